@@ -65,17 +65,10 @@ def test_own_classes_are_trained_predicted_reported_and_exported(
     assert (run.task.name, run.task.columns) == ("mine", tuple(NAMES))
 
 
-QUESTIONS = [
-    {"number": 1, "text": "?", "answers": ["y", "n"], "parent": None, "names": ["yes", "no"]},
-    {"number": 2, "text": "?", "answers": ["1", "2"], "parent": "no", "names": ["one", "two"]},
-]
-
-
 @pytest.mark.parametrize(
     "labels",
     [
         {"columns": ["a", "b", "c", "d", "e"], "balanced": False},
-        {"columns": ["yes", "no", "one", "two"], "questions": QUESTIONS},
         {"columns": ["a", "b"], "numbers": "fractions"},
         {"columns": ["a"], "numbers": "values"},
     ],
@@ -93,13 +86,10 @@ def test_a_fold_is_its_first_network_with_a_fitted_head(root: Path, labels: dict
     network = load_fold_model(config, root / "fold")
     inputs = compute_features(network, data.cache.images, config, config.tta)
     rows, output = data.train_rows, config.head.output
-    head = fit_head(inputs[rows], data.targets[rows], output, task.groups)
+    head = fit_head(inputs[rows], data.targets[rows], output)
     logits = head.logits(inputs[data.val_rows])
     if output == "softmax":
         expected = softmax(logits, axis=1)
-    elif output == "tree":
-        first, second = softmax(logits[:, :2], axis=1), softmax(logits[:, 2:], axis=1)
-        expected = np.hstack([first, second * first[:, 1:]])
     else:
         expected = expit(logits) if output == "sigmoid" else logits
     predicted = predict(network, data.cache, data.val_rows, config)

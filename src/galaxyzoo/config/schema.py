@@ -339,6 +339,8 @@ def find_contradiction(config: Config) -> str | None:
         )
     if train.optimizer == "linear":
         is_default = config.head.output == task.outputs[0] and loss == task.losses[0]
+        if config.head.output == "tree":
+            return f"train.optimizer linear is not for task '{task.name}'"
         if config.head.hidden != () or train.freeze != "backbone" or not is_default:
             return (
                 "train.optimizer linear needs train.freeze=backbone, head.hidden=[], "

@@ -22,21 +22,17 @@ VOLUNTEERS = 43
 
 @dataclass(frozen=True)
 class Question:
-    """A question: number, wording, answers, parent answer, columns.
-
-    Columns that are not named are `Class<number>.<answer>`, as in the competition.
-    """
+    """A question: number, wording, answers, parent answer."""
 
     number: int
     text: str
     answers: tuple[str, ...]
     parent: str | None  # column such as "Class1.2"; None where the answers sum to 1
-    names: tuple[str, ...] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Column names of the answers, in order."""
-        return self.names or tuple(f"Class{self.number}.{i + 1}" for i in range(len(self.answers)))
+        """Column names of the answers, in order: `Class<number>.<answer>`."""
+        return tuple(f"Class{self.number}.{i + 1}" for i in range(len(self.answers)))
 
 
 @dataclass(frozen=True)

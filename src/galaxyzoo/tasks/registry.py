@@ -5,7 +5,6 @@ user's own labels is a task of its dataset's name, whose columns lie with the da
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from difflib import SequenceMatcher
 from functools import cache
 from pathlib import Path
@@ -17,7 +16,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.files import read_json
 from galaxyzoo.core.paths import root
 from galaxyzoo.tasks import label_rules
-from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, VOLUNTEERS, DecisionTree, Question
+from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, VOLUNTEERS
 from galaxyzoo.tasks.kinds import (
     COMPETITION_TASK,
     ClassTask,
@@ -64,18 +63,11 @@ def register_task(name: str, definition: Mapping[str, Any]) -> Task:
     Args:
         name: of its dataset.
         definition: `columns`, besides which stands what they are: `balanced`, whether classes are
-            judged by balanced accuracy; `numbers`, "fractions" or "values"; or `questions` of a
-            decision tree, each the fields of a `Question`.
+            judged by balanced accuracy; or `numbers`, "fractions" or "values".
     """
     columns = tuple(definition["columns"])
     task: Task
-    if "questions" in definition:
-        questions = [
-            Question(q["number"], q["text"], tuple(q["answers"]), q["parent"], tuple(q["names"]))
-            for q in definition["questions"]
-        ]
-        task = VoteTask(name, columns, DecisionTree(tuple(questions)))
-    elif numbers := definition.get("numbers"):
+    if numbers := definition.get("numbers"):
         task = {"fractions": FractionTask, "values": ValueTask}[numbers](name, columns)
     else:
         task = ClassTask(name, columns, balanced=definition["balanced"])
@@ -87,8 +79,6 @@ def define_task(task: Task) -> dict[str, Any]:
     """Definition of a task of own labels, as of `register_task`."""
     columns = {"columns": list(task.columns)}
     match task:
-        case VoteTask():
-            return columns | {"questions": [asdict(q) for q in task.tree.questions]}
         case FractionTask() | ValueTask():
             return columns | {"numbers": task.quantity}
         case ClassTask():

@@ -1,9 +1,9 @@
 """Fit a linear layer to a network's features: few labels, seconds.
 
-Logistic regression of classes, of each question's answers (whose fractions are weights), or of
-each fraction, and ridge regression of values, both L2-regularized, on standardized features. The
-strength is cross-validated where there are enough labels; standardization becomes part of the
-weights, so that a head is one linear layer of a network.
+Logistic regression of classes or of each fraction, and ridge regression of values, both
+L2-regularized, on standardized features. The strength is cross-validated where there are enough
+labels; standardization becomes part of the weights, so that a head is one linear layer of a
+network.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +22,6 @@ _TOLERANCE = 1e-3  # of the gradient; a tenth of it moves no probability by 0.00
 _RIDGES = np.logspace(0, 5, 11)  # strengths of ridge regression
 _COUNTS, _DRAWS = (10, 20, 50, 100, 200, 500, 1000, 2000), 3  # of a learning curve
 _NEVER = -1e4  # logit of a class without labels: its probability is exactly 0
-_ALL = (slice(None),)
 
 
 @dataclass(frozen=True)
@@ -46,17 +45,15 @@ def fit_head(
     features: np.ndarray,
     targets: np.ndarray,
     output: str = "softmax",
-    groups: Sequence[slice] = _ALL,
 ) -> Head:
     """Fit a head.
 
     Args:
         features: (n, feature) float32.
-        targets: (n, column) one-hot classes, vote fractions or values; a class without labels gets
+        targets: (n, column) one-hot classes, fractions or values; a class without labels gets
             probability 0.
-        output: as of the config's `head.output`: softmax and tree (classes, or answers, of each
-            group), sigmoid (each column alone), plain (values).
-        groups: columns of the tree's questions.
+        output: as of the config's `head.output`: softmax (classes), sigmoid (each column alone),
+            plain (values).
     """
     mean, sd = features.mean(axis=0, dtype=np.float64), features.std(axis=0, dtype=np.float64)
     sd[sd == 0] = 1.0
@@ -73,9 +70,7 @@ def fit_head(
         bias = np.array([pair.bias[1] - pair.bias[0] for pair in pairs])
         head = Head(weights, bias)
     else:
-        parts = [_fit_best(points, targets[:, group]) for group in groups]
-        weights = np.concatenate([part.weights for part in parts])
-        head = Head(weights, np.concatenate([part.bias for part in parts]))
+        head = _fit_best(points, targets)
     weights = head.weights @ axes / sd
     return Head(weights, head.bias - weights @ mean)
 
@@ -123,7 +118,7 @@ def _fit_values(points: np.ndarray, targets: np.ndarray) -> Head:
 
 
 def _fit_best(points: np.ndarray, targets: np.ndarray) -> Head:
-    """Fit the classes of one group, rows weighted by their targets."""
+    """Fit classes, rows weighted by their targets."""
     (head,) = _fit(points, targets, [_choose_strength(points, targets)])
     return head
 

@@ -108,7 +108,7 @@ def _fit_fold(config: Config, data: FoldData, folder: Path) -> FoldSummary:
     output, loss = build_output(config.head.output, task), build_loss(config)
 
     def fit(chosen: np.ndarray) -> Head:
-        return fit_head(features[chosen], targets[chosen], config.head.output, task.groups)
+        return fit_head(features[chosen], targets[chosen], config.head.output)
 
     def predict(head: Head, part: slice) -> torch.Tensor:
         return output(torch.from_numpy(head.logits(features[part])))

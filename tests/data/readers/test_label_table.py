@@ -13,7 +13,7 @@ from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.data.prepare import open_dataset, prepare
 from galaxyzoo.data.readers.find import find_own_task, open_input, sky_positions
 from galaxyzoo.data.readers.label_table import image_names
-from galaxyzoo.tasks.kinds import FractionTask, ValueTask, VoteTask
+from galaxyzoo.tasks.kinds import FractionTask, ValueTask
 from galaxyzoo.tasks.registry import find_task, get_task
 from support.class_fixtures import ZOO5, draw_images, write_labeled
 from support.form_fixtures import FORMS, write_folder
@@ -264,15 +264,6 @@ def test_a_row_has_one_image(root: Path, ids: list[str], problem: str) -> None:
     assert problem in one_line_refusal(open_input, "mine", {"mine"})
 
 
-TREE = """questions:
-  - text: Is it smooth?
-    answers: {smooth: "yes", featured: features}
-  - text: Which way?
-    answers: {edge: edge-on, face: face-on}
-    parent: featured
-"""
-
-
 def write_numbers(root: Path, yaml: str = "", **columns: list) -> Path:
     """Six images with columns of numbers; no row of the last."""
     folder = root / "input" / "mine"
@@ -286,7 +277,7 @@ def write_numbers(root: Path, yaml: str = "", **columns: list) -> Path:
     return folder
 
 
-def test_fractions_counts_and_values_are_tasks_of_their_kinds(root: Path) -> None:
+def test_fractions_and_values_are_tasks_of_their_kinds(root: Path) -> None:
     folder = write_numbers(root, odd=[0.1, 0.9, "", 0, 1], ring=[0, 1, "", 0, 0.5], ra=[7.0] * 5)
     raw = open_input("mine", {"mine"})
     assert raw.task == FractionTask("mine", ("odd", "ring"))
@@ -302,29 +293,9 @@ def test_fractions_counts_and_values_are_tasks_of_their_kinds(root: Path) -> Non
     assert raw.task.project(np.array([[-3.0]])).tolist() == [[-3.0]]
 
 
-def test_counts_of_answers_are_fractions_down_the_tree(root: Path) -> None:
-    """Of ten volunteers; of galaxy 1 nobody was asked the second question, galaxy 4 nobody saw."""
-    smooth, featured = [6, 10, 0, 5, ""], [4, 0, 10, 5, ""]
-    edge, face = [1, "", 5, 0, ""], [3, "", 0, 0, ""]
-    write_numbers(root, TREE, smooth=smooth, featured=featured, edge=edge, face=face)
-    raw = open_input("mine", {"mine"})
-    assert isinstance(raw.task, VoteTask)
-    expected = [[0.6, 0.4, 0.1, 0.3], [1.0, 0, 0, 0], [0.0, 1, 1, 0], [0.5, 0.5, 0.25, 0.25]]
-    np.testing.assert_allclose(raw.targets, expected)
-    assert raw.test_ids.tolist() == [4]
-    assert raw.task.heading(2) == "Which way?"
-    assert [raw.task.text(i) for i in range(4)] == ["yes", "features", "edge-on", "face-on"]
-    projected = raw.task.project(np.array([[0.5, 0.7, 0.5, 0.5]]))
-    np.testing.assert_allclose(projected, [[0.4, 0.6, 0.3, 0.3]])
-
-
-@pytest.mark.parametrize("yaml", ["", "columns: [odd]", TREE])
+@pytest.mark.parametrize("yaml", ["", "columns: [odd]"])
 def test_a_task_of_numbers_is_known_to_later_commands(root: Path, yaml: str) -> None:
-    rng = np.random.default_rng(0)
-    names = ("smooth", "featured", "edge", "face") if yaml == TREE else ("odd",)
-    columns = {name: rng.integers(0, 9 if yaml else 2, 5).tolist() for name in names}
-    columns["featured"] = [3] * 5 if "featured" in names else columns["odd"]
-    write_numbers(root, yaml, **{name: columns[name] for name in names})
+    write_numbers(root, yaml, odd=[0, 7, 3, 1, 5] if yaml else [0, 1, 1, 0, 0])
     task = prepare("mine", n_folds=2, tasks={"mine"}).raw.task
     assert task is not None
     config = load_config("mine/head")
@@ -348,19 +319,6 @@ def test_a_task_of_numbers_is_known_to_later_commands(root: Path, yaml: str) -> 
         ("", {"a": [1e6, 2e6, 3e6, 4e6, 5e6]}, "give it in another unit, or its logarithm"),
         ("", {"fold": [1, 2, 3, 4, 5]}, "'fold' cannot be a label"),
         ("columns: [b]", {"a": [1] * 5}, "lacks column 'b'"),
-        (TREE, {"smooth": [1] * 5}, "lacks column 'featured'"),
-        (TREE.replace("featured\n", "disk\n"), {"a": [1] * 5}, "a question whose parent answer"),
-        (TREE.replace("face:", "smooth:"), {"a": [1] * 5}, "column 'smooth' answers twice"),
-        (
-            TREE.split("  - text: Which")[0],
-            {"smooth": [3, -1, 1, 1, 1], "featured": [1] * 5},
-            "an answer to task.yaml's questions is below 0",
-        ),
-        (
-            TREE.split("  - text: Which")[0],
-            {"smooth": [3, 0, 1, 1, 1], "featured": [1, 0, 1, 1, 1]},
-            "'g1' has no answer to a question that all are asked",
-        ),
     ],
 )
 def test_a_mistake_in_numbers_is_one_line(

@@ -1,18 +1,16 @@
 """Galaxies with labels of a user's own: `labels.csv` beside images of any form.
 
 Columns `GalaxyID`, `id` or `file`, and `class`, free text, or columns of numbers: fractions from 0
-to 1, a value, or how many volunteers (or which share of them) gave each answer to the questions in
-`task.yaml`. Rows without labels are galaxies to predict, images without a row are ignored. Images
-are found as of `train_labels.csv`, else anywhere in the folder. Where all are named by GalaxyIDs of
-six digits or more, they are those galaxies; else images are numbered from 0 in the order of their
-names.
+to 1, or a value. Rows without labels are galaxies to predict, images without a row are ignored.
+Images are found as of `train_labels.csv`, else anywhere in the folder. Where all are named by
+GalaxyIDs of six digits or more, they are those galaxies; else images are numbered from 0 in the
+order of their names.
 
 `task.yaml` beside it may have `classes`, their order, and `metric: balanced accuracy`; or the
-`columns` of the numbers; or `questions`. Classes that are all of a known task's are that task.
+`columns` of the numbers. Classes that are all of a known task's are that task.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -30,8 +28,7 @@ from galaxyzoo.data.readers.raw_dataset import FoundDataset, RawDataset
 from galaxyzoo.data.stores.base import IDS, ImageStore, KeyedStore, find_ids, read_ids, stem_of
 from galaxyzoo.data.stores.opening import open_whole_store
 from galaxyzoo.io.tables import FOLD, ID, plain_cell, read_table, select_numbers
-from galaxyzoo.tasks.decision_tree import DecisionTree, Question
-from galaxyzoo.tasks.kinds import CLASS, Task, VoteTask
+from galaxyzoo.tasks.kinds import CLASS, Task
 from galaxyzoo.tasks.registry import CLASS_TASKS, TASKS, register_task
 
 TASK = "task.yaml"
@@ -41,21 +38,12 @@ _NO_LABELS = {*_NAMES, "ra", "dec"}  # columns of numbers that a table of labels
 _MIN_SPREAD = 1e-3  # of values; learning rates suit neither less nor as much more
 
 
-class _Question(Settings):
-    """A question of `task.yaml`."""
-
-    text: str
-    answers: dict[str, str] = Field(min_length=2)  # column -> wording
-    parent: str | None = None  # column of the answer that leads to it
-
-
 class _TaskFile(Settings):
     """Content of `task.yaml`."""
 
     classes: list[str] | None = None
     metric: Literal["accuracy", "balanced accuracy"] = "accuracy"
     columns: list[str] | None = Field(None, min_length=1)
-    questions: list[_Question] | None = Field(None, min_length=1)
 
 
 def find(folder: Path) -> FoundDataset | None:
@@ -65,7 +53,7 @@ def find(folder: Path) -> FoundDataset | None:
         return None
     table = read_labels(path)
     settings = _TaskFile.parse(read_yaml(file), shown(file)) if file.is_file() else _TaskFile()
-    if settings.columns or settings.questions or CLASS not in table.columns:
+    if settings.columns or CLASS not in table.columns:
         task, targets = _read_numbers(folder, table, settings)
     else:
         task, targets = _read_classes(folder, table, settings)
@@ -120,36 +108,16 @@ def _read_numbers(
     folder: Path, table: pd.DataFrame, settings: _TaskFile
 ) -> tuple[Task, pd.DataFrame]:
     """The task of the numbers, and (galaxy, column) numbers, NaN where to be predicted."""
-    path, questions = folder / OWN_LABELS, settings.questions or []
-    asked = [column for question in questions for column in question.answers]
-    others = [name for name in table.columns if name not in _NO_LABELS]
-    columns = asked or settings.columns or others
-    if not (asked or settings.columns or len(table[others].select_dtypes("number").columns)):
+    path = folder / OWN_LABELS
+    columns = settings.columns or [name for name in table.columns if name not in _NO_LABELS]
+    if not (settings.columns or len(table[columns].select_dtypes("number").columns)):
         raise InputError(f"{shown(path)} has no column '{CLASS}' and no columns of numbers")
-    definition = _define_tree(questions, shown(folder / TASK)) if questions else {}
     # Columns that are not there are for `select_numbers` to name.
     labeled = table[table[table.columns.intersection(columns)].notna().any(axis=1)]
     if not len(labeled) and {*columns} <= {*table.columns}:
         raise InputError(f"{shown(path)} holds no label")
-    if questions:  # whoever was not asked has no answers
-        labeled = labeled.fillna(0)
     numbers = select_numbers(labeled, columns, path)
-    values = numbers.to_numpy()
-    if not questions:
-        definition = {"columns": columns, "numbers": _kind_of(numbers, path)}
-    task = _register(folder, definition)
-    if isinstance(task, VoteTask):
-        if values.min() < 0:
-            raise InputError(f"{shown(path)}: an answer to {TASK}'s questions is below 0")
-        roots = [task.tree.span(q) for q in task.tree.questions if q.parent is None]
-        silent = [values[:, span].sum(axis=1) == 0 for span in roots]
-        if np.any(silent):
-            name = numbers.index[np.any(silent, axis=0)][0]
-            raise InputError(
-                f"{shown(path)}: '{name}' has no answer to a question that all are asked: leave "
-                "its cells empty"
-            )
-        numbers[columns] = task.tree.weigh(values, values)
+    task = _register(folder, {"columns": columns, "numbers": _kind_of(numbers, path)})
     return task, numbers.reindex(table.index)
 
 
@@ -161,7 +129,7 @@ def _kind_of(numbers: pd.DataFrame, path: Path) -> str:
     if len(columns) > 1:
         raise InputError(
             f"{shown(path)}: {len(columns)} columns of numbers ({', '.join(columns[:4])}) are not "
-            f"all from 0 to 1: name one in columns of {TASK}, or counts of answers in its questions"
+            f"all from 0 to 1: name one in columns of {TASK}"
         )
     if not _MIN_SPREAD < values.std() < 1 / _MIN_SPREAD:
         raise InputError(
@@ -170,23 +138,6 @@ def _kind_of(numbers: pd.DataFrame, path: Path) -> str:
             "logarithm"
         )
     return "values"
-
-
-def _define_tree(questions: Sequence[_Question], where: str) -> dict[str, Any]:
-    """Definition of a task of questions; `where` is for messages."""
-    columns = [column for question in questions for column in question.answers]
-    if len(set(columns)) < len(columns):
-        twice = next(column for column in columns if columns.count(column) > 1)
-        raise InputError(f"{where}: column '{twice}' answers twice")
-    listed = [
-        Question(number, q.text, tuple(q.answers.values()), q.parent, tuple(q.answers))
-        for number, q in enumerate(questions, 1)
-    ]
-    try:
-        DecisionTree(tuple(listed)).top_down  # noqa: B018 which checks the parents
-    except ValueError as error:
-        raise InputError(f"{where}: {error}") from None
-    return {"columns": columns, "questions": [asdict(question) for question in listed]}
 
 
 def _register(folder: Path, definition: dict[str, Any]) -> Task:
