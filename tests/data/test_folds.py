@@ -119,8 +119,17 @@ def test_the_threshold_is_the_smallest_correlation_of_a_pair():
     assert 0.9 < correlation < 0.999
     assert near_duplicates(pair, threshold=correlation - 5e-4).tolist() == [0, 0]
     assert near_duplicates(pair, threshold=correlation + 5e-4).tolist() == [0, 1]
-    mirrored = np.stack([picture, cv2.flip(picture, 1)])
-    assert near_duplicates(mirrored).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("copies", [8, 400])  # more than are compared at once
+def test_turned_and_mirrored_copies_are_a_group(copies):
+    rng = np.random.default_rng(5)
+    pictures = [noisier(round_galaxy(rng), rng) for _ in range(4)]
+    turned = [np.rot90(p[:, ::-1] if k % 8 > 3 else p, k) for p in pictures for k in range(copies)]
+    order = rng.permutation(len(turned))
+    groups = near_duplicates([noisier(turned[i], rng) for i in order])
+    assert [len(np.unique(groups[order // copies == i])) for i in range(4)] == [1] * 4
+    assert groups.max() == 3
 
 
 def test_known_folds_are_kept_groups_follow_and_the_rest_stays_even():

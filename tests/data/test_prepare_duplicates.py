@@ -36,7 +36,15 @@ def shifted(picture: np.ndarray) -> bytes:
     return encode(np.roll(picture, 1, axis=1))
 
 
-CHANGES = (encoded_again, noisier, brighter, shifted)
+def turned(picture: np.ndarray) -> bytes:
+    return noisier(np.rot90(picture))
+
+
+def mirrored(picture: np.ndarray) -> bytes:
+    return noisier(picture[:, ::-1])
+
+
+CHANGES = (encoded_again, noisier, brighter, shifted, turned, mirrored)
 
 
 def plant(competition: Competition, pairs: dict[int, tuple[int, Any]]) -> None:
@@ -49,7 +57,7 @@ def plant(competition: Competition, pairs: dict[int, tuple[int, Any]]) -> None:
 def test_no_copy_of_a_validation_galaxy_is_trained_on(root: Path, n_folds: int) -> None:
     competition = clear_competition(60, side_px=212)
     ids = competition.votes.index.to_numpy()
-    pairs = {int(ids[30 + i]): (int(ids[i]), CHANGES[i % 4]) for i in range(16)}
+    pairs = {int(ids[30 + i]): (int(ids[i]), CHANGES[i % 6]) for i in range(16)}
     plant(competition, pairs)
     competition.write_zips(root / "input")
     data = prepare(n_folds=n_folds)
@@ -91,7 +99,7 @@ def two_sets(root: Path) -> tuple[Competition, Competition, np.ndarray]:
 
 def test_a_copy_follows_its_originals_fold_in_another_dataset(root, two_sets):
     first, second, ids = two_sets
-    pairs = {int(ids[35 + i]): (int(ids[i]), CHANGES[i % 4]) for i in range(12)}
+    pairs = {int(ids[35 + i]): (int(ids[i]), CHANGES[i % 6]) for i in range(12)}
     plant(second, pairs)
     first.write_zips(root / "input" / "first")
     second.write_zips(root / "input" / "second")

@@ -7,6 +7,9 @@ are dealt to the K folds in random order. So each fold gets the same share of ev
 strength, and fold sizes differ by at most one, or by the size of the largest group.
 """
 
+import math
+from collections.abc import Iterable, Iterator
+
 import cv2
 import numpy as np
 import pandas as pd
@@ -15,7 +18,13 @@ import pandas as pd
 # different ones correlate above 0.73; copies with noise of 4 gray levels, saved again as JPEG of
 # quality 75, correlate above 0.86.
 DUPLICATE_CORRELATION = 0.85
+# Turned copies have to be more alike, or drawn galaxies with few stars (0.86) would be copies. They
+# are when saved again with quality 75, with noise of 4 gray levels (0.96) or shifted by two pixels
+# (0.92).
+_TURNED_CORRELATION = 0.9
 _THUMBNAIL_PX = 40
+_ROUNDS = 64  # of the search; also the number of its templates
+_BUCKET = 256  # images that are compared at once
 
 
 def make_folds(
@@ -79,63 +88,87 @@ def _sum_groups(values: np.ndarray, group_of: np.ndarray) -> np.ndarray:
     return sums
 
 
-def near_duplicates(images: np.ndarray, threshold: float = DUPLICATE_CORRELATION) -> np.ndarray:
+def near_duplicates(
+    images: Iterable[np.ndarray], threshold: float = DUPLICATE_CORRELATION
+) -> np.ndarray:
     """Group images that show the same patch of sky.
 
     Two images belong together if the fine structure of their thumbnails (what a Gaussian blur takes
-    away: stars, neighbors, noise) correlates above `threshold`. The smooth light of the galaxy
-    itself does not count, or all round galaxies would be duplicates of each other. Another
-    compression, a little noise, another brightness and shifts up to two pixels of a 424 px original
-    are seen through; turned and mirrored copies are not.
+    away: stars, neighbors, noise) correlates above `threshold`, or above 0.9 after quarter turns or
+    mirroring. The smooth light of the galaxy itself does not count, or all round galaxies would be
+    duplicates of each other. Quarter turns, mirroring, another compression, a little noise, another
+    brightness and shifts up to two pixels of a 424 px original are seen through; other angles are
+    not.
 
     Args:
-        images: (image, H, W, 3) uint8.
+        images: (H, W, 3) uint8 each, of the same field of view.
         threshold: smallest correlation of two images of one group.
     Returns:
         (image,) group numbers, numbered by first appearance.
-    Source: own.
+    Source: own; the candidates come from cross-polytope hashing (Andoni et al. 2015).
     """
-    # Imported only here: scikit-learn takes seconds, and most commands find the groups made.
+    # Imported only here: most commands find the groups made.
+    from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
-    from sklearn.neighbors import radius_neighbors_graph
 
-    thumbnails = _thumbnails(images, 2)
-    radius = _radius(threshold)
-    pairs = radius_neighbors_graph(thumbnails, radius, mode="connectivity", metric="euclidean")
-    labels = connected_components(pairs, directed=False)[1]
-    return pd.factorize(labels)[0]
+    thumbnails = np.stack([_fine_structure(image) for image in images])
+    n, side = len(thumbnails), _THUMBNAIL_PX // 2
+    # An orthonormal projection: distances are at most those of the thumbnails.
+    coarse = 2 * thumbnails.reshape(n, side, 2, side, 2).mean(axis=(2, 4)).reshape(n, -1)
+    back, coarse_back = (np.argsort(_orientations(px), axis=1) for px in (_THUMBNAIL_PX, side))
+    links = [np.stack([np.arange(n)] * 2)]
+    for bucket, turn in _hash_buckets(coarse):
+        points = coarse[bucket[:, None], coarse_back[turn]]
+        squares = (points**2).sum(axis=1)
+        distances = squares[:, None] + squares - 2 * points @ points.T
+        close = (distances < 2.001 - 2 * threshold).sum(axis=1) > 1  # to itself and another
+        if not close.any():
+            continue
+        rows, turns = bucket[close], turn[close]
+        points = thumbnails[rows[:, None], back[turns]]
+        limits = np.where(turns[:, None] == turns, threshold, max(threshold, _TURNED_CORRELATION))
+        labels = connected_components(points @ points.T > limits, directed=False)[1]
+        links.append(np.stack([rows, rows[np.unique(labels, return_index=True)[1]][labels]]))
+    first, second = np.concatenate(links, axis=1)
+    graph = coo_array((np.ones(len(first)), (first, second)), shape=(n, n))
+    return pd.factorize(connected_components(graph, directed=False)[1])[0]
 
 
-def near_copies(images: np.ndarray, others: np.ndarray) -> list[np.ndarray]:
-    """Find images of one set that show the same sky as each image of another set.
+def _hash_buckets(points: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Deal thumbnails to buckets, again and again, by hashes that turned copies share.
+
+    The template that a thumbnail resembles most, and its orientation there, are the first part of a
+    hash; the second, in this orientation, is the template of largest product. A pair at the
+    threshold shares a bucket of the 64 rounds with a probability of 0.997, a closer one of more.
 
     Args:
-        images: (image, H, W, 3) uint8.
-        others: (other, h, w, 3) uint8, of the same field of view.
-    Returns:
-        Of each other image, row numbers of `images`.
+        points: (image, pixel) thumbnails.
+    Yields:
+        (row,) rows of a bucket and the orientation of each, of at most `_BUCKET` images.
     """
-    from sklearn.neighbors import NearestNeighbors  # only here, as above
+    rng, n = np.random.default_rng(0), len(points)
+    templates = rng.normal(size=(_ROUNDS, points.shape[1])).astype(np.float32)
+    templates = templates[:, _orientations(math.isqrt(points.shape[1]))]
+    templates -= templates.mean(axis=1, keepdims=True)  # all galaxies share what turns leave alone
+    products = (points @ templates.reshape(-1, points.shape[1]).T).reshape(n, _ROUNDS, 8)
+    for _ in range(_ROUNDS):
+        chosen = rng.permutation(_ROUNDS)
+        first, turn = np.divmod(products[:, chosen[:4]].reshape(n, -1).argmax(axis=1), 8)
+        turned = products[np.arange(n)[:, None], chosen[4:13], turn[:, None]]
+        signed = np.concatenate([turned[:, :8], -turned[:, :8]], axis=1)
+        keys = first * 16 + signed.argmax(axis=1)
+        order = np.lexsort((turned[:, 8], keys))  # so that copies stay together in a full bucket
+        for rows in np.split(order, np.flatnonzero(np.diff(keys[order])) + 1):
+            for start in range(0, len(rows), _BUCKET):
+                bucket = rows[start : start + _BUCKET]
+                yield bucket, turn[bucket]
 
-    neighbors = NearestNeighbors(radius=_radius(DUPLICATE_CORRELATION)).fit(_thumbnails(images, 2))
-    return list(neighbors.radius_neighbors(_thumbnails(others, -2), return_distance=False))
 
-
-def _radius(threshold: float) -> float:
-    """Distance of unit vectors with that correlation c; its square is 2 - 2c."""
-    return float(np.sqrt(2 - 2 * threshold))
-
-
-def _thumbnails(images: np.ndarray, far: int) -> np.ndarray:
-    """(image, thumbnail pixels) fine structures.
-
-    Featureless images are alike in nothing: each goes far away from all others, from `far` on.
-    """
-    thumbnails = np.stack([_fine_structure(image) for image in images])
-    featureless = ~thumbnails.any(axis=1)
-    steps = np.arange(featureless.sum()) + abs(far)
-    thumbnails[featureless] = np.sign(far) * steps[:, None]
-    return thumbnails
+def _orientations(side: int) -> np.ndarray:
+    """(8, pixel) numbers of a square's pixels in each of its eight orientations."""
+    square = np.arange(side**2).reshape(side, side)
+    turns = (np.rot90(mirrored, k) for mirrored in (square, square.T) for k in range(4))
+    return np.stack([turn.ravel() for turn in turns])
 
 
 def _fine_structure(image: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import shutil
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ from galaxyzoo.data.catalog import (
     load_catalog,
     save_catalog,
 )
-from galaxyzoo.data.folds import DUPLICATE_CORRELATION, make_folds, near_copies, near_duplicates
+from galaxyzoo.data.folds import DUPLICATE_CORRELATION, make_folds, near_duplicates
 from galaxyzoo.data.image_cache import ImageCache, describe_bad, open_cache
 from galaxyzoo.data.readers.find import is_anything_there, open_input
 from galaxyzoo.data.readers.label_table import IMAGE_NAMES
@@ -92,11 +93,12 @@ def record_duplicates(data: Dataset, other: Dataset) -> None:
         return
     print(f"looking for galaxies of {data.catalog.dataset} under other ids in {path.parent.name}")
     image = other.raw.image
-    images = [data.train_images(image).images, data.test_images(image).images]
-    ids = np.concatenate([data.catalog.ids, data.catalog.test_ids])
-    matches = near_copies(np.concatenate(images), other.train_images(image).images)
-    theirs = other.catalog.ids
-    copies = [int(i) for i, rows in zip(theirs, matches, strict=True) if (ids[rows] != i).any()]
+    caches = [data.train_images(image), data.test_images(image), other.train_images(image)]
+    groups = near_duplicates(chain.from_iterable(cache.images for cache in caches))
+    galaxies = pd.DataFrame({ID: np.concatenate([cache.ids for cache in caches]), GROUP: groups})
+    theirs = len(galaxies) - len(other.catalog.ids)
+    pairs = galaxies[theirs:].merge(galaxies[:theirs], on=GROUP)
+    copies = pairs[f"{ID}_x"][pairs[f"{ID}_x"] != pairs[f"{ID}_y"]].unique().tolist()
     files.write_json(path, {"made_of": made_of, "copies": copies})
 
 
