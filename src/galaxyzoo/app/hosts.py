@@ -41,18 +41,17 @@ class _OwnHosts:
                 headers["Content-Security-Policy"] = "frame-ancestors 'self'"
             await send(message)
 
-        respond = self.app
-        if scope["type"] in ("http", "websocket"):
-            headers = Headers(scope=scope)
-            host = headers.get("host", "")
-            if not self._is_own(host):
-                problem = (
-                    f"the page has no name {one_line(host)!r}: start it with --allow-host NAME"
-                )
-                respond = PlainTextResponse(problem, status_code=400)
-            elif scope.get("method") not in ("GET", "HEAD", "OPTIONS") and _is_foreign(headers):
-                respond = PlainTextResponse("another web site asked for this", status_code=403)
+        problem = self._problem(scope) if scope["type"] in ("http", "websocket") else ""
+        respond = PlainTextResponse(problem, status_code=400) if problem else self.app
         await respond(scope, receive, send_unframed)
+
+    def _problem(self, scope: Scope) -> str:
+        headers = Headers(scope=scope)
+        host = headers.get("host", "")
+        if not self._is_own(host):
+            return f"the page has no name {one_line(host)!r}: start it with --allow-host NAME"
+        is_change = scope.get("method") not in ("GET", "HEAD", "OPTIONS")
+        return "another web site asked for this" if is_change and _is_foreign(headers) else ""
 
     def _is_own(self, host: str) -> bool:
         match = _HOST.fullmatch(host.lower())

@@ -7,7 +7,6 @@ fitted to the labels on the survey's features when a ranking or a score is asked
 """
 
 import threading
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -73,6 +72,9 @@ class LabelLoop:
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     def __post_init__(self) -> None:
+        self.names = [str(plain_cell(i)) for i in self.survey.ids.tolist()]  # in requests, too
+        self.rows = {name: row for row, name in enumerate(self.names)}
+        self.key = digest([repr((str(self.survey.folder.resolve()), self.names))])[:16]
         self._probs_of = lru_cache(maxsize=1)(self._fit)
         self._scores_of = lru_cache(maxsize=1)(self._cross_fit)
         self.read()
@@ -81,16 +83,6 @@ class LabelLoop:
     def path(self) -> Path:
         """The file of labels."""
         return self.survey.folder / LABELS
-
-    @cached_property
-    def names(self) -> list[str]:
-        """Names of the galaxies in tables and on the page, by row."""
-        return [str(plain_cell(i)) for i in self.survey.ids.tolist()]
-
-    @cached_property
-    def rows(self) -> dict[str, int]:
-        """Row of each galaxy by its name."""
-        return {name: row for row, name in enumerate(self.names)}
 
     def number_of(self, name: str | None) -> int | None:
         """Number of a class; None: of no class."""
@@ -101,55 +93,40 @@ class LabelLoop:
         number = self.labels.get(row)
         return None if number is None else self.classes[number]
 
-    @cached_property
-    def key(self) -> str:
-        """Digest of the survey: its folder and galaxies."""
-        return digest([repr((str(self.survey.folder.resolve()), self.names))])[:16]
-
     def read(self) -> None:
         """Read both files, also again where another program has changed them."""
         with self._lock:
             seen, where = self._contents(), shown(self.path)
             stored = (seen[1] or b"").decode("utf-8", "replace").splitlines()
-            classes = list(dict.fromkeys(map(_check_class, filter(str.strip, stored))))
-            table, key, labels = pd.DataFrame(columns=[_ID, CLASS], dtype=str), _ID, {}
+            table, key = pd.DataFrame(columns=[_ID, CLASS], dtype=str), _ID
             if seen[0] is not None:
                 checked = read_labels(self.path)
                 if CLASS not in checked.columns:
                     raise InputError(f"{where} has no column '{CLASS}'")
                 table = read_table(self.path, texts=None).fillna("").set_axis(checked.index)
                 (key,) = table.columns.difference(checked.columns)
-            for name, text in table[CLASS].items():
-                if name not in self.rows:
-                    raise InputError(f"{where}: the survey has no galaxy '{name}': remove the row")
-                if not text.strip():
-                    continue
-                if (label := _check_class(text)) not in classes:
-                    classes.append(label)
-                labels[self.rows[name]] = classes.index(label)
+            if strangers := [name for name in table.index if name not in self.rows]:
+                raise InputError(
+                    f"{where}: the survey has no galaxy '{strangers[0]}': remove the row"
+                )
+            labeled = table[CLASS][table[CLASS].str.strip() != ""].map(_check_class)
+            known = map(_check_class, filter(str.strip, stored))
+            classes = list(dict.fromkeys([*known, *labeled]))
+            labels = {self.rows[name]: classes.index(text) for name, text in labeled.items()}
             self.classes, self.labels, self._table, self._key = classes, labels, table, key
             self._seen = seen
             if classes != stored:
                 self._write_file(CLASSES, "".join(f"{name}\n" for name in classes))
 
     def _contents(self) -> list[bytes | None]:
-        contents: list[bytes | None] = []
-        for path in (self.path, self.survey.folder / CLASSES):
-            try:
-                contents.append(path.read_bytes())
-            except FileNotFoundError:
-                contents.append(None)
-            except OSError as error:
-                raise InputError(f"{shown(path)} cannot be read: {error.strerror}") from None
-        return contents
+        paths = self.path, self.survey.folder / CLASSES
+        with files.explain_write_errors(self.path):
+            return [path.read_bytes() if path.exists() else None for path in paths]
 
     def _write_file(self, name: str, text: str) -> None:
         """Write one of the files, where a link leads, unless one has changed since it was read."""
         if self._contents() != self._seen:
-            raise InputError(
-                f"{LABELS} or {CLASSES} in {shown(self.survey.folder)} was changed by another "
-                "program: reload the page"
-            )
+            raise InputError(f"{shown(self.path)} or {CLASSES} was changed: reload the page")
         files.write_text((self.survey.folder / name).resolve(), text)
         self._seen = self._contents()
 
@@ -163,9 +140,7 @@ class LabelLoop:
                 self.classes = classes
             return self.classes.index(name)
 
-    def label(
-        self, rows: Sequence[int], number: int | None, before: int | None = None
-    ) -> list[int]:
+    def label(self, rows: list[int], number: int | None, before: int | None = None) -> list[int]:
         """Give galaxies a class, None: take theirs away; written before it counts.
 
         Args:
@@ -182,11 +157,11 @@ class LabelLoop:
             table = self._table.reindex(self._table.index.union(names, sort=False), fill_value="")
             table[self._key] = table[self._key].where(table[self._key] != "", table.index)
             table.loc[names, CLASS] = "" if number is None else self.classes[number]
-            is_empty = table.index.isin(names) & (table.drop(columns=self._key) == "").all(axis=1)
-            table = table[~is_empty]
+            has_cells = (table.drop(columns=self._key) != "").any(axis=1)
+            table = table[has_cells | ~table.index.isin(names)]
             self._write_file(LABELS, table.to_csv(index=False, lineterminator="\n"))
-            labels = {row: n for row, n in self.labels.items() if row not in {*changed}}
-            self.labels = labels | ({} if number is None else dict.fromkeys(changed, number))
+            merged = self.labels | dict.fromkeys(changed, number)
+            self.labels = {row: n for row, n in merged.items() if n is not None}
             self._table = table
             return changed
 

@@ -1,10 +1,10 @@
 """The page of the label loop: its routes, and pictures out of the survey's images."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Body, FastAPI
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from pydantic import BaseModel, NonNegativeInt
 
@@ -18,9 +18,9 @@ from galaxyzoo.core.templates import jpeg_address, render
 _PAGE = 48  # galaxies
 PICTURE = ImageConfig(crop_px=ORIGINAL_PX, cache_px=160)
 _HANDLERS: dict[Any, Any] = {
-    InputError: lambda _request, error: _refuse(str(error)),
-    KeyError: lambda *_: _refuse("no such galaxy or class"),
-    404: lambda *_: _refuse("this tab is of another survey: reload the page"),
+    InputError: lambda _request, error: JSONResponse({"detail": str(error)}, 400),
+    KeyError: lambda *_: JSONResponse({"detail": "no such galaxy or class"}, 400),
+    404: lambda *_: JSONResponse({"detail": "this tab is of another survey: reload the page"}, 400),
 }
 
 
@@ -30,12 +30,6 @@ class Change(BaseModel):
     galaxies: list[str]
     label: str | None
     before: str | None
-
-
-class Name(BaseModel):
-    """Name of a class."""
-
-    name: str
 
 
 def build_app(loop: LabelLoop, hosts: Sequence[str]) -> FastAPI:
@@ -100,16 +94,12 @@ def build_app(loop: LabelLoop, hosts: Sequence[str]) -> FastAPI:
         return {**state(), "labels": labels, "changed": [loop.names[row] for row in changed]}
 
     @tab.post("/class")
-    def add(name: Name) -> dict[str, Any]:
-        number = loop.add_class(name.name)
+    def add(name: Annotated[str, Body(embed=True)]) -> dict[str, Any]:
+        number = loop.add_class(name)
         return {**state(), "added": loop.classes[number]}
 
     app.include_router(tab)
     return app
-
-
-def _refuse(detail: str) -> JSONResponse:
-    return JSONResponse({"detail": detail}, status_code=400)
 
 
 def _in_words(share: Share) -> str:

@@ -215,8 +215,7 @@ def _show_upload(name: str, second: str, paths: list[str]) -> list[Any]:
         raise problem
     if problems:
         gr.Warning(str(problem), duration=None)
-    first = predicted[0]
-    outputs = _show(name, second, lambda loaded: loaded.predict_picture(first.galaxy))
+    outputs = _show(name, second, lambda loaded: loaded.predict_picture(predicted[0].galaxy))
     outputs[2] = facts_html(loaded.task, predicted)
     return outputs
 
