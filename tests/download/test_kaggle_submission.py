@@ -9,11 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from galaxyzoo.commands import submit
 from galaxyzoo.core import paths
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.launch import run_main
 from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.data.readers import kaggle
-from galaxyzoo.download import kaggle_api, kaggle_submission
+from galaxyzoo.download import kaggle_api
 from galaxyzoo.io.tables import format_predictions
 from galaxyzoo.results.layout import card_path
 from galaxyzoo.results.submission import published_csv
@@ -43,47 +45,43 @@ def write_card(path: Path, digest: str) -> None:
 def test_submission_arrives_and_its_own_score_is_shown(stand_in, rests, root):
     path = write_submission(root)
     write_card(path, digest_table(path))
-    kaggle_submission.check_file(path)
+    submit.check_file(path)
     api = kaggle_api.connect()
-    ref = kaggle_submission.send(api, path, "three networks")
+    ref = kaggle_api.send(api, path, "three networks")
     assert stand_in.uploads == [path.read_bytes()]
     assert stand_in.submissions[0]["submissionDescription"] == "three networks"
     assert stand_in.submissions[0]["competitionName"] == kaggle_api.COMPETITION
     stand_in.polls_before_score = 3
-    entry = kaggle_submission.wait_for_score(api, ref, 100)
-    assert entry.ref == REF
-    assert rests == [2, 3, 4.5]
-    shown = kaggle_submission.describe(entry)
-    assert "public 0.07512, private 0.07498" in shown
+    score = kaggle_api.wait_for_score(api, ref, 100)
+    assert score == "score: public 0.07512, private 0.07498"
+    assert len(rests) == 3
 
 
 def test_score_that_takes_too_long_is_waited_for_no_longer(stand_in, rests):
     stand_in.polls_before_score = 1000
-    assert kaggle_submission.wait_for_score(kaggle_api.connect(), REF, 10) is None
-    assert sum(rests) >= 10
-    assert len(rests) < 6
+    assert kaggle_api.wait_for_score(kaggle_api.connect(), REF, 10) is None
+    assert sum(rests) == 10
 
 
 def test_file_that_kaggle_cannot_score_is_told(stand_in, rests):
     stand_in.error_description = "Evaluation Exception: row 3"
     with pytest.raises(InputError, match="Evaluation Exception: row 3"):
-        kaggle_submission.wait_for_score(kaggle_api.connect(), REF, 10)
+        kaggle_api.wait_for_score(kaggle_api.connect(), REF, 10)
 
 
-def test_upload_that_fails_is_tried_again_and_submitted_once(stand_in, rests, root):
+def test_upload_that_fails_submits_nothing(stand_in, rests, root):
     path = write_submission(root)
     stand_in.faults["upload"] = [(500, "", {})]
-    stand_in.faults["CreateSubmission"] = [(429, "", {})]
-    kaggle_submission.send(kaggle_api.connect(), path, "m")
-    assert len(stand_in.submissions) == 1
-    assert len(rests) == 2
+    with pytest.raises(InputError, match="nothing was submitted"):
+        kaggle_api.send(kaggle_api.connect(), path, "m")
+    assert stand_in.submissions == []
 
 
 @pytest.mark.parametrize(
     ("fault", "named"),
     [
-        (None, kaggle_submission.SUBMISSIONS_PAGE),  # it may have arrived
-        ((502, "", {}), kaggle_submission.SUBMISSIONS_PAGE),
+        (None, f"{kaggle_api.PAGE}/submissions"),  # it may have arrived
+        ((502, "", {}), f"{kaggle_api.PAGE}/submissions"),
         ((400, "No submissions left today", {}), "No submissions left today"),
     ],
 )
@@ -93,7 +91,7 @@ def test_submission_that_may_have_arrived_or_is_refused_is_not_sent_again(
     path = write_submission(root)
     stand_in.faults["CreateSubmission"] = [fault]
     with pytest.raises(InputError, match=named):
-        kaggle_submission.send(kaggle_api.connect(), path, "m")
+        kaggle_api.send(kaggle_api.connect(), path, "m")
     assert (stand_in.count("CreateSubmission"), rests) == (1, [])
 
 
@@ -101,7 +99,7 @@ def test_sample_of_a_subset_is_not_taken_for_the_competitions(rests, root, monke
     path = write_submission(root)
     monkeypatch.setattr(kaggle, "COMPETITION_SIZE", (6, 79_975))
     with pytest.raises(InputError, match=r"79,975 .*download_data\.sh"):
-        kaggle_submission.check_file(path)
+        submit.check_file(path)
 
 
 def run_script(
@@ -161,8 +159,6 @@ def test_scripts_fetch_and_submit_with_the_users_own_key_file(stand_in, root):
 def test_invalid_file_is_refused_before_anything_is_sent(
     fault, stand_in, rests, root, monkeypatch, capsys
 ):
-    import submit
-
     path = write_submission(root)
     frame = pd.read_csv(path)
     if fault == "card":
@@ -176,7 +172,7 @@ def test_invalid_file_is_refused_before_anything_is_sent(
     frame.to_csv(path, index=False)
     monkeypatch.setattr(sys, "argv", ["submit.py", str(path), "-m", "m"])
     with pytest.raises(SystemExit) as stopped:
-        submit.run_main(submit.main)
+        run_main(submit.main)
     said = capsys.readouterr().err
     assert stopped.value.code == 1
     assert said.startswith(f"error: {paths.shown(path)}")

@@ -10,18 +10,17 @@ that the decision tree allows.
 import argparse
 from pathlib import Path
 
-from galaxyzoo.core.errors import one_line
+from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.launch import new_parser, print_done
 from galaxyzoo.core.paths import shown
-from galaxyzoo.download.kaggle_api import connect
-from galaxyzoo.download.kaggle_submission import (
-    SUBMISSIONS_PAGE,
-    check_file,
-    describe,
-    send,
-    wait_for_score,
-)
-from galaxyzoo.results.layout import published_csv
+from galaxyzoo.data.readers.kaggle import whole_sample_ids
+from galaxyzoo.download.kaggle_api import PAGE, connect, send, wait_for_score
+from galaxyzoo.results import submission
+from galaxyzoo.results.card import SubmissionCard
+from galaxyzoo.results.layout import card_path, published_csv
+from galaxyzoo.results.table import digest_table
+from galaxyzoo.tasks.kinds import COMPETITION_TASK
+from galaxyzoo.tasks.registry import get_task
 
 _LONGEST_WAIT_S = 600
 
@@ -33,9 +32,25 @@ def main() -> None:
     check_file(path)
     api = connect()
     ref = send(api, path, args.message)
-    print(one_line(f"sent {shown(path)}: {SUBMISSIONS_PAGE}"), flush=True)
-    entry = None if args.no_wait else wait_for_score(api, ref, _LONGEST_WAIT_S)
-    print_done(describe(entry) if entry else "no score yet: see that page later")
+    print(f"sent {shown(path)}: {PAGE}/submissions", flush=True)
+    score = None if args.no_wait else wait_for_score(api, ref, _LONGEST_WAIT_S)
+    print_done(score or "no score yet: see that page later")
+
+
+def check_file(path: Path) -> None:
+    """Check that a file is a submission of the whole competition, and its score card its own."""
+    if not path.exists():
+        raise InputError(
+            f"{shown(path)} is missing: `bash scripts/train_folds.sh` writes "
+            f"{shown(published_csv())}"
+        )
+    card = card_path(path)
+    if card.exists() and SubmissionCard.read(card).table != digest_table(path):
+        raise InputError(
+            f"{shown(path)} is not the table that {shown(card)} was written for: make both again, "
+            "or delete the card if the table is your own"
+        )
+    submission.check(path, get_task(COMPETITION_TASK), whole_sample_ids())
 
 
 def parse_args() -> argparse.Namespace:
