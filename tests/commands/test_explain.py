@@ -45,20 +45,12 @@ def test_heat_and_maps_of_a_galaxy_are_drawn(project: Path) -> None:
 def test_any_image_can_be_explained(project: Path, tmp_path: Path) -> None:
     path = tmp_path / "my galaxy.png"
     cv2.imwrite(str(path), np.random.default_rng(0).integers(0, 99, (120, 150, 3), np.uint8))
-    words = ["--image", path, "--method", "LayerCAM", "--output", tmp_path / "heat.png"]
+    words = ["--image", path, "--method", "gradcam", "--output", tmp_path / "heat.png"]
     result = succeed(project, "gradcam.py", "gz37/cnn", *words)
     assert "known" not in result.stdout
     picture = cv2.imread(str(tmp_path / "heat.png"))
     assert picture is not None
     assert picture[60:].std() > 10
-
-
-@pytest.mark.slow
-def test_methods_are_scored_beside_controls(project: Path) -> None:
-    result = succeed(project, "gradcam.py", "gz37/cnn", "--faithfulness", "6")
-    for method in ("gradcam", "layercam", "center", "random"):
-        assert f" {method} " in result.stdout
-    assert "faithfulness of gz37/cnn; highest: " in result.stdout
 
 
 @pytest.mark.slow

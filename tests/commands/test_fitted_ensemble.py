@@ -78,7 +78,7 @@ def test_it_stands_where_a_run_can(copy: Path) -> None:
     assert of_run.split(":")[0] == of_all.split(":")[0]
     assert picture.read_bytes() != heat  # its title and prediction
     line = complaint(call(copy, "gradcam.py", "ensemble:all", *words, "--feature-maps"))
-    assert "take one run" in line
+    assert "takes one run" in line
     succeed(copy, "evaluate.py", "ensemble:all")
     report = (copy / "reports" / dataset(copy) / "gz37/index.html").read_text()
     assert "ensemble:all" in report

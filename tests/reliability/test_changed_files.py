@@ -93,7 +93,7 @@ def test_folds_without_their_settings_are_refused(project: Path) -> None:
         (run / "kept").rename(run / "config.yaml")
 
 
-@pytest.mark.parametrize("command", [COLLECT, ["gradcam.py", "gz37/cnn", "--faithfulness", "2"]])
+@pytest.mark.parametrize("command", [COLLECT, ["gradcam.py", "gz37/cnn", "--galaxy-id", "1"]])
 def test_runs_without_their_split_are_refused(project: Path, command: list[str]) -> None:
     split = project / "folds" / dataset(project)
     (split / "dataset.json").rename(split / "kept")

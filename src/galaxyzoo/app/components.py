@@ -16,7 +16,7 @@ import pandas as pd
 from galaxyzoo.app.service import PredictedGalaxy
 from galaxyzoo.core.templates import jpeg_address, render
 from galaxyzoo.explain.figures import blend_heat
-from galaxyzoo.explain.gradcam import describe_faithfulness, likeliest
+from galaxyzoo.explain.gradcam import likeliest
 from galaxyzoo.inference.survey import classes_of_votes
 from galaxyzoo.io.tables import without_formulas
 from galaxyzoo.reports.answers import readable
@@ -116,13 +116,10 @@ def _list_values(task: Task, prediction: np.ndarray) -> list[tuple[str, str]]:
     return [(task.text(i), f"{value:.4g}") for i, value in enumerate(prediction)]
 
 
-def heat_html(image: np.ndarray, heat: np.ndarray, answer: str, method: str) -> str:
+def heat_html(image: np.ndarray, heat: np.ndarray, answer: str) -> str:
     """The network's input, (H, W, 3) uint8, beside its heat map for an answer, (H, W) 0 to 1."""
-    text = f"heat map for “{answer}”: colored places count, those inside the line most"
-    figures = [
-        (_data_uri(image), "network input"),
-        (_data_uri(blend_heat(image, heat)), f"{text}; {describe_faithfulness(method)}"),
-    ]
+    text = f"heat map for “{answer}”; color: pixels that support it; line: half the maximum"
+    figures = [(_data_uri(image), "network input"), (_data_uri(blend_heat(image, heat)), text)]
     return render("galaxy_heat.html.j2", figures=figures)
 
 

@@ -14,7 +14,7 @@ from galaxyzoo.app.service import LoadedRun, PredictedGalaxy
 from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.ensemble.networks import describe
 from galaxyzoo.ensemble.predictors import KnownPredictor
-from galaxyzoo.explain.gradcam import DEFAULT, FAST_METHODS, likeliest
+from galaxyzoo.explain.gradcam import DEFAULT, METHODS, likeliest
 
 TITLE = "Galaxy Zoo explorer"
 NONE = "– none –"
@@ -91,7 +91,7 @@ def _add_heat_map(run: gr.Dropdown, shown: gr.State) -> tuple[gr.Dropdown, gr.HT
     """The choice of an answer, and its heat map for the galaxy that is shown."""
     with gr.Accordion("Heat map", open=True):
         answer = gr.Dropdown([], label="Answer", elem_id="answer")
-        method = gr.Dropdown([*FAST_METHODS], value=DEFAULT, label="Method", elem_id="method")
+        method = gr.Dropdown([*METHODS], value=DEFAULT, label="Method", elem_id="method")
         explain = gr.Button("Show heat map", elem_id="explain")
         heat = gr.HTML("", elem_id="heat")
     _on(explain.click, _explain, [run, shown, answer, method], heat)
@@ -246,7 +246,7 @@ def _explain(name: str, shown: PredictedGalaxy | None, answer: str, method: str)
     """The network's input and its heat map."""
     loaded, galaxy = _load(name), _needed(shown)
     column = loaded.task.labels.index(answer)
-    return heat_html(*loaded.gradcam(galaxy, column, method), answer, method)
+    return heat_html(*loaded.gradcam(galaxy, column, method), answer)
 
 
 def _on(event: Callable[..., Any], handler: Callable[..., Any], inputs: Any, outputs: Any) -> None:

@@ -1,13 +1,11 @@
 """Plot a Grad-CAM heat map for an answer, beside votes and prediction, or a network's feature maps.
 
-Heat maps are averaged over the run's folds; those of the fast methods also over the image's eight
-orientations.
+Heat maps are averaged over the run's folds and over the image's eight orientations.
 
   python3 src/gradcam.py gz37/mobilenetv2 --galaxy-id 781510
   python3 src/gradcam.py ensemble:default --galaxy-id 781510
-  python3 src/gradcam.py gz37/mobilenetv2 --galaxy-id 781510 --answer Class4.1 --method gradcam++
+  python3 src/gradcam.py gz37/mobilenetv2 --galaxy-id 781510 --answer Class4.1 --method gradcam
   python3 src/gradcam.py zoo5/resnet18 --image mine.jpg --answer spiral
-  python3 src/gradcam.py gz37/mobilenetv2 --faithfulness 40                 score the fast methods
   python3 src/gradcam.py gz37/mobilenetv2 --galaxy-id 781510 --feature-maps
   python3 src/gradcam.py gz37/cnn --image mine.jpg --feature-maps --fold 2 --layer stages.1 stages.2
 """
@@ -15,56 +13,45 @@ orientations.
 import argparse
 from pathlib import Path
 
-from galaxyzoo.core.console import print_table, print_text
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.launch import new_parser, print_done
 from galaxyzoo.core.paths import shown
-from galaxyzoo.data.prepare import open_dataset
 from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.registry import find_column, is_ensemble, task_of
 
 
 def main() -> None:
-    """Parse, load the run, draw the picture or print the table."""
+    """Parse, load the run, draw the picture."""
     args = parse_args()
     # Only now and in the functions below, or --help waits for torch.
     from galaxyzoo.ensemble.predictors import find_predictor
-    from galaxyzoo.explain.gradcam import find_method
 
-    method = find_method(args.method)
     dataset, args.run = find_predictor(args.run, args.dataset)
     task = task_of(args.run)
     column = None if args.answer is None else find_column(task, args.answer, "--answer")
-    if is_ensemble(args.run) and (args.faithfulness or args.feature_maps):
-        raise InputError(
-            f"--faithfulness and --feature-maps take one run: name a run, not {args.run}"
-        )
-    if args.faithfulness:
-        print_faithfulness(args, dataset)
-    elif args.feature_maps:
+    if args.feature_maps and is_ensemble(args.run):
+        raise InputError(f"--feature-maps takes one run: name a run, not {args.run}")
+    if args.feature_maps:
         plot_feature_maps(args, dataset)
     else:
-        plot_gradcam(args, dataset, task, method, column)
+        plot_gradcam(args, dataset, task, column)
 
 
-def plot_gradcam(
-    args: argparse.Namespace, dataset: str, task: Task, method: str, column: int | None
-) -> None:
+def plot_gradcam(args: argparse.Namespace, dataset: str, task: Task, column: int | None) -> None:
     """Draw the heat map of an answer, by default the likeliest one."""
     from galaxyzoo.ensemble.networks import describe, load_predictor
     from galaxyzoo.explain.figures import draw_gradcam
     from galaxyzoo.explain.galaxy import load_galaxy, picture_path
-    from galaxyzoo.explain.gradcam import METHODS, describe_faithfulness, explain, likeliest
+    from galaxyzoo.explain.gradcam import METHODS, explain, likeliest
 
     predictor = load_predictor(dataset, args.run)
     galaxy = load_galaxy(args, task, dataset)
     prediction = predictor.predict(galaxy.decode, galaxy.fold)[0]
     asked = likeliest(prediction[None], task)[0] if column is None else column
     layer = args.layer[0] if args.layer else None
-    image, heat, used = explain(predictor, galaxy, asked, method, layer)
-    path = picture_path(args, dataset, args.run, f"{method}_{task.columns[asked]}")
-    note = f"{args.run}, {describe(predictor)}, {METHODS[method].class_name} of layer {used}"
-    note += f"\n{describe_faithfulness(method)}"
+    image, heat, used = explain(predictor, galaxy, asked, args.method, layer)
+    path = picture_path(args, dataset, args.run, f"{args.method}_{task.columns[asked]}")
+    note = f"{args.run}, {describe(predictor)}, {METHODS[args.method]} of layer {used}"
     draw_gradcam(path, galaxy, image, heat, prediction, asked, task, note)
     known = "" if galaxy.truth is None else f", known {galaxy.truth[asked]:.3f}"
     print(f"{task.text(asked)}: predicted {prediction[asked]:.3f}{known}")
@@ -97,28 +84,6 @@ def plot_feature_maps(args: argparse.Namespace, dataset: str) -> None:
     print_done(made)
 
 
-def print_faithfulness(args: argparse.Namespace, dataset: str) -> None:
-    """Print the faithfulness of the fast methods beside two controls."""
-    from galaxyzoo.explain.gradcam import measure_faithfulness
-    from galaxyzoo.inference.predict import load_run
-
-    run = load_run(dataset, args.run)
-    config, models = run.config, run.models
-    data = open_dataset(args.data, dataset, config.task)
-    layer = args.layer[0] if args.layer else None
-    scores = measure_faithfulness(config, models, data, args.faithfulness, layer)
-    errors = {name: score.std(ddof=1) / len(score) ** 0.5 for name, score in scores.items()}
-    rows = [(name, f"{s.mean():+.4f}", f"± {errors[name]:.4f}") for name, s in scores.items()]
-    title = f"faithfulness of heat maps, {config.run} on {dataset}, {args.faithfulness} galaxies"
-    print_table(title, ("method", "score", "SE"), rows)
-    print_text(
-        "score: half of how much more the likeliest answer falls without the hottest places than "
-        "without the coldest; `random` and `center` (a spot in the middle) are the controls"
-    )
-    best = max(scores, key=lambda name: scores[name].mean())
-    print_done(f"faithfulness of {config.run}; highest: {best}, {scores[best].mean():+.4f}")
-
-
 def parse_args() -> argparse.Namespace:
     """Command line."""
     parser = new_parser(__doc__, "run", "--dataset", "--data")
@@ -131,7 +96,10 @@ def parse_args() -> argparse.Namespace:
         "--answer", help="answer or class, by name or text (default: the likeliest)"
     )
     parser.add_argument(
-        "--method", default="hirescam", help="one of docs/explore.md (default: %(default)s)"
+        "--method",
+        choices=("hirescam", "gradcam"),
+        default="hirescam",
+        help="HiResCAM (default) or Grad-CAM",
     )
     parser.add_argument(
         "--layer",
@@ -139,9 +107,6 @@ def parse_args() -> argparse.Namespace:
         metavar="NAME",
         help="layer of the maps (default: the deepest that shows places); several with "
         "--feature-maps (default: the last of each resolution)",
-    )
-    parser.add_argument(
-        "--faithfulness", type=int, metavar="N", help="score the fast methods on N galaxies"
     )
     parser.add_argument(
         "--feature-maps",
@@ -152,11 +117,8 @@ def parse_args() -> argparse.Namespace:
         "--fold", type=int, default=0, help="fold whose network --feature-maps shows (default: 0)"
     )
     args = parser.parse_args()
-    if args.faithfulness is None:
-        if (args.galaxy_id is None) == (args.image is None):
-            parser.error("name a galaxy: --galaxy-id ID or --image FILE")
-    elif args.faithfulness < 2:
-        parser.error("--faithfulness must be 2 or more")
+    if (args.galaxy_id is None) == (args.image is None):
+        parser.error("name a galaxy: --galaxy-id ID or --image FILE")
     if args.layer and len(args.layer) > 1 and not args.feature_maps:
         parser.error("a heat map has one --layer; several go with --feature-maps")
     return args

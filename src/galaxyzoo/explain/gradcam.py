@@ -1,77 +1,31 @@
-"""Grad-CAM heat maps for an answer, by the methods of the grad-cam package, and their faithfulness.
+"""Heat maps for an answer: HiResCAM and Grad-CAM, by the grad-cam package.
 
-A faithful map's hottest places carry the answer: without them the prediction changes more than
-without the coldest. The package fills in a removed pixel from its neighbors (ROAD), so that the
-hole itself gives nothing away.
-
-Source: Selvaraju et al. 2017 (ICCV), Grad-CAM, and what the package names for the other methods
-(github.com/jacobgil/pytorch-grad-cam); Rong et al. 2022 (ICML), "A consistent and efficient
-evaluation strategy for attribution methods" (ROAD).
+Source: Selvaraju et al. 2017 (ICCV), Grad-CAM; Draelos and Carin 2020 (arXiv:2011.08891), HiResCAM;
+github.com/jacobgil/pytorch-grad-cam.
 """
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from types import ModuleType
 
 import cv2
 import numpy as np
 import torch
-from threadpoolctl import threadpool_limits
 from torch import Tensor
 
-from galaxyzoo.config.schema import Config, ImageConfig
-from galaxyzoo.core.console import Bar
+from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.data.geometry import DIHEDRAL, dihedral_view, warp, warp_matrix
-from galaxyzoo.data.prepare import Dataset
+from galaxyzoo.data.geometry import DIHEDRAL, dihedral_view
 from galaxyzoo.explain.galaxy import Galaxy
 from galaxyzoo.explain.layers import MapLayer, as_maps, find_layers, last_of_each_side, pick_layers
-from galaxyzoo.inference.predict import Predictor, predict
+from galaxyzoo.inference.predict import Predictor
 from galaxyzoo.models.build import GalaxyNet
 from galaxyzoo.tasks.kinds import Task
-from galaxyzoo.tasks.registry import get_task
 
-
-@dataclass(frozen=True)
-class Method:
-    """Method of the package."""
-
-    class_name: str
-    # whether its maps are averaged over the image's eight orientations; the others take minutes
-    all_orientations: bool = True
-
-
-METHODS = {
-    "gradcam": Method("GradCAM"),
-    "gradcam++": Method("GradCAMPlusPlus"),
-    "hirescam": Method("HiResCAM"),
-    "layercam": Method("LayerCAM"),
-    "xgradcam": Method("XGradCAM"),
-    "eigencam": Method("EigenCAM"),
-    "scorecam": Method("ScoreCAM", all_orientations=False),
-    "ablationcam": Method("AblationCAM", all_orientations=False),
-}
-DEFAULT = "hirescam"  # the most faithful one
-# Faithfulness on 40 galaxies (docs/explore.md)
-_MEASURED = {"hirescam": 0.163, "layercam": 0.137, "gradcam++": 0.131, "gradcam": 0.101}
-_MEASURED_CENTER = 0.134
-FAST_METHODS = tuple(name for name, method in METHODS.items() if method.all_orientations)
-CENTER, RANDOM = "center", "random"  # controls: a spot in the middle, and patches at random
-CONTROLS = (CENTER, RANDOM)
+METHODS = {"hirescam": "HiResCAM", "gradcam": "GradCAM"}  # classes of the package
+DEFAULT = "hirescam"  # marks the places of one image; Grad-CAM weighs whole feature maps
 _MIN_SIDE = 5  # cells; a map with fewer on a side shows no place
-_REMOVED_SHARES = (0.3, 0.5, 0.7, 0.9)  # of the pixels
-_CELLS = 6  # of a side of random patches
-_SPOT_SIGMA = 0.25  # standard deviation of the spot over the image's side
-
-
-def find_method(name: str) -> str:
-    """The key in `METHODS` of a name in any case, with or without hyphens."""
-    wanted = name.lower().replace("-", "").replace("_", "").replace("plusplus", "++")
-    if wanted not in METHODS:
-        raise InputError(f"no method '{name}': there are {', '.join(METHODS)}")
-    return wanted
 
 
 def average_gradcam(
@@ -150,7 +104,7 @@ def compute_gradcam(
     method: str = DEFAULT,
     layer: MapLayer | None = None,
 ) -> np.ndarray:
-    """Heat maps of one network, averaged over the eight orientations where the method is fast.
+    """Heat maps of one network, averaged over the images' eight orientations.
 
     Args:
         model: trained; left in eval mode, all gradients cleared.
@@ -164,19 +118,16 @@ def compute_gradcam(
     layer = layer or choose_layer(model, images.shape[1])
     device = model.mean.device
     batch = torch.from_numpy(images).permute(0, 3, 1, 2).float().to(device)
-    chosen = METHODS[method]
-    orientations = range(DIHEDRAL if chosen.all_orientations else 1)
+    orientations = range(DIHEDRAL)
     # All in one batch: passes of one image each take ten times as long where cores are shared.
     views = torch.cat([dihedral_view(batch, number) for number in orientations]).requires_grad_()
     targets = [answer_of(column) for column in columns] * len(orientations)
-    cam_class = getattr(_import_package(), chosen.class_name)
+    cam_class = getattr(_import_package(), METHODS[method])
     with cam_class(
         model=model,
         target_layers=[layer.module],
         reshape_transform=partial(as_maps, backbone=model.backbone),
     ) as explainer:
-        if hasattr(explainer, "batch_size"):
-            explainer.batch_size = 32
         turned = torch.from_numpy(np.asarray(explainer(views, targets), np.float32))
     upright = map(undo_dihedral, turned.split(len(batch)), orientations)
     maps = torch.stack([*upright]).sum(dim=0).numpy()
@@ -216,111 +167,10 @@ def likeliest(predictions: np.ndarray, task: Task) -> list[int]:
     return [int(i) for i in predictions[:, task.groups[0]].argmax(axis=1)]
 
 
-def describe_faithfulness(method: str) -> str:
-    """Describe how faithful a method was where it was measured, as the end of a caption."""
-    if method not in _MEASURED:
-        return "faithfulness not measured"
-    return (
-        f"faithfulness {_MEASURED[method]:.2f}, of a spot in the middle {_MEASURED_CENTER:.2f} "
-        "(measured with gz37/cnn)"
-    )
-
-
-def measure_faithfulness(
-    config: Config, models: Mapping[int, GalaxyNet], data: Dataset, count: int, layer: str | None
-) -> dict[str, np.ndarray]:
-    """Score the fast methods and the controls on out-of-fold galaxies.
-
-    Args:
-        config: of the run.
-        models: its networks by fold.
-        data: its dataset.
-        count: galaxies, drawn from the finished folds; each explained for its likeliest class, or
-            answer to question 1.
-        layer: as in `average_gradcam`.
-    Returns:
-        Method -> (galaxy,) how much more the answer falls without the hottest than without the
-        coldest places.
-    """
-    task = get_task(config.task)
-    catalog = data.catalog.for_task(task)
-    held_out_rows = np.flatnonzero(np.isin(catalog.folds, list(models)))
-    if count > len(held_out_rows):
-        raise InputError(f"--faithfulness {count}: there are {len(held_out_rows)} galaxies")
-    drawn = np.random.default_rng(0).choice(held_out_rows, count, replace=False)
-    cache, side = data.train_images(config.image), config.image.size_px
-    patches = random_patches(count, side)
-    scores: list[np.ndarray] = []  # of each galaxy, (method,)
-    # One galaxy is too little work for several threads: where cores are shared, they mostly wait.
-    with (
-        threadpool_limits(1),
-        Bar(total=count, desc="removing pixels", unit="galaxy", leave=False) as bar,
-    ):
-        for fold, model in models.items():
-            in_fold = drawn[catalog.folds[drawn] == fold]
-            rows = np.sort(np.searchsorted(cache.ids, catalog.ids[in_fold]))
-            columns = likeliest(predict(model, cache, rows, config), task)
-            images = warp(cache.images[rows], warp_matrix(config.image), side)
-            used = choose_layer(model, side, layer)
-            for image, column in zip(images, columns, strict=True):
-                maps = [
-                    compute_gradcam(model, image[None], [column], name, used)[0]
-                    for name in FAST_METHODS
-                ]
-                maps += [center_spot(side), patches[len(scores)]]
-                scores.append(score_maps(model, image, column, np.stack(maps)))
-                bar.update()
-    return dict(zip((*FAST_METHODS, *CONTROLS), np.transpose(scores), strict=True))
-
-
-def score_maps(model: GalaxyNet, image: np.ndarray, column: int, maps: np.ndarray) -> np.ndarray:
-    """Half the difference of the predictions without the coldest and without the hottest places.
-
-    Args:
-        model: not trained on this galaxy.
-        image: (H, H, 3) uint8, of its input size.
-        column: answer or class explained.
-        maps: (map, H, H) heat.
-    Returns:
-        (map,) means over `_REMOVED_SHARES`, positive for a faithful map.
-    """
-    fill_in = _import_package().metrics.road.NoisyLinearImputer(noise=0)
-    pixels = torch.from_numpy(image).permute(2, 0, 1).float()
-    # By rank: the package's threshold would remove all pixels of a map that is mostly 0.
-    rank = maps.reshape(len(maps), -1).argsort(axis=1, kind="stable").argsort(axis=1)
-    counts = [round(share * rank.shape[1]) for share in _REMOVED_SHARES]
-    masks = [
-        torch.from_numpy(chosen.reshape(image.shape[:2]).astype(np.float32))
-        for places in rank
-        for count in counts
-        for chosen in (places >= count, places < len(places) - count)
-    ]
-    batch = torch.stack([fill_in(pixels, mask) for mask in masks])
-    with torch.inference_mode():
-        answers = answer_of(column)(model(batch.to(model.mean.device))).double().cpu().numpy()
-    without_coldest, without_hottest = answers.reshape(len(maps), -1, 2).mean(axis=1).T
-    return (without_coldest - without_hottest) / 2
-
-
-def center_spot(side: int) -> np.ndarray:
-    """(side, side) float32, 1 in the middle: where the galaxy is, whatever is asked."""
-    offset = (np.arange(side) - (side - 1) / 2) / (_SPOT_SIGMA * side)
-    gaussian = np.exp(-(offset**2) / 2).astype(np.float32)
-    return np.outer(gaussian, gaussian) / gaussian.max() ** 2
-
-
-def random_patches(count: int, side: int, seed: int = 0) -> np.ndarray:
-    """(count, side, side) float32, 0 to 1: smooth patches about as large as a heat map's."""
-    cells = np.random.default_rng(seed).random((count, _CELLS, _CELLS), np.float32)
-    maps = [cv2.resize(cell, (side, side), interpolation=cv2.INTER_CUBIC) for cell in cells]
-    return np.clip(maps, 0, 1)
-
-
 def _import_package() -> ModuleType:
     """Imported only when it is used: it takes seconds."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import pytorch_grad_cam
-        import pytorch_grad_cam.metrics.road
 
     return pytorch_grad_cam
