@@ -1,14 +1,18 @@
 """Decoding: the right pixels, and clear refusals of what is no image."""
 
+import io
 import re
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from galaxyzoo.data.image_cache import decode
+from galaxyzoo.inference.pictures import to_pixels
 from support.bad_image_fixtures import (
     JPEG,
     KINDS,
@@ -184,3 +188,42 @@ def test_pixels_give_what_a_png_of_them_gives(seed: int) -> None:
     crop_px = int(rng.integers(50, 425))
     for size_px in (crop_px, crop_px // 2, crop_px // 5):
         assert np.array_equal(decode(pixels, crop_px, size_px), decode(png, crop_px, size_px))
+
+
+CLEAR = np.zeros((60, 60), bool)
+CLEAR[:9] = True
+GRAY = np.where(CLEAR, 250, np.arange(60, dtype=np.uint8))  # of 250 what is clear, 0 to 59 the rest
+COLOR = Image.fromarray(np.dstack([GRAY, GRAY, GRAY]))
+OPACITY = Image.fromarray(np.where(CLEAR, 0, 255).astype(np.uint8))
+TRANSPARENT = {
+    "RGBA": (Image.merge("RGBA", [*COLOR.split(), OPACITY]), None),
+    "LA": (Image.merge("LA", [Image.fromarray(GRAY), OPACITY]), None),
+    "palette": (Image.fromarray(GRAY, "P"), 250),
+    "RGB": (COLOR, (250, 250, 250)),
+    "L": (Image.fromarray(GRAY), 250),
+}
+
+
+@pytest.mark.parametrize(("image", "key"), TRANSPARENT.values(), ids=TRANSPARENT)
+@pytest.mark.parametrize("size_px", [60, 20])
+def test_transparent_pixels_are_over_black(image: Image.Image, key: Any, size_px: int) -> None:
+    if image.mode == "P":
+        image = image.copy()
+        image.putpalette(np.repeat(np.arange(256, dtype=np.uint8), 3).tobytes())
+    file = io.BytesIO()
+    image.save(file, "PNG", **({} if key is None else {"transparency": key}))
+    black = decode(np.dstack([np.where(CLEAR, 0, GRAY)] * 3), 424, size_px)
+    np.testing.assert_array_equal(decode(file.getvalue(), 424, size_px), black)
+    pixels = to_pixels(Image.open(file), 0)
+    np.testing.assert_array_equal(decode(pixels, 424, size_px), black)
+
+
+@pytest.mark.parametrize("depth", [np.uint8, np.uint16])
+@pytest.mark.parametrize("size_px", [60, 20])
+def test_an_opaque_channel_changes_nothing_and_half_of_it_halves(depth: Any, size_px: int) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 60, 3)).astype(np.uint8)
+    scale = np.iinfo(depth).max // 255
+    for opacity, expected in ((255, pixels), (51, np.round(pixels / 5).astype(np.uint8))):
+        whole = np.dstack([pixels, np.full((60, 60), opacity)]).astype(depth) * depth(scale)
+        png, plain = (cv2.imencode(".png", image)[1].tobytes() for image in (whole, expected))
+        assert np.array_equal(decode(png, 424, size_px), decode(plain, 424, size_px))

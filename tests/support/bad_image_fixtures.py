@@ -105,7 +105,7 @@ def two_bytes(values: np.ndarray) -> bytes:
 
 BGR = np.ascontiguousarray(PICTURE[..., ::-1])
 GRAY = cv2.cvtColor(PICTURE, cv2.COLOR_RGB2GRAY)
-RGBA = np.dstack([BGR, np.full(GRAY.shape, 7, np.uint8)])
+RGBA = np.dstack([BGR, np.full(GRAY.shape, 255, np.uint8)])
 PROGRESSIVE = cv2.imencode(".jpg", BGR, [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[1].tobytes()
 KINDS: dict[str, Kind] = {
     "zero bytes": Kind(b"", "empty"),

@@ -33,10 +33,11 @@ AT_ONCE = 8  # images that a thread takes at a time
 LISTED = 10  # unusable images that a message names
 # cv2's flags by how much an image shrinks while it is decoded.
 _REDUCED = {1: cv2.IMREAD_COLOR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4}
-_VERSION = 3  # of the decoding; raise it when the pixels change
+_VERSION = 4  # of the decoding; raise it when the pixels change
 _DECODERS = cv2.__version__, simplejpeg.__version__
 MAX_SIDE = 8192  # px; beyond it lie files that unpack to gigabytes
 _JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
+_COLOR_TYPE = 25  # its place in a PNG, behind the bits of a channel
 _PRINT_SPACES = ("CMYK", "YCCK")  # color spaces of JPEGs made for print
 _checked: set[tuple[Path, int]] = set()  # (array, its mtime in ns) checked in this process
 
@@ -56,7 +57,8 @@ def decode(data: bytes | np.ndarray, crop_px: int, size_px: int) -> np.ndarray:
     """Decode an image, cut the center square, shrink it.
 
     Args:
-        data: JPEG or PNG, or (H, W, 3) uint8 RGB pixels, treated like a PNG of the same pixels.
+        data: JPEG, or PNG whose transparent pixels are laid over black, or (H, W, 3) uint8 RGB
+            pixels, treated like a PNG of the same pixels.
         crop_px: side of the square in pixels of a 424 px original; other originals are cut in
             proportion.
         size_px: side of the result, at most `crop_px`.
@@ -65,16 +67,24 @@ def decode(data: bytes | np.ndarray, crop_px: int, size_px: int) -> np.ndarray:
     Raises:
         ValueError: not an image, cut off, damaged, or of a side above `MAX_SIDE`.
     """
-    if isinstance(data, np.ndarray):
-        _check_shape(data.shape[:2])
-        reduce = _choose_reduction(data.shape[:2], crop_px, size_px)
-        if reduce > 1:  # as cv2 shrinks a PNG while it decodes
-            size = (data.shape[1] // reduce, data.shape[0] // reduce)
-            data = cv2.resize(data, size, interpolation=cv2.INTER_LINEAR_EXACT)
-        return _cut_square(data, crop_px, size_px)
-    reduce = _choose_reduction(read_size(data), crop_px, size_px)
-    decoder = _decode_jpeg if data.startswith(_JPEG) else _decode_by_cv2
-    return _cut_square(decoder(data, reduce), crop_px, size_px)
+    if not isinstance(data, np.ndarray):
+        reduce = _choose_reduction(read_size(data), crop_px, size_px)
+        if data.startswith(_JPEG):
+            return _cut_square(_decode_jpeg(data, reduce), crop_px, size_px)
+        if not _has_alpha(data):
+            return _cut_square(_decode_by_cv2(data, reduce), crop_px, size_px)
+        data = over_black(_decode_by_cv2(data, 1), _read_alpha(data))
+    _check_shape(data.shape[:2])
+    reduce = _choose_reduction(data.shape[:2], crop_px, size_px)
+    if reduce > 1:  # as cv2 shrinks a PNG while it decodes
+        size = (data.shape[1] // reduce, data.shape[0] // reduce)
+        data = cv2.resize(data, size, interpolation=cv2.INTER_LINEAR_EXACT)
+    return _cut_square(data, crop_px, size_px)
+
+
+def over_black(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """(H, W, 3) uint8 RGB pixels over black, by their (H, W) uint8 opacity."""
+    return cv2.multiply(pixels, cv2.merge([alpha] * 3), scale=1 / 255)
 
 
 def _choose_reduction(shape: tuple[int, ...], crop_px: int, size_px: int) -> int:
@@ -329,12 +339,32 @@ def _decode_jpeg(data: bytes, reduce: int) -> np.ndarray:
 
 def _decode_by_cv2(data: bytes, reduce: int) -> np.ndarray:
     """(H / reduce, W / reduce, 3) uint8 RGB."""
-    image = cv2.imdecode(
-        np.frombuffer(data, np.uint8), _REDUCED[reduce] | cv2.IMREAD_IGNORE_ORIENTATION
-    )
+    return cv2.cvtColor(_imdecode(data, _REDUCED[reduce]), cv2.COLOR_BGR2RGB)
+
+
+def _imdecode(data: bytes, flags: int) -> np.ndarray:
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION)
     if image is None:
         raise ValueError("it does not decode: it is cut off or damaged")
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    return image
+
+
+def _has_alpha(png: bytes) -> bool:
+    """Check for a channel of opacity, or levels or colors that are transparent (tRNS)."""
+    return png[_COLOR_TYPE] in (4, 6) or 0 <= png.find(b"tRNS") < png.find(b"IDAT")
+
+
+def _read_alpha(png: bytes) -> np.ndarray:
+    """(H, W) uint8 opacity of a PNG that has some."""
+    image = _imdecode(png, cv2.IMREAD_UNCHANGED)
+    if image.ndim == 2:  # gray with a transparent level, which cv2 leaves out
+        start, bits = png.find(b"tRNS") + 4, png[_COLOR_TYPE - 1]
+        level = int.from_bytes(png[start : start + 2], "big")
+        scale = 255 // (2**bits - 1) if bits < 8 else 1
+        return np.where(image == level * scale, 0, 255).astype(np.uint8)
+    if image.shape[2] < 4:  # its colors are not there
+        return np.full(image.shape[:2], 255, np.uint8)
+    return cv2.convertScaleAbs(image[..., 3], alpha=255 / np.iinfo(image.dtype).max)
 
 
 def _check_png(data: bytes) -> tuple[int, int]:

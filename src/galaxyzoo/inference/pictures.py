@@ -12,6 +12,7 @@ import pandas as pd
 from PIL import Image
 
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.data.image_cache import over_black
 from galaxyzoo.data.stores.base import ImageStore, IndexMapping
 from galaxyzoo.inference.images import NAME
 from galaxyzoo.inference.predict import Predictor, decode_ahead, predict_stores
@@ -87,6 +88,9 @@ def to_pixels(image: object, number: int) -> np.ndarray:
     if isinstance(image, Image.Image):
         if image.mode.startswith(("I", "F")):
             raise InputError(f"image {number} is of PIL mode {image.mode}: convert it to 8 bits")
+        if image.has_transparency_data:
+            pixels = np.asarray(image.convert("RGBA"))
+            return over_black(pixels[..., :3], pixels[..., 3])
         return np.asarray(image.convert("RGB"))
     kind = type(image).__name__
     if isinstance(image, np.ndarray):
