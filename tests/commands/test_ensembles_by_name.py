@@ -108,6 +108,10 @@ def test_named_runs_have_an_ensemble_of_their_own(tiny: Path, monkeypatch: Monke
     assert members("run0+run1") == ["gz37/run0", "gz37/run1"]
     run_here(monkeypatch, "run1", "--name", "mine")
     assert members("mine") == ["gz37/run1"]
+    folder = EnsembleFolder("tiny", "gz37", "mine").path
+    folder.rename(folder.with_name("other"))
+    with pytest.raises(InputError, match="is of the ensemble 'mine': rename"):
+        members("other")
 
 
 @pytest.mark.parametrize(

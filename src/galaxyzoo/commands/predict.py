@@ -144,7 +144,7 @@ def write_job(args: argparse.Namespace, dataset: str, name: str, images: list[Pa
                 "the run's config"
             )
         bounds = load_intervals(dataset, name).bounds
-    if dataset == BUNDLED and args.folds is None:
+    elif dataset == BUNDLED:
         views = views or 1  # its five networks gain nothing from more (docs/lab/performance.md)
     load = partial(load_predictor, dataset, name, args.folds, views)
     survey_images = SurveyImages(
@@ -352,7 +352,7 @@ def parse_args() -> argparse.Namespace:
         type=int,
         choices=(1, 8),
         help="orientations of each image (default: each run's own; 1 for a folder by the networks "
-        "in weights/, which gain nothing from more)",
+        "in weights/, which gain nothing from more, but 8 with intervals)",
     )
     parser.add_argument(
         "--columns",

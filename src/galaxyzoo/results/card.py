@@ -271,7 +271,11 @@ class EnsembleCard(SubmissionCard, FoldsCard):
         path = folder.card
         if not path.exists():
             raise InputError(f"{shown(path)} is missing: {build_again(folder)}")
-        return cls.read(path)
+        card = cls.read(path)
+        if card.folder != folder:
+            again = f"rename {shown(folder.path)} to {shown(card.folder.path)}"
+            raise InputError(f"{shown(path)} is of the ensemble '{card.name}': {again}")
+        return card
 
     @property
     def folder(self) -> EnsembleFolder:
