@@ -38,6 +38,7 @@ SPELLINGS = {
     "another column": b'note,GalaxyID,a,b\n"a, b",5,0.5,1\n,3,0.25,0\n',
     "ends of lines of old Macs": PLAIN.replace("\n", "\r").encode(),
     "those, none at the end": PLAIN.rstrip().replace("\n", "\r").encode(),
+    "no class and no newline at the end": b"GalaxyID,a,b,class\n5,0.5,1,x\n3,0.25,0,",
     "a comma more in each line": b"GalaxyID,a,b\n5,0.5,1,\n3,0.25,0,\n",
     "that, no newline at the end": b"GalaxyID,a,b\n5,0.5,1,\n3,0.25,0",
 }

@@ -10,6 +10,7 @@ from typing import IO
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
 from galaxyzoo.io.archives import ALWAYS_ACCEPTED_BYTES, MAX_RATIO
+from galaxyzoo.tasks.kinds import CLASS
 
 MAX_BYTES = 4_000_000_000  # Galaxy Zoo 2's largest table has a tenth of it
 _MAX_LINE_BYTES = 1 << 20
@@ -42,7 +43,7 @@ def read_csv_bytes(
         raise InputError(f"{where} holds more than {max_bytes:,} bytes of text")
     if b"\0" in data:
         raise InputError(f"{where} is damaged: it holds NUL bytes, get it again")
-    _check_end(data, len(names), where)
+    _check_end(data, names, where)
     return data, names
 
 
@@ -66,16 +67,17 @@ def _read_names(data: bytes, where: str) -> list[str]:
     return names
 
 
-def _check_end(data: bytes, n_names: int, where: str) -> None:
+def _check_end(data: bytes, names: list[str], where: str) -> None:
     """Check that a last line that has no line break has all its cells."""
     lines = data.count(b"\n") or data.count(b"\r")
     last = data[max(data.rfind(b"\n"), data.rfind(b"\r")) + 1 :][:_MAX_LINE_BYTES]
     text = last.decode("utf-8", "replace").strip("\ufeff \t")
     cells = _split(text)
-    if text and (len(cells) < n_names or not cells[-1].strip() or not lines):
+    is_empty = not cells[-1].strip() and names[-1].strip() != CLASS  # a galaxy may have no class
+    if text and (len(cells) < len(names) or is_empty or not lines):
         raise InputError(
             f"{where} ends in the middle of line {lines + 1:,} ('{text[:24]}…', {len(cells)} of "
-            f"{n_names} cells; {len(data):,} bytes): its download was cut off, get it again"
+            f"{len(names)} cells; {len(data):,} bytes): its download was cut off, get it again"
         )
 
 

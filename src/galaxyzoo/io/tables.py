@@ -164,8 +164,9 @@ def select_numbers(frame: pd.DataFrame, columns: Sequence[str], path: Path) -> p
         row, column = np.argwhere(bad)[0]
         value = frame[columns[column]].iloc[row]
         raise InputError(
-            f"{shown(path)}: GalaxyID {frame.index[row]}, column '{columns[column]}': "
-            f"'{value}' is not a finite number such as 0.25 ({bad.sum():,} such values)"
+            f"{shown(path)}: {frame.index.name or 'image'} {frame.index[row]}, column "
+            f"'{columns[column]}': '{value}' is not a finite number such as 0.25 "
+            f"({bad.sum():,} such values)"
         )
     return numbers
 

@@ -124,9 +124,8 @@ def _read_numbers(
 def _kind_of(numbers: pd.DataFrame, path: Path) -> str:
     """Tell fractions from a value."""
     values, columns = numbers.to_numpy(), list(numbers.columns)
-    if values.min() >= 0 and values.max() <= 1:
-        return "fractions"
-    if len(columns) > 1:
+    kind = "fractions" if values.min() >= 0 and values.max() <= 1 else "values"
+    if kind == "values" and len(columns) > 1:
         raise InputError(
             f"{shown(path)}: {len(columns)} columns of numbers ({', '.join(columns[:4])}) are not "
             f"all from 0 to 1: name one in columns of {TASK}"
@@ -137,7 +136,7 @@ def _kind_of(numbers: pd.DataFrame, path: Path) -> str:
             f"not {_MIN_SPREAD:g} to {1 / _MIN_SPREAD:g}: give it in another unit, or its "
             "logarithm"
         )
-    return "values"
+    return kind
 
 
 def _register(folder: Path, definition: dict[str, Any]) -> Task:
