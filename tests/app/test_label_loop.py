@@ -196,12 +196,15 @@ def test_the_most_uncertain_are_between_their_two_likeliest_classes(tmp_path: Pa
     assert order != sorted(rest, key=lambda row: probs[row].max())
 
 
-def test_scores_are_of_heads_that_have_not_seen_the_galaxy(tmp_path: Path) -> None:
-    """Labels at random, which a head of 300 features learns by heart."""
+@pytest.mark.parametrize("copies", [1, 4])
+def test_scores_are_of_heads_that_have_not_seen_the_galaxy(tmp_path: Path, copies: int) -> None:
+    """Labels at random, which a head of 300 features learns by heart, nor a turned copy of it."""
     loop = make_loop(tmp_path, width=300)
-    rows = [row for row in range(COUNT) if row not in RARE][:40]
+    rows = np.setdiff1d(range(COUNT), RARE)[:40]
+    features = loop.survey.features
+    features[rows] = features[rows[np.arange(40) % (40 // copies)]] + 0.01 * features[rows]
     for number, name in enumerate(("heads", "tails")):
-        loop.label(rows[number::2], loop.add_class(name))
+        loop.label(rows[number::2].tolist(), loop.add_class(name))
     by_heart = loop.probabilities()
     assert by_heart is not None
     assert (by_heart[rows].argmax(axis=1) == np.arange(40) % 2).all()
