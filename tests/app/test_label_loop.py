@@ -320,10 +320,10 @@ def test_shares_are_of_the_class_that_is_asked_for(votes: Path) -> None:
 def test_requests_that_make_no_sense_change_nothing(votes: Path) -> None:
     page = visit(LabelLoop(read_features(votes)))
     answer = page.post("class", json={"name": " "})
-    assert (answer.status_code, answer.json()) == (400, {"detail": "a class needs a name"})
+    assert (answer.status_code, answer.text) == (400, "a class needs a name")
     page.post("class", json={"name": "bright"})
     for wrong in (["999"], "bright"), (["100"], "dark"), (["0"], "bright"):
-        assert give(page, *wrong).json() == {"detail": "no such galaxy or class"}
+        assert give(page, *wrong).text == "no such galaxy or class"
     assert page.post("label", json={"galaxies": ["100"], "label": 0}).status_code == 422
     assert page.get("state", headers={"Host": "evil.example"}).status_code == 400
     assert not (votes / "labels.csv").exists()
@@ -338,7 +338,7 @@ def test_a_tab_of_another_survey_on_the_same_port_is_refused(votes: Path) -> Non
     tab = TestClient(build_app(loops[1], []), base_url=f"http://localhost/{loops[0].key}/")
     answers = [give(tab, ["100"], "bright"), *map(tab.get, ("ranking?by=mix", "ranking.csv"))]
     for answer in answers:
-        assert answer.json() == {"detail": "this tab is of another survey: reload the page"}
+        assert answer.text == "this tab is of another survey: reload the page"
     assert not (votes.parent / "other" / "labels.csv").exists()
     assert give(visit(LabelLoop(loops[0].survey)), ["100"], "bright").status_code == 200
 

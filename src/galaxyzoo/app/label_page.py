@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import numpy as np
 from fastapi import APIRouter, Body, FastAPI
-from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
+from fastapi.responses import HTMLResponse, PlainTextResponse
 from pydantic import BaseModel, NonNegativeInt
 
 from galaxyzoo.app.hosts import own_hosts
@@ -18,9 +18,9 @@ from galaxyzoo.core.templates import jpeg_address, render
 _PAGE = 48  # galaxies
 PICTURE = ImageConfig(crop_px=ORIGINAL_PX, cache_px=160)
 _HANDLERS: dict[Any, Any] = {
-    InputError: lambda _request, error: JSONResponse({"detail": str(error)}, 400),
-    KeyError: lambda *_: JSONResponse({"detail": "no such galaxy or class"}, 400),
-    404: lambda *_: JSONResponse({"detail": "this tab is of another survey: reload the page"}, 400),
+    InputError: lambda _request, error: PlainTextResponse(str(error), 400),
+    KeyError: lambda *_: PlainTextResponse("no such galaxy or class", 400),
+    404: lambda *_: PlainTextResponse("this tab is of another survey: reload the page", 400),
 }
 
 
