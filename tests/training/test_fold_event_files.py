@@ -18,7 +18,6 @@ from support.training_fixtures import assert_same_files, config, fold_data, trai
 def read_events(folder: Path) -> dict[str, list[tuple[int, float]]]:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    (_,) = folder.iterdir()
     events = EventAccumulator(str(folder)).Reload()
     return {
         name: [(one.step, one.value) for one in events.Scalars(name)]

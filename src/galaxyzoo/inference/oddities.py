@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
+from itertools import chain
 
 import cv2
 import numpy as np
@@ -49,29 +50,31 @@ def find_oddities(
         images: (image, side, side, 3) uint8, as the networks get them.
     """
 
-    def find(start: int) -> Oddities:
+    def find(start: int) -> list[dict[str, str]]:
         chunk = slice(start, start + AT_ONCE)
-        return _find(names[chunk], sizes[chunk], images[chunk])
+        return [*map(_find_kinds, sizes[chunk], images[chunk])]
 
     oddities: Oddities = {}
-    for chunk_oddities in in_threads(find, len(names)):
-        add_oddities(oddities, chunk_oddities)
+    for name, kinds in zip(names, chain.from_iterable(in_threads(find, len(names))), strict=True):
+        add_oddities(oddities, {kind: (1, name + details) for kind, details in kinds.items()})
     return oddities
 
 
-def _find(names: list[str], sizes: list[tuple[int, int, int]], images: np.ndarray) -> Oddities:
-    oddities: Oddities = {}
-    for name, (height, width, bits), image in zip(names, sizes, images, strict=True):
-        kinds = {
-            "gray": "" if _is_gray(image[::8, ::8]) and _is_gray(image) else None,
-            "size": None if height == width == ORIGINAL_PX else f", {width} × {height}",
-            "bits": f", brightest value {image.max()} of 255" if bits == 16 else None,
-            "noise": "" if _correlation(image) < _MIN_CORRELATION else None,
-        }
-        for kind, details in kinds.items():
-            if details is not None:
-                add_oddities(oddities, {kind: (1, name + details)})
-    return oddities
+def _find_kinds(size: tuple[int, int, int], image: np.ndarray) -> dict[str, str]:
+    """Find the kinds of an image, with details to print behind its name."""
+    height, width, bits = size
+    red, green, blue = np.moveaxis(image, -1, 0)
+    kinds = {
+        "gray": np.array_equal(red, green) and np.array_equal(green, blue),
+        "size": not height == width == ORIGINAL_PX,
+        "bits": bits == 16,
+        "noise": _correlation(image) < _MIN_CORRELATION,
+    }
+    details = {
+        "size": f", {width} × {height}",
+        "bits": f", brightest value {image.max()} of 255",
+    }
+    return {kind: details.get(kind, "") for kind, is_odd in kinds.items() if is_odd}
 
 
 def add_oddities(total: Oddities, more: Mapping[str, tuple[int, str]]) -> None:
@@ -90,17 +93,9 @@ def describe(oddities: Mapping[str, tuple[int, str]], n_images: int, task: Task)
     ]
 
 
-def _is_gray(image: np.ndarray) -> bool:
-    return bool((image == image[..., :1]).all())
-
-
 def _correlation(image: np.ndarray) -> float:
     """Correlation of the brightness of neighboring pixels, the lower of both axes."""
     bright = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
     bright -= bright.mean()
-    values, width = bright.ravel(), image.shape[1]
-    rows = np.dot(values[width:], values[:-width]) / (values.size - width)
-    # All of each row's pairs, less one row's end beside the next one's start: of one piece, fast.
-    pairs = np.dot(values[1:], values[:-1]) - np.dot(bright[1:, 0], bright[:-1, -1])
-    columns = pairs / (values.size - len(image))
-    return float(min(rows, columns) * values.size / np.dot(values, values))
+    down, across = (bright[1:] * bright[:-1]).mean(), (bright[:, 1:] * bright[:, :-1]).mean()
+    return float(min(down, across) / np.square(bright).mean())

@@ -68,40 +68,34 @@ class FoldRecords(Callback):
 
 
 class EventFiles(Callback):
-    """Writer of each epoch's numbers to TensorBoard's event files.
+    """TensorBoard's event files: each epoch's numbers, in a file of its own.
 
     A training that goes on writes its earlier epochs again, so that a kill neither doubles nor
     drops one.
-
-    Args:
-        folder: of the fold.
     """
 
     def __init__(self, folder: Path) -> None:
-        from torch.utils.tensorboard import SummaryWriter  # here: seconds, not always installed
-
-        self.folder, self.written = folder / EVENTS, 0
-        with files.explain_write_errors(self.folder):
-            shutil.rmtree(self.folder, ignore_errors=True)
-            self.writer = SummaryWriter(str(self.folder))
+        self.folder = folder / EVENTS
 
     def on_train_begin(self, trainer: Trainer) -> None:
         """Write the epochs before the checkpoint."""
-        self.on_epoch_end(trainer)
+        with files.explain_write_errors(self.folder):
+            shutil.rmtree(self.folder, ignore_errors=True)
+            self._write(trainer.history)
 
     def on_epoch_end(self, trainer: Trainer) -> None:
-        """Write the epochs that are not written yet."""
+        """Write the epoch."""
         with files.explain_write_errors(self.folder):
-            for row in trainer.history[self.written :]:
+            self._write(trainer.history[-1:])
+
+    def _write(self, rows: History) -> None:
+        from torch.utils.tensorboard import SummaryWriter  # here: seconds, not always installed
+
+        with SummaryWriter(str(self.folder)) as writer:
+            for row in rows:
                 for name, value in row.items():
                     if name != "epoch" and isinstance(value, int | float):
-                        self.writer.add_scalar(name, value, row["epoch"])
-            self.writer.flush()
-        self.written = len(trainer.history)
-
-    def close(self) -> None:
-        """End the writer's thread."""
-        self.writer.close()
+                        writer.add_scalar(name, value, row["epoch"])
 
 
 class Report(Callback):

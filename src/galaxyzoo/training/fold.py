@@ -3,7 +3,6 @@
 import shutil
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -60,11 +59,10 @@ def train_fold(
     origin, train = FoldFolder.origin(config, data.fingerprint, data.fold), config.train
     where = f"{config.title}, fold {data.fold}"
     parts = train.accumulation  # micro-batches in each batch
-    with Bar(desc=label, unit="step", leave=False) as bar, ExitStack() as stack:
+    with Bar(desc=label, unit="step", leave=False) as bar:
         callbacks: list[Callback] = [Progress(bar), FoldRecords(folder, origin)]
         if train.tensorboard:
-            callbacks.append(events := EventFiles(folder))
-            stack.callback(events.close)
+            callbacks.append(EventFiles(folder))
         if after_epoch:
             callbacks.append(Report(after_epoch))
         while True:

@@ -26,11 +26,10 @@ from galaxyzoo.training.fold import train_fold
 from galaxyzoo.training.fold_data import make_part_data
 from galaxyzoo.training.run import Run
 
-TRAIN, VAL, TEST = "train", "val", "test"
-_TWENTIETHS = (TRAIN,) * 14 + (VAL,) * 3 + (TEST,) * 3
+PARTS = {"train": 14, "val": 3, "test": 3}  # twentieths of the galaxies
 
 
-def split(catalog: Catalog, task: str, seed: int = 0) -> np.ndarray:
+def split(catalog: Catalog, task: str) -> np.ndarray:
     """Split a task's galaxies as folds are: stratified, near-duplicates in the same part.
 
     Returns:
@@ -38,10 +37,10 @@ def split(catalog: Catalog, task: str, seed: int = 0) -> np.ndarray:
     """
     groups = catalog.train[GROUP].to_numpy()
     try:
-        parts = make_folds(catalog.targets(task), groups, len(_TWENTIETHS), seed)
+        twentieths = make_folds(catalog.targets(task), groups, sum(PARTS.values()), seed=0)
     except ValueError as error:
         raise InputError(f"--holdout: {error}") from None
-    return np.array(_TWENTIETHS)[parts]
+    return np.repeat([*PARTS], [*PARTS.values()])[twentieths]
 
 
 def train_holdout(run: Run) -> HoldoutCard:
@@ -50,7 +49,7 @@ def train_holdout(run: Run) -> HoldoutCard:
     Returns:
         The score card, also written beside the run's out-of-fold card as `<run>_holdout.json`.
     """
-    config, catalog = run.config, run.catalog
+    config, catalog, task = run.config, run.catalog, get_task(run.config.task)
     if config.before:
         raise InputError(f"--holdout trains runs of one stage: {config.run} has several")
     if config.model.weights_file == BUNDLED:
@@ -58,45 +57,33 @@ def train_holdout(run: Run) -> HoldoutCard:
             f"--holdout: networks in weights/ may have been trained on any part ({config.run})"
         )
     parts = split(catalog, config.task)
+    held_out, folder = parts == "test", run.folder / HOLDOUT
+    origin = FoldFolder.origin(config, catalog.fingerprint, HOLDOUT)
+    files = FoldFolder.trained(folder, origin)
     run.begin()
     with run.locked():
-        if not _files(run).is_done:
-            _train(run, parts)
-        (_files(run).folder / CHECKPOINT).unlink(missing_ok=True)
-    card = _score(run, parts)
-    card.write(RunFolder(catalog.dataset, config.run).holdout_card)
-    return card
-
-
-def _train(run: Run, parts: np.ndarray) -> None:
-    """Train on the training part, validate each epoch, predict the test part."""
-    config, catalog, cache = run.config, run.catalog, run.cache("train")
-    # Seeds are derived from the fold's number: the hold-out takes the next one after the folds.
-    data = make_part_data(config, run.data, cache, parts == TRAIN, parts == VAL, catalog.n_folds)
-    files = _files(run)
-    train_fold(config, data, files.folder, f"{config.run} hold-out")
-    rows = np.searchsorted(cache.ids, catalog.ids[parts == TEST])
-    run.predict(load_fold_model(config, files.folder), cache, rows, files.folder / HELD_OUT_TABLE)
-    files.finish([WEIGHTS, HISTORY, HELD_OUT_TABLE], {})
-
-
-def _score(run: Run, parts: np.ndarray) -> HoldoutCard:
-    """Score card of the test part."""
-    catalog, task = run.catalog, get_task(run.config.task)
-    rows, targets = parts == TEST, catalog.targets(task.name)
-    table = PredictionTable.read(_files(run).path(HELD_OUT_TABLE), task, catalog.ids[rows])
-    return HoldoutCard(
-        run=run.config.run,
+        if not files.is_done:
+            cache = run.cache("train")
+            # Seeds are derived from the fold's number: here it is the next one after the folds.
+            data = make_part_data(
+                config, run.data, cache, parts == "train", parts == "val", catalog.n_folds
+            )
+            train_fold(config, data, folder, f"{config.run} hold-out")
+            rows = np.searchsorted(cache.ids, catalog.ids[held_out])
+            run.predict(load_fold_model(config, folder), cache, rows, folder / HELD_OUT_TABLE)
+            files.finish([WEIGHTS, HISTORY, HELD_OUT_TABLE], {})
+        (folder / CHECKPOINT).unlink(missing_ok=True)
+    table = PredictionTable.read(files.path(HELD_OUT_TABLE), task, catalog.ids[held_out])
+    targets = catalog.targets(task.name)
+    card = HoldoutCard(
+        run=config.run,
         task=task.name,
         dataset=catalog.dataset,
         fingerprint=catalog.fingerprint,
-        checkpoint=run.config.train.checkpoint,
+        checkpoint=config.train.checkpoint,
         selected_on_validation=False,
-        split={part: int((parts == part).sum()) for part in (TRAIN, VAL, TEST)},
-        **table.project().score(targets[rows], targets[~rows]),
+        split={part: int((parts == part).sum()) for part in PARTS},
+        **table.project().score(targets[held_out], targets[~held_out]),
     )
-
-
-def _files(run: Run) -> FoldFolder:
-    origin = FoldFolder.origin(run.config, run.catalog.fingerprint, HOLDOUT)
-    return FoldFolder.trained(run.folder / HOLDOUT, origin)
+    card.write(RunFolder(catalog.dataset, config.run).holdout_card)
+    return card
