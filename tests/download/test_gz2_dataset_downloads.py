@@ -15,21 +15,24 @@ import pytest
 
 from galaxyzoo.data.readers.find import open_input
 from galaxyzoo.download.gz2_dataset import Order, make_dataset
-from galaxyzoo.download.sdss import Cutout, DownloadPolicy
+from galaxyzoo.download.sdss import FOLDER
 from support import cutout_server as answers
 from support.commands import call, complaint, succeed
 from support.cutout_server import CutoutServer
 from support.gz2_fixtures import SMALLEST, TABLE, draw_published, labels, ra_of, refusal
 from support.kaggle_fixtures import listing
 
-QUICK = DownloadPolicy(rate=1000, max_attempts=2, first_pause_s=0.01)
 
-IMAGES = "sdss_64px_0.15arcsec"
+@pytest.fixture(autouse=True)
+def quick(server: CutoutServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small images, no pauses, the table from the stand-in."""
+    monkeypatch.setattr("galaxyzoo.download.sdss.SIZE_PX", 64)
+    monkeypatch.setattr("galaxyzoo.download.sdss._RETRIES", 0)
+    monkeypatch.setattr("galaxyzoo.download.gz2_dataset.TABLE_URL", f"{server.base}/t.gz")
 
 
 def ordered(server: CutoutServer, **changes: object) -> Order:
-    cutout = Cutout(size_px=64, service=f"{server.base}/cut")
-    order = Order(download=True, table_url=f"{server.base}/t.gz", cutout=cutout, policy=QUICK)
+    order = Order(download=True, service=f"{server.base}/cut")
     return replace(order, **changes)  # type: ignore[arg-type]
 
 
@@ -83,10 +86,9 @@ def test_a_named_folder_of_input_gets_the_table(root, server, monkeypatch):
         (lambda data: gzip.compress(b"a,b\n1,2\n"), "its first line has no column 'dr7objid'"),
     ],
 )
-def test_a_table_that_is_not_whole_is_not_kept(root, server, damage, reason, monkeypatch):
+def test_a_table_that_is_not_whole_is_not_kept(root, server, damage, reason):
     table, _ = draw_published()
     server.files["/t.gz"] = damage(gzip.compress(table.to_csv(index=False).encode()))
-    monkeypatch.setattr("galaxyzoo.download.sdss.random.uniform", lambda low, high: 0.0)
     message = refusal(ordered(server))
     assert reason in message
     assert "by hand, and put it into input/gz2/" in message
@@ -97,13 +99,12 @@ def test_images_that_fail_stop_it_or_their_galaxies_are_left_out(root, server, c
     write_votes(root)
     drawn = labels(make_dataset(ordered(server, name="first")))
     lost = drawn.index[drawn == "merger"][0]
-    (root / "input" / "gz2" / IMAGES / f"{lost}.jpg").unlink()
+    (root / "input" / "gz2" / FOLDER / f"{lost}.jpg").unlink()
     server.plans[ra_of(lost)] = [answers.status(404)] * 2
     message = refusal(ordered(server))
     assert message == (
-        f"1 of 40 images could not be downloaded (first: GalaxyID {lost}: HTTP 404; all in "
-        f"input/gz2/{IMAGES}/manifest.csv): the same command tries these again, "
-        "--on-bad-image drop goes on without"
+        f"1 of 40 images could not be downloaded (first: GalaxyID {lost}: HTTP 404): the same "
+        "command tries these again, --on-bad-image drop goes on without"
     )
     assert not (root / "input" / "gz2-hubble10").exists()
     capsys.readouterr()
@@ -130,8 +131,7 @@ def test_a_table_without_places_is_named(root, server, change, message):
 
 def test_the_command_stops_in_one_line_and_goes_on_where_it_was(tmp_path, server):
     classes = write_votes(tmp_path)
-    words = ["gz2", "--download", "--base-url", f"{server.base}/cut", "--size-px", "64"]
-    words += ["--rate", "1000"]
+    words = ["gz2", "--download", "--base-url", f"{server.base}/cut"]
     for galaxy in classes.index[classes == "SB"]:
         server.plans[ra_of(galaxy)] = [answers.status(404)]
     first = call(tmp_path, "prepare.py", *words)
@@ -141,9 +141,7 @@ def test_the_command_stops_in_one_line_and_goes_on_where_it_was(tmp_path, server
     second = succeed(tmp_path, "prepare.py", *words)
     assert "input/gz2-hubble10/\nnext: bash scripts/train_folds.sh hubble10" in second.stdout
     assert len(server.asked) == 4
-    manifest = pd.read_csv(tmp_path / "input" / "gz2" / IMAGES / "manifest.csv")
-    assert (manifest["status"] == "ok").all()
-    assert len(manifest) == 40
+    assert len(list((tmp_path / "input" / "gz2" / FOLDER).iterdir())) == 40
 
 
 @pytest.mark.usefixtures("heeded_ctrl_c")
@@ -161,11 +159,10 @@ def test_who_presses_ctrl_c_keeps_what_is_there(root, server):
     server.always = interrupted
     with pytest.raises(KeyboardInterrupt):
         make_dataset(ordered(server))
-    folder = root / "input" / "gz2" / IMAGES
-    there = {p.name for p in folder.iterdir()} - {"manifest.csv"}
+    folder = root / "input" / "gz2" / FOLDER
+    there = {p.name for p in folder.iterdir()}
     assert 2 <= len(there) < 40  # four ask at a time: two are through when the sixth is asked for
     assert all(name.endswith(".jpg") and name[0] != "." for name in there)
-    assert (pd.read_csv(folder / "manifest.csv")["status"] == "ok").all()
     server.asked.clear()
     server.always = None
     make_dataset(ordered(server))

@@ -46,15 +46,6 @@ def silent(handler: BaseHTTPRequestHandler, data: bytes) -> None:
     good(handler, data)
 
 
-def dripping(handler: BaseHTTPRequestHandler, data: bytes) -> None:
-    """Send a byte now and then, so that no time-out ever comes."""
-    _head(handler, 200, len(data))
-    for byte in data[:60]:
-        handler.wfile.write(bytes([byte]))
-        handler.wfile.flush()
-        time.sleep(0.05)
-
-
 def words(handler: BaseHTTPRequestHandler, data: bytes) -> None:
     """A page that says sorry, with status 200."""
     good(handler, b"<html>The service is down for maintenance.</html>")

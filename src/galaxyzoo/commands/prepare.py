@@ -9,17 +9,15 @@ python3 src/prepare.py gz2                   make a balanced dataset from Galaxy
 
 import argparse
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
-from galaxyzoo.core.launch import new_parser, print_done, with_data
+from galaxyzoo.core.launch import new_parser, positive, print_done, with_data
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import dataset_dir
 from galaxyzoo.data.prepare import prepare
 from galaxyzoo.data.readers.kaggle import write_subset
 from galaxyzoo.download.gz2_dataset import PACKED, Order, make_dataset
-from galaxyzoo.download.sdss import Cutout, DownloadPolicy
+from galaxyzoo.download.sdss import SERVICE
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
 from galaxyzoo.tasks.registry import get_task
 
@@ -32,7 +30,6 @@ python3 src/prepare.py gz2                 gz2_hart16.csv, gz2_filename_mapping.
 python3 src/prepare.py gz2 --download      the images come from the sky survey's server, by the
                                            table's ra and dec; the table too where it is missing
 """
-Number = TypeVar("Number", int, float)
 
 
 def main() -> None:
@@ -107,9 +104,7 @@ def _order(args: argparse.Namespace) -> Order:
         seed=args.seed,
         download=args.download,
         drop=args.on_bad_image == "drop",
-        table_url=args.table_url,
-        cutout=Cutout(args.scale, args.size_px, args.base_url),
-        policy=DownloadPolicy(rate=args.rate),
+        service=args.base_url,
     )
 
 
@@ -131,13 +126,11 @@ def _add_gz2(parser: argparse.ArgumentParser) -> None:
     gz2.add_argument("--name", help="of the new dataset (default: gz2-<task>)")
     gz2.add_argument(
         "--per-class",
-        type=_between(int, 1, 10**9),
+        type=positive,
         metavar="N",
         help="at most so many galaxies of each class (default: as many as the smallest class has)",
     )
-    gz2.add_argument(
-        "--seed", type=_between(int, 0, 2**31), default=0, help="of the draw (default: %(default)s)"
-    )
+    gz2.add_argument("--seed", type=int, default=0, help="of the draw (default: %(default)s)")
     gz2.add_argument(
         "--on-bad-image",
         choices=("stop", "drop"),
@@ -145,55 +138,12 @@ def _add_gz2(parser: argparse.ArgumentParser) -> None:
         help="images that cannot be downloaded: stop, or leave those galaxies out (default: "
         "%(default)s)",
     )
-    _add_download(gz2.add_argument_group("download"))
-
-
-def _add_download(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
+    gz2.add_argument(
         "--download", action="store_true", help="get the images, and the table where it is missing"
     )
-    group.add_argument(
+    gz2.add_argument(
         "--base-url",
-        default=Cutout.service,
+        default=SERVICE,
         metavar="URL",
         help="of the cut-out service (default: %(default)s)",
     )
-    group.add_argument(
-        "--table-url",
-        default=Order.table_url,
-        metavar="URL",
-        help="of the table (default: %(default)s)",
-    )
-    group.add_argument(
-        "--scale",
-        type=_between(float, 0.015, 60),
-        default=Cutout.scale,
-        metavar="ARCSEC",
-        help="per pixel (default: %(default)s)",
-    )
-    group.add_argument(
-        "--size-px",
-        type=_between(int, 64, 2048),
-        default=Cutout.size_px,
-        metavar="N",
-        help="side of an image (default: %(default)s)",
-    )
-    group.add_argument(
-        "--rate",
-        type=_between(float, 0.01, 1000),
-        default=DownloadPolicy.rate,
-        metavar="N",
-        help="requests per second (default: %(default)s)",
-    )
-
-
-def _between(
-    kind: Callable[[str], Number], lowest: float, highest: float
-) -> Callable[[str], Number]:
-    def number(text: str) -> Number:
-        value = kind(text)
-        if not lowest <= value <= highest:
-            raise argparse.ArgumentTypeError(f"{text} is not {lowest:g} to {highest:g}")
-        return value
-
-    return number

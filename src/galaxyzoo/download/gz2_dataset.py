@@ -7,11 +7,10 @@ used elsewhere.
 """
 
 import gzip
-import io
 import re
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -25,24 +24,15 @@ from galaxyzoo.core.paths import cache_dir, input_dir, shown
 from galaxyzoo.data.catalog import input_places
 from galaxyzoo.data.readers import gz2
 from galaxyzoo.data.readers.labeled import IMAGES, LABELS
-from galaxyzoo.download.sdss import (
-    GOOD,
-    MANIFEST,
-    Cutout,
-    Downloader,
-    DownloadError,
-    DownloadPolicy,
-    check_url,
-    download_cutouts,
-)
+from galaxyzoo.download.sdss import FOLDER, SERVICE, DownloadError, download_cutouts, fetch
 from galaxyzoo.io.archives import write_zip
 from galaxyzoo.io.tables import ID
 from galaxyzoo.tasks.kinds import CLASS, Task
 from galaxyzoo.tasks.registry import TASKS, get_task
 
 PACKED = "dataset_galaxies.zip"
-_MAX_TABLE_BYTES = 1_000_000_000  # bytes, packed; 5 times as many unpacked
-_TABLE_DEADLINE_S = 3600.0
+# linked as table 1 of Galaxy Zoo 2 on https://data.galaxyzoo.org
+TABLE_URL = "https://gz2hart.s3.amazonaws.com/gz2_hart16.csv.gz"
 _NAME = re.compile(r"\w[\w.-]*")
 
 
@@ -58,30 +48,38 @@ class Order:
     # get images from the survey's server, and the vote table where it is missing
     download: bool = False
     drop: bool = False  # galaxies without an image to download: leave them out instead of stopping
-    # linked as table 1 of Galaxy Zoo 2 on https://data.galaxyzoo.org
-    table_url: str = "https://gz2hart.s3.amazonaws.com/gz2_hart16.csv.gz"
-    cutout: Cutout = field(default_factory=Cutout)
-    policy: DownloadPolicy = field(default_factory=DownloadPolicy)
+    service: str = SERVICE  # of cut-outs
 
 
 def make_dataset(order: Order) -> Path:
     """Make the dataset in a new folder of `input/`, and print how many galaxies each class has."""
     task, target = _check_order(order)
+    assert task.rule is not None
     folder = _find_folder(order)
     votes, read_image, positions = _open_source(folder, order)
-    classes = _classify(votes, task, folder)
-    drawn = draw_balanced(classes, order.per_class, order.seed)
-    _print_counts(classes, drawn, task)
+    labels = task.rule.labels(votes)
+    print(
+        f"{shown(folder)}: {len(votes):,} galaxies, of which the rule of {task.name} keeps "
+        f"{len(labels):,}"
+    )
+    classes = labels.idxmax(axis=1) if len(labels) else pd.Series(dtype=object)
+    drawn = _draw(classes, classes, folder, task, order)
     if positions is not None:
-        images = folder / order.cutout.folder_name()
-        statuses = download_cutouts(positions.loc[drawn.index], images, order.cutout, order.policy)
-        failed = statuses[statuses != GOOD]
-        if len(failed):
-            _report_failures(failed, len(drawn), images / MANIFEST, order.drop)
-            left = drawn[~drawn.index.isin(failed.index)]
-            _check_classes(left, folder)
-            drawn = draw_balanced(left, order.per_class, order.seed)
-            _print_counts(classes, drawn, task)
+        sky = positions.loc[drawn.index]
+        failed = download_cutouts(sky, folder / FOLDER, order.service)
+        if failed:
+            first, reason = next(iter(failed.items()))
+            failures = (
+                f"{len(failed):,} of {len(drawn):,} images could not be downloaded (first: {ID} "
+                f"{first}: {reason})"
+            )
+            if not order.drop:
+                raise InputError(
+                    f"{failures}: the same command tries these again, --on-bad-image drop goes on "
+                    "without"
+                )
+            print(f"{failures}: left out")
+            drawn = _draw(classes, drawn.drop(list(failed)), folder, task, order)
     with files.writing_folder(target) as new:
         _write(new, drawn, read_image)
     return target
@@ -112,6 +110,8 @@ def draw_balanced(classes: pd.Series, per_class: int | None, seed: int) -> pd.Se
 def _check_order(order: Order) -> tuple[Task, Path]:
     """The task, and where the dataset will be."""
     task = get_task(order.task)
+    if order.seed < 0:
+        raise InputError("--seed is 0 or more")
     if task.rule is None:
         known = ", ".join(name for name, other in TASKS.items() if other.rule)
         raise InputError(f"no rule makes classes of '{order.task}' from votes: known are {known}")
@@ -147,37 +147,30 @@ def _find_folder(order: Order) -> Path:
         folder = input_dir() / "gz2"
     else:
         folder = next((place for place in named if place.is_dir()), named[0])
-    _download_table(folder / gz2.TABLES[1], order)
+    _download_table(folder / gz2.TABLES[1])
     return folder
 
 
-def _download_table(path: Path, order: Order) -> None:
-    check_url(order.table_url)
-    print(f"downloading {order.table_url} to {shown(path)}")
-    policy = DownloadPolicy(deadline_s=_TABLE_DEADLINE_S, first_pause_s=order.policy.first_pause_s)
+def _download_table(path: Path) -> None:
+    print(f"downloading {TABLE_URL} to {shown(path)}")
     try:
-        data = Downloader(policy).fetch(order.table_url, _check_table, _MAX_TABLE_BYTES)
+        with files.explain_write_errors(path):
+            fetch(TABLE_URL, path, _check_table)
     except DownloadError as error:
         raise InputError(
-            f"{order.table_url} cannot be downloaded ({error}): get {gz2.TABLES[1]} from "
+            f"{TABLE_URL} cannot be downloaded ({error}): get {gz2.TABLES[1]} from "
             f"https://data.galaxyzoo.org by hand, and put it into {shown(path.parent)}/"
         ) from None
-    files.write_bytes(path, data)
 
 
 def _check_table(data: bytes) -> None:
     """Raise ValueError unless the bytes are the packed vote table, whole by its checksum."""
     try:
-        with gzip.open(io.BytesIO(data)) as file:
-            if gz2.GALAXY.encode() not in file.readline(1 << 20):
-                raise ValueError(f"its first line has no column '{gz2.GALAXY}'")
-            size = 0
-            while part := file.read(1 << 20):
-                size += len(part)
-                if size > 5 * _MAX_TABLE_BYTES:
-                    raise ValueError("it unpacks to more than any table")
+        first_line = gzip.decompress(data).partition(b"\n")[0]
     except (OSError, EOFError, zlib.error) as error:
         raise ValueError(f"it is no whole gzip file ({error})") from None
+    if gz2.GALAXY.encode() not in first_line:
+        raise ValueError(f"its first line has no column '{gz2.GALAXY}'")
 
 
 def _open_source(
@@ -194,55 +187,30 @@ def _open_source(
         return raw.targets, raw.train_images.read, None
     table = gz2.find_table(folder)
     positions = gz2.read_positions(table)
-    images = folder / order.cutout.folder_name()
 
     def read_image(galaxy_id: int) -> bytes:
-        return (images / f"{galaxy_id}.jpg").read_bytes()
+        return (folder / FOLDER / f"{galaxy_id}.jpg").read_bytes()
 
     return gz2.read_votes(table).sort_index(), read_image, positions
 
 
-def _classify(votes: pd.DataFrame, task: Task, folder: Path) -> pd.Series:
-    """Class names by GalaxyID of the galaxies that the task's rule keeps."""
-    assert task.rule is not None
-    labels = task.rule.labels(votes)
-    print(
-        f"{shown(folder)}: {len(votes):,} galaxies, of which the rule of {task.name} keeps "
-        f"{len(labels):,}"
-    )
-    classes = labels.idxmax(axis=1) if len(labels) else pd.Series(dtype=object)
-    _check_classes(classes, folder)
-    return classes
-
-
-def _check_classes(classes: pd.Series, folder: Path) -> None:
-    """Raise InputError where there are not two classes."""
-    if classes.nunique() < 2:
+def _draw(
+    classes: pd.Series, usable: pd.Series, folder: Path, task: Task, order: Order
+) -> pd.Series:
+    """Draw among usable galaxies, and print how many of each class there are and were drawn."""
+    if usable.nunique() < 2:
         raise InputError(
-            f"{shown(folder)}: the galaxies are of {classes.nunique()} classes, which leaves "
+            f"{shown(folder)}: the galaxies are of {usable.nunique()} classes, which leaves "
             "nothing to tell apart"
         )
-
-
-def _report_failures(failed: pd.Series, asked: int, manifest: Path, drop: bool) -> None:
-    failures = (
-        f"{len(failed):,} of {asked:,} images could not be downloaded (first: {ID} "
-        f"{failed.index[0]}: {failed.iloc[0]}; all in {shown(manifest)})"
-    )
-    if not drop:
-        raise InputError(
-            f"{failures}: the same command tries these again, --on-bad-image drop goes on without"
-        )
-    print(f"{failures}: left out")
-
-
-def _print_counts(before: pd.Series, after: pd.Series, task: Task) -> None:
+    drawn = draw_balanced(usable, order.per_class, order.seed)
     rows = [
-        [name, *(f"{(classes == name).sum():,}" for classes in (before, after))]
+        [name, *(f"{(galaxies == name).sum():,}" for galaxies in (classes, drawn))]
         for name in task.columns
     ]
-    rows.append(["all", f"{len(before):,}", f"{len(after):,}"])
+    rows.append(["all", f"{len(classes):,}", f"{len(drawn):,}"])
     print_table("galaxies", ("class", "by votes", "balanced"), rows, {len(rows) - 1})
+    return drawn
 
 
 def _write(folder: Path, classes: pd.Series, read_image: Callable[[int], bytes]) -> None:
