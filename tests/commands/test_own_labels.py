@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from scipy.special import expit, softmax
 
+from galaxyzoo.core.files import read_json
 from galaxyzoo.inference import features
 from galaxyzoo.inference.artifacts import load_fold_model
 from galaxyzoo.inference.predict import RunNetworks, compute_features, predict
@@ -18,8 +19,9 @@ from galaxyzoo.tasks.registry import register_task
 from galaxyzoo.training.feature_head import fit_head
 from galaxyzoo.training.fold import train_fold
 from support.class_fixtures import class_fold, draw_images
-from support.commands import succeed, table
+from support.commands import call, complaint, succeed, table
 from support.form_fixtures import write_folder
+from support.kaggle_fixtures import listing
 from support.small_models import small_config
 
 NAMES = ["dark, <odd>", "light"]
@@ -63,6 +65,32 @@ def test_own_classes_are_trained_predicted_reported_and_exported(
     monkeypatch.setenv("GALAXYZOO_ROOT", str(tmp_path / "elsewhere"))
     run = RunNetworks.load_exported(tmp_path / "exported")  # which brings its task along
     assert (run.task.name, run.task.columns) == ("mine", tuple(NAMES))
+
+
+@pytest.mark.slow
+def test_networks_of_earlier_labels_go_when_new_ones_are_there(tmp_path: Path) -> None:
+    labels = write_mine(tmp_path / "input" / "mine") / "labels.csv"
+    train = ["train.py", "--data", "mine"]
+    succeed(tmp_path, *train, "--folds", "2")
+    run, old = tmp_path / "folds/mine/mine/head", tmp_path / "folds/mine/old_labels/mine/head"
+    before = listing(tmp_path / "folds")
+    lines = labels.read_text().splitlines(keepends=True)
+    labels.write_text("".join(line for line in lines if "g00" not in line))
+    for command in (["explore.py", "--data", "mine"], ["prepare.py", "--data", "mine"]):
+        assert "type `bash scripts/train_folds.sh --data mine`" in complaint(
+            call(tmp_path, *command)
+        )
+    assert listing(tmp_path / "folds") == before
+    weights = (run / "fold_0/weights.safetensors").read_bytes()
+    assert "kept as folds/mine/old_labels" in succeed(tmp_path, *train, "--only", "0").stdout
+    assert (old / "fold_0/weights.safetensors").read_bytes() == weights
+    assert "is removed" in succeed(tmp_path, *train).stdout
+    assert not old.exists()
+    # The first labels again, of another image, for a run that was not trained in between
+    catalog = read_json(tmp_path / "folds/mine/dataset.json")
+    config = (run / "config.yaml").read_text()
+    (run / "config.yaml").write_text(config.replace(catalog["images"], "0" * 16))
+    assert "kept as folds/mine/old_labels" in succeed(tmp_path, *train, "--only", "0").stdout
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def main() -> None:
     configs = with_stages(load_configs(args.runs))
     drop = any(config.on_bad_image == "drop" for config in configs)
     tasks = {config.task for config in configs if config.dataset is None}
-    data = prepare(args.data, args.folds, tasks=tasks, drop_bad=drop)
+    data = prepare(args.data, args.folds, tasks=tasks, drop_bad=drop, update=True)
     catalog = data.catalog
     # Once more: what a run is may depend on its dataset.
     asked = load_configs(args.runs, catalog.dataset)
@@ -302,7 +302,7 @@ def prepare_others(configs: list[Config], data: Dataset) -> dict[str | None, Dat
             tasks.setdefault(config.dataset, set()).add(config.task)
     n_folds = data.catalog.n_folds
     others: dict[str | None, Dataset] = {
-        name: prepare(name, n_folds, tasks=names) for name, names in tasks.items()
+        name: prepare(name, n_folds, tasks=names, update=True) for name, names in tasks.items()
     }
     for other in others.values():
         record_duplicates(data, other)

@@ -175,7 +175,7 @@ def load_run_config(folder: Path) -> tuple[Config, str]:
         raise InputError(
             f"{shown(path)} is damaged: delete {shown(folder)} to train again"
         ) from None
-    for record in ("code_version", "packages"):
+    for record in ("code_version", "packages", "data_images"):
         values.pop(record, None)
     fingerprint = str(values.pop("data_fingerprint", ""))
     return parse_config(values, shown(path)), fingerprint

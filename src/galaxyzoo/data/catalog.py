@@ -132,12 +132,6 @@ class Catalog:
             parts += [f"{column}\n", "\n".join(map(repr, values.tolist()))]
         return digest([*parts, _as_bytes(self.test_ids)])[:16]
 
-    @property
-    def ids_fingerprint(self) -> str:
-        """Digest of the training and test ids, for what is learned from the images alone."""
-        both = self.ids, self.test_ids
-        return digest(part for ids in both for part in (f"{len(ids)}\n", _as_bytes(ids)))[:16]
-
 
 def _as_bytes(ids: np.ndarray) -> bytes:
     return np.ascontiguousarray(ids, dtype="<i8").tobytes()

@@ -1,6 +1,5 @@
 """Prepare a dataset: check its files in `input/`, group duplicates, deal folds, open its images."""
 
-import shutil
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -27,9 +26,11 @@ from galaxyzoo.data.catalog import (
 )
 from galaxyzoo.data.folds import DUPLICATE_CORRELATION, make_folds, near_duplicates
 from galaxyzoo.data.image_cache import ImageCache, describe_bad, open_cache
+from galaxyzoo.data.image_digests import check_images, record_images, remove_others
 from galaxyzoo.data.readers.find import is_anything_there, open_input
 from galaxyzoo.data.readers.label_table import IMAGE_NAMES
 from galaxyzoo.data.readers.raw_dataset import RawDataset
+from galaxyzoo.data.stores.base import ImageStore
 from galaxyzoo.io.tables import FOLD, ID, write_table
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
 from galaxyzoo.tasks.registry import LABELS_TASK, define_task, find_task
@@ -62,11 +63,11 @@ def prepare(
     seed: int | None = None,
     tasks: set[str] | None = None,
     drop_bad: bool = False,
+    update: bool = False,
 ) -> Dataset:
     """Find the input, check it, and make its catalog and folds, or read those made before.
 
-    Where own labels have changed, the catalog is made again: known galaxies keep their folds, runs
-    of the old labels are deleted.
+    Where own labels have changed, the catalog is made again: known galaxies keep their folds.
 
     Args:
         data: folder of the input's files; default: found in `input/`, else the demo set.
@@ -75,10 +76,10 @@ def prepare(
         tasks: what the data are for; default the competition's own task.
         drop_bad: whether a new split leaves out galaxies whose image cannot be used; else such an
             image is an error.
+        update: make the catalog of changed labels though runs are trained on the old ones.
     """
-    return _prepare(
-        open_input(data, tasks or {COMPETITION_TASK}), n_folds, seed, drop_bad, update=True
-    )
+    raw = open_input(data, tasks or {COMPETITION_TASK})
+    return _prepare(raw, n_folds, seed, drop_bad, update)
 
 
 def record_duplicates(data: Dataset, other: Dataset) -> None:
@@ -88,7 +89,7 @@ def record_duplicates(data: Dataset, other: Dataset) -> None:
     `other` leaves them out: they may be test galaxies, or belong to the fold to validate.
     """
     path = _copies_file(data.catalog.dataset, other.catalog.dataset)
-    made_of = [data.catalog.ids_fingerprint, other.catalog.ids_fingerprint]
+    made_of = [catalog.about.get("images") for catalog in (data.catalog, other.catalog)]
     if path.exists() and files.read_json(path)["made_of"] == made_of:
         return
     print(f"looking for galaxies of {data.catalog.dataset} under other ids in {path.parent.name}")
@@ -138,7 +139,7 @@ def _prepare(
     drop_bad: bool = False,
     update: bool = False,
 ) -> Dataset:
-    """Make the catalog or read it; `update`: make it again where own labels have changed."""
+    """Make the catalog or read it; arguments as of `prepare`."""
     # One dataset at a time: a new one takes over the folds of galaxies that it shares.
     lock, activity = folds_dir() / files.LOCK, "splitting a dataset into folds"
     if not has_catalog(raw.dataset):
@@ -148,11 +149,15 @@ def _prepare(
                 return Dataset(_make_catalog(raw, k, seed or 0, drop_bad), raw)
     catalog = load_catalog(raw.dataset)
     _check_split(catalog, n_folds, seed)
-    if not _is_unchanged(catalog, raw):
-        _check_images_unchanged(raw)
-        if not update:
+    is_unchanged, folder = _is_unchanged(catalog, raw), dataset_dir(raw.dataset)
+    if not is_unchanged:
+        _check_own_labels(raw)
+    cure = f"restore them, or delete {shown(folder)} to split and train again"
+    check_images(folder, catalog.about.get("images", ""), _images(raw), cure)
+    if not is_unchanged:
+        if not update and any(folder.glob(f"*/*/{CONFIG}")):
             raise InputError(
-                f"{shown(raw.folder)} has other labels than {shown(dataset_dir(raw.dataset))}: "
+                f"{shown(raw.folder)} has other labels than {shown(folder)}: "
                 f"type `bash scripts/train_folds.sh --data {raw.dataset}`"
             )
         with files.hold_lock(lock, activity):
@@ -160,6 +165,11 @@ def _prepare(
             if not _is_unchanged(catalog, raw):
                 catalog = _update_catalog(catalog, raw, drop_bad)
     return Dataset(catalog, raw)
+
+
+def _images(raw: RawDataset) -> list[tuple[ImageStore, np.ndarray]]:
+    """The stores, and the ids of its galaxies' images in them."""
+    return [(raw.train_images, raw.targets.index.to_numpy()), (raw.test_images, raw.test_ids)]
 
 
 def _update_catalog(before: Catalog, raw: RawDataset, drop_bad: bool) -> Catalog:
@@ -182,8 +192,7 @@ def _update_catalog(before: Catalog, raw: RawDataset, drop_bad: bool) -> Catalog
 
 def _make_catalog(raw: RawDataset, n_folds: int, seed: int, drop_bad: bool) -> Catalog:
     folder, is_known = dataset_dir(raw.dataset), has_catalog(raw.dataset)
-    runs = [config.parent for config in folder.glob(f"*/*/{CONFIG}")]
-    if runs and not is_known:
+    if not is_known and any(folder.glob(f"*/*/{CONFIG}")):
         raise InputError(
             f"{shown(folder)} holds trained runs, but no dataset.json of their split: restore it, "
             "or delete the folder to split and train again"
@@ -204,6 +213,7 @@ def _make_catalog(raw: RawDataset, n_folds: int, seed: int, drop_bad: bool) -> C
     train = raw.targets.copy()
     train.insert(0, FOLD, folds)
     train.insert(1, GROUP, groups)
+    images = record_images(folder, _images(raw))
     description = {
         "dataset": raw.dataset,
         "training_galaxies": len(train),
@@ -217,16 +227,16 @@ def _make_catalog(raw: RawDataset, n_folds: int, seed: int, drop_bad: bool) -> C
         "galaxies_with_a_near_duplicate": int((np.bincount(groups)[groups] > 1).sum()),
         "dropped_images": {str(galaxy_id): why for galaxy_id, why in cache.problems.items()},
         "code_version": code_version(),
+        "images": images,
     }
     catalog = Catalog(raw.dataset, train, raw.test_ids, description)
     if raw.task:
         catalog.for_task(raw.task)  # every class is in every fold
-        for run in runs:  # of the old labels
-            shutil.rmtree(run)
         files.write_json(folder / LABELS_TASK, define_task(raw.task))
         names = pd.Series(raw.train_images.names, name="image").rename_axis(ID)
         write_table(folder / IMAGE_NAMES, names.reset_index())
     save_catalog(catalog)
+    remove_others(folder, images)
     return load_catalog(raw.dataset)
 
 
@@ -300,7 +310,7 @@ def _is_unchanged(catalog: Catalog, raw: RawDataset) -> bool:
     )
 
 
-def _check_images_unchanged(raw: RawDataset) -> None:
+def _check_own_labels(raw: RawDataset) -> None:
     """Refuse changed input, but for own labels, whose images keep their ids."""
     folder = dataset_dir(raw.dataset)
     if raw.task and (folder / IMAGE_NAMES).exists():

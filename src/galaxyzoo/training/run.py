@@ -4,6 +4,7 @@ Several runs are trained in the order of their dependencies, one fold after anot
 in parallel.
 """
 
+import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -17,7 +18,7 @@ import yaml
 from tqdm import tqdm
 
 from galaxyzoo.config.base import changed_settings
-from galaxyzoo.config.loading import CONFIG, load_run_config
+from galaxyzoo.config.loading import CONFIG, load_run_config, read_yaml
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import FoldError, InputError
@@ -25,7 +26,7 @@ from galaxyzoo.core.launch import require
 from galaxyzoo.core.parallel import run_jobs, watching
 from galaxyzoo.core.paths import shown
 from galaxyzoo.core.version import code_version, package_versions
-from galaxyzoo.data.catalog import Catalog
+from galaxyzoo.data.catalog import Catalog, folds_dir
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.artifacts import load_fold_model
@@ -60,6 +61,7 @@ from galaxyzoo.training.fold_data import (
 )
 from galaxyzoo.training.planning import FoldsLeft
 
+_OLD_LABELS = "old_labels"  # folder of runs that were trained before own labels changed
 _FILES = (WEIGHTS, HISTORY, VAL_TABLE, TEST_TABLE)  # of a finished fold
 
 
@@ -101,6 +103,7 @@ class Run:
                     f"{self.config.run} learns task {stage.task} in its stage '{stage.stage}', for "
                     f"which dataset '{self.catalog.dataset}' has no labels: add stages=null"
                 )
+        self._set_aside()
         check_transforms(self.config.augment.transforms, self.config.image.size_px)
         build_model(self.config, initialize=False)
         resolve_start(self.config.stages[0], self.data.catalog, 0)
@@ -125,10 +128,10 @@ class Run:
     def _check_saved(self) -> None:
         """Refuse a folder that was begun with other settings, or on another split."""
         where = shown(self.folder)
-        saved, fingerprint = load_run_config(self.folder)
-        if fingerprint != self.catalog.fingerprint:
+        saved = load_run_config(self.folder)[0]
+        if not self._is_of_catalog(self.folder):
             raise InputError(
-                f"{where} was trained on another split of '{self.catalog.dataset}': "
+                f"{where} was trained on another split or images of '{self.catalog.dataset}': "
                 "delete it to train again"
             )
         if saved.folder_digest() != self.config.folder_digest():
@@ -137,6 +140,33 @@ class Run:
                 f"({changed_settings(saved, self.config)}): delete it to train again, or give the "
                 "new settings a config file of their own"
             )
+
+    def _is_of_catalog(self, folder: Path) -> bool:
+        """Check whether a run was begun on this split of these images."""
+        saved, catalog = read_yaml(folder / CONFIG), self.catalog
+        now = catalog.fingerprint, catalog.about.get("images")
+        return (saved.get("data_fingerprint"), saved.get("data_images")) == now
+
+    @property
+    def _old(self) -> Path:
+        """Folder of this run as trained on earlier labels, until it is trained on these."""
+        return folds_dir() / self.catalog.dataset / _OLD_LABELS / self.config.run
+
+    def _set_aside(self) -> None:
+        """Move away a run of the user's own labels before they were changed."""
+        is_begun = self.data.raw.task is not None and (self.folder / CONFIG).exists()
+        if not is_begun or self._is_of_catalog(self.folder):
+            return
+        if self._old.exists():  # the finished one; between them labels changed again
+            shutil.rmtree(self.folder)
+            return
+        files.make_folder(self._old.parent)
+        self.folder.rename(self._old)
+        files.sync_folder(self._old.parent)
+        tqdm.write(
+            f"{self.config.title}: trained on other labels; kept as {shown(self._old)} until it is "
+            "trained on these"
+        )
 
     def train(
         self, folds: list[int] | None = None, after_fold: Callable[[], object] | None = None
@@ -167,6 +197,7 @@ class Run:
 
     def begin(self) -> None:
         """Check the run and save its config."""
+        self._set_aside()  # before its folder's lock is held
         with self.locked():
             self.check()
             self._save_config()
@@ -206,6 +237,9 @@ class Run:
 
         None without a fold, and of an earlier stage.
         """
+        if self._old.exists() and not self.unfinished_folds():
+            shutil.rmtree(self._old)
+            tqdm.write(f"{self.config.title}: {shown(self._old)}, of other labels, is removed")
         if not self._tables.done or self.config.is_earlier_stage:
             return None
         with self.locked():
@@ -240,7 +274,8 @@ class Run:
         for trained in list_trained(dataset, self.config.task):
             try:
                 config, fingerprint = load_run_config(trained.path)
-                if fingerprint == self.catalog.fingerprint and config.weights_digest() == digest:
+                is_same = self._is_of_catalog(trained.path)
+                if is_same and config.weights_digest() == digest:
                     twin = FoldFolder.of(config, dataset, fingerprint, fold)
                     twin.check()
                     return twin
@@ -280,6 +315,7 @@ class Run:
             return
         values = {
             "data_fingerprint": self.catalog.fingerprint,
+            "data_images": self.catalog.about.get("images"),
             "code_version": code_version(),
             "packages": package_versions(),
             **self.config.model_dump(mode="json"),

@@ -179,8 +179,9 @@ def test_known_galaxies_keep_their_folds_where_labels_change(
     relabel(folder, {"g_0": "ring", "g_1": "ring", "g_2": "ring", "g_3": None})
     line = "has other labels than folds/mine: type `bash scripts/train_folds.sh --data mine`"
     assert line in one_line_refusal(open_dataset, None, "mine", "mine")
+    assert line in one_line_refusal(prepare, "mine", None, None, {"mine"})
     capsys.readouterr()
-    second = prepare("mine", tasks={"mine"}).catalog
+    second = prepare("mine", tasks={"mine"}, update=True).catalog
     line = "labels: 2 more galaxies, 1 with another label, 1 removed; known galaxies keep their"
     assert line in capsys.readouterr().out
     assert second.ids.tolist() == [row for row in range(24) if row != 17]
@@ -190,7 +191,7 @@ def test_known_galaxies_keep_their_folds_where_labels_change(
     assert second.train["fold"].drop([0, 1]).to_dict() == kept.to_dict()
     sizes = np.bincount(second.folds)
     assert sizes.max() - sizes.min() <= 1
-    assert not run.exists()
+    assert run.exists()
     assert 17 not in pd.read_csv(root / "folds/mine/names.csv")["GalaxyID"].tolist()
     assert prepare("mine", tasks={"mine"}).catalog.fingerprint == second.fingerprint
     assert "labels:" not in capsys.readouterr().out
@@ -215,7 +216,7 @@ def test_classes_come_and_go_and_a_metric_changes(root: Path, folder: Path) -> N
 def test_a_new_class_of_too_few_galaxies_leaves_all_as_it_was(root: Path, folder: Path) -> None:
     first, run = prepare("mine", n_folds=3, tasks={"mine"}).catalog, begin_run(root)
     relabel(folder, {"g_0": "lens", "g_1": "lens"})
-    line = one_line_refusal(prepare, "mine", None, None, {"mine"})
+    line = one_line_refusal(prepare, "mine", None, None, {"mine"}, False, True)
     assert "class 'lens' has 2 galaxies, too few for 3 folds" in line
     assert run.exists()
     relabel(folder, {"g_0": "", "g_1": ""})
