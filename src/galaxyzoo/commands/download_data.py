@@ -11,6 +11,7 @@ import argparse
 from pathlib import Path
 
 from galaxyzoo.core.launch import new_parser, print_done
+from galaxyzoo.core.outputs import check_output
 from galaxyzoo.core.paths import input_dir, shown
 from galaxyzoo.download.kaggle_api import FILES, download
 
@@ -18,6 +19,7 @@ from galaxyzoo.download.kaggle_api import FILES, download
 def main() -> None:
     """Parse, download, print."""
     folder = parse_args().folder.resolve()
+    check_output("--folder", folder, is_own=Path.is_dir)
     fetched = download(folder)
     print_done(
         f"{shown(folder)}/ holds {len(FILES)} of {len(FILES)} files, {len(fetched)} new",

@@ -17,6 +17,7 @@ from galaxyzoo.core import paths
 from galaxyzoo.core.console import print_text
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.launch import new_parser, print_done
+from galaxyzoo.core.outputs import check_output, has_mark
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.prepare import open_dataset
 from galaxyzoo.data.readers.find import sky_positions
@@ -44,6 +45,8 @@ def main() -> None:
     """Parse, load every task's tables, then write one report after the other."""
     args = parse_args()
     wanted = sort_by_task(args.names, args.dataset)
+    if args.output:
+        check_output("--output", args.output, is_own=has_mark)
     output = (args.output or paths.reports_dir()).resolve()
     loaded = [load_evaluation(task, runs, args.dataset, output) for task, runs in wanted.items()]
     for evaluation in loaded:

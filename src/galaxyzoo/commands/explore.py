@@ -9,6 +9,7 @@ import argparse
 from pathlib import Path
 
 from galaxyzoo.core.launch import new_parser, print_done, with_data
+from galaxyzoo.core.outputs import check_output, has_mark
 from galaxyzoo.core.paths import reports_dir, shown
 from galaxyzoo.data.prepare import prepare
 from galaxyzoo.reports import html
@@ -27,6 +28,8 @@ from galaxyzoo.tasks.registry import get_task
 def main() -> None:
     """Parse, prepare the dataset, write its page."""
     args = parse_args()
+    if args.output:
+        check_output("--output", args.output, is_own=has_mark)
     wanted = get_task(args.task) if args.task else None
     data = prepare(args.data, tasks={wanted.name} if wanted else None)
     catalog = data.catalog

@@ -17,6 +17,7 @@ from pathlib import Path
 from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.launch import new_parser, print_done
+from galaxyzoo.core.outputs import check_output
 from galaxyzoo.core.paths import shown
 from galaxyzoo.results.layout import OOF_PACKED, TEST_PACKED, bundled_dir
 from galaxyzoo.tasks.registry import is_ensemble, task_name
@@ -45,6 +46,7 @@ def main() -> None:
     name = args.run.replace("/", "-").replace(":", "-")
     default = Path("exported") / (f"{name}-tables" if args.tables else name)
     folder = (args.output or default).resolve()
+    check_output("--output", folder)
     if args.tables:
         mark = f" --possible-leakage {name}" if export_tables(dataset, args.run, folder) else ""
         files = [*TABLE_FILES]

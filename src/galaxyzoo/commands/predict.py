@@ -24,18 +24,23 @@ continues, also on several machines that share the folder.
 
 import argparse
 import shlex
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from galaxyzoo.config.names import BUNDLED, COLUMN_NAMES, TABLE_FORMATS
 from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.launch import fold_numbers, new_parser, positive, print_done
+from galaxyzoo.core.outputs import check_output
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import load_catalog
+from galaxyzoo.data.stores.base import ImageStore
 from galaxyzoo.data.stores.fits import STRETCHES, FitsSettings
-from galaxyzoo.io.tables import TABLE_SUFFIXES, write_predictions
+from galaxyzoo.data.stores.opening import open_stores
+from galaxyzoo.io.tables import TABLE_SUFFIXES, plain_cell, read_table, write_predictions
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task
 from galaxyzoo.tasks.registry import find_column, find_task, is_ensemble, task_name, task_of
@@ -99,20 +104,31 @@ def check_paths(args: argparse.Namespace, images: list[Path], is_job: bool) -> N
         raise InputError(
             f"--table {shown(args.table)} ends with none of {', '.join(TABLE_FORMATS)}"
         )
-    if is_job:
-        return
     output = args.output
-    if output.is_dir() or output.suffix.lower() not in TABLE_SUFFIXES:
+    if is_job:  # whose own check knows the files of a job
+        check_output("--output", output, images, Path.is_dir)
+    elif output.is_dir() or output.suffix.lower() not in TABLE_SUFFIXES:
         raise InputError(
             f"--output {shown(output)} is not a table ({', '.join(TABLE_SUFFIXES)}): name a file "
             "such as votes.csv, or a folder with a slash at its end"
         )
-    target = output.resolve()
-    for path in images:
-        if target.exists() and target.is_relative_to(path.resolve()):
-            raise InputError(
-                f"--output {shown(output)} would replace a file of IMAGES: name a new one"
-            )
+
+
+def is_own(path: Path, task: Task, stores: Sequence[ImageStore]) -> bool:
+    """Check whether a table holds predictions of a task for the same images, or some of them."""
+    from galaxyzoo.inference.images import IdColumn
+
+    try:
+        if path.suffix.lower() == ".parquet":
+            table = pd.read_parquet(path)
+        else:
+            table = read_table(path, texts=None)
+    except (InputError, OSError, ValueError):
+        return False
+    labels = IdColumn.of(stores)
+    names = {plain_cell(str(labels[name])) for store in stores for name in store.names.values()}
+    columns = [labels.column, *task.decision_columns, *task.columns]
+    return [*table.columns] == columns and names.issuperset(table[labels.column].map(str))
 
 
 def write_table(args: argparse.Namespace, dataset: str, name: str, images: list[Path]) -> None:
@@ -121,6 +137,13 @@ def write_table(args: argparse.Namespace, dataset: str, name: str, images: list[
     from galaxyzoo.inference.predict import predict_stores
 
     prior = prior_of(dataset, task_of(name))
+    task, output = task_of(name), args.output
+    check_output(
+        "--output",
+        output,
+        images,
+        lambda path: is_own(path, task, open_stores(images, fits_settings(args))),
+    )
     predictor = load_predictor(dataset, name, args.folds, args.views)
     predictions, unreadable = predict_stores(predictor, images, fits_settings(args))
     write_predictions(args.output, predictor.task.with_decision(predictions, prior))
@@ -152,6 +175,9 @@ def write_job(args: argparse.Namespace, dataset: str, name: str, images: list[Pa
     )
     prior = prior_of(dataset, task_of(name))
     job = Survey(args.output, name, load, survey_images, prior, tuple(args.extras), bounds)
+    job.check(args.table, args.names or COLUMN_NAMES[0])
+    if args.table:
+        job.check_free(args.table)
     manifest = job.run(args.jobs, args.backend)
     if lost := manifest["errors"]:
         print(f"left out {lost:,} images that cannot be read: {ERRORS}")

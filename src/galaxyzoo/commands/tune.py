@@ -18,6 +18,7 @@ from pathlib import Path
 from galaxyzoo.core.console import print_table
 from galaxyzoo.core.errors import FoldError
 from galaxyzoo.core.launch import new_parser, print_done, require, with_data
+from galaxyzoo.core.outputs import check_output
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.prepare import prepare
 
@@ -37,6 +38,7 @@ def main() -> None:
 
     path = (args.output or default_path(search)).resolve()
     check_free(path, search)
+    check_output("--output", path, is_own=Path.is_file)
     tuning = Tuning(search, data, search.fold if args.fold is None else args.fold)
     tuning.check()
     tuning.train(args.trials, args.jobs, args.backend)

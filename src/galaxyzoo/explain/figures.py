@@ -11,6 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from galaxyzoo.core import files
+from galaxyzoo.core.outputs import MARK
 from galaxyzoo.core.templates import color
 from galaxyzoo.explain.galaxy import Galaxy
 from galaxyzoo.tasks.kinds import Task
@@ -162,5 +163,5 @@ def _new_figure(width: float, height: float, title: str = "") -> Figure:
 def _save_figure(figure: Figure, path: Path) -> Path:
     """Write a figure as PNG, atomically, and without the versions of the software."""
     with files.writing(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=_DPI, metadata={"Software": None})
+        figure.savefig(temporary, format="png", dpi=_DPI, metadata={"Software": MARK})
     return path

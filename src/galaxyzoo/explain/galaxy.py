@@ -11,6 +11,7 @@ import numpy as np
 from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core import paths
 from galaxyzoo.core.errors import InputError, one_line
+from galaxyzoo.core.outputs import check_output, has_mark
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.geometry import warp, warp_matrix
 from galaxyzoo.data.image_cache import decode
@@ -79,6 +80,7 @@ def load_galaxy(args: argparse.Namespace, task: Task, dataset: str) -> Galaxy:
 def picture_path(args: argparse.Namespace, dataset: str, run: str, suffix: str) -> Path:
     """`--output`, by default a file in reports/<dataset>/<run>/."""
     if args.output is not None:
+        check_output("--output", args.output, [args.image] if args.image else [], has_mark)
         return args.output.resolve()
     name = str(args.galaxy_id) if args.image is None else re.sub(r"[^\w.-]+", "_", args.image.stem)
     suffix = re.sub(r"[^A-Za-z0-9.+_-]+", "_", suffix)

@@ -5,6 +5,8 @@ UCD1+ words, by which TOPCAT and pyvo know columns.
 """
 
 import re
+import tempfile
+import warnings
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +17,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from galaxyzoo.config.names import COLUMN_NAMES, TABLE_FORMATS
-from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.files import writing
 from galaxyzoo.core.paths import shown
 from galaxyzoo.core.version import code_version
@@ -39,6 +41,8 @@ _SUFFIXES = {  # of a prediction's column -> what it is, UCD
     "_lower": ("lower end of the 90 % interval", "stat.probability;stat.min"),
     "_upper": ("upper end of the 90 % interval", "stat.probability;stat.max"),
 }
+# What FITS or VOTable would read otherwise or not at all.
+_WIDER = {np.dtype("int8"): np.int16, np.dtype("float16"): np.float32}
 _GALAXY_ZOO_2 = dict(zip(GALAXY_ZOO_2.columns, ANSWERS, strict=True))
 
 
@@ -128,6 +132,65 @@ def rename(name: str, names: str) -> str:
     ) + suffix
 
 
+def check_table(path: Path, kept: pa.Table, columns: Sequence[str], names: str) -> None:
+    """Refuse a table that could not hold the columns exactly, by writing them and reading back.
+
+    Args:
+        path: ends with one of `TABLE_FORMATS`.
+        kept: columns of the input's own table, without nulls.
+        columns: of the predictions.
+        names: of `COLUMN_NAMES`.
+    """
+    taken = {rename(name, names) for name in columns}
+    tried = [(name, pa.table({name: [0.0]})) for name in taken - {*kept.column_names}]
+    tried += [(name, kept.select([name])) for name in kept.column_names]
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name, rows in tried:
+            if name in taken and name in kept.column_names:
+                raise InputError(f"--keep {name}: a column of --names {names} has that name")
+            scratch = Path(folder) / f"table{path.suffix}"
+            plain = rows.replace_schema_metadata({}).cast(
+                pa.schema([field.with_metadata(_KEPT) for field in rows.schema])
+            )
+            try:
+                _write(scratch, plain)
+                is_same = read_one_table(scratch)[name].to_pylist() == rows[name].to_pylist()
+            except Exception:  # noqa: BLE001 they raise anything for types they do not know
+                is_same = False
+            if not is_same:
+                raise InputError(
+                    f"--table {shown(path)} cannot hold the column '{one_line(name)}' "
+                    f"({rows.schema[0].type}) exactly: write .parquet"
+                )
+
+
+def is_own_table(path: Path, part: Path) -> bool:
+    """Check whether a table is that of a survey, by its columns and the rows of the first part."""
+    if not (path.is_file() and part.is_file()):
+        return False
+    try:
+        table, rows = read_one_table(path), parquet.read_table(part)
+    except (InputError, LookupError, OSError, ValueError):
+        return False
+    label = rows.column_names[0]
+    columns = [[rename(name, names) for name in rows.column_names] for names in COLUMN_NAMES]
+    if table.column_names not in columns:
+        return False
+    return table[label][: len(rows)].to_pylist() == rows[label].to_pylist()
+
+
+def read_one_table(path: Path) -> pa.Table:
+    """Read a table of one of `TABLE_FORMATS`."""
+    if TABLE_FORMATS[path.suffix] == "parquet":
+        return parquet.read_table(path)
+    from astropy.table import Table  # here: half a second
+
+    table = Table.read(path, format=TABLE_FORMATS[path.suffix])
+    table.convert_bytestring_to_unicode()
+    return pa.table({name: table[name].tolist() for name in table.colnames})
+
+
 def write_one_table(path: Path, parts: Sequence[Path], names: str) -> None:
     """Write all parts of a survey as one table, with the meaning of its columns.
 
@@ -145,7 +208,10 @@ def write_one_table(path: Path, parts: Sequence[Path], names: str) -> None:
         "date": datetime.now(UTC).date().isoformat(),
     }
     table = table.rename_columns([rename(name, names) for name in table.column_names])
-    table = table.replace_schema_metadata(metadata)
+    _write(path, table.replace_schema_metadata(metadata))
+
+
+def _write(path: Path, table: pa.Table) -> None:
     kind = TABLE_FORMATS[path.suffix]
     with writing(path) as temporary:
         if kind == "parquet":
@@ -180,6 +246,8 @@ def _to_numpy(column: pa.Array) -> np.ndarray:
     if isinstance(column, pa.FixedSizeListArray):
         return column.flatten().to_numpy(zero_copy_only=False).reshape(len(column), -1)
     values = column.to_numpy(zero_copy_only=False)
+    if values.dtype in _WIDER:
+        return values.astype(_WIDER[values.dtype])
     return values.astype(str) if values.dtype == object else values
 
 

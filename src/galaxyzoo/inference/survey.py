@@ -26,10 +26,18 @@ from galaxyzoo.core import files
 from galaxyzoo.core.console import Bar
 from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.manifest import Manifest
+from galaxyzoo.core.outputs import SURVEY_JOB, check_output
 from galaxyzoo.core.parallel import run_jobs
 from galaxyzoo.core.paths import shown
 from galaxyzoo.core.version import code_version
-from galaxyzoo.inference.columns import FEATURES, describe_columns, is_prediction, write_one_table
+from galaxyzoo.inference.columns import (
+    FEATURES,
+    check_table,
+    describe_columns,
+    is_own_table,
+    is_prediction,
+    write_one_table,
+)
 from galaxyzoo.inference.finished import MANIFEST, PARTS, part_path, part_record
 from galaxyzoo.inference.images import Images, Part, SurveyImages, digest_content
 from galaxyzoo.inference.oddities import Oddities, add_oddities, describe
@@ -40,7 +48,7 @@ from galaxyzoo.tasks.registry import TASKS
 SPREAD, INTERVALS = "spread", "intervals"
 EXTRAS = SPREAD, FEATURES, INTERVALS
 BOUNDS = "lower", "upper"  # of an interval
-JOB, ERRORS = "job.json", "errors.parquet"
+ERRORS = "errors.parquet"
 _LOCKS = ".locks"  # stays: another process may be about to look into it
 _REASON = "reason"  # column of the errors
 
@@ -94,7 +102,6 @@ class Survey:
             jobs: number of processes; 1: this one.
             backend: as in `run_jobs`.
         """
-        self._check_kept()
         self.begin()
         started = time.perf_counter()
         for note in self.images.notes:
@@ -107,12 +114,21 @@ class Survey:
         )
         return self._finish(done, time.perf_counter() - started)
 
-    def _check_kept(self) -> None:
-        """Refuse to keep a column that is named as one of the predictions."""
-        names = {name for table in self.images.kept.values() for name in table.column_names}
-        for name in sorted(names):
-            if is_prediction(name, self.predictor.task, self.images.labels.column):
+    def check(self, table: Path | None, names: str) -> None:
+        """Refuse, before any prediction, kept columns and a table that could not be written.
+
+        Args:
+            table: as of `write_table`, if one is to be written.
+            names: of `COLUMN_NAMES`.
+        """
+        label = self.images.labels.column
+        kept = [*self.images.kept.values()]
+        for name in sorted({name for rows in kept for name in rows.column_names}):
+            if is_prediction(name, self.predictor.task, label):
                 raise InputError(f"--keep {name}: a column of the predictions has that name")
+        if table:
+            columns = [label, *self.predictor.task.columns]
+            check_table(table, pa.concat_tables(kept) if kept else pa.table({}), columns, names)
 
     def make_parts(self) -> int:
         """Predict the parts that are missing, beside other processes; returns how many images.
@@ -146,7 +162,7 @@ class Survey:
     @property
     def _begun(self) -> Manifest:
         # Never to delete this one, which may hold labels made by hand.
-        return Manifest(self.folder, self.made_by, JOB, "name a new folder")
+        return Manifest(self.folder, self.made_by, SURVEY_JOB, "name a new folder")
 
     def _check_still_ours(self) -> None:
         """Stop where the folder was deleted, even if another job has begun there since."""
@@ -281,7 +297,14 @@ class Survey:
 
     def write_table(self, path: Path, names: str) -> None:
         """Write the finished job as one table; see `write_one_table`."""
+        self.check_free(path)
         write_one_table(path, [self.part_path(part) for part in self.images.parts], names)
+
+    def check_free(self, table: Path) -> None:
+        """Refuse a table that would replace anything but an earlier table of this job."""
+        first = part_path(self.folder, 0)
+        inputs = [*self.images.paths, self.folder / ERRORS]
+        check_output("--table", table, inputs, lambda path: is_own_table(path, first))
 
     def part_path(self, part: Part) -> Path:
         """Path of a part's predictions."""

@@ -15,6 +15,7 @@ import pandas as pd
 from galaxyzoo.config.names import real_first
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.outputs import MARK
 from galaxyzoo.core.templates import jpeg_address, render
 from galaxyzoo.core.version import code_version
 from galaxyzoo.reports.charts import Chart
@@ -98,6 +99,7 @@ def write_page(
     """
     page = render(
         "report.html.j2",
+        mark=MARK,
         title=title,
         summary=summary,
         sections=sections,

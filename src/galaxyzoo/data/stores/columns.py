@@ -1,9 +1,11 @@
 """Columns of the tables that images come in, such as their positions: lists, Parquet, Cutana's."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 from pyarrow import parquet
 
@@ -14,6 +16,9 @@ from galaxyzoo.io.csv_bytes import read_csv_bytes
 from galaxyzoo.io.tables import read_table
 
 POSITION = "ra", "dec"  # degrees
+_WHOLE = r"-?(0|[1-9]\d*)"
+_NUMBER = r"[+-]?(0|[1-9]\d*)?\.?\d*([eE][+-]?\d+)?|[nN]a[nN]"
+_SAFE_DIGITS = 17  # more are not kept by a float
 
 
 def column_names(path: Path) -> list[str]:
@@ -30,27 +35,28 @@ def column_names(path: Path) -> list[str]:
 def read_columns(path: Path, names: Sequence[str]) -> pa.Table:
     """Read columns, row i of image i of the store.
 
-    No nulls, which astropy does not read: missing numbers are NaN, missing texts empty.
+    No nulls, which astropy does not read: missing numbers are NaN, missing texts empty. Numbers
+    whose digits a float would lose stay text, as do cells of a CSV such as 001.
 
     Args:
         path: of a store, as `open_store` takes it.
         names: of columns.
     Raises:
-        InputError: there is no table, or it has no such column.
+        InputError: there is no table, or it has no such column, or one of another type with nulls.
     """
     known = column_names(path)
     if missing := [name for name in names if name not in known]:
         have = f"has the columns {', '.join(known)}" if known else "has no table of columns"
         raise InputError(f"--keep {missing[0]}: {shown(path)} {have}")
     if path.suffix.lower() == ".csv":
-        frame = read_table(path, wanted=names.__contains__)
-        table = pa.Table.from_pandas(frame[[*names]], preserve_index=False)
+        frame = read_table(path, wanted=names.__contains__, texts=None)
+        table = pa.table({name: _parse(frame[name]) for name in names})
     else:
         order = [ZARR_PLACE] if path.suffix == ZARR and ZARR_PLACE in known else []
         table = parquet.read_table(_parquet_of(path), columns=[*names, *order])
         if order:
             table = table.take(np.argsort(table[ZARR_PLACE].to_numpy())).select([*names])
-    return pa.table({name: _filled(table[name]) for name in names})
+    return pa.table({name: _filled(name, table[name]) for name in names})
 
 
 def _parquet_of(path: Path) -> Path | None:
@@ -59,10 +65,25 @@ def _parquet_of(path: Path) -> Path | None:
     return path if path.suffix.lower() == ".parquet" else None
 
 
-def _filled(column: pa.ChunkedArray) -> pa.Array:
+def _parse(texts: pd.Series) -> pa.Array:
+    """Numbers where all cells are some, digit by digit; else the texts."""
+    given = texts.dropna()
+    if given.str.fullmatch(_WHOLE).all():
+        with suppress(OverflowError):
+            return pa.array([None if pd.isna(text) else int(text) for text in texts], pa.int64())
+    is_number = given.str.fullmatch(_NUMBER).all() and given.str.contains(r"\d\.|\.\d").any()
+    if is_number and given.str.count(r"\d").max() <= _SAFE_DIGITS:
+        return pa.array(texts.astype(float))
+    return pa.array(texts.fillna(""), pa.string())
+
+
+def _filled(name: str, column: pa.ChunkedArray) -> pa.Array:
     column = column.combine_chunks()
     if not column.null_count:
         return column
-    if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
-        return column.cast(pa.float64()).fill_null(float("nan"))
-    return column.cast(pa.string()).fill_null("")
+    is_number = pa.types.is_integer(column.type) or pa.types.is_floating(column.type)
+    for kind, empty in ((pa.float64(), float("nan")), (pa.string(), "")):
+        if is_number or kind == pa.string():
+            with suppress(pa.ArrowException):  # a cast to float that would lose digits, too
+                return column.cast(kind).fill_null(empty)
+    raise InputError(f"--keep {name}: {column.type} with missing values cannot be kept")

@@ -1,0 +1,238 @@
+"""No command writes over what a user made, an input, or another command's files."""
+
+import argparse
+import importlib
+import pkgutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from astropy.io import fits
+from pyarrow import parquet
+
+from galaxyzoo import commands
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.outputs import check_output
+from galaxyzoo.data.stores.columns import read_columns
+from galaxyzoo.inference.columns import check_table, is_own_table, write_one_table
+from support.class_fixtures import draw_images
+from support.commands import call, complaint, succeed
+from support.form_fixtures import write_folder
+
+# Options that take a path to read, and those that take one to write with a line that has each.
+READ = {"--image", "--external", "images", "file", "--label", "search", "--data"}
+WRITE = {
+    ("predict", "--output"): ["cutouts", "--output"],
+    ("predict", "--table"): ["cutouts", "--output", "votes/", "--table"],
+    ("export", "--output"): ["gz37/cnn", "--no-onnx", "--output"],
+    ("gradcam", "--output"): ["gz37/cnn", "--image", "cutouts/0.png", "--output"],
+    ("evaluate", "--output"): ["gz37", "--output"],
+    ("explore", "--output"): ["--output"],
+    ("tune", "--output"): ["elliptical_spiral_cnn", "--trials", "1", "--output"],
+    ("download_data", "--folder"): ["--folder"],
+}
+
+
+def parsers(monkeypatch: pytest.MonkeyPatch) -> dict[str, argparse.ArgumentParser]:
+    """The parser of each command, taken as it is about to read the command line."""
+    found: dict[str, argparse.ArgumentParser] = {}
+
+    def take(parser, *_, **__):
+        raise ParsedError(parser)
+
+    for name in ("parse_args", "parse_intermixed_args"):
+        monkeypatch.setattr(argparse.ArgumentParser, name, take)
+    for module in pkgutil.iter_modules(commands.__path__):
+        command = importlib.import_module(f"galaxyzoo.commands.{module.name}")
+        monkeypatch.setattr(sys, "argv", [module.name])
+        with pytest.raises(ParsedError) as caught:
+            getattr(command, "parse_args", command.main)()
+        found[module.name] = caught.value.args[0]
+    return found
+
+
+class ParsedError(Exception):
+    """Carries a parser out of a command."""
+
+
+def test_every_option_that_takes_a_path_is_listed_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    options = {
+        (name, (action.option_strings or [action.dest])[-1])
+        for name, parser in parsers(monkeypatch).items()
+        for action in parser._actions
+        if action.type is Path or str(action.metavar).startswith(("FILE", "FOLDER"))
+    }
+    options.add(("predict", "--output"))  # whose form says whether it is a folder
+    assert {o for o in options if o[1] not in READ} == set(WRITE)
+
+
+@pytest.fixture
+def root(copy: Path) -> Path:
+    """A trained project with two cut-outs."""
+    write_folder(copy / "cutouts", list(draw_images(2)), ["0", "1"])
+    return copy
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("command", "option"), WRITE)
+def test_files_of_other_commands_and_of_users_are_left_alone(
+    root: Path, command: str, option: str
+) -> None:
+    words = WRITE[command, option]
+    if command == "predict":
+        words = [words[0], "--folds", "0", "--views", "1", *words[1:]]
+    suffix = {"--table": ".fits", "--folder": "/"}.get(option, ".csv")
+    suffix = {"tune": ".yaml", "evaluate": "/", "explore": "/", "export": "/"}.get(command, suffix)
+    mine = root / f"mine{suffix}"
+    if suffix == "/":
+        mine.mkdir()
+    kept = mine / "notes" if suffix == "/" else mine
+    kept.write_text("years of work")
+    paths = [f"oof/x{suffix}", f"mine{suffix}"]
+    for path in paths[: 1 if command == "download_data" else 2]:  # files may join a folder
+        assert str(Path(path)) in complaint(call(root, f"{command}.py", *words, path))
+        assert not (root / "oof/x").with_suffix(suffix.strip("/")).exists()
+        assert kept.read_text() == "years of work"
+
+
+@pytest.mark.slow
+def test_predictions_replace_those_of_the_same_images_alone(root: Path) -> None:
+    words = ["--folds", "0", "--views", "1"]
+    write_folder(root / "others", list(draw_images(2)), ["0", "2"])
+    for name in ("predictions.csv", "votes.parquet"):
+        for _ in range(2):
+            succeed(root, "predict.py", "cutouts", *words, "--output", name)
+        before = (root / name).read_bytes()
+        assert name in complaint(call(root, "predict.py", "others", *words, "--output", name))
+        assert (root / name).read_bytes() == before
+
+
+@pytest.mark.slow
+def test_a_survey_replaces_its_own_table_alone(root: Path) -> None:
+    words = ["cutouts", "--folds", "0", "--views", "1", "--output", "votes/", "--table"]
+    write_folder(root / "others", list(draw_images(2)), ["0", "2"])
+    for table in ("votes/t.fits", "t.ecsv", "t.vot", "t.parquet"):
+        succeed(root, "predict.py", *words, table)
+        succeed(root, "predict.py", *words, table, "--names", "words")
+        before = (root / table).read_bytes()
+        others = ["others", *words[1:-2], "other/", "--table", table]
+        assert table in complaint(call(root, "predict.py", *others))
+        assert (root / table).read_bytes() == before
+    for taken in ("votes/parts/x.parquet", "votes/errors.parquet", "cutouts/0.fits"):
+        (root / "cutouts/0.fits").write_text("a cut-out")
+        assert taken in complaint(call(root, "predict.py", *words, taken))
+
+
+@pytest.mark.parametrize("output", ["survey", ".", "survey/list.csv"])
+def test_an_input_or_a_folder_of_one_is_no_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, output: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "survey").mkdir()
+    (tmp_path / "survey/list.csv").touch()
+    with pytest.raises(InputError, match="is read by this command"):
+        check_output("--output", Path(output), [Path("survey/list.csv")], lambda path: True)
+
+
+KEPT = {
+    "int64": pa.array([1237648720693755918, 2]),
+    "int8": pa.array([-5, 1], pa.int8()),
+    "uint64": pa.array([2**64 - 1, 2], pa.uint64()),
+    "float16": pa.array(np.array([0.5, 1], "f2")),
+    "bool": pa.array([True, False]),
+    "text": pa.array(["001", "NA"]),
+    "greek": pa.array(["α", "b"]),
+    "night": pa.array(pd.date_range("2026-01-01", periods=2)),
+    "mags": pa.array([[1.0, 2.0], [3.0]]),
+    "two words": pa.array([1, 2]),
+    "two\nlines": pa.array([1, 2]),
+    "long" * 20: pa.array([1, 2]),
+}
+
+
+REFUSED = {
+    "uint64": (".fits", ".vot", ".ecsv"),
+    "greek": (".fits",),
+    "night": (".fits", ".vot"),
+    "mags": (".fits", ".vot", ".ecsv"),
+    "two words": (".vot",),
+    "two\nlines": (".fits", ".vot", ".ecsv"),
+    "long" * 20: (".fits",),
+}
+
+
+@pytest.mark.parametrize("suffix", [".fits", ".vot", ".ecsv", ".parquet"])
+@pytest.mark.parametrize("name", KEPT)
+def test_a_kept_column_is_exact_in_a_table_or_refused(
+    tmp_path: Path, name: str, suffix: str
+) -> None:
+    path, kept = tmp_path / f"t{suffix}", pa.table({name: KEPT[name]})
+    if suffix in REFUSED.get(name, ()):
+        with pytest.raises(InputError, match=r"exactly: write \.parquet"):
+            check_table(path, kept, ["id"], "gz2")
+        return
+    check_table(path, kept, ["id"], "gz2")
+    part, fields = tmp_path / "part", {"description": "", "unit": "", "ucd": ""}
+    whole = pa.table({"id": ["a", "b"], name: KEPT[name]})
+    schema = pa.schema([field.with_metadata(fields) for field in whole.schema], {"title": ""})
+    parquet.write_table(whole.cast(schema), part)
+    write_one_table(path, [part], "gz2")
+    assert is_own_table(path, part)
+    if suffix == ".parquet":
+        assert parquet.read_table(path)[name].to_pylist() == KEPT[name].to_pylist()
+    elif suffix == ".fits":
+        with fits.open(path) as hdus:
+            assert hdus[1].data[name].tolist() == KEPT[name].to_pylist()
+
+
+def test_a_kept_column_is_not_named_as_a_renamed_prediction(tmp_path: Path) -> None:
+    kept = pa.table({"smooth_or_features_smooth": [1]})
+    with pytest.raises(InputError, match="a column of --names words has that name"):
+        check_table(tmp_path / "t.fits", kept, ["Class1.1"], "words")
+
+
+@pytest.mark.parametrize(
+    ("cells", "kept"),
+    [
+        (["1", "-2"], [1, -2]),
+        (["1", ""], [1.0, np.nan]),
+        (["1237648720693755918", ""], ["1237648720693755918", ""]),
+        (["99999999999999999999", "1"], ["99999999999999999999", "1"]),
+        (["1237648720693755918.0", "2.0"], ["1237648720693755918.0", "2.0"]),
+        (["001", "2"], ["001", "2"]),
+        (["1e5", "2a7"], ["1e5", "2a7"]),
+        (["1e5", "2e7"], ["1e5", "2e7"]),
+        (["NA", "x"], ["NA", "x"]),
+        (["1.5", "1e-05"], [1.5, 1e-05]),
+        (["1.5", "nan"], [1.5, np.nan]),
+        (["True", "False"], ["True", "False"]),
+    ],
+)
+def test_cells_of_a_list_keep_their_digits(tmp_path: Path, cells: list, kept: list) -> None:
+    path = tmp_path / "list.csv"
+    pd.DataFrame({"path": ["a", "b"], "x": cells}).to_csv(path, index=False)
+    assert str(read_columns(path, ["x"])["x"].to_pylist()) == str(kept)
+
+
+@pytest.mark.parametrize(
+    ("column", "kept"),
+    [
+        (pa.array([2**60 + 1, None]), [str(2**60 + 1), ""]),
+        (pa.array([5, None]), [5.0, np.nan]),
+        (pa.array([True, None]), ["true", ""]),
+        (pa.array([[1.0], None]), None),
+    ],
+)
+def test_columns_with_gaps_are_exact_or_refused(
+    tmp_path: Path, column: pa.Array, kept: list | None
+) -> None:
+    path = tmp_path / "list.parquet"
+    parquet.write_table(pa.table({"path": ["a", "b"], "x": column}), path)
+    if kept is None:
+        with pytest.raises(InputError, match="--keep x: list<element: double> with missing"):
+            read_columns(path, ["x"])
+        return
+    assert str(read_columns(path, ["x"])["x"].to_pylist()) == str(kept)
