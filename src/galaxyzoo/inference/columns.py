@@ -132,22 +132,22 @@ def rename(name: str, names: str) -> str:
     ) + suffix
 
 
-def check_table(path: Path, kept: pa.Table, columns: Sequence[str], names: str) -> None:
+def check_table(path: Path, carried: pa.Table, columns: Sequence[str], names: str) -> None:
     """Refuse a table that could not hold the columns exactly, by writing them and reading back.
 
     Args:
         path: ends with one of `TABLE_FORMATS`.
-        kept: columns of the input's own table, without nulls.
+        carried: columns of the input's own table, without nulls.
         columns: of the predictions.
         names: of `COLUMN_NAMES`.
     """
     taken = {rename(name, names) for name in columns}
-    tried = [(name, pa.table({name: [0.0]})) for name in taken - {*kept.column_names}]
-    tried += [(name, kept.select([name])) for name in kept.column_names]
+    tried = [(name, pa.table({name: [0.0]})) for name in taken - {*carried.column_names}]
+    tried += [(name, carried.select([name])) for name in carried.column_names]
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for name, rows in tried:
-            if name in taken and name in kept.column_names:
+            if name in taken and name in carried.column_names:
                 raise InputError(f"--keep {name}: a column of --names {names} has that name")
             scratch = Path(folder) / f"table{path.suffix}"
             plain = rows.replace_schema_metadata({}).cast(

@@ -122,13 +122,13 @@ class Survey:
             names: of `COLUMN_NAMES`.
         """
         label = self.images.labels.column
-        kept = [*self.images.kept.values()]
-        for name in sorted({name for rows in kept for name in rows.column_names}):
+        carried = [*self.images.kept.values()]
+        for name in sorted({name for rows in carried for name in rows.column_names}):
             if is_prediction(name, self.predictor.task, label):
                 raise InputError(f"--keep {name}: a column of the predictions has that name")
         if table:
             columns = [label, *self.predictor.task.columns]
-            check_table(table, pa.concat_tables(kept) if kept else pa.table({}), columns, names)
+            check_table(table, pa.concat_tables(carried) if carried else pa.table({}), columns, names)
 
     def make_parts(self) -> int:
         """Predict the parts that are missing, beside other processes; returns how many images.
