@@ -22,6 +22,7 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import parquet
 
+from galaxyzoo.config.names import COLUMN_NAMES
 from galaxyzoo.core import files
 from galaxyzoo.core.console import Bar
 from galaxyzoo.core.errors import InputError, one_line
@@ -102,6 +103,7 @@ class Survey:
             jobs: number of processes; 1: this one.
             backend: as in `run_jobs`.
         """
+        self.check()
         self.begin()
         started = time.perf_counter()
         for note in self.images.notes:
@@ -114,7 +116,7 @@ class Survey:
         )
         return self._finish(done, time.perf_counter() - started)
 
-    def check(self, table: Path | None, names: str) -> None:
+    def check(self, table: Path | None = None, names: str = COLUMN_NAMES[0]) -> None:
         """Refuse, before any prediction, kept columns and a table that could not be written.
 
         Args:
@@ -128,7 +130,9 @@ class Survey:
                 raise InputError(f"--keep {name}: a column of the predictions has that name")
         if table:
             columns = [label, *self.predictor.task.columns]
-            check_table(table, pa.concat_tables(carried) if carried else pa.table({}), columns, names)
+            check_table(
+                table, pa.concat_tables(carried) if carried else pa.table({}), columns, names
+            )
 
     def make_parts(self) -> int:
         """Predict the parts that are missing, beside other processes; returns how many images.
