@@ -123,6 +123,7 @@ def test_named_runs_have_an_ensemble_of_their_own(tiny: Path, monkeypatch: Monke
         (["default", "--candidates", "mean"], "'default' is what configs/ensembles/default.yaml"),
         (["default", "run1"], "'default' is an ensemble: name it alone"),
         (["all", "run1"], "'all' is an ensemble: name it alone"),
+        (["defualt"], "did you mean default"),
     ],
 )
 def test_no_other_ensemble_takes_the_name_of_a_config(

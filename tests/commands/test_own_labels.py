@@ -13,11 +13,12 @@ from galaxyzoo.inference import features
 from galaxyzoo.inference.artifacts import load_fold_model
 from galaxyzoo.inference.predict import RunNetworks, compute_features, predict
 from galaxyzoo.models.build import build_model
+from galaxyzoo.results.layout import FoldFolder
 from galaxyzoo.tasks.kinds import ClassTask
 from galaxyzoo.tasks.metrics import log_loss, rmse
 from galaxyzoo.tasks.registry import register_task
 from galaxyzoo.training.feature_head import fit_head
-from galaxyzoo.training.fold import train_fold
+from galaxyzoo.training.fold import copy_training, train_fold
 from support.class_fixtures import class_fold, draw_images
 from support.commands import call, complaint, succeed, table
 from support.form_fixtures import write_folder
@@ -127,6 +128,10 @@ def test_a_fold_is_its_first_network_with_a_fitted_head(root: Path, labels: dict
     assert history["val_score"].tolist() == pytest.approx([score], abs=1e-4)
     curve = pd.read_csv(root / "fold" / "learning_curve.csv")
     assert curve.iloc[-1][task.metric] == pytest.approx(score, abs=1e-4)
+    trained = FoldFolder.trained(root / "fold", FoldFolder.origin(config, data.fingerprint, 0))
+    copy_training(trained, root / "copy", config)
+    copies = {path.name for path in (root / "copy").iterdir()}
+    assert copies == {"history.csv", "learning_curve.csv", "weights.safetensors"}
 
 
 def test_features_are_computed_once_an_image(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,3 +151,8 @@ def test_features_are_computed_once_an_image(root: Path, monkeypatch: pytest.Mon
     np.testing.assert_allclose(np.vstack([first, second[5:]]), whole, atol=1e-5)
     features.cached_features(build_model(config), images[:3], config)  # other weights
     assert asked == [10, 5, 3]
+    for path in (root / "input/cache/features").iterdir():
+        path.write_bytes(path.read_bytes()[:-100])
+    again = features.cached_features(network, images[:10], config)
+    assert asked[3:] == [10]
+    np.testing.assert_allclose(again, first, atol=1e-5)

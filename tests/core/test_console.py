@@ -21,6 +21,12 @@ def test_a_log_gets_short_whole_lines_of_what_takes_long(
     assert not {"\r", "\x1b"} & {*err}
 
 
+def test_two_columns_of_a_name_are_both_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    console.print_table("runs", ["run", "score", "score"], [["cnn", "0.1", "0.2"]])
+    assert "0.1" in (printed := capsys.readouterr().out)
+    assert "0.2" in printed
+
+
 @pytest.mark.parametrize(("width", "lines", "left_out"), [(60, 6, False), (40, 6, True)])
 def test_a_table_keeps_its_rows_on_a_line_each(
     width: int,

@@ -79,6 +79,19 @@ def test_files_of_other_names_are_left_alone(tmp_path: Path) -> None:
     assert other.exists()
 
 
+@pytest.mark.parametrize("umask", [0o022, 0o077])
+def test_the_umask_decides_who_may_read(tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        write_text(tmp_path / "file", "text")
+        with writing_folder(tmp_path / "folder"):
+            pass
+    finally:
+        os.umask(before)
+    modes = [(tmp_path / name).stat().st_mode & 0o777 for name in ("file", "folder")]
+    assert modes == [0o666 & ~umask, 0o777 & ~umask]
+
+
 def test_an_error_keeps_what_was_there_and_says_so(tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     path.write_text("old")

@@ -1,5 +1,6 @@
 """How an entry script begins and ends."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -40,6 +41,18 @@ def test_garbage_is_looked_for_during_the_work_alone(end: str, status: int) -> N
     )
     assert done.returncode == status, done.stderr
     assert done.stdout.split("\n")[:3] == ["imports False", "work True", "end True"]
+
+
+def test_a_terminal_without_unicode_gets_a_question_mark() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT.format(end="print('4 × 4')")],
+        cwd=CODE_ROOT / "src",
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, "4 ? 4" in done.stdout) == (0, True)
 
 
 STOPPED = "stopped; the same command goes on from here"

@@ -15,7 +15,13 @@ from galaxyzoo.data.stores.opening import open_by_galaxy_id
 from galaxyzoo.inference import predict as prediction
 from galaxyzoo.inference import tta as tta_module
 from galaxyzoo.inference.images import Images
-from galaxyzoo.inference.predict import RunNetworks, predict, predict_stores, run_networks
+from galaxyzoo.inference.predict import (
+    RunNetworks,
+    compute_features,
+    predict,
+    predict_stores,
+    run_networks,
+)
 from galaxyzoo.inference.tta import iterate_views
 from galaxyzoo.models.build import build_model
 from support.bad_image_fixtures import JPEG
@@ -46,10 +52,14 @@ def test_prediction_goes_on_with_fewer_images(
     data, settings = fold_data(300), small_config(train={"amp": "fp32"})
     model, rows, one_view = build_model(settings), np.arange(300)[::-1], TTAConfig(dihedral=False)
     expected = predict(model, data.cache, rows, settings, one_view)
+    features = compute_features(model, data.cache.images, settings, one_view)
     sizes = limit_memory(monkeypatch, most)
     got = predict(model, data.cache, rows, settings, one_view)
     assert sizes == tried
     np.testing.assert_allclose(got, expected, atol=1e-6)
+    got = compute_features(model, data.cache.images, settings, one_view)
+    assert sizes == 2 * tried
+    np.testing.assert_allclose(got, features, atol=1e-6)
 
 
 def test_a_view_is_made_once_for_all_networks_and_runs_that_share_it(

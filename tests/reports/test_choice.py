@@ -66,6 +66,7 @@ def test_what_is_printed_has_lines_of_80_columns(
     scored = pd.DataFrame([{"run": "ensemble:hubble10/hubble10-transfer", **columns}])
     console.print_scores("hubble10 on kaggle-mini, all 5 folds", scored)
     printed = capsys.readouterr().out
+    assert "0.8024" in printed  # balanced accuracy of hubble10-transfer
     assert "…" not in printed
     lines = printed.splitlines()
     assert {line for line in lines if len(line) > 80} == set()

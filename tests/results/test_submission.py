@@ -89,6 +89,15 @@ def test_a_file_that_is_no_submission_is_refused_and_says_why(root, change, mess
         submission.check(path, TASK, IDS)
 
 
+@pytest.mark.parametrize(("old", "new"), [(b"500001,", b"500001.0,"), (b"Gal", b"\xef\xbb\xbfGal")])
+def test_ids_that_only_we_would_read_are_refused(root, old, new):
+    path = root / "file.csv"
+    write(path)
+    path.write_bytes(path.read_bytes().replace(old, new, 1))
+    with pytest.raises(InputError, match=r"500001\.0|ufeffGalaxyID"):
+        submission.check(path, TASK, IDS)
+
+
 def test_a_demo_is_published_until_a_real_one_is_there_and_never_after(root):
     demo, real = root / "demo.csv", root / "real.csv"
     write(demo, "demo", 0)

@@ -83,15 +83,15 @@ def limit_memory(patch: pytest.MonkeyPatch, most: int, after: int = 0) -> list[i
     Returns:
         The sizes of all their batches.
     """
-    forward, sizes = GalaxyNet.forward, list[int]()
+    features, sizes = GalaxyNet.features, list[int]()
 
     def limited(self: GalaxyNet, images: torch.Tensor) -> torch.Tensor:
         sizes.append(len(images))
         if len(sizes) > after and len(images) > most:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
-        return forward(self, images)
+        return features(self, images)
 
-    patch.setattr(GalaxyNet, "forward", limited)
+    patch.setattr(GalaxyNet, "features", limited)
     return sizes
 
 

@@ -25,7 +25,12 @@ import argparse
 import re
 from collections.abc import Sequence
 
-from galaxyzoo.config.loading import EnsembleSettings, all_ensembles, load_ensemble_settings
+from galaxyzoo.config.loading import (
+    EnsembleSettings,
+    all_ensembles,
+    config_path,
+    load_ensemble_settings,
+)
 from galaxyzoo.config.names import ALL_RUNS, DEMOS
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.launch import new_parser, print_done
@@ -64,6 +69,7 @@ def main() -> None:
 def combine(options: argparse.Namespace) -> None:
     """Load, cross-fit, choose, predict the test galaxies, write, print."""
     task = pick_task(options.task, options.runs)
+    check_names(options.runs, task)
     # External tables need no trained run on the dataset, so a named one is not checked for any.
     named = options.dataset if options.external else None
     whole = load_catalog(named or choose_dataset(options.dataset, task.name))
@@ -248,6 +254,14 @@ def take_default(options: argparse.Namespace, task: Task, catalog: Catalog) -> N
         lacking = [run for run in default if run not in trained]
         why = f" ({DEFAULT} lacks {', '.join(lacking)})" if is_plain and lacking else ""
         print(f"{ALL_RUNS}: every finished run of {task.name}{why}")
+
+
+def check_names(runs: Sequence[str], task: Task) -> None:
+    """Refuse runs that neither `configs/` nor a trained dataset has."""
+    for run in runs:
+        name = run if "/" in run else f"{task.name}/{run}"
+        if not run.startswith(PREFIX) and not datasets_with_run(name):
+            config_path(name.split("@")[0])
 
 
 def name_of(runs: Sequence[str], task: Task) -> str:

@@ -68,23 +68,24 @@ def print_table(
     """
     # Names may hold brackets and colons, which are no markup.
     console = Console(highlight=False, markup=False, emoji=False, width=_width())
-    cells = {name: [row[i] for row in rows] for i, name in enumerate(header)}
-    widths = {name: max(map(cell_len, [*name.split(), *cells[name]])) for name in header}
+    widths = {
+        i: max(map(cell_len, [*name.split(), *(row[i] for row in rows)]))
+        for i, name in enumerate(header)
+    }
     left_out = list[str]()
-    for name in spare:
-        if name in widths and sum(widths.values()) + 3 * len(widths) + 1 > console.width:
-            del widths[name]
+    for name in filter([*header].__contains__, spare):
+        if sum(widths.values()) + 3 * len(widths) + 1 > console.width:
+            del widths[[*header].index(name)]
             left_out.append(name)
     # Rich alone would break or cut off cells; names of columns may break between words.
-    natural = [max(cell_len(name), width) for name, width in widths.items()]
+    natural = [max(cell_len(header[i]), width) for i, width in widths.items()]
     is_narrow = sum(natural) + 3 * len(widths) + 1 > console.width
     table = Table(title=title)
-    for i, name in enumerate(widths):
+    for i, width in widths.items():
         justify: Literal["left", "right"] = "right" if i else "left"
-        table.add_column(name, justify=justify, width=widths[name] if is_narrow else None)
-    for i in range(len(rows)):
-        row = [cells[name][i] for name in widths]
-        table.add_row(*row, style="bold" if i in bold else None)
+        table.add_column(header[i], justify=justify, width=width if is_narrow else None)
+    for number, row in enumerate(rows):
+        table.add_row(*(row[i] for i in widths), style="bold" if number in bold else None)
     console.print(table)
     if left_out:
         print_text(f"no room for: {', '.join(left_out)}")

@@ -9,8 +9,8 @@ import fcntl
 import glob
 import json
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -41,7 +41,6 @@ def writing(path: Path) -> Iterator[Path]:
             yield temporary
             _check_held(path)
             _sync(temporary)
-            temporary.chmod(0o644)
             temporary.replace(path)
             sync_folder(path.parent)
 
@@ -54,7 +53,6 @@ def writing_folder(path: Path) -> Iterator[Path]:
         yield temporary
         for made in (temporary, *temporary.rglob("*")):
             (sync_folder if made.is_dir() else _sync)(made)
-        temporary.chmod(0o755)
         check_free(path)  # a rename would replace an empty folder that came meanwhile
         temporary.rename(path)
         sync_folder(path.parent)
@@ -65,14 +63,13 @@ def _temporary(path: Path, is_folder: bool) -> Iterator[Path]:
     """A new file or folder beside `path`, locked while its writer lives, removed at the end."""
     make_folder(path.parent)
     remove_left_over(path.parent, glob.escape(path.name))
-    prefix = f".{path.name}."
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{_PART}")
     with ExitStack() as stack:
+        # Not by `tempfile`, whose files are for their owner alone; the umask decides.
         if is_folder:
-            name = tempfile.mkdtemp(_PART, prefix, path.parent)
-            handle = os.open(name, os.O_RDONLY)
-        else:
-            handle, name = tempfile.mkstemp(_PART, prefix, path.parent)
-        temporary = Path(name)
+            temporary.mkdir()
+        new = os.O_RDONLY if is_folder else os.O_RDWR | os.O_CREAT | os.O_EXCL
+        handle = os.open(temporary, new, 0o666)
         stack.callback(os.close, handle)
         stack.callback(_remove, temporary)
         with suppress(OSError):  # some network drives know no locks

@@ -9,6 +9,7 @@ import atexit
 import errno
 import gc
 import importlib.util
+import io
 import os
 import re
 import shlex
@@ -87,6 +88,9 @@ def run_main(main: Callable[[], None]) -> None:
     So does a disk that is full or cannot be used, and too little memory.
     """
     gc.enable()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # "×" on a terminal that has ASCII alone
     try:
         heeds_ctrl_c = signal.getsignal(signal.SIGINT) is _stop_importing
         try:

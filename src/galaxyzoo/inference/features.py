@@ -1,5 +1,8 @@
 """Features of decoded images, computed once for each image and network."""
 
+from contextlib import suppress
+from zipfile import BadZipFile
+
 import numpy as np
 
 from galaxyzoo.config.schema import Config
@@ -25,9 +28,9 @@ def cached_features(model: GalaxyNet, images: np.ndarray, config: Config) -> np.
     path = cache_dir() / FEATURES / f"{digest([settings, *weights])[:16]}.npz"
     keys = np.array([digest([image.tobytes()])[:32] for image in images])
     known: dict[str, np.ndarray] = {}
-    if path.is_file():
-        with np.load(path) as stored:
-            known = dict(zip(stored["keys"].tolist(), stored["features"], strict=True))
+    # A damaged cache is made again.
+    with suppress(OSError, ValueError, KeyError, EOFError, BadZipFile), np.load(path) as stored:
+        known = dict(zip(stored["keys"].tolist(), stored["features"], strict=True))
     new = np.flatnonzero([key not in known for key in keys])
     if len(new):
         computed = compute_features(fuse_for_inference(model), images[new], config, config.tta)

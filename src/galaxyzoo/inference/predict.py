@@ -84,24 +84,37 @@ def _predict_ready(
     device = models[0].mean.device
     # They stay on the device until the end: fetching each would let a GPU wait.
     means = [torch.empty((len(models), 0, len(get_task(config.task).columns)), device=device)]
-    start, size = 0, batch_size_for(device)
-    while start < len(rows):
-        batch = images[rows[start : start + size]]
+
+    def predict_some(part: slice) -> Tensor:
+        return _predict_batch(models, images[rows[part]], config, tta)
+
+    means.extend(_in_batches(predict_some, len(rows), batch_size_for(device), config.run))
+    return torch.cat(means, dim=1).cpu().numpy()
+
+
+def _in_batches(
+    compute: Callable[[slice], Tensor], count: int, size: int, run: str
+) -> Iterator[Tensor]:
+    """Compute `count` images in batches of `size`, of half as many where memory runs out."""
+    start = 0
+    while start < count:
+        size, done = min(size, count - start), None
         try:
-            means.append(_predict_batch(models, batch, config, tta))
-            start += size
-            continue
+            done = compute(slice(start, start + size))
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-        if len(batch) == 1:
+        if done is not None:
+            start += size
+            yield done
+            continue
+        if size == 1:
             raise FoldError(
-                f"{config.run}: out of memory while predicting one image: free some, or set "
+                f"{run}: out of memory while predicting one image: free some, or set "
                 "GALAXYZOO_DEVICE=cpu"
             )
-        size = len(batch) // 2
+        size //= 2
         release()
-    return torch.cat(means, dim=1).cpu().numpy()
 
 
 def fuse_for_inference(model: GalaxyNet) -> GalaxyNet:
@@ -143,14 +156,16 @@ def compute_features(
         (n, feature) float32.
     """
     model.eval()
-    device, parts = model.mean.device, []
-    size = batch_size_for(device)
-    for start in range(0, len(images) or 1, size):
+    device, parts, count = model.mean.device, [], len(images) or 1
+
+    def compute(part: slice) -> Tensor:
         with autocast(config.train.amp, device):
-            views = iterate_views(images[start : start + size], config.image, tta, device)
-            features = [model.features(view).float() for view in views]
-        parts.append(torch.stack(features).mean(dim=0).cpu().numpy())
-        report(min(1.0, (start + size) / max(len(images), 1)))
+            views = iterate_views(images[part], config.image, tta, device)
+            return torch.stack([model.features(view).float() for view in views]).mean(dim=0)
+
+    for features in _in_batches(compute, count, batch_size_for(device), config.run):
+        parts.append(features.cpu().numpy())
+        report(sum(map(len, parts)) / count)
     return np.concatenate(parts)
 
 

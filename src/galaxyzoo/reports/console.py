@@ -69,7 +69,9 @@ def print_holdout_table(cards: list[HoldoutCard]) -> None:
         }
         for card in cards
     ]
-    _print(f"hold-out scores, {cards[0].dataset}", pd.DataFrame(rows), [*rows[0]][:2:-1])
+    names = [*rows[0]]
+    spare = [*names[:4:-1], names[1]]
+    _print(f"hold-out scores, {cards[0].dataset}", pd.DataFrame(rows), spare)
     for card in cards:
         chosen = {"best": "the best on val", "last": "the last"}[card.checkpoint]
         print_text(f"{card.run}: its epoch is {chosen}; scored on test alone")
@@ -165,15 +167,16 @@ def _print_task_table(cards: list[tuple[RunCard, float]]) -> None:
             "minutes": f"{minutes:.1f}",
         }
         rows.append(row)
-    spare = ["start", "views", *[*class_cells(first.classes)][::-1], "± sd of folds"]
+    spare = ["start", "views", *[*class_cells(first.classes)][:1:-1], "± sd of folds"]
     _print(f"out-of-fold scores, {first.dataset}", pd.DataFrame(rows), spare)
 
 
 def print_ensemble(card: EnsembleCard) -> None:
     """Print the runs, the candidates and the choice of an ensemble's score card."""
-    names = [*class_cells(card.classes)][::-1]
+    names = [*class_cells(card.classes)][:1:-1]  # accuracy and balanced accuracy stay
     title = f"{card.task} on {card.dataset}, {card.galaxies} galaxies"
-    _print(title, member_table(card), ["errs most like (r)", *names])
+    members = member_table(card)
+    _print(title, members, [members.columns[3], *names, members.columns[2]])
     if len(card.runs) == 1:
         print_text("there is one run: nothing is combined, the candidates can only correct it")
     else:

@@ -71,6 +71,11 @@ def check(path: Path, task: Task, ids: np.ndarray) -> None:
             f"{shown(path)}, data row {row + 1}: GalaxyID {frame.index[row]}, "
             f"the sample has {ids[row]} there"
         )
+    # Kaggle takes no byte-order mark, no spaces and no "100000.0", which `read_csv` does.
+    cells = [line.partition(",")[0].strip('"') for line in path.read_text("utf-8").splitlines()]
+    for cell, expected in zip(cells, [ID, *map(str, ids.tolist())], strict=False):
+        if cell != expected:
+            raise InputError(f"{shown(path)}: the first column has {cell!r} in place of {expected}")
     distances = np.abs(task.project(values) - values)
     if distances.max(initial=0.0) > TOLERANCE:
         row, column = np.unravel_index(distances.argmax(), distances.shape)

@@ -158,5 +158,6 @@ def copy_training(trained: FoldFolder, folder: Path, config: Config) -> None:
     if config.stage:
         table.insert(0, "stage", stages)
     write_history_table(folder / HISTORY, table)
-    with files.writing(folder / WEIGHTS) as temporary:
-        shutil.copyfile(trained.path(WEIGHTS), temporary)
+    for path in filter(Path.exists, map(trained.path, (WEIGHTS, CURVE))):
+        with files.writing(folder / path.name) as temporary:
+            shutil.copyfile(path, temporary)

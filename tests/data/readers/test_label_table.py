@@ -149,6 +149,15 @@ def test_a_mistake_is_one_line(root: Path, classes: list[str], yaml: str, line: 
     assert line in one_line_refusal(open_input, "mine", {"mine"})
 
 
+@pytest.mark.parametrize("name", ["gz37", "transfer", "all"])
+def test_a_task_does_not_take_the_name_of_another_or_of_an_ensemble(root: Path, name: str) -> None:
+    folder = root / "input" / name
+    folder.mkdir(parents=True)
+    write_folder(folder / "images", list(draw_images(6)), [f"g{n}" for n in range(6)])
+    write(folder, ["a", "b"] * 3, id=[f"g{n}" for n in range(6)])
+    assert f"'{name}' cannot name a task" in one_line_refusal(open_input, name, {name})
+
+
 def test_a_class_with_fewer_galaxies_than_folds_is_told_with_what_to_do(folder: Path) -> None:
     line = one_line_refusal(prepare, "mine", 8, None, {"mine"})
     assert "has 7 galaxies, too few for 8 folds" in line

@@ -20,6 +20,8 @@ import pandas as pd
 from pydantic import Field
 
 from galaxyzoo.config.base import Settings, read_yaml
+from galaxyzoo.config.loading import all_ensembles
+from galaxyzoo.config.names import ALL_RUNS
 from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import GROUP, folds_dir
@@ -145,7 +147,11 @@ def _register(folder: Path, definition: dict[str, Any]) -> Task:
     for column in definition["columns"]:
         if not can_be_label(column):
             raise InputError(f"{shown(path)}: '{one_line(column)}' cannot be a label: rename it")
-    if name in TASKS or one_line(name) != name or set(name) & set("=@"):
+    if (
+        name in (*TASKS, *all_ensembles(), ALL_RUNS)
+        or one_line(name) != name
+        or set(name) & set("=@")
+    ):
         raise InputError(
             f"rename {shown(folder)}: '{one_line(name)}' cannot name a task of its own"
         )
