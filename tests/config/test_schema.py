@@ -54,6 +54,16 @@ CONTRADICTIONS = {
         "train.epochs=0 needs head.output rule",
     ),
 }
+LINEAR = "head: {hidden: [], input_dropout: %s}\ntrain: {optimizer: linear, freeze: backbone%s}\n"
+CONTRADICTIONS |= {
+    f"linear and {named}": (CLASSES, text, f"train.optimizer linear makes no use of {named}")
+    for named, text in {
+        "head.input_dropout": LINEAR % (0.2, ""),
+        "augment": LINEAR % (0, "") + "augment: {zoom: 1.5}",
+        "train.class_balance": LINEAR % (0, ", class_balance: weights"),
+        "train.label_smoothing": LINEAR % (0, ", label_smoothing: 0.1"),
+    }.items()
+}
 
 
 @pytest.mark.parametrize(("base", "text", "named"), CONTRADICTIONS.values(), ids=CONTRADICTIONS)

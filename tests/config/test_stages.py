@@ -166,6 +166,13 @@ def test_what_differs_in_name_and_views_has_the_same_weights(configs):
     assert plain.digest() != views.digest()
 
 
+def test_a_linear_head_is_of_its_views(configs):
+    text = "task: zoo5\nmodel: {name: cnn}\nhead: {hidden: []}\n"
+    text += "train: {optimizer: linear, freeze: backbone}\n"
+    (eight,), (one,) = load(configs, text), load(configs, text, "tta.dihedral=false")
+    assert eight.weights_digest() != one.weights_digest()
+
+
 @pytest.mark.parametrize(
     "change",
     ["image.field_px=200", "head.hidden=64", "augment.flip=false", "loss=kl", "train.lr=0.01"],

@@ -223,8 +223,9 @@ class Config(Settings):
         return self._digest(self.before.digest() if self.before else "")
 
     def weights_digest(self) -> str:
-        """Digest of all that changes the weights; names and test-time views do not."""
-        return self._digest(self.before.weights_digest() if self.before else "", "run", "tta")
+        """Digest of all that changes the weights; names do not, nor views but of a linear head."""
+        views = [] if self.train.optimizer == "linear" else ["tta"]
+        return self._digest(self.before.weights_digest() if self.before else "", "run", *views)
 
     def folder_digest(self) -> str:
         """Digest of all that its folder depends on; an earlier stage has no views."""
@@ -346,6 +347,15 @@ def find_contradiction(config: Config) -> str | None:
                 "train.optimizer linear needs train.freeze=backbone, head.hidden=[], "
                 f"head.output={task.outputs[0]} and loss={task.losses[0]}"
             )
+        unused = {
+            "head.input_dropout": config.head.input_dropout,
+            # other stages of a recipe may use these, which are typed once for all
+            "augment": not config.stage and config.augment != AugmentConfig(),
+            "train.class_balance": not config.stage and train.class_balance != "none",
+            "train.label_smoothing": not config.stage and train.label_smoothing,
+        }
+        if idle := [key for key, is_set in unused.items() if is_set]:
+            return f"train.optimizer linear makes no use of {', '.join(idle)}: leave it out"
     if not loss.endswith("cross_entropy"):
         if train.class_balance == "weights":
             return "train.class_balance 'weights' needs a cross-entropy, which they weigh"
