@@ -128,7 +128,8 @@ def test_a_fold_is_its_first_network_with_a_fitted_head(root: Path, labels: dict
     assert history["val_score"].tolist() == pytest.approx([score], abs=1e-4)
     curve = pd.read_csv(root / "fold" / "learning_curve.csv")
     assert curve.iloc[-1][task.metric] == pytest.approx(score, abs=1e-4)
-    trained = FoldFolder.trained(root / "fold", FoldFolder.origin(config, data.fingerprint, 0))
+    trained = FoldFolder.trained(root / "fold", {})
+    trained.finish(["weights.safetensors", "history.csv"], {})
     copy_training(trained, root / "copy", config)
     copies = {path.name for path in (root / "copy").iterdir()}
     assert copies == {"history.csv", "learning_curve.csv", "weights.safetensors"}

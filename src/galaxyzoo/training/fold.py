@@ -158,6 +158,6 @@ def copy_training(trained: FoldFolder, folder: Path, config: Config) -> None:
     if config.stage:
         table.insert(0, "stage", stages)
     write_history_table(folder / HISTORY, table)
-    for path in filter(Path.exists, map(trained.path, (WEIGHTS, CURVE))):
+    for path in filter(Path.exists, (trained.path(WEIGHTS), trained.folder / CURVE)):
         with files.writing(folder / path.name) as temporary:
             shutil.copyfile(path, temporary)
