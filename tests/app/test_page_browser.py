@@ -111,9 +111,7 @@ def test_a_galaxy_is_shown_explained_and_compared(page: "Page") -> None:
     assert page.locator("#answers .bar i").count() == 37  # the volunteers' marks
     page.click("#explain")
     page.wait_for_selector("#heat img >> nth=1")
-    page.click("#alike")
-    page.wait_for_selector("#similar img >> nth=7")
-    page.click("#similar button:has(img) >> nth=2")
+    page.click("#random")
     page.wait_for_function(f"!document.querySelector('#facts').innerText.includes('{ID}')")
 
 
@@ -122,22 +120,6 @@ def test_an_image_that_is_sent_is_predicted(page: "Page", tmp_path: Path) -> Non
     path.write_bytes(COMPETITION.images[int(ID)])
     page.set_input_files("input[type=file]", path)
     page.wait_for_selector("#facts :text('no votes are known')")
-
-
-@on_a_phone
-def test_the_largest_errors_are_a_gallery(page: "Page") -> None:
-    page.click("button[role=tab]:has-text('Largest errors')")
-    page.click("#worst")
-    page.wait_for_selector("#errors :text('RMSE') >> nth=11")
-    page.click("#errors-in input")
-    page.click("ul[role=listbox] li:has-text('spiral arms') >> nth=0")
-    page.click("#worst")
-    page.wait_for_selector("#errors :text('predicted') >> nth=11")
-    assert "spiral arms" in page.input_value("#errors-in input")
-    page.click("#errors button:has(img) >> nth=3")
-    page.wait_for_selector("#answers .tree .question")
-    chosen = page.input_value("#id textarea, #id input")
-    assert int(chosen) in COMPETITION.votes.index
 
 
 def test_the_keyboard_alone_is_enough(page: "Page") -> None:

@@ -11,25 +11,14 @@ import pytest
 from astropy.io import fits
 
 from galaxyzoo.app import service
-from galaxyzoo.app.service import (
-    FEATURES,
-    LoadedRun,
-    PredictedGalaxy,
-    embed,
-    load_features,
-    nearest,
-)
+from galaxyzoo.app.service import LoadedRun
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import folds_dir
-from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.data.stores.fits import FitsSettings, draw
-from galaxyzoo.explain.galaxy import Galaxy
 from galaxyzoo.inference.predict import RunNetworks
 from galaxyzoo.inference.survey import classes_of_votes
-from galaxyzoo.io.tables import FOLD, write_predictions
-from galaxyzoo.models.build import build_model
-from galaxyzoo.results.layout import DONE, RunFolder
+from galaxyzoo.results.layout import DONE
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.registry import TASKS
 from support.app_fixtures import CONFIG, jpeg, loaded
@@ -96,68 +85,6 @@ def test_what_is_no_image_is_a_sentence(encoded: bytes, said: str, prepared: Dat
         loaded(prepared).predict_upload(encoded, "../../etc/passwd")
 
 
-def test_alike_are_the_nearest_by_angle(tmp_path: Path) -> None:
-    rng = np.random.default_rng(1)
-    values = rng.normal(size=(20, 5))
-    values /= np.linalg.norm(values, axis=1, keepdims=True)
-    found = nearest(values.astype(np.float16), values[7], 3)
-    plain = sorted(range(20), key=lambda i: -float(values[i] @ values[7]))[:3]
-    assert [i for i, _ in found] == plain
-    assert found[0][1] == pytest.approx(1, abs=1e-3)
-
-
-def test_features_are_made_once_and_again_where_they_are_damaged(tmp_path: Path) -> None:
-    model = build_model(CONFIG, initialize=False)
-    side = CONFIG.image.cache_px
-    images = np.random.default_rng(2).integers(0, 256, (9, side, side, 3), np.uint8)
-    cache = ImageCache(np.arange(9), images, np.zeros(9, bool))
-    shares: list[float] = []
-    vectors = load_features(tmp_path, model, cache, CONFIG, shares.append)
-    assert shares[-1] == 1
-    assert np.allclose(np.linalg.norm(vectors.astype(float), axis=1), 1, atol=1e-2)
-    assert np.array_equal(vectors, embed(model, images, CONFIG))
-    before = (tmp_path / FEATURES).stat().st_mtime_ns
-    load_features(tmp_path, model, cache, CONFIG)
-    assert (tmp_path / FEATURES).stat().st_mtime_ns == before
-    (tmp_path / FEATURES).write_bytes(b"x")
-    assert np.array_equal(load_features(tmp_path, model, cache, CONFIG), vectors)
-
-
-def test_features_of_fewer_galaxies_are_made_again(tmp_path: Path) -> None:
-    model, side = build_model(CONFIG, initialize=False), CONFIG.image.cache_px
-    images = np.random.default_rng(2).integers(0, 256, (6, side, side, 3), np.uint8)
-    for count in (4, 6):
-        cache = ImageCache(np.arange(count), images[:count], np.zeros(count, bool))
-        assert len(load_features(tmp_path, model, cache, CONFIG)) == count
-
-
-def test_a_galaxy_is_not_its_own_like(prepared: Dataset) -> None:
-    run = loaded(prepared)
-    own = int(prepared.catalog.ids[3])
-    found = run.find_similar(run.predict(own), 4)
-    assert len(found) == 4
-    assert own not in [i for i, _ in found]
-    galaxy = Galaxy("a copy", run.predict(own).galaxy.encoded, "here")
-    copy = PredictedGalaxy(galaxy, None, np.zeros(37), run.predict(own).picture)
-    assert run.find_similar(copy, 1)[0][0] == own
-
-
-def test_the_worst_are_those_farthest_off(prepared: Dataset) -> None:
-    run, catalog = loaded(prepared), prepared.catalog
-    columns = list(GALAXY_ZOO_2.columns)
-    table = pd.DataFrame(catalog.targets("gz37"), catalog.ids, columns)
-    table.iloc[4, 2] += 0.5
-    table.iloc[9] += 0.2
-    table[FOLD] = catalog.folds
-    write_predictions(RunFolder(run.dataset, CONFIG.run).oof_csv, table)
-    assert run.worst(2, 2).index.tolist() == [catalog.ids[4], catalog.ids[9]]
-    row = run.worst(2, 1).iloc[0]
-    assert row["predicted"] - row["known"] == pytest.approx(0.5)
-    every = run.worst(None, 2)
-    assert every.index.tolist() == [catalog.ids[9], catalog.ids[4]]
-    assert every["error"].tolist() == pytest.approx([0.2, 0.5 / np.sqrt(37)])
-
-
 def test_classes_follow_from_votes_where_these_are_clear() -> None:
     votes = draw_votes(np.random.default_rng(3), 400)[0]
     table = pd.DataFrame(votes, columns=list(GALAXY_ZOO_2.columns))
@@ -201,5 +128,3 @@ def test_an_ensemble_stands_in_the_list_and_answers_as_its_runs_do(
         whole.gradcam(shown, 0, "gradcam"), run.gradcam(alone, 0, "gradcam"), strict=True
     ):
         assert np.array_equal(one, two)
-    assert whole.find_similar(shown, 2) == run.find_similar(alone, 2)
-    assert len(whole.worst(None, 3)) == 3

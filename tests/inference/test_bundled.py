@@ -123,13 +123,8 @@ def test_the_page_answers_uploads_and_says_that_it_has_no_galaxies(root: Path) -
     shown = run.predict_upload(jpeg(200), "mine.jpg")
     assert GALAXY_ZOO_2.residuals(shown.prediction[None]).max() < 1e-6
     assert run.gradcam(shown, 0, "gradcam")[1].max() <= 1
-    for ask in (
-        lambda: run.predict(1),
-        lambda: run.find_similar(shown, 3),
-        lambda: run.worst(0, 3),
-    ):
-        with pytest.raises(InputError, match="come without galaxies: upload an image"):
-            ask()
+    with pytest.raises(InputError, match="come without galaxies: upload an image"):
+        run.predict(1)
 
 
 @needs_data(MINI)

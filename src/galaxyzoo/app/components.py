@@ -7,7 +7,6 @@ readers and keyboards can follow it; bars are decoration.
 import base64
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
@@ -121,13 +120,6 @@ def heat_html(image: np.ndarray, heat: np.ndarray, answer: str) -> str:
     text = f"heat map for “{answer}”; color: pixels that support it; line: half the maximum"
     figures = [(_data_uri(image), "network input"), (_data_uri(blend_heat(image, heat)), text)]
     return render("galaxy_heat.html.j2", figures=figures)
-
-
-def caption(galaxy_id: int, row: Any) -> str:
-    """Caption of a galaxy among the largest errors; `row` of `LoadedRun.worst`."""
-    if np.isnan(row["predicted"]):
-        return f"{galaxy_id} · RMSE {row['error']:.3f}"
-    return f"{galaxy_id} · predicted {row['predicted']:.2f}, known {row['known']:.2f}"
 
 
 def _nest(

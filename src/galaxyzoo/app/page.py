@@ -9,7 +9,7 @@ import gradio as gr
 import numpy as np
 
 from galaxyzoo.app import service
-from galaxyzoo.app.components import answers_html, caption, facts_html, heat_html
+from galaxyzoo.app.components import answers_html, facts_html, heat_html
 from galaxyzoo.app.service import LoadedRun, PredictedGalaxy
 from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.ensemble.networks import describe
@@ -18,9 +18,6 @@ from galaxyzoo.explain.gradcam import DEFAULT, METHODS, likeliest
 
 TITLE = "Galaxy Zoo explorer"
 NONE = "– none –"
-ALL = "all answers together"
-_SIMILAR, _WORST = 8, 12
-_PROGRESS = gr.Progress()
 _UPLOADS_KEPT = (600, 3600)  # seconds between deletions, and age of the files deleted
 _CONCURRENCY_LIMIT = 4  # requests of an action; the others wait in a queue
 _MAX_IMAGES = 50  # uploaded at once
@@ -38,125 +35,48 @@ def build_page(chosen: KnownPredictor) -> gr.Blocks:
                 [NONE], value=NONE, label="Compare with", elem_id="other", min_width=280
             )
         shown = gr.State(None)
-        with gr.Tabs() as tabs:
-            with gr.Tab("A galaxy", id="galaxy"):
-                galaxy_outputs = _add_galaxy(run, other, shown)
-            with gr.Tab("Largest errors", id="errors"):
-                _add_errors(run, other, tabs, galaxy_outputs)
+        with gr.Row():
+            with gr.Column(scale=1, min_width=300):
+                number = gr.Textbox(label="GalaxyID", elem_id="id")
+                with gr.Row():
+                    go = gr.Button("Show", variant="primary", elem_id="show", min_width=90)
+                    random = gr.Button("Random galaxy", elem_id="random", min_width=90)
+                    upload = gr.UploadButton(
+                        "Upload images",
+                        type="filepath",
+                        file_count="multiple",
+                        elem_id="upload",
+                        min_width=90,
+                    )
+                facts = gr.HTML("", elem_id="facts")
+                with gr.Accordion("Heat map", open=True):
+                    answer = gr.Dropdown([], label="Answer", elem_id="answer")
+                    method = gr.Dropdown(
+                        [*METHODS], value=DEFAULT, label="Method", elem_id="method"
+                    )
+                    explain = gr.Button("Show heat map", elem_id="explain")
+                    heat = gr.HTML("", elem_id="heat")
+            with gr.Column(scale=2, min_width=320):
+                tree = gr.HTML("", elem_id="answers")
+        outputs = [number, shown, facts, tree, answer, heat]  # in the order of `_show`
+        for event in (go.click, number.submit):
+            _on(event, _show_number, [run, other, number], outputs)
+        _on(random.click, _show_random, [run, other], outputs)
+        _on(upload.upload, _show_upload, [run, other, upload], outputs)
+        for changed in (run, other):
+            _on(changed.change, _show_again, [run, other, shown], outputs)
+        _on(explain.click, _explain, [run, shown, answer, method], heat)
 
         def fill() -> list[Any]:
             """List predictors with their scores whenever the page is opened."""
             known = {predictor.title: predictor for predictor in [chosen, *service.list_runs()]}
             _listed.update(known)
-            names = [(_label(predictor), title) for title, predictor in known.items()]
+            names = [(f"{title} · {each.about}", title) for title, each in known.items()]
             first = gr.update(choices=names, value=chosen.title)
             return [first, gr.update(choices=[(NONE, NONE), *names])]
 
         page.load(fill, None, [run, other], api_visibility="private")
     return page
-
-
-def _add_galaxy(run: gr.Dropdown, other: gr.Dropdown, shown: gr.State) -> list[Any]:
-    """The tab of one galaxy; returns the components that `_show` fills."""
-    with gr.Row():
-        with gr.Column(scale=1, min_width=300):
-            number = gr.Textbox(label="GalaxyID", elem_id="id")
-            with gr.Row():
-                go = gr.Button("Show", variant="primary", elem_id="show", min_width=90)
-                random = gr.Button("Random galaxy", elem_id="random", min_width=90)
-                upload = gr.UploadButton(
-                    "Upload images",
-                    type="filepath",
-                    file_count="multiple",
-                    elem_id="upload",
-                    min_width=90,
-                )
-            facts = gr.HTML("", elem_id="facts")
-            answer, heat = _add_heat_map(run, shown)
-        with gr.Column(scale=2, min_width=320):
-            tree = gr.HTML("", elem_id="answers")
-    gallery, similar_ids = _add_similar(run, shown)
-    outputs = [number, shown, facts, tree, answer, heat, gallery]
-    for event in (go.click, number.submit):
-        _on(event, _show_number, [run, other, number], outputs)
-    _on(random.click, _show_random, [run, other], outputs)
-    _on(upload.upload, _show_upload, [run, other, upload], outputs)
-    _on(gallery.select, _open, [run, other, similar_ids], outputs)
-    for changed in (run, other):
-        _on(changed.change, _show_again, [run, other, shown], outputs)
-    return outputs
-
-
-def _add_heat_map(run: gr.Dropdown, shown: gr.State) -> tuple[gr.Dropdown, gr.HTML]:
-    """The choice of an answer, and its heat map for the galaxy that is shown."""
-    with gr.Accordion("Heat map", open=True):
-        answer = gr.Dropdown([], label="Answer", elem_id="answer")
-        method = gr.Dropdown([*METHODS], value=DEFAULT, label="Method", elem_id="method")
-        explain = gr.Button("Show heat map", elem_id="explain")
-        heat = gr.HTML("", elem_id="heat")
-    _on(explain.click, _explain, [run, shown, answer, method], heat)
-    return answer, heat
-
-
-def _add_similar(run: gr.Dropdown, shown: gr.State) -> tuple[gr.Gallery, gr.State]:
-    """The gallery of similar galaxies, and their GalaxyIDs."""
-    find = gr.Button("Find similar training galaxies", elem_id="alike")
-    gallery = _add_gallery("Similar galaxies; click one to show it", "similar", visible=False)
-    similar_ids = gr.State([])
-
-    def similar(
-        name: str, shown: PredictedGalaxy | None, progress: gr.Progress = _PROGRESS
-    ) -> list[Any]:
-        loaded = _load(name)
-        pairs = loaded.find_similar(
-            _needed(shown), _SIMILAR, lambda part: progress(part, "comparing")
-        )
-        ids = [i for i, _ in pairs]
-        notes = [f"{i} · {similarity:.2f}" for i, similarity in pairs]
-        pictures = list(zip(loaded.thumbnails(ids), notes, strict=True))
-        return [gr.update(value=pictures, visible=True), ids]
-
-    _on(find.click, similar, [run, shown], [gallery, similar_ids])
-    return gallery, similar_ids
-
-
-def _add_errors(run: gr.Dropdown, other: gr.Dropdown, tabs: gr.Tabs, one_galaxy: list[Any]) -> None:
-    """The tab of the largest out-of-fold errors; a click shows the galaxy in the first tab."""
-    error_ids = gr.State([])
-    answer = gr.Dropdown([ALL], value=ALL, label="Errors in", elem_id="errors-in")
-    button = gr.Button("Show the largest errors", variant="primary", elem_id="worst")
-    gallery = _add_gallery("Out of fold; click one to show it", "errors")
-
-    def choices(name: str) -> Any:
-        return gr.update(choices=[ALL, *_load(name).task.labels], value=ALL)
-
-    def worst(name: str, asked: str) -> list[Any]:
-        loaded = _load(name)
-        column = None if asked == ALL else loaded.task.labels.index(asked)
-        table = loaded.worst(column, _WORST)
-        ids = [int(i) for i in table.index]
-        notes = [caption(i, row) for i, (_, row) in zip(ids, table.iterrows(), strict=True)]
-        return [list(zip(loaded.thumbnails(ids), notes, strict=True)), ids]
-
-    def open_error(name: str, second: str, ids: list[int], event: gr.SelectData) -> list[Any]:
-        return [gr.Tabs(selected="galaxy"), *_open(name, second, ids, event)]
-
-    _on(run.change, choices, [run], answer)
-    _on(button.click, worst, [run, answer], [gallery, error_ids])
-    _on(gallery.select, open_error, [run, other, error_ids], [tabs, *one_galaxy])
-
-
-def _add_gallery(label: str, elem_id: str, visible: bool = True) -> gr.Gallery:
-    """Pictures of galaxies, each of which can be clicked."""
-    return gr.Gallery(
-        label=label,
-        columns=4,
-        height="auto",
-        visible=visible,
-        elem_id=elem_id,
-        elem_classes="galaxies",
-        allow_preview=False,
-    )
 
 
 def _show(
@@ -182,13 +102,15 @@ def _show(
         f'<div class="runs">{"".join(pages)}</div>',
         gr.update(choices=answers, value=answers[asked]),
         "",
-        gr.update(value=[], visible=False),
     ]
 
 
 def _show_number(name: str, second: str, text: str | int) -> list[Any]:
     """A galaxy by its GalaxyID."""
-    number = _number(text)
+    try:
+        number = int(str(text).strip())
+    except ValueError:
+        raise InputError("a GalaxyID is a whole number") from None
     return _show(name, second, lambda loaded: loaded.predict(number))
 
 
@@ -237,16 +159,13 @@ def _show_again(name: str, second: str, shown: PredictedGalaxy | None) -> list[A
     return _show_number(name, second, number)
 
 
-def _open(name: str, second: str, ids: list[int], event: gr.SelectData) -> list[Any]:
-    """The galaxy of a gallery that was clicked."""
-    return _show_number(name, second, ids[event.index])
-
-
 def _explain(name: str, shown: PredictedGalaxy | None, answer: str, method: str) -> str:
     """The network's input and its heat map."""
-    loaded, galaxy = _load(name), _needed(shown)
+    if shown is None:
+        raise InputError("show a galaxy first")
+    loaded = _load(name)
     column = loaded.task.labels.index(answer)
-    return heat_html(*loaded.gradcam(galaxy, column, method), answer)
+    return heat_html(*loaded.gradcam(shown, column, method), answer)
 
 
 def _on(event: Callable[..., Any], handler: Callable[..., Any], inputs: Any, outputs: Any) -> None:
@@ -274,20 +193,3 @@ def _load(name: str) -> LoadedRun:
 def _about(name: str) -> str:
     """A listed run's score, and what is averaged or combined in it."""
     return f"{_listed[name].about}; {describe(_load(name).predictor)}"
-
-
-def _label(known: KnownPredictor) -> str:
-    return f"{known.title} · {known.about}"
-
-
-def _number(text: str | int) -> int:
-    try:
-        return int(str(text).strip())
-    except ValueError:
-        raise InputError("a GalaxyID is a whole number") from None
-
-
-def _needed(shown: PredictedGalaxy | None) -> PredictedGalaxy:
-    if shown is None:
-        raise InputError("show a galaxy first")
-    return shown

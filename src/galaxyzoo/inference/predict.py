@@ -138,11 +138,7 @@ def _predict_batch(
 
 @torch.inference_mode()
 def compute_features(
-    model: GalaxyNet,
-    images: np.ndarray,
-    config: Config,
-    tta: TTAConfig,
-    report: Callable[[float], None] = lambda share: None,
+    model: GalaxyNet, images: np.ndarray, config: Config, tta: TTAConfig
 ) -> np.ndarray:
     """Features before the head, averaged over views.
 
@@ -151,7 +147,6 @@ def compute_features(
         images: (n, cache_px, cache_px, 3) uint8.
         config: of its run.
         tta: the views.
-        report: called with the share that is done, 0 to 1.
     Returns:
         (n, feature) float32.
     """
@@ -165,7 +160,6 @@ def compute_features(
 
     for features in _in_batches(compute, count, batch_size_for(device), config.run):
         parts.append(features.cpu().numpy())
-        report(sum(map(len, parts)) / count)
     return np.concatenate(parts)
 
 

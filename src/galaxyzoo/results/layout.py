@@ -24,7 +24,6 @@ HISTORY, TIMINGS = "history.csv", "timings.csv"  # numbers and seconds of each e
 CURVE = "learning_curve.csv"  # scores of heads with fewer labels
 EVENTS = "tensorboard"  # folder of event files
 VAL_TABLE, TEST_TABLE = "val.csv", "test.csv"  # predictions of its own and of the test galaxies
-FEATURES = "features.npy"  # of all training galaxies
 DONE = "fold.json"  # manifest of a finished fold
 HOLDOUT, HELD_OUT_TABLE = "holdout", "held_out.csv"  # in place of a fold; predictions
 # Of an exported run or ensemble
