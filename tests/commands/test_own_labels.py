@@ -152,8 +152,12 @@ def test_features_are_computed_once_an_image(root: Path, monkeypatch: pytest.Mon
     np.testing.assert_allclose(np.vstack([first, second[5:]]), whole, atol=1e-5)
     features.cached_features(build_model(config), images[:3], config)  # other weights
     assert asked == [10, 5, 3]
+    views = small_config(tta={"dihedral": True})
+    mean = features.cached_features(network, images[:2], views)
+    expected = compute_features(network, images[:2], views, views.tta)
+    np.testing.assert_allclose(mean, expected, atol=1e-5)
     for path in (root / "input/cache/features").iterdir():
         path.write_bytes(path.read_bytes()[:-100])
     again = features.cached_features(network, images[:10], config)
-    assert asked[3:] == [10]
+    assert asked[4:] == [10]
     np.testing.assert_allclose(again, first, atol=1e-5)
