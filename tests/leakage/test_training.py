@@ -12,13 +12,16 @@ import pytest
 import evaluate
 from galaxyzoo.commands import ensemble, train
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.data.folds import make_folds, near_duplicates
 from galaxyzoo.data.prepare import prepare
 from galaxyzoo.reports.console import print_holdout_table
 from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training import holdout
+from galaxyzoo.training.feature_head import cross_fit_head
 from galaxyzoo.training.run import Run
 from galaxyzoo.training.trainer import Trainer
 from support.commands import TINY
+from support.kaggle_fixtures import draw_image
 from support.leak_fixtures import CLASSES, Project, clear_competition, tiny_config
 from support.thoroughness import is_long, thorough
 
@@ -189,3 +192,18 @@ def test_a_hold_outs_epoch_may_be_chosen_but_not_on_what_is_scored(
     print_holdout_table([card])
     said = "elliptical_spiral/small: its epoch is the best on val; scored on test alone"
     assert said in capsys.readouterr().out
+
+
+def test_heads_learn_no_random_label_by_turned_copies() -> None:
+    """Features that turns and mirrors leave alone, as those of an equivariant network."""
+    accuracies = []
+    for draw in range(6):
+        rng = np.random.default_rng(draw)
+        pictures = [draw_image(rng, 106) for _ in range(40)]
+        copies = [np.rot90(p[:, ::-1] if k > 1 else p, k) for p in pictures for k in range(4)]
+        labels = np.repeat(rng.permutation(40) % 2, 4)
+        features = np.repeat(rng.normal(size=(40, 300)), 4, axis=0).astype(np.float32)
+        folds = make_folds(np.eye(2)[labels], near_duplicates(copies), 5, draw)
+        answers = cross_fit_head(features, labels, folds).argmax(axis=1)
+        accuracies.append(np.mean([(answers[labels == k] == k).mean() for k in (0, 1)]))
+    assert np.mean(accuracies) == pytest.approx(0.5, abs=0.1)
