@@ -8,7 +8,7 @@ from galaxyzoo.core.paths import cache_dir, root, shown
 
 MARK = "Galaxy Zoo ensemble"  # in the pages and pictures that are written
 SURVEY_JOB = "job.json"  # in the folder of a survey
-_ARTEFACTS = ("folds", "oof", "submissions", "weights")
+_ARTEFACTS = ("folds", "oof", "submissions")
 
 
 def check_output(
