@@ -1,6 +1,7 @@
 """The plan of a run, by a clock on which each image takes a second."""
 
 import math
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -24,23 +25,49 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     def predict(model: object, cache: object, rows: list[int], config: object) -> None:
         now[0] += len(rows)
 
-    monkeypatch.setattr(planning, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    clocks = {"perf_counter": lambda: now[0], "thread_time": lambda: now[0] * 0.4}
+    monkeypatch.setattr(planning, "time", SimpleNamespace(**clocks))
     monkeypatch.setattr(planning, "predict", predict)
     monkeypatch.setattr(Trainer, "step", step)
     return now
 
 
 @pytest.mark.parametrize("copied", [False, True], ids=["trained", "weights taken over"])
-def test_a_plan_is_of_all_folds_images_and_takes_about_a_minute(
+def test_a_plan_is_of_all_folds_images_and_takes_no_longer_than_it_may(
     copied: bool, clock: list[float], prepared: Dataset
 ) -> None:
     config, catalog = small_config(), prepared.catalog
-    cost = planning.estimate(config, catalog, copied=copied)
+    cost = planning.estimate(config, catalog, 100, copied=copied)
     galaxies, epochs = len(catalog.ids), 0 if copied else config.train.epochs
     views = galaxies + catalog.n_folds * len(catalog.test_ids)
     assert cost.train_s == galaxies * (catalog.n_folds - 1) * epochs
     assert cost.predict_s == views + galaxies * epochs / config.tta.n_views
-    assert clock[0] <= 75
+    assert cost.cpu_share == pytest.approx(0.4)
+    batches = [config.train.batch_size, planning.batch_size_for(torch.device("cpu"))]
+    assert clock[0] <= 100 + 2 * sum(batches)
+
+
+@pytest.mark.usefixtures("clock")
+def test_a_plan_on_a_busy_machine_says_so(
+    prepared: Dataset, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    planning.print_plan([small_config()], {None: prepared})
+    assert "the probe had 40% of the processor" in capsys.readouterr().out
+    monkeypatch.setattr(planning, "_BUSY", 0.3)
+    planning.print_plan([small_config()], {None: prepared})
+    assert "of the processor" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("limits", "expected"), [((3000, None), 3000), (("max", 2000), 2000)])
+def test_memory_is_the_containers(
+    limits: tuple[object, ...], expected: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    paths = (tmp_path / "v2", tmp_path / "v1")
+    for path, limit in zip(paths, limits, strict=True):
+        if limit is not None:
+            path.write_text(f"{limit}\n")
+    monkeypatch.setattr(planning, "_CONTAINER_LIMITS", paths)
+    assert planning.memory_bytes() == expected
 
 
 @pytest.mark.parametrize(
@@ -66,10 +93,9 @@ def test_as_many_folds_at_a_time_as_have_a_core_and_memory(
     prepared: Dataset,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    pages = {"SC_PAGE_SIZE": 1000, "SC_PHYS_PAGES": gigabytes * 10**6}
     monkeypatch.setattr(planning, "get_device", lambda: torch.device(device))
     monkeypatch.setattr(planning.joblib, "cpu_count", lambda: cores)
-    monkeypatch.setattr(planning.os, "sysconf", pages.get)
+    monkeypatch.setattr(planning, "memory_bytes", lambda: gigabytes * 10**9)
     monkeypatch.setattr(planning.torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr(planning.torch.cuda, "mem_get_info", lambda: (80e9, 80e9))
     monkeypatch.setattr(planning, "_gpu_bytes", lambda config, catalog: 20e9)

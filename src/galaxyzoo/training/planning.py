@@ -7,9 +7,8 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import joblib
@@ -23,7 +22,7 @@ from galaxyzoo.data.catalog import Catalog, folds_dir
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.artifacts import load_fold_model
-from galaxyzoo.inference.predict import predict
+from galaxyzoo.inference.predict import batch_size_for, predict
 from galaxyzoo.results.layout import TIMINGS
 from galaxyzoo.results.oof import FoldTables
 from galaxyzoo.tasks.registry import get_task
@@ -32,13 +31,17 @@ from galaxyzoo.training.fold import train_fold
 from galaxyzoo.training.fold_data import FoldData, make_fold_data
 from galaxyzoo.training.trainer import Trainer
 
-_BATCHES, _PREDICTED = 4, 256  # of a probe, at most: batches trained, images predicted
-_FEW = 2  # images that a timing begins with
-_PROBES_S = 60.0  # seconds of all probes together
-_TIMINGS = 2  # of a run's probe: training and prediction
+_BATCHES = 8  # of a probe, at most, after the first, which is slower
+_PROBES_S = 60.0  # seconds of all probes together, where a batch of each run fits in
+_BUSY = 0.8  # share of the processor below which others are at work
 _FOLD_BYTES = 3e9  # memory of a fold in training: its process, network and batches
 _CONTEXT_BYTES = 1e9  # of a GPU, that each process takes: CUDA's own, and predictions
 _FEW_IMAGES = 20_000  # are trained before the processes for several folds have started
+# of memory, in a container by cgroup v2 and v1
+_CONTAINER_LIMITS = (
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
 SMOKE_GALAXIES = 256
 
 
@@ -51,30 +54,34 @@ class Cost:
     disk_bytes: int
     batch_s: float = 0.0
     gpu_bytes: float = 0.0  # of a fold
+    cpu_share: float = 1.0  # of the processor, that the probe had
 
 
 def estimate(
     config: Config, catalog: Catalog, seconds: float = _PROBES_S, *, copied: bool = False
 ) -> Cost:
-    """Time a few real steps on random images and scale to all folds of the run.
+    """Time whole batches in training and in all views, and scale to all folds of the run.
 
     Decoding, once for all runs, and set-up are not counted.
 
     Args:
         config: of the run.
         catalog: its galaxies.
-        seconds: that the probe may take; a few images are timed in any case.
+        seconds: that the probe may take; two batches of each kind are timed in any case.
         copied: the weights are taken over from a run that has the same, not trained.
     """
     epochs = 0 if copied else config.train.epochs
-    data = random_fold(config, _BATCHES * config.train.batch_size)
+    data = random_fold(config, (1 + _BATCHES) * config.train.batch_size)
     parts, may_split = config.train.accumulation, config.train.on_out_of_memory == "accumulate"
     is_gpu = get_device().type == "cuda"
     while True:
         if is_gpu:
             torch.cuda.reset_peak_memory_stats()
         try:
-            train_s, predict_s, weights = _probe(config, data, seconds / _TIMINGS, parts)
+            trainer = Trainer(config, data, initialize=False)
+            trainer.parts = parts
+            batch_s, _ = _time_batches(_train(trainer), seconds / 2)
+            view_s, share = _time_batches(_predict(trainer), seconds / 2)
             break
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
@@ -82,17 +89,19 @@ def estimate(
         release()
         parts = split_batch(config.train.batch_size, parts, config.run, may_split)
     galaxies, tests, k = len(catalog.ids), len(catalog.test_ids), catalog.n_folds
-    trained = galaxies * (k - 1) * epochs
+    trained = galaxies * (k - 1) * epochs / config.train.batch_size
     # Each fold's galaxies are also validated after every epoch, in one view.
     viewed = galaxies * epochs / config.tta.n_views
     if not config.is_earlier_stage:
         viewed += galaxies + k * tests
+    viewed /= len(data.val_rows)
+    weights = sum(t.numel() * t.element_size() for t in trainer.model.state_dict().values())
     tables = (galaxies + tests) * len(get_task(config.task).columns) * 12 * 2
     # While a fold trains, its checkpoint holds weights, average and the optimizer's two moments.
     disk = weights * k + 4 * weights + tables * k
-    batch_s = config.train.batch_size * train_s
     gpu_bytes = _peak_of_fold(config, catalog) if is_gpu else 0.0
-    return Cost(trained * train_s, viewed * predict_s, disk, batch_s, gpu_bytes)
+    share = 1.0 if is_gpu else share
+    return Cost(trained * batch_s, viewed * view_s, disk, batch_s, gpu_bytes, share)
 
 
 def choose_jobs(configs: Sequence[Config], datasets: Mapping[str | None, Dataset]) -> int:
@@ -113,8 +122,7 @@ def choose_jobs(configs: Sequence[Config], datasets: Mapping[str | None, Dataset
     is_gpu = get_device().type != "cpu"
     if images < _FEW_IMAGES or not (is_gpu or all(not config.needs_gpu for config in configs)):
         return 1
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    cores, fit = joblib.cpu_count(), int(memory / _FOLD_BYTES)
+    cores, fit = joblib.cpu_count(), int(memory_bytes() / _FOLD_BYTES)
     if is_gpu:
         unlike = {(c.model.model_dump_json(), c.image, c.train.batch_size): c for c in configs}
         need = max(_gpu_bytes(c, datasets[c.dataset].catalog) for c in unlike.values())
@@ -128,7 +136,7 @@ def _gpu_bytes(config: Config, catalog: Catalog) -> float:
     torch.cuda.reset_peak_memory_stats()
     try:
         data = random_fold(config, config.train.batch_size)
-        _train(Trainer(config, data, initialize=False), data, config.train.batch_size)
+        list(_train(Trainer(config, data, initialize=False)))
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
@@ -144,60 +152,53 @@ def _peak_of_fold(config: Config, catalog: Catalog) -> float:
     return _CONTEXT_BYTES + torch.cuda.max_memory_reserved() + images
 
 
-def _probe(config: Config, data: FoldData, seconds: float, parts: int) -> tuple[float, float, int]:
-    """Seconds per image trained and predicted in all views, and bytes of weights.
-
-    Args:
-        config: of the run.
-        data: random images.
-        seconds: of each timing.
-        parts: of each batch.
-    """
-    trainer = Trainer(config, data, initialize=False)
-    trainer.parts = parts
-
-    def view(count: int) -> None:
-        predict(trainer.model, data.cache, data.val_rows[:count], config)
-
-    train = partial(_train, trainer, data)
-    # A GPU's recordings are of so many images as are timed then.
-    is_cpu = trainer.device.type == "cpu"
-    train_s, predict_s = (
-        _seconds_per_image(work, _FEW if is_cpu else most, most, seconds)
-        for work, most in ((train, len(data.train_rows)), (view, len(data.val_rows)))
-    )
-    state = trainer.model.state_dict().values()
-    return train_s, predict_s, sum(t.numel() * t.element_size() for t in state)
+def memory_bytes() -> int:
+    """Memory of this machine, or of the container where that has less."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for path in _CONTAINER_LIMITS:
+        if path.exists() and (text := path.read_text().strip()).isdecimal():  # or "max"
+            memory = min(memory, int(text))
+    return memory
 
 
-def _train(trainer: Trainer, data: FoldData, count: int) -> None:
-    """Train on so many of a fold's galaxies."""
-    trainer.loader.data = replace(data, train_rows=data.train_rows[:count])
+def _train(trainer: Trainer) -> Iterator[None]:
+    """Train on one batch after another."""
     for number, batch in enumerate(trainer.batches()):
         trainer.step(number, batch).item()  # waits for a GPU
+        yield
 
 
-def _seconds_per_image(work: Callable[[int], None], count: int, most: int, seconds: float) -> float:
-    """Time an image, by `count` images, or by more where there is time for more."""
-    work(count)  # warm-up
-    while True:
-        started = time.perf_counter()
-        work(count)
-        each = (time.perf_counter() - started) / count
-        more = min(most, 4 * count)
-        if more <= count or each * more > seconds:
-            return each
-        count = more
+def _predict(trainer: Trainer) -> Iterator[None]:
+    """Predict the same batch in all views, again and again."""
+    for _ in range(1 + _BATCHES):
+        predict(trainer.model, trainer.data.cache, trainer.data.val_rows, trainer.config)
+        yield
+
+
+def _time_batches(batches: Iterator[None], seconds: float) -> tuple[float, float]:
+    """Time batches after the first; returns seconds of one, and the share of the processor.
+
+    The share is that of this thread, which takes part in all of the work of a prediction.
+    """
+    next(batches)
+    count, started, cpu_started = 0, time.perf_counter(), time.thread_time()
+    for _ in batches:
+        count += 1
+        elapsed = time.perf_counter() - started
+        if elapsed > seconds:
+            break
+    return elapsed / count, (time.thread_time() - cpu_started) / elapsed
 
 
 def random_fold(config: Config, train_images: int) -> FoldData:
-    """A fold of random images, some of which are predicted."""
+    """A fold of random images, of which a batch is predicted."""
     rng = np.random.default_rng(0)
-    count, side = max(train_images, _PREDICTED), config.image.cache_px
+    predicted = batch_size_for(get_device())
+    count, side = max(train_images, predicted), config.image.cache_px
     images = rng.integers(0, 256, (count, side, side, 3), dtype=np.uint8)
     targets = rng.random((count, len(get_task(config.task).columns)))
     cache = ImageCache(np.arange(count), images, np.zeros(count, bool))
-    return FoldData(cache, targets, np.arange(train_images), np.arange(_PREDICTED), 0)
+    return FoldData(cache, targets, np.arange(train_images), np.arange(predicted), 0)
 
 
 def print_plan(configs: list[Config], datasets: Mapping[str | None, Dataset]) -> None:
@@ -233,9 +234,15 @@ def print_plan(configs: list[Config], datasets: Mapping[str | None, Dataset]) ->
     folds_dir().mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(folds_dir()).free
     print(
-        f"decoded images: {_gigabytes(cached)} on disk, read as a memory map; "
-        f"peak memory of this probe {_peak_memory()}; free disk {_gigabytes(free)}"
+        f"decoded images: {_gigabytes(cached)} on disk, read as a memory map; peak memory of this "
+        f"probe {_peak_memory()} of {_gigabytes(memory_bytes())}; free disk {_gigabytes(free)}"
     )
+    share = min(cost.cpu_share for cost in costs)
+    if share < _BUSY:
+        print(
+            f"warning: the probe had {share:.0%} of the processor, as others are at work: on an "
+            "idle machine the hours are fewer"
+        )
     if total.disk_bytes + cached > free:
         print("warning: that does not fit on the disk")
 
