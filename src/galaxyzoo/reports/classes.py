@@ -9,7 +9,7 @@ from sklearn.metrics import classification_report, confusion_matrix, roc_auc_sco
 from galaxyzoo.reports.answers import readable
 from galaxyzoo.reports.charts import DIAGONAL, N_COLORS, Chart, Line
 from galaxyzoo.reports.evaluate import SHOWN_GALAXIES, Evaluation
-from galaxyzoo.reports.html import HtmlSection, Shaded
+from galaxyzoo.reports.html import Bar, HtmlSection, Shaded
 from galaxyzoo.reports.results import Result
 
 MOST_PROBABLE = "The predicted class of a galaxy is its most probable one."
@@ -85,21 +85,13 @@ def _galaxies(evaluation: Evaluation, result: Result) -> HtmlSection:
     truth, predicted = result.targets.argmax(axis=1), result.decided
     names = [readable(name) for name in evaluation.class_task.columns]
 
-    def notes(row: int) -> list[str]:
+    def describe(row: int) -> tuple[list[str], list[Bar]]:
         mark = "✓" if truth[row] == predicted[row] else "✗"
         prob = result.predictions[row, predicted[row]]
-        return [f"true: {names[truth[row]]}", f"{mark} {names[predicted[row]]} {prob:.2f}"]
+        return [f"true: {names[truth[row]]}", f"{mark} {names[predicted[row]]} {prob:.2f}"], []
 
     wrong = confident_mistakes(result.predictions, truth, predicted, SHOWN_GALAXIES)
-    sample = evaluation.pick_random(len(truth))
-    galleries = [
-        (caption, evaluation.galaxy_cards(result.table.ids[rows], map(notes, rows)))
-        for caption, rows in (
-            ("the most confident mistakes", wrong),
-            ("a random sample of held-out galaxies", sample),
-        )
-        if len(rows)
-    ]
+    galleries = evaluation.galleries(result, "the most confident mistakes", wrong, describe)
     text = "" if len(wrong) else "No galaxy is wrong."
     return HtmlSection(f"{result.run}: galaxies", text, galleries=galleries)
 

@@ -64,7 +64,7 @@ def print_holdout_table(cards: list[HoldoutCard]) -> None:
             "train / val / test": " / ".join(
                 f"{card.split[part]:,}" for part in ("train", "val", "test")
             ),
-            card.metric: f"{card.score:.5f}",
+            card.metric: card.score,
             **class_cells(card.classes),
         }
         for card in cards
@@ -85,8 +85,15 @@ def class_cells(scores: Mapping[str, float | None]) -> dict[str, str]:
 
 
 def _print(title: str, table: pd.DataFrame, spare: Sequence[str], bold: Sequence[int] = ()) -> None:
-    """Print a table of texts."""
-    print_table(title, [*table], table.fillna("–").to_numpy().tolist(), bold, spare)
+    """Print a table; a number with five decimals, a dash for a missing value."""
+    rows = [[_text(value) for value in row] for row in table.itertuples(index=False)]
+    print_table(title, [*table], rows, bold, spare)
+
+
+def _text(value: object) -> str:
+    if pd.isna(value):
+        return "–"
+    return f"{value:.5f}" if isinstance(value, float) else str(value)
 
 
 def with_error(difference: float, error: float) -> str:
@@ -159,8 +166,8 @@ def _print_task_table(cards: list[tuple[RunCard, float]]) -> None:
         mark += " !" if _problems(card) else ""
         row = {
             "run": card.run + mark,
-            f"OOF {card.metric}": f"{card.score:.5f}",
-            "± sd of folds": "–" if card.sd is None else f"{card.sd:.5f}",
+            f"OOF {card.metric}": card.score,
+            "± sd of folds": card.sd,
             # A class task's scores leave no room for where a run started.
             **(class_cells(card.classes) or {"views": str(card.views), "start": card.start}),
             "folds": f"{len(card.folds)}/{card.n_folds}",
@@ -244,26 +251,18 @@ def candidate_table(card: EnsembleCard) -> pd.DataFrame:
 
 def print_intervals(card: IntervalCard) -> None:
     """Print coverage, width and interval score at each level."""
-    rows = [
-        (
-            level,
-            f"{scores['coverage']:.4f} ± {scores['coverage_se']:.4f}",
-            f"{scores['width']:.4f}",
-            f"{scores['score']:.4f}",
-        )
+    table = pd.DataFrame(
+        {
+            "level": level,
+            "coverage ± SE": f"{scores['coverage']:.4f} ± {scores['coverage_se']:.4f}",
+            "width": f"{scores['width']:.4f}",
+            "interval score": f"{scores['score']:.4f}",
+        }
         for level, scores in card.levels.items()
-    ]
-    title = f"intervals of {card.dataset}, {card.galaxies} galaxies, cross-fitted"
-    print_table(title, ("level", "coverage ± SE", "width", "interval score"), rows)
+    )
+    _print(f"intervals of {card.dataset}, {card.galaxies} galaxies, cross-fitted", table, [])
 
 
 def print_scores(title: str, table: pd.DataFrame) -> None:
     """Print the columns of a comparison that fit on a line, the first ones; the page has all."""
-    rows = [[_number(value) for value in row] for row in table.itertuples(index=False)]
-    print_table(title, [*table], rows, spare=[*table][:1:-1])
-
-
-def _number(value: object) -> str:
-    if value is None:
-        return "–"
-    return f"{value:.5f}" if isinstance(value, float) else str(value)
+    _print(title, table, [*table][:1:-1])

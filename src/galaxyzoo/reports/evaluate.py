@@ -1,9 +1,7 @@
 """Sections of a task's report that tasks share: runs compared, the ensemble, label noise."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
-from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -68,30 +66,43 @@ class Evaluation:
         write_table(self.folder / name, table)
         self.written.append(name)
 
-    def galaxy_cards(
+    def galleries(
         self,
-        ids: np.ndarray,
-        notes: Iterable[Sequence[str]],
-        bars: Iterable[Sequence[Bar]] = repeat(()),
-    ) -> list[GalaxyCard]:
-        """Cards of galaxies in a gallery.
+        result: Result,
+        caption: str,
+        rows: np.ndarray,
+        describe: Callable[[int], tuple[Sequence[str], Sequence[Bar]]],
+    ) -> list[tuple[str, list[GalaxyCard]]]:
+        """Galleries of some of a result's galaxies, and of a random sample.
 
-        Their names are those of images where ids are numbers that these were given here.
+        Args:
+            result: whose galaxies these are.
+            caption: of the chosen ones.
+            rows: of its table, of the chosen ones.
+            describe: gives notes and bars of the galaxy of a row.
         """
+        count, rng = len(result.targets), np.random.default_rng(0)
+        sample = np.sort(rng.choice(count, min(count, SHOWN_GALAXIES), replace=False))
+        chosen = {caption: rows, "a random held-out sample": sample}
+        return [
+            (title, self._cards(result.table.ids[places], [*map(describe, places)]))
+            for title, places in chosen.items()
+            if len(places)
+        ]
+
+    def _cards(
+        self, ids: np.ndarray, texts: Sequence[tuple[Sequence[str], Sequence[Bar]]]
+    ) -> list[GalaxyCard]:
+        """Cards of galaxies, named by their images where ids are numbers given here."""
         assert self.images is not None
-        numbers = ids.tolist()
-        names = [self._names.get(i, str(i)) for i in numbers]
-        links = [sky_links(*self.sky.get(i, ())) for i in numbers]
-        return [*map(GalaxyCard, names, take_images(self.images, ids), notes, bars, links)]
-
-    @cached_property
-    def _names(self) -> dict[int, str]:
-        return image_names(self.catalog.dataset) if self.catalog.about.get("own_ids") else {}
-
-    def pick_random(self, count: int) -> np.ndarray:
-        """At most `SHOWN_GALAXIES` numbers below `count`, ascending, the same every time."""
-        rng = np.random.default_rng(0)
-        return np.sort(rng.choice(count, min(count, SHOWN_GALAXIES), replace=False))
+        own_ids = self.catalog.about.get("own_ids")
+        names = image_names(self.catalog.dataset) if own_ids else {}
+        return [
+            GalaxyCard(names.get(i, str(i)), image, notes, bars, sky_links(*self.sky.get(i, ())))
+            for i, image, (notes, bars) in zip(
+                ids.tolist(), take_images(self.images, ids), texts, strict=True
+            )
+        ]
 
 
 def load_evaluation(

@@ -8,7 +8,7 @@ import pandas as pd
 from galaxyzoo.reports.answers import SHOWN_ANSWERS, answer_label
 from galaxyzoo.reports.charts import DIAGONAL, N_COLORS, Chart, Line, data_range, log_shade
 from galaxyzoo.reports.evaluate import SHOWN_GALAXIES, Evaluation
-from galaxyzoo.reports.html import Bar, GalaxyCard, HtmlSection
+from galaxyzoo.reports.html import Bar, HtmlSection
 from galaxyzoo.reports.results import Result
 from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task, ValueTask, VoteTask
 from galaxyzoo.tasks.metrics import rmse
@@ -126,25 +126,18 @@ def _calibration(evaluation: Evaluation, result: Result) -> HtmlSection:
 def _galaxies(evaluation: Evaluation, result: Result) -> HtmlSection:
     task, errors = evaluation.task, galaxy_rmse(result.predictions, result.targets)
 
-    def cards(rows: np.ndarray) -> list[GalaxyCard]:
-        pairs = [*zip(result.predictions[rows], result.targets[rows], strict=True)]
-        notes = [[f"RMSE {errors[row]:.3f}"] for row in rows]
+    def describe(row: int) -> tuple[list[str], list[Bar]]:
+        predicted, known = result.predictions[row], result.targets[row]
+        note = f"RMSE {errors[row]:.3f}"
         if isinstance(task, ValueTask):
-            for note, (predicted, known) in zip(notes, pairs, strict=True):
-                note.append(f"predicted {predicted[0]:.4g}, {task.truth} {known[0]:.4g}")
-            return evaluation.galaxy_cards(result.table.ids[rows], notes)
-        bars = [vote_bars(task, *pair) for pair in pairs]
-        return evaluation.galaxy_cards(result.table.ids[rows], notes, bars)
+            return [note, f"predicted {predicted[0]:.4g}, {task.truth} {known[0]:.4g}"], []
+        return [note], vote_bars(task, predicted, known)
 
     worst = np.argsort(-errors, kind="stable")[:SHOWN_GALAXIES]
-    sample = evaluation.pick_random(len(errors))
     return HtmlSection(
         f"{result.run}: galaxies",
         f"Predictions are out of fold; marks on bars are the {task.truth}.",
-        galleries=[
-            ("the largest errors", cards(worst)),
-            ("a random held-out sample", cards(sample)),
-        ],
+        galleries=evaluation.galleries(result, "the largest errors", worst, describe),
     )
 
 
