@@ -148,8 +148,7 @@ def draw(data: bytes, settings: FitsSettings, width_arcsec: float | None = None)
 
 def _read(data: bytes, hdu: tuple[str, ...]) -> tuple[np.ndarray, Any]:
     """(band, H, W) float32 pixels of the parts that hold the image, and the first's header."""
-    data = _unpack(data)
-    with _astropy().open(io.BytesIO(data), memmap=False) as parts:
+    with _open(data) as parts:
         chosen = _find_parts(parts, hdu)
         for part in chosen:
             if len(_axes(part)) not in (2, 3) or 0 in part.shape:
@@ -157,7 +156,7 @@ def _read(data: bytes, hdu: tuple[str, ...]) -> tuple[np.ndarray, Any]:
             size = 4 * len(chosen) * math.prod(part.shape)
             if max(part.shape) > _MAX_SIDE or size > _MAX_BYTES:
                 raise InputError(f"its shape {part.shape} is too large for a cut-out")
-        bands = [_planes(part, data, parts.index(part)) for part in chosen]
+        bands = [_planes(part) for part in chosen]
         if len({planes.shape[1:] for planes in bands}) > 1:
             raise InputError(f"--hdu {','.join(hdu)}: these parts have bands of different sizes")
         return bands[0] if len(bands) == 1 else np.concatenate(bands), chosen[0].header
@@ -175,19 +174,13 @@ def find_center(data: bytes, hdu: tuple[str, ...]) -> tuple[float, float]:
     if not data.startswith((_MAGIC, _GZIP)):
         return math.nan, math.nan
     try:
-        with _astropy().open(io.BytesIO(_unpack(data)), memmap=False) as parts:
+        with _open(data) as parts:
             coordinates = _coordinates(_find_parts(parts, hdu)[0].header)
         center = [(side - 1) / 2 for side in coordinates.pixel_shape]
         place = coordinates.pixel_to_world(*center).icrs
         return float(place.ra.deg), float(place.dec.deg)
     except Exception:  # noqa: BLE001  wcslib has a dozen kinds
         return math.nan, math.nan
-
-
-def _unpack(data: bytes) -> bytes:
-    if data.startswith(_GZIP):
-        return gzip.GzipFile(fileobj=io.BytesIO(data)).read(_MAX_BYTES)
-    return data
 
 
 def _axes(part: Any) -> tuple[int, ...]:
@@ -197,19 +190,15 @@ def _axes(part: Any) -> tuple[int, ...]:
     return (shape[2], *shape[:2]) if is_color_last else shape
 
 
-def _planes(part: Any, data: bytes, number: int) -> np.ndarray:
+def _planes(part: Any) -> np.ndarray:
     """(band, H, W) float32 pixels of a part, NaN where its BLANK says that there are none."""
-    blank = part.header.get("BLANK")
-    if blank is None:
-        pixels = np.asarray(part.data, np.float32)
-    else:  # astropy ignores BLANK 0 and that of unsigned integers, and fails on signed bytes
-        is_wide = part.header["BITPIX"] > 8
-        with (
-            _astropy().open(io.BytesIO(data), uint=is_wide) as values,
-            _astropy().open(io.BytesIO(data), do_not_scale_image_data=True) as raw,
-        ):
-            pixels = np.asarray(values[number].data, np.float32)
-            pixels = np.where(raw[number].data == blank, np.nan, pixels)
+    raw, header = part.data, part.header
+    scale, zero = header.get("BSCALE", 1), header.get("BZERO", 0)
+    # By hand, as astropy ignores BLANK 0 and that of unsigned integers, and fails on signed bytes.
+    exact = np.longdouble if header["BITPIX"] == 64 else np.float64
+    pixels = raw if (scale, zero) == (1, 0) else raw.astype(exact) * scale + zero
+    pixels = pixels.astype(np.float32)
+    pixels[raw == header.get("BLANK")] = np.nan
     axes, pixels = _axes(part), pixels.squeeze()
     pixels = pixels if pixels.shape == axes else np.moveaxis(pixels, -1, 0)
     return np.ascontiguousarray(pixels).reshape(-1, *axes[-2:])
@@ -358,15 +347,20 @@ def _scale(bands: np.ndarray, low: float, high: float) -> np.ndarray:
     return np.round(255 * share.clip(0, 1)).astype(np.uint8)
 
 
-def _astropy() -> Any:
-    """Import astropy once a FITS file comes; what it would warn of is checked in this module."""
+def _open(data: bytes) -> Any:
+    """Open the parts of a file, their pixels as stored.
+
+    astropy is imported once a FITS file comes; what it would warn of is checked in this module.
+    """
     import warnings
 
     from astropy.io import fits
     from astropy.utils.exceptions import AstropyWarning
 
     warnings.filterwarnings("ignore", category=AstropyWarning)
-    return fits
+    if data.startswith(_GZIP):
+        data = gzip.GzipFile(fileobj=io.BytesIO(data)).read(_MAX_BYTES)
+    return fits.open(io.BytesIO(data), memmap=False, do_not_scale_image_data=True)
 
 
 _STRETCHES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
