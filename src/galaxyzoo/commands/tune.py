@@ -15,14 +15,11 @@ import shlex
 import sys
 from pathlib import Path
 
-from galaxyzoo.core.console import print_table
 from galaxyzoo.core.errors import FoldError
 from galaxyzoo.core.launch import new_parser, print_done, require, with_data
 from galaxyzoo.core.outputs import check_output
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.prepare import prepare
-
-_MAX_ROWS = 10
 
 
 def main() -> None:
@@ -44,20 +41,10 @@ def main() -> None:
     tuning.train(args.trials, args.jobs, args.backend)
     trials = tuning.trials()
     scores = [score(trial) for trial in trials]
-    rows = [
-        [
-            str(trial.number),
-            "–" if value is None else f"{value:.5f}",
-            str(len(trial.intermediate_values)),
-            ", ".join(f"{key}={pick}" for key, pick in search.decode(trial.params).items()),
-        ]
-        for trial, value in zip(trials[:_MAX_ROWS], scores, strict=False)
-    ]
-    title = (
+    print(
         f"search {search.path.stem}, fold {tuning.fold} of {tuning.catalog.dataset}: "
         f"{len(trials)} trials, {scores.count(None)} stopped early"
     )
-    print_table(title, ("trial", f"val {tuning.task.metric}", "epochs", "settings"), rows)
     if scores[0] is None:
         raise FoldError(
             f"none of the {len(trials)} trials was trained to its end: increase --trials, or "

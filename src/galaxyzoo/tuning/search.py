@@ -7,10 +7,10 @@ beside it. The best trial becomes a config, to be trained on all folds like any 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import chain, repeat
 from pathlib import Path
-from textwrap import indent
+from textwrap import wrap
 from typing import NoReturn
 
 import numpy as np
@@ -22,9 +22,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from galaxyzoo.config.loading import load_config
 from galaxyzoo.core import files
-from galaxyzoo.core.console import Bar
 from galaxyzoo.core.errors import FoldError, InputError, one_line
-from galaxyzoo.core.parallel import run_jobs, watching
+from galaxyzoo.core.parallel import run_jobs
 from galaxyzoo.core.paths import configs_dir, shown
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.prepare import Dataset
@@ -99,30 +98,16 @@ class Tuning:
         lock = files.hold_lock(self.folder / files.LOCK, f"at work on {self.search.config.run}")
         with lock, self.open_study() as study:
             interrupted = self._begin(study)
-            done = _count_done(study)
+            done = len(study.get_trials(deepcopy=False, states=_DONE))
             calls = list(zip(range(done, trials), chain(interrupted, repeat(None)), strict=False))
-            if jobs == 1:
-                for call in Bar(calls, "trials", trials, leave=False, initial=done, unit="trial"):
-                    self.run_trial(study, *call)
-            elif calls:
-                self.data.train_images(self.search.config.image)  # decoded here, by all processors
-                with watching(partial(_count_done, study), trials, "trials", "trial"):
-                    run_jobs(_run_trial, [(self, *call) for call in calls], jobs, backend)
+            self.data.train_images(self.search.config.image)  # decoded here, by all processors
+            run_jobs(_run_trial, [(self, *call) for call in calls], jobs, backend)
 
     def trials(self) -> list[FrozenTrial]:
         """Done trials, the best first, stopped ones last."""
         with self.open_study() as study:
             trials = study.get_trials(deepcopy=False, states=_DONE)
         return sorted(trials, key=lambda t: (score(t) is None, score(t) or 0, t.number))
-
-    def describe(self, trial: FrozenTrial) -> str:
-        """A done trial in a line."""
-        value, reason = score(trial), trial.user_attrs.get(_REASON)
-        picks = " ".join(f"{key}={pick}" for key, pick in self.search.decode(trial.params).items())
-        result = "stopped" if value is None else f"{value:.5f}"
-        why = f" ({reason})" if reason else ""
-        epochs = len(trial.intermediate_values)
-        return f"trial {trial.number}: {result} after {epochs} epochs{why}; {picks}"
 
     @contextmanager
     def open_study(self) -> Iterator[optuna.Study]:
@@ -149,7 +134,7 @@ class Tuning:
             ) from None
 
     def run_trial(self, study: optuna.Study, seed: int, interrupted: FrozenTrial | None) -> None:
-        """Run one trial to its end.
+        """Run one trial to its end, and print its score and settings.
 
         Args:
             study: of the search.
@@ -169,7 +154,12 @@ class Tuning:
         except optuna.TrialPruned:
             study.tell(trial, state=TrialState.PRUNED, skip_if_finished=True)
         self._clean(trial.number)
-        Bar.write(self.describe(study.trials[trial.number]))
+        done = study.trials[trial.number]
+        result = (
+            done.user_attrs.get(_REASON, "pruned") if score(done) is None else f"{done.value:.5f}"
+        )
+        picks = " ".join(f"{key}={pick}" for key, pick in self.search.decode(done.params).items())
+        print(f"trial {done.number}: {result}; {picks}", flush=True)
 
     def _train_trial(self, trial: optuna.Trial, reported: int) -> float:
         """Train a trial on its fold, from its last whole epoch where it was interrupted.
@@ -269,10 +259,6 @@ def _stop(trial: optuna.Trial, reason: str) -> NoReturn:
     raise optuna.TrialPruned
 
 
-def _count_done(study: optuna.Study) -> int:
-    return len(study.get_trials(deepcopy=False, states=_DONE))
-
-
 def default_path(search: Search) -> Path:
     """The best trial's config where the user names no file."""
     task = search.config.task
@@ -299,27 +285,22 @@ def write_config(path: Path, tuning: Tuning, command: str, then: str) -> str:
         command: that found it.
         then: command that trains it.
     Returns:
-        Lines on the trial's score, and why it is optimistic, to be printed.
+        Sentence on the trial's score, and why it is optimistic, to be printed.
     """
     search, (best, *others) = tuning.search, tuning.trials()
     trials, picks = 1 + len(others), search.decode(best.params)
-    config = search.change(picks)
-    epoch = ", and so was its epoch" if config.train.checkpoint == "best" else ""
     caveat = (
         f"Trial {best.number}: validation {tuning.task.metric} {best.value:.5f} on fold "
-        f"{tuning.fold} of {tuning.catalog.dataset}, one view.\n"
-        f"It was selected by that score among {trials} trials{epoch}, so it is optimistic. The\n"
-        "out-of-fold score of all folds counts, from training the config like any other run\n"
-        f"(in it fold {tuning.fold} alone remains a little optimistic):"
+        f"{tuning.fold} of {tuning.catalog.dataset}, one view, selected by that score among "
+        f"{trials} trials, so optimistic; the out-of-fold score of all folds counts:"
     )
-    heading = f"{_mark(search)} {trials} trials; found by\n{one_line(command)}"
     values = {k: v for k, v in search.change_values(picks).items() if k not in _ONLY_OF_RECIPE}
     values["about"] = f"best of {trials} trials from: {search.about or search.path.stem}"
+    comments = [_mark(search), one_line(command), *wrap(caveat, _WIDTH), one_line(then)]
     text = yaml.safe_dump(
         values, sort_keys=False, allow_unicode=True, default_flow_style=None, width=_WIDTH
     )
-    comment = indent(f"{heading}\n{caveat}\n{one_line(then)}\n", "# ")
-    files.write_text(path, comment + text)
+    files.write_text(path, "".join(f"# {line}\n" for line in comments) + text)
     load_config(str(path))
     return caveat
 
