@@ -21,8 +21,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.ensemble.blends import Blend, MetaModel
-from galaxyzoo.ensemble.conformal import Calibration
-from galaxyzoo.ensemble.intervals import VoteIntervals
+from galaxyzoo.ensemble.intervals import Calibration, VoteIntervals
 from galaxyzoo.ensemble.members import PREFIX
 from galaxyzoo.ensemble.selection import CANDIDATES, CLASS_CANDIDATES
 from galaxyzoo.ensemble.stackers import LinearStacker
