@@ -1,5 +1,9 @@
 """K-fold training, test-time augmentation and stacking for galaxy morphology (Galaxy Zoo)."""
 
+# Python 3.7 reads this file, core/errors.py, core/paths.py and core/launch.py as far as the line
+# that names the version needed, or starts the .venv's: no annotation is evaluated.
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -14,7 +18,7 @@ def load(
     dataset: str | None = None,
     folds: Sequence[int] | None = None,
     views: int | None = None,
-) -> "Model":
+) -> Model:
     """Load a trained run or ensemble, to predict pictures: `load().predict(images)`.
 
     Args:

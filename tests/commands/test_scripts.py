@@ -1,5 +1,6 @@
 """The shell scripts, and how entry scripts start; stand-ins install nothing."""
 
+import ast
 import os
 import re
 import shutil
@@ -347,6 +348,41 @@ def test_entry_script_without_packages_restarts_with_the_venvs_python_or_says_wh
     for result in (again, run_bare(script, no_packages)):
         assert (result.returncode, result.stdout) == (1, "")
         assert re.fullmatch(r"error: .*`bash scripts/setup\.sh`.*\n", result.stderr)
+
+
+OLD = """
+import runpy, sys
+sys.version_info, sys.argv = (3, 9, 18, "final", 0), sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def test_an_old_python_restarts_with_the_venvs_or_is_one_line(bare_copy: Path) -> None:
+    script = bare_copy / "src" / "app.py"
+    command = [sys.executable, "-c", OLD, str(script)]
+    environment = {**os.environ, "PYTHONPATH": str(script.parent)}
+
+    def start() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+    assert start().stdout == f"restarted 1: {script}\n"
+    shutil.rmtree(bare_copy / ".venv")
+    assert re.fullmatch(
+        r"error: Python 3\.11 or newer .*`bash scripts/setup\.sh`.*\n", start().stderr
+    )
+
+
+def test_what_is_imported_first_can_be_read_by_an_old_python() -> None:
+    """Python 3.7 evaluates `X | None` where annotations are not left as text, and fails."""
+    code = "import galaxyzoo.core.launch, sys; print(*sys.modules)"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    printed = subprocess.check_output([sys.executable, "-c", code], env=environment, text=True)
+    for name in re.findall(r"\bgalaxyzoo\b\S*", printed):
+        path = ROOT / "src" / name.replace(".", "/")
+        source = (path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).read_text()
+        tree = ast.parse(source, feature_version=(3, 7))
+        unions = [node for node in ast.walk(tree) if isinstance(node, ast.BitOr)]
+        assert not unions or "\nfrom __future__ import annotations" in source, name
 
 
 def test_an_own_python_is_taken_by_entry_scripts_too(bare_copy: Path, tmp_path: Path) -> None:

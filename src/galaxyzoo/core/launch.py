@@ -4,6 +4,8 @@ Only the standard library is imported here, because it runs before anything else
 installed.
 """
 
+from __future__ import annotations  # the package's __init__.py says why
+
 import argparse
 import atexit
 import errno
@@ -27,6 +29,7 @@ from galaxyzoo.core.paths import CODE_ROOT, INSTALLED
 
 BACKENDS = ("loky", "ray", "dask")  # of joblib
 VENV_PYTHON = CODE_ROOT / ".venv" / "bin" / "python"  # of a checkout
+_OLDEST = (3, 11)  # Python
 _NEEDED = ("torch", "timm", "cv2", "lightgbm", "pydantic", "safetensors", "filelock", "rich")
 _RESTARTED = "GALAXYZOO_RESTARTED"
 _PYTHON = "GALAXYZOO_PYTHON"  # the user's own interpreter, as the shell scripts take it
@@ -41,8 +44,9 @@ _STOPPED = "\nstopped; the same command goes on from here"
 def use_project_python() -> None:
     """Start the running script again with `GALAXYZOO_PYTHON`, or with `.venv`'s Python.
 
-    The latter where this interpreter lacks the packages; one that has them (an active venv, conda,
-    a Kaggle kernel) is used as it is. Exits with one line that says what to do where none has them.
+    The latter where this interpreter is too old or lacks the packages; another (an active venv,
+    conda, a Kaggle kernel) is used as it is. Exits with one line that says what to do where none
+    will do.
     """
     if sys._getframe(1).f_globals["__name__"] != "__main__":
         return  # a worker or a test imports the script
@@ -52,11 +56,18 @@ def use_project_python() -> None:
         sys.exit(f"error: {_PYTHON} is {python_wanted}, which is not a program")
     lacks = [name for name in _NEEDED if not importlib.util.find_spec(name)]
     python = shutil.which(python_wanted) or str(VENV_PYTHON)
-    wanted = python != sys.executable if python_wanted else lacks and VENV_PYTHON.exists()
+    is_old = sys.version_info < _OLDEST
+    unfit = is_old or lacks
+    wanted = python != sys.executable if python_wanted else unfit and VENV_PYTHON.exists()
     if wanted and not os.environ.get(_RESTARTED):
         os.environ[_RESTARTED] = "1"
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # waits for `begin` to handle it
         os.execv(python, [python, *sys.argv])
+    if is_old:
+        sys.exit(
+            f"error: Python 3.11 or newer is needed, and {sys.executable} is "
+            f"{sys.version.split()[0]}: type `bash scripts/setup.sh`, then again"
+        )
     if lacks and python_wanted:
         sys.exit(
             f"error: {_PYTHON} lacks {', '.join(lacks)}: install them there (versions: "

@@ -1,10 +1,9 @@
 """The project's folders, and paths as messages print them."""
 
 import os
-from importlib import resources
 from pathlib import Path
 
-_PACKAGE = Path(str(resources.files("galaxyzoo"))).resolve()
+_PACKAGE = Path(__file__).resolve().parents[1]
 INSTALLED = (_PACKAGE / "configs").is_dir()  # a wheel has them inside; a checkout's are two above
 # The checkout; of an installed package the current folder, whichever that is when a path is used.
 CODE_ROOT = Path() if INSTALLED else _PACKAGE.parents[1]
