@@ -1,8 +1,5 @@
 """The real commands on a tiny competition, as a user types them."""
 
-import json
-import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -21,7 +18,6 @@ from support.commands import (
     artifacts,
     call,
     complaint,
-    dataset,
     environment,
     succeed,
     table,
@@ -35,23 +31,6 @@ def refusal(root: Path, *words: str) -> str:
     line = complaint(call(root, *words))
     assert artifacts(root) == before
     return line
-
-
-def test_oof_holds_every_training_galaxy_once_with_its_fold(project: Path) -> None:
-    oof, split = table(project, "oof"), table(project, "folds", "train.csv")
-    assert oof.index.tolist() == COMPETITION.votes.index.tolist()
-    assert oof["fold"].tolist() == split["fold"].tolist()
-    assert sorted(oof["fold"].value_counts()) == [12, 12, 12]
-
-
-def test_each_oof_row_is_of_the_model_that_never_saw_it(project: Path) -> None:
-    oof = table(project, "oof")
-    for fold in range(3):
-        own = table(project, "folds", f"gz37/cnn/fold_{fold}/val.csv")
-        assert sorted(own.index) == oof.index[oof["fold"] == fold].tolist()
-        assert np.allclose(oof.loc[own.index, COLUMNS], own[COLUMNS], atol=1e-9)
-    tests = [table(project, "folds", f"gz37/cnn/fold_{fold}/test.csv") for fold in range(3)]
-    assert np.allclose(table(project, "submissions"), sum(tests) / 3, atol=2e-9)
 
 
 def test_the_submission_is_one_that_kaggle_accepts(project: Path) -> None:
@@ -84,19 +63,6 @@ def test_plan_and_smoke_keep_nothing(project: Path) -> None:
     assert "everything works: gz37/cnn was trained on 24 galaxies" in smoke
     assert "RMSE" not in smoke  # of two epochs, it says nothing
     assert artifacts(project) == before
-
-
-def test_each_finished_fold_leaves_a_line_with_the_cards_score(copy: Path) -> None:
-    for fold in (1, 2):
-        shutil.rmtree(copy / "folds" / dataset(copy) / f"gz37/cnn/fold_{fold}")
-    result = succeed(copy, *TRAIN)
-    lines = [line for line in result.stdout.splitlines() if ", fold " in line]
-    card = json.loads((copy / "oof" / dataset(copy) / "gz37/cnn.json").read_text())
-    one, two = (f"gz37/cnn, fold {k}: RMSE {card['per_fold'][str(k)]:.5f} in " for k in (1, 2))
-    assert re.fullmatch(re.escape(one) + r"\S+ min; left: 1 fold in about \S+ min", lines[0])
-    assert re.fullmatch(re.escape(two) + r"\S+ min", lines[1])
-    assert "step" not in result.stderr
-    assert max(map(len, (result.stdout + result.stderr).splitlines())) <= 200
 
 
 def test_predict_gives_what_the_test_table_holds(project: Path, tmp_path: Path) -> None:

@@ -281,26 +281,6 @@ CHECKS = {
 }
 
 
-def test_the_record_is_exported_once_it_is_trained_and_a_time_limit_is_no_error(
-    project: Project,
-) -> None:
-    """A training that its limit ends, one that fails, and one that comes to its end."""
-    trains = '*/src/train.py*) sleep "$S"; exit "$E" ;;'
-    project.write("python3", STAND_IN.replace('case "$*" in', f'case "$*" in\n    {trains}'))
-    (project.bin / "timeout").symlink_to(str(shutil.which("timeout")))
-    for minutes, seconds, fails, status, exports in (
-        ("0.01", "9", "0", 0, 0),
-        ("1", "0", "1", 1, 0),
-        ("1", "0", "0", 0, 1),
-    ):
-        done = project.run("dev/gpu_record.sh", minutes, S=seconds, E=fails)
-        assert done.returncode == status, done.stderr
-        assert project.calls(f"python {project.root}/src/export.py") == exports
-        assert (f"stopped after {minutes} minutes" in done.stdout) == (seconds == "9")
-    assert project.run("dev/gpu_record.sh", "--help").returncode == 0  # and does nothing else
-    assert project.calls(f"python {project.root}/src/train.py --data kaggle-mini") == 3
-
-
 @pytest.mark.parametrize("failing", [[], ["mypy"], [*CHECKS]])
 def test_failing_checks_fail_the_test_script_after_all_have_run(
     project: Project, failing: list[str]

@@ -25,15 +25,11 @@ SMALLER = {
 
 
 def demo_fold(config: Config) -> FoldData:
-    image = config.image
-    start = (424 - image.crop_px) // 2
+    rows, side_px = np.arange(2), config.image.cache_px
     drawn = [draw(galaxy_id, 0) for galaxy_id in (123_456, 234_567)]
-    middles = [picture[start:, start:][: image.crop_px, : image.crop_px] for picture, _ in drawn]
-    images = np.stack(
-        [cv2.resize(one, (image.cache_px,) * 2, interpolation=cv2.INTER_AREA) for one in middles]
-    )
-    cache = ImageCache(np.array([123_456, 234_567]), images, np.zeros(2, bool))
-    return FoldData(cache, np.stack([votes for _, votes in drawn]), np.arange(2), np.arange(2), 0)
+    images = np.stack([cv2.resize(picture, (side_px, side_px)) for picture, _ in drawn])
+    cache = ImageCache(rows, images, np.zeros(2, bool))
+    return FoldData(cache, np.stack([votes for _, votes in drawn]), rows, rows, 0)
 
 
 @pytest.mark.parametrize("run", RUNS)
