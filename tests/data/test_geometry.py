@@ -75,13 +75,3 @@ def test_views_are_eight_distinct_ones_and_undo() -> None:
     assert len({view.contiguous().numpy().tobytes() for view in views}) == 8
     for number, view in enumerate(views):
         assert torch.equal(undo_dihedral_view(view, number), batch)
-
-
-@pytest.mark.parametrize(
-    ("number", "side_px", "named"), [(-1, 4, "view"), (8, 4, "view"), (0, 5, "shape")]
-)
-def test_views_that_do_not_exist_and_oblong_images_are_refused(
-    number: int, side_px: int, named: str
-) -> None:
-    with pytest.raises(ValueError, match=named):
-        dihedral_view(torch.zeros(1, 3, 4, side_px), number)

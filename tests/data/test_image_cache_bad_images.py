@@ -10,7 +10,6 @@ import pytest
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.image_cache import open_cache
 from galaxyzoo.data.stores.base import MAX_IMAGE_BYTES
-from galaxyzoo.data.stores.opening import open_by_galaxy_id
 from support.image_files import MAKERS, SMALL, N, make_folder, make_zip
 from support.refusals import one_line_refusal
 
@@ -47,26 +46,6 @@ def test_what_the_system_lacks_is_no_images_fault(root, encoded, monkeypatch, nu
         with pytest.raises(InputError, match=rf"jpg cannot be read .*{os.strerror(number)}"):
             open_cache(store, store.ids, SMALL, strict=False)
     assert not open_cache(store, store.ids, SMALL, strict=False).unreadable.any()
-
-
-def test_a_file_that_got_the_right_to_be_read_is_tried_again(root, encoded, monkeypatch):
-    folder = make_folder(root, encoded).path
-    locked = folder / "103.jpg"
-    locked.chmod(0)
-    read = Path.read_bytes
-
-    def read_as_a_user(path: Path) -> bytes:
-        """The tests may run as root, who may read everything."""
-        if not path.stat().st_mode & 0o400:
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-        return read(path)
-
-    monkeypatch.setattr(Path, "read_bytes", read_as_a_user)
-    for mode, bad in ((0, [103]), (0o644, [])):
-        locked.chmod(mode)
-        store = open_by_galaxy_id(folder)
-        cache = open_cache(store, store.ids, SMALL, strict=False)
-        assert cache.ids[cache.unreadable].tolist() == bad
 
 
 def test_nor_is_memory_that_is_used_up(root, encoded, monkeypatch):

@@ -1,18 +1,13 @@
 """Images that cannot be used: one line before anything starts, or galaxies left out and counted."""
 
-import contextlib
 import os
 import shutil
-import sys
 
 import numpy as np
 import pytest
 
-import prepare as prepare_script
 from galaxyzoo.config.schema import ImageConfig
-from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.prepare import Dataset, prepare
-from galaxyzoo.tasks.registry import TASKS
 from support.bad_image_fixtures import KINDS
 from support.class_fixtures import write_labeled
 from support.commands import TINY, call, complaint, succeed, table
@@ -113,16 +108,6 @@ def test_a_split_that_was_made_stays_whatever_is_asked_later(root):
     assert listing(root / "folds") == before
 
 
-def test_an_image_that_goes_bad_after_the_split_stops_all_and_says_what_to_delete(root):
-    COMPETITION.write_zips(root / "input")
-    first = prepare().catalog
-    spoilt({IDS[5]: b""}).write_zips(root / "input")
-    with pytest.raises(InputError, match=rf"{IDS[5]}\.jpg.* delete folds/{first.dataset} "):
-        drop()
-    shutil.rmtree(root / "folds" / first.dataset)
-    assert IDS[5] not in drop().catalog.ids
-
-
 def test_a_galaxy_left_out_must_stay_in_the_input(root):
     folder = write_labeled(root / "input" / "mine")
     (folder / "images" / "7.jpg").write_bytes(b"")
@@ -141,19 +126,6 @@ def test_where_too_few_are_left_there_is_one_error_and_no_split(root, left, why)
     assert not list((root / "folds").glob("*/"))
 
 
-def test_classes_lose_the_same_galaxies_and_keep_known_folds(root):
-    folder = write_labeled(root / "input" / "first")
-    first = prepare("first", n_folds=4).catalog
-    shutil.copytree(folder, root / "input" / "second")
-    bad = [3, 8, 21]
-    for galaxy_id in bad:
-        (root / "input" / "second" / "images" / f"{galaxy_id}.jpg").write_bytes(b"GIF89a")
-    second = drop(data="second", n_folds=4).catalog
-    assert second.ids.tolist() == [i for i in first.ids if i not in bad]
-    assert second.train["fold"].tolist() == first.train.loc[second.ids, "fold"].tolist()
-    assert second.for_task(TASKS["zoo5"]).ids.tolist() == second.ids.tolist()
-
-
 def test_images_in_class_folders_keep_their_numbers(root):
     rng = np.random.default_rng(0)
     for row in range(12):
@@ -166,18 +138,6 @@ def test_images_in_class_folders_keep_their_numbers(root):
     lost = numbers.index("ringed/02")
     assert data.catalog.ids.tolist() == [i for i in range(12) if i != lost]
     assert data.train_images(SMALL).images.min(axis=0).max() > 0
-
-
-def test_prepare_has_a_switch_for_it(root, monkeypatch, capsys):
-    spoilt({IDS[0]: b"", IDS[1]: b""}).write_zips(root / "input")
-    for words, said in ((["stop"], None), ([], None), (["drop"], "22 training galaxies")):
-        switch = [f"--on-bad-image={word}" for word in words]
-        monkeypatch.setattr(sys, "argv", ["prepare.py", *switch])
-        with contextlib.nullcontext() if said else pytest.raises(InputError, match="2 of 24"):
-            prepare_script.main()
-        assert (said or "") in capsys.readouterr().out
-    prepare_script.main()
-    assert "(2 others left out for their image)" in capsys.readouterr().out
 
 
 def test_training_stops_or_leaves_out(tmp_path):

@@ -1,6 +1,5 @@
 """Tables keyed by GalaxyID: what is accepted, what is refused; and writing is all or nothing."""
 
-import gzip
 import io
 import zipfile
 from pathlib import Path
@@ -29,18 +28,12 @@ SPELLINGS = {
     "spaces": b" GalaxyID , a ,b \n 5, 0.5 , 1\n3 ,0.25, 0 \n",
     "numbers in other ways": b"GalaxyID,a,b\n5,+5e-1,1.\n3,00.25,-0.0\n",
     "quotes": PLAIN.replace("GalaxyID", '"GalaxyID"').replace("0.5", '"0.5"').encode(),
-    "spaces before quotes": PLAIN.replace("5,0.5", '5, "0.5"').encode(),
     "no newline at the end": PLAIN.rstrip().encode(),
     "empty line": (PLAIN + "\n").encode(),
-    "a tab before the first name": b"\t" + PLAIN.encode(),
-    "columns in another order": b"b,GalaxyID,a\n1,5,0.5\n0,3,0.25\n",
     "ids with a decimal point": PLAIN.replace("5,", "5.0,", 1).encode(),
-    "another column": b'note,GalaxyID,a,b\n"a, b",5,0.5,1\n,3,0.25,0\n',
     "ends of lines of old Macs": PLAIN.replace("\n", "\r").encode(),
-    "those, none at the end": PLAIN.rstrip().replace("\n", "\r").encode(),
     "no class and no newline at the end": b"GalaxyID,a,b,class\n5,0.5,1,x\n3,0.25,0,",
     "a comma more in each line": b"GalaxyID,a,b\n5,0.5,1,\n3,0.25,0,\n",
-    "that, no newline at the end": b"GalaxyID,a,b\n5,0.5,1,\n3,0.25,0",
 }
 
 
@@ -59,47 +52,34 @@ def with_id(value: str) -> str:
     return PLAIN.replace("3,", f"{value},")
 
 
-NO_NUMBER, NO_ID = "column 'a': '{}' is not a finite number", "data row 2: '{}' is not a GalaxyID"
+NO_ID = "data row 2: '{}' is not a GalaxyID"
 SEMICOLONS = PLAIN.replace(",", ";")
 PAGE = "\n<!DOCTYPE html>\n<html><body>Log in, please</body></html>\n"
-LONG = "587722981736120347.0"
 BROKEN = {
     "no id column": ("galaxy,a\n5,1\n", "has no column 'GalaxyID'"),
     "empty": ("", "is not a readable CSV table: No columns"),
     "rows of different lengths": ("GalaxyID,a\n5,1\n6,1,2,3\n", "line 3"),
     "a column that is there twice": ("GalaxyID,a,b, a\n5,0.5,1,1\n", "has column 'a' twice"),
-    "NUL bytes in the middle": (with_value("\0\0\0"), "is damaged: it holds NUL bytes"),
     "NUL bytes at the end": (PLAIN.encode() + bytes(4096), "is damaged: it holds NUL bytes"),
     "UTF-16": (PLAIN.encode("utf-16"), "is UTF-16 text: save it as CSV in UTF-8"),
     "UTF-16 without its mark": (PLAIN.encode("utf-16-le"), "is UTF-16 text"),
     "Latin-1": (with_value("é").encode("latin-1"), "'utf-8' codec can't decode byte 0xe9"),
     "semicolons": (SEMICOLONS, "has ';' between its columns: save it as CSV with commas"),
-    "semicolons and decimal commas": (SEMICOLONS.replace(".", ","), "has ';' between its columns"),
     "tabs": (PLAIN.replace(",", "\t"), "has tabs between its columns"),
     "a web page": (PAGE, "is a web page"),
     "a zip named .csv": (zipped(PLAIN), "is a packed file or a spreadsheet's own: save it as CSV"),
-    "a gzip named .csv": (gzip.compress(PLAIN.encode()), "is a packed file"),
     "rows longer than the first line": ("GalaxyID,a\n5,0.5,7\n3,0.25,7\n", "rows with more c"),
     "a quote that is not closed": (with_value('"0.25'), "EOF inside string"),
-    "nothing but blank lines": ("\n\n \n", "is not a readable CSV table: No columns"),
-    "a Unicode minus": (with_value("−0.25"), NO_NUMBER.format("−0.25")),
-    "a percent sign": (with_value("25%"), NO_NUMBER.format("25%")),
-    "an id that is a word": (with_id("five"), NO_ID.format("five")),
     "an id that is no whole number": (with_id("5.5"), NO_ID.format("5.5")),
     "an id beyond 64 bits": (with_id("9" * 20), NO_ID.format("9" * 20)),
-    "an id that is infinite": (with_id("inf"), NO_ID.format("inf")),
     "an id with an exponent": (with_id("1e5"), NO_ID.format("1e5")),
-    "an id rounded by a spreadsheet": (with_id("5.87723E+17"), NO_ID.format("5.87723E+17")),
-    "an id beyond 2^53 as a float": (with_id(LONG), f"{NO_ID.format(LONG)}, a whole number with"),
     "an id of 2^53 as a float, to which 2^53 + 1 is rounded": (
         with_id("9007199254740992.0"),
         NO_ID.format("9007199254740992.0"),
     ),
     "an id in other digits": (with_id("٣"), NO_ID.format("٣")),
     "an id with a sign": (with_id("-3"), NO_ID.format("-3")),
-    "an id that is NaN": (with_id("NaN"), NO_ID.format("NaN")),
     "an id that is missing": (with_id(""), NO_ID.format("nan")),
-    "a repeated id": (PLAIN + "5,0,0\n", "GalaxyID 5 appears twice"),
     "a repeated id, spelled otherwise": (PLAIN + "5.0,0,0\n", "GalaxyID 5 appears twice"),
 }
 
@@ -107,12 +87,6 @@ BROKEN = {
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     return tmp_path / "table.csv"
-
-
-def write_half(file: Path) -> None:
-    with files.writing(file) as temporary:
-        temporary.write_text("half")
-        raise ZeroDivisionError
 
 
 def numbers(file: Path, ids: list[int] | None = None) -> pd.DataFrame:
@@ -143,13 +117,7 @@ def test_a_missing_table_and_a_folder_in_its_place_are_named(file):
     assert one_line_refusal(read_csv, file) == f"{file} cannot be read: Is a directory"
 
 
-def test_ids_of_eighteen_digits_are_kept_to_the_last():
-    text = io.BytesIO(b"GalaxyID,a\n587722981736120347,1\n587722981736120348,1\n")
-    frame = read_csv(Path("x.csv"), text)
-    assert frame.index.tolist() == [587722981736120347, 587722981736120348]
-
-
-@pytest.mark.parametrize("value", ["nan", "", "inf", "-inf", "1e999", "half", "0,5"])
+@pytest.mark.parametrize("value", ["nan", "", "inf", "1e999", "half", "0,5", "25%", "−0.25"])
 def test_a_value_that_is_no_finite_number_is_named_by_id_and_column(file, value):
     file.write_text(f'GalaxyID,a,b\n5,0.5,1\n3,0.25,"{value}"\n')
     message = one_line_refusal(lambda: select_numbers(read_csv(file), ["a", "b"], file))
@@ -210,17 +178,9 @@ def test_what_is_not_finite_is_never_written(file, value):
         write_predictions(file, pd.DataFrame({"a": [0.5, value]}))
     with pytest.raises(ValueError, match="distinct"):
         write_predictions(file, pd.DataFrame({"a": [0.5, 0.5]}, index=[1, 1]))
-    assert not list(file.parent.iterdir())
-
-
-def test_an_error_while_writing_leaves_the_old_file_and_nothing_else(file):
-    file.write_text("old")
-    with pytest.raises(ZeroDivisionError):
-        write_half(file)
     with pytest.raises(ValueError, match="JSON"):
-        files.write_json(file, {"score": float("nan")})
-    assert file.read_text() == "old"
-    assert list(file.parent.iterdir()) == [file]
+        files.write_json(file, {"score": value})
+    assert not list(file.parent.iterdir())
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):

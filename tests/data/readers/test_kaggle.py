@@ -14,7 +14,6 @@ from support.competition_files import read
 from support.kaggle_fixtures import (
     PARTS,
     SAMPLE,
-    SOLUTIONS,
     TRAIN_IMAGES,
     Competition,
     csv_bytes,
@@ -39,24 +38,8 @@ def unpacked_twice_over(competition: Competition, root: Path) -> None:
     (root / "tmp.zip").unlink()
 
 
-def images_zipped_and_tables_not(competition: Competition, root: Path) -> None:
-    zips_in_input(competition, root)
-    for part in (SOLUTIONS, SAMPLE):
-        shutil.unpack_archive(root / "input" / f"{part}.zip", root / "input")
-        (root / "input" / f"{part}.zip").unlink()
-
-
 def whole_zip(competition: Competition, root: Path) -> None:
     competition.write_whole_zip(root / "input")
-
-
-def whole_zip_in_a_subfolder(competition: Competition, root: Path) -> None:
-    competition.write_whole_zip(root / "input" / "galaxies")
-
-
-def links_to_zips(competition: Competition, root: Path) -> None:
-    for path in competition.write_zips(root / "elsewhere").iterdir():
-        (root / "input" / path.name).symlink_to(path)
 
 
 def with_what_macos_adds(competition: Competition, root: Path) -> None:
@@ -79,10 +62,7 @@ FORMS = (
     zips_in_input,
     unpacked,
     unpacked_twice_over,
-    images_zipped_and_tables_not,
     whole_zip,
-    whole_zip_in_a_subfolder,
-    links_to_zips,
     with_what_macos_adds,
     another_sample_submission,
 )
@@ -112,16 +92,6 @@ def test_the_whole_zip_is_unpacked_once(competition, root, monkeypatch):
     assert read().folder == first.folder
 
 
-def test_nothing_in_input_means_the_demo_set(root, monkeypatch, capsys):
-    written: list[Path] = []
-    monkeypatch.setattr(kaggle, "write_demo", written.append)
-    assert find_folder() == root / "input" / "demo"
-    assert "built-in demo set" in capsys.readouterr().out
-    assert find_folder("demo") == root / "input" / "demo"
-    assert find_folder("demo-full") == root / "input" / "demo-full"
-    assert written == [root / "input" / name for name in ("demo", "demo", "demo-full")]
-
-
 def test_the_demo_set_the_cache_and_the_rest_of_a_killed_run_are_not_taken_for_input(
     competition, root
 ):
@@ -143,13 +113,6 @@ def test_of_several_datasets_one_must_be_named(competition, root, monkeypatch):
     (root / "two").mkdir()  # an empty folder of that name where the user stands
     monkeypatch.chdir(root)
     assert find_folder("two") == root / "input" / "two"
-
-
-@pytest.mark.parametrize("data", ["nowhere", "empty"])
-def test_a_named_folder_without_the_files_is_refused(root, data):
-    (root / "input" / "empty").mkdir()
-    with pytest.raises(InputError, match=f"--data {data}"):
-        find_folder(data)
 
 
 def test_solutions_in_another_order_read_the_same(competition, root, zips):

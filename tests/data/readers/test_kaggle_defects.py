@@ -37,7 +37,6 @@ def test_a_value_that_is_no_fraction_is_named(competition, root, zips, value, re
     assert f"{SOLUTIONS}.zip" in message
     assert f"GalaxyID {competition.votes.index[3]}, column 'Class6.1'" in message
     assert reason in message
-    assert message.count("GalaxyID") == 1
 
 
 @pytest.mark.parametrize(
@@ -50,8 +49,6 @@ def test_sums_that_do_not_add_up_are_named(competition, root, zips, question, co
     competition.write_solutions(zips, edited(competition, column, value))
     message = refusal(root)
     assert f"GalaxyID {competition.votes.index[3]}: the answers of question {question} " in message
-    assert "(galaxies that do not add up: 1 of 12)" in message
-    assert message.count("GalaxyID") == 1
 
 
 WRONG_TABLES = {
@@ -77,15 +74,7 @@ def test_a_table_that_is_not_the_solutions_is_named(competition, root, zips, wri
 @pytest.mark.parametrize("part", PARTS)
 def test_a_missing_zip_is_named(root, zips, part):
     (zips / f"{part}.zip").unlink()
-    message = refusal(root)
-    assert f"{part}.zip" in message
-    assert message.startswith("input/ lacks")
-
-
-def test_one_part_alone_is_not_taken_for_an_empty_input(root, zips):
-    for part in (TRAIN_IMAGES, SOLUTIONS, SAMPLE):
-        (zips / f"{part}.zip").unlink()
-    assert f"{SOLUTIONS}.zip" in refusal(root)
+    assert f"{part}.zip" in refusal(root)
 
 
 @pytest.mark.parametrize("keep", [0.0, 0.5, 0.99])
@@ -100,15 +89,13 @@ def test_a_truncated_zip_is_named(root, zips, part, keep):
 @pytest.mark.parametrize("part", [SOLUTIONS, SAMPLE])
 def test_a_damaged_table_in_a_zip_is_named(root, zips, part):
     damage(zips / f"{part}.zip", f"{part}.csv")
-    message = refusal(root)
-    assert f"{part}.zip" in message
+    assert f"{part}.zip" in refusal(root)
 
 
 @pytest.mark.parametrize(
     ("part", "members", "named"),
     [
         (SOLUTIONS, {}, "should hold one CSV file; it holds 0"),
-        (SOLUTIONS, {"a.csv": b"x", "b.csv": b"x"}, "should hold one CSV file; it holds 2"),
         (TRAIN_IMAGES, {"readme.txt": b"x"}, "holds no image"),
     ],
 )
@@ -147,27 +134,6 @@ def test_a_row_without_an_image_and_an_image_without_a_row_are_named(competition
     del members[name]
     write_zip(zips / f"{part}.zip", members)
     assert f"input/{part}.zip has no image of GalaxyID {Path(name).stem}" in refusal(root)
-
-
-@pytest.mark.parametrize(
-    ("name", "named"),
-    [
-        (
-            "copy/{id}.jpg",
-            "GalaxyID {id} twice: 'images_training_rev1/{id}.jpg' and 'copy/{id}.jpg'",
-        ),
-        ("thumbnail.png", "'thumbnail.png'"),
-    ],
-)
-def test_an_image_that_is_there_twice_or_not_named_by_an_id_is_named(
-    competition, root, zips, name, named
-):
-    members = competition.members(TRAIN_IMAGES)
-    first = next(iter(members))
-    galaxy_id = Path(first).stem
-    extra = {name.format(id=galaxy_id): members[first]}
-    write_zip(zips / f"{TRAIN_IMAGES}.zip", members | extra)
-    assert named.format(id=galaxy_id) in refusal(root)
 
 
 def test_an_id_in_train_and_test_is_named(competition, root):

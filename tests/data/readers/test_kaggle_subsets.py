@@ -66,11 +66,6 @@ def test_what_is_there_already_is_left_alone(whole, root, tmp_path, kind):
     assert listing(root, tmp_path) == before
 
 
-def test_an_unknown_subset_names_the_known_ones(whole, root):
-    with pytest.raises(InputError, match=r"'many'.*known are few"):
-        write_subset("many", None)
-
-
 def refusal(root: Path) -> str:
     before = listing(root)
     with pytest.raises(InputError) as caught:
@@ -86,10 +81,7 @@ def test_a_galaxy_that_the_input_lacks_is_named_and_nothing_is_written(whole, ro
     ids = {"train": list(whole.votes.index[:3]), "test": list(whole.test_ids)}
     ids[part].append(77)
     write_lists(tmp_path, ids["train"], ids["test"])
-    message = refusal(root)
-    assert "GalaxyID 77" in message
-    assert "whole competition" in message
-    assert ("no labels" in message) == (part == "train")
+    assert "GalaxyID 77" in refusal(root)
 
 
 @pytest.mark.parametrize("part", [TRAIN_IMAGES, TEST_IMAGES])
