@@ -43,6 +43,23 @@ def test_garbage_is_looked_for_during_the_work_alone(end: str, status: int) -> N
     assert done.stdout.split("\n")[:3] == ["imports False", "work True", "end True"]
 
 
+def test_libraries_report_nothing_after_the_end() -> None:
+    """As nanobind does of objects that live on, when the interpreter ends."""
+    report = """import os, sys
+    class Late:
+        def __del__(self, write=os.write): write(2, b"leaked")
+    sys.late = Late()
+    raise InputError("no such run")"""
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT.format(end=report)],
+        cwd=SRC,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (1, "error: no such run\n")
+
+
 def test_a_terminal_without_unicode_gets_a_question_mark() -> None:
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT.format(end="print('4 × 4')")],

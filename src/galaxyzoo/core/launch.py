@@ -88,7 +88,7 @@ def begin() -> None:
     """
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else it is ignored: nohup
         signal.signal(signal.SIGINT, _stop_importing)
-        atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)  # the last of all to be run
+    atexit.register(_end_quietly)  # the last of all to be run
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     gc.disable()  # imports leave nothing to collect, and looking for it takes a sixth of them
 
@@ -148,6 +148,14 @@ def _stop_working(_number: int, frame: FrameType | None) -> None:
 
 def _stop_ending(*_: object) -> None:
     os._exit(130)
+
+
+def _end_quietly() -> None:
+    """Ignore Ctrl-C, and close stderr to libraries: nanobind takes frozen objects for leaked."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if not sys.stderr.closed:
+        sys.stderr.flush()
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
 def _exit_with(message: str) -> None:
