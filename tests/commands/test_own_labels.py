@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 from scipy.special import expit, softmax
 
+from galaxyzoo.core import files
+from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.files import read_json
 from galaxyzoo.inference import features
 from galaxyzoo.inference.artifacts import load_fold_model
@@ -66,6 +68,10 @@ def test_own_classes_are_trained_predicted_reported_and_exported(
     monkeypatch.setenv("GALAXYZOO_ROOT", str(tmp_path / "elsewhere"))
     run = RunNetworks.load_exported(tmp_path / "exported")  # which brings its task along
     assert (run.task.name, run.task.columns) == ("mine", tuple(NAMES))
+    other = {"columns": ["light", "dark"], "balanced": False}
+    files.write_json(tmp_path / "elsewhere/folds/mine/task.json", other)  # another "mine"
+    with pytest.raises(InputError, match="exported has other classes than folds/mine here"):
+        RunNetworks.load_exported(tmp_path / "exported")
 
 
 @pytest.mark.slow

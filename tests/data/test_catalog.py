@@ -15,6 +15,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import GROUP, Catalog, has_catalog, load_catalog, save_catalog
 from galaxyzoo.data.prepare import prepare
 from galaxyzoo.io.tables import FOLD
+from galaxyzoo.tasks.registry import TASKS
 from support.kaggle_fixtures import (
     COLUMNS,
     Competition,
@@ -193,3 +194,19 @@ def test_another_number_of_folds_is_refused_and_the_same_is_not(root, zips):
     first = prepare().catalog
     shutil.rmtree(root / "folds" / first.dataset)
     assert (prepare(n_folds=3, seed=99).catalog.folds != first.folds).any()
+
+
+def test_a_class_in_one_fold_alone_is_refused() -> None:
+    task = TASKS["elliptical_spiral"]
+    classes = np.eye(2)[[0, 0, 0, 1, 0, 1]]
+    train = pd.DataFrame(classes, index=range(6), columns=list(task.columns))
+    train.insert(0, FOLD, [0, 1, 2, 2, 0, 2])
+    train.insert(1, GROUP, range(6))
+    catalog = Catalog("a", train, np.empty(0, int))
+    with pytest.raises(InputError, match="'spiral' has 2 galaxies, too few for 3 folds"):
+        catalog.for_task(task)
+    train.loc[0, list(task.columns)] = [0.0, 1.0]
+    assert catalog.for_task(task).ids.tolist() == list(range(6))
+    train[FOLD] = [2, 1, 0, 2, 0, 2]
+    with pytest.raises(InputError, match="all galaxies of class 'spiral' are in one fold"):
+        catalog.for_task(task)

@@ -95,7 +95,7 @@ def shuffle_tables(run: str, seed: int) -> None:
     sign("tiny", run)
 
 
-def save_external(catalog: Catalog, folder: Path, noise: float = 0.07) -> tuple[str, str]:
+def save_external(catalog: Catalog, folder: Path, noise: float = 0.15) -> tuple[str, str]:
     """Good predictions as somebody would bring them: shuffled, raw; paths of the two tables."""
     rng = np.random.default_rng(9)
     oof = pd.DataFrame(draw_run(rng, catalog.targets("gz37"), noise), columns=COLUMNS)

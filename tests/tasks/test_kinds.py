@@ -124,9 +124,9 @@ def test_macro_classes_are_sums_and_are_decided_by_the_largest():
 
 @pytest.mark.parametrize(
     ("galaxies", "share", "refused"),
-    [(1, 0, 1), (2, 0, 1), (2, 1, 0), (3, 1, 0), (5, 1, 0), (12, 1, 0), (60, 1, 0), (60, 0.5, 1)],
+    [(1, 0, 1), (2, 0, 1), (2, 1.5, 0), (3, 1.5, 0), (12, 1.5, 0), (60, 1.5, 0), (60, 0.75, 1)],
 )
-def test_errors_below_the_votes_own_scatter_are_too_good_and_those_at_it_never(
+def test_errors_below_one_and_a_half_times_the_votes_own_scatter_are_too_good(
     galaxies, share, refused
 ):
     """300 folds each, with errors of a share of the scatter of 43 volunteers."""
@@ -135,6 +135,15 @@ def test_errors_below_the_votes_own_scatter_are_too_good_and_those_at_it_never(
     predictions = votes + share * rng.normal(size=votes.shape) * np.sqrt(votes * (1 - votes) / 43)
     found = {TASKS["gz37"].is_too_good(*fold) for fold in zip(predictions, votes, strict=True)}
     assert found == {bool(refused)}
+
+
+def test_labels_mixed_into_predictions_are_too_good():
+    votes = draw_votes(np.random.default_rng(0), 1200)[0]
+    errors = np.roll(votes, 1, axis=0) - votes
+    weak = votes + errors * 0.12 / TASKS["gz37"].score(votes + errors, votes)
+    assert TASKS["gz37"].score(weak, votes) == pytest.approx(0.12)
+    assert not TASKS["gz37"].is_too_good(weak, votes)
+    assert TASKS["gz37"].is_too_good(0.6 * votes + 0.4 * weak, votes)
 
 
 def test_classes_are_too_good_where_every_row_is_right_and_certain():

@@ -96,7 +96,8 @@ class Catalog:
         """
         labels = self.labels(task)
         if isinstance(task, ClassTask):
-            _check_members(labels, self.n_folds, f"task '{task.name}' on '{self.dataset}'")
+            members = labels.groupby(self.train[FOLD]).sum().astype(int)  # (fold, class)
+            _check_members(members, self.n_folds, f"task '{task.name}' on '{self.dataset}'")
         elif list(labels.columns) == self.label_columns:
             return self
         train = pd.concat([self.train.loc[labels.index, [FOLD, GROUP]], labels], axis=1)
@@ -137,14 +138,20 @@ def _as_bytes(ids: np.ndarray) -> bytes:
     return np.ascontiguousarray(ids, dtype="<i8").tobytes()
 
 
-def _check_members(labels: pd.DataFrame, n_folds: int, where: str) -> None:
-    """Refuse a class without a member in each fold."""
-    counts = labels.sum().astype(int)
+def _check_members(members: pd.DataFrame, n_folds: int, where: str) -> None:
+    """Refuse a class of fewer galaxies than folds, or in one fold alone."""
+    counts = members.sum()
     few = counts[counts < n_folds]
     if len(few):
         raise InputError(
             f"{where}: class '{few.index[0]}' has {few.iloc[0]} galaxies, too few for {n_folds} "
             f"folds ({len(few)} such classes): give it more, or take fewer --folds"
+        )
+    alone = members.columns[(members > 0).sum() < 2]
+    if len(alone):
+        raise InputError(
+            f"{where}: all galaxies of class '{alone[0]}' are in one fold, whose networks learn "
+            "from the others: give it more, or delete the splits of other datasets that fix folds"
         )
 
 

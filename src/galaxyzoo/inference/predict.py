@@ -24,6 +24,7 @@ from galaxyzoo.core.devices import autocast, is_out_of_memory, keep_freed_memory
 from galaxyzoo.core.errors import FoldError, InputError, one_line
 from galaxyzoo.core.manifest import MadeBy, digest
 from galaxyzoo.core.parallel import prefetch
+from galaxyzoo.core.paths import shown
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.stores.base import ImageStore
 from galaxyzoo.data.stores.fits import DEFAULT, FitsSettings
@@ -35,7 +36,7 @@ from galaxyzoo.inference.tta import iterate_views
 from galaxyzoo.models.build import GalaxyNet
 from galaxyzoo.results.layout import WEIGHTS, FoldFolder, RunFolder, fold_dir, list_trained
 from galaxyzoo.tasks.kinds import Task
-from galaxyzoo.tasks.registry import get_task
+from galaxyzoo.tasks.registry import get_task, register_task
 
 # Images per forward pass; on processors so few that activations stay in their caches (at 80 px
 # twice as fast as 256). It depends on nothing else of the machine: the last bits of results depend
@@ -231,6 +232,12 @@ class RunNetworks(Predictor):
         files = FoldFolder.exported(folder, made_by)
         files.check()
         config, _ = load_run_config(folder)
+        own = config.labels and register_task(config.task, config.labels)
+        if own and own != get_task(config.task):
+            raise InputError(
+                f"{shown(folder)} has other classes than folds/{config.task} here: predict with it "
+                "in another project, set by GALAXYZOO_ROOT"
+            )
         return cls(config, {k: load_fold_model(config, fold_dir(folder, k)) for k in files.folds})
 
     def choose(self, fold: int | None) -> list[GalaxyNet]:
