@@ -232,8 +232,8 @@ class RunNetworks(Predictor):
         files = FoldFolder.exported(folder, made_by)
         files.check()
         config, _ = load_run_config(folder)
-        own = config.labels and register_task(config.task, config.labels)
-        if own and own != get_task(config.task):
+        labeled = config.labels and register_task(config.task, config.labels)
+        if labeled and labeled != get_task(config.task):
             raise InputError(
                 f"{shown(folder)} has other classes than folds/{config.task} here: predict with it "
                 "in another project, set by GALAXYZOO_ROOT"
