@@ -13,7 +13,6 @@ from galaxyzoo.core import paths
 from galaxyzoo.ensemble.build import costs_without, error_correlation
 from galaxyzoo.ensemble.least_squares import make_fold
 from galaxyzoo.ensemble.selection import CANDIDATES
-from galaxyzoo.reports.evaluate import ensemble_section, load_evaluation
 from galaxyzoo.results.layout import RunFolder
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from support.class_fixtures import save_class_project
@@ -161,32 +160,3 @@ def test_where_no_blend_is_chosen_the_most_fitted_one_stands_for_it_and_says_so(
     assert costs_without(fits, "disagreement_ridge", RUNS)["candidate"] == "nnls"
     fits = fit_all((features, targets, folds), ["mean", "disagreement_ridge"])
     assert costs_without(fits, "disagreement_ridge", RUNS)["candidate"] == "mean"
-
-
-def test_a_run_alone_cannot_be_left_out():
-    features, targets, folds = make_problem(3, n=60, n_runs=1)
-    found = costs_without(fit_all((features, targets, folds)), "mean", ["x"])
-    assert found == {"candidate": "mean", "runs": {}}
-
-
-def test_the_card_the_screen_and_the_report_show_what_the_choice_rests_on(
-    root, monkeypatch, capsys
-):
-    save_project(n=90)
-    run_here(monkeypatch, "--candidates", "greedy,nnls")
-    printed = capsys.readouterr().out
-    card = read_card()
-    cost = card["without"]["runs"]["gz37/run0"]
-    assert f"{cost['difference']:+.5f} ± {cost['se']:.5f}" in printed
-    assert f"run1 {card['error_correlation']['gz37/run0']['gz37/run1']:.2f}" in printed
-    assert f"chosen is {card['rule']}" in printed
-
-    section = ensemble_section(load_evaluation("gz37", [], None, root / "reports"))
-    assert section is not None
-    candidates, costs, correlation = (table for _, table in section.tables)
-    assert candidates["candidate"].tolist() == ["mean", "greedy", "nnls"]
-    assert costs["run"].tolist() == ["gz37/run0", "gz37/run1"]
-    r = card["error_correlation"]["gz37/run0"]["gz37/run1"]
-    assert correlation.iloc[0, 0] == "1. gz37/run0"
-    assert correlation.iloc[0, 1:].tolist() == [("1.000", 1), (f"{r:.3f}", 0)]
-    assert costs.iloc[0, 2].startswith(f"{cost['difference']:+.5f}")

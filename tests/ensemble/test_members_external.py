@@ -189,19 +189,6 @@ def test_a_test_table_needs_all_test_galaxies_and_no_folds(catalog, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("given", "leaking", "message"),
-    [
-        ([("a/b", "x", "y")], [], "is no name"),
-        ([("a", "x", "y"), ("a", "z", "y")], [], "--external a is given twice"),
-        ([("a", "x", "y")], ["b"], "--possible-leakage b marks no table: --external names a"),
-    ],
-)
-def test_mistakes_in_naming_tables_are_named(given, leaking, message):
-    with pytest.raises(InputError, match=message):
-        make_tables(given, leaking)
-
-
-@pytest.mark.parametrize(
     ("model", "seen"),
     [
         ({"name": "hf_hub:mwalmsley/zoobot-encoder-convnext_nano"}, True),

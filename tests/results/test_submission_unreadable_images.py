@@ -18,14 +18,11 @@ from galaxyzoo.training.run import Run
 from support.bad_image_fixtures import KINDS
 from support.class_fixtures import (
     ANOMALIES,
-    CLASSES,
     SIZES,
-    clear_votes,
     save_class_project,
-    save_class_run,
 )
 from support.ensemble_fixtures import COLUMNS, built, draw_run, make_catalog, save_run, use_root
-from support.kaggle_fixtures import TEST_IMAGES, Competition, draw_competition, write_zip
+from support.kaggle_fixtures import Competition, draw_competition
 from support.small_models import small_config
 from support.training_fixtures import fake_training
 
@@ -58,25 +55,6 @@ def test_every_kind_gets_a_row(root, monkeypatch, capsys, first):
     assert (f"{len(bad)} test images cannot be read" in line) == bool(bad)
     cache = run.data.test_images(run.config.image)
     assert sorted(cache.problems) == sorted(bad)
-
-
-def test_an_image_repaired_between_two_folds_keeps_its_row_of_the_mean(root, monkeypatch):
-    """The first fold's model predicted a black image there."""
-    fake_training(monkeypatch, runs)
-    made = draw_competition(n_train=12, n_test=4)
-    lost = int(made.test_ids[1])
-    path = made.write_zips(root / "input") / f"{TEST_IMAGES}.zip"
-    whole = made.members(TEST_IMAGES)
-    write_zip(path, whole | {f"{TEST_IMAGES}/{lost}.jpg": b""})
-    config = small_config(image=SIZES)
-    Run(config, prepare(n_folds=2)).train([0])
-    write_zip(path, whole)
-    run = Run(config, prepare())
-    card = run.train()
-    assert card is not None
-    assert card.unreadable_test_images == [lost]
-    table = rows(RunFolder(run.catalog.dataset, config.run).test_csv)
-    np.testing.assert_allclose(table.loc[lost], made.votes.mean(), atol=2e-6)
 
 
 def note(run: str, *ids: int) -> None:
@@ -129,18 +107,3 @@ def test_the_class_of_such_a_row_is_the_most_frequent_one(tmp_path, monkeypatch)
     prior = catalog.targets("anomaly4").mean(axis=0)
     np.testing.assert_allclose(row[ANOMALIES], np.tile(prior, (3, 1)), atol=1e-9)
     assert row["class"].tolist() == [ANOMALIES[prior.argmax()]] * 3
-
-
-def test_a_run_on_votes_that_joins_tells_of_its_images_too(tmp_path, monkeypatch):
-    use_root(monkeypatch, tmp_path)
-    rng = np.random.default_rng(3)
-    catalog = clear_votes(make_catalog(rng, 60, 3, "tiny", 10)[0])
-    votes = draw_run(rng, catalog.targets("gz37"), 0.1)
-    save_run(catalog, "gz37/run0", votes, np.full((10, 37), 0.25))
-    save_class_run(catalog, "cnn")
-    lost = catalog.test_ids[4]
-    note("gz37/run0", lost)
-    table = combine(monkeypatch, CLASSES.name, "--candidates", "mean")
-    frequencies = catalog.for_task(CLASSES).targets(CLASSES.name).mean(axis=0)
-    assert table.loc[lost, list(CLASSES.columns)].tolist() == pytest.approx(frequencies, abs=1e-8)
-    assert table.drop(index=lost)[list(CLASSES.columns)].to_numpy() == pytest.approx(0.5, abs=1e-6)

@@ -1,14 +1,11 @@
 """Folds that diverge or learn nothing: the warnings, and how the ensemble treats such runs."""
 
-import json
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from galaxyzoo.commands import ensemble
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.prepare import Dataset, prepare
 from galaxyzoo.ensemble import members
@@ -22,7 +19,6 @@ from galaxyzoo.training.fold import train_fold
 from galaxyzoo.training.run import Run
 from galaxyzoo.training.trainer import Trainer
 from support.class_fixtures import SIZES
-from support.ensemble_fixtures import save_project, save_run, use_root
 from support.kaggle_fixtures import draw_clear_competition
 from support.small_models import small_config
 from support.training_fixtures import config, fake_training, fold_data
@@ -63,17 +59,6 @@ def test_the_untrained_networks_loss_is_taken_without_a_trace(
     assert (tmp_path / "a" / WEIGHTS).read_bytes() == (tmp_path / "b" / WEIGHTS).read_bytes()
 
 
-def test_the_untrained_networks_loss_is_that_of_the_first_256_galaxies() -> None:
-    fold = Trainer(small_config(train={**PLAIN, "batch_size": 100}), fold_data(600))
-    fold.model.train()
-    first = [
-        (fold.loss(fold.model(images), targets).item(), len(rows))
-        for rows, images, targets in list(fold.batches())[:3]
-    ]
-    expected = np.average([loss for loss, _ in first], weights=[size for _, size in first])
-    assert fold.untrained_loss() == pytest.approx(expected, rel=1e-6)
-
-
 def test_the_chosen_epoch_counts_not_the_last(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -103,33 +88,6 @@ def test_a_diverged_fold_is_in_the_card_the_table_and_the_reasons(
     assert "gz37/small !" in printed
     with pytest.raises(InputError, match=rf"gz37/small is left out: {text}; delete folds/\S+small"):
         members.find_runs(TASKS["gz37"], prepared.catalog, [])
-
-
-def test_an_ensemble_takes_a_diverged_run_only_by_name_and_says_so(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    use_root(monkeypatch, tmp_path)
-    catalog = save_project()
-    bad = np.full((60, 37), 0.3), np.full((10, 37), 0.3)
-    losses = {str(fold): [0.05, 0.31 if fold == 2 else 0.02] for fold in range(3)}
-    save_run(catalog, "gz37/wild", *bad, diverged=[2], training_loss=losses)
-    text = "fold 2 diverged: training loss 0.31 at the end, 0.05 before the first step"
-    cards = []
-    for names, folder in (([], "all"), (["run0", "wild"], "run0+wild")):
-        monkeypatch.setattr(sys, "argv", ["ensemble.py", *names, "--candidates", "mean"])
-        ensemble.main()
-        path = tmp_path / "submissions/tiny/gz37" / folder / "predictions.json"
-        cards.append(json.loads(path.read_text()))
-    assert [list(card["runs"]) for card in cards] == [
-        ["gz37/run0", "gz37/run1"],
-        ["gz37/run0", "gz37/wild"],
-    ]
-    assert [card["diverged"] for card in cards] == [{}, {"gz37/wild": text}]
-    printed = capsys.readouterr().out
-    assert f"gz37/wild is left out: {text}" in printed
-    assert f"gz37/wild was asked for, but its {text}" in printed
 
 
 @pytest.mark.parametrize("task", ["gz37", "elliptical_spiral"])

@@ -5,13 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from galaxyzoo.core import launch
-from galaxyzoo.core.errors import InputError
-from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.results.layout import EVENTS, HISTORY
 from galaxyzoo.training.fold import train_fold
-from galaxyzoo.training.run import Run
-from support.small_models import small_config
 from support.training_fixtures import assert_same_files, config, fold_data, train_until_killed
 
 
@@ -45,12 +40,3 @@ def test_events_are_the_historys_numbers_each_once_and_nothing_else_differs(
         assert [step for step, _ in values] == [1, 2, 3]
         numbers = [float(row[name]) for row in history]
         assert [value for _, value in values] == pytest.approx(numbers, rel=1e-6)
-
-
-def test_without_the_package_it_is_said_what_to_type(
-    prepared: Dataset, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(launch.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(InputError, match=r"train\.tensorboard needs tensorboard, .*--extras"):
-        Run(small_config(train={"tensorboard": True}), prepared).check()
-    Run(small_config(), prepared).check()

@@ -138,23 +138,6 @@ def test_a_run_with_other_views_alone_takes_the_weights_that_are_there(prepared:
         np.testing.assert_allclose(given.to_numpy(), expected, atol=2e-9)
 
 
-def test_recipes_that_begin_alike_share_a_stage_whatever_their_views(prepared: Dataset) -> None:
-    stages = [{"name": "first"}, {"name": "last", "train": {"epochs": 2}}]
-    shared = {"image": SIZES, "train": {"epochs": 1}, "stages": stages}
-    recipes = [
-        small_config(run=f"gz37/{name}", tta={"dihedral": dihedral}, **shared)
-        for name, dihedral in (("plain", False), ("turned", True))
-    ]
-    for config in recipes:
-        first, last = (Run(one, prepared) for one in config.stages)
-        first.train([0])
-        last.train([0])
-        assert list(read_timings(first.fold_dir(0) / TIMINGS)) == [1]  # trained once
-        assert last.fold_dir(0).exists()
-    weights = {(Run(one, prepared).fold_dir(0) / WEIGHTS).read_bytes() for one in recipes}
-    assert len(weights) == 1
-
-
 def test_weights_of_another_split_are_not_taken(prepared: Dataset) -> None:
     """A whole run of a split that had its galaxies in other folds: these weights would leak."""
     start = small_config(image=SIZES, train={"epochs": 1})

@@ -1,7 +1,5 @@
 """Recording a step, as far as it shows without a GPU; `tests/gpu` has the rest."""
 
-import gc
-import weakref
 from collections.abc import Callable
 from contextlib import nullcontext
 from types import SimpleNamespace
@@ -103,21 +101,6 @@ def test_a_step_that_cannot_be_recorded_is_taken_plainly(
     assert losses[0] == losses[1]
     printed = capsys.readouterr().out
     assert printed.count("not launched as a whole (called a synchronizing CUDA operation)") == 1
-
-
-def test_nothing_keeps_the_memory_of_a_training_that_is_over(card: list[str]) -> None:
-    trainer = Trainer(config(), fold_data())
-    trainer.model.train()
-    trainer.graph = StepGraph(trainer.model, trainer.optimizer)
-    batch = next(iter(trainer.batches()))
-    trainer.graph._warm_up(trainer._take_step, batch.images, batch.targets)
-    gone = weakref.ref(trainer.graph)
-    gc.disable()
-    try:
-        del trainer, batch
-        assert gone() is None
-    finally:
-        gc.enable()
 
 
 def test_a_loss_is_read_after_the_next_step_has_begun(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,11 +9,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from galaxyzoo.config.schema import Config, TTAConfig
+from galaxyzoo.config.schema import Config
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.geometry import to_tensor
 from galaxyzoo.inference.artifacts import save_weights
-from galaxyzoo.inference.predict import predict
 from galaxyzoo.models.build import build_model
 from galaxyzoo.results.layout import WEIGHTS
 from galaxyzoo.tasks.registry import CLASS_TASKS, TASKS
@@ -21,7 +20,7 @@ from galaxyzoo.training.fold_data import Start
 from galaxyzoo.training.trainer import Trainer
 from support.class_fixtures import class_config, class_fold, one_hot
 from support.small_models import small_config
-from support.training_fixtures import assert_a_kill_changes_nothing, fold_data
+from support.training_fixtures import assert_a_kill_changes_nothing
 
 # A class run after a stage on the same classes, and after one on votes.
 AGAIN = {"stages": [{"name": "classes"}, {"name": "again"}]}
@@ -123,23 +122,6 @@ def test_the_saved_network_gives_natural_probabilities(tmp_path, balance):
     np.testing.assert_array_equal(again, before)  # training goes on from the balanced one
     plain = Trainer(class_config(), data)
     assert changed(plain.averaged_model.state_dict(), plain.final_weights()) == set()
-
-
-def test_the_history_of_a_class_run_notes_its_accuracy():
-    config, data = class_config(), class_fold()
-    trainer = Trainer(config, data)
-    trainer.fit(epochs=1)
-    row = trainer.history[0]
-    one_view = TTAConfig(dihedral=False)
-    probs = predict(trainer.averaged_model, data.cache, data.val_rows, config, one_view)
-    right = sum(
-        int(np.argmax(one) == np.argmax(target))
-        for one, target in zip(probs, data.targets[data.val_rows], strict=True)
-    )
-    assert row["val_accuracy"] == pytest.approx(right / len(probs))
-    votes = Trainer(small_config(train={"batch_size": 8}), fold_data())
-    votes.fit(epochs=1)
-    assert "val_accuracy" not in votes.history[0]
 
 
 def test_soft_targets_train_but_do_not_score():
