@@ -132,9 +132,9 @@ def test_a_mistake_is_one_line_and_changes_nothing(
     [
         (["folder"], "folder/007.jpg", "--output"),
         (["folder"], "folder", "--output"),
-        (["folder"], "folder/notes.csv", "would replace a file of IMAGES"),
+        (["folder"], "folder/notes.csv", "is not from this command"),
         (["images.zip"], "images.zip", "--output"),
-        (["folder"], "link.csv", "would replace a file of IMAGES"),
+        (["folder"], "link.csv", "is not from this command"),
         (["folder"], "votes_v1.2", "or a folder with a slash at its end"),
         (["folder"], "votes.fits", "votes.fits is not a table (.csv, .parquet)"),
         (["a.tif"], "out.csv", "a.tif: .tif is not read: convert it to JPEG or PNG"),

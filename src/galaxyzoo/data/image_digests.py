@@ -15,11 +15,12 @@ from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError, UnavailableError
 from galaxyzoo.core.manifest import digest
 from galaxyzoo.core.paths import shown
-from galaxyzoo.data.image_cache import AT_ONCE, in_threads
+from galaxyzoo.data.image_cache import AT_ONCE, in_threads, read_size
 from galaxyzoo.data.stores.base import ImageStore
 
 _IMAGE = np.dtype([("id", "<i8"), ("stamp", "<i8"), ("content", "<u8")])
 _NAME = "images_{}.npy"
+_UNREADABLE = 0  # content of a file that is no image
 
 
 def record_images(folder: Path, images: Sequence[tuple[ImageStore, np.ndarray]]) -> str:
@@ -64,7 +65,8 @@ def check_images(
         rows = np.flatnonzero(np.isin(table["id"], ids))
         table["stamp"][rows] = _stamps(store, table["id"][rows])
         touched = table[rows][table["stamp"][rows] != before[rows]]
-        differs = _content(store, touched["id"]) != touched["content"]
+        known = touched["content"] != _UNREADABLE  # others may have been got again
+        differs = known & (_content(store, touched["id"]) != touched["content"])
         names = [store.names[image_id] for image_id in touched["id"][differs].tolist()]
         changed += [f"{name} in {shown(store.path)}" for name in names]
     if changed:
@@ -89,7 +91,7 @@ def _stamps(store: ImageStore, ids: np.ndarray) -> np.ndarray:
 
 
 def _content(store: ImageStore, ids: np.ndarray) -> np.ndarray:
-    """(image,) digests of the images as they are stored; 0 of one that cannot be read."""
+    """(image,) digests of the images as they are stored, or `_UNREADABLE`."""
 
     def read_some(start: int) -> list[int]:
         return [_read(store, image_id) for image_id in ids[start : start + AT_ONCE].tolist()]
@@ -100,9 +102,11 @@ def _content(store: ImageStore, ids: np.ndarray) -> np.ndarray:
 def _read(store: ImageStore, image_id: int) -> int:
     try:
         data = store.load(image_id)
+        if isinstance(data, bytes):
+            read_size(data)
     except UnavailableError:
         raise
     except (ValueError, InputError):
-        return 0
+        return _UNREADABLE
     shape, content = ("", data) if isinstance(data, bytes) else (repr(data.shape), data.tobytes())
     return int(digest([shape, content])[:16], 16)
