@@ -25,15 +25,8 @@ TINY = "task: gz37\nmodel:\n  name: cnn\n"
 
 MISTAKES = {
     "unknown key": ("epoch: 3\n", "unknown key 'epoch': did you mean 'train.epochs' (passes over"),
-    "unknown key in a section": (
-        "train:\n  epohcs: 3\n",
-        "'train.epohcs': did you mean 'train.epochs' (passes over",
-    ),
-    "word for a number": ("train:\n  epochs: many\n", "'train.epochs'"),
     "below the range": ("train:\n  epochs: -1\n", "'train.epochs'"),
-    "not a number": ("train:\n  lr: .nan\n", "'train.lr'"),
     "no such choice": ("head:\n  output: logits\n", "'head.output'"),
-    "value for a section": ("train: 3\n", "'train'"),
     "cache larger than the crop": ("image: {crop_px: 64, cache_px: 128}\n", "image.cache_px"),
     "no YAML": ("train: [\n", "is not YAML"),
     "nested too deeply": (f"about: {'[' * 2000}\n", "is not YAML"),
@@ -83,11 +76,9 @@ def test_a_mistake_is_one_line_that_names_file_and_key(configs, text, named):
     ("text", "named"),
     [
         ("model: {name: cnn}\n", "'task' is missing"),
-        ("task: gz37\n", "'model' is missing"),
         ("task: gz37\nmodel: {pretrained: true}\n", "'model.name' is missing"),
         ("task: gz38\nmodel: {name: cnn}\n", "unknown task 'gz38': known are gz37"),
         ("- a\n", "expected keys and values"),
-        ("", "expected keys and values"),
     ],
 )
 def test_what_must_be_there_is_named(configs, text, named):
@@ -123,14 +114,9 @@ def test_overrides_win_over_the_file_and_the_file_over_the_defaults(configs):
     [
         ("train.epohcs=4", "did you mean 'train.epochs' (passes over the training images; 0,"),
         ("epochs=2", "command line, on top of configs/gz37/resnet18.yaml: unknown key 'epochs'"),
-        ("ttaa=1", "did you mean 'tta' (views averaged at prediction)?"),
-        ("train.epochs=four", "'train.epochs'"),
         ("train.epochs=true", "'train.epochs': Input should be a number (got True)"),
-        ("head.dropout=on", "'head.dropout': Input should be a number (got True)"),
         ("train.batch_size=off", "'train.batch_size': Input should be a number (got False)"),
         ("train.epochs", "'train.epochs' is not an override"),
-        ("=4", "'=4' is not an override"),
-        ("train.epochs=[", "'train.epochs=['"),
         ("train.epochs=2024-13-45", "'train.epochs=2024-13-45'"),
         ("task.x=1", "'task' is a value"),
     ],

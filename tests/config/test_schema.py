@@ -15,7 +15,6 @@ CONTRADICTIONS = {
     "softmax of votes": (VOTES, "head: {output: softmax}", "head.output 'softmax' is not for task"),
     "a tree of classes": (CLASSES, "head: {output: tree}", "head.output 'tree' is not for task"),
     "cross-entropy of votes": (VOTES, "loss: cross_entropy", "loss 'cross_entropy' is not for"),
-    "soft classes of votes": (VOTES, "loss: soft_cross_entropy", "'soft_cross_entropy' is not for"),
     "divergence of classes": (CLASSES, "loss: kl", "loss 'kl' is not for task 'zoo5'"),
     "divergence without a tree": (
         VOTES,
@@ -26,11 +25,6 @@ CONTRADICTIONS = {
         VOTES,
         "train: {class_balance: weights}",
         "train.class_balance 'weights' is not for task 'gz37'",
-    ),
-    "weights without a use": (
-        CLASSES,
-        "loss: mse\ntrain: {class_balance: weights}",
-        "train.class_balance 'weights' needs a cross-entropy",
     ),
     "no rule": (
         "task: galaxy10\nmodel: {name: cnn}\n",
@@ -48,11 +42,6 @@ CONTRADICTIONS = {
         "train.label_smoothing needs a cross-entropy",
     ),
     "no epochs": (CLASSES, "train: {epochs: 0}", "train.epochs=0 needs head.output rule"),
-    "no epochs and no votes": (
-        CLASSES,
-        "head: {output: rule}\ntrain: {epochs: 0}",
-        "train.epochs=0 needs head.output rule",
-    ),
 }
 LINEAR = "head: {hidden: [], input_dropout: %s}\ntrain: {optimizer: linear, freeze: backbone%s}\n"
 CONTRADICTIONS |= {
@@ -60,7 +49,6 @@ CONTRADICTIONS |= {
     for named, text in {
         "head.input_dropout": LINEAR % (0.2, ""),
         "augment": LINEAR % (0, "") + "augment: {zoom: 1.5}",
-        "train.class_balance": LINEAR % (0, ", class_balance: weights"),
         "train.label_smoothing": LINEAR % (0, ", label_smoothing: 0.1"),
     }.items()
 }

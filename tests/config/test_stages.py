@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-import yaml
 
 from galaxyzoo.config.loading import load_config
 from galaxyzoo.config.schema import Config
@@ -74,28 +73,17 @@ def test_overrides_hold_in_every_stage_or_in_one(configs):
     assert {one.head.hidden for one in stages} == {8}
 
 
-def test_what_is_saved_with_the_run_is_the_recipe(configs):
-    *_, large = load(configs)
-    saved = yaml.safe_load(yaml.safe_dump(large.model_dump(mode="json")))
-    assert Config.parse(saved, "saved") == large
-
-
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("stages: 3", "net.yaml: expected `stages:` with a list"),
-        ("stages: []", "net.yaml: expected `stages:` with a list"),
-        ("stages: [{train: {epochs: 1}}]", "net.yaml: a stage's name has letters"),
         ("stages: [{name: a/b}]", "net.yaml: a stage's name has letters"),
         ("stages: [{name: a}, {name: a}]", "net.yaml: two stages are named 'a'"),
         ("stages: [{name: a, train: {epoch: 1}}, {name: b}]", "net.yaml, stage 'a': unknown key"),
         ("stages: [{name: a}, {name: b, stages: []}]", "stage 'b': unknown key 'stages'"),
-        ("stages: [{name: a}, {name: b, model: 3}]", "stage 'b': key 'model'"),
         ("stages: [{name: a}, {name: b, dataset: zoo5}]", "the last stage is on the recipe's own"),
-        ("dataset: zoo5", "net.yaml: unknown key 'dataset'"),
         ("stages: [{name: a}, {name: b, task: zoo5}]", "the last stage has the recipe's own task"),
         ("stages: [{name: a}, {name: b, predict: true}]", "predict is for a stage before"),
-        ("stages: [{name: a, recipe: gz37/cmm}, {name: b}]", "no run 'gz37/cmm'"),
         ("stages: [{name: a, recipe: gz37/net}, {name: b}]", "recipe gz37/net contains itself"),
     ],
 )

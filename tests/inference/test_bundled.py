@@ -23,7 +23,7 @@ from galaxyzoo.ensemble.networks import load_intervals, load_predictor
 from galaxyzoo.ensemble.predictors import find_predictor
 from galaxyzoo.inference.artifacts import load_weights
 from galaxyzoo.inference.predict import predict_stores
-from galaxyzoo.results.layout import WEIGHTS, bundled_dir, bundled_runs
+from galaxyzoo.results.layout import WEIGHTS, bundled_dir
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.training.fold_data import resolve_start
 from support.app_fixtures import jpeg
@@ -80,19 +80,10 @@ def test_a_name_that_is_bundled_too_means_the_run_trained_on_real_galaxies(root:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (
-            ["predict.py", "gz37/cnn", ".", "--dataset", BUNDLED],
-            f"gz37/cnn is not among the bundled networks: {RUN}",
-        ),
-        (
-            ["gradcam.py", RUN, "--galaxy-id", "1"],
-            "the bundled networks come without their galaxies",
-        ),
+        (["predict.py", "gz37/cnn", ".", "--dataset", BUNDLED], "not among the bundled networks"),
+        (["gradcam.py", RUN, "--galaxy-id", "1"], "come without their galaxies"),
         (["export.py", RUN], f"{RUN} is exported already: weights/{RUN}/"),
-        (
-            ["train.py", "zoo5/cnn", "--data", BUNDLED],
-            "rename 'bundled': so the networks in",
-        ),
+        (["train.py", "zoo5/cnn", "--data", BUNDLED], "rename 'bundled'"),
     ],
 )
 def test_what_the_box_cannot_do_is_one_line(
@@ -143,13 +134,6 @@ def test_half_precision_predicts_as_the_committed_table_does(fold: int, tmp_path
     np.testing.assert_allclose(found, table, atol=3e-3)
 
 
-def test_the_box_is_small_and_whole() -> None:
-    files = [path for path in (bundled_dir() / RUN).rglob("*") if path.is_file()]
-    assert sum(path.stat().st_size for path in files) < 6e6
-    names = {path.relative_to(bundled_dir() / RUN).as_posix() for path in files}
-    assert {"README.md", "LICENSE", "oof.json", "config.yaml", "intervals.safetensors"} <= names
-
-
 @pytest.fixture
 def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the bundled networks, which is what commands take them from."""
@@ -172,11 +156,8 @@ CHANGED: dict[str, tuple[str, Callable[[Path], object]]] = {
         "config.yaml",
         lambda path: path.write_text(path.read_text().replace("field_px: ", "field_px: 1")),
     ),
-    "bit of intervals": ("intervals.safetensors", flip),
     "no intervals": ("intervals.safetensors", Path.unlink),
-    "other scores": ("oof.json", flip),
     "list of digests": ("digests.json", lambda path: path.write_text(path.read_text() + " 1")),
-    "no list": ("digests.json", Path.unlink),
 }
 
 
@@ -196,13 +177,3 @@ def test_bundled_networks_that_changed_are_refused_wherever_they_are_used(
         with pytest.raises(InputError, match=f"{name} .*checkout weights") as error:
             use()
         assert "\n" not in str(error.value)
-
-
-def test_folders_beside_the_bundled_networks_change_nothing(copied: Path) -> None:
-    expected = load_predictor(BUNDLED, RUN).digest
-    shutil.copytree(copied / "fold_1", copied / "fold_5")
-    (copied / "fold_0_old").mkdir()
-    (copied.parent / "aaa").mkdir()
-    shutil.copy(copied / "config.yaml", copied.parent / "aaa")
-    assert load_predictor(BUNDLED, RUN).digest == expected
-    assert bundled_runs() == [RUN]

@@ -1,7 +1,5 @@
 """Meaning of a survey's columns, and its parts as one table, read back by astropy and STILTS."""
 
-import shutil
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,7 +16,6 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.readers.gz2 import ANSWERS
 from galaxyzoo.inference.columns import describe_columns, rename, write_one_table
 from galaxyzoo.tasks.registry import TASKS, get_task
-from support.thoroughness import is_long
 
 VOTES = get_task("gz37")
 SUFFIXES = ("", "_spread", "_lower", "_upper")
@@ -56,16 +53,6 @@ def test_every_column_has_a_meaning_in_the_words_of_the_virtual_observatory(task
     assert len({meaning[b"description"] for meaning in meanings}) == len(names)
     for meaning in meanings:
         assert check_ucd(meaning[b"ucd"].decode(), check_controlled_vocabulary=True)
-
-
-def test_a_prediction_is_described_by_its_question_and_parent() -> None:
-    schema = describe_columns(pa.schema([("Class7.3_upper", pa.float32())]), VOTES, "id", {})
-    assert schema[0].metadata == {
-        b"description": b"upper end of the 90 % interval of: volunteers who answer 'cigar-shaped' "
-        b"to 'How round is it?', of Class1.1, share of all",
-        b"unit": b"",
-        b"ucd": b"stat.probability;stat.max",
-    }
 
 
 @pytest.mark.parametrize("names", COLUMN_NAMES[1:])
@@ -126,19 +113,3 @@ def test_an_id_that_fits_cannot_hold_is_named_and_nothing_written(tmp_path: Path
     assert not (tmp_path / "votes.fits").exists()
     write_one_table(tmp_path / "votes.vot", parts, "kaggle")
     assert Table.read(tmp_path / "votes.vot")["id"].tolist() == ["a.jpg", "gal\u00e1xia.jpg"]
-
-
-@pytest.mark.skipif(not shutil.which("stilts"), reason="STILTS, TOPCAT's engine, is not installed")
-@pytest.mark.parametrize("ending", [".fits", ".vot", ".ecsv"] if is_long() else [".fits"])
-def test_stilts_reads_and_computes_by_names_in_words(ending: str, tmp_path: Path) -> None:
-    path = tmp_path / f"votes{ending}"
-    parts = make_parts(tmp_path, [[587722981736579072, 5], [7]])
-    write_one_table(path, parts, "words")
-    command = ["stilts", "tpipe", f"in={path}", "cmd=keepcols 'id smooth_or_features_smooth'",
-               "cmd=addcol twice smooth_or_features_smooth*2", "ofmt=csv"]  # fmt: skip
-    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    expected = pa.concat_tables([parquet.read_table(part) for part in parts])
-    rows = [line.split(",") for line in output.splitlines()[1:]]
-    assert [int(row[0]) for row in rows] == expected["id"].to_pylist()
-    doubled = expected["Class1.1"].to_numpy() * 2
-    np.testing.assert_allclose([float(row[2]) for row in rows], doubled, rtol=1e-5)

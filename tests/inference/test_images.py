@@ -18,15 +18,11 @@ from support.refusals import one_line_refusal
 NAMED: dict[str, tuple[list[str], str, list[int | str]]] = {
     "GalaxyIDs of files": (["a/7.jpg", "0012.PNG", "3.fits"], "GalaxyID", [7, 12, 3]),
     "GalaxyIDs of a survey": (["0", "587722982275383513"], "GalaxyID", [0, 587722982275383513]),
-    "both": (["7.jpg", "8"], "GalaxyID", [7, 8]),
     "negative": (["-600000000000000000", "5"], "id", [-600000000000000000, 5]),
-    "19 digits": (["1237648720693755918", "5"], "id", [1237648720693755918, 5]),
     "20 digits": (["18446744073709551615", "5"], "id", ["18446744073709551615", "5"]),
     "other digits": (["3.jpg", "٣.jpg"], "id", ["3.jpg", "٣.jpg"]),
     "with a point": (["150.1163", "150.2"], "id", ["150.1163", "150.2"]),
     "with a slash": (["a/1", "b/2"], "id", ["a/1", "b/2"]),
-    "with zeros": (["007", "7"], "id", ["007", "7"]),
-    "files of other names": (["a/7.jpg", "b/7.jpg"], "id", ["a/7.jpg", "b/7.jpg"]),
     "a file of 19 digits": (["1237648720693755918.jpg"], "id", ["1237648720693755918.jpg"]),
 }
 

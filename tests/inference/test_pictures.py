@@ -94,15 +94,10 @@ def test_files_keep_their_names_and_a_warning_tells_of_the_unreadable(tmp_path: 
     [
         (np.full((2, 9, 9, 3), np.nan), r"image 0 is float64 of shape \(9, 9, 3\), expected RGB"),
         (np.zeros((2, 3, 9, 9), np.uint8), r"uint8 of shape \(3, 9, 9\), expected .*\(H, W, 3\)"),
-        (np.zeros((9, 9), np.uint8), r"uint8 of shape \(9, 9\)"),
-        (np.zeros((0, 9, 9, 3), np.uint8), "no images"),
         ([np.zeros((9, 9, 3), np.uint8), "7.png"], "image 1 is str, expected RGB pixels"),
-        ([None], "image 0 is NoneType"),
         (7, "image 0 is int"),
-        (np.zeros((0, 9, 3), np.uint8), "image 0: its size 9 × 0 px is outside 1 to 8192"),
         (np.zeros((1, 8193, 3), np.uint8), "image 0: its size 8193 × 1 px"),
         (Image.fromarray(np.zeros((9, 9), np.uint16)), "PIL mode I;16: convert it to 8 bits"),
-        (Image.fromarray(np.zeros((9, 9), np.float32)), "PIL mode F"),
         ("nowhere.png", "nowhere.png is missing"),
     ],
 )

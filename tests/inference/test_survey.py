@@ -14,8 +14,7 @@ import pytest
 from pyarrow import parquet
 
 from galaxyzoo.core import files
-from galaxyzoo.core.errors import InputError, UnavailableError
-from galaxyzoo.data.stores.files import FolderStore
+from galaxyzoo.core.errors import InputError
 from galaxyzoo.inference import survey as surveys
 from galaxyzoo.io.archives import write_zip
 from support.brightness import Brightness, Darkness, make_job
@@ -102,14 +101,6 @@ def test_so_is_a_changed_record(votes: Path, survey: Path, damage: Callable[[Pat
     record.unlink()
     make_job(votes, survey).run()
     assert read_all(votes) == before
-
-
-@pytest.mark.parametrize("name", ["part-000009.parquet", "x.parquet", "errors-000000.parquet"])
-def test_files_of_others_among_the_parts_are_named(votes: Path, survey: Path, name: str) -> None:
-    shutil.copy(votes / "parts" / PART, votes / "parts" / name)
-    assert f"{name} is not a file of this job: move it away" in one_line_refusal(
-        make_job(votes, survey).run
-    )
 
 
 def test_a_part_of_another_job_is_named(votes: Path, survey: Path, tmp_path: Path) -> None:
@@ -273,24 +264,3 @@ def test_what_is_odd_is_counted_once_whatever_was_killed(
     assert manifest["notes"] == wanted
     written = capsys.readouterr()
     assert all((written.out + written.err).count(note) == 2 for note in wanted)
-
-
-def test_a_disk_that_fails_in_a_later_chunk_leaves_the_parts_before(
-    tmp_path: Path, survey: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("galaxyzoo.inference.predict.CHUNK", 3)
-    plain = FolderStore.load
-
-    def fail(store: FolderStore, galaxy_id: int) -> bytes:
-        if galaxy_id == 10:
-            raise UnavailableError("the disk is gone")
-        return plain(store, galaxy_id)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(FolderStore, "load", fail)
-        message = one_line_refusal(make_job(tmp_path / "votes", survey, size=6).run)
-    assert message == "the disk is gone"
-    assert list(read_all(tmp_path / "votes")) == ["part-000000.parquet"]
-    make_job(tmp_path / "votes", survey, size=6).run()
-    make_job(tmp_path / "whole", survey, size=6).run()
-    assert read_all(tmp_path / "votes") == read_all(tmp_path / "whole")

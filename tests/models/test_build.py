@@ -57,15 +57,11 @@ def test_unknown_model_is_named(name: str) -> None:
     "name",
     [
         "mobilenetv3_small_050",  # a layer follows the pooling: other features than `num_features`
-        "lcnet_050",
-        "ghostnet_100",
-        "hgnetv2_b0",
         "efficientvit_b0",
         "vit_tiny_patch16_224",  # for one size of images
         "levit_128s",
         "torchvision/vit_b_32",
         "torchvision/squeezenet1_1",  # no linear layer
-        "torchvision/googlenet",  # tuples in training
         "torchvision/inception_v3",
     ],
 )
@@ -88,10 +84,7 @@ def test_networks_of_every_kind_train_at_a_size_that_is_not_their_own(name: str)
     [
         ("test_resnet", {"drop_rat": 0.1}, "drop_rat"),
         ("test_resnet", {"in_chans": 1}, "to have 1 channels"),
-        ("test_resnet", {"global_pool": ""}, "one vector for each image"),
-        ("test_resnet", {"features_only": True}, "one vector for each image"),
         ("vit_tiny_patch16_224", {"img_size": 64}, "image.size_px=32"),
-        ("torchvision/resnet18", {"zero_init": True}, "zero_init"),
         ("torchvision/maxvit_t", {}, "image.size_px=32"),
     ],
 )
@@ -151,11 +144,8 @@ def test_normalization_is_part_of_the_network() -> None:
     [
         ((), 3 * 32 * 32),
         (("conv4",), 4 * 32 * 32),
-        (("conv4/2",), 4 * 16 * 16),
         (("conv4/3", "conv5/2"), 5 * 6 * 6),
         (("conv4", "norm", "pool", "conv6", "pool", "dropout0.2"), 6 * 8 * 8),
-        (("pool", "norm"), 3 * 16 * 16),
-        (("conv2/3", "pool"), 2 * 5 * 5),
         (("pool",) * 5, 3),
     ],
 )

@@ -94,16 +94,6 @@ def test_each_copy_is_normed_by_itself_and_all_share_what_is_kept() -> None:
     torch.testing.assert_close(norm.eval()(maps), plain.eval()(maps))
 
 
-def test_depths_are_the_convolutions_of_each_stage() -> None:
-    def layers_of(model: D4CNN) -> list[int]:
-        return [sum(isinstance(m, GroupConv) for m in stage.modules()) for stage in model.stages]
-
-    assert layers_of(D4CNN(64, widths=(2, 3, 4), depths=(1, 3, 2))) == [0, 1, 3, 2, 1]
-    assert layers_of(D4CNN(64)) == [0, 1, 2, 2, 1, 1]
-    with pytest.raises(InputError, match=r"model\.kwargs: .*, not 2 and 4"):
-        D4CNN(64, depths=(1, 2))
-
-
 @pytest.mark.parametrize("training", [False, True])
 @torch.no_grad()
 def test_predictions_are_the_same_for_all_orientations(training: bool) -> None:

@@ -15,11 +15,6 @@ from support.slow_tree import draw_tree
 from support.small_models import small_config
 from support.training_fixtures import fold_data
 
-# Columns of each question and of its parent answer, counted by hand; question 6 is asked of all.
-PARENTS = {1: None, 2: 1, 3: 4, 4: 4, 5: 4, 6: None, 7: 0, 8: 13, 9: 3, 10: 7, 11: 7}
-
-SIZES = [3, 2, 2, 2, 4, 2, 3, 7, 3, 3, 6]
-
 
 def draw(seed: int, n: int = 20, n_classes: int = 4) -> tuple[torch.Tensor, torch.Tensor]:
     """(B, class) logits and (B,) class numbers."""

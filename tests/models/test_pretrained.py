@@ -8,7 +8,6 @@ import huggingface_hub
 import pytest
 import timm
 import torch
-import torchvision
 from safetensors.torch import save_file
 
 from galaxyzoo.config.schema import Config
@@ -76,21 +75,6 @@ def test_weights_from_a_file_are_normalized_as_timm_says_or_the_config(
     assert (start.mean, start.std) == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
     start = build_model(pretrained_config(**settings, mean=(0.1, 0.2, 0.3))).start
     assert (start.mean, start.std) == ((0.1, 0.2, 0.3), (0.229, 0.224, 0.225))
-
-
-def test_weights_of_a_googlenet_lack_nothing_and_are_normalized_as_torchvision_does(
-    folder: Path,
-) -> None:
-    """Its file has inner classifiers, and its weights want values from -1 to 1."""
-    theirs = torchvision.models.googlenet(init_weights=False)
-    save_file(theirs.state_dict(), folder / "googlenet.imagenet.safetensors")
-    model = build_model(pretrained_config("torchvision/googlenet")).eval()
-    backbone: Any = model.backbone
-    white, seen = torch.full((1, 3, 32, 32), 255, dtype=torch.uint8), []
-    backbone.conv1.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
-    model(white)
-    assert torch.allclose(seen[0], torch.ones(1, 3, 32, 32))
-    assert torch.equal(backbone.conv1.conv.weight, theirs.conv1.conv.weight)
 
 
 @pytest.mark.parametrize(

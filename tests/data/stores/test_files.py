@@ -29,12 +29,6 @@ def test_a_subfolder_that_may_not_be_read_is_named(tmp_path, monkeypatch):
     assert message == f"{tmp_path / 'closed'} cannot be read: Permission denied"
 
 
-def test_only_ascii_digits_are_a_galaxy_id(tmp_path):
-    (tmp_path / "٣.jpg").write_bytes(b"x")
-    message = one_line_refusal(open_by_galaxy_id, tmp_path)
-    assert message == f"{tmp_path}: '٣.jpg' is not named by a GalaxyID"
-
-
 def listed(folder: Path) -> list[str]:
     return [*open_files(folder).names.values()]
 

@@ -117,23 +117,19 @@ SDSS = 587722982275383513  # float64 keeps 53 bits, some 16 digits
 # A missing id makes whole columns float64 (pandas 48170, 56678), also in files of astronomers
 # (pandas 12340); southern Euclid objects are negative; "150.1163" is a right ascension.
 IDS_AS_GIVEN: dict[str, tuple[Any, list[str]]] = {
-    "whole": ([0, 7, SDSS, 2**63 - 1], ["0", "7", str(SDSS), str(2**63 - 1)]),
     "negative": ([-600000000000000000, -5], ["-600000000000000000", "-5"]),
     "above int64": (np.array([2**64 - 1, 2], np.uint64), [str(2**64 - 1), "2"]),
     "whole floats": ([30.0, -1.0, 2.0**53 - 1], ["30", "-1", str(2**53 - 1)]),
     "other floats": ([150.1163, 150.0], ["150.1163", "150.0"]),
     "texts": (["150.1163", "a/1", "007", "1e5"], ["150.1163", "a/1", "007", "1e5"]),
     "texts of whole floats": (["30.0", "4"], ["30", "4"]),
-    "texts with blanks": (["7  ", "8  "], ["7", "8"]),
 }
 ROUNDED: dict[str, tuple[Any, str]] = {
     "float64": ([3.0, float(SDSS)], "row 1, 5.877229822753836e+17"),
-    "float64 below 1e16": ([2.0**53 + 2], "row 0, 9007199254740994.0"),
     "float64 of two numbers": ([float(2**53 + 1)], "row 0, 9007199254740992.0"),
     "float32": (np.array([5, 2**24 + 1], np.float32), "row 1, 16777216.0"),
     "text of a float": (["1", "5.877229822753836e+17"], "row 1, 5.877229822753836e+17"),
     "text as of Excel": (["-5.87723E+17"], "row 0, -5.87723E+17"),
-    "text with a point": ([f"{SDSS}.0"], f"row 0, {SDSS}.0"),
 }
 ID_FORMS = ["one.h5", "one.parquet", "list.parquet", "list.csv"]
 
