@@ -111,17 +111,9 @@ check_imports() {
 }
 
 check_own_python() { # GALAXYZOO_PYTHON: nothing is installed there
-    local names="$MODULES, h5py, pyarrow, astropy, pandas, sklearn, joblib, safetensors, pydantic, yaml, tqdm, rich, matplotlib, filelock"
-    names+=", pytorch_grad_cam, gradio"
-    case " ${parts[*]-} " in *" cluster "*) names+=", ray, distributed" ;; esac
-    case " ${parts[*]-} " in *" extras "*) names+=", kaggle, optuna, onnx, onnxruntime" ;; esac
-    case " ${parts[*]-} " in *" dev "*) names+=", pytest, hypothesis, ruff, mypy" ;; esac
     command -v "$GALAXYZOO_PYTHON" >/dev/null || fail "GALAXYZOO_PYTHON is $GALAXYZOO_PYTHON, which is not a program"
     is_new_enough "$GALAXYZOO_PYTHON" || fail "GALAXYZOO_PYTHON is older than Python 3.11"
-    local lacks
-    lacks=$("$GALAXYZOO_PYTHON" -c 'import importlib.util as u, sys
-print(*(n for n in sys.argv[1].split(", ") if not u.find_spec(n)), sep=", ")' "$names")
-    [[ -z $lacks ]] || fail "GALAXYZOO_PYTHON lacks $lacks: install them there (versions: $PINS/base.txt) or unset it"
+    PYTHONPATH=src "$GALAXYZOO_PYTHON" -m galaxyzoo.core.floors ${parts[@]+"${parts[@]}"} || exit 1
     local major other # from OpenCV 5 on pictures are warped more exactly
     major=$(sed -n 's/^opencv-python==\([0-9]*\)[.].*/\1/p' $PINS/base.txt)
     other=$("$GALAXYZOO_PYTHON" -c 'import cv2; print(cv2.__version__)') || fail "GALAXYZOO_PYTHON does not load cv2 (see above)"

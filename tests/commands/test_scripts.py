@@ -55,6 +55,9 @@ class Project:
     def __init__(self, root: Path) -> None:
         self.root, self.log = root / "project", root / "log"
         shutil.copytree(ROOT / "scripts", self.root / "scripts")
+        for name in ("__init__", "core/errors", "core/floors", "core/paths"):
+            (self.root / f"src/galaxyzoo/{name}.py").parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / f"src/galaxyzoo/{name}.py", self.root / f"src/galaxyzoo/{name}.py")
         self.bin = root / "bin"
         self.bin.mkdir()
         for name in TOOLS.split():
@@ -248,19 +251,49 @@ def test_package_that_does_not_load_is_named_and_set_up_is_not_done(project: Pro
     assert project.installs == 2
 
 
+VERSIONED = """#!/bin/bash
+[[ "$*" != *"import cv2;"* ]] || {{ echo {cv2}; exit; }}
+export PYTHONPATH=${{PYTHONPATH:-}}:"$0"s
+exec "$REAL_PYTHON" -S "$@"
+"""
+
+
+def write_own_python(project: Project, name: str, cv2: str = "4.9.0", **versions: str) -> str:
+    """A Python with the packages of floors.txt, in those versions where no other is given."""
+    floors = re.findall(r"^([\w-]+)>=([\d.]+)", (PINS / "floors.txt").read_text(), re.MULTILINE)
+    for package, version in (dict(floors) | versions).items():
+        about = project.bin / f"{name}s" / f"{package.replace('-', '_')}-{version}.dist-info"
+        if version:
+            about.mkdir(parents=True)
+            (about / "METADATA").write_text(f"Name: {package}\nVersion: {version}\n")
+    project.write(name, VERSIONED.format(cv2=cv2))
+    return str(project.bin / name)
+
+
 def test_own_python_is_checked_and_left_alone(project: Project) -> None:
-    project.write("bare", f'#!/bin/bash\nexec "{sys.executable}" -I -S "$@"\n')
-    status, printed = project.set_up(GALAXYZOO_PYTHON=str(project.bin / "bare"))
-    assert status == 1
-    assert "GALAXYZOO_PYTHON lacks torch, torchvision" in printed
-    assert project.set_up(GALAXYZOO_PYTHON=sys.executable) == (0, "")
-    other = '[[ "$*" != *"import cv2;"* ]] || { echo 5.0.0; exit; }'
-    project.write("other", f'#!/bin/bash\n{other}\nexec "{sys.executable}" "$@"\n')
+    own = write_own_python(project, "own", torch="2.13.0+cu130", pandas="10.0.0rc1")
+    assert project.set_up(GALAXYZOO_PYTHON=own) == (0, "")
     said = "set-up: GALAXYZOO_PYTHON has OpenCV 5.0.0, not 4: votes differ by up to 0.0024\n"
-    assert project.set_up(GALAXYZOO_PYTHON=str(project.bin / "other")) == (0, said)
+    other = write_own_python(project, "other", cv2="5.0.0")
+    assert project.set_up(GALAXYZOO_PYTHON=other) == (0, said)
     assert "not a program" in project.set_up(GALAXYZOO_PYTHON="no-such-python")[1]
     assert not (project.root / ".venv").exists()
     assert project.calls() == 0
+
+
+def test_own_python_that_lacks_packages_gets_the_pip_line_of_these_alone(project: Project) -> None:
+    have = {"timm": "1.0.19", "rich": "", "torch": "2.6.0+cu124", "numpy": "1.26.4"}
+    own = write_own_python(project, "own", **have)
+    status, printed = project.set_up(GALAXYZOO_PYTHON=own)
+    command = "pip install 'timm>=1.0.28' 'rich>=13' torch==2.6.0+cu124 torchvision==0.20 numpy=="
+    assert (status, command in printed, len(printed.splitlines())) == (1, True, 1)
+    more = project.set_up("--extras", GALAXYZOO_PYTHON=own)[1]
+    assert "lacks kaggle, pooch, " in more
+    assert "gradio" not in more
+    old = write_own_python(project, "old", torchvision="0.19.1", rich="")
+    printed = project.set_up(GALAXYZOO_PYTHON=old)[1]
+    assert "torchvision>=0.20 (has 0.19.1), rich>=13: use a newer" in printed
+    assert "pip install" not in printed
 
 
 def test_train_folds_passes_its_arguments_on(project: Project) -> None:
@@ -299,6 +332,7 @@ def bare_copy(tmp_path: Path) -> Path:
     """The entry scripts outside any environment, beside a .venv whose Python shows its call."""
     ignore = shutil.ignore_patterns("__pycache__")
     root = shutil.copytree(ROOT / "src", tmp_path / "src", ignore=ignore).parent
+    shutil.copytree(PINS, root / "scripts" / "requirements")
     python = root / ".venv" / "bin" / "python"
     python.parent.mkdir(parents=True)
     python.write_text('#!/bin/bash\necho "restarted $GALAXYZOO_RESTARTED: $*"\n')
@@ -375,7 +409,9 @@ def test_an_own_python_is_taken_by_entry_scripts_too(bare_copy: Path, tmp_path: 
         assert result.stdout == f"own 1: {script} --help\n"
     environment = {"GALAXYZOO_PYTHON": str(own), "GALAXYZOO_RESTARTED": "1"}
     lacks = run_bare(script, "-S", **environment).stderr
-    assert re.fullmatch(r"error: GALAXYZOO_PYTHON lacks torch, timm, .*: install them .*\n", lacks)
+    assert re.fullmatch(
+        r"error: GALAXYZOO_PYTHON lacks torch, timm, .*`bash scripts/setup.sh`.*\n", lacks
+    )
     assert "not a program" in run_bare(script, GALAXYZOO_PYTHON="no-such-python").stderr
 
 

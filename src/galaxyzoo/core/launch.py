@@ -54,9 +54,9 @@ def use_project_python() -> None:
     python_wanted = os.environ.get(_PYTHON, "")
     if python_wanted and not shutil.which(python_wanted):
         sys.exit(f"error: {_PYTHON} is {python_wanted}, which is not a program")
-    lacks = [name for name in _NEEDED if not importlib.util.find_spec(name)]
-    python = shutil.which(python_wanted) or str(VENV_PYTHON)
     is_old = sys.version_info < _OLDEST
+    lacks = [] if is_old else _lacking_packages()
+    python = shutil.which(python_wanted) or str(VENV_PYTHON)
     unfit = is_old or lacks
     wanted = python != sys.executable if python_wanted else unfit and VENV_PYTHON.exists()
     if wanted and not os.environ.get(_RESTARTED):
@@ -68,16 +68,22 @@ def use_project_python() -> None:
             f"error: Python 3.11 or newer is needed, and {sys.executable} is "
             f"{sys.version.split()[0]}: type `bash scripts/setup.sh`, then again"
         )
-    if lacks and python_wanted:
-        sys.exit(
-            f"error: {_PYTHON} lacks {', '.join(lacks)}: install them there (versions: "
-            "scripts/requirements/base.txt) or unset it"
-        )
     if lacks:
         sys.exit(
-            "error: the packages are not installed for this Python: "
-            "type `bash scripts/setup.sh` once, then again"
+            f"error: {(python_wanted and _PYTHON) or 'this Python'} lacks {', '.join(lacks)}: type "
+            "`bash scripts/setup.sh`, then again"
         )
+
+
+def _lacking_packages() -> list[str]:
+    """Packages that this interpreter lacks, or has in versions that are too old."""
+    lacks = [name for name in _NEEDED if not importlib.util.find_spec(name)]
+    if lacks or INSTALLED or sys.prefix == str(VENV_PYTHON.parents[1]):
+        return lacks
+    # Only here: it is slow to import, and no part of Python 3.7.
+    from galaxyzoo.core.floors import unmet_floors
+
+    return [*unmet_floors()]
 
 
 def begin() -> None:
@@ -197,7 +203,9 @@ def as_typed(text: str) -> str:
 
 def install_command(*packages: str, part: str = "--extras") -> str:
     """Command that installs optional packages, by an option of `scripts/setup.sh` in a checkout."""
-    return f"pip install {' '.join(packages)}" if INSTALLED else f"bash scripts/setup.sh {part}"
+    if INSTALLED or _PYTHON in os.environ:
+        return f"{os.environ.get(_PYTHON) or 'python'} -m pip install {' '.join(packages)}"
+    return f"bash scripts/setup.sh {part}"
 
 
 def require(feature: str, *packages: str, otherwise: str = "", part: str = "--extras") -> None:
