@@ -3,7 +3,6 @@
 import pytest
 
 from galaxyzoo.config.loading import load_config
-from galaxyzoo.config.schema import parse_config
 from galaxyzoo.core.errors import InputError
 from support.refusals import one_line_refusal
 
@@ -60,22 +59,6 @@ def test_a_contradiction_is_one_line_that_names_file_and_key(configs, base, text
     message = one_line_refusal(load_config, "gz37/mine")
     assert message.startswith(str(configs))
     assert named in message
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "loss: mse\n",
-        "loss: soft_cross_entropy\ntrain: {class_balance: sampling, label_smoothing: 0.1}\n",
-        "train: {epochs: 2, freeze: backbone, class_balance: weights}\n",
-        "head: {hidden: [32, 16], activation: tanh}\n",
-        "head: {hidden: []}\n",
-    ],
-)
-def test_what_goes_together_is_accepted(configs, text):
-    (configs / "gz37" / "mine.yaml").write_text(CLASSES + text)
-    loaded = load_config("gz37/mine")
-    assert parse_config(loaded.model_dump(mode="json"), "saved with the run") == loaded
 
 
 def test_defaults_follow_from_the_tasks_kind(configs):

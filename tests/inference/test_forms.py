@@ -39,7 +39,7 @@ def shrink(image: np.ndarray, side: int) -> np.ndarray:
 
 NOISE = np.random.default_rng(0).integers(0, 256, (424, 424, 3), np.uint8)
 NOISE[0, 0], NOISE[0, 1] = 0, 255
-# Oddity -> the first of two images, or ids of both, or what happens to the file
+# Oddity -> the first of two images, or what happens to the file
 ODDITIES: dict[str, Any] = {
     "8 bits, three colors": GALAXY,
     "planes first": GALAXY.transpose(2, 0, 1),
@@ -52,23 +52,14 @@ ODDITIES: dict[str, Any] = {
     "a value that is NaN": np.where(np.arange(424)[:, None, None] == 9, np.nan, GALAXY / 255),
     "sides of 4 px": shrink(GALAXY, 4),
     "half of it, or of an image, lost": cut_end,
-    "an id twice": ["a", "a"],
-    "no id": ["a", None],
-    "ids of 19 digits": [1237648720693755918, -1237648720693755919],
-    "rounded ids": [1.2376487206937559e18, 1.2376487206937561e18],
 }
 READ, SAID, ERROR, REFUSED, NONE = "read", "said", "error", "refused", "–"
-_NAMED = ("list", "`.parquet`", "`.h5`", "`.zarr`", "`.npz`")  # with a column of ids
 
 
 def row(*others: str, png: str = NONE) -> dict[str, str]:
     """Outcomes by form: of PNGs in any, then of FITS, HDF5 (and .npz) and Zarr."""
     npz = others[-2]  # as HDF5
     return dict(zip(FORMS, [png] * 5 + [*others, npz], strict=True))
-
-
-def ids_row(outcome: str) -> dict[str, str]:
-    return {form: outcome if form in _NAMED else NONE for form in FORMS}
 
 
 EXPECTED: dict[str, dict[str, str]] = {
@@ -84,10 +75,6 @@ EXPECTED: dict[str, dict[str, str]] = {
     "sides of 4 px": row(ERROR, REFUSED, REFUSED, png=SAID),
     "half of it, or of an image, lost": row(ERROR, REFUSED, ERROR, png=REFUSED)
     | {"folder": ERROR, "list": ERROR},
-    "an id twice": ids_row(REFUSED),
-    "no id": ids_row(REFUSED) | {"`.h5`": NONE, "`.npz`": NONE},
-    "ids of 19 digits": ids_row(READ),
-    "rounded ids": ids_row(REFUSED),
 }
 CASES = [(form, oddity) for oddity, row in EXPECTED.items() for form, is_ in row.items()
          if is_ != NONE]  # fmt: skip
@@ -123,20 +110,18 @@ def outcome_of(path: Path) -> tuple[str, np.ndarray, list[Any]]:
 @pytest.mark.parametrize(("form", "oddity"), CASES)
 def test_what_becomes_of_it(tmp_path: Path, form: str, oddity: str) -> None:
     what, axis_of_rows = ODDITIES[oddity], int(oddity == "planes first")
-    pixels, ids = [GALAXY, OTHER], IDS
-    if isinstance(what, list):
-        ids = what
-    elif isinstance(what, np.ndarray):
+    pixels = [GALAXY, OTHER]
+    if isinstance(what, np.ndarray):
         is_array = form in ("`.h5`", "`.zarr`", "`.npz`") and oddity != "one color alone"
         pixels = [what, np.flip(np.nan_to_num(what), axis_of_rows) if is_array else OTHER]
-    path = FORMS[form](tmp_path / "one", pixels, ids)
+    path = FORMS[form](tmp_path / "one", pixels, IDS)
     if callable(what):
         what(path)
     outcome, seen, index = outcome_of(path)
     assert outcome == EXPECTED[oddity][form]
     if outcome == READ:
-        as_png = write_folder(tmp_path / "png", [GALAXY, OTHER], ["a", "b"])
+        as_png = write_folder(tmp_path / "png", [GALAXY, OTHER], IDS)
         np.testing.assert_array_equal(seen, outcome_of(as_png)[1])
-        assert [i.split(".")[0] if isinstance(i, str) else i for i in index] == ids
+        assert [name.split(".")[0] for name in index] == IDS
     elif outcome == ERROR:
         assert len(index) == 1

@@ -89,24 +89,20 @@ def test_a_folder_holds_archives_beside_pictures(tmp_path: Path) -> None:
     assert [[*store.names.values()] for store in beside] == [["d.png"], ["a", "b"], ["c"]]
 
 
-@pytest.mark.parametrize("folder", ["", "galaxies"])
-def test_of_a_hats_catalog_the_parquet_files_are_read_not_its_maps(
-    tmp_path: Path, folder: str
-) -> None:
+def test_of_a_hats_catalog_the_parquet_files_are_read_not_its_maps(tmp_path: Path) -> None:
     """lsdb 0.11.1 lays maps beside the data, and margins beside the catalog in a collection."""
-    pixels = tmp_path / folder / "dataset/Norder=0/Dir=0"
+    pixels = tmp_path / "galaxies/dataset/Norder=0/Dir=0"
     margins = tmp_path / "galaxies_5arcs/dataset/Norder=0/Dir=0"
     for place in (pixels, margins):
         place.mkdir(parents=True)
     for name in ("hats.properties", "point_map.fits", "skymap.fits", "dataset/_metadata"):
-        (tmp_path / folder / name).write_bytes(b"x")
+        (tmp_path / "galaxies" / name).write_bytes(b"x")
     for name in ("Npix=1", "Npix=4"):
         table = pa.table({"id": [f"{name}a", f"{name}b"], "image": [b"x", b"y"]})
         parquet.write_table(table, pixels / f"{name}.parquet")
         parquet.write_table(table, margins / f"{name}.parquet")
-    if folder:
-        properties = "#HATS Collection\nhats_primary_table_url=galaxies\ndefault_margin=x\n"
-        (tmp_path / "collection.properties").write_text(properties)
+    properties = "#HATS Collection\nhats_primary_table_url=galaxies\ndefault_margin=x\n"
+    (tmp_path / "collection.properties").write_text(properties)
     stores = open_stores([tmp_path])
     assert [[*store.names.values()] for store in stores] == [
         ["Npix=1a", "Npix=1b"],

@@ -110,17 +110,6 @@ def test_a_fits_cut_out_has_the_position_of_its_header(tmp_path: Path) -> None:
         replace(plain, images=job.images).run()
 
 
-def test_other_values_are_another_job(job: Survey, tmp_path: Path) -> None:
-    job.run()
-    TABLE["dec"] += 1.0
-    try:
-        make_parquet(tmp_path) if job.images.paths[0].suffix == ".parquet" else make_list(tmp_path)
-    finally:
-        TABLE["dec"] -= 1.0
-    with pytest.raises(InputError, match="images"):
-        make_job(job.folder, *job.images.paths).run()
-
-
 def test_what_cannot_be_kept_is_one_line(job: Survey, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"--keep Z: \S+ has the columns id, ra, dec"):
         keeping(job, "Z").run()

@@ -5,7 +5,6 @@ import shutil
 import stat
 import struct
 import zipfile
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +25,6 @@ from support.kaggle_fixtures import (
     write_zip,
 )
 from support.refusals import one_line_refusal
-from support.thoroughness import thorough
 
 
 def refusal(path: Path) -> str:
@@ -181,20 +179,6 @@ def test_the_competitions_own_sample_submission_is_no_bomb(tmp_path):
     member = open_zip(tmp_path / "a.zip").infolist()[0]
     ratio = member.file_size / member.compress_size
     assert 20 < ratio < archives.MAX_RATIO / 2
-
-
-def test_a_large_zip_is_checked_once_however_many_threads_read(tmp_path, monkeypatch):
-    members = thorough(2_000, 80_000)
-    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
-        for number in range(members):
-            archive.writestr(f"images/{number}.jpg", b"x")
-    checked: list[Path] = []
-    monkeypatch.setattr(archives, "check_members", lambda _, path: checked.append(path))
-    store = open_by_galaxy_id(tmp_path / "a.zip")
-    with ThreadPoolExecutor(4) as threads:
-        read = list(threads.map(store.read, range(members)))
-    assert read == [b"x"] * members
-    assert checked == [tmp_path / "a.zip"]
 
 
 def bad(*_: object) -> bytes:

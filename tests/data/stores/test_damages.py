@@ -130,13 +130,10 @@ def damage_member(path: Path) -> None:
         archive.writestr("101.png", b"x")
 
 
-SHAPES = "expected uint8, or floats from 0 to 1, of shape (image, height, width, 3)"
 NO_ZIP, NO_TAR, NO_HDF5 = "is not a whole zip file", "is not a whole plain tar", "whole HDF5 file ("
-NO_PARQUET, NO_IMAGE, NO_PATH = "is not a whole Parquet file", "holds no image", "needs a column"
-ROUNDED = "the id of row 1, 1.2376487206937562e+18, was a decimal number and may have lost digits"
+NO_PARQUET, NO_IMAGE = "is not a whole Parquet file", "holds no image"
 LOST = ["a", "b", None, "d", "e"]
-FEW, FLAT, HALF = np.arange(4), np.zeros((5, 4800), np.uint8), np.zeros((5, 40, 40, 3), np.float16)
-PLANES, DEEP = np.zeros((5, 4, 40, 40), np.uint8), np.zeros((5, 40, 40, 3), np.uint16)
+FEW, DEEP = np.arange(4), np.zeros((5, 40, 40, 3), np.uint16)
 ARRAYS = {HDF5: "", ZARR: "", NPZ: ""}
 # What happens to a file -> by form, what its line says
 DAMAGES: dict[str, tuple[Change, dict[str, str]]] = {
@@ -160,17 +157,7 @@ DAMAGES: dict[str, tuple[Change, dict[str, str]]] = {
         dict.fromkeys([FOLDER, ZIP, TAR, LIST, PARQUET], NO_IMAGE) | {ZARR: "no array 'images'"},
     ),
     "images of other types": (
-        replace_arrays(images=DEEP),
-        dict.fromkeys(ARRAYS, f"'images' is uint16 of shape (5, 40, 40, 3), {SHAPES}"),
-    ),
-    "images of half precision": (
-        replace_arrays(images=HALF), dict.fromkeys(ARRAYS, "'images' is float16")
-    ),
-    "images without sides": (
-        replace_arrays(images=FLAT), dict.fromkeys(ARRAYS, f"of shape (5, 4800), {SHAPES}")
-    ),
-    "images of four planes": (
-        replace_arrays(images=PLANES), dict.fromkeys(ARRAYS, f"of shape (5, 4, 40, 40), {SHAPES}")
+        replace_arrays(images=DEEP), dict.fromkeys(ARRAYS, "'images' is uint16 of shape (5, 40")
     ),
     "no images": (
         replace_arrays(images=None), dict.fromkeys(ARRAYS, "has no array 'images'")
@@ -178,20 +165,9 @@ DAMAGES: dict[str, tuple[Change, dict[str, str]]] = {
     "too few ids": (
         replace_arrays(ids=FEW), dict.fromkeys([HDF5, NPZ], "5 images and ids of shape (4,)")
     ),
-    "an id that is none": (
-        replace_arrays(ids=np.array([1, 2, np.nan, 4, 5])),
-        dict.fromkeys([HDF5, NPZ], "row 2 has no id"),
-    ),
-    "ids that were rounded": (
-        replace_arrays(ids=np.array([3, 1.2376487206937561e18, 4, 5, 6])),
-        dict.fromkeys([HDF5, NPZ], ROUNDED),
-    ),
     "no ids in its table": (
         replace_columns(image=[b"x"]),
         {PARQUET: "has no ids: name them GalaxyID,", ZARR: "no ids: name them source_id, GalaxyID"},
-    ),
-    "too few ids in its table": (
-        replace_columns(source_id=IDS[:4]), {ZARR: "holds 5 images and ids of shape (4,)"}
     ),
     "an id that is none in its table": (
         replace_columns(id=LOST, image=[b"x"] * 5, source_id=LOST),
@@ -200,9 +176,6 @@ DAMAGES: dict[str, tuple[Change, dict[str, str]]] = {
     "a place twice in its table": (
         replace_columns(source_id=IDS, idx_in_zarr=[0, 1, 2, 3, 3]),
         {ZARR: "'idx_in_zarr' is not each of 0 to 4 once"},
-    ),
-    "numbers for images": (
-        replace_columns(id=[1], image=[1]), {PARQUET: "'image' is int64, expected bytes of JPEGs"}
     ),
     "no table": (lose_metadata, {ZARR: "gives no ids"}),
     "a bit of it changed": (damage_tar("a bit"), {TAR: "is neither file nor zeros"}),
@@ -215,9 +188,6 @@ DAMAGES: dict[str, tuple[Change, dict[str, str]]] = {
     ),
     "a path outside": (
         overwrite("path\n../../secret.png\n"), {LIST: "'../../secret.png' leads out of the list's"}
-    ),
-    "an absolute path": (
-        overwrite("path\n/etc/passwd\n"), {LIST: "'/etc/passwd' leads out of the list's folder"}
     ),
 }  # fmt: skip
 CASES = [(form, damage) for damage, (_, lines) in DAMAGES.items() for form in lines]
