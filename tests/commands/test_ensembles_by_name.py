@@ -117,12 +117,10 @@ def test_named_runs_have_an_ensemble_of_their_own(tiny: Path, monkeypatch: Monke
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["run1", "--name", "default"], "--name default: take letters"),
         (["run1", "--name", "all"], "--name all: take letters"),
         (["run1", "--name", "../up"], "--name ../up: take letters"),
         (["default", "--candidates", "mean"], "'default' is what configs/ensembles/default.yaml"),
         (["default", "run1"], "'default' is an ensemble: name it alone"),
-        (["all", "run1"], "'all' is an ensemble: name it alone"),
         (["defualt"], "did you mean default"),
     ],
 )

@@ -58,15 +58,8 @@ def test_any_image_can_be_explained(project: Path, tmp_path: Path) -> None:
     ("words", "message"),
     [
         (["--galaxy-id", "7"], "GalaxyID 7 is not in dataset"),
-        (
-            ["--galaxy-id", ID, "--answer", "spirals"],
-            "--answer 'spirals' is no answer of gz37; nearest: spiral arms (Class4.1), ",
-        ),
-        (
-            ["--galaxy-id", ID, "--answer", "No bulge"],
-            "'No bulge' is several answers of gz37; nearest: no bulge (Class5.1), no bulge (Class9",
-        ),
-        (["--image", "none.png"], "none.png cannot be read: No such"),
+        (["--galaxy-id", ID, "--answer", "spirals"], "nearest: spiral arms (Class4.1), "),
+        (["--galaxy-id", ID, "--answer", "No bulge"], "'No bulge' is several answers of gz37"),
         (["--image", __file__], "test_explain.py: "),
         (["--galaxy-id", ID, "--feature-maps", "--fold", "1"], "fold 1 of gz37/cnn"),
     ],

@@ -1,36 +1,29 @@
 """Catalogs of many galaxies by the real command: each image once, whatever happens meanwhile."""
 
 import errno
-import os
 import random
 import shutil
-import tarfile
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from astropy.io import fits
-from astropy.table import Table
 from pyarrow import parquet
 
 from galaxyzoo.config.loading import load_run_config
-from galaxyzoo.config.schema import TTAConfig
 from galaxyzoo.core.devices import autocast
 from galaxyzoo.core.manifest import read_sealed
-from galaxyzoo.core.paths import CODE_ROOT
-from galaxyzoo.data.image_cache import ImageCache, decode_many
+from galaxyzoo.data.image_cache import decode_many
 from galaxyzoo.data.stores.opening import open_by_galaxy_id
 from galaxyzoo.ensemble.networks import load_predictor
 from galaxyzoo.inference.artifacts import load_fold_model
-from galaxyzoo.inference.predict import predict, predict_stores
+from galaxyzoo.inference.predict import predict_stores
 from galaxyzoo.inference.survey import classes_of
 from galaxyzoo.inference.tta import iterate_views
 from galaxyzoo.io.archives import write_zip
 from galaxyzoo.tasks.registry import TASKS
-from support.commands import call, complaint, dataset, succeed
+from support.commands import dataset, succeed
 from support.faulty_commands import Fault, Project, ranks
 from support.kaggle_fixtures import draw_image, encode
 from support.thoroughness import is_long, thorough
@@ -105,27 +98,6 @@ def test_each_image_is_in_one_part_or_among_the_errors(
     assert manifest["made_by"]["by"] == "gz37/cnn"
 
 
-def test_fewer_networks_and_views_cost_less_and_are_their_own_job(
-    trained: Path, expected: dict[str, bytes], tmp_path: Path
-) -> None:
-    """One network in one view is what its fold predicts; another number of them is another job."""
-    few = ["--folds", "1", "--views", "1"]
-    images = str(trained / "more.zip")
-    succeed(trained, "predict.py", "gz37/cnn", images, "--output", tmp_path / "votes", *few)
-    folder = next((trained / "folds").glob("*/gz37/cnn"))
-    config, _ = load_run_config(folder)
-    model = load_fold_model(config, folder / "fold_1")
-    store, ids = open_by_galaxy_id(trained / "more.zip"), np.array(IDS[40:50])
-    cache = ImageCache(ids, decode_many(store, ids, config.image)[0], np.zeros(10, bool))
-    values = predict(model, cache, np.arange(10), config, TTAConfig(dihedral=False))
-    found = rows(tmp_path)[list(TASKS["gz37"].columns)]
-    np.testing.assert_allclose(found, TASKS["gz37"].project(values), atol=1e-6)
-    assert "other networks" in refusal(trained, *few)
-    assert "gz37/cnn has no finished fold 3" in refusal(trained, "--folds", "3")
-    taken = call(trained, "predict.py", "gz37/cnn", images, "--output", f"{trained}/input/")
-    assert "holds other files: name a new folder" in complaint(taken)
-
-
 def test_spread_and_features_are_as_by_each_network_alone(
     trained: Path, expected: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -144,7 +116,6 @@ def test_spread_and_features_are_as_by_each_network_alone(
     assert (found[columns] <= ends[1]).all(axis=None)
     widest = pd.read_csv(tmp_path / "votes" / "ranking.csv")["GalaxyID"][0]
     assert widest == found["GalaxyID"].iloc[(ends[1] - ends[0]).mean(axis=1).argmax()]
-    assert "goes without --views" in complaint(call(trained, *command, *output, "--views", "1"))
     spread = found[[f"{name}_spread" for name in columns]]
     np.testing.assert_allclose(spread, np.std(each, axis=0), atol=1e-6)
     assert np.ptp(spread.to_numpy()) > 0.001
@@ -158,60 +129,6 @@ def test_spread_and_features_are_as_by_each_network_alone(
         features = np.mean([model.eval().features(view).float().numpy() for view in views], axis=0)
     assert features.std() > 0.01
     np.testing.assert_allclose(np.stack(found["features"].iloc[-10:]), features, atol=1e-2)
-    table = ["--output", str(tmp_path / "votes.csv"), "--with", "spread"]
-    assert "--with needs a folder" in complaint(call(trained, *words(trained)[:4], *table))
-
-
-def test_the_commands_of_its_page_work(trained: Path, tmp_path: Path) -> None:
-    root = Path(shutil.copytree(trained, tmp_path / "root", ignore=shutil.ignore_patterns("votes")))
-    for galaxy_id in IDS[2:40]:  # two are enough for networks of full size
-        (root / "survey" / f"{galaxy_id}.jpg").unlink()
-    (root / "shards").mkdir()
-    for name in ("101.jpg", "102.jpg"):
-        with tarfile.open(root / "shards" / f"{name}.tar", "w") as archive:
-            archive.add(root / "survey" / name, name)
-    with h5py.File(root / "cutouts.h5", "w") as file:
-        file["images"] = np.stack([draw_image(np.random.default_rng(i), 64) for i in IDS[:2]])
-        file["ids"] = IDS[:2]
-    (root / "fits").mkdir()
-    for galaxy_id in IDS[:2]:
-        planes = draw_image(np.random.default_rng(galaxy_id), 64).transpose(2, 0, 1)
-        fits.PrimaryHDU(planes.astype(np.float32)).writeto(root / "fits" / f"{galaxy_id}.fits")
-    names = pd.DataFrame({"path": [f"{galaxy_id}.fits" for galaxy_id in IDS[:2]],
-                          "ra": [150.25, 10.5], "dec": [2.0, -1.5]})  # fmt: skip
-    names.to_csv(root / "fits/cutouts.csv", index=False)
-    text = (CODE_ROOT / "docs/surveys.md").read_text(encoding="utf-8")
-    text = text.split("```")[1].replace("--jobs 2", "--jobs 1")  # two are in the test of kills
-    commands = [line.split()[1:] for line in text.splitlines() if line.startswith("python3 ")]
-    assert len(commands) == 4
-    for script, *rest in commands:
-        words: list[str | Path] = []
-        for word in rest:
-            words += sorted(root.glob(word)) or [word]
-        output = rest[rest.index("--output") + 1]
-        words = [
-            root / word if word in (output, "from_fits/votes.fits") else word for word in words
-        ]
-        succeed(root, Path(script).name, *words)
-        manifest = read_sealed(root / output / "manifest.json", "")["notes"]
-        assert manifest["rows"] == 2
-        assert (root / output / "votes.fits").exists() == ("--table" in rest)
-    table = Table.read(root / "from_fits/votes.fits")  # as the page says
-    assert table["GalaxyID"].tolist() == IDS[:2]
-    assert (table["ra"].tolist(), table["dec"].tolist()) == ([150.25, 10.5], [2.0, -1.5])
-    assert table["ra"].unit == "deg"
-    assert (
-        (table["smooth_or_features_smooth"] > 0) & (table["smooth_or_features_smooth"] < 1)
-    ).all()
-
-
-def test_a_name_that_is_no_text_is_an_id_too(trained: Path, tmp_path: Path) -> None:
-    picture = (trained / "survey" / "101.jpg").read_bytes()
-    (tmp_path / "odd").mkdir()
-    for name in (b"=1+1.jpg", b"\xff.jpg"):
-        (tmp_path / "odd" / os.fsdecode(name)).write_bytes(picture)
-    succeed(trained, "predict.py", "gz37/cnn", tmp_path / "odd", "--output", tmp_path / "votes")
-    assert sorted(rows(tmp_path)["id"]) == ["=1+1.jpg", "\\udcff.jpg"]
 
 
 def test_they_are_the_predictions_of_the_table_and_classes_by_the_rules(
@@ -276,10 +193,6 @@ def test_a_full_disk_is_one_line_and_the_same_command_goes_on(
     assert (project.root / "votes/parts/part-000003.parquet").exists()
     assert project.run(command).status == 0
     assert parts(project.root) == expected
-
-
-def refusal(root: Path, *more: str) -> str:
-    return complaint(call(root, *words(root, *more)))
 
 
 def test_of_a_class_run_a_part_holds_the_decided_class() -> None:

@@ -2,10 +2,6 @@
 
 import copy
 import os
-import platform
-import resource
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,21 +10,16 @@ import pytest
 import timm
 import torch
 from torch import nn
-from torch.profiler import ProfilerActivity, profile
 
 from galaxyzoo.core.devices import (
     DepthwiseConv2d,
-    autocast,
     claim_gpu,
     get_device,
-    has_bf16,
-    keep_freed_memory,
     place,
     prepare_to_train,
     train_depthwise_in_fp32,
 )
 from galaxyzoo.training import trainer
-from support.commands import SRC
 from support.small_models import small_config
 from support.training_fixtures import fold_data
 
@@ -106,35 +97,6 @@ def test_training_chooses_by_the_config(monkeypatch: pytest.MonkeyPatch, wanted:
     assert config.digest() == small_config().digest()
 
 
-# Page faults of writing a block of 64 MB 16 times, each freed before the next is asked for.
-FAULTS = """
-import ctypes, resource
-from galaxyzoo.core.devices import keep_freed_memory
-assert keep_freed_memory()
-libc = ctypes.CDLL(None)
-libc.malloc.restype = ctypes.c_void_p
-before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-size = 64 << 20
-for _ in range(16):
-    block = libc.malloc(ctypes.c_size_t(size))
-    ctypes.memset(block, 1, size)
-    libc.free(ctypes.c_void_p(block))
-print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
-"""
-
-
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of the GNU C library")
-def test_freed_memory_is_used_again_without_asking_the_system() -> None:
-    command, environment = [sys.executable, "-c", FAULTS], {**os.environ, "PYTHONPATH": str(SRC)}
-    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
-    assert int(done.stdout) < 0.2 * 16 * (64 << 20) / resource.getpagesize()
-
-
-def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
-    assert not keep_freed_memory()
-
-
 def small() -> nn.Sequential:
     torch.manual_seed(0)
     return nn.Sequential(
@@ -153,22 +115,6 @@ def test_only_depthwise_convolutions_change_and_no_name_or_value_does():
     assert all(torch.equal(model.state_dict()[name], value) for name, value in before.items())
     timms = place(timm.create_model("mobilenetv2_100", num_classes=0), torch.device("cpu"))
     assert sum(isinstance(m, DepthwiseConv2d) for m in timms.modules()) == 17
-
-
-def test_no_activation_of_a_placed_network_copies_its_input_for_the_gradient():
-    """In place each of them would clone it; values and gradients are the same."""
-    own = timm.create_model("mobilenetv2_100", num_classes=0)
-    placed = place(copy.deepcopy(own), torch.device("cpu"))
-    images = torch.randn(2, 3, 64, 64)
-    found, clones = [], []
-    own.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    for model in (own, placed):
-        with profile(activities=[ProfilerActivity.CPU]) as events:
-            model(images).square().sum().backward()
-        found.append(dict(model.named_parameters())["conv_stem.weight"].grad)
-        clones.append(sum(event.name == "aten::clone" for event in events.events()))
-    assert clones[0] - clones[1] == 35  # ReLU6 of MobileNetV2
-    torch.testing.assert_close(*found)
 
 
 def test_its_arithmetic_and_gradients_are_those_of_fp32_on_rounded_inputs():
@@ -203,14 +149,3 @@ def test_without_autocast_or_in_eval_mode_it_is_an_ordinary_convolution():
     assert torch.equal(model.train()(images), expected)
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
         assert torch.equal(model.eval()(images), expected_eval)
-
-
-@pytest.mark.parametrize("forced", ["0", "1"])
-def test_tests_can_force_either_precision_on_a_processor(
-    forced: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("GALAXYZOO_BF16", forced)
-    has_bf16.cache_clear()
-    with autocast("auto", torch.device("cpu")):
-        assert torch.is_autocast_enabled("cpu") == (forced == "1")
-    has_bf16.cache_clear()

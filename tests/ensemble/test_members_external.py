@@ -129,21 +129,6 @@ def test_a_fold_too_good_to_be_true_joins_by_name_alone_and_marked(
     assert read_card()["possible_leakage"] == ["external/them"]
 
 
-def test_class_probabilities_that_are_the_labels_are_refused(catalog, tmp_path):
-    own = clear_votes(catalog).for_task(CLASSES)
-    path = tmp_path / "oof.csv"
-    table = make_tables([("them", str(path), "")], [])[0]
-    labels = pd.DataFrame(own.targets(CLASSES.name), own.ids, list(CLASSES.columns))
-    for wrong in (0.0, 0.001):
-        frame = (1 - wrong) * labels + wrong * labels.iloc[:, ::-1].to_numpy()
-        frame.assign(fold=own.folds).to_csv(path, index_label="GalaxyID")
-        if wrong:
-            table.load_oof(CLASSES, own)
-        else:
-            text = one_line_refusal(table.load_oof, CLASSES, own)
-            assert "oof.csv, fold 0: log-loss 0.00000 is too good" in text
-
-
 def test_tables_of_votes_serve_a_class_task_by_its_rule(catalog, tmp_path, monkeypatch):
     whole = clear_votes(catalog)
     table = table_of(whole, tmp_path)

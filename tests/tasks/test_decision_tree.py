@@ -9,7 +9,7 @@ import pytest
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, WRITE_TOLERANCE
 from support.kaggle_fixtures import draw_votes
 from support.real_data import MINI, needs_data
-from support.slow_tree import COLUMNS, PARENTS, project_slowly
+from support.slow_tree import COLUMNS, PARENTS
 
 ANSWERS = (3, 2, 2, 2, 4, 2, 3, 7, 3, 3, 6)
 
@@ -98,12 +98,6 @@ def test_projection_by_hand():
     assert [got[f"Class8.{i}"] for i in range(1, 8)] == pytest.approx([1.0] + [0.0] * 6)
     assert [got[f"Class7.{i}"] for i in (1, 2, 3)] == pytest.approx([0.2, 0.2, 0.2])
     assert [got[f"Class5.{i}"] for i in (1, 2, 3, 4)] == pytest.approx([0.05] * 4)
-
-
-def test_projection_equals_a_slow_plain_one():
-    votes = np.random.default_rng(1).normal(0.3, 0.5, (40, 37))
-    expected = np.stack([project_slowly(v) for v in votes])
-    np.testing.assert_allclose(GALAXY_ZOO_2.project(votes), expected, atol=1e-12)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

@@ -32,6 +32,8 @@ RING, DISTURBED = [0.8, 0, 0, 0, 0, 0.1, 0.1], [0, 0, 0.8, 0, 0.2, 0, 0]
 
 IRREGULAR, MERGER = [0, 0, 0, 0.8, 0.2, 0, 0], [0, 0, 0, 0, 0.2, 0.8, 0]
 
+UNBARRED = {1: DISK, 6: NOT_ODD, 2: FACE_ON, 4: YES, 3: NO}
+
 ROUND, BETWEEN, CIGAR = [0.8, 0.2, 0], [0.1, 0.8, 0.1], [0, 0.2, 0.8]
 
 
@@ -80,21 +82,9 @@ CLASSES: list[tuple[str, str | None, dict[int, list[float]]]] = [
     ("hubble10", "edge_on_bulge", {1: DISK, 6: NOT_ODD, 2: EDGE_ON, 9: [0.1, 0.8, 0.1]}),
     ("hubble10", "edge_on_no_bulge", {1: DISK, 6: NOT_ODD, 2: EDGE_ON, 9: [0.1, 0.1, 0.8]}),
     ("hubble10", "SB", {1: DISK, 6: NOT_ODD, 2: FACE_ON, 4: YES, 3: YES}),
-    (
-        "hubble10",
-        "S_early",
-        {1: DISK, 6: NOT_ODD, 2: FACE_ON, 4: YES, 3: NO, 5: [0.1, 0.2, 0.4, 0.3]},
-    ),
-    (
-        "hubble10",
-        "S_late",
-        {1: DISK, 6: NOT_ODD, 2: FACE_ON, 4: YES, 3: NO, 5: [0.3, 0.4, 0.2, 0.1]},
-    ),
-    (
-        "hubble10",  # neither early nor late, exactly
-        None,
-        {1: DISK, 6: NOT_ODD, 2: FACE_ON, 4: YES, 3: NO, 5: [0.25, 0.25, 0.25, 0.25]},
-    ),
+    ("hubble10", "S_early", {**UNBARRED, 5: [0.1, 0.2, 0.4, 0.3]}),
+    ("hubble10", "S_late", {**UNBARRED, 5: [0.3, 0.4, 0.2, 0.1]}),
+    ("hubble10", None, {**UNBARRED, 5: [0.25] * 4}),  # neither early nor late, exactly
     ("hubble10", None, {1: DISK, 6: NOT_ODD, 2: FACE_ON, 4: NO, 3: YES}),  # a disk without arms
     ("hubble10", None, {1: DISK, 6: NOT_ODD, 2: FACE_ON, 4: YES, 3: [0.5, 0.5]}),
     ("hubble10", None, {1: DISK, 6: NOT_ODD, 2: [0.5, 0.5], 4: YES, 3: YES}),
