@@ -22,7 +22,7 @@ from support.class_fixtures import (
     save_class_project,
 )
 from support.ensemble_fixtures import COLUMNS, built, draw_run, make_catalog, save_run, use_root
-from support.kaggle_fixtures import Competition, draw_competition
+from support.kaggle_fixtures import TEST_IMAGES, Competition, draw_competition, write_zip
 from support.small_models import small_config
 from support.training_fixtures import fake_training
 
@@ -55,6 +55,25 @@ def test_every_kind_gets_a_row(root, monkeypatch, capsys, first):
     assert (f"{len(bad)} test images cannot be read" in line) == bool(bad)
     cache = run.data.test_images(run.config.image)
     assert sorted(cache.problems) == sorted(bad)
+
+
+def test_an_image_repaired_between_two_folds_keeps_its_row_of_the_mean(root, monkeypatch):
+    """The first fold's model predicted a black image there."""
+    fake_training(monkeypatch, runs)
+    made = draw_competition(n_train=12, n_test=4)
+    lost = int(made.test_ids[1])
+    path = made.write_zips(root / "input") / f"{TEST_IMAGES}.zip"
+    whole = made.members(TEST_IMAGES)
+    write_zip(path, whole | {f"{TEST_IMAGES}/{lost}.jpg": b""})
+    config = small_config(image=SIZES)
+    Run(config, prepare(n_folds=2)).train([0])
+    write_zip(path, whole)
+    run = Run(config, prepare())
+    card = run.train()
+    assert card is not None
+    assert card.unreadable_test_images == [lost]
+    table = rows(RunFolder(run.catalog.dataset, config.run).test_csv)
+    np.testing.assert_allclose(table.loc[lost], made.votes.mean(), atol=2e-6)
 
 
 def note(run: str, *ids: int) -> None:
