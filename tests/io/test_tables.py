@@ -1,6 +1,7 @@
 """Tables keyed by GalaxyID: what is accepted, what is refused; and writing is all or nothing."""
 
 import io
+import re
 import zipfile
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.io.tables import (
     plain_cell,
     read_csv,
+    read_table,
     select_numbers,
     write_predictions,
 )
@@ -117,12 +119,18 @@ def test_a_missing_table_and_a_folder_in_its_place_are_named(file):
     assert one_line_refusal(read_csv, file) == f"{file} cannot be read: Is a directory"
 
 
+def test_numbers_are_read_to_their_last_bit(file):
+    numbers = np.random.default_rng(0).random(1000)
+    file.write_text("a\n" + "\n".join(map(repr, numbers.tolist())) + "\n")
+    assert (read_table(file)["a"] == numbers).all()
+
+
 @pytest.mark.parametrize("value", ["nan", "", "inf", "1e999", "half", "0,5", "25%", "−0.25"])
 def test_a_value_that_is_no_finite_number_is_named_by_id_and_column(file, value):
     file.write_text(f'GalaxyID,a,b\n5,0.5,1\n3,0.25,"{value}"\n')
     message = one_line_refusal(lambda: select_numbers(read_csv(file), ["a", "b"], file))
-    shown = {"": "nan", "1e999": "inf"}.get(value, value)
-    assert f"{file}: GalaxyID 3, column 'b': '{shown}' is not a finite number" in message
+    shown = {"": "nan", "1e999": "(inf|1e999)"}.get(value, value)  # pandas 2 leaves it as it is
+    assert re.match(f"{file}: GalaxyID 3, column 'b': '{shown}' is not a finite number", message)
 
 
 def test_predictions_come_in_the_order_asked_for(file):

@@ -10,7 +10,7 @@ import warnings
 import zlib
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 import pandas as pd
@@ -28,6 +28,9 @@ FOLD = "fold"
 TABLE_SUFFIXES = ".csv", ".parquet"  # that `write_predictions` takes
 MAX_SAFE_INTEGER = 2**53 - 1  # of float64, as JavaScript calls it: 2^53 + 1 is rounded to 2^53
 _NO_NUMBERS = ["", "NA", "nan", "NaN"]  # as R, numpy and pandas write a missing number
+# From 3.1 on pandas reads a number's last digits, too, and warns of the argument.
+_READS_ALL_DIGITS = tuple(map(int, pd.__version__.split(".")[:2])) >= (3, 1)
+_DIGITS: dict[str, Any] = {} if _READS_ALL_DIGITS else {"float_precision": "round_trip"}
 _N_WORST = 3  # values that a message names
 _FORMULA_STARTS = tuple("=+-@＝＋－＠")  # the printable ones of OWASP's list (CSV injection)
 _NUMBER = r"[+-][0-9]+(\.[0-9]+)?"  # such as a declination: no formula
@@ -107,6 +110,7 @@ def read_table(
                 dtype={name: str for name in names if name.strip() in texts},
                 keep_default_na=False,  # else a class called None would be none
                 na_values=dict(enumerate(missing)),
+                **_DIGITS,
             )
     except FileNotFoundError:
         raise InputError(f"{shown(path)} is missing") from None
