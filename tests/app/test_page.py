@@ -16,7 +16,7 @@ import pytest
 
 from galaxyzoo.app import service
 from galaxyzoo.app.hosts import own_hosts
-from galaxyzoo.app.page import NONE, build_page
+from galaxyzoo.app.page import build_page
 from galaxyzoo.app.service import LoadedRun, PredictedGalaxy
 from galaxyzoo.data.prepare import prepare
 from galaxyzoo.ensemble.predictors import KnownPredictor
@@ -77,14 +77,14 @@ def test_a_slow_request_does_not_stop_the_others(
 
 def test_a_heat_map_of_no_galaxy_is_refused_in_a_sentence(address: str) -> None:
     visitor = PageClient(address)
-    answer = visitor.ask("explain", visitor.run, NONE, None, "gradcam")
+    answer = visitor.ask("explain", visitor.run, None, None, "gradcam")
     assert (answer["success"], answer["output"]["error"]) == (False, "show a galaxy first")
 
 
 def test_an_uploaded_picture_stays_when_another_run_is_chosen(address: str) -> None:
     visitor = PageClient(address)
     shown = visitor.show(jpeg(60))["output"]["data"]
-    again = visitor.ask("compare", visitor.run, NONE, None)["output"]["data"]
+    again = visitor.ask("change", visitor.run, None)["output"]["data"]
     assert "mine.jpg" in again[2]
     assert again[2:4] == shown[2:4]  # picture and answers
 
@@ -95,7 +95,7 @@ def test_several_images_are_answered_in_one_table(address: str) -> None:
     for name, gray in (("a.jpg", 60), ("=b.jpg", 90)):
         path = visitor.upload(jpeg(gray), name).json()[0]
         files.append({"path": path, "orig_name": name, "meta": {"_type": "gradio.FileData"}})
-    facts = visitor.ask("upload", visitor.run, NONE, files)["output"]["data"][2]
+    facts = visitor.ask("upload", visitor.run, files)["output"]["data"][2]
     assert "And 1 more" in facts
     (encoded,) = re.findall(r'href="data:text/csv;base64,([^"]*)"', facts)
     table = pd.read_csv(io.BytesIO(base64.b64decode(encoded)), index_col="galaxy")
@@ -104,7 +104,7 @@ def test_several_images_are_answered_in_one_table(address: str) -> None:
     assert table.index[1].endswith("b.jpg")
     assert not table.index[1].startswith("=")  # no formula
     assert not table.iloc[0].equals(table.iloc[1])
-    refused = visitor.ask("upload", visitor.run, NONE, files * 26)
+    refused = visitor.ask("upload", visitor.run, files * 26)
     assert "52 images: at most 50 at once" in refused["output"]["error"]
 
 
@@ -119,13 +119,13 @@ def test_an_image_that_cannot_be_used_is_named_beside_the_answers_of_the_others(
 
     bad = [file("bad.jpg", b"hello"), file("worse.jpg", b"")]
     good = [file(name, jpeg(gray)) for name, gray in (("a.jpg", 60), ("b.jpg", 90))]
-    output = visitor.ask("upload", visitor.run, NONE, [bad[0], *good, bad[1]])["output"]
+    output = visitor.ask("upload", visitor.run, [bad[0], *good, bad[1]])["output"]
     assert "bad.jpg cannot be used" in output["error"]
     assert "worse.jpg cannot be used" in output["error"]
     assert "a.jpg" in output["data"][2]
     assert "b.jpg" in output["data"][2]
     assert visitor.show(jpeg(60), "a.jpg")["output"]["data"][3] == output["data"][3]
-    assert "bad.jpg cannot" in visitor.ask("upload", visitor.run, NONE, bad)["output"]["error"]
+    assert "bad.jpg cannot" in visitor.ask("upload", visitor.run, bad)["output"]["error"]
 
 
 def test_networks_without_galaxies_open_with_a_drawn_one(
@@ -134,7 +134,7 @@ def test_networks_without_galaxies_open_with_a_drawn_one(
     visitor = PageClient(address)
     bare = dataclasses.replace(run, known=None, data=None)
     monkeypatch.setattr(service, "load_run", lambda *_: bare)
-    shown = visitor.ask("compare", visitor.run, NONE, None)["output"]["data"]
+    shown = visitor.ask("change", visitor.run, None)["output"]["data"]
     assert "a drawn galaxy, no real one" in shown[2]
     assert shown[3].count('class="answer') == 37
 
@@ -145,10 +145,10 @@ def test_another_run_shows_the_same_galaxy_or_its_first(
     visitor, ids = PageClient(address), [str(i) for i in run.catalog.ids]
 
     def shown() -> str:
-        return str(visitor.ask("compare", visitor.run, NONE, None)["output"]["data"][0]["value"])
+        return str(visitor.ask("change", visitor.run, None)["output"]["data"][0]["value"])
 
     assert shown() == ids[0]
-    assert visitor.ask("show", visitor.run, NONE, ids[3])["success"]
+    assert visitor.ask("show", visitor.run, ids[3])["success"]
     assert shown() == ids[3]
     monkeypatch.setattr(LoadedRun, "has", lambda *_: False)
     assert shown() == ids[0]

@@ -11,7 +11,7 @@ _EVENTS = {
     "upload": ("upload", "upload"),
     "show": ("show", "click"),
     "explain": ("explain", "click"),
-    "compare": ("other", "change"),
+    "change": ("run", "change"),
 }
 # Headers of what a browser sends to http://localhost from another site, and from there
 FOREIGN: list[dict[str, str]] = [
@@ -89,4 +89,4 @@ class PageClient:
     def show_file(self, path: str, name: str = "mine.jpg") -> dict[str, Any]:
         """Have a file looked at that the server is said to keep at `path`; the last message."""
         file = {"path": path, "orig_name": name, "meta": {"_type": "gradio.FileData"}}
-        return self.ask("upload", self.run, "– none –", [file])
+        return self.ask("upload", self.run, [file])

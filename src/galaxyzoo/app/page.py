@@ -17,7 +17,6 @@ from galaxyzoo.ensemble.predictors import KnownPredictor
 from galaxyzoo.explain.gradcam import DEFAULT, METHODS, likeliest
 
 TITLE = "Galaxy Zoo explorer"
-NONE = "– none –"
 _UPLOADS_KEPT = (600, 3600)  # seconds between deletions, and age of the files deleted
 _CONCURRENCY_LIMIT = 4  # requests of an action; the others wait in a queue
 _MAX_IMAGES = 50  # uploaded at once
@@ -29,11 +28,7 @@ def build_page(chosen: KnownPredictor) -> gr.Blocks:
     """Build the whole page; `chosen` predicts first."""
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=_UPLOADS_KEPT) as page:
         gr.Markdown(f"# {TITLE}\nPredictions of trained networks beside the volunteers' votes.")
-        with gr.Row():
-            run = gr.Dropdown([], label="Run", elem_id="run", min_width=280)
-            other = gr.Dropdown(
-                [NONE], value=NONE, label="Compare with", elem_id="other", min_width=280
-            )
+        run = gr.Dropdown([], label="Run", elem_id="run")
         shown = gr.State(None)
         with gr.Row():
             with gr.Column(scale=1, min_width=300):
@@ -60,36 +55,27 @@ def build_page(chosen: KnownPredictor) -> gr.Blocks:
                 tree = gr.HTML("", elem_id="answers")
         outputs = [number, shown, facts, tree, answer, heat]  # in the order of `_show`
         for event in (go.click, number.submit):
-            _on(event, _show_number, [run, other, number], outputs)
-        _on(random.click, _show_random, [run, other], outputs)
-        _on(upload.upload, _show_upload, [run, other, upload], outputs)
-        for changed in (run, other):
-            _on(changed.change, _show_again, [run, other, shown], outputs)
+            _on(event, _show_number, [run, number], outputs)
+        _on(random.click, _show_random, [run], outputs)
+        _on(upload.upload, _show_upload, [run, upload], outputs)
+        _on(run.change, _show_again, [run, shown], outputs)
         _on(explain.click, _explain, [run, shown, answer, method], heat)
 
-        def fill() -> list[Any]:
+        def fill() -> Any:
             """List predictors with their scores whenever the page is opened."""
             known = {predictor.title: predictor for predictor in [chosen, *service.list_runs()]}
             _listed.update(known)
             names = [(f"{title} · {each.about}", title) for title, each in known.items()]
-            first = gr.update(choices=names, value=chosen.title)
-            return [first, gr.update(choices=[(NONE, NONE), *names])]
+            return gr.update(choices=names, value=chosen.title)
 
-        page.load(fill, None, [run, other], api_visibility="private")
+        page.load(fill, None, run, api_visibility="private")
     return page
 
 
-def _show(
-    name: str, second: str, predict_with: Callable[[LoadedRun], PredictedGalaxy]
-) -> list[Any]:
-    """Compute all outputs for one galaxy, from one run or two."""
+def _show(name: str, predict_with: Callable[[LoadedRun], PredictedGalaxy]) -> list[Any]:
+    """Compute all outputs for one galaxy."""
     loaded = _load(name)
     shown = predict_with(loaded)
-    pages = [answers_html(loaded.run, loaded.task, shown, _about(name))]
-    if second != NONE and second != name:
-        other = _load(second)
-        theirs = predict_with(other)
-        pages.append(answers_html(other.run, other.task, theirs, _about(second)))
     asked = likeliest(shown.prediction[None], loaded.task)[0]
     answers = loaded.task.labels
     return [
@@ -99,30 +85,30 @@ def _show(
         ),
         shown,
         facts_html(loaded.task, [shown]),
-        f'<div class="runs">{"".join(pages)}</div>',
+        answers_html(loaded.run, loaded.task, shown, _about(name)),
         gr.update(choices=answers, value=answers[asked]),
         "",
     ]
 
 
-def _show_number(name: str, second: str, text: str | int) -> list[Any]:
+def _show_number(name: str, text: str | int) -> list[Any]:
     """A galaxy by its GalaxyID."""
     try:
         number = int(str(text).strip())
     except ValueError:
         raise InputError("a GalaxyID is a whole number") from None
-    return _show(name, second, lambda loaded: loaded.predict(number))
+    return _show(name, lambda loaded: loaded.predict(number))
 
 
-def _show_random(name: str, second: str) -> list[Any]:
+def _show_random(name: str) -> list[Any]:
     known, rng = _load(name).known, np.random.default_rng()
     if known is None:
         drawn = int(rng.integers(100_000, 1_000_000))
-        return _show(name, second, lambda loaded: loaded.predict_drawn(drawn))
-    return _show_number(name, second, int(rng.choice(known.ids)))
+        return _show(name, lambda loaded: loaded.predict_drawn(drawn))
+    return _show_number(name, int(rng.choice(known.ids)))
 
 
-def _show_upload(name: str, second: str, paths: list[str]) -> list[Any]:
+def _show_upload(name: str, paths: list[str]) -> list[Any]:
     """The first uploaded image that can be used, and the likeliest answers of all such."""
     if len(paths) > _MAX_IMAGES:
         raise InputError(f"{len(paths)} images: at most {_MAX_IMAGES} at once; for more predict.py")
@@ -137,12 +123,12 @@ def _show_upload(name: str, second: str, paths: list[str]) -> list[Any]:
         raise problem
     if problems:
         gr.Warning(str(problem), duration=None)
-    outputs = _show(name, second, lambda loaded: loaded.predict_picture(predicted[0].galaxy))
+    outputs = _show(name, lambda loaded: loaded.predict_picture(predicted[0].galaxy))
     outputs[2] = facts_html(loaded.task, predicted)
     return outputs
 
 
-def _show_again(name: str, second: str, shown: PredictedGalaxy | None) -> list[Any]:
+def _show_again(name: str, shown: PredictedGalaxy | None) -> list[Any]:
     """Show the same galaxy with another run, or the run's first galaxy if it has no such one.
 
     Where the run comes without galaxies, an artificial one is drawn.
@@ -150,13 +136,13 @@ def _show_again(name: str, second: str, shown: PredictedGalaxy | None) -> list[A
     number = None if shown is None else shown.galaxy_id
     if shown is not None and number is None:
         picture = shown.galaxy
-        return _show(name, second, lambda loaded: loaded.predict_picture(picture))
+        return _show(name, lambda loaded: loaded.predict_picture(picture))
     loaded = _load(name)
     if loaded.known is None:
-        return _show(name, second, lambda loaded: loaded.predict_drawn(_DRAWN_FIRST))
+        return _show(name, lambda loaded: loaded.predict_drawn(_DRAWN_FIRST))
     if number is None or not loaded.has(number):
         number = int(loaded.catalog.ids[0])
-    return _show_number(name, second, number)
+    return _show_number(name, number)
 
 
 def _explain(name: str, shown: PredictedGalaxy | None, answer: str, method: str) -> str:

@@ -1,4 +1,4 @@
-"""Serve a page to explore galaxies: predictions, heat maps, two runs side by side.
+"""Serve a page to explore galaxies: predictions and heat maps.
 
 Only this machine can reach it unless --host is given. It opens with what `src/predict.py` takes
 where nothing is named: the best out-of-fold score. With --label it is another page, to label the
