@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Make .venv and install the pinned packages: bash scripts/setup.sh [--cluster|--extras|--dev]
 #
-# --cluster adds Ray and Dask; --extras what Kaggle, tuning, tracking, export and the notebook need; --dev all of these
+# --cluster adds Ray and Dask; --extras what Kaggle, tuning, export and the notebook need; --dev all of these
 # and what scripts/test.sh needs. Nothing is done when nothing changed. With GALAXYZOO_PYTHON set (Kaggle kernel, conda)
 # that interpreter is only checked, never changed.
 set -euo pipefail

@@ -32,7 +32,6 @@ _NOT_IN_DIGEST: Any = {
         "on_out_of_memory": True,
         "deterministic": True,
         "graph": True,
-        "tensorboard": True,
     },
 }
 
@@ -148,8 +147,6 @@ class TrainConfig(Settings):
     """on CUDA, use slower kernels that give the same bytes every time; processors always do"""
     graph: bool = True
     """on CUDA, launch each step as a whole (a CUDA graph) rather than kernel by kernel"""
-    tensorboard: bool = False
-    """also write each fold's history as event files for TensorBoard (setup.sh --extras)"""
     seed: int = Field(0, ge=0)
     """of first weights, order of images, augmentation and dropout"""
 

@@ -1,7 +1,6 @@
-"""Callbacks of a fold's training: progress, checkpoint, history, seconds, event files."""
+"""Callbacks of a fold's training: progress, checkpoint, history, seconds."""
 
 import csv
-import shutil
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.manifest import MadeBy
 from galaxyzoo.core.paths import shown
 from galaxyzoo.inference.artifacts import save_checkpoint
-from galaxyzoo.results.layout import CHECKPOINT, EVENTS, HISTORY, TIMINGS
+from galaxyzoo.results.layout import CHECKPOINT, HISTORY, TIMINGS
 from galaxyzoo.training.trainer import Callback, Trainer
 
 History = Sequence[dict[str, Any]]  # one row of numbers per epoch
@@ -65,37 +64,6 @@ class FoldRecords(Callback):
         now = time.perf_counter()
         note_timing(self.folder / TIMINGS, trainer.epoch, now - self.started)
         self.started = now
-
-
-class EventFiles(Callback):
-    """TensorBoard's event files: each epoch's numbers, in a file of its own.
-
-    A training that goes on writes its earlier epochs again, so that a kill neither doubles nor
-    drops one.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder / EVENTS
-
-    def on_train_begin(self, trainer: Trainer) -> None:
-        """Write the epochs before the checkpoint."""
-        with files.explain_write_errors(self.folder):
-            shutil.rmtree(self.folder, ignore_errors=True)
-            self._write(trainer.history)
-
-    def on_epoch_end(self, trainer: Trainer) -> None:
-        """Write the epoch."""
-        with files.explain_write_errors(self.folder):
-            self._write(trainer.history[-1:])
-
-    def _write(self, rows: History) -> None:
-        from torch.utils.tensorboard import SummaryWriter  # here: seconds, not always installed
-
-        with SummaryWriter(str(self.folder)) as writer:
-            for row in rows:
-                for name, value in row.items():
-                    if name != "epoch" and isinstance(value, int | float):
-                        writer.add_scalar(name, value, row["epoch"])
 
 
 class Report(Callback):

@@ -22,7 +22,6 @@ from galaxyzoo.results.layout import CHECKPOINT, CURVE, HISTORY, TIMINGS, WEIGHT
 from galaxyzoo.results.oof import FoldSummary
 from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training.callbacks import (
-    EventFiles,
     FoldRecords,
     History,
     Progress,
@@ -61,8 +60,6 @@ def train_fold(
     parts = train.accumulation  # micro-batches in each batch
     with Bar(desc=label, unit="step", leave=False) as bar:
         callbacks: list[Callback] = [Progress(bar), FoldRecords(folder, origin)]
-        if train.tensorboard:
-            callbacks.append(EventFiles(folder))
         if after_epoch:
             callbacks.append(Report(after_epoch))
         while True:

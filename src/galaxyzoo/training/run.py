@@ -22,7 +22,6 @@ from galaxyzoo.config.loading import CONFIG, load_run_config, read_yaml
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import FoldError, InputError
-from galaxyzoo.core.launch import require
 from galaxyzoo.core.parallel import run_jobs, watching
 from galaxyzoo.core.paths import shown
 from galaxyzoo.core.version import code_version, package_versions
@@ -94,8 +93,6 @@ class Run:
 
     def check(self) -> None:
         """Refuse, before anything starts, mistakes that would fail later, and other settings."""
-        if self.config.train.tensorboard:
-            require("train.tensorboard", "tensorboard")
         for stage in self.config.stages[:-1]:
             is_own = stage.dataset == self.config.dataset
             if is_own and not self.data.catalog.has_labels(get_task(stage.task)):
