@@ -1,7 +1,5 @@
 """Configs: every one in the tree builds; a mistake in one is an error that names file and key."""
 
-from itertools import pairwise
-
 import pytest
 
 from galaxyzoo.commands.train import SET_WHEN_LOADED
@@ -32,12 +30,6 @@ MISTAKES = {
     "no such choice": ("head:\n  output: logits\n", "'head.output'"),
     "cache larger than the crop": ("image: {crop_px: 64, cache_px: 128}\n", "image.cache_px"),
     "no YAML": ("train: [\n", "is not YAML"),
-    "nested too deeply": (f"about: {'[' * 2000}\n", "is not YAML"),
-    "aliases that multiply": (
-        "about:\n  - &a [x, x, x, x, x, x, x, x, x]\n"
-        + "".join(f"  - &{b} [{', '.join([f'*{a}'] * 9)}]\n" for a, b in pairwise("abcdefghij")),
-        "'about'",
-    ),
 }
 
 

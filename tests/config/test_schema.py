@@ -71,7 +71,6 @@ def test_defaults_follow_from_the_tasks_kind(configs):
         8,
     )
     assert classes.run == "zoo5/mine"
-    assert load_config("gz37/mine", ["loss=mse"]).loss == "mse"
     path.write_text(VOTES)
     votes = load_config("gz37/mine")
     assert (votes.head.output, votes.loss) == ("tree", "mse")

@@ -148,16 +148,6 @@ def test_a_prepared_catalog_holds_the_input_and_a_split(competition, root, zips)
     assert about["fingerprint"] == catalog.fingerprint
 
 
-def test_images_come_in_the_catalogs_order(competition, root, zips):
-    data = prepare()
-    for cache, ids in (
-        (data.train_images(SMALL), data.catalog.ids),
-        (data.test_images(SMALL), data.catalog.test_ids),
-    ):
-        assert cache.ids.tolist() == ids.tolist()
-        assert cache.images.shape == (len(ids), 16, 16, 3)
-
-
 def other_votes(competition: Competition, folder: Path) -> None:
     """Two galaxies' labels exchanged: everything still adds up."""
     votes = competition.votes.copy()

@@ -164,10 +164,8 @@ COLOR = Image.fromarray(np.dstack([GRAY, GRAY, GRAY]))
 OPACITY = Image.fromarray(np.where(CLEAR, 0, 255).astype(np.uint8))
 TRANSPARENT = {
     "RGBA": (Image.merge("RGBA", [*COLOR.split(), OPACITY]), None),
-    "LA": (Image.merge("LA", [Image.fromarray(GRAY), OPACITY]), None),
     "palette": (Image.fromarray(GRAY, "P"), 250),
     "RGB": (COLOR, (250, 250, 250)),
-    "L": (Image.fromarray(GRAY), 250),
 }
 
 

@@ -1,6 +1,5 @@
 """Networks on disk: checkpoints that are damaged, of another fold, or only out of reach."""
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -37,21 +36,13 @@ def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
             load_checkpoint(path, MADE_BY)
 
 
-@pytest.mark.parametrize(
-    ("key", "value", "message"),
-    [
-        ("config", "x", "other settings (abc, not x)"),
-        ("fingerprint", "x", "another split (def, not x)"),
-        ("fold", 2, "another fold (1, not 2)"),
-    ],
-)
+@pytest.mark.parametrize(("key", "value"), [("config", "x"), ("fingerprint", "x"), ("fold", 2)])
 def test_a_checkpoint_of_something_else_is_refused(
-    tmp_path: Path, key: str, value: str | int, message: str
+    tmp_path: Path, key: str, value: str | int
 ) -> None:
     path = tmp_path / "checkpoint.pt"
     save_checkpoint(path, {}, MADE_BY)
-    expected = re.escape(f"checkpoint.pt is of {message}: delete it to start the fold again")
-    with pytest.raises(InputError, match=expected):
+    with pytest.raises(InputError, match=rf"checkpoint\.pt is of .*{value}.* delete it to start"):
         load_checkpoint(path, {**MADE_BY, key: value})
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from astropy.io import fits
 from astropy.io.votable.ucd import check_ucd
 from astropy.table import Table
 from pyarrow import parquet
@@ -94,16 +93,6 @@ def test_astropy_reads_all_parts_with_their_meaning(
             == "volunteers who answer 'odd' to 'Is there anything odd?', share of all"
         )
         assert odd.meta["ucd"] == "stat.probability"
-
-
-def test_a_fits_header_has_what_topcat_reads(tmp_path: Path) -> None:
-    path = tmp_path / "votes.fits"
-    write_one_table(path, make_parts(tmp_path, [[1, 2]]), "kaggle")
-    header = fits.getheader(path, 1)
-    number = COLUMNS.index("Class2.1_lower") + 2
-    assert header[f"TUCD{number}"] == "stat.probability;stat.min"
-    assert "Is it a disk seen edge-on?" in header[f"TCOMM{number}"]
-    assert header["TITLE"] == "predictions of gz37"
 
 
 def test_an_id_that_fits_cannot_hold_is_named_and_nothing_written(tmp_path: Path) -> None:

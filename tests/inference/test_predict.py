@@ -11,10 +11,8 @@ import torch
 
 from galaxyzoo.config.schema import TTAConfig
 from galaxyzoo.core.errors import FoldError
-from galaxyzoo.data.stores.opening import open_by_galaxy_id
 from galaxyzoo.inference import predict as prediction
 from galaxyzoo.inference import tta as tta_module
-from galaxyzoo.inference.images import Images
 from galaxyzoo.inference.predict import (
     RunNetworks,
     compute_features,
@@ -24,7 +22,6 @@ from galaxyzoo.inference.predict import (
 )
 from galaxyzoo.inference.tta import iterate_views
 from galaxyzoo.models.build import build_model
-from support.bad_image_fixtures import JPEG
 from support.small_models import small_config
 from support.training_fixtures import NO_NORM, fold_data, limit_memory
 
@@ -97,28 +94,6 @@ def test_one_image_that_does_not_fit_is_an_error(monkeypatch: pytest.MonkeyPatch
     settings = small_config()
     with pytest.raises(FoldError, match="out of memory while predicting one image"):
         predict(build_model(settings), fold_data().cache, np.arange(9), settings)
-
-
-def test_a_picture_of_one_color_is_an_error_for_every_member(tmp_path: Path) -> None:
-    """Masks, lost pieces of arrays, and floats below 1 cut to whole numbers look so.
-
-    astropy 8.0.2 with RICE_1 and quantize_level=0 writes the last kind.
-    """
-    (tmp_path / "1.jpg").write_bytes(JPEG)
-    for stem, color in ((2, (0, 0, 0)), (3, (90, 90, 90)), (4, (10, 20, 30))):
-        cv2.imwrite(str(tmp_path / f"{stem}.png"), np.full((60, 60, 3), color, np.uint8))
-    half = np.full((60, 60, 3), 7, np.uint8)
-    half[:30] = 200
-    cv2.imwrite(str(tmp_path / "5.png"), half)
-    store = open_by_galaxy_id(tmp_path)
-    images = Images(store, store.ids)
-    whole, center = (small_config(image={"size_px": 16, "crop_px": crop}) for crop in (424, 40))
-    for config in (whole, center):
-        assert len(images.decode(config.image)) == 2
-    assert [name for name, _ in images.problems] == ["2.png", "3.png", "4.png"]
-    assert {why for _, why in images.problems} == {
-        "all of it is of one color: nothing was written there, or all is masked"
-    }
 
 
 def test_a_table_holds_every_image_however_many_are_decoded_at_once(

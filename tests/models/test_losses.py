@@ -9,11 +9,7 @@ from galaxyzoo.models.heads import build_output
 from galaxyzoo.models.losses import cross_entropy, tree_divergence
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.registry import TASKS
-from galaxyzoo.training.trainer import Trainer
-from support.class_fixtures import class_config, class_fold
 from support.slow_tree import draw_tree
-from support.small_models import small_config
-from support.training_fixtures import fold_data
 
 
 def draw(seed: int, n: int = 20, n_classes: int = 4) -> tuple[torch.Tensor, torch.Tensor]:
@@ -113,24 +109,3 @@ def test_gradients_are_finite_where_votes_are_zero(certain: bool) -> None:
     assert logits.grad is not None
     assert logits.grad.isfinite().all()
     assert certain or logits.grad.abs().sum() > 0
-
-
-LOSSES = [
-    ("gz37", "mse"),
-    ("gz37", "kl"),
-    ("zoo5", "mse"),
-    ("zoo5", "cross_entropy"),
-]
-
-
-@pytest.mark.parametrize(("task", "loss"), [*LOSSES, ("zoo5", "soft_cross_entropy")])
-def test_every_loss_trains(task, loss):
-    if task == "gz37":
-        config, data = small_config(loss=loss, train={"batch_size": 8}), fold_data()
-    else:
-        config, data = class_config(loss=loss), class_fold()
-    trainer = Trainer(config, data)
-    batch = next(iter(trainer.batches()))
-    losses = [trainer.step(4, batch) for _ in range(12)]
-    assert np.isfinite(losses).all()
-    assert losses[-1] < losses[0]

@@ -77,29 +77,19 @@ def test_weights_from_a_file_are_normalized_as_timm_says_or_the_config(
     assert (start.mean, start.std) == ((0.1, 0.2, 0.3), (0.229, 0.224, 0.225))
 
 
-@pytest.mark.parametrize(
-    ("name", "damage"),
-    [
-        *(("broken.safetensors", damage) for damage in ("missing", "extra", "shape", "bytes")),
-        ("resnet18.imagenet.safetensors", "shape"),
-    ],
-)
-def test_weights_that_do_not_fit_are_refused(tmp_path: Path, name: str, damage: str) -> None:
-    weights = dict(resnet_weights())
+@pytest.mark.parametrize("damage", ["missing", "extra", "shape", "bytes"])
+def test_weights_that_do_not_fit_are_refused(tmp_path: Path, damage: str) -> None:
+    weights, path = dict(resnet_weights()), tmp_path / "broken.safetensors"
     if damage == "missing":
         del weights["layer1.0.conv1.weight"]
     elif damage == "extra":
         weights["layer9.weight"] = torch.zeros(1)
     elif damage == "shape":
         weights["conv1.weight"] = torch.zeros(64, 1, 7, 7)
-    path = tmp_path / name
     save_file(weights, path)
     if damage == "bytes":
         path.write_bytes(path.read_bytes()[:1000])
-    message = one_line_refusal(
-        build_model, pretrained_config(weights_file=str(tmp_path / "broken.safetensors"))
-    )
-    assert name in message
+    assert path.name in one_line_refusal(build_model, pretrained_config(weights_file=str(path)))
 
 
 def test_a_failing_download_goes_on_from_scratch_only_where_allowed(
@@ -118,9 +108,6 @@ def test_a_failing_download_goes_on_from_scratch_only_where_allowed(
     missing = "no/such.safetensors"
     message = one_line_refusal(build_model, pretrained_config(weights_file=missing))
     assert "no/such.safetensors is not there" in message
-    assert "resnet18.imagenet.safetensors is not there" in one_line_refusal(
-        build_model, pretrained_config()
-    )
     for _ in range(2):
         allowed = build_model(pretrained_config(weights_file=missing, allow_scratch=True))
         assert allowed.start.origin.startswith("scratch")

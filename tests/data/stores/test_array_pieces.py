@@ -134,12 +134,6 @@ def test_exactly_its_images_are_errors_in_whatever_order(
     np.testing.assert_array_equal(images[kept], expected[kept])
 
 
-def test_an_array_in_one_piece_that_was_never_written_is_all_errors(tmp_path: Path) -> None:
-    write_hdf5(tmp_path / "a.h5", 0).file.close()
-    problems = decode_in(open_store(tmp_path / "a.h5"), np.arange(COUNT))[1]
-    assert len(problems) == COUNT
-
-
 def test_dark_galaxies_are_no_lost_pieces(tmp_path: Path) -> None:
     """Zarr keeps a piece of which one pixel differs, HDF5 each that was written."""
     dark = np.zeros_like(PIXELS)

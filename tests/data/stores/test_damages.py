@@ -2,7 +2,6 @@
 
 import shutil
 import tarfile
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -125,11 +124,6 @@ def damage_tar(how: str) -> Change:
     return change
 
 
-def damage_member(path: Path) -> None:
-    with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
-        archive.writestr("101.png", b"x")
-
-
 NO_ZIP, NO_TAR, NO_HDF5 = "is not a whole zip file", "is not a whole plain tar", "whole HDF5 file ("
 NO_PARQUET, NO_IMAGE = "is not a whole Parquet file", "holds no image"
 LOST = ["a", "b", None, "d", "e"]
@@ -182,7 +176,6 @@ DAMAGES: dict[str, tuple[Change, dict[str, str]]] = {
     "a head of zeros": (damage_tar("zeros"), {TAR: "is neither file nor zeros"}),
     "it is cut at a file's end": (damage_tar("cut"), {TAR: "its end is missing"}),
     "two in one": (damage_tar("cat"), {TAR: "is neither file nor zeros"}),
-    "a member twice": (damage_member, {ZIP: "holds '101.png' twice: pack it again"}),
     "a table of something else": (
         overwrite("ra,dec\n1,2\n"), {LIST: "a list needs a column 'path'"}
     ),
