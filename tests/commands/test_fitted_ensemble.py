@@ -61,15 +61,11 @@ def test_tables_without_networks_are_named(copy: Path) -> None:
 
 
 def test_it_stands_where_a_run_can(copy: Path) -> None:
-    galaxy, picture = str(COMPETITION.votes.index[0]), copy / "heat.png"
-    words = ("--galaxy-id", galaxy, "--output", picture)
-    of_run = succeed(copy, "gradcam.py", "gz37/cnn", *words, "--answer", "Class1.1").stdout
-    heat = picture.read_bytes()
-    of_all = succeed(copy, "gradcam.py", "ensemble:all", *words, "--answer", "Class1.1").stdout
-    assert of_run.split(":")[0] == of_all.split(":")[0]
-    assert picture.read_bytes() != heat  # its title and prediction
-    line = complaint(call(copy, "gradcam.py", "ensemble:all", *words, "--feature-maps"))
-    assert "takes one run" in line
+    words = "--galaxy-id", str(COMPETITION.votes.index[0]), "--output", copy / "heat.png"
+    succeed(copy, "gradcam.py", "ensemble:all", *words)
+    assert "takes one run" in complaint(
+        call(copy, "gradcam.py", "ensemble:all", *words, "--feature-maps")
+    )
     succeed(copy, "evaluate.py", "ensemble:all")
     report = (copy / "reports" / dataset(copy) / "gz37/index.html").read_text()
     assert "ensemble:all" in report

@@ -152,11 +152,3 @@ def test_the_cost_of_a_run_is_that_of_an_ensemble_of_the_others(name):
         assert found["runs"][run]["difference"] == pytest.approx(expected, abs=1e-9)
         assert found["runs"][run]["se"] > 0
         assert found["runs"][run]["difference"] > 0  # three equal runs: each helps
-
-
-def test_where_no_blend_is_chosen_the_most_fitted_one_stands_for_it_and_says_so():
-    features, targets, folds = make_problem(2, n=60)
-    fits = fit_all((features, targets, folds), ["mean", "greedy", "nnls", "disagreement_ridge"])
-    assert costs_without(fits, "disagreement_ridge", RUNS)["candidate"] == "nnls"
-    fits = fit_all((features, targets, folds), ["mean", "disagreement_ridge"])
-    assert costs_without(fits, "disagreement_ridge", RUNS)["candidate"] == "mean"

@@ -1,6 +1,5 @@
 """A fitted candidate on disk predicts what it predicted in memory, to the last bit."""
 
-from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
@@ -83,11 +82,6 @@ def test_what_an_ensemble_combines_is_valid():
     assert combined.max() <= 1
 
 
-@dataclass(frozen=True)
-class Unlisted(Blend):
-    """A candidate's class that its entry does not name."""
-
-
 def test_an_ensemble_fitted_anew_or_of_other_networks_has_another_digest():
     digests = set()
     for fitted in ("a", "b"):
@@ -96,15 +90,6 @@ def test_an_ensemble_fitted_anew_or_of_other_networks_has_another_digest():
             runs: Any = [SimpleNamespace(digest=network)]
             digests.add(EnsembleNetworks(card, runs).digest)
     assert len(digests) == 4
-
-
-def test_a_class_that_no_entry_names_is_one_line(tmp_path):
-    path = tmp_path / "model.safetensors"
-    with pytest.raises(InputError, match=r"^Unlisted cannot be kept: a candidate's entry in"):
-        save_model(path, Unlisted(np.ones((2, 2))))
-    with pytest.raises(InputError, match=r"^list cannot be kept"):
-        save_model(path, Blend([[1.0]]))  # type: ignore[arg-type]
-    assert not path.exists()
 
 
 def test_members_are_combined_as_they_were_fitted_in_whatever_order_they_are_named(

@@ -14,9 +14,8 @@ from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.ensemble import members
 from galaxyzoo.ensemble.members import ExternalTable, make_tables
 from galaxyzoo.ensemble.predictors import choose_default
-from galaxyzoo.io import tables
 from galaxyzoo.reports.evaluate import load_evaluation
-from galaxyzoo.results.layout import EnsembleFolder, oof_dir
+from galaxyzoo.results.layout import oof_dir
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.registry import TASKS
 from support.class_fixtures import CLASSES, clear_votes
@@ -88,7 +87,7 @@ def test_a_table_with_possible_leakage_joins_only_by_name(catalog, tmp_path, mon
     assert "every score of this ensemble is optimistic" in printed
 
 
-def test_an_ensemble_of_external_tables_alone_has_a_submission_intervals_and_a_report(
+def test_an_ensemble_of_external_tables_alone_has_a_submission_and_a_report(
     catalog, tmp_path, monkeypatch
 ):
     shutil.rmtree(oof_dir() / "tiny" / "gz37")
@@ -100,12 +99,6 @@ def test_an_ensemble_of_external_tables_alone_has_a_submission_intervals_and_a_r
     assert choose_default()[0].dataset == BUNDLED  # no networks are at hand that could predict
     submitted = pd.read_csv(built("gz37").csv, index_col="GalaxyID")
     assert submitted.index.tolist() == list(catalog.test_ids)
-    other = EnsembleFolder("other", "zoo5", "all").path / "predictions.json"
-    other.parent.mkdir(parents=True)
-    other.touch()  # of another task: no second choice
-    run_here(monkeypatch, "--intervals")
-    table = pd.read_csv(built("gz37").intervals_csv, index_col="GalaxyID")
-    assert table.index.tolist() == list(catalog.test_ids)
     found = load_evaluation("gz37", [], None, tmp_path)
     assert [result.run for result in found.results] == ["ensemble:all"]
 
@@ -129,7 +122,7 @@ def test_a_fold_too_good_to_be_true_joins_by_name_alone_and_marked(
     assert read_card()["possible_leakage"] == ["external/them"]
 
 
-def test_tables_of_votes_serve_a_class_task_by_its_rule(catalog, tmp_path, monkeypatch):
+def test_tables_of_votes_serve_a_class_task_by_its_rule(catalog, tmp_path):
     whole = clear_votes(catalog)
     table = table_of(whole, tmp_path)
     own, answers = whole.for_task(CLASSES), ["Class1.1", "Class1.2"]
@@ -137,16 +130,8 @@ def test_tables_of_votes_serve_a_class_task_by_its_rule(catalog, tmp_path, monke
     by_hand = votes.loc[own.ids, answers]
     by_hand = by_hand.div(by_hand.sum(axis=1), axis=0)
     assert len(own.ids) < len(whole.ids)
-    reads, read = [], tables.read_csv_bytes
-
-    def note(path, source):
-        reads.append(path)
-        return read(path, source)
-
-    monkeypatch.setattr(tables, "read_csv_bytes", note)
     np.testing.assert_allclose(table.load_oof(CLASSES, whole), by_hand, atol=1e-6)
     np.testing.assert_allclose(table.load_test(CLASSES, whole), np.full((10, 2), 0.5), atol=1e-6)
-    assert reads == [table.oof_path, table.test_path]  # each once
     frame = pd.read_csv(table.oof_path)
     outside = frame["GalaxyID"].isin(set(whole.ids) - set(own.ids)).idxmax()
     frame.loc[outside, "fold"] = (frame["fold"][outside] + 1) % 3  # of no class, yet of this table

@@ -38,22 +38,6 @@ def test_trees_of_many_runs_have_no_more_features_than_those_of_a_few(n_runs, fr
     assert stackers.capped(n_runs * 37)["feature_fraction"] == fraction
 
 
-def test_lightgbm_learns_what_is_not_linear():
-    rng = np.random.default_rng(0)
-
-    def fold() -> OofFold:
-        features = rng.random((800, 2, 2))
-        bump = 0.3 * (np.abs(features[:, 0, 1] - 0.5) < 0.25)
-        return make_fold(features, features.mean(axis=1) + bump[:, None])
-
-    train, test = [fold(), fold()], fold()
-    errors = [
-        np.square(fit(train, SMALL).predict(test.features) - test.targets).mean()
-        for fit in (stackers.fit_lightgbm, stackers.fit_disagreement_ridge)
-    ]
-    assert errors[0] < 0.3 * errors[1]
-
-
 def test_lightgbm_with_swapped_labels_is_that_with_fresh_data_and_repeats_itself():
     folds = linear_folds(8, n=200)
     x, y, mean = rows(folds)

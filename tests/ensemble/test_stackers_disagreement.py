@@ -108,18 +108,6 @@ def test_each_columns_penalties_are_picked_by_cross_fitting():
     np.testing.assert_allclose(model.predict(x), by_sklearn(folds, folds, own, every), atol=1e-6)
 
 
-def test_it_learns_from_other_columns_and_questions_where_a_blend_cannot():
-    train, (x, y) = draw_folds(3, n=400, noise=0.02), stack_folds(draw_folds(4, n=400, noise=0.02))
-    model = fit_disagreement_ridge(train, TASK)
-    blend, own, whole = (
-        np.square(values - y).mean(axis=0)
-        for values in (model.blend.predict(x), model.own.predict(x), model.predict(x))
-    )
-    assert own[0] < 0.3 * blend[0]  # by column b, of its own question
-    assert own[2] > 0.9 * blend[2]  # what column a tells is for the second correction
-    assert whole[2] < 0.3 * blend[2]
-
-
 def test_where_the_runs_agree_it_says_what_the_blend_says():
     folds = draw_folds(5)
     agreed = np.repeat(np.random.default_rng(0).random((20, 1, 4)), 3, axis=1)

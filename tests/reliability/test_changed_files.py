@@ -1,10 +1,7 @@
 """Files of a trained run that were changed, exchanged or lost: commands name them and stop."""
 
-import re
 import shutil
-import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -12,15 +9,11 @@ import pytest
 from galaxyzoo.core.manifest import FORMAT
 from galaxyzoo.results.layout import DONE, WEIGHTS
 from support.commands import (
-    COMPETITION,
     TRAIN,
     artifacts,
     call,
     complaint,
     dataset,
-    fork_server,
-    succeed,
-    train_project,
 )
 from support.kaggle_fixtures import listing
 
@@ -118,32 +111,3 @@ def test_artifacts_of_an_earlier_format_are_named(project: Path, of: str) -> Non
     finally:
         path.write_text(kept)
     assert artifacts(project) == before
-
-
-def test_a_run_folder_that_is_deleted_stops_the_training_in_it(tmp_path: Path) -> None:
-    """A training with other settings begins anew there; the bytes are as if it had been alone."""
-    alone = train_project(tmp_path / "alone", "--only", "0", "train.lr=2e-3")
-    root = tmp_path / "both"
-    COMPETITION.write_zips(root / "input")
-    words = [*TRAIN, "--only", "0"]
-    beside = fork_server.__wrapped__()
-    with ThreadPoolExecutor(1) as waiting:
-        first = waiting.submit(lambda: call(root, *words, "train.epochs=1000", server=beside))
-        wait_for(lambda: any(root.glob("folds/*/gz37/cnn/fold_0/history.csv")))
-        run = folder(root).parent
-        while run.exists():  # the training writes meanwhile
-            shutil.rmtree(run, ignore_errors=True)
-        succeed(root, *words, "train.lr=2e-3")
-    line = complaint(first.result())
-    deleted = re.escape(str(folder(root).relative_to(root)))
-    # a deletion takes time: a file may be gone while the lock, which tells of it, is still there
-    said = f"{deleted} was deleted while|cannot write {deleted}/.+: No such file"
-    assert re.match(f"error: ({said})", line)
-    assert artifacts(root) == artifacts(alone)
-
-
-def wait_for(happened: Callable[[], bool], most_s: float = 60) -> None:
-    end = time.monotonic() + most_s
-    while not happened():
-        assert time.monotonic() < end
-        time.sleep(0.01)

@@ -46,11 +46,7 @@ def fork_server(src: Path = SRC) -> ForkServer:
 
 
 def call(
-    root: Path,
-    script: str,
-    *words: str | Path,
-    src: Path = SRC,
-    server: ForkServer | None = None,
+    root: Path, script: str, *words: str | Path, src: Path = SRC
 ) -> subprocess.CompletedProcess[str]:
     """Run a command as the user types it in that folder, with its imports done already.
 
@@ -59,13 +55,12 @@ def call(
         script: entry script in `src`.
         words: its arguments.
         src: folder of the code.
-        server: another connection than this process's, for commands at the same time.
     """
     command = [str(src / script), *map(str, words)]
     with tempfile.TemporaryDirectory() as folder:
         printed = [Path(folder) / name for name in ("output", "errors")]
         job = Job(command, str(root), environment(root), *map(str, printed))
-        (status,) = (server or fork_server(src)).run(job)
+        (status,) = fork_server(src).run(job)
         output, errors = (path.read_text(encoding="utf-8") for path in printed)
     return subprocess.CompletedProcess(command, status, output, errors)
 

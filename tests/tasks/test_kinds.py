@@ -74,17 +74,6 @@ def test_decisions_for_a_fold_know_the_other_folds_frequencies_only():
     assert BALANCED.decide_out_of_fold(probs, targets, folds * 0).tolist() == [0] * 6
 
 
-def test_scores_by_hand():
-    # Decided 0, 0, 2, 0 against 0, 1, 2, 0: recalls 1, 0, 1; F1 0.8, 0, 1.
-    scores = PLAIN.class_scores(PROBS, one_hot(TRUTH), FOLDS)
-    assert scores["accuracy"] == 0.75
-    assert scores["balanced_accuracy"] == pytest.approx(2 / 3)
-    assert scores["macro_f1"] == pytest.approx(0.6)
-    # Pairs in order: a 4 of 4 (0.7, 0.6 above 0.5, 0.2); b 2 of 3, two of them ties; c 3 of 3.
-    assert scores["macro_auc"] == pytest.approx((1 + (0.5 + 0.5 + 1) / 3 + 1) / 3)
-    assert "macro_class_accuracy" not in scores
-
-
 @pytest.mark.parametrize("task", [PLAIN, BALANCED], ids=["plain", "balanced"])
 def test_scores_are_those_of_sklearn(task):
     truth, probs, scores = random_scores(task)

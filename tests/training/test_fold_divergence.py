@@ -90,18 +90,12 @@ def test_a_diverged_fold_is_in_the_card_the_table_and_the_reasons(
         members.find_runs(TASKS["gz37"], prepared.catalog, [])
 
 
-@pytest.mark.parametrize("task", ["gz37", "elliptical_spiral"])
 def test_folds_that_learned_nothing_are_noted_but_kept(
-    prepared: Dataset, task: str, capsys: pytest.CaptureFixture[str]
+    prepared: Dataset, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Fold 0 is predicted by its own mean, fold 1 by that of the others, fold 2 by worse."""
-    settings = small_config(
-        image=SIZES,
-        task=task,
-        run=f"{task}/small",
-        head={"output": "tree" if task == "gz37" else "softmax"},
-        loss="mse" if task == "gz37" else "cross_entropy",
-    )
+    task = "elliptical_spiral"
+    settings = small_config(image=SIZES, task=task, run=f"{task}/small")
     run = Run(settings, prepared)
     catalog, columns = run.catalog, list(TASKS[task].columns)
     targets, folds = catalog.targets(task), catalog.folds

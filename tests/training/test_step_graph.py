@@ -62,24 +62,6 @@ def test_a_warm_up_leaves_no_trace(optimizer: str, steps: int, card: list[str]) 
     assert all(one.equal(two) for one, two in zip(*ends, strict=True))
 
 
-def test_a_step_that_waits_is_undone_too(card: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    trainer = Trainer(config(), fold_data())
-    trainer.model.train()
-    batch = next(iter(trainer.batches()))
-
-    def wait(images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        loss = trainer._take_step(images, targets)
-        if card and card[-1] == "error":
-            raise RuntimeError("called a synchronizing CUDA operation")
-        return loss
-
-    before = values_of(trainer)
-    with pytest.raises(RuntimeError, match="synchronizing"):
-        StepGraph(trainer.model, trainer.optimizer)(wait, batch.images, batch.targets)
-    assert card == ["error", "default"]
-    assert all(one.equal(two) for one, two in zip(before, values_of(trainer), strict=False))
-
-
 def test_a_step_that_cannot_be_recorded_is_taken_plainly(
     card: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

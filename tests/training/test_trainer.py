@@ -7,12 +7,11 @@ import pytest
 import torch
 
 from galaxyzoo.config.schema import Config, TTAConfig
-from galaxyzoo.core.errors import InputError
 from galaxyzoo.inference.predict import predict
 from galaxyzoo.models.build import GalaxyNet, build_model
 from galaxyzoo.results.layout import WEIGHTS
 from galaxyzoo.tasks.metrics import rmse
-from galaxyzoo.training import callbacks, fold, trainer
+from galaxyzoo.training import fold, trainer
 from galaxyzoo.training.device_input import Batch
 from galaxyzoo.training.fold import train_fold
 from galaxyzoo.training.trainer import Trainer
@@ -68,16 +67,6 @@ def test_going_on_needs_no_pretrained_weights(tmp_path: Path) -> None:
         patch.setattr(trainer, "build_model", spy)
         train_fold(config(), data, tmp_path, "again")
     assert asked == [False]
-
-
-def test_timings_count_an_epoch_once(tmp_path: Path) -> None:
-    path = tmp_path / "timings.csv"
-    for epoch, seconds in ((1, 2.0), (2, 3.0), (2, 5.0)):
-        callbacks.note_timing(path, epoch, seconds)
-    assert callbacks.read_timings(path) == {1: 2.0, 2: 5.0}
-    path.write_bytes(b"1,2.0\n2,\xff")
-    with pytest.raises(InputError, match=r"timings\.csv is damaged: delete it"):
-        callbacks.read_timings(path)
 
 
 def test_another_seed_or_fold_trains_another_model(tmp_path: Path) -> None:
