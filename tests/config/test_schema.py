@@ -20,11 +20,6 @@ CONTRADICTIONS = {
         "loss: kl\nhead: {output: sigmoid}",
         "whose answers are probabilities: head.output sigmoid goes with loss=mse",
     ),
-    "balance of votes": (
-        VOTES,
-        "train: {class_balance: weights}",
-        "train.class_balance 'weights' is not for task 'gz37'",
-    ),
     "no rule": (
         "task: galaxy10\nmodel: {name: cnn}\n",
         "head: {output: rule}",

@@ -52,13 +52,6 @@ def test_one_hot_classes_are_stratified(some_known):
         assert counts.max() - counts.min() <= 2  # a deal may straddle two classes at either end
 
 
-def test_the_same_arguments_give_the_same_folds_and_another_seed_others():
-    targets, groups = votes(100), np.arange(100) // 2
-    first = make_folds(targets, groups, 5, seed=3)
-    np.testing.assert_array_equal(make_folds(targets, groups, 5, seed=3), first)
-    assert (make_folds(targets, groups, 5, seed=4) != first).any()
-
-
 def test_rows_in_another_order_get_the_same_folds():
     """Also where only rounding tells groups apart: a sum's last bit depends on its parts' order."""
     rng = np.random.default_rng(0)

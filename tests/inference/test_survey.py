@@ -166,10 +166,7 @@ def amid_a_job(happens: Callable[[], object]) -> type[Brightness]:
     return Disturbed
 
 
-@pytest.mark.parametrize("is_done", [False, True], ids=["amid a part", "with all parts"])
-def test_a_job_whose_folder_another_one_took_over_stops(
-    tmp_path: Path, survey: Path, monkeypatch: pytest.MonkeyPatch, is_done: bool
-) -> None:
+def test_a_job_whose_folder_another_one_took_over_stops(tmp_path: Path, survey: Path) -> None:
     """Both ended well, with parts of both, where a folder was deleted amid a job."""
 
     def take_over() -> None:
@@ -178,10 +175,6 @@ def test_a_job_whose_folder_another_one_took_over_stops(
 
     make_job(tmp_path / "expected", survey, predictor=Darkness).run()
     job = make_job(tmp_path / "votes", survey, predictor=amid_a_job(take_over))
-    if is_done:
-        job.begin()
-        take_over()
-        monkeypatch.setattr(surveys.Survey, "begin", lambda _: None)
     message = one_line_refusal(job.run)
     assert "votes was deleted while this command worked in it: it stops here" in message
     assert read_all(tmp_path / "votes") == read_all(tmp_path / "expected")
