@@ -20,7 +20,7 @@ from galaxyzoo.reports.html import GalaxyCard, HtmlSection, write_page
 from galaxyzoo.reports.votes import vote_bars
 from galaxyzoo.results.layout import RunFolder
 from galaxyzoo.tasks.registry import get_task
-from support.browser import PATIENCE_MS, find_browser, show, start
+from support.browser import PATIENCE_MS, find_browser, start
 from support.commands import call
 
 SCREEN: ViewportSize = {"width": 1280, "height": 1180}
@@ -29,7 +29,7 @@ RUN, SPIRAL = "gz37/cnn", "Class4.1"
 
 
 def main() -> None:
-    """A gallery, a heat map, and the page with the same galaxy."""
+    """A gallery, a heat map, and the page with its first galaxy."""
     folder, root = Path(sys.argv[1]).resolve(), Path(os.environ["GALAXYZOO_ROOT"])
     predictions = read_csv(RunFolder(DEMO_FULL, RUN).oof_csv)
     columns = list(get_task("gz37").columns)  # the tables have others, too, such as folds
@@ -52,9 +52,7 @@ def main() -> None:
             page.locator(".gallery").screenshot(path=folder / "demo_gallery.png")
             page.set_viewport_size(SCREEN)
             page.goto(address)
-            page.wait_for_selector("#answers .tree .question")  # its first galaxy
-            show(page, galaxy)
-            page.wait_for_selector(f"#facts :text('GalaxyID {galaxy}:')")
+            page.wait_for_selector("#answers .tree .question")
             page.screenshot(path=folder / "demo_page.png", animations="disabled")
     finally:
         process.terminate()

@@ -11,49 +11,16 @@ import pytest
 from astropy.io import fits
 
 from galaxyzoo.app import service
-from galaxyzoo.app.service import LoadedRun
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import folds_dir
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.data.stores.fits import FitsSettings, draw
-from galaxyzoo.inference.predict import RunNetworks
 from galaxyzoo.inference.survey import classes_of_votes
 from galaxyzoo.results.layout import DONE
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.registry import TASKS
-from support.app_fixtures import CONFIG, jpeg, loaded
+from support.app_fixtures import jpeg, loaded
 from support.ensemble_fixtures import draw_votes
-
-
-def of_some(run: LoadedRun, folds: list[int]) -> LoadedRun:
-    """The run with the networks of some folds alone."""
-    models = {fold: run.predictor.runs[0].models[fold] for fold in folds}
-    return LoadedRun(run.dataset, run.run, RunNetworks(CONFIG, models), run.catalog, run.data)
-
-
-def test_a_training_galaxy_comes_with_its_votes_and_its_own_folds_network(
-    prepared: Dataset,
-) -> None:
-    run, catalog = loaded(prepared), prepared.catalog
-    row = int(np.flatnonzero(catalog.folds == 1)[0])
-    shown = run.predict(int(catalog.ids[row]))
-    assert shown.galaxy.truth is not None
-    assert np.array_equal(shown.galaxy.truth, catalog.targets("gz37")[row])
-    alone = of_some(run, [1])
-    assert np.array_equal(alone.predict(int(catalog.ids[row])).prediction, shown.prediction)
-    assert GALAXY_ZOO_2.residuals(shown.prediction[None]).max() < 1e-6
-    test = run.predict(int(catalog.test_ids[0]))
-    assert test.galaxy.truth is None
-    both = np.mean(
-        [
-            of_some(run, [k]).predict(int(catalog.test_ids[0])).prediction
-            for k in run.predictor.runs[0].models
-        ],
-        axis=0,
-    )
-    assert np.allclose(test.prediction, both, atol=1e-3)
-    with pytest.raises(InputError, match="GalaxyID 5 is not in dataset"):
-        run.predict(5)
 
 
 def test_a_fits_cut_out_is_predicted_as_the_picture_that_predict_draws(prepared: Dataset) -> None:
@@ -121,8 +88,7 @@ def test_an_ensemble_stands_in_the_list_and_answers_as_its_runs_do(
     run, whole = (service.load_run.__wrapped__(one.dataset, one.name) for one in known[1:])
     with pytest.raises(InputError, match=r"no finished fold on dataset .*: trained are gz37/cnn$"):
         service.load_run.__wrapped__(known[1].dataset, "gz37/resnet18")
-    galaxy = int(whole.catalog.ids[0])
-    shown, alone = whole.predict(galaxy), run.predict(galaxy)
+    shown, alone = (loaded.predict_drawn(781510) for loaded in (whole, run))
     assert np.allclose(shown.prediction, alone.prediction, atol=0.05)  # the chosen may correct it
     for one, two in zip(
         whole.gradcam(shown, 0, "gradcam"), run.gradcam(alone, 0, "gradcam"), strict=True

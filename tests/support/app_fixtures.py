@@ -14,9 +14,7 @@ CONFIG = small_config()
 
 def loaded(data: Dataset) -> LoadedRun:
     models = {fold: build_model(CONFIG, initialize=False).eval() for fold in (0, 1)}
-    return LoadedRun(
-        data.catalog.dataset, CONFIG.run, RunNetworks(CONFIG, models), data.catalog, data
-    )
+    return LoadedRun(data.catalog.dataset, CONFIG.run, RunNetworks(CONFIG, models))
 
 
 def jpeg(side: int) -> bytes:

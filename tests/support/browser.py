@@ -52,11 +52,6 @@ def find_browser() -> str | None:
     return next(filter(None, map(shutil.which, BROWSERS)), None)
 
 
-def show(page: "Page", galaxy_id: str) -> None:
-    page.fill("#id textarea, #id input", galaxy_id)
-    page.click("#show")
-
-
 def check_accessibility(page: "Page") -> None:
     """Assert that axe-core finds no serious fault, in dark and in light colors."""
     axe = pytest.importorskip(

@@ -9,7 +9,7 @@ import httpx
 _EVENTS = {
     "load": (None, "load"),
     "upload": ("upload", "upload"),
-    "show": ("show", "click"),
+    "draw": ("draw", "click"),
     "explain": ("explain", "click"),
     "change": ("run", "change"),
 }

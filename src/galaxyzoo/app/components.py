@@ -32,7 +32,6 @@ class ShownAnswer:
 
     text: str
     predicted: float  # share of those who are asked, or probability
-    known: float | None  # the same of the volunteers
     likely: bool  # the likeliest of its question
     interval: tuple[float, float] | None = None  # of the predicted share
     questions: "tuple[ShownQuestion, ...]" = ()
@@ -53,17 +52,14 @@ def answers_html(run: str, task: Task, shown: PredictedGalaxy, description: str 
     Args:
         run: its name, the heading.
         task: the run's.
-        shown: the prediction; known votes are marks on the bars, a known class is named.
+        shown: the prediction.
         description: the run's out-of-fold score, below its name.
     """
-    truth, classes = shown.galaxy.truth, []
     questions: tuple[ShownQuestion, ...] = ()
-    values = []
+    classes, values = [], []
     if isinstance(task, ClassTask):
-        for i in np.argsort(-shown.prediction, kind="stable"):
-            known = " ← volunteers" if truth is not None and truth[i] > 0.5 else ""
-            text = f"{task.text(int(i))}{known}"
-            classes.append(ShownAnswer(text, shown.prediction[i], None, likely=False))
+        order = np.argsort(-shown.prediction, kind="stable").tolist()
+        classes = [ShownAnswer(task.text(i), shown.prediction[i], likely=False) for i in order]
     elif isinstance(task, VoteTask):
         roots = [q for q in task.tree.questions if q.parent is None]
         questions = _nest(task.tree, roots, shown)
@@ -76,7 +72,6 @@ def answers_html(run: str, task: Task, shown: PredictedGalaxy, description: str 
         questions=questions,
         classes=classes,
         values=values,
-        has_votes=truth is not None,
         has_intervals=shown.bounds is not None,
     )
 
@@ -103,7 +98,6 @@ def facts_html(task: Task, shown: Sequence[PredictedGalaxy]) -> str:
         "galaxy_facts.html.j2",
         galaxy=first.galaxy.name,
         picture=_data_uri(first.picture),
-        kind="training galaxy" if first.galaxy.truth is not None else "no votes are known",
         classes=[(readable(name), label and readable(label)) for name, (label,) in classes],
         others=others[1:],
         table=base64.b64encode(without_formulas(table).to_csv().encode()).decode(),
@@ -126,9 +120,8 @@ def _nest(
     tree: DecisionTree, questions: Iterable[Question], shown: PredictedGalaxy
 ) -> tuple[ShownQuestion, ...]:
     """Questions, each answer with those that follow it."""
-    votes, nested = shown.galaxy.truth, []
+    nested = []
     shares = tree.shares(shown.prediction[None])[0]
-    known = None if votes is None else tree.shares(votes[None])[0]
     for question in questions:
         span = tree.span(question)
         reached = float(tree.parents(shown.prediction[None])[0, span.start])
@@ -144,7 +137,6 @@ def _nest(
                 ShownAnswer(
                     text,
                     float(shares[place]),
-                    None if known is None else float(known[place]),
                     i == shares[span].argmax(),
                     interval,
                     _nest(tree, following, shown),

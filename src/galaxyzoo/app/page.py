@@ -1,4 +1,4 @@
-"""The Gradio page to explore galaxies: its layout, and the actions of its parts."""
+"""The Gradio page that predicts and explains images: its layout, and the actions of its parts."""
 
 import functools
 from collections.abc import Callable
@@ -27,22 +27,21 @@ _listed: dict[str, KnownPredictor] = {}  # title -> predictor that the page offe
 def build_page(chosen: KnownPredictor) -> gr.Blocks:
     """Build the whole page; `chosen` predicts first."""
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=_UPLOADS_KEPT) as page:
-        gr.Markdown(f"# {TITLE}\nPredictions of trained networks beside the volunteers' votes.")
+        gr.Markdown(f"# {TITLE}\nPredictions of trained networks, and what they look at.")
         run = gr.Dropdown([], label="Run", elem_id="run")
         shown = gr.State(None)
         with gr.Row():
             with gr.Column(scale=1, min_width=300):
-                number = gr.Textbox(label="GalaxyID", elem_id="id")
                 with gr.Row():
-                    go = gr.Button("Show", variant="primary", elem_id="show", min_width=90)
-                    random = gr.Button("Random galaxy", elem_id="random", min_width=90)
                     upload = gr.UploadButton(
                         "Upload images",
                         type="filepath",
                         file_count="multiple",
+                        variant="primary",
                         elem_id="upload",
                         min_width=90,
                     )
+                    draw = gr.Button("Draw a galaxy", elem_id="draw", min_width=90)
                 facts = gr.HTML("", elem_id="facts")
                 with gr.Accordion("Heat map", open=True):
                     answer = gr.Dropdown([], label="Answer", elem_id="answer")
@@ -53,10 +52,8 @@ def build_page(chosen: KnownPredictor) -> gr.Blocks:
                     heat = gr.HTML("", elem_id="heat")
             with gr.Column(scale=2, min_width=320):
                 tree = gr.HTML("", elem_id="answers")
-        outputs = [number, shown, facts, tree, answer, heat]  # in the order of `_show`
-        for event in (go.click, number.submit):
-            _on(event, _show_number, [run, number], outputs)
-        _on(random.click, _show_random, [run], outputs)
+        outputs = [shown, facts, tree, answer, heat]  # in the order of `_show`
+        _on(draw.click, _show_drawn, run, outputs)
         _on(upload.upload, _show_upload, [run, upload], outputs)
         _on(run.change, _show_again, [run, shown], outputs)
         _on(explain.click, _explain, [run, shown, answer, method], heat)
@@ -79,10 +76,6 @@ def _show(name: str, predict_with: Callable[[LoadedRun], PredictedGalaxy]) -> li
     asked = likeliest(shown.prediction[None], loaded.task)[0]
     answers = loaded.task.labels
     return [
-        gr.update(
-            value="" if shown.galaxy_id is None else str(shown.galaxy_id),
-            placeholder=f"such as {loaded.catalog.ids[0]}" if loaded.known else "none here",
-        ),
         shown,
         facts_html(loaded.task, [shown]),
         answers_html(loaded.run, loaded.task, shown, _about(name)),
@@ -91,21 +84,10 @@ def _show(name: str, predict_with: Callable[[LoadedRun], PredictedGalaxy]) -> li
     ]
 
 
-def _show_number(name: str, text: str | int) -> list[Any]:
-    """A galaxy by its GalaxyID."""
-    try:
-        number = int(str(text).strip())
-    except ValueError:
-        raise InputError("a GalaxyID is a whole number") from None
-    return _show(name, lambda loaded: loaded.predict(number))
-
-
-def _show_random(name: str) -> list[Any]:
-    known, rng = _load(name).known, np.random.default_rng()
-    if known is None:
-        drawn = int(rng.integers(100_000, 1_000_000))
-        return _show(name, lambda loaded: loaded.predict_drawn(drawn))
-    return _show_number(name, int(rng.choice(known.ids)))
+def _show_drawn(name: str, number: int | None = None) -> list[Any]:
+    """A galaxy of the demo set's kind, drawn at random unless its number is given."""
+    drawn = number or int(np.random.default_rng().integers(100_000, 1_000_000))
+    return _show(name, lambda loaded: loaded.predict_drawn(drawn))
 
 
 def _show_upload(name: str, paths: list[str]) -> list[Any]:
@@ -124,31 +106,21 @@ def _show_upload(name: str, paths: list[str]) -> list[Any]:
     if problems:
         gr.Warning(str(problem), duration=None)
     outputs = _show(name, lambda loaded: loaded.predict_picture(predicted[0].galaxy))
-    outputs[2] = facts_html(loaded.task, predicted)
+    outputs[1] = facts_html(loaded.task, predicted)
     return outputs
 
 
 def _show_again(name: str, shown: PredictedGalaxy | None) -> list[Any]:
-    """Show the same galaxy with another run, or the run's first galaxy if it has no such one.
-
-    Where the run comes without galaxies, an artificial one is drawn.
-    """
-    number = None if shown is None else shown.galaxy_id
-    if shown is not None and number is None:
-        picture = shown.galaxy
-        return _show(name, lambda loaded: loaded.predict_picture(picture))
-    loaded = _load(name)
-    if loaded.known is None:
-        return _show(name, lambda loaded: loaded.predict_drawn(_DRAWN_FIRST))
-    if number is None or not loaded.has(number):
-        number = int(loaded.catalog.ids[0])
-    return _show_number(name, number)
+    """Show the same picture with another run; where there is none yet, draw a spiral."""
+    if shown is None:
+        return _show_drawn(name, _DRAWN_FIRST)
+    return _show(name, lambda loaded: loaded.predict_picture(shown.galaxy))
 
 
 def _explain(name: str, shown: PredictedGalaxy | None, answer: str, method: str) -> str:
     """The network's input and its heat map."""
     if shown is None:
-        raise InputError("show a galaxy first")
+        raise InputError("upload or draw a galaxy first")
     loaded = _load(name)
     column = loaded.task.labels.index(answer)
     return heat_html(*loaded.gradcam(shown, column, method), answer)

@@ -6,19 +6,13 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.data.catalog import Catalog, load_catalog
 from galaxyzoo.data.demo.dataset import draw_jpeg
-from galaxyzoo.data.prepare import Dataset, open_dataset
 from galaxyzoo.ensemble.intervals import VoteIntervals
 from galaxyzoo.ensemble.networks import load_intervals, load_predictor
-from galaxyzoo.ensemble.predictors import (
-    KnownPredictor,
-    list_predictors,
-)
-from galaxyzoo.explain.galaxy import Galaxy, find_galaxy
+from galaxyzoo.ensemble.predictors import KnownPredictor, list_predictors
+from galaxyzoo.explain.galaxy import Galaxy
 from galaxyzoo.explain.gradcam import explain
 from galaxyzoo.inference.predict import Predictor
 from galaxyzoo.tasks.kinds import Task
@@ -35,15 +29,7 @@ def list_runs() -> list[KnownPredictor]:
 @lru_cache(maxsize=_RUNS_IN_MEMORY)
 def load_run(dataset: str, run: str) -> "LoadedRun":
     """A run or an ensemble, kept in memory."""
-    predictor = load_predictor(dataset, run)
-    if dataset == BUNDLED:
-        return LoadedRun(dataset, run, predictor, None, None)
-    catalog = load_catalog(dataset).for_task(predictor.task)
-    try:
-        data = open_dataset(None, dataset, predictor.task.name)
-    except InputError:
-        data = None
-    return LoadedRun(dataset, run, predictor, catalog, data)
+    return LoadedRun(dataset, run, load_predictor(dataset, run))
 
 
 @dataclass(frozen=True)
@@ -51,7 +37,6 @@ class PredictedGalaxy:
     """A galaxy and a run's prediction."""
 
     galaxy: Galaxy
-    galaxy_id: int | None  # None for an uploaded image
     prediction: np.ndarray  # (column,)
     picture: np.ndarray  # (H, W, 3) uint8
     bounds: np.ndarray | None = None  # (column, 2) of the 90 % interval of each vote fraction
@@ -59,13 +44,11 @@ class PredictedGalaxy:
 
 @dataclass(eq=False)
 class LoadedRun:
-    """A trained run, or an ensemble of some, with its networks and its dataset."""
+    """A trained run, or an ensemble of some, with its networks."""
 
     dataset: str
     run: str  # name, `ensemble:NAME` of an ensemble
     predictor: Predictor
-    known: Catalog | None  # galaxies of the task; None for a bundled run
-    data: Dataset | None  # None where the images are gone
     # Grad-CAM hooks into the networks: one request at a time
     _hooking: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
@@ -79,20 +62,6 @@ class LoadedRun:
         """Config of the run, or of an ensemble's first run."""
         return self.predictor.runs[0].config
 
-    @property
-    def catalog(self) -> Catalog:
-        """Galaxies of the task."""
-        if self.known is None:
-            raise InputError("these networks come without galaxies: upload an image")
-        return self.known
-
-    @property
-    def _prepared(self) -> Dataset:
-        """The dataset with its images."""
-        if self.data is None:
-            raise InputError(f"the images of '{self.catalog.dataset}' are no longer in input/")
-        return self.data
-
     @cached_property
     def _intervals(self) -> VoteIntervals | None:
         """Intervals of vote fractions; None for classes, and where too few folds are trained."""
@@ -100,15 +69,6 @@ class LoadedRun:
             return load_intervals(self.dataset, self.run)
         except InputError:
             return None
-
-    def has(self, galaxy_id: int) -> bool:
-        """Check whether the dataset holds a galaxy's image."""
-        raw = self._prepared.raw
-        return galaxy_id in raw.train_images.names or galaxy_id in raw.test_images.names
-
-    def predict(self, galaxy_id: int) -> PredictedGalaxy:
-        """A galaxy of the dataset."""
-        return self._predict(find_galaxy(galaxy_id, self.task, self._prepared), galaxy_id)
 
     def predict_upload(self, encoded: bytes, name: str) -> PredictedGalaxy:
         """A galaxy in an uploaded image, decoded as training images are."""
@@ -121,15 +81,11 @@ class LoadedRun:
         return self.predict_picture(Galaxy("a drawn galaxy, no real one", draw_jpeg(number)[0], ""))
 
     def predict_picture(self, galaxy: Galaxy) -> PredictedGalaxy:
-        """Predict a picture that is not of the dataset, such as one from another run."""
-        return self._predict(galaxy, None)
-
-    def _predict(self, galaxy: Galaxy, galaxy_id: int | None) -> PredictedGalaxy:
+        """Predict a picture, such as one from another run."""
         picture = galaxy.decode(self.config.image)[0]
-        # A training galaxy's by the networks of its own fold, where those are trained.
-        prediction = self.predictor.predict(galaxy.decode, galaxy.fold)[0]
+        prediction = self.predictor.predict(galaxy.decode)[0]
         bounds = self._intervals.bounds(prediction[None])[0] if self._intervals else None
-        return PredictedGalaxy(galaxy, galaxy_id, prediction, picture, bounds)
+        return PredictedGalaxy(galaxy, prediction, picture, bounds)
 
     def gradcam(
         self, shown: PredictedGalaxy, column: int, method: str

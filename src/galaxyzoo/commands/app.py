@@ -1,4 +1,4 @@
-"""Serve a page to explore galaxies: predictions and heat maps.
+"""Serve a page that predicts images that you upload, with heat maps.
 
 Only this machine can reach it unless --host is given. It opens with what `src/predict.py` takes
 where nothing is named: the best out-of-fold score. With --label it is another page, to label the
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def serve_explorer(args: argparse.Namespace) -> None:
-    """Load the first run, serve the page to explore galaxies."""
+    """Load the first run, serve the page that predicts images."""
     gc.disable()  # imports leave nothing to collect, and looking for it takes a quarter of them
     import gradio as gr
     import torch

@@ -150,7 +150,7 @@ def summarize(evaluation: Evaluation, command: str, next_command: str = "") -> d
         if card.fingerprint == evaluation.catalog.fingerprint:
             baseline.append(f"{card.score:.4f} by the committed ensemble {card.name}")
     folds = f" ± {sd:.4f} (sd of {len(best.folds)} folds)" if sd is not None else ""
-    following = {"Next": f"{next_command} shows galaxies and heat maps"} if next_command else {}
+    following = {"Next": f"{next_command} predicts images, with heat maps"} if next_command else {}
     return {
         metric: f"{best.scores['score']:.4f}{folds}, {best.run}; the lower, the better",
         "Baseline": f"{metric} {'; '.join(baseline)}",
