@@ -10,8 +10,7 @@ import pandas as pd
 import pytest
 from pyarrow import parquet
 
-from galaxyzoo.core.errors import InputError
-from galaxyzoo.inference.survey import FEATURES, INTERVALS, SPREAD, Survey
+from galaxyzoo.inference.survey import INTERVALS, SPREAD, Survey
 from galaxyzoo.reports import ranking
 from support.brightness import TASK, make_job
 from support.report_fixtures import read_embedded
@@ -35,13 +34,13 @@ def job(tmp_path: Path) -> Survey:
         picture[-2:, -2:] -= 1
         cv2.imwrite(str(tmp_path / "survey" / name), picture)
     (tmp_path / "survey" / "10000.png").write_bytes(b"broken")
-    more: dict[str, Any] = {"extras": (SPREAD, INTERVALS, FEATURES), "intervals": narrow_ends}
+    more: dict[str, Any] = {"extras": (SPREAD, INTERVALS), "intervals": narrow_ends}
     made = make_job(tmp_path / "votes", tmp_path / "survey", size=16, **more)
     made.run()
     return made
 
 
-@pytest.mark.parametrize("by", [*TASK.columns, "disagreement", "width", "like:31"])
+@pytest.mark.parametrize("by", [*TASK.columns, "disagreement", "width"])
 def test_the_highest_come_first_each_with_its_picture(job: Survey, by: str) -> None:
     page = ranking.write_ranking(job, by, 20).read_text(encoding="utf-8")
     cards = re.findall(r'<img alt="galaxy (\d+)" src="data:image/jpeg;base64,([^"]*)"', page)
@@ -52,11 +51,9 @@ def test_the_highest_come_first_each_with_its_picture(job: Survey, by: str) -> N
         TASK.columns[0]: share,
         TASK.columns[1]: {i: 1 - x for i, x in share.items()},
         "disagreement": {i: x * (1 - x) for i, x in share.items()},
-        "like:31": {i: np.cos(x - share[31]) for i, x in share.items()},
         "width": {i: 1.5 * (x * (1 - x)) ** 2 for i, x in share.items()},
     }[by]
-    order = "nearest to 31" if by == "like:31" else f"by {by}"
-    assert f"<h1>20 galaxies {order}</h1>" in page
+    assert f"<h1>20 galaxies by {by}</h1>" in page
     table = pd.read_csv(job.folder / ranking.TABLE, index_col=0)
     np.testing.assert_allclose(table["score"], sorted(score.values(), reverse=True)[:20], atol=1e-6)
     np.testing.assert_allclose(table["score"], [score[i] for i in table.index], atol=1e-6)
@@ -67,12 +64,6 @@ def test_the_highest_come_first_each_with_its_picture(job: Survey, by: str) -> N
     half = (value * (1 - value)) ** 2
     note = f"elliptical {value:.2f}\u00a0±\u00a0{value * (1 - value):.2f}"
     assert f"{note} ({value - half / 2:.2f}\u00a0to\u00a0{value + half:.2f})" in page
-
-
-def test_an_id_that_is_not_there_is_named(job: Survey) -> None:
-    for wanted in ("10000", "77"):  # the first cannot be read
-        with pytest.raises(InputError, match=f"like:{wanted}: .*votes has no predictions of"):
-            ranking.write_ranking(job, f"like:{wanted}", 20)
 
 
 def test_all_of_a_small_survey(job: Survey) -> None:

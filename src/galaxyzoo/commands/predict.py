@@ -45,7 +45,7 @@ from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task
 from galaxyzoo.tasks.registry import find_column, find_task, is_ensemble, task_name, task_of
 
-_RANK_NEEDS = {"disagreement": "spread", "width": "intervals", "like": "features"}  # by -> extra
+_RANK_NEEDS = {"disagreement": "spread", "width": "intervals"}  # by -> extra
 
 
 def main() -> None:
@@ -64,7 +64,7 @@ def main() -> None:
         print(line)
     else:
         dataset, name = find_predictor(name, args.dataset)
-    if args.rank and not _extra_for(args.rank):
+    if args.rank and args.rank not in _RANK_NEEDS:
         task = task_of(name)
         args.rank = task.columns[find_column(task, args.rank, "--rank")]
     write = write_job if is_job else write_table
@@ -74,11 +74,6 @@ def main() -> None:
 def is_folder(output: str) -> bool:
     """Check whether an output is a folder: it ends with a slash or has no suffix."""
     return output.endswith("/") or not Path(output).suffix
-
-
-def _extra_for(rank: str | None) -> str | None:
-    """Extra that a ranking needs; None for one by an answer or class."""
-    return _RANK_NEEDS.get((rank or "").partition(":")[0])
 
 
 def check_paths(args: argparse.Namespace, images: list[Path], is_job: bool) -> None:
@@ -97,7 +92,7 @@ def check_paths(args: argparse.Namespace, images: list[Path], is_job: bool) -> N
         raise InputError(f"{given[0]} needs a folder: add --output votes/")
     if args.names and not args.table:
         raise InputError("--names needs --table, such as --table votes.fits")
-    needed = _extra_for(args.rank)
+    needed = _RANK_NEEDS.get(args.rank)
     if needed and needed not in args.extras:
         raise InputError(f"--rank {args.rank}: add --with {needed}")
     if args.table and args.table.suffix not in TABLE_FORMATS:
@@ -300,8 +295,7 @@ def add_folder(parser: argparse.ArgumentParser) -> None:
         "--rank",
         metavar="BY",
         help="add a page of the first galaxies to an output folder, ranked by disagreement (needs "
-        "spread), width (needs intervals), likeness to one of them, like:ID (needs features), or "
-        "an answer or class, such as odd or Class6.1",
+        "spread), width (needs intervals) or an answer or class, such as odd or Class6.1",
     )
     group.add_argument(
         "--top",

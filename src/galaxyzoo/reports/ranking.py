@@ -1,26 +1,20 @@
 """Rank the galaxies of a survey: a page with pictures of the first ones, and a table."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-import pyarrow as pa
 from pyarrow import parquet
-from sklearn.preprocessing import normalize
 
 from galaxyzoo.config.schema import ORIGINAL_PX, ImageConfig
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import shown
 from galaxyzoo.data.stores.columns import POSITION
-from galaxyzoo.inference.columns import features_of
-from galaxyzoo.inference.survey import BOUNDS, FEATURES, INTERVALS, SPREAD, Survey
+from galaxyzoo.inference.survey import BOUNDS, INTERVALS, SPREAD, Survey
 from galaxyzoo.io.tables import write_predictions
 from galaxyzoo.reports.html import GalaxyCard, HtmlSection, made, sky_links, write_page
 from galaxyzoo.tasks.kinds import Task
 
-DISAGREEMENT, WIDTH, LIKE = "disagreement", "width", "like:"
+DISAGREEMENT, WIDTH = "disagreement", "width"
 PAGE, TABLE = "ranking.html", "ranking.csv"
 _SCORE, _PART = "score", "part"
 _ANSWERS = 3  # below a galaxy
@@ -35,30 +29,28 @@ def write_ranking(job: Survey, by: str, top: int) -> Path:
         job: finished.
         by: column of an answer or class, the galaxies with most of it first; or, both as means over
             the answers, `DISAGREEMENT`, the standard deviation between the folds' networks, and
-            `WIDTH`, of the intervals; or `LIKE` and an id, the galaxies first whose features have
-            the highest cosine similarity with that one's, of all, without an index.
+            `WIDTH`, of the intervals.
         top: number of galaxies.
     """
     task, label = job.predictor.task, job.images.labels.column
     columns = list(task.columns)
-    needed, score = _scorer(job, by)
     ranges = [f"{name}_{end}" for name in columns for end in (SPREAD, *BOUNDS)]
     shown_columns = {label, *columns, *POSITION, *ranges}
     best, total = pd.DataFrame(), 0
     for part in job.images.parts:
         path = job.part_path(part)
         names = parquet.read_schema(path).names
-        rows = parquet.read_table(
-            path, columns=[n for n in names if n in shown_columns or n in needed]
-        )
-        galaxies = rows.select([n for n in rows.column_names if n in shown_columns]).to_pandas()
+        rows = parquet.read_table(path, columns=[n for n in names if n in shown_columns])
+        galaxies = rows.to_pandas()
         total += len(galaxies)
-        scored = galaxies.assign(**{_SCORE: score(rows), _PART: part.number})
+        score = _score(galaxies, columns, by)
+        scored = galaxies.assign(**{_SCORE: score, _PART: part.number})
         best = pd.concat([best, scored]).nlargest(top, _SCORE, keep="first")
     if best.empty:
         raise InputError("--rank: none of the images can be read")
     write_predictions(job.folder / TABLE, best.set_index(label)[[_SCORE, *columns]])
-    title = f"{len(best):,} galaxies {_describe(by, task)}"
+    ranked_by = task.labels[columns.index(by)] if by in columns else by
+    title = f"{len(best):,} galaxies by {ranked_by}"
     summary = {
         "Galaxies": f"{len(best):,} of {total:,}, scores {best[_SCORE].max():.3f} to "
         f"{best[_SCORE].min():.3f}",
@@ -85,38 +77,13 @@ def write_ranking(job: Survey, by: str, top: int) -> Path:
     return job.folder / PAGE
 
 
-def _scorer(job: Survey, by: str) -> tuple[list[str], Callable[[pa.Table], np.ndarray]]:
-    """Columns that the score needs, and the (galaxy,) scores of the rows of a part."""
-    if by.startswith(LIKE):
-        example = _find_features(job, by.removeprefix(LIKE))
-        return [FEATURES], lambda rows: normalize(features_of(rows)) @ example
-    columns = job.predictor.task.columns
-    suffixes = {DISAGREEMENT: (SPREAD,), WIDTH: BOUNDS}.get(by)
-    groups = [[f"{name}_{end}" for name in columns] for end in suffixes] if suffixes else [[by]]
-
-    def score(rows: pa.Table) -> np.ndarray:
-        *lower, highest = (np.mean([rows[name] for name in group], axis=0) for group in groups)
-        return highest - lower[0] if lower else highest
-
-    return [name for group in groups for name in group], score
-
-
-def _find_features(job: Survey, wanted: str) -> np.ndarray:
-    """(feature,) features of the image of that id."""
-    label = job.images.labels.column
-    for part in job.images.parts:
-        labels = parquet.read_table(job.part_path(part), columns=[label])[label].to_pylist()
-        if wanted in (names := [str(name) for name in labels]):
-            rows = parquet.read_table(job.part_path(part), columns=[FEATURES])
-            return normalize(features_of(rows))[names.index(wanted)]
-    raise InputError(f"--rank {LIKE}{wanted}: {shown(job.folder)} has no predictions of that id")
-
-
-def _describe(by: str, task: Task) -> str:
-    """A ranking in words."""
-    if by.startswith(LIKE):
-        return f"nearest to {by.removeprefix(LIKE)}"
-    return f"by {task.labels[task.columns.index(by)] if by in task.columns else by}"
+def _score(galaxies: pd.DataFrame, columns: list[str], by: str) -> pd.Series:
+    """The score of each galaxy of a part."""
+    ends = {DISAGREEMENT: (SPREAD,), WIDTH: BOUNDS}.get(by)
+    if ends is None:
+        return galaxies[by]
+    *lower, highest = (galaxies[[f"{n}_{end}" for n in columns]].mean(axis=1) for end in ends)
+    return highest - lower[0] if lower else highest
 
 
 def _notes(galaxy: dict[str, Any], by: str, task: Task) -> list[str]:
