@@ -8,7 +8,6 @@ from galaxyzoo.reports.classes import (
     calibration_table,
     confident_mistakes,
     confusion_table,
-    draw_roc,
     expected_calibration_error,
     report_table,
 )
@@ -76,9 +75,3 @@ def test_the_most_confident_mistakes_come_first_and_nothing_right_is_among_them(
     predicted, truth = probs.argmax(axis=1), np.array([0, 0, 0, 1])
     assert confident_mistakes(probs, truth, predicted, 5).tolist() == [2, 3, 1]
     assert confident_mistakes(probs, truth, predicted, 2).tolist() == [2, 3]
-
-
-def test_the_corner_is_magnified_where_a_curve_reaches_it():
-    truth = np.eye(2)[[0, 1] * 20]
-    assert len(draw_roc(truth, truth, ["a", "b"])) == 2
-    assert len(draw_roc(1 - truth, truth, ["a", "b"])) == 1

@@ -1,4 +1,4 @@
-"""Write an HTML page on a dataset before training: votes, classes of each task, images.
+"""Write an HTML page on a dataset before training: votes, class counts, galaxies.
 
 python3 src/explore.py
 python3 src/explore.py --data zoo5
@@ -15,7 +15,6 @@ from galaxyzoo.data.prepare import prepare
 from galaxyzoo.reports import html
 from galaxyzoo.reports.explore import (
     explore_classes,
-    explore_images,
     explore_samples,
     explore_votes,
     labeled_tasks,
@@ -43,8 +42,7 @@ def main() -> None:
     ]
     votes = explore_votes(catalog, folder)
     # The dataset's own labels first, unless a task is asked for.
-    first = [*classes, *votes] if args.task else [*votes, *classes]
-    sections = [*first, *explore_images(data, folder)]
+    sections = [*classes, *votes] if args.task else [*votes, *classes]
     near = catalog.about.get("galaxies_with_a_near_duplicate", "not counted")
     labels = "a class per galaxy" if tasks else "numbers"
     summary = {

@@ -75,8 +75,8 @@ def _probabilities(evaluation: Evaluation, result: Result) -> HtmlSection:
         "Expected calibration error of the most probable class "
         f"{expected_calibration_error(table):.4f} (15 equally wide bins, Guo et al. 2017).",
         charts=[
-            ("ROC curves, each class against the rest, with their AUC", roc),
-            ("calibration: how often the most probable class is right", _draw_calibration(table)),
+            ("ROC curves, each class against the rest, with their AUC", [roc]),
+            ("calibration: how often the most probable class is right", [_draw_calibration(table)]),
         ],
     )
 
@@ -193,8 +193,8 @@ def shade_rows(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"true class": table["true class"].map(readable), **cells})
 
 
-def draw_roc(probs: np.ndarray, targets: np.ndarray, names: Sequence[str]) -> list[Chart]:
-    """Draw every class's ROC curve against the rest: the whole, and the upper left corner.
+def draw_roc(probs: np.ndarray, targets: np.ndarray, names: Sequence[str]) -> Chart:
+    """Draw every class's ROC curve against the rest.
 
     Args:
         probs: (galaxy, class) probabilities.
@@ -209,20 +209,12 @@ def draw_roc(probs: np.ndarray, targets: np.ndarray, names: Sequence[str]) -> li
             style = "dashed" if i % 2 else ""
             lines.append(Line(false, true, i % N_COLORS, f"{readable(name)} {area:.4f}", style))
     axes = "false positive rate", "true positive rate"
-    corner = Chart("the upper left corner", *axes, lines, x_range=(0, 0.2), y_range=(0.8, 1))
-    reached = any(((line.x <= 0.2) & (line.y >= 0.8)).any() for line in lines[1:])
-    return [Chart("the whole", *axes, lines), *([corner] if reached else [])]
+    return Chart("ROC", *axes, lines)
 
 
-def _draw_calibration(table: pd.DataFrame) -> list[Chart]:
-    """Draw accuracy over confidence, and the number of galaxies at each; of `calibration_table`."""
-    ends, counts = (table["from"], table["to"]), table["galaxies"]
+def _draw_calibration(table: pd.DataFrame) -> Chart:
+    """Draw accuracy over confidence, of `calibration_table`."""
     means = Line(table["confidence"], table["accuracy"], 2, "accuracy at mean confidence", "points")
+    bars = [*zip(table["from"], table["to"], table["accuracy"], strict=True)]
     axis = "probability of the most probable class"
-    accuracy = [*zip(*ends, table["accuracy"], strict=True)]
-    galaxies = [*zip(*ends, counts, strict=True)]
-    highest = (0, 1.05 * float(counts.max()))
-    return [
-        Chart("accuracy", axis, "accuracy", [DIAGONAL, means], accuracy),
-        Chart("number of galaxies", axis, "galaxies", bars=galaxies, y_range=highest),
-    ]
+    return Chart("accuracy", axis, "accuracy", [DIAGONAL, means], bars)

@@ -23,8 +23,7 @@ CLASS_SCORES = {
     "macro_class_accuracy": "macro-class accuracy",
     "macro_class_balanced_accuracy": "macro-class balanced accuracy",
 }
-# Class scores that tables of candidates have no room for.
-_ON_PAGE_ONLY = ("micro_auc", "macro_class_balanced_accuracy")
+_ON_CONSOLE = ("accuracy", "balanced_accuracy")
 
 
 def marks(selected: bool, leaked: bool) -> str:
@@ -69,18 +68,16 @@ def print_holdout_table(cards: list[HoldoutCard]) -> None:
         }
         for card in cards
     ]
-    names = [*rows[0]]
-    spare = [*names[:4:-1], names[1]]
-    _print(f"hold-out scores, {cards[0].dataset}", pd.DataFrame(rows), spare)
+    title = f"hold-out scores, {cards[0].dataset}"
+    _print(title, pd.DataFrame(rows), ["train / val / test"])
     for card in cards:
         chosen = {"best": "the best on val", "last": "the last"}[card.checkpoint]
         print_text(f"{card.run}: its epoch is {chosen}; scored on test alone")
 
 
 def class_cells(scores: Mapping[str, float | None]) -> dict[str, str]:
-    """Heading -> text of the class scores that there are; a task of vote fractions has none."""
-    shown = {key: heading for key, heading in CLASS_SCORES.items() if key not in _ON_PAGE_ONLY}
-    known = {heading: scores.get(key) for key, heading in shown.items()}
+    """Heading -> text of accuracy and balanced accuracy; a task of vote fractions has none."""
+    known = {CLASS_SCORES[key]: scores.get(key) for key in _ON_CONSOLE}
     return {heading: f"{value:.4f}" for heading, value in known.items() if value is not None}
 
 
@@ -174,22 +171,21 @@ def _print_task_table(cards: list[tuple[RunCard, float]]) -> None:
             "minutes": f"{minutes:.1f}",
         }
         rows.append(row)
-    spare = ["start", "views", *[*class_cells(first.classes)][:1:-1], "± sd of folds"]
+    spare = ["start", "views", "± sd of folds"]
     _print(f"out-of-fold scores, {first.dataset}", pd.DataFrame(rows), spare)
 
 
 def print_ensemble(card: EnsembleCard) -> None:
     """Print the runs, the candidates and the choice of an ensemble's score card."""
-    names = [*class_cells(card.classes)][:1:-1]  # accuracy and balanced accuracy stay
     title = f"{card.task} on {card.dataset}, {card.galaxies} galaxies"
     members = member_table(card)
-    _print(title, members, [members.columns[3], *names, members.columns[2]])
+    _print(title, members, [members.columns[3], members.columns[2]])
     if len(card.runs) == 1:
         print_text("there is one run: nothing is combined, the candidates can only correct it")
     else:
         title = "candidates, as they would be submitted"
         chosen = card.simplest_first.index(card.chosen)
-        spare = ["what it is", *names, "± sd of folds", "minus mean ± SE", "minus lowest ± SE"]
+        spare = ["what it is", "± sd of folds", "minus mean ± SE", "minus lowest ± SE"]
         _print(title, candidate_table(card), spare, [chosen])
     if card.unreadable_test_images:
         print_text(describe_unreadable(card.unreadable_test_images))

@@ -25,7 +25,7 @@ from galaxyzoo.reports.console import (
     member_table,
     with_error,
 )
-from galaxyzoo.reports.html import Bar, GalaxyCard, HtmlSection, Shaded, made, sky_links
+from galaxyzoo.reports.html import Bar, GalaxyCard, HtmlSection, made, sky_links
 from galaxyzoo.reports.results import Result, load_results, pick_best
 from galaxyzoo.results.card import EnsembleCard
 from galaxyzoo.results.layout import choose_dataset, records_dir
@@ -187,15 +187,26 @@ def _changed_settings(config: Config) -> str:
 
 
 def comparison_section(evaluation: Evaluation) -> HtmlSection:
-    """Tables of all runs, written as CSV too: all folds, then each set of fewer folds."""
-    tables = list(_run_tables(evaluation))
-    every = pd.concat([table.assign(scored_on=caption) for caption, table in tables])
-    evaluation.write_csv("runs.csv", every)
-    return HtmlSection("Runs", "\n".join(_comparison_notes(evaluation)), tables=tables)
+    """Table of all runs, written as CSV too: whole runs, then those of fewer folds."""
+    results = sorted(evaluation.results, key=lambda result: not result.is_whole)
+    first, task = results[0], evaluation.task
+    losses = task.per_sample_losses(first.predictions, first.targets)
+    rows = []
+    for result in results:
+        worse = None
+        if result.folds == first.folds:
+            each = task.per_sample_losses(result.predictions, result.targets)
+            worse = task.difference(each, losses)
+        rows.append(_row(result, worse))
+    table = pd.DataFrame(rows, dtype=object).dropna(axis=1, how="all")
+    evaluation.write_csv("runs.csv", table)
+    caption = f"{evaluation.catalog.n_folds} folds, {len(evaluation.catalog.ids):,} galaxies"
+    notes = "\n".join(_comparison_notes(evaluation))
+    return HtmlSection("Runs", notes, tables=[(caption, table)])
 
 
 def ensemble_section(evaluation: Evaluation) -> HtmlSection | None:
-    """Candidates, cost of leaving a run out and correlated errors, from the ensemble's card.
+    """Candidates, and what leaving a run out costs, from the ensemble's card.
 
     It is the one shown in detail, else the best one.
     """
@@ -209,10 +220,7 @@ def ensemble_section(evaluation: Evaluation) -> HtmlSection | None:
         caption = (
             f"cost of leaving a run out ({card.without.candidate}, fitted anew and cross-fitted)"
         )
-        tables += [
-            (caption, member_table(card)),
-            ("correlation of the runs' errors, over all galaxies and columns", _correlations(card)),
-        ]
+        tables.append((caption, member_table(card)))
     text = (
         f"Chosen: {card.chosen}, {card.rule} ({card.best}). Differences are paired by "
         "galaxy and have their standard errors over galaxies."
@@ -220,35 +228,10 @@ def ensemble_section(evaluation: Evaluation) -> HtmlSection | None:
     return HtmlSection(f"Ensemble {card.name}", text, tables=tables)
 
 
-def _run_tables(evaluation: Evaluation) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Caption and table of the whole runs, then of each set of folds that others stop at.
-
-    Above those is the best whole run, scored on the same folds.
-    """
-    n_folds, best, task = evaluation.catalog.n_folds, evaluation.best, evaluation.task
-    sets = {tuple(result.folds) for result in evaluation.results}
-    for folds in sorted(sets, key=lambda folds: (len(folds) < n_folds, folds)):
-        members = [result for result in evaluation.results if tuple(result.folds) == folds]
-        targets, unscored = members[0].targets, members[0].unscored
-        tables = [(result, result.table) for result in members]
-        caption = f"all {n_folds} folds"
-        if len(folds) < n_folds:
-            plural, numbers = "s" if len(folds) > 1 else "", ", ".join(map(str, folds))
-            caption = f"fold{plural} {numbers} of {n_folds} alone"
-            if best.is_whole:
-                tables.insert(0, (best, best.table.select(members[0].table.ids)))
-        losses = [task.per_sample_losses(table.values, targets) for _, table in tables]
-        rows = [
-            _row(result, table.score(targets, unscored), task.difference(loss, losses[0]))
-            for (result, table), loss in zip(tables, losses, strict=True)
-        ]
-        caption += f", {len(targets):,} galaxies"
-        yield caption, pd.DataFrame(rows, dtype=object).dropna(axis=1, how="all")
-
-
-def _row(result: Result, scores: dict[str, Any], worse: Difference) -> dict[str, Any]:
+def _row(result: Result, worse: Difference | None) -> dict[str, Any]:
     """A row of the comparison: heading -> value, None: not known."""
-    card, views, classes = result.card, None, scores.get("classes", {})
+    card, views, scores = result.card, None, result.scores
+    classes = scores.get("classes", {})
     if isinstance(card, EnsembleCard):
         count = "one run" if len(card.runs) == 1 else f"{len(card.runs)} runs"
         description = f"{card.chosen} of {count}, cross-fitted"
@@ -257,8 +240,9 @@ def _row(result: Result, scores: dict[str, Any], worse: Difference) -> dict[str,
     return {
         "run": result.run + marks(card.selected_on_validation, bool(card.possible_leakage)),
         scores["metric"]: scores["score"],
+        "folds alone": None if result.is_whole else ", ".join(map(str, result.folds)),
         "± sd of folds": scores["sd"],
-        "minus first ± SE": with_error(worse.value, worse.error) if worse.error else None,
+        "minus first ± SE": with_error(worse.value, worse.error) if worse and worse.error else None,
         **{title: classes[key] for key, title in CLASS_SCORES.items() if key in classes},
         "views": views,
         "about": description,
@@ -282,21 +266,5 @@ def _comparison_notes(evaluation: Evaluation) -> Iterator[str]:
         any(result.card.possible_leakage for result in evaluation.results),
     )
     if not all(result.is_whole for result in evaluation.results):
-        yield "Runs with some folds only are below the best whole run on those folds."
+        yield "Runs with some folds only come last; their scores are of those folds alone."
     yield from evaluation.problems
-
-
-def _correlations(card: EnsembleCard) -> pd.DataFrame:
-    """Correlations, a row and a numbered column per run, shaded from the lowest one to 1."""
-    rows = card.error_correlation
-    lowest = min((r for row in rows.values() for r in row.values()), default=0.0)
-    return pd.DataFrame(
-        {
-            "run": f"{number}. {run}",
-            **{
-                str(i): Shaded(f"{row[other]:.3f}", (row[other] - lowest) / max(1 - lowest, 1e-9))
-                for i, other in enumerate(rows, start=1)
-            },
-        }
-        for number, (run, row) in enumerate(rows.items(), start=1)
-    )

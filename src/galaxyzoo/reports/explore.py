@@ -1,20 +1,16 @@
-"""Sections of the exploration page: votes, class counts, galaxies of each class, images."""
+"""Sections of the exploration page: votes, class counts, galaxies of each class."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pandas as pd
 
-from galaxyzoo.config.schema import ORIGINAL_PX
-from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import Catalog
-from galaxyzoo.data.image_cache import decode, decode_many
+from galaxyzoo.data.image_cache import decode_many
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.data.readers.find import sky_positions
 from galaxyzoo.data.readers.label_table import image_names
-from galaxyzoo.data.stores.base import ImageStore
 from galaxyzoo.io.tables import FOLD, write_table
 from galaxyzoo.reports.answers import answer_label, readable
 from galaxyzoo.reports.charts import Chart
@@ -27,10 +23,6 @@ ANSWERS = list(GALAXY_ZOO_2.columns)
 _BINS = 20  # of a histogram
 GALAXIES_PER_CLASS = 5  # one row of the picture
 _TOP_VOTES = 3  # largest votes shown above a galaxy
-SAMPLED_IMAGES = 500
-SATURATED = 255
-CHANNELS = ("red", "green", "blue")
-_NAMED = 5  # unreadable images that the page names
 
 
 def explore_votes(catalog: Catalog, folder: Path) -> list[HtmlSection]:
@@ -171,75 +163,3 @@ def _sample_notes(catalog: Catalog, task: ClassTask) -> pd.Series:
 def _top_votes(votes: pd.Series) -> list[str]:
     top = votes[ANSWERS].nlargest(_TOP_VOTES)
     return [f"{answer_label(str(c))} {value:.2f}" for c, value in top.items()]
-
-
-def explore_images(data: Dataset, folder: Path) -> list[HtmlSection]:
-    """The section on a random sample of the training images, beside one of the test images."""
-    raw, catalog = data.raw, data.catalog
-    samples = {"train": sample_images(raw.train_images, catalog.ids, SAMPLED_IMAGES)}
-    if len(catalog.test_ids):
-        samples["test"] = sample_images(raw.test_images, catalog.test_ids, SAMPLED_IMAGES)
-    table = pd.DataFrame({name: summarize_images(*s) for name, s in samples.items()}, dtype=object)
-    table = table.rename_axis("measure").reset_index()
-    write_table(folder / "images.csv", table)
-    lines = [
-        f"GalaxyID {galaxy_id} ({name}) cannot be read: {why}."
-        for name, (_, problems) in samples.items()
-        for galaxy_id, why in list(problems.items())[:_NAMED]
-    ]
-    caption = f"Measured on the originals of {SAMPLED_IMAGES} or fewer random images"
-    return [HtmlSection("Images", "\n".join(lines), [(caption, table)])]
-
-
-def sample_images(
-    store: ImageStore, ids: np.ndarray, count: int, seed: int = 0
-) -> tuple[pd.DataFrame, dict[int, str]]:
-    """Draw images at random and measure the originals.
-
-    Returns:
-        Indexed by GalaxyID: bytes, width, height, <channel>_mean, <channel>_sd, saturated
-        (fraction); and why images cannot be read, by GalaxyID.
-    """
-    drawn = np.random.default_rng(seed).choice(ids, min(count, len(ids)), replace=False)
-    measures, problems = {}, {}
-    for galaxy_id in np.sort(drawn).tolist():
-        try:
-            data = store.read(galaxy_id)
-            decode(data, ORIGINAL_PX, ORIGINAL_PX)  # which refuses what OpenCV would make up
-            measures[galaxy_id] = _measure(data)
-        except (ValueError, InputError, cv2.error) as error:
-            problems[galaxy_id] = str(error).splitlines()[0]
-    return pd.DataFrame.from_dict(measures, orient="index").rename_axis("GalaxyID"), problems
-
-
-def summarize_images(table: pd.DataFrame, problems: dict[int, str]) -> dict[str, float | int | str]:
-    """Summary of a sample's measures, by name; only counts where no image is readable."""
-    counts = {"sampled": len(table) + len(problems), "unreadable": len(problems)}
-    if table.empty:
-        return {**counts}
-    sizes = (table["width"].astype(str) + " × " + table["height"].astype(str)).value_counts()
-    return {
-        **counts,
-        "pixels": f"{sizes.index[0]}" + (f" ({len(sizes)} sizes)" if len(sizes) > 1 else ""),
-        "bytes, median": int(table["bytes"].median()),
-        "bytes, smallest": int(table["bytes"].min()),
-        "bytes, largest": int(table["bytes"].max()),
-        **{f"{c}, mean": round(float(table[f"{c}_mean"].mean()), 3) for c in CHANNELS},
-        **{f"{c}, sd within images": round(float(table[f"{c}_sd"].mean()), 3) for c in CHANNELS},
-        "saturated pixels, %": round(float(100 * table["saturated"].mean()), 5),
-        "images with a saturated pixel, %": round(float(100 * (table["saturated"] > 0).mean()), 2),
-    }
-
-
-def _measure(data: bytes) -> dict[str, float]:
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
-    assert image is not None
-    mean, sd = cv2.meanStdDev(image)
-    return {
-        "bytes": len(data),
-        "width": image.shape[1],
-        "height": image.shape[0],
-        **{f"{name}_mean": float(v) for name, v in zip(CHANNELS, mean[:, 0], strict=True)},
-        **{f"{name}_sd": float(v) for name, v in zip(CHANNELS, sd[:, 0], strict=True)},
-        "saturated": float((image >= SATURATED).any(axis=2).mean()),
-    }
