@@ -11,7 +11,7 @@ from galaxyzoo.core.paths import CODE_ROOT
 from galaxyzoo.data.catalog import GROUP, Catalog
 from galaxyzoo.data.readers.kaggle import open_raw_dataset
 from galaxyzoo.io.tables import FOLD
-from galaxyzoo.reports.explore import count_classes, labeled_tasks, summarize_answers
+from galaxyzoo.reports.explore import count_classes, labeled_tasks
 from galaxyzoo.tasks.registry import CLASS_TASKS, find_task, register_task
 from support.kaggle_fixtures import COLUMNS
 from support.real_data import MINI, needs_data
@@ -25,15 +25,6 @@ def catalog_of(labels: pd.DataFrame, n_folds: int = 3) -> Catalog:
     train.insert(0, FOLD, np.arange(len(train)) % n_folds)
     train.insert(1, GROUP, np.arange(len(train)))
     return Catalog("hand-made", train, np.empty(0, np.int64))
-
-
-def test_means_and_majorities() -> None:
-    votes = pd.DataFrame(0.0, index=np.arange(4), columns=COLUMNS)
-    votes["Class1.1"] = [0.8, 0.5, 0, 0]
-    row = summarize_answers(votes).set_index("column").loc["Class1.1"]
-    assert row[["mean", "median", "no_vote", "majority"]].tolist() == pytest.approx(
-        [0.325, 0.25, 0.5, 0.25]
-    )
 
 
 def first_question(*votes: tuple[float, float]) -> pd.DataFrame:

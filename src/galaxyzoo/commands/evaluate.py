@@ -131,11 +131,11 @@ def write_report(evaluation: Evaluation) -> None:
     print(f"report: {shown(path)}")
 
 
-def detail_sections(evaluation: Evaluation) -> Iterator[HtmlSection]:
+def detail_sections(evaluation: Evaluation) -> Iterator[HtmlSection | None]:
     """Sections on the results that are shown in detail."""
     is_number = isinstance(evaluation.task, NumberTask)
-    if is_number and (section := question_section(evaluation)):
-        yield section
+    if is_number:
+        yield question_section(evaluation)
     for result in evaluation.detailed:
         if has_own_labels(evaluation.task.name):
             yield few_labels_section(evaluation, result)

@@ -40,7 +40,7 @@ def main() -> None:
         *explore_classes(catalog, tasks, folder),
         *explore_samples(data, tasks),
     ]
-    votes = explore_votes(catalog, folder)
+    votes = explore_votes(catalog)
     # The dataset's own labels first, unless a task is asked for.
     sections = [*classes, *votes] if args.task else [*votes, *classes]
     near = catalog.about.get("galaxies_with_a_near_duplicate", "not counted")

@@ -25,39 +25,17 @@ GALAXIES_PER_CLASS = 5  # one row of the picture
 _TOP_VOTES = 3  # largest votes shown above a galaxy
 
 
-def explore_votes(catalog: Catalog, folder: Path) -> list[HtmlSection]:
-    """The section on the votes, with its table and pictures; none for a dataset of classes."""
+def explore_votes(catalog: Catalog) -> list[HtmlSection]:
+    """The section on the votes, with its charts; none for a dataset of classes."""
     if not catalog.has_votes:
         return []
-    votes = catalog.train[ANSWERS]
-    answers = summarize_answers(votes)
-    write_table(folder / "answers.csv", answers)
-    answers["column"] = answers["column"].map(answer_label)
     text = (
         "A vote fraction is the part of those asked a question who gave the answer, times the "
         "fraction of the answer that leads to the question."
     )
     caption = "How often each vote fraction occurs; the stronger the color, the more galaxies"
-    charts = [(caption, _plot_distributions(votes))]
-    return [HtmlSection("Votes", text, [("Vote fractions of each answer", answers)], charts)]
-
-
-def summarize_answers(votes: pd.DataFrame) -> pd.DataFrame:
-    """(answer,) mean, sd, median, and parts of the galaxies where it got no vote, or a majority.
-
-    Args:
-        votes: (galaxy, 37) vote fractions by column name.
-    """
-    table = pd.DataFrame(
-        {
-            "mean": votes.mean(),
-            "sd": votes.std(ddof=0),
-            "median": votes.median(),
-            "no_vote": (votes == 0).mean(),
-            "majority": (votes > 0.5).mean(),
-        }
-    )
-    return table.rename_axis("column").reset_index()
+    charts = [(caption, _plot_distributions(catalog.train[ANSWERS]))]
+    return [HtmlSection("Votes", text, charts=charts)]
 
 
 def _plot_distributions(votes: pd.DataFrame) -> list[Chart]:

@@ -1,4 +1,4 @@
-"""Section on a run of own labels: scores with their spread over folds, and the learning curve."""
+"""Section on a run of own labels: the learning curve."""
 
 import numpy as np
 import pandas as pd
@@ -8,41 +8,21 @@ from galaxyzoo.reports.evaluate import Evaluation
 from galaxyzoo.reports.html import HtmlSection
 from galaxyzoo.reports.results import Result
 from galaxyzoo.results.layout import CURVE, RunFolder
-from galaxyzoo.tasks.kinds import ClassTask
 
 
-def few_labels_section(evaluation: Evaluation, result: Result) -> HtmlSection:
-    """Build the section; write its tables."""
-    spread = score_folds(evaluation, result)
-    evaluation.write_csv(f"{result.stem}_spread.csv", spread)
-    tables, charts = [("mean and standard deviation over the folds", spread)], []
+def few_labels_section(evaluation: Evaluation, result: Result) -> HtmlSection | None:
+    """Build the section and write its table; None without a learning curve."""
     curve = summarize_curve(pd.concat(_read_curves(evaluation, result) or [pd.DataFrame()]))
-    if not curve.empty:
-        evaluation.write_csv(f"{result.stem}_learning_curve.csv", curve)
-        tables.append(("heads fitted with fewer labels", curve))
-        charts.append(("learning curve", [draw_curve(curve)]))
+    if curve.empty:
+        return None
+    evaluation.write_csv(f"{result.stem}_learning_curve.csv", curve)
     text = (
         "Fewer labels are drawn at random, several times in each fold; ± is the standard deviation "
         "over folds and draws. The largest mistakes, below, are the likely label errors."
     )
+    tables = [("heads fitted with fewer labels", curve)]
+    charts = [("learning curve", [draw_curve(curve)])]
     return HtmlSection(f"{result.run}: few labels", text, tables, charts)
-
-
-def score_folds(evaluation: Evaluation, result: Result) -> pd.DataFrame:
-    """Table of the task's scores of few labels: mean over the folds and sample sd."""
-    task, decided = evaluation.task, None
-    if isinstance(task, ClassTask):
-        decided = result.decided
-    rows = []
-    for fold in result.folds:
-        inside = result.table.folds == fold
-        chosen = None if decided is None else decided[inside]
-        rows.append(
-            task.few_label_scores(result.predictions[inside], result.targets[inside], chosen)
-        )
-    values = pd.DataFrame(rows)
-    means = {"score": values.columns, "mean": values.mean(), "± sd of folds": values.std()}
-    return pd.DataFrame(means)
 
 
 def _read_curves(evaluation: Evaluation, result: Result) -> list[pd.DataFrame]:
