@@ -10,14 +10,11 @@ from galaxyzoo.ensemble import stackers
 from galaxyzoo.ensemble.blends import Blend
 from galaxyzoo.ensemble.least_squares import OofFold, make_fold
 from galaxyzoo.ensemble.selection import CLASS_CANDIDATES
-from galaxyzoo.tasks.kinds import FractionTask
 from support.class_fixtures import PLAIN
-from support.ensemble_fixtures import fit_weights, stack_folds
+from support.ensemble_fixtures import SMALL, fit_weights, stack_folds
 from support.fuzz_fixtures import cases
 
 FEW = cases(40, 1000)
-
-TWO = FractionTask("two", ("a", "b"))
 
 
 @st.composite
@@ -73,7 +70,7 @@ def test_blends_of_votes_keep_their_promises(folds: list[OofFold]) -> None:
     for name in ("mean", "greedy", "nnls"):
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            weights = fit_weights(folds, name, TWO)
+            weights = fit_weights(folds, name, SMALL)
         assert np.isfinite(weights).all()
         assert weights.min() >= 0
         if name != "nnls":
@@ -81,7 +78,7 @@ def test_blends_of_votes_keep_their_promises(folds: list[OofFold]) -> None:
         error = squared(Blend(weights).predict(features), targets)
         if name != "mean":
             assert error <= best + 1e-6 * size
-        other = Blend(fit_weights(turned(folds), name, TWO)).predict(features[:, ::-1])
+        other = Blend(fit_weights(turned(folds), name, SMALL)).predict(features[:, ::-1])
         assert abs(squared(other, targets) - error) <= 1e-6 * size
 
 
@@ -90,11 +87,11 @@ def test_blends_of_votes_keep_their_promises(folds: list[OofFold]) -> None:
 def test_the_disagreement_ridge_bears_any_runs(folds: list[OofFold]) -> None:
     features, targets = stack_folds(folds)
     size = size_of(features, targets)
-    model = stackers.fit_disagreement_ridge(folds, TWO)
+    model = stackers.fit_disagreement_ridge(folds, SMALL)
     assert np.isfinite(model.whole.weights).all()
     error = squared(model.predict(features), targets)
     assert error <= squared(model.blend.predict(features), targets) + 1e-6 * size
-    other = stackers.fit_disagreement_ridge(turned(folds), TWO)
+    other = stackers.fit_disagreement_ridge(turned(folds), SMALL)
     if (other.whole.penalties == model.whole.penalties).all():
         values = other.predict(features[:, ::-1])
         assert abs(squared(values, targets) - error) <= 1e-5 * size

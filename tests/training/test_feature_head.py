@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from sklearn.linear_model import LogisticRegression, RidgeCV
+from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -67,41 +67,3 @@ def test_a_learning_curve_ends_with_all_labels() -> None:
     assert all(row["different"] == row["labels"] for row in rows)
     assert len({row["mean"] for row in rows[:3]}) > 1
     assert rows[-1]["mean"] == 14.5
-
-
-def test_fractions_are_weights_of_their_classes() -> None:
-    rng = np.random.default_rng(0)
-    features = rng.normal(size=(30, 5)).astype(np.float32)
-    counts = rng.integers(0, 4, (30, 3))  # of those who answered; some galaxies have none
-    head = fit_head(features, counts.astype(float))
-    repeated = np.repeat(np.tile(features, (1, 3)).reshape(-1, 5), counts.ravel(), axis=0)
-    answers = np.repeat(np.tile(np.arange(3), 30), counts.ravel())
-    scaler = StandardScaler().fit(features)
-    losses = []
-    for strength in (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1):
-        model = LogisticRegression(C=strength, tol=1e-8).fit(scaler.transform(repeated), answers)
-        probs = model.predict_proba(scaler.transform(features))
-        losses.append(np.abs(probs - head.predict_proba(features)).max())
-    assert min(losses) < 2e-3
-
-
-def test_each_fraction_is_fitted_for_itself() -> None:
-    rng = np.random.default_rng(0)
-    features, votes = rng.normal(size=(40, 6)).astype(np.float32), rng.random((40, 4))
-    shares = 1 / (1 + np.exp(-fit_head(features, votes, "sigmoid").logits(features)))
-    for column in range(4):
-        pair = np.column_stack([1 - votes[:, column], votes[:, column]])
-        alone = fit_head(features, pair).predict_proba(features)[:, 1]
-        np.testing.assert_allclose(shares[:, column], alone)
-
-
-def test_values_are_a_ridge_regression() -> None:
-    rng = np.random.default_rng(0)
-    features = 3 * rng.normal(size=(60, 8)).astype(np.float32) + 5
-    values = features[:, :1] * 20 - 7 + rng.normal(size=(60, 1))
-    plain = make_pipeline(StandardScaler(), RidgeCV(np.logspace(0, 5, 11)))
-    plain.fit(features.astype(np.float64), values)  # in float32 it is the less exact one
-    new = rng.normal(size=(9, 8)).astype(np.float32)
-    predicted = fit_head(features, values, "plain").logits(new)
-    expected = plain.predict(new.astype(np.float64)).reshape(9, 1)
-    np.testing.assert_allclose(predicted, expected, rtol=1e-5)

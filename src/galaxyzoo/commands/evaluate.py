@@ -37,7 +37,7 @@ from galaxyzoo.reports.history import history_section
 from galaxyzoo.reports.html import HtmlSection, write_page
 from galaxyzoo.reports.votes import question_section, vote_sections
 from galaxyzoo.results.card import EnsembleCard
-from galaxyzoo.tasks.kinds import NumberTask
+from galaxyzoo.tasks.kinds import VoteTask
 from galaxyzoo.tasks.registry import has_own_labels, is_ensemble, task_of
 
 
@@ -133,10 +133,10 @@ def write_report(evaluation: Evaluation) -> None:
 
 def detail_sections(evaluation: Evaluation) -> Iterator[HtmlSection | None]:
     """Sections on the results that are shown in detail."""
-    is_number = isinstance(evaluation.task, NumberTask)
-    if is_number:
+    is_votes = isinstance(evaluation.task, VoteTask)
+    if is_votes:
         yield question_section(evaluation)
     for result in evaluation.detailed:
         if has_own_labels(evaluation.task.name):
             yield few_labels_section(evaluation, result)
-        yield from (vote_sections if is_number else class_sections)(evaluation, result)
+        yield from (vote_sections if is_votes else class_sections)(evaluation, result)

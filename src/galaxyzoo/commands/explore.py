@@ -44,11 +44,10 @@ def main() -> None:
     # The dataset's own labels first, unless a task is asked for.
     sections = [*classes, *votes] if args.task else [*votes, *classes]
     near = catalog.about.get("galaxies_with_a_near_duplicate", "not counted")
-    labels = "a class per galaxy" if tasks else "numbers"
     summary = {
         "Training": f"{len(catalog.ids):,} galaxies in {catalog.n_folds} folds",
         "Test": f"{len(catalog.test_ids):,} galaxies",
-        "Labels": "37 vote fractions" if catalog.has_votes else labels,
+        "Labels": "37 vote fractions" if catalog.has_votes else "a class per galaxy",
         "Copies": f"{near} training galaxies with a near-duplicate, which share a fold with it",
         "Made": html.made(),
     }

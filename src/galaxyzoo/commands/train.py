@@ -45,7 +45,6 @@ from galaxyzoo.data.prepare import Dataset, prepare, record_duplicates
 from galaxyzoo.data.readers.find import find_own_task
 from galaxyzoo.inference.oddities import measure
 from galaxyzoo.results.card import RunCard
-from galaxyzoo.tasks.kinds import ClassTask
 from galaxyzoo.tasks.registry import get_task, has_own_labels
 
 DEFAULT_ENSEMBLE = "default"
@@ -152,16 +151,12 @@ def build_ensembles(builds: list[list[str]], asked: list[Config], dataset: str) 
 
 def describe_labels(data: Dataset, task: str) -> str:
     """Describe what a table of own labels holds, the galaxies of a fold, and images' other size."""
-    catalog, images, kind = data.catalog, data.raw.train_images, get_task(task)
-    labels = catalog.targets(task)
-    quantity, texts = "", [f"{count:,.0f}" for count in labels.sum(axis=0)]
-    if not isinstance(kind, ClassTask):
-        quantity = f", {kind.quantity}"
-        texts = [f"{column.mean():.3g} ± {column.std():.2g}" for column in labels.T]
-    columns = ", ".join(f"{name} {text}" for name, text in zip(kind.columns, texts, strict=True))
+    catalog, images, classes = data.catalog, data.raw.train_images, get_task(task).columns
+    counts = zip(classes, catalog.targets(task).sum(axis=0), strict=True)
+    columns = ", ".join(f"{name} {count:,.0f}" for name, count in counts)
     sizes = np.bincount(catalog.folds)
     span = f"{sizes.min():,}" + (f" or {sizes.max():,}" if sizes.max() > sizes.min() else "")
-    description = f"own labels{quantity}: {columns}; {span} galaxies a fold"
+    description = f"own labels: {columns}; {span} galaxies a fold"
     height, width, _ = measure(images.load(catalog.ids[0]))
     if height == width == ORIGINAL_PX:
         return description

@@ -121,8 +121,8 @@ class TrainConfig(Settings):
     """accumulate: start the epoch again with twice as many micro-batches"""
     optimizer: Literal["adamw", "adam", "sgd", "muon", "linear"] = "adamw"
     """sgd: with Nesterov momentum 0.9; muon: timm's, better in few epochs from scratch; linear:
-    one linear layer on features averaged over the views of tta, by regularized regression, which
-    is logistic for classes and fractions"""
+    one linear layer on features averaged over the views of tta, by regularized logistic
+    regression"""
     lr: float = Field(1e-3, gt=0)
     """highest learning rate"""
     schedule: Literal["cosine", "constant"] = "cosine"

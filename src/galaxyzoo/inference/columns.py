@@ -23,7 +23,7 @@ from galaxyzoo.core.paths import shown
 from galaxyzoo.core.version import code_version
 from galaxyzoo.data.readers.gz2 import ANSWERS
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
-from galaxyzoo.tasks.kinds import CLASS, COMPETITION_TASK, ClassTask, Task
+from galaxyzoo.tasks.kinds import CLASS, COMPETITION_TASK, Task
 from galaxyzoo.tasks.registry import TASKS
 
 if TYPE_CHECKING:
@@ -101,8 +101,7 @@ def _meaning(name: str, task: Task, label: str) -> dict[str, str]:
 
 def _prediction(column: str, task: Task) -> str:
     if task.name != COMPETITION_TASK:
-        quantity = "probability of class" if isinstance(task, ClassTask) else task.quantity
-        return f"{quantity} {column}"
+        return f"probability of class {column}"
     question = GALAXY_ZOO_2.question_of(column)
     whole = f"of {question.parent}, share of all" if question.parent else "share of all"
     return (

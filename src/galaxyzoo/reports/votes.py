@@ -1,4 +1,4 @@
-"""Sections of the report on votes and other numbers: errors by question, answer and galaxy."""
+"""Sections of the report on votes: errors by question, answer and galaxy."""
 
 from collections.abc import Sequence
 
@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 
 from galaxyzoo.reports.answers import SHOWN_ANSWERS, answer_label
-from galaxyzoo.reports.charts import DIAGONAL, N_COLORS, Chart, Line, data_range, log_shade
+from galaxyzoo.reports.charts import DIAGONAL, N_COLORS, Chart, Line, log_shade
 from galaxyzoo.reports.evaluate import SHOWN_GALAXIES, Evaluation
 from galaxyzoo.reports.html import Bar, HtmlSection
 from galaxyzoo.reports.results import Result
-from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task, ValueTask, VoteTask
+from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task
 from galaxyzoo.tasks.metrics import rmse
 
 _N_WORST = 8  # answers in the table of calibration
@@ -18,30 +18,28 @@ _N_BINS = 10  # of a calibration curve
 _CELLS = 40  # of a two-dimensional histogram, along each axis
 
 
-def question_section(evaluation: Evaluation) -> HtmlSection | None:
-    """RMSE per question of the detailed results and of every other whole run; None of one alone."""
+def question_section(evaluation: Evaluation) -> HtmlSection:
+    """RMSE per question of the detailed results and of every other whole run."""
     task = evaluation.task
-    if len(task.groups) < 2:
-        return None
     shown = [*evaluation.detailed] + [
         r for r in evaluation.results if r.is_whole and r not in evaluation.detailed
     ]
     scores = {_name(r): question_rmse(r.predictions, r.targets, task.groups) for r in shown}
     table = pd.DataFrame(
         {
-            task.group: _headings(task),
+            "question": _headings(task),
             **scores,
             "answers": [span.stop - span.start for span in task.groups],
         }
     )
     evaluation.write_csv("questions.csv", table)
-    return HtmlSection(f"{task.group.capitalize()}s", tables=[(f"RMSE per {task.group}", table)])
+    return HtmlSection("Questions", tables=[("RMSE per question", table)])
 
 
 def vote_sections(evaluation: Evaluation, result: Result) -> list[HtmlSection]:
     """Sections on one result; writes their tables."""
     charts = _draw_histograms(evaluation.task, result.predictions, result.targets)
-    caption = f"predicted over {_truth(evaluation.task)}; the stronger the color, the more galaxies"
+    caption = "predicted over voted; the stronger the color, the more galaxies"
     sections = [
         HtmlSection(f"{result.run}: answers", charts=[(caption, charts)]),
         _calibration(evaluation, result),
@@ -108,7 +106,7 @@ def _calibration(evaluation: Evaluation, result: Result) -> HtmlSection:
     task = evaluation.task
     table = vote_calibration(result.predictions, result.targets, task.columns)
     evaluation.write_csv(f"{result.stem}_calibration.csv", table)
-    caption = f"{_truth(task)} over predicted; each point is the mean of a tenth of the galaxies"
+    caption = "voted over predicted; each point is the mean of a tenth of the galaxies"
     summary = summarize_vote_calibration(table)
     summary.insert(0, "RMSE", np.sqrt(np.mean((result.predictions - result.targets) ** 2, axis=0)))
     worst = summary.nlargest(_N_WORST, "RMSE").round(4)
@@ -117,7 +115,7 @@ def _calibration(evaluation: Evaluation, result: Result) -> HtmlSection:
         f"{result.run}: calibration",
         f"Predictions and {task.truth} differ by {summary['error'].mean():.4f} on average over "
         "columns, once galaxies with similar predictions are averaged: the error below. Bias is "
-        f"predicted - {_truth(task)}.",
+        "predicted - voted.",
         [("Answers with the largest RMSE", worst.reset_index())],
         [(caption, _draw_calibration(task, table))],
     )
@@ -129,8 +127,6 @@ def _galaxies(evaluation: Evaluation, result: Result) -> HtmlSection:
     def describe(row: int) -> tuple[list[str], list[Bar]]:
         predicted, known = result.predictions[row], result.targets[row]
         note = f"RMSE {errors[row]:.3f}"
-        if isinstance(task, ValueTask):
-            return [note, f"predicted {predicted[0]:.4g}, {task.truth} {known[0]:.4g}"], []
         return [note], vote_bars(task, predicted, known)
 
     worst = np.argsort(-errors, kind="stable")[:SHOWN_GALAXIES]
@@ -147,13 +143,8 @@ def _name(result: Result) -> str:
     return result.run if result.is_whole else f"{result.run} (folds {folds})"
 
 
-def _truth(task: Task) -> str:
-    """Adjective of the known numbers, for captions."""
-    return "voted" if isinstance(task, VoteTask) else "labeled"
-
-
 def _headings(task: Task) -> list[str]:
-    """Numbered questions, or columns."""
+    """Numbered questions."""
     return [f"{i}. {task.heading(span.start)}" for i, span in enumerate(task.groups, 1)]
 
 
@@ -171,25 +162,14 @@ def _shown_columns(task: Task) -> list[int]:
     return list(range(len(task.columns)))[: len(SHOWN_ANSWERS)]
 
 
-def _range_of(task: Task, values: np.ndarray) -> tuple[float, float]:
-    """Range of an axis of (n,) numbers."""
-    return data_range(values) if isinstance(task, ValueTask) else (0.0, 1.0)
-
-
-def _diagonal(ends: tuple[float, float]) -> Line:
-    return DIAGONAL._replace(x=np.array(ends), y=np.array(ends))
-
-
 def _draw_histograms(task: Task, predictions: np.ndarray, targets: np.ndarray) -> list[Chart]:
     """Draw predicted over known numbers as two-dimensional histograms."""
-    charts = []
+    charts, edges = [], np.linspace(0, 1, _CELLS + 1)
     for i in _shown_columns(task):
-        ends = _range_of(task, np.append(predictions[:, i], targets[:, i]))
-        edges = np.linspace(*ends, _CELLS + 1)
         counts = np.histogram2d(predictions[:, i], targets[:, i], [edges, edges])[0][::-1]
         cells = log_shade(counts, 1, max(counts.max(), 2))
-        names, lines = (_label(task, task.columns[i]), _truth(task), "predicted"), [_diagonal(ends)]
-        charts.append(Chart(*names, lines, cells=cells, x_range=ends, y_range=ends))
+        names, lines = (_label(task, task.columns[i]), "voted", "predicted"), [DIAGONAL]
+        charts.append(Chart(*names, lines, cells=cells))
     return charts
 
 
@@ -198,15 +178,12 @@ def _draw_calibration(task: Task, table: pd.DataFrame) -> list[Chart]:
     charts = []
     for title, span in zip(_headings(task), task.groups, strict=True):
         columns = range(span.start, span.stop)
-        shown = table[table["answer"].isin([task.columns[i] for i in columns])]
-        ends = _range_of(task, shown[["predicted", "voted"]].to_numpy().ravel())
-        lines = [_diagonal(ends)]
+        lines = [DIAGONAL]
         for i in columns:
             bins, color = table[table["answer"] == task.columns[i]], (i - span.start) % N_COLORS
             lines += [
                 Line(bins["predicted"], bins["voted"], color, task.text(i)),
                 Line(bins["predicted"], bins["voted"], color, style="points"),
             ]
-        y_label = f"mean {_truth(task)}"
-        charts.append(Chart(title, "mean predicted", y_label, lines, x_range=ends, y_range=ends))
+        charts.append(Chart(title, "mean predicted", "mean voted", lines))
     return charts

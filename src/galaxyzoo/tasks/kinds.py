@@ -1,4 +1,4 @@
-"""The kinds of task: vote fractions on a decision tree, other numbers, one class per galaxy.
+"""The kinds of task: vote fractions on a decision tree, one class per galaxy.
 
 All that depends on the kind of a task is a method or an attribute here.
 """
@@ -108,18 +108,6 @@ class Task(ABC):
         """Scores besides the task's own that cost next to nothing, for each epoch."""
         return {}
 
-    @abstractmethod
-    def few_label_scores(
-        self, predictions: np.ndarray, targets: np.ndarray, decided: np.ndarray | None = None
-    ) -> dict[str, float]:
-        """Scores of a run on few labels, the one of its learning curve first.
-
-        Args:
-            predictions: (galaxy, column).
-            targets: (galaxy, column).
-            decided: (galaxy,) numbers of the decided classes; None: the most probable ones.
-        """
-
     def class_scores(
         self,
         _probs: np.ndarray,
@@ -140,39 +128,14 @@ class Task(ABC):
         return predictions
 
 
-class NumberTask(Task):
-    """Numbers, scored by RMSE."""
-
-    metric = "RMSE"
-
-    def score(self, predictions: np.ndarray, targets: np.ndarray) -> float:
-        """Root mean squared error."""
-        return rmse(predictions, targets)
-
-    def per_sample_losses(self, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """(galaxy,) squared error, mean over columns."""
-        return np.square(predictions - targets).mean(axis=1)
-
-    def score_from_loss(self, mean_loss: np.ndarray) -> np.ndarray:
-        """The root."""
-        return np.sqrt(np.maximum(mean_loss, 0.0))
-
-    def few_label_scores(
-        self, predictions: np.ndarray, targets: np.ndarray, _decided: np.ndarray | None = None
-    ) -> dict[str, float]:
-        """RMSE, and the share of the variance that predictions explain, mean over columns."""
-        from sklearn.metrics import r2_score  # only here: scikit-learn takes seconds
-
-        return {"RMSE": rmse(predictions, targets), "R²": float(r2_score(targets, predictions))}
-
-
 @dataclass(frozen=True)
-class VoteTask(NumberTask):
+class VoteTask(Task):
     """Vote fractions that obey the sums of a decision tree."""
 
     tree: DecisionTree
     volunteers: int | None = None  # that answer about a galaxy, where it is known
 
+    metric = "RMSE"
     quantity = "vote fractions on the decision tree"
     group = "question"
     truth = "votes"
@@ -193,6 +156,18 @@ class VoteTask(NumberTask):
     def labels(self) -> list[str]:
         """Answers, of which some are worded alike, with their columns."""
         return [f"{self.text(column)} ({name})" for column, name in enumerate(self.columns)]
+
+    def score(self, predictions: np.ndarray, targets: np.ndarray) -> float:
+        """Root mean squared error."""
+        return rmse(predictions, targets)
+
+    def per_sample_losses(self, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """(galaxy,) squared error, mean over columns."""
+        return np.square(predictions - targets).mean(axis=1)
+
+    def score_from_loss(self, mean_loss: np.ndarray) -> np.ndarray:
+        """The root."""
+        return np.sqrt(np.maximum(mean_loss, 0.0))
 
     def is_too_good(self, predictions: np.ndarray, targets: np.ndarray) -> bool:
         """Check whether they are the targets, or closer to them than any prediction can be.
@@ -228,49 +203,6 @@ class VoteTask(NumberTask):
     def heading(self, column: int) -> str:
         """The question."""
         return self.tree.question_of(self.columns[column]).text
-
-
-class _OwnNumberTask(NumberTask):
-    """Numbers that obey no sums, in columns of a user's own table."""
-
-    group = "column"
-    truth = "label"
-    losses = ("mse",)
-
-    def text(self, column: int) -> str:
-        """The column's name."""
-        return self.columns[column]
-
-    def heading(self, column: int) -> str:
-        """The column's name."""
-        return self.text(column)
-
-
-class FractionTask(_OwnNumberTask):
-    """Fractions from 0 to 1, each for itself."""
-
-    quantity = "fractions"
-    outputs = ("sigmoid",)
-
-    @property
-    def groups(self) -> tuple[slice, ...]:
-        """Each column alone."""
-        return tuple(slice(i, i + 1) for i in range(len(self.columns)))
-
-    def project(self, predictions: np.ndarray) -> np.ndarray:
-        """Clip to [0, 1]."""
-        return np.clip(predictions, 0.0, 1.0)
-
-
-class ValueTask(_OwnNumberTask):
-    """One number without limits."""
-
-    quantity = "values"
-    outputs = ("plain",)
-
-    def project(self, predictions: np.ndarray) -> np.ndarray:
-        """The values as they are, float64."""
-        return predictions.astype(np.float64)
 
 
 @dataclass(frozen=True)
@@ -326,20 +258,25 @@ class ClassTask(Task):
         right = predictions.argmax(axis=1) == targets.argmax(axis=1)
         return {"accuracy": float(right.mean())}
 
-    def few_label_scores(
-        self, predictions: np.ndarray, targets: np.ndarray, decided: np.ndarray | None = None
-    ) -> dict[str, float]:
-        """Balanced accuracy, accuracy, macro AUC (NaN where a class is missing), log-loss."""
+    def few_label_scores(self, probs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
+        """Scores of a run on few labels, the one of its learning curve first.
+
+        Args:
+            probs: (galaxy, class) probabilities.
+            targets: (galaxy, class) one-hot.
+        Returns:
+            Balanced accuracy, accuracy, macro AUC (NaN where a class is missing), log-loss; of the
+            most probable classes.
+        """
         from sklearn.metrics import roc_auc_score  # only here: scikit-learn takes seconds
 
-        truth = targets.argmax(axis=1)
-        decided = predictions.argmax(axis=1) if decided is None else decided
+        truth, decided = targets.argmax(axis=1), probs.argmax(axis=1)
         is_whole = targets.any(axis=0).all()
         return {
             "balanced accuracy": mean_recall(truth, decided),
             "accuracy": float((decided == truth).mean()),
-            "macro AUC": float(roc_auc_score(targets, predictions)) if is_whole else np.nan,
-            "log-loss": self.score(predictions, targets),
+            "macro AUC": float(roc_auc_score(targets, probs)) if is_whole else np.nan,
+            "log-loss": self.score(probs, targets),
         }
 
     def with_decision(self, predictions: pd.DataFrame, prior: np.ndarray) -> pd.DataFrame:

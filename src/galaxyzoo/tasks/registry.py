@@ -17,14 +17,7 @@ from galaxyzoo.core.files import read_json
 from galaxyzoo.core.paths import root
 from galaxyzoo.tasks import label_rules
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, VOLUNTEERS
-from galaxyzoo.tasks.kinds import (
-    COMPETITION_TASK,
-    ClassTask,
-    FractionTask,
-    Task,
-    ValueTask,
-    VoteTask,
-)
+from galaxyzoo.tasks.kinds import COMPETITION_TASK, ClassTask, Task, VoteTask
 from galaxyzoo.tasks.label_rules import ClassRule
 
 ENSEMBLE = "ensemble:"  # begins the names of ensembles where a run can stand too
@@ -62,28 +55,18 @@ def register_task(name: str, definition: Mapping[str, Any]) -> Task:
 
     Args:
         name: of its dataset.
-        definition: `columns`, besides which stands what they are: `balanced`, whether classes are
-            judged by balanced accuracy; or `numbers`, "fractions" or "values".
+        definition: `columns`, the classes, and `balanced`, whether they are judged by balanced
+            accuracy.
     """
-    columns = tuple(definition["columns"])
-    task: Task
-    if numbers := definition.get("numbers"):
-        task = {"fractions": FractionTask, "values": ValueTask}[numbers](name, columns)
-    else:
-        task = ClassTask(name, columns, balanced=definition["balanced"])
+    task = ClassTask(name, tuple(definition["columns"]), balanced=definition["balanced"])
     _registered[name] = task
     return task
 
 
 def define_task(task: Task) -> dict[str, Any]:
     """Definition of a task of own labels, as of `register_task`."""
-    columns = {"columns": list(task.columns)}
-    match task:
-        case FractionTask() | ValueTask():
-            return columns | {"numbers": task.quantity}
-        case ClassTask():
-            return columns | {"balanced": task.balanced}
-    raise TypeError(task)
+    assert isinstance(task, ClassTask)
+    return {"columns": list(task.columns), "balanced": task.balanced}
 
 
 @cache

@@ -1,9 +1,8 @@
 """Fit a linear layer to a network's features: few labels, seconds.
 
-Logistic regression of classes or of each fraction, and ridge regression of values, both
-L2-regularized, on standardized features. The strength is cross-validated where there are enough
-labels; standardization becomes part of the weights, so that a head is one linear layer of a
-network.
+L2-regularized logistic regression on standardized features. The strength is cross-validated where
+there are enough labels; standardization becomes part of the weights, so that a head is one linear
+layer of a network.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +18,6 @@ _STRENGTHS = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1)  # inverse regularization s
 _DEFAULT = 0.003  # for too few labels to choose by
 _CHOICE_FOLDS = 3  # of the choice; a class needs as many labels
 _TOLERANCE = 1e-3  # of the gradient; a tenth of it moves no probability by 0.001
-_RIDGES = np.logspace(0, 5, 11)  # strengths of ridge regression
 _COUNTS, _DRAWS = (10, 20, 50, 100, 200, 500, 1000, 2000), 3  # of a learning curve
 _NEVER = -1e4  # logit of a class without labels: its probability is exactly 0
 
@@ -41,19 +39,12 @@ class Head:
 
 
 @threadpool_limits.wrap(limits=1, user_api="blas")  # many small steps: threads cost five times more
-def fit_head(
-    features: np.ndarray,
-    targets: np.ndarray,
-    output: str = "softmax",
-) -> Head:
+def fit_head(features: np.ndarray, targets: np.ndarray) -> Head:
     """Fit a head.
 
     Args:
         features: (n, feature) float32.
-        targets: (n, column) one-hot classes, fractions or values; a class without labels gets
-            probability 0.
-        output: as of the config's `head.output`: softmax (classes), sigmoid (each column alone),
-            plain (values).
+        targets: (n, class) one-hot; a class without labels gets probability 0.
     """
     mean, sd = features.mean(axis=0, dtype=np.float64), features.std(axis=0, dtype=np.float64)
     sd[sd == 0] = 1.0
@@ -62,15 +53,7 @@ def fit_head(
     standardized = (features - mean) / sd
     axes = np.linalg.svd(standardized, full_matrices=False)[2]  # (axis, feature)
     points = standardized @ axes.T
-    if output == "plain":
-        head = _fit_values(points, targets)
-    elif output == "sigmoid":
-        pairs = [_fit_best(points, np.column_stack([1 - v, v])) for v in targets.T]
-        weights = np.stack([pair.weights[1] - pair.weights[0] for pair in pairs])
-        bias = np.array([pair.bias[1] - pair.bias[0] for pair in pairs])
-        head = Head(weights, bias)
-    else:
-        head = _fit_best(points, targets)
+    (head,) = _fit(points, targets, [_choose_strength(points, targets)])
     weights = head.weights @ axes / sd
     return Head(weights, head.bias - weights @ mean)
 
@@ -110,29 +93,15 @@ def learning_curve(
     ]
 
 
-def _fit_values(points: np.ndarray, targets: np.ndarray) -> Head:
-    from sklearn.linear_model import RidgeCV  # here: scikit-learn takes seconds
-
-    model = RidgeCV(_RIDGES).fit(points, targets)
-    return Head(model.coef_.reshape(targets.shape[1], -1), np.atleast_1d(model.intercept_))
-
-
-def _fit_best(points: np.ndarray, targets: np.ndarray) -> Head:
-    """Fit classes, rows weighted by their targets."""
-    (head,) = _fit(points, targets, [_choose_strength(points, targets)])
-    return head
-
-
 def _choose_strength(points: np.ndarray, targets: np.ndarray) -> float:
     """The `C` of the least cross-validated log-loss."""
-    from sklearn.model_selection import KFold, StratifiedKFold  # here, as above
+    from sklearn.model_selection import StratifiedKFold  # here: scikit-learn takes seconds
 
-    labels, splitter = targets.argmax(axis=1), KFold(_CHOICE_FOLDS, shuffle=True, random_state=0)
-    if (targets.max(axis=1) == targets.sum(axis=1)).all():  # classes, and no fractions
-        counts = np.bincount(labels)
-        if (counts > 0).sum() < 2 or counts[counts > 0].min() < _CHOICE_FOLDS:
-            return _DEFAULT
-        splitter = StratifiedKFold(_CHOICE_FOLDS, shuffle=True, random_state=0)
+    labels = targets.argmax(axis=1)
+    counts = np.bincount(labels)
+    if (counts > 0).sum() < 2 or counts[counts > 0].min() < _CHOICE_FOLDS:
+        return _DEFAULT
+    splitter = StratifiedKFold(_CHOICE_FOLDS, shuffle=True, random_state=0)
     losses = np.zeros(len(_STRENGTHS))
     for train, val in splitter.split(points, labels):
         for i, head in enumerate(_fit(points[train], targets[train], _STRENGTHS)):
@@ -144,15 +113,14 @@ def _fit(points: np.ndarray, targets: np.ndarray, strengths: Sequence[float]) ->
     """Fit heads of rising strengths, each from the one before."""
     from sklearn.linear_model import LogisticRegression  # here, as above
 
-    rows, labels = targets.nonzero()  # a galaxy once for each answer that it has
+    labels = targets.argmax(axis=1)
     present = np.unique(labels)
     weights, bias = np.zeros((targets.shape[1], points.shape[1])), np.zeros(targets.shape[1])
-    if len(present):
-        bias[np.setdiff1d(np.arange(len(bias)), present)] = _NEVER
+    bias[np.setdiff1d(np.arange(len(bias)), present)] = _NEVER
     model = LogisticRegression(warm_start=True, max_iter=1000, tol=_TOLERANCE)
     for strength in strengths:
         if len(present) > 1:
-            model.set_params(C=strength).fit(points[rows], labels, targets[rows, labels])
+            model.set_params(C=strength).fit(points, labels)
             weights[present], bias[present] = model.coef_, model.intercept_
             if len(present) == 2:  # logits of the second against the first
                 weights[present[0]], bias[present[0]] = -weights[present[1]], -bias[present[1]]

@@ -20,6 +20,7 @@ from galaxyzoo.models.losses import build_loss
 from galaxyzoo.results.card import describe_losses
 from galaxyzoo.results.layout import CHECKPOINT, CURVE, HISTORY, TIMINGS, WEIGHTS, FoldFolder
 from galaxyzoo.results.oof import FoldSummary
+from galaxyzoo.tasks.kinds import ClassTask
 from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training.callbacks import (
     FoldRecords,
@@ -100,10 +101,11 @@ def _fit_fold(config: Config, data: FoldData, folder: Path) -> FoldSummary:
     rows, n_train = np.concatenate([data.train_rows, data.val_rows]), len(data.train_rows)
     features = cached_features(place(model, get_device()), data.cache.images[rows], config)
     targets, task = data.targets[rows], get_task(config.task)
+    assert isinstance(task, ClassTask)  # a config of votes has no linear head
     output, loss = build_output(config.head.output, task), build_loss(config)
 
     def fit(chosen: np.ndarray) -> Head:
-        return fit_head(features[chosen], targets[chosen], config.head.output)
+        return fit_head(features[chosen], targets[chosen])
 
     def predict(head: Head, part: slice) -> torch.Tensor:
         return output(torch.from_numpy(head.logits(features[part])))

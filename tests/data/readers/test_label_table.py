@@ -8,12 +8,10 @@ import pandas as pd
 import pytest
 
 from galaxyzoo.config.loading import load_config, runs_of
-from galaxyzoo.config.schema import parse_config
 from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.data.prepare import open_dataset, prepare
 from galaxyzoo.data.readers.find import find_own_task, open_input, sky_positions
 from galaxyzoo.data.readers.label_table import image_names
-from galaxyzoo.tasks.kinds import FractionTask, ValueTask
 from galaxyzoo.tasks.registry import find_task, get_task
 from support.class_fixtures import ZOO5, draw_images, write_labeled
 from support.form_fixtures import write_folder
@@ -142,13 +140,7 @@ def test_task_yaml_has_the_order_and_what_is_decided(folder: Path) -> None:
         ({"class": [*"ababa"], "id": ["g0", "g1", "g1", "g2", "g3"]}, "", "'g1' appears twice"),
         ({"class": [*"ababa"], "id": ["g0", "g1", "g1.png", "g2", "g3"]}, "", "has two rows"),
         ({"class": [*"ababa"], "id": ["g0", "g1", "x", "g2", "g3"]}, "", "no image is named 'x'"),
-        ({"a": ["x"] * 5}, "", "no column 'class' and no columns of numbers"),
-        ({"a": [None] * 5}, "", "holds no label"),
-        ({"a": [1] * 5, "b": [0.1, "x", 1, 1, 1]}, "", "image g1, column 'b': 'x' is not"),
-        ({"a": [1, 2, 3, 4, 5], "b": [1] * 5}, "", "2 columns of numbers (a, b) are not all"),
-        ({"a": [2] * 5}, "", "'a' has a standard deviation of 0, not 0.001 to 1000"),
-        ({"a": [1e6, 2e6, 3e6, 4e6, 5e6]}, "", "give it in another unit, or its logarithm"),
-        ({"a": [1] * 5}, "columns: [b]", "lacks column 'b'"),
+        ({"a": ["x"] * 5}, "", "labels.csv has no column 'class'"),
     ],
 )
 def test_a_mistake_is_one_line(root: Path, columns: dict[str, list], yaml: str, line: str) -> None:
@@ -244,35 +236,3 @@ def test_images_that_are_added_leave_the_others_their_numbers(root: Path, folder
     relabel(folder, {"b": "ring"})
     line = "input/mine is no longer what folds/mine was made from"
     assert line in one_line_refusal(prepare, "mine", None, None, {"mine"})
-
-
-def test_fractions_and_values_are_tasks_of_their_kinds(root: Path) -> None:
-    folder = write_five(
-        root / "input" / "mine", odd=[0.1, 0.9, "", 0, 1], ring=[0, 1, "", 0, 0.5], ra=[7.0] * 5
-    )
-    raw = open_input("mine", {"mine"})
-    assert raw.task == FractionTask("mine", ("odd", "ring"))
-    assert raw.targets.loc[1].tolist() == [0.9, 1.0]
-    assert raw.test_ids.tolist() == [2]
-    assert raw.task.project(np.array([[-0.1, 1.2]])).tolist() == [[0, 1]]
-    (folder / "task.yaml").write_text("columns: [ra]")
-    table = pd.read_csv(folder / "labels.csv").assign(ra=[5.0, 7.5, -3.0, 4.0, 11.0])
-    table.to_csv(folder / "labels.csv", index=False)
-    raw = open_input("mine", {"mine"})
-    assert raw.task == ValueTask("mine", ("ra",))
-    assert raw.targets["ra"].tolist() == [5.0, 7.5, -3.0, 4.0, 11.0]
-    assert raw.task.project(np.array([[-3.0]])).tolist() == [[-3.0]]
-
-
-@pytest.mark.parametrize("yaml", ["", "columns: [odd]"])
-def test_a_task_of_numbers_is_known_to_later_commands(root: Path, yaml: str) -> None:
-    write_five(root / "input" / "mine", yaml, odd=[0, 7, 3, 1, 5] if yaml else [0, 1, 1, 0, 0])
-    task = prepare("mine", n_folds=2, tasks={"mine"}).raw.task
-    assert task is not None
-    config = load_config("mine/head")
-    find_task.__globals__["_registered"].clear()  # as in a later command
-    assert get_task("mine") == task
-    (root / "folds/mine/task.json").unlink()
-    find_task.__globals__["_registered"].clear()  # as where only the run is
-    parse_config(config.model_dump(mode="json"), "a run")
-    assert get_task("mine") == task

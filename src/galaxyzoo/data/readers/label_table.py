@@ -1,13 +1,12 @@
 """Galaxies with labels of a user's own: `labels.csv` beside images of any form.
 
-Columns `GalaxyID`, `id` or `file`, and `class`, free text, or columns of numbers: fractions from 0
-to 1, or a value. Rows without labels are galaxies to predict, images without a row are ignored.
-Images are found as of `train_labels.csv`, else anywhere in the folder. Where all are named by
-GalaxyIDs of six digits or more, they are those galaxies; else images are numbered from 0 in the
-order of their names.
+Columns `GalaxyID`, `id` or `file`, and `class`, free text. Rows without a class are galaxies to
+predict, images without a row are ignored. Images are found as of `train_labels.csv`, else anywhere
+in the folder. Where all are named by GalaxyIDs of six digits or more, they are those galaxies; else
+images are numbered from 0 in the order of their names.
 
-`task.yaml` beside it may have `classes`, their order, and `metric: balanced accuracy`; or the
-`columns` of the numbers. Classes that are all of a known task's are that task.
+`task.yaml` beside it may have `classes`, their order, and `metric: balanced accuracy`. Classes that
+are all of a known task's are that task.
 """
 
 from collections.abc import Callable
@@ -17,7 +16,6 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import Field
 
 from galaxyzoo.config.base import Settings, read_yaml
 from galaxyzoo.config.loading import all_ensembles
@@ -29,15 +27,13 @@ from galaxyzoo.data.readers.labeled import CUT_OUT, GALAXY_ID, OWN_LABELS, image
 from galaxyzoo.data.readers.raw_dataset import FoundDataset, RawDataset
 from galaxyzoo.data.stores.base import IDS, ImageStore, KeyedStore, find_ids, read_ids, stem_of
 from galaxyzoo.data.stores.opening import open_whole_store
-from galaxyzoo.io.tables import FOLD, ID, plain_cell, read_table, select_numbers
+from galaxyzoo.io.tables import FOLD, ID, plain_cell, read_table
 from galaxyzoo.tasks.kinds import CLASS, Task
 from galaxyzoo.tasks.registry import CLASS_TASKS, TASKS, register_task
 
 TASK = "task.yaml"
 IMAGE_NAMES = "names.csv"  # in the folds of a dataset of own labels
 _NAMES = (*IDS, "file")  # of the column of ids
-_NO_LABELS = {*_NAMES, "ra", "dec"}  # columns of numbers that a table of labels may have besides
-_MIN_SPREAD = 1e-3  # of values; learning rates suit neither less nor as much more
 
 
 class _TaskFile(Settings):
@@ -45,7 +41,6 @@ class _TaskFile(Settings):
 
     classes: list[str] | None = None
     metric: Literal["accuracy", "balanced accuracy"] = "accuracy"
-    columns: list[str] | None = Field(None, min_length=1)
 
 
 def find(folder: Path) -> FoundDataset | None:
@@ -55,10 +50,9 @@ def find(folder: Path) -> FoundDataset | None:
         return None
     table = read_labels(path)
     settings = _TaskFile.parse(read_yaml(file), shown(file)) if file.is_file() else _TaskFile()
-    if settings.columns or CLASS not in table.columns:
-        task, targets = _read_numbers(folder, table, settings)
-    else:
-        task, targets = _read_classes(folder, table, settings)
+    if CLASS not in table.columns:
+        raise InputError(f"{shown(path)} has no column '{CLASS}'")
+    task, targets = _read_classes(folder, table, settings)
     return FoundDataset(folder, frozenset({task.name}), partial(_read, folder, targets, task))
 
 
@@ -104,41 +98,6 @@ def _read_classes(
     targets = one_hot(classes, task)
     targets[classes == ""] = np.nan
     return task, targets
-
-
-def _read_numbers(
-    folder: Path, table: pd.DataFrame, settings: _TaskFile
-) -> tuple[Task, pd.DataFrame]:
-    """The task of the numbers, and (galaxy, column) numbers, NaN where to be predicted."""
-    path = folder / OWN_LABELS
-    columns = settings.columns or [name for name in table.columns if name not in _NO_LABELS]
-    if not (settings.columns or len(table[columns].select_dtypes("number").columns)):
-        raise InputError(f"{shown(path)} has no column '{CLASS}' and no columns of numbers")
-    # Columns that are not there are for `select_numbers` to name.
-    labeled = table[table[table.columns.intersection(columns)].notna().any(axis=1)]
-    if not len(labeled) and {*columns} <= {*table.columns}:
-        raise InputError(f"{shown(path)} holds no label")
-    numbers = select_numbers(labeled, columns, path)
-    task = _register(folder, {"columns": columns, "numbers": _kind_of(numbers, path)})
-    return task, numbers.reindex(table.index)
-
-
-def _kind_of(numbers: pd.DataFrame, path: Path) -> str:
-    """Tell fractions from a value."""
-    values, columns = numbers.to_numpy(), list(numbers.columns)
-    kind = "fractions" if values.min() >= 0 and values.max() <= 1 else "values"
-    if kind == "values" and len(columns) > 1:
-        raise InputError(
-            f"{shown(path)}: {len(columns)} columns of numbers ({', '.join(columns[:4])}) are not "
-            f"all from 0 to 1: name one in columns of {TASK}"
-        )
-    if not _MIN_SPREAD < values.std() < 1 / _MIN_SPREAD:
-        raise InputError(
-            f"{shown(path)}: '{columns[0]}' has a standard deviation of {values.std():.3g}, "
-            f"not {_MIN_SPREAD:g} to {1 / _MIN_SPREAD:g}: give it in another unit, or its "
-            "logarithm"
-        )
-    return kind
 
 
 def _register(folder: Path, definition: dict[str, Any]) -> Task:
