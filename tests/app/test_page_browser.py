@@ -126,7 +126,7 @@ def test_the_keyboard_alone_is_enough(page: "Page") -> None:
 
 
 def test_a_mistake_is_a_sentence(page: "Page", tmp_path: Path) -> None:
-    path = tmp_path / "<b>text</b>.jpg"
+    path = tmp_path / "<b>text.jpg"
     path.write_bytes(b"hello")
     page.set_input_files("input[type=file]", path)
     page.wait_for_selector(".toast-body:has-text('cannot be used')")
