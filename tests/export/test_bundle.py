@@ -22,7 +22,7 @@ from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.data.geometry import DIHEDRAL, dihedral_view
 from galaxyzoo.export.bundle import export_run
 from galaxyzoo.export.model_card import write_card
-from galaxyzoo.export.onnx import TOLERANCE, MeanNetwork, run_onnx
+from galaxyzoo.export.onnx import OLDEST_RUNTIME, TOLERANCE, MeanNetwork, run_onnx
 from galaxyzoo.inference.predict import RunNetworks
 from galaxyzoo.models.build import build_model
 from galaxyzoo.results.card import RunCard
@@ -51,6 +51,7 @@ def exported(trained: Path) -> Path:
     result = succeed(trained, "export.py", RUN)
     folder = trained / "exported" / "gz37-cnn"
     assert "hf upload YOUR_NAME/gz37-cnn exported/gz37-cnn" in result.stdout
+    assert "; onnxruntime 1.18 or newer\n" in result.stdout
     return folder
 
 
@@ -129,7 +130,11 @@ def test_weights_of_half_the_size_predict_almost_the_same(trained: Path, exporte
 
 
 def test_onnx_takes_batches_of_any_size(exported: Path) -> None:
-    onnx.checker.check_model(exported / "model.onnx")
+    model = onnx.load(exported / "model.onnx")
+    onnx.checker.check_model(model)
+    # What the card promises: onnxruntime 1.18 reads IR 10 and opset 21.
+    assert (OLDEST_RUNTIME, model.ir_version <= 10) == ("1.18", True)
+    assert max(imported.version for imported in model.opset_import) <= 21
     images = np.random.default_rng(0).integers(0, 256, (5, 3, 32, 32), dtype=np.uint8)
     together = run_onnx(exported / "model.onnx", images)
     alone = np.concatenate([run_onnx(exported / "model.onnx", images[[i]]) for i in range(5)])

@@ -34,6 +34,7 @@ def main() -> None:
         export_run,
         export_tables,
     )
+    from galaxyzoo.export.onnx import OLDEST_RUNTIME
 
     of = is_ensemble(args.run)
     if of and args.tables:
@@ -61,7 +62,8 @@ def main() -> None:
         else:
             files = export_run(dataset, args.run, folder, args.onnx, args.half)
         then = f"hf upload YOUR_NAME/{name} {shlex.quote(shown(folder))}"
-    print_done(f"{shown(folder)}: {', '.join(files)}", then)
+    runtime = "" if args.tables or not args.onnx else f"; onnxruntime {OLDEST_RUNTIME} or newer"
+    print_done(f"{shown(folder)}: {', '.join(files)}{runtime}", then)
 
 
 def parse_args() -> argparse.Namespace:

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from galaxyzoo.config.schema import ORIGINAL_PX, Config, ImageConfig
 from galaxyzoo.core import files
 from galaxyzoo.core.templates import render
+from galaxyzoo.export.onnx import OLDEST_RUNTIME
 from galaxyzoo.results.card import RunCard
 from galaxyzoo.tasks.kinds import Task
 
@@ -44,6 +45,7 @@ def write_card(
         scores=scores,
         original_px=ORIGINAL_PX,
         onnx_difference=onnx_difference,
+        oldest_runtime=OLDEST_RUNTIME,
         in_half=in_half,
         other_views=config.tta.n_views // (8 if config.tta.dihedral else 1),
         **_preprocessing(config.image),

@@ -13,6 +13,8 @@ from galaxyzoo.data.geometry import DIHEDRAL, dihedral_view
 from galaxyzoo.models.build import GalaxyNet
 
 TOLERANCE = 1e-4  # how far predictions of the file may be from those of the networks
+OLDEST_RUNTIME = "1.18"  # the first onnxruntime that reads IR 10, which PyTorch writes, and this:
+_OPSET = 20
 INPUT, OUTPUT = "images", "predictions"
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")  # of `scripts/setup.sh --extras`
 # ONNX files hold 2 GB at most; larger weights lie in a file beside it.
@@ -61,6 +63,7 @@ def write_onnx(path: Path, networks: Sequence[GalaxyNet], size_px: int, dihedral
                 path,
                 input_names=[INPUT],
                 output_names=[OUTPUT],
+                opset_version=_OPSET,
                 dynamic_shapes={"images": {0: torch.export.Dim("batch")}},
                 external_data=weight_bytes > _MAX_BYTES,
                 verbose=False,
