@@ -12,5 +12,15 @@ case " $* " in *" --help "* | *" -h "*)
     sed -n '2,/^set /{s/^# \{0,1\}//p}' "${BASH_SOURCE[1]}"
     [[ -x $root/.venv/bin/python ]] || exit 0 # the options' own help needs the packages
     ;;
-*) bash "$root/scripts/setup.sh" ${setup:+"$setup"} ;;
+*)
+    [[ -z ${GALAXYZOO_PYTHON:-} ]] || setup="" # nothing is installed there; a command names what else it needs
+    home=${HOME:-}
+    if [[ $setup == --extras && ! -e $root/.venv/.installed-extras && -z ${KAGGLE_API_TOKEN:-}${KAGGLE_KEY:-} ]] &&
+        ! compgen -G "${KAGGLE_CONFIG_DIR:-$home/.kaggle}/*" >/dev/null && [[ ! -e $home/.config/kaggle/kaggle.json ]]; then
+        echo "error: no Kaggle credentials: https://www.kaggle.com/settings, section API, makes them: keep them in" \
+            "~/.kaggle/kaggle.json, KAGGLE_USERNAME and KAGGLE_KEY, or KAGGLE_API_TOKEN" >&2
+        exit 1
+    fi
+    bash "$root/scripts/setup.sh" ${setup:+"$setup"}
+    ;;
 esac
