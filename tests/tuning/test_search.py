@@ -1,4 +1,4 @@
-"""Trials: drawn alike however often interrupted, given up when bad, and the best one's config."""
+"""Trials: repeated where interrupted, given up when bad, and the best one's config."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ from galaxyzoo.training.callbacks import History
 from galaxyzoo.training.fold import train_fold
 from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.tuning import search as tuning
-from galaxyzoo.tuning.search import Tuning, check_free, default_path, score, write_config
+from galaxyzoo.tuning.search import Tuning, check_free, default_path, write_config
 from galaxyzoo.tuning.search_space import Search
 from support.commands import COMPETITION, call, complaint, succeed
 from support.refusals import one_line_refusal
@@ -33,11 +33,22 @@ class Killed(BaseException):
     """Stands for SIGKILL in one process."""
 
 
+def trials(search: Tuning) -> list[Any]:
+    """Done trials, the best first, stopped ones last."""
+    with search.open_study() as study:
+        done = [t for t in study.trials if t.state.name in ("COMPLETE", "PRUNED")]
+    return sorted(done, key=lambda t: (score(t) is None, score(t) or 0, t.number))
+
+
+def score(trial: Any) -> float | None:
+    return trial.value if trial.state.name == "COMPLETE" else None
+
+
 def scores(search: Tuning) -> list[tuple[int, float | None, int, dict[str, Any]]]:
-    """Number, score, epochs and settings of each trial, the best first."""
+    """Number, score, epochs and settings of each done trial, the best first."""
     return [
         (t.number, score(t), len(t.intermediate_values), search.search.decode(t.params))
-        for t in search.trials()
+        for t in trials(search)
     ]
 
 
@@ -85,64 +96,51 @@ def lab(prepared: Dataset, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> L
     return Lab(prepared, monkeypatch, tmp_path)
 
 
-def test_the_same_trials_are_drawn_in_one_call_and_in_several(lab: Lab) -> None:
-    lab.fake()
-    whole = lab.make()
-    whole.check()
-    whole.train(13, 1, "loky")  # more than the ten that are drawn before the sampler learns
-    expected = scores(whole)
-    assert len({str(picks) for *_, picks in expected}) == len(expected) == 13
-    whole.folder.rename(lab.folder / "moved")
-
-    def killing(config: Config, call: int, epoch: int) -> float:
+@pytest.mark.parametrize("end", [Killed, KeyboardInterrupt])
+def test_an_interrupted_trial_runs_again_and_done_ones_stay(
+    lab: Lab, end: type[BaseException]
+) -> None:
+    def ending(config: Config, call: int, epoch: int) -> float:
         if (call, epoch) == (3, 2):
-            raise Killed
+            raise end
         return by_lr(config, call, epoch)
 
-    seen = lab.fake(killing)
-    again = lab.make()
-    with pytest.raises(Killed):
-        again.train(5, 1, "loky")
-    for trials in (2, 4, 4, 13):
-        again.train(trials, 1, "loky")
-    assert scores(again) == expected
-    assert seen == [again.trial_folder(n) for n in (0, 1, 2, *range(2, 13))]
-    assert expected[0][1] == min(score for _, score, *_ in expected if score)
-    picks = next(picks for number, *_, picks in expected if number == 0)
+    seen, search = lab.fake(ending), lab.make()
+    with pytest.raises(end):
+        search.train(5, 1, "loky")
+    before = scores(search)
+    for goal in (2, 4, 4, 13):  # more than the ten that are drawn before the sampler learns
+        search.train(goal, 1, "loky")
+    after = scores(search)
+    assert len({str(picks) for *_, picks in after}) == len(after) == 13
+    assert [row for row in after if row[0] in (0, 1)] == before
+    assert seen == [search.folder / f"trial_{n}" for n in (0, 1, 2, 2, *range(4, 14))]
+    with search.open_study() as study:
+        assert study.trials[3].params == study.trials[2].params
+    picks = next(picks for number, *_, picks in after if number == 0)
     assert picks["train.lr"] == 0.001  # the recipe itself
     assert picks["model.kwargs.widths"] == [8, 16]
 
 
-def test_a_trial_that_was_killed_while_it_was_drawn_is_drawn_again(lab: Lab) -> None:
+def test_a_grid_ends_when_all_its_combinations_are_done(lab: Lab) -> None:
     lab.fake()
-    whole = lab.make()
-    whole.train(2, 1, "loky")
-    expected = [row[1:] for row in scores(whole)]
-    whole.folder.rename(lab.folder / "moved")
-    again = lab.make()
-    suggest = optuna.Trial._suggest
-
-    def killed(trial: Any, name: str, distribution: object) -> None:
-        if name == "head.dropout":
-            raise Killed
-        suggest(trial, name, distribution)
-
-    for trials in (1, 2):
-        with lab.patch.context() as patch:
-            patch.setattr(optuna.Trial, "_suggest", killed)
-            with pytest.raises(Killed):
-                again.train(trials, 1, "loky")
-        again.train(trials, 1, "loky")
-    assert [row[1:] for row in scores(again)] == expected
+    space = {
+        "train.lr": {"type": "choice", "choices": [1e-4, 1e-3, 1e-2]},
+        "head.dropout": {"type": "choice", "choices": [0.1, 0.3]},
+    }
+    search = lab.make(space=space)
+    for goal in (2, 9):
+        search.train(goal, 1, "loky")
+    assert len({str(picks) for *_, picks in scores(search)}) == len(scores(search)) == 6
 
 
 @pytest.mark.parametrize("epoch", [2, 3])  # the third is the last
 def test_a_trial_goes_on_from_its_last_whole_epoch(lab: Lab, epoch: int) -> None:
     whole = lab.make()
     whole.train(1, 1, "loky")
-    history = (whole.trial_folder(0) / "history.csv").read_bytes()
+    history = ((whole.folder / "trial_0") / "history.csv").read_bytes()
     expected = scores(whole)
-    left = sorted(path.name for path in whole.trial_folder(0).iterdir())
+    left = sorted(path.name for path in (whole.folder / "trial_0").iterdir())
     assert left == [".lock", "history.csv", "timings.csv"]
     whole.folder.rename(lab.folder / "moved")
     with lab.patch.context() as patch:
@@ -161,16 +159,14 @@ def test_a_trial_goes_on_from_its_last_whole_epoch(lab: Lab, epoch: int) -> None
         with pytest.raises(Killed):
             whole.train(1, 1, "loky")
     whole.train(1, 1, "loky")
-    assert scores(whole) == expected
+    assert [row[1:] for row in scores(whole)] == [row[1:] for row in expected]
     assert expected[0][2] == 3
-    assert (whole.trial_folder(0) / "history.csv").read_bytes() == history
-    epochs = (whole.trial_folder(0) / "timings.csv").read_text().splitlines()
+    assert ((whole.folder / "trial_0") / "history.csv").read_bytes() == history
+    epochs = ((whole.folder / "trial_0") / "timings.csv").read_text().splitlines()
     assert [line.split(",")[0] for line in epochs] == ["1", "2", "3"]  # none was trained twice
 
 
-def test_a_trial_whose_process_ends_every_time_is_given_up(
-    lab: Lab, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_trial_whose_process_ends_every_time_is_given_up(lab: Lab) -> None:
     def killing(config: Config, call: int, epoch: int) -> float:
         if config.train.lr == 0.001:
             raise Killed
@@ -182,10 +178,8 @@ def test_a_trial_whose_process_ends_every_time_is_given_up(
         with pytest.raises(Killed):
             search.train(2, 1, "loky")
     search.train(2, 1, "loky")
-    assert len(seen) == 4
-    good, bad = search.trials()
-    assert (score(good) is None, score(bad)) == (False, None)
-    assert f"trial {bad.number}: its process ended 3 times" in capsys.readouterr().out
+    assert len(seen) == 5
+    assert [score is None for _, score, *_ in scores(search)] == [False, False]
 
 
 @pytest.mark.parametrize(("warmup", "epochs"), [(1, 2), (2, 3)])
@@ -210,11 +204,10 @@ def test_numbers_that_run_away_end_their_trial_alone(
     lab.fake(failing)
     search = lab.make()
     search.train(2, 1, "loky")
-    good, bad = search.trials()
+    good, bad = trials(search)
     lines = capsys.readouterr().out.splitlines()
     assert [score(trial) is None for trial in (good, bad)] == [False, True]
-    assert f"trial 1: {good.value:.5f}; model" in lines[-1]
-    assert lines[-2].startswith("trial 0: the loss is nan; model")
+    assert lines[:2] == ["trial 0: the loss is nan", f"trial 1: {good.value:.5f}"]
 
 
 @pytest.mark.parametrize(("checkpoint", "expected"), [("last", 0.5), ("best", 0.2)])
@@ -290,7 +283,7 @@ def tuned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_search(root)
     for words in (["1"], ["3", *(["--jobs", "2"] if is_long() else [])]):
         result = succeed(root, "tune.py", "tiny.yaml", "--output", "won.yaml", "--trials", *words)
-        assert f"{words[0]} trials, 0 stopped early" in result.stdout
+        assert result.stdout.count("COMPLETE") == int(words[0])
         assert "selected by that score" in result.stdout
     return root
 

@@ -11,7 +11,7 @@ from galaxyzoo.models.build import build_model
 from galaxyzoo.training.augmentation import check_transforms
 from galaxyzoo.tuning.search_space import Search
 from support.refusals import one_line_refusal
-from support.tuning_fixtures import BASE, SPACE, write_search
+from support.tuning_fixtures import BASE, write_search
 
 optuna = pytest.importorskip("optuna")  # of `bash scripts/setup.sh --extras`
 
@@ -97,16 +97,3 @@ def test_the_recipe_is_a_trial_where_all_its_values_are_inside(
     base = {**BASE, "head": {"hidden": 16, "dropout": 0.3}, "train": {"epochs": 2}}
     search = Search.load(str(write_search(tmp_path, base=base, space={"head.dropout": bounds})))
     assert (search.recipe is not None) == is_inside
-
-
-def test_draws_lie_in_their_ranges_and_have_few_digits(tmp_path: Path) -> None:
-    values = {"type": "float", "low": 1.23456e-4, "high": 1.23461e-4}
-    search = Search.load(str(write_search(tmp_path, space={**SPACE, "train.lr": values})))
-    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    for _ in range(20):
-        picks = search.decode(study.ask(search.space).params)
-        assert 1.23456e-4 <= picks["train.lr"] <= 1.23461e-4
-        assert picks["augment.zoom"] == float(f"{picks['augment.zoom']:.4g}")
-        config = search.change(picks)
-        assert config.model.kwargs["widths"] == picks["model.kwargs.widths"]
-        assert config.head.hidden == picks["head.hidden"] in (8, 16, 24, 32)

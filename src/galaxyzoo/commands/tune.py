@@ -1,7 +1,7 @@
 """Search for better settings of a recipe with Optuna; each trial is trained on one fold.
 
 Trials that are worse than the median of the earlier ones end early. The search is kept in folds/:
-the same command continues until N trials are done, and resumes interrupted ones. The best trial
+the same command continues until N trials are done; interrupted ones run again. The best trial
 becomes a config. Its own score is optimistic: train the config like any other run, and judge it by
 the out-of-fold score.
 
@@ -15,7 +15,6 @@ import shlex
 import sys
 from pathlib import Path
 
-from galaxyzoo.core.errors import FoldError
 from galaxyzoo.core.launch import new_parser, print_done, require, with_data
 from galaxyzoo.core.outputs import check_output
 from galaxyzoo.core.paths import shown
@@ -31,7 +30,7 @@ def main() -> None:
     search = Search.load(args.search)
     data = prepare(args.data, tasks={search.config.task})
     # Imported here, so that mistakes in arguments or files are reported before torch's slow import.
-    from galaxyzoo.tuning.search import Tuning, check_free, default_path, score, write_config
+    from galaxyzoo.tuning.search import Tuning, check_free, default_path, write_config
 
     path = (args.output or default_path(search)).resolve()
     check_free(path, search)
@@ -39,23 +38,10 @@ def main() -> None:
     tuning = Tuning(search, data, search.fold if args.fold is None else args.fold)
     tuning.check()
     tuning.train(args.trials, args.jobs, args.backend)
-    trials = tuning.trials()
-    scores = [score(trial) for trial in trials]
-    print(
-        f"search {search.path.stem}, fold {tuning.fold} of {tuning.catalog.dataset}: "
-        f"{len(trials)} trials, {scores.count(None)} stopped early"
-    )
-    if scores[0] is None:
-        raise FoldError(
-            f"none of the {len(trials)} trials was trained to its end: increase --trials, or "
-            f"change the ranges in {shown(search.path)}"
-        )
     train_command = with_data(f"python3 src/train.py {shlex.quote(shown(path))}", args.data)
     command = f"python3 src/tune.py {shlex.join(sys.argv[1:])}"
     print(write_config(path, tuning, command, train_command))
-    print_done(
-        f"{shown(path)}, {tuning.task.metric} {scores[0]:.5f} on fold {tuning.fold}", train_command
-    )
+    print_done(shown(path), train_command)
 
 
 def parse_args() -> argparse.Namespace:

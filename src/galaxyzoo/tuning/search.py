@@ -4,18 +4,18 @@ The study is `study.db` in that fold's folder of `<task>/tune.<name>`; each tria
 beside it. The best trial becomes a config, to be trained on all folds like any other run.
 """
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain, repeat
+from itertools import chain
 from pathlib import Path
 from textwrap import wrap
-from typing import NoReturn
 
-import numpy as np
 import optuna
 import yaml
+from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import URL
 from sqlalchemy.exc import SQLAlchemyError
@@ -38,9 +38,9 @@ from galaxyzoo.tuning.search_space import Search
 
 STUDY = "study.db"
 _DONE = (TrialState.COMPLETE, TrialState.PRUNED)
-_MAX_ATTEMPTS = 3  # at a trial that kills its process every time, for lack of memory perhaps
+_MAX_RETRIES = 2  # of a trial that ends its process every time, for lack of memory perhaps
 _LOCK_TIMEOUT_S = 60  # waiting for other processes to release the database
-_ATTEMPTS, _REASON = "attempts", "reason"  # user attributes of a trial; why it was stopped
+_REASON = "reason"  # user attribute of a trial that was stopped
 _WIDTH = 110  # of a line of the YAML
 _ONLY_OF_RECIPE = ("reference", "run")  # keys of the recipe that are not true of another one
 
@@ -68,10 +68,6 @@ class Tuning:
         """Folder of the study and the trials."""
         return RunFolder(self.catalog.dataset, self.search.config.run).fold(self.fold)
 
-    def trial_folder(self, number: int) -> Path:
-        """Folder of a trial's history."""
-        return self.folder / f"trial_{number}"
-
     def check(self) -> None:
         """Check the fold, every range, and that an existing study is of this search."""
         if not 0 <= self.fold < self.catalog.n_folds:
@@ -82,13 +78,13 @@ class Tuning:
         for config in self.search.edges:
             Run(config, self.data).check()
         if (self.folder / STUDY).exists():
-            with self.open_study() as study:
-                self._check_study(study)
+            with self.open_study():
+                pass
 
     def train(self, trials: int, jobs: int, backend: str) -> None:
-        """Continue until this many trials are done; killed ones are resumed.
+        """Continue until this many trials are done, or a grid is; print the table of all trials.
 
-        With one job, the same trials are drawn however often the command was interrupted.
+        Interrupted trials run again.
 
         Args:
             trials: complete and pruned ones, those of earlier calls included.
@@ -97,132 +93,45 @@ class Tuning:
         """
         lock = files.hold_lock(self.folder / files.LOCK, f"at work on {self.search.config.run}")
         with lock, self.open_study() as study:
-            interrupted = self._begin(study)
-            done = len(study.get_trials(deepcopy=False, states=_DONE))
-            calls = list(zip(range(done, trials), chain(interrupted, repeat(None)), strict=False))
+            _retry_interrupted(study)
+            if self.search.recipe and not study.trials and not self.search.grid:
+                study.enqueue_trial(self.search.recipe)
             self.data.train_images(self.search.config.image)  # decoded here, by all processors
-            run_jobs(_run_trial, [(self, *call) for call in calls], jobs, backend)
-
-    def trials(self) -> list[FrozenTrial]:
-        """Done trials, the best first, stopped ones last."""
-        with self.open_study() as study:
-            trials = study.get_trials(deepcopy=False, states=_DONE)
-        return sorted(trials, key=lambda t: (score(t) is None, score(t) or 0, t.number))
+            done = len(study.get_trials(states=_DONE))
+            seeds = range(done, min(trials, self.search.grid or trials))
+            run_jobs(_run_trial, [(self, seed) for seed in seeds], jobs, backend)
+            table = study.trials_dataframe(("number", "state", "value", "params"))
+            print(table.sort_values(["state", "value"]).to_string(index=False))
 
     @contextmanager
-    def open_study(self) -> Iterator[optuna.Study]:
-        """Open the study, created where it does not exist; errors of its file are one line."""
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
+    def open_study(self, seed: int = 0) -> Iterator[optuna.Study]:
+        """Open the study, created where it does not exist; errors of its file are one line.
+
+        Args:
+            seed: of the draws, beside that of the recipe.
+        """
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
         path, pruning = self.folder / STUDY, self.search.pruning
         url = URL.create("sqlite", database=str(path)).render_as_string()
         try:
-            yield optuna.create_study(
-                storage=optuna.storages.RDBStorage(
-                    url, {"connect_args": {"timeout": _LOCK_TIMEOUT_S}}
-                ),
+            study = optuna.create_study(
+                storage=RDBStorage(url, {"connect_args": {"timeout": _LOCK_TIMEOUT_S}}),
+                sampler=self.search.make_sampler(seed),
                 pruner=optuna.pruners.MedianPruner(
                     pruning.startup_trials, n_warmup_steps=pruning.warmup_epochs + 1
                 ),
                 study_name=self.search.path.stem,
                 load_if_exists=True,
             )
+            self._check_study(study)
+            yield study
         except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
             reason = str(error.__cause__ or error).splitlines()[0]
             raise InputError(
                 f"{shown(path)} cannot be used ({reason}): where it is damaged, delete "
                 f"{shown(self.folder)} to search anew"
             ) from None
-
-    def run_trial(self, study: optuna.Study, seed: int, interrupted: FrozenTrial | None) -> None:
-        """Run one trial to its end, and print its score and settings.
-
-        Args:
-            study: of the search.
-            seed: of the draws of a new trial.
-            interrupted: a trial of an ended process, to be resumed in place of a new one.
-        """
-        key = (self.search.config.train.seed, seed)
-        draws = int(np.random.SeedSequence(key).generate_state(1)[0])
-        study.sampler = optuna.samplers.TPESampler(seed=draws)
-        if interrupted:
-            trial = optuna.Trial(study, interrupted._trial_id)
-            reported = len(interrupted.intermediate_values)
-        else:
-            trial, reported = study.ask(self.search.space), 0
-        try:
-            study.tell(trial, self._train_trial(trial, reported), skip_if_finished=True)
-        except optuna.TrialPruned:
-            study.tell(trial, state=TrialState.PRUNED, skip_if_finished=True)
-        self._clean(trial.number)
-        done = study.trials[trial.number]
-        result = (
-            done.user_attrs.get(_REASON, "pruned") if score(done) is None else f"{done.value:.5f}"
-        )
-        picks = " ".join(f"{key}={pick}" for key, pick in self.search.decode(done.params).items())
-        print(f"trial {done.number}: {result}; {picks}", flush=True)
-
-    def _train_trial(self, trial: optuna.Trial, reported: int) -> float:
-        """Train a trial on its fold, from its last whole epoch where it was interrupted.
-
-        Args:
-            trial: drawn, not done.
-            reported: number of epochs whose scores the study has.
-        Returns:
-            The validation score: of the best epoch where the config keeps that one, else the last.
-        """
-        attempts = trial.user_attrs.get(_ATTEMPTS, 0)
-        if attempts == _MAX_ATTEMPTS:
-            _stop(trial, f"its process ended {attempts} times before it did; is memory short?")
-        trial.set_user_attr(_ATTEMPTS, attempts + 1)
-        try:
-            config = self.search.change(self.search.decode(trial.params), f".trial_{trial.number}")
-            Run(config, self.data).check()
-        except InputError as error:
-            _stop(trial, str(error))
-        scores: list[float] = []
-
-        def report(history: History) -> None:
-            for row in history[len(scores) :]:
-                if row["epoch"] > reported:
-                    trial.report(row["val_score"], row["epoch"])
-                scores.append(row["val_score"])
-            # After its last epoch a trial is complete.
-            if len(scores) < config.train.epochs and trial.should_prune():
-                raise optuna.TrialPruned
-
-        data = make_fold_data(config, self.data, self.data.train_images(config.image), self.fold)
-        folder = self.trial_folder(trial.number)
-        with files.hold_lock(folder / files.LOCK, f"training {config.run}"):
-            try:
-                train_fold(config, data, folder, config.run, after_epoch=report)
-            except FoldError as error:
-                _stop(trial, str(error))
-        return scores[-1] if config.train.checkpoint == "last" else min(scores)
-
-    def _clean(self, number: int) -> None:
-        """Remove a done trial's checkpoint and weights; its config would make them again."""
-        for name in (CHECKPOINT, WEIGHTS):
-            (self.trial_folder(number) / name).unlink(missing_ok=True)
-
-    def _begin(self, study: optuna.Study) -> list[FrozenTrial]:
-        """Prepare a new study; returns the trials of processes that ended before them.
-
-        The folder's lock is held, so no trial of an earlier call is still running; Optuna's
-        heartbeats would find that out after a minute only.
-        """
-        self._check_study(study)
-        interrupted, space = [], self.search.space
-        for trial in study.get_trials(deepcopy=False):
-            if trial.state in _DONE:  # its process may have ended before it was cleaned
-                self._clean(trial.number)
-            elif trial.state == TrialState.RUNNING and len(trial.params) == len(space):
-                interrupted.append(trial)
-            elif trial.state == TrialState.RUNNING:  # killed while it was drawn: it is drawn again
-                study.tell(trial.number, state=TrialState.FAIL)
-        trials = study.get_trials(deepcopy=False)
-        if self.search.recipe and all(trial.state == TrialState.FAIL for trial in trials):
-            study.enqueue_trial(self.search.recipe)
-        return interrupted
 
     def _check_study(self, study: optuna.Study) -> None:
         """Record what the study is of, or compare it with the record."""
@@ -241,22 +150,70 @@ class Tuning:
                     "search anew, or give the new search a file of its own"
                 )
 
+    def score_trial(self, trial: optuna.Trial) -> float:
+        """Train a trial on its fold, from its last whole epoch where it was interrupted.
 
-def _run_trial(tuning: Tuning, seed: int, interrupted: FrozenTrial | None) -> None:
+        Returns:
+            The validation score: of the best epoch where the config keeps that one, else the last.
+        Raises:
+            TrialPruned: it is worse than others, diverges, or its settings make no network.
+        """
+        picks = {name: trial._suggest(name, range) for name, range in self.search.space.items()}
+        scores: list[float] = []
+
+        def report(history: History) -> None:
+            for row in history[len(scores) :]:
+                trial.report(row["val_score"], row["epoch"])
+                scores.append(row["val_score"])
+            # After its last epoch a trial is complete.
+            if len(scores) < config.train.epochs and trial.should_prune():
+                raise optuna.TrialPruned
+
+        folder = self.trial_folder(trial.study.trials[trial.number])
+        try:
+            config = self.search.change(self.search.decode(picks), f".{folder.name}")
+            Run(config, self.data).check()
+            data = make_fold_data(
+                config, self.data, self.data.train_images(config.image), self.fold
+            )
+            with files.hold_lock(folder / files.LOCK, f"training {config.run}"):
+                train_fold(config, data, folder, config.run, after_epoch=report)
+        except (InputError, FoldError) as error:
+            trial.set_user_attr(_REASON, str(error)[:300])
+            raise optuna.TrialPruned from None
+        return scores[-1] if config.train.checkpoint == "last" else min(scores)
+
+    def trial_folder(self, trial: FrozenTrial) -> Path:
+        """Folder of a trial's history; of a repeated one that of its first try."""
+        return self.folder / f"trial_{trial.system_attrs.get('failed_trial', trial.number)}"
+
+    def finish(self, _: optuna.Study, trial: FrozenTrial) -> None:
+        """Print a done trial's score; remove its checkpoint and its weights."""
+        for name in (CHECKPOINT, WEIGHTS):
+            (self.trial_folder(trial) / name).unlink(missing_ok=True)
+        reason = trial.user_attrs.get(_REASON, "pruned")
+        is_whole = trial.state == TrialState.COMPLETE
+        print(f"trial {trial.number}: {f'{trial.value:.5f}' if is_whole else reason}", flush=True)
+
+
+def _run_trial(tuning: Tuning, seed: int) -> None:
     """Run one trial in a process of its own."""
-    with tuning.open_study() as study:
-        tuning.run_trial(study, seed, interrupted)
+    with tuning.open_study(seed) as study:
+        study.optimize(tuning.score_trial, n_trials=1, callbacks=[tuning.finish])
 
 
-def score(trial: FrozenTrial) -> float | None:
-    """Validation score of a trial; None where it was stopped."""
-    return trial.value if trial.state == TrialState.COMPLETE else None
+def _retry_interrupted(study: optuna.Study) -> None:
+    """Queue trials again whose process ended; the folder's lock is held, so none is running.
 
-
-def _stop(trial: optuna.Trial, reason: str) -> NoReturn:
-    """End a trial as pruned, so that the sampler avoids trials like it."""
-    trial.set_user_attr(_REASON, reason[:300])
-    raise optuna.TrialPruned
+    Optuna's heartbeats would find them after two minutes only.
+    """
+    retry, trials = RetryHeartbeatStaleTrialCallback(_MAX_RETRIES), study.trials
+    retried = set(chain.from_iterable(map(retry.retry_history, trials)))
+    for trial in trials:
+        if trial.state == TrialState.RUNNING:
+            study.tell(trial.number, state=TrialState.FAIL)
+        if trial.state in (TrialState.RUNNING, TrialState.FAIL) and trial.number not in retried:
+            retry(study, trial)
 
 
 def default_path(search: Search) -> Path:
@@ -281,20 +238,31 @@ def write_config(path: Path, tuning: Tuning, command: str, then: str) -> str:
 
     Args:
         path: of the YAML.
-        tuning: its best trial is whole.
+        tuning: the search.
         command: that found it.
         then: command that trains it.
     Returns:
         Sentence on the trial's score, and why it is optimistic, to be printed.
+    Raises:
+        FoldError: no trial was trained to its end.
     """
-    search, (best, *others) = tuning.search, tuning.trials()
-    trials, picks = 1 + len(others), search.decode(best.params)
+    search = tuning.search
+    with tuning.open_study() as study:
+        trials = len(study.get_trials(states=_DONE))
+        if not study.get_trials(states=(TrialState.COMPLETE,)):
+            raise FoldError(
+                f"none of the {trials} trials was trained to its end: increase --trials, or "
+                f"change the ranges in {shown(search.path)}"
+            )
+        best = study.best_trial
     caveat = (
         f"Trial {best.number}: validation {tuning.task.metric} {best.value:.5f} on fold "
         f"{tuning.fold} of {tuning.catalog.dataset}, one view, selected by that score among "
         f"{trials} trials, so optimistic; the out-of-fold score of all folds counts:"
     )
-    values = {k: v for k, v in search.change_values(picks).items() if k not in _ONLY_OF_RECIPE}
+    values = search.change_values(search.decode(best.params))
+    for key in _ONLY_OF_RECIPE:
+        values.pop(key, None)
     values["about"] = f"best of {trials} trials from: {search.about or search.path.stem}"
     comments = [_mark(search), one_line(command), *wrap(caveat, _WIDTH), one_line(then)]
     text = yaml.safe_dump(

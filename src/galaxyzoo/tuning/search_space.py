@@ -7,6 +7,7 @@ import copy
 import json
 from collections.abc import Mapping
 from functools import cached_property, reduce
+from math import prod
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -27,7 +28,6 @@ from galaxyzoo.config.stages import Values, parse_recipe
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import configs_dir, shown
 
-_DIGITS = 4  # of a sampled fraction, so that configs are easy to read
 _KINDS: dict[str, type[BaseDistribution]] = {
     "float": FloatDistribution,
     "int": IntDistribution,
@@ -101,7 +101,7 @@ class Search(Settings):
         return self._make_config(self.values, "", f"{shown(self.path)}, base")
 
     def decode(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        """`section.key` -> value, fractions of few digits, from a trial's parameters."""
+        """`section.key` -> value, from a trial's parameters."""
         return {setting: _decode(self.space[setting], v) for setting, v in parameters.items()}
 
     def change(self, picks: Mapping[str, Any], suffix: str = "") -> Config:
@@ -135,6 +135,27 @@ class Search(Settings):
         return parameters
 
     @property
+    def choices(self) -> dict[str, tuple[Any, ...]]:
+        """Parameters of the ranges that are choices."""
+        return {
+            setting: bounds.choices
+            for setting, bounds in self.space.items()
+            if isinstance(bounds, CategoricalDistribution)
+        }
+
+    @property
+    def grid(self) -> int | None:
+        """Number of combinations where all ranges are choices, so that each can be tried."""
+        choices = self.choices
+        return prod(map(len, choices.values())) if len(choices) == len(self.space) else None
+
+    def make_sampler(self, seed: int) -> optuna.samplers.BaseSampler:
+        """Optuna's sampler: all combinations of choices in a shuffled order, or TPE's draws."""
+        if self.grid:
+            return optuna.samplers.GridSampler(self.choices, seed=self.config.train.seed)
+        return optuna.samplers.TPESampler(seed=self.config.train.seed + seed)
+
+    @property
     def edges(self) -> list[Config]:
         """The recipe, and with one setting at a time at an edge of its range."""
         picks = [
@@ -156,12 +177,8 @@ class Search(Settings):
 
 
 def _decode(bounds: BaseDistribution, parameter: Any) -> Any:
-    """Optuna's parameter -> setting, inside the bounds."""
-    if isinstance(bounds, CategoricalDistribution):
-        return json.loads(parameter)
-    if isinstance(bounds, FloatDistribution):
-        return min(max(float(f"{parameter:.{_DIGITS}g}"), bounds.low), bounds.high)
-    return parameter
+    """Optuna's parameter -> setting."""
+    return json.loads(parameter) if isinstance(bounds, CategoricalDistribution) else parameter
 
 
 def _encode(bounds: BaseDistribution, value: Any) -> Any:
