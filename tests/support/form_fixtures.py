@@ -1,7 +1,5 @@
 """Images written in every form that is read."""
 
-import io
-import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -39,15 +37,6 @@ def write_zip(path: Path, pixels: Pixels, ids: list[Any]) -> Path:
         for name, image in zip(ids, pixels, strict=True):
             archive.writestr(f"{name}.png", to_png(image))
     return path.with_suffix(".zip")
-
-
-def write_tar(path: Path, pixels: Pixels, ids: list[Any]) -> Path:
-    with tarfile.open(path.with_suffix(".tar"), "w") as archive:
-        for name, image in zip(ids, pixels, strict=True):
-            member, data = tarfile.TarInfo(f"{name}.png"), to_png(image)
-            member.size = len(data)
-            archive.addfile(member, io.BytesIO(data))
-    return path.with_suffix(".tar")
 
 
 def write_list(path: Path, pixels: Pixels, ids: list[Any]) -> Path:
@@ -97,7 +86,6 @@ def write_npz(path: Path, pixels: Pixels, ids: list[Any]) -> Path:
 FORMS: dict[str, Callable[[Path, Pixels, list[Any]], Path]] = {
     "folder": write_folder,
     "`.zip`": write_zip,
-    "`.tar`": write_tar,
     "list": write_list,
     "`.parquet`": write_parquet,
     "FITS": write_fits,

@@ -2,9 +2,8 @@
 
 import io
 import sys
-import tarfile
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -136,7 +135,6 @@ def write_forms(data: Dataset, folder: Path) -> dict[str, Path]:
     paths = {
         "folder": folder / "survey",
         "zip": folder / "survey.zip",
-        "tar": folder / "survey.tar",
         "HDF5": folder / "survey.h5",
         "Parquet": folder / "survey.parquet",
         "FITS in a folder": folder / "fits",
@@ -149,7 +147,6 @@ def write_forms(data: Dataset, folder: Path) -> dict[str, Path]:
         planes = pixels[k].transpose(2, 0, 1) + rng.normal(0, 3, (3, *pixels[k].shape[:2]))
         fits.PrimaryHDU(planes.astype(np.float32)).writeto(paths["FITS in a folder"] / f"{k}.fits")
     write_zip(paths["zip"], zip(names, images, strict=True))
-    write_tar(paths["tar"], zip(names, images, strict=True))
     with h5py.File(paths["HDF5"], "w") as file:
         file["images"] = np.stack(pixels)
         file["ids"] = np.arange(_IMAGES)
@@ -158,23 +155,13 @@ def write_forms(data: Dataset, folder: Path) -> dict[str, Path]:
     return paths
 
 
-def write_tar(path: Path, members: Iterable[tuple[str, bytes]]) -> None:
-    """A tar of those files."""
-    with tarfile.open(path, "w") as archive:
-        for name, data in members:
-            about = tarfile.TarInfo(name)
-            about.size = len(data)
-            archive.addfile(about, io.BytesIO(data))
-            archive.members.clear()  # type: ignore[attr-defined]  # it keeps a kilobyte each
-
-
 def memory() -> Table:
     """Own memory at most of a job of few and of many images, each in a process of its own."""
     found = zip(COUNTS, measure_alone(__file__, COUNTS), strict=True)
     rows = [(f"{count:,}", f"{peak:,.0f}", f"{rate:,.0f}") for count, (peak, rate) in found]
     header = ("images", "own memory at most, MB", "img/s")
     return Table(
-        "Memory of a job: a small CNN at 32 px in one view, a tar of small PNGs", header, rows
+        "Memory of a job: a small CNN at 32 px in one view, a zip of small PNGs", header, rows
     )
 
 
@@ -187,8 +174,8 @@ def run_many(count: int) -> tuple[float, float]:
         "gz37/cnn", "image.size_px=32", "tta.dihedral=false", "model.kwargs.widths=[8, 8, 8, 8]"
     )
     with tempfile.TemporaryDirectory() as temporary:
-        path = Path(temporary, "many.tar")
-        write_tar(path, ((f"{k}.png", encoded[k % 64]) for k in range(count)))
+        path = Path(temporary, "many.zip")
+        write_zip(path, ((f"{k}.png", encoded[k % 64]) for k in range(count)))
         watch = Watch(own_bytes, 0.02)
         rates = race({"job": partial(run_job, predictor, path, Path(temporary))}, 1, warm=False)
         return max(watch.stop()) / 1e6, rates["job"][0]

@@ -1,8 +1,8 @@
 """Predict galaxies: folders, zips or image files -> one table, or a folder of Parquet parts.
 
-IMAGES are folders, zips and files of JPEG and PNG, archives and lists: tar shards, HDF5 and .npz
+IMAGES are folders, zips and files of JPEG and PNG, archives and lists: HDF5 and .npz
 (arrays `images` and `ids`), Parquet (columns `image` and `id`), CSV or Parquet lists (column
-`path`), Zarr archives as Cutana writes them. Folders, zips, tar and lists may hold FITS cut-outs
+`path`), Zarr archives as Cutana writes them. Folders, zips and lists may hold FITS cut-outs
 too, which the options below turn into pictures.
 
 RUN is a trained run, whose folds' models and views are averaged as for the test set, or an

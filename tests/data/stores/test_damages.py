@@ -1,7 +1,6 @@
 """Every form of images × every damage: one line, in prediction and in training."""
 
 import shutil
-import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ from support.refusals import one_line_refusal
 
 IDS: list[Any] = [*range(101, 106)]
 PIXELS = [draw_image(np.random.default_rng(i), 40) for i in IDS]
-FOLDER, ZIP, TAR, LIST, PARQUET, _, HDF5, ZARR, NPZ = FORMS
+FOLDER, ZIP, LIST, PARQUET, _, HDF5, ZARR, NPZ = FORMS
 Change = Callable[[Path], object]
 
 
@@ -53,9 +52,7 @@ def overwrite(content: str) -> Change:
 
 
 def pack_nothing(path: Path) -> None:
-    if path.suffix == ".tar":
-        tarfile.open(path, "w").close()
-    elif path.suffix == ".parquet":
+    if path.suffix == ".parquet":
         parquet.write_table(parquet.read_table(path)[:0], path)
     elif path.suffix == ".csv":
         pd.read_csv(path)[:0].to_csv(path, index=False)
@@ -104,27 +101,7 @@ def lose_metadata(path: Path) -> None:
     path.with_name("images_metadata.parquet").unlink()
 
 
-def damage_tar(how: str) -> Change:
-    """A tar that is whole but for one thing (tarfile: cpython 120740)."""
-
-    def change(path: Path) -> None:
-        with tarfile.open(path) as archive:
-            starts = [member.offset for member in archive.getmembers()]
-        data = bytearray(path.read_bytes())
-        if how == "a bit":
-            data[starts[2] + 1] ^= 1
-        elif how == "zeros":
-            data[starts[2] : starts[2] + 512] = bytes(512)
-        elif how == "cut":
-            del data[starts[3] :]
-        else:
-            data += bytes(data)
-        path.write_bytes(data)
-
-    return change
-
-
-NO_ZIP, NO_TAR, NO_HDF5 = "is not a whole zip file", "is not a whole plain tar", "whole HDF5 file ("
+NO_ZIP, NO_HDF5 = "is not a whole zip file", "whole HDF5 file ("
 NO_PARQUET, NO_IMAGE = "is not a whole Parquet file", "holds no image"
 LOST = ["a", "b", None, "d", "e"]
 FEW, DEEP = np.arange(4), np.zeros((5, 40, 40, 3), np.uint16)
@@ -133,22 +110,22 @@ ARRAYS = {HDF5: "", ZARR: "", NPZ: ""}
 DAMAGES: dict[str, tuple[Change, dict[str, str]]] = {
     "half of it is lost": (
         cut_off,
-        {ZIP: NO_ZIP, TAR: f"{NO_TAR} (unexpected end", PARQUET: NO_PARQUET, HDF5: NO_HDF5,
+        {ZIP: NO_ZIP, PARQUET: NO_PARQUET, HDF5: NO_HDF5,
          NPZ: NO_ZIP},
     ),
     "it is a web page": (
         overwrite("<html>Please log in</html>"),
-        {ZIP: NO_ZIP, TAR: NO_TAR, PARQUET: NO_PARQUET, HDF5: f"{NO_HDF5}26 bytes", NPZ: NO_ZIP,
+        {ZIP: NO_ZIP, PARQUET: NO_PARQUET, HDF5: f"{NO_HDF5}26 bytes", NPZ: NO_ZIP,
          LIST: "is a web page, not a table"},
     ),
     "it is empty": (
         overwrite(""),
-        {ZIP: NO_ZIP, TAR: NO_TAR, PARQUET: NO_PARQUET, HDF5: NO_HDF5, NPZ: NO_ZIP,
+        {ZIP: NO_ZIP, PARQUET: NO_PARQUET, HDF5: NO_HDF5, NPZ: NO_ZIP,
          LIST: "No columns to parse"},
     ),
     "there is nothing in it": (
         pack_nothing,
-        dict.fromkeys([FOLDER, ZIP, TAR, LIST, PARQUET], NO_IMAGE) | {ZARR: "no array 'images'"},
+        dict.fromkeys([FOLDER, ZIP, LIST, PARQUET], NO_IMAGE) | {ZARR: "no array 'images'"},
     ),
     "images of other types": (
         replace_arrays(images=DEEP), dict.fromkeys(ARRAYS, "'images' is uint16 of shape (5, 40")
@@ -172,10 +149,6 @@ DAMAGES: dict[str, tuple[Change, dict[str, str]]] = {
         {ZARR: "'idx_in_zarr' is not each of 0 to 4 once"},
     ),
     "no table": (lose_metadata, {ZARR: "gives no ids"}),
-    "a bit of it changed": (damage_tar("a bit"), {TAR: "is neither file nor zeros"}),
-    "a head of zeros": (damage_tar("zeros"), {TAR: "is neither file nor zeros"}),
-    "it is cut at a file's end": (damage_tar("cut"), {TAR: "its end is missing"}),
-    "two in one": (damage_tar("cat"), {TAR: "is neither file nor zeros"}),
     "a table of something else": (
         overwrite("ra,dec\n1,2\n"), {LIST: "a list needs a column 'path'"}
     ),
@@ -199,7 +172,7 @@ def test_a_damaged_file_is_one_line_that_names_it(root: Path, form: str, damage:
         assert lines[form] in message
 
 
-PICTURES = [FOLDER, ZIP, TAR, LIST, PARQUET]
+PICTURES = [FOLDER, ZIP, LIST, PARQUET]
 BAD_IMAGES: dict[str, tuple[bytes | None, dict[str, str]]] = {
     "it is no image": (b"no image", dict.fromkeys(PICTURES, "it is neither JPEG nor PNG")),
     "it is empty": (b"", dict.fromkeys(PICTURES, "it is empty")),

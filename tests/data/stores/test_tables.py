@@ -1,8 +1,6 @@
 """Archives and tables: the same images by the same ids in every form."""
 
-import io
 import pickle
-import tarfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -16,10 +14,9 @@ import pytest
 from pyarrow import parquet
 
 from galaxyzoo.config.schema import ImageConfig
-from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.image_cache import decode_many
-from galaxyzoo.data.stores.opening import open_store, open_stores
-from support.form_fixtures import write_folder, write_hdf5, write_npz, write_tar, write_zarr
+from galaxyzoo.data.stores.opening import open_store
+from support.form_fixtures import write_folder, write_hdf5, write_npz, write_zarr
 from support.kaggle_fixtures import draw_image, encode
 from support.refusals import one_line_refusal
 
@@ -64,7 +61,6 @@ def write_bytes_column(path: Path, kind: pa.DataType) -> Path:
 
 
 FORMS: dict[str, Callable[[Path], Path]] = {
-    "tar": write(write_tar),
     "hdf5": write(write_hdf5, rows=2),
     "hdf5, planes first": write(write_hdf5, FLOATS.transpose(0, 3, 1, 2)),
     "npz with names": write(write_npz, ids=[name.encode() for name in NAMES]),
@@ -162,41 +158,3 @@ def test_ids_that_may_have_lost_digits_are_refused(
         pytest.skip("a CSV does not say of which type its numbers were")
     message = one_line_refusal(open_store, write_ids(tmp_path / form, ids))
     assert f"{form}: the id of {named}, was a decimal number and may have lost digits" in message
-
-
-def test_links_and_rare_members_of_a_tar_are_read_or_named(tmp_path: Path) -> None:
-    """GNU tar writes the second of two hard-linked files as a link."""
-    links = [("s/3.png", tarfile.LNKTYPE, "s/30.png"), ("s/4.png", tarfile.SYMTYPE, "../s/3.png"),
-             ("5.png", tarfile.SYMTYPE, "blobs/x"), ("6.png", tarfile.SYMTYPE, "/etc/passwd"),
-             ("7.png", tarfile.SYMTYPE, "7.png"), ("8.png", tarfile.FIFOTYPE, ""),
-             ("9.png", tarfile.GNUTYPE_SPARSE, ""), ("s/.old/1.png", tarfile.SYMTYPE, "../30.png"),
-             ("folder", tarfile.SYMTYPE, "s"), ("1.tif", tarfile.LNKTYPE, "2.webp")]  # fmt: skip
-    with tarfile.open(tmp_path / "a.tar", "w") as archive:
-        for name, galaxy_id in (("s/30.png", 30), ("blobs/x", 10), ("2.webp", 10)):
-            member = tarfile.TarInfo(name)
-            member.size = len(FILES[galaxy_id])
-            archive.addfile(member, io.BytesIO(FILES[galaxy_id]))
-        for name, kind, target in links:
-            member = tarfile.TarInfo(name)
-            member.type, member.linkname = kind, target
-            archive.addfile(member)
-    [store] = open_stores([tmp_path / "a.tar"])
-    assert list(store.names.values()) == ["s/30.png", "s/3.png", "s/4.png", "5.png"]
-    assert [store.read(k) for k in range(4)] == [FILES[30]] * 3 + [FILES[10]]
-    assert [name for name, _ in store.left_out] == [
-        "2.webp",
-        "8.png",
-        "9.png",
-        "1.tif",
-        "6.png",
-        "7.png",
-    ]
-    assert store.left_out[4][1] == "it is a link to /etc/passwd, no file of the tar"
-
-
-def test_a_tar_that_has_gone_is_named(tmp_path: Path) -> None:
-    write_tar(tmp_path / "a", [*STACK], IDS)
-    store = open_store(tmp_path / "a.tar")
-    (tmp_path / "a.tar").unlink()
-    with pytest.raises(InputError, match=r"a\.tar cannot be read"):
-        store.read(0)

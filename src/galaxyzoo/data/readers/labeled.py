@@ -1,8 +1,8 @@
 """Galaxies with a class each: a table of labels beside images, or one folder of images per class.
 
 A table: `train_labels.csv` with the columns `GalaxyID,class`, rows in any order; `images.zip` or
-`images/` with `<GalaxyID>.jpg`, else files of any name that hold images and their GalaxyIDs (tar,
-HDF5, Parquet, …), or a list `images.csv`; images that no table names are ignored; `test_ids.csv`
+`images/` with `<GalaxyID>.jpg`, else files of any name that hold images and their GalaxyIDs
+(HDF5, Parquet, …), or a list `images.csv`; images that no table names are ignored; `test_ids.csv`
 where there are galaxies to predict.
 
 Folders: `<folder>/<class>/<any name>.jpg`. Where every name is another GalaxyID (six digits or

@@ -55,25 +55,6 @@ class IndexMapping(Mapping[int, _Value]):
         return len(self._values)
 
 
-class PackedStrings(Sequence[str]):
-    """Sequence of strings in one bytearray, for millions of names."""
-
-    def __init__(self) -> None:
-        self._data, self._ends = bytearray(), array("Q", [0])
-
-    def append(self, text: str) -> None:
-        """Append a string."""
-        self._data += text.encode("utf-8", "surrogatepass")
-        self._ends.append(len(self._data))
-
-    def __len__(self) -> int:
-        return len(self._ends) - 1
-
-    def __getitem__(self, number: int) -> str:  # type: ignore[override]  # slices are not needed
-        start, stop = self._ends[number], self._ends[number + 1]
-        return self._data[start:stop].decode("utf-8", "surrogatepass")
-
-
 @dataclass
 class ImageStore:
     """Images of a folder, file or archive; safe to read from several threads.

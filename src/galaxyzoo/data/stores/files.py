@@ -1,19 +1,15 @@
-"""Images in files of their own: in folders, zips and tar archives."""
+"""Images in files of their own: in folders and zips."""
 
 import os
 import posixpath
 import stat
-import tarfile
 import threading
 import zipfile
-from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
-
-import numpy as np
 
 from galaxyzoo.core.errors import InputError, UnavailableError
 from galaxyzoo.core.paths import shown
@@ -23,17 +19,13 @@ from galaxyzoo.data.stores.base import (
     READ_SUFFIXES,
     ImageStore,
     IndexMapping,
-    PackedStrings,
     is_picture,
     is_read,
     is_transient,
-    number_names,
     stamp_of,
     why_not_read,
 )
 from galaxyzoo.io.archives import BROKEN_ZIP, open_unchecked, open_zip
-
-_BLOCK = 1 << 20  # bytes read at once behind a tar's end
 
 
 @dataclass
@@ -160,95 +152,3 @@ def _walk(top: Path) -> Iterator[str]:
 
 def _refuse_unreadable(error: OSError) -> NoReturn:
     raise InputError(f"{shown(Path(error.filename))} cannot be read: {error.strerror}") from None
-
-
-@dataclass
-class TarStore(ImageStore):
-    """Images of a tar that is not compressed, read where they lie."""
-
-    places: np.ndarray = field(kw_only=True, repr=False)  # (image, 2) offset, bytes
-
-    def load(self, image_id: int) -> bytes:
-        """Encoded bytes of one image."""
-        offset, size = map(int, self.places[image_id])
-        try:
-            with open(self.path, "rb") as file:
-                file.seek(offset)
-                return file.read(size)
-        except OSError as error:
-            raise _read_error(shown(self.path), error) from None
-
-
-def open_tar(path: Path) -> TarStore:
-    """The images of a tar, in its order; links are followed within it."""
-    names, places, links, left_out = PackedStrings(), array("q"), {}, []
-    for member in _members(path):
-        is_file = is_picture(member.name) and not member.isdir()
-        if is_file and not is_read(member.name):
-            left_out.append((member.name, why_not_read(member.name)))
-        elif member.islnk() or member.issym():
-            links[posixpath.normpath(member.name)] = _target(member)
-        elif not is_file:
-            continue
-        elif member.isreg() and not member.issparse():
-            names.append(member.name)
-            places.extend((member.offset_data, member.size))
-        else:
-            left_out.append((member.name, "it is sparse or no file: pack it again without -S"))
-    wanted = {name: _follow(name, links) for name in links if is_read(name) and is_picture(name)}
-    targets = set(wanted.values())
-    extents = {} if not targets else {
-        name: (member.offset_data, member.size) for member in _members(path)
-        if (name := posixpath.normpath(member.name)) in targets
-        if member.isreg() and not member.issparse()
-    }  # fmt: skip
-    for name, target in wanted.items():
-        if target in extents:
-            names.append(name)
-            places.extend(extents[target])
-        else:
-            left_out.append((name, f"it is a link to {links[name]}, no file of the tar"))
-    if left_out and not names:
-        raise InputError(f"{shown(path)} holds no image (first: {': '.join(left_out[0])})")
-    where = np.array(places).reshape(-1, 2)
-    for row in np.flatnonzero(where[:, 1] > MAX_IMAGE_BYTES)[:1]:
-        raise InputError(f"{shown(path)}/{names[row]} is larger than {MAX_IMAGE_BYTES:,} bytes")
-    return TarStore(path, *number_names(path, names), places=where, left_out=left_out)
-
-
-def _members(path: Path) -> Iterator[tarfile.TarInfo]:
-    """Members of a plain tar that is whole; tarfile ends quietly where a head is damaged."""
-    try:
-        with tarfile.open(path, "r:") as archive:
-            for member in archive:
-                archive.members.clear()  # type: ignore[attr-defined]  # it keeps a kilobyte each
-                yield member
-            end = archive.offset
-        with open(path, "rb") as file:
-            file.seek(end)
-            block = file.read(_BLOCK)
-            if len(block) < tarfile.BLOCKSIZE:
-                raise tarfile.ReadError("its end is missing")
-            while block:
-                if block.count(0) < len(block):
-                    raise tarfile.ReadError(f"what follows byte {end:,} is neither file nor zeros")
-                block = file.read(_BLOCK)
-    except (tarfile.TarError, OSError, ValueError) as error:
-        raise InputError(
-            f"{shown(path)} is not a whole plain tar ({error}): pack it again"
-        ) from None
-
-
-def _target(member: tarfile.TarInfo) -> str:
-    """Name of the member that a link leads to; a hard link holds the full name."""
-    folder = posixpath.dirname(member.name) if member.issym() else ""
-    return posixpath.normpath(posixpath.join(folder, member.linkname))
-
-
-def _follow(name: str, links: Mapping[str, str]) -> str:
-    """Resolve a chain of links; a cycle ends at any of them."""
-    for _ in range(len(links)):
-        if name not in links:
-            break
-        name = links[name]
-    return name

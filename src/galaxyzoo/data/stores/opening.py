@@ -16,14 +16,13 @@ from galaxyzoo.data.stores.base import (
     is_picture,
     stamp_of,
 )
-from galaxyzoo.data.stores.files import FolderStore, make_store, open_files, open_tar
+from galaxyzoo.data.stores.files import FolderStore, make_store, open_files
 from galaxyzoo.data.stores.fits import DEFAULT, FitsSettings, FitsStore
 from galaxyzoo.data.stores.tables import ListStore, open_csv, open_parquet
 
 _HATS_TABLE = "hats_primary_table_url"
 # Forms in one file, or a folder that is one archive. To add one: a function that opens it, here.
 FORMS: dict[str, Callable[[Path], ImageStore]] = {
-    ".tar": open_tar,
     ".h5": open_hdf5,
     ".hdf5": open_hdf5,
     ".parquet": open_parquet,
