@@ -20,7 +20,7 @@ fi
 shellcheck=$(command -v "$(dirname "$python")/shellcheck" || command -v shellcheck || true)
 failed=()
 if (($# == 0)); then
-    echo "linters (1 minute), then about 2,900 tests: 10 to 15 minutes on two cores; \`-m 'not slow'\` runs the quick ones"
+    echo "linters (1 minute), then about 2,500 tests: 5 to 12 minutes on two cores; \`-m 'not slow'\` runs the quick ones"
 fi
 
 check() { # NAME COMMAND…: goes on after a failure, so that one run shows all of them
