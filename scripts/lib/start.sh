@@ -18,7 +18,7 @@ case " $* " in *" --help "* | *" -h "*)
     if [[ $setup == --extras && ! -e $root/.venv/.installed-extras && -z ${KAGGLE_API_TOKEN:-}${KAGGLE_KEY:-} ]] &&
         ! compgen -G "${KAGGLE_CONFIG_DIR:-$home/.kaggle}/*" >/dev/null && [[ ! -e $home/.config/kaggle/kaggle.json ]]; then
         echo "error: no Kaggle credentials: https://www.kaggle.com/settings, section API, makes them: keep them in" \
-            "~/.kaggle/kaggle.json, KAGGLE_USERNAME and KAGGLE_KEY, or KAGGLE_API_TOKEN" >&2
+            "a kaggle.json in your home's .kaggle folder, KAGGLE_USERNAME and KAGGLE_KEY, or KAGGLE_API_TOKEN" >&2
         exit 1
     fi
     bash "$root/scripts/setup.sh" ${setup:+"$setup"}

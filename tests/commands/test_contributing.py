@@ -144,7 +144,7 @@ def follow_the_page(code: Path) -> None:
 def code(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the code in which the page has been followed."""
     copy = tmp_path_factory.mktemp("code")
-    for folder in ("src", "configs"):
+    for folder in ("src", "configs", "scripts"):
         shutil.copytree(paths.CODE_ROOT / folder, copy / folder)
     follow_the_page(copy)
     return copy
