@@ -131,16 +131,15 @@ def write_table(args: argparse.Namespace, dataset: str, name: str, images: list[
     from galaxyzoo.ensemble.networks import describe, load_predictor
     from galaxyzoo.inference.predict import predict_stores
 
-    prior = prior_of(dataset, task_of(name))
-    task, output = task_of(name), args.output
-    check_output(
-        "--output",
-        output,
-        images,
-        lambda path: is_own(path, task, open_stores(images, fits_settings(args))),
-    )
+    task, fits = task_of(name), fits_settings(args)
+    prior = prior_of(dataset, task)
+
+    def is_earlier(path: Path) -> bool:
+        return is_own(path, task, open_stores(images, fits))
+
+    check_output("--output", args.output, images, is_earlier)
     predictor = load_predictor(dataset, name, args.folds, args.views)
-    predictions, unreadable = predict_stores(predictor, images, fits_settings(args))
+    predictions, unreadable = predict_stores(predictor, images, fits)
     write_predictions(args.output, predictor.task.with_decision(predictions, prior))
     print_left_out(unreadable, len(predictions))
     count = f"{len(predictions):,} images, {describe(predictor)}"
