@@ -11,6 +11,7 @@ import timm
 import torch
 from torch import nn
 
+from galaxyzoo.core import devices
 from galaxyzoo.core.devices import (
     DepthwiseConv2d,
     claim_gpu,
@@ -90,7 +91,7 @@ def test_of_several_gpus_the_one_in_use_is_the_current_one(
 @pytest.mark.parametrize("wanted", [True, False])
 def test_training_chooses_by_the_config(monkeypatch: pytest.MonkeyPatch, wanted: bool) -> None:
     chosen = []
-    monkeypatch.setattr(trainer, "prepare_to_train", lambda device, on: chosen.append(on))
+    monkeypatch.setattr(devices, "prepare_to_train", lambda device, on: chosen.append(on))
     config = small_config(train={"deterministic": wanted})
     trainer.Trainer(config, fold_data())
     assert chosen == [wanted]

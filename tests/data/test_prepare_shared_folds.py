@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.data import prepare as preparation
 from galaxyzoo.data.catalog import Catalog, has_catalog, save_catalog
 from galaxyzoo.data.prepare import prepare
-from galaxyzoo.data.readers.find import open_input
+from galaxyzoo.data.readers import find
 from support.class_fixtures import write_labeled
 from support.kaggle_fixtures import Competition, draw_competition
 
@@ -60,8 +59,8 @@ def test_sets_whose_ids_mean_other_galaxies_are_not_mixed_in(both):
 
 def test_a_set_whose_ids_mean_other_galaxies_takes_nothing_over(both, monkeypatch):
     prepare("votes", n_folds=4)
-    own = replace(open_input("labels", {"zoo5"}), own_ids=True)
-    monkeypatch.setattr(preparation, "open_input", lambda *_: own)
+    own = replace(find.open_input("labels", {"zoo5"}), own_ids=True)
+    monkeypatch.setattr(find, "open_input", lambda *_: own)
     about = prepare("labels", n_folds=4).catalog.about
     assert about["folds_as_in_earlier_datasets"] == 0
     assert about["own_ids"]

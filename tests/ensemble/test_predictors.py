@@ -8,8 +8,8 @@ import pytest
 from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.manifest import write_sealed
-from galaxyzoo.ensemble import predictors
 from galaxyzoo.ensemble.predictors import choose_default, find_predictor
+from galaxyzoo.results import layout
 from galaxyzoo.results.layout import DONE, EnsembleFolder, RunFolder, card_path
 from support.ensemble_fixtures import make_catalog, run_card
 
@@ -19,7 +19,7 @@ BUNDLED_RUN = (BUNDLED, "gz37/d4cnn_transfer")  # RMSE 0.0782 on 6,000 galaxies
 @pytest.fixture
 def trained(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every run that has a card has networks of all folds."""
-    monkeypatch.setattr(predictors, "digest_networks", lambda *_: "same")
+    monkeypatch.setattr(layout, "digest_networks", lambda *_: "same")
 
 
 def save_card(dataset: str, run: str, score: float, galaxies: int, **values: object) -> None:
@@ -71,7 +71,7 @@ def test_a_run_that_lacks_networks_is_passed_over(root: Path) -> None:
 def test_without_bundled_networks_real_runs_answer_before_a_demos(
     trained: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(predictors, "bundled_runs", lambda *_: [])
+    monkeypatch.setattr(layout, "bundled_runs", lambda *_: [])
     with pytest.raises(InputError, match="no trained run of gz37"):
         choose_default()
     save_card("other", "gz37/cnn", 0.2, 50)

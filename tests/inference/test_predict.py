@@ -11,8 +11,8 @@ import torch
 
 from galaxyzoo.config.schema import TTAConfig
 from galaxyzoo.core.errors import FoldError
+from galaxyzoo.data import geometry
 from galaxyzoo.inference import predict as prediction
-from galaxyzoo.inference import tta as tta_module
 from galaxyzoo.inference.predict import (
     RunNetworks,
     compute_features,
@@ -82,8 +82,8 @@ def test_a_view_is_made_once_for_all_networks_and_runs_that_share_it(
         warps.append(len(images))
         return plain(images, *others)
 
-    plain = tta_module.warp
-    monkeypatch.setattr(tta_module, "warp", warp)
+    plain = geometry.warp
+    monkeypatch.setattr(geometry, "warp", warp)
     each = run_networks(runs, lambda image: data.cache.images)
     assert warps == [9] * 5  # two angles by two zooms, each for eight views; and the one view
     assert [[answer.tobytes() for answer in answers] for answers in each] == alone

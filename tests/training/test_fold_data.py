@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from galaxyzoo.config.loading import load_run_config
+from galaxyzoo.config import loading
 from galaxyzoo.config.schema import Config, ImageConfig
 from galaxyzoo.core.errors import FoldError, InputError
 from galaxyzoo.data.catalog import GROUP, Catalog
@@ -90,7 +90,7 @@ def test_a_start_from_the_box_has_not_seen_the_fold_or_is_marked(
     config = holdout_config(model={"name": "cnn", "weights_file": "bundled"})
     with pytest.raises(InputError, match=r"no networks in weights/ are of model cnn"):
         fold_data.resolve_start(config, catalog, 2)
-    other, fingerprint = load_run_config(bundled_dir() / "gz37/d4cnn_transfer")
+    other, fingerprint = loading.load_run_config(bundled_dir() / "gz37/d4cnn_transfer")
     model = other.model.model_copy(update={"weights_file": "bundled"})
     config = config.model_copy(update={"model": model})
     given = fold_data.make_fold_data(config, voted, voted.train_images(IMAGE), 2).start
@@ -98,7 +98,7 @@ def test_a_start_from_the_box_has_not_seen_the_fold_or_is_marked(
     assert (given.weights, given.possible_leakage) == (own, True)
     assert fingerprint != catalog.fingerprint
     found = other, catalog.for_task(get_task("gz37")).fingerprint
-    monkeypatch.setattr(fold_data, "load_run_config", lambda _: found)
+    monkeypatch.setattr(loading, "load_run_config", lambda _: found)
     assert not fold_data.resolve_start(config, catalog, 2).possible_leakage
     assert fold_data.resolve_start(holdout_config(), catalog, 2) == fold_data.Start()
     # Other labels of these galaxies: in the same folds they start from what has not seen them.

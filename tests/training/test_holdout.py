@@ -8,7 +8,7 @@ import pytest
 
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.prepare import Dataset, prepare
-from galaxyzoo.training import holdout
+from galaxyzoo.training import fold, holdout
 from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.training.run import Run
 from support.class_fixtures import holdout_config
@@ -24,7 +24,7 @@ def prepared(root: Path) -> Dataset:
 
 @pytest.fixture
 def trained(monkeypatch: pytest.MonkeyPatch) -> list[FoldData]:
-    return fake_training(monkeypatch, holdout)
+    return fake_training(monkeypatch, fold)
 
 
 def test_parts_are_70_15_15_and_keep_the_classes_shares(prepared: Dataset) -> None:

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from galaxyzoo.core import devices
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.training import planning
 from galaxyzoo.training.device_input import Batch
@@ -93,7 +94,7 @@ def test_as_many_folds_at_a_time_as_have_a_core_and_memory(
     prepared: Dataset,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(planning, "get_device", lambda: torch.device(device))
+    monkeypatch.setattr(devices, "get_device", lambda: torch.device(device))
     monkeypatch.setattr(planning.joblib, "cpu_count", lambda: cores)
     monkeypatch.setattr(planning, "memory_bytes", lambda: gigabytes * 10**9)
     monkeypatch.setattr(planning.torch.cuda, "device_count", lambda: 1)
@@ -111,7 +112,7 @@ def test_as_many_folds_as_fit_on_the_gpus(
 ) -> None:
     """What the most demanding run takes."""
     small, large = small_config(), small_config(train={"batch_size": 128, "epochs": 1000})
-    monkeypatch.setattr(planning, "get_device", lambda: torch.device("cuda"))
+    monkeypatch.setattr(devices, "get_device", lambda: torch.device("cuda"))
     monkeypatch.setattr(planning.joblib, "cpu_count", lambda: 64)
     monkeypatch.setattr(planning.torch.cuda, "device_count", lambda: count)
     monkeypatch.setattr(planning.torch.cuda, "mem_get_info", lambda: (80e9, 80e9))

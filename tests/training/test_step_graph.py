@@ -99,7 +99,7 @@ def test_a_loss_is_read_after_the_next_step_has_begun(monkeypatch: pytest.Monkey
 
         return read
 
-    monkeypatch.setattr("galaxyzoo.training.trainer.read_async", read_later)
+    monkeypatch.setattr("galaxyzoo.core.devices.read_async", read_later)
     trainer.fit(epochs=1)
     last = trainer.loader.steps - 1
     assert seen[:4] == ["step 0", "step 1", "loss 0", "step 2"]

@@ -15,9 +15,8 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from galaxyzoo.core import files
+from galaxyzoo.core import files, manifest
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.manifest import digest
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.readers.label_table import can_be_label, read_labels
 from galaxyzoo.inference.finished import SurveyFeatures
@@ -77,7 +76,7 @@ class LabelLoop:
     def __post_init__(self) -> None:
         self.names = [str(plain_cell(i)) for i in self.survey.ids.tolist()]  # in requests, too
         self.rows = {name: row for row, name in enumerate(self.names)}
-        self.key = digest([repr((str(self.survey.folder.resolve()), self.names))])[:16]
+        self.key = manifest.digest([repr((str(self.survey.folder.resolve()), self.names))])[:16]
         self._probs_of = lru_cache(maxsize=1)(self._fit)
         self._scores_of = lru_cache(maxsize=1)(self._cross_fit)
         self.read()

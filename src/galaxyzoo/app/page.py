@@ -8,8 +8,7 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
-from galaxyzoo.app import service
-from galaxyzoo.app.components import answers_html, facts_html, heat_html
+from galaxyzoo.app import components, service
 from galaxyzoo.app.service import LoadedRun, PredictedGalaxy
 from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.ensemble.networks import describe
@@ -77,8 +76,8 @@ def _show(name: str, predict_with: Callable[[LoadedRun], PredictedGalaxy]) -> li
     answers = loaded.task.labels
     return [
         shown,
-        facts_html(loaded.task, [shown]),
-        answers_html(loaded.run, loaded.task, shown, _about(name)),
+        components.facts_html(loaded.task, [shown]),
+        components.answers_html(loaded.run, loaded.task, shown, _about(name)),
         gr.update(choices=answers, value=answers[asked]),
         "",
     ]
@@ -106,7 +105,7 @@ def _show_upload(name: str, paths: list[str]) -> list[Any]:
     if problems:
         gr.Warning(str(problem), duration=None)
     outputs = _show(name, lambda loaded: loaded.predict_picture(predicted[0].galaxy))
-    outputs[1] = facts_html(loaded.task, predicted)
+    outputs[1] = components.facts_html(loaded.task, predicted)
     return outputs
 
 
@@ -123,7 +122,7 @@ def _explain(name: str, shown: PredictedGalaxy | None, answer: str, method: str)
         raise InputError("upload or draw a galaxy first")
     loaded = _load(name)
     column = loaded.task.labels.index(answer)
-    return heat_html(*loaded.gradcam(shown, column, method), answer)
+    return components.heat_html(*loaded.gradcam(shown, column, method), answer)
 
 
 def _on(event: Callable[..., Any], handler: Callable[..., Any], inputs: Any, outputs: Any) -> None:

@@ -9,9 +9,8 @@ import numpy as np
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.demo.dataset import draw_jpeg
+from galaxyzoo.ensemble import networks, predictors
 from galaxyzoo.ensemble.intervals import VoteIntervals
-from galaxyzoo.ensemble.networks import load_intervals, load_predictor
-from galaxyzoo.ensemble.predictors import KnownPredictor, list_predictors
 from galaxyzoo.explain.galaxy import Galaxy
 from galaxyzoo.explain.gradcam import explain
 from galaxyzoo.inference.predict import Predictor
@@ -21,15 +20,15 @@ _RUNS_IN_MEMORY = 3
 MAX_UPLOAD_BYTES = 20_000_000
 
 
-def list_runs() -> list[KnownPredictor]:
+def list_runs() -> list[predictors.KnownPredictor]:
     """List the predictors that have networks, those of real galaxies first."""
-    return [predictor for predictor in list_predictors() if predictor.has_networks]
+    return [predictor for predictor in predictors.list_predictors() if predictor.has_networks]
 
 
 @lru_cache(maxsize=_RUNS_IN_MEMORY)
 def load_run(dataset: str, run: str) -> "LoadedRun":
     """A run or an ensemble, kept in memory."""
-    return LoadedRun(dataset, run, load_predictor(dataset, run))
+    return LoadedRun(dataset, run, networks.load_predictor(dataset, run))
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ class LoadedRun:
     def _intervals(self) -> VoteIntervals | None:
         """Intervals of vote fractions; None for classes, and where too few folds are trained."""
         try:
-            return load_intervals(self.dataset, self.run)
+            return networks.load_intervals(self.dataset, self.run)
         except InputError:
             return None
 

@@ -18,15 +18,9 @@ import socket
 import webbrowser
 from pathlib import Path
 
+from galaxyzoo.core import files, launch, paths
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.files import try_lock
-from galaxyzoo.core.launch import new_parser
-from galaxyzoo.core.paths import shown
-from galaxyzoo.ensemble.predictors import (
-    KnownPredictor,
-    choose_default,
-    find_predictor,
-)
+from galaxyzoo.ensemble import predictors
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
 
@@ -93,9 +87,9 @@ def serve_labels(args: argparse.Namespace) -> None:
     from galaxyzoo.inference.finished import read_features
 
     survey = read_features(args.label)
-    with try_lock(args.label / LOCK) as is_held:
+    with files.try_lock(args.label / LOCK) as is_held:
         if not is_held:
-            raise InputError(f"another page labels {shown(args.label)}: end that one first")
+            raise InputError(f"another page labels {paths.shown(args.label)}: end that one first")
         app = build_app(LabelLoop(survey), [args.host, *args.allow_host])
         print_address(args)
         if args.open:
@@ -108,18 +102,20 @@ def print_address(args: argparse.Namespace) -> None:
     print(f"the page is at http://{args.host}:{args.port}/ (Ctrl-C ends it)")
 
 
-def choose(run: str | None, dataset: str | None) -> KnownPredictor:
+def choose(run: str | None, dataset: str | None) -> predictors.KnownPredictor:
     """Choose the run or ensemble that the page opens with: the named one, else the default."""
     if run is None:
-        chosen, line = choose_default(dataset)
+        chosen, line = predictors.choose_default(dataset)
         print(line)
         return chosen
-    return KnownPredictor(*find_predictor(run, dataset))  # the page lists it with its score
+    return predictors.KnownPredictor(
+        *predictors.find_predictor(run, dataset)
+    )  # the page lists it with its score
 
 
 def parse_args() -> argparse.Namespace:
     """Command line."""
-    parser = new_parser(__doc__, "--dataset")
+    parser = launch.new_parser(__doc__, "--dataset")
     parser.add_argument("run", nargs="?", metavar="RUN", help="or ensemble:NAME; default: the best")
     parser.add_argument(
         "--label",

@@ -10,25 +10,23 @@ KAGGLE_API_TOKEN. An interrupted download goes on where it stopped.
 import argparse
 from pathlib import Path
 
-from galaxyzoo.core.launch import new_parser, print_done
-from galaxyzoo.core.outputs import check_output
-from galaxyzoo.core.paths import input_dir, shown
+from galaxyzoo.core import launch, outputs, paths
 from galaxyzoo.download.kaggle_api import FILES, download
 
 
 def main() -> None:
     """Parse, download, print."""
     folder = parse_args().folder.resolve()
-    check_output("--folder", folder, is_own=Path.is_dir)
+    outputs.check_output("--folder", folder, is_own=Path.is_dir)
     fetched = download(folder)
-    print_done(
-        f"{shown(folder)}/ holds {len(FILES)} of {len(FILES)} files, {len(fetched)} new",
+    launch.print_done(
+        f"{paths.shown(folder)}/ holds {len(FILES)} of {len(FILES)} files, {len(fetched)} new",
         "bash scripts/train_folds.sh --plan",
     )
 
 
 def parse_args() -> argparse.Namespace:
     """Command line."""
-    parser = new_parser(__doc__)
-    parser.add_argument("--folder", type=Path, default=input_dir(), help="default: input/")
+    parser = launch.new_parser(__doc__)
+    parser.add_argument("--folder", type=Path, default=paths.input_dir(), help="default: input/")
     return parser.parse_args()

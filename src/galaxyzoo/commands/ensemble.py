@@ -25,31 +25,18 @@ import argparse
 import re
 from collections.abc import Sequence
 
-from galaxyzoo.config.loading import (
-    EnsembleSettings,
-    all_ensembles,
-    config_path,
-    load_ensemble_settings,
-)
+from galaxyzoo.config import loading
 from galaxyzoo.config.names import ALL_RUNS, DEMOS
+from galaxyzoo.core import launch, paths
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.launch import new_parser, print_done
-from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import Catalog, dataset_dir, load_catalog
 from galaxyzoo.ensemble.build import EnsembleBuild
 from galaxyzoo.ensemble.intervals import LEVEL, make_intervals
 from galaxyzoo.ensemble.members import PREFIX, find_runs, make_tables, pick_tables
 from galaxyzoo.ensemble.selection import CANDIDATES, CLASS_CANDIDATES, pick_candidates
 from galaxyzoo.reports.console import print_ensemble, print_intervals
-from galaxyzoo.results import submission
+from galaxyzoo.results import layout, submission
 from galaxyzoo.results.card import EnsembleCard
-from galaxyzoo.results.layout import (
-    card_path,
-    choose_dataset,
-    datasets_with_run,
-    list_ensembles,
-    recipe_tables,
-)
 from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task
 from galaxyzoo.tasks.registry import ensemble_name, find_task, get_task, task_name
 
@@ -72,7 +59,7 @@ def combine(options: argparse.Namespace) -> None:
     check_names(options.runs, task)
     # External tables need no trained run on the dataset, so a named one is not checked for any.
     named = options.dataset if options.external else None
-    whole = load_catalog(named or choose_dataset(options.dataset, task.name))
+    whole = load_catalog(named or layout.choose_dataset(options.dataset, task.name))
     take_default(options, task, whole)
     names = [name for name in options.candidates.split(",") if name]
     tables = make_tables(options.external, options.possible_leakage)
@@ -93,13 +80,13 @@ def combine(options: argparse.Namespace) -> None:
     for line in left_out:
         print(line)
     print_ensemble(card)
-    print(f"submission of {len(whole.test_ids)} galaxies: {shown(folder.csv)}")
-    print(f"its score card: {shown(folder.card)}")
+    print(f"submission of {len(whole.test_ids)} galaxies: {paths.shown(folder.csv)}")
+    print(f"its score card: {paths.shown(folder.card)}")
     if task.name == COMPETITION_TASK:
         print(submission.publish(folder.csv, whole.dataset))
     if line := submission.compare_to_record(folder.csv, folder.record_csv):
         print(line)
-    print_done(
+    launch.print_done(
         f"ensemble {name}, {card.metric} {card.score:.5f}",
         f"python3 src/evaluate.py {ensemble_name(task.name, name)} --dataset {whole.dataset}",
     )
@@ -113,8 +100,8 @@ def calibrate(options: argparse.Namespace) -> None:
     refused = ("task", "candidates", "external", "possible_leakage", "name")
     if len(options.runs) > 1 or any(getattr(options, name) for name in refused):
         raise InputError("--intervals takes an ensemble's name and --dataset alone: build it first")
-    dataset = choose_dataset(options.dataset, COMPETITION_TASK)
-    built = {folder.name: folder for folder in list_ensembles(dataset, COMPETITION_TASK)}
+    dataset = layout.choose_dataset(options.dataset, COMPETITION_TASK)
+    built = {folder.name: folder for folder in layout.list_ensembles(dataset, COMPETITION_TASK)}
     asked = options.runs or ([DEFAULT] if DEFAULT in built else [*built])
     if len(asked) != 1 or asked[0] not in built:
         raise InputError(
@@ -124,16 +111,16 @@ def calibrate(options: argparse.Namespace) -> None:
     card = make_intervals(asked[0], load_catalog(dataset), level)
     path = built[asked[0]].intervals_csv
     print_intervals(card)
-    print(f"coverage, also by answer: {shown(card_path(path))}")
+    print(f"coverage, also by answer: {paths.shown(layout.card_path(path))}")
     page = f"python3 src/app.py {ensemble_name(COMPETITION_TASK, asked[0])} --dataset {dataset}"
     has_page = EnsembleCard.of(built[asked[0]]).has_networks
-    made = f"{shown(path)}, intervals of {level:g} around {asked[0]}"
-    print_done(made, page if has_page else "")
+    made = f"{paths.shown(path)}, intervals of {level:g} around {asked[0]}"
+    launch.print_done(made, page if has_page else "")
 
 
 def parse() -> argparse.Namespace:
     """Read the command line."""
-    parser = new_parser(__doc__, "--dataset")
+    parser = launch.new_parser(__doc__, "--dataset")
     parser.add_argument(
         "runs",
         nargs="*",
@@ -187,7 +174,7 @@ def parse() -> argparse.Namespace:
 
 def take_ensemble(options: argparse.Namespace) -> None:
     """Fill the options with a named ensemble: name, runs, tables and candidates."""
-    known = all_ensembles()
+    known = loading.all_ensembles()
     named = [word for word in options.runs if word in (*known, ALL_RUNS)]
     if named and len(options.runs) > 1:
         raise InputError(f"'{named[0]}' is an ensemble: name it alone, or runs")
@@ -206,22 +193,22 @@ def take_ensemble(options: argparse.Namespace) -> None:
         )
     options.name, options.runs = options.name or named[0], []
     if named[0] in known:
-        take_settings(options, load_ensemble_settings(named[0]))
+        take_settings(options, loading.load_ensemble_settings(named[0]))
 
 
-def take_settings(options: argparse.Namespace, settings: EnsembleSettings) -> None:
+def take_settings(options: argparse.Namespace, settings: loading.EnsembleSettings) -> None:
     """Fill the options with the runs of an ensemble's config, or its tables if none is trained.
 
     Runs trained on a demo count only where the tables' dataset is not prepared.
     """
-    trained = {dataset for run in settings.runs for dataset in datasets_with_run(run)}
+    trained = {dataset for run in settings.runs for dataset in layout.datasets_with_run(run)}
     if options.dataset:
         wants_tables = options.dataset == settings.dataset and options.dataset not in trained
     elif settings.dataset and dataset_dir(settings.dataset).exists():
         wants_tables = not trained - {*DEMOS}
     else:
         wants_tables = not trained
-    external = recipe_tables(settings)
+    external = layout.recipe_tables(settings)
     if external and wants_tables:
         print(
             f"none of its runs is trained on {settings.dataset}: combining the tables in "
@@ -242,7 +229,9 @@ def take_default(options: argparse.Namespace, task: Task, catalog: Catalog) -> N
         return
     options.name = ALL_RUNS
     trained = find_runs(task, catalog, [], or_none=True)[0]
-    default = load_ensemble_settings(DEFAULT).runs if DEFAULT in all_ensembles() else []
+    default = (
+        loading.load_ensemble_settings(DEFAULT).runs if DEFAULT in loading.all_ensembles() else []
+    )
     is_plain = not (options.candidates or options.external or options.possible_leakage)
     if is_plain and default and {*default} <= {*trained}:
         options.name, options.runs = DEFAULT, default
@@ -260,8 +249,8 @@ def check_names(runs: Sequence[str], task: Task) -> None:
     """Refuse runs that neither `configs/` nor a trained dataset has."""
     for run in runs:
         name = run if "/" in run else f"{task.name}/{run}"
-        if not run.startswith(PREFIX) and not datasets_with_run(name):
-            config_path(name.split("@")[0])
+        if not run.startswith(PREFIX) and not layout.datasets_with_run(name):
+            loading.config_path(name.split("@")[0])
 
 
 def name_of(runs: Sequence[str], task: Task) -> str:

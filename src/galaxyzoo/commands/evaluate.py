@@ -13,29 +13,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from galaxyzoo.core import paths
+from galaxyzoo.core import launch, outputs, paths
 from galaxyzoo.core.console import print_text
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.launch import new_parser, print_done
-from galaxyzoo.core.outputs import check_output, has_mark
-from galaxyzoo.core.paths import shown
 from galaxyzoo.data.prepare import open_dataset
 from galaxyzoo.data.readers.find import sky_positions
 from galaxyzoo.ensemble.predictors import find_predictor
-from galaxyzoo.reports import html
-from galaxyzoo.reports.classes import class_sections
+from galaxyzoo.reports import classes, evaluate, few_labels, html, votes
 from galaxyzoo.reports.console import print_scores
-from galaxyzoo.reports.evaluate import (
-    Evaluation,
-    comparison_section,
-    ensemble_section,
-    load_evaluation,
-    summarize,
-)
-from galaxyzoo.reports.few_labels import few_labels_section
 from galaxyzoo.reports.history import history_section
-from galaxyzoo.reports.html import HtmlSection, write_page
-from galaxyzoo.reports.votes import question_section, vote_sections
 from galaxyzoo.results.card import EnsembleCard
 from galaxyzoo.tasks.kinds import VoteTask
 from galaxyzoo.tasks.registry import has_own_labels, is_ensemble, task_of
@@ -46,21 +32,23 @@ def main() -> None:
     args = parse_args()
     wanted = sort_by_task(args.names, args.dataset)
     if args.output:
-        check_output("--output", args.output, is_own=has_mark)
+        outputs.check_output("--output", args.output, is_own=outputs.has_mark)
     output = (args.output or paths.reports_dir()).resolve()
-    loaded = [load_evaluation(task, runs, args.dataset, output) for task, runs in wanted.items()]
+    loaded = [
+        evaluate.load_evaluation(task, runs, args.dataset, output) for task, runs in wanted.items()
+    ]
     for evaluation in loaded:
         write_report(with_images(evaluation, args.data))
     last = loaded[-1]
     result = last.detailed[0]
-    print_done(
-        f"{shown(html.write_index(output))}, all reports; "
+    launch.print_done(
+        f"{paths.shown(html.write_index(output))}, all reports; "
         f"{result.run}, {last.task.metric} {result.scores['score']:.5f}",
         page_command(last),
     )
 
 
-def page_command(evaluation: Evaluation) -> str:
+def page_command(evaluation: evaluate.Evaluation) -> str:
     """Command that shows the first detailed result's galaxies; none where it has no networks."""
     result = evaluation.detailed[0]
     has_page = not isinstance(result.card, EnsembleCard) or result.card.has_networks
@@ -70,7 +58,7 @@ def page_command(evaluation: Evaluation) -> str:
 
 def parse_args() -> argparse.Namespace:
     """Command line."""
-    parser = new_parser(__doc__, "--dataset", "--data")
+    parser = launch.new_parser(__doc__, "--dataset", "--data")
     parser.add_argument(
         "names",
         nargs="+",
@@ -96,7 +84,7 @@ def sort_by_task(names: Sequence[str], dataset: str | None) -> dict[str, list[st
     return wanted
 
 
-def with_images(evaluation: Evaluation, data: str | None) -> Evaluation:
+def with_images(evaluation: evaluate.Evaluation, data: str | None) -> evaluate.Evaluation:
     """Add the galaxies' images to an evaluation, or a note where there are none."""
     try:
         opened = open_dataset(data, evaluation.catalog.dataset, evaluation.task.name)
@@ -108,35 +96,35 @@ def with_images(evaluation: Evaluation, data: str | None) -> Evaluation:
     return replace(evaluation, images=images, sky=sky)
 
 
-def write_report(evaluation: Evaluation) -> None:
+def write_report(evaluation: evaluate.Evaluation) -> None:
     """Write the page with its tables, and print the scores."""
     task, dataset = evaluation.task, evaluation.catalog.dataset
-    comparison, history = comparison_section(evaluation), history_section(evaluation)
+    comparison, history = evaluate.comparison_section(evaluation), history_section(evaluation)
     sections = [
         comparison,
-        ensemble_section(evaluation),
+        evaluate.ensemble_section(evaluation),
         *detail_sections(evaluation),
         history,  # made first: it may find a damaged file
     ]
     path = evaluation.folder / "index.html"
     command = " ".join(["python3 src/evaluate.py", *sys.argv[1:]])
-    summary = summarize(evaluation, command, page_command(evaluation))
+    summary = evaluate.summarize(evaluation, command, page_command(evaluation))
     csv = [(name, name, "") for name in evaluation.written]
-    sections.append(HtmlSection("Tables", "As CSV, with all digits.", links=csv))
+    sections.append(html.HtmlSection("Tables", "As CSV, with all digits.", links=csv))
     shown_sections = [section for section in sections if section]
-    write_page(path, f"{task.name} on {dataset}", summary, shown_sections, index=html.INDEX)
+    html.write_page(path, f"{task.name} on {dataset}", summary, shown_sections, index=html.INDEX)
     for caption, table in comparison.tables:
         print_scores(f"{task.name} on {dataset}, {caption}", table)
     print_text(*comparison.text.splitlines()[1:])
-    print(f"report: {shown(path)}")
+    print(f"report: {paths.shown(path)}")
 
 
-def detail_sections(evaluation: Evaluation) -> Iterator[HtmlSection | None]:
+def detail_sections(evaluation: evaluate.Evaluation) -> Iterator[html.HtmlSection | None]:
     """Sections on the results that are shown in detail."""
     is_votes = isinstance(evaluation.task, VoteTask)
     if is_votes:
-        yield question_section(evaluation)
+        yield votes.question_section(evaluation)
     for result in evaluation.detailed:
         if has_own_labels(evaluation.task.name):
-            yield few_labels_section(evaluation, result)
-        yield from (vote_sections if is_votes else class_sections)(evaluation, result)
+            yield few_labels.few_labels_section(evaluation, result)
+        yield from (votes.vote_sections if is_votes else classes.class_sections)(evaluation, result)

@@ -8,18 +8,9 @@ python3 src/explore.py --data kaggle-mini --task hubble10
 import argparse
 from pathlib import Path
 
-from galaxyzoo.core.launch import new_parser, print_done, with_data
-from galaxyzoo.core.outputs import check_output, has_mark
-from galaxyzoo.core.paths import reports_dir, shown
+from galaxyzoo.core import launch, outputs, paths
 from galaxyzoo.data.prepare import prepare
-from galaxyzoo.reports import html
-from galaxyzoo.reports.explore import (
-    explore_classes,
-    explore_samples,
-    explore_votes,
-    labeled_tasks,
-)
-from galaxyzoo.reports.html import write_page
+from galaxyzoo.reports import explore, html
 from galaxyzoo.tasks.kinds import ClassTask
 from galaxyzoo.tasks.registry import get_task
 
@@ -28,19 +19,19 @@ def main() -> None:
     """Parse, prepare the dataset, write its page."""
     args = parse_args()
     if args.output:
-        check_output("--output", args.output, is_own=has_mark)
+        outputs.check_output("--output", args.output, is_own=outputs.has_mark)
     wanted = get_task(args.task) if args.task else None
     data = prepare(args.data, tasks={wanted.name} if wanted else None)
     catalog = data.catalog
-    tasks = labeled_tasks(catalog)
+    tasks = explore.labeled_tasks(catalog)
     if wanted is not None:
         tasks = [wanted] if isinstance(wanted, ClassTask) else []
-    folder = args.output or reports_dir() / catalog.dataset / "explore"
+    folder = args.output or paths.reports_dir() / catalog.dataset / "explore"
     classes = [
-        *explore_classes(catalog, tasks, folder),
-        *explore_samples(data, tasks),
+        *explore.explore_classes(catalog, tasks, folder),
+        *explore.explore_samples(data, tasks),
     ]
-    votes = explore_votes(catalog)
+    votes = explore.explore_votes(catalog)
     # The dataset's own labels first, unless a task is asked for.
     sections = [*classes, *votes] if args.task else [*votes, *classes]
     near = catalog.about.get("galaxies_with_a_near_duplicate", "not counted")
@@ -52,16 +43,16 @@ def main() -> None:
         "Made": html.made(),
     }
     page, index = folder / "index.html", None if args.output else html.INDEX
-    write_page(page, f"{catalog.dataset}: the data", summary, sections, index)
+    html.write_page(page, f"{catalog.dataset}: the data", summary, sections, index)
     if not args.output:
-        print(f"all reports: {shown(html.write_index(reports_dir()))}")
-    then = with_data("bash scripts/train_folds.sh --plan", args.data)
-    print_done(f"{shown(page.resolve())} and its tables", then)
+        print(f"all reports: {paths.shown(html.write_index(paths.reports_dir()))}")
+    then = launch.with_data("bash scripts/train_folds.sh --plan", args.data)
+    launch.print_done(f"{paths.shown(page.resolve())} and its tables", then)
 
 
 def parse_args() -> argparse.Namespace:
     """Command line."""
-    parser = new_parser(__doc__, "--data")
+    parser = launch.new_parser(__doc__, "--data")
     parser.add_argument(
         "--task", help="show the classes of this task alone (default: of all tasks)"
     )

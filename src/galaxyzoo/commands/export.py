@@ -15,12 +15,11 @@ import shlex
 from pathlib import Path
 
 from galaxyzoo.config.names import BUNDLED
+from galaxyzoo.core import launch, outputs
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.launch import new_parser, print_done
-from galaxyzoo.core.outputs import check_output
 from galaxyzoo.core.paths import shown
 from galaxyzoo.results.layout import OOF_PACKED, TEST_PACKED, bundled_dir
-from galaxyzoo.tasks.registry import is_ensemble, task_name
+from galaxyzoo.tasks import registry
 
 
 def main() -> None:
@@ -36,7 +35,7 @@ def main() -> None:
     )
     from galaxyzoo.export.onnx import OLDEST_RUNTIME
 
-    of = is_ensemble(args.run)
+    of = registry.is_ensemble(args.run)
     if of and args.tables:
         raise InputError("--tables exports a run's tables: name a run, not an ensemble")
     if args.half and (of or args.tables):
@@ -47,15 +46,13 @@ def main() -> None:
     name = args.run.replace("/", "-").replace(":", "-")
     default = Path("exported") / (f"{name}-tables" if args.tables else name)
     folder = (args.output or default).resolve()
-    check_output("--output", folder)
+    outputs.check_output("--output", folder)
     if args.tables:
         mark = f" --possible-leakage {name}" if export_tables(dataset, args.run, folder) else ""
         files = [*TABLE_FILES]
         paths = " ".join(shlex.quote(shown(folder / file)) for file in (OOF_PACKED, TEST_PACKED))
-        options = (
-            f"--task {task_name(args.run)} --dataset {dataset} --external {name} {paths}{mark}"
-        )
-        then = f"python3 src/ensemble.py {options}"
+        task = f"--task {registry.task_name(args.run)} --dataset {dataset}"
+        then = f"python3 src/ensemble.py {task} --external {name} {paths}{mark}"
     else:
         if of:
             files = export_ensemble(ensemble_folder(dataset, args.run), folder, args.onnx)
@@ -63,12 +60,12 @@ def main() -> None:
             files = export_run(dataset, args.run, folder, args.onnx, args.half)
         then = f"hf upload YOUR_NAME/{name} {shlex.quote(shown(folder))}"
     runtime = "" if args.tables or not args.onnx else f"; onnxruntime {OLDEST_RUNTIME} or newer"
-    print_done(f"{shown(folder)}: {', '.join(files)}{runtime}", then)
+    launch.print_done(f"{shown(folder)}: {', '.join(files)}{runtime}", then)
 
 
 def parse_args() -> argparse.Namespace:
     """Command line."""
-    parser = new_parser(__doc__, "run", "--dataset")
+    parser = launch.new_parser(__doc__, "run", "--dataset")
     parser.add_argument(
         "--output",
         type=Path,

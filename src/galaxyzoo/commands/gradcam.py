@@ -13,9 +13,8 @@ Heat maps are averaged over the run's folds and over the image's eight orientati
 import argparse
 from pathlib import Path
 
+from galaxyzoo.core import launch, paths
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.launch import new_parser, print_done
-from galaxyzoo.core.paths import shown
 from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.registry import find_column, is_ensemble, task_of
 
@@ -55,7 +54,7 @@ def plot_gradcam(args: argparse.Namespace, dataset: str, task: Task, column: int
     draw_gradcam(path, galaxy, image, heat, prediction, asked, task, note)
     known = "" if galaxy.truth is None else f", known {galaxy.truth[asked]:.3f}"
     print(f"{task.text(asked)}: predicted {prediction[asked]:.3f}{known}")
-    print_done(shown(path), f"python3 src/app.py {args.run} --dataset {dataset}")
+    launch.print_done(paths.shown(path), f"python3 src/app.py {args.run} --dataset {dataset}")
 
 
 def plot_feature_maps(args: argparse.Namespace, dataset: str) -> None:
@@ -75,18 +74,18 @@ def plot_feature_maps(args: argparse.Namespace, dataset: str) -> None:
     title = f"{galaxy.name} in {config.run}, fold {args.fold}"
     path = picture_path(args, dataset, config.run, "feature_maps")
     draw_feature_maps(path, image[0], maps, title)
-    made = shown(path)
+    made = paths.shown(path)
     filters = first_filters(model)
     if filters is not None:
         path = path.with_name(f"{path.stem}_filters.png")
         draw_filters(path, filters, f"first filters, {title}")
-        made += f" and {shown(path)}"
-    print_done(made)
+        made += f" and {paths.shown(path)}"
+    launch.print_done(made)
 
 
 def parse_args() -> argparse.Namespace:
     """Command line."""
-    parser = new_parser(__doc__, "run", "--dataset", "--data")
+    parser = launch.new_parser(__doc__, "run", "--dataset", "--data")
     parser.add_argument("--galaxy-id", type=int, metavar="ID", help="GalaxyID in the dataset")
     parser.add_argument("--image", type=Path, metavar="FILE", help="an image of any galaxy")
     parser.add_argument(

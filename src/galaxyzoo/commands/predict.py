@@ -32,10 +32,8 @@ import numpy as np
 import pandas as pd
 
 from galaxyzoo.config.names import BUNDLED, COLUMN_NAMES, TABLE_FORMATS
+from galaxyzoo.core import launch, outputs, paths
 from galaxyzoo.core.errors import InputError, one_line
-from galaxyzoo.core.launch import fold_numbers, new_parser, positive, print_done
-from galaxyzoo.core.outputs import check_output
-from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.data.stores.base import ImageStore
 from galaxyzoo.data.stores.fits import STRETCHES, FitsSettings
@@ -80,7 +78,7 @@ def check_paths(args: argparse.Namespace, images: list[Path], is_job: bool) -> N
     """Refuse missing inputs, outputs that are not tables or replace images, misplaced options."""
     for path in images:
         if not path.exists():
-            raise InputError(f"{shown(path)} is missing")
+            raise InputError(f"{paths.shown(path)} is missing")
     options = {
         "--rank": args.rank,
         "--with": args.extras,
@@ -97,15 +95,15 @@ def check_paths(args: argparse.Namespace, images: list[Path], is_job: bool) -> N
         raise InputError(f"--rank {args.rank}: add --with {needed}")
     if args.table and args.table.suffix not in TABLE_FORMATS:
         raise InputError(
-            f"--table {shown(args.table)} ends with none of {', '.join(TABLE_FORMATS)}"
+            f"--table {paths.shown(args.table)} ends with none of {', '.join(TABLE_FORMATS)}"
         )
     output = args.output
     if is_job:  # whose own check knows the files of a job
-        check_output("--output", output, images, Path.is_dir)
+        outputs.check_output("--output", output, images, Path.is_dir)
     elif output.is_dir() or output.suffix.lower() not in TABLE_SUFFIXES:
         raise InputError(
-            f"--output {shown(output)} is not a table ({', '.join(TABLE_SUFFIXES)}): name a file "
-            "such as votes.csv, or a folder with a slash at its end"
+            f"--output {paths.shown(output)} is not a table ({', '.join(TABLE_SUFFIXES)}): name a "
+            "file such as votes.csv, or a folder with a slash at its end"
         )
 
 
@@ -137,13 +135,13 @@ def write_table(args: argparse.Namespace, dataset: str, name: str, images: list[
     def is_earlier(path: Path) -> bool:
         return is_own(path, task, open_stores(images, fits))
 
-    check_output("--output", args.output, images, is_earlier)
+    outputs.check_output("--output", args.output, images, is_earlier)
     predictor = load_predictor(dataset, name, args.folds, args.views)
     predictions, unreadable = predict_stores(predictor, images, fits)
     write_predictions(args.output, predictor.task.with_decision(predictions, prior))
     print_left_out(unreadable, len(predictions))
     count = f"{len(predictions):,} images, {describe(predictor)}"
-    print_done(f"{shown(args.output.resolve())}, {count}", _meaning(predictor.task))
+    launch.print_done(f"{paths.shown(args.output.resolve())}, {count}", _meaning(predictor.task))
 
 
 def write_job(args: argparse.Namespace, dataset: str, name: str, images: list[Path]) -> None:
@@ -178,13 +176,13 @@ def write_job(args: argparse.Namespace, dataset: str, name: str, images: list[Pa
     print_left_out(survey_images.left_out, manifest["rows"])
     if args.table:
         job.write_table(args.table, args.names or COLUMN_NAMES[0])
-        print(f"table: {shown(args.table.resolve())}")
+        print(f"table: {paths.shown(args.table.resolve())}")
     if args.rank:
-        print(f"ranking: {shown(write_ranking(job, args.rank, args.top).resolve())}")
+        print(f"ranking: {paths.shown(write_ranking(job, args.rank, args.top).resolve())}")
     count = f"{manifest['rows']:,} images, {describe(job.predictor)}"
-    then = f"python3 src/app.py --label {shlex.quote(shown(args.output.resolve()))}"
-    print_done(
-        f"{shown(args.output.resolve())}/, {count}",
+    then = f"python3 src/app.py --label {shlex.quote(paths.shown(args.output.resolve()))}"
+    launch.print_done(
+        f"{paths.shown(args.output.resolve())}/, {count}",
         then if "features" in args.extras else _meaning(job.predictor.task),
     )
 
@@ -266,7 +264,7 @@ def add_folder(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("output folders")
     group.add_argument(
         "--part-size",
-        type=positive,
+        type=launch.positive,
         default=8192,
         metavar="N",
         help="most galaxies in a part of an output folder (default: %(default)s)",
@@ -298,7 +296,7 @@ def add_folder(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--top",
-        type=positive,
+        type=launch.positive,
         default=100,
         metavar="N",
         help="galaxies on that page (default: %(default)s)",
@@ -347,7 +345,7 @@ def columns_in_words() -> str:
 
 def parse_args() -> argparse.Namespace:
     """Command line."""
-    parser = new_parser(__doc__, "--dataset", "--jobs", "--backend")
+    parser = launch.new_parser(__doc__, "--dataset", "--jobs", "--backend")
     parser.add_argument(
         "words",
         nargs="+",
@@ -362,7 +360,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         "--folds",
-        type=fold_numbers,
+        type=launch.fold_numbers,
         metavar="FOLDS",
         help="use the networks of these folds only, such as 0",
     )

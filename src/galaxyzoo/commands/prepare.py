@@ -11,8 +11,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from galaxyzoo.core.launch import new_parser, positive, print_done, with_data
-from galaxyzoo.core.paths import shown
+from galaxyzoo.core import launch, paths
 from galaxyzoo.data.catalog import dataset_dir
 from galaxyzoo.data.prepare import prepare
 from galaxyzoo.data.readers.kaggle import write_subset
@@ -58,20 +57,20 @@ def main() -> None:
         f"{len(catalog.test_ids):,} test galaxies, {bad} unreadable"
     )
     asked = "" if args.task == COMPETITION_TASK else f" {args.task}"
-    print_done(
-        f"the split in {shown(dataset_dir(catalog.dataset))}/",
-        with_data(f"bash scripts/train_folds.sh{asked}", args.data),
+    launch.print_done(
+        f"the split in {paths.shown(dataset_dir(catalog.dataset))}/",
+        launch.with_data(f"bash scripts/train_folds.sh{asked}", args.data),
     )
 
 
 def print_made(folder: Path, arguments: str) -> None:
     """Print where a new dataset is, and the command that trains on it."""
-    print_done(f"{shown(folder)}/", f"bash scripts/train_folds.sh {arguments}")
+    launch.print_done(f"{paths.shown(folder)}/", f"bash scripts/train_folds.sh {arguments}")
 
 
 def parse_args() -> argparse.Namespace:
     """Command line."""
-    parser = new_parser(__doc__, "--data", "--folds")
+    parser = launch.new_parser(__doc__, "--data", "--folds")
     parser.add_argument(
         "--task",
         default=COMPETITION_TASK,
@@ -126,7 +125,7 @@ def _add_gz2(parser: argparse.ArgumentParser) -> None:
     gz2.add_argument("--name", help="of the new dataset (default: gz2-<task>)")
     gz2.add_argument(
         "--per-class",
-        type=positive,
+        type=launch.positive,
         metavar="N",
         help="at most so many galaxies of each class (default: as many as the smallest class has)",
     )

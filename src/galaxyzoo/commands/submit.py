@@ -10,15 +10,12 @@ that the decision tree allows.
 import argparse
 from pathlib import Path
 
+from galaxyzoo.core import launch, paths
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.launch import new_parser, print_done
-from galaxyzoo.core.paths import shown
 from galaxyzoo.data.readers.kaggle import whole_sample_ids
 from galaxyzoo.download.kaggle_api import PAGE, connect, send, wait_for_score
-from galaxyzoo.results import submission
+from galaxyzoo.results import layout, submission, table
 from galaxyzoo.results.card import SubmissionCard
-from galaxyzoo.results.layout import card_path, published_csv
-from galaxyzoo.results.table import digest_table
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
 from galaxyzoo.tasks.registry import get_task
 
@@ -32,35 +29,35 @@ def main() -> None:
     check_file(path)
     api = connect()
     ref = send(api, path, args.message)
-    print(f"sent {shown(path)}: {PAGE}/submissions", flush=True)
+    print(f"sent {paths.shown(path)}: {PAGE}/submissions", flush=True)
     score = None if args.no_wait else wait_for_score(api, ref, _LONGEST_WAIT_S)
-    print_done(score or "no score yet: see that page later")
+    launch.print_done(score or "no score yet: see that page later")
 
 
 def check_file(path: Path) -> None:
     """Check that a file is a submission of the whole competition, and its score card its own."""
     if not path.exists():
         raise InputError(
-            f"{shown(path)} is missing: `bash scripts/train_folds.sh` writes "
-            f"{shown(published_csv())}"
+            f"{paths.shown(path)} is missing: `bash scripts/train_folds.sh` writes "
+            f"{paths.shown(layout.published_csv())}"
         )
-    card = card_path(path)
-    if card.exists() and SubmissionCard.read(card).table != digest_table(path):
+    card = layout.card_path(path)
+    if card.exists() and SubmissionCard.read(card).table != table.digest_table(path):
         raise InputError(
-            f"{shown(path)} is not the table that {shown(card)} was written for: make both again, "
-            "or delete the card if the table is your own"
+            f"{paths.shown(path)} is not the table that {paths.shown(card)} was written for: make "
+            "both again, or delete the card if the table is your own"
         )
     submission.check(path, get_task(COMPETITION_TASK), whole_sample_ids())
 
 
 def parse_args() -> argparse.Namespace:
     """Command line."""
-    parser = new_parser(__doc__)
+    parser = launch.new_parser(__doc__)
     parser.add_argument(
         "file",
         nargs="?",
         type=Path,
-        default=published_csv(),
+        default=layout.published_csv(),
         metavar="FILE",
         help="default: submissions/predictions.csv",
     )

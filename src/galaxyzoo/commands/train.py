@@ -26,20 +26,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from galaxyzoo.config.base import Settings, commented_yaml
-from galaxyzoo.config.loading import (
-    all_ensembles,
-    demo_schedule,
-    load_config,
-    load_ensemble_settings,
-    runs_of,
-)
+from galaxyzoo.config import base, loading
 from galaxyzoo.config.names import ALL_RUNS, DEMO_FULL
 from galaxyzoo.config.schema import ORIGINAL_PX, Config
-from galaxyzoo.core.console import print_text
+from galaxyzoo.core import console, launch, paths
 from galaxyzoo.core.errors import FoldError, InputError
-from galaxyzoo.core.launch import fold_numbers, new_parser, print_done, with_data
-from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import folds_dir
 from galaxyzoo.data.prepare import Dataset, prepare, record_duplicates
 from galaxyzoo.data.readers.find import find_own_task
@@ -72,38 +63,38 @@ def main() -> None:
     configs = with_stages(asked)
     datasets: dict[str | None, Dataset] = {None: data}
     datasets.update(prepare_others(configs, data))
-    short = [config.run for config in asked if demo_schedule(config.run, catalog.dataset)]
+    short = [config.run for config in asked if loading.demo_schedule(config.run, catalog.dataset)]
     if args.only is not None and not all(0 <= k < catalog.n_folds for k in args.only):
         raise InputError(f"--only: the folds are 0 to {catalog.n_folds - 1}")
     # Only now, so that mistakes in arguments or files are reported before torch's slow import.
     from galaxyzoo.core.devices import describe_machine, get_device
     from galaxyzoo.training import planning
 
-    print_text(
+    console.print_text(
         f"dataset {catalog.dataset}: {len(catalog.ids):,} training and "
         f"{len(catalog.test_ids):,} test galaxies, {catalog.n_folds} folds; {describe_machine()}"
     )
     if has_own_labels(asked[0].task):
-        print_text(describe_labels(data, asked[0].task))
+        console.print_text(describe_labels(data, asked[0].task))
     if short:
-        print_text(
+        console.print_text(
             f"demo schedule: {', '.join(short)} with smaller images and fewer epochs "
             f"(configs/demo.yaml); in full: --data {DEMO_FULL}"
         )
     slow = [config.run for config in configs if config.needs_gpu]
     if slow and get_device().type == "cpu":
-        print_text(
+        console.print_text(
             f"no GPU here, and these runs are made for one (--plan prints hours): {', '.join(slow)}"
         )
     if args.plan:
         planning.print_plan(configs, datasets)
-        print_done("a plan; nothing is trained", train_command(args))
+        launch.print_done("a plan; nothing is trained", train_command(args))
     elif args.smoke:
         planning.smoke(asked[0], data)
-        print_done("a trial of which nothing is kept", train_command(args))
+        launch.print_done("a trial of which nothing is kept", train_command(args))
     elif args.holdout:
         exit_if_stopped(hold_out(asked, data))
-        print_done("hold-out scores; those out of fold need all folds", train_command(args))
+        launch.print_done("hold-out scores; those out of fold need all folds", train_command(args))
     else:
         train(asked, configs, datasets, args)
 
@@ -112,7 +103,7 @@ def describe_trained(cards: Sequence[RunCard]) -> str:
     """Name the folder of the trained runs, and each task's best one."""
     best = {card.task: card for card in sorted(cards, key=lambda card: -card.score)}
     scores = [f"best {card.run}, {card.metric} {card.score:.5f}" for card in best.values()]
-    return f"{shown(folds_dir())}/; {'; '.join(scores)}"
+    return f"{paths.shown(folds_dir())}/; {'; '.join(scores)}"
 
 
 def next_command(
@@ -128,7 +119,7 @@ def next_command(
 
 def train_command(args: argparse.Namespace) -> str:
     """Command that trains all folds of the same runs."""
-    return with_data(shlex.join(["python3", "src/train.py", *args.runs]), args.data)
+    return launch.with_data(shlex.join(["python3", "src/train.py", *args.runs]), args.data)
 
 
 def name_own_head(args: argparse.Namespace) -> None:
@@ -169,12 +160,12 @@ def describe_labels(data: Dataset, task: str) -> str:
 def explain_settings(config: Config, section: str) -> str:
     """YAML of a training with the meaning of each setting, whole or a section (`""`: whole)."""
     if not section:
-        return commented_yaml(config, without=SET_WHEN_LOADED)
+        return base.commented_yaml(config, without=SET_WHEN_LOADED)
     settings = getattr(config, section, None)
-    if not isinstance(settings, Settings):
-        sections = [name for name, value in config if isinstance(value, Settings)]
+    if not isinstance(settings, base.Settings):
+        sections = [name for name, value in config if isinstance(value, base.Settings)]
         raise InputError(f"--settings {section} is no section: choose from {', '.join(sections)}")
-    return commented_yaml(settings)
+    return base.commented_yaml(settings)
 
 
 def train(
@@ -212,7 +203,7 @@ def train(
     builds = ensembles_of(args.runs, asked, usable)
     if cards:
         command = next_command(cards, builds, args)
-        print_done(describe_trained(cards), "" if args.ensemble and builds else command)
+        launch.print_done(describe_trained(cards), "" if args.ensemble and builds else command)
     if args.ensemble:
         build_ensembles(builds, asked, catalog.dataset)
     exit_if_stopped([reason for run in runs.values() for reason in run.stopped])
@@ -259,9 +250,9 @@ def ensembles_of(arguments: list[str], asked: list[Config], whole: set[str]) -> 
     """
     named = [word for word in arguments if "=" not in word] or [DEFAULT_ENSEMBLE]
     members = {
-        name: {run.split("@")[0] for run in load_ensemble_settings(name).runs}
+        name: {run.split("@")[0] for run in loading.load_ensemble_settings(name).runs}
         for name in dict.fromkeys(named)
-        if name in all_ensembles()
+        if name in loading.all_ensembles()
     }
     built = {name: runs for name, runs in members.items() if runs <= whole}
     alone = whole - {run for runs in built.values() for run in runs}
@@ -313,8 +304,8 @@ def load_configs(arguments: list[str], dataset: str = "") -> list[Config]:
     """
     overrides = [argument for argument in arguments if "=" in argument]
     named = [argument for argument in arguments if "=" not in argument] or [DEFAULT_ENSEMBLE]
-    runs = [run.split("@")[0] for name in named for run in runs_of(name)]
-    configs = [load_config(run, overrides, dataset) for run in dict.fromkeys(runs)]
+    runs = [run.split("@")[0] for name in named for run in loading.runs_of(name)]
+    configs = [loading.load_config(run, overrides, dataset) for run in dict.fromkeys(runs)]
     return list({config.run: config for config in configs}.values())
 
 
@@ -325,7 +316,7 @@ def with_stages(configs: list[Config]) -> list[Config]:
 
 def parse_args() -> argparse.Namespace:
     """Command line."""
-    parser = new_parser(__doc__, "--data", "--folds", "--jobs", "--backend")
+    parser = launch.new_parser(__doc__, "--data", "--folds", "--jobs", "--backend")
     parser.add_argument(
         "runs",
         nargs="*",
@@ -334,7 +325,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         "--only",
-        type=fold_numbers,
+        type=launch.fold_numbers,
         metavar="FOLDS",
         help="train these folds only, such as 0 or 0,2",
     )

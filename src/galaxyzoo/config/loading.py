@@ -11,10 +11,8 @@ from typing import Any
 import yaml
 from pydantic import Field
 
-from galaxyzoo.config.base import Settings, override, read_yaml
+from galaxyzoo.config import base, schema, stages
 from galaxyzoo.config.names import DEMO
-from galaxyzoo.config.schema import Config, parse_config
-from galaxyzoo.config.stages import parse_recipe
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import CODE_ROOT, configs_dir, shown
 from galaxyzoo.tasks.registry import TASKS, define_task, get_task, has_own_labels, task_name
@@ -90,7 +88,7 @@ def runs_of(word: str) -> list[str]:
     return load_ensemble_settings(word).runs
 
 
-def load_config(run: str, overrides: Sequence[str] = (), dataset: str = "") -> Config:
+def load_config(run: str, overrides: Sequence[str] = (), dataset: str = "") -> schema.Config:
     """Read and check a run's YAML with `section.key=value` overrides on top.
 
     Args:
@@ -102,16 +100,16 @@ def load_config(run: str, overrides: Sequence[str] = (), dataset: str = "") -> C
     path = config_path(run)
     values, source = _read_own(path, run), shown(path)
 
-    def parse(where: str) -> Config:
+    def parse(where: str) -> schema.Config:
         named = {**values, "run": f"{values.get('task')}/{path.stem}"}
-        return parse_recipe(named, where, lambda name: read_recipe(name, dataset), dataset)
+        return stages.parse_recipe(named, where, lambda name: read_recipe(name, dataset), dataset)
 
     config = parse(source)
     # Layer by layer, so that an error names the one that it is in.
     layers = {"configs/demo.yaml": demo_schedule(run, dataset), "command line": overrides}
     for layer, assignments in layers.items():
         for assignment in assignments:
-            override(values, assignment)
+            base.override(values, assignment)
         if assignments:
             config = parse(f"{layer}, on top of {source}")
     return config
@@ -121,19 +119,19 @@ def read_recipe(run: str, dataset: str = "") -> dict[str, Any]:
     """Read a run's YAML, unchecked, with its demo schedule if the dataset is the demo."""
     values = _read_own(config_path(run), run)
     for assignment in demo_schedule(run, dataset):
-        override(values, assignment)
+        base.override(values, assignment)
     return values
 
 
 def _read_own(path: Path, run: str) -> dict[str, Any]:
     """Read a YAML; one for any own labels becomes the recipe of those of the run's name."""
-    values, task = read_yaml(path), task_name(run)
+    values, task = base.read_yaml(path), task_name(run)
     if has_own_labels(task):
         values |= {"task": task, "labels": define_task(get_task(task))}
     return values
 
 
-class EnsembleSettings(Settings):
+class EnsembleSettings(base.Settings):
     """Content of `configs/ensembles/<name>.yaml`."""
 
     about: str = ""
@@ -150,13 +148,13 @@ class EnsembleSettings(Settings):
 def load_ensemble_settings(name: str) -> EnsembleSettings:
     """The settings in `configs/ensembles/<name>.yaml`."""
     path = listed_path(configs_dir() / "ensembles", name, "ensemble")
-    return EnsembleSettings.parse(read_yaml(path), shown(path))
+    return EnsembleSettings.parse(base.read_yaml(path), shown(path))
 
 
 def demo_schedule(run: str, dataset: str) -> list[str]:
     """Overrides of a run on the demo set, in `configs/demo.yaml`; none on other datasets."""
     path = configs_dir() / "demo.yaml"
-    overrides = read_yaml(path).get(run, []) if dataset == DEMO and path.is_file() else []
+    overrides = base.read_yaml(path).get(run, []) if dataset == DEMO and path.is_file() else []
     if not isinstance(overrides, list) or not all(
         isinstance(assignment, str) for assignment in overrides
     ):
@@ -164,11 +162,11 @@ def demo_schedule(run: str, dataset: str) -> list[str]:
     return overrides
 
 
-def load_run_config(folder: Path) -> tuple[Config, str]:
+def load_run_config(folder: Path) -> tuple[schema.Config, str]:
     """The config in a trained run's folder, and the fingerprint of its training data."""
     path = folder / CONFIG
     try:
-        values = read_yaml(path)
+        values = base.read_yaml(path)
     except FileNotFoundError:
         raise InputError(f"{shown(folder)} holds no trained run (no {CONFIG})") from None
     except InputError:
@@ -178,10 +176,10 @@ def load_run_config(folder: Path) -> tuple[Config, str]:
     for record in ("code_version", "packages", "data_images"):
         values.pop(record, None)
     fingerprint = str(values.pop("data_fingerprint", ""))
-    return parse_config(values, shown(path)), fingerprint
+    return schema.parse_config(values, shown(path)), fingerprint
 
 
-def portable_config(config: Config, fingerprint: str) -> str:
+def portable_config(config: schema.Config, fingerprint: str) -> str:
     """Format a config for export, as `load_run_config` reads it, without local paths."""
     model = config.model.model_copy(update={"weights_file": None})
     values = config.model_copy(update={"model": model}).model_dump(mode="json")

@@ -12,9 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from galaxyzoo.core import files
+from galaxyzoo.core import files, paths
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import shown
 
 MadeBy = Mapping[str, str | int | None]  # what made a file, such as settings, galaxies, fold
 FORMAT = 2  # of all manifests, 1 where none is named; raise it when one gets another content
@@ -48,7 +47,7 @@ def read_sealed(path: Path, cure: str) -> dict[str, Any]:
     if isinstance(content, dict):
         check_format(path, content.get(_FORMAT), cure)
     if not isinstance(content, dict) or content.get(_DIGEST) != _digest(content):
-        raise InputError(f"{shown(path)} was changed after it was written: {cure}")
+        raise InputError(f"{paths.shown(path)} was changed after it was written: {cure}")
     return content
 
 
@@ -57,7 +56,7 @@ def check_format(path: Path, number: int | None, cure: str) -> None:
     if (number := number or 1) != FORMAT:
         version = "an earlier version" if number in range(FORMAT) else "another version"
         raise InputError(
-            f"{shown(path)} was made by {version} (format {number}, now {FORMAT}): {cure}"
+            f"{paths.shown(path)} was made by {version} (format {number}, now {FORMAT}): {cure}"
         )
 
 
@@ -119,11 +118,11 @@ class Manifest:
         """Path of a file, after a check against the manifest."""
         path, expected = self.folder / name, self._content["files"].get(name)
         if expected is None or not path.is_file():
-            raise InputError(f"{shown(path)} is missing: restore it, or {self.cure}")
+            raise InputError(f"{paths.shown(path)} is missing: restore it, or {self.cure}")
         if digest_file(path) != expected:
             raise InputError(
-                f"{shown(path)} is not the file that {self.filename} was written for (changed, "
-                f"damaged or another's): restore it, or {self.cure}"
+                f"{paths.shown(path)} is not the file that {self.filename} was written for "
+                f"(changed, damaged or another's): restore it, or {self.cure}"
             )
         return path
 
@@ -144,5 +143,5 @@ def check_made_by(path: Path, actual: MadeBy, expected: MadeBy, cure: str) -> No
         if actual.get(key) != value:
             difference = _OTHER.get(key, f"other {key}")
             raise InputError(
-                f"{shown(path)} is of {difference} ({actual.get(key)}, not {value}): {cure}"
+                f"{paths.shown(path)} is of {difference} ({actual.get(key)}, not {value}): {cure}"
             )

@@ -17,11 +17,8 @@ import joblib
 import torch
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-from galaxyzoo.core.console import Bar
-from galaxyzoo.core.devices import claim_gpu
+from galaxyzoo.core import console, devices, launch, paths
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.launch import require
-from galaxyzoo.core.paths import CODE_ROOT, INSTALLED
 
 Made = TypeVar("Made")
 # Results made in advance; their order and content do not depend on the number.
@@ -99,7 +96,7 @@ def _call(function: Callable[..., Any], arguments: tuple[Any, ...], threads: int
     torch.set_num_threads(threads)
     cv2.setNumThreads(threads)
     try:
-        with claim_gpu():
+        with devices.claim_gpu():
             return function(*arguments)
     except InputError as error:
         return error
@@ -123,7 +120,7 @@ def _end_with(parent: int) -> None:
 @contextmanager
 def _environment(threads: int) -> Iterator[None]:
     """Environment of started processes: threads, our packages, no bars, which would overlap."""
-    folder = "" if INSTALLED else str(CODE_ROOT / "src")
+    folder = "" if paths.INSTALLED else str(paths.CODE_ROOT / "src")
     wanted = {
         _THREADS: str(threads),
         "TQDM_DISABLE": "1",
@@ -150,7 +147,7 @@ def _loky(jobs: int) -> Iterator[dict[str, Any]]:
 @contextmanager
 def _ray(jobs: int) -> Iterator[dict[str, Any]]:
     """The Ray cluster of `RAY_ADDRESS`, else one of this machine while it is needed."""
-    require("--backend ray", "ray", part="--cluster")
+    launch.require("--backend ray", "ray", part="--cluster")
     import ray
     from ray.util.joblib import register_ray
 
@@ -178,7 +175,7 @@ def _ray(jobs: int) -> Iterator[dict[str, Any]]:
 @contextmanager
 def _dask(jobs: int) -> Iterator[dict[str, Any]]:
     """The Dask cluster of `DASK_SCHEDULER_ADDRESS`, else one of this machine while it is needed."""
-    require("--backend dask", "distributed", part="--cluster")
+    launch.require("--backend dask", "distributed", part="--cluster")
     import distributed
 
     cluster = os.environ.get("DASK_SCHEDULER_ADDRESS")
@@ -202,7 +199,7 @@ def watching(count: Callable[[], int], total: int, title: str, unit: str) -> Ite
         unit: name of a unit.
     """
     ended = threading.Event()
-    with Bar(total=total, initial=count(), desc=title, unit=unit, leave=False) as bar:
+    with console.Bar(total=total, initial=count(), desc=title, unit=unit, leave=False) as bar:
 
         def look() -> None:
             while not ended.wait(_SECONDS_BETWEEN_LOOKS):

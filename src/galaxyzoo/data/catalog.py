@@ -14,14 +14,10 @@ import numpy as np
 import pandas as pd
 
 from galaxyzoo.config.names import DEMOS
-from galaxyzoo.core import files
+from galaxyzoo.core import files, manifest, paths
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.manifest import digest, read_sealed, write_sealed
-from galaxyzoo.core.paths import cache_dir, input_dir, root, shown
 from galaxyzoo.io.tables import FOLD, ID, read_csv, select_numbers
-from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
-from galaxyzoo.tasks.kinds import ClassTask, Task
-from galaxyzoo.tasks.registry import TASKS, find_task, get_task
+from galaxyzoo.tasks import decision_tree, kinds, registry
 
 GROUP = "group"
 _TRAIN, _TEST, _ABOUT = "train.csv", "test.csv", "dataset.json"
@@ -54,25 +50,25 @@ class Catalog:
 
     def targets(self, task: str) -> np.ndarray:
         """(galaxy, column) targets of a task in its column order, float64."""
-        return self.train[list(get_task(task).columns)].to_numpy(dtype=np.float64)
+        return self.train[list(registry.get_task(task).columns)].to_numpy(dtype=np.float64)
 
     @property
-    def _tasks(self) -> list[Task]:
+    def _tasks(self) -> list[kinds.Task]:
         """All tasks that it may have labels of."""
-        of_labels = find_task(self.dataset)
-        return [*TASKS.values(), *([of_labels] if of_labels else [])]
+        of_labels = registry.find_task(self.dataset)
+        return [*registry.TASKS.values(), *([of_labels] if of_labels else [])]
 
     @property
     def has_votes(self) -> bool:
         """Check whether the label columns are the volunteers' 37 vote fractions."""
-        return set(GALAXY_ZOO_2.columns) <= set(self.train.columns)
+        return set(decision_tree.GALAXY_ZOO_2.columns) <= set(self.train.columns)
 
-    def has_labels(self, task: Task) -> bool:
+    def has_labels(self, task: kinds.Task) -> bool:
         """Check whether it has a task's label columns, or votes and the task a rule."""
         has_columns = set(task.columns) <= set(self.train.columns)
         return has_columns or (task.rule is not None and self.has_votes)
 
-    def labels(self, task: Task) -> pd.DataFrame:
+    def labels(self, task: kinds.Task) -> pd.DataFrame:
         """(kept galaxy, column) labels of the galaxies that a task keeps, rows in the ids' order.
 
         They are the catalog's own columns where it has them, else they follow from its votes by the
@@ -88,14 +84,14 @@ class Catalog:
             f"{', '.join(known)}"
         )
 
-    def for_task(self, task: Task) -> "Catalog":
+    def for_task(self, task: kinds.Task) -> "Catalog":
         """The galaxies that a task keeps, in the same folds, with the task's own label columns.
 
         The whole catalog where the task keeps all of it as it is. Every class needs a member in
         each fold.
         """
         labels = self.labels(task)
-        if isinstance(task, ClassTask):
+        if isinstance(task, kinds.ClassTask):
             members = labels.groupby(self.train[FOLD]).sum().astype(int)  # (fold, class)
             _check_members(members, self.n_folds, f"task '{task.name}' on '{self.dataset}'")
         elif list(labels.columns) == self.label_columns:
@@ -103,7 +99,7 @@ class Catalog:
         train = pd.concat([self.train.loc[labels.index, [FOLD, GROUP]], labels], axis=1)
         return Catalog(self.dataset, train, self.test_ids, self.about)
 
-    def soft_targets(self, task: Task) -> np.ndarray:
+    def soft_targets(self, task: kinds.Task) -> np.ndarray:
         """(galaxy, class) class probabilities by the volunteers' votes, rows in the ids' order."""
         if task.rule is None or not self.has_votes:
             raise InputError(
@@ -131,7 +127,7 @@ class Catalog:
         for column in (ID, *self.train.columns):
             values = self.ids if column == ID else self.train[column].to_numpy()
             parts += [f"{column}\n", "\n".join(map(repr, values.tolist()))]
-        return digest([*parts, _as_bytes(self.test_ids)])[:16]
+        return manifest.digest([*parts, _as_bytes(self.test_ids)])[:16]
 
 
 def _as_bytes(ids: np.ndarray) -> bytes:
@@ -157,7 +153,7 @@ def _check_members(members: pd.DataFrame, n_folds: int, where: str) -> None:
 
 def folds_dir() -> Path:
     """Folder of splits and trained folds."""
-    return root() / "folds"
+    return paths.root() / "folds"
 
 
 def dataset_dir(dataset: str) -> Path:
@@ -167,14 +163,14 @@ def dataset_dir(dataset: str) -> Path:
 
 def input_places() -> list[Path]:
     """List `input/` and its folders, without demos and cache."""
-    ours = (*DEMOS, cache_dir().name)
-    folders = (path for path in input_dir().glob("[!.]*") if path.is_dir())
-    return [input_dir(), *sorted(path for path in folders if path.name not in ours)]
+    ours = (*DEMOS, paths.cache_dir().name)
+    folders = (path for path in paths.input_dir().glob("[!.]*") if path.is_dir())
+    return [paths.input_dir(), *sorted(path for path in folders if path.name not in ours)]
 
 
 def data_option(dataset: str | None) -> str:
     """Option by which a command reads a dataset, for messages; empty if it needs none."""
-    named = dataset and (dataset in DEMOS or (input_dir() / dataset).exists())
+    named = dataset and (dataset in DEMOS or (paths.input_dir() / dataset).exists())
     return f" --data {dataset}" if named else ""
 
 
@@ -187,7 +183,7 @@ def save_catalog(catalog: Catalog) -> None:
     ):
         with files.writing(folder / name) as temporary:
             frame.to_csv(temporary, index_label=ID, lineterminator="\n")
-    write_sealed(folder / _ABOUT, {**catalog.about, "fingerprint": catalog.fingerprint})
+    manifest.write_sealed(folder / _ABOUT, {**catalog.about, "fingerprint": catalog.fingerprint})
 
 
 def has_catalog(dataset: str) -> bool:
@@ -207,22 +203,22 @@ def load_catalog(dataset: str) -> Catalog:
         named = data_option(dataset)
         first = "" if named else f"put dataset '{dataset}' into input/, then "
         raise InputError(
-            f"{shown(folder)} holds no split: {first}type `python3 src/prepare.py"
+            f"{paths.shown(folder)} holds no split: {first}type `python3 src/prepare.py"
             f"{named or ' --data ITS_FOLDER'}`"
         )
-    cure = f"restore it, or delete {shown(folder)} to split and train again"
-    description = read_sealed(folder / _ABOUT, cure)
+    cure = f"restore it, or delete {paths.shown(folder)} to split and train again"
+    description = manifest.read_sealed(folder / _ABOUT, cure)
     train = read_csv(folder / _TRAIN)
     labels = _usual_order([c for c in train.columns if c not in (FOLD, GROUP)], dataset)
     numbers = select_numbers(train, (FOLD, GROUP, *labels), folder / _TRAIN).sort_index()
     numbers = numbers.astype({FOLD: "int64", GROUP: "int64"})
     catalog = Catalog(dataset, numbers, read_csv(folder / _TEST).index.to_numpy(), description)
     if catalog.fingerprint != description["fingerprint"]:
-        raise InputError(f"{shown(folder)} was changed after it was made: {cure}")
+        raise InputError(f"{paths.shown(folder)} was changed after it was made: {cure}")
     return catalog
 
 
 def _usual_order(labels: list[str], dataset: str) -> list[str]:
     """Label columns in the order of the task that has them all, in which they were saved."""
-    tasks = [*TASKS.values(), find_task(dataset)]
+    tasks = [*registry.TASKS.values(), registry.find_task(dataset)]
     return next((list(t.columns) for t in tasks if t and set(t.columns) == set(labels)), labels)

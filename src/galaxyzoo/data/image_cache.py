@@ -21,11 +21,10 @@ import numpy as np
 import simplejpeg
 
 from galaxyzoo.config.schema import ORIGINAL_PX, ImageConfig
-from galaxyzoo.core import files
+from galaxyzoo.core import files, paths
 from galaxyzoo.core.console import Bar
 from galaxyzoo.core.errors import InputError, UnavailableError, one_line
 from galaxyzoo.core.manifest import FORMAT, Manifest, digest
-from galaxyzoo.core.paths import cache_dir, shown
 from galaxyzoo.data.stores.base import ImageStore
 
 Made = TypeVar("Made")
@@ -152,20 +151,20 @@ def open_cache(
     if not len(ids):  # a memory map cannot be empty
         nothing = np.empty((0, config.cache_px, config.cache_px, 3), np.uint8)
         return ImageCache(ids, nothing, np.empty(0, bool))
-    array = cache_dir() / f"{_digest(store, ids, config)}.npy"
+    array = paths.cache_dir() / f"{_digest(store, ids, config)}.npy"
     cache = _open_whole(array, ids)
     if cache is None:
-        with files.hold_lock(array.with_suffix(".lock"), f"decoding {shown(store.path)}"):
+        with files.hold_lock(array.with_suffix(".lock"), f"decoding {paths.shown(store.path)}"):
             cache = _open_whole(array, ids)
             if cache is None:
                 if _manifest(array).is_done:
-                    Bar.write(f"{shown(array)} is damaged: decoding its images again")
+                    Bar.write(f"{paths.shown(array)} is damaged: decoding its images again")
                 problems = _fill(array, store, ids, config, chunk)
                 unreadable = {str(image_id): why for image_id, why in problems.items()}
                 _manifest(array).finish([array.name], {"unreadable": unreadable})
                 cache = _open_whole(array, ids)
     if cache is None:
-        raise InputError(f"{shown(array)} was changed while it was made: run again")
+        raise InputError(f"{paths.shown(array)} was changed while it was made: run again")
     if strict and cache.problems:
         raise InputError(describe_bad(store, cache, cure))
     return cache
@@ -182,10 +181,10 @@ def describe_bad(store: ImageStore, cache: ImageCache, then: str) -> str:
     listed = "; ".join(f"{', '.join(images)}: {why}" for why, images in names.items())
     more = ""
     if cache.notes and len(cache.problems) > LISTED:
-        more = f"; all are listed in {shown(cache.notes)}"
+        more = f"; all are listed in {paths.shown(cache.notes)}"
     count = f"{len(cache.problems)} of {len(cache.ids)} images cannot be used"
     return one_line(
-        " ".join(f"{shown(store.path)}: {count}: {then}{more}; first: {listed}".split())
+        " ".join(f"{paths.shown(store.path)}: {count}: {then}{more}; first: {listed}".split())
     )
 
 

@@ -7,13 +7,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from galaxyzoo.config.loading import CONFIG
+from galaxyzoo.config import loading, schema
 from galaxyzoo.config.names import BUNDLED, DEMOS
-from galaxyzoo.config.schema import ImageConfig
-from galaxyzoo.core import files, paths
+from galaxyzoo.core import files, paths, version
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import shown
-from galaxyzoo.core.version import code_version
 from galaxyzoo.data.catalog import (
     GROUP,
     Catalog,
@@ -27,9 +24,7 @@ from galaxyzoo.data.catalog import (
 from galaxyzoo.data.folds import DUPLICATE_CORRELATION, make_folds, near_duplicates
 from galaxyzoo.data.image_cache import ImageCache, describe_bad, open_cache
 from galaxyzoo.data.image_digests import check_images, record_images, remove_others
-from galaxyzoo.data.readers.find import is_anything_there, open_input
-from galaxyzoo.data.readers.label_table import IMAGE_NAMES
-from galaxyzoo.data.readers.raw_dataset import RawDataset
+from galaxyzoo.data.readers import find, label_table, raw_dataset
 from galaxyzoo.data.stores.base import ImageStore
 from galaxyzoo.io.tables import FOLD, ID, write_table
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
@@ -44,15 +39,15 @@ class Dataset:
     """A dataset ready for training: its catalog and where its images are."""
 
     catalog: Catalog
-    raw: RawDataset  # its files, read and checked
+    raw: raw_dataset.RawDataset  # its files, read and checked
 
-    def train_images(self, config: ImageConfig) -> ImageCache:
+    def train_images(self, config: schema.ImageConfig) -> ImageCache:
         """Decoded training images in the catalog's order; an unreadable one is an error."""
-        folder = shown(dataset_dir(self.catalog.dataset))
+        folder = paths.shown(dataset_dir(self.catalog.dataset))
         cure = f"get them again, or delete {folder} and split again with {_DROP}"
         return open_cache(self.raw.train_images, self.catalog.ids, config, True, cure)
 
-    def test_images(self, config: ImageConfig) -> ImageCache:
+    def test_images(self, config: schema.ImageConfig) -> ImageCache:
         """Decoded test images in the sample submission's order; unreadable ones are marked."""
         return open_cache(self.raw.test_images, self.catalog.test_ids, config, strict=False)
 
@@ -78,7 +73,7 @@ def prepare(
             image is an error.
         update: make the catalog of changed labels though runs are trained on the old ones.
     """
-    raw = open_input(data, tasks or {COMPETITION_TASK})
+    raw = find.open_input(data, tasks or {COMPETITION_TASK})
     return _prepare(raw, n_folds, seed, drop_bad, update)
 
 
@@ -121,7 +116,7 @@ def open_dataset(data: str | None, dataset: str, task: str) -> Dataset:
         dataset: name of the dataset.
         task: name of the task.
     """
-    raw = open_input(data or _own_folder(dataset), {task})
+    raw = find.open_input(data or _own_folder(dataset), {task})
     if raw.dataset != dataset:  # before another dataset would be prepared
         raise InputError(f"the images are of '{raw.dataset}', not of '{dataset}': add --data")
     return _prepare(raw)
@@ -133,7 +128,7 @@ def take_images(cache: ImageCache, ids: np.ndarray) -> np.ndarray:
 
 
 def _prepare(
-    raw: RawDataset,
+    raw: raw_dataset.RawDataset,
     n_folds: int | None = None,
     seed: int | None = None,
     drop_bad: bool = False,
@@ -152,12 +147,12 @@ def _prepare(
     is_unchanged, folder = _is_unchanged(catalog, raw), dataset_dir(raw.dataset)
     if not is_unchanged:
         _check_own_labels(raw)
-    cure = f"restore them, or delete {shown(folder)} to split and train again"
+    cure = f"restore them, or delete {paths.shown(folder)} to split and train again"
     check_images(folder, catalog.about.get("images", ""), _images(raw), cure)
     if not is_unchanged:
-        if not update and any(folder.glob(f"*/*/{CONFIG}")):
+        if not update and any(folder.glob(f"*/*/{loading.CONFIG}")):
             raise InputError(
-                f"{shown(raw.folder)} has other labels than {shown(folder)}: "
+                f"{paths.shown(raw.folder)} has other labels than {paths.shown(folder)}: "
                 f"type `bash scripts/train_folds.sh --data {raw.dataset}`"
             )
         with files.hold_lock(lock, activity):
@@ -167,12 +162,12 @@ def _prepare(
     return Dataset(catalog, raw)
 
 
-def _images(raw: RawDataset) -> list[tuple[ImageStore, np.ndarray]]:
+def _images(raw: raw_dataset.RawDataset) -> list[tuple[ImageStore, np.ndarray]]:
     """The stores, and the ids of its galaxies' images in them."""
     return [(raw.train_images, raw.targets.index.to_numpy()), (raw.test_images, raw.test_ids)]
 
 
-def _update_catalog(before: Catalog, raw: RawDataset, drop_bad: bool) -> Catalog:
+def _update_catalog(before: Catalog, raw: raw_dataset.RawDataset, drop_bad: bool) -> Catalog:
     """Make the catalog of changed labels; its known galaxies keep their folds."""
     drop_bad = drop_bad or bool(before.about["dropped_images"])
     now = _make_catalog(raw, before.n_folds, before.about["seed"], drop_bad)
@@ -190,12 +185,12 @@ def _update_catalog(before: Catalog, raw: RawDataset, drop_bad: bool) -> Catalog
     return now
 
 
-def _make_catalog(raw: RawDataset, n_folds: int, seed: int, drop_bad: bool) -> Catalog:
+def _make_catalog(raw: raw_dataset.RawDataset, n_folds: int, seed: int, drop_bad: bool) -> Catalog:
     folder, is_known = dataset_dir(raw.dataset), has_catalog(raw.dataset)
-    if not is_known and any(folder.glob(f"*/*/{CONFIG}")):
+    if not is_known and any(folder.glob(f"*/*/{loading.CONFIG}")):
         raise InputError(
-            f"{shown(folder)} holds trained runs, but no dataset.json of their split: restore it, "
-            "or delete the folder to split and train again"
+            f"{paths.shown(folder)} holds trained runs, but no dataset.json of their split: "
+            "restore it, or delete the folder to split and train again"
         )
     occasion = "other labels" if is_known else "new split"
     print(f"{raw.dataset}: {occasion}; looking for near-identical images")
@@ -226,7 +221,7 @@ def _make_catalog(raw: RawDataset, n_folds: int, seed: int, drop_bad: bool) -> C
         "duplicate_correlation": DUPLICATE_CORRELATION,
         "galaxies_with_a_near_duplicate": int((np.bincount(groups)[groups] > 1).sum()),
         "dropped_images": {str(galaxy_id): why for galaxy_id, why in cache.problems.items()},
-        "code_version": code_version(),
+        "code_version": version.code_version(),
         "images": images,
     }
     catalog = Catalog(raw.dataset, train, raw.test_ids, description)
@@ -234,15 +229,15 @@ def _make_catalog(raw: RawDataset, n_folds: int, seed: int, drop_bad: bool) -> C
         catalog.for_task(raw.task)  # every class is in every fold
         files.write_json(folder / LABELS_TASK, define_task(raw.task))
         names = pd.Series(raw.train_images.names, name="image").rename_axis(ID)
-        write_table(folder / IMAGE_NAMES, names.reset_index())
+        write_table(folder / label_table.IMAGE_NAMES, names.reset_index())
     save_catalog(catalog)
     remove_others(folder, images)
     return load_catalog(raw.dataset)
 
 
 def _drop_bad(
-    raw: RawDataset, cache: ImageCache, groups: np.ndarray
-) -> tuple[RawDataset, np.ndarray]:
+    raw: raw_dataset.RawDataset, cache: ImageCache, groups: np.ndarray
+) -> tuple[raw_dataset.RawDataset, np.ndarray]:
     """Drop galaxies whose image cannot be used; number the groups of the others without gaps.
 
     A bad image is black, so it is in a group of its own.
@@ -255,7 +250,7 @@ def _drop_bad(
     return replace(raw, targets=raw.targets[readable]), renumbered
 
 
-def _known_folds(raw: RawDataset, n_folds: int) -> np.ndarray:
+def _known_folds(raw: raw_dataset.RawDataset, n_folds: int) -> np.ndarray:
     """(galaxy,) fold that a galaxy has in a dataset prepared earlier, -1 where in none.
 
     A galaxy has one fold in every dataset, so that weights trained without fold k of one may start
@@ -273,7 +268,7 @@ def _known_folds(raw: RawDataset, n_folds: int) -> np.ndarray:
         if clash.any():
             raise InputError(
                 f"GalaxyID {shared[clash][0]} is in different folds of {name} and of another "
-                f"dataset in {shown(folds_dir())}/: delete one of them and prepare it again"
+                f"dataset in {paths.shown(folds_dir())}/: delete one of them and prepare it again"
             )
         known[rows] = other.folds[other_rows]
     return known
@@ -291,12 +286,12 @@ def _check_groups(ids: np.ndarray, groups: np.ndarray, folds: np.ndarray) -> Non
         first, second = ids[order[place : place + 2]]
         raise InputError(
             f"GalaxyIDs {first} and {second} show the same patch of sky, but datasets in "
-            f"{shown(folds_dir())}/ have them in different folds: delete one of those and "
+            f"{paths.shown(folds_dir())}/ have them in different folds: delete one of those and "
             "prepare it again after this one"
         )
 
 
-def _is_unchanged(catalog: Catalog, raw: RawDataset) -> bool:
+def _is_unchanged(catalog: Catalog, raw: raw_dataset.RawDataset) -> bool:
     """Check whether a catalog has the input's galaxies and labels."""
     dropped = [int(galaxy_id) for galaxy_id in catalog.about.get("dropped_images", {})]
     targets = raw.targets.drop(index=dropped, errors="ignore")
@@ -310,20 +305,20 @@ def _is_unchanged(catalog: Catalog, raw: RawDataset) -> bool:
     )
 
 
-def _check_own_labels(raw: RawDataset) -> None:
+def _check_own_labels(raw: raw_dataset.RawDataset) -> None:
     """Refuse changed input, but for own labels, whose images keep their ids."""
     folder = dataset_dir(raw.dataset)
-    if raw.task and (folder / IMAGE_NAMES).exists():
+    if raw.task and (folder / label_table.IMAGE_NAMES).exists():
         return
     raise InputError(
-        f"{shown(raw.folder)} is no longer what {shown(folder)} was made from: restore the "
-        f"old files, or delete {shown(folder)} to start again"
+        f"{paths.shown(raw.folder)} is no longer what {paths.shown(folder)} was made from: restore "
+        f"the old files, or delete {paths.shown(folder)} to start again"
     )
 
 
 def _check_split(catalog: Catalog, n_folds: int | None, seed: int | None) -> None:
     """Refuse another number of folds, or another seed."""
-    folder = shown(dataset_dir(catalog.dataset))
+    folder = paths.shown(dataset_dir(catalog.dataset))
     asked = {"n_folds": n_folds, "seed": seed}
     for key, value in asked.items():
         if value is not None and value != catalog.about.get(key):
@@ -342,6 +337,6 @@ def _own_folder(dataset: str) -> str | None:
         raise InputError("the bundled networks come without their galaxies: name images")
     if dataset in DEMOS or (paths.input_dir() / dataset).exists():
         return dataset
-    if is_anything_there():
+    if find.is_anything_there():
         return None
-    raise InputError(f"{shown(paths.input_dir())}/ no longer holds the files of '{dataset}'")
+    raise InputError(f"{paths.shown(paths.input_dir())}/ no longer holds the files of '{dataset}'")

@@ -17,13 +17,10 @@ import numpy as np
 import pandas as pd
 
 from galaxyzoo.config.names import DEMOS
-from galaxyzoo.core import files
-from galaxyzoo.core.console import print_table
+from galaxyzoo.core import console, files, paths
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import cache_dir, input_dir, shown
 from galaxyzoo.data.catalog import input_places
-from galaxyzoo.data.readers import gz2
-from galaxyzoo.data.readers.labeled import IMAGES, LABELS
+from galaxyzoo.data.readers import gz2, labeled
 from galaxyzoo.download.sdss import FOLDER, SERVICE, DownloadError, download_cutouts, fetch
 from galaxyzoo.io.archives import write_zip
 from galaxyzoo.io.tables import ID
@@ -59,7 +56,7 @@ def make_dataset(order: Order) -> Path:
     votes, read_image, positions = _open_source(folder, order)
     labels = task.rule.labels(votes)
     print(
-        f"{shown(folder)}: {len(votes):,} galaxies, of which the rule of {task.name} keeps "
+        f"{paths.shown(folder)}: {len(votes):,} galaxies, of which the rule of {task.name} keeps "
         f"{len(labels):,}"
     )
     classes = labels.idxmax(axis=1) if len(labels) else pd.Series(dtype=object)
@@ -116,24 +113,24 @@ def _check_order(order: Order) -> tuple[Task, Path]:
         known = ", ".join(name for name, other in TASKS.items() if other.rule)
         raise InputError(f"no rule makes classes of '{order.task}' from votes: known are {known}")
     name = order.name or f"gz2-{order.task}"
-    if not _NAME.fullmatch(name) or name in (*DEMOS, cache_dir().name):
+    if not _NAME.fullmatch(name) or name in (*DEMOS, paths.cache_dir().name):
         raise InputError(
             f"'{name}' cannot be a dataset's name: letters, digits, '.', '-' and '_', and none of "
-            f"{', '.join(DEMOS)} and {cache_dir().name}"
+            f"{', '.join(DEMOS)} and {paths.cache_dir().name}"
         )
-    target = input_dir() / name
+    target = paths.input_dir() / name
     if target.exists() or target.is_symlink():
-        raise InputError(f"{shown(target)} exists already: move it away first, or add --name")
+        raise InputError(f"{paths.shown(target)} exists already: move it away first, or add --name")
     return task, target
 
 
 def _find_folder(order: Order) -> Path:
     """The folder with the vote table, which is downloaded where that is wanted."""
-    named = None if order.data is None else [Path(order.data), input_dir() / order.data]
+    named = None if order.data is None else [Path(order.data), paths.input_dir() / order.data]
     places = named or input_places()
     folders = [place for place in places if gz2.holds_table(place)]
     if order.data is None and len(folders) > 1:
-        names = ", ".join(shown(place) for place in folders)
+        names = ", ".join(paths.shown(place) for place in folders)
         raise InputError(f"several folders hold a {gz2.TABLES[0]}: add --data with one of {names}")
     if folders:
         return folders[0]
@@ -144,7 +141,7 @@ def _find_folder(order: Order) -> Path:
             "--download"
         )
     if named is None:
-        folder = input_dir() / "gz2"
+        folder = paths.input_dir() / "gz2"
     else:
         folder = next((place for place in named if place.is_dir()), named[0])
     _download_table(folder / gz2.TABLES[1])
@@ -152,14 +149,14 @@ def _find_folder(order: Order) -> Path:
 
 
 def _download_table(path: Path) -> None:
-    print(f"downloading {TABLE_URL} to {shown(path)}")
+    print(f"downloading {TABLE_URL} to {paths.shown(path)}")
     try:
         with files.explain_write_errors(path):
             fetch(TABLE_URL, path, _check_table)
     except DownloadError as error:
         raise InputError(
             f"{TABLE_URL} cannot be downloaded ({error}): get {gz2.TABLES[1]} from "
-            f"https://data.galaxyzoo.org by hand, and put it into {shown(path.parent)}/"
+            f"https://data.galaxyzoo.org by hand, and put it into {paths.shown(path.parent)}/"
         ) from None
 
 
@@ -180,8 +177,8 @@ def _open_source(
     if not order.download:
         if not gz2.has_images(folder):
             raise InputError(
-                f"{shown(folder)}/ lacks {gz2.IMAGES[0]}: put it there, or add --download to get "
-                "the images from the sky survey's server"
+                f"{paths.shown(folder)}/ lacks {gz2.IMAGES[0]}: put it there, or add --download to "
+                "get the images from the sky survey's server"
             )
         raw = gz2.open_raw_dataset(folder)
         return raw.targets, raw.train_images.read, None
@@ -200,7 +197,7 @@ def _draw(
     """Draw among usable galaxies, and print how many of each class there are and were drawn."""
     if usable.nunique() < 2:
         raise InputError(
-            f"{shown(folder)}: the galaxies are of {usable.nunique()} classes, which leaves "
+            f"{paths.shown(folder)}: the galaxies are of {usable.nunique()} classes, which leaves "
             "nothing to tell apart"
         )
     drawn = draw_balanced(usable, order.per_class, order.seed)
@@ -209,15 +206,15 @@ def _draw(
         for name in task.columns
     ]
     rows.append(["all", f"{len(classes):,}", f"{len(drawn):,}"])
-    print_table("galaxies", ("class", "by votes", "balanced"), rows, {len(rows) - 1})
+    console.print_table("galaxies", ("class", "by votes", "balanced"), rows, {len(rows) - 1})
     return drawn
 
 
 def _write(folder: Path, classes: pd.Series, read_image: Callable[[int], bytes]) -> None:
     """Labels, images byte for byte, and both once more in one zip."""
-    labels, images = folder / LABELS, folder / f"{IMAGES}.zip"
+    labels, images = folder / labeled.LABELS, folder / f"{labeled.IMAGES}.zip"
     text = classes.to_csv(index_label=ID, header=[CLASS], lineterminator="\n")
     files.write_text(labels, text)
     ids = map(int, classes.index)
-    write_zip(images, ((f"{IMAGES}/{i}.jpg", read_image(i)) for i in ids))
+    write_zip(images, ((f"{labeled.IMAGES}/{i}.jpg", read_image(i)) for i in ids))
     write_zip(folder / PACKED, [(path.name, path) for path in (labels, images)])

@@ -12,9 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from galaxyzoo.core import files
+from galaxyzoo.core import files, launch
 from galaxyzoo.core.errors import InputError, one_line
-from galaxyzoo.core.launch import install_command
 from galaxyzoo.data.readers.kaggle import SAMPLES, SOLUTIONS, TEST_IMAGES, TRAIN_IMAGES
 from galaxyzoo.io.archives import BROKEN_ZIP, open_zip
 
@@ -38,7 +37,7 @@ def connect() -> Any:
             with _explain_errors("login", "look at the network"):
                 api.authenticate()
     except ModuleNotFoundError as error:
-        command = install_command("kaggle")
+        command = launch.install_command("kaggle")
         raise InputError(f"{error.name} is not installed: type `{command}`, then again") from None
     except SystemExit:
         raise InputError(f"Kaggle's client finds no valid credentials: {_LOGIN}") from None

@@ -16,10 +16,9 @@ import cv2
 import pandas as pd
 
 from galaxyzoo.config.schema import ORIGINAL_PX
-from galaxyzoo.core import files
+from galaxyzoo.core import files, launch
 from galaxyzoo.core.console import Bar
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.launch import require
 from galaxyzoo.data.image_cache import decode, read_size
 
 SERVICE = "https://skyserver.sdss.org/dr18/SkyServerWS/ImgCutout/getjpeg"
@@ -73,7 +72,7 @@ def fetch(url: str, path: Path, check: Callable[[bytes], None]) -> None:
     Raises:
         DownloadError: every try failed, with the last reason.
     """
-    require("a download", "pooch")
+    launch.require("a download", "pooch")
     import pooch
     import requests
 

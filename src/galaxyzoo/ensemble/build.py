@@ -11,10 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from galaxyzoo.core import files
+from galaxyzoo.core import files, manifest, version
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.manifest import digest
-from galaxyzoo.core.version import code_version
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.ensemble.blends import ALL_COLUMNS, Blend
 from galaxyzoo.ensemble.class_stackers import Pool
@@ -22,9 +20,8 @@ from galaxyzoo.ensemble.fitted import save_model
 from galaxyzoo.ensemble.least_squares import LeastSquares, OofFold, total
 from galaxyzoo.ensemble.members import ExternalTable, Member, TrainedRun
 from galaxyzoo.ensemble.selection import MEAN, RULE, Candidate, CrossFits, cross_fit, nested
-from galaxyzoo.results import submission
+from galaxyzoo.results import layout, submission
 from galaxyzoo.results.card import EnsembleCard, RunCard, rounded
-from galaxyzoo.results.layout import EnsembleFolder, digest_networks
 from galaxyzoo.results.table import PredictionTable, digest_table, score_table
 from galaxyzoo.tasks.kinds import Task
 
@@ -44,9 +41,9 @@ class EnsembleBuild:
     set_aside: Sequence[ExternalTable] = ()  # scored, but not combined
 
     @property
-    def folder(self) -> EnsembleFolder:
+    def folder(self) -> layout.EnsembleFolder:
         """Folder of the ensemble."""
-        return EnsembleFolder(self.whole.dataset, self.task.name, self.name)
+        return layout.EnsembleFolder(self.whole.dataset, self.task.name, self.name)
 
     def make(self) -> tuple[EnsembleCard, bool]:
         """Cross-fit, choose, predict the test galaxies and write, unless that has been done.
@@ -114,7 +111,7 @@ class EnsembleBuild:
     def _digests(self) -> dict[str, str | None]:
         """Digest of each member's networks; None if they are missing."""
         dataset, folds = self.whole.dataset, self.whole.n_folds
-        by_run = {run: digest_networks(dataset, run, folds) for run in self.runs}
+        by_run = {run: layout.digest_networks(dataset, run, folds) for run in self.runs}
         return {**by_run, **{table.run: None for table in self.external}}
 
     def _describe_external(self, catalog: Catalog) -> dict[str, Any]:
@@ -137,9 +134,9 @@ class EnsembleBuild:
         """Digest of all inputs of the ensemble, by which a finished one is recognized."""
         fingerprint = self.whole.for_task(self.task).fingerprint
         names = list(self.candidates), [member.run for member in self.members]
-        settings = (*names, fingerprint, code_version(), external, self._digests)
+        settings = (*names, fingerprint, version.code_version(), external, self._digests)
         values = (np.ascontiguousarray(array).data for array in (oof, test, unreadable))
-        return digest([repr(settings), *values])[:16]
+        return manifest.digest([repr(settings), *values])[:16]
 
     def _finished_card(self, inputs: str) -> EnsembleCard | None:
         """The card of a finished ensemble from the same inputs; else None.

@@ -12,10 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.special import log_softmax, softmax
 
-from galaxyzoo.ensemble import stackers
-from galaxyzoo.ensemble.least_squares import OofFold
-from galaxyzoo.tasks.kinds import Task
-from galaxyzoo.tasks.metrics import MIN_PROBABILITY
+from galaxyzoo.ensemble import least_squares, stackers
+from galaxyzoo.tasks import kinds, metrics
 
 if TYPE_CHECKING:
     from lightgbm import Booster
@@ -43,7 +41,7 @@ class Pool:
         logits = np.einsum("grc,r->gc", _logs(features), self.weights) + self.bias
         return softmax(logits, axis=1)
 
-    def about(self, runs: Sequence[str], task: Task) -> dict[str, Any]:
+    def about(self, runs: Sequence[str], task: kinds.Task) -> dict[str, Any]:
         """The runs' exponents and the classes' biases."""
         return {
             "exponents": dict(zip(runs, self.weights.tolist(), strict=True)),
@@ -51,7 +49,7 @@ class Pool:
         }
 
 
-def fit_pool(folds: Sequence[OofFold], task: Task) -> Pool:
+def fit_pool(folds: Sequence[least_squares.OofFold], task: kinds.Task) -> Pool:
     """Fit a pool by penalized maximum likelihood, starting from the geometric mean of the runs.
 
     Source: logarithmic opinion pool (Genest and Zidek 1986, Statistical Science 1), weights fitted.
@@ -96,12 +94,12 @@ class BoostedClasses:
         corrections = np.asarray(self.booster.predict(inputs, raw_score=True, num_threads=1))
         return softmax(_log_mean(features) + corrections, axis=1)
 
-    def about(self, runs: Sequence[str], task: Task) -> dict[str, Any]:
+    def about(self, runs: Sequence[str], task: kinds.Task) -> dict[str, Any]:
         """The boosting settings."""
         return {"rounds": BOOSTING_ROUNDS, "settings": dict(BOOSTING)}
 
 
-def fit_lightgbm(folds: Sequence[OofFold], task: Task) -> BoostedClasses:
+def fit_lightgbm(folds: Sequence[least_squares.OofFold], task: kinds.Task) -> BoostedClasses:
     """Boost a correction to the log of the uniform mean."""
     import lightgbm as lgb  # here: it brings scikit-learn, over a second of imports
 
@@ -118,9 +116,9 @@ def fit_lightgbm(folds: Sequence[OofFold], task: Task) -> BoostedClasses:
 
 
 def _logs(features: np.ndarray) -> np.ndarray:
-    return np.log(np.maximum(features.astype(np.float64), MIN_PROBABILITY))
+    return np.log(np.maximum(features.astype(np.float64), metrics.MIN_PROBABILITY))
 
 
 def _log_mean(features: np.ndarray) -> np.ndarray:
     """(galaxy, run, class) -> (galaxy, class) log of the mean over runs."""
-    return np.log(np.maximum(stackers.mean_of_runs(features), MIN_PROBABILITY))
+    return np.log(np.maximum(stackers.mean_of_runs(features), metrics.MIN_PROBABILITY))

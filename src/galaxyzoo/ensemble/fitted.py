@@ -20,11 +20,7 @@ from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import load_catalog
-from galaxyzoo.ensemble.blends import Blend, MetaModel
-from galaxyzoo.ensemble.intervals import Calibration, VoteIntervals
-from galaxyzoo.ensemble.members import PREFIX
-from galaxyzoo.ensemble.selection import CANDIDATES, CLASS_CANDIDATES
-from galaxyzoo.ensemble.stackers import LinearStacker
+from galaxyzoo.ensemble import blends, intervals, members, selection, stackers
 from galaxyzoo.results.card import EnsembleCard, build_again
 from galaxyzoo.results.layout import EnsembleFolder, digest_networks
 from galaxyzoo.results.table import PredictionTable, digest_table
@@ -38,13 +34,16 @@ if TYPE_CHECKING:
 _KINDS = {
     kind.__name__: kind
     for kind in (
-        *(candidate.model for candidate in (*CANDIDATES.values(), *CLASS_CANDIDATES.values())),
-        *(Blend, LinearStacker, VoteIntervals, Calibration),
+        *(
+            candidate.model
+            for candidate in (*selection.CANDIDATES.values(), *selection.CLASS_CANDIDATES.values())
+        ),
+        *(blends.Blend, stackers.LinearStacker, intervals.VoteIntervals, intervals.Calibration),
     )
 }
 
 
-def save_model(path: Path, model: MetaModel | VoteIntervals) -> str:
+def save_model(path: Path, model: blends.MetaModel | intervals.VoteIntervals) -> str:
     """Write a fitted candidate or intervals, atomically; returns the file's digest."""
     arrays: dict[str, np.ndarray] = {}
     form = _pack(model, "model", arrays)
@@ -127,7 +126,7 @@ def check_members(card: EnsembleCard) -> None:
     """Refuse an ensemble with a member whose networks are missing or changed."""
     path, again = shown(card.folder.csv), build_again(card.folder, [*card.runs])
     for run, digest in card.members.items():
-        if run.startswith(PREFIX):
+        if run.startswith(members.PREFIX):
             raise InputError(
                 f"{path} combines {run}, of which there are tables but no networks: train its runs "
                 f"by `bash scripts/train_folds.sh {card.name}`, or name another"
@@ -149,7 +148,7 @@ class FittedEnsemble:
     """Fitted ensemble, which combines its members' predictions of any galaxies."""
 
     card: EnsembleCard
-    model: MetaModel
+    model: blends.MetaModel
 
     @classmethod
     def load(cls, folder: EnsembleFolder) -> "FittedEnsemble":

@@ -26,17 +26,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from galaxyzoo.core import files
+from galaxyzoo.core import files, version
 from galaxyzoo.core.console import Bar
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.version import code_version
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.ensemble.blends import nnls_weights
 from galaxyzoo.ensemble.members import TrainedRun
 from galaxyzoo.io.tables import write_predictions
+from galaxyzoo.results import layout, table
 from galaxyzoo.results.card import EnsembleCard, IntervalCard, rounded
-from galaxyzoo.results.layout import EnsembleFolder, card_path
-from galaxyzoo.results.table import PredictionTable, digest_table
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
 from galaxyzoo.tasks.registry import get_task, is_ensemble, split_ensemble
@@ -62,13 +60,13 @@ def make_intervals(name: str, whole: Catalog, level: float) -> IntervalCard:
         The card.
     """
     _check_folds(whole)
-    folder = EnsembleFolder(whole.dataset, COMPETITION_TASK, name)
+    folder = layout.EnsembleFolder(whole.dataset, COMPETITION_TASK, name)
     # The ensemble's own lock: it must not change while it is read.
     with files.hold_lock(folder.path / files.LOCK, "making this ensemble or its intervals"):
         return _make_intervals(folder, whole, level)
 
 
-def _make_intervals(folder: EnsembleFolder, catalog: Catalog, level: float) -> IntervalCard:
+def _make_intervals(folder: layout.EnsembleFolder, catalog: Catalog, level: float) -> IntervalCard:
     task, path = get_task(COMPETITION_TASK), folder.intervals_csv
     ensemble, oof, test = _read_ensemble(folder, catalog)
     targets = catalog.targets(task.name)
@@ -94,10 +92,10 @@ def _make_intervals(folder: EnsembleFolder, catalog: Catalog, level: float) -> I
         runs=list(ensemble.runs),
         galaxies=len(targets),
         levels=rounded(scores, _DIGITS),
-        code_version=code_version(),
-        table=digest_table(path),
+        code_version=version.code_version(),
+        table=table.digest_table(path),
     )
-    card.write(card_path(path))
+    card.write(layout.card_path(path))
     return card
 
 
@@ -198,7 +196,7 @@ class VoteIntervals:
         """Calibrate on the out-of-fold predictions of a run or `ensemble:NAME`, at `LEVEL`."""
         _check_folds(whole)
         if is_ensemble(name):
-            folder = EnsembleFolder(whole.dataset, COMPETITION_TASK, split_ensemble(name)[1])
+            folder = layout.EnsembleFolder(whole.dataset, COMPETITION_TASK, split_ensemble(name)[1])
             oof = _read_ensemble(folder, whole)[1]
         else:
             task = get_task(COMPETITION_TASK)
@@ -224,13 +222,13 @@ def _check_folds(whole: Catalog) -> None:
 
 
 def _read_ensemble(
-    folder: EnsembleFolder, whole: Catalog
+    folder: layout.EnsembleFolder, whole: Catalog
 ) -> tuple[EnsembleCard, np.ndarray, np.ndarray]:
     """Card, out-of-fold and test predictions, (galaxy, column) each, of an ensemble."""
     task = get_task(COMPETITION_TASK)
     card = EnsembleCard.of(folder).check(whole, folder.oof_csv, folder.csv)
-    oof = PredictionTable.read(folder.oof_csv, task, whole.ids).values
-    return card, oof, PredictionTable.read(folder.csv, task, whole.test_ids).values
+    oof = table.PredictionTable.read(folder.oof_csv, task, whole.ids).values
+    return card, oof, table.PredictionTable.read(folder.csv, task, whole.test_ids).values
 
 
 def _columns(oof: np.ndarray, whole: Catalog) -> list[Column]:

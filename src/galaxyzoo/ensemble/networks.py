@@ -15,16 +15,8 @@ from galaxyzoo.ensemble.fitted import FittedEnsemble, load_model
 from galaxyzoo.ensemble.intervals import VoteIntervals
 from galaxyzoo.ensemble.predictors import ensemble_folder
 from galaxyzoo.inference.predict import Decode, Predictor, RunNetworks, load_run
+from galaxyzoo.results import layout, table
 from galaxyzoo.results.card import EnsembleCard
-from galaxyzoo.results.layout import (
-    ENSEMBLE_CARD,
-    ENSEMBLE_MODEL,
-    INTERVALS,
-    EnsembleFolder,
-    FoldFolder,
-    bundled_dir,
-)
-from galaxyzoo.results.table import digest_table
 from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task
 from galaxyzoo.tasks.registry import is_ensemble, task_of
 
@@ -37,7 +29,7 @@ class EnsembleNetworks(Predictor):
     members: list[RunNetworks]  # in the order of `fitted.runs`
 
     @classmethod
-    def load(cls, folder: EnsembleFolder) -> "EnsembleNetworks":
+    def load(cls, folder: layout.EnsembleFolder) -> "EnsembleNetworks":
         """Load an ensemble and its members."""
         fitted = FittedEnsemble.load(folder)
         return cls(fitted, [load_run(folder.dataset, run) for run in fitted.runs])
@@ -45,8 +37,8 @@ class EnsembleNetworks(Predictor):
     @classmethod
     def load_exported(cls, folder: Path) -> "EnsembleNetworks":
         """Open an ensemble in a folder that `src/export.py` wrote."""
-        card = EnsembleCard.read(folder / ENSEMBLE_CARD)
-        model = load_model(folder / ENSEMBLE_MODEL, card.fitted, "export it again")
+        card = EnsembleCard.read(folder / layout.ENSEMBLE_CARD)
+        model = load_model(folder / layout.ENSEMBLE_MODEL, card.fitted, "export it again")
         members = card.members.items()
         runs = [
             RunNetworks.load_exported(folder / run, {"networks": networks})
@@ -114,9 +106,9 @@ def load_intervals(dataset: str, name: str) -> VoteIntervals:
         raise InputError(f"--with intervals needs predictions of votes: {name} predicts classes")
     if dataset != BUNDLED:
         return VoteIntervals.calibrate(name, load_catalog(dataset))
-    files = FoldFolder.exported(bundled_dir() / name)
-    path = files.path(INTERVALS)
-    return load_model(path, digest_table(path), files.cure)
+    files = layout.FoldFolder.exported(layout.bundled_dir() / name)
+    path = files.path(layout.INTERVALS)
+    return load_model(path, table.digest_table(path), files.cure)
 
 
 def describe(predictor: Predictor) -> str:

@@ -10,27 +10,10 @@ from galaxyzoo.config.names import BUNDLED, DEMOS, is_stage, real_first
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
 from galaxyzoo.ensemble.fitted import check_members
+from galaxyzoo.results import layout
 from galaxyzoo.results.card import EnsembleCard, RunCard
-from galaxyzoo.results.layout import (
-    EnsembleFolder,
-    RunFolder,
-    bundled_runs,
-    choose_dataset,
-    datasets_with_run,
-    digest_networks,
-    list_ensembles,
-    list_trained,
-    oof_dir,
-)
+from galaxyzoo.tasks import registry
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
-from galaxyzoo.tasks.registry import (
-    ensemble_name,
-    find_task,
-    is_ensemble,
-    split_ensemble,
-    task_name,
-    task_of,
-)
 
 
 def find_predictor(name: str, dataset: str | None = None) -> tuple[str, str]:
@@ -44,26 +27,26 @@ def find_predictor(name: str, dataset: str | None = None) -> tuple[str, str]:
     Returns:
         Dataset (`BUNDLED` of a bundled run) and name; an ensemble's as `ensemble_name` spells it.
     """
-    if is_ensemble(name):
+    if registry.is_ensemble(name):
         folder = _find_ensemble(name, dataset)
-        return folder.dataset, ensemble_name(folder.task, folder.name)
-    task, known = task_of(name).name, bundled_runs()
-    trained = datasets_with_run(name)
+        return folder.dataset, registry.ensemble_name(folder.task, folder.name)
+    task, known = registry.task_of(name).name, layout.bundled_runs()
+    trained = layout.datasets_with_run(name)
     if name in known and (dataset == BUNDLED or (dataset is None and trained <= {*DEMOS})):
         return BUNDLED, name
     if dataset == BUNDLED:
         raise InputError(f"{name} is not among the bundled networks: {', '.join(known)}")
-    return choose_dataset(dataset, task), name
+    return layout.choose_dataset(dataset, task), name
 
 
-def _find_ensemble(name: str, dataset: str | None) -> EnsembleFolder:
+def _find_ensemble(name: str, dataset: str | None) -> layout.EnsembleFolder:
     """Find an ensemble by name; the error lists those that exist."""
-    task, stem = split_ensemble(name)
-    there = list_ensembles(dataset or "*", task or "*")
+    task, stem = registry.split_ensemble(name)
+    there = layout.list_ensembles(dataset or "*", task or "*")
     matching = [folder for folder in there if folder.name == stem]
     matching = [folder for folder in matching if folder.task == COMPETITION_TASK] or matching
     matching = [folder for folder in matching if folder.dataset not in DEMOS] or matching
-    names = {ensemble_name(folder.task, folder.name) for folder in matching}
+    names = {registry.ensemble_name(folder.task, folder.name) for folder in matching}
     if len(names) > 1:
         raise InputError(f"'{name}' is of several tasks: name one of {', '.join(sorted(names))}")
     if len(matching) > 1 and matching[0].dataset not in DEMOS:
@@ -71,7 +54,7 @@ def _find_ensemble(name: str, dataset: str | None) -> EnsembleFolder:
         raise InputError(f"'{name}' is on several datasets: add --dataset with one of {known}")
     if matching:
         return matching[0]
-    others = [_known_ensemble(folder) for folder in list_ensembles()]
+    others = [_known_ensemble(folder) for folder in layout.list_ensembles()]
     known = "; ".join(f"{other.title} ({other.about})" for other in others) or "none is built"
     where = f" on {dataset}" if dataset else ""
     raise InputError(
@@ -79,9 +62,11 @@ def _find_ensemble(name: str, dataset: str | None) -> EnsembleFolder:
     )
 
 
-def ensemble_folder(dataset: str, name: str) -> EnsembleFolder:
+def ensemble_folder(dataset: str, name: str) -> layout.EnsembleFolder:
     """The folder of an ensemble by its name, as `find_predictor` returns both."""
-    return EnsembleFolder(dataset, task_of(name).name, split_ensemble(name)[1])
+    return layout.EnsembleFolder(
+        dataset, registry.task_of(name).name, registry.split_ensemble(name)[1]
+    )
 
 
 @dataclass(frozen=True)
@@ -110,22 +95,22 @@ class KnownPredictor:
         """Describe its score, or why it has none."""
         if self.score is None or not self.has_networks:
             return self.problem
-        return f"{task_of(self.name).metric} {self.score:.4f}"
+        return f"{registry.task_of(self.name).metric} {self.score:.4f}"
 
 
 def list_predictors(task: str = "*") -> list[KnownPredictor]:
     """List bundled runs, trained runs and ensembles of a task, or of any: real galaxies first."""
-    bundled = [_known_run(RunFolder(BUNDLED, run)) for run in bundled_runs(task)]
+    bundled = [_known_run(layout.RunFolder(BUNDLED, run)) for run in layout.bundled_runs(task)]
     runs = [
         _known_run(trained)
-        for trained in list_trained(task=task)
-        if find_task(task_name(trained.run)) and not is_stage(trained.run)
+        for trained in layout.list_trained(task=task)
+        if registry.find_task(registry.task_name(trained.run)) and not is_stage(trained.run)
     ]
-    ensembles = [_known_ensemble(folder) for folder in list_ensembles(task=task)]
+    ensembles = [_known_ensemble(folder) for folder in layout.list_ensembles(task=task)]
     return sorted([*bundled, *runs, *ensembles], key=lambda known: real_first(known.dataset))
 
 
-def _known_run(folder: RunFolder) -> KnownPredictor:
+def _known_run(folder: layout.RunFolder) -> KnownPredictor:
     dataset, run = folder.dataset, folder.run
     try:
         card = RunCard.of(dataset, run)
@@ -136,13 +121,13 @@ def _known_run(folder: RunFolder) -> KnownPredictor:
         return KnownPredictor(dataset, run, problem=f"{len(card.folds)} of {card.n_folds} folds")
     if card.is_optimistic:
         return KnownPredictor(dataset, run, problem="its score is optimistic")
-    if dataset != BUNDLED and digest_networks(dataset, run, card.n_folds) is None:
+    if dataset != BUNDLED and layout.digest_networks(dataset, run, card.n_folds) is None:
         return KnownPredictor(dataset, run, problem="lacks networks of some folds")
     return KnownPredictor(dataset, run, card.score, card.galaxies, card.dataset)
 
 
-def _known_ensemble(folder: EnsembleFolder) -> KnownPredictor:
-    dataset, name = folder.dataset, ensemble_name(folder.task, folder.name)
+def _known_ensemble(folder: layout.EnsembleFolder) -> KnownPredictor:
+    dataset, name = folder.dataset, registry.ensemble_name(folder.task, folder.name)
     try:
         card = EnsembleCard.of(folder)
         check_members(card)
@@ -173,8 +158,8 @@ def choose_default(dataset: str | None = None) -> tuple[KnownPredictor, str]:
     if not comparable:
         problems = "; ".join(f"{p.title}: {p.problem}" for p in candidates) or "there is none"
         raise InputError(
-            f"no trained run of {COMPETITION_TASK} in {shown(oof_dir())}/ ({problems}): type `bash "
-            "scripts/train_folds.sh`, or name a run of another task"
+            f"no trained run of {COMPETITION_TASK} in {shown(layout.oof_dir())}/ ({problems}): "
+            "type `bash scripts/train_folds.sh`, or name a run of another task"
         )
     best = min(comparable, key=lambda predictor: predictor.score or 0.0)
     line = (

@@ -30,10 +30,9 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.ensemble import blends, class_stackers, stackers
 from galaxyzoo.ensemble.blends import Blend, MetaModel
 from galaxyzoo.ensemble.least_squares import OofFold, make_fold
-from galaxyzoo.tasks.kinds import ClassTask, Task
-from galaxyzoo.tasks.metrics import Difference
+from galaxyzoo.tasks import kinds, metrics
 
-Fit = Callable[[Sequence[OofFold], Task], MetaModel]  # folds to fit on
+Fit = Callable[[Sequence[OofFold], kinds.Task], MetaModel]  # folds to fit on
 FoldSet = frozenset[int]
 # candidate, folds left out, fold -> (galaxy, column), valid
 HeldOut = dict[tuple[str, FoldSet, int], np.ndarray]
@@ -76,7 +75,7 @@ NONE: FoldSet = frozenset()
 class CrossFits:
     """Models of all candidates fitted without each fold, and predictions of that fold."""
 
-    task: Task
+    task: kinds.Task
     candidates: Mapping[str, Candidate]
     targets: np.ndarray  # (galaxy, column)
     folds: np.ndarray  # (galaxy,)
@@ -118,7 +117,7 @@ class CrossFits:
         rows = self.rows(without)
         return self.task.per_sample_losses(self.predictions(name, without), self.targets[rows])
 
-    def difference(self, name: str, other: str) -> Difference:
+    def difference(self, name: str, other: str) -> metrics.Difference:
         """Difference of two candidates' cross-fitted scores on the same galaxies."""
         return self.task.difference(self.losses(name), self.losses(other))
 
@@ -134,12 +133,12 @@ class CrossFits:
         return next(near)
 
 
-def candidates_of(task: Task) -> dict[str, Candidate]:
+def candidates_of(task: kinds.Task) -> dict[str, Candidate]:
     """The candidates for a task's kind, the simplest first."""
-    return CLASS_CANDIDATES if isinstance(task, ClassTask) else CANDIDATES
+    return CLASS_CANDIDATES if isinstance(task, kinds.ClassTask) else CANDIDATES
 
 
-def pick_candidates(names: Sequence[str], task: Task) -> dict[str, Candidate]:
+def pick_candidates(names: Sequence[str], task: kinds.Task) -> dict[str, Candidate]:
     """The named candidates, or all, the simplest first; the uniform mean is always there."""
     known = candidates_of(task)
     unknown = [name for name in names if name not in known]
@@ -162,7 +161,7 @@ def exclusions(fold_numbers: Sequence[int]) -> list[FoldSet]:
 
 def cross_fit(
     candidates: Mapping[str, Candidate],
-    task: Task,
+    task: kinds.Task,
     features: np.ndarray,
     targets: np.ndarray,
     folds: np.ndarray,
@@ -202,7 +201,7 @@ def cross_fit(
 
 
 def fit_without(
-    fit: Fit, by_fold: dict[int, OofFold], without: FoldSet, task: Task
+    fit: Fit, by_fold: dict[int, OofFold], without: FoldSet, task: kinds.Task
 ) -> tuple[MetaModel, dict[int, np.ndarray]]:
     """Fit a candidate on all folds but some, and predict those.
 

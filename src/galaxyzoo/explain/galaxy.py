@@ -13,9 +13,8 @@ from galaxyzoo.core import paths
 from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.outputs import check_output, has_mark
 from galaxyzoo.core.paths import shown
-from galaxyzoo.data.geometry import warp, warp_matrix
+from galaxyzoo.data import geometry, prepare
 from galaxyzoo.data.image_cache import decode
-from galaxyzoo.data.prepare import Dataset, open_dataset
 from galaxyzoo.data.stores.fits import FitsSettings, draw
 from galaxyzoo.tasks.kinds import Task
 
@@ -43,10 +42,10 @@ class Galaxy:
 
     def as_input(self, image: ImageConfig) -> np.ndarray:
         """(1, size_px, size_px, 3) uint8: the network's input, upright."""
-        return warp(self.decode(image), warp_matrix(image), image.size_px)
+        return geometry.warp(self.decode(image), geometry.warp_matrix(image), image.size_px)
 
 
-def find_galaxy(galaxy_id: int, task: Task, data: Dataset) -> Galaxy:
+def find_galaxy(galaxy_id: int, task: Task, data: prepare.Dataset) -> Galaxy:
     """A training or test galaxy of a dataset, with its targets in the task."""
     name = f"GalaxyID {galaxy_id}"
     for store in (data.raw.train_images, data.raw.test_images):
@@ -74,7 +73,7 @@ def load_galaxy(args: argparse.Namespace, task: Task, dataset: str) -> Galaxy:
     """The galaxy that the arguments name."""
     if args.image is not None:
         return read_galaxy(args.image)
-    return find_galaxy(args.galaxy_id, task, open_dataset(args.data, dataset, task.name))
+    return find_galaxy(args.galaxy_id, task, prepare.open_dataset(args.data, dataset, task.name))
 
 
 def picture_path(args: argparse.Namespace, dataset: str, run: str, suffix: str) -> Path:

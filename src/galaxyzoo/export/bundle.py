@@ -11,42 +11,22 @@ from pathlib import Path
 
 from galaxyzoo.config.loading import CONFIG, load_run_config, portable_config
 from galaxyzoo.config.schema import Config
-from galaxyzoo.core import files
+from galaxyzoo.core import files, launch, paths, templates
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.launch import require
-from galaxyzoo.core.paths import RESOURCES, shown
-from galaxyzoo.core.templates import render
 from galaxyzoo.data.catalog import data_option, load_catalog
 from galaxyzoo.ensemble.fitted import FittedEnsemble, save_model
 from galaxyzoo.ensemble.intervals import FEWEST_FOLDS, VoteIntervals
 from galaxyzoo.ensemble.members import TrainedRun
 from galaxyzoo.export.model_card import write_card
 from galaxyzoo.export.onnx import PACKAGES, write_onnx
-from galaxyzoo.inference.artifacts import save_weights
-from galaxyzoo.inference.predict import load_run
+from galaxyzoo.inference import artifacts, predict
+from galaxyzoo.results import layout
 from galaxyzoo.results.card import RunCard
-from galaxyzoo.results.layout import (
-    ENSEMBLE_CARD,
-    ENSEMBLE_MODEL,
-    INTERVALS,
-    LICENSE,
-    MODEL_CARD,
-    ONNX,
-    OOF_PACKED,
-    SCORES,
-    TEST_PACKED,
-    WEIGHTS,
-    EnsembleFolder,
-    FoldFolder,
-    RunFolder,
-    digest_networks,
-    fold_dir,
-)
 from galaxyzoo.results.table import PredictionTable
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
 from galaxyzoo.tasks.registry import ensemble_name, get_task, task_of
 
-TABLE_FILES = (CONFIG, SCORES, OOF_PACKED, TEST_PACKED)
+TABLE_FILES = (CONFIG, layout.SCORES, layout.OOF_PACKED, layout.TEST_PACKED)
 _DECIMALS = 5  # changes a score by 1e-9, and halves the file
 
 
@@ -71,37 +51,43 @@ def export_run(
     """
     files.check_free(folder)
     if with_onnx:
-        require("ONNX", *PACKAGES, otherwise=", or add --no-onnx")
-    trained = load_run(dataset, run)
+        launch.require("ONNX", *PACKAGES, otherwise=", or add --no-onnx")
+    trained = predict.load_run(dataset, run)
     config, networks = trained.config, trained.models
     scores = _read_scores(dataset, config, sorted(networks))
-    _, fingerprint = load_run_config(RunFolder(dataset, run).path)
+    _, fingerprint = load_run_config(layout.RunFolder(dataset, run).path)
     with files.writing_folder(folder) as part:
         for fold, network in networks.items():
-            fold_dir(part, fold).mkdir()
+            layout.fold_dir(part, fold).mkdir()
             if in_half:
                 network.half()
-            save_weights(fold_dir(part, fold) / WEIGHTS, network.state_dict())
+            artifacts.save_weights(
+                layout.fold_dir(part, fold) / layout.WEIGHTS, network.state_dict()
+            )
             network.float()  # of rounded weights, so that ONNX is of what is kept
         (part / CONFIG).write_text(portable_config(config, fingerprint), encoding="utf-8")
-        shutil.copyfile(RunFolder(dataset, run).card, part / SCORES)
+        shutil.copyfile(layout.RunFolder(dataset, run).card, part / layout.SCORES)
         catalog = load_catalog(dataset)
         if config.task == COMPETITION_TASK and len(networks) == catalog.n_folds >= FEWEST_FOLDS:
-            save_model(part / INTERVALS, VoteIntervals.calibrate(run, catalog))
+            save_model(part / layout.INTERVALS, VoteIntervals.calibrate(run, catalog))
         names = [str(path.relative_to(part)) for path in sorted(part.rglob("*")) if path.is_file()]
-        digest = digest_networks(dataset, run, catalog.n_folds) or ""
+        digest = layout.digest_networks(dataset, run, catalog.n_folds) or ""
         made_by = {"run": run, "networks": digest}
-        FoldFolder.exported(part, made_by).finish(names, {})
+        layout.FoldFolder.exported(part, made_by).finish(names, {})
         difference = None
         if with_onnx:
             size_px, turned = config.image.size_px, config.tta.dihedral
-            difference = write_onnx(part / ONNX, [*networks.values()], size_px, turned)
-        shutil.copyfile(RESOURCES / LICENSE, part / LICENSE)
-        write_card(part / MODEL_CARD, config, get_task(config.task), scores, difference, in_half)
+            difference = write_onnx(part / layout.ONNX, [*networks.values()], size_px, turned)
+        shutil.copyfile(paths.RESOURCES / layout.LICENSE, part / layout.LICENSE)
+        write_card(
+            part / layout.MODEL_CARD, config, get_task(config.task), scores, difference, in_half
+        )
         return sorted(str(p.relative_to(part)) for p in part.rglob("*") if p.is_file())
 
 
-def export_ensemble(ensemble: EnsembleFolder, folder: Path, with_onnx: bool = True) -> list[str]:
+def export_ensemble(
+    ensemble: layout.EnsembleFolder, folder: Path, with_onnx: bool = True
+) -> list[str]:
     """Write an ensemble's folder, whole or not at all: what was fitted, and its runs' folders.
 
     Args:
@@ -116,12 +102,12 @@ def export_ensemble(ensemble: EnsembleFolder, folder: Path, with_onnx: bool = Tr
     with files.writing_folder(folder) as part:
         for run in fitted.runs:
             export_run(ensemble.dataset, run, part / run, with_onnx)
-        shutil.copyfile(ensemble.card, part / ENSEMBLE_CARD)
-        shutil.copyfile(ensemble.fitted, part / ENSEMBLE_MODEL)
-        shutil.copyfile(RESOURCES / LICENSE, part / LICENSE)
+        shutil.copyfile(ensemble.card, part / layout.ENSEMBLE_CARD)
+        shutil.copyfile(ensemble.fitted, part / layout.ENSEMBLE_MODEL)
+        shutil.copyfile(paths.RESOURCES / layout.LICENSE, part / layout.LICENSE)
         title = ensemble_name(ensemble.task, ensemble.name)
-        card = render("ensemble_card.md.j2", title=title, card=fitted.card)
-        (part / MODEL_CARD).write_text(card, encoding="utf-8")
+        card = templates.render("ensemble_card.md.j2", title=title, card=fitted.card)
+        (part / layout.MODEL_CARD).write_text(card, encoding="utf-8")
         return sorted(str(p.relative_to(part)) for p in part.rglob("*") if p.is_file())
 
 
@@ -146,12 +132,12 @@ def export_tables(dataset: str, run: str, folder: Path) -> bool:
     labeled = catalog.for_task(task)
     tables = TrainedRun(run)
     oof, test = (load(task, catalog).astype(float) for load in (tables.load_oof, tables.load_test))
-    config, fingerprint = load_run_config(RunFolder(dataset, run).path)
+    config, fingerprint = load_run_config(layout.RunFolder(dataset, run).path)
     scores = _read_scores(dataset, config, [*range(labeled.n_folds)])
     with files.writing_folder(folder) as part:
-        _pack(part / OOF_PACKED, PredictionTable(task, labeled.ids, oof, labeled.folds))
-        _pack(part / TEST_PACKED, PredictionTable(task, catalog.test_ids, test))
-        shutil.copyfile(RunFolder(dataset, run).card, part / SCORES)
+        _pack(part / layout.OOF_PACKED, PredictionTable(task, labeled.ids, oof, labeled.folds))
+        _pack(part / layout.TEST_PACKED, PredictionTable(task, catalog.test_ids, test))
+        shutil.copyfile(layout.RunFolder(dataset, run).card, part / layout.SCORES)
         (part / CONFIG).write_text(portable_config(config, fingerprint), encoding="utf-8")
     return scores.is_optimistic
 
@@ -160,10 +146,11 @@ def _read_scores(dataset: str, config: Config, folds: list[int]) -> RunCard:
     """The run's score card, which must be of these settings and folds."""
     scores = RunCard.of(dataset, config.run)
     if scores.folds != folds or scores.config != config.digest():
-        path = RunFolder(dataset, config.run).card
+        folder = layout.RunFolder(dataset, config.run)
         raise InputError(
-            f"{shown(path)} is not of the folds that are trained ({', '.join(map(str, folds))}), "
-            f"or not of the settings in {shown(RunFolder(dataset, config.run).path / CONFIG)}: "
+            f"{paths.shown(folder.card)} is not of the folds that are trained "
+            f"({', '.join(map(str, folds))}), or not of the settings in "
+            f"{paths.shown(folder.path / CONFIG)}: "
             f"type `python3 src/train.py {config.run}{data_option(dataset)}` to write it again"
         )
     return scores

@@ -9,8 +9,7 @@ import yaml
 from markupsafe import Markup
 
 from galaxyzoo.config.schema import ORIGINAL_PX, Config, ImageConfig
-from galaxyzoo.core import files
-from galaxyzoo.core.templates import render
+from galaxyzoo.core import files, templates
 from galaxyzoo.export.onnx import OLDEST_RUNTIME
 from galaxyzoo.results.card import RunCard
 from galaxyzoo.tasks.kinds import Task
@@ -34,7 +33,7 @@ def write_card(
         onnx_difference: largest difference between the ONNX file and the networks; None: no file.
         in_half: whether the weights are kept in half precision.
     """
-    text = render(
+    text = templates.render(
         "model_card.md.j2",
         front_matter=Markup(_front_matter(config, scores, onnx_difference is not None)),
         config=config,

@@ -11,24 +11,21 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from galaxyzoo.config.schema import Config
-from galaxyzoo.core import files
-from galaxyzoo.core.devices import get_device, is_out_of_memory, place
+from galaxyzoo.core import devices, files, manifest, paths
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.manifest import FORMAT, MadeBy, check_format, check_made_by, digest
-from galaxyzoo.core.paths import shown
 from galaxyzoo.models.build import GalaxyNet, build_model
 from galaxyzoo.results.layout import WEIGHTS
 
 
-def save_checkpoint(path: Path, state: dict[str, Any], made_by: MadeBy) -> None:
+def save_checkpoint(path: Path, state: dict[str, Any], made_by: manifest.MadeBy) -> None:
     """Write a nested dict of tensors and plain values, a checksum behind it, atomically."""
     data = io.BytesIO()  # torch's own file writer reports a full disk as a RuntimeError
-    torch.save({**state, "format": FORMAT, "made_by": dict(made_by)}, data)
-    data.write(bytes.fromhex(digest([data.getbuffer()])))
+    torch.save({**state, "format": manifest.FORMAT, "made_by": dict(made_by)}, data)
+    data.write(bytes.fromhex(manifest.digest([data.getbuffer()])))
     files.write_bytes(path, data.getbuffer())
 
 
-def load_checkpoint(path: Path, made_by: MadeBy) -> dict[str, Any] | None:
+def load_checkpoint(path: Path, made_by: manifest.MadeBy) -> dict[str, Any] | None:
     """Read a checkpoint without running code from it; None where there is none.
 
     One that is damaged, or of other settings, galaxies or another fold, is refused.
@@ -39,20 +36,22 @@ def load_checkpoint(path: Path, made_by: MadeBy) -> dict[str, Any] | None:
     try:
         data = path.read_bytes()
         body = io.BytesIO(data[:-32])
-        if bytes.fromhex(digest([body.getbuffer()])) != data[-32:]:
+        if bytes.fromhex(manifest.digest([body.getbuffer()])) != data[-32:]:
             raise ValueError("its checksum does not fit")
         del data
         state = torch.load(body, map_location="cpu", weights_only=True)  # noqa: TID251
     except Exception as error:  # noqa: BLE001 - torch raises pickle's, zip's and its own errors
         # Hours of training may be in it: what the system lacks is no reason to delete it.
-        if is_out_of_memory(error):
-            raise MemoryError(f"reading {shown(path)}") from None
+        if devices.is_out_of_memory(error):
+            raise MemoryError(f"reading {paths.shown(path)}") from None
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
-            raise InputError(f"cannot read {shown(path)}: {error.strerror}") from None
+            raise InputError(f"cannot read {paths.shown(path)}: {error.strerror}") from None
         reason = (str(error) or type(error).__name__).splitlines()[0][:100]
-        raise InputError(f"{shown(path)} is not a readable checkpoint ({reason}): {cure}") from None
-    check_format(path, state.get("format"), cure)
-    check_made_by(path, state["made_by"], made_by, cure)
+        raise InputError(
+            f"{paths.shown(path)} is not a readable checkpoint ({reason}): {cure}"
+        ) from None
+    manifest.check_format(path, state.get("format"), cure)
+    manifest.check_made_by(path, state["made_by"], made_by, cure)
     return state
 
 
@@ -67,7 +66,7 @@ def load_weights(path: Path) -> dict[str, Tensor]:
         return load_file(path)
     except (SafetensorError, OSError) as error:
         raise InputError(
-            f"{shown(path)} is not a readable weights file ({error}): "
+            f"{paths.shown(path)} is not a readable weights file ({error}): "
             "delete its folder to train again"
         ) from None
 
@@ -82,5 +81,5 @@ def load_fold_model(config: Config, folder: Path) -> GalaxyNet:
         model.load_state_dict(load_weights(path))
     except RuntimeError as error:
         reason = str(error).splitlines()[0]
-        raise InputError(f"{shown(path)} does not fit its config: {reason}") from None
-    return place(model, get_device()).eval()
+        raise InputError(f"{paths.shown(path)} does not fit its config: {reason}") from None
+    return devices.place(model, devices.get_device()).eval()

@@ -17,14 +17,10 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from galaxyzoo.config.names import COLUMN_NAMES, TABLE_FORMATS
+from galaxyzoo.core import files, paths, version
 from galaxyzoo.core.errors import InputError, one_line
-from galaxyzoo.core.files import writing
-from galaxyzoo.core.paths import shown
-from galaxyzoo.core.version import code_version
 from galaxyzoo.data.readers.gz2 import ANSWERS
-from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
-from galaxyzoo.tasks.kinds import CLASS, COMPETITION_TASK, Task
-from galaxyzoo.tasks.registry import TASKS
+from galaxyzoo.tasks import decision_tree, kinds, registry
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -43,7 +39,7 @@ _SUFFIXES = {  # of a prediction's column -> what it is, UCD
 }
 # What FITS or VOTable would read otherwise or not at all.
 _WIDER = {np.dtype("int8"): np.int16, np.dtype("float16"): np.float32}
-_GALAXY_ZOO_2 = dict(zip(GALAXY_ZOO_2.columns, ANSWERS, strict=True))
+_GALAXY_ZOO_2 = dict(zip(decision_tree.GALAXY_ZOO_2.columns, ANSWERS, strict=True))
 
 
 def features_of(rows: pa.Table) -> np.ndarray:
@@ -53,7 +49,7 @@ def features_of(rows: pa.Table) -> np.ndarray:
 
 
 def describe_columns(
-    schema: pa.Schema, task: Task, label: str, metadata: Mapping[str, str]
+    schema: pa.Schema, task: kinds.Task, label: str, metadata: Mapping[str, str]
 ) -> pa.Schema:
     """Add descriptions, units and UCDs to the fields of a part.
 
@@ -75,12 +71,14 @@ def describe_columns(
     )
 
 
-def is_prediction(name: str, task: Task, label: str) -> bool:
+def is_prediction(name: str, task: kinds.Task, label: str) -> bool:
     """Check whether a column is of the predictions, and not of the input's own table."""
-    return name in (label, FEATURES, CLASS, *TASKS) or _split(name)[0] in task.columns
+    return (
+        name in (label, FEATURES, kinds.CLASS, *registry.TASKS) or _split(name)[0] in task.columns
+    )
 
 
-def _meaning(name: str, task: Task, label: str) -> dict[str, str]:
+def _meaning(name: str, task: kinds.Task, label: str) -> dict[str, str]:
     """Description, unit and UCD of a column of the predictions."""
     base, suffix = _split(name)
     if name == label:
@@ -92,21 +90,20 @@ def _meaning(name: str, task: Task, label: str) -> dict[str, str]:
             text = f"{statistic} of: {text}"
     elif name == FEATURES:
         text, ucd = "last layer of the first fold's network", ""
-    elif name == CLASS:
+    elif name == kinds.CLASS:
         text, ucd = "decided class", "meta.code.class"
     else:
         text, ucd = f"class of {name} by the rule on votes; empty where unclear", "meta.code.class"
     return {"description": text, "unit": "", "ucd": ucd}
 
 
-def _prediction(column: str, task: Task) -> str:
-    if task.name != COMPETITION_TASK:
+def _prediction(column: str, task: kinds.Task) -> str:
+    if task.name != kinds.COMPETITION_TASK:
         return f"probability of class {column}"
-    question = GALAXY_ZOO_2.question_of(column)
+    question = decision_tree.GALAXY_ZOO_2.question_of(column)
+    answer = decision_tree.GALAXY_ZOO_2.answer_text(column)
     whole = f"of {question.parent}, share of all" if question.parent else "share of all"
-    return (
-        f"volunteers who answer '{GALAXY_ZOO_2.answer_text(column)}' to '{question.text}', {whole}"
-    )
+    return f"volunteers who answer '{answer}' to '{question.text}', {whole}"
 
 
 def _split(name: str) -> tuple[str, str]:
@@ -159,7 +156,7 @@ def check_table(path: Path, carried: pa.Table, columns: Sequence[str], names: st
                 is_same = False
             if not is_same:
                 raise InputError(
-                    f"--table {shown(path)} cannot hold the column '{one_line(name)}' "
+                    f"--table {paths.shown(path)} cannot hold the column '{one_line(name)}' "
                     f"({rows.schema[0].type}) exactly: write .parquet"
                 )
 
@@ -203,7 +200,7 @@ def write_one_table(path: Path, parts: Sequence[Path], names: str) -> None:
     table = pa.concat_tables(parquet.read_table(part) for part in parts)
     metadata = {
         **table.schema.metadata,  # which rename_columns drops (pyarrow 26.0.1, apache/arrow 48024)
-        "version": code_version(),
+        "version": version.code_version(),
         "date": datetime.now(UTC).date().isoformat(),
     }
     table = table.rename_columns([rename(name, names) for name in table.column_names])
@@ -212,7 +209,7 @@ def write_one_table(path: Path, parts: Sequence[Path], names: str) -> None:
 
 def _write(path: Path, table: pa.Table) -> None:
     kind = TABLE_FORMATS[path.suffix]
-    with writing(path) as temporary:
+    with files.writing(path) as temporary:
         if kind == "parquet":
             parquet.write_table(table, temporary, compression="zstd")
         elif kind == "fits":
@@ -258,8 +255,8 @@ def _write_fits(temporary: Path, table: "Table", path: Path) -> None:
         table.write(temporary, format="fits", overwrite=True)
     except UnicodeEncodeError as error:
         raise InputError(
-            f"{shown(path)}: FITS takes ASCII alone, not the name '{error.object}': write .vot, "
-            ".ecsv or .parquet"
+            f"{paths.shown(path)}: FITS takes ASCII alone, not the name '{error.object}': write "
+            ".vot, .ecsv or .parquet"
         ) from None
     with fits.open(temporary, mode="update") as hdus:
         for number, column in enumerate(table.itercols(), 1):

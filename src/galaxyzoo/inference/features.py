@@ -6,9 +6,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from galaxyzoo.config.schema import Config
-from galaxyzoo.core import files
-from galaxyzoo.core.manifest import digest
-from galaxyzoo.core.paths import cache_dir
+from galaxyzoo.core import files, manifest, paths
 from galaxyzoo.inference.predict import compute_features, fuse_for_inference
 from galaxyzoo.models.build import GalaxyNet
 
@@ -25,8 +23,8 @@ def cached_features(model: GalaxyNet, images: np.ndarray, config: Config) -> np.
     """
     settings = config.model_dump_json(include={"image": True, "tta": True, "train": {"amp"}})
     weights = (value.cpu().numpy().tobytes() for value in model.backbone.state_dict().values())
-    path = cache_dir() / FEATURES / f"{digest([settings, *weights])[:16]}.npz"
-    keys = np.array([digest([image.tobytes()])[:32] for image in images])
+    path = paths.cache_dir() / FEATURES / f"{manifest.digest([settings, *weights])[:16]}.npz"
+    keys = np.array([manifest.digest([image.tobytes()])[:32] for image in images])
     known: dict[str, np.ndarray] = {}
     # A damaged cache is made again.
     with suppress(OSError, ValueError, KeyError, EOFError, BadZipFile), np.load(path) as stored:

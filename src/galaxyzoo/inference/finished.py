@@ -6,9 +6,8 @@ from pathlib import Path
 import numpy as np
 from pyarrow import parquet
 
+from galaxyzoo.core import manifest, paths
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.manifest import MadeBy, Manifest, read_sealed
-from galaxyzoo.core.paths import shown
 from galaxyzoo.data.stores.fits import FitsSettings
 from galaxyzoo.inference.columns import FEATURES, features_of
 from galaxyzoo.inference.images import SurveyImages
@@ -32,10 +31,10 @@ def part_path(folder: Path, number: int) -> Path:
     return folder / PARTS / f"part-{number:06d}.parquet"
 
 
-def part_record(path: Path, made_by: MadeBy) -> Manifest:
+def part_record(path: Path, made_by: manifest.MadeBy) -> manifest.Manifest:
     """Manifest of a part; its notes: errors, oddities, names, stamps and content of its images."""
-    cure = f"delete {shown(path)}, and the same command of predict.py predicts it again"
-    return Manifest(path.parent, made_by, path.with_suffix(".json").name, cure)
+    cure = f"delete {paths.shown(path)}, and the same command of predict.py predicts it again"
+    return manifest.Manifest(path.parent, made_by, path.with_suffix(".json").name, cure)
 
 
 def read_features(folder: Path) -> SurveyFeatures:
@@ -47,23 +46,23 @@ def read_features(folder: Path) -> SurveyFeatures:
     """
     if not (folder / MANIFEST).exists():
         raise InputError(
-            f"{shown(folder)} is not a finished survey: type `python3 src/predict.py IMAGES "
-            f"--output {shown(folder)}/ --with features` first"
+            f"{paths.shown(folder)} is not a finished survey: type `python3 src/predict.py IMAGES "
+            f"--output {paths.shown(folder)}/ --with features` first"
         )
-    content = read_sealed(folder / MANIFEST, "predict the images again, into a new folder")
+    content = manifest.read_sealed(folder / MANIFEST, "predict the images again, into a new folder")
     made_by, notes = content["made_by"], content["notes"]
     if FEATURES not in made_by["extras"].split(", "):
         raise InputError(
-            f"{shown(folder)} has no features: predict the images again, into a new folder, with "
-            "`--with features`"
+            f"{paths.shown(folder)} has no features: predict the images again, into a new folder, "
+            "with `--with features`"
         )
     if not notes["rows"]:
-        raise InputError(f"{shown(folder)} has no galaxy: none of its images can be read")
+        raise InputError(f"{paths.shown(folder)} has no galaxy: none of its images can be read")
     settings = FitsSettings(**notes.get("fits", {}))
     images = SurveyImages(tuple(map(Path, notes["inputs"])), made_by["part_size"], settings)
     other = (
-        f"{shown(folder)} is of other images than {', '.join(notes['inputs'])}: start the page in "
-        "the folder where these were predicted, or predict them again, into a new folder"
+        f"{paths.shown(folder)} is of other images than {', '.join(notes['inputs'])}: start the "
+        "page in the folder where these were predicted, or predict them again, into a new folder"
     )
     if len(images.parts) != notes["parts"]:
         raise InputError(other)

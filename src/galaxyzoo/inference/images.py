@@ -15,10 +15,9 @@ from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core.errors import InputError, UnavailableError, one_line
 from galaxyzoo.core.manifest import digest
 from galaxyzoo.data.image_cache import decode_many
-from galaxyzoo.data.stores.base import ImageStore, number_of, stem_of
+from galaxyzoo.data.stores import base, opening
 from galaxyzoo.data.stores.columns import POSITION, column_names, read_columns
 from galaxyzoo.data.stores.fits import DEFAULT, FitsSettings, FitsStore
-from galaxyzoo.data.stores.opening import open_stores
 from galaxyzoo.inference.oddities import Oddities, find_oddities, measure
 from galaxyzoo.io.tables import ID, ID_LIMIT, plain_cell
 from galaxyzoo.tasks.kinds import Task
@@ -33,7 +32,7 @@ _BLANK = "all of it is of one color: nothing was written there, or all is masked
 class Images:
     """Images of a store, decoded once per crop and size for all members of an ensemble."""
 
-    store: ImageStore
+    store: base.ImageStore
     ids: np.ndarray  # (image,)
     oddities: Oddities = field(default_factory=dict)  # of those that can be read, once decoded
     checksums: dict[int, int] = field(default_factory=dict)  # of what was read, by id
@@ -85,15 +84,15 @@ def _are_blank(images: np.ndarray) -> np.ndarray:
 
 
 @dataclass
-class _MeasuredStore(ImageStore):
+class _MeasuredStore(base.ImageStore):
     """Wrapper of a store that measures images, and takes their checksums, while they are read."""
 
-    inner: ImageStore = field(kw_only=True)
+    inner: base.ImageStore = field(kw_only=True)
     sizes: dict[int, tuple[int, int, int]] = field(kw_only=True)  # as of `measure`, by id
     checksums: dict[int, int] = field(kw_only=True)  # CRC-32, by id
 
     @staticmethod
-    def of(inner: ImageStore) -> "_MeasuredStore":
+    def of(inner: base.ImageStore) -> "_MeasuredStore":
         arguments = (inner.path, inner.names, inner.stamps)
         return _MeasuredStore(*arguments, inner=inner, sizes={}, checksums={})
 
@@ -105,7 +104,7 @@ class _MeasuredStore(ImageStore):
         return data
 
 
-def notes_on(stores: Sequence[ImageStore]) -> list[str]:
+def notes_on(stores: Sequence[base.ImageStore]) -> list[str]:
     """Notes on how cut-outs differ from the training pictures."""
     notes = [note for store in stores if isinstance(store, FitsStore) for note in store.notes]
     return [*dict.fromkeys(notes)]
@@ -125,19 +124,19 @@ class IdColumn:
     is_number: bool
 
     @classmethod
-    def of(cls, stores: Sequence[ImageStore]) -> "IdColumn":
+    def of(cls, stores: Sequence[base.ImageStore]) -> "IdColumn":
         """Choose the id column; check that ids are unique, using 16 bytes an image."""
         none = -(2**63)
-        numbers = (none if (i := number_of(name)) is None else i for name in _names(stores))
+        numbers = (none if (i := base.number_of(name)) is None else i for name in _names(stores))
         ids = np.fromiter(numbers, np.int64)
         if len(ids) and ids.min() > none:
             column = ID if ids.min() >= 0 and ids.max() < ID_LIMIT else NAME
             repeated = _repeated(ids)
-            clashing = [name for name in _names(stores) if number_of(name) in repeated]
+            clashing = [name for name in _names(stores) if base.number_of(name) in repeated]
             if not clashing:
                 return cls(column, is_number=True)
-            if len({stem_of(name) for name in clashing}) == len(clashing):
-                first, second = (name for name in clashing if number_of(name) == min(repeated))
+            if len({base.stem_of(name) for name in clashing}) == len(clashing):
+                first, second = (name for name in clashing if base.number_of(name) == min(repeated))
                 raise InputError(
                     f"images '{first}' and '{second}' are both {column} {min(repeated)}: "
                     "rename one of them"
@@ -152,7 +151,7 @@ class IdColumn:
 
     def __getitem__(self, name: str) -> int | str:
         """Label of an image, by its name as `one_line` writes it."""
-        number = number_of(name) if self.is_number else None
+        number = base.number_of(name) if self.is_number else None
         return name if number is None else number
 
 
@@ -161,7 +160,7 @@ class Part:
     """Slice of the images of one folder or zip."""
 
     number: int
-    store: ImageStore
+    store: base.ImageStore
     ids: np.ndarray  # (image,) in the store
 
     @property
@@ -214,8 +213,8 @@ class SurveyImages:
     keep: tuple[str, ...] = ()
 
     @cached_property
-    def _stores(self) -> list[ImageStore]:
-        return open_stores(list(self.paths), self.fits)
+    def _stores(self) -> list[base.ImageStore]:
+        return opening.open_stores(list(self.paths), self.fits)
 
     @cached_property
     def parts(self) -> list[Part]:
@@ -242,7 +241,7 @@ class SurveyImages:
             keep = POSITION
         return {path: read_columns(path, keep) for path in paths} if keep else {}
 
-    def _has_centers(self, store: ImageStore) -> bool:
+    def _has_centers(self, store: base.ImageStore) -> bool:
         """Check whether positions are asked for that cut-outs have, and no table."""
         is_position = bool(self.keep) and {*self.keep} <= {*POSITION}
         if not is_position or not isinstance(store, FitsStore):
@@ -299,7 +298,7 @@ class SurveyImages:
         return digest(chain(map(repr, names), self.keep, columns))[:16]
 
 
-def _names(stores: Sequence[ImageStore]) -> Iterator[str]:
+def _names(stores: Sequence[base.ImageStore]) -> Iterator[str]:
     return (one_line(store.names[int(i)]) for store in stores for i in store.ids)
 
 

@@ -16,14 +16,11 @@ import torch
 from timm.utils import reparameterize_model
 from torch import Tensor
 
-from galaxyzoo.config.loading import load_run_config
-from galaxyzoo.config.names import BUNDLED
-from galaxyzoo.config.schema import Config, ImageConfig, TTAConfig
+from galaxyzoo.config import loading, names, schema
+from galaxyzoo.core import devices, parallel
 from galaxyzoo.core.console import Bar
-from galaxyzoo.core.devices import autocast, is_out_of_memory, keep_freed_memory, release
 from galaxyzoo.core.errors import FoldError, InputError, one_line
 from galaxyzoo.core.manifest import MadeBy, digest
-from galaxyzoo.core.parallel import prefetch
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.stores.base import ImageStore
@@ -46,7 +43,7 @@ _AHEAD = 2  # chunks: one's last images are decoded beside the next one's first
 
 
 # Gives some images as a config wants them, (n, cache_px, cache_px, 3) uint8
-Decode = Callable[[ImageConfig], np.ndarray]
+Decode = Callable[[schema.ImageConfig], np.ndarray]
 
 
 def batch_size_for(device: torch.device) -> int:
@@ -58,8 +55,8 @@ def predict(
     model: GalaxyNet,
     cache: ImageCache,
     rows: np.ndarray,
-    config: Config,
-    tta: TTAConfig | None = None,
+    config: schema.Config,
+    tta: schema.TTAConfig | None = None,
 ) -> np.ndarray:
     """Mean of a network's predictions over the views of each image.
 
@@ -78,8 +75,8 @@ def _predict_ready(
     models: Sequence[GalaxyNet],
     images: np.ndarray,
     rows: np.ndarray,
-    config: Config,
-    tta: TTAConfig,
+    config: schema.Config,
+    tta: schema.TTAConfig,
 ) -> np.ndarray:
     """Predict with fused networks on one device: (network, n, column)."""
     device = models[0].mean.device
@@ -103,7 +100,7 @@ def _in_batches(
         try:
             done = compute(slice(start, start + size))
         except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
+            if not devices.is_out_of_memory(error):
                 raise
         if done is not None:
             start += size
@@ -115,7 +112,7 @@ def _in_batches(
                 "GALAXYZOO_DEVICE=cpu"
             )
         size //= 2
-        release()
+        devices.release()
 
 
 def fuse_for_inference(model: GalaxyNet) -> GalaxyNet:
@@ -125,12 +122,12 @@ def fuse_for_inference(model: GalaxyNet) -> GalaxyNet:
 
 @torch.inference_mode()
 def _predict_batch(
-    models: Sequence[GalaxyNet], images: np.ndarray, config: Config, tta: TTAConfig
+    models: Sequence[GalaxyNet], images: np.ndarray, config: schema.Config, tta: schema.TTAConfig
 ) -> Tensor:
     """(B, cache_px, cache_px, 3) uint8 images -> (network, B, column) means over the views."""
     device = models[0].mean.device
     totals = [torch.zeros((), device=device) for _ in models]
-    with autocast(config.train.amp, device):
+    with devices.autocast(config.train.amp, device):
         for view in iterate_views(images, config.image, tta, device):
             for i, model in enumerate(models):
                 totals[i] = totals[i] + model(view).float()
@@ -139,7 +136,7 @@ def _predict_batch(
 
 @torch.inference_mode()
 def compute_features(
-    model: GalaxyNet, images: np.ndarray, config: Config, tta: TTAConfig
+    model: GalaxyNet, images: np.ndarray, config: schema.Config, tta: schema.TTAConfig
 ) -> np.ndarray:
     """Features before the head, averaged over views.
 
@@ -155,7 +152,7 @@ def compute_features(
     device, parts, count = model.mean.device, [], len(images) or 1
 
     def compute(part: slice) -> Tensor:
-        with autocast(config.train.amp, device):
+        with devices.autocast(config.train.amp, device):
             views = iterate_views(images[part], config.image, tta, device)
             return torch.stack([model.features(view).float() for view in views]).mean(dim=0)
 
@@ -183,7 +180,7 @@ class Predictor(ABC):
         """Digest of all that predictions depend on: weights, views, and the blend."""
 
     @abstractmethod
-    def restrict(self, folds: Sequence[int] | None, tta: TTAConfig | None) -> Self:
+    def restrict(self, folds: Sequence[int] | None, tta: schema.TTAConfig | None) -> Self:
         """Return a copy limited to some folds' networks or other views; None: as it is."""
 
     @abstractmethod
@@ -216,14 +213,14 @@ class Predictor(ABC):
 class RunNetworks(Predictor):
     """A trained run's networks."""
 
-    config: Config
+    config: schema.Config
     models: Mapping[int, GalaxyNet]  # by fold
 
     @cached_property
     def _fused(self) -> dict[int, GalaxyNet]:
         """Networks fused for inference, once: that takes as long as 30 images."""
         if next(iter(self.models.values())).mean.device.type == "cpu":
-            keep_freed_memory()  # a quarter faster
+            devices.keep_freed_memory()  # a quarter faster
         return {fold: fuse_for_inference(model) for fold, model in self.models.items()}
 
     @classmethod
@@ -231,7 +228,7 @@ class RunNetworks(Predictor):
         """The run in a folder of `src/export.py`; refused where a file of it has changed."""
         files = FoldFolder.exported(folder, made_by)
         files.check()
-        config, _ = load_run_config(folder)
+        config, _ = loading.load_run_config(folder)
         labeled = config.labels and register_task(config.task, config.labels)
         if labeled and labeled != get_task(config.task):
             raise InputError(
@@ -273,7 +270,7 @@ class RunNetworks(Predictor):
             for name, value in model.state_dict().items():
                 yield name.encode() + value.cpu().numpy().tobytes()
 
-    def restrict(self, folds: Sequence[int] | None, tta: TTAConfig | None) -> Self:
+    def restrict(self, folds: Sequence[int] | None, tta: schema.TTAConfig | None) -> Self:
         """See `Predictor.restrict`."""
         config = self.config if tta is None else self.config.model_copy(update={"tta": tta})
         lacking = sorted({*folds} - {*self.models}) if folds is not None else []
@@ -318,14 +315,14 @@ def run_networks(
 
 def load_run(dataset: str, run: str) -> RunNetworks:
     """The networks of a run's finished folds; those of a bundled run."""
-    if dataset == BUNDLED:
+    if dataset == names.BUNDLED:
         return RunNetworks.load_exported(RunFolder(dataset, run).path)
     folder = RunFolder(dataset, run)
     if not folder.folds:
         trained = [other.run for other in list_trained(dataset)]
         known = f": trained are {', '.join(trained)}" if trained else ""
         raise InputError(f"run '{run}' has no finished fold on dataset '{dataset}'{known}")
-    config, fingerprint = load_run_config(folder.path)
+    config, fingerprint = loading.load_run_config(folder.path)
     models = {}
     for fold in folder.folds:
         weights = FoldFolder.of(config, dataset, fingerprint, fold).path(WEIGHTS)
@@ -349,7 +346,7 @@ def decode_ahead(predictor: Predictor, store: ImageStore, ids: np.ndarray) -> It
             images.decode(config)
         return images
 
-    return prefetch(decode, -(-len(ids) // CHUNK), _AHEAD)
+    return parallel.prefetch(decode, -(-len(ids) // CHUNK), _AHEAD)
 
 
 def predict_stores(

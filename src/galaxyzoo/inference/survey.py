@@ -23,14 +23,10 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from galaxyzoo.config.names import COLUMN_NAMES
-from galaxyzoo.core import files
+from galaxyzoo.core import files, outputs, parallel, paths, version
 from galaxyzoo.core.console import Bar
 from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.manifest import Manifest
-from galaxyzoo.core.outputs import SURVEY_JOB, check_output
-from galaxyzoo.core.parallel import run_jobs
-from galaxyzoo.core.paths import shown
-from galaxyzoo.core.version import code_version
 from galaxyzoo.inference.columns import (
     FEATURES,
     check_table,
@@ -43,8 +39,7 @@ from galaxyzoo.inference.finished import MANIFEST, PARTS, part_path, part_record
 from galaxyzoo.inference.images import Images, Part, SurveyImages, digest_content
 from galaxyzoo.inference.oddities import Oddities, add_oddities, describe
 from galaxyzoo.inference.predict import Predictor, decode_ahead
-from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task
-from galaxyzoo.tasks.registry import TASKS
+from galaxyzoo.tasks import kinds, registry
 
 SPREAD, INTERVALS = "spread", "intervals"
 EXTRAS = SPREAD, FEATURES, INTERVALS
@@ -110,7 +105,7 @@ class Survey:
             Bar.write(note)
         calls = [(self,)] * jobs
         done = (
-            sum(run_jobs(Survey.make_parts, calls, jobs, backend))
+            sum(parallel.run_jobs(Survey.make_parts, calls, jobs, backend))
             if jobs > 1
             else self.make_parts()
         )
@@ -151,7 +146,7 @@ class Survey:
 
     def begin(self) -> None:
         """Write `job.json`, or refuse the folder of another job or parts whose images changed."""
-        where = shown(self.folder)
+        where = paths.shown(self.folder)
         with files.hold_lock(self.folder / files.LOCK, f"beginning {where}"):
             if not self._begun.is_done:
                 if any(entry.name != files.LOCK for entry in self.folder.iterdir()):
@@ -161,12 +156,14 @@ class Survey:
         for part in filter(self._is_made, self.images.parts):
             record = self._record(part)
             if not part.is_of(record.notes):
-                raise InputError(f"{shown(self.part_path(part))} is of other images: {record.cure}")
+                raise InputError(
+                    f"{paths.shown(self.part_path(part))} is of other images: {record.cure}"
+                )
 
     @property
     def _begun(self) -> Manifest:
         # Never to delete this one, which may hold labels made by hand.
-        return Manifest(self.folder, self.made_by, SURVEY_JOB, "name a new folder")
+        return Manifest(self.folder, self.made_by, outputs.SURVEY_JOB, "name a new folder")
 
     def _check_still_ours(self) -> None:
         """Stop where the folder was deleted, even if another job has begun there since."""
@@ -270,14 +267,14 @@ class Survey:
             wanted = Counter(self.images.labels[name] for name in part.names)
             if difference := [*(ids - wanted), *(wanted - ids)]:
                 raise InputError(
-                    f"{shown(path)} holds {difference[0]} more or less than once: {record.cure}"
+                    f"{paths.shown(path)} holds {difference[0]} not exactly once: {record.cure}"
                 )
             rows += len(predicted)
             errors += notes["errors"]
             add_oddities(oddities, notes["oddities"])
         for path in sorted((self.folder / PARTS).glob("[!.]*")):
             if path.name not in names:
-                raise InputError(f"{shown(path)} is not a file of this job: move it away")
+                raise InputError(f"{paths.shown(path)} is not a file of this job: move it away")
         now = self.images.open_again()
         if (now.digest, now.stamps) != (self.images.digest, self.images.stamps):
             raise InputError(f"IMAGES changed while they were predicted: {self._begun.cure}")
@@ -286,7 +283,7 @@ class Survey:
         for note in sentences:
             Bar.write(note)
         notes = {
-            "code_version": code_version(),
+            "code_version": version.code_version(),
             "opencv": cv2.__version__,
             "notes": [*self.images.notes, *sentences],
             "inputs": [str(path) for path in self.images.paths],
@@ -308,7 +305,7 @@ class Survey:
         """Refuse a table that would replace anything but an earlier table of this job."""
         first = part_path(self.folder, 0)
         inputs = [*self.images.paths, self.folder / ERRORS]
-        check_output("--table", table, inputs, lambda path: is_own_table(path, first))
+        outputs.check_output("--table", table, inputs, lambda path: is_own_table(path, first))
 
     def part_path(self, part: Part) -> Path:
         """Path of a part's predictions."""
@@ -323,7 +320,7 @@ def _by_name(names: list[str], values: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def classes_of(
-    task: Task, predictions: pd.DataFrame, prior: np.ndarray
+    task: kinds.Task, predictions: pd.DataFrame, prior: np.ndarray
 ) -> Iterator[tuple[str, list[str]]]:
     """Yield name and labels of each class column: a class task's decision, or each rule on votes.
 
@@ -331,7 +328,7 @@ def classes_of(
         predictions: (galaxy, column), valid.
         prior: (column,) means of the training targets.
     """
-    if task.name != COMPETITION_TASK:
+    if task.name != kinds.COMPETITION_TASK:
         decided = task.with_decision(predictions, prior)
         new = [name for name in decided.columns if name not in predictions.columns]
         yield from ((name, decided[name].tolist()) for name in new)
@@ -345,7 +342,7 @@ def classes_of_votes(votes: pd.DataFrame) -> Iterator[tuple[str, list[str]]]:
     No nulls: astropy 8.0.2 refuses them in columns of text.
     """
     votes = votes.reset_index(drop=True)
-    for name, task in TASKS.items():
+    for name, task in registry.TASKS.items():
         if task.rule is not None:
             labels = task.rule.labels(votes)
             clear = {} if labels.empty else labels.idxmax(axis=1).to_dict()

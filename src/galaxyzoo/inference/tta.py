@@ -8,14 +8,7 @@ from torch import Tensor
 
 from galaxyzoo.config.schema import ImageConfig, TTAConfig
 from galaxyzoo.core.devices import send
-from galaxyzoo.data.geometry import (
-    DIHEDRAL,
-    dihedral_view,
-    to_tensor,
-    warp,
-    warp_matrix,
-    warp_on_device,
-)
+from galaxyzoo.data import geometry
 
 
 def iterate_views(
@@ -30,13 +23,15 @@ def iterate_views(
     Yields:
         (B, 3, size_px, size_px) uint8 on the device, `tta.n_views` times.
     """
-    on_device = None if device.type == "cpu" else send(to_tensor(images), device)
+    on_device = None if device.type == "cpu" else send(geometry.to_tensor(images), device)
     for zoom in tta.zooms:
         for angle in np.arange(tta.angles) * (90.0 / tta.angles):
-            matrix = warp_matrix(image, float(angle), zoom=zoom)
+            matrix = geometry.warp_matrix(image, float(angle), zoom=zoom)
             if on_device is None:
-                warped = to_tensor(warp(images, matrix, image.size_px))
+                warped = geometry.to_tensor(geometry.warp(images, matrix, image.size_px))
             else:
-                warped = warp_on_device(on_device, matrix, image.size_px)
-            for number in range(DIHEDRAL if tta.dihedral else 1):
-                yield dihedral_view(warped, number).contiguous(memory_format=torch.channels_last)
+                warped = geometry.warp_on_device(on_device, matrix, image.size_px)
+            for number in range(geometry.DIHEDRAL if tta.dihedral else 1):
+                yield geometry.dihedral_view(warped, number).contiguous(
+                    memory_format=torch.channels_last
+                )

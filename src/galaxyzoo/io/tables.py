@@ -15,9 +15,8 @@ from typing import IO, Any
 import numpy as np
 import pandas as pd
 
-from galaxyzoo.core import files
+from galaxyzoo.core import files, paths
 from galaxyzoo.core.errors import InputError, one_line
-from galaxyzoo.core.paths import shown
 from galaxyzoo.io.csv_bytes import read_csv_bytes
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, READ_TOLERANCE
 from galaxyzoo.tasks.kinds import CLASS
@@ -59,19 +58,19 @@ def read_csv(
     )
     if key not in frame.columns:
         raise InputError(
-            f"{shown(path)} has no column '{key}' (found {', '.join(frame.columns[:4])}, …)"
+            f"{paths.shown(path)} has no column '{key}' (found {', '.join(frame.columns[:4])}, …)"
         )
     ids, wrong = whole_numbers(frame[key], ID_LIMIT)
     if len(wrong):
         raise InputError(
-            f"{shown(path)}, data row {wrong[0] + 1}: '{frame[key].iloc[wrong[0]]}' is not a "
+            f"{paths.shown(path)}, data row {wrong[0] + 1}: '{frame[key].iloc[wrong[0]]}' is not a "
             f"GalaxyID, a whole number with all its digits ({len(wrong)} such rows)"
         )
     frame[key] = ids
     repeated = frame[key][frame[key].duplicated()]
     if len(repeated):
         raise InputError(
-            f"{shown(path)}: GalaxyID {repeated.iloc[0]} appears twice ({len(repeated)} "
+            f"{paths.shown(path)}: GalaxyID {repeated.iloc[0]} appears twice ({len(repeated)} "
             "repeated rows)"
         )
     return frame.set_index(key).rename_axis(ID)
@@ -113,18 +112,18 @@ def read_table(
                 **_DIGITS,
             )
     except FileNotFoundError:
-        raise InputError(f"{shown(path)} is missing") from None
+        raise InputError(f"{paths.shown(path)} is missing") from None
     except (EOFError, zlib.error) as error:
-        raise InputError(f"{shown(path)} cannot be read: {error}: get it again") from None
+        raise InputError(f"{paths.shown(path)} cannot be read: {error}: get it again") from None
     except OSError as error:
-        raise InputError(f"{shown(path)} cannot be read: {error.strerror or error}") from None
+        raise InputError(f"{paths.shown(path)} cannot be read: {error.strerror or error}") from None
     except pd.errors.ParserWarning:
         raise InputError(
-            f"{shown(path)} has rows with more cells than its first line has names"
+            f"{paths.shown(path)} has rows with more cells than its first line has names"
         ) from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise InputError(
-            f"{shown(path)} is not a readable CSV table: {str(error).splitlines()[0]}"
+            f"{paths.shown(path)} is not a readable CSV table: {str(error).splitlines()[0]}"
         ) from None
     frame.columns = [str(c).strip() for c in frame.columns]
     return frame
@@ -159,7 +158,7 @@ def select_numbers(frame: pd.DataFrame, columns: Sequence[str], path: Path) -> p
         extra = [c for c in frame.columns if c not in columns]
         instead = f"; found instead: {', '.join(map(repr, extra[:3]))}" if extra else ""
         raise InputError(
-            f"{shown(path)} lacks column '{missing[0]}' ({len(missing)} of {len(columns)} "
+            f"{paths.shown(path)} lacks column '{missing[0]}' ({len(missing)} of {len(columns)} "
             f"missing{instead})"
         )
     numbers = frame[list(columns)].apply(pd.to_numeric, errors="coerce").astype("float64")
@@ -168,7 +167,7 @@ def select_numbers(frame: pd.DataFrame, columns: Sequence[str], path: Path) -> p
         row, column = np.argwhere(bad)[0]
         value = frame[columns[column]].iloc[row]
         raise InputError(
-            f"{shown(path)}: {frame.index.name or 'image'} {frame.index[row]}, column "
+            f"{paths.shown(path)}: {frame.index.name or 'image'} {frame.index[row]}, column "
             f"'{columns[column]}': '{value}' is not a finite number such as 0.25 "
             f"({bad.sum():,} such values)"
         )
@@ -256,7 +255,7 @@ def check_range(values: pd.DataFrame, path: Path, key: str = ID) -> None:
             f"{numbers[row, column]:g} is outside [0, 1]"
             for row, column in _largest(beyond)[:wrong]
         ]
-        raise InputError(f"{shown(path)}: {'; '.join(worst)} ({wrong:,} such values)")
+        raise InputError(f"{paths.shown(path)}: {'; '.join(worst)} ({wrong:,} such values)")
 
 
 def check_sums(votes: pd.DataFrame, path: Path) -> None:
@@ -277,7 +276,7 @@ def check_sums(votes: pd.DataFrame, path: Path) -> None:
             for row, _ in _largest(largest[:, None])[:wrong]
         ]
         raise InputError(
-            f"{shown(path)}: {'; '.join(worst)} (galaxies that do not add up: {wrong:,} of "
+            f"{paths.shown(path)}: {'; '.join(worst)} (galaxies that do not add up: {wrong:,} of "
             f"{len(votes):,})"
         )
 

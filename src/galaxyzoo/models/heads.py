@@ -6,8 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from galaxyzoo.config.schema import HeadConfig
-from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, DecisionTree
-from galaxyzoo.tasks.kinds import Task, VoteTask
+from galaxyzoo.tasks import decision_tree, kinds
 
 _MIN_WEIGHT = 1e-12  # weight of a class in the votes
 
@@ -26,15 +25,15 @@ def build_head(config: HeadConfig, features: int, outputs: int) -> nn.Sequential
     return nn.Sequential(*layers, nn.Linear((features, *hidden)[-1], outputs))
 
 
-def build_output(kind: str, task: Task) -> nn.Module:
+def build_output(kind: str, task: kinds.Task) -> nn.Module:
     """Module from logits to (B, column) predictions of the task, by the config's `head.output`."""
-    tree = task.tree if isinstance(task, VoteTask) else GALAXY_ZOO_2
+    tree = task.tree if isinstance(task, kinds.VoteTask) else decision_tree.GALAXY_ZOO_2
     outputs: dict[str, Callable[[], nn.Module]] = {
         "plain": nn.Identity,
         "sigmoid": nn.Sigmoid,
         "tree": lambda: TreeOutput(tree),
         "softmax": lambda: nn.Softmax(dim=1),
-        "rule": lambda: RuleOutput(task, GALAXY_ZOO_2),
+        "rule": lambda: RuleOutput(task, decision_tree.GALAXY_ZOO_2),
     }
     return outputs[kind]()
 
@@ -48,7 +47,7 @@ class TreeOutput(nn.Module):
         divided relu, so that no gradient dies.
     """
 
-    def __init__(self, tree: DecisionTree) -> None:
+    def __init__(self, tree: decision_tree.DecisionTree) -> None:
         super().__init__()
         self.tree = tree
 
@@ -71,7 +70,7 @@ class RuleOutput(nn.Module):
     A network of votes so predicts classes as it is, and goes on learning from them, head and all.
     """
 
-    def __init__(self, task: Task, tree: DecisionTree) -> None:
+    def __init__(self, task: kinds.Task, tree: decision_tree.DecisionTree) -> None:
         super().__init__()
         if task.rule is None:
             raise ValueError(f"task '{task.name}' has no label rule")

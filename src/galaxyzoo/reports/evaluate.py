@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from galaxyzoo.config.base import changed_settings
-from galaxyzoo.config.loading import load_config
+from galaxyzoo.config import base, loading
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import Catalog, load_catalog
@@ -17,21 +16,11 @@ from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import take_images
 from galaxyzoo.data.readers.label_table import image_names
 from galaxyzoo.io.tables import write_table
-from galaxyzoo.reports.console import (
-    CLASS_SCORES,
-    candidate_table,
-    mark_notes,
-    marks,
-    member_table,
-    with_error,
-)
-from galaxyzoo.reports.html import Bar, GalaxyCard, HtmlSection, made, sky_links
+from galaxyzoo.reports import console, html
 from galaxyzoo.reports.results import Result, load_results, pick_best
 from galaxyzoo.results.card import EnsembleCard
 from galaxyzoo.results.layout import choose_dataset, records_dir
-from galaxyzoo.tasks.kinds import ClassTask, Task
-from galaxyzoo.tasks.metrics import Difference
-from galaxyzoo.tasks.registry import get_task
+from galaxyzoo.tasks import kinds, metrics, registry
 
 SHOWN_GALAXIES = 12  # of a gallery
 
@@ -40,7 +29,7 @@ SHOWN_GALAXIES = 12  # of a gallery
 class Evaluation:
     """The results of one task on one dataset, and what their report shows beside them."""
 
-    task: Task
+    task: kinds.Task
     catalog: Catalog  # galaxies that the task keeps
     results: Sequence[Result]  # best score first
     detailed: Sequence[Result]  # the results to show in detail
@@ -56,9 +45,9 @@ class Evaluation:
         return pick_best(self.results)
 
     @property
-    def class_task(self) -> ClassTask:
+    def class_task(self) -> kinds.ClassTask:
         """The task, where it is one of classes."""
-        assert isinstance(self.task, ClassTask)
+        assert isinstance(self.task, kinds.ClassTask)
         return self.task
 
     def write_csv(self, name: str, table: pd.DataFrame) -> None:
@@ -71,8 +60,8 @@ class Evaluation:
         result: Result,
         caption: str,
         rows: np.ndarray,
-        describe: Callable[[int], tuple[Sequence[str], Sequence[Bar]]],
-    ) -> list[tuple[str, list[GalaxyCard]]]:
+        describe: Callable[[int], tuple[Sequence[str], Sequence[html.Bar]]],
+    ) -> list[tuple[str, list[html.GalaxyCard]]]:
         """Galleries of some of a result's galaxies, and of a random sample.
 
         Args:
@@ -91,14 +80,16 @@ class Evaluation:
         ]
 
     def _cards(
-        self, ids: np.ndarray, texts: Sequence[tuple[Sequence[str], Sequence[Bar]]]
-    ) -> list[GalaxyCard]:
+        self, ids: np.ndarray, texts: Sequence[tuple[Sequence[str], Sequence[html.Bar]]]
+    ) -> list[html.GalaxyCard]:
         """Cards of galaxies, named by their images where ids are numbers given here."""
         assert self.images is not None
         own_ids = self.catalog.about.get("own_ids")
         names = image_names(self.catalog.dataset) if own_ids else {}
         return [
-            GalaxyCard(names.get(i, str(i)), image, notes, bars, sky_links(*self.sky.get(i, ())))
+            html.GalaxyCard(
+                names.get(i, str(i)), image, notes, bars, html.sky_links(*self.sky.get(i, ()))
+            )
             for i, image, (notes, bars) in zip(
                 ids.tolist(), take_images(self.images, ids), texts, strict=True
             )
@@ -116,7 +107,7 @@ def load_evaluation(
         dataset: that the user named.
         output: folder of all reports.
     """
-    task = get_task(task_name)
+    task = registry.get_task(task_name)
     whole = load_catalog(choose_dataset(dataset, task.name))
     catalog = whole.for_task(task)
     results, problems = load_results(task, catalog, named)
@@ -157,12 +148,12 @@ def summarize(evaluation: Evaluation, command: str, next_command: str = "") -> d
         "Data": f"{evaluation.catalog.dataset}, {len(evaluation.catalog.ids):,} training galaxies",
         "Settings": "; ".join(f"{run}: {text}" for run, text in changed.items() if text)
         or "those of configs/",
-        "Made": f"{made(f' by {command}')}; scores by version {best.card.code_version}",
+        "Made": f"{html.made(f' by {command}')}; scores by version {best.card.code_version}",
         **following,
     }
 
 
-def _score_of_means(task: Task, result: Result) -> float:
+def _score_of_means(task: kinds.Task, result: Result) -> float:
     """Score of predicting, for each galaxy, the mean targets of the other folds."""
     folds, targets = result.table.folds, result.targets
     assert folds is not None
@@ -180,13 +171,13 @@ def _score_of_means(task: Task, result: Result) -> float:
 def _changed_settings(config: Config) -> str:
     """The settings of a trained run that differ from its recipe in configs/."""
     try:
-        recipe = load_config(config.run)
+        recipe = loading.load_config(config.run)
     except InputError:
         return "no recipe of that name is in configs/"
-    return changed_settings(recipe, config)
+    return base.changed_settings(recipe, config)
 
 
-def comparison_section(evaluation: Evaluation) -> HtmlSection:
+def comparison_section(evaluation: Evaluation) -> html.HtmlSection:
     """Table of all runs, written as CSV too: whole runs, then those of fewer folds."""
     results = sorted(evaluation.results, key=lambda result: not result.is_whole)
     first, task = results[0], evaluation.task
@@ -202,10 +193,10 @@ def comparison_section(evaluation: Evaluation) -> HtmlSection:
     evaluation.write_csv("runs.csv", table)
     caption = f"{evaluation.catalog.n_folds} folds, {len(evaluation.catalog.ids):,} galaxies"
     notes = "\n".join(_comparison_notes(evaluation))
-    return HtmlSection("Runs", notes, tables=[(caption, table)])
+    return html.HtmlSection("Runs", notes, tables=[(caption, table)])
 
 
-def ensemble_section(evaluation: Evaluation) -> HtmlSection | None:
+def ensemble_section(evaluation: Evaluation) -> html.HtmlSection | None:
     """Candidates, and what leaving a run out costs, from the ensemble's card.
 
     It is the one shown in detail, else the best one.
@@ -215,20 +206,20 @@ def ensemble_section(evaluation: Evaluation) -> HtmlSection | None:
     card = next(cards, None)
     if card is None:
         return None
-    tables = [("candidates, the simplest first", candidate_table(card))]
+    tables = [("candidates, the simplest first", console.candidate_table(card))]
     if card.without.runs:
         caption = (
             f"cost of leaving a run out ({card.without.candidate}, fitted anew and cross-fitted)"
         )
-        tables.append((caption, member_table(card)))
+        tables.append((caption, console.member_table(card)))
     text = (
         f"Chosen: {card.chosen}, {card.rule} ({card.best}). Differences are paired by "
         "galaxy and have their standard errors over galaxies."
     )
-    return HtmlSection(f"Ensemble {card.name}", text, tables=tables)
+    return html.HtmlSection(f"Ensemble {card.name}", text, tables=tables)
 
 
-def _row(result: Result, worse: Difference | None) -> dict[str, Any]:
+def _row(result: Result, worse: metrics.Difference | None) -> dict[str, Any]:
     """A row of the comparison: heading -> value, None: not known."""
     card, views, scores = result.card, None, result.scores
     classes = scores.get("classes", {})
@@ -238,12 +229,14 @@ def _row(result: Result, worse: Difference | None) -> dict[str, Any]:
     else:
         description, views = f"{card.about or '–'}; start: {card.start}", card.views
     return {
-        "run": result.run + marks(card.selected_on_validation, bool(card.possible_leakage)),
+        "run": result.run + console.marks(card.selected_on_validation, bool(card.possible_leakage)),
         scores["metric"]: scores["score"],
         "folds alone": None if result.is_whole else ", ".join(map(str, result.folds)),
         "± sd of folds": scores["sd"],
-        "minus first ± SE": with_error(worse.value, worse.error) if worse and worse.error else None,
-        **{title: classes[key] for key, title in CLASS_SCORES.items() if key in classes},
+        "minus first ± SE": console.with_error(worse.value, worse.error)
+        if worse and worse.error
+        else None,
+        **{title: classes[key] for key, title in console.CLASS_SCORES.items() if key in classes},
         "views": views,
         "about": description,
         "the source's own score": (result.config and result.config.reference) or None,
@@ -261,7 +254,7 @@ def _comparison_notes(evaluation: Evaluation) -> Iterator[str]:
             "Minus first: the difference from the first run, paired by galaxy, with its standard "
             "error; beyond twice that it is hardly chance."
         )
-    yield from mark_notes(
+    yield from console.mark_notes(
         any(result.card.selected_on_validation for result in evaluation.results),
         any(result.card.possible_leakage for result in evaluation.results),
     )

@@ -5,17 +5,14 @@ import pandas as pd
 
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.io.tables import FOLD
+from galaxyzoo.reports import evaluate, html, results
 from galaxyzoo.reports.charts import Chart, Line, data_range
-from galaxyzoo.reports.evaluate import Evaluation
-from galaxyzoo.reports.html import HtmlSection
-from galaxyzoo.reports.results import Result
-from galaxyzoo.results.layout import HISTORY
-from galaxyzoo.results.oof import FoldTables
+from galaxyzoo.results import layout, oof
 
 TRAINED, VALIDATED = 0, 6  # colors
 
 
-def history_section(evaluation: Evaluation) -> HtmlSection | None:
+def history_section(evaluation: evaluate.Evaluation) -> html.HtmlSection | None:
     """Loss and score over epochs of every run that has a training history; None without any."""
     charts = []
     for result in evaluation.results:
@@ -28,16 +25,16 @@ def history_section(evaluation: Evaluation) -> HtmlSection | None:
         "Thin lines are folds, the thick one their mean. Scores are of the validation fold, one "
         "view of each galaxy."
     )
-    return HtmlSection("Training history", text, charts=charts)
+    return html.HtmlSection("Training history", text, charts=charts)
 
 
-def _read_histories(catalog: Catalog, result: Result) -> pd.DataFrame:
+def _read_histories(catalog: Catalog, result: results.Result) -> pd.DataFrame:
     """Training histories of a run's folds, with a column `fold`; empty where there is none."""
     if result.config is None:
         return pd.DataFrame()
-    trained = {fold: FoldTables(result.config, catalog).files(fold) for fold in result.folds}
+    trained = {fold: oof.FoldTables(result.config, catalog).files(fold) for fold in result.folds}
     tables = [
-        pd.read_csv(files.path(HISTORY)).assign(**{FOLD: fold})
+        pd.read_csv(files.path(layout.HISTORY)).assign(**{FOLD: fold})
         for fold, files in trained.items()
         if files.is_done
     ]

@@ -13,11 +13,9 @@ import numpy as np
 import pandas as pd
 
 from galaxyzoo.config.names import real_first
-from galaxyzoo.core import files
+from galaxyzoo.core import files, templates, version
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.outputs import MARK
-from galaxyzoo.core.templates import jpeg_address, render
-from galaxyzoo.core.version import code_version
 from galaxyzoo.reports.charts import Chart
 from galaxyzoo.results.card import EnsembleCard, complete_cards
 from galaxyzoo.results.layout import list_ensembles
@@ -78,7 +76,7 @@ class HtmlSection:
 
 def made(how: str = "") -> str:
     """Date, what made a page, and the version of the code."""
-    return f"{datetime.now():%Y-%m-%d %H:%M}{how}, version {code_version()}"
+    return f"{datetime.now():%Y-%m-%d %H:%M}{how}, version {version.code_version()}"
 
 
 def write_page(
@@ -97,7 +95,7 @@ def write_page(
         sections: in order.
         index: address of the page that links to this one.
     """
-    page = render(
+    page = templates.render(
         "report.html.j2",
         mark=MARK,
         title=title,
@@ -124,7 +122,7 @@ def _as_jpeg(image: np.ndarray) -> str:
     """(H, W, 3) uint8 as the address of an embedded JPEG, the shorter side 160 px or less."""
     scale = min(1.0, _GALAXY_PX / min(image.shape[:2]))
     resized = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    return jpeg_address(resized)
+    return templates.jpeg_address(resized)
 
 
 def write_index(folder: Path) -> Path:

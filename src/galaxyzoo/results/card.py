@@ -10,18 +10,15 @@ from typing import Any, Self
 
 from pydantic import ConfigDict, Field
 
-from galaxyzoo.config.base import Settings
-from galaxyzoo.config.loading import all_ensembles
-from galaxyzoo.config.names import ALL_RUNS
+from galaxyzoo.config import base, loading, names
+from galaxyzoo.core import manifest, paths
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.manifest import read_sealed, write_sealed
-from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.results.layout import EnsembleFolder, RunFolder, oof_dir
 from galaxyzoo.results.table import digest_table
 
 
-class _Card(Settings):
+class _Card(base.Settings):
     """Base of cards and their parts; unknown keys are ignored."""
 
     model_config = ConfigDict(extra="ignore")
@@ -30,12 +27,12 @@ class _Card(Settings):
     def read(cls, path: Path) -> Self:
         """Read a card; the error names the key that is missing or of a wrong type."""
         again = "the command that wrote it makes it again"
-        values = read_sealed(path, again)
-        return cls.parse(values, f"{shown(path)} is not a whole score card ({again})")
+        values = manifest.read_sealed(path, again)
+        return cls.parse(values, f"{paths.shown(path)} is not a whole score card ({again})")
 
     def write(self, path: Path) -> None:
         """Write the card: the same values make the same bytes."""
-        write_sealed(path, self.model_dump(mode="json"))
+        manifest.write_sealed(path, self.model_dump(mode="json"))
 
 
 class SubmissionCard(_Card):
@@ -98,15 +95,15 @@ class FoldsCard(ScoreCard):
         """
         digests = self._digests(catalog.dataset)
         if self.fingerprint != catalog.fingerprint:
-            first = shown(next(iter(digests)))
+            first = paths.shown(next(iter(digests)))
             raise InputError(
                 f"{first} was made with another catalog or split: {self._again(catalog.dataset)}"
             )
         for table in tables:
             if not table.exists() or digests.get(table) != digest_table(table):
                 raise InputError(
-                    f"{shown(table)} is missing or not the table that its score card was written "
-                    f"for: {self._again(catalog.dataset)}"
+                    f"{paths.shown(table)} is missing or not the table that its score card was "
+                    f"written for: {self._again(catalog.dataset)}"
                 )
         return self
 
@@ -151,8 +148,8 @@ class RunCard(FoldsCard):
         card = cls.read(path)
         if card.run != run:
             raise InputError(
-                f"{shown(path)} is the score card of {card.run}: delete it and its table, or name "
-                "other runs"
+                f"{paths.shown(path)} is the score card of {card.run}: delete it and its table, or "
+                "name other runs"
             )
         return card
 
@@ -270,11 +267,11 @@ class EnsembleCard(SubmissionCard, FoldsCard):
         """The card in an ensemble's folder."""
         path = folder.card
         if not path.exists():
-            raise InputError(f"{shown(path)} is missing: {build_again(folder)}")
+            raise InputError(f"{paths.shown(path)} is missing: {build_again(folder)}")
         card = cls.read(path)
         if card.folder != folder:
-            again = f"rename {shown(folder.path)} to {shown(card.folder.path)}"
-            raise InputError(f"{shown(path)} is of the ensemble '{card.name}': {again}")
+            again = f"rename {paths.shown(folder.path)} to {paths.shown(card.folder.path)}"
+            raise InputError(f"{paths.shown(path)} is of the ensemble '{card.name}': {again}")
         return card
 
     @property
@@ -312,7 +309,7 @@ def build_again(folder: EnsembleFolder, runs: Sequence[str] = ()) -> str:
         runs: its members; they are typed where its name is in no config.
     """
     arguments = folder.name
-    if runs and arguments not in (*all_ensembles(), ALL_RUNS):
+    if runs and arguments not in (*loading.all_ensembles(), names.ALL_RUNS):
         arguments = f"{' '.join(runs)} --name {arguments}"
     options = f"--task {folder.task} --dataset {folder.dataset}"
     return f"type `python3 src/ensemble.py {arguments} {options}`"

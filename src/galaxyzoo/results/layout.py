@@ -14,7 +14,6 @@ from galaxyzoo.config.schema import Config
 from galaxyzoo.core import paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.manifest import MadeBy, Manifest, digest
-from galaxyzoo.core.paths import root, shown
 from galaxyzoo.data.catalog import data_option, folds_dir
 from galaxyzoo.tasks.registry import task_name
 
@@ -36,12 +35,12 @@ _FOLD, _SUBMISSION = "fold_", "predictions.csv"
 
 def oof_dir() -> Path:
     """Folder of out-of-fold tables."""
-    return root() / "oof"
+    return paths.root() / "oof"
 
 
 def submissions_dir() -> Path:
     """Folder of test predictions."""
-    return root() / "submissions"
+    return paths.root() / "submissions"
 
 
 def published_csv() -> Path:
@@ -143,7 +142,7 @@ class FoldFolder(Manifest):
     @classmethod
     def trained(cls, folder: Path, made_by: MadeBy) -> "FoldFolder":
         """Files of a training in any folder."""
-        return cls(folder, made_by, DONE, f"delete {shown(folder)} to train again")
+        return cls(folder, made_by, DONE, f"delete {paths.shown(folder)} to train again")
 
     @classmethod
     def exported(cls, folder: Path, made_by: MadeBy | None = None) -> "FoldFolder":

@@ -11,16 +11,8 @@ from tqdm import tqdm
 from galaxyzoo.config.schema import Config
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.image_cache import ImageCache
+from galaxyzoo.results import layout, submission
 from galaxyzoo.results.card import Digests, RunCard
-from galaxyzoo.results.layout import (
-    DONE,
-    HISTORY,
-    TEST_TABLE,
-    VAL_TABLE,
-    FoldFolder,
-    RunFolder,
-)
-from galaxyzoo.results.submission import describe_unreadable
 from galaxyzoo.results.table import PredictionTable, join_tables
 from galaxyzoo.tasks.registry import get_task
 
@@ -64,17 +56,17 @@ class FoldTables:
 
     def folder(self, fold: int) -> Path:
         """The folder of a fold."""
-        return RunFolder(self.catalog.dataset, self.config.run).fold(fold)
+        return layout.RunFolder(self.catalog.dataset, self.config.run).fold(fold)
 
-    def files(self, fold: int) -> FoldFolder:
+    def files(self, fold: int) -> layout.FoldFolder:
         """The files of a fold."""
         catalog = self.catalog
-        return FoldFolder.of(self.config, catalog.dataset, catalog.fingerprint, fold)
+        return layout.FoldFolder.of(self.config, catalog.dataset, catalog.fingerprint, fold)
 
     @property
     def done(self) -> list[int]:
         """The finished folds."""
-        return [k for k in range(self.catalog.n_folds) if (self.folder(k) / DONE).exists()]
+        return [k for k in range(self.catalog.n_folds) if (self.folder(k) / layout.DONE).exists()]
 
     def score(self, fold: int) -> float:
         """Score of a finished fold's network on the fold, as on the card.
@@ -82,7 +74,7 @@ class FoldTables:
         Of an earlier stage, the score of one view after its last epoch.
         """
         if self.config.is_earlier_stage:
-            return float(pd.read_csv(self.files(fold).path(HISTORY))["val_score"].iloc[-1])
+            return float(pd.read_csv(self.files(fold).path(layout.HISTORY))["val_score"].iloc[-1])
         table, targets = self._read_val(fold).project(), self.catalog.targets(self.config.task)
         return table.task.score(table.values, targets[self.catalog.folds == fold])
 
@@ -108,7 +100,7 @@ class FoldTables:
         unreadable = test_images.unreadable | np.isin(test_images.ids, earlier)
         scores = oof.score(targets[rows], targets[~rows])
         test = self._mean_test(unreadable).project()
-        config, folder = self.config, RunFolder(catalog.dataset, self.config.run)
+        config, folder = self.config, layout.RunFolder(catalog.dataset, self.config.run)
         tables = Digests(
             oof=oof.write(folder.oof_csv),
             test=test.write(folder.test_csv, targets.mean(axis=0)),
@@ -158,16 +150,16 @@ class FoldTables:
     def _mean_test(self, unreadable: np.ndarray) -> PredictionTable:
         """Mean over the folds' models; the mean of the training targets where there is no image."""
         ids, task = self.catalog.test_ids, get_task(self.config.task)
-        paths = [self.files(fold).path(TEST_TABLE) for fold in self.done]
+        paths = [self.files(fold).path(layout.TEST_TABLE) for fold in self.done]
         values = [PredictionTable.read(path, task, ids).values for path in paths]
         mean = sum(values[1:], start=values[0]) / len(values)
         if unreadable.any():
             mean[unreadable] = self.catalog.targets(task.name).mean(axis=0)
-            tqdm.write(describe_unreadable(ids[unreadable]))
+            tqdm.write(submission.describe_unreadable(ids[unreadable]))
         return PredictionTable(task, ids, mean)
 
     def _read_val(self, fold: int) -> PredictionTable:
         """Predictions of a fold's own galaxies."""
         ids = self.catalog.ids[self.catalog.folds == fold]
-        path = self.files(fold).path(VAL_TABLE)
+        path = self.files(fold).path(layout.VAL_TABLE)
         return PredictionTable.read(path, get_task(self.config.task), ids)

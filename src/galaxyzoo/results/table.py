@@ -11,11 +11,8 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
-from galaxyzoo.core import files
+from galaxyzoo.core import files, manifest, paths, version
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.manifest import digest_file
-from galaxyzoo.core.paths import shown
-from galaxyzoo.core.version import code_version
 from galaxyzoo.io.tables import FOLD, format_predictions, read_csv, select_numbers
 from galaxyzoo.tasks.kinds import Task
 
@@ -61,16 +58,16 @@ class PredictionTable:
         if folds is not None:
             if FOLD not in frame.columns:
                 raise InputError(
-                    f"{shown(path)} has no column '{FOLD}', the fold that each row was held out "
-                    f"in: {cure}"
+                    f"{paths.shown(path)} has no column '{FOLD}', the fold that each row was held "
+                    f"out in: {cure}"
                 )
             moved = np.flatnonzero(frame[FOLD].to_numpy() != folds)
             if len(moved):
                 first = moved[0]
                 raise InputError(
-                    f"{shown(path)} was made with another split (GalaxyID {frame.index[first]}: "
-                    f"fold {frame[FOLD].iloc[first]:g}, in the catalog {folds[first]}; "
-                    f"{len(moved)} such rows): {cure}"
+                    f"{paths.shown(path)} was made with another split (GalaxyID "
+                    f"{frame.index[first]}: fold {frame[FOLD].iloc[first]:g}, in the catalog "
+                    f"{folds[first]}; {len(moved)} such rows): {cure}"
                 )
         values = frame[list(task.columns)].to_numpy()
         return cls(task, frame.index.to_numpy(), values, folds)
@@ -140,7 +137,9 @@ def select_predictions(
     if len(missing) or len(extra):
         problem = f"has GalaxyID {extra[0]}, which is not asked for" if len(extra) else ""
         problem = f"lacks GalaxyID {missing[0]}" if len(missing) else problem
-        raise InputError(f"{shown(path)} {problem} ({len(missing)} missing, {len(extra)} too many)")
+        raise InputError(
+            f"{paths.shown(path)} {problem} ({len(missing)} missing, {len(extra)} too many)"
+        )
     numbers = select_numbers(frame, columns, path)
     if FOLD in frame.columns:
         numbers[FOLD] = select_numbers(frame, [FOLD], path)
@@ -182,7 +181,7 @@ def score_table(
         "per_column": columns,
         **({"classes": classes} if classes else {}),
         "galaxies": len(targets),
-        "code_version": code_version(),
+        "code_version": version.code_version(),
     }
 
 
@@ -197,4 +196,4 @@ def digest_table(table: Path) -> str:
 
     The two are written one after the other, and a kill may come between.
     """
-    return digest_file(table)[:16]
+    return manifest.digest_file(table)[:16]

@@ -11,16 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from galaxyzoo.tasks.decision_tree import DecisionTree
-from galaxyzoo.tasks.label_rules import ClassRule
-from galaxyzoo.tasks.metrics import (
-    MIN_PROBABILITY,
-    Difference,
-    jackknife,
-    log_loss,
-    mean_recall,
-    rmse,
-)
+from galaxyzoo.tasks import decision_tree, label_rules, metrics
 
 COMPETITION_TASK = "gz37"
 # A table's fifth decimal; `ClassTask.project` moves a probability of 1 by less.
@@ -58,7 +49,7 @@ class Task(ABC):
         return (slice(0, len(self.columns)),)
 
     @property
-    def rule(self) -> ClassRule | None:
+    def rule(self) -> label_rules.ClassRule | None:
         """Rule that makes classes out of votes."""
         return None
 
@@ -100,9 +91,9 @@ class Task(ABC):
         spans = [range(len(self.columns))[group] for group in self.groups]
         return next(span for span in spans if column in span)
 
-    def difference(self, ours: np.ndarray, theirs: np.ndarray) -> Difference:
+    def difference(self, ours: np.ndarray, theirs: np.ndarray) -> metrics.Difference:
         """Difference of two scores from (galaxy,) `per_sample_losses` of the same galaxies."""
-        return jackknife(ours, theirs, self.score_from_loss)
+        return metrics.jackknife(ours, theirs, self.score_from_loss)
 
     def quick_scores(self, _predictions: np.ndarray, _targets: np.ndarray) -> dict[str, float]:
         """Scores besides the task's own that cost next to nothing, for each epoch."""
@@ -132,7 +123,7 @@ class Task(ABC):
 class VoteTask(Task):
     """Vote fractions that obey the sums of a decision tree."""
 
-    tree: DecisionTree
+    tree: decision_tree.DecisionTree
     volunteers: int | None = None  # that answer about a galaxy, where it is known
 
     metric = "RMSE"
@@ -159,7 +150,7 @@ class VoteTask(Task):
 
     def score(self, predictions: np.ndarray, targets: np.ndarray) -> float:
         """Root mean squared error."""
-        return rmse(predictions, targets)
+        return metrics.rmse(predictions, targets)
 
     def per_sample_losses(self, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """(galaxy,) squared error, mean over columns."""
@@ -210,7 +201,7 @@ class ClassTask(Task):
     """Classification: probabilities, scored by log-loss."""
 
     # how classes follow from the 37 votes; None where only a label file has them
-    rule: ClassRule | None = None
+    rule: label_rules.ClassRule | None = None
     # class decided by probability over class frequency, for tasks judged by balanced accuracy
     balanced: bool = False
     # coarser classes: name -> the columns that make it up
@@ -227,11 +218,11 @@ class ClassTask(Task):
 
     def score(self, predictions: np.ndarray, targets: np.ndarray) -> float:
         """Log-loss in nats."""
-        return log_loss(predictions, targets)
+        return metrics.log_loss(predictions, targets)
 
     def per_sample_losses(self, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """(galaxy,) log-loss in nats."""
-        return -np.sum(targets * np.log(np.maximum(predictions, MIN_PROBABILITY)), axis=1)
+        return -np.sum(targets * np.log(np.maximum(predictions, metrics.MIN_PROBABILITY)), axis=1)
 
     def score_from_loss(self, mean_loss: np.ndarray) -> np.ndarray:
         """The mean itself."""
@@ -240,7 +231,7 @@ class ClassTask(Task):
     def project(self, predictions: np.ndarray) -> np.ndarray:
         """Clip to [0, 1], make rows sum to 1, lift to about `MIN_PROBABILITY`."""
         probs = np.clip(predictions.astype(np.float64), 0.0, 1.0)
-        for smallest in (1e-12, MIN_PROBABILITY):  # the first only for rows of zeros
+        for smallest in (1e-12, metrics.MIN_PROBABILITY):  # the first only for rows of zeros
             probs = np.maximum(probs, smallest)
             probs /= probs.sum(axis=1, keepdims=True)
         return probs
@@ -273,7 +264,7 @@ class ClassTask(Task):
         truth, decided = targets.argmax(axis=1), probs.argmax(axis=1)
         is_whole = targets.any(axis=0).all()
         return {
-            "balanced accuracy": mean_recall(truth, decided),
+            "balanced accuracy": metrics.mean_recall(truth, decided),
             "accuracy": float((decided == truth).mean()),
             "macro AUC": float(roc_auc_score(targets, probs)) if is_whole else np.nan,
             "log-loss": self.score(probs, targets),
@@ -373,7 +364,7 @@ class ClassTask(Task):
         f1 = f1_score(truth, decided, labels=numbers, average="macro", zero_division=0)
         scores: dict[str, Any] = {
             "accuracy": float(np.mean(decided == truth)),
-            "balanced_accuracy": mean_recall(truth, decided),
+            "balanced_accuracy": metrics.mean_recall(truth, decided),
             "macro_f1": float(f1),
         }
         whole = targets.sum(axis=0).min() > 0 and targets.sum(axis=0).max() < len(targets)
@@ -383,5 +374,5 @@ class ClassTask(Task):
         if self.macro:
             truth, decided = (self.to_macro(values).argmax(axis=1) for values in (targets, probs))
             scores["macro_class_accuracy"] = float(np.mean(decided == truth))
-            scores["macro_class_balanced_accuracy"] = mean_recall(truth, decided)
+            scores["macro_class_balanced_accuracy"] = metrics.mean_recall(truth, decided)
         return scores

@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from galaxyzoo.core import files, paths
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.files import read_json
-from galaxyzoo.core.paths import root
 from galaxyzoo.tasks import label_rules
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, VOLUNTEERS
 from galaxyzoo.tasks.kinds import COMPETITION_TASK, ClassTask, Task, VoteTask
@@ -38,7 +37,7 @@ def find_task(name: str) -> Task | None:
     """The task of that name, also of own labels; None where there is none."""
     if name in TASKS:
         return TASKS[name]
-    path = root() / "folds" / name / LABELS_TASK
+    path = paths.root() / "folds" / name / LABELS_TASK
     try:
         return _read_task(path, path.stat().st_mtime_ns)
     except OSError:
@@ -71,7 +70,7 @@ def define_task(task: Task) -> dict[str, Any]:
 
 @cache
 def _read_task(path: Path, _mtime_ns: int) -> Task:
-    return register_task(path.parent.name, read_json(path))
+    return register_task(path.parent.name, files.read_json(path))
 
 
 def task_name(run: str) -> str:

@@ -8,11 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from galaxyzoo.core import files
-from galaxyzoo.core.console import Bar
+from galaxyzoo.core import console, files, manifest, paths
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.manifest import MadeBy
-from galaxyzoo.core.paths import shown
 from galaxyzoo.inference.artifacts import save_checkpoint
 from galaxyzoo.results.layout import CHECKPOINT, HISTORY, TIMINGS
 from galaxyzoo.training.trainer import Callback, Trainer
@@ -23,7 +20,7 @@ History = Sequence[dict[str, Any]]  # one row of numbers per epoch
 class Progress(Callback):
     """Progress bar of steps, with the score of the last epoch."""
 
-    def __init__(self, bar: Bar) -> None:
+    def __init__(self, bar: console.Bar) -> None:
         self.bar = bar
 
     def on_train_begin(self, trainer: Trainer) -> None:
@@ -50,7 +47,7 @@ class FoldRecords(Callback):
         origin: what the checkpoint is of, as of `FoldFolder.origin`.
     """
 
-    def __init__(self, folder: Path, origin: MadeBy) -> None:
+    def __init__(self, folder: Path, origin: manifest.MadeBy) -> None:
         self.folder, self.origin = folder, origin
 
     def on_train_begin(self, trainer: Trainer) -> None:
@@ -123,5 +120,5 @@ def read_timings(path: Path) -> dict[int, float]:
         return {int(epoch): float(seconds) for epoch, seconds in rows}
     except ValueError:
         raise InputError(
-            f"{shown(path)} is damaged: delete it, it holds nothing but the seconds of epochs"
+            f"{paths.shown(path)} is damaged: delete it, it holds nothing but the seconds of epochs"
         ) from None

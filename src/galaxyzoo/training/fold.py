@@ -17,9 +17,7 @@ from galaxyzoo.inference.artifacts import load_checkpoint, save_weights
 from galaxyzoo.inference.features import cached_features
 from galaxyzoo.models.heads import build_output
 from galaxyzoo.models.losses import build_loss
-from galaxyzoo.results.card import describe_losses
-from galaxyzoo.results.layout import CHECKPOINT, CURVE, HISTORY, TIMINGS, WEIGHTS, FoldFolder
-from galaxyzoo.results.oof import FoldSummary
+from galaxyzoo.results import card, layout, oof
 from galaxyzoo.tasks.kinds import ClassTask
 from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training.callbacks import (
@@ -43,7 +41,7 @@ def train_fold(
     folder: Path,
     label: str,
     after_epoch: Callable[[History], None] | None = None,
-) -> FoldSummary:
+) -> oof.FoldSummary:
     """Train a fold to its end, from its last checkpoint if there is one.
 
     Writes `weights.safetensors` (the moving average after the last epoch, or of the best epoch
@@ -56,7 +54,7 @@ def train_fold(
     """
     if config.train.optimizer == "linear":
         return _fit_fold(config, data, folder)
-    origin, train = FoldFolder.origin(config, data.fingerprint, data.fold), config.train
+    origin, train = layout.FoldFolder.origin(config, data.fingerprint, data.fold), config.train
     where = f"{config.title}, fold {data.fold}"
     parts = train.accumulation  # micro-batches in each batch
     with Bar(desc=label, unit="step", leave=False) as bar:
@@ -64,7 +62,7 @@ def train_fold(
         if after_epoch:
             callbacks.append(Report(after_epoch))
         while True:
-            state, trainer = load_checkpoint(folder / CHECKPOINT, origin), None
+            state, trainer = load_checkpoint(folder / layout.CHECKPOINT, origin), None
             parts = max(parts, state["parts"] if state else 1)
             try:
                 trainer = Trainer(config, data, initialize=state is None)
@@ -85,16 +83,16 @@ def train_fold(
                 "parts"
             )
     # `FoldRecords` wrote it, unless a kill came between the last checkpoint and its row.
-    write_history(folder / HISTORY, trainer.history, data.start.history)
-    save_weights(folder / WEIGHTS, trainer.final_weights())
+    write_history(folder / layout.HISTORY, trainer.history, data.start.history)
+    save_weights(folder / layout.WEIGHTS, trainer.final_weights())
     summary = trainer.summary()
     if summary.diverged:
-        losses = describe_losses(summary.first_loss, summary.last_loss)
+        losses = card.describe_losses(summary.first_loss, summary.last_loss)
         Bar.write(f"warning: {where} diverged{losses}; lower train.lr")
     return summary
 
 
-def _fit_fold(config: Config, data: FoldData, folder: Path) -> FoldSummary:
+def _fit_fold(config: Config, data: FoldData, folder: Path) -> oof.FoldSummary:
     """Fit a linear head on the features of a fold's first network, and write the fold's files."""
     started = time.perf_counter()
     model, start = first_network(config, data)
@@ -137,14 +135,14 @@ def _fit_fold(config: Config, data: FoldData, folder: Path) -> FoldSummary:
         "metric": config.metric,
         "val_score": val_score,
     }
-    write_history(folder / HISTORY, [row], data.start.history)
-    write_history_table(folder / CURVE, pd.DataFrame(curve))
-    save_weights(folder / WEIGHTS, weights)
-    note_timing(folder / TIMINGS, 1, time.perf_counter() - started)
-    return FoldSummary(start, possible_leakage=data.start.possible_leakage)
+    write_history(folder / layout.HISTORY, [row], data.start.history)
+    write_history_table(folder / layout.CURVE, pd.DataFrame(curve))
+    save_weights(folder / layout.WEIGHTS, weights)
+    note_timing(folder / layout.TIMINGS, 1, time.perf_counter() - started)
+    return oof.FoldSummary(start, possible_leakage=data.start.possible_leakage)
 
 
-def copy_training(trained: FoldFolder, folder: Path, config: Config) -> None:
+def copy_training(trained: layout.FoldFolder, folder: Path, config: Config) -> None:
     """Copy weights and history of a fold whose training differed in names alone.
 
     Args:
@@ -152,11 +150,11 @@ def copy_training(trained: FoldFolder, folder: Path, config: Config) -> None:
         folder: of the fold to fill.
         config: of the run of the fold to fill, whose stages may have other names.
     """
-    table = read_history(trained.path(HISTORY)).drop(columns="stage", errors="ignore")
+    table = read_history(trained.path(layout.HISTORY)).drop(columns="stage", errors="ignore")
     stages = np.repeat([s.stage for s in config.stages], [s.train.epochs for s in config.stages])
     if config.stage:
         table.insert(0, "stage", stages)
-    write_history_table(folder / HISTORY, table)
-    for path in filter(Path.exists, (trained.path(WEIGHTS), trained.folder / CURVE)):
+    write_history_table(folder / layout.HISTORY, table)
+    for path in filter(Path.exists, (trained.path(layout.WEIGHTS), trained.folder / layout.CURVE)):
         with files.writing(folder / path.name) as temporary:
             shutil.copyfile(path, temporary)

@@ -5,23 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from galaxyzoo.config.loading import load_run_config
-from galaxyzoo.config.names import BUNDLED
-from galaxyzoo.config.schema import Config
+from galaxyzoo.config import loading, names, schema
 from galaxyzoo.core.errors import FoldError, InputError
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import Catalog, catalog_names, dataset_dir, load_catalog
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import Dataset, read_duplicates
-from galaxyzoo.results.layout import (
-    HISTORY,
-    WEIGHTS,
-    FoldFolder,
-    bundled_dir,
-    bundled_runs,
-    fold_dir,
-)
-from galaxyzoo.results.table import digest_table
+from galaxyzoo.results import layout, table
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
 from galaxyzoo.tasks.registry import get_task
 
@@ -52,7 +42,7 @@ class FoldData:
     fingerprint: str = ""  # of the task's galaxies, labels and folds
 
 
-def make_fold_data(config: Config, data: Dataset, cache: ImageCache, fold: int) -> FoldData:
+def make_fold_data(config: schema.Config, data: Dataset, cache: ImageCache, fold: int) -> FoldData:
     """Data of a training on all folds but one, validated on that one.
 
     Args:
@@ -63,7 +53,7 @@ def make_fold_data(config: Config, data: Dataset, cache: ImageCache, fold: int) 
     return replace(make_part_data(config, data, cache, ~in_fold, in_fold, fold), start=start)
 
 
-def resolve_start(config: Config, catalog: Catalog, fold: int) -> Start:
+def resolve_start(config: schema.Config, catalog: Catalog, fold: int) -> Start:
     """Decide where a fold's first weights come from; none may be trained on the fold.
 
     The stage before, else the networks in `weights/`; without either `models.pretrained` fills a
@@ -73,34 +63,34 @@ def resolve_start(config: Config, catalog: Catalog, fold: int) -> Start:
         return _bundled_start(config, catalog, fold)
     before = find_stage_before(config, catalog, fold)
     return Start(
-        before.path(WEIGHTS),
+        before.path(layout.WEIGHTS),
         describe_start(config.before, before),
         before.notes.get("possible_leakage", False),
-        before.path(HISTORY),
+        before.path(layout.HISTORY),
     )
 
 
-def _bundled_start(config: Config, catalog: Catalog, fold: int) -> Start:
+def _bundled_start(config: schema.Config, catalog: Catalog, fold: int) -> Start:
     """Start from the networks in `weights/`, if the config asks for that.
 
     Where all galaxies are of their training and in its folds, fold k starts from the network that
     left out fold k. On others any of them may have been trained on any galaxy.
     """
-    if config.model.weights_file != BUNDLED:
+    if config.model.weights_file != names.BUNDLED:
         return Start()
     votes = get_task(COMPETITION_TASK)
-    for run in bundled_runs(votes.name):
-        bundled = FoldFolder.exported(bundled_dir() / run)
+    for run in layout.bundled_runs(votes.name):
+        bundled = layout.FoldFolder.exported(layout.bundled_dir() / run)
         bundled.check()
-        other, fingerprint = load_run_config(bundled.folder)
+        other, fingerprint = loading.load_run_config(bundled.folder)
         if (other.model.name, other.model.kwargs) == (config.model.name, config.model.kwargs):
             break
     else:
         raise InputError(f"{config.run}: no networks in weights/ are of model {config.model.name}")
     same = _agrees(catalog, fingerprint)
     number = fold if same else fold % len(bundled.folds)
-    path = fold_dir(bundled.folder, number) / WEIGHTS
-    return Start(path, f"weights/{run} ({digest_table(path)})", possible_leakage=not same)
+    path = layout.fold_dir(bundled.folder, number) / layout.WEIGHTS
+    return Start(path, f"weights/{run} ({table.digest_table(path)})", possible_leakage=not same)
 
 
 def _agrees(catalog: Catalog, fingerprint: str) -> bool:
@@ -120,12 +110,12 @@ def _agrees(catalog: Catalog, fingerprint: str) -> bool:
     )
 
 
-def describe_start(before: Config, fold: FoldFolder) -> str:
+def describe_start(before: schema.Config, fold: layout.FoldFolder) -> str:
     """Describe the origin of a stage's weights, such as `timm a1_in1k, then small`."""
     return f"{fold.notes['start']}, then {before.stage}"
 
 
-def find_stage_before(config: Config, catalog: Catalog, fold: int) -> FoldFolder:
+def find_stage_before(config: schema.Config, catalog: Catalog, fold: int) -> layout.FoldFolder:
     """Find the same fold of the stage before, finished on the current split.
 
     A galaxy must have the same fold in the datasets of both stages, else the first weights may have
@@ -135,7 +125,7 @@ def find_stage_before(config: Config, catalog: Catalog, fold: int) -> FoldFolder
     assert before is not None
     other = check_dataset_before(config, catalog)
     fingerprint = other.for_task(get_task(before.task)).fingerprint
-    files = FoldFolder.of(before, other.dataset, fingerprint, fold)
+    files = layout.FoldFolder.of(before, other.dataset, fingerprint, fold)
     if not files.is_done:
         raise FoldError(
             f"{config.title} goes on from {before.title} on {other.dataset}: "
@@ -144,7 +134,7 @@ def find_stage_before(config: Config, catalog: Catalog, fold: int) -> FoldFolder
     return files
 
 
-def check_dataset_before(config: Config, catalog: Catalog) -> Catalog:
+def check_dataset_before(config: schema.Config, catalog: Catalog) -> Catalog:
     """Load the dataset of the stage before; refuse it if a galaxy is in another fold there."""
     dataset = config.dataset_before(catalog.dataset)
     if dataset == catalog.dataset:
@@ -161,7 +151,7 @@ def check_dataset_before(config: Config, catalog: Catalog) -> Catalog:
 
 
 def make_part_data(
-    config: Config,
+    config: schema.Config,
     data: Dataset,
     cache: ImageCache,
     train: np.ndarray,
@@ -195,7 +185,7 @@ def make_part_data(
     )
 
 
-def may_learn_from(config: Config, catalog: Catalog) -> np.ndarray:
+def may_learn_from(config: schema.Config, catalog: Catalog) -> np.ndarray:
     """(galaxy,) bool, galaxies that a stage may be trained on.
 
     On another dataset than the recipe's own these are no test galaxies of that one, nor copies of
@@ -207,7 +197,7 @@ def may_learn_from(config: Config, catalog: Catalog) -> np.ndarray:
     return ~np.isin(catalog.ids, [*load_catalog(config.own_dataset).test_ids, *copies])
 
 
-def check_train_rows(config: Config, rows: np.ndarray, number: int) -> None:
+def check_train_rows(config: schema.Config, rows: np.ndarray, number: int) -> None:
     """Refuse to train fold `number` on fewer than the two galaxies that batch norm needs."""
     if len(rows) < 2:
         raise InputError(f"{config.title}: fold {number} has fewer than two galaxies to train on")

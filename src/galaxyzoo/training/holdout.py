@@ -10,20 +10,11 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import GROUP, Catalog
 from galaxyzoo.data.folds import make_folds
 from galaxyzoo.inference.artifacts import load_fold_model
+from galaxyzoo.results import layout
 from galaxyzoo.results.card import HoldoutCard
-from galaxyzoo.results.layout import (
-    CHECKPOINT,
-    HELD_OUT_TABLE,
-    HISTORY,
-    HOLDOUT,
-    WEIGHTS,
-    FoldFolder,
-    RunFolder,
-)
 from galaxyzoo.results.table import PredictionTable
 from galaxyzoo.tasks.registry import get_task
-from galaxyzoo.training.fold import train_fold
-from galaxyzoo.training.fold_data import make_part_data
+from galaxyzoo.training import fold, fold_data
 from galaxyzoo.training.run import Run
 
 PARTS = {"train": 14, "val": 3, "test": 3}  # twentieths of the galaxies
@@ -57,23 +48,25 @@ def train_holdout(run: Run) -> HoldoutCard:
             f"--holdout: networks in weights/ may have been trained on any part ({config.run})"
         )
     parts = split(catalog, config.task)
-    held_out, folder = parts == "test", run.folder / HOLDOUT
-    origin = FoldFolder.origin(config, catalog.fingerprint, HOLDOUT)
-    files = FoldFolder.trained(folder, origin)
+    held_out, folder = parts == "test", run.folder / layout.HOLDOUT
+    origin = layout.FoldFolder.origin(config, catalog.fingerprint, layout.HOLDOUT)
+    files = layout.FoldFolder.trained(folder, origin)
     run.begin()
     with run.locked():
         if not files.is_done:
             cache = run.cache("train")
             # Seeds are derived from the fold's number: here it is the next one after the folds.
-            data = make_part_data(
+            data = fold_data.make_part_data(
                 config, run.data, cache, parts == "train", parts == "val", catalog.n_folds
             )
-            train_fold(config, data, folder, f"{config.run} hold-out")
+            fold.train_fold(config, data, folder, f"{config.run} hold-out")
             rows = np.searchsorted(cache.ids, catalog.ids[held_out])
-            run.predict(load_fold_model(config, folder), cache, rows, folder / HELD_OUT_TABLE)
-            files.finish([WEIGHTS, HISTORY, HELD_OUT_TABLE], {})
-        (folder / CHECKPOINT).unlink(missing_ok=True)
-    table = PredictionTable.read(files.path(HELD_OUT_TABLE), task, catalog.ids[held_out])
+            run.predict(
+                load_fold_model(config, folder), cache, rows, folder / layout.HELD_OUT_TABLE
+            )
+            files.finish([layout.WEIGHTS, layout.HISTORY, layout.HELD_OUT_TABLE], {})
+        (folder / layout.CHECKPOINT).unlink(missing_ok=True)
+    table = PredictionTable.read(files.path(layout.HELD_OUT_TABLE), task, catalog.ids[held_out])
     targets = catalog.targets(task.name)
     card = HoldoutCard(
         run=config.run,
@@ -85,5 +78,5 @@ def train_holdout(run: Run) -> HoldoutCard:
         split={part: int((parts == part).sum()) for part in PARTS},
         **table.project().score(targets[held_out], targets[~held_out]),
     )
-    card.write(RunFolder(catalog.dataset, config.run).holdout_card)
+    card.write(layout.RunFolder(catalog.dataset, config.run).holdout_card)
     return card

@@ -15,14 +15,7 @@ from galaxyzoo.core.console import say_once
 from galaxyzoo.core.devices import prefetch_to_device
 from galaxyzoo.core.parallel import prefetch
 from galaxyzoo.data.geometry import to_tensor
-from galaxyzoo.training.augmentation import augment_batch
-from galaxyzoo.training.device_input import (
-    Batch,
-    DeviceInput,
-    PendingBatch,
-    draw,
-    is_made_on_device,
-)
+from galaxyzoo.training import augmentation, device_input
 from galaxyzoo.training.fold_data import FoldData
 
 
@@ -44,11 +37,13 @@ class BatchLoader:
         self.config, self.data, self.device, self.sampling = config, data, device, sampling
         wanted = data.targets if data.soft_targets is None else data.soft_targets
         self.targets = torch.from_numpy(wanted.astype(np.float32))
-        self.on_device: DeviceInput | None = None  # else the processor makes batches
-        if device.type == "cuda" and not is_made_on_device(config.augment):
+        self.on_device: device_input.DeviceInput | None = None  # else the processor makes batches
+        if device.type == "cuda" and not device_input.is_made_on_device(config.augment):
             say_once("augment.transforms: made by the processor, image by image, not by the GPU")
         elif device.type == "cuda":
-            self.on_device = DeviceInput.on(device, data.cache.images, config.image.size_px)
+            self.on_device = device_input.DeviceInput.on(
+                device, data.cache.images, config.image.size_px
+            )
             if self.on_device is None:
                 say_once("the images do not fit on the GPU: batches are made by the processor")
 
@@ -57,7 +52,7 @@ class BatchLoader:
         """Steps of an epoch."""
         return math.ceil(len(self.data.train_rows) / self.config.train.batch_size)
 
-    def epoch(self, number: int) -> Iterator[Batch]:
+    def epoch(self, number: int) -> Iterator[device_input.Batch]:
         """Batches of an epoch, from 0 on, in order and on the device."""
         key = (self.config.train.seed, self.data.fold, number)
         order = self._draw_order(np.random.default_rng(key))
@@ -72,14 +67,16 @@ class BatchLoader:
         sent = prefetch_to_device(prefetch(make, len(batches)), self.device)
         yield from map(self.on_device.make, sent) if self.on_device else sent
 
-    def _make(self, rows: np.ndarray, rng: np.random.Generator) -> Batch | PendingBatch:
+    def _make(
+        self, rows: np.ndarray, rng: np.random.Generator
+    ) -> device_input.Batch | device_input.PendingBatch:
         """Make a batch on the processor, or collect what the device needs for one."""
         augment, image = self.config.augment, self.config.image
         if self.on_device is not None:
-            draws = draw(image, augment, len(rows), rng)
+            draws = device_input.draw(image, augment, len(rows), rng)
             return self.on_device.prepare(rows, draws, self.targets[rows])
-        images = augment_batch(self.data.cache.images[rows], image, augment, rng)
-        return Batch(rows, to_tensor(images), self.targets[rows])
+        images = augmentation.augment_batch(self.data.cache.images[rows], image, augment, rng)
+        return device_input.Batch(rows, to_tensor(images), self.targets[rows])
 
     def _draw_order(self, rng: np.random.Generator) -> np.ndarray:
         """(galaxy,) rows of one epoch in random order."""

@@ -16,19 +16,15 @@ import numpy as np
 import torch
 
 from galaxyzoo.config.schema import Config
-from galaxyzoo.core.console import Bar, print_table
-from galaxyzoo.core.devices import get_device, is_out_of_memory, release, split_batch
+from galaxyzoo.core import console, devices
+from galaxyzoo.data import image_cache, prepare
 from galaxyzoo.data.catalog import Catalog, folds_dir
-from galaxyzoo.data.image_cache import ImageCache
-from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.artifacts import load_fold_model
 from galaxyzoo.inference.predict import batch_size_for, predict
-from galaxyzoo.results.layout import TIMINGS
-from galaxyzoo.results.oof import FoldTables
+from galaxyzoo.results import layout, oof
 from galaxyzoo.tasks.registry import get_task
-from galaxyzoo.training.callbacks import read_timings
+from galaxyzoo.training import callbacks, fold_data
 from galaxyzoo.training.fold import train_fold
-from galaxyzoo.training.fold_data import FoldData, make_fold_data
 from galaxyzoo.training.trainer import Trainer
 
 _BATCHES = 8  # of a probe, at most, after the first, which is slower
@@ -73,7 +69,7 @@ def estimate(
     epochs = 0 if copied else config.train.epochs
     data = random_fold(config, (1 + _BATCHES) * config.train.batch_size)
     parts, may_split = config.train.accumulation, config.train.on_out_of_memory == "accumulate"
-    is_gpu = get_device().type == "cuda"
+    is_gpu = devices.get_device().type == "cuda"
     while True:
         if is_gpu:
             torch.cuda.reset_peak_memory_stats()
@@ -84,10 +80,10 @@ def estimate(
             view_s, share = _time_batches(_predict(trainer), seconds / 2)
             break
         except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
+            if not devices.is_out_of_memory(error):
                 raise
-        release()
-        parts = split_batch(config.train.batch_size, parts, config.run, may_split)
+        devices.release()
+        parts = devices.split_batch(config.train.batch_size, parts, config.run, may_split)
     galaxies, tests, k = len(catalog.ids), len(catalog.test_ids), catalog.n_folds
     trained = galaxies * (k - 1) * epochs / config.train.batch_size
     # Each fold's galaxies are also validated after every epoch, in one view.
@@ -104,7 +100,7 @@ def estimate(
     return Cost(trained * batch_s, viewed * view_s, disk, batch_s, gpu_bytes, share)
 
 
-def choose_jobs(configs: Sequence[Config], datasets: Mapping[str | None, Dataset]) -> int:
+def choose_jobs(configs: Sequence[Config], datasets: Mapping[str | None, prepare.Dataset]) -> int:
     """Choose how many folds to train at a time: as many as have a core and memory.
 
     Two on a core each train 1.1 to 1.6 times as fast as one after the other on both cores
@@ -119,7 +115,7 @@ def choose_jobs(configs: Sequence[Config], datasets: Mapping[str | None, Dataset
     for config in configs:
         catalog = datasets[config.dataset].catalog  # whole: about as many as the task's
         images += len(catalog.ids) * (catalog.n_folds - 1) * config.train.epochs
-    is_gpu = get_device().type != "cpu"
+    is_gpu = devices.get_device().type != "cpu"
     if images < _FEW_IMAGES or not (is_gpu or all(not config.needs_gpu for config in configs)):
         return 1
     cores, fit = joblib.cpu_count(), int(memory_bytes() / _FOLD_BYTES)
@@ -138,11 +134,11 @@ def _gpu_bytes(config: Config, catalog: Catalog) -> float:
         data = random_fold(config, config.train.batch_size)
         list(_train(Trainer(config, data, initialize=False)))
     except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
+        if not devices.is_out_of_memory(error):
             raise
         return math.inf
     finally:
-        release()
+        devices.release()
     return _peak_of_fold(config, catalog)
 
 
@@ -190,22 +186,22 @@ def _time_batches(batches: Iterator[None], seconds: float) -> tuple[float, float
     return elapsed / count, (time.thread_time() - cpu_started) / elapsed
 
 
-def random_fold(config: Config, train_images: int) -> FoldData:
+def random_fold(config: Config, train_images: int) -> fold_data.FoldData:
     """A fold of random images, of which a batch is predicted."""
     rng = np.random.default_rng(0)
-    predicted = batch_size_for(get_device())
+    predicted = batch_size_for(devices.get_device())
     count, side = max(train_images, predicted), config.image.cache_px
     images = rng.integers(0, 256, (count, side, side, 3), dtype=np.uint8)
     targets = rng.random((count, len(get_task(config.task).columns)))
-    cache = ImageCache(np.arange(count), images, np.zeros(count, bool))
-    return FoldData(cache, targets, np.arange(train_images), np.arange(predicted), 0)
+    cache = image_cache.ImageCache(np.arange(count), images, np.zeros(count, bool))
+    return fold_data.FoldData(cache, targets, np.arange(train_images), np.arange(predicted), 0)
 
 
-def print_plan(configs: list[Config], datasets: Mapping[str | None, Dataset]) -> None:
+def print_plan(configs: list[Config], datasets: Mapping[str | None, prepare.Dataset]) -> None:
     """Print each run's hours and disk, the caches' disk, the probe's memory, the free disk."""
     print("probing the networks: a minute, more for those made for a GPU", flush=True)
     costs: list[Cost] = []
-    for config in Bar(configs, "probing", unit="run", leave=False):
+    for config in console.Bar(configs, "probing", unit="run", leave=False):
         catalog = datasets[config.dataset].catalog.for_task(get_task(config.task))
         trained = {earlier.weights_digest() for earlier in configs[: len(costs)]}
         copied = config.weights_digest() in trained
@@ -223,10 +219,10 @@ def print_plan(configs: list[Config], datasets: Mapping[str | None, Dataset]) ->
         for name, c in zip(names, [*costs, total], strict=True)
     ]
     title = f"plan, {data.catalog.dataset}, {data.catalog.n_folds} folds one after another"
-    print_table(title, ("run", "training", "prediction", "disk"), rows, bold=[len(costs)])
+    console.print_table(title, ("run", "training", "prediction", "disk"), rows, bold=[len(costs)])
     if any(config.is_earlier_stage for config in configs):
         print("a stage is trained once, for all runs that begin with it")
-    if get_device().type == "cuda":
+    if devices.get_device().type == "cuda":
         for name, config, cost in zip(names, configs, costs, strict=False):
             batch = f"a batch of {config.train.batch_size} takes {1000 * cost.batch_s:.1f} ms"
             print(f"{name}: {batch}, a fold {_gigabytes(cost.gpu_bytes)} of the GPU's memory")
@@ -247,13 +243,13 @@ def print_plan(configs: list[Config], datasets: Mapping[str | None, Dataset]) ->
         print("warning: that does not fit on the disk")
 
 
-def smoke(config: Config, data: Dataset) -> None:
+def smoke(config: Config, data: prepare.Dataset) -> None:
     """Train one short fold on a few galaxies, predict, print what was checked; keep nothing."""
     changes = {"epochs": 2, "checkpoint": "last"}
     train = config.train.model_copy(update=changes)
     # Alone: the stages before may not be trained yet.
     short = config.model_copy(update={"train": train, "before": None})
-    fold = make_fold_data(short, data, data.train_images(short.image), 0)
+    fold = fold_data.make_fold_data(short, data, data.train_images(short.image), 0)
     train_rows, val_rows = _some(fold.train_rows, SMOKE_GALAXIES), _some(fold.val_rows, 64)
     fold = replace(fold, train_rows=train_rows, val_rows=val_rows)
     with tempfile.TemporaryDirectory() as folder:
@@ -270,7 +266,7 @@ def _some(rows: np.ndarray, count: int) -> np.ndarray:
     return np.sort(np.random.default_rng(0).permutation(rows)[:count])
 
 
-def _cache_bytes(configs: list[Config], datasets: Mapping[str | None, Dataset]) -> int:
+def _cache_bytes(configs: list[Config], datasets: Mapping[str | None, prepare.Dataset]) -> int:
     """Size of the decoded images; runs on the same dataset with the same crop share them."""
     kinds = {(c.dataset, c.image.crop_px, c.image.cache_px) for c in configs}
     catalogs = {name: data.catalog for name, data in datasets.items()}
@@ -302,7 +298,7 @@ class FoldsLeft:
         jobs: number of them that are trained at a time.
     """
 
-    def __init__(self, folds: list[tuple[FoldTables, int]], jobs: int) -> None:
+    def __init__(self, folds: list[tuple[oof.FoldTables, int]], jobs: int) -> None:
         self.jobs, self.folds, self.left = jobs, folds, folds
         self.epochs = sum(tables.config.train.epochs for tables, _ in folds)
 
@@ -315,7 +311,7 @@ class FoldsLeft:
                 score = f"{tables.config.metric} {tables.score(fold):.5f}"
                 took = f"{sum(_timings(*pair).values()) / 60:.1f} min"
                 where = f"{tables.config.title}, fold {fold}"
-                Bar.write(f"{where}: {score} in {took}{self._and_left()}")
+                console.Bar.write(f"{where}: {score} in {took}{self._and_left()}")
                 sys.stdout.flush()  # into a log at once
         # A fold that took over the weights of another has trained no epoch.
         ahead = (t.config.train.epochs - max(_timings(t, k), default=0) for t, k in self.left)
@@ -336,6 +332,6 @@ class FoldsLeft:
         return f"{text}{partly} in about {_hours(sum(seconds) / self.jobs)}" if seconds else text
 
 
-def _timings(tables: FoldTables, fold: int) -> dict[int, float]:
+def _timings(tables: oof.FoldTables, fold: int) -> dict[int, float]:
     """Seconds of each epoch of a fold so far, and under 0 those of its predictions."""
-    return read_timings(tables.folder(fold) / TIMINGS)
+    return callbacks.read_timings(tables.folder(fold) / layout.TIMINGS)

@@ -17,8 +17,7 @@ import numpy as np
 import yaml
 from tqdm import tqdm
 
-from galaxyzoo.config.base import changed_settings
-from galaxyzoo.config.loading import CONFIG, load_run_config, read_yaml
+from galaxyzoo.config import base, loading
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import FoldError, InputError
@@ -31,37 +30,14 @@ from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.artifacts import load_fold_model
 from galaxyzoo.inference.predict import predict
 from galaxyzoo.models.build import GalaxyNet, build_model
-from galaxyzoo.results.card import RunCard
-from galaxyzoo.results.layout import (
-    CHECKPOINT,
-    HISTORY,
-    TEST_TABLE,
-    TIMINGS,
-    VAL_TABLE,
-    WEIGHTS,
-    FoldFolder,
-    RunFolder,
-    list_trained,
-)
-from galaxyzoo.results.oof import FoldSummary, FoldTables
-from galaxyzoo.results.table import PredictionTable
+from galaxyzoo.results import card, layout, oof, table
 from galaxyzoo.tasks.registry import get_task
-from galaxyzoo.training.augmentation import check_transforms
-from galaxyzoo.training.callbacks import note_timing, read_timings
+from galaxyzoo.training import augmentation, callbacks, fold_data
 from galaxyzoo.training.fold import copy_training, train_fold
-from galaxyzoo.training.fold_data import (
-    check_dataset_before,
-    check_train_rows,
-    describe_start,
-    find_stage_before,
-    make_fold_data,
-    may_learn_from,
-    resolve_start,
-)
 from galaxyzoo.training.planning import FoldsLeft
 
 _OLD_LABELS = "old_labels"  # folder of runs that were trained before own labels changed
-_FILES = (WEIGHTS, HISTORY, VAL_TABLE, TEST_TABLE)  # of a finished fold
+_FILES = (layout.WEIGHTS, layout.HISTORY, layout.VAL_TABLE, layout.TEST_TABLE)  # of a finished fold
 
 
 @dataclass
@@ -83,13 +59,13 @@ class Run:
         return {**self.__dict__, "_caches": {}, "stopped": []}
 
     @property
-    def _tables(self) -> FoldTables:
-        return FoldTables(self.config, self.catalog)
+    def _tables(self) -> oof.FoldTables:
+        return oof.FoldTables(self.config, self.catalog)
 
     @property
     def folder(self) -> Path:
         """Folder of the run's config and folds."""
-        return RunFolder(self.catalog.dataset, self.config.run).path
+        return layout.RunFolder(self.catalog.dataset, self.config.run).path
 
     def check(self) -> None:
         """Refuse, before anything starts, mistakes that would fail later, and other settings."""
@@ -101,20 +77,20 @@ class Run:
                     f"which dataset '{self.catalog.dataset}' has no labels: add stages=null"
                 )
         self._set_aside()
-        check_transforms(self.config.augment.transforms, self.config.image.size_px)
+        augmentation.check_transforms(self.config.augment.transforms, self.config.image.size_px)
         build_model(self.config, initialize=False)
-        resolve_start(self.config.stages[0], self.data.catalog, 0)
-        allowed = may_learn_from(self.config, self.catalog)
+        fold_data.resolve_start(self.config.stages[0], self.data.catalog, 0)
+        allowed = fold_data.may_learn_from(self.config, self.catalog)
         for fold in range(self.catalog.n_folds):
             rows = np.flatnonzero((self.catalog.folds != fold) & allowed)
-            check_train_rows(self.config, rows, fold)
-        check_dataset_before(self.config, self.data.catalog)
+            fold_data.check_train_rows(self.config, rows, fold)
+        fold_data.check_dataset_before(self.config, self.data.catalog)
         if self.config.loss == "soft_cross_entropy":
             self.data.catalog.soft_targets(get_task(self.config.task))
-        if (self.folder / CONFIG).exists():
+        if (self.folder / loading.CONFIG).exists():
             self._check_saved()
         elif begun := self._tables.done:
-            where, config = shown(self.fold_dir(begun[0])), shown(self.folder / CONFIG)
+            where, config = shown(self.fold_dir(begun[0])), shown(self.folder / loading.CONFIG)
             raise InputError(
                 f"{where} is there, but not {config}, its settings: restore it, or delete "
                 f"{shown(self.folder)} to train again"
@@ -125,7 +101,7 @@ class Run:
     def _check_saved(self) -> None:
         """Refuse a folder that was begun with other settings, or on another split."""
         where = shown(self.folder)
-        saved = load_run_config(self.folder)[0]
+        saved = loading.load_run_config(self.folder)[0]
         if not self._is_of_catalog(self.folder):
             raise InputError(
                 f"{where} was trained on another split or images of '{self.catalog.dataset}': "
@@ -134,13 +110,13 @@ class Run:
         if saved.folder_digest() != self.config.folder_digest():
             raise InputError(
                 f"{where} was trained with other settings "
-                f"({changed_settings(saved, self.config)}): delete it to train again, or give the "
-                "new settings a config file of their own"
+                f"({base.changed_settings(saved, self.config)}): delete it to train again, or give "
+                "the new settings a config file of their own"
             )
 
     def _is_of_catalog(self, folder: Path) -> bool:
         """Check whether a run was begun on this split of these images."""
-        saved, catalog = read_yaml(folder / CONFIG), self.catalog
+        saved, catalog = base.read_yaml(folder / loading.CONFIG), self.catalog
         now = catalog.fingerprint, catalog.about.get("images")
         return (saved.get("data_fingerprint"), saved.get("data_images")) == now
 
@@ -151,7 +127,7 @@ class Run:
 
     def _set_aside(self) -> None:
         """Move away a run of the user's own labels before they were changed."""
-        is_begun = self.data.raw.task is not None and (self.folder / CONFIG).exists()
+        is_begun = self.data.raw.task is not None and (self.folder / loading.CONFIG).exists()
         if not is_begun or self._is_of_catalog(self.folder):
             return
         if self._old.exists():  # the finished one; between them labels changed again
@@ -167,7 +143,7 @@ class Run:
 
     def train(
         self, folds: list[int] | None = None, after_fold: Callable[[], object] | None = None
-    ) -> RunCard | None:
+    ) -> card.RunCard | None:
         """Train the folds that are not finished; write tables and card of all finished folds.
 
         A fold that fails, by a loss that is not finite or for lack of memory, stops alone and is
@@ -216,7 +192,9 @@ class Run:
                         tqdm.write(f"{name}: the weights of {shown(twin.folder)}, trained alike")
                         summary = self._copy_fold(twin, fold)
                     else:
-                        data = make_fold_data(self.config, self.data, self.cache("train"), fold)
+                        data = fold_data.make_fold_data(
+                            self.config, self.data, self.cache("train"), fold
+                        )
                         summary = train_fold(self.config, data, folder, name)
                     if not self.config.is_earlier_stage:
                         summary = self._predict_fold(fold, summary)
@@ -227,9 +205,9 @@ class Run:
                     tqdm.write(f"stopped: {error}")
             if fold_files.is_done:
                 # Here, because a kill may have come after the summary.
-                (folder / CHECKPOINT).unlink(missing_ok=True)
+                (folder / layout.CHECKPOINT).unlink(missing_ok=True)
 
-    def collect(self) -> RunCard | None:
+    def collect(self) -> card.RunCard | None:
         """Write tables and card of the finished folds; returns the card.
 
         None without a fold, and of an earlier stage.
@@ -245,50 +223,54 @@ class Run:
     def minutes(self) -> float:
         """Minutes that its folds have taken so far, all stages together."""
         dataset, stages = self.catalog.dataset, self.config.stages
-        folders = [RunFolder(stage.dataset or dataset, stage.run) for stage in stages]
+        folders = [layout.RunFolder(stage.dataset or dataset, stage.run) for stage in stages]
         folds = range(self.catalog.n_folds)
-        timings = [read_timings(folder.fold(k) / TIMINGS) for folder in folders for k in folds]
+        timings = [
+            callbacks.read_timings(folder.fold(k) / layout.TIMINGS)
+            for folder in folders
+            for k in folds
+        ]
         return sum(sum(seconds.values()) for seconds in timings) / 60
 
-    def _predict_fold(self, fold: int, summary: FoldSummary) -> FoldSummary:
+    def _predict_fold(self, fold: int, summary: oof.FoldSummary) -> oof.FoldSummary:
         """Predict a trained fold and the test galaxies; returns the summary with notes on these."""
         started, folder = time.perf_counter(), self.fold_dir(fold)
         model = load_fold_model(self.config, folder)
         cache, test = self.cache("train"), self.cache("test")
         rows = np.searchsorted(cache.ids, self.catalog.ids[self.catalog.folds == fold])
-        self.predict(model, cache, rows, folder / VAL_TABLE)
-        self.predict(model, test, np.arange(len(test.ids)), folder / TEST_TABLE)
-        note_timing(folder / TIMINGS, 0, time.perf_counter() - started)
+        self.predict(model, cache, rows, folder / layout.VAL_TABLE)
+        self.predict(model, test, np.arange(len(test.ids)), folder / layout.TEST_TABLE)
+        callbacks.note_timing(folder / layout.TIMINGS, 0, time.perf_counter() - started)
         return replace(
             summary,
             selected_on_validation=self.config.is_selected_on_validation,
             unreadable_test_images=test.ids[test.unreadable].tolist(),
         )
 
-    def _find_reusable_fold(self, fold: int) -> FoldFolder | None:
+    def _find_reusable_fold(self, fold: int) -> layout.FoldFolder | None:
         """Find a finished fold of another run with the same weights digest."""
         digest, dataset = self.config.weights_digest(), self.catalog.dataset
-        for trained in list_trained(dataset, self.config.task):
+        for trained in layout.list_trained(dataset, self.config.task):
             try:
-                config, fingerprint = load_run_config(trained.path)
+                config, fingerprint = loading.load_run_config(trained.path)
                 is_same = self._is_of_catalog(trained.path)
                 if is_same and config.weights_digest() == digest:
-                    twin = FoldFolder.of(config, dataset, fingerprint, fold)
+                    twin = layout.FoldFolder.of(config, dataset, fingerprint, fold)
                     twin.check()
                     return twin
             except InputError:  # damaged, which is for its own commands to say
                 continue
         return None
 
-    def _copy_fold(self, twin: FoldFolder, fold: int) -> FoldSummary:
+    def _copy_fold(self, twin: layout.FoldFolder, fold: int) -> oof.FoldSummary:
         """Take over the training of a twin's fold, under the names of this run's stages."""
         copy_training(twin, self.fold_dir(fold), self.config)
         start, before = twin.notes["start"], self.config.before
         if before:
-            done = find_stage_before(self.config, self.data.catalog, fold)
-            start = describe_start(before, done)
+            done = fold_data.find_stage_before(self.config, self.data.catalog, fold)
+            start = fold_data.describe_start(before, done)
         of_run = {"selected_on_validation": False, "unreadable_test_images": ()}
-        return FoldSummary(**{**twin.notes, **of_run, "start": start})
+        return oof.FoldSummary(**{**twin.notes, **of_run, "start": start})
 
     def fold_dir(self, fold: int) -> Path:
         """Folder of one fold."""
@@ -297,7 +279,7 @@ class Run:
     def predict(self, model: GalaxyNet, cache: ImageCache, rows: np.ndarray, path: Path) -> None:
         """Write predictions of some rows."""
         predictions = predict(model, cache, rows, self.config)
-        PredictionTable(get_task(self.config.task), cache.ids[rows], predictions).write(path)
+        table.PredictionTable(get_task(self.config.task), cache.ids[rows], predictions).write(path)
 
     def cache(self, which: str) -> ImageCache:
         """Decoded images of all "train" or all "test" galaxies of the dataset."""
@@ -308,7 +290,7 @@ class Run:
 
     def _save_config(self) -> None:
         """Save the config of a new run."""
-        if (self.folder / CONFIG).exists():
+        if (self.folder / loading.CONFIG).exists():
             return
         values = {
             "data_fingerprint": self.catalog.fingerprint,
@@ -318,7 +300,7 @@ class Run:
             **self.config.model_dump(mode="json"),
         }
         text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
-        files.write_text(self.folder / CONFIG, text)
+        files.write_text(self.folder / loading.CONFIG, text)
 
     def locked(self) -> AbstractContextManager[None]:
         """Hold the run's lock; wait, with a message, if another process holds it."""
@@ -327,7 +309,7 @@ class Run:
 
 def train_runs(
     runs: Sequence[Run], folds: list[int] | None, jobs: int, backend: str
-) -> Iterator[RunCard]:
+) -> Iterator[card.RunCard]:
     """Train runs as `Run.train` does, several folds in parallel.
 
     The bytes that are written depend on the number of threads of each process, but not on the

@@ -16,17 +16,8 @@ from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 
 from galaxyzoo.config.schema import Config, TTAConfig
-from galaxyzoo.core.console import say_once
-from galaxyzoo.core.devices import (
-    autocast,
-    get_device,
-    is_out_of_memory,
-    place,
-    prepare_to_train,
-    read_async,
-)
+from galaxyzoo.core import console, devices, paths
 from galaxyzoo.core.errors import FoldError, one_line
-from galaxyzoo.core.paths import shown
 from galaxyzoo.inference.artifacts import load_weights
 from galaxyzoo.inference.predict import predict
 from galaxyzoo.models.build import GalaxyNet, build_model
@@ -62,8 +53,8 @@ class Trainer:
     """Network, optimizer and data of a fold in training."""
 
     def __init__(self, config: Config, data: FoldData, initialize: bool = True) -> None:
-        self.config, self.data, self.device = config, data, get_device()
-        prepare_to_train(self.device, config.train.deterministic)
+        self.config, self.data, self.device = config, data, devices.get_device()
+        devices.prepare_to_train(self.device, config.train.deterministic)
         self.task = get_task(config.task)
         labels = data.targets[data.train_rows]
         # Class frequencies; a class that a short probe lacks counts as one galaxy.
@@ -74,7 +65,7 @@ class Trainer:
         self.loader = BatchLoader(config, data, self.device, 1 / self.prior if is_sampled else None)
         torch.manual_seed(_seed(config, data.fold))
         model, self.start = first_network(config, data, initialize)
-        self.model = place(model, self.device)
+        self.model = devices.place(model, self.device)
         decay = config.train.ema_decay
         self.ema = ModelEmaV3(self.model, decay=decay, use_warmup=True) if decay else None
         in_graph = self.device.type == "cuda" and config.train.graph
@@ -108,7 +99,7 @@ class Trainer:
             losses: list[float] = []
             steps: list[tuple[Callable[[], float], np.ndarray]] = []  # reads a loss; rows
             for number, batch in enumerate(self.batches(), self.epoch * self.loader.steps):
-                steps.append((read_async(self.step(number, batch)), batch.rows))
+                steps.append((devices.read_async(self.step(number, batch)), batch.rows))
                 if len(steps) > 1:  # only now, so a GPU has work while a loss is looked at
                     losses.append(self._checked_loss(*steps[-2]))
                 for callback in callbacks:
@@ -205,10 +196,12 @@ class Trainer:
             try:
                 return self.graph(self._take_step, images, targets)
             except RuntimeError as error:
-                if is_out_of_memory(error):
+                if devices.is_out_of_memory(error):
                     raise
                 reason = one_line(str(error).partition("\n")[0])
-                say_once(f"{self.config.title}: steps are not launched as a whole ({reason})")
+                console.say_once(
+                    f"{self.config.title}: steps are not launched as a whole ({reason})"
+                )
                 self.graph = None
         return self._take_step(images, targets)
 
@@ -236,7 +229,7 @@ class Trainer:
         parts = min(self.parts, max(1, len(targets) // 2))  # batch norm needs two images
         pairs = zip(images.tensor_split(parts), targets.tensor_split(parts), strict=True)
         for part_images, part_targets in pairs:
-            with autocast(self.config.train.amp, self.device):
+            with devices.autocast(self.config.train.amp, self.device):
                 predictions = network(part_images)
             share = part_weight(part_targets, self.class_weights) / whole
             yield self.loss(predictions.float(), part_targets) * share
@@ -321,7 +314,7 @@ def first_network(config: Config, data: FoldData, initialize: bool = True) -> tu
     if not initialize or start.weights is None:
         return model, model.start.origin
     weights = load_weights(start.weights)
-    fill_network(model, weights, shown(start.weights), config.keeps_head)
+    fill_network(model, weights, paths.shown(start.weights), config.keeps_head)
     return model, start.origin
 
 

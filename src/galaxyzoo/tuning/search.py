@@ -21,19 +21,15 @@ from sqlalchemy import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 from galaxyzoo.config.loading import load_config
-from galaxyzoo.core import files
+from galaxyzoo.core import files, parallel, paths
 from galaxyzoo.core.errors import FoldError, InputError, one_line
-from galaxyzoo.core.parallel import run_jobs
-from galaxyzoo.core.paths import configs_dir, shown
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.results.layout import CHECKPOINT, WEIGHTS, RunFolder
 from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.registry import get_task
-from galaxyzoo.training.callbacks import History
+from galaxyzoo.training import callbacks, fold_data, run
 from galaxyzoo.training.fold import train_fold
-from galaxyzoo.training.fold_data import make_fold_data
-from galaxyzoo.training.run import Run
 from galaxyzoo.tuning.search_space import Search
 
 STUDY = "study.db"
@@ -76,7 +72,7 @@ class Tuning:
                 f"{self.catalog.n_folds - 1} (--fold)"
             )
         for config in self.search.edges:
-            Run(config, self.data).check()
+            run.Run(config, self.data).check()
         if (self.folder / STUDY).exists():
             with self.open_study():
                 pass
@@ -99,7 +95,7 @@ class Tuning:
             self.data.train_images(self.search.config.image)  # decoded here, by all processors
             done = len(study.get_trials(states=_DONE))
             seeds = range(done, min(trials, self.search.grid or trials))
-            run_jobs(_run_trial, [(self, seed) for seed in seeds], jobs, backend)
+            parallel.run_jobs(_run_trial, [(self, seed) for seed in seeds], jobs, backend)
             table = study.trials_dataframe(("number", "state", "value", "params"))
             print(table.sort_values(["state", "value"]).to_string(index=False))
 
@@ -129,8 +125,8 @@ class Tuning:
         except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
             reason = str(error.__cause__ or error).splitlines()[0]
             raise InputError(
-                f"{shown(path)} cannot be used ({reason}): where it is damaged, delete "
-                f"{shown(self.folder)} to search anew"
+                f"{paths.shown(path)} cannot be used ({reason}): where it is damaged, delete "
+                f"{paths.shown(self.folder)} to search anew"
             ) from None
 
     def _check_study(self, study: optuna.Study) -> None:
@@ -146,7 +142,7 @@ class Tuning:
                 study.set_user_attr(key, value)
             elif recorded[key] != value:
                 raise InputError(
-                    f"{shown(self.folder)} was searched with another {key}: delete it to "
+                    f"{paths.shown(self.folder)} was searched with another {key}: delete it to "
                     "search anew, or give the new search a file of its own"
                 )
 
@@ -161,7 +157,7 @@ class Tuning:
         picks = {name: trial._suggest(name, range) for name, range in self.search.space.items()}
         scores: list[float] = []
 
-        def report(history: History) -> None:
+        def report(history: callbacks.History) -> None:
             for row in history[len(scores) :]:
                 trial.report(row["val_score"], row["epoch"])
                 scores.append(row["val_score"])
@@ -172,8 +168,8 @@ class Tuning:
         folder = self.trial_folder(trial.study.trials[trial.number])
         try:
             config = self.search.change(self.search.decode(picks), f".{folder.name}")
-            Run(config, self.data).check()
-            data = make_fold_data(
+            run.Run(config, self.data).check()
+            data = fold_data.make_fold_data(
                 config, self.data, self.data.train_images(config.image), self.fold
             )
             with files.hold_lock(folder / files.LOCK, f"training {config.run}"):
@@ -219,17 +215,17 @@ def _retry_interrupted(study: optuna.Study) -> None:
 def default_path(search: Search) -> Path:
     """The best trial's config where the user names no file."""
     task = search.config.task
-    return configs_dir() / task / f"{search.path.stem.removeprefix(f'{task}_')}_tuned.yaml"
+    return paths.configs_dir() / task / f"{search.path.stem.removeprefix(f'{task}_')}_tuned.yaml"
 
 
 def check_free(path: Path, search: Search) -> None:
     """Refuse to overwrite a config that this search did not write."""
     if path.suffix not in (".yaml", ".yml"):
-        raise InputError(f"--output {shown(path)}: the name of a config ends in .yaml")
+        raise InputError(f"--output {paths.shown(path)}: the name of a config ends in .yaml")
     mark = f"# {_mark(search)}".encode()
     if path.exists() and not (path.is_file() and path.read_bytes().startswith(mark)):
         raise InputError(
-            f"{shown(path)} exists and is not from this search: name another file with --output"
+            f"{paths.shown(path)} exists and is not from this search: name another with --output"
         )
 
 
@@ -252,7 +248,7 @@ def write_config(path: Path, tuning: Tuning, command: str, then: str) -> str:
         if not study.get_trials(states=(TrialState.COMPLETE,)):
             raise FoldError(
                 f"none of the {trials} trials was trained to its end: increase --trials, or "
-                f"change the ranges in {shown(search.path)}"
+                f"change the ranges in {paths.shown(search.path)}"
             )
         best = study.best_trial
     caveat = (

@@ -21,10 +21,9 @@ from optuna.distributions import (
 )
 from pydantic import Field, PlainSerializer, PlainValidator
 
+from galaxyzoo.config import loading, stages
 from galaxyzoo.config.base import Settings, read_yaml, set_key
-from galaxyzoo.config.loading import listed_path, read_recipe
 from galaxyzoo.config.schema import Config
-from galaxyzoo.config.stages import Values, parse_recipe
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import configs_dir, shown
 
@@ -79,7 +78,7 @@ class Search(Settings):
     @classmethod
     def load(cls, name: str) -> Self:
         """Read a search, by its name in configs/tuning/ or its path; check every range."""
-        path = listed_path(configs_dir() / "tuning", name, "search")
+        path = loading.listed_path(configs_dir() / "tuning", name, "search")
         search = cls.parse(read_yaml(path), shown(path))
         search._path = path
         search.check()
@@ -91,9 +90,9 @@ class Search(Settings):
         return self._path
 
     @cached_property
-    def values(self) -> Values:
+    def values(self) -> stages.Values:
         """Settings of the recipe, as in a run's own YAML."""
-        return read_recipe(self.base) if isinstance(self.base, str) else self.base
+        return loading.read_recipe(self.base) if isinstance(self.base, str) else self.base
 
     @cached_property
     def config(self) -> Config:
@@ -109,9 +108,9 @@ class Search(Settings):
         source = ", ".join(f"{setting}={value}" for setting, value in picks.items())
         return self._make_config(self.change_values(picks), suffix, f"{shown(self.path)}: {source}")
 
-    def _make_config(self, values: Values, suffix: str, source: str) -> Config:
+    def _make_config(self, values: stages.Values, suffix: str, source: str) -> Config:
         run = f"{values.get('task')}/tune.{self.path.stem}{suffix}"
-        return parse_recipe({**values, "run": run}, source, read_recipe)
+        return stages.parse_recipe({**values, "run": run}, source, loading.read_recipe)
 
     def change_values(self, picks: Mapping[str, Any]) -> dict[str, Any]:
         """Content of the YAML of the recipe with these values of `section.key`, unchecked."""

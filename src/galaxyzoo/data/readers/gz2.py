@@ -20,8 +20,7 @@ from galaxyzoo.data.readers.raw_dataset import FoundDataset, RawDataset
 from galaxyzoo.data.stores.base import KeyedStore
 from galaxyzoo.data.stores.opening import open_by_galaxy_id
 from galaxyzoo.io.tables import check_range, read_csv, read_table, select_numbers, whole_numbers
-from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
-from galaxyzoo.tasks.registry import TASKS
+from galaxyzoo.tasks import decision_tree, registry
 
 TABLES = ("gz2_hart16.csv", "gz2_hart16.csv.gz")
 MAPPINGS = ("gz2_filename_mapping.csv", "gz2_filename_mapping.csv.gz")
@@ -52,7 +51,7 @@ def find(folder: Path) -> FoundDataset | None:
     """The dataset of a folder with the vote table, for all tasks on votes; None of any other."""
     if not holds_table(folder):
         return None
-    tasks = {task.name for task in TASKS.values() if task.tasks_of_votes}
+    tasks = {task.name for task in registry.TASKS.values() if task.tasks_of_votes}
     return FoundDataset(folder, frozenset(tasks), partial(open_raw_dataset, folder))
 
 
@@ -134,8 +133,8 @@ def read_votes(path: Path) -> pd.DataFrame:
     shares = _read_shares(frame, DEBIASED if debiased else WEIGHTED, path)
     whole = {answer + WEIGHTED for answer in ANSWERS} <= set(frame.columns)
     weighted = _read_shares(frame, WEIGHTED, path) if whole else shares
-    votes = GALAXY_ZOO_2.weigh(shares, weighted)
-    return pd.DataFrame(votes, index=frame.index, columns=list(GALAXY_ZOO_2.columns))
+    votes = decision_tree.GALAXY_ZOO_2.weigh(shares, weighted)
+    return pd.DataFrame(votes, index=frame.index, columns=list(decision_tree.GALAXY_ZOO_2.columns))
 
 
 def _read_shares(frame: pd.DataFrame, end: str, path: Path) -> np.ndarray:

@@ -20,12 +20,7 @@ import pandas as pd
 from galaxyzoo.config.schema import ORIGINAL_PX, ImageConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
-from galaxyzoo.data.readers.raw_dataset import (
-    FoundDataset,
-    RawDataset,
-    check_apart,
-    check_images,
-)
+from galaxyzoo.data.readers import raw_dataset
 from galaxyzoo.data.stores.arrays import METADATA
 from galaxyzoo.data.stores.base import ImageStore, KeyedStore
 from galaxyzoo.data.stores.opening import is_archive, open_by_galaxy_id, open_whole_store
@@ -40,17 +35,19 @@ CUT_OUT = ImageConfig(crop_px=ORIGINAL_PX, cache_px=96)
 GALAXY_ID = re.compile("[1-9][0-9]{5,17}")  # not the 1, 2, 3 or 0001 by which people number files
 
 
-def find_table(folder: Path) -> FoundDataset | None:
+def find_table(folder: Path) -> raw_dataset.FoundDataset | None:
     """The dataset of a folder with a table of labels; None where there is no such table."""
     path = folder / LABELS
     if not path.is_file():
         return None
     classes = _read_classes(path).sort_index()
     task = one_task(set(classes), shown(path))
-    return FoundDataset(folder, frozenset({task.name}), partial(_read_table, folder, classes, task))
+    return raw_dataset.FoundDataset(
+        folder, frozenset({task.name}), partial(_read_table, folder, classes, task)
+    )
 
 
-def find_class_folders(folder: Path) -> FoundDataset | None:
+def find_class_folders(folder: Path) -> raw_dataset.FoundDataset | None:
     """The dataset of a folder where two or more classes of one task have folders; else None."""
     if not folder.is_dir():
         return None
@@ -65,7 +62,7 @@ def find_class_folders(folder: Path) -> FoundDataset | None:
         raise InputError(f"{shown(folder)}: '{loose[0]}' lies in no class's folder")
     task = one_task({PurePath(name).parts[0] for name in store.names.values()}, f"{shown(folder)}/")
     read = partial(_read_class_folders, folder, store, task)
-    return FoundDataset(folder, frozenset({task.name}), read)
+    return raw_dataset.FoundDataset(folder, frozenset({task.name}), read)
 
 
 def one_task(classes: set[str], where: str) -> ClassTask:
@@ -112,15 +109,15 @@ def _read_classes(path: Path) -> pd.Series:
     return frame[CLASS].astype(str).str.strip()
 
 
-def _read_table(folder: Path, classes: pd.Series, task: ClassTask) -> RawDataset:
+def _read_table(folder: Path, classes: pd.Series, task: ClassTask) -> raw_dataset.RawDataset:
     path = folder / TEST
     test_ids = read_csv(path).index.to_numpy() if path.exists() else np.empty(0, np.int64)
     images = _open_images(folder)
     for ids, table in ((classes.index.to_numpy(), LABELS), (test_ids, TEST)):
-        check_images(ids, images, table)
-    check_apart(classes.index.to_numpy(), test_ids, folder)
+        raw_dataset.check_images(ids, images, table)
+    raw_dataset.check_apart(classes.index.to_numpy(), test_ids, folder)
     name, targets = folder.absolute().name, one_hot(classes, task)
-    return RawDataset(name, folder, targets, images, images, test_ids, CUT_OUT)
+    return raw_dataset.RawDataset(name, folder, targets, images, images, test_ids, CUT_OUT)
 
 
 def image_files(folder: Path) -> list[Path]:
@@ -148,7 +145,7 @@ def _open_images(folder: Path) -> ImageStore:
     return open_by_galaxy_id(*paths)
 
 
-def _read_class_folders(folder: Path, store: ImageStore, task: ClassTask) -> RawDataset:
+def _read_class_folders(folder: Path, store: ImageStore, task: ClassTask) -> raw_dataset.RawDataset:
     """The dataset of the images of a folder."""
     order = sorted(store.names, key=store.names.__getitem__)
     paths = [PurePath(store.names[number]) for number in order]
@@ -159,4 +156,6 @@ def _read_class_folders(folder: Path, store: ImageStore, task: ClassTask) -> Raw
     images = KeyedStore.of(folder, places)
     classes = pd.Series([path.parts[0] for path in paths], index=rows).sort_index()
     targets, name = one_hot(classes, task), folder.absolute().name
-    return RawDataset(name, folder, targets, images, images, image=CUT_OUT, own_ids=not named_by_id)
+    return raw_dataset.RawDataset(
+        name, folder, targets, images, images, image=CUT_OUT, own_ids=not named_by_id
+    )

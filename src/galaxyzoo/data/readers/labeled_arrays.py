@@ -28,8 +28,7 @@ from galaxyzoo.data.readers.raw_dataset import FoundDataset, RawDataset
 from galaxyzoo.data.stores.arrays import CLASSES, IMAGES, load_array, open_hdf5_file, pick_array
 from galaxyzoo.data.stores.base import as_texts
 from galaxyzoo.data.stores.opening import open_store
-from galaxyzoo.tasks.kinds import ClassTask
-from galaxyzoo.tasks.registry import CLASS_TASKS
+from galaxyzoo.tasks import kinds, registry
 
 if TYPE_CHECKING:
     import h5py
@@ -57,11 +56,11 @@ def find_galaxy10(path: Path) -> FoundDataset | None:
     with open_hdf5_file(path) as file:
         task, cache_px = _KINDS[_pick_images(file, path).shape[1]]
     return FoundDataset(
-        path, frozenset({task}), partial(_read_galaxy10, path, CLASS_TASKS[task], cache_px)
+        path, frozenset({task}), partial(_read_galaxy10, path, registry.CLASS_TASKS[task], cache_px)
     )
 
 
-def _read_npz(path: Path, names: list[str], task: ClassTask) -> RawDataset:
+def _read_npz(path: Path, names: list[str], task: kinds.ClassTask) -> RawDataset:
     store = open_store(path)
     if len(names) != len(store.names):
         raise InputError(f"{shown(path)} holds {len(store.names)} images and {len(names)} labels")
@@ -94,7 +93,7 @@ def _name_classes(numbers: np.ndarray, classes: Sequence[str], array: str, path:
     return [classes[number] for number in numbers]
 
 
-def _read_galaxy10(path: Path, task: ClassTask, cache_px: int) -> RawDataset:
+def _read_galaxy10(path: Path, task: kinds.ClassTask, cache_px: int) -> RawDataset:
     """Read the classes; images are read when they are decoded."""
     store = open_store(path)
     count = len(store.names)

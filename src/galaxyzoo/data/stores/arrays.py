@@ -28,15 +28,7 @@ from pyarrow import parquet
 from galaxyzoo.core.errors import InputError, UnavailableError, reason_of
 from galaxyzoo.core.launch import require
 from galaxyzoo.core.paths import shown
-from galaxyzoo.data.stores.base import (
-    IDS,
-    ImageStore,
-    find_ids,
-    is_transient,
-    number_names,
-    read_ids,
-    stamp_of,
-)
+from galaxyzoo.data.stores import base
 from galaxyzoo.io.archives import ALWAYS_ACCEPTED_BYTES, MAX_RATIO, open_zip
 
 if TYPE_CHECKING:
@@ -44,7 +36,7 @@ if TYPE_CHECKING:
 
 IMAGES, CLASSES = "images", "classes"
 ZARR, METADATA = ".zarr", "_metadata"  # ends of an archive's name, and of its table's
-_ZARR_IDS = ("source_id", *IDS, "original_filename")
+_ZARR_IDS = ("source_id", *base.IDS, "original_filename")
 ZARR_PLACE = "idx_in_zarr"  # column of Cutana's metadata: which image a row is of
 _FORM = "an archive of images and ids"
 _PIECE_ROWS = 256  # where the file stores the array contiguously
@@ -54,7 +46,7 @@ _UNWRITTEN = "its piece of the file was never written, or is lost"
 
 
 @dataclass
-class ArrayStore(ImageStore):
+class ArrayStore(base.ImageStore):
     """Images of an array, numbered from 0.
 
     It is (image, H, W, 3) RGB, as Cutana writes it, (image, 3, H, W), as images_to_zarr does, or of
@@ -110,7 +102,7 @@ class ArrayStore(ImageStore):
         except InputError as error:
             return str(error)
         except (OSError, ValueError, RuntimeError) as error:  # the last of Zarr's codecs
-            if is_transient(error):
+            if base.is_transient(error):
                 raise UnavailableError(f"{shown(self.path)} cannot be read ({error})") from None
             return f"its piece of {shown(self.path)} is damaged ({reason_of(error)})"
 
@@ -137,7 +129,7 @@ def build_store(
     """
     if ids.shape != (count,):
         raise InputError(f"{shown(path)} holds {count:,} images and ids of shape {ids.shape}")
-    numbered = number_names(path, read_ids(ids, table or path), [stamp] * count)
+    numbered = base.number_names(path, base.read_ids(ids, table or path), [stamp] * count)
     starts = range(0, count, chunks[0] if chunks else _PIECE_ROWS)
     return ArrayStore(path, *numbered, open_array=open_array, starts=starts)
 
@@ -152,11 +144,11 @@ def open_hdf5(path: Path) -> ArrayStore:
     with open_hdf5_file(path) as file:
         images = pick_array(file, IMAGES, path, _FORM)
         check_images(images.shape, images.dtype, shown(path))
-        named = [name for name in IDS if name in file]
+        named = [name for name in base.IDS if name in file]
         ids = pick_array(file, named[0], path, _FORM)[:] if named else number_rows(len(images))
         count, chunks = len(images), images.chunks
     open_array = partial(HDF5Images, path)
-    return build_store(path, ids, count, open_array, stamp_of(path.stat()), chunks)
+    return build_store(path, ids, count, open_array, base.stamp_of(path.stat()), chunks)
 
 
 def metadata_path(path: Path) -> Path:
@@ -170,7 +162,7 @@ def open_zarr(path: Path) -> ArrayStore:
     check_images(images.shape, images.dtype, shown(path))
     try:
         columns = parquet.read_schema(table).names
-        name = find_ids(columns, table, _ZARR_IDS)
+        name = base.find_ids(columns, table, _ZARR_IDS)
         rows = parquet.read_table(table, columns=list({name, ZARR_PLACE} & {*columns}))
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{shown(table)} gives no ids ({reason_of(error)})") from None
@@ -183,8 +175,10 @@ def open_zarr(path: Path) -> ArrayStore:
                 "images are"
             )
         ids = ids[np.argsort(places)]
-    stamp = zlib.crc32(repr([stamp_of(file.stat()) for file in sorted(path.rglob("*"))]).encode())
-    stamp ^= stamp_of(table.stat())
+    stamp = zlib.crc32(
+        repr([base.stamp_of(file.stat()) for file in sorted(path.rglob("*"))]).encode()
+    )
+    stamp ^= base.stamp_of(table.stat())
     return build_store(path, ids, count, partial(ZarrImages, path), stamp, images.chunks, table)
 
 
@@ -195,7 +189,7 @@ def open_npz(path: Path) -> ArrayStore:
     with _open_member(path, IMAGES) as member:
         shape, dtype = _read_head(member)
     check_images(shape, dtype, shown(path))
-    named = [name for name in IDS if name in checksums]
+    named = [name for name in base.IDS if name in checksums]
     ids = load_array(path, named[0]) if named else number_rows(shape[0])
     return build_store(path, ids, shape[0], partial(load_array, path, IMAGES), checksums[IMAGES])
 

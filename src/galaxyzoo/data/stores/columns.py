@@ -12,8 +12,7 @@ from pyarrow import parquet
 from galaxyzoo.core.errors import InputError, reason_of
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.stores.arrays import ZARR, ZARR_PLACE, metadata_path
-from galaxyzoo.io.csv_bytes import read_csv_bytes
-from galaxyzoo.io.tables import read_table
+from galaxyzoo.io import csv_bytes, tables
 
 POSITION = "ra", "dec"  # degrees
 _WHOLE = r"-?(0|[1-9]\d*)"
@@ -24,7 +23,7 @@ _SAFE_DIGITS = 17  # more are not kept by a float
 def column_names(path: Path) -> list[str]:
     """Columns of the table of a store's images; none where it has no table."""
     if path.suffix.lower() == ".csv":
-        return [name.strip() for name in read_csv_bytes(path)[1]]
+        return [name.strip() for name in csv_bytes.read_csv_bytes(path)[1]]
     table = _parquet_of(path)
     try:
         return parquet.read_schema(table).names if table else []
@@ -49,7 +48,7 @@ def read_columns(path: Path, names: Sequence[str]) -> pa.Table:
         have = f"has the columns {', '.join(known)}" if known else "has no table of columns"
         raise InputError(f"--keep {missing[0]}: {shown(path)} {have}")
     if path.suffix.lower() == ".csv":
-        frame = read_table(path, wanted=names.__contains__, texts=None)
+        frame = tables.read_table(path, wanted=names.__contains__, texts=None)
         table = pa.table({name: _parse(frame[name]) for name in names})
     else:
         order = [ZARR_PLACE] if path.suffix == ZARR and ZARR_PLACE in known else []

@@ -13,23 +13,12 @@ from typing import NoReturn
 
 from galaxyzoo.core.errors import InputError, UnavailableError
 from galaxyzoo.core.paths import shown
-from galaxyzoo.data.stores.base import (
-    HIDDEN,
-    MAX_IMAGE_BYTES,
-    READ_SUFFIXES,
-    ImageStore,
-    IndexMapping,
-    is_picture,
-    is_read,
-    is_transient,
-    stamp_of,
-    why_not_read,
-)
+from galaxyzoo.data.stores import base
 from galaxyzoo.io.archives import BROKEN_ZIP, open_unchecked, open_zip
 
 
 @dataclass
-class FolderStore(ImageStore):
+class FolderStore(base.ImageStore):
     """Images of a folder; names are relative to it, or absolute."""
 
     def load(self, image_id: int) -> bytes:
@@ -43,20 +32,20 @@ def read_file(file: str) -> bytes:
         status = os.stat(file)
         if not stat.S_ISREG(status.st_mode):  # reading a pipe would wait for ever
             raise InputError(f"{shown(Path(file))} is a pipe or a device, not a file")
-        if status.st_size > MAX_IMAGE_BYTES:
-            raise InputError(f"{shown(Path(file))} is larger than {MAX_IMAGE_BYTES:,} bytes")
+        if status.st_size > base.MAX_IMAGE_BYTES:
+            raise InputError(f"{shown(Path(file))} is larger than {base.MAX_IMAGE_BYTES:,} bytes")
         return Path(file).read_bytes()
     except (OSError, ValueError) as error:  # the latter of a name that is no text
         raise _read_error(shown(Path(file)), error) from None
 
 
 def _read_error(where: str, error: Exception) -> InputError:
-    kind = UnavailableError if is_transient(error) else InputError
+    kind = UnavailableError if base.is_transient(error) else InputError
     return kind(f"{where} cannot be read ({error})")
 
 
 @dataclass
-class ZipStore(ImageStore):
+class ZipStore(base.ImageStore):
     """Images of a zip; each one's checksum is checked while it is read."""
 
     _local: threading.local = field(default_factory=threading.local, repr=False)
@@ -67,9 +56,9 @@ class ZipStore(ImageStore):
         try:
             archive = self._archive()
             size = archive.getinfo(name).file_size
-            if size > MAX_IMAGE_BYTES:
+            if size > base.MAX_IMAGE_BYTES:
                 where = f"{shown(self.path)}/{name}"
-                raise InputError(f"{where} is larger than {MAX_IMAGE_BYTES:,} bytes")
+                raise InputError(f"{where} is larger than {base.MAX_IMAGE_BYTES:,} bytes")
             with archive.open(name) as member:
                 return member.read(size)  # no more, however much its compressed bytes hold
         except BROKEN_ZIP as error:
@@ -85,7 +74,7 @@ class ZipStore(ImageStore):
         return self._local.archive
 
 
-def open_files(path: Path, is_needed: bool = True) -> ImageStore:
+def open_files(path: Path, is_needed: bool = True) -> base.ImageStore:
     """The images of a zip, or of a folder and its subfolders, each linked folder once.
 
     A folder's broken links without a file ending are listed as left out: each may have led to a
@@ -99,28 +88,28 @@ def open_files(path: Path, is_needed: bool = True) -> ImageStore:
         top = os.path.join(path, "")
         names = sorted((file.removeprefix(top) for file in _walk(path)), key=lambda n: n.split("/"))
         entries = [
-            (name, stamp_of(_stat(top + name)))
+            (name, base.stamp_of(_stat(top + name)))
             for name in names
-            if is_picture(posixpath.basename(name))
+            if base.is_picture(posixpath.basename(name))
             or (not (file := Path(top + name)).suffix and file.is_symlink() and not file.exists())
         ]
     else:
         with open_zip(path) as archive:
             members = archive.infolist()
-            entries = [(i.filename, i.CRC) for i in members if is_picture(i.filename)]
+            entries = [(i.filename, i.CRC) for i in members if base.is_picture(i.filename)]
     if not entries and is_needed:
-        raise InputError(f"{shown(path)} holds no image ({', '.join(READ_SUFFIXES)})")
+        raise InputError(f"{shown(path)} holds no image ({', '.join(base.READ_SUFFIXES)})")
     return make_store(FolderStore if path.is_dir() else ZipStore, path, entries)
 
 
 def make_store(
-    kind: type[ImageStore], path: Path, entries: Sequence[tuple[str, int]]
-) -> ImageStore:
+    kind: type[base.ImageStore], path: Path, entries: Sequence[tuple[str, int]]
+) -> base.ImageStore:
     """A store of entries, name and stamp, in their order; those that are not read are left out."""
-    images = [entry for entry in entries if is_read(entry[0])]
-    left_out = [(name, why_not_read(name)) for name, _ in entries if not is_read(name)]
+    images = [entry for entry in entries if base.is_read(entry[0])]
+    left_out = [(name, base.why_not_read(name)) for name, _ in entries if not base.is_read(name)]
     names, stamps = [name for name, _ in images], [stamp for _, stamp in images]
-    return kind(path, IndexMapping(names), IndexMapping(stamps), left_out=left_out)
+    return kind(path, base.IndexMapping(names), base.IndexMapping(stamps), left_out=left_out)
 
 
 def _stat(file: str) -> os.stat_result:
@@ -144,7 +133,7 @@ def _walk(top: Path) -> Iterator[str]:
                 subfolders.clear()
                 continue
             seen.add(real)
-            subfolders[:] = sorted(name for name in subfolders if not HIDDEN.match(f"{name}/"))
+            subfolders[:] = sorted(name for name in subfolders if not base.HIDDEN.match(f"{name}/"))
             links = [path for name in subfolders if (path := Path(folder, name)).is_symlink()]
             waiting += [path for path in links if not real.is_relative_to(path.resolve())]
             yield from (os.path.join(folder, name) for name in names)

@@ -6,33 +6,23 @@ from typing import cast
 
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
-from galaxyzoo.data.stores.arrays import ZARR, open_hdf5, open_npz, open_zarr
-from galaxyzoo.data.stores.base import (
-    FITS_SUFFIXES,
-    READ_SUFFIXES,
-    ImageStore,
-    KeyedStore,
-    galaxy_id_of,
-    is_picture,
-    stamp_of,
-)
+from galaxyzoo.data.stores import arrays, base, tables
 from galaxyzoo.data.stores.files import FolderStore, make_store, open_files
 from galaxyzoo.data.stores.fits import DEFAULT, FitsSettings, FitsStore
-from galaxyzoo.data.stores.tables import ListStore, open_csv, open_parquet
 
 _HATS_TABLE = "hats_primary_table_url"
 # Forms in one file, or a folder that is one archive. To add one: a function that opens it, here.
-FORMS: dict[str, Callable[[Path], ImageStore]] = {
-    ".h5": open_hdf5,
-    ".hdf5": open_hdf5,
-    ".parquet": open_parquet,
-    ".csv": open_csv,
-    ".npz": open_npz,
-    ZARR: open_zarr,
+FORMS: dict[str, Callable[[Path], base.ImageStore]] = {
+    ".h5": arrays.open_hdf5,
+    ".hdf5": arrays.open_hdf5,
+    ".parquet": tables.open_parquet,
+    ".csv": tables.open_csv,
+    ".npz": arrays.open_npz,
+    arrays.ZARR: arrays.open_zarr,
 }
 
 
-def open_store(path: Path, fits: FitsSettings = DEFAULT, is_needed: bool = True) -> ImageStore:
+def open_store(path: Path, fits: FitsSettings = DEFAULT, is_needed: bool = True) -> base.ImageStore:
     """Open the images of a folder, zip, or file or archive of `FORMS`.
 
     Args:
@@ -48,7 +38,7 @@ def open_store(path: Path, fits: FitsSettings = DEFAULT, is_needed: bool = True)
     return _with_fits(form(path) if form else open_files(path, is_needed), fits)
 
 
-def open_whole_store(path: Path) -> ImageStore:
+def open_whole_store(path: Path) -> base.ImageStore:
     """Open a store as `open_store` does; refuse it where one of its pictures is of no form read."""
     store = open_store(path)
     for name, why in store.left_out:
@@ -56,8 +46,8 @@ def open_whole_store(path: Path) -> ImageStore:
     return store
 
 
-def _form_of(path: Path) -> Callable[[Path], ImageStore] | None:
-    return FORMS.get(path.suffix.lower()) if path.is_dir() == (path.suffix == ZARR) else None
+def _form_of(path: Path) -> Callable[[Path], base.ImageStore] | None:
+    return FORMS.get(path.suffix.lower()) if path.is_dir() == (path.suffix == arrays.ZARR) else None
 
 
 def is_archive(path: Path) -> bool:
@@ -65,25 +55,25 @@ def is_archive(path: Path) -> bool:
     return path.suffix.lower() != ".csv" and _form_of(path) is not None
 
 
-def _with_fits(store: ImageStore, settings: FitsSettings) -> ImageStore:
+def _with_fits(store: base.ImageStore, settings: FitsSettings) -> base.ImageStore:
     """Wrap a store whose FITS cut-outs become pictures, if it has any."""
     files, radii = store.names, cast(Mapping[int, float], {})
-    if isinstance(store, ListStore):
+    if isinstance(store, tables.ListStore):
         files, radii = store.places, store.radii
-    if not any(name.lower().endswith(FITS_SUFFIXES) for name in files.values()):
+    if not any(name.lower().endswith(base.FITS_SUFFIXES) for name in files.values()):
         return store
     arguments, lost = (store.path, store.names, store.stamps), store.left_out
     return FitsStore(*arguments, left_out=lost, inner=store, settings=settings, radii=radii)
 
 
-def open_by_galaxy_id(*paths: Path) -> KeyedStore:
+def open_by_galaxy_id(*paths: Path) -> base.KeyedStore:
     """Open one or more paths as `open_store`; images are named by their GalaxyIDs."""
-    places: dict[int, tuple[ImageStore, int]] = {}
+    places: dict[int, tuple[base.ImageStore, int]] = {}
     whole = paths[0] if len(paths) == 1 else paths[0].parent
     for path in paths:
         store = open_whole_store(path)
         for number, name in store.names.items():
-            galaxy_id = galaxy_id_of(name)
+            galaxy_id = base.galaxy_id_of(name)
             if galaxy_id is None:
                 raise InputError(f"{shown(path)}: '{name}' is not named by a GalaxyID")
             if galaxy_id in places:
@@ -93,10 +83,10 @@ def open_by_galaxy_id(*paths: Path) -> KeyedStore:
                     f"'{name}'"
                 )
             places[galaxy_id] = store, number
-    return KeyedStore.of(whole, places)
+    return base.KeyedStore.of(whole, places)
 
 
-def open_stores(paths: list[Path], fits: FitsSettings = DEFAULT) -> list[ImageStore]:
+def open_stores(paths: list[Path], fits: FitsSettings = DEFAULT) -> list[base.ImageStore]:
     """Open a user's paths: folders and zips, then single pictures in one store, then others.
 
     A folder may also hold Zarr archives, in it or in a subfolder, or the Parquet files of HATS.
@@ -105,19 +95,19 @@ def open_stores(paths: list[Path], fits: FitsSettings = DEFAULT) -> list[ImageSt
     for path in paths:
         inner = _find_inner(path)
         others += [open_store(inner_path, fits) for inner_path in inner]
-        if (path.is_dir() and path.suffix == ZARR) or (_form_of(path) and path.is_file()):
+        if (path.is_dir() and path.suffix == arrays.ZARR) or (_form_of(path) and path.is_file()):
             others.append(open_store(path, fits))
         elif path.is_dir() or path.suffix.lower() == ".zip":
-            if all(inner_path.suffix == ZARR for inner_path in inner):
+            if all(inner_path.suffix == arrays.ZARR for inner_path in inner):
                 stores.append(open_store(path, fits, is_needed=not inner))
         elif not path.is_file():
             raise InputError(f"{shown(path)} is missing")
-        elif is_picture(path.name):
-            pictures.append((str(path.resolve()), stamp_of(path.stat())))
+        elif base.is_picture(path.name):
+            pictures.append((str(path.resolve()), base.stamp_of(path.stat())))
         else:
             raise InputError(
                 f"{shown(path)}: IMAGES are folders, .zip files, images "
-                f"({', '.join(READ_SUFFIXES)}) and archives or lists ({', '.join(FORMS)})"
+                f"({', '.join(base.READ_SUFFIXES)}) and archives or lists ({', '.join(FORMS)})"
             )
     if pictures:
         stores.append(_with_fits(make_store(FolderStore, Path.cwd(), pictures), fits))
@@ -129,9 +119,9 @@ def _find_inner(path: Path) -> list[Path]:
     table = _hats_table(path)
     if (table / "hats.properties").is_file():
         return sorted(table.glob("dataset/Norder=*/**/*.parquet"))
-    if not path.is_dir() or path.suffix == ZARR:
+    if not path.is_dir() or path.suffix == arrays.ZARR:
         return []
-    return sorted([*path.glob(f"*{ZARR}"), *path.glob(f"*/*{ZARR}")])
+    return sorted([*path.glob(f"*{arrays.ZARR}"), *path.glob(f"*/*{arrays.ZARR}")])
 
 
 def _hats_table(path: Path) -> Path:

@@ -19,19 +19,7 @@ from pyarrow import parquet
 
 from galaxyzoo.core.errors import InputError, reason_of
 from galaxyzoo.core.paths import shown
-from galaxyzoo.data.stores.arrays import ArrayStore
-from galaxyzoo.data.stores.base import (
-    IDS,
-    MAX_IMAGE_BYTES,
-    ImageStore,
-    IndexMapping,
-    find_ids,
-    number_names,
-    read_ids,
-    stamp_of,
-)
-from galaxyzoo.data.stores.files import read_file
-from galaxyzoo.data.stores.fits import RADIUS
+from galaxyzoo.data.stores import arrays, base, files, fits
 from galaxyzoo.io.tables import read_table
 
 IMAGE, PATHS = "image", ("path", "file_loc")  # the latter in Zoobot's catalogs
@@ -39,13 +27,13 @@ _MAX_GROUP_BYTES = 1_000_000_000  # bytes of images that are in memory at once
 
 
 @dataclass
-class BytesStore(ArrayStore):
+class BytesStore(arrays.ArrayStore):
     """Images in a column of bytes, read a row group at a time."""
 
     def load(self, image_id: int) -> bytes:
         """Encoded bytes of one image."""
         image = self._row(image_id)
-        if image is None or len(image) > MAX_IMAGE_BYTES:
+        if image is None or len(image) > base.MAX_IMAGE_BYTES:
             raise InputError("it is empty" if image is None else "it is too large")
         return image
 
@@ -69,14 +57,14 @@ class _Column:
         return encoded
 
 
-def open_parquet(path: Path) -> ImageStore:
+def open_parquet(path: Path) -> base.ImageStore:
     """The images of a Parquet file: in it, or at the paths that it lists."""
     try:
         file = parquet.ParquetFile(path)
         columns = file.schema_arrow.names
         if IMAGE not in columns:
             return _open_list(path, file.read().to_pandas())
-        names = read_ids(file.read([find_ids(columns, path)]).column(0).to_numpy(), path)
+        names = base.read_ids(file.read([base.find_ids(columns, path)]).column(0).to_numpy(), path)
     except (pa.ArrowException, OSError) as error:
         raise InputError(
             f"{shown(path)} is not a whole Parquet file ({reason_of(error)})"
@@ -91,12 +79,12 @@ def open_parquet(path: Path) -> ImageStore:
     if any(group.total_byte_size > _MAX_GROUP_BYTES for group in groups):
         raise InputError(f"{shown(path)} has row groups above 1 GB: write it in smaller ones")
     starts = [0, *accumulate(group.num_rows for group in groups)][:-1]
-    numbered, column = number_names(path, names), partial(_Column, path, starts)
+    numbered, column = base.number_names(path, names), partial(_Column, path, starts)
     return BytesStore(path, *numbered, open_array=column, starts=starts)
 
 
 @dataclass
-class ListStore(ImageStore):
+class ListStore(base.ImageStore):
     """Images that a list names by their paths."""
 
     places: Mapping[int, str] = field(kw_only=True, repr=False)  # seen from the list's folder
@@ -104,12 +92,12 @@ class ListStore(ImageStore):
 
     def load(self, image_id: int) -> bytes:
         """Encoded bytes of one image."""
-        return read_file(f"{self.path.parent}/{self.places[image_id]}")
+        return files.read_file(f"{self.path.parent}/{self.places[image_id]}")
 
 
 def open_csv(path: Path) -> ListStore:
     """The images at the paths that a CSV file lists."""
-    return _open_list(path, read_table(path, texts={*PATHS, *IDS}))
+    return _open_list(path, read_table(path, texts={*PATHS, *base.IDS}))
 
 
 def _open_list(path: Path, table: pd.DataFrame) -> ListStore:
@@ -124,18 +112,18 @@ def _open_list(path: Path, table: pd.DataFrame) -> ListStore:
             places[row] = str(file)
         if file.is_absolute() or ".." in file.parts:
             raise InputError(f"{shown(path)}: '{place}' leads out of the list's folder")
-    id_columns = [name for name in IDS if name in table]
-    names = read_ids(table[id_columns[0]].to_numpy(), path) if id_columns else places
-    radii = _read_radii(path, table[RADIUS]) if RADIUS in table else {}
+    id_columns = [name for name in base.IDS if name in table]
+    names = base.read_ids(table[id_columns[0]].to_numpy(), path) if id_columns else places
+    radii = _read_radii(path, table[fits.RADIUS]) if fits.RADIUS in table else {}
     stamps = [_stamp(path.parent / place) for place in places]
     return ListStore(
-        path, *number_names(path, names, stamps), places=IndexMapping(places), radii=radii
+        path, *base.number_names(path, names, stamps), places=base.IndexMapping(places), radii=radii
     )
 
 
 def _stamp(file: Path) -> int:
     try:
-        return stamp_of(file.stat())
+        return base.stamp_of(file.stat())
     except (OSError, ValueError):  # it will be an error of its image
         return 0
 
@@ -143,5 +131,5 @@ def _stamp(file: Path) -> int:
 def _read_radii(path: Path, column: pd.Series) -> Mapping[int, float]:
     radii = pd.to_numeric(column, errors="coerce").to_numpy(float)
     for row in np.flatnonzero(~((radii > 0) & np.isfinite(radii))):
-        raise InputError(f"{shown(path)}: '{RADIUS}' of row {row} is not a radius in arcsec")
-    return IndexMapping(radii.tolist())
+        raise InputError(f"{shown(path)}: '{fits.RADIUS}' of row {row} is not a radius in arcsec")
+    return base.IndexMapping(radii.tolist())
