@@ -3,10 +3,8 @@
 import zipfile
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pytest
-import zarr
 from pyarrow import parquet
 
 from galaxyzoo.data.stores.base import ImageStore, IndexMapping
@@ -72,21 +70,6 @@ def test_pictures_that_are_not_read_are_named_with_the_reason(tmp_path: Path, is
     assert list(store.names.values()) == ["1.png"]
     reasons = {f"2{end}": f"{end.lower()} is not read: convert it to JPEG or PNG" for end in ENDS}
     assert dict(store.left_out) == reasons | ({} if is_zip else {"more": "its link leads nowhere"})
-
-
-def test_a_folder_holds_archives_beside_pictures(tmp_path: Path) -> None:
-    """Cutana 0.4.0 writes `batch_*/images.zarr` below the folder that it is given."""
-    for name, ids in (("batch_1", ["a", "b"]), ("batch_2", ["c"])):
-        (tmp_path / name).mkdir()
-        pixels = np.full((len(ids), 16, 16, 3), 7, np.uint8)
-        zarr.open_group(tmp_path / name / "images.zarr").create_array("images", data=pixels)
-        table = pa.table({"source_id": ids})
-        parquet.write_table(table, tmp_path / name / "images_metadata.parquet")
-    alone = open_stores([tmp_path])
-    (tmp_path / "d.png").write_bytes(b"x")
-    beside = open_stores([tmp_path])
-    assert [[*store.names.values()] for store in alone] == [["a", "b"], ["c"]]
-    assert [[*store.names.values()] for store in beside] == [["d.png"], ["a", "b"], ["c"]]
 
 
 def test_of_a_hats_catalog_the_parquet_files_are_read_not_its_maps(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """Columns of the inputs' tables stand in the rows of their images."""
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +12,6 @@ from astropy.io import fits
 from pyarrow import parquet
 
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.data.stores.columns import read_columns
 from galaxyzoo.inference.survey import Survey
 from support.brightness import make_job
 from support.kaggle_fixtures import draw_image, encode
@@ -120,12 +118,3 @@ def test_what_cannot_be_kept_is_one_line(job: Survey, tmp_path: Path) -> None:
     (tmp_path / "folder" / "1.jpg").write_bytes(PICTURES[0])
     with pytest.raises(InputError, match=r"--keep ra: \S+ has no table of columns"):
         keeping(make_job(tmp_path / "other", tmp_path / "folder"), "ra").run()
-
-
-def test_cutanas_table_is_in_the_order_of_its_images(tmp_path: Path) -> None:
-    """Cutana 0.4.0 writes rows in any order; `idx_in_zarr` says which image each is of."""
-    table = TABLE.assign(idx_in_zarr=ORDER)
-    table.to_parquet(tmp_path / "images_metadata.parquet")
-    found = read_columns(tmp_path / "images.zarr", ["id", "ra"])
-    assert found["id"].to_pylist() == list(range(100, 111))
-    assert json.dumps(found["ra"].to_pylist()) == json.dumps([30.5 * k for k in range(11)])

@@ -10,7 +10,6 @@ import h5py
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import zarr
 from astropy.io import fits
 from pyarrow import parquet
 
@@ -68,16 +67,6 @@ def write_hdf5(path: Path, pixels: Pixels, ids: list[Any], rows: int | None = 1)
     return path.with_suffix(".h5")
 
 
-def write_zarr(path: Path, pixels: Pixels, ids: list[Any], rows: int = 1, **columns: Any) -> Path:
-    """As Cutana 0.4.0 lays it out, or with other columns beside it."""
-    path = path.with_suffix(".zarr")
-    chunks = (rows, *pixels[0].shape)
-    zarr.open_group(path).create_array("images", data=np.stack(pixels), chunks=chunks)
-    table = pa.table(columns or {"source_id": pa.array(ids)})
-    parquet.write_table(table, path.with_name(f"{path.stem}_metadata.parquet"))
-    return path
-
-
 def write_npz(path: Path, pixels: Pixels, ids: list[Any]) -> Path:
     np.savez(path.with_suffix(".npz"), images=np.stack(pixels), ids=np.array(ids))
     return path.with_suffix(".npz")
@@ -90,6 +79,5 @@ FORMS: dict[str, Callable[[Path, Pixels, list[Any]], Path]] = {
     "`.parquet`": write_parquet,
     "FITS": write_fits,
     "`.h5`": write_hdf5,
-    "`.zarr`": write_zarr,
     "`.npz`": write_npz,
 }

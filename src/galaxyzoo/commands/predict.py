@@ -2,8 +2,8 @@
 
 IMAGES are folders, zips and files of JPEG and PNG, archives and lists: HDF5 and .npz
 (arrays `images` and `ids`), Parquet (columns `image` and `id`), CSV or Parquet lists (column
-`path`), Zarr archives as Cutana writes them. Folders, zips and lists may hold FITS cut-outs
-too, which the options below turn into pictures.
+`path`). Folders, zips and lists may hold FITS cut-outs too, which the options below turn into
+pictures.
 
 RUN is a trained run, whose folds' models and views are averaged as for the test set, or an
 ensemble. Without it the best out-of-fold score decides, among the networks in weights/ (dataset
@@ -285,7 +285,7 @@ def add_folder(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=(),
         metavar="COLUMN",
-        help="of a list, Parquet or Cutana's table, to stand in each row of such a folder; ra and "
+        help="of a list or Parquet file, to stand in each row of such a folder; ra and "
         "dec also by the headers of FITS cut-outs (default: ra and dec, where tables have both)",
     )
     group.add_argument(

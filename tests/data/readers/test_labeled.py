@@ -230,7 +230,7 @@ def write_form(folder: Path, form: str, parts: int = 1) -> Path:
     return folder
 
 
-IN_ONE = ["list", "`.parquet`", "`.h5`", "`.zarr`", "`.npz`"]
+IN_ONE = ["list", "`.parquet`", "`.h5`", "`.npz`"]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ import h5py
 import numpy as np
 import pyarrow as pa
 import pytest
-import zarr
 from pyarrow import parquet
 
 from galaxyzoo.config.schema import ImageConfig
@@ -34,15 +33,6 @@ def write_hdf5(path: Path, rows: int, **how: Any) -> h5py.Dataset:
     return images
 
 
-def write_zarr(path: Path, chunks: tuple[int, ...], **how: Any) -> zarr.Array:
-    group = zarr.open_group(path, mode="w", zarr_format=how.pop("zarr_format", 3))
-    images = group.create_array("images", shape=PIXELS.shape, dtype="u1", chunks=chunks, **how)
-    images[:] = PIXELS
-    table = pa.table({"source_id": np.arange(COUNT)})
-    parquet.write_table(table, path.with_name("images_metadata.parquet"))
-    return images
-
-
 def damage_hdf5(path: Path, **how: Any) -> None:
     images = write_hdf5(path, COUNT, chunks=(2, 40, 40, 3), **how)
     place = images.id.get_chunk_info_by_coord((4, 0, 0, 0)).byte_offset
@@ -59,23 +49,6 @@ def skip_hdf5(path: Path, chunks: tuple[int, ...]) -> None:
     if chunks[1] < PIXELS.shape[1]:
         images[LOST[0] : LOST[1] + 1, : chunks[1]] = PIXELS[LOST[0] : LOST[1] + 1, : chunks[1]]
     images.file.close()
-
-
-def lose_zarr(path: Path, chunk: str, chunks: tuple[int, ...], **how: Any) -> None:
-    """An archive that was copied in part (zarr 3.1.6)."""
-    write_zarr(path, chunks, **how)
-    (path / "images" / chunk).unlink()
-
-
-def skip_in_shard(path: Path) -> None:
-    images = write_zarr(path, (2, 40, 40, 3), shards=(10, 40, 40, 3))
-    images[4:6] = 0
-
-
-def cut_zarr(path: Path) -> None:
-    write_zarr(path, (2, 40, 40, 3))
-    chunk = path / "images/c/2/0/0/0"
-    chunk.write_bytes(chunk.read_bytes()[:20])
 
 
 def damage_parquet(path: Path) -> None:
@@ -98,16 +71,6 @@ DAMAGES: dict[str, tuple[str, Callable[[Path], None]]] = {
     "HDF5, damaged": ("a.h5", partial(damage_hdf5, compression="gzip")),
     "HDF5, not written": ("a.h5", partial(skip_hdf5, chunks=(2, 40, 40, 3))),
     "HDF5, not written, cut across": ("a.h5", partial(skip_hdf5, chunks=(2, 16, 40, 1))),
-    "Zarr 3, lost": (
-        "images.zarr",
-        partial(lose_zarr, chunk="c/2/0/0/0", chunks=(2, 40, 40, 3)),
-    ),
-    "Zarr 3, one plane lost": (
-        "images.zarr",
-        partial(lose_zarr, chunk="c/2/0/0/1", chunks=(2, 40, 40, 1)),
-    ),
-    "Zarr 3, not in its shard": ("images.zarr", skip_in_shard),
-    "Zarr 3, cut off": ("images.zarr", cut_zarr),
     "Parquet, damaged": ("a.parquet", damage_parquet),
 }
 
@@ -135,16 +98,12 @@ def test_exactly_its_images_are_errors_in_whatever_order(
 
 
 def test_dark_galaxies_are_no_lost_pieces(tmp_path: Path) -> None:
-    """Zarr keeps a piece of which one pixel differs, HDF5 each that was written."""
     dark = np.zeros_like(PIXELS)
     dark[:, 20, 20] = 200
-    images = write_zarr(tmp_path / "images.zarr", (2, 40, 40, 3))
-    images[:] = dark
     file = write_hdf5(tmp_path / "a.h5", COUNT, chunks=(2, 16, 40, 1))
     file[:] = dark
     file.file.close()
-    for name in ("images.zarr", "a.h5"):
-        assert decode_in(open_store(tmp_path / name), np.arange(COUNT))[1] == {}
+    assert decode_in(open_store(tmp_path / "a.h5"), np.arange(COUNT))[1] == {}
 
 
 @pytest.mark.parametrize("value", [-0.1, 1.5, 255.0, np.nan])

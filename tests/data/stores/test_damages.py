@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-import zarr
 from pyarrow import parquet
 
 from galaxyzoo.data.image_cache import decode_many
@@ -25,7 +24,7 @@ from support.refusals import one_line_refusal
 
 IDS: list[Any] = [*range(101, 106)]
 PIXELS = [draw_image(np.random.default_rng(i), 40) for i in IDS]
-FOLDER, ZIP, LIST, PARQUET, _, HDF5, ZARR, NPZ = FORMS
+FOLDER, ZIP, LIST, PARQUET, _, HDF5, NPZ = FORMS
 Change = Callable[[Path], object]
 
 
@@ -71,11 +70,6 @@ def replace_arrays(**arrays: Any) -> Change:
             with np.load(path) as file:
                 kept = {**file} | arrays
             np.savez(path, **{name: values for name, values in kept.items() if values is not None})
-        elif path.suffix == ".zarr":
-            group = zarr.open_group(path)
-            del group["images"]
-            if arrays["images"] is not None:
-                group.create_array("images", data=arrays["images"])
         else:
             with h5py.File(path, "a") as file:
                 for name, values in arrays.items():
@@ -87,25 +81,15 @@ def replace_arrays(**arrays: Any) -> Change:
 
 
 def replace_columns(**columns: Any) -> Change:
-    """The table of the file, or beside it, for another one."""
-
-    def change(path: Path) -> None:
-        is_zarr = path.suffix == ".zarr"
-        table = path.with_name("images_metadata.parquet") if is_zarr else path
-        parquet.write_table(pa.table(columns), table)
-
-    return change
-
-
-def lose_metadata(path: Path) -> None:
-    path.with_name("images_metadata.parquet").unlink()
+    """The table of the file for another one."""
+    return lambda path: parquet.write_table(pa.table(columns), path)
 
 
 NO_ZIP, NO_HDF5 = "is not a whole zip file", "whole HDF5 file ("
 NO_PARQUET, NO_IMAGE = "is not a whole Parquet file", "holds no image"
 LOST = ["a", "b", None, "d", "e"]
 FEW, DEEP = np.arange(4), np.zeros((5, 40, 40, 3), np.uint16)
-ARRAYS = {HDF5: "", ZARR: "", NPZ: ""}
+ARRAYS = HDF5, NPZ
 # What happens to a file -> by form, what its line says
 DAMAGES: dict[str, tuple[Change, dict[str, str]]] = {
     "half of it is lost": (
@@ -124,8 +108,7 @@ DAMAGES: dict[str, tuple[Change, dict[str, str]]] = {
          LIST: "No columns to parse"},
     ),
     "there is nothing in it": (
-        pack_nothing,
-        dict.fromkeys([FOLDER, ZIP, LIST, PARQUET], NO_IMAGE) | {ZARR: "no array 'images'"},
+        pack_nothing, dict.fromkeys([FOLDER, ZIP, LIST, PARQUET], NO_IMAGE)
     ),
     "images of other types": (
         replace_arrays(images=DEEP), dict.fromkeys(ARRAYS, "'images' is uint16 of shape (5, 40")
@@ -137,18 +120,11 @@ DAMAGES: dict[str, tuple[Change, dict[str, str]]] = {
         replace_arrays(ids=FEW), dict.fromkeys([HDF5, NPZ], "5 images and ids of shape (4,)")
     ),
     "no ids in its table": (
-        replace_columns(image=[b"x"]),
-        {PARQUET: "has no ids: name them GalaxyID,", ZARR: "no ids: name them source_id, GalaxyID"},
+        replace_columns(image=[b"x"]), {PARQUET: "has no ids: name them GalaxyID,"}
     ),
     "an id that is none in its table": (
-        replace_columns(id=LOST, image=[b"x"] * 5, source_id=LOST),
-        dict.fromkeys([PARQUET, ZARR], "row 2 has no id"),
+        replace_columns(id=LOST, image=[b"x"] * 5), {PARQUET: "row 2 has no id"}
     ),
-    "a place twice in its table": (
-        replace_columns(source_id=IDS, idx_in_zarr=[0, 1, 2, 3, 3]),
-        {ZARR: "'idx_in_zarr' is not each of 0 to 4 once"},
-    ),
-    "no table": (lose_metadata, {ZARR: "gives no ids"}),
     "a table of something else": (
         overwrite("ra,dec\n1,2\n"), {LIST: "a list needs a column 'path'"}
     ),

@@ -16,7 +16,7 @@ from pyarrow import parquet
 from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.data.image_cache import decode_many
 from galaxyzoo.data.stores.opening import open_store
-from support.form_fixtures import write_folder, write_hdf5, write_npz, write_zarr
+from support.form_fixtures import write_folder, write_hdf5, write_npz
 from support.kaggle_fixtures import draw_image, encode
 from support.refusals import one_line_refusal
 
@@ -27,9 +27,8 @@ FILES = {i: encode(PICTURES[i], end=".png") for i in IDS}
 
 
 STACK = np.stack([*PICTURES.values()])
-FLOATS = STACK.astype(np.float32) / 255  # Cutana's default
+FLOATS = STACK.astype(np.float32) / 255
 NAMES = [f"{i}.png" for i in IDS]
-ORDER = [4, 0, 3, 1, 2]
 ANY_DICTIONARY = pa.dictionary(pa.int32(), pa.binary())
 
 
@@ -64,14 +63,6 @@ FORMS: dict[str, Callable[[Path], Path]] = {
     "hdf5": write(write_hdf5, rows=2),
     "hdf5, planes first": write(write_hdf5, FLOATS.transpose(0, 3, 1, 2)),
     "npz with names": write(write_npz, ids=[name.encode() for name in NAMES]),
-    "zarr": write(write_zarr, rows=2),
-    "zarr of floats": write(write_zarr, FLOATS),
-    "zarr, planes first, as images_to_zarr 0.3.5 writes a folder of PNGs": write(
-        write_zarr, STACK.transpose(0, 3, 1, 2), filename=NAMES, original_filename=NAMES
-    ),
-    "zarr with rows of its table in another order, as in Cutana's documentation": write(
-        write_zarr, source_id=[IDS[k] for k in ORDER], idx_in_zarr=ORDER
-    ),
     **{
         f"parquet of {kind}": partial(write_bytes_column, kind=kind)
         for kind in (

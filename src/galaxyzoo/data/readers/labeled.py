@@ -21,7 +21,6 @@ from galaxyzoo.config.schema import ORIGINAL_PX, ImageConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.readers import raw_dataset
-from galaxyzoo.data.stores.arrays import METADATA
 from galaxyzoo.data.stores.base import ImageStore, KeyedStore
 from galaxyzoo.data.stores.opening import is_archive, open_by_galaxy_id, open_whole_store
 from galaxyzoo.io.tables import ID, read_csv
@@ -131,8 +130,7 @@ def images_beside(folder: Path) -> list[Path]:
     for path in (folder / IMAGES, folder / f"{IMAGES}.zip", folder / f"{IMAGES}.csv"):
         if path.exists():
             return [path]
-    archives = [path for path in sorted(folder.glob("[!.]*")) if is_archive(path)]
-    return [path for path in archives if not path.stem.endswith(METADATA)]
+    return [path for path in sorted(folder.glob("[!.]*")) if is_archive(path)]
 
 
 def _open_images(folder: Path) -> ImageStore:

@@ -1,12 +1,9 @@
-"""Images in one array of a file, HDF5, Zarr or `.npz`, read a piece at a time.
+"""Images in one array of a file, HDF5 or `.npz`, read a piece at a time.
 
-The array is `images`. Its ids are in an array named by one of `IDS`; of a Zarr archive in a column
-of `<name>_metadata.parquet` beside it, also `source_id` or `original_filename`, as ESA's Cutana and
-its images_to_zarr write them (https://esa.github.io/Cutana). Images of a `.npz` or HDF5 file
-without ids are numbered from 0. Its arrays of Python objects, which can run code, are refused.
+The array is `images`; its ids are in an array named by one of `IDS`, else images are numbered from
+0. Arrays of Python objects, which can run code, are refused.
 """
 
-import dataclasses
 import errno
 import math
 import threading
@@ -22,11 +19,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
-from pyarrow import parquet
 
 from galaxyzoo.core.errors import InputError, UnavailableError, reason_of
-from galaxyzoo.core.launch import require
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.stores import base
 from galaxyzoo.io.archives import ALWAYS_ACCEPTED_BYTES, MAX_RATIO, open_zip
@@ -35,9 +29,6 @@ if TYPE_CHECKING:
     import h5py
 
 IMAGES, CLASSES = "images", "classes"
-ZARR, METADATA = ".zarr", "_metadata"  # ends of an archive's name, and of its table's
-_ZARR_IDS = ("source_id", *base.IDS, "original_filename")
-ZARR_PLACE = "idx_in_zarr"  # column of Cutana's metadata: which image a row is of
 _FORM = "an archive of images and ids"
 _PIECE_ROWS = 256  # where the file stores the array contiguously
 _PIECES = 2  # kept at a time: threads stand on both sides of a border
@@ -49,8 +40,8 @@ _UNWRITTEN = "its piece of the file was never written, or is lost"
 class ArrayStore(base.ImageStore):
     """Images of an array, numbered from 0.
 
-    It is (image, H, W, 3) RGB, as Cutana writes it, (image, 3, H, W), as images_to_zarr does, or of
-    one channel, gray; uint8, or floats from 0 to 1.
+    It is (image, H, W, 3) RGB, (image, 3, H, W), or of one channel, gray; uint8, or floats from 0
+    to 1.
 
     The array is read piece by piece, each once for many images: a compressed file keeps hundreds of
     images in one, and reading image by image would unpack all of it every time. A piece that is
@@ -101,7 +92,7 @@ class ArrayStore(base.ImageStore):
             raise
         except InputError as error:
             return str(error)
-        except (OSError, ValueError, RuntimeError) as error:  # the last of Zarr's codecs
+        except (OSError, ValueError, RuntimeError) as error:
             if base.is_transient(error):
                 raise UnavailableError(f"{shown(self.path)} cannot be read ({error})") from None
             return f"its piece of {shown(self.path)} is damaged ({reason_of(error)})"
@@ -114,7 +105,6 @@ def build_store(
     open_array: Callable[[], Any],
     stamp: int,
     chunks: tuple[int, ...] | None = None,
-    table: Path | None = None,
 ) -> ArrayStore:
     """Build a store of an array's rows.
 
@@ -125,11 +115,10 @@ def build_store(
         open_array: opens the array.
         stamp: number that changes with the array's content.
         chunks: shape of the file's chunks; None: it is contiguous.
-        table: the ids' own file.
     """
     if ids.shape != (count,):
         raise InputError(f"{shown(path)} holds {count:,} images and ids of shape {ids.shape}")
-    numbered = base.number_names(path, base.read_ids(ids, table or path), [stamp] * count)
+    numbered = base.number_names(path, base.read_ids(ids, path), [stamp] * count)
     starts = range(0, count, chunks[0] if chunks else _PIECE_ROWS)
     return ArrayStore(path, *numbered, open_array=open_array, starts=starts)
 
@@ -149,37 +138,6 @@ def open_hdf5(path: Path) -> ArrayStore:
         count, chunks = len(images), images.chunks
     open_array = partial(HDF5Images, path)
     return build_store(path, ids, count, open_array, base.stamp_of(path.stat()), chunks)
-
-
-def metadata_path(path: Path) -> Path:
-    """Path of the table beside a Zarr archive."""
-    return path.with_name(f"{path.stem}{METADATA}.parquet")
-
-
-def open_zarr(path: Path) -> ArrayStore:
-    """The images of a Zarr archive; row i of its metadata is of image i, or of the one it names."""
-    images, table = ZarrImages(path), metadata_path(path)
-    check_images(images.shape, images.dtype, shown(path))
-    try:
-        columns = parquet.read_schema(table).names
-        name = base.find_ids(columns, table, _ZARR_IDS)
-        rows = parquet.read_table(table, columns=list({name, ZARR_PLACE} & {*columns}))
-    except (pa.ArrowException, OSError) as error:
-        raise InputError(f"{shown(table)} gives no ids ({reason_of(error)})") from None
-    ids, count = rows[name].to_numpy(), images.shape[0]
-    if ZARR_PLACE in columns:
-        places = rows[ZARR_PLACE].to_numpy()
-        if sorted(places.tolist()) != list(range(count)):
-            raise InputError(
-                f"{shown(table)}: '{ZARR_PLACE}' is not each of 0 to {count - 1} once, as its "
-                "images are"
-            )
-        ids = ids[np.argsort(places)]
-    stamp = zlib.crc32(
-        repr([base.stamp_of(file.stat()) for file in sorted(path.rglob("*"))]).encode()
-    )
-    stamp ^= base.stamp_of(table.stat())
-    return build_store(path, ids, count, partial(ZarrImages, path), stamp, images.chunks, table)
 
 
 def open_npz(path: Path) -> ArrayStore:
@@ -310,41 +268,3 @@ class HDF5Images:
         if not is_whole:
             raise InputError(_UNWRITTEN)
         return self._images[rows]
-
-
-class ZarrImages:
-    """A Zarr archive's images, of which slices of rows can be taken.
-
-    Args:
-        path: the archive's folder.
-    """
-
-    def __init__(self, path: Path) -> None:
-        require(shown(path), "zarr")
-        import zarr
-
-        try:
-            self.array: Any = zarr.open_group(path, mode="r")[IMAGES]
-            self.shape, self.dtype, self.chunks = (
-                getattr(self.array, name) for name in ("shape", "dtype", "chunks")
-            )
-        except (OSError, KeyError, ValueError, TypeError, AttributeError) as error:
-            why = reason_of(error)
-            raise InputError(f"{shown(path)} has no array '{IMAGES}' ({why})") from None
-
-    def __getitem__(self, rows: slice) -> np.ndarray:
-        """Rows; Zarr itself gives its fill value for pieces that are not there."""
-        values, fill = self.array[rows], self.array.fill_value or 0
-        if any((values[:, *tile] == fill).all() for tile in self._tiles()):
-            # With another fill value, pieces that are not there look different.
-            other = self.dtype.type(0 if fill else 1)
-            metadata = dataclasses.replace(self.array.metadata, fill_value=other)
-            twin = type(self.array)(dataclasses.replace(self.array.async_array, metadata=metadata))
-            if not np.array_equal(values, twin[rows]):
-                raise InputError(f"{_UNWRITTEN} (a piece of nothing but {fill} is not written)")
-        return values
-
-    def _tiles(self) -> Iterator[tuple[slice, ...]]:
-        """Split an image into tiles that lie in one chunk each."""
-        sides = zip(self.shape[1:], self.chunks[1:], strict=True)
-        return product(*([slice(k, k + c) for k in range(0, s, c)] for s, c in sides))

@@ -1,17 +1,15 @@
-"""Columns of the tables that images come in, such as their positions: lists, Parquet, Cutana's."""
+"""Columns of the tables that images come in, such as their positions: lists and Parquet."""
 
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 from pyarrow import parquet
 
 from galaxyzoo.core.errors import InputError, reason_of
 from galaxyzoo.core.paths import shown
-from galaxyzoo.data.stores.arrays import ZARR, ZARR_PLACE, metadata_path
 from galaxyzoo.io import csv_bytes, tables
 
 POSITION = "ra", "dec"  # degrees
@@ -24,9 +22,8 @@ def column_names(path: Path) -> list[str]:
     """Columns of the table of a store's images; none where it has no table."""
     if path.suffix.lower() == ".csv":
         return [name.strip() for name in csv_bytes.read_csv_bytes(path)[1]]
-    table = _parquet_of(path)
     try:
-        return parquet.read_schema(table).names if table else []
+        return parquet.read_schema(path).names if path.suffix.lower() == ".parquet" else []
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{shown(path)} cannot be read ({reason_of(error)})") from None
 
@@ -51,17 +48,8 @@ def read_columns(path: Path, names: Sequence[str]) -> pa.Table:
         frame = tables.read_table(path, wanted=names.__contains__, texts=None)
         table = pa.table({name: _parse(frame[name]) for name in names})
     else:
-        order = [ZARR_PLACE] if path.suffix == ZARR and ZARR_PLACE in known else []
-        table = parquet.read_table(_parquet_of(path), columns=[*names, *order])
-        if order:
-            table = table.take(np.argsort(table[ZARR_PLACE].to_numpy())).select([*names])
+        table = parquet.read_table(path, columns=[*names])
     return pa.table({name: _filled(name, table[name]) for name in names})
-
-
-def _parquet_of(path: Path) -> Path | None:
-    if path.suffix == ZARR:
-        return metadata_path(path)
-    return path if path.suffix.lower() == ".parquet" else None
 
 
 def _parse(texts: pd.Series) -> pa.Array:

@@ -74,15 +74,11 @@ class ZipStore(base.ImageStore):
         return self._local.archive
 
 
-def open_files(path: Path, is_needed: bool = True) -> base.ImageStore:
+def open_files(path: Path) -> base.ImageStore:
     """The images of a zip, or of a folder and its subfolders, each linked folder once.
 
     A folder's broken links without a file ending are listed as left out: each may have led to a
     whole folder.
-
-    Args:
-        path: the folder or zip.
-        is_needed: whether to raise InputError where there is none.
     """
     if path.is_dir():
         top = os.path.join(path, "")
@@ -97,7 +93,7 @@ def open_files(path: Path, is_needed: bool = True) -> base.ImageStore:
         with open_zip(path) as archive:
             members = archive.infolist()
             entries = [(i.filename, i.CRC) for i in members if base.is_picture(i.filename)]
-    if not entries and is_needed:
+    if not entries:
         raise InputError(f"{shown(path)} holds no image ({', '.join(base.READ_SUFFIXES)})")
     return make_store(FolderStore if path.is_dir() else ZipStore, path, entries)
 

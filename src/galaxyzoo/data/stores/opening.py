@@ -11,31 +11,29 @@ from galaxyzoo.data.stores.files import FolderStore, make_store, open_files
 from galaxyzoo.data.stores.fits import DEFAULT, FitsSettings, FitsStore
 
 _HATS_TABLE = "hats_primary_table_url"
-# Forms in one file, or a folder that is one archive. To add one: a function that opens it, here.
+# Forms in one file. To add one: a function that opens it, here.
 FORMS: dict[str, Callable[[Path], base.ImageStore]] = {
     ".h5": arrays.open_hdf5,
     ".hdf5": arrays.open_hdf5,
     ".parquet": tables.open_parquet,
     ".csv": tables.open_csv,
     ".npz": arrays.open_npz,
-    arrays.ZARR: arrays.open_zarr,
 }
 
 
-def open_store(path: Path, fits: FitsSettings = DEFAULT, is_needed: bool = True) -> base.ImageStore:
-    """Open the images of a folder, zip, or file or archive of `FORMS`.
+def open_store(path: Path, fits: FitsSettings = DEFAULT) -> base.ImageStore:
+    """Open the images of a folder, zip, or file of `FORMS`.
 
     Args:
         path: its ending tells its form.
         fits: how FITS cut-outs become pictures.
-        is_needed: whether a folder without an image is refused.
     Returns:
         Images numbered from 0, in the order of the file, or of the names in a folder.
     Raises:
         InputError: it cannot be opened, or holds no image.
     """
     form = _form_of(path)
-    return _with_fits(form(path) if form else open_files(path, is_needed), fits)
+    return _with_fits((form or open_files)(path), fits)
 
 
 def open_whole_store(path: Path) -> base.ImageStore:
@@ -47,7 +45,7 @@ def open_whole_store(path: Path) -> base.ImageStore:
 
 
 def _form_of(path: Path) -> Callable[[Path], base.ImageStore] | None:
-    return FORMS.get(path.suffix.lower()) if path.is_dir() == (path.suffix == arrays.ZARR) else None
+    return None if path.is_dir() else FORMS.get(path.suffix.lower())
 
 
 def is_archive(path: Path) -> bool:
@@ -89,19 +87,18 @@ def open_by_galaxy_id(*paths: Path) -> base.KeyedStore:
 def open_stores(paths: list[Path], fits: FitsSettings = DEFAULT) -> list[base.ImageStore]:
     """Open a user's paths: folders and zips, then single pictures in one store, then others.
 
-    A folder may also hold Zarr archives, in it or in a subfolder, or the Parquet files of HATS.
+    A folder may also hold the Parquet files of HATS.
     """
     stores, pictures, others = [], [], []
     for path in paths:
-        inner = _find_inner(path)
-        others += [open_store(inner_path, fits) for inner_path in inner]
-        if (path.is_dir() and path.suffix == arrays.ZARR) or (_form_of(path) and path.is_file()):
-            others.append(open_store(path, fits))
+        if files := _hats_files(path):
+            others += [open_store(file, fits) for file in files]
         elif path.is_dir() or path.suffix.lower() == ".zip":
-            if all(inner_path.suffix == arrays.ZARR for inner_path in inner):
-                stores.append(open_store(path, fits, is_needed=not inner))
+            stores.append(open_store(path, fits))
         elif not path.is_file():
             raise InputError(f"{shown(path)} is missing")
+        elif _form_of(path):
+            others.append(open_store(path, fits))
         elif base.is_picture(path.name):
             pictures.append((str(path.resolve()), base.stamp_of(path.stat())))
         else:
@@ -114,14 +111,11 @@ def open_stores(paths: list[Path], fits: FitsSettings = DEFAULT) -> list[base.Im
     return [store for store in (*stores, *others) if store.names or store.left_out]
 
 
-def _find_inner(path: Path) -> list[Path]:
-    """Archives and files in a folder, which are opened each by itself."""
+def _hats_files(path: Path) -> list[Path]:
+    """Parquet files of a HATS catalog; none of any other path."""
     table = _hats_table(path)
-    if (table / "hats.properties").is_file():
-        return sorted(table.glob("dataset/Norder=*/**/*.parquet"))
-    if not path.is_dir() or path.suffix == arrays.ZARR:
-        return []
-    return sorted([*path.glob(f"*{arrays.ZARR}"), *path.glob(f"*/*{arrays.ZARR}")])
+    is_catalog = (table / "hats.properties").is_file()
+    return sorted(table.glob("dataset/Norder=*/**/*.parquet")) if is_catalog else []
 
 
 def _hats_table(path: Path) -> Path:
