@@ -2,7 +2,6 @@
 
 import math
 import os
-import resource
 import shutil
 import sys
 import tempfile
@@ -198,7 +197,7 @@ def random_fold(config: Config, train_images: int) -> fold_data.FoldData:
 
 
 def print_plan(configs: list[Config], datasets: Mapping[str | None, prepare.Dataset]) -> None:
-    """Print each run's hours and disk, the caches' disk, the probe's memory, the free disk."""
+    """Print each run's hours and disk, the caches' disk, memory and free disk."""
     print("probing the networks: a minute, more for those made for a GPU", flush=True)
     costs: list[Cost] = []
     for config in console.Bar(configs, "probing", unit="run", leave=False):
@@ -230,8 +229,8 @@ def print_plan(configs: list[Config], datasets: Mapping[str | None, prepare.Data
     folds_dir().mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(folds_dir()).free
     print(
-        f"decoded images: {_gigabytes(cached)} on disk, read as a memory map; peak memory of this "
-        f"probe {_peak_memory()} of {_gigabytes(memory_bytes())}; free disk {_gigabytes(free)}"
+        f"decoded images: {_gigabytes(cached)} on disk, read as a memory map; free disk "
+        f"{_gigabytes(free)}; memory {_gigabytes(memory_bytes())}"
     )
     share = min(cost.cpu_share for cost in costs)
     if share < _BUSY:
@@ -274,16 +273,9 @@ def _cache_bytes(configs: list[Config], datasets: Mapping[str | None, prepare.Da
     return sum(images[dataset] * cache_px**2 * 3 for dataset, _, cache_px in kinds)
 
 
-def _peak_memory() -> str:
-    """Largest resident size of this process so far."""
-    unit = 1 if sys.platform == "darwin" else 1024  # macOS counts in bytes, Linux in kB
-    return _gigabytes(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
-
-
-def _hours(seconds: float, total: float = 0.0) -> str:
-    """Hours, or minutes where the time, or the total of its column, is short."""
-    is_long = max(seconds, total) >= 5400
-    return f"{seconds / 3600:.1f} h" if is_long else f"{seconds / 60:.1f} min"
+def _hours(seconds: float, total: float) -> str:
+    """Hours, or minutes where the total of the column is short."""
+    return f"{seconds / 3600:.1f} h" if total >= 5400 else f"{seconds / 60:.1f} min"
 
 
 def _gigabytes(count: float) -> str:
@@ -295,41 +287,26 @@ class FoldsLeft:
 
     Args:
         folds: of all runs of the command, each with its run's tables.
-        jobs: number of them that are trained at a time.
     """
 
-    def __init__(self, folds: list[tuple[oof.FoldTables, int]], jobs: int) -> None:
-        self.jobs, self.folds, self.left = jobs, folds, folds
+    def __init__(self, folds: list[tuple[oof.FoldTables, int]]) -> None:
+        self.left = folds
         self.epochs = sum(tables.config.train.epochs for tables, _ in folds)
 
     def look(self) -> int:
         """Print a line for each newly finished fold; returns the epochs done."""
-        for pair in self.left:
-            tables, fold = pair
+        before, self.left = self.left, [pair for pair in self.left if pair[1] not in pair[0].done]
+        for tables, fold in before:
             if fold in tables.done:
-                self.left = [unfinished for unfinished in self.left if unfinished is not pair]
                 score = f"{tables.config.metric} {tables.score(fold):.5f}"
-                took = f"{sum(_timings(*pair).values()) / 60:.1f} min"
-                where = f"{tables.config.title}, fold {fold}"
-                console.Bar.write(f"{where}: {score} in {took}{self._and_left()}")
+                took = f"{sum(_timings(tables, fold).values()) / 60:.1f} min"
+                more = sum(other is tables for other, _ in self.left)
+                left = f"; its folds left: {more}" if more else ""
+                console.Bar.write(f"{tables.config.title}, fold {fold}: {score} in {took}{left}")
                 sys.stdout.flush()  # into a log at once
         # A fold that took over the weights of another has trained no epoch.
         ahead = (t.config.train.epochs - max(_timings(t, k), default=0) for t, k in self.left)
         return self.epochs - sum(ahead)
-
-    def _and_left(self) -> str:
-        """Describe how many folds are left, and the time of those whose run has a finished fold."""
-        if not self.left:
-            return ""
-        seconds = []
-        for tables, fold in self.left:
-            done = [sum(_timings(tables, k).values()) for k in tables.done]
-            if done:
-                gone = sum(_timings(tables, fold).values())
-                seconds.append(max(0, sum(done) / len(done) - gone))
-        text = f"; left: {len(self.left)} fold{'s' if len(self.left) > 1 else ''}"
-        partly = "" if len(seconds) == len(self.left) else f", {len(seconds)} of them"
-        return f"{text}{partly} in about {_hours(sum(seconds) / self.jobs)}" if seconds else text
 
 
 def _timings(tables: oof.FoldTables, fold: int) -> dict[int, float]:

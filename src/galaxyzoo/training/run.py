@@ -323,7 +323,7 @@ def train_runs(
     Yields:
         The score cards of runs with a finished fold; reasons of stopped folds are in the runs.
     """
-    left = FoldsLeft([(run._tables, k) for run in runs for k in run.unfinished_folds(folds)], jobs)
+    left = FoldsLeft([(run._tables, k) for run in runs for k in run.unfinished_folds(folds)])
     if jobs == 1:
         yield from filter(None, (run.train(folds, left.look) for run in runs))
         return
