@@ -1,6 +1,7 @@
 """The package as `pip install` puts it, outside the checkout."""
 
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -17,22 +18,32 @@ from packaging.requirements import Requirement
 
 from galaxyzoo import __version__, commands
 from galaxyzoo.config.names import BUNDLED
+from galaxyzoo.core.launch import EXTRAS
 from galaxyzoo.core.paths import CODE_ROOT
 from support.commands import copy_checkout, succeed
 
+PINS = CODE_ROOT / "scripts" / "requirements"
+NOTEBOOKS = {"nbformat", "ipykernel"}
 HEADLESS = {"opencv-python": "opencv-python-headless"}  # the reason is in pyproject.toml
 
 
-def test_dependencies_are_the_direct_packages_of_the_requirements() -> None:
-    pinned = (CODE_ROOT / "scripts" / "requirements" / "base.txt").read_text()
-    direct, _ = pinned.split("# Brought in by those")
-    pins = [Requirement(line.split("#")[0]) for line in direct.splitlines() if line[:1].isalpha()]
+def test_dependencies_are_those_of_the_requirements() -> None:
     project = tomllib.loads((CODE_ROOT / "pyproject.toml").read_text())["project"]
-    ranges = {r.name.lower(): r.specifier for r in map(Requirement, project["dependencies"])}
-    assert {HEADLESS.get(pin.name, pin.name).lower() for pin in pins} == set(ranges)
-    for pin in pins:
-        (version,) = (specifier.version for specifier in pin.specifier)
-        assert version in ranges[HEADLESS.get(pin.name, pin.name).lower()], pin
+    extras = project["optional-dependencies"]
+    optional = [Requirement(text) for texts in extras.values() for text in texts]
+    needed = [*map(Requirement, project["dependencies"])]
+    ranges = {r.name: r.specifier for r in (*needed, *optional)}
+    for part in ("base", "extras"):
+        pinned = (PINS / f"{part}.txt").read_text().split("# Brought in by those")[0]
+        for pin in (Requirement(s.split("#")[0]) for s in pinned.splitlines() if s[:1].isalpha()):
+            (version,) = (specifier.version for specifier in pin.specifier)
+            name = HEADLESS.get(pin.name, pin.name)
+            assert name in NOTEBOOKS or version in ranges[name], pin
+    floors = {r.name: f"{r.specifier}".split(",")[-1][2:] for r in needed if r.name != "simplejpeg"}
+    assert dict(re.findall(r"^([\w-]+)>=(\S+)", (PINS / "floors.txt").read_text(), re.M)) == floors
+    named = {name.replace("pytorch_grad_cam", "grad-cam") for n in EXTRAS.values() for name in n}
+    assert named == {r.name for r in optional} - {project["name"]}
+    assert {*EXTRAS} <= {*extras}
 
 
 @pytest.fixture(scope="module")

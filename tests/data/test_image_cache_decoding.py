@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from galaxyzoo.data import jpeg
 from galaxyzoo.data.image_cache import decode
 from galaxyzoo.inference.pictures import to_pixels
 from support.bad_image_fixtures import (
@@ -145,6 +146,15 @@ def test_a_jpeg_cut_off_anywhere_is_refused(place, ended, size_px):
     """But for its last bytes, where all pixels may be there."""
     with pytest.raises(ValueError, match=r"empty|cut off|damaged|JPEG"):
         decode(JPEG[:place] + (b"\xff\xd9" if ended else b""), 424, size_px)
+
+
+@pytest.mark.parametrize("place", range(0, len(JPEG) - 16, 97))
+def test_pillow_refuses_cut_off_jpegs_too(place, monkeypatch):
+    close = decode(JPEG, 424, 53).astype(int)
+    monkeypatch.setattr(jpeg, "simplejpeg", None)
+    assert np.abs(decode(JPEG, 424, 53) - close).mean() < 1
+    with pytest.raises(ValueError, match=r"empty|cut off|damaged|JPEG"):
+        decode(JPEG[:place], 424, 53)
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -23,6 +23,7 @@ continues, also on several machines that share the folder.
 """
 
 import argparse
+import importlib
 import shlex
 from collections.abc import Sequence
 from functools import partial
@@ -98,6 +99,8 @@ def check_paths(args: argparse.Namespace, images: list[Path], is_job: bool) -> N
             f"--table {paths.shown(args.table)} ends with none of {', '.join(TABLE_FORMATS)}"
         )
     output = args.output
+    if output.suffix.lower() == ".parquet":
+        importlib.import_module("pyarrow")  # which pandas would miss after the work
     if is_job:  # whose own check knows the files of a job
         outputs.check_output("--output", output, images, Path.is_dir)
     elif output.is_dir() or output.suffix.lower() not in TABLE_SUFFIXES:
@@ -242,7 +245,7 @@ def add_fits(parser: argparse.ArgumentParser) -> None:
         default=(),
         metavar="PART",
         help="name or number of the extension with the image, such as SCI or 1, or one per band, "
-        "such as 1,2,3 (default: SCI, SCIENCE or IMAGE, else the first or only image)",
+        "such as 1,2,3 (default: by names and shapes)",
     )
     group.add_argument(
         "--field",

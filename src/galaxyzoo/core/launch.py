@@ -31,6 +31,18 @@ BACKENDS = ("loky", "ray", "dask")  # of joblib
 VENV_PYTHON = CODE_ROOT / ".venv" / "bin" / "python"  # of a checkout
 _OLDEST = (3, 11)  # Python
 _NEEDED = ("torch", "timm", "cv2", "lightgbm", "pydantic", "safetensors", "filelock", "rich")
+# Optional packages by their extra in pyproject.toml, as they are imported.
+EXTRAS = {
+    "formats": ("h5py", "astropy"),
+    "surveys": ("pyarrow",),
+    "pages": ("jinja2",),
+    "reports": ("matplotlib",),
+    "explain": ("pytorch_grad_cam",),
+    "tuning": ("optuna",),
+    "app": ("gradio",),
+    "export": ("onnx", "onnxruntime", "onnxscript"),
+    "download": ("kaggle", "pooch"),
+}
 _RESTARTED = "GALAXYZOO_RESTARTED"
 _PYTHON = "GALAXYZOO_PYTHON"  # the user's own interpreter, as the shell scripts take it
 _started = time.perf_counter()  # before the slow imports
@@ -102,7 +114,8 @@ def begin() -> None:
 def run_main(main: Callable[[], None]) -> None:
     """Call a script's main; a user's mistake becomes one line on stderr and exit status 1.
 
-    So does a disk that is full or cannot be used, and too little memory.
+    So does a disk that is full or cannot be used, too little memory, and an optional package that
+    is not installed.
     """
     gc.enable()
     for stream in (sys.stdout, sys.stderr):
@@ -120,6 +133,8 @@ def run_main(main: Callable[[], None]) -> None:
                 signal.signal(signal.SIGINT, _stop_ending)
     except InputError as error:
         _exit_with(str(error))
+    except ModuleNotFoundError as error:
+        _exit_with(_name_optional(error))
     except MemoryError as error:
         _exit_with(f"not enough memory ({str(error) or 'the system gave no more'})")
     except KeyboardInterrupt:
@@ -136,6 +151,17 @@ def run_main(main: Callable[[], None]) -> None:
         _exit_with(f"cannot {use} {error.filename or 'a file'}: {error.strerror}")
     finally:
         gc.freeze()  # or the interpreter's last collections go through all of torch, for seconds
+
+
+def _name_optional(error: ModuleNotFoundError) -> str:
+    """What to type for an optional package; others are the code's own mistakes."""
+    module = str(error.name).partition(".")[0]
+    for extra, modules in EXTRAS.items():
+        if module in modules:
+            package = module.replace("pytorch_grad_cam", "grad-cam")
+            how = f"type `{install_command(package)}`, then again"
+            return f"{package} is not installed (optional: {extra}): {how}"
+    raise error
 
 
 def _stop_importing(*_: object) -> None:

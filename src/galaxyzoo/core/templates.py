@@ -3,11 +3,13 @@
 import base64
 import re
 from functools import cache
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 # What starts code, emphasis, a link, HTML, a table cell or a mention; and addresses that become
 # links by themselves.
@@ -39,7 +41,9 @@ def jpeg_address(image: np.ndarray) -> str:
 
 
 @cache
-def _environment(markdown: bool) -> Environment:
+def _environment(markdown: bool) -> "Environment":
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
     return Environment(
         loader=PackageLoader("galaxyzoo"),
         autoescape=lambda name: name is not None and name.endswith(".html.j2"),
@@ -53,6 +57,6 @@ def _environment(markdown: bool) -> Environment:
 
 def _escape_markdown(value: object) -> object:
     """Text as Markdown that shows it as it is, on one line; other values unchanged."""
-    if not isinstance(value, str) or isinstance(value, Markup):
+    if not isinstance(value, str) or hasattr(value, "__html__"):
         return value
     return _MARKDOWN.sub(lambda match: f"\\{match[0]}", " ".join(value.split()))

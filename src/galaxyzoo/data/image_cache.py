@@ -2,7 +2,7 @@
 
 A cache is named by a digest of its settings and of the images in it, so a stale one cannot be read.
 Its manifest holds the array's digest, checked at the first opening in a process. JPEGs are decoded
-by libjpeg-turbo (simplejpeg), PNGs by cv2.
+by `jpeg`, PNGs by cv2.
 """
 
 import os
@@ -18,13 +18,13 @@ from typing import TypeVar
 import cv2
 import joblib
 import numpy as np
-import simplejpeg
 
 from galaxyzoo.config.schema import ORIGINAL_PX, ImageConfig
 from galaxyzoo.core import files, paths
 from galaxyzoo.core.console import Bar
 from galaxyzoo.core.errors import InputError, UnavailableError, one_line
 from galaxyzoo.core.manifest import FORMAT, Manifest, digest
+from galaxyzoo.data import jpeg
 from galaxyzoo.data.stores.base import ImageStore
 
 Made = TypeVar("Made")
@@ -33,11 +33,10 @@ LISTED = 10  # unusable images that a message names
 # cv2's flags by how much an image shrinks while it is decoded.
 _REDUCED = {1: cv2.IMREAD_COLOR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4}
 _VERSION = 4  # of the decoding; raise it when the pixels change
-_DECODERS = cv2.__version__, simplejpeg.__version__
+_DECODERS = cv2.__version__, jpeg.DECODER
 MAX_SIDE = 8192  # px; beyond it lie files that unpack to gigabytes
 _JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
 _COLOR_TYPE = 25  # its place in a PNG, behind the bits of a channel
-_PRINT_SPACES = ("CMYK", "YCCK")  # color spaces of JPEGs made for print
 _checked: set[tuple[Path, int]] = set()  # (array, its mtime in ns) checked in this process
 
 
@@ -203,7 +202,10 @@ def read_size(data: bytes) -> tuple[int, int]:
     if not data:
         raise ValueError("it is empty")
     if data.startswith(_JPEG):
-        shape = _read_jpeg_header(data)[0]
+        try:
+            shape = jpeg.read_header(data)[:2]
+        except ValueError as error:
+            raise ValueError(f"its JPEG header is cut off or damaged ({error})") from None
     elif data.startswith(_PNG):
         shape = _check_png(data)
     else:
@@ -309,31 +311,13 @@ def _digest(store: ImageStore, ids: np.ndarray, config: ImageConfig) -> str:
     return f"{store.path.stem}_{config.crop_px}_{config.cache_px}_{made[:12]}"
 
 
-def _read_jpeg_header(data: bytes) -> tuple[tuple[int, int], str]:
-    """(height, width) of a JPEG, and its color space."""
-    try:
-        height, width, color_space, _ = simplejpeg.decode_jpeg_header(data)
-    except ValueError as error:
-        raise ValueError(f"its JPEG header is cut off or damaged ({error})") from None
-    return (height, width), color_space
-
-
 def _decode_jpeg(data: bytes, reduce: int) -> np.ndarray:
-    """(H / reduce, W / reduce, 3) uint8 RGB, sides rounded up.
-
-    Decoders fill what a cut-off JPEG lacks with gray. This one refuses whatever libjpeg warns of,
-    so also a cut-off file that ends in an end marker. A progressive JPEG cut between two scans
-    passes: what is left is a complete, less sharp picture.
-    """
-    (height, width), color_space = _read_jpeg_header(data)
+    """(H / reduce, W / reduce, 3) uint8 RGB, sides rounded up."""
     try:
-        if color_space in _PRINT_SPACES:  # simplejpeg checks it; only cv2 makes RGB of it
-            simplejpeg.decode_jpeg(data, "CMYK")
-            return _decode_by_cv2(data, reduce)
-        smallest = -(-height // reduce), -(-width // reduce)
-        return simplejpeg.decode_jpeg(data, "RGB", min_height=smallest[0], min_width=smallest[1])
+        pixels = jpeg.decode(data, reduce)
     except ValueError as error:
         raise ValueError(f"it is cut off or damaged ({error})") from None
+    return pixels if pixels.shape[2] == 3 else _decode_by_cv2(data, reduce)  # CMYK: checked, no RGB
 
 
 def _decode_by_cv2(data: bytes, reduce: int) -> np.ndarray:

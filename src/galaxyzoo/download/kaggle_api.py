@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from galaxyzoo.core import files, launch
+from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.data.readers.kaggle import SAMPLES, SOLUTIONS, TEST_IMAGES, TRAIN_IMAGES
 from galaxyzoo.io.archives import BROKEN_ZIP, open_zip
@@ -36,9 +36,6 @@ def connect() -> Any:
             api = KaggleApi()
             with _explain_errors("login", "look at the network"):
                 api.authenticate()
-    except ModuleNotFoundError as error:
-        command = launch.install_command("kaggle")
-        raise InputError(f"{error.name} is not installed: type `{command}`, then again") from None
     except SystemExit:
         raise InputError(f"Kaggle's client finds no valid credentials: {_LOGIN}") from None
     return api

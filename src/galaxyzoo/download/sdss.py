@@ -16,7 +16,7 @@ import cv2
 import pandas as pd
 
 from galaxyzoo.config.schema import ORIGINAL_PX
-from galaxyzoo.core import files, launch
+from galaxyzoo.core import files
 from galaxyzoo.core.console import Bar
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.image_cache import decode, read_size
@@ -72,7 +72,6 @@ def fetch(url: str, path: Path, check: Callable[[bytes], None]) -> None:
     Raises:
         DownloadError: every try failed, with the last reason.
     """
-    launch.require("a download", "pooch")
     import pooch
     import requests
 

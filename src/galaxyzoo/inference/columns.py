@@ -152,6 +152,8 @@ def check_table(path: Path, carried: pa.Table, columns: Sequence[str], names: st
             try:
                 _write(scratch, plain)
                 is_same = read_one_table(scratch)[name].to_pylist() == rows[name].to_pylist()
+            except ModuleNotFoundError:
+                raise
             except Exception:  # noqa: BLE001 they raise anything for types they do not know
                 is_same = False
             if not is_same:

@@ -6,21 +6,23 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core.errors import InputError, UnavailableError, one_line
 from galaxyzoo.core.manifest import digest
 from galaxyzoo.data.image_cache import decode_many
 from galaxyzoo.data.stores import base, opening
-from galaxyzoo.data.stores.columns import POSITION, column_names, read_columns
 from galaxyzoo.data.stores.fits import DEFAULT, FitsSettings, FitsStore
 from galaxyzoo.inference.oddities import Oddities, find_oddities, measure
 from galaxyzoo.io.tables import ID, ID_LIMIT, plain_cell
 from galaxyzoo.tasks.kinds import Task
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 NAME = "id"  # column of the names where they are no GalaxyIDs
 CHUNK = 1024  # images decoded at once
@@ -233,22 +235,26 @@ class SurveyImages:
         return IdColumn.of(self._stores)
 
     @cached_property
-    def kept(self) -> dict[Path, pa.Table]:
+    def kept(self) -> dict[Path, "pa.Table"]:
         """Columns to keep beside the predictions, by the path of a store; row i is of image i."""
+        from galaxyzoo.data.stores.columns import column_names, read_columns
+
         paths = [store.path for store in self._stores if not self._has_centers(store)]
         keep = self.keep
-        if not keep and paths and all({*POSITION} <= {*column_names(path)} for path in paths):
-            keep = POSITION
+        if not keep and paths and all({*base.POSITION} <= {*column_names(path)} for path in paths):
+            keep = base.POSITION
         return {path: read_columns(path, keep) for path in paths} if keep else {}
 
     def _has_centers(self, store: base.ImageStore) -> bool:
         """Check whether positions are asked for that cut-outs have, and no table."""
-        is_position = bool(self.keep) and {*self.keep} <= {*POSITION}
+        is_position = bool(self.keep) and {*self.keep} <= {*base.POSITION}
         if not is_position or not isinstance(store, FitsStore):
             return False
+        from galaxyzoo.data.stores.columns import column_names
+
         return not {*self.keep} <= {*column_names(store.path)}
 
-    def kept_columns(self, images: Images) -> dict[str, pa.ChunkedArray | np.ndarray]:
+    def kept_columns(self, images: Images) -> dict[str, "pa.ChunkedArray | np.ndarray"]:
         """Columns to keep, of the images that were decoded."""
         store, table = images.store, self.kept.get(images.store.path)
         if table is not None:
@@ -256,7 +262,7 @@ class SurveyImages:
             return dict(zip(rows.column_names, rows.columns, strict=True))
         if not self.keep or not isinstance(store, FitsStore):
             return {}
-        columns = dict(zip(POSITION, store.centers(images.read_ids).T, strict=True))
+        columns = dict(zip(base.POSITION, store.centers(images.read_ids).T, strict=True))
         return {name: columns[name] for name in self.keep}
 
     @property

@@ -6,9 +6,9 @@ from itertools import chain
 
 import cv2
 import numpy as np
-import simplejpeg
 
 from galaxyzoo.config.schema import ORIGINAL_PX
+from galaxyzoo.data import jpeg
 from galaxyzoo.data.image_cache import AT_ONCE, in_threads
 from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.registry import has_own_labels
@@ -35,7 +35,7 @@ def measure(data: bytes | np.ndarray) -> tuple[int, int, int]:
     if data.startswith(_PNG) and len(data) > 24:  # as in the IHDR chunk of the PNG standard
         return int.from_bytes(data[20:24]), int.from_bytes(data[16:20]), data[24]
     with suppress(ValueError):
-        return *simplejpeg.decode_jpeg_header(data)[:2], 8
+        return *jpeg.read_header(data)[:2], 8
     return 0, 0, 8
 
 

@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from matplotlib.ticker import MaxNLocator
 
 from galaxyzoo.core.templates import color
 
@@ -126,5 +125,7 @@ def log_shade(counts: np.ndarray, lowest: float, highest: float) -> np.ndarray:
 
 def _ticks(low: float, high: float) -> list[tuple[float, str]]:
     """About five round numbers of a range."""
+    from matplotlib.ticker import MaxNLocator
+
     inside = [t for t in MaxNLocator(5).tick_values(low, high) if low <= t <= high]
     return [(float(t), f"{t:.6g}") for t in inside]

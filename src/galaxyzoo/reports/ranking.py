@@ -8,7 +8,7 @@ from pyarrow import parquet
 
 from galaxyzoo.config.schema import ORIGINAL_PX, ImageConfig
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.data.stores.columns import POSITION
+from galaxyzoo.data.stores.base import POSITION
 from galaxyzoo.inference.survey import BOUNDS, INTERVALS, SPREAD, Survey
 from galaxyzoo.io.tables import write_predictions
 from galaxyzoo.reports.html import GalaxyCard, HtmlSection, made, sky_links, write_page

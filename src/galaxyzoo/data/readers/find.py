@@ -12,8 +12,7 @@ from galaxyzoo.core.paths import input_dir
 from galaxyzoo.data.catalog import input_places
 from galaxyzoo.data.readers import gz2, kaggle, label_table, labeled, labeled_arrays
 from galaxyzoo.data.readers.raw_dataset import FoundDataset, RawDataset
-from galaxyzoo.data.stores.base import IDS, stem_of
-from galaxyzoo.data.stores.columns import POSITION
+from galaxyzoo.data.stores.base import IDS, POSITION, stem_of
 from galaxyzoo.io.tables import read_table
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
 from galaxyzoo.tasks.registry import get_task, has_own_labels

@@ -32,6 +32,7 @@ MAX_IMAGE_BYTES = 50_000_000  # a galaxy's JPEG has about 15,000
 HIDDEN = re.compile(r"(^|/)(\.(?!\.?/)[^/]*|@eaDir|__MACOSX)/")
 # Names of columns and arrays of ids
 IDS = ("GalaxyID", "id", "ids", "id_str", "objid", "filename", "filenames")
+POSITION = "ra", "dec"  # columns, degrees
 _WHOLE = re.compile(r"(-?[0-9]+)(\.0*)?")
 _ROUNDED = re.compile(r"-?[0-9](\.[0-9]+)?[eE]\+[0-9]+")  # as large floats are written
 # Errors of the system or a network drive that would meet any other file too

@@ -12,7 +12,6 @@ from galaxyzoo.core.errors import InputError, reason_of
 from galaxyzoo.core.paths import shown
 from galaxyzoo.io import csv_bytes, tables
 
-POSITION = "ra", "dec"  # degrees
 _WHOLE = r"-?(0|[1-9]\d*)"
 _NUMBER = r"[+-]?(0|[1-9]\d*)?\.?\d*([eE][+-]?\d+)?|[nN]a[nN]"
 _SAFE_DIGITS = 17  # more are not kept by a float

@@ -14,8 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-from pyarrow import parquet
 
 from galaxyzoo.core.errors import InputError, reason_of
 from galaxyzoo.core.paths import shown
@@ -46,6 +44,9 @@ class _Column:
     starts: list[int]  # first row of each group
 
     def __getitem__(self, rows: slice) -> np.ndarray:
+        import pyarrow as pa
+        from pyarrow import parquet
+
         group = bisect_right(self.starts, rows.start) - 1
         file = parquet.ParquetFile(self.path, page_checksum_verification=True)
         column = file.read_row_group(group, columns=[IMAGE]).column(0)
@@ -59,6 +60,9 @@ class _Column:
 
 def open_parquet(path: Path) -> base.ImageStore:
     """The images of a Parquet file: in it, or at the paths that it lists."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
     try:
         file = parquet.ParquetFile(path)
         columns = file.schema_arrow.names

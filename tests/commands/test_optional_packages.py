@@ -1,0 +1,70 @@
+"""What the way to a submission imports, and what commands say of a package that is not there."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from galaxyzoo.core.launch import EXTRAS
+from support.commands import COMPETITION, SRC, TINY, environment
+
+LACKING = [name for names in EXTRAS.values() for name in names]
+HIDDEN = f"import sys\nsys.modules |= dict.fromkeys({[*LACKING, 'simplejpeg']})\n"
+
+
+def run(root: Path, script: str, *words: str | Path) -> subprocess.CompletedProcess[str]:
+    """A command, and what it starts, in a Python without optional packages and simplejpeg."""
+    (root / "sitecustomize.py").write_text(HIDDEN)
+    return subprocess.run(
+        [sys.executable, str(SRC / script), *map(str, words)],
+        cwd=root,
+        env={**environment(root), "PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+def pictures(root: Path) -> Path:
+    """A folder of one picture."""
+    (root / "mine").mkdir()
+    (root / "mine" / "7.jpg").write_bytes(COMPETITION.images[int(COMPETITION.test_ids[0])])
+    return root / "mine"
+
+
+@pytest.mark.slow
+def test_a_submission_needs_no_optional_package(root: Path, pictures: Path) -> None:
+    COMPETITION.write_zips(root / "input")
+    for script, *words in (
+        ("prepare.py", "--folds", "3"),
+        ("train.py", "gz37/cnn", *TINY, "--ensemble", "--jobs", "2"),
+        ("ensemble.py",),
+        ("predict.py", "gz37/cnn", str(pictures), "--output", "mine.csv"),
+    ):
+        done = run(root, script, *words)
+        assert done.returncode == 0, (script, done.stderr)
+    assert len(pd.read_csv(root / "submissions" / "predictions.csv")) == len(COMPETITION.test_ids)
+    assert np.isfinite(pd.read_csv(root / "mine.csv")).all(axis=None)
+
+
+@pytest.mark.slow
+def test_what_needs_an_optional_package_names_it(root: Path, pictures: Path) -> None:
+    cv2.imwrite(str(root / "galaxy.png"), np.zeros((64, 64, 3), np.uint8))
+    for package, extra, *words in (
+        ("pyarrow", "surveys", "predict.py", pictures, "--output", "votes/"),
+        ("pyarrow", "surveys", "predict.py", pictures, "--output", "votes.parquet"),
+        ("matplotlib", "reports", "gradcam.py", "gz37/d4cnn_transfer", "--image", "galaxy.png"),
+        ("optuna", "tuning", "tune.py", "elliptical_spiral_cnn", "--trials", "1"),
+        ("gradio", "app", "app.py", "--port", "0"),
+    ):
+        script, *arguments = map(str, words)
+        done = run(root, script, *arguments)
+        said = f"error: {package} is not installed (optional: {extra}): type `"
+        assert done.returncode == 1, words
+        assert done.stderr.startswith(said), done.stderr
+        assert not [*root.glob("votes*")]
