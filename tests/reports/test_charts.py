@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from galaxyzoo.reports.charts import Chart, Line, data_range, log_shade
+from galaxyzoo.reports.charts import Chart, Line, data_range
 from support.report_fixtures import read_embedded
 
 LEFT, TOP, RIGHT, BOTTOM = Chart("", "", "").frame
@@ -19,21 +19,9 @@ def test_points_lie_between_the_corners_of_the_plot() -> None:
     assert [text for _, text in chart.y_ticks] == ["10", "12", "14", "16", "18", "20"]
 
 
-def test_bars_stand_on_the_axis() -> None:
-    bars = [(0, 0.5, 0.25), (0.5, 1, float("nan"))]
-    ((left, top, width, height),) = Chart("", "", "", bars=bars).rectangles
-    assert [left, left + width] == [LEFT + 1, (LEFT + RIGHT) / 2 - 1]
-    assert [top, top + height] == pytest.approx([BOTTOM - (BOTTOM - TOP) / 4, BOTTOM])
-
-
 def test_cells_are_pixels_as_opaque_as_their_values() -> None:
     data = Chart("", "", "", cells=np.array([[0, 1], [0.5, 0]])).picture.split(",")[1]
     assert read_embedded(data)[..., 3].tolist() == [[0, 255], [128, 0]]
-
-
-def test_shades_grow_with_the_logarithm_and_none_is_no_shade() -> None:
-    shades = log_shade(np.array([0, 1, 10, 100]), 1, 100)
-    assert shades.tolist() == pytest.approx([0, 0.15, 0.575, 1])
 
 
 @pytest.mark.parametrize(

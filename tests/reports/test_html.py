@@ -54,7 +54,7 @@ def page_about(folder: Path, text: str) -> Markup:
         text,
         text,
         [(text, pd.DataFrame({text: [text, Shaded(text, 0.5)]}))],
-        [(text, [Chart(text, text, text, [Line(END, END, 0, text)], marks=[(0.5, text)])])],
+        [(text, [Chart(text, text, text, [Line(END, END, 0, text)])])],
         [(text, [galaxy])],
         [(text, f"{text}/index.html", text)],
     )
@@ -66,9 +66,9 @@ def test_hostile_names_of_classes_and_files_are_text(tmp_path: Path, text: str) 
     page, plain = page_about(tmp_path, text), page_about(tmp_path, "x" * len(text))
     assert page.tags == plain.tags
     # title, heading, both sides of the summary's line, navigation, section, paragraph; a table's
-    # caption, head and two cells; a chart's caption, title, axes, mark and legend; a gallery's
+    # caption, head and two cells; a chart's caption, title, axes and legend; a gallery's
     # caption, name, note, answer and link; a link and what is there
-    assert sum(data.count(text) for data in page.texts) == 24
+    assert sum(data.count(text) for data in page.texts) == 23
     # read out: the table, the chart (thrice), the galaxy, its button, its bar (twice)
     assert sum(content.count(text) for content in page.contents if content) == 8
 

@@ -182,7 +182,7 @@ def train(
         datasets: of the stages, by name; None: that of the runs.
         args: of the command line.
     """
-    from galaxyzoo.reports.console import print_choice, print_run_table
+    from galaxyzoo.reports.console import print_run_table
     from galaxyzoo.training.planning import choose_jobs
     from galaxyzoo.training.run import Run, train_runs
 
@@ -197,8 +197,6 @@ def train(
     cards = list(train_runs([*runs.values()], args.only, jobs, args.backend))
     print_run_table([(card, runs[card.run].minutes()) for card in cards])
     whole = [card for card in cards if card.is_whole]
-    if cards and has_own_labels(cards[0].task):
-        print_choice(sorted(whole, key=lambda card: len(runs[card.run].config.stages)), catalog)
     usable = {card.run for card in whole if not (card.is_optimistic or card.diverged)}
     builds = ensembles_of(args.runs, asked, usable)
     if cards:

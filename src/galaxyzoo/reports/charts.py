@@ -27,7 +27,7 @@ class Line(NamedTuple):
     y: np.ndarray
     color: int | None = None  # below `N_COLORS`; None: gray
     label: str = ""  # in the legend; none: not there
-    style: str = ""  # classes in report.css: thin, dotted, dashed, points
+    style: str = ""  # classes in report.css: thin, dotted, points
 
 
 DIAGONAL = Line(np.array([0.0, 1.0]), np.array([0.0, 1.0]), style="dotted")
@@ -35,16 +35,14 @@ DIAGONAL = Line(np.array([0.0, 1.0]), np.array([0.0, 1.0]), style="dotted")
 
 @dataclass(frozen=True, eq=False)
 class Chart:
-    """Lines, bars or shaded cells over two axes."""
+    """Lines or shaded cells over two axes."""
 
     title: str
     x_label: str
     y_label: str
     lines: Sequence[Line] = ()
-    bars: Sequence[tuple[float, float, float]] = ()  # from, to, height
     cells: np.ndarray | None = None  # (row, column) 0 to 1, the whole plot, first row on top
     rows: Sequence[str] = ()  # names of the cells' rows, in place of numbers
-    marks: Sequence[tuple[float, str]] = ()  # x, name of what begins there
     x_range: tuple[float, float] = (0.0, 1.0)
     y_range: tuple[float, float] = (0.0, 1.0)
 
@@ -75,20 +73,6 @@ class Chart:
         return list(dict.fromkeys(places))
 
     @property
-    def rectangles(self) -> list[tuple[float, float, float, float]]:
-        """Left, top, width and height of each bar in pixels."""
-        bars = [bar for bar in self.bars if np.isfinite(bar[2])]
-        return [
-            (self._x(a) + 1, self._y(y), self._x(b) - self._x(a) - 2, self._y(0) - self._y(y))
-            for a, b, y in bars
-        ]
-
-    @property
-    def stage_marks(self) -> list[tuple[float, str]]:
-        """Place in pixels and name of each mark."""
-        return [(self._x(x), name) for x, name in self.marks]
-
-    @property
     def picture(self) -> str:
         """Address of the cells' picture, each a pixel as opaque as its value."""
         assert self.cells is not None
@@ -114,13 +98,6 @@ def data_range(values: Sequence[float] | np.ndarray) -> tuple[float, float]:
     low, high = (finite.min(), finite.max()) if len(finite) else (0.0, 1.0)
     room = (high - low) / 20 or 0.5
     return float(low - room), float(high + room)
-
-
-def log_shade(counts: np.ndarray, lowest: float, highest: float) -> np.ndarray:
-    """Counts as shades on a logarithmic scale: 0.15 at `lowest`, 1 at `highest`; none: 0."""
-    positive = np.clip(counts, lowest, highest)
-    shares = np.log(positive / lowest) / np.log(highest / lowest)
-    return np.where(counts > 0, 0.15 + 0.85 * shares, 0.0)
 
 
 def _ticks(low: float, high: float) -> list[tuple[float, str]]:

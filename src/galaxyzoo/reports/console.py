@@ -5,13 +5,9 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from galaxyzoo.core.console import print_table, print_text
-from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.ensemble.members import PREFIX
 from galaxyzoo.results.card import EnsembleCard, HoldoutCard, IntervalCard, RunCard
-from galaxyzoo.results.layout import RunFolder
 from galaxyzoo.results.submission import describe_unreadable
-from galaxyzoo.results.table import PredictionTable
-from galaxyzoo.tasks.registry import get_task
 
 # Key of a card's `classes` -> heading.
 CLASS_SCORES = {
@@ -114,34 +110,6 @@ def print_run_table(cards: list[tuple[RunCard, float]]) -> None:
     for card, _ in cards:
         for problem in _problems(card):
             print_text(f"! {card.run}: {problem}")
-
-
-def print_choice(cards: Sequence[RunCard], catalog: Catalog) -> None:
-    """Print which of two or more runs to use: within one standard error of the best, the simplest.
-
-    Args:
-        cards: of whole runs of one class task, the simplest first.
-        catalog: that they are trained on.
-    """
-    if len(cards) < 2:
-        return
-    task, losses = get_task(cards[0].task), {}
-    targets = catalog.for_task(task).targets(task.name)
-    for card in cards:
-        path = RunFolder(card.dataset, card.run).oof_csv
-        table = PredictionTable.read(path, task, catalog.for_task(task).ids).project()
-        losses[card.run] = task.per_sample_losses(table.values, targets)
-    best = min(cards, key=lambda card: card.score).run
-    differences = {run: task.difference(each, losses[best]) for run, each in losses.items()}
-    chosen = next(run for run, each in differences.items() if each.is_within_error)
-    reason = f"it has the lowest {task.metric}"
-    if chosen != best:
-        cost = differences[chosen]
-        reason = (
-            f"the simplest within one standard error of {best}, "
-            f"{task.metric} {cost.value:+.4f} ± {cost.error:.4f}"
-        )
-    print_text(f"use {chosen}: {reason}")
 
 
 def _problems(card: RunCard) -> list[str]:

@@ -8,9 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from galaxyzoo.config import base, loading
-from galaxyzoo.config.schema import Config
-from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import Catalog, load_catalog
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import take_images
@@ -19,7 +16,7 @@ from galaxyzoo.io.tables import write_table
 from galaxyzoo.reports import console, html
 from galaxyzoo.reports.results import Result, load_results, pick_best
 from galaxyzoo.results.card import EnsembleCard
-from galaxyzoo.results.layout import choose_dataset, records_dir
+from galaxyzoo.results.layout import choose_dataset
 from galaxyzoo.tasks import kinds, metrics, registry
 
 SHOWN_GALAXIES = 12  # of a gallery
@@ -131,23 +128,13 @@ def summarize(evaluation: Evaluation, command: str, next_command: str = "") -> d
         next_command: that shows the first result's galaxies, if one can.
     """
     best, task = evaluation.best, evaluation.task
-    metric, sd = task.metric, best.scores["sd"]
-    others = [r for r in evaluation.results if not r.is_ensemble and r.config]
-    changed = {r.run: _changed_settings(r.config) for r in others if r.config}
-    baseline = [f"{_score_of_means(task, best):.4f} by the means of the other folds"]
-    # The README's rows, where galaxies, labels and folds are the same.
-    for path in sorted(records_dir().glob(f"{best.card.dataset}/{task.name}/*/predictions.json")):
-        card = EnsembleCard.read(path)
-        if card.fingerprint == evaluation.catalog.fingerprint:
-            baseline.append(f"{card.score:.4f} by the committed ensemble {card.name}")
+    metric, sd = task.metric, best.card.sd
     folds = f" ± {sd:.4f} (sd of {len(best.folds)} folds)" if sd is not None else ""
     following = {"Next": f"{next_command} predicts images, with heat maps"} if next_command else {}
     return {
-        metric: f"{best.scores['score']:.4f}{folds}, {best.run}; the lower, the better",
-        "Baseline": f"{metric} {'; '.join(baseline)}",
+        metric: f"{best.card.score:.4f}{folds}, {best.run}; the lower, the better",
+        "Baseline": f"{metric} {_score_of_means(task, best):.4f} by the means of the other folds",
         "Data": f"{evaluation.catalog.dataset}, {len(evaluation.catalog.ids):,} training galaxies",
-        "Settings": "; ".join(f"{run}: {text}" for run, text in changed.items() if text)
-        or "those of configs/",
         "Made": f"{html.made(f' by {command}')}; scores by version {best.card.code_version}",
         **following,
     }
@@ -166,15 +153,6 @@ def _score_of_means(task: kinds.Task, result: Result) -> float:
         )
         predictions[rows] = task.project(outside[None])
     return task.score(predictions, targets)
-
-
-def _changed_settings(config: Config) -> str:
-    """The settings of a trained run that differ from its recipe in configs/."""
-    try:
-        recipe = loading.load_config(config.run)
-    except InputError:
-        return "no recipe of that name is in configs/"
-    return base.changed_settings(recipe, config)
 
 
 def comparison_section(evaluation: Evaluation) -> html.HtmlSection:
@@ -221,8 +199,7 @@ def ensemble_section(evaluation: Evaluation) -> html.HtmlSection | None:
 
 def _row(result: Result, worse: metrics.Difference | None) -> dict[str, Any]:
     """A row of the comparison: heading -> value, None: not known."""
-    card, views, scores = result.card, None, result.scores
-    classes = scores.get("classes", {})
+    card, views = result.card, None
     if isinstance(card, EnsembleCard):
         count = "one run" if len(card.runs) == 1 else f"{len(card.runs)} runs"
         description = f"{card.chosen} of {count}, cross-fitted"
@@ -230,13 +207,13 @@ def _row(result: Result, worse: metrics.Difference | None) -> dict[str, Any]:
         description, views = f"{card.about or '–'}; start: {card.start}", card.views
     return {
         "run": result.run + console.marks(card.selected_on_validation, bool(card.possible_leakage)),
-        scores["metric"]: scores["score"],
+        card.metric: card.score,
         "folds alone": None if result.is_whole else ", ".join(map(str, result.folds)),
-        "± sd of folds": scores["sd"],
+        "± sd of folds": card.sd,
         "minus first ± SE": console.with_error(worse.value, worse.error)
         if worse and worse.error
         else None,
-        **{title: classes[key] for key, title in console.CLASS_SCORES.items() if key in classes},
+        **{title: card.classes.get(key) for key, title in console.CLASS_SCORES.items()},
         "views": views,
         "about": description,
         "the source's own score": (result.config and result.config.reference) or None,

@@ -53,15 +53,12 @@ def _draw_history(history: pd.DataFrame) -> list[Chart]:
     training = _lines(history, "train_loss", TRAINED, "training")
     loss = [*training, *_lines(history, "val_loss", VALIDATED, "validation")]
     scores = _lines(last_task, column, VALIDATED, "validation, one view")
-    first = history[history[FOLD] == history[FOLD].iloc[0]]
-    stages = first.drop_duplicates("stage") if "stage" in history else first[:0]
     return [
         Chart(
             title,
             "epoch",
             title,
             lines,
-            marks=[(row["epoch"] - 0.5, str(row["stage"])) for _, row in stages.iterrows()],
             x_range=(0.5, history["epoch"].max() + 0.5),
             y_range=data_range(np.concatenate([line.y for line in lines])),
         )

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -14,12 +13,8 @@ import pandas as pd
 
 from galaxyzoo.config.names import real_first
 from galaxyzoo.core import files, templates, version
-from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.outputs import MARK
 from galaxyzoo.reports.charts import Chart
-from galaxyzoo.results.card import EnsembleCard, complete_cards
-from galaxyzoo.results.layout import list_ensembles
-from galaxyzoo.tasks.registry import ensemble_name, find_task
 
 INDEX = "../../index.html"  # from a report's page to the index
 EXPLORE = "explore"  # folder of a dataset's exploration page
@@ -126,10 +121,7 @@ def _as_jpeg(image: np.ndarray) -> str:
 
 
 def write_index(folder: Path) -> Path:
-    """Write the page that links to all reports of a folder; returns its path.
-
-    Each task's link shows the score of its ensemble, else of its best run.
-    """
+    """Write the page that links to all reports of a folder; returns its path."""
     path = folder / "index.html"
     # The lock also covers the listing: a list from before another command's report must not
     # be written after it.
@@ -145,23 +137,5 @@ def write_index(folder: Path) -> Path:
 
 
 def _link(report: Path) -> tuple[str, str, str]:
-    dataset, name = report.parent.name, report.name
-    summary = "the dataset before any training" if name == EXPLORE else _best_score(dataset, name)
-    return name, f"{dataset}/{name}/index.html", summary
-
-
-def _best_score(dataset: str, task: str) -> str:
-    """The score of a task's best ensemble, or of its best run, as text."""
-    known = find_task(task)
-    if known is None:
-        return "a report"
-    metric = known.metric
-    ensembles = []
-    for folder in list_ensembles(dataset, task):
-        with suppress(InputError):
-            ensembles.append(EnsembleCard.of(folder))
-    if fair := [card for card in ensembles if not card.is_optimistic]:
-        best = min(fair, key=lambda card: card.score)
-        return f"{metric} {best.score:.4f}, {ensemble_name(task, best.name)}"
-    runs = complete_cards(dataset, task)
-    return f"{metric} {runs[0].score:.4f}, the best run's" if runs else "no score card is left"
+    content = "the dataset before any training" if report.name == EXPLORE else ""
+    return report.name, f"{report.parent.name}/{report.name}/index.html", content

@@ -3,14 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
 from galaxyzoo.config.loading import load_run_config
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.ensemble.predictors import ensemble_folder
 from galaxyzoo.results.card import EnsembleCard, RunCard
@@ -18,8 +16,6 @@ from galaxyzoo.results.layout import RunFolder, list_ensembles, list_tables
 from galaxyzoo.results.table import PredictionTable
 from galaxyzoo.tasks.kinds import ClassTask, Task
 from galaxyzoo.tasks.registry import ensemble_name, is_ensemble, split_ensemble
-
-_SCORE_TOLERANCE = 1e-6  # for rounding: tables have nine decimals
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +27,6 @@ class Result:
     targets: np.ndarray  # (galaxy, column) of the table's galaxies
     unscored: np.ndarray  # (other galaxy, column) of those in other folds
     card: RunCard | EnsembleCard
-    scores: dict[str, Any]  # `score_table` of the above
     config: Config | None = None  # as saved with the run; None where that is gone
 
     @property
@@ -48,7 +43,7 @@ class Result:
     @property
     def folds(self) -> list[int]:
         """The folds that are scored."""
-        return sorted(map(int, self.scores["per_fold"]))
+        return sorted(map(int, self.card.per_fold))
 
     @property
     def is_whole(self) -> bool:
@@ -101,7 +96,7 @@ def load_results(
     if not results:
         why = "; ".join(problems) or "no table found"
         raise InputError(f"no run of {task.name} can be evaluated: {why}")
-    return sorted(results, key=lambda result: result.scores["score"]), problems
+    return sorted(results, key=lambda result: result.card.score), problems
 
 
 def load_result(run: str, task: Task, catalog: Catalog) -> Result:
@@ -123,11 +118,8 @@ def load_result(run: str, task: Task, catalog: Catalog) -> Result:
         rows = np.isin(catalog.folds, card.folds)
     targets = catalog.targets(task.name)
     table = PredictionTable.read(path, task, catalog.ids[rows], catalog.folds[rows])
-    scores = table.score(targets[rows], targets[~rows])
-    if abs(scores["score"] - card.score) > _SCORE_TOLERANCE:
-        raise InputError(f"{shown(path)} is not the table that its score card scores")
     config = _saved_config(catalog.dataset, run)
-    return Result(run, table, targets[rows], targets[~rows], card, scores, config)
+    return Result(run, table, targets[rows], targets[~rows], card, config)
 
 
 def pick_best(results: Sequence[Result]) -> Result:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from galaxyzoo.reports.answers import SHOWN_ANSWERS, answer_label
-from galaxyzoo.reports.charts import DIAGONAL, N_COLORS, Chart, Line, log_shade
+from galaxyzoo.reports.calibration import calibration_errors, calibration_table, draw_calibration
 from galaxyzoo.reports.evaluate import SHOWN_GALAXIES, Evaluation
 from galaxyzoo.reports.html import Bar, HtmlSection
 from galaxyzoo.reports.results import Result
@@ -14,8 +14,6 @@ from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task
 from galaxyzoo.tasks.metrics import rmse
 
 _N_WORST = 8  # answers in the table of calibration
-_N_BINS = 10  # of a calibration curve
-_CELLS = 40  # of a two-dimensional histogram, along each axis
 
 
 def question_section(evaluation: Evaluation) -> HtmlSection:
@@ -38,12 +36,7 @@ def question_section(evaluation: Evaluation) -> HtmlSection:
 
 def vote_sections(evaluation: Evaluation, result: Result) -> list[HtmlSection]:
     """Sections on one result; writes their tables."""
-    charts = _draw_histograms(evaluation.task, result.predictions, result.targets)
-    caption = "predicted over voted; the stronger the color, the more galaxies"
-    sections = [
-        HtmlSection(f"{result.run}: answers", charts=[(caption, charts)]),
-        _calibration(evaluation, result),
-    ]
+    sections = [_calibration(evaluation, result)]
     if evaluation.images is not None:
         sections.append(_galaxies(evaluation, result))
     return sections
@@ -66,48 +59,18 @@ def galaxy_rmse(predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
     return np.sqrt(np.mean(np.square(predictions - targets), axis=1))
 
 
-def vote_calibration(
-    predictions: np.ndarray, votes: np.ndarray, names: Sequence[str], n_bins: int = _N_BINS
-) -> pd.DataFrame:
-    """Mean predicted and voted fraction of each answer, by bins of equally many galaxies.
-
-    Args:
-        predictions: (galaxy, answer) predicted vote fractions.
-        votes: (galaxy, answer) those of the volunteers.
-        names: (answer,) of the columns.
-        n_bins: of the predicted value; fewer where there are fewer galaxies.
-    Returns:
-        A row per answer and bin: `answer`, `galaxies`, means `predicted` and `voted`.
-    """
-    rows = []
-    for name, predicted, voted in zip(names, predictions.T, votes.T, strict=True):
-        order = np.argsort(predicted, kind="stable")
-        for part in np.array_split(order, min(n_bins, len(order))):
-            rows.append((name, len(part), predicted[part].mean(), voted[part].mean()))
-    return pd.DataFrame(rows, columns=["answer", "galaxies", "predicted", "voted"])
-
-
-def summarize_vote_calibration(table: pd.DataFrame) -> pd.DataFrame:
-    """Mean differences between predicted and voted fractions, per answer.
-
-    Args:
-        table: of `vote_calibration`.
-    Returns:
-        Indexed by answer: `bias`, the mean of predicted - voted, and `error`, the expected
-        calibration error: |predicted - voted| of each bin's means, averaged over galaxies.
-    """
-    gaps = (table["predicted"] - table["voted"]) * table["galaxies"]
-    sums = pd.DataFrame({"bias": gaps, "error": gaps.abs(), "galaxies": table["galaxies"]})
-    sums = sums.groupby(table["answer"], sort=False).sum()
-    return sums[["bias", "error"]].div(sums["galaxies"], axis=0)
-
-
 def _calibration(evaluation: Evaluation, result: Result) -> HtmlSection:
     task = evaluation.task
-    table = vote_calibration(result.predictions, result.targets, task.columns)
+    table = calibration_table(result.predictions, result.targets, task.columns)
     evaluation.write_csv(f"{result.stem}_calibration.csv", table)
+    charts = [
+        draw_calibration(
+            title, table, {name: task.text(task.columns.index(name)) for name in task.columns[span]}
+        )
+        for title, span in zip(_headings(task), task.groups, strict=True)
+    ]
     caption = "voted over predicted; each point is the mean of a tenth of the galaxies"
-    summary = summarize_vote_calibration(table)
+    summary = calibration_errors(table)
     summary.insert(0, "RMSE", np.sqrt(np.mean((result.predictions - result.targets) ** 2, axis=0)))
     worst = summary.nlargest(_N_WORST, "RMSE").round(4)
     worst.index = worst.index.map(lambda name: _label(task, name))
@@ -117,7 +80,7 @@ def _calibration(evaluation: Evaluation, result: Result) -> HtmlSection:
         "columns, once galaxies with similar predictions are averaged: the error below. Bias is "
         "predicted - voted.",
         [("Answers with the largest RMSE", worst.reset_index())],
-        [(caption, _draw_calibration(task, table))],
+        [(caption, charts)],
     )
 
 
@@ -160,30 +123,3 @@ def _shown_columns(task: Task) -> list[int]:
     if task.name == COMPETITION_TASK:
         return [task.columns.index(name) for name in SHOWN_ANSWERS]
     return list(range(len(task.columns)))[: len(SHOWN_ANSWERS)]
-
-
-def _draw_histograms(task: Task, predictions: np.ndarray, targets: np.ndarray) -> list[Chart]:
-    """Draw predicted over known numbers as two-dimensional histograms."""
-    charts, edges = [], np.linspace(0, 1, _CELLS + 1)
-    for i in _shown_columns(task):
-        counts = np.histogram2d(predictions[:, i], targets[:, i], [edges, edges])[0][::-1]
-        cells = log_shade(counts, 1, max(counts.max(), 2))
-        names, lines = (_label(task, task.columns[i]), "voted", "predicted"), [DIAGONAL]
-        charts.append(Chart(*names, lines, cells=cells))
-    return charts
-
-
-def _draw_calibration(task: Task, table: pd.DataFrame) -> list[Chart]:
-    """Draw a `vote_calibration` of all answers: a chart per question, a line per answer."""
-    charts = []
-    for title, span in zip(_headings(task), task.groups, strict=True):
-        columns = range(span.start, span.stop)
-        lines = [DIAGONAL]
-        for i in columns:
-            bins, color = table[table["answer"] == task.columns[i]], (i - span.start) % N_COLORS
-            lines += [
-                Line(bins["predicted"], bins["voted"], color, task.text(i)),
-                Line(bins["predicted"], bins["voted"], color, style="points"),
-            ]
-        charts.append(Chart(title, "mean predicted", "mean voted", lines))
-    return charts

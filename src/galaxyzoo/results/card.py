@@ -4,7 +4,6 @@ Each is read as one of the models below, which hold the keys that have a reader.
 """
 
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,7 +13,7 @@ from galaxyzoo.config import base, loading, names
 from galaxyzoo.core import manifest, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import Catalog
-from galaxyzoo.results.layout import EnsembleFolder, RunFolder, oof_dir
+from galaxyzoo.results.layout import EnsembleFolder, RunFolder
 from galaxyzoo.results.table import digest_table
 
 
@@ -176,17 +175,6 @@ class RunCard(FoldsCard):
             f"type the command that trained {self.run} again, which trains nothing twice, or name "
             "other runs"
         )
-
-
-def complete_cards(dataset: str, task: str) -> list[RunCard]:
-    """Read cards of complete, unbiased runs, the best first; leave out unreadable ones."""
-    cards = []
-    for path in (oof_dir() / dataset / task).glob("*.json"):
-        with suppress(InputError):  # damaged, or of another kind, such as a hold-out's
-            card = RunCard.of(dataset, f"{task}/{path.stem}")
-            if card.is_whole and not card.is_optimistic:
-                cards.append(card)
-    return sorted(cards, key=lambda card: (card.score, card.run))
 
 
 class Candidate(_Scores):
