@@ -24,7 +24,7 @@ from galaxyzoo.data.catalog import (
 from galaxyzoo.data.folds import DUPLICATE_CORRELATION, make_folds, near_duplicates
 from galaxyzoo.data.image_cache import ImageCache, describe_bad, open_cache
 from galaxyzoo.data.image_digests import check_images, record_images, remove_others
-from galaxyzoo.data.readers import find, label_table, raw_dataset
+from galaxyzoo.data.readers import find, labeled, raw_dataset
 from galaxyzoo.data.stores.base import ImageStore
 from galaxyzoo.io.tables import FOLD, ID, write_table
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
@@ -229,7 +229,7 @@ def _make_catalog(raw: raw_dataset.RawDataset, n_folds: int, seed: int, drop_bad
         catalog.for_task(raw.task)  # every class is in every fold
         files.write_json(folder / LABELS_TASK, define_task(raw.task))
         names = pd.Series(raw.train_images.names, name="image").rename_axis(ID)
-        write_table(folder / label_table.IMAGE_NAMES, names.reset_index())
+        write_table(folder / labeled.IMAGE_NAMES, names.reset_index())
     save_catalog(catalog)
     remove_others(folder, images)
     return load_catalog(raw.dataset)
@@ -308,7 +308,7 @@ def _is_unchanged(catalog: Catalog, raw: raw_dataset.RawDataset) -> bool:
 def _check_own_labels(raw: raw_dataset.RawDataset) -> None:
     """Refuse changed input, but for own labels, whose images keep their ids."""
     folder = dataset_dir(raw.dataset)
-    if raw.task and (folder / label_table.IMAGE_NAMES).exists():
+    if raw.task and (folder / labeled.IMAGE_NAMES).exists():
         return
     raise InputError(
         f"{paths.shown(raw.folder)} is no longer what {paths.shown(folder)} was made from: restore "

@@ -11,7 +11,7 @@ import pandas as pd
 from galaxyzoo.data.catalog import Catalog, load_catalog
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import take_images
-from galaxyzoo.data.readers.label_table import image_names
+from galaxyzoo.data.readers.labeled import image_names
 from galaxyzoo.io.tables import write_table
 from galaxyzoo.reports import console, html
 from galaxyzoo.reports.results import Result, load_results, pick_best

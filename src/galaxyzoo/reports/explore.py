@@ -10,7 +10,7 @@ from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.image_cache import decode_many
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.data.readers.find import sky_positions
-from galaxyzoo.data.readers.label_table import image_names
+from galaxyzoo.data.readers.labeled import image_names
 from galaxyzoo.io.tables import FOLD, write_table
 from galaxyzoo.reports.answers import answer_label, readable
 from galaxyzoo.reports.charts import Chart

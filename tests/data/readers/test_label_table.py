@@ -11,7 +11,7 @@ from galaxyzoo.config.loading import load_config, runs_of
 from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.data.prepare import open_dataset, prepare
 from galaxyzoo.data.readers.find import find_own_task, open_input, sky_positions
-from galaxyzoo.data.readers.label_table import image_names
+from galaxyzoo.data.readers.labeled import image_names
 from galaxyzoo.tasks.registry import find_task, get_task
 from support.class_fixtures import ZOO5, draw_images, write_labeled
 from support.form_fixtures import write_folder

@@ -82,7 +82,7 @@ MISTAKES = {
     "repeated id": (lambda f: pd.concat([f, f[:1]]), "appears twice"),
     "no id": (lambda f: f.assign(GalaxyID=["x", *f["GalaxyID"][1:]]), "'x' is not a GalaxyID"),
     "no image": (lambda f: f.assign(GalaxyID=f["GalaxyID"] + 500), "has no image of GalaxyID 501"),
-    "no galaxy": (lambda f: f[:0], "holds no galaxy"),
+    "no galaxy": (lambda f: f[:0], "holds no class"),
 }
 
 

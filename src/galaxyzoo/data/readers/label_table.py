@@ -12,9 +12,8 @@ are all of a known task's are that task.
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import numpy as np
 import pandas as pd
 
 from galaxyzoo.config.base import Settings, read_yaml
@@ -22,17 +21,16 @@ from galaxyzoo.config.loading import all_ensembles
 from galaxyzoo.config.names import ALL_RUNS
 from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.paths import shown
-from galaxyzoo.data.catalog import GROUP, folds_dir
-from galaxyzoo.data.readers.labeled import CUT_OUT, GALAXY_ID, OWN_LABELS, image_files, one_hot
+from galaxyzoo.data.catalog import GROUP
+from galaxyzoo.data.readers.labeled import OWN_LABELS, classes_of, image_files, make_dataset
 from galaxyzoo.data.readers.raw_dataset import FoundDataset, RawDataset
-from galaxyzoo.data.stores.base import IDS, ImageStore, KeyedStore, find_ids, read_ids, stem_of
+from galaxyzoo.data.stores.base import IDS, ImageStore, find_ids, read_ids, stem_of
 from galaxyzoo.data.stores.opening import open_whole_store
 from galaxyzoo.io.tables import FOLD, ID, plain_cell, read_table
 from galaxyzoo.tasks.kinds import CLASS, Task
 from galaxyzoo.tasks.registry import CLASS_TASKS, TASKS, register_task
 
 TASK = "task.yaml"
-IMAGE_NAMES = "names.csv"  # in the folds of a dataset of own labels
 _NAMES = (*IDS, "file")  # of the column of ids
 
 
@@ -50,10 +48,9 @@ def find(folder: Path) -> FoundDataset | None:
         return None
     table = read_labels(path)
     settings = _TaskFile.parse(read_yaml(file), shown(file)) if file.is_file() else _TaskFile()
-    if CLASS not in table.columns:
-        raise InputError(f"{shown(path)} has no column '{CLASS}'")
-    task, targets = _read_classes(folder, table, settings)
-    return FoundDataset(folder, frozenset({task.name}), partial(_read, folder, targets, task))
+    classes = classes_of(table, path)
+    task = _find_task(folder, set(classes) - {""}, settings)
+    return FoundDataset(folder, frozenset({task.name}), partial(_read, folder, classes, task))
 
 
 def read_labels(path: Path) -> pd.DataFrame:
@@ -73,37 +70,21 @@ def can_be_label(name: str) -> bool:
     return not reserved and plain_cell(name) == name.strip() == name != ""
 
 
-def _read_classes(
-    folder: Path, table: pd.DataFrame, settings: _TaskFile
-) -> tuple[Task, pd.DataFrame]:
-    """The task of the classes, and (galaxy, class) one-hot rows, NaN where to be predicted."""
-    path = folder / OWN_LABELS
-    classes = pd.Series(table[CLASS].fillna("").to_numpy(str), index=table.index).str.strip()
-    present = set(classes) - {""}
-    if not present:
-        raise InputError(f"{shown(path)} holds no class")
-    known = (task for task in CLASS_TASKS.values() if set(task.columns) == present)
-    task: Task | None = next(known, None)
-    if task is None:
-        if len(present) < 2:
-            raise InputError(f"{shown(path)} has one class, '{min(present)}': label others too")
-        order = settings.classes or sorted(present)
-        if set(order) != present or len(order) != len(present):
-            odd = min(set(order) ^ present, default=order[0])
-            raise InputError(
-                f"{shown(folder / TASK)}: '{odd}' is not once in classes and in {OWN_LABELS}"
-            )
-        balanced = settings.metric == "balanced accuracy"
-        task = _register(folder, {"columns": order, "balanced": balanced})
-    targets = one_hot(classes, task)
-    targets[classes == ""] = np.nan
-    return task, targets
-
-
-def _register(folder: Path, definition: dict[str, Any]) -> Task:
-    """Make the dataset's own task known, under its folder's name."""
+def _find_task(folder: Path, classes: set[str], settings: _TaskFile) -> Task:
+    """The task that has just these classes, else the dataset's own, under its folder's name."""
+    for task in CLASS_TASKS.values():
+        if set(task.columns) == classes:
+            return task
     path, name = folder / OWN_LABELS, folder.absolute().name
-    for column in definition["columns"]:
+    if len(classes) < 2:
+        raise InputError(f"{shown(path)} has one class, '{min(classes)}': label others too")
+    order = settings.classes or sorted(classes)
+    if sorted(order) != sorted(classes):
+        odd = min(set(order) ^ classes, default=order[0])
+        raise InputError(
+            f"{shown(folder / TASK)}: '{odd}' is not once in classes and in {OWN_LABELS}"
+        )
+    for column in order:
         if not can_be_label(column):
             raise InputError(f"{shown(path)}: '{one_line(column)}' cannot be a label: rename it")
     if (
@@ -114,62 +95,25 @@ def _register(folder: Path, definition: dict[str, Any]) -> Task:
         raise InputError(
             f"rename {shown(folder)}: '{one_line(name)}' cannot name a task of its own"
         )
-    return register_task(name, definition)
+    balanced = settings.metric == "balanced accuracy"
+    return register_task(name, {"columns": order, "balanced": balanced})
 
 
-def _read(folder: Path, targets: pd.DataFrame, task: Task) -> RawDataset:
-    """The dataset with its images; `targets` by their names, NaN where to be predicted."""
+def _read(folder: Path, classes: pd.Series, task: Task) -> RawDataset:
+    """The dataset with its images; classes by their names, empty where to be predicted."""
     stores = [open_whole_store(path) for path in image_files(folder) or [folder]]
     places = [(store, number) for store in stores for number in store.names]
     by_name = _index(places, lambda name: name)
     by_stem = _index(places, stem_of)
     chosen = {}
-    for name in targets.index:
+    for name in classes.index:
         matching = by_name.get(name) or by_stem.get(stem_of(name)) or []
         if len(matching) != 1:
             problem = "no image is" if not matching else f"{len(matching)} images are"
             raise InputError(f"{shown(folder / OWN_LABELS)}: {problem} named '{name}'")
         chosen[name] = matching[0]
-    ids = {name: int(stem_of(name)) for name in chosen if GALAXY_ID.fullmatch(stem_of(name))}
-    by_galaxy_id = len({*ids.values()}) == len(chosen)
-    if not by_galaxy_id:
-        numbers = _number_images(folder.absolute().name, {s.names[number] for s, number in places})
-        ids = {name: numbers[store.names[number]] for name, (store, number) in chosen.items()}
-    images = KeyedStore.of(folder, {ids[name]: place for name, place in chosen.items()})
-    targets = targets.rename(index=ids).rename_axis(ID)
-    if targets.index.has_duplicates:
-        name = images.names[targets.index[targets.index.duplicated()][0]]
-        raise InputError(f"{shown(folder / OWN_LABELS)}: the image '{name}' has two rows")
-    is_labeled = targets.notna().all(axis=1)
-    return RawDataset(
-        folder.absolute().name,
-        folder,
-        targets[is_labeled].sort_index(),
-        images,
-        images,
-        targets.index[~is_labeled].to_numpy("int64"),
-        CUT_OUT,
-        own_ids=not by_galaxy_id,
-        task=task,
-    )
-
-
-def image_names(dataset: str) -> dict[int, str]:
-    """Names of images of own labels by their numbers; none of other datasets."""
-    path = folds_dir() / dataset / IMAGE_NAMES
-    if not path.exists():
-        return {}
-    table = pd.read_csv(path, dtype={"image": str}, keep_default_na=False)
-    return dict(zip(table[ID].tolist(), table["image"], strict=True))
-
-
-def _number_images(dataset: str, names: set[str]) -> dict[str, int]:
-    """Number images in the order of their names; those of an earlier split keep their numbers."""
-    known = {name: number for number, name in image_names(dataset).items()}
-    # The table has names as spreadsheets may see them: `'-5.png`.
-    numbers = {name: known[cell] for name in names if (cell := plain_cell(name)) in known}
-    first = max(known.values(), default=-1) + 1
-    return numbers | {name: i for i, name in enumerate(sorted(names - {*numbers}), first)}
+    names = {store.names[number] for store, number in places}
+    return make_dataset(folder, [*chosen.values()], classes.tolist(), task, names, task)
 
 
 def _index(

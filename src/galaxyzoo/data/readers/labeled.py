@@ -11,6 +11,7 @@ more), the images are those galaxies; else they are numbered from 0 in the order
 
 import os
 import re
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path, PurePath
 
@@ -20,15 +21,17 @@ import pandas as pd
 from galaxyzoo.config.schema import ORIGINAL_PX, ImageConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
+from galaxyzoo.data.catalog import folds_dir
 from galaxyzoo.data.readers import raw_dataset
-from galaxyzoo.data.stores.base import ImageStore, KeyedStore
+from galaxyzoo.data.stores.base import ImageStore, KeyedStore, stem_of
 from galaxyzoo.data.stores.opening import is_archive, open_by_galaxy_id, open_whole_store
-from galaxyzoo.io.tables import ID, read_csv
+from galaxyzoo.io.tables import ID, plain_cell, read_csv
 from galaxyzoo.tasks.kinds import CLASS, ClassTask, Task
 from galaxyzoo.tasks.registry import CLASS_TASKS
 
 LABELS, TEST, IMAGES = "train_labels.csv", "test_ids.csv", "images"
 OWN_LABELS = "labels.csv"  # of `label_table`
+IMAGE_NAMES = "names.csv"  # in the folds of a dataset of own labels
 # Such images are cut out already, often small: all of them is kept.
 CUT_OUT = ImageConfig(crop_px=ORIGINAL_PX, cache_px=96)
 GALAXY_ID = re.compile("[1-9][0-9]{5,17}")  # not the 1, 2, 3 or 0001 by which people number files
@@ -39,7 +42,9 @@ def find_table(folder: Path) -> raw_dataset.FoundDataset | None:
     path = folder / LABELS
     if not path.is_file():
         return None
-    classes = _read_classes(path).sort_index()
+    classes = classes_of(read_csv(path), path).sort_index()
+    if not classes.all():
+        raise InputError(f"{shown(path)}: GalaxyID {classes.idxmin()} has no class")
     task = one_task(set(classes), shown(path))
     return raw_dataset.FoundDataset(
         folder, frozenset({task.name}), partial(_read_table, folder, classes, task)
@@ -56,11 +61,12 @@ def find_class_folders(folder: Path) -> raw_dataset.FoundDataset | None:
     if not any(len(spelled & _lower(task)) > 1 for task in CLASS_TASKS.values()):
         return None
     store = open_whole_store(folder)
-    loose = [name for name in sorted(store.names.values()) if len(PurePath(name).parts) == 1]
-    if loose:
+    classes = [PurePath(name).parts[0] for name in store.names.values()]
+    if loose := sorted({*classes} & {*store.names.values()}):
         raise InputError(f"{shown(folder)}: '{loose[0]}' lies in no class's folder")
-    task = one_task({PurePath(name).parts[0] for name in store.names.values()}, f"{shown(folder)}/")
-    read = partial(_read_class_folders, folder, store, task)
+    task = one_task({*classes}, f"{shown(folder)}/")
+    places = [(store, number) for number in store.names]
+    read = partial(make_dataset, folder, places, classes, task, {*store.names.values()})
     return raw_dataset.FoundDataset(folder, frozenset({task.name}), read)
 
 
@@ -95,23 +101,25 @@ def one_hot(classes: pd.Series, task: Task) -> pd.DataFrame:
     return pd.DataFrame(columns, index=classes.index.rename(ID))
 
 
-def _read_classes(path: Path) -> pd.Series:
-    """Class names by GalaxyID, rows in the file's order."""
-    frame = read_csv(path)
-    if CLASS not in frame.columns:
+def classes_of(table: pd.DataFrame, path: Path) -> pd.Series:
+    """Classes of a table of labels as text, empty where a row has none."""
+    if CLASS not in table.columns:
         raise InputError(f"{shown(path)} has no column '{CLASS}'")
-    if frame.empty:
-        raise InputError(f"{shown(path)} holds no galaxy")
-    empty = frame.index[frame[CLASS].isna()]
-    if len(empty):
-        raise InputError(f"{shown(path)}: GalaxyID {empty[0]} has no class")
-    return frame[CLASS].astype(str).str.strip()
+    classes = pd.Series(table[CLASS].fillna("").to_numpy(str), table.index).str.strip()
+    if not classes.any():
+        raise InputError(f"{shown(path)} holds no class")
+    return classes
 
 
 def _read_table(folder: Path, classes: pd.Series, task: ClassTask) -> raw_dataset.RawDataset:
     path = folder / TEST
     test_ids = read_csv(path).index.to_numpy() if path.exists() else np.empty(0, np.int64)
-    images = _open_images(folder)
+    if not (files := image_files(folder)):
+        raise InputError(
+            f"{shown(folder)}/ lacks {IMAGES}.zip (or a folder {IMAGES}/, or files of other forms: "
+            "docs/surveys.md)"
+        )
+    images = open_by_galaxy_id(*files)
     for ids, table in ((classes.index.to_numpy(), LABELS), (test_ids, TEST)):
         raw_dataset.check_images(ids, images, table)
     raw_dataset.check_apart(classes.index.to_numpy(), test_ids, folder)
@@ -120,40 +128,72 @@ def _read_table(folder: Path, classes: pd.Series, task: ClassTask) -> raw_datase
 
 
 def image_files(folder: Path) -> list[Path]:
-    """Find the images of a folder with a table of labels; nothing of any other folder."""
-    has_table = any((folder / table).is_file() for table in (LABELS, OWN_LABELS))
-    return images_beside(folder) if has_table else []
-
-
-def images_beside(folder: Path) -> list[Path]:
-    """Find the images in `images/`, its zip or list, else in archives; empty: none of these."""
+    """Find the images beside a table of labels: `images/`, its zip or list, else archives."""
+    if not any((folder / table).is_file() for table in (LABELS, OWN_LABELS)):
+        return []
     for path in (folder / IMAGES, folder / f"{IMAGES}.zip", folder / f"{IMAGES}.csv"):
         if path.exists():
             return [path]
     return [path for path in sorted(folder.glob("[!.]*")) if is_archive(path)]
 
 
-def _open_images(folder: Path) -> ImageStore:
-    paths = image_files(folder)
-    if not paths:
-        raise InputError(
-            f"{shown(folder)}/ lacks {IMAGES}.zip (or a folder {IMAGES}/, or files of other forms: "
-            "docs/surveys.md)"
-        )
-    return open_by_galaxy_id(*paths)
+def make_dataset(
+    folder: Path,
+    places: Sequence[tuple[ImageStore, int]],
+    classes: Sequence[str],
+    task: Task,
+    names: set[str],
+    own_task: Task | None = None,
+) -> raw_dataset.RawDataset:
+    """Make the dataset of images with classes, which are galaxies by their names, or numbered.
 
-
-def _read_class_folders(folder: Path, store: ImageStore, task: ClassTask) -> raw_dataset.RawDataset:
-    """The dataset of the images of a folder."""
-    order = sorted(store.names, key=store.names.__getitem__)
-    paths = [PurePath(store.names[number]) for number in order]
-    stems = [path.stem for path in paths]
-    named_by_id = all(map(GALAXY_ID.fullmatch, stems)) and len(set(stems)) == len(stems)
-    rows = [int(stem) for stem in stems] if named_by_id else range(len(stems))
-    places = {row: (store, number) for row, number in zip(rows, order, strict=True)}
-    images = KeyedStore.of(folder, places)
-    classes = pd.Series([path.parts[0] for path in paths], index=rows).sort_index()
-    targets, name = one_hot(classes, task), folder.absolute().name
+    Args:
+        folder: where they lie.
+        places: (image,) store and number of each image.
+        classes: (image,) names; empty: to be predicted.
+        task: of the classes.
+        names: of all images in the folder, which are numbered in their order.
+        own_task: the task, where it is that of own labels.
+    """
+    dataset, stems = folder.absolute().name, [stem_of(store.names[n]) for store, n in places]
+    own_ids = not all(map(GALAXY_ID.fullmatch, stems)) or len({*stems}) < len(stems)
+    if own_ids:
+        numbers = _number_images(dataset, names)
+        ids = [numbers[store.names[number]] for store, number in places]
+    else:
+        ids = [int(stem) for stem in stems]
+    images = KeyedStore.of(folder, dict(zip(ids, places, strict=True)))
+    if len(images.names) < len(ids):
+        name = images.names[pd.Series(ids)[pd.Series(ids).duplicated()].iloc[0]]
+        raise InputError(f"{shown(folder / OWN_LABELS)}: the image '{name}' has two rows")
+    rows = pd.Series(classes, ids, dtype=str)
+    test_ids, targets = rows.index[rows == ""].to_numpy("int64"), one_hot(rows[rows != ""], task)
     return raw_dataset.RawDataset(
-        name, folder, targets, images, images, image=CUT_OUT, own_ids=not named_by_id
+        dataset,
+        folder,
+        targets.sort_index(),
+        images,
+        images,
+        test_ids,
+        CUT_OUT,
+        own_ids=own_ids,
+        task=own_task,
     )
+
+
+def image_names(dataset: str) -> dict[int, str]:
+    """Names of images of own labels by their numbers; none of other datasets."""
+    path = folds_dir() / dataset / IMAGE_NAMES
+    if not path.exists():
+        return {}
+    table = pd.read_csv(path, dtype={"image": str}, keep_default_na=False)
+    return dict(zip(table[ID].tolist(), table["image"], strict=True))
+
+
+def _number_images(dataset: str, names: set[str]) -> dict[str, int]:
+    """Number images in the order of their names; those of an earlier split keep their numbers."""
+    known = {name: number for number, name in image_names(dataset).items()}
+    # The table has names as spreadsheets may see them: `'-5.png`.
+    numbers = {name: known[cell] for name in names if (cell := plain_cell(name)) in known}
+    first = max(known.values(), default=-1) + 1
+    return numbers | {name: i for i, name in enumerate(sorted(names - {*numbers}), first)}

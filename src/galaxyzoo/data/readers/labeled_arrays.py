@@ -13,9 +13,7 @@ Source: https://astronn.readthedocs.io/en/latest/galaxy10.html
 """
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -25,18 +23,15 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.readers.labeled import CUT_OUT, one_hot, one_task
 from galaxyzoo.data.readers.raw_dataset import FoundDataset, RawDataset
-from galaxyzoo.data.stores.arrays import CLASSES, IMAGES, load_array, open_hdf5_file, pick_array
+from galaxyzoo.data.stores import arrays
 from galaxyzoo.data.stores.base import as_texts
 from galaxyzoo.data.stores.opening import open_store
 from galaxyzoo.tasks import kinds, registry
 
-if TYPE_CHECKING:
-    import h5py
-
 LABELS = "labels"
 ANSWERS = "ans"  # Galaxy10's labels
-# side of Galaxy10's images in px -> task, and side at which galaxies are compared: the whole image
-_KINDS = {69: ("galaxy10", 69), 256: ("galaxy10_decals", 128)}
+# shape of Galaxy10's images -> task, and side at which galaxies are compared: the whole image
+_KINDS = {(69, 69, 3): ("galaxy10", 69), (256, 256, 3): ("galaxy10_decals", 128)}
 _GALAXY10 = "astroNN's Galaxy10"
 
 
@@ -44,42 +39,42 @@ def find_npz(path: Path) -> FoundDataset | None:
     """The dataset of a `.npz` file; None of any other file."""
     if path.suffix.lower() != ".npz" or not path.is_file():
         return None
-    names = _read_names(path)
-    task = one_task(set(names), shown(path))
-    return FoundDataset(path, frozenset({task.name}), partial(_read_npz, path, names, task))
+    labels = arrays.load_array(path, LABELS)
+    _check_labels(labels, LABELS, path, "iuUS")
+    if labels.dtype.kind in "US":
+        names = as_texts(labels)
+    else:
+        classes = as_texts(arrays.load_array(path, arrays.CLASSES))
+        names = _name_classes(labels, classes, LABELS, path)
+    return _found(path, path.stem, one_task(set(names), shown(path)), names, CUT_OUT)
 
 
 def find_galaxy10(path: Path) -> FoundDataset | None:
     """The dataset of one of astroNN's HDF5 files; None of a file that is not HDF5 by its name."""
     if path.suffix.lower() not in (".h5", ".hdf5") or not path.is_file():
         return None
-    with open_hdf5_file(path) as file:
-        task, cache_px = _KINDS[_pick_images(file, path).shape[1]]
-    return FoundDataset(
-        path, frozenset({task}), partial(_read_galaxy10, path, registry.CLASS_TASKS[task], cache_px)
-    )
+    with arrays.open_hdf5_file(path) as file:
+        images = arrays.pick_array(file, arrays.IMAGES, path, _GALAXY10)
+        kind = _KINDS.get(images.shape[1:])
+        if kind is None or images.dtype != np.uint8:
+            raise InputError(
+                f"{shown(path)}: '{arrays.IMAGES}' is {images.dtype} of shape {images.shape}, "
+                "expected uint8 color images of 69 × 69 or 256 × 256 px, as astroNN's files hold"
+            )
+        answers = arrays.pick_array(file, ANSWERS, path, _GALAXY10)[...]
+    task = registry.CLASS_TASKS[kind[0]]
+    _check_labels(answers, ANSWERS, path, "iu")
+    names = _name_classes(answers, task.columns, ANSWERS, path)
+    image = ImageConfig(crop_px=ORIGINAL_PX, cache_px=kind[1])
+    return _found(path, task.name, task, names, image)
 
 
-def _read_npz(path: Path, names: list[str], task: kinds.ClassTask) -> RawDataset:
-    store = open_store(path)
-    if len(names) != len(store.names):
-        raise InputError(f"{shown(path)} holds {len(store.names)} images and {len(names)} labels")
-    targets = one_hot(pd.Series(names), task)
-    return RawDataset(path.stem, path, targets, store, store, image=CUT_OUT, own_ids=True)
-
-
-def _read_names(path: Path) -> list[str]:
-    """Class name of each image."""
-    labels = load_array(path, LABELS)
-    if labels.ndim != 1 or not len(labels):
-        raise InputError(f"{shown(path)}: '{LABELS}' has shape {labels.shape}, expected (image,)")
-    if labels.dtype.kind in "US":
-        return as_texts(labels)
-    if labels.dtype.kind not in "iu":
+def _check_labels(labels: np.ndarray, array: str, path: Path, dtypes: str) -> None:
+    if labels.ndim != 1 or labels.dtype.kind not in dtypes:
         raise InputError(
-            f"{shown(path)}: '{LABELS}' is {labels.dtype}, expected class names or whole numbers"
+            f"{shown(path)}: '{array}' is {labels.dtype} of shape {labels.shape}, expected a "
+            "whole number for each image, or of .npz a class name"
         )
-    return _name_classes(labels, as_texts(load_array(path, CLASSES)), LABELS, path)
 
 
 def _name_classes(numbers: np.ndarray, classes: Sequence[str], array: str, path: Path) -> list[str]:
@@ -93,32 +88,18 @@ def _name_classes(numbers: np.ndarray, classes: Sequence[str], array: str, path:
     return [classes[number] for number in numbers]
 
 
-def _read_galaxy10(path: Path, task: kinds.ClassTask, cache_px: int) -> RawDataset:
-    """Read the classes; images are read when they are decoded."""
-    store = open_store(path)
-    count = len(store.names)
-    with open_hdf5_file(path) as file:
-        answers = pick_array(file, ANSWERS, path, _GALAXY10)
-        if answers.shape != (count,) or answers.dtype.kind not in "iu":
+def _found(
+    path: Path, dataset: str, task: kinds.ClassTask, names: list[str], image: ImageConfig
+) -> FoundDataset:
+    """The dataset of a file, by the class of each image; images are read when they are decoded."""
+
+    def read() -> RawDataset:
+        store = open_store(path)
+        if len(names) != len(store.names):
             raise InputError(
-                f"{shown(path)}: '{ANSWERS}' is {answers.dtype} of shape {answers.shape}, expected "
-                f"whole numbers, one for each of {count} images"
+                f"{shown(path)} holds {len(store.names)} images and {len(names)} labels"
             )
-        names = _name_classes(answers[:], task.columns, ANSWERS, path)
-    targets = one_hot(pd.Series(names), task)
-    image = ImageConfig(crop_px=ORIGINAL_PX, cache_px=cache_px)
-    return RawDataset(task.name, path, targets, store, store, image=image, own_ids=True)
+        targets = one_hot(pd.Series(names), task)
+        return RawDataset(dataset, path, targets, store, store, image=image, own_ids=True)
 
-
-def _pick_images(file: "h5py.File", path: Path) -> Any:
-    images = pick_array(file, IMAGES, path, _GALAXY10)
-    shape = images.shape
-    if images.dtype != np.uint8 or len(shape) != 4 or shape[1:] not in [(s, s, 3) for s in _KINDS]:
-        sides = " or ".join(f"{side} × {side}" for side in _KINDS)
-        raise InputError(
-            f"{shown(path)}: '{IMAGES}' is {images.dtype} of shape {shape}, expected uint8 color "
-            f"images of {sides} px, as astroNN's files hold"
-        )
-    if not len(images):
-        raise InputError(f"{shown(path)} holds no galaxy")
-    return images
+    return FoundDataset(path, frozenset({task.name}), read)
