@@ -31,7 +31,6 @@ WRITE = {
     ("gradcam", "--output"): ["gz37/cnn", "--image", "cutouts/0.png", "--output"],
     ("evaluate", "--output"): ["gz37", "--output"],
     ("explore", "--output"): ["--output"],
-    ("tune", "--output"): ["elliptical_spiral_cnn", "--trials", "1", "--output"],
     ("download_data", "--folder"): ["--folder"],
 }
 
@@ -85,7 +84,7 @@ def test_files_of_other_commands_and_of_users_are_left_alone(
     if command == "predict":
         words = [words[0], "--folds", "0", "--views", "1", *words[1:]]
     suffix = {"--table": ".fits", "--folder": "/"}.get(option, ".csv")
-    suffix = {"tune": ".yaml", "evaluate": "/", "explore": "/", "export": "/"}.get(command, suffix)
+    suffix = {"evaluate": "/", "explore": "/", "export": "/"}.get(command, suffix)
     mine = root / f"mine{suffix}"
     if suffix == "/":
         mine.mkdir()

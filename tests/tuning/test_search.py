@@ -17,7 +17,7 @@ from galaxyzoo.training.callbacks import History
 from galaxyzoo.training.fold import train_fold
 from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.tuning import search as tuning
-from galaxyzoo.tuning.search import Tuning, check_free, default_path, write_config
+from galaxyzoo.tuning.search import Tuning
 from galaxyzoo.tuning.search_space import Search
 from support.commands import COMPETITION, call, complaint, succeed
 from support.refusals import one_line_refusal
@@ -68,7 +68,7 @@ class Lab:
     def make(self, epochs: int = 3, train: Mapping[str, Any] = {}, **changes: object) -> Tuning:
         base = {**BASE, "train": {"epochs": epochs, "batch_size": 8, **train}}
         path = write_search(self.folder, base=base, **changes)
-        return Tuning(Search.load(str(path)), self.prepared, 0)
+        return Tuning(Search.load(str(path)), self.prepared)
 
     def fake(self, score: Scoring = by_lr) -> list[Path]:
         """Replace training by scores; returns the folders of trials that were trained."""
@@ -117,9 +117,6 @@ def test_an_interrupted_trial_runs_again_and_done_ones_stay(
     assert seen == [search.folder / f"trial_{n}" for n in (0, 1, 2, 2, *range(4, 14))]
     with search.open_study() as study:
         assert study.trials[3].params == study.trials[2].params
-    picks = next(picks for number, *_, picks in after if number == 0)
-    assert picks["train.lr"] == 0.001  # the recipe itself
-    assert picks["model.kwargs.widths"] == [8, 16]
 
 
 def test_a_grid_ends_when_all_its_combinations_are_done(lab: Lab) -> None:
@@ -168,7 +165,7 @@ def test_a_trial_goes_on_from_its_last_whole_epoch(lab: Lab, epoch: int) -> None
 
 def test_a_trial_whose_process_ends_every_time_is_given_up(lab: Lab) -> None:
     def killing(config: Config, call: int, epoch: int) -> float:
-        if config.train.lr == 0.001:
+        if call in (1, 2, 3):
             raise Killed
         return by_lr(config, call, epoch)
 
@@ -193,21 +190,22 @@ def test_a_trial_worse_than_the_median_ends_early(lab: Lab, warmup: int, epochs:
     assert bad == (1, 1 + 1 / 3 if epochs == 3 else None, epochs)
 
 
-def test_numbers_that_run_away_end_their_trial_alone(
-    lab: Lab, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("error", [FoldError("the loss is nan"), InputError("no such network")])
+def test_numbers_that_run_away_and_bad_settings_end_their_trial_alone(
+    lab: Lab, caplog: pytest.LogCaptureFixture, error: Exception
 ) -> None:
     def failing(config: Config, call: int, epoch: int) -> float:
         if call == 1:
-            raise FoldError("the loss is nan")
+            raise error
         return by_lr(config, call, epoch)
 
     lab.fake(failing)
     search = lab.make()
     search.train(2, 1, "loky")
     good, bad = trials(search)
-    lines = capsys.readouterr().out.splitlines()
     assert [score(trial) is None for trial in (good, bad)] == [False, True]
-    assert lines[:2] == ["trial 0: the loss is nan", f"trial 1: {good.value:.5f}"]
+    assert f"Trial 0 pruned. {error}" in caplog.text
+    assert f"Trial 1 finished with value: {good.value}" in caplog.text
 
 
 @pytest.mark.parametrize(("checkpoint", "expected"), [("last", 0.5), ("best", 0.2)])
@@ -218,7 +216,7 @@ def test_the_score_is_of_the_epoch_whose_weights_are_kept(
     search = lab.make(train={"checkpoint": checkpoint})
     search.train(1, 1, "loky")
     assert scores(search)[0][1] == expected
-    assert "selected by that score" in write_config(lab.folder / "won.yaml", search, "x", "y")
+    assert "selected by that score" in search.write_best()[1]
 
 
 def test_the_winners_config_is_the_best_trials(lab: Lab) -> None:
@@ -227,51 +225,32 @@ def test_the_winners_config_is_the_best_trials(lab: Lab) -> None:
     search.train(3, 1, "loky")
     number, *_, picks = scores(search)[0]
     assert number == 2
-    path = lab.folder / "won.yaml"
-    check_free(path, search.search)
-    write_config(path, search, "python3 src/tune.py tiny.yaml\n--trials 3", "y")
-    check_free(path, search.search)  # it is its own
+    path, _ = search.write_best()
     config = load_config(str(path))
     trial = search.search.change(picks)
     assert config.model_copy(update={"about": trial.about, "run": trial.run}) == trial
-    assert config.head.dropout == picks["head.dropout"] != 0.3
+    assert config.head.dropout == picks["head.dropout"]
     text = path.read_text()
     assert "validation RMSE 0.33333 on fold 0 of kaggle-" in text
-    assert "# python3 src/tune.py tiny.yaml\\n--trials 3\n" in text
     assert "reference" not in yaml.safe_load(text)
-    path.write_text("task: gz37\n")
-    with pytest.raises(InputError, match="exists and is not from this search"):
-        check_free(path, search.search)
-
-
-def test_a_config_stands_under_its_task_without_saying_it_twice() -> None:
-    path = default_path(Search.load("elliptical_spiral_cnn"))
-    assert path.parts[-3:] == ("configs", "elliptical_spiral", "cnn_tuned.yaml")
 
 
 def test_what_does_not_fit_the_study_is_refused(lab: Lab) -> None:
     lab.fake()
     lab.make().train(1, 1, "loky")
-    lab.make(about="said otherwise").check()
-    with pytest.raises(InputError, match="was searched with another base: delete it"):
-        lab.make(epochs=4).check()
     fewer = {"train.lr": {"type": "float", "low": 1e-4, "high": 1e-3}}
-    with pytest.raises(InputError, match="was searched with another space: delete it"):
-        lab.make(space=fewer).check()
-    search = lab.make()
-    search.fold = 3
-    with pytest.raises(InputError, match=r"there is no fold 3: .* has folds 0 to 2 \(--fold\)"):
-        search.check()
-    no_network = {"model.kwargs.width": {"type": "choice", "choices": [[8], [16]]}}
-    with pytest.raises(InputError, match=r"model\.kwargs of 'cnn'"):
-        lab.make(space=no_network).check()
+    for other in (lab.make(epochs=4), lab.make(space=fewer)):
+        with pytest.raises(InputError, match="was searched with other settings or data: delete"):
+            other.train(1, 1, "loky")
+    with pytest.raises(InputError, match=r"tiny\.yaml, fold: .* has folds 0 to 2"):
+        lab.make(fold=3).check()
 
 
 def test_a_damaged_study_is_named_in_one_line(lab: Lab) -> None:
     search = lab.make()
     search.folder.mkdir(parents=True)
     (search.folder / "study.db").write_bytes(b"no database" * 100)
-    message = one_line_refusal(search.check)
+    message = one_line_refusal(search.train, 1, 1, "loky")
     assert "delete folds/" in message.split("study.db cannot be used (")[1]
 
 
@@ -282,7 +261,7 @@ def tuned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     COMPETITION.write_zips(root / "input")
     write_search(root)
     for words in (["1"], ["3", *(["--jobs", "2"] if is_long() else [])]):
-        result = succeed(root, "tune.py", "tiny.yaml", "--output", "won.yaml", "--trials", *words)
+        result = succeed(root, "tune.py", "tiny.yaml", "--trials", *words)
         assert result.stdout.count("COMPLETE") == int(words[0])
         assert "selected by that score" in result.stdout
     return root
@@ -299,12 +278,13 @@ def test_the_command_goes_on_and_its_winner_trains(tuned: Path) -> None:
         for path in study.parent.glob("trial_*/history.csv")
     }
     best = min(last, key=lambda name: last[name])
-    text = (tuned / "won.yaml").read_text()
+    config = study.parent / "tiny_tuned.yaml"
+    text = config.read_text()
     number = best.removeprefix("trial_")
     assert f"# Trial {number}: validation RMSE {last[best]:.5f} on fold 0 of" in text
     # The same network comes of the ordinary command: fold 0's score is the trial's.
-    succeed(tuned, "train.py", "won.yaml", "--only", "0")
-    (own,) = tuned.glob("folds/*/gz37/won/fold_0/history.csv")
+    succeed(tuned, "train.py", str(config.relative_to(tuned)), "--only", "0")
+    (own,) = tuned.glob("folds/*/gz37/tiny_tuned/fold_0/history.csv")
     assert own.read_bytes() == (study.parent / best / "history.csv").read_bytes()
 
 

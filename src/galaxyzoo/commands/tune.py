@@ -2,21 +2,18 @@
 
 Trials that are worse than the median of the earlier ones end early. The search is kept in folds/:
 the same command continues until N trials are done; interrupted ones run again. The best trial
-becomes a config. Its own score is optimistic: train the config like any other run, and judge it by
-the out-of-fold score.
+becomes a config beside them. Its own score is optimistic: train the config like any other run, and
+judge it by the out-of-fold score.
 
   python3 src/tune.py elliptical_spiral_cnn --trials 30           configs/tuning/<name>.yaml
   python3 src/tune.py elliptical_spiral_cnn --trials 60 --jobs 2  30 more, two at a time
-  python3 src/tune.py my_search.yaml --trials 20 --fold 1         scored on another fold
+  python3 src/tune.py my_search.yaml --trials 20                  a search of your own
 """
 
 import argparse
 import shlex
-import sys
-from pathlib import Path
 
 from galaxyzoo.core.launch import new_parser, print_done, with_data
-from galaxyzoo.core.outputs import check_output
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.prepare import prepare
 
@@ -29,18 +26,15 @@ def main() -> None:
     search = Search.load(args.search)
     data = prepare(args.data, tasks={search.config.task})
     # Imported here, so that mistakes in arguments or files are reported before torch's slow import.
-    from galaxyzoo.tuning.search import Tuning, check_free, default_path, write_config
+    from galaxyzoo.tuning.search import Tuning
 
-    path = (args.output or default_path(search)).resolve()
-    check_free(path, search)
-    check_output("--output", path, is_own=Path.is_file)
-    tuning = Tuning(search, data, search.fold if args.fold is None else args.fold)
+    tuning = Tuning(search, data)
     tuning.check()
     tuning.train(args.trials, args.jobs, args.backend)
-    train_command = with_data(f"python3 src/train.py {shlex.quote(shown(path))}", args.data)
-    command = f"python3 src/tune.py {shlex.join(sys.argv[1:])}"
-    print(write_config(path, tuning, command, train_command))
-    print_done(shown(path), train_command)
+    path, caveat = tuning.write_best()
+    print(caveat)
+    command = f"python3 src/train.py {shlex.quote(shown(path))}"
+    print_done(shown(path), with_data(command, args.data))
 
 
 def parse_args() -> argparse.Namespace:
@@ -51,15 +45,6 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         "--trials", type=int, required=True, metavar="N", help="continue until N are done"
-    )
-    parser.add_argument(
-        "--fold", type=int, metavar="K", help="fold of the trials (default: the search's)"
-    )
-    parser.add_argument(
-        "--output",
-        type=Path,
-        metavar="FILE",
-        help="the config to write (default: configs/<task>/<search without the task>_tuned.yaml)",
     )
     args = parser.parse_args()
     if args.trials < 1:

@@ -4,14 +4,13 @@ The study is `study.db` in that fold's folder of `<task>/tune.<name>`; each tria
 beside it. The best trial becomes a config, to be trained on all folds like any other run.
 """
 
+import json
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain
 from pathlib import Path
-from textwrap import wrap
 
 import optuna
 import yaml
@@ -20,9 +19,8 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import URL
 from sqlalchemy.exc import SQLAlchemyError
 
-from galaxyzoo.config.loading import load_config
 from galaxyzoo.core import files, parallel, paths
-from galaxyzoo.core.errors import FoldError, InputError, one_line
+from galaxyzoo.core.errors import FoldError, InputError
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.results.layout import CHECKPOINT, WEIGHTS, RunFolder
@@ -35,19 +33,17 @@ from galaxyzoo.tuning.search_space import Search
 STUDY = "study.db"
 _DONE = (TrialState.COMPLETE, TrialState.PRUNED)
 _MAX_RETRIES = 2  # of a trial that ends its process every time, for lack of memory perhaps
-_LOCK_TIMEOUT_S = 60  # waiting for other processes to release the database
-_REASON = "reason"  # user attribute of a trial that was stopped
-_WIDTH = 110  # of a line of the YAML
+_ENGINE = {"connect_args": {"timeout": 60}}  # s, waiting for other processes at the database
+_SETTINGS = "settings"  # user attribute of the study
 _ONLY_OF_RECIPE = ("reference", "run")  # keys of the recipe that are not true of another one
 
 
-@dataclass
+@dataclass(frozen=True)
 class Tuning:
-    """A search on a fold of a dataset."""
+    """A search on a dataset."""
 
     search: Search
     data: Dataset
-    fold: int  # that trials are scored on
 
     @cached_property
     def task(self) -> Task:
@@ -62,20 +58,16 @@ class Tuning:
     @property
     def folder(self) -> Path:
         """Folder of the study and the trials."""
-        return RunFolder(self.catalog.dataset, self.search.config.run).fold(self.fold)
+        return RunFolder(self.catalog.dataset, self.search.config.run).fold(self.search.fold)
 
     def check(self) -> None:
-        """Check the fold, every range, and that an existing study is of this search."""
-        if not 0 <= self.fold < self.catalog.n_folds:
+        """Check the fold and the recipe."""
+        if self.search.fold >= self.catalog.n_folds:
             raise InputError(
-                f"there is no fold {self.fold}: '{self.catalog.dataset}' has folds 0 to "
-                f"{self.catalog.n_folds - 1} (--fold)"
+                f"{paths.shown(self.search.path)}, fold: '{self.catalog.dataset}' has folds 0 to "
+                f"{self.catalog.n_folds - 1}"
             )
-        for config in self.search.edges:
-            run.Run(config, self.data).check()
-        if (self.folder / STUDY).exists():
-            with self.open_study():
-                pass
+        run.Run(self.search.config, self.data).check()
 
     def train(self, trials: int, jobs: int, backend: str) -> None:
         """Continue until this many trials are done, or a grid is; print the table of all trials.
@@ -90,8 +82,6 @@ class Tuning:
         lock = files.hold_lock(self.folder / files.LOCK, f"at work on {self.search.config.run}")
         with lock, self.open_study() as study:
             _retry_interrupted(study)
-            if self.search.recipe and not study.trials and not self.search.grid:
-                study.enqueue_trial(self.search.recipe)
             self.data.train_images(self.search.config.image)  # decoded here, by all processors
             done = len(study.get_trials(states=_DONE))
             seeds = range(done, min(trials, self.search.grid or trials))
@@ -110,9 +100,12 @@ class Tuning:
         warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
         path, pruning = self.folder / STUDY, self.search.pruning
         url = URL.create("sqlite", database=str(path)).render_as_string()
+        advice = f"delete {paths.shown(self.folder)} to search anew"
+        content = self.search.model_dump(mode="json", include={"space", "pruning"})
+        settings = [self.search.config.digest(), self.catalog.fingerprint, json.dumps(content)]
         try:
             study = optuna.create_study(
-                storage=RDBStorage(url, {"connect_args": {"timeout": _LOCK_TIMEOUT_S}}),
+                storage=RDBStorage(url, _ENGINE),
                 sampler=self.search.make_sampler(seed),
                 pruner=optuna.pruners.MedianPruner(
                     pruning.startup_trials, n_warmup_steps=pruning.warmup_epochs + 1
@@ -120,31 +113,15 @@ class Tuning:
                 study_name=self.search.path.stem,
                 load_if_exists=True,
             )
-            self._check_study(study)
+            if study.user_attrs.get(_SETTINGS, settings) != settings:
+                raise InputError(
+                    f"{paths.shown(self.folder)} was searched with other settings or data: {advice}"
+                )
+            study.set_user_attr(_SETTINGS, settings)
             yield study
         except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
             reason = str(error.__cause__ or error).splitlines()[0]
-            raise InputError(
-                f"{paths.shown(path)} cannot be used ({reason}): where it is damaged, delete "
-                f"{paths.shown(self.folder)} to search anew"
-            ) from None
-
-    def _check_study(self, study: optuna.Study) -> None:
-        """Record what the study is of, or compare it with the record."""
-        settings = {
-            "base": self.search.config.digest(),
-            "data": self.catalog.fingerprint,
-            **self.search.model_dump(mode="json", include={"space", "pruning"}),
-        }
-        recorded = study.user_attrs
-        for key, value in settings.items():
-            if key not in recorded:
-                study.set_user_attr(key, value)
-            elif recorded[key] != value:
-                raise InputError(
-                    f"{paths.shown(self.folder)} was searched with another {key}: delete it to "
-                    "search anew, or give the new search a file of its own"
-                )
+            raise InputError(f"{paths.shown(path)} cannot be used ({reason}): {advice}") from None
 
     def score_trial(self, trial: optuna.Trial) -> float:
         """Train a trial on its fold, from its last whole epoch where it was interrupted.
@@ -170,32 +147,60 @@ class Tuning:
             config = self.search.change(self.search.decode(picks), f".{folder.name}")
             run.Run(config, self.data).check()
             data = fold_data.make_fold_data(
-                config, self.data, self.data.train_images(config.image), self.fold
+                config, self.data, self.data.train_images(config.image), self.search.fold
             )
             with files.hold_lock(folder / files.LOCK, f"training {config.run}"):
                 train_fold(config, data, folder, config.run, after_epoch=report)
         except (InputError, FoldError) as error:
-            trial.set_user_attr(_REASON, str(error)[:300])
-            raise optuna.TrialPruned from None
+            raise optuna.TrialPruned(str(error)) from None
         return scores[-1] if config.train.checkpoint == "last" else min(scores)
 
     def trial_folder(self, trial: FrozenTrial) -> Path:
         """Folder of a trial's history; of a repeated one that of its first try."""
         return self.folder / f"trial_{trial.system_attrs.get('failed_trial', trial.number)}"
 
-    def finish(self, _: optuna.Study, trial: FrozenTrial) -> None:
-        """Print a done trial's score; remove its checkpoint and its weights."""
+    def clean_up(self, _: optuna.Study, trial: FrozenTrial) -> None:
+        """Remove a done trial's checkpoint and its weights."""
         for name in (CHECKPOINT, WEIGHTS):
             (self.trial_folder(trial) / name).unlink(missing_ok=True)
-        reason = trial.user_attrs.get(_REASON, "pruned")
-        is_whole = trial.state == TrialState.COMPLETE
-        print(f"trial {trial.number}: {f'{trial.value:.5f}' if is_whole else reason}", flush=True)
+
+    def write_best(self) -> tuple[Path, str]:
+        """Write the best trial's config, `<search without the task>_tuned.yaml`, into the folder.
+
+        Returns:
+            Its path, and a sentence on the trial's score, and why it is optimistic.
+        Raises:
+            FoldError: no trial was trained to its end.
+        """
+        search = self.search
+        with self.open_study() as study:
+            trials = len(study.get_trials(states=_DONE))
+            if not study.get_trials(states=(TrialState.COMPLETE,)):
+                raise FoldError(
+                    f"none of the {trials} trials was trained to its end: increase --trials, or "
+                    f"change the ranges in {paths.shown(search.path)}"
+                )
+            best = study.best_trial
+        caveat = (
+            f"Trial {best.number}: validation {self.task.metric} {best.value:.5f} on fold "
+            f"{search.fold} of {self.catalog.dataset}, one view, selected by that score among "
+            f"{trials} trials, so optimistic; the out-of-fold score of all folds counts."
+        )
+        values = search.values(search.decode(best.params))
+        for key in _ONLY_OF_RECIPE:
+            values.pop(key, None)
+        values["about"] = f"best of {trials} trials of {search.path.stem}"
+        path = self.folder / f"{search.path.stem.removeprefix(f'{self.task.name}_')}_tuned.yaml"
+        text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, default_flow_style=None)
+        files.write_text(path, f"# {caveat}\n{text}")
+        return path, caveat
 
 
 def _run_trial(tuning: Tuning, seed: int) -> None:
     """Run one trial in a process of its own."""
     with tuning.open_study(seed) as study:
-        study.optimize(tuning.score_trial, n_trials=1, callbacks=[tuning.finish])
+        optuna.logging.set_verbosity(optuna.logging.INFO)
+        study.optimize(tuning.score_trial, n_trials=1, callbacks=[tuning.clean_up])
 
 
 def _retry_interrupted(study: optuna.Study) -> None:
@@ -204,71 +209,9 @@ def _retry_interrupted(study: optuna.Study) -> None:
     Optuna's heartbeats would find them after two minutes only.
     """
     retry, trials = RetryHeartbeatStaleTrialCallback(_MAX_RETRIES), study.trials
-    retried = set(chain.from_iterable(map(retry.retry_history, trials)))
+    retried = {number for trial in trials for number in retry.retry_history(trial)}
     for trial in trials:
         if trial.state == TrialState.RUNNING:
             study.tell(trial.number, state=TrialState.FAIL)
         if trial.state in (TrialState.RUNNING, TrialState.FAIL) and trial.number not in retried:
             retry(study, trial)
-
-
-def default_path(search: Search) -> Path:
-    """The best trial's config where the user names no file."""
-    task = search.config.task
-    return paths.configs_dir() / task / f"{search.path.stem.removeprefix(f'{task}_')}_tuned.yaml"
-
-
-def check_free(path: Path, search: Search) -> None:
-    """Refuse to overwrite a config that this search did not write."""
-    if path.suffix not in (".yaml", ".yml"):
-        raise InputError(f"--output {paths.shown(path)}: the name of a config ends in .yaml")
-    mark = f"# {_mark(search)}".encode()
-    if path.exists() and not (path.is_file() and path.read_bytes().startswith(mark)):
-        raise InputError(
-            f"{paths.shown(path)} exists and is not from this search: name another with --output"
-        )
-
-
-def write_config(path: Path, tuning: Tuning, command: str, then: str) -> str:
-    """Write the best trial's config.
-
-    Args:
-        path: of the YAML.
-        tuning: the search.
-        command: that found it.
-        then: command that trains it.
-    Returns:
-        Sentence on the trial's score, and why it is optimistic, to be printed.
-    Raises:
-        FoldError: no trial was trained to its end.
-    """
-    search = tuning.search
-    with tuning.open_study() as study:
-        trials = len(study.get_trials(states=_DONE))
-        if not study.get_trials(states=(TrialState.COMPLETE,)):
-            raise FoldError(
-                f"none of the {trials} trials was trained to its end: increase --trials, or "
-                f"change the ranges in {paths.shown(search.path)}"
-            )
-        best = study.best_trial
-    caveat = (
-        f"Trial {best.number}: validation {tuning.task.metric} {best.value:.5f} on fold "
-        f"{tuning.fold} of {tuning.catalog.dataset}, one view, selected by that score among "
-        f"{trials} trials, so optimistic; the out-of-fold score of all folds counts:"
-    )
-    values = search.change_values(search.decode(best.params))
-    for key in _ONLY_OF_RECIPE:
-        values.pop(key, None)
-    values["about"] = f"best of {trials} trials from: {search.about or search.path.stem}"
-    comments = [_mark(search), one_line(command), *wrap(caveat, _WIDTH), one_line(then)]
-    text = yaml.safe_dump(
-        values, sort_keys=False, allow_unicode=True, default_flow_style=None, width=_WIDTH
-    )
-    files.write_text(path, "".join(f"# {line}\n" for line in comments) + text)
-    load_config(str(path))
-    return caveat
-
-
-def _mark(search: Search) -> str:
-    """Start of the comment in a config by a search."""
-    return f"Tuned by the search {search.path.stem}:"

@@ -6,7 +6,7 @@
 import copy
 import json
 from collections.abc import Mapping
-from functools import cached_property, reduce
+from functools import cached_property
 from math import prod
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -63,8 +63,6 @@ class Pruning(Settings):
 class Search(Settings):
     """A recipe and the ranges of some of its settings."""
 
-    about: str = ""
-    """description for the config that is written"""
     base: str | dict[str, Any]
     """name of a run, or settings as in a run's own YAML"""
     fold: int = Field(0, ge=0)
@@ -77,11 +75,11 @@ class Search(Settings):
 
     @classmethod
     def load(cls, name: str) -> Self:
-        """Read a search, by its name in configs/tuning/ or its path; check every range."""
+        """Read a search, by its name in configs/tuning/ or its path, and check it."""
         path = loading.listed_path(configs_dir() / "tuning", name, "search")
         search = cls.parse(read_yaml(path), shown(path))
         search._path = path
-        search.check()
+        search._check()
         return search
 
     @property
@@ -90,50 +88,34 @@ class Search(Settings):
         return self._path
 
     @cached_property
-    def values(self) -> stages.Values:
-        """Settings of the recipe, as in a run's own YAML."""
-        return loading.read_recipe(self.base) if isinstance(self.base, str) else self.base
-
-    @cached_property
     def config(self) -> Config:
         """The recipe, checked."""
-        return self._make_config(self.values, "", f"{shown(self.path)}, base")
-
-    def decode(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        """`section.key` -> value, from a trial's parameters."""
-        return {setting: _decode(self.space[setting], v) for setting, v in parameters.items()}
+        return self.change({})
 
     def change(self, picks: Mapping[str, Any], suffix: str = "") -> Config:
         """Check the recipe with these values of `section.key`; `suffix` ends its run's name."""
-        source = ", ".join(f"{setting}={value}" for setting, value in picks.items())
-        return self._make_config(self.change_values(picks), suffix, f"{shown(self.path)}: {source}")
+        values = self.values(picks)
+        values["run"] = f"{values.get('task')}/tune.{self.path.stem}{suffix}"
+        changes = ", ".join(f"{setting}={value}" for setting, value in picks.items())
+        source = f"{shown(self.path)}: {changes or 'base'}"
+        return stages.parse_recipe(values, source, loading.read_recipe)
 
-    def _make_config(self, values: stages.Values, suffix: str, source: str) -> Config:
-        run = f"{values.get('task')}/tune.{self.path.stem}{suffix}"
-        return stages.parse_recipe({**values, "run": run}, source, loading.read_recipe)
-
-    def change_values(self, picks: Mapping[str, Any]) -> dict[str, Any]:
+    def values(self, picks: Mapping[str, Any]) -> dict[str, Any]:
         """Content of the YAML of the recipe with these values of `section.key`, unchecked."""
-        values = copy.deepcopy(self.values)
+        recipe = loading.read_recipe(self.base) if isinstance(self.base, str) else self.base
+        values = copy.deepcopy(recipe)
         for setting, value in picks.items():
             set_key(values, setting, value, setting)
         return values
 
-    @property
-    def recipe(self) -> dict[str, Any] | None:
-        """Parameters of the recipe itself, the first trial; None where it is outside a range."""
-        values = self.config.model_dump(mode="json")
-        try:
-            parameters = {
-                setting: _encode(bounds, reduce(lambda v, key: v[key], setting.split("."), values))
-                for setting, bounds in self.space.items()
-            }
-            optuna.create_trial(params=parameters, distributions=self.space, value=0)
-        except (KeyError, TypeError, ValueError):
-            return None
-        return parameters
+    def decode(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """`section.key` -> value, from a trial's parameters."""
+        return {
+            setting: json.loads(parameter) if setting in self.choices else parameter
+            for setting, parameter in parameters.items()
+        }
 
-    @property
+    @cached_property
     def choices(self) -> dict[str, tuple[Any, ...]]:
         """Parameters of the ranges that are choices."""
         return {
@@ -145,8 +127,8 @@ class Search(Settings):
     @property
     def grid(self) -> int | None:
         """Number of combinations where all ranges are choices, so that each can be tried."""
-        choices = self.choices
-        return prod(map(len, choices.values())) if len(choices) == len(self.space) else None
+        is_grid = len(self.choices) == len(self.space)
+        return prod(map(len, self.choices.values())) if is_grid else None
 
     def make_sampler(self, seed: int) -> optuna.samplers.BaseSampler:
         """Optuna's sampler: all combinations of choices in a shuffled order, or TPE's draws."""
@@ -154,17 +136,9 @@ class Search(Settings):
             return optuna.samplers.GridSampler(self.choices, seed=self.config.train.seed)
         return optuna.samplers.TPESampler(seed=self.config.train.seed + seed)
 
-    @property
-    def edges(self) -> list[Config]:
-        """The recipe, and with one setting at a time at an edge of its range."""
-        picks = [
-            {setting: edge} for setting, bounds in self.space.items() for edge in _edges(bounds)
-        ]
-        return [self.config, *map(self.change, picks)]
-
-    def check(self) -> None:
-        """Refuse settings that trials cannot score, and ranges with a value that is not valid."""
-        if "stages" in self.values:
+    def _check(self) -> None:
+        """Refuse settings that trials cannot score, or that are none."""
+        if "stages" in self.values({}):
             raise InputError(f"{shown(self.path)}, base: has several stages: tune a recipe of one")
         for setting in self.space:
             if setting.split(".")[0] in ("task", "tta", "stages"):
@@ -172,23 +146,6 @@ class Search(Settings):
                     f"{shown(self.path)}, space '{setting}' cannot be tuned: trials are scored on "
                     "one view, of one task, without stages"
                 )
-        assert self.edges
-
-
-def _decode(bounds: BaseDistribution, parameter: Any) -> Any:
-    """Optuna's parameter -> setting."""
-    return json.loads(parameter) if isinstance(bounds, CategoricalDistribution) else parameter
-
-
-def _encode(bounds: BaseDistribution, value: Any) -> Any:
-    """Setting -> Optuna's parameter; a choice's JSON as it is written: of 180 for 180.0."""
-    if isinstance(bounds, CategoricalDistribution):
-        return next((text for text in bounds.choices if _decode(bounds, text) == value), value)
-    return value
-
-
-def _edges(bounds: Any) -> list[Any]:
-    """Values that must be valid settings, each with the recipe's others."""
-    if isinstance(bounds, CategoricalDistribution):
-        return [json.loads(str(text)) for text in bounds.choices]
-    return [bounds.low, bounds.high]
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        drawn = optuna.create_study().ask(self.space).params
+        self.change(self.decode(drawn))
