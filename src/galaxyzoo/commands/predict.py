@@ -245,7 +245,7 @@ def add_fits(parser: argparse.ArgumentParser) -> None:
         default=(),
         metavar="PART",
         help="name or number of the extension with the image, such as SCI or 1, or one per band, "
-        "such as 1,2,3 (default: by names and shapes)",
+        "such as 1,2,3 (default: SCI, SCIENCE or IMAGE, else the first or only image)",
     )
     group.add_argument(
         "--field",

@@ -15,10 +15,8 @@ from galaxyzoo.core.outputs import check_output, has_mark
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data import geometry, prepare
 from galaxyzoo.data.image_cache import decode
-from galaxyzoo.data.stores.fits import FitsSettings, draw
+from galaxyzoo.data.stores import fits
 from galaxyzoo.tasks.kinds import Task
-
-_FITS = b"SIMPLE  =", b"\x1f\x8b"  # as files begin, packed ones too
 
 
 @dataclass(frozen=True)
@@ -34,8 +32,8 @@ class Galaxy:
     def decode(self, image: ImageConfig) -> np.ndarray:
         """(1, cache_px, cache_px, 3) uint8."""
         try:
-            is_fits = self.encoded.startswith(_FITS)
-            picture = draw(self.encoded, FitsSettings()) if is_fits else self.encoded
+            is_fits = self.encoded.startswith(fits.MAGIC)
+            picture = fits.draw(self.encoded, fits.DEFAULT) if is_fits else self.encoded
             return decode(picture, image.crop_px, image.cache_px)[None]
         except (ValueError, InputError, cv2.error) as error:
             raise InputError(f"{self.source}: {str(error).splitlines()[0]}") from None

@@ -74,31 +74,18 @@ def bands(*names: str, **header: Any) -> bytes:
 
 
 RIGHT: dict[str, tuple[Callable[[], bytes], str]] = {
-    # Cutana (esa/Cutana at 01ba8a1, cutout_writer_fits.py: ImageHDU(name=channel))
-    "a band an extension, Cutana": (lambda: bands("CHANNEL_1", "CHANNEL_2", "CHANNEL_3"), ""),
-    # its raw cut-outs, named by their tiles
+    # Cutana's raw cut-outs, named by their tiles
     "a band an extension, named": (lambda: bands("TILE1_VIS", "TILE1_Y", "TILE1_H"), "1,2,3"),
     "a band an extension, by names": (lambda: bands("g", "r", "i"), "G,r,i"),
-    # astrocut (spacetelescope/astrocut at 05a7a35, fits_cutout.py:_hducut), single_outfile
-    "a band an extension, astrocut": (lambda: bands("CUTOUT", "CUTOUT", "CUTOUT"), ""),
-    "astrocut of SCI": (lambda: bands("CUTOUT", "CUTOUT", "CUTOUT", O_EXT_NM="SCI"), ""),
     # SCI, ERR and DQ of HST and JWST; IMAGE, MASK and VARIANCE of Rubin and HSC
     "SCI among others": (lambda: write(None, part(CUBE * 2, "ERR"), part(CUBE, "SCI")), ""),
     "IMAGE among others": (lambda: write(None, part(CUBE, "IMAGE"), part(CUBE, "VARIANCE")), ""),
     # Legacy Surveys' cutout service with invvar
     "the first, weights behind": (lambda: write(CUBE, part(CUBE + 1, "INVVAR")), ""),
-    "the cube among planes": (lambda: write(None, part(MASK, "A"), part(CUBE, "B")), ""),
-    "the larger one": (lambda: write(None, part(CUBE[:, :20, :20], "PSF"), part(CUBE, "B")), ""),
     "by its number": (lambda: write(CUBE[::-1].copy(), part(CUBE)), "1"),
     # spectra, histograms and look-up arrays in front (astropy 8.0.2, HDUList)
     "1-D data in front": (lambda: write(LINE, part(CUBE)), ""),
     "a few rows in front": (lambda: write(np.ones((4, 99)), part(CUBE)), ""),
-    # matplotlib's and PIL's axes, written as they are
-    "colors last": (lambda: write(np.moveaxis(CUBE, 0, 2).copy()), ""),
-    "four colors last": (
-        lambda: write(np.moveaxis(np.stack([*CUBE, CUBE[0]]), 0, 2).copy()),
-        "",
-    ),
     # radio's cubes: CASA's exportfits keeps the axis of Stokes
     "an axis of 1 in front": (lambda: write(CUBE[None]), ""),
     "an axis of 1 amid": (lambda: write(CUBE[:, None]), ""),
@@ -261,6 +248,12 @@ WRONG: dict[str, tuple[Callable[[], bytes], str, str]] = {
         "",
         "It has 1 A, 2 B, 3 C: give --hdu 1, or --hdu 1,2,3 for a band in each",
     ),
+    "planes and a cube": (
+        lambda: write(None, part(MASK, "A"), part(CUBE, "B")),
+        "",
+        "which part is the image? It has 1 A, 2 B: give --hdu 1,",
+    ),
+    "colors last": (lambda: write(np.moveaxis(CUBE, 0, 2).copy()), "", "its shape is (48, 48, 3)"),
     "bands of two sizes": (
         lambda: write(None, part(CUBE[0]), part(CUBE[1, :30])),
         "1,2",
@@ -275,19 +268,14 @@ WRONG: dict[str, tuple[Callable[[], bytes], str, str]] = {
     ),
     "a line by name": (lambda: write(LINE, part(CUBE)), "0", "its shape is (10,)"),
     "lines alone": (lambda: write(LINE, part(LINE)), "", "its shape is (10,)"),
-    "a few px wide": (lambda: write(CUBE[:, :7]), "", "48 × 7 px of it are too few: 8"),
+    "a few px wide": (
+        lambda: write(CUBE[:, :7]),
+        "",
+        "its shape is (3, 7, 48)",
+    ),
     "one value": (lambda: write(np.full((3, 48, 48), 2.5)), "", "have one value (2.5)"),
     "a value a band": (lambda: write(CUBE[:, :1, :1] + 0 * CUBE), "", "have one value"),
-    "padding to the middle": (
-        lambda: write(np.where(np.arange(48) < 30, 0, CUBE)),
-        "",
-        "its middle has one value, like much around it: is it padding?",
-    ),
-    "two values": (
-        lambda: write((CUBE > 200).astype(np.uint8)),
-        "",
-        "no noise to set Lupton's stretch by: give --stretch linear",
-    ),
+    "two values": (lambda: write((CUBE > 200).astype(np.uint8)), "", "its sky has no noise to set"),
     "NaN": (lambda: write(HOLED), "", "144 of its pixels have no value"),
     "cut off": (lambda: write(CUBE)[:6000], "", DAMAGED),
     "packed and cut off": (lambda: packed(np.tile(CUBE, (1, 4, 4)))[:20000], "", DAMAGED),
@@ -299,7 +287,7 @@ WRONG: dict[str, tuple[Callable[[], bytes], str, str]] = {
     "a table": (table_alone, "", "without an image"),
     "four axes": (lambda: write(np.stack([CUBE] * 2)), "", "shape is (2, 3, 48, 48)"),
     "two bands": (lambda: write(CUBE[:2]), "", "2 bands, and --bands names 2"),
-    "a side that it lacks": (lambda: renamed(b"NAXIS1  =", 48, 9000), "", "too large"),
+    "a side that it lacks": (lambda: renamed(b"NAXIS1  =", 48, 9000), "", DAMAGED),
     "bands that it lacks": (lambda: renamed(b"NAXIS3  =", 3, 99999999), "", "too large"),
 }
 
@@ -312,10 +300,10 @@ def test_what_is_not_read_says_what_to_type(case: str) -> None:
 
 
 SCALES: dict[str, tuple[dict[str, Any], str]] = {  # astropy 8.0.2, WCS
-    "no coordinates": ({}, "its header has no coordinates"),
+    "no coordinates": ({}, "no coordinates with a scale"),
     "an unknown projection": ({**SKY, "CTYPE1": "RA---XYZ"}, "(XYZ in CTYPE1)"),
-    "no CDELT": (NO_SCALE, "no scale"),
-    "CDELT of one axis": ({**NO_SCALE, "CDELT1": 1e-4}, "no scale"),
+    "no CDELT": (NO_SCALE, "no coordinates with a scale"),
+    "CDELT of one axis": ({**NO_SCALE, "CDELT1": 1e-4}, "coordinates with a scale"),
     "CTYPE1 alone": ({"CTYPE1": "RA---TAN"}, "coordinates are damaged"),
     "CDELT of 0": ({**NO_SCALE, "CDELT1": 0.0, "CDELT2": 0.0}, "coordinates are damaged"),
 }
@@ -357,16 +345,12 @@ def test_nan_in_a_band_that_is_not_named_is_no_error() -> None:
     assert "have no value" in one_line_refusal(draw, write(holed), FitsSettings(bands=(3, 1, 0)))
 
 
-@pytest.mark.parametrize("sky", [0, 100])
-@pytest.mark.parametrize("side", [4, 8, 11, 13, 16])  # of 48: 16, 31, 41, 47 and 56 % are padding
-def test_padding_is_black_and_the_rest_keeps_its_stretch(sky: float, side: int) -> None:
-    values = galaxy(sky)
-    padded = np.where(np.arange(48) < side, 0, values)
+@pytest.mark.parametrize("side", [8, 16, 30])  # of 48: 31, 56 and 86 % are padding
+def test_padding_is_refused_unless_another_stretch_is_named(side: int) -> None:
+    padded = np.where(np.arange(48) < side, 0, CUBE)
     padded[:, :side] = 0
-    whole, picture = (draw(write(v), FitsSettings()).astype(int) for v in (values, padded))
-    assert not picture[:, :side].any()
-    assert abs(picture - whole)[: 48 - side, side:].mean() < 8
-    assert 0.8 * whole.max() < picture.max() <= whole.max() + 8
+    assert "much of it is padding" in one_line_refusal(draw, write(padded), FitsSettings())
+    assert draw(write(padded), LINEAR).any()
 
 
 def test_a_field_needs_room() -> None:

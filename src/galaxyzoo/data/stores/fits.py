@@ -1,7 +1,6 @@
 """FITS cut-outs as pictures: the bands to red, green and blue, the sky's range to 8 bits.
 
-An image is one part (HDU) of the file, (band, H, W), (H, W, 3 or 4) or (H, W), or several parts
-with one band each.
+An image is one part (HDU) of the file, (band, H, W) or (H, W), or several that `--hdu` names.
 
 The networks learned from SDSS's color pictures of g, r and i, stretched as by Lupton et al., 8.48
 Petrosian radii wide (424 px of 0.02 petroR90_r: Willett et al. 2013, section 2).
@@ -13,10 +12,9 @@ IRAF's zscale, by astropy.
 import gzip
 import io
 import math
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any
 
 import cv2
 import numpy as np
@@ -24,17 +22,13 @@ import numpy as np
 from galaxyzoo.core.errors import InputError, reason_of
 from galaxyzoo.data.stores.base import ImageStore
 
-Stretch = Literal["lupton", "zscale", "linear"]
-STRETCHES: tuple[str, ...] = get_args(Stretch)
 RADIUS = "petroR90_r"  # column of a list: arcsec
 WIDTH_IN_RADII = 8.48  # of a training image
-_MAX_SIDE = 8192  # px
 _MAX_BYTES = 500_000_000  # of all bands, unpacked
-_MAGIC, _GZIP = b"SIMPLE  =", b"\x1f\x8b"
+_GZIP = b"\x1f\x8b"
+MAGIC = b"SIMPLE  =", _GZIP  # as files begin
 _MIN_SIDE = 8  # px, as of HDF5
 _SCIENCE = ("SCI", "SCIENCE", "IMAGE")  # names of the image among masks, weights and errors
-_BANDS = ("CHANNEL", "CUTOUT")  # names of parts with one band each: Cutana's CHANNEL_1, astrocut's
-_OLD_NAME = "O_EXT_NM"  # where astrocut keeps the name
 _SKY_NOISES = 20  # at so many, Lupton's stretch turns from linear to logarithmic
 _SOFTENING = 8  # Lupton's Q
 _SKY_SAMPLE = 100  # the sky is measured on at least so many pixels along each side
@@ -51,10 +45,11 @@ class FitsSettings:
         bands: numbers of the planes that are red, green and blue, from 0.
         field_arcsec: side of the center square that is shown; None: the whole cut-out.
         pixel_arcsec: side of a pixel; None: by the file's own coordinates.
-        hdu: names or numbers of the parts that hold the bands; none: found by name and shape.
+        hdu: names or numbers of the parts that hold the bands; none: the first part or the only
+            one, or the one that is named as the image.
     """
 
-    stretch: Stretch = "lupton"
+    stretch: str = "lupton"
     bands: tuple[int, int, int] = (2, 1, 0)
     field_arcsec: float | None = None
     pixel_arcsec: float | None = None
@@ -75,14 +70,13 @@ class FitsStore(ImageStore):
     @property
     def notes(self) -> list[str]:
         """Notes on how cut-outs differ from the training pictures."""
-        notes = []
+        notes, field_arcsec = [], self.settings.field_arcsec
         if self.settings.stretch != "lupton":
             notes.append(
                 f"FITS cut-outs are stretched by {self.settings.stretch}; the networks learned "
                 "from Lupton's asinh"
             )
         if not self.radii:
-            field_arcsec = self.settings.field_arcsec
             part = "all" if field_arcsec is None else f'the middle {field_arcsec:g}"'
             notes.append(
                 f"of each FITS cut-out {part} is seen; the networks learned from pictures "
@@ -98,7 +92,7 @@ class FitsStore(ImageStore):
     def load(self, galaxy_id: int) -> bytes | np.ndarray:
         """Load an image; FITS files become pictures."""
         data = self.inner.read(galaxy_id)
-        if not data.startswith((_MAGIC, _GZIP)):
+        if not data.startswith(MAGIC):
             return data
         radius = self.radii.get(galaxy_id)
         width = self.settings.field_arcsec if radius is None else WIDTH_IN_RADII * radius
@@ -135,15 +129,12 @@ def draw(data: bytes, settings: FitsSettings, width_arcsec: float | None = None)
         if max(settings.bands) >= len(bands):
             raise InputError(f"it has {len(bands)} bands, and --bands names {max(settings.bands)}")
         bands = bands[list(settings.bands)]
-    height, width = bands.shape[1:]
-    if min(height, width) < _MIN_SIDE:
-        raise InputError(f"{width} × {height} px of it are too few: {_MIN_SIDE} a side at least")
     if missing := int((~np.isfinite(bands)).sum()):
         raise InputError(f"{missing:,} of its pixels have no value (NaN)")
     if not np.ptp(bands, axis=(1, 2)).any():
         raise InputError(f"all of its pixels have one value ({bands.flat[0]:g})")
-    bands = np.broadcast_to(bands, (3, height, width))  # one band is gray
-    return cv2.merge([*_STRETCHES[settings.stretch](bands)[:, ::-1]])  # FITS counts rows upwards
+    bands = np.broadcast_to(bands, (3, *bands.shape[1:]))  # one band is gray
+    return cv2.merge([*STRETCHES[settings.stretch](bands)[:, ::-1]])  # FITS counts rows upwards
 
 
 def _read(data: bytes, hdu: tuple[str, ...]) -> tuple[np.ndarray, Any]:
@@ -151,10 +142,12 @@ def _read(data: bytes, hdu: tuple[str, ...]) -> tuple[np.ndarray, Any]:
     with _open(data) as parts:
         chosen = _find_parts(parts, hdu)
         for part in chosen:
-            if len(_axes(part)) not in (2, 3) or 0 in part.shape:
-                raise InputError(f"its shape is {part.shape}, expected (band, H, W) or (H, W)")
-            size = 4 * len(chosen) * math.prod(part.shape)
-            if max(part.shape) > _MAX_SIDE or size > _MAX_BYTES:
+            if not _is_picture(part):
+                raise InputError(
+                    f"its shape is {part.shape}, expected (band, H, W) or (H, W), each side "
+                    f"{_MIN_SIDE} px at least"
+                )
+            if 4 * len(chosen) * math.prod(part.shape) > _MAX_BYTES:
                 raise InputError(f"its shape {part.shape} is too large for a cut-out")
         bands = [_planes(part) for part in chosen]
         if len({planes.shape[1:] for planes in bands}) > 1:
@@ -171,7 +164,7 @@ def find_center(data: bytes, hdu: tuple[str, ...]) -> tuple[float, float]:
     Returns:
         NaN where it is not FITS, or its header has no celestial coordinates.
     """
-    if not data.startswith((_MAGIC, _GZIP)):
+    if not data.startswith(MAGIC):
         return math.nan, math.nan
     try:
         with _open(data) as parts:
@@ -184,10 +177,12 @@ def find_center(data: bytes, hdu: tuple[str, ...]) -> tuple[float, float]:
 
 
 def _axes(part: Any) -> tuple[int, ...]:
-    """The shape without axes of 1, colors first: (band, H, W) or (H, W) where it is an image."""
-    shape = tuple(side for side in part.shape if side != 1)
-    is_color_last = len(shape) == 3 and shape[2] in (3, 4) and min(shape[:2]) >= _MIN_SIDE
-    return (shape[2], *shape[:2]) if is_color_last else shape
+    """The shape without axes of 1: (band, H, W) or (H, W) where it is an image."""
+    return tuple(side for side in part.shape if side != 1)
+
+
+def _is_picture(part: Any) -> bool:
+    return len(_axes(part)) in (2, 3) and min(_axes(part)[-2:]) >= _MIN_SIDE
 
 
 def _planes(part: Any) -> np.ndarray:
@@ -199,18 +194,13 @@ def _planes(part: Any) -> np.ndarray:
     pixels = raw if (scale, zero) == (1, 0) else raw.astype(exact) * scale + zero
     pixels = pixels.astype(np.float32)
     pixels[raw == header.get("BLANK")] = np.nan
-    axes, pixels = _axes(part), pixels.squeeze()
-    pixels = pixels if pixels.shape == axes else np.moveaxis(pixels, -1, 0)
-    return np.ascontiguousarray(pixels).reshape(-1, *axes[-2:])
+    return pixels.reshape(-1, *_axes(part)[-2:])
 
 
 def _find_parts(parts: Any, hdu: tuple[str, ...]) -> list[Any]:
-    """The parts that hold the image."""
-    return _find_named(parts, hdu) if hdu else _find_image(parts)
-
-
-def _find_named(parts: Any, hdu: tuple[str, ...]) -> list[Any]:
-    """The parts that `--hdu` names."""
+    """The parts that hold the image: those that `--hdu` names, else one."""
+    if not hdu:
+        return [_find_image(parts)]
     try:
         chosen = [parts[int(name) if name.isdecimal() else name] for name in hdu]
     except (KeyError, IndexError):
@@ -222,26 +212,19 @@ def _find_named(parts: Any, hdu: tuple[str, ...]) -> list[Any]:
     return chosen
 
 
-def _find_image(parts: Any) -> list[Any]:
-    """The part that is the image by name, else by shape; several where each is a band."""
+def _find_image(parts: Any) -> Any:
+    """The part that is the image by name, the first or the only one."""
     images = [part for part in parts if part.is_image and part.shape]
     if not images:
         raise InputError("it is FITS without an image")
-    images = [
-        part for part in images if len(_axes(part)) in (2, 3) and min(_axes(part)[-2:]) >= _MIN_SIDE
-    ] or images[:1]
-    images = [p for p in images if (p.header.get(_OLD_NAME) or p.name) in _SCIENCE] or images
-    if images[0] is parts[0]:
-        return images[:1]
-    sizes = [(math.prod(_axes(part)[-2:]), len(_axes(part))) for part in images]
-    images = [part for part, size in zip(images, sizes, strict=True) if size == max(sizes)]
-    kinds = {(re.sub(r"_\d+$", "", p.name), p.header.get(_OLD_NAME), p.shape) for p in images}
-    if len(images) > 1 and (len(kinds) > 1 or min(kinds)[0] not in _BANDS):
+    images = [part for part in images if _is_picture(part)] or images[:1]
+    images = [part for part in images if part.name in _SCIENCE] or images
+    if len(images) > 1 and images[0] is not parts[0]:
         raise InputError(
             f"which part is the image? It has {_list_parts(parts)}: give --hdu 1, or --hdu 1,2,3 "
             "for a band in each"
         )
-    return images
+    return images[0]
 
 
 def _list_parts(parts: Any) -> str:
@@ -255,15 +238,12 @@ def _pixel_arcsec(header: Any) -> float:
 
     try:
         coordinates = _coordinates(header)
-        has_axes = coordinates.naxis == 2 and coordinates.has_celestial
-        scales = proj_plane_pixel_scales(coordinates) if has_axes else np.zeros(0)  # degrees
+        scales = proj_plane_pixel_scales(coordinates) if coordinates.naxis == 2 else np.ones(2)
     except Exception as error:  # noqa: BLE001  wcslib has a dozen kinds
         why = str(error).strip().splitlines()[-1]
         raise InputError(f"its coordinates are damaged ({why}): give --pixel-scale") from None
-    if not has_axes:
-        raise InputError("its header has no coordinates: give --pixel-scale")
-    if not (scales < 1).all():  # NaN, or astropy's 1 where there is neither CDELT nor CD
-        raise InputError("its coordinates have no scale (CDELT or CD): give --pixel-scale")
+    if not (scales < 1).all():  # degrees; NaN, or astropy's 1 where there is neither CDELT nor CD
+        raise InputError("its header has no coordinates with a scale: give --pixel-scale")
     return float(np.mean(scales)) * 3600
 
 
@@ -278,9 +258,10 @@ def _crop_center(bands: np.ndarray, side: float) -> np.ndarray:
     """The center square; its side is in px."""
     height, width = bands.shape[1:]
     keep = round(side)
-    if not 1 <= keep <= min(height, width):
+    if not _MIN_SIDE <= keep <= min(height, width):
         raise InputError(
-            f"it is {width} × {height} px, and the field that is wanted has {side:,.1f}"
+            f"it is {width} × {height} px, and the field that is wanted has {side:,.1f} "
+            f"(at least {_MIN_SIDE})"
         )
     top, left = (height - keep) // 2, (width - keep) // 2
     return bands[:, top : top + keep, left : left + keep]
@@ -291,19 +272,13 @@ def _lupton(bands: np.ndarray) -> np.ndarray:
 
     step = max(1, min(bands.shape[1:]) // _SKY_SAMPLE)
     sample = bands[:, ::step, ::step].reshape(len(bands), -1)
-    common, is_padded = zip(*map(_find_padding, sample), strict=True)
     sky = np.median(sample, axis=1, keepdims=True)
     noise = float(mad_std(sample - sky))
-    if all(is_padded) or not noise:
-        differs = (bands != np.reshape(common, (-1, 1, 1))).any(axis=0)
-        top, left = (side // 2 - _MIN_SIDE // 2 for side in differs.shape)
-        if not differs[top : top + _MIN_SIDE, left : left + _MIN_SIDE].any():
-            raise InputError("its middle has one value, like much around it: is it padding?")
-        rest = bands[:, differs]
-        sky = np.median(rest, axis=1, keepdims=True)
-        noise = float(mad_std(rest - sky))
-    if not noise:
-        raise InputError("its sky has no noise to set Lupton's stretch by: give --stretch linear")
+    if not noise or all(map(_is_padded, sample)):
+        raise InputError(
+            "its sky has no noise to set Lupton's stretch by, or much of it is padding: give "
+            "--field for its center alone, or --stretch linear"
+        )
     return _asinh_rgb(bands - sky[..., None], _SKY_NOISES * noise)
 
 
@@ -324,12 +299,11 @@ def _asinh_rgb(bands: np.ndarray, stretch: float) -> np.ndarray:
     return bands.astype(np.uint8)
 
 
-def _find_padding(pixels: np.ndarray) -> tuple[float, bool]:
-    """The most frequent of a band's values, and whether it stands out, as no sky's does."""
-    values, counts = np.unique(pixels, return_counts=True)
+def _is_padded(pixels: np.ndarray) -> bool:
+    """Check whether the most frequent of a band's values stands out, as no sky's does."""
+    counts = np.unique(pixels, return_counts=True)[1]
     most, *second = np.sort(counts)[:-3:-1]
-    is_padded = most > _PADDING_RATIO * max([*second, 1]) and most > pixels.size / 100
-    return values[counts.argmax()], is_padded
+    return most > _PADDING_RATIO * max([*second, 1]) and most > pixels.size / 100
 
 
 def _zscale(bands: np.ndarray) -> np.ndarray:
@@ -363,7 +337,7 @@ def _open(data: bytes) -> Any:
     return fits.open(io.BytesIO(data), memmap=False, do_not_scale_image_data=True)
 
 
-_STRETCHES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+STRETCHES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "lupton": _lupton,
     "zscale": _zscale,
     "linear": _linear,
