@@ -2,14 +2,12 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
-from itertools import chain
 
 import cv2
 import numpy as np
 
 from galaxyzoo.config.schema import ORIGINAL_PX
 from galaxyzoo.data import jpeg
-from galaxyzoo.data.image_cache import AT_ONCE, in_threads
 from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.registry import has_own_labels
 
@@ -42,39 +40,26 @@ def measure(data: bytes | np.ndarray) -> tuple[int, int, int]:
 def find_oddities(
     names: list[str], sizes: list[tuple[int, int, int]], images: np.ndarray
 ) -> Oddities:
-    """Count how images differ from Galaxy Zoo's pictures, in threads.
+    """Count how images differ from Galaxy Zoo's pictures.
 
     Args:
         names: of the images.
         sizes: as `measure` gives them.
         images: (image, side, side, 3) uint8, as the networks get them.
     """
-
-    def find(start: int) -> list[dict[str, str]]:
-        chunk = slice(start, start + AT_ONCE)
-        return [*map(_find_kinds, sizes[chunk], images[chunk])]
-
     oddities: Oddities = {}
-    for name, kinds in zip(names, chain.from_iterable(in_threads(find, len(names))), strict=True):
-        add_oddities(oddities, {kind: (1, name + details) for kind, details in kinds.items()})
+    for name, (height, width, bits), image in zip(names, sizes, images, strict=True):
+        kinds = {
+            "gray": (image == image[..., :1]).all(),
+            "size": not height == width == ORIGINAL_PX,
+            "bits": bits == 16,
+            "noise": _correlation(image) < _MIN_CORRELATION,
+        }
+        bright = f", brightest value {image.max()} of 255"
+        details = {"size": f", {width} × {height}", "bits": bright}
+        odd = {kind: (1, name + details.get(kind, "")) for kind in kinds if kinds[kind]}
+        add_oddities(oddities, odd)
     return oddities
-
-
-def _find_kinds(size: tuple[int, int, int], image: np.ndarray) -> dict[str, str]:
-    """Find the kinds of an image, with details to print behind its name."""
-    height, width, bits = size
-    red, green, blue = np.moveaxis(image, -1, 0)
-    kinds = {
-        "gray": np.array_equal(red, green) and np.array_equal(green, blue),
-        "size": not height == width == ORIGINAL_PX,
-        "bits": bits == 16,
-        "noise": _correlation(image) < _MIN_CORRELATION,
-    }
-    details = {
-        "size": f", {width} × {height}",
-        "bits": f", brightest value {image.max()} of 255",
-    }
-    return {kind: details.get(kind, "") for kind, is_odd in kinds.items() if is_odd}
 
 
 def add_oddities(total: Oddities, more: Mapping[str, tuple[int, str]]) -> None:
