@@ -1,5 +1,6 @@
 """What progress bars leave in a log, and tables in a narrow terminal."""
 
+import pandas as pd
 import pytest
 
 from galaxyzoo.core import console
@@ -22,24 +23,25 @@ def test_a_log_gets_short_whole_lines_of_what_takes_long(
 
 
 def test_two_columns_of_a_name_are_both_printed(capsys: pytest.CaptureFixture[str]) -> None:
-    console.print_table("runs", ["run", "score", "score"], [["cnn", "0.1", "0.2"]])
+    console.print_table(
+        "runs", pd.DataFrame([["cnn", "0.1", "0.2"]], columns=["run", "score", "score"])
+    )
     assert "0.1" in (printed := capsys.readouterr().out)
     assert "0.2" in printed
 
 
-@pytest.mark.parametrize(("width", "lines", "left_out"), [(60, 6, False), (40, 6, True)])
-def test_a_table_keeps_its_rows_on_a_line_each(
+@pytest.mark.parametrize(("width", "parts"), [(60, 1), (35, 2)])
+def test_a_table_too_wide_for_a_line_goes_on_below_with_its_names(
     width: int,
-    lines: int,
-    left_out: bool,
+    parts: int,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(console, "_LOG_WIDTH", width)
-    rows = [["mean", "uniform mean of all runs", "0.08123"], ["greedy", "–", "0.07999"]]
-    console.print_table("runs", ["name", "what it is", "score"], rows, spare=["what it is"])
+    row = {"name": "mean", "what it is": "uniform mean of all runs", "score": 0.08123}
+    console.print_table("runs", pd.DataFrame([row, row | {"score": None}]))
     printed = capsys.readouterr().out
-    (row,) = [line for line in printed.splitlines() if "mean" in line.split()]
-    assert "0.08123" in row
-    assert ("uniform mean of all runs" in row) != left_out
-    assert ("no room for: what it is" in printed) == left_out
+    assert printed.count("\nmean ") == 2 * parts
+    assert max(map(len, printed.splitlines())) <= width
+    assert "0.08123" in printed
+    assert "–" in printed

@@ -115,7 +115,9 @@ def test_a_dataset_whose_name_cannot_be_printed_is_refused(root):
 
 
 def test_brackets_and_colons_in_names_are_no_markup(capsys):
-    print_table("[/bold] of :smile:", ["run"], [["gz37/[red]x[/nothing]"]])
+    print_table(
+        "[/bold] of :smile:", pd.DataFrame({"run": ["gz37/[red]x[/nothing]"], "score": 1.0})
+    )
     printed = capsys.readouterr().out
     assert "[/bold] of :smile:" in printed
     assert "gz37/[red]x[/nothing]" in printed

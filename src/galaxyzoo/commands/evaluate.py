@@ -14,13 +14,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from galaxyzoo.core import launch, outputs, paths
-from galaxyzoo.core.console import print_text
+from galaxyzoo.core.console import print_table, print_text
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.prepare import open_dataset
 from galaxyzoo.data.readers.find import sky_positions
 from galaxyzoo.ensemble.predictors import find_predictor
 from galaxyzoo.reports import classes, evaluate, few_labels, html, votes
-from galaxyzoo.reports.console import print_scores
 from galaxyzoo.reports.history import history_section
 from galaxyzoo.results.card import EnsembleCard
 from galaxyzoo.tasks.kinds import VoteTask
@@ -114,7 +113,7 @@ def write_report(evaluation: evaluate.Evaluation) -> None:
     shown_sections = [section for section in sections if section]
     html.write_page(path, f"{task.name} on {dataset}", summary, shown_sections, index=html.INDEX)
     for caption, table in comparison.tables:
-        print_scores(f"{task.name} on {dataset}, {caption}", table)
+        print_table(f"{task.name} on {dataset}, {caption}", table)
     print_text(*comparison.text.splitlines()[1:])
     print(f"report: {paths.shown(path)}")
 

@@ -1,15 +1,13 @@
-"""Tables and progress bars on the screen, tables in Markdown."""
+"""Tables and progress bars on the screen."""
 
 import shutil
 import sys
 import textwrap
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable
 from functools import cache
-from typing import Any, Literal
+from typing import Any
 
-from rich.cells import cell_len
-from rich.console import Console
-from rich.table import Table
+import pandas as pd
 from tqdm import tqdm
 
 _LOG_WIDTH = 132  # characters where the output is no terminal but a file or a pipe, without COLUMNS
@@ -50,45 +48,16 @@ def say_once(line: str) -> None:
     tqdm.write(line)
 
 
-def print_table(
-    title: str,
-    header: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    bold: Collection[int] = (),
-    spare: Sequence[str] = (),
-) -> None:
-    """Print a table; the first column is set left, all others right.
+def print_table(title: str, table: pd.DataFrame) -> None:
+    """Print a table whose index is not shown: its first column set left, the others right.
 
-    Args:
-        title: above the table.
-        header: names of the columns.
-        rows: cells, as many as the header.
-        bold: numbers of the rows to set in bold.
-        spare: columns to leave out, the first first, where cells would not fit on a line.
+    Floats have five decimals, missing values a dash. Where columns do not fit on a line, the rest
+    follow below with the first column again.
     """
-    # Names may hold brackets and colons, which are no markup.
-    console = Console(highlight=False, markup=False, emoji=False, width=_width())
-    widths = {
-        i: max(map(cell_len, [*name.split(), *(row[i] for row in rows)]))
-        for i, name in enumerate(header)
-    }
-    left_out = list[str]()
-    for name in filter([*header].__contains__, spare):
-        if sum(widths.values()) + 3 * len(widths) + 1 > console.width:
-            del widths[[*header].index(name)]
-            left_out.append(name)
-    # Rich alone would break or cut off cells; names of columns may break between words.
-    natural = [max(cell_len(header[i]), width) for i, width in widths.items()]
-    is_narrow = sum(natural) + 3 * len(widths) + 1 > console.width
-    table = Table(title=title)
-    for i, width in widths.items():
-        justify: Literal["left", "right"] = "right" if i else "left"
-        table.add_column(header[i], justify=justify, width=width if is_narrow else None)
-    for number, row in enumerate(rows):
-        table.add_row(*(row[i] for i in widths), style="bold" if number in bold else None)
-    console.print(table)
-    if left_out:
-        print_text(f"no room for: {', '.join(left_out)}")
+    first = table.columns[0]
+    text = table.set_index(first).rename_axis(index=None, columns=first)
+    formats = {"na_rep": "–", "float_format": "{:.5f}".format}
+    print(f"\n{title}", text.to_string(line_width=_width(), **formats), sep="\n")
 
 
 def print_text(*paragraphs: str) -> None:

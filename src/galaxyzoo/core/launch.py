@@ -30,7 +30,7 @@ from galaxyzoo.core.paths import CODE_ROOT, INSTALLED
 BACKENDS = ("loky", "ray", "dask")  # of joblib
 VENV_PYTHON = CODE_ROOT / ".venv" / "bin" / "python"  # of a checkout
 _OLDEST = (3, 11)  # Python
-_NEEDED = ("torch", "timm", "cv2", "lightgbm", "pydantic", "safetensors", "filelock", "rich")
+_NEEDED = ("torch", "timm", "cv2", "lightgbm", "pydantic", "safetensors", "filelock")
 # Optional packages by their extra in pyproject.toml, as they are imported.
 EXTRAS = {
     "formats": ("h5py", "astropy"),

@@ -201,12 +201,10 @@ def _draw(
             "nothing to tell apart"
         )
     drawn = draw_balanced(usable, order.per_class, order.seed)
-    rows = [
-        [name, *(f"{(galaxies == name).sum():,}" for galaxies in (classes, drawn))]
-        for name in task.columns
-    ]
-    rows.append(["all", f"{len(classes):,}", f"{len(drawn):,}"])
-    console.print_table("galaxies", ("class", "by votes", "balanced"), rows, {len(rows) - 1})
+    counts = {"by votes": classes.value_counts(), "balanced": drawn.value_counts()}
+    table = pd.DataFrame(counts).reindex([*task.columns]).fillna(0).astype(int)
+    table.loc["all"] = len(classes), len(drawn)
+    console.print_table("galaxies", table.rename_axis("class").reset_index())
     return drawn
 
 

@@ -1,6 +1,6 @@
 """Tables of scores on the terminal."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import pandas as pd
 
@@ -65,7 +65,7 @@ def print_holdout_table(cards: list[HoldoutCard]) -> None:
         for card in cards
     ]
     title = f"hold-out scores, {cards[0].dataset}"
-    _print(title, pd.DataFrame(rows), ["train / val / test"])
+    print_table(title, pd.DataFrame(rows))
     for card in cards:
         chosen = {"best": "the best on val", "last": "the last"}[card.checkpoint]
         print_text(f"{card.run}: its epoch is {chosen}; scored on test alone")
@@ -75,18 +75,6 @@ def class_cells(scores: Mapping[str, float | None]) -> dict[str, str]:
     """Heading -> text of accuracy and balanced accuracy; a task of vote fractions has none."""
     known = {CLASS_SCORES[key]: scores.get(key) for key in _ON_CONSOLE}
     return {heading: f"{value:.4f}" for heading, value in known.items() if value is not None}
-
-
-def _print(title: str, table: pd.DataFrame, spare: Sequence[str], bold: Sequence[int] = ()) -> None:
-    """Print a table; a number with five decimals, a dash for a missing value."""
-    rows = [[_text(value) for value in row] for row in table.itertuples(index=False)]
-    print_table(title, [*table], rows, bold, spare)
-
-
-def _text(value: object) -> str:
-    if pd.isna(value):
-        return "–"
-    return f"{value:.5f}" if isinstance(value, float) else str(value)
 
 
 def with_error(difference: float, error: float) -> str:
@@ -133,28 +121,22 @@ def _print_task_table(cards: list[tuple[RunCard, float]]) -> None:
             "run": card.run + mark,
             f"OOF {card.metric}": card.score,
             "± sd of folds": card.sd,
-            # A class task's scores leave no room for where a run started.
-            **(class_cells(card.classes) or {"views": str(card.views), "start": card.start}),
+            **class_cells(card.classes),
             "folds": f"{len(card.folds)}/{card.n_folds}",
             "minutes": f"{minutes:.1f}",
         }
         rows.append(row)
-    spare = ["start", "views", "± sd of folds"]
-    _print(f"out-of-fold scores, {first.dataset}", pd.DataFrame(rows), spare)
+    print_table(f"out-of-fold scores, {first.dataset}", pd.DataFrame(rows))
 
 
 def print_ensemble(card: EnsembleCard) -> None:
     """Print the runs, the candidates and the choice of an ensemble's score card."""
     title = f"{card.task} on {card.dataset}, {card.galaxies} galaxies"
-    members = member_table(card)
-    _print(title, members, [members.columns[3], members.columns[2]])
+    print_table(title, member_table(card))
     if len(card.runs) == 1:
         print_text("there is one run: nothing is combined, the candidates can only correct it")
     else:
-        title = "candidates, as they would be submitted"
-        chosen = card.simplest_first.index(card.chosen)
-        spare = ["what it is", "± sd of folds", "minus mean ± SE", "minus lowest ± SE"]
-        _print(title, candidate_table(card), spare, [chosen])
+        print_table("candidates, as they would be submitted", candidate_table(card))
     if card.unreadable_test_images:
         print_text(describe_unreadable(card.unreadable_test_images))
     honest = "no nested score below three folds"
@@ -224,9 +206,4 @@ def print_intervals(card: IntervalCard) -> None:
         }
         for level, scores in card.levels.items()
     )
-    _print(f"intervals of {card.dataset}, {card.galaxies} galaxies, cross-fitted", table, [])
-
-
-def print_scores(title: str, table: pd.DataFrame) -> None:
-    """Print the columns of a comparison that fit on a line, the first ones; the page has all."""
-    _print(title, table, [*table][:1:-1])
+    print_table(f"intervals of {card.dataset}, {card.galaxies} galaxies, cross-fitted", table)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import joblib
 import numpy as np
+import pandas as pd
 import torch
 
 from galaxyzoo.config.schema import Config
@@ -208,17 +209,14 @@ def print_plan(configs: list[Config], datasets: Mapping[str | None, prepare.Data
     data = datasets[None]
     total = Cost(*(sum(values) for values in zip(*map(astuple, costs), strict=True)))
     names = [*(config.title for config in configs), "all runs"]
-    rows = [
-        (
-            name,
-            _hours(c.train_s, total.train_s),
-            _hours(c.predict_s, total.predict_s),
-            _gigabytes(c.disk_bytes),
-        )
-        for name, c in zip(names, [*costs, total], strict=True)
-    ]
+    rows = {
+        "run": names,
+        "training": [_hours(cost.train_s, total.train_s) for cost in [*costs, total]],
+        "prediction": [_hours(cost.predict_s, total.predict_s) for cost in [*costs, total]],
+        "disk": [_gigabytes(cost.disk_bytes) for cost in [*costs, total]],
+    }
     title = f"plan, {data.catalog.dataset}, {data.catalog.n_folds} folds one after another"
-    console.print_table(title, ("run", "training", "prediction", "disk"), rows, bold=[len(costs)])
+    console.print_table(title, pd.DataFrame(rows))
     if any(config.is_earlier_stage for config in configs):
         print("a stage is trained once, for all runs that begin with it")
     if devices.get_device().type == "cuda":
