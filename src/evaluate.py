@@ -1,10 +1,5 @@
 """Start `galaxyzoo.commands.evaluate` with the project's Python."""
 
-from galaxyzoo.core.launch import run_main, use_project_python
+from galaxyzoo.core.launch import start
 
-use_project_python()
-
-from galaxyzoo.commands.evaluate import main
-
-if __name__ == "__main__":
-    run_main(main)
+start("evaluate")

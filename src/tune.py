@@ -1,10 +1,5 @@
 """Start `galaxyzoo.commands.tune` with the project's Python."""
 
-from galaxyzoo.core.launch import run_main, use_project_python
+from galaxyzoo.core.launch import start
 
-use_project_python()
-
-from galaxyzoo.commands.tune import main
-
-if __name__ == "__main__":
-    run_main(main)
+start("tune")

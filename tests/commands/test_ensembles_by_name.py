@@ -2,7 +2,6 @@
 
 import re
 import shutil
-from argparse import Namespace
 from pathlib import Path
 
 import pandas as pd
@@ -22,11 +21,8 @@ Capture = pytest.CaptureFixture[str]
 MonkeyPatch = pytest.MonkeyPatch
 
 
-def taken(*runs: str, task: str | None = None) -> Namespace:
-    options = Namespace(runs=[*runs], external=[], dataset=None, candidates="", task=task)
-    vars(options).update(name=None, possible_leakage=[])
-    ensemble.take_ensemble(options)
-    return options
+def taken(*runs: str, task: str | None = None) -> ensemble.EnsembleOptions:
+    return ensemble.name_ensemble(ensemble.EnsembleOptions(runs=runs, task=task))
 
 
 @pytest.fixture
@@ -39,19 +35,19 @@ def both(configs: Path, root: Path) -> None:
 
 def test_tables_stand_in_where_no_run_is_trained(both: None, root: Path) -> None:
     options = taken("both")
-    assert (options.runs, options.dataset) == (["external/one", "external/two"], "mini")
+    assert (options.runs, options.dataset) == (("external/one", "external/two"), "mini")
     assert options.task == "hubble10"  # votes serve the classes
     kept = [("one", root / "kept/gz37/recipes/one"), ("two", root / "kept/hubble10/recipes/two")]
-    assert options.external == [(name, p / "oof.csv.gz", p / "test.csv.gz") for name, p in kept]
+    assert [*options.external] == [(name, p / "oof.csv.gz", p / "test.csv.gz") for name, p in kept]
     assert taken("both", task="anomaly4").task == "anomaly4"
     trained = RunFolder("other", "gz37/one").oof_csv
     trained.parent.mkdir(parents=True)
     trained.write_text("")
     options = taken("both")
     assert (options.runs, options.dataset, options.external) == (
-        ["gz37/one", "hubble10/two"],
+        ("gz37/one", "hubble10/two"),
         None,
-        [],
+        (),
     )
 
 

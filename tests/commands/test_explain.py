@@ -32,7 +32,7 @@ def test_heat_and_maps_of_a_galaxy_are_drawn(project: Path) -> None:
     assert ", known 0." in said or ", known 1." in said
     assert re.fullmatch(rf"done in .*: reports/.*/gz37/cnn/{ID}_hirescam_Class4.1.png", picture)
     assert then.startswith("next: python3 src/app.py gz37/cnn --dataset ")
-    words = ["--feature-maps", "--layer", "stages.0", "stages.2", "--fold", "2"]
+    words = ["--feature-maps", "--layer", "stages.0,stages.2", "--fold", "2"]
     succeed(project, "gradcam.py", "gz37/cnn", "--galaxy-id", ID, *words)
     assert {f"{ID}_feature_maps.png", f"{ID}_feature_maps_filters.png"} <= {*pictures(project)}
     for path in project.glob("reports/*/gz37/cnn/*.png"):

@@ -347,7 +347,7 @@ def run_bare(script: Path, *options: str, **extra: str) -> subprocess.CompletedP
 
 def test_entry_scripts_begin_alike() -> None:
     texts = {name: (ROOT / "src" / name).read_text() for name in ENTRIES}
-    assert len({text.replace(f".{name[:-3]}", ".NAME") for name, text in texts.items()}) == 1
+    assert len({text.replace(name[:-3], "NAME") for name, text in texts.items()}) == 1
 
 
 def test_entry_script_without_packages_restarts_with_the_venvs_python_or_says_what_to_type(

@@ -101,7 +101,7 @@ def test_each_image_is_in_one_part_or_among_the_errors(
 def test_spread_and_features_are_as_by_each_network_alone(
     trained: Path, expected: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    command = [*words(trained)[:4], "--with", "spread", "features", "intervals"]
+    command = [*words(trained)[:4], "--with", "spread,features,intervals"]
     output = ["--part-size", "5", "--output", tmp_path / "votes"]
     succeed(trained, *command, *output, "--rank", "width")
     found = rows(tmp_path)
@@ -150,7 +150,7 @@ def test_they_are_the_predictions_of_the_table_and_classes_by_the_rules(
             assert table[name].tolist() == classes.reindex(table.index, fill_value="").tolist()
 
 
-KEPT = ["--keep", "name", "ra"]
+KEPT = ["--keep", "name,ra"]
 KILLS = [*([n * 30, []] for n in "124"), ["2" * 30, KEPT]] if is_long() else [["11", KEPT]]
 
 

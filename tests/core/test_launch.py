@@ -15,9 +15,9 @@ from support.thoroughness import is_long, thorough
 
 SCRIPT = """
 import atexit, gc
-from galaxyzoo.core.launch import run_main, use_project_python
+from galaxyzoo.core.launch import begin, run_main
 from galaxyzoo.core.errors import InputError
-use_project_python()
+begin()
 def main():
     assert gc.isenabled()
     {end}
@@ -123,8 +123,8 @@ def test_who_imports_a_script_keeps_the_usual_ctrl_c() -> None:
     """Worker processes read the script too, under another name."""
     code = """
 import signal
-from galaxyzoo.core.launch import use_project_python
-exec("start()", {"__name__": "__mp_main__", "start": use_project_python})
+from galaxyzoo.core.launch import start
+exec("start('train')", {"__name__": "__mp_main__", "start": start})
 assert signal.getsignal(signal.SIGINT) in (signal.default_int_handler, signal.SIG_IGN)
 """
     subprocess.run([sys.executable, "-c", code], cwd=SRC, check=True)

@@ -32,7 +32,7 @@ def quick(server: CutoutServer, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def ordered(server: CutoutServer, **changes: object) -> Order:
-    order = Order(download=True, service=f"{server.base}/cut")
+    order = Order(download=True, base_url=f"{server.base}/cut")
     return replace(order, **changes)  # type: ignore[arg-type]
 
 
@@ -108,7 +108,7 @@ def test_images_that_fail_stop_it_or_their_galaxies_are_left_out(root, server, c
     )
     assert not (root / "input" / "gz2-hubble10").exists()
     capsys.readouterr()
-    kept = labels(make_dataset(ordered(server, drop=True)))
+    kept = labels(make_dataset(ordered(server, on_bad_image="drop")))
     assert lost not in kept.index
     assert set(kept.value_counts()) == {SMALLEST - 1}
     assert "): left out\n" in capsys.readouterr().out

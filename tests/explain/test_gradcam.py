@@ -1,6 +1,5 @@
 """Grad-CAM: maps of a network whose answer is known, and averages."""
 
-from argparse import Namespace
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,9 +9,10 @@ import pytest
 import torch
 from torch import nn
 
+from galaxyzoo.commands.gradcam import GradcamOptions, picture_path
 from galaxyzoo.data.geometry import DIHEDRAL, dihedral_view
 from galaxyzoo.explain import gradcam
-from galaxyzoo.explain.galaxy import Galaxy, picture_path
+from galaxyzoo.explain.galaxy import Galaxy
 from galaxyzoo.explain.gradcam import (
     METHODS,
     average_gradcam,
@@ -121,8 +121,8 @@ def test_a_runs_map_is_the_mean_over_its_folds() -> None:
 
 
 def test_the_picture_of_galaxy_0_is_named_by_it() -> None:
-    args = Namespace(output=None, galaxy_id=0, image=None)
-    assert picture_path(args, "demo", "gz37/cnn", "Class1.1").name == "0_Class1.1.png"
+    options = GradcamOptions(run="gz37/cnn", galaxy_id=0)
+    assert picture_path(options, "demo", "gz37/cnn", "Class1.1").name == "0_Class1.1.png"
 
 
 def test_maps_of_runs_that_see_other_parts_of_the_sky_lie_on_the_first_ones_input(monkeypatch):

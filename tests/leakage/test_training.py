@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-import evaluate
-from galaxyzoo.commands import ensemble, train
+from galaxyzoo.commands import ensemble, evaluate, train
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.folds import make_folds, near_duplicates
 from galaxyzoo.data.prepare import prepare

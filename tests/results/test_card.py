@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-import evaluate
+from galaxyzoo.commands import evaluate
 from galaxyzoo.core import files, paths
 from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.core.paths import CODE_ROOT

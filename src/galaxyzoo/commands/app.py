@@ -11,40 +11,69 @@ galaxies of a survey by classes of your own, and to rank the survey by them.
   python3 src/app.py --label survey/                        a folder of `predict.py --with features`
 """
 
-import argparse
 import gc
 import os
 import socket
 import webbrowser
+from dataclasses import dataclass
 from pathlib import Path
 
-from galaxyzoo.core import files, launch, paths
+from galaxyzoo.core import files, paths
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.options import DatasetOptions, option, positional, read_options
 from galaxyzoo.ensemble import predictors
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
 
 
+@dataclass(frozen=True, kw_only=True)
+class AppOptions(DatasetOptions):
+    """Options of the command."""
+
+    run: str | None = positional("or ensemble:NAME; default: the best", "RUN", None, nargs="?")
+    label: Path | None = option(
+        "label the galaxies of a finished survey, predicted --with features", metavar="FOLDER"
+    )
+    host: str = option("default: 127.0.0.1, this machine", "127.0.0.1")
+    allow_host: tuple[str, ...] = option(
+        "a name by which a proxy reaches the page, such as galaxies.example.org; repeatable",
+        (),
+        metavar="NAME",
+    )
+    port: int = option("default: 7860", 7860)
+    open: bool = option("open the page in the browser", False)
+
+    @property
+    def address(self) -> str:
+        """Where the page is."""
+        return f"http://{self.host}:{self.port}/"
+
+    @property
+    def bare_host(self) -> str:
+        """The host as sockets take it: an IPv6 address without its brackets."""
+        return self.host.strip("[]")
+
+
 def main() -> None:
-    """Parse, check the address, serve."""
-    args = parse_args()
-    family = socket.AF_INET6 if args.host[:1] == "[" else socket.AF_INET
+    """Read the options, check the address, serve."""
+    options = read_options(AppOptions, __doc__)
+    family = socket.AF_INET6 if options.host[:1] == "[" else socket.AF_INET
     try:  # gradio's own error is a traceback, and comes after the imports
-        socket.create_server((args.host.strip("[]"), args.port), family=family).close()
+        socket.create_server((options.bare_host, options.port), family=family).close()
     except (OSError, OverflowError) as error:
         is_unknown = (getattr(error, "errno", None) or 0) < 0  # of getaddrinfo
         name = "; for a proxy's name leave --host out and add --allow-host NAME"
         cure = name if is_unknown else ""
         raise InputError(
-            f"cannot serve on --host {args.host} --port {args.port}: {error}{cure}"
+            f"cannot serve on --host {options.host} --port {options.port}: {error}{cure}"
         ) from None
-    if args.label:
-        serve_labels(args)
+    if options.label:
+        serve_labels(options, options.label)
     else:
-        serve_explorer(args)
+        serve_explorer(options)
 
 
-def serve_explorer(args: argparse.Namespace) -> None:
+def serve_explorer(options: AppOptions) -> None:
     """Load the first run, serve the page that predicts images."""
     gc.disable()  # imports leave nothing to collect, and looking for it takes a quarter of them
     import gradio as gr
@@ -57,15 +86,15 @@ def serve_explorer(args: argparse.Namespace) -> None:
 
     gc.enable()
     torch.set_num_threads(1)  # several requests at once, each on a core
-    chosen = choose(args.run, args.dataset)
+    chosen = choose(options.run, options.dataset)
     service.load_run(chosen.dataset, chosen.name)  # before the first visitor waits for it
     page = build_page(chosen)
-    print_address(args)
+    print_address(options)
     page.queue(max_size=64).launch(
         quiet=True,  # Gradio's own lines advise options that a user of this script cannot set
-        server_name=args.host,
-        server_port=args.port,
-        inbrowser=args.open,
+        server_name=options.host,
+        server_port=options.port,
+        inbrowser=options.open,
         max_file_size=service.MAX_UPLOAD_BYTES,
         css=render("app.css"),
         theme=gr.themes.Default(
@@ -74,11 +103,11 @@ def serve_explorer(args: argparse.Namespace) -> None:
         footer_links=[],
         ssr_mode=False,
         show_error=True,
-        app_kwargs={"middleware": [own_hosts([args.host, *args.allow_host])]},
+        app_kwargs={"middleware": [own_hosts([options.host, *options.allow_host])]},
     )
 
 
-def serve_labels(args: argparse.Namespace) -> None:
+def serve_labels(options: AppOptions, folder: Path) -> None:
     """Read a survey, serve the page to label it; one process at a time writes its labels."""
     import uvicorn
 
@@ -86,20 +115,20 @@ def serve_labels(args: argparse.Namespace) -> None:
     from galaxyzoo.app.label_page import build_app
     from galaxyzoo.inference.finished import read_features
 
-    survey = read_features(args.label)
-    with files.try_lock(args.label / LOCK) as is_held:
+    survey = read_features(folder)
+    with files.try_lock(folder / LOCK) as is_held:
         if not is_held:
-            raise InputError(f"another page labels {paths.shown(args.label)}: end that one first")
-        app = build_app(LabelLoop(survey), [args.host, *args.allow_host])
-        print_address(args)
-        if args.open:
-            webbrowser.open(f"http://{args.host}:{args.port}/")
-        uvicorn.run(app, host=args.host.strip("[]"), port=args.port, log_level="warning")
+            raise InputError(f"another page labels {paths.shown(folder)}: end that one first")
+        app = build_app(LabelLoop(survey), [options.host, *options.allow_host])
+        print_address(options)
+        if options.open:
+            webbrowser.open(options.address)
+        uvicorn.run(app, host=options.bare_host, port=options.port, log_level="warning")
 
 
-def print_address(args: argparse.Namespace) -> None:
+def print_address(options: AppOptions) -> None:
     """Print where the page is."""
-    print(f"the page is at http://{args.host}:{args.port}/ (Ctrl-C ends it)")
+    print(f"the page is at {options.address} (Ctrl-C ends it)")
 
 
 def choose(run: str | None, dataset: str | None) -> predictors.KnownPredictor:
@@ -111,26 +140,3 @@ def choose(run: str | None, dataset: str | None) -> predictors.KnownPredictor:
     return predictors.KnownPredictor(
         *predictors.find_predictor(run, dataset)
     )  # the page lists it with its score
-
-
-def parse_args() -> argparse.Namespace:
-    """Command line."""
-    parser = launch.new_parser(__doc__, "--dataset")
-    parser.add_argument("run", nargs="?", metavar="RUN", help="or ensemble:NAME; default: the best")
-    parser.add_argument(
-        "--label",
-        type=Path,
-        metavar="FOLDER",
-        help="label the galaxies of a finished survey, predicted --with features",
-    )
-    parser.add_argument("--host", default="127.0.0.1", help="default: %(default)s, this machine")
-    parser.add_argument(
-        "--allow-host",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="a name by which a proxy reaches the page, such as galaxies.example.org; repeatable",
-    )
-    parser.add_argument("--port", type=int, default=7860, help="default: %(default)s")
-    parser.add_argument("--open", action="store_true", help="open the page in the browser")
-    return parser.parse_args()

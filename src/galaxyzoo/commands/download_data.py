@@ -7,26 +7,28 @@ Credentials are Kaggle's usual ones: ~/.kaggle/kaggle.json, KAGGLE_USERNAME and 
 KAGGLE_API_TOKEN. An interrupted download goes on where it stopped.
 """
 
-import argparse
+from dataclasses import dataclass
 from pathlib import Path
 
 from galaxyzoo.core import launch, outputs, paths
+from galaxyzoo.core.options import option, read_options
 from galaxyzoo.download.kaggle_api import FILES, download
+
+
+@dataclass(frozen=True, kw_only=True)
+class DownloadOptions:
+    """Options of the command."""
+
+    folder: Path | None = option("default: input/", metavar="FOLDER")
 
 
 def main() -> None:
     """Parse, download, print."""
-    folder = parse_args().folder.resolve()
+    folder = read_options(DownloadOptions, __doc__).folder or paths.input_dir()
+    folder = folder.resolve()
     outputs.check_output("--folder", folder, is_own=Path.is_dir)
     fetched = download(folder)
     launch.print_done(
         f"{paths.shown(folder)}/ holds {len(FILES)} of {len(FILES)} files, {len(fetched)} new",
-        "bash scripts/train_folds.sh --plan",
+        f"{launch.typed('train_folds')} --plan",
     )
-
-
-def parse_args() -> argparse.Namespace:
-    """Command line."""
-    parser = launch.new_parser(__doc__)
-    parser.add_argument("--folder", type=Path, default=paths.input_dir(), help="default: input/")
-    return parser.parse_args()

@@ -21,14 +21,16 @@ With --intervals an ensemble of votes stays as it is, and each of its predicted 
 an interval, calibrated on its cross-fitted predictions; coverage is counted on folds left out.
 """
 
-import argparse
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from galaxyzoo.config import loading
 from galaxyzoo.config.names import ALL_RUNS, DEMOS
 from galaxyzoo.core import launch, paths
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.options import DatasetOptions, option, positional, read_options
 from galaxyzoo.data.catalog import Catalog, dataset_dir, load_catalog
 from galaxyzoo.ensemble.build import EnsembleBuild
 from galaxyzoo.ensemble.intervals import LEVEL, make_intervals
@@ -44,24 +46,71 @@ DEFAULT = "default"  # name of an ensemble
 _LONGEST_NAME = 100  # characters
 
 
+@dataclass(frozen=True, kw_only=True)
+class EnsembleOptions(DatasetOptions):
+    """Options of the command; a named ensemble fills those that are not given."""
+
+    runs: tuple[str, ...] = positional(
+        "runs to combine, an ensemble in configs/ensembles/, or all, every finished run (default: "
+        "see above)",
+        "RUN|ENSEMBLE",
+        nargs="*",
+    )
+    name: str | None = option(
+        "of the ensemble (default: that in configs/ensembles/, else from the runs')"
+    )
+    task: str | None = option(
+        f"task to combine for (default: that of the named runs, else {COMPETITION_TASK})"
+    )
+    candidates: tuple[str, ...] = option(
+        f"some of: {', '.join(CANDIDATES)}; of class tasks: {', '.join(CLASS_CANDIDATES)}",
+        (),
+        metavar="A,B",
+    )
+    external: tuple[Sequence[Any], ...] = option(
+        "predictions made elsewhere on the same split, to be combined too; may be repeated",
+        (),
+        nargs=3,
+        action="append",
+        type=str,
+        metavar=("NAME", "OOF.csv", "TEST.csv"),
+    )
+    possible_leakage: tuple[str, ...] = option(
+        "an external table whose networks may have been trained on these galaxies",
+        (),
+        metavar="NAME",
+    )
+    intervals: float | None = option(
+        "make intervals for a built ensemble, which hold this share of the galaxies' votes "
+        f"(default: {LEVEL})",
+        nargs="?",
+        const=LEVEL,
+        metavar="LEVEL",
+    )
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether what a config says of an ensemble is not all."""
+        return bool(self.candidates or self.external or self.possible_leakage)
+
+
 def main() -> None:
     """Combine the runs, or make intervals of a built ensemble."""
-    options = parse()
+    options = read_options(EnsembleOptions, __doc__)
     if options.intervals is None:
-        combine(options)
+        combine(name_ensemble(options))
     else:
-        calibrate(options)
+        calibrate(options, options.intervals)
 
 
-def combine(options: argparse.Namespace) -> None:
+def combine(options: EnsembleOptions) -> None:
     """Load, cross-fit, choose, predict the test galaxies, write, print."""
     task = pick_task(options.task, options.runs)
     check_names(options.runs, task)
     # External tables need no trained run on the dataset, so a named one is not checked for any.
     named = options.dataset if options.external else None
     whole = load_catalog(named or layout.choose_dataset(options.dataset, task.name))
-    take_default(options, task, whole)
-    names = [name for name in options.candidates.split(",") if name]
+    options = take_default(options, task, whole)
     tables = make_tables(options.external, options.possible_leakage)
     external = pick_tables(tables, options.runs)
     set_aside = [table for table in tables if table not in external]
@@ -69,7 +118,7 @@ def combine(options: argparse.Namespace) -> None:
     left_out: list[str] = []
     if runs or not options.runs:  # with external tables it is no error if no run is trained
         runs, left_out = find_runs(task, whole, runs, or_none=bool(external))
-    candidates = pick_candidates(names, task)
+    candidates = pick_candidates(options.candidates, task)
     name = options.name or name_of([*runs, *(table.run for table in external)], task)
     build = EnsembleBuild(task, whole, runs, candidates, name, external, set_aside)
     card, is_new = build.make()
@@ -88,17 +137,15 @@ def combine(options: argparse.Namespace) -> None:
         print(line)
     launch.print_done(
         f"ensemble {name}, {card.metric} {card.score:.5f}",
-        f"python3 src/evaluate.py {ensemble_name(task.name, name)} --dataset {whole.dataset}",
+        f"{launch.typed('evaluate')} {ensemble_name(task.name, name)} --dataset {whole.dataset}",
     )
 
 
-def calibrate(options: argparse.Namespace) -> None:
+def calibrate(options: EnsembleOptions, level: float) -> None:
     """Calibrate intervals of a built ensemble, write, print."""
-    level = options.intervals
     if not 0 < level < 1:
         raise InputError(f"--intervals {level:g} must lie between 0 and 1, such as {LEVEL}")
-    refused = ("task", "candidates", "external", "possible_leakage", "name")
-    if len(options.runs) > 1 or any(getattr(options, name) for name in refused):
+    if len(options.runs) > 1 or options.is_changed or options.task or options.name:
         raise InputError("--intervals takes an ensemble's name and --dataset alone: build it first")
     dataset = layout.choose_dataset(options.dataset, COMPETITION_TASK)
     built = {folder.name: folder for folder in layout.list_ensembles(dataset, COMPETITION_TASK)}
@@ -106,73 +153,19 @@ def calibrate(options: argparse.Namespace) -> None:
     if len(asked) != 1 or asked[0] not in built:
         raise InputError(
             f"--intervals are of one ensemble that is built on {dataset}: name one of "
-            f"{', '.join(built) or 'none'}; `python3 src/ensemble.py` builds one"
+            f"{', '.join(built) or 'none'}; `{launch.typed('ensemble')}` builds one"
         )
     card = make_intervals(asked[0], load_catalog(dataset), level)
     path = built[asked[0]].intervals_csv
     print_intervals(card)
     print(f"coverage, also by answer: {paths.shown(layout.card_path(path))}")
-    page = f"python3 src/app.py {ensemble_name(COMPETITION_TASK, asked[0])} --dataset {dataset}"
+    page = f"{launch.typed('app')} {ensemble_name(COMPETITION_TASK, asked[0])} --dataset {dataset}"
     has_page = EnsembleCard.of(built[asked[0]]).has_networks
     made = f"{paths.shown(path)}, intervals of {level:g} around {asked[0]}"
     launch.print_done(made, page if has_page else "")
 
 
-def parse() -> argparse.Namespace:
-    """Read the command line."""
-    parser = launch.new_parser(__doc__, "--dataset")
-    parser.add_argument(
-        "runs",
-        nargs="*",
-        metavar="RUN|ENSEMBLE",
-        help="runs to combine, an ensemble in configs/ensembles/, or all, every finished run "
-        "(default: see above)",
-    )
-    parser.add_argument(
-        "--name", help="of the ensemble (default: that in configs/ensembles/, else from the runs')"
-    )
-    parser.add_argument(
-        "--task",
-        help=f"task to combine for (default: that of the named runs, else {COMPETITION_TASK})",
-    )
-    parser.add_argument(
-        "--candidates",
-        default="",
-        metavar="A,B",
-        help=f"some of: {', '.join(CANDIDATES)}; of class tasks: {', '.join(CLASS_CANDIDATES)}",
-    )
-    parser.add_argument(
-        "--external",
-        nargs=3,
-        action="append",
-        default=[],
-        metavar=("NAME", "OOF.csv", "TEST.csv"),
-        help="predictions made elsewhere on the same split, to be combined too; may be repeated",
-    )
-    parser.add_argument(
-        "--possible-leakage",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="an external table whose networks may have been trained on these galaxies; "
-        "may be repeated",
-    )
-    parser.add_argument(
-        "--intervals",
-        nargs="?",
-        const=LEVEL,
-        type=float,
-        metavar="LEVEL",
-        help="make intervals for a built ensemble, which hold this share of the galaxies' "
-        f"votes (default: {LEVEL})",
-    )
-    options = parser.parse_args()
-    if options.intervals is None:
-        take_ensemble(options)
-    return options
-
-
-def take_ensemble(options: argparse.Namespace) -> None:
+def name_ensemble(options: EnsembleOptions) -> EnsembleOptions:
     """Fill the options with a named ensemble: name, runs, tables and candidates."""
     known = loading.all_ensembles()
     named = [word for word in options.runs if word in (*known, ALL_RUNS)]
@@ -184,19 +177,19 @@ def take_ensemble(options: argparse.Namespace) -> None:
             f"{', '.join([*known, ALL_RUNS])}, which are names of their own"
         )
     if not named:
-        return
-    is_changed = options.candidates or options.external or options.possible_leakage
-    if named[0] in known and is_changed and not options.name:
+        return options
+    if named[0] in known and options.is_changed and not options.name:
         raise InputError(
             f"'{named[0]}' is what configs/ensembles/{named[0]}.yaml says: with other candidates "
             "or tables it needs a --name of its own"
         )
-    options.name, options.runs = options.name or named[0], []
-    if named[0] in known:
-        take_settings(options, loading.load_ensemble_settings(named[0]))
+    options = replace(options, name=options.name or named[0], runs=())
+    if named[0] not in known:
+        return options
+    return take_settings(options, loading.load_ensemble_settings(named[0]))
 
 
-def take_settings(options: argparse.Namespace, settings: loading.EnsembleSettings) -> None:
+def take_settings(options: EnsembleOptions, settings: loading.EnsembleSettings) -> EnsembleOptions:
     """Fill the options with the runs of an ensemble's config, or its tables if none is trained.
 
     Runs trained on a demo count only where the tables' dataset is not prepared.
@@ -209,40 +202,43 @@ def take_settings(options: argparse.Namespace, settings: loading.EnsembleSetting
     else:
         wants_tables = not trained
     external = layout.recipe_tables(settings)
-    if external and wants_tables:
-        print(
-            f"none of its runs is trained on {settings.dataset}: combining the tables in "
-            f"{settings.tables}/"
-        )
+    if not (external and wants_tables):
+        return replace(options, runs=tuple(settings.runs))
+    print(
+        f"none of its runs is trained on {settings.dataset}: combining the tables in "
+        f"{settings.tables}/"
+    )
+    return replace(
+        options,
         # The task is read off the runs: names of tables do not contain it.
-        options.task = options.task or pick_task(None, settings.runs).name
-        options.runs = [f"{PREFIX}{name}" for name, *_ in external]
-        options.external += external
-        options.dataset = settings.dataset
-    else:
-        options.runs = settings.runs
+        task=options.task or pick_task(None, settings.runs).name,
+        runs=tuple(f"{PREFIX}{name}" for name, *_ in external),
+        external=(*options.external, *external),
+        dataset=settings.dataset,
+    )
 
 
-def take_default(options: argparse.Namespace, task: Task, catalog: Catalog) -> None:
+def take_default(options: EnsembleOptions, task: Task, catalog: Catalog) -> EnsembleOptions:
     """Choose an ensemble if none is named: `default` if its runs are trained, else `all`."""
     if options.runs or options.name:
-        return
-    options.name = ALL_RUNS
+        return options
     trained = find_runs(task, catalog, [], or_none=True)[0]
     default = (
         loading.load_ensemble_settings(DEFAULT).runs if DEFAULT in loading.all_ensembles() else []
     )
-    is_plain = not (options.candidates or options.external or options.possible_leakage)
-    if is_plain and default and {*default} <= {*trained}:
-        options.name, options.runs = DEFAULT, default
+    if not options.is_changed and default and {*default} <= {*trained}:
         line = f"{DEFAULT}: the runs of configs/ensembles/{DEFAULT}.yaml"
         if others := [run for run in trained if run not in default]:
-            line += f"; `python3 src/ensemble.py {ALL_RUNS}` takes {', '.join(others)} too"
+            line += f"; `{launch.typed('ensemble')} {ALL_RUNS}` takes {', '.join(others)} too"
         print(line)
-    elif task.name == COMPETITION_TASK:
+        return replace(options, name=DEFAULT, runs=tuple(default))
+    if task.name == COMPETITION_TASK:
         lacking = [run for run in default if run not in trained]
-        why = f" ({DEFAULT} lacks {', '.join(lacking)})" if is_plain and lacking else ""
+        why = (
+            "" if options.is_changed or not lacking else f" ({DEFAULT} lacks {', '.join(lacking)})"
+        )
         print(f"{ALL_RUNS}: every finished run of {task.name}{why}")
+    return replace(options, name=ALL_RUNS)
 
 
 def check_names(runs: Sequence[str], task: Task) -> None:
@@ -262,7 +258,7 @@ def name_of(runs: Sequence[str], task: Task) -> str:
     return name
 
 
-def pick_task(asked: str | None, runs: list[str]) -> Task:
+def pick_task(asked: str | None, runs: Sequence[str]) -> Task:
     """Choose the task asked for, else that of the named runs; runs of votes serve every task."""
     if asked is None:
         tasks = {task for task in map(task_name, runs) if find_task(task)}

@@ -7,15 +7,15 @@ run, or what is named) errors, calibration and galaxies.
     python3 src/evaluate.py gz37/resnet18 ensemble:default --dataset kaggle-mini
 """
 
-import argparse
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from galaxyzoo.core import launch, outputs, paths
 from galaxyzoo.core.console import print_table, print_text
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.options import DataOptions, DatasetOptions, option, positional, read_options
 from galaxyzoo.data.prepare import open_dataset
 from galaxyzoo.data.readers.find import sky_positions
 from galaxyzoo.ensemble.predictors import find_predictor
@@ -26,18 +26,31 @@ from galaxyzoo.tasks.kinds import VoteTask
 from galaxyzoo.tasks.registry import has_own_labels, is_ensemble, task_of
 
 
+@dataclass(frozen=True, kw_only=True)
+class EvaluateOptions(DatasetOptions, DataOptions):
+    """Options of the command."""
+
+    names: tuple[str, ...] = positional(
+        "task, or what to show in detail: zoo5, zoo5/resnet18, ensemble:zoo5/all",
+        "TASK|RUN",
+        nargs="+",
+    )
+    output: Path | None = option("folder of the reports (default: reports/)", metavar="FOLDER")
+
+
 def main() -> None:
-    """Parse, load every task's tables, then write one report after the other."""
-    args = parse_args()
-    wanted = sort_by_task(args.names, args.dataset)
-    if args.output:
-        outputs.check_output("--output", args.output, is_own=outputs.has_mark)
-    output = (args.output or paths.reports_dir()).resolve()
+    """Read the options, load every task's tables, then write one report after the other."""
+    options = read_options(EvaluateOptions, __doc__)
+    wanted = sort_by_task(options.names, options.dataset)
+    if options.output:
+        outputs.check_output("--output", options.output, is_own=outputs.has_mark)
+    output = (options.output or paths.reports_dir()).resolve()
     loaded = [
-        evaluate.load_evaluation(task, runs, args.dataset, output) for task, runs in wanted.items()
+        evaluate.load_evaluation(task, runs, options.dataset, output)
+        for task, runs in wanted.items()
     ]
     for evaluation in loaded:
-        write_report(with_images(evaluation, args.data))
+        write_report(with_images(evaluation, options.data))
     last = loaded[-1]
     result = last.detailed[0]
     launch.print_done(
@@ -51,23 +64,8 @@ def page_command(evaluation: evaluate.Evaluation) -> str:
     """Command that shows the first detailed result's galaxies; none where it has no networks."""
     result = evaluation.detailed[0]
     has_page = not isinstance(result.card, EnsembleCard) or result.card.has_networks
-    page = f"python3 src/app.py {result.run} --dataset {evaluation.catalog.dataset}"
+    page = f"{launch.typed('app')} {result.run} --dataset {evaluation.catalog.dataset}"
     return page if has_page else ""
-
-
-def parse_args() -> argparse.Namespace:
-    """Command line."""
-    parser = launch.new_parser(__doc__, "--dataset", "--data")
-    parser.add_argument(
-        "names",
-        nargs="+",
-        metavar="TASK|RUN",
-        help="task, or what to show in detail: zoo5, zoo5/resnet18, ensemble:zoo5/all",
-    )
-    parser.add_argument(
-        "--output", type=Path, metavar="FOLDER", help="folder of the reports (default: reports/)"
-    )
-    return parser.parse_args()
 
 
 def sort_by_task(names: Sequence[str], dataset: str | None) -> dict[str, list[str]]:
@@ -106,7 +104,7 @@ def write_report(evaluation: evaluate.Evaluation) -> None:
         history,  # made first: it may find a damaged file
     ]
     path = evaluation.folder / "index.html"
-    command = " ".join(["python3 src/evaluate.py", *sys.argv[1:]])
+    command = " ".join([f"{launch.typed('evaluate')}", *sys.argv[1:]])
     summary = evaluate.summarize(evaluation, command, page_command(evaluation))
     csv = [(name, name, "") for name in evaluation.written]
     sections.append(html.HtmlSection("Tables", "As CSV, with all digits.", links=csv))

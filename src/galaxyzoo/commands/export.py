@@ -10,21 +10,37 @@ The folder is written whole or not at all. Nothing is uploaded; the last line sa
   python3 src/export.py gz37/d4cnn --tables     only its predictions, for an ensemble elsewhere
 """
 
-import argparse
 import shlex
+from dataclasses import dataclass
 from pathlib import Path
 
 from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.core import launch, outputs
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.options import RunOptions, option, read_options
 from galaxyzoo.core.paths import shown
 from galaxyzoo.results.layout import OOF_PACKED, TEST_PACKED, bundled_dir
 from galaxyzoo.tasks import registry
 
 
+@dataclass(frozen=True, kw_only=True)
+class ExportOptions(RunOptions):
+    """Options of the command."""
+
+    output: Path | None = option(
+        "default: exported/<task>-<run> here, with --tables exported/<task>-<run>-tables",
+        metavar="FOLDER",
+    )
+    no_onnx: bool = option("leave the ONNX file out", False)
+    half: bool = option("weights in half precision, of half the size", False)
+    tables: bool = option(
+        "only its out-of-fold and test tables, packed, with the score card and config", False
+    )
+
+
 def main() -> None:
-    """Parse, write the folder, print how to publish it."""
-    args = parse_args()
+    """Read the options, write the folder, print how to publish it."""
+    options = read_options(ExportOptions, __doc__)
     # Only now, or --help waits for torch.
     from galaxyzoo.ensemble.predictors import ensemble_folder, find_predictor
     from galaxyzoo.export.bundle import (
@@ -35,52 +51,29 @@ def main() -> None:
     )
     from galaxyzoo.export.onnx import OLDEST_RUNTIME
 
-    of = registry.is_ensemble(args.run)
-    if of and args.tables:
+    of, onnx = registry.is_ensemble(options.run), not options.no_onnx
+    if of and options.tables:
         raise InputError("--tables exports a run's tables: name a run, not an ensemble")
-    if args.half and (of or args.tables):
+    if options.half and (of or options.tables):
         raise InputError("--half exports a run's weights: name a run, without --tables")
-    dataset, args.run = find_predictor(args.run, args.dataset)
+    dataset, run = find_predictor(options.run, options.dataset)
     if dataset == BUNDLED:
-        raise InputError(f"{args.run} is exported already: {shown(bundled_dir() / args.run)}/")
-    name = args.run.replace("/", "-").replace(":", "-")
-    default = Path("exported") / (f"{name}-tables" if args.tables else name)
-    folder = (args.output or default).resolve()
+        raise InputError(f"{run} is exported already: {shown(bundled_dir() / run)}/")
+    name = run.replace("/", "-").replace(":", "-")
+    default = Path("exported") / (f"{name}-tables" if options.tables else name)
+    folder = (options.output or default).resolve()
     outputs.check_output("--output", folder)
-    if args.tables:
-        mark = f" --possible-leakage {name}" if export_tables(dataset, args.run, folder) else ""
+    if options.tables:
+        mark = f" --possible-leakage {name}" if export_tables(dataset, run, folder) else ""
         files = [*TABLE_FILES]
         paths = " ".join(shlex.quote(shown(folder / file)) for file in (OOF_PACKED, TEST_PACKED))
-        task = f"--task {registry.task_name(args.run)} --dataset {dataset}"
-        then = f"python3 src/ensemble.py {task} --external {name} {paths}{mark}"
+        task = f"--task {registry.task_name(run)} --dataset {dataset}"
+        then = f"{launch.typed('ensemble')} {task} --external {name} {paths}{mark}"
     else:
         if of:
-            files = export_ensemble(ensemble_folder(dataset, args.run), folder, args.onnx)
+            files = export_ensemble(ensemble_folder(dataset, run), folder, onnx)
         else:
-            files = export_run(dataset, args.run, folder, args.onnx, args.half)
+            files = export_run(dataset, run, folder, onnx, options.half)
         then = f"hf upload YOUR_NAME/{name} {shlex.quote(shown(folder))}"
-    runtime = "" if args.tables or not args.onnx else f"; onnxruntime {OLDEST_RUNTIME} or newer"
+    runtime = "" if options.tables or not onnx else f"; onnxruntime {OLDEST_RUNTIME} or newer"
     launch.print_done(f"{shown(folder)}: {', '.join(files)}{runtime}", then)
-
-
-def parse_args() -> argparse.Namespace:
-    """Command line."""
-    parser = launch.new_parser(__doc__, "run", "--dataset")
-    parser.add_argument(
-        "--output",
-        type=Path,
-        metavar="FOLDER",
-        help="default: exported/<task>-<run> here, with --tables exported/<task>-<run>-tables",
-    )
-    parser.add_argument(
-        "--no-onnx", dest="onnx", action="store_false", help="leave the ONNX file out"
-    )
-    parser.add_argument(
-        "--half", action="store_true", help="weights in half precision, of half the size"
-    )
-    parser.add_argument(
-        "--tables",
-        action="store_true",
-        help="only its out-of-fold and test tables, packed, with the score card and config",
-    )
-    return parser.parse_args()

@@ -7,11 +7,12 @@ Only a complete submission is sent: every galaxy of the sample submission, in it
 that the decision tree allows.
 """
 
-import argparse
+from dataclasses import MISSING, dataclass
 from pathlib import Path
 
 from galaxyzoo.core import launch, paths
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.options import option, positional, read_options
 from galaxyzoo.data.readers.kaggle import whole_sample_ids
 from galaxyzoo.download.kaggle_api import PAGE, connect, send, wait_for_score
 from galaxyzoo.results import layout, submission, table
@@ -22,15 +23,24 @@ from galaxyzoo.tasks.registry import get_task
 _LONGEST_WAIT_S = 600
 
 
+@dataclass(frozen=True, kw_only=True)
+class SubmitOptions:
+    """Options of the command."""
+
+    file: Path | None = positional("default: submissions/predictions.csv", "FILE", None, nargs="?")
+    message: str = option("its description on Kaggle", MISSING, "-m", "--message")
+    no_wait: bool = option("do not wait for the score", False)
+
+
 def main() -> None:
     """Parse, check, send, wait."""
-    args = parse_args()
-    path = args.file.resolve()
+    options = read_options(SubmitOptions, __doc__)
+    path = (options.file or layout.published_csv()).resolve()
     check_file(path)
     api = connect()
-    ref = send(api, path, args.message)
+    ref = send(api, path, options.message)
     print(f"sent {paths.shown(path)}: {PAGE}/submissions", flush=True)
-    score = None if args.no_wait else wait_for_score(api, ref, _LONGEST_WAIT_S)
+    score = None if options.no_wait else wait_for_score(api, ref, _LONGEST_WAIT_S)
     launch.print_done(score or "no score yet: see that page later")
 
 
@@ -38,7 +48,7 @@ def check_file(path: Path) -> None:
     """Check that a file is a submission of the whole competition, and its score card its own."""
     if not path.exists():
         raise InputError(
-            f"{paths.shown(path)} is missing: `bash scripts/train_folds.sh` writes "
+            f"{paths.shown(path)} is missing: `{launch.typed('train_folds')}` writes "
             f"{paths.shown(layout.published_csv())}"
         )
     card = layout.card_path(path)
@@ -48,19 +58,3 @@ def check_file(path: Path) -> None:
             "both again, or delete the card if the table is your own"
         )
     submission.check(path, get_task(COMPETITION_TASK), whole_sample_ids())
-
-
-def parse_args() -> argparse.Namespace:
-    """Command line."""
-    parser = launch.new_parser(__doc__)
-    parser.add_argument(
-        "file",
-        nargs="?",
-        type=Path,
-        default=layout.published_csv(),
-        metavar="FILE",
-        help="default: submissions/predictions.csv",
-    )
-    parser.add_argument("-m", "--message", required=True, help="its description on Kaggle")
-    parser.add_argument("--no-wait", action="store_true", help="do not wait for the score")
-    return parser.parse_args()

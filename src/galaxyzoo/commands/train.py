@@ -17,12 +17,12 @@ input/ the demo set is used, with the short schedules of configs/demo.yaml.
   python3 src/train.py --settings train             meaning and value of each setting in `train:`
 """
 
-import argparse
 import os
 import shlex
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -31,9 +31,17 @@ from galaxyzoo.config.names import ALL_RUNS, DEMO_FULL
 from galaxyzoo.config.schema import ORIGINAL_PX, Config
 from galaxyzoo.core import console, launch, paths
 from galaxyzoo.core.errors import FoldError, InputError
+from galaxyzoo.core.options import (
+    DataOptions,
+    JobOptions,
+    fold_numbers,
+    option,
+    positional,
+    read_options,
+)
 from galaxyzoo.data.catalog import folds_dir
-from galaxyzoo.data.prepare import Dataset, prepare, record_duplicates
-from galaxyzoo.data.readers.find import find_own_task
+from galaxyzoo.data.prepare import Dataset, prepare, prepare_raw, record_duplicates
+from galaxyzoo.data.readers.find import find_own_task, open_input
 from galaxyzoo.inference.oddities import measure
 from galaxyzoo.results.card import RunCard
 from galaxyzoo.tasks.registry import get_task, has_own_labels
@@ -42,29 +50,72 @@ DEFAULT_ENSEMBLE = "default"
 SET_WHEN_LOADED = ("run", "labels", "stage", "before", "predict", "dataset", "own_dataset")
 
 
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions(DataOptions, JobOptions):
+    """Options of the command."""
+
+    runs: tuple[str, ...] = positional(
+        "runs such as gz37/resnet18, tasks, ensembles, and settings such as train.epochs=4",
+        "RUN|KEY=VALUE",
+        nargs="*",
+    )
+    folds: int | None = option("number of folds of a new split (default: 5)", metavar="K")
+    only: tuple[int, ...] | None = option(
+        "train these folds only, such as 0 or 0,2", metavar="FOLDS", type=fold_numbers
+    )
+    ensemble: bool = option("then build the ensemble of the task's runs", False)
+    plan: bool = option("print hours, disk and memory, and stop", False)
+    holdout: bool = option(
+        "train on 70 %% instead of the folds, validate on 15 %%, score on 15 %%", False
+    )
+    smoke: bool = option("one short fold of the first run; keeps nothing", False)
+    settings: str | None = option(
+        "print the run's YAML with each setting's type, default and meaning, and stop",
+        nargs="?",
+        const="",
+        metavar="SECTION",
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse too few folds."""
+        if self.folds is not None and self.folds < 2:
+            raise InputError("--folds must be 2 or more")
+
+    @property
+    def named(self) -> list[str]:
+        """What is to be trained; where the data are own labels and nothing is named, their head."""
+        if named := [word for word in self.runs if "=" not in word]:
+            return named
+        task = find_own_task(self.data)
+        return [f"{task}/head" if task else DEFAULT_ENSEMBLE]
+
+    @property
+    def again(self) -> str:
+        """The command that trains all folds of the same runs."""
+        command = f"{launch.typed('train')} {shlex.join(self.runs)}".rstrip()
+        return launch.with_data(command, self.data)
+
+
 def main() -> None:
-    """Parse, prepare, then plan, smoke or train."""
-    args = parse_args()
-    if args.settings is not None:
-        config = load_configs(args.runs or ["gz37/cnn"])[0]
-        for stage in config.stages:
-            if len(config.stages) > 1:
-                print(f"--- # stage {stage.stage}")
-            print(explain_settings(stage, args.settings))
+    """Read the options, prepare, then plan, smoke or train."""
+    options = read_options(TrainOptions, __doc__)
+    runs = [run.split("@")[0] for name in options.named for run in loading.runs_of(name)]
+    for run in runs:  # a mistake in a name does not wait for the input to be read
+        loading.config_path(run)
+    if options.settings is not None:
+        named = runs if options.runs else ["gz37/cnn"]  # has all settings, and a single stage
+        explain_run(load_configs(named, options.runs)[0], options.settings)
         return
-    name_own_head(args)
-    configs = with_stages(load_configs(args.runs))
-    drop = any(config.on_bad_image == "drop" for config in configs)
-    tasks = {config.task for config in configs if config.dataset is None}
-    data = prepare(args.data, args.folds, tasks=tasks, drop_bad=drop, update=True)
-    catalog = data.catalog
-    # Once more: what a run is may depend on its dataset.
-    asked = load_configs(args.runs, catalog.dataset)
+    raw = open_input(options.data, {str(loading.read_recipe(run).get("task")) for run in runs})
+    asked = load_configs(runs, options.runs, raw.dataset)
     configs = with_stages(asked)
+    drop = any(config.on_bad_image == "drop" for config in configs)
+    data = prepare_raw(raw, options.folds, drop_bad=drop, update=True)
+    catalog = data.catalog
     datasets: dict[str | None, Dataset] = {None: data}
     datasets.update(prepare_others(configs, data))
     short = [config.run for config in asked if loading.demo_schedule(config.run, catalog.dataset)]
-    if args.only is not None and not all(0 <= k < catalog.n_folds for k in args.only):
+    if not all(0 <= k < catalog.n_folds for k in options.only or ()):
         raise InputError(f"--only: the folds are 0 to {catalog.n_folds - 1}")
     # Only now, so that mistakes in arguments or files are reported before torch's slow import.
     from galaxyzoo.core.devices import describe_machine, get_device
@@ -86,17 +137,17 @@ def main() -> None:
         console.print_text(
             f"no GPU here, and these runs are made for one (--plan prints hours): {', '.join(slow)}"
         )
-    if args.plan:
+    if options.plan:
         planning.print_plan(configs, datasets)
-        launch.print_done("a plan; nothing is trained", train_command(args))
-    elif args.smoke:
+        launch.print_done("a plan; nothing is trained", options.again)
+    elif options.smoke:
         planning.smoke(asked[0], data)
-        launch.print_done("a trial of which nothing is kept", train_command(args))
-    elif args.holdout:
+        launch.print_done("a trial of which nothing is kept", options.again)
+    elif options.holdout:
         exit_if_stopped(hold_out(asked, data))
-        launch.print_done("hold-out scores; those out of fold need all folds", train_command(args))
+        launch.print_done("hold-out scores; those out of fold need all folds", options.again)
     else:
-        train(asked, configs, datasets, args)
+        train(asked, configs, datasets, options)
 
 
 def describe_trained(cards: Sequence[RunCard]) -> str:
@@ -106,27 +157,13 @@ def describe_trained(cards: Sequence[RunCard]) -> str:
     return f"{paths.shown(folds_dir())}/; {'; '.join(scores)}"
 
 
-def next_command(
-    cards: Sequence[RunCard], builds: Sequence[Sequence[str]], args: argparse.Namespace
-) -> str:
+def next_command(cards: Sequence[RunCard], builds: Sequence[Sequence[str]], again: str) -> str:
     """Command after a training: the other folds, an ensemble, or the report."""
     if not all(card.is_whole for card in cards):
-        return train_command(args)
+        return again
     if builds:
-        return f"python3 src/ensemble.py {shlex.join(builds[0])} --dataset {cards[0].dataset}"
-    return f"python3 src/evaluate.py {cards[0].task} --dataset {cards[0].dataset}"
-
-
-def train_command(args: argparse.Namespace) -> str:
-    """Command that trains all folds of the same runs."""
-    return launch.with_data(shlex.join(["python3", "src/train.py", *args.runs]), args.data)
-
-
-def name_own_head(args: argparse.Namespace) -> None:
-    """Make the head on own labels the run where the data are these and no run is named."""
-    task = find_own_task(args.data)
-    if task and all("=" in argument for argument in args.runs):
-        args.runs = [f"{task}/head", *args.runs]
+        return f"{launch.typed('ensemble')} {shlex.join(builds[0])} --dataset {cards[0].dataset}"
+    return f"{launch.typed('evaluate')} {cards[0].task} --dataset {cards[0].dataset}"
 
 
 def build_ensembles(builds: list[list[str]], asked: list[Config], dataset: str) -> None:
@@ -157,6 +194,14 @@ def describe_labels(data: Dataset, task: str) -> str:
     )
 
 
+def explain_run(config: Config, section: str) -> None:
+    """Print the YAML of each stage with the meaning of each setting, whole or a section."""
+    for stage in config.stages:
+        if len(config.stages) > 1:
+            print(f"--- # stage {stage.stage}")
+        print(explain_settings(stage, section))
+
+
 def explain_settings(config: Config, section: str) -> str:
     """YAML of a training with the meaning of each setting, whole or a section (`""`: whole)."""
     if not section:
@@ -172,7 +217,7 @@ def train(
     asked: list[Config],
     configs: list[Config],
     datasets: Mapping[str | None, Dataset],
-    args: argparse.Namespace,
+    options: TrainOptions,
 ) -> None:
     """Train the runs, print their scores, build their ensembles; exit if folds stopped.
 
@@ -180,29 +225,29 @@ def train(
         asked: the runs named.
         configs: these and all that they need, in the order of training.
         datasets: of the stages, by name; None: that of the runs.
-        args: of the command line.
+        options: of the command line.
     """
     from galaxyzoo.reports.console import print_run_table
     from galaxyzoo.training.planning import choose_jobs
     from galaxyzoo.training.run import Run, train_runs
 
     catalog = datasets[None].catalog
-    is_single_fold = args.only is not None and len(args.only) == 1
-    jobs = args.jobs or (1 if is_single_fold else choose_jobs(configs, datasets))
+    is_single_fold = options.only is not None and len(options.only) == 1
+    jobs = options.jobs or (1 if is_single_fold else choose_jobs(configs, datasets))
     runs = {config.run: Run(config, datasets[config.dataset]) for config in configs}
     # All of them first: the last run's mistake must not wait for the first's hours. The last first:
     # where an earlier stage has no labels here, the run that needs it says what to do.
     for run in reversed(runs.values()):
         run.check()
-    cards = list(train_runs([*runs.values()], args.only, jobs, args.backend))
+    cards = list(train_runs([*runs.values()], options.only, jobs, options.backend))
     print_run_table([(card, runs[card.run].minutes()) for card in cards])
     whole = [card for card in cards if card.is_whole]
     usable = {card.run for card in whole if not (card.is_optimistic or card.diverged)}
-    builds = ensembles_of(args.runs, asked, usable)
+    builds = ensembles_of(options.named, asked, usable)
     if cards:
-        command = next_command(cards, builds, args)
-        launch.print_done(describe_trained(cards), "" if args.ensemble and builds else command)
-    if args.ensemble:
+        command = next_command(cards, builds, options.again)
+        launch.print_done(describe_trained(cards), "" if options.ensemble and builds else command)
+    if options.ensemble:
         build_ensembles(builds, asked, catalog.dataset)
     exit_if_stopped([reason for run in runs.values() for reason in run.stopped])
 
@@ -236,17 +281,16 @@ def exit_if_stopped(reasons: list[str]) -> None:
         raise FoldError(reasons[-1])
 
 
-def ensembles_of(arguments: list[str], asked: list[Config], whole: set[str]) -> list[list[str]]:
+def ensembles_of(named: Sequence[str], asked: Sequence[Config], whole: set[str]) -> list[list[str]]:
     """Choose the ensembles to build: those named that are whole, else a task's finished runs.
 
     Args:
-        arguments: runs, tasks, ensembles and `key=value` of the command line.
+        named: runs, tasks and ensembles.
         asked: configs of the runs that these mean.
         whole: the runs that an ensemble can take.
     Returns:
         Arguments of the command `ensemble`, for each.
     """
-    named = [word for word in arguments if "=" not in word] or [DEFAULT_ENSEMBLE]
     members = {
         name: {run.split("@")[0] for run in loading.load_ensemble_settings(name).runs}
         for name in dict.fromkeys(named)
@@ -270,7 +314,7 @@ def ensemble(options: list[str]) -> None:
         command, check=False, env={**os.environ, "PYTHONPATH": search}
     ).returncode
     if status < 0:
-        again = " ".join(["python3 src/ensemble.py", *options])
+        again = " ".join([f"{launch.typed('ensemble')}", *options])
         raise InputError(
             f"the ensembler was killed by signal {-status} (is memory short?): type `{again}`"
         )
@@ -293,16 +337,9 @@ def prepare_others(configs: list[Config], data: Dataset) -> dict[str | None, Dat
     return others
 
 
-def load_configs(arguments: list[str], dataset: str = "") -> list[Config]:
-    """Split arguments into runs and `key=value` overrides, and load the configs.
-
-    Args:
-        arguments: of the command line.
-        dataset: that the runs are trained on; empty where that is not known yet.
-    """
-    overrides = [argument for argument in arguments if "=" in argument]
-    named = [argument for argument in arguments if "=" not in argument] or [DEFAULT_ENSEMBLE]
-    runs = [run.split("@")[0] for name in named for run in loading.runs_of(name)]
+def load_configs(runs: Sequence[str], arguments: Sequence[str], dataset: str = "") -> list[Config]:
+    """Load the runs' configs, each once, with the `key=value` among the arguments on top."""
+    overrides = [word for word in arguments if "=" in word]
     configs = [loading.load_config(run, overrides, dataset) for run in dict.fromkeys(runs)]
     return list({config.run: config for config in configs}.values())
 
@@ -310,46 +347,3 @@ def load_configs(arguments: list[str], dataset: str = "") -> list[Config]:
 def with_stages(configs: list[Config]) -> list[Config]:
     """List the configs with all their stages and runs, each once, after what it needs."""
     return list({stage.run: stage for config in configs for stage in config.runs}.values())
-
-
-def parse_args() -> argparse.Namespace:
-    """Command line."""
-    parser = launch.new_parser(__doc__, "--data", "--folds", "--jobs", "--backend")
-    parser.add_argument(
-        "runs",
-        nargs="*",
-        metavar="RUN|KEY=VALUE",
-        help="runs such as gz37/resnet18, tasks, ensembles, and settings such as train.epochs=4",
-    )
-    parser.add_argument(
-        "--only",
-        type=launch.fold_numbers,
-        metavar="FOLDS",
-        help="train these folds only, such as 0 or 0,2",
-    )
-    parser.set_defaults(jobs=None)  # see `planning.choose_jobs`
-    parser.add_argument(
-        "--ensemble", action="store_true", help="then build the ensemble of the task's runs"
-    )
-    parser.add_argument(
-        "--plan", action="store_true", help="print hours, disk and memory, and stop"
-    )
-    parser.add_argument(
-        "--holdout",
-        action="store_true",
-        help="train on 70 %% instead of the folds, validate on 15 %%, score on 15 %%",
-    )
-    parser.add_argument(
-        "--smoke", action="store_true", help="one short fold of the first run; keeps nothing"
-    )
-    parser.add_argument(
-        "--settings",
-        nargs="?",
-        const="",
-        metavar="SECTION",
-        help="print the run's YAML with each setting's type, default and meaning, and stop",
-    )
-    args = parser.parse_intermixed_args()  # RUN and KEY=VALUE may stand before and after options
-    if args.folds is not None and args.folds < 2:
-        parser.error("--folds must be 2 or more")
-    return args

@@ -10,43 +10,44 @@ judge it by the out-of-fold score.
   python3 src/tune.py my_search.yaml --trials 20                  a search of your own
 """
 
-import argparse
 import shlex
+from dataclasses import MISSING, dataclass
 
-from galaxyzoo.core.launch import new_parser, print_done, with_data
+from galaxyzoo.core.launch import print_done, typed, with_data
+from galaxyzoo.core.options import (
+    DataOptions,
+    JobOptions,
+    option,
+    positional,
+    positive,
+    read_options,
+)
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.prepare import prepare
 
 
+@dataclass(frozen=True, kw_only=True)
+class TuneOptions(DataOptions, JobOptions):
+    """Options of the command."""
+
+    search: str = positional("such as configs/tuning/elliptical_spiral_cnn.yaml", "SEARCH")
+    trials: int = option("continue until N are done", MISSING, type=positive, metavar="N")
+
+
 def main() -> None:
-    """Parse, check everything, search, print, write the best trial's config."""
-    args = parse_args()
+    """Read the options, check everything, search, print, write the best trial's config."""
+    options = read_options(TuneOptions, __doc__)
     from galaxyzoo.tuning.search_space import Search
 
-    search = Search.load(args.search)
-    data = prepare(args.data, tasks={search.config.task})
+    search = Search.load(options.search)
+    data = prepare(options.data, tasks={search.config.task})
     # Imported here, so that mistakes in arguments or files are reported before torch's slow import.
     from galaxyzoo.tuning.search import Tuning
 
     tuning = Tuning(search, data)
     tuning.check()
-    tuning.train(args.trials, args.jobs, args.backend)
+    tuning.train(options.trials, options.jobs or 1, options.backend)
     path, caveat = tuning.write_best()
     print(caveat)
-    command = f"python3 src/train.py {shlex.quote(shown(path))}"
-    print_done(shown(path), with_data(command, args.data))
-
-
-def parse_args() -> argparse.Namespace:
-    """Command line."""
-    parser = new_parser(__doc__, "--data", "--jobs", "--backend")
-    parser.add_argument(
-        "search", metavar="SEARCH", help="such as configs/tuning/elliptical_spiral_cnn.yaml"
-    )
-    parser.add_argument(
-        "--trials", type=int, required=True, metavar="N", help="continue until N are done"
-    )
-    args = parser.parse_args()
-    if args.trials < 1:
-        parser.error("--trials must be 1 or more")
-    return args
+    command = f"{typed('train')} {shlex.quote(shown(path))}"
+    print_done(shown(path), with_data(command, options.data))

@@ -1,4 +1,4 @@
-"""Start and end of every command: the project's Python, shared arguments, one-line errors.
+"""Start and end of every command: the project's Python, one-line errors, closing lines.
 
 Only the standard library is imported here, because it runs before anything else is known to be
 installed.
@@ -6,14 +6,13 @@ installed.
 
 from __future__ import annotations  # the package's __init__.py says why
 
-import argparse
 import atexit
 import errno
 import gc
+import importlib
 import importlib.util
 import io
 import os
-import re
 import shlex
 import shutil
 import signal
@@ -22,12 +21,10 @@ import time
 import warnings
 from collections.abc import Callable
 from types import FrameType
-from typing import Any
 
 from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.paths import CODE_ROOT, INSTALLED
 
-BACKENDS = ("loky", "ray", "dask")  # of joblib
 VENV_PYTHON = CODE_ROOT / ".venv" / "bin" / "python"  # of a checkout
 _OLDEST = (3, 11)  # Python
 _NEEDED = ("torch", "timm", "cv2", "lightgbm", "pydantic", "safetensors", "filelock")
@@ -53,8 +50,8 @@ _ANY_USE = (errno.EACCES, errno.EPERM, errno.EIO)
 _STOPPED = "\nstopped; the same command goes on from here"
 
 
-def use_project_python() -> None:
-    """Start the running script again with `GALAXYZOO_PYTHON`, or with `.venv`'s Python.
+def start(command: str) -> None:
+    """Run a command with `GALAXYZOO_PYTHON`, or with `.venv`'s Python; what an entry script does.
 
     The latter where this interpreter is too old or lacks the packages; another (an active venv,
     conda, a Kaggle kernel) is used as it is. Exits with one line that says what to do where none
@@ -63,6 +60,11 @@ def use_project_python() -> None:
     if sys._getframe(1).f_globals["__name__"] != "__main__":
         return  # a worker or a test imports the script
     begin()
+    _use_project_python()
+    run_main(importlib.import_module(f"galaxyzoo.commands.{command}").main)
+
+
+def _use_project_python() -> None:
     python_wanted = os.environ.get(_PYTHON, "")
     if python_wanted and not shutil.which(python_wanted):
         sys.exit(f"error: {_PYTHON} is {python_wanted}, which is not a program")
@@ -195,7 +197,7 @@ def _exit_with(message: str) -> None:
     bars = getattr(sys.modules.get("tqdm"), "tqdm", None)
     for bar in list(getattr(bars, "_instances", ())):
         bar.close()
-    print(f"error: {one_line(as_typed(message))}", file=sys.stderr)
+    print(f"error: {one_line(message)}", file=sys.stderr)
     sys.exit(1)
 
 
@@ -210,7 +212,7 @@ def print_done(made: str, next_command: str = "") -> None:
     length, unit = next(((n, u) for n, u in _UNITS if seconds >= 1.5 * n), (1, "s"))
     print(one_line(f"done in {seconds / length:.1f} {unit}: {made}"))
     if next_command:
-        print(one_line(as_typed(f"next: {next_command}")))
+        print(one_line(f"next: {next_command}"))
 
 
 def with_data(command: str, data: str | None) -> str:
@@ -218,13 +220,13 @@ def with_data(command: str, data: str | None) -> str:
     return f"{command} --data {shlex.quote(data)}" if data else command
 
 
-def as_typed(text: str) -> str:
-    """Text whose commands are written as they are typed here: `galaxyzoo NAME` where installed."""
-    if not INSTALLED:
-        return text
-    text = text.replace("bash scripts/train_folds.sh", "galaxyzoo train --ensemble")
-    scripts = r"python3 src/(\w+)\.py|bash scripts/(download_data|submit)\.sh"
-    return re.sub(scripts, lambda match: f"galaxyzoo {match[1] or match[2]}", text)
+def typed(command: str) -> str:
+    """How a command begins as it is typed here: a script of a checkout, or `galaxyzoo COMMAND`."""
+    if INSTALLED:
+        return f"galaxyzoo {'train --ensemble' if command == 'train_folds' else command}"
+    if command in ("train_folds", "download_data", "submit"):
+        return f"bash scripts/{command}.sh"
+    return f"python3 src/{command}.py"
 
 
 def install_command(*packages: str, part: str = "--extras") -> str:
@@ -249,58 +251,3 @@ def require(feature: str, *packages: str, otherwise: str = "", part: str = "--ex
             f"{feature} needs {', '.join(lacks)}, which {'is' if len(lacks) == 1 else 'are'} not "
             f"installed: type `{install_command(*lacks, part=part)}`{otherwise}"
         )
-
-
-def fold_numbers(text: str) -> list[int]:
-    """`0,2` -> [0, 2]; argparse turns the ValueError into its own message."""
-    return sorted({int(part) for part in text.split(",")})
-
-
-def positive(text: str) -> int:
-    """A whole number from 1 on, for argparse."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
-    return number
-
-
-# Arguments that several commands take.
-SHARED: dict[str, dict[str, Any]] = {
-    "run": {
-        "metavar": "RUN",
-        "help": "a trained run, gz37/resnet18, or an ensemble, ensemble:default",
-    },
-    "--dataset": {"help": "dataset of the runs (default: the only real one, else demo)"},
-    "--data": {
-        "help": "folder with the dataset's files (default: found in input/), demo or demo-full"
-    },
-    "--folds": {
-        "type": int,
-        "metavar": "K",
-        "help": "number of folds of a new split (default: 5)",
-    },
-    "--jobs": {
-        "type": positive,
-        "default": 1,
-        "metavar": "N",
-        "help": "folds, or parts of a survey, at a time, each in a process and on a GPU of its own "
-        "(default: 1, with all cores; for src/train.py as many as have a core and memory, on a "
-        "GPU 1)",
-    },
-    "--backend": {
-        "choices": BACKENDS,
-        "default": BACKENDS[0],
-        "help": "starts these processes: loky on this machine (default), ray or dask on a cluster",
-    },
-}
-
-
-def new_parser(description: str | None, *shared: str) -> argparse.ArgumentParser:
-    """A parser with some of the `SHARED` arguments; --help keeps the description's line breaks."""
-    parser = argparse.ArgumentParser(
-        description=as_typed(description or ""),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    for name in shared:
-        parser.add_argument(name, **SHARED[name])
-    return parser

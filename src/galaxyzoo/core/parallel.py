@@ -63,7 +63,7 @@ def run_jobs(
         function: a module's function, so that another process finds it. Its output may be lost.
         calls: the arguments of each call; they must pickle.
         jobs: number of calls at a time.
-        backend: of `launch.BACKENDS`.
+        backend: of joblib, of `options.JobOptions`.
     Returns:
         The results in the order of the calls. The first InputError of a call, in their order, is
         raised when all have ended.

@@ -11,6 +11,7 @@ from galaxyzoo.config import loading, schema
 from galaxyzoo.config.names import BUNDLED, DEMOS
 from galaxyzoo.core import files, paths, version
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.launch import typed
 from galaxyzoo.data.catalog import (
     GROUP,
     Catalog,
@@ -74,7 +75,7 @@ def prepare(
         update: make the catalog of changed labels though runs are trained on the old ones.
     """
     raw = find.open_input(data, tasks or {COMPETITION_TASK})
-    return _prepare(raw, n_folds, seed, drop_bad, update)
+    return prepare_raw(raw, n_folds, seed, drop_bad, update)
 
 
 def record_duplicates(data: Dataset, other: Dataset) -> None:
@@ -119,7 +120,7 @@ def open_dataset(data: str | None, dataset: str, task: str) -> Dataset:
     raw = find.open_input(data or _own_folder(dataset), {task})
     if raw.dataset != dataset:  # before another dataset would be prepared
         raise InputError(f"the images are of '{raw.dataset}', not of '{dataset}': add --data")
-    return _prepare(raw)
+    return prepare_raw(raw)
 
 
 def take_images(cache: ImageCache, ids: np.ndarray) -> np.ndarray:
@@ -127,14 +128,14 @@ def take_images(cache: ImageCache, ids: np.ndarray) -> np.ndarray:
     return cache.images[np.searchsorted(cache.ids, ids)]
 
 
-def _prepare(
+def prepare_raw(
     raw: raw_dataset.RawDataset,
     n_folds: int | None = None,
     seed: int | None = None,
     drop_bad: bool = False,
     update: bool = False,
 ) -> Dataset:
-    """Make the catalog or read it; arguments as of `prepare`."""
+    """Make the catalog of what is found, or read it; other arguments as of `prepare`."""
     # One dataset at a time: a new one takes over the folds of galaxies that it shares.
     lock, activity = folds_dir() / files.LOCK, "splitting a dataset into folds"
     if not has_catalog(raw.dataset):
@@ -153,7 +154,7 @@ def _prepare(
         if not update and any(folder.glob(f"*/*/{loading.CONFIG}")):
             raise InputError(
                 f"{paths.shown(raw.folder)} has other labels than {paths.shown(folder)}: "
-                f"type `bash scripts/train_folds.sh --data {raw.dataset}`"
+                f"type `{typed('train_folds')} --data {raw.dataset}`"
             )
         with files.hold_lock(lock, activity):
             catalog = load_catalog(raw.dataset)

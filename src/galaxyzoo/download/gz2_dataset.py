@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,7 @@ import pandas as pd
 from galaxyzoo.config.names import DEMOS
 from galaxyzoo.core import console, files, paths
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.options import option, positive
 from galaxyzoo.data.catalog import input_places
 from galaxyzoo.data.readers import gz2, labeled
 from galaxyzoo.download.sdss import FOLDER, SERVICE, DownloadError, download_cutouts, fetch
@@ -33,19 +35,24 @@ TABLE_URL = "https://gz2hart.s3.amazonaws.com/gz2_hart16.csv.gz"
 _NAME = re.compile(r"\w[\w.-]*")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Order:
-    """Settings of a dataset to make."""
+    """Dataset to make; options of the command."""
 
-    data: str | None = None  # folder of the published files; default: what is found in input/
-    task: str = "hubble10"  # whose rule makes the classes
-    name: str | None = None  # of the new dataset; default gz2-<task>
-    per_class: int | None = None  # of each class at most; default: the smallest class's
-    seed: int = 0  # of the draw
-    # get images from the survey's server, and the vote table where it is missing
-    download: bool = False
-    drop: bool = False  # galaxies without an image to download: leave them out instead of stopping
-    service: str = SERVICE  # of cut-outs
+    data: str | None = option("folder with the published files (default: found in input/)")
+    task: str = option("task whose rule makes classes of votes", "hubble10")
+    name: str | None = option("of the new dataset (default: gz2-<task>)")
+    per_class: int | None = option(
+        "at most so many galaxies of each class (default: as many as the smallest class has)",
+        type=positive,
+        metavar="N",
+    )
+    seed: int = option("of the draw (default: 0)", 0)
+    on_bad_image: Literal["stop", "drop"] = option(
+        "images that cannot be downloaded: stop, or leave those galaxies out", "stop"
+    )
+    download: bool = option("get the images, and the table where it is missing", False)
+    base_url: str = option("of the cut-out service", SERVICE, metavar="URL")
 
 
 def make_dataset(order: Order) -> Path:
@@ -63,14 +70,14 @@ def make_dataset(order: Order) -> Path:
     drawn = _draw(classes, classes, folder, task, order)
     if positions is not None:
         sky = positions.loc[drawn.index]
-        failed = download_cutouts(sky, folder / FOLDER, order.service)
+        failed = download_cutouts(sky, folder / FOLDER, order.base_url)
         if failed:
             first, reason = next(iter(failed.items()))
             failures = (
                 f"{len(failed):,} of {len(drawn):,} images could not be downloaded (first: {ID} "
                 f"{first}: {reason})"
             )
-            if not order.drop:
+            if order.on_bad_image == "stop":
                 raise InputError(
                     f"{failures}: the same command tries these again, --on-bad-image drop goes on "
                     "without"

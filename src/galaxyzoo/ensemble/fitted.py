@@ -18,6 +18,7 @@ from safetensors.numpy import save
 
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.launch import typed
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.ensemble import blends, intervals, members, selection, stackers
@@ -129,12 +130,12 @@ def check_members(card: EnsembleCard) -> None:
         if run.startswith(members.PREFIX):
             raise InputError(
                 f"{path} combines {run}, of which there are tables but no networks: train its runs "
-                f"by `bash scripts/train_folds.sh {card.name}`, or name another"
+                f"by `{typed('train_folds')} {card.name}`, or name another"
             )
         now = digest_networks(card.dataset, run, len(card.per_fold))
         if now is None:
             raise InputError(
-                f"{run}, a member of {path}, lacks networks: type `bash scripts/train_folds.sh "
+                f"{run}, a member of {path}, lacks networks: type `{typed('train_folds')} "
                 f"{run}`, or {again} with the runs that are there"
             )
         if now != digest:

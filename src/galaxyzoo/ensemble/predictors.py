@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from galaxyzoo.config.names import BUNDLED, DEMOS, is_stage, real_first
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.launch import typed
 from galaxyzoo.core.paths import shown
 from galaxyzoo.ensemble.fitted import check_members
 from galaxyzoo.results import layout
@@ -58,7 +59,7 @@ def _find_ensemble(name: str, dataset: str | None) -> layout.EnsembleFolder:
     known = "; ".join(f"{other.title} ({other.about})" for other in others) or "none is built"
     where = f" on {dataset}" if dataset else ""
     raise InputError(
-        f"no ensemble '{name}'{where}: {known}; type `python3 src/ensemble.py NAME` to build one"
+        f"no ensemble '{name}'{where}: {known}; type `{typed('ensemble')} NAME` to build one"
     )
 
 
@@ -159,7 +160,7 @@ def choose_default(dataset: str | None = None) -> tuple[KnownPredictor, str]:
         problems = "; ".join(f"{p.title}: {p.problem}" for p in candidates) or "there is none"
         raise InputError(
             f"no trained run of {COMPETITION_TASK} in {shown(layout.oof_dir())}/ ({problems}): "
-            "type `bash scripts/train_folds.sh`, or name a run of another task"
+            f"type `{typed('train_folds')}`, or name a run of another task"
         )
     best = min(comparable, key=lambda predictor: predictor.score or 0.0)
     line = (

@@ -1,7 +1,5 @@
 """Load a galaxy to explain: image, known votes, prediction."""
 
-import argparse
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,9 +7,7 @@ import cv2
 import numpy as np
 
 from galaxyzoo.config.schema import ImageConfig
-from galaxyzoo.core import paths
 from galaxyzoo.core.errors import InputError, one_line
-from galaxyzoo.core.outputs import check_output, has_mark
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data import geometry, prepare
 from galaxyzoo.data.image_cache import decode
@@ -65,21 +61,3 @@ def read_galaxy(path: Path) -> Galaxy:
         return Galaxy(one_line(path.name), path.read_bytes(), shown(path))
     except OSError as error:
         raise InputError(f"{shown(path)} cannot be read: {error.strerror}") from None
-
-
-def load_galaxy(args: argparse.Namespace, task: Task, dataset: str) -> Galaxy:
-    """The galaxy that the arguments name."""
-    if args.image is not None:
-        return read_galaxy(args.image)
-    return find_galaxy(args.galaxy_id, task, prepare.open_dataset(args.data, dataset, task.name))
-
-
-def picture_path(args: argparse.Namespace, dataset: str, run: str, suffix: str) -> Path:
-    """`--output`, by default a file in reports/<dataset>/<run>/."""
-    if args.output is not None:
-        check_output("--output", args.output, [args.image] if args.image else [], has_mark)
-        return args.output.resolve()
-    name = str(args.galaxy_id) if args.image is None else re.sub(r"[^\w.-]+", "_", args.image.stem)
-    suffix = re.sub(r"[^A-Za-z0-9.+_-]+", "_", suffix)
-    folder = paths.reports_dir() / dataset / run.replace(":", "-")
-    return folder / f"{name}_{suffix}.png"

@@ -151,7 +151,7 @@ def _read_scores(dataset: str, config: Config, folds: list[int]) -> RunCard:
             f"{paths.shown(folder.card)} is not of the folds that are trained "
             f"({', '.join(map(str, folds))}), or not of the settings in "
             f"{paths.shown(folder.path / CONFIG)}: "
-            f"type `python3 src/train.py {config.run}{data_option(dataset)}` to write it again"
+            f"type `{launch.typed('train')} {config.run}{data_option(dataset)}` to write it again"
         )
     return scores
 

@@ -8,6 +8,7 @@ from pyarrow import parquet
 
 from galaxyzoo.core import manifest, paths
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.launch import typed
 from galaxyzoo.data.stores.fits import FitsSettings
 from galaxyzoo.inference.columns import FEATURES, features_of
 from galaxyzoo.inference.images import SurveyImages
@@ -46,7 +47,7 @@ def read_features(folder: Path) -> SurveyFeatures:
     """
     if not (folder / MANIFEST).exists():
         raise InputError(
-            f"{paths.shown(folder)} is not a finished survey: type `python3 src/predict.py IMAGES "
+            f"{paths.shown(folder)} is not a finished survey: type `{typed('predict')} IMAGES "
             f"--output {paths.shown(folder)}/ --with features` first"
         )
     content = manifest.read_sealed(folder / MANIFEST, "predict the images again, into a new folder")

@@ -12,6 +12,7 @@ from pydantic import ConfigDict, Field
 from galaxyzoo.config import base, loading, names
 from galaxyzoo.core import manifest, paths
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.launch import typed
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.results.layout import EnsembleFolder, RunFolder
 from galaxyzoo.results.table import digest_table
@@ -300,7 +301,7 @@ def build_again(folder: EnsembleFolder, runs: Sequence[str] = ()) -> str:
     if runs and arguments not in (*loading.all_ensembles(), names.ALL_RUNS):
         arguments = f"{' '.join(runs)} --name {arguments}"
     options = f"--task {folder.task} --dataset {folder.dataset}"
-    return f"type `python3 src/ensemble.py {arguments} {options}`"
+    return f"type `{typed('ensemble')} {arguments} {options}`"
 
 
 def rounded(value: Any, digits: int) -> Any:

@@ -9,6 +9,7 @@ import numpy as np
 from galaxyzoo.config.names import DEMOS, WHOLE
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.launch import typed
 from galaxyzoo.core.paths import shown
 from galaxyzoo.io.tables import ID, read_csv
 from galaxyzoo.results.card import EnsembleCard, SubmissionCard
@@ -112,7 +113,7 @@ def publish(path: Path, dataset: str) -> str:
     if before and now and before.fingerprint == now.fingerprint and before.score < now.score:
         line += (
             f" in place of {before.name}, whose {before.metric} was better ({before.score:.5f}, "
-            f"now {now.score:.5f}): `python3 src/ensemble.py {before.name}` brings it back"
+            f"now {now.score:.5f}): `{typed('ensemble')} {before.name}` brings it back"
         )
     return line
 

@@ -142,7 +142,7 @@ class Run:
         )
 
     def train(
-        self, folds: list[int] | None = None, after_fold: Callable[[], object] | None = None
+        self, folds: Sequence[int] | None = None, after_fold: Callable[[], object] | None = None
     ) -> card.RunCard | None:
         """Train the folds that are not finished; write tables and card of all finished folds.
 
@@ -162,7 +162,7 @@ class Run:
                 after_fold()
         return self.collect()
 
-    def unfinished_folds(self, folds: list[int] | None = None) -> list[int]:
+    def unfinished_folds(self, folds: Sequence[int] | None = None) -> list[int]:
         """List the unfinished folds among the given ones (default: all)."""
         done = self._tables.done
         asked = range(self.catalog.n_folds) if folds is None else folds
@@ -308,7 +308,7 @@ class Run:
 
 
 def train_runs(
-    runs: Sequence[Run], folds: list[int] | None, jobs: int, backend: str
+    runs: Sequence[Run], folds: Sequence[int] | None, jobs: int, backend: str
 ) -> Iterator[card.RunCard]:
     """Train runs as `Run.train` does, several folds in parallel.
 

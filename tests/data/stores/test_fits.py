@@ -140,7 +140,7 @@ def test_luptons_stretch_is_astropys(brightest: float) -> None:
     assert difference.mean() < 1e-3
 
 
-@pytest.mark.parametrize("settings", [LINEAR, FitsSettings("linear", pixel_arcsec=0.5)])
+@pytest.mark.parametrize("settings", [LINEAR, FitsSettings(stretch="linear", pixel_arcsec=0.5)])
 def test_the_field_is_the_center_by_the_header_or_the_given_scale(settings: FitsSettings) -> None:
     kept = round(5 / (settings.pixel_arcsec or SCALE))
     edge = (48 - kept) // 2

@@ -17,6 +17,7 @@ from galaxyzoo.config.names import DEMO, DEMOS, WHOLE
 from galaxyzoo.core import files
 from galaxyzoo.core.console import Bar
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.launch import typed
 from galaxyzoo.core.manifest import digest
 from galaxyzoo.core.paths import cache_dir, configs_dir, input_dir, shown
 from galaxyzoo.data.catalog import input_places
@@ -117,7 +118,7 @@ def whole_sample_ids() -> np.ndarray:
             return ids
     raise InputError(
         f"only the whole competition can be sent: {shown(input_dir())}/ lacks its {SAMPLES[0]}.zip "
-        f"with {COMPETITION_SIZE[1]:,} galaxies, which `bash scripts/download_data.sh` gets (move "
+        f"with {COMPETITION_SIZE[1]:,} galaxies, which `{typed('download_data')}` gets (move "
         "a part of it into a folder of input/ before)"
     )
 
@@ -134,7 +135,7 @@ def _demo_folder(name: str, announce: bool = False) -> Path:
             "input/ holds no competition files, so the built-in demo set is used; for the "
             "real thing put Kaggle's "
             f"{TRAIN_IMAGES}.zip, {TEST_IMAGES}.zip, {SOLUTIONS}.zip and {SAMPLES[0]}.zip "
-            f"into {shown(input_dir())}/ (`bash scripts/download_data.sh` gets them)"
+            f"into {shown(input_dir())}/ (`{typed('download_data')}` gets them)"
         )
     names = (TRAIN_IMAGES, TEST_IMAGES, SOLUTIONS, SAMPLES[0])
     zips = [folder / f"{name}.zip" for name in names]

@@ -12,14 +12,16 @@ IRAF's zscale, by astropy.
 import gzip
 import io
 import math
+from argparse import ArgumentTypeError
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
 
 from galaxyzoo.core.errors import InputError, reason_of
+from galaxyzoo.core.options import option
 from galaxyzoo.data.stores.base import ImageStore
 
 RADIUS = "petroR90_r"  # column of a list: arcsec
@@ -35,25 +37,56 @@ _SKY_SAMPLE = 100  # the sky is measured on at least so many pixels along each s
 _PADDING_RATIO = 10  # padding is a value at least so many times as frequent as any other
 
 
-@dataclass(frozen=True)
-class FitsSettings:
-    """Settings that turn cut-outs into pictures.
+def _positive(text: str) -> float:
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise ArgumentTypeError("must be above 0")
+    return number
 
-    Args:
-        stretch: lupton: asinh of the bands' mean, above the sky; zscale: linear between IRAF's
-            limits for the bands' mean; linear: from the lowest pixel of all bands to the highest.
-        bands: numbers of the planes that are red, green and blue, from 0.
-        field_arcsec: side of the center square that is shown; None: the whole cut-out.
-        pixel_arcsec: side of a pixel; None: by the file's own coordinates.
-        hdu: names or numbers of the parts that hold the bands; none: the first part or the only
-            one, or the one that is named as the image.
+
+def _bands(text: str) -> tuple[int, ...]:
+    numbers = text.split(",")
+    if len(numbers) != 3 or not all(map(str.isdecimal, numbers)):
+        raise ArgumentTypeError(f"'{text}' is not three numbers from 0, such as 2,1,0")
+    return tuple(map(int, numbers))
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitsSettings:
+    """Settings that turn cut-outs into pictures; options of `predict`.
+
+    Stretches: lupton: asinh of the bands' mean, above the sky; zscale: linear between IRAF's limits
+    for the bands' mean; linear: from the lowest pixel of all bands to the highest.
     """
 
-    stretch: str = "lupton"
-    bands: tuple[int, int, int] = (2, 1, 0)
-    field_arcsec: float | None = None
-    pixel_arcsec: float | None = None
-    hdu: tuple[str, ...] = ()
+    stretch: Literal["lupton", "zscale", "linear"] = option("of the range of values", "lupton")
+    bands: tuple[int, ...] = option(
+        "planes that are red, green and blue, from 0 (default: 2,1,0)",
+        (2, 1, 0),
+        type=_bands,
+        metavar="R,G,B",
+    )
+    hdu: tuple[str, ...] = option(
+        "name or number of the extension with the image, such as SCI or 1, or one per band, such "
+        "as 1,2,3 (default: SCI, SCIENCE or IMAGE, else the first or only image)",
+        (),
+        metavar="PART",
+    )
+    field_arcsec: float | None = option(
+        "side of the center square to use, best 8.48 Petrosian radii; a list may have the radii in "
+        "a column petroR90_r (default: the whole cut-out)",
+        None,
+        "--field",
+        type=_positive,
+        metavar="ARCSEC",
+    )
+    pixel_arcsec: float | None = option(
+        "side of a pixel (default: by the header's coordinates)",
+        None,
+        "--pixel-scale",
+        type=_positive,
+        metavar="ARCSEC",
+    )
 
 
 DEFAULT = FitsSettings()

@@ -1,0 +1,195 @@
+"""Options of a command: a frozen dataclass, filled by argparse from the command line.
+
+    @dataclass(frozen=True, kw_only=True)
+    class Cut(DataOptions):
+        images: tuple[Path, ...] = positional("images or folders", "IMAGE", nargs="+")
+        size: int = option("side in px", 64)
+        fast: bool = option("no checks", False)
+
+    options = read_options(Cut, __doc__)
+
+The annotation says how a word is read: `bool` is a switch, `Literal[...]` one of a few, and a tuple
+takes words with commas between them (`--keep ra,dec`), or the option again.
+"""
+
+import argparse
+import difflib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, Field, dataclass, field, fields
+from types import NoneType, UnionType
+from typing import Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.paths import INSTALLED
+
+Options = TypeVar("Options")
+
+
+def option(text: str, default: Any = None, *names: str, **settings: Any) -> Any:
+    """A field that is an option.
+
+    Args:
+        text: for `--help`.
+        default: MISSING where the option must be given.
+        names: default `--` and the field's name.
+        settings: of `argparse.ArgumentParser.add_argument`, where the annotation does not say it.
+    """
+    return field(default=default, metadata={"help": text, "names": names, **settings})
+
+
+def positional(text: str, metavar: str, default: Any = (), **settings: Any) -> Any:
+    """A field that is a word, or several, without an option's name."""
+    return option(text, default, "", metavar=metavar, **settings)
+
+
+def read_options(
+    kind: type[Options], description: str | None, arguments: Sequence[str] | None = None
+) -> Options:
+    """Read a command line; words and options may come in any order.
+
+    Args:
+        kind: frozen dataclass of `option` and `positional` fields.
+        description: for `--help`, line breaks kept.
+        arguments: default those typed.
+    Raises:
+        InputError: what was typed does not fit.
+    """
+    return read_groups(kind, {}, description, arguments)[0]
+
+
+def read_groups(
+    kind: type[Options],
+    groups: Mapping[str, type],
+    description: str | None,
+    arguments: Sequence[str] | None = None,
+) -> tuple[Options, dict[str, Any]]:
+    """Read a command line as `read_options`, and dataclasses of options of other subpackages.
+
+    Args:
+        groups: these dataclasses by the title above their options in `--help`.
+    Returns:
+        The command's options, and those of each group by its title.
+    """
+    parser = _Parser(formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.description = description or ""
+    if INSTALLED:  # its examples are written for a checkout
+        name = parser.prog.split()[-1]
+        for script in (f"python3 src/{name}.py", f"bash scripts/{name}.sh"):
+            parser.description = parser.description.replace(script, parser.prog)
+    for title, each in {"": kind, **groups}.items():
+        place = parser.add_argument_group(title) if title else parser
+        hints = get_type_hints(each)
+        for item in fields(each):
+            _add(place, item, hints[item.name])
+    read = vars(parser.parse_intermixed_args(arguments))
+    return _fill(kind, read), {title: _fill(each, read) for title, each in groups.items()}
+
+
+def _fill(kind: type[Options], read: Mapping[str, Any]) -> Options:
+    names = (item.name for item in fields(kind) if item.name in read)  # type: ignore[arg-type]
+    values = {name: read[name] for name in names}
+    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+
+
+def _add(place: argparse._ActionsContainer, item: Field[Any], hint: Any) -> None:
+    """Add a field to a parser or a group."""
+    settings = {"default": argparse.SUPPRESS, **item.metadata}
+    names = settings.pop("names") or (f"--{item.name.replace('_', '-')}",)
+    if get_origin(hint) in (Union, UnionType):
+        hint = next(part for part in get_args(hint) if part is not NoneType)
+    is_tuple = get_origin(hint) is tuple
+    element = get_args(hint)[0] if is_tuple else hint
+    if hint is bool:
+        settings.setdefault("action", "store_true")
+    elif is_tuple and not settings.keys() & {"type", "nargs", "action"}:
+        settings.update(action="extend", type=_split(element))
+    elif get_origin(element) is Literal:
+        settings.update(choices=get_args(element), type=type(get_args(element)[0]))
+    else:
+        settings.setdefault("type", element)
+    if item.default not in (None, (), "", False, MISSING) and "default" not in settings["help"]:
+        settings["help"] += f" (default: {item.default})".replace("%", "%%")
+    if names == ("",):
+        place.add_argument(item.name, **settings)
+    else:
+        if item.default is MISSING:
+            settings["required"] = True
+        place.add_argument(*names, dest=item.name, **settings)
+
+
+def _split(element: Any) -> Callable[[str], list[Any]]:
+    """A reader of words with commas between them, each of a type or one of a few."""
+    known = get_args(element)
+
+    def split(text: str) -> list[Any]:
+        for word in text.split(","):
+            if known and word not in known:
+                raise argparse.ArgumentTypeError(f"'{word}' is none of {', '.join(known)}")
+        return [word if known else element(word) for word in text.split(",")]
+
+    return split
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Raise an InputError in place of the usage and exit status 2."""
+        known = [name for action in self._actions for name in action.option_strings]
+        typed = [word.split("=")[0] for word in message.split() if word.startswith("--")]
+        near = difflib.get_close_matches(typed[0], known, 1) if "unrecognized" in message else ()
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise InputError(f"{message}: {hint}{self.prog} --help lists the options")
+
+
+def positive(text: str) -> int:
+    """A whole number from 1 on."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
+
+
+def fold_numbers(text: str) -> list[int]:
+    """`0,2` -> [0, 2]."""
+    return sorted({int(part) for part in text.split(",")})
+
+
+# What several commands take.
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetOptions:
+    """Of commands that read what was trained."""
+
+    dataset: str | None = option("dataset of the runs (default: the only real element, else demo)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataOptions:
+    """Of commands that read a dataset's files."""
+
+    data: str | None = option(
+        "folder with the dataset's files (default: found in input/), demo or demo-full"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobOptions:
+    """Of commands that start several processes."""
+
+    jobs: int | None = option(
+        "folds, or parts of a survey, at a time, each in a process and on a GPU of its own "
+        "(default: 1, with all cores; for src/train.py as many as have a core and memory, on a "
+        "GPU 1)",
+        metavar="N",
+        type=positive,
+    )
+    backend: Literal["loky", "ray", "dask"] = option(
+        "starts these processes: loky on this machine (default), ray or dask on a cluster", "loky"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions(DatasetOptions):
+    """Of commands on element run or ensemble."""
+
+    run: str = positional("a trained run, gz37/resnet18, or an ensemble, ensemble:default", "RUN")

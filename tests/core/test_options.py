@@ -1,0 +1,102 @@
+"""Options as dataclasses: words and options in any order, groups, and mistakes in one line."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from galaxyzoo.commands import ensemble, evaluate, export, gradcam, predict, prepare, train, tune
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.options import option, positional, positive, read_groups, read_options
+from galaxyzoo.data.stores.fits import FitsSettings
+from galaxyzoo.download.gz2_dataset import Order
+from support.refusals import one_line_refusal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cut:
+    """Of each kind one."""
+
+    images: tuple[Path, ...] = positional("images", "IMAGE", nargs="+")
+    size: int = option("side", 64, type=positive)
+    form: Literal["png", "jpg"] | None = option("of the files")
+    side: Literal[1, 8] | None = option("one of two")
+    keep: tuple[str, ...] = option("columns", ())
+    bands: tuple[Literal["r", "g"], ...] = option("colors", (), "--with")
+    fast: bool = option("no checks", False)
+
+
+def test_each_annotation_is_read() -> None:
+    assert read_options(Cut, None, ["a.png"]) == Cut(images=(Path("a.png"),))
+    words = "a --size 3 --form jpg --side 8 --keep ra,dec --keep z --with r,g --fast b"
+    assert read_options(Cut, None, words.split()) == Cut(
+        images=(Path("a"), Path("b")),
+        size=3,
+        form="jpg",
+        side=8,
+        keep=("ra", "dec", "z"),
+        bands=("r", "g"),
+        fast=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "IMAGE"),
+        (["a", "--sise", "3"], "unrecognized arguments: --sise.*did you mean --size?"),
+        (["a", "--size", "0"], "--size: must be 1 or more"),
+        (["a", "--size", "x"], "--size: invalid positive value: 'x'"),
+        (["a", "--form", "gif"], "--form: invalid choice: 'gif'"),
+        (["a", "--side", "2"], "--side: invalid choice: 2"),
+        (["a", "--with", "r,b"], "--with: 'b' is none of r, g"),
+    ],
+)
+def test_a_mistake_is_one_line(words: Sequence[str], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        read_options(Cut, None, words)
+
+
+COMMANDS = [
+    (train.TrainOptions, "gz37/resnet18 train.lr=2e-3", "--only 0,2 --jobs 2 --plan"),
+    (ensemble.EnsembleOptions, "gz37/a gz37/b", "--name pair --candidates mean,greedy"),
+    (ensemble.EnsembleOptions, "all", "--external theirs a.csv b.csv --possible-leakage theirs"),
+    (predict.PredictOptions, "gz37/cnn a.jpg b/", "--output votes/ --views 8 --folds 0,1"),
+    (evaluate.EvaluateOptions, "zoo5 gz37/cnn", "--dataset kaggle-mini --output out"),
+    (export.ExportOptions, "gz37/cnn", "--half --output model --no-onnx"),
+    (gradcam.GradcamOptions, "gz37/cnn", "--galaxy-id 7 --feature-maps --layer a,b"),
+    (tune.TuneOptions, "search.yaml", "--trials 3 --jobs 2"),
+]
+
+
+@pytest.mark.parametrize(("kind", "words", "options"), COMMANDS)
+def test_words_stand_before_between_and_after_options(
+    kind: type[object], words: str, options: str
+) -> None:
+    named, given = words.split(), options.split()
+    at = next(i for i in range(2, len(given)) if given[i].startswith("--"))
+    read = read_options(kind, None, [*named, *given])
+    assert read_options(kind, None, [*given, *named]) == read
+    assert read_options(kind, None, [*named[:1], *given[:at], *named[1:], *given[at:]]) == read
+
+
+def test_groups_are_read_beside_a_commands_options_and_have_their_title() -> None:
+    groups = {"surveys": predict.SurveyOptions, "FITS": FitsSettings}
+    words = "a/ --stretch zscale --with spread --bands 0,1,2 b/ --output v/ --field 3"
+    options, read = read_groups(predict.PredictOptions, groups, None, words.split())
+    assert (options.words, options.is_job) == (("a/", "b/"), True)
+    assert read["surveys"] == predict.SurveyOptions(extras=("spread",))
+    assert read["FITS"] == FitsSettings(stretch="zscale", bands=(0, 1, 2), field_arcsec=3)
+
+
+def test_defaults_stand_in_help_once(capsys: pytest.CaptureFixture[str]) -> None:
+    for kind in (prepare.PrepareOptions, Order, Cut):
+        with pytest.raises(SystemExit):
+            read_options(kind, "what it does", ["--help"])
+    text = capsys.readouterr().out
+    assert text.count("(default: 64)") == 1
+    assert "SUPPRESS" not in text
+    assert all(entry.count("default") <= 1 for entry in text.split(" --"))
+    assert "trials" in one_line_refusal(read_options, tune.TuneOptions, None, ["x"])
