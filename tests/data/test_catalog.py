@@ -119,8 +119,8 @@ def test_a_catalog_changed_by_hand_is_refused(root, tamper):
 def test_a_train_table_in_another_order_is_the_same_catalog(root):
     save_catalog(made_up_catalog())
     path = root / "folds" / "made-up" / "train.csv"
-    columns = pd.read_csv(path, dtype=str)
-    columns[columns.columns[::-1]].iloc[::-1].to_csv(path, index=False)
+    rows = pd.read_csv(path, dtype=str)
+    rows.iloc[::-1].to_csv(path, index=False)
     assert load_catalog("made-up").fingerprint == made_up_catalog().fingerprint
 
 

@@ -198,7 +198,7 @@ def catalog_names() -> list[str]:
 
 
 def load_catalog(dataset: str) -> Catalog:
-    """Read a prepared catalog; rows of `train.csv` and its columns may be in any order."""
+    """Read a prepared catalog; rows of `train.csv` may be in any order."""
     folder = dataset_dir(dataset)
     if not has_catalog(dataset):
         named = data_option(dataset)
@@ -210,16 +210,10 @@ def load_catalog(dataset: str) -> Catalog:
     cure = f"restore it, or delete {paths.shown(folder)} to split and train again"
     description = manifest.read_sealed(folder / _ABOUT, cure)
     train = read_csv(folder / _TRAIN)
-    labels = _usual_order([c for c in train.columns if c not in (FOLD, GROUP)], dataset)
+    labels = [c for c in train.columns if c not in (FOLD, GROUP)]
     numbers = select_numbers(train, (FOLD, GROUP, *labels), folder / _TRAIN).sort_index()
     numbers = numbers.astype({FOLD: "int64", GROUP: "int64"})
     catalog = Catalog(dataset, numbers, read_csv(folder / _TEST).index.to_numpy(), description)
     if catalog.fingerprint != description["fingerprint"]:
         raise InputError(f"{paths.shown(folder)} was changed after it was made: {cure}")
     return catalog
-
-
-def _usual_order(labels: list[str], dataset: str) -> list[str]:
-    """Label columns in the order of the task that has them all, in which they were saved."""
-    tasks = [*registry.TASKS.values(), registry.find_task(dataset)]
-    return next((list(t.columns) for t in tasks if t and set(t.columns) == set(labels)), labels)

@@ -30,12 +30,10 @@ from galaxyzoo.io.tables import ID, check_range, check_sums, read_csv, select_nu
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 
 WHOLE_ZIP = "galaxy-zoo-the-galaxy-challenge.zip"
-TRAIN_IMAGES, TEST_IMAGES, SOLUTIONS = (
-    "images_training_rev1",
-    "images_test_rev1",
-    "training_solutions_rev1",
-)
+TRAIN_IMAGES, TEST_IMAGES = "images_training_rev1", "images_test_rev1"
+SOLUTIONS = "training_solutions_rev1"
 SAMPLES = ("all_zeros_benchmark", "all_ones_benchmark", "central_pixel_benchmark")
+_PARTS = (TRAIN_IMAGES, TEST_IMAGES, SOLUTIONS, *SAMPLES)
 COMPETITION_SIZE = (61_578, 79_975)  # training and test galaxies of the whole competition
 
 
@@ -73,9 +71,7 @@ def places() -> list[Path]:
 
 def holds_data(folder: Path) -> bool:
     """Check whether a folder has any part of the competition; missing ones are named later."""
-    parts = (TRAIN_IMAGES, TEST_IMAGES, SOLUTIONS, *SAMPLES)
-    names = [WHOLE_ZIP, *(f"{part}{end}" for part in parts for end in (".zip", "", ".csv"))]
-    return any((folder / name).exists() for name in names)
+    return (folder / WHOLE_ZIP).exists() or any(_find_part(folder, part) for part in _PARTS)
 
 
 def open_raw_dataset(folder: Path) -> RawDataset:
@@ -154,8 +150,7 @@ def _find_part(folder: Path, name: str) -> Path | None:
 
 
 def _part(folder: Path, name: str) -> Path:
-    path = _find_part(folder, name)
-    if path is not None:
+    if path := _find_part(folder, name):
         return path
     raise InputError(
         f"{shown(folder)}/ lacks {name}.zip (or the same unpacked): download it from the "
@@ -174,11 +169,12 @@ def _read_solutions(folder: Path) -> pd.DataFrame:
 
 
 def _read_sample_ids(folder: Path) -> np.ndarray:
-    for name in SAMPLES:
-        path = _find_part(folder, name)
-        if path is not None:
-            return _read_table(path).index.to_numpy()
-    raise InputError(f"{shown(folder)}/ lacks a sample submission: add Kaggle's {SAMPLES[0]}.zip")
+    samples = [path for name in SAMPLES if (path := _find_part(folder, name))]
+    if not samples:
+        raise InputError(
+            f"{shown(folder)}/ lacks a sample submission: add Kaggle's {SAMPLES[0]}.zip"
+        )
+    return _read_table(samples[0]).index.to_numpy()
 
 
 def _read_table(path: Path) -> pd.DataFrame:
@@ -211,23 +207,11 @@ def _match_ids(ids: np.ndarray, images: ImageStore, table: str) -> None:
 def _unpack_whole_zip(folder: Path) -> Path:
     """Copy the inner zips of the one big zip into the cache, once, if nothing else is there."""
     whole = folder / WHOLE_ZIP
-    if (
-        not whole.exists()
-        or (folder / f"{TRAIN_IMAGES}.zip").exists()
-        or (folder / TRAIN_IMAGES).exists()
-    ):
+    if not whole.exists() or _find_part(folder, TRAIN_IMAGES):
         return folder
     with open_zip(whole) as archive:
-        members = {
-            PurePosixPath(i.filename).name: i
-            for i in archive.infolist()
-            if i.filename.endswith(".zip")
-        }
-        wanted = [
-            m
-            for name, m in members.items()
-            if name.removesuffix(".zip") in (TRAIN_IMAGES, TEST_IMAGES, SOLUTIONS, *SAMPLES)
-        ]
+        zips = {f"{part}.zip" for part in _PARTS}
+        wanted = [m for m in archive.infolist() if PurePosixPath(m.filename).name in zips]
         if not wanted:
             raise InputError(
                 f"{shown(whole)} holds none of the competition's zips: get it again, or its parts"
