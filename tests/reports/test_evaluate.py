@@ -85,7 +85,7 @@ def test_the_command_writes_a_page_with_tables_and_pictures_for_each_kind_of_tas
         assert sorted(addresses) == sorted(["../../index.html", *tables])
         assert page.count('<svg viewBox="0 0') == n_charts
         galaxies = re.findall(r'src="data:image/jpeg;base64,([^"]*)"', page)
-        assert len(galaxies) == 24
+        assert len(galaxies) == 12
         for data in galaxies:
             assert read_embedded(data).std() > 5
     page = (votes / "index.html").read_text()

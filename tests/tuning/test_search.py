@@ -179,15 +179,15 @@ def test_a_trial_whose_process_ends_every_time_is_given_up(lab: Lab) -> None:
     assert [score is None for _, score, *_ in scores(search)] == [False, False]
 
 
-@pytest.mark.parametrize(("warmup", "epochs"), [(1, 2), (2, 3)])
-def test_a_trial_worse_than_the_median_ends_early(lab: Lab, warmup: int, epochs: int) -> None:
-    lab.fake(lambda config, call, epoch: (call > 1) + 1 / epoch)
-    search = lab.make(pruning={"startup_trials": 1, "warmup_epochs": warmup})
-    search.train(2, 1, "loky")
-    good, bad = (row[:3] for row in scores(search))
-    assert good == (0, 1 / 3, 3)
+@pytest.mark.parametrize("epochs", [3, 4])
+def test_a_trial_worse_than_the_median_ends_early(lab: Lab, epochs: int) -> None:
+    lab.fake(lambda config, call, epoch: (call > 5) + 1 / epoch)
+    search = lab.make(epochs)
+    search.train(6, 1, "loky")
+    *good, bad = (row[:3] for row in scores(search))
+    assert good == [(number, 1 / epochs, epochs) for number in range(5)]
     # A trial in its last epoch is whole.
-    assert bad == (1, 1 + 1 / 3 if epochs == 3 else None, epochs)
+    assert bad == (5, 1 + 1 / 3 if epochs == 3 else None, 3)
 
 
 @pytest.mark.parametrize("error", [FoldError("the loss is nan"), InputError("no such network")])

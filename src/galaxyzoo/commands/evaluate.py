@@ -105,7 +105,7 @@ def write_report(evaluation: evaluate.Evaluation) -> None:
     ]
     path = evaluation.folder / "index.html"
     command = " ".join([f"{launch.typed('evaluate')}", *sys.argv[1:]])
-    summary = evaluate.summarize(evaluation, command, page_command(evaluation))
+    summary = evaluate.summarize(evaluation, command)
     csv = [(name, name, "") for name in evaluation.written]
     sections.append(html.HtmlSection("Tables", "As CSV, with all digits.", links=csv))
     shown_sections = [section for section in sections if section]

@@ -59,38 +59,25 @@ class Evaluation:
         rows: np.ndarray,
         describe: Callable[[int], tuple[Sequence[str], Sequence[html.Bar]]],
     ) -> list[tuple[str, list[html.GalaxyCard]]]:
-        """Galleries of some of a result's galaxies, and of a random sample.
+        """A gallery of some of a result's galaxies; none without any.
 
         Args:
             result: whose galaxies these are.
-            caption: of the chosen ones.
-            rows: of its table, of the chosen ones.
+            caption: of the gallery.
+            rows: of its table.
             describe: gives notes and bars of the galaxy of a row.
         """
-        count, rng = len(result.targets), np.random.default_rng(0)
-        sample = np.sort(rng.choice(count, min(count, SHOWN_GALAXIES), replace=False))
-        chosen = {caption: rows, "a random held-out sample": sample}
-        return [
-            (title, self._cards(result.table.ids[places], [*map(describe, places)]))
-            for title, places in chosen.items()
-            if len(places)
-        ]
-
-    def _cards(
-        self, ids: np.ndarray, texts: Sequence[tuple[Sequence[str], Sequence[html.Bar]]]
-    ) -> list[html.GalaxyCard]:
-        """Cards of galaxies, named by their images where ids are numbers given here."""
         assert self.images is not None
+        ids = result.table.ids[rows]
         own_ids = self.catalog.about.get("own_ids")
         names = image_names(self.catalog.dataset) if own_ids else {}
-        return [
+        cards = [
             html.GalaxyCard(
-                names.get(i, str(i)), image, notes, bars, html.sky_links(*self.sky.get(i, ()))
+                names.get(i, str(i)), image, *describe(row), html.sky_links(*self.sky.get(i, ()))
             )
-            for i, image, (notes, bars) in zip(
-                ids.tolist(), take_images(self.images, ids), texts, strict=True
-            )
+            for row, i, image in zip(rows, ids.tolist(), take_images(self.images, ids), strict=True)
         ]
+        return [(caption, cards)] if cards else []
 
 
 def load_evaluation(
@@ -119,24 +106,21 @@ def load_evaluation(
     )
 
 
-def summarize(evaluation: Evaluation, command: str, next_command: str = "") -> dict[str, str]:
-    """Lines on top of the page: score, baseline, what was trained, date, commands.
+def summarize(evaluation: Evaluation, command: str) -> dict[str, str]:
+    """Lines on top of the page: score, baseline, what was trained, date, command.
 
     Args:
         evaluation: to summarize.
         command: that wrote the page.
-        next_command: that shows the first result's galaxies, if one can.
     """
     best, task = evaluation.best, evaluation.task
     metric, sd = task.metric, best.card.sd
     folds = f" ± {sd:.4f} (sd of {len(best.folds)} folds)" if sd is not None else ""
-    following = {"Next": f"{next_command} predicts images, with heat maps"} if next_command else {}
     return {
         metric: f"{best.card.score:.4f}{folds}, {best.run}; the lower, the better",
         "Baseline": f"{metric} {_score_of_means(task, best):.4f} by the means of the other folds",
         "Data": f"{evaluation.catalog.dataset}, {len(evaluation.catalog.ids):,} training galaxies",
         "Made": f"{html.made(f' by {command}')}; scores by version {best.card.code_version}",
-        **following,
     }
 
 

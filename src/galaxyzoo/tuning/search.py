@@ -32,6 +32,7 @@ from galaxyzoo.tuning.search_space import Search
 
 STUDY = "study.db"
 _DONE = (TrialState.COMPLETE, TrialState.PRUNED)
+_WARMUP_EPOCHS = 2  # that every trial is trained for
 _MAX_RETRIES = 2  # of a trial that ends its process every time, for lack of memory perhaps
 _ENGINE = {"connect_args": {"timeout": 60}}  # s, waiting for other processes at the database
 _SETTINGS = "settings"  # user attribute of the study
@@ -98,18 +99,16 @@ class Tuning:
         """
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
-        path, pruning = self.folder / STUDY, self.search.pruning
+        path = self.folder / STUDY
         url = URL.create("sqlite", database=str(path)).render_as_string()
         advice = f"delete {paths.shown(self.folder)} to search anew"
-        content = self.search.model_dump(mode="json", include={"space", "pruning"})
+        content = self.search.model_dump(mode="json", include={"space"})
         settings = [self.search.config.digest(), self.catalog.fingerprint, json.dumps(content)]
         try:
             study = optuna.create_study(
                 storage=RDBStorage(url, _ENGINE),
                 sampler=self.search.make_sampler(seed),
-                pruner=optuna.pruners.MedianPruner(
-                    pruning.startup_trials, n_warmup_steps=pruning.warmup_epochs + 1
-                ),
+                pruner=optuna.pruners.MedianPruner(n_warmup_steps=_WARMUP_EPOCHS + 1),
                 study_name=self.search.path.stem,
                 load_if_exists=True,
             )

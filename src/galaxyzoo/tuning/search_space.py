@@ -51,15 +51,6 @@ Range = Annotated[
 ]
 
 
-class Pruning(Settings):
-    """Early end of a trial that is worse than the median of the earlier ones."""
-
-    startup_trials: int = Field(5, ge=1)
-    """trials that are trained to their end first"""
-    warmup_epochs: int = Field(2, ge=1)
-    """epochs that every trial is trained for"""
-
-
 class Search(Settings):
     """A recipe and the ranges of some of its settings."""
 
@@ -67,8 +58,6 @@ class Search(Settings):
     """name of a run, or settings as in a run's own YAML"""
     fold: int = Field(0, ge=0)
     """fold that trials are scored on"""
-    pruning: Pruning = Pruning()
-    """when a bad trial ends early"""
     space: Annotated[dict[str, Range], Field(min_length=1)]
     """`section.key` -> its range"""
     _path: Path
