@@ -73,21 +73,16 @@ def find_class_folders(folder: Path) -> raw_dataset.FoundDataset | None:
 def one_task(classes: set[str], where: str) -> ClassTask:
     """Find the task that has all these class names; `where` is their place, for the error."""
     spelled = {name.lower() for name in classes}
-    most = max(len(spelled & _lower(task)) for task in CLASS_TASKS.values())
-    best = [task for task in CLASS_TASKS.values() if len(spelled & _lower(task)) == most]
-    lacking = [min(classes - set(task.columns), default=None) for task in best]
-    if None in lacking:
-        return best[lacking.index(None)]
-    if len(best) == 1 or not most:
-        raise InputError(
-            f"{where}: unknown class '{lacking[0]}': the classes of {best[0].name} are "
-            f"{', '.join(best[0].columns)}; a table of your own classes is {OWN_LABELS}"
-        )
-    listed = "; ".join(
-        f"{task.name} ({', '.join(task.columns)}) lacks '{name}'"
-        for task, name in zip(best, lacking, strict=True)
+    task = max(
+        CLASS_TASKS.values(),
+        key=lambda task: (classes <= set(task.columns), len(spelled & _lower(task))),
     )
-    raise InputError(f"{where}: no task has all of its classes: {listed}")
+    if unknown := classes - set(task.columns):
+        raise InputError(
+            f"{where}: unknown class '{min(unknown)}': the classes of {task.name} are "
+            f"{', '.join(task.columns)}; a table of your own classes is {OWN_LABELS}"
+        )
+    return task
 
 
 def _lower(task: ClassTask) -> set[str]:
