@@ -23,7 +23,7 @@ from galaxyzoo.reports import classes, evaluate, few_labels, html, votes
 from galaxyzoo.reports.history import history_section
 from galaxyzoo.results.card import EnsembleCard
 from galaxyzoo.tasks.kinds import VoteTask
-from galaxyzoo.tasks.registry import has_own_labels, is_ensemble, task_of
+from galaxyzoo.tasks.registry import is_ensemble, task_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +122,6 @@ def detail_sections(evaluation: evaluate.Evaluation) -> Iterator[html.HtmlSectio
     if is_votes:
         yield votes.question_section(evaluation)
     for result in evaluation.detailed:
-        if has_own_labels(evaluation.task.name):
+        if not is_votes:
             yield few_labels.few_labels_section(evaluation, result)
         yield from (votes.vote_sections if is_votes else classes.class_sections)(evaluation, result)

@@ -41,10 +41,10 @@ from galaxyzoo.core.options import (
 )
 from galaxyzoo.data.catalog import folds_dir
 from galaxyzoo.data.prepare import Dataset, prepare, prepare_raw, record_duplicates
-from galaxyzoo.data.readers.find import find_own_task, open_input
+from galaxyzoo.data.readers.find import open_input
 from galaxyzoo.inference.oddities import measure
 from galaxyzoo.results.card import RunCard
-from galaxyzoo.tasks.registry import get_task, has_own_labels
+from galaxyzoo.tasks.registry import get_task
 
 DEFAULT_ENSEMBLE = "default"
 SET_WHEN_LOADED = ("run", "labels", "stage", "before", "predict", "dataset", "own_dataset")
@@ -83,11 +83,8 @@ class TrainOptions(DataOptions, JobOptions):
 
     @property
     def named(self) -> list[str]:
-        """What is to be trained; where the data are own labels and nothing is named, their head."""
-        if named := [word for word in self.runs if "=" not in word]:
-            return named
-        task = find_own_task(self.data)
-        return [f"{task}/head" if task else DEFAULT_ENSEMBLE]
+        """What is to be trained, as it was typed; else the default ensemble."""
+        return [word for word in self.runs if "=" not in word] or [DEFAULT_ENSEMBLE]
 
     @property
     def again(self) -> str:
@@ -107,6 +104,9 @@ def main() -> None:
         explain_run(load_configs(named, options.runs)[0], options.settings)
         return
     raw = open_input(options.data, {str(loading.read_recipe(run).get("task")) for run in runs})
+    of_data = raw.task if raw.task and raw.task.recipes else None
+    if of_data and options.named == [DEFAULT_ENSEMBLE]:
+        runs = [f"{of_data.name}/head"]
     asked = load_configs(runs, options.runs, raw.dataset)
     configs = with_stages(asked)
     drop = any(config.on_bad_image == "drop" for config in configs)
@@ -125,8 +125,8 @@ def main() -> None:
         f"dataset {catalog.dataset}: {len(catalog.ids):,} training and "
         f"{len(catalog.test_ids):,} test galaxies, {catalog.n_folds} folds; {describe_machine()}"
     )
-    if has_own_labels(asked[0].task):
-        console.print_text(describe_labels(data, asked[0].task))
+    if of_data:
+        console.print_text(describe_labels(data, of_data.name))
     if short:
         console.print_text(
             f"demo schedule: {', '.join(short)} with smaller images and fewer epochs "
@@ -168,7 +168,7 @@ def next_command(cards: Sequence[RunCard], builds: Sequence[Sequence[str]], agai
 
 def build_ensembles(builds: list[list[str]], asked: list[Config], dataset: str) -> None:
     """Build ensembles by their arguments, or say what they need; own labels need none."""
-    if not builds and not has_own_labels(asked[0].task):
+    if not builds and not get_task(asked[0].task).recipes:
         print(
             "no ensemble: it needs a run with all folds trained, none diverged, and no epoch "
             "chosen on a scored fold"

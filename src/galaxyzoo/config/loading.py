@@ -15,7 +15,7 @@ from galaxyzoo.config import base, schema, stages
 from galaxyzoo.config.names import DEMO
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import CODE_ROOT, configs_dir, shown
-from galaxyzoo.tasks.registry import TASKS, define_task, get_task, has_own_labels, task_name
+from galaxyzoo.tasks.registry import TASKS, define_task, find_task, task_name
 
 CONFIG = "config.yaml"  # in a trained run's folder
 LABELS = "labels"  # folder of `configs/` with the runs of every task of own labels
@@ -24,8 +24,10 @@ _OTHER_FOLDERS = "ensembles", "tuning", LABELS  # without runs of a task
 
 def config_path(run: str) -> Path:
     """Find the YAML file of a run, by its name, `gz37/resnet18`, or by any path of a YAML file."""
-    task, _, stem = run.partition("/")
-    if path := _find_yaml(configs_dir(), f"{LABELS}/{stem}" if has_own_labels(task) else run):
+    task, stem = find_task(task_name(run)), run.partition("/")[2]
+    if path := _find_yaml(
+        configs_dir(), f"{task.recipes}/{stem}" if task and task.recipes else run
+    ):
         return path
     name = run.removeprefix("configs/").removesuffix(".yaml")
     if near := difflib.get_close_matches(name, [*all_runs(), *all_ensembles()], n=3):
@@ -65,8 +67,9 @@ def all_runs() -> list[str]:
 
 def own_runs(task: str) -> list[str]:
     """List a task's runs, without published recipes and those that need a GPU or other data."""
-    if has_own_labels(task):
-        return [f"{task}/{path.stem}" for path in sorted(configs_dir().glob(f"{LABELS}/*.yaml"))]
+    if (known := find_task(task)) and known.recipes:
+        paths = sorted(configs_dir().glob(f"{known.recipes}/*.yaml"))
+        return [f"{task}/{path.stem}" for path in paths]
     runs = [run for run in all_runs() if run.startswith(f"{task}/")]
     configs = [load_config(run) for run in runs if not run.startswith(f"{task}/source_")]
     return [
@@ -81,7 +84,7 @@ def all_ensembles() -> list[str]:
 
 def runs_of(word: str) -> list[str]:
     """The runs of a task or an ensemble; any other word is a run's own name."""
-    if word in TASKS or has_own_labels(word):
+    if find_task(word):
         return own_runs(word)
     if word not in all_ensembles():
         return [word]
@@ -124,10 +127,10 @@ def read_recipe(run: str, dataset: str = "") -> dict[str, Any]:
 
 
 def _read_own(path: Path, run: str) -> dict[str, Any]:
-    """Read a YAML; one for any own labels becomes the recipe of those of the run's name."""
-    values, task = base.read_yaml(path), task_name(run)
-    if has_own_labels(task):
-        values |= {"task": task, "labels": define_task(get_task(task))}
+    """Read a YAML; one for the tasks of several datasets becomes the recipe of the run's."""
+    values, task = base.read_yaml(path), find_task(task_name(run))
+    if task and task.recipes:
+        values |= {"task": task.name, "labels": define_task(task)}
     return values
 
 

@@ -29,7 +29,7 @@ from galaxyzoo.data.readers import find, labeled, raw_dataset
 from galaxyzoo.data.stores.base import ImageStore
 from galaxyzoo.io.tables import FOLD, ID, write_table
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
-from galaxyzoo.tasks.registry import LABELS_TASK, define_task, find_task
+from galaxyzoo.tasks.registry import DATASET_TASK, define_task, find_task
 
 DEFAULT_FOLDS = 5
 _DROP = "on_bad_image=drop (src/prepare.py: --on-bad-image drop)"
@@ -228,7 +228,7 @@ def _make_catalog(raw: raw_dataset.RawDataset, n_folds: int, seed: int, drop_bad
     catalog = Catalog(raw.dataset, train, raw.test_ids, description)
     if raw.task:
         catalog.for_task(raw.task)  # every class is in every fold
-        files.write_json(folder / LABELS_TASK, define_task(raw.task))
+        files.write_json(folder / DATASET_TASK, define_task(raw.task))
         names = pd.Series(raw.train_images.names, name="image").rename_axis(ID)
         write_table(folder / labeled.IMAGE_NAMES, names.reset_index())
     save_catalog(catalog)

@@ -9,7 +9,6 @@ import numpy as np
 from galaxyzoo.config.schema import ORIGINAL_PX
 from galaxyzoo.data import jpeg
 from galaxyzoo.tasks.kinds import Task
-from galaxyzoo.tasks.registry import has_own_labels
 
 # Kind -> how many images, and the first's name with details
 Oddities = dict[str, tuple[int, str]]
@@ -74,7 +73,7 @@ def describe(oddities: Mapping[str, tuple[int, str]], n_images: int, task: Task)
     return [
         f"{oddities[kind][0]:,} of {n_images:,} images {sentence} (first: {oddities[kind][1]})"
         for kind, sentence in _SENTENCES.items()
-        if kind in oddities and not (kind == "size" and has_own_labels(task.name))
+        if kind in oddities and not (kind == "size" and task.recipes)
     ]
 
 

@@ -1,7 +1,7 @@
 """Tasks by name: label columns, rules that make classes out of votes, coarser classes.
 
-To add a task: one entry in `TASKS` and one folder of configs with the same name. A table of a
-user's own labels is a task of its dataset's name, whose columns lie with the dataset's folds.
+To add a task: one entry in `TASKS` and one folder of configs with the same name. A dataset may
+bring a task of its own, under its name: it lies with the dataset's folds.
 """
 
 from collections.abc import Mapping
@@ -22,8 +22,8 @@ from galaxyzoo.tasks.label_rules import ClassRule
 ENSEMBLE = "ensemble:"  # begins the names of ensembles where a run can stand too
 
 
-LABELS_TASK = "task.json"  # in the folds of a dataset of own labels
-_registered: dict[str, Task] = {}  # of own labels, besides those with folds
+DATASET_TASK = "task.json"  # in the folds of a dataset with a task of its own
+_registered: dict[str, Task] = {}  # of datasets, besides those with folds
 
 
 def get_task(name: str) -> Task:
@@ -34,36 +34,32 @@ def get_task(name: str) -> Task:
 
 
 def find_task(name: str) -> Task | None:
-    """The task of that name, also of own labels; None where there is none."""
+    """The task of that name, also a dataset's own; None where there is none."""
     if name in TASKS:
         return TASKS[name]
-    path = paths.root() / "folds" / name / LABELS_TASK
+    path = paths.root() / "folds" / name / DATASET_TASK
     try:
         return _read_task(path, path.stat().st_mtime_ns)
     except OSError:
         return _registered.get(name)
 
 
-def has_own_labels(name: str) -> bool:
-    """Check whether a task is one of own labels."""
-    return name not in TASKS and find_task(name) is not None
-
-
 def register_task(name: str, definition: Mapping[str, Any]) -> Task:
-    """Make a task of own labels known in this process.
+    """Make the task of a dataset known in this process.
 
     Args:
         name: of its dataset.
-        definition: `columns`, the classes, and `balanced`, whether they are judged by balanced
-            accuracy.
+        definition: `columns`, the classes; `balanced`, whether they are judged by balanced
+            accuracy; `recipes`, the folder of its runs in configs/.
     """
-    task = ClassTask(name, tuple(definition["columns"]), balanced=definition["balanced"])
+    values = {**definition, "columns": tuple(definition["columns"])}
+    task = ClassTask(name, **{"recipes": "labels", **values})
     _registered[name] = task
     return task
 
 
 def define_task(task: Task) -> dict[str, Any]:
-    """Definition of a task of own labels, as of `register_task`."""
+    """Definition of a dataset's task, as of `register_task`."""
     assert isinstance(task, ClassTask)
     return {"columns": list(task.columns), "balanced": task.balanced}
 

@@ -10,7 +10,7 @@ import pytest
 from galaxyzoo.config.loading import load_config, runs_of
 from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.data.prepare import open_dataset, prepare
-from galaxyzoo.data.readers.find import find_own_task, open_input, sky_positions
+from galaxyzoo.data.readers.find import open_input, sky_positions
 from galaxyzoo.data.readers.labeled import image_names
 from galaxyzoo.tasks.registry import find_task, get_task
 from support.class_fixtures import ZOO5, draw_images, write_labeled
@@ -71,7 +71,10 @@ def test_a_galaxy_has_the_position_of_its_row(folder: Path) -> None:
 
 
 def test_the_folder_is_a_task_of_its_name_with_its_recipes(root: Path, folder: Path) -> None:
-    assert find_own_task("mine") == "mine" == find_own_task(str(folder))
+    for data in ("mine", str(folder)):
+        task = open_input(data, {"gz37"}).task
+        assert task is not None
+        assert (task.name, task.recipes) == ("mine", "labels")
     catalog = prepare("mine", n_folds=3, tasks={"mine"}).catalog
     find_task.__globals__["_registered"].clear()  # as in a later command
     assert get_task("mine").columns == tuple(sorted(NAMES))
@@ -100,7 +103,7 @@ def test_galaxy_ids_stay_galaxy_ids(root: Path) -> None:
 def test_all_classes_of_a_known_task_are_that_task(root: Path) -> None:
     folder = write_labeled(root / "input" / "mine", n=10, n_test=0)
     shutil.move(folder / "train_labels.csv", folder / "labels.csv")
-    assert find_own_task("mine") is None
+    assert open_input("mine", {"gz37"}).task == get_task("zoo5")
     assert list(open_input("mine", {"zoo5"}).targets.columns) == list(ZOO5)
 
 
@@ -122,7 +125,8 @@ def test_task_yaml_has_the_order_and_what_is_decided(folder: Path) -> None:
     (folder / "task.yaml").write_text(
         "metric: balanced accuracy\nclasses: [ring, naïve <b>, 'merger, \"late\"']\n"
     )
-    task = get_task(find_own_task("mine") or "")
+    open_input("mine", {"gz37"})
+    task = get_task("mine")
     assert task.columns == ("ring", "naïve <b>", 'merger, "late"')
     prior, probs = np.array([0.8, 0.1, 0.1]), np.array([[0.6, 0.3, 0.1]])
     assert task.decide(probs, prior).tolist() == [1]  # type: ignore[attr-defined]

@@ -15,7 +15,7 @@ from galaxyzoo.data.readers.raw_dataset import FoundDataset, RawDataset
 from galaxyzoo.data.stores.base import IDS, POSITION, stem_of
 from galaxyzoo.io.tables import read_table
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
-from galaxyzoo.tasks.registry import get_task, has_own_labels
+from galaxyzoo.tasks.registry import get_task
 
 # Forms of datasets besides the competition's: folders, and single files. Each function gives the
 # dataset at a path, None where the path is not of its form. To add a form: such a function, here.
@@ -45,14 +45,6 @@ def open_input(data: str | None, tasks: set[str]) -> RawDataset:
     if raw.dataset == RECORDS:
         raise InputError(f"rename {raw.folder.name!r}: submissions/{RECORDS}/ is not for commands")
     return raw
-
-
-def find_own_task(data: str | None) -> str | None:
-    """Name of the task of the own labels at a path, or in that folder of `input/`; else None."""
-    for path in (Path(data), input_dir() / data) if data else ():
-        if candidate := label_table.find(path):
-            return next((name for name in candidate.tasks if has_own_labels(name)), None)
-    return None
 
 
 def sky_positions(raw: RawDataset) -> dict[int, tuple[float, float]]:
