@@ -174,14 +174,11 @@ def _update_catalog(before: Catalog, raw: raw_dataset.RawDataset, drop_bad: bool
     now = _make_catalog(raw, before.n_folds, before.about["seed"], drop_bad)
     old, new = (c.train[c.label_columns] for c in (before, now))
     shared = old.index.intersection(new.index)
-    columns = old.columns.union(new.columns)
-    pair = (labels.loc[shared].reindex(columns=columns, fill_value=0) for labels in (old, new))
-    changed = next(pair).ne(next(pair)).any(axis=1)
+    changed = old.loc[shared].idxmax(axis=1).ne(new.loc[shared].idxmax(axis=1)).sum()
     print(
-        f"labels: {len(new) - len(shared):,} more galaxies, "
-        f"{changed.sum():,} with another label, "
-        f"{len(old) - len(shared):,} removed; known galaxies keep their folds, "
-        "runs are trained again"
+        f"labels: {len(new) - len(shared):,} more galaxies, {changed:,} with another label, "
+        f"{len(old) - len(shared):,} removed; known galaxies keep their folds, runs are trained "
+        "again"
     )
     return now
 
