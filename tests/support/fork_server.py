@@ -22,6 +22,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NoReturn
@@ -78,7 +79,8 @@ def import_packages() -> None:
     ours = [module.name for module in pkgutil.walk_packages(galaxyzoo.__path__, "galaxyzoo.")]
     for name in (*ours, *LATE):
         if not name.startswith("galaxyzoo.app."):
-            importlib.import_module(name)
+            with suppress(ModuleNotFoundError):  # an extra's package that lacks
+                importlib.import_module(name)
     gc.freeze()  # so that no command's collection copies their memory
     threads = len(list(Path("/proc/self/task").glob("*")))  # none on other systems than Linux
     assert threads <= 1, f"{threads} threads run: a fork would not be a clean copy"

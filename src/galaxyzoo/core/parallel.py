@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, TypeVar
 
 import cv2
@@ -69,7 +70,8 @@ def run_jobs(
         raised when all have ended.
     """
     threads = int(os.environ.get(_THREADS) or max(1, joblib.cpu_count() // jobs))
-    tasks = [joblib.delayed(_call)(function, arguments, threads) for arguments in calls]
+    parent = os.getpid() if backend == "loky" else None
+    tasks = [joblib.delayed(_call)(function, arguments, threads, parent) for arguments in calls]
     with (
         _environment(threads),
         _CLUSTERS[backend](jobs) as options,
@@ -88,11 +90,15 @@ def run_jobs(
     return results
 
 
-def _call(function: Callable[..., Any], arguments: tuple[Any, ...], threads: int) -> Any:
+def _call(
+    function: Callable[..., Any], arguments: tuple[Any, ...], threads: int, parent: int | None
+) -> Any:
     """Call a function in the worker; return its result or its InputError.
 
     Returned, because backends wrap what is raised in exceptions of their own.
     """
+    if parent:
+        _end_with(parent)
     torch.set_num_threads(threads)
     cv2.setNumThreads(threads)
     try:
@@ -102,6 +108,7 @@ def _call(function: Callable[..., Any], arguments: tuple[Any, ...], threads: int
         return error
 
 
+@cache
 def _end_with(parent: int) -> None:
     """End this process when its parent ends, even by a kill.
 
@@ -141,7 +148,7 @@ def _environment(threads: int) -> Iterator[None]:
 @contextmanager
 def _loky(jobs: int) -> Iterator[dict[str, Any]]:
     """Processes of this machine."""
-    yield {"initializer": _end_with, "initargs": (os.getpid(),)}
+    yield {}
 
 
 @contextmanager

@@ -129,7 +129,7 @@ def near_duplicates(
         limits = np.where(turns[:, None] == turns, threshold, max(threshold, _TURNED_CORRELATION))
         labels = connected_components(points @ points.T > limits, directed=False)[1]
         links.append(np.stack([rows, rows[np.unique(labels, return_index=True)[1]][labels]]))
-    first, second = np.concatenate(links, axis=1)
+    first, second = np.concatenate(links, axis=1).astype(np.int32)  # scipy 1.11 takes no others
     graph = coo_array((np.ones(len(first)), (first, second)), shape=(n, n))
     return pd.factorize(connected_components(graph, directed=False)[1])[0]
 

@@ -77,7 +77,7 @@ def open_parquet(path: Path) -> base.ImageStore:
     has_bytes = pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0
     inner = kind.field("bytes").type if has_bytes else kind
     inner = inner.value_type if pa.types.is_dictionary(inner) else inner
-    if inner not in (pa.binary(), pa.large_binary(), pa.binary_view()):
+    if str(inner) not in ("binary", "large_binary", "binary_view"):
         raise InputError(f"{shown(path)}: '{IMAGE}' is {kind}, expected bytes of JPEGs or PNGs")
     groups = [file.metadata.row_group(k) for k in range(file.num_row_groups)]
     if any(group.total_byte_size > _MAX_GROUP_BYTES for group in groups):
