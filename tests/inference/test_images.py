@@ -3,9 +3,7 @@
 import zipfile
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
-from pyarrow import parquet
 
 from galaxyzoo.data.stores.base import ImageStore, IndexMapping
 from galaxyzoo.data.stores.opening import open_stores
@@ -70,24 +68,3 @@ def test_pictures_that_are_not_read_are_named_with_the_reason(tmp_path: Path, is
     assert list(store.names.values()) == ["1.png"]
     reasons = {f"2{end}": f"{end.lower()} is not read: convert it to JPEG or PNG" for end in ENDS}
     assert dict(store.left_out) == reasons | ({} if is_zip else {"more": "its link leads nowhere"})
-
-
-def test_of_a_hats_catalog_the_parquet_files_are_read_not_its_maps(tmp_path: Path) -> None:
-    """lsdb 0.11.1 lays maps beside the data, and margins beside the catalog in a collection."""
-    pixels = tmp_path / "galaxies/dataset/Norder=0/Dir=0"
-    margins = tmp_path / "galaxies_5arcs/dataset/Norder=0/Dir=0"
-    for place in (pixels, margins):
-        place.mkdir(parents=True)
-    for name in ("hats.properties", "point_map.fits", "skymap.fits", "dataset/_metadata"):
-        (tmp_path / "galaxies" / name).write_bytes(b"x")
-    for name in ("Npix=1", "Npix=4"):
-        table = pa.table({"id": [f"{name}a", f"{name}b"], "image": [b"x", b"y"]})
-        parquet.write_table(table, pixels / f"{name}.parquet")
-        parquet.write_table(table, margins / f"{name}.parquet")
-    properties = "#HATS Collection\nhats_primary_table_url=galaxies\ndefault_margin=x\n"
-    (tmp_path / "collection.properties").write_text(properties)
-    stores = open_stores([tmp_path])
-    assert [[*store.names.values()] for store in stores] == [
-        ["Npix=1a", "Npix=1b"],
-        ["Npix=4a", "Npix=4b"],
-    ]

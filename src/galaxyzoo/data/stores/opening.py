@@ -10,7 +10,6 @@ from galaxyzoo.data.stores import arrays, base, tables
 from galaxyzoo.data.stores.files import FolderStore, make_store, open_files
 from galaxyzoo.data.stores.fits import DEFAULT, FitsSettings, FitsStore
 
-_HATS_TABLE = "hats_primary_table_url"
 # Forms in one file. To add one: a function that opens it, here.
 FORMS: dict[str, Callable[[Path], base.ImageStore]] = {
     ".h5": arrays.open_hdf5,
@@ -85,15 +84,10 @@ def open_by_galaxy_id(*paths: Path) -> base.KeyedStore:
 
 
 def open_stores(paths: list[Path], fits: FitsSettings = DEFAULT) -> list[base.ImageStore]:
-    """Open a user's paths: folders and zips, then single pictures in one store, then others.
-
-    A folder may also hold the Parquet files of HATS.
-    """
+    """Open a user's paths: folders and zips, then single pictures in one store, then others."""
     stores, pictures, others = [], [], []
     for path in paths:
-        if files := _hats_files(path):
-            others += [open_store(file, fits) for file in files]
-        elif path.is_dir() or path.suffix.lower() == ".zip":
+        if path.is_dir() or path.suffix.lower() == ".zip":
             stores.append(open_store(path, fits))
         elif not path.is_file():
             raise InputError(f"{shown(path)} is missing")
@@ -109,18 +103,3 @@ def open_stores(paths: list[Path], fits: FitsSettings = DEFAULT) -> list[base.Im
     if pictures:
         stores.append(_with_fits(make_store(FolderStore, Path.cwd(), pictures), fits))
     return [store for store in (*stores, *others) if store.names or store.left_out]
-
-
-def _hats_files(path: Path) -> list[Path]:
-    """Parquet files of a HATS catalog; none of any other path."""
-    table = _hats_table(path)
-    is_catalog = (table / "hats.properties").is_file()
-    return sorted(table.glob("dataset/Norder=*/**/*.parquet")) if is_catalog else []
-
-
-def _hats_table(path: Path) -> Path:
-    """Folder of the galaxies of a HATS collection, beside their margins; another path itself."""
-    collection = path / "collection.properties"
-    lines = collection.read_text().splitlines() if collection.is_file() else []
-    names = [line.partition("=")[2] for line in lines if line.startswith(_HATS_TABLE)]
-    return path / names[0].strip() if names else path
