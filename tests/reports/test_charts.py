@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from galaxyzoo.reports.charts import Chart, Line, data_range
-from support.report_fixtures import read_embedded
 
 LEFT, TOP, RIGHT, BOTTOM = Chart("", "", "").frame
 
@@ -17,11 +16,6 @@ def test_points_lie_between_the_corners_of_the_plot() -> None:
     np.testing.assert_allclose(places, [(LEFT, BOTTOM), (middle, TOP), (RIGHT, BOTTOM)])
     assert [x for x, _ in chart.x_ticks][:: len(chart.x_ticks) - 1] == [LEFT, RIGHT]
     assert [text for _, text in chart.y_ticks] == ["10", "12", "14", "16", "18", "20"]
-
-
-def test_cells_are_pixels_as_opaque_as_their_values() -> None:
-    data = Chart("", "", "", cells=np.array([[0, 1], [0.5, 0]])).picture.split(",")[1]
-    assert read_embedded(data)[..., 3].tolist() == [[0, 255], [128, 0]]
 
 
 @pytest.mark.parametrize(

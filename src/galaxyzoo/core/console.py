@@ -55,7 +55,8 @@ def print_table(title: str, table: pd.DataFrame) -> None:
     follow below with the first column again.
     """
     first = table.columns[0]
-    text = table.set_index(first).rename_axis(index=None, columns=first)
+    known = table.where(table.notna())  # None is printed as it is, NaN as `na_rep`
+    text = known.set_index(first).rename_axis(index=None, columns=first)
     formats = {"na_rep": "–", "float_format": "{:.5f}".format}
     print(f"\n{title}", text.to_string(line_width=_width(), **formats), sep="\n")
 

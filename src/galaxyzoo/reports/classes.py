@@ -61,9 +61,8 @@ def _galaxies(evaluation: Evaluation, result: Result) -> HtmlSection:
     names = [readable(name) for name in evaluation.class_task.columns]
 
     def describe(row: int) -> tuple[list[str], list[Bar]]:
-        mark = "✓" if truth[row] == predicted[row] else "✗"
         prob = result.predictions[row, predicted[row]]
-        return [f"true: {names[truth[row]]}", f"{mark} {names[predicted[row]]} {prob:.2f}"], []
+        return [f"true: {names[truth[row]]}", f"predicted: {names[predicted[row]]} {prob:.2f}"], []
 
     wrong = confident_mistakes(result.predictions, truth, predicted, SHOWN_GALAXIES)
     galleries = evaluation.galleries(result, "the most confident mistakes", wrong, describe)

@@ -13,14 +13,15 @@ from galaxyzoo.data.readers.find import sky_positions
 from galaxyzoo.data.readers.labeled import image_names
 from galaxyzoo.io.tables import FOLD, write_table
 from galaxyzoo.reports.answers import answer_label, readable
-from galaxyzoo.reports.charts import Chart
+from galaxyzoo.reports.charts import Chart, Line
 from galaxyzoo.reports.html import GalaxyCard, HtmlSection, sky_links
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.kinds import CLASS, ClassTask
 from galaxyzoo.tasks.registry import CLASS_TASKS, find_task
 
 ANSWERS = list(GALAXY_ZOO_2.columns)
-_BINS = 20  # of a histogram
+_BINS = 19  # of a histogram
+_RARE = 0.05  # smaller vote fractions are not counted: most galaxies'
 GALAXIES_PER_CLASS = 5  # one row of the picture
 _TOP_VOTES = 3  # largest votes shown above a galaxy
 
@@ -33,19 +34,25 @@ def explore_votes(catalog: Catalog) -> list[HtmlSection]:
         "A vote fraction is the part of those asked a question who gave the answer, times the "
         "fraction of the answer that leads to the question."
     )
-    caption = "How often each vote fraction occurs; the stronger the color, the more galaxies"
+    caption = f"How often each vote fraction above {_RARE} occurs"
     charts = [(caption, _plot_distributions(catalog.train[ANSWERS]))]
     return [HtmlSection("Votes", text, charts=charts)]
 
 
 def _plot_distributions(votes: pd.DataFrame) -> list[Chart]:
-    """A chart per question, a row per answer: how often each vote fraction occurs."""
-    edges, charts = np.linspace(0, 1, _BINS + 1), []
+    """A chart per question, a line per answer: how often each vote fraction occurs."""
+    edges, charts = np.linspace(_RARE, 1, _BINS + 1), []
+    middles = (edges[1:] + edges[:-1]) / 2
     for question in GALAXY_ZOO_2.questions:
-        counts = np.array([np.histogram(votes[column], edges)[0] for column in question.columns])
-        cells = np.sqrt(counts / max(counts.max(), 1))  # a quarter of the galaxies: half the shade
-        title = f"{question.number}. {question.text}"
-        charts.append(Chart(title, "vote fraction", "", cells=cells, rows=question.answers))
+        counts = [np.histogram(votes[column], edges)[0] for column in question.columns]
+        parts = 100 * np.array(counts) / len(votes)
+        lines = [
+            Line(middles, part, i, answer)
+            for i, (part, answer) in enumerate(zip(parts, question.answers, strict=True))
+        ]
+        title, top = f"{question.number}. {question.text}", parts.max() or 1.0
+        axes = "vote fraction", "% of galaxies"
+        charts.append(Chart(title, *axes, lines, x_range=(_RARE, 1), y_range=(0, top)))
     return charts
 
 
