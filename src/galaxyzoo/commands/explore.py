@@ -43,8 +43,7 @@ def main() -> None:
         *explore.explore_samples(data, tasks),
     ]
     votes = explore.explore_votes(catalog)
-    # The dataset's own labels first, unless a task is asked for.
-    sections = [*classes, *votes] if options.task else [*votes, *classes]
+    sections = [*votes, *classes]
     near = catalog.about.get("galaxies_with_a_near_duplicate", "not counted")
     summary = {
         "Training": f"{len(catalog.ids):,} galaxies in {catalog.n_folds} folds",
