@@ -50,7 +50,9 @@ class Images:
             self.checksums.update(store.checksums)
             is_first = not self._decoded  # members of an ensemble predict the same images
             if is_first:
-                problems = {**{int(i): _BLANK for i in self.ids[_are_blank(images)]}, **problems}
+                pairs = zip(self.ids.tolist(), images, strict=True)
+                blank = [image_id for image_id, pixels in pairs if _is_blank(pixels)]
+                problems = dict.fromkeys(blank, _BLANK) | problems
             self._problems.update(problems)
             read = self.read_ids.tolist()
             if self._problems:
@@ -77,12 +79,11 @@ class Images:
         return [(self.store.names[i], why) for i, why in self._problems.items()]
 
 
-def _are_blank(images: np.ndarray) -> np.ndarray:
-    """(image,) whether all pixels are equal; for most images the first row decides."""
-    blank = (images[:, :1] == images[:, :1, :1]).all(axis=(1, 2, 3))
-    suspects = images[blank]
-    blank[blank] = (suspects == suspects[:, :1, :1]).all(axis=(1, 2, 3))
-    return blank
+def _is_blank(pixels: np.ndarray) -> bool:
+    first = pixels[0, 0]
+    return bool(
+        (pixels[0] == first).all() and (pixels == first).all()
+    )  # the first row decides most
 
 
 @dataclass
