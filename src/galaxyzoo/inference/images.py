@@ -80,10 +80,8 @@ class Images:
 
 
 def _is_blank(pixels: np.ndarray) -> bool:
-    first = pixels[0, 0]
-    return bool(
-        (pixels[0] == first).all() and (pixels == first).all()
-    )  # the first row decides most
+    first = pixels[0, 0]  # whose row decides for most images
+    return bool((pixels[0] == first).all() and (pixels == first).all())
 
 
 @dataclass

@@ -163,16 +163,9 @@ def make_dataset(
         raise InputError(f"{shown(folder / OWN_LABELS)}: the image '{name}' has two rows")
     rows = pd.Series(classes, ids, dtype=str)
     test_ids, targets = rows.index[rows == ""].to_numpy("int64"), one_hot(rows[rows != ""], task)
+    targets = targets.sort_index()
     return raw_dataset.RawDataset(
-        dataset,
-        folder,
-        targets.sort_index(),
-        images,
-        images,
-        test_ids,
-        CUT_OUT,
-        own_ids=own_ids,
-        task=own_task,
+        dataset, folder, targets, images, images, test_ids, CUT_OUT, own_ids=own_ids, task=own_task
     )
 
 
