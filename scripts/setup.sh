@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Make .venv and install the pinned packages: bash scripts/setup.sh [--cluster|--extras|--dev]
+# Make .venv and install the pinned packages: bash scripts/setup.sh [--cluster|--extras|--dev] [--cpu]
 #
+# --cpu takes torch's build without CUDA, from PyTorch's own index: 1 GB instead of 5.
 # --cluster adds Ray and Dask; --extras what Kaggle, tuning, export and the notebook need; --dev all of these
 # and what scripts/test.sh needs. Nothing is done when nothing changed. With GALAXYZOO_PYTHON set (Kaggle kernel, conda)
 # that interpreter is only checked, never changed.
@@ -13,6 +14,11 @@ PYTHON=.venv/bin/python
 PINS=scripts/requirements
 MODULES="torch, torchvision, timm, albumentations, cv2, lightgbm"
 STAMP=.venv/.installed # each says what its packages were installed from
+backend=()
+if [[ $# -gt 0 && ${*: -1} == --cpu ]]; then
+    backend=(--torch-backend cpu)
+    set -- "${@:1:$#-1}"
+fi
 case ${1:-} in
 "") parts=() ;;
 --cluster) parts=(cluster) ;;
@@ -23,7 +29,7 @@ case ${1:-} in
     exit
     ;;
 *)
-    echo "usage: bash scripts/setup.sh [--cluster|--extras|--dev]" >&2
+    echo "usage: bash scripts/setup.sh [--cluster|--extras|--dev] [--cpu]" >&2
     exit 2
     ;;
 esac
@@ -89,8 +95,14 @@ install_packages() {
         uv_pip uninstall opencv-python opencv-python-headless
     fi
     # Compiled once here, so that each command starts in half the time even where Python may not write caches.
-    uv_pip install --compile-bytecode "${sources[@]}" ||
-        fail "the packages could not be installed (see above). Behind a mirror set UV_DEFAULT_INDEX: uv reads no pip.conf"
+    local torch
+    torch=$(sed -n 's/^\(torch[a-z]*==[0-9.]*\).*/\1/p' "$PINS/base.txt")
+    local hint="Behind a mirror set UV_DEFAULT_INDEX: uv reads no pip.conf" index=https://download.pytorch.org/whl/cpu
+    ((${#backend[@]} == 0)) || hint="--cpu needs $index: without it type \`bash scripts/setup.sh\`, or where pip has a \
+mirror of it \`$PYTHON -m pip install ${torch//$'\n'/ } --index-url \
+$index\`, then \`bash scripts/setup.sh\`"
+    uv_pip install --compile-bytecode "${sources[@]}" ${backend[@]+"${backend[@]}"} ||
+        fail "the packages could not be installed (see above). $hint"
 }
 
 choose_cv2() { # opencv-python where its display libraries (libGL) exist, else the headless build; never both

@@ -4,6 +4,7 @@
 #
 #   bash scripts/test.sh [--long] [pytest arguments]   (--long: many more kills, faults and random cases)
 #   bash scripts/test.sh --mutations [NAME...]         put known bugs into a copy, one at a time: tests must fail
+#   bash scripts/test.sh --lowest|--newest             quick tests, not of bytes, with the oldest or newest packages allowed
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -16,6 +17,15 @@ bash scripts/setup.sh --dev
 python=$(command -v "${GALAXYZOO_PYTHON:-.venv/bin/python}")
 if [[ ${1:-} == --mutations ]]; then
     exec "$python" tests/mutations/run.py "${@:2}"
+fi
+if [[ ${1:-} == --lowest || ${1:-} == --newest ]]; then
+    uv=.venv/bin/uv environment=.venv-${1#--}
+    resolution=highest && [[ $1 == --newest ]] || resolution=lowest-direct
+    "$uv" venv --quiet --allow-existing --python "$python" "$environment"
+    "$uv" pip install --quiet --python "$environment" --resolution "$resolution" --requirements pyproject.toml \
+        --extra formats --extra surveys --extra explain --extra tuning --requirements scripts/requirements/dev.txt
+    exec "$environment/bin/python" -m pytest -m "not slow and not pinned" --numprocesses 2 --dist worksteal \
+        --ignore tests/app --ignore tests/export --ignore tests/download --ignore tests/commands/test_notebook.py "${@:2}"
 fi
 shellcheck=$(command -v "$(dirname "$python")/shellcheck" || command -v shellcheck || true)
 failed=()

@@ -1,4 +1,4 @@
-"""Start the command `download_data` with the project's Python."""
+"""Start `galaxyzoo.commands.download_data` with the project's Python."""
 
 from galaxyzoo.core.launch import start
 

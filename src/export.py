@@ -1,4 +1,4 @@
-"""Start the command `export` with the project's Python."""
+"""Start `galaxyzoo.commands.export` with the project's Python."""
 
 from galaxyzoo.core.launch import start
 

@@ -1,4 +1,4 @@
-"""Start the command `prepare` with the project's Python."""
+"""Start `galaxyzoo.commands.prepare` with the project's Python."""
 
 from galaxyzoo.core.launch import start
 

@@ -1,4 +1,4 @@
-"""Start the command `submit` with the project's Python."""
+"""Start `galaxyzoo.commands.submit` with the project's Python."""
 
 from galaxyzoo.core.launch import start
 

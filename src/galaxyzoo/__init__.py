@@ -7,9 +7,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from galaxyzoo.core.errors import InputError
+
 if TYPE_CHECKING:
     from galaxyzoo.inference.pictures import Model
 
+__all__ = ["InputError", "__version__", "load"]  # what a minor release keeps
 __version__ = "1.0.0"
 
 

@@ -163,6 +163,14 @@ def test_failed_set_up_is_done_again(project: Project) -> None:
     assert project.installs == 4
 
 
+def test_cpu_takes_torch_without_cuda_or_names_its_index(project: Project) -> None:
+    status, printed = project.set_up("--dev", "--cpu", INSTALL_FAILS="1")
+    assert (status, project.installs) == (1, 1)
+    assert re.search(r"pip install torch==\S+ torchvision==\S+ --index-url https\S+/cpu`", printed)
+    assert project.set_up("--cpu")[0] == 0
+    assert project.log.read_text().count(" --torch-backend cpu ") == 2
+
+
 @pytest.mark.usefixtures("heeded_ctrl_c")
 @pytest.mark.parametrize("script", ["setup.sh", "train_folds.sh"])
 def test_ctrl_c_amid_the_set_up_is_no_failure_of_it(project: Project, script: str) -> None:

@@ -105,6 +105,7 @@ def test_an_ensemble_is_made_again_where_a_runs_test_predictions_alone_are_other
     assert built("gz37").csv.read_bytes() != before
 
 
+@pytest.mark.pinned  # older lightgbms import Matplotlib
 def test_the_command_runs_from_tables_to_submission_without_torch(root):
     catalog = save_project(n=120, n_folds=3, n_runs=2)
     watched = (

@@ -61,7 +61,7 @@ def start(command: str) -> None:
         return  # a worker or a test imports the script
     begin()
     _use_project_python()
-    importlib.import_module("galaxyzoo.commands").run(command)
+    run_main(importlib.import_module(f"galaxyzoo.commands.{command}").main)
 
 
 def _use_project_python() -> None:
@@ -232,7 +232,9 @@ def typed(command: str) -> str:
 def install_command(*packages: str, part: str = "--extras") -> str:
     """Command that installs optional packages, by an option of `scripts/setup.sh` in a checkout."""
     if INSTALLED or _PYTHON in os.environ:
-        return f"{os.environ.get(_PYTHON) or 'python'} -m pip install {' '.join(packages)}"
+        same = f"numpy=={importlib.metadata.version('numpy')}"  # torch was compiled for it
+        python = os.environ.get(_PYTHON) or "python"
+        return f"{python} -m pip install {' '.join(packages)} {same}"
     return f"bash scripts/setup.sh {part}"
 
 

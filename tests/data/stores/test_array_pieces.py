@@ -79,6 +79,7 @@ def decode_in(store: ImageStore, order: np.ndarray) -> tuple[np.ndarray, dict[in
     return decode_many(store, order, IMAGE)
 
 
+@pytest.mark.pinned  # pyarrow below 22 overlooks checksums of pages
 @pytest.mark.parametrize("order", [np.arange(COUNT), np.array([5, 9, 0, 4, 3, 8, 6, 2, 1, 7])])
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_exactly_its_images_are_errors_in_whatever_order(

@@ -323,6 +323,7 @@ BZERO = {"i1": -(2**7), "u2": 2**15, "u4": 2**31, "u8": 2**63}
 PACKED_BZERO = {**BZERO, "u8": 2**31}
 
 
+@pytest.mark.pinned  # astropy below 8 takes BLANK for a value where bytes are packed
 @pytest.mark.parametrize("blank", [0, 7])
 @pytest.mark.parametrize("kind", ["u1", "i1", "i2", "u2", "i4", "u4", "i8", "u8"])
 @pytest.mark.parametrize("is_packed", [False, True])

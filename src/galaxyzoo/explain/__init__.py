@@ -1,0 +1,4 @@
+"""Grad-CAM heat maps, feature maps, figures of one galaxy.
+
+In: trained networks and a galaxy. Out: heat maps and figures.
+"""
