@@ -1,4 +1,4 @@
-"""Start `galaxyzoo.commands.app` with the project's Python."""
+"""Start the command `app` with the project's Python."""
 
 from galaxyzoo.core.launch import start
 

@@ -1,4 +1,4 @@
-"""Start `galaxyzoo.commands.download_data` with the project's Python."""
+"""Start the command `download_data` with the project's Python."""
 
 from galaxyzoo.core.launch import start
 

@@ -1,4 +1,4 @@
-"""Start `galaxyzoo.commands.ensemble` with the project's Python."""
+"""Start the command `ensemble` with the project's Python."""
 
 from galaxyzoo.core.launch import start
 

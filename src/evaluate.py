@@ -1,4 +1,4 @@
-"""Start `galaxyzoo.commands.evaluate` with the project's Python."""
+"""Start the command `evaluate` with the project's Python."""
 
 from galaxyzoo.core.launch import start
 

@@ -1,4 +1,4 @@
-"""Start `galaxyzoo.commands.explore` with the project's Python."""
+"""Start the command `explore` with the project's Python."""
 
 from galaxyzoo.core.launch import start
 

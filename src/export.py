@@ -1,4 +1,4 @@
-"""Start `galaxyzoo.commands.export` with the project's Python."""
+"""Start the command `export` with the project's Python."""
 
 from galaxyzoo.core.launch import start
 

@@ -1,4 +1,4 @@
-"""Start `galaxyzoo.commands.gradcam` with the project's Python."""
+"""Start the command `gradcam` with the project's Python."""
 
 from galaxyzoo.core.launch import start
 

@@ -1,4 +1,4 @@
-"""Start `galaxyzoo.commands.predict` with the project's Python."""
+"""Start the command `predict` with the project's Python."""
 
 from galaxyzoo.core.launch import start
 

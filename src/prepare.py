@@ -1,4 +1,4 @@
-"""Start `galaxyzoo.commands.prepare` with the project's Python."""
+"""Start the command `prepare` with the project's Python."""
 
 from galaxyzoo.core.launch import start
 

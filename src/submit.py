@@ -1,4 +1,4 @@
-"""Start `galaxyzoo.commands.submit` with the project's Python."""
+"""Start the command `submit` with the project's Python."""
 
 from galaxyzoo.core.launch import start
 

@@ -1,4 +1,4 @@
-"""Start `galaxyzoo.commands.train` with the project's Python."""
+"""Start the command `train` with the project's Python."""
 
 from galaxyzoo.core.launch import start
 

@@ -1,4 +1,4 @@
-"""Start `galaxyzoo.commands.tune` with the project's Python."""
+"""Start the command `tune` with the project's Python."""
 
 from galaxyzoo.core.launch import start
 

@@ -49,6 +49,7 @@ def count_package() -> tuple[Counter[str], int]:
     sizes, docstrings = Counter[str](), 0
     for path in (ROOT / "src").rglob("*.py"):
         parts = path.relative_to(ROOT / "src").parts  # galaxyzoo, core, files.py
+        parts = tuple(part for part in parts if part != "extras")
         code, documented = count_lines(path)
         sizes[parts[1] if len(parts) > 2 else "root"] += code
         docstrings += documented

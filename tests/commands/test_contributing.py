@@ -99,6 +99,13 @@ train: {{epochs: 1, batch_size: 8}}
 """
 
 
+EXTRA = """
+from galaxyzoo.core.extras import Extra
+
+EXTRA = Extra(datasets=["galaxyzoo.extras.sidecar.reader:find"])
+"""
+
+
 def put(path: Path, before: str, text: str) -> None:
     """Insert text before the only place that starts so."""
     old = path.read_text()
@@ -132,9 +139,9 @@ def follow_the_page(code: Path) -> None:
     entry = '    "median": Candidate(blends.fit_median, "the middle run", blends.Median),\n'
     put(package / "ensemble/selection.py", "    MEAN: Candidate(", entry)
 
-    (package / "data/readers/sidecar.py").write_text(READER)
-    put(package / "data/readers/find.py", "gz2, kaggle, label", "sidecar, ")
-    put(package / "data/readers/find.py", "labeled.find_table,", "sidecar.find, ")
+    (package / "extras/sidecar").mkdir()
+    (package / "extras/sidecar/reader.py").write_text(READER)
+    (package / "extras/sidecar/__init__.py").write_text(EXTRA)
 
     field = '    patience: int = Field(5, ge=1)\n    """epochs without progress that are borne"""\n'
     put(package / "config/schema.py", "    epochs: int", field)
@@ -176,7 +183,7 @@ def test_a_setting_is_set_by_key_and_checked(code: Path, project: Path) -> None:
 
 def test_a_stacker_is_compared_kept_and_applied(code: Path, project: Path) -> None:
     done = succeed(project, "ensemble.py", "--candidates", "mean,median", src=code / "src")
-    assert "the middle run │" in done.stdout
+    assert "the middle run" in done.stdout
     assert "chosen: median" in done.stdout
     archive = project / "input/images_test_rev1.zip"
     words = ["ensemble:all", archive, "--output", project / "out.csv"]

@@ -1,8 +1,6 @@
 """No command writes over what a user made, an input, or another command's files."""
 
 import argparse
-import importlib
-import pkgutil
 import sys
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from pyarrow import parquet
 
 from galaxyzoo import commands
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.extras import load
 from galaxyzoo.core.outputs import check_output
 from galaxyzoo.data.stores.columns import read_columns
 from galaxyzoo.inference.columns import check_table, is_own_table, write_one_table
@@ -43,12 +42,11 @@ def parsers(monkeypatch: pytest.MonkeyPatch) -> dict[str, argparse.ArgumentParse
         raise ParsedError(parser)
 
     monkeypatch.setattr(argparse.ArgumentParser, "parse_intermixed_args", take)
-    for module in pkgutil.iter_modules(commands.__path__):
-        command = importlib.import_module(f"galaxyzoo.commands.{module.name}")
-        monkeypatch.setattr(sys, "argv", [module.name])
+    for name in commands.names():
+        monkeypatch.setattr(sys, "argv", [name])
         with pytest.raises(ParsedError) as caught:
-            command.main()
-        found[module.name] = caught.value.args[0]
+            load(commands.references()[name])()
+        found[name] = caught.value.args[0]
     return found
 
 

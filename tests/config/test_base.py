@@ -7,7 +7,7 @@ import pytest
 from galaxyzoo.config.base import Settings
 from galaxyzoo.config.loading import EnsembleSettings
 from galaxyzoo.config.schema import Config
-from galaxyzoo.tuning.search_space import Search
+from galaxyzoo.extras.tuning.search_space import Search
 
 
 def every_class(model: type[Settings]) -> Iterator[type[Settings]]:

@@ -7,11 +7,14 @@ from typing import Literal
 
 import pytest
 
-from galaxyzoo.commands import ensemble, evaluate, export, gradcam, predict, prepare, train, tune
+from galaxyzoo.commands import ensemble, evaluate, predict, prepare, train
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.options import option, positional, positive, read_groups, read_options
 from galaxyzoo.data.stores.fits import FitsSettings
-from galaxyzoo.download.gz2_dataset import Order
+from galaxyzoo.extras.download.gz2_dataset import Order
+from galaxyzoo.extras.explain import command as gradcam
+from galaxyzoo.extras.export import command as export
+from galaxyzoo.extras.tuning import command as tune
 from support.refusals import one_line_refusal
 
 

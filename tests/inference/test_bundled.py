@@ -13,7 +13,6 @@ import pytest
 import torch
 from pyarrow import parquet
 
-from galaxyzoo.app import service
 from galaxyzoo.config.loading import load_config
 from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.core import paths
@@ -21,6 +20,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import CODE_ROOT
 from galaxyzoo.ensemble.networks import load_intervals, load_predictor
 from galaxyzoo.ensemble.predictors import find_predictor
+from galaxyzoo.extras.app import service
 from galaxyzoo.inference.artifacts import load_weights
 from galaxyzoo.inference.predict import predict_stores
 from galaxyzoo.results.layout import WEIGHTS, bundled_dir

@@ -3,8 +3,8 @@
 import cv2
 import numpy as np
 
-from galaxyzoo.app.service import LoadedRun
 from galaxyzoo.data.prepare import Dataset
+from galaxyzoo.extras.app.service import LoadedRun
 from galaxyzoo.inference.predict import RunNetworks
 from galaxyzoo.models.build import build_model
 from support.small_models import small_config

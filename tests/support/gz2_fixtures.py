@@ -5,9 +5,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from galaxyzoo.data.readers.gz2 import ANSWERS
-from galaxyzoo.download.gz2_dataset import Order, make_dataset
-from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
+from galaxyzoo.extras.download.gz2_dataset import Order, make_dataset
+from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, PUBLISHED_NAMES
 from support.kaggle_fixtures import draw_image, encode, write_zip
 from support.refusals import one_line_refusal
 
@@ -44,7 +43,7 @@ def draw_published(counts: dict[str, int] | None = None) -> tuple[pd.DataFrame, 
     ids = FIRST_ID + 7 * np.arange(len(names))
     table = pd.DataFrame({"dr7objid": ids, "ra": [ra_of(i) for i in ids.tolist()], "dec": 1.5})
     for question in GALAXY_ZOO_2.questions:
-        span = ANSWERS[GALAXY_ZOO_2.span(question)]
+        span = PUBLISHED_NAMES[GALAXY_ZOO_2.span(question)]
         most = [CLASSES[name].get(question.number) for name in names]
         for i, answer in enumerate(span):
             rest = 0.1 / (len(span) - 1)

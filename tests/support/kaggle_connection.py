@@ -41,7 +41,7 @@ def rests(stand_in: KaggleServer, root: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setitem(known, kaggle_env.KaggleEnv.PROD, stand_in.endpoint)
     monkeypatch.setattr(kaggle, "COMPETITION_SIZE", (6, 5))
     made: list[float] = []
-    monkeypatch.setattr("galaxyzoo.download.kaggle_api.time.sleep", made.append)
+    monkeypatch.setattr("galaxyzoo.extras.download.kaggle_api.time.sleep", made.append)
     return made
 
 

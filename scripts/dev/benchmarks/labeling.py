@@ -13,11 +13,11 @@ from typing import Any, cast
 import numpy as np
 from measuring import Table
 
-from galaxyzoo.app.label_loop import LabelLoop
 from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.data.image_cache import decode_many
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.ensemble.networks import load_predictor
+from galaxyzoo.extras.labels.label_loop import LabelLoop
 from galaxyzoo.inference.finished import SurveyFeatures
 from galaxyzoo.tasks.registry import get_task
 

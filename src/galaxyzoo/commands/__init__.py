@@ -4,17 +4,34 @@ In a checkout each has an entry script, `src/NAME.py`; in an installed package `
 """
 
 import ast
-import importlib
+import importlib.util
 import pkgutil
 import sys
 from pathlib import Path
 
+from galaxyzoo.core import extras
 from galaxyzoo.core.launch import begin, run_main
+
+
+def references() -> dict[str, str]:
+    """The main functions of all commands, and of those within one (`prepare gz2`), by name."""
+    ours = {
+        module.name: f"{__name__}.{module.name}:main" for module in pkgutil.iter_modules(__path__)
+    }
+    added = [extra.commands for extra in extras.installed().values()]
+    return dict(sorted(pair for each in (ours, *added) for pair in each.items()))
 
 
 def names() -> list[str]:
     """Names of all commands."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+    return [name for name in references() if " " not in name]
+
+
+def run(name: str) -> None:
+    """Run a command with what was typed after it."""
+    if name not in references():
+        sys.exit(f"error: the command {name} is not installed (src/galaxyzoo/extras/)")
+    run_main(extras.load(references()[name]))
 
 
 def main() -> None:
@@ -27,14 +44,15 @@ def main() -> None:
         sys.exit(f"error: unknown command '{name}': `galaxyzoo --help` lists them")
     sys.argv[:2] = [f"galaxyzoo {name}"]
     begin()
-    run_main(importlib.import_module(f"{__name__}.{name}").main)
+    run(name)
 
 
 def usage() -> str:
     """List the commands with the first line of each docstring, read without importing."""
     lines = ["usage: galaxyzoo COMMAND [--help]", ""]
     for name in names():
-        source = Path(__file__).with_name(f"{name}.py").read_text(encoding="utf-8")
+        spec = importlib.util.find_spec(references()[name].partition(":")[0])
+        source = Path((spec and spec.origin) or "").read_text(encoding="utf-8")
         docstring = ast.get_docstring(ast.parse(source)) or ""
         lines.append(f"  {name:<14} {docstring.splitlines()[0]}")
     return "\n".join(lines)

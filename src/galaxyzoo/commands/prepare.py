@@ -12,24 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from galaxyzoo.commands import references
 from galaxyzoo.core import launch, paths
+from galaxyzoo.core.extras import load
 from galaxyzoo.core.options import DataOptions, option, read_options
 from galaxyzoo.data.catalog import dataset_dir
 from galaxyzoo.data.prepare import prepare
 from galaxyzoo.data.readers.kaggle import write_subset
-from galaxyzoo.download.gz2_dataset import PACKED, Order, make_dataset
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
 from galaxyzoo.tasks.registry import get_task
-
-GZ2 = "gz2"
-GZ2_HELP = f"""Make a balanced dataset with a class per galaxy from Galaxy Zoo 2's published files:
-input/<name>/ with train_labels.csv, images.zip, and both packed as {PACKED}.
-
-python3 src/prepare.py gz2                 gz2_hart16.csv, gz2_filename_mapping.csv and
-                                           images_gz2.zip lie in input/ or a folder in it
-python3 src/prepare.py gz2 --download      the images come from the sky survey's server, by the
-                                           table's ra and dec; the table too where it is missing
-"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,12 +41,10 @@ class PrepareOptions(DataOptions):
 
 def main() -> None:
     """Read the options, prepare, print."""
-    if sys.argv[1:2] == [GZ2]:
-        order = read_options(Order, GZ2_HELP, sys.argv[2:])
-        made = make_dataset(order)
-        # It has no votes, so its runs cannot start from those that learn votes.
-        print_made(made, f"{order.task} --data {made.name} stages=null")
-        return
+    for name in sys.argv[1:2]:
+        if f"prepare {name}" in references():
+            load(references()[f"prepare {name}"])()
+            return
     options = read_options(PrepareOptions, __doc__)
     get_task(options.task)
     if options.subset:

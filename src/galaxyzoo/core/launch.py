@@ -61,7 +61,7 @@ def start(command: str) -> None:
         return  # a worker or a test imports the script
     begin()
     _use_project_python()
-    run_main(importlib.import_module(f"galaxyzoo.commands.{command}").main)
+    importlib.import_module("galaxyzoo.commands").run(command)
 
 
 def _use_project_python() -> None:

@@ -19,7 +19,6 @@ from pyarrow import parquet
 from galaxyzoo.config.names import COLUMN_NAMES, TABLE_FORMATS
 from galaxyzoo.core import files, paths, version
 from galaxyzoo.core.errors import InputError, one_line
-from galaxyzoo.data.readers.gz2 import ANSWERS
 from galaxyzoo.tasks import decision_tree, kinds, registry
 
 if TYPE_CHECKING:
@@ -39,7 +38,9 @@ _SUFFIXES = {  # of a prediction's column -> what it is, UCD
 }
 # What FITS or VOTable would read otherwise or not at all.
 _WIDER = {np.dtype("int8"): np.int16, np.dtype("float16"): np.float32}
-_GALAXY_ZOO_2 = dict(zip(decision_tree.GALAXY_ZOO_2.columns, ANSWERS, strict=True))
+_GALAXY_ZOO_2 = dict(
+    zip(decision_tree.GALAXY_ZOO_2.columns, decision_tree.PUBLISHED_NAMES, strict=True)
+)
 
 
 def features_of(rows: pa.Table) -> np.ndarray:

@@ -8,25 +8,26 @@ import pandas as pd
 
 from galaxyzoo.config.names import BUNDLED, DEMOS, RECORDS
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.extras import load_all
 from galaxyzoo.core.paths import input_dir
 from galaxyzoo.data.catalog import input_places
-from galaxyzoo.data.readers import gz2, kaggle, label_table, labeled, labeled_arrays
+from galaxyzoo.data.readers import kaggle, label_table, labeled, labeled_arrays
 from galaxyzoo.data.readers.raw_dataset import FoundDataset, RawDataset
 from galaxyzoo.data.stores.base import IDS, POSITION, stem_of
 from galaxyzoo.io.tables import read_table
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
 from galaxyzoo.tasks.registry import get_task
 
-# Forms of datasets besides the competition's: folders, and single files. Each function gives the
-# dataset at a path, None where the path is not of its form. To add a form: such a function, here.
+# Forms of datasets besides the competition's and those of extras. Each function gives the dataset
+# at a path, a folder or a file in it; None where the path is not of its form.
 Form = Callable[[Path], FoundDataset | None]
-FOLDER_FORMS: tuple[Form, ...] = (
+FORMS: tuple[Form, ...] = (
     labeled.find_table,
     label_table.find,
-    gz2.find,
     labeled.find_class_folders,
+    labeled_arrays.find_galaxy10,
+    labeled_arrays.find_npz,
 )
-FILE_FORMS: tuple[Form, ...] = (labeled_arrays.find_galaxy10, labeled_arrays.find_npz)
 
 
 def open_input(data: str | None, tasks: set[str]) -> RawDataset:
@@ -49,19 +50,17 @@ def open_input(data: str | None, tasks: set[str]) -> RawDataset:
 
 def sky_positions(raw: RawDataset) -> dict[int, tuple[float, float]]:
     """`ra` and `dec` in degrees by GalaxyID, where a table of votes or labels has both."""
-    paths = [raw.folder / name for name in (*gz2.TABLES, labeled.LABELS, labeled.OWN_LABELS)]
-    path = next((path for path in paths if path.is_file()), None)
-    if path is None:
+    if raw.table is None:
         return {}
-    keys, names = (gz2.GALAXY, *IDS, "file"), raw.train_images.names
-    table = read_table(path, wanted={*keys, *POSITION}.__contains__, texts=keys)
+    keys, names = ("dr7objid", *IDS, "file"), raw.train_images.names
+    table = read_table(raw.table, wanted={*keys, *POSITION}.__contains__, texts=keys)
     key = next((name for name in keys if name in table), None)
     if key is None or not {*POSITION} <= {*table}:
         return {}
     degrees = [pd.to_numeric(table[name], errors="coerce") for name in POSITION]
     places = dict(zip(map(stem_of, table[key]), zip(*degrees, strict=True), strict=True))
-    wanted = {i: str(i) if key == gz2.GALAXY else stem_of(names[i]) for i in raw.targets.index}
-    return {i: places[name] for i, name in wanted.items() if name in places}
+    matched = {i: places.get(stem_of(names[i]), places.get(str(i))) for i in raw.targets.index}
+    return {i: place for i, place in matched.items() if place}
 
 
 def is_anything_there() -> bool:
@@ -124,7 +123,7 @@ def _sets_at(path: Path, problems: list[InputError] | None = None) -> Iterator[F
     places = [path, *sorted(path.glob("[!.]*.*"))] if path.is_dir() else [path]
     table_images = labeled.image_files(path)  # of the folder's table of labels
     files = [place for place in places if place not in table_images]
-    for find, place in (*product(FOLDER_FORMS, [path]), *product(FILE_FORMS, files)):
+    for find, place in product([*FORMS, *load_all("datasets")], files):
         try:
             candidate = find(place)
         except InputError as error:

@@ -115,11 +115,12 @@ def _read_table(folder: Path, classes: pd.Series, task: ClassTask) -> raw_datase
             "docs/surveys.md)"
         )
     images = open_by_galaxy_id(*files)
-    for ids, table in ((classes.index.to_numpy(), LABELS), (test_ids, TEST)):
-        raw_dataset.check_images(ids, images, table)
+    for ids, named in ((classes.index.to_numpy(), LABELS), (test_ids, TEST)):
+        raw_dataset.check_images(ids, images, named)
     raw_dataset.check_apart(classes.index.to_numpy(), test_ids, folder)
     name, targets = folder.absolute().name, one_hot(classes, task)
-    return raw_dataset.RawDataset(name, folder, targets, images, images, test_ids, CUT_OUT)
+    stores, table = (images, images), folder / LABELS
+    return raw_dataset.RawDataset(name, folder, targets, *stores, test_ids, CUT_OUT, table=table)
 
 
 def image_files(folder: Path) -> list[Path]:
@@ -165,7 +166,16 @@ def make_dataset(
     test_ids, targets = rows.index[rows == ""].to_numpy("int64"), one_hot(rows[rows != ""], task)
     targets = targets.sort_index()
     return raw_dataset.RawDataset(
-        dataset, folder, targets, images, images, test_ids, CUT_OUT, own_ids=own_ids, task=own_task
+        dataset,
+        folder,
+        targets,
+        images,
+        images,
+        test_ids,
+        CUT_OUT,
+        own_ids=own_ids,
+        task=own_task,
+        table=folder / OWN_LABELS if own_task else None,
     )
 
 

@@ -34,6 +34,7 @@ class RawDataset:
     # whether its ids mean other galaxies than the same ids of other datasets
     own_ids: bool = False
     task: Task | None = None  # of its own labels
+    table: Path | None = None  # of its votes or labels, which may have positions on the sky too
 
 
 @dataclass(frozen=True)

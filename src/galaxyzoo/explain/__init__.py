@@ -1,4 +1,0 @@
-"""Grad-CAM heat maps, feature maps, figures of one galaxy.
-
-In: trained networks and a galaxy. Out: heat maps and figures.
-"""

@@ -1,4 +1,0 @@
-"""Export a run into one folder for use elsewhere: weights, ONNX, model card, packed tables.
-
-In: a trained run. Out: `exported/`.
-"""

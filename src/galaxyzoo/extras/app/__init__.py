@@ -1,0 +1,8 @@
+"""The local web page to explore galaxies, and the way to the page that labels a survey.
+
+In: trained runs, an uploaded image or a GalaxyID. Out: answers, heat maps, similar galaxies.
+"""
+
+from galaxyzoo.core.extras import Extra
+
+EXTRA = Extra(commands={"app": "galaxyzoo.extras.app.command:main"})

@@ -1,0 +1,34 @@
+"""Get the competition's files from Kaggle into input/; what is complete stays.
+
+  bash scripts/download_data.sh
+  python3 src/download_data.py --folder input/kaggle   # a subfolder, beside other datasets
+
+Credentials are Kaggle's usual ones: ~/.kaggle/kaggle.json, KAGGLE_USERNAME and KAGGLE_KEY, or
+KAGGLE_API_TOKEN. An interrupted download goes on where it stopped.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from galaxyzoo.core import launch, outputs, paths
+from galaxyzoo.core.options import option, read_options
+from galaxyzoo.extras.download.kaggle_api import FILES, download
+
+
+@dataclass(frozen=True, kw_only=True)
+class DownloadOptions:
+    """Options of the command."""
+
+    folder: Path | None = option("default: input/", metavar="FOLDER")
+
+
+def main() -> None:
+    """Parse, download, print."""
+    folder = read_options(DownloadOptions, __doc__).folder or paths.input_dir()
+    folder = folder.resolve()
+    outputs.check_output("--folder", folder, is_own=Path.is_dir)
+    fetched = download(folder)
+    launch.print_done(
+        f"{paths.shown(folder)}/ holds {len(FILES)} of {len(FILES)} files, {len(fetched)} new",
+        f"{launch.typed('train_folds')} --plan",
+    )

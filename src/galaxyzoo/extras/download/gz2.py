@@ -1,0 +1,155 @@
+"""Galaxy Zoo 2 as published: one table of votes, one of image numbers, and the images.
+
+`gz2_hart16.csv` (or `.csv.gz`) holds for each galaxy (`dr7objid`) the share of volunteers who gave
+each answer, `gz2_filename_mapping.csv` the number (`asset_id`) of each galaxy's image (`objid`),
+`images_gz2.zip` (or a folder) the images, `<asset_id>.jpg`. They become the competition's 37 vote
+fractions, so that every task on votes works with them.
+
+Source: Willett et al. 2013 (MNRAS 435, 2835) and Hart et al. 2016 (MNRAS 461, 3663) for the table.
+"""
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.paths import input_dir, shown
+from galaxyzoo.data.readers.raw_dataset import FoundDataset, RawDataset
+from galaxyzoo.data.stores.base import KeyedStore
+from galaxyzoo.data.stores.opening import open_by_galaxy_id
+from galaxyzoo.io.tables import check_range, read_csv, read_table, select_numbers, whole_numbers
+from galaxyzoo.tasks import decision_tree, registry
+
+TABLES = ("gz2_hart16.csv", "gz2_hart16.csv.gz")
+MAPPINGS = ("gz2_filename_mapping.csv", "gz2_filename_mapping.csv.gz")
+IMAGES = ("images_gz2.zip", "images_gz2", "images", "images.zip")
+GALAXY, OBJECT, ASSET = "dr7objid", "objid", "asset_id"
+SKY = ("ra", "dec")  # degrees
+DEBIASED, WEIGHTED = "_debiased", "_weighted_fraction"
+_NUMBER_LIMIT = 2**63  # objects of other data releases, which have no votes here, have 19 digits
+
+
+def find(folder: Path) -> FoundDataset | None:
+    """The dataset of a folder with the vote table, for all tasks on votes; None of any other."""
+    if not holds_table(folder):
+        return None
+    tasks = {task.name for task in registry.TASKS.values() if task.tasks_of_votes}
+    return FoundDataset(folder, frozenset(tasks), partial(open_raw_dataset, folder))
+
+
+def holds_table(folder: Path) -> bool:
+    """Check whether the folder holds the vote table under one of its names."""
+    return any((folder / name).is_file() for name in TABLES)
+
+
+def has_images(folder: Path) -> bool:
+    """Check whether the folder holds images under one of their names."""
+    return any((folder / name).exists() for name in IMAGES)
+
+
+def find_table(folder: Path) -> Path:
+    """The vote table of a folder."""
+    return _part(folder, TABLES)
+
+
+def read_positions(path: Path) -> pd.DataFrame:
+    """Read the sky positions of the vote table's galaxies.
+
+    Returns:
+        (galaxy, 2) `ra` and `dec` in degrees (J2000), by GalaxyID, rows in the file's order.
+    """
+    frame = read_csv(path, key=GALAXY, wanted=lambda name: name in SKY)
+    if not set(SKY) <= set(frame.columns):
+        raise InputError(
+            f"{shown(path)} has no columns 'ra' and 'dec', by which images are downloaded: the "
+            "published table has both"
+        )
+    sky = select_numbers(frame, SKY, path)
+    wrong = sky.index[~(sky["ra"].between(0, 360) & sky["dec"].between(-90, 90))]
+    if len(wrong):
+        raise InputError(
+            f"{shown(path)}: {GALAXY} {wrong[0]} is not on the sky: ra must be 0 to 360, "
+            f"dec -90 to 90 degrees ({len(wrong)} such galaxies)"
+        )
+    return sky
+
+
+def open_raw_dataset(folder: Path) -> RawDataset:
+    """Read votes and list images; galaxies without an image are left out, and counted on screen."""
+    votes = read_votes(find_table(folder)).sort_index()
+    mapping = _part(folder, MAPPINGS)
+    assets = _read_assets(mapping)
+    images = open_by_galaxy_id(_part(folder, IMAGES))
+    assets = assets[assets.isin(images.ids)]
+    has_votes = assets.index.isin(votes.index)
+    if not has_votes.all():
+        left_out = int((~has_votes).sum())
+        print(f"{shown(folder)}: {left_out:,} images are of galaxies without votes, left out")
+    assets = assets[has_votes]
+    assets = assets[~assets.index.duplicated()]  # of two images of a galaxy, the one listed first
+    with_images = votes[votes.index.isin(assets.index)]
+    if with_images.empty:
+        raise InputError(
+            f"{shown(mapping)} leads no galaxy of the vote table to an image in "
+            f"{shown(images.path)}: are they of the same release?"
+        )
+    if len(with_images) < len(votes):
+        left_out = len(votes) - len(with_images)
+        print(f"{shown(folder)}: {left_out:,} of {len(votes):,} galaxies have no image, left out")
+    places = {int(galaxy): images.places[int(asset)] for galaxy, asset in assets.items()}
+    store = KeyedStore.of(images.path, places)
+    dataset = "gz2" if folder.resolve() == input_dir().resolve() else folder.absolute().name
+    table = find_table(folder)
+    return RawDataset(dataset, folder, with_images, store, store, own_ids=True, table=table)
+
+
+def read_votes(path: Path) -> pd.DataFrame:
+    """The table's votes: debiased where it has such columns.
+
+    Returns:
+        (galaxy, 37) vote fractions by GalaxyID, rows in the file's order.
+    """
+    frame = read_csv(path, key=GALAXY, wanted=lambda name: name.endswith((DEBIASED, WEIGHTED)))
+    if not len(frame):
+        raise InputError(f"{shown(path)} holds no galaxy")
+    debiased = any(name.endswith(DEBIASED) for name in frame.columns)
+    shares = _read_shares(frame, DEBIASED if debiased else WEIGHTED, path)
+    whole = {answer + WEIGHTED for answer in decision_tree.PUBLISHED_NAMES} <= set(frame.columns)
+    weighted = _read_shares(frame, WEIGHTED, path) if whole else shares
+    votes = decision_tree.GALAXY_ZOO_2.weigh(shares, weighted)
+    return pd.DataFrame(votes, index=frame.index, columns=list(decision_tree.GALAXY_ZOO_2.columns))
+
+
+def _read_shares(frame: pd.DataFrame, end: str, path: Path) -> np.ndarray:
+    """(galaxy, answer) shares of one kind."""
+    shares = select_numbers(frame, [answer + end for answer in decision_tree.PUBLISHED_NAMES], path)
+    check_range(shares, path, GALAXY)
+    return shares.to_numpy().clip(0.0, 1.0)
+
+
+def _read_assets(path: Path) -> pd.Series:
+    """Image numbers by galaxy, rows in the file's order; a galaxy may stand there twice."""
+    frame = read_table(path, texts={OBJECT, ASSET})
+    missing = [name for name in (OBJECT, ASSET) if name not in frame.columns]
+    if missing:
+        listed = ", ".join(map(repr, frame.columns[:4]))
+        raise InputError(f"{shown(path)} has no column '{missing[0]}' (found {listed})")
+    for name in (OBJECT, ASSET):
+        numbers, wrong = whole_numbers(frame[name], _NUMBER_LIMIT)
+        if len(wrong):
+            raise InputError(
+                f"{shown(path)}, data row {wrong[0] + 1}: '{frame[name].iloc[wrong[0]]}' is no "
+                f"{name} ({len(wrong)} such rows)"
+            )
+        frame[name] = numbers
+    return frame.set_index(OBJECT)[ASSET]
+
+
+def _part(folder: Path, names: tuple[str, ...]) -> Path:
+    """The first of the names that is there."""
+    for name in names:
+        if (folder / name).exists():
+            return folder / name
+    raise InputError(f"{shown(folder)}/ lacks {names[0]} (or {names[1]})")

@@ -1,0 +1,244 @@
+"""Make a balanced dataset with a class per galaxy from Galaxy Zoo 2's published files.
+
+Votes become classes by the rule of a task; equally many galaxies of each class are drawn at random,
+and their images come from the folder or from the sky survey's server. The result is a dataset of
+the labeled form, `input/<name>/`, which also holds `dataset_galaxies.zip`: the same, packed to be
+used elsewhere.
+"""
+
+import gzip
+import re
+import sys
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from galaxyzoo.commands.prepare import print_made
+from galaxyzoo.config.names import DEMOS
+from galaxyzoo.core import console, files, paths
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.options import option, positive, read_options
+from galaxyzoo.data.catalog import input_places
+from galaxyzoo.data.readers import labeled
+from galaxyzoo.extras.download import gz2
+from galaxyzoo.extras.download.sdss import FOLDER, SERVICE, DownloadError, download_cutouts, fetch
+from galaxyzoo.io.archives import write_zip
+from galaxyzoo.io.tables import ID
+from galaxyzoo.tasks.kinds import CLASS, Task
+from galaxyzoo.tasks.registry import TASKS, get_task
+
+PACKED = "dataset_galaxies.zip"
+HELP = f"""Make a balanced dataset with a class per galaxy from Galaxy Zoo 2's published files:
+input/<name>/ with train_labels.csv, images.zip, and both packed as {PACKED}.
+
+python3 src/prepare.py gz2                 gz2_hart16.csv, gz2_filename_mapping.csv and
+                                           images_gz2.zip lie in input/ or a folder in it
+python3 src/prepare.py gz2 --download      the images come from the sky survey's server, by the
+                                           table's ra and dec; the table too where it is missing
+"""
+# linked as table 1 of Galaxy Zoo 2 on https://data.galaxyzoo.org
+TABLE_URL = "https://gz2hart.s3.amazonaws.com/gz2_hart16.csv.gz"
+_NAME = re.compile(r"\w[\w.-]*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """Dataset to make; options of the command."""
+
+    data: str | None = option("folder with the published files (default: found in input/)")
+    task: str = option("task whose rule makes classes of votes", "hubble10")
+    name: str | None = option("of the new dataset (default: gz2-<task>)")
+    per_class: int | None = option(
+        "at most so many galaxies of each class (default: as many as the smallest class has)",
+        type=positive,
+        metavar="N",
+    )
+    seed: int = option("of the draw (default: 0)", 0)
+    on_bad_image: Literal["stop", "drop"] = option(
+        "images that cannot be downloaded: stop, or leave those galaxies out", "stop"
+    )
+    download: bool = option("get the images, and the table where it is missing", False)
+    base_url: str = option("of the cut-out service", SERVICE, metavar="URL")
+
+
+def main() -> None:
+    """Read the options, make the dataset, print."""
+    order = read_options(Order, HELP, sys.argv[2:])
+    made = make_dataset(order)
+    # It has no votes, so its runs cannot start from those that learn votes.
+    print_made(made, f"{order.task} --data {made.name} stages=null")
+
+
+def make_dataset(order: Order) -> Path:
+    """Make the dataset in a new folder of `input/`, and print how many galaxies each class has."""
+    task, target = _check_order(order)
+    assert task.rule is not None
+    folder = _find_folder(order)
+    votes, read_image, positions = _open_source(folder, order)
+    labels = task.rule.labels(votes)
+    print(
+        f"{paths.shown(folder)}: {len(votes):,} galaxies, of which the rule of {task.name} keeps "
+        f"{len(labels):,}"
+    )
+    classes = labels.idxmax(axis=1) if len(labels) else pd.Series(dtype=object)
+    drawn = _draw(classes, classes, folder, task, order)
+    if positions is not None:
+        sky = positions.loc[drawn.index]
+        failed = download_cutouts(sky, folder / FOLDER, order.base_url)
+        if failed:
+            first, reason = next(iter(failed.items()))
+            failures = (
+                f"{len(failed):,} of {len(drawn):,} images could not be downloaded (first: {ID} "
+                f"{first}: {reason})"
+            )
+            if order.on_bad_image == "stop":
+                raise InputError(
+                    f"{failures}: the same command tries these again, --on-bad-image drop goes on "
+                    "without"
+                )
+            print(f"{failures}: left out")
+            drawn = _draw(classes, drawn.drop(list(failed)), folder, task, order)
+    with files.writing_folder(target) as new:
+        _write(new, drawn, read_image)
+    return target
+
+
+def draw_balanced(classes: pd.Series, per_class: int | None, seed: int) -> pd.Series:
+    """Draw at most so many galaxies of each class, each galaxy with the same probability.
+
+    The draw does not depend on the galaxies' order, and a larger draw contains a smaller one.
+
+    Args:
+        classes: class names by GalaxyID.
+        per_class: how many; default: as many as the smallest class has.
+        seed: of the draw.
+    Returns:
+        Class names by GalaxyID of the drawn galaxies, ids ascending.
+    """
+    classes = classes.sort_index()
+    most = int(classes.value_counts().min()) if per_class is None else per_class
+    drawn = []
+    for name in sorted(classes.unique()):
+        # a stream per class, so that one more galaxy of a class changes no other's draw
+        rng = np.random.default_rng([seed, *name.encode()])
+        drawn.append(rng.permutation(classes.index[classes == name].to_numpy())[:most])
+    return classes.loc[np.sort(np.concatenate(drawn))]
+
+
+def _check_order(order: Order) -> tuple[Task, Path]:
+    """The task, and where the dataset will be."""
+    task = get_task(order.task)
+    if order.seed < 0:
+        raise InputError("--seed is 0 or more")
+    if task.rule is None:
+        known = ", ".join(name for name, other in TASKS.items() if other.rule)
+        raise InputError(f"no rule makes classes of '{order.task}' from votes: known are {known}")
+    name = order.name or f"gz2-{order.task}"
+    if not _NAME.fullmatch(name) or name in (*DEMOS, paths.cache_dir().name):
+        raise InputError(
+            f"'{name}' cannot be a dataset's name: letters, digits, '.', '-' and '_', and none of "
+            f"{', '.join(DEMOS)} and {paths.cache_dir().name}"
+        )
+    target = paths.input_dir() / name
+    if target.exists() or target.is_symlink():
+        raise InputError(f"{paths.shown(target)} exists already: move it away first, or add --name")
+    return task, target
+
+
+def _find_folder(order: Order) -> Path:
+    """The folder with the vote table, which is downloaded where that is wanted."""
+    named = None if order.data is None else [Path(order.data), paths.input_dir() / order.data]
+    places = named or input_places()
+    folders = [place for place in places if gz2.holds_table(place)]
+    if order.data is None and len(folders) > 1:
+        names = ", ".join(paths.shown(place) for place in folders)
+        raise InputError(f"several folders hold a {gz2.TABLES[0]}: add --data with one of {names}")
+    if folders:
+        return folders[0]
+    if not order.download:
+        where = "input/ and its folders hold" if order.data is None else f"{order.data} holds"
+        raise InputError(
+            f"{where} no {gz2.TABLES[0]} (or {gz2.TABLES[1]}): put it into input/gz2/, or add "
+            "--download"
+        )
+    if named is None:
+        folder = paths.input_dir() / "gz2"
+    else:
+        folder = next((place for place in named if place.is_dir()), named[0])
+    _download_table(folder / gz2.TABLES[1])
+    return folder
+
+
+def _download_table(path: Path) -> None:
+    print(f"downloading {TABLE_URL} to {paths.shown(path)}")
+    try:
+        with files.explain_write_errors(path):
+            fetch(TABLE_URL, path, _check_table)
+    except DownloadError as error:
+        raise InputError(
+            f"{TABLE_URL} cannot be downloaded ({error}): get {gz2.TABLES[1]} from "
+            f"https://data.galaxyzoo.org by hand, and put it into {paths.shown(path.parent)}/"
+        ) from None
+
+
+def _check_table(data: bytes) -> None:
+    """Raise ValueError unless the bytes are the packed vote table, whole by its checksum."""
+    try:
+        first_line = gzip.decompress(data).partition(b"\n")[0]
+    except (OSError, EOFError, zlib.error) as error:
+        raise ValueError(f"it is no whole gzip file ({error})") from None
+    if gz2.GALAXY.encode() not in first_line:
+        raise ValueError(f"its first line has no column '{gz2.GALAXY}'")
+
+
+def _open_source(
+    folder: Path, order: Order
+) -> tuple[pd.DataFrame, Callable[[int], bytes], pd.DataFrame | None]:
+    """Votes by GalaxyID ascending, a function that reads an image, and positions to download."""
+    if not order.download:
+        if not gz2.has_images(folder):
+            raise InputError(
+                f"{paths.shown(folder)}/ lacks {gz2.IMAGES[0]}: put it there, or add --download to "
+                "get the images from the sky survey's server"
+            )
+        raw = gz2.open_raw_dataset(folder)
+        return raw.targets, raw.train_images.read, None
+    table = gz2.find_table(folder)
+    positions = gz2.read_positions(table)
+
+    def read_image(galaxy_id: int) -> bytes:
+        return (folder / FOLDER / f"{galaxy_id}.jpg").read_bytes()
+
+    return gz2.read_votes(table).sort_index(), read_image, positions
+
+
+def _draw(
+    classes: pd.Series, usable: pd.Series, folder: Path, task: Task, order: Order
+) -> pd.Series:
+    """Draw among usable galaxies, and print how many of each class there are and were drawn."""
+    if usable.nunique() < 2:
+        raise InputError(
+            f"{paths.shown(folder)}: the galaxies are of {usable.nunique()} classes, which leaves "
+            "nothing to tell apart"
+        )
+    drawn = draw_balanced(usable, order.per_class, order.seed)
+    counts = {"by votes": classes.value_counts(), "balanced": drawn.value_counts()}
+    table = pd.DataFrame(counts).reindex([*task.columns]).fillna(0).astype(int)
+    table.loc["all"] = len(classes), len(drawn)
+    console.print_table("galaxies", table.rename_axis("class").reset_index())
+    return drawn
+
+
+def _write(folder: Path, classes: pd.Series, read_image: Callable[[int], bytes]) -> None:
+    """Labels, images byte for byte, and both once more in one zip."""
+    labels, images = folder / labeled.LABELS, folder / f"{labeled.IMAGES}.zip"
+    text = classes.to_csv(index_label=ID, header=[CLASS], lineterminator="\n")
+    files.write_text(labels, text)
+    ids = map(int, classes.index)
+    write_zip(images, ((f"{labeled.IMAGES}/{i}.jpg", read_image(i)) for i in ids))
+    write_zip(folder / PACKED, [(path.name, path) for path in (labels, images)])

@@ -1,0 +1,138 @@
+"""Plot a Grad-CAM heat map for an answer, beside votes and prediction, or a network's feature maps.
+
+Heat maps are averaged over the run's folds and over the image's eight orientations.
+
+  python3 src/gradcam.py gz37/mobilenetv2 --galaxy-id 781510
+  python3 src/gradcam.py ensemble:default --galaxy-id 781510
+  python3 src/gradcam.py gz37/mobilenetv2 --galaxy-id 781510 --answer Class4.1 --method gradcam
+  python3 src/gradcam.py zoo5/resnet18 --image mine.jpg --answer spiral
+  python3 src/gradcam.py gz37/mobilenetv2 --galaxy-id 781510 --feature-maps
+  python3 src/gradcam.py gz37/cnn --image mine.jpg --feature-maps --fold 2 --layer stages.1,stages.2
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from galaxyzoo.core import launch, outputs, paths
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.options import DataOptions, RunOptions, option, read_options
+from galaxyzoo.tasks.kinds import Task
+from galaxyzoo.tasks.registry import find_column, is_ensemble, task_of
+
+if TYPE_CHECKING:
+    from galaxyzoo.extras.explain.galaxy import Galaxy
+
+
+@dataclass(frozen=True, kw_only=True)
+class GradcamOptions(RunOptions, DataOptions):
+    """Options of the command."""
+
+    galaxy_id: int | None = option("GalaxyID in the dataset", metavar="ID")
+    image: Path | None = option("an image of any galaxy", metavar="FILE")
+    output: Path | None = option("the picture (default: in reports/)", metavar="FILE")
+    answer: str | None = option("answer or class, by name or text (default: the likeliest)")
+    method: Literal["hirescam", "gradcam"] = option("HiResCAM (default) or Grad-CAM", "hirescam")
+    layer: tuple[str, ...] = option(
+        "layer of the maps (default: the deepest that shows places); several with --feature-maps "
+        "(default: the last of each resolution)",
+        (),
+        metavar="NAME",
+    )
+    feature_maps: bool = option("plot feature maps of a network for one galaxy instead", False)
+    fold: int = option("fold whose network --feature-maps shows", 0)
+
+    def __post_init__(self) -> None:
+        """Refuse no galaxy or two, and several layers for one map."""
+        if (self.galaxy_id is None) == (self.image is None):
+            raise InputError("name a galaxy: --galaxy-id ID or --image FILE")
+        if len(self.layer) > 1 and not self.feature_maps:
+            raise InputError("a heat map has one --layer; several go with --feature-maps")
+
+
+def main() -> None:
+    """Read the options, load the run, draw the picture."""
+    options = read_options(GradcamOptions, __doc__)
+    # Only now and in the functions below, or --help waits for torch.
+    from galaxyzoo.ensemble.predictors import find_predictor
+
+    dataset, run = find_predictor(options.run, options.dataset)
+    task = task_of(run)
+    column = None if options.answer is None else find_column(task, options.answer, "--answer")
+    if options.feature_maps and is_ensemble(run):
+        raise InputError(f"--feature-maps takes one run: name a run, not {run}")
+    if options.feature_maps:
+        plot_feature_maps(options, dataset, run)
+    else:
+        plot_gradcam(options, dataset, run, column)
+
+
+def plot_gradcam(options: GradcamOptions, dataset: str, run: str, column: int | None) -> None:
+    """Draw the heat map of an answer, by default the likeliest one."""
+    from galaxyzoo.ensemble.networks import describe, load_predictor
+    from galaxyzoo.extras.explain.figures import draw_gradcam
+    from galaxyzoo.extras.explain.gradcam import METHODS, explain, likeliest
+
+    predictor, task = load_predictor(dataset, run), task_of(run)
+    galaxy = load_galaxy(options, task, dataset)
+    prediction = predictor.predict(galaxy.decode, galaxy.fold)[0]
+    asked = likeliest(prediction[None], task)[0] if column is None else column
+    layer = options.layer[0] if options.layer else None
+    image, heat, used = explain(predictor, galaxy, asked, options.method, layer)
+    name = f"{options.method}_{task.columns[asked]}"
+    path = picture_path(options, dataset, run, name)
+    note = f"{run}, {describe(predictor)}, {METHODS[options.method]} of layer {used}"
+    draw_gradcam(path, galaxy, image, heat, prediction, asked, task, note)
+    known = "" if galaxy.truth is None else f", known {galaxy.truth[asked]:.3f}"
+    print(f"{task.text(asked)}: predicted {prediction[asked]:.3f}{known}")
+    launch.print_done(paths.shown(path), f"{launch.typed('app')} {run} --dataset {dataset}")
+
+
+def plot_feature_maps(options: GradcamOptions, dataset: str, name: str) -> None:
+    """Draw the feature maps of one fold's network, and the filters of its first layer."""
+    from galaxyzoo.extras.explain.figures import draw_feature_maps, draw_filters
+    from galaxyzoo.extras.explain.layers import compute_feature_maps, first_filters
+    from galaxyzoo.inference.predict import load_run
+
+    run = load_run(dataset, name)
+    config, models, fold = run.config, run.models, options.fold
+    if fold not in models:
+        raise InputError(f"fold {fold} of {name} is not trained (--fold)")
+    model, task = models[fold], task_of(name)
+    galaxy = load_galaxy(options, task, dataset)
+    image = galaxy.as_input(config.image)
+    maps = compute_feature_maps(model, image, options.layer)
+    title = f"{galaxy.name} in {config.run}, fold {fold}"
+    path = picture_path(options, dataset, name, "feature_maps")
+    draw_feature_maps(path, image[0], maps, title)
+    made = paths.shown(path)
+    filters = first_filters(model)
+    if filters is not None:
+        path = path.with_name(f"{path.stem}_filters.png")
+        draw_filters(path, filters, f"first filters, {title}")
+        made += f" and {paths.shown(path)}"
+    launch.print_done(made)
+
+
+def load_galaxy(options: GradcamOptions, task: Task, dataset: str) -> "Galaxy":
+    """The galaxy that the options name."""
+    from galaxyzoo.data.prepare import open_dataset
+    from galaxyzoo.extras.explain.galaxy import find_galaxy, read_galaxy
+
+    if options.image is not None:
+        return read_galaxy(options.image)
+    assert options.galaxy_id is not None
+    return find_galaxy(options.galaxy_id, task, open_dataset(options.data, dataset, task.name))
+
+
+def picture_path(options: GradcamOptions, dataset: str, run: str, suffix: str) -> Path:
+    """`--output`, by default a file in reports/<dataset>/<run>/."""
+    image = options.image
+    if options.output is not None:
+        outputs.check_output("--output", options.output, [image] if image else [], outputs.has_mark)
+        return options.output.resolve()
+    name = str(options.galaxy_id) if image is None else re.sub(r"[^\w.-]+", "_", image.stem)
+    suffix = re.sub(r"[^A-Za-z0-9.+_-]+", "_", suffix)
+    folder = paths.reports_dir() / dataset / run.replace(":", "-")
+    return folder / f"{name}_{suffix}.png"

@@ -1,0 +1,160 @@
+"""Export a trained run as one folder: weights, config, scores, model card and ONNX, or its tables.
+
+Networks are large and stay on the machine that trained them. Tables of predictions are small and
+can be kept beside the code; `src/ensemble.py --external` combines them with other runs on the same
+split.
+"""
+
+import gzip
+import shutil
+from pathlib import Path
+
+from galaxyzoo.config.loading import CONFIG, load_run_config, portable_config
+from galaxyzoo.config.schema import Config
+from galaxyzoo.core import files, launch, paths, templates
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.data.catalog import data_option, load_catalog
+from galaxyzoo.ensemble.fitted import FittedEnsemble, save_model
+from galaxyzoo.ensemble.intervals import FEWEST_FOLDS, VoteIntervals
+from galaxyzoo.ensemble.members import TrainedRun
+from galaxyzoo.extras.export.model_card import write_card
+from galaxyzoo.extras.export.onnx import PACKAGES, write_onnx
+from galaxyzoo.inference import artifacts, predict
+from galaxyzoo.results import layout
+from galaxyzoo.results.card import RunCard
+from galaxyzoo.results.table import PredictionTable
+from galaxyzoo.tasks.kinds import COMPETITION_TASK
+from galaxyzoo.tasks.registry import ensemble_name, get_task, task_of
+
+TABLE_FILES = (CONFIG, layout.SCORES, layout.OOF_PACKED, layout.TEST_PACKED)
+_DECIMALS = 5  # changes a score by 1e-9, and halves the file
+
+
+def export_run(
+    dataset: str, run: str, folder: Path, with_onnx: bool = True, in_half: bool = False
+) -> list[str]:
+    """Write a run's folder, whole or not at all.
+
+    It holds `config.yaml` and `fold_k/weights.safetensors` as the run's own folder does, so that
+    the same functions read both; `oof.json`, the score card; `intervals.safetensors`, what makes
+    intervals around predicted votes; `digests.json`, by which these are checked when they are
+    read; `model.onnx`; `README.md`, the model card; and the code's license.
+
+    Args:
+        dataset: that the run was trained on.
+        run: such as gz37/resnet18; its finished folds are exported.
+        folder: must not exist.
+        with_onnx: whether to write the ONNX file, which needs the packages of `--extras`.
+        in_half: whether weights are rounded to half precision; networks compute as before.
+    Returns:
+        Names of the files.
+    """
+    files.check_free(folder)
+    if with_onnx:
+        launch.require("ONNX", *PACKAGES, otherwise=", or add --no-onnx")
+    trained = predict.load_run(dataset, run)
+    config, networks = trained.config, trained.models
+    scores = _read_scores(dataset, config, sorted(networks))
+    _, fingerprint = load_run_config(layout.RunFolder(dataset, run).path)
+    with files.writing_folder(folder) as part:
+        for fold, network in networks.items():
+            layout.fold_dir(part, fold).mkdir()
+            if in_half:
+                network.half()
+            artifacts.save_weights(
+                layout.fold_dir(part, fold) / layout.WEIGHTS, network.state_dict()
+            )
+            network.float()  # of rounded weights, so that ONNX is of what is kept
+        (part / CONFIG).write_text(portable_config(config, fingerprint), encoding="utf-8")
+        shutil.copyfile(layout.RunFolder(dataset, run).card, part / layout.SCORES)
+        catalog = load_catalog(dataset)
+        if config.task == COMPETITION_TASK and len(networks) == catalog.n_folds >= FEWEST_FOLDS:
+            save_model(part / layout.INTERVALS, VoteIntervals.calibrate(run, catalog))
+        names = [str(path.relative_to(part)) for path in sorted(part.rglob("*")) if path.is_file()]
+        digest = layout.digest_networks(dataset, run, catalog.n_folds) or ""
+        made_by = {"run": run, "networks": digest}
+        layout.FoldFolder.exported(part, made_by).finish(names, {})
+        difference = None
+        if with_onnx:
+            size_px, turned = config.image.size_px, config.tta.dihedral
+            difference = write_onnx(part / layout.ONNX, [*networks.values()], size_px, turned)
+        shutil.copyfile(paths.RESOURCES / layout.LICENSE, part / layout.LICENSE)
+        write_card(
+            part / layout.MODEL_CARD, config, get_task(config.task), scores, difference, in_half
+        )
+        return sorted(str(p.relative_to(part)) for p in part.rglob("*") if p.is_file())
+
+
+def export_ensemble(
+    ensemble: layout.EnsembleFolder, folder: Path, with_onnx: bool = True
+) -> list[str]:
+    """Write an ensemble's folder, whole or not at all: what was fitted, and its runs' folders.
+
+    Args:
+        ensemble: the one that is exported.
+        folder: must not exist.
+        with_onnx: as of `export_run`, which writes the runs.
+    Returns:
+        Names of the files.
+    """
+    files.check_free(folder)
+    fitted = FittedEnsemble.load(ensemble)
+    with files.writing_folder(folder) as part:
+        for run in fitted.runs:
+            export_run(ensemble.dataset, run, part / run, with_onnx)
+        shutil.copyfile(ensemble.card, part / layout.ENSEMBLE_CARD)
+        shutil.copyfile(ensemble.fitted, part / layout.ENSEMBLE_MODEL)
+        shutil.copyfile(paths.RESOURCES / layout.LICENSE, part / layout.LICENSE)
+        title = ensemble_name(ensemble.task, ensemble.name)
+        card = templates.render("ensemble_card.md.j2", title=title, card=fitted.card)
+        (part / layout.MODEL_CARD).write_text(card, encoding="utf-8")
+        return sorted(str(p.relative_to(part)) for p in part.rglob("*") if p.is_file())
+
+
+def export_tables(dataset: str, run: str, folder: Path) -> bool:
+    """Write a run's predictions, whole or not at all; the same predictions make the same bytes.
+
+    `oof.csv.gz` has every training galaxy once, with the `fold` it was left out of, `test.csv.gz`
+    the test galaxies (five decimals), `oof.json` is the run's score card and `config.yaml` its
+    settings.
+
+    Args:
+        dataset: that the run was trained on.
+        run: such as gz37/resnet18, finished on all folds.
+        folder: must not exist.
+    Returns:
+        Whether the networks, or the choice of their epochs, may have used the votes that they are
+        scored on; then an ensemble needs `--possible-leakage`.
+    """
+    files.check_free(folder)
+    catalog = load_catalog(dataset)
+    task = task_of(run)
+    labeled = catalog.for_task(task)
+    tables = TrainedRun(run)
+    oof, test = (load(task, catalog).astype(float) for load in (tables.load_oof, tables.load_test))
+    config, fingerprint = load_run_config(layout.RunFolder(dataset, run).path)
+    scores = _read_scores(dataset, config, [*range(labeled.n_folds)])
+    with files.writing_folder(folder) as part:
+        _pack(part / layout.OOF_PACKED, PredictionTable(task, labeled.ids, oof, labeled.folds))
+        _pack(part / layout.TEST_PACKED, PredictionTable(task, catalog.test_ids, test))
+        shutil.copyfile(layout.RunFolder(dataset, run).card, part / layout.SCORES)
+        (part / CONFIG).write_text(portable_config(config, fingerprint), encoding="utf-8")
+    return scores.is_optimistic
+
+
+def _read_scores(dataset: str, config: Config, folds: list[int]) -> RunCard:
+    """The run's score card, which must be of these settings and folds."""
+    scores = RunCard.of(dataset, config.run)
+    if scores.folds != folds or scores.config != config.digest():
+        folder = layout.RunFolder(dataset, config.run)
+        raise InputError(
+            f"{paths.shown(folder.card)} is not of the folds that are trained "
+            f"({', '.join(map(str, folds))}), or not of the settings in "
+            f"{paths.shown(folder.path / CONFIG)}: "
+            f"type `{launch.typed('train')} {config.run}{data_option(dataset)}` to write it again"
+        )
+    return scores
+
+
+def _pack(path: Path, table: PredictionTable) -> None:
+    path.write_bytes(gzip.compress(table.format(decimals=_DECIMALS).encode(), mtime=0))

@@ -1,0 +1,79 @@
+"""Export a trained run or ensemble: one folder with weights, config, scores, model card and ONNX.
+
+The folder is written whole or not at all. Nothing is uploaded; the last line says how to.
+
+  python3 src/export.py gz37/d4cnn
+  python3 src/export.py ensemble:default           what was fitted, and each of its runs
+  python3 src/export.py gz37/d4cnn --dataset demo --output my_model
+  python3 src/export.py gz37/d4cnn --no-onnx    without the packages of scripts/setup.sh --extras
+  python3 src/export.py gz37/d4cnn --half       weights of half the size
+  python3 src/export.py gz37/d4cnn --tables     only its predictions, for an ensemble elsewhere
+"""
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+from galaxyzoo.config.names import BUNDLED
+from galaxyzoo.core import launch, outputs
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.options import RunOptions, option, read_options
+from galaxyzoo.core.paths import shown
+from galaxyzoo.results.layout import OOF_PACKED, TEST_PACKED, bundled_dir
+from galaxyzoo.tasks import registry
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportOptions(RunOptions):
+    """Options of the command."""
+
+    output: Path | None = option(
+        "default: exported/<task>-<run> here, with --tables exported/<task>-<run>-tables",
+        metavar="FOLDER",
+    )
+    no_onnx: bool = option("leave the ONNX file out", False)
+    half: bool = option("weights in half precision, of half the size", False)
+    tables: bool = option(
+        "only its out-of-fold and test tables, packed, with the score card and config", False
+    )
+
+
+def main() -> None:
+    """Read the options, write the folder, print how to publish it."""
+    options = read_options(ExportOptions, __doc__)
+    # Only now, or --help waits for torch.
+    from galaxyzoo.ensemble.predictors import ensemble_folder, find_predictor
+    from galaxyzoo.extras.export.bundle import (
+        TABLE_FILES,
+        export_ensemble,
+        export_run,
+        export_tables,
+    )
+    from galaxyzoo.extras.export.onnx import OLDEST_RUNTIME
+
+    of, onnx = registry.is_ensemble(options.run), not options.no_onnx
+    if of and options.tables:
+        raise InputError("--tables exports a run's tables: name a run, not an ensemble")
+    if options.half and (of or options.tables):
+        raise InputError("--half exports a run's weights: name a run, without --tables")
+    dataset, run = find_predictor(options.run, options.dataset)
+    if dataset == BUNDLED:
+        raise InputError(f"{run} is exported already: {shown(bundled_dir() / run)}/")
+    name = run.replace("/", "-").replace(":", "-")
+    default = Path("exported") / (f"{name}-tables" if options.tables else name)
+    folder = (options.output or default).resolve()
+    outputs.check_output("--output", folder)
+    if options.tables:
+        mark = f" --possible-leakage {name}" if export_tables(dataset, run, folder) else ""
+        files = [*TABLE_FILES]
+        paths = " ".join(shlex.quote(shown(folder / file)) for file in (OOF_PACKED, TEST_PACKED))
+        task = f"--task {registry.task_name(run)} --dataset {dataset}"
+        then = f"{launch.typed('ensemble')} {task} --external {name} {paths}{mark}"
+    else:
+        if of:
+            files = export_ensemble(ensemble_folder(dataset, run), folder, onnx)
+        else:
+            files = export_run(dataset, run, folder, onnx, options.half)
+        then = f"hf upload YOUR_NAME/{name} {shlex.quote(shown(folder))}"
+    runtime = "" if options.tables or not onnx else f"; onnxruntime {OLDEST_RUNTIME} or newer"
+    launch.print_done(f"{shown(folder)}: {', '.join(files)}{runtime}", then)

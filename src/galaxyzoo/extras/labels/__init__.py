@@ -1,0 +1,8 @@
+"""Labels of one's own: tables of them, the page to label a survey, rankings by them.
+
+In: `labels.csv`, or a finished survey and clicks. Out: a task, its recipes, labels, rankings.
+"""
+
+from galaxyzoo.core.extras import Extra
+
+EXTRA = Extra()

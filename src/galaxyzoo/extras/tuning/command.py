@@ -1,0 +1,53 @@
+"""Search for better settings of a recipe with Optuna; each trial is trained on one fold.
+
+Trials that are worse than the median of the earlier ones end early. The search is kept in folds/:
+the same command continues until N trials are done; interrupted ones run again. The best trial
+becomes a config beside them. Its own score is optimistic: train the config like any other run, and
+judge it by the out-of-fold score.
+
+  python3 src/tune.py elliptical_spiral_cnn --trials 30           configs/tuning/<name>.yaml
+  python3 src/tune.py elliptical_spiral_cnn --trials 60 --jobs 2  30 more, two at a time
+  python3 src/tune.py my_search.yaml --trials 20                  a search of your own
+"""
+
+import shlex
+from dataclasses import MISSING, dataclass
+
+from galaxyzoo.core.launch import print_done, typed, with_data
+from galaxyzoo.core.options import (
+    DataOptions,
+    JobOptions,
+    option,
+    positional,
+    positive,
+    read_options,
+)
+from galaxyzoo.core.paths import shown
+from galaxyzoo.data.prepare import prepare
+
+
+@dataclass(frozen=True, kw_only=True)
+class TuneOptions(DataOptions, JobOptions):
+    """Options of the command."""
+
+    search: str = positional("such as configs/tuning/elliptical_spiral_cnn.yaml", "SEARCH")
+    trials: int = option("continue until N are done", MISSING, type=positive, metavar="N")
+
+
+def main() -> None:
+    """Read the options, check everything, search, print, write the best trial's config."""
+    options = read_options(TuneOptions, __doc__)
+    from galaxyzoo.extras.tuning.search_space import Search
+
+    search = Search.load(options.search)
+    data = prepare(options.data, tasks={search.config.task})
+    # Imported here, so that mistakes in arguments or files are reported before torch's slow import.
+    from galaxyzoo.extras.tuning.search import Tuning
+
+    tuning = Tuning(search, data)
+    tuning.check()
+    tuning.train(options.trials, options.jobs or 1, options.backend)
+    path, caveat = tuning.write_best()
+    print(caveat)
+    command = f"{typed('train')} {shlex.quote(shown(path))}"
+    print_done(shown(path), with_data(command, options.data))

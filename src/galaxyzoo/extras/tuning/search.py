@@ -1,0 +1,216 @@
+"""Run a search: trials of a persistent Optuna study, each trained on one fold like any run.
+
+The study is `study.db` in that fold's folder of `<task>/tune.<name>`; each trial has a folder
+beside it. The best trial becomes a config, to be trained on all folds like any other run.
+"""
+
+import json
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import optuna
+import yaml
+from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import URL
+from sqlalchemy.exc import SQLAlchemyError
+
+from galaxyzoo.core import files, parallel, paths
+from galaxyzoo.core.errors import FoldError, InputError
+from galaxyzoo.data.catalog import Catalog
+from galaxyzoo.data.prepare import Dataset
+from galaxyzoo.extras.tuning.search_space import Search
+from galaxyzoo.results.layout import CHECKPOINT, WEIGHTS, RunFolder
+from galaxyzoo.tasks.kinds import Task
+from galaxyzoo.tasks.registry import get_task
+from galaxyzoo.training import callbacks, fold_data, run
+from galaxyzoo.training.fold import train_fold
+
+STUDY = "study.db"
+_DONE = (TrialState.COMPLETE, TrialState.PRUNED)
+_WARMUP_EPOCHS = 2  # that every trial is trained for
+_MAX_RETRIES = 2  # of a trial that ends its process every time, for lack of memory perhaps
+_ENGINE = {"connect_args": {"timeout": 60}}  # s, waiting for other processes at the database
+_SETTINGS = "settings"  # user attribute of the study
+_ONLY_OF_RECIPE = ("reference", "run")  # keys of the recipe that are not true of another one
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """A search on a dataset."""
+
+    search: Search
+    data: Dataset
+
+    @cached_property
+    def task(self) -> Task:
+        """The task of the search."""
+        return get_task(self.search.config.task)
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """The galaxies of the dataset that the task keeps."""
+        return self.data.catalog.for_task(self.task)
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the study and the trials."""
+        return RunFolder(self.catalog.dataset, self.search.config.run).fold(self.search.fold)
+
+    def check(self) -> None:
+        """Check the fold and the recipe."""
+        if self.search.fold >= self.catalog.n_folds:
+            raise InputError(
+                f"{paths.shown(self.search.path)}, fold: '{self.catalog.dataset}' has folds 0 to "
+                f"{self.catalog.n_folds - 1}"
+            )
+        run.Run(self.search.config, self.data).check()
+
+    def train(self, trials: int, jobs: int, backend: str) -> None:
+        """Continue until this many trials are done, or a grid is; print the table of all trials.
+
+        Interrupted trials run again.
+
+        Args:
+            trials: complete and pruned ones, those of earlier calls included.
+            jobs: trials at a time.
+            backend: as in `run_jobs`.
+        """
+        lock = files.hold_lock(self.folder / files.LOCK, f"at work on {self.search.config.run}")
+        with lock, self.open_study() as study:
+            _retry_interrupted(study)
+            self.data.train_images(self.search.config.image)  # decoded here, by all processors
+            done = len(study.get_trials(states=_DONE))
+            seeds = range(done, min(trials, self.search.grid or trials))
+            parallel.run_jobs(_run_trial, [(self, seed) for seed in seeds], jobs, backend)
+            table = study.trials_dataframe(("number", "state", "value", "params"))
+            print(table.sort_values(["state", "value"]).to_string(index=False))
+
+    @contextmanager
+    def open_study(self, seed: int = 0) -> Iterator[optuna.Study]:
+        """Open the study, created where it does not exist; errors of its file are one line.
+
+        Args:
+            seed: of the draws, beside that of the recipe.
+        """
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+        path = self.folder / STUDY
+        url = URL.create("sqlite", database=str(path)).render_as_string()
+        advice = f"delete {paths.shown(self.folder)} to search anew"
+        content = self.search.model_dump(mode="json", include={"space"})
+        settings = [self.search.config.digest(), self.catalog.fingerprint, json.dumps(content)]
+        try:
+            study = optuna.create_study(
+                storage=RDBStorage(url, _ENGINE),
+                sampler=self.search.make_sampler(seed),
+                pruner=optuna.pruners.MedianPruner(n_warmup_steps=_WARMUP_EPOCHS + 1),
+                study_name=self.search.path.stem,
+                load_if_exists=True,
+            )
+            if study.user_attrs.get(_SETTINGS, settings) != settings:
+                raise InputError(
+                    f"{paths.shown(self.folder)} was searched with other settings or data: {advice}"
+                )
+            study.set_user_attr(_SETTINGS, settings)
+            yield study
+        except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+            reason = str(error.__cause__ or error).splitlines()[0]
+            raise InputError(f"{paths.shown(path)} cannot be used ({reason}): {advice}") from None
+
+    def score_trial(self, trial: optuna.Trial) -> float:
+        """Train a trial on its fold, from its last whole epoch where it was interrupted.
+
+        Returns:
+            The validation score: of the best epoch where the config keeps that one, else the last.
+        Raises:
+            TrialPruned: it is worse than others, diverges, or its settings make no network.
+        """
+        picks = {name: trial._suggest(name, range) for name, range in self.search.space.items()}
+        scores: list[float] = []
+
+        def report(history: callbacks.History) -> None:
+            for row in history[len(scores) :]:
+                trial.report(row["val_score"], row["epoch"])
+                scores.append(row["val_score"])
+            # After its last epoch a trial is complete.
+            if len(scores) < config.train.epochs and trial.should_prune():
+                raise optuna.TrialPruned
+
+        folder = self.trial_folder(trial.study.trials[trial.number])
+        try:
+            config = self.search.change(self.search.decode(picks), f".{folder.name}")
+            run.Run(config, self.data).check()
+            data = fold_data.make_fold_data(
+                config, self.data, self.data.train_images(config.image), self.search.fold
+            )
+            with files.hold_lock(folder / files.LOCK, f"training {config.run}"):
+                train_fold(config, data, folder, config.run, after_epoch=report)
+        except (InputError, FoldError) as error:
+            raise optuna.TrialPruned(str(error)) from None
+        return scores[-1] if config.train.checkpoint == "last" else min(scores)
+
+    def trial_folder(self, trial: FrozenTrial) -> Path:
+        """Folder of a trial's history; of a repeated one that of its first try."""
+        return self.folder / f"trial_{trial.system_attrs.get('failed_trial', trial.number)}"
+
+    def clean_up(self, _: optuna.Study, trial: FrozenTrial) -> None:
+        """Remove a done trial's checkpoint and its weights."""
+        for name in (CHECKPOINT, WEIGHTS):
+            (self.trial_folder(trial) / name).unlink(missing_ok=True)
+
+    def write_best(self) -> tuple[Path, str]:
+        """Write the best trial's config, `<search without the task>_tuned.yaml`, into the folder.
+
+        Returns:
+            Its path, and a sentence on the trial's score, and why it is optimistic.
+        Raises:
+            FoldError: no trial was trained to its end.
+        """
+        search = self.search
+        with self.open_study() as study:
+            trials = len(study.get_trials(states=_DONE))
+            if not study.get_trials(states=(TrialState.COMPLETE,)):
+                raise FoldError(
+                    f"none of the {trials} trials was trained to its end: increase --trials, or "
+                    f"change the ranges in {paths.shown(search.path)}"
+                )
+            best = study.best_trial
+        caveat = (
+            f"Trial {best.number}: validation {self.task.metric} {best.value:.5f} on fold "
+            f"{search.fold} of {self.catalog.dataset}, one view, selected by that score among "
+            f"{trials} trials, so optimistic; the out-of-fold score of all folds counts."
+        )
+        values = search.values(search.decode(best.params))
+        for key in _ONLY_OF_RECIPE:
+            values.pop(key, None)
+        values["about"] = f"best of {trials} trials of {search.path.stem}"
+        path = self.folder / f"{search.path.stem.removeprefix(f'{self.task.name}_')}_tuned.yaml"
+        text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, default_flow_style=None)
+        files.write_text(path, f"# {caveat}\n{text}")
+        return path, caveat
+
+
+def _run_trial(tuning: Tuning, seed: int) -> None:
+    """Run one trial in a process of its own."""
+    with tuning.open_study(seed) as study:
+        optuna.logging.set_verbosity(optuna.logging.INFO)
+        study.optimize(tuning.score_trial, n_trials=1, callbacks=[tuning.clean_up])
+
+
+def _retry_interrupted(study: optuna.Study) -> None:
+    """Queue trials again whose process ended; the folder's lock is held, so none is running.
+
+    Optuna's heartbeats would find them after two minutes only.
+    """
+    retry, trials = RetryHeartbeatStaleTrialCallback(_MAX_RETRIES), study.trials
+    retried = {number for trial in trials for number in retry.retry_history(trial)}
+    for trial in trials:
+        if trial.state == TrialState.RUNNING:
+            study.tell(trial.number, state=TrialState.FAIL)
+        if trial.state in (TrialState.RUNNING, TrialState.FAIL) and trial.number not in retried:
+            retry(study, trial)

@@ -1,0 +1,531 @@
+"""The label loop: labels on disk before they count, rankings by what they teach, honest scores."""
+
+import io
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import cv2
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+from starlette.testclient import TestClient
+
+from galaxyzoo.core import files
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.extras.labels.label_loop import LabelLoop, Share
+from galaxyzoo.extras.labels.label_page import PICTURE, build_app
+from galaxyzoo.inference.finished import SurveyFeatures, read_features
+from galaxyzoo.training.feature_head import fit_head
+from support.brightness import Darkness, make_job
+from support.browser import PATIENCE_MS, check_accessibility, find_browser, start
+from support.commands import call, complaint
+from support.page_client import FOREIGN, OWN
+from support.refusals import one_line_refusal
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+COUNT = 60
+RARE = [3, 7, 11, 40, 41, 50]  # rows whose features are unlike the others'
+PLAIN = [0, 1, 2, 4, 5, 6]
+
+
+def make_loop(folder: Path, width: int = 8) -> LabelLoop:
+    features = np.random.default_rng(0).normal(size=(COUNT, width)).astype(np.float32)
+    features[RARE, :4] += 6
+    ids = np.array([f"galaxy {i}.png" for i in range(COUNT)], object)
+    return LabelLoop(SurveyFeatures(folder, cast(Any, None), ids, np.zeros(COUNT, int), features))
+
+
+@pytest.fixture
+def loop(tmp_path: Path) -> LabelLoop:
+    made = make_loop(tmp_path)
+    made.add_class("rare")
+    made.add_class("plain, old")
+    return made
+
+
+def saved(loop: LabelLoop) -> list[tuple[str, str]]:
+    table = pd.read_csv(loop.path)
+    assert [*table.columns] == ["id", "class"]
+    return [*table.itertuples(index=False, name=None)]
+
+
+def test_each_label_is_on_disk_and_there_at_a_new_start(loop: LabelLoop) -> None:
+    loop.label([3], 0)
+    loop.label([1, 2], 1)
+    plain = [("galaxy 1.png", "plain, old"), ("galaxy 2.png", "plain, old")]
+    assert saved(loop) == [("galaxy 3.png", "rare"), *plain]
+    again = make_loop(loop.survey.folder)
+    assert (again.classes, again.labels) == (loop.classes, loop.labels)
+    again.label([3], None, 0)
+    assert saved(again) == plain
+
+
+def test_a_label_that_has_changed_meanwhile_stays(loop: LabelLoop) -> None:
+    """Of two tabs, each knows what it shows; what one gave, the other cannot take back."""
+    assert loop.label([3, 4], 0, None) == [3, 4]
+    assert loop.label([3, 5], 1, None) == [5]
+    assert loop.label([3, 4, 5], None, 0) == [3, 4]
+    assert loop.labels == {5: 1}
+    assert saved(loop) == [("galaxy 5.png", "plain, old")]
+
+
+def test_a_label_that_cannot_be_written_does_not_count(
+    loop: LabelLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise InputError("disk full")
+
+    loop.label([3], 0)
+    monkeypatch.setattr(files, "write_text", fail)
+    for rows, number, before in (([4], 1, None), ([3], None, 0)):
+        assert one_line_refusal(loop.label, rows, number, before) == "disk full"
+        assert loop.labels == {3: 0}
+    assert one_line_refusal(loop.add_class, "new") == "disk full"
+    assert len(loop.classes) == 2
+    monkeypatch.undo()
+    loop.label([3], None, 0)
+    assert saved(loop) == []
+
+
+CHANGES: dict[str, Callable[[str], str]] = {
+    "row added": lambda text: f"{text}galaxy 9.png,rare\n",
+    "row deleted": lambda text: "\n".join(text.split("\n")[:-2]) + "\n",
+    "label corrected": lambda text: text.replace('"plain, old"', "rare"),
+    "class renamed": lambda text: text.replace("rare", "rarest"),
+    "column added": lambda text: text.replace("\n", ",me\n"),
+    "all deleted": lambda text: "",
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_table_that_another_program_changed_is_not_written_over(
+    loop: LabelLoop, change: str
+) -> None:
+    loop.label([3], 0)
+    loop.label([1, 2], 1)
+    changed = CHANGES[change](loop.path.read_text())
+    loop.path.write_text(changed) if changed else loop.path.unlink()
+    for act in (lambda: loop.label([5], 0, None), lambda: loop.add_class("new")):
+        assert "labels.csv or classes.txt was changed" in one_line_refusal(act)
+        assert (loop.path.read_text() if loop.path.exists() else "") == changed
+    loop.read()
+    loop.label([5], 1)
+    assert loop.path.read_text().startswith(changed)
+    assert "galaxy 5.png" in loop.path.read_text()
+
+
+def test_what_else_a_table_has_stays(tmp_path: Path) -> None:
+    """Columns of one's own, digit by digit; the name of the ids; a link; rows without a class."""
+    (tmp_path / "mine").mkdir()
+    table = tmp_path / "mine" / "table.csv"
+    lines = ["file,note,class,code", "galaxy 1.png,NA,rare,007", "galaxy 2.png,=why?,,1.50"]
+    table.write_text("\n".join([*lines, "galaxy 4.png,,,", ""]))
+    (tmp_path / "labels.csv").symlink_to("mine/table.csv")
+    loop = make_loop(tmp_path)
+    loop.label([3], loop.add_class("plain"))
+    loop.label([3], None, 1)
+    loop.label([1], None, 0)
+    loop.label([5], 1)
+    lines[1] = "galaxy 1.png,NA,,007"
+    assert table.read_text() == "\n".join([*lines, "galaxy 4.png,,,", "galaxy 5.png,,plain,", ""])
+    assert (tmp_path / "labels.csv").is_symlink()
+    assert make_loop(tmp_path).labels == {5: 1}
+
+
+def test_classes_keep_their_order_also_those_without_a_label(tmp_path: Path) -> None:
+    """A key means the same class for ever: keys and colors are of the order."""
+    (tmp_path / "labels.csv").write_text("id,class\ngalaxy 1.png,b\ngalaxy 2.png,a\n")
+    loop = make_loop(tmp_path)
+    for name in ("empty", "d"):
+        loop.add_class(name)
+    (tmp_path / "labels.csv").write_text("id,class\ngalaxy 2.png,c\ngalaxy 1.png,d\n")
+    assert make_loop(tmp_path).classes == ["b", "a", "empty", "d", "c"]
+    assert make_loop(tmp_path).labels == {2: 4, 1: 3}
+
+
+def test_without_labels_galaxies_come_at_random_each_once(loop: LabelLoop) -> None:
+    order = loop.ranking("likely", 0).tolist()
+    assert sorted(order) == [*range(COUNT)]
+    assert order != [*range(COUNT)]
+    assert loop.probabilities() is None
+
+
+def test_one_label_of_one_class_finds_those_like_it(loop: LabelLoop) -> None:
+    loop.label([3], 0)
+    assert {*loop.ranking("likely", 0)[:5].tolist()} == {*RARE} - {3}
+
+
+def test_rankings_are_as_the_head_has_it(loop: LabelLoop) -> None:
+    loop.label([3, 7], 0)
+    loop.label(PLAIN, 1)
+    labels = [*loop.labels]
+    probs = fit_head(loop.survey.features[labels], np.eye(2)[[0] * 2 + [1] * 6]).predict_proba(
+        loop.survey.features
+    )
+    likely, uncertain, mix = (loop.ranking(by, 0) for by in ("likely", "uncertain", "mix"))
+    rest = [row for row in range(COUNT) if row not in labels]
+    assert likely.tolist() == sorted(rest, key=lambda row: -probs[row, 0])
+    assert {*likely[:4].tolist()} == {*RARE} - {3, 7}
+    assert uncertain.tolist() == sorted(rest, key=lambda row: abs(probs[row, 0] - 0.5))
+    assert sorted(mix.tolist()) == rest
+    assert {likely[0], uncertain[0]} <= {*mix[:3].tolist()}
+    assert loop.ranking("likely", 1)[0] == likely[-1]
+    table = pd.read_csv(io.StringIO(loop.table()), index_col="id")
+    np.testing.assert_allclose(table.to_numpy(), probs, atol=1e-6)
+
+
+def test_the_most_uncertain_are_between_their_two_likeliest_classes(tmp_path: Path) -> None:
+    """Of three: 0.46, 0.44, 0.1 is less certain than 0.4, 0.3, 0.3."""
+    loop = make_loop(tmp_path)
+    for number, name in enumerate("abc"):
+        loop.label([10 + 2 * number, 11 + 2 * number], loop.add_class(name))
+    probs = loop.probabilities()
+    assert probs is not None
+    rest = [row for row in range(COUNT) if row not in loop.labels]
+    margins = {row: np.diff(np.sort(probs[row])[-2:])[0] for row in rest}
+    order = loop.ranking("uncertain", 0).tolist()
+    assert order == sorted(rest, key=margins.__getitem__)
+    assert order != sorted(rest, key=lambda row: probs[row].max())
+
+
+@pytest.mark.parametrize("copies", [1, 4])
+def test_scores_are_of_heads_that_have_not_seen_the_galaxy(tmp_path: Path, copies: int) -> None:
+    """Labels at random, which a head of 300 features learns by heart, nor a turned copy of it."""
+    loop = make_loop(tmp_path, width=300)
+    rows = np.setdiff1d(range(COUNT), RARE)[:40]
+    features = loop.survey.features
+    features[rows] = features[rows[np.arange(40) % (40 // copies)]] + 0.01 * features[rows]
+    for number, name in enumerate(("heads", "tails")):
+        loop.label(rows[number::2].tolist(), loop.add_class(name))
+    by_heart = loop.probabilities()
+    assert by_heart is not None
+    assert (by_heart[rows].argmax(axis=1) == np.arange(40) % 2).all()
+    scores = loop.scores()
+    assert scores is not None
+    hits = sum(share.hits for share in scores.recall)
+    assert 10 <= hits <= 30
+    assert [share.n for share in scores.recall] == [20, 20]
+    assert sum(share.n for share in scores.precision) == 40
+    assert sum(share.hits for share in scores.precision) == hits
+
+
+def test_a_wrong_label_is_the_most_doubtful(loop: LabelLoop) -> None:
+    loop.label(RARE, 0)
+    loop.label([*PLAIN, 20, 21], 1)
+    loop.label([22], 0)
+    assert loop.ranking("doubtful", 0)[0] == 22
+    scores = loop.scores()
+    assert scores is not None
+    assert scores.recall == [Share(6, 7), Share(8, 8)]
+    assert scores.precision == [Share(6, 6), Share(8, 9)]
+
+
+def test_few_labels_have_no_score_or_a_wide_one(loop: LabelLoop) -> None:
+    loop.label([3, 7], 0)
+    loop.label([0], 1)
+    assert loop.scores() is None  # one galaxy cannot be learned from without itself
+    loop.label([1], 1)
+    scores = loop.scores()
+    assert scores is not None
+    assert [share.n for share in scores.recall] == [2, 2]
+    assert Share(0, 0).interval == (0, 1)
+    np.testing.assert_allclose(Share(3, 4).interval, (0.3006, 0.9544), atol=1e-4)  # Wilson's
+    np.testing.assert_allclose(Share(0, 10).interval, (0, 0.2775), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ("id,class\ngalaxy 61.png,rare\n", "csv: the survey has no galaxy 'galaxy 61.png'"),
+        ("id,class\ngalaxy 1.png,a\ngalaxy 1.png,b\n", "csv: 'galaxy 1.png' appears twice"),
+        ("name,class\ngalaxy 1.png,a\n", "has no ids: name them"),
+        ("", "labels.csv"),
+    ],
+)
+def test_labels_that_are_not_of_the_survey_are_one_line(
+    tmp_path: Path, content: str, complaint: str
+) -> None:
+    (tmp_path / "labels.csv").write_text(content)
+    assert complaint in one_line_refusal(make_loop, tmp_path)
+    assert (tmp_path / "labels.csv").read_text() == content
+
+
+@pytest.mark.parametrize("name", ["", "  ", "=1+1", "fold", "a\nb", "x" * 41])
+def test_a_name_that_a_table_would_not_keep_is_no_class(loop: LabelLoop, name: str) -> None:
+    assert "class" in one_line_refusal(loop.add_class, name)
+    assert len(loop.classes) == 2
+    assert loop.add_class(" rare ") == 0
+
+
+@pytest.fixture
+def votes(tmp_path: Path) -> Path:
+    """A finished survey of twelve pictures in three parts, one of them broken."""
+    (tmp_path / "survey").mkdir()
+    for number in range(12):
+        picture = np.full((16, 16, 3), 20 * number + 1, np.uint8)
+        picture[0] += 1  # one color alone is no galaxy
+        cv2.imwrite(str(tmp_path / "survey" / f"{100 + number}.png"), picture)
+    (tmp_path / "survey" / "105.png").write_bytes(b"broken")
+    make_job(tmp_path / "votes", tmp_path / "survey", size=5, extras=("features",)).run()
+    return tmp_path / "votes"
+
+
+def test_the_page_shows_each_galaxy_with_its_own_picture_and_label(votes: Path) -> None:
+    survey = read_features(votes)
+    assert survey.ids.tolist() == [i for i in range(100, 112) if i != 105]
+    pictures = survey.images.pictures(survey.parts, survey.ids, PICTURE)
+    assert pictures[:, 80, 80, 0].tolist() == [20 * (i - 100) + 1 for i in survey.ids]
+    page = visit(LabelLoop(survey))
+    assert page.post("class", json={"name": "bright"}).json()["added"] == "bright"
+    assert give(page, ["111"], "bright").json()["labels"] == {"111": "bright"}
+    shown = page.get("ranking?by=likely&of=bright").json()
+    assert [galaxy["id"] for galaxy in shown[:3]] == ["110", "109", "108"]
+    assert page.get("ranking?by=doubtful&of=bright").json()[0]["id"] == "111"
+    assert page.get("state").json() == {"classes": ["bright"], "counts": [1]}
+    assert page.get("ranking.csv").text.splitlines()[0] == "id,bright"
+    assert (votes / "labels.csv").read_text() == "id,class\n111,bright\n"
+
+
+def visit(loop: LabelLoop) -> TestClient:
+    return TestClient(build_app(loop, []), base_url=f"http://localhost/{loop.key}/")
+
+
+def give(page: TestClient, galaxies: list[str], label: str, before: str | None = None) -> Any:
+    body = {"galaxies": galaxies, "label": label, "before": before}
+    return page.post("label", json=body)
+
+
+def test_shares_are_of_the_class_that_is_asked_for(votes: Path) -> None:
+    loop = LabelLoop(read_features(votes))
+    page = visit(loop)
+    for galaxy, name in (("100", "dark"), ("106", "gray"), ("111", "bright")):
+        page.post("class", json={"name": name})
+        give(page, [galaxy], name)
+    probs = loop.probabilities()
+    assert probs is not None
+    for number, name in enumerate(loop.classes):
+        shown = page.get(f"ranking?by=likely&of={name}").json()
+        expected = [probs[loop.rows[galaxy["id"]], number] for galaxy in shown]
+        assert [galaxy["share"] for galaxy in shown] == pytest.approx(expected, abs=5e-4)
+
+
+def test_requests_that_make_no_sense_change_nothing(votes: Path) -> None:
+    page = visit(LabelLoop(read_features(votes)))
+    answer = page.post("class", json={"name": " "})
+    assert (answer.status_code, answer.text) == (400, "a class needs a name")
+    page.post("class", json={"name": "bright"})
+    for wrong in (["999"], "bright"), (["100"], "dark"), (["0"], "bright"):
+        assert give(page, *wrong).text == "no such galaxy or class"
+    assert page.post("label", json={"galaxies": ["100"], "label": 0}).status_code == 422
+    assert page.get("state", headers={"Host": "evil.example"}).status_code == 400
+    assert not (votes / "labels.csv").exists()
+
+
+def test_a_tab_of_another_survey_on_the_same_port_is_refused(votes: Path) -> None:
+    """Also where that has galaxies and classes of the same names."""
+    make_job(votes.parent / "other", votes.parent / "survey", extras=("features",)).run()
+    loops = [LabelLoop(read_features(folder)) for folder in (votes, votes.parent / "other")]
+    for loop in loops:
+        loop.add_class("bright")
+    tab = TestClient(build_app(loops[1], []), base_url=f"http://localhost/{loops[0].key}/")
+    answers = [give(tab, ["100"], "bright"), *map(tab.get, ("ranking?by=mix", "ranking.csv"))]
+    for answer in answers:
+        assert answer.text == "this tab is of another survey: reload the page"
+    assert not (votes.parent / "other" / "labels.csv").exists()
+    assert give(visit(LabelLoop(loops[0].survey)), ["100"], "bright").status_code == 200
+
+
+def test_what_another_web_site_asks_for_is_not_done(loop: LabelLoop) -> None:
+    page = visit(loop)
+
+    def add(headers: dict[str, str]) -> int:
+        return page.post("class", json={"name": str(headers)[:9]}, headers=headers).status_code
+
+    assert {add(headers) for headers in FOREIGN} == {400}
+    assert len(loop.classes) == 2
+    assert {add(headers) for headers in OWN} == {200}
+    assert (
+        page.get("http://localhost/").headers["Content-Security-Policy"] == "frame-ancestors 'self'"
+    )
+
+
+@pytest.fixture
+def begin(votes: Path) -> Iterator[Callable[[], tuple[subprocess.Popen[str], str]]]:
+    """Start the real command; what is still running in the end is stopped."""
+    processes = []
+
+    def begin() -> tuple[subprocess.Popen[str], str]:
+        process, address = start(votes.parent, "--label", str(votes))
+        processes.append(process)
+        return process, address
+
+    yield begin
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.slow
+def test_a_person_labels_by_mouse_and_keys_and_a_kill_loses_nothing(
+    votes: Path, begin: Callable[[], tuple[subprocess.Popen[str], str]]
+) -> None:
+    """Two visits of a real browser to the real command, the first ended by kill -9."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    path = find_browser() or pytest.skip("no browser: `apt-get install chromium`")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1280, "height": 800})
+        page.set_default_timeout(PATIENCE_MS)
+        process, address = begin()
+        page.goto(address)
+        refused = call(votes.parent, "app.py", "--port", "0", "--label", votes)
+        assert "another page labels votes" in complaint(refused)
+        page.click("#grid button >> nth=0")
+        page.wait_for_selector("#message.error:has-text('Add the names of your classes first')")
+        for name in ("bright", "empty", "<b>dark</b>"):
+            page.fill("#name", name)
+            page.keyboard.press("Enter")
+            page.wait_for_selector(f"#classes :text('{name} (0)')")
+        page.click("#grid button >> nth=0")  # dark, which was added last
+        page.wait_for_selector("#classes :text('<b>dark</b> (1)')")
+        tab = browser.new_page()
+        tab.goto(address)
+        tab.wait_for_selector("#grid li:nth-child(10):last-child")
+        for key, text in (("u", "no label to take back"), ("9", "No class has the key 9")):
+            tab.keyboard.press(key)
+            tab.wait_for_selector(f"#message.error:has-text('{text}')")
+        tab.keyboard.press("1")
+        tab.wait_for_selector("#message.error:has-text('No galaxy is chosen')")
+        page.focus("#grid button >> nth=1")
+        for key, text in (("1", "bright (1)"), ("1", "bright (2)"), ("u", "bright (1)")):
+            page.keyboard.press(key)
+            page.wait_for_selector(f"#classes :text('{text}')")
+        page.keyboard.press("3")
+        page.keyboard.press("1")
+        page.wait_for_selector("#scores td:has-text('of 2')")
+        names = ["<b>dark</b>", "bright", None, "<b>dark</b>", "bright"]
+        expected = dict(zip(ids(page), names, strict=False))
+        assert labels_of(votes) == {galaxy: name for galaxy, name in expected.items() if name}
+        tab.click(f"#grid button[title='{ids(page)[1]}']")
+        tab.wait_for_selector("#message.error:has-text('Another tab has labeled this')")
+        tab.wait_for_selector("#grid button[aria-pressed=true]:has-text('bright')")
+        assert labels_of(votes) == {galaxy: name for galaxy, name in expected.items() if name}
+        process.kill()
+        process.wait()
+        page.keyboard.press("r")
+        page.wait_for_selector("#message.error:has-text('does not answer')")
+        page.set_viewport_size({"width": 390, "height": 844})
+        page.goto(begin()[1])
+        page.wait_for_selector("#classes :text('3 <b>dark</b> (2)')")
+        page.wait_for_selector("#grid li:nth-child(7):last-child")
+        assert not {*ids(page)} & {*labels_of(votes)}
+        page.select_option("#by", "doubtful")
+        page.wait_for_selector("#grid li:nth-child(4):last-child")
+        assert {*ids(page)} == {*labels_of(votes)}
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
+        check_accessibility(page)
+
+
+def ids(page: "Page") -> list[str]:
+    return page.locator("#grid button").evaluate_all("all => all.map(button => button.title)")
+
+
+def labels_of(votes: Path) -> dict[str, str]:
+    table = pd.read_csv(votes / "labels.csv", dtype=str)
+    return dict(zip(table["id"], table["class"], strict=True))
+
+
+def test_what_is_no_finished_survey_with_features_is_one_line(votes: Path, tmp_path: Path) -> None:
+    assert "is not a finished survey: type" in one_line_refusal(read_features, tmp_path)
+    make_job(tmp_path / "bare", tmp_path / "survey").run()
+    assert "bare has no features: " in one_line_refusal(read_features, tmp_path / "bare")
+    broken = tmp_path / "survey" / "105.png"
+    make_job(tmp_path / "none", broken, extras=("features",)).run()
+    assert "none has no galaxy: none of its images" in one_line_refusal(
+        read_features, tmp_path / "none"
+    )
+    (tmp_path / "survey").rename(tmp_path / "moved")
+    assert "survey is missing" in one_line_refusal(read_features, votes)
+
+
+def rewrite(path: Path, name: str, values: Any) -> None:
+    table = parquet.read_table(path)
+    column = pa.array(values, table[name].type)
+    parquet.write_table(table.set_column(table.column_names.index(name), name, column), path)
+
+
+def exchange(path: Path) -> None:
+    """Exchange a part and its record with the next part's."""
+    for end in (".parquet", ".json"):
+        paths = path.with_suffix(end), path.with_name(f"part-000001{end}")
+        contents = [each.read_bytes() for each in paths[::-1]]
+        for each, content in zip(paths, contents, strict=True):
+            each.write_bytes(content)
+
+
+def take_another_jobs(path: Path) -> None:
+    root, extras = path.parents[2], ("features",)
+    make_job(root / "b", root / "survey", size=5, predictor=Darkness, extras=extras).run()
+    for end in (".parquet", ".json"):
+        shutil.copy((root / "b" / "parts" / path.name).with_suffix(end), path.parent)
+
+
+@pytest.mark.parametrize(
+    ("damage", "complaint"),
+    [
+        (lambda path: rewrite(path, "GalaxyID", range(104, 99, -1)), "is not the file that"),
+        (lambda path: rewrite(path, "features", [[0.0, 1.0]] * 5), "is not the file that"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-9]), "is not the file that"),
+        (lambda path: path.unlink(), "part-000000.parquet is missing"),
+        (lambda path: path.with_suffix(".json").unlink(), "part-000000.json is missing"),
+        (exchange, "part-000000.parquet is missing"),
+        (take_another_jobs, "part-000000.json is of other networks"),
+    ],
+    ids=["ids", "features", "cut off", "no part", "no record", "exchanged", "another job's"],
+)
+def test_a_part_that_is_not_as_it_was_written_is_one_line(
+    votes: Path, damage: Callable[[Path], object], complaint: str
+) -> None:
+    path = votes / "parts" / "part-000000.parquet"
+    damage(path)
+    message = one_line_refusal(read_features, votes)
+    assert complaint in message
+    assert f"delete {path}, and the same command of predict.py" in message
+
+
+@pytest.mark.parametrize("change", ["content", "a name", "all names", "fewer"])
+def test_no_pictures_of_other_galaxies_are_shown(votes: Path, change: str) -> None:
+    folder = votes.parent / "survey"
+    paths = sorted(folder.iterdir())
+    if change == "content":
+        shutil.copy(paths[0], paths[8])
+    for path in {"a name": paths[11:], "all names": paths}.get(change, []):
+        path.rename(path.with_name(f"z{path.name}"))
+    for path in paths[:3] if change == "fewer" else []:
+        path.unlink()
+    assert "votes is of other images than" in one_line_refusal(read_features, votes)
+
+
+def test_a_survey_of_images_in_this_folder_is_read_where_these_are(
+    votes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Images that were copied have other times; another folder has others of the same names."""
+    root = votes.parent
+    monkeypatch.chdir(root)
+    make_job(Path("again"), Path("survey"), size=5, extras=("features",)).run()
+    for path in root.glob("survey/*"):
+        os.utime(path, (1e9, 1e9))
+    assert len(read_features(Path("again")).ids) == 11
+    shutil.copytree(root / "survey", root / "elsewhere" / "survey")
+    shutil.copy(root / "survey" / "100.png", root / "elsewhere" / "survey" / "109.png")
+    monkeypatch.chdir(root / "elsewhere")
+    message = one_line_refusal(read_features, root / "again")
+    assert "again is of other images than survey: start the page in the folder where" in message

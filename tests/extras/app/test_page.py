@@ -1,0 +1,168 @@
+"""The page in this process, where its parts can be held up."""
+
+import base64
+import io
+import re
+import socket
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pandas as pd
+import pytest
+
+from galaxyzoo.data.prepare import prepare
+from galaxyzoo.ensemble.predictors import KnownPredictor
+from galaxyzoo.extras.app import service
+from galaxyzoo.extras.app.page import build_page
+from galaxyzoo.extras.app.service import LoadedRun, PredictedGalaxy
+from galaxyzoo.extras.labels.hosts import own_hosts
+from support.app_fixtures import jpeg, loaded
+from support.commands import call, complaint
+from support.kaggle_fixtures import draw_competition
+from support.page_client import FOREIGN, OWN, PageClient
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoadedRun]:
+    """The only run that the page knows."""
+    root = tmp_path_factory.mktemp("page")
+    draw_competition(n_train=30, n_test=5).write_zips(root / "input")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GALAXYZOO_ROOT", str(root))
+        run = loaded(prepare(n_folds=3))
+        known = KnownPredictor(run.dataset, run.config.run, problem="not scored")
+        patch.setattr(service, "list_runs", lambda: [known])
+        patch.setattr(service, "load_run", lambda *_: run)
+        yield run
+
+
+@pytest.fixture(scope="module")
+def address(run: LoadedRun) -> Iterator[str]:
+    page = build_page(service.list_runs()[0])
+    settings = {"middleware": [own_hosts(["10.0.0.1", "Galaxies.example"])]}
+    _, where, _ = page.queue().launch(
+        prevent_thread_lock=True, quiet=True, ssr_mode=False, app_kwargs=settings
+    )
+    yield where
+    page.close()
+
+
+def test_a_slow_request_does_not_stop_the_others(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow, begun, go_on = jpeg(40), threading.Event(), threading.Event()
+    original = LoadedRun.predict_upload
+
+    def held(self: LoadedRun, encoded: bytes, name: str) -> PredictedGalaxy:
+        if encoded == slow:
+            begun.set()
+            assert go_on.wait(120)
+        return original(self, encoded, name)
+
+    monkeypatch.setattr(LoadedRun, "predict_upload", held)
+    visitors = [PageClient(address) for _ in range(4)]
+    with ThreadPoolExecutor(1) as waiting:
+        first = waiting.submit(visitors[0].show, slow)
+        assert begun.wait(120)
+        for visitor in visitors[1:]:
+            assert visitor.show(jpeg(60))["success"]
+        assert not first.done()
+        go_on.set()
+        assert first.result()["success"]
+
+
+def test_a_heat_map_of_no_galaxy_is_refused_in_a_sentence(address: str) -> None:
+    visitor = PageClient(address)
+    answer = visitor.ask("explain", visitor.run, None, None, "gradcam")
+    assert (answer["success"], answer["output"]["error"]) == (
+        False,
+        "upload or draw a galaxy first",
+    )
+
+
+def test_an_uploaded_picture_stays_when_another_run_is_chosen(address: str) -> None:
+    visitor = PageClient(address)
+    shown = visitor.show(jpeg(60))["output"]["data"]
+    again = visitor.ask("change", visitor.run, None)["output"]["data"]
+    assert "mine.jpg" in again[1]
+    assert again[1:3] == shown[1:3]  # picture and answers
+
+
+def test_several_images_are_answered_in_one_table(address: str) -> None:
+    visitor = PageClient(address)
+    files = []
+    for name, gray in (("a.jpg", 60), ("=b.jpg", 90)):
+        path = visitor.upload(jpeg(gray), name).json()[0]
+        files.append({"path": path, "orig_name": name, "meta": {"_type": "gradio.FileData"}})
+    facts = visitor.ask("upload", visitor.run, files)["output"]["data"][1]
+    assert "And 1 more" in facts
+    (encoded,) = re.findall(r'href="data:text/csv;base64,([^"]*)"', facts)
+    table = pd.read_csv(io.BytesIO(base64.b64decode(encoded)), index_col="galaxy")
+    assert len(table) == 2
+    assert table.index[0] == "a.jpg"
+    assert table.index[1].endswith("b.jpg")
+    assert not table.index[1].startswith("=")  # no formula
+    assert not table.iloc[0].equals(table.iloc[1])
+    refused = visitor.ask("upload", visitor.run, files * 26)
+    assert "52 images: at most 50 at once" in refused["output"]["error"]
+
+
+def test_an_image_that_cannot_be_used_is_named_beside_the_answers_of_the_others(
+    address: str,
+) -> None:
+    visitor = PageClient(address)
+
+    def file(name: str, encoded: bytes) -> dict[str, object]:
+        path = visitor.upload(encoded, name).json()[0]
+        return {"path": path, "orig_name": name, "meta": {"_type": "gradio.FileData"}}
+
+    bad = [file("bad.jpg", b"hello"), file("worse.jpg", b"")]
+    good = [file(name, jpeg(gray)) for name, gray in (("a.jpg", 60), ("b.jpg", 90))]
+    output = visitor.ask("upload", visitor.run, [bad[0], *good, bad[1]])["output"]
+    assert "bad.jpg cannot be used" in output["error"]
+    assert "worse.jpg cannot be used" in output["error"]
+    assert "a.jpg" in output["data"][1]
+    assert "b.jpg" in output["data"][1]
+    assert visitor.show(jpeg(60), "a.jpg")["output"]["data"][2] == output["data"][2]
+    assert "bad.jpg cannot" in visitor.ask("upload", visitor.run, bad)["output"]["error"]
+
+
+def test_the_page_opens_with_a_drawn_galaxy_and_draws_others(address: str) -> None:
+    visitor = PageClient(address)
+    first = visitor.ask("change", visitor.run, None)["output"]["data"]
+    assert "a drawn galaxy, no real one" in first[1]
+    assert first[2].count('class="answer') == 37
+    others = {str(visitor.ask("draw", visitor.run)["output"]["data"][1:3]) for _ in range(2)}
+    assert len(others - {str(first[1:3])}) == 2
+
+
+def test_the_page_answers_to_its_own_names_alone(address: str) -> None:
+    own = ["localhost", "127.0.0.1:1", "[::1]:7860", "10.0.0.5", "galaxies.example:80"]
+    foreign = ["evil.example", "127.0.0.1.evil.example:80", "x.galaxies.example", "[::", ""]
+    foreign += ["[::1].evil", "evil.example@127.0.0.1", "127.0.0.1/evil", "127.0.0.1:80.evil"]
+    expected = dict.fromkeys((*own, socket.gethostname()), 200) | dict.fromkeys(foreign, 400)
+    answers = {host: httpx.get(f"{address}config", headers={"Host": host}) for host in expected}
+    assert {host: answer.status_code for host, answer in answers.items()} == expected
+    said = "the page has no name 'evil.example': start it with --allow-host NAME"
+    assert answers["evil.example"].text == said
+
+
+def test_what_another_web_site_asks_for_is_not_done(address: str) -> None:
+    def status(headers: dict[str, str]) -> int:
+        where = f"{address}gradio_api/queue/join"
+        return httpx.post(where, json={}, headers={"Host": "localhost", **headers}).status_code
+
+    assert {status(headers) for headers in FOREIGN} == {400}
+    assert {status(headers) for headers in OWN} == {422}  # it reached Gradio
+    shown = httpx.get(address, headers={"Sec-Fetch-Site": "cross-site"})  # a link on another site
+    assert shown.status_code == 200
+    assert shown.headers["Content-Security-Policy"] == "frame-ancestors 'self'"
+
+
+def test_a_host_that_is_not_this_machines_is_one_line(tmp_path: Path) -> None:
+    line = complaint(call(tmp_path, "app.py", "--host", "galaxies.invalid"))
+    assert "cannot serve on --host galaxies.invalid --port 7860: " in line
+    assert line.endswith("leave --host out and add --allow-host NAME")

@@ -1,0 +1,96 @@
+"""What the page asks of trained runs, without the page."""
+
+import gzip
+import io
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+from astropy.io import fits
+
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.data.catalog import folds_dir
+from galaxyzoo.data.prepare import Dataset
+from galaxyzoo.data.stores.fits import FitsSettings, draw
+from galaxyzoo.extras.app import service
+from galaxyzoo.inference.survey import classes_of_votes
+from galaxyzoo.results.layout import DONE
+from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
+from galaxyzoo.tasks.registry import TASKS
+from support.app_fixtures import jpeg, loaded
+from support.ensemble_fixtures import draw_votes
+
+
+def test_a_fits_cut_out_is_predicted_as_the_picture_that_predict_draws(prepared: Dataset) -> None:
+    file, run = io.BytesIO(), loaded(prepared)
+    y, x = np.mgrid[:64, :64] - 32
+    cube = np.exp(-np.hypot(x, y) / 9) + np.random.default_rng(0).normal(0, 0.01, (3, 64, 64))
+    fits.PrimaryHDU(cube.astype(np.float32)).writeto(file)
+    encoded = file.getvalue()
+    png = cv2.imencode(".png", draw(encoded, FitsSettings())[..., ::-1])[1].tobytes()
+    expected = run.predict_upload(png, "mine").prediction
+    for sent in (encoded, gzip.compress(encoded)):
+        assert np.allclose(run.predict_upload(sent, "mine").prediction, expected, atol=1e-6)
+    with pytest.raises(InputError, match="mine cannot be used: it is damaged FITS"):
+        run.predict_upload(encoded[:4000], "mine")
+
+
+@pytest.mark.parametrize(
+    ("encoded", "said"),
+    [
+        (b"not an image", "cannot be used"),
+        (b"", "cannot be used"),
+        (jpeg(64)[:300], "cannot be used"),
+        (b"\xff" * (service.MAX_UPLOAD_BYTES + 1), "larger than 20 MB"),
+    ],
+    ids=["text", "nothing", "cut off", "too large"],
+)
+def test_what_is_no_image_is_a_sentence(encoded: bytes, said: str, prepared: Dataset) -> None:
+    with pytest.raises(InputError, match=said):
+        loaded(prepared).predict_upload(encoded, "../../etc/passwd")
+
+
+def test_classes_follow_from_votes_where_these_are_clear() -> None:
+    votes = draw_votes(np.random.default_rng(3), 400)[0]
+    table = pd.DataFrame(votes, columns=list(GALAXY_ZOO_2.columns))
+    for name, task in TASKS.items():
+        if task.rule is None:
+            continue
+        labels = task.rule.labels(table)
+        for row in (0, 1, 2, int(labels.index[0])):
+            found = dict(classes_of_votes(table.loc[[row]]))[name]
+            expected = labels.loc[row].idxmax() if row in labels.index else ""
+            assert found == [expected]
+
+
+def test_what_can_answer_is_listed_real_galaxies_first(root: Path) -> None:
+    runs = ("demo/gz37/cnn", "mini/zoo5/resnet18")
+    for name in (*runs, "mini/gz37/stage.small-0123"):
+        mark = folds_dir() / name / "fold_0" / DONE
+        mark.parent.mkdir(parents=True)
+        mark.write_text("{}")
+    assert [known.title for known in service.list_runs()] == [
+        "gz37/d4cnn_transfer (bundled)",
+        "zoo5/resnet18 on mini",
+        "gz37/cnn on demo",
+    ]
+
+
+def test_an_ensemble_stands_in_the_list_and_answers_as_its_runs_do(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GALAXYZOO_ROOT", str(project))
+    known = service.list_runs()
+    names = ["gz37/d4cnn_transfer", "gz37/cnn", "ensemble:all"]  # 36 galaxies say little
+    assert [one.name for one in known] == names
+    run, whole = (service.load_run.__wrapped__(one.dataset, one.name) for one in known[1:])
+    with pytest.raises(InputError, match=r"no finished fold on dataset .*: trained are gz37/cnn$"):
+        service.load_run.__wrapped__(known[1].dataset, "gz37/resnet18")
+    shown, alone = (loaded.predict_drawn(781510) for loaded in (whole, run))
+    assert np.allclose(shown.prediction, alone.prediction, atol=0.05)  # the chosen may correct it
+    for one, two in zip(
+        whole.gradcam(shown, 0, "gradcam"), run.gradcam(alone, 0, "gradcam"), strict=True
+    ):
+        assert np.array_equal(one, two)

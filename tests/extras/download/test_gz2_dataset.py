@@ -1,0 +1,159 @@
+"""From Galaxy Zoo 2's published files to a balanced labeled dataset."""
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.data.readers.find import open_input
+from galaxyzoo.extras.download import gz2
+from galaxyzoo.extras.download.gz2_dataset import Order, draw_balanced, make_dataset
+from support.gz2_fixtures import COUNTS, SMALLEST, labels, refusal, write_published
+from support.kaggle_fixtures import listing
+
+
+@pytest.fixture
+def published(root: Path) -> pd.Series:
+    """Class by GalaxyID of what lies in `input/gz2/`."""
+    return write_published(root / "input" / "gz2")
+
+
+def test_votes_become_balanced_classes_with_their_images(root, published, capsys):
+    folder = make_dataset(Order())
+    assert folder == root / "input" / "gz2-hubble10"
+    made = labels(folder)
+    assert set(made.value_counts()) == {SMALLEST}
+    assert (made == published[made.index]).all()
+    assert set(made) == set(published) - {"unclear"}
+    source = open_input("gz2-hubble10", {"hubble10"})
+    before = gz2.open_raw_dataset(root / "input" / "gz2").train_images
+    assert list(source.train_images.ids) == sorted(made.index)
+    for galaxy in made.index:
+        assert source.train_images.read(galaxy) == before.read(galaxy)
+    assert source.dataset == "gz2-hubble10"
+    lines = capsys.readouterr().out.splitlines()
+    assert f"{len(published)} galaxies, of which the rule of hubble10 keeps 49" in lines[0]
+    rows = [line.replace("│", " ").split() for line in lines]
+    for name, count in COUNTS.items():
+        if name != "unclear":
+            assert [name, str(count), str(SMALLEST)] in rows
+    assert ["all", "49", "40"] in rows
+
+
+def test_the_zip_unpacks_into_the_same_dataset(root, published):
+    folder = make_dataset(Order())
+    with zipfile.ZipFile(folder / "dataset_galaxies.zip") as archive:
+        assert {member.date_time for member in archive.infolist()} == {(2013, 12, 20, 0, 0, 0)}
+        archive.extractall(root / "input" / "elsewhere")
+    there = root / "input" / "elsewhere"
+    assert sorted(p.name for p in there.iterdir()) == ["images.zip", "train_labels.csv"]
+    for path in there.iterdir():
+        assert path.read_bytes() == (folder / path.name).read_bytes()
+    assert len(open_input("elsewhere", {"hubble10"}).targets) == 40
+
+
+def test_the_same_command_gives_the_same_bytes_and_another_seed_others(root, published):
+    made = [make_dataset(Order(name=n, seed=s)) for n, s in (("a", 0), ("b", 0), ("c", 1))]
+    files = [[p.read_bytes() for p in sorted(folder.iterdir())] for folder in made]
+    assert files[0] == files[1]
+    assert not labels(made[0]).index.equals(labels(made[2]).index)
+
+
+def test_task_name_and_number_can_be_chosen(root, published):
+    order = Order(task="elliptical_spiral", name="two", per_class=3)
+    made = labels(make_dataset(order))
+    assert made.value_counts().to_dict() == {"elliptical": 3, "spiral": 3}
+    smooth = {"E_round", "E_intermediate", "E_cigar"}
+    assert set(published[made.index[made == "elliptical"]]) <= smooth
+
+
+def test_what_is_there_already_is_left_alone(root, published):
+    make_dataset(Order())
+    before = listing(root / "input")
+    assert refusal(Order(seed=1)) == (
+        "input/gz2-hubble10 exists already: move it away first, or add --name"
+    )
+    assert listing(root / "input") == before
+
+
+def test_a_damaged_image_leaves_nothing_half_written(root, published, monkeypatch):
+    before = listing(root / "input")
+
+    def refuse(self: object, galaxy_id: int) -> bytes:
+        raise InputError("images/7.jpg cannot be read")
+
+    monkeypatch.setattr("galaxyzoo.data.stores.files.ZipStore.load", refuse)
+    assert refusal(Order()) == "images/7.jpg cannot be read"
+    assert listing(root / "input") == before
+    assert sorted(p.name for p in (root / "input").iterdir()) == ["cache", "gz2"]
+
+
+@pytest.mark.parametrize(
+    ("order", "message"),
+    [
+        (Order(task="galaxy10"), "no rule makes classes of 'galaxy10' from votes: known are "),
+        (Order(task="typo"), "unknown task 'typo'"),
+        (Order(name="../x"), "'../x' cannot be a dataset's name"),
+        (Order(name="demo"), "'demo' cannot be a dataset's name"),
+        (Order(data="nowhere"), "nowhere holds no gz2_hart16.csv"),
+    ],
+)
+def test_mistakes_are_named(root, published, order, message):
+    assert refusal(order).startswith(message)
+
+
+def test_without_the_files_it_says_what_to_put_where(root):
+    assert "put it into input/gz2/, or add --download" in refusal(Order())
+    write_published(root / "input" / "gz2")
+    (root / "input" / "gz2" / "images_gz2.zip").unlink()
+    assert refusal(Order()).startswith("input/gz2/ lacks images_gz2.zip: put it there, or add --d")
+
+
+def test_two_folders_of_published_files_must_be_told_apart(root, published):
+    write_published(root / "input" / "more")
+    assert refusal(Order()).endswith("add --data with one of input/gz2, input/more")
+    assert make_dataset(Order(data="more")).exists()
+
+
+def test_one_class_alone_is_refused(root):
+    write_published(root / "input" / "gz2", {"E_round": 5, "unclear": 3})
+    assert "the galaxies are of 1 classes" in refusal(Order())
+
+
+def draw_classes(n: int = 60) -> pd.Series:
+    rng = np.random.default_rng(1)
+    return pd.Series(rng.choice(["a", "b", "c"], n, p=[0.6, 0.3, 0.1]), index=1000 + np.arange(n))
+
+
+def test_as_many_of_each_class_as_the_smallest_has():
+    classes = draw_classes()
+    drawn = draw_balanced(classes, None, 0)
+    assert set(drawn.value_counts()) == {classes.value_counts().min()}
+    assert drawn.index.is_monotonic_increasing
+    assert drawn.index.is_unique
+    assert (drawn == classes[drawn.index]).all()
+    capped = draw_balanced(classes, 12, 0).value_counts()
+    assert capped.to_dict() == classes.value_counts().clip(upper=12).to_dict()
+
+
+def test_the_draw_is_random_by_the_seed_alone():
+    classes = draw_classes()
+    drawn = draw_balanced(classes, 5, 0)
+    assert drawn.equals(draw_balanced(classes.sample(frac=1, random_state=3), 5, 0))
+    assert not drawn.index.equals(draw_balanced(classes, 5, 1).index)
+    first = pd.concat([classes[classes == name].iloc[:5] for name in "abc"]).sort_index()
+    assert not drawn.index.equals(first.index)
+    assert drawn.index.isin(draw_balanced(classes, 9, 0).index).all()
+
+
+def test_every_galaxy_is_drawn_as_often():
+    classes = pd.Series(["a"] * 20 + ["b"] * 5, index=np.arange(25))
+    times = np.zeros(25)
+    for seed in range(400):
+        times[draw_balanced(classes, None, seed).index] += 1
+    assert (times[20:] == 400).all()
+    assert times[:20].min() > 60  # 100 expected, sd 8.7
+    assert times[:20].max() < 140

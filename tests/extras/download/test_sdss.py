@@ -1,0 +1,130 @@
+"""Downloads from the sky survey: tried again where it helps, never half."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.data.stores.opening import open_by_galaxy_id
+from galaxyzoo.extras.download import sdss
+from support.cutout_server import (
+    CutoutServer,
+    blank,
+    cut_off,
+    cut_off_unseen,
+    of_size,
+    silent,
+    status,
+    words,
+)
+
+FIRST = 587722982291472386
+IDS = [FIRST + i for i in range(6)]
+
+
+@pytest.fixture
+def folder(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The images' folder, in a process with small images and short pauses."""
+    monkeypatch.setattr(sdss, "SIZE_PX", 64)
+    monkeypatch.setattr(sdss, "_TIMEOUT_S", 0.3)
+    monkeypatch.setattr("pooch.core.time", SimpleNamespace(sleep=lambda _: None))
+    return root / "input" / "gz2" / "sky"
+
+
+def ra_of(galaxy: int) -> float:
+    return 10.0 + (galaxy - FIRST)
+
+
+def download(server: CutoutServer, folder: Path, ids: list[int] = IDS) -> dict[int, str]:
+    positions = pd.DataFrame({"ra": map(ra_of, ids), "dec": -0.5}, index=ids)
+    return sdss.download_cutouts(positions, folder, f"{server.base}/cut")
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_each_galaxy_gets_the_image_of_its_place(server, folder):
+    assert download(server, folder, IDS[::-1]) == {}
+    store = open_by_galaxy_id(folder)
+    assert store.ids.tolist() == IDS
+    assert [store.read(galaxy) for galaxy in IDS] == [server.picture(ra_of(i)) for i in IDS]
+    assert sdss.cutout_url("http://a/cut?", 10.0, -0.5) == (
+        "http://a/cut?ra=10.000000&dec=-0.500000&scale=0.15&width=64&height=64"
+    )
+
+
+@pytest.mark.parametrize(
+    ("bad", "tries", "reason"),
+    [
+        (status(404), 1, "HTTP 404"),
+        (status(403), 1, "HTTP 403"),
+        (status(429), 5, "HTTP 429"),
+        (status(502), 5, "HTTP 502"),
+        (silent, 5, "no connection: "),
+        (cut_off, 5, "no connection: "),
+        (cut_off_unseen, 5, "it is cut off or damaged"),
+        (words, 5, "it is neither JPEG nor PNG"),
+        (of_size(48), 5, "its size is 48 × 48 px, not 64"),
+        (blank, 5, "it shows nothing"),
+    ],
+)
+def test_a_failure_is_tried_again_unless_refused_and_leaves_no_file(
+    server, folder, bad, tries, reason
+):
+    lost, good = IDS[:2]
+    server.plans[ra_of(lost)] = [bad] * tries
+    failed = download(server, folder, IDS[:2])
+    assert list(failed) == [lost]
+    assert reason in failed[lost]
+    assert server.asked[ra_of(lost)] == tries
+    assert names(folder) == [f"{good}.jpg"]
+    assert download(server, folder, IDS[:2]) == {}
+    assert server.asked[ra_of(lost)] == tries + 1
+
+
+def test_what_passes_at_the_second_try_is_no_failure(server, folder):
+    server.plans = {ra_of(galaxy): [status(503)] for galaxy in IDS}
+    assert download(server, folder) == {}
+
+
+def test_the_same_again_asks_only_for_what_is_not_whole(server, folder):
+    download(server, folder)
+    cut, other_size = (folder / f"{galaxy}.jpg" for galaxy in IDS[:2])
+    cut.write_bytes(cut.read_bytes()[:500])
+    other_size.write_bytes(server.picture(1.0, 48))
+    server.asked.clear()
+    assert download(server, folder) == {}
+    assert dict(server.asked) == {ra_of(galaxy): 1 for galaxy in IDS[:2]}
+    assert cut.read_bytes() == server.picture(ra_of(IDS[0]))
+
+
+def test_a_server_that_is_down_is_asked_no_further_and_what_there_is_stays(server, folder):
+    download(server, folder)
+    server.always = status(503)
+    more = [FIRST + i for i in range(200)]
+    with pytest.raises(InputError, match=r"gives no image, of 20 galaxies in a row \(last: HTTP 5"):
+        download(server, folder, more)
+    assert len(server.asked) < 60
+    assert names(folder) == [f"{galaxy}.jpg" for galaxy in IDS]
+
+
+def test_refusals_do_not_count_as_a_server_that_is_down(server, folder):
+    server.always = status(404)
+    ids = [FIRST + i for i in range(30)]
+    assert download(server, folder, ids) == dict.fromkeys(ids, "HTTP 404")
+
+
+def test_an_image_that_cannot_be_written_stops_it_in_one_line(server, folder):
+    folder.parent.mkdir(parents=True)
+    folder.write_text("a file")
+    with pytest.raises(InputError, match=r"cannot write input/gz2/sky/"):
+        download(server, folder)
+
+
+@pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://a.b/c", "skyserver", "http://", ""])
+def test_only_addresses_of_the_web_are_asked(url, folder):
+    with pytest.raises(InputError, match="begins with http://"):
+        sdss.download_cutouts(pd.DataFrame(columns=["ra", "dec"]), folder, url)

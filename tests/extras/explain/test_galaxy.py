@@ -1,0 +1,28 @@
+"""A galaxy of a dataset, with its votes and the networks that have not learned from it."""
+
+import numpy as np
+import pytest
+
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.data.prepare import Dataset
+from galaxyzoo.extras.explain.galaxy import find_galaxy
+from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
+from support.app_fixtures import loaded
+
+
+def test_a_training_galaxy_comes_with_its_votes_and_its_own_folds_network(
+    prepared: Dataset,
+) -> None:
+    run, catalog = loaded(prepared).predictor, prepared.catalog
+    row = int(np.flatnonzero(catalog.folds == 1)[0])
+    galaxy = find_galaxy(int(catalog.ids[row]), run.task, prepared)
+    assert galaxy.truth is not None
+    assert np.array_equal(galaxy.truth, catalog.targets("gz37")[row])
+    own, other, both = (run.predict(galaxy.decode, fold) for fold in (galaxy.fold, 0, None))
+    assert not np.allclose(own, other, atol=1e-3)
+    assert np.allclose((own + other) / 2, both, atol=1e-3)
+    assert GALAXY_ZOO_2.residuals(own).max() < 1e-6
+    test = find_galaxy(int(catalog.test_ids[0]), run.task, prepared)
+    assert (test.truth, test.fold) == (None, None)
+    with pytest.raises(InputError, match="GalaxyID 5 is not in dataset"):
+        find_galaxy(5, run.task, prepared)

@@ -1,0 +1,150 @@
+"""Grad-CAM: maps of a network whose answer is known, and averages."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from galaxyzoo.data.geometry import DIHEDRAL, dihedral_view
+from galaxyzoo.extras.explain import gradcam
+from galaxyzoo.extras.explain.command import GradcamOptions, picture_path
+from galaxyzoo.extras.explain.galaxy import Galaxy
+from galaxyzoo.extras.explain.gradcam import (
+    METHODS,
+    average_gradcam,
+    choose_layer,
+    compute_gradcam,
+    undo_dihedral,
+)
+from galaxyzoo.inference.predict import RunNetworks
+from galaxyzoo.models.build import GalaxyNet, build_model
+from support.small_models import small_config, small_network
+
+SIDE = 32
+
+
+class Corner(nn.Module):
+    """Two maps: how bright each 4 × 4 block is, and how dark; the features are their means."""
+
+    num_features = 2
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.blocks = nn.AvgPool2d(4)
+        self.both = Both()
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.both(self.blocks(images.mean(dim=1, keepdim=True))).mean(dim=(2, 3))
+
+
+class Both(nn.Module):
+    """(B, 1, h, w) -> (B, 2, h, w): what is above zero, and what is below."""
+
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
+        return torch.cat([maps.relu(), (-maps).relu()], dim=1)
+
+
+def bright_counts() -> GalaxyNet:
+    """A network whose first answer grows with brightness, and whose second falls."""
+    model = build_model(
+        small_config(
+            task="elliptical_spiral",
+            loss="cross_entropy",
+            image={"size_px": SIDE},
+            head={"hidden": 16, "output": "softmax", "dropout": 0.0},
+        ),
+        initialize=False,
+    )
+    model.backbone = Corner()
+    model.mean.fill_(100.0)
+    model.std.fill_(50.0)
+    last = nn.Linear(2, 2)
+    with torch.no_grad():
+        last.weight.copy_(torch.tensor([[1.0, -1.0], [-1.0, 1.0]]))
+        last.bias.zero_()
+    model.head = nn.Sequential(last)
+    return model.eval()
+
+
+def with_spot(row: int, column: int) -> np.ndarray:
+    """(1, SIDE, SIDE, 3): dark but for a bright square of 8 pixels."""
+    image = np.full((1, SIDE, SIDE, 3), 60, np.uint8)
+    image[:, row : row + 8, column : column + 8] = 250
+    return image
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_heat_is_where_the_answer_comes_from(method: str) -> None:
+    """The maps are known, and a place that is unlike its mirror images."""
+    model = bright_counts()
+    layer = choose_layer(model, SIDE, "both")
+    heat = compute_gradcam(model, with_spot(4, 20), [0], method, layer)[0]
+    inside = np.zeros((SIDE, SIDE), bool)
+    inside[4:12, 20:28] = True
+    assert heat.shape == (SIDE, SIDE)
+    assert heat.max() == pytest.approx(1)
+    assert inside[np.unravel_index(heat.argmax(), heat.shape)]
+    assert heat[inside].mean() > 3 * heat[~inside].mean()
+    assert all(parameter.grad is None for parameter in model.parameters())
+    assert not [m for m in model.modules() if m._forward_hooks]
+
+
+def test_each_image_has_its_own_answer() -> None:
+    model = bright_counts()
+    layer = choose_layer(model, SIDE, "both")
+    images = np.concatenate([with_spot(4, 20), with_spot(4, 20)])
+    bright, dark = compute_gradcam(model, images, [0, 1], "gradcam", layer)
+    assert bright[8, 24] > 0.9 > 0.3 > bright[24, 8]
+    assert dark[24, 8] > 0.9 > 0.3 > dark[8, 24]
+
+
+@pytest.mark.parametrize("number", range(DIHEDRAL))
+def test_a_view_is_turned_back(number: int) -> None:
+    maps = torch.arange(2 * 5 * 5.0).view(2, 5, 5)
+    assert torch.equal(undo_dihedral(dihedral_view(maps[:, None], number)[:, 0], number), maps)
+
+
+def test_a_runs_map_is_the_mean_over_its_folds() -> None:
+    # Of one in four untrained networks the map is empty; not of these two.
+    models = {fold: small_network("cnn", 64, seed=fold) for fold in (0, 1)}
+    image = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3), np.uint8)
+    single = [average_gradcam({fold: model}, image, 3)[0] for fold, model in models.items()]
+    both, layer = average_gradcam(models, image, 3)
+    assert layer == "stages.2"
+    assert np.allclose(both, np.mean(single, axis=0))
+    assert min(each.max() for each in single) > 0
+    assert not np.allclose(single[0], single[1])
+
+
+def test_the_picture_of_galaxy_0_is_named_by_it() -> None:
+    options = GradcamOptions(run="gz37/cnn", galaxy_id=0)
+    assert picture_path(options, "demo", "gz37/cnn", "Class1.1").name == "0_Class1.1.png"
+
+
+def test_maps_of_runs_that_see_other_parts_of_the_sky_lie_on_the_first_ones_input(monkeypatch):
+    """A hot place 40 original pixels right of the middle and 20 above it is there in the mean."""
+    first = small_config(image={"size_px": 65, "field_px": 130.0})  # 2 original pixels each
+    wide = small_config(image={"size_px": 51, "field_px": 204.0})  # 4 each
+    places = {65: (32 - 10, 32 + 20), 51: (25 - 5, 25 + 10)}  # by the side of the input
+
+    def one_hot(_models, image, *_):
+        heat = np.zeros(image.shape[1:3], np.float32)
+        heat[places[image.shape[1]]] = 1
+        return heat, "layer"
+
+    monkeypatch.setattr(gradcam, "average_gradcam", one_hot)
+    picture = np.zeros((64, 64, 3), np.uint8)
+    galaxy = Galaxy("one", cv2.imencode(".png", picture)[1].tobytes(), "here")
+    runs = [RunNetworks(config, {}) for config in (first, wide)]
+    both: Any = SimpleNamespace(runs=runs, task=runs[0].task)
+    image, heat, _ = gradcam.explain(both, galaxy, 0, "gradcam")
+    assert image.shape[:2] == heat.shape == (65, 65)
+    assert np.argwhere(heat == heat.max()).tolist() == [list(places[65])]
+    assert heat.max() == pytest.approx(1)
+    both.runs = runs[::-1]
+    alone = gradcam.explain(both, galaxy, 0, "gradcam")
+    assert np.argwhere(alone[1] == alone[1].max()).tolist() == [list(places[51])]

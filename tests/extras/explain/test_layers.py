@@ -1,0 +1,119 @@
+"""Layers with maps: found in each kind of network, recorded, and refused by name."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.extras.explain.gradcam import choose_layer, compute_gradcam
+from galaxyzoo.extras.explain.layers import (
+    as_maps,
+    compute_feature_maps,
+    find_layers,
+    first_filters,
+    last_of_each_side,
+    pick_layers,
+)
+from support.refusals import one_line_refusal
+from support.small_models import small_network
+from support.thoroughness import long_only
+
+IMAGE = torch.zeros(1, 3, 64, 64)
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "expected"),
+    [
+        ("resnet18", 80, {"act1": 40, "layer1": 20, "layer2": 10, "layer3": 5, "layer4": 3}),
+        ("mobilenetv2_100", 80, {"blocks.4": 5, "bn2": 3}),
+        ("cnn", 64, {"stages.2": 8, "stages": 2}),
+        ("d4cnn", 64, {"stages.2": 8}),
+        ("test_vit", 160, {"blocks.5.norm1": 10}),
+        ("test_convnext", 64, {"stages.1": 8}),
+    ],
+)
+def test_layers_of_each_kind_of_network(name: str, size: int, expected: dict[str, int]) -> None:
+    model = small_network(name, size)
+    layers = find_layers(model, torch.zeros(1, 3, size, size))
+    sides = {layer.name: layer.side for layer in last_of_each_side(layers)}
+    assert expected.items() <= sides.items()
+    chosen = choose_layer(model, size)
+    assert chosen.side >= 4
+    image = np.random.default_rng(0).integers(0, 256, (1, size, size, 3), np.uint8)
+    maps = compute_feature_maps(model, image)
+    assert [some.shape[-1] for some in maps.values()] == sorted(sides.values(), reverse=True)
+    own = compute_feature_maps(model, image, [chosen.name])[chosen.name]
+    assert own.shape == chosen.maps.shape
+    assert not [m for m in model.modules() if m._forward_hooks]
+    heat = compute_gradcam(model, image, [0], "gradcam")
+    assert heat.shape == (1, size, size)
+    assert np.isfinite(heat).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "expected"),
+    [
+        ("levit_128s", 224, "stages.1"),
+        ("tnt_s_patch16_224", 96, "blocks.11.norm_out"),
+        pytest.param(
+            "torchvision/vit_b_32",
+            160,
+            "encoder.layers.encoder_layer_11.ln_1",
+            marks=long_only("86 million parameters"),
+        ),
+        ("crossvit_9_240", 96, None),
+        pytest.param("volo_d1_224", 96, None, marks=long_only("27 million parameters")),
+    ],
+)
+def test_heat_maps_come_from_a_late_layer_or_are_refused(
+    name: str, size: int, expected: str | None
+) -> None:
+    """Not from the stem, nor from an inner transformer of one patch."""
+    model = small_network(name, size)
+    if expected is None:
+        assert "only its stem" in one_line_refusal(choose_layer, model, size)
+        return
+    assert choose_layer(model, size).name == expected
+    image = np.random.default_rng(0).integers(0, 256, (1, size, size, 3), np.uint8)
+    assert compute_gradcam(model, image, [0]).max() > 0
+
+
+def test_maps_are_a_layers_own_where_the_next_works_in_place() -> None:
+    model = small_network("resnet18", 64)
+    image = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3), np.uint8)
+    maps = compute_feature_maps(model, image, ["bn1", "act1"])
+    assert maps["bn1"].min() < 0
+    assert np.array_equal(maps["bn1"].clip(min=0), maps["act1"])
+
+
+def test_tokens_become_maps_row_by_row() -> None:
+    backbone = nn.Module()
+    backbone.num_prefix_tokens = 1  # type: ignore[assignment]
+    tokens = torch.arange(7 * 2.0).view(1, 7, 2)
+    assert as_maps(tokens[:, :5], backbone) is not None
+    maps = as_maps(tokens[:, :5], backbone)
+    assert maps is not None
+    assert maps[0, 0].tolist() == [[2, 4], [6, 8]]  # without the first token
+    assert as_maps(tokens, backbone) is None  # six patches are no square
+    assert as_maps(torch.zeros(1, 3, 4, 5), backbone) is None
+    backbone.output_fmt = "NHWC"  # type: ignore[assignment]
+    last = as_maps(torch.zeros(1, 4, 4, 3), backbone)
+    assert last is not None
+    assert last.shape == (1, 3, 4, 4)
+
+
+def test_the_first_filters_are_those_on_colors() -> None:
+    model = small_network("cnn", 64)
+    filters = first_filters(model)
+    assert filters is not None
+    first = next(m for m in model.backbone.modules() if isinstance(m, nn.Conv2d))
+    assert np.array_equal(filters, first.weight.detach().numpy())
+    model.backbone = nn.Conv2d(1, 4, 3)
+    assert first_filters(model) is None
+
+
+def test_what_is_not_there_is_named() -> None:
+    model = small_network("cnn", 64)
+    with pytest.raises(InputError, match=r"no layer 'layer4' has maps; .*stages"):
+        pick_layers(find_layers(model, IMAGE), ["layer4"])

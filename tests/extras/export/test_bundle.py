@@ -1,0 +1,259 @@
+"""An exported run: the folder predicts what the run does, or is not there."""
+
+import contextlib
+import importlib.util
+import io
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import onnx
+import pandas as pd
+import pytest
+import torch
+import yaml
+
+from galaxyzoo.config.loading import load_run_config
+from galaxyzoo.core import files, launch
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.manifest import write_sealed
+from galaxyzoo.data.geometry import DIHEDRAL, dihedral_view
+from galaxyzoo.extras.export.bundle import export_run
+from galaxyzoo.extras.export.model_card import write_card
+from galaxyzoo.extras.export.onnx import OLDEST_RUNTIME, TOLERANCE, MeanNetwork, run_onnx
+from galaxyzoo.inference.predict import RunNetworks
+from galaxyzoo.models.build import build_model
+from galaxyzoo.results.card import RunCard
+from galaxyzoo.tasks.registry import get_task
+from support.commands import COMPETITION, SRC, call, complaint, dataset, succeed, table
+from support.small_models import small_config
+
+TINY = ["image.size_px=32", "model.kwargs.widths=[8,16]", "head.hidden=16", "train.epochs=1"]
+
+EXACT = ["train.batch_size=8", "train.amp=fp32"]
+
+RUN = "gz37/cnn"
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project folder in which one fold of two is trained, in fp32."""
+    root = tmp_path_factory.mktemp("trained")
+    COMPETITION.write_zips(root / "input")
+    succeed(root, "train.py", RUN, *TINY, *EXACT, "--folds", "2", "--only", "0")
+    return root
+
+
+@pytest.fixture(scope="module")
+def exported(trained: Path) -> Path:
+    result = succeed(trained, "export.py", RUN)
+    folder = trained / "exported" / "gz37-cnn"
+    assert "hf upload YOUR_NAME/gz37-cnn exported/gz37-cnn" in result.stdout
+    assert "; onnxruntime 1.18 or newer\n" in result.stdout
+    return folder
+
+
+def snippets(folder: Path) -> list[str]:
+    """The card's examples in Python."""
+    return re.findall(r"```python\n(.*?)```", (folder / "README.md").read_text(), re.DOTALL)
+
+
+@contextlib.contextmanager
+def silent() -> Iterator[None]:
+    with contextlib.redirect_stdout(io.StringIO()):
+        yield
+
+
+def test_the_folder_holds_all_that_is_needed_and_nothing_of_this_machine(exported: Path) -> None:
+    names = sorted(str(p.relative_to(exported)) for p in exported.rglob("*") if p.is_file())
+    assert names == [
+        *("LICENSE", "README.md", "config.yaml", "digests.json"),
+        *("fold_0/weights.safetensors", "model.onnx", "oof.json"),
+    ]
+    for path in exported.rglob("*"):
+        if path.is_file():
+            assert str(exported.parents[1]).encode() not in path.read_bytes(), path
+            assert str(SRC).encode() not in path.read_bytes(), path
+    assert [p.name for p in exported.parent.iterdir()] == ["gz37-cnn"]
+
+
+def test_the_card_has_the_scores_of_the_score_card(trained: Path, exported: Path) -> None:
+    text = (exported / "README.md").read_text()
+    scores = files.read_json(trained / "oof" / dataset(trained) / "gz37/cnn.json")
+    _, head, body = text.split("---\n", 2)
+    values = yaml.safe_load(head)
+    assert values["license_link"] == "LICENSE"
+    assert values["model-index"][0]["results"][0]["metrics"][0]["value"] == scores["score"]
+    for fold, score in scores["per_fold"].items():
+        assert f"| {fold} | {score:.5f} |" in body
+    assert "stt1458" in body
+
+
+def test_the_cards_examples_predict_as_the_run_does(
+    trained: Path, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "model").symlink_to(exported)
+    (tmp_path / "model.onnx").symlink_to(exported / "model.onnx")
+    (tmp_path / "my_galaxies").mkdir()
+    for galaxy_id in COMPETITION.test_ids:
+        name = f"{galaxy_id}.jpg"
+        (tmp_path / "my_galaxies" / name).write_bytes(COMPETITION.images[int(galaxy_id)])
+    monkeypatch.chdir(tmp_path)
+    with_project, with_onnx = snippets(exported)
+    expected = table(trained, "submissions")
+    got: dict[str, pd.DataFrame] = {}
+    with silent():
+        exec(compile(with_project, "card", "exec"), got)
+    assert np.abs(got["table"].loc[expected.index] - expected).to_numpy().max() < TOLERANCE
+    for galaxy_id in expected.index[:3]:
+        (tmp_path / "galaxy.jpg").write_bytes(COMPETITION.images[int(galaxy_id)])
+        found: dict[str, np.ndarray] = {}
+        with silent():
+            exec(compile(with_onnx, "card", "exec"), found)
+        assert np.abs(found["predictions"][0] - expected.loc[galaxy_id]).max() < TOLERANCE
+
+
+def test_weights_of_half_the_size_predict_almost_the_same(trained: Path, exported: Path) -> None:
+    half = trained / "exported" / "half"
+    succeed(trained, "export.py", RUN, "--no-onnx", "--half", "--output", half)
+    sizes = [path.stat().st_size for path in (exported, half) for path in path.glob("fold_0/*")]
+    assert sizes[1] < 0.6 * sizes[0]
+    images = np.random.default_rng(0).integers(0, 256, (5, 108, 108, 3), np.uint8)
+    before, after = (
+        RunNetworks.load_exported(path).predict(lambda _: images) for path in (exported, half)
+    )
+    assert 0 < np.abs(before - after).max() < 2e-3
+    assert "rounded to half precision" in (half / "README.md").read_text()
+    assert "rounded to half precision" not in (exported / "README.md").read_text()
+
+
+def test_onnx_takes_batches_of_any_size(exported: Path) -> None:
+    model = onnx.load(exported / "model.onnx")
+    onnx.checker.check_model(model)
+    # What the card promises: onnxruntime 1.18 reads IR 10 and opset 21.
+    assert (OLDEST_RUNTIME, model.ir_version <= 10) == ("1.18", True)
+    assert max(imported.version for imported in model.opset_import) <= 21
+    images = np.random.default_rng(0).integers(0, 256, (5, 3, 32, 32), dtype=np.uint8)
+    together = run_onnx(exported / "model.onnx", images)
+    alone = np.concatenate([run_onnx(exported / "model.onnx", images[[i]]) for i in range(5)])
+    assert together.shape == (5, 37)
+    assert np.abs(together - alone).max() < 1e-6
+
+
+def test_the_mean_network_is_the_mean_over_networks_and_views() -> None:
+    networks = [build_model(small_config()).eval() for _ in range(2)]
+    images = torch.randint(0, 256, (3, 3, 32, 32)).to(torch.uint8)
+    for count in (1, DIHEDRAL):
+        views = [dihedral_view(images, number) for number in range(count)]
+        with torch.inference_mode():
+            expected = torch.stack([net(view) for net in networks for view in views]).mean(dim=0)
+            found = MeanNetwork(networks, dihedral=count > 1)(images)
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
+
+
+def test_a_folder_that_is_there_stays_as_it_is(trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    words = ("export.py", RUN, "--no-onnx", "--output", tmp_path / "mine")
+    assert "mine already exists" in complaint(call(trained, *words))
+    assert list(tmp_path.rglob("*")) == [tmp_path / "mine"]
+
+
+def test_without_the_packages_it_says_how_to_get_them(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find_spec = importlib.util.find_spec
+    specs = SimpleNamespace(find_spec=lambda n: None if n == "onnxscript" else find_spec(n))
+    monkeypatch.setattr(launch.importlib, "util", specs)
+    with pytest.raises(InputError, match=r"onnxscript.*setup\.sh --extras.*--no-onnx"):
+        export_run("demo", RUN, root / "out")
+    with pytest.raises(InputError, match="no finished fold"):
+        export_run("demo", RUN, root / "out", with_onnx=False)
+    assert not (root / "out").exists()
+
+
+@contextlib.contextmanager
+def score_card(project: Path, **changes: object) -> Iterator[None]:
+    """Change the run's score card for a while."""
+    path = project / "oof" / dataset(project) / "gz37/cnn.json"
+    whole = path.read_bytes()
+    try:
+        write_sealed(path, {**files.read_json(path), **changes})
+        yield
+    finally:
+        path.write_bytes(whole)
+
+
+@pytest.mark.parametrize(
+    ("word", "changes", "message"),
+    [
+        ("--no-onnx", {"folds": [0]}, "cnn.json is not of the folds"),
+        ("--tables", {"folds": [0]}, "1 of 3 folds are finished"),
+        ("--tables", {"config": "another's"}, "or not of the settings in folds/"),
+    ],
+)
+def test_scores_of_other_folds_or_settings_are_not_exported(
+    project: Path, tmp_path: Path, word: str, changes: dict[str, object], message: str
+) -> None:
+    with score_card(project, **changes):
+        result = call(project, "export.py", RUN, word, "--output", tmp_path / "out")
+    assert message in complaint(result)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_exported_tables_join_an_ensemble_as_the_run_does(project: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "tables"
+    succeed(project, "export.py", RUN, "--tables", "--output", folder)
+    assert sorted(p.name for p in folder.iterdir()) == [
+        *("config.yaml", "oof.csv.gz", "oof.json", "test.csv.gz")
+    ]
+    name = dataset(project)
+    ours = table(project, "oof")
+    packed = pd.read_csv(folder / "oof.csv.gz", index_col="GalaxyID")
+    assert list(packed.columns) == list(ours.columns)
+    assert list(packed.index) == list(ours.index)
+    assert (packed["fold"] == ours["fold"]).all()
+    assert np.abs(packed.to_numpy() - ours.to_numpy()).max() <= 5.1e-6
+    submitted = table(project, "submissions")
+    test = pd.read_csv(folder / "test.csv.gz", index_col="GalaxyID")
+    assert list(test.index) == list(submitted.index)
+    assert np.abs(test.to_numpy() - submitted.to_numpy()).max() <= 5.1e-6
+    for path in folder.iterdir():
+        assert str(project).encode() not in path.read_bytes(), path
+
+    again = tmp_path / "again"
+    assert call(project, "export.py", RUN, "--tables", "--output", again).returncode == 0
+    assert all((again / p.name).read_bytes() == p.read_bytes() for p in folder.iterdir())
+
+    words = ["--external", "packed", folder / "oof.csv.gz", folder / "test.csv.gz"]
+    succeed(project, "ensemble.py", RUN, *words, "--candidates", "mean", "--name", "both")
+    card = files.read_json(project / "submissions" / name / "gz37/both/predictions.json")
+    assert card["external"]["packed"]["used"]
+    own = files.read_json(project / "oof" / name / "gz37/cnn.json")["score"]
+    assert card["external"]["packed"]["score"] == pytest.approx(own, abs=1e-6)
+
+
+@pytest.mark.parametrize("mark", [{"possible_leakage": True}, {"selected_on_validation": True}])
+def test_a_marked_runs_tables_are_to_be_combined_with_a_mark(
+    project: Path, tmp_path: Path, mark: dict[str, bool]
+) -> None:
+    words = [RUN, "--tables", "--output"]
+    assert "--possible-leakage" not in call(project, "export.py", *words, tmp_path / "fair").stdout
+    with score_card(project, **mark):
+        result = call(project, "export.py", *words, tmp_path / "marked")
+    assert result.stdout.rstrip().endswith(" --possible-leakage gz37-cnn")
+
+
+@pytest.mark.parametrize(
+    ("start", "others"),
+    [("scratch", False), ("scratch, then votes", False), ("timm a1_in1k, then votes", True)],
+)
+def test_the_license_names_weights_of_others_where_the_first_stage_had_them(
+    trained: Path, exported: Path, tmp_path: Path, start: str, others: bool
+) -> None:
+    config, _ = load_run_config(exported)
+    card = RunCard.read(trained / "oof" / dataset(trained) / "gz37/cnn.json")
+    scores = card.model_copy(update={"start": start})
+    write_card(tmp_path / "card.md", config, get_task("gz37"), scores, None)
+    assert ("that others trained" in (tmp_path / "card.md").read_text()) == others

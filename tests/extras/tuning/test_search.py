@@ -1,0 +1,295 @@
+"""Trials: repeated where interrupted, given up when bad, and the best one's config."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from galaxyzoo.config.loading import load_config
+from galaxyzoo.config.schema import Config
+from galaxyzoo.core.errors import FoldError, InputError
+from galaxyzoo.data.prepare import Dataset
+from galaxyzoo.extras.tuning import search as tuning
+from galaxyzoo.extras.tuning.search import Tuning
+from galaxyzoo.extras.tuning.search_space import Search
+from galaxyzoo.training.callbacks import History
+from galaxyzoo.training.fold import train_fold
+from galaxyzoo.training.fold_data import FoldData
+from support.commands import COMPETITION, call, complaint, succeed
+from support.refusals import one_line_refusal
+from support.thoroughness import is_long
+from support.tuning_fixtures import BASE, write_search
+
+optuna = pytest.importorskip("optuna")  # of `bash scripts/setup.sh --extras`
+
+Scoring = Callable[[Config, int, int], float]  # of a config, the number of the call, and an epoch
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL in one process."""
+
+
+def trials(search: Tuning) -> list[Any]:
+    """Done trials, the best first, stopped ones last."""
+    with search.open_study() as study:
+        done = [t for t in study.trials if t.state.name in ("COMPLETE", "PRUNED")]
+    return sorted(done, key=lambda t: (score(t) is None, score(t) or 0, t.number))
+
+
+def score(trial: Any) -> float | None:
+    return trial.value if trial.state.name == "COMPLETE" else None
+
+
+def scores(search: Tuning) -> list[tuple[int, float | None, int, dict[str, Any]]]:
+    """Number, score, epochs and settings of each done trial, the best first."""
+    return [
+        (t.number, score(t), len(t.intermediate_values), search.search.decode(t.params))
+        for t in trials(search)
+    ]
+
+
+def by_lr(config: Config, call: int, epoch: int) -> float:
+    """Best at a learning rate of 1e-3, from the first epoch on."""
+    return 0.1 + abs(math.log10(config.train.lr) + 3) + 0.01 / epoch
+
+
+@dataclass
+class Lab:
+    """Makes searches; their training may be replaced by made-up scores."""
+
+    prepared: Dataset
+    patch: pytest.MonkeyPatch
+    folder: Path
+
+    def make(self, epochs: int = 3, train: Mapping[str, Any] = {}, **changes: object) -> Tuning:
+        base = {**BASE, "train": {"epochs": epochs, "batch_size": 8, **train}}
+        path = write_search(self.folder, base=base, **changes)
+        return Tuning(Search.load(str(path)), self.prepared)
+
+    def fake(self, score: Scoring = by_lr) -> list[Path]:
+        """Replace training by scores; returns the folders of trials that were trained."""
+        seen: list[Path] = []
+
+        def train(
+            config: Config,
+            _: FoldData,
+            folder: Path,
+            *__: str,
+            after_epoch: Callable[[History], None],
+        ) -> None:
+            seen.append(folder)
+            rows: list[dict[str, Any]] = []
+            for epoch in range(1, config.train.epochs + 1):
+                rows.append({"epoch": epoch, "val_score": score(config, len(seen), epoch)})
+                after_epoch(rows)
+
+        self.patch.setattr(tuning, "train_fold", train)
+        return seen
+
+
+@pytest.fixture
+def lab(prepared: Dataset, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Lab:
+    return Lab(prepared, monkeypatch, tmp_path)
+
+
+@pytest.mark.parametrize("end", [Killed, KeyboardInterrupt])
+def test_an_interrupted_trial_runs_again_and_done_ones_stay(
+    lab: Lab, end: type[BaseException]
+) -> None:
+    def ending(config: Config, call: int, epoch: int) -> float:
+        if (call, epoch) == (3, 2):
+            raise end
+        return by_lr(config, call, epoch)
+
+    seen, search = lab.fake(ending), lab.make()
+    with pytest.raises(end):
+        search.train(5, 1, "loky")
+    before = scores(search)
+    for goal in (2, 4, 4, 13):  # more than the ten that are drawn before the sampler learns
+        search.train(goal, 1, "loky")
+    after = scores(search)
+    assert len({str(picks) for *_, picks in after}) == len(after) == 13
+    assert [row for row in after if row[0] in (0, 1)] == before
+    assert seen == [search.folder / f"trial_{n}" for n in (0, 1, 2, 2, *range(4, 14))]
+    with search.open_study() as study:
+        assert study.trials[3].params == study.trials[2].params
+
+
+def test_a_grid_ends_when_all_its_combinations_are_done(lab: Lab) -> None:
+    lab.fake()
+    space = {
+        "train.lr": {"type": "choice", "choices": [1e-4, 1e-3, 1e-2]},
+        "head.dropout": {"type": "choice", "choices": [0.1, 0.3]},
+    }
+    search = lab.make(space=space)
+    for goal in (2, 9):
+        search.train(goal, 1, "loky")
+    assert len({str(picks) for *_, picks in scores(search)}) == len(scores(search)) == 6
+
+
+@pytest.mark.parametrize("epoch", [2, 3])  # the third is the last
+def test_a_trial_goes_on_from_its_last_whole_epoch(lab: Lab, epoch: int) -> None:
+    whole = lab.make()
+    whole.train(1, 1, "loky")
+    history = ((whole.folder / "trial_0") / "history.csv").read_bytes()
+    expected = scores(whole)
+    left = sorted(path.name for path in (whole.folder / "trial_0").iterdir())
+    assert left == [".lock", "history.csv", "timings.csv"]
+    whole.folder.rename(lab.folder / "moved")
+    with lab.patch.context() as patch:
+
+        def killed(
+            config: Any, data: Any, folder: Path, label: str, after_epoch: Callable[[History], None]
+        ) -> None:
+            def look(rows: History) -> None:
+                after_epoch(rows)
+                if len(rows) == epoch:
+                    raise Killed
+
+            train_fold(config, data, folder, label, look)
+
+        patch.setattr(tuning, "train_fold", killed)
+        with pytest.raises(Killed):
+            whole.train(1, 1, "loky")
+    whole.train(1, 1, "loky")
+    assert [row[1:] for row in scores(whole)] == [row[1:] for row in expected]
+    assert expected[0][2] == 3
+    assert ((whole.folder / "trial_0") / "history.csv").read_bytes() == history
+    epochs = ((whole.folder / "trial_0") / "timings.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in epochs] == ["1", "2", "3"]  # none was trained twice
+
+
+def test_a_trial_whose_process_ends_every_time_is_given_up(lab: Lab) -> None:
+    def killing(config: Config, call: int, epoch: int) -> float:
+        if call in (1, 2, 3):
+            raise Killed
+        return by_lr(config, call, epoch)
+
+    seen = lab.fake(killing)
+    search = lab.make()
+    for _ in range(3):
+        with pytest.raises(Killed):
+            search.train(2, 1, "loky")
+    search.train(2, 1, "loky")
+    assert len(seen) == 5
+    assert [score is None for _, score, *_ in scores(search)] == [False, False]
+
+
+@pytest.mark.parametrize("epochs", [3, 4])
+def test_a_trial_worse_than_the_median_ends_early(lab: Lab, epochs: int) -> None:
+    lab.fake(lambda config, call, epoch: (call > 5) + 1 / epoch)
+    search = lab.make(epochs)
+    search.train(6, 1, "loky")
+    *good, bad = (row[:3] for row in scores(search))
+    assert good == [(number, 1 / epochs, epochs) for number in range(5)]
+    # A trial in its last epoch is whole.
+    assert bad == (5, 1 + 1 / 3 if epochs == 3 else None, 3)
+
+
+@pytest.mark.parametrize("error", [FoldError("the loss is nan"), InputError("no such network")])
+def test_numbers_that_run_away_and_bad_settings_end_their_trial_alone(
+    lab: Lab, caplog: pytest.LogCaptureFixture, error: Exception
+) -> None:
+    def failing(config: Config, call: int, epoch: int) -> float:
+        if call == 1:
+            raise error
+        return by_lr(config, call, epoch)
+
+    lab.fake(failing)
+    search = lab.make()
+    search.train(2, 1, "loky")
+    good, bad = trials(search)
+    assert [score(trial) is None for trial in (good, bad)] == [False, True]
+    assert f"Trial 0 pruned. {error}" in caplog.text
+    assert f"Trial 1 finished with value: {good.value}" in caplog.text
+
+
+@pytest.mark.parametrize(("checkpoint", "expected"), [("last", 0.5), ("best", 0.2)])
+def test_the_score_is_of_the_epoch_whose_weights_are_kept(
+    lab: Lab, checkpoint: str, expected: float
+) -> None:
+    lab.fake(lambda config, call, epoch: [0.4, 0.2, 0.5][epoch - 1])
+    search = lab.make(train={"checkpoint": checkpoint})
+    search.train(1, 1, "loky")
+    assert scores(search)[0][1] == expected
+    assert "selected by that score" in search.write_best()[1]
+
+
+def test_the_winners_config_is_the_best_trials(lab: Lab) -> None:
+    lab.fake(lambda config, call, epoch: 1 / call)
+    search = lab.make()
+    search.train(3, 1, "loky")
+    number, *_, picks = scores(search)[0]
+    assert number == 2
+    path, _ = search.write_best()
+    config = load_config(str(path))
+    trial = search.search.change(picks)
+    assert config.model_copy(update={"about": trial.about, "run": trial.run}) == trial
+    assert config.head.dropout == picks["head.dropout"]
+    text = path.read_text()
+    assert "validation RMSE 0.33333 on fold 0 of kaggle-" in text
+    assert "reference" not in yaml.safe_load(text)
+
+
+def test_what_does_not_fit_the_study_is_refused(lab: Lab) -> None:
+    lab.fake()
+    lab.make().train(1, 1, "loky")
+    fewer = {"train.lr": {"type": "float", "low": 1e-4, "high": 1e-3}}
+    for other in (lab.make(epochs=4), lab.make(space=fewer)):
+        with pytest.raises(InputError, match="was searched with other settings or data: delete"):
+            other.train(1, 1, "loky")
+    with pytest.raises(InputError, match=r"tiny\.yaml, fold: .* has folds 0 to 2"):
+        lab.make(fold=3).check()
+
+
+def test_a_damaged_study_is_named_in_one_line(lab: Lab) -> None:
+    search = lab.make()
+    search.folder.mkdir(parents=True)
+    (search.folder / "study.db").write_bytes(b"no database" * 100)
+    message = one_line_refusal(search.train, 1, 1, "loky")
+    assert "delete folds/" in message.split("study.db cannot be used (")[1]
+
+
+@pytest.fixture(scope="module")
+def tuned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project folder in which the command was called twice."""
+    root = tmp_path_factory.mktemp("tuned")
+    COMPETITION.write_zips(root / "input")
+    write_search(root)
+    for words in (["1"], ["3", *(["--jobs", "2"] if is_long() else [])]):
+        result = succeed(root, "tune.py", "tiny.yaml", "--trials", *words)
+        assert result.stdout.count("COMPLETE") == int(words[0])
+        assert "selected by that score" in result.stdout
+    return root
+
+
+@pytest.mark.slow
+def test_the_command_goes_on_and_its_winner_trains(tuned: Path) -> None:
+    (study,) = tuned.glob("folds/*/gz37/tune.tiny/fold_0/study.db")
+    trials = sorted(path.parent.name for path in study.parent.glob("trial_*/history.csv"))
+    assert trials == ["trial_0", "trial_1", "trial_2"]
+    assert not list(study.parent.rglob("*.safetensors"))
+    last = {
+        path.parent.name: float(path.read_text().splitlines()[-1].split(",")[5])
+        for path in study.parent.glob("trial_*/history.csv")
+    }
+    best = min(last, key=lambda name: last[name])
+    config = study.parent / "tiny_tuned.yaml"
+    text = config.read_text()
+    number = best.removeprefix("trial_")
+    assert f"# Trial {number}: validation RMSE {last[best]:.5f} on fold 0 of" in text
+    # The same network comes of the ordinary command: fold 0's score is the trial's.
+    succeed(tuned, "train.py", str(config.relative_to(tuned)), "--only", "0")
+    (own,) = tuned.glob("folds/*/gz37/tiny_tuned/fold_0/history.csv")
+    assert own.read_bytes() == (study.parent / best / "history.csv").read_bytes()
+
+
+def test_a_mistake_is_said_before_anything_starts(tmp_path: Path) -> None:
+    write_search(tmp_path, space={"train.lr": {"type": "float", "low": 1, "high": 0.1}})
+    message = complaint(call(tmp_path, "tune.py", "tiny.yaml", "--trials", "1"))
+    assert "tiny.yaml: key 'space.train.lr': Value error, no range" in message
+    assert not list(tmp_path.glob("folds/*/"))

@@ -1,0 +1,62 @@
+"""Searches: their ranges, and mistakes in the file."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from galaxyzoo.config.loading import all_runs
+from galaxyzoo.core.paths import configs_dir
+from galaxyzoo.extras.tuning.search_space import Search
+from galaxyzoo.models.build import build_model
+from galaxyzoo.training.augmentation import check_transforms
+from support.refusals import one_line_refusal
+from support.tuning_fixtures import BASE, write_search
+
+optuna = pytest.importorskip("optuna")  # of `bash scripts/setup.sh --extras`
+
+SEARCHES = sorted(path.stem for path in (configs_dir() / "tuning").glob("*.yaml"))
+
+LR = {"type": "float", "low": 1e-4, "high": 1e-2}
+
+
+def space(setting: str, **values: Any) -> dict[str, Any]:
+    return {"space": {setting: values}}
+
+
+MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
+    "unknown key": ({"spaces": {}}, "unknown key 'spaces': did you mean 'space' ("),
+    "unknown setting": (
+        space("train.lrr", **LR),
+        "unknown key 'train.lrr': did you mean 'train.lr'",
+    ),
+    "unknown type": (
+        space("train.lr", type="real", low=1, high=2),
+        "key 'space.train.lr': Value error, no range of a type float, int, choice ('real')",
+    ),
+    "low above high": (
+        space("train.lr", type="float", low=0.1, high=0.01),
+        "key 'space.train.lr': Value error, no range of a type float, int, choice (`low <= high`",
+    ),
+    "views": (space("tta.angles", type="int", low=1, high=3), "trials are scored on one view"),
+    "no range": ({"space": {}}, "key 'space'"),
+    "stages": ({"base": {**BASE, "stages": [{"name": "a"}]}}, "base: has several stages"),
+}
+
+
+@pytest.mark.parametrize(("changes", "named"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_one_line_that_names_it(
+    tmp_path: Path, changes: dict[str, Any], named: str
+) -> None:
+    path = write_search(tmp_path, **changes)
+    assert named in one_line_refusal(Search.load, str(path))
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_every_search_in_the_tree_builds(name: str) -> None:
+    search = Search.load(name)
+    for layers in search.choices["model.kwargs.layers"]:
+        config = search.change(search.decode({"model.kwargs.layers": layers}))
+        check_transforms(config.augment.transforms, config.image.size_px)
+        build_model(config, initialize=False)
+    assert not any(run.startswith("tuning/") for run in all_runs())
