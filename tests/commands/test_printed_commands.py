@@ -82,6 +82,16 @@ def test_a_new_dataset_can_be_trained_on(tmp_path: Path) -> None:
     assert "stages=null" in line
 
 
+@pytest.mark.parametrize("words", [["--plan"], ["--only", "0"]])
+def test_after_a_part_of_a_training_comes_what_ends_in_a_submission(
+    tmp_path: Path, words: list[str]
+) -> None:
+    COMPETITION.write_zips(tmp_path / "input" / NAME)
+    printed = succeed(tmp_path, "train.py", "--folds", "3", *words, "--ensemble").stdout
+    check_printed(tmp_path, printed)
+    assert (tmp_path / "submissions" / "predictions.csv").is_file()
+
+
 def test_an_ensemble_can_be_looked_at(project: Path) -> None:
     """Whatever dataset is first where none is named: real ones are before the demo."""
     printed = succeed(project, "ensemble.py", "--dataset", NAME).stdout

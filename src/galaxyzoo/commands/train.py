@@ -88,8 +88,8 @@ class TrainOptions(DataOptions, JobOptions):
 
     @property
     def again(self) -> str:
-        """The command that trains all folds of the same runs."""
-        command = f"{launch.typed('train')} {shlex.join(self.runs)}".rstrip()
+        """The command that trains all folds of the same runs and builds their ensemble."""
+        command = f"{launch.typed('train_folds')} {shlex.join(self.runs)}".rstrip()
         return launch.with_data(command, self.data)
 
 
