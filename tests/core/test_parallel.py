@@ -39,6 +39,13 @@ def test_calls_are_made_elsewhere_and_come_back_in_order(monkeypatch: pytest.Mon
     assert "OMP_NUM_THREADS" not in os.environ
 
 
+def test_one_job_at_a_time_does_not_end_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    ends: list[int] = []
+    monkeypatch.setattr(os, "_exit", ends.append)
+    run_jobs(time.sleep, [(0.2,), (0.2,)], 1)
+    assert ends == []
+
+
 def test_the_user_may_say_how_many_threads_each_job_has(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "5")  # as above, so in the same processes
     assert run_jobs(describe_process, [(0,), (1,)], 2)[0][2] == 5

@@ -120,7 +120,7 @@ class SurveyOptions:
         metavar="EXTRA",
     )
     keep: tuple[str, ...] = option(
-        "columns of a list, Parquet or Cutana's table, to stand in each row of such a folder, with "
+        "columns of a list or Parquet file, to stand in each row of such a folder, with "
         "commas between them; ra and dec also by the headers of FITS cut-outs (default: ra and "
         "dec, where tables have both)",
         (),

@@ -160,7 +160,7 @@ def fold_numbers(text: str) -> list[int]:
 class DatasetOptions:
     """Of commands that read what was trained."""
 
-    dataset: str | None = option("dataset of the runs (default: the only real element, else demo)")
+    dataset: str | None = option("dataset of the runs (default: the only real one, else demo)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,6 +190,6 @@ class JobOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions(DatasetOptions):
-    """Of commands on element run or ensemble."""
+    """Of commands on a run or an ensemble."""
 
     run: str = positional("a trained run, gz37/resnet18, or an ensemble, ensemble:default", "RUN")

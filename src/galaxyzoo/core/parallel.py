@@ -97,7 +97,7 @@ def _call(
 
     Returned, because backends wrap what is raised in exceptions of their own.
     """
-    if parent:
+    if parent not in (None, os.getpid()):  # one job alone is done in this process
         _end_with(parent)
     torch.set_num_threads(threads)
     cv2.setNumThreads(threads)
