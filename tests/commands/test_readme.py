@@ -5,6 +5,7 @@ import re
 import shlex
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 
@@ -75,3 +76,22 @@ def test_the_columns_in_words_are_those_of_the_page(tmp_path: Path) -> None:
     table = succeed(tmp_path, "predict.py", "--columns").stdout
     assert "8. What is odd about it? (after Class6.1)\n   Class8.1   ring\n" in table
     assert table in (ROOT / "docs/tasks.md").read_text()
+
+
+@pytest.mark.parametrize("ending", ["csv", "zip"])
+def test_the_score_on_a_random_draw_can_be_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], ending: str
+) -> None:
+    """By the lines on the page, here with the submission's own values moved in place of votes."""
+    (block,) = re.findall(
+        r"```python\n(.*?)```", (ROOT / "docs/lab/accuracy.md").read_text(), re.DOTALL
+    )
+    (tmp_path / "submissions").symlink_to(ROOT / "submissions")
+    record = "submissions/records/kaggle-mini/gz37/transfer/predictions.csv"
+    votes = pd.read_csv(ROOT / record, index_col="GalaxyID") + 0.25
+    votes.iloc[1000:] += 1
+    (tmp_path / "input").mkdir()
+    votes.to_csv(tmp_path / f"input/training_solutions_rev1.{ending}")
+    monkeypatch.chdir(tmp_path)
+    exec(block, {})
+    assert float(capsys.readouterr().out) == pytest.approx(0.25)
