@@ -14,9 +14,9 @@ from playwright.sync_api import ViewportSize, sync_playwright
 from galaxyzoo.config.names import DEMO_FULL
 from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.data.prepare import open_dataset, take_images
+from galaxyzoo.extras.pages.html import GalaxyCard, HtmlSection, write_page
+from galaxyzoo.extras.reports.votes import vote_bars
 from galaxyzoo.io.tables import read_csv
-from galaxyzoo.reports.html import GalaxyCard, HtmlSection, write_page
-from galaxyzoo.reports.votes import vote_bars
 from galaxyzoo.results.layout import RunFolder
 from galaxyzoo.tasks.registry import get_task
 from support.browser import PATIENCE_MS, find_browser, start

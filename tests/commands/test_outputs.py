@@ -15,8 +15,8 @@ from galaxyzoo import commands
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.extras import load
 from galaxyzoo.core.outputs import check_output
-from galaxyzoo.data.stores.columns import read_columns
-from galaxyzoo.inference.columns import check_table, is_own_table, write_one_table
+from galaxyzoo.extras.formats.columns import read_columns
+from galaxyzoo.extras.surveys.columns import check_table, is_own_table, write_one_table
 from support.class_fixtures import draw_images
 from support.commands import call, complaint, succeed
 from support.form_fixtures import write_folder

@@ -7,13 +7,15 @@ from typing import Literal
 
 import pytest
 
-from galaxyzoo.commands import ensemble, evaluate, predict, prepare, train
+from galaxyzoo.commands import ensemble, predict, prepare, train
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.options import option, positional, positive, read_groups, read_options
-from galaxyzoo.data.stores.fits import FitsSettings
 from galaxyzoo.extras.download.gz2_dataset import Order
 from galaxyzoo.extras.explain import command as gradcam
 from galaxyzoo.extras.export import command as export
+from galaxyzoo.extras.formats.fits import FitsSettings
+from galaxyzoo.extras.reports import command as evaluate
+from galaxyzoo.extras.surveys.command import SurveyOptions
 from galaxyzoo.extras.tuning import command as tune
 from support.refusals import one_line_refusal
 
@@ -86,11 +88,11 @@ def test_words_stand_before_between_and_after_options(
 
 
 def test_groups_are_read_beside_a_commands_options_and_have_their_title() -> None:
-    groups = {"surveys": predict.SurveyOptions, "FITS": FitsSettings}
+    groups = {"surveys": SurveyOptions, "FITS": FitsSettings}
     words = "a/ --stretch zscale --with spread --bands 0,1,2 b/ --output v/ --field 3"
     options, read = read_groups(predict.PredictOptions, groups, None, words.split())
     assert (options.words, options.is_job) == (("a/", "b/"), True)
-    assert read["surveys"] == predict.SurveyOptions(extras=("spread",))
+    assert read["surveys"] == SurveyOptions(extras=("spread",))
     assert read["FITS"] == FitsSettings(stretch="zscale", bands=(0, 1, 2), field_arcsec=3)
 
 

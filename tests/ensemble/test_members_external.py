@@ -14,7 +14,7 @@ from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.ensemble import members
 from galaxyzoo.ensemble.members import ExternalTable, make_tables
 from galaxyzoo.ensemble.predictors import choose_default
-from galaxyzoo.reports.evaluate import load_evaluation
+from galaxyzoo.extras.reports.evaluate import load_evaluation
 from galaxyzoo.results.layout import oof_dir
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.registry import TASKS

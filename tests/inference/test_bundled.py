@@ -18,9 +18,10 @@ from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.core import paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import CODE_ROOT
-from galaxyzoo.ensemble.networks import load_intervals, load_predictor
+from galaxyzoo.ensemble.networks import load_predictor
 from galaxyzoo.ensemble.predictors import find_predictor
 from galaxyzoo.extras.app import service
+from galaxyzoo.extras.intervals.intervals import load_intervals
 from galaxyzoo.inference.artifacts import load_weights
 from galaxyzoo.inference.predict import predict_stores
 from galaxyzoo.results.layout import WEIGHTS, bundled_dir

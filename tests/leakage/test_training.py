@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from galaxyzoo.commands import ensemble, evaluate, train
+from galaxyzoo.commands import ensemble, train
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.folds import make_folds, near_duplicates
 from galaxyzoo.data.prepare import prepare
-from galaxyzoo.reports.console import print_holdout_table
+from galaxyzoo.extras.reports import command as evaluate
+from galaxyzoo.results.console import print_holdout_table
 from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training import holdout
 from galaxyzoo.training.feature_head import cross_fit_head

@@ -15,10 +15,10 @@ from galaxyzoo.core.console import print_table
 from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.launch import run_main
 from galaxyzoo.data.readers.find import open_input
+from galaxyzoo.extras.reports.evaluate import Evaluation
 from galaxyzoo.inference.predict import RunNetworks, predict_stores
 from galaxyzoo.io.tables import without_formulas, write_predictions, write_table
 from galaxyzoo.models.build import build_model
-from galaxyzoo.reports.evaluate import Evaluation
 from support.class_fixtures import write_labeled
 from support.kaggle_fixtures import draw_image, encode
 from support.small_models import small_config

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from galaxyzoo.commands import evaluate
 from galaxyzoo.core import files, paths
 from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.core.paths import CODE_ROOT
 from galaxyzoo.data.catalog import Catalog, load_catalog
 from galaxyzoo.ensemble import members
-from galaxyzoo.reports.results import load_result
+from galaxyzoo.extras.reports import command as evaluate
+from galaxyzoo.extras.reports.results import load_result
 from galaxyzoo.results.card import EnsembleCard, RunCard
 from galaxyzoo.results.layout import RunFolder, card_path
 from galaxyzoo.tasks.registry import TASKS

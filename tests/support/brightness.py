@@ -8,9 +8,9 @@ from typing import Any, cast
 import numpy as np
 
 from galaxyzoo.config.schema import ImageConfig
-from galaxyzoo.inference.images import SurveyImages
+from galaxyzoo.extras.surveys.images import SurveyImages
+from galaxyzoo.extras.surveys.survey import Survey
 from galaxyzoo.inference.predict import Predictor
-from galaxyzoo.inference.survey import Survey
 from galaxyzoo.tasks.registry import get_task
 
 TASK = get_task("elliptical_spiral")

@@ -10,7 +10,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.prepare import Dataset, prepare
 from galaxyzoo.ensemble import members
 from galaxyzoo.io.tables import write_predictions
-from galaxyzoo.reports import console
+from galaxyzoo.results import console
 from galaxyzoo.results.layout import TEST_TABLE, VAL_TABLE, WEIGHTS, RunFolder
 from galaxyzoo.results.oof import FoldSummary, FoldTables
 from galaxyzoo.tasks.registry import TASKS

@@ -19,7 +19,7 @@ from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.config.schema import Config, TTAConfig
 from galaxyzoo.core.devices import read_async
 from galaxyzoo.data.prepare import Dataset
-from galaxyzoo.inference.images import SurveyImages
+from galaxyzoo.extras.surveys.images import SurveyImages
 from galaxyzoo.inference.predict import RunNetworks, decode_ahead, load_run
 from galaxyzoo.training.planning import random_fold
 from galaxyzoo.training.trainer import Trainer

@@ -18,7 +18,7 @@ from galaxyzoo.data.image_cache import decode_many
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.ensemble.networks import load_predictor
 from galaxyzoo.extras.labels.label_loop import LabelLoop
-from galaxyzoo.inference.finished import SurveyFeatures
+from galaxyzoo.extras.surveys.finished import SurveyFeatures
 from galaxyzoo.tasks.registry import get_task
 
 _RUN, _FOLD = "gz37/d4cnn_transfer", 0

@@ -30,15 +30,14 @@ from galaxyzoo.config import loading
 from galaxyzoo.config.names import ALL_RUNS, DEMOS
 from galaxyzoo.core import launch, paths
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.options import DatasetOptions, option, positional, read_options
+from galaxyzoo.core.extras import load_all
+from galaxyzoo.core.options import DatasetOptions, option, positional, read_groups
 from galaxyzoo.data.catalog import Catalog, dataset_dir, load_catalog
 from galaxyzoo.ensemble.build import EnsembleBuild
-from galaxyzoo.ensemble.intervals import LEVEL, make_intervals
-from galaxyzoo.ensemble.members import PREFIX, find_runs, make_tables, pick_tables
+from galaxyzoo.ensemble.members import find_runs, make_tables, pick_tables
 from galaxyzoo.ensemble.selection import CANDIDATES, CLASS_CANDIDATES, pick_candidates
-from galaxyzoo.reports.console import print_ensemble, print_intervals
 from galaxyzoo.results import layout, submission
-from galaxyzoo.results.card import EnsembleCard
+from galaxyzoo.results.console import print_ensemble
 from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task
 from galaxyzoo.tasks.registry import ensemble_name, find_task, get_task, task_name
 
@@ -80,13 +79,6 @@ class EnsembleOptions(DatasetOptions):
         (),
         metavar="NAME",
     )
-    intervals: float | None = option(
-        "make intervals for a built ensemble, which hold this share of the galaxies' votes "
-        f"(default: {LEVEL})",
-        nargs="?",
-        const=LEVEL,
-        metavar="LEVEL",
-    )
 
     @property
     def is_changed(self) -> bool:
@@ -96,11 +88,11 @@ class EnsembleOptions(DatasetOptions):
 
 def main() -> None:
     """Combine the runs, or make intervals of a built ensemble."""
-    options = read_options(EnsembleOptions, __doc__)
-    if options.intervals is None:
+    uses = [use for use in load_all("predictions") if use.command == "ensemble"]
+    groups = {use.title: use.options for use in uses}
+    options, read = read_groups(EnsembleOptions, groups, __doc__)
+    if not any(use.make(options, read[use.title], read) for use in uses):
         combine(name_ensemble(options))
-    else:
-        calibrate(options, options.intervals)
 
 
 def combine(options: EnsembleOptions) -> None:
@@ -114,7 +106,7 @@ def combine(options: EnsembleOptions) -> None:
     tables = make_tables(options.external, options.possible_leakage)
     external = pick_tables(tables, options.runs)
     set_aside = [table for table in tables if table not in external]
-    runs = [name for name in options.runs if not name.startswith(PREFIX)]
+    runs = [name for name in options.runs if not name.startswith(layout.PREFIX)]
     left_out: list[str] = []
     if runs or not options.runs:  # with external tables it is no error if no run is trained
         runs, left_out = find_runs(task, whole, runs, or_none=bool(external))
@@ -139,30 +131,6 @@ def combine(options: EnsembleOptions) -> None:
         f"ensemble {name}, {card.metric} {card.score:.5f}",
         f"{launch.typed('evaluate')} {ensemble_name(task.name, name)} --dataset {whole.dataset}",
     )
-
-
-def calibrate(options: EnsembleOptions, level: float) -> None:
-    """Calibrate intervals of a built ensemble, write, print."""
-    if not 0 < level < 1:
-        raise InputError(f"--intervals {level:g} must lie between 0 and 1, such as {LEVEL}")
-    if len(options.runs) > 1 or options.is_changed or options.task or options.name:
-        raise InputError("--intervals takes an ensemble's name and --dataset alone: build it first")
-    dataset = layout.choose_dataset(options.dataset, COMPETITION_TASK)
-    built = {folder.name: folder for folder in layout.list_ensembles(dataset, COMPETITION_TASK)}
-    asked = options.runs or ([DEFAULT] if DEFAULT in built else [*built])
-    if len(asked) != 1 or asked[0] not in built:
-        raise InputError(
-            f"--intervals are of one ensemble that is built on {dataset}: name one of "
-            f"{', '.join(built) or 'none'}; `{launch.typed('ensemble')}` builds one"
-        )
-    card = make_intervals(asked[0], load_catalog(dataset), level)
-    path = built[asked[0]].intervals_csv
-    print_intervals(card)
-    print(f"coverage, also by answer: {paths.shown(layout.card_path(path))}")
-    page = f"{launch.typed('app')} {ensemble_name(COMPETITION_TASK, asked[0])} --dataset {dataset}"
-    has_page = EnsembleCard.of(built[asked[0]]).has_networks
-    made = f"{paths.shown(path)}, intervals of {level:g} around {asked[0]}"
-    launch.print_done(made, page if has_page else "")
 
 
 def name_ensemble(options: EnsembleOptions) -> EnsembleOptions:
@@ -212,7 +180,7 @@ def take_settings(options: EnsembleOptions, settings: loading.EnsembleSettings) 
         options,
         # The task is read off the runs: names of tables do not contain it.
         task=options.task or pick_task(None, settings.runs).name,
-        runs=tuple(f"{PREFIX}{name}" for name, *_ in external),
+        runs=tuple(f"{layout.PREFIX}{name}" for name, *_ in external),
         external=(*options.external, *external),
         dataset=settings.dataset,
     )
@@ -245,7 +213,7 @@ def check_names(runs: Sequence[str], task: Task) -> None:
     """Refuse runs that neither `configs/` nor a trained dataset has."""
     for run in runs:
         name = run if "/" in run else f"{task.name}/{run}"
-        if not run.startswith(PREFIX) and not layout.datasets_with_run(name):
+        if not run.startswith(layout.PREFIX) and not layout.datasets_with_run(name):
             loading.config_path(name.split("@")[0])
 
 

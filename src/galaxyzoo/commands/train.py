@@ -227,7 +227,7 @@ def train(
         datasets: of the stages, by name; None: that of the runs.
         options: of the command line.
     """
-    from galaxyzoo.reports.console import print_run_table
+    from galaxyzoo.results.console import print_run_table
     from galaxyzoo.training.planning import choose_jobs
     from galaxyzoo.training.run import Run, train_runs
 
@@ -254,7 +254,7 @@ def train(
 
 def hold_out(configs: list[Config], data: Dataset) -> list[str]:
     """Train and score the runs on the stratified hold-out; returns the reasons why some stopped."""
-    from galaxyzoo.reports.console import print_holdout_table
+    from galaxyzoo.results.console import print_holdout_table
     from galaxyzoo.training.holdout import train_holdout
     from galaxyzoo.training.run import Run
 

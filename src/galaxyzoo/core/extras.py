@@ -6,7 +6,7 @@ Each has an `EXTRA` in its `__init__.py`, which names objects as entry points do
 
 import importlib
 import pkgutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Literal
@@ -15,13 +15,25 @@ Kind = Literal["datasets", "images", "predictions"]
 
 
 @dataclass(frozen=True)
+class Use:
+    """What may be made of predictions: an entry of `Extra.predictions`."""
+
+    command: str  # that takes its options: predict or ensemble
+    title: str  # above them in --help
+    options: type  # their dataclass
+    # From the command's options, its own, and those of all groups by title. Returns whether it was
+    # asked for: then the command has nothing else to do.
+    make: Callable[[Any, Any, Mapping[str, Any]], bool]
+
+
+@dataclass(frozen=True)
 class Extra:
     """What a folder in `extras/` offers, as references to objects of these kinds."""
 
     commands: Mapping[str, str] = field(default_factory=dict)  # name -> main; also "prepare gz2"
-    datasets: Sequence[str] = ()  # `data.readers.find.Form`: forms of labeled input
-    images: Sequence[str] = ()  # `data.stores.opening.ImageForm`: forms of images
-    predictions: Sequence[str] = ()  # `inference.results.Use`: what may be made of predictions
+    datasets: Sequence[str] = ()  # forms of labeled input: `data.readers.find.Form`
+    images: Sequence[str] = ()  # forms of images: `data.stores.opening.ImageForm`
+    predictions: Sequence[str] = ()  # what may be made of predictions: `Use`
 
 
 @cache

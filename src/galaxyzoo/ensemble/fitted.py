@@ -21,9 +21,9 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.launch import typed
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import load_catalog
-from galaxyzoo.ensemble import blends, intervals, members, selection, stackers
+from galaxyzoo.ensemble import blends, selection, stackers
 from galaxyzoo.results.card import EnsembleCard, build_again
-from galaxyzoo.results.layout import EnsembleFolder, digest_networks
+from galaxyzoo.results.layout import PREFIX, EnsembleFolder, digest_networks
 from galaxyzoo.results.table import PredictionTable, digest_table
 from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.registry import get_task, task_of
@@ -31,21 +31,21 @@ from galaxyzoo.tasks.registry import get_task, task_of
 if TYPE_CHECKING:
     from lightgbm import Booster
 
-# What is fitted and can be kept: candidates, parts of them, and intervals.
-_KINDS = {
-    kind.__name__: kind
-    for kind in (
-        *(
-            candidate.model
-            for candidate in (*selection.CANDIDATES.values(), *selection.CLASS_CANDIDATES.values())
-        ),
-        *(blends.Blend, stackers.LinearStacker, intervals.VoteIntervals, intervals.Calibration),
-    )
-}
+# What is fitted and can be kept: candidates, parts of them, and what extras register.
+_KINDS: dict[str, type] = {}
 
 
-def save_model(path: Path, model: blends.MetaModel | intervals.VoteIntervals) -> str:
-    """Write a fitted candidate or intervals, atomically; returns the file's digest."""
+def register(*kinds: type) -> None:
+    """Let dataclasses of arrays, numbers, boosters and each other be kept."""
+    _KINDS.update((kind.__name__, kind) for kind in kinds)
+
+
+_CANDIDATES = (*selection.CANDIDATES.values(), *selection.CLASS_CANDIDATES.values())
+register(*(candidate.model for candidate in _CANDIDATES), blends.Blend, stackers.LinearStacker)
+
+
+def save_model(path: Path, model: Any) -> str:
+    """Write a fitted candidate, or what is registered, atomically; returns the file's digest."""
     arrays: dict[str, np.ndarray] = {}
     form = _pack(model, "model", arrays)
     files.write_bytes(path, save(arrays, {"model": json.dumps(form)}))
@@ -127,7 +127,7 @@ def check_members(card: EnsembleCard) -> None:
     """Refuse an ensemble with a member whose networks are missing or changed."""
     path, again = shown(card.folder.csv), build_again(card.folder, [*card.runs])
     for run, digest in card.members.items():
-        if run.startswith(members.PREFIX):
+        if run.startswith(PREFIX):
             raise InputError(
                 f"{path} combines {run}, of which there are tables but no networks: train its runs "
                 f"by `{typed('train_folds')} {card.name}`, or name another"

@@ -22,12 +22,11 @@ from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.io.tables import read_csv
 from galaxyzoo.results.card import RunCard
-from galaxyzoo.results.layout import RunFolder, list_tables, oof_dir
+from galaxyzoo.results.layout import PREFIX, RunFolder, list_tables, oof_dir
 from galaxyzoo.results.table import PredictionTable
 from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.registry import get_task, task_name, task_of
 
-PREFIX = "external/"  # of the names of external tables among the runs
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]*")
 _FAR = 1.0  # a number further than this from 0 and 1 is not a fraction, perhaps a percentage
 

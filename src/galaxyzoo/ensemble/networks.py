@@ -6,19 +6,16 @@ from pathlib import Path
 
 import numpy as np
 
-from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.config.schema import TTAConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.manifest import digest
-from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.ensemble.fitted import FittedEnsemble, load_model
-from galaxyzoo.ensemble.intervals import VoteIntervals
 from galaxyzoo.ensemble.predictors import ensemble_folder
 from galaxyzoo.inference.predict import Decode, Predictor, RunNetworks, load_run
-from galaxyzoo.results import layout, table
+from galaxyzoo.results import layout
 from galaxyzoo.results.card import EnsembleCard
-from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task
-from galaxyzoo.tasks.registry import is_ensemble, task_of
+from galaxyzoo.tasks.kinds import Task
+from galaxyzoo.tasks.registry import is_ensemble
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,18 +94,6 @@ def load_predictor(
     )
     tta = None if views is None else TTAConfig(dihedral=views == 8)
     return predictor if folds is None and tta is None else predictor.restrict(folds, tta)
-
-
-def load_intervals(dataset: str, name: str) -> VoteIntervals:
-    """Load or calibrate intervals for predictions of a run or an ensemble."""
-    task = task_of(name)
-    if task.name != COMPETITION_TASK:
-        raise InputError(f"--with intervals needs predictions of votes: {name} predicts classes")
-    if dataset != BUNDLED:
-        return VoteIntervals.calibrate(name, load_catalog(dataset))
-    files = layout.FoldFolder.exported(layout.bundled_dir() / name)
-    path = files.path(layout.INTERVALS)
-    return load_model(path, table.digest_table(path), files.cure)
 
 
 def describe(predictor: Predictor) -> str:

@@ -24,10 +24,9 @@ from galaxyzoo.core.manifest import MadeBy, digest
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.stores.base import ImageStore
-from galaxyzoo.data.stores.fits import DEFAULT, FitsSettings
-from galaxyzoo.data.stores.opening import open_stores
+from galaxyzoo.data.stores.opening import Settings, open_stores
 from galaxyzoo.inference.artifacts import load_fold_model
-from galaxyzoo.inference.images import CHUNK, IdColumn, Images, notes_on
+from galaxyzoo.inference.images import CHUNK, IdColumn, Images
 from galaxyzoo.inference.oddities import Oddities, add_oddities, describe
 from galaxyzoo.inference.tta import iterate_views
 from galaxyzoo.models.build import GalaxyNet
@@ -350,21 +349,21 @@ def decode_ahead(predictor: Predictor, store: ImageStore, ids: np.ndarray) -> It
 
 
 def predict_stores(
-    predictor: Predictor, paths: list[Path], fits: FitsSettings = DEFAULT
+    predictor: Predictor, paths: list[Path], settings: Settings | None = None
 ) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
     """Predict all images of some folders, zips and files.
 
     Args:
         predictor: such as `RunNetworks`.
         paths: folders, zips, archives, lists or single images.
-        fits: how FITS cut-outs among them become pictures.
+        settings: of forms of images, as of `open_stores`.
     Returns:
         Table of the task's columns, made valid as a submission is, indexed by GalaxyID where every
         file is named by one, else by `id` (name of the file, or what a list has); and (name,
         reason) of each image that could not be read. Prints how images differ from those that the
         networks learned from.
     """
-    stores = open_stores(paths, fits)
+    stores = open_stores(paths, settings)
     unreadable = [pair for store in stores for pair in store.left_out]
     labels = IdColumn.of(stores)
     oddities: Oddities = {}
@@ -380,7 +379,8 @@ def predict_stores(
     if predictions.empty:
         name, why = unreadable[0]
         raise InputError(f"none of the {len(unreadable)} images can be read (first: {name}: {why})")
-    for note in [*notes_on(stores), *describe(oddities, len(predictions), predictor.task)]:
+    notes = dict.fromkeys(note for store in stores for note in store.notes)
+    for note in [*notes, *describe(oddities, len(predictions), predictor.task)]:
         Bar.write(one_line(note))
     predictions.index = pd.Index([labels[name] for name in predictions.index], name=labels.column)
     return predictions, unreadable

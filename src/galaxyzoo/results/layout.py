@@ -32,6 +32,7 @@ ONNX, MODEL_CARD, LICENSE = "model.onnx", "README.md", "LICENSE"
 OOF_PACKED, TEST_PACKED = "oof.csv.gz", "test.csv.gz"
 ENSEMBLE_CARD, ENSEMBLE_MODEL = "ensemble.json", "ensemble.safetensors"
 _FOLD, _SUBMISSION = "fold_", "predictions.csv"
+PREFIX = "external/"  # of the names of external tables among the runs
 
 
 def oof_dir() -> Path:

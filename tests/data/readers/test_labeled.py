@@ -19,7 +19,7 @@ from galaxyzoo.data.image_cache import AT_ONCE, open_cache
 from galaxyzoo.data.prepare import prepare
 from galaxyzoo.data.readers.find import open_input
 from galaxyzoo.data.readers.labeled import find_class_folders
-from galaxyzoo.data.stores.arrays import HDF5Images
+from galaxyzoo.extras.formats.arrays import HDF5Images
 from galaxyzoo.tasks.registry import TASKS
 from support.class_fixtures import ANOMALIES, ZOO5, anomaly_numbers, draw_images, write_labeled
 from support.form_fixtures import FORMS, write_folder

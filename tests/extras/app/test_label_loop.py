@@ -20,7 +20,7 @@ from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.extras.labels.label_loop import LabelLoop, Share
 from galaxyzoo.extras.labels.label_page import PICTURE, build_app
-from galaxyzoo.inference.finished import SurveyFeatures, read_features
+from galaxyzoo.extras.surveys.finished import SurveyFeatures, read_features
 from galaxyzoo.training.feature_head import fit_head
 from support.brightness import Darkness, make_job
 from support.browser import PATIENCE_MS, check_accessibility, find_browser, start

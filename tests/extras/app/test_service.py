@@ -13,9 +13,9 @@ from astropy.io import fits
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import folds_dir
 from galaxyzoo.data.prepare import Dataset
-from galaxyzoo.data.stores.fits import FitsSettings, draw
 from galaxyzoo.extras.app import service
-from galaxyzoo.inference.survey import classes_of_votes
+from galaxyzoo.extras.formats.fits import FitsSettings, draw
+from galaxyzoo.extras.surveys.survey import classes_of_votes
 from galaxyzoo.results.layout import DONE
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.registry import TASKS

@@ -11,7 +11,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.extras import load_all
 from galaxyzoo.core.paths import input_dir
 from galaxyzoo.data.catalog import input_places
-from galaxyzoo.data.readers import kaggle, label_table, labeled, labeled_arrays
+from galaxyzoo.data.readers import kaggle, labeled
 from galaxyzoo.data.readers.raw_dataset import FoundDataset, RawDataset
 from galaxyzoo.data.stores.base import IDS, POSITION, stem_of
 from galaxyzoo.io.tables import read_table
@@ -21,13 +21,7 @@ from galaxyzoo.tasks.registry import get_task
 # Forms of datasets besides the competition's and those of extras. Each function gives the dataset
 # at a path, a folder or a file in it; None where the path is not of its form.
 Form = Callable[[Path], FoundDataset | None]
-FORMS: tuple[Form, ...] = (
-    labeled.find_table,
-    label_table.find,
-    labeled.find_class_folders,
-    labeled_arrays.find_galaxy10,
-    labeled_arrays.find_npz,
-)
+FORMS: tuple[Form, ...] = (labeled.find_table, labeled.find_class_folders)
 
 
 def open_input(data: str | None, tasks: set[str]) -> RawDataset:

@@ -80,6 +80,11 @@ class ImageStore:
         """(image,) ids, ascending."""
         return np.sort(np.fromiter(self.names, np.int64, len(self.names)))
 
+    @property
+    def notes(self) -> list[str]:
+        """Notes on how its images differ from the training pictures."""
+        return []
+
     def digest_of(self, image_id: int) -> tuple[int, str, int]:
         """Identity of an image without reading it: id, name, stamp."""
         return image_id, self.names[image_id], self.stamps[image_id]

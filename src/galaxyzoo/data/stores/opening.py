@@ -1,38 +1,54 @@
 """Open images of any form, by a path or by all paths that a user names."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
-from typing import cast
+from typing import Any
 
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.extras import load_all
 from galaxyzoo.core.paths import shown
-from galaxyzoo.data.stores import arrays, base, tables
+from galaxyzoo.data.stores import base
 from galaxyzoo.data.stores.files import FolderStore, make_store, open_files
-from galaxyzoo.data.stores.fits import DEFAULT, FitsSettings, FitsStore
 
-# Forms in one file. To add one: a function that opens it, here.
-FORMS: dict[str, Callable[[Path], base.ImageStore]] = {
-    ".h5": arrays.open_hdf5,
-    ".hdf5": arrays.open_hdf5,
-    ".parquet": tables.open_parquet,
-    ".csv": tables.open_csv,
-    ".npz": arrays.open_npz,
-}
+Settings = Mapping[str, Any]  # of forms that have some, by their titles
 
 
-def open_store(path: Path, fits: FitsSettings = DEFAULT) -> base.ImageStore:
-    """Open the images of a folder, zip, or file of `FORMS`.
+@dataclass(frozen=True)
+class ImageForm:
+    """Form of images that an extra adds (`Extra.images`)."""
+
+    openers: Mapping[str, Callable[[Path], base.ImageStore]] = field(default_factory=dict)
+    title: str = ""  # above its options in --help
+    options: type | None = None  # their dataclass
+    # wraps the images of any form, where its files are among them
+    wrap: Callable[[base.ImageStore, Any], base.ImageStore] | None = None
+
+
+@cache
+def forms() -> list[ImageForm]:
+    """The forms of images besides folders, zips and files of pictures."""
+    return list(load_all("images"))
+
+
+def openers() -> dict[str, Callable[[Path], base.ImageStore]]:
+    """Function that opens a file of images or a list of them, by its ending."""
+    return {ending: opener for form in forms() for ending, opener in form.openers.items()}
+
+
+def open_store(path: Path, settings: Settings | None = None) -> base.ImageStore:
+    """Open the images of a folder, zip, or file of `openers`.
 
     Args:
         path: its ending tells its form.
-        fits: how FITS cut-outs become pictures.
+        settings: of forms; default their own.
     Returns:
         Images numbered from 0, in the order of the file, or of the names in a folder.
     Raises:
         InputError: it cannot be opened, or holds no image.
     """
-    form = _form_of(path)
-    return _with_fits((form or open_files)(path), fits)
+    return _wrap((_opener_of(path) or open_files)(path), settings)
 
 
 def open_whole_store(path: Path) -> base.ImageStore:
@@ -43,24 +59,20 @@ def open_whole_store(path: Path) -> base.ImageStore:
     return store
 
 
-def _form_of(path: Path) -> Callable[[Path], base.ImageStore] | None:
-    return None if path.is_dir() else FORMS.get(path.suffix.lower())
+def _opener_of(path: Path) -> Callable[[Path], base.ImageStore] | None:
+    return None if path.is_dir() else openers().get(path.suffix.lower())
 
 
 def is_archive(path: Path) -> bool:
     """Check whether a path is of a form that holds images and their ids in one."""
-    return path.suffix.lower() != ".csv" and _form_of(path) is not None
+    return path.suffix.lower() != ".csv" and _opener_of(path) is not None
 
 
-def _with_fits(store: base.ImageStore, settings: FitsSettings) -> base.ImageStore:
-    """Wrap a store whose FITS cut-outs become pictures, if it has any."""
-    files, radii = store.names, cast(Mapping[int, float], {})
-    if isinstance(store, tables.ListStore):
-        files, radii = store.places, store.radii
-    if not any(name.lower().endswith(base.FITS_SUFFIXES) for name in files.values()):
-        return store
-    arguments, lost = (store.path, store.names, store.stamps), store.left_out
-    return FitsStore(*arguments, left_out=lost, inner=store, settings=settings, radii=radii)
+def _wrap(store: base.ImageStore, settings: Settings | None) -> base.ImageStore:
+    for form in forms():
+        if form.wrap and form.options:
+            store = form.wrap(store, (settings or {}).get(form.title, form.options()))
+    return store
 
 
 def open_by_galaxy_id(*paths: Path) -> base.KeyedStore:
@@ -83,23 +95,23 @@ def open_by_galaxy_id(*paths: Path) -> base.KeyedStore:
     return base.KeyedStore.of(whole, places)
 
 
-def open_stores(paths: list[Path], fits: FitsSettings = DEFAULT) -> list[base.ImageStore]:
+def open_stores(paths: list[Path], settings: Settings | None = None) -> list[base.ImageStore]:
     """Open a user's paths: folders and zips, then single pictures in one store, then others."""
     stores, pictures, others = [], [], []
     for path in paths:
         if path.is_dir() or path.suffix.lower() == ".zip":
-            stores.append(open_store(path, fits))
+            stores.append(open_store(path, settings))
         elif not path.is_file():
             raise InputError(f"{shown(path)} is missing")
-        elif _form_of(path):
-            others.append(open_store(path, fits))
+        elif _opener_of(path):
+            others.append(open_store(path, settings))
         elif base.is_picture(path.name):
             pictures.append((str(path.resolve()), base.stamp_of(path.stat())))
         else:
             raise InputError(
                 f"{shown(path)}: IMAGES are folders, .zip files, images "
-                f"({', '.join(base.READ_SUFFIXES)}) and archives or lists ({', '.join(FORMS)})"
+                f"({', '.join(base.READ_SUFFIXES)}) and archives or lists ({', '.join(openers())})"
             )
     if pictures:
-        stores.append(_with_fits(make_store(FolderStore, Path.cwd(), pictures), fits))
+        stores.append(_wrap(make_store(FolderStore, Path.cwd(), pictures), settings))
     return [store for store in (*stores, *others) if store.names or store.left_out]

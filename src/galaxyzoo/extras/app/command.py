@@ -79,10 +79,10 @@ def serve_explorer(options: AppOptions) -> None:
     import gradio as gr
     import torch
 
-    from galaxyzoo.core.templates import render
     from galaxyzoo.extras.app import service
     from galaxyzoo.extras.app.page import build_page
     from galaxyzoo.extras.labels.hosts import own_hosts
+    from galaxyzoo.extras.pages.templates import render
 
     gc.enable()
     torch.set_num_threads(1)  # several requests at once, each on a core
@@ -113,7 +113,7 @@ def serve_labels(options: AppOptions, folder: Path) -> None:
 
     from galaxyzoo.extras.labels.label_loop import LOCK, LabelLoop
     from galaxyzoo.extras.labels.label_page import build_app
-    from galaxyzoo.inference.finished import read_features
+    from galaxyzoo.extras.surveys.finished import read_features
 
     survey = read_features(folder)
     with files.try_lock(folder / LOCK) as is_held:

@@ -12,13 +12,13 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from galaxyzoo.core.templates import jpeg_address, render
 from galaxyzoo.extras.app.service import PredictedGalaxy
 from galaxyzoo.extras.explain.figures import blend_heat
 from galaxyzoo.extras.explain.gradcam import likeliest
-from galaxyzoo.inference.survey import classes_of_votes
+from galaxyzoo.extras.pages.answers import readable
+from galaxyzoo.extras.pages.templates import jpeg_address, render
+from galaxyzoo.extras.surveys.survey import classes_of_votes
 from galaxyzoo.io.tables import without_formulas
-from galaxyzoo.reports.answers import readable
 from galaxyzoo.tasks.decision_tree import DecisionTree, Question
 from galaxyzoo.tasks.kinds import COMPETITION_TASK, ClassTask, Task, VoteTask
 

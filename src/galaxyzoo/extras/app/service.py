@@ -10,9 +10,10 @@ from galaxyzoo.config.schema import Config
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.demo.dataset import draw_jpeg
 from galaxyzoo.ensemble import networks, predictors
-from galaxyzoo.ensemble.intervals import VoteIntervals
 from galaxyzoo.extras.explain.galaxy import Galaxy
 from galaxyzoo.extras.explain.gradcam import explain
+from galaxyzoo.extras.intervals import intervals
+from galaxyzoo.extras.intervals.intervals import VoteIntervals
 from galaxyzoo.inference.predict import Predictor
 from galaxyzoo.tasks.kinds import Task
 
@@ -65,7 +66,7 @@ class LoadedRun:
     def _intervals(self) -> VoteIntervals | None:
         """Intervals of vote fractions; None for classes, and where too few folds are trained."""
         try:
-            return networks.load_intervals(self.dataset, self.run)
+            return intervals.load_intervals(self.dataset, self.run)
         except InputError:
             return None
 

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 
 from galaxyzoo.core import files
 from galaxyzoo.core.outputs import MARK
-from galaxyzoo.core.templates import color
 from galaxyzoo.extras.explain.galaxy import Galaxy
+from galaxyzoo.extras.pages.templates import color
 from galaxyzoo.tasks.kinds import Task
 
 BLENDED_PX = 320

@@ -11,7 +11,7 @@ from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data import geometry, prepare
 from galaxyzoo.data.image_cache import decode
-from galaxyzoo.data.stores import fits
+from galaxyzoo.extras.formats import fits
 from galaxyzoo.tasks.kinds import Task
 
 
@@ -29,7 +29,7 @@ class Galaxy:
         """(1, cache_px, cache_px, 3) uint8."""
         try:
             is_fits = self.encoded.startswith(fits.MAGIC)
-            picture = fits.draw(self.encoded, fits.DEFAULT) if is_fits else self.encoded
+            picture = fits.draw(self.encoded, fits.FitsSettings()) if is_fits else self.encoded
             return decode(picture, image.crop_px, image.cache_px)[None]
         except (ValueError, InputError, cv2.error) as error:
             raise InputError(f"{self.source}: {str(error).splitlines()[0]}") from None

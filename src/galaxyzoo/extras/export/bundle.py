@@ -11,14 +11,15 @@ from pathlib import Path
 
 from galaxyzoo.config.loading import CONFIG, load_run_config, portable_config
 from galaxyzoo.config.schema import Config
-from galaxyzoo.core import files, launch, paths, templates
+from galaxyzoo.core import files, launch, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import data_option, load_catalog
 from galaxyzoo.ensemble.fitted import FittedEnsemble, save_model
-from galaxyzoo.ensemble.intervals import FEWEST_FOLDS, VoteIntervals
 from galaxyzoo.ensemble.members import TrainedRun
 from galaxyzoo.extras.export.model_card import write_card
 from galaxyzoo.extras.export.onnx import PACKAGES, write_onnx
+from galaxyzoo.extras.intervals.intervals import FEWEST_FOLDS, VoteIntervals
+from galaxyzoo.extras.pages import templates
 from galaxyzoo.inference import artifacts, predict
 from galaxyzoo.results import layout
 from galaxyzoo.results.card import RunCard

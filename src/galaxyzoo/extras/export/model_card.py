@@ -9,8 +9,9 @@ import yaml
 from markupsafe import Markup
 
 from galaxyzoo.config.schema import ORIGINAL_PX, Config, ImageConfig
-from galaxyzoo.core import files, templates
+from galaxyzoo.core import files
 from galaxyzoo.extras.export.onnx import OLDEST_RUNTIME
+from galaxyzoo.extras.pages import templates
 from galaxyzoo.results.card import RunCard
 from galaxyzoo.tasks.kinds import Task
 

@@ -18,8 +18,8 @@ import pandas as pd
 from galaxyzoo.core import files, manifest
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
-from galaxyzoo.data.readers.label_table import can_be_label, read_labels
-from galaxyzoo.inference.finished import SurveyFeatures
+from galaxyzoo.extras.labels.label_table import can_be_label, read_labels
+from galaxyzoo.extras.surveys.finished import SurveyFeatures
 from galaxyzoo.io.tables import format_predictions, plain_cell, read_table
 from galaxyzoo.tasks.kinds import CLASS
 from galaxyzoo.training.feature_head import cross_fit_head, fit_head

@@ -11,9 +11,9 @@ from pydantic import BaseModel, NonNegativeInt
 from galaxyzoo.config.schema import ORIGINAL_PX, ImageConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
-from galaxyzoo.core.templates import jpeg_address, render
 from galaxyzoo.extras.labels.hosts import own_hosts
 from galaxyzoo.extras.labels.label_loop import LabelLoop, Order, Share
+from galaxyzoo.extras.pages.templates import jpeg_address, render
 
 _PAGE = 48  # galaxies
 PICTURE = ImageConfig(crop_px=ORIGINAL_PX, cache_px=160)

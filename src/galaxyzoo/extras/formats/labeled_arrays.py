@@ -1,0 +1,105 @@
+"""Labeled images in one file of arrays: `.npz` files, and astroNN's Galaxy10 in HDF5.
+
+Such files name no galaxies: images are numbered from 0.
+
+A `.npz` file has `images` (image, H, W, 3) uint8 and `labels` (image,): class names, or whole
+numbers that count the names in a third array, `classes`. Arrays of Python objects, which can run
+code, are refused.
+
+`Galaxy10.h5` (SDSS, 69 px) and `Galaxy10_DECals.h5` (DECaLS, 256 px) have `images` (galaxy, side,
+side, 3) uint8 and `ans` (galaxy,) class numbers 0 to 9; the side tells them apart.
+
+Source: https://astronn.readthedocs.io/en/latest/galaxy10.html
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from galaxyzoo.config.schema import ORIGINAL_PX, ImageConfig
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.paths import shown
+from galaxyzoo.data.readers.labeled import CUT_OUT, one_hot, one_task
+from galaxyzoo.data.readers.raw_dataset import FoundDataset, RawDataset
+from galaxyzoo.data.stores.base import as_texts
+from galaxyzoo.data.stores.opening import open_store
+from galaxyzoo.extras.formats import arrays
+from galaxyzoo.tasks import kinds, registry
+
+LABELS = "labels"
+ANSWERS = "ans"  # Galaxy10's labels
+# shape of Galaxy10's images -> task, and side at which galaxies are compared: the whole image
+_KINDS = {(69, 69, 3): ("galaxy10", 69), (256, 256, 3): ("galaxy10_decals", 128)}
+_GALAXY10 = "astroNN's Galaxy10"
+
+
+def find_npz(path: Path) -> FoundDataset | None:
+    """The dataset of a `.npz` file; None of any other file."""
+    if path.suffix.lower() != ".npz" or not path.is_file():
+        return None
+    labels = arrays.load_array(path, LABELS)
+    _check_labels(labels, LABELS, path, "iuUS")
+    if labels.dtype.kind in "US":
+        names = as_texts(labels)
+    else:
+        classes = as_texts(arrays.load_array(path, arrays.CLASSES))
+        names = _name_classes(labels, classes, LABELS, path)
+    return _found(path, path.stem, one_task(set(names), shown(path)), names, CUT_OUT)
+
+
+def find_galaxy10(path: Path) -> FoundDataset | None:
+    """The dataset of one of astroNN's HDF5 files; None of a file that is not HDF5 by its name."""
+    if path.suffix.lower() not in (".h5", ".hdf5") or not path.is_file():
+        return None
+    with arrays.open_hdf5_file(path) as file:
+        images = arrays.pick_array(file, arrays.IMAGES, path, _GALAXY10)
+        kind = _KINDS.get(images.shape[1:])
+        if kind is None or images.dtype != np.uint8:
+            raise InputError(
+                f"{shown(path)}: '{arrays.IMAGES}' is {images.dtype} of shape {images.shape}, "
+                "expected uint8 color images of 69 × 69 or 256 × 256 px, as astroNN's files hold"
+            )
+        answers = arrays.pick_array(file, ANSWERS, path, _GALAXY10)[...]
+    task = registry.CLASS_TASKS[kind[0]]
+    _check_labels(answers, ANSWERS, path, "iu")
+    names = _name_classes(answers, task.columns, ANSWERS, path)
+    image = ImageConfig(crop_px=ORIGINAL_PX, cache_px=kind[1])
+    return _found(path, task.name, task, names, image)
+
+
+def _check_labels(labels: np.ndarray, array: str, path: Path, dtypes: str) -> None:
+    if labels.ndim != 1 or labels.dtype.kind not in dtypes:
+        raise InputError(
+            f"{shown(path)}: '{array}' is {labels.dtype} of shape {labels.shape}, expected a "
+            "whole number for each image, or of .npz a class name"
+        )
+
+
+def _name_classes(numbers: np.ndarray, classes: Sequence[str], array: str, path: Path) -> list[str]:
+    """Names of classes by their numbers, which are in that array of the file."""
+    wrong = np.flatnonzero((numbers < 0) | (numbers >= len(classes)))
+    if len(wrong):
+        raise InputError(
+            f"{shown(path)}: '{array}' of image {wrong[0]} is {numbers[wrong[0]]}, outside 0 to "
+            f"{len(classes) - 1} ({len(wrong)} such images)"
+        )
+    return [classes[number] for number in numbers]
+
+
+def _found(
+    path: Path, dataset: str, task: kinds.ClassTask, names: list[str], image: ImageConfig
+) -> FoundDataset:
+    """The dataset of a file, by the class of each image; images are read when they are decoded."""
+
+    def read() -> RawDataset:
+        store = open_store(path)
+        if len(names) != len(store.names):
+            raise InputError(
+                f"{shown(path)} holds {len(store.names)} images and {len(names)} labels"
+            )
+        targets = one_hot(pd.Series(names), task)
+        return RawDataset(dataset, path, targets, store, store, image=image, own_ids=True)
+
+    return FoundDataset(path, frozenset({task.name}), read)

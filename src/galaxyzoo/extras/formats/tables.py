@@ -1,0 +1,140 @@
+"""Images in tables: Parquet with the images in a column, and lists of their paths.
+
+Ids are in a column of `IDS`; of a list without one the paths are the names. Parquet has `image`
+(bytes of a JPEG or PNG, or a struct with them under `bytes`); a list, CSV or Parquet, has `path`,
+seen from its folder, and for FITS cut-outs `petroR90_r`, in arcsec.
+"""
+
+from bisect import bisect_right
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import accumulate
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from galaxyzoo.core.errors import InputError, reason_of
+from galaxyzoo.core.paths import shown
+from galaxyzoo.data.stores import base, files
+from galaxyzoo.extras.formats import arrays, fits
+from galaxyzoo.io.tables import read_table
+
+IMAGE, PATHS = "image", ("path", "file_loc")  # the latter in Zoobot's catalogs
+_MAX_GROUP_BYTES = 1_000_000_000  # bytes of images that are in memory at once
+
+
+@dataclass
+class BytesStore(arrays.ArrayStore):
+    """Images in a column of bytes, read a row group at a time."""
+
+    def load(self, image_id: int) -> bytes:
+        """Encoded bytes of one image."""
+        image = self._row(image_id)
+        if image is None or len(image) > base.MAX_IMAGE_BYTES:
+            raise InputError("it is empty" if image is None else "it is too large")
+        return image
+
+
+@dataclass
+class _Column:
+    """A column of bytes, of which the rows of a row group can be taken."""
+
+    path: Path
+    starts: list[int]  # first row of each group
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        import pyarrow as pa
+        from pyarrow import parquet
+
+        group = bisect_right(self.starts, rows.start) - 1
+        file = parquet.ParquetFile(self.path, page_checksum_verification=True)
+        column = file.read_row_group(group, columns=[IMAGE]).column(0)
+        values = column.to_pylist()
+        if pa.types.is_struct(column.type):
+            values = [value and value["bytes"] for value in values]
+        encoded = np.empty(len(values), object)
+        encoded[:] = values
+        return encoded
+
+
+def open_parquet(path: Path) -> base.ImageStore:
+    """The images of a Parquet file: in it, or at the paths that it lists."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        file = parquet.ParquetFile(path)
+        columns = file.schema_arrow.names
+        if IMAGE not in columns:
+            return _open_list(path, file.read().to_pandas())
+        names = base.read_ids(file.read([base.find_ids(columns, path)]).column(0).to_numpy(), path)
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(
+            f"{shown(path)} is not a whole Parquet file ({reason_of(error)})"
+        ) from None
+    kind = file.schema_arrow.field(IMAGE).type
+    has_bytes = pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0
+    inner = kind.field("bytes").type if has_bytes else kind
+    inner = inner.value_type if pa.types.is_dictionary(inner) else inner
+    if str(inner) not in ("binary", "large_binary", "binary_view"):
+        raise InputError(f"{shown(path)}: '{IMAGE}' is {kind}, expected bytes of JPEGs or PNGs")
+    groups = [file.metadata.row_group(k) for k in range(file.num_row_groups)]
+    if any(group.total_byte_size > _MAX_GROUP_BYTES for group in groups):
+        raise InputError(f"{shown(path)} has row groups above 1 GB: write it in smaller ones")
+    starts = [0, *accumulate(group.num_rows for group in groups)][:-1]
+    numbered, column = base.number_names(path, names), partial(_Column, path, starts)
+    return BytesStore(path, *numbered, open_array=column, starts=starts)
+
+
+@dataclass
+class ListStore(base.ImageStore):
+    """Images that a list names by their paths."""
+
+    places: Mapping[int, str] = field(kw_only=True, repr=False)  # seen from the list's folder
+    radii: Mapping[int, float] = field(kw_only=True, repr=False)  # arcsec, where it has them
+
+    def load(self, image_id: int) -> bytes:
+        """Encoded bytes of one image."""
+        return files.read_file(f"{self.path.parent}/{self.places[image_id]}")
+
+
+def open_csv(path: Path) -> ListStore:
+    """The images at the paths that a CSV file lists."""
+    return _open_list(path, read_table(path, texts={*PATHS, *base.IDS}))
+
+
+def _open_list(path: Path, table: pd.DataFrame) -> ListStore:
+    column = next((name for name in PATHS if name in table), None)
+    if column is None:
+        raise InputError(f"{shown(path)}: a list needs a column '{PATHS[0]}'")
+    folder, places = path.parent.resolve(), table[column].fillna("").astype(str).tolist()
+    for row, place in enumerate(places):
+        file = Path(place)
+        if file.is_absolute() and file.is_relative_to(folder):
+            file = file.relative_to(folder)
+            places[row] = str(file)
+        if file.is_absolute() or ".." in file.parts:
+            raise InputError(f"{shown(path)}: '{place}' leads out of the list's folder")
+    id_columns = [name for name in base.IDS if name in table]
+    names = base.read_ids(table[id_columns[0]].to_numpy(), path) if id_columns else places
+    radii = _read_radii(path, table[fits.RADIUS]) if fits.RADIUS in table else {}
+    stamps = [_stamp(path.parent / place) for place in places]
+    return ListStore(
+        path, *base.number_names(path, names, stamps), places=base.IndexMapping(places), radii=radii
+    )
+
+
+def _stamp(file: Path) -> int:
+    try:
+        return base.stamp_of(file.stat())
+    except (OSError, ValueError):  # it will be an error of its image
+        return 0
+
+
+def _read_radii(path: Path, column: pd.Series) -> Mapping[int, float]:
+    radii = pd.to_numeric(column, errors="coerce").to_numpy(float)
+    for row in np.flatnonzero(~((radii > 0) & np.isfinite(radii))):
+        raise InputError(f"{shown(path)}: '{fits.RADIUS}' of row {row} is not a radius in arcsec")
+    return base.IndexMapping(radii.tolist())

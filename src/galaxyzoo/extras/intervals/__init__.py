@@ -1,0 +1,8 @@
+"""Conformal intervals around the vote fractions of an ensemble or a run.
+
+In: out-of-fold predictions. Out: intervals for any galaxies, and how often they hold.
+"""
+
+from galaxyzoo.core.extras import Extra
+
+EXTRA = Extra(predictions=["galaxyzoo.extras.intervals.command:USE"])

@@ -1,0 +1,142 @@
+"""HTML reports: one page per report, which holds its pictures, and an index of all reports."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import pandas as pd
+
+from galaxyzoo.config.names import real_first
+from galaxyzoo.core import files, version
+from galaxyzoo.core.outputs import MARK
+from galaxyzoo.extras.pages import templates
+from galaxyzoo.extras.pages.charts import Chart
+
+INDEX = "../../index.html"  # from a report's page to the index
+EXPLORE = "explore"  # folder of a dataset's exploration page
+_GALAXY_PX = 160  # of a gallery
+_SKY = "https://www.legacysurvey.org/viewer?ra={:.5f}&dec={:.5f}&zoom=16&layer=ls-dr10"
+_NUMBER = re.compile(r"[+-]?\d[\d.]*( ± [\d.]+)?$|same$|–$|nan$")  # text of a cell set on the right
+
+
+class Shaded(NamedTuple):
+    """Cell of a table with a background as strong as its share, 0 to 1."""
+
+    text: str
+    share: float
+
+
+class Bar(NamedTuple):
+    """Bar of a galaxy's answer: the predicted vote fraction, and a mark at the volunteers'."""
+
+    answer: str
+    predicted: float
+    known: float
+
+
+@dataclass(frozen=True)
+class GalaxyCard:
+    """A galaxy of a gallery."""
+
+    name: str  # GalaxyID or file name
+    image: np.ndarray  # (H, W, 3) uint8
+    notes: Sequence[str] = ()  # a line each
+    bars: Sequence[Bar] = ()
+    links: Sequence[tuple[str, str]] = ()  # text, address
+
+
+def sky_links(*position: float) -> list[tuple[str, str]]:
+    """A link to a sky viewer at `ra` and `dec` in degrees; none where they are not known."""
+    is_known = len(position) == 2 and np.isfinite(position).all()
+    return [("sky", _SKY.format(*position))] if is_known else []
+
+
+@dataclass(frozen=True)
+class HtmlSection:
+    """A heading with text, tables, charts, galleries and links below it, in this order."""
+
+    title: str
+    text: str = ""  # a paragraph per line
+    # caption, table; the table's index is not shown
+    tables: Sequence[tuple[str, pd.DataFrame]] = field(default=())
+    charts: Sequence[tuple[str, Sequence[Chart]]] = field(default=())
+    galleries: Sequence[tuple[str, Sequence[GalaxyCard]]] = field(default=())
+    # name, address relative to the page, what is there
+    links: Sequence[tuple[str, str, str]] = field(default=())
+
+
+def made(how: str = "") -> str:
+    """Date, what made a page, and the version of the code."""
+    return f"{datetime.now():%Y-%m-%d %H:%M}{how}, version {version.code_version()}"
+
+
+def write_page(
+    path: Path,
+    title: str,
+    summary: Mapping[str, str],
+    sections: Sequence[HtmlSection],
+    index: str | None = None,
+) -> None:
+    """Write a page atomically; it needs no other file.
+
+    Args:
+        path: the HTML file.
+        title: heading, also of the browser's tab.
+        summary: a few lines on top, each with its name.
+        sections: in order.
+        index: address of the page that links to this one.
+    """
+    page = templates.render(
+        "report.html.j2",
+        mark=MARK,
+        title=title,
+        summary=summary,
+        sections=sections,
+        index=index,
+        cell_text=_cell_text,
+        is_number=_NUMBER.match,
+        as_jpeg=_as_jpeg,
+    )
+    files.write_text(path, page)
+
+
+def _cell_text(value: object) -> str:
+    """Floats with four decimals, a dash for a missing value."""
+    if value is None or (isinstance(value, float) and pd.isna(value)):
+        return "–"
+    if isinstance(value, Shaded):
+        return value.text
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+def _as_jpeg(image: np.ndarray) -> str:
+    """(H, W, 3) uint8 as the address of an embedded JPEG, the shorter side 160 px or less."""
+    scale = min(1.0, _GALAXY_PX / min(image.shape[:2]))
+    resized = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    return templates.jpeg_address(resized)
+
+
+def write_index(folder: Path) -> Path:
+    """Write the page that links to all reports of a folder; returns its path."""
+    path = folder / "index.html"
+    # The lock also covers the listing: a list from before another command's report must not
+    # be written after it.
+    with files.hold_lock(folder / files.LOCK, "writing the index of the reports"):
+        reports = sorted(page.parent for page in folder.glob("*/*/index.html"))
+        datasets = sorted({report.parent.name for report in reports}, key=real_first)
+        sections = [
+            HtmlSection(dataset, links=[_link(r) for r in reports if r.parent.name == dataset])
+            for dataset in datasets
+        ]
+        write_page(path, "Galaxy Zoo ensemble: reports", {}, sections)
+    return path
+
+
+def _link(report: Path) -> tuple[str, str, str]:
+    content = "the dataset before any training" if report.name == EXPLORE else ""
+    return report.name, f"{report.parent.name}/{report.name}/index.html", content

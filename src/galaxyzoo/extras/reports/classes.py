@@ -1,0 +1,137 @@
+"""Sections of a class task's report: confusion matrix, precision and recall, calibration."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import classification_report, confusion_matrix
+
+from galaxyzoo.extras.pages.answers import readable
+from galaxyzoo.extras.pages.html import Bar, HtmlSection, Shaded
+from galaxyzoo.extras.reports.calibration import (
+    calibration_errors,
+    calibration_table,
+    draw_calibration,
+)
+from galaxyzoo.extras.reports.evaluate import SHOWN_GALAXIES, Evaluation
+from galaxyzoo.extras.reports.results import Result
+
+MOST_PROBABLE = "The predicted class of a galaxy is its most probable one."
+BALANCED = (
+    "The predicted class of a galaxy is the one whose probability exceeds its frequency in the "
+    "other folds by the largest factor, which serves balanced accuracy (Menon et al. 2021)."
+)
+
+
+def class_sections(evaluation: Evaluation, result: Result) -> list[HtmlSection]:
+    """Build all sections on one result; write their tables."""
+    sections = [_confusion(evaluation, result), _probabilities(evaluation, result)]
+    if evaluation.images is not None:
+        sections.append(_galaxies(evaluation, result))
+    return sections
+
+
+def _confusion(evaluation: Evaluation, result: Result) -> HtmlSection:
+    """Precision, recall and confusion of the classes, as tables and CSV."""
+    task = evaluation.class_task
+    truth, predicted = result.targets.argmax(axis=1), result.decided
+    report = report_table(task.columns, truth, predicted)
+    confusion = confusion_table(task.columns, truth, predicted)
+    evaluation.write_csv(f"{result.stem}_report.csv", report)
+    evaluation.write_csv(f"{result.stem}_confusion.csv", confusion)
+    caption = "confusion matrix: galaxies, and their part of the true class"
+    tables = [("precision, recall and F1", report), (caption, shade_rows(confusion))]
+    text = BALANCED if task.balanced else MOST_PROBABLE
+    return HtmlSection(f"{result.run}: classes", text, tables)
+
+
+def _probabilities(evaluation: Evaluation, result: Result) -> HtmlSection:
+    probs, name = result.predictions, "most probable class"
+    is_right = probs.argmax(axis=1) == result.targets.argmax(axis=1)
+    table = calibration_table(probs.max(axis=1)[:, None], is_right[:, None], [name])
+    evaluation.write_csv(f"{result.stem}_calibration.csv", table)
+    error = calibration_errors(table).loc[name, "error"]
+    chart = draw_calibration("calibration", table, {name: name}, "accuracy")
+    return HtmlSection(
+        f"{result.run}: probabilities",
+        f"Expected calibration error of the most probable class {error:.4f}, in ten bins of "
+        "equally many galaxies.",
+        charts=[("how often the most probable class is right", [chart])],
+    )
+
+
+def _galaxies(evaluation: Evaluation, result: Result) -> HtmlSection:
+    truth, predicted = result.targets.argmax(axis=1), result.decided
+    names = [readable(name) for name in evaluation.class_task.columns]
+
+    def describe(row: int) -> tuple[list[str], list[Bar]]:
+        prob = result.predictions[row, predicted[row]]
+        return [f"true: {names[truth[row]]}", f"predicted: {names[predicted[row]]} {prob:.2f}"], []
+
+    wrong = confident_mistakes(result.predictions, truth, predicted, SHOWN_GALAXIES)
+    galleries = evaluation.galleries(result, "the most confident mistakes", wrong, describe)
+    text = "" if len(wrong) else "No galaxy is wrong."
+    return HtmlSection(f"{result.run}: galaxies", text, galleries=galleries)
+
+
+def report_table(names: Sequence[str], truth: np.ndarray, predicted: np.ndarray) -> pd.DataFrame:
+    """Precision, recall and F1 of each class, then their means over classes and over galaxies.
+
+    Args:
+        names: of the classes, by number.
+        truth: (galaxy,) class numbers.
+        predicted: (galaxy,) class numbers.
+    Returns:
+        Columns `class`, `precision`, `recall`, `F1`, `galaxies`; 0 where nothing can be divided.
+    """
+    report = classification_report(
+        truth,
+        predicted,
+        labels=np.arange(len(names)),
+        target_names=list(names),
+        output_dict=True,
+        zero_division=0,
+    )
+    rows = {name: report[name] for name in names}
+    rows["mean over classes"] = report["macro avg"]
+    rows["mean over galaxies"] = report["weighted avg"]
+    table = pd.DataFrame(rows).T.rename_axis("class").reset_index()
+    table = table.rename(columns={"f1-score": "F1", "support": "galaxies"})
+    return table.astype({"galaxies": int})
+
+
+def confusion_table(names: Sequence[str], truth: np.ndarray, predicted: np.ndarray) -> pd.DataFrame:
+    """Numbers of galaxies: a row per `true class`, a column per predicted class."""
+    counts = confusion_matrix(truth, predicted, labels=np.arange(len(names)))
+    table = pd.DataFrame(counts, index=list(names), columns=list(names))
+    return table.rename_axis("true class").reset_index()
+
+
+def confident_mistakes(
+    probs: np.ndarray, truth: np.ndarray, predicted: np.ndarray, count: int
+) -> np.ndarray:
+    """Rows of the wrongly classified galaxies, those with the largest probability first.
+
+    Args:
+        probs: (galaxy, class).
+        truth: (galaxy,) class numbers.
+        predicted: (galaxy,) class numbers.
+        count: the most rows to return.
+    """
+    wrong = np.flatnonzero(predicted != truth)
+    order = np.argsort(-probs[wrong, predicted[wrong]], kind="stable")
+    return wrong[order[:count]]
+
+
+def shade_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """A `confusion_table` whose cells show and are shaded by their part of the true class."""
+    counts = table.drop(columns="true class")
+    shares = counts.div(counts.sum(axis=1).clip(lower=1), axis=0)
+    cells = {
+        readable(name): [
+            Shaded(f"{n}\n{share:.0%}", share)
+            for n, share in zip(counts[name], shares[name], strict=True)
+        ]
+        for name in counts
+    }
+    return pd.DataFrame({"true class": table["true class"].map(readable), **cells})

@@ -1,0 +1,128 @@
+"""Write an HTML report of a task's runs and its ensemble, from out-of-fold tables.
+
+Scores of all runs and ensembles, an ensemble's candidates, and of the best ensemble (else the best
+run, or what is named) errors, calibration and galaxies.
+
+    python3 src/evaluate.py zoo5
+    python3 src/evaluate.py gz37/resnet18 ensemble:default --dataset kaggle-mini
+"""
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from galaxyzoo.core import launch, outputs, paths
+from galaxyzoo.core.console import print_table, print_text
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.options import DataOptions, DatasetOptions, option, positional, read_options
+from galaxyzoo.data.prepare import open_dataset
+from galaxyzoo.data.readers.find import sky_positions
+from galaxyzoo.ensemble.predictors import find_predictor
+from galaxyzoo.extras.pages import html
+from galaxyzoo.extras.reports import classes, evaluate, few_labels, votes
+from galaxyzoo.extras.reports.history import history_section
+from galaxyzoo.results.card import EnsembleCard
+from galaxyzoo.tasks.kinds import VoteTask
+from galaxyzoo.tasks.registry import is_ensemble, task_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateOptions(DatasetOptions, DataOptions):
+    """Options of the command."""
+
+    names: tuple[str, ...] = positional(
+        "task, or what to show in detail: zoo5, zoo5/resnet18, ensemble:zoo5/all",
+        "TASK|RUN",
+        nargs="+",
+    )
+    output: Path | None = option("folder of the reports (default: reports/)", metavar="FOLDER")
+
+
+def main() -> None:
+    """Read the options, load every task's tables, then write one report after the other."""
+    options = read_options(EvaluateOptions, __doc__)
+    wanted = sort_by_task(options.names, options.dataset)
+    if options.output:
+        outputs.check_output("--output", options.output, is_own=outputs.has_mark)
+    output = (options.output or paths.reports_dir()).resolve()
+    loaded = [
+        evaluate.load_evaluation(task, runs, options.dataset, output)
+        for task, runs in wanted.items()
+    ]
+    for evaluation in loaded:
+        write_report(with_images(evaluation, options.data))
+    last = loaded[-1]
+    result = last.detailed[0]
+    launch.print_done(
+        f"{paths.shown(html.write_index(output))}, all reports; "
+        f"{result.run}, {last.task.metric} {result.card.score:.5f}",
+        page_command(last),
+    )
+
+
+def page_command(evaluation: evaluate.Evaluation) -> str:
+    """Command that shows the first detailed result's galaxies; none where it has no networks."""
+    result = evaluation.detailed[0]
+    has_page = not isinstance(result.card, EnsembleCard) or result.card.has_networks
+    page = f"{launch.typed('app')} {result.run} --dataset {evaluation.catalog.dataset}"
+    return page if has_page else ""
+
+
+def sort_by_task(names: Sequence[str], dataset: str | None) -> dict[str, list[str]]:
+    """Task -> its named runs and ensembles; whether the runs exist is checked later."""
+    wanted: dict[str, list[str]] = {}
+    for name in names:
+        if is_ensemble(name):
+            name = find_predictor(name, dataset)[1]  # noqa: PLW2901 in full
+            wanted.setdefault(task_of(name).name, []).append(name)
+        else:
+            task, slash, _ = name.partition("/")
+            wanted.setdefault(task, []).extend([name] if slash else [])
+    return wanted
+
+
+def with_images(evaluation: evaluate.Evaluation, data: str | None) -> evaluate.Evaluation:
+    """Add the galaxies' images to an evaluation, or a note where there are none."""
+    try:
+        opened = open_dataset(data, evaluation.catalog.dataset, evaluation.task.name)
+        images, sky = opened.train_images(opened.raw.image), sky_positions(opened.raw)
+    except InputError as error:
+        note = f"No pictures of galaxies: {error}"
+        print(note)
+        return replace(evaluation, problems=[*evaluation.problems, note])
+    return replace(evaluation, images=images, sky=sky)
+
+
+def write_report(evaluation: evaluate.Evaluation) -> None:
+    """Write the page with its tables, and print the scores."""
+    task, dataset = evaluation.task, evaluation.catalog.dataset
+    comparison, history = evaluate.comparison_section(evaluation), history_section(evaluation)
+    sections = [
+        comparison,
+        evaluate.ensemble_section(evaluation),
+        *detail_sections(evaluation),
+        history,  # made first: it may find a damaged file
+    ]
+    path = evaluation.folder / "index.html"
+    command = " ".join([f"{launch.typed('evaluate')}", *sys.argv[1:]])
+    summary = evaluate.summarize(evaluation, command)
+    csv = [(name, name, "") for name in evaluation.written]
+    sections.append(html.HtmlSection("Tables", "As CSV, with all digits.", links=csv))
+    shown_sections = [section for section in sections if section]
+    html.write_page(path, f"{task.name} on {dataset}", summary, shown_sections, index=html.INDEX)
+    for caption, table in comparison.tables:
+        print_table(f"{task.name} on {dataset}, {caption}", table)
+    print_text(*comparison.text.splitlines()[1:])
+    print(f"report: {paths.shown(path)}")
+
+
+def detail_sections(evaluation: evaluate.Evaluation) -> Iterator[html.HtmlSection | None]:
+    """Sections on the results that are shown in detail."""
+    is_votes = isinstance(evaluation.task, VoteTask)
+    if is_votes:
+        yield votes.question_section(evaluation)
+    for result in evaluation.detailed:
+        if not is_votes:
+            yield few_labels.few_labels_section(evaluation, result)
+        yield from (votes.vote_sections if is_votes else classes.class_sections)(evaluation, result)

@@ -1,0 +1,225 @@
+"""Sections of a task's report that tasks share: runs compared, the ensemble, label noise."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from galaxyzoo.data.catalog import Catalog, load_catalog
+from galaxyzoo.data.image_cache import ImageCache
+from galaxyzoo.data.prepare import take_images
+from galaxyzoo.data.readers.labeled import image_names
+from galaxyzoo.extras.pages import html
+from galaxyzoo.extras.reports.results import Result, load_results, pick_best
+from galaxyzoo.io.tables import write_table
+from galaxyzoo.results import console
+from galaxyzoo.results.card import EnsembleCard
+from galaxyzoo.results.layout import choose_dataset
+from galaxyzoo.tasks import kinds, metrics, registry
+
+SHOWN_GALAXIES = 12  # of a gallery
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """The results of one task on one dataset, and what their report shows beside them."""
+
+    task: kinds.Task
+    catalog: Catalog  # galaxies that the task keeps
+    results: Sequence[Result]  # best score first
+    detailed: Sequence[Result]  # the results to show in detail
+    folder: Path  # of the report
+    problems: Sequence[str] = ()  # a line for each thing that is left out
+    images: ImageCache | None = None
+    sky: Mapping[int, tuple[float, float]] = field(default_factory=dict)  # GalaxyID -> ra, dec
+    written: list[str] = field(default_factory=list)  # names of the tables beside the page
+
+    @property
+    def best(self) -> Result:
+        """The result to show for the task."""
+        return pick_best(self.results)
+
+    @property
+    def class_task(self) -> kinds.ClassTask:
+        """The task, where it is one of classes."""
+        assert isinstance(self.task, kinds.ClassTask)
+        return self.task
+
+    def write_csv(self, name: str, table: pd.DataFrame) -> None:
+        """Write a table beside the page."""
+        write_table(self.folder / name, table)
+        self.written.append(name)
+
+    def galleries(
+        self,
+        result: Result,
+        caption: str,
+        rows: np.ndarray,
+        describe: Callable[[int], tuple[Sequence[str], Sequence[html.Bar]]],
+    ) -> list[tuple[str, list[html.GalaxyCard]]]:
+        """A gallery of some of a result's galaxies; none without any.
+
+        Args:
+            result: whose galaxies these are.
+            caption: of the gallery.
+            rows: of its table.
+            describe: gives notes and bars of the galaxy of a row.
+        """
+        assert self.images is not None
+        ids = result.table.ids[rows]
+        own_ids = self.catalog.about.get("own_ids")
+        names = image_names(self.catalog.dataset) if own_ids else {}
+        cards = [
+            html.GalaxyCard(
+                names.get(i, str(i)), image, *describe(row), html.sky_links(*self.sky.get(i, ()))
+            )
+            for row, i, image in zip(rows, ids.tolist(), take_images(self.images, ids), strict=True)
+        ]
+        return [(caption, cards)] if cards else []
+
+
+def load_evaluation(
+    task_name: str, named: Sequence[str], dataset: str | None, output: Path
+) -> Evaluation:
+    """Read all that a task's report needs but the images.
+
+    Args:
+        task_name: the task.
+        named: runs and ensembles to show in detail, none: the best.
+        dataset: that the user named.
+        output: folder of all reports.
+    """
+    task = registry.get_task(task_name)
+    whole = load_catalog(choose_dataset(dataset, task.name))
+    catalog = whole.for_task(task)
+    results, problems = load_results(task, catalog, named)
+    shown = named or [pick_best(results).run]
+    return Evaluation(
+        task=task,
+        catalog=catalog,
+        results=results,
+        detailed=[result for result in results if result.run in shown],
+        folder=output / whole.dataset / task.name,
+        problems=problems,
+    )
+
+
+def summarize(evaluation: Evaluation, command: str) -> dict[str, str]:
+    """Lines on top of the page: score, baseline, what was trained, date, command.
+
+    Args:
+        evaluation: to summarize.
+        command: that wrote the page.
+    """
+    best, task = evaluation.best, evaluation.task
+    metric, sd = task.metric, best.card.sd
+    folds = f" ± {sd:.4f} (sd of {len(best.folds)} folds)" if sd is not None else ""
+    return {
+        metric: f"{best.card.score:.4f}{folds}, {best.run}; the lower, the better",
+        "Baseline": f"{metric} {_score_of_means(task, best):.4f} by the means of the other folds",
+        "Data": f"{evaluation.catalog.dataset}, {len(evaluation.catalog.ids):,} training galaxies",
+        "Made": f"{html.made(f' by {command}')}; scores by version {best.card.code_version}",
+    }
+
+
+def _score_of_means(task: kinds.Task, result: Result) -> float:
+    """Score of predicting, for each galaxy, the mean targets of the other folds."""
+    folds, targets = result.table.folds, result.targets
+    assert folds is not None
+    everything = np.concatenate([targets, result.unscored])
+    predictions = np.empty(targets.shape)
+    for fold in result.folds:
+        rows = folds == fold
+        outside = (everything.sum(axis=0) - targets[rows].sum(axis=0)) / (
+            len(everything) - rows.sum()
+        )
+        predictions[rows] = task.project(outside[None])
+    return task.score(predictions, targets)
+
+
+def comparison_section(evaluation: Evaluation) -> html.HtmlSection:
+    """Table of all runs, written as CSV too: whole runs, then those of fewer folds."""
+    results = sorted(evaluation.results, key=lambda result: not result.is_whole)
+    first, task = results[0], evaluation.task
+    losses = task.per_sample_losses(first.predictions, first.targets)
+    rows = []
+    for result in results:
+        worse = None
+        if result.folds == first.folds:
+            each = task.per_sample_losses(result.predictions, result.targets)
+            worse = task.difference(each, losses)
+        rows.append(_row(result, worse))
+    table = pd.DataFrame(rows, dtype=object).dropna(axis=1, how="all")
+    evaluation.write_csv("runs.csv", table)
+    caption = f"{evaluation.catalog.n_folds} folds, {len(evaluation.catalog.ids):,} galaxies"
+    notes = "\n".join(_comparison_notes(evaluation))
+    return html.HtmlSection("Runs", notes, tables=[(caption, table)])
+
+
+def ensemble_section(evaluation: Evaluation) -> html.HtmlSection | None:
+    """Candidates, and what leaving a run out costs, from the ensemble's card.
+
+    It is the one shown in detail, else the best one.
+    """
+    results = [*evaluation.detailed, *evaluation.results]
+    cards = (result.card for result in results if isinstance(result.card, EnsembleCard))
+    card = next(cards, None)
+    if card is None:
+        return None
+    tables = [("candidates, the simplest first", console.candidate_table(card))]
+    if card.without.runs:
+        caption = (
+            f"cost of leaving a run out ({card.without.candidate}, fitted anew and cross-fitted)"
+        )
+        tables.append((caption, console.member_table(card)))
+    text = (
+        f"Chosen: {card.chosen}, {card.rule} ({card.best}). Differences are paired by "
+        "galaxy and have their standard errors over galaxies."
+    )
+    return html.HtmlSection(f"Ensemble {card.name}", text, tables=tables)
+
+
+def _row(result: Result, worse: metrics.Difference | None) -> dict[str, Any]:
+    """A row of the comparison: heading -> value, None: not known."""
+    card, views = result.card, None
+    if isinstance(card, EnsembleCard):
+        count = "one run" if len(card.runs) == 1 else f"{len(card.runs)} runs"
+        description = f"{card.chosen} of {count}, cross-fitted"
+    else:
+        description, views = f"{card.about or '–'}; start: {card.start}", card.views
+    return {
+        "run": result.run + console.marks(card.selected_on_validation, bool(card.possible_leakage)),
+        card.metric: card.score,
+        "folds alone": None if result.is_whole else ", ".join(map(str, result.folds)),
+        "± sd of folds": card.sd,
+        "minus first ± SE": console.with_error(worse.value, worse.error)
+        if worse and worse.error
+        else None,
+        **{title: card.classes.get(key) for key, title in console.CLASS_SCORES.items()},
+        "views": views,
+        "about": description,
+        "the source's own score": (result.config and result.config.reference) or None,
+    }
+
+
+def _comparison_notes(evaluation: Evaluation) -> Iterator[str]:
+    """Explain the tables' marks and columns that occur."""
+    held_out = "Every galaxy is predicted by networks that were not trained on it."
+    if evaluation.best.is_ensemble:
+        held_out += " The ensemble's weights are fitted without the fold that they are scored on."
+    yield held_out
+    if len(evaluation.results) > 1:
+        yield (
+            "Minus first: the difference from the first run, paired by galaxy, with its standard "
+            "error; beyond twice that it is hardly chance."
+        )
+    yield from console.mark_notes(
+        any(result.card.selected_on_validation for result in evaluation.results),
+        any(result.card.possible_leakage for result in evaluation.results),
+    )
+    if not all(result.is_whole for result in evaluation.results):
+        yield "Runs with some folds only come last; their scores are of those folds alone."
+    yield from evaluation.problems

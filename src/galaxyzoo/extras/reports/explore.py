@@ -1,0 +1,150 @@
+"""Sections of the exploration page: votes, class counts, galaxies of each class."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from galaxyzoo.data.catalog import Catalog
+from galaxyzoo.data.image_cache import decode_many
+from galaxyzoo.data.prepare import Dataset
+from galaxyzoo.data.readers.find import sky_positions
+from galaxyzoo.data.readers.labeled import image_names
+from galaxyzoo.extras.pages.answers import answer_label, readable
+from galaxyzoo.extras.pages.charts import Chart, Line
+from galaxyzoo.extras.pages.html import GalaxyCard, HtmlSection, sky_links
+from galaxyzoo.io.tables import FOLD, write_table
+from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
+from galaxyzoo.tasks.kinds import CLASS, ClassTask
+from galaxyzoo.tasks.registry import CLASS_TASKS, find_task
+
+ANSWERS = list(GALAXY_ZOO_2.columns)
+_BINS = 19  # of a histogram
+_RARE = 0.05  # smaller vote fractions are not counted: most galaxies'
+GALAXIES_PER_CLASS = 5  # one row of the picture
+_TOP_VOTES = 3  # largest votes shown above a galaxy
+
+
+def explore_votes(catalog: Catalog) -> list[HtmlSection]:
+    """The section on the votes, with its charts; none for a dataset of classes."""
+    if not catalog.has_votes:
+        return []
+    text = (
+        "A vote fraction is the part of those asked a question who gave the answer, times the "
+        "fraction of the answer that leads to the question."
+    )
+    caption = f"How often each vote fraction above {_RARE} occurs"
+    charts = [(caption, _plot_distributions(catalog.train[ANSWERS]))]
+    return [HtmlSection("Votes", text, charts=charts)]
+
+
+def _plot_distributions(votes: pd.DataFrame) -> list[Chart]:
+    """A chart per question, a line per answer: how often each vote fraction occurs."""
+    edges, charts = np.linspace(_RARE, 1, _BINS + 1), []
+    middles = (edges[1:] + edges[:-1]) / 2
+    for question in GALAXY_ZOO_2.questions:
+        counts = [np.histogram(votes[column], edges)[0] for column in question.columns]
+        parts = 100 * np.array(counts) / len(votes)
+        lines = [
+            Line(middles, part, i, answer)
+            for i, (part, answer) in enumerate(zip(parts, question.answers, strict=True))
+        ]
+        title, top = f"{question.number}. {question.text}", parts.max() or 1.0
+        axes = "vote fraction", "% of galaxies"
+        charts.append(Chart(title, *axes, lines, x_range=(_RARE, 1), y_range=(0, top)))
+    return charts
+
+
+def labeled_tasks(catalog: Catalog) -> list[ClassTask]:
+    """The class tasks whose labels the catalog has, or can make of votes by the task's rule."""
+    labeled = find_task(catalog.dataset)
+    tasks = CLASS_TASKS | ({labeled.name: labeled} if isinstance(labeled, ClassTask) else {})
+    return [task for task in tasks.values() if catalog.has_labels(task)]
+
+
+def explore_classes(
+    catalog: Catalog, tasks: Sequence[ClassTask], folder: Path
+) -> list[HtmlSection]:
+    """The section on class counts; none without a class task."""
+    if not tasks:
+        return []
+    tables = [count_classes(catalog, task) for task in tasks]
+    write_table(folder / "classes.csv", pd.concat(tables, ignore_index=True))
+    few = [
+        f"{row['task']}: class '{row[CLASS]}' has {row['kept']} galaxies, too few for "
+        f"{catalog.n_folds} folds, so the task cannot be trained on this dataset."
+        for table in tables
+        for _, row in table[table["kept"] < catalog.n_folds].iterrows()
+    ]
+    text = (
+        "Kept: galaxies that the task's rule gives the class. Dropped: those that it gives no "
+        "class, counted at the class with most of their votes. Before: both."
+        if catalog.has_votes
+        else "The classes come from a label file, so nothing is dropped."
+    )
+    counts = [(table["task"].iloc[0], table.drop(columns="task")) for table in tables]
+    return [HtmlSection("Classes of each task", "\n".join([text, *few]), counts)]
+
+
+def explore_samples(data: Dataset, tasks: Sequence[ClassTask]) -> list[HtmlSection]:
+    """The section with a few random galaxies of every class, a gallery per task."""
+    galleries, sky, names = [], sky_positions(data.raw), image_names(data.catalog.dataset)
+    for task in tasks:
+        notes = _sample_notes(data.catalog, task)
+        if len(notes):
+            images, _ = decode_many(data.raw.train_images, notes.index.to_numpy(), data.raw.image)
+            links = [sky_links(*sky.get(i, ())) for i in notes.index]
+            cards = [
+                GalaxyCard(names.get(i, str(i)), image, texts, links=link)
+                for (i, texts), image, link in zip(notes.items(), images, links, strict=True)
+            ]
+            galleries.append((f"{task.name}: random galaxies of each class", cards))
+    text = "With the largest vote fractions of each." if data.catalog.has_votes else ""
+    return [HtmlSection("Galaxies of each class", text, galleries=galleries)] if galleries else []
+
+
+def count_classes(catalog: Catalog, task: ClassTask) -> pd.DataFrame:
+    """Count a task's classes; a class may be empty, which training would refuse.
+
+    Args:
+        catalog: the whole dataset, not what `for_task` has left of it.
+        task: a class task that it has labels for.
+    Returns:
+        One row per class in the task's order: `task`, `class`; `before`, the sum of the next two;
+        `kept`, galaxies that the rule gives this class; `dropped`, those that it gives none, at
+        the class with most of their votes (the first of equals); then `fold_0`, …, the kept ones of
+        each fold. Over the classes, `before` adds up to the dataset.
+    """
+    labels = catalog.labels(task)
+    labeled = labels.idxmax(axis=1)
+    dropped = labeled.iloc[:0]
+    if task.rule and catalog.has_votes:
+        shares = task.rule.shares(catalog.train.drop(labeled.index))
+        dropped = shares[list(task.columns)].idxmax(axis=1)
+    folds = catalog.train.loc[labeled.index, FOLD]
+    classes = {
+        "before": pd.concat([labeled, dropped]),
+        "kept": labeled,
+        "dropped": dropped,
+        **{f"fold_{k}": labeled[folds == k] for k in range(catalog.n_folds)},
+    }
+    counts = pd.DataFrame({name: column.value_counts() for name, column in classes.items()})
+    counts = counts.reindex(list(task.columns)).fillna(0).astype(int)
+    counts.insert(0, CLASS, counts.index)
+    counts.insert(0, "task", task.name)
+    return counts.reset_index(drop=True)
+
+
+def _sample_notes(catalog: Catalog, task: ClassTask) -> pd.Series:
+    """Draw random galaxies of each class; class and largest votes of each, by GalaxyID."""
+    classes = catalog.labels(task).idxmax(axis=1).sample(frac=1, random_state=0)
+    drawn = classes.groupby(classes).head(GALAXIES_PER_CLASS).sort_index()
+    drawn = drawn.sort_values(key=lambda names: names.map(task.columns.index), kind="stable")
+    top = {i: _top_votes(catalog.train.loc[i]) if catalog.has_votes else [] for i in drawn.index}
+    return pd.Series({i: [readable(name), *top[i]] for i, name in drawn.items()})
+
+
+def _top_votes(votes: pd.Series) -> list[str]:
+    top = votes[ANSWERS].nlargest(_TOP_VOTES)
+    return [f"{answer_label(str(c))} {value:.2f}" for c, value in top.items()]

@@ -1,0 +1,61 @@
+"""Write an HTML page on a dataset before training: votes, class counts, galaxies.
+
+python3 src/explore.py
+python3 src/explore.py --data zoo5
+python3 src/explore.py --data kaggle-mini --task hubble10
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from galaxyzoo.core import launch, outputs, paths
+from galaxyzoo.core.options import DataOptions, option, read_options
+from galaxyzoo.data.prepare import prepare
+from galaxyzoo.extras.pages import html
+from galaxyzoo.extras.reports import explore
+from galaxyzoo.tasks.kinds import ClassTask
+from galaxyzoo.tasks.registry import get_task
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExploreOptions(DataOptions):
+    """Options of the command."""
+
+    task: str | None = option("show the classes of this task alone (default: of all tasks)")
+    output: Path | None = option(
+        "folder of the page (default: reports/<dataset>/explore)", metavar="FOLDER"
+    )
+
+
+def main() -> None:
+    """Read the options, prepare the dataset, write its page."""
+    options = read_options(ExploreOptions, __doc__)
+    if options.output:
+        outputs.check_output("--output", options.output, is_own=outputs.has_mark)
+    wanted = get_task(options.task) if options.task else None
+    data = prepare(options.data, tasks={wanted.name} if wanted else None)
+    catalog = data.catalog
+    tasks = explore.labeled_tasks(catalog)
+    if wanted is not None:
+        tasks = [wanted] if isinstance(wanted, ClassTask) else []
+    folder = options.output or paths.reports_dir() / catalog.dataset / "explore"
+    classes = [
+        *explore.explore_classes(catalog, tasks, folder),
+        *explore.explore_samples(data, tasks),
+    ]
+    votes = explore.explore_votes(catalog)
+    sections = [*votes, *classes]
+    near = catalog.about.get("galaxies_with_a_near_duplicate", "not counted")
+    summary = {
+        "Training": f"{len(catalog.ids):,} galaxies in {catalog.n_folds} folds",
+        "Test": f"{len(catalog.test_ids):,} galaxies",
+        "Labels": "37 vote fractions" if catalog.has_votes else "a class per galaxy",
+        "Copies": f"{near} training galaxies with a near-duplicate, which share a fold with it",
+        "Made": html.made(),
+    }
+    page, index = folder / "index.html", None if options.output else html.INDEX
+    html.write_page(page, f"{catalog.dataset}: the data", summary, sections, index)
+    if not options.output:
+        print(f"all reports: {paths.shown(html.write_index(paths.reports_dir()))}")
+    then = launch.with_data(f"{launch.typed('train_folds')} --plan", options.data)
+    launch.print_done(f"{paths.shown(page.resolve())} and its tables", then)

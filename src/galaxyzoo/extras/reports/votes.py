@@ -1,0 +1,129 @@
+"""Sections of the report on votes: errors by question, answer and galaxy."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from galaxyzoo.extras.pages.answers import SHOWN_ANSWERS, answer_label
+from galaxyzoo.extras.pages.html import Bar, HtmlSection
+from galaxyzoo.extras.reports.calibration import (
+    calibration_errors,
+    calibration_table,
+    draw_calibration,
+)
+from galaxyzoo.extras.reports.evaluate import SHOWN_GALAXIES, Evaluation
+from galaxyzoo.extras.reports.results import Result
+from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task
+from galaxyzoo.tasks.metrics import rmse
+
+_N_WORST = 8  # answers in the table of calibration
+
+
+def question_section(evaluation: Evaluation) -> HtmlSection:
+    """RMSE per question of the detailed results and of every other whole run."""
+    task = evaluation.task
+    shown = [*evaluation.detailed] + [
+        r for r in evaluation.results if r.is_whole and r not in evaluation.detailed
+    ]
+    scores = {_name(r): question_rmse(r.predictions, r.targets, task.groups) for r in shown}
+    table = pd.DataFrame(
+        {
+            "question": _headings(task),
+            **scores,
+            "answers": [span.stop - span.start for span in task.groups],
+        }
+    )
+    evaluation.write_csv("questions.csv", table)
+    return HtmlSection("Questions", tables=[("RMSE per question", table)])
+
+
+def vote_sections(evaluation: Evaluation, result: Result) -> list[HtmlSection]:
+    """Sections on one result; writes their tables."""
+    sections = [_calibration(evaluation, result)]
+    if evaluation.images is not None:
+        sections.append(_galaxies(evaluation, result))
+    return sections
+
+
+def vote_bars(task: Task, predicted: np.ndarray, known: np.ndarray) -> list[Bar]:
+    """Bars of a galaxy's (column,) fractions, of some columns where there are many."""
+    return [Bar(task.text(i), predicted[i], known[i]) for i in _shown_columns(task)]
+
+
+def question_rmse(
+    predictions: np.ndarray, targets: np.ndarray, spans: Sequence[slice]
+) -> np.ndarray:
+    """(question,) RMSE over all galaxies and a question's answers; (galaxy, answer) arguments."""
+    return np.array([rmse(predictions[:, span], targets[:, span]) for span in spans])
+
+
+def galaxy_rmse(predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """(galaxy,) RMSE over a galaxy's answers; (galaxy, answer) arguments."""
+    return np.sqrt(np.mean(np.square(predictions - targets), axis=1))
+
+
+def _calibration(evaluation: Evaluation, result: Result) -> HtmlSection:
+    task = evaluation.task
+    table = calibration_table(result.predictions, result.targets, task.columns)
+    evaluation.write_csv(f"{result.stem}_calibration.csv", table)
+    charts = [
+        draw_calibration(
+            title, table, {name: task.text(task.columns.index(name)) for name in task.columns[span]}
+        )
+        for title, span in zip(_headings(task), task.groups, strict=True)
+    ]
+    caption = "voted over predicted; each point is the mean of a tenth of the galaxies"
+    summary = calibration_errors(table)
+    summary.insert(0, "RMSE", np.sqrt(np.mean((result.predictions - result.targets) ** 2, axis=0)))
+    worst = summary.nlargest(_N_WORST, "RMSE").round(4)
+    worst.index = worst.index.map(lambda name: _label(task, name))
+    return HtmlSection(
+        f"{result.run}: calibration",
+        f"Predictions and {task.truth} differ by {summary['error'].mean():.4f} on average over "
+        "columns, once galaxies with similar predictions are averaged: the error below. Bias is "
+        "predicted - voted.",
+        [("Answers with the largest RMSE", worst.reset_index())],
+        [(caption, charts)],
+    )
+
+
+def _galaxies(evaluation: Evaluation, result: Result) -> HtmlSection:
+    task, errors = evaluation.task, galaxy_rmse(result.predictions, result.targets)
+
+    def describe(row: int) -> tuple[list[str], list[Bar]]:
+        predicted, known = result.predictions[row], result.targets[row]
+        note = f"RMSE {errors[row]:.3f}"
+        return [note], vote_bars(task, predicted, known)
+
+    worst = np.argsort(-errors, kind="stable")[:SHOWN_GALAXIES]
+    return HtmlSection(
+        f"{result.run}: galaxies",
+        f"Predictions are out of fold; marks on bars are the {task.truth}.",
+        galleries=evaluation.galleries(result, "the largest errors", worst, describe),
+    )
+
+
+def _name(result: Result) -> str:
+    """The run, with its folds where they are not all."""
+    folds = ", ".join(map(str, result.folds))
+    return result.run if result.is_whole else f"{result.run} (folds {folds})"
+
+
+def _headings(task: Task) -> list[str]:
+    """Numbered questions."""
+    return [f"{i}. {task.heading(span.start)}" for i, span in enumerate(task.groups, 1)]
+
+
+def _label(task: Task, column: str) -> str:
+    """An answer's number and text in the competition, else the text alone."""
+    if task.name == COMPETITION_TASK:
+        return answer_label(column)
+    return task.text(task.columns.index(column))
+
+
+def _shown_columns(task: Task) -> list[int]:
+    """Columns for figures without room for all."""
+    if task.name == COMPETITION_TASK:
+        return [task.columns.index(name) for name in SHOWN_ANSWERS]
+    return list(range(len(task.columns)))[: len(SHOWN_ANSWERS)]

@@ -1,0 +1,143 @@
+"""`src/predict.py IMAGES --output FOLDER/`: a survey of any size."""
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+from galaxyzoo.commands.predict import (
+    PredictOptions,
+    meaning,
+    pick_predictor,
+    print_left_out,
+    prior_of,
+)
+from galaxyzoo.config.names import BUNDLED, COLUMN_NAMES, TABLE_FORMATS
+from galaxyzoo.core import launch, outputs, paths
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.extras import Use
+from galaxyzoo.core.options import option, positive
+from galaxyzoo.extras.formats.fits import TITLE
+from galaxyzoo.tasks.registry import find_column, task_of
+
+_RANK_NEEDS = {"disagreement": "spread", "width": "intervals"}  # by -> extra
+
+
+@dataclass(frozen=True, kw_only=True)
+class SurveyOptions:
+    """Options of output folders."""
+
+    part_size: int = option(
+        "most galaxies in a part of an output folder", 8192, type=positive, metavar="N"
+    )
+    extras: tuple[Literal["spread", "features", "intervals"], ...] = option(
+        "more columns in an output folder, with commas between them; spread: standard deviation "
+        "between the folds' networks; features: input of the first fold's head; intervals: two "
+        "bounds around each vote fraction that hold 90 %% of galaxies like the training ones",
+        (),
+        "--with",
+        metavar="EXTRA",
+    )
+    keep: tuple[str, ...] = option(
+        "columns of a list or Parquet file, to stand in each row of such a folder, with commas "
+        "between them; ra and dec also by the headers of FITS cut-outs (default: ra and dec, where "
+        "tables have both)",
+        (),
+        metavar="COLUMN",
+    )
+    rank: str | None = option(
+        "add a page of the first galaxies to an output folder, ranked by disagreement (needs "
+        "spread), width (needs intervals) or an answer or class, such as odd or Class6.1",
+        metavar="BY",
+    )
+    top: int = option("galaxies on that page", 100, type=positive, metavar="N")
+    table: Path | None = option(
+        "also write an output folder as one table, .fits, .vot, .ecsv or .parquet, with "
+        "description, unit and UCD of each column",
+        metavar="FILE",
+    )
+    names: str | None = option(
+        "column names in that table: Class1.1, t01_smooth_or_features_a01_smooth or "
+        f"smooth_or_features_smooth; TOPCAT and ADQL take no dot (default: {COLUMN_NAMES[0]})",
+        choices=COLUMN_NAMES,
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse what lacks another option, or is no table."""
+        if self.names and not self.table:
+            raise InputError("--names needs --table, such as --table votes.fits")
+        needed = _RANK_NEEDS.get(self.rank or "")
+        if needed and needed not in self.extras:
+            raise InputError(f"--rank {self.rank}: add --with {needed}")
+        if self.table and self.table.suffix not in TABLE_FORMATS:
+            formats = ", ".join(TABLE_FORMATS)
+            raise InputError(f"--table {paths.shown(self.table)} ends with none of {formats}")
+
+    @property
+    def first(self) -> str:
+        """The first option given that needs a folder; empty where there is none."""
+        given = {"rank": self.rank, "with": self.extras, "table": self.table, "keep": self.keep}
+        return next((f"--{name}" for name, value in given.items() if value), "")
+
+
+def make(options: PredictOptions, survey: SurveyOptions, groups: Mapping[str, Any]) -> bool:
+    """Predict into a folder of parts, and rank the galaxies; False where a table is wanted."""
+    output, by = options.path, survey.rank
+    if survey.first and not options.is_job:
+        raise InputError(f"{survey.first} needs a folder: add --output votes/")
+    if not options.is_job:
+        return False
+    # Its own check knows the files of a job.
+    outputs.check_output("--output", output, options.images, Path.is_dir)
+    # Only now, or mistakes and --help wait for torch.
+    dataset, name = pick_predictor(options)
+    task = task_of(name)
+    from galaxyzoo.ensemble.networks import describe, load_predictor
+    from galaxyzoo.extras.surveys.images import SurveyImages
+    from galaxyzoo.extras.surveys.ranking import write_ranking
+    from galaxyzoo.extras.surveys.survey import ERRORS, INTERVALS, Survey
+
+    if by and by not in _RANK_NEEDS:
+        by = task.columns[find_column(task, by, "--rank")]
+    bounds, views = None, options.views
+    if INTERVALS in survey.extras:
+        if views:
+            raise InputError(
+                "--with intervals goes without --views: intervals are calibrated for the views of "
+                "the run's config"
+            )
+        from galaxyzoo.extras.intervals.intervals import load_intervals
+
+        bounds = load_intervals(dataset, name).bounds
+    elif dataset == BUNDLED:
+        views = views or 1  # its five networks gain nothing from more (docs/lab/performance.md)
+    load = partial(load_predictor, dataset, name, options.folds, views)
+    survey_images = SurveyImages(
+        tuple(options.images), survey.part_size, groups[TITLE], survey.keep
+    )
+    prior, table, names = prior_of(dataset, task), survey.table, survey.names or COLUMN_NAMES[0]
+    job = Survey(output, name, load, survey_images, prior, survey.extras, bounds)
+    job.check(table, names)
+    if table:
+        job.check_free(table)
+    manifest = job.run(options.jobs or 1, options.backend)
+    if lost := manifest["errors"]:
+        print(f"left out {lost:,} images that cannot be read: {ERRORS}")
+    print_left_out(survey_images.left_out, manifest["rows"])
+    if table:
+        job.write_table(table, names)
+        print(f"table: {paths.shown(table.resolve())}")
+    if by:
+        print(f"ranking: {paths.shown(write_ranking(job, by, survey.top).resolve())}")
+    count, folder = f"{manifest['rows']:,} images, {describe(job.predictor)}", output.resolve()
+    label = f"{launch.typed('app')} --label {shlex.quote(paths.shown(folder))}"
+    launch.print_done(
+        f"{paths.shown(folder)}/, {count}",
+        label if "features" in survey.extras else meaning(task),
+    )
+    return True
+
+
+USE = Use("predict", "output folders", SurveyOptions, make)

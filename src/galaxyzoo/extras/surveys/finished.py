@@ -1,0 +1,86 @@
+"""Read a finished survey with features: ids, features and pictures of its galaxies."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from pyarrow import parquet
+
+from galaxyzoo.core import manifest, paths
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.launch import typed
+from galaxyzoo.extras.formats.fits import FitsSettings
+from galaxyzoo.extras.surveys.columns import FEATURES, features_of
+from galaxyzoo.extras.surveys.images import SurveyImages
+
+MANIFEST, PARTS = "manifest.json", "parts"
+
+
+@dataclass(frozen=True, eq=False)
+class SurveyFeatures:
+    """Galaxies of a finished survey, in the order of its parts."""
+
+    folder: Path
+    images: SurveyImages
+    ids: np.ndarray  # (galaxy,) int64 or object, as in the parts
+    parts: np.ndarray  # (galaxy,) numbers of the parts that hold them
+    features: np.ndarray  # (galaxy, feature) float32
+
+
+def part_path(folder: Path, number: int) -> Path:
+    """Path of a part's predictions."""
+    return folder / PARTS / f"part-{number:06d}.parquet"
+
+
+def part_record(path: Path, made_by: manifest.MadeBy) -> manifest.Manifest:
+    """Manifest of a part; its notes: errors, oddities, names, stamps and content of its images."""
+    cure = f"delete {paths.shown(path)}, and the same command of predict.py predicts it again"
+    return manifest.Manifest(path.parent, made_by, path.with_suffix(".json").name, cure)
+
+
+def read_features(folder: Path) -> SurveyFeatures:
+    """Read all features into memory: 4 bytes each.
+
+    Raises:
+        InputError: the survey is not finished, has no features, a part of it was changed, or its
+            images are gone or others.
+    """
+    if not (folder / MANIFEST).exists():
+        raise InputError(
+            f"{paths.shown(folder)} is not a finished survey: type `{typed('predict')} IMAGES "
+            f"--output {paths.shown(folder)}/ --with features` first"
+        )
+    content = manifest.read_sealed(folder / MANIFEST, "predict the images again, into a new folder")
+    made_by, notes = content["made_by"], content["notes"]
+    if FEATURES not in made_by["extras"].split(", "):
+        raise InputError(
+            f"{paths.shown(folder)} has no features: predict the images again, into a new folder, "
+            "with `--with features`"
+        )
+    if not notes["rows"]:
+        raise InputError(f"{paths.shown(folder)} has no galaxy: none of its images can be read")
+    settings = FitsSettings(**notes.get("fits", {}))
+    images = SurveyImages(tuple(map(Path, notes["inputs"])), made_by["part_size"], settings)
+    other = (
+        f"{paths.shown(folder)} is of other images than {', '.join(notes['inputs'])}: start the "
+        "page in the folder where these were predicted, or predict them again, into a new folder"
+    )
+    if len(images.parts) != notes["parts"]:
+        raise InputError(other)
+    label, tables = images.labels.column, []
+    for part in images.parts:
+        path = part_path(folder, part.number)
+        record = part_record(path, made_by)
+        table = parquet.read_table(record.path(path.name))
+        names = {images.labels[name] for name in part.names}
+        is_named = label in table.column_names and names.issuperset(table[label].to_pylist())
+        if not is_named or not part.is_of(record.notes):
+            raise InputError(other)
+        tables.append(table.select([label, FEATURES]))
+    return SurveyFeatures(
+        folder,
+        images,
+        np.concatenate([table[label].to_numpy() for table in tables]),
+        np.repeat(range(len(tables)), [len(table) for table in tables]),
+        np.concatenate([features_of(table) for table in tables if len(table)]),
+    )

@@ -1,0 +1,170 @@
+"""The images of a survey, cut into parts, with the columns that go with the predictions."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from galaxyzoo.config.schema import ImageConfig
+from galaxyzoo.core.errors import InputError, UnavailableError, one_line
+from galaxyzoo.core.manifest import digest
+from galaxyzoo.data.image_cache import decode_many
+from galaxyzoo.data.stores import base
+from galaxyzoo.data.stores.opening import open_stores
+from galaxyzoo.extras.formats import fits
+from galaxyzoo.extras.formats.columns import column_names, read_columns
+from galaxyzoo.extras.formats.fits import FitsSettings, FitsStore
+from galaxyzoo.inference.images import IdColumn, Images, MeasuredStore
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+PART_SIZE = 8192
+
+
+@dataclass(frozen=True)
+class Part:
+    """Slice of the images of one folder or zip."""
+
+    number: int
+    store: base.ImageStore
+    ids: np.ndarray  # (image,) in the store
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the images, as labels have them."""
+        return [one_line(self.store.names[int(i)]) for i in self.ids]
+
+    @property
+    def stamps(self) -> str:
+        """Digest of names and stamps, which change with the images or with their files' times."""
+        return digest([repr([self.store.digest_of(int(i)) for i in self.ids])])[:16]
+
+    def is_of(self, notes: Mapping[str, str]) -> bool:
+        """Check its images against a record's notes; copies have other stamps, so they are read."""
+        return notes["stamps"] == self.stamps or notes["content"] == self.read_content()
+
+    def read_content(self) -> str:
+        """Read all images anew; returns `digest_content` of them."""
+        store = MeasuredStore.of(self.store)
+        for image_id in self.ids[self.store.reading_order(self.ids)].tolist():
+            try:
+                store.load(image_id)
+            except UnavailableError:
+                raise
+            except (InputError, ValueError):
+                continue
+        return digest_content(store.checksums)
+
+
+def digest_content(checksums: Mapping[int, int]) -> str:
+    """Digest of the content of images, from the checksum of each that can be read, by id."""
+    return digest([repr(sorted(checksums.items()))])[:16]
+
+
+@dataclass(frozen=True)
+class SurveyImages:
+    """The images of some folders, zips and files, cut into parts.
+
+    Args:
+        paths: folders, zips or single images.
+        size: most images of a part.
+        fits: how FITS cut-outs among them become pictures.
+        keep: columns of their tables that go with the predictions, or the position, which headers
+            of FITS cut-outs have, too; none: the position, where all tables have it.
+    """
+
+    paths: tuple[Path, ...]
+    size: int = PART_SIZE
+    fits: FitsSettings = field(default_factory=FitsSettings)
+    keep: tuple[str, ...] = ()
+
+    @cached_property
+    def _stores(self) -> list[base.ImageStore]:
+        return open_stores(list(self.paths), {fits.TITLE: self.fits})
+
+    @cached_property
+    def parts(self) -> list[Part]:
+        """List the parts; none is of two folders or zips."""
+        cut = [
+            (store, ids[start : start + self.size])
+            for store in self._stores
+            for ids in [store.ids]  # once: it is made anew each time
+            for start in range(0, len(ids), self.size)
+        ]
+        return [Part(number, store, ids) for number, (store, ids) in enumerate(cut)]
+
+    @cached_property
+    def labels(self) -> IdColumn:
+        """Id column of the images."""
+        return IdColumn.of(self._stores)
+
+    @cached_property
+    def kept(self) -> dict[Path, "pa.Table"]:
+        """Columns to keep beside the predictions, by the path of a store; row i is of image i."""
+        paths = [store.path for store in self._stores if not self._has_centers(store)]
+        keep = self.keep
+        if not keep and paths and all({*base.POSITION} <= {*column_names(path)} for path in paths):
+            keep = base.POSITION
+        return {path: read_columns(path, keep) for path in paths} if keep else {}
+
+    def _has_centers(self, store: base.ImageStore) -> bool:
+        """Check whether positions are asked for that cut-outs have, and no table."""
+        is_position = bool(self.keep) and {*self.keep} <= {*base.POSITION}
+        if not is_position or not isinstance(store, FitsStore):
+            return False
+        return not {*self.keep} <= {*column_names(store.path)}
+
+    def kept_columns(self, images: Images) -> dict[str, "pa.ChunkedArray | np.ndarray"]:
+        """Columns to keep, of the images that were decoded."""
+        store, table = images.store, self.kept.get(images.store.path)
+        if table is not None:
+            rows = table.take(images.read_ids)
+            return dict(zip(rows.column_names, rows.columns, strict=True))
+        if not self.keep or not isinstance(store, FitsStore):
+            return {}
+        columns = dict(zip(base.POSITION, store.centers(images.read_ids).T, strict=True))
+        return {name: columns[name] for name in self.keep}
+
+    @property
+    def notes(self) -> list[str]:
+        """Notes on how cut-outs differ from the training pictures."""
+        return [*dict.fromkeys(note for store in self._stores for note in store.notes)]
+
+    def open_again(self) -> "SurveyImages":
+        """Open the same paths again, as they are now."""
+        return replace(self)
+
+    def pictures(self, parts: np.ndarray, labels: np.ndarray, image: ImageConfig) -> np.ndarray:
+        """(galaxy, cache_px, cache_px, 3) uint8 pictures, by part numbers and labels."""
+        galaxies = pd.DataFrame({"part": parts, "label": labels})
+        pictures = np.empty((len(galaxies), image.cache_px, image.cache_px, 3), np.uint8)
+        for number, rows in galaxies.groupby("part"):
+            part = self.parts[number]
+            by_label = {self.labels[name]: i for name, i in zip(part.names, part.ids, strict=True)}
+            ids = np.array([by_label[label] for label in rows["label"]])
+            pictures[rows.index] = decode_many(part.store, ids, image)[0]
+        return pictures
+
+    @property
+    def left_out(self) -> list[tuple[str, str]]:
+        """Name and reason of each picture in an unsupported form."""
+        return [pair for store in self._stores for pair in store.left_out]
+
+    @property
+    def stamps(self) -> list[str]:
+        """Digest of each part's stamps."""
+        return [part.stamps for part in self.parts]
+
+    @property
+    def digest(self) -> str:
+        """Digest of the names of all images, in their order, and of what is kept."""
+        names = ([part.store.digest_of(int(i))[:2] for i in part.ids] for part in self.parts)
+        batches = chain.from_iterable(table.to_batches() for table in self.kept.values())
+        columns = (memoryview(batch.serialize()) for batch in batches)
+        return digest(chain(map(repr, names), self.keep, columns))[:16]

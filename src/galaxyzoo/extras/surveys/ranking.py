@@ -1,0 +1,102 @@
+"""Rank the galaxies of a survey: a page with pictures of the first ones, and a table."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from pyarrow import parquet
+
+from galaxyzoo.config.schema import ORIGINAL_PX, ImageConfig
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.data.stores.base import POSITION
+from galaxyzoo.extras.pages.html import GalaxyCard, HtmlSection, made, sky_links, write_page
+from galaxyzoo.extras.surveys.survey import BOUNDS, INTERVALS, SPREAD, Survey
+from galaxyzoo.io.tables import write_predictions
+from galaxyzoo.tasks.kinds import Task
+
+DISAGREEMENT, WIDTH = "disagreement", "width"
+PAGE, TABLE = "ranking.html", "ranking.csv"
+_SCORE, _PART = "score", "part"
+_ANSWERS = 3  # below a galaxy
+_RANGES = {SPREAD: "± the deviation between networks", INTERVALS: "a 90 % interval in brackets"}
+_PICTURE = ImageConfig(crop_px=ORIGINAL_PX, cache_px=160)
+
+
+def write_ranking(job: Survey, by: str, top: int) -> Path:
+    """Write both into the job's folder; returns the page's path.
+
+    Args:
+        job: finished.
+        by: column of an answer or class, the galaxies with most of it first; or, both as means over
+            the answers, `DISAGREEMENT`, the standard deviation between the folds' networks, and
+            `WIDTH`, of the intervals.
+        top: number of galaxies.
+    """
+    task, label = job.predictor.task, job.images.labels.column
+    columns = list(task.columns)
+    ranges = [f"{name}_{end}" for name in columns for end in (SPREAD, *BOUNDS)]
+    shown_columns = {label, *columns, *POSITION, *ranges}
+    best, total = pd.DataFrame(), 0
+    for part in job.images.parts:
+        path = job.part_path(part)
+        names = parquet.read_schema(path).names
+        rows = parquet.read_table(path, columns=[n for n in names if n in shown_columns])
+        galaxies = rows.to_pandas()
+        total += len(galaxies)
+        score = _score(galaxies, columns, by)
+        scored = galaxies.assign(**{_SCORE: score, _PART: part.number})
+        best = pd.concat([best, scored]).nlargest(top, _SCORE, keep="first")
+    if best.empty:
+        raise InputError("--rank: none of the images can be read")
+    write_predictions(job.folder / TABLE, best.set_index(label)[[_SCORE, *columns]])
+    ranked_by = task.labels[columns.index(by)] if by in columns else by
+    title = f"{len(best):,} galaxies by {ranked_by}"
+    summary = {
+        "Galaxies": f"{len(best):,} of {total:,}, scores {best[_SCORE].max():.3f} to "
+        f"{best[_SCORE].min():.3f}",
+        "Networks": job.name,
+        "Shown": ", ".join(
+            ["its largest answers", *(text for key, text in _RANGES.items() if key in job.extras)]
+        ),
+        "Made": made(),
+    }
+    pictures = job.images.pictures(best[_PART].to_numpy(), best[label].to_numpy(), _PICTURE)
+    rows_and_pictures = zip(best.to_dict("records"), pictures, strict=True)
+    cards = [
+        GalaxyCard(
+            str(row[label]),
+            picture,
+            _notes(row, by, task),
+            links=sky_links(*(row[name] for name in POSITION if name in row)),
+        )
+        for row, picture in rows_and_pictures
+    ]
+    links = [(TABLE, TABLE, "the score and all answers of these galaxies")]
+    section = HtmlSection("Galaxies", galleries=[("the highest first", cards)], links=links)
+    write_page(job.folder / PAGE, title, summary, [section])
+    return job.folder / PAGE
+
+
+def _score(galaxies: pd.DataFrame, columns: list[str], by: str) -> pd.Series:
+    """The score of each galaxy of a part."""
+    ends = {DISAGREEMENT: (SPREAD,), WIDTH: BOUNDS}.get(by)
+    if ends is None:
+        return galaxies[by]
+    *lower, highest = (galaxies[[f"{n}_{end}" for n in columns]].mean(axis=1) for end in ends)
+    return highest - lower[0] if lower else highest
+
+
+def _notes(galaxy: dict[str, Any], by: str, task: Task) -> list[str]:
+    """The score and the largest answers, each with its spread and interval, of a galaxy."""
+    others = sorted(set(task.columns) - {by}, key=lambda name: -galaxy[name])[:_ANSWERS]
+    first = [] if by in task.columns else [f"score {galaxy[_SCORE]:.3f}"]
+    notes = []
+    for name in [by, *others] if by in task.columns else others:
+        note = f"{task.text(task.columns.index(name))} {galaxy[name]:.2f}"
+        if f"{name}_{SPREAD}" in galaxy:
+            note += f"\u00a0±\u00a0{galaxy[f'{name}_{SPREAD}']:.2f}"
+        if f"{name}_{BOUNDS[0]}" in galaxy:
+            low, high = (galaxy[f"{name}_{bound}"] for bound in BOUNDS)
+            note += f" ({low:.2f}\u00a0to\u00a0{high:.2f})"
+        notes.append(note)
+    return first + notes

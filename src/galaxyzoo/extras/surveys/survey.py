@@ -1,0 +1,356 @@
+"""Predict a survey of any size: Parquet parts, each written whole or not at all.
+
+A job is a folder. `job.json` says what was begun: networks, images, galaxies a part. The same
+command goes on where a killed one stopped, also on several machines that share the folder: each
+takes parts that nobody holds. A part has a record beside it, of the job that made it, its digest,
+images that cannot be read and ways in which others are odd. In the end all parts are read back;
+`manifest.json` says that each image is in one of them, or in `errors.parquet`, once.
+"""
+
+import io
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from pyarrow import parquet
+
+from galaxyzoo.config.names import COLUMN_NAMES
+from galaxyzoo.core import files, outputs, parallel, paths, version
+from galaxyzoo.core.console import Bar
+from galaxyzoo.core.errors import InputError, one_line
+from galaxyzoo.core.manifest import Manifest
+from galaxyzoo.extras.surveys.columns import (
+    FEATURES,
+    check_table,
+    describe_columns,
+    is_own_table,
+    is_prediction,
+    write_one_table,
+)
+from galaxyzoo.extras.surveys.finished import MANIFEST, PARTS, part_path, part_record
+from galaxyzoo.extras.surveys.images import Part, SurveyImages, digest_content
+from galaxyzoo.inference.images import Images
+from galaxyzoo.inference.oddities import Oddities, add_oddities, describe
+from galaxyzoo.inference.predict import Predictor, decode_ahead
+from galaxyzoo.tasks import kinds, registry
+
+SPREAD, INTERVALS = "spread", "intervals"
+EXTRAS = SPREAD, FEATURES, INTERVALS
+BOUNDS = "lower", "upper"  # of an interval
+ERRORS = "errors.parquet"
+_LOCKS = ".locks"  # stays: another process may be about to look into it
+_REASON = "reason"  # column of the errors
+
+
+@dataclass(frozen=True)
+class Survey:
+    """Predictions of a survey in a folder.
+
+    Args:
+        folder: made if missing.
+        name: of the run or ensemble, for the records.
+        load: loads the predictor; other processes unpickle it, so a module's function or `partial`.
+        prior: (column,) means of the training targets, by which classes are decided.
+        extras: of `EXTRAS`, what else each row has.
+        intervals: around (galaxy, column) predictions, (galaxy, column, 2) bounds.
+    """
+
+    folder: Path
+    name: str
+    load: Callable[[], Predictor]
+    images: SurveyImages
+    prior: np.ndarray
+    extras: tuple[str, ...] = ()
+    intervals: Callable[[np.ndarray], np.ndarray] | None = None
+
+    @cached_property
+    def predictor(self) -> Predictor:
+        """Predictor of the job."""
+        return self.load()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """State for another process, which loads the networks itself."""
+        return {key: value for key, value in self.__dict__.items() if key != "predictor"}
+
+    @cached_property
+    def made_by(self) -> dict[str, str | int | None]:
+        """Provenance of the job's files: all that they depend on."""
+        return {
+            "by": self.name,
+            "networks": self.predictor.digest,
+            "columns": ", ".join(self.predictor.task.columns),
+            "images": self.images.digest,
+            "part_size": self.images.size,
+            "extras": ", ".join(self.extras),
+        }
+
+    def run(self, jobs: int = 1, backend: str = "loky") -> dict[str, Any]:
+        """Predict the parts that are missing, then read all back; returns the manifest's notes.
+
+        Args:
+            jobs: number of processes; 1: this one.
+            backend: as in `run_jobs`.
+        """
+        self.check()
+        self.begin()
+        started = time.perf_counter()
+        for note in self.images.notes:
+            Bar.write(note)
+        calls = [(self,)] * jobs
+        done = (
+            sum(parallel.run_jobs(Survey.make_parts, calls, jobs, backend))
+            if jobs > 1
+            else self.make_parts()
+        )
+        return self._finish(done, time.perf_counter() - started)
+
+    def check(self, table: Path | None = None, names: str = COLUMN_NAMES[0]) -> None:
+        """Refuse, before any prediction, kept columns and a table that could not be written.
+
+        Args:
+            table: as of `write_table`, if one is to be written.
+            names: of `COLUMN_NAMES`.
+        """
+        label = self.images.labels.column
+        carried = [*self.images.kept.values()]
+        for name in sorted({name for rows in carried for name in rows.column_names}):
+            if is_prediction(name, self.predictor.task, label):
+                raise InputError(f"--keep {name}: a column of the predictions has that name")
+        if table:
+            columns = [label, *self.predictor.task.columns]
+            check_table(
+                table, pa.concat_tables(carried) if carried else pa.table({}), columns, names
+            )
+
+    def make_parts(self) -> int:
+        """Predict the parts that are missing, beside other processes; returns how many images.
+
+        When it ends, all parts are there: it waits for those that others hold.
+        """
+        done = 0
+        for part in Bar(self.images.parts, desc="parts", unit="part", leave=False):
+            with files.try_lock(self._lock(part)) as is_held:
+                done += self._make(part) if is_held else 0
+        for part in self.images.parts:  # whose holder is at work, or has died
+            if not self._is_made(part):
+                with files.hold_lock(self._lock(part), f"predicting part {part.number}"):
+                    done += self._make(part)
+        return done
+
+    def begin(self) -> None:
+        """Write `job.json`, or refuse the folder of another job or parts whose images changed."""
+        where = paths.shown(self.folder)
+        with files.hold_lock(self.folder / files.LOCK, f"beginning {where}"):
+            if not self._begun.is_done:
+                if any(entry.name != files.LOCK for entry in self.folder.iterdir()):
+                    raise InputError(f"--output {where} holds other files: name a new folder")
+                self._begun.finish([], {})
+        self._begun.check()
+        for part in filter(self._is_made, self.images.parts):
+            record = self._record(part)
+            if not part.is_of(record.notes):
+                raise InputError(
+                    f"{paths.shown(self.part_path(part))} is of other images: {record.cure}"
+                )
+
+    @property
+    def _begun(self) -> Manifest:
+        # Never to delete this one, which may hold labels made by hand.
+        return Manifest(self.folder, self.made_by, outputs.SURVEY_JOB, "name a new folder")
+
+    def _check_still_ours(self) -> None:
+        """Stop where the folder was deleted, even if another job has begun there since."""
+        try:
+            self._begun.check()
+        except InputError:
+            raise files.deletion_error(self.folder) from None
+
+    def _record(self, part: Part) -> Manifest:
+        return part_record(self.part_path(part), self.made_by)
+
+    def _is_made(self, part: Part) -> bool:
+        return self.part_path(part).exists() and self._record(part).is_done
+
+    def _make(self, part: Part) -> int:
+        """Predict a part unless it exists; returns the number of its images."""
+        if self._is_made(part):
+            return 0
+        tables, errors = [], []
+        oddities: Oddities = {}
+        checksums: dict[int, int] = {}
+        for images in decode_ahead(self.predictor, part.store, part.ids):
+            tables.append(self._table(images))
+            errors += images.problems
+            add_oddities(oddities, images.oddities)
+            checksums |= images.checksums
+        self._check_still_ours()
+        path = self.part_path(part)
+        files.write_bytes(path, _to_parquet(self._described(pa.concat_tables(tables))))
+        notes = {
+            "errors": [[one_line(text) for text in pair] for pair in errors],
+            "oddities": {kind: [n, one_line(first)] for kind, (n, first) in oddities.items()},
+            "stamps": part.stamps,
+            "content": digest_content(checksums),
+        }
+        self._record(part).finish([path.name], notes)
+        return len(part.ids)
+
+    def _table(self, images: Images) -> pa.Table:
+        """Rows of a part: id, the predictions as float32, classes, and the extras."""
+        predictor, columns = self.predictor, list(self.predictor.task.columns)
+        extras: dict[str, Any] = {}
+        if SPREAD in self.extras:
+            values, spread = predictor.predict_with_spread(images.decode)
+            extras = _by_name([f"{name}_{SPREAD}" for name in columns], spread)
+        else:
+            values = predictor.predict(images.decode)
+        if self.intervals:
+            bounds = self.intervals(values)
+            for i, bound in enumerate(BOUNDS):
+                extras |= _by_name([f"{name}_{bound}" for name in columns], bounds[..., i])
+        if FEATURES in self.extras:
+            features = predictor.features(images.decode).astype(np.float32)
+            extras[FEATURES] = pa.FixedSizeListArray.from_arrays(
+                features.ravel(), features.shape[1]
+            )
+        predictions = images.table(values, predictor.task)
+        classes = classes_of(predictor.task, predictions, self.prior)
+        return pa.table(
+            {
+                self.images.labels.column: self._ids(list(predictions.index)),
+                **self.images.kept_columns(images),
+                **_by_name(columns, values),
+                **{name: pa.array(labels, pa.string()) for name, labels in classes},
+                **extras,
+            }
+        )
+
+    def _described(self, table: pa.Table) -> pa.Table:
+        """Add the meaning of each column; no date or version, for equal bytes."""
+        task = self.predictor.task
+        metadata = {
+            "title": f"predictions of {task.name}",
+            "networks": f"{self.name}, {self.predictor.digest}",
+        }
+        return table.cast(describe_columns(table.schema, task, self.images.labels.column, metadata))
+
+    def _error_table(self, errors: list[tuple[str, str]]) -> pa.Table:
+        names, reasons = ([one_line(pair[k]) for pair in errors] for k in (0, 1))
+        label = self.images.labels.column
+        return pa.table({label: self._ids(names), _REASON: pa.array(reasons, pa.string())})
+
+    def _ids(self, names: list[str]) -> pa.Array:
+        labels = self.images.labels
+        kind = pa.int64() if labels.is_number else pa.string()
+        return pa.array([labels[name] for name in names], kind)
+
+    def _finish(self, done: int, seconds: float) -> dict[str, Any]:
+        """Check that each image is there once; write the errors of all parts and the manifest."""
+        self._check_still_ours()
+        rows, errors = 0, []
+        oddities: Oddities = {}
+        label = self.images.labels.column
+        names = set[str]()
+        for part in self.images.parts:
+            record, name = self._record(part), self.part_path(part).name
+            names |= {record.filename, name}
+            notes, path = record.notes, record.path(name)
+            predicted = parquet.read_table(path, columns=[label])[label].to_pylist()
+            ids = Counter([*predicted, *(self.images.labels[name] for name, _ in notes["errors"])])
+            wanted = Counter(self.images.labels[name] for name in part.names)
+            if difference := [*(ids - wanted), *(wanted - ids)]:
+                raise InputError(
+                    f"{paths.shown(path)} holds {difference[0]} not exactly once: {record.cure}"
+                )
+            rows += len(predicted)
+            errors += notes["errors"]
+            add_oddities(oddities, notes["oddities"])
+        for path in sorted((self.folder / PARTS).glob("[!.]*")):
+            if path.name not in names:
+                raise InputError(f"{paths.shown(path)} is not a file of this job: move it away")
+        now = self.images.open_again()
+        if (now.digest, now.stamps) != (self.images.digest, self.images.stamps):
+            raise InputError(f"IMAGES changed while they were predicted: {self._begun.cure}")
+        files.write_bytes(self.folder / ERRORS, _to_parquet(self._error_table(errors)))
+        sentences = describe(oddities, rows, self.predictor.task)
+        for note in sentences:
+            Bar.write(note)
+        notes = {
+            "code_version": version.code_version(),
+            "opencv": cv2.__version__,
+            "notes": [*self.images.notes, *sentences],
+            "inputs": [str(path) for path in self.images.paths],
+            "fits": asdict(self.images.fits),
+            "parts": len(self.images.parts),
+            "rows": rows,
+            "errors": len(errors),
+            "images_per_s": round(done / seconds, 1) if done else None,  # of the last command
+        }
+        Manifest(self.folder, self.made_by, MANIFEST, self._begun.cure).finish([ERRORS], notes)
+        return notes
+
+    def write_table(self, path: Path, names: str) -> None:
+        """Write the finished job as one table; see `write_one_table`."""
+        self.check_free(path)
+        write_one_table(path, [self.part_path(part) for part in self.images.parts], names)
+
+    def check_free(self, table: Path) -> None:
+        """Refuse a table that would replace anything but an earlier table of this job."""
+        first = part_path(self.folder, 0)
+        inputs = [*self.images.paths, self.folder / ERRORS]
+        outputs.check_output("--table", table, inputs, lambda path: is_own_table(path, first))
+
+    def part_path(self, part: Part) -> Path:
+        """Path of a part's predictions."""
+        return part_path(self.folder, part.number)
+
+    def _lock(self, part: Part) -> Path:
+        return self.folder / _LOCKS / f"{part.number:06d}"
+
+
+def _by_name(names: list[str], values: np.ndarray) -> dict[str, np.ndarray]:
+    return dict(zip(names, values.astype(np.float32).T, strict=True))
+
+
+def classes_of(
+    task: kinds.Task, predictions: pd.DataFrame, prior: np.ndarray
+) -> Iterator[tuple[str, list[str]]]:
+    """Yield name and labels of each class column: a class task's decision, or each rule on votes.
+
+    Args:
+        predictions: (galaxy, column), valid.
+        prior: (column,) means of the training targets.
+    """
+    if task.name != kinds.COMPETITION_TASK:
+        decided = task.with_decision(predictions, prior)
+        new = [name for name in decided.columns if name not in predictions.columns]
+        yield from ((name, decided[name].tolist()) for name in new)
+        return
+    yield from classes_of_votes(predictions)
+
+
+def classes_of_votes(votes: pd.DataFrame) -> Iterator[tuple[str, list[str]]]:
+    """Apply every task's label rule to (galaxy, 37) vote fractions; "" where unclear.
+
+    No nulls: astropy 8.0.2 refuses them in columns of text.
+    """
+    votes = votes.reset_index(drop=True)
+    for name, task in registry.TASKS.items():
+        if task.rule is not None:
+            labels = task.rule.labels(votes)
+            clear = {} if labels.empty else labels.idxmax(axis=1).to_dict()
+            yield name, [clear.get(row, "") for row in range(len(votes))]
+
+
+def _to_parquet(table: pa.Table) -> bytes:
+    buffer = io.BytesIO()
+    parquet.write_table(table, buffer, compression="zstd")
+    return buffer.getvalue()

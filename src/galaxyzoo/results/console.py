@@ -1,0 +1,195 @@
+"""Tables of scores on the terminal."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from galaxyzoo.core.console import print_table, print_text
+from galaxyzoo.results.card import EnsembleCard, HoldoutCard, RunCard
+from galaxyzoo.results.layout import PREFIX
+from galaxyzoo.results.submission import describe_unreadable
+
+# Key of a card's `classes` -> heading.
+CLASS_SCORES = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "macro_f1": "macro-F1",
+    "macro_auc": "macro AUC",
+    "micro_auc": "micro AUC",
+    "macro_class_accuracy": "macro-class accuracy",
+    "macro_class_balanced_accuracy": "macro-class balanced accuracy",
+}
+_ON_CONSOLE = ("accuracy", "balanced_accuracy")
+
+
+def marks(selected: bool, leaked: bool) -> str:
+    """Marks behind a run's name; `mark_notes` says what they mean.
+
+    Args:
+        selected: whether its epoch was chosen on the folds that it is scored on.
+        leaked: whether its first weights may have been trained on the galaxies.
+    """
+    return (" *" if selected else "") + (" †" if leaked else "")
+
+
+def mark_notes(selected: bool, leaked: bool) -> list[str]:
+    """Sentences on the marks of a table's runs, and on its epochs.
+
+    Args:
+        selected: whether a run of the table has the mark for a selected epoch.
+        leaked: whether a run has the mark for possible leakage.
+    """
+    last = "Every run's epoch is its last: none was chosen on a fold that it is scored on."
+    chosen = (
+        "* optimistic: its epoch, or that of a run it starts from, was chosen on the fold that it "
+        "is scored on. Without a mark: the last epoch."
+    )
+    leakage = (
+        "† possible leakage: its first weights were trained on Galaxy Zoo's votes, maybe of these "
+        "galaxies, so its score counts as optimistic too."
+    )
+    return [chosen if selected else last, *([leakage] if leaked else [])]
+
+
+def print_holdout_table(cards: list[HoldoutCard]) -> None:
+    """Print one row per score card of `train_holdout`: scores on the part that was held out."""
+    rows = [
+        {
+            "run": card.run,
+            "train / val / test": " / ".join(
+                f"{card.split[part]:,}" for part in ("train", "val", "test")
+            ),
+            card.metric: card.score,
+            **class_cells(card.classes),
+        }
+        for card in cards
+    ]
+    title = f"hold-out scores, {cards[0].dataset}"
+    print_table(title, pd.DataFrame(rows))
+    for card in cards:
+        chosen = {"best": "the best on val", "last": "the last"}[card.checkpoint]
+        print_text(f"{card.run}: its epoch is {chosen}; scored on test alone")
+
+
+def class_cells(scores: Mapping[str, float | None]) -> dict[str, str]:
+    """Heading -> text of accuracy and balanced accuracy; a task of vote fractions has none."""
+    known = {CLASS_SCORES[key]: scores.get(key) for key in _ON_CONSOLE}
+    return {heading: f"{value:.4f}" for heading, value in known.items() if value is not None}
+
+
+def with_error(difference: float, error: float) -> str:
+    """A difference of scores with its standard error; `same` where both round to zero."""
+    text = f"{round(difference, 5) + 0:+.5f} ± {error:.5f}"  # + 0: no -0.0
+    return "same" if text == "+0.00000 ± 0.00000" else text
+
+
+def print_run_table(cards: list[tuple[RunCard, float]]) -> None:
+    """Print one row per run: out-of-fold score, deviation over folds, minutes.
+
+    Args:
+        cards: score card of each run, and the minutes that its folds took.
+    """
+    for task in dict.fromkeys(card.task for card, _ in cards):
+        _print_task_table([pair for pair in cards if pair[0].task == task])
+    if cards:
+        selected = any(card.selected_on_validation for card, _ in cards)
+        leaked = any(card.possible_leakage for card, _ in cards)
+        print_text(*mark_notes(selected, leaked))
+    for card, _ in cards:
+        for problem in _problems(card):
+            print_text(f"! {card.run}: {problem}")
+
+
+def _problems(card: RunCard) -> list[str]:
+    """Diverged folds and folds no better than the mean prediction, a line each."""
+    problems = []
+    if card.diverged:
+        problems.append(f"{card.divergence}; the ensemble leaves the run out")
+    weak = [fold for fold in card.no_better_than_mean if fold not in card.diverged]
+    if weak:
+        folds = f"fold{'s' if len(weak) > 1 else ''} {', '.join(map(str, weak))}"
+        problems.append(f"{folds}: no better than predicting the mean of the other folds")
+    return problems
+
+
+def _print_task_table(cards: list[tuple[RunCard, float]]) -> None:
+    first, rows = cards[0][0], []
+    for card, minutes in cards:
+        mark = marks(card.selected_on_validation, card.possible_leakage)
+        mark += " !" if _problems(card) else ""
+        row = {
+            "run": card.run + mark,
+            f"OOF {card.metric}": card.score,
+            "± sd of folds": card.sd,
+            **class_cells(card.classes),
+            "folds": f"{len(card.folds)}/{card.n_folds}",
+            "minutes": f"{minutes:.1f}",
+        }
+        rows.append(row)
+    print_table(f"out-of-fold scores, {first.dataset}", pd.DataFrame(rows))
+
+
+def print_ensemble(card: EnsembleCard) -> None:
+    """Print the runs, the candidates and the choice of an ensemble's score card."""
+    title = f"{card.task} on {card.dataset}, {card.galaxies} galaxies"
+    print_table(title, member_table(card))
+    if len(card.runs) == 1:
+        print_text("there is one run: nothing is combined, the candidates can only correct it")
+    else:
+        print_table("candidates, as they would be submitted", candidate_table(card))
+    if card.unreadable_test_images:
+        print_text(describe_unreadable(card.unreadable_test_images))
+    honest = "no nested score below three folds"
+    if card.nested:
+        honest = f"{card.nested.score:.5f} nested, choice included"
+    print_text(f"chosen: {card.chosen}, {card.metric} {card.score:.5f} cross-fitted, {honest}")
+    print_text(f"lowest: {card.best}; chosen is {card.rule}; the table lists the simplest first")
+    print_text(*mark_notes(card.selected_on_validation, bool(card.possible_leakage)))
+    if card.is_optimistic:
+        print_text("every score of this ensemble is optimistic for the same reason")
+    for name, table in card.external.items():
+        if not table.used:
+            print_text(
+                f"{PREFIX}{name} is left out: it may have been trained on these galaxies, so its "
+                f"{card.metric} {table.score:.5f} counts as optimistic; "
+                f"name {PREFIX}{name} to take it"
+            )
+
+
+def member_table(card: EnsembleCard) -> pd.DataFrame:
+    """Each run's score, what leaving it out costs, and the run that errs most like it."""
+    rows = []
+    for run, score in card.runs.items():
+        cost, nearest = card.without.runs.get(run), "–"
+        others = {other: r for other, r in card.error_correlation[run].items() if other != run}
+        if others:
+            other = max(others, key=lambda other: others[other])
+            name = other.removeprefix(PREFIX).removeprefix(f"{card.task}/")
+            nearest = f"{name} {others[other]:.2f}"
+        row = {
+            "run": run
+            + marks(run in card.runs_selected_on_validation, run in card.possible_leakage),
+            f"OOF {card.metric}": f"{score:.5f}",
+            f"{card.without.candidate} without it ± SE": (
+                with_error(cost.difference, cost.se) if cost else "–"
+            ),
+            "errs most like (r)": nearest,
+        }
+        rows.append(row | class_cells(card.run_classes.get(run, {})))
+    return pd.DataFrame(rows)
+
+
+def candidate_table(card: EnsembleCard) -> pd.DataFrame:
+    """Each candidate's score and its differences from the mean's and the lowest; simplest first."""
+    return pd.DataFrame(
+        {
+            "candidate": name,
+            f"{card.metric}, cross-fitted": f"{row.score:.5f}",
+            "± sd of folds": f"{row.sd:.5f}",
+            "minus mean ± SE": with_error(row.minus_mean, row.minus_mean_se),
+            "minus lowest ± SE": with_error(row.minus_best, row.minus_best_se),
+            **class_cells(row.classes),
+            "what it is": row.about,
+        }
+        for name, row in card.ranked
+    )

@@ -1,0 +1,392 @@
+"""FITS cut-outs: the right bands, part and orientation, or a line with what to type."""
+
+import gzip
+import io
+import pickle
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+from astropy.io import fits
+from astropy.stats import mad_std
+from astropy.visualization import make_lupton_rgb
+
+from galaxyzoo.config.schema import ImageConfig
+from galaxyzoo.data.image_cache import decode_many
+from galaxyzoo.data.stores.opening import open_stores
+from galaxyzoo.extras.formats.fits import (
+    STRETCHES,
+    TITLE,
+    FitsSettings,
+    FitsStore,
+    draw,
+    find_center,
+)
+from support.refusals import one_line_refusal
+
+LINEAR = FitsSettings(stretch="linear")
+SCALE = 0.25  # arcsec
+SKY: dict[str, Any] = {
+    "CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CRPIX1": 24, "CRPIX2": 24, "CRVAL1": 180,
+    "CRVAL2": 30, "CD1_1": -SCALE / 3600, "CD1_2": 0, "CD2_1": 0, "CD2_2": SCALE / 3600,
+}  # fmt: skip
+
+
+def galaxy(sky: float = 100, x: int = 24, y: int = 24) -> np.ndarray:
+    """(3, 48, 48) float32 whole numbers: a red disc around (x, y) on a noisy sky."""
+    rows, columns = np.mgrid[:48, :48]
+    disc = 400 * np.exp(-np.hypot(columns - x, rows - y) / 4)
+    noise = np.random.default_rng(0).normal(0, 9, (3, 48, 48))
+    color = np.array([0.4, 0.8, 1.2])[:, None, None]  # of blue, green, red
+    return np.round(disc * color + noise + sky).astype(np.float32)
+
+
+CUBE = galaxy()
+LINE = np.arange(10.0)
+MASK = np.zeros((48, 48), np.int32)
+
+
+def part(values: np.ndarray | None, name: str | None = None, **header: Any) -> fits.ImageHDU:
+    """An extension."""
+    made = fits.ImageHDU(values, name=name)
+    made.header.update(header)
+    return made
+
+
+def write(*parts: Any, **header: Any) -> bytes:
+    """A FITS file of the parts, the first of values alone, with some keys in its header."""
+    file = io.BytesIO()
+    first = fits.PrimaryHDU(parts[0])
+    first.header.update(header)
+    fits.HDUList([first, *parts[1:]]).writeto(file)
+    return file.getvalue()
+
+
+def packed(values: np.ndarray) -> bytes:
+    """A tile-compressed part behind an empty one."""
+    return write(None, fits.CompImageHDU(values.astype(np.int32)))
+
+
+def bands(*names: str, **header: Any) -> bytes:
+    """A band in each extension."""
+    return write(
+        None, *[part(band, name, **header) for band, name in zip(CUBE, names, strict=True)]
+    )
+
+
+RIGHT: dict[str, tuple[Callable[[], bytes], str]] = {
+    # Cutana's raw cut-outs, named by their tiles
+    "a band an extension, named": (lambda: bands("TILE1_VIS", "TILE1_Y", "TILE1_H"), "1,2,3"),
+    "a band an extension, by names": (lambda: bands("g", "r", "i"), "G,r,i"),
+    # SCI, ERR and DQ of HST and JWST; IMAGE, MASK and VARIANCE of Rubin and HSC
+    "SCI among others": (lambda: write(None, part(CUBE * 2, "ERR"), part(CUBE, "SCI")), ""),
+    "IMAGE among others": (lambda: write(None, part(CUBE, "IMAGE"), part(CUBE, "VARIANCE")), ""),
+    # Legacy Surveys' cutout service with invvar
+    "the first, weights behind": (lambda: write(CUBE, part(CUBE + 1, "INVVAR")), ""),
+    "by its number": (lambda: write(CUBE[::-1].copy(), part(CUBE)), "1"),
+    # spectra, histograms and look-up arrays in front (astropy 8.0.2, HDUList)
+    "1-D data in front": (lambda: write(LINE, part(CUBE)), ""),
+    "a few rows in front": (lambda: write(np.ones((4, 99)), part(CUBE)), ""),
+    # radio's cubes: CASA's exportfits keeps the axis of Stokes
+    "an axis of 1 in front": (lambda: write(CUBE[None]), ""),
+    "an axis of 1 amid": (lambda: write(CUBE[:, None]), ""),
+    "an axis of 1 behind": (lambda: write(CUBE[..., None]), ""),
+    "gzip": (lambda: gzip.compress(write(CUBE)), ""),
+    "tile compression": (lambda: packed(CUBE), ""),  # fpack's .fits.fz
+}
+
+
+@pytest.mark.parametrize("case", RIGHT)
+def test_a_form_gives_the_plain_cubes_picture(case: str) -> None:
+    make, hdu = RIGHT[case]
+    settings = FitsSettings(hdu=tuple(hdu.split(",")) if hdu else ())
+    assert np.array_equal(draw(make(), settings), draw(write(CUBE), FitsSettings()))
+
+
+def test_linear_values_are_as_by_hand() -> None:
+    values = np.kron(np.array([[[0.0, 1.0], [2.0, 10.0]]] * 3), np.ones((4, 4)))
+    values[2, 4:, 4:] = 5  # red
+    picture = draw(write(values), LINEAR)
+    assert picture[::4, ::4, 1].tolist() == [[51, 255], [0, 26]]  # last row first; 25.5 to even
+    assert picture[0, 4].tolist() == [128, 255, 255]  # red, green, blue
+
+
+@pytest.mark.parametrize("stretch", STRETCHES)
+def test_a_red_disc_is_red_and_above(stretch: Any) -> None:
+    values = galaxy(x=16, y=33)
+    picture = draw(write(values), FitsSettings(stretch=stretch)).astype(int)
+    assert picture.shape == (48, 48, 3)
+    light = picture.sum(axis=2)
+    y, x = np.argwhere(light >= 0.9 * light.max()).mean(axis=0)
+    assert (round(y), round(x)) == (47 - 33, 16)  # FITS counts rows from below
+    assert picture[..., 0].sum() > picture[..., 2].sum()
+    turned = draw(write(values), FitsSettings(stretch=stretch, bands=(0, 1, 2))).astype(int)
+    assert np.array_equal(turned, picture[..., ::-1])
+    gray = draw(write(values[0]), FitsSettings(stretch=stretch))
+    assert (gray == gray[..., :1]).all()
+    assert np.ptp(gray) > 50
+
+
+@pytest.mark.parametrize("brightest", [0, 3e4, 1e25])
+def test_luptons_stretch_is_astropys(brightest: float) -> None:
+    values = np.random.default_rng(1).normal(0, 1, (3, 200, 200)).astype(np.float32)
+    values[:, 90:110, 90:110] += np.geomspace(0.01, 1000, 20, dtype=np.float32)
+    values[0, 95, 95:97] += brightest
+    sky = values - np.median(values[:, ::2, ::2], axis=(1, 2), keepdims=True)
+    right = make_lupton_rgb(
+        *sky[::-1], minimum=0, stretch=20 * float(mad_std(sky[:, ::2, ::2])), Q=8
+    )
+    difference = np.abs(draw(write(values), FitsSettings())[::-1].astype(int) - right)
+    assert difference.max() <= 1
+    assert difference.mean() < 1e-3
+
+
+@pytest.mark.parametrize("settings", [LINEAR, FitsSettings(stretch="linear", pixel_arcsec=0.5)])
+def test_the_field_is_the_center_by_the_header_or_the_given_scale(settings: FitsSettings) -> None:
+    kept = round(5 / (settings.pixel_arcsec or SCALE))
+    edge = (48 - kept) // 2
+    inner = CUBE[:, edge : edge + kept, edge : edge + kept]
+    assert np.array_equal(draw(write(CUBE, **SKY), settings, 5), draw(write(inner), settings))
+
+
+TURNED = {"CRPIX1": 31, "CRPIX2": 11, "CD1_1": 0, "CD1_2": 2e-4, "CD2_1": 3e-4, "CD2_2": 0}
+GALACTIC = {"CTYPE1": "GLON-TAN", "CTYPE2": "GLAT-TAN", "CRVAL1": 0, "CRVAL2": 0}
+MIDDLE = {"CRPIX1": 24.5, "CRPIX2": 15.5}
+CENTERS: dict[str, tuple[dict[str, Any], tuple[float, float]]] = {
+    "at the reference": (MIDDLE, (180, 30)),
+    # 6.5 px left of the reference and 4.5 above it, by the gnomonic projection (FITS WCS paper II)
+    "turned": (TURNED, (180.0010392101, 29.9980499959)),
+    "galactic": ({**MIDDLE, **GALACTIC}, (266.4049882865, -28.9361777618)),
+    "declination first": (
+        {**MIDDLE, "CTYPE1": "DEC--TAN", "CTYPE2": "RA---TAN", "CRVAL1": 30, "CRVAL2": 180},
+        (180, 30),
+    ),
+    "none": ({"CTYPE1": "PIXEL", "CTYPE2": "PIXEL"}, (np.nan, np.nan)),
+    "damaged": ({"CTYPE1": "RA---XYZ"}, (np.nan, np.nan)),
+}
+
+
+@pytest.mark.parametrize("case", CENTERS)
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_the_center_is_by_the_headers_coordinates(case: str, is_packed: bool) -> None:
+    changes, right = CENTERS[case]
+    made = fits.CompImageHDU(CUBE[:, :30]) if is_packed else part(CUBE[:, :30])
+    made.header.update({**SKY, **changes})
+    np.testing.assert_allclose(find_center(write(None, made), ()), right, rtol=0, atol=1e-9)
+    assert np.isnan(find_center(b"no FITS", ())).all()
+
+
+def to_folder(path: Path, files: dict[str, bytes]) -> list[Path]:
+    (path / "cuts").mkdir()
+    for name, data in files.items():
+        (path / "cuts" / name).write_bytes(data)
+    return [path / "cuts"]
+
+
+def to_zip(path: Path, files: dict[str, bytes]) -> list[Path]:
+    with zipfile.ZipFile(path / "cuts.zip", "w") as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return [path / "cuts.zip"]
+
+
+def to_list(path: Path, files: dict[str, bytes]) -> list[Path]:
+    to_folder(path, files)
+    table = pd.DataFrame({"path": [f"cuts/{name}" for name in files], "petroR90_r": 6 / 8.48})
+    table.to_csv(path / "cuts.csv", index=False)
+    return [path / "cuts.csv"]
+
+
+@pytest.mark.parametrize("form", [to_folder, to_zip, to_list])
+def test_every_form_gives_the_same_pictures(
+    tmp_path: Path, form: Callable[[Path, dict[str, bytes]], list[Path]]
+) -> None:
+    png = cv2.imencode(".png", np.full((40, 40, 3), 90, np.uint8))[1].tobytes()
+    cut = write(CUBE, **SKY)
+    settings = {TITLE: FitsSettings(field_arcsec=6)}
+    [store] = open_stores(form(tmp_path, {"7.fits": cut, "8.png": png}), settings)
+    assert store.left_out == []
+    store = pickle.loads(pickle.dumps(store))  # as other processes get it
+    assert isinstance(store, FitsStore)
+    images, problems = decode_many(store, store.ids, ImageConfig(crop_px=424, cache_px=24))
+    assert problems == {}
+    by_name = {Path(store.names[int(i)]).name: images[i] for i in store.ids}
+    assert np.array_equal(by_name["7.fits"], draw(cut, FitsSettings(), 6))  # 24 px of 0.25"
+    assert (by_name["8.png"] == 90).all()
+    assert len(store.notes) == (form is not to_list)
+
+
+def test_another_stretch_is_another_digest(tmp_path: Path) -> None:
+    paths = to_folder(tmp_path, {"7.fits": write(CUBE)})
+    [one] = open_stores(paths)
+    [other] = open_stores(paths, {TITLE: LINEAR})
+    assert one.digest_of(0) != other.digest_of(0)
+    assert len(other.notes) == 2
+    assert "linear" in other.notes[0]
+
+
+def renamed(key: bytes, old: int, new: int) -> bytes:
+    """A file whose head says another number."""
+    data = write(CUBE)
+    assert key + b"%21d" % old in data
+    return data.replace(key + b"%21d" % old, key + b"%21d" % new)
+
+
+def table_alone() -> bytes:
+    """A FITS file with a table and no image."""
+    file = io.BytesIO()
+    fits.BinTableHDU.from_columns([fits.Column("x", "E", array=[1.0])]).writeto(file)
+    return file.getvalue()
+
+
+HOLED = np.where(np.arange(48) == 4, np.nan, CUBE)
+DAMAGED = "damaged FITS"
+NO_SCALE = {"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CRVAL1": 180.0, "CRVAL2": 30.0}
+WRONG: dict[str, tuple[Callable[[], bytes], str, str]] = {
+    "parts of any name": (
+        lambda: bands("A", "B", "C"),
+        "",
+        "It has 1 A, 2 B, 3 C: give --hdu 1, or --hdu 1,2,3 for a band in each",
+    ),
+    "planes and a cube": (
+        lambda: write(None, part(MASK, "A"), part(CUBE, "B")),
+        "",
+        "which part is the image? It has 1 A, 2 B: give --hdu 1,",
+    ),
+    "colors last": (lambda: write(np.moveaxis(CUBE, 0, 2).copy()), "", "its shape is (48, 48, 3)"),
+    "bands of two sizes": (
+        lambda: write(None, part(CUBE[0]), part(CUBE[1, :30])),
+        "1,2",
+        "--hdu 1,2: these parts have bands of different sizes",
+    ),
+    "no such name": (lambda: write(CUBE, part(MASK, "DQ")), "SCI", "no part --hdu SCI, but 0 "),
+    "no such number": (lambda: write(CUBE, part(MASK, "DQ")), "7", "1 DQ"),
+    "an empty part": (
+        lambda: write(None, part(CUBE, "A")),
+        "0",
+        "--hdu 0 is not an image; it has 1 A",
+    ),
+    "a line by name": (lambda: write(LINE, part(CUBE)), "0", "its shape is (10,)"),
+    "lines alone": (lambda: write(LINE, part(LINE)), "", "its shape is (10,)"),
+    "a few px wide": (
+        lambda: write(CUBE[:, :7]),
+        "",
+        "its shape is (3, 7, 48)",
+    ),
+    "one value": (lambda: write(np.full((3, 48, 48), 2.5)), "", "have one value (2.5)"),
+    "a value a band": (lambda: write(CUBE[:, :1, :1] + 0 * CUBE), "", "have one value"),
+    "two values": (lambda: write((CUBE > 200).astype(np.uint8)), "", "its sky has no noise to set"),
+    "NaN": (lambda: write(HOLED), "", "144 of its pixels have no value"),
+    "cut off": (lambda: write(CUBE)[:6000], "", DAMAGED),
+    "packed and cut off": (lambda: packed(np.tile(CUBE, (1, 4, 4)))[:20000], "", DAMAGED),
+    "head alone": (lambda: write(CUBE)[:2000], "", DAMAGED),
+    "gzip, cut off": (lambda: gzip.compress(write(CUBE))[:-900], "", DAMAGED),
+    "gzip of text": (lambda: gzip.compress(b"text"), "", DAMAGED),
+    "text": (lambda: b"SIMPLE  = nothing else", "", DAMAGED),
+    "no pixels": (lambda: write(np.zeros(0)), "", "shape is (0,)"),
+    "a table": (table_alone, "", "without an image"),
+    "four axes": (lambda: write(np.stack([CUBE] * 2)), "", "shape is (2, 3, 48, 48)"),
+    "two bands": (lambda: write(CUBE[:2]), "", "2 bands, and --bands names 2"),
+    "a side that it lacks": (lambda: renamed(b"NAXIS1  =", 48, 9000), "", DAMAGED),
+    "bands that it lacks": (lambda: renamed(b"NAXIS3  =", 3, 99999999), "", "too large"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_is_not_read_says_what_to_type(case: str) -> None:
+    make, hdu, why = WRONG[case]
+    settings = FitsSettings(hdu=tuple(hdu.split(",")) if hdu else ())
+    assert why in one_line_refusal(draw, make(), settings)
+
+
+SCALES: dict[str, tuple[dict[str, Any], str]] = {  # astropy 8.0.2, WCS
+    "no coordinates": ({}, "no coordinates with a scale"),
+    "an unknown projection": ({**SKY, "CTYPE1": "RA---XYZ"}, "(XYZ in CTYPE1)"),
+    "no CDELT": (NO_SCALE, "no coordinates with a scale"),
+    "CDELT of one axis": ({**NO_SCALE, "CDELT1": 1e-4}, "coordinates with a scale"),
+    "CTYPE1 alone": ({"CTYPE1": "RA---TAN"}, "coordinates are damaged"),
+    "CDELT of 0": ({**NO_SCALE, "CDELT1": 0.0, "CDELT2": 0.0}, "coordinates are damaged"),
+}
+
+
+@pytest.mark.parametrize("case", SCALES)
+def test_coordinates_without_a_scale_name_the_option(case: str) -> None:
+    header, why = SCALES[case]
+    data = write(None, part(CUBE, **header))
+    line = one_line_refusal(draw, data, FitsSettings(), 5)
+    assert why in line
+    assert line.endswith("give --pixel-scale")
+    assert draw(data, FitsSettings(pixel_arcsec=0.25), 5).shape == (20, 20, 3)
+
+
+BZERO = {"i1": -(2**7), "u2": 2**15, "u4": 2**31, "u8": 2**63}
+PACKED_BZERO = {**BZERO, "u8": 2**31}
+
+
+@pytest.mark.pinned  # astropy below 8 takes BLANK for a value where bytes are packed
+@pytest.mark.parametrize("blank", [0, 7])
+@pytest.mark.parametrize("kind", ["u1", "i1", "i2", "u2", "i4", "u4", "i8", "u8"])
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_blank_of_any_integer_has_no_value(kind: str, blank: int, is_packed: bool) -> None:
+    values = np.clip(CUBE, 1 + blank, 120).astype(kind)
+    values[1, 3, 4:6] = blank
+    make, zeros = (fits.CompImageHDU, PACKED_BZERO) if is_packed else (part, BZERO)
+    made = make(values)
+    made.header["XLANK"] = blank - zeros.get(kind, 0)  # astropy would write NaN
+    data = write(None, made).replace(b"XLANK  ", b"BLANK  ")
+    assert "2 of its pixels have no value" in one_line_refusal(draw, data, FitsSettings())
+    values[1, 3, 4:6] = values[1, 3, 6]
+    made = make(values)
+    assert draw(write(None, made), FitsSettings()).shape == (48, 48, 3)
+
+
+def test_nan_in_a_band_that_is_not_named_is_no_error() -> None:
+    holed = np.stack([*CUBE, np.full_like(CUBE[0], np.nan)])
+    assert np.array_equal(draw(write(holed), FitsSettings()), draw(write(CUBE), FitsSettings()))
+    assert "have no value" in one_line_refusal(draw, write(holed), FitsSettings(bands=(3, 1, 0)))
+
+
+@pytest.mark.parametrize("side", [8, 16, 30])  # of 48: 31, 56 and 86 % are padding
+def test_padding_is_refused_unless_another_stretch_is_named(side: int) -> None:
+    padded = np.where(np.arange(48) < side, 0, CUBE)
+    padded[:, :side] = 0
+    assert "much of it is padding" in one_line_refusal(draw, write(padded), FitsSettings())
+    assert draw(write(padded), LINEAR).any()
+
+
+def test_a_field_needs_room() -> None:
+    why = "48 × 48 px, and the field that is wanted has 80"
+    assert why in one_line_refusal(draw, write(CUBE, **SKY), LINEAR, 20)
+
+
+@pytest.mark.parametrize("radius", ["", "x", "0", "-1", "inf"])
+def test_a_radius_that_is_none_is_refused(tmp_path: Path, radius: str) -> None:
+    to_folder(tmp_path, {"7.fits": write(CUBE, **SKY)})
+    (tmp_path / "cuts.csv").write_text(f"path,petroR90_r\ncuts/7.fits,{radius}\n")
+    assert "'petroR90_r' of row 0 is not a radius" in one_line_refusal(
+        open_stores, [tmp_path / "cuts.csv"]
+    )
+
+
+def test_names_with_other_ends_are_fits(tmp_path: Path) -> None:
+    data = write(CUBE)
+    files = {
+        "1.fits": data,
+        "2.fits.gz": gzip.compress(data),
+        "3.FITS.FZ": packed(CUBE),
+        "4.fts": data,
+        "5.fit": data,
+    }
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    for paths in ([tmp_path], [tmp_path / name for name in files]):
+        [store] = open_stores(paths)
+        assert not store.left_out
+        pictures = [store.load(int(i)) for i in store.ids]
+        assert len(pictures) == 5
+        assert all(np.array_equal(p, draw(data, FitsSettings())) for p in pictures)

@@ -1,0 +1,126 @@
+"""Every form of input × every oddity: read as a PNG of it is, noted, an error, or refused."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import cv2
+import numpy as np
+import pytest
+
+from galaxyzoo.config.schema import ImageConfig
+from galaxyzoo.core.console import Bar
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.extras.formats.fits import TITLE, FitsSettings
+from galaxyzoo.inference.predict import Predictor, predict_stores
+from support.brightness import Brightness
+from support.form_fixtures import FORMS, write_folder
+from support.kaggle_fixtures import draw_image
+
+GALAXY = draw_image(np.random.default_rng(1), 424)
+GALAXY[0, 0], GALAXY[0, 1] = 0, 255  # FITS is stretched from the lowest to the highest value
+OTHER = np.ascontiguousarray(GALAXY[::-1])
+IDS: list[Any] = ["a", "b"]
+IMAGE = ImageConfig(crop_px=424, cache_px=64)
+IS_TEXT = (".csv", ".json")
+
+
+def cut_end(path: Path) -> None:
+    """Half of the input, or of the first image in it, is lost."""
+    folder = path.parent if path.suffix == ".csv" else path
+    inside = [p for p in sorted(folder.rglob("*")) if p.is_file() and p.suffix not in IS_TEXT]
+    first = inside[0] if folder.is_dir() else path
+    first.write_bytes(first.read_bytes()[: first.stat().st_size // 2])
+
+
+def shrink(image: np.ndarray, side: int) -> np.ndarray:
+    return cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
+
+
+NOISE = np.random.default_rng(0).integers(0, 256, (424, 424, 3), np.uint8)
+NOISE[0, 0], NOISE[0, 1] = 0, 255
+# Oddity -> the first of two images, or what happens to the file
+ODDITIES: dict[str, Any] = {
+    "8 bits, three colors": GALAXY,
+    "planes first": GALAXY.transpose(2, 0, 1),
+    "floats from 0 to 1": (GALAXY / 255).astype(np.float32),
+    "one channel": GALAXY[..., 0],
+    "another size": shrink(GALAXY, 96),
+    "mostly noise": NOISE,
+    "16 bits": GALAXY.astype(np.uint16) * 257,
+    "one color alone": np.full((424, 424, 3), 9, np.uint8),
+    "a value that is NaN": np.where(np.arange(424)[:, None, None] == 9, np.nan, GALAXY / 255),
+    "sides of 4 px": shrink(GALAXY, 4),
+    "half of it, or of an image, lost": cut_end,
+}
+READ, SAID, ERROR, REFUSED, NONE = "read", "said", "error", "refused", "–"
+
+
+def row(*others: str, png: str = NONE) -> dict[str, str]:
+    """Outcomes by form: of PNGs in any, then of FITS, of HDF5 and .npz."""
+    return dict(zip(FORMS, [png] * 4 + [*others, others[-1]], strict=True))
+
+
+EXPECTED: dict[str, dict[str, str]] = {
+    "8 bits, three colors": row(READ, READ, png=READ),
+    "planes first": row(READ, READ),
+    "floats from 0 to 1": row(READ, READ),
+    "one channel": row(SAID, SAID, png=SAID),
+    "another size": row(SAID, SAID, png=SAID),
+    "mostly noise": row(SAID, SAID, png=SAID),
+    "16 bits": row(READ, REFUSED, png=SAID),
+    "one color alone": row(ERROR, ERROR, png=ERROR),
+    "a value that is NaN": row(ERROR, ERROR),
+    "sides of 4 px": row(ERROR, REFUSED, png=SAID),
+    "half of it, or of an image, lost": row(ERROR, REFUSED, png=REFUSED)
+    | {"folder": ERROR, "list": ERROR},
+}
+CASES = [(form, oddity) for oddity, row in EXPECTED.items() for form, is_ in row.items()
+         if is_ != NONE]  # fmt: skip
+
+
+class Pixelwise(Brightness):
+    """Keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.seen: list[np.ndarray] = []
+
+    def predict(self, decode: Callable[[ImageConfig], np.ndarray]) -> np.ndarray:
+        self.seen.append(decode(IMAGE))
+        return super().predict(decode)
+
+
+def outcome_of(path: Path) -> tuple[str, np.ndarray, list[Any]]:
+    """What becomes of an input; the pixels that are predicted, and their ids."""
+    predictor = Pixelwise()
+    said: list[str] = []
+    settings = FitsSettings(stretch="linear", bands=(0, 1, 2))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Bar, "write", said.append)
+        try:
+            table, errors = predict_stores(cast(Predictor, predictor), [path], {TITLE: settings})
+        except InputError:
+            return REFUSED, np.empty(0), []
+    is_odd = any(" images " in note for note in said)
+    outcome = ERROR if errors else SAID if is_odd else READ
+    return outcome, np.concatenate(predictor.seen), [*table.index]
+
+
+@pytest.mark.parametrize(("form", "oddity"), CASES)
+def test_what_becomes_of_it(tmp_path: Path, form: str, oddity: str) -> None:
+    what, axis_of_rows = ODDITIES[oddity], int(oddity == "planes first")
+    pixels = [GALAXY, OTHER]
+    if isinstance(what, np.ndarray):
+        is_array = form in ("`.h5`", "`.npz`") and oddity != "one color alone"
+        pixels = [what, np.flip(np.nan_to_num(what), axis_of_rows) if is_array else OTHER]
+    path = FORMS[form](tmp_path / "one", pixels, IDS)
+    if callable(what):
+        what(path)
+    outcome, seen, index = outcome_of(path)
+    assert outcome == EXPECTED[oddity][form]
+    if outcome == READ:
+        as_png = write_folder(tmp_path / "png", [GALAXY, OTHER], IDS)
+        np.testing.assert_array_equal(seen, outcome_of(as_png)[1])
+        assert [name.split(".")[0] for name in index] == IDS
+    elif outcome == ERROR:
+        assert len(index) == 1

@@ -1,0 +1,157 @@
+"""The command that makes intervals, from the files of an ensemble and its runs."""
+
+import json
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from galaxyzoo.core import files
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.manifest import write_sealed
+from galaxyzoo.data.catalog import Catalog
+from galaxyzoo.ensemble.fitted import load_model, save_model
+from galaxyzoo.extras.intervals.intervals import (
+    Column,
+    load_intervals,
+    scale_features,
+    score_intervals,
+)
+from galaxyzoo.results.layout import RunFolder, submissions_dir
+from galaxyzoo.tasks.registry import get_task
+from support.ensemble_fixtures import (
+    COLUMNS,
+    built,
+    run_here,
+    save_project,
+    use_root,
+)
+from support.kaggle_fixtures import listing
+from support.refusals import one_line_refusal
+
+
+@pytest.fixture
+def catalog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Catalog:
+    """An ensemble of two runs."""
+    use_root(monkeypatch, tmp_path)
+    catalog = save_project(n=240, n_test=12)
+    run_here(monkeypatch, "--candidates", "mean")
+    return catalog
+
+
+def make(monkeypatch: pytest.MonkeyPatch, *options: str) -> dict[str, Any]:
+    run_here(monkeypatch, "--intervals", *options)
+    return json.loads(built("gz37").intervals_csv.with_suffix(".json").read_text())
+
+
+def test_every_test_galaxy_gets_an_interval_of_every_answer(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    card = make(monkeypatch, "0.85")
+    table = pd.read_csv(built("gz37").intervals_csv, index_col="GalaxyID")
+    assert table.index.tolist() == catalog.test_ids.tolist()
+    assert list(table.columns[:3]) == ["Class1.1_lower", "Class1.1_upper", "Class1.2_lower"]
+    predictions = pd.read_csv(built("gz37").csv, index_col="GalaxyID")
+    for column in COLUMNS:
+        assert (table[f"{column}_lower"] <= predictions[column]).all()
+        assert (table[f"{column}_upper"] >= predictions[column]).all()
+    assert table.min().min() >= 0
+    assert table.max().max() <= 1
+    assert list(card["levels"]) == ["0.5", "0.8", "0.85", "0.9", "0.95"]
+    for level, scores in card["levels"].items():
+        assert scores["coverage"] == pytest.approx(float(level), abs=0.04)
+    answers = list(card["levels"]["0.85"]["coverage_per_column"].values())
+    assert np.mean(answers) == pytest.approx(card["levels"]["0.85"]["coverage"], abs=1e-5)
+    assert "0.85" in capsys.readouterr().out
+    again = listing(submissions_dir())
+    make(monkeypatch, "0.85")
+    assert listing(submissions_dir()) == again
+
+
+def test_of_a_galaxy_without_an_image_nothing_is_known(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card_path = built("gz37").csv.with_suffix(".json")
+    card = json.loads(card_path.read_text())
+    card["unreadable_test_images"] = [int(catalog.test_ids[3])]
+    write_sealed(card_path, card)
+    make(monkeypatch, "0.8")
+    table = pd.read_csv(built("gz37").intervals_csv, index_col="GalaxyID")
+    bounds = table.loc[catalog.test_ids[3]].to_numpy().reshape(-1, 2)
+    assert (bounds == (0, 1)).all()
+
+
+def test_a_mistake_is_one_line(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*options: str) -> str:
+        return one_line_refusal(make, monkeypatch, *options)
+
+    assert "--intervals 90 must lie between 0 and 1" in refused("90")
+    assert "build it first" in refused("0.9", "run0", "run1")
+    assert "name one of all" in refused("0.9", "run0")
+    oof = built("gz37").oof_csv
+    whole = oof.read_bytes()
+    oof.write_bytes(whole.replace(b"0.", b"0.0", 1))
+    said = refused()
+    assert "oof.csv is missing or not the table" in said
+    assert "src/ensemble.py" in said
+    oof.write_bytes(whole)
+    built("gz37").csv.with_suffix(".json").unlink()
+    assert "name one of none" in refused()
+    assert not built("gz37").intervals_csv.exists()
+
+
+def test_the_ensembles_lock_is_held(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    held, hold_lock = list[Path](), files.hold_lock
+
+    def spy(path: Path, what: str) -> AbstractContextManager[None]:
+        held.append(path)
+        return hold_lock(path, what)
+
+    monkeypatch.setattr(files, "hold_lock", spy)
+    make(monkeypatch)
+    assert held == [built("gz37").csv.parent / files.LOCK]
+
+
+@pytest.mark.parametrize("name", ["gz37/run0", "ensemble:all"])
+def test_intervals_of_any_galaxies_hold_nine_in_ten(
+    name: str, catalog: Catalog, tmp_path: Path
+) -> None:
+    """Also after they were kept, and read again: as the column's own, at hand."""
+    found = load_intervals("tiny", name)
+    table = RunFolder("tiny", name).oof_csv if "run" in name else built("gz37").oof_csv
+    oof = pd.read_csv(table, index_col="GalaxyID").loc[catalog.ids, list(COLUMNS)].to_numpy()
+    oof, targets = get_task("gz37").project(oof), catalog.targets("gz37")
+    bounds = found.bounds(oof)
+    held = (bounds[..., 0] <= targets) & (targets <= bounds[..., 1])
+    assert held.mean() == pytest.approx(0.9, abs=0.03)
+    features = scale_features(oof)
+    for i in (0, 7, 36):
+        column = Column(oof[:, i], features[:, i], targets[:, i], catalog.folds)
+        (expected,) = column.calibrate([0.9]).intervals(oof[:, i], features[:, i])
+        np.testing.assert_allclose(bounds[:, i], expected, atol=1e-6)
+    path = tmp_path / "kept.safetensors"
+    again = load_model(path, save_model(path, found), "")
+    np.testing.assert_array_equal(again.bounds(oof), bounds)
+
+
+def test_intervals_of_classes_and_of_two_folds_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_root(monkeypatch, tmp_path)
+    save_project(n_folds=2)
+    with pytest.raises(InputError, match="hubble10/cnn predicts classes"):
+        load_intervals("tiny", "hubble10/cnn")
+    with pytest.raises(InputError, match="'tiny' has 2, at least 3 are needed"):
+        load_intervals("tiny", "gz37/run0")
+
+
+def test_scores_by_hand() -> None:
+    bounds = np.array([[[0.2, 0.5]], [[0.2, 0.5]], [[0.2, 0.5]]])
+    found = score_intervals(np.array([[0.2], [0.1], [0.6]]), bounds, 0.8, ["a"])
+    assert found["score"] == pytest.approx((0.3 + 1.3 + 1.3) / 3)
+    assert found["coverage"] == found["coverage_per_column"]["a"] == pytest.approx(1 / 3)
+    assert found["coverage_se"] == pytest.approx(1 / 3)
+    assert found["width"] == found["width_per_column"]["a"] == pytest.approx(0.3)

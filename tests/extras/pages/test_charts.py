@@ -1,0 +1,28 @@
+"""Charts: places worked by hand, and what cannot be drawn is left out."""
+
+import numpy as np
+import pytest
+
+from galaxyzoo.extras.pages.charts import Chart, Line, data_range
+
+LEFT, TOP, RIGHT, BOTTOM = Chart("", "", "").frame
+
+
+def test_points_lie_between_the_corners_of_the_plot() -> None:
+    x, y = np.array([0, 1, 1, np.nan, 2]), np.array([10, 20, 20, 15, 10])
+    chart = Chart("", "", "", x_range=(0, 2), y_range=(10, 20))
+    middle = (LEFT + RIGHT) / 2
+    places = np.array(chart.points(Line(x, y)))
+    np.testing.assert_allclose(places, [(LEFT, BOTTOM), (middle, TOP), (RIGHT, BOTTOM)])
+    assert [x for x, _ in chart.x_ticks][:: len(chart.x_ticks) - 1] == [LEFT, RIGHT]
+    assert [text for _, text in chart.y_ticks] == ["10", "12", "14", "16", "18", "20"]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [([1.0, 3.0, np.nan], (0.9, 3.1)), ([2.0], (1.5, 2.5)), ([], (-0.05, 1.05))],
+)
+def test_a_range_has_room_around_its_values(
+    values: list[float], expected: tuple[float, float]
+) -> None:
+    assert data_range(values) == pytest.approx(expected)

@@ -1,0 +1,96 @@
+"""The HTML page: text is escaped, pictures are inside, nothing is fetched from elsewhere."""
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from galaxyzoo.extras.pages.charts import Chart, Line
+from galaxyzoo.extras.pages.html import Bar, GalaxyCard, HtmlSection, Shaded, write_page
+from support.report_fixtures import read_embedded
+
+END = np.array([0.0, 1.0])
+GRAY = np.full((8, 8, 3), 90, np.uint8)
+HOSTILE = (
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "' onmouseover='alert(1)",
+    '" onmouseover="alert(1)',
+    "</title></style><b>&lt;i&gt;</b>",
+    "{{ 7 * 7 }}{% raw %}",
+)
+
+
+class Markup(HTMLParser):
+    """Tags with their attributes' names, and all text, of a page."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, ...]] = []
+        self.texts: list[str] = []
+        self.contents: list[str | None] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, *(name for name, _ in attrs)))
+        self.contents += [value for _, value in attrs]
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+
+def write(folder: Path, *sections: HtmlSection, title: str = "title") -> str:
+    write_page(folder / "index.html", title, {title: title}, sections)
+    return (folder / "index.html").read_text(encoding="utf-8")
+
+
+def page_about(folder: Path, text: str) -> Markup:
+    """A page with the text wherever one can stand: as class, run, file, caption, link."""
+    galaxy = GalaxyCard(text, GRAY, [text], [Bar(text, 0.5, 0.25)], [(text, "#")])
+    section = HtmlSection(
+        text,
+        text,
+        [(text, pd.DataFrame({text: [text, Shaded(text, 0.5)]}))],
+        [(text, [Chart(text, text, text, [Line(END, END, 0, text)])])],
+        [(text, [galaxy])],
+        [(text, f"{text}/index.html", text)],
+    )
+    return Markup(write(folder, section, title=text))
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_names_of_classes_and_files_are_text(tmp_path: Path, text: str) -> None:
+    page, plain = page_about(tmp_path, text), page_about(tmp_path, "x" * len(text))
+    assert page.tags == plain.tags
+    # title, heading, both sides of the summary's line, navigation, section, paragraph; a table's
+    # caption, head and two cells; a chart's caption, title, axes and legend; a gallery's
+    # caption, name, note, answer and link; a link and what is there
+    assert sum(data.count(text) for data in page.texts) == 23
+    # read out: the table, the chart (thrice), the galaxy, its button, its bar (twice)
+    assert sum(content.count(text) for content in page.contents if content) == 8
+
+
+def test_pictures_are_inside_and_nothing_is_fetched(root: Path) -> None:
+    image = np.full((200, 400, 3), (250, 10, 10), np.uint8)
+    sky = "https://www.legacysurvey.org/viewer?ra=1&dec=2"
+    galaxy = GalaxyCard("7", image, links=[("sky", sky)])
+    section = HtmlSection("Pictures", galleries=[("g", [galaxy])])
+    html = write(root, section)
+    (jpeg,) = map(read_embedded, re.findall(r'(?:src|href)="data:[^,]*,([^"]*)"', html))
+    assert jpeg.shape == (160, 320, 3)
+    assert np.abs(jpeg.mean(axis=(0, 1)) - (10, 10, 250)).max() < 5
+    addresses = re.findall(r"(?:src|href)=['\"](?!data:|#s0)([^'\"]*)|url\(|@import", html)
+    assert [address.replace("&amp;", "&") for address in addresses] == [sky]  # followed by hand
+
+
+def test_cells_show_numbers_shortly_and_what_is_missing(root: Path) -> None:
+    table = pd.DataFrame({"n": [6000, 2], "x": [0.123456, float("nan")]})
+    table["mixed"] = pd.Series(["word", None], dtype=object)
+    html = write(root, HtmlSection("Table", tables=[("numbers", table)]))
+    rows = re.findall(r"<tr>\s*(<td.*?)</tr>", html, re.DOTALL)
+    cells = [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in rows]
+    assert cells == [["6000", "0.1235", "word"], ["2", "–", "–"]]
+    assert [row.count('class="number"') for row in rows] == [2, 3]

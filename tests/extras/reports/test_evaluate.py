@@ -1,0 +1,189 @@
+"""The report of a task, from artifacts on disk to the page, as a user calls it."""
+
+import json
+import re
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from galaxyzoo.config.loading import load_config
+from galaxyzoo.core import files
+from galaxyzoo.core.manifest import write_sealed
+from galaxyzoo.data.catalog import Catalog
+from galaxyzoo.data.prepare import prepare
+from galaxyzoo.extras.reports.evaluate import load_evaluation
+from galaxyzoo.extras.reports.history import history_section
+from galaxyzoo.results.layout import RunFolder
+from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
+from galaxyzoo.tasks.registry import get_task
+from support.commands import call, complaint, succeed
+from support.ensemble_fixtures import built, finish_fold, save_project, sign
+from support.kaggle_fixtures import draw_competition, draw_image, encode
+from support.report_fixtures import N_FOLDS, read_embedded, save_classes, save_table
+
+
+def save_history(catalog: Catalog, run: str, fold: int) -> None:
+    folder = RunFolder(catalog.dataset, run).fold(fold)
+    folder.mkdir(parents=True)
+    votes = {"epoch": 1, "train_loss": 0.3, "val_loss": 0.2, "metric": "RMSE", "val_score": 0.2}
+    classes = {**votes, "metric": "log-loss", "val_accuracy": 0.75}
+    pd.DataFrame([votes, classes, classes]).to_csv(folder / "history.csv", index=False)
+    values = {"task": run.split("/")[0], "model": {"name": "cnn"}}
+    (folder.parent / "config.yaml").write_text(yaml.safe_dump({"run": run, **values}))
+    finish_fold(run, catalog, fold)
+
+
+def draw_inputs(root: Path) -> tuple[Catalog, Catalog]:
+    """A competition with clear first answers, and `toy` with the ten classes of hubble10."""
+    competition = draw_competition(n_train=24, n_test=2, seed=5)
+    votes = competition.votes.to_numpy().copy()
+    votes[::2, :3], votes[1::2, :3] = (0.9, 0.05, 0.05), (0.05, 0.9, 0.05)
+    competition.votes.iloc[:] = np.round(GALAXY_ZOO_2.project(votes), 6)
+    (root / "input" / "mini").mkdir()
+    competition.write_zips(root / "input" / "mini")
+    toy, rng = root / "input" / "toy", np.random.default_rng(8)
+    toy.mkdir()
+    names = np.repeat(get_task("hubble10").columns, 4)
+    labels = pd.DataFrame({"GalaxyID": np.arange(500, 540), "class": names})
+    labels.to_csv(toy / "train_labels.csv", index=False)
+    with zipfile.ZipFile(toy / "images.zip", "w") as archive:
+        for galaxy_id in labels["GalaxyID"]:
+            archive.writestr(f"{galaxy_id}.jpg", encode(draw_image(rng)))
+    made = prepare("mini", n_folds=N_FOLDS), prepare("toy", n_folds=N_FOLDS, tasks={"hubble10"})
+    return made[0].catalog, made[1].catalog
+
+
+@pytest.mark.slow
+def test_the_command_writes_a_page_with_tables_and_pictures_for_each_kind_of_task(root):
+    mini, toy = draw_inputs(root)
+    about, start = load_config("gz37/resnet18").about, "scratch (no download)"
+    save_table(mini, "gz37/cnn", 0.3, about=about, start=start)
+    predicted = save_table(mini, "ensemble:all", 0.2, runs={"gz37/cnn": 0.1})
+    save_table(mini, "elliptical_spiral/cnn", 1.5)
+    save_table(mini, "elliptical_spiral/source", 1.0, folds=(1,), selected_on_validation=True)
+    save_table(toy, "hubble10/cnn", 1.2)
+    save_table(toy, "hubble10/leaky", 0.1, possible_leakage=True)
+    leaky = RunFolder("toy", "hubble10/leaky").oof_csv.with_suffix(".json")
+    held_out = {k: v for k, v in files.read_json(leaky).items() if "fold" not in k}
+    write_sealed(leaky.with_stem("cnn_holdout"), held_out | {"possible_leakage": False})
+    result = succeed(root, "evaluate.py", "hubble10", "elliptical_spiral", "gz37")
+    assert result.stdout.endswith(
+        f"next: python3 src/app.py ensemble:all --dataset {mini.dataset}\n"
+    )
+    assert result.stdout.count("report: reports/") == 3
+
+    reports = root / "reports"
+    votes, classes = reports / mini.dataset / "gz37", reports / "toy" / "hubble10"
+    for folder, n_charts in ((votes, 11), (classes, 1)):
+        page = (folder / "index.html").read_text()
+        tables = [path.name for path in folder.glob("*.csv")]
+        addresses = re.findall(r'(?:src|href)="(?!data:|#)([^"]*)"', page)
+        assert sorted(addresses) == sorted(["../../index.html", *tables])
+        assert page.count('<svg viewBox="0 0') == n_charts
+        galaxies = re.findall(r'src="data:image/jpeg;base64,([^"]*)"', page)
+        assert len(galaxies) == 12
+        for data in galaxies:
+            assert read_embedded(data).std() > 5
+    page = (votes / "index.html").read_text()
+    assert "ResNet18, 80 px; start: scratch (no download)" in page
+    assert "ImageNet" not in page
+    runs = pd.read_csv(votes / "runs.csv", index_col="run")
+    errors = predicted - mini.targets("gz37")
+    assert runs["RMSE"]["ensemble:all"] == pytest.approx(np.sqrt(np.mean(errors**2)), abs=1e-6)
+    assert runs.index.tolist() == ["ensemble:all", "gz37/cnn"]
+    assert "exceeds its frequency" in (classes / "index.html").read_text()
+
+    index = (reports / "index.html").read_text()
+    assert re.findall(r'<li><a href="([^"]+)">', index) == [
+        f"{mini.dataset}/elliptical_spiral/index.html",
+        f"{mini.dataset}/gz37/index.html",
+        "toy/hubble10/index.html",
+    ]
+    assert all((reports / link).exists() for link in re.findall(r'href="([^#"]+)"', index))
+
+    partial = reports / mini.dataset / "elliptical_spiral"
+    runs = pd.read_csv(partial / "runs.csv")
+    assert runs["run"].tolist() == ["elliptical_spiral/cnn", "elliptical_spiral/source *"]
+    assert runs["folds alone"].isna().tolist() == [True, False]
+
+
+def test_accuracy_is_drawn_also_behind_a_stage_of_votes(project, root):
+    save_history(project, "zoo5/cnn", 0)
+    section = history_section(load_evaluation("zoo5", [], None, root / "reports"))
+    assert section is not None
+    ((_, (_, chart)),) = section.charts
+    assert chart.title == "accuracy"
+    assert [line.y.tolist() for line in chart.lines] == [[0.75, 0.75]] * 2
+
+
+@pytest.fixture
+def project(root):
+    """The catalog of galaxies with two classes and no images, and one run."""
+    catalog = save_classes(["spiral", "edge_on"] * 9)
+    save_table(catalog, "zoo5/cnn", 1.0)
+    return catalog
+
+
+def test_without_images_the_report_says_so_and_has_all_else(root, project):
+    result = succeed(root, "evaluate.py", "zoo5", "--output", root / "elsewhere")
+    assert "No pictures of galaxies: input/ no longer holds" in result.stdout
+    assert not (root / "input" / "demo").exists()  # none was drawn in their place
+    folder = root / "elsewhere" / "bare" / "zoo5"
+    page = (folder / "index.html").read_text()
+    assert "No pictures of galaxies" in page
+    assert "calibration" in page
+    assert "data:image/jpeg" not in page
+    assert not list((root / "reports").iterdir())
+
+
+def test_a_class_without_galaxies_in_the_finished_folds_is_no_crash(root, project):
+    save_table(project, "zoo5/cnn", 1.0)
+    save_table(project, "zoo5/half", 0.5, folds=(0,))
+    assert "UndefinedMetricWarning" not in succeed(root, "evaluate.py", "zoo5/half").stderr
+    folder = root / "reports" / "bare" / "zoo5"
+    report = pd.read_csv(folder / "half_report.csv", index_col="class")
+    assert report["galaxies"]["cigar_shaped_smooth"] == 0
+    assert report["galaxies"]["spiral"] == 3
+    runs = pd.read_csv(folder / "runs.csv")
+    assert runs["run"].tolist() == ["zoo5/cnn", "zoo5/half"]
+    assert runs["macro AUC"].isna().tolist() == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["zoo6"], "unknown task 'zoo6'"),
+        (["anomaly4"], "no out-of-fold table of task 'anomaly4'"),
+        (["zoo5", "zoo5/resnet"], "run 'zoo5/resnet' has no out-of-fold table.*zoo5/cnn"),
+        (["ensemble:zoo5/all"], "no ensemble 'ensemble:zoo5/all'"),
+        (["zoo5", "--dataset", "other"], "dataset 'other' has no out-of-fold table of task 'zoo5'"),
+    ],
+)
+def test_what_cannot_be_evaluated_is_one_line_and_status_one(root, project, arguments, message):
+    assert re.search(message, complaint(call(root, "evaluate.py", *arguments)))
+    assert not list((root / "reports").iterdir())
+
+
+def test_a_gz37_project_shows_its_ensembles_card_and_misses_its_table(root):
+    catalog = save_project("tiny", n=30)
+    for run in ("gz37/run0", "gz37/run1"):
+        RunFolder("tiny", run).oof_csv.unlink()
+        save_table(catalog, run, 0.2)
+        sign("tiny", run)
+    succeed(root, "ensemble.py", "--candidates", "mean")
+    succeed(root, "evaluate.py", "gz37")
+    page = (root / "reports/tiny/gz37/index.html").read_text()
+    assert re.search("<td[^>]*>equal weights</td>", page)
+    assert "0.00000 ± 0.00000" not in page
+    runs = pd.read_csv(root / "reports/tiny/gz37/runs.csv", index_col="run")
+    card = json.loads(built("gz37").csv.with_suffix(".json").read_text())
+    assert runs["RMSE"]["ensemble:all"] == pytest.approx(card["score"], abs=1e-6)
+    assert "gz37/nothing" in complaint(call(root, "evaluate.py", "gz37/nothing"))
+    built("gz37").oof_csv.unlink()
+    (problem,) = load_evaluation("gz37", [], None, root).problems
+    assert problem.startswith("ensemble:all is left out")
+    assert "src/ensemble.py all --task gz37" in problem

@@ -1,0 +1,41 @@
+"""Results that are read, and the one that a report shows for a task."""
+
+from pathlib import Path
+
+import pytest
+
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.data.catalog import Catalog
+from galaxyzoo.extras.reports.results import load_results, pick_best
+from galaxyzoo.tasks.registry import get_task
+from support.ensemble_fixtures import built
+from support.report_fixtures import save_classes, save_table
+
+
+@pytest.fixture
+def project(root: Path) -> Catalog:
+    """A catalog of the task zoo5, and one run."""
+    catalog = save_classes(["spiral", "edge_on"] * 9).for_task(get_task("zoo5"))
+    save_table(catalog, "zoo5/cnn", 1.0)
+    return catalog
+
+
+def test_an_optimistic_or_unfinished_run_never_stands_for_the_task(project: Catalog) -> None:
+    save_table(project, "zoo5/lucky", 0.1, selected_on_validation=True)
+    save_table(project, "zoo5/part", 0.1, folds=(0, 2))
+    results, _ = load_results(get_task("zoo5"), project)
+    assert results[-1].run == "zoo5/cnn"
+    assert pick_best(results).run == "zoo5/cnn"
+    save_table(project, "ensemble:zoo5/all", 2.0)
+    assert pick_best(load_results(get_task("zoo5"), project)[0]).run == "ensemble:zoo5/all"
+
+
+def test_a_table_that_its_card_is_not_of_is_left_out_and_refused_by_name(project: Catalog) -> None:
+    save_table(project, "ensemble:zoo5/all", 0.2)
+    table = built("zoo5", "bare").oof_csv
+    table.write_text(table.read_text().replace("0.", "0.1", 1))
+    results, problems = load_results(get_task("zoo5"), project)
+    assert [result.run for result in results] == ["zoo5/cnn"]
+    assert "ensemble:zoo5/all is left out" in problems[0]
+    with pytest.raises(InputError, match="not the table"):
+        load_results(get_task("zoo5"), project, ["ensemble:zoo5/all"])

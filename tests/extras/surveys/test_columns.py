@@ -1,0 +1,104 @@
+"""Meaning of a survey's columns, and its parts as one table, read back by astropy and STILTS."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from astropy.io.votable.ucd import check_ucd
+from astropy.table import Table
+from pyarrow import parquet
+
+from galaxyzoo.config.names import COLUMN_NAMES, TABLE_FORMATS
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.extras.surveys.columns import describe_columns, rename, write_one_table
+from galaxyzoo.tasks.decision_tree import PUBLISHED_NAMES
+from galaxyzoo.tasks.registry import TASKS, get_task
+
+VOTES = get_task("gz37")
+SUFFIXES = ("", "_spread", "_lower", "_upper")
+COLUMNS = [column + suffix for suffix in SUFFIXES for column in VOTES.columns]
+
+
+def make_parts(folder: Path, ids: Sequence[list[int] | list[str]]) -> list[Path]:
+    """Parts as a survey writes them, with every kind of column."""
+    paths = []
+    for number, names in enumerate(ids):
+        rng = np.random.default_rng(number)
+        rows = len(names)
+        features = rng.random((rows, 3), np.float32)
+        table = pa.table(
+            {
+                "id": pa.array(names, pa.string() if "a.jpg" in names else pa.int64()),
+                **{name: rng.random(rows, np.float32) for name in COLUMNS},
+                "hubble10": pa.array(["", "E_round", "SB"][:rows], pa.string()),
+                "features": pa.FixedSizeListArray.from_arrays(features.ravel(), 3),
+            }
+        )
+        schema = describe_columns(table.schema, VOTES, "id", {"title": "predictions of gz37"})
+        paths.append(folder / f"part-{number:06d}.parquet")
+        parquet.write_table(table.cast(schema), paths[-1])
+    return paths
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_every_column_has_a_meaning_in_the_words_of_the_virtual_observatory(task: str) -> None:
+    names = ["GalaxyID", *(c + end for end in SUFFIXES for c in TASKS[task].columns), "hubble10"]
+    schema = describe_columns(
+        pa.schema([(name, pa.float32()) for name in names]), TASKS[task], "GalaxyID", {}
+    )
+    meanings = [field.metadata for field in schema]
+    assert len({meaning[b"description"] for meaning in meanings}) == len(names)
+    for meaning in meanings:
+        assert check_ucd(meaning[b"ucd"].decode(), check_controlled_vocabulary=True)
+
+
+@pytest.mark.parametrize("names", COLUMN_NAMES[1:])
+def test_other_names_are_plain_words_and_unique(names: str) -> None:
+    renamed = [rename(name, names) for name in COLUMNS]
+    assert len(set(renamed)) == len(COLUMNS)
+    assert all(name.isidentifier() for name in renamed)
+    assert rename("Class8.7_spread", "gz2") == "t08_odd_feature_a38_dust_lane_spread"
+    assert rename("Class8.7_spread", "words") == "odd_feature_dust_lane_spread"
+    assert rename("hubble10", names) == "hubble10"
+    assert [rename(name, "gz2") for name in VOTES.columns] == list(PUBLISHED_NAMES)
+
+
+@pytest.mark.parametrize("names", COLUMN_NAMES)
+@pytest.mark.parametrize("ending", TABLE_FORMATS)
+def test_astropy_reads_all_parts_with_their_meaning(
+    ending: str, names: str, tmp_path: Path
+) -> None:
+    parts = make_parts(tmp_path, [[587722981736579072, 5], [7, 8, 9], []])
+    path = tmp_path / f"votes{ending}"
+    write_one_table(path, parts, names)
+    found = Table.read(path)
+    expected = pa.concat_tables([parquet.read_table(part) for part in parts])
+    assert found.colnames == [rename(name, names) for name in expected.column_names]
+    assert found["id"].tolist() == expected["id"].to_pylist()
+    classes = np.ma.filled(found["hubble10"], "")  # astropy masks "" of FITS and ECSV
+    assert classes.tolist() == expected["hubble10"].to_pylist()
+    for name in COLUMNS:
+        np.testing.assert_array_equal(found[rename(name, names)], expected[name].to_numpy())
+    np.testing.assert_array_equal(
+        np.array(found["features"].tolist(), np.float32), expected["features"].to_pylist()
+    )
+    if ending == ".parquet":
+        assert parquet.read_schema(path).metadata[b"title"] == b"predictions of gz37"
+    else:  # astropy 8.0.2 does not read what Parquet's fields carry
+        odd = found[rename("Class6.1", names)]
+        assert (
+            " ".join(odd.description.split())  # VOTables break lines
+            == "volunteers who answer 'odd' to 'Is there anything odd?', share of all"
+        )
+        assert odd.meta["ucd"] == "stat.probability"
+
+
+def test_an_id_that_fits_cannot_hold_is_named_and_nothing_written(tmp_path: Path) -> None:
+    parts = make_parts(tmp_path, [["a.jpg", "gal\u00e1xia.jpg"]])
+    with pytest.raises(InputError, match=r"votes\.fits: FITS takes ASCII alone.*gal\u00e1xia"):
+        write_one_table(tmp_path / "votes.fits", parts, "kaggle")
+    assert not (tmp_path / "votes.fits").exists()
+    write_one_table(tmp_path / "votes.vot", parts, "kaggle")
+    assert Table.read(tmp_path / "votes.vot")["id"].tolist() == ["a.jpg", "gal\u00e1xia.jpg"]

@@ -1,0 +1,120 @@
+"""Columns of the inputs' tables stand in the rows of their images."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from astropy.io import fits
+from pyarrow import parquet
+
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.extras.surveys.survey import Survey
+from support.brightness import make_job
+from support.kaggle_fixtures import draw_image, encode
+
+ORDER = np.random.default_rng(5).permutation(11)
+TABLE = pd.DataFrame(
+    {
+        "id": ORDER + 100,
+        "ra": ORDER * 30.5,
+        "dec": ORDER * -7.25,
+        "name": [f"NGC {number}" if number % 3 else None for number in ORDER],
+        "redshift": [number / 10 if number % 4 else None for number in ORDER],
+        "plate": ORDER + 2**53,
+        "elliptical": 1.0,  # as one of the predictions
+    }
+)
+PICTURES = [
+    b"no image" if number == 4 else encode(draw_image(np.random.default_rng(number), 48))
+    for number in ORDER
+]
+
+
+def make_list(folder: Path) -> Path:
+    for number, picture in zip(ORDER, PICTURES, strict=True):
+        (folder / f"{number}.jpg").write_bytes(picture)
+    TABLE.assign(path=[f"{number}.jpg" for number in ORDER]).to_csv(folder / "a.csv", index=False)
+    return folder / "a.csv"
+
+
+def make_parquet(folder: Path) -> Path:
+    TABLE.assign(image=PICTURES).to_parquet(folder / "a.parquet")
+    return folder / "a.parquet"
+
+
+FORMS: list[Callable[[Path], Path]] = [make_list, make_parquet]
+
+
+def keeping(job: Survey, *names: str) -> Survey:
+    return replace(job, images=replace(job.images, keep=names))
+
+
+def read_rows(job: Survey) -> pd.DataFrame:
+    paths = [job.part_path(part) for part in job.images.parts]
+    return pa.concat_tables([parquet.read_table(path) for path in paths]).to_pandas()
+
+
+@pytest.fixture(params=FORMS)
+def job(request: pytest.FixtureRequest, tmp_path: Path) -> Survey:
+    return make_job(tmp_path / "votes", request.param(tmp_path))
+
+
+def test_kept_columns_are_those_of_each_image(job: Survey) -> None:
+    names = ["name", "redshift", "plate", "dec"]
+    job = keeping(job, *names)
+    job.run()
+    rows = read_rows(job).set_index("GalaxyID")
+    assert rows.columns[: len(names)].tolist() == names
+    expected = TABLE.set_index("id").loc[rows.index]
+    assert len(rows) == len(ORDER) - 1  # one cannot be read
+    assert rows["name"].tolist() == expected["name"].fillna("").tolist()
+    assert rows["plate"].tolist() == expected["plate"].tolist()
+    for name in ("redshift", "dec"):
+        np.testing.assert_array_equal(rows[name], expected[name])
+
+
+def test_the_position_is_kept_unasked_with_its_unit(job: Survey) -> None:
+    job.run()
+    rows = read_rows(job).set_index("GalaxyID")
+    assert rows.columns[:2].tolist() == ["ra", "dec"]
+    np.testing.assert_array_equal(rows["ra"], TABLE.set_index("id").loc[rows.index, "ra"])
+    field = parquet.read_schema(job.part_path(job.images.parts[0])).field("dec")
+    assert field.metadata[b"unit"] == b"deg"
+    assert field.metadata[b"ucd"] == b"pos.eq.dec;meta.main"
+
+
+def test_a_fits_cut_out_has_the_position_of_its_header(tmp_path: Path) -> None:
+    (tmp_path / "cuts").mkdir()
+    for number in range(5):
+        wcs = {"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CDELT1": -1e-4, "CDELT2": 1e-4}
+        wcs |= {"CRPIX1": 16.5, "CRPIX2": 16.5, "CRVAL1": 30.0 * number, "CRVAL2": -number}
+        picture = np.random.default_rng(number).normal(size=(3, 32, 32)).astype(np.float32)
+        fits.PrimaryHDU(picture, fits.Header(wcs)).writeto(tmp_path / "cuts" / f"{number}.fits")
+    (tmp_path / "cuts" / "5.jpg").write_bytes(PICTURES[0])
+    plain, job = (make_job(tmp_path / name, tmp_path / "cuts") for name in ("plain", "votes"))
+    plain.run()
+    assert "ra" not in read_rows(plain)
+    job = keeping(job, "dec", "ra")
+    job.run()
+    rows = read_rows(job).set_index("GalaxyID")
+    assert rows.columns[:2].tolist() == ["dec", "ra"]
+    np.testing.assert_allclose(rows["ra"], [0, 30, 60, 90, 120, np.nan], atol=1e-9)
+    np.testing.assert_allclose(rows["dec"], [0, -1, -2, -3, -4, np.nan], atol=1e-9)
+    with pytest.raises(InputError, match="images"):
+        replace(plain, images=job.images).run()
+
+
+def test_what_cannot_be_kept_is_one_line(job: Survey, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"--keep Z: \S+ has the columns id, ra, dec"):
+        keeping(job, "Z").run()
+    with pytest.raises(InputError, match="--keep elliptical: a column of the predictions"):
+        keeping(job, "elliptical").run()
+    assert not job.folder.exists()
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "1.jpg").write_bytes(PICTURES[0])
+    with pytest.raises(InputError, match=r"--keep ra: \S+ has no table of columns"):
+        keeping(make_job(tmp_path / "other", tmp_path / "folder"), "ra").run()

@@ -1,0 +1,238 @@
+"""Surveys: parts are of one job, unchanged, and of images that did not change."""
+
+import os
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from galaxyzoo.core import files
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.extras.surveys import survey as surveys
+from galaxyzoo.io.archives import write_zip
+from support.brightness import Brightness, Darkness, make_job
+from support.form_fixtures import FORMS
+from support.kaggle_fixtures import draw_image, encode
+from support.refusals import one_line_refusal
+
+COUNT = 11  # and one that is no image, in parts of four
+PART = "part-000001.parquet"
+
+
+@pytest.fixture
+def survey(tmp_path: Path) -> Path:
+    (tmp_path / "survey").mkdir()
+    for number in range(COUNT):
+        picture = draw_image(np.random.default_rng(number), 48)
+        (tmp_path / "survey" / f"{100 + number}.png").write_bytes(encode(picture, end=".png"))
+    (tmp_path / "survey" / "105a.png").write_bytes(b"no image")
+    return tmp_path / "survey"
+
+
+@pytest.fixture
+def votes(tmp_path: Path, survey: Path) -> Path:
+    make_job(tmp_path / "votes", survey).run()
+    return tmp_path / "votes"
+
+
+def read_all(folder: Path) -> dict[str, bytes]:
+    return {p.name: p.read_bytes() for p in sorted(folder.rglob("*")) if p.suffix == ".parquet"}
+
+
+def change_values(path: Path) -> None:
+    """Write a part anew with other predictions."""
+    table = parquet.read_table(path).to_pandas().assign(elliptical=np.float32(0.3))
+    parquet.write_table(pa.Table.from_pandas(table, preserve_index=False), path)
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[random.Random(0).randrange(len(data))] ^= 1
+    path.write_bytes(data)
+
+
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "values": change_values,
+    "cut off": lambda path: path.write_bytes(path.read_bytes()[:-9]),
+    "a bit": flip,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_part_that_was_changed_is_named_and_made_again_once_deleted(
+    votes: Path, survey: Path, damage: str
+) -> None:
+    before = read_all(votes)
+    path = votes / "parts" / PART
+    DAMAGES[damage](path)
+    message = one_line_refusal(make_job(votes, survey).run)
+    assert PART in message
+    assert f"delete {path}, and the same command of predict.py predicts it again" in message
+    path.unlink()
+    make_job(votes, survey).run()
+    assert read_all(votes) == before
+
+
+@pytest.mark.parametrize("damage", [flip, lambda path: path.write_text("{}")])
+def test_so_is_a_changed_record(votes: Path, survey: Path, damage: Callable[[Path], None]) -> None:
+    before = read_all(votes)
+    record = votes / "parts" / "part-000001.json"
+    damage(record)
+    assert record.name in one_line_refusal(make_job(votes, survey).run)
+    record.unlink()
+    make_job(votes, survey).run()
+    assert read_all(votes) == before
+
+
+def test_a_part_of_another_job_is_named(votes: Path, survey: Path, tmp_path: Path) -> None:
+    make_job(tmp_path / "other", survey, predictor=Darkness).run()
+    for end in (".parquet", ".json"):
+        shutil.copy((tmp_path / "other/parts" / PART).with_suffix(end), votes / "parts")
+    said = one_line_refusal(make_job(votes, survey).run)
+    assert "part-000001.json is of other networks (darkness, not brightness): delete" in said
+
+
+def test_a_job_does_not_go_on_with_images_that_changed_since(votes: Path, survey: Path) -> None:
+    (votes / "parts" / PART).unlink()
+    shutil.copy(survey / "101.png", survey / "109a.png")
+    assert "job.json is of other images" in one_line_refusal(make_job(votes, survey).run)
+
+
+def test_no_advice_is_to_delete_a_folder_with_labels_in_it(votes: Path, survey: Path) -> None:
+    (votes / "labels.csv").write_text("id,class\n101.png,bright\n")
+    others = [make_job(votes, survey, size=9), make_job(votes, survey, predictor=Darkness)]
+    others.append(make_job(votes, survey, extras=("features",)))
+    others.append(make_job(votes, survey / "101.png"))
+    for other in others:
+        assert " delete " not in one_line_refusal(other.run)
+
+
+class Unasked(Brightness):
+    """The same predictor, where there is nothing left to predict."""
+
+    def predict(self, decode: Callable) -> np.ndarray:
+        raise AssertionError
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_copy_of_images_is_the_same_input_and_a_part_of_changed_ones_is_named(
+    tmp_path: Path, form: str
+) -> None:
+    pictures = [draw_image(np.random.default_rng(number), 48) for number in range(COUNT)]
+    given, votes = tmp_path / "given", tmp_path / "votes"
+
+    def write() -> Path:
+        given.mkdir()
+        return FORMS[form](given / "a", pictures, [100 + number for number in range(COUNT)])
+
+    images = write()
+    make_job(votes, images).run()
+    before = read_all(votes)
+    for path in given.rglob("*"):
+        path.chmod(0o700)
+        os.utime(path, (1e9, 1e9))
+    make_job(votes, images, predictor=Unasked).run()
+    assert read_all(votes) == before
+    pictures[9] = pictures[0]
+    shutil.rmtree(given)
+    write()
+    path = votes / "parts" / "part-000002.parquet"
+    message = one_line_refusal(make_job(votes, images).run)
+    assert f"{path} is of other images: delete {path}, and the same command" in message
+    path.unlink()
+    make_job(votes, images).run()
+    after = read_all(votes)
+    assert [name for name in before if after[name] != before[name]] == [path.name]
+
+
+def amid_a_job(happens: Callable[[], object]) -> type[Brightness]:
+    """A predictor during whose second part something happens."""
+    calls = []
+
+    class Disturbed(Brightness):
+        def predict(self, decode: Callable) -> np.ndarray:
+            values = super().predict(decode)
+            calls.append(1)
+            if len(calls) == 2:
+                happens()
+            return values
+
+    return Disturbed
+
+
+def test_a_job_whose_folder_another_one_took_over_stops(tmp_path: Path, survey: Path) -> None:
+    """Both ended well, with parts of both, where a folder was deleted amid a job."""
+
+    def take_over() -> None:
+        shutil.rmtree(tmp_path / "votes")
+        make_job(tmp_path / "votes", survey, predictor=Darkness).run()
+
+    make_job(tmp_path / "expected", survey, predictor=Darkness).run()
+    job = make_job(tmp_path / "votes", survey, predictor=amid_a_job(take_over))
+    message = one_line_refusal(job.run)
+    assert "votes was deleted while this command worked in it: it stops here" in message
+    assert read_all(tmp_path / "votes") == read_all(tmp_path / "expected")
+
+
+@pytest.mark.parametrize("form", ["folder", "zip"])
+def test_images_that_change_amid_a_job_are_said_to(tmp_path: Path, survey: Path, form: str) -> None:
+    names = [f"{100 + number}.png" for number in range(COUNT)]
+
+    def pack() -> None:
+        write_zip(tmp_path / "a.zip", [(n, (survey / n).read_bytes()) for n in names])
+
+    def change() -> None:
+        shutil.copy(survey / "101.png", survey / "110.png")
+        pack()
+
+    pack()
+    images = survey if form == "folder" else tmp_path / "a.zip"
+    job = make_job(tmp_path / "votes", images, predictor=amid_a_job(change))
+    assert (
+        one_line_refusal(job.run) == "IMAGES changed while they were predicted: name a new folder"
+    )
+    assert not (tmp_path / "votes" / surveys.MANIFEST).exists()
+
+
+def test_a_part_that_another_process_holds_is_left_to_it(
+    tmp_path: Path, survey: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse_to_wait(path: Path, what: str) -> None:
+        raise InputError(f"waits for {path.name}")
+
+    job = make_job(tmp_path / "votes", survey)
+    job.begin()
+    monkeypatch.setattr(files, "hold_lock", refuse_to_wait)
+    with (
+        files.try_lock(job._lock(job.images.parts[0])),
+        pytest.raises(InputError, match="waits for 000000"),
+    ):
+        job.make_parts()
+    made = sorted(path.name for path in (tmp_path / "votes/parts").glob("*.parquet"))
+    assert made == [PART, "part-000002.parquet"]
+
+
+def test_what_is_odd_is_counted_once_whatever_was_killed(
+    tmp_path: Path, survey: Path, capsys: pytest.CaptureFixture
+) -> None:
+    gray = np.repeat(draw_image(np.random.default_rng(3), 48)[..., :1], 3, axis=2)
+    for name in ("103.png", "109.png"):
+        cv2.imwrite(str(survey / name), gray)
+    learned = "the networks learned from pictures in three colors"
+    wanted = [
+        f"2 of 11 images are gray; {learned} (first: 103.png)",
+        "11 of 11 images are not 424 × 424 px, as Galaxy Zoo's are (first: 100.png, 48 × 48)",
+    ]
+    manifest = make_job(tmp_path / "votes", survey).run()
+    assert manifest["notes"] == wanted
+    (tmp_path / "votes/parts" / PART).unlink()
+    manifest = make_job(tmp_path / "votes", survey).run()
+    assert manifest["notes"] == wanted
+    written = capsys.readouterr()
+    assert all((written.out + written.err).count(note) == 2 for note in wanted)

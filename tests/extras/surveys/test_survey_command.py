@@ -1,0 +1,206 @@
+"""Catalogs of many galaxies by the real command: each image once, whatever happens meanwhile."""
+
+import errno
+import random
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from pyarrow import parquet
+
+from galaxyzoo.config.loading import load_run_config
+from galaxyzoo.core.devices import autocast
+from galaxyzoo.core.manifest import read_sealed
+from galaxyzoo.data.image_cache import decode_many
+from galaxyzoo.data.stores.opening import open_by_galaxy_id
+from galaxyzoo.ensemble.networks import load_predictor
+from galaxyzoo.extras.surveys.survey import classes_of
+from galaxyzoo.inference.artifacts import load_fold_model
+from galaxyzoo.inference.predict import predict_stores
+from galaxyzoo.inference.tta import iterate_views
+from galaxyzoo.io.archives import write_zip
+from galaxyzoo.tasks.registry import TASKS
+from support.commands import dataset, succeed
+from support.faulty_commands import Fault, Project, ranks
+from support.kaggle_fixtures import draw_image, encode
+from support.thoroughness import is_long, thorough
+
+pytestmark = pytest.mark.slow
+
+IDS = [*range(101, 151), 999]  # 999 is no image
+WORDS = ["predict.py", "gz37/cnn", "survey", "more.zip", "--part-size", "5"]
+
+
+@pytest.fixture(scope="module")
+def trained(trained_project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with a trained run, a folder of 41 images, one of them broken, and a zip of ten."""
+    root = Path(shutil.copytree(trained_project, tmp_path_factory.mktemp("survey") / "root"))
+    (root / "survey").mkdir()
+    for galaxy_id in IDS[:40]:
+        picture = draw_image(np.random.default_rng(galaxy_id), 64)
+        (root / "survey" / f"{galaxy_id}.jpg").write_bytes(encode(picture))
+    (root / "survey" / "999.jpg").write_bytes(b"no image")
+    (root / "survey" / "1000.tif").write_bytes(b"not read")
+    members = [(f"{i}.jpg", encode(draw_image(np.random.default_rng(i), 64))) for i in IDS[40:50]]
+    write_zip(root / "more.zip", members)
+    return root
+
+
+@pytest.fixture
+def project(trained: Path, tmp_path: Path) -> Project:
+    """A copy in which no job was begun."""
+    root = shutil.copytree(trained, tmp_path / "root", ignore=shutil.ignore_patterns("votes"))
+    return Project(Path(root), tmp_path / "work")
+
+
+def words(root: Path, *more: str) -> list[str]:
+    script, run, folder, archive, *rest = WORDS
+    output = ["--output", str(root / "votes")]
+    return [script, run, str(root / folder), str(root / archive), *rest, *output, *more]
+
+
+def parts(root: Path) -> dict[str, bytes]:
+    """Names and bytes of all parts and errors."""
+    folder = root / "votes"
+    paths = [*(folder / "parts").iterdir(), folder / "errors.parquet"]
+    return {path.name: path.read_bytes() for path in sorted(paths)}
+
+
+@pytest.fixture(scope="module")
+def expected(trained: Path) -> dict[str, bytes]:
+    """What an undisturbed command leaves."""
+    succeed(trained, *words(trained))
+    return parts(trained)
+
+
+def rows(root: Path) -> pd.DataFrame:
+    found = sorted((root / "votes" / "parts").glob("*.parquet"))
+    return pd.concat([parquet.read_table(path).to_pandas() for path in found])
+
+
+def test_each_image_is_in_one_part_or_among_the_errors(
+    trained: Path, expected: dict[str, bytes]
+) -> None:
+    table = rows(trained)
+    assert table["GalaxyID"].tolist() == IDS[:50]
+    counts = [parquet.read_metadata(path).num_rows
+              for path in sorted((trained / "votes/parts").glob("*.parquet"))]  # fmt: skip
+    assert counts == [*[5] * 8, 0, 5, 5]  # the broken one alone, then those of the zip
+    lost = parquet.read_table(trained / "votes/errors.parquet").to_pylist()
+    assert [row["GalaxyID"] for row in lost] == [999]
+    assert lost[0]["reason"] == "it is neither JPEG nor PNG"
+    manifest = read_sealed(trained / "votes/manifest.json", "")
+    notes = manifest["notes"]
+    assert (notes["rows"], notes["errors"], notes["parts"]) == (50, 1, 11)
+    assert manifest["made_by"]["by"] == "gz37/cnn"
+
+
+def test_spread_and_features_are_as_by_each_network_alone(
+    trained: Path, expected: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = [*words(trained)[:4], "--with", "spread,features,intervals"]
+    output = ["--part-size", "5", "--output", tmp_path / "votes"]
+    succeed(trained, *command, *output, "--rank", "width")
+    found = rows(tmp_path)
+    pd.testing.assert_frame_equal(found[rows(trained).columns], rows(trained))
+    columns = list(TASKS["gz37"].columns)
+    monkeypatch.setenv("GALAXYZOO_ROOT", str(trained))
+    images = [trained / "survey", trained / "more.zip"]
+    alone = [load_predictor(dataset(trained), "gz37/cnn", [fold]) for fold in range(3)]
+    each = [predict_stores(network, images)[0].loc[found["GalaxyID"]] for network in alone]
+    ends = [found[[f"{name}_{end}" for name in columns]].to_numpy() for end in ("lower", "upper")]
+    assert (ends[0] <= found[columns]).all(axis=None)
+    assert (found[columns] <= ends[1]).all(axis=None)
+    widest = pd.read_csv(tmp_path / "votes" / "ranking.csv")["GalaxyID"][0]
+    assert widest == found["GalaxyID"].iloc[(ends[1] - ends[0]).mean(axis=1).argmax()]
+    spread = found[[f"{name}_spread" for name in columns]]
+    np.testing.assert_allclose(spread, np.std(each, axis=0), atol=1e-6)
+    assert np.ptp(spread.to_numpy()) > 0.001
+    folder = next((trained / "folds").glob("*/gz37/cnn"))
+    config, _ = load_run_config(folder)
+    model = load_fold_model(config, folder / "fold_0")
+    store, ids = open_by_galaxy_id(trained / "more.zip"), np.array(IDS[40:50])
+    pictures = decode_many(store, ids, config.image)[0]
+    views = iterate_views(pictures, config.image, config.tta, torch.device("cpu"))
+    with torch.inference_mode(), autocast(config.train.amp, torch.device("cpu")):
+        features = np.mean([model.eval().features(view).float().numpy() for view in views], axis=0)
+    assert features.std() > 0.01
+    np.testing.assert_allclose(np.stack(found["features"].iloc[-10:]), features, atol=1e-2)
+
+
+def test_they_are_the_predictions_of_the_table_and_classes_by_the_rules(
+    trained: Path, expected: dict[str, bytes], tmp_path: Path
+) -> None:
+    script, run, *images = words(trained)[:4]
+    said = succeed(trained, script, run, *images, "--output", tmp_path / "votes.csv").stdout
+    assert "999.jpg" in said
+    assert "1000.tif: .tif is not read" in said
+    table, plain = rows(trained).set_index("GalaxyID"), pd.read_csv(tmp_path / "votes.csv")
+    plain = plain.set_index("GalaxyID")
+    columns = list(TASKS["gz37"].columns)
+    assert (table[columns].dtypes == np.float32).all()
+    np.testing.assert_allclose(table[columns], plain.loc[table.index, columns], atol=2e-7)
+    for name, task in TASKS.items():
+        if task.rule is not None:
+            labels = task.rule.labels(table[columns].astype(float))
+            classes = labels.idxmax(axis=1) if len(labels) else pd.Series(dtype=str)
+            assert table[name].tolist() == classes.reindex(table.index, fill_value="").tolist()
+
+
+KEPT = ["--keep", "name,ra"]
+KILLS = [*([n * 30, []] for n in "124"), ["2" * 30, KEPT]] if is_long() else [["11", KEPT]]
+
+
+@pytest.mark.parametrize(("jobs", "kept"), KILLS)
+def test_a_job_killed_at_random_points_ends_with_the_same_bytes(
+    project: Project, jobs: str, kept: list[str]
+) -> None:
+    """Once for each of so many processes at a time, also with a list's columns."""
+    command = words(project.root, "--part-size", str(thorough(5, 1)))  # 11 parts, 51
+    if kept:
+        paths = [f"survey/{galaxy_id}.jpg" for galaxy_id in [*IDS[:40], 999]]
+        table = pd.DataFrame({"path": paths, "name": paths, "ra": np.linspace(0, 360, len(paths))})
+        table.to_csv(project.root / "list.csv", index=False)
+        command = [*command[:2], str(project.root / "list.csv"), *command[4:], *kept]
+    places = ranks(project.run(command).operations)
+    expected = parts(project.root)
+    shutil.rmtree(project.root / "votes")
+    rng, kills = random.Random(1), 0
+    amid = places["rename votes/parts/part-000004.json"]  # its part is there, without this record
+    chosen = sorted([amid, *rng.choices([*places.values()], k=len(jobs) - 1)])
+    for at, count in zip(chosen, jobs, strict=True):
+        delay_s = 0.0 if at == amid else rng.choice([0.0, rng.uniform(0, 0.01)])
+        result = project.run([*command, "--jobs", count], Fault(places, at, delay_s))
+        if result.status == 0:
+            break
+        assert result.struck, result.output
+        kills += 1
+    assert kills >= thorough(2, 15)
+    assert project.run(command).status == 0
+    assert parts(project.root) == expected
+
+
+def test_a_full_disk_is_one_line_and_the_same_command_goes_on(
+    project: Project, expected: dict[str, bytes]
+) -> None:
+    command = words(project.root)
+    places = ranks(Project(project.root, project.work).run(command).operations)
+    shutil.rmtree(project.root / "votes")
+    middle = next(place for name, place in places.items() if "part-000004" in name)
+    result = project.run(command, Fault(places, middle, errno=errno.ENOSPC))
+    assert "error: cannot write" in result.output
+    assert (project.root / "votes/parts/part-000003.parquet").exists()
+    assert project.run(command).status == 0
+    assert parts(project.root) == expected
+
+
+def test_of_a_class_run_a_part_holds_the_decided_class() -> None:
+    task = TASKS["hubble10"]
+    shares = np.random.default_rng(0).dirichlet(np.ones(10), 6)
+    predictions, prior = pd.DataFrame(shares, columns=list(task.columns)), shares.mean(axis=0)
+    ((name, found),) = classes_of(task, predictions, prior)
+    assert name == "class"
+    assert found == task.with_decision(predictions, prior)["class"].tolist()
