@@ -33,9 +33,9 @@ class IntervalOptions:
     )
 
 
-def make(options: EnsembleOptions, own: IntervalOptions, _: Mapping[str, Any]) -> bool:
+def make(options: EnsembleOptions, chosen: IntervalOptions, _: Mapping[str, Any]) -> bool:
     """Calibrate intervals of a built ensemble, write, print; False where none are asked for."""
-    level = own.intervals
+    level = chosen.intervals
     if level is None:
         return False
     if not 0 < level < 1:
