@@ -30,7 +30,7 @@ def test_two_columns_of_a_name_are_both_printed(capsys: pytest.CaptureFixture[st
     assert "0.2" in printed
 
 
-@pytest.mark.parametrize(("width", "parts"), [(60, 1), (35, 2)])
+@pytest.mark.parametrize(("width", "parts"), [(60, 1), (35, 2), (25, 2)])
 def test_a_table_too_wide_for_a_line_goes_on_below_with_its_names(
     width: int,
     parts: int,

@@ -52,12 +52,15 @@ def print_table(title: str, table: pd.DataFrame) -> None:
     """Print a table whose index is not shown: its first column set left, the others right.
 
     Floats have five decimals, missing values a dash. Where columns do not fit on a line, the rest
-    follow below with the first column again.
+    follow below with the first column again; text that is wider than a line alone ends in dots.
     """
     first = table.columns[0]
     known = table.where(table.notna())  # None is printed as it is, NaN as `na_rep`
     text = known.set_index(first).rename_axis(index=None, columns=first)
-    formats = {"na_rep": "–", "float_format": "{:.5f}".format}
+    widest = (
+        _width() - max(map(len, map(str, [first, *text.index]))) - 5
+    )  # of pandas: blanks and "\\"
+    formats = {"na_rep": "–", "float_format": "{:.5f}".format, "max_colwidth": widest}
     print(f"\n{title}", text.to_string(line_width=_width(), **formats), sep="\n")
 
 

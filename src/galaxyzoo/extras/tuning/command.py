@@ -13,6 +13,7 @@ judge it by the out-of-fold score.
 import shlex
 from dataclasses import MISSING, dataclass
 
+from galaxyzoo.core.console import print_text
 from galaxyzoo.core.launch import print_done, typed, with_data
 from galaxyzoo.core.options import (
     DataOptions,
@@ -48,6 +49,6 @@ def main() -> None:
     tuning.check()
     tuning.train(options.trials, options.jobs or 1, options.backend)
     path, caveat = tuning.write_best()
-    print(caveat)
+    print_text(caveat)
     command = f"{typed('train')} {shlex.quote(shown(path))}"
     print_done(shown(path), with_data(command, options.data))

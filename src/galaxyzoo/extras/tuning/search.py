@@ -19,7 +19,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import URL
 from sqlalchemy.exc import SQLAlchemyError
 
-from galaxyzoo.core import files, parallel, paths
+from galaxyzoo.core import console, files, parallel, paths
 from galaxyzoo.core.errors import FoldError, InputError
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.prepare import Dataset
@@ -88,7 +88,8 @@ class Tuning:
             seeds = range(done, min(trials, self.search.grid or trials))
             parallel.run_jobs(_run_trial, [(self, seed) for seed in seeds], jobs, backend)
             table = study.trials_dataframe(("number", "state", "value", "params"))
-            print(table.sort_values(["state", "value"]).to_string(index=False))
+            table.columns = table.columns.str.removeprefix("params_")
+            console.print_table("trials", table.sort_values(["state", "value"]))
 
     @contextmanager
     def open_study(self, seed: int = 0) -> Iterator[optuna.Study]:
