@@ -11,6 +11,7 @@ from galaxyzoo.commands import ensemble, predict, prepare, train
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.options import option, positional, positive, read_groups, read_options
 from galaxyzoo.extras.download.gz2_dataset import Order
+from galaxyzoo.extras.download.submit import SubmitOptions
 from galaxyzoo.extras.explain import command as gradcam
 from galaxyzoo.extras.export import command as export
 from galaxyzoo.extras.formats.fits import FitsSettings
@@ -45,6 +46,10 @@ def test_each_annotation_is_read() -> None:
         bands=("r", "g"),
         fast=True,
     )
+
+
+def test_a_word_left_out_is_the_default() -> None:
+    assert read_options(SubmitOptions, None, ["-m", "x"]) == SubmitOptions(message="x")
 
 
 @pytest.mark.parametrize(

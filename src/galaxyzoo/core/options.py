@@ -110,7 +110,7 @@ def _add(place: argparse._ActionsContainer, item: Field[Any], hint: Any) -> None
     if item.default not in (None, (), "", False, MISSING) and "default" not in settings["help"]:
         settings["help"] += f" (default: {item.default})".replace("%", "%%")
     if names == ("",):
-        place.add_argument(item.name, **settings)
+        place.add_argument(item.name, **settings | {"default": item.default})
     else:
         if item.default is MISSING:
             settings["required"] = True
