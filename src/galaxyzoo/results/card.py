@@ -276,20 +276,6 @@ class EnsembleCard(SubmissionCard, FoldsCard):
         return build_again(EnsembleFolder(dataset, self.task, self.name), [*self.runs])
 
 
-class IntervalCard(SubmissionCard):
-    """The card of an ensemble's intervals."""
-
-    task: str
-    fingerprint: str
-    ensemble: str  # digest of the predictions that the intervals are of
-    level: float
-    runs: list[str]
-    galaxies: int
-    scored: str = "cross-fitted on the runs' folds"
-    levels: dict[str, dict[str, Any]]  # level -> `score_intervals`
-    code_version: str
-
-
 def build_again(folder: EnsembleFolder, runs: Sequence[str] = ()) -> str:
     """The command that builds an ensemble again, as the end of a message.
 

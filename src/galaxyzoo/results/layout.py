@@ -27,7 +27,6 @@ DONE = "fold.json"  # manifest of a finished fold
 HOLDOUT, HELD_OUT_TABLE = "holdout", "held_out.csv"  # in place of a fold; predictions
 # Of an exported run or ensemble
 SCORES, DIGESTS = "oof.json", "digests.json"  # score card, manifest
-INTERVALS = "intervals.safetensors"
 ONNX, MODEL_CARD, LICENSE = "model.onnx", "README.md", "LICENSE"
 OOF_PACKED, TEST_PACKED = "oof.csv.gz", "test.csv.gz"
 ENSEMBLE_CARD, ENSEMBLE_MODEL = "ensemble.json", "ensemble.safetensors"
@@ -203,11 +202,6 @@ class EnsembleFolder:
     def oof_csv(self) -> Path:
         """Cross-fitted predictions; not in `oof/`, whose tables are combined."""
         return self.path / "oof.csv"
-
-    @property
-    def intervals_csv(self) -> Path:
-        """Intervals of the submission; their card has the same stem and ends in `.json`."""
-        return self.path / "intervals.csv"
 
     @property
     def record_csv(self) -> Path:

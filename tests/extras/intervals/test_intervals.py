@@ -16,6 +16,7 @@ from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.ensemble.fitted import load_model, save_model
 from galaxyzoo.extras.intervals.intervals import (
     Column,
+    intervals_csv,
     load_intervals,
     scale_features,
     score_intervals,
@@ -44,14 +45,14 @@ def catalog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Catalog:
 
 def make(monkeypatch: pytest.MonkeyPatch, *options: str) -> dict[str, Any]:
     run_here(monkeypatch, "--intervals", *options)
-    return json.loads(built("gz37").intervals_csv.with_suffix(".json").read_text())
+    return json.loads(intervals_csv(built("gz37")).with_suffix(".json").read_text())
 
 
 def test_every_test_galaxy_gets_an_interval_of_every_answer(
     catalog: Catalog, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     card = make(monkeypatch, "0.85")
-    table = pd.read_csv(built("gz37").intervals_csv, index_col="GalaxyID")
+    table = pd.read_csv(intervals_csv(built("gz37")), index_col="GalaxyID")
     assert table.index.tolist() == catalog.test_ids.tolist()
     assert list(table.columns[:3]) == ["Class1.1_lower", "Class1.1_upper", "Class1.2_lower"]
     predictions = pd.read_csv(built("gz37").csv, index_col="GalaxyID")
@@ -79,7 +80,7 @@ def test_of_a_galaxy_without_an_image_nothing_is_known(
     card["unreadable_test_images"] = [int(catalog.test_ids[3])]
     write_sealed(card_path, card)
     make(monkeypatch, "0.8")
-    table = pd.read_csv(built("gz37").intervals_csv, index_col="GalaxyID")
+    table = pd.read_csv(intervals_csv(built("gz37")), index_col="GalaxyID")
     bounds = table.loc[catalog.test_ids[3]].to_numpy().reshape(-1, 2)
     assert (bounds == (0, 1)).all()
 
@@ -100,7 +101,7 @@ def test_a_mistake_is_one_line(catalog: Catalog, monkeypatch: pytest.MonkeyPatch
     oof.write_bytes(whole)
     built("gz37").csv.with_suffix(".json").unlink()
     assert "name one of none" in refused()
-    assert not built("gz37").intervals_csv.exists()
+    assert not intervals_csv(built("gz37")).exists()
 
 
 def test_the_ensembles_lock_is_held(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:

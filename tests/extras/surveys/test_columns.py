@@ -10,8 +10,8 @@ from astropy.io.votable.ucd import check_ucd
 from astropy.table import Table
 from pyarrow import parquet
 
-from galaxyzoo.config.names import COLUMN_NAMES, TABLE_FORMATS
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.extras.surveys import COLUMN_NAMES, TABLE_FORMATS
 from galaxyzoo.extras.surveys.columns import describe_columns, rename, write_one_table
 from galaxyzoo.tasks.decision_tree import PUBLISHED_NAMES
 from galaxyzoo.tasks.registry import TASKS, get_task

@@ -18,7 +18,7 @@ from galaxyzoo.ensemble.fitted import FittedEnsemble, save_model
 from galaxyzoo.ensemble.members import TrainedRun
 from galaxyzoo.extras.export.model_card import write_card
 from galaxyzoo.extras.export.onnx import PACKAGES, write_onnx
-from galaxyzoo.extras.intervals.intervals import FEWEST_FOLDS, VoteIntervals
+from galaxyzoo.extras.intervals.intervals import FEWEST_FOLDS, INTERVALS, VoteIntervals
 from galaxyzoo.extras.pages import templates
 from galaxyzoo.inference import artifacts, predict
 from galaxyzoo.results import layout
@@ -70,7 +70,7 @@ def export_run(
         shutil.copyfile(layout.RunFolder(dataset, run).card, part / layout.SCORES)
         catalog = load_catalog(dataset)
         if config.task == COMPETITION_TASK and len(networks) == catalog.n_folds >= FEWEST_FOLDS:
-            save_model(part / layout.INTERVALS, VoteIntervals.calibrate(run, catalog))
+            save_model(part / INTERVALS, VoteIntervals.calibrate(run, catalog))
         names = [str(path.relative_to(part)) for path in sorted(part.rglob("*")) if path.is_file()]
         digest = layout.digest_networks(dataset, run, catalog.n_folds) or ""
         made_by = {"run": run, "networks": digest}

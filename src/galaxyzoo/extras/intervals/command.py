@@ -13,9 +13,9 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.extras import Use
 from galaxyzoo.core.options import option
 from galaxyzoo.data.catalog import load_catalog
-from galaxyzoo.extras.intervals.intervals import LEVEL, make_intervals
+from galaxyzoo.extras.intervals.intervals import LEVEL, IntervalCard, intervals_csv, make_intervals
 from galaxyzoo.results import layout
-from galaxyzoo.results.card import EnsembleCard, IntervalCard
+from galaxyzoo.results.card import EnsembleCard
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
 from galaxyzoo.tasks.registry import ensemble_name
 
@@ -51,7 +51,7 @@ def make(options: EnsembleOptions, chosen: IntervalOptions, _: Mapping[str, Any]
             f"{', '.join(built) or 'none'}; `{launch.typed('ensemble')}` builds one"
         )
     card = make_intervals(asked[0], load_catalog(dataset), level)
-    path = built[asked[0]].intervals_csv
+    path = intervals_csv(built[asked[0]])
     print_intervals(card)
     print(f"coverage, also by answer: {paths.shown(layout.card_path(path))}")
     page = f"{launch.typed('app')} {ensemble_name(COMPETITION_TASK, asked[0])} --dataset {dataset}"

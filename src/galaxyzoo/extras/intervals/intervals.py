@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
 from operator import add
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,7 @@ from galaxyzoo.ensemble.blends import nnls_weights
 from galaxyzoo.ensemble.members import TrainedRun
 from galaxyzoo.io.tables import write_predictions
 from galaxyzoo.results import layout, table
-from galaxyzoo.results.card import EnsembleCard, IntervalCard, rounded
+from galaxyzoo.results.card import EnsembleCard, SubmissionCard, rounded
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
 from galaxyzoo.tasks.registry import get_task, is_ensemble, split_ensemble, task_of
@@ -48,7 +49,27 @@ _DIGITS = 6  # decimals kept in the card
 MAX_BINS, MIN_GALAXIES = 10, 200  # of a bin: fewer leave a tail of 2.5 % to one galaxy or two
 MIN_SCALE = 1e-4  # so that an error over its scale stays a number
 _ROUNDING = 1e-9  # a limit nearer to a bound is at the bound
+INTERVALS = "intervals.safetensors"  # in the folder of exported networks
 NO_FOLDS: frozenset[int] = frozenset()
+
+
+class IntervalCard(SubmissionCard):
+    """The card of an ensemble's intervals."""
+
+    task: str
+    fingerprint: str
+    ensemble: str  # digest of the predictions that the intervals are of
+    level: float
+    runs: list[str]
+    galaxies: int
+    scored: str = "cross-fitted on the runs' folds"
+    levels: dict[str, dict[str, Any]]  # level -> `score_intervals`
+    code_version: str
+
+
+def intervals_csv(folder: layout.EnsembleFolder) -> Path:
+    """Intervals of an ensemble's submission; their card has the same stem and ends in `.json`."""
+    return folder.path / "intervals.csv"
 
 
 def make_intervals(name: str, whole: Catalog, level: float) -> IntervalCard:
@@ -69,7 +90,7 @@ def make_intervals(name: str, whole: Catalog, level: float) -> IntervalCard:
 
 
 def _make_intervals(folder: layout.EnsembleFolder, catalog: Catalog, level: float) -> IntervalCard:
-    task, path = get_task(COMPETITION_TASK), folder.intervals_csv
+    task, path = get_task(COMPETITION_TASK), intervals_csv(folder)
     ensemble, oof, test = _read_ensemble(folder, catalog)
     targets = catalog.targets(task.name)
     columns = _columns(oof, catalog)
@@ -370,7 +391,7 @@ def load_intervals(dataset: str, name: str) -> VoteIntervals:
     if dataset != BUNDLED:
         return VoteIntervals.calibrate(name, load_catalog(dataset))
     files = layout.FoldFolder.exported(layout.bundled_dir() / name)
-    path = files.path(layout.INTERVALS)
+    path = files.path(INTERVALS)
     return fitted.load_model(path, table.digest_table(path), files.cure)
 
 

@@ -16,9 +16,9 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
 
-from galaxyzoo.config.names import COLUMN_NAMES, TABLE_FORMATS
 from galaxyzoo.core import files, paths, version
 from galaxyzoo.core.errors import InputError, one_line
+from galaxyzoo.extras.surveys import COLUMN_NAMES, TABLE_FORMATS
 from galaxyzoo.tasks import decision_tree, kinds, registry
 
 if TYPE_CHECKING:

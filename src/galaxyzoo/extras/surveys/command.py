@@ -14,12 +14,13 @@ from galaxyzoo.commands.predict import (
     print_left_out,
     prior_of,
 )
-from galaxyzoo.config.names import BUNDLED, COLUMN_NAMES, TABLE_FORMATS
+from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.core import launch, outputs, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.extras import Use
 from galaxyzoo.core.options import option, positive
 from galaxyzoo.extras.formats.fits import TITLE
+from galaxyzoo.extras.surveys import COLUMN_NAMES, TABLE_FORMATS
 from galaxyzoo.tasks.registry import find_column, task_of
 
 _RANK_NEEDS = {"disagreement": "spread", "width": "intervals"}  # by -> extra

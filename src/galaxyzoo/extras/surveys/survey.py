@@ -22,11 +22,11 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import parquet
 
-from galaxyzoo.config.names import COLUMN_NAMES
 from galaxyzoo.core import files, outputs, parallel, paths, version
 from galaxyzoo.core.console import Bar
 from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.manifest import Manifest
+from galaxyzoo.extras.surveys import COLUMN_NAMES
 from galaxyzoo.extras.surveys.columns import (
     FEATURES,
     check_table,
