@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.data.readers.find import open_input
 from galaxyzoo.data.readers.kaggle import open_raw_dataset
 from galaxyzoo.data.stores.opening import open_by_galaxy_id
 from galaxyzoo.io import archives
@@ -202,9 +201,3 @@ def test_every_zip_of_the_competition_is_checked_before_it_is_read(root, part):
     with pytest.raises(InputError, match=r"'\.\./evil' leads out of the folder"):
         open_raw_dataset(folder)
     assert not list(root.rglob("*evil*"))
-
-
-def test_arrays_are_checked_as_a_zip_before_they_are_read(tmp_path):
-    (tmp_path / "a.npz").write_bytes(bad())
-    with pytest.raises(InputError, match=r"a\.npz: '\.\./evil' leads out of the folder"):
-        open_input(str(tmp_path / "a.npz"), {"zoo5"})

@@ -3,15 +3,16 @@
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from galaxyzoo.config.schema import ImageConfig
-from galaxyzoo.extras.surveys.images import SurveyImages
-from galaxyzoo.extras.surveys.survey import Survey
 from galaxyzoo.inference.predict import Predictor
 from galaxyzoo.tasks.registry import get_task
+
+if TYPE_CHECKING:
+    from galaxyzoo.extras.surveys.survey import Survey
 
 TASK = get_task("elliptical_spiral")
 IMAGE = ImageConfig(crop_px=424, cache_px=32)
@@ -47,8 +48,11 @@ class Darkness(Brightness):
 
 def make_job(
     folder: Path, *paths: Path, size: int = 4, predictor: type[Brightness] = Brightness, **more: Any
-) -> Survey:
+) -> "Survey":
     """A job by it, in parts of `size` images."""
+    from galaxyzoo.extras.surveys.images import SurveyImages
+    from galaxyzoo.extras.surveys.survey import Survey
+
     load = cast(Callable[[], Predictor], predictor)
     found = SurveyImages(paths, size=size)
     return Survey(folder, "elliptical_spiral/x", load, found, np.array([0.5, 0.5]), **more)

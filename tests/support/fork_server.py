@@ -78,7 +78,7 @@ def import_packages() -> None:
 
     ours = [module.name for module in pkgutil.walk_packages(galaxyzoo.__path__, "galaxyzoo.")]
     for name in (*ours, *LATE):
-        if not name.startswith("galaxyzoo.app."):
+        if not name.startswith("galaxyzoo.extras.app."):
             with suppress(ModuleNotFoundError):  # an extra's package that lacks
                 importlib.import_module(name)
     gc.freeze()  # so that no command's collection copies their memory

@@ -228,3 +228,10 @@ def test_the_commands_train_and_ensemble_without_test_galaxies(tmp_path):
         lines = (tmp_path / "submissions/galaxy10/galaxy10" / name).read_text().splitlines()
         assert lines == [",".join(["GalaxyID", "class", *get_task("galaxy10").columns])]
     assert (tmp_path / "submissions/galaxy10/galaxy10/all/predictions.json").exists()
+
+
+def test_arrays_are_checked_as_a_zip_before_they_are_read(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("../evil", b"")
+    with pytest.raises(InputError, match=r"a\.npz: '\.\./evil' leads out of the folder"):
+        open_input(str(tmp_path / "a.npz"), {"zoo5"})

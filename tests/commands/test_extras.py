@@ -1,0 +1,143 @@
+"""Extras can be cut off: what each names is there, and the kernel works without any of them."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from galaxyzoo.core import extras
+from galaxyzoo.data.stores.opening import ImageForm
+from support.commands import COMPETITION, TINY, call, copy_checkout, environment, succeed
+from support.thoroughness import long_only
+
+EXTRAS = extras.installed()
+
+
+@pytest.mark.parametrize("name", EXTRAS)
+def test_what_an_extra_names_is_there(name: str) -> None:
+    extra = EXTRAS[name]
+    assert all(callable(extras.load(main)) for main in extra.commands.values())
+    assert all(callable(extras.load(find)) for find in extra.datasets)
+    assert all(isinstance(extras.load(form), ImageForm) for form in extra.images)
+    assert all(isinstance(extras.load(use), extras.Use) for use in extra.predictions)
+
+
+def test_each_kind_has_two_providers() -> None:
+    for kind in ("datasets", "images", "predictions"):
+        assert len(list(extras.load_all(kind))) > 1
+    assert sum(bool(extra.commands) for extra in EXTRAS.values()) > 1
+
+
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the code without extras, and without the tests that import some."""
+    folder = copy_checkout(tmp_path_factory.mktemp("kernel"))
+    shutil.rmtree(folder / "src/galaxyzoo/extras")
+    shutil.rmtree(folder / "tests/extras")
+    for path in [*folder.glob("tests/**/*.py")]:
+        if "\nfrom galaxyzoo.extras" in path.read_text():
+            path.unlink()
+    return folder
+
+
+def test_the_kernel_makes_a_submission_and_predicts_without_extras(
+    kernel: Path, tmp_path: Path
+) -> None:
+    COMPETITION.write_zips(tmp_path / "input")
+    words = ["gz37/cnn", *TINY, "train.epochs=1", "--folds", "2"]
+    succeed(tmp_path, "train.py", *words, src=kernel / "src")
+    succeed(tmp_path, "ensemble.py", src=kernel / "src")
+    assert (tmp_path / "submissions/predictions.csv").is_file()
+    images = tmp_path / "input/images_test_rev1.zip"
+    output = ["--output", tmp_path / "votes.csv"]
+    succeed(tmp_path, "predict.py", "gz37/cnn", images, *output, src=kernel / "src")
+    for script in ("app.py", "evaluate.py", "gradcam.py"):
+        refused = call(tmp_path, script, src=kernel / "src")
+        assert refused.stderr == (
+            f"error: the command {script[:-3]} is not installed (src/galaxyzoo/extras/)\n"
+        )
+
+
+@long_only("minutes of tests")
+def test_the_kernels_tests_pass_without_extras(kernel: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-x",
+        "-m",
+        "not slow",
+        "-p",
+        "no:cacheprovider",
+    ]
+    rooms = ["core", "config", "io", "tasks", "data", "models", "inference", "results", "ensemble"]
+    folders = [f"tests/{room}" for room in (*rooms, "training")]
+    subprocess.run([*command, *folders], cwd=kernel, env=environment(kernel), check=True)
+
+
+NEEDS = {  # extras that list another one
+    "pages": {"app", "explain", "export", "labels", "reports", "surveys"},
+    "formats": {"surveys", "explain", "labels", "app"},
+    "surveys": {"labels", "app"},
+    "intervals": {"surveys", "export", "labels", "app"},
+    "explain": {"app"},
+    "labels": {"app"},
+}
+IMPORT_ALL = """
+import pkgutil, importlib, galaxyzoo
+for module in pkgutil.walk_packages(galaxyzoo.__path__, "galaxyzoo."):
+    importlib.import_module(module.name)
+"""
+
+
+@long_only("eleven copies")
+@pytest.mark.parametrize("name", EXTRAS)
+def test_one_extra_is_removed_with_those_that_list_it(name: str, tmp_path: Path) -> None:
+    folder = copy_checkout(tmp_path)
+    for gone in (name, *NEEDS.get(name, ())):
+        shutil.rmtree(folder / "src/galaxyzoo/extras" / gone)
+    packages = {**environment(tmp_path), "PYTHONPATH": str(folder / "src")}
+    subprocess.run([sys.executable, "-c", IMPORT_ALL], env=packages, check=True)
+
+
+WALK = """
+import json, sys, threading
+called, counts = set(), {"digest": 0, "parse_config": 0}
+def is_imported(frame):
+    while frame and frame.f_code.co_flags & 1:  # until the body of a module or class
+        frame = frame.f_back
+    return frame.f_globals["__name__"] != "__main__" if frame else False
+def look(frame, event, _):
+    name = frame.f_globals.get("__name__", "")
+    if event == "call" and name.startswith("galaxyzoo.") and not is_imported(frame):
+        called.add((name, frame.f_code.co_name))
+        if frame.f_code.co_name in counts:
+            counts[frame.f_code.co_name] += 1
+from galaxyzoo.core import extras
+from galaxyzoo import commands
+for words in json.loads(sys.argv[1]):
+    sys.argv = words
+    main = extras.load(commands.references()[words[0]])
+    threading.setprofile(look), sys.setprofile(look)
+    main()
+    sys.setprofile(None), threading.setprofile(None)
+modules = sorted({name for name, _ in called if ".extras." not in name})
+print(json.dumps({"modules": modules, "functions": len(called), **counts}))
+"""
+
+
+def test_the_way_to_a_submission_is_short(tmp_path: Path) -> None:
+    """From the zips to the submission: the kernel's modules whose functions are called."""
+    COMPETITION.write_zips(tmp_path / "input")
+    train = ["train", "gz37/cnn", *TINY, "--folds", "2", "--jobs", "1"]
+    command = [sys.executable, "-c", WALK, json.dumps([train, ["ensemble"]])]
+    code = {**environment(tmp_path), "PYTHONPATH": str(Path(extras.__file__).parents[2])}
+    done = subprocess.run(command, env=code, check=True, capture_output=True, text=True)
+    walk = json.loads(done.stdout.splitlines()[-1])
+    print({**walk, "modules": len(walk["modules"])})
+    print(walk["modules"])
+    assert len(walk["modules"]) <= 60
