@@ -57,6 +57,7 @@ def test_a_word_left_out_is_the_default() -> None:
     [
         ([], "IMAGE"),
         (["a", "--sise", "3"], "unrecognized arguments: --sise.*did you mean --size?"),
+        (["a", "-s", "3"], "unrecognized arguments: -s"),
         (["a", "--size", "0"], "--size: must be 1 or more"),
         (["a", "--size", "x"], "--size: invalid positive value: 'x'"),
         (["a", "--form", "gif"], "--form: invalid choice: 'gif'"),

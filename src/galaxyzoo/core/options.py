@@ -134,7 +134,7 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raise an InputError in place of the usage and exit status 2."""
         known = [name for action in self._actions for name in action.option_strings]
-        typed = [word.split("=")[0] for word in message.split() if word.startswith("--")]
+        typed = [word.split("=")[0] for word in message.split() if word.startswith("--")] or [""]
         near = difflib.get_close_matches(typed[0], known, 1) if "unrecognized" in message else ()
         hint = f"did you mean {near[0]}? " if near else ""
         raise InputError(f"{message}: {hint}{self.prog} --help lists the options")
