@@ -25,7 +25,7 @@ if [[ ${1:-} == --lowest || ${1:-} == --newest ]]; then
     "$uv" pip install --quiet --python "$environment" --resolution "$resolution" --requirements pyproject.toml \
         --extra formats --extra surveys --extra explain --extra tuning --requirements scripts/requirements/dev.txt
     exec "$environment/bin/python" -m pytest -m "not slow and not pinned" --numprocesses 2 --dist worksteal \
-        --ignore tests/app --ignore tests/export --ignore tests/download --ignore tests/commands/test_notebook.py "${@:2}"
+        --ignore tests/extras --ignore tests/commands/test_notebook.py "${@:2}"
 fi
 shellcheck=$(command -v "$(dirname "$python")/shellcheck" || command -v shellcheck || true)
 failed=()
