@@ -30,7 +30,7 @@ from galaxyzoo.inference.images import CHUNK, IdColumn, Images
 from galaxyzoo.inference.oddities import Oddities, add_oddities, describe
 from galaxyzoo.inference.tta import iterate_views
 from galaxyzoo.models.build import GalaxyNet
-from galaxyzoo.results.layout import WEIGHTS, FoldFolder, RunFolder, fold_dir, list_trained
+from galaxyzoo.results import layout
 from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.registry import get_task, register_task
 
@@ -225,7 +225,7 @@ class RunNetworks(Predictor):
     @classmethod
     def load_exported(cls, folder: Path, made_by: MadeBy | None = None) -> "RunNetworks":
         """The run in a folder of `src/export.py`; refused where a file of it has changed."""
-        files = FoldFolder.exported(folder, made_by)
+        files = layout.FoldFolder.exported(folder, made_by)
         files.check()
         config, _ = loading.load_run_config(folder)
         labeled = config.labels and register_task(config.task, config.labels)
@@ -234,7 +234,9 @@ class RunNetworks(Predictor):
                 f"{shown(folder)} has other classes than folds/{config.task} here: predict with it "
                 "in another project, set by GALAXYZOO_ROOT"
             )
-        return cls(config, {k: load_fold_model(config, fold_dir(folder, k)) for k in files.folds})
+        return cls(
+            config, {k: load_fold_model(config, layout.fold_dir(folder, k)) for k in files.folds}
+        )
 
     def choose(self, fold: int | None) -> list[GalaxyNet]:
         """Choose the networks that predict: all, or one fold's."""
@@ -315,16 +317,17 @@ def run_networks(
 def load_run(dataset: str, run: str) -> RunNetworks:
     """The networks of a run's finished folds; those of a bundled run."""
     if dataset == names.BUNDLED:
-        return RunNetworks.load_exported(RunFolder(dataset, run).path)
-    folder = RunFolder(dataset, run)
+        return RunNetworks.load_exported(layout.RunFolder(dataset, run).path)
+    folder = layout.RunFolder(dataset, run)
     if not folder.folds:
-        trained = [other.run for other in list_trained(dataset)]
-        known = f": trained are {', '.join(trained)}" if trained else ""
-        raise InputError(f"run '{run}' has no finished fold on dataset '{dataset}'{known}")
+        known = [*layout.bundled_runs(), *(other.run for other in layout.list_trained(dataset))]
+        raise InputError(
+            f"run '{run}' has no finished fold on dataset '{dataset}': known are {', '.join(known)}"
+        )
     config, fingerprint = loading.load_run_config(folder.path)
     models = {}
     for fold in folder.folds:
-        weights = FoldFolder.of(config, dataset, fingerprint, fold).path(WEIGHTS)
+        weights = layout.FoldFolder.of(config, dataset, fingerprint, fold).path(layout.WEIGHTS)
         models[fold] = load_fold_model(config, weights.parent)
     return RunNetworks(config, models)
 
