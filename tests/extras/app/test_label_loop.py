@@ -229,6 +229,8 @@ def test_a_wrong_label_is_the_most_doubtful(loop: LabelLoop) -> None:
 
 
 def test_few_labels_have_no_score_or_a_wide_one(loop: LabelLoop) -> None:
+    assert loop.scores() is None
+    assert not loop.ranking("doubtful", 0).size
     loop.label([3, 7], 0)
     loop.label([0], 1)
     assert loop.scores() is None  # one galaxy cannot be learned from without itself

@@ -177,7 +177,8 @@ class LabelLoop:
 
     def scores(self) -> Scores | None:
         """Cross-fitted scores; None unless two classes have two labels each."""
-        return self._scores_of(tuple(self.labels.items()), len(self.classes))
+        labels = tuple(self.labels.items())
+        return self._scores_of(labels, len(self.classes)) if labels else None
 
     def ranking(self, by: Order, of: int) -> np.ndarray:
         """Rows without a label, the first to look at first; of `doubtful` the labeled ones.
