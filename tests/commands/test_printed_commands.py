@@ -88,7 +88,7 @@ def test_after_a_part_of_a_training_comes_what_ends_in_a_submission(
 ) -> None:
     COMPETITION.write_zips(tmp_path / "input" / NAME)
     printed = succeed(tmp_path, "train.py", "--folds", "3", *words, "--ensemble").stdout
-    check_printed(tmp_path, printed)
+    check_printed(tmp_path, printed.splitlines()[-1])
     assert (tmp_path / "submissions" / "predictions.csv").is_file()
 
 

@@ -166,17 +166,6 @@ def next_command(cards: Sequence[RunCard], builds: Sequence[Sequence[str]], agai
     return f"{launch.typed('evaluate')} {cards[0].task} --dataset {cards[0].dataset}"
 
 
-def build_ensembles(builds: list[list[str]], asked: list[Config], dataset: str) -> None:
-    """Build ensembles by their arguments, or say what they need; own labels need none."""
-    if not builds and not get_task(asked[0].task).recipes:
-        print(
-            "no ensemble: it needs a run with all folds trained, none diverged, and no epoch "
-            "chosen on a scored fold"
-        )
-    for options in builds:
-        ensemble([*options, "--dataset", dataset])
-
-
 def describe_labels(data: Dataset, task: str) -> str:
     """Describe what a table of own labels holds, the galaxies of a fold, and images' other size."""
     catalog, images, classes = data.catalog, data.raw.train_images, get_task(task).columns
@@ -244,11 +233,16 @@ def train(
     whole = [card for card in cards if card.is_whole]
     usable = {card.run for card in whole if not (card.is_optimistic or card.diverged)}
     builds = ensembles_of(options.named, asked, usable)
+    if options.ensemble and not builds and get_task(asked[0].task).recipes:  # own labels need none
+        print(
+            "no ensemble: it needs a run with all folds trained, none diverged, and no epoch "
+            "chosen on a scored fold"
+        )
     if cards:
         command = next_command(cards, builds, options.again)
         launch.print_done(describe_trained(cards), "" if options.ensemble and builds else command)
-    if options.ensemble:
-        build_ensembles(builds, asked, catalog.dataset)
+    for arguments in builds if options.ensemble else []:
+        ensemble([*arguments, "--dataset", catalog.dataset])
     exit_if_stopped([reason for run in runs.values() for reason in run.stopped])
 
 
