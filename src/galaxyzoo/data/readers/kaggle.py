@@ -6,6 +6,7 @@ ids, so that the whole competition, a subset and the demo never mix. Subsets are
 whole competition by the lists of ids in `configs/subsets/<name>/`.
 """
 
+import difflib
 import shutil
 import zipfile
 from pathlib import Path, PurePosixPath
@@ -49,9 +50,11 @@ def find_folder(data: str | None = None) -> Path:
     if data is not None:
         folder = next((p for p in (Path(data), input_dir() / data) if holds_data(p)), None)
         if folder is None:
+            near = difflib.get_close_matches(data, [p.name for p in input_dir().glob("[!.]*")], 1)
+            hint = f"did you mean {near[0]}? " if near else ""
             raise InputError(
-                f"--data {data}: no such folder with {TRAIN_IMAGES}.zip or {WHOLE_ZIP} (nor "
-                "in input/), nor with another form of input (docs/tasks.md: Input forms)"
+                f"--data {data}: no such folder with {TRAIN_IMAGES}.zip or {WHOLE_ZIP} (nor in "
+                f"input/), nor with another form of input: {hint}docs/tasks.md, Input forms"
             )
         return folder
     folders = places()
