@@ -233,7 +233,8 @@ def train(
     whole = [card for card in cards if card.is_whole]
     usable = {card.run for card in whole if not (card.is_optimistic or card.diverged)}
     builds = ensembles_of(options.named, asked, usable)
-    if options.ensemble and not builds and get_task(asked[0].task).recipes:  # own labels need none
+    own_labels = get_task(asked[0].task).recipes  # these need no ensemble
+    if options.ensemble and not (builds or own_labels):
         print(
             "no ensemble: it needs a run with all folds trained, none diverged, and no epoch "
             "chosen on a scored fold"
