@@ -1,24 +1,28 @@
-"""Combine finished runs: compare blends and stackers cross-fitted, choose, write the submission.
+"""Compare blends and stackers of finished runs, choose, write the submission.
 
-Reads the runs' out-of-fold and test tables, never an image, and needs no GPU. An ensemble has a
-name and a folder, submissions/<dataset>/<task>/<name>/. Without a name it is `default` where the
-runs of configs/ensembles/default.yaml are trained, else `all`, every finished run of the task.
-Chosen is the simplest candidate within one standard error of the best.
+Reads the runs' out-of-fold and test tables, never an image, and needs no GPU.
+An ensemble has a name and a folder, submissions/<dataset>/<task>/<name>/.
+Without a name it is `default` where the runs of configs/ensembles/default.yaml
+are trained, else `all`, every finished run of the task. Chosen is the simplest
+candidate within one standard error of the best.
 
-    python3 src/ensemble.py
-    python3 src/ensemble.py all              every finished run
-    python3 src/ensemble.py one-gpu          the runs, tables and candidates of configs/ensembles/
-    python3 src/ensemble.py gz37/resnet18 gz37/mobilenetv2 --candidates mean,greedy --name pair
-    python3 src/ensemble.py all --external theirs OOF.csv TEST.csv
-    python3 src/ensemble.py default --intervals 0.8
+  python3 src/ensemble.py
+  python3 src/ensemble.py all        every finished run
+  python3 src/ensemble.py one-gpu    an ensemble in configs/ensembles/
+  python3 src/ensemble.py gz37/cnn gz37/d4cnn --candidates mean --name pair
+  python3 src/ensemble.py all --external theirs OOF.csv TEST.csv
+  python3 src/ensemble.py default --intervals 0.8
 
-Predictions made elsewhere on the same split join as the run external/NAME; if only such runs are
-named, only they are combined. A table marked with --possible-leakage is scored but not combined,
-because its networks may have been trained on these galaxies; naming external/NAME combines it. A
-table with a fold too good to be true, as if made from the labels, is refused without that mark.
+Predictions made elsewhere on the same split join as the run external/NAME; if
+only such runs are named, only they are combined. A table marked with
+--possible-leakage is scored but not combined, because its networks may have
+been trained on these galaxies; naming external/NAME combines it. A table with a
+fold too good to be true, as if made from the labels, is refused without that
+mark.
 
-With --intervals an ensemble of votes stays as it is, and each of its predicted vote fractions gets
-an interval, calibrated on its cross-fitted predictions; coverage is counted on folds left out.
+With --intervals an ensemble of votes stays as it is, and each of its predicted
+vote fractions gets an interval, calibrated on its cross-fitted predictions;
+coverage is counted on folds left out.
 """
 
 import re

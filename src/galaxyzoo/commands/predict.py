@@ -1,14 +1,14 @@
-"""Predict galaxies: folders, zips or image files -> one table, or a folder of Parquet parts.
+"""Predict galaxies: images -> one table, or a folder of Parquet parts.
 
-IMAGES are folders, zips and files of JPEG and PNG, archives and lists: HDF5 and .npz
-(arrays `images` and `ids`), Parquet (columns `image` and `id`), CSV or Parquet lists (column
-`path`). Folders, zips and lists may hold FITS cut-outs too, which the options below turn into
-pictures.
+IMAGES are folders, zips and files of JPEG and PNG, archives and lists: HDF5 and
+.npz (arrays `images` and `ids`), Parquet (columns `image` and `id`), CSV or
+Parquet lists (column `path`). Folders, zips and lists may hold FITS cut-outs
+too, which the options below turn into pictures.
 
-RUN is a trained run, whose folds' models and views are averaged as for the test set, or an
-ensemble. Without it the best out-of-fold score decides, among the networks in weights/ (dataset
-`bundled`) and the runs and ensembles trained on as many real galaxies or more. Networks of the demo
-set need `--dataset demo`.
+RUN is a trained run, whose folds' models and views are averaged as for the test
+set, or an ensemble. Without it the best out-of-fold score decides, among the
+networks in weights/ (dataset `bundled`) and the runs and ensembles trained on
+as many real galaxies or more. Networks of the demo set need `--dataset demo`.
 
   python3 src/predict.py my_galaxies/
   python3 src/predict.py ensemble:default my_galaxies/
@@ -17,9 +17,10 @@ set need `--dataset demo`.
   python3 src/predict.py gz37/mobilenetv2 a.jpg b.jpg --dataset demo
   python3 src/predict.py survey/ --output votes/ --jobs 2
 
-An output without a suffix, or with a slash at its end, is a folder for many galaxies: each part is
-whole or absent, and each image is in one part or among the errors. After a kill the same command
-continues, also on several machines that share the folder.
+An output without a suffix, or with a slash at its end, is a folder for many
+galaxies: each part is whole or absent, and each image is in one part or among
+the errors. After a kill the same command continues, also on several machines
+that share the folder.
 """
 
 import importlib

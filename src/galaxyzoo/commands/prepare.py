@@ -1,10 +1,8 @@
-"""Find and check the input, decode it, and make the folds; training does the same by itself.
+"""Check and decode the input and make the folds; training does so by itself.
 
-python3 src/prepare.py                       what lies in input/, or the demo set
-python3 src/prepare.py --subset kaggle-mini  cut that subset out of the whole competition, into
-                                             input/kaggle-mini/
-python3 src/prepare.py gz2                   make a balanced dataset from Galaxy Zoo 2's published
-                                             files, downloaded where wanted (gz2 --help)
+python3 src/prepare.py                       input/, or the demo set
+python3 src/prepare.py --subset kaggle-mini  cut out of the whole competition
+python3 src/prepare.py gz2                   balanced classes (gz2 --help)
 """
 
 import sys

@@ -1,20 +1,21 @@
-"""Train every fold of the named runs; write out-of-fold tables, test predictions and score cards.
+"""Train all folds of the named runs; write out-of-fold and test tables, scores.
 
-Finished folds are not trained again, and interrupted ones go on where they stopped. Without data in
-input/ the demo set is used, with the short schedules of configs/demo.yaml.
+Finished folds are not trained again, and interrupted ones go on where they
+stopped. Without data in input/ the demo set is used, with the short schedules
+of configs/demo.yaml.
 
   python3 src/train.py                              the default ensemble's runs
   python3 src/train.py gz37/resnet18                one run
-  python3 src/train.py hubble10                     the runs of a task, without those for a GPU
-  python3 src/train.py one-gpu                      the runs of an ensemble in configs/ensembles/
-  python3 src/train.py gz37/resnet18 train.lr=2e-3  one setting changed, for a run not yet trained
-  python3 src/train.py --data mine                  classes of your own: input/mine/labels.csv
-  python3 src/train.py on_bad_image=drop            without galaxies whose image cannot be used
-  python3 src/train.py --data demo-full             the demo set without its short schedules
-  python3 src/train.py --jobs 1                     one fold at a time, on all cores
-  python3 src/train.py --plan                       hours, disk and memory, before anything starts
-  python3 src/train.py --smoke                      one short fold, to see that everything works
-  python3 src/train.py --settings train             meaning and value of each setting in `train:`
+  python3 src/train.py hubble10                     the runs of a task
+  python3 src/train.py one-gpu                      the runs of an ensemble
+  python3 src/train.py gz37/resnet18 train.lr=2e-3  one setting changed
+  python3 src/train.py --data mine                  input/mine/labels.csv
+  python3 src/train.py on_bad_image=drop            without unusable images
+  python3 src/train.py --data demo-full             the demo set in full
+  python3 src/train.py --jobs 1                     one fold at a time
+  python3 src/train.py --plan                       hours, disk and memory
+  python3 src/train.py --smoke                      a quick test of it all
+  python3 src/train.py --settings train             settings in `train:`
 """
 
 import os

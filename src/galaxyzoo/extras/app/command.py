@@ -1,14 +1,15 @@
 """Serve a page that predicts images that you upload, with heat maps.
 
-Only this machine can reach it unless --host is given. It opens with what `src/predict.py` takes
-where nothing is named: the best out-of-fold score. With --label it is another page, to label the
-galaxies of a survey by classes of your own, and to rank the survey by them.
+Only this machine can reach it unless --host is given. It opens with what
+`src/predict.py` takes where nothing is named: the best out-of-fold score. With
+--label it is another page, to label the galaxies of a survey by classes of your
+own, and to rank the survey by them.
 
   python3 src/app.py
   python3 src/app.py gz37/mobilenetv2 --dataset kaggle-mini --port 8000
-  python3 src/app.py --host 0.0.0.0                         reachable from the network
-  python3 src/app.py --allow-host galaxies.example.org      by that name, behind a proxy
-  python3 src/app.py --label survey/                        a folder of `predict.py --with features`
+  python3 src/app.py --host 0.0.0.0                    reachable from outside
+  python3 src/app.py --allow-host galaxies.example.org behind a proxy
+  python3 src/app.py --label survey/                   predicted with features
 """
 
 import gc

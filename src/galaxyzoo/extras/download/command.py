@@ -1,10 +1,11 @@
 """Get the competition's files from Kaggle into input/; what is complete stays.
 
   bash scripts/download_data.sh
-  python3 src/download_data.py --folder input/kaggle   # a subfolder, beside other datasets
+  python3 src/download_data.py --folder input/kaggle   # beside other datasets
 
-Credentials are Kaggle's usual ones: ~/.kaggle/kaggle.json, KAGGLE_USERNAME and KAGGLE_KEY, or
-KAGGLE_API_TOKEN. An interrupted download goes on where it stopped.
+Credentials are Kaggle's usual ones: ~/.kaggle/kaggle.json, KAGGLE_USERNAME and
+KAGGLE_KEY, or KAGGLE_API_TOKEN. An interrupted download goes on where it
+stopped.
 """
 
 from dataclasses import dataclass

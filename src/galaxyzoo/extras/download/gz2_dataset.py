@@ -63,7 +63,7 @@ class Order:
         "images that cannot be downloaded: stop, or leave those galaxies out", "stop"
     )
     download: bool = option("get the images, and the table where it is missing", False)
-    base_url: str = option("of the cut-out service", SERVICE, metavar="URL")
+    base_url: str = option("of the cut-out service (default: SkyServer's)", SERVICE, metavar="URL")
 
 
 def main() -> None:

@@ -1,10 +1,10 @@
 """Check a submission, send it to Kaggle, and show its score.
 
   bash scripts/submit.sh -m "three networks, stacked"
-  bash scripts/submit.sh submissions/kaggle/gz37/resnet18.csv -m "ResNet18 alone" --no-wait
+  bash scripts/submit.sh submissions/kaggle/gz37/cnn.csv -m "alone" --no-wait
 
-Only a complete submission is sent: every galaxy of the sample submission, in its order, with values
-that the decision tree allows.
+Only a complete submission is sent: every galaxy of the sample submission, in
+its order, with values that the decision tree allows.
 """
 
 from dataclasses import MISSING, dataclass

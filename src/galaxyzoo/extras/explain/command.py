@@ -1,13 +1,14 @@
-"""Plot a Grad-CAM heat map for an answer, beside votes and prediction, or a network's feature maps.
+"""Plot a Grad-CAM heat map for an answer, or a network's feature maps.
 
-Heat maps are averaged over the run's folds and over the image's eight orientations.
+Heat maps are averaged over the run's folds and over the image's eight
+orientations.
 
   python3 src/gradcam.py gz37/mobilenetv2 --galaxy-id 781510
   python3 src/gradcam.py ensemble:default --galaxy-id 781510
-  python3 src/gradcam.py gz37/mobilenetv2 --galaxy-id 781510 --answer Class4.1 --method gradcam
+  python3 src/gradcam.py gz37/cnn --galaxy-id 781510 --answer Class4.1
   python3 src/gradcam.py zoo5/resnet18 --image mine.jpg --answer spiral
   python3 src/gradcam.py gz37/mobilenetv2 --galaxy-id 781510 --feature-maps
-  python3 src/gradcam.py gz37/cnn --image mine.jpg --feature-maps --fold 2 --layer stages.1,stages.2
+  python3 src/gradcam.py gz37/cnn --image mine.jpg --feature-maps --fold 2
 """
 
 import re

@@ -1,13 +1,14 @@
-"""Export a trained run or ensemble: one folder with weights, config, scores, model card and ONNX.
+"""Export a run or ensemble: a folder with weights, scores, model card and ONNX.
 
-The folder is written whole or not at all. Nothing is uploaded; the last line says how to.
+The folder is written whole or not at all. Nothing is uploaded; the last line
+says how to.
 
   python3 src/export.py gz37/d4cnn
-  python3 src/export.py ensemble:default           what was fitted, and each of its runs
+  python3 src/export.py ensemble:default        with each of its runs
   python3 src/export.py gz37/d4cnn --dataset demo --output my_model
-  python3 src/export.py gz37/d4cnn --no-onnx    without the packages of scripts/setup.sh --extras
+  python3 src/export.py gz37/d4cnn --no-onnx    needs no setup.sh --extras
   python3 src/export.py gz37/d4cnn --half       weights of half the size
-  python3 src/export.py gz37/d4cnn --tables     only its predictions, for an ensemble elsewhere
+  python3 src/export.py gz37/d4cnn --tables     only its predictions
 """
 
 import shlex

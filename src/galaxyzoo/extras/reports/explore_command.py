@@ -57,5 +57,7 @@ def main() -> None:
     html.write_page(page, f"{catalog.dataset}: the data", summary, sections, index)
     if not options.output:
         print(f"all reports: {paths.shown(html.write_index(paths.reports_dir()))}")
-    then = launch.with_data(f"{launch.typed('train_folds')} --plan", options.data)
+    is_default = catalog.has_votes or tasks[0].recipes  # what is trained where no task is named
+    plan = "--plan" if is_default else f"--plan {tasks[0].name}"
+    then = launch.with_data(f"{launch.typed('train_folds')} {plan}", options.data)
     launch.print_done(f"{paths.shown(page.resolve())} and its tables", then)

@@ -1,13 +1,14 @@
-"""Search for better settings of a recipe with Optuna; each trial is trained on one fold.
+"""Search for better settings with Optuna; each trial is trained on one fold.
 
-Trials that are worse than the median of the earlier ones end early. The search is kept in folds/:
-the same command continues until N trials are done; interrupted ones run again. The best trial
-becomes a config beside them. Its own score is optimistic: train the config like any other run, and
-judge it by the out-of-fold score.
+Trials that are worse than the median of the earlier ones end early. The search
+is kept in folds/: the same command continues until N trials are done;
+interrupted ones run again. The best trial becomes a config beside them. Its own
+score is optimistic: train the config like any other run, and judge it by the
+out-of-fold score.
 
-  python3 src/tune.py elliptical_spiral_cnn --trials 30           configs/tuning/<name>.yaml
-  python3 src/tune.py elliptical_spiral_cnn --trials 60 --jobs 2  30 more, two at a time
-  python3 src/tune.py my_search.yaml --trials 20                  a search of your own
+  python3 src/tune.py elliptical_spiral_cnn --trials 30           a first search
+  python3 src/tune.py elliptical_spiral_cnn --trials 60 --jobs 2  two at a time
+  python3 src/tune.py my_search.yaml --trials 20                  your own
 """
 
 import shlex
