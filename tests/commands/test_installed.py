@@ -17,7 +17,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from galaxyzoo import __version__, commands
-from galaxyzoo.config.names import BUNDLED
+from galaxyzoo.config.base import BUNDLED
 from galaxyzoo.core.launch import EXTRAS
 from galaxyzoo.core.paths import CODE_ROOT
 from support.commands import copy_checkout, succeed
@@ -89,7 +89,7 @@ from galaxyzoo import load
 assert not {"torch", "numpy", "pandas"} & {*sys.modules}
 import cv2
 from galaxyzoo import commands
-from galaxyzoo.core.version import code_version
+from galaxyzoo.core.manifest import code_version
 load().predict(cv2.imread(sys.argv[1])[..., ::-1]).to_csv("array.csv")
 print(code_version())
 sys.argv = ["galaxyzoo", "predict", sys.argv[1]]

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from galaxyzoo.core import paths
+from galaxyzoo.ensemble.blends import make_fold
 from galaxyzoo.ensemble.build import costs_without, error_correlation
-from galaxyzoo.ensemble.least_squares import make_fold
 from galaxyzoo.ensemble.selection import CANDIDATES
 from galaxyzoo.results.layout import RunFolder
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.ensemble.least_squares import make_fold
+from galaxyzoo.ensemble.blends import make_fold
 from galaxyzoo.ensemble.selection import (
     CANDIDATES,
     CrossFits,

@@ -9,8 +9,7 @@ import pytest
 from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core.console import Bar
 from galaxyzoo.data.stores.opening import open_stores
-from galaxyzoo.inference.images import Images
-from galaxyzoo.inference.oddities import Oddities
+from galaxyzoo.inference.images import Images, Oddities
 from galaxyzoo.inference.predict import predict_stores
 from support.brightness import Brightness
 from support.kaggle_fixtures import draw_image, encode

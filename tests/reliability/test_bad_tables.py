@@ -9,8 +9,7 @@ import warnings
 import numpy as np
 
 from galaxyzoo.io import archives
-from galaxyzoo.io.csv_bytes import read_csv_bytes
-from galaxyzoo.io.tables import read_csv, select_numbers
+from galaxyzoo.io.tables import read_csv, read_csv_bytes, select_numbers
 from support.refusals import one_line_refusal
 
 PLAIN = "GalaxyID,a,b\n5,0.5,1\n3,0.25,0\n"

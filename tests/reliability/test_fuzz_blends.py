@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from galaxyzoo.ensemble import stackers
-from galaxyzoo.ensemble.blends import Blend
-from galaxyzoo.ensemble.least_squares import OofFold, make_fold
+from galaxyzoo.ensemble.blends import Blend, OofFold, make_fold
 from galaxyzoo.ensemble.selection import CLASS_CANDIDATES
 from support.class_fixtures import PLAIN
 from support.ensemble_fixtures import SMALL, fit_weights, stack_folds

@@ -18,9 +18,9 @@ from galaxyzoo.results.layout import CHECKPOINT, HISTORY, WEIGHTS
 from galaxyzoo.results.oof import FoldSummary
 from galaxyzoo.tasks.registry import TASKS
 from galaxyzoo.training import run as runs
-from galaxyzoo.training.device_input import Batch
 from galaxyzoo.training.fold import train_fold
 from galaxyzoo.training.fold_data import FoldData
+from galaxyzoo.training.loader import Batch
 from galaxyzoo.training.run import Run
 from galaxyzoo.training.trainer import Trainer
 from support.class_fixtures import SIZES

@@ -10,13 +10,12 @@ import pandas as pd
 import pytest
 
 from galaxyzoo.commands import ensemble
+from galaxyzoo.config.base import ALL_RUNS
 from galaxyzoo.config.loading import load_run_config
-from galaxyzoo.config.names import ALL_RUNS
 from galaxyzoo.core import files
 from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.data.catalog import GROUP, Catalog, save_catalog
-from galaxyzoo.ensemble.blends import Blend
-from galaxyzoo.ensemble.least_squares import OofFold
+from galaxyzoo.ensemble.blends import Blend, OofFold
 from galaxyzoo.ensemble.selection import CANDIDATES, Candidate, CrossFits, cross_fit
 from galaxyzoo.io.tables import FOLD, write_predictions
 from galaxyzoo.results.layout import (

@@ -11,7 +11,7 @@ from galaxyzoo.config.loading import read_recipe
 from galaxyzoo.config.schema import Config, TrainConfig
 from galaxyzoo.config.stages import parse_recipe
 from galaxyzoo.models.build import GalaxyNet, build_model
-from galaxyzoo.models.losses import Loss
+from galaxyzoo.models.heads import Loss
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.training.optim import build_optimizer
 

@@ -16,9 +16,9 @@ from galaxyzoo.models.heads import TreeOutput
 from galaxyzoo.results.layout import HISTORY, WEIGHTS
 from galaxyzoo.results.oof import FoldSummary
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
-from galaxyzoo.training.device_input import Batch
 from galaxyzoo.training.fold import train_fold
 from galaxyzoo.training.fold_data import FoldData
+from galaxyzoo.training.loader import Batch
 from galaxyzoo.training.trainer import Trainer
 from support.small_models import small_config
 

@@ -5,7 +5,7 @@ import pytest
 
 from galaxyzoo.config.schema import AugmentConfig, ImageConfig
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.training.augmentation import augment_batch, check_transforms, random_matrices
+from galaxyzoo.training.loader import augment_batch, check_transforms, random_matrices
 from support.refusals import one_line_refusal
 from support.small_models import small_config
 

@@ -10,7 +10,7 @@ import torch
 from galaxyzoo.core import devices
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.training import planning
-from galaxyzoo.training.device_input import Batch
+from galaxyzoo.training.loader import Batch
 from galaxyzoo.training.trainer import Trainer
 from support.small_models import small_config
 

@@ -28,7 +28,7 @@ from galaxyzoo.results.layout import (
 )
 from galaxyzoo.results.table import PredictionTable
 from galaxyzoo.tasks.registry import get_task
-from galaxyzoo.training.callbacks import read_timings
+from galaxyzoo.training.fold import read_timings
 from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.training.run import Run
 from support.class_fixtures import SIZES

@@ -12,8 +12,8 @@ from galaxyzoo.models.build import GalaxyNet, build_model
 from galaxyzoo.results.layout import WEIGHTS
 from galaxyzoo.tasks.metrics import rmse
 from galaxyzoo.training import fold, trainer
-from galaxyzoo.training.device_input import Batch
 from galaxyzoo.training.fold import train_fold
+from galaxyzoo.training.loader import Batch
 from galaxyzoo.training.trainer import Trainer
 from support.training_fixtures import (
     Killed,

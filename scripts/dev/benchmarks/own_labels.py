@@ -20,14 +20,13 @@ from galaxyzoo.config.loading import load_config
 from galaxyzoo.config.schema import Config, ImageConfig, TTAConfig
 from galaxyzoo.data.image_cache import ImageCache, open_cache
 from galaxyzoo.data.prepare import Dataset, prepare
-from galaxyzoo.inference.features import cached_features
 from galaxyzoo.inference.predict import RunNetworks, predict
 from galaxyzoo.models.build import build_model
 from galaxyzoo.results.layout import bundled_dir
 from galaxyzoo.tasks.kinds import ClassTask
 from galaxyzoo.tasks.metrics import mean_recall
 from galaxyzoo.tasks.registry import get_task
-from galaxyzoo.training.feature_head import fit_head
+from galaxyzoo.training.feature_head import cached_features, fit_head
 from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.training.trainer import Trainer
 

@@ -16,9 +16,8 @@ from galaxyzoo.data.geometry import to_tensor
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.predict import predict
 from galaxyzoo.tasks.registry import get_task
-from galaxyzoo.training.augmentation import augment_batch, build_transforms, random_matrices
-from galaxyzoo.training.device_input import Batch
 from galaxyzoo.training.fold_data import make_part_data
+from galaxyzoo.training.loader import Batch, augment_batch, build_transforms, random_matrices
 from galaxyzoo.training.trainer import Trainer
 
 RUNS = ("gz37/resnet18", "gz37/mobilenetv2", "gz37/cnn")

@@ -31,7 +31,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from galaxyzoo.config import loading
-from galaxyzoo.config.names import ALL_RUNS, DEMOS
+from galaxyzoo.config.base import ALL_RUNS, DEMOS
 from galaxyzoo.core import launch, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.extras import load_all

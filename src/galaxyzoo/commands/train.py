@@ -28,7 +28,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from galaxyzoo.config import base, loading
-from galaxyzoo.config.names import ALL_RUNS, DEMO_FULL
+from galaxyzoo.config.base import ALL_RUNS, DEMO_FULL
 from galaxyzoo.config.schema import ORIGINAL_PX, Config
 from galaxyzoo.core import console, launch, paths
 from galaxyzoo.core.errors import FoldError, InputError
@@ -43,7 +43,7 @@ from galaxyzoo.core.options import (
 from galaxyzoo.data.catalog import folds_dir
 from galaxyzoo.data.prepare import Dataset, prepare, prepare_raw, record_duplicates
 from galaxyzoo.data.readers.find import open_input
-from galaxyzoo.inference.oddities import measure
+from galaxyzoo.inference.images import measure
 from galaxyzoo.results.card import RunCard
 from galaxyzoo.tasks.registry import get_task
 

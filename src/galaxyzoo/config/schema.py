@@ -8,8 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from galaxyzoo.config.base import Settings
-from galaxyzoo.config.names import is_stage
+from galaxyzoo.config.base import Settings, is_stage
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.manifest import digest
 from galaxyzoo.tasks.kinds import COMPETITION_TASK

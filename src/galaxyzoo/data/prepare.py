@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from galaxyzoo.config import loading, schema
-from galaxyzoo.config.names import BUNDLED, DEMOS
-from galaxyzoo.core import files, paths, version
+from galaxyzoo.config.base import BUNDLED, DEMOS
+from galaxyzoo.core import files, manifest, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.launch import typed
 from galaxyzoo.data.catalog import (
@@ -219,7 +219,7 @@ def _make_catalog(raw: raw_dataset.RawDataset, n_folds: int, seed: int, drop_bad
         "duplicate_correlation": DUPLICATE_CORRELATION,
         "galaxies_with_a_near_duplicate": int((np.bincount(groups)[groups] > 1).sum()),
         "dropped_images": {str(galaxy_id): why for galaxy_id, why in cache.problems.items()},
-        "code_version": version.code_version(),
+        "code_version": manifest.code_version(),
         "images": images,
     }
     catalog = Catalog(raw.dataset, train, raw.test_ids, description)

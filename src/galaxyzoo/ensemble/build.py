@@ -11,13 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from galaxyzoo.core import files, manifest, version
+from galaxyzoo.core import files, manifest
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import Catalog
-from galaxyzoo.ensemble.blends import ALL_COLUMNS, Blend
+from galaxyzoo.ensemble.blends import ALL_COLUMNS, Blend, LeastSquares, OofFold, total
 from galaxyzoo.ensemble.class_stackers import Pool
 from galaxyzoo.ensemble.fitted import save_model
-from galaxyzoo.ensemble.least_squares import LeastSquares, OofFold, total
 from galaxyzoo.ensemble.members import ExternalTable, Member, TrainedRun
 from galaxyzoo.ensemble.selection import MEAN, RULE, Candidate, CrossFits, cross_fit, nested
 from galaxyzoo.results import layout, submission
@@ -134,7 +133,7 @@ class EnsembleBuild:
         """Digest of all inputs of the ensemble, by which a finished one is recognized."""
         fingerprint = self.whole.for_task(self.task).fingerprint
         names = list(self.candidates), [member.run for member in self.members]
-        settings = (*names, fingerprint, version.code_version(), external, self._digests)
+        settings = (*names, fingerprint, manifest.code_version(), external, self._digests)
         values = (np.ascontiguousarray(array).data for array in (oof, test, unreadable))
         return manifest.digest([repr(settings), *values])[:16]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.special import log_softmax, softmax
 
-from galaxyzoo.ensemble import least_squares, stackers
+from galaxyzoo.ensemble import blends, stackers
 from galaxyzoo.tasks import kinds, metrics
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Pool:
         }
 
 
-def fit_pool(folds: Sequence[least_squares.OofFold], task: kinds.Task) -> Pool:
+def fit_pool(folds: Sequence[blends.OofFold], task: kinds.Task) -> Pool:
     """Fit a pool by penalized maximum likelihood, starting from the geometric mean of the runs.
 
     Source: logarithmic opinion pool (Genest and Zidek 1986, Statistical Science 1), weights fitted.
@@ -99,7 +99,7 @@ class BoostedClasses:
         return {"rounds": BOOSTING_ROUNDS, "settings": dict(BOOSTING)}
 
 
-def fit_lightgbm(folds: Sequence[least_squares.OofFold], task: kinds.Task) -> BoostedClasses:
+def fit_lightgbm(folds: Sequence[blends.OofFold], task: kinds.Task) -> BoostedClasses:
     """Boost a correction to the log of the uniform mean."""
     import lightgbm as lgb  # here: it brings scikit-learn, over a second of imports
 

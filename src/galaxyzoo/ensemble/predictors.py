@@ -6,7 +6,7 @@ Reads score cards and marks of finished folds, no network and no image.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from galaxyzoo.config.names import BUNDLED, DEMOS, is_stage, real_first
+from galaxyzoo.config.base import BUNDLED, DEMOS, is_stage, real_first
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.launch import typed
 from galaxyzoo.core.paths import shown

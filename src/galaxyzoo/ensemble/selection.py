@@ -28,8 +28,7 @@ from threadpoolctl import threadpool_limits
 from galaxyzoo.core.console import Bar
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.ensemble import blends, class_stackers, stackers
-from galaxyzoo.ensemble.blends import Blend, MetaModel
-from galaxyzoo.ensemble.least_squares import OofFold, make_fold
+from galaxyzoo.ensemble.blends import Blend, MetaModel, OofFold, make_fold
 from galaxyzoo.tasks import kinds, metrics
 
 Fit = Callable[[Sequence[OofFold], kinds.Task], MetaModel]  # folds to fit on

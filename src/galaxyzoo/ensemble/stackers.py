@@ -21,8 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from galaxyzoo.ensemble.blends import ALL_COLUMNS, Blend, fit_nnls
-from galaxyzoo.ensemble.least_squares import LeastSquares, OofFold, total
+from galaxyzoo.ensemble.blends import ALL_COLUMNS, Blend, LeastSquares, OofFold, fit_nnls, total
 from galaxyzoo.tasks.kinds import Task
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ import torch
 from timm.utils import reparameterize_model
 from torch import Tensor
 
-from galaxyzoo.config import loading, names, schema
+from galaxyzoo.config import base, loading, schema
 from galaxyzoo.core import devices, parallel
 from galaxyzoo.core.console import Bar
 from galaxyzoo.core.errors import FoldError, InputError, one_line
@@ -26,8 +26,7 @@ from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.stores.base import ImageStore
 from galaxyzoo.data.stores.opening import Settings, open_stores
 from galaxyzoo.inference.artifacts import load_fold_model
-from galaxyzoo.inference.images import CHUNK, IdColumn, Images
-from galaxyzoo.inference.oddities import Oddities, add_oddities, describe
+from galaxyzoo.inference.images import CHUNK, IdColumn, Images, Oddities, add_oddities, describe
 from galaxyzoo.inference.tta import iterate_views
 from galaxyzoo.models.build import GalaxyNet
 from galaxyzoo.results import layout
@@ -316,7 +315,7 @@ def run_networks(
 
 def load_run(dataset: str, run: str) -> RunNetworks:
     """The networks of a run's finished folds; those of a bundled run."""
-    if dataset == names.BUNDLED:
+    if dataset == base.BUNDLED:
         return RunNetworks.load_exported(layout.RunFolder(dataset, run).path)
     folder = layout.RunFolder(dataset, run)
     if not folder.folds:

@@ -8,8 +8,8 @@ at `oof/<dataset>/<run>.csv` and `submissions/<dataset>/<run>.csv`; an ensemble 
 from dataclasses import dataclass
 from pathlib import Path
 
+from galaxyzoo.config.base import BUNDLED, DEMOS, RECORDS, real_first
 from galaxyzoo.config.loading import EnsembleSettings, load_run_config
-from galaxyzoo.config.names import BUNDLED, DEMOS, RECORDS, real_first
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core import paths
 from galaxyzoo.core.errors import InputError

@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
-from galaxyzoo.core import files, manifest, paths, version
+from galaxyzoo.core import files, manifest, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.io.tables import FOLD, format_predictions, read_csv, select_numbers
 from galaxyzoo.tasks.kinds import Task
@@ -181,7 +181,7 @@ def score_table(
         "per_column": columns,
         **({"classes": classes} if classes else {}),
         "galaxies": len(targets),
-        "code_version": version.code_version(),
+        "code_version": manifest.code_version(),
     }
 
 

@@ -4,19 +4,219 @@ A batch depends on (seed, fold, epoch, step) alone.
 """
 
 import math
-from collections.abc import Iterator
-from typing import Any
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from galaxyzoo.config.schema import Config
+from galaxyzoo.config.schema import AugmentConfig, Config, ImageConfig
 from galaxyzoo.core.console import say_once
 from galaxyzoo.core.devices import prefetch_to_device
+from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.parallel import prefetch
-from galaxyzoo.data.geometry import to_tensor
-from galaxyzoo.training import augmentation, device_input
+from galaxyzoo.data.geometry import grid_matrices, sample, to_tensor, warp, warp_matrices
 from galaxyzoo.training.fold_data import FoldData
+
+_SHARE = 0.5  # of the free memory that images may take
+_TWIN = "RandomBrightnessContrast"
+_LIMITS = {"brightness_limit": (-0.2, 0.2), "contrast_limit": (-0.2, 0.2)}  # albumentations 2.0.8
+_PROBABILITY = 0.5
+
+
+class Batch(NamedTuple):
+    """Images and targets of one optimizer step."""
+
+    rows: np.ndarray  # (B,) of the fold's data
+    images: Tensor  # (B, 3, H, W) uint8
+    targets: Tensor  # (B, column)
+
+
+class Draws(NamedTuple):
+    """The random numbers of a batch."""
+
+    matrices: np.ndarray  # (B, 2, 3) as of `warp_matrix`
+    gains: np.ndarray  # (B, transform) float32 factors of the pixels
+    offsets: np.ndarray  # (B, transform) float32, of 255, added then
+
+
+class PendingBatch(NamedTuple):
+    """Images' rows and random numbers of a batch; `DeviceInput.make` turns it into a `Batch`."""
+
+    rows: np.ndarray  # (B,) of the fold's data
+    source: Tensor  # (B,) rows of the images on the device
+    matrices: Tensor  # (B, 2, 3) as of `grid_matrices`
+    gains: Tensor  # (B, transform)
+    offsets: Tensor  # (B, transform)
+    targets: Tensor  # (B, column)
+
+
+def is_made_on_device(augment: AugmentConfig) -> bool:
+    """Check whether the device can make all transforms; others need the processor."""
+    known = {"name", "p", *_LIMITS}
+    return all(
+        transform["name"] == _TWIN and known >= {*transform} for transform in augment.transforms
+    )
+
+
+def draw(image: ImageConfig, augment: AugmentConfig, count: int, rng: np.random.Generator) -> Draws:
+    """Draw a batch's warps, and its brightness and contrast as albumentations does.
+
+    Source: albumentations 2.0.8, RandomBrightnessContrast with `brightness_by_max`.
+    """
+    matrices = random_matrices(image, augment, count, rng)
+    gains = np.ones((count, len(augment.transforms)), np.float32)
+    offsets = np.zeros_like(gains)
+    for number, transform in enumerate(augment.transforms):
+        is_taken = rng.random(count) < transform.get("p", _PROBABILITY)
+        brightness, contrast = (_limits(transform, name) for name in _LIMITS)
+        gains[:, number] += is_taken * rng.uniform(*contrast, count)
+        offsets[:, number] += is_taken * rng.uniform(*brightness, count)
+    return Draws(matrices, gains, offsets)
+
+
+def _limits(transform: dict[str, Any], name: str) -> tuple[float, float]:
+    value = transform.get(name, _LIMITS[name])
+    return (-value, value) if isinstance(value, int | float) else tuple(value)
+
+
+@dataclass(frozen=True, eq=False)
+class DeviceInput:
+    """Images of a fold on the device.
+
+    Args:
+        images: (image, 3, cache_px, cache_px) uint8.
+        size_px: side of a batch's images.
+    """
+
+    images: Tensor
+    size_px: int
+
+    @classmethod
+    def on(cls, device: torch.device, images: np.ndarray, size_px: int) -> "DeviceInput | None":
+        """Put (image, cache_px, cache_px, 3) images there; None where they do not fit.
+
+        They may take half of the free memory of a GPU.
+        """
+        is_gpu = device.type == "cuda"
+        if is_gpu and images.nbytes > _SHARE * torch.cuda.mem_get_info(device)[0]:
+            return None
+        return cls(to_tensor(np.array(images)).to(device), size_px)
+
+    def prepare(self, rows: np.ndarray, draws: Draws, targets: Tensor) -> PendingBatch:
+        """Collect a batch's rows and draws, still with the processor.
+
+        Args:
+            rows: (B,) of the images.
+            draws: from `draw`.
+            targets: (B, column) of the rows.
+        """
+        grids = grid_matrices(draws.matrices, self.images.shape[-1], self.size_px)
+        arrays = (rows, grids, draws.gains, draws.offsets)
+        source, grid, gain, offset = map(torch.from_numpy, arrays)
+        return PendingBatch(rows, source, grid, gain, offset, targets)
+
+    def make(self, batch: PendingBatch) -> Batch:
+        """Warp and transform a batch that is on the device.
+
+        Its images are (B, 3, size_px, size_px) uint8 in channels-last memory order.
+        """
+        images = sample(self.images[batch.source], batch.matrices, self.size_px)
+        for gain, offset in zip(batch.gains.T, batch.offsets.T, strict=True):
+            factor, more = (values[:, None, None, None] for values in (gain, 255 * offset))
+            images = (images * factor + more).clamp(0, 255).to(torch.uint8)
+        made = images.contiguous(memory_format=torch.channels_last)
+        return Batch(batch.rows, made, batch.targets)
+
+
+_TRIALS = 8  # runs of each transform: some draw their output size at random
+
+
+def random_matrices(
+    image: ImageConfig, augment: AugmentConfig, count: int, rng: np.random.Generator
+) -> np.ndarray:
+    """(count, 2, 3) random warps: angle, shift uniform; zoom log-uniform; half mirrored."""
+    angles = rng.uniform(-augment.rotate_deg, augment.rotate_deg, count)
+    zooms = np.exp(rng.uniform(-np.log(augment.zoom), np.log(augment.zoom), count))
+    shifts = rng.uniform(-augment.shift_px, augment.shift_px, (count, 2))
+    flips = (rng.random(count) < 0.5) & augment.flip
+    return warp_matrices(image, angles, flips, zooms, shifts)
+
+
+def augment_batch(
+    images: np.ndarray, image: ImageConfig, augment: AugmentConfig, rng: np.random.Generator
+) -> np.ndarray:
+    """Warp and transform a training batch; the result depends on the arguments alone.
+
+    Args:
+        images: (B, cache_px, cache_px, 3) uint8.
+    Returns:
+        (B, size_px, size_px, 3) uint8.
+    """
+    warped = warp(images, random_matrices(image, augment, len(images), rng), image.size_px)
+    if augment.transforms:
+        transform = build_transforms(augment.transforms, seed=int(rng.integers(2**31)))
+        warped = np.stack([transform(image=picture)["image"] for picture in warped])
+    return warped
+
+
+def build_transforms(
+    settings: list[dict[str, Any]], seed: int | None = None
+) -> Callable[..., dict[str, Any]]:
+    """Compose albumentations' transforms from checked settings, each a `name` and arguments."""
+    return _albumentations().Compose([_make_transform(setting) for setting in settings], seed=seed)
+
+
+def check_transforms(settings: list[dict[str, Any]], size_px: int) -> None:
+    """Refuse, before training, transforms that are unknown or change an image's shape or dtype.
+
+    Args:
+        size_px: side of the training images, of which one is transformed several times.
+    """
+    image = np.random.default_rng(0).integers(0, 256, (size_px, size_px, 3), np.uint8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)  # it only warns of an unknown argument
+        for setting in settings:
+            name = setting.get("name")
+            try:
+                _make_transform(setting)
+                always = build_transforms([{**setting, "p": 1.0}], seed=0)
+                tried = [always(image=image.copy())["image"] for _ in range(_TRIALS)]
+            except InputError:
+                raise
+            except Exception as error:  # noqa: BLE001 - transforms check their input in many ways
+                reason = " ".join(str(error).split())[:150] or type(error).__name__
+                raise InputError(f"augment.transforms: {name}: {reason}") from None
+            if any(
+                (changed.dtype, changed.shape) != (image.dtype, image.shape) for changed in tried
+            ):
+                raise InputError(
+                    f"augment.transforms: {name}: a transform must keep uint8 (H, W, 3) of "
+                    "image.size_px; the network normalizes"
+                )
+
+
+def _make_transform(setting: dict[str, Any]) -> Any:
+    arguments = dict(setting)
+    name = str(arguments.pop("name", None))
+    package = _albumentations()
+    kind = getattr(package, name, None)
+    if not (isinstance(kind, type) and issubclass(kind, package.BasicTransform)):
+        raise InputError(f"augment.transforms: albumentations has no transform '{name}'")
+    return kind(**arguments)
+
+
+def _albumentations() -> ModuleType:
+    """Import albumentations only if a config uses it: that takes a second."""
+    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # or it asks the network for updates
+    import albumentations
+
+    return albumentations
 
 
 class BatchLoader:
@@ -37,13 +237,11 @@ class BatchLoader:
         self.config, self.data, self.device, self.sampling = config, data, device, sampling
         wanted = data.targets if data.soft_targets is None else data.soft_targets
         self.targets = torch.from_numpy(wanted.astype(np.float32))
-        self.on_device: device_input.DeviceInput | None = None  # else the processor makes batches
-        if device.type == "cuda" and not device_input.is_made_on_device(config.augment):
+        self.on_device: DeviceInput | None = None  # else the processor makes batches
+        if device.type == "cuda" and not is_made_on_device(config.augment):
             say_once("augment.transforms: made by the processor, image by image, not by the GPU")
         elif device.type == "cuda":
-            self.on_device = device_input.DeviceInput.on(
-                device, data.cache.images, config.image.size_px
-            )
+            self.on_device = DeviceInput.on(device, data.cache.images, config.image.size_px)
             if self.on_device is None:
                 say_once("the images do not fit on the GPU: batches are made by the processor")
 
@@ -52,7 +250,7 @@ class BatchLoader:
         """Steps of an epoch."""
         return math.ceil(len(self.data.train_rows) / self.config.train.batch_size)
 
-    def epoch(self, number: int) -> Iterator[device_input.Batch]:
+    def epoch(self, number: int) -> Iterator[Batch]:
         """Batches of an epoch, from 0 on, in order and on the device."""
         key = (self.config.train.seed, self.data.fold, number)
         order = self._draw_order(np.random.default_rng(key))
@@ -67,16 +265,14 @@ class BatchLoader:
         sent = prefetch_to_device(prefetch(make, len(batches)), self.device)
         yield from map(self.on_device.make, sent) if self.on_device else sent
 
-    def _make(
-        self, rows: np.ndarray, rng: np.random.Generator
-    ) -> device_input.Batch | device_input.PendingBatch:
+    def _make(self, rows: np.ndarray, rng: np.random.Generator) -> Batch | PendingBatch:
         """Make a batch on the processor, or collect what the device needs for one."""
         augment, image = self.config.augment, self.config.image
         if self.on_device is not None:
-            draws = device_input.draw(image, augment, len(rows), rng)
+            draws = draw(image, augment, len(rows), rng)
             return self.on_device.prepare(rows, draws, self.targets[rows])
-        images = augmentation.augment_batch(self.data.cache.images[rows], image, augment, rng)
-        return device_input.Batch(rows, to_tensor(images), self.targets[rows])
+        images = augment_batch(self.data.cache.images[rows], image, augment, rng)
+        return Batch(rows, to_tensor(images), self.targets[rows])
 
     def _draw_order(self, rng: np.random.Generator) -> np.ndarray:
         """(galaxy,) rows of one epoch in random order."""

@@ -23,8 +23,8 @@ from galaxyzoo.inference.artifacts import load_fold_model
 from galaxyzoo.inference.predict import batch_size_for, predict
 from galaxyzoo.results import layout, oof
 from galaxyzoo.tasks.registry import get_task
-from galaxyzoo.training import callbacks, fold_data
-from galaxyzoo.training.fold import train_fold
+from galaxyzoo.training import fold_data
+from galaxyzoo.training.fold import read_timings, train_fold
 from galaxyzoo.training.trainer import Trainer
 
 _BATCHES = 8  # of a probe, at most, after the first, which is slower
@@ -309,4 +309,4 @@ class FoldsLeft:
 
 def _timings(tables: oof.FoldTables, fold: int) -> dict[int, float]:
     """Seconds of each epoch of a fold so far, and under 0 those of its predictions."""
-    return callbacks.read_timings(tables.folder(fold) / layout.TIMINGS)
+    return read_timings(tables.folder(fold) / layout.TIMINGS)

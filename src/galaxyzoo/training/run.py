@@ -21,9 +21,9 @@ from galaxyzoo.config import base, loading
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import FoldError, InputError
+from galaxyzoo.core.manifest import code_version, package_versions
 from galaxyzoo.core.parallel import run_jobs, watching
 from galaxyzoo.core.paths import shown
-from galaxyzoo.core.version import code_version, package_versions
 from galaxyzoo.data.catalog import Catalog, folds_dir
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import Dataset
@@ -32,8 +32,8 @@ from galaxyzoo.inference.predict import predict
 from galaxyzoo.models.build import GalaxyNet, build_model
 from galaxyzoo.results import card, layout, oof, table
 from galaxyzoo.tasks.registry import get_task
-from galaxyzoo.training import augmentation, callbacks, fold_data
-from galaxyzoo.training.fold import copy_training, train_fold
+from galaxyzoo.training import fold_data, loader
+from galaxyzoo.training.fold import copy_training, note_timing, read_timings, train_fold
 from galaxyzoo.training.planning import FoldsLeft
 
 _OLD_LABELS = "old_labels"  # folder of runs that were trained before own labels changed
@@ -77,7 +77,7 @@ class Run:
                     f"which dataset '{self.catalog.dataset}' has no labels: add stages=null"
                 )
         self._set_aside()
-        augmentation.check_transforms(self.config.augment.transforms, self.config.image.size_px)
+        loader.check_transforms(self.config.augment.transforms, self.config.image.size_px)
         build_model(self.config, initialize=False)
         fold_data.resolve_start(self.config.stages[0], self.data.catalog, 0)
         allowed = fold_data.may_learn_from(self.config, self.catalog)
@@ -226,9 +226,7 @@ class Run:
         folders = [layout.RunFolder(stage.dataset or dataset, stage.run) for stage in stages]
         folds = range(self.catalog.n_folds)
         timings = [
-            callbacks.read_timings(folder.fold(k) / layout.TIMINGS)
-            for folder in folders
-            for k in folds
+            read_timings(folder.fold(k) / layout.TIMINGS) for folder in folders for k in folds
         ]
         return sum(sum(seconds.values()) for seconds in timings) / 60
 
@@ -240,7 +238,7 @@ class Run:
         rows = np.searchsorted(cache.ids, self.catalog.ids[self.catalog.folds == fold])
         self.predict(model, cache, rows, folder / layout.VAL_TABLE)
         self.predict(model, test, np.arange(len(test.ids)), folder / layout.TEST_TABLE)
-        callbacks.note_timing(folder / layout.TIMINGS, 0, time.perf_counter() - started)
+        note_timing(folder / layout.TIMINGS, 0, time.perf_counter() - started)
         return replace(
             summary,
             selected_on_validation=self.config.is_selected_on_validation,

@@ -21,13 +21,12 @@ from galaxyzoo.core.errors import FoldError, one_line
 from galaxyzoo.inference.artifacts import load_weights
 from galaxyzoo.inference.predict import predict
 from galaxyzoo.models.build import GalaxyNet, build_model
-from galaxyzoo.models.losses import build_loss, part_weight
+from galaxyzoo.models.heads import build_loss, part_weight
 from galaxyzoo.models.pretrained import fill_network
 from galaxyzoo.results.oof import FoldSummary
 from galaxyzoo.tasks.registry import get_task
-from galaxyzoo.training.device_input import Batch
 from galaxyzoo.training.fold_data import FoldData
-from galaxyzoo.training.loader import BatchLoader
+from galaxyzoo.training.loader import Batch, BatchLoader
 from galaxyzoo.training.optim import build_optimizer, learning_rate, set_learning_rate
 from galaxyzoo.training.step_graph import StepGraph
 

@@ -10,13 +10,13 @@ from scipy.special import softmax
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.files import read_json
-from galaxyzoo.inference import features
 from galaxyzoo.inference.artifacts import load_fold_model
 from galaxyzoo.inference.predict import RunNetworks, compute_features, predict
 from galaxyzoo.models.build import build_model
 from galaxyzoo.results.layout import FoldFolder
 from galaxyzoo.tasks.metrics import log_loss
 from galaxyzoo.tasks.registry import register_task
+from galaxyzoo.training import feature_head
 from galaxyzoo.training.feature_head import fit_head
 from galaxyzoo.training.fold import copy_training, train_fold
 from support.class_fixtures import class_fold, draw_images
@@ -132,21 +132,21 @@ def test_features_are_computed_once_an_image(root: Path, monkeypatch: pytest.Mon
         asked.append(len(new))
         return compute_features(model, new, *others)
 
-    monkeypatch.setattr(features, "compute_features", count)
-    first = features.cached_features(network, images[:10], config)
-    second = features.cached_features(network, images[5:15], config)
+    monkeypatch.setattr(feature_head, "compute_features", count)
+    first = feature_head.cached_features(network, images[:10], config)
+    second = feature_head.cached_features(network, images[5:15], config)
     assert asked == [10, 5]
     np.testing.assert_array_equal(second[:5], first[5:])
     whole = compute_features(network, images[:15], config, config.tta)
     np.testing.assert_allclose(np.vstack([first, second[5:]]), whole, atol=1e-5)
-    features.cached_features(build_model(config), images[:3], config)  # other weights
+    feature_head.cached_features(build_model(config), images[:3], config)  # other weights
     assert asked == [10, 5, 3]
     views = small_config(tta={"dihedral": True})
-    mean = features.cached_features(network, images[:2], views)
+    mean = feature_head.cached_features(network, images[:2], views)
     expected = compute_features(network, images[:2], views, views.tta)
     np.testing.assert_allclose(mean, expected, atol=1e-5)
     for path in (root / "input/cache/features").iterdir():
         path.write_bytes(path.read_bytes()[:-100])
-    again = features.cached_features(network, images[:10], config)
+    again = feature_head.cached_features(network, images[:10], config)
     assert asked[4:] == [10]
     np.testing.assert_allclose(again, first, atol=1e-5)

@@ -16,8 +16,7 @@ from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.extras.tuning import search as tuning
 from galaxyzoo.extras.tuning.search import Tuning
 from galaxyzoo.extras.tuning.search_space import Search
-from galaxyzoo.training.callbacks import History
-from galaxyzoo.training.fold import train_fold
+from galaxyzoo.training.fold import History, train_fold
 from galaxyzoo.training.fold_data import FoldData
 from support.commands import COMPETITION, call, complaint, succeed
 from support.refusals import one_line_refusal

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from galaxyzoo.config.names import BUNDLED, DEMOS, RECORDS
+from galaxyzoo.config.base import BUNDLED, DEMOS, RECORDS
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.extras import load_all
 from galaxyzoo.core.paths import input_dir

@@ -15,7 +15,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from galaxyzoo.config.names import BUNDLED
+from galaxyzoo.config.base import BUNDLED
 from galaxyzoo.core import launch, outputs
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.options import RunOptions, option, read_options

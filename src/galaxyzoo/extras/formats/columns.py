@@ -10,7 +10,7 @@ from pyarrow import parquet
 
 from galaxyzoo.core.errors import InputError, reason_of
 from galaxyzoo.core.paths import shown
-from galaxyzoo.io import csv_bytes, tables
+from galaxyzoo.io import tables
 
 _WHOLE = r"-?(0|[1-9]\d*)"
 _NUMBER = r"[+-]?(0|[1-9]\d*)?\.?\d*([eE][+-]?\d+)?|[nN]a[nN]"
@@ -20,7 +20,7 @@ _SAFE_DIGITS = 17  # more are not kept by a float
 def column_names(path: Path) -> list[str]:
     """Columns of the table of a store's images; none where it has no table."""
     if path.suffix.lower() == ".csv":
-        return [name.strip() for name in csv_bytes.read_csv_bytes(path)[1]]
+        return [name.strip() for name in tables.read_csv_bytes(path)[1]]
     try:
         return parquet.read_schema(path).names if path.suffix.lower() == ".parquet" else []
     except (pa.ArrowException, OSError) as error:

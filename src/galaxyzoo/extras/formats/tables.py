@@ -17,7 +17,7 @@ import pandas as pd
 
 from galaxyzoo.core.errors import InputError, reason_of
 from galaxyzoo.core.paths import shown
-from galaxyzoo.data.stores import base, files
+from galaxyzoo.data.stores import base, opening
 from galaxyzoo.extras.formats import arrays, fits
 from galaxyzoo.io.tables import read_table
 
@@ -97,7 +97,7 @@ class ListStore(base.ImageStore):
 
     def load(self, image_id: int) -> bytes:
         """Encoded bytes of one image."""
-        return files.read_file(f"{self.path.parent}/{self.places[image_id]}")
+        return opening.read_file(f"{self.path.parent}/{self.places[image_id]}")
 
 
 def open_csv(path: Path) -> ListStore:

@@ -27,8 +27,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from galaxyzoo.config.names import BUNDLED
-from galaxyzoo.core import files, version
+from galaxyzoo.config.base import BUNDLED
+from galaxyzoo.core import files, manifest
 from galaxyzoo.core.console import Bar
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import Catalog, load_catalog
@@ -115,7 +115,7 @@ def _make_intervals(folder: layout.EnsembleFolder, catalog: Catalog, level: floa
         runs=list(ensemble.runs),
         galaxies=len(targets),
         levels=rounded(scores, _DIGITS),
-        code_version=version.code_version(),
+        code_version=manifest.code_version(),
         table=table.digest_table(path),
     )
     card.write(layout.card_path(path))

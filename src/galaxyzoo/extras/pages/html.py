@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from galaxyzoo.config.names import real_first
-from galaxyzoo.core import files, version
+from galaxyzoo.config.base import real_first
+from galaxyzoo.core import files, manifest
 from galaxyzoo.core.outputs import MARK
 from galaxyzoo.extras.pages import templates
 from galaxyzoo.extras.pages.charts import Chart
@@ -72,7 +72,7 @@ class HtmlSection:
 
 def made(how: str = "") -> str:
     """Date, what made a page, and the version of the code."""
-    return f"{datetime.now():%Y-%m-%d %H:%M}{how}, version {version.code_version()}"
+    return f"{datetime.now():%Y-%m-%d %H:%M}{how}, version {manifest.code_version()}"
 
 
 def write_page(

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
 
-from galaxyzoo.core import files, paths, version
+from galaxyzoo.core import files, manifest, paths
 from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.extras.surveys import COLUMN_NAMES, TABLE_FORMATS
 from galaxyzoo.tasks import decision_tree, kinds, registry
@@ -203,7 +203,7 @@ def write_one_table(path: Path, parts: Sequence[Path], names: str) -> None:
     table = pa.concat_tables(parquet.read_table(part) for part in parts)
     metadata = {
         **table.schema.metadata,  # which rename_columns drops (pyarrow 26.0.1, apache/arrow 48024)
-        "version": version.code_version(),
+        "version": manifest.code_version(),
         "date": datetime.now(UTC).date().isoformat(),
     }
     table = table.rename_columns([rename(name, names) for name in table.column_names])

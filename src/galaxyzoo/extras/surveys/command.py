@@ -14,7 +14,7 @@ from galaxyzoo.commands.predict import (
     print_left_out,
     prior_of,
 )
-from galaxyzoo.config.names import BUNDLED
+from galaxyzoo.config.base import BUNDLED
 from galaxyzoo.core import launch, outputs, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.extras import Use

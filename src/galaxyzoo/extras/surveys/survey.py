@@ -22,7 +22,7 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import parquet
 
-from galaxyzoo.core import files, outputs, parallel, paths, version
+from galaxyzoo.core import files, manifest, outputs, parallel, paths
 from galaxyzoo.core.console import Bar
 from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.manifest import Manifest
@@ -37,8 +37,7 @@ from galaxyzoo.extras.surveys.columns import (
 )
 from galaxyzoo.extras.surveys.finished import MANIFEST, PARTS, part_path, part_record
 from galaxyzoo.extras.surveys.images import Part, SurveyImages, digest_content
-from galaxyzoo.inference.images import Images
-from galaxyzoo.inference.oddities import Oddities, add_oddities, describe
+from galaxyzoo.inference.images import Images, Oddities, add_oddities, describe
 from galaxyzoo.inference.predict import Predictor, decode_ahead
 from galaxyzoo.tasks import kinds, registry
 
@@ -284,7 +283,7 @@ class Survey:
         for note in sentences:
             Bar.write(note)
         notes = {
-            "code_version": version.code_version(),
+            "code_version": manifest.code_version(),
             "opencv": cv2.__version__,
             "notes": [*self.images.notes, *sentences],
             "inputs": [str(path) for path in self.images.paths],

@@ -27,7 +27,7 @@ from galaxyzoo.extras.tuning.search_space import Search
 from galaxyzoo.results.layout import CHECKPOINT, WEIGHTS, RunFolder
 from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.registry import get_task
-from galaxyzoo.training import callbacks, fold_data, run
+from galaxyzoo.training import fold, fold_data, run
 from galaxyzoo.training.fold import train_fold
 
 STUDY = "study.db"
@@ -134,7 +134,7 @@ class Tuning:
         picks = {name: trial._suggest(name, range) for name, range in self.search.space.items()}
         scores: list[float] = []
 
-        def report(history: callbacks.History) -> None:
+        def report(history: fold.History) -> None:
             for row in history[len(scores) :]:
                 trial.report(row["val_score"], row["epoch"])
                 scores.append(row["val_score"])
