@@ -33,9 +33,8 @@ import numpy as np
 import pandas as pd
 
 from galaxyzoo.config.base import BUNDLED
-from galaxyzoo.core import launch, outputs, paths
+from galaxyzoo.core import extras, launch, outputs, paths
 from galaxyzoo.core.errors import InputError, one_line
-from galaxyzoo.core.extras import load_all
 from galaxyzoo.core.options import (
     DatasetOptions,
     JobOptions,
@@ -120,7 +119,7 @@ class PredictOptions(DatasetOptions, JobOptions):
 
 def main() -> None:
     """Read the options, then predict into a table, or make what an extra makes."""
-    uses = [use for use in load_all("predictions") if use.command == "predict"]
+    uses = [use for use in extras.load_all("predictions") if use.command == "predict"]
     kinds = [*uses, *(form for form in forms() if form.options)]
     groups = {kind.title: kind.options for kind in kinds}
     options, read = read_groups(PredictOptions, groups, __doc__)

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from galaxyzoo.commands import references
-from galaxyzoo.core import launch, paths
-from galaxyzoo.core.extras import load
+from galaxyzoo.core import extras, launch, paths
 from galaxyzoo.core.options import DataOptions, option, read_options
 from galaxyzoo.data.catalog import dataset_dir
 from galaxyzoo.data.prepare import prepare
@@ -41,7 +40,7 @@ def main() -> None:
     """Read the options, prepare, print."""
     for name in sys.argv[1:2]:
         if f"prepare {name}" in references():
-            load(references()[f"prepare {name}"])()
+            extras.load(references()[f"prepare {name}"])()
             return
     options = read_options(PrepareOptions, __doc__)
     get_task(options.task)

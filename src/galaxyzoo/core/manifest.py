@@ -18,7 +18,6 @@ from typing import Any
 from galaxyzoo import __version__
 from galaxyzoo.core import files, paths
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import CODE_ROOT, INSTALLED
 
 _PACKAGES = ("torchvision", "timm", "numpy", "albumentations")
 
@@ -39,9 +38,9 @@ def package_versions() -> dict[str, str]:
 @cache
 def code_version() -> str:
     """The project's version, and the git commit where the code lies in a checkout."""
-    if INSTALLED:  # git would find whatever repository the current folder is in
+    if paths.INSTALLED:  # git would find whatever repository the current folder is in
         return __version__
-    command = ["git", "-C", str(CODE_ROOT), "describe", "--always", "--dirty", "--exclude=*"]
+    command = ["git", "-C", str(paths.CODE_ROOT), "describe", "--always", "--dirty", "--exclude=*"]
     try:
         commit = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):

@@ -14,9 +14,8 @@ import numpy as np
 import pandas as pd
 
 from galaxyzoo.config.base import DEMOS
-from galaxyzoo.core import files, manifest, paths
+from galaxyzoo.core import files, launch, manifest, paths
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.launch import typed
 from galaxyzoo.io.tables import FOLD, ID, read_csv, select_numbers
 from galaxyzoo.tasks import decision_tree, kinds, registry
 
@@ -204,7 +203,7 @@ def load_catalog(dataset: str) -> Catalog:
         named = data_option(dataset)
         first = "" if named else f"put dataset '{dataset}' into input/, then "
         raise InputError(
-            f"{paths.shown(folder)} holds no split: {first}type `{typed('prepare')}"
+            f"{paths.shown(folder)} holds no split: {first}type `{launch.typed('prepare')}"
             f"{named or ' --data ITS_FOLDER'}`"
         )
     cure = f"restore it, or delete {paths.shown(folder)} to split and train again"

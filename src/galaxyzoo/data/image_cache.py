@@ -20,8 +20,7 @@ import joblib
 import numpy as np
 
 from galaxyzoo.config.schema import ORIGINAL_PX, ImageConfig
-from galaxyzoo.core import files, paths
-from galaxyzoo.core.console import Bar
+from galaxyzoo.core import console, files, paths
 from galaxyzoo.core.errors import InputError, UnavailableError, one_line
 from galaxyzoo.core.manifest import FORMAT, Manifest, digest
 from galaxyzoo.data import jpeg
@@ -157,7 +156,7 @@ def open_cache(
             cache = _open_whole(array, ids)
             if cache is None:
                 if _manifest(array).is_done:
-                    Bar.write(f"{paths.shown(array)} is damaged: decoding its images again")
+                    console.Bar.write(f"{paths.shown(array)} is damaged: decoding its images again")
                 problems = _fill(array, store, ids, config, chunk)
                 unreadable = {str(image_id): why for image_id, why in problems.items()}
                 _manifest(array).finish([array.name], {"unreadable": unreadable})
@@ -255,7 +254,7 @@ def _fill(
     with (
         files.writing(array) as temporary,
         open(temporary, "wb") as file,
-        Bar(total=len(ids), desc=f"decoding {store.path.name}", unit="img") as bar,
+        console.Bar(total=len(ids), desc=f"decoding {store.path.name}", unit="img") as bar,
     ):
         head = {"descr": "|u1", "fortran_order": False, "shape": (len(ids), *shape)}
         np.lib.format.write_array_header_1_0(file, head)

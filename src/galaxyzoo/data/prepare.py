@@ -9,9 +9,8 @@ import pandas as pd
 
 from galaxyzoo.config import loading, schema
 from galaxyzoo.config.base import BUNDLED, DEMOS
-from galaxyzoo.core import files, manifest, paths
+from galaxyzoo.core import files, launch, manifest, paths
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.launch import typed
 from galaxyzoo.data.catalog import (
     GROUP,
     Catalog,
@@ -154,7 +153,7 @@ def prepare_raw(
         if not update and any(folder.glob(f"*/*/{loading.CONFIG}")):
             raise InputError(
                 f"{paths.shown(raw.folder)} has other labels than {paths.shown(folder)}: "
-                f"type `{typed('train_folds')} --data {raw.dataset}`"
+                f"type `{launch.typed('train_folds')} --data {raw.dataset}`"
             )
         with files.hold_lock(lock, activity):
             catalog = load_catalog(raw.dataset)

@@ -17,8 +17,7 @@ from timm.utils import reparameterize_model
 from torch import Tensor
 
 from galaxyzoo.config import base, loading, schema
-from galaxyzoo.core import devices, parallel
-from galaxyzoo.core.console import Bar
+from galaxyzoo.core import console, devices, parallel
 from galaxyzoo.core.errors import FoldError, InputError, one_line
 from galaxyzoo.core.manifest import MadeBy, digest
 from galaxyzoo.core.paths import shown
@@ -373,7 +372,7 @@ def predict_stores(
     for store in stores:
         ids = store.ids
         chunks, count = decode_ahead(predictor, store, ids), -(-len(ids) // CHUNK)
-        for images in Bar(chunks, total=count, desc=one_line(store.path.name), leave=False):
+        for images in console.Bar(chunks, total=count, desc=one_line(store.path.name), leave=False):
             tables.append(images.table(predictor.predict(images.decode), predictor.task))
             unreadable += images.problems
             add_oddities(oddities, images.oddities)
@@ -383,6 +382,6 @@ def predict_stores(
         raise InputError(f"none of the {len(unreadable)} images can be read (first: {name}: {why})")
     notes = dict.fromkeys(note for store in stores for note in store.notes)
     for note in [*notes, *describe(oddities, len(predictions), predictor.task)]:
-        Bar.write(one_line(note))
+        console.Bar.write(one_line(note))
     predictions.index = pd.Index([labels[name] for name in predictions.index], name=labels.column)
     return predictions, unreadable

@@ -20,7 +20,6 @@ import pandas as pd
 
 from galaxyzoo.core import files, paths
 from galaxyzoo.core.errors import InputError, one_line
-from galaxyzoo.core.paths import shown
 from galaxyzoo.io.archives import ALWAYS_ACCEPTED_BYTES, MAX_RATIO
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, READ_TOLERANCE
 from galaxyzoo.tasks.kinds import CLASS
@@ -51,7 +50,7 @@ def read_csv_bytes(
     else:
         with open(path, "rb") as file:
             data = file.read(max_bytes + 1)
-    names, where = _read_names(data, shown(path)), shown(path)
+    names, where = _read_names(data, paths.shown(path)), paths.shown(path)
     if len(data) > max_bytes:
         raise InputError(f"{where} holds more than {max_bytes:,} bytes of text")
     if b"\0" in data:

@@ -8,10 +8,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from galaxyzoo.config.schema import Config, HeadConfig
-from galaxyzoo.tasks import decision_tree, kinds
+from galaxyzoo.tasks import decision_tree, kinds, registry
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, DecisionTree
 from galaxyzoo.tasks.kinds import VoteTask
-from galaxyzoo.tasks.registry import get_task
 
 # (B, column) predictions, (B, column) targets -> ()
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -27,7 +26,7 @@ def build_loss(config: Config, class_weights: Tensor | None = None) -> Loss:
     if config.loss == "mse":
         return functional.mse_loss
     if config.loss == "kl":
-        task = get_task(config.task)
+        task = registry.get_task(config.task)
         assert isinstance(task, VoteTask)
         return partial(tree_divergence, tree=task.tree)
     smoothing = config.train.label_smoothing

@@ -19,7 +19,6 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.inference.artifacts import load_checkpoint, save_checkpoint, save_weights
 from galaxyzoo.models.heads import build_loss, build_output
 from galaxyzoo.results import card, layout, oof
-from galaxyzoo.results.layout import CHECKPOINT, HISTORY, TIMINGS
 from galaxyzoo.tasks.kinds import ClassTask
 from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training.feature_head import Head, cached_features, fit_head, learning_curve
@@ -68,10 +67,10 @@ class FoldRecords(Callback):
 
     def on_epoch_end(self, trainer: Trainer) -> None:
         """Write the files; the checkpoint first, from which the others can be made again."""
-        save_checkpoint(self.folder / CHECKPOINT, trainer.state(), self.origin)
-        write_history(self.folder / HISTORY, trainer.history, trainer.data.start.history)
+        save_checkpoint(self.folder / layout.CHECKPOINT, trainer.state(), self.origin)
+        write_history(self.folder / layout.HISTORY, trainer.history, trainer.data.start.history)
         now = time.perf_counter()
-        note_timing(self.folder / TIMINGS, trainer.epoch, now - self.started)
+        note_timing(self.folder / layout.TIMINGS, trainer.epoch, now - self.started)
         self.started = now
 
 

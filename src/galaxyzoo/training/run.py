@@ -17,8 +17,7 @@ import numpy as np
 import yaml
 from tqdm import tqdm
 
-from galaxyzoo.config import base, loading
-from galaxyzoo.config.schema import Config
+from galaxyzoo.config import base, loading, schema
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import FoldError, InputError
 from galaxyzoo.core.manifest import code_version, package_versions
@@ -44,7 +43,7 @@ _FILES = (layout.WEIGHTS, layout.HISTORY, layout.VAL_TABLE, layout.TEST_TABLE)  
 class Run:
     """Training of a config on a prepared dataset."""
 
-    config: Config
+    config: schema.Config
     data: Dataset
     _caches: dict[str, ImageCache] = field(default_factory=dict, repr=False)
     stopped: list[str] = field(default_factory=list)  # reasons why folds are not finished

@@ -7,9 +7,8 @@ from pathlib import Path
 import pandas as pd
 
 from galaxyzoo.config.base import BUNDLED, DEMOS, RECORDS
+from galaxyzoo.core import extras, paths
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.extras import load_all
-from galaxyzoo.core.paths import input_dir
 from galaxyzoo.data.catalog import input_places
 from galaxyzoo.data.readers import kaggle, labeled
 from galaxyzoo.data.readers.raw_dataset import FoundDataset, RawDataset
@@ -83,7 +82,7 @@ def _find_input(tasks: set[str]) -> RawDataset:
 
 def _find_named(data: str, tasks: set[str]) -> RawDataset:
     """Find what the user named: a dataset, a folder with one in a file, or the competition."""
-    for path in (Path(data), input_dir() / data) if data not in DEMOS else ():
+    for path in (Path(data), paths.input_dir() / data) if data not in DEMOS else ():
         has_votes = kaggle.holds_data(path)
         problems: list[InputError] | None = [] if has_votes else None
         candidates = list(_sets_at(path, problems))
@@ -117,7 +116,7 @@ def _sets_at(path: Path, problems: list[InputError] | None = None) -> Iterator[F
     places = [path, *sorted(path.glob("[!.]*.*"))] if path.is_dir() else [path]
     table_images = labeled.image_files(path)  # of the folder's table of labels
     files = [place for place in places if place not in table_images]
-    for find, place in product([*FORMS, *load_all("datasets")], files):
+    for find, place in product([*FORMS, *extras.load_all("datasets")], files):
         try:
             candidate = find(place)
         except InputError as error:
@@ -143,5 +142,5 @@ def _check_single(places: list[Path], tasks: set[str]) -> None:
 
 def _name(path: Path) -> str:
     """Name of a dataset for users; the competition's files in `input/` itself are `input`."""
-    inside = path.is_relative_to(input_dir()) and path != input_dir()
-    return str(path.relative_to(input_dir())) if inside else path.name
+    inside = path.is_relative_to(paths.input_dir()) and path != paths.input_dir()
+    return str(path.relative_to(paths.input_dir())) if inside else path.name

@@ -23,11 +23,9 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import folds_dir
 from galaxyzoo.data.readers import raw_dataset
-from galaxyzoo.data.stores.base import ImageStore, KeyedStore, stem_of
-from galaxyzoo.data.stores.opening import is_archive, open_by_galaxy_id, open_whole_store
+from galaxyzoo.data.stores import base, opening
 from galaxyzoo.io.tables import ID, plain_cell, read_csv
-from galaxyzoo.tasks.kinds import CLASS, ClassTask, Task
-from galaxyzoo.tasks.registry import CLASS_TASKS
+from galaxyzoo.tasks import kinds, registry
 
 LABELS, TEST, IMAGES = "train_labels.csv", "test_ids.csv", "images"
 OWN_LABELS = "labels.csv"  # of `label_table`
@@ -58,9 +56,9 @@ def find_class_folders(folder: Path) -> raw_dataset.FoundDataset | None:
     with os.scandir(folder) as entries:  # asks nothing more of the disk, were it 60,000 images
         names = {entry.name for entry in entries if entry.is_dir()}
     spelled = {name.lower() for name in names}
-    if not any(len(spelled & _lower(task)) > 1 for task in CLASS_TASKS.values()):
+    if not any(len(spelled & _lower(task)) > 1 for task in registry.CLASS_TASKS.values()):
         return None
-    store = open_whole_store(folder)
+    store = opening.open_whole_store(folder)
     classes = [PurePath(name).parts[0] for name in store.names.values()]
     if loose := sorted({*classes} & {*store.names.values()}):
         raise InputError(f"{shown(folder)}: '{loose[0]}' lies in no class's folder")
@@ -70,11 +68,11 @@ def find_class_folders(folder: Path) -> raw_dataset.FoundDataset | None:
     return raw_dataset.FoundDataset(folder, frozenset({task.name}), read)
 
 
-def one_task(classes: set[str], where: str) -> ClassTask:
+def one_task(classes: set[str], where: str) -> kinds.ClassTask:
     """Find the task that has all these class names; `where` is their place, for the error."""
     spelled = {name.lower() for name in classes}
     task = max(
-        CLASS_TASKS.values(),
+        registry.CLASS_TASKS.values(),
         key=lambda task: (classes <= set(task.columns), len(spelled & _lower(task))),
     )
     if unknown := classes - set(task.columns):
@@ -85,11 +83,11 @@ def one_task(classes: set[str], where: str) -> ClassTask:
     return task
 
 
-def _lower(task: ClassTask) -> set[str]:
+def _lower(task: kinds.ClassTask) -> set[str]:
     return {column.lower() for column in task.columns}
 
 
-def one_hot(classes: pd.Series, task: Task) -> pd.DataFrame:
+def one_hot(classes: pd.Series, task: kinds.Task) -> pd.DataFrame:
     """(galaxy, class) 0.0 or 1.0 in the task's column order, of class names by GalaxyID."""
     names = classes.to_numpy()
     columns = {column: (names == column).astype(np.float64) for column in task.columns}
@@ -98,15 +96,15 @@ def one_hot(classes: pd.Series, task: Task) -> pd.DataFrame:
 
 def classes_of(table: pd.DataFrame, path: Path) -> pd.Series:
     """Classes of a table of labels as text, empty where a row has none."""
-    if CLASS not in table.columns:
-        raise InputError(f"{shown(path)} has no column '{CLASS}'")
-    classes = pd.Series(table[CLASS].fillna("").to_numpy(str), table.index).str.strip()
+    if kinds.CLASS not in table.columns:
+        raise InputError(f"{shown(path)} has no column '{kinds.CLASS}'")
+    classes = pd.Series(table[kinds.CLASS].fillna("").to_numpy(str), table.index).str.strip()
     if not classes.any():
         raise InputError(f"{shown(path)} holds no class")
     return classes
 
 
-def _read_table(folder: Path, classes: pd.Series, task: ClassTask) -> raw_dataset.RawDataset:
+def _read_table(folder: Path, classes: pd.Series, task: kinds.ClassTask) -> raw_dataset.RawDataset:
     path = folder / TEST
     test_ids = read_csv(path).index.to_numpy() if path.exists() else np.empty(0, np.int64)
     if not (files := image_files(folder)):
@@ -114,7 +112,7 @@ def _read_table(folder: Path, classes: pd.Series, task: ClassTask) -> raw_datase
             f"{shown(folder)}/ lacks {IMAGES}.zip (or a folder {IMAGES}/, or files of other forms: "
             "docs/surveys.md)"
         )
-    images = open_by_galaxy_id(*files)
+    images = opening.open_by_galaxy_id(*files)
     for ids, named in ((classes.index.to_numpy(), LABELS), (test_ids, TEST)):
         raw_dataset.check_images(ids, images, named)
     raw_dataset.check_apart(classes.index.to_numpy(), test_ids, folder)
@@ -130,16 +128,16 @@ def image_files(folder: Path) -> list[Path]:
     for path in (folder / IMAGES, folder / f"{IMAGES}.zip", folder / f"{IMAGES}.csv"):
         if path.exists():
             return [path]
-    return [path for path in sorted(folder.glob("[!.]*")) if is_archive(path)]
+    return [path for path in sorted(folder.glob("[!.]*")) if opening.is_archive(path)]
 
 
 def make_dataset(
     folder: Path,
-    places: Sequence[tuple[ImageStore, int]],
+    places: Sequence[tuple[base.ImageStore, int]],
     classes: Sequence[str],
-    task: Task,
+    task: kinds.Task,
     names: set[str],
-    own_task: Task | None = None,
+    own_task: kinds.Task | None = None,
 ) -> raw_dataset.RawDataset:
     """Make the dataset of images with classes, which are galaxies by their names, or numbered.
 
@@ -151,14 +149,14 @@ def make_dataset(
         names: of all images in the folder, which are numbered in their order.
         own_task: the task, where it is that of own labels.
     """
-    dataset, stems = folder.absolute().name, [stem_of(store.names[n]) for store, n in places]
+    dataset, stems = folder.absolute().name, [base.stem_of(store.names[n]) for store, n in places]
     own_ids = not all(map(GALAXY_ID.fullmatch, stems)) or len({*stems}) < len(stems)
     if own_ids:
         numbers = _number_images(dataset, names)
         ids = [numbers[store.names[number]] for store, number in places]
     else:
         ids = [int(stem) for stem in stems]
-    images = KeyedStore.of(folder, dict(zip(ids, places, strict=True)))
+    images = base.KeyedStore.of(folder, dict(zip(ids, places, strict=True)))
     if len(images.names) < len(ids):
         name = images.names[pd.Series(ids)[pd.Series(ids).duplicated()].iloc[0]]
         raise InputError(f"{shown(folder / OWN_LABELS)}: the image '{name}' has two rows")

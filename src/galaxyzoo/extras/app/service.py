@@ -13,7 +13,6 @@ from galaxyzoo.ensemble import networks, predictors
 from galaxyzoo.extras.explain.galaxy import Galaxy
 from galaxyzoo.extras.explain.gradcam import explain
 from galaxyzoo.extras.intervals import intervals
-from galaxyzoo.extras.intervals.intervals import VoteIntervals
 from galaxyzoo.inference.predict import Predictor
 from galaxyzoo.tasks.kinds import Task
 
@@ -63,7 +62,7 @@ class LoadedRun:
         return self.predictor.runs[0].config
 
     @cached_property
-    def _intervals(self) -> VoteIntervals | None:
+    def _intervals(self) -> intervals.VoteIntervals | None:
         """Intervals of vote fractions; None for classes, and where too few folds are trained."""
         try:
             return intervals.load_intervals(self.dataset, self.run)

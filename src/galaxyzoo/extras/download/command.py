@@ -11,8 +11,7 @@ stopped.
 from dataclasses import dataclass
 from pathlib import Path
 
-from galaxyzoo.core import launch, outputs, paths
-from galaxyzoo.core.options import option, read_options
+from galaxyzoo.core import launch, options, outputs, paths
 from galaxyzoo.extras.download.kaggle_api import FILES, download
 
 
@@ -20,12 +19,12 @@ from galaxyzoo.extras.download.kaggle_api import FILES, download
 class DownloadOptions:
     """Options of the command."""
 
-    folder: Path | None = option("default: input/", metavar="FOLDER")
+    folder: Path | None = options.option("default: input/", metavar="FOLDER")
 
 
 def main() -> None:
     """Parse, download, print."""
-    folder = read_options(DownloadOptions, __doc__).folder or paths.input_dir()
+    folder = options.read_options(DownloadOptions, __doc__).folder or paths.input_dir()
     folder = folder.resolve()
     outputs.check_output("--folder", folder, is_own=Path.is_dir)
     fetched = download(folder)

@@ -20,13 +20,11 @@ import pandas as pd
 
 from galaxyzoo.commands.prepare import print_made
 from galaxyzoo.config.base import DEMOS
-from galaxyzoo.core import console, files, paths
+from galaxyzoo.core import console, files, options, paths
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.options import option, positive, read_options
 from galaxyzoo.data.catalog import input_places
 from galaxyzoo.data.readers import labeled
-from galaxyzoo.extras.download import gz2
-from galaxyzoo.extras.download.sdss import FOLDER, SERVICE, DownloadError, download_cutouts, fetch
+from galaxyzoo.extras.download import gz2, sdss
 from galaxyzoo.io.archives import write_zip
 from galaxyzoo.io.tables import ID
 from galaxyzoo.tasks.kinds import CLASS, Task
@@ -50,25 +48,27 @@ _NAME = re.compile(r"\w[\w.-]*")
 class Order:
     """Dataset to make; options of the command."""
 
-    data: str | None = option("folder with the published files (default: found in input/)")
-    task: str = option("task whose rule makes classes of votes", "hubble10")
-    name: str | None = option("of the new dataset (default: gz2-<task>)")
-    per_class: int | None = option(
+    data: str | None = options.option("folder with the published files (default: found in input/)")
+    task: str = options.option("task whose rule makes classes of votes", "hubble10")
+    name: str | None = options.option("of the new dataset (default: gz2-<task>)")
+    per_class: int | None = options.option(
         "at most so many galaxies of each class (default: as many as the smallest class has)",
-        type=positive,
+        type=options.positive,
         metavar="N",
     )
-    seed: int = option("of the draw (default: 0)", 0)
-    on_bad_image: Literal["stop", "drop"] = option(
+    seed: int = options.option("of the draw (default: 0)", 0)
+    on_bad_image: Literal["stop", "drop"] = options.option(
         "images that cannot be downloaded: stop, or leave those galaxies out", "stop"
     )
-    download: bool = option("get the images, and the table where it is missing", False)
-    base_url: str = option("of the cut-out service (default: SkyServer's)", SERVICE, metavar="URL")
+    download: bool = options.option("get the images, and the table where it is missing", False)
+    base_url: str = options.option(
+        "of the cut-out service (default: SkyServer's)", sdss.SERVICE, metavar="URL"
+    )
 
 
 def main() -> None:
     """Read the options, make the dataset, print."""
-    order = read_options(Order, HELP, sys.argv[2:])
+    order = options.read_options(Order, HELP, sys.argv[2:])
     made = make_dataset(order)
     # It has no votes, so its runs cannot start from those that learn votes.
     print_made(made, f"{order.task} --data {made.name} stages=null")
@@ -89,7 +89,7 @@ def make_dataset(order: Order) -> Path:
     drawn = _draw(classes, classes, folder, task, order)
     if positions is not None:
         sky = positions.loc[drawn.index]
-        failed = download_cutouts(sky, folder / FOLDER, order.base_url)
+        failed = sdss.download_cutouts(sky, folder / sdss.FOLDER, order.base_url)
         if failed:
             first, reason = next(iter(failed.items()))
             failures = (
@@ -178,8 +178,8 @@ def _download_table(path: Path) -> None:
     print(f"downloading {TABLE_URL} to {paths.shown(path)}")
     try:
         with files.explain_write_errors(path):
-            fetch(TABLE_URL, path, _check_table)
-    except DownloadError as error:
+            sdss.fetch(TABLE_URL, path, _check_table)
+    except sdss.DownloadError as error:
         raise InputError(
             f"{TABLE_URL} cannot be downloaded ({error}): get {gz2.TABLES[1]} from "
             f"https://data.galaxyzoo.org by hand, and put it into {paths.shown(path.parent)}/"
@@ -212,7 +212,7 @@ def _open_source(
     positions = gz2.read_positions(table)
 
     def read_image(galaxy_id: int) -> bytes:
-        return (folder / FOLDER / f"{galaxy_id}.jpg").read_bytes()
+        return (folder / sdss.FOLDER / f"{galaxy_id}.jpg").read_bytes()
 
     return gz2.read_votes(table).sort_index(), read_image, positions
 

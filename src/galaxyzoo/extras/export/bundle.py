@@ -16,8 +16,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import data_option, load_catalog
 from galaxyzoo.ensemble.fitted import FittedEnsemble, save_model
 from galaxyzoo.ensemble.members import TrainedRun
-from galaxyzoo.extras.export.model_card import write_card
-from galaxyzoo.extras.export.onnx import PACKAGES, write_onnx
+from galaxyzoo.extras.export import model_card, onnx
 from galaxyzoo.extras.intervals.intervals import FEWEST_FOLDS, INTERVALS, VoteIntervals
 from galaxyzoo.extras.pages import templates
 from galaxyzoo.inference import artifacts, predict
@@ -52,7 +51,7 @@ def export_run(
     """
     files.check_free(folder)
     if with_onnx:
-        launch.require("ONNX", *PACKAGES, otherwise=", or add --no-onnx")
+        launch.require("ONNX", *onnx.PACKAGES, otherwise=", or add --no-onnx")
     trained = predict.load_run(dataset, run)
     config, networks = trained.config, trained.models
     scores = _read_scores(dataset, config, sorted(networks))
@@ -78,9 +77,9 @@ def export_run(
         difference = None
         if with_onnx:
             size_px, turned = config.image.size_px, config.tta.dihedral
-            difference = write_onnx(part / layout.ONNX, [*networks.values()], size_px, turned)
+            difference = onnx.write_onnx(part / layout.ONNX, [*networks.values()], size_px, turned)
         shutil.copyfile(paths.RESOURCES / layout.LICENSE, part / layout.LICENSE)
-        write_card(
+        model_card.write_card(
             part / layout.MODEL_CARD, config, get_task(config.task), scores, difference, in_half
         )
         return sorted(str(p.relative_to(part)) for p in part.rglob("*") if p.is_file())

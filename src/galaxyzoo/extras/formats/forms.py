@@ -3,11 +3,10 @@
 from collections.abc import Mapping
 from typing import cast
 
-from galaxyzoo.data.stores.base import FITS_SUFFIXES, ImageStore
-from galaxyzoo.data.stores.opening import ImageForm
+from galaxyzoo.data.stores import base, opening
 from galaxyzoo.extras.formats import arrays, fits, tables
 
-FILES = ImageForm(
+FILES = opening.ImageForm(
     {
         ".h5": arrays.open_hdf5,
         ".hdf5": arrays.open_hdf5,
@@ -18,15 +17,15 @@ FILES = ImageForm(
 )
 
 
-def wrap_fits(store: ImageStore, settings: fits.FitsSettings) -> ImageStore:
+def wrap_fits(store: base.ImageStore, settings: fits.FitsSettings) -> base.ImageStore:
     """Wrap a store whose FITS cut-outs become pictures, if it has any."""
     files, radii = store.names, cast(Mapping[int, float], {})
     if isinstance(store, tables.ListStore):
         files, radii = store.places, store.radii
-    if not any(name.lower().endswith(FITS_SUFFIXES) for name in files.values()):
+    if not any(name.lower().endswith(base.FITS_SUFFIXES) for name in files.values()):
         return store
     arguments, lost = (store.path, store.names, store.stamps), store.left_out
     return fits.FitsStore(*arguments, left_out=lost, inner=store, settings=settings, radii=radii)
 
 
-FITS = ImageForm(title=fits.TITLE, options=fits.FitsSettings, wrap=wrap_fits)
+FITS = opening.ImageForm(title=fits.TITLE, options=fits.FitsSettings, wrap=wrap_fits)

@@ -23,8 +23,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.readers.labeled import CUT_OUT, one_hot, one_task
 from galaxyzoo.data.readers.raw_dataset import FoundDataset, RawDataset
-from galaxyzoo.data.stores.base import as_texts
-from galaxyzoo.data.stores.opening import open_store
+from galaxyzoo.data.stores import base, opening
 from galaxyzoo.extras.formats import arrays
 from galaxyzoo.tasks import kinds, registry
 
@@ -42,9 +41,9 @@ def find_npz(path: Path) -> FoundDataset | None:
     labels = arrays.load_array(path, LABELS)
     _check_labels(labels, LABELS, path, "iuUS")
     if labels.dtype.kind in "US":
-        names = as_texts(labels)
+        names = base.as_texts(labels)
     else:
-        classes = as_texts(arrays.load_array(path, arrays.CLASSES))
+        classes = base.as_texts(arrays.load_array(path, arrays.CLASSES))
         names = _name_classes(labels, classes, LABELS, path)
     return _found(path, path.stem, one_task(set(names), shown(path)), names, CUT_OUT)
 
@@ -94,7 +93,7 @@ def _found(
     """The dataset of a file, by the class of each image; images are read when they are decoded."""
 
     def read() -> RawDataset:
-        store = open_store(path)
+        store = opening.open_store(path)
         if len(names) != len(store.names):
             raise InputError(
                 f"{shown(path)} holds {len(store.names)} images and {len(names)} labels"

@@ -28,12 +28,10 @@ import numpy as np
 import pandas as pd
 
 from galaxyzoo.config.base import BUNDLED
-from galaxyzoo.core import files, manifest
-from galaxyzoo.core.console import Bar
+from galaxyzoo.core import console, files, manifest
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import Catalog, load_catalog
-from galaxyzoo.ensemble import fitted
-from galaxyzoo.ensemble.blends import nnls_weights
+from galaxyzoo.ensemble import blends, fitted
 from galaxyzoo.ensemble.members import TrainedRun
 from galaxyzoo.io.tables import write_predictions
 from galaxyzoo.results import layout, table
@@ -100,7 +98,7 @@ def _make_intervals(folder: layout.EnsembleFolder, catalog: Catalog, level: floa
     names = [f"{column}_{end}" for column in task.columns for end in ("lower", "upper")]
     write_predictions(path, pd.DataFrame(bounds.reshape(len(bounds), -1), catalog.test_ids, names))
     levels = sorted({*LEVELS, level})
-    bar = Bar(columns, "calibrating", unit="column", leave=False)
+    bar = console.Bar(columns, "calibrating", unit="column", leave=False)
     crossed = np.stack([column.cross_intervals(levels) for column in bar], axis=2)
     scores = {
         f"{nominal:g}": score_intervals(targets, crossed[i], nominal, task.columns)
@@ -191,7 +189,7 @@ class Column:
         """(feature,) weights of the expected size of the error, fitted without some folds."""
         fold_sums = [self._sums[fold] for fold in self._sums if fold not in without]
         gram, cross = (reduce(add, sums) for sums in zip(*fold_sums, strict=True))
-        return nnls_weights(gram, cross)
+        return blends.nnls_weights(gram, cross)
 
     @cached_property
     def _sums(self) -> dict[int, tuple[np.ndarray, np.ndarray]]:

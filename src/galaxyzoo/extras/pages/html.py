@@ -12,8 +12,7 @@ import numpy as np
 import pandas as pd
 
 from galaxyzoo.config.base import real_first
-from galaxyzoo.core import files, manifest
-from galaxyzoo.core.outputs import MARK
+from galaxyzoo.core import files, manifest, outputs
 from galaxyzoo.extras.pages import templates
 from galaxyzoo.extras.pages.charts import Chart
 
@@ -93,7 +92,7 @@ def write_page(
     """
     page = templates.render(
         "report.html.j2",
-        mark=MARK,
+        mark=outputs.MARK,
         title=title,
         summary=summary,
         sections=sections,

@@ -8,13 +8,7 @@ from sklearn.metrics import classification_report, confusion_matrix
 
 from galaxyzoo.extras.pages.answers import readable
 from galaxyzoo.extras.pages.html import Bar, HtmlSection, Shaded
-from galaxyzoo.extras.reports.calibration import (
-    calibration_errors,
-    calibration_table,
-    draw_calibration,
-)
-from galaxyzoo.extras.reports.evaluate import SHOWN_GALAXIES, Evaluation
-from galaxyzoo.extras.reports.results import Result
+from galaxyzoo.extras.reports import calibration, evaluate, results
 
 MOST_PROBABLE = "The predicted class of a galaxy is its most probable one."
 BALANCED = (
@@ -23,7 +17,7 @@ BALANCED = (
 )
 
 
-def class_sections(evaluation: Evaluation, result: Result) -> list[HtmlSection]:
+def class_sections(evaluation: evaluate.Evaluation, result: results.Result) -> list[HtmlSection]:
     """Build all sections on one result; write their tables."""
     sections = [_confusion(evaluation, result), _probabilities(evaluation, result)]
     if evaluation.images is not None:
@@ -31,7 +25,7 @@ def class_sections(evaluation: Evaluation, result: Result) -> list[HtmlSection]:
     return sections
 
 
-def _confusion(evaluation: Evaluation, result: Result) -> HtmlSection:
+def _confusion(evaluation: evaluate.Evaluation, result: results.Result) -> HtmlSection:
     """Precision, recall and confusion of the classes, as tables and CSV."""
     task = evaluation.class_task
     truth, predicted = result.targets.argmax(axis=1), result.decided
@@ -45,13 +39,13 @@ def _confusion(evaluation: Evaluation, result: Result) -> HtmlSection:
     return HtmlSection(f"{result.run}: classes", text, tables)
 
 
-def _probabilities(evaluation: Evaluation, result: Result) -> HtmlSection:
+def _probabilities(evaluation: evaluate.Evaluation, result: results.Result) -> HtmlSection:
     probs, name = result.predictions, "most probable class"
     is_right = probs.argmax(axis=1) == result.targets.argmax(axis=1)
-    table = calibration_table(probs.max(axis=1)[:, None], is_right[:, None], [name])
+    table = calibration.calibration_table(probs.max(axis=1)[:, None], is_right[:, None], [name])
     evaluation.write_csv(f"{result.stem}_calibration.csv", table)
-    error = calibration_errors(table).loc[name, "error"]
-    chart = draw_calibration("calibration", table, {name: name}, "accuracy")
+    error = calibration.calibration_errors(table).loc[name, "error"]
+    chart = calibration.draw_calibration("calibration", table, {name: name}, "accuracy")
     return HtmlSection(
         f"{result.run}: probabilities",
         f"Expected calibration error of the most probable class {error:.4f}, in ten bins of "
@@ -60,7 +54,7 @@ def _probabilities(evaluation: Evaluation, result: Result) -> HtmlSection:
     )
 
 
-def _galaxies(evaluation: Evaluation, result: Result) -> HtmlSection:
+def _galaxies(evaluation: evaluate.Evaluation, result: results.Result) -> HtmlSection:
     truth, predicted = result.targets.argmax(axis=1), result.decided
     names = [readable(name) for name in evaluation.class_task.columns]
 
@@ -68,7 +62,7 @@ def _galaxies(evaluation: Evaluation, result: Result) -> HtmlSection:
         prob = result.predictions[row, predicted[row]]
         return [f"true: {names[truth[row]]}", f"predicted: {names[predicted[row]]} {prob:.2f}"], []
 
-    wrong = confident_mistakes(result.predictions, truth, predicted, SHOWN_GALAXIES)
+    wrong = confident_mistakes(result.predictions, truth, predicted, evaluate.SHOWN_GALAXIES)
     galleries = evaluation.galleries(result, "the most confident mistakes", wrong, describe)
     text = "" if len(wrong) else "No galaxy is wrong."
     return HtmlSection(f"{result.run}: galaxies", text, galleries=galleries)

@@ -12,8 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from galaxyzoo.core import launch, outputs, paths
-from galaxyzoo.core.console import print_table, print_text
+from galaxyzoo.core import console, launch, outputs, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.options import DataOptions, DatasetOptions, option, positional, read_options
 from galaxyzoo.data.prepare import open_dataset
@@ -112,8 +111,8 @@ def write_report(evaluation: evaluate.Evaluation) -> None:
     shown_sections = [section for section in sections if section]
     html.write_page(path, f"{task.name} on {dataset}", summary, shown_sections, index=html.INDEX)
     for caption, table in comparison.tables:
-        print_table(f"{task.name} on {dataset}, {caption}", table)
-    print_text(*comparison.text.splitlines()[1:])
+        console.print_table(f"{task.name} on {dataset}, {caption}", table)
+    console.print_text(*comparison.text.splitlines()[1:])
     print(f"report: {paths.shown(path)}")
 
 

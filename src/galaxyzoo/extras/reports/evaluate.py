@@ -15,9 +15,8 @@ from galaxyzoo.data.readers.labeled import image_names
 from galaxyzoo.extras.pages import html
 from galaxyzoo.extras.reports.results import Result, load_results, pick_best
 from galaxyzoo.io.tables import write_table
-from galaxyzoo.results import console
+from galaxyzoo.results import console, layout
 from galaxyzoo.results.card import EnsembleCard
-from galaxyzoo.results.layout import choose_dataset
 from galaxyzoo.tasks import kinds, metrics, registry
 
 SHOWN_GALAXIES = 12  # of a gallery
@@ -93,7 +92,7 @@ def load_evaluation(
         output: folder of all reports.
     """
     task = registry.get_task(task_name)
-    whole = load_catalog(choose_dataset(dataset, task.name))
+    whole = load_catalog(layout.choose_dataset(dataset, task.name))
     catalog = whole.for_task(task)
     results, problems = load_results(task, catalog, named)
     shown = named or [pick_best(results).run]

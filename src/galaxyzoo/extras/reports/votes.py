@@ -7,20 +7,14 @@ import pandas as pd
 
 from galaxyzoo.extras.pages.answers import SHOWN_ANSWERS, answer_label
 from galaxyzoo.extras.pages.html import Bar, HtmlSection
-from galaxyzoo.extras.reports.calibration import (
-    calibration_errors,
-    calibration_table,
-    draw_calibration,
-)
-from galaxyzoo.extras.reports.evaluate import SHOWN_GALAXIES, Evaluation
-from galaxyzoo.extras.reports.results import Result
+from galaxyzoo.extras.reports import calibration, evaluate, results
 from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task
 from galaxyzoo.tasks.metrics import rmse
 
 _N_WORST = 8  # answers in the table of calibration
 
 
-def question_section(evaluation: Evaluation) -> HtmlSection:
+def question_section(evaluation: evaluate.Evaluation) -> HtmlSection:
     """RMSE per question of the detailed results and of every other whole run."""
     task = evaluation.task
     shown = [*evaluation.detailed] + [
@@ -38,7 +32,7 @@ def question_section(evaluation: Evaluation) -> HtmlSection:
     return HtmlSection("Questions", tables=[("RMSE per question", table)])
 
 
-def vote_sections(evaluation: Evaluation, result: Result) -> list[HtmlSection]:
+def vote_sections(evaluation: evaluate.Evaluation, result: results.Result) -> list[HtmlSection]:
     """Sections on one result; writes their tables."""
     sections = [_calibration(evaluation, result)]
     if evaluation.images is not None:
@@ -63,18 +57,18 @@ def galaxy_rmse(predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
     return np.sqrt(np.mean(np.square(predictions - targets), axis=1))
 
 
-def _calibration(evaluation: Evaluation, result: Result) -> HtmlSection:
+def _calibration(evaluation: evaluate.Evaluation, result: results.Result) -> HtmlSection:
     task = evaluation.task
-    table = calibration_table(result.predictions, result.targets, task.columns)
+    table = calibration.calibration_table(result.predictions, result.targets, task.columns)
     evaluation.write_csv(f"{result.stem}_calibration.csv", table)
     charts = [
-        draw_calibration(
+        calibration.draw_calibration(
             title, table, {name: task.text(task.columns.index(name)) for name in task.columns[span]}
         )
         for title, span in zip(_headings(task), task.groups, strict=True)
     ]
     caption = "voted over predicted; each point is the mean of a tenth of the galaxies"
-    summary = calibration_errors(table)
+    summary = calibration.calibration_errors(table)
     summary.insert(0, "RMSE", np.sqrt(np.mean((result.predictions - result.targets) ** 2, axis=0)))
     worst = summary.nlargest(_N_WORST, "RMSE").round(4)
     worst.index = worst.index.map(lambda name: _label(task, name))
@@ -88,7 +82,7 @@ def _calibration(evaluation: Evaluation, result: Result) -> HtmlSection:
     )
 
 
-def _galaxies(evaluation: Evaluation, result: Result) -> HtmlSection:
+def _galaxies(evaluation: evaluate.Evaluation, result: results.Result) -> HtmlSection:
     task, errors = evaluation.task, galaxy_rmse(result.predictions, result.targets)
 
     def describe(row: int) -> tuple[list[str], list[Bar]]:
@@ -96,7 +90,7 @@ def _galaxies(evaluation: Evaluation, result: Result) -> HtmlSection:
         note = f"RMSE {errors[row]:.3f}"
         return [note], vote_bars(task, predicted, known)
 
-    worst = np.argsort(-errors, kind="stable")[:SHOWN_GALAXIES]
+    worst = np.argsort(-errors, kind="stable")[: evaluate.SHOWN_GALAXIES]
     return HtmlSection(
         f"{result.run}: galaxies",
         f"Predictions are out of fold; marks on bars are the {task.truth}.",
@@ -104,7 +98,7 @@ def _galaxies(evaluation: Evaluation, result: Result) -> HtmlSection:
     )
 
 
-def _name(result: Result) -> str:
+def _name(result: results.Result) -> str:
     """The run, with its folds where they are not all."""
     folds = ", ".join(map(str, result.folds))
     return result.run if result.is_whole else f"{result.run} (folds {folds})"

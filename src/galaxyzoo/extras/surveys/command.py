@@ -7,13 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from galaxyzoo.commands.predict import (
-    PredictOptions,
-    meaning,
-    pick_predictor,
-    print_left_out,
-    prior_of,
-)
+from galaxyzoo.commands import predict
 from galaxyzoo.config.base import BUNDLED
 from galaxyzoo.core import launch, outputs, paths
 from galaxyzoo.core.errors import InputError
@@ -83,7 +77,7 @@ class SurveyOptions:
         return next((f"--{name}" for name, value in given.items() if value), "")
 
 
-def make(options: PredictOptions, survey: SurveyOptions, groups: Mapping[str, Any]) -> bool:
+def make(options: predict.PredictOptions, survey: SurveyOptions, groups: Mapping[str, Any]) -> bool:
     """Predict into a folder of parts, and rank the galaxies; False where a table is wanted."""
     output, by = options.path, survey.rank
     if survey.first and not options.is_job:
@@ -93,7 +87,7 @@ def make(options: PredictOptions, survey: SurveyOptions, groups: Mapping[str, An
     # Its own check knows the files of a job.
     outputs.check_output("--output", output, options.images, Path.is_dir)
     # Only now, or mistakes and --help wait for torch.
-    dataset, name = pick_predictor(options)
+    dataset, name = predict.pick_predictor(options)
     task = task_of(name)
     from galaxyzoo.ensemble.networks import describe, load_predictor
     from galaxyzoo.extras.surveys.images import SurveyImages
@@ -118,7 +112,11 @@ def make(options: PredictOptions, survey: SurveyOptions, groups: Mapping[str, An
     survey_images = SurveyImages(
         tuple(options.images), survey.part_size, groups[TITLE], survey.keep
     )
-    prior, table, names = prior_of(dataset, task), survey.table, survey.names or COLUMN_NAMES[0]
+    prior, table, names = (
+        predict.prior_of(dataset, task),
+        survey.table,
+        survey.names or COLUMN_NAMES[0],
+    )
     job = Survey(output, name, load, survey_images, prior, survey.extras, bounds)
     job.check(table, names)
     if table:
@@ -126,7 +124,7 @@ def make(options: PredictOptions, survey: SurveyOptions, groups: Mapping[str, An
     manifest = job.run(options.jobs or 1, options.backend)
     if lost := manifest["errors"]:
         print(f"left out {lost:,} images that cannot be read: {ERRORS}")
-    print_left_out(survey_images.left_out, manifest["rows"])
+    predict.print_left_out(survey_images.left_out, manifest["rows"])
     if table:
         job.write_table(table, names)
         print(f"table: {paths.shown(table.resolve())}")
@@ -136,7 +134,7 @@ def make(options: PredictOptions, survey: SurveyOptions, groups: Mapping[str, An
     label = f"{launch.typed('app')} --label {shlex.quote(paths.shown(folder))}"
     launch.print_done(
         f"{paths.shown(folder)}/, {count}",
-        label if "features" in survey.extras else meaning(task),
+        label if "features" in survey.extras else predict.meaning(task),
     )
     return True
 

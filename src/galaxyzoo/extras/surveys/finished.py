@@ -6,9 +6,8 @@ from pathlib import Path
 import numpy as np
 from pyarrow import parquet
 
-from galaxyzoo.core import manifest, paths
+from galaxyzoo.core import launch, manifest, paths
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.launch import typed
 from galaxyzoo.extras.formats.fits import FitsSettings
 from galaxyzoo.extras.surveys.columns import FEATURES, features_of
 from galaxyzoo.extras.surveys.images import SurveyImages
@@ -47,8 +46,8 @@ def read_features(folder: Path) -> SurveyFeatures:
     """
     if not (folder / MANIFEST).exists():
         raise InputError(
-            f"{paths.shown(folder)} is not a finished survey: type `{typed('predict')} IMAGES "
-            f"--output {paths.shown(folder)}/ --with features` first"
+            f"{paths.shown(folder)} is not a finished survey: type `{launch.typed('predict')} "
+            f"IMAGES --output {paths.shown(folder)}/ --with features` first"
         )
     content = manifest.read_sealed(folder / MANIFEST, "predict the images again, into a new folder")
     made_by, notes = content["made_by"], content["notes"]

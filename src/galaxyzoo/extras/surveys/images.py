@@ -14,8 +14,7 @@ from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core.errors import InputError, UnavailableError, one_line
 from galaxyzoo.core.manifest import digest
 from galaxyzoo.data.image_cache import decode_many
-from galaxyzoo.data.stores import base
-from galaxyzoo.data.stores.opening import open_stores
+from galaxyzoo.data.stores import base, opening
 from galaxyzoo.extras.formats import fits
 from galaxyzoo.extras.formats.columns import column_names, read_columns
 from galaxyzoo.extras.formats.fits import FitsSettings, FitsStore
@@ -86,7 +85,7 @@ class SurveyImages:
 
     @cached_property
     def _stores(self) -> list[base.ImageStore]:
-        return open_stores(list(self.paths), {fits.TITLE: self.fits})
+        return opening.open_stores(list(self.paths), {fits.TITLE: self.fits})
 
     @cached_property
     def parts(self) -> list[Part]:

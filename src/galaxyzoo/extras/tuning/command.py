@@ -14,8 +14,7 @@ out-of-fold score.
 import shlex
 from dataclasses import MISSING, dataclass
 
-from galaxyzoo.core.console import print_text
-from galaxyzoo.core.launch import print_done, typed, with_data
+from galaxyzoo.core import console, launch, paths
 from galaxyzoo.core.options import (
     DataOptions,
     JobOptions,
@@ -24,7 +23,6 @@ from galaxyzoo.core.options import (
     positive,
     read_options,
 )
-from galaxyzoo.core.paths import shown
 from galaxyzoo.data.prepare import prepare
 
 
@@ -50,6 +48,6 @@ def main() -> None:
     tuning.check()
     tuning.train(options.trials, options.jobs or 1, options.backend)
     path, caveat = tuning.write_best()
-    print_text(caveat)
-    command = f"{typed('train')} {shlex.quote(shown(path))}"
-    print_done(shown(path), with_data(command, options.data))
+    console.print_text(caveat)
+    command = f"{launch.typed('train')} {shlex.quote(paths.shown(path))}"
+    launch.print_done(paths.shown(path), launch.with_data(command, options.data))

@@ -28,7 +28,6 @@ from galaxyzoo.results.layout import CHECKPOINT, WEIGHTS, RunFolder
 from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training import fold, fold_data, run
-from galaxyzoo.training.fold import train_fold
 
 STUDY = "study.db"
 _DONE = (TrialState.COMPLETE, TrialState.PRUNED)
@@ -150,7 +149,7 @@ class Tuning:
                 config, self.data, self.data.train_images(config.image), self.search.fold
             )
             with files.hold_lock(folder / files.LOCK, f"training {config.run}"):
-                train_fold(config, data, folder, config.run, after_epoch=report)
+                fold.train_fold(config, data, folder, config.run, after_epoch=report)
         except (InputError, FoldError) as error:
             raise optuna.TrialPruned(str(error)) from None
         return scores[-1] if config.train.checkpoint == "last" else min(scores)

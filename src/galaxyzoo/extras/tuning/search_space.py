@@ -21,9 +21,8 @@ from optuna.distributions import (
 )
 from pydantic import Field, PlainSerializer, PlainValidator
 
-from galaxyzoo.config import loading, stages
+from galaxyzoo.config import loading, schema, stages
 from galaxyzoo.config.base import Settings, read_yaml, set_key
-from galaxyzoo.config.schema import Config
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import configs_dir, shown
 
@@ -77,11 +76,11 @@ class Search(Settings):
         return self._path
 
     @cached_property
-    def config(self) -> Config:
+    def config(self) -> schema.Config:
         """The recipe, checked."""
         return self.change({})
 
-    def change(self, picks: Mapping[str, Any], suffix: str = "") -> Config:
+    def change(self, picks: Mapping[str, Any], suffix: str = "") -> schema.Config:
         """Check the recipe with these values of `section.key`; `suffix` ends its run's name."""
         values = self.values(picks)
         values["run"] = f"{values.get('task')}/tune.{self.path.stem}{suffix}"
