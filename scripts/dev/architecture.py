@@ -1,4 +1,4 @@
-"""Draw docs/architecture.svg: the rooms of `src/galaxyzoo` on their floors, from the imports.
+"""Draw docs/architecture.svg: the kernel's subpackages on their layers, from the imports.
 
 .venv/bin/python scripts/dev/architecture.py [FILE]
 
@@ -54,7 +54,7 @@ def read_floors() -> list[list[str]]:
     """Rooms of each floor, top floor first."""
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     contract = settings["tool"]["importlinter"]["contracts"][0]
-    return [layer.split(" | ") for layer in contract["layers"]]
+    return [layer.split(" | ") for layer in contract["layers"] if layer != "extras"]
 
 
 def arrows() -> list[tuple[str, str]]:
@@ -64,7 +64,7 @@ def arrows() -> list[tuple[str, str]]:
     for module in graph.modules:
         for imported in graph.find_modules_directly_imported_by(module):
             upper, lower = (name.split(".")[1:2] for name in (module, imported))
-            if upper and lower and upper != lower:
+            if upper and lower and upper != lower and "extras" not in upper + lower:
                 rooms.add_edge(upper[0], lower[0])
     return sorted(nx.transitive_reduction(rooms).edges)
 
