@@ -4,6 +4,7 @@ import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -11,44 +12,35 @@ from galaxyzoo.commands import ensemble, train
 from galaxyzoo.core import paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import root as root_dir
+from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.ensemble import selection
-from galaxyzoo.results.card import EnsembleCard
+from galaxyzoo.results.card import EnsembleCard, RunCard
 from galaxyzoo.results.layout import EnsembleFolder, RunFolder, card_path, list_ensembles
-from support.ensemble_fixtures import run_here, save_project
+from support.ensemble_fixtures import run_here, save_project, save_run, save_theirs
 from support.small_models import small_config
 
 Capture = pytest.CaptureFixture[str]
 MonkeyPatch = pytest.MonkeyPatch
 
 
-def taken(*runs: str, task: str | None = None) -> ensemble.EnsembleOptions:
-    return ensemble.name_ensemble(ensemble.EnsembleOptions(runs=runs, task=task))
-
-
-@pytest.fixture
-def both(configs: Path, root: Path) -> None:
-    """An ensemble with a run and with tables of it."""
+def test_kept_tables_become_runs_where_no_run_is_trained(configs: Path, root: Path) -> None:
+    catalog, folder = save_project("mini", n_runs=0), root / "kept/gz37/recipes/one"
+    folder.mkdir(parents=True)
+    oof, test = save_theirs(catalog, root)
+    for path, name in ((oof, "oof.csv.gz"), (test, "test.csv.gz")):
+        pd.read_csv(path).to_csv(folder / name, index=False)
     (configs / "ensembles").mkdir()
-    text = f"runs: [gz37/one, hubble10/two]\ntables: {root}/kept\ndataset: mini\n"
-    (configs / "ensembles" / "both.yaml").write_text(text)
-
-
-def test_tables_stand_in_where_no_run_is_trained(both: None, root: Path) -> None:
-    options = taken("both")
-    assert (options.runs, options.dataset) == (("external/one", "external/two"), "mini")
-    assert options.task == "hubble10"  # votes serve the classes
-    kept = [("one", root / "kept/gz37/recipes/one"), ("two", root / "kept/hubble10/recipes/two")]
-    assert [*options.external] == [(name, p / "oof.csv.gz", p / "test.csv.gz") for name, p in kept]
-    assert taken("both", task="anomaly4").task == "anomaly4"
-    trained = RunFolder("other", "gz37/one").oof_csv
-    trained.parent.mkdir(parents=True)
-    trained.write_text("")
-    options = taken("both")
-    assert (options.runs, options.dataset, options.external) == (
-        ("gz37/one", "hubble10/two"),
-        None,
-        (),
-    )
+    text = f"runs: [gz37/one]\ntables: {root}/kept\ndataset: mini\n"
+    (configs / "ensembles" / "single.yaml").write_text(text)
+    run, asked = RunFolder("mini", "gz37/one"), ensemble.EnsembleOptions(runs=("single",))
+    for _ in range(2):
+        options = ensemble.name_ensemble(asked)
+        assert (options.runs, options.dataset) == (("gz37/one",), "mini")
+        assert RunCard.of("mini", "gz37/one").imported
+    run.oof_csv.rename(run.oof_csv.with_name("two.csv"))
+    save_run(load_catalog("mini"), "gz37/one", np.full((60, 37), 0.1), np.full((10, 37), 0.1))
+    assert ensemble.name_ensemble(asked).dataset is None  # trained by now
+    assert not RunCard.of("mini", "gz37/one").imported
 
 
 @pytest.fixture

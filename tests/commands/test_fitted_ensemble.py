@@ -42,7 +42,7 @@ def test_a_member_that_lacks_networks_or_was_trained_again_is_one_line(copy: Pat
     fold = copy / "folds" / dataset(copy) / "gz37/cnn/fold_1"
     fold.rename(copy / "fold_1")
     assert "gz37/cnn, a member of submissions/" in (line := refusal(copy))
-    assert "lacks networks: type `bash scripts/train_folds.sh gz37/cnn`" in line
+    assert "has no networks: name another, or, where it is a recipe, type `bash scripts/" in line
     (copy / "fold_1").rename(fold)
     weights = fold / "weights.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"x")
@@ -56,8 +56,12 @@ def test_a_member_that_lacks_networks_or_was_trained_again_is_one_line(copy: Pat
 
 def test_tables_without_networks_are_named(copy: Path) -> None:
     oof, test = (copy / place / dataset(copy) / "gz37/cnn.csv" for place in ("oof", "submissions"))
-    succeed(copy, "ensemble.py", "all", "--external", "theirs", oof, test)
-    assert "combines external/theirs, of which there are tables but no networks" in refusal(copy)
+    succeed(copy, "ensemble.py", "--import", f"theirs={oof},{test}")
+    succeed(copy, "ensemble.py", "all")
+    assert "gz37/theirs, a member of submissions/" in (line := refusal(copy))
+    assert "has no networks" in line
+    assert "gz37/theirs" in complaint(call(copy, "predict.py", "gz37/theirs", oof))
+    assert "gz37/theirs" in succeed(copy, "evaluate.py", "gz37").stdout
 
 
 def test_it_stands_where_a_run_can(copy: Path) -> None:

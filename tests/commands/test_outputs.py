@@ -22,7 +22,7 @@ from support.commands import call, complaint, succeed
 from support.form_fixtures import write_folder
 
 # Options that take a path to read, and those that take one to write with a line that has each.
-READ = {"--image", "--external", "images", "file", "--label", "search", "--data"}
+READ = {"--image", "--import", "images", "file", "--label", "search", "--data"}
 WRITE = {
     ("predict", "--output"): ["cutouts", "--output"],
     ("predict", "--table"): ["cutouts", "--output", "votes/", "--table"],

@@ -73,7 +73,7 @@ def test_a_mistake_is_one_line(words: Sequence[str], message: str) -> None:
 COMMANDS = [
     (train.TrainOptions, "gz37/resnet18 train.lr=2e-3", "--only 0,2 --jobs 2 --plan"),
     (ensemble.EnsembleOptions, "gz37/a gz37/b", "--name pair --candidates mean,greedy"),
-    (ensemble.EnsembleOptions, "all", "--external theirs a.csv b.csv --possible-leakage theirs"),
+    (ensemble.EnsembleOptions, "all", "--import a=a.csv,b.csv --import folder"),
     (predict.PredictOptions, "gz37/cnn a.jpg b/", "--output votes/ --views 8 --folds 0,1"),
     (evaluate.EvaluateOptions, "zoo5 gz37/cnn", "--dataset kaggle-mini --output out"),
     (export.ExportOptions, "gz37/cnn", "--half --output model --no-onnx"),

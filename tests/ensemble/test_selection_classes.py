@@ -73,7 +73,6 @@ def test_the_submission_holds_the_decided_class_before_its_probabilities(tmp_pat
     [
         ([], "gz37"),
         (["resnet18"], "gz37"),
-        (["gz37/cnn", "external/theirs"], "gz37"),
         (["gz37/cnn", "zoo5/cnn"], "zoo5"),
     ],
 )

@@ -50,7 +50,7 @@ def change(card: Path, key: str, value: Any) -> None:
 def refusals(catalog: Catalog, run: str) -> list[str]:
     """What ensemble and report say of a run."""
     return [
-        one_line_refusal(members.TrainedRun(run).load_oof, TASK, catalog),
+        one_line_refusal(members.load_oof, run, TASK, catalog),
         one_line_refusal(load_result, run, TASK, catalog),
     ]
 
@@ -76,7 +76,7 @@ def test_a_runs_card_with_a_wrong_or_missing_key_is_refused(
     ("key", "value"),
     [
         *(("runs", 3), ("unreadable_test_images", 4), ("candidates", [1]), ("without", None)),
-        *(("table", None), ("nested", 7), ("external", {"a": {}})),
+        *(("table", None), ("nested", 7), ("members", {"a": 3})),
     ],
 )
 def test_an_ensembles_card_with_a_wrong_or_missing_key_is_refused_and_made_again(

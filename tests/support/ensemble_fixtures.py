@@ -109,7 +109,7 @@ def shuffle_tables(run: str, seed: int) -> None:
     sign("tiny", run)
 
 
-def save_external(catalog: Catalog, folder: Path, noise: float = 0.15) -> tuple[str, str]:
+def save_theirs(catalog: Catalog, folder: Path, noise: float = 0.15) -> tuple[Path, Path]:
     """Good predictions as somebody would bring them: shuffled, raw; paths of the two tables."""
     rng = np.random.default_rng(9)
     oof = pd.DataFrame(draw_run(rng, catalog.targets("gz37"), noise), columns=COLUMNS)
@@ -118,7 +118,7 @@ def save_external(catalog: Catalog, folder: Path, noise: float = 0.15) -> tuple[
     test = pd.DataFrame(0.25, index=catalog.test_ids, columns=COLUMNS)
     oof.sample(frac=1, random_state=0).to_csv(folder / "their_oof.csv", index=False)
     test.to_csv(folder / "their_test.csv", index_label="GalaxyID")
-    return str(folder / "their_oof.csv"), str(folder / "their_test.csv")
+    return folder / "their_oof.csv", folder / "their_test.csv"
 
 
 def vote_task(*answers: int) -> VoteTask:

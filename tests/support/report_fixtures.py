@@ -48,7 +48,7 @@ def save_table(
             "without": {"candidate": "mean", "runs": {}},
             "nested": None,
         }
-        values |= {"runs_selected_on_validation": [], "possible_leakage": [], "external": {}}
+        values |= {"runs_selected_on_validation": [], "possible_leakage": []}
         values |= {"runs": {}, "error_correlation": {}, "table": "", "diverged": {}}
         path, scored = folder.oof_csv, folder.csv
     write_predictions(path, table)

@@ -10,15 +10,14 @@ candidate within one standard error of the best.
   python3 src/ensemble.py all        every finished run
   python3 src/ensemble.py one-gpu    an ensemble in configs/ensembles/
   python3 src/ensemble.py gz37/cnn gz37/d4cnn --candidates mean --name pair
-  python3 src/ensemble.py all --external theirs OOF.csv TEST.csv
+  python3 src/ensemble.py --import effnet=OOF.csv,TEST.csv
   python3 src/ensemble.py default --intervals 0.8
 
-Predictions made elsewhere on the same split join as the run external/NAME; if
-only such runs are named, only they are combined. A table marked with
---possible-leakage is scored but not combined, because its networks may have
-been trained on these galaxies; naming external/NAME combines it. A table with a
-fold too good to be true, as if made from the labels, is refused without that
-mark.
+With --import predictions made elsewhere on the same split become the run
+gz37/effnet, without networks (hubble10/effnet names another task); a folder has
+pairs NAME_oof.csv, NAME_test.csv. A table with a fold too good to be true, as if
+made from the labels, is refused. One without the column `fold` is marked, as its
+networks may have seen these galaxies: it is combined if named.
 
 With --intervals an ensemble of votes stays as it is, and each of its predicted
 vote fractions gets an interval, calibrated on its cross-fitted predictions;
@@ -28,20 +27,21 @@ coverage is counted on folds left out.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from galaxyzoo.config import loading
-from galaxyzoo.config.base import ALL_RUNS, DEMOS
+from galaxyzoo.config.base import ALL_RUNS, DEMO, DEMOS
 from galaxyzoo.core import launch, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.extras import load_all
 from galaxyzoo.core.options import DatasetOptions, option, positional, read_groups
-from galaxyzoo.data.catalog import Catalog, dataset_dir, load_catalog
+from galaxyzoo.data.catalog import Catalog, catalog_names, dataset_dir, load_catalog
 from galaxyzoo.ensemble.build import EnsembleBuild
-from galaxyzoo.ensemble.members import find_runs, make_tables, pick_tables
+from galaxyzoo.ensemble.members import find_runs
 from galaxyzoo.ensemble.selection import CANDIDATES, CLASS_CANDIDATES, pick_candidates
 from galaxyzoo.results import layout, submission
+from galaxyzoo.results.card import RunCard
 from galaxyzoo.results.console import print_ensemble
+from galaxyzoo.results.oof import import_run, list_pairs
 from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task
 from galaxyzoo.tasks.registry import ensemble_name, find_task, get_task, task_name
 
@@ -70,53 +70,40 @@ class EnsembleOptions(DatasetOptions):
         (),
         metavar="A,B",
     )
-    external: tuple[Sequence[Any], ...] = option(
-        "predictions made elsewhere on the same split, to be combined too; may be repeated",
+    imports: tuple[str, ...] = option(
+        "make a run of predictions made elsewhere, or of each pair in a folder; may be repeated",
         (),
-        nargs=3,
+        "--import",
         action="append",
         type=str,
-        metavar=("NAME", "OOF.csv", "TEST.csv"),
+        metavar="NAME=OOF.csv,TEST.csv",
     )
-    possible_leakage: tuple[str, ...] = option(
-        "an external table whose networks may have been trained on these galaxies",
-        (),
-        metavar="NAME",
-    )
-
-    @property
-    def is_changed(self) -> bool:
-        """Whether what a config says of an ensemble is not all."""
-        return bool(self.candidates or self.external or self.possible_leakage)
 
 
 def main() -> None:
-    """Combine the runs, or make intervals of a built ensemble."""
+    """Combine the runs, import some, or make what extras make of a built ensemble."""
     uses = [use for use in load_all("predictions") if use.command == "ensemble"]
     groups = {use.title: use.options for use in uses}
     options, read = read_groups(EnsembleOptions, groups, __doc__)
-    if not any(use.make(options, read[use.title], read) for use in uses):
+    if any(use.make(options, read[use.title], read) for use in uses):
+        return
+    if options.imports:
+        import_all(options)
+    else:
         combine(name_ensemble(options))
 
 
 def combine(options: EnsembleOptions) -> None:
     """Load, cross-fit, choose, predict the test galaxies, write, print."""
     task = pick_task(options.task, options.runs)
-    check_names(options.runs, task)
-    # External tables need no trained run on the dataset, so a named one is not checked for any.
-    named = options.dataset if options.external else None
-    whole = load_catalog(named or layout.choose_dataset(options.dataset, task.name))
+    names = check_names(options.runs, task)
+    wanted = min(names, key=lambda name: task_name(name) != task.name, default=task.name)
+    whole = load_catalog(layout.choose_dataset(options.dataset, wanted))
     options = take_default(options, task, whole)
-    tables = make_tables(options.external, options.possible_leakage)
-    external = pick_tables(tables, options.runs)
-    set_aside = [table for table in tables if table not in external]
-    runs = [name for name in options.runs if not name.startswith(layout.PREFIX)]
-    left_out: list[str] = []
-    if runs or not options.runs:  # with external tables it is no error if no run is trained
-        runs, left_out = find_runs(task, whole, runs, or_none=bool(external))
+    runs, left_out = find_runs(task, whole, options.runs)
     candidates = pick_candidates(options.candidates, task)
-    name = options.name or name_of([*runs, *(table.run for table in external)], task)
-    build = EnsembleBuild(task, whole, runs, candidates, name, external, set_aside)
+    name = options.name or name_of(runs, task)
+    build = EnsembleBuild(task, whole, runs, candidates, name)
     card, is_new = build.make()
 
     folder = build.folder
@@ -137,8 +124,27 @@ def combine(options: EnsembleOptions) -> None:
     )
 
 
+def import_all(options: EnsembleOptions) -> None:
+    """Make runs of predictions made elsewhere, print their scores."""
+    if replace(options, imports=(), task=None, dataset=None) != EnsembleOptions():
+        raise InputError("--import takes --task and --dataset alone: combine the runs afterwards")
+    known = [name for name in catalog_names() if name not in DEMOS] or [DEMO]
+    if options.dataset is None and len(known) > 1:
+        raise InputError(f"--import: add --dataset with one of {', '.join(known)}")
+    catalog = load_catalog(options.dataset or known[0])
+    task = get_task(options.task or COMPETITION_TASK).name
+    for given in options.imports:
+        for run, tables in list_pairs(given, task).items():
+            card = import_run(catalog, run, *tables)
+            print(f"{run}: {card.metric} {card.score:.5f} on {card.galaxies:,} galaxies")
+            if card.is_optimistic:
+                print(f"{run} may have been trained on these galaxies: it is combined if named")
+    then = f"{launch.typed('ensemble')} {ALL_RUNS} --task {task} --dataset {catalog.dataset}"
+    launch.print_done(f"imported on {catalog.dataset}", then)
+
+
 def name_ensemble(options: EnsembleOptions) -> EnsembleOptions:
-    """Fill the options with a named ensemble: name, runs, tables and candidates."""
+    """Fill the options with a named ensemble: name and runs."""
     known = loading.all_ensembles()
     named = [word for word in options.runs if word in (*known, ALL_RUNS)]
     if named and len(options.runs) > 1:
@@ -150,10 +156,10 @@ def name_ensemble(options: EnsembleOptions) -> EnsembleOptions:
         )
     if not named:
         return options
-    if named[0] in known and options.is_changed and not options.name:
+    if named[0] in known and options.candidates and not options.name:
         raise InputError(
             f"'{named[0]}' is what configs/ensembles/{named[0]}.yaml says: with other candidates "
-            "or tables it needs a --name of its own"
+            "it needs a --name of its own"
         )
     options = replace(options, name=options.name or named[0], runs=())
     if named[0] not in known:
@@ -162,32 +168,25 @@ def name_ensemble(options: EnsembleOptions) -> EnsembleOptions:
 
 
 def take_settings(options: EnsembleOptions, settings: loading.EnsembleSettings) -> EnsembleOptions:
-    """Fill the options with the runs of an ensemble's config, or its tables if none is trained.
+    """Fill the options with the runs of an ensemble's config; import them if none is trained.
 
     Runs trained on a demo count only where the tables' dataset is not prepared.
     """
-    trained = {dataset for run in settings.runs for dataset in layout.datasets_with_run(run)}
+    options, dataset = replace(options, runs=tuple(settings.runs)), settings.dataset
+    made = [RunCard.of(of, run) for run in settings.runs for of in layout.datasets_with_run(run)]
+    trained = {card.dataset for card in made if not card.imported}
     if options.dataset:
-        wants_tables = options.dataset == settings.dataset and options.dataset not in trained
-    elif settings.dataset and dataset_dir(settings.dataset).exists():
-        wants_tables = not trained - {*DEMOS}
-    else:
-        wants_tables = not trained
-    external = layout.recipe_tables(settings)
-    if not (external and wants_tables):
-        return replace(options, runs=tuple(settings.runs))
-    print(
-        f"none of its runs is trained on {settings.dataset}: combining the tables in "
-        f"{settings.tables}/"
-    )
-    return replace(
-        options,
-        # The task is read off the runs: names of tables do not contain it.
-        task=options.task or pick_task(None, settings.runs).name,
-        runs=tuple(f"{layout.PREFIX}{name}" for name, *_ in external),
-        external=(*options.external, *external),
-        dataset=settings.dataset,
-    )
+        trained &= {options.dataset}
+    elif dataset and dataset_dir(dataset).exists():
+        trained -= {*DEMOS}
+    if trained or not (settings.tables and dataset) or options.dataset not in (None, dataset):
+        return options
+    print(f"none of its runs is trained on {dataset}: importing those in {settings.tables}/")
+    for run in settings.runs:
+        folder = paths.CODE_ROOT / settings.tables / run.replace("/", "/recipes/")
+        tables = folder / layout.OOF_PACKED, folder / layout.TEST_PACKED
+        import_run(load_catalog(dataset), run, *tables)
+    return replace(options, dataset=dataset)
 
 
 def take_default(options: EnsembleOptions, task: Task, catalog: Catalog) -> EnsembleOptions:
@@ -198,7 +197,7 @@ def take_default(options: EnsembleOptions, task: Task, catalog: Catalog) -> Ense
     default = (
         loading.load_ensemble_settings(DEFAULT).runs if DEFAULT in loading.all_ensembles() else []
     )
-    if not options.is_changed and default and {*default} <= {*trained}:
+    if not options.candidates and default and {*default} <= {*trained}:
         line = f"{DEFAULT}: the runs of configs/ensembles/{DEFAULT}.yaml"
         if others := [run for run in trained if run not in default]:
             line += f"; `{launch.typed('ensemble')} {ALL_RUNS}` takes {', '.join(others)} too"
@@ -207,18 +206,19 @@ def take_default(options: EnsembleOptions, task: Task, catalog: Catalog) -> Ense
     if task.name == COMPETITION_TASK:
         lacking = [run for run in default if run not in trained]
         why = (
-            "" if options.is_changed or not lacking else f" ({DEFAULT} lacks {', '.join(lacking)})"
+            "" if options.candidates or not lacking else f" ({DEFAULT} lacks {', '.join(lacking)})"
         )
         print(f"{ALL_RUNS}: every finished run of {task.name}{why}")
     return replace(options, name=ALL_RUNS)
 
 
-def check_names(runs: Sequence[str], task: Task) -> None:
-    """Refuse runs that neither `configs/` nor a trained dataset has."""
-    for run in runs:
-        name = run if "/" in run else f"{task.name}/{run}"
-        if not run.startswith(layout.PREFIX) and not layout.datasets_with_run(name):
+def check_names(runs: Sequence[str], task: Task) -> list[str]:
+    """The runs' full names; refuse those that neither `configs/` nor a dataset has."""
+    names = [run if "/" in run else f"{task.name}/{run}" for run in runs]
+    for name in names:
+        if not layout.datasets_with_run(name):
             loading.config_path(name.split("@")[0])
+    return names
 
 
 def name_of(runs: Sequence[str], task: Task) -> str:

@@ -17,7 +17,7 @@ from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.ensemble.blends import ALL_COLUMNS, Blend, LeastSquares, OofFold, total
 from galaxyzoo.ensemble.class_stackers import Pool
 from galaxyzoo.ensemble.fitted import save_model
-from galaxyzoo.ensemble.members import ExternalTable, Member, TrainedRun
+from galaxyzoo.ensemble.members import load_oof, load_test
 from galaxyzoo.ensemble.selection import MEAN, RULE, Candidate, CrossFits, cross_fit, nested
 from galaxyzoo.results import layout, submission
 from galaxyzoo.results.card import EnsembleCard, RunCard, rounded
@@ -36,8 +36,6 @@ class EnsembleBuild:
     runs: Sequence[str]
     candidates: Mapping[str, Candidate]
     name: str
-    external: Sequence[ExternalTable] = ()  # combined with the runs
-    set_aside: Sequence[ExternalTable] = ()  # scored, but not combined
 
     @property
     def folder(self) -> layout.EnsembleFolder:
@@ -55,24 +53,20 @@ class EnsembleBuild:
             return self._make()
 
     def _make(self) -> tuple[EnsembleCard, bool]:
-        catalog, members = self.whole.for_task(self.task), self.members
-        runs = [member.run for member in members]
+        catalog, runs = self.whole.for_task(self.task), sorted(self.runs)  # as on the card
         # (galaxy, run, column) of the training and of the test galaxies
-        oof = np.stack([member.load_oof(self.task, self.whole) for member in members], axis=1)
-        test = np.stack([member.load_test(self.task, self.whole) for member in members], axis=1)
-        cards = [RunCard.of(catalog.dataset, run) for run in self.runs]
+        oof = np.stack([load_oof(run, self.task, self.whole) for run in runs], axis=1)
+        test = np.stack([load_test(run, self.task, self.whole) for run in runs], axis=1)
+        cards = [RunCard.of(catalog.dataset, run) for run in runs]
         earlier = [i for card in cards for i in card.unreadable_test_images]
         unreadable = np.isin(catalog.test_ids, earlier)
-        external = self._describe_external(catalog)
-        inputs = self._digest(oof, test, unreadable, external)
+        inputs = self._digest(oof, test, unreadable)
         finished = self._finished_card(inputs)
         if finished is not None:
             return finished, False
         targets = catalog.targets(self.task.name)
         fits = cross_fit(self.candidates, self.task, oof, targets, catalog.folds)
         selected = [card.run for card in cards if card.selected_on_validation]
-        leaking = [card.run for card in cards if card.possible_leakage]
-        leaking += [table.run for table in self.external if table.possible_leakage]
         card = EnsembleCard(
             name=self.name,
             table="",  # not yet written
@@ -80,8 +74,7 @@ class EnsembleBuild:
             members=self._digests,
             selected_on_validation=bool(selected),
             runs_selected_on_validation=selected,
-            possible_leakage=leaking,
-            external=external,
+            possible_leakage=[card.run for card in cards if card.possible_leakage],
             diverged={card.run: card.divergence for card in cards if card.diverged},
             unreadable_test_images=catalog.test_ids[unreadable].tolist(),
             **make_card(fits, runs, oof, catalog),
@@ -100,40 +93,17 @@ class EnsembleBuild:
         submission.write(self.folder.csv, table, card.model_copy(update=digests), prior)
         return EnsembleCard.read(self.folder.card), True
 
-    @property
-    def members(self) -> list[Member]:
-        """Runs and external tables to combine, in alphabetical order as on the card."""
-        runs: list[Member] = [TrainedRun(run) for run in self.runs]
-        return sorted([*runs, *self.external], key=lambda member: member.run)
-
     @cached_property
     def _digests(self) -> dict[str, str | None]:
         """Digest of each member's networks; None if they are missing."""
         dataset, folds = self.whole.dataset, self.whole.n_folds
-        by_run = {run: layout.digest_networks(dataset, run, folds) for run in self.runs}
-        return {**by_run, **{table.run: None for table in self.external}}
+        return {run: layout.digest_networks(dataset, run, folds) for run in self.runs}
 
-    def _describe_external(self, catalog: Catalog) -> dict[str, Any]:
-        """The card's entry of each external table, those set aside too."""
-        targets, described = catalog.targets(self.task.name), {}
-        for table in sorted([*self.external, *self.set_aside], key=lambda table: table.name):
-            score = self.task.score(table.load_oof(self.task, self.whole), targets)
-            described[table.name] = {
-                "oof": digest_table(table.oof_path),
-                "test": digest_table(table.test_path),
-                "possible_leakage": table.possible_leakage,
-                "used": table in self.external,
-                "score": round(score, DIGITS),
-            }
-        return described
-
-    def _digest(
-        self, oof: np.ndarray, test: np.ndarray, unreadable: np.ndarray, external: dict[str, Any]
-    ) -> str:
+    def _digest(self, oof: np.ndarray, test: np.ndarray, unreadable: np.ndarray) -> str:
         """Digest of all inputs of the ensemble, by which a finished one is recognized."""
         fingerprint = self.whole.for_task(self.task).fingerprint
-        names = list(self.candidates), [member.run for member in self.members]
-        settings = (*names, fingerprint, manifest.code_version(), external, self._digests)
+        names = list(self.candidates), list(self.runs)
+        settings = (*names, fingerprint, manifest.code_version(), self._digests)
         values = (np.ascontiguousarray(array).data for array in (oof, test, unreadable))
         return manifest.digest([repr(settings), *values])[:16]
 

@@ -23,7 +23,7 @@ from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.ensemble import blends, selection, stackers
 from galaxyzoo.results.card import EnsembleCard, build_again
-from galaxyzoo.results.layout import PREFIX, EnsembleFolder, digest_networks
+from galaxyzoo.results.layout import EnsembleFolder, digest_networks
 from galaxyzoo.results.table import PredictionTable, digest_table
 from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.registry import get_task, task_of
@@ -127,16 +127,11 @@ def check_members(card: EnsembleCard) -> None:
     """Refuse an ensemble with a member whose networks are missing or changed."""
     path, again = shown(card.folder.csv), build_again(card.folder, [*card.runs])
     for run, digest in card.members.items():
-        if run.startswith(PREFIX):
-            raise InputError(
-                f"{path} combines {run}, of which there are tables but no networks: train its runs "
-                f"by `{typed('train_folds')} {card.name}`, or name another"
-            )
         now = digest_networks(card.dataset, run, len(card.per_fold))
         if now is None:
             raise InputError(
-                f"{run}, a member of {path}, lacks networks: type `{typed('train_folds')} "
-                f"{run}`, or {again} with the runs that are there"
+                f"{run}, a member of {path}, has no networks: name another, or, where it is a "
+                f"recipe, type `{typed('train_folds')} {run}`"
             )
         if now != digest:
             raise InputError(

@@ -32,7 +32,7 @@ def find_predictor(name: str, dataset: str | None = None) -> tuple[str, str]:
         folder = _find_ensemble(name, dataset)
         return folder.dataset, registry.ensemble_name(folder.task, folder.name)
     task, known = registry.task_of(name).name, layout.bundled_runs()
-    trained = layout.datasets_with_run(name)
+    trained = {folder.dataset for folder in layout.list_trained() if folder.run == name}
     if name in known and (dataset == BUNDLED or (dataset is None and trained <= {*DEMOS})):
         return BUNDLED, name
     if dataset == BUNDLED:

@@ -79,7 +79,7 @@ class FoldsCard(ScoreCard):
     seed: int = 0
     # first weights may be trained on these galaxies' votes; of an ensemble, whose
     possible_leakage: bool | list[str]
-    unreadable_test_images: list[int]  # GalaxyIDs
+    unreadable_test_images: list[int] = Field(default_factory=list)  # GalaxyIDs
 
     @property
     def is_optimistic(self) -> bool:
@@ -128,18 +128,19 @@ class RunCard(FoldsCard):
 
     run: str
     about: str
-    config: str  # digest of the settings
+    config: str = ""  # digest of the settings
     folds: list[int]  # the finished ones
     n_folds: int
     possible_leakage: bool
-    checkpoint: str  # of each fold: best or last epoch
-    views: int  # of an image
+    checkpoint: str = "last"  # of each fold: best or last epoch
+    views: int = 1  # of an image
     start: str  # where the first weights came from
     # fold -> loss before the first step and at the end
-    training_loss: dict[str, tuple[float | None, float | None]]
-    diverged: list[int]  # folds
+    training_loss: dict[str, tuple[float | None, float | None]] = Field(default_factory=dict)
+    diverged: list[int] = Field(default_factory=list)  # folds
     no_better_than_mean: list[int]  # folds
     tables: Digests
+    imported: Digests | None = None  # of the tables that it was imported from; without networks
 
     @classmethod
     def of(cls, dataset: str, run: str) -> Self:
@@ -152,6 +153,11 @@ class RunCard(FoldsCard):
                 "name other runs"
             )
         return card
+
+    @property
+    def has_networks(self) -> bool:
+        """Check whether it was trained here."""
+        return not self.imported
 
     @property
     def is_whole(self) -> bool:
@@ -172,8 +178,9 @@ class RunCard(FoldsCard):
         return {oof: self.tables.oof, test: self.tables.test}
 
     def _again(self, dataset: str) -> str:
+        verb = "imported" if self.imported else "trained"
         return (
-            f"type the command that trained {self.run} again, which trains nothing twice, or name "
+            f"type the command that {verb} {self.run} again, which does nothing twice, or name "
             "other runs"
         )
 
@@ -204,14 +211,6 @@ class _Nested(_Scores):
     choices: dict[str, str]  # fold -> candidate
 
 
-class _External(_Card):
-    oof: str = ""  # digest
-    test: str = ""  # digest
-    possible_leakage: bool = False
-    used: bool
-    score: float
-
-
 class EnsembleCard(SubmissionCard, FoldsCard):
     """The card of an ensemble's submission.
 
@@ -236,7 +235,6 @@ class EnsembleCard(SubmissionCard, FoldsCard):
     runs_selected_on_validation: list[str]
     possible_leakage: list[str]  # runs
     diverged: dict[str, str] = Field(default_factory=dict)  # run -> its folds
-    external: dict[str, _External]
     error_correlation: dict[str, dict[str, float]]
     without: _Without  # cost of leaving each run out
     model: dict[str, Any] = Field(default_factory=dict)  # weights or settings of what is submitted
@@ -248,8 +246,8 @@ class EnsembleCard(SubmissionCard, FoldsCard):
 
     @property
     def has_networks(self) -> bool:
-        """Check whether all that it combines are runs, and none a table made elsewhere."""
-        return not any(table.used for table in self.external.values())
+        """Check whether all that it combines have networks, and none was imported."""
+        return None not in self.members.values()
 
     @classmethod
     def of(cls, folder: EnsembleFolder) -> Self:

@@ -6,7 +6,6 @@ import pandas as pd
 
 from galaxyzoo.core.console import print_table, print_text
 from galaxyzoo.results.card import EnsembleCard, HoldoutCard, RunCard
-from galaxyzoo.results.layout import PREFIX
 from galaxyzoo.results.submission import describe_unreadable
 
 # Key of a card's `classes` -> heading.
@@ -45,8 +44,8 @@ def mark_notes(selected: bool, leaked: bool) -> list[str]:
         "is scored on. Without a mark: the last epoch."
     )
     leakage = (
-        "† possible leakage: its first weights were trained on Galaxy Zoo's votes, maybe of these "
-        "galaxies, so its score counts as optimistic too."
+        "† possible leakage: it may have been trained on the votes of these galaxies, so its "
+        "score counts as optimistic too."
     )
     return [chosen if selected else last, *([leakage] if leaked else [])]
 
@@ -147,13 +146,6 @@ def print_ensemble(card: EnsembleCard) -> None:
     print_text(*mark_notes(card.selected_on_validation, bool(card.possible_leakage)))
     if card.is_optimistic:
         print_text("every score of this ensemble is optimistic for the same reason")
-    for name, table in card.external.items():
-        if not table.used:
-            print_text(
-                f"{PREFIX}{name} is left out: it may have been trained on these galaxies, so its "
-                f"{card.metric} {table.score:.5f} counts as optimistic; "
-                f"name {PREFIX}{name} to take it"
-            )
 
 
 def member_table(card: EnsembleCard) -> pd.DataFrame:
@@ -164,7 +156,7 @@ def member_table(card: EnsembleCard) -> pd.DataFrame:
         others = {other: r for other, r in card.error_correlation[run].items() if other != run}
         if others:
             other = max(others, key=lambda other: others[other])
-            name = other.removeprefix(PREFIX).removeprefix(f"{card.task}/")
+            name = other.removeprefix(f"{card.task}/")
             nearest = f"{name} {others[other]:.2f}"
         row = {
             "run": run

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from galaxyzoo.config.base import BUNDLED, DEMOS, RECORDS, real_first
-from galaxyzoo.config.loading import EnsembleSettings, load_run_config
+from galaxyzoo.config.loading import load_run_config
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core import paths
 from galaxyzoo.core.errors import InputError
@@ -31,7 +31,6 @@ ONNX, MODEL_CARD, LICENSE = "model.onnx", "README.md", "LICENSE"
 OOF_PACKED, TEST_PACKED = "oof.csv.gz", "test.csv.gz"
 ENSEMBLE_CARD, ENSEMBLE_MODEL = "ensemble.json", "ensemble.safetensors"
 _FOLD, _SUBMISSION = "fold_", "predictions.csv"
-PREFIX = "external/"  # of the names of external tables among the runs
 
 
 def oof_dir() -> Path:
@@ -219,15 +218,6 @@ def list_ensembles(dataset: str = "*", task: str = "*") -> list[EnsembleFolder]:
     cards = submissions_dir().glob(f"{dataset}/{task}/*/{card_path(Path(_SUBMISSION))}")
     folders = [EnsembleFolder(*card.parts[-4:-1]) for card in cards]
     return sorted(folders, key=lambda folder: (real_first(folder.dataset), folder))
-
-
-def recipe_tables(settings: EnsembleSettings) -> list[tuple[str, Path, Path]]:
-    """Name, out-of-fold and test table of each run of an ensemble whose tables are committed."""
-    if settings.tables is None:
-        return []
-    base, names = paths.CODE_ROOT / settings.tables, [Path(run) for run in settings.runs]
-    folders = [base / name.parent / "recipes" / name.name for name in names]
-    return [(path.name, path / OOF_PACKED, path / TEST_PACKED) for path in folders]
 
 
 def datasets_with_run(run: str) -> set[str]:

@@ -1,25 +1,41 @@
-"""Collect the folds' predictions into a run's out-of-fold table, test table and score card."""
+"""A run's out-of-fold table, test table and score card: of its folds' predictions, or imported.
 
+Predictions made elsewhere on the same split are checked once; the run that they become has no
+networks.
+"""
+
+import contextlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
 from galaxyzoo.config.schema import Config
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import Catalog
-from galaxyzoo.data.image_cache import ImageCache
+from galaxyzoo.io.tables import FOLD, read_csv
 from galaxyzoo.results import layout, submission
 from galaxyzoo.results.card import Digests, RunCard
-from galaxyzoo.results.table import PredictionTable, join_tables
-from galaxyzoo.tasks.registry import get_task
+from galaxyzoo.results.table import PredictionTable, digest_table, join_tables
+from galaxyzoo.tasks.registry import get_task, task_of
+
+if TYPE_CHECKING:
+    from galaxyzoo.data.image_cache import ImageCache
 
 # The untrained network's loss is a mean over a part of the galaxies and, like all losses in
 # training, under dropout: 30 galaxies that teach nothing gave ratios up to 1.14. Learning rates far
 # too high gave 1.5 and more on 30 galaxies, 1.7 and more on kaggle-mini.
 _TOLERANCE = 0.2
+_RUN = re.compile(r"\w+/[A-Za-z0-9][A-Za-z0-9_.@-]*")
+_FAR = 1.0  # a number further than this from 0 and 1 is not a fraction, perhaps a percentage
+_OOF, _TEST = "_oof.csv", "_test.csv"  # ends of the names of a folder's tables
+_NUMBER = "%.9g"  # as many digits as float32 has, by which an ensemble reads them
 
 
 @dataclass(frozen=True)
@@ -78,7 +94,7 @@ class FoldTables:
         table, targets = self._read_val(fold).project(), self.catalog.targets(self.config.task)
         return table.task.score(table.values, targets[self.catalog.folds == fold])
 
-    def collect(self, test_images: ImageCache) -> RunCard:
+    def collect(self, test_images: "ImageCache") -> RunCard:
         """Concatenate the finished folds' predictions, score them, write tables and card.
 
         The tables hold predictions that are valid in a submission; the networks' own stay in the
@@ -89,31 +105,22 @@ class FoldTables:
         Returns:
             The score card.
         """
-        task, catalog, done = get_task(self.config.task), self.catalog, self.done
+        catalog, done = self.catalog, self.done
         rows = np.isin(catalog.folds, done)
         joined = join_tables([self._read_val(fold) for fold in done])
         oof = replace(joined.select(catalog.ids[rows]).project(), folds=catalog.folds[rows])
-        targets = catalog.targets(task.name)
         summaries = {fold: FoldSummary(**self.files(fold).notes) for fold in done}
         # An image may have been repaired since a fold predicted it.
         earlier = [i for summary in summaries.values() for i in summary.unreadable_test_images]
         unreadable = test_images.unreadable | np.isin(test_images.ids, earlier)
-        scores = oof.score(targets[rows], targets[~rows])
-        test = self._mean_test(unreadable).project()
-        config, folder = self.config, layout.RunFolder(catalog.dataset, self.config.run)
-        tables = Digests(
-            oof=oof.write(folder.oof_csv),
-            test=test.write(folder.test_csv, targets.mean(axis=0)),
-        )
-        card = RunCard(
-            run=config.run,
+        test, config = self._mean_test(unreadable).project(), self.config
+        return _save_run(
+            catalog,
+            config.run,
+            oof,
+            test,
             about=config.about,
-            task=config.task,
-            dataset=catalog.dataset,
-            fingerprint=catalog.fingerprint,
             config=config.digest(),
-            folds=done,
-            n_folds=catalog.n_folds,
             seed=config.train.seed,
             checkpoint=config.train.checkpoint,
             selected_on_validation=any(s.selected_on_validation for s in summaries.values()),
@@ -124,28 +131,7 @@ class FoldTables:
             training_loss={str(k): (s.first_loss, s.last_loss) for k, s in summaries.items()},
             diverged=[k for k, summary in summaries.items() if summary.diverged],
             unreadable_test_images=catalog.test_ids[unreadable].tolist(),
-            no_better_than_mean=self._no_better_than_mean(scores["per_fold"]),
-            tables=tables,
-            **scores,
         )
-        card.write(folder.card)
-        return card
-
-    def _no_better_than_mean(self, scores: dict[str, float]) -> list[int]:
-        """Folds whose score is no better than that of the mean targets of the other folds.
-
-        Args:
-            scores: score of each finished fold, by its number.
-        """
-        task, catalog, failed = get_task(self.config.task), self.catalog, []
-        targets = catalog.targets(task.name)
-        for fold in self.done:
-            in_fold = catalog.folds == fold
-            mean = task.project(targets[~in_fold].mean(axis=0, keepdims=True))
-            limit = task.score(np.repeat(mean, in_fold.sum(), axis=0), targets[in_fold])
-            if not scores[str(fold)] < limit:  # nan neither
-                failed.append(fold)
-        return failed
 
     def _mean_test(self, unreadable: np.ndarray) -> PredictionTable:
         """Mean over the folds' models; the mean of the training targets where there is no image."""
@@ -163,3 +149,143 @@ class FoldTables:
         ids = self.catalog.ids[self.catalog.folds == fold]
         path = self.files(fold).path(layout.VAL_TABLE)
         return PredictionTable.read(path, get_task(self.config.task), ids)
+
+
+def _save_run(
+    catalog: Catalog,
+    run: str,
+    oof: PredictionTable,
+    test: PredictionTable,
+    number: str = "%.9f",
+    /,
+    **notes: Any,
+) -> RunCard:
+    """Score predictions, write tables and card.
+
+    Args:
+        catalog: galaxies of the run's task.
+        run: its name.
+        oof: of the galaxies of finished folds, valid.
+        test: valid.
+        number: form of the tables' numbers.
+        notes: values of the card, besides scores.
+    """
+    folder, task = layout.RunFolder(catalog.dataset, run), oof.task
+    targets, rows = catalog.targets(task.name), np.isin(catalog.ids, oof.ids)
+    scores = oof.score(targets[rows], targets[~rows])
+    failed = []  # folds whose score is no better than that of the mean targets of the others
+    for fold, score in scores["per_fold"].items():
+        in_fold = catalog.folds == int(fold)
+        mean = task.project(targets[~in_fold].mean(axis=0, keepdims=True))
+        limit = task.score(np.repeat(mean, in_fold.sum(), axis=0), targets[in_fold])
+        if not score < limit:  # nan neither
+            failed.append(int(fold))
+    values = {
+        "run": run,
+        "task": task.name,
+        "dataset": catalog.dataset,
+        "fingerprint": catalog.fingerprint,
+        "folds": [*map(int, scores["per_fold"])],
+        "n_folds": catalog.n_folds,
+        "no_better_than_mean": failed,
+        "tables": Digests(
+            oof=oof.write(folder.oof_csv, number=number),
+            test=test.write(folder.test_csv, targets.mean(axis=0), number),
+        ),
+    }
+    card = RunCard(**notes | scores | values)
+    card.write(folder.card)
+    return card
+
+
+def list_pairs(given: str, task: str) -> dict[str, list[Path]]:
+    """Run -> its out-of-fold and test table.
+
+    Args:
+        given: `NAME=OOF,TEST`, or a folder of pairs `NAME_oof.csv`, `NAME_test.csv`.
+        task: of names without one.
+    """
+    name, _, tables = given.partition("=")
+    pairs = {name: [Path(path) for path in tables.split(",")]}
+    if not tables:
+        stems = sorted(p.name.removesuffix(_OOF) for p in Path(given).glob(f"*{_OOF}"))
+        pairs = {stem: [Path(given, f"{stem}{end}") for end in (_OOF, _TEST)] for stem in stems}
+    runs = {stem if "/" in stem else f"{task}/{stem}": paths for stem, paths in pairs.items()}
+    if not runs or any(len(paths) != 2 or not _RUN.fullmatch(run) for run, paths in runs.items()):
+        raise InputError(
+            f"--import {given}: take NAME=OOF.csv,TEST.csv, or a folder of pairs NAME{_OOF}, "
+            f"NAME{_TEST}; a name has letters, digits, '_', '.', '@' and '-'"
+        )
+    return runs
+
+
+def import_run(catalog: Catalog, run: str, oof_path: Path, test_path: Path) -> RunCard:
+    """Check predictions and write them as a run; known ones stay as they are.
+
+    Without a column `fold`, nothing shows that a galaxy's own label was not used: the run is marked
+    for possible leakage.
+
+    Args:
+        catalog: the dataset's whole catalog.
+        run: to make, `gz37/effnet`.
+        oof_path: predictions of each training galaxy of its task, by networks not trained on it.
+            Tables of `src/export.py --tables` have a score card beside them, whose marks stay.
+        test_path: predictions of each test galaxy.
+    Raises:
+        InputError: the tables do not fit, are too good to be true, or not those of their card; the
+            run is there and of other predictions.
+    """
+    task, folder = task_of(run), layout.RunFolder(catalog.dataset, run)
+    labeled = catalog.for_task(task)
+    has_folds = FOLD in read_csv(oof_path, wanted=lambda name: name.strip() == FOLD).columns
+    cure = f"train it on the folds of folds/{catalog.dataset}/train.csv"
+    folds = labeled.folds if has_folds else None
+    oof = PredictionTable.read(oof_path, task, labeled.ids, folds, cure)
+    oof = replace(_project(oof, oof_path), folds=labeled.folds)
+    test = _project(PredictionTable.read(test_path, task, catalog.test_ids), test_path)
+    given = Digests(oof=digest_table(oof_path), test=digest_table(test_path))
+    known = RunCard.of(catalog.dataset, run) if folder.card.exists() else None
+    if folder.folds or (known and known.imported != given):
+        delete = f", or delete {shown(folder.card)}" if known and known.imported else ""
+        raise InputError(
+            f"{run} is there on {catalog.dataset}, of other tables: choose another name{delete}"
+        )
+    if known:
+        with contextlib.suppress(InputError):  # made again where a table was changed
+            return known.check(labeled, folder.oof_csv, folder.test_csv)
+    for fold in range(labeled.n_folds):
+        rows = labeled.folds == fold
+        values, targets = oof.values[rows], labeled.targets(task.name)[rows]
+        if task.is_too_good(values, targets):
+            raise InputError(
+                f"{shown(oof_path)}, fold {fold}: {task.metric} {task.score(values, targets):.5f} "
+                "is too good to be true, as if the labels had been used: predict each fold by "
+                "networks that were not trained on it"
+            )
+    notes: dict[str, Any] = dict.fromkeys(("selected_on_validation", "possible_leakage"), False)
+    notes |= {"about": f"imported from {oof_path.name}", "start": "made elsewhere"}
+    beside = oof_path.with_name(layout.SCORES)
+    if oof_path.name == layout.OOF_PACKED and beside.exists():
+        card = RunCard.read(beside)
+        if card.tables != given:
+            raise InputError(
+                f"{shown(oof_path)} and {test_path.name} are not the tables that {shown(beside)} "
+                "was written for: get all of them again"
+            )
+        notes = card.model_dump()
+    notes |= {"possible_leakage": notes["possible_leakage"] or not has_folds, "imported": given}
+    return _save_run(labeled, run, oof, test, _NUMBER, **notes)
+
+
+def _project(table: PredictionTable, path: Path) -> PredictionTable:
+    """Make predictions valid, as those of trained runs are."""
+    far = np.abs(table.values - 0.5) > 0.5 + _FAR
+    if far.any():
+        row, column = np.argwhere(far)[0]
+        raise InputError(
+            f"{shown(path)}, column '{table.task.columns[column]}': "
+            f"{table.values[row, column]:g} is not a fraction between 0 and 1 "
+            f"({far.sum():,} such values)"
+        )
+    valid = table.project()
+    return replace(valid, values=valid.values.astype(np.float32))

@@ -41,7 +41,6 @@ class PredictionTable:
         ids: np.ndarray | None = None,
         folds: np.ndarray | None = None,
         cure: str = "make it again",
-        frame: pd.DataFrame | None = None,
     ) -> Self:
         """Read a table by the names of its rows and columns.
 
@@ -51,10 +50,8 @@ class PredictionTable:
             ids: (galaxy,) GalaxyIDs that it holds once each, in the wanted order; default its own.
             folds: (galaxy,) that an out-of-fold table must have.
             cure: end of the message where it has others.
-            frame: content of the file where it was read before.
         """
-        content = read_csv(path) if frame is None else frame
-        frame = select_predictions(content, task.columns, ids, path)
+        frame = select_predictions(read_csv(path), task.columns, ids, path)
         if folds is not None:
             if FOLD not in frame.columns:
                 raise InputError(
@@ -77,22 +74,22 @@ class PredictionTable:
         """The values alone, as a table indexed by GalaxyID."""
         return pd.DataFrame(self.values, self.ids, list(self.task.columns))
 
-    def format(self, prior: np.ndarray | None = None, decimals: int = 9) -> str:
+    def format(self, prior: np.ndarray | None = None, number: str = "%.9f") -> str:
         """The table as CSV text.
 
         Args:
             prior: (column,) means of the training targets, by which a class task decides; None:
                 without a column of classes.
-            decimals: of values.
+            number: form of values.
         """
         frame = self.frame if prior is None else self.task.with_decision(self.frame, prior)
         if self.folds is not None:
             frame[FOLD] = self.folds
-        return format_predictions(frame, decimals)
+        return format_predictions(frame, number)
 
-    def write(self, path: Path, prior: np.ndarray | None = None) -> str:
+    def write(self, path: Path, prior: np.ndarray | None = None, number: str = "%.9f") -> str:
         """Write the table atomically, as `format` has it; returns its digest."""
-        files.write_text(path, self.format(prior))
+        files.write_text(path, self.format(prior, number))
         return digest_table(path)
 
     def project(self) -> Self:

@@ -226,23 +226,13 @@ def test_exported_tables_join_an_ensemble_as_the_run_does(project: Path, tmp_pat
     assert call(project, "export.py", RUN, "--tables", "--output", again).returncode == 0
     assert all((again / p.name).read_bytes() == p.read_bytes() for p in folder.iterdir())
 
-    words = ["--external", "packed", folder / "oof.csv.gz", folder / "test.csv.gz"]
-    succeed(project, "ensemble.py", RUN, *words, "--candidates", "mean", "--name", "both")
-    card = files.read_json(project / "submissions" / name / "gz37/both/predictions.json")
-    assert card["external"]["packed"]["used"]
-    own = files.read_json(project / "oof" / name / "gz37/cnn.json")["score"]
-    assert card["external"]["packed"]["score"] == pytest.approx(own, abs=1e-6)
-
-
-@pytest.mark.parametrize("mark", [{"possible_leakage": True}, {"selected_on_validation": True}])
-def test_a_marked_runs_tables_are_to_be_combined_with_a_mark(
-    project: Path, tmp_path: Path, mark: dict[str, bool]
-) -> None:
-    words = [RUN, "--tables", "--output"]
-    assert "--possible-leakage" not in call(project, "export.py", *words, tmp_path / "fair").stdout
-    with score_card(project, **mark):
-        result = call(project, "export.py", *words, tmp_path / "marked")
-    assert result.stdout.rstrip().endswith(" --possible-leakage gz37-cnn")
+    tables = f"packed={folder / 'oof.csv.gz'},{folder / 'test.csv.gz'}"
+    succeed(project, "ensemble.py", "--import", tables)
+    packed, own = (
+        files.read_json(project / "oof" / name / f"gz37/{run}.json") for run in ("packed", "cnn")
+    )
+    assert packed["score"] == pytest.approx(own["score"], abs=1e-6)
+    assert packed["about"] == own["about"]
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,7 @@
 """Export a trained run as one folder: weights, config, scores, model card and ONNX, or its tables.
 
 Networks are large and stay on the machine that trained them. Tables of predictions are small and
-can be kept beside the code; `src/ensemble.py --external` combines them with other runs on the same
-split.
+can be kept beside the code; `src/ensemble.py --import` makes a run of them on the same split.
 """
 
 import gzip
@@ -15,19 +14,19 @@ from galaxyzoo.core import files, launch, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import data_option, load_catalog
 from galaxyzoo.ensemble.fitted import FittedEnsemble, save_model
-from galaxyzoo.ensemble.members import TrainedRun
+from galaxyzoo.ensemble.members import load_oof, load_test
 from galaxyzoo.extras.export import model_card, onnx
 from galaxyzoo.extras.intervals.intervals import FEWEST_FOLDS, INTERVALS, VoteIntervals
 from galaxyzoo.extras.pages import templates
 from galaxyzoo.inference import artifacts, predict
 from galaxyzoo.results import layout
-from galaxyzoo.results.card import RunCard
-from galaxyzoo.results.table import PredictionTable
+from galaxyzoo.results.card import Digests, RunCard
+from galaxyzoo.results.table import PredictionTable, digest_table
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
 from galaxyzoo.tasks.registry import ensemble_name, get_task, task_of
 
 TABLE_FILES = (CONFIG, layout.SCORES, layout.OOF_PACKED, layout.TEST_PACKED)
-_DECIMALS = 5  # changes a score by 1e-9, and halves the file
+_NUMBER = "%.5f"  # changes a score by 1e-9, and halves the file
 
 
 def export_run(
@@ -111,35 +110,31 @@ def export_ensemble(
         return sorted(str(p.relative_to(part)) for p in part.rglob("*") if p.is_file())
 
 
-def export_tables(dataset: str, run: str, folder: Path) -> bool:
+def export_tables(dataset: str, run: str, folder: Path) -> None:
     """Write a run's predictions, whole or not at all; the same predictions make the same bytes.
 
     `oof.csv.gz` has every training galaxy once, with the `fold` it was left out of, `test.csv.gz`
-    the test galaxies (five decimals), `oof.json` is the run's score card and `config.yaml` its
-    settings.
+    the test galaxies (five decimals), `oof.json` is the run's score card, with their digests, and
+    `config.yaml` its settings.
 
     Args:
         dataset: that the run was trained on.
         run: such as gz37/resnet18, finished on all folds.
         folder: must not exist.
-    Returns:
-        Whether the networks, or the choice of their epochs, may have used the votes that they are
-        scored on; then an ensemble needs `--possible-leakage`.
     """
     files.check_free(folder)
     catalog = load_catalog(dataset)
     task = task_of(run)
     labeled = catalog.for_task(task)
-    tables = TrainedRun(run)
-    oof, test = (load(task, catalog).astype(float) for load in (tables.load_oof, tables.load_test))
+    oof, test = (load(run, task, catalog).astype(float) for load in (load_oof, load_test))
     config, fingerprint = load_run_config(layout.RunFolder(dataset, run).path)
     scores = _read_scores(dataset, config, [*range(labeled.n_folds)])
     with files.writing_folder(folder) as part:
-        _pack(part / layout.OOF_PACKED, PredictionTable(task, labeled.ids, oof, labeled.folds))
-        _pack(part / layout.TEST_PACKED, PredictionTable(task, catalog.test_ids, test))
-        shutil.copyfile(layout.RunFolder(dataset, run).card, part / layout.SCORES)
+        oof_table = PredictionTable(task, labeled.ids, oof, labeled.folds)
+        digest = _pack(part / layout.TEST_PACKED, PredictionTable(task, catalog.test_ids, test))
+        packed = Digests(oof=_pack(part / layout.OOF_PACKED, oof_table), test=digest)
+        scores.model_copy(update={"tables": packed}).write(part / layout.SCORES)
         (part / CONFIG).write_text(portable_config(config, fingerprint), encoding="utf-8")
-    return scores.is_optimistic
 
 
 def _read_scores(dataset: str, config: Config, folds: list[int]) -> RunCard:
@@ -156,5 +151,6 @@ def _read_scores(dataset: str, config: Config, folds: list[int]) -> RunCard:
     return scores
 
 
-def _pack(path: Path, table: PredictionTable) -> None:
-    path.write_bytes(gzip.compress(table.format(decimals=_DECIMALS).encode(), mtime=0))
+def _pack(path: Path, table: PredictionTable) -> str:
+    path.write_bytes(gzip.compress(table.format(number=_NUMBER).encode(), mtime=0))
+    return digest_table(path)

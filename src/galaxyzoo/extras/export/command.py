@@ -65,11 +65,11 @@ def main() -> None:
     folder = (options.output or default).resolve()
     outputs.check_output("--output", folder)
     if options.tables:
-        mark = f" --possible-leakage {name}" if export_tables(dataset, run, folder) else ""
+        export_tables(dataset, run, folder)
         files = [*TABLE_FILES]
-        paths = " ".join(shlex.quote(shown(folder / file)) for file in (OOF_PACKED, TEST_PACKED))
-        task = f"--task {registry.task_name(run)} --dataset {dataset}"
-        then = f"{launch.typed('ensemble')} {task} --external {name} {paths}{mark}"
+        tables = ",".join(shown(folder / file) for file in (OOF_PACKED, TEST_PACKED))
+        given = shlex.quote(f"{run}={tables}")
+        then = f"{launch.typed('ensemble')} --import {given} --dataset {dataset}"
     else:
         if of:
             files = export_ensemble(ensemble_folder(dataset, run), folder, onnx)

@@ -40,7 +40,8 @@ def make(options: EnsembleOptions, chosen: IntervalOptions, _: Mapping[str, Any]
         return False
     if not 0 < level < 1:
         raise InputError(f"--intervals {level:g} must lie between 0 and 1, such as {LEVEL}")
-    if len(options.runs) > 1 or options.is_changed or options.task or options.name:
+    others = options.candidates, options.imports, options.task, options.name
+    if len(options.runs) > 1 or any(others):
         raise InputError("--intervals takes an ensemble's name and --dataset alone: build it first")
     dataset = layout.choose_dataset(options.dataset, COMPETITION_TASK)
     built = {folder.name: folder for folder in layout.list_ensembles(dataset, COMPETITION_TASK)}

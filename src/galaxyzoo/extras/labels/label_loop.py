@@ -213,7 +213,7 @@ class LabelLoop:
         if probs is None:
             raise InputError("label a galaxy first")
         return format_predictions(
-            pd.DataFrame(probs, pd.Index(self.survey.ids, name=_ID), self.classes), decimals=6
+            pd.DataFrame(probs, pd.Index(self.survey.ids, name=_ID), self.classes), number="%.6f"
         )
 
     @cached_property

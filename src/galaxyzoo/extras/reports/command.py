@@ -21,7 +21,6 @@ from galaxyzoo.ensemble.predictors import find_predictor
 from galaxyzoo.extras.pages import html
 from galaxyzoo.extras.reports import classes, evaluate, few_labels, votes
 from galaxyzoo.extras.reports.history import history_section
-from galaxyzoo.results.card import EnsembleCard
 from galaxyzoo.tasks.kinds import VoteTask
 from galaxyzoo.tasks.registry import is_ensemble, task_of
 
@@ -63,9 +62,8 @@ def main() -> None:
 def page_command(evaluation: evaluate.Evaluation) -> str:
     """Command that shows the first detailed result's galaxies; none where it has no networks."""
     result = evaluation.detailed[0]
-    has_page = not isinstance(result.card, EnsembleCard) or result.card.has_networks
     page = f"{launch.typed('app')} {result.run} --dataset {evaluation.catalog.dataset}"
-    return page if has_page else ""
+    return page if result.card.has_networks else ""
 
 
 def sort_by_task(names: Sequence[str], dataset: str | None) -> dict[str, list[str]]:

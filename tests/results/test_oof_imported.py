@@ -1,0 +1,227 @@
+"""Imported runs: checks of their tables, which of them join an ensemble, and their marks."""
+
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from galaxyzoo.config.base import BUNDLED
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.ensemble import members
+from galaxyzoo.ensemble.members import load_oof, load_test
+from galaxyzoo.ensemble.predictors import choose_default
+from galaxyzoo.extras.reports.evaluate import load_evaluation
+from galaxyzoo.results.card import Digests, RunCard
+from galaxyzoo.results.layout import OOF_PACKED, SCORES, TEST_PACKED, RunFolder, oof_dir
+from galaxyzoo.results.oof import import_run
+from galaxyzoo.results.table import digest_table
+from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
+from galaxyzoo.tasks.registry import TASKS
+from support.class_fixtures import CLASSES, clear_votes
+from support.ensemble_fixtures import (
+    built,
+    draw_run,
+    read_card,
+    run_here,
+    save_project,
+    save_run,
+    save_theirs,
+    use_root,
+)
+from support.refusals import one_line_refusal
+from support.small_models import small_config
+
+TASK, THEIRS = TASKS["gz37"], "gz37/theirs"
+QUICK = ("--candidates", "mean,nnls")
+
+
+@pytest.fixture
+def catalog(tmp_path, monkeypatch):
+    use_root(monkeypatch, tmp_path)
+    return save_project(n=90)
+
+
+def artifacts() -> dict[Path, bytes]:
+    """Every file of the imported run."""
+    folder = RunFolder("tiny", THEIRS)
+    paths = folder.oof_csv, folder.test_csv, folder.card
+    return {path: path.read_bytes() for path in paths if path.exists()}
+
+
+def test_an_imported_run_joins_by_id_and_is_recognized(catalog, tmp_path, monkeypatch, capsys):
+    given = "--import", "theirs={},{}".format(*save_theirs(catalog, tmp_path))
+    run_here(monkeypatch, *given)
+    assert re.search(r"gz37/theirs: RMSE 0\.0\d+ on 90 galaxies", capsys.readouterr().out)
+    before = artifacts()
+    assert len(before) == 3
+    run_here(monkeypatch, *QUICK)
+    card = read_card()
+    assert list(card["runs"]) == ["gz37/run0", "gz37/run1", THEIRS]
+    assert card["runs"][THEIRS] < 0.1  # rows in the wrong order would score 0.2
+    assert (card["possible_leakage"], card["members"][THEIRS]) == ([], None)
+    RunFolder("tiny", THEIRS).oof_csv.write_text("")  # as after a full disk
+    for _ in range(2):
+        run_here(monkeypatch, *given)
+        assert artifacts() == before
+
+
+def test_a_folder_of_pairs_is_imported_by_the_names_in_it(catalog, tmp_path, monkeypatch):
+    (folder := tmp_path / "tables").mkdir()
+    for name in ("a", "b.1"):
+        for path in save_theirs(catalog, tmp_path):
+            path.rename(folder / path.name.replace("their", name))
+    run_here(monkeypatch, "--import", str(folder))
+    assert members.find_runs(TASK, catalog, [])[0][:2] == ["gz37/a", "gz37/b.1"]
+    for typed in ("x=one.csv", "a/b/c=one.csv,two.csv", str(tmp_path / "missing")):
+        text = one_line_refusal(run_here, monkeypatch, "--import", typed)
+        assert "take NAME=OOF.csv,TEST.csv, or a folder" in text
+
+
+def test_no_run_is_overwritten(catalog, tmp_path):
+    tables = save_theirs(catalog, tmp_path)
+    import_run(catalog, THEIRS, *tables)
+    before = artifacts()
+    tables[1].write_text(tables[1].read_text().replace("0.25", "0.26"))
+    text = one_line_refusal(import_run, catalog, THEIRS, *tables)
+    assert text.endswith("choose another name, or delete oof/tiny/gz37/theirs.json")
+    assert artifacts() == before
+    text = one_line_refusal(import_run, catalog, "gz37/run0", *tables)
+    assert text.endswith("gz37/run0 is there on tiny, of other tables: choose another name")
+
+
+def test_a_table_without_folds_is_marked_and_joins_by_name(catalog, tmp_path, monkeypatch, capsys):
+    oof, test = save_theirs(catalog, tmp_path)
+    pd.read_csv(oof).drop(columns="fold").to_csv(oof, index=False)
+    run_here(monkeypatch, "--import", f"theirs={oof},{test}")
+    assert "on these galaxies: it is combined if named" in capsys.readouterr().out
+    run_here(monkeypatch, *QUICK)
+    assert list(read_card()["runs"]) == ["gz37/run0", "gz37/run1"]
+    assert "gz37/theirs is left out: it may have been trained on" in capsys.readouterr().out
+    run_here(monkeypatch, "run0", "run1", "theirs", *QUICK)
+    card, printed = read_card(), capsys.readouterr().out
+    assert list(card["runs"]) == ["gz37/run0", "gz37/run1", THEIRS]
+    assert card["possible_leakage"] == [THEIRS]
+    assert "gz37/theirs †" in printed
+    assert "every score of this ensemble is optimistic" in printed
+
+
+def test_imported_runs_alone_have_a_submission_and_a_report(catalog, tmp_path, monkeypatch):
+    shutil.rmtree(oof_dir() / "tiny" / "gz37")
+    with pytest.raises(InputError, match="oof/ holds no out-of-fold table of task 'gz37'"):
+        load_evaluation("gz37", [], None, tmp_path)
+    run_here(monkeypatch, "--import", "theirs={},{}".format(*save_theirs(catalog, tmp_path)))
+    run_here(monkeypatch, *QUICK)
+    assert list(read_card()["runs"]) == [THEIRS]
+    assert choose_default()[0].dataset == BUNDLED  # no networks are at hand that could predict
+    submitted = pd.read_csv(built("gz37").csv, index_col="GalaxyID")
+    assert submitted.index.tolist() == list(catalog.test_ids)
+    found = load_evaluation("gz37", [], None, tmp_path)
+    assert [result.run for result in found.results] == ["ensemble:all", THEIRS]
+
+
+@pytest.mark.parametrize("share", [1.0, 0.6])
+def test_a_fold_too_good_to_be_true_is_refused(tmp_path, monkeypatch, share):
+    """The labels themselves, and mixed into predictions."""
+    use_root(monkeypatch, tmp_path)
+    catalog = save_project(n=3000, n_runs=0)
+    tables = save_theirs(catalog, tmp_path)
+    frame = pd.read_csv(tables[0], index_col="GalaxyID")
+    votes = catalog.train.loc[frame.index[frame["fold"] == 1], list(TASK.columns)]
+    honest = TASK.project(frame.loc[votes.index, votes.columns].to_numpy())
+    frame.loc[votes.index, votes.columns] = share * votes + (1 - share) * honest
+    for table in (frame, frame.drop(columns="fold")):
+        table.to_csv(tables[0])
+        text = one_line_refusal(import_run, catalog, THEIRS, *tables)
+        assert re.search(r"their_oof.csv, fold 1: RMSE 0\.0[0-4]\d+ is too good to be true", text)
+    assert artifacts() == {}
+
+
+def test_tables_of_votes_serve_a_class_task_by_its_rule(catalog, tmp_path):
+    whole = clear_votes(catalog)
+    import_run(whole, THEIRS, *save_theirs(whole, tmp_path))
+    own = whole.for_task(CLASSES)
+    votes = pd.DataFrame(load_oof(THEIRS, TASK, whole), whole.ids, list(TASK.columns))
+    by_hand = votes.loc[own.ids, ["Class1.1", "Class1.2"]]
+    by_hand = by_hand.div(by_hand.sum(axis=1), axis=0)
+    assert len(own.ids) < len(whole.ids)
+    np.testing.assert_allclose(load_oof(THEIRS, CLASSES, whole), by_hand, atol=1e-6)
+    np.testing.assert_allclose(load_test(THEIRS, CLASSES, whole), np.full((10, 2), 0.5), atol=1e-6)
+    assert GALAXY_ZOO_2.residuals(load_test(THEIRS, TASK, whole)).max() < 1e-6  # made valid
+
+
+def other_fold(frame):
+    """The table with its eighth row moved to another fold."""
+    return frame.assign(fold=frame["fold"].where(frame.index != 7, (frame["fold"] + 1) % 3))
+
+
+@pytest.mark.parametrize(
+    ("table", "change", "message"),
+    [
+        (0, lambda f: f.assign(fold=(f["fold"] + 1) % 3), r"another split \(GalaxyID .*; 90 such"),
+        (0, other_fold, r"fold \d, in the catalog \d; 1 such rows\): train it on .*folds/tiny/"),
+        (0, lambda f: f.iloc[1:], "lacks GalaxyID"),
+        (1, lambda f: f.iloc[1:], "lacks GalaxyID"),
+        (0, lambda f: f.drop(columns="Class2.1"), "lacks column 'Class2.1'"),
+        (0, lambda f: f.assign(**{"Class2.1": 30.0}), "30 is not a fraction between 0 and 1"),
+        (0, lambda f: pd.concat([f, f.iloc[:1].assign(GalaxyID=1)]), "has GalaxyID 1,"),
+    ],
+)
+def test_tables_of_other_galaxies_folds_or_units_are_refused(
+    catalog, tmp_path, table, change, message
+):
+    tables = save_theirs(catalog, tmp_path)
+    change(pd.read_csv(tables[table])).to_csv(tables[table], index=False)
+    text = one_line_refusal(import_run, catalog, THEIRS, *tables)
+    assert re.search(f"{tables[table].name}.*{message}", text)
+    assert artifacts() == {}
+
+
+def test_packed_tables_are_compared_with_their_card_and_keep_its_marks(catalog, tmp_path):
+    theirs, packed = save_theirs(catalog, tmp_path), (tmp_path / OOF_PACKED, tmp_path / TEST_PACKED)
+    for path, target in zip(theirs, packed, strict=True):
+        pd.read_csv(path).to_csv(target, index=False)
+    digests = Digests(oof=digest_table(packed[0]), test=digest_table(packed[1]))
+    changes = {"tables": digests, "selected_on_validation": True, "diverged": [1]}
+    RunCard.of("tiny", "gz37/run0").model_copy(update=changes).write(tmp_path / SCORES)
+    card = import_run(catalog, THEIRS, *packed)
+    assert (card.run, card.selected_on_validation, card.diverged) == (THEIRS, True, [1])
+    for path in packed:
+        frame, before = pd.read_csv(path), path.read_bytes()
+        frame.assign(**{"Class1.1": frame["Class1.1"] + 1e-5}).to_csv(path, index=False)
+        text = one_line_refusal(import_run, catalog, "gz37/other", *packed)
+        assert "are not the tables that oof.json was written for: get all of them again" in text
+        path.write_bytes(before)
+
+
+@pytest.mark.parametrize(
+    ("model", "seen"),
+    [
+        ({"name": "hf_hub:mwalmsley/zoobot-encoder-convnext_nano"}, True),
+        ({"name": "hf-hub:mwalmsley/Zoobot-encoder-resnet18"}, True),
+        ({"name": "resnet18", "weights_file": "weights/zoobot_resnet18.safetensors"}, True),
+        ({"name": "resnet18", "weights_file": "weights/resnet18.safetensors"}, False),
+    ],
+)
+def test_zoobots_weights_are_known_by_name(model, seen):
+    assert small_config(model=model).possible_leakage is seen
+
+
+def test_zoobots_weights_are_known_however_far_back():
+    stages: list[dict[str, object]] = [{"name": name} for name in ("one", "two", "three")]
+    assert not small_config(stages=stages).possible_leakage
+    stages[0]["model"] = {"name": "hf_hub:mwalmsley/zoobot-encoder-resnet18"}
+    assert small_config(stages=stages).possible_leakage
+
+
+def test_a_run_with_possible_leakage_is_left_out_unless_asked_for(catalog, monkeypatch, capsys):
+    oof = draw_run(np.random.default_rng(1), catalog.targets("gz37"), 0.01)
+    save_run(catalog, "gz37/zoobot", oof, np.full((10, 37), 0.25), possible_leakage=True)
+    runs, left_out = members.find_runs(TASK, catalog, [])
+    assert "gz37/zoobot" not in runs
+    assert "may have been trained on these galaxies" in left_out[0]
+    run_here(monkeypatch, "zoobot", "run0", *QUICK)
+    assert read_card()["possible_leakage"] == ["gz37/zoobot"]
+    assert "gz37/zoobot †" in capsys.readouterr().out
