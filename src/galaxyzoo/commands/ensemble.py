@@ -30,18 +30,14 @@ from dataclasses import dataclass, replace
 
 from galaxyzoo.config import loading
 from galaxyzoo.config.base import ALL_RUNS, DEMO, DEMOS
-from galaxyzoo.core import launch, paths
+from galaxyzoo.core import extras, launch, paths
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.extras import load_all
 from galaxyzoo.core.options import DatasetOptions, option, positional, read_groups
 from galaxyzoo.data.catalog import Catalog, catalog_names, dataset_dir, load_catalog
+from galaxyzoo.ensemble import members, selection
 from galaxyzoo.ensemble.build import EnsembleBuild
-from galaxyzoo.ensemble.members import find_runs
-from galaxyzoo.ensemble.selection import CANDIDATES, CLASS_CANDIDATES, pick_candidates
-from galaxyzoo.results import layout, submission
+from galaxyzoo.results import console, layout, oof, submission
 from galaxyzoo.results.card import RunCard
-from galaxyzoo.results.console import print_ensemble
-from galaxyzoo.results.oof import import_run, list_pairs
 from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task
 from galaxyzoo.tasks.registry import ensemble_name, find_task, get_task, task_name
 
@@ -66,7 +62,8 @@ class EnsembleOptions(DatasetOptions):
         f"task to combine for (default: that of the named runs, else {COMPETITION_TASK})"
     )
     candidates: tuple[str, ...] = option(
-        f"some of: {', '.join(CANDIDATES)}; of class tasks: {', '.join(CLASS_CANDIDATES)}",
+        f"some of: {', '.join(selection.CANDIDATES)}; of class tasks: "
+        f"{', '.join(selection.CLASS_CANDIDATES)}",
         (),
         metavar="A,B",
     )
@@ -82,7 +79,7 @@ class EnsembleOptions(DatasetOptions):
 
 def main() -> None:
     """Combine the runs, import some, or make what extras make of a built ensemble."""
-    uses = [use for use in load_all("predictions") if use.command == "ensemble"]
+    uses = [use for use in extras.load_all("predictions") if use.command == "ensemble"]
     groups = {use.title: use.options for use in uses}
     options, read = read_groups(EnsembleOptions, groups, __doc__)
     if any(use.make(options, read[use.title], read) for use in uses):
@@ -100,8 +97,8 @@ def combine(options: EnsembleOptions) -> None:
     wanted = min(names, key=lambda name: task_name(name) != task.name, default=task.name)
     whole = load_catalog(layout.choose_dataset(options.dataset, wanted))
     options = take_default(options, task, whole)
-    runs, left_out = find_runs(task, whole, options.runs)
-    candidates = pick_candidates(options.candidates, task)
+    runs, left_out = members.find_runs(task, whole, options.runs)
+    candidates = selection.pick_candidates(options.candidates, task)
     name = options.name or name_of(runs, task)
     build = EnsembleBuild(task, whole, runs, candidates, name)
     card, is_new = build.make()
@@ -111,7 +108,7 @@ def combine(options: EnsembleOptions) -> None:
         print(f"nothing has changed since the ensemble {name} was made:")
     for line in left_out:
         print(line)
-    print_ensemble(card)
+    console.print_ensemble(card)
     print(f"submission of {len(whole.test_ids)} galaxies: {paths.shown(folder.csv)}")
     print(f"its score card: {paths.shown(folder.card)}")
     if task.name == COMPETITION_TASK:
@@ -134,8 +131,8 @@ def import_all(options: EnsembleOptions) -> None:
     catalog = load_catalog(options.dataset or known[0])
     task = get_task(options.task or COMPETITION_TASK).name
     for given in options.imports:
-        for run, tables in list_pairs(given, task).items():
-            card = import_run(catalog, run, *tables)
+        for run, tables in oof.list_pairs(given, task).items():
+            card = oof.import_run(catalog, run, *tables)
             print(f"{run}: {card.metric} {card.score:.5f} on {card.galaxies:,} galaxies")
             if card.is_optimistic:
                 print(f"{run} may have been trained on these galaxies: it is combined if named")
@@ -185,7 +182,7 @@ def take_settings(options: EnsembleOptions, settings: loading.EnsembleSettings) 
     for run in settings.runs:
         folder = paths.CODE_ROOT / settings.tables / run.replace("/", "/recipes/")
         tables = folder / layout.OOF_PACKED, folder / layout.TEST_PACKED
-        import_run(load_catalog(dataset), run, *tables)
+        oof.import_run(load_catalog(dataset), run, *tables)
     return replace(options, dataset=dataset)
 
 
@@ -193,7 +190,7 @@ def take_default(options: EnsembleOptions, task: Task, catalog: Catalog) -> Ense
     """Choose an ensemble if none is named: `default` if its runs are trained, else `all`."""
     if options.runs or options.name:
         return options
-    trained = find_runs(task, catalog, [], or_none=True)[0]
+    trained = members.find_runs(task, catalog, [], or_none=True)[0]
     default = (
         loading.load_ensemble_settings(DEFAULT).runs if DEFAULT in loading.all_ensembles() else []
     )

@@ -7,14 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from galaxyzoo.config.base import BUNDLED, DEMOS, is_stage, real_first
+from galaxyzoo.core import launch, paths
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.launch import typed
-from galaxyzoo.core.paths import shown
 from galaxyzoo.ensemble.fitted import check_members
 from galaxyzoo.results import layout
 from galaxyzoo.results.card import EnsembleCard, RunCard
-from galaxyzoo.tasks import registry
-from galaxyzoo.tasks.kinds import COMPETITION_TASK
+from galaxyzoo.tasks import kinds, registry
 
 
 def find_predictor(name: str, dataset: str | None = None) -> tuple[str, str]:
@@ -45,7 +43,7 @@ def _find_ensemble(name: str, dataset: str | None) -> layout.EnsembleFolder:
     task, stem = registry.split_ensemble(name)
     there = layout.list_ensembles(dataset or "*", task or "*")
     matching = [folder for folder in there if folder.name == stem]
-    matching = [folder for folder in matching if folder.task == COMPETITION_TASK] or matching
+    matching = [folder for folder in matching if folder.task == kinds.COMPETITION_TASK] or matching
     matching = [folder for folder in matching if folder.dataset not in DEMOS] or matching
     names = {registry.ensemble_name(folder.task, folder.name) for folder in matching}
     if len(names) > 1:
@@ -59,7 +57,7 @@ def _find_ensemble(name: str, dataset: str | None) -> layout.EnsembleFolder:
     known = "; ".join(f"{other.title} ({other.about})" for other in others) or "none is built"
     where = f" on {dataset}" if dataset else ""
     raise InputError(
-        f"no ensemble '{name}'{where}: {known}; type `{typed('ensemble')} NAME` to build one"
+        f"no ensemble '{name}'{where}: {known}; type `{launch.typed('ensemble')} NAME` to build one"
     )
 
 
@@ -149,7 +147,7 @@ def choose_default(dataset: str | None = None) -> tuple[KnownPredictor, str]:
     Returns:
         The choice, and a line for the user: name, score, dataset, what was passed over.
     """
-    candidates = list_predictors(COMPETITION_TASK)
+    candidates = list_predictors(kinds.COMPETITION_TASK)
     if dataset is not None:
         candidates = [p for p in candidates if p.dataset == dataset]
     scored = [p for p in candidates if p.score is not None and p.has_networks]
@@ -159,8 +157,8 @@ def choose_default(dataset: str | None = None) -> tuple[KnownPredictor, str]:
     if not comparable:
         problems = "; ".join(f"{p.title}: {p.problem}" for p in candidates) or "there is none"
         raise InputError(
-            f"no trained run of {COMPETITION_TASK} in {shown(layout.oof_dir())}/ ({problems}): "
-            f"type `{typed('train_folds')}`, or name a run of another task"
+            f"no trained run of {kinds.COMPETITION_TASK} in {paths.shown(layout.oof_dir())}/ "
+            f"({problems}): type `{launch.typed('train_folds')}`, or name a run of another task"
         )
     best = min(comparable, key=lambda predictor: predictor.score or 0.0)
     line = (

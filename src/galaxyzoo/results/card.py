@@ -10,9 +10,8 @@ from typing import Any, Self
 from pydantic import ConfigDict, Field
 
 from galaxyzoo.config import base, loading
-from galaxyzoo.core import manifest, paths
+from galaxyzoo.core import launch, manifest, paths
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.launch import typed
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.results.layout import EnsembleFolder, RunFolder
 from galaxyzoo.results.table import digest_table
@@ -285,7 +284,7 @@ def build_again(folder: EnsembleFolder, runs: Sequence[str] = ()) -> str:
     if runs and arguments not in (*loading.all_ensembles(), base.ALL_RUNS):
         arguments = f"{' '.join(runs)} --name {arguments}"
     options = f"--task {folder.task} --dataset {folder.dataset}"
-    return f"type `{typed('ensemble')} {arguments} {options}`"
+    return f"type `{launch.typed('ensemble')} {arguments} {options}`"
 
 
 def rounded(value: Any, digits: int) -> Any:

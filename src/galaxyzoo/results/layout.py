@@ -11,9 +11,8 @@ from pathlib import Path
 from galaxyzoo.config.base import BUNDLED, DEMOS, RECORDS, real_first
 from galaxyzoo.config.loading import load_run_config
 from galaxyzoo.config.schema import Config
-from galaxyzoo.core import paths
+from galaxyzoo.core import launch, paths
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.launch import typed
 from galaxyzoo.core.manifest import MadeBy, Manifest, digest
 from galaxyzoo.data.catalog import data_option, folds_dir
 from galaxyzoo.tasks.registry import task_name
@@ -239,7 +238,7 @@ def choose_dataset(name: str | None, wanted: str) -> str:
     if not known:
         raise InputError(
             f"oof/ holds no out-of-fold table{of_task}: "
-            f"type `{typed('train_folds')} {wanted}{data_option(name)}` first"
+            f"type `{launch.typed('train_folds')} {wanted}{data_option(name)}` first"
         )
     if name is not None:
         if name not in known:

@@ -16,10 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from galaxyzoo.config.base import BUNDLED
-from galaxyzoo.core import launch, outputs
+from galaxyzoo.core import launch, outputs, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.options import RunOptions, option, read_options
-from galaxyzoo.core.paths import shown
 from galaxyzoo.results.layout import OOF_PACKED, TEST_PACKED, bundled_dir
 from galaxyzoo.tasks import registry
 
@@ -59,7 +58,7 @@ def main() -> None:
         raise InputError("--half exports a run's weights: name a run, without --tables")
     dataset, run = find_predictor(options.run, options.dataset)
     if dataset == BUNDLED:
-        raise InputError(f"{run} is exported already: {shown(bundled_dir() / run)}/")
+        raise InputError(f"{run} is exported already: {paths.shown(bundled_dir() / run)}/")
     name = run.replace("/", "-").replace(":", "-")
     default = Path("exported") / (f"{name}-tables" if options.tables else name)
     folder = (options.output or default).resolve()
@@ -67,7 +66,7 @@ def main() -> None:
     if options.tables:
         export_tables(dataset, run, folder)
         files = [*TABLE_FILES]
-        tables = ",".join(shown(folder / file) for file in (OOF_PACKED, TEST_PACKED))
+        tables = ",".join(paths.shown(folder / file) for file in (OOF_PACKED, TEST_PACKED))
         given = shlex.quote(f"{run}={tables}")
         then = f"{launch.typed('ensemble')} --import {given} --dataset {dataset}"
     else:
@@ -75,6 +74,6 @@ def main() -> None:
             files = export_ensemble(ensemble_folder(dataset, run), folder, onnx)
         else:
             files = export_run(dataset, run, folder, onnx, options.half)
-        then = f"hf upload YOUR_NAME/{name} {shlex.quote(shown(folder))}"
+        then = f"hf upload YOUR_NAME/{name} {shlex.quote(paths.shown(folder))}"
     runtime = "" if options.tables or not onnx else f"; onnxruntime {OLDEST_RUNTIME} or newer"
-    launch.print_done(f"{shown(folder)}: {', '.join(files)}{runtime}", then)
+    launch.print_done(f"{paths.shown(folder)}: {', '.join(files)}{runtime}", then)

@@ -31,8 +31,7 @@ from galaxyzoo.config.base import BUNDLED
 from galaxyzoo.core import console, files, manifest
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import Catalog, load_catalog
-from galaxyzoo.ensemble import blends, fitted
-from galaxyzoo.ensemble.members import load_oof
+from galaxyzoo.ensemble import blends, fitted, members
 from galaxyzoo.io.tables import write_predictions
 from galaxyzoo.results import layout, table
 from galaxyzoo.results.card import EnsembleCard, SubmissionCard, rounded
@@ -221,7 +220,7 @@ class VoteIntervals:
             oof = _read_ensemble(folder, whole)[1]
         else:
             task = get_task(COMPETITION_TASK)
-            oof = task.project(load_oof(name, task, whole).astype(float))
+            oof = task.project(members.load_oof(name, task, whole).astype(float))
         return cls.fit(_columns(oof, whole))
 
     def bounds(self, predictions: np.ndarray) -> np.ndarray:
