@@ -127,11 +127,7 @@ class Catalog:
         for column in (ID, *self.train.columns):
             values = self.ids if column == ID else self.train[column].to_numpy()
             parts += [f"{column}\n", "\n".join(map(repr, values.tolist()))]
-        return manifest.digest([*parts, _as_bytes(self.test_ids)])[:16]
-
-
-def _as_bytes(ids: np.ndarray) -> bytes:
-    return np.ascontiguousarray(ids, dtype="<i8").tobytes()
+        return manifest.digest([*parts, np.ascontiguousarray(self.test_ids, "<i8").tobytes()])[:16]
 
 
 def _check_members(members: pd.DataFrame, n_folds: int, where: str) -> None:

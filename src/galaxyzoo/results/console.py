@@ -1,6 +1,7 @@
 """Tables of scores on the terminal."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 
@@ -88,8 +89,20 @@ def print_run_table(cards: list[tuple[RunCard, float]]) -> None:
     Args:
         cards: score card of each run, and the minutes that its folds took.
     """
-    for task in dict.fromkeys(card.task for card, _ in cards):
-        _print_task_table([pair for pair in cards if pair[0].task == task])
+    tables: dict[str, list[dict[str, Any]]] = {}
+    for card, minutes in cards:
+        mark = marks(card.selected_on_validation, card.possible_leakage)
+        row = {
+            "run": card.run + mark + (" !" if _problems(card) else ""),
+            f"OOF {card.metric}": card.score,
+            "± sd of folds": card.sd,
+            **class_cells(card.classes),
+            "folds": f"{len(card.folds)}/{card.n_folds}",
+            "minutes": f"{minutes:.1f}",
+        }
+        tables.setdefault(card.task, []).append(row)
+    for rows in tables.values():
+        print_table(f"out-of-fold scores, {cards[0][0].dataset}", pd.DataFrame(rows))
     if cards:
         selected = any(card.selected_on_validation for card, _ in cards)
         leaked = any(card.possible_leakage for card, _ in cards)
@@ -109,23 +122,6 @@ def _problems(card: RunCard) -> list[str]:
         folds = f"fold{'s' if len(weak) > 1 else ''} {', '.join(map(str, weak))}"
         problems.append(f"{folds}: no better than predicting the mean of the other folds")
     return problems
-
-
-def _print_task_table(cards: list[tuple[RunCard, float]]) -> None:
-    first, rows = cards[0][0], []
-    for card, minutes in cards:
-        mark = marks(card.selected_on_validation, card.possible_leakage)
-        mark += " !" if _problems(card) else ""
-        row = {
-            "run": card.run + mark,
-            f"OOF {card.metric}": card.score,
-            "± sd of folds": card.sd,
-            **class_cells(card.classes),
-            "folds": f"{len(card.folds)}/{card.n_folds}",
-            "minutes": f"{minutes:.1f}",
-        }
-        rows.append(row)
-    print_table(f"out-of-fold scores, {first.dataset}", pd.DataFrame(rows))
 
 
 def print_ensemble(card: EnsembleCard) -> None:

@@ -5,12 +5,10 @@ bring a task of its own, under its name: it lies with the dataset's folds.
 """
 
 from collections.abc import Mapping
-from difflib import SequenceMatcher
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from galaxyzoo.core import files, paths
 from galaxyzoo.core.errors import InputError
@@ -184,10 +182,9 @@ def find_column(task: Task, answer: str, option: str) -> int:
     matching = [i for i, spellings in enumerate(names) if wanted in spellings]
     if len(matching) == 1:
         return matching[0]
-    likeness = [
-        -max(SequenceMatcher(None, wanted, spelling).ratio() for spelling in spellings)
-        for spellings in names
-    ]
-    near = [task.labels[i] for i in np.argsort(likeness, kind="stable")[:3]]
+    spelled = {
+        spelling: task.labels[i] for i, spellings in enumerate(names) for spelling in spellings
+    }
+    near = [spelled[spelling] for spelling in get_close_matches(wanted, spelled, 3, cutoff=0)]
     problem = "several answers" if matching else "no answer"
     raise InputError(f"{option} '{answer}' is {problem} of {task.name}; nearest: {', '.join(near)}")

@@ -217,8 +217,6 @@ def print_plan(configs: list[Config], datasets: Mapping[str | None, prepare.Data
     }
     title = f"plan, {data.catalog.dataset}, {data.catalog.n_folds} folds one after another"
     console.print_table(title, pd.DataFrame(rows))
-    if any(config.is_earlier_stage for config in configs):
-        print("a stage is trained once, for all runs that begin with it")
     if devices.get_device().type == "cuda":
         for name, config, cost in zip(names, configs, costs, strict=False):
             batch = f"a batch of {config.train.batch_size} takes {1000 * cost.batch_s:.1f} ms"

@@ -25,7 +25,6 @@ from galaxyzoo.extras.formats.fits import (
     FitsSettings,
     FitsStore,
     draw,
-    find_center,
 )
 from support.refusals import one_line_refusal
 
@@ -152,33 +151,6 @@ def test_the_field_is_the_center_by_the_header_or_the_given_scale(settings: Fits
     edge = (48 - kept) // 2
     inner = CUBE[:, edge : edge + kept, edge : edge + kept]
     assert np.array_equal(draw(write(CUBE, **SKY), settings, 5), draw(write(inner), settings))
-
-
-TURNED = {"CRPIX1": 31, "CRPIX2": 11, "CD1_1": 0, "CD1_2": 2e-4, "CD2_1": 3e-4, "CD2_2": 0}
-GALACTIC = {"CTYPE1": "GLON-TAN", "CTYPE2": "GLAT-TAN", "CRVAL1": 0, "CRVAL2": 0}
-MIDDLE = {"CRPIX1": 24.5, "CRPIX2": 15.5}
-CENTERS: dict[str, tuple[dict[str, Any], tuple[float, float]]] = {
-    "at the reference": (MIDDLE, (180, 30)),
-    # 6.5 px left of the reference and 4.5 above it, by the gnomonic projection (FITS WCS paper II)
-    "turned": (TURNED, (180.0010392101, 29.9980499959)),
-    "galactic": ({**MIDDLE, **GALACTIC}, (266.4049882865, -28.9361777618)),
-    "declination first": (
-        {**MIDDLE, "CTYPE1": "DEC--TAN", "CTYPE2": "RA---TAN", "CRVAL1": 30, "CRVAL2": 180},
-        (180, 30),
-    ),
-    "none": ({"CTYPE1": "PIXEL", "CTYPE2": "PIXEL"}, (np.nan, np.nan)),
-    "damaged": ({"CTYPE1": "RA---XYZ"}, (np.nan, np.nan)),
-}
-
-
-@pytest.mark.parametrize("case", CENTERS)
-@pytest.mark.parametrize("is_packed", [False, True])
-def test_the_center_is_by_the_headers_coordinates(case: str, is_packed: bool) -> None:
-    changes, right = CENTERS[case]
-    made = fits.CompImageHDU(CUBE[:, :30]) if is_packed else part(CUBE[:, :30])
-    made.header.update({**SKY, **changes})
-    np.testing.assert_allclose(find_center(write(None, made), ()), right, rtol=0, atol=1e-9)
-    assert np.isnan(find_center(b"no FITS", ())).all()
 
 
 def to_folder(path: Path, files: dict[str, bytes]) -> list[Path]:

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from astropy.io import fits
 from pyarrow import parquet
 
 from galaxyzoo.core.errors import InputError
@@ -85,27 +84,6 @@ def test_the_position_is_kept_unasked_with_its_unit(job: Survey) -> None:
     field = parquet.read_schema(job.part_path(job.images.parts[0])).field("dec")
     assert field.metadata[b"unit"] == b"deg"
     assert field.metadata[b"ucd"] == b"pos.eq.dec;meta.main"
-
-
-def test_a_fits_cut_out_has_the_position_of_its_header(tmp_path: Path) -> None:
-    (tmp_path / "cuts").mkdir()
-    for number in range(5):
-        wcs = {"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CDELT1": -1e-4, "CDELT2": 1e-4}
-        wcs |= {"CRPIX1": 16.5, "CRPIX2": 16.5, "CRVAL1": 30.0 * number, "CRVAL2": -number}
-        picture = np.random.default_rng(number).normal(size=(3, 32, 32)).astype(np.float32)
-        fits.PrimaryHDU(picture, fits.Header(wcs)).writeto(tmp_path / "cuts" / f"{number}.fits")
-    (tmp_path / "cuts" / "5.jpg").write_bytes(PICTURES[0])
-    plain, job = (make_job(tmp_path / name, tmp_path / "cuts") for name in ("plain", "votes"))
-    plain.run()
-    assert "ra" not in read_rows(plain)
-    job = keeping(job, "dec", "ra")
-    job.run()
-    rows = read_rows(job).set_index("GalaxyID")
-    assert rows.columns[:2].tolist() == ["dec", "ra"]
-    np.testing.assert_allclose(rows["ra"], [0, 30, 60, 90, 120, np.nan], atol=1e-9)
-    np.testing.assert_allclose(rows["dec"], [0, -1, -2, -3, -4, np.nan], atol=1e-9)
-    with pytest.raises(InputError, match="images"):
-        replace(plain, images=job.images).run()
 
 
 def test_what_cannot_be_kept_is_one_line(job: Survey, tmp_path: Path) -> None:

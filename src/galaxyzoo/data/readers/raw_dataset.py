@@ -14,10 +14,6 @@ from galaxyzoo.data.stores.base import ImageStore
 from galaxyzoo.tasks.kinds import Task
 
 
-def _no_ids() -> np.ndarray:
-    return np.empty(0, np.int64)
-
-
 @dataclass(frozen=True)
 class RawDataset:
     """A dataset as it lies in `input/`, read and checked."""
@@ -28,7 +24,8 @@ class RawDataset:
     targets: pd.DataFrame
     train_images: ImageStore
     test_images: ImageStore
-    test_ids: np.ndarray = field(default_factory=_no_ids)  # in the sample submission's order
+    # in the sample submission's order
+    test_ids: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
     # how its images are decoded where galaxies are compared
     image: ImageConfig = field(default_factory=ImageConfig)
     # whether its ids mean other galaxies than the same ids of other datasets

@@ -129,11 +129,6 @@ class FitsStore(ImageStore):
         width = self.settings.field_arcsec if radius is None else WIDTH_IN_RADII * radius
         return draw(data, self.settings, width)
 
-    def centers(self, ids: np.ndarray) -> np.ndarray:
-        """(image, 2) right ascension and declination of each image's center; see `find_center`."""
-        centers = [find_center(self.inner.read(int(i)), self.settings.hdu) for i in ids]
-        return np.reshape(centers, (-1, 2))
-
 
 def draw(data: bytes, settings: FitsSettings, width_arcsec: float | None = None) -> np.ndarray:
     """Draw the picture of a FITS file.
@@ -184,27 +179,6 @@ def _read(data: bytes, hdu: tuple[str, ...]) -> tuple[np.ndarray, Any]:
         if len({planes.shape[1:] for planes in bands}) > 1:
             raise InputError(f"--hdu {','.join(hdu)}: these parts have bands of different sizes")
         return bands[0] if len(bands) == 1 else np.concatenate(bands), chosen[0].header
-
-
-def find_center(data: bytes, hdu: tuple[str, ...]) -> tuple[float, float]:
-    """Right ascension and declination of a FITS image's center, in degrees of ICRS.
-
-    Args:
-        data: an image file's content.
-        hdu: as of `FitsSettings`.
-    Returns:
-        NaN where it is not FITS, or its header has no celestial coordinates.
-    """
-    if not data.startswith(MAGIC):
-        return math.nan, math.nan
-    try:
-        with _open(data) as parts:
-            coordinates = _coordinates(_find_parts(parts, hdu)[0].header)
-        center = [(side - 1) / 2 for side in coordinates.pixel_shape]
-        place = coordinates.pixel_to_world(*center).icrs
-        return float(place.ra.deg), float(place.dec.deg)
-    except Exception:  # noqa: BLE001  wcslib has a dozen kinds
-        return math.nan, math.nan
 
 
 def _axes(part: Any) -> tuple[int, ...]:
@@ -265,10 +239,11 @@ def _list_parts(parts: Any) -> str:
 
 def _pixel_arcsec(header: Any) -> float:
     """Side of a pixel by the coordinates of the header."""
+    from astropy.wcs import WCS
     from astropy.wcs.utils import proj_plane_pixel_scales
 
     try:
-        coordinates = _coordinates(header)
+        coordinates = WCS(header).celestial
         scales = proj_plane_pixel_scales(coordinates) if coordinates.naxis == 2 else np.ones(2)
     except Exception as error:  # noqa: BLE001  wcslib has a dozen kinds
         why = str(error).strip().splitlines()[-1]
@@ -276,13 +251,6 @@ def _pixel_arcsec(header: Any) -> float:
     if not (scales < 1).all():  # degrees; NaN, or astropy's 1 where there is neither CDELT nor CD
         raise InputError("its header has no coordinates with a scale: give --pixel-scale")
     return float(np.mean(scales)) * 3600
-
-
-def _coordinates(header: Any) -> Any:
-    """Celestial coordinates of a header, right ascension or longitude first."""
-    from astropy.wcs import WCS
-
-    return WCS(header).celestial
 
 
 def _crop_center(bands: np.ndarray, side: float) -> np.ndarray:

@@ -37,8 +37,7 @@ class SurveyOptions:
     )
     keep: tuple[str, ...] = option(
         "columns of a list or Parquet file, to stand in each row of such a folder, with commas "
-        "between them; ra and dec also by the headers of FITS cut-outs (default: ra and dec, where "
-        "tables have both)",
+        "between them (default: ra and dec, where tables have both)",
         (),
         metavar="COLUMN",
     )

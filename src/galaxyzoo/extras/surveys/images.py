@@ -17,7 +17,7 @@ from galaxyzoo.data.image_cache import decode_many
 from galaxyzoo.data.stores import base, opening
 from galaxyzoo.extras.formats import fits
 from galaxyzoo.extras.formats.columns import column_names, read_columns
-from galaxyzoo.extras.formats.fits import FitsSettings, FitsStore
+from galaxyzoo.extras.formats.fits import FitsSettings
 from galaxyzoo.inference.images import IdColumn, Images, MeasuredStore
 
 if TYPE_CHECKING:
@@ -74,8 +74,8 @@ class SurveyImages:
         paths: folders, zips or single images.
         size: most images of a part.
         fits: how FITS cut-outs among them become pictures.
-        keep: columns of their tables that go with the predictions, or the position, which headers
-            of FITS cut-outs have, too; none: the position, where all tables have it.
+        keep: columns of their tables that go with the predictions; none: the position, where all
+            tables have it.
     """
 
     paths: tuple[Path, ...]
@@ -106,29 +106,19 @@ class SurveyImages:
     @cached_property
     def kept(self) -> dict[Path, "pa.Table"]:
         """Columns to keep beside the predictions, by the path of a store; row i is of image i."""
-        paths = [store.path for store in self._stores if not self._has_centers(store)]
+        paths = [store.path for store in self._stores]
         keep = self.keep
         if not keep and paths and all({*base.POSITION} <= {*column_names(path)} for path in paths):
             keep = base.POSITION
         return {path: read_columns(path, keep) for path in paths} if keep else {}
 
-    def _has_centers(self, store: base.ImageStore) -> bool:
-        """Check whether positions are asked for that cut-outs have, and no table."""
-        is_position = bool(self.keep) and {*self.keep} <= {*base.POSITION}
-        if not is_position or not isinstance(store, FitsStore):
-            return False
-        return not {*self.keep} <= {*column_names(store.path)}
-
-    def kept_columns(self, images: Images) -> dict[str, "pa.ChunkedArray | np.ndarray"]:
+    def kept_columns(self, images: Images) -> dict[str, "pa.ChunkedArray"]:
         """Columns to keep, of the images that were decoded."""
-        store, table = images.store, self.kept.get(images.store.path)
-        if table is not None:
-            rows = table.take(images.read_ids)
-            return dict(zip(rows.column_names, rows.columns, strict=True))
-        if not self.keep or not isinstance(store, FitsStore):
+        table = self.kept.get(images.store.path)
+        if table is None:
             return {}
-        columns = dict(zip(base.POSITION, store.centers(images.read_ids).T, strict=True))
-        return {name: columns[name] for name in self.keep}
+        rows = table.take(images.read_ids)
+        return dict(zip(rows.column_names, rows.columns, strict=True))
 
     @property
     def notes(self) -> list[str]:
