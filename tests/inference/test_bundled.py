@@ -24,7 +24,7 @@ from galaxyzoo.extras.app import service
 from galaxyzoo.extras.intervals.intervals import load_intervals
 from galaxyzoo.inference.artifacts import load_weights
 from galaxyzoo.inference.predict import predict_stores
-from galaxyzoo.results.layout import WEIGHTS, bundled_dir
+from galaxyzoo.results.layout import DONE, WEIGHTS, bundled_dir
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.training.fold_data import resolve_start
 from support.app_fixtures import jpeg
@@ -68,11 +68,14 @@ def test_a_fresh_copy_predicts_and_ranks_without_training(tmp_path: Path) -> Non
 def test_a_name_that_is_bundled_too_means_the_run_trained_on_real_galaxies(root: Path) -> None:
     assert find_predictor(RUN) == (BUNDLED, RUN)
     for dataset, expected in (("demo", BUNDLED), ("mine", "mine")):
-        oof = root / f"oof/{dataset}/{RUN}.csv"
-        oof.parent.mkdir(parents=True)
-        oof.with_stem("other").touch()
-        assert find_predictor(RUN) == (BUNDLED, RUN)  # beside another run
-        oof.touch()
+        folds = root / "folds" / dataset / RUN
+        for run in (folds.with_name("other"), folds):
+            assert find_predictor(RUN) == (BUNDLED, RUN)  # also beside another run
+            (run / "fold_0").mkdir(parents=True)
+            (run / "fold_0" / DONE).touch()
+            table = root / "oof" / dataset / f"{RUN.split('/')[0]}/{run.name}.csv"
+            table.parent.mkdir(parents=True, exist_ok=True)
+            table.touch()
         assert find_predictor(RUN) == (expected, RUN)
     assert find_predictor(RUN, BUNDLED) == (BUNDLED, RUN)
     assert find_predictor(RUN, "demo") == ("demo", RUN)

@@ -13,11 +13,11 @@ candidate within one standard error of the best.
   python3 src/ensemble.py --import effnet=OOF.csv,TEST.csv
   python3 src/ensemble.py default --intervals 0.8
 
-With --import predictions made elsewhere on the same split become the run
-gz37/effnet, without networks (hubble10/effnet names another task); a folder has
-pairs NAME_oof.csv, NAME_test.csv. A table with a fold too good to be true, as if
-made from the labels, is refused. One without the column `fold` is marked, as its
-networks may have seen these galaxies: it is combined if named.
+With --import predictions made elsewhere on the same split become a run without
+networks, of the competition's task or --task's; a folder has pairs NAME_oof.csv,
+NAME_test.csv. A table with a fold too good to be true, as if made from the
+labels, is refused. One without the column `fold` is marked, as its networks may
+have seen these galaxies: it is combined if named.
 
 With --intervals an ensemble of votes stays as it is, and each of its predicted
 vote fractions gets an interval, calibrated on its cross-fitted predictions;

@@ -13,9 +13,9 @@ from galaxyzoo.config.loading import load_config
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core.errors import FoldError, InputError
 from galaxyzoo.data.prepare import Dataset
-from galaxyzoo.extras.tuning import search as tuning
 from galaxyzoo.extras.tuning.search import Tuning
 from galaxyzoo.extras.tuning.search_space import Search
+from galaxyzoo.training import fold
 from galaxyzoo.training.fold import History, train_fold
 from galaxyzoo.training.fold_data import FoldData
 from support.commands import COMPETITION, call, complaint, succeed
@@ -86,7 +86,7 @@ class Lab:
                 rows.append({"epoch": epoch, "val_score": score(config, len(seen), epoch)})
                 after_epoch(rows)
 
-        self.patch.setattr(tuning, "train_fold", train)
+        self.patch.setattr(fold, "train_fold", train)
         return seen
 
 
@@ -151,7 +151,7 @@ def test_a_trial_goes_on_from_its_last_whole_epoch(lab: Lab, epoch: int) -> None
 
             train_fold(config, data, folder, label, look)
 
-        patch.setattr(tuning, "train_fold", killed)
+        patch.setattr(fold, "train_fold", killed)
         with pytest.raises(Killed):
             whole.train(1, 1, "loky")
     whole.train(1, 1, "loky")

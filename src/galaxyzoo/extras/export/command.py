@@ -67,7 +67,7 @@ def main() -> None:
         export_tables(dataset, run, folder)
         files = [*TABLE_FILES]
         tables = ",".join(paths.shown(folder / file) for file in (OOF_PACKED, TEST_PACKED))
-        given = shlex.quote(f"{run}={tables}")
+        given = shlex.quote(f"{run}-tables={tables}")
         then = f"{launch.typed('ensemble')} --import {given} --dataset {dataset}"
     else:
         if of:
