@@ -1,4 +1,4 @@
 """Prediction with trained networks.
 
-In: networks and images. Out: test-time averaged predictions of any images, surveys in parts.
+In: networks and images. Out: test-time averaged predictions of any images.
 """

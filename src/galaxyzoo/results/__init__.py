@@ -1,4 +1,4 @@
-"""Artifacts of runs and ensembles: their files, prediction tables, score cards, submissions.
+"""Artifacts of runs and ensembles: their files, tables, score cards, submissions.
 
 In: predictions of a fold's networks. Out: checked tables with a score card beside each.
 """

@@ -1,4 +1,4 @@
-"""Stores of images: folders, zips, HDF5, Parquet, lists, FITS.
+"""Stores of images: folders and zips; extras add other forms.
 
 In: a path. Out: an `ImageStore`, which reads its images by number.
 """
