@@ -1,6 +1,7 @@
-"""Decode JPEGs by simplejpeg, by Pillow where that lacks; OpenCV fills what a cut-off file lacks.
+"""Decode JPEGs by simplejpeg, or by Pillow where that lacks; both refuse files that are cut off.
 
-Each has its own build of libjpeg: pixels may differ.
+OpenCV would fill with gray what such a file lacks. Each has its own build of libjpeg: pixels may
+differ.
 """
 
 import io

@@ -1,5 +1,7 @@
 """Blends: weighted sums of the runs, column by column, with fixed or fitted weights.
 
+To add one: a function here, and its entry among the candidates in `selection.py`.
+
 Both fits minimize the squared error of raw predictions; scores are of what is submitted, after
 `Task.project`, which differs slightly.
 
