@@ -79,7 +79,7 @@ class EnsembleOptions(DatasetOptions):
 
 def main() -> None:
     """Combine the runs, import some, or make what extras make of a built ensemble."""
-    uses = [use for use in extras.load_all("predictions") if use.command == "ensemble"]
+    uses = extras.uses("ensemble")
     groups = {use.title: use.options for use in uses}
     options, read = read_groups(EnsembleOptions, groups, __doc__)
     if any(use.make(options, read[use.title], read) for use in uses):

@@ -119,9 +119,9 @@ class PredictOptions(DatasetOptions, JobOptions):
 
 def main() -> None:
     """Read the options, then predict into a table, or make what an extra makes."""
-    uses = [use for use in extras.load_all("predictions") if use.command == "predict"]
-    kinds = [*uses, *(form for form in forms() if form.options)]
-    groups = {kind.title: kind.options for kind in kinds}
+    uses = extras.uses("predict")
+    groups = {use.title: use.options for use in uses}
+    groups |= {form.title: form.options for form in forms() if form.options}
     options, read = read_groups(PredictOptions, groups, __doc__)
     for path in options.images:
         if not path.exists():

@@ -84,8 +84,8 @@ class TrainOptions(DataOptions, JobOptions):
 
     @property
     def named(self) -> list[str]:
-        """What is to be trained, as it was typed; else the default ensemble."""
-        return [word for word in self.runs if "=" not in word] or [DEFAULT_ENSEMBLE]
+        """Runs, tasks and ensembles to be trained, as they were typed."""
+        return [word for word in self.runs if "=" not in word]
 
     @property
     def again(self) -> str:
@@ -97,16 +97,17 @@ class TrainOptions(DataOptions, JobOptions):
 def main() -> None:
     """Read the options, prepare, then plan, smoke or train."""
     options = read_options(TrainOptions, __doc__)
-    runs = [run.split("@")[0] for name in options.named for run in loading.runs_of(name)]
+    named = options.named or [DEFAULT_ENSEMBLE]
+    runs = [run.split("@")[0] for name in named for run in loading.runs_of(name)]
     for run in runs:  # a mistake in a name does not wait for the input to be read
         loading.config_path(run)
     if options.settings is not None:
-        named = runs if options.runs else ["gz37/cnn"]  # has all settings, and a single stage
-        explain_run(load_configs(named, options.runs)[0], options.settings)
+        shown = runs if options.runs else ["gz37/cnn"]  # has all settings, and a single stage
+        explain_run(load_configs(shown, options.runs)[0], options.settings)
         return
     raw = open_input(options.data, {str(loading.read_recipe(run).get("task")) for run in runs})
     of_data = raw.task if raw.task and raw.task.recipes else None
-    if of_data and options.named == [DEFAULT_ENSEMBLE]:
+    if of_data and not options.named:
         runs = [f"{of_data.name}/head"]
     asked = load_configs(runs, options.runs, raw.dataset)
     configs = with_stages(asked)
@@ -233,7 +234,7 @@ def train(
     print_run_table([(card, runs[card.run].minutes()) for card in cards])
     whole = [card for card in cards if card.is_whole]
     usable = {card.run for card in whole if not (card.is_optimistic or card.diverged)}
-    builds = ensembles_of(options.named, asked, usable)
+    builds = ensembles_of(options.named or [DEFAULT_ENSEMBLE], asked, usable)
     own_labels = get_task(asked[0].task).recipes  # these need no ensemble
     if options.ensemble and not (builds or own_labels):
         print(

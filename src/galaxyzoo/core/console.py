@@ -57,9 +57,8 @@ def print_table(title: str, table: pd.DataFrame) -> None:
     first = table.columns[0]
     known = table.where(table.notna())  # None is printed as it is, NaN as `na_rep`
     text = known.set_index(first).rename_axis(index=None, columns=first)
-    widest = (
-        _width() - max(map(len, map(str, [first, *text.index]))) - 5
-    )  # of pandas: blanks and "\\"
+    # pandas adds 5: blanks, and a backslash where columns go on below
+    widest = _width() - max(map(len, map(str, [first, *text.index]))) - 5
     formats = {"na_rep": "–", "float_format": "{:.5f}".format, "max_colwidth": widest}
     print(f"\n{title}", text.to_string(line_width=_width(), **formats), sep="\n")
 

@@ -1,4 +1,4 @@
-"""What folders in `extras/` add to the commands; a folder that is deleted adds nothing.
+"""Find what the folders in `extras/` add to the commands; a deleted folder adds nothing.
 
 Each has an `EXTRA` in its `__init__.py`, which names objects as entry points do,
 `galaxyzoo.extras.tuning.command:main`; nothing is imported before it is asked for.
@@ -11,15 +11,14 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Literal
 
-Kind = Literal["datasets", "images", "predictions"]
+Kind = Literal["datasets", "images"]
 
 
 @dataclass(frozen=True)
 class Use:
-    """What may be made of predictions: an entry of `Extra.predictions`."""
+    """A use of predictions, which a command offers by options of its own."""
 
-    command: str  # that takes its options: predict or ensemble
-    title: str  # above them in --help
+    title: str  # above the options in --help
     options: type  # their dataclass
     # From the command's options, its own, and those of all groups by title. Returns whether it was
     # asked for: then the command has nothing else to do.
@@ -28,12 +27,12 @@ class Use:
 
 @dataclass(frozen=True)
 class Extra:
-    """What a folder in `extras/` offers, as references to objects of these kinds."""
+    """References to the objects that a folder in `extras/` offers."""
 
     commands: Mapping[str, str] = field(default_factory=dict)  # name -> main; also "prepare gz2"
     datasets: Sequence[str] = ()  # forms of labeled input: `data.readers.find.Form`
     images: Sequence[str] = ()  # forms of images: `data.stores.opening.ImageForm`
-    predictions: Sequence[str] = ()  # what may be made of predictions: `Use`
+    predictions: Mapping[str, str] = field(default_factory=dict)  # command -> `Use`
 
 
 @cache
@@ -51,6 +50,12 @@ def load(reference: str) -> Any:
     """The object that a reference names, `module:object`."""
     module, _, name = reference.partition(":")
     return getattr(importlib.import_module(module), name)
+
+
+def uses(command: str) -> list[Use]:
+    """The uses of predictions that a command offers; those of others are not imported."""
+    offered = [extra.predictions.get(command) for extra in installed().values()]
+    return [load(reference) for reference in offered if reference]
 
 
 def load_all(kind: Kind) -> Iterator[Any]:

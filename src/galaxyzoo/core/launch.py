@@ -156,7 +156,7 @@ def run_main(main: Callable[[], None]) -> None:
 
 
 def _name_optional(error: ModuleNotFoundError) -> str:
-    """What to type for an optional package; others are the code's own mistakes."""
+    """Say what to type for an optional package; others are the code's own mistakes."""
     module = str(error.name).partition(".")[0]
     for extra, modules in EXTRAS.items():
         if module in modules:

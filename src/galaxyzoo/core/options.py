@@ -158,14 +158,14 @@ def fold_numbers(text: str) -> list[int]:
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetOptions:
-    """Of commands that read what was trained."""
+    """Options of commands that read what was trained."""
 
     dataset: str | None = option("dataset of the runs (default: the only real one, else demo)")
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataOptions:
-    """Of commands that read a dataset's files."""
+    """Options of commands that read a dataset's files."""
 
     data: str | None = option(
         "folder with the dataset's files (default: found in input/), demo or demo-full"
@@ -174,7 +174,7 @@ class DataOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class JobOptions:
-    """Of commands that start several processes."""
+    """Options of commands that start several processes."""
 
     jobs: int | None = option(
         "folds, or parts of a survey, at a time, each in a process and on a GPU of its own "
@@ -190,6 +190,6 @@ class JobOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions(DatasetOptions):
-    """Of commands on a run or an ensemble."""
+    """Options of commands on a run or an ensemble."""
 
     run: str = positional("a trained run, gz37/resnet18, or an ensemble, ensemble:default", "RUN")

@@ -76,4 +76,4 @@ def print_intervals(card: IntervalCard) -> None:
     print_table(f"intervals of {card.dataset}, {card.galaxies} galaxies, cross-fitted", table)
 
 
-USE = Use("ensemble", "intervals", IntervalOptions, make)
+USE = Use("intervals", IntervalOptions, make)

@@ -138,4 +138,4 @@ def make(options: predict.PredictOptions, survey: SurveyOptions, groups: Mapping
     return True
 
 
-USE = Use("predict", "output folders", SurveyOptions, make)
+USE = Use("output folders", SurveyOptions, make)
