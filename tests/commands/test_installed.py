@@ -17,7 +17,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from galaxyzoo import __version__, commands
-from galaxyzoo.config.base import BUNDLED
+from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.core.launch import EXTRAS
 from galaxyzoo.core.paths import CODE_ROOT
 from support.commands import copy_checkout, succeed

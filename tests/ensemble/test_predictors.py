@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from galaxyzoo.config.base import BUNDLED
+from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.ensemble.predictors import choose_default, find_predictor

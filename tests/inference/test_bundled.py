@@ -13,8 +13,8 @@ import pytest
 import torch
 from pyarrow import parquet
 
-from galaxyzoo.config.base import BUNDLED
 from galaxyzoo.config.loading import load_config
+from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.core import paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import CODE_ROOT

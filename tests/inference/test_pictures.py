@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import galaxyzoo
-from galaxyzoo.config.base import BUNDLED
+from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.ensemble.fitted import FittedEnsemble
 from galaxyzoo.ensemble.networks import EnsembleNetworks, load_predictor

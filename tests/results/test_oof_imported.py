@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from galaxyzoo.config.base import BUNDLED
+from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.ensemble import members
 from galaxyzoo.ensemble.members import load_oof, load_test

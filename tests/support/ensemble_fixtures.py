@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from galaxyzoo.commands import ensemble
-from galaxyzoo.config.base import ALL_RUNS
 from galaxyzoo.config.loading import load_run_config
+from galaxyzoo.config.names import ALL_RUNS
 from galaxyzoo.core import files
 from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.data.catalog import GROUP, Catalog, save_catalog

@@ -14,8 +14,8 @@ from measuring import Table
 from survey import run_job
 from torch.utils.flop_counter import FlopCounterMode
 
-from galaxyzoo.config.base import BUNDLED
 from galaxyzoo.config.loading import load_config
+from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.config.schema import Config, TTAConfig
 from galaxyzoo.core.devices import read_async
 from galaxyzoo.data.prepare import Dataset

@@ -13,7 +13,7 @@ from typing import Any, cast
 import numpy as np
 from measuring import Table
 
-from galaxyzoo.config.base import BUNDLED
+from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.data.image_cache import decode_many
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.ensemble.networks import load_predictor

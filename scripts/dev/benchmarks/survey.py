@@ -21,8 +21,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from torchvision import transforms
 
-from galaxyzoo.config.base import BUNDLED
 from galaxyzoo.config.loading import load_config
+from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.config.schema import TTAConfig
 from galaxyzoo.core.devices import autocast
 from galaxyzoo.data.prepare import Dataset

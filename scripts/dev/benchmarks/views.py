@@ -10,8 +10,8 @@ from functools import partial
 import numpy as np
 from measuring import Table, race, rate_rows
 
-from galaxyzoo.config.base import BUNDLED
 from galaxyzoo.config.loading import load_run_config
+from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.config.schema import TTAConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.image_cache import ImageCache, decode_many

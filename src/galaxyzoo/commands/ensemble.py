@@ -29,7 +29,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from galaxyzoo.config import loading
-from galaxyzoo.config.base import ALL_RUNS, DEMO, DEMOS
+from galaxyzoo.config.names import ALL_RUNS, DEMO, DEMOS
 from galaxyzoo.core import extras, launch, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.options import DatasetOptions, option, positional, read_groups

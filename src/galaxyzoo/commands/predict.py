@@ -32,7 +32,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from galaxyzoo.config.base import BUNDLED
+from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.core import extras, launch, outputs, paths
 from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.options import (

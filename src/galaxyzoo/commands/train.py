@@ -28,7 +28,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from galaxyzoo.config import base, loading
-from galaxyzoo.config.base import ALL_RUNS, DEMO_FULL
+from galaxyzoo.config.names import ALL_RUNS, DEMO_FULL
 from galaxyzoo.config.schema import ORIGINAL_PX, Config
 from galaxyzoo.core import console, launch, paths
 from galaxyzoo.core.errors import FoldError, InputError

@@ -17,26 +17,6 @@ from pydantic_core import PydanticCustomError
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
 
-DEMO = "demo"  # the dataset that the project draws itself, with short schedules (configs/demo.yaml)
-DEMO_FULL = "demo-full"  # the same galaxies, trained as real ones are
-DEMOS = (DEMO, DEMO_FULL)
-WHOLE = "kaggle"  # the dataset of the whole competition
-BUNDLED = "bundled"  # in place of a dataset: networks that come with the project, in `weights/`
-RECORDS = "records"  # in submissions/: the committed results, which no command writes
-ALL_RUNS = "all"  # name of the ensemble of every finished run of a task
-STAGE = "stage."  # prefix of the last part of the names of runs that are earlier stages of others
-
-
-def is_stage(run: str) -> bool:
-    """Check whether a run is an earlier stage of others, with networks but without tables."""
-    return run.split("/")[-1].startswith(STAGE)
-
-
-def real_first(dataset: str) -> tuple[bool, bool, str]:
-    """Sort key of datasets' names: the demos last, `demo` behind `demo-full`."""
-    return dataset in DEMOS, dataset == DEMO, dataset
-
-
 # What yaml.safe_load raises for text that is not YAML, bad dates and too deep nesting included.
 _YAML_ERRORS = (yaml.YAMLError, ValueError, RecursionError)
 

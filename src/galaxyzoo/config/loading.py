@@ -12,6 +12,7 @@ import yaml
 from pydantic import Field
 
 from galaxyzoo.config import base, schema, stages
+from galaxyzoo.config.names import DEMO
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import CODE_ROOT, configs_dir, shown
 from galaxyzoo.tasks.registry import TASKS, define_task, find_task, task_name
@@ -156,7 +157,7 @@ def load_ensemble_settings(name: str) -> EnsembleSettings:
 def demo_schedule(run: str, dataset: str) -> list[str]:
     """Overrides of a run on the demo set, in `configs/demo.yaml`; none on other datasets."""
     path = configs_dir() / "demo.yaml"
-    overrides = base.read_yaml(path).get(run, []) if dataset == base.DEMO and path.is_file() else []
+    overrides = base.read_yaml(path).get(run, []) if dataset == DEMO and path.is_file() else []
     if not isinstance(overrides, list) or not all(
         isinstance(assignment, str) for assignment in overrides
     ):

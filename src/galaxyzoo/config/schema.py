@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from galaxyzoo.config.base import Settings, is_stage
+from galaxyzoo.config import base, names
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.manifest import digest
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
@@ -35,7 +35,7 @@ _NOT_IN_DIGEST: Any = {
 }
 
 
-class ImageConfig(Settings):
+class ImageConfig(base.Settings):
     """Part of the sky image that the network gets, and its size."""
 
     crop_px: int = Field(324, ge=8, le=ORIGINAL_PX)
@@ -48,7 +48,7 @@ class ImageConfig(Settings):
     """side of the network's input"""
 
 
-class ModelConfig(Settings):
+class ModelConfig(base.Settings):
     """The network and the weights that it starts from."""
 
     name: str
@@ -71,7 +71,7 @@ class ModelConfig(Settings):
     """per channel, as mean"""
 
 
-class HeadConfig(Settings):
+class HeadConfig(base.Settings):
     """Linear -> ReLU -> Dropout -> Linear, then the output."""
 
     hidden: Annotated[int, Field(ge=1)] | tuple[Annotated[int, Field(ge=1)], ...] = 512
@@ -88,7 +88,7 @@ class HeadConfig(Settings):
     that the head can start from a stage that learned votes"""
 
 
-class AugmentConfig(Settings):
+class AugmentConfig(base.Settings):
     """Random changes of training images; the geometric ones are one warp out of the cache."""
 
     rotate_deg: float = Field(180.0, ge=0, le=180)
@@ -103,7 +103,7 @@ class AugmentConfig(Settings):
     """albumentations by name, after the warp, such as {name: GaussNoise, p: 0.5}"""
 
 
-class TrainConfig(Settings):
+class TrainConfig(base.Settings):
     """Training of a fold."""
 
     epochs: int = Field(16, ge=0)
@@ -150,7 +150,7 @@ class TrainConfig(Settings):
     """of first weights, order of images, augmentation and dropout"""
 
 
-class TTAConfig(Settings):
+class TTAConfig(base.Settings):
     """Views averaged at prediction."""
 
     dihedral: bool = True
@@ -166,7 +166,7 @@ class TTAConfig(Settings):
         return (8 if self.dihedral else 1) * self.angles * len(self.zooms)
 
 
-class Config(Settings):
+class Config(base.Settings):
     """Everything that determines a run's result, apart from the data and the machine."""
 
     run: str = ""
@@ -369,3 +369,8 @@ def _find_in_rule(config: Config) -> str | None:
     if not (config.train.epochs or (by_rule and config.keeps_head)):
         return "train.epochs=0 needs head.output rule and a stage of votes before it"
     return None
+
+
+def is_stage(run: str) -> bool:
+    """Check whether a run is an earlier stage of others, with networks but without tables."""
+    return run.split("/")[-1].startswith(names.STAGE)

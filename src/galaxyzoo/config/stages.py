@@ -21,7 +21,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from galaxyzoo.config.base import STAGE
+from galaxyzoo.config.names import STAGE
 from galaxyzoo.config.schema import Config, parse_config
 from galaxyzoo.core.errors import InputError
 

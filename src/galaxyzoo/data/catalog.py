@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from galaxyzoo.config.base import DEMOS
+from galaxyzoo.config.names import DEMOS
 from galaxyzoo.core import files, launch, manifest, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.io.tables import FOLD, ID, read_csv, select_numbers

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from galaxyzoo.config import loading, schema
-from galaxyzoo.config.base import BUNDLED, DEMOS
+from galaxyzoo.config.names import BUNDLED, DEMOS
 from galaxyzoo.core import files, launch, manifest, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import (

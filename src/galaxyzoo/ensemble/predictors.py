@@ -6,7 +6,8 @@ Reads score cards and marks of finished folds, no network and no image.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from galaxyzoo.config.base import BUNDLED, DEMOS, is_stage, real_first
+from galaxyzoo.config.names import BUNDLED, DEMOS
+from galaxyzoo.config.schema import is_stage
 from galaxyzoo.core import launch, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.ensemble.fitted import check_members
@@ -106,7 +107,7 @@ def list_predictors(task: str = "*") -> list[KnownPredictor]:
         if registry.find_task(registry.task_name(trained.run)) and not is_stage(trained.run)
     ]
     ensembles = [_known_ensemble(folder) for folder in layout.list_ensembles(task=task)]
-    return sorted([*bundled, *runs, *ensembles], key=lambda known: real_first(known.dataset))
+    return sorted([*bundled, *runs, *ensembles], key=lambda known: layout.real_first(known.dataset))
 
 
 def _known_run(folder: layout.RunFolder) -> KnownPredictor:

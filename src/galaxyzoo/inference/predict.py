@@ -16,7 +16,7 @@ import torch
 from timm.utils import reparameterize_model
 from torch import Tensor
 
-from galaxyzoo.config import base, loading, schema
+from galaxyzoo.config import loading, names, schema
 from galaxyzoo.core import console, devices, parallel
 from galaxyzoo.core.errors import FoldError, InputError, one_line
 from galaxyzoo.core.manifest import MadeBy, digest
@@ -314,7 +314,7 @@ def run_networks(
 
 def load_run(dataset: str, run: str) -> RunNetworks:
     """The networks of a run's finished folds; those of a bundled run."""
-    if dataset == base.BUNDLED:
+    if dataset == names.BUNDLED:
         return RunNetworks.load_exported(layout.RunFolder(dataset, run).path)
     folder = layout.RunFolder(dataset, run)
     if not folder.folds:

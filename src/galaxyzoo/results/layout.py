@@ -8,8 +8,8 @@ at `oof/<dataset>/<run>.csv` and `submissions/<dataset>/<run>.csv`; an ensemble 
 from dataclasses import dataclass
 from pathlib import Path
 
-from galaxyzoo.config.base import BUNDLED, DEMOS, RECORDS, real_first
 from galaxyzoo.config.loading import load_run_config
+from galaxyzoo.config.names import BUNDLED, DEMO, DEMOS, RECORDS
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core import launch, paths
 from galaxyzoo.core.errors import InputError
@@ -252,3 +252,8 @@ def choose_dataset(name: str | None, wanted: str) -> str:
             f"several datasets have out-of-fold tables: add --dataset with one of {', '.join(real)}"
         )
     return (real or known)[0]
+
+
+def real_first(dataset: str) -> tuple[bool, bool, str]:
+    """Sort key of datasets' names: the demos last, `demo` behind `demo-full`."""
+    return dataset in DEMOS, dataset == DEMO, dataset

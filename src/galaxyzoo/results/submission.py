@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from galaxyzoo.config.base import DEMOS, WHOLE
+from galaxyzoo.config.names import DEMOS, WHOLE
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.launch import typed

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from galaxyzoo.config import base, loading, schema
+from galaxyzoo.config import loading, names, schema
 from galaxyzoo.core.errors import FoldError, InputError
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import Catalog, catalog_names, dataset_dir, load_catalog
@@ -76,7 +76,7 @@ def _bundled_start(config: schema.Config, catalog: Catalog, fold: int) -> Start:
     Where all galaxies are of their training and in its folds, fold k starts from the network that
     left out fold k. On others any of them may have been trained on any galaxy.
     """
-    if config.model.weights_file != base.BUNDLED:
+    if config.model.weights_file != names.BUNDLED:
         return Start()
     votes = get_task(COMPETITION_TASK)
     for run in layout.bundled_runs(votes.name):

@@ -5,7 +5,7 @@ Most published systems report such a score; folds remain the measure here.
 
 import numpy as np
 
-from galaxyzoo.config.base import BUNDLED
+from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import GROUP, Catalog
 from galaxyzoo.data.folds import make_folds

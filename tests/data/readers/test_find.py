@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from galaxyzoo.config.base import DEMO, DEMOS
+from galaxyzoo.config.names import DEMO, DEMOS
 from galaxyzoo.core.extras import installed
 from galaxyzoo.data.readers import find
 from galaxyzoo.data.readers.raw_dataset import RawDataset

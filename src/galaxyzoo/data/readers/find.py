@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from galaxyzoo.config.base import BUNDLED, DEMOS, RECORDS
+from galaxyzoo.config.names import BUNDLED, DEMOS, RECORDS
 from galaxyzoo.core import extras, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import input_places

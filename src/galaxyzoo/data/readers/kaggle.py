@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pandas as pd
 
-from galaxyzoo.config.base import DEMO, DEMOS, WHOLE
+from galaxyzoo.config.names import DEMO, DEMOS, WHOLE
 from galaxyzoo.core import files
 from galaxyzoo.core.console import Bar
 from galaxyzoo.core.errors import InputError

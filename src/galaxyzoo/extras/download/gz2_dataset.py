@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from galaxyzoo.commands.prepare import print_made
-from galaxyzoo.config.base import DEMOS
+from galaxyzoo.config.names import DEMOS
 from galaxyzoo.core import console, files, options, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import input_places

@@ -15,7 +15,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from galaxyzoo.config.base import BUNDLED
+from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.core import launch, outputs, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.options import RunOptions, option, read_options
@@ -43,12 +43,7 @@ def main() -> None:
     options = read_options(ExportOptions, __doc__)
     # Only now, or --help waits for torch.
     from galaxyzoo.ensemble.predictors import ensemble_folder, find_predictor
-    from galaxyzoo.extras.export.bundle import (
-        TABLE_FILES,
-        export_ensemble,
-        export_run,
-        export_tables,
-    )
+    from galaxyzoo.extras.export import bundle
     from galaxyzoo.extras.export.onnx import OLDEST_RUNTIME
 
     of, onnx = registry.is_ensemble(options.run), not options.no_onnx
@@ -64,16 +59,16 @@ def main() -> None:
     folder = (options.output or default).resolve()
     outputs.check_output("--output", folder)
     if options.tables:
-        export_tables(dataset, run, folder)
-        files = [*TABLE_FILES]
+        bundle.export_tables(dataset, run, folder)
+        files = [*bundle.TABLE_FILES]
         tables = ",".join(paths.shown(folder / file) for file in (OOF_PACKED, TEST_PACKED))
         given = shlex.quote(f"{run}-tables={tables}")
         then = f"{launch.typed('ensemble')} --import {given} --dataset {dataset}"
     else:
         if of:
-            files = export_ensemble(ensemble_folder(dataset, run), folder, onnx)
+            files = bundle.export_ensemble(ensemble_folder(dataset, run), folder, onnx)
         else:
-            files = export_run(dataset, run, folder, onnx, options.half)
+            files = bundle.export_run(dataset, run, folder, onnx, options.half)
         then = f"hf upload YOUR_NAME/{name} {shlex.quote(paths.shown(folder))}"
     runtime = "" if options.tables or not onnx else f"; onnxruntime {OLDEST_RUNTIME} or newer"
     launch.print_done(f"{paths.shown(folder)}: {', '.join(files)}{runtime}", then)

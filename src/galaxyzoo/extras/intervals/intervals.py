@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from galaxyzoo.config.base import BUNDLED
+from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.core import console, files, manifest
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import Catalog, load_catalog

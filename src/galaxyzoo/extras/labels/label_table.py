@@ -16,8 +16,9 @@ from typing import Literal
 
 import pandas as pd
 
-from galaxyzoo.config.base import ALL_RUNS, Settings, read_yaml
+from galaxyzoo.config.base import Settings, read_yaml
 from galaxyzoo.config.loading import all_ensembles
+from galaxyzoo.config.names import ALL_RUNS
 from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import GROUP

@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from galaxyzoo.config.base import real_first
 from galaxyzoo.core import files, manifest, outputs
 from galaxyzoo.extras.pages import templates
 from galaxyzoo.extras.pages.charts import Chart
+from galaxyzoo.results.layout import real_first
 
 INDEX = "../../index.html"  # from a report's page to the index
 EXPLORE = "explore"  # folder of a dataset's exploration page

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from galaxyzoo.commands import predict
-from galaxyzoo.config.base import BUNDLED
+from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.core import launch, outputs, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.extras import Use
