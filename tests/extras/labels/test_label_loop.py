@@ -16,11 +16,15 @@ import pytest
 from pyarrow import parquet
 from starlette.testclient import TestClient
 
+from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.data.image_cache import decode_many
+from galaxyzoo.ensemble.networks import load_predictor
 from galaxyzoo.extras.labels.label_loop import LabelLoop, Share
 from galaxyzoo.extras.labels.label_page import PICTURE, build_app
 from galaxyzoo.extras.surveys.finished import SurveyFeatures, read_features
+from galaxyzoo.extras.surveys.survey import Survey, add_features
 from galaxyzoo.training.feature_head import fit_head
 from support.brightness import Darkness, make_job
 from support.browser import PATIENCE_MS, check_accessibility, find_browser, start
@@ -447,8 +451,6 @@ def labels_of(votes: Path) -> dict[str, str]:
 
 def test_what_is_no_finished_survey_with_features_is_one_line(votes: Path, tmp_path: Path) -> None:
     assert "is not a finished survey: type" in one_line_refusal(read_features, tmp_path)
-    make_job(tmp_path / "bare", tmp_path / "survey").run()
-    assert "bare has no features: " in one_line_refusal(read_features, tmp_path / "bare")
     broken = tmp_path / "survey" / "105.png"
     make_job(tmp_path / "none", broken, extras=("features",)).run()
     assert "none has no galaxy: none of its images" in one_line_refusal(
@@ -456,6 +458,32 @@ def test_what_is_no_finished_survey_with_features_is_one_line(votes: Path, tmp_p
     )
     (tmp_path / "survey").rename(tmp_path / "moved")
     assert "survey is missing" in one_line_refusal(read_features, votes)
+
+
+def test_features_that_a_survey_lacks_are_computed_once(
+    votes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a bundled network; an interrupted computation goes on, and labels lie in the survey."""
+    bare = votes.parent / "bare"
+    make_job(bare, votes.parent / "survey", size=5).run()
+    add_features(bare)
+    part = bare / "features" / "parts" / "part-000001.parquet"
+    content = part.read_bytes()
+    part.unlink()
+    (bare / "features" / "manifest.json").unlink()
+    add_features(bare)
+    assert part.read_bytes() == content
+    survey = read_features(bare)
+    assert survey.ids.tolist() == read_features(votes).ids.tolist()
+    network = load_predictor(BUNDLED, "gz37/d4cnn_transfer", [0], 1)
+    first = survey.images.parts[0]
+    expected = network.features(lambda image: decode_many(first.store, first.ids, image)[0])
+    np.testing.assert_allclose(survey.features[:5], expected, atol=0.02)
+    LabelLoop(survey).add_class("bright")
+    assert (bare / "classes.txt").exists()
+    monkeypatch.setattr(Survey, "run", None)
+    add_features(votes)
+    assert not (votes / "features").exists()
 
 
 def rewrite(path: Path, name: str, values: Any) -> None:

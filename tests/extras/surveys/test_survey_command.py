@@ -3,6 +3,7 @@
 import errno
 import random
 import shutil
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,14 @@ import torch
 from pyarrow import parquet
 
 from galaxyzoo.config.loading import load_run_config
+from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.core.devices import autocast
 from galaxyzoo.core.manifest import read_sealed
 from galaxyzoo.data.image_cache import decode_many
 from galaxyzoo.data.stores.opening import open_by_galaxy_id
 from galaxyzoo.ensemble.networks import load_predictor
-from galaxyzoo.extras.surveys.survey import classes_of
+from galaxyzoo.extras.surveys.images import SurveyImages
+from galaxyzoo.extras.surveys.survey import Survey, classes_of
 from galaxyzoo.inference.artifacts import load_fold_model
 from galaxyzoo.inference.predict import predict_stores
 from galaxyzoo.inference.tta import iterate_views
@@ -204,3 +207,23 @@ def test_of_a_class_run_a_part_holds_the_decided_class() -> None:
     ((name, found),) = classes_of(task, predictions, prior)
     assert name == "class"
     assert found == task.with_decision(predictions, prior)["class"].tolist()
+
+
+def test_the_bundled_networks_keep_features_but_for_a_job_begun_without(
+    trained: Path, tmp_path: Path
+) -> None:
+    """One view with any option, which the line before the work counts."""
+    command = ["predict.py", "gz37/d4cnn_transfer", trained / "more.zip", "--output"]
+    printed = succeed(trained, *command, tmp_path / "votes", "--with", "spread").stdout
+    assert "10 images, each 6 times through a network (predictions, spread, features)" in printed
+    assert "app.py --label" in printed
+    features = rows(tmp_path)["features"]
+    assert features[0].dtype == np.float16
+    printed = succeed(trained, *command, tmp_path / "one", "--folds", "2").stdout
+    assert "10 images, each 2 times through a network (predictions, features)" in printed
+    shutil.rmtree(tmp_path / "votes")
+    images = SurveyImages((trained / "more.zip",))
+    load = partial(load_predictor, BUNDLED, "gz37/d4cnn_transfer", [0], 1)
+    Survey(tmp_path / "votes", "gz37/d4cnn_transfer", load, images, np.empty(0)).begin()
+    succeed(trained, *command, tmp_path / "votes", "--folds", "0")
+    assert "features" not in rows(tmp_path)

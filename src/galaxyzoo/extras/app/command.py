@@ -9,7 +9,7 @@ own, and to rank the survey by them.
   python3 src/app.py gz37/mobilenetv2 --dataset kaggle-mini --port 8000
   python3 src/app.py --host 0.0.0.0                    reachable from outside
   python3 src/app.py --allow-host galaxies.example.org behind a proxy
-  python3 src/app.py --label survey/                   predicted with features
+  python3 src/app.py --label votes/                    a survey of src/predict.py
 """
 
 import gc
@@ -33,7 +33,7 @@ class AppOptions(DatasetOptions):
 
     run: str | None = positional("or ensemble:NAME; default: the best", "RUN", None, nargs="?")
     label: Path | None = option(
-        "label the galaxies of a finished survey, predicted --with features", metavar="FOLDER"
+        "label the galaxies of a finished survey, such as votes/", metavar="FOLDER"
     )
     host: str = option("default: 127.0.0.1, this machine", "127.0.0.1")
     allow_host: tuple[str, ...] = option(
@@ -115,7 +115,9 @@ def serve_labels(options: AppOptions, folder: Path) -> None:
     from galaxyzoo.extras.labels.label_loop import LOCK, LabelLoop
     from galaxyzoo.extras.labels.label_page import build_app
     from galaxyzoo.extras.surveys.finished import read_features
+    from galaxyzoo.extras.surveys.survey import add_features
 
+    add_features(folder)
     survey = read_features(folder)
     with files.try_lock(folder / LOCK) as is_held:
         if not is_held:

@@ -45,8 +45,7 @@ _GALAXY_ZOO_2 = dict(
 
 def features_of(rows: pa.Table) -> np.ndarray:
     """(row, feature) float32 features of rows of a part."""
-    column = rows[FEATURES].combine_chunks()
-    return column.flatten().to_numpy().reshape(len(column), -1)
+    return _to_numpy(rows[FEATURES].combine_chunks()).astype(np.float32)
 
 
 def describe_columns(
@@ -243,7 +242,7 @@ def _texts(metadata: dict[bytes, bytes] | None) -> dict[str, str]:
 def _to_numpy(column: pa.Array) -> np.ndarray:
     """(row,) values, or (row, number) of a list column."""
     if isinstance(column, pa.FixedSizeListArray):
-        return column.flatten().to_numpy(zero_copy_only=False).reshape(len(column), -1)
+        return _to_numpy(column.flatten()).reshape(len(column), -1)
     values = column.to_numpy(zero_copy_only=False)
     if values.dtype in _WIDER:
         return values.astype(_WIDER[values.dtype])

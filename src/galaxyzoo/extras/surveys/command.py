@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from galaxyzoo.commands import predict
 from galaxyzoo.config.names import BUNDLED
-from galaxyzoo.core import launch, outputs, paths
+from galaxyzoo.core import launch, manifest, outputs, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.extras import Use
 from galaxyzoo.core.options import option, positive
@@ -17,6 +17,7 @@ from galaxyzoo.extras.formats.fits import TITLE
 from galaxyzoo.extras.surveys import COLUMN_NAMES, TABLE_FORMATS
 from galaxyzoo.tasks.registry import find_column, task_of
 
+FEATURES = "features"
 _RANK_NEEDS = {"disagreement": "spread", "width": "intervals"}  # by -> extra
 
 
@@ -29,7 +30,8 @@ class SurveyOptions:
     )
     extras: tuple[Literal["spread", "features", "intervals"], ...] = option(
         "more columns in an output folder, with commas between them; spread: standard deviation "
-        "between the folds' networks; features: input of the first fold's head; intervals: two "
+        "between the folds' networks; features: input of the first fold's head "
+        "(by the networks in weights/ always); intervals: two "
         "bounds around each vote fraction that hold 90 %% of galaxies like the training ones",
         (),
         "--with",
@@ -107,6 +109,7 @@ def make(options: predict.PredictOptions, survey: SurveyOptions, groups: Mapping
         bounds = load_intervals(dataset, name).bounds
     elif dataset == BUNDLED:
         views = views or 1  # its five networks gain nothing from more (docs/lab/performance.md)
+    extras = pick_extras(survey.extras, dataset, output)
     load = partial(load_predictor, dataset, name, options.folds, views)
     survey_images = SurveyImages(
         tuple(options.images), survey.part_size, groups[TITLE], survey.keep
@@ -116,26 +119,39 @@ def make(options: predict.PredictOptions, survey: SurveyOptions, groups: Mapping
         survey.table,
         survey.names or COLUMN_NAMES[0],
     )
-    job = Survey(output, name, load, survey_images, prior, survey.extras, bounds)
+    job = Survey(output, name, load, survey_images, prior, extras, bounds)
     job.check(table, names)
     if table:
         job.check_free(table)
-    manifest = job.run(options.jobs or 1, options.backend)
-    if lost := manifest["errors"]:
+    print(job.cost)
+    notes = job.run(options.jobs or 1, options.backend)
+    if lost := notes["errors"]:
         print(f"left out {lost:,} images that cannot be read: {ERRORS}")
-    predict.print_left_out(survey_images.left_out, manifest["rows"])
+    predict.print_left_out(survey_images.left_out, notes["rows"])
     if table:
         job.write_table(table, names)
         print(f"table: {paths.shown(table.resolve())}")
     if by:
         print(f"ranking: {paths.shown(write_ranking(job, by, survey.top).resolve())}")
-    count, folder = f"{manifest['rows']:,} images, {describe(job.predictor)}", output.resolve()
+    count, folder = f"{notes['rows']:,} images, {describe(job.predictor)}", output.resolve()
     label = f"{launch.typed('app')} --label {shlex.quote(paths.shown(folder))}"
     launch.print_done(
         f"{paths.shown(folder)}/, {count}",
-        label if "features" in survey.extras else predict.meaning(task),
+        label if FEATURES in extras else predict.meaning(task),
     )
     return True
+
+
+def pick_extras(given: tuple[str, ...], dataset: str, folder: Path) -> tuple[str, ...]:
+    """Add features to the extras asked for, by the bundled networks: a survey is to be labeled.
+
+    A job that was begun without them goes on without them.
+    """
+    path, begun = folder / outputs.SURVEY_JOB, FEATURES
+    if path.exists():
+        begun = manifest.read_sealed(path, "name a new folder")["made_by"]["extras"]
+    is_added = dataset == BUNDLED and FEATURES not in given and FEATURES in begun
+    return (*given, FEATURES) if is_added else given
 
 
 USE = Use("output folders", SurveyOptions, make)

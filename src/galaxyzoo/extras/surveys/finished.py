@@ -1,7 +1,8 @@
 """Read a finished survey with features: ids, features and pictures of its galaxies."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from pyarrow import parquet
@@ -37,6 +38,22 @@ def part_record(path: Path, made_by: manifest.MadeBy) -> manifest.Manifest:
     return manifest.Manifest(path.parent, made_by, path.with_suffix(".json").name, cure)
 
 
+def read_finished(folder: Path) -> tuple[dict[str, Any], dict[str, Any], SurveyImages]:
+    """Provenance, notes and images of a finished survey."""
+    if not (folder / MANIFEST).exists():
+        raise InputError(
+            f"{paths.shown(folder)} is not a finished survey: type `{launch.typed('predict')} "
+            f"IMAGES --output {paths.shown(folder)}/` first"
+        )
+    content = manifest.read_sealed(folder / MANIFEST, "predict the images again, into a new folder")
+    made_by, notes = content["made_by"], content["notes"]
+    if not notes["rows"]:
+        raise InputError(f"{paths.shown(folder)} has no galaxy: none of its images can be read")
+    settings = FitsSettings(**notes.get("fits", {}))
+    images = SurveyImages(tuple(map(Path, notes["inputs"])), made_by["part_size"], settings)
+    return made_by, notes, images
+
+
 def read_features(folder: Path) -> SurveyFeatures:
     """Read all features into memory: 4 bytes each.
 
@@ -44,22 +61,9 @@ def read_features(folder: Path) -> SurveyFeatures:
         InputError: the survey is not finished, has no features, a part of it was changed, or its
             images are gone or others.
     """
-    if not (folder / MANIFEST).exists():
-        raise InputError(
-            f"{paths.shown(folder)} is not a finished survey: type `{launch.typed('predict')} "
-            f"IMAGES --output {paths.shown(folder)}/ --with features` first"
-        )
-    content = manifest.read_sealed(folder / MANIFEST, "predict the images again, into a new folder")
-    made_by, notes = content["made_by"], content["notes"]
+    made_by, notes, images = read_finished(folder)
     if FEATURES not in made_by["extras"].split(", "):
-        raise InputError(
-            f"{paths.shown(folder)} has no features: predict the images again, into a new folder, "
-            "with `--with features`"
-        )
-    if not notes["rows"]:
-        raise InputError(f"{paths.shown(folder)} has no galaxy: none of its images can be read")
-    settings = FitsSettings(**notes.get("fits", {}))
-    images = SurveyImages(tuple(map(Path, notes["inputs"])), made_by["part_size"], settings)
+        return replace(read_features(folder / FEATURES), folder=folder)
     other = (
         f"{paths.shown(folder)} is of other images than {', '.join(notes['inputs'])}: start the "
         "page in the folder where these were predicted, or predict them again, into a new folder"

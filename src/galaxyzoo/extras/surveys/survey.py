@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,14 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import parquet
 
+from galaxyzoo.config.names import BUNDLED
+from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core import files, manifest, outputs, parallel, paths
 from galaxyzoo.core.console import Bar
 from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.manifest import Manifest
-from galaxyzoo.extras.surveys import COLUMN_NAMES
+from galaxyzoo.ensemble.networks import load_predictor
+from galaxyzoo.extras.surveys import COLUMN_NAMES, finished
 from galaxyzoo.extras.surveys.columns import (
     FEATURES,
     check_table,
@@ -38,7 +41,8 @@ from galaxyzoo.extras.surveys.columns import (
 from galaxyzoo.extras.surveys.finished import MANIFEST, PARTS, part_path, part_record
 from galaxyzoo.extras.surveys.images import Part, SurveyImages, digest_content
 from galaxyzoo.inference.images import Images, Oddities, add_oddities, describe
-from galaxyzoo.inference.predict import Predictor, decode_ahead
+from galaxyzoo.inference.predict import Decode, Predictor, decode_ahead
+from galaxyzoo.results import layout
 from galaxyzoo.tasks import kinds, registry
 
 SPREAD, INTERVALS = "spread", "intervals"
@@ -90,6 +94,22 @@ class Survey:
             "part_size": self.images.size,
             "extras": ", ".join(self.extras),
         }
+
+    @property
+    def cost(self) -> str:
+        """Describe in one line the work and the disk space, which follow from views and extras."""
+        runs, columns = self.predictor.runs, len(self.predictor.task.columns)
+        passes = sum(len(run.models) * run.config.tta.n_views for run in runs)
+        row_bytes = 4 * columns * (1 + (SPREAD in self.extras) + 2 * (INTERVALS in self.extras))
+        if FEATURES in self.extras:
+            passes += runs[0].config.tta.n_views
+            row_bytes += self._features(_one_black_image).nbytes
+        n_images = sum(len(part.ids) for part in self.images.parts)
+        return (
+            f"{n_images:,} images, each {passes} times through a network "
+            f"({', '.join(['predictions', *self.extras])}); a million galaxies: "
+            f"{row_bytes / 1000:.2f} GB at most"
+        )
 
     def run(self, jobs: int = 1, backend: str = "loky") -> dict[str, Any]:
         """Predict the parts that are missing, then read all back; returns the manifest's notes.
@@ -216,7 +236,7 @@ class Survey:
             for i, bound in enumerate(BOUNDS):
                 extras |= _by_name([f"{name}_{bound}" for name in columns], bounds[..., i])
         if FEATURES in self.extras:
-            features = predictor.features(images.decode).astype(np.float32)
+            features = self._features(images.decode)
             extras[FEATURES] = pa.FixedSizeListArray.from_arrays(
                 features.ravel(), features.shape[1]
             )
@@ -231,6 +251,10 @@ class Survey:
                 **extras,
             }
         )
+
+    def _features(self, decode: Decode) -> np.ndarray:
+        """(image, feature) float16: rankings by half-precision features are the same."""
+        return self.predictor.features(decode).astype(np.float16)
 
     def _described(self, table: pa.Table) -> pa.Table:
         """Add the meaning of each column; no date or version, for equal bytes."""
@@ -313,6 +337,24 @@ class Survey:
 
     def _lock(self, part: Part) -> Path:
         return self.folder / _LOCKS / f"{part.number:06d}"
+
+
+def _one_black_image(image: ImageConfig) -> np.ndarray:
+    return np.zeros((1, image.cache_px, image.cache_px, 3), np.uint8)
+
+
+def add_features(folder: Path) -> None:
+    """Compute what a finished survey lacks, features of its images by a bundled network.
+
+    They become a survey of its own in `features/`, so that an interrupted command can go on.
+    """
+    made_by, _, images = finished.read_finished(folder)
+    if FEATURES in made_by["extras"].split(", "):
+        return
+    (name, *_) = layout.bundled_runs(kinds.COMPETITION_TASK)
+    load = partial(load_predictor, BUNDLED, name, [0], 1)
+    print(f"{paths.shown(folder)} has no features: computing them, once", flush=True)
+    Survey(folder / FEATURES, name, load, images, np.empty(0), (FEATURES,)).run()
 
 
 def _by_name(names: list[str], values: np.ndarray) -> dict[str, np.ndarray]:
