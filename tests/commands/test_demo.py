@@ -31,7 +31,7 @@ def test_the_default_command_takes_short_schedules_and_says_how_to_train_in_full
     assert ", ".join(runs) in said
     assert said.endswith("in full: --data demo-full")
     for run in runs:
-        saved, _ = load_run_config(root / "folds/demo" / run)
+        saved = load_run_config(root / "folds/demo" / run).config
         assert saved == load_config(run, SMALL, "demo")
         assert saved.digest() != load_config(run, SMALL).digest()
     assert len(pd.read_csv(root / CSV)) == 5
@@ -56,7 +56,7 @@ def test_demo_full_trains_the_same_galaxies_as_the_configs_say(demo):
     words = ("--data", "demo-full", "gz37/cnn", *TINY, "--ensemble")
     printed = succeed(root, *TRAIN, *words).stdout
     assert "demo schedule" not in printed
-    saved, _ = load_run_config(root / "folds/demo-full/gz37/cnn")
+    saved = load_run_config(root / "folds/demo-full/gz37/cnn").config
     assert saved == load_config("gz37/cnn", TINY)
     split = (root / "folds/demo-full/train.csv").read_bytes()
     assert split == before["folds/demo/train.csv"]

@@ -142,3 +142,4 @@ def test_the_way_to_a_submission_is_short(tmp_path: Path) -> None:
     print({**walk, "modules": len(walk["modules"])})
     print(walk["modules"])
     assert len(walk["modules"]) <= 60
+    assert walk["parse_config"] <= 2

@@ -2,7 +2,6 @@
 
 import pytest
 
-from galaxyzoo.commands.train import SET_WHEN_LOADED
 from galaxyzoo.config.base import commented_yaml
 from galaxyzoo.config.loading import (
     all_ensembles,
@@ -13,7 +12,7 @@ from galaxyzoo.config.loading import (
     own_runs,
     runs_of,
 )
-from galaxyzoo.config.schema import parse_config
+from galaxyzoo.config.schema import SET_WHEN_LOADED, parse_config
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import CODE_ROOT, configs_dir
 from galaxyzoo.tasks.registry import TASKS
@@ -92,7 +91,7 @@ def test_overrides_win_over_the_file_and_the_file_over_the_defaults(configs):
     ("override", "named"),
     [
         ("train.epohcs=4", "did you mean 'train.epochs' (passes over the training images; 0,"),
-        ("epochs=2", "command line, on top of configs/gz37/resnet18.yaml: unknown key 'epochs'"),
+        ("epochs=2", "configs/gz37/resnet18.yaml + epochs=2: unknown key 'epochs'"),
         ("train.epochs=true", "'train.epochs': Input should be a number (got True)"),
         ("train.batch_size=off", "'train.batch_size': Input should be a number (got False)"),
         ("train.epochs", "'train.epochs' is not an override"),

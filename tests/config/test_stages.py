@@ -34,7 +34,7 @@ def test_a_stage_is_the_recipe_with_its_own_changes(configs):
     assert [one.train.lr for one in (small, classes, large)] == [1e-3, 1e-3, 5e-4]
     assert [one.image.size_px for one in (small, classes, large)] == [32, 80, 64]
     assert {one.train.batch_size for one in (small, classes, large)} == {32}
-    assert (small.before, classes.before, large.before) == (None, small, classes)
+    assert [one.stages[:-1] for one in (small, classes, large)] == [[], [small], [small, classes]]
     assert [classes.keeps_head, large.keeps_head] == [False] * 2  # the task changes
     assert large.run == "gz37/net"
     assert not large.is_earlier_stage
@@ -44,7 +44,7 @@ def test_a_stage_is_the_recipe_with_its_own_changes(configs):
 def test_the_head_goes_on_where_the_task_does(configs):
     small, large = load(configs, RECIPE.replace("  - {name: classes", "#"))
     assert large.keeps_head
-    assert large.before == small
+    assert large.stages == [small, large]
 
 
 def test_the_head_of_votes_goes_on_where_a_rule_makes_classes_of_them(configs):
@@ -60,7 +60,7 @@ def test_recipes_that_begin_alike_share_their_beginning(configs):
     *begin, large_of_longer, last = load(configs, longer, name="longer")
     assert [one.run for one in begin] == [small.run, classes.run]
     assert large_of_longer.digest() != last.digest()
-    assert large_of_longer.weights_digest() == large.weights_digest()
+    assert large_of_longer.digest("weights") == large.digest("weights")
     other = load(configs, RECIPE.replace("epochs: 4", "epochs: 5"), name="other")
     assert not {one.run for one in other[:2]} & {small.run, classes.run}
     same = load(configs, RECIPE.replace("task: gz37\n", "about: x\ntask: gz37\n"), name="same")
@@ -113,7 +113,7 @@ def test_a_stage_may_be_another_recipe_as_its_file_says(configs):
     (configs / "hubble10" / "net.yaml").write_text(CLASSES)
     *inner, classes = load_config("hubble10/net").stages
     assert [one.stage for one in inner] == ["first_small", "first_classes", "first_large"]
-    assert [one.weights_digest() for one in inner] == [one.weights_digest() for one in recipe]
+    assert [one.digest("weights") for one in inner] == [one.digest("weights") for one in recipe]
     assert (classes.head.hidden, classes.train.batch_size) == (7, 64)
     for overrides, ends_with in (("stages.first.train.epochs=1", 16), ("train.epochs=1", 1)):
         every = load_config("hubble10/net", [overrides]).stages
@@ -131,7 +131,7 @@ def test_a_stage_may_be_the_beginning_of_another_recipe(configs):
     path = configs / "hubble10" / "net.yaml"
     path.write_text(CLASSES.replace("gz37/net", "gz37/net@classes"))
     *inner, _ = load_config("hubble10/net").stages
-    assert [one.weights_digest() for one in inner] == [one.weights_digest() for one in recipe[:2]]
+    assert [one.digest("weights") for one in inner] == [one.digest("weights") for one in recipe[:2]]
     path.write_text(CLASSES.replace("gz37/net", "gz37/net@smal"))
     refused = one_line_refusal(load_config, "hubble10/net", [])
     assert "stage 'first': recipe gz37/net has no stage 'smal'" in refused
@@ -150,7 +150,7 @@ def test_what_differs_in_name_and_views_has_the_same_weights(configs):
     (plain,) = load(configs, "task: gz37\nmodel: {name: cnn}\n")
     (views,) = load(configs, "task: gz37\nmodel: {name: cnn}\ntta: {angles: 2}\n", name="other")
     (seed,) = load(configs, "task: gz37\nmodel: {name: cnn}\n", "train.seed=1")
-    assert plain.weights_digest() == views.weights_digest() != seed.weights_digest()
+    assert plain.digest("weights") == views.digest("weights") != seed.digest("weights")
     assert plain.digest() != views.digest()
 
 
@@ -158,7 +158,7 @@ def test_a_linear_head_is_of_its_views(configs):
     text = "task: zoo5\nmodel: {name: cnn}\nhead: {hidden: []}\n"
     text += "train: {optimizer: linear, freeze: backbone}\n"
     (eight,), (one,) = load(configs, text), load(configs, text, "tta.dihedral=false")
-    assert eight.weights_digest() != one.weights_digest()
+    assert eight.digest("weights") != one.digest("weights")
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_a_linear_head_is_of_its_views(configs):
 def test_what_differs_in_what_is_learned_from_has_other_weights(configs, change):
     (plain,) = load(configs, "task: gz37\nmodel: {name: cnn}\n")
     (other,) = load(configs, "task: gz37\nmodel: {name: cnn}\n", change)
-    assert plain.weights_digest() != other.weights_digest()
+    assert plain.digest("weights") != other.digest("weights")
 
 
 def test_the_class_recipes_begin_with_what_the_runs_on_votes_train():
@@ -177,4 +177,4 @@ def test_the_class_recipes_begin_with_what_the_runs_on_votes_train():
         for net in ("cnn", "resnet18", "mobilenetv2"):
             *earlier, _ = load_config(f"{task}/{net}").stages
             votes = load_config(f"gz37/{net}").stages
-            assert [s.weights_digest() for s in earlier] == [s.weights_digest() for s in votes]
+            assert [s.digest("weights") for s in earlier] == [s.digest("weights") for s in votes]

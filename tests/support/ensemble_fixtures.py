@@ -234,7 +234,7 @@ def use_root(monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
 
 def finish_fold(run: str, catalog: Catalog, fold: int, **notes: object) -> None:
     """Mark a fold, of a run with a saved config, as finished with the files that it has."""
-    config, _ = load_run_config(RunFolder(catalog.dataset, run).path)
+    config = load_run_config(RunFolder(catalog.dataset, run).path).config
     fingerprint = catalog.for_task(task_of(run)).fingerprint
     found = FoldFolder.of(config, catalog.dataset, fingerprint, fold)
     names = [path.name for path in found.folder.iterdir()]

@@ -74,14 +74,10 @@ class Project:
 
     def train(self, config: Config, folds: list[int]) -> RunCard:
         """Train folds of a run, stage by stage; returns the card."""
-        card = self._train(config, folds)
+        for stage in config.stages:
+            card = Run(stage, self.data, {"train": self.images}).train(folds)
         assert card is not None
         return card
-
-    def _train(self, config: Config, folds: list[int]) -> RunCard | None:
-        if config.before:
-            self._train(config.before, folds)
-        return Run(config, self.data, {"train": self.images}).train(folds)
 
     def written(self, config: Config, fold: int) -> dict[str, bytes]:
         """What a fold's training left."""

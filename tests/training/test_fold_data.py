@@ -55,9 +55,8 @@ def staged(elsewhere: str = "") -> Config:
 
 def finish_votes(config: Config, data: Dataset, fold: int) -> Path:
     """Stands for a training of the stage on the votes; returns its weights."""
-    assert config.before is not None
     fingerprint = data.catalog.for_task(get_task("gz37")).fingerprint
-    files = FoldFolder.of(config.before, data.catalog.dataset, fingerprint, fold)
+    files = FoldFolder.of(config.stages[-2], data.catalog.dataset, fingerprint, fold)
     files.folder.mkdir(parents=True)
     for name in (WEIGHTS, HISTORY):
         (files.folder / name).write_text("made up")
@@ -90,14 +89,14 @@ def test_a_start_from_the_box_has_not_seen_the_fold_or_is_marked(
     config = holdout_config(model={"name": "cnn", "weights_file": "bundled"})
     with pytest.raises(InputError, match=r"no networks in weights/ are of model cnn"):
         fold_data.resolve_start(config, catalog, 2)
-    other, fingerprint = loading.load_run_config(bundled_dir() / "gz37/d4cnn_transfer")
+    other, fingerprint, _ = loading.load_run_config(bundled_dir() / "gz37/d4cnn_transfer")
     model = other.model.model_copy(update={"weights_file": "bundled"})
     config = config.model_copy(update={"model": model})
     given = fold_data.make_fold_data(config, voted, voted.train_images(IMAGE), 2).start
     own = bundled_dir() / "gz37/d4cnn_transfer/fold_2" / WEIGHTS
     assert (given.weights, given.possible_leakage) == (own, True)
     assert fingerprint != catalog.fingerprint
-    found = other, catalog.for_task(get_task("gz37")).fingerprint
+    found = loading.SavedConfig(other, catalog.for_task(get_task("gz37")).fingerprint, None)
     monkeypatch.setattr(loading, "load_run_config", lambda _: found)
     assert not fold_data.resolve_start(config, catalog, 2).possible_leakage
     assert fold_data.resolve_start(holdout_config(), catalog, 2) == fold_data.Start()

@@ -57,7 +57,7 @@ def measure(data: Dataset, repeats: int) -> list[Table]:
         recipe = load_config(name, ["model.pretrained=false"])
         stage = recipe.stages[number]
         train = stage.train.model_copy(update={"batch_size": batch})
-        stage = stage.model_copy(update={"train": train, "before": None})
+        stage = stage.model_copy(update={"train": train, "earlier": ()})
         rates = measure_training(stage, _SECONDS * repeats)
         minutes = stage.train.epochs * COMPETITION * 4 / rates.loop / 60
         cells = (

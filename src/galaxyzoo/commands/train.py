@@ -29,7 +29,7 @@ import numpy as np
 
 from galaxyzoo.config import base, loading
 from galaxyzoo.config.names import ALL_RUNS, DEMO_FULL
-from galaxyzoo.config.schema import ORIGINAL_PX, Config
+from galaxyzoo.config.schema import ORIGINAL_PX, SET_WHEN_LOADED, Config
 from galaxyzoo.core import console, launch, paths
 from galaxyzoo.core.errors import FoldError, InputError
 from galaxyzoo.core.options import (
@@ -48,7 +48,6 @@ from galaxyzoo.results.card import RunCard
 from galaxyzoo.tasks.registry import get_task
 
 DEFAULT_ENSEMBLE = "default"
-SET_WHEN_LOADED = ("run", "labels", "stage", "before", "predict", "dataset", "own_dataset")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,13 +98,12 @@ def main() -> None:
     options = read_options(TrainOptions, __doc__)
     named = options.named or [DEFAULT_ENSEMBLE]
     runs = [run.split("@")[0] for name in named for run in loading.runs_of(name)]
-    for run in runs:  # a mistake in a name does not wait for the input to be read
-        loading.config_path(run)
     if options.settings is not None:
         shown = runs if options.runs else ["gz37/cnn"]  # has all settings, and a single stage
         explain_run(load_configs(shown, options.runs)[0], options.settings)
         return
-    raw = open_input(options.data, {str(loading.read_recipe(run).get("task")) for run in runs})
+    tasks = {str(loading.read_recipe(run).get("task")) for run in runs}  # refuses a wrong name
+    raw = open_input(options.data, tasks)
     of_data = raw.task if raw.task and raw.task.recipes else None
     if of_data and not options.named:
         runs = [f"{of_data.name}/head"]
@@ -186,22 +184,17 @@ def describe_labels(data: Dataset, task: str) -> str:
 
 
 def explain_run(config: Config, section: str) -> None:
-    """Print the YAML of each stage with the meaning of each setting, whole or a section."""
+    """Print the YAML of each stage with the meaning of each setting, whole (`""`) or a section."""
     for stage in config.stages:
+        settings = getattr(stage, section, None) if section else stage
+        if not isinstance(settings, base.Settings):
+            sections = [name for name, value in config if isinstance(value, base.Settings)]
+            raise InputError(
+                f"--settings {section} is no section: choose from {', '.join(sections)}"
+            )
         if len(config.stages) > 1:
             print(f"--- # stage {stage.stage}")
-        print(explain_settings(stage, section))
-
-
-def explain_settings(config: Config, section: str) -> str:
-    """YAML of a training with the meaning of each setting, whole or a section (`""`: whole)."""
-    if not section:
-        return base.commented_yaml(config, without=SET_WHEN_LOADED)
-    settings = getattr(config, section, None)
-    if not isinstance(settings, base.Settings):
-        sections = [name for name, value in config if isinstance(value, base.Settings)]
-        raise InputError(f"--settings {section} is no section: choose from {', '.join(sections)}")
-    return base.commented_yaml(settings)
+        print(base.commented_yaml(settings, without=() if section else SET_WHEN_LOADED))
 
 
 def train(

@@ -121,8 +121,13 @@ def _bounds(field: FieldInfo) -> list[str]:
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """The keys and values of a YAML file."""
+    return parse_yaml(path.read_bytes(), path)
+
+
+def parse_yaml(content: bytes, path: Path) -> dict[str, Any]:
+    """The keys and values of a YAML file with that content."""
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = yaml.safe_load(content.decode())
     except _YAML_ERRORS as error:
         raise InputError(f"{shown(path)} is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):

@@ -5,8 +5,9 @@ A trained run's folder holds the config that it was trained with, so later steps
 
 import difflib
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 from pydantic import Field
@@ -100,37 +101,25 @@ def load_config(run: str, overrides: Sequence[str] = (), dataset: str = "") -> s
         dataset: that it is trained on; needed where stages are on other datasets. On the demo set
             `configs/demo.yaml` applies before the overrides.
     """
-    path = config_path(run)
-    values, source = _read_own(path, run), shown(path)
-
-    def parse(where: str) -> schema.Config:
-        named = {**values, "run": f"{values.get('task')}/{path.stem}"}
-        return stages.parse_recipe(named, where, lambda name: read_recipe(name, dataset), dataset)
-
-    config = parse(source)
-    # Layer by layer, so that an error names the one that it is in.
-    layers = {"configs/demo.yaml": demo_schedule(run, dataset), "command line": overrides}
-    for layer, assignments in layers.items():
-        for assignment in assignments:
-            base.override(values, assignment)
-        if assignments:
-            config = parse(f"{layer}, on top of {source}")
-    return config
+    path, values = config_path(run), read_recipe(run, dataset)
+    for assignment in overrides:
+        base.override(values, assignment)
+    demo = ["configs/demo.yaml"] if demo_schedule(run, dataset) else []
+    source = " + ".join([shown(path), *demo, *overrides])  # a mistake may be in each
+    values["run"] = f"{values.get('task')}/{path.stem}"
+    return stages.parse_recipe(values, source, lambda name: read_recipe(name, dataset), dataset)
 
 
 def read_recipe(run: str, dataset: str = "") -> dict[str, Any]:
-    """Read a run's YAML, unchecked, with its demo schedule if the dataset is the demo."""
-    values = _read_own(config_path(run), run)
-    for assignment in demo_schedule(run, dataset):
-        base.override(values, assignment)
-    return values
+    """Read a run's YAML, unchecked, with its demo schedule if the dataset is the demo.
 
-
-def _read_own(path: Path, run: str) -> dict[str, Any]:
-    """Read a YAML; one for the tasks of several datasets becomes the recipe of the run's."""
-    values, task = base.read_yaml(path), find_task(task_name(run))
+    One for the tasks of several datasets becomes the recipe of the run's.
+    """
+    values, task = base.read_yaml(config_path(run)), find_task(task_name(run))
     if task and task.recipes:
         values |= {"task": task.name, "labels": define_task(task)}
+    for assignment in demo_schedule(run, dataset):
+        base.override(values, assignment)
     return values
 
 
@@ -165,21 +154,36 @@ def demo_schedule(run: str, dataset: str) -> list[str]:
     return overrides
 
 
-def load_run_config(folder: Path) -> tuple[schema.Config, str]:
-    """The config in a trained run's folder, and the fingerprint of its training data."""
+class SavedConfig(NamedTuple):
+    """Config of a trained run, and the data that it was trained on."""
+
+    config: schema.Config
+    fingerprint: str  # of galaxies, labels and folds
+    images: str | None  # digest of the images; an exported run has none
+
+
+def load_run_config(folder: Path) -> SavedConfig:
+    """Read the config in a trained run's folder."""
     path = folder / CONFIG
     try:
-        values = base.read_yaml(path)
+        return _parse_saved(path.read_bytes(), path)
     except FileNotFoundError:
         raise InputError(f"{shown(folder)} holds no trained run (no {CONFIG})") from None
+
+
+@lru_cache(maxsize=64)
+def _parse_saved(content: bytes, path: Path) -> SavedConfig:
+    """Parse a saved config, once a process for each content."""
+    try:
+        values = base.parse_yaml(content, path)
     except InputError:
         raise InputError(
-            f"{shown(path)} is damaged: delete {shown(folder)} to train again"
+            f"{shown(path)} is damaged: delete {shown(path.parent)} to train again"
         ) from None
-    for record in ("code_version", "packages", "data_images"):
+    for record in ("code_version", "packages"):
         values.pop(record, None)
-    fingerprint = str(values.pop("data_fingerprint", ""))
-    return schema.parse_config(values, shown(path)), fingerprint
+    data = str(values.pop("data_fingerprint", "")), values.pop("data_images", None)
+    return SavedConfig(schema.parse_config(values, shown(path)), *data)
 
 
 def portable_config(config: schema.Config, fingerprint: str) -> str:

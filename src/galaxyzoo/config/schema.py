@@ -26,13 +26,16 @@ _NOT_IN_DIGEST: Any = {
     "on_bad_image": True,
     "stage": True,
     "predict": True,
-    "before": True,  # by its own digest
+    "earlier": True,  # by their own digest
     "train": {
         "on_out_of_memory": True,
         "deterministic": True,
         "graph": True,
     },
 }
+
+# Set by `stages` and `loading`, not in a training's own YAML
+SET_WHEN_LOADED = ("run", "labels", "stage", "earlier", "predict", "dataset", "own_dataset")
 
 
 class ImageConfig(base.Settings):
@@ -179,9 +182,9 @@ class Config(base.Settings):
     """description for tables and reports"""
     stage: str = ""
     """name of the stage of a recipe, set when loaded"""
-    before: "Config | None" = None
-    """stage before, whose weights this one starts from, with the head where both heads have the
-    same columns; set when loaded"""
+    earlier: tuple["Config", ...] = ()
+    """stages that are trained before this one, first to last; it starts from the weights of the
+    last, with the head where both heads have the same columns; set when loaded"""
     predict: bool = False
     """for a stage before the last: its networks are a run too, named RECIPE@STAGE"""
     dataset: str | None = None
@@ -211,31 +214,27 @@ class Config(base.Settings):
     tta: TTAConfig = TTAConfig()
     """views averaged at prediction"""
 
-    def digest(self) -> str:
-        """Digest of all that changes the result.
+    def digest(self, of: Literal["result", "weights", None] = None) -> str:
+        """Digest of the settings that the result depends on, or the weights alone.
 
-        `on_bad_image` does not count: the catalog's fingerprint covers which galaxies are in.
+        Weights depend on no names, nor on views, but those of a linear head. The default is the
+        result, of an earlier stage, which predicts nothing, the weights. `on_bad_image` does not
+        count: the catalog's fingerprint covers which galaxies are in.
         """
-        return self._digest(self.before.digest() if self.before else "")
-
-    def weights_digest(self) -> str:
-        """Digest of all that changes the weights; names do not, nor views but of a linear head."""
-        views = [] if self.train.optimizer == "linear" else ["tta"]
-        return self._digest(self.before.weights_digest() if self.before else "", "run", *views)
-
-    def folder_digest(self) -> str:
-        """Digest of all that its folder depends on; an earlier stage has no views."""
-        return self.weights_digest() if self.is_earlier_stage else self.digest()
-
-    def _digest(self, before: str, *without: str) -> str:
-        exclude = _NOT_IN_DIGEST | dict.fromkeys(without, True)
-        values = [before, self.model_dump(mode="json", exclude=exclude)]
-        return digest([json.dumps(values, sort_keys=True)])[:16]
+        value, of = "", of or ("weights" if self.is_earlier_stage else "result")
+        for stage in (*self.earlier, self):
+            views = [] if stage.train.optimizer == "linear" else ["tta"]
+            unused = ["run", *views] if of == "weights" else []
+            exclude = _NOT_IN_DIGEST | dict.fromkeys(unused, True)
+            values = [value, stage.model_dump(mode="json", exclude=exclude)]
+            value = digest([json.dumps(values, sort_keys=True)])[:16]
+        return value
 
     @property
     def stages(self) -> "list[Config]":
-        """The stages of the recipe up to this one, first to last."""
-        return [*(self.before.stages if self.before else ()), self]
+        """The trainings of the recipe, first to last; this one is the last."""
+        trainings = enumerate((*self.earlier, self))
+        return [stage.model_copy(update={"earlier": self.earlier[:k]}) for k, stage in trainings]
 
     @property
     def runs(self) -> "list[Config]":
@@ -249,7 +248,7 @@ class Config(base.Settings):
     @property
     def keeps_head(self) -> bool:
         """Check whether the head of the stage before is kept, which has the same columns."""
-        return self.before is not None and self.before.head_task == self.head_task
+        return any(stage.head_task == self.head_task for stage in self.earlier[-1:])
 
     @property
     def head_task(self) -> str:
@@ -290,10 +289,6 @@ class Config(base.Settings):
         """
         models = [stage.model for stage in self.stages]
         return any(_ZOOBOT in f"{m.name} {m.weights_file or ''}".lower() for m in models)
-
-    def dataset_before(self, dataset: str) -> str:
-        """Dataset of the stage before; `dataset` is that of this stage."""
-        return (self.before and self.before.dataset) or self.own_dataset or dataset
 
 
 def parse_config(values: dict[str, Any], source: str) -> Config:

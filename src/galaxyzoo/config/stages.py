@@ -1,20 +1,29 @@
 """Stages: a recipe that trains a network several times, each time from the last one's weights.
 
-A recipe's YAML lists `stages`, each with a name and what differs in it; all else is the recipe's. A
-stage becomes the config of a training of its own, which starts from the weights of the same fold of
-the stage before, with its head where both heads have the same columns. Overrides on the command
-line hold in every stage, `stages.NAME.section.key=value` in one.
+    task: gz37                                # what stands here holds in each stage
+    model: {name: d4cnn}
+    loss: kl
+    train: {epochs: 16}
+    stages:
+      - {name: small, image: {size_px: 64}, predict: true}
+      - {name: classes, dataset: zoo5, task: zoo5, loss: cross_entropy}
+      - name: large
+        image: {size_px: 128}
+        train: {epochs: 8}
 
-A stage with `recipe: gz37/cnn` is that run's own recipe, with all of its stages, or those up to one
-with `recipe: gz37/d4cnn@small`; it inherits nothing from the file that it stands in, but takes the
-command line's overrides. A stage may be on another dataset of `input/`, for its labels; beside
-`recipe`, `dataset` is of the stages that name none. Galaxies that both hold must be in the same
-folds; test galaxies of the recipe's own dataset are left out.
+Three trainings a fold: fold k of `classes` starts from the weights of fold k of `small`, with a new
+head, as the columns are others; `large` starts from `classes`. On the command line `train.lr=1e-4`
+holds in all three, `stages.small.train.lr=1e-4` in one. `predict: true` makes the networks of
+`small` a run too, `gz37/d4cnn@small`. `dataset` names another dataset of `input/`, whose labels the
+stage learns: galaxies that both hold must be in the same folds, and test galaxies of the recipe's
+own dataset are left out.
 
-With `predict: true` the networks of an earlier stage are a run too, `gz37/d4cnn@small`.
+A stage with `recipe: gz37/cnn` is that recipe, with all of its stages, or those up to `small` with
+`recipe: gz37/d4cnn@small`. It ignores the settings around it; command-line overrides still apply,
+and `dataset` beside `recipe` is of the stages that name none.
 
-What an earlier stage trains lies in a folder that is named by the digest of all stages up to it. So
-recipes that begin alike share it, and a recipe that grows longer trains only what is new.
+An earlier stage has a folder that is named by the digest of all stages up to it. So recipes that
+begin alike share it, and a recipe that grows longer trains only what is new.
 """
 
 import re
@@ -26,14 +35,14 @@ from galaxyzoo.config.schema import Config, parse_config
 from galaxyzoo.core.errors import InputError
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
-_OWN = ("stage", "before", "dataset", "own_dataset")  # keys that are set here alone
+_OWN = ("stage", "earlier", "dataset", "own_dataset")  # keys that are set here alone
 Values = dict[str, Any]  # nested settings
 
 
 def parse_recipe(
     values: Values, source: str, read_recipe: Callable[[str], Values], dataset: str = ""
 ) -> Config:
-    """Check a recipe; returns the config of its last stage, linked to the stages before it.
+    """Check a recipe; returns the config of its last stage, which lists the stages before it.
 
     Args:
         values: nested settings, without `stages` those of a single training.
@@ -42,18 +51,18 @@ def parse_recipe(
         dataset: that the recipe is trained on; empty where that is not known yet: then stages that
             follow one on another dataset have no final names.
     """
-    config: Config | None = None
-    *earlier, (name, last) = _list_stages(values, source, read_recipe)
-    for stage, settings in earlier:
-        stage_config = _parse_stage(stage, {**settings, "run": ""}, config, source, dataset)
+    *listed, (name, last) = _list_stages(values, source, read_recipe)
+    earlier: list[Config] = []
+    for stage, settings in listed:
+        config = _parse_stage(stage, {**settings, "run": ""}, earlier, source, dataset)
         # Named by what it does, whatever the recipe is called and what comes after.
-        run = f"{stage_config.task}/{STAGE}{stage}-{stage_config.weights_digest()}"
-        description = f"stage {stage} of {values.get('run')}"
-        config = stage_config.model_copy(update={"run": run, "about": description})
+        run = f"{config.task}/{STAGE}{stage}-{config.digest('weights')}"
+        names = {"run": run, "about": f"stage {stage} of {values.get('run')}"}
+        earlier.append(config.model_copy(update={**names, "earlier": ()}))
     for key in ("run", "task"):
         if last.get(key) != values.get(key):
             raise InputError(f"{source}, stage '{name}': the last stage has the recipe's own {key}")
-    config = _parse_stage(name, last, config, source, dataset)
+    config = _parse_stage(name, last, earlier, source, dataset)
     if config.predict:
         raise InputError(f"{source}: predict is for a stage before the last")
     if config.dataset:
@@ -62,14 +71,14 @@ def parse_recipe(
 
 
 def _parse_stage(
-    name: str, settings: Values, before: Config | None, source: str, dataset: str
+    name: str, settings: Values, earlier: list[Config], source: str, dataset: str
 ) -> Config:
     elsewhere = settings.get("dataset")
     place: Values = {"dataset": None}
     if elsewhere not in (None, dataset):
         place = {"dataset": elsewhere, "own_dataset": dataset}
     where = f"{source}, stage '{name}'" if name else source
-    return parse_config({**settings, **place, "stage": name, "before": before}, where)
+    return parse_config({**settings, **place, "stage": name, "earlier": earlier}, where)
 
 
 def _list_stages(
@@ -85,7 +94,7 @@ def _list_stages(
         name, other = stage["name"], stage.get("recipe")
         where = f"{source}, stage '{name}'"
         changes = {key: value for key, value in stage.items() if key not in ("name", "recipe")}
-        _refuse_keys(changes, ("stages", "run", "stage", "before", "own_dataset"), where)
+        _refuse_keys(changes, ("stages", "run", "stage", "earlier", "own_dataset"), where)
         inner = [("", recipe)]
         if other is not None:
             run, _, last = str(other).partition("@")

@@ -225,7 +225,7 @@ class RunNetworks(Predictor):
         """The run in a folder of `src/export.py`; refused where a file of it has changed."""
         files = layout.FoldFolder.exported(folder, made_by)
         files.check()
-        config, _ = loading.load_run_config(folder)
+        config = loading.load_run_config(folder).config
         labeled = config.labels and register_task(config.task, config.labels)
         if labeled and labeled != get_task(config.task):
             raise InputError(
@@ -322,7 +322,7 @@ def load_run(dataset: str, run: str) -> RunNetworks:
         raise InputError(
             f"run '{run}' has no finished fold on dataset '{dataset}': known are {', '.join(known)}"
         )
-    config, fingerprint = loading.load_run_config(folder.path)
+    config, fingerprint, _ = loading.load_run_config(folder.path)
     models = {}
     for fold in folder.folds:
         weights = layout.FoldFolder.of(config, dataset, fingerprint, fold).path(layout.WEIGHTS)

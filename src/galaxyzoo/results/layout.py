@@ -130,7 +130,7 @@ class FoldFolder(Manifest):
     @staticmethod
     def origin(config: Config, fingerprint: str, fold: int | str) -> MadeBy:
         """Provenance of a fold's files; `fingerprint`: of its galaxies, labels and folds."""
-        return {"config": config.folder_digest(), "fingerprint": fingerprint, "fold": fold}
+        return {"config": config.digest(), "fingerprint": fingerprint, "fold": fold}
 
     @classmethod
     def of(cls, config: Config, dataset: str, fingerprint: str, fold: int) -> "FoldFolder":
@@ -160,7 +160,7 @@ class FoldFolder(Manifest):
 def digest_networks(dataset: str, run: str, n_folds: int) -> str | None:
     """Digest of all folds of a trained run; None where one is missing or of another training."""
     try:
-        config, fingerprint = load_run_config(RunFolder(dataset, run).path)
+        config, fingerprint, _ = load_run_config(RunFolder(dataset, run).path)
         manifests = [FoldFolder.of(config, dataset, fingerprint, fold) for fold in range(n_folds)]
         folds = [manifest.digest for manifest in manifests]
     except (InputError, OSError):

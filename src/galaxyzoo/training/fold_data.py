@@ -59,12 +59,12 @@ def resolve_start(config: schema.Config, catalog: Catalog, fold: int) -> Start:
     The stage before, else the networks in `weights/`; without either `models.pretrained` fills a
     new network.
     """
-    if config.before is None:
+    if not config.earlier:
         return _bundled_start(config, catalog, fold)
     before = find_stage_before(config, catalog, fold)
     return Start(
         before.path(layout.WEIGHTS),
-        describe_start(config.before, before),
+        describe_start(config, before),
         before.notes.get("possible_leakage", False),
         before.path(layout.HISTORY),
     )
@@ -82,7 +82,7 @@ def _bundled_start(config: schema.Config, catalog: Catalog, fold: int) -> Start:
     for run in layout.bundled_runs(votes.name):
         bundled = layout.FoldFolder.exported(layout.bundled_dir() / run)
         bundled.check()
-        other, fingerprint = loading.load_run_config(bundled.folder)
+        other, fingerprint, _ = loading.load_run_config(bundled.folder)
         if (other.model.name, other.model.kwargs) == (config.model.name, config.model.kwargs):
             break
     else:
@@ -110,9 +110,9 @@ def _agrees(catalog: Catalog, fingerprint: str) -> bool:
     )
 
 
-def describe_start(before: schema.Config, fold: layout.FoldFolder) -> str:
+def describe_start(config: schema.Config, before: layout.FoldFolder) -> str:
     """Describe the origin of a stage's weights, such as `timm a1_in1k, then small`."""
-    return f"{fold.notes['start']}, then {before.stage}"
+    return f"{before.notes['start']}, then {config.earlier[-1].stage}"
 
 
 def find_stage_before(config: schema.Config, catalog: Catalog, fold: int) -> layout.FoldFolder:
@@ -121,8 +121,7 @@ def find_stage_before(config: schema.Config, catalog: Catalog, fold: int) -> lay
     A galaxy must have the same fold in the datasets of both stages, else the first weights may have
     been trained on galaxies of the fold to validate on.
     """
-    before = config.before
-    assert before is not None
+    before = config.stages[-2]
     other = check_dataset_before(config, catalog)
     fingerprint = other.for_task(get_task(before.task)).fingerprint
     files = layout.FoldFolder.of(before, other.dataset, fingerprint, fold)
@@ -135,17 +134,20 @@ def find_stage_before(config: schema.Config, catalog: Catalog, fold: int) -> lay
 
 
 def check_dataset_before(config: schema.Config, catalog: Catalog) -> Catalog:
-    """Load the dataset of the stage before; refuse it if a galaxy is in another fold there."""
-    dataset = config.dataset_before(catalog.dataset)
+    """Load the catalog of the stage before; refuse it if a galaxy is in another fold there.
+
+    A first stage on another dataset is compared with the recipe's own.
+    """
+    before = config.earlier[-1] if config.earlier else None
+    dataset = (before and before.dataset) or config.own_dataset or catalog.dataset
     if dataset == catalog.dataset:
         return catalog
     other = load_catalog(dataset)
     if difference := catalog.find_difference(other):
-        before = config.before.run if config.before else ""
         raise InputError(
-            f"{config.run} cannot go on from {before}: {difference} differs between the folds of "
-            f"{catalog.dataset} and {other.dataset}; delete {shown(dataset_dir(catalog.dataset))} "
-            "to split it again"
+            f"{config.run} cannot go on from {before.run if before else dataset}: {difference} "
+            f"differs between the folds of {catalog.dataset} and {other.dataset}; delete "
+            f"{shown(dataset_dir(catalog.dataset))} to split it again"
         )
     return other
 

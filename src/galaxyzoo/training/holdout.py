@@ -41,7 +41,7 @@ def train_holdout(run: Run) -> HoldoutCard:
         The score card, also written beside the run's out-of-fold card as `<run>_holdout.json`.
     """
     config, catalog, task = run.config, run.catalog, get_task(run.config.task)
-    if config.before:
+    if config.earlier:
         raise InputError(f"--holdout trains runs of one stage: {config.run} has several")
     if config.model.weights_file == BUNDLED:
         raise InputError(

@@ -203,8 +203,8 @@ def print_plan(configs: list[Config], datasets: Mapping[str | None, prepare.Data
     costs: list[Cost] = []
     for config in console.Bar(configs, "probing", unit="run", leave=False):
         catalog = datasets[config.dataset].catalog.for_task(get_task(config.task))
-        trained = {earlier.weights_digest() for earlier in configs[: len(costs)]}
-        copied = config.weights_digest() in trained
+        trained = {earlier.digest("weights") for earlier in configs[: len(costs)]}
+        copied = config.digest("weights") in trained
         costs.append(estimate(config, catalog, _PROBES_S / len(configs), copied=copied))
     data = datasets[None]
     total = Cost(*(sum(values) for values in zip(*map(astuple, costs), strict=True)))
@@ -243,7 +243,7 @@ def smoke(config: Config, data: prepare.Dataset) -> None:
     changes = {"epochs": 2, "checkpoint": "last"}
     train = config.train.model_copy(update=changes)
     # Alone: the stages before may not be trained yet.
-    short = config.model_copy(update={"train": train, "before": None})
+    short = config.model_copy(update={"train": train, "earlier": ()})
     fold = fold_data.make_fold_data(short, data, data.train_images(short.image), 0)
     train_rows, val_rows = _some(fold.train_rows, SMOKE_GALAXIES), _some(fold.val_rows, 64)
     fold = replace(fold, train_rows=train_rows, val_rows=val_rows)

@@ -4,10 +4,11 @@ Several runs are trained in the order of their dependencies, one fold after anot
 in parallel.
 """
 
+import contextlib
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -100,24 +101,23 @@ class Run:
     def _check_saved(self) -> None:
         """Refuse a folder that was begun with other settings, or on another split."""
         where = shown(self.folder)
-        saved = loading.load_run_config(self.folder)[0]
-        if not self._is_of_catalog(self.folder):
+        saved = loading.load_run_config(self.folder)
+        if not self._is_of_catalog(saved):
             raise InputError(
                 f"{where} was trained on another split or images of '{self.catalog.dataset}': "
                 "delete it to train again"
             )
-        if saved.folder_digest() != self.config.folder_digest():
+        if saved.config.digest() != self.config.digest():
             raise InputError(
                 f"{where} was trained with other settings "
-                f"({base.changed_settings(saved, self.config)}): delete it to train again, or give "
-                "the new settings a config file of their own"
+                f"({base.changed_settings(saved.config, self.config)}): delete it to train again, "
+                "or give the new settings a config file of their own"
             )
 
-    def _is_of_catalog(self, folder: Path) -> bool:
+    def _is_of_catalog(self, saved: loading.SavedConfig) -> bool:
         """Check whether a run was begun on this split of these images."""
-        saved, catalog = base.read_yaml(folder / loading.CONFIG), self.catalog
-        now = catalog.fingerprint, catalog.about.get("images")
-        return (saved.get("data_fingerprint"), saved.get("data_images")) == now
+        images = self.catalog.about.get("images")
+        return (saved.fingerprint, saved.images) == (self.catalog.fingerprint, images)
 
     @property
     def _old(self) -> Path:
@@ -127,7 +127,7 @@ class Run:
     def _set_aside(self) -> None:
         """Move away a run of the user's own labels before they were changed."""
         is_begun = self.data.raw.task is not None and (self.folder / loading.CONFIG).exists()
-        if not is_begun or self._is_of_catalog(self.folder):
+        if not is_begun or self._is_of_catalog(loading.load_run_config(self.folder)):
             return
         if self._old.exists():  # the finished one; between them labels changed again
             shutil.rmtree(self.folder)
@@ -246,26 +246,23 @@ class Run:
 
     def _find_reusable_fold(self, fold: int) -> layout.FoldFolder | None:
         """Find a finished fold of another run with the same weights digest."""
-        digest, dataset = self.config.weights_digest(), self.catalog.dataset
-        for trained in layout.list_trained(dataset, self.config.task):
-            try:
-                config, fingerprint = loading.load_run_config(trained.path)
-                is_same = self._is_of_catalog(trained.path)
-                if is_same and config.weights_digest() == digest:
-                    twin = layout.FoldFolder.of(config, dataset, fingerprint, fold)
+        weights = self.config.digest("weights")
+        for trained in layout.list_trained(self.catalog.dataset, self.config.task):
+            with contextlib.suppress(InputError):  # damaged, which is for its own commands to say
+                saved = loading.load_run_config(trained.path)
+                if self._is_of_catalog(saved) and saved.config.digest("weights") == weights:
+                    twin = oof.FoldTables(saved.config, self.catalog).files(fold)
                     twin.check()
                     return twin
-            except InputError:  # damaged, which is for its own commands to say
-                continue
         return None
 
     def _copy_fold(self, twin: layout.FoldFolder, fold: int) -> oof.FoldSummary:
         """Take over the training of a twin's fold, under the names of this run's stages."""
         copy_training(twin, self.fold_dir(fold), self.config)
-        start, before = twin.notes["start"], self.config.before
-        if before:
-            done = fold_data.find_stage_before(self.config, self.data.catalog, fold)
-            start = fold_data.describe_start(before, done)
+        start = twin.notes["start"]
+        if self.config.earlier:
+            before = fold_data.find_stage_before(self.config, self.data.catalog, fold)
+            start = fold_data.describe_start(self.config, before)
         of_run = {"selected_on_validation": False, "unreadable_test_images": ()}
         return oof.FoldSummary(**{**twin.notes, **of_run, "start": start})
 
@@ -299,7 +296,7 @@ class Run:
         text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
         files.write_text(self.folder / loading.CONFIG, text)
 
-    def locked(self) -> AbstractContextManager[None]:
+    def locked(self) -> contextlib.AbstractContextManager[None]:
         """Hold the run's lock; wait, with a message, if another process holds it."""
         return files.hold_lock(self.folder / files.LOCK, f"at work on {self.config.title}")
 
@@ -327,7 +324,7 @@ def train_runs(
     for run in runs:
         run.begin()
         run.cache("train"), run.cache("test")  # decoded here, by all processors
-        if run.unfinished_folds(folds) and not run.config.before:
+        if run.unfinished_folds(folds) and not run.config.earlier:
             build_model(run.config)  # weights are downloaded here, or missed, once
     chains = order_by_dependency(runs)
     calls = [(chain, fold) for chain in chains for fold in chain[-1].unfinished_folds(folds)]
@@ -340,27 +337,19 @@ def train_runs(
 
 
 def order_by_dependency(runs: Sequence[Run]) -> list[list[Run]]:
-    """Order runs by dependency: one chain per run, which ends with it.
+    """List each run behind the runs that it needs, those first that most others need.
 
-    A run needs the stage before it, and the first run with the same weights. The runs that most
-    others wait for begin first, so that no processor is idle at the end.
+    A run needs the stage before it, the first run with the same weights, and what these need.
     """
     chains: dict[str, list[Run]] = {}
-    first: dict[str, str] = {}  # by the digest of the weights
-    behind: dict[str, int] = {}  # length of the longest row of runs that wait for it
+    first: dict[str, str] = {}  # name of the first run, by the digest of the weights
     for run in runs:
-        config = run.config
-        needs = [first.setdefault(config.weights_digest(), config.run)]
-        needs += [config.before.run] if config.before else []
-        links = [link for name in needs for link in chains.get(name, [])]
-        unique = {link.config.run: link for link in links}
-        chains[config.run] = [*unique.values(), run]
-        behind[config.run] = 0
-    for chain in reversed(chains.values()):
-        for link in chain[:-1]:
-            name = link.config.run
-            behind[name] = max(behind[name], 1 + behind[chain[-1].config.run])
-    return sorted(chains.values(), key=lambda chain: -behind[chain[-1].config.run])
+        same = first.setdefault(run.config.digest("weights"), run.config.run)
+        needs = [same, *(stage.run for stage in run.config.earlier[-1:])]
+        needed = {link.config.run: link for name in needs for link in chains.get(name, ())}
+        chains[run.config.run] = [*needed.values(), run]
+    waiting = Counter(link.config.run for chain in chains.values() for link in chain)
+    return sorted(chains.values(), key=lambda chain: -waiting[chain[-1].config.run])
 
 
 def _train_one(chain: Sequence[Run], fold: int) -> list[str]:

@@ -242,7 +242,7 @@ def test_exported_tables_join_an_ensemble_as_the_run_does(project: Path, tmp_pat
 def test_the_license_names_weights_of_others_where_the_first_stage_had_them(
     trained: Path, exported: Path, tmp_path: Path, start: str, others: bool
 ) -> None:
-    config, _ = load_run_config(exported)
+    config = load_run_config(exported).config
     card = RunCard.read(trained / "oof" / dataset(trained) / "gz37/cnn.json")
     scores = card.model_copy(update={"start": start})
     write_card(tmp_path / "card.md", config, get_task("gz37"), scores, None)

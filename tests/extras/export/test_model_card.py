@@ -70,7 +70,9 @@ def test_the_score_that_the_hub_shows_is_of_all_galaxies(tmp_path: Path) -> None
 
 def test_other_datasets_that_it_learned_from_are_named(tmp_path: Path) -> None:
     classes = {"stage": "classes", "dataset": "theirs"}
-    config = small_config().model_copy(update={"before": small_config().model_copy(update=classes)})
+    config = small_config().model_copy(
+        update={"earlier": (small_config().model_copy(update=classes),)}
+    )
     scores = card_of(config.task, dataset="mine", start="scratch", fingerprint="f00")
     write_card(tmp_path / "card.md", config, get_task(config.task), scores, None)
     text = (tmp_path / "card.md").read_text()

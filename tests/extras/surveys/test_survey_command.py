@@ -123,7 +123,7 @@ def test_spread_and_features_are_as_by_each_network_alone(
     np.testing.assert_allclose(spread, np.std(each, axis=0), atol=1e-6)
     assert np.ptp(spread.to_numpy()) > 0.001
     folder = next((trained / "folds").glob("*/gz37/cnn"))
-    config, _ = load_run_config(folder)
+    config = load_run_config(folder).config
     model = load_fold_model(config, folder / "fold_0")
     store, ids = open_by_galaxy_id(trained / "more.zip"), np.array(IDS[40:50])
     pictures = decode_many(store, ids, config.image)[0]

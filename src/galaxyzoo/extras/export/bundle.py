@@ -54,7 +54,7 @@ def export_run(
     trained = predict.load_run(dataset, run)
     config, networks = trained.config, trained.models
     scores = _read_scores(dataset, config, sorted(networks))
-    _, fingerprint = load_run_config(layout.RunFolder(dataset, run).path)
+    fingerprint = load_run_config(layout.RunFolder(dataset, run).path).fingerprint
     with files.writing_folder(folder) as part:
         for fold, network in networks.items():
             layout.fold_dir(part, fold).mkdir()
@@ -127,7 +127,7 @@ def export_tables(dataset: str, run: str, folder: Path) -> None:
     task = task_of(run)
     labeled = catalog.for_task(task)
     oof, test = (load(run, task, catalog).astype(float) for load in (load_oof, load_test))
-    config, fingerprint = load_run_config(layout.RunFolder(dataset, run).path)
+    config, fingerprint, _ = load_run_config(layout.RunFolder(dataset, run).path)
     scores = _read_scores(dataset, config, [*range(labeled.n_folds)])
     with files.writing_folder(folder) as part:
         oof_table = PredictionTable(task, labeled.ids, oof, labeled.folds)
