@@ -12,6 +12,7 @@ import torch
 from galaxyzoo.config.schema import TTAConfig
 from galaxyzoo.core.errors import FoldError
 from galaxyzoo.data import geometry
+from galaxyzoo.data.geometry import iterate_views
 from galaxyzoo.inference import predict as prediction
 from galaxyzoo.inference.predict import (
     RunNetworks,
@@ -20,7 +21,6 @@ from galaxyzoo.inference.predict import (
     predict_stores,
     run_networks,
 )
-from galaxyzoo.inference.tta import iterate_views
 from galaxyzoo.models.build import build_model
 from support.small_models import small_config
 from support.training_fixtures import NO_NORM, fold_data, limit_memory

@@ -7,9 +7,8 @@ import pytest
 import torch
 
 from galaxyzoo.config.schema import AugmentConfig, ImageConfig, TTAConfig
-from galaxyzoo.data.geometry import to_tensor, warp, warp_matrix, warp_on_device
+from galaxyzoo.data.geometry import iterate_views, to_tensor, warp, warp_matrix, warp_on_device
 from galaxyzoo.data.image_cache import decode
-from galaxyzoo.inference.tta import iterate_views
 from galaxyzoo.training.loader import DeviceInput, Draws, augment_batch, draw, is_made_on_device
 from galaxyzoo.training.trainer import Trainer
 from support.kaggle_fixtures import draw_image, encode

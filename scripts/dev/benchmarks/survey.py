@@ -25,6 +25,7 @@ from galaxyzoo.config.loading import load_config
 from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.config.schema import TTAConfig
 from galaxyzoo.core.devices import autocast
+from galaxyzoo.data.geometry import iterate_views
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.extras.surveys.survey import Survey, SurveyImages
 from galaxyzoo.inference.predict import (
@@ -34,7 +35,6 @@ from galaxyzoo.inference.predict import (
     fuse_for_inference,
     load_run,
 )
-from galaxyzoo.inference.tta import iterate_views
 from galaxyzoo.io.archives import write_zip
 from galaxyzoo.models.build import GalaxyNet, build_model
 from galaxyzoo.tasks.registry import get_task

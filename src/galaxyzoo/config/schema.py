@@ -3,14 +3,13 @@
 A run's YAML holds what differs from the defaults; `key=value` overrides come on top.
 """
 
-import json
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from galaxyzoo.config import base, names
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.manifest import digest
+from galaxyzoo.core.manifest import digest_json
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
 from galaxyzoo.tasks.registry import TASKS, find_task, get_task, register_task
 
@@ -226,8 +225,7 @@ class Config(base.Settings):
             views = [] if stage.train.optimizer == "linear" else ["tta"]
             unused = ["run", *views] if of == "weights" else []
             exclude = _NOT_IN_DIGEST | dict.fromkeys(unused, True)
-            values = [value, stage.model_dump(mode="json", exclude=exclude)]
-            value = digest([json.dumps(values, sort_keys=True)])[:16]
+            value = digest_json([value, stage.model_dump(mode="json", exclude=exclude)])[:16]
         return value
 
     @property

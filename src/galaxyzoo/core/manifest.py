@@ -11,7 +11,7 @@ import platform
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +62,16 @@ def digest(parts: Iterable[str | bytes | memoryview]) -> str:
     return hasher.hexdigest()
 
 
+def digest_json(value: Any) -> str:
+    """SHA-256 of settings or a record, computed once a process for each content."""
+    return _digest_text(json.dumps(value, sort_keys=True))
+
+
+@lru_cache(maxsize=256)
+def _digest_text(text: str) -> str:
+    return digest([text])
+
+
 def digest_file(path: Path) -> str:
     """SHA-256 of a file, 64 hexadecimal digits."""
     with open(path, "rb") as file:
@@ -95,7 +105,7 @@ def check_format(path: Path, number: int | None, cure: str) -> None:
 
 def _digest(content: Mapping[str, Any]) -> str:
     plain = {key: value for key, value in content.items() if key != _DIGEST}
-    return digest([json.dumps(plain, sort_keys=True)])
+    return digest_json(plain)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,6 @@
-"""Geometry of images: the affine warp and the dihedral group of the square."""
+"""Geometry of images: affine warp, dihedral group of the square, test-time views of both."""
+
+from collections.abc import Iterator
 
 import cv2
 import numpy as np
@@ -6,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from galaxyzoo.config.schema import ImageConfig
+from galaxyzoo.config.schema import ImageConfig, TTAConfig
 from galaxyzoo.core.devices import send
 
 DIHEDRAL = 8  # rotations by 90° and their mirror images
@@ -137,3 +139,27 @@ def warp_on_device(images: Tensor, matrices: np.ndarray, size_px: int) -> Tensor
     """Warp on the images' device; matrices as of `warp`."""
     grid = torch.from_numpy(grid_matrices(matrices, images.shape[-1], size_px))
     return sample(images, send(grid, images.device), size_px)
+
+
+def iterate_views(
+    images: np.ndarray, image: ImageConfig, tta: TTAConfig, device: torch.device
+) -> Iterator[Tensor]:
+    """Iterate over views; each angle and zoom is warped once for its eight dihedral views.
+
+    A GPU gets the images once and warps them itself.
+
+    Args:
+        images: (B, cache_px, cache_px, 3) uint8.
+    Yields:
+        (B, 3, size_px, size_px) uint8 on the device, `tta.n_views` times.
+    """
+    on_device = None if device.type == "cpu" else send(to_tensor(images), device)
+    for zoom in tta.zooms:
+        for angle in np.arange(tta.angles) * (90.0 / tta.angles):
+            matrix = warp_matrix(image, float(angle), zoom=zoom)
+            if on_device is None:
+                warped = to_tensor(warp(images, matrix, image.size_px))
+            else:
+                warped = warp_on_device(on_device, matrix, image.size_px)
+            for number in range(DIHEDRAL if tta.dihedral else 1):
+                yield dihedral_view(warped, number).contiguous(memory_format=torch.channels_last)

@@ -21,12 +21,12 @@ from galaxyzoo.core import console, devices, parallel
 from galaxyzoo.core.errors import FoldError, InputError, one_line
 from galaxyzoo.core.manifest import MadeBy, digest
 from galaxyzoo.core.paths import shown
+from galaxyzoo.data.geometry import iterate_views
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.stores.base import ImageStore
 from galaxyzoo.data.stores.opening import Settings, open_stores
 from galaxyzoo.inference.artifacts import load_fold_model
 from galaxyzoo.inference.images import CHUNK, IdColumn, Images, Oddities, add_oddities, describe
-from galaxyzoo.inference.tta import iterate_views
 from galaxyzoo.models.build import GalaxyNet
 from galaxyzoo.results import layout
 from galaxyzoo.tasks.kinds import Task

@@ -16,6 +16,7 @@ from galaxyzoo.config.loading import load_run_config
 from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.core.devices import autocast
 from galaxyzoo.core.manifest import read_sealed
+from galaxyzoo.data.geometry import iterate_views
 from galaxyzoo.data.image_cache import decode_many
 from galaxyzoo.data.stores.opening import open_by_galaxy_id
 from galaxyzoo.ensemble.networks import load_predictor
@@ -23,7 +24,6 @@ from galaxyzoo.extras.surveys.images import SurveyImages
 from galaxyzoo.extras.surveys.survey import Survey, classes_of
 from galaxyzoo.inference.artifacts import load_fold_model
 from galaxyzoo.inference.predict import predict_stores
-from galaxyzoo.inference.tta import iterate_views
 from galaxyzoo.io.archives import write_zip
 from galaxyzoo.tasks.registry import TASKS
 from support.commands import dataset, succeed

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from galaxyzoo.config.schema import ImageConfig, TTAConfig
-from galaxyzoo.inference.tta import iterate_views
+from galaxyzoo.data.geometry import iterate_views
 
 IMAGE = ImageConfig(crop_px=128, cache_px=64, field_px=64, size_px=32)
 
