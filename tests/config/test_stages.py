@@ -146,6 +146,21 @@ def test_a_recipe_on_another_dataset_keeps_those_that_its_stages_name(configs):
     assert [one.dataset for one in stages] == ["kaggle-mini", "zoo5", "kaggle-mini", None]
 
 
+def test_classes_come_from_votes_where_their_dataset_is_missing(configs, tmp_path, monkeypatch):
+    monkeypatch.setenv("GALAXYZOO_ROOT", str(tmp_path))
+    load(
+        configs,
+        RECIPE.replace("task: hubble10,", "task: hubble10, dataset: zoo5, image: {size_px: 48},"),
+    )
+    dataset, size_px = {}, {}
+    for place in ("without", "with"):
+        *_, classes, _ = load_config("gz37/net", dataset="kaggle-mini").stages
+        dataset[place], size_px[place] = classes.dataset, classes.image.size_px
+        (tmp_path / "input/zoo5").mkdir(parents=True, exist_ok=True)
+    assert dataset == {"without": None, "with": "zoo5"}
+    assert size_px == {"without": 80, "with": 48}
+
+
 def test_what_differs_in_name_and_views_has_the_same_weights(configs):
     (plain,) = load(configs, "task: gz37\nmodel: {name: cnn}\n")
     (views,) = load(configs, "task: gz37\nmodel: {name: cnn}\ntta: {angles: 2}\n", name="other")

@@ -115,7 +115,9 @@ def read_recipe(run: str, dataset: str = "") -> dict[str, Any]:
 
     One for the tasks of several datasets becomes the recipe of the run's.
     """
-    values, task = base.read_yaml(config_path(run)), find_task(task_name(run))
+    path, task = config_path(run), find_task(task_name(run))
+    values = base.read_yaml(path)
+    stages.replace_missing_datasets(values, shown(path), dataset)
     if task and task.recipes:
         values |= {"task": task.name, "labels": define_task(task)}
     for assignment in demo_schedule(run, dataset):

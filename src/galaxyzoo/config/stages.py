@@ -16,7 +16,8 @@ head, as the columns are others; `large` starts from `classes`. On the command l
 holds in all three, `stages.small.train.lr=1e-4` in one. `predict: true` makes the networks of
 `small` a run too, `gz37/d4cnn@small`. `dataset` names another dataset of `input/`, whose labels the
 stage learns: galaxies that both hold must be in the same folds, and test galaxies of the recipe's
-own dataset are left out.
+own dataset are left out. Where `input/` lacks it, classes with a label rule come from the recipe's
+own votes.
 
 A stage with `recipe: gz37/cnn` is that recipe, with all of its stages, or those up to `small` with
 `recipe: gz37/d4cnn@small`. It ignores the settings around it; command-line overrides still apply,
@@ -32,7 +33,10 @@ from typing import Any
 
 from galaxyzoo.config.names import STAGE
 from galaxyzoo.config.schema import Config, parse_config
+from galaxyzoo.core import console, paths
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.tasks.kinds import COMPETITION_TASK
+from galaxyzoo.tasks.registry import CLASS_TASKS
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _OWN = ("stage", "earlier", "dataset", "own_dataset")  # keys that are set here alone
@@ -79,6 +83,30 @@ def _parse_stage(
         place = {"dataset": elsewhere, "own_dataset": dataset}
     where = f"{source}, stage '{name}'" if name else source
     return parse_config({**settings, **place, "stage": name, "earlier": earlier}, where)
+
+
+def replace_missing_datasets(values: Values, source: str, dataset: str) -> None:
+    """Let a recipe of votes learn classes from its own votes where `input/` lacks their dataset.
+
+    The stage takes the classes from the task's label rule, and the recipe's own images: its image
+    settings were for those of the missing dataset.
+
+    Args:
+        values: the recipe's settings, changed in place.
+        source: where they are from.
+        dataset: that the recipe is trained on; empty: changes nothing.
+    """
+    if not dataset or values.get("task") != COMPETITION_TASK or not values.get("stages"):
+        return
+    for stage in _check_stages(values["stages"], source):
+        task, missing = CLASS_TASKS.get(str(stage.get("task"))), str(stage.get("dataset", dataset))
+        if task and task.rule and missing != dataset and not (paths.input_dir() / missing).exists():
+            del stage["dataset"]
+            stage.pop("image", None)
+            console.say_once(
+                f"{missing} is not in input/: stage {stage['name']} of {source} learns the "
+                f"{len(task.columns)} classes of {task.name} from votes instead"
+            )
 
 
 def _list_stages(
