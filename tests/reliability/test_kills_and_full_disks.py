@@ -86,6 +86,20 @@ def test_a_run_killed_before_every_file_operation_ends_with_the_same_bytes(
     finish(project, expected)
 
 
+@pytest.mark.parametrize("seed", range(thorough(1, 4)))
+def test_a_run_whose_power_is_cut_ends_with_the_same_bytes(
+    undisturbed: Undisturbed, project: Project, seed: int
+) -> None:
+    """Renames, removals and new folders that were not synced are lost at each cut."""
+    expected, places = undisturbed
+    chosen = random.Random(seed).sample(sorted(places.values()), thorough(3, 100))
+    for at in sorted(chosen):
+        result = project.run(TRAIN, Fault(places, at, power=True))
+        assert result.status in KILLED, result.output
+        assert result.struck
+    finish(project, expected)
+
+
 def test_two_commands_at_once_work_one_after_the_other(
     undisturbed: Undisturbed, project: Project
 ) -> None:

@@ -35,6 +35,7 @@ class Fault:
     at: int = 1 << 30  # strike at the first operation of this rank or a higher one
     delay_s: float = 0.0  # and so long after it
     group: bool = True  # kill the command's children too
+    power: bool = False  # cut the power: lose what was not synced
     errno: int = 0  # fail the operation, and every later one that needs room, instead of killing
 
 
