@@ -35,8 +35,8 @@ def load(
         ValueError: another number of views.
     """
     # Only here: they import torch, and this module is imported before every other.
-    from galaxyzoo.ensemble.networks import load_predictor
-    from galaxyzoo.ensemble.predictors import choose_default, find_predictor
+    from galaxyzoo.ensemble.load_model import load_predictor
+    from galaxyzoo.ensemble.model_listing import choose_default, find_predictor
     from galaxyzoo.inference.pictures import Model
 
     if name is None:

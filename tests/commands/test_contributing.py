@@ -72,23 +72,23 @@ from pathlib import Path
 import pandas as pd
 
 from galaxyzoo.data.readers.labeled import one_hot, one_task
-from galaxyzoo.data.readers.raw_dataset import FoundDataset, RawDataset
+from galaxyzoo.data.readers.dataset_files import DatasetCandidate, DatasetFiles
 from galaxyzoo.data.stores.opening import open_by_galaxy_id
 from galaxyzoo.tasks.kinds import ClassTask
 
 
-def find(folder: Path) -> FoundDataset | None:
+def find(folder: Path) -> DatasetCandidate | None:
     path = folder / "classes.json"
     if not path.is_file():
         return None
     classes = pd.Series(json.loads(path.read_text())).rename(int).sort_index()
     task = one_task(set(classes), path.name)
-    return FoundDataset(folder, frozenset({task.name}), partial(_read, folder, classes, task))
+    return DatasetCandidate(folder, frozenset({task.name}), partial(_read, folder, classes, task))
 
 
-def _read(folder: Path, classes: pd.Series, task: ClassTask) -> RawDataset:
+def _read(folder: Path, classes: pd.Series, task: ClassTask) -> DatasetFiles:
     images = open_by_galaxy_id(folder)
-    return RawDataset(folder.name, folder, one_hot(classes, task), images, images)
+    return DatasetFiles(folder.name, folder, one_hot(classes, task), images, images)
 '''
 RECIPE = """
 task: {task}

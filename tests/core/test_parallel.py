@@ -72,7 +72,7 @@ def test_a_process_ends_with_its_killed_parent() -> None:
     if parent == 0:
         parent = os.getpid()
         if os.fork() == 0:
-            parallel._end_with(parent)
+            parallel.exit_with_parent(parent)
             os.write(writing, b"started")
         time.sleep(20)
         os.write(writing, b"still here")

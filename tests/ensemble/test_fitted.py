@@ -9,8 +9,8 @@ import pytest
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.ensemble.blends import Blend
 from galaxyzoo.ensemble.build import EnsembleBuild
-from galaxyzoo.ensemble.fitted import FittedEnsemble, load_model, save_model
-from galaxyzoo.ensemble.networks import EnsembleNetworks
+from galaxyzoo.ensemble.fitted import FittedEnsemble, load_fitted, save_fitted
+from galaxyzoo.ensemble.load_model import EnsembleNetworks
 from galaxyzoo.ensemble.selection import CANDIDATES, CLASS_CANDIDATES, cross_fit, pick_candidates
 from galaxyzoo.results.card import EnsembleCard
 from galaxyzoo.results.layout import RunFolder
@@ -29,7 +29,7 @@ from support.ensemble_fixtures import (
     use_root,
 )
 
-CURE = "make it again"
+ADVICE = "make it again"
 
 
 @pytest.mark.parametrize(
@@ -47,25 +47,25 @@ def test_a_saved_candidate_predicts_the_same(tmp_path, task, name):
     some = {**dict.fromkeys(["mean", "lightgbm"]), name: None}
     fits = cross_fit({n: known[n] for n in known if n in some}, task, features, targets, folds)
     model, path = fits.models[name], tmp_path / "model.safetensors"
-    loaded = load_model(path, save_model(path, model), CURE)
+    loaded = load_fitted(path, save_fitted(path, model), ADVICE)
     np.testing.assert_array_equal(loaded.predict(features), model.predict(features))
     assert name == "mean" or np.ptp(model.predict(features)) > 0
     data = path.read_bytes()
-    save_model(path, loaded)
+    save_fitted(path, loaded)
     assert path.read_bytes() == data
 
 
 def test_a_changed_or_missing_file_is_refused(tmp_path):
     path = tmp_path / "model.safetensors"
-    digest = save_model(path, fit_all(make_problem(0), ["nnls"]).models["nnls"])
+    digest = save_fitted(path, fit_all(make_problem(0), ["nnls"]).models["nnls"])
     data = path.read_bytes()
     for place in (0, 9, len(data) // 2, len(data) - 1):
         path.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
-        with pytest.raises(InputError, match=f"is missing or not the file .*: {CURE}"):
-            load_model(path, digest, CURE)
+        with pytest.raises(InputError, match=f"is missing or not the file .*: {ADVICE}"):
+            load_fitted(path, digest, ADVICE)
     path.unlink()
     with pytest.raises(InputError, match="is missing"):
-        load_model(path, digest, CURE)
+        load_fitted(path, digest, ADVICE)
 
 
 def test_what_an_ensemble_combines_is_valid():
@@ -104,7 +104,7 @@ def test_members_are_combined_as_they_were_fitted_in_whatever_order_they_are_nam
     card, _ = build.make()
     assert card.chosen == "nnls"  # equal weights would tell no order
     assert [*card.members] == runs[::-1]
-    model = load_model(build.folder.fitted, card.fitted, CURE)
+    model = load_fitted(build.folder.fitted, card.fitted, ADVICE)
     found = FittedEnsemble(EnsembleCard.of(build.folder), model)
     paths = [RunFolder("tiny", run).test_csv for run in found.runs]
     combined = found.combine([PredictionTable.read(path, task).values for path in paths])

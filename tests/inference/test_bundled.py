@@ -18,8 +18,8 @@ from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.core import paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import CODE_ROOT
-from galaxyzoo.ensemble.networks import load_predictor
-from galaxyzoo.ensemble.predictors import find_predictor
+from galaxyzoo.ensemble.load_model import load_predictor
+from galaxyzoo.ensemble.model_listing import find_predictor
 from galaxyzoo.extras.app import service
 from galaxyzoo.extras.intervals.intervals import load_intervals
 from galaxyzoo.inference.artifacts import load_weights

@@ -14,7 +14,7 @@ import galaxyzoo
 from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.ensemble.fitted import FittedEnsemble
-from galaxyzoo.ensemble.networks import EnsembleNetworks, load_predictor
+from galaxyzoo.ensemble.load_model import EnsembleNetworks, load_predictor
 from galaxyzoo.inference import pictures
 from galaxyzoo.inference.pictures import Model
 from galaxyzoo.inference.predict import Predictor, RunNetworks, predict_stores

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.data.readers.kaggle import open_raw_dataset
+from galaxyzoo.data.readers.kaggle import open_dataset_files
 from galaxyzoo.data.stores.opening import open_by_galaxy_id
 from galaxyzoo.io import archives
 from galaxyzoo.io.archives import open_zip
@@ -199,5 +199,5 @@ def test_every_zip_of_the_competition_is_checked_before_it_is_read(root, part):
         shutil.rmtree(folder)
         write_zip(folder / f"{WHOLE}.zip", members)
     with pytest.raises(InputError, match=r"'\.\./evil' leads out of the folder"):
-        open_raw_dataset(folder)
+        open_dataset_files(folder)
     assert not list(root.rglob("*evil*"))

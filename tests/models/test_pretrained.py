@@ -47,7 +47,7 @@ def test_weights_file_fills_the_backbone(tmp_path: Path) -> None:
     path = tmp_path / "weights.safetensors"
     save_file({**weights, "fc.weight": torch.zeros(10, 512), "fc.bias": torch.zeros(10)}, path)
     model = build_model(pretrained_config(weights_file=str(path)))
-    assert model.start.origin == "weights.safetensors"
+    assert model.start.provenance == "weights.safetensors"
     filled = model.backbone.state_dict()
     assert all(torch.equal(filled[name], tensor) for name, tensor in weights.items())
 
@@ -57,11 +57,11 @@ def test_the_folder_of_weights_has_the_file_of_the_models_name(folder: Path, nam
     weights = {name: torch.zeros_like(tensor) for name, tensor in resnet_weights().items()}
     save_file(weights, folder / "resnet18.imagenet.safetensors")
     model = build_model(pretrained_config(name))
-    assert model.start.origin == "resnet18.imagenet.safetensors"
+    assert model.start.provenance == "resnet18.imagenet.safetensors"
     assert not any(parameter.any() for parameter in model.backbone.parameters())
     save_file(weights, folder / "own.safetensors")
     own = build_model(pretrained_config(name, weights_file=str(folder / "own.safetensors")))
-    assert own.start.origin == "own.safetensors"
+    assert own.start.provenance == "own.safetensors"
 
 
 @pytest.mark.parametrize("name", ["weights.safetensors", "test_vit.imagenet.safetensors"])
@@ -110,7 +110,7 @@ def test_a_failing_download_goes_on_from_scratch_only_where_allowed(
     assert "no/such.safetensors is not there" in message
     for _ in range(2):
         allowed = build_model(pretrained_config(weights_file=missing, allow_scratch=True))
-        assert allowed.start.origin.startswith("scratch")
+        assert allowed.start.provenance.startswith("scratch")
     [warning] = capsys.readouterr().out.splitlines()
     assert "no pretrained weights can be downloaded (OSError): gz37/small" in warning
     assert "no/such" not in warning
@@ -131,7 +131,7 @@ def test_a_repository_of_the_hub_is_built_without_network_and_filled_from_there(
     assert asked == [("resnet18", False)]
     model = build_model(pretrained_config(ZOOBOT))
     assert asked[1:] == [("resnet18", False), (ZOOBOT, True)]
-    assert model.start.origin == ZOOBOT
+    assert model.start.provenance == ZOOBOT
     for name, tensor in model.backbone.state_dict().items():
         assert torch.equal(tensor, weights.state_dict()[name])
 

@@ -85,7 +85,7 @@ def test_any_bytes_are_valid_solutions_or_one_line(
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         try:
-            votes = kaggle.open_raw_dataset(competition).targets
+            votes = kaggle.open_dataset_files(competition).targets
         except InputError as error:
             check_refusal(error, SOLUTIONS)
         else:

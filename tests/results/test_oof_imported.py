@@ -12,7 +12,7 @@ from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.ensemble import members
 from galaxyzoo.ensemble.members import load_oof, load_test
-from galaxyzoo.ensemble.predictors import choose_default
+from galaxyzoo.ensemble.model_listing import choose_default
 from galaxyzoo.extras.reports.evaluate import load_evaluation
 from galaxyzoo.results.card import Digests, RunCard
 from galaxyzoo.results.layout import OOF_PACKED, SCORES, TEST_PACKED, RunFolder, oof_dir

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from galaxyzoo.data.readers.kaggle import find_folder, open_raw_dataset
-from galaxyzoo.data.readers.raw_dataset import RawDataset
+from galaxyzoo.data.readers.dataset_files import DatasetFiles
+from galaxyzoo.data.readers.kaggle import find_folder, open_dataset_files
 from support.kaggle_fixtures import Competition, draw_competition, listing
 from support.refusals import one_line_refusal
 
@@ -21,8 +21,8 @@ def zips(competition: Competition, root: Path) -> Path:
     return competition.write_zips(root / "input")
 
 
-def read() -> RawDataset:
-    return open_raw_dataset(find_folder())
+def read() -> DatasetFiles:
+    return open_dataset_files(find_folder())
 
 
 def refusal(root: Path) -> str:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.data.catalog import GROUP, Catalog, save_catalog
-from galaxyzoo.ensemble.predictors import ensemble_folder
+from galaxyzoo.ensemble.model_listing import ensemble_folder
 from galaxyzoo.io.tables import FOLD, write_predictions
 from galaxyzoo.results.layout import RunFolder
 from galaxyzoo.results.table import digest_table, score_table

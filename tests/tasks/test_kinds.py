@@ -122,7 +122,8 @@ def test_errors_below_one_and_a_half_times_the_votes_own_scatter_are_too_good(
     rng = np.random.default_rng(galaxies)
     votes = draw_votes(rng, 300 * galaxies)[0].reshape(300, galaxies, -1)
     predictions = votes + share * rng.normal(size=votes.shape) * np.sqrt(votes * (1 - votes) / 43)
-    found = {TASKS["gz37"].is_too_good(*fold) for fold in zip(predictions, votes, strict=True)}
+    folds = zip(predictions, votes, strict=True)
+    found = {TASKS["gz37"].is_below_noise_floor(*fold) for fold in folds}
     assert found == {bool(refused)}
 
 
@@ -131,11 +132,11 @@ def test_labels_mixed_into_predictions_are_too_good():
     errors = np.roll(votes, 1, axis=0) - votes
     weak = votes + errors * 0.12 / TASKS["gz37"].score(votes + errors, votes)
     assert TASKS["gz37"].score(weak, votes) == pytest.approx(0.12)
-    assert not TASKS["gz37"].is_too_good(weak, votes)
-    assert TASKS["gz37"].is_too_good(0.6 * votes + 0.4 * weak, votes)
+    assert not TASKS["gz37"].is_below_noise_floor(weak, votes)
+    assert TASKS["gz37"].is_below_noise_floor(0.6 * votes + 0.4 * weak, votes)
 
 
 def test_classes_are_too_good_where_every_row_is_right_and_certain():
     truth = one_hot(TRUTH)
-    assert PLAIN.is_too_good(PLAIN.project(truth), truth)
-    assert not PLAIN.is_too_good(np.vstack([truth[:3], PROBS[3:]]), truth)
+    assert PLAIN.is_below_noise_floor(PLAIN.project(truth), truth)
+    assert not PLAIN.is_below_noise_floor(np.vstack([truth[:3], PROBS[3:]]), truth)

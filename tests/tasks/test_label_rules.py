@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from galaxyzoo.data.readers.kaggle import open_raw_dataset
+from galaxyzoo.data.readers.kaggle import open_dataset_files
 from galaxyzoo.io.tables import read_csv
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.kinds import CLASS
@@ -252,9 +252,9 @@ def test_a_share_is_of_those_who_were_asked() -> None:
 
 @needs_data(MINI, ZOO5)
 def test_the_zoo5_rule_gives_the_published_classes_galaxy_by_galaxy(root: Path) -> None:
-    labels = rule_of("zoo5").labels(open_raw_dataset(MINI).targets)
+    labels = rule_of("zoo5").labels(open_dataset_files(MINI).targets)
     table = read_csv(ZOO5 / "train_labels.csv")[CLASS]
     assert labels.index.isin(table.index).all()
     assert labels.idxmax(axis=1).tolist() == table.loc[labels.index].tolist()
-    others = open_raw_dataset(MINI).targets.index.difference(labels.index)
+    others = open_dataset_files(MINI).targets.index.difference(labels.index)
     assert not others.isin(table.index).any()  # what the rule drops is not in the table either

@@ -9,7 +9,13 @@ import torch
 from galaxyzoo.config.schema import AugmentConfig, ImageConfig, TTAConfig
 from galaxyzoo.data.geometry import iterate_views, to_tensor, warp, warp_matrix, warp_on_device
 from galaxyzoo.data.image_cache import decode
-from galaxyzoo.training.loader import DeviceInput, Draws, augment_batch, draw, is_made_on_device
+from galaxyzoo.training.loader import (
+    AugmentationParams,
+    DeviceInput,
+    augment_batch,
+    draw_augmentation,
+    is_made_on_device,
+)
 from galaxyzoo.training.trainer import Trainer
 from support.kaggle_fixtures import draw_image, encode
 from support.small_models import small_config
@@ -69,14 +75,14 @@ def on_device(images: np.ndarray, size_px: int = IMAGE.size_px) -> DeviceInput:
     return source
 
 
-def make(source: DeviceInput, rows: np.ndarray, draws: Draws) -> torch.Tensor:
+def make(source: DeviceInput, rows: np.ndarray, draws: AugmentationParams) -> torch.Tensor:
     return source.make(source.prepare(rows, draws, torch.zeros(len(rows), 1))).images
 
 
 def test_a_batch_has_the_warps_of_the_processors() -> None:
     rows = np.array([1, 3, 4, 9])
     expected = augment_batch(GALAXIES[rows], IMAGE, WIDE, np.random.default_rng(7))
-    draws = draw(IMAGE, WIDE, len(rows), np.random.default_rng(7))
+    draws = draw_augmentation(IMAGE, WIDE, len(rows), np.random.default_rng(7))
     images = make(on_device(GALAXIES), rows, draws)
     assert images.is_contiguous(memory_format=torch.channels_last)
     assert is_close(pixels_of(images), expected)
@@ -98,7 +104,7 @@ def test_brightness_and_contrast_are_albumentations(brightness: float, contrast:
     limits = {"brightness_limit": (brightness,) * 2, "contrast_limit": (contrast,) * 2, "p": 1.0}
     transform = albumentations.RandomBrightnessContrast(**limits)
     augment = AugmentConfig(transforms=[{"name": "RandomBrightnessContrast", **limits}])
-    draws = draw(IMAGE, augment, len(GALAXIES), np.random.default_rng(0))
+    draws = draw_augmentation(IMAGE, augment, len(GALAXIES), np.random.default_rng(0))
     source, rows = on_device(GALAXIES), np.arange(12)
     none = draws._replace(gains=draws.gains[:, :0], offsets=draws.offsets[:, :0])
     plain = make(source, rows, none)
@@ -110,7 +116,7 @@ def test_brightness_and_contrast_are_albumentations(brightness: float, contrast:
 
 def test_they_are_of_the_same_distribution() -> None:
     augment = AugmentConfig(transforms=[BRIGHT])
-    draws = draw(IMAGE, augment, 4000, np.random.default_rng(0))
+    draws = draw_augmentation(IMAGE, augment, 4000, np.random.default_rng(0))
     gains, offsets = draws.gains[:, 0] - 1, draws.offsets[:, 0]
     assert 0.47 < (gains != 0).mean() < 0.53  # p is 0.5 where it is not given
     assert ((gains != 0) == (offsets != 0)).all()
@@ -153,7 +159,7 @@ def test_one_value_a_galaxy_stays_in_its_image() -> None:
     flat[:, 32, 32] = 255
     source = on_device(flat, 16)
     image = ImageConfig(crop_px=64, cache_px=64, field_px=64, size_px=16)
-    draws = Draws(
+    draws = AugmentationParams(
         np.repeat(warp_matrix(image)[None], 2, axis=0),
         np.array([[1.0], [2.0]], np.float32),
         np.array([[0.0], [0.1]], np.float32),

@@ -121,7 +121,7 @@ def test_a_stage_starts_from_the_same_fold_of_the_one_before(voted: Dataset) -> 
     images = voted.train_images(IMAGE)
     found = [fold_data.make_fold_data(config, voted, images, fold) for fold in range(3)]
     assert [data.start.weights for data in found] == expected
-    assert {data.start.origin for data in found} == {"scratch, then votes"}
+    assert {data.start.provenance for data in found} == {"scratch, then votes"}
     assert fold_data.make_fold_data(holdout_config(), voted, images, 0).start.weights is None
 
 

@@ -7,7 +7,7 @@ import torch
 
 from galaxyzoo.config.loading import load_config, load_ensemble_settings
 from galaxyzoo.config.schema import Config
-from galaxyzoo.data.demo.dataset import draw
+from galaxyzoo.data.demo.dataset import draw_galaxy
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.training.trainer import Trainer
@@ -26,7 +26,7 @@ SMALLER = {
 
 def demo_fold(config: Config) -> FoldData:
     rows, side_px = np.arange(2), config.image.cache_px
-    drawn = [draw(galaxy_id, 0) for galaxy_id in (123_456, 234_567)]
+    drawn = [draw_galaxy(galaxy_id, 0) for galaxy_id in (123_456, 234_567)]
     images = np.stack([cv2.resize(picture, (side_px, side_px)) for picture, _ in drawn])
     cache = ImageCache(rows, images, np.zeros(2, bool))
     return FoldData(cache, np.stack([votes for _, votes in drawn]), rows, rows, 0)

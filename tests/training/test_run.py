@@ -147,7 +147,7 @@ def test_weights_of_another_split_are_not_taken(prepared: Dataset) -> None:
     notes = made.notes
     config = yaml.safe_load((run.folder / CONFIG).read_text())
     (run.folder / CONFIG).write_text(yaml.safe_dump({**config, "data_fingerprint": "other"}))
-    mark = replace(made, made_by={**made.made_by, "fingerprint": "other"})
+    mark = replace(made, provenance={**made.provenance, "fingerprint": "other"})
     mark.finish([WEIGHTS, HISTORY], notes)
     other = Run(start.model_copy(update={"run": "gz37/other"}), prepared)
     other.train([0])

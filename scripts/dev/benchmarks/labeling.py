@@ -16,7 +16,7 @@ from measuring import Table
 from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.data.image_cache import decode_many
 from galaxyzoo.data.prepare import Dataset
-from galaxyzoo.ensemble.networks import load_predictor
+from galaxyzoo.ensemble.load_model import load_predictor
 from galaxyzoo.extras.labels.label_loop import LabelLoop
 from galaxyzoo.extras.surveys.finished import SurveyFeatures
 from galaxyzoo.tasks.registry import get_task

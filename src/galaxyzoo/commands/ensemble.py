@@ -136,8 +136,8 @@ def import_all(options: EnsembleOptions) -> None:
             print(f"{run}: {card.metric} {card.score:.5f} on {card.galaxies:,} galaxies")
             if card.is_optimistic:
                 print(f"{run} may have been trained on these galaxies: it is combined if named")
-    then = f"{launch.typed('ensemble')} {ALL_RUNS} --task {task} --dataset {catalog.dataset}"
-    launch.print_done(f"imported on {catalog.dataset}", then)
+    advice = f"{launch.typed('ensemble')} {ALL_RUNS} --task {task} --dataset {catalog.dataset}"
+    launch.print_done(f"imported on {catalog.dataset}", advice)
 
 
 def name_ensemble(options: EnsembleOptions) -> EnsembleOptions:

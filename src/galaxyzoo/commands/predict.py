@@ -134,7 +134,7 @@ def main() -> None:
 
 def pick_predictor(options: PredictOptions) -> tuple[str, str]:
     """Dataset and name of the named run or ensemble; of the best one where none is named."""
-    from galaxyzoo.ensemble.predictors import choose_default, find_predictor
+    from galaxyzoo.ensemble.model_listing import choose_default, find_predictor
 
     if options.predictor is not None:
         return find_predictor(options.predictor, options.dataset)
@@ -170,7 +170,7 @@ def write_table(options: PredictOptions, settings: Settings) -> None:
         )
     # Only now, and torch in the functions below, or mistakes and --help wait for them.
     dataset, name = pick_predictor(options)
-    from galaxyzoo.ensemble.networks import describe, load_predictor
+    from galaxyzoo.ensemble.load_model import describe, load_predictor
     from galaxyzoo.inference.predict import predict_stores
 
     task = task_of(name)

@@ -87,7 +87,7 @@ class TrainOptions(DataOptions, JobOptions):
         return [word for word in self.runs if "=" not in word]
 
     @property
-    def again(self) -> str:
+    def full_command(self) -> str:
         """The command that trains all folds of the same runs and builds their ensemble."""
         command = f"{launch.typed('train_folds')} {shlex.join(self.runs)}".rstrip()
         return launch.with_data(command, self.data)
@@ -139,13 +139,13 @@ def main() -> None:
         )
     if options.plan:
         planning.print_plan(configs, datasets)
-        launch.print_done("a plan; nothing is trained", options.again)
+        launch.print_done("a plan; nothing is trained", options.full_command)
     elif options.smoke:
         planning.smoke(asked[0], data)
-        launch.print_done("a trial of which nothing is kept", options.again)
+        launch.print_done("a trial of which nothing is kept", options.full_command)
     elif options.holdout:
         exit_if_stopped(hold_out(asked, data))
-        launch.print_done("hold-out scores; those out of fold need all folds", options.again)
+        launch.print_done("hold-out scores; those out of fold need all folds", options.full_command)
     else:
         train(asked, configs, datasets, options)
 
@@ -157,10 +157,10 @@ def describe_trained(cards: Sequence[RunCard]) -> str:
     return f"{paths.shown(folds_dir())}/; {'; '.join(scores)}"
 
 
-def next_command(cards: Sequence[RunCard], builds: Sequence[Sequence[str]], again: str) -> str:
+def next_command(cards: Sequence[RunCard], builds: Sequence[Sequence[str]], advice: str) -> str:
     """Command after a training: the other folds, an ensemble, or the report."""
     if not all(card.is_whole for card in cards):
-        return again
+        return advice
     if builds:
         return f"{launch.typed('ensemble')} {shlex.join(builds[0])} --dataset {cards[0].dataset}"
     return f"{launch.typed('evaluate')} {cards[0].task} --dataset {cards[0].dataset}"
@@ -235,7 +235,7 @@ def train(
             "chosen on a scored fold"
         )
     if cards:
-        command = next_command(cards, builds, options.again)
+        command = next_command(cards, builds, options.full_command)
         launch.print_done(describe_trained(cards), "" if options.ensemble and builds else command)
     for arguments in builds if options.ensemble else []:
         ensemble([*arguments, "--dataset", catalog.dataset])
@@ -304,9 +304,9 @@ def ensemble(options: list[str]) -> None:
         command, check=False, env={**os.environ, "PYTHONPATH": search}
     ).returncode
     if status < 0:
-        again = " ".join([f"{launch.typed('ensemble')}", *options])
+        advice = " ".join([f"{launch.typed('ensemble')}", *options])
         raise InputError(
-            f"the ensembler was killed by signal {-status} (is memory short?): type `{again}`"
+            f"the ensembler was killed by signal {-status} (is memory short?): type `{advice}`"
         )
     if status:
         sys.exit(status)

@@ -103,7 +103,7 @@ def replace_missing_datasets(values: Values, source: str, dataset: str) -> None:
         if task and task.rule and missing != dataset and not (paths.input_dir() / missing).exists():
             del stage["dataset"]
             stage.pop("image", None)
-            console.say_once(
+            console.warn_once(
                 f"{missing} is not in input/: stage {stage['name']} of {source} learns the "
                 f"{len(task.columns)} classes of {task.name} from votes instead"
             )

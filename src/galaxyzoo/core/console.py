@@ -17,7 +17,7 @@ _LINE = (
 _MINUTE_S = 60.0
 
 
-class Bar(tqdm):
+class ProgressBar(tqdm):
     """Progress bar with tqdm's arguments; into a log, a line a minute and one at the end."""
 
     def __init__(
@@ -43,7 +43,7 @@ class _Log:
 
 
 @cache
-def say_once(line: str) -> None:
+def warn_once(line: str) -> None:
     """Print a line above the progress bars, unless this process has printed it before."""
     tqdm.write(line)
 

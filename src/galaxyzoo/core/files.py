@@ -121,16 +121,16 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, allow_nan=False, sort_keys=True) + "\n")
 
 
-def read_json(path: Path, cure: str = "") -> Any:
-    """Read a JSON file that the project wrote; the error advises `cure`."""
+def read_json(path: Path, advice: str = "") -> Any:
+    """Read a JSON file that the project wrote; the error advises `advice`."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        cure = cure or "run the step that writes it again"
-        raise InputError(f"{shown(path)} is missing: {cure}") from None
+        advice = advice or "run the step that writes it again"
+        raise InputError(f"{shown(path)} is missing: {advice}") from None
     except (ValueError, RecursionError, IsADirectoryError) as error:
-        cure = cure or "delete it and run again"
-        raise InputError(f"{shown(path)} is not readable JSON ({error}): {cure}") from None
+        advice = advice or "delete it and run again"
+        raise InputError(f"{shown(path)} is not readable JSON ({error}): {advice}") from None
 
 
 def remove_left_over(folder: Path, name: str = "*") -> None:

@@ -48,7 +48,7 @@ def code_version() -> str:
     return f"{__version__}+{commit}"
 
 
-MadeBy = Mapping[str, str | int | None]  # what made a file, such as settings, galaxies, fold
+Provenance = Mapping[str, str | int | None]  # what made a file, such as settings, galaxies, fold
 FORMAT = 2  # of all manifests, 1 where none is named; raise it when one gets another content
 _DIGEST, _FORMAT = "digest", "format"  # keys of a sealed file
 _OTHER = {"config": "other settings", "fingerprint": "another split", "fold": "another fold"}
@@ -84,22 +84,22 @@ def write_sealed(path: Path, content: Mapping[str, Any]) -> None:
     files.write_json(path, {**content, _DIGEST: _digest(content)})
 
 
-def read_sealed(path: Path, cure: str) -> dict[str, Any]:
-    """Read what `write_sealed` wrote, if nothing in it was changed; the error advises `cure`."""
-    content = files.read_json(path, cure)
+def read_sealed(path: Path, advice: str) -> dict[str, Any]:
+    """Read what `write_sealed` wrote, if nothing in it was changed; the error advises `advice`."""
+    content = files.read_json(path, advice)
     if isinstance(content, dict):
-        check_format(path, content.get(_FORMAT), cure)
+        check_format(path, content.get(_FORMAT), advice)
     if not isinstance(content, dict) or content.get(_DIGEST) != _digest(content):
-        raise InputError(f"{paths.shown(path)} was changed after it was written: {cure}")
+        raise InputError(f"{paths.shown(path)} was changed after it was written: {advice}")
     return content
 
 
-def check_format(path: Path, number: int | None, cure: str) -> None:
+def check_format(path: Path, number: int | None, advice: str) -> None:
     """Refuse a file that a version with another format wrote; None: it names no format."""
     if (number := number or 1) != FORMAT:
         version = "an earlier version" if number in range(FORMAT) else "another version"
         raise InputError(
-            f"{paths.shown(path)} was made by {version} (format {number}, now {FORMAT}): {cure}"
+            f"{paths.shown(path)} was made by {version} (format {number}, now {FORMAT}): {advice}"
         )
 
 
@@ -117,15 +117,15 @@ class Manifest:
 
     Args:
         folder: of the files.
-        made_by: what they have to be made by.
+        provenance: what they have to be made by.
         filename: name of the manifest's file.
-        cure: what the user is to do, the end of error messages.
+        advice: what the user is to do, the end of error messages.
     """
 
     folder: Path
-    made_by: MadeBy
+    provenance: Provenance
     filename: str
-    cure: str
+    advice: str
 
     @property
     def is_done(self) -> bool:
@@ -136,15 +136,15 @@ class Manifest:
         """Write the manifest of the named files that exist."""
         existing = [name for name in names if (self.folder / name).exists()]
         digests = {name: digest_file(self.folder / name) for name in existing}
-        content = {"made_by": dict(self.made_by), "files": digests, "notes": notes}
+        content = {"made_by": dict(self.provenance), "files": digests, "notes": notes}
         write_sealed(self.folder / self.filename, content)
 
     @cached_property
     def _content(self) -> dict[str, Any]:
         """Read the manifest; refuse a changed one or another provenance."""
         path = self.folder / self.filename
-        content = read_sealed(path, self.cure)
-        check_made_by(path, content["made_by"], self.made_by, self.cure)
+        content = read_sealed(path, self.advice)
+        check_provenance(path, content["made_by"], self.provenance, self.advice)
         return content
 
     @property
@@ -161,11 +161,11 @@ class Manifest:
         """Path of a file, after a check against the manifest."""
         path, expected = self.folder / name, self._content["files"].get(name)
         if expected is None or not path.is_file():
-            raise InputError(f"{paths.shown(path)} is missing: restore it, or {self.cure}")
+            raise InputError(f"{paths.shown(path)} is missing: restore it, or {self.advice}")
         if digest_file(path) != expected:
             raise InputError(
                 f"{paths.shown(path)} is not the file that {self.filename} was written for "
-                f"(changed, damaged or another's): restore it, or {self.cure}"
+                f"(changed, damaged or another's): restore it, or {self.advice}"
             )
         return path
 
@@ -180,11 +180,11 @@ class Manifest:
         return digest([repr(sorted(self._content["files"].items()))])
 
 
-def check_made_by(path: Path, actual: MadeBy, expected: MadeBy, cure: str) -> None:
+def check_provenance(path: Path, actual: Provenance, expected: Provenance, advice: str) -> None:
     """Refuse what other settings, galaxies or another fold made."""
     for key, value in expected.items():
         if actual.get(key) != value:
             difference = _OTHER.get(key, f"other {key}")
             raise InputError(
-                f"{paths.shown(path)} is of {difference} ({actual.get(key)}, not {value}): {cure}"
+                f"{paths.shown(path)} is of {difference} ({actual.get(key)}, not {value}): {advice}"
             )

@@ -18,7 +18,8 @@ import joblib
 import torch
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-from galaxyzoo.core import console, devices, launch, paths
+from galaxyzoo.core import devices, launch, paths
+from galaxyzoo.core.console import ProgressBar
 from galaxyzoo.core.errors import InputError
 
 Made = TypeVar("Made")
@@ -98,7 +99,7 @@ def _call(
     Returned, because backends wrap what is raised in exceptions of their own.
     """
     if parent not in (None, os.getpid()):  # one job alone is done in this process
-        _end_with(parent)
+        exit_with_parent(parent)
     torch.set_num_threads(threads)
     cv2.setNumThreads(threads)
     try:
@@ -109,7 +110,7 @@ def _call(
 
 
 @cache
-def _end_with(parent: int) -> None:
+def exit_with_parent(parent: int) -> None:
     """End this process when its parent ends, even by a kill.
 
     What is half done then is as after a kill: files are whole, and the same command goes on.
@@ -196,17 +197,17 @@ _SECONDS_BETWEEN_LOOKS = 1.0
 
 
 @contextmanager
-def watching(count: Callable[[], int], total: int, title: str, unit: str) -> Iterator[None]:
+def progress_of_files(count: Callable[[], int], n: int, title: str, unit: str) -> Iterator[None]:
     """Show a progress bar of other processes' work, read from their files.
 
     Args:
         count: gives the number of units done; called in a thread, about once in a second.
-        total: number of all units, those done before included.
+        n: number of all units, those done before included.
         title: text before the bar.
         unit: name of a unit.
     """
     ended = threading.Event()
-    with console.Bar(total=total, initial=count(), desc=title, unit=unit, leave=False) as bar:
+    with ProgressBar(total=n, initial=count(), desc=title, unit=unit, leave=False) as bar:
 
         def look() -> None:
             while not ended.wait(_SECONDS_BETWEEN_LOOKS):

@@ -202,13 +202,13 @@ def load_catalog(dataset: str) -> Catalog:
             f"{paths.shown(folder)} holds no split: {first}type `{launch.typed('prepare')}"
             f"{named or ' --data ITS_FOLDER'}`"
         )
-    cure = f"restore it, or delete {paths.shown(folder)} to split and train again"
-    description = manifest.read_sealed(folder / _ABOUT, cure)
+    advice = f"restore it, or delete {paths.shown(folder)} to split and train again"
+    description = manifest.read_sealed(folder / _ABOUT, advice)
     train = read_csv(folder / _TRAIN)
     labels = [c for c in train.columns if c not in (FOLD, GROUP)]
     numbers = select_numbers(train, (FOLD, GROUP, *labels), folder / _TRAIN).sort_index()
     numbers = numbers.astype({FOLD: "int64", GROUP: "int64"})
     catalog = Catalog(dataset, numbers, read_csv(folder / _TEST).index.to_numpy(), description)
     if catalog.fingerprint != description["fingerprint"]:
-        raise InputError(f"{paths.shown(folder)} was changed after it was made: {cure}")
+        raise InputError(f"{paths.shown(folder)} was changed after it was made: {advice}")
     return catalog

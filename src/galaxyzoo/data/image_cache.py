@@ -20,7 +20,8 @@ import joblib
 import numpy as np
 
 from galaxyzoo.config.schema import ORIGINAL_PX, ImageConfig
-from galaxyzoo.core import console, files, paths
+from galaxyzoo.core import files, paths
+from galaxyzoo.core.console import ProgressBar
 from galaxyzoo.core.errors import InputError, UnavailableError, one_line
 from galaxyzoo.core.manifest import FORMAT, Manifest, digest
 from galaxyzoo.data import jpeg
@@ -132,7 +133,7 @@ def open_cache(
     ids: Sequence[int] | np.ndarray,
     config: ImageConfig,
     strict: bool,
-    cure: str = "get them again",
+    advice: str = "get them again",
     chunk: int = 512,
 ) -> ImageCache:
     """Decode the galaxies' images, or open what an earlier call decoded.
@@ -142,7 +143,7 @@ def open_cache(
         ids: (image,) the order of the result.
         config: crop and size.
         strict: whether an image that does not decode is an error; otherwise it is black and marked.
-        cure: advice in that error's message.
+        advice: advice in that error's message.
         chunk: images decoded at a time.
     """
     ids = np.asarray(ids, dtype=np.int64)
@@ -156,7 +157,7 @@ def open_cache(
             cache = _open_whole(array, ids)
             if cache is None:
                 if _manifest(array).is_done:
-                    console.Bar.write(f"{paths.shown(array)} is damaged: decoding its images again")
+                    ProgressBar.write(f"{paths.shown(array)} is damaged: decoding its images again")
                 problems = _fill(array, store, ids, config, chunk)
                 unreadable = {str(image_id): why for image_id, why in problems.items()}
                 _manifest(array).finish([array.name], {"unreadable": unreadable})
@@ -164,11 +165,11 @@ def open_cache(
     if cache is None:
         raise InputError(f"{paths.shown(array)} was changed while it was made: run again")
     if strict and cache.problems:
-        raise InputError(describe_bad(store, cache, cure))
+        raise InputError(describe_bad(store, cache, advice))
     return cache
 
 
-def describe_bad(store: ImageStore, cache: ImageCache, then: str) -> str:
+def describe_bad(store: ImageStore, cache: ImageCache, advice: str) -> str:
     """Describe in one line how many images of a cache cannot be used, the first ones, and why.
 
     They stand at the end, where a line that gets too long is cut off.
@@ -182,7 +183,7 @@ def describe_bad(store: ImageStore, cache: ImageCache, then: str) -> str:
         more = f"; all are listed in {paths.shown(cache.notes)}"
     count = f"{len(cache.problems)} of {len(cache.ids)} images cannot be used"
     return one_line(
-        " ".join(f"{paths.shown(store.path)}: {count}: {then}{more}; first: {listed}".split())
+        " ".join(f"{paths.shown(store.path)}: {count}: {advice}{more}; first: {listed}".split())
     )
 
 
@@ -254,7 +255,7 @@ def _fill(
     with (
         files.writing(array) as temporary,
         open(temporary, "wb") as file,
-        console.Bar(total=len(ids), desc=f"decoding {store.path.name}", unit="img") as bar,
+        ProgressBar(total=len(ids), desc=f"decoding {store.path.name}", unit="img") as bar,
     ):
         head = {"descr": "|u1", "fortran_order": False, "shape": (len(ids), *shape)}
         np.lib.format.write_array_header_1_0(file, head)

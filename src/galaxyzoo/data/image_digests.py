@@ -43,7 +43,7 @@ def remove_others(folder: Path, whole: str) -> None:
 
 
 def check_images(
-    folder: Path, whole: str, images: Sequence[tuple[ImageStore, np.ndarray]], cure: str
+    folder: Path, whole: str, images: Sequence[tuple[ImageStore, np.ndarray]], advice: str
 ) -> None:
     """Refuse images that are not those of `record_images`; ones that were not there are accepted.
 
@@ -51,7 +51,7 @@ def check_images(
         folder: of the split.
         whole: as `record_images` returned it.
         images: stores, and ids of images in them.
-        cure: end of the error message.
+        advice: end of the error message.
     """
     path, changed = folder / _NAME.format(whole), list[str]()
     try:
@@ -59,7 +59,7 @@ def check_images(
     except (OSError, ValueError, EOFError):
         table = None
     if table is None or _digest(table) != whole:
-        raise InputError(f"{shown(path)} is missing or was changed: {cure}")
+        raise InputError(f"{shown(path)} is missing or was changed: {advice}")
     before = table["stamp"].copy()
     for store, ids in images:
         rows = np.flatnonzero(np.isin(table["id"], ids))
@@ -71,7 +71,7 @@ def check_images(
         changed += [f"{name} in {shown(store.path)}" for name in names]
     if changed:
         count = f"{len(changed):,} image" + "s" * (len(changed) > 1)
-        raise InputError(f"{count} changed since {shown(folder)} was made ({changed[0]}): {cure}")
+        raise InputError(f"{count} changed since {shown(folder)} was made ({changed[0]}): {advice}")
     if (table["stamp"] != before).any():
         with suppress(InputError):  # where nothing can be written they are read each time
             _write(path, table)

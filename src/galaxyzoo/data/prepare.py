@@ -24,7 +24,8 @@ from galaxyzoo.data.catalog import (
 from galaxyzoo.data.folds import DUPLICATE_CORRELATION, make_folds, near_duplicates
 from galaxyzoo.data.image_cache import ImageCache, describe_bad, open_cache
 from galaxyzoo.data.image_digests import check_images, record_images, remove_others
-from galaxyzoo.data.readers import find, labeled, raw_dataset
+from galaxyzoo.data.readers import find, labeled
+from galaxyzoo.data.readers.dataset_files import DatasetFiles
 from galaxyzoo.data.stores.base import ImageStore
 from galaxyzoo.io.tables import FOLD, ID, write_table
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
@@ -39,13 +40,13 @@ class Dataset:
     """A dataset ready for training: its catalog and where its images are."""
 
     catalog: Catalog
-    raw: raw_dataset.RawDataset  # its files, read and checked
+    raw: DatasetFiles  # its files, read and checked
 
     def train_images(self, config: schema.ImageConfig) -> ImageCache:
         """Decoded training images in the catalog's order; an unreadable one is an error."""
         folder = paths.shown(dataset_dir(self.catalog.dataset))
-        cure = f"get them again, or delete {folder} and split again with {_DROP}"
-        return open_cache(self.raw.train_images, self.catalog.ids, config, True, cure)
+        advice = f"get them again, or delete {folder} and split again with {_DROP}"
+        return open_cache(self.raw.train_images, self.catalog.ids, config, True, advice)
 
     def test_images(self, config: schema.ImageConfig) -> ImageCache:
         """Decoded test images in the sample submission's order; unreadable ones are marked."""
@@ -128,7 +129,7 @@ def take_images(cache: ImageCache, ids: np.ndarray) -> np.ndarray:
 
 
 def prepare_raw(
-    raw: raw_dataset.RawDataset,
+    raw: DatasetFiles,
     n_folds: int | None = None,
     seed: int | None = None,
     drop_bad: bool = False,
@@ -147,8 +148,8 @@ def prepare_raw(
     is_unchanged, folder = _is_unchanged(catalog, raw), dataset_dir(raw.dataset)
     if not is_unchanged:
         _check_own_labels(raw)
-    cure = f"restore them, or delete {paths.shown(folder)} to split and train again"
-    check_images(folder, catalog.about.get("images", ""), _images(raw), cure)
+    advice = f"restore them, or delete {paths.shown(folder)} to split and train again"
+    check_images(folder, catalog.about.get("images", ""), _images(raw), advice)
     if not is_unchanged:
         if not update and any(folder.glob(f"*/*/{loading.CONFIG}")):
             raise InputError(
@@ -162,12 +163,12 @@ def prepare_raw(
     return Dataset(catalog, raw)
 
 
-def _images(raw: raw_dataset.RawDataset) -> list[tuple[ImageStore, np.ndarray]]:
+def _images(raw: DatasetFiles) -> list[tuple[ImageStore, np.ndarray]]:
     """The stores, and the ids of its galaxies' images in them."""
     return [(raw.train_images, raw.targets.index.to_numpy()), (raw.test_images, raw.test_ids)]
 
 
-def _update_catalog(before: Catalog, raw: raw_dataset.RawDataset, drop_bad: bool) -> Catalog:
+def _update_catalog(before: Catalog, raw: DatasetFiles, drop_bad: bool) -> Catalog:
     """Make the catalog of changed labels; its known galaxies keep their folds."""
     drop_bad = drop_bad or bool(before.about["dropped_images"])
     now = _make_catalog(raw, before.n_folds, before.about["seed"], drop_bad)
@@ -182,7 +183,7 @@ def _update_catalog(before: Catalog, raw: raw_dataset.RawDataset, drop_bad: bool
     return now
 
 
-def _make_catalog(raw: raw_dataset.RawDataset, n_folds: int, seed: int, drop_bad: bool) -> Catalog:
+def _make_catalog(raw: DatasetFiles, n_folds: int, seed: int, drop_bad: bool) -> Catalog:
     folder, is_known = dataset_dir(raw.dataset), has_catalog(raw.dataset)
     if not is_known and any(folder.glob(f"*/*/{loading.CONFIG}")):
         raise InputError(
@@ -191,8 +192,8 @@ def _make_catalog(raw: raw_dataset.RawDataset, n_folds: int, seed: int, drop_bad
         )
     occasion = "other labels" if is_known else "new split"
     print(f"{raw.dataset}: {occasion}; looking for near-identical images")
-    ids, cure = raw.targets.index.to_numpy(), f"get them again, or go on without: {_DROP}"
-    cache = open_cache(raw.train_images, ids, raw.image, not drop_bad, cure)
+    ids, advice = raw.targets.index.to_numpy(), f"get them again, or go on without: {_DROP}"
+    cache = open_cache(raw.train_images, ids, raw.image, not drop_bad, advice)
     groups = near_duplicates(cache.images)
     if cache.problems:
         raw, groups = _drop_bad(raw, cache, groups)
@@ -233,8 +234,8 @@ def _make_catalog(raw: raw_dataset.RawDataset, n_folds: int, seed: int, drop_bad
 
 
 def _drop_bad(
-    raw: raw_dataset.RawDataset, cache: ImageCache, groups: np.ndarray
-) -> tuple[raw_dataset.RawDataset, np.ndarray]:
+    raw: DatasetFiles, cache: ImageCache, groups: np.ndarray
+) -> tuple[DatasetFiles, np.ndarray]:
     """Drop galaxies whose image cannot be used; number the groups of the others without gaps.
 
     A bad image is black, so it is in a group of its own.
@@ -247,7 +248,7 @@ def _drop_bad(
     return replace(raw, targets=raw.targets[readable]), renumbered
 
 
-def _known_folds(raw: raw_dataset.RawDataset, n_folds: int) -> np.ndarray:
+def _known_folds(raw: DatasetFiles, n_folds: int) -> np.ndarray:
     """(galaxy,) fold that a galaxy has in a dataset prepared earlier, -1 where in none.
 
     A galaxy has one fold in every dataset, so that weights trained without fold k of one may start
@@ -288,7 +289,7 @@ def _check_groups(ids: np.ndarray, groups: np.ndarray, folds: np.ndarray) -> Non
         )
 
 
-def _is_unchanged(catalog: Catalog, raw: raw_dataset.RawDataset) -> bool:
+def _is_unchanged(catalog: Catalog, raw: DatasetFiles) -> bool:
     """Check whether a catalog has the input's galaxies and labels."""
     dropped = [int(galaxy_id) for galaxy_id in catalog.about.get("dropped_images", {})]
     targets = raw.targets.drop(index=dropped, errors="ignore")
@@ -302,7 +303,7 @@ def _is_unchanged(catalog: Catalog, raw: raw_dataset.RawDataset) -> bool:
     )
 
 
-def _check_own_labels(raw: raw_dataset.RawDataset) -> None:
+def _check_own_labels(raw: DatasetFiles) -> None:
     """Refuse changed input, but for own labels, whose images keep their ids."""
     folder = dataset_dir(raw.dataset)
     if raw.task and (folder / labeled.IMAGE_NAMES).exists():

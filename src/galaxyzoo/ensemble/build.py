@@ -16,7 +16,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.ensemble.blends import ALL_COLUMNS, Blend, LeastSquares, OofFold, total
 from galaxyzoo.ensemble.class_stackers import Pool
-from galaxyzoo.ensemble.fitted import save_model
+from galaxyzoo.ensemble.fitted import save_fitted
 from galaxyzoo.ensemble.members import load_oof, load_test
 from galaxyzoo.ensemble.selection import MEAN, RULE, Candidate, CrossFits, cross_fit, nested
 from galaxyzoo.results import layout, submission
@@ -87,7 +87,7 @@ class EnsembleBuild:
         oof_table = PredictionTable(self.task, catalog.ids, values, catalog.folds)
         digests = {
             "oof_table": oof_table.write(self.folder.oof_csv),
-            "fitted": save_model(self.folder.fitted, fits.models[card.chosen]),
+            "fitted": save_fitted(self.folder.fitted, fits.models[card.chosen]),
         }
         table = PredictionTable(self.task, catalog.test_ids, predictions)
         submission.write(self.folder.csv, table, card.model_copy(update=digests), prior)

@@ -44,7 +44,7 @@ _CANDIDATES = (*selection.CANDIDATES.values(), *selection.CLASS_CANDIDATES.value
 register(*(candidate.model for candidate in _CANDIDATES), blends.Blend, stackers.LinearStacker)
 
 
-def save_model(path: Path, model: Any) -> str:
+def save_fitted(path: Path, model: Any) -> str:
     """Write a fitted candidate, or what is registered, atomically; returns the file's digest."""
     arrays: dict[str, np.ndarray] = {}
     form = _pack(model, "model", arrays)
@@ -52,17 +52,17 @@ def save_model(path: Path, model: Any) -> str:
     return digest_table(path)
 
 
-def load_model(path: Path, digest: str, cure: str) -> Any:
+def load_fitted(path: Path, digest: str, advice: str) -> Any:
     """Read a fitted candidate, or intervals, from the file of that digest.
 
     Args:
-        path: as of `save_model`.
+        path: as of `save_fitted`.
         digest: as noted in the score card.
-        cure: end of the error message.
+        advice: end of the error message.
     """
     if not path.is_file() or digest_table(path) != digest:
         raise InputError(
-            f"{shown(path)} is missing or not the file that its score card was written for: {cure}"
+            f"{shown(path)} is missing or not the file that its score card is of: {advice}"
         )
     try:
         with safe_open(path, "numpy") as file:
@@ -70,7 +70,7 @@ def load_model(path: Path, digest: str, cure: str) -> Any:
             form = json.loads(file.metadata()["model"])
         return _unpack(form, arrays)
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{shown(path)} was made by another version ({error}): {cure}") from None
+        raise InputError(f"{shown(path)} was made by another version ({error}): {advice}") from None
 
 
 def _pack(value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
@@ -125,7 +125,7 @@ def _read_trees(text: str) -> "Booster":
 
 def check_members(card: EnsembleCard) -> None:
     """Refuse an ensemble with a member whose networks are missing or changed."""
-    path, again = shown(card.folder.csv), build_again(card.folder, [*card.runs])
+    path, advice = shown(card.folder.csv), build_again(card.folder, [*card.runs])
     for run, digest in card.members.items():
         now = digest_networks(card.dataset, run, len(card.per_fold))
         if now is None:
@@ -135,7 +135,7 @@ def check_members(card: EnsembleCard) -> None:
             )
         if now != digest:
             raise InputError(
-                f"{run}, a member of {path}, has been trained since it was made: {again}"
+                f"{run}, a member of {path}, has been trained since it was made: {advice}"
             )
 
 
@@ -152,8 +152,8 @@ class FittedEnsemble:
         card, task = EnsembleCard.of(folder), get_task(folder.task)
         card.check(load_catalog(folder.dataset).for_task(task))
         check_members(card)
-        again = build_again(folder, [*card.runs])
-        return cls(card, load_model(folder.fitted, card.fitted, again))
+        advice = build_again(folder, [*card.runs])
+        return cls(card, load_fitted(folder.fitted, card.fitted, advice))
 
     @property
     def task(self) -> Task:

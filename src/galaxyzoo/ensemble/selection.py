@@ -25,7 +25,7 @@ import numpy as np
 from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
-from galaxyzoo.core.console import Bar
+from galaxyzoo.core.console import ProgressBar
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.ensemble import blends, class_stackers, stackers
 from galaxyzoo.ensemble.blends import Blend, MetaModel, OofFold, make_fold
@@ -44,7 +44,7 @@ class Candidate:
 
     fit: Fit
     about: str  # for tables
-    model: type[MetaModel]  # that `fit` returns: a dataclass, which `fitted.save_model` keeps
+    model: type[MetaModel]  # that `fit` returns: a dataclass, which `fitted.save_fitted` keeps
 
 
 # To add a candidate: one function and one entry. The simplest come first, because they are chosen
@@ -191,7 +191,7 @@ def cross_fit(
     # thread each.
     with threadpool_limits(1):
         results = Parallel(n_jobs=-1, prefer="threads", return_as="generator")(calls)
-        fits = list(Bar(results, "fitting", len(jobs), unit="fit", leave=False))
+        fits = list(ProgressBar(results, "fitting", len(jobs), unit="fit", leave=False))
     pairs = list(zip(jobs, fits, strict=True))
     whole = {name: model for (name, without), (model, _) in pairs if not without}
     models = {name: whole[name] for name in candidates}

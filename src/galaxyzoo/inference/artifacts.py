@@ -17,22 +17,22 @@ from galaxyzoo.models.build import GalaxyNet, build_model
 from galaxyzoo.results.layout import WEIGHTS
 
 
-def save_checkpoint(path: Path, state: dict[str, Any], made_by: manifest.MadeBy) -> None:
+def save_checkpoint(path: Path, state: dict[str, Any], provenance: manifest.Provenance) -> None:
     """Write a nested dict of tensors and plain values, a checksum behind it, atomically."""
     data = io.BytesIO()  # torch's own file writer reports a full disk as a RuntimeError
-    torch.save({**state, "format": manifest.FORMAT, "made_by": dict(made_by)}, data)
+    torch.save({**state, "format": manifest.FORMAT, "made_by": dict(provenance)}, data)
     data.write(bytes.fromhex(manifest.digest([data.getbuffer()])))
     files.write_bytes(path, data.getbuffer())
 
 
-def load_checkpoint(path: Path, made_by: manifest.MadeBy) -> dict[str, Any] | None:
+def load_checkpoint(path: Path, provenance: manifest.Provenance) -> dict[str, Any] | None:
     """Read a checkpoint without running code from it; None where there is none.
 
     One that is damaged, or of other settings, galaxies or another fold, is refused.
     """
     if not path.exists():
         return None
-    cure = "delete it to start the fold again"
+    advice = "delete it to start the fold again"
     try:
         data = path.read_bytes()
         body = io.BytesIO(data[:-32])
@@ -48,10 +48,10 @@ def load_checkpoint(path: Path, made_by: manifest.MadeBy) -> dict[str, Any] | No
             raise InputError(f"cannot read {paths.shown(path)}: {error.strerror}") from None
         reason = (str(error) or type(error).__name__).splitlines()[0][:100]
         raise InputError(
-            f"{paths.shown(path)} is not a readable checkpoint ({reason}): {cure}"
+            f"{paths.shown(path)} is not a readable checkpoint ({reason}): {advice}"
         ) from None
-    manifest.check_format(path, state.get("format"), cure)
-    manifest.check_made_by(path, state["made_by"], made_by, cure)
+    manifest.check_format(path, state.get("format"), advice)
+    manifest.check_provenance(path, state["made_by"], provenance, advice)
     return state
 
 

@@ -26,7 +26,7 @@ from galaxyzoo.config.schema import ORIGINAL_PX
 from galaxyzoo.data import jpeg
 
 # Kind -> how many images, and the first's name with details
-Oddities = dict[str, tuple[int, str]]
+InputChecks = dict[str, tuple[int, str]]
 
 _SENTENCES = {
     "gray": "are gray; the networks learned from pictures in three colors",
@@ -51,9 +51,9 @@ def measure(data: bytes | np.ndarray) -> tuple[int, int, int]:
     return 0, 0, 8
 
 
-def find_oddities(
+def check_inputs(
     names: list[str], sizes: list[tuple[int, int, int]], images: np.ndarray
-) -> Oddities:
+) -> InputChecks:
     """Count how images differ from Galaxy Zoo's pictures.
 
     Args:
@@ -61,7 +61,7 @@ def find_oddities(
         sizes: as `measure` gives them.
         images: (image, side, side, 3) uint8, as the networks get them.
     """
-    oddities: Oddities = {}
+    checks: InputChecks = {}
     for name, (height, width, bits), image in zip(names, sizes, images, strict=True):
         kinds = {
             "gray": (image == image[..., :1]).all(),
@@ -72,23 +72,23 @@ def find_oddities(
         bright = f", brightest value {image.max()} of 255"
         details = {"size": f", {width} × {height}", "bits": bright}
         odd = {kind: (1, name + details.get(kind, "")) for kind in kinds if kinds[kind]}
-        add_oddities(oddities, odd)
-    return oddities
+        add_checks(checks, odd)
+    return checks
 
 
-def add_oddities(total: Oddities, more: Mapping[str, tuple[int, str]]) -> None:
+def add_checks(total: InputChecks, more: Mapping[str, tuple[int, str]]) -> None:
     """Add counts of further images to `total`, which keeps the first names."""
     for kind, (count, first) in more.items():
         before, known = total.get(kind, (0, first))
         total[kind] = (before + count, known)
 
 
-def describe(oddities: Mapping[str, tuple[int, str]], n_images: int, task: Task) -> list[str]:
+def describe_checks(checks: Mapping[str, tuple[int, str]], n_images: int, task: Task) -> list[str]:
     """A sentence for each kind; not for the size where networks learned from a user's images."""
     return [
-        f"{oddities[kind][0]:,} of {n_images:,} images {sentence} (first: {oddities[kind][1]})"
+        f"{checks[kind][0]:,} of {n_images:,} images {sentence} (first: {checks[kind][1]})"
         for kind, sentence in _SENTENCES.items()
-        if kind in oddities and not (kind == "size" and task.recipes)
+        if kind in checks and not (kind == "size" and task.recipes)
     ]
 
 
@@ -111,7 +111,7 @@ class Images:
 
     store: base.ImageStore
     ids: np.ndarray  # (image,)
-    oddities: Oddities = field(default_factory=dict)  # of those that can be read, once decoded
+    checks: InputChecks = field(default_factory=dict)  # of those that can be read, once decoded
     checksums: dict[int, int] = field(default_factory=dict)  # of what was read, by id
     _decoded: dict[tuple[int, int], np.ndarray] = field(default_factory=dict)
     _problems: dict[int, str] = field(default_factory=dict)
@@ -135,7 +135,7 @@ class Images:
             self._decoded[key] = images
             if is_first:
                 names, sizes = [self.store.names[i] for i in read], [store.sizes[i] for i in read]
-                self.oddities.update(find_oddities(names, sizes, images))
+                self.checks.update(check_inputs(names, sizes, images))
         return self._decoded[key]
 
     @property

@@ -17,16 +17,17 @@ from timm.utils import reparameterize_model
 from torch import Tensor
 
 from galaxyzoo.config import loading, names, schema
-from galaxyzoo.core import console, devices, parallel
+from galaxyzoo.core import devices, parallel
+from galaxyzoo.core.console import ProgressBar
 from galaxyzoo.core.errors import FoldError, InputError, one_line
-from galaxyzoo.core.manifest import MadeBy, digest
+from galaxyzoo.core.manifest import Provenance, digest
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.geometry import iterate_views
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.stores.base import ImageStore
 from galaxyzoo.data.stores.opening import Settings, open_stores
 from galaxyzoo.inference.artifacts import load_fold_model
-from galaxyzoo.inference.images import CHUNK, IdColumn, Images, Oddities, add_oddities, describe
+from galaxyzoo.inference.images import CHUNK, IdColumn, Images, add_checks, describe_checks
 from galaxyzoo.models.build import GalaxyNet
 from galaxyzoo.results import layout
 from galaxyzoo.tasks.kinds import Task
@@ -221,9 +222,9 @@ class RunNetworks(Predictor):
         return {fold: fuse_for_inference(model) for fold, model in self.models.items()}
 
     @classmethod
-    def load_exported(cls, folder: Path, made_by: MadeBy | None = None) -> "RunNetworks":
+    def load_exported(cls, folder: Path, provenance: Provenance | None = None) -> "RunNetworks":
         """The run in a folder of `src/export.py`; refused where a file of it has changed."""
-        files = layout.FoldFolder.exported(folder, made_by)
+        files = layout.FoldFolder.exported(folder, provenance)
         files.check()
         config = loading.load_run_config(folder).config
         labeled = config.labels and register_task(config.task, config.labels)
@@ -367,21 +368,21 @@ def predict_stores(
     stores = open_stores(paths, settings)
     unreadable = [pair for store in stores for pair in store.left_out]
     labels = IdColumn.of(stores)
-    oddities: Oddities = {}
+    checks: dict[str, tuple[int, str]] = {}
     tables = []
     for store in stores:
         ids = store.ids
         chunks, count = decode_ahead(predictor, store, ids), -(-len(ids) // CHUNK)
-        for images in console.Bar(chunks, total=count, desc=one_line(store.path.name), leave=False):
+        for images in ProgressBar(chunks, total=count, desc=one_line(store.path.name), leave=False):
             tables.append(images.table(predictor.predict(images.decode), predictor.task))
             unreadable += images.problems
-            add_oddities(oddities, images.oddities)
+            add_checks(checks, images.checks)
     predictions = pd.concat(tables) if tables else pd.DataFrame()
     if predictions.empty:
         name, why = unreadable[0]
         raise InputError(f"none of the {len(unreadable)} images can be read (first: {name}: {why})")
     notes = dict.fromkeys(note for store in stores for note in store.notes)
-    for note in [*notes, *describe(oddities, len(predictions), predictor.task)]:
-        console.Bar.write(one_line(note))
+    for note in [*notes, *describe_checks(checks, len(predictions), predictor.task)]:
+        ProgressBar.write(one_line(note))
     predictions.index = pd.Index([labels[name] for name in predictions.index], name=labels.column)
     return predictions, unreadable

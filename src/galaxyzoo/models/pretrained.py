@@ -32,7 +32,7 @@ Triple = tuple[float, float, float]
 class PretrainedWeights:
     """Origin of a network's pretrained weights, and the normalization that they expect."""
 
-    origin: str  # for the run's records
+    provenance: str  # for the run's records
     mean: Triple  # per channel, of values in [0, 1]
     std: Triple
 
@@ -119,10 +119,10 @@ def _download(model: ModelConfig) -> tuple[dict[str, Tensor], PretrainedWeights]
         huggingface_hub.utils.disable_progress_bars()
     source = timm.create_model(model.name, pretrained=True, num_classes=0, **model.kwargs)
     data = timm.data.resolve_model_data_config(source)
-    origin = model.name
-    if not origin.startswith(HUB):
-        origin = f"timm {timm.models.get_pretrained_cfg_value(model.name, 'tag')}"
-    return source.state_dict(), PretrainedWeights(origin, tuple(data["mean"]), tuple(data["std"]))
+    name = model.name
+    if not name.startswith(HUB):
+        name = f"timm {timm.models.get_pretrained_cfg_value(name, 'tag')}"
+    return source.state_dict(), PretrainedWeights(name, tuple(data["mean"]), tuple(data["std"]))
 
 
 def _use_cache_if_offline() -> None:

@@ -25,9 +25,9 @@ class _Card(base.Settings):
     @classmethod
     def read(cls, path: Path) -> Self:
         """Read a card; the error names the key that is missing or of a wrong type."""
-        again = "the command that wrote it makes it again"
-        values = manifest.read_sealed(path, again)
-        return cls.parse(values, f"{paths.shown(path)} is not a whole score card ({again})")
+        advice = "the command that wrote it makes it again"
+        values = manifest.read_sealed(path, advice)
+        return cls.parse(values, f"{paths.shown(path)} is not a whole score card ({advice})")
 
     def write(self, path: Path) -> None:
         """Write the card: the same values make the same bytes."""
@@ -256,8 +256,8 @@ class EnsembleCard(SubmissionCard, FoldsCard):
             raise InputError(f"{paths.shown(path)} is missing: {build_again(folder)}")
         card = cls.read(path)
         if card.folder != folder:
-            again = f"rename {paths.shown(folder.path)} to {paths.shown(card.folder.path)}"
-            raise InputError(f"{paths.shown(path)} is of the ensemble '{card.name}': {again}")
+            advice = f"rename {paths.shown(folder.path)} to {paths.shown(card.folder.path)}"
+            raise InputError(f"{paths.shown(path)} is of the ensemble '{card.name}': {advice}")
         return card
 
     @property

@@ -13,7 +13,7 @@ from galaxyzoo.config.names import BUNDLED, DEMO, DEMOS, RECORDS
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core import launch, paths
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.manifest import MadeBy, Manifest, digest
+from galaxyzoo.core.manifest import Manifest, Provenance, digest
 from galaxyzoo.data.catalog import data_option, folds_dir
 from galaxyzoo.tasks.registry import task_name
 
@@ -128,27 +128,27 @@ class FoldFolder(Manifest):
     """The files of a finished fold, or of an exported run."""
 
     @staticmethod
-    def origin(config: Config, fingerprint: str, fold: int | str) -> MadeBy:
+    def fold_provenance(config: Config, fingerprint: str, fold: int | str) -> Provenance:
         """Provenance of a fold's files; `fingerprint`: of its galaxies, labels and folds."""
         return {"config": config.digest(), "fingerprint": fingerprint, "fold": fold}
 
     @classmethod
     def of(cls, config: Config, dataset: str, fingerprint: str, fold: int) -> "FoldFolder":
-        """Files of a run's fold; arguments as of `origin`."""
+        """Files of a run's fold; arguments as of `fold_provenance`."""
         folder = RunFolder(dataset, config.run).fold(fold)
-        return cls.trained(folder, cls.origin(config, fingerprint, fold))
+        return cls.trained(folder, cls.fold_provenance(config, fingerprint, fold))
 
     @classmethod
-    def trained(cls, folder: Path, made_by: MadeBy) -> "FoldFolder":
+    def trained(cls, folder: Path, provenance: Provenance) -> "FoldFolder":
         """Files of a training in any folder."""
-        return cls(folder, made_by, DONE, f"delete {paths.shown(folder)} to train again")
+        return cls(folder, provenance, DONE, f"delete {paths.shown(folder)} to train again")
 
     @classmethod
-    def exported(cls, folder: Path, made_by: MadeBy | None = None) -> "FoldFolder":
+    def exported(cls, folder: Path, provenance: Provenance | None = None) -> "FoldFolder":
         """Files of a run in a folder of `src/export.py`, such as those in `weights/`."""
         is_bundled = folder.is_relative_to(bundled_dir())
-        cure = "get it again, as `git checkout weights` does" if is_bundled else "export it again"
-        return cls(folder, made_by or {}, DIGESTS, cure)
+        advice = "get it again, as `git checkout weights` does" if is_bundled else "export it again"
+        return cls(folder, provenance or {}, DIGESTS, advice)
 
     @property
     def folds(self) -> list[int]:

@@ -238,9 +238,9 @@ def import_run(catalog: Catalog, run: str, oof_path: Path, test_path: Path) -> R
     task, folder = task_of(run), layout.RunFolder(catalog.dataset, run)
     labeled = catalog.for_task(task)
     has_folds = FOLD in read_csv(oof_path, wanted=lambda name: name.strip() == FOLD).columns
-    cure = f"train it on the folds of folds/{catalog.dataset}/train.csv"
+    advice = f"train it on the folds of folds/{catalog.dataset}/train.csv"
     folds = labeled.folds if has_folds else None
-    oof = PredictionTable.read(oof_path, task, labeled.ids, folds, cure)
+    oof = PredictionTable.read(oof_path, task, labeled.ids, folds, advice)
     oof = replace(_project(oof, oof_path), folds=labeled.folds)
     test = _project(PredictionTable.read(test_path, task, catalog.test_ids), test_path)
     given = Digests(oof=digest_table(oof_path), test=digest_table(test_path))
@@ -256,7 +256,7 @@ def import_run(catalog: Catalog, run: str, oof_path: Path, test_path: Path) -> R
     for fold in range(labeled.n_folds):
         rows = labeled.folds == fold
         values, targets = oof.values[rows], labeled.targets(task.name)[rows]
-        if task.is_too_good(values, targets):
+        if task.is_below_noise_floor(values, targets):
             raise InputError(
                 f"{shown(oof_path)}, fold {fold}: {task.metric} {task.score(values, targets):.5f} "
                 "is too good to be true, as if the labels had been used: predict each fold by "

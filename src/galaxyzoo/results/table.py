@@ -40,7 +40,7 @@ class PredictionTable:
         task: Task,
         ids: np.ndarray | None = None,
         folds: np.ndarray | None = None,
-        cure: str = "make it again",
+        advice: str = "make it again",
     ) -> Self:
         """Read a table by the names of its rows and columns.
 
@@ -49,14 +49,14 @@ class PredictionTable:
             task: whose columns it has.
             ids: (galaxy,) GalaxyIDs that it holds once each, in the wanted order; default its own.
             folds: (galaxy,) that an out-of-fold table must have.
-            cure: end of the message where it has others.
+            advice: end of the message where it has others.
         """
         frame = select_predictions(read_csv(path), task.columns, ids, path)
         if folds is not None:
             if FOLD not in frame.columns:
                 raise InputError(
                     f"{paths.shown(path)} has no column '{FOLD}', the fold that each row was held "
-                    f"out in: {cure}"
+                    f"out in: {advice}"
                 )
             moved = np.flatnonzero(frame[FOLD].to_numpy() != folds)
             if len(moved):
@@ -64,7 +64,7 @@ class PredictionTable:
                 raise InputError(
                     f"{paths.shown(path)} was made with another split (GalaxyID "
                     f"{frame.index[first]}: fold {frame[FOLD].iloc[first]:g}, in the catalog "
-                    f"{folds[first]}; {len(moved)} such rows): {cure}"
+                    f"{folds[first]}; {len(moved)} such rows): {advice}"
                 )
         values = frame[list(task.columns)].to_numpy()
         return cls(task, frame.index.to_numpy(), values, folds)

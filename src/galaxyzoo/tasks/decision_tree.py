@@ -90,7 +90,7 @@ class DecisionTree:
         asked = self.parents(votes)
         return np.divide(votes, asked, out=np.zeros(votes.shape), where=asked > 0)
 
-    def weigh(self, shares: np.ndarray, instead: np.ndarray) -> np.ndarray:
+    def to_vote_fractions(self, shares: np.ndarray, fallback: np.ndarray) -> np.ndarray:
         """Vote fractions of the shares that each question's volunteers gave.
 
         The shares of a question, or counts, are scaled to add up to 1 and multiplied by the vote
@@ -98,7 +98,7 @@ class DecisionTree:
 
         Args:
             shares: (galaxy, answer) >= 0.
-            instead: (galaxy, answer) shares that count where those of a question are all 0; where
+            fallback: (galaxy, answer) shares that count where those of a question are all 0; where
                 these are too, all answers are equally likely.
         Returns:
             (galaxy, answer) vote fractions that obey the tree, float64.
@@ -107,8 +107,8 @@ class DecisionTree:
         for question in self.top_down:
             span, parent = self.span(question), self.parent_index(question)
             answers = shares[:, span]
-            for fallback in (instead[:, span], np.ones(answers.shape)):
-                answers = np.where(answers.any(axis=1, keepdims=True), answers, fallback)
+            for candidate in (fallback[:, span], np.ones(answers.shape)):
+                answers = np.where(answers.any(axis=1, keepdims=True), answers, candidate)
             reached = 1.0 if parent is None else votes[:, [parent]]
             votes[:, span] = answers / answers.sum(axis=1, keepdims=True) * reached
         return votes

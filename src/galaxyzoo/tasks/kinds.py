@@ -83,7 +83,7 @@ class Task(ABC):
     def heading(self, column: int) -> str:
         """Title above the columns of a column's group."""
 
-    def is_too_good(self, predictions: np.ndarray, targets: np.ndarray) -> bool:
+    def is_below_noise_floor(self, predictions: np.ndarray, targets: np.ndarray) -> bool:
         """Check whether (galaxy, column) predictions are the targets themselves, to rounding."""
         return bool(np.abs(predictions - targets).max() < _ROUNDING)
 
@@ -96,7 +96,7 @@ class Task(ABC):
         """Difference of two scores from (galaxy,) `per_sample_losses` of the same galaxies."""
         return metrics.jackknife(ours, theirs, self.score_from_loss)
 
-    def quick_scores(self, _predictions: np.ndarray, _targets: np.ndarray) -> dict[str, float]:
+    def epoch_metrics(self, _predictions: np.ndarray, _targets: np.ndarray) -> dict[str, float]:
         """Scores besides the task's own that cost next to nothing, for each epoch."""
         return {}
 
@@ -161,7 +161,7 @@ class VoteTask(Task):
         """The root."""
         return np.sqrt(np.maximum(mean_loss, 0.0))
 
-    def is_too_good(self, predictions: np.ndarray, targets: np.ndarray) -> bool:
+    def is_below_noise_floor(self, predictions: np.ndarray, targets: np.ndarray) -> bool:
         """Check whether they are the targets, or closer to them than any prediction can be.
 
         A fraction v that n volunteers vote for scatters with the variance v (1 - v) / n, which no
@@ -174,7 +174,7 @@ class VoteTask(Task):
         Source: binomial variance; 0.0365 for 43 volunteers, over 6,000 galaxies of the competition;
             the best of the competition's late submissions that was found has 0.0725.
         """
-        is_same = super().is_too_good(predictions, targets)
+        is_same = super().is_below_noise_floor(predictions, targets)
         if is_same or self.volunteers is None:
             return is_same
         limits = _UNREACHED**2 * (targets * (1 - targets)).mean(axis=1) / self.volunteers
@@ -245,12 +245,12 @@ class ClassTask(Task):
         """Group all classes together."""
         return "probability of each class"
 
-    def quick_scores(self, predictions: np.ndarray, targets: np.ndarray) -> dict[str, float]:
+    def epoch_metrics(self, predictions: np.ndarray, targets: np.ndarray) -> dict[str, float]:
         """Accuracy of the likeliest class."""
         right = predictions.argmax(axis=1) == targets.argmax(axis=1)
         return {"accuracy": float(right.mean())}
 
-    def few_label_scores(self, probs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
+    def summary_scores(self, probs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
         """Scores of a run on few labels, the one of its learning curve first.
 
         Args:

@@ -12,8 +12,8 @@ import pandas as pd
 import torch
 
 from galaxyzoo.config.schema import Config
-from galaxyzoo.core import console, files, manifest, paths
-from galaxyzoo.core.console import Bar
+from galaxyzoo.core import files, manifest, paths
+from galaxyzoo.core.console import ProgressBar
 from galaxyzoo.core.devices import get_device, is_out_of_memory, place, release, split_batch
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.inference.artifacts import load_checkpoint, save_checkpoint, save_weights
@@ -31,7 +31,7 @@ History = Sequence[dict[str, Any]]  # one row of numbers per epoch
 class Progress(Callback):
     """Progress bar of steps, with the score of the last epoch."""
 
-    def __init__(self, bar: console.Bar) -> None:
+    def __init__(self, bar: ProgressBar) -> None:
         self.bar = bar
 
     def on_train_begin(self, trainer: Trainer) -> None:
@@ -55,11 +55,11 @@ class FoldRecords(Callback):
 
     Args:
         folder: of the fold.
-        origin: what the checkpoint is of, as of `FoldFolder.origin`.
+        provenance: what the checkpoint is of, as of `FoldFolder.fold_provenance`.
     """
 
-    def __init__(self, folder: Path, origin: manifest.MadeBy) -> None:
-        self.folder, self.origin = folder, origin
+    def __init__(self, folder: Path, provenance: manifest.Provenance) -> None:
+        self.folder, self.provenance = folder, provenance
 
     def on_train_begin(self, trainer: Trainer) -> None:
         """Start the clock."""
@@ -67,7 +67,7 @@ class FoldRecords(Callback):
 
     def on_epoch_end(self, trainer: Trainer) -> None:
         """Write the files; the checkpoint first, from which the others can be made again."""
-        save_checkpoint(self.folder / layout.CHECKPOINT, trainer.state(), self.origin)
+        save_checkpoint(self.folder / layout.CHECKPOINT, trainer.state(), self.provenance)
         write_history(self.folder / layout.HISTORY, trainer.history, trainer.data.start.history)
         now = time.perf_counter()
         note_timing(self.folder / layout.TIMINGS, trainer.epoch, now - self.started)
@@ -154,15 +154,16 @@ def train_fold(
     """
     if config.train.optimizer == "linear":
         return _fit_fold(config, data, folder)
-    origin, train = layout.FoldFolder.origin(config, data.fingerprint, data.fold), config.train
+    train = config.train
+    provenance = layout.FoldFolder.fold_provenance(config, data.fingerprint, data.fold)
     where = f"{config.title}, fold {data.fold}"
     parts = train.accumulation  # micro-batches in each batch
-    with Bar(desc=label, unit="step", leave=False) as bar:
-        callbacks: list[Callback] = [Progress(bar), FoldRecords(folder, origin)]
+    with ProgressBar(desc=label, unit="step", leave=False) as bar:
+        callbacks: list[Callback] = [Progress(bar), FoldRecords(folder, provenance)]
         if after_epoch:
             callbacks.append(Report(after_epoch))
         while True:
-            state, trainer = load_checkpoint(folder / layout.CHECKPOINT, origin), None
+            state, trainer = load_checkpoint(folder / layout.CHECKPOINT, provenance), None
             parts = max(parts, state["parts"] if state else 1)
             try:
                 trainer = Trainer(config, data, initialize=state is None)
@@ -178,7 +179,7 @@ def train_fold(
                 parts = split_batch(train.batch_size, parts, where, may_split)
             del state, trainer
             release()
-            Bar.write(
+            ProgressBar.write(
                 f"{where}: out of memory; it goes on from its last whole epoch, batches in {parts} "
                 "parts"
             )
@@ -188,7 +189,7 @@ def train_fold(
     summary = trainer.summary()
     if summary.diverged:
         losses = card.describe_losses(summary.first_loss, summary.last_loss)
-        Bar.write(f"warning: {where} diverged{losses}; lower train.lr")
+        ProgressBar.write(f"warning: {where} diverged{losses}; lower train.lr")
     return summary
 
 
@@ -212,7 +213,7 @@ def _fit_fold(config: Config, data: FoldData, folder: Path) -> oof.FoldSummary:
     head = fit(np.arange(n_train))
     curve = learning_curve(
         n_train,
-        lambda chosen: task.few_label_scores(
+        lambda chosen: task.summary_scores(
             predict(fit(chosen), held_out).numpy(), targets[held_out]
         ),
     )

@@ -21,7 +21,7 @@ class Start:
     """First weights of a fold: a file, or else pretrained or random ones."""
 
     weights: Path | None = None
-    origin: str = ""  # for records, such as `timm a1_in1k, then small`
+    provenance: str = ""  # for records, such as `timm a1_in1k, then small`
     possible_leakage: bool = False  # maybe trained on the galaxies to validate on
     history: Path | None = None  # of the stages before
 
@@ -111,7 +111,7 @@ def _agrees(catalog: Catalog, fingerprint: str) -> bool:
 
 
 def describe_start(config: schema.Config, before: layout.FoldFolder) -> str:
-    """Describe the origin of a stage's weights, such as `timm a1_in1k, then small`."""
+    """Describe the provenance of a stage's weights, such as `timm a1_in1k, then small`."""
     return f"{before.notes['start']}, then {config.earlier[-1].stage}"
 
 

@@ -49,8 +49,8 @@ def train_holdout(run: Run) -> HoldoutCard:
         )
     parts = split(catalog, config.task)
     held_out, folder = parts == "test", run.folder / layout.HOLDOUT
-    origin = layout.FoldFolder.origin(config, catalog.fingerprint, layout.HOLDOUT)
-    files = layout.FoldFolder.trained(folder, origin)
+    provenance = layout.FoldFolder.fold_provenance(config, catalog.fingerprint, layout.HOLDOUT)
+    files = layout.FoldFolder.trained(folder, provenance)
     run.begin()
     with run.locked():
         if not files.is_done:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from galaxyzoo.config.schema import AugmentConfig, Config, ImageConfig
-from galaxyzoo.core.console import say_once
+from galaxyzoo.core.console import warn_once
 from galaxyzoo.core.devices import prefetch_to_device
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.parallel import prefetch
@@ -37,7 +37,7 @@ class Batch(NamedTuple):
     targets: Tensor  # (B, column)
 
 
-class Draws(NamedTuple):
+class AugmentationParams(NamedTuple):
     """The random numbers of a batch."""
 
     matrices: np.ndarray  # (B, 2, 3) as of `warp_matrix`
@@ -64,7 +64,9 @@ def is_made_on_device(augment: AugmentConfig) -> bool:
     )
 
 
-def draw(image: ImageConfig, augment: AugmentConfig, count: int, rng: np.random.Generator) -> Draws:
+def draw_augmentation(
+    image: ImageConfig, augment: AugmentConfig, count: int, rng: np.random.Generator
+) -> AugmentationParams:
     """Draw a batch's warps, and its brightness and contrast as albumentations does.
 
     Source: albumentations 2.0.8, RandomBrightnessContrast with `brightness_by_max`.
@@ -77,7 +79,7 @@ def draw(image: ImageConfig, augment: AugmentConfig, count: int, rng: np.random.
         brightness, contrast = (_limits(transform, name) for name in _LIMITS)
         gains[:, number] += is_taken * rng.uniform(*contrast, count)
         offsets[:, number] += is_taken * rng.uniform(*brightness, count)
-    return Draws(matrices, gains, offsets)
+    return AugmentationParams(matrices, gains, offsets)
 
 
 def _limits(transform: dict[str, Any], name: str) -> tuple[float, float]:
@@ -108,12 +110,12 @@ class DeviceInput:
             return None
         return cls(to_tensor(np.array(images)).to(device), size_px)
 
-    def prepare(self, rows: np.ndarray, draws: Draws, targets: Tensor) -> PendingBatch:
+    def prepare(self, rows: np.ndarray, draws: AugmentationParams, targets: Tensor) -> PendingBatch:
         """Collect a batch's rows and draws, still with the processor.
 
         Args:
             rows: (B,) of the images.
-            draws: from `draw`.
+            draws: from `draw_augmentation`.
             targets: (B, column) of the rows.
         """
         grids = grid_matrices(draws.matrices, self.images.shape[-1], self.size_px)
@@ -239,11 +241,11 @@ class BatchLoader:
         self.targets = torch.from_numpy(wanted.astype(np.float32))
         self.on_device: DeviceInput | None = None  # else the processor makes batches
         if device.type == "cuda" and not is_made_on_device(config.augment):
-            say_once("augment.transforms: made by the processor, image by image, not by the GPU")
+            warn_once("augment.transforms: made by the processor, image by image, not by the GPU")
         elif device.type == "cuda":
             self.on_device = DeviceInput.on(device, data.cache.images, config.image.size_px)
             if self.on_device is None:
-                say_once("the images do not fit on the GPU: batches are made by the processor")
+                warn_once("the images do not fit on the GPU: batches are made by the processor")
 
     @property
     def steps(self) -> int:
@@ -269,7 +271,7 @@ class BatchLoader:
         """Make a batch on the processor, or collect what the device needs for one."""
         augment, image = self.config.augment, self.config.image
         if self.on_device is not None:
-            draws = draw(image, augment, len(rows), rng)
+            draws = draw_augmentation(image, augment, len(rows), rng)
             return self.on_device.prepare(rows, draws, self.targets[rows])
         images = augment_batch(self.data.cache.images[rows], image, augment, rng)
         return Batch(rows, to_tensor(images), self.targets[rows])

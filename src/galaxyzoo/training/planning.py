@@ -17,6 +17,7 @@ import torch
 
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core import console, devices
+from galaxyzoo.core.console import ProgressBar
 from galaxyzoo.data import image_cache, prepare
 from galaxyzoo.data.catalog import Catalog, folds_dir
 from galaxyzoo.inference.artifacts import load_fold_model
@@ -201,7 +202,7 @@ def print_plan(configs: list[Config], datasets: Mapping[str | None, prepare.Data
     """Print each run's hours and disk, the caches' disk, memory and free disk."""
     print("probing the networks: a minute, more for those made for a GPU", flush=True)
     costs: list[Cost] = []
-    for config in console.Bar(configs, "probing", unit="run", leave=False):
+    for config in ProgressBar(configs, "probing", unit="run", leave=False):
         catalog = datasets[config.dataset].catalog.for_task(get_task(config.task))
         trained = {earlier.digest("weights") for earlier in configs[: len(costs)]}
         copied = config.digest("weights") in trained
@@ -278,7 +279,7 @@ def _gigabytes(count: float) -> str:
     return f"{count / 1e9:.2f} GB"
 
 
-class FoldsLeft:
+class FoldProgress:
     """Folds left to train, and their progress, read from their files.
 
     Args:
@@ -298,7 +299,7 @@ class FoldsLeft:
                 took = f"{sum(_timings(tables, fold).values()) / 60:.1f} min"
                 more = sum(other is tables for other, _ in self.left)
                 left = f"; its folds left: {more}" if more else ""
-                console.Bar.write(f"{tables.config.title}, fold {fold}: {score} in {took}{left}")
+                ProgressBar.write(f"{tables.config.title}, fold {fold}: {score} in {took}{left}")
                 sys.stdout.flush()  # into a log at once
         # A fold that took over the weights of another has trained no epoch.
         ahead = (t.config.train.epochs - max(_timings(t, k), default=0) for t, k in self.left)

@@ -22,7 +22,7 @@ from galaxyzoo.config import base, loading, schema
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import FoldError, InputError
 from galaxyzoo.core.manifest import code_version, package_versions
-from galaxyzoo.core.parallel import run_jobs, watching
+from galaxyzoo.core.parallel import progress_of_files, run_jobs
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import Catalog, folds_dir
 from galaxyzoo.data.image_cache import ImageCache
@@ -34,7 +34,7 @@ from galaxyzoo.results import card, layout, oof, table
 from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training import fold_data, loader
 from galaxyzoo.training.fold import copy_training, note_timing, read_timings, train_fold
-from galaxyzoo.training.planning import FoldsLeft
+from galaxyzoo.training.planning import FoldProgress
 
 _OLD_LABELS = "old_labels"  # folder of runs that were trained before own labels changed
 _FILES = (layout.WEIGHTS, layout.HISTORY, layout.VAL_TABLE, layout.TEST_TABLE)  # of a finished fold
@@ -317,7 +317,7 @@ def train_runs(
     Yields:
         The score cards of runs with a finished fold; reasons of stopped folds are in the runs.
     """
-    left = FoldsLeft([(run._tables, k) for run in runs for k in run.unfinished_folds(folds)])
+    left = FoldProgress([(run._tables, k) for run in runs for k in run.unfinished_folds(folds)])
     if jobs == 1:
         yield from filter(None, (run.train(folds, left.look) for run in runs))
         return
@@ -328,7 +328,7 @@ def train_runs(
             build_model(run.config)  # weights are downloaded here, or missed, once
     chains = order_by_dependency(runs)
     calls = [(chain, fold) for chain in chains for fold in chain[-1].unfinished_folds(folds)]
-    with watching(left.look, left.epochs, "all folds", "epoch"):
+    with progress_of_files(left.look, left.epochs, "all folds", "epoch"):
         reasons = run_jobs(_train_one, calls, jobs, backend)
     left.look()
     for (chain, _), stopped in zip(calls, reasons, strict=True):

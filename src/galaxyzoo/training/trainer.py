@@ -198,7 +198,7 @@ class Trainer:
                 if devices.is_out_of_memory(error):
                     raise
                 reason = one_line(str(error).partition("\n")[0])
-                console.say_once(
+                console.warn_once(
                     f"{self.config.title}: steps are not launched as a whole ({reason})"
                 )
                 self.graph = None
@@ -291,7 +291,7 @@ class Trainer:
         loss = self.loss(outputs, self.loader.targets[rows].to(self.device)).item()
         targets = self.data.targets[rows]
         scores = {"val_score": self.task.score(predictions, targets)}
-        more = self.task.quick_scores(predictions, targets)
+        more = self.task.epoch_metrics(predictions, targets)
         scores |= {f"val_{name}": value for name, value in more.items()}
         return loss, scores
 
@@ -311,10 +311,10 @@ def first_network(config: Config, data: FoldData, initialize: bool = True) -> tu
     start = data.start
     model = build_model(config, initialize and start.weights is None)
     if not initialize or start.weights is None:
-        return model, model.start.origin
+        return model, model.start.provenance
     weights = load_weights(start.weights)
     fill_network(model, weights, paths.shown(start.weights), config.keeps_head)
-    return model, start.origin
+    return model, start.provenance
 
 
 def _seed(config: Config, fold: int, epoch: int = -1) -> int:

@@ -20,7 +20,7 @@ ZIPS = sorted(PARTS)
 @pytest.fixture(scope="module")
 def drawn():
     """(N, 106, 106, 3) float32 images, shrunk fourfold, and (N, 37) votes."""
-    pairs = [dataset.draw(i, seed=0) for i in range(N)]
+    pairs = [dataset.draw_galaxy(i, seed=0) for i in range(N)]
     images = [cv2.resize(image, (106, 106), interpolation=cv2.INTER_AREA) for image, _ in pairs]
     return np.stack(images).astype(np.float32), np.stack([votes for _, votes in pairs])
 
@@ -113,7 +113,7 @@ def test_the_same_seed_gives_the_same_bytes_also_after_a_drawing_that_was_stoppe
     folder, tmp_path, monkeypatch
 ):
     with monkeypatch.context() as patch:
-        patch.setattr(dataset, "draw", lambda galaxy_id, seed: 1 / 0)
+        patch.setattr(dataset, "draw_galaxy", lambda galaxy_id, seed: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             dataset.write_demo(tmp_path, n_train=24, n_test=8, seed=3)
     assert not list(tmp_path.iterdir())
@@ -127,7 +127,7 @@ def test_table_holds_the_votes_of_the_pictures(folder):
     solutions = table(folder, "training_solutions_rev1").set_index("GalaxyID")
     assert GALAXY_ZOO_2.residuals(solutions.to_numpy()).max() < 2e-6
     for galaxy_id in solutions.index[::6]:
-        votes = dataset.draw(int(galaxy_id), seed=3)[1]
+        votes = dataset.draw_galaxy(int(galaxy_id), seed=3)[1]
         assert np.abs(solutions.loc[galaxy_id] - votes).max() < 1e-8
     assert (table(folder, "all_zeros_benchmark")[COLUMNS] == 0).all(axis=None)
 

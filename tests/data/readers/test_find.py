@@ -7,7 +7,7 @@ import pytest
 from galaxyzoo.config.names import DEMO, DEMOS
 from galaxyzoo.core.extras import installed
 from galaxyzoo.data.readers import find
-from galaxyzoo.data.readers.raw_dataset import RawDataset
+from galaxyzoo.data.readers.dataset_files import DatasetFiles
 from support.class_fixtures import write_labeled
 from support.kaggle_fixtures import draw_competition
 from support.refusals import one_line_refusal
@@ -21,7 +21,7 @@ def demo(root: Path) -> Path:
     return VOTES.write_zips(root / "input" / DEMO)
 
 
-def opened(*tasks: str, data: str | None = None) -> RawDataset:
+def opened(*tasks: str, data: str | None = None) -> DatasetFiles:
     return find.open_input(data, set(tasks))
 
 

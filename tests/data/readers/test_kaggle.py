@@ -9,7 +9,7 @@ import pytest
 
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.readers import kaggle
-from galaxyzoo.data.readers.kaggle import dataset_name, find_folder, open_raw_dataset
+from galaxyzoo.data.readers.kaggle import dataset_name, find_folder, open_dataset_files
 from support.competition_files import read
 from support.kaggle_fixtures import (
     PARTS,
@@ -159,7 +159,7 @@ def test_a_known_subset_and_the_whole_are_recognized(root, tmp_path, monkeypatch
 
 @needs_data(MINI)
 def test_the_real_files_are_read_and_recognized(root):
-    raw = open_raw_dataset(MINI)
+    raw = open_dataset_files(MINI)
     assert (raw.dataset, len(raw.targets), len(raw.test_ids)) == (
         "kaggle-mini",
         6000,

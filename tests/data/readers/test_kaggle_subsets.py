@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.data.readers.kaggle import find_folder, open_raw_dataset, write_subset
+from galaxyzoo.data.readers.kaggle import find_folder, open_dataset_files, write_subset
 from support.kaggle_fixtures import (
     PARTS,
     TEST_IMAGES,
@@ -41,7 +41,7 @@ def test_a_subset_is_a_competition_of_its_own_with_the_same_image_bytes(whole, r
     folder = write_subset("few", None)
     assert folder == root / "input" / "few"
     assert sorted(p.name for p in folder.iterdir()) == sorted(f"{part}.zip" for part in PARTS)
-    raw = open_raw_dataset(find_folder("few"))
+    raw = open_dataset_files(find_folder("few"))
     assert int(whole.votes.index[7]) not in raw.targets.index
     assert raw.dataset == "few"
     pd.testing.assert_frame_equal(raw.targets, whole.votes.iloc[:5])

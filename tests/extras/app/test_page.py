@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from galaxyzoo.data.prepare import prepare
-from galaxyzoo.ensemble.predictors import KnownPredictor
+from galaxyzoo.ensemble.model_listing import ModelEntry
 from galaxyzoo.extras.app import service
 from galaxyzoo.extras.app.page import build_page
 from galaxyzoo.extras.app.service import LoadedRun, PredictedGalaxy
@@ -33,7 +33,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoadedRun]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GALAXYZOO_ROOT", str(root))
         run = loaded(prepare(n_folds=3))
-        known = KnownPredictor(run.dataset, run.config.run, problem="not scored")
+        known = ModelEntry(run.dataset, run.config.run, problem="not scored")
         patch.setattr(service, "list_runs", lambda: [known])
         patch.setattr(service, "load_run", lambda *_: run)
         yield run

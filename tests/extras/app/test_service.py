@@ -14,7 +14,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import folds_dir
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.extras.app import service
-from galaxyzoo.extras.formats.fits import FitsSettings, draw
+from galaxyzoo.extras.formats.fits import FitsSettings, to_rgb
 from galaxyzoo.extras.surveys.survey import classes_of_votes
 from galaxyzoo.results.layout import DONE
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
@@ -29,7 +29,7 @@ def test_a_fits_cut_out_is_predicted_as_the_picture_that_predict_draws(prepared:
     cube = np.exp(-np.hypot(x, y) / 9) + np.random.default_rng(0).normal(0, 0.01, (3, 64, 64))
     fits.PrimaryHDU(cube.astype(np.float32)).writeto(file)
     encoded = file.getvalue()
-    png = cv2.imencode(".png", draw(encoded, FitsSettings())[..., ::-1])[1].tobytes()
+    png = cv2.imencode(".png", to_rgb(encoded, FitsSettings())[..., ::-1])[1].tobytes()
     expected = run.predict_upload(png, "mine").prediction
     for sent in (encoded, gzip.compress(encoded)):
         assert np.allclose(run.predict_upload(sent, "mine").prediction, expected, atol=1e-6)

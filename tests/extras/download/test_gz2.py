@@ -107,7 +107,8 @@ def test_a_question_without_debiased_votes_takes_the_weighted_ones_else_all_alik
     shares, weighted = np.zeros((2, 37)), np.zeros((2, 37))
     shares[:, :3] = [[0.6, 0.2, 0.0], [0.0, 0.5, 0.5]]
     weighted[0, GALAXY_ZOO_2.columns.index("Class7.2")] = 0.9
-    votes = pd.DataFrame(GALAXY_ZOO_2.weigh(shares, weighted), columns=list(GALAXY_ZOO_2.columns))
+    fractions = GALAXY_ZOO_2.to_vote_fractions(shares, weighted)
+    votes = pd.DataFrame(fractions, columns=list(GALAXY_ZOO_2.columns))
     assert votes.loc[0, ["Class1.1", "Class1.2"]].tolist() == pytest.approx([0.75, 0.25])
     assert votes.loc[0, ["Class7.1", "Class7.2", "Class7.3"]].tolist() == pytest.approx(
         [0, 0.75, 0]

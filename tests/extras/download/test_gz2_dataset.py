@@ -29,7 +29,7 @@ def test_votes_become_balanced_classes_with_their_images(root, published, capsys
     assert (made == published[made.index]).all()
     assert set(made) == set(published) - {"unclear"}
     source = open_input("gz2-hubble10", {"hubble10"})
-    before = gz2.open_raw_dataset(root / "input" / "gz2").train_images
+    before = gz2.open_dataset_files(root / "input" / "gz2").train_images
     assert list(source.train_images.ids) == sorted(made.index)
     for galaxy in made.index:
         assert source.train_images.read(galaxy) == before.read(galaxy)

@@ -35,7 +35,7 @@ def test_all_files_arrive_and_a_second_call_asks_for_nothing(stand_in, rests, ka
     stand_in.calls.clear()
     assert download(root) == []
     assert stand_in.calls == []
-    kaggle.open_raw_dataset(root / "input")
+    kaggle.open_dataset_files(root / "input")
     assert rests == []
 
 

@@ -24,7 +24,7 @@ from galaxyzoo.extras.formats.fits import (
     TITLE,
     FitsSettings,
     FitsStore,
-    draw,
+    to_rgb,
 )
 from support.refusals import one_line_refusal
 
@@ -104,13 +104,13 @@ RIGHT: dict[str, tuple[Callable[[], bytes], str]] = {
 def test_a_form_gives_the_plain_cubes_picture(case: str) -> None:
     make, hdu = RIGHT[case]
     settings = FitsSettings(hdu=tuple(hdu.split(",")) if hdu else ())
-    assert np.array_equal(draw(make(), settings), draw(write(CUBE), FitsSettings()))
+    assert np.array_equal(to_rgb(make(), settings), to_rgb(write(CUBE), FitsSettings()))
 
 
 def test_linear_values_are_as_by_hand() -> None:
     values = np.kron(np.array([[[0.0, 1.0], [2.0, 10.0]]] * 3), np.ones((4, 4)))
     values[2, 4:, 4:] = 5  # red
-    picture = draw(write(values), LINEAR)
+    picture = to_rgb(write(values), LINEAR)
     assert picture[::4, ::4, 1].tolist() == [[51, 255], [0, 26]]  # last row first; 25.5 to even
     assert picture[0, 4].tolist() == [128, 255, 255]  # red, green, blue
 
@@ -118,15 +118,15 @@ def test_linear_values_are_as_by_hand() -> None:
 @pytest.mark.parametrize("stretch", STRETCHES)
 def test_a_red_disc_is_red_and_above(stretch: Any) -> None:
     values = galaxy(x=16, y=33)
-    picture = draw(write(values), FitsSettings(stretch=stretch)).astype(int)
+    picture = to_rgb(write(values), FitsSettings(stretch=stretch)).astype(int)
     assert picture.shape == (48, 48, 3)
     light = picture.sum(axis=2)
     y, x = np.argwhere(light >= 0.9 * light.max()).mean(axis=0)
     assert (round(y), round(x)) == (47 - 33, 16)  # FITS counts rows from below
     assert picture[..., 0].sum() > picture[..., 2].sum()
-    turned = draw(write(values), FitsSettings(stretch=stretch, bands=(0, 1, 2))).astype(int)
+    turned = to_rgb(write(values), FitsSettings(stretch=stretch, bands=(0, 1, 2))).astype(int)
     assert np.array_equal(turned, picture[..., ::-1])
-    gray = draw(write(values[0]), FitsSettings(stretch=stretch))
+    gray = to_rgb(write(values[0]), FitsSettings(stretch=stretch))
     assert (gray == gray[..., :1]).all()
     assert np.ptp(gray) > 50
 
@@ -140,7 +140,7 @@ def test_luptons_stretch_is_astropys(brightest: float) -> None:
     right = make_lupton_rgb(
         *sky[::-1], minimum=0, stretch=20 * float(mad_std(sky[:, ::2, ::2])), Q=8
     )
-    difference = np.abs(draw(write(values), FitsSettings())[::-1].astype(int) - right)
+    difference = np.abs(to_rgb(write(values), FitsSettings())[::-1].astype(int) - right)
     assert difference.max() <= 1
     assert difference.mean() < 1e-3
 
@@ -150,7 +150,7 @@ def test_the_field_is_the_center_by_the_header_or_the_given_scale(settings: Fits
     kept = round(5 / (settings.pixel_arcsec or SCALE))
     edge = (48 - kept) // 2
     inner = CUBE[:, edge : edge + kept, edge : edge + kept]
-    assert np.array_equal(draw(write(CUBE, **SKY), settings, 5), draw(write(inner), settings))
+    assert np.array_equal(to_rgb(write(CUBE, **SKY), settings, 5), to_rgb(write(inner), settings))
 
 
 def to_folder(path: Path, files: dict[str, bytes]) -> list[Path]:
@@ -188,7 +188,7 @@ def test_every_form_gives_the_same_pictures(
     images, problems = decode_many(store, store.ids, ImageConfig(crop_px=424, cache_px=24))
     assert problems == {}
     by_name = {Path(store.names[int(i)]).name: images[i] for i in store.ids}
-    assert np.array_equal(by_name["7.fits"], draw(cut, FitsSettings(), 6))  # 24 px of 0.25"
+    assert np.array_equal(by_name["7.fits"], to_rgb(cut, FitsSettings(), 6))  # 24 px of 0.25"
     assert (by_name["8.png"] == 90).all()
     assert len(store.notes) == (form is not to_list)
 
@@ -273,7 +273,7 @@ WRONG: dict[str, tuple[Callable[[], bytes], str, str]] = {
 def test_what_is_not_read_says_what_to_type(case: str) -> None:
     make, hdu, why = WRONG[case]
     settings = FitsSettings(hdu=tuple(hdu.split(",")) if hdu else ())
-    assert why in one_line_refusal(draw, make(), settings)
+    assert why in one_line_refusal(to_rgb, make(), settings)
 
 
 SCALES: dict[str, tuple[dict[str, Any], str]] = {  # astropy 8.0.2, WCS
@@ -290,10 +290,10 @@ SCALES: dict[str, tuple[dict[str, Any], str]] = {  # astropy 8.0.2, WCS
 def test_coordinates_without_a_scale_name_the_option(case: str) -> None:
     header, why = SCALES[case]
     data = write(None, part(CUBE, **header))
-    line = one_line_refusal(draw, data, FitsSettings(), 5)
+    line = one_line_refusal(to_rgb, data, FitsSettings(), 5)
     assert why in line
     assert line.endswith("give --pixel-scale")
-    assert draw(data, FitsSettings(pixel_arcsec=0.25), 5).shape == (20, 20, 3)
+    assert to_rgb(data, FitsSettings(pixel_arcsec=0.25), 5).shape == (20, 20, 3)
 
 
 BZERO = {"i1": -(2**7), "u2": 2**15, "u4": 2**31, "u8": 2**63}
@@ -311,29 +311,29 @@ def test_blank_of_any_integer_has_no_value(kind: str, blank: int, is_packed: boo
     made = make(values)
     made.header["XLANK"] = blank - zeros.get(kind, 0)  # astropy would write NaN
     data = write(None, made).replace(b"XLANK  ", b"BLANK  ")
-    assert "2 of its pixels have no value" in one_line_refusal(draw, data, FitsSettings())
+    assert "2 of its pixels have no value" in one_line_refusal(to_rgb, data, FitsSettings())
     values[1, 3, 4:6] = values[1, 3, 6]
     made = make(values)
-    assert draw(write(None, made), FitsSettings()).shape == (48, 48, 3)
+    assert to_rgb(write(None, made), FitsSettings()).shape == (48, 48, 3)
 
 
 def test_nan_in_a_band_that_is_not_named_is_no_error() -> None:
     holed = np.stack([*CUBE, np.full_like(CUBE[0], np.nan)])
-    assert np.array_equal(draw(write(holed), FitsSettings()), draw(write(CUBE), FitsSettings()))
-    assert "have no value" in one_line_refusal(draw, write(holed), FitsSettings(bands=(3, 1, 0)))
+    assert np.array_equal(to_rgb(write(holed), FitsSettings()), to_rgb(write(CUBE), FitsSettings()))
+    assert "have no value" in one_line_refusal(to_rgb, write(holed), FitsSettings(bands=(3, 1, 0)))
 
 
 @pytest.mark.parametrize("side", [8, 16, 30])  # of 48: 31, 56 and 86 % are padding
 def test_padding_is_refused_unless_another_stretch_is_named(side: int) -> None:
     padded = np.where(np.arange(48) < side, 0, CUBE)
     padded[:, :side] = 0
-    assert "much of it is padding" in one_line_refusal(draw, write(padded), FitsSettings())
-    assert draw(write(padded), LINEAR).any()
+    assert "much of it is padding" in one_line_refusal(to_rgb, write(padded), FitsSettings())
+    assert to_rgb(write(padded), LINEAR).any()
 
 
 def test_a_field_needs_room() -> None:
     why = "48 × 48 px, and the field that is wanted has 80"
-    assert why in one_line_refusal(draw, write(CUBE, **SKY), LINEAR, 20)
+    assert why in one_line_refusal(to_rgb, write(CUBE, **SKY), LINEAR, 20)
 
 
 @pytest.mark.parametrize("radius", ["", "x", "0", "-1", "inf"])
@@ -361,4 +361,4 @@ def test_names_with_other_ends_are_fits(tmp_path: Path) -> None:
         assert not store.left_out
         pictures = [store.load(int(i)) for i in store.ids]
         assert len(pictures) == 5
-        assert all(np.array_equal(p, draw(data, FitsSettings())) for p in pictures)
+        assert all(np.array_equal(p, to_rgb(data, FitsSettings())) for p in pictures)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from galaxyzoo.config.schema import ImageConfig
-from galaxyzoo.core.console import Bar
+from galaxyzoo.core.console import ProgressBar
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.extras.formats.fits import TITLE, FitsSettings
 from galaxyzoo.inference.predict import Predictor, predict_stores
@@ -96,7 +96,7 @@ def outcome_of(path: Path) -> tuple[str, np.ndarray, list[Any]]:
     said: list[str] = []
     settings = FitsSettings(stretch="linear", bands=(0, 1, 2))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Bar, "write", said.append)
+        patch.setattr(ProgressBar, "write", said.append)
         try:
             table, errors = predict_stores(cast(Predictor, predictor), [path], {TITLE: settings})
         except InputError:

@@ -13,7 +13,7 @@ from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.data.catalog import Catalog
-from galaxyzoo.ensemble.fitted import load_model, save_model
+from galaxyzoo.ensemble.fitted import load_fitted, save_fitted
 from galaxyzoo.extras.intervals.intervals import (
     Column,
     intervals_csv,
@@ -134,7 +134,7 @@ def test_intervals_of_any_galaxies_hold_nine_in_ten(
         (expected,) = column.calibrate([0.9]).intervals(oof[:, i], features[:, i])
         np.testing.assert_allclose(bounds[:, i], expected, atol=1e-6)
     path = tmp_path / "kept.safetensors"
-    again = load_model(path, save_model(path, found), "")
+    again = load_fitted(path, save_fitted(path, found), "")
     np.testing.assert_array_equal(again.bounds(oof), bounds)
 
 

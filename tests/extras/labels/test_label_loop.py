@@ -20,8 +20,8 @@ from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.image_cache import decode_many
-from galaxyzoo.ensemble.networks import load_predictor
-from galaxyzoo.extras.labels.label_loop import LabelLoop, Share
+from galaxyzoo.ensemble.load_model import load_predictor
+from galaxyzoo.extras.labels.label_loop import LabelLoop, Proportion
 from galaxyzoo.extras.labels.label_page import PICTURE, build_app
 from galaxyzoo.extras.surveys.finished import SurveyFeatures, read_features
 from galaxyzoo.extras.surveys.survey import Survey, add_features
@@ -228,8 +228,8 @@ def test_a_wrong_label_is_the_most_doubtful(loop: LabelLoop) -> None:
     assert loop.ranking("doubtful", 0)[0] == 22
     scores = loop.scores()
     assert scores is not None
-    assert scores.recall == [Share(6, 7), Share(8, 8)]
-    assert scores.precision == [Share(6, 6), Share(8, 9)]
+    assert scores.recall == [Proportion(6, 7), Proportion(8, 8)]
+    assert scores.precision == [Proportion(6, 6), Proportion(8, 9)]
 
 
 def test_few_labels_have_no_score_or_a_wide_one(loop: LabelLoop) -> None:
@@ -242,9 +242,9 @@ def test_few_labels_have_no_score_or_a_wide_one(loop: LabelLoop) -> None:
     scores = loop.scores()
     assert scores is not None
     assert [share.n for share in scores.recall] == [2, 2]
-    assert Share(0, 0).interval == (0, 1)
-    np.testing.assert_allclose(Share(3, 4).interval, (0.3006, 0.9544), atol=1e-4)  # Wilson's
-    np.testing.assert_allclose(Share(0, 10).interval, (0, 0.2775), atol=1e-4)
+    assert Proportion(0, 0).interval == (0, 1)
+    np.testing.assert_allclose(Proportion(3, 4).interval, (0.3006, 0.9544), atol=1e-4)  # Wilson's
+    np.testing.assert_allclose(Proportion(0, 10).interval, (0, 0.2775), atol=1e-4)
 
 
 @pytest.mark.parametrize(

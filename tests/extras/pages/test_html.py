@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from galaxyzoo.extras.pages.charts import Chart, Line
-from galaxyzoo.extras.pages.html import Bar, GalaxyCard, HtmlSection, Shaded, write_page
+from galaxyzoo.extras.pages.html import GalaxyCard, HtmlSection, Shaded, VoteBar, write_page
 from support.report_fixtures import read_embedded
 
 END = np.array([0.0, 1.0])
@@ -49,7 +49,7 @@ def write(folder: Path, *sections: HtmlSection, title: str = "title") -> str:
 
 def page_about(folder: Path, text: str) -> Markup:
     """A page with the text wherever one can stand: as class, run, file, caption, link."""
-    galaxy = GalaxyCard(text, GRAY, [text], [Bar(text, 0.5, 0.25)], [(text, "#")])
+    galaxy = GalaxyCard(text, GRAY, [text], [VoteBar(text, 0.5, 0.25)], [(text, "#")])
     section = HtmlSection(
         text,
         text,

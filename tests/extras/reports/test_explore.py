@@ -9,7 +9,7 @@ import pytest
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import CODE_ROOT
 from galaxyzoo.data.catalog import GROUP, Catalog
-from galaxyzoo.data.readers.kaggle import open_raw_dataset
+from galaxyzoo.data.readers.kaggle import open_dataset_files
 from galaxyzoo.extras.reports.explore import count_classes, labeled_tasks
 from galaxyzoo.io.tables import FOLD
 from galaxyzoo.tasks.registry import CLASS_TASKS, find_task, register_task
@@ -84,7 +84,7 @@ def published(task: str) -> dict[str, int]:
 
 @needs_data(MINI)
 def test_the_documented_counts_are_those_of_the_real_files(root: Path) -> None:
-    catalog = catalog_of(open_raw_dataset(MINI).targets)
+    catalog = catalog_of(open_dataset_files(MINI).targets)
     for name in RULES:
         table = count_classes(catalog, CLASS_TASKS[name])
         counted = dict(zip(table["class"], table["kept"], strict=True))

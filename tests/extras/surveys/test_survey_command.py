@@ -19,7 +19,7 @@ from galaxyzoo.core.manifest import read_sealed
 from galaxyzoo.data.geometry import iterate_views
 from galaxyzoo.data.image_cache import decode_many
 from galaxyzoo.data.stores.opening import open_by_galaxy_id
-from galaxyzoo.ensemble.networks import load_predictor
+from galaxyzoo.ensemble.load_model import load_predictor
 from galaxyzoo.extras.surveys.images import SurveyImages
 from galaxyzoo.extras.surveys.survey import Survey, classes_of
 from galaxyzoo.inference.artifacts import load_fold_model

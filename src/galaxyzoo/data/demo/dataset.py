@@ -11,7 +11,7 @@ import joblib
 import numpy as np
 import pandas as pd
 
-from galaxyzoo.core.console import Bar
+from galaxyzoo.core.console import ProgressBar
 from galaxyzoo.data.demo import galaxies, rendering
 from galaxyzoo.io.archives import write_zip
 from galaxyzoo.io.tables import ID
@@ -22,7 +22,7 @@ _FIRST_ID, _LAST_ID = 100_000, 999_999  # six digits, as in the competition
 _EPOCH, _MODE = (1980, 1, 1, 0, 0, 0), 0o644  # of every zip member
 
 
-def draw(galaxy_id: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def draw_galaxy(galaxy_id: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Draw one demo galaxy; the same arguments give the same galaxy on one machine.
 
     Returns:
@@ -66,7 +66,7 @@ def _write_images(path: Path, ids: np.ndarray, seed: int) -> np.ndarray:
     # Threads: numpy and OpenCV release the GIL, and starting processes takes seconds.
     workers = joblib.Parallel(n_jobs=-1, prefer="threads", return_as="generator")
     drawn = workers(joblib.delayed(draw_jpeg)(int(i), seed) for i in ids)
-    bar = Bar(drawn, total=len(ids), desc=f"drawing {path.stem}", unit="galaxy")
+    bar = ProgressBar(drawn, total=len(ids), desc=f"drawing {path.stem}", unit="galaxy")
     jpegs, votes = zip(*bar, strict=True)
     names = [f"{path.stem}/{galaxy_id}.jpg" for galaxy_id in ids]
     write_zip(path, zip(names, jpegs, strict=True), _EPOCH, _MODE)
@@ -74,8 +74,8 @@ def _write_images(path: Path, ids: np.ndarray, seed: int) -> np.ndarray:
 
 
 def draw_jpeg(galaxy_id: int, seed: int = 0) -> tuple[bytes, np.ndarray]:
-    """Draw one demo galaxy as a JPEG, with its votes; arguments as of `draw`."""
-    image, votes = draw(galaxy_id, seed)
+    """Draw one demo galaxy as a JPEG, with its votes; arguments as of `draw_galaxy`."""
+    image, votes = draw_galaxy(galaxy_id, seed)
     done, jpeg = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     if not done:
         raise RuntimeError(f"cannot encode the picture of galaxy {galaxy_id}")

@@ -11,7 +11,7 @@ from galaxyzoo.core import extras, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import input_places
 from galaxyzoo.data.readers import kaggle, labeled
-from galaxyzoo.data.readers.raw_dataset import FoundDataset, RawDataset
+from galaxyzoo.data.readers.dataset_files import DatasetCandidate, DatasetFiles
 from galaxyzoo.data.stores.base import IDS, POSITION, stem_of
 from galaxyzoo.io.tables import read_table
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
@@ -19,11 +19,11 @@ from galaxyzoo.tasks.registry import get_task
 
 # Forms of datasets besides the competition's and those of extras. Each function gives the dataset
 # at a path, a folder or a file in it; None where the path is not of its form.
-Form = Callable[[Path], FoundDataset | None]
+Form = Callable[[Path], DatasetCandidate | None]
 FORMS: tuple[Form, ...] = (labeled.find_table, labeled.find_class_folders)
 
 
-def open_input(data: str | None, tasks: set[str]) -> RawDataset:
+def open_input(data: str | None, tasks: set[str]) -> DatasetFiles:
     """Find and read the input.
 
     Args:
@@ -41,7 +41,7 @@ def open_input(data: str | None, tasks: set[str]) -> RawDataset:
     return raw
 
 
-def sky_positions(raw: RawDataset) -> dict[int, tuple[float, float]]:
+def sky_positions(raw: DatasetFiles) -> dict[int, tuple[float, float]]:
     """`ra` and `dec` in degrees by GalaxyID, where a table of votes or labels has both."""
     if raw.table is None:
         return {}
@@ -58,29 +58,29 @@ def sky_positions(raw: RawDataset) -> dict[int, tuple[float, float]]:
 
 def is_anything_there() -> bool:
     """Check whether `input/` holds any dataset besides the demo."""
-    return bool(kaggle.places()) or next(_all_sets([]), None) is not None
+    return bool(kaggle.competition_folders()) or next(_all_sets([]), None) is not None
 
 
-def _find_input(tasks: set[str]) -> RawDataset:
+def _find_input(tasks: set[str]) -> DatasetFiles:
     problems: list[InputError] = []
     fitting = _fitting(_all_sets(problems), tasks)
     by_votes = all(COMPETITION_TASK in get_task(name).tasks_of_votes for name in tasks)
-    is_needed = COMPETITION_TASK not in tasks and not (by_votes and kaggle.places())
+    is_needed = COMPETITION_TASK not in tasks and not (by_votes and kaggle.competition_folders())
     if problems and not fitting and is_needed:
         raise problems[0]
     _pass_over(problems)
     if by_votes and not fitting:
-        return kaggle.open_raw_dataset(kaggle.find_folder())
+        return kaggle.open_dataset_files(kaggle.find_folder())
     if not fitting:
         raise InputError(
             f"input/ holds no labels for task '{min(tasks)}' (docs/tasks.md: Input forms)"
         )
-    competitions = kaggle.places() if by_votes else []
+    competitions = kaggle.competition_folders() if by_votes else []
     _check_single([*competitions, *(candidate.path for candidate in fitting)], tasks)
     return fitting[0].open()
 
 
-def _find_named(data: str, tasks: set[str]) -> RawDataset:
+def _find_named(data: str, tasks: set[str]) -> DatasetFiles:
     """Find what the user named: a dataset, a folder with one in a file, or the competition."""
     for path in (Path(data), paths.input_dir() / data) if data not in DEMOS else ():
         has_votes = kaggle.holds_data(path)
@@ -93,7 +93,7 @@ def _find_named(data: str, tasks: set[str]) -> RawDataset:
         if fitting:
             _check_single([candidate.path for candidate in fitting], tasks)
             return fitting[0].open()
-    return kaggle.open_raw_dataset(kaggle.find_folder(data))
+    return kaggle.open_dataset_files(kaggle.find_folder(data))
 
 
 def _pass_over(problems: list[InputError]) -> None:
@@ -101,7 +101,7 @@ def _pass_over(problems: list[InputError]) -> None:
         print(f"passed over: {problem}")
 
 
-def _all_sets(problems: list[InputError]) -> Iterator[FoundDataset]:
+def _all_sets(problems: list[InputError]) -> Iterator[DatasetCandidate]:
     """Find all datasets in `input/` and its subfolders besides the competition and the demo.
 
     Args:
@@ -111,7 +111,7 @@ def _all_sets(problems: list[InputError]) -> Iterator[FoundDataset]:
         yield from _sets_at(path, problems)
 
 
-def _sets_at(path: Path, problems: list[InputError] | None = None) -> Iterator[FoundDataset]:
+def _sets_at(path: Path, problems: list[InputError] | None = None) -> Iterator[DatasetCandidate]:
     """A file, or a folder and the files in it, where they are datasets."""
     places = [path, *sorted(path.glob("[!.]*.*"))] if path.is_dir() else [path]
     table_images = labeled.image_files(path)  # of the folder's table of labels
@@ -127,7 +127,7 @@ def _sets_at(path: Path, problems: list[InputError] | None = None) -> Iterator[F
             yield from [candidate] if candidate else []
 
 
-def _fitting(candidates: Iterable[FoundDataset], tasks: set[str]) -> list[FoundDataset]:
+def _fitting(candidates: Iterable[DatasetCandidate], tasks: set[str]) -> list[DatasetCandidate]:
     return [candidate for candidate in candidates if tasks & candidate.tasks]
 
 

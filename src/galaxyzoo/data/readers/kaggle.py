@@ -16,14 +16,14 @@ import pandas as pd
 
 from galaxyzoo.config.names import DEMO, DEMOS, WHOLE
 from galaxyzoo.core import files
-from galaxyzoo.core.console import Bar
+from galaxyzoo.core.console import ProgressBar
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.launch import typed
 from galaxyzoo.core.manifest import digest
 from galaxyzoo.core.paths import cache_dir, configs_dir, input_dir, shown
 from galaxyzoo.data.catalog import input_places
 from galaxyzoo.data.demo.dataset import write_demo
-from galaxyzoo.data.readers.raw_dataset import RawDataset, check_apart, check_images
+from galaxyzoo.data.readers.dataset_files import DatasetFiles, check_apart, check_images
 from galaxyzoo.data.stores.base import ImageStore
 from galaxyzoo.data.stores.opening import open_by_galaxy_id
 from galaxyzoo.io.archives import BROKEN_ZIP, open_zip, write_zip
@@ -57,7 +57,7 @@ def find_folder(data: str | None = None) -> Path:
                 f"input/), nor with another form of input: {hint}docs/tasks.md, Input forms"
             )
         return folder
-    folders = places()
+    folders = competition_folders()
     if len(folders) > 1:
         raise InputError(
             "several datasets in input/: add --data with one of "
@@ -66,7 +66,7 @@ def find_folder(data: str | None = None) -> Path:
     return folders[0] if folders else _demo_folder(DEMO, announce=True)
 
 
-def places() -> list[Path]:
+def competition_folders() -> list[Path]:
     """Folders of `input/` that hold the competition or a part of it, the demo aside."""
     top, *folders = input_places()
     return [top] if holds_data(top) else [path for path in folders if holds_data(path)]
@@ -77,7 +77,7 @@ def holds_data(folder: Path) -> bool:
     return (folder / WHOLE_ZIP).exists() or any(_find_part(folder, part) for part in _PARTS)
 
 
-def open_raw_dataset(folder: Path) -> RawDataset:
+def open_dataset_files(folder: Path) -> DatasetFiles:
     """Read labels and ids and check that they and the images belong together."""
     folder = _unpack_whole_zip(folder)
     targets = _read_solutions(folder)
@@ -89,7 +89,7 @@ def open_raw_dataset(folder: Path) -> RawDataset:
     check_apart(targets.index.to_numpy(), test_ids, folder)
     dataset = dataset_name(targets.index.to_numpy(), test_ids, folder)
     stores = train_images, test_images
-    return RawDataset(dataset, folder, targets, *stores, test_ids, own_ids=dataset in DEMOS)
+    return DatasetFiles(dataset, folder, targets, *stores, test_ids, own_ids=dataset in DEMOS)
 
 
 def dataset_name(train_ids: np.ndarray, test_ids: np.ndarray, folder: Path) -> str:
@@ -108,7 +108,7 @@ def dataset_name(train_ids: np.ndarray, test_ids: np.ndarray, folder: Path) -> s
 
 def whole_sample_ids() -> np.ndarray:
     """(test galaxy,) GalaxyIDs of the whole competition's sample submission, in its order."""
-    for folder in places():
+    for folder in competition_folders():
         try:
             ids = _read_sample_ids(_unpack_whole_zip(folder))
         except InputError:
@@ -222,7 +222,7 @@ def _unpack_whole_zip(folder: Path) -> Path:
         name = digest([repr([(m.filename, m.CRC, m.file_size) for m in wanted])])[:8]
         target = cache_dir() / f"unpacked-{name}"
         with files.hold_lock(target.with_suffix(".lock"), f"unpacking {WHOLE_ZIP}"):
-            for member in Bar(wanted, desc=f"unpacking {WHOLE_ZIP}", unit="zip"):
+            for member in ProgressBar(wanted, desc=f"unpacking {WHOLE_ZIP}", unit="zip"):
                 path = target / PurePosixPath(member.filename).name
                 if not (path.exists() and path.stat().st_size == member.file_size):
                     _copy_out(archive, member, path, whole)
@@ -256,7 +256,7 @@ def write_subset(name: str, data: str | None) -> Path:
     target = input_dir() / name
     if target.exists() or target.is_symlink():
         raise InputError(f"{shown(target)} exists already: move it away first")
-    raw = open_raw_dataset(find_folder(data))
+    raw = open_dataset_files(find_folder(data))
     missing = np.setdiff1d(train_ids, raw.targets.index)
     if len(missing):
         raise InputError(

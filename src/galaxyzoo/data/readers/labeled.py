@@ -22,7 +22,8 @@ from galaxyzoo.config.schema import ORIGINAL_PX, ImageConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import folds_dir
-from galaxyzoo.data.readers import raw_dataset
+from galaxyzoo.data.readers import dataset_files
+from galaxyzoo.data.readers.dataset_files import DatasetCandidate, DatasetFiles
 from galaxyzoo.data.stores import base, opening
 from galaxyzoo.io.tables import ID, plain_cell, read_csv
 from galaxyzoo.tasks import kinds, registry
@@ -35,7 +36,7 @@ CUT_OUT = ImageConfig(crop_px=ORIGINAL_PX, cache_px=96)
 GALAXY_ID = re.compile("[1-9][0-9]{5,17}")  # not the 1, 2, 3 or 0001 by which people number files
 
 
-def find_table(folder: Path) -> raw_dataset.FoundDataset | None:
+def find_table(folder: Path) -> DatasetCandidate | None:
     """The dataset of a folder with a table of labels; None where there is no such table."""
     path = folder / LABELS
     if not path.is_file():
@@ -44,12 +45,12 @@ def find_table(folder: Path) -> raw_dataset.FoundDataset | None:
     if not classes.all():
         raise InputError(f"{shown(path)}: GalaxyID {classes.idxmin()} has no class")
     task = one_task(set(classes), shown(path))
-    return raw_dataset.FoundDataset(
+    return DatasetCandidate(
         folder, frozenset({task.name}), partial(_read_table, folder, classes, task)
     )
 
 
-def find_class_folders(folder: Path) -> raw_dataset.FoundDataset | None:
+def find_class_folders(folder: Path) -> DatasetCandidate | None:
     """The dataset of a folder where two or more classes of one task have folders; else None."""
     if not folder.is_dir():
         return None
@@ -63,9 +64,9 @@ def find_class_folders(folder: Path) -> raw_dataset.FoundDataset | None:
     if loose := sorted({*classes} & {*store.names.values()}):
         raise InputError(f"{shown(folder)}: '{loose[0]}' lies in no class's folder")
     task = one_task({*classes}, f"{shown(folder)}/")
-    places = [(store, number) for number in store.names]
-    read = partial(make_dataset, folder, places, classes, task, {*store.names.values()})
-    return raw_dataset.FoundDataset(folder, frozenset({task.name}), read)
+    members = [(store, number) for number in store.names]
+    read = partial(make_dataset, folder, members, classes, task, {*store.names.values()})
+    return DatasetCandidate(folder, frozenset({task.name}), read)
 
 
 def one_task(classes: set[str], where: str) -> kinds.ClassTask:
@@ -104,7 +105,7 @@ def classes_of(table: pd.DataFrame, path: Path) -> pd.Series:
     return classes
 
 
-def _read_table(folder: Path, classes: pd.Series, task: kinds.ClassTask) -> raw_dataset.RawDataset:
+def _read_table(folder: Path, classes: pd.Series, task: kinds.ClassTask) -> DatasetFiles:
     path = folder / TEST
     test_ids = read_csv(path).index.to_numpy() if path.exists() else np.empty(0, np.int64)
     if not (files := image_files(folder)):
@@ -114,11 +115,11 @@ def _read_table(folder: Path, classes: pd.Series, task: kinds.ClassTask) -> raw_
         )
     images = opening.open_by_galaxy_id(*files)
     for ids, named in ((classes.index.to_numpy(), LABELS), (test_ids, TEST)):
-        raw_dataset.check_images(ids, images, named)
-    raw_dataset.check_apart(classes.index.to_numpy(), test_ids, folder)
+        dataset_files.check_images(ids, images, named)
+    dataset_files.check_apart(classes.index.to_numpy(), test_ids, folder)
     name, targets = folder.absolute().name, one_hot(classes, task)
     stores, table = (images, images), folder / LABELS
-    return raw_dataset.RawDataset(name, folder, targets, *stores, test_ids, CUT_OUT, table=table)
+    return DatasetFiles(name, folder, targets, *stores, test_ids, CUT_OUT, table=table)
 
 
 def image_files(folder: Path) -> list[Path]:
@@ -133,37 +134,37 @@ def image_files(folder: Path) -> list[Path]:
 
 def make_dataset(
     folder: Path,
-    places: Sequence[tuple[base.ImageStore, int]],
+    members: Sequence[tuple[base.ImageStore, int]],
     classes: Sequence[str],
     task: kinds.Task,
     names: set[str],
     own_task: kinds.Task | None = None,
-) -> raw_dataset.RawDataset:
+) -> DatasetFiles:
     """Make the dataset of images with classes, which are galaxies by their names, or numbered.
 
     Args:
         folder: where they lie.
-        places: (image,) store and number of each image.
+        members: (image,) store and number of each image.
         classes: (image,) names; empty: to be predicted.
         task: of the classes.
         names: of all images in the folder, which are numbered in their order.
         own_task: the task, where it is that of own labels.
     """
-    dataset, stems = folder.absolute().name, [base.stem_of(store.names[n]) for store, n in places]
+    dataset, stems = folder.absolute().name, [base.stem_of(store.names[n]) for store, n in members]
     own_ids = not all(map(GALAXY_ID.fullmatch, stems)) or len({*stems}) < len(stems)
     if own_ids:
         numbers = _number_images(dataset, names)
-        ids = [numbers[store.names[number]] for store, number in places]
+        ids = [numbers[store.names[number]] for store, number in members]
     else:
         ids = [int(stem) for stem in stems]
-    images = base.KeyedStore.of(folder, dict(zip(ids, places, strict=True)))
+    images = base.RelabeledStore.of(folder, dict(zip(ids, members, strict=True)))
     if len(images.names) < len(ids):
         name = images.names[pd.Series(ids)[pd.Series(ids).duplicated()].iloc[0]]
         raise InputError(f"{shown(folder / OWN_LABELS)}: the image '{name}' has two rows")
     rows = pd.Series(classes, ids, dtype=str)
     test_ids, targets = rows.index[rows == ""].to_numpy("int64"), one_hot(rows[rows != ""], task)
     targets = targets.sort_index()
-    return raw_dataset.RawDataset(
+    return DatasetFiles(
         dataset,
         folder,
         targets,

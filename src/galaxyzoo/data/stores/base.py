@@ -106,27 +106,27 @@ class ImageStore:
 
 
 @dataclass
-class KeyedStore(ImageStore):
+class RelabeledStore(ImageStore):
     """Images of other stores under ids of their own."""
 
-    places: Mapping[int, tuple[ImageStore, int]] = field(kw_only=True, repr=False)
+    members: Mapping[int, tuple[ImageStore, int]] = field(kw_only=True, repr=False)
 
     @staticmethod
-    def of(path: Path, places: Mapping[int, tuple[ImageStore, int]]) -> "KeyedStore":
-        """Build a store from places: each id's store and its id there."""
-        names = {key: store.names[number] for key, (store, number) in places.items()}
-        stamps = {key: store.stamps[number] for key, (store, number) in places.items()}
-        return KeyedStore(path, names, stamps, places=places)
+    def of(path: Path, members: Mapping[int, tuple[ImageStore, int]]) -> "RelabeledStore":
+        """Build a store from members: each id's store and its id there."""
+        names = {key: store.names[number] for key, (store, number) in members.items()}
+        stamps = {key: store.stamps[number] for key, (store, number) in members.items()}
+        return RelabeledStore(path, names, stamps, members=members)
 
     def reading_order(self, ids: np.ndarray) -> np.ndarray:
         """Order image files one after another: some files are read many images at a time."""
-        places = [self.places[int(i)] for i in ids]
-        files = {id(store): k for k, (store, _) in enumerate(places)}
-        return np.lexsort(([n for _, n in places], [files[id(store)] for store, _ in places]))
+        members = [self.members[int(i)] for i in ids]
+        files = {id(store): k for k, (store, _) in enumerate(members)}
+        return np.lexsort(([n for _, n in members], [files[id(store)] for store, _ in members]))
 
     def load(self, image_id: int) -> bytes | np.ndarray:
         """Load an image as its store has it."""
-        store, number = self.places[image_id]
+        store, number = self.members[image_id]
         return store.load(number)
 
 

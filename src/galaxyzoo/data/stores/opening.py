@@ -204,9 +204,9 @@ def _wrap(store: base.ImageStore, settings: Settings | None) -> base.ImageStore:
     return store
 
 
-def open_by_galaxy_id(*paths: Path) -> base.KeyedStore:
+def open_by_galaxy_id(*paths: Path) -> base.RelabeledStore:
     """Open one or more paths as `open_store`; images are named by their GalaxyIDs."""
-    places: dict[int, tuple[base.ImageStore, int]] = {}
+    members: dict[int, tuple[base.ImageStore, int]] = {}
     whole = paths[0] if len(paths) == 1 else paths[0].parent
     for path in paths:
         store = open_whole_store(path)
@@ -214,14 +214,14 @@ def open_by_galaxy_id(*paths: Path) -> base.KeyedStore:
             galaxy_id = base.galaxy_id_of(name)
             if galaxy_id is None:
                 raise InputError(f"{shown(path)}: '{name}' is not named by a GalaxyID")
-            if galaxy_id in places:
-                first, there = places[galaxy_id]
+            if galaxy_id in members:
+                first, there = members[galaxy_id]
                 raise InputError(
                     f"{shown(whole)} holds GalaxyID {galaxy_id} twice: '{first.names[there]}' and "
                     f"'{name}'"
                 )
-            places[galaxy_id] = store, number
-    return base.KeyedStore.of(whole, places)
+            members[galaxy_id] = store, number
+    return base.RelabeledStore.of(whole, members)
 
 
 def open_stores(paths: list[Path], settings: Settings | None = None) -> list[base.ImageStore]:

@@ -22,7 +22,7 @@ from pathlib import Path
 from galaxyzoo.core import files, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.options import DatasetOptions, option, positional, read_options
-from galaxyzoo.ensemble import predictors
+from galaxyzoo.ensemble import model_listing
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
 
@@ -64,9 +64,9 @@ def main() -> None:
     except (OSError, OverflowError) as error:
         is_unknown = (getattr(error, "errno", None) or 0) < 0  # of getaddrinfo
         name = "; for a proxy's name leave --host out and add --allow-host NAME"
-        cure = name if is_unknown else ""
+        advice = name if is_unknown else ""
         raise InputError(
-            f"cannot serve on --host {options.host} --port {options.port}: {error}{cure}"
+            f"cannot serve on --host {options.host} --port {options.port}: {error}{advice}"
         ) from None
     if options.label:
         serve_labels(options, options.label)
@@ -134,12 +134,12 @@ def print_address(options: AppOptions) -> None:
     print(f"the page is at {options.address} (Ctrl-C ends it)")
 
 
-def choose(run: str | None, dataset: str | None) -> predictors.KnownPredictor:
+def choose(run: str | None, dataset: str | None) -> model_listing.ModelEntry:
     """Choose the run or ensemble that the page opens with: the named one, else the default."""
     if run is None:
-        chosen, line = predictors.choose_default(dataset)
+        chosen, line = model_listing.choose_default(dataset)
         print(line)
         return chosen
-    return predictors.KnownPredictor(
-        *predictors.find_predictor(run, dataset)
+    return model_listing.ModelEntry(
+        *model_listing.find_predictor(run, dataset)
     )  # the page lists it with its score

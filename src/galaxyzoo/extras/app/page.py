@@ -9,8 +9,8 @@ import gradio as gr
 import numpy as np
 
 from galaxyzoo.core.errors import InputError, one_line
-from galaxyzoo.ensemble.networks import describe
-from galaxyzoo.ensemble.predictors import KnownPredictor
+from galaxyzoo.ensemble.load_model import describe
+from galaxyzoo.ensemble.model_listing import ModelEntry
 from galaxyzoo.extras.app import components, service
 from galaxyzoo.extras.app.service import LoadedRun, PredictedGalaxy
 from galaxyzoo.extras.explain.gradcam import DEFAULT, METHODS, likeliest
@@ -20,10 +20,10 @@ _UPLOADS_KEPT = (600, 3600)  # seconds between deletions, and age of the files d
 _CONCURRENCY_LIMIT = 4  # requests of an action; the others wait in a queue
 _MAX_IMAGES = 50  # uploaded at once
 _DRAWN_FIRST = 781510  # a spiral
-_listed: dict[str, KnownPredictor] = {}  # title -> predictor that the page offers
+_listed: dict[str, ModelEntry] = {}  # title -> predictor that the page offers
 
 
-def build_page(chosen: KnownPredictor) -> gr.Blocks:
+def build_page(chosen: ModelEntry) -> gr.Blocks:
     """Build the whole page; `chosen` predicts first."""
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=_UPLOADS_KEPT) as page:
         gr.Markdown(f"# {TITLE}\nPredictions of trained networks, and what they look at.")

@@ -9,7 +9,7 @@ import numpy as np
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.demo.dataset import draw_jpeg
-from galaxyzoo.ensemble import networks, predictors
+from galaxyzoo.ensemble import load_model, model_listing
 from galaxyzoo.extras.explain.galaxy import Galaxy
 from galaxyzoo.extras.explain.gradcam import explain
 from galaxyzoo.extras.intervals import intervals
@@ -20,15 +20,15 @@ _RUNS_IN_MEMORY = 3
 MAX_UPLOAD_BYTES = 20_000_000
 
 
-def list_runs() -> list[predictors.KnownPredictor]:
+def list_runs() -> list[model_listing.ModelEntry]:
     """List the predictors that have networks, those of real galaxies first."""
-    return [predictor for predictor in predictors.list_predictors() if predictor.has_networks]
+    return [predictor for predictor in model_listing.list_predictors() if predictor.has_networks]
 
 
 @lru_cache(maxsize=_RUNS_IN_MEMORY)
 def load_run(dataset: str, run: str) -> "LoadedRun":
     """A run or an ensemble, kept in memory."""
-    return LoadedRun(dataset, run, networks.load_predictor(dataset, run))
+    return LoadedRun(dataset, run, load_model.load_predictor(dataset, run))
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ import pandas as pd
 
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import input_dir, shown
-from galaxyzoo.data.readers.raw_dataset import FoundDataset, RawDataset
-from galaxyzoo.data.stores.base import KeyedStore
+from galaxyzoo.data.readers.dataset_files import DatasetCandidate, DatasetFiles
+from galaxyzoo.data.stores.base import RelabeledStore
 from galaxyzoo.data.stores.opening import open_by_galaxy_id
 from galaxyzoo.io.tables import check_range, read_csv, read_table, select_numbers, whole_numbers
 from galaxyzoo.tasks import decision_tree, registry
@@ -31,12 +31,12 @@ DEBIASED, WEIGHTED = "_debiased", "_weighted_fraction"
 _NUMBER_LIMIT = 2**63  # objects of other data releases, which have no votes here, have 19 digits
 
 
-def find(folder: Path) -> FoundDataset | None:
+def find(folder: Path) -> DatasetCandidate | None:
     """The dataset of a folder with the vote table, for all tasks on votes; None of any other."""
     if not holds_table(folder):
         return None
     tasks = {task.name for task in registry.TASKS.values() if task.tasks_of_votes}
-    return FoundDataset(folder, frozenset(tasks), partial(open_raw_dataset, folder))
+    return DatasetCandidate(folder, frozenset(tasks), partial(open_dataset_files, folder))
 
 
 def holds_table(folder: Path) -> bool:
@@ -76,7 +76,7 @@ def read_positions(path: Path) -> pd.DataFrame:
     return sky
 
 
-def open_raw_dataset(folder: Path) -> RawDataset:
+def open_dataset_files(folder: Path) -> DatasetFiles:
     """Read votes and list images; galaxies without an image are left out, and counted on screen."""
     votes = read_votes(find_table(folder)).sort_index()
     mapping = _part(folder, MAPPINGS)
@@ -98,11 +98,11 @@ def open_raw_dataset(folder: Path) -> RawDataset:
     if len(with_images) < len(votes):
         left_out = len(votes) - len(with_images)
         print(f"{shown(folder)}: {left_out:,} of {len(votes):,} galaxies have no image, left out")
-    places = {int(galaxy): images.places[int(asset)] for galaxy, asset in assets.items()}
-    store = KeyedStore.of(images.path, places)
+    members = {int(galaxy): images.members[int(asset)] for galaxy, asset in assets.items()}
+    store = RelabeledStore.of(images.path, members)
     dataset = "gz2" if folder.resolve() == input_dir().resolve() else folder.absolute().name
     table = find_table(folder)
-    return RawDataset(dataset, folder, with_images, store, store, own_ids=True, table=table)
+    return DatasetFiles(dataset, folder, with_images, store, store, own_ids=True, table=table)
 
 
 def read_votes(path: Path) -> pd.DataFrame:
@@ -118,7 +118,7 @@ def read_votes(path: Path) -> pd.DataFrame:
     shares = _read_shares(frame, DEBIASED if debiased else WEIGHTED, path)
     whole = {answer + WEIGHTED for answer in decision_tree.PUBLISHED_NAMES} <= set(frame.columns)
     weighted = _read_shares(frame, WEIGHTED, path) if whole else shares
-    votes = decision_tree.GALAXY_ZOO_2.weigh(shares, weighted)
+    votes = decision_tree.GALAXY_ZOO_2.to_vote_fractions(shares, weighted)
     return pd.DataFrame(votes, index=frame.index, columns=list(decision_tree.GALAXY_ZOO_2.columns))
 
 

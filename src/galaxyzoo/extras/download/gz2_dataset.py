@@ -206,7 +206,7 @@ def _open_source(
                 f"{paths.shown(folder)}/ lacks {gz2.IMAGES[0]}: put it there, or add --download to "
                 "get the images from the sky survey's server"
             )
-        raw = gz2.open_raw_dataset(folder)
+        raw = gz2.open_dataset_files(folder)
         return raw.targets, raw.train_images.read, None
     table = gz2.find_table(folder)
     positions = gz2.read_positions(table)

@@ -16,7 +16,8 @@ import cv2
 import pandas as pd
 
 from galaxyzoo.config.schema import ORIGINAL_PX
-from galaxyzoo.core import console, files
+from galaxyzoo.core import files
+from galaxyzoo.core.console import ProgressBar
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.image_cache import decode, read_size
 
@@ -129,7 +130,7 @@ def download_cutouts(positions: pd.DataFrame, folder: Path, service: str) -> dic
     with ThreadPoolExecutor(_WORKERS) as pool:
         jobs = pool.map(download_one, galaxies, positions["ra"], positions["dec"])
         try:
-            bar = console.Bar(jobs, "downloading", len(galaxies), unit="image")
+            bar = ProgressBar(jobs, "downloading", len(galaxies), unit="image")
             for galaxy_id, error in zip(galaxies, bar, strict=True):
                 is_answered = error is None or isinstance(error, RefusedError)
                 silent = 0 if is_answered else silent + 1

@@ -56,7 +56,7 @@ def main() -> None:
     """Read the options, load the run, draw the picture."""
     options = read_options(GradcamOptions, __doc__)
     # Only now and in the functions below, or --help waits for torch.
-    from galaxyzoo.ensemble.predictors import find_predictor
+    from galaxyzoo.ensemble.model_listing import find_predictor
 
     dataset, run = find_predictor(options.run, options.dataset)
     task = task_of(run)
@@ -71,7 +71,7 @@ def main() -> None:
 
 def plot_gradcam(options: GradcamOptions, dataset: str, run: str, column: int | None) -> None:
     """Draw the heat map of an answer, by default the likeliest one."""
-    from galaxyzoo.ensemble.networks import describe, load_predictor
+    from galaxyzoo.ensemble.load_model import describe, load_predictor
     from galaxyzoo.extras.explain.figures import draw_gradcam
     from galaxyzoo.extras.explain.gradcam import METHODS, explain, likeliest
 

@@ -29,7 +29,7 @@ class Galaxy:
         """(1, cache_px, cache_px, 3) uint8."""
         try:
             is_fits = self.encoded.startswith(fits.MAGIC)
-            picture = fits.draw(self.encoded, fits.FitsSettings()) if is_fits else self.encoded
+            picture = fits.to_rgb(self.encoded, fits.FitsSettings()) if is_fits else self.encoded
             return decode(picture, image.crop_px, image.cache_px)[None]
         except (ValueError, InputError, cv2.error) as error:
             raise InputError(f"{self.source}: {str(error).splitlines()[0]}") from None

@@ -13,7 +13,7 @@ from galaxyzoo.config.schema import Config
 from galaxyzoo.core import files, launch, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import data_option, load_catalog
-from galaxyzoo.ensemble.fitted import FittedEnsemble, save_model
+from galaxyzoo.ensemble.fitted import FittedEnsemble, save_fitted
 from galaxyzoo.ensemble.members import load_oof, load_test
 from galaxyzoo.extras.export import model_card, onnx
 from galaxyzoo.extras.intervals.intervals import FEWEST_FOLDS, INTERVALS, VoteIntervals
@@ -68,11 +68,11 @@ def export_run(
         shutil.copyfile(layout.RunFolder(dataset, run).card, part / layout.SCORES)
         catalog = load_catalog(dataset)
         if config.task == COMPETITION_TASK and len(networks) == catalog.n_folds >= FEWEST_FOLDS:
-            save_model(part / INTERVALS, VoteIntervals.calibrate(run, catalog))
+            save_fitted(part / INTERVALS, VoteIntervals.calibrate(run, catalog))
         names = [str(path.relative_to(part)) for path in sorted(part.rglob("*")) if path.is_file()]
         digest = layout.digest_networks(dataset, run, catalog.n_folds) or ""
-        made_by = {"run": run, "networks": digest}
-        layout.FoldFolder.exported(part, made_by).finish(names, {})
+        provenance = {"run": run, "networks": digest}
+        layout.FoldFolder.exported(part, provenance).finish(names, {})
         difference = None
         if with_onnx:
             size_px, turned = config.image.size_px, config.tta.dihedral

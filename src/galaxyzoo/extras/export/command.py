@@ -42,7 +42,7 @@ def main() -> None:
     """Read the options, write the folder, print how to publish it."""
     options = read_options(ExportOptions, __doc__)
     # Only now, or --help waits for torch.
-    from galaxyzoo.ensemble.predictors import ensemble_folder, find_predictor
+    from galaxyzoo.ensemble.model_listing import ensemble_folder, find_predictor
     from galaxyzoo.extras.export import bundle
     from galaxyzoo.extras.export.onnx import OLDEST_RUNTIME
 
@@ -63,12 +63,12 @@ def main() -> None:
         files = [*bundle.TABLE_FILES]
         tables = ",".join(paths.shown(folder / file) for file in (OOF_PACKED, TEST_PACKED))
         given = shlex.quote(f"{run}-tables={tables}")
-        then = f"{launch.typed('ensemble')} --import {given} --dataset {dataset}"
+        advice = f"{launch.typed('ensemble')} --import {given} --dataset {dataset}"
     else:
         if of:
             files = bundle.export_ensemble(ensemble_folder(dataset, run), folder, onnx)
         else:
             files = bundle.export_run(dataset, run, folder, onnx, options.half)
-        then = f"hf upload YOUR_NAME/{name} {shlex.quote(paths.shown(folder))}"
+        advice = f"hf upload YOUR_NAME/{name} {shlex.quote(paths.shown(folder))}"
     runtime = "" if options.tables or not onnx else f"; onnxruntime {OLDEST_RUNTIME} or newer"
-    launch.print_done(f"{paths.shown(folder)}: {', '.join(files)}{runtime}", then)
+    launch.print_done(f"{paths.shown(folder)}: {', '.join(files)}{runtime}", advice)

@@ -127,10 +127,10 @@ class FitsStore(ImageStore):
             return data
         radius = self.radii.get(galaxy_id)
         width = self.settings.field_arcsec if radius is None else WIDTH_IN_RADII * radius
-        return draw(data, self.settings, width)
+        return to_rgb(data, self.settings, width)
 
 
-def draw(data: bytes, settings: FitsSettings, width_arcsec: float | None = None) -> np.ndarray:
+def to_rgb(data: bytes, settings: FitsSettings, width_arcsec: float | None = None) -> np.ndarray:
     """Draw the picture of a FITS file.
 
     Args:

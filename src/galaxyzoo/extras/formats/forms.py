@@ -21,7 +21,7 @@ def wrap_fits(store: base.ImageStore, settings: fits.FitsSettings) -> base.Image
     """Wrap a store whose FITS cut-outs become pictures, if it has any."""
     files, radii = store.names, cast(Mapping[int, float], {})
     if isinstance(store, tables.ListStore):
-        files, radii = store.places, store.radii
+        files, radii = store.members, store.radii
     if not any(name.lower().endswith(base.FITS_SUFFIXES) for name in files.values()):
         return store
     arguments, lost = (store.path, store.names, store.stamps), store.left_out

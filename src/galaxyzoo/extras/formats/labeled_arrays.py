@@ -21,8 +21,8 @@ import pandas as pd
 from galaxyzoo.config.schema import ORIGINAL_PX, ImageConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
+from galaxyzoo.data.readers.dataset_files import DatasetCandidate, DatasetFiles
 from galaxyzoo.data.readers.labeled import CUT_OUT, one_hot, one_task
-from galaxyzoo.data.readers.raw_dataset import FoundDataset, RawDataset
 from galaxyzoo.data.stores import base, opening
 from galaxyzoo.extras.formats import arrays
 from galaxyzoo.tasks import kinds, registry
@@ -34,7 +34,7 @@ _KINDS = {(69, 69, 3): ("galaxy10", 69), (256, 256, 3): ("galaxy10_decals", 128)
 _GALAXY10 = "astroNN's Galaxy10"
 
 
-def find_npz(path: Path) -> FoundDataset | None:
+def find_npz(path: Path) -> DatasetCandidate | None:
     """The dataset of a `.npz` file; None of any other file."""
     if path.suffix.lower() != ".npz" or not path.is_file():
         return None
@@ -48,7 +48,7 @@ def find_npz(path: Path) -> FoundDataset | None:
     return _found(path, path.stem, one_task(set(names), shown(path)), names, CUT_OUT)
 
 
-def find_galaxy10(path: Path) -> FoundDataset | None:
+def find_galaxy10(path: Path) -> DatasetCandidate | None:
     """The dataset of one of astroNN's HDF5 files; None of a file that is not HDF5 by its name."""
     if path.suffix.lower() not in (".h5", ".hdf5") or not path.is_file():
         return None
@@ -89,16 +89,16 @@ def _name_classes(numbers: np.ndarray, classes: Sequence[str], array: str, path:
 
 def _found(
     path: Path, dataset: str, task: kinds.ClassTask, names: list[str], image: ImageConfig
-) -> FoundDataset:
+) -> DatasetCandidate:
     """The dataset of a file, by the class of each image; images are read when they are decoded."""
 
-    def read() -> RawDataset:
+    def read() -> DatasetFiles:
         store = opening.open_store(path)
         if len(names) != len(store.names):
             raise InputError(
                 f"{shown(path)} holds {len(store.names)} images and {len(names)} labels"
             )
         targets = one_hot(pd.Series(names), task)
-        return RawDataset(dataset, path, targets, store, store, image=image, own_ids=True)
+        return DatasetFiles(dataset, path, targets, store, store, image=image, own_ids=True)
 
-    return FoundDataset(path, frozenset({task.name}), read)
+    return DatasetCandidate(path, frozenset({task.name}), read)

@@ -92,12 +92,12 @@ def open_parquet(path: Path) -> base.ImageStore:
 class ListStore(base.ImageStore):
     """Images that a list names by their paths."""
 
-    places: Mapping[int, str] = field(kw_only=True, repr=False)  # seen from the list's folder
+    members: Mapping[int, str] = field(kw_only=True, repr=False)  # seen from the list's folder
     radii: Mapping[int, float] = field(kw_only=True, repr=False)  # arcsec, where it has them
 
     def load(self, image_id: int) -> bytes:
         """Encoded bytes of one image."""
-        return opening.read_file(f"{self.path.parent}/{self.places[image_id]}")
+        return opening.read_file(f"{self.path.parent}/{self.members[image_id]}")
 
 
 def open_csv(path: Path) -> ListStore:
@@ -109,21 +109,20 @@ def _open_list(path: Path, table: pd.DataFrame) -> ListStore:
     column = next((name for name in PATHS if name in table), None)
     if column is None:
         raise InputError(f"{shown(path)}: a list needs a column '{PATHS[0]}'")
-    folder, places = path.parent.resolve(), table[column].fillna("").astype(str).tolist()
-    for row, place in enumerate(places):
-        file = Path(place)
+    folder, members = path.parent.resolve(), table[column].fillna("").astype(str).tolist()
+    for row, member in enumerate(members):
+        file = Path(member)
         if file.is_absolute() and file.is_relative_to(folder):
             file = file.relative_to(folder)
-            places[row] = str(file)
+            members[row] = str(file)
         if file.is_absolute() or ".." in file.parts:
-            raise InputError(f"{shown(path)}: '{place}' leads out of the list's folder")
+            raise InputError(f"{shown(path)}: '{member}' leads out of the list's folder")
     id_columns = [name for name in base.IDS if name in table]
-    names = base.read_ids(table[id_columns[0]].to_numpy(), path) if id_columns else places
+    names = base.read_ids(table[id_columns[0]].to_numpy(), path) if id_columns else members
     radii = _read_radii(path, table[fits.RADIUS]) if fits.RADIUS in table else {}
-    stamps = [_stamp(path.parent / place) for place in places]
-    return ListStore(
-        path, *base.number_names(path, names, stamps), places=base.IndexMapping(places), radii=radii
-    )
+    stamps = [_stamp(path.parent / member) for member in members]
+    numbered = base.number_names(path, names, stamps)
+    return ListStore(path, *numbered, members=base.IndexMapping(members), radii=radii)
 
 
 def _stamp(file: Path) -> int:

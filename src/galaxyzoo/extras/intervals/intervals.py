@@ -28,7 +28,8 @@ import numpy as np
 import pandas as pd
 
 from galaxyzoo.config.names import BUNDLED
-from galaxyzoo.core import console, files, manifest
+from galaxyzoo.core import files, manifest
+from galaxyzoo.core.console import ProgressBar
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import Catalog, load_catalog
 from galaxyzoo.ensemble import blends, fitted, members
@@ -97,7 +98,7 @@ def _make_intervals(folder: layout.EnsembleFolder, catalog: Catalog, level: floa
     names = [f"{column}_{end}" for column in task.columns for end in ("lower", "upper")]
     write_predictions(path, pd.DataFrame(bounds.reshape(len(bounds), -1), catalog.test_ids, names))
     levels = sorted({*LEVELS, level})
-    bar = console.Bar(columns, "calibrating", unit="column", leave=False)
+    bar = ProgressBar(columns, "calibrating", unit="column", leave=False)
     crossed = np.stack([column.cross_intervals(levels) for column in bar], axis=2)
     scores = {
         f"{nominal:g}": score_intervals(targets, crossed[i], nominal, task.columns)
@@ -389,7 +390,7 @@ def load_intervals(dataset: str, name: str) -> VoteIntervals:
         return VoteIntervals.calibrate(name, load_catalog(dataset))
     files = layout.FoldFolder.exported(layout.bundled_dir() / name)
     path = files.path(INTERVALS)
-    return fitted.load_model(path, table.digest_table(path), files.cure)
+    return fitted.load_fitted(path, table.digest_table(path), files.advice)
 
 
 fitted.register(VoteIntervals, Calibration)

@@ -35,7 +35,7 @@ _LONGEST = 40  # characters of a class's name
 
 
 @dataclass(frozen=True)
-class Share:
+class Proportion:
     """Part of a number of labeled galaxies, with a 95 % interval for such galaxies."""
 
     hits: int
@@ -56,8 +56,8 @@ class Share:
 class Scores:
     """How well heads find labeled galaxies that they were not fitted to."""
 
-    recall: list[Share]  # of each class
-    precision: list[Share]
+    recall: list[Proportion]  # of each class
+    precision: list[Proportion]
     confidence: dict[int, float]  # probability of a labeled galaxy's class, by row
 
 
@@ -257,8 +257,8 @@ class LabelLoop:
         )
         hits = [int((a & b).sum()) for a, b in zip(known, decided, strict=True)]
         return Scores(
-            [Share(n, int(mask.sum())) for n, mask in zip(hits, known, strict=True)],
-            [Share(n, int(mask.sum())) for n, mask in zip(hits, decided, strict=True)],
+            [Proportion(n, int(mask.sum())) for n, mask in zip(hits, known, strict=True)],
+            [Proportion(n, int(mask.sum())) for n, mask in zip(hits, decided, strict=True)],
             dict(zip(rows.tolist(), probs[range(len(rows)), numbers].tolist(), strict=True)),
         )
 

@@ -12,7 +12,7 @@ from galaxyzoo.config.schema import ORIGINAL_PX, ImageConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
 from galaxyzoo.extras.labels.hosts import own_hosts
-from galaxyzoo.extras.labels.label_loop import LabelLoop, Order, Share
+from galaxyzoo.extras.labels.label_loop import LabelLoop, Order, Proportion
 from galaxyzoo.extras.pages.templates import jpeg_address, render
 
 _PAGE = 48  # galaxies
@@ -102,7 +102,7 @@ def build_app(loop: LabelLoop, hosts: Sequence[str]) -> FastAPI:
     return app
 
 
-def _in_words(share: Share) -> str:
+def _in_words(share: Proportion) -> str:
     if not share.n:
         return "–"
     lower, upper = (f"{100 * end:.0f}" for end in share.interval)

@@ -22,8 +22,8 @@ from galaxyzoo.config.names import ALL_RUNS
 from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import GROUP
+from galaxyzoo.data.readers.dataset_files import DatasetCandidate, DatasetFiles
 from galaxyzoo.data.readers.labeled import OWN_LABELS, classes_of, image_files, make_dataset
-from galaxyzoo.data.readers.raw_dataset import FoundDataset, RawDataset
 from galaxyzoo.data.stores.base import IDS, ImageStore, find_ids, read_ids, stem_of
 from galaxyzoo.data.stores.opening import open_whole_store
 from galaxyzoo.io.tables import FOLD, ID, plain_cell, read_table
@@ -41,7 +41,7 @@ class _TaskFile(Settings):
     metric: Literal["accuracy", "balanced accuracy"] = "accuracy"
 
 
-def find(folder: Path) -> FoundDataset | None:
+def find(folder: Path) -> DatasetCandidate | None:
     """The dataset of a folder with a table of own labels; None where there is no such table."""
     path, file = folder / OWN_LABELS, folder / TASK
     if not path.is_file():
@@ -50,7 +50,7 @@ def find(folder: Path) -> FoundDataset | None:
     settings = _TaskFile.parse(read_yaml(file), shown(file)) if file.is_file() else _TaskFile()
     classes = classes_of(table, path)
     task = _find_task(folder, set(classes) - {""}, settings)
-    return FoundDataset(folder, frozenset({task.name}), partial(_read, folder, classes, task))
+    return DatasetCandidate(folder, frozenset({task.name}), partial(_read, folder, classes, task))
 
 
 def read_labels(path: Path) -> pd.DataFrame:
@@ -99,12 +99,12 @@ def _find_task(folder: Path, classes: set[str], settings: _TaskFile) -> Task:
     return register_task(name, {"columns": order, "balanced": balanced})
 
 
-def _read(folder: Path, classes: pd.Series, task: Task) -> RawDataset:
+def _read(folder: Path, classes: pd.Series, task: Task) -> DatasetFiles:
     """The dataset with its images; classes by their names, empty where to be predicted."""
     stores = [open_whole_store(path) for path in image_files(folder) or [folder]]
-    places = [(store, number) for store in stores for number in store.names]
-    by_name = _index(places, lambda name: name)
-    by_stem = _index(places, stem_of)
+    members = [(store, number) for store in stores for number in store.names]
+    by_name = _index(members, lambda name: name)
+    by_stem = _index(members, stem_of)
     chosen = {}
     for name in classes.index:
         matching = by_name.get(name) or by_stem.get(stem_of(name)) or []
@@ -112,15 +112,15 @@ def _read(folder: Path, classes: pd.Series, task: Task) -> RawDataset:
             problem = "no image is" if not matching else f"{len(matching)} images are"
             raise InputError(f"{shown(folder / OWN_LABELS)}: {problem} named '{name}'")
         chosen[name] = matching[0]
-    names = {store.names[number] for store, number in places}
+    names = {store.names[number] for store, number in members}
     return make_dataset(folder, [*chosen.values()], classes.tolist(), task, names, task)
 
 
 def _index(
-    places: list[tuple[ImageStore, int]], key: Callable[[str], str]
+    members: list[tuple[ImageStore, int]], key: Callable[[str], str]
 ) -> dict[str, list[tuple[ImageStore, int]]]:
     """Places of images by a key of their names."""
     index: dict[str, list[tuple[ImageStore, int]]] = {}
-    for store, number in places:
+    for store, number in members:
         index.setdefault(key(store.names[number]), []).append((store, number))
     return index

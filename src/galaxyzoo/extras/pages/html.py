@@ -30,8 +30,8 @@ class Shaded(NamedTuple):
     share: float
 
 
-class Bar(NamedTuple):
-    """Bar of a galaxy's answer: the predicted vote fraction, and a mark at the volunteers'."""
+class VoteBar(NamedTuple):
+    """VoteBar of a galaxy's answer: the predicted vote fraction, and a mark at the volunteers'."""
 
     answer: str
     predicted: float
@@ -45,7 +45,7 @@ class GalaxyCard:
     name: str  # GalaxyID or file name
     image: np.ndarray  # (H, W, 3) uint8
     notes: Sequence[str] = ()  # a line each
-    bars: Sequence[Bar] = ()
+    bars: Sequence[VoteBar] = ()
     links: Sequence[tuple[str, str]] = ()  # text, address
 
 

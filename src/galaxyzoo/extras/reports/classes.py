@@ -7,7 +7,7 @@ import pandas as pd
 from sklearn.metrics import classification_report, confusion_matrix
 
 from galaxyzoo.extras.pages.answers import readable
-from galaxyzoo.extras.pages.html import Bar, HtmlSection, Shaded
+from galaxyzoo.extras.pages.html import HtmlSection, Shaded, VoteBar
 from galaxyzoo.extras.reports import calibration, evaluate, results
 
 MOST_PROBABLE = "The predicted class of a galaxy is its most probable one."
@@ -58,7 +58,7 @@ def _galaxies(evaluation: evaluate.Evaluation, result: results.Result) -> HtmlSe
     truth, predicted = result.targets.argmax(axis=1), result.decided
     names = [readable(name) for name in evaluation.class_task.columns]
 
-    def describe(row: int) -> tuple[list[str], list[Bar]]:
+    def describe(row: int) -> tuple[list[str], list[VoteBar]]:
         prob = result.predictions[row, predicted[row]]
         return [f"true: {names[truth[row]]}", f"predicted: {names[predicted[row]]} {prob:.2f}"], []
 

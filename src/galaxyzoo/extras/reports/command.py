@@ -17,7 +17,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.options import DataOptions, DatasetOptions, option, positional, read_options
 from galaxyzoo.data.prepare import open_dataset
 from galaxyzoo.data.readers.find import sky_positions
-from galaxyzoo.ensemble.predictors import find_predictor
+from galaxyzoo.ensemble.model_listing import find_predictor
 from galaxyzoo.extras.pages import html
 from galaxyzoo.extras.reports import classes, evaluate, few_labels, votes
 from galaxyzoo.extras.reports.history import history_section

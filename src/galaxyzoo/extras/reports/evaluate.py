@@ -57,7 +57,7 @@ class Evaluation:
         result: Result,
         caption: str,
         rows: np.ndarray,
-        describe: Callable[[int], tuple[Sequence[str], Sequence[html.Bar]]],
+        describe: Callable[[int], tuple[Sequence[str], Sequence[html.VoteBar]]],
     ) -> list[tuple[str, list[html.GalaxyCard]]]:
         """A gallery of some of a result's galaxies; none without any.
 

@@ -59,5 +59,5 @@ def main() -> None:
         print(f"all reports: {paths.shown(html.write_index(paths.reports_dir()))}")
     is_default = catalog.has_votes or tasks[0].recipes  # what is trained where no task is named
     plan = "--plan" if is_default else f"--plan {tasks[0].name} stages=null"
-    then = launch.with_data(f"{launch.typed('train_folds')} {plan}", options.data)
-    launch.print_done(f"{paths.shown(page.resolve())} and its tables", then)
+    advice = launch.with_data(f"{launch.typed('train_folds')} {plan}", options.data)
+    launch.print_done(f"{paths.shown(page.resolve())} and its tables", advice)

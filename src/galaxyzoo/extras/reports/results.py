@@ -10,7 +10,7 @@ from galaxyzoo.config.loading import load_run_config
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import Catalog
-from galaxyzoo.ensemble.predictors import ensemble_folder
+from galaxyzoo.ensemble.model_listing import ensemble_folder
 from galaxyzoo.results.card import EnsembleCard, RunCard
 from galaxyzoo.results.layout import RunFolder, list_ensembles, list_tables
 from galaxyzoo.results.table import PredictionTable

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from galaxyzoo.extras.pages.answers import SHOWN_ANSWERS, answer_label
-from galaxyzoo.extras.pages.html import Bar, HtmlSection
+from galaxyzoo.extras.pages.html import HtmlSection, VoteBar
 from galaxyzoo.extras.reports import calibration, evaluate, results
 from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task
 from galaxyzoo.tasks.metrics import rmse
@@ -40,9 +40,9 @@ def vote_sections(evaluation: evaluate.Evaluation, result: results.Result) -> li
     return sections
 
 
-def vote_bars(task: Task, predicted: np.ndarray, known: np.ndarray) -> list[Bar]:
+def vote_bars(task: Task, predicted: np.ndarray, known: np.ndarray) -> list[VoteBar]:
     """Bars of a galaxy's (column,) fractions, of some columns where there are many."""
-    return [Bar(task.text(i), predicted[i], known[i]) for i in _shown_columns(task)]
+    return [VoteBar(task.text(i), predicted[i], known[i]) for i in _shown_columns(task)]
 
 
 def question_rmse(
@@ -85,7 +85,7 @@ def _calibration(evaluation: evaluate.Evaluation, result: results.Result) -> Htm
 def _galaxies(evaluation: evaluate.Evaluation, result: results.Result) -> HtmlSection:
     task, errors = evaluation.task, galaxy_rmse(result.predictions, result.targets)
 
-    def describe(row: int) -> tuple[list[str], list[Bar]]:
+    def describe(row: int) -> tuple[list[str], list[VoteBar]]:
         predicted, known = result.predictions[row], result.targets[row]
         note = f"RMSE {errors[row]:.3f}"
         return [note], vote_bars(task, predicted, known)

@@ -90,7 +90,7 @@ def make(options: predict.PredictOptions, survey: SurveyOptions, groups: Mapping
     # Only now, or mistakes and --help wait for torch.
     dataset, name = predict.pick_predictor(options)
     task = task_of(name)
-    from galaxyzoo.ensemble.networks import describe, load_predictor
+    from galaxyzoo.ensemble.load_model import describe, load_predictor
     from galaxyzoo.extras.surveys.images import SurveyImages
     from galaxyzoo.extras.surveys.ranking import write_ranking
     from galaxyzoo.extras.surveys.survey import ERRORS, INTERVALS, Survey

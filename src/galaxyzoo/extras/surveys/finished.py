@@ -32,10 +32,10 @@ def part_path(folder: Path, number: int) -> Path:
     return folder / PARTS / f"part-{number:06d}.parquet"
 
 
-def part_record(path: Path, made_by: manifest.MadeBy) -> manifest.Manifest:
+def part_record(path: Path, provenance: manifest.Provenance) -> manifest.Manifest:
     """Manifest of a part; its notes: errors, oddities, names, stamps and content of its images."""
-    cure = f"delete {paths.shown(path)}, and the same command of predict.py predicts it again"
-    return manifest.Manifest(path.parent, made_by, path.with_suffix(".json").name, cure)
+    advice = f"delete {paths.shown(path)}, and the same command of predict.py predicts it again"
+    return manifest.Manifest(path.parent, provenance, path.with_suffix(".json").name, advice)
 
 
 def read_finished(folder: Path) -> tuple[dict[str, Any], dict[str, Any], SurveyImages]:
@@ -46,12 +46,12 @@ def read_finished(folder: Path) -> tuple[dict[str, Any], dict[str, Any], SurveyI
             f"IMAGES --output {paths.shown(folder)}/` first"
         )
     content = manifest.read_sealed(folder / MANIFEST, "predict the images again, into a new folder")
-    made_by, notes = content["made_by"], content["notes"]
+    provenance, notes = content["made_by"], content["notes"]
     if not notes["rows"]:
         raise InputError(f"{paths.shown(folder)} has no galaxy: none of its images can be read")
     settings = FitsSettings(**notes.get("fits", {}))
-    images = SurveyImages(tuple(map(Path, notes["inputs"])), made_by["part_size"], settings)
-    return made_by, notes, images
+    images = SurveyImages(tuple(map(Path, notes["inputs"])), provenance["part_size"], settings)
+    return provenance, notes, images
 
 
 def read_features(folder: Path) -> SurveyFeatures:
@@ -61,8 +61,8 @@ def read_features(folder: Path) -> SurveyFeatures:
         InputError: the survey is not finished, has no features, a part of it was changed, or its
             images are gone or others.
     """
-    made_by, notes, images = read_finished(folder)
-    if FEATURES not in made_by["extras"].split(", "):
+    provenance, notes, images = read_finished(folder)
+    if FEATURES not in provenance["extras"].split(", "):
         return replace(read_features(folder / FEATURES), folder=folder)
     other = (
         f"{paths.shown(folder)} is of other images than {', '.join(notes['inputs'])}: start the "
@@ -73,7 +73,7 @@ def read_features(folder: Path) -> SurveyFeatures:
     label, tables = images.labels.column, []
     for part in images.parts:
         path = part_path(folder, part.number)
-        record = part_record(path, made_by)
+        record = part_record(path, provenance)
         table = parquet.read_table(record.path(path.name))
         names = {images.labels[name] for name in part.names}
         is_named = label in table.column_names and names.issuperset(table[label].to_pylist())

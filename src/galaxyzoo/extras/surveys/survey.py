@@ -25,10 +25,10 @@ from pyarrow import parquet
 from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core import files, manifest, outputs, parallel, paths
-from galaxyzoo.core.console import Bar
+from galaxyzoo.core.console import ProgressBar
 from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.manifest import Manifest
-from galaxyzoo.ensemble.networks import load_predictor
+from galaxyzoo.ensemble.load_model import load_predictor
 from galaxyzoo.extras.surveys import COLUMN_NAMES, finished
 from galaxyzoo.extras.surveys.columns import (
     FEATURES,
@@ -40,7 +40,7 @@ from galaxyzoo.extras.surveys.columns import (
 )
 from galaxyzoo.extras.surveys.finished import MANIFEST, PARTS, part_path, part_record
 from galaxyzoo.extras.surveys.images import Part, SurveyImages, digest_content
-from galaxyzoo.inference.images import Images, Oddities, add_oddities, describe
+from galaxyzoo.inference.images import Images, InputChecks, add_checks, describe_checks
 from galaxyzoo.inference.predict import Decode, Predictor, decode_ahead
 from galaxyzoo.results import layout
 from galaxyzoo.tasks import kinds, registry
@@ -84,7 +84,7 @@ class Survey:
         return {key: value for key, value in self.__dict__.items() if key != "predictor"}
 
     @cached_property
-    def made_by(self) -> dict[str, str | int | None]:
+    def provenance(self) -> dict[str, str | int | None]:
         """Provenance of the job's files: all that they depend on."""
         return {
             "by": self.name,
@@ -122,7 +122,7 @@ class Survey:
         self.begin()
         started = time.perf_counter()
         for note in self.images.notes:
-            Bar.write(note)
+            ProgressBar.write(note)
         calls = [(self,)] * jobs
         done = (
             sum(parallel.run_jobs(Survey.make_parts, calls, jobs, backend))
@@ -155,7 +155,7 @@ class Survey:
         When it ends, all parts are there: it waits for those that others hold.
         """
         done = 0
-        for part in Bar(self.images.parts, desc="parts", unit="part", leave=False):
+        for part in ProgressBar(self.images.parts, desc="parts", unit="part", leave=False):
             with files.try_lock(self._lock(part)) as is_held:
                 done += self._make(part) if is_held else 0
         for part in self.images.parts:  # whose holder is at work, or has died
@@ -177,13 +177,13 @@ class Survey:
             record = self._record(part)
             if not part.is_of(record.notes):
                 raise InputError(
-                    f"{paths.shown(self.part_path(part))} is of other images: {record.cure}"
+                    f"{paths.shown(self.part_path(part))} is of other images: {record.advice}"
                 )
 
     @property
     def _begun(self) -> Manifest:
         # Never to delete this one, which may hold labels made by hand.
-        return Manifest(self.folder, self.made_by, outputs.SURVEY_JOB, "name a new folder")
+        return Manifest(self.folder, self.provenance, outputs.SURVEY_JOB, "name a new folder")
 
     def _check_still_ours(self) -> None:
         """Stop where the folder was deleted, even if another job has begun there since."""
@@ -193,7 +193,7 @@ class Survey:
             raise files.deletion_error(self.folder) from None
 
     def _record(self, part: Part) -> Manifest:
-        return part_record(self.part_path(part), self.made_by)
+        return part_record(self.part_path(part), self.provenance)
 
     def _is_made(self, part: Part) -> bool:
         return self.part_path(part).exists() and self._record(part).is_done
@@ -203,19 +203,19 @@ class Survey:
         if self._is_made(part):
             return 0
         tables, errors = [], []
-        oddities: Oddities = {}
+        checks: InputChecks = {}
         checksums: dict[int, int] = {}
         for images in decode_ahead(self.predictor, part.store, part.ids):
             tables.append(self._table(images))
             errors += images.problems
-            add_oddities(oddities, images.oddities)
+            add_checks(checks, images.checks)
             checksums |= images.checksums
         self._check_still_ours()
         path = self.part_path(part)
         files.write_bytes(path, _to_parquet(self._described(pa.concat_tables(tables))))
         notes = {
             "errors": [[one_line(text) for text in pair] for pair in errors],
-            "oddities": {kind: [n, one_line(first)] for kind, (n, first) in oddities.items()},
+            "oddities": {kind: [n, one_line(first)] for kind, (n, first) in checks.items()},
             "stamps": part.stamps,
             "content": digest_content(checksums),
         }
@@ -279,7 +279,7 @@ class Survey:
         """Check that each image is there once; write the errors of all parts and the manifest."""
         self._check_still_ours()
         rows, errors = 0, []
-        oddities: Oddities = {}
+        checks: InputChecks = {}
         label = self.images.labels.column
         names = set[str]()
         for part in self.images.parts:
@@ -291,21 +291,21 @@ class Survey:
             wanted = Counter(self.images.labels[name] for name in part.names)
             if difference := [*(ids - wanted), *(wanted - ids)]:
                 raise InputError(
-                    f"{paths.shown(path)} holds {difference[0]} not exactly once: {record.cure}"
+                    f"{paths.shown(path)} holds {difference[0]} not exactly once: {record.advice}"
                 )
             rows += len(predicted)
             errors += notes["errors"]
-            add_oddities(oddities, notes["oddities"])
+            add_checks(checks, notes["oddities"])
         for path in sorted((self.folder / PARTS).glob("[!.]*")):
             if path.name not in names:
                 raise InputError(f"{paths.shown(path)} is not a file of this job: move it away")
         now = self.images.open_again()
         if (now.digest, now.stamps) != (self.images.digest, self.images.stamps):
-            raise InputError(f"IMAGES changed while they were predicted: {self._begun.cure}")
+            raise InputError(f"IMAGES changed while they were predicted: {self._begun.advice}")
         files.write_bytes(self.folder / ERRORS, _to_parquet(self._error_table(errors)))
-        sentences = describe(oddities, rows, self.predictor.task)
+        sentences = describe_checks(checks, rows, self.predictor.task)
         for note in sentences:
-            Bar.write(note)
+            ProgressBar.write(note)
         notes = {
             "code_version": manifest.code_version(),
             "opencv": cv2.__version__,
@@ -317,7 +317,7 @@ class Survey:
             "errors": len(errors),
             "images_per_s": round(done / seconds, 1) if done else None,  # of the last command
         }
-        Manifest(self.folder, self.made_by, MANIFEST, self._begun.cure).finish([ERRORS], notes)
+        Manifest(self.folder, self.provenance, MANIFEST, self._begun.advice).finish([ERRORS], notes)
         return notes
 
     def write_table(self, path: Path, names: str) -> None:
@@ -348,8 +348,8 @@ def add_features(folder: Path) -> None:
 
     They become a survey of its own in `features/`, so that an interrupted command can go on.
     """
-    made_by, _, images = finished.read_finished(folder)
-    if FEATURES in made_by["extras"].split(", "):
+    provenance, _, images = finished.read_finished(folder)
+    if FEATURES in provenance["extras"].split(", "):
         return
     (name, *_) = layout.bundled_runs(kinds.COMPETITION_TASK)
     load = partial(load_predictor, BUNDLED, name, [0], 1)

@@ -70,7 +70,7 @@ def ensemble_folder(dataset: str, name: str) -> layout.EnsembleFolder:
 
 
 @dataclass(frozen=True)
-class KnownPredictor:
+class ModelEntry:
     """A trained run or ensemble, described without loading its networks."""
 
     dataset: str  # `BUNDLED` of a bundled run
@@ -98,7 +98,7 @@ class KnownPredictor:
         return f"{registry.task_of(self.name).metric} {self.score:.4f}"
 
 
-def list_predictors(task: str = "*") -> list[KnownPredictor]:
+def list_predictors(task: str = "*") -> list[ModelEntry]:
     """List bundled runs, trained runs and ensembles of a task, or of any: real galaxies first."""
     bundled = [_known_run(layout.RunFolder(BUNDLED, run)) for run in layout.bundled_runs(task)]
     runs = [
@@ -110,34 +110,34 @@ def list_predictors(task: str = "*") -> list[KnownPredictor]:
     return sorted([*bundled, *runs, *ensembles], key=lambda known: layout.real_first(known.dataset))
 
 
-def _known_run(folder: layout.RunFolder) -> KnownPredictor:
+def _known_run(folder: layout.RunFolder) -> ModelEntry:
     dataset, run = folder.dataset, folder.run
     try:
         card = RunCard.of(dataset, run)
     except (InputError, OSError):
         state = "a damaged" if folder.card.exists() else "no"
-        return KnownPredictor(dataset, run, problem=f"has {state} score card")
+        return ModelEntry(dataset, run, problem=f"has {state} score card")
     if not card.is_whole:
-        return KnownPredictor(dataset, run, problem=f"{len(card.folds)} of {card.n_folds} folds")
+        return ModelEntry(dataset, run, problem=f"{len(card.folds)} of {card.n_folds} folds")
     if card.is_optimistic:
-        return KnownPredictor(dataset, run, problem="its score is optimistic")
+        return ModelEntry(dataset, run, problem="its score is optimistic")
     if dataset != BUNDLED and layout.digest_networks(dataset, run, card.n_folds) is None:
-        return KnownPredictor(dataset, run, problem="lacks networks of some folds")
-    return KnownPredictor(dataset, run, card.score, card.galaxies, card.dataset)
+        return ModelEntry(dataset, run, problem="lacks networks of some folds")
+    return ModelEntry(dataset, run, card.score, card.galaxies, card.dataset)
 
 
-def _known_ensemble(folder: layout.EnsembleFolder) -> KnownPredictor:
+def _known_ensemble(folder: layout.EnsembleFolder) -> ModelEntry:
     dataset, name = folder.dataset, registry.ensemble_name(folder.task, folder.name)
     try:
         card = EnsembleCard.of(folder)
         check_members(card)
     except InputError:
-        return KnownPredictor(dataset, name, problem="no networks", has_networks=False)
+        return ModelEntry(dataset, name, problem="no networks", has_networks=False)
     score = None if card.is_optimistic else card.score
-    return KnownPredictor(dataset, name, score, card.galaxies, dataset, "its score is optimistic")
+    return ModelEntry(dataset, name, score, card.galaxies, dataset, "its score is optimistic")
 
 
-def choose_default(dataset: str | None = None) -> tuple[KnownPredictor, str]:
+def choose_default(dataset: str | None = None) -> tuple[ModelEntry, str]:
     """Choose the default predictor: the best out-of-fold score.
 
     The bundled networks are compared with what is trained on at least as many real galaxies: on
@@ -172,7 +172,7 @@ def choose_default(dataset: str | None = None) -> tuple[KnownPredictor, str]:
     return best, line
 
 
-def _why_not(known: KnownPredictor, comparable: Sequence[KnownPredictor]) -> str:
+def _why_not(known: ModelEntry, comparable: Sequence[ModelEntry]) -> str:
     if known.dataset in DEMOS:
         return "drawn galaxies"
     if known in comparable or known.score is None or not known.has_networks:

@@ -9,8 +9,8 @@ import numpy as np
 from galaxyzoo.config.schema import TTAConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.manifest import digest
-from galaxyzoo.ensemble.fitted import FittedEnsemble, load_model
-from galaxyzoo.ensemble.predictors import ensemble_folder
+from galaxyzoo.ensemble.fitted import FittedEnsemble, load_fitted
+from galaxyzoo.ensemble.model_listing import ensemble_folder
 from galaxyzoo.inference.predict import Decode, Predictor, RunNetworks, load_run
 from galaxyzoo.results import layout
 from galaxyzoo.results.card import EnsembleCard
@@ -35,7 +35,7 @@ class EnsembleNetworks(Predictor):
     def load_exported(cls, folder: Path) -> "EnsembleNetworks":
         """Open an ensemble in a folder that `src/export.py` wrote."""
         card = EnsembleCard.read(folder / layout.ENSEMBLE_CARD)
-        model = load_model(folder / layout.ENSEMBLE_MODEL, card.fitted, "export it again")
+        model = load_fitted(folder / layout.ENSEMBLE_MODEL, card.fitted, "export it again")
         members = card.members.items()
         runs = [
             RunNetworks.load_exported(folder / run, {"networks": networks})

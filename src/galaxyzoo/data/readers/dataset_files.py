@@ -15,7 +15,7 @@ from galaxyzoo.tasks.kinds import Task
 
 
 @dataclass(frozen=True)
-class RawDataset:
+class DatasetFiles:
     """A dataset as it lies in `input/`, read and checked."""
 
     dataset: str
@@ -35,12 +35,12 @@ class RawDataset:
 
 
 @dataclass(frozen=True)
-class FoundDataset:
+class DatasetCandidate:
     """Dataset candidate: labels are read just far enough to tell its tasks."""
 
     path: Path
     tasks: frozenset[str]  # names
-    open: Callable[[], RawDataset]  # the rest: checks labels against images
+    open: Callable[[], DatasetFiles]  # the rest: checks labels against images
 
 
 def check_images(ids: np.ndarray, images: ImageStore, table: str) -> None:

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from galaxyzoo.config.schema import ImageConfig
-from galaxyzoo.core.console import Bar
+from galaxyzoo.core.console import ProgressBar
 from galaxyzoo.data.stores.opening import open_stores
-from galaxyzoo.inference.images import Images, Oddities
+from galaxyzoo.inference.images import Images, InputChecks
 from galaxyzoo.inference.predict import predict_stores
 from support.brightness import Brightness
 from support.kaggle_fixtures import draw_image, encode
@@ -31,12 +31,12 @@ PICTURES: dict[str, tuple[np.ndarray, list[str]]] = {
 }
 
 
-def oddities_of(path: Path, image: ImageConfig) -> Oddities:
+def checks_of(path: Path, image: ImageConfig) -> InputChecks:
     [store] = open_stores([path])
     images = Images(store, store.ids)
     images.decode(image)
     assert images.problems == []
-    return images.oddities
+    return images.checks
 
 
 @pytest.mark.parametrize("crop_px", [207, 424])
@@ -47,14 +47,14 @@ def test_pictures_are_told_from_galaxy_zoos(
 ) -> None:
     picture, expected = PICTURES[kind]
     (tmp_path / f"a{end}").write_bytes(encode(picture, end=end))
-    found = oddities_of(tmp_path / f"a{end}", ImageConfig(crop_px=crop_px, cache_px=64))
+    found = checks_of(tmp_path / f"a{end}", ImageConfig(crop_px=crop_px, cache_px=64))
     assert list(found) == [name for name in ("gray", "size", "noise") if name in expected]
 
 
 def test_16_bits_are_said_with_how_bright_they_are(tmp_path: Path) -> None:
     """The PNG standard has 65,535 for white; cameras write 12 bits (4,095) as they are."""
     cv2.imwrite(str(tmp_path / "twelve.png"), GALAXY.astype(np.uint16) * 16)
-    found = oddities_of(tmp_path / "twelve.png", ImageConfig(crop_px=424, cache_px=64))
+    found = checks_of(tmp_path / "twelve.png", ImageConfig(crop_px=424, cache_px=64))
     count, first = found["bits"]
     assert count == 1
     brightest = int(first.split("brightest value ")[1].removesuffix(" of 255"))
@@ -70,7 +70,7 @@ def test_counts_are_of_all_images_and_name_the_first(
         (tmp_path / f"{number:02}.png").write_bytes(encode(picture, end=".png"))
     (tmp_path / "31.png").write_bytes(b"no image")
     said: list[str] = []
-    monkeypatch.setattr(Bar, "write", said.append)
+    monkeypatch.setattr(ProgressBar, "write", said.append)
     monkeypatch.setattr("galaxyzoo.inference.predict.CHUNK", 19)
     predict_stores(Brightness(), [tmp_path])
     size = "15 of 31 images are not 424 × 424 px, as Galaxy Zoo's are (first: 01.png, 96 × 96)"

@@ -8,7 +8,7 @@ import pytest
 from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.manifest import write_sealed
-from galaxyzoo.ensemble.predictors import choose_default, find_predictor
+from galaxyzoo.ensemble.model_listing import choose_default, find_predictor
 from galaxyzoo.results import layout
 from galaxyzoo.results.layout import DONE, EnsembleFolder, RunFolder, card_path
 from support.ensemble_fixtures import make_catalog, run_card
