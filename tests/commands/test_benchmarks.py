@@ -4,8 +4,6 @@ import sys
 import time
 from collections.abc import Callable
 
-import pytest
-
 from galaxyzoo.core import paths
 
 BENCHMARKS = paths.CODE_ROOT / "scripts" / "dev" / "benchmarks"
@@ -13,9 +11,7 @@ sys.path.append(str(BENCHMARKS))
 from measuring import race, rate_rows, ratio  # noqa: E402
 
 
-def test_a_race_goes_round_by_round_and_the_first_does_not_count(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_race_goes_round_by_round_and_the_first_does_not_count(monkeypatch):
     """On a clock that stands still but for the work that is done."""
     now, order = 0.0, []
     monkeypatch.setattr(time, "perf_counter", lambda: now)

@@ -39,9 +39,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("name", "submission"), [("fine", "fine.csv"), ("all", "all/predictions.csv")]
 )
-def test_predict_gives_what_the_test_table_holds(
-    trained: Path, tmp_path: Path, name: str, submission: str
-) -> None:
+def test_predict_gives_what_the_test_table_holds(trained, tmp_path, name, submission):
     """A run, and an ensemble of it and of the votes."""
     by = f"{'ensemble:' if name == 'all' else ''}elliptical_spiral/{name}"
     archive, output = trained / "input" / "images_test_rev1.zip", tmp_path / "out.csv"

@@ -33,7 +33,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_what_the_readmes_commands_make_stays_out_of_git() -> None:
+def test_what_the_readmes_commands_make_stays_out_of_git():
     made = ["input/mine/1.png", "folds/x/train.csv", "oof/x.csv", "submissions/predictions.csv"]
     made += ["submissions/x/gz37/all/predictions.json", "reports/index.html", "reports/x/heat.png"]
     made += ["predictions.csv", "votes/job.json", "exported/x/model.onnx", "my_galaxies/1.png"]
@@ -42,7 +42,7 @@ def test_what_the_readmes_commands_make_stays_out_of_git() -> None:
 
 
 @needs_data(MINI)
-def test_committed_tables_make_the_record_again(clone: Path) -> None:
+def test_committed_tables_make_the_record_again(clone):
     (clone / "input/kaggle-mini").symlink_to(MINI)
     succeed(clone, "prepare.py", "--data", "kaggle-mini")
     said = succeed(clone, "ensemble.py", "transfer", "--task", "elliptical_spiral").stdout

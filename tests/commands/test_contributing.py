@@ -167,21 +167,21 @@ def project(code: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def test_networks_by_yaml_and_by_class_are_trained(project: Path) -> None:
+def test_networks_by_yaml_and_by_class_are_trained(project):
     for run in ("small", "mine"):
         oof = table(project, "oof", f"gz37/{run}.csv")
         assert oof.index.tolist() == COMPETITION.votes.index.tolist()
         assert oof[COLUMNS].notna().all(axis=None)
 
 
-def test_a_setting_is_set_by_key_and_checked(code: Path, project: Path) -> None:
+def test_a_setting_is_set_by_key_and_checked(code, project):
     (saved,) = (project / "folds").glob("*/gz37/mine/config.yaml")
     assert yaml.safe_load(saved.read_text())["train"]["patience"] == 7
     line = complaint(call(project, "train.py", "gz37/mine", "train.patience=0", src=code / "src"))
     assert "train.patience" in line
 
 
-def test_a_stacker_is_compared_kept_and_applied(code: Path, project: Path) -> None:
+def test_a_stacker_is_compared_kept_and_applied(code, project):
     done = succeed(project, "ensemble.py", "--candidates", "mean,median", src=code / "src")
     assert "the middle run" in done.stdout
     assert "chosen: median" in done.stdout
@@ -193,7 +193,7 @@ def test_a_stacker_is_compared_kept_and_applied(code: Path, project: Path) -> No
     assert abs(got[COLUMNS] - expected[COLUMNS]).to_numpy().max() < 1e-6
 
 
-def test_a_task_is_trained_and_combined(code: Path, project: Path) -> None:
+def test_a_task_is_trained_and_combined(code, project):
     succeed(project, "train.py", "sides", "--folds", "3", "--ensemble", src=code / "src")
     votes = COMPETITION.votes
     kept = votes.index[votes["Class1.1"] != votes["Class1.2"]]
@@ -204,7 +204,7 @@ def test_a_task_is_trained_and_combined(code: Path, project: Path) -> None:
     assert set(pd.read_csv(submission)["class"]) <= {"smoother", "flatter"}
 
 
-def test_a_form_of_input_is_found(code: Path, tmp_path: Path) -> None:
+def test_a_form_of_input_is_found(code, tmp_path):
     folder = tmp_path / "input/mine"
     folder.mkdir(parents=True)
     classes = {i: ("smoother", "flatter")[n % 2] for n, i in enumerate(COMPETITION.votes.index)}

@@ -23,7 +23,7 @@ Capture = pytest.CaptureFixture[str]
 MonkeyPatch = pytest.MonkeyPatch
 
 
-def test_kept_tables_become_runs_where_no_run_is_trained(configs: Path, root: Path) -> None:
+def test_kept_tables_become_runs_where_no_run_is_trained(configs, root):
     catalog, folder = save_project("mini", n_runs=0), root / "kept/gz37/recipes/one"
     folder.mkdir(parents=True)
     oof, test = save_theirs(catalog, root)
@@ -66,8 +66,8 @@ def members(name: str) -> list[str]:
 
 
 def test_without_a_name_it_is_default_where_its_runs_are_trained_else_all(
-    tiny: Path, monkeypatch: MonkeyPatch, capsys: Capture
-) -> None:
+    tiny, monkeypatch, capsys
+):
     run_here(monkeypatch)
     assert members("default") == ["gz37/run0"]
     assert "`python3 src/ensemble.py all` takes gz37/run1 too" in capsys.readouterr().out
@@ -82,7 +82,7 @@ def test_without_a_name_it_is_default_where_its_runs_are_trained_else_all(
     assert "all: every finished run of gz37 (default lacks gz37/other)" in capsys.readouterr().out
 
 
-def test_a_training_builds_an_ensemble_of_all_its_runs_or_none(configs: Path) -> None:
+def test_a_training_builds_an_ensemble_of_all_its_runs_or_none(configs):
     (configs / "ensembles").mkdir()
     (configs / "ensembles" / "pair.yaml").write_text("runs: [gz37/one, gz37/two]\n")
     asked = [small_config(run=run) for run in ("gz37/one", "gz37/two")]
@@ -91,7 +91,7 @@ def test_a_training_builds_an_ensemble_of_all_its_runs_or_none(configs: Path) ->
     assert train.ensembles_of(["pair"], asked, set()) == []
 
 
-def test_named_runs_have_an_ensemble_of_their_own(tiny: Path, monkeypatch: MonkeyPatch) -> None:
+def test_named_runs_have_an_ensemble_of_their_own(tiny, monkeypatch):
     run_here(monkeypatch, "run1", "gz37/run0")
     assert members("run0+run1") == ["gz37/run0", "gz37/run1"]
     run_here(monkeypatch, "run1", "--name", "mine")
@@ -112,17 +112,15 @@ def test_named_runs_have_an_ensemble_of_their_own(tiny: Path, monkeypatch: Monke
         (["defualt"], "did you mean default"),
     ],
 )
-def test_no_other_ensemble_takes_the_name_of_a_config(
-    tiny: Path, monkeypatch: MonkeyPatch, words: list[str], expected: str
-) -> None:
+def test_no_other_ensemble_takes_the_name_of_a_config(tiny, monkeypatch, words, expected):
     with pytest.raises(InputError, match=re.escape(expected)):
         run_here(monkeypatch, *words)
     assert list_ensembles() == []
 
 
 def test_the_copy_to_send_is_the_last_one_and_a_better_one_that_it_replaces_is_named(
-    tiny: Path, monkeypatch: MonkeyPatch, capsys: Capture
-) -> None:
+    tiny, monkeypatch, capsys
+):
     published = root_dir() / "submissions/predictions.csv"
     for words, line in (
         (["run1", "--name", "worse"], "copied to submissions/predictions.csv\n"),
@@ -136,9 +134,7 @@ def test_the_copy_to_send_is_the_last_one_and_a_better_one_that_it_replaces_is_n
         assert EnsembleCard.read(card_path(published)).name == name
 
 
-def test_an_ensemble_says_whether_it_is_the_committed_one(
-    tiny: Path, tmp_path: Path, monkeypatch: MonkeyPatch, capsys: Capture
-) -> None:
+def test_an_ensemble_says_whether_it_is_the_committed_one(tiny, tmp_path, monkeypatch, capsys):
     run_here(monkeypatch, "default")
     assert "the record" not in capsys.readouterr().out
     monkeypatch.setattr(paths, "CODE_ROOT", tmp_path / "code")

@@ -17,7 +17,7 @@ EXTRAS = extras.installed()
 
 
 @pytest.mark.parametrize("name", EXTRAS)
-def test_what_an_extra_names_is_there(name: str) -> None:
+def test_what_an_extra_names_is_there(name):
     extra = EXTRAS[name]
     assert all(callable(extras.load(main)) for main in extra.commands.values())
     assert all(callable(extras.load(find)) for find in extra.datasets)
@@ -25,7 +25,7 @@ def test_what_an_extra_names_is_there(name: str) -> None:
     assert all(isinstance(extras.load(use), extras.Use) for use in extra.predictions.values())
 
 
-def test_each_kind_has_two_providers() -> None:
+def test_each_kind_has_two_providers():
     assert len(list(extras.load_all("datasets"))) > 1
     assert len(list(extras.load_all("images"))) > 1
     assert sum(len(extra.predictions) for extra in EXTRAS.values()) > 1
@@ -44,9 +44,7 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_the_kernel_makes_a_submission_and_predicts_without_extras(
-    kernel: Path, tmp_path: Path
-) -> None:
+def test_the_kernel_makes_a_submission_and_predicts_without_extras(kernel, tmp_path):
     COMPETITION.write_zips(tmp_path / "input")
     words = ["gz37/cnn", *TINY, "train.epochs=1", "--folds", "2"]
     succeed(tmp_path, "train.py", *words, src=kernel / "src")
@@ -63,7 +61,7 @@ def test_the_kernel_makes_a_submission_and_predicts_without_extras(
 
 
 @long_only("minutes of tests")
-def test_the_kernels_tests_pass_without_extras(kernel: Path) -> None:
+def test_the_kernels_tests_pass_without_extras(kernel):
     command = [
         sys.executable,
         "-m",
@@ -97,7 +95,7 @@ for module in pkgutil.walk_packages(galaxyzoo.__path__, "galaxyzoo."):
 
 @long_only("eleven copies")
 @pytest.mark.parametrize("name", EXTRAS)
-def test_one_extra_is_removed_with_those_that_list_it(name: str, tmp_path: Path) -> None:
+def test_one_extra_is_removed_with_those_that_list_it(name, tmp_path):
     folder = copy_checkout(tmp_path)
     for gone in (name, *NEEDS.get(name, ())):
         shutil.rmtree(folder / "src/galaxyzoo/extras" / gone)
@@ -132,7 +130,7 @@ print(json.dumps({"modules": modules, "functions": len(called), **counts}))
 """
 
 
-def test_the_way_to_a_submission_is_short(tmp_path: Path) -> None:
+def test_the_way_to_a_submission_is_short(tmp_path):
     """From the zips to the submission: the kernel's modules whose functions are called."""
     COMPETITION.write_zips(tmp_path / "input")
     train = ["train", "gz37/cnn", *TINY, "--folds", "2", "--jobs", "1"]

@@ -11,15 +11,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.ensemble.load_model import EnsembleNetworks
 from galaxyzoo.inference.predict import predict_stores
-from support.commands import (
-    COMPETITION,
-    TRAIN,
-    artifacts,
-    call,
-    complaint,
-    dataset,
-    succeed,
-)
+from support.commands import COMPETITION, TRAIN, artifacts, call, complaint, dataset, succeed
 
 
 def predict(root: Path, *words: str | Path) -> str:
@@ -38,7 +30,7 @@ def refusal(root: Path) -> str:
     return line
 
 
-def test_a_member_that_lacks_networks_or_was_trained_again_is_one_line(copy: Path) -> None:
+def test_a_member_that_lacks_networks_or_was_trained_again_is_one_line(copy):
     fold = copy / "folds" / dataset(copy) / "gz37/cnn/fold_1"
     fold.rename(copy / "fold_1")
     assert "gz37/cnn, a member of submissions/" in (line := refusal(copy))
@@ -54,7 +46,7 @@ def test_a_member_that_lacks_networks_or_was_trained_again_is_one_line(copy: Pat
     predict(copy, "ensemble:all")
 
 
-def test_tables_without_networks_are_named(copy: Path) -> None:
+def test_tables_without_networks_are_named(copy):
     oof, test = (copy / place / dataset(copy) / "gz37/cnn.csv" for place in ("oof", "submissions"))
     succeed(copy, "ensemble.py", "--import", f"theirs={oof},{test}")
     succeed(copy, "ensemble.py", "all")
@@ -64,7 +56,7 @@ def test_tables_without_networks_are_named(copy: Path) -> None:
     assert "gz37/theirs" in succeed(copy, "evaluate.py", "gz37").stdout
 
 
-def test_it_stands_where_a_run_can(copy: Path) -> None:
+def test_it_stands_where_a_run_can(copy):
     words = "--galaxy-id", str(COMPETITION.votes.index[0]), "--output", copy / "heat.png"
     succeed(copy, "gradcam.py", "ensemble:all", *words)
     assert "takes one run" in complaint(
@@ -78,9 +70,7 @@ def test_it_stands_where_a_run_can(copy: Path) -> None:
     )
 
 
-def test_an_exported_ensemble_predicts_the_same_elsewhere(
-    copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_exported_ensemble_predicts_the_same_elsewhere(copy, tmp_path, monkeypatch):
     predict(copy, "ensemble:all")
     succeed(copy, "export.py", "ensemble:all", "--no-onnx", "--output", tmp_path / "model")
     archive = (copy / "input" / "images_test_rev1.zip").rename(tmp_path / "images.zip")

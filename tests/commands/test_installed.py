@@ -27,7 +27,7 @@ NOTEBOOKS = {"nbformat", "ipykernel"}
 HEADLESS = {"opencv-python": "opencv-python-headless"}  # the reason is in pyproject.toml
 
 
-def test_dependencies_are_those_of_the_requirements() -> None:
+def test_dependencies_are_those_of_the_requirements():
     project = tomllib.loads((CODE_ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
     optional = [Requirement(text) for texts in extras.values() for text in texts]
@@ -108,7 +108,7 @@ def run(program: Path, *words: str | Path, cwd: Path) -> subprocess.CompletedPro
 
 
 @pytest.mark.slow
-def test_wheel_is_one_package_with_its_data(clone: Path, wheel: Path) -> None:
+def test_wheel_is_one_package_with_its_data(clone, wheel):
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
     about = f"galaxy_zoo_ensemble-{__version__}.dist-info"
@@ -123,9 +123,7 @@ def test_wheel_is_one_package_with_its_data(clone: Path, wheel: Path) -> None:
 
 
 @pytest.mark.slow
-def test_installed_command_predicts_as_the_checkout_does(
-    installed: Path, galaxy: Path, tmp_path: Path
-) -> None:
+def test_installed_command_predicts_as_the_checkout_does(installed, galaxy, tmp_path):
     here, there = tmp_path / "here", tmp_path / "there"
     here.mkdir()
     there.mkdir()
@@ -143,7 +141,7 @@ def test_installed_command_predicts_as_the_checkout_does(
 
 
 @pytest.mark.slow
-def test_installed_commands_name_themselves(installed: Path, tmp_path: Path) -> None:
+def test_installed_commands_name_themselves(installed, tmp_path):
     listed = run(installed / "galaxyzoo", "--help", cwd=tmp_path).stdout
     assert all(f"\n  {name} " in listed for name in commands.names())
     assert run(installed / "galaxyzoo", "predicts", cwd=tmp_path).returncode == 1

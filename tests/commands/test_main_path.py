@@ -8,16 +8,7 @@ import pytest
 
 from galaxyzoo.core.errors import one_line
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, WRITE_TOLERANCE
-from support.commands import (
-    COMPETITION,
-    TINY,
-    TRAIN,
-    artifacts,
-    call,
-    complaint,
-    succeed,
-    table,
-)
+from support.commands import COMPETITION, TINY, TRAIN, artifacts, call, complaint, succeed, table
 from support.kaggle_fixtures import COLUMNS, listing, write_zip
 
 IMAGES = "input/images_test_rev1.zip"
@@ -31,7 +22,7 @@ def refusal(root: Path, *words: str) -> str:
     return line
 
 
-def test_the_submission_is_one_that_kaggle_accepts(project: Path) -> None:
+def test_the_submission_is_one_that_kaggle_accepts(project):
     frame = pd.read_csv(project / "submissions" / "predictions.csv")
     assert list(frame.columns) == ["GalaxyID", *COLUMNS]
     assert frame["GalaxyID"].tolist() == COMPETITION.test_ids.tolist()
@@ -42,7 +33,7 @@ def test_the_submission_is_one_that_kaggle_accepts(project: Path) -> None:
     assert GALAXY_ZOO_2.residuals(votes).max() <= WRITE_TOLERANCE
 
 
-def test_a_second_call_does_no_finished_work_again(copy: Path) -> None:
+def test_a_second_call_does_no_finished_work_again(copy):
     times = {path: path.stat().st_mtime_ns for path in copy.rglob("weights.safetensors")}
     before = artifacts(copy)
     result = succeed(copy, *TRAIN, "--ensemble")
@@ -54,7 +45,7 @@ def test_a_second_call_does_no_finished_work_again(copy: Path) -> None:
     assert artifacts(copy) == before
 
 
-def test_plan_and_smoke_keep_nothing(project: Path) -> None:
+def test_plan_and_smoke_keep_nothing(project):
     before = artifacts(project)
     assert "disk" in succeed(project, *TRAIN, "--plan").stdout
     smoke = succeed(project, *TRAIN, "--smoke").stdout
@@ -63,7 +54,7 @@ def test_plan_and_smoke_keep_nothing(project: Path) -> None:
     assert artifacts(project) == before
 
 
-def test_predict_gives_what_the_test_table_holds(project: Path, tmp_path: Path) -> None:
+def test_predict_gives_what_the_test_table_holds(project, tmp_path):
     for galaxy_id in COMPETITION.test_ids:
         (tmp_path / f"{galaxy_id}.jpg").write_bytes(COMPETITION.images[int(galaxy_id)])
     for name in ("123.jpg", "124.WebP", "deep/781.tif", "notes.txt"):
@@ -81,9 +72,7 @@ def test_predict_gives_what_the_test_table_holds(project: Path, tmp_path: Path) 
     assert np.allclose(got, expected, atol=1e-6)
 
 
-def test_predict_takes_zips_and_files_and_shows_names_as_text(
-    project: Path, tmp_path: Path
-) -> None:
+def test_predict_takes_zips_and_files_and_shows_names_as_text(project, tmp_path):
     escapes = "\x1b]0;renamed\x07\x1b[2Jgone\r\u202egpj"
     name, bad = tmp_path / "=my galaxy.jpg", tmp_path / f"{escapes}.jpg"
     name.write_bytes(COMPETITION.images[int(COMPETITION.test_ids[0])])
@@ -122,9 +111,7 @@ def test_predict_takes_zips_and_files_and_shows_names_as_text(
         ),
     ],
 )
-def test_a_mistake_is_one_line_and_changes_nothing(
-    project: Path, words: list[str], named: str
-) -> None:
+def test_a_mistake_is_one_line_and_changes_nothing(project, words, named):
     assert named in refusal(project, *words)
     assert not (project / "predictions.csv").exists()
 
@@ -141,8 +128,8 @@ def test_a_mistake_is_one_line_and_changes_nothing(
     ],
 )
 def test_a_mistake_in_predict_is_found_before_any_image_is_decoded(
-    project: Path, tmp_path: Path, images: list[str], output: str, reason: str
-) -> None:
+    project, tmp_path, images, output, reason
+):
     """No image here can be decoded, which would be another message."""
     write_zip(tmp_path / "images.zip", {"x/0007.png": b"no image"})
     (tmp_path / "folder").mkdir()
@@ -154,9 +141,7 @@ def test_a_mistake_in_predict_is_found_before_any_image_is_decoded(
     assert listing(tmp_path) == before
 
 
-def test_a_tables_form_is_that_of_its_ending_and_a_slash_makes_a_folder(
-    project: Path, tmp_path: Path
-) -> None:
+def test_a_tables_form_is_that_of_its_ending_and_a_slash_makes_a_folder(project, tmp_path):
     words = ["predict.py", "gz37/cnn", project / "input" / "images_test_rev1.zip", "--output"]
     for name in ("votes.csv", "votes.parquet", "votes_v1.2/"):
         succeed(project, *words, f"{tmp_path}/{name}")

@@ -1,7 +1,5 @@
 """The notebook for newcomers, executed as it stands, on fewer galaxies."""
 
-from pathlib import Path
-
 import nbformat
 import pandas as pd
 import pytest
@@ -15,9 +13,7 @@ SMALL = {"NEWCOMER_GALAXIES": "24", "NEWCOMER_EPOCHS": "1", "MPLBACKEND": "agg"}
 
 
 @pytest.mark.slow
-def test_the_notebook_leads_to_a_submission(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_notebook_leads_to_a_submission(tmp_path, monkeypatch):
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert not any(cell.outputs or cell.execution_count for cell in cells)

@@ -38,7 +38,7 @@ def pictures(root: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_a_submission_needs_no_optional_package(root: Path, pictures: Path) -> None:
+def test_a_submission_needs_no_optional_package(root, pictures):
     COMPETITION.write_zips(root / "input")
     for script, *words in (
         ("prepare.py", "--folds", "3"),
@@ -53,7 +53,7 @@ def test_a_submission_needs_no_optional_package(root: Path, pictures: Path) -> N
 
 
 @pytest.mark.slow
-def test_what_needs_an_optional_package_names_it(root: Path, pictures: Path) -> None:
+def test_what_needs_an_optional_package_names_it(root, pictures):
     cv2.imwrite(str(root / "galaxy.png"), np.zeros((64, 64, 3), np.uint8))
     for package, extra, *words in (
         ("pyarrow", "surveys", "predict.py", pictures, "--output", "votes/"),

@@ -54,7 +54,7 @@ class ParsedError(Exception):
     """Carries a parser out of a command."""
 
 
-def test_every_option_that_takes_a_path_is_listed_here(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_option_that_takes_a_path_is_listed_here(monkeypatch):
     options = {
         (name, (action.option_strings or [action.dest])[-1])
         for name, parser in parsers(monkeypatch).items()
@@ -74,9 +74,7 @@ def root(copy: Path) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("command", "option"), WRITE)
-def test_files_of_other_commands_and_of_users_are_left_alone(
-    root: Path, command: str, option: str
-) -> None:
+def test_files_of_other_commands_and_of_users_are_left_alone(root, command, option):
     words = WRITE[command, option]
     if command == "predict":
         words = [words[0], "--folds", "0", "--views", "1", *words[1:]]
@@ -95,7 +93,7 @@ def test_files_of_other_commands_and_of_users_are_left_alone(
 
 
 @pytest.mark.slow
-def test_predictions_replace_those_of_the_same_images_alone(root: Path) -> None:
+def test_predictions_replace_those_of_the_same_images_alone(root):
     words = ["--folds", "0", "--views", "1"]
     write_folder(root / "others", list(draw_images(2)), ["0", "2"])
     for name in ("predictions.csv", "votes.parquet"):
@@ -107,7 +105,7 @@ def test_predictions_replace_those_of_the_same_images_alone(root: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_survey_replaces_its_own_table_alone(root: Path) -> None:
+def test_a_survey_replaces_its_own_table_alone(root):
     words = ["cutouts", "--folds", "0", "--views", "1", "--output", "votes/", "--table"]
     write_folder(root / "others", list(draw_images(2)), ["0", "2"])
     for table in ("votes/t.fits", "t.ecsv", "t.vot", "t.parquet"):
@@ -123,9 +121,7 @@ def test_a_survey_replaces_its_own_table_alone(root: Path) -> None:
 
 
 @pytest.mark.parametrize("output", ["survey", ".", "survey/list.csv"])
-def test_an_input_or_a_folder_of_one_is_no_output(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, output: str
-) -> None:
+def test_an_input_or_a_folder_of_one_is_no_output(tmp_path, monkeypatch, output):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "survey").mkdir()
     (tmp_path / "survey/list.csv").touch()
@@ -163,9 +159,7 @@ REFUSED = {
 @pytest.mark.pinned  # older packages refuse timestamps in .ecsv
 @pytest.mark.parametrize("suffix", [".fits", ".vot", ".ecsv", ".parquet"])
 @pytest.mark.parametrize("name", KEPT)
-def test_a_kept_column_is_exact_in_a_table_or_refused(
-    tmp_path: Path, name: str, suffix: str
-) -> None:
+def test_a_kept_column_is_exact_in_a_table_or_refused(tmp_path, name, suffix):
     path, kept = tmp_path / f"t{suffix}", pa.table({name: KEPT[name]})
     if suffix in REFUSED.get(name, ()):
         with pytest.raises(InputError, match=r"exactly: write \.parquet"):
@@ -185,7 +179,7 @@ def test_a_kept_column_is_exact_in_a_table_or_refused(
             assert hdus[1].data[name].tolist() == KEPT[name].to_pylist()
 
 
-def test_a_kept_column_is_not_named_as_a_renamed_prediction(tmp_path: Path) -> None:
+def test_a_kept_column_is_not_named_as_a_renamed_prediction(tmp_path):
     kept = pa.table({"smooth_or_features_smooth": [1]})
     with pytest.raises(InputError, match="a column of --names words has that name"):
         check_table(tmp_path / "t.fits", kept, ["Class1.1"], "words")
@@ -208,7 +202,7 @@ def test_a_kept_column_is_not_named_as_a_renamed_prediction(tmp_path: Path) -> N
         (["True", "False"], ["True", "False"]),
     ],
 )
-def test_cells_of_a_list_keep_their_digits(tmp_path: Path, cells: list, kept: list) -> None:
+def test_cells_of_a_list_keep_their_digits(tmp_path, cells, kept):
     path = tmp_path / "list.csv"
     pd.DataFrame({"path": ["a", "b"], "x": cells}).to_csv(path, index=False)
     assert str(read_columns(path, ["x"])["x"].to_pylist()) == str(kept)
@@ -223,9 +217,7 @@ def test_cells_of_a_list_keep_their_digits(tmp_path: Path, cells: list, kept: li
         (pa.array([[1.0], None]), None),
     ],
 )
-def test_columns_with_gaps_are_exact_or_refused(
-    tmp_path: Path, column: pa.Array, kept: list | None
-) -> None:
+def test_columns_with_gaps_are_exact_or_refused(tmp_path, column, kept):
     path = tmp_path / "list.parquet"
     parquet.write_table(pa.table({"path": ["a", "b"], "x": column}), path)
     if kept is None:

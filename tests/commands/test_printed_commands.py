@@ -71,7 +71,7 @@ def check_printed(root: Path, text: str) -> None:
         succeed(root, *command)
 
 
-def test_a_new_dataset_can_be_trained_on(tmp_path: Path) -> None:
+def test_a_new_dataset_can_be_trained_on(tmp_path):
     write_published(tmp_path / "input" / "gz2", dict.fromkeys(CLASSES, 5))
     check_printed(tmp_path, succeed(tmp_path, "prepare.py", "gz2").stdout)
     check_printed(tmp_path, succeed(tmp_path, "export.py", "hubble10/cnn", "--tables").stdout)
@@ -83,16 +83,14 @@ def test_a_new_dataset_can_be_trained_on(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("words", [["--plan"], ["--only", "0"]])
-def test_after_a_part_of_a_training_comes_what_ends_in_a_submission(
-    tmp_path: Path, words: list[str]
-) -> None:
+def test_after_a_part_of_a_training_comes_what_ends_in_a_submission(tmp_path, words):
     COMPETITION.write_zips(tmp_path / "input" / NAME)
     printed = succeed(tmp_path, "train.py", "--folds", "3", *words, "--ensemble").stdout
     check_printed(tmp_path, printed.splitlines()[-1])
     assert (tmp_path / "submissions" / "predictions.csv").is_file()
 
 
-def test_an_ensemble_can_be_looked_at(project: Path) -> None:
+def test_an_ensemble_can_be_looked_at(project):
     """Whatever dataset is first where none is named: real ones are before the demo."""
     printed = succeed(project, "ensemble.py", "--dataset", NAME).stdout
     assert printed.endswith(f" --dataset {NAME}\n")
@@ -116,9 +114,7 @@ def test_an_ensemble_can_be_looked_at(project: Path) -> None:
         ("ensemble.py", ["--intervals"], [f"submissions/{NAME}/gz37/default/predictions.json"]),
     ],
 )
-def test_a_refusal_names_a_command_after_which_it_goes_on(
-    project: Path, script: str, words: list[str], missing: list[str]
-) -> None:
+def test_a_refusal_names_a_command_after_which_it_goes_on(project, script, words, missing):
     for name in missing:
         path = project / name
         shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -127,6 +123,6 @@ def test_a_refusal_names_a_command_after_which_it_goes_on(
     succeed(project, script, *words)
 
 
-def test_tables_can_be_combined_elsewhere_and_are_not_in_the_way_of_the_run(project: Path) -> None:
+def test_tables_can_be_combined_elsewhere_and_are_not_in_the_way_of_the_run(project):
     check_printed(project, succeed(project, "export.py", "gz37/cnn", "--tables").stdout)
     succeed(project, "export.py", "gz37/cnn", "--no-onnx")

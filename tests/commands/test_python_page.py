@@ -1,7 +1,6 @@
 """The code of docs/python.md, block after block, in a trained project."""
 
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +8,7 @@ import pytest
 from galaxyzoo.core.paths import CODE_ROOT
 
 
-def test_the_code_of_the_page_runs(trained_project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_code_of_the_page_runs(trained_project, monkeypatch):
     monkeypatch.setenv("GALAXYZOO_ROOT", str(trained_project))
     page = (CODE_ROOT / "docs/python.md").read_text(encoding="utf-8")
     names: dict[str, Any] = {"__name__": "page"}

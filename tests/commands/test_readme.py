@@ -34,7 +34,7 @@ def anchors(page: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("page", [*PAGES, ROOT / "CHANGELOG.md"], ids=lambda page: page.stem)
-def test_links_lead_to_files_and_headings(page: Path) -> None:
+def test_links_lead_to_files_and_headings(page):
     for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
         if "://" in link:
             continue
@@ -50,7 +50,7 @@ def help_of(*command: str) -> str:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_what_commands_name_is_there(page: Path) -> None:
+def test_what_commands_name_is_there(page):
     """Scripts, options and runs, of which none may be left from an older state."""
     for _, script, *words in commands(page.read_text()):
         assert (ROOT / script).is_file(), script
@@ -63,7 +63,7 @@ def test_what_commands_name_is_there(page: Path) -> None:
         assert runs <= {*all_runs(), *NOT_HERE}, (script, runs)
 
 
-def test_settings_are_printed_as_yaml(tmp_path: Path) -> None:
+def test_settings_are_printed_as_yaml(tmp_path):
     printed = succeed(tmp_path, "train.py", "gz37/cnn", "--settings", "tta", "tta.angles=2").stdout
     assert yaml.safe_load(printed) == {"dihedral": True, "angles": 2, "zooms": [1.0]}
     printed = succeed(tmp_path, "train.py", "gz37/d4cnn_transfer", "--settings", "head").stdout
@@ -72,16 +72,14 @@ def test_settings_are_printed_as_yaml(tmp_path: Path) -> None:
     assert "--- # stage classes\n" in printed
 
 
-def test_the_columns_in_words_are_those_of_the_page(tmp_path: Path) -> None:
+def test_the_columns_in_words_are_those_of_the_page(tmp_path):
     table = succeed(tmp_path, "predict.py", "--columns").stdout
     assert "8. What is odd about it? (after Class6.1)\n   Class8.1   ring\n" in table
     assert table in (ROOT / "docs/tasks.md").read_text()
 
 
 @pytest.mark.parametrize("ending", ["csv", "zip"])
-def test_the_score_on_a_random_draw_can_be_checked(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], ending: str
-) -> None:
+def test_the_score_on_a_random_draw_can_be_checked(tmp_path, monkeypatch, capsys, ending):
     """By the lines on the page, here with the submission's own values moved in place of votes."""
     (block,) = re.findall(
         r"```python\n(.*?)```", (ROOT / "docs/lab/accuracy.md").read_text(), re.DOTALL

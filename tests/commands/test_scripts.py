@@ -74,12 +74,7 @@ class Project:
         own = {"PATH": str(self.bin), "LOG": str(self.log), "REAL_PYTHON": sys.executable}
         pipe = subprocess.PIPE
         return subprocess.Popen(
-            command,
-            env=own | extra,
-            stdout=pipe,
-            stderr=pipe,
-            text=True,
-            start_new_session=True,
+            command, env=own | extra, stdout=pipe, stderr=pipe, text=True, start_new_session=True
         )
 
     def run(self, script: str, *arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
@@ -108,7 +103,7 @@ def project(tmp_path: Path) -> Project:
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_help_prints_the_usage_and_runs_nothing(project: Project, script: str) -> None:
+def test_help_prints_the_usage_and_runs_nothing(project, script):
     before = sorted(project.root.rglob("*"))
     result = project.run(script, "--help")
     assert (result.returncode, result.stderr) == (0, "")
@@ -119,7 +114,7 @@ def test_help_prints_the_usage_and_runs_nothing(project: Project, script: str) -
 
 
 @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not a checkout")
-def test_no_file_is_a_link_or_names_a_folder_or_a_python_of_some_machines() -> None:
+def test_no_file_is_a_link_or_names_a_folder_or_a_python_of_some_machines():
     git = ["git", "-C", str(ROOT)]
     # Plain Debian has no `python`.
     command = [*git, "grep", "-nE", r"/(tmp|work)/|(^|[^/])\bpython (src|scripts)/"]
@@ -129,7 +124,7 @@ def test_no_file_is_a_link_or_names_a_folder_or_a_python_of_some_machines() -> N
     assert "\n120000 " not in f"\n{modes}"
 
 
-def test_second_set_up_runs_nothing(project: Project) -> None:
+def test_second_set_up_runs_nothing(project):
     status, printed = project.set_up()
     assert (status, project.installs) == (0, 1)
     assert "done in" in printed
@@ -138,7 +133,7 @@ def test_second_set_up_runs_nothing(project: Project) -> None:
     assert project.log.read_text() == calls
 
 
-def test_changed_requirements_are_installed_and_dev_includes_them(project: Project) -> None:
+def test_changed_requirements_are_installed_and_dev_includes_them(project):
     requirements = project.root / "scripts/requirements/base.txt"
 
     def installs(*words: str) -> int:
@@ -152,7 +147,7 @@ def test_changed_requirements_are_installed_and_dev_includes_them(project: Proje
     assert [installs(), installs("--extras"), installs("--dev")] == [4, 5, 6]
 
 
-def test_failed_set_up_is_done_again(project: Project) -> None:
+def test_failed_set_up_is_done_again(project):
     status, printed = project.set_up(INSTALL_FAILS="1")
     assert status == 1
     assert "error: the packages could not be installed" in printed
@@ -163,7 +158,7 @@ def test_failed_set_up_is_done_again(project: Project) -> None:
     assert project.installs == 4
 
 
-def test_cpu_takes_torch_without_cuda_or_names_its_index(project: Project) -> None:
+def test_cpu_takes_torch_without_cuda_or_names_its_index(project):
     status, printed = project.set_up("--dev", "--cpu", INSTALL_FAILS="1")
     assert (status, project.installs) == (1, 1)
     assert re.search(r"pip install torch==\S+ torchvision==\S+ --index-url https\S+/cpu`", printed)
@@ -173,7 +168,7 @@ def test_cpu_takes_torch_without_cuda_or_names_its_index(project: Project) -> No
 
 @pytest.mark.usefixtures("heeded_ctrl_c")
 @pytest.mark.parametrize("script", ["setup.sh", "train_folds.sh"])
-def test_ctrl_c_amid_the_set_up_is_no_failure_of_it(project: Project, script: str) -> None:
+def test_ctrl_c_amid_the_set_up_is_no_failure_of_it(project, script):
     """A terminal sends it to all processes; pip ends with status 1."""
     process = project.start(script, INSTALL_S="1", INSTALL_FAILS="1")
     while not project.installs and process.poll() is None:
@@ -184,7 +179,7 @@ def test_ctrl_c_amid_the_set_up_is_no_failure_of_it(project: Project, script: st
 
 
 @pytest.mark.skipif(not shutil.which("flock"), reason="no flock here")
-def test_two_set_ups_at_once_install_once(project: Project) -> None:
+def test_two_set_ups_at_once_install_once(project):
     both = [project.start("setup.sh", INSTALL_S="0.3") for _ in range(2)]
     printed = ["".join(p.communicate(timeout=60)) for p in both]
     assert [p.returncode for p in both] == [0, 0]
@@ -192,7 +187,7 @@ def test_two_set_ups_at_once_install_once(project: Project) -> None:
     assert sum("waiting for another set-up" in text for text in printed) == 1
 
 
-def test_too_old_or_missing_python_is_one_line(project: Project) -> None:
+def test_too_old_or_missing_python_is_one_line(project):
     old = r"""#!/bin/bash
 [[ $1 == -V ]] && echo "Python 3.10.9" && exit
 exec "$REAL_PYTHON" -I -S -c "import sys; sys.version_info = (3, 10, 9)
@@ -205,7 +200,7 @@ $4"
     assert project.set_up() == (1, message.format("none"))
 
 
-def test_python_without_venv_says_what_to_install_or_takes_uv(project: Project) -> None:
+def test_python_without_venv_says_what_to_install_or_takes_uv(project):
     status, printed = project.set_up(NO_VENV="1")
     assert status == 1
     assert "apt-get install python3-venv" in printed.splitlines()[-1]
@@ -215,14 +210,14 @@ def test_python_without_venv_says_what_to_install_or_takes_uv(project: Project) 
     assert project.set_up(NO_VENV="1")[0] == 0
 
 
-def test_venv_whose_python_is_gone_is_made_again(project: Project) -> None:
+def test_venv_whose_python_is_gone_is_made_again(project):
     project.set_up()
     (project.root / ".venv" / "bin" / "python").unlink()
     assert project.set_up()[0] == 0
     assert project.calls("python3 -m venv") == 2
 
 
-def test_machine_without_display_gets_the_headless_cv2_alone(project: Project) -> None:
+def test_machine_without_display_gets_the_headless_cv2_alone(project):
     packages = project.root / ".venv" / "lib" / "python3" / "site-packages"
     status, printed = project.set_up(NO_DISPLAY="1")
     requirements = (PINS / "base.txt").read_text()
@@ -237,7 +232,7 @@ def test_machine_without_display_gets_the_headless_cv2_alone(project: Project) -
     assert [p.name for p in packages.iterdir()] == ["opencv_python-1.dist-info"]
 
 
-def test_package_that_does_not_load_is_named_and_set_up_is_not_done(project: Project) -> None:
+def test_package_that_does_not_load_is_named_and_set_up_is_not_done(project):
     status, printed = project.set_up(NO_GOMP="1")
     assert status == 1
     assert re.search(r"libgomp\.so\.1.*`apt-get install libgomp1`", printed)
@@ -264,7 +259,7 @@ def write_own_python(project: Project, name: str, cv2: str = "4.9.0", **versions
     return str(project.bin / name)
 
 
-def test_own_python_is_checked_and_left_alone(project: Project) -> None:
+def test_own_python_is_checked_and_left_alone(project):
     own = write_own_python(project, "own", torch="2.13.0+cu130", pandas="10.0.0rc1")
     assert project.set_up(GALAXYZOO_PYTHON=own) == (0, "")
     said = "set-up: GALAXYZOO_PYTHON has OpenCV 5.0.0, not 4: votes differ by up to 0.0024\n"
@@ -275,7 +270,7 @@ def test_own_python_is_checked_and_left_alone(project: Project) -> None:
     assert project.calls() == 0
 
 
-def test_own_python_that_lacks_packages_gets_the_pip_line_of_these_alone(project: Project) -> None:
+def test_own_python_that_lacks_packages_gets_the_pip_line_of_these_alone(project):
     have = {"timm": "1.0.19", "filelock": "", "torch": "2.6.0+cu124", "numpy": "1.26.4"}
     own = write_own_python(project, "own", **have)
     status, printed = project.set_up(GALAXYZOO_PYTHON=own)
@@ -291,9 +286,7 @@ def test_own_python_that_lacks_packages_gets_the_pip_line_of_these_alone(project
 
 
 @pytest.mark.parametrize("script", ["download_data.sh", "submit.sh"])
-def test_kaggle_credentials_are_asked_for_before_anything_is_installed(
-    project: Project, script: str
-) -> None:
+def test_kaggle_credentials_are_asked_for_before_anything_is_installed(project, script):
     result = project.run(script, HOME=str(project.root))
     assert (result.returncode, project.calls()) == (1, 0)
     assert re.fullmatch(r"error: no Kaggle credentials: .*\n", result.stderr)
@@ -303,7 +296,7 @@ def test_kaggle_credentials_are_asked_for_before_anything_is_installed(
     assert project.installs == 1
 
 
-def test_train_folds_passes_its_arguments_on(project: Project) -> None:
+def test_train_folds_passes_its_arguments_on(project):
     shown = '[[ $1 != src/* ]] || printf "%s\\n" "$@"\ncase "$*" in'
     project.write("python3", STAND_IN.replace('case "$*" in', shown, 1))
     result = project.run("train_folds.sh", "gz37/a", "--plan", "name=x y")
@@ -322,9 +315,7 @@ CHECKS = {
 
 
 @pytest.mark.parametrize("failing", [[], ["mypy"], [*CHECKS]])
-def test_failing_checks_fail_the_test_script_after_all_have_run(
-    project: Project, failing: list[str]
-) -> None:
+def test_failing_checks_fail_the_test_script_after_all_have_run(project, failing):
     patterns = [CHECKS[name].removeprefix("python ") for name in failing]
     lines = [f'[[ "$(basename "$0") $*" != *"{pattern}"* ]] || exit 1' for pattern in patterns]
     project.write("python3", "\n".join([STAND_IN, *lines, ""]))
@@ -353,14 +344,14 @@ def run_bare(script: Path, *options: str, **extra: str) -> subprocess.CompletedP
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
-def test_entry_scripts_begin_alike() -> None:
+def test_entry_scripts_begin_alike():
     texts = {name: (ROOT / "src" / name).read_text() for name in ENTRIES}
     assert len({text.replace(name[:-3], "NAME") for name, text in texts.items()}) == 1
 
 
 def test_entry_script_without_packages_restarts_with_the_venvs_python_or_says_what_to_type(
-    bare_copy: Path,
-) -> None:
+    bare_copy,
+):
     script, no_packages = bare_copy / "src/train.py", "-S"  # no site-packages, so no torch
     assert run_bare(script, no_packages).stdout == f"restarted 1: {script} --help\n"
     # A .venv without the packages ends it, and so does none at all.
@@ -378,7 +369,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
-def test_an_old_python_restarts_with_the_venvs_or_is_one_line(bare_copy: Path) -> None:
+def test_an_old_python_restarts_with_the_venvs_or_is_one_line(bare_copy):
     script = bare_copy / "src" / "app.py"
     command = [sys.executable, "-c", OLD, str(script)]
     environment = {**os.environ, "PYTHONPATH": str(script.parent)}
@@ -393,7 +384,7 @@ def test_an_old_python_restarts_with_the_venvs_or_is_one_line(bare_copy: Path) -
     )
 
 
-def test_what_is_imported_first_can_be_read_by_an_old_python() -> None:
+def test_what_is_imported_first_can_be_read_by_an_old_python():
     """Python 3.7 evaluates `X | None` where annotations are not left as text, and fails."""
     code = "import galaxyzoo.core.launch, sys; print(*sys.modules)"
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
@@ -406,7 +397,7 @@ def test_what_is_imported_first_can_be_read_by_an_old_python() -> None:
         assert not unions or "\nfrom __future__ import annotations" in source, name
 
 
-def test_an_own_python_is_taken_by_entry_scripts_too(bare_copy: Path, tmp_path: Path) -> None:
+def test_an_own_python_is_taken_by_entry_scripts_too(bare_copy, tmp_path):
     own = tmp_path / "own"
     own.write_text('#!/bin/bash\necho "own $GALAXYZOO_RESTARTED: $*"\n')
     own.chmod(0o755)
@@ -431,7 +422,7 @@ for path in sys.argv[1:]:
 """
 
 
-def test_entry_scripts_answer_help_with_runs_that_exist_before_torch_is_imported() -> None:
+def test_entry_scripts_answer_help_with_runs_that_exist_before_torch_is_imported():
     command = [sys.executable, "-c", HELP, *(str(ROOT / "src" / name) for name in ENTRIES)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     printed = subprocess.check_output(command, env=environment, text=True)

@@ -65,7 +65,7 @@ def earlier(root: Path) -> dict[str, Path]:
     return {path.name.removeprefix("stage.").rsplit("-", 1)[0]: path for path in found}
 
 
-def test_a_recipe_has_one_result_and_one_history(trained: Path) -> None:
+def test_a_recipe_has_one_result_and_one_history(trained):
     assert len(table(trained, "oof", "gz37/net.csv")) == 60
     tables = sorted(p.name for p in (trained / "oof" / dataset(trained)).glob("*/*.csv"))
     assert tables == ["net.csv", "net@small.csv"]
@@ -76,7 +76,7 @@ def test_a_recipe_has_one_result_and_one_history(trained: Path) -> None:
     assert history["metric"].tolist() == ["RMSE"] * 2 + ["log-loss"] + ["RMSE"] * 2
 
 
-def test_an_earlier_stage_may_be_a_member_without_a_training(trained: Path) -> None:
+def test_an_earlier_stage_may_be_a_member_without_a_training(trained):
     folder = trained / "folds" / dataset(trained) / "gz37"
     (stage,) = folder.glob("stage.small-*")
     for fold in ("fold_0", "fold_1"):
@@ -90,7 +90,7 @@ def test_an_earlier_stage_may_be_a_member_without_a_training(trained: Path) -> N
     assert "net@small" in succeed(trained, "train.py", "net.yaml@small", "--folds", "2").stdout
 
 
-def test_a_longer_recipe_trains_only_what_is_new(copy: Path) -> None:
+def test_a_longer_recipe_trains_only_what_is_new(copy):
     before = {path: path.read_bytes() for path in earlier(copy).values() for path in path.rglob("*")
               if path.is_file()}  # fmt: skip
     times = {path: path.stat().st_mtime_ns for path in before}
@@ -103,7 +103,7 @@ def test_a_longer_recipe_trains_only_what_is_new(copy: Path) -> None:
         assert one.read_bytes() == two.read_bytes()
 
 
-def test_votes_may_become_classes_by_the_rule_without_a_training(copy: Path) -> None:
+def test_votes_may_become_classes_by_the_rule_without_a_training(copy):
     (copy / "rule.yaml").write_text(BY_RULE)
     succeed(copy, "train.py", "rule.yaml", "--folds", "2")
     (stage,) = (copy / "folds" / dataset(copy) / "gz37").glob("stage.small-*")  # shared
@@ -117,7 +117,7 @@ def test_votes_may_become_classes_by_the_rule_without_a_training(copy: Path) -> 
 
 
 @pytest.mark.parametrize("stage", ["small", "classes", "net"])
-def test_what_is_lost_of_any_stage_is_made_again_byte_for_byte(copy: Path, stage: str) -> None:
+def test_what_is_lost_of_any_stage_is_made_again_byte_for_byte(copy, stage):
     expected = artifacts(copy)
     folders = {**earlier(copy), "net": copy / "folds" / dataset(copy) / "gz37/net"}
     fold = folders[stage] / "fold_1"
@@ -128,7 +128,7 @@ def test_what_is_lost_of_any_stage_is_made_again_byte_for_byte(copy: Path, stage
     assert artifacts(copy) == expected
 
 
-def test_the_plan_adds_the_stages_up(trained: Path) -> None:
+def test_the_plan_adds_the_stages_up(trained):
     printed = succeed(trained, "train.py", "longer.yaml", "--plan").stdout
     for name in ("stage small of", "stage classes of", "stage large of", "gz37/longer"):
         assert name in printed

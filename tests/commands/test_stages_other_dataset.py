@@ -63,7 +63,7 @@ def weights(root: Path) -> dict[int, bytes]:
     return {int(path.parent.name[-1]): path.read_bytes() for path in paths}
 
 
-def test_the_stage_is_trained_there_and_the_recipe_ends_here(trained: Path) -> None:
+def test_the_stage_is_trained_there_and_the_recipe_ends_here(trained):
     (stage,) = (trained / "folds/classes/zoo5").iterdir()
     assert stage.name.startswith("stage.classes-")
     saved = yaml.safe_load((stage / "config.yaml").read_text())
@@ -75,9 +75,7 @@ def test_the_stage_is_trained_there_and_the_recipe_ends_here(trained: Path) -> N
     assert split.loc[SHARED, "fold"].tolist() == other.loc[SHARED, "fold"].tolist()
 
 
-def test_no_label_of_the_fold_or_the_test_set_reaches_a_network(
-    trained: Path, tmp_path: Path
-) -> None:
+def test_no_label_of_the_fold_or_the_test_set_reaches_a_network(trained, tmp_path):
     """Classes of one fold's galaxies and of test galaxies are turned in the other dataset."""
     split = pd.read_csv(own(trained) / "train.csv", index_col=0)
     fold = split.index[split["fold"] == 1]

@@ -8,9 +8,7 @@ from galaxyzoo.core.console import ProgressBar
 
 
 @pytest.mark.parametrize("every_s", [0.0, 60.0])
-def test_a_log_gets_short_whole_lines_of_what_takes_long(
-    every_s: float, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_log_gets_short_whole_lines_of_what_takes_long(every_s, monkeypatch, capsys):
     monkeypatch.setattr(console, "_MINUTE_S", every_s)
     for label in ("training", 300 * "x"):
         list(ProgressBar(range(3), label, leave=label == "training", unit="step"))
@@ -22,7 +20,7 @@ def test_a_log_gets_short_whole_lines_of_what_takes_long(
     assert not {"\r", "\x1b"} & {*err}
 
 
-def test_two_columns_of_a_name_are_both_printed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_two_columns_of_a_name_are_both_printed(capsys):
     console.print_table(
         "runs", pd.DataFrame([["cnn", "0.1", "0.2"]], columns=["run", "score", "score"])
     )
@@ -32,11 +30,8 @@ def test_two_columns_of_a_name_are_both_printed(capsys: pytest.CaptureFixture[st
 
 @pytest.mark.parametrize(("width", "parts"), [(60, 1), (35, 2), (25, 2)])
 def test_a_table_too_wide_for_a_line_goes_on_below_with_its_names(
-    width: int,
-    parts: int,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+    width, parts, monkeypatch, capsys
+):
     monkeypatch.setattr(console, "_LOG_WIDTH", width)
     row = {"name": "mean", "what it is": "uniform mean of all runs", "score": 0.08123}
     console.print_table("runs", pd.DataFrame([row, row | {"what it is": None, "score": None}]))

@@ -4,7 +4,6 @@ import copy
 import os
 import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import timm
@@ -25,14 +24,12 @@ from support.small_models import small_config
 from support.training_fixtures import fold_data
 
 
-def test_tests_work_on_the_processor_where_there_is_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tests_work_on_the_processor_where_there_is_a_gpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert get_device() == torch.device("cpu")
 
 
-def test_each_process_claims_a_gpu_of_its_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_each_process_claims_a_gpu_of_its_own(tmp_path, monkeypatch):
     monkeypatch.setenv("GALAXYZOO_DEVICE", "")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
@@ -51,9 +48,7 @@ def test_each_process_claims_a_gpu_of_its_own(
 
 
 @pytest.mark.parametrize(("count", "chosen"), [(1, None), (2, "cpu")])
-def test_one_gpu_or_a_choice_of_the_user_is_left_alone(
-    count: int, chosen: str | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_gpu_or_a_choice_of_the_user_is_left_alone(count, chosen, monkeypatch):
     monkeypatch.delenv("GALAXYZOO_DEVICE", raising=False)
     if chosen:
         monkeypatch.setenv("GALAXYZOO_DEVICE", chosen)
@@ -68,7 +63,7 @@ def usual_kernels() -> Iterator[None]:
     torch.use_deterministic_algorithms(False)
 
 
-def test_the_switch_is_for_cuda_and_goes_off_again() -> None:
+def test_the_switch_is_for_cuda_and_goes_off_again():
     prepare_to_train(torch.device("cpu"), True)
     assert not torch.are_deterministic_algorithms_enabled()
     prepare_to_train(torch.device("cuda"), True)
@@ -78,9 +73,7 @@ def test_the_switch_is_for_cuda_and_goes_off_again() -> None:
 
 
 @pytest.mark.parametrize(("name", "chosen"), [("cuda:1", [1]), ("cuda", []), ("cpu", [])])
-def test_of_several_gpus_the_one_in_use_is_the_current_one(
-    name: str, chosen: list[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_of_several_gpus_the_one_in_use_is_the_current_one(name, chosen, monkeypatch):
     """Its streams and events are meant where none is named."""
     found: list[int] = []
     monkeypatch.setattr(torch.cuda, "set_device", lambda device: found.append(device.index))
@@ -89,7 +82,7 @@ def test_of_several_gpus_the_one_in_use_is_the_current_one(
 
 
 @pytest.mark.parametrize("wanted", [True, False])
-def test_training_chooses_by_the_config(monkeypatch: pytest.MonkeyPatch, wanted: bool) -> None:
+def test_training_chooses_by_the_config(monkeypatch, wanted):
     chosen = []
     monkeypatch.setattr(devices, "prepare_to_train", lambda device, on: chosen.append(on))
     config = small_config(train={"deterministic": wanted})

@@ -49,7 +49,7 @@ def files(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_what_a_killed_writer_left_goes_with_the_next_writing(tmp_path: Path) -> None:
+def test_what_a_killed_writer_left_goes_with_the_next_writing(tmp_path):
     path = tmp_path / "table [1].csv"  # a name that is also a pattern
     path.write_text("old")
     writer = start_writer(path)
@@ -62,7 +62,7 @@ def test_what_a_killed_writer_left_goes_with_the_next_writing(tmp_path: Path) ->
     assert path.read_text() == "new"
 
 
-def test_what_a_living_writer_writes_is_left_alone(tmp_path: Path) -> None:
+def test_what_a_living_writer_writes_is_left_alone(tmp_path):
     path = tmp_path / "table.csv"
     writer = start_writer(path)
     write_text(path, "mine")
@@ -72,7 +72,7 @@ def test_what_a_living_writer_writes_is_left_alone(tmp_path: Path) -> None:
     assert files(tmp_path) == ["table.csv"]
 
 
-def test_files_of_other_names_are_left_alone(tmp_path: Path) -> None:
+def test_files_of_other_names_are_left_alone(tmp_path):
     other = tmp_path / ".table.csv.bak.abc.part"  # of `table.csv.bak`
     other.write_text("somebody's")
     write_text(tmp_path / "able.csv", "new")
@@ -80,7 +80,7 @@ def test_files_of_other_names_are_left_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("umask", [0o022, 0o077])
-def test_the_umask_decides_who_may_read(tmp_path: Path, umask: int) -> None:
+def test_the_umask_decides_who_may_read(tmp_path, umask):
     before = os.umask(umask)
     try:
         write_text(tmp_path / "file", "text")
@@ -92,7 +92,7 @@ def test_the_umask_decides_who_may_read(tmp_path: Path, umask: int) -> None:
     assert modes == [0o666 & ~umask, 0o777 & ~umask]
 
 
-def test_an_error_keeps_what_was_there_and_says_so(tmp_path: Path) -> None:
+def test_an_error_keeps_what_was_there_and_says_so(tmp_path):
     path = tmp_path / "table.csv"
     path.write_text("old")
     with pytest.raises(InputError, match=r"table\.csv: No space left on device .*unchanged"):
@@ -101,7 +101,7 @@ def test_an_error_keeps_what_was_there_and_says_so(tmp_path: Path) -> None:
     assert path.read_text() == "old"
 
 
-def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
+def test_what_is_no_file_is_not_replaced(tmp_path):
     """As root a rename goes over /dev/null as well, and then every program's nothing is a file."""
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "folder").mkdir()
@@ -112,7 +112,7 @@ def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "pipe"]
 
 
-def test_nothing_is_written_below_a_folder_that_was_deleted_under_its_lock(tmp_path: Path) -> None:
+def test_nothing_is_written_below_a_folder_that_was_deleted_under_its_lock(tmp_path):
     """Nor if somebody else has made one of its name and holds its lock."""
     folder = tmp_path / "run"
     with hold_lock(folder / LOCK, "at work"):
@@ -128,7 +128,7 @@ def test_nothing_is_written_below_a_folder_that_was_deleted_under_its_lock(tmp_p
         write_text(folder / "new", "new")
 
 
-def test_a_folder_is_whole_or_not_there(tmp_path: Path) -> None:
+def test_a_folder_is_whole_or_not_there(tmp_path):
     path = tmp_path / "out"
 
     def fail() -> None:
@@ -169,9 +169,7 @@ def inode(path: Path) -> int:
     return path.stat().st_ino
 
 
-def test_a_file_is_synced_renamed_and_its_folder_synced(
-    tmp_path: Path, synced: list[tuple[int, int]]
-) -> None:
+def test_a_file_is_synced_renamed_and_its_folder_synced(tmp_path, synced):
     """A reader and a power cut find the old file or the new one, never a copy half done."""
     path = tmp_path / "out"
     path.write_text("old")
@@ -182,9 +180,7 @@ def test_a_file_is_synced_renamed_and_its_folder_synced(
     assert synced == [(new, old), (inode(tmp_path), new)]
 
 
-def test_who_comes_second_waits_until_the_first_is_done(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_who_comes_second_waits_until_the_first_is_done(tmp_path, capsys):
     path, entered = tmp_path / ".lock", list[str]()
 
     def second() -> None:

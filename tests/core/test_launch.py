@@ -25,7 +25,7 @@ run_main(main)
 """
 
 
-def test_libraries_report_nothing_after_the_end() -> None:
+def test_libraries_report_nothing_after_the_end():
     """As nanobind does of objects that live on, when the interpreter ends."""
     report = """import os, sys
     class Late:
@@ -42,7 +42,7 @@ def test_libraries_report_nothing_after_the_end() -> None:
     assert (done.returncode, done.stderr) == (1, "error: no such run\n")
 
 
-def test_a_terminal_without_unicode_gets_a_question_mark() -> None:
+def test_a_terminal_without_unicode_gets_a_question_mark():
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT.format(end="print('4 × 4')")],
         cwd=CODE_ROOT / "src",
@@ -62,7 +62,7 @@ STOPPED = "stopped; the same command goes on from here"
 @pytest.mark.parametrize(
     "words", [TRAIN, ["ensemble.py"]] if is_long() else [TRAIN], ids=lambda words: words[0]
 )
-def test_ctrl_c_is_one_line_whenever_it_comes(project: Path, words: list[str]) -> None:
+def test_ctrl_c_is_one_line_whenever_it_comes(project, words):
     """From the first import on, through all of them, to the end of the work."""
     tries = thorough(3, 26)
     for number in range(tries):
@@ -84,7 +84,7 @@ def test_ctrl_c_is_one_line_whenever_it_comes(project: Path, words: list[str]) -
 
 
 @pytest.mark.usefixtures("heeded_ctrl_c")
-def test_ctrl_c_amid_an_import_of_the_work_is_not_caught_by_the_library(tmp_path: Path) -> None:
+def test_ctrl_c_amid_an_import_of_the_work_is_not_caught_by_the_library(tmp_path):
     library = (
         "import os, signal\ntry:\n    os.kill(os.getpid(), signal.SIGINT)\nexcept:\n    pass\n"
     )
@@ -101,7 +101,7 @@ def test_ctrl_c_amid_an_import_of_the_work_is_not_caught_by_the_library(tmp_path
 
 
 @pytest.mark.usefixtures("heeded_ctrl_c")
-def test_a_second_ctrl_c_ends_a_command_that_takes_long_to_end() -> None:
+def test_a_second_ctrl_c_ends_a_command_that_takes_long_to_end():
     ending = "raise KeyboardInterrupt\natexit.register(lambda: print(input()))"
     process = subprocess.Popen(
         [sys.executable, "-c", SCRIPT.format(end=ending)],
@@ -119,7 +119,7 @@ def test_a_second_ctrl_c_ends_a_command_that_takes_long_to_end() -> None:
     assert (process.returncode, said) == (130, "")
 
 
-def test_who_imports_a_script_keeps_the_usual_ctrl_c() -> None:
+def test_who_imports_a_script_keeps_the_usual_ctrl_c():
     """Worker processes read the script too, under another name."""
     code = """
 import signal

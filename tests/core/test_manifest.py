@@ -18,7 +18,7 @@ CONTENTS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("content", CONTENTS, ids=str)
-def test_what_is_sealed_is_read_back_as_json_has_it(tmp_path: Path, content: Any) -> None:
+def test_what_is_sealed_is_read_back_as_json_has_it(tmp_path, content):
     path = tmp_path / "card.json"
     write_sealed(path, content)
     read = read_sealed(path, "")
@@ -32,7 +32,7 @@ def test_what_is_sealed_is_read_back_as_json_has_it(tmp_path: Path, content: Any
 
 
 @pytest.mark.parametrize("line", ["", '  "format": 1,\n'])
-def test_a_file_of_an_earlier_format_is_named_as_such(tmp_path: Path, line: str) -> None:
+def test_a_file_of_an_earlier_format_is_named_as_such(tmp_path, line):
     path = tmp_path / "card.json"
     write_sealed(path, {"a": 1, "z": 2})
     path.write_text(path.read_text().replace(f'  "format": {FORMAT},\n', line))
@@ -42,7 +42,7 @@ def test_a_file_of_an_earlier_format_is_named_as_such(tmp_path: Path, line: str)
 
 
 @pytest.mark.parametrize("actual", [{"config": "a"}, {"config": "a", "fold": 1}])
-def test_another_provenance_is_refused_and_so_is_a_lacking_one(actual: dict[str, Any]) -> None:
+def test_another_provenance_is_refused_and_so_is_a_lacking_one(actual):
     check_provenance(Path("fold.json"), {"config": "a", "fold": 0}, {"config": "a", "fold": 0}, "")
     with pytest.raises(InputError, match="another fold"):
         check_provenance(Path("fold.json"), actual, {"config": "a", "fold": 0}, "")

@@ -1,6 +1,5 @@
 """Options as dataclasses: words and options in any order, groups, and mistakes in one line."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -34,7 +33,7 @@ class Cut:
     fast: bool = option("no checks", False)
 
 
-def test_each_annotation_is_read() -> None:
+def test_each_annotation_is_read():
     assert read_options(Cut, None, ["a.png"]) == Cut(images=(Path("a.png"),))
     words = "a --size 3 --form jpg --side 8 --keep ra,dec --keep z --with r,g --fast b"
     assert read_options(Cut, None, words.split()) == Cut(
@@ -48,7 +47,7 @@ def test_each_annotation_is_read() -> None:
     )
 
 
-def test_a_word_left_out_is_the_default() -> None:
+def test_a_word_left_out_is_the_default():
     assert read_options(SubmitOptions, None, ["-m", "x"]) == SubmitOptions(message="x")
 
 
@@ -65,7 +64,7 @@ def test_a_word_left_out_is_the_default() -> None:
         (["a", "--with", "r,b"], "--with: 'b' is none of r, g"),
     ],
 )
-def test_a_mistake_is_one_line(words: Sequence[str], message: str) -> None:
+def test_a_mistake_is_one_line(words, message):
     with pytest.raises(InputError, match=message):
         read_options(Cut, None, words)
 
@@ -83,9 +82,7 @@ COMMANDS = [
 
 
 @pytest.mark.parametrize(("kind", "words", "options"), COMMANDS)
-def test_words_stand_before_between_and_after_options(
-    kind: type[object], words: str, options: str
-) -> None:
+def test_words_stand_before_between_and_after_options(kind, words, options):
     named, given = words.split(), options.split()
     at = next(i for i in range(2, len(given)) if given[i].startswith("--"))
     read = read_options(kind, None, [*named, *given])
@@ -93,7 +90,7 @@ def test_words_stand_before_between_and_after_options(
     assert read_options(kind, None, [*named[:1], *given[:at], *named[1:], *given[at:]]) == read
 
 
-def test_groups_are_read_beside_a_commands_options_and_have_their_title() -> None:
+def test_groups_are_read_beside_a_commands_options_and_have_their_title():
     groups = {"surveys": SurveyOptions, "FITS": FitsSettings}
     words = "a/ --stretch zscale --with spread --bands 0,1,2 b/ --output v/ --field 3"
     options, read = read_groups(predict.PredictOptions, groups, None, words.split())
@@ -102,7 +99,7 @@ def test_groups_are_read_beside_a_commands_options_and_have_their_title() -> Non
     assert read["FITS"] == FitsSettings(stretch="zscale", bands=(0, 1, 2), field_arcsec=3)
 
 
-def test_defaults_stand_in_help_once(capsys: pytest.CaptureFixture[str]) -> None:
+def test_defaults_stand_in_help_once(capsys):
     for kind in (prepare.PrepareOptions, Order, Cut):
         with pytest.raises(SystemExit):
             read_options(kind, "what it does", ["--help"])

@@ -28,7 +28,7 @@ def be_killed(number: int) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_calls_are_made_elsewhere_and_come_back_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_calls_are_made_elsewhere_and_come_back_in_order(monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(joblib, "cpu_count", lambda: 11)
     results = run_jobs(describe_process, [(n,) for n in range(5)], 2)
@@ -39,33 +39,33 @@ def test_calls_are_made_elsewhere_and_come_back_in_order(monkeypatch: pytest.Mon
     assert "OMP_NUM_THREADS" not in os.environ
 
 
-def test_one_job_at_a_time_does_not_end_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_job_at_a_time_does_not_end_the_command(monkeypatch):
     ends: list[int] = []
     monkeypatch.setattr(os, "_exit", ends.append)
     run_jobs(time.sleep, [(0.2,), (0.2,)], 1)
     assert ends == []
 
 
-def test_the_user_may_say_how_many_threads_each_job_has(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_user_may_say_how_many_threads_each_job_has(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "5")  # as above, so in the same processes
     assert run_jobs(describe_process, [(0,), (1,)], 2)[0][2] == 5
     assert os.environ["OMP_NUM_THREADS"] == "5"
 
 
-def test_the_first_mistake_comes_back_in_its_own_words(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_mistake_comes_back_in_its_own_words(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "5")
     with pytest.raises(InputError, match=r"^no 2$"):
         run_jobs(refuse_from, [(2, n) for n in range(4)], 2)
 
 
-def test_a_killed_process_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_process_is_a_sentence(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "5")
     with pytest.raises(InputError, match=r"a process was killed \(is memory short\?\)"):
         run_jobs(be_killed, [(0,), (1,)], 2)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
-def test_a_process_ends_with_its_killed_parent() -> None:
+def test_a_process_ends_with_its_killed_parent():
     """The whole command with its two workers is killed with --long."""
     reading, writing = os.pipe()
     parent = os.fork()
@@ -86,9 +86,7 @@ def test_a_process_ends_with_its_killed_parent() -> None:
 
 
 @pytest.mark.parametrize(("backend", "package"), [("ray", "ray"), ("dask", "distributed")])
-def test_a_missing_cluster_package_is_named_with_its_cure(
-    backend: str, package: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_cluster_package_is_named_with_its_cure(backend, package, monkeypatch):
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(InputError, match=rf"--backend {backend} .*setup\.sh --cluster"):
         run_jobs(describe_process, [(0,)], 2, backend)

@@ -49,8 +49,8 @@ def save_card(dataset: str, run: str, score: float, galaxies: int, **values: obj
     ],
 )
 def test_the_best_score_on_as_many_real_galaxies_answers(
-    trained: None, dataset: str, score: float, galaxies: int, more: dict, is_taken: bool, why: str
-) -> None:
+    trained, dataset, score, galaxies, more, is_taken, why
+):
     save_card(dataset, "gz37/cnn", score, galaxies, **more)
     best, line = choose_default()
     assert (best.dataset, best.name) == ((dataset, "gz37/cnn") if is_taken else BUNDLED_RUN)
@@ -61,16 +61,14 @@ def test_the_best_score_on_as_many_real_galaxies_answers(
         assert choose_default(dataset)[0].dataset == dataset
 
 
-def test_a_run_that_lacks_networks_is_passed_over(root: Path) -> None:
+def test_a_run_that_lacks_networks_is_passed_over(root):
     save_card("kaggle", "gz37/cnn", 0.05, 61578)
     best, line = choose_default()
     assert (best.dataset, best.name) == BUNDLED_RUN
     assert "gz37/cnn on kaggle: lacks networks of some folds" in line
 
 
-def test_without_bundled_networks_real_runs_answer_before_a_demos(
-    trained: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_bundled_networks_real_runs_answer_before_a_demos(trained, monkeypatch):
     monkeypatch.setattr(layout, "bundled_runs", lambda *_: [])
     with pytest.raises(InputError, match="no trained run of gz37"):
         choose_default()
@@ -90,7 +88,7 @@ def build(dataset: str, task: str, name: str) -> None:
     path.touch()
 
 
-def test_an_ensembles_short_name_is_the_competitions_or_that_of_the_only_task(root: Path) -> None:
+def test_an_ensembles_short_name_is_the_competitions_or_that_of_the_only_task(root):
     build("mini", "anomaly4", "transfer")
     assert find_predictor("ensemble:transfer") == ("mini", "ensemble:anomaly4/transfer")
     build("mini", "zoo5", "transfer")

@@ -69,12 +69,7 @@ def test_the_submission_holds_the_decided_class_before_its_probabilities(tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("runs", "expected"),
-    [
-        ([], "gz37"),
-        (["resnet18"], "gz37"),
-        (["gz37/cnn", "zoo5/cnn"], "zoo5"),
-    ],
+    ("runs", "expected"), [([], "gz37"), (["resnet18"], "gz37"), (["gz37/cnn", "zoo5/cnn"], "zoo5")]
 )
 def test_runs_of_votes_serve_every_task(runs, expected):
     assert ensemble.pick_task(None, runs).name == expected

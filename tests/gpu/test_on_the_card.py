@@ -42,9 +42,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     return project.artifacts()
 
 
-def test_a_killed_run_ends_with_the_same_bytes(
-    undisturbed: dict[str, bytes], tmp_path: Path
-) -> None:
+def test_a_killed_run_ends_with_the_same_bytes(undisturbed, tmp_path):
     """SIGKILL after the second fold's first checkpoint."""
     project = new_project(tmp_path)
     kill = Fault({"rename folds/demo-full/gz37/cnn/fold_1/history.csv": 1}, at=1)
@@ -56,9 +54,7 @@ def test_a_killed_run_ends_with_the_same_bytes(
     assert project.artifacts() == undisturbed
 
 
-def test_two_folds_at_a_time_end_with_the_same_bytes(
-    undisturbed: dict[str, bytes], tmp_path: Path
-) -> None:
+def test_two_folds_at_a_time_end_with_the_same_bytes(undisturbed, tmp_path):
     project = new_project(tmp_path)
     result = project.run_alone([*TWO_FOLDS, "2"])
     assert result.status == 0, result.output
@@ -66,7 +62,7 @@ def test_two_folds_at_a_time_end_with_the_same_bytes(
 
 
 @pytest.mark.parametrize("name", ["d4cnn", "mobilenetv2_100", "resnet18"])
-def test_predictions_are_those_of_the_processor(name: str) -> None:
+def test_predictions_are_those_of_the_processor(name):
     """Up to a tenth of what distinguishes images of different brightness.
 
     The card rounds factors of fp32 to 10 bits; bf16's 7 bits make 0.2 to 0.3 on a processor.
@@ -82,7 +78,7 @@ def test_predictions_are_those_of_the_processor(name: str) -> None:
     assert (np.abs(found - expected) < 0.1 * expected.std(axis=0)).all()
 
 
-def test_batches_made_on_the_card_are_the_processors() -> None:
+def test_batches_made_on_the_card_are_the_processors():
     config, data = small_config(train={"batch_size": 8}), fold_data()
     trainer = Trainer(config, data)
     assert trainer.loader.on_device is not None
@@ -118,7 +114,7 @@ def train_both_ways(folder: Path, **sections: Any) -> tuple[float, list[bool]]:
     ("model", "optimizer"),
     [("cnn", "adamw"), ("cnn", "adam"), ("cnn", "sgd"), ("d4cnn", "muon"), ("resnet18", "adamw")],
 )
-def test_steps_in_one_launch_are_the_plain_ones(model: str, optimizer: str, tmp_path: Path) -> None:
+def test_steps_in_one_launch_are_the_plain_ones(model, optimizer, tmp_path):
     """Batches of 8 and 7 galaxies, so two recordings, in two parts each."""
     apart, said = train_both_ways(
         tmp_path,
@@ -130,9 +126,7 @@ def test_steps_in_one_launch_are_the_plain_ones(model: str, optimizer: str, tmp_
     assert apart < 0.02
 
 
-def test_a_step_that_waits_for_the_card_is_taken_plainly(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_step_that_waits_for_the_card_is_taken_plainly(tmp_path, monkeypatch):
     """A network whose control flow depends on its data; dropout's numbers go on."""
     plain = GalaxyNet.forward
 
@@ -145,9 +139,7 @@ def test_a_step_that_waits_for_the_card_is_taken_plainly(
     assert apart < 0.02
 
 
-def test_a_batch_that_does_not_fit_is_worked_through_in_parts(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_batch_that_does_not_fit_is_worked_through_in_parts(tmp_path, capsys):
     """With a third of the memory that a training has taken: over 1 GB, so that libraries fit."""
     settings = small_config(
         model={"kwargs": {"widths": [64, 64]}},

@@ -1,7 +1,5 @@
 """Networks on disk: checkpoints that are damaged, of another fold, or only out of reach."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -13,7 +11,7 @@ from galaxyzoo.inference.artifacts import load_checkpoint, save_checkpoint
 PROVENANCE: Provenance = {"config": "abc", "fingerprint": "def", "fold": 1}
 
 
-def test_a_checkpoint_is_read_as_it_was_saved(tmp_path: Path) -> None:
+def test_a_checkpoint_is_read_as_it_was_saved(tmp_path):
     path = tmp_path / "checkpoint.pt"
     assert load_checkpoint(path, PROVENANCE) is None
     save_checkpoint(path, {"epoch": 2, "tensor": torch.ones(2)}, PROVENANCE)
@@ -23,7 +21,7 @@ def test_a_checkpoint_is_read_as_it_was_saved(tmp_path: Path) -> None:
     assert torch.equal(state["tensor"], torch.ones(2))
 
 
-def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_is_refused(tmp_path):
     """Cut off anywhere, or with a flipped bit anywhere, also amid the numbers of a tensor."""
     path = tmp_path / "checkpoint.pt"
     save_checkpoint(path, {"tensor": torch.ones(500)}, PROVENANCE)
@@ -37,9 +35,7 @@ def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("key", "value"), [("config", "x"), ("fingerprint", "x"), ("fold", 2)])
-def test_a_checkpoint_of_something_else_is_refused(
-    tmp_path: Path, key: str, value: str | int
-) -> None:
+def test_a_checkpoint_of_something_else_is_refused(tmp_path, key, value):
     path = tmp_path / "checkpoint.pt"
     save_checkpoint(path, {}, PROVENANCE)
     with pytest.raises(InputError, match=rf"checkpoint\.pt is of .*{value}.* delete it to start"):
@@ -55,13 +51,7 @@ def test_a_checkpoint_of_something_else_is_refused(
         (ValueError(), InputError, "ValueError.*delete it"),
     ],
 )
-def test_only_a_damaged_checkpoint_is_to_be_deleted(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    error: Exception,
-    raised: type[Exception],
-    message: str,
-) -> None:
+def test_only_a_damaged_checkpoint_is_to_be_deleted(tmp_path, monkeypatch, error, raised, message):
     path = tmp_path / "checkpoint.pt"
     save_checkpoint(path, {"epoch": 2}, PROVENANCE)
 

@@ -38,7 +38,7 @@ RUN = "gz37/d4cnn_transfer"
 OOF = CODE_ROOT / "submissions/records/kaggle-mini/gz37/recipes/d4cnn_transfer/oof.csv.gz"
 
 
-def test_a_fresh_copy_predicts_and_ranks_without_training(tmp_path: Path) -> None:
+def test_a_fresh_copy_predicts_and_ranks_without_training(tmp_path):
     images = tmp_path / "galaxies"
     images.mkdir()
     pixels = cv2.GaussianBlur(
@@ -65,7 +65,7 @@ def test_a_fresh_copy_predicts_and_ranks_without_training(tmp_path: Path) -> Non
         assert np.allclose(found, expected, atol=1e-6)
 
 
-def test_a_name_that_is_bundled_too_means_the_run_trained_on_real_galaxies(root: Path) -> None:
+def test_a_name_that_is_bundled_too_means_the_run_trained_on_real_galaxies(root):
     assert find_predictor(RUN) == (BUNDLED, RUN)
     for dataset, expected in (("demo", BUNDLED), ("mine", "mine")):
         folds = root / "folds" / dataset / RUN
@@ -90,14 +90,12 @@ def test_a_name_that_is_bundled_too_means_the_run_trained_on_real_galaxies(root:
         (["train.py", "zoo5/cnn", "--data", BUNDLED], "rename 'bundled'"),
     ],
 )
-def test_what_the_box_cannot_do_is_one_line(
-    words: list[str], expected: str, tmp_path: Path
-) -> None:
+def test_what_the_box_cannot_do_is_one_line(words, expected, tmp_path):
     write_labeled(tmp_path / "input" / BUNDLED)
     assert expected in complaint(call(tmp_path, *words))
 
 
-def test_training_goes_on_from_the_box(tmp_path: Path) -> None:
+def test_training_goes_on_from_the_box(tmp_path):
     """Marked: these galaxies may be among those that its networks have learned from."""
     COMPETITION.write_zips(tmp_path / "input")
     words = ["train.py", RUN, "stages=null", "model.weights_file=bundled"]
@@ -112,7 +110,7 @@ def test_training_goes_on_from_the_box(tmp_path: Path) -> None:
     assert torch.allclose(trained[name], start[name].float(), atol=1e-4)
 
 
-def test_the_page_answers_uploads(root: Path) -> None:
+def test_the_page_answers_uploads(root):
     assert [(known.dataset, known.name) for known in service.list_runs()] == [(BUNDLED, RUN)]
     run = service.load_run.__wrapped__(BUNDLED, RUN)
     shown = run.predict_upload(jpeg(200), "mine.jpg")
@@ -122,7 +120,7 @@ def test_the_page_answers_uploads(root: Path) -> None:
 
 @needs_data(MINI)
 @pytest.mark.parametrize("fold", range(thorough(2, 5)))
-def test_half_precision_predicts_as_the_committed_table_does(fold: int, tmp_path: Path) -> None:
+def test_half_precision_predicts_as_the_committed_table_does(fold, tmp_path):
     """Held-out galaxies of the fold."""
     table = pd.read_csv(OOF, index_col="GalaxyID").query("fold == @fold").drop(columns="fold")[:4]
     (archive,) = MINI.glob("images_training*.zip")
@@ -164,9 +162,7 @@ CHANGED: dict[str, tuple[str, Callable[[Path], object]]] = {
 
 
 @pytest.mark.parametrize("case", CHANGED)
-def test_bundled_networks_that_changed_are_refused_wherever_they_are_used(
-    case: str, copied: Path
-) -> None:
+def test_bundled_networks_that_changed_are_refused_wherever_they_are_used(case, copied):
     name, change = CHANGED[case]
     change(copied / name)
     start = load_config(RUN, ["stages=null", "model.weights_file=bundled"])

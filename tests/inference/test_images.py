@@ -28,9 +28,7 @@ def labels_of(names: list[str]) -> IdColumn:
 
 
 @pytest.mark.parametrize(("names", "column", "expected"), NAMED.values(), ids=NAMED)
-def test_images_are_labeled_by_their_ids_and_nothing_less(
-    names: list[str], column: str, expected: list[int | str]
-) -> None:
+def test_images_are_labeled_by_their_ids_and_nothing_less(names, column, expected):
     labels = labels_of(names)
     assert (labels.column, [labels[name] for name in names]) == (column, expected)
 
@@ -42,7 +40,7 @@ def test_images_are_labeled_by_their_ids_and_nothing_less(
         (["-7", "-7"], "image '-7' is named twice"),
     ],
 )
-def test_two_images_of_one_id_are_refused(names: list[str], named: str) -> None:
+def test_two_images_of_one_id_are_refused(names, named):
     assert named in one_line_refusal(labels_of, names)
 
 
@@ -51,7 +49,7 @@ ENDS = [".jfif", ".jpe", ".avif", ".npy", ".webp", ".TIF", ".heic", ".jp2", ".jx
 
 
 @pytest.mark.parametrize("is_zip", [False, True])
-def test_pictures_that_are_not_read_are_named_with_the_reason(tmp_path: Path, is_zip: bool) -> None:
+def test_pictures_that_are_not_read_are_named_with_the_reason(tmp_path, is_zip):
     names = ["1.png", *(f"2{end}" for end in ENDS)]
     path = tmp_path / "a"
     path.mkdir()

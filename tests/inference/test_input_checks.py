@@ -42,16 +42,14 @@ def checks_of(path: Path, image: ImageConfig) -> InputChecks:
 @pytest.mark.parametrize("crop_px", [207, 424])
 @pytest.mark.parametrize("end", [".png", ".jpg"])
 @pytest.mark.parametrize("kind", PICTURES)
-def test_pictures_are_told_from_galaxy_zoos(
-    tmp_path: Path, kind: str, end: str, crop_px: int
-) -> None:
+def test_pictures_are_told_from_galaxy_zoos(tmp_path, kind, end, crop_px):
     picture, expected = PICTURES[kind]
     (tmp_path / f"a{end}").write_bytes(encode(picture, end=end))
     found = checks_of(tmp_path / f"a{end}", ImageConfig(crop_px=crop_px, cache_px=64))
     assert list(found) == [name for name in ("gray", "size", "noise") if name in expected]
 
 
-def test_16_bits_are_said_with_how_bright_they_are(tmp_path: Path) -> None:
+def test_16_bits_are_said_with_how_bright_they_are(tmp_path):
     """The PNG standard has 65,535 for white; cameras write 12 bits (4,095) as they are."""
     cv2.imwrite(str(tmp_path / "twelve.png"), GALAXY.astype(np.uint16) * 16)
     found = checks_of(tmp_path / "twelve.png", ImageConfig(crop_px=424, cache_px=64))
@@ -61,9 +59,7 @@ def test_16_bits_are_said_with_how_bright_they_are(tmp_path: Path) -> None:
     assert 5 < brightest < 16
 
 
-def test_counts_are_of_all_images_and_name_the_first(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_counts_are_of_all_images_and_name_the_first(tmp_path, monkeypatch):
     """Of chunks of 19 images, which several threads look at."""
     for number in range(31):
         picture = PICTURES["small" if number % 2 else "as Galaxy Zoo's"][0]

@@ -1,8 +1,7 @@
 """Predictions from Python: pictures in memory are seen as files of them are."""
 
-from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import cast
 
 import cv2
 import numpy as np
@@ -40,7 +39,7 @@ def _draw(*shape: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("make", [_run, _ensemble])
-def test_pictures_are_seen_as_png_files_of_them(make: Any, tmp_path: Path) -> None:
+def test_pictures_are_seen_as_png_files_of_them(make, tmp_path):
     predictor: Predictor = make()
     rgb = [_draw(*shape, 3) for shape in ((424, 424), (300, 501), (20, 20), (1700, 1700))]
     modes = [Image.fromarray(_draw(99, 120, 3)).convert(mode) for mode in ("L", "P", "1")]
@@ -61,7 +60,7 @@ def test_pictures_are_seen_as_png_files_of_them(make: Any, tmp_path: Path) -> No
     assert np.ptp(found["Class1.1"]) > 1e-4
 
 
-def test_every_form_of_the_same_pictures_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_form_of_the_same_pictures_gives_the_same(monkeypatch):
     model, images = Model("gz37/small", "test", _run()), np.stack([_draw(64, 64, 3)] * 3)
     images[1:] //= 2
     images[2, :32] = 0
@@ -73,7 +72,7 @@ def test_every_form_of_the_same_pictures_gives_the_same(monkeypatch: pytest.Monk
     assert expected.nunique().min() > 1
 
 
-def test_files_keep_their_names_and_a_warning_tells_of_the_unreadable(tmp_path: Path) -> None:
+def test_files_keep_their_names_and_a_warning_tells_of_the_unreadable(tmp_path):
     model = Model("gz37/small", "test", _run())
     for name in ("7.png", "5.png"):
         Image.fromarray(_draw(64, 64, 3)).save(tmp_path / name)
@@ -97,13 +96,13 @@ def test_files_keep_their_names_and_a_warning_tells_of_the_unreadable(tmp_path: 
         ("nowhere.png", "nowhere.png is missing"),
     ],
 )
-def test_what_is_no_picture_is_one_line(images: Any, expected: str) -> None:
+def test_what_is_no_picture_is_one_line(images, expected):
     with pytest.raises(InputError, match=expected):
         Model("gz37/small", "test", _run()).predict(images)
 
 
 @pytest.mark.usefixtures("root")
-def test_load_takes_the_best_at_hand_or_the_named(tmp_path: Path) -> None:
+def test_load_takes_the_best_at_hand_or_the_named(tmp_path):
     galaxy = tmp_path / "1.png"
     Image.fromarray(_draw(424, 424, 3)).save(galaxy)
     model = galaxyzoo.load(folds=[1], views=1)

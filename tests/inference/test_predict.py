@@ -1,6 +1,5 @@
 """Predictions: mean over views, names of images, and memory that is used up."""
 
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -26,7 +25,7 @@ from support.small_models import small_config
 from support.training_fixtures import NO_NORM, fold_data, limit_memory
 
 
-def test_mean_over_views_against_all_views_kept() -> None:
+def test_mean_over_views_against_all_views_kept():
     settings, data = small_config(train={"amp": "fp32"}), fold_data(9)
     model, rows = build_model(settings).eval(), np.array([7, 0, 3])
     images = data.cache.images[rows]
@@ -42,9 +41,7 @@ def test_mean_over_views_against_all_views_kept() -> None:
 @pytest.mark.parametrize(
     ("most", "tried"), [(300, [256, 44]), (100, [256, 128, 64, 64, 64, 64, 44])]
 )
-def test_prediction_goes_on_with_fewer_images(
-    monkeypatch: pytest.MonkeyPatch, most: int, tried: list[int]
-) -> None:
+def test_prediction_goes_on_with_fewer_images(monkeypatch, most, tried):
     monkeypatch.setattr(prediction, "batch_size_for", lambda device: 256)
     data, settings = fold_data(300), small_config(train={"amp": "fp32"})
     model, rows, one_view = build_model(settings), np.arange(300)[::-1], TTAConfig(dihedral=False)
@@ -59,9 +56,7 @@ def test_prediction_goes_on_with_fewer_images(
     np.testing.assert_allclose(got, features, atol=1e-6)
 
 
-def test_a_view_is_made_once_for_all_networks_and_runs_that_share_it(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_view_is_made_once_for_all_networks_and_runs_that_share_it(monkeypatch):
     """And each network answers as it does alone, to the byte."""
     tta = {"angles": 2, "zooms": [0.9, 1.1]}
     alike = [small_config(run=name, model=NO_NORM, tta=tta) for name in ("a", "b")]
@@ -89,16 +84,14 @@ def test_a_view_is_made_once_for_all_networks_and_runs_that_share_it(
     assert [[answer.tobytes() for answer in answers] for answers in each] == alone
 
 
-def test_one_image_that_does_not_fit_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_image_that_does_not_fit_is_an_error(monkeypatch):
     limit_memory(monkeypatch, 0)
     settings = small_config()
     with pytest.raises(FoldError, match="out of memory while predicting one image"):
         predict(build_model(settings), fold_data().cache, np.arange(9), settings)
 
 
-def test_a_table_holds_every_image_however_many_are_decoded_at_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_table_holds_every_image_however_many_are_decoded_at_once(tmp_path, monkeypatch):
     settings = small_config(tta={"dihedral": False})
     networks = RunNetworks(settings, {0: build_model(settings).eval()})
     for number in range(7):
@@ -115,7 +108,7 @@ def test_a_table_holds_every_image_however_many_are_decoded_at_once(
     pd.testing.assert_frame_equal(pd.concat(alone), whole, rtol=1e-4)
 
 
-def test_other_views_and_other_folds_each_have_a_digest_of_their_own() -> None:
+def test_other_views_and_other_folds_each_have_a_digest_of_their_own():
     networks = RunNetworks(small_config(), {k: build_model(small_config()).eval() for k in (0, 1)})
     views = networks.restrict(None, TTAConfig(dihedral=False))
     others = [views, networks.restrict([1], None), views.restrict([1], None)]

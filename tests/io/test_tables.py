@@ -11,13 +11,7 @@ import pytest
 
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.io.tables import (
-    plain_cell,
-    read_csv,
-    read_table,
-    select_numbers,
-    write_predictions,
-)
+from galaxyzoo.io.tables import plain_cell, read_csv, read_table, select_numbers, write_predictions
 from galaxyzoo.results.table import select_predictions
 from support.refusals import one_line_refusal
 

@@ -13,13 +13,7 @@ from sklearn.metrics import roc_auc_score
 from galaxyzoo.data.folds import make_folds
 from galaxyzoo.ensemble import selection
 from galaxyzoo.ensemble.blends import MetaModel, OofFold, make_fold
-from galaxyzoo.ensemble.selection import (
-    MEAN,
-    CrossFits,
-    candidates_of,
-    cross_fit,
-    nested,
-)
+from galaxyzoo.ensemble.selection import MEAN, CrossFits, candidates_of, cross_fit, nested
 from galaxyzoo.tasks.kinds import ClassTask, Task
 from galaxyzoo.tasks.metrics import MIN_PROBABILITY
 from support.class_fixtures import BALANCED, PLAIN, one_hot
@@ -123,9 +117,7 @@ def settings_of(name: str) -> tuple[int, int, int, float]:
 
 
 @pytest.mark.parametrize(("kind", "name"), FITTED)
-def test_random_targets_give_chance_level_scores_and_a_leak_does_not(
-    kind: str, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_random_targets_give_chance_level_scores_and_a_leak_does_not(kind, name, monkeypatch):
     task, (seeds, n, n_runs, spread) = TASKS[kind], settings_of(name)
     names = list(dict.fromkeys([MEAN, name]))
     fits = [fit_noise(task, names, seed, n, n_runs, spread) for seed in range(seeds)]
@@ -156,7 +148,7 @@ def _check_classes(name: str, fits: list[CrossFits], leaky: list[CrossFits]) -> 
 
 
 @pytest.mark.parametrize("task", [PLAIN, BALANCED], ids=["plain", "balanced"])
-def test_decisions_on_random_classes_are_at_chance_level(task: ClassTask) -> None:
+def test_decisions_on_random_classes_are_at_chance_level(task):
     """Also where a task decides by the classes' frequencies, as long as folds are stratified.
 
     A class that is rarer in the other folds is more frequent in this one, and is decided more
@@ -182,7 +174,7 @@ def test_decisions_on_random_classes_are_at_chance_level(task: ClassTask) -> Non
 
 
 @pytest.mark.parametrize(("kind", "name"), EVERY)
-def test_targets_of_a_fold_change_none_of_its_predictions(kind: str, name: str) -> None:
+def test_targets_of_a_fold_change_none_of_its_predictions(kind, name):
     task, rng = TASKS[kind], np.random.default_rng(5)
     n = 600 if name == "lightgbm" else 80
     targets = draw_targets(rng, task, n)

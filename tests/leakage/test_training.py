@@ -66,7 +66,7 @@ def project(root: Path) -> Project:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_nothing_of_a_folds_galaxies_reaches_its_training(project: Project, kind: str) -> None:
+def test_nothing_of_a_folds_galaxies_reaches_its_training(project, kind):
     config = tiny_config(**KINDS[kind])
     folds = range(thorough(1, 3))
     project.train(config, sorted({*folds, *((fold + 1) % 3 for fold in folds)}))
@@ -90,9 +90,7 @@ def run_here(monkeypatch: pytest.MonkeyPatch, script: ModuleType, *words: str) -
     script.main()
 
 
-def test_the_best_epoch_knows_its_fold_and_so_does_a_run_that_starts_from_it(
-    project: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_best_epoch_knows_its_fold_and_so_does_a_run_that_starts_from_it(project, monkeypatch):
     best = tiny_config(train={"checkpoint": "best", "ema_decay": 0})
     changed = project.other_images(0)
 
@@ -116,11 +114,7 @@ def test_the_best_epoch_knows_its_fold_and_so_does_a_run_that_starts_from_it(
     assert not project.train(fair, [0]).selected_on_validation
 
 
-def test_a_chosen_epoch_is_said_beside_every_score(
-    root: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_a_chosen_epoch_is_said_beside_every_score(root, monkeypatch, capsys):
     clear_competition().write_zips(root / "input")
     said = "* optimistic: its epoch, or that of a run it starts from, was chosen on the fold"
     best = [*TINY, "train.checkpoint=best", "--folds", "3"]
@@ -166,9 +160,7 @@ def test_a_chosen_epoch_is_said_beside_every_score(
     assert "gz37/resnet18 *" not in page
 
 
-def test_a_hold_outs_epoch_may_be_chosen_but_not_on_what_is_scored(
-    project: Project, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_hold_outs_epoch_may_be_chosen_but_not_on_what_is_scored(project, capsys):
     lively = {"checkpoint": "best", "epochs": 6, "lr": 0.05, "ema_decay": 0}
     config = tiny_config(**CLASSES, train=lively)
     run = Run(config, project.data, {"train": project.images})
@@ -194,7 +186,7 @@ def test_a_hold_outs_epoch_may_be_chosen_but_not_on_what_is_scored(
     assert said in capsys.readouterr().out
 
 
-def test_heads_learn_no_random_label_by_turned_copies() -> None:
+def test_heads_learn_no_random_label_by_turned_copies():
     """Features that turns and mirrors leave alone, as those of an equivariant network."""
     accuracies = []
     for draw in range(6):

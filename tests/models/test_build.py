@@ -34,7 +34,7 @@ def network_of(run: str) -> str:
 
 
 @pytest.mark.parametrize("run", sorted({network_of(run): run for run in all_runs()}.values()))
-def test_every_config_builds_and_predicts(run: str) -> None:
+def test_every_config_builds_and_predicts(run):
     config = load_config(run)
     # Weights of the networks of packages take seconds to draw, so only the shapes are computed.
     device = "cpu" if config.model.name in OWN_MODELS else "meta"
@@ -48,7 +48,7 @@ def test_every_config_builds_and_predicts(run: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["resnet81", "torchvision/resnet81"])
-def test_unknown_model_is_named(name: str) -> None:
+def test_unknown_model_is_named(name):
     with pytest.raises(InputError, match=name):
         build_model(small_config(model={"name": name, "kwargs": {}}))
 
@@ -65,7 +65,7 @@ def test_unknown_model_is_named(name: str) -> None:
         "torchvision/inception_v3",
     ],
 )
-def test_networks_of_every_kind_train_at_a_size_that_is_not_their_own(name: str) -> None:
+def test_networks_of_every_kind_train_at_a_size_that_is_not_their_own(name):
     config = small_config(model={"name": name, "kwargs": {}}, image={"size_px": 96})
     model = build_model(config, initialize=False)
     images = torch.randint(0, 256, (2, 3, 96, 96), dtype=torch.uint8)
@@ -88,9 +88,7 @@ def test_networks_of_every_kind_train_at_a_size_that_is_not_their_own(name: str)
         ("torchvision/maxvit_t", {}, "image.size_px=32"),
     ],
 )
-def test_what_a_network_does_not_take_is_one_line(
-    name: str, kwargs: dict[str, Any], named: str
-) -> None:
+def test_what_a_network_does_not_take_is_one_line(name, kwargs, named):
     config = small_config(model={"name": name, "kwargs": kwargs})
     message = one_line_refusal(build_model, config, initialize=False)
     assert name in message
@@ -98,7 +96,7 @@ def test_what_a_network_does_not_take_is_one_line(
     assert named in message
 
 
-def test_counting_features_changes_neither_the_network_nor_later_draws() -> None:
+def test_counting_features_changes_neither_the_network_nor_later_draws():
     kwargs: dict[str, Any] = {"drop_rate": 0.5}
     model = small_config(model={"name": "test_resnet", "kwargs": kwargs}).model
     torch.manual_seed(0)
@@ -113,7 +111,7 @@ def test_counting_features_changes_neither_the_network_nor_later_draws() -> None
     ("name", "output"),
     [*((name, "tree") for name in NETWORKS), ("cnn", "plain"), ("cnn", "sigmoid")],
 )
-def test_gradients_reach_every_parameter(name: str, output: str) -> None:
+def test_gradients_reach_every_parameter(name, output):
     config = small_config(model={"name": name, "kwargs": {}}, head={"output": output})
     assert without_gradient(build_model(config, initialize=False)) == []
 
@@ -123,14 +121,14 @@ def test_gradients_reach_every_parameter(name: str, output: str) -> None:
     [({}, 0.02), ({"name": "d4cnn", "kwargs": {"widths": [2, 4], "features": 8}}, 0.05)],
     ids=["cnn", "d4cnn"],
 )
-def test_a_network_overfits_one_batch_of_votes(model: dict[str, Any], limit: float) -> None:
+def test_a_network_overfits_one_batch_of_votes(model, limit):
     torch.manual_seed(0)
     network = build_model(small_config(model=model), initialize=False)
     targets = build_output("tree", get_task("gz37"))(3 * torch.randn(8, 37))
     assert overfit(network, targets, TrainConfig(lr=3e-3, weight_decay=0.0), steps=150) < limit
 
 
-def test_normalization_is_part_of_the_network() -> None:
+def test_normalization_is_part_of_the_network():
     model = build_model(small_config()).eval()
     seen = []
     model.backbone.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
@@ -149,7 +147,7 @@ def test_normalization_is_part_of_the_network() -> None:
         (("pool",) * 5, 3),
     ],
 )
-def test_layers_have_the_features_that_they_declare(layers: tuple[str, ...], features: int) -> None:
+def test_layers_have_the_features_that_they_declare(layers, features):
     model = build_model(layers_config(*layers)).eval()
     images = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
     assert model.backbone(images.float()).shape == (2, features)
@@ -160,13 +158,13 @@ def test_layers_have_the_features_that_they_declare(layers: tuple[str, ...], fea
 
 
 @pytest.mark.parametrize("layer", [*NO_LAYERS.split(), "", " conv8"])
-def test_an_unknown_layer_is_named(layer: str) -> None:
+def test_an_unknown_layer_is_named(layer):
     with pytest.raises(InputError, match=r"model\.kwargs\.layers: ") as caught:
         build_model(layers_config("conv4", layer))
     assert f"'{layer}'" in str(caught.value)
 
 
-def test_an_image_too_small_for_the_cnn_is_refused() -> None:
+def test_an_image_too_small_for_the_cnn_is_refused():
     cnn = {"model": {"name": "cnn", "kwargs": {"widths": [2, 2, 2, 2]}}}
     with pytest.raises(InputError, match=r"image\.size_px: cnn needs at least 31"):
         build_model(small_config(**cnn, image={"size_px": 30}))
@@ -174,7 +172,7 @@ def test_an_image_too_small_for_the_cnn_is_refused() -> None:
     assert model(torch.zeros(2, 3, 31, 31)).shape == (2, 37)
 
 
-def test_too_many_pools_and_other_keys_are_refused() -> None:
+def test_too_many_pools_and_other_keys_are_refused():
     with pytest.raises(InputError, match="too many pools"):
         build_model(layers_config(*["pool"] * 6))
     for kwargs in ({"layer": ["conv4"]}, {"size_px": 3}, {"layers": [4]}):
@@ -185,7 +183,7 @@ def test_too_many_pools_and_other_keys_are_refused() -> None:
 
 
 @pytest.mark.parametrize("name", [*NETWORKS, "vit_tiny_patch16_224"])
-def test_a_frozen_backbone_leaves_the_head_to_train(name: str) -> None:
+def test_a_frozen_backbone_leaves_the_head_to_train(name):
     kwargs = {"img_size": 32} if name.startswith("vit") else {}
     model = {"name": name, "kwargs": kwargs}
     frozen, free = (

@@ -47,7 +47,7 @@ def turn_maps(maps: torch.Tensor, number: int) -> torch.Tensor:
 
 @pytest.mark.parametrize("number", range(DIHEDRAL))
 @pytest.mark.parametrize("lift", [STRIDED, LiftingConv(3, 4, 5)], ids=["strided", "odd"])
-def test_lifted_maps_of_a_turned_image_are_turned(lift: LiftingConv, number: int) -> None:
+def test_lifted_maps_of_a_turned_image_are_turned(lift, number):
     lift, images = lift.double(), draw(2, 3, 12, 12)
     maps = lift(images)
     assert maps.shape == (2, 32, 12 // lift.stride, 12 // lift.stride)
@@ -58,7 +58,7 @@ def test_lifted_maps_of_a_turned_image_are_turned(lift: LiftingConv, number: int
 
 @pytest.mark.parametrize("number", range(DIHEDRAL))
 @pytest.mark.parametrize("layer", LAYERS.values(), ids=LAYERS)
-def test_each_layer_keeps_the_turn(layer: nn.Module, number: int) -> None:
+def test_each_layer_keeps_the_turn(layer, number):
     layer, maps = layer.double(), draw(2, 40, 6, 6)
     if isinstance(layer, P4MBatchNorm):
         nn.init.uniform_(layer.weight, 0.5, 2.0)
@@ -66,7 +66,7 @@ def test_each_layer_keeps_the_turn(layer: nn.Module, number: int) -> None:
     torch.testing.assert_close(layer(turn_maps(maps, number)), turn_maps(layer(maps), number))
 
 
-def test_a_kernel_is_used_in_eight_different_forms_and_all_copies_are_heard() -> None:
+def test_a_kernel_is_used_in_eight_different_forms_and_all_copies_are_heard():
     lifted = STRIDED.double()(draw(1, 3, 12, 12)).unflatten(1, (DIHEDRAL, -1))
     for one in range(DIHEDRAL):
         for other in range(one):
@@ -79,7 +79,7 @@ def test_a_kernel_is_used_in_eight_different_forms_and_all_copies_are_heard() ->
         assert ((made - before).abs().amax(dim=(0, 2, 3, 4)) > 0.01).all()
 
 
-def test_each_copy_is_normed_by_itself_and_all_share_what_is_kept() -> None:
+def test_each_copy_is_normed_by_itself_and_all_share_what_is_kept():
     maps, norm, plain = draw(3, 40, 4, 4), P4MBatchNorm(5).double(), nn.BatchNorm2d(40).double()
     weight, bias = draw(5), draw(5, seed=1)
     for layer, copies in ((norm, 1), (plain, DIHEDRAL)):
@@ -96,7 +96,7 @@ def test_each_copy_is_normed_by_itself_and_all_share_what_is_kept() -> None:
 
 @pytest.mark.parametrize("training", [False, True])
 @torch.no_grad()
-def test_predictions_are_the_same_for_all_orientations(training: bool) -> None:
+def test_predictions_are_the_same_for_all_orientations(training):
     torch.manual_seed(0)
     config = small_config(model={"name": "d4cnn", "kwargs": {}}, image={"size_px": 64})
     model = build_model(config, initialize=False).train()
@@ -113,7 +113,7 @@ def test_predictions_are_the_same_for_all_orientations(training: bool) -> None:
 
 
 @torch.no_grad()
-def test_a_reparameterized_network_predicts_the_same() -> None:
+def test_a_reparameterized_network_predicts_the_same():
     torch.manual_seed(0)
     model = nn.Sequential(D4CNN(64))
     for layer in model.modules():
@@ -127,7 +127,7 @@ def test_a_reparameterized_network_predicts_the_same() -> None:
     assert not any(isinstance(layer, GroupConv | P4MBatchNorm) for layer in fused.modules())
 
 
-def test_bf16_cuts_nothing_off_the_sky_in_predictions() -> None:
+def test_bf16_cuts_nothing_off_the_sky_in_predictions():
     """One brightness in most of the image: its rounding would move all answers the same way."""
     torch.manual_seed(5)
     model = nn.Sequential(D4CNN(32)).eval()
@@ -141,7 +141,7 @@ def test_bf16_cuts_nothing_off_the_sky_in_predictions() -> None:
 
 
 @pytest.mark.parametrize("side", [48, 65, 80])
-def test_a_side_that_cannot_be_halved_is_refused(side: int) -> None:
+def test_a_side_that_cannot_be_halved_is_refused(side):
     with pytest.raises(InputError, match=r"image\.size_px: d4cnn needs a multiple of 32"):
         D4CNN(side)
     D4CNN(side - side % 8, widths=(2, 2))

@@ -1,7 +1,5 @@
 """Heads and outputs: their layers, and the tree's sums against a slow plain version."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,7 +8,6 @@ import torch
 from galaxyzoo.config.schema import HeadConfig
 from galaxyzoo.models.heads import build_head, build_output, cross_entropy
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
-from galaxyzoo.tasks.kinds import ClassTask
 from galaxyzoo.tasks.registry import CLASS_TASKS, TASKS
 from support.small_models import constrain_slowly
 
@@ -19,7 +16,7 @@ from support.small_models import constrain_slowly
     ("hidden", "sizes"),
     [(12, [(12, 16), (5, 12)]), ([12, 6], [(12, 16), (6, 12), (5, 6)]), ([], [(5, 16)])],
 )
-def test_a_head_has_the_hidden_layers_of_its_list(hidden: Any, sizes: list[Any]) -> None:
+def test_a_head_has_the_hidden_layers_of_its_list(hidden, sizes):
     head = build_head(HeadConfig(hidden=hidden, activation="tanh", input_dropout=0.5), 16, 5)
     linear = [m for m in head if isinstance(m, torch.nn.Linear)]
     assert [tuple(m.weight.shape) for m in linear] == sizes
@@ -27,7 +24,7 @@ def test_a_head_has_the_hidden_layers_of_its_list(hidden: Any, sizes: list[Any])
     assert kinds == ["Dropout", *["Linear", "Tanh", "Dropout"] * (len(sizes) - 1), "Linear"]
 
 
-def test_tree_output_equals_the_slow_one_and_obeys_the_tree() -> None:
+def test_tree_output_equals_the_slow_one_and_obeys_the_tree():
     generator = torch.Generator().manual_seed(1)
     logits = 4 * torch.randn(50, 37, generator=generator, dtype=torch.float64)
     votes = build_output("tree", TASKS["gz37"])(logits).numpy()
@@ -38,7 +35,7 @@ def test_tree_output_equals_the_slow_one_and_obeys_the_tree() -> None:
 @pytest.mark.parametrize(
     "task", [task for task in CLASS_TASKS.values() if task.rule], ids=lambda task: task.name
 )
-def test_rule_output_is_the_rules_shares_of_the_votes(task: ClassTask) -> None:
+def test_rule_output_is_the_rules_shares_of_the_votes(task):
     generator = torch.Generator().manual_seed(1)
     logits = 4 * torch.randn(50, 37, generator=generator, dtype=torch.float64)
     votes = build_output("tree", TASKS["gz37"])(logits).numpy()
@@ -55,7 +52,7 @@ def test_rule_output_is_the_rules_shares_of_the_votes(task: ClassTask) -> None:
         ("hubble10", [0.0] * 8 + [0.5] * 2),  # all are asked whether it is odd
     ],
 )
-def test_rule_output_learns_where_the_votes_are_certain(name: str, expected: list[float]) -> None:
+def test_rule_output_learns_where_the_votes_are_certain(name, expected):
     logits, count = torch.zeros(2, 37), len(expected)
     logits[0, GALAXY_ZOO_2.columns.index("Class1.3")] = 500.0  # in float32, all for a star
     logits[1, GALAXY_ZOO_2.columns.index("Class2.1")] = 500.0  # nobody is asked for arms or bars

@@ -96,7 +96,7 @@ def test_tree_divergence_is_the_slow_one(zeros):
 
 
 @pytest.mark.parametrize("certain", [False, True])
-def test_gradients_are_finite_where_votes_are_zero(certain: bool) -> None:
+def test_gradients_are_finite_where_votes_are_zero(certain):
     logits = torch.randn(4, 37, generator=torch.Generator().manual_seed(0))
     if certain:
         logits[:, ::3] = 200.0  # softmax gives exact zeros beside them

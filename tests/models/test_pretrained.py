@@ -42,7 +42,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_weights_file_fills_the_backbone(tmp_path: Path) -> None:
+def test_weights_file_fills_the_backbone(tmp_path):
     weights = {n: t for n, t in resnet_weights().items() if not n.endswith("num_batches_tracked")}
     path = tmp_path / "weights.safetensors"
     save_file({**weights, "fc.weight": torch.zeros(10, 512), "fc.bias": torch.zeros(10)}, path)
@@ -53,7 +53,7 @@ def test_weights_file_fills_the_backbone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["resnet18", "torchvision/resnet18"])
-def test_the_folder_of_weights_has_the_file_of_the_models_name(folder: Path, name: str) -> None:
+def test_the_folder_of_weights_has_the_file_of_the_models_name(folder, name):
     weights = {name: torch.zeros_like(tensor) for name, tensor in resnet_weights().items()}
     save_file(weights, folder / "resnet18.imagenet.safetensors")
     model = build_model(pretrained_config(name))
@@ -65,9 +65,7 @@ def test_the_folder_of_weights_has_the_file_of_the_models_name(folder: Path, nam
 
 
 @pytest.mark.parametrize("name", ["weights.safetensors", "test_vit.imagenet.safetensors"])
-def test_weights_from_a_file_are_normalized_as_timm_says_or_the_config(
-    folder: Path, name: str
-) -> None:
+def test_weights_from_a_file_are_normalized_as_timm_says_or_the_config(folder, name):
     """Half and half for this network, whose file does not say so, instead of ImageNet's."""
     save_file(timm.create_model("test_vit", num_classes=0).state_dict(), folder / name)
     settings = {"name": "test_vit", "weights_file": str(folder / "weights.safetensors")}
@@ -78,7 +76,7 @@ def test_weights_from_a_file_are_normalized_as_timm_says_or_the_config(
 
 
 @pytest.mark.parametrize("damage", ["missing", "extra", "shape", "bytes"])
-def test_weights_that_do_not_fit_are_refused(tmp_path: Path, damage: str) -> None:
+def test_weights_that_do_not_fit_are_refused(tmp_path, damage):
     weights, path = dict(resnet_weights()), tmp_path / "broken.safetensors"
     if damage == "missing":
         del weights["layer1.0.conv1.weight"]
@@ -92,9 +90,7 @@ def test_weights_that_do_not_fit_are_refused(tmp_path: Path, damage: str) -> Non
     assert path.name in one_line_refusal(build_model, pretrained_config(weights_file=str(path)))
 
 
-def test_a_failing_download_goes_on_from_scratch_only_where_allowed(
-    monkeypatch: pytest.MonkeyPatch, offline: None, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_failing_download_goes_on_from_scratch_only_where_allowed(monkeypatch, offline, capsys):
     """With one warning, however many networks are built, that names no path."""
     monkeypatch.setenv("GALAXYZOO_WARNED_OF_SCRATCH", "")
     create = timm.create_model
@@ -117,8 +113,8 @@ def test_a_failing_download_goes_on_from_scratch_only_where_allowed(
 
 
 def test_a_repository_of_the_hub_is_built_without_network_and_filled_from_there(
-    monkeypatch: pytest.MonkeyPatch, offline: None
-) -> None:
+    monkeypatch, offline
+):
     weights = timm.create_model("resnet18", num_classes=0)
     original, asked = timm.create_model, []
 
@@ -136,7 +132,7 @@ def test_a_repository_of_the_hub_is_built_without_network_and_filled_from_there(
         assert torch.equal(tensor, weights.state_dict()[name])
 
 
-def test_a_hub_that_does_not_answer_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hub_that_does_not_answer_is_one_line(monkeypatch):
     """The client is switched offline after one question, instead of trying for a minute."""
 
     def fail() -> None:
@@ -151,6 +147,6 @@ def test_a_hub_that_does_not_answer_is_one_line(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize("name", ["hf_hub:mwalmsley/zoobot", "hf_hub:", "hf_hub:a/resnet18-zoobot"])
-def test_a_repository_whose_name_ends_in_no_timm_model_is_refused(name: str) -> None:
+def test_a_repository_whose_name_ends_in_no_timm_model_is_refused(name):
     with pytest.raises(InputError, match=r"model\.name 'hf_hub:.*must end in a timm model's"):
         build_model(pretrained_config(name), initialize=False)

@@ -8,13 +8,7 @@ import pytest
 
 from galaxyzoo.core.manifest import FORMAT
 from galaxyzoo.results.layout import DONE, WEIGHTS
-from support.commands import (
-    TRAIN,
-    artifacts,
-    call,
-    complaint,
-    dataset,
-)
+from support.commands import TRAIN, artifacts, call, complaint, dataset
 from support.kaggle_fixtures import listing
 
 COLLECT = [*TRAIN, "--ensemble"]
@@ -61,7 +55,7 @@ CHANGES: dict[str, tuple[str, Callable[[Path], object], tuple[list[str], ...]]] 
 
 
 @pytest.mark.parametrize("case", CHANGES)
-def test_a_changed_file_is_named_and_nothing_is_made_of_it(project: Path, case: str) -> None:
+def test_a_changed_file_is_named_and_nothing_is_made_of_it(project, case):
     name, change, commands = CHANGES[case]
     kept = listing(project)
     path = folder(project) / name
@@ -77,7 +71,7 @@ def test_a_changed_file_is_named_and_nothing_is_made_of_it(project: Path, case: 
         path.write_bytes(kept[str(path)])
 
 
-def test_folds_without_their_settings_are_refused(project: Path) -> None:
+def test_folds_without_their_settings_are_refused(project):
     run = folder(project).parent
     (run / "config.yaml").rename(run / "kept")
     try:
@@ -87,7 +81,7 @@ def test_folds_without_their_settings_are_refused(project: Path) -> None:
 
 
 @pytest.mark.parametrize("command", [COLLECT, ["gradcam.py", "gz37/cnn", "--galaxy-id", "1"]])
-def test_runs_without_their_split_are_refused(project: Path, command: list[str]) -> None:
+def test_runs_without_their_split_are_refused(project, command):
     split = project / "folds" / dataset(project)
     (split / "dataset.json").rename(split / "kept")
     before = artifacts(project)
@@ -99,7 +93,7 @@ def test_runs_without_their_split_are_refused(project: Path, command: list[str])
 
 
 @pytest.mark.parametrize("of", ["dataset.json", "gz37/cnn/fold_0/fold.json"])
-def test_artifacts_of_an_earlier_format_are_named(project: Path, of: str) -> None:
+def test_artifacts_of_an_earlier_format_are_named(project, of):
     path = project / "folds" / dataset(project) / of
     kept, before = path.read_text(), artifacts(project)
     path.write_text(kept.replace(f'  "format": {FORMAT},\n', ""))

@@ -62,7 +62,7 @@ def size_of(features: np.ndarray, targets: np.ndarray) -> float:
 
 @FEW
 @given(oof_folds())
-def test_blends_of_votes_keep_their_promises(folds: list[OofFold]) -> None:
+def test_blends_of_votes_keep_their_promises(folds):
     features, targets = stack_folds(folds)
     size = size_of(features, targets)
     best = min(squared(features[:, run], targets) for run in range(features.shape[1]))
@@ -83,7 +83,7 @@ def test_blends_of_votes_keep_their_promises(folds: list[OofFold]) -> None:
 
 @FEW
 @given(oof_folds())
-def test_the_disagreement_ridge_bears_any_runs(folds: list[OofFold]) -> None:
+def test_the_disagreement_ridge_bears_any_runs(folds):
     features, targets = stack_folds(folds)
     size = size_of(features, targets)
     model = stackers.fit_disagreement_ridge(folds, SMALL)
@@ -102,7 +102,7 @@ def mean_loss(probs: np.ndarray, targets: np.ndarray) -> float:
 
 @FEW
 @given(oof_folds(probabilities=True))
-def test_a_pool_keeps_its_promises(folds: list[OofFold]) -> None:
+def test_a_pool_keeps_its_promises(folds):
     features, targets = stack_folds(folds)
     logs = np.log(features).mean(axis=1)
     geometric = np.exp(logs) / np.exp(logs).sum(axis=1, keepdims=True)

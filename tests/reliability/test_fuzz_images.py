@@ -3,8 +3,6 @@
 import io
 import random
 import zipfile
-from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,9 +24,7 @@ SIDES = st.sampled_from([0, 1, 2, 105, 107, 500, 8192, 8193, 65535, 2**31 - 1, 2
 
 @CASES
 @given(SEEDS, FILES, st.integers(1, ORIGINAL_PX), st.data())
-def test_any_bytes_are_an_image_or_a_value_error(
-    seed: int, file: bytes, crop_px: int, data: st.DataObject
-) -> None:
+def test_any_bytes_are_an_image_or_a_value_error(seed, file, crop_px, data):
     rng = random.Random(seed)
     size_px = data.draw(st.integers(1, crop_px))
     try:
@@ -42,9 +38,7 @@ def test_any_bytes_are_an_image_or_a_value_error(
 
 @CASES
 @given(SIDES, SIDES, st.sampled_from([sized_jpeg, sized_png]))
-def test_a_header_of_any_size_is_believed_only_up_to_8192_px(
-    width: int, height: int, sized: Callable[[int, int], bytes]
-) -> None:
+def test_a_header_of_any_size_is_believed_only_up_to_8192_px(width, height, sized):
     width, height = (side % 65536 if sized is sized_jpeg else side for side in (width, height))
     if min(width, height) >= 1 and max(width, height) <= 8192:
         try:
@@ -59,9 +53,7 @@ def test_a_header_of_any_size_is_believed_only_up_to_8192_px(
 
 @CASES
 @given(SEEDS)
-def test_any_bytes_are_a_zip_of_images_or_one_line(
-    tmp_path_factory: pytest.TempPathFactory, seed: int
-) -> None:
+def test_any_bytes_are_a_zip_of_images_or_one_line(tmp_path_factory, seed):
     rng = random.Random(seed)
     path = tmp_path_factory.getbasetemp() / "mutated.zip"
     kind = rng.choice(
@@ -83,7 +75,7 @@ def test_any_bytes_are_a_zip_of_images_or_one_line(
         check_refusal(error, "mutated.zip")
 
 
-def test_a_zip_whose_names_are_no_text_is_named(tmp_path: Path) -> None:
+def test_a_zip_whose_names_are_no_text_is_named(tmp_path):
     path = tmp_path / "names.zip"
     write_zip(path, {"é/11.jpg": encode(PICTURE)})
     path.write_bytes(path.read_bytes().replace("é".encode(), b"\xff\xff"))

@@ -36,9 +36,7 @@ VOTES = draw_votes(np.random.default_rng(1), np.arange(101, 106))
 
 @CASES
 @given(SEEDS)
-def test_any_bytes_are_a_valid_table_or_one_line(
-    tmp_path_factory: pytest.TempPathFactory, capfd: pytest.CaptureFixture[str], seed: int
-) -> None:
+def test_any_bytes_are_a_valid_table_or_one_line(tmp_path_factory, capfd, seed):
     rng = random.Random(seed)
     table = VOTES.iloc[:, :3].assign(fold=[0, 1, 2, 0, 1])
     path = tmp_path_factory.getbasetemp() / "mutated.csv"
@@ -71,9 +69,7 @@ def competition(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @CASES
 @given(SEEDS, st.booleans())
-def test_any_bytes_are_valid_solutions_or_one_line(
-    competition: Path, seed: int, zipped: bool
-) -> None:
+def test_any_bytes_are_valid_solutions_or_one_line(competition, seed, zipped):
     for old in competition.glob(f"{SOLUTIONS}.*"):
         old.unlink()
     data = csv_bytes(VOTES)
@@ -102,9 +98,7 @@ YAML = Path(__file__).resolve().parents[2] / "configs" / "hubble10" / "source_mo
 
 @CASES
 @given(SEEDS)
-def test_any_text_is_a_config_or_one_line(
-    tmp_path_factory: pytest.TempPathFactory, seed: int
-) -> None:
+def test_any_text_is_a_config_or_one_line(tmp_path_factory, seed):
     path = tmp_path_factory.getbasetemp() / "mutated.yaml"
     path.write_bytes(mutate(YAML.read_bytes(), random.Random(seed)))
     try:

@@ -43,7 +43,7 @@ def vote_arrays(dtype: Any = np.float64) -> st.SearchStrategy[np.ndarray]:
 @CASES
 @given(st.one_of(vote_arrays(), vote_arrays(np.float32)), st.randoms(use_true_random=False))
 @example(1.7e308 * np.where(np.arange(2 * N_ANSWERS) % 2, 1, -1).reshape(2, -1), Random(0))
-def test_the_projection_is_valid_final_and_row_by_row(votes: np.ndarray, random: Any) -> None:
+def test_the_projection_is_valid_final_and_row_by_row(votes, random):
     with warnings.catch_warnings(), np.errstate(all="raise", under="ignore"):
         warnings.simplefilter("error")
         projected = GALAXY_ZOO_2.project(votes)
@@ -63,7 +63,7 @@ def test_the_projection_is_valid_final_and_row_by_row(votes: np.ndarray, random:
         np.float64, (1, N_ANSWERS), elements=st.one_of(st.floats(-50, 50), st.sampled_from(SMALL))
     )
 )
-def test_the_projection_equals_a_slow_plain_one(votes: np.ndarray) -> None:
+def test_the_projection_equals_a_slow_plain_one(votes):
     expected = np.stack([project_slowly(row) for row in votes])
     np.testing.assert_allclose(GALAXY_ZOO_2.project(votes), expected, rtol=0, atol=1e-11)
     clipped = np.stack([project_slowly(row) for row in np.clip(votes, 0, 1)])
@@ -72,7 +72,7 @@ def test_the_projection_equals_a_slow_plain_one(votes: np.ndarray) -> None:
 
 @CASES
 @given(vote_arrays(np.float32))
-def test_the_tree_output_is_valid_for_any_finite_logits(values: np.ndarray) -> None:
+def test_the_tree_output_is_valid_for_any_finite_logits(values):
     logits = torch.from_numpy(values).requires_grad_()
     votes = TreeOutput(GALAXY_ZOO_2)(logits)
     votes.square().sum().backward()
@@ -113,9 +113,7 @@ def splits(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, int, np.ndarray]:
 
 @CASES
 @given(splits(), st.integers(0, 3), st.randoms(use_true_random=False))
-def test_folds_are_a_partition_by_whole_groups(
-    split: tuple[np.ndarray, np.ndarray, int, np.ndarray], seed: int, random: Any
-) -> None:
+def test_folds_are_a_partition_by_whole_groups(split, seed, random):
     targets, groups, n_folds, known = split
     if len(np.unique(groups)) < n_folds:
         with pytest.raises(ValueError, match="cannot make"):

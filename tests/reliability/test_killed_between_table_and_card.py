@@ -52,9 +52,7 @@ def ensemble_killed_before(path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["oof.csv", "predictions.json", "predictions.csv"])
-def test_an_ensemble_killed_over_an_older_one_is_made_again(
-    catalog: Catalog, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
-) -> None:
+def test_an_ensemble_killed_over_an_older_one_is_made_again(catalog, monkeypatch, tmp_path, name):
     ensemble.main()
     add_better_run(catalog)
     ensemble_killed_before(tmp_path / "submissions/tiny/gz37/all" / name)
@@ -67,7 +65,7 @@ def test_an_ensemble_killed_over_an_older_one_is_made_again(
 
 
 @pytest.mark.parametrize("which", ["oof", "test"])
-def test_a_runs_table_that_is_not_its_cards_is_refused(catalog: Catalog, which: str) -> None:
+def test_a_runs_table_that_is_not_its_cards_is_refused(catalog, which):
     run, task = "gz37/run0", TASKS["gz37"]
     tables = {"oof": RunFolder("tiny", run).oof_csv, "test": RunFolder("tiny", run).test_csv}
     card = tables["oof"].with_suffix(".json")
@@ -81,9 +79,7 @@ def test_a_runs_table_that_is_not_its_cards_is_refused(catalog: Catalog, which: 
         load(task, catalog)
 
 
-def test_an_ensemble_that_waits_reads_what_is_there_afterwards(
-    catalog: Catalog, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_an_ensemble_that_waits_reads_what_is_there_afterwards(catalog, monkeypatch, tmp_path):
     """Another process makes the ensemble and then trains a run anew while this one waits."""
     rng = np.random.default_rng(9)
 
@@ -103,8 +99,8 @@ def test_an_ensemble_that_waits_reads_what_is_there_afterwards(
 
 
 def test_tables_of_a_killed_ensemble_do_not_stay_beside_an_older_card(
-    catalog: Catalog, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+    catalog, monkeypatch, tmp_path
+):
     """Killed once the new out-of-fold table is there; then the older ensemble is asked for."""
     ensemble.main()
     found = listing(tmp_path / "submissions")

@@ -55,9 +55,7 @@ def finish(project: Project, expected: dict[str, bytes]) -> None:
 
 
 @pytest.mark.parametrize("seed", range(thorough(1, 8)))
-def test_a_run_killed_at_random_points_ends_with_the_same_bytes(
-    undisturbed: Undisturbed, project: Project, seed: int
-) -> None:
+def test_a_run_killed_at_random_points_ends_with_the_same_bytes(undisturbed, project, seed):
     """SIGKILL before a file operation, or up to 0.3 s after it, so in the middle of anything."""
     expected, places = undisturbed
     rng = random.Random(seed)
@@ -75,9 +73,7 @@ def test_a_run_killed_at_random_points_ends_with_the_same_bytes(
 
 
 @long_only("kills at each of some 150 operations")
-def test_a_run_killed_before_every_file_operation_ends_with_the_same_bytes(
-    undisturbed: Undisturbed, project: Project
-) -> None:
+def test_a_run_killed_before_every_file_operation_ends_with_the_same_bytes(undisturbed, project):
     expected, places = undisturbed
     for at in sorted(places.values()):
         result = project.run(TRAIN, Fault(places, at))
@@ -87,9 +83,7 @@ def test_a_run_killed_before_every_file_operation_ends_with_the_same_bytes(
 
 
 @pytest.mark.parametrize("seed", range(thorough(1, 4)))
-def test_a_run_whose_power_is_cut_ends_with_the_same_bytes(
-    undisturbed: Undisturbed, project: Project, seed: int
-) -> None:
+def test_a_run_whose_power_is_cut_ends_with_the_same_bytes(undisturbed, project, seed):
     """Renames, removals and new folders that were not synced are lost at each cut."""
     expected, places = undisturbed
     chosen = random.Random(seed).sample(sorted(places.values()), thorough(3, 100))
@@ -100,9 +94,7 @@ def test_a_run_whose_power_is_cut_ends_with_the_same_bytes(
     finish(project, expected)
 
 
-def test_two_commands_at_once_work_one_after_the_other(
-    undisturbed: Undisturbed, project: Project
-) -> None:
+def test_two_commands_at_once_work_one_after_the_other(undisturbed, project):
     results = project.run_twice(TRAIN)
     assert [result.status for result in results] == [0, 0], results
     assert any("another process" in result.output for result in results)
@@ -111,9 +103,7 @@ def test_two_commands_at_once_work_one_after_the_other(
     assert len(trained) == len(set(trained)) == 2  # no fold twice
 
 
-def test_a_command_beside_the_orphan_of_a_killed_one(
-    undisturbed: Undisturbed, project: Project
-) -> None:
+def test_a_command_beside_the_orphan_of_a_killed_one(undisturbed, project):
     """The ensembler is a process of its own, which survives when only its parent is killed."""
     expected, places = undisturbed
     for name, data in expected.items():  # all that comes before
@@ -125,9 +115,7 @@ def test_a_command_beside_the_orphan_of_a_killed_one(
     finish(project, expected)
 
 
-def test_a_disk_that_refuses_is_one_line_and_loses_nothing(
-    undisturbed: Undisturbed, project: Project
-) -> None:
+def test_a_disk_that_refuses_is_one_line_and_loses_nothing(undisturbed, project):
     """It is full and read-only in turn."""
     expected, places = undisturbed
     chosen = sorted(place for name, place in places.items() if not name.startswith("remove"))
@@ -172,9 +160,7 @@ def may_mount() -> bool:
 
 
 @pytest.mark.skipif(not may_mount(), reason="no disk can be mounted here")
-def test_a_small_disk_that_fills_up_is_one_line_and_loses_nothing(
-    undisturbed: Undisturbed, tmp_path: Path
-) -> None:
+def test_a_small_disk_that_fills_up_is_one_line_and_loses_nothing(undisturbed, tmp_path):
     """A real file system with a little more room after every refusal."""
     expected, _ = undisturbed
     root = tmp_path / "root"

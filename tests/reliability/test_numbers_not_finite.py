@@ -11,7 +11,6 @@ import torch
 
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core.errors import FoldError
-from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.ensemble import members
 from galaxyzoo.inference.artifacts import load_checkpoint
 from galaxyzoo.results.layout import CHECKPOINT, HISTORY, WEIGHTS
@@ -39,7 +38,7 @@ def spoil_losses(patch: pytest.MonkeyPatch, epoch: int) -> None:
     patch.setattr(Trainer, "step", spoilt)
 
 
-def test_all_galaxies_of_the_batch_are_named(tmp_path: Path) -> None:
+def test_all_galaxies_of_the_batch_are_named(tmp_path):
     data = fold_data()
     data.targets[5] = np.nan
     with pytest.raises(FoldError) as caught:
@@ -56,9 +55,7 @@ def test_all_galaxies_of_the_batch_are_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("network", ["model", "ema"])
-def test_weights_spoilt_by_an_epochs_last_step_are_noticed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, network: str
-) -> None:
+def test_weights_spoilt_by_an_epochs_last_step_are_noticed(tmp_path, monkeypatch, network):
     step = Trainer.step
 
     def spoil(self: Trainer, number: int, batch: Batch) -> torch.Tensor:
@@ -78,7 +75,7 @@ def test_weights_spoilt_by_an_epochs_last_step_are_noticed(
     assert all(tensor.isfinite().all() for tensor in kept["model"].values())
 
 
-def test_a_validation_loss_that_is_not_finite_stops_the_fold(tmp_path: Path) -> None:
+def test_a_validation_loss_that_is_not_finite_stops_the_fold(tmp_path):
     data = fold_data()
     data.targets[data.val_rows[0]] = np.inf
     with pytest.raises(FoldError, match="epoch 1: the validation loss is inf"):
@@ -86,9 +83,7 @@ def test_a_validation_loss_that_is_not_finite_stops_the_fold(tmp_path: Path) -> 
     assert not (tmp_path / CHECKPOINT).exists()
 
 
-def test_a_stopped_fold_goes_on_from_its_last_whole_epoch(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_stopped_fold_goes_on_from_its_last_whole_epoch(tmp_path, monkeypatch):
     data = fold_data()
     train_fold(config(), data, tmp_path / "whole", "whole")
     with pytest.MonkeyPatch.context() as patch:
@@ -109,9 +104,7 @@ def test_a_stopped_fold_goes_on_from_its_last_whole_epoch(
         assert (tmp_path / "stopped" / name).read_bytes() == expected
 
 
-def test_a_fold_stops_alone_and_is_tried_again(
-    prepared: Dataset, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_fold_stops_alone_and_is_tried_again(prepared, monkeypatch, capsys):
     seen = fake_training(monkeypatch, runs)
     trained, networks = runs.train_fold, []
 
@@ -141,14 +134,14 @@ def test_a_fold_stops_alone_and_is_tried_again(
     assert [data.fold for data in seen] == [0, 1, 2, 1]
 
 
-def test_a_stage_that_is_missing_stops_only_the_folds_that_need_it(prepared: Dataset) -> None:
+def test_a_stage_that_is_missing_stops_only_the_folds_that_need_it(prepared):
     run = Run(small_config(image=SIZES, stages=[{"name": "a"}, {"name": "b"}]), prepared)
     assert run.train([0, 1]) is None
     assert len(run.stopped) == 2
     assert all("goes on from stage a of " in reason for reason in run.stopped)
 
 
-def test_a_nights_other_runs_are_trained_and_combined(tmp_path: Path) -> None:
+def test_a_nights_other_runs_are_trained_and_combined(tmp_path):
     """Of three in one call the first stops and the second diverges."""
     COMPETITION.write_zips(tmp_path / "input")
     for name, lr in (("bad", 1e30), ("wild", 100.0)):

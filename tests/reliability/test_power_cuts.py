@@ -61,8 +61,8 @@ class Disk:
 
 
 def test_what_a_command_called_done_survives_a_power_cut_at_any_later_operation(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    tmp_path, monkeypatch
+):
     use_root(monkeypatch, tmp_path)
     disk = Disk(tmp_path, monkeypatch)
     catalog = save_project()

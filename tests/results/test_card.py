@@ -63,9 +63,7 @@ def refusals(catalog: Catalog, run: str) -> list[str]:
         *(("fingerprint", None), ("tables.oof", {"test": ""})),
     ],
 )
-def test_a_runs_card_with_a_wrong_or_missing_key_is_refused(
-    catalog: Catalog, key: str, value: Any
-) -> None:
+def test_a_runs_card_with_a_wrong_or_missing_key_is_refused(catalog, key, value):
     change(RunFolder("tiny", "gz37/run0").card, key.split(".")[0], value)
     for text in refusals(catalog, "gz37/run0"):
         assert text.startswith("oof/tiny/gz37/run0.json is not a whole score card (the command ")
@@ -80,8 +78,8 @@ def test_a_runs_card_with_a_wrong_or_missing_key_is_refused(
     ],
 )
 def test_an_ensembles_card_with_a_wrong_or_missing_key_is_refused_and_made_again(
-    catalog: Catalog, monkeypatch: pytest.MonkeyPatch, key: str, value: Any
-) -> None:
+    catalog, monkeypatch, key, value
+):
     card = card_path(built("gz37").csv)
     whole = card.read_bytes()
     change(card, key, value)
@@ -99,8 +97,8 @@ def test_an_ensembles_card_with_a_wrong_or_missing_key_is_refused_and_made_again
 
 @pytest.mark.parametrize("run", ["gz37/run0", "ensemble:all"])
 def test_a_card_with_another_number_is_refused_and_the_ensembles_is_made_again(
-    catalog: Catalog, monkeypatch: pytest.MonkeyPatch, run: str
-) -> None:
+    catalog, monkeypatch, run
+):
     """A fold's score: nothing else that is read would contradict it."""
     card = card_path(built().csv if run == "ensemble:all" else RunFolder("tiny", run).oof_csv)
     whole, values = card.read_bytes(), files.read_json(card)
@@ -113,9 +111,7 @@ def test_a_card_with_another_number_is_refused_and_the_ensembles_is_made_again(
 
 
 @pytest.mark.parametrize("run", ["gz37/run0", "ensemble:all"])
-def test_a_report_refuses_a_table_that_is_not_the_cards(
-    catalog: Catalog, monkeypatch: pytest.MonkeyPatch, run: str
-) -> None:
+def test_a_report_refuses_a_table_that_is_not_the_cards(catalog, monkeypatch, run):
     """The last of nine decimals: the score stays the same."""
     path = built("gz37").oof_csv
     path = path if run == "ensemble:all" else RunFolder("tiny", run).oof_csv
@@ -127,7 +123,7 @@ def test_a_report_refuses_a_table_that_is_not_the_cards(
     assert f"{paths.shown(path)} is missing or not the table" in one_line_refusal(evaluate.main)
 
 
-def test_a_table_and_card_under_another_runs_name_are_refused(catalog: Catalog) -> None:
+def test_a_table_and_card_under_another_runs_name_are_refused(catalog):
     own, copy = (RunFolder("tiny", f"gz37/{name}") for name in ("run0", "copy"))
     for kind in ("oof_csv", "test_csv", "card"):
         shutil.copy(getattr(own, kind), getattr(copy, kind))

@@ -1,7 +1,6 @@
 from typing import Any
 
 import pandas as pd
-import pytest
 
 from galaxyzoo.core.console import print_table
 from galaxyzoo.core.paths import CODE_ROOT
@@ -12,9 +11,7 @@ from galaxyzoo.results.console import candidate_table
 RECORDS = CODE_ROOT / "submissions" / "records"
 
 
-def test_what_is_printed_has_lines_of_80_columns(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_is_printed_has_lines_of_80_columns(monkeypatch, capsys):
     """The committed ensembles and runs, by the longest names there are."""
     monkeypatch.setenv("COLUMNS", "80")
     ensembles = [EnsembleCard.read(path) for path in RECORDS.rglob("predictions.json")]

@@ -16,11 +16,7 @@ from galaxyzoo.results.layout import RunFolder, card_path
 from galaxyzoo.training import run as runs
 from galaxyzoo.training.run import Run
 from support.bad_image_fixtures import KINDS
-from support.class_fixtures import (
-    ANOMALIES,
-    SIZES,
-    save_class_project,
-)
+from support.class_fixtures import ANOMALIES, SIZES, save_class_project
 from support.ensemble_fixtures import COLUMNS, built, draw_run, make_catalog, save_run, use_root
 from support.kaggle_fixtures import TEST_IMAGES, Competition, draw_competition, write_zip
 from support.small_models import small_config

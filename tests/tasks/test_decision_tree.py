@@ -62,7 +62,7 @@ def some_votes(seed: int) -> np.ndarray:
     return GALAXY_ZOO_2.project(drawn.to_numpy())[0]
 
 
-def test_shares_are_of_those_who_were_asked() -> None:
+def test_shares_are_of_those_who_were_asked():
     values = np.zeros((2, 37))
     values[0, :3] = 0.25, 0.75, 0.0  # smooth, features, star
     values[0, 3:5] = 0.15, 0.6  # edge-on, not
@@ -76,7 +76,7 @@ def test_shares_are_of_those_who_were_asked() -> None:
         assert shares[1, GALAXY_ZOO_2.span(question)].sum() == pytest.approx(1)
 
 
-def test_drawn_votes_obey_the_tree_and_scatter_about_the_published_ones() -> None:
+def test_drawn_votes_obey_the_tree_and_scatter_about_the_published_ones():
     votes = np.repeat(some_votes(seed=3)[None], 4000, axis=0)
     drawn = GALAXY_ZOO_2.draw(votes, 43, np.random.default_rng(4))
     assert GALAXY_ZOO_2.residuals(drawn).max() < 1e-12

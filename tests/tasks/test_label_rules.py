@@ -1,7 +1,5 @@
 """Classes out of votes: hand-worked galaxies, edges of the thresholds, and the real label table."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -114,13 +112,11 @@ CLASSES: list[tuple[str, str | None, dict[int, list[float]]]] = [
 
 
 @pytest.mark.parametrize(("task", "expected", "shares"), CLASSES)
-def test_a_hand_worked_galaxy_gets_its_class_or_is_dropped(
-    task: str, expected: str | None, shares: dict[int, list[float]]
-) -> None:
+def test_a_hand_worked_galaxy_gets_its_class_or_is_dropped(task, expected, shares):
     assert class_of(task, galaxy(shares)) == expected
 
 
-def test_every_class_and_a_drop_of_every_rule_has_a_hand_worked_galaxy() -> None:
+def test_every_class_and_a_drop_of_every_rule_has_a_hand_worked_galaxy():
     for name in RULES:
         worked = {expected for task, expected, _ in CLASSES if task == name}
         assert worked == {*TASKS[name].columns, None}
@@ -157,9 +153,7 @@ EDGES = [
 
 
 @pytest.mark.parametrize(("task", "name", "votes", "needed"), EDGES)
-def test_at_the_edge_of_the_first_named_vote(
-    task: str, name: str, votes: dict[str, float], needed: float
-) -> None:
+def test_at_the_edge_of_the_first_named_vote(task, name, votes, needed):
     first = next(iter(votes))
     enough = {**votes, first: votes[first] + needed}
     too_little = {**votes, first: votes[first] + needed - ABOVE}
@@ -167,18 +161,18 @@ def test_at_the_edge_of_the_first_named_vote(
     assert class_of(task, with_votes(**too_little)) is None
 
 
-def test_exactly_half_without_a_bulge_is_neither_of_the_edge_on_classes() -> None:
+def test_exactly_half_without_a_bulge_is_neither_of_the_edge_on_classes():
     votes = with_votes(Class1_2=0.9, Class2_1=0.8, Class9_1=0.4, Class9_3=0.4)
     assert class_of("hubble10", votes) is None
 
 
-def test_a_half_odd_galaxy_stays_in_the_hubble_sequence() -> None:
+def test_a_half_odd_galaxy_stays_in_the_hubble_sequence():
     votes = with_votes(Class1_1=0.9, Class7_1=0.8, Class6_1=0.5, Class6_2=0.5, Class8_6=0.5)
     assert class_of("hubble10", votes) == "E_round"
 
 
 @pytest.mark.parametrize("name", RULES)
-def test_classes_exclude_each_other_on_random_votes(name: str) -> None:
+def test_classes_exclude_each_other_on_random_votes(name):
     votes = draw_votes(np.random.default_rng(1), np.arange(20_000))
     members = pd.DataFrame(rule_of(name).hard(votes))
     assert list(members.columns) == list(TASKS[name].columns)
@@ -189,7 +183,7 @@ def test_classes_exclude_each_other_on_random_votes(name: str) -> None:
     assert labels.index.tolist() == np.flatnonzero(members.any(axis=1)).tolist()
 
 
-def test_a_rule_that_gives_two_classes_is_refused() -> None:
+def test_a_rule_that_gives_two_classes_is_refused():
     twice = {"a": np.array([True, False]), "b": np.array([True, True])}
     rule = ClassRule(lambda votes: twice, lambda votes: twice)
     with pytest.raises(ValueError, match="two classes"):
@@ -197,7 +191,7 @@ def test_a_rule_that_gives_two_classes_is_refused() -> None:
 
 
 @pytest.mark.parametrize("name", RULES)
-def test_shares_are_probabilities_in_the_tasks_order(name: str) -> None:
+def test_shares_are_probabilities_in_the_tasks_order(name):
     votes = draw_votes(np.random.default_rng(2), np.arange(100, 600))
     shares = rule_of(name).shares(votes)
     assert list(shares.columns) == list(TASKS[name].columns)
@@ -207,20 +201,18 @@ def test_shares_are_probabilities_in_the_tasks_order(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", RULES)
-def test_without_a_vote_all_classes_are_equally_likely(name: str) -> None:
+def test_without_a_vote_all_classes_are_equally_likely(name):
     votes = with_votes()
     shares = rule_of(name).shares(votes)
     assert np.allclose(shares, 1 / shares.shape[1], atol=1e-12)
 
 
 @pytest.mark.parametrize(("task", "expected", "shares"), [row for row in CLASSES if row[1]])
-def test_the_class_of_a_clear_galaxy_is_also_its_most_voted(
-    task: str, expected: str, shares: dict[int, list[float]]
-) -> None:
+def test_the_class_of_a_clear_galaxy_is_also_its_most_voted(task, expected, shares):
     assert rule_of(task).shares(galaxy(shares)).iloc[0].idxmax() == expected
 
 
-def test_hand_worked_shares_of_the_hubble_classes() -> None:
+def test_hand_worked_shares_of_the_hubble_classes():
     votes = galaxy(
         {1: [0.5, 0.5, 0], 2: [0.2, 0.8], 3: [0.25, 0.75], 4: [0.5, 0.5], 5: [0, 0.4, 0.4, 0.2]}
         | {6: [0.4, 0.6], 7: [0.6, 0.4, 0], 8: [0, 0, 0, 0.25, 0.5, 0.25, 0], 9: [0.5, 0.25, 0.25]}
@@ -243,7 +235,7 @@ def test_hand_worked_shares_of_the_hubble_classes() -> None:
     assert got.to_dict() == pytest.approx({name: value / total for name, value in expected.items()})
 
 
-def test_a_share_is_of_those_who_were_asked() -> None:
+def test_a_share_is_of_those_who_were_asked():
     votes = with_votes(Class1_1=0.5, Class7_1=0.2, Class6_1=0.3)
     assert share(votes, "Class7.1") == pytest.approx([0.4])
     assert share(votes, "Class6.1") == pytest.approx([0.3])  # everybody is asked
@@ -251,7 +243,7 @@ def test_a_share_is_of_those_who_were_asked() -> None:
 
 
 @needs_data(MINI, ZOO5)
-def test_the_zoo5_rule_gives_the_published_classes_galaxy_by_galaxy(root: Path) -> None:
+def test_the_zoo5_rule_gives_the_published_classes_galaxy_by_galaxy(root):
     labels = rule_of("zoo5").labels(open_dataset_files(MINI).targets)
     table = read_csv(ZOO5 / "train_labels.csv")[CLASS]
     assert labels.index.isin(table.index).all()

@@ -26,7 +26,7 @@ def tree_html(prediction: np.ndarray) -> str:
     return answers_html("gz37/cnn", get_task("gz37"), predicted(prediction))
 
 
-def test_every_question_stands_once_under_the_answer_that_leads_to_it() -> None:
+def test_every_question_stands_once_under_the_answer_that_leads_to_it():
     page = tree_html(some_votes(2))
     for question in GALAXY_ZOO_2.questions:
         assert page.count(f"<span>{question.text}</span>") == 1
@@ -40,7 +40,7 @@ def test_every_question_stands_once_under_the_answer_that_leads_to_it() -> None:
     assert page.count("<div") == page.count("</div>")
 
 
-def test_values_are_labels_too() -> None:
+def test_values_are_labels_too():
     values = some_votes(4)
     page = tree_html(values)
     label = re.findall(r'aria-label="smooth: predicted (\d+)%"', page)
@@ -48,7 +48,7 @@ def test_values_are_labels_too() -> None:
     assert "asked of 100%" in page
 
 
-def test_intervals_are_of_those_who_are_asked() -> None:
+def test_intervals_are_of_those_who_are_asked():
     prediction = GALAXY_ZOO_2.project(np.full((1, 37), 0.5))[0]
     bounds = np.stack([prediction / 2, prediction * 1.5], axis=1)
     shown = replace(predicted(prediction), bounds=bounds)
@@ -63,7 +63,7 @@ def test_intervals_are_of_those_who_are_asked() -> None:
     assert not re.search(r'"edge-on: [^"]*interval', pale)
 
 
-def test_classes_are_a_list_with_the_likeliest_first() -> None:
+def test_classes_are_a_list_with_the_likeliest_first():
     task = get_task("elliptical_spiral")
     page = answers_html("x", task, predicted(np.array([0.2, 0.8])))
     texts = re.findall(r'<span class="text">(.*?)</span>', page)
@@ -75,7 +75,7 @@ HOSTILE = """<script>alert("1")</script> & 'x' onerror=y"""
 ESCAPED = "&lt;script&gt;alert(&#34;1&#34;)&lt;/script&gt; &amp; &#39;x&#39; onerror=y"
 
 
-def test_names_are_escaped() -> None:
+def test_names_are_escaped():
     """Of a class, a run, a file and an answer."""
     task = replace(get_task("elliptical_spiral"), columns=(HOSTILE, "spiral"))
     shown = predicted(np.array([0.8, 0.2]), name=HOSTILE)

@@ -7,7 +7,6 @@ import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import httpx
 import pandas as pd
@@ -50,9 +49,7 @@ def address(run: LoadedRun) -> Iterator[str]:
     page.close()
 
 
-def test_a_slow_request_does_not_stop_the_others(
-    address: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_slow_request_does_not_stop_the_others(address, monkeypatch):
     slow, begun, go_on = jpeg(40), threading.Event(), threading.Event()
     original = LoadedRun.predict_upload
 
@@ -74,7 +71,7 @@ def test_a_slow_request_does_not_stop_the_others(
         assert first.result()["success"]
 
 
-def test_a_heat_map_of_no_galaxy_is_refused_in_a_sentence(address: str) -> None:
+def test_a_heat_map_of_no_galaxy_is_refused_in_a_sentence(address):
     visitor = PageClient(address)
     answer = visitor.ask("explain", visitor.run, None, None, "gradcam")
     assert (answer["success"], answer["output"]["error"]) == (
@@ -83,7 +80,7 @@ def test_a_heat_map_of_no_galaxy_is_refused_in_a_sentence(address: str) -> None:
     )
 
 
-def test_an_uploaded_picture_stays_when_another_run_is_chosen(address: str) -> None:
+def test_an_uploaded_picture_stays_when_another_run_is_chosen(address):
     visitor = PageClient(address)
     shown = visitor.show(jpeg(60))["output"]["data"]
     again = visitor.ask("change", visitor.run, None)["output"]["data"]
@@ -91,7 +88,7 @@ def test_an_uploaded_picture_stays_when_another_run_is_chosen(address: str) -> N
     assert again[1:3] == shown[1:3]  # picture and answers
 
 
-def test_several_images_are_answered_in_one_table(address: str) -> None:
+def test_several_images_are_answered_in_one_table(address):
     visitor = PageClient(address)
     files = []
     for name, gray in (("a.jpg", 60), ("=b.jpg", 90)):
@@ -110,9 +107,7 @@ def test_several_images_are_answered_in_one_table(address: str) -> None:
     assert "52 images: at most 50 at once" in refused["output"]["error"]
 
 
-def test_an_image_that_cannot_be_used_is_named_beside_the_answers_of_the_others(
-    address: str,
-) -> None:
+def test_an_image_that_cannot_be_used_is_named_beside_the_answers_of_the_others(address):
     visitor = PageClient(address)
 
     def file(name: str, encoded: bytes) -> dict[str, object]:
@@ -130,7 +125,7 @@ def test_an_image_that_cannot_be_used_is_named_beside_the_answers_of_the_others(
     assert "bad.jpg cannot" in visitor.ask("upload", visitor.run, bad)["output"]["error"]
 
 
-def test_the_page_opens_with_a_drawn_galaxy_and_draws_others(address: str) -> None:
+def test_the_page_opens_with_a_drawn_galaxy_and_draws_others(address):
     visitor = PageClient(address)
     first = visitor.ask("change", visitor.run, None)["output"]["data"]
     assert "a drawn galaxy, no real one" in first[1]
@@ -139,7 +134,7 @@ def test_the_page_opens_with_a_drawn_galaxy_and_draws_others(address: str) -> No
     assert len(others - {str(first[1:3])}) == 2
 
 
-def test_the_page_answers_to_its_own_names_alone(address: str) -> None:
+def test_the_page_answers_to_its_own_names_alone(address):
     own = ["localhost", "127.0.0.1:1", "[::1]:7860", "10.0.0.5", "galaxies.example:80"]
     foreign = ["evil.example", "127.0.0.1.evil.example:80", "x.galaxies.example", "[::", ""]
     foreign += ["[::1].evil", "evil.example@127.0.0.1", "127.0.0.1/evil", "127.0.0.1:80.evil"]
@@ -150,7 +145,7 @@ def test_the_page_answers_to_its_own_names_alone(address: str) -> None:
     assert answers["evil.example"].text == said
 
 
-def test_what_another_web_site_asks_for_is_not_done(address: str) -> None:
+def test_what_another_web_site_asks_for_is_not_done(address):
     def status(headers: dict[str, str]) -> int:
         where = f"{address}gradio_api/queue/join"
         return httpx.post(where, json={}, headers={"Host": "localhost", **headers}).status_code
@@ -162,7 +157,7 @@ def test_what_another_web_site_asks_for_is_not_done(address: str) -> None:
     assert shown.headers["Content-Security-Policy"] == "frame-ancestors 'self'"
 
 
-def test_a_host_that_is_not_this_machines_is_one_line(tmp_path: Path) -> None:
+def test_a_host_that_is_not_this_machines_is_one_line(tmp_path):
     line = complaint(call(tmp_path, "app.py", "--host", "galaxies.invalid"))
     assert "cannot serve on --host galaxies.invalid --port 7860: " in line
     assert line.endswith("leave --host out and add --allow-host NAME")

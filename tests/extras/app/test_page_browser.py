@@ -93,7 +93,7 @@ def page(request: pytest.FixtureRequest, open_page: Callable[[str], "Page"]) -> 
 
 
 @both_widths
-def test_the_page_opens_with_a_galaxy_on_the_first_screen(page: "Page") -> None:
+def test_the_page_opens_with_a_galaxy_on_the_first_screen(page):
     box = page.locator("#facts img").bounding_box()
     assert box is not None
     assert box["y"] + box["height"] / 2 < page.evaluate("innerHeight")
@@ -101,7 +101,7 @@ def test_the_page_opens_with_a_galaxy_on_the_first_screen(page: "Page") -> None:
 
 
 @on_a_phone
-def test_an_image_that_is_sent_is_predicted_and_explained(page: "Page", tmp_path: Path) -> None:
+def test_an_image_that_is_sent_is_predicted_and_explained(page, tmp_path):
     path = tmp_path / "mine.jpg"
     path.write_bytes(IMAGE)
     page.set_input_files("input[type=file]", path)
@@ -113,7 +113,7 @@ def test_an_image_that_is_sent_is_predicted_and_explained(page: "Page", tmp_path
     page.wait_for_selector("#facts :text('a drawn galaxy')")
 
 
-def test_the_keyboard_alone_is_enough(page: "Page") -> None:
+def test_the_keyboard_alone_is_enough(page):
     page.focus("#draw")
     page.keyboard.press("Enter")
     page.wait_for_function("!document.querySelector('#heat img')")
@@ -125,7 +125,7 @@ def test_the_keyboard_alone_is_enough(page: "Page") -> None:
     page.wait_for_selector("#heat img >> nth=1")
 
 
-def test_a_mistake_is_a_sentence(page: "Page", tmp_path: Path) -> None:
+def test_a_mistake_is_a_sentence(page, tmp_path):
     path = tmp_path / "<b>text.jpg"
     path.write_bytes(b"hello")
     page.set_input_files("input[type=file]", path)
@@ -135,7 +135,7 @@ def test_a_mistake_is_a_sentence(page: "Page", tmp_path: Path) -> None:
     page.wait_for_selector(".toast-body", state="detached")
 
 
-def test_an_ensemble_is_chosen_as_a_run_is(page: "Page") -> None:
+def test_an_ensemble_is_chosen_as_a_run_is(page):
     page.click("#run input")
     page.click("[role=option]:has-text('ensemble:all')")
     page.wait_for_selector("#answers :text('ensemble:all')")
@@ -147,11 +147,11 @@ def test_an_ensemble_is_chosen_as_a_run_is(page: "Page") -> None:
 
 
 @on_a_phone
-def test_the_page_can_be_used_by_everyone(page: "Page") -> None:
+def test_the_page_can_be_used_by_everyone(page):
     check_accessibility(page)
 
 
-def test_reports_and_a_ranking_can_be_used_by_everyone(browser: Any, project: Path) -> None:
+def test_reports_and_a_ranking_can_be_used_by_everyone(browser, project):
     images = next((project / "input").rglob("images_test*.zip"))
     words = ["--output", "votes/", "--with", "spread", "--rank", "disagreement"]
     succeed(project, "predict.py", "gz37/cnn", str(images), *words)
@@ -166,9 +166,7 @@ def test_reports_and_a_ranking_can_be_used_by_everyone(browser: Any, project: Pa
     opened.close()
 
 
-def test_a_port_that_is_taken_or_none_is_one_line(
-    server: tuple[subprocess.Popen[str], str], project: Path
-) -> None:
+def test_a_port_that_is_taken_or_none_is_one_line(server, project):
     taken = server[1].rstrip("/").rpartition(":")[2]
     for port, reason in ((taken, "in use"), ("99999", "0-65535")):
         said = complaint(call(project, "app.py", "--port", port))
@@ -176,9 +174,7 @@ def test_a_port_that_is_taken_or_none_is_one_line(
         assert reason in said
 
 
-def test_many_uploads_at_once_are_all_answered(
-    server: tuple[subprocess.Popen[str], str],
-) -> None:
+def test_many_uploads_at_once_are_all_answered(server):
     """Thirty, eight at a time: each with its own galaxy's answer, and no memory kept of them."""
     process, address = server
     pictures = [COMPETITION.images[int(i)] for i in COMPETITION.votes.index[:10]]
@@ -214,9 +210,7 @@ TOO_LARGE = b"\xff\xd8" + bytes(100_000_000)
     ],
     ids=["text", "100 MB"],
 )
-def test_what_is_no_galaxy_is_refused_in_a_sentence(
-    address: str, encoded: bytes, said: str
-) -> None:
+def test_what_is_no_galaxy_is_refused_in_a_sentence(address, encoded, said):
     answer = PageClient(address).show(encoded, "galaxy.jpg")
     assert not answer["success"]
     assert said in answer["output"]["error"]
@@ -224,7 +218,7 @@ def test_what_is_no_galaxy_is_refused_in_a_sentence(
     assert PageClient(address).show(IMAGE)["success"]
 
 
-def test_no_path_of_a_visitor_reaches_the_files(address: str, project: Path) -> None:
+def test_no_path_of_a_visitor_reaches_the_files(address, project):
     secret = project / "input" / "training_solutions_rev1.zip"
     for path in (secret, Path("/etc/passwd"), Path("../../../../etc/passwd")):
         answer = PageClient(address).show_file(str(path))

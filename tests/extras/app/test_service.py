@@ -2,7 +2,6 @@
 
 import gzip
 import io
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -12,7 +11,6 @@ from astropy.io import fits
 
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import folds_dir
-from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.extras.app import service
 from galaxyzoo.extras.formats.fits import FitsSettings, to_rgb
 from galaxyzoo.extras.surveys.survey import classes_of_votes
@@ -23,7 +21,7 @@ from support.app_fixtures import jpeg, loaded
 from support.ensemble_fixtures import draw_votes
 
 
-def test_a_fits_cut_out_is_predicted_as_the_picture_that_predict_draws(prepared: Dataset) -> None:
+def test_a_fits_cut_out_is_predicted_as_the_picture_that_predict_draws(prepared):
     file, run = io.BytesIO(), loaded(prepared)
     y, x = np.mgrid[:64, :64] - 32
     cube = np.exp(-np.hypot(x, y) / 9) + np.random.default_rng(0).normal(0, 0.01, (3, 64, 64))
@@ -47,12 +45,12 @@ def test_a_fits_cut_out_is_predicted_as_the_picture_that_predict_draws(prepared:
     ],
     ids=["text", "nothing", "cut off", "too large"],
 )
-def test_what_is_no_image_is_a_sentence(encoded: bytes, said: str, prepared: Dataset) -> None:
+def test_what_is_no_image_is_a_sentence(encoded, said, prepared):
     with pytest.raises(InputError, match=said):
         loaded(prepared).predict_upload(encoded, "../../etc/passwd")
 
 
-def test_classes_follow_from_votes_where_these_are_clear() -> None:
+def test_classes_follow_from_votes_where_these_are_clear():
     votes = draw_votes(np.random.default_rng(3), 400)[0]
     table = pd.DataFrame(votes, columns=list(GALAXY_ZOO_2.columns))
     for name, task in TASKS.items():
@@ -65,7 +63,7 @@ def test_classes_follow_from_votes_where_these_are_clear() -> None:
             assert found == [expected]
 
 
-def test_what_can_answer_is_listed_real_galaxies_first(root: Path) -> None:
+def test_what_can_answer_is_listed_real_galaxies_first(root):
     runs = ("demo/gz37/cnn", "mini/zoo5/resnet18")
     for name in (*runs, "mini/gz37/stage.small-0123"):
         mark = folds_dir() / name / "fold_0" / DONE
@@ -78,9 +76,7 @@ def test_what_can_answer_is_listed_real_galaxies_first(root: Path) -> None:
     ]
 
 
-def test_an_ensemble_stands_in_the_list_and_answers_as_its_runs_do(
-    project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_ensemble_stands_in_the_list_and_answers_as_its_runs_do(project, monkeypatch):
     monkeypatch.setenv("GALAXYZOO_ROOT", str(project))
     known = service.list_runs()
     names = ["gz37/d4cnn_transfer", "gz37/cnn", "ensemble:all"]  # 36 galaxies say little

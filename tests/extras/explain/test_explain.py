@@ -25,7 +25,7 @@ def pictures(root: Path) -> list[str]:
 
 
 @pytest.mark.slow
-def test_heat_and_maps_of_a_galaxy_are_drawn(project: Path) -> None:
+def test_heat_and_maps_of_a_galaxy_are_drawn(project):
     result = succeed(project, "gradcam.py", "gz37/cnn", "--galaxy-id", ID, "--answer", "Class4.1")
     said, picture, then = result.stdout.splitlines()
     assert said.startswith("spiral arms: predicted 0.")
@@ -42,7 +42,7 @@ def test_heat_and_maps_of_a_galaxy_are_drawn(project: Path) -> None:
 
 
 @pytest.mark.slow
-def test_any_image_can_be_explained(project: Path, tmp_path: Path) -> None:
+def test_any_image_can_be_explained(project, tmp_path):
     path = tmp_path / "my galaxy.png"
     cv2.imwrite(str(path), np.random.default_rng(0).integers(0, 99, (120, 150, 3), np.uint8))
     words = ["--image", path, "--method", "gradcam", "--output", tmp_path / "heat.png"]
@@ -64,9 +64,7 @@ def test_any_image_can_be_explained(project: Path, tmp_path: Path) -> None:
         (["--galaxy-id", ID, "--feature-maps", "--fold", "1"], "fold 1 of gz37/cnn"),
     ],
 )
-def test_mistakes_are_one_line_and_leave_nothing(
-    words: list[str], message: str, project: Path
-) -> None:
+def test_mistakes_are_one_line_and_leave_nothing(words, message, project):
     before = pictures(project)
     line = complaint(call(project, "gradcam.py", "gz37/cnn", *words))
     assert message in line

@@ -1,14 +1,12 @@
 """A heat map laid over its image; figures of whatever text they are given."""
 
-from pathlib import Path
-
 import cv2
 import numpy as np
 
 from galaxyzoo.extras.explain.figures import BLENDED_PX, blend_heat, draw_filters
 
 
-def test_the_image_stays_where_the_map_is_low_and_is_colored_where_it_is_high() -> None:
+def test_the_image_stays_where_the_map_is_low_and_is_colored_where_it_is_high():
     image = np.full((32, 32, 3), 90, np.uint8)
     heat = np.zeros((32, 32))
     heat[:, 16:] = 1
@@ -22,7 +20,7 @@ def test_the_image_stays_where_the_map_is_low_and_is_colored_where_it_is_high() 
     assert (mixed[middle, middle - 9 : middle + 9] == 255).all(axis=1).any()  # the line between
 
 
-def test_dollar_signs_in_a_name_are_no_mathematics(tmp_path: Path) -> None:
+def test_dollar_signs_in_a_name_are_no_mathematics(tmp_path):
     filters = np.random.default_rng(0).random((4, 3, 3, 3))
     path = draw_filters(tmp_path / "figure.png", filters, r"input/$\nonsense{$.csv")
     assert cv2.imread(str(path)) is not None

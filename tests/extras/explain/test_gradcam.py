@@ -78,7 +78,7 @@ def with_spot(row: int, column: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_the_heat_is_where_the_answer_comes_from(method: str) -> None:
+def test_the_heat_is_where_the_answer_comes_from(method):
     """The maps are known, and a place that is unlike its mirror images."""
     model = bright_counts()
     layer = choose_layer(model, SIDE, "both")
@@ -93,7 +93,7 @@ def test_the_heat_is_where_the_answer_comes_from(method: str) -> None:
     assert not [m for m in model.modules() if m._forward_hooks]
 
 
-def test_each_image_has_its_own_answer() -> None:
+def test_each_image_has_its_own_answer():
     model = bright_counts()
     layer = choose_layer(model, SIDE, "both")
     images = np.concatenate([with_spot(4, 20), with_spot(4, 20)])
@@ -103,12 +103,12 @@ def test_each_image_has_its_own_answer() -> None:
 
 
 @pytest.mark.parametrize("number", range(DIHEDRAL))
-def test_a_view_is_turned_back(number: int) -> None:
+def test_a_view_is_turned_back(number):
     maps = torch.arange(2 * 5 * 5.0).view(2, 5, 5)
     assert torch.equal(undo_dihedral(dihedral_view(maps[:, None], number)[:, 0], number), maps)
 
 
-def test_a_runs_map_is_the_mean_over_its_folds() -> None:
+def test_a_runs_map_is_the_mean_over_its_folds():
     # Of one in four untrained networks the map is empty; not of these two.
     models = {fold: small_network("cnn", 64, seed=fold) for fold in (0, 1)}
     image = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3), np.uint8)
@@ -120,7 +120,7 @@ def test_a_runs_map_is_the_mean_over_its_folds() -> None:
     assert not np.allclose(single[0], single[1])
 
 
-def test_the_picture_of_galaxy_0_is_named_by_it() -> None:
+def test_the_picture_of_galaxy_0_is_named_by_it():
     options = GradcamOptions(run="gz37/cnn", galaxy_id=0)
     assert picture_path(options, "demo", "gz37/cnn", "Class1.1").name == "0_Class1.1.png"
 

@@ -33,7 +33,7 @@ IMAGE = torch.zeros(1, 3, 64, 64)
         ("test_convnext", 64, {"stages.1": 8}),
     ],
 )
-def test_layers_of_each_kind_of_network(name: str, size: int, expected: dict[str, int]) -> None:
+def test_layers_of_each_kind_of_network(name, size, expected):
     model = small_network(name, size)
     layers = find_layers(model, torch.zeros(1, 3, size, size))
     sides = {layer.name: layer.side for layer in last_of_each_side(layers)}
@@ -66,9 +66,7 @@ def test_layers_of_each_kind_of_network(name: str, size: int, expected: dict[str
         pytest.param("volo_d1_224", 96, None, marks=long_only("27 million parameters")),
     ],
 )
-def test_heat_maps_come_from_a_late_layer_or_are_refused(
-    name: str, size: int, expected: str | None
-) -> None:
+def test_heat_maps_come_from_a_late_layer_or_are_refused(name, size, expected):
     """Not from the stem, nor from an inner transformer of one patch."""
     model = small_network(name, size)
     if expected is None:
@@ -79,7 +77,7 @@ def test_heat_maps_come_from_a_late_layer_or_are_refused(
     assert compute_gradcam(model, image, [0]).max() > 0
 
 
-def test_maps_are_a_layers_own_where_the_next_works_in_place() -> None:
+def test_maps_are_a_layers_own_where_the_next_works_in_place():
     model = small_network("resnet18", 64)
     image = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3), np.uint8)
     maps = compute_feature_maps(model, image, ["bn1", "act1"])
@@ -87,7 +85,7 @@ def test_maps_are_a_layers_own_where_the_next_works_in_place() -> None:
     assert np.array_equal(maps["bn1"].clip(min=0), maps["act1"])
 
 
-def test_tokens_become_maps_row_by_row() -> None:
+def test_tokens_become_maps_row_by_row():
     backbone = nn.Module()
     backbone.num_prefix_tokens = 1  # type: ignore[assignment]
     tokens = torch.arange(7 * 2.0).view(1, 7, 2)
@@ -103,7 +101,7 @@ def test_tokens_become_maps_row_by_row() -> None:
     assert last.shape == (1, 3, 4, 4)
 
 
-def test_the_first_filters_are_those_on_colors() -> None:
+def test_the_first_filters_are_those_on_colors():
     model = small_network("cnn", 64)
     filters = first_filters(model)
     assert filters is not None
@@ -113,7 +111,7 @@ def test_the_first_filters_are_those_on_colors() -> None:
     assert first_filters(model) is None
 
 
-def test_what_is_not_there_is_named() -> None:
+def test_what_is_not_there_is_named():
     model = small_network("cnn", 64)
     with pytest.raises(InputError, match=r"no layer 'layer4' has maps; .*stages"):
         pick_layers(find_layers(model, IMAGE), ["layer4"])

@@ -66,7 +66,7 @@ def silent() -> Iterator[None]:
         yield
 
 
-def test_the_folder_holds_all_that_is_needed_and_nothing_of_this_machine(exported: Path) -> None:
+def test_the_folder_holds_all_that_is_needed_and_nothing_of_this_machine(exported):
     names = sorted(str(p.relative_to(exported)) for p in exported.rglob("*") if p.is_file())
     assert names == [
         *("LICENSE", "README.md", "config.yaml", "digests.json"),
@@ -79,7 +79,7 @@ def test_the_folder_holds_all_that_is_needed_and_nothing_of_this_machine(exporte
     assert [p.name for p in exported.parent.iterdir()] == ["gz37-cnn"]
 
 
-def test_the_card_has_the_scores_of_the_score_card(trained: Path, exported: Path) -> None:
+def test_the_card_has_the_scores_of_the_score_card(trained, exported):
     text = (exported / "README.md").read_text()
     scores = files.read_json(trained / "oof" / dataset(trained) / "gz37/cnn.json")
     _, head, body = text.split("---\n", 2)
@@ -91,9 +91,7 @@ def test_the_card_has_the_scores_of_the_score_card(trained: Path, exported: Path
     assert "stt1458" in body
 
 
-def test_the_cards_examples_predict_as_the_run_does(
-    trained: Path, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_cards_examples_predict_as_the_run_does(trained, exported, tmp_path, monkeypatch):
     (tmp_path / "model").symlink_to(exported)
     (tmp_path / "model.onnx").symlink_to(exported / "model.onnx")
     (tmp_path / "my_galaxies").mkdir()
@@ -115,7 +113,7 @@ def test_the_cards_examples_predict_as_the_run_does(
         assert np.abs(found["predictions"][0] - expected.loc[galaxy_id]).max() < TOLERANCE
 
 
-def test_weights_of_half_the_size_predict_almost_the_same(trained: Path, exported: Path) -> None:
+def test_weights_of_half_the_size_predict_almost_the_same(trained, exported):
     half = trained / "exported" / "half"
     succeed(trained, "export.py", RUN, "--no-onnx", "--half", "--output", half)
     sizes = [path.stat().st_size for path in (exported, half) for path in path.glob("fold_0/*")]
@@ -129,7 +127,7 @@ def test_weights_of_half_the_size_predict_almost_the_same(trained: Path, exporte
     assert "rounded to half precision" not in (exported / "README.md").read_text()
 
 
-def test_onnx_takes_batches_of_any_size(exported: Path) -> None:
+def test_onnx_takes_batches_of_any_size(exported):
     model = onnx.load(exported / "model.onnx")
     onnx.checker.check_model(model)
     # What the card promises: onnxruntime 1.18 reads IR 10 and opset 21.
@@ -142,7 +140,7 @@ def test_onnx_takes_batches_of_any_size(exported: Path) -> None:
     assert np.abs(together - alone).max() < 1e-6
 
 
-def test_the_mean_network_is_the_mean_over_networks_and_views() -> None:
+def test_the_mean_network_is_the_mean_over_networks_and_views():
     networks = [build_model(small_config()).eval() for _ in range(2)]
     images = torch.randint(0, 256, (3, 3, 32, 32)).to(torch.uint8)
     for count in (1, DIHEDRAL):
@@ -153,16 +151,14 @@ def test_the_mean_network_is_the_mean_over_networks_and_views() -> None:
         torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
 
 
-def test_a_folder_that_is_there_stays_as_it_is(trained: Path, tmp_path: Path) -> None:
+def test_a_folder_that_is_there_stays_as_it_is(trained, tmp_path):
     (tmp_path / "mine").mkdir()
     words = ("export.py", RUN, "--no-onnx", "--output", tmp_path / "mine")
     assert "mine already exists" in complaint(call(trained, *words))
     assert list(tmp_path.rglob("*")) == [tmp_path / "mine"]
 
 
-def test_without_the_packages_it_says_how_to_get_them(
-    root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_the_packages_it_says_how_to_get_them(root, monkeypatch):
     find_spec = importlib.util.find_spec
     specs = SimpleNamespace(find_spec=lambda n: None if n == "onnxscript" else find_spec(n))
     monkeypatch.setattr(launch.importlib, "util", specs)
@@ -194,15 +190,15 @@ def score_card(project: Path, **changes: object) -> Iterator[None]:
     ],
 )
 def test_scores_of_other_folds_or_settings_are_not_exported(
-    project: Path, tmp_path: Path, word: str, changes: dict[str, object], message: str
-) -> None:
+    project, tmp_path, word, changes, message
+):
     with score_card(project, **changes):
         result = call(project, "export.py", RUN, word, "--output", tmp_path / "out")
     assert message in complaint(result)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_exported_tables_join_an_ensemble_as_the_run_does(project: Path, tmp_path: Path) -> None:
+def test_exported_tables_join_an_ensemble_as_the_run_does(project, tmp_path):
     folder = tmp_path / "tables"
     succeed(project, "export.py", RUN, "--tables", "--output", folder)
     assert sorted(p.name for p in folder.iterdir()) == [
@@ -240,8 +236,8 @@ def test_exported_tables_join_an_ensemble_as_the_run_does(project: Path, tmp_pat
     [("scratch", False), ("scratch, then votes", False), ("timm a1_in1k, then votes", True)],
 )
 def test_the_license_names_weights_of_others_where_the_first_stage_had_them(
-    trained: Path, exported: Path, tmp_path: Path, start: str, others: bool
-) -> None:
+    trained, exported, tmp_path, start, others
+):
     config = load_run_config(exported).config
     card = RunCard.read(trained / "oof" / dataset(trained) / "gz37/cnn.json")
     scores = card.model_copy(update={"start": start})

@@ -46,7 +46,7 @@ def card(tmp_path: Path, name: str, **changes: Any) -> str:
     return path.read_text()
 
 
-def test_scores_are_a_table_and_limits_follow_the_score_card(tmp_path: Path) -> None:
+def test_scores_are_a_table_and_limits_follow_the_score_card(tmp_path):
     text = card(tmp_path, "mine")
     assert "# mine, trained on mine\n" in text
     assert "each of 1,234 galaxies" in text
@@ -62,13 +62,13 @@ def test_scores_are_a_table_and_limits_follow_the_score_card(tmp_path: Path) -> 
     assert "Not all folds" not in card(tmp_path, "mine", folds=[0, 1, 2, 3, 4])
 
 
-def test_the_score_that_the_hub_shows_is_of_all_galaxies(tmp_path: Path) -> None:
+def test_the_score_that_the_hub_shows_is_of_all_galaxies(tmp_path):
     front_matter = card(tmp_path, "mine", score=0.25, mean=0.3).split("---\n")[1]
     (metric,) = yaml.safe_load(front_matter)["model-index"][0]["results"][0]["metrics"]
     assert metric["value"] == 0.25
 
 
-def test_other_datasets_that_it_learned_from_are_named(tmp_path: Path) -> None:
+def test_other_datasets_that_it_learned_from_are_named(tmp_path):
     classes = {"stage": "classes", "dataset": "theirs"}
     config = small_config().model_copy(
         update={"earlier": (small_config().model_copy(update=classes),)}
@@ -79,7 +79,7 @@ def test_other_datasets_that_it_learned_from_are_named(tmp_path: Path) -> None:
     assert "dataset mine, fingerprint f00; in stage classes the labels of theirs.\n" in text
 
 
-def test_a_hostile_name_starts_no_html_link_or_cell(tmp_path: Path) -> None:
+def test_a_hostile_name_starts_no_html_link_or_cell(tmp_path):
     text = card(tmp_path, HOSTILE)
     _, head, body = text.split("---\n", 2)
     assert yaml.safe_load(head)["model-index"][0]["results"][0]["dataset"]["name"] == HOSTILE
@@ -96,7 +96,7 @@ def test_a_hostile_name_starts_no_html_link_or_cell(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("task", ["galaxy10", "zoo5", "elliptical_spiral"])
-def test_a_dataset_with_a_paper_of_its_own_is_cited(tmp_path: Path, task: str) -> None:
+def test_a_dataset_with_a_paper_of_its_own_is_cited(tmp_path, task):
     config = small_config(task=task, loss="cross_entropy", head={"output": "softmax"})
     path = tmp_path / "card.md"
     write_card(path, config, get_task(task), card_of(task, sd=None), None)

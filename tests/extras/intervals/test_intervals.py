@@ -23,13 +23,7 @@ from galaxyzoo.extras.intervals.intervals import (
 )
 from galaxyzoo.results.layout import RunFolder, submissions_dir
 from galaxyzoo.tasks.registry import get_task
-from support.ensemble_fixtures import (
-    COLUMNS,
-    built,
-    run_here,
-    save_project,
-    use_root,
-)
+from support.ensemble_fixtures import COLUMNS, built, run_here, save_project, use_root
 from support.kaggle_fixtures import listing
 from support.refusals import one_line_refusal
 
@@ -48,9 +42,7 @@ def make(monkeypatch: pytest.MonkeyPatch, *options: str) -> dict[str, Any]:
     return json.loads(intervals_csv(built("gz37")).with_suffix(".json").read_text())
 
 
-def test_every_test_galaxy_gets_an_interval_of_every_answer(
-    catalog: Catalog, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_every_test_galaxy_gets_an_interval_of_every_answer(catalog, monkeypatch, capsys):
     card = make(monkeypatch, "0.85")
     table = pd.read_csv(intervals_csv(built("gz37")), index_col="GalaxyID")
     assert table.index.tolist() == catalog.test_ids.tolist()
@@ -72,9 +64,7 @@ def test_every_test_galaxy_gets_an_interval_of_every_answer(
     assert listing(submissions_dir()) == again
 
 
-def test_of_a_galaxy_without_an_image_nothing_is_known(
-    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_of_a_galaxy_without_an_image_nothing_is_known(catalog, monkeypatch):
     card_path = built("gz37").csv.with_suffix(".json")
     card = json.loads(card_path.read_text())
     card["unreadable_test_images"] = [int(catalog.test_ids[3])]
@@ -85,7 +75,7 @@ def test_of_a_galaxy_without_an_image_nothing_is_known(
     assert (bounds == (0, 1)).all()
 
 
-def test_a_mistake_is_one_line(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mistake_is_one_line(catalog, monkeypatch):
     def refused(*options: str) -> str:
         return one_line_refusal(make, monkeypatch, *options)
 
@@ -104,7 +94,7 @@ def test_a_mistake_is_one_line(catalog: Catalog, monkeypatch: pytest.MonkeyPatch
     assert not intervals_csv(built("gz37")).exists()
 
 
-def test_the_ensembles_lock_is_held(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_ensembles_lock_is_held(catalog, monkeypatch):
     held, hold_lock = list[Path](), files.hold_lock
 
     def spy(path: Path, what: str) -> AbstractContextManager[None]:
@@ -117,9 +107,7 @@ def test_the_ensembles_lock_is_held(catalog: Catalog, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("name", ["gz37/run0", "ensemble:all"])
-def test_intervals_of_any_galaxies_hold_nine_in_ten(
-    name: str, catalog: Catalog, tmp_path: Path
-) -> None:
+def test_intervals_of_any_galaxies_hold_nine_in_ten(name, catalog, tmp_path):
     """Also after they were kept, and read again: as the column's own, at hand."""
     found = load_intervals("tiny", name)
     table = RunFolder("tiny", name).oof_csv if "run" in name else built("gz37").oof_csv
@@ -138,9 +126,7 @@ def test_intervals_of_any_galaxies_hold_nine_in_ten(
     np.testing.assert_array_equal(again.bounds(oof), bounds)
 
 
-def test_intervals_of_classes_and_of_two_folds_are_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_intervals_of_classes_and_of_two_folds_are_refused(tmp_path, monkeypatch):
     use_root(monkeypatch, tmp_path)
     save_project(n_folds=2)
     with pytest.raises(InputError, match="hubble10/cnn predicts classes"):
@@ -149,7 +135,7 @@ def test_intervals_of_classes_and_of_two_folds_are_refused(
         load_intervals("tiny", "gz37/run0")
 
 
-def test_scores_by_hand() -> None:
+def test_scores_by_hand():
     bounds = np.array([[[0.2, 0.5]], [[0.2, 0.5]], [[0.2, 0.5]]])
     found = score_intervals(np.array([[0.2], [0.1], [0.6]]), bounds, 0.8, ["a"])
     assert found["score"] == pytest.approx((0.3 + 1.3 + 1.3) / 3)

@@ -23,7 +23,7 @@ def held(column: Column, bounds: np.ndarray) -> np.ndarray:
     return (bounds[..., 0] <= column.targets) & (column.targets <= bounds[..., 1])
 
 
-def test_limits_by_hand() -> None:
+def test_limits_by_hand():
     """Nine errors make ten places for a new one, of which 0.8 leaves out one at either end."""
     errors = np.array([-4, -3, -2, -1, 0, 1, 2, 3, 4]) / 20
     predictions = np.full(9, 0.5)
@@ -37,7 +37,7 @@ def test_limits_by_hand() -> None:
     assert limits == pytest.approx((-7 / 40, 7 / 40))
 
 
-def test_too_few_galaxies_for_a_level_make_an_end_or_both_infinite() -> None:
+def test_too_few_galaxies_for_a_level_make_an_end_or_both_infinite():
     """0.1 of nine places is none, of ten it is one, whatever 1 - 0.9 is in floats."""
     values = np.linspace(0.4, 0.6, 8)
     assert find_limits(np.full(8, 0.5), np.ones(8), values, 0.9) == (-np.inf, np.inf)
@@ -45,7 +45,7 @@ def test_too_few_galaxies_for_a_level_make_an_end_or_both_infinite() -> None:
     assert find_limits(np.full(9, 0.5), np.ones(9), values, 0.9) == pytest.approx((-np.inf, 0.1))
 
 
-def test_an_end_that_cannot_be_missed_leaves_its_misses_to_the_other() -> None:
+def test_an_end_that_cannot_be_missed_leaves_its_misses_to_the_other():
     """Half of the targets are 0: no interval that begins there can be missed below."""
     targets = np.concatenate([np.zeros(50), np.arange(1, 50) / 100])
     predictions, scales = np.full(99, 0.1), np.full(99, 0.2)
@@ -57,7 +57,7 @@ def test_an_end_that_cannot_be_missed_leaves_its_misses_to_the_other() -> None:
 
 
 @pytest.mark.parametrize("level", [0.5, 0.8, 0.9, 0.95])
-def test_new_galaxies_are_held_as_often_as_promised(level: float) -> None:
+def test_new_galaxies_are_held_as_often_as_promised(level):
     column, _ = draw(1)
     other, amounts = draw(2, 20_000)
     bounds = column.calibrate([level]).intervals(other.predictions, other.features)[0]
@@ -71,7 +71,7 @@ def test_new_galaxies_are_held_as_often_as_promised(level: float) -> None:
     assert (bounds[:, 1] >= other.predictions).all()
 
 
-def test_coverage_over_many_small_calibrations_is_no_less_than_promised() -> None:
+def test_coverage_over_many_small_calibrations_is_no_less_than_promised():
     """The finite-sample guarantee, where one place too few or too many shows."""
     rng, level, tries = np.random.default_rng(5), 0.8, 4000
     hits = 0
@@ -83,7 +83,7 @@ def test_coverage_over_many_small_calibrations_is_no_less_than_promised() -> Non
     assert binom.sf(hits, tries, level) > 0.001  # eight of ten places: 0.8 exactly
 
 
-def test_bins_allow_for_the_side_to_which_errors_go() -> None:
+def test_bins_allow_for_the_side_to_which_errors_go():
     """Below 0.5 everything is overestimated, above it underestimated, by 0.1 at most."""
     rng = np.random.default_rng(4)
     predictions = rng.uniform(0.2, 0.8, 4000)
@@ -96,7 +96,7 @@ def test_bins_allow_for_the_side_to_which_errors_go() -> None:
     assert np.median(bounds[:, 1] - bounds[:, 0]) < 0.095  # one for all would be 0.16 wide
 
 
-def test_a_folds_targets_do_not_change_its_intervals() -> None:
+def test_a_folds_targets_do_not_change_its_intervals():
     column, _ = draw(6, 1500)
     clean = column.cross_intervals([0.5, 0.9])
     for fold in range(N_FOLDS):
@@ -109,7 +109,7 @@ def test_a_folds_targets_do_not_change_its_intervals() -> None:
         assert not np.array_equal(after[:, ~rows], clean[:, ~rows])
 
 
-def test_a_galaxys_scale_is_fitted_without_its_target() -> None:
+def test_a_galaxys_scale_is_fitted_without_its_target():
     column, _ = draw(7, 500)
     clean = column.held_out_scales(frozenset({2}))
     assert np.isnan(clean[column.folds == 2]).all()
@@ -120,7 +120,7 @@ def test_a_galaxys_scale_is_fitted_without_its_target() -> None:
     assert not np.array_equal(after[column.folds == 0], clean[column.folds == 0])
 
 
-def test_bins_are_large_enough_and_keep_equal_predictions_together() -> None:
+def test_bins_are_large_enough_and_keep_equal_predictions_together():
     rng = np.random.default_rng(8)
     values = np.concatenate([np.zeros(1500), [1e-9], rng.uniform(0.1, 1, 499), np.ones(30)])
     edges = bin_edges(values)

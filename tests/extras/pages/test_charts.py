@@ -8,7 +8,7 @@ from galaxyzoo.extras.pages.charts import Chart, Line, data_range
 LEFT, TOP, RIGHT, BOTTOM = Chart("", "", "").frame
 
 
-def test_points_lie_between_the_corners_of_the_plot() -> None:
+def test_points_lie_between_the_corners_of_the_plot():
     x, y = np.array([0, 1, 1, np.nan, 2]), np.array([10, 20, 20, 15, 10])
     chart = Chart("", "", "", x_range=(0, 2), y_range=(10, 20))
     middle = (LEFT + RIGHT) / 2
@@ -22,7 +22,5 @@ def test_points_lie_between_the_corners_of_the_plot() -> None:
     ("values", "expected"),
     [([1.0, 3.0, np.nan], (0.9, 3.1)), ([2.0], (1.5, 2.5)), ([], (-0.05, 1.05))],
 )
-def test_a_range_has_room_around_its_values(
-    values: list[float], expected: tuple[float, float]
-) -> None:
+def test_a_range_has_room_around_its_values(values, expected):
     assert data_range(values) == pytest.approx(expected)

@@ -62,7 +62,7 @@ def page_about(folder: Path, text: str) -> Markup:
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_hostile_names_of_classes_and_files_are_text(tmp_path: Path, text: str) -> None:
+def test_hostile_names_of_classes_and_files_are_text(tmp_path, text):
     page, plain = page_about(tmp_path, text), page_about(tmp_path, "x" * len(text))
     assert page.tags == plain.tags
     # title, heading, both sides of the summary's line, navigation, section, paragraph; a table's
@@ -73,7 +73,7 @@ def test_hostile_names_of_classes_and_files_are_text(tmp_path: Path, text: str) 
     assert sum(content.count(text) for content in page.contents if content) == 8
 
 
-def test_pictures_are_inside_and_nothing_is_fetched(root: Path) -> None:
+def test_pictures_are_inside_and_nothing_is_fetched(root):
     image = np.full((200, 400, 3), (250, 10, 10), np.uint8)
     sky = "https://www.legacysurvey.org/viewer?ra=1&dec=2"
     galaxy = GalaxyCard("7", image, links=[("sky", sky)])
@@ -86,7 +86,7 @@ def test_pictures_are_inside_and_nothing_is_fetched(root: Path) -> None:
     assert [address.replace("&amp;", "&") for address in addresses] == [sky]  # followed by hand
 
 
-def test_cells_show_numbers_shortly_and_what_is_missing(root: Path) -> None:
+def test_cells_show_numbers_shortly_and_what_is_missing(root):
     table = pd.DataFrame({"n": [6000, 2], "x": [0.123456, float("nan")]})
     table["mixed"] = pd.Series(["word", None], dtype=object)
     html = write(root, HtmlSection("Table", tables=[("numbers", table)]))

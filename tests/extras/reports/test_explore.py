@@ -1,7 +1,5 @@
 """Tables of votes and class counts: hand-worked, empty classes, the numbers of docs/tasks.md."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -33,7 +31,7 @@ def first_question(*votes: tuple[float, float]) -> pd.DataFrame:
     return frame
 
 
-def test_hand_worked_counts() -> None:
+def test_hand_worked_counts():
     votes = first_question((0.9, 0.1), (0.7, 0.3), (0.85, 0.1), (0.3, 0.7), (0.1, 0.9), (0.95, 0))
     table = count_classes(catalog_of(votes), CLASS_TASKS["elliptical_spiral"])
     assert table.to_dict("list") == {
@@ -48,7 +46,7 @@ def test_hand_worked_counts() -> None:
     }
 
 
-def test_a_label_file_keeps_all_and_has_only_its_own_task() -> None:
+def test_a_label_file_keeps_all_and_has_only_its_own_task():
     columns = CLASS_TASKS["zoo5"].columns
     labels = pd.DataFrame(np.eye(5)[[0, 0, 3, 4]], columns=columns)
     catalog = catalog_of(labels)
@@ -60,12 +58,12 @@ def test_a_label_file_keeps_all_and_has_only_its_own_task() -> None:
         count_classes(catalog, CLASS_TASKS["hubble10"])
 
 
-def test_votes_serve_all_tasks_with_a_rule() -> None:
+def test_votes_serve_all_tasks_with_a_rule():
     catalog = catalog_of(first_question((0.9, 0.1)))
     assert [task.name for task in labeled_tasks(catalog)] == RULES
 
 
-def test_a_datasets_own_classes_are_among_them() -> None:
+def test_a_datasets_own_classes_are_among_them():
     catalog = catalog_of(pd.DataFrame({"plain": [1.0, 0, 1], "ring": [0.0, 1, 0]}))
     own = register_task(catalog.dataset, {"columns": ["plain", "ring"], "balanced": False})
     assert labeled_tasks(catalog) == [own]
@@ -83,7 +81,7 @@ def published(task: str) -> dict[str, int]:
 
 
 @needs_data(MINI)
-def test_the_documented_counts_are_those_of_the_real_files(root: Path) -> None:
+def test_the_documented_counts_are_those_of_the_real_files(root):
     catalog = catalog_of(open_dataset_files(MINI).targets)
     for name in RULES:
         table = count_classes(catalog, CLASS_TASKS[name])

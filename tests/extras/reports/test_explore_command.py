@@ -2,7 +2,6 @@
 
 import base64
 import re
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -13,7 +12,7 @@ from support.commands import call, complaint, succeed
 from support.kaggle_fixtures import draw_competition
 
 
-def test_a_page_of_votes_and_classes(tmp_path: Path) -> None:
+def test_a_page_of_votes_and_classes(tmp_path):
     draw_competition(n_train=24, n_test=4).write_zips(tmp_path / "input")
     result = succeed(tmp_path, "explore.py")
     assert "Warning" not in result.stderr
@@ -34,7 +33,7 @@ def test_a_page_of_votes_and_classes(tmp_path: Path) -> None:
     assert html.index(">Votes</h2>") < html.index(">Classes of each task</h2>")
 
 
-def test_a_page_of_a_label_file_and_one_task(tmp_path: Path) -> None:
+def test_a_page_of_a_label_file_and_one_task(tmp_path):
     labels = write_labeled(tmp_path / "input" / "five", n=25) / "train_labels.csv"
     table = pd.read_csv(labels)
     table[table["class"] != ZOO5[3]].to_csv(labels, index=False)

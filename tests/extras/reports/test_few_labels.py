@@ -4,7 +4,7 @@ import pandas as pd
 from galaxyzoo.extras.reports.few_labels import draw_curve, summarize_curve
 
 
-def test_a_learning_curve_has_mean_and_deviation_of_folds_and_draws() -> None:
+def test_a_learning_curve_has_mean_and_deviation_of_folds_and_draws():
     rows = [(20, 0.5, 1.0), (20, 0.7, 0.8), (40, 0.9, 0.2), (40, 0.9, 0.4)]
     curves = pd.DataFrame(rows, columns=["labels", "balanced accuracy", "log-loss"])
     curve = summarize_curve(curves)

@@ -20,7 +20,7 @@ def project(root: Path) -> Catalog:
     return catalog
 
 
-def test_an_optimistic_or_unfinished_run_never_stands_for_the_task(project: Catalog) -> None:
+def test_an_optimistic_or_unfinished_run_never_stands_for_the_task(project):
     save_table(project, "zoo5/lucky", 0.1, selected_on_validation=True)
     save_table(project, "zoo5/part", 0.1, folds=(0, 2))
     results, _ = load_results(get_task("zoo5"), project)
@@ -30,7 +30,7 @@ def test_an_optimistic_or_unfinished_run_never_stands_for_the_task(project: Cata
     assert pick_best(load_results(get_task("zoo5"), project)[0]).run == "ensemble:zoo5/all"
 
 
-def test_a_table_that_its_card_is_not_of_is_left_out_and_refused_by_name(project: Catalog) -> None:
+def test_a_table_that_its_card_is_not_of_is_left_out_and_refused_by_name(project):
     save_table(project, "ensemble:zoo5/all", 0.2)
     table = built("zoo5", "bare").oof_csv
     table.write_text(table.read_text().replace("0.", "0.1", 1))

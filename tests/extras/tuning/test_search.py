@@ -96,9 +96,7 @@ def lab(prepared: Dataset, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> L
 
 
 @pytest.mark.parametrize("end", [Killed, KeyboardInterrupt])
-def test_an_interrupted_trial_runs_again_and_done_ones_stay(
-    lab: Lab, end: type[BaseException]
-) -> None:
+def test_an_interrupted_trial_runs_again_and_done_ones_stay(lab, end):
     def ending(config: Config, call: int, epoch: int) -> float:
         if (call, epoch) == (3, 2):
             raise end
@@ -118,7 +116,7 @@ def test_an_interrupted_trial_runs_again_and_done_ones_stay(
         assert study.trials[3].params == study.trials[2].params
 
 
-def test_a_grid_ends_when_all_its_combinations_are_done(lab: Lab) -> None:
+def test_a_grid_ends_when_all_its_combinations_are_done(lab):
     lab.fake()
     space = {
         "train.lr": {"type": "choice", "choices": [1e-4, 1e-3, 1e-2]},
@@ -131,7 +129,7 @@ def test_a_grid_ends_when_all_its_combinations_are_done(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("epoch", [2, 3])  # the third is the last
-def test_a_trial_goes_on_from_its_last_whole_epoch(lab: Lab, epoch: int) -> None:
+def test_a_trial_goes_on_from_its_last_whole_epoch(lab, epoch):
     whole = lab.make()
     whole.train(1, 1, "loky")
     history = ((whole.folder / "trial_0") / "history.csv").read_bytes()
@@ -162,7 +160,7 @@ def test_a_trial_goes_on_from_its_last_whole_epoch(lab: Lab, epoch: int) -> None
     assert [line.split(",")[0] for line in epochs] == ["1", "2", "3"]  # none was trained twice
 
 
-def test_a_trial_whose_process_ends_every_time_is_given_up(lab: Lab) -> None:
+def test_a_trial_whose_process_ends_every_time_is_given_up(lab):
     def killing(config: Config, call: int, epoch: int) -> float:
         if call in (1, 2, 3):
             raise Killed
@@ -179,7 +177,7 @@ def test_a_trial_whose_process_ends_every_time_is_given_up(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("epochs", [3, 4])
-def test_a_trial_worse_than_the_median_ends_early(lab: Lab, epochs: int) -> None:
+def test_a_trial_worse_than_the_median_ends_early(lab, epochs):
     lab.fake(lambda config, call, epoch: (call > 5) + 1 / epoch)
     search = lab.make(epochs)
     search.train(6, 1, "loky")
@@ -190,9 +188,7 @@ def test_a_trial_worse_than_the_median_ends_early(lab: Lab, epochs: int) -> None
 
 
 @pytest.mark.parametrize("error", [FoldError("the loss is nan"), InputError("no such network")])
-def test_numbers_that_run_away_and_bad_settings_end_their_trial_alone(
-    lab: Lab, caplog: pytest.LogCaptureFixture, error: Exception
-) -> None:
+def test_numbers_that_run_away_and_bad_settings_end_their_trial_alone(lab, caplog, error):
     def failing(config: Config, call: int, epoch: int) -> float:
         if call == 1:
             raise error
@@ -208,9 +204,7 @@ def test_numbers_that_run_away_and_bad_settings_end_their_trial_alone(
 
 
 @pytest.mark.parametrize(("checkpoint", "expected"), [("last", 0.5), ("best", 0.2)])
-def test_the_score_is_of_the_epoch_whose_weights_are_kept(
-    lab: Lab, checkpoint: str, expected: float
-) -> None:
+def test_the_score_is_of_the_epoch_whose_weights_are_kept(lab, checkpoint, expected):
     lab.fake(lambda config, call, epoch: [0.4, 0.2, 0.5][epoch - 1])
     search = lab.make(train={"checkpoint": checkpoint})
     search.train(1, 1, "loky")
@@ -218,7 +212,7 @@ def test_the_score_is_of_the_epoch_whose_weights_are_kept(
     assert "selected by that score" in search.write_best()[1]
 
 
-def test_the_winners_config_is_the_best_trials(lab: Lab) -> None:
+def test_the_winners_config_is_the_best_trials(lab):
     lab.fake(lambda config, call, epoch: 1 / call)
     search = lab.make()
     search.train(3, 1, "loky")
@@ -234,7 +228,7 @@ def test_the_winners_config_is_the_best_trials(lab: Lab) -> None:
     assert "reference" not in yaml.safe_load(text)
 
 
-def test_what_does_not_fit_the_study_is_refused(lab: Lab) -> None:
+def test_what_does_not_fit_the_study_is_refused(lab):
     lab.fake()
     lab.make().train(1, 1, "loky")
     fewer = {"train.lr": {"type": "float", "low": 1e-4, "high": 1e-3}}
@@ -245,7 +239,7 @@ def test_what_does_not_fit_the_study_is_refused(lab: Lab) -> None:
         lab.make(fold=3).check()
 
 
-def test_a_damaged_study_is_named_in_one_line(lab: Lab) -> None:
+def test_a_damaged_study_is_named_in_one_line(lab):
     search = lab.make()
     search.folder.mkdir(parents=True)
     (search.folder / "study.db").write_bytes(b"no database" * 100)
@@ -267,7 +261,7 @@ def tuned(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-def test_the_command_goes_on_and_its_winner_trains(tuned: Path) -> None:
+def test_the_command_goes_on_and_its_winner_trains(tuned):
     (study,) = tuned.glob("folds/*/gz37/tune.tiny/fold_0/study.db")
     trials = sorted(path.parent.name for path in study.parent.glob("trial_*/history.csv"))
     assert trials == ["trial_0", "trial_1", "trial_2"]
@@ -287,7 +281,7 @@ def test_the_command_goes_on_and_its_winner_trains(tuned: Path) -> None:
     assert own.read_bytes() == (study.parent / best / "history.csv").read_bytes()
 
 
-def test_a_mistake_is_said_before_anything_starts(tmp_path: Path) -> None:
+def test_a_mistake_is_said_before_anything_starts(tmp_path):
     write_search(tmp_path, space={"train.lr": {"type": "float", "low": 1, "high": 0.1}})
     message = complaint(call(tmp_path, "tune.py", "tiny.yaml", "--trials", "1"))
     assert "tiny.yaml: key 'space.train.lr': Value error, no range" in message

@@ -1,6 +1,5 @@
 """Searches: their ranges, and mistakes in the file."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -45,15 +44,13 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize(("changes", "named"), MISTAKES.values(), ids=MISTAKES)
-def test_a_mistake_is_one_line_that_names_it(
-    tmp_path: Path, changes: dict[str, Any], named: str
-) -> None:
+def test_a_mistake_is_one_line_that_names_it(tmp_path, changes, named):
     path = write_search(tmp_path, **changes)
     assert named in one_line_refusal(Search.load, str(path))
 
 
 @pytest.mark.parametrize("name", SEARCHES)
-def test_every_search_in_the_tree_builds(name: str) -> None:
+def test_every_search_in_the_tree_builds(name):
     search = Search.load(name)
     for layers in search.choices["model.kwargs.layers"]:
         config = search.change(search.decode({"model.kwargs.layers": layers}))
