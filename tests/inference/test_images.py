@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from galaxyzoo.data.stores.base import ImageStore, IndexMapping
-from galaxyzoo.data.stores.opening import open_stores
+from galaxyzoo.data.stores.base import Images
+from galaxyzoo.data.stores.opening import open_all
 from galaxyzoo.inference.images import IdColumn
 from support.refusals import one_line_refusal
 
@@ -24,7 +24,7 @@ NAMED: dict[str, tuple[list[str], str, list[int | str]]] = {
 
 
 def labels_of(names: list[str]) -> IdColumn:
-    return IdColumn.of([ImageStore(Path(), IndexMapping(names), {})])
+    return IdColumn.of([Images.of(Path(), names, 0, lambda row: b"")])
 
 
 @pytest.mark.parametrize(("names", "column", "expected"), NAMED.values(), ids=NAMED)
@@ -62,7 +62,7 @@ def test_pictures_that_are_not_read_are_named_with_the_reason(tmp_path, is_zip):
                 archive.writestr(name, b"x")
     else:
         (path / "more").symlink_to("gone")
-    [store] = open_stores([path])
-    assert list(store.names.values()) == ["1.png"]
+    [store] = open_all([path])
+    assert store.names.tolist() == ["1.png"]
     reasons = {f"2{end}": f"{end.lower()} is not read: convert it to JPEG or PNG" for end in ENDS}
     assert dict(store.left_out) == reasons | ({} if is_zip else {"more": "its link leads nowhere"})

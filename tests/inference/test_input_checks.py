@@ -8,8 +8,8 @@ import pytest
 
 from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core.console import ProgressBar
-from galaxyzoo.data.stores.opening import open_stores
-from galaxyzoo.inference.images import Images, InputChecks
+from galaxyzoo.data.stores.opening import open_all
+from galaxyzoo.inference.images import Chunk, InputChecks
 from galaxyzoo.inference.predict import predict_stores
 from support.brightness import Brightness
 from support.kaggle_fixtures import draw_image, encode
@@ -32,11 +32,11 @@ PICTURES: dict[str, tuple[np.ndarray, list[str]]] = {
 
 
 def checks_of(path: Path, image: ImageConfig) -> InputChecks:
-    [store] = open_stores([path])
-    images = Images(store, store.ids)
-    images.decode(image)
-    assert images.problems == []
-    return images.checks
+    [store] = open_all([path])
+    chunk = Chunk(store)
+    chunk.decode(image)
+    assert chunk.problems == []
+    return chunk.checks
 
 
 @pytest.mark.parametrize("crop_px", [207, 424])

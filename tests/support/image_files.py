@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from galaxyzoo.config.schema import ImageConfig
-from galaxyzoo.data.stores.base import ImageStore
+from galaxyzoo.data.stores.base import Images
 from galaxyzoo.data.stores.opening import open_by_galaxy_id
 from support.kaggle_fixtures import draw_image, encode, write_zip
 
@@ -21,13 +21,13 @@ def encoded() -> dict[int, bytes]:
     return {100 + i: encode(draw_image(rng, 60)) for i in range(N)}
 
 
-def make_zip(root: Path, encoded: dict[int, bytes]) -> ImageStore:
+def make_zip(root: Path, encoded: dict[int, bytes]) -> Images:
     path = root / "input" / "pictures.zip"
     write_zip(path, {f"pictures/{i}.jpg": data for i, data in encoded.items()})
     return open_by_galaxy_id(path)
 
 
-def make_folder(root: Path, encoded: dict[int, bytes]) -> ImageStore:
+def make_folder(root: Path, encoded: dict[int, bytes]) -> Images:
     folder = root / "input" / "pictures"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()

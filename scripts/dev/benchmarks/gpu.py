@@ -164,5 +164,5 @@ def decode_all(folder: Path, predictor: RunNetworks) -> int:
     """Decode all images of a folder as a job does."""
     image = predictor.config.image
     parts = SurveyImages((folder,)).parts
-    chunks = (decode_ahead(predictor, part.store, part.ids) for part in parts)
-    return sum(len(images.decode(image)) for chunk in chunks for images in chunk)
+    chunks = (decode_ahead(predictor, part.images) for part in parts)
+    return sum(len(chunk.decode(image)) for each in chunks for chunk in each)

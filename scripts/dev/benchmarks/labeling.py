@@ -39,7 +39,8 @@ def measure(data: Dataset, repeats: int) -> list[Table]:
     ids = catalog.ids[catalog.folds == _FOLD]
     classes = catalog.targets(task.name)[catalog.folds == _FOLD].argmax(axis=1)
     network = load_predictor(BUNDLED, _RUN, [_FOLD], views=1)
-    features = network.features(lambda image: decode_many(data.raw.train_images, ids, image)[0])
+    images = data.raw.train_images.select(ids)
+    features = network.features(lambda image: decode_many(images, image)[0])
     rows = []
     for number, name in enumerate(task.labels):
         counts = np.array([count(features, classes == number, seed) for seed in range(repeats)])

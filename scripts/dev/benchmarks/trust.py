@@ -16,8 +16,7 @@ from views import RUN, load_bundled, predict_pixels, spread
 from galaxyzoo.config.schema import ImageConfig, TTAConfig
 from galaxyzoo.data.image_cache import decode_many
 from galaxyzoo.data.prepare import Dataset
-from galaxyzoo.data.stores.base import IndexMapping
-from galaxyzoo.inference.pictures import ArraysInMemory
+from galaxyzoo.data.stores.base import Images
 
 _GALAXIES = 100  # of each fold
 _WHOLE = ImageConfig(crop_px=424, cache_px=424)
@@ -68,12 +67,11 @@ def measure(data: Dataset, _repeats: int) -> list[Table]:
     for fold in run.models:
         rows = spread(np.flatnonzero(data.catalog.folds == fold), _GALAXIES)
         means.append((targets[data.catalog.folds != fold].mean(axis=0) - targets[rows]) ** 2)
-        images = decode_many(data.raw.train_images, data.catalog.ids[rows], _WHOLE)[0]
+        images = decode_many(data.raw.train_images.select(data.catalog.ids[rows]), _WHOLE)[0]
         for name, change in CHANGES.items():
             arrays = [change(image) for image in images]
-            names = IndexMapping([str(row) for row in rows])
-            store = ArraysInMemory(Path(), names, {}, arrays=arrays)
-            pixels = decode_many(store, store.ids, run.config.image)[0]
+            changed = Images.of(Path(), [str(row) for row in rows], 0, arrays.__getitem__)
+            pixels = decode_many(changed, run.config.image)[0]
             errors[name].append((predict_pixels(run, fold, pixels) - targets[rows]) ** 2)
     rows_of = [(name, f"{np.sqrt(np.mean(values)):.4f}") for name, values in errors.items()]
     rows_of.append(("(mean votes for every galaxy)", f"{np.sqrt(np.mean(means)):.4f}"))

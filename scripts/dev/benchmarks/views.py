@@ -28,7 +28,7 @@ def measure(data: Dataset, repeats: int) -> list[Table]:
     """One network or all, one view or the run's own."""
     run = load_bundled(data)
     ids = spread(data.catalog.test_ids, _GALAXIES)
-    test = decode_many(data.raw.test_images, ids, run.config.image)[0]
+    test = decode_many(data.raw.test_images.select(ids), run.config.image)[0]
     works, scores = {}, {}
     for tta in (TTAConfig(dihedral=False), run.config.tta):
         error, variance = score(run.restrict(None, tta), data, test)
@@ -48,7 +48,7 @@ def score(run: RunNetworks, data: Dataset, test: np.ndarray) -> tuple[float, flo
     for fold in run.models:
         rows = spread(np.flatnonzero(data.catalog.folds == fold), _GALAXIES)
         ids = data.catalog.ids[rows]
-        images = decode_many(data.raw.train_images, ids, run.config.image)[0]
+        images = decode_many(data.raw.train_images.select(ids), run.config.image)[0]
         predictions = predict_pixels(run, fold, images)
         errors.append((predictions - data.catalog.targets(run.task.name)[rows]) ** 2)
     return float(np.mean(errors)), float(

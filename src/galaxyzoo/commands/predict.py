@@ -44,8 +44,8 @@ from galaxyzoo.core.options import (
     read_groups,
 )
 from galaxyzoo.data.catalog import load_catalog
-from galaxyzoo.data.stores.base import ImageStore
-from galaxyzoo.data.stores.opening import Settings, forms, open_stores
+from galaxyzoo.data.stores.base import Images
+from galaxyzoo.data.stores.opening import Settings, forms, open_all
 from galaxyzoo.io.tables import TABLE_SUFFIXES, plain_cell, read_table, write_predictions
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task
@@ -143,7 +143,7 @@ def pick_predictor(options: PredictOptions) -> tuple[str, str]:
     return best.dataset, best.name
 
 
-def is_own(path: Path, task: Task, stores: Sequence[ImageStore]) -> bool:
+def is_own(path: Path, task: Task, inputs: Sequence[Images]) -> bool:
     """Check whether a table holds predictions of a task for the same images, or some of them."""
     from galaxyzoo.inference.images import IdColumn
 
@@ -154,8 +154,8 @@ def is_own(path: Path, task: Task, stores: Sequence[ImageStore]) -> bool:
             table = read_table(path, texts=None)
     except (InputError, OSError, ValueError):
         return False
-    labels = IdColumn.of(stores)
-    names = {plain_cell(str(labels[name])) for store in stores for name in store.names.values()}
+    labels = IdColumn.of(inputs)
+    names = {plain_cell(str(labels[name])) for images in inputs for name in images.names}
     columns = [labels.column, *task.decision_columns, *task.columns]
     return [*table.columns] == columns and names.issuperset(table[labels.column].map(str))
 
@@ -177,7 +177,7 @@ def write_table(options: PredictOptions, settings: Settings) -> None:
     prior = prior_of(dataset, task)
 
     def is_earlier(path: Path) -> bool:
-        return is_own(path, task, open_stores(images, settings))
+        return is_own(path, task, open_all(images, settings))
 
     outputs.check_output("--output", output, images, is_earlier)
     predictor = load_predictor(dataset, name, options.folds, options.views)

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
-from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,7 +24,7 @@ from galaxyzoo.core.console import ProgressBar
 from galaxyzoo.core.errors import InputError, UnavailableError, one_line
 from galaxyzoo.core.manifest import FORMAT, Manifest, digest
 from galaxyzoo.data import jpeg
-from galaxyzoo.data.stores.base import ImageStore
+from galaxyzoo.data.stores.base import Images
 
 Made = TypeVar("Made")
 AT_ONCE = 8  # images that a thread takes at a time
@@ -103,33 +102,30 @@ def _cut_square(image: np.ndarray, crop_px: int, size_px: int) -> np.ndarray:
     return cv2.resize(image, (size_px, size_px), interpolation=interpolation)
 
 
-def decode_many(
-    store: ImageStore, ids: np.ndarray, config: ImageConfig
-) -> tuple[np.ndarray, dict[int, str]]:
-    """Decode some images into memory, in threads.
+def decode_many(images: Images, config: ImageConfig) -> tuple[np.ndarray, dict[int, str]]:
+    """Decode images into memory, in threads.
 
     Returns:
-        (image, cache_px, cache_px, 3) uint8 in the order of `ids`, black where unreadable; and why,
-        by id.
+        (image, cache_px, cache_px, 3) uint8, black where unreadable; and why, by row.
     """
-    images = np.zeros((len(ids), config.cache_px, config.cache_px, 3), np.uint8)
+    pixels = np.zeros((len(images), config.cache_px, config.cache_px, 3), np.uint8)
 
     def decode_some(start: int) -> dict[int, str]:
         problems = {}
-        for row, galaxy_id in enumerate(map(int, ids[start : start + AT_ONCE]), start):
-            result = _try_decode(store, galaxy_id, config)
+        for row in range(start, min(start + AT_ONCE, len(images))):
+            result = _try_decode(images, row, config)
             if isinstance(result, str):
-                problems[galaxy_id] = result
+                problems[row] = result
             else:
-                images[row] = result
+                pixels[row] = result
         return problems
 
-    parts = in_threads(decode_some, len(ids))
-    return images, {galaxy_id: why for part in parts for galaxy_id, why in part.items()}
+    parts = in_threads(decode_some, len(images))
+    return pixels, {row: why for part in parts for row, why in part.items()}
 
 
 def open_cache(
-    store: ImageStore,
+    images: Images,
     ids: Sequence[int] | np.ndarray,
     config: ImageConfig,
     strict: bool,
@@ -139,7 +135,7 @@ def open_cache(
     """Decode the galaxies' images, or open what an earlier call decoded.
 
     Args:
-        store: where the encoded images are.
+        images: among which those are.
         ids: (image,) the order of the result.
         config: crop and size.
         strict: whether an image that does not decode is an error; otherwise it is black and marked.
@@ -150,40 +146,41 @@ def open_cache(
     if not len(ids):  # a memory map cannot be empty
         nothing = np.empty((0, config.cache_px, config.cache_px, 3), np.uint8)
         return ImageCache(ids, nothing, np.empty(0, bool))
-    array = paths.cache_dir() / f"{_digest(store, ids, config)}.npy"
+    images = images.select(ids)
+    array = paths.cache_dir() / f"{_digest(images, config)}.npy"
     cache = _open_whole(array, ids)
     if cache is None:
-        with files.hold_lock(array.with_suffix(".lock"), f"decoding {paths.shown(store.path)}"):
+        with files.hold_lock(array.with_suffix(".lock"), f"decoding {paths.shown(images.path)}"):
             cache = _open_whole(array, ids)
             if cache is None:
                 if _manifest(array).is_done:
                     ProgressBar.write(f"{paths.shown(array)} is damaged: decoding its images again")
-                problems = _fill(array, store, ids, config, chunk)
+                problems = _fill(array, images, config, chunk)
                 unreadable = {str(image_id): why for image_id, why in problems.items()}
                 _manifest(array).finish([array.name], {"unreadable": unreadable})
                 cache = _open_whole(array, ids)
     if cache is None:
         raise InputError(f"{paths.shown(array)} was changed while it was made: run again")
     if strict and cache.problems:
-        raise InputError(describe_bad(store, cache, advice))
+        raise InputError(describe_bad(images, cache, advice))
     return cache
 
 
-def describe_bad(store: ImageStore, cache: ImageCache, advice: str) -> str:
+def describe_bad(images: Images, cache: ImageCache, advice: str) -> str:
     """Describe in one line how many images of a cache cannot be used, the first ones, and why.
 
     They stand at the end, where a line that gets too long is cut off.
     """
     names: dict[str, list[str]] = {}
     for galaxy_id, why in list(cache.problems.items())[:LISTED]:
-        names.setdefault(why, []).append(store.names[galaxy_id])
-    listed = "; ".join(f"{', '.join(images)}: {why}" for why, images in names.items())
+        names.setdefault(why, []).append(images.names[galaxy_id])
+    listed = "; ".join(f"{', '.join(of)}: {why}" for why, of in names.items())
     more = ""
     if cache.notes and len(cache.problems) > LISTED:
         more = f"; all are listed in {paths.shown(cache.notes)}"
     count = f"{len(cache.problems)} of {len(cache.ids)} images cannot be used"
     return one_line(
-        " ".join(f"{paths.shown(store.path)}: {count}: {advice}{more}; first: {listed}".split())
+        " ".join(f"{paths.shown(images.path)}: {count}: {advice}{more}; first: {listed}".split())
     )
 
 
@@ -242,32 +239,31 @@ def _open_whole(array: Path, ids: np.ndarray) -> ImageCache | None:
     return ImageCache(ids, images, unreadable, problems, manifest.folder / manifest.filename)
 
 
-def _fill(
-    array: Path, store: ImageStore, ids: np.ndarray, config: ImageConfig, chunk: int
-) -> dict[int, str]:
+def _fill(array: Path, images: Images, config: ImageConfig, chunk: int) -> dict[int, str]:
     """Decode into an array; returns why images are unreadable, by id.
 
     It is written as a file, not through a memory map: on a full disk the system kills a process
     that writes to one.
     """
     shape, problems = (config.cache_px, config.cache_px, 3), dict[int, str]()
-    order = store.reading_order(ids)
+    order = images.reading_order()
     with (
         files.writing(array) as temporary,
         open(temporary, "wb") as file,
-        ProgressBar(total=len(ids), desc=f"decoding {store.path.name}", unit="img") as bar,
+        ProgressBar(total=len(images), desc=f"decoding {images.path.name}", unit="img") as bar,
     ):
-        head = {"descr": "|u1", "fortran_order": False, "shape": (len(ids), *shape)}
+        head = {"descr": "|u1", "fortran_order": False, "shape": (len(images), *shape)}
         np.lib.format.write_array_header_1_0(file, head)
         begin = file.tell()
-        for start in range(0, len(ids), chunk):
+        for start in range(0, len(images), chunk):
             rows = order[start : start + chunk]
-            images, unreadable = decode_many(store, ids[rows], config)
-            problems |= unreadable
-            for row, image in zip(rows.tolist(), images, strict=True):
+            part = images.take(rows)
+            pixels, unreadable = decode_many(part, config)
+            problems |= {int(part.ids[row]): why for row, why in unreadable.items()}
+            for row, image in zip(rows.tolist(), pixels, strict=True):
                 file.seek(begin + row * image.size)
                 file.write(image.data)
-            bar.update(len(images))
+            bar.update(len(rows))
     return problems
 
 
@@ -286,7 +282,7 @@ def _threads(_process: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(joblib.cpu_count(), "decoding")
 
 
-def _try_decode(store: ImageStore, galaxy_id: int, config: ImageConfig) -> np.ndarray | str:
+def _try_decode(images: Images, row: int, config: ImageConfig) -> np.ndarray | str:
     """The decoded image, or why there is none.
 
     Errors that are not the image's fault are raised: a cache would keep such a reason for ever.
@@ -296,19 +292,19 @@ def _try_decode(store: ImageStore, galaxy_id: int, config: ImageConfig) -> np.nd
         MemoryError: no memory is left to decode it.
     """
     try:
-        return decode(store.load(galaxy_id), config.crop_px, config.cache_px)
+        return decode(images.load(row), config.crop_px, config.cache_px)
     except UnavailableError:
         raise
     except (ValueError, InputError, cv2.error) as error:
         if isinstance(error, cv2.error) and error.code == cv2.Error.StsNoMem:
-            raise MemoryError(f"decoding {store.names[galaxy_id]}") from None
+            raise MemoryError(f"decoding {images.names.iloc[row]}") from None
         return str(error).splitlines()[0]
 
 
-def _digest(store: ImageStore, ids: np.ndarray, config: ImageConfig) -> str:
+def _digest(images: Images, config: ImageConfig) -> str:
     settings = (_VERSION, FORMAT, config.crop_px, config.cache_px, *_DECODERS)
-    made = digest(map(repr, chain([settings], (store.digest_of(int(i)) for i in ids))))
-    return f"{store.path.stem}_{config.crop_px}_{config.cache_px}_{made[:12]}"
+    made = digest(map(repr, [settings, *images.identities()]))
+    return f"{images.path.stem}_{config.crop_px}_{config.cache_px}_{made[:12]}"
 
 
 def _decode_jpeg(data: bytes, reduce: int) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Digests of a dataset's images, beside its split: an image that has changed since is noticed.
 
-The stamps of the stores are compared first; only where one differs, as in a copy, is the image
+Stamps are compared first; only where one differs, as in a copy, is the image
 read.
 """
 
@@ -16,19 +16,19 @@ from galaxyzoo.core.errors import InputError, UnavailableError
 from galaxyzoo.core.manifest import digest
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.image_cache import AT_ONCE, in_threads, read_size
-from galaxyzoo.data.stores.base import ImageStore
+from galaxyzoo.data.stores.base import Images
 
 _IMAGE = np.dtype([("id", "<i8"), ("stamp", "<i8"), ("content", "<u8")])
 _NAME = "images_{}.npy"
 _UNREADABLE = 0  # content of a file that is no image
 
 
-def record_images(folder: Path, images: Sequence[tuple[ImageStore, np.ndarray]]) -> str:
-    """Write the digests of the images of some stores, with ids; returns the digest of them all."""
-    table = np.empty(sum(len(ids) for _, ids in images), _IMAGE)
-    table["id"] = np.concatenate([ids for _, ids in images])
-    table["stamp"] = np.concatenate([_stamps(store, ids) for store, ids in images])
-    table["content"] = np.concatenate([_content(store, ids) for store, ids in images])
+def record_images(folder: Path, inputs: Sequence[Images]) -> str:
+    """Write the digests of images; returns the digest of them all."""
+    table = np.empty(sum(map(len, inputs)), _IMAGE)
+    table["id"] = np.concatenate([images.ids for images in inputs])
+    table["stamp"] = np.concatenate([images.table["stamp"] for images in inputs])
+    table["content"] = np.concatenate([_content(images) for images in inputs])
     table.sort(order="id")
     whole = _digest(table)
     _write(folder / _NAME.format(whole), table)
@@ -42,15 +42,13 @@ def remove_others(folder: Path, whole: str) -> None:
             path.unlink()
 
 
-def check_images(
-    folder: Path, whole: str, images: Sequence[tuple[ImageStore, np.ndarray]], advice: str
-) -> None:
+def check_images(folder: Path, whole: str, inputs: Sequence[Images], advice: str) -> None:
     """Refuse images that are not those of `record_images`; ones that were not there are accepted.
 
     Args:
         folder: of the split.
         whole: as `record_images` returned it.
-        images: stores, and ids of images in them.
+        inputs: images, each in one of them.
         advice: end of the error message.
     """
     path, changed = folder / _NAME.format(whole), list[str]()
@@ -61,14 +59,14 @@ def check_images(
     if table is None or _digest(table) != whole:
         raise InputError(f"{shown(path)} is missing or was changed: {advice}")
     before = table["stamp"].copy()
-    for store, ids in images:
-        rows = np.flatnonzero(np.isin(table["id"], ids))
-        table["stamp"][rows] = _stamps(store, table["id"][rows])
+    for images in inputs:
+        rows = np.flatnonzero(np.isin(table["id"], images.ids))
+        table["stamp"][rows] = images.table["stamp"].loc[table["id"][rows]]
         touched = table[rows][table["stamp"][rows] != before[rows]]
         known = touched["content"] != _UNREADABLE  # others may have been got again
-        differs = known & (_content(store, touched["id"]) != touched["content"])
-        names = [store.names[image_id] for image_id in touched["id"][differs].tolist()]
-        changed += [f"{name} in {shown(store.path)}" for name in names]
+        again = images.select(touched["id"])
+        differs = known & (_content(again) != touched["content"])
+        changed += [f"{name} in {shown(images.path)}" for name in again.names[differs]]
     if changed:
         count = f"{len(changed):,} image" + "s" * (len(changed) > 1)
         raise InputError(f"{count} changed since {shown(folder)} was made ({changed[0]}): {advice}")
@@ -86,22 +84,19 @@ def _digest(table: np.ndarray) -> str:
     return digest([table["id"].tobytes(), table["content"].tobytes()])[:16]
 
 
-def _stamps(store: ImageStore, ids: np.ndarray) -> np.ndarray:
-    return np.array([store.stamps[image_id] for image_id in ids.tolist()], np.int64)
-
-
-def _content(store: ImageStore, ids: np.ndarray) -> np.ndarray:
+def _content(images: Images) -> np.ndarray:
     """(image,) digests of the images as they are stored, or `_UNREADABLE`."""
 
     def read_some(start: int) -> list[int]:
-        return [_read(store, image_id) for image_id in ids[start : start + AT_ONCE].tolist()]
+        rows = range(start, min(start + AT_ONCE, len(images)))
+        return [_read(images, row) for row in rows]
 
-    return np.array([*chain.from_iterable(in_threads(read_some, len(ids)))], np.uint64)
+    return np.array([*chain.from_iterable(in_threads(read_some, len(images)))], np.uint64)
 
 
-def _read(store: ImageStore, image_id: int) -> int:
+def _read(images: Images, row: int) -> int:
     try:
-        data = store.load(image_id)
+        data = images.load(row)
         if isinstance(data, bytes):
             read_size(data)
     except UnavailableError:

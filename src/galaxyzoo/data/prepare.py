@@ -26,7 +26,7 @@ from galaxyzoo.data.image_cache import ImageCache, describe_bad, open_cache
 from galaxyzoo.data.image_digests import check_images, record_images, remove_others
 from galaxyzoo.data.readers import find, labeled
 from galaxyzoo.data.readers.dataset_files import DatasetFiles
-from galaxyzoo.data.stores.base import ImageStore
+from galaxyzoo.data.stores.base import Images
 from galaxyzoo.io.tables import FOLD, ID, write_table
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
 from galaxyzoo.tasks.registry import DATASET_TASK, define_task, find_task
@@ -163,9 +163,9 @@ def prepare_raw(
     return Dataset(catalog, raw)
 
 
-def _images(raw: DatasetFiles) -> list[tuple[ImageStore, np.ndarray]]:
-    """The stores, and the ids of its galaxies' images in them."""
-    return [(raw.train_images, raw.targets.index.to_numpy()), (raw.test_images, raw.test_ids)]
+def _images(raw: DatasetFiles) -> list[Images]:
+    """Images of the training and the test galaxies."""
+    return [raw.train_images.select(raw.targets.index), raw.test_images.select(raw.test_ids)]
 
 
 def _update_catalog(before: Catalog, raw: DatasetFiles, drop_bad: bool) -> Catalog:
@@ -226,7 +226,7 @@ def _make_catalog(raw: DatasetFiles, n_folds: int, seed: int, drop_bad: bool) ->
     if raw.task:
         catalog.for_task(raw.task)  # every class is in every fold
         files.write_json(folder / DATASET_TASK, define_task(raw.task))
-        names = pd.Series(raw.train_images.names, name="image").rename_axis(ID)
+        names = raw.train_images.names.rename("image").rename_axis(ID)
         write_table(folder / labeled.IMAGE_NAMES, names.reset_index())
     save_catalog(catalog)
     remove_others(folder, images)

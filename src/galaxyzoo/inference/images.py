@@ -1,29 +1,22 @@
 """Images to predict, of folders, zips, files, archives and lists, and their ids."""
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from functools import partial
 
+import cv2
 import numpy as np
 import pandas as pd
 
-from galaxyzoo.config.schema import ImageConfig
+from galaxyzoo.config.schema import ORIGINAL_PX, ImageConfig
 from galaxyzoo.core.errors import InputError, one_line
+from galaxyzoo.data import jpeg
 from galaxyzoo.data.image_cache import decode_many
 from galaxyzoo.data.stores import base
 from galaxyzoo.io.tables import ID, ID_LIMIT, plain_cell
 from galaxyzoo.tasks.kinds import Task
-
-if TYPE_CHECKING:
-    pass
-from collections.abc import Mapping
-from contextlib import suppress
-
-import cv2
-
-from galaxyzoo.config.schema import ORIGINAL_PX
-from galaxyzoo.data import jpeg
 
 # Kind -> how many images, and the first's name with details
 InputChecks = dict[str, tuple[int, str]]
@@ -52,7 +45,7 @@ def measure(data: bytes | np.ndarray) -> tuple[int, int, int]:
 
 
 def check_inputs(
-    names: list[str], sizes: list[tuple[int, int, int]], images: np.ndarray
+    names: Iterable[str], sizes: list[tuple[int, int, int]], images: np.ndarray
 ) -> InputChecks:
     """Count how images differ from Galaxy Zoo's pictures.
 
@@ -106,52 +99,49 @@ _BLANK = "all of it is of one color: nothing was written there, or all is masked
 
 
 @dataclass(frozen=True, eq=False)
-class Images:
-    """Images of a store, decoded once per crop and size for all members of an ensemble."""
+class Chunk:
+    """Some images, decoded once per crop and size for all members of an ensemble."""
 
-    store: base.ImageStore
-    ids: np.ndarray  # (image,)
+    images: base.Images
     checks: InputChecks = field(default_factory=dict)  # of those that can be read, once decoded
-    checksums: dict[int, int] = field(default_factory=dict)  # of what was read, by id
+    checksums: dict[int, int] = field(default_factory=dict)  # CRC-32 of what was read, by id
     _decoded: dict[tuple[int, int], np.ndarray] = field(default_factory=dict)
-    _problems: dict[int, str] = field(default_factory=dict)
+    _problems: dict[int, str] = field(default_factory=dict)  # by row
 
     def decode(self, image: ImageConfig) -> np.ndarray:
         """(n, cache_px, cache_px, 3) uint8, of those that can be read."""
         key = image.crop_px, image.cache_px
         if key not in self._decoded:
-            store = MeasuredStore.of(self.store)
-            images, problems = decode_many(store, self.ids, image)
-            self.checksums.update(store.checksums)
+            sizes: dict[int, tuple[int, int, int]] = {}
+            read = partial(read_measured, self.images, self.checksums, sizes)
+            pixels, problems = decode_many(self.images.through(read), image)
             is_first = not self._decoded  # members of an ensemble predict the same images
             if is_first:
-                pairs = zip(self.ids.tolist(), images, strict=True)
-                blank = [image_id for image_id, pixels in pairs if _is_blank(pixels)]
+                blank = [row for row, each in enumerate(pixels) if _is_blank(each)]
                 problems = dict.fromkeys(blank, _BLANK) | problems
             self._problems.update(problems)
-            read = self.read_ids.tolist()
             if self._problems:
-                images = images[np.isin(self.ids, read)]
-            self._decoded[key] = images
+                pixels = pixels[self.rows]
+            self._decoded[key] = pixels
             if is_first:
-                names, sizes = [self.store.names[i] for i in read], [store.sizes[i] for i in read]
-                self.checks.update(check_inputs(names, sizes, images))
+                names, rows = self.images.names.iloc[self.rows], self.rows
+                self.checks.update(check_inputs(names, [sizes[row] for row in rows], pixels))
         return self._decoded[key]
 
     @property
-    def read_ids(self) -> np.ndarray:
-        """(image,) ids in the store of what was decoded."""
-        return np.array([i for i in self.ids if int(i) not in self._problems], np.int64)
+    def rows(self) -> list[int]:
+        """(image,) rows of what was decoded."""
+        return [row for row in range(len(self.images)) if row not in self._problems]
 
     def table(self, values: np.ndarray, task: Task) -> pd.DataFrame:
         """Predictions (n, column) of what was decoded, by name."""
-        names = [one_line(self.store.names[int(i)]) for i in self.read_ids]
-        return pd.DataFrame(values, index=names, columns=list(task.columns))
+        names = self.images.names.iloc[self.rows].map(one_line)
+        return pd.DataFrame(values, index=names.to_numpy(), columns=list(task.columns))
 
     @property
     def problems(self) -> list[tuple[str, str]]:
         """Name and reason of each image that could not be decoded."""
-        return [(self.store.names[i], why) for i, why in self._problems.items()]
+        return [(self.images.names.iloc[row], why) for row, why in self._problems.items()]
 
 
 def _is_blank(pixels: np.ndarray) -> bool:
@@ -159,27 +149,18 @@ def _is_blank(pixels: np.ndarray) -> bool:
     return bool((pixels[0] == first).all() and (pixels == first).all())
 
 
-@dataclass
-class MeasuredStore(base.ImageStore):
-    """Wrapper of a store that measures images, and takes their checksums, while they are read."""
-
-    inner: base.ImageStore = field(kw_only=True)
-    sizes: dict[int, tuple[int, int, int]] = field(kw_only=True)  # as of `measure`, by id
-    checksums: dict[int, int] = field(kw_only=True)  # CRC-32, by id
-
-    @staticmethod
-    def of(inner: base.ImageStore) -> "MeasuredStore":
-        """Wrap a store; nothing is measured yet."""
-        arguments = (inner.path, inner.names, inner.stamps)
-        return MeasuredStore(*arguments, inner=inner, sizes={}, checksums={})
-
-    def load(self, galaxy_id: int) -> bytes | np.ndarray:
-        """Load an image as its store has it, and measure it."""
-        data = self.inner.load(galaxy_id)
-        self.sizes[galaxy_id] = measure(data)
-        content = data.tobytes() if isinstance(data, np.ndarray) else data
-        self.checksums[galaxy_id] = zlib.crc32(content)
-        return data
+def read_measured(
+    images: base.Images,
+    checksums: dict[int, int],
+    sizes: dict[int, tuple[int, int, int]],
+    row: int,
+) -> bytes | np.ndarray:
+    """Load an image; note its CRC-32 by its id, and its size, as of `measure`, by its row."""
+    data = images.load(row)
+    sizes[row] = measure(data)
+    content = data.tobytes() if isinstance(data, np.ndarray) else data
+    checksums[int(images.ids[row])] = zlib.crc32(content)
+    return data
 
 
 @dataclass(frozen=True)
@@ -196,41 +177,29 @@ class IdColumn:
     is_number: bool
 
     @classmethod
-    def of(cls, stores: Sequence[base.ImageStore]) -> "IdColumn":
-        """Choose the id column; check that ids are unique, using 16 bytes an image."""
+    def of(cls, inputs: Sequence[base.Images]) -> "IdColumn":
+        """Choose the id column; check that ids are unique."""
+        names = pd.Series([one_line(name) for each in inputs for name in each.names], dtype=object)
         none = -(2**63)
-        numbers = (none if (i := base.number_of(name)) is None else i for name in _names(stores))
-        ids = np.fromiter(numbers, np.int64)
+        numbers = (none if (i := base.number_of(name)) is None else i for name in names)
+        ids = pd.Series(np.fromiter(numbers, np.int64))
         if len(ids) and ids.min() > none:
             column = ID if ids.min() >= 0 and ids.max() < ID_LIMIT else NAME
-            repeated = _repeated(ids)
-            clashing = [name for name in _names(stores) if base.number_of(name) in repeated]
-            if not clashing:
+            repeated = ids[ids.duplicated(keep=False)]
+            clashing = names[repeated.index]
+            if clashing.empty:
                 return cls(column, is_number=True)
-            if len({base.stem_of(name) for name in clashing}) == len(clashing):
-                first, second = (name for name in clashing if base.number_of(name) == min(repeated))
+            if clashing.map(base.stem_of).is_unique:
+                first, second = clashing[repeated == repeated.min()]
                 raise InputError(
-                    f"images '{first}' and '{second}' are both {column} {min(repeated)}: "
+                    f"images '{first}' and '{second}' are both {column} {repeated.min()}: "
                     "rename one of them"
                 )
-        marks = np.fromiter((hash(plain_cell(name)) for name in _names(stores)), np.int64)
-        repeated, seen = _repeated(marks), set()
-        for name in (name for name in _names(stores) if hash(plain_cell(name)) in repeated):
-            if plain_cell(name) in seen:
-                raise InputError(f"image '{name}' is named twice: predict the folders one by one")
-            seen.add(plain_cell(name))
+        for name in names[names.map(plain_cell).duplicated()]:
+            raise InputError(f"image '{name}' is named twice: predict the folders one by one")
         return cls(NAME, is_number=False)
 
     def __getitem__(self, name: str) -> int | str:
         """Label of an image, by its name as `one_line` writes it."""
         number = base.number_of(name) if self.is_number else None
         return name if number is None else number
-
-
-def _names(stores: Sequence[base.ImageStore]) -> Iterator[str]:
-    return (one_line(store.names[int(i)]) for store in stores for i in store.ids)
-
-
-def _repeated(numbers: np.ndarray) -> set[int]:
-    ordered = np.sort(numbers)
-    return {int(i) for i in np.unique(ordered[1:][ordered[1:] == ordered[:-1]])}

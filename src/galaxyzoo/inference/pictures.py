@@ -13,7 +13,7 @@ from PIL import Image
 
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.image_cache import over_black
-from galaxyzoo.data.stores.base import ImageStore, IndexMapping
+from galaxyzoo.data.stores.base import Images
 from galaxyzoo.inference.images import NAME
 from galaxyzoo.inference.predict import Predictor, decode_ahead, predict_stores
 
@@ -62,25 +62,14 @@ class Model:
         return self._predict_arrays([to_pixels(image, i) for i, image in enumerate(listed)])
 
     def _predict_arrays(self, arrays: list[np.ndarray]) -> pd.DataFrame:
-        names = IndexMapping([f"image {i}" for i in range(len(arrays))])
-        store, parts = ArraysInMemory(Path(), names, {}, arrays=arrays), []
-        for images in decode_ahead(self.predictor, store, store.ids):
-            for name, why in images.problems:
+        names = [f"image {i}" for i in range(len(arrays))]
+        images, parts = Images.of(Path(), names, 0, arrays.__getitem__), []
+        for chunk in decode_ahead(self.predictor, images):
+            for name, why in chunk.problems:
                 raise InputError(f"{name}: {why}")
-            parts.append(self.predictor.predict(images.decode))
+            parts.append(self.predictor.predict(chunk.decode))
         columns = list(self.predictor.task.columns)
         return pd.DataFrame(np.concatenate(parts), columns=columns).rename_axis(NAME)
-
-
-@dataclass
-class ArraysInMemory(ImageStore):
-    """Pictures of any sizes in memory, numbered from 0."""
-
-    arrays: Sequence[np.ndarray] = field(kw_only=True, repr=False)  # (H, W, 3) uint8 RGB each
-
-    def load(self, galaxy_id: int) -> np.ndarray:
-        """Load a picture's pixels."""
-        return self.arrays[galaxy_id]
 
 
 def to_pixels(image: object, number: int) -> np.ndarray:

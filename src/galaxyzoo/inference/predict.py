@@ -24,10 +24,10 @@ from galaxyzoo.core.manifest import Provenance, digest
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.geometry import iterate_views
 from galaxyzoo.data.image_cache import ImageCache
-from galaxyzoo.data.stores.base import ImageStore
-from galaxyzoo.data.stores.opening import Settings, open_stores
+from galaxyzoo.data.stores.base import Images
+from galaxyzoo.data.stores.opening import Settings, open_all
 from galaxyzoo.inference.artifacts import load_fold_model
-from galaxyzoo.inference.images import CHUNK, IdColumn, Images, add_checks, describe_checks
+from galaxyzoo.inference.images import CHUNK, Chunk, IdColumn, add_checks, describe_checks
 from galaxyzoo.models.build import GalaxyNet
 from galaxyzoo.results import layout
 from galaxyzoo.tasks.kinds import Task
@@ -331,23 +331,20 @@ def load_run(dataset: str, run: str) -> RunNetworks:
     return RunNetworks(config, models)
 
 
-def decode_ahead(predictor: Predictor, store: ImageStore, ids: np.ndarray) -> Iterator[Images]:
-    """Images of a store in chunks, decoded for a predictor; `_AHEAD` wait while one is predicted.
+def decode_ahead(predictor: Predictor, images: Images) -> Iterator[Chunk]:
+    """Images in chunks, decoded for a predictor; `_AHEAD` wait while one is predicted.
 
-    Args:
-        predictor: whose runs say how to decode; another size is decoded when it is asked for.
-        store: where the images are.
-        ids: (image,) in the store.
+    The predictor's runs say how to decode; another size is decoded when it is asked for.
     """
     configs = [run.config.image for run in predictor.runs]
 
-    def decode(number: int) -> Images:
-        images = Images(store, ids[number * CHUNK : (number + 1) * CHUNK])
+    def decode(number: int) -> Chunk:
+        chunk = Chunk(images.take(slice(number * CHUNK, (number + 1) * CHUNK)))
         for config in configs:
-            images.decode(config)
-        return images
+            chunk.decode(config)
+        return chunk
 
-    return parallel.prefetch(decode, -(-len(ids) // CHUNK), _AHEAD)
+    return parallel.prefetch(decode, -(-len(images) // CHUNK), _AHEAD)
 
 
 def predict_stores(
@@ -358,30 +355,30 @@ def predict_stores(
     Args:
         predictor: such as `RunNetworks`.
         paths: folders, zips, archives, lists or single images.
-        settings: of forms of images, as of `open_stores`.
+        settings: of forms of images, as of `open_all`.
     Returns:
         Table of the task's columns, made valid as a submission is, indexed by GalaxyID where every
         file is named by one, else by `id` (name of the file, or what a list has); and (name,
         reason) of each image that could not be read. Prints how images differ from those that the
         networks learned from.
     """
-    stores = open_stores(paths, settings)
-    unreadable = [pair for store in stores for pair in store.left_out]
-    labels = IdColumn.of(stores)
+    inputs = open_all(paths, settings)
+    unreadable = [pair for images in inputs for pair in images.left_out]
+    labels = IdColumn.of(inputs)
     checks: dict[str, tuple[int, str]] = {}
     tables = []
-    for store in stores:
-        ids = store.ids
-        chunks, count = decode_ahead(predictor, store, ids), -(-len(ids) // CHUNK)
-        for images in ProgressBar(chunks, total=count, desc=one_line(store.path.name), leave=False):
-            tables.append(images.table(predictor.predict(images.decode), predictor.task))
-            unreadable += images.problems
-            add_checks(checks, images.checks)
+    for images in inputs:
+        chunks, count = decode_ahead(predictor, images), -(-len(images) // CHUNK)
+        name = one_line(images.path.name)
+        for chunk in ProgressBar(chunks, total=count, desc=name, leave=False):
+            tables.append(chunk.table(predictor.predict(chunk.decode), predictor.task))
+            unreadable += chunk.problems
+            add_checks(checks, chunk.checks)
     predictions = pd.concat(tables) if tables else pd.DataFrame()
     if predictions.empty:
         name, why = unreadable[0]
         raise InputError(f"none of the {len(unreadable)} images can be read (first: {name}: {why})")
-    notes = dict.fromkeys(note for store in stores for note in store.notes)
+    notes = dict.fromkeys(note for images in inputs for note in images.notes)
     for note in [*notes, *describe_checks(checks, len(predictions), predictor.task)]:
         ProgressBar.write(one_line(note))
     predictions.index = pd.Index([labels[name] for name in predictions.index], name=labels.column)

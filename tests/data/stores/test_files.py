@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from galaxyzoo.data.stores.opening import open_by_galaxy_id, open_files, open_store
+from galaxyzoo.data.stores.opening import open_by_galaxy_id, open_files, open_images
 from support.kaggle_fixtures import write_zip
 from support.refusals import one_line_refusal
 
@@ -29,7 +29,7 @@ def test_a_subfolder_that_may_not_be_read_is_named(tmp_path, monkeypatch):
 
 
 def listed(folder: Path) -> list[str]:
-    return [*open_files(folder).names.values()]
+    return open_files(folder).names.tolist()
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_linked_subfolders_are_walked_once(linked, links):
     names = ["a.png", "linked/c.png", "linked/deep/d.png", "real/b.png"]
     (linked.parent / "e.png").write_bytes(b"x")  # beside them, nobody named it
     assert listed(linked) == names
-    assert open_store(linked).read(1) == b"x"
+    assert open_images(linked).read(1) == b"x"
 
 
 # Jupyter's checkpoints (torchvision 2831, tensorflow 46595); Synology's and macOS's copies

@@ -85,7 +85,7 @@ def test_a_damaged_image_leaves_nothing_half_written(root, published, monkeypatc
     def refuse(self: object, galaxy_id: int) -> bytes:
         raise InputError("images/7.jpg cannot be read")
 
-    monkeypatch.setattr("galaxyzoo.data.stores.opening.ZipStore.load", refuse)
+    monkeypatch.setattr("galaxyzoo.data.stores.opening.ZipReader.__call__", refuse)
     assert refusal(Order()) == "images/7.jpg cannot be read"
     assert listing(root / "input") == before
     assert sorted(p.name for p in (root / "input").iterdir()) == ["cache", "gz2"]

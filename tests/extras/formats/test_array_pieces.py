@@ -13,9 +13,9 @@ from pyarrow import parquet
 
 from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.data.image_cache import decode_many
-from galaxyzoo.data.stores.base import ImageStore
-from galaxyzoo.data.stores.opening import open_store
-from galaxyzoo.extras.formats.arrays import build_store, number_rows
+from galaxyzoo.data.stores.base import Images
+from galaxyzoo.data.stores.opening import open_images
+from galaxyzoo.extras.formats.arrays import build_images, number_rows
 from support.kaggle_fixtures import draw_image, encode
 
 IMAGE = ImageConfig(crop_px=424, cache_px=32)
@@ -75,8 +75,9 @@ DAMAGES: dict[str, tuple[str, Callable[[Path], None]]] = {
 }
 
 
-def decode_in(store: ImageStore, order: np.ndarray) -> tuple[np.ndarray, dict[int, str]]:
-    return decode_many(store, order, IMAGE)
+def decode_in(images: Images, order: np.ndarray) -> tuple[np.ndarray, dict[int, str]]:
+    pixels, problems = decode_many(images.take(order), IMAGE)
+    return pixels, {int(order[row]): why for row, why in problems.items()}
 
 
 @pytest.mark.pinned  # pyarrow below 22 overlooks checksums of pages
@@ -87,12 +88,12 @@ def test_exactly_its_images_are_errors_in_whatever_order(
 ) -> None:
     name, write = DAMAGES[damage]
     write(tmp_path / name)
-    images, problems = decode_in(open_store(tmp_path / name), order)
+    images, problems = decode_in(open_images(tmp_path / name), order)
     assert sorted(problems) == list(LOST)
     for why in problems.values():
         assert "its piece of " in why
         assert "damaged" in why if "damaged" in damage else "damaged" in why or "never" in why
-    whole = build_store(tmp_path, number_rows(COUNT), COUNT, lambda: PIXELS, 0)
+    whole = build_images(tmp_path, number_rows(COUNT), COUNT, lambda: PIXELS, 0)
     expected = decode_in(whole, order)[0]
     kept = ~np.isin(order, LOST)
     np.testing.assert_array_equal(images[kept], expected[kept])
@@ -104,7 +105,7 @@ def test_dark_galaxies_are_no_lost_pieces(tmp_path: Path) -> None:
     file = write_hdf5(tmp_path / "a.h5", COUNT, chunks=(2, 16, 40, 1))
     file[:] = dark
     file.file.close()
-    assert decode_in(open_store(tmp_path / "a.h5"), np.arange(COUNT))[1] == {}
+    assert decode_in(open_images(tmp_path / "a.h5"), np.arange(COUNT))[1] == {}
 
 
 @pytest.mark.parametrize("value", [-0.1, 1.5, 255.0, np.nan])
@@ -113,5 +114,5 @@ def test_floats_that_are_no_shares_are_errors_of_their_images(tmp_path: Path, va
     pixels[3, 0, 0, 0] = value
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["images"], file["ids"] = pixels, np.arange(COUNT)
-    problems = decode_in(open_store(tmp_path / "a.h5"), np.arange(COUNT))[1]
+    problems = decode_in(open_images(tmp_path / "a.h5"), np.arange(COUNT))[1]
     assert problems == {3: "it has values outside 0 to 1: write them as uint8"}

@@ -16,7 +16,7 @@ from galaxyzoo.data.image_cache import decode_many
 from galaxyzoo.data.prepare import prepare
 from galaxyzoo.data.readers.find import open_input
 from galaxyzoo.data.readers.labeled import CUT_OUT
-from galaxyzoo.data.stores.opening import open_store, open_stores
+from galaxyzoo.data.stores.opening import open_all, open_images
 from support.class_fixtures import ZOO5
 from support.form_fixtures import FORMS, to_png
 from support.kaggle_fixtures import draw_image, write_zip
@@ -141,7 +141,7 @@ def test_a_damaged_file_is_one_line_that_names_it(root: Path, form: str, damage:
     path = write(root, form)
     change(path)
     for message in (
-        one_line_refusal(open_stores, [path]),
+        one_line_refusal(open_all, [path]),
         one_line_refusal(open_input, "mine", {"zoo5"}),
     ):
         assert "images" in message.split(": ")[0]  # the file's own name, or its table's
@@ -163,8 +163,8 @@ BAD_IMAGES: dict[str, tuple[bytes | None, dict[str, str]]] = {
 def test_a_damaged_image_is_named_alone(root: Path, form: str, damage: str) -> None:
     data, lines = BAD_IMAGES[damage]
     path = write(root, form, [PIXELS[0], data, *PIXELS[2:]])
-    store = open_store(path)
-    _, problems = decode_many(store, store.ids, CUT_OUT)
+    store = open_images(path)
+    _, problems = decode_many(store, CUT_OUT)
     assert [store.names[number].split(".")[0] for number in problems] == ["102"]
     assert lines[form] in next(iter(problems.values()))
     message = one_line_refusal(prepare, "mine", tasks={"zoo5"}, n_folds=2)
@@ -176,7 +176,7 @@ def test_a_damaged_image_is_named_alone(root: Path, form: str, damage: str) -> N
 def test_a_file_of_a_list_that_has_gone_is_named_alone(root: Path) -> None:
     path = write(root, LIST)
     (path.parent / "1.png").unlink()
-    store = open_store(path)
-    [(number, why)] = decode_many(store, store.ids, CUT_OUT)[1].items()
+    store = open_images(path)
+    [(number, why)] = decode_many(store, CUT_OUT)[1].items()
     assert store.names[number] == "102"
     assert "1.png cannot be read (" in why

@@ -18,12 +18,11 @@ from astropy.visualization import make_lupton_rgb
 
 from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.data.image_cache import decode_many
-from galaxyzoo.data.stores.opening import open_stores
+from galaxyzoo.data.stores.opening import open_all
 from galaxyzoo.extras.formats.fits import (
     STRETCHES,
     TITLE,
     FitsSettings,
-    FitsStore,
     to_rgb,
 )
 from support.refusals import one_line_refusal
@@ -181,11 +180,10 @@ def test_every_form_gives_the_same_pictures(
     png = cv2.imencode(".png", np.full((40, 40, 3), 90, np.uint8))[1].tobytes()
     cut = write(CUBE, **SKY)
     settings = {TITLE: FitsSettings(field_arcsec=6)}
-    [store] = open_stores(form(tmp_path, {"7.fits": cut, "8.png": png}), settings)
-    assert store.left_out == []
+    [store] = open_all(form(tmp_path, {"7.fits": cut, "8.png": png}), settings)
+    assert not store.left_out
     store = pickle.loads(pickle.dumps(store))  # as other processes get it
-    assert isinstance(store, FitsStore)
-    images, problems = decode_many(store, store.ids, ImageConfig(crop_px=424, cache_px=24))
+    images, problems = decode_many(store, ImageConfig(crop_px=424, cache_px=24))
     assert problems == {}
     by_name = {Path(store.names[int(i)]).name: images[i] for i in store.ids}
     assert np.array_equal(by_name["7.fits"], to_rgb(cut, FitsSettings(), 6))  # 24 px of 0.25"
@@ -195,9 +193,9 @@ def test_every_form_gives_the_same_pictures(
 
 def test_another_stretch_is_another_digest(tmp_path: Path) -> None:
     paths = to_folder(tmp_path, {"7.fits": write(CUBE)})
-    [one] = open_stores(paths)
-    [other] = open_stores(paths, {TITLE: LINEAR})
-    assert one.digest_of(0) != other.digest_of(0)
+    [one] = open_all(paths)
+    [other] = open_all(paths, {TITLE: LINEAR})
+    assert one.identities()[0] != other.identities()[0]
     assert len(other.notes) == 2
     assert "linear" in other.notes[0]
 
@@ -341,7 +339,7 @@ def test_a_radius_that_is_none_is_refused(tmp_path: Path, radius: str) -> None:
     to_folder(tmp_path, {"7.fits": write(CUBE, **SKY)})
     (tmp_path / "cuts.csv").write_text(f"path,petroR90_r\ncuts/7.fits,{radius}\n")
     assert "'petroR90_r' of row 0 is not a radius" in one_line_refusal(
-        open_stores, [tmp_path / "cuts.csv"]
+        open_all, [tmp_path / "cuts.csv"]
     )
 
 
@@ -357,7 +355,7 @@ def test_names_with_other_ends_are_fits(tmp_path: Path) -> None:
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
     for paths in ([tmp_path], [tmp_path / name for name in files]):
-        [store] = open_stores(paths)
+        [store] = open_all(paths)
         assert not store.left_out
         pictures = [store.load(int(i)) for i in store.ids]
         assert len(pictures) == 5

@@ -105,11 +105,11 @@ def test_a_changed_file_is_decoded_again(root, sdss):
     ):
         images = draw_images() if task == "anomaly4" else draw()["images"]
         make(images)
-        before = open_input(None, {task}).train_images.digest_of(3)
-        assert open_input(None, {task}).train_images.digest_of(3) == before
+        before = open_input(None, {task}).train_images.identities()[3]
+        assert open_input(None, {task}).train_images.identities()[3] == before
         images[3] += 1
         make(images)
-        assert open_input(None, {task}).train_images.digest_of(3) != before
+        assert open_input(None, {task}).train_images.identities()[3] != before
 
 
 def test_it_is_found_in_a_subfolder_and_by_name(root, sdss):

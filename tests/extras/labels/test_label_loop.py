@@ -477,7 +477,7 @@ def test_features_that_a_survey_lacks_are_computed_once(
     assert survey.ids.tolist() == read_features(votes).ids.tolist()
     network = load_predictor(BUNDLED, "gz37/d4cnn_transfer", [0], 1)
     first = survey.images.parts[0]
-    expected = network.features(lambda image: decode_many(first.store, first.ids, image)[0])
+    expected = network.features(lambda image: decode_many(first.images, image)[0])
     np.testing.assert_allclose(survey.features[:5], expected, atol=0.02)
     LabelLoop(survey).add_class("bright")
     assert (bare / "classes.txt").exists()

@@ -233,7 +233,7 @@ def test_images_that_are_added_leave_the_others_their_numbers(root: Path, folder
     relabel(folder, {"a": "ring"})
     second = prepare("mine", tasks={"mine"})
     before = dict(first.raw.train_images.names)
-    assert second.raw.train_images.names == before | {24: "more/a.png"}
+    assert dict(second.raw.train_images.names) == before | {24: "more/a.png"}
     folds = second.catalog.train["fold"]
     assert folds.drop(24).to_dict() == first.catalog.train["fold"].to_dict()
     (root / "folds/mine/names.csv").unlink()

@@ -125,8 +125,8 @@ def test_spread_and_features_are_as_by_each_network_alone(
     folder = next((trained / "folds").glob("*/gz37/cnn"))
     config = load_run_config(folder).config
     model = load_fold_model(config, folder / "fold_0")
-    store, ids = open_by_galaxy_id(trained / "more.zip"), np.array(IDS[40:50])
-    pictures = decode_many(store, ids, config.image)[0]
+    chosen = open_by_galaxy_id(trained / "more.zip").select(IDS[40:50])
+    pictures = decode_many(chosen, config.image)[0]
     views = iterate_views(pictures, config.image, config.tta, torch.device("cpu"))
     with torch.inference_mode(), autocast(config.train.amp, torch.device("cpu")):
         features = np.mean([model.eval().features(view).float().numpy() for view in views], axis=0)

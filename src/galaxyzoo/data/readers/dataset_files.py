@@ -1,4 +1,4 @@
-"""Result of every reader: ids, labels, and stores of encoded images."""
+"""Result of every reader: ids, labels, and images."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ import pandas as pd
 from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
-from galaxyzoo.data.stores.base import ImageStore
+from galaxyzoo.data.stores.base import Images
 from galaxyzoo.tasks.kinds import Task
 
 
@@ -22,8 +22,8 @@ class DatasetFiles:
     folder: Path  # for messages: where it was read from
     # indexed by GalaxyID ascending; the 37 vote fractions, or one-hot columns named as classes
     targets: pd.DataFrame
-    train_images: ImageStore
-    test_images: ImageStore
+    train_images: Images
+    test_images: Images
     # in the sample submission's order
     test_ids: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
     # how its images are decoded where galaxies are compared
@@ -43,7 +43,7 @@ class DatasetCandidate:
     open: Callable[[], DatasetFiles]  # the rest: checks labels against images
 
 
-def check_images(ids: np.ndarray, images: ImageStore, table: str) -> None:
+def check_images(ids: np.ndarray, images: Images, table: str) -> None:
     """Refuse a table with galaxies that have no image."""
     missing = np.setdiff1d(ids, images.ids)
     if len(missing):

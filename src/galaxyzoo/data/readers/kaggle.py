@@ -24,7 +24,7 @@ from galaxyzoo.core.paths import cache_dir, configs_dir, input_dir, shown
 from galaxyzoo.data.catalog import input_places
 from galaxyzoo.data.demo.dataset import write_demo
 from galaxyzoo.data.readers.dataset_files import DatasetFiles, check_apart, check_images
-from galaxyzoo.data.stores.base import ImageStore
+from galaxyzoo.data.stores.base import Images
 from galaxyzoo.data.stores.opening import open_by_galaxy_id
 from galaxyzoo.io.archives import BROKEN_ZIP, open_zip, write_zip
 from galaxyzoo.io.tables import ID, check_range, check_sums, read_csv, select_numbers
@@ -197,7 +197,7 @@ def _read_table(path: Path) -> pd.DataFrame:
             raise InputError(f"{shown(path)} is damaged ({error}): download it again") from None
 
 
-def _match_ids(ids: np.ndarray, images: ImageStore, table: str) -> None:
+def _match_ids(ids: np.ndarray, images: Images, table: str) -> None:
     check_images(ids, images, table)
     extra = np.setdiff1d(images.ids, ids)
     if len(extra):
@@ -273,11 +273,11 @@ def write_subset(name: str, data: str | None) -> Path:
     return target
 
 
-def _write_images(path: Path, ids: np.ndarray, stores: list[ImageStore]) -> None:
+def _write_images(path: Path, ids: np.ndarray, stores: list[Images]) -> None:
     write_zip(path, ((f"{path.stem}/{name}.jpg", _read(name, stores)) for name in map(int, ids)))
 
 
-def _read(galaxy_id: int, stores: list[ImageStore]) -> bytes:
+def _read(galaxy_id: int, stores: list[Images]) -> bytes:
     store = next((s for s in stores if galaxy_id in s.names), None)
     if store is None:
         raise InputError(

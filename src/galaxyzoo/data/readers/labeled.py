@@ -59,13 +59,12 @@ def find_class_folders(folder: Path) -> DatasetCandidate | None:
     spelled = {name.lower() for name in names}
     if not any(len(spelled & _lower(task)) > 1 for task in registry.CLASS_TASKS.values()):
         return None
-    store = opening.open_whole_store(folder)
-    classes = [PurePath(name).parts[0] for name in store.names.values()]
-    if loose := sorted({*classes} & {*store.names.values()}):
+    images = opening.open_whole(folder)
+    classes = [PurePath(name).parts[0] for name in images.names]
+    if loose := sorted({*classes} & {*images.names}):
         raise InputError(f"{shown(folder)}: '{loose[0]}' lies in no class's folder")
     task = one_task({*classes}, f"{shown(folder)}/")
-    members = [(store, number) for number in store.names]
-    read = partial(make_dataset, folder, members, classes, task, {*store.names.values()})
+    read = partial(make_dataset, folder, images, range(len(images)), classes, task)
     return DatasetCandidate(folder, frozenset({task.name}), read)
 
 
@@ -134,42 +133,41 @@ def image_files(folder: Path) -> list[Path]:
 
 def make_dataset(
     folder: Path,
-    members: Sequence[tuple[base.ImageStore, int]],
+    images: base.Images,
+    rows: Sequence[int],
     classes: Sequence[str],
     task: kinds.Task,
-    names: set[str],
     own_task: kinds.Task | None = None,
 ) -> DatasetFiles:
     """Make the dataset of images with classes, which are galaxies by their names, or numbered.
 
     Args:
         folder: where they lie.
-        members: (image,) store and number of each image.
-        classes: (image,) names; empty: to be predicted.
+        images: all in the folder, which are numbered in the order of their names.
+        rows: (galaxy,) of the images with classes.
+        classes: (galaxy,) names; empty: to be predicted.
         task: of the classes.
-        names: of all images in the folder, which are numbered in their order.
         own_task: the task, where it is that of own labels.
     """
-    dataset, stems = folder.absolute().name, [base.stem_of(store.names[n]) for store, n in members]
+    dataset, chosen = folder.absolute().name, images.take(rows)
+    stems = [*map(base.stem_of, chosen.names)]
     own_ids = not all(map(GALAXY_ID.fullmatch, stems)) or len({*stems}) < len(stems)
     if own_ids:
-        numbers = _number_images(dataset, names)
-        ids = [numbers[store.names[number]] for store, number in members]
+        numbers = _number_images(dataset, {*images.names})
+        ids = [numbers[name] for name in chosen.names]
     else:
         ids = [int(stem) for stem in stems]
-    images = base.RelabeledStore.of(folder, dict(zip(ids, members, strict=True)))
-    if len(images.names) < len(ids):
-        name = images.names[pd.Series(ids)[pd.Series(ids).duplicated()].iloc[0]]
+    for name in chosen.names[pd.Index(ids).duplicated()]:
         raise InputError(f"{shown(folder / OWN_LABELS)}: the image '{name}' has two rows")
-    rows = pd.Series(classes, ids, dtype=str)
-    test_ids, targets = rows.index[rows == ""].to_numpy("int64"), one_hot(rows[rows != ""], task)
-    targets = targets.sort_index()
+    chosen, labels = chosen.relabel(ids), pd.Series(classes, ids, dtype=str)
+    test_ids = labels.index[labels == ""].to_numpy("int64")
+    targets = one_hot(labels[labels != ""], task).sort_index()
     return DatasetFiles(
         dataset,
         folder,
         targets,
-        images,
-        images,
+        chosen,
+        chosen,
         test_ids,
         CUT_OUT,
         own_ids=own_ids,

@@ -1,4 +1,4 @@
-"""Stores of images: folders and zips; extras add other forms.
+"""Images of folders and zips; extras add other forms.
 
-In: a path. Out: an `ImageStore`, which reads its images by number.
+In: a path. Out: `Images`, a table of them that reads each.
 """

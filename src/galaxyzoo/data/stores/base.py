@@ -1,16 +1,14 @@
-"""Base class of all image stores, and rules for names of image files and for ids in tables."""
+"""Images of every form in one table, and rules for names of image files and for ids in tables."""
 
 import errno
 import os
 import posixpath
 import re
 import zlib
-from array import array
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from functools import partial
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -33,101 +31,147 @@ HIDDEN = re.compile(r"(^|/)(\.(?!\.?/)[^/]*|@eaDir|__MACOSX)/")
 # Names of columns and arrays of ids
 IDS = ("GalaxyID", "id", "ids", "id_str", "objid", "filename", "filenames")
 POSITION = "ra", "dec"  # columns, degrees
+FILE = "file"  # column of the files that a list names, where it calls images otherwise
 _WHOLE = re.compile(r"(-?[0-9]+)(\.0*)?")
 _ROUNDED = re.compile(r"-?[0-9](\.[0-9]+)?[eE]\+[0-9]+")  # as large floats are written
 # Errors of the system or a network drive that would meet any other file too
 _PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE, errno.ETIMEDOUT)
-_Value = TypeVar("_Value")
+Reader = Callable[[int], bytes | np.ndarray]  # reads an image of a file, by its row there
 
 
-class IndexMapping(Mapping[int, _Value]):
-    """Sequence as a mapping from 0, 1, …, in a tenth of a dict's memory."""
+@dataclass(eq=False)
+class Images:
+    """Images of folders, files or archives, a row each; safe to read from several threads.
 
-    def __init__(self, values: Sequence[_Value]) -> None:
-        self._values = values
-
-    def __getitem__(self, number: int) -> _Value:
-        return self._values[number]
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(range(len(self._values)))
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-
-@dataclass
-class ImageStore:
-    """Images of a folder, file or archive; safe to read from several threads.
-
-    A form of input is a subclass with its own `load`. `open_store` numbers images from 0 in the
-    order of their file; `open_by_galaxy_id` gives them their GalaxyIDs.
+    Args:
+        path: where they lie, for messages and the cache's name.
+        table: indexed by id, a number that counts them in the order of their file, or a GalaxyID.
+            Columns: `name` of its file or member, or what a list calls it; `stamp`, a number that
+            changes with its content; `reader` and `row`, by which it is read; `identity` in place
+            of the name where settings change the image; and those that came along, as of a list.
+        left_out: name and reason of each picture that is there and of no form which is read.
+        notes: how they differ from the training pictures.
     """
 
     path: Path
-    names: Mapping[int, str]  # id -> name of its file or member, or what a list calls it
-    stamps: Mapping[int, int] = field(repr=False)  # id -> number that changes with its content
-    # name and reason of each picture that is in it and of no form which is read
-    left_out: list[tuple[str, str]] = field(default_factory=list, kw_only=True, repr=False)
+    table: pd.DataFrame = field(repr=False)
+    left_out: Sequence[tuple[str, str]] = field(default=(), repr=False)
+    notes: Sequence[str] = field(default=(), repr=False)
 
-    def __reduce__(self) -> tuple[Callable[..., "ImageStore"], tuple]:
-        """Pickle without open files, locks and images, which are fields with _."""
-        arguments = {f.name: getattr(self, f.name) for f in fields(self) if f.name[0] != "_"}
-        return partial(type(self), **arguments), ()
+    @classmethod
+    def of(
+        cls,
+        path: Path,
+        names: Sequence[str],
+        stamps: int | Sequence[int],
+        reader: Reader,
+        left_out: Sequence[tuple[str, str]] = (),
+    ) -> "Images":
+        """Number images from 0; none at all are refused."""
+        if not names and not left_out:
+            raise InputError(f"{shown(path)} holds no image")
+        columns = {"name": pd.Series(names, dtype=object)}
+        return cls(path, pd.DataFrame(columns).assign(stamp=stamps), left_out).through(reader)
+
+    @classmethod
+    def concat(cls, path: Path, parts: "Sequence[Images]") -> "Images":
+        """Put images of several files one after another, numbered from 0."""
+        table = pd.concat([part.table for part in parts], ignore_index=True)
+        return cls(path, table.drop(columns="identity", errors="ignore"))
+
+    def __len__(self) -> int:
+        return len(self.table)
 
     @property
     def ids(self) -> np.ndarray:
-        """(image,) ids, ascending."""
-        return np.sort(np.fromiter(self.names, np.int64, len(self.names)))
+        """(image,) ids."""
+        return self.table.index.to_numpy()
 
     @property
-    def notes(self) -> list[str]:
-        """Notes on how its images differ from the training pictures."""
-        return []
+    def names(self) -> pd.Series:
+        """(image,) names by id."""
+        return self.table["name"]
 
-    def digest_of(self, image_id: int) -> tuple[int, str, int]:
-        """Identity of an image without reading it: id, name, stamp."""
-        return image_id, self.names[image_id], self.stamps[image_id]
+    def identities(self) -> list[tuple[int, str, int]]:
+        """List what images are recognised by without reading them: id, name and stamp."""
+        names = self.table.get("identity", self.names)
+        return [*zip(self.ids.tolist(), names, self.table["stamp"].tolist(), strict=True)]
 
-    def reading_order(self, ids: np.ndarray) -> np.ndarray:
-        """(image,) positions in `ids` of the image to read first, second, …: that of the file."""
-        return np.argsort(ids)
+    def reading_order(self) -> np.ndarray:
+        """(image,) rows to read first, second, …: some files are read many images at a time."""
+        files = pd.factorize(self.table["reader"].map(id))[0]
+        return np.lexsort((self.table["row"], files))
 
-    def load(self, image_id: int) -> bytes | np.ndarray:
-        """Load an image as it is stored: encoded bytes, or (H, W, 3) uint8 RGB pixels."""
-        raise NotImplementedError
+    def take(self, rows: Sequence[int] | np.ndarray | slice) -> "Images":
+        """Return the images of some rows."""
+        return replace(self, table=self.table.iloc[rows])
+
+    def select(self, ids: Sequence[int] | np.ndarray | pd.Index) -> "Images":
+        """Return the images of some ids, in their order."""
+        return replace(self, table=self.table.loc[ids])
+
+    def relabel(self, ids: Sequence[int] | np.ndarray | pd.Index) -> "Images":
+        """Return the images under ids of their own, ascending."""
+        return replace(self, table=self.table.set_axis(ids).sort_index())
+
+    def through(self, reader: Reader) -> "Images":
+        """Return the images as a function reads them, by row."""
+        rows = range(len(self))
+        return replace(self, table=self.table.assign(reader=[reader] * len(self), row=rows))
+
+    def identified(self) -> "Images":
+        """Return the images by the GalaxyIDs that name them, ascending."""
+        first: dict[int, str] = {}
+        for name in self.names:
+            if (galaxy_id := galaxy_id_of(name)) is None:
+                raise InputError(f"{shown(self.path)}: '{name}' is not named by a GalaxyID")
+            if galaxy_id in first:
+                raise InputError(
+                    f"{shown(self.path)} holds GalaxyID {galaxy_id} twice: '{first[galaxy_id]}' "
+                    f"and '{name}'"
+                )
+            first[galaxy_id] = name
+        return self.relabel([*first])
+
+    @cached_property
+    def _readers(self) -> list[tuple[Reader, int]]:
+        return [*zip(self.table["reader"], self.table["row"].tolist(), strict=True)]
+
+    def load(self, row: int) -> bytes | np.ndarray:
+        """Load a row's image as it is stored: encoded bytes, or (H, W, 3) uint8 RGB pixels."""
+        read, number = self._readers[row]
+        return read(number)
 
     def read(self, image_id: int) -> bytes:
-        """Read an image encoded; pixels become PNG, which loses nothing."""
-        data = self.load(image_id)
-        if isinstance(data, bytes):
-            return data
-        return cv2.imencode(".png", data[..., ::-1])[1].tobytes()
+        """Read an image encoded, by id; pixels become PNG, which loses nothing."""
+        return encode(self.select([image_id]).load(0))
 
 
-@dataclass
-class RelabeledStore(ImageStore):
-    """Images of other stores under ids of their own."""
+def encode(data: bytes | np.ndarray) -> bytes:
+    """An image's bytes; pixels become PNG."""
+    if isinstance(data, bytes):
+        return data
+    return cv2.imencode(".png", data[..., ::-1])[1].tobytes()
 
-    members: Mapping[int, tuple[ImageStore, int]] = field(kw_only=True, repr=False)
 
-    @staticmethod
-    def of(path: Path, members: Mapping[int, tuple[ImageStore, int]]) -> "RelabeledStore":
-        """Build a store from members: each id's store and its id there."""
-        names = {key: store.names[number] for key, (store, number) in members.items()}
-        stamps = {key: store.stamps[number] for key, (store, number) in members.items()}
-        return RelabeledStore(path, names, stamps, members=members)
+def match(names: Iterable[str], images: Images, where: Path) -> list[int]:
+    """Rows of the images that a table names, by name or by stem; `where` is the table.
 
-    def reading_order(self, ids: np.ndarray) -> np.ndarray:
-        """Order image files one after another: some files are read many images at a time."""
-        members = [self.members[int(i)] for i in ids]
-        files = {id(store): k for k, (store, _) in enumerate(members)}
-        return np.lexsort(([n for _, n in members], [files[id(store)] for store, _ in members]))
-
-    def load(self, image_id: int) -> bytes | np.ndarray:
-        """Load an image as its store has it."""
-        store, number = self.members[image_id]
-        return store.load(number)
+    Raises:
+        InputError: a name is of no image, or of several.
+    """
+    by_name, by_stem = (
+        images.names.reset_index(drop=True).groupby(images.names.map(key).to_numpy()).indices
+        for key in (str, stem_of)
+    )
+    rows = []
+    for name in names:
+        matching = by_name.get(name, by_stem.get(stem_of(name), ()))
+        if len(matching) != 1:
+            problem = "no image is" if not len(matching) else f"{len(matching)} images are"
+            raise InputError(f"{shown(where)}: {problem} named '{name}'")
+        rows.append(int(matching[0]))
+    return rows
 
 
 def stem_of(name: str) -> str:
@@ -180,16 +224,6 @@ def is_picture(name: str) -> bool:
     """Check whether a name is a picture's, not a macOS `._` copy or in a hidden folder."""
     is_copy = posixpath.basename(name).startswith("._") or HIDDEN.search(name)
     return name.lower().endswith((*READ_SUFFIXES, *UNREAD_SUFFIXES)) and not is_copy
-
-
-def number_names(
-    path: Path, names: Sequence[str], stamps: Sequence[int] = ()
-) -> tuple[Mapping[int, str], Mapping[int, int]]:
-    """Names and stamps by number, by default the file's; a file without an image is refused."""
-    if not names:
-        raise InputError(f"{shown(path)} holds no image")
-    stamps = array("Q", stamps or [stamp_of(path.stat())] * len(names))
-    return IndexMapping(names), IndexMapping(stamps)
 
 
 def find_ids(columns: Sequence[str], path: Path, names: Sequence[str] = IDS) -> str:

@@ -16,16 +16,20 @@ from galaxyzoo.core.errors import InputError, UnavailableError
 from galaxyzoo.core.extras import load_all
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.stores import base
+from galaxyzoo.data.stores.base import Images
 from galaxyzoo.io.archives import BROKEN_ZIP, open_unchecked, open_zip
 
 
-@dataclass
-class FolderStore(base.ImageStore):
-    """Images of a folder; names are relative to it, or absolute."""
+@dataclass(frozen=True)
+class FileReader:
+    """Reads image files by their names, relative to a folder or absolute."""
 
-    def load(self, image_id: int) -> bytes:
+    folder: Path
+    names: Sequence[str]
+
+    def __call__(self, row: int) -> bytes:
         """Encoded bytes of one image."""
-        return read_file(os.path.join(self.path, self.names[image_id]))
+        return read_file(os.path.join(self.folder, self.names[row]))
 
 
 def read_file(file: str) -> bytes:
@@ -46,15 +50,20 @@ def _read_error(where: str, error: Exception) -> InputError:
     return kind(f"{where} cannot be read ({error})")
 
 
-@dataclass
-class ZipStore(base.ImageStore):
-    """Images of a zip; each one's checksum is checked while it is read."""
+class ZipReader:
+    """Reads images of a zip; each one's checksum is checked on the way."""
 
-    _local: threading.local = field(default_factory=threading.local, repr=False)
+    def __init__(self, path: Path, names: Sequence[str]) -> None:
+        self.path, self.names = path, names
+        self._local = threading.local()
 
-    def load(self, image_id: int) -> bytes:
+    def __reduce__(self) -> tuple:
+        """Pickle without open files."""
+        return ZipReader, (self.path, self.names)
+
+    def __call__(self, row: int) -> bytes:
         """Encoded bytes of one image."""
-        name = self.names[image_id]
+        name = self.names[row]
         try:
             archive = self._archive()
             size = archive.getinfo(name).file_size
@@ -69,14 +78,14 @@ class ZipStore(base.ImageStore):
     def _archive(self) -> zipfile.ZipFile:
         """This thread's own handle, so that threads do not share a file position.
 
-        The list of contents was checked when the store was made.
+        The list of contents was checked when the zip was opened.
         """
         if not hasattr(self._local, "archive"):
             self._local.archive = open_unchecked(self.path)
         return self._local.archive
 
 
-def open_files(path: Path) -> base.ImageStore:
+def open_files(path: Path) -> Images:
     """The images of a zip, or of a folder and its subfolders, each linked folder once.
 
     A folder's broken links without a file ending are listed as left out: each may have led to a
@@ -97,17 +106,19 @@ def open_files(path: Path) -> base.ImageStore:
             entries = [(i.filename, i.CRC) for i in members if base.is_picture(i.filename)]
     if not entries:
         raise InputError(f"{shown(path)} holds no image ({', '.join(base.READ_SUFFIXES)})")
-    return make_store(FolderStore if path.is_dir() else ZipStore, path, entries)
+    return _make_images(FileReader if path.is_dir() else ZipReader, path, entries)
 
 
-def make_store(
-    kind: type[base.ImageStore], path: Path, entries: Sequence[tuple[str, int]]
-) -> base.ImageStore:
-    """A store of entries, name and stamp, in their order; those that are not read are left out."""
-    images = [entry for entry in entries if base.is_read(entry[0])]
+def _make_images(
+    reader: Callable[[Path, Sequence[str]], base.Reader],
+    path: Path,
+    entries: Sequence[tuple[str, int]],
+) -> Images:
+    """Images of entries, name and stamp, in their order; those that are not read are left out."""
     left_out = [(name, base.why_not_read(name)) for name, _ in entries if not base.is_read(name)]
+    images = [entry for entry in entries if base.is_read(entry[0])]
     names, stamps = [name for name, _ in images], [stamp for _, stamp in images]
-    return kind(path, base.IndexMapping(names), base.IndexMapping(stamps), left_out=left_out)
+    return Images.of(path, names, stamps, reader(path, names), left_out)
 
 
 def _stat(file: str) -> os.stat_result:
@@ -148,11 +159,11 @@ Settings = Mapping[str, Any]  # of forms that have some, by their titles
 class ImageForm:
     """Form of images that an extra adds (`Extra.images`)."""
 
-    openers: Mapping[str, Callable[[Path], base.ImageStore]] = field(default_factory=dict)
+    openers: Mapping[str, Callable[[Path], Images]] = field(default_factory=dict)
     title: str = ""  # above its options in --help
     options: type | None = None  # their dataclass
     # wraps the images of any form, where its files are among them
-    wrap: Callable[[base.ImageStore, Any], base.ImageStore] | None = None
+    wrap: Callable[[Images, Any], Images] | None = None
 
 
 @cache
@@ -161,12 +172,12 @@ def forms() -> list[ImageForm]:
     return list(load_all("images"))
 
 
-def openers() -> dict[str, Callable[[Path], base.ImageStore]]:
+def openers() -> dict[str, Callable[[Path], Images]]:
     """Function that opens a file of images or a list of them, by its ending."""
     return {ending: opener for form in forms() for ending, opener in form.openers.items()}
 
 
-def open_store(path: Path, settings: Settings | None = None) -> base.ImageStore:
+def open_images(path: Path, settings: Settings | None = None) -> Images:
     """Open the images of a folder, zip, or file of `openers`.
 
     Args:
@@ -180,15 +191,15 @@ def open_store(path: Path, settings: Settings | None = None) -> base.ImageStore:
     return _wrap((_opener_of(path) or open_files)(path), settings)
 
 
-def open_whole_store(path: Path) -> base.ImageStore:
-    """Open a store as `open_store` does; refuse it where one of its pictures is of no form read."""
-    store = open_store(path)
-    for name, why in store.left_out:
+def open_whole(path: Path) -> Images:
+    """Open images as `open_images` does; refuse pictures of a form that is not read."""
+    images = open_images(path)
+    for name, why in images.left_out:
         raise InputError(f"{shown(path)}: '{name}': {why}")
-    return store
+    return images
 
 
-def _opener_of(path: Path) -> Callable[[Path], base.ImageStore] | None:
+def _opener_of(path: Path) -> Callable[[Path], Images] | None:
     return None if path.is_dir() else openers().get(path.suffix.lower())
 
 
@@ -197,43 +208,29 @@ def is_archive(path: Path) -> bool:
     return path.suffix.lower() != ".csv" and _opener_of(path) is not None
 
 
-def _wrap(store: base.ImageStore, settings: Settings | None) -> base.ImageStore:
+def _wrap(images: Images, settings: Settings | None) -> Images:
     for form in forms():
         if form.wrap and form.options:
-            store = form.wrap(store, (settings or {}).get(form.title, form.options()))
-    return store
+            images = form.wrap(images, (settings or {}).get(form.title, form.options()))
+    return images
 
 
-def open_by_galaxy_id(*paths: Path) -> base.RelabeledStore:
-    """Open one or more paths as `open_store`; images are named by their GalaxyIDs."""
-    members: dict[int, tuple[base.ImageStore, int]] = {}
+def open_by_galaxy_id(*paths: Path) -> Images:
+    """Open one or more paths as `open_images`; images are named by their GalaxyIDs."""
     whole = paths[0] if len(paths) == 1 else paths[0].parent
-    for path in paths:
-        store = open_whole_store(path)
-        for number, name in store.names.items():
-            galaxy_id = base.galaxy_id_of(name)
-            if galaxy_id is None:
-                raise InputError(f"{shown(path)}: '{name}' is not named by a GalaxyID")
-            if galaxy_id in members:
-                first, there = members[galaxy_id]
-                raise InputError(
-                    f"{shown(whole)} holds GalaxyID {galaxy_id} twice: '{first.names[there]}' and "
-                    f"'{name}'"
-                )
-            members[galaxy_id] = store, number
-    return base.RelabeledStore.of(whole, members)
+    return Images.concat(whole, [open_whole(path) for path in paths]).identified()
 
 
-def open_stores(paths: list[Path], settings: Settings | None = None) -> list[base.ImageStore]:
-    """Open a user's paths: folders and zips, then single pictures in one store, then others."""
-    stores, pictures, others = [], [], []
+def open_all(paths: list[Path], settings: Settings | None = None) -> list[Images]:
+    """Open a user's paths: folders and zips, then single pictures together, then others."""
+    inputs, pictures, others = [], [], []
     for path in paths:
         if path.is_dir() or path.suffix.lower() == ".zip":
-            stores.append(open_store(path, settings))
+            inputs.append(open_images(path, settings))
         elif not path.is_file():
             raise InputError(f"{shown(path)} is missing")
         elif _opener_of(path):
-            others.append(open_store(path, settings))
+            others.append(open_images(path, settings))
         elif base.is_picture(path.name):
             pictures.append((str(path.resolve()), base.stamp_of(path.stat())))
         else:
@@ -242,5 +239,5 @@ def open_stores(paths: list[Path], settings: Settings | None = None) -> list[bas
                 f"({', '.join(base.READ_SUFFIXES)}) and archives or lists ({', '.join(openers())})"
             )
     if pictures:
-        stores.append(_wrap(make_store(FolderStore, Path.cwd(), pictures), settings))
-    return [store for store in (*stores, *others) if store.names or store.left_out]
+        inputs.append(_wrap(_make_images(FileReader, Path.cwd(), pictures), settings))
+    return [*inputs, *others]

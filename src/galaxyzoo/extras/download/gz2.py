@@ -17,7 +17,6 @@ import pandas as pd
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import input_dir, shown
 from galaxyzoo.data.readers.dataset_files import DatasetCandidate, DatasetFiles
-from galaxyzoo.data.stores.base import RelabeledStore
 from galaxyzoo.data.stores.opening import open_by_galaxy_id
 from galaxyzoo.io.tables import check_range, read_csv, read_table, select_numbers, whole_numbers
 from galaxyzoo.tasks import decision_tree, registry
@@ -98,11 +97,10 @@ def open_dataset_files(folder: Path) -> DatasetFiles:
     if len(with_images) < len(votes):
         left_out = len(votes) - len(with_images)
         print(f"{shown(folder)}: {left_out:,} of {len(votes):,} galaxies have no image, left out")
-    members = {int(galaxy): images.members[int(asset)] for galaxy, asset in assets.items()}
-    store = RelabeledStore.of(images.path, members)
+    images = images.select(assets.to_numpy()).relabel(assets.index)
     dataset = "gz2" if folder.resolve() == input_dir().resolve() else folder.absolute().name
     table = find_table(folder)
-    return DatasetFiles(dataset, folder, with_images, store, store, own_ids=True, table=table)
+    return DatasetFiles(dataset, folder, with_images, images, images, own_ids=True, table=table)
 
 
 def read_votes(path: Path) -> pd.DataFrame:

@@ -42,9 +42,9 @@ class Galaxy:
 def find_galaxy(galaxy_id: int, task: Task, data: prepare.Dataset) -> Galaxy:
     """A training or test galaxy of a dataset, with its targets in the task."""
     name = f"GalaxyID {galaxy_id}"
-    for store in (data.raw.train_images, data.raw.test_images):
-        if galaxy_id in store.names:
-            image = store.read(galaxy_id), store.names[galaxy_id]
+    for images in (data.raw.train_images, data.raw.test_images):
+        if galaxy_id in images.names:
+            image = images.read(galaxy_id), images.names[galaxy_id]
             break
     else:
         raise InputError(f"{name} is not in dataset '{data.catalog.dataset}'")

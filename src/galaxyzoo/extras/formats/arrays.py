@@ -12,7 +12,7 @@ import zlib
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, fields
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -36,38 +36,51 @@ _MIN_SIDE = 8  # px
 _UNWRITTEN = "its piece of the file was never written, or is lost"
 
 
+def to_pixels(image: np.ndarray) -> np.ndarray:
+    """(H, W, 3) uint8 pixels of a row of an array.
+
+    It is (H, W, 3) RGB, (3, H, W), or of one channel, gray; uint8, or floats from 0 to 1.
+    """
+    if image.ndim == 2:
+        image = image[..., None]
+    elif image.shape[2] not in (1, 3):
+        image = np.ascontiguousarray(np.moveaxis(image, 0, -1))
+    if image.dtype != np.uint8:
+        if not (image >= 0).all() or not (image <= 1).all():  # NaN is neither
+            raise InputError("it has values outside 0 to 1: write them as uint8")
+        image = np.round(255 * image).astype(np.uint8)
+    return image if image.shape[2] == 3 else np.repeat(image, 3, axis=2)
+
+
 @dataclass
-class ArrayStore(base.ImageStore):
-    """Images of an array, numbered from 0.
+class PieceReader:
+    """Reads rows of an array piece by piece, each once for many images.
 
-    It is (image, H, W, 3) RGB, (image, 3, H, W), or of one channel, gray; uint8, or floats from 0
-    to 1.
-
-    The array is read piece by piece, each once for many images: a compressed file keeps hundreds of
-    images in one, and reading image by image would unpack all of it every time. A piece that is
-    lost or damaged costs its own images alone.
+    A compressed file keeps hundreds of images in a piece, and reading image by image would unpack
+    all of it every time. A piece that is lost or damaged costs its own images alone.
     """
 
+    path: Path
     # opens the array, anything that a slice of rows can be taken of; called once, when needed
-    open_array: Callable[[], Any] = field(kw_only=True, repr=False)
-    starts: Sequence[int] = field(kw_only=True, repr=False)  # first row of each piece, ascending
-    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
-    _array: Any = field(default=None, repr=False)
-    # each with its rows, or the reason why it has none
-    _pieces: dict[int, np.ndarray | str] = field(default_factory=dict, repr=False)
+    open_array: Callable[[], Any]
+    starts: Sequence[int]  # first row of each piece, ascending
+    count: int  # of rows
+    convert: Callable[[Any], bytes | np.ndarray] = to_pixels  # makes an image of a row
 
-    def load(self, image_id: int) -> bytes | np.ndarray:
-        """Load an image's pixels, (H, W, 3) uint8; one channel is gray."""
-        image = self._row(image_id)
-        if image.ndim == 2:
-            image = image[..., None]
-        elif image.shape[2] not in (1, 3):
-            image = np.ascontiguousarray(np.moveaxis(image, 0, -1))
-        if image.dtype != np.uint8:
-            if not (image >= 0).all() or not (image <= 1).all():  # NaN is neither
-                raise InputError("it has values outside 0 to 1: write them as uint8")
-            image = np.round(255 * image).astype(np.uint8)
-        return image if image.shape[2] == 3 else np.repeat(image, 3, axis=2)
+    def __post_init__(self) -> None:
+        """Prepare to read; nothing is opened yet."""
+        self._lock = threading.Lock()
+        self._array: Any = None
+        # each with its rows, or the reason why it has none
+        self._pieces: dict[int, np.ndarray | str] = {}
+
+    def __reduce__(self) -> tuple:
+        """Pickle without the open file and its pieces."""
+        return PieceReader, tuple(getattr(self, field.name) for field in fields(self))
+
+    def __call__(self, row: int) -> bytes | np.ndarray:
+        """Load the image of a row."""
+        return self.convert(self._row(row))
 
     def _row(self, row: int) -> Any:
         """Read a row of the array; one thread reads its piece, the others wait."""
@@ -83,7 +96,7 @@ class ArrayStore(base.ImageStore):
         return piece[row - self.starts[number]]
 
     def _read_piece(self, number: int) -> np.ndarray | str:
-        start, stop = ([*self.starts[number : number + 2], len(self.names)])[:2]
+        start, stop = ([*self.starts[number : number + 2], self.count])[:2]
         try:
             if self._array is None:
                 self._array = self.open_array()
@@ -98,15 +111,15 @@ class ArrayStore(base.ImageStore):
             return f"its piece of {shown(self.path)} is damaged ({reason_of(error)})"
 
 
-def build_store(
+def build_images(
     path: Path,
     ids: np.ndarray,
     count: int,
     open_array: Callable[[], Any],
     stamp: int,
     chunks: tuple[int, ...] | None = None,
-) -> ArrayStore:
-    """Build a store of an array's rows.
+) -> base.Images:
+    """Build images of an array's rows.
 
     Args:
         path: the file, for messages and the cache's name.
@@ -118,9 +131,9 @@ def build_store(
     """
     if ids.shape != (count,):
         raise InputError(f"{shown(path)} holds {count:,} images and ids of shape {ids.shape}")
-    numbered = base.number_names(path, base.read_ids(ids, path), [stamp] * count)
     starts = range(0, count, chunks[0] if chunks else _PIECE_ROWS)
-    return ArrayStore(path, *numbered, open_array=open_array, starts=starts)
+    reader = PieceReader(path, open_array, starts, count)
+    return base.Images.of(path, base.read_ids(ids, path), stamp, reader)
 
 
 def number_rows(count: int) -> np.ndarray:
@@ -128,7 +141,7 @@ def number_rows(count: int) -> np.ndarray:
     return np.array([f"image {row}" for row in range(count)])
 
 
-def open_hdf5(path: Path) -> ArrayStore:
+def open_hdf5(path: Path) -> base.Images:
     """The images of an HDF5 file."""
     with open_hdf5_file(path) as file:
         images = pick_array(file, IMAGES, path, _FORM)
@@ -137,10 +150,10 @@ def open_hdf5(path: Path) -> ArrayStore:
         ids = pick_array(file, named[0], path, _FORM)[:] if named else number_rows(len(images))
         count, chunks = len(images), images.chunks
     open_array = partial(HDF5Images, path)
-    return build_store(path, ids, count, open_array, base.stamp_of(path.stat()), chunks)
+    return build_images(path, ids, count, open_array, base.stamp_of(path.stat()), chunks)
 
 
-def open_npz(path: Path) -> ArrayStore:
+def open_npz(path: Path) -> base.Images:
     """The images of a `.npz` file; their shape is read now, their pixels when they are decoded."""
     with open_zip(path) as archive:
         checksums = {Path(i.filename).stem: i.CRC for i in archive.infolist()}
@@ -149,7 +162,7 @@ def open_npz(path: Path) -> ArrayStore:
     check_images(shape, dtype, shown(path))
     named = [name for name in base.IDS if name in checksums]
     ids = load_array(path, named[0]) if named else number_rows(shape[0])
-    return build_store(path, ids, shape[0], partial(load_array, path, IMAGES), checksums[IMAGES])
+    return build_images(path, ids, shape[0], partial(load_array, path, IMAGES), checksums[IMAGES])
 
 
 def load_array(path: Path, name: str) -> np.ndarray:
@@ -196,7 +209,7 @@ def _read_head(member: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
 
 
 def check_images(shape: tuple[int, ...], dtype: np.dtype, where: str) -> None:
-    """Refuse an array that cannot be images, as `ArrayStore` reads them."""
+    """Refuse an array that cannot be images, as `to_pixels` reads them."""
     sides = shape[1:3] if len(shape) == 3 or shape[3:] in ((1,), (3,)) else shape[2:]
     is_shape = len(shape) == 3 or (len(shape) == 4 and {1, 3} & {shape[1], shape[3]})
     is_type = dtype in (np.uint8, np.float32, np.float64)

@@ -34,7 +34,7 @@ def read_columns(path: Path, names: Sequence[str]) -> pa.Table:
     whose digits a float would lose stay text, as do cells of a CSV such as 001.
 
     Args:
-        path: of a store, as `open_store` takes it.
+        path: of a store, as `open_images` takes it.
         names: of columns.
     Raises:
         InputError: there is no table, or it has no such column, or one of another type with nulls.

@@ -13,8 +13,8 @@ import gzip
 import io
 import math
 from argparse import ArgumentTypeError
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import cv2
@@ -22,7 +22,7 @@ import numpy as np
 
 from galaxyzoo.core.errors import InputError, reason_of
 from galaxyzoo.core.options import option
-from galaxyzoo.data.stores.base import ImageStore
+from galaxyzoo.data.stores import base
 
 TITLE = "FITS cut-outs"  # of its options
 RADIUS = "petroR90_r"  # column of a list: arcsec
@@ -90,44 +90,46 @@ class FitsSettings:
     )
 
 
-@dataclass
-class FitsStore(ImageStore):
-    """Images of another store, the FITS files among them as PNG."""
+@dataclass(frozen=True, eq=False)
+class FitsReader:
+    """Reads images, the FITS files among them as pictures."""
 
-    inner: ImageStore = field(kw_only=True)
-    settings: FitsSettings = field(kw_only=True)
-    radii: Mapping[int, float] = field(kw_only=True, repr=False)  # arcsec, by id
+    images: base.Images
+    settings: FitsSettings
 
-    @property
-    def notes(self) -> list[str]:
-        """Notes on how cut-outs differ from the training pictures."""
-        notes, field_arcsec = [], self.settings.field_arcsec
-        if self.settings.stretch != "lupton":
-            notes.append(
-                f"FITS cut-outs are stretched by {self.settings.stretch}; the networks learned "
-                "from Lupton's asinh"
-            )
-        if not self.radii:
-            part = "all" if field_arcsec is None else f'the middle {field_arcsec:g}"'
-            notes.append(
-                f"of each FITS cut-out {part} is seen; the networks learned from pictures "
-                f"{WIDTH_IN_RADII} Petrosian radii wide (a list's column {RADIUS} gives them)"
-            )
-        return notes
-
-    def digest_of(self, galaxy_id: int) -> tuple[int, str, int]:
-        """Digest of the other store's image and of the settings that make it a picture."""
-        number, name, stamp = self.inner.digest_of(galaxy_id)
-        return number, f"{name} {self.settings} {self.radii.get(galaxy_id)}", stamp
-
-    def load(self, galaxy_id: int) -> bytes | np.ndarray:
-        """Load an image; FITS files become pictures."""
-        data = self.inner.read(galaxy_id)
+    def __call__(self, row: int) -> bytes | np.ndarray:
+        """Load an image."""
+        data = base.encode(self.images.load(row))
         if not data.startswith(MAGIC):
             return data
-        radius = self.radii.get(galaxy_id)
-        width = self.settings.field_arcsec if radius is None else WIDTH_IN_RADII * radius
+        width = self.settings.field_arcsec
+        if RADIUS in self.images.table:
+            width = WIDTH_IN_RADII * self.images.table[RADIUS].iloc[row]
         return to_rgb(data, self.settings, width)
+
+
+def wrap(images: base.Images, settings: FitsSettings) -> base.Images:
+    """Make pictures of the FITS cut-outs among images, and note how they differ."""
+    table = images.table
+    files, radii = table.get(base.FILE, images.names), table.get(RADIUS, [None] * len(table))
+    if not any(name.lower().endswith(base.FITS_SUFFIXES) for name in files):
+        return images
+    notes, field_arcsec = [], settings.field_arcsec
+    if settings.stretch != "lupton":
+        notes.append(
+            f"FITS cut-outs are stretched by {settings.stretch}; the networks learned from "
+            "Lupton's asinh"
+        )
+    if RADIUS not in table:
+        part = "all" if field_arcsec is None else f'the middle {field_arcsec:g}"'
+        notes.append(
+            f"of each FITS cut-out {part} is seen; the networks learned from pictures "
+            f"{WIDTH_IN_RADII} Petrosian radii wide (a list's column {RADIUS} gives them)"
+        )
+    pictures = images.through(FitsReader(images, settings))
+    names = zip(images.names, radii, strict=True)
+    identity = [f"{name} {settings} {radius}" for name, radius in names]
+    return replace(pictures, table=pictures.table.assign(identity=identity), notes=notes)
 
 
 def to_rgb(data: bytes, settings: FitsSettings, width_arcsec: float | None = None) -> np.ndarray:

@@ -93,12 +93,10 @@ def _found(
     """The dataset of a file, by the class of each image; images are read when they are decoded."""
 
     def read() -> DatasetFiles:
-        store = opening.open_store(path)
-        if len(names) != len(store.names):
-            raise InputError(
-                f"{shown(path)} holds {len(store.names)} images and {len(names)} labels"
-            )
+        images = opening.open_images(path)
+        if len(names) != len(images):
+            raise InputError(f"{shown(path)} holds {len(images)} images and {len(names)} labels")
         targets = one_hot(pd.Series(names), task)
-        return DatasetFiles(dataset, path, targets, store, store, image=image, own_ids=True)
+        return DatasetFiles(dataset, path, targets, images, images, image=image, own_ids=True)
 
     return DatasetCandidate(path, frozenset({task.name}), read)

@@ -6,8 +6,7 @@ seen from its folder, and for FITS cut-outs `petroR90_r`, in arcsec.
 """
 
 from bisect import bisect_right
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import accumulate
 from pathlib import Path
@@ -25,16 +24,11 @@ IMAGE, PATHS = "image", ("path", "file_loc")  # the latter in Zoobot's catalogs
 _MAX_GROUP_BYTES = 1_000_000_000  # bytes of images that are in memory at once
 
 
-@dataclass
-class BytesStore(arrays.ArrayStore):
-    """Images in a column of bytes, read a row group at a time."""
-
-    def load(self, image_id: int) -> bytes:
-        """Encoded bytes of one image."""
-        image = self._row(image_id)
-        if image is None or len(image) > base.MAX_IMAGE_BYTES:
-            raise InputError("it is empty" if image is None else "it is too large")
-        return image
+def _check_bytes(image: bytes | None) -> bytes:
+    """An image of a column of bytes."""
+    if image is None or len(image) > base.MAX_IMAGE_BYTES:
+        raise InputError("it is empty" if image is None else "it is too large")
+    return image
 
 
 @dataclass
@@ -59,7 +53,7 @@ class _Column:
         return encoded
 
 
-def open_parquet(path: Path) -> base.ImageStore:
+def open_parquet(path: Path) -> base.Images:
     """The images of a Parquet file: in it, or at the paths that it lists."""
     import pyarrow as pa
     from pyarrow import parquet
@@ -84,45 +78,34 @@ def open_parquet(path: Path) -> base.ImageStore:
     if any(group.total_byte_size > _MAX_GROUP_BYTES for group in groups):
         raise InputError(f"{shown(path)} has row groups above 1 GB: write it in smaller ones")
     starts = [0, *accumulate(group.num_rows for group in groups)][:-1]
-    numbered, column = base.number_names(path, names), partial(_Column, path, starts)
-    return BytesStore(path, *numbered, open_array=column, starts=starts)
+    stamp, column = base.stamp_of(path.stat()), partial(_Column, path, starts)
+    reader = arrays.PieceReader(path, column, starts, len(names), _check_bytes)
+    return base.Images.of(path, names, stamp, reader)
 
 
-@dataclass
-class ListStore(base.ImageStore):
-    """Images that a list names by their paths."""
-
-    members: Mapping[int, str] = field(kw_only=True, repr=False)  # seen from the list's folder
-    radii: Mapping[int, float] = field(kw_only=True, repr=False)  # arcsec, where it has them
-
-    def load(self, image_id: int) -> bytes:
-        """Encoded bytes of one image."""
-        return opening.read_file(f"{self.path.parent}/{self.members[image_id]}")
-
-
-def open_csv(path: Path) -> ListStore:
+def open_csv(path: Path) -> base.Images:
     """The images at the paths that a CSV file lists."""
     return _open_list(path, read_table(path, texts={*PATHS, *base.IDS}))
 
 
-def _open_list(path: Path, table: pd.DataFrame) -> ListStore:
+def _open_list(path: Path, table: pd.DataFrame) -> base.Images:
     column = next((name for name in PATHS if name in table), None)
     if column is None:
         raise InputError(f"{shown(path)}: a list needs a column '{PATHS[0]}'")
-    folder, members = path.parent.resolve(), table[column].fillna("").astype(str).tolist()
-    for row, member in enumerate(members):
-        file = Path(member)
+    folder, places = path.parent.resolve(), table[column].fillna("").astype(str).tolist()
+    for row, place in enumerate(places):
+        file = Path(place)
         if file.is_absolute() and file.is_relative_to(folder):
             file = file.relative_to(folder)
-            members[row] = str(file)
+            places[row] = str(file)
         if file.is_absolute() or ".." in file.parts:
-            raise InputError(f"{shown(path)}: '{member}' leads out of the list's folder")
+            raise InputError(f"{shown(path)}: '{place}' leads out of the list's folder")
     id_columns = [name for name in base.IDS if name in table]
-    names = base.read_ids(table[id_columns[0]].to_numpy(), path) if id_columns else members
-    radii = _read_radii(path, table[fits.RADIUS]) if fits.RADIUS in table else {}
-    stamps = [_stamp(path.parent / member) for member in members]
-    numbered = base.number_names(path, names, stamps)
-    return ListStore(path, *numbered, members=base.IndexMapping(members), radii=radii)
+    names = base.read_ids(table[id_columns[0]].to_numpy(), path) if id_columns else places
+    stamps = [_stamp(path.parent / place) for place in places]
+    images = base.Images.of(path, names, stamps, opening.FileReader(path.parent, places))
+    radii = {fits.RADIUS: _read_radii(path, table[fits.RADIUS])} if fits.RADIUS in table else {}
+    return replace(images, table=images.table.assign(**{base.FILE: places}, **radii))
 
 
 def _stamp(file: Path) -> int:
@@ -132,8 +115,8 @@ def _stamp(file: Path) -> int:
         return 0
 
 
-def _read_radii(path: Path, column: pd.Series) -> Mapping[int, float]:
+def _read_radii(path: Path, column: pd.Series) -> np.ndarray:
     radii = pd.to_numeric(column, errors="coerce").to_numpy(float)
     for row in np.flatnonzero(~((radii > 0) & np.isfinite(radii))):
         raise InputError(f"{shown(path)}: '{fits.RADIUS}' of row {row} is not a radius in arcsec")
-    return base.IndexMapping(radii.tolist())
+    return radii

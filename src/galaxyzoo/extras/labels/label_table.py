@@ -9,7 +9,6 @@ images are numbered from 0 in the order of their names.
 are all of a known task's are that task.
 """
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -24,8 +23,8 @@ from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import GROUP
 from galaxyzoo.data.readers.dataset_files import DatasetCandidate, DatasetFiles
 from galaxyzoo.data.readers.labeled import OWN_LABELS, classes_of, image_files, make_dataset
-from galaxyzoo.data.stores.base import IDS, ImageStore, find_ids, read_ids, stem_of
-from galaxyzoo.data.stores.opening import open_whole_store
+from galaxyzoo.data.stores.base import IDS, Images, find_ids, match, read_ids
+from galaxyzoo.data.stores.opening import open_whole
 from galaxyzoo.io.tables import FOLD, ID, plain_cell, read_table
 from galaxyzoo.tasks.kinds import CLASS, Task
 from galaxyzoo.tasks.registry import CLASS_TASKS, TASKS, register_task
@@ -101,26 +100,6 @@ def _find_task(folder: Path, classes: set[str], settings: _TaskFile) -> Task:
 
 def _read(folder: Path, classes: pd.Series, task: Task) -> DatasetFiles:
     """The dataset with its images; classes by their names, empty where to be predicted."""
-    stores = [open_whole_store(path) for path in image_files(folder) or [folder]]
-    members = [(store, number) for store in stores for number in store.names]
-    by_name = _index(members, lambda name: name)
-    by_stem = _index(members, stem_of)
-    chosen = {}
-    for name in classes.index:
-        matching = by_name.get(name) or by_stem.get(stem_of(name)) or []
-        if len(matching) != 1:
-            problem = "no image is" if not matching else f"{len(matching)} images are"
-            raise InputError(f"{shown(folder / OWN_LABELS)}: {problem} named '{name}'")
-        chosen[name] = matching[0]
-    names = {store.names[number] for store, number in members}
-    return make_dataset(folder, [*chosen.values()], classes.tolist(), task, names, task)
-
-
-def _index(
-    members: list[tuple[ImageStore, int]], key: Callable[[str], str]
-) -> dict[str, list[tuple[ImageStore, int]]]:
-    """Places of images by a key of their names."""
-    index: dict[str, list[tuple[ImageStore, int]]] = {}
-    for store, number in members:
-        index.setdefault(key(store.names[number]), []).append((store, number))
-    return index
+    images = Images.concat(folder, [open_whole(path) for path in image_files(folder) or [folder]])
+    rows = match(classes.index, images, folder / OWN_LABELS)
+    return make_dataset(folder, images, rows, classes.tolist(), task, task)

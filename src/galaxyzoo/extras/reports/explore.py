@@ -93,7 +93,7 @@ def explore_samples(data: Dataset, tasks: Sequence[ClassTask]) -> list[HtmlSecti
     for task in tasks:
         notes = _sample_notes(data.catalog, task)
         if len(notes):
-            images, _ = decode_many(data.raw.train_images, notes.index.to_numpy(), data.raw.image)
+            images, _ = decode_many(data.raw.train_images.select(notes.index), data.raw.image)
             links = [sky_links(*sky.get(i, ())) for i in notes.index]
             cards = [
                 GalaxyCard(names.get(i, str(i)), image, texts, links=link)

@@ -18,7 +18,7 @@ from galaxyzoo.data.stores import base, opening
 from galaxyzoo.extras.formats import fits
 from galaxyzoo.extras.formats.columns import column_names, read_columns
 from galaxyzoo.extras.formats.fits import FitsSettings
-from galaxyzoo.inference.images import IdColumn, Images, MeasuredStore
+from galaxyzoo.inference.images import Chunk, IdColumn, read_measured
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -31,18 +31,17 @@ class Part:
     """Slice of the images of one folder or zip."""
 
     number: int
-    store: base.ImageStore
-    ids: np.ndarray  # (image,) in the store
+    images: base.Images
 
     @property
     def names(self) -> list[str]:
         """Names of the images, as labels have them."""
-        return [one_line(self.store.names[int(i)]) for i in self.ids]
+        return [*map(one_line, self.images.names)]
 
     @property
     def stamps(self) -> str:
         """Digest of names and stamps, which change with the images or with their files' times."""
-        return digest([repr([self.store.digest_of(int(i)) for i in self.ids])])[:16]
+        return digest([repr(self.images.identities())])[:16]
 
     def is_of(self, notes: Mapping[str, str]) -> bool:
         """Check its images against a record's notes; copies have other stamps, so they are read."""
@@ -50,15 +49,15 @@ class Part:
 
     def read_content(self) -> str:
         """Read all images anew; returns `digest_content` of them."""
-        store = MeasuredStore.of(self.store)
-        for image_id in self.ids[self.store.reading_order(self.ids)].tolist():
+        checksums: dict[int, int] = {}
+        for row in self.images.reading_order().tolist():
             try:
-                store.load(image_id)
+                read_measured(self.images, checksums, {}, row)
             except UnavailableError:
                 raise
             except (InputError, ValueError):
                 continue
-        return digest_content(store.checksums)
+        return digest_content(checksums)
 
 
 def digest_content(checksums: Mapping[int, int]) -> str:
@@ -84,46 +83,45 @@ class SurveyImages:
     keep: tuple[str, ...] = ()
 
     @cached_property
-    def _stores(self) -> list[base.ImageStore]:
-        return opening.open_stores(list(self.paths), {fits.TITLE: self.fits})
+    def _inputs(self) -> list[base.Images]:
+        return opening.open_all(list(self.paths), {fits.TITLE: self.fits})
 
     @cached_property
     def parts(self) -> list[Part]:
         """List the parts; none is of two folders or zips."""
         cut = [
-            (store, ids[start : start + self.size])
-            for store in self._stores
-            for ids in [store.ids]  # once: it is made anew each time
-            for start in range(0, len(ids), self.size)
+            images.take(slice(start, start + self.size))
+            for images in self._inputs
+            for start in range(0, len(images), self.size)
         ]
-        return [Part(number, store, ids) for number, (store, ids) in enumerate(cut)]
+        return [Part(number, images) for number, images in enumerate(cut)]
 
     @cached_property
     def labels(self) -> IdColumn:
         """Id column of the images."""
-        return IdColumn.of(self._stores)
+        return IdColumn.of(self._inputs)
 
     @cached_property
     def kept(self) -> dict[Path, "pa.Table"]:
-        """Columns to keep beside the predictions, by the path of a store; row i is of image i."""
-        paths = [store.path for store in self._stores]
+        """Columns to keep beside the predictions, by the path of their table."""
+        paths = [images.path for images in self._inputs]
         keep = self.keep
         if not keep and paths and all({*base.POSITION} <= {*column_names(path)} for path in paths):
             keep = base.POSITION
         return {path: read_columns(path, keep) for path in paths} if keep else {}
 
-    def kept_columns(self, images: Images) -> dict[str, "pa.ChunkedArray"]:
+    def kept_columns(self, chunk: Chunk) -> dict[str, "pa.ChunkedArray"]:
         """Columns to keep, of the images that were decoded."""
-        table = self.kept.get(images.store.path)
+        table = self.kept.get(chunk.images.path)
         if table is None:
             return {}
-        rows = table.take(images.read_ids)
+        rows = table.take(chunk.images.ids[chunk.rows])
         return dict(zip(rows.column_names, rows.columns, strict=True))
 
     @property
     def notes(self) -> list[str]:
         """Notes on how cut-outs differ from the training pictures."""
-        return [*dict.fromkeys(note for store in self._stores for note in store.notes)]
+        return [*dict.fromkeys(note for images in self._inputs for note in images.notes)]
 
     def open_again(self) -> "SurveyImages":
         """Open the same paths again, as they are now."""
@@ -135,15 +133,15 @@ class SurveyImages:
         pictures = np.empty((len(galaxies), image.cache_px, image.cache_px, 3), np.uint8)
         for number, rows in galaxies.groupby("part"):
             part = self.parts[number]
-            by_label = {self.labels[name]: i for name, i in zip(part.names, part.ids, strict=True)}
-            ids = np.array([by_label[label] for label in rows["label"]])
-            pictures[rows.index] = decode_many(part.store, ids, image)[0]
+            by_label = {self.labels[name]: row for row, name in enumerate(part.names)}
+            chosen = [by_label[label] for label in rows["label"]]
+            pictures[rows.index] = decode_many(part.images.take(chosen), image)[0]
         return pictures
 
     @property
     def left_out(self) -> list[tuple[str, str]]:
         """Name and reason of each picture in an unsupported form."""
-        return [pair for store in self._stores for pair in store.left_out]
+        return [pair for images in self._inputs for pair in images.left_out]
 
     @property
     def stamps(self) -> list[str]:
@@ -153,7 +151,7 @@ class SurveyImages:
     @property
     def digest(self) -> str:
         """Digest of the names of all images, in their order, and of what is kept."""
-        names = ([part.store.digest_of(int(i))[:2] for i in part.ids] for part in self.parts)
+        names = ([each[:2] for each in part.images.identities()] for part in self.parts)
         batches = chain.from_iterable(table.to_batches() for table in self.kept.values())
         columns = (memoryview(batch.serialize()) for batch in batches)
         return digest(chain(map(repr, names), self.keep, columns))[:16]

@@ -40,7 +40,7 @@ from galaxyzoo.extras.surveys.columns import (
 )
 from galaxyzoo.extras.surveys.finished import MANIFEST, PARTS, part_path, part_record
 from galaxyzoo.extras.surveys.images import Part, SurveyImages, digest_content
-from galaxyzoo.inference.images import Images, InputChecks, add_checks, describe_checks
+from galaxyzoo.inference.images import Chunk, InputChecks, add_checks, describe_checks
 from galaxyzoo.inference.predict import Decode, Predictor, decode_ahead
 from galaxyzoo.results import layout
 from galaxyzoo.tasks import kinds, registry
@@ -104,7 +104,7 @@ class Survey:
         if FEATURES in self.extras:
             passes += runs[0].config.tta.n_views
             row_bytes += self._features(_one_black_image).nbytes
-        n_images = sum(len(part.ids) for part in self.images.parts)
+        n_images = sum(len(part.images) for part in self.images.parts)
         return (
             f"{n_images:,} images, each {passes} times through a network "
             f"({', '.join(['predictions', *self.extras])}); a million galaxies: "
@@ -205,11 +205,11 @@ class Survey:
         tables, errors = [], []
         checks: InputChecks = {}
         checksums: dict[int, int] = {}
-        for images in decode_ahead(self.predictor, part.store, part.ids):
-            tables.append(self._table(images))
-            errors += images.problems
-            add_checks(checks, images.checks)
-            checksums |= images.checksums
+        for chunk in decode_ahead(self.predictor, part.images):
+            tables.append(self._table(chunk))
+            errors += chunk.problems
+            add_checks(checks, chunk.checks)
+            checksums |= chunk.checksums
         self._check_still_ours()
         path = self.part_path(part)
         files.write_bytes(path, _to_parquet(self._described(pa.concat_tables(tables))))
@@ -220,32 +220,32 @@ class Survey:
             "content": digest_content(checksums),
         }
         self._record(part).finish([path.name], notes)
-        return len(part.ids)
+        return len(part.images)
 
-    def _table(self, images: Images) -> pa.Table:
+    def _table(self, chunk: Chunk) -> pa.Table:
         """Rows of a part: id, the predictions as float32, classes, and the extras."""
         predictor, columns = self.predictor, list(self.predictor.task.columns)
         extras: dict[str, Any] = {}
         if SPREAD in self.extras:
-            values, spread = predictor.predict_with_spread(images.decode)
+            values, spread = predictor.predict_with_spread(chunk.decode)
             extras = _by_name([f"{name}_{SPREAD}" for name in columns], spread)
         else:
-            values = predictor.predict(images.decode)
+            values = predictor.predict(chunk.decode)
         if self.intervals:
             bounds = self.intervals(values)
             for i, bound in enumerate(BOUNDS):
                 extras |= _by_name([f"{name}_{bound}" for name in columns], bounds[..., i])
         if FEATURES in self.extras:
-            features = self._features(images.decode)
+            features = self._features(chunk.decode)
             extras[FEATURES] = pa.FixedSizeListArray.from_arrays(
                 features.ravel(), features.shape[1]
             )
-        predictions = images.table(values, predictor.task)
+        predictions = chunk.table(values, predictor.task)
         classes = classes_of(predictor.task, predictions, self.prior)
         return pa.table(
             {
                 self.images.labels.column: self._ids(list(predictions.index)),
-                **self.images.kept_columns(images),
+                **self.images.kept_columns(chunk),
                 **_by_name(columns, values),
                 **{name: pa.array(labels, pa.string()) for name, labels in classes},
                 **extras,
