@@ -112,6 +112,7 @@ def test_folds_that_learned_nothing_are_noted_but_kept(
         write_predictions(folder / TEST_TABLE, test)
         FoldTables(settings, catalog).files(fold).finish([VAL_TABLE, TEST_TABLE], {"start": "-"})
     card = FoldTables(settings, catalog).collect(run.cache("test"))
+    assert card is not None
     assert card.no_better_than_mean == [1, 2]
     assert card.diverged == []
     console.print_run_table([(card, 1.0)])

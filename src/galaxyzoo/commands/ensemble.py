@@ -67,6 +67,12 @@ class EnsembleOptions(DatasetOptions):
         (),
         metavar="A,B",
     )
+    test: members.Networks = option(
+        "combine the test predictions of the folds' networks (default), of those that "
+        "`train_folds.sh RUN --refit` trained on all galaxies, or the mean of both; weights and "
+        "scores are the folds'",
+        "folds",
+    )
     imports: tuple[str, ...] = option(
         "make a run of predictions made elsewhere, or of each pair in a folder; may be repeated",
         (),
@@ -100,7 +106,7 @@ def combine(options: EnsembleOptions) -> None:
     runs, left_out = members.find_runs(task, whole, options.runs)
     candidates = selection.pick_candidates(options.candidates, task)
     name = options.name or name_of(runs, task)
-    build = EnsembleBuild(task, whole, runs, candidates, name)
+    build = EnsembleBuild(task, whole, runs, candidates, name, options.test)
     card, is_new = build.make()
 
     folder = build.folder
@@ -113,7 +119,8 @@ def combine(options: EnsembleOptions) -> None:
     print(f"its score card: {paths.shown(folder.card)}")
     if task.name == COMPETITION_TASK:
         print(submission.publish(folder.csv, whole.dataset))
-    if line := submission.compare_to_record(folder.csv, folder.record_csv):
+    line = submission.compare_to_record(folder.csv, folder.record_csv)
+    if line and options.test == "folds":
         print(line)
     launch.print_done(
         f"ensemble {name}, {card.metric} {card.score:.5f}",

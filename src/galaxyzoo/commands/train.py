@@ -9,6 +9,7 @@ of configs/demo.yaml.
   python3 src/train.py hubble10                     the runs of a task
   python3 src/train.py one-gpu                      the runs of an ensemble
   python3 src/train.py gz37/resnet18 train.lr=2e-3  one setting changed
+  python3 src/train.py --refit --seeds 2            on all galaxies too
   python3 src/train.py --data mine                  input/mine/labels.csv
   python3 src/train.py on_bad_image=drop            without unusable images
   python3 src/train.py --data demo-full             the demo set in full
@@ -38,6 +39,7 @@ from galaxyzoo.core.options import (
     fold_numbers,
     option,
     positional,
+    positive,
     read_options,
 )
 from galaxyzoo.data.catalog import folds_dir
@@ -45,6 +47,7 @@ from galaxyzoo.data.prepare import Dataset, prepare, prepare_raw, record_duplica
 from galaxyzoo.data.readers.find import open_input
 from galaxyzoo.inference.images import measure
 from galaxyzoo.results.card import RunCard
+from galaxyzoo.results.layout import REFIT, RunFolder
 from galaxyzoo.tasks.registry import get_task
 
 DEFAULT_ENSEMBLE = "default"
@@ -64,6 +67,12 @@ class TrainOptions(DataOptions, JobOptions):
         "train these folds only, such as 0 or 0,2", metavar="FOLDS", type=fold_numbers
     )
     ensemble: bool = option("then build the ensemble of the task's runs", False)
+    refit: bool = option(
+        "after the folds train on all galaxies too, for test predictions beside the folds' (the "
+        "folds of imported runs are not trained)",
+        False,
+    )
+    seeds: int = option("trainings of --refit (default: 1)", 1, metavar="N", type=positive)
     plan: bool = option("print hours, disk and memory, and stop", False)
     holdout: bool = option(
         "train on 70 %% instead of the folds, validate on 15 %%, score on 15 %%", False
@@ -223,7 +232,13 @@ def train(
     # where an earlier stage has no labels here, the run that needs it says what to do.
     for run in reversed(runs.values()):
         run.check()
-    cards = list(train_runs([*runs.values()], options.only, jobs, options.backend))
+    folds = [*(options.only or range(catalog.n_folds))]
+    if options.refit:
+        known = [run for run in asked if RunFolder(catalog.dataset, run.run).card.exists()]
+        if known == asked and all(RunCard.of(catalog.dataset, run.run).imported for run in asked):
+            folds = []
+        folds += range(REFIT, REFIT + options.seeds)
+    cards = list(train_runs([*runs.values()], folds, jobs, options.backend))
     print_run_table([(card, runs[card.run].minutes()) for card in cards])
     whole = [card for card in cards if card.is_whole]
     usable = {card.run for card in whole if not (card.is_optimistic or card.diverged)}

@@ -17,7 +17,7 @@ from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.ensemble.blends import ALL_COLUMNS, Blend, LeastSquares, OofFold, total
 from galaxyzoo.ensemble.class_stackers import Pool
 from galaxyzoo.ensemble.fitted import save_fitted
-from galaxyzoo.ensemble.members import load_oof, load_test
+from galaxyzoo.ensemble.members import Networks, load_oof, load_test
 from galaxyzoo.ensemble.selection import MEAN, RULE, Candidate, CrossFits, cross_fit, nested
 from galaxyzoo.results import layout, submission
 from galaxyzoo.results.card import EnsembleCard, RunCard, rounded
@@ -36,6 +36,7 @@ class EnsembleBuild:
     runs: Sequence[str]
     candidates: Mapping[str, Candidate]
     name: str
+    test: Networks = "folds"
 
     @property
     def folder(self) -> layout.EnsembleFolder:
@@ -56,7 +57,8 @@ class EnsembleBuild:
         catalog, runs = self.whole.for_task(self.task), sorted(self.runs)  # as on the card
         # (galaxy, run, column) of the training and of the test galaxies
         oof = np.stack([load_oof(run, self.task, self.whole) for run in runs], axis=1)
-        test = np.stack([load_test(run, self.task, self.whole) for run in runs], axis=1)
+        tests = [load_test(run, self.task, self.whole, self.test) for run in runs]
+        test = np.stack(tests, axis=1)
         cards = [RunCard.of(catalog.dataset, run) for run in runs]
         earlier = [i for card in cards for i in card.unreadable_test_images]
         unreadable = np.isin(catalog.test_ids, earlier)
@@ -72,6 +74,7 @@ class EnsembleBuild:
             table="",  # not yet written
             inputs=inputs,
             members=self._digests,
+            test=self.test,
             selected_on_validation=bool(selected),
             runs_selected_on_validation=selected,
             possible_leakage=[card.run for card in cards if card.possible_leakage],
@@ -103,7 +106,7 @@ class EnsembleBuild:
         """Digest of all inputs of the ensemble, by which a finished one is recognized."""
         fingerprint = self.whole.for_task(self.task).fingerprint
         names = list(self.candidates), list(self.runs)
-        settings = (*names, fingerprint, manifest.code_version(), self._digests)
+        settings = (*names, self.test, fingerprint, manifest.code_version(), self._digests)
         values = (np.ascontiguousarray(array).data for array in (oof, test, unreadable))
         return manifest.digest([repr(settings), *values])[:16]
 

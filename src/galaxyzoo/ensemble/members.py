@@ -7,17 +7,21 @@ fractions into class probabilities, without training.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.launch import typed
 from galaxyzoo.core.paths import shown
-from galaxyzoo.data.catalog import Catalog
+from galaxyzoo.data.catalog import Catalog, data_option
 from galaxyzoo.results.card import RunCard
 from galaxyzoo.results.layout import RunFolder, list_tables, oof_dir
 from galaxyzoo.results.table import PredictionTable
 from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.registry import task_name, task_of
+
+Networks = Literal["folds", "refit", "both"]  # of a run, whose test predictions are combined
 
 
 def find_runs(
@@ -75,12 +79,25 @@ def load_oof(run: str, task: Task, catalog: Catalog) -> np.ndarray:
     return _serve(table, task, catalog.for_task(task).ids)
 
 
-def load_test(run: str, task: Task, catalog: Catalog) -> np.ndarray:
-    """Load (test galaxy, column) float32 predictions, in the sample submission's order."""
-    path = RunFolder(catalog.dataset, run).test_csv
-    RunCard.of(catalog.dataset, run).check(catalog.for_task(task_of(run)), path)
-    table = PredictionTable.read(path, task_of(run), catalog.test_ids)
-    return _serve(table, task, catalog.test_ids)
+def load_test(run: str, task: Task, catalog: Catalog, networks: Networks = "folds") -> np.ndarray:
+    """Load (test galaxy, column) float32 predictions, in the sample submission's order.
+
+    Args:
+        run: its name.
+        task: that they are to serve.
+        catalog: the dataset's whole catalog.
+        networks: whose; of both, the mean.
+    """
+    folder, card = RunFolder(catalog.dataset, run), RunCard.of(catalog.dataset, run)
+    by_name = {"folds": folder.test_csv, "refit": folder.refit_csv}
+    paths = [path for name, path in by_name.items() if networks in (name, "both")]
+    if folder.refit_csv in paths and not card.refits:
+        command = f"{typed('train_folds')} {run} --refit{data_option(catalog.dataset)}"
+        raise InputError(f"{run} was not trained on all galaxies: type `{command}` first")
+    card.check(catalog.for_task(task_of(run)), *paths)
+    tables = [PredictionTable.read(path, task_of(run), catalog.test_ids) for path in paths]
+    mean = np.mean([table.values for table in tables], axis=0)
+    return _serve(replace(tables[0], values=mean), task, catalog.test_ids)
 
 
 def _kinds(task: Task, catalog: Catalog) -> list[str]:

@@ -120,6 +120,7 @@ class Digests(_Card):
 
     oof: str
     test: str
+    refit: str | None = None
 
 
 class RunCard(FoldsCard):
@@ -139,6 +140,7 @@ class RunCard(FoldsCard):
     diverged: list[int] = Field(default_factory=list)  # folds
     no_better_than_mean: list[int]  # folds
     tables: Digests
+    refits: int = 0  # networks trained on all galaxies, whose test predictions have no score
     imported: Digests | None = None  # of the tables that it was imported from; without networks
 
     @classmethod
@@ -173,8 +175,9 @@ class RunCard(FoldsCard):
         )
 
     def _digests(self, dataset: str) -> dict[Path, str]:
-        oof, test = RunFolder(dataset, self.run).oof_csv, RunFolder(dataset, self.run).test_csv
-        return {oof: self.tables.oof, test: self.tables.test}
+        folder, tables = RunFolder(dataset, self.run), self.tables
+        digests = {folder.oof_csv: tables.oof, folder.test_csv: tables.test}
+        return digests | ({folder.refit_csv: tables.refit} if tables.refit else {})
 
     def _again(self, dataset: str) -> str:
         verb = "imported" if self.imported else "trained"
@@ -222,6 +225,7 @@ class EnsembleCard(SubmissionCard, FoldsCard):
     oof_table: str = ""  # digest of the cross-fitted predictions
     fitted: str = ""  # digest of the file of fitted weights
     members: dict[str, str | None] = Field(default_factory=dict)  # run -> digest of its networks
+    test: str = "folds"  # networks whose test predictions it combines: folds, refit or both
     best: str
     chosen: str
     rule: str

@@ -30,6 +30,7 @@ ONNX, MODEL_CARD, LICENSE = "model.onnx", "README.md", "LICENSE"
 OOF_PACKED, TEST_PACKED = "oof.csv.gz", "test.csv.gz"
 ENSEMBLE_CARD, ENSEMBLE_MODEL = "ensemble.json", "ensemble.safetensors"
 _FOLD, _SUBMISSION = "fold_", "predictions.csv"
+REFIT = 1000  # first number of the trainings on all galaxies, one a seed; below it are folds
 
 
 def oof_dir() -> Path:
@@ -58,9 +59,14 @@ def bundled_runs(task: str = "*") -> list[str]:
     return sorted(path.relative_to(bundled_dir()).as_posix() for path in folders)
 
 
+def fold_name(number: int) -> str:
+    """Name a fold or a training on all galaxies, such as `fold 3`, `refit 0`."""
+    return f"refit {number - REFIT}" if number >= REFIT else f"fold {number}"
+
+
 def fold_dir(folder: Path, number: int) -> Path:
-    """Folder of a fold in the folder of its run, trained or exported."""
-    return folder / f"{_FOLD}{number}"
+    """Folder of a fold or refit in the folder of its run, trained or exported."""
+    return folder / fold_name(number).replace(" ", "_")
 
 
 def card_path(table: Path) -> Path:
@@ -91,8 +97,13 @@ class RunFolder:
         return submissions_dir() / self.dataset / f"{self.run}.csv"
 
     @property
+    def refit_csv(self) -> Path:
+        """Test predictions of the networks that were trained on all galaxies."""
+        return submissions_dir() / self.dataset / f"{self.run}_refit.csv"
+
+    @property
     def card(self) -> Path:
-        """Score card of both tables."""
+        """Score card of the tables."""
         return self.path / SCORES if self.dataset == BUNDLED else card_path(self.oof_csv)
 
     @property

@@ -8,6 +8,7 @@ import contextlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import count, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,6 +71,11 @@ class FoldTables:
     config: Config
     catalog: Catalog
 
+    @property
+    def targets(self) -> np.ndarray:
+        """(galaxy, column) of the run's task."""
+        return self.catalog.targets(self.config.task)
+
     def folder(self, fold: int) -> Path:
         """The folder of a fold."""
         return layout.RunFolder(self.catalog.dataset, self.config.run).fold(fold)
@@ -82,7 +88,16 @@ class FoldTables:
     @property
     def done(self) -> list[int]:
         """The finished folds."""
-        return [k for k in range(self.catalog.n_folds) if (self.folder(k) / layout.DONE).exists()]
+        return [*filter(self.is_done, range(self.catalog.n_folds))]
+
+    @property
+    def refits(self) -> list[int]:
+        """The finished trainings on all galaxies."""
+        return [*takewhile(self.is_done, count(layout.REFIT))]
+
+    def is_done(self, fold: int) -> bool:
+        """Check whether a fold or refit is finished."""
+        return (self.folder(fold) / layout.DONE).exists()
 
     def score(self, fold: int) -> float:
         """Score of a finished fold's network on the fold, as on the card.
@@ -91,29 +106,41 @@ class FoldTables:
         """
         if self.config.is_earlier_stage:
             return float(pd.read_csv(self.files(fold).path(layout.HISTORY))["val_score"].iloc[-1])
-        table, targets = self._read_val(fold).project(), self.catalog.targets(self.config.task)
-        return table.task.score(table.values, targets[self.catalog.folds == fold])
+        table = self._read_val(fold).project()
+        return table.task.score(table.values, self.targets[self.catalog.folds == fold])
 
-    def collect(self, test_images: "ImageCache") -> RunCard:
+    def collect(self, test_images: "ImageCache") -> RunCard | None:
         """Concatenate the finished folds' predictions, score them, write tables and card.
 
         The tables hold predictions that are valid in a submission; the networks' own stay in the
-        folds' folders.
+        folds' folders. Test predictions of refits have a table of their own.
 
         Args:
             test_images: images of all test galaxies, the unreadable ones marked.
         Returns:
-            The score card.
+            The score card; None without a finished fold, unless the run was imported.
         """
+        folder, refits = layout.RunFolder(self.catalog.dataset, self.config.run), self.refits
+        if self.done:
+            card = self._collect_folds(test_images)
+        elif refits and folder.card.exists():
+            card = RunCard.of(self.catalog.dataset, self.config.run)
+        else:
+            return None
+        if refits:
+            table, prior = self._mean_test(refits, test_images)[0], self.targets.mean(axis=0)
+            tables = card.tables.model_copy(update={"refit": table.write(folder.refit_csv, prior)})
+            card = card.model_copy(update={"tables": tables, "refits": len(refits)})
+            card.write(folder.card)
+        return card
+
+    def _collect_folds(self, test_images: "ImageCache") -> RunCard:
         catalog, done = self.catalog, self.done
         rows = np.isin(catalog.folds, done)
         joined = join_tables([self._read_val(fold) for fold in done])
         oof = replace(joined.select(catalog.ids[rows]).project(), folds=catalog.folds[rows])
         summaries = {fold: FoldSummary(**self.files(fold).notes) for fold in done}
-        # An image may have been repaired since a fold predicted it.
-        earlier = [i for summary in summaries.values() for i in summary.unreadable_test_images]
-        unreadable = test_images.unreadable | np.isin(test_images.ids, earlier)
-        test, config = self._mean_test(unreadable).project(), self.config
+        (test, unreadable), config = self._mean_test(done, test_images), self.config
         return _save_run(
             catalog,
             config.run,
@@ -130,19 +157,28 @@ class FoldTables:
             start=" / ".join(dict.fromkeys(s.start for s in summaries.values())),
             training_loss={str(k): (s.first_loss, s.last_loss) for k, s in summaries.items()},
             diverged=[k for k, summary in summaries.items() if summary.diverged],
-            unreadable_test_images=catalog.test_ids[unreadable].tolist(),
+            unreadable_test_images=unreadable,
         )
 
-    def _mean_test(self, unreadable: np.ndarray) -> PredictionTable:
-        """Mean over the folds' models; the mean of the training targets where there is no image."""
+    def _mean_test(
+        self, folds: Sequence[int], test_images: "ImageCache"
+    ) -> tuple[PredictionTable, list[int]]:
+        """Mean over networks; the mean of the training targets where there is no image.
+
+        Returns:
+            The valid predictions, and the GalaxyIDs without an image.
+        """
         ids, task = self.catalog.test_ids, get_task(self.config.task)
-        paths = [self.files(fold).path(layout.TEST_TABLE) for fold in self.done]
+        paths = [self.files(fold).path(layout.TEST_TABLE) for fold in folds]
         values = [PredictionTable.read(path, task, ids).values for path in paths]
         mean = sum(values[1:], start=values[0]) / len(values)
+        # An image may have been repaired since a network predicted it.
+        notes = [self.files(fold).notes.get("unreadable_test_images", ()) for fold in folds]
+        unreadable = test_images.unreadable | np.isin(test_images.ids, np.concatenate(notes))
         if unreadable.any():
-            mean[unreadable] = self.catalog.targets(task.name).mean(axis=0)
+            mean[unreadable] = self.targets.mean(axis=0)
             tqdm.write(submission.describe_unreadable(ids[unreadable]))
-        return PredictionTable(task, ids, mean)
+        return PredictionTable(task, ids, mean).project(), ids[unreadable].tolist()
 
     def _read_val(self, fold: int) -> PredictionTable:
         """Predictions of a fold's own galaxies."""

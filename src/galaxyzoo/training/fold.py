@@ -1,6 +1,7 @@
 """Train one fold from its last checkpoint to its end; write weights, history and timings."""
 
 import csv
+import math
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -46,7 +47,7 @@ class Progress(Callback):
     def on_epoch_end(self, trainer: Trainer) -> None:
         """Show the score."""
         row = trainer.history[-1]
-        text = f"epoch {trainer.epoch}, {row['metric']} {row['val_score']:.5f}"
+        text = f"epoch {trainer.epoch}, {row['metric']} {row.get('val_score', math.nan):.5f}"
         self.bar.set_postfix_str(text, refresh=False)
 
 
@@ -156,7 +157,7 @@ def train_fold(
         return _fit_fold(config, data, folder)
     train = config.train
     provenance = layout.FoldFolder.fold_provenance(config, data.fingerprint, data.fold)
-    where = f"{config.title}, fold {data.fold}"
+    where = f"{config.title}, {layout.fold_name(data.fold)}"
     parts = train.accumulation  # micro-batches in each batch
     with ProgressBar(desc=label, unit="step", leave=False) as bar:
         callbacks: list[Callback] = [Progress(bar), FoldRecords(folder, provenance)]
@@ -211,17 +212,20 @@ def _fit_fold(config: Config, data: FoldData, folder: Path) -> oof.FoldSummary:
 
     held_out = slice(n_train, None)
     head = fit(np.arange(n_train))
-    curve = learning_curve(
-        n_train,
-        lambda chosen: task.summary_scores(
-            predict(fit(chosen), held_out).numpy(), targets[held_out]
-        ),
-    )
     train_loss, val_loss = (
         loss(predict(head, part), torch.from_numpy(targets[part])).item()
         for part in (slice(n_train), held_out)
     )
-    val_score = task.score(predict(head, held_out).numpy(), targets[held_out])
+    val_score = math.nan
+    if len(data.val_rows):  # else a training on all galaxies
+        val_score = task.score(predict(head, held_out).numpy(), targets[held_out])
+        curve = learning_curve(
+            n_train,
+            lambda chosen: task.summary_scores(
+                predict(fit(chosen), held_out).numpy(), targets[held_out]
+            ),
+        )
+        write_history_table(folder / layout.CURVE, pd.DataFrame(curve))
     weights = {
         **model.cpu().state_dict(),
         "head.0.weight": torch.from_numpy(head.weights).float(),
@@ -237,7 +241,6 @@ def _fit_fold(config: Config, data: FoldData, folder: Path) -> oof.FoldSummary:
         "val_score": val_score,
     }
     write_history(folder / layout.HISTORY, [row], data.start.history)
-    write_history_table(folder / layout.CURVE, pd.DataFrame(curve))
     save_weights(folder / layout.WEIGHTS, weights)
     note_timing(folder / layout.TIMINGS, 1, time.perf_counter() - started)
     return oof.FoldSummary(start, possible_leakage=data.start.possible_leakage)

@@ -43,7 +43,7 @@ class FoldData:
 
 
 def make_fold_data(config: schema.Config, data: Dataset, cache: ImageCache, fold: int) -> FoldData:
-    """Data of a training on all folds but one, validated on that one.
+    """Data of a training on all folds but one, validated on that one; of a refit, on all galaxies.
 
     Args:
         cache: images of all training galaxies of the dataset.
@@ -88,8 +88,7 @@ def _bundled_start(config: schema.Config, catalog: Catalog, fold: int) -> Start:
     else:
         raise InputError(f"{config.run}: no networks in weights/ are of model {config.model.name}")
     same = _agrees(catalog, fingerprint)
-    number = fold if same else fold % len(bundled.folds)
-    path = layout.fold_dir(bundled.folder, number) / layout.WEIGHTS
+    path = layout.fold_dir(bundled.folder, fold % len(bundled.folds)) / layout.WEIGHTS
     return Start(path, f"weights/{run} ({table.digest_table(path)})", possible_leakage=not same)
 
 

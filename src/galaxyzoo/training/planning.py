@@ -292,14 +292,17 @@ class FoldProgress:
 
     def look(self) -> int:
         """Print a line for each newly finished fold; returns the epochs done."""
-        before, self.left = self.left, [pair for pair in self.left if pair[1] not in pair[0].done]
+        before, self.left = self.left, [pair for pair in self.left if not pair[0].is_done(pair[1])]
         for tables, fold in before:
-            if fold in tables.done:
-                score = f"{tables.config.metric} {tables.score(fold):.5f}"
+            if tables.is_done(fold):
+                score = "trained on all galaxies"
+                if fold < layout.REFIT:
+                    score = f"{tables.config.metric} {tables.score(fold):.5f}"
                 took = f"{sum(_timings(tables, fold).values()) / 60:.1f} min"
                 more = sum(other is tables for other, _ in self.left)
                 left = f"; its folds left: {more}" if more else ""
-                ProgressBar.write(f"{tables.config.title}, fold {fold}: {score} in {took}{left}")
+                name = f"{tables.config.title}, {layout.fold_name(fold)}"
+                ProgressBar.write(f"{name}: {score} in {took}{left}")
                 sys.stdout.flush()  # into a log at once
         # A fold that took over the weights of another has trained no epoch.
         ahead = (t.config.train.epochs - max(_timings(t, k), default=0) for t, k in self.left)

@@ -163,9 +163,8 @@ class Run:
 
     def unfinished_folds(self, folds: Sequence[int] | None = None) -> list[int]:
         """List the unfinished folds among the given ones (default: all)."""
-        done = self._tables.done
         asked = range(self.catalog.n_folds) if folds is None else folds
-        return [fold for fold in asked if fold not in done]
+        return [fold for fold in asked if not self._tables.is_done(fold)]
 
     def begin(self) -> None:
         """Check the run and save its config."""
@@ -180,7 +179,7 @@ class Run:
         It waits if another process trains the fold.
         """
         folder, fold_files = self.fold_dir(fold), self._tables.files(fold)
-        name = f"{self.config.title}, fold {fold}"
+        name = f"{self.config.title}, {layout.fold_name(fold)}"
         with files.hold_lock(folder / files.LOCK, f"training {name}"):
             self._check_saved()  # the folder may have been deleted, and begun again
             if not fold_files.is_done:
@@ -214,7 +213,7 @@ class Run:
         if self._old.exists() and not self.unfinished_folds():
             shutil.rmtree(self._old)
             tqdm.write(f"{self.config.title}: {shown(self._old)}, of other labels, is removed")
-        if not self._tables.done or self.config.is_earlier_stage:
+        if self.config.is_earlier_stage or not (self._tables.done or self._tables.refits):
             return None
         with self.locked():
             return self._tables.collect(self.cache("test"))
@@ -235,7 +234,8 @@ class Run:
         model = load_fold_model(self.config, folder)
         cache, test = self.cache("train"), self.cache("test")
         rows = np.searchsorted(cache.ids, self.catalog.ids[self.catalog.folds == fold])
-        self.predict(model, cache, rows, folder / layout.VAL_TABLE)
+        if len(rows):
+            self.predict(model, cache, rows, folder / layout.VAL_TABLE)
         self.predict(model, test, np.arange(len(test.ids)), folder / layout.TEST_TABLE)
         note_timing(folder / layout.TIMINGS, 0, time.perf_counter() - started)
         return replace(
@@ -247,9 +247,9 @@ class Run:
     def _find_reusable_fold(self, fold: int) -> layout.FoldFolder | None:
         """Find a finished fold of another run with the same weights digest."""
         weights = self.config.digest("weights")
-        for trained in layout.list_trained(self.catalog.dataset, self.config.task):
+        for path in sorted(self.folder.parent.glob(f"*/{loading.CONFIG}")):
             with contextlib.suppress(InputError):  # damaged, which is for its own commands to say
-                saved = loading.load_run_config(trained.path)
+                saved = loading.load_run_config(path.parent)
                 if self._is_of_catalog(saved) and saved.config.digest("weights") == weights:
                     twin = oof.FoldTables(saved.config, self.catalog).files(fold)
                     twin.check()

@@ -23,6 +23,7 @@ from galaxyzoo.inference.predict import predict
 from galaxyzoo.models.build import GalaxyNet, build_model
 from galaxyzoo.models.heads import build_loss, part_weight
 from galaxyzoo.models.pretrained import fill_network
+from galaxyzoo.results.layout import fold_name
 from galaxyzoo.results.oof import FoldSummary
 from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training.fold_data import FoldData
@@ -105,8 +106,9 @@ class Trainer:
                     callback.on_step_end(self)
             losses.append(self._checked_loss(*steps[-1]))
             self._check_weights()
-            val_loss, val_scores = self.validate()
-            if not math.isfinite(val_loss):
+            # A training on all galaxies holds out none.
+            val_loss, val_scores = self.validate() if len(self.data.val_rows) else (None, {})
+            if val_loss is not None and not math.isfinite(val_loss):
                 raise FoldError(f"{self._where}: the validation loss is {val_loss}: {_HINT}")
             self.epoch += 1
             row = {
@@ -119,7 +121,7 @@ class Trainer:
                 **val_scores,
             }
             self.history.append(row)
-            if train.checkpoint == "best" and self._best_row is row:
+            if self._keeps_best and self._best_row is row:
                 state = self.averaged_model.state_dict()
                 self.best = {name: value.detach().cpu().clone() for name, value in state.items()}
             for callback in callbacks:
@@ -142,9 +144,9 @@ class Trainer:
 
     def summary(self) -> FoldSummary:
         """Summary of the finished training."""
-        best = self.config.train.checkpoint == "best"
         # Nothing is trained where a rule makes classes of the votes of the stage before.
-        last_row = (self._best_row if best else self.history[-1]) if self.history else {}
+        rows = [self._best_row] if self._keeps_best and self.history else self.history
+        last_row = rows[-1] if rows else {}
         return FoldSummary(
             self.start,
             self.first_loss,
@@ -253,7 +255,7 @@ class Trainer:
 
     @property
     def _where(self) -> str:
-        return f"{self.config.title}, fold {self.data.fold}, epoch {self.epoch + 1}"
+        return f"{self.config.title}, {fold_name(self.data.fold)}, epoch {self.epoch + 1}"
 
     def _checked_loss(self, read: Callable[[], float], rows: np.ndarray) -> float:
         """Read the loss of a batch of these rows, which must be finite."""
@@ -299,6 +301,10 @@ class Trainer:
     def averaged_model(self) -> GalaxyNet:
         """The network with the moving average of the weights, if there is one."""
         return self.ema.module if self.ema else self.model
+
+    @property
+    def _keeps_best(self) -> bool:
+        return self.config.train.checkpoint == "best" and len(self.data.val_rows) > 0
 
     @property
     def _best_row(self) -> dict[str, Any]:

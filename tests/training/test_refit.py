@@ -1,0 +1,126 @@
+"""Trainings on all galaxies: what they learn from, and how their test predictions are used."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from galaxyzoo.data.prepare import Dataset
+from galaxyzoo.results.card import EnsembleCard, RunCard
+from galaxyzoo.results.layout import REFIT, EnsembleFolder, RunFolder
+from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
+from galaxyzoo.training import fold_data
+from galaxyzoo.training.fold_data import FoldData
+from galaxyzoo.training.run import Run
+from galaxyzoo.training.trainer import Trainer
+from support import training_fixtures
+from support.class_fixtures import SIZES
+from support.commands import COMPETITION, TRAIN, call, succeed
+from support.small_models import small_config
+
+NONE = np.empty(0, np.int64)
+REFITS = [REFIT, REFIT + 1]
+
+
+def test_a_refit_learns_from_all_galaxies_and_is_no_fold(
+    prepared: Dataset, trained: list[FoldData]
+) -> None:
+    run = Run(small_config(image=SIZES), prepared)
+    card = run.train([0, *REFITS])
+    assert [data.fold for data in trained] == [0, *REFITS]
+    for data in trained[1:]:
+        assert data.train_rows.tolist() == [*range(len(prepared.catalog.ids))]
+        assert len(data.val_rows) == 0
+    assert card is not None
+    assert (card.folds, card.refits, card.is_whole) == ([0], 2, False)
+    assert RunFolder(prepared.catalog.dataset, run.config.run).folds == [0]
+
+
+def test_a_later_stage_goes_on_from_the_same_refit(
+    prepared: Dataset, trained: list[FoldData]
+) -> None:
+    first, last = small_config(image=SIZES, stages=[{"name": "a"}, {"name": "b"}]).stages
+    begun = Run(first, prepared)
+    begun.train(REFITS)
+    for number in REFITS:
+        start = fold_data.resolve_start(last, prepared.catalog, number)
+        assert start.weights == begun.fold_dir(number) / "weights.safetensors"
+
+
+def test_all_epochs_are_trained_and_the_last_is_kept() -> None:
+    data = replace(training_fixtures.fold_data(), val_rows=NONE, fold=REFIT)
+    best, last = (training_fixtures.config(checkpoint=name) for name in ("best", "last"))
+    trainers = [Trainer(config, data) for config in (best, last)]
+    for trainer in trainers:
+        trainer.fit()
+        assert trainer.epoch == best.train.epochs
+    kept, expected = (trainer.final_weights() for trainer in trainers)
+    assert all((kept[name] == expected[name]).all() for name in expected)
+
+
+@pytest.mark.parametrize("steps", [2, 9])
+def test_a_killed_refit_ends_with_the_same_bytes(tmp_path: Path, steps: int) -> None:
+    data = replace(training_fixtures.fold_data(), val_rows=NONE, fold=REFIT)
+    training_fixtures.assert_a_kill_changes_nothing(
+        tmp_path, training_fixtures.config(), data, steps
+    )
+
+
+@pytest.fixture
+def dataset(copy: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The trained project's dataset, in a copy."""
+    monkeypatch.setenv("GALAXYZOO_ROOT", str(copy))
+    return next(path.name for path in (copy / "oof").iterdir())
+
+
+def read(path: Path) -> np.ndarray:
+    return pd.read_csv(path, index_col=0).loc[[*COMPETITION.test_ids]].to_numpy()
+
+
+def test_refits_predict_the_test_galaxies_beside_the_folds(copy: Path, dataset: str) -> None:
+    folder = RunFolder(dataset, "gz37/cnn")
+    before = [path.read_bytes() for path in (folder.oof_csv, folder.test_csv)]
+    refused = call(copy, "ensemble.py", "gz37/cnn", "--test", "refit")
+    assert "gz37/cnn was not trained on all galaxies: type `bash" in refused.stderr
+    succeed(copy, *TRAIN, "--refit", "--seeds", "2")
+    assert [path.read_bytes() for path in (folder.oof_csv, folder.test_csv)] == before
+    seeds = [read(folder.fold(number) / "test.csv") for number in REFITS]
+    assert (seeds[0] != seeds[1]).any()
+    refit = GALAXY_ZOO_2.project((seeds[0] + seeds[1]) / 2)
+    assert np.allclose(read(folder.refit_csv), refit, atol=1e-8)
+    both = (refit + read(folder.test_csv)) / 2
+    scores = set()
+    for networks, expected in {
+        "folds": read(folder.test_csv),
+        "refit": refit,
+        "both": both,
+    }.items():
+        succeed(copy, "ensemble.py", "gz37/cnn", "--candidates", "mean", "--test", networks)
+        ensemble = EnsembleFolder(dataset, "gz37", "cnn")
+        assert np.allclose(read(ensemble.csv), expected, atol=1e-6)
+        card = EnsembleCard.of(ensemble)
+        assert card.test == networks
+        scores.add(card.score)
+    assert len(scores) == 1  # the folds'
+
+
+def test_an_imported_run_is_trained_on_all_galaxies_without_its_folds(
+    copy: Path, dataset: str, tmp_path: Path
+) -> None:
+    folder = RunFolder(dataset, "gz37/cnn")
+    for name, path in {"oof": folder.oof_csv, "test": folder.test_csv}.items():
+        shutil.move(path, tmp_path / f"cnn_{name}.csv")
+    folder.card.unlink()
+    shutil.rmtree(folder.path)
+    succeed(copy, "ensemble.py", "--import", tmp_path)
+    oof = folder.oof_csv.read_bytes()
+    succeed(copy, *TRAIN, "--refit")
+    assert sorted(path.name for path in folder.path.glob("*_*")) == ["refit_0"]
+    succeed(copy, "ensemble.py", "--import", tmp_path)
+    card = RunCard.of(dataset, "gz37/cnn")
+    assert (card.refits, bool(card.imported)) == (1, True)
+    assert folder.oof_csv.read_bytes() == oof
+    succeed(copy, "ensemble.py", "gz37/cnn", "--test", "both")
