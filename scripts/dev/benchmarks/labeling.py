@@ -102,7 +102,8 @@ def make_loop(folder: Path, features: np.ndarray) -> LabelLoop:
     """Classes `rare` and `other`, of galaxies without pictures."""
     ids, parts = np.arange(len(features)), np.zeros(len(features), int)
     values = features.astype(np.float32)
-    loop = LabelLoop(SurveyFeatures(folder, cast(Any, None), ids, parts, values))
+    votes = np.full((len(ids), 1), 0.5, np.float32)
+    loop = LabelLoop(SurveyFeatures(folder, cast(Any, None), ids, parts, values, votes))
     for name in ("rare", "other"):
         loop.add_class(name)
     return loop

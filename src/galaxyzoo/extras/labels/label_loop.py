@@ -8,7 +8,7 @@ fitted to the labels on the survey's features when a ranking or a score is asked
 
 import threading
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -18,47 +18,18 @@ import pandas as pd
 from galaxyzoo.core import files, manifest
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
+from galaxyzoo.data.catalog import GROUP
+from galaxyzoo.extras.labels.heads import Heads, Scores
 from galaxyzoo.extras.labels.label_table import can_be_label, read_labels
 from galaxyzoo.extras.surveys.finished import SurveyFeatures
 from galaxyzoo.io.tables import format_predictions, plain_cell, read_table
 from galaxyzoo.tasks.kinds import CLASS
-from galaxyzoo.training.feature_head import cross_fit_head, fit_head
 
 LABELS, CLASSES, LOCK = "labels.csv", "classes.txt", ".labels.lock"
-Order = Literal["likely", "uncertain", "mix", "doubtful"]
+Order = Literal["likely", "uncertain", "diverse", "mix", "doubtful"]
 _ID = "id"
-_FOLDS = 5  # of the scores
-# Root mean square difference of standardized features below which galaxies are copies. No two of
-# 500 galaxies had less than 0.25; copies with noise of 3 gray levels had at most 0.11.
-_NEAR = 0.14
+_CANDIDATES = 200  # the most uncertain, of which diverse ones are chosen
 _LONGEST = 40  # characters of a class's name
-
-
-@dataclass(frozen=True)
-class Proportion:
-    """Part of a number of labeled galaxies, with a 95 % interval for such galaxies."""
-
-    hits: int
-    n: int
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """Wilson's interval (1927): holds for few galaxies, and for none or all of them."""
-        from scipy.stats import binomtest  # here: it takes most of a second to import
-
-        if self.n == 0:
-            return 0.0, 1.0
-        ends = binomtest(self.hits, self.n).proportion_ci(0.95, "wilson")
-        return ends.low, ends.high
-
-
-@dataclass(frozen=True)
-class Scores:
-    """How well heads find labeled galaxies that they were not fitted to."""
-
-    recall: list[Proportion]  # of each class
-    precision: list[Proportion]
-    confidence: dict[int, float]  # probability of a labeled galaxy's class, by row
 
 
 @dataclass(eq=False)
@@ -77,8 +48,13 @@ class LabelLoop:
         self.names = [str(plain_cell(i)) for i in self.survey.ids.tolist()]  # in requests, too
         self.rows = {name: row for row, name in enumerate(self.names)}
         self.key = manifest.digest([repr((str(self.survey.folder.resolve()), self.names))])[:16]
-        self._probs_of = lru_cache(maxsize=1)(self._fit)
-        self._scores_of = lru_cache(maxsize=1)(self._cross_fit)
+        self.heads = Heads(self.survey.features, self.survey.predictions)
+        self._probs_of = lru_cache(maxsize=1)(
+            lambda labels, k: self.heads.probabilities(*self._arrays(labels), k)
+        )
+        self._scores_of = lru_cache(maxsize=1)(
+            lambda labels, k: self.heads.cross_fit(*self._arrays(labels), k)
+        )
         self.read()
 
     @property
@@ -172,20 +148,27 @@ class LabelLoop:
 
         Where all labels are of one class, its column is likeness to their mean, 0 to 1.
         """
-        labels = tuple(self.labels.items())
+        labels = self._grouped_labels()
         return self._probs_of(labels, len(self.classes)) if labels else None
 
     def scores(self) -> Scores | None:
         """Cross-fitted scores; None unless two classes have two labels each."""
-        labels = tuple(self.labels.items())
+        labels = self._grouped_labels()
         return self._scores_of(labels, len(self.classes)) if labels else None
+
+    def _grouped_labels(self) -> tuple[tuple[int, int, str], ...]:
+        """Row, class and group of each label; the latter is of a column `group`, else empty."""
+        table = self._table
+        groups = table[GROUP] if GROUP in table else pd.Series("", table.index)
+        return tuple((row, k, groups[self.names[row]]) for row, k in self.labels.items())
 
     def ranking(self, by: Order, of: int) -> np.ndarray:
         """Rows without a label, the first to look at first; of `doubtful` the labeled ones.
 
         Args:
             by: likely: those most probably of a class; uncertain: those with the least difference
-                between their two likeliest classes; mix: one of each and one at random in turn;
+                between their two likeliest classes; diverse: of the first of these each the
+                farthest from the labeled ones and those before it; mix: one of each in turn;
                 doubtful: labeled ones whose class is least probable to heads not fitted to them.
             of: number of the class.
         """
@@ -194,8 +177,9 @@ class LabelLoop:
             rows = np.array([*self.labels][::-1], int)
             known = scores.confidence if scores else {}
             return rows[np.argsort([known.get(row, 1.0) for row in rows.tolist()], kind="stable")]
-        probs, labels = self.probabilities(), self.labels
-        rows = self._shuffled[~np.isin(self._shuffled, [*labels])]  # which decides between equals
+        probs, labels = self.probabilities(), [*self.labels]
+        shuffled = self.heads.shuffled  # which decides between equals
+        rows = shuffled[~np.isin(shuffled, labels)]
         if probs is None:
             return rows
         likely = rows[np.argsort(-probs[rows, of], kind="stable")]
@@ -205,71 +189,39 @@ class LabelLoop:
         uncertain = rows[np.argsort(two[:, -1] - two[:, 0], kind="stable")]
         if by == "uncertain":
             return uncertain
-        return pd.unique(np.stack([likely, uncertain, rows], axis=1).ravel())
+        diverse = self.heads.farthest_first(uncertain[:_CANDIDATES], np.array(labels))
+        if by == "diverse":
+            return np.append(diverse, uncertain[_CANDIDATES:])
+        first = np.stack([each[: len(diverse)] for each in (likely, uncertain, diverse)], axis=1)
+        return pd.unique(np.append(first, likely))
 
-    def table(self) -> str:
-        """CSV of all galaxies' probabilities."""
-        probs = self.probabilities()
-        if probs is None:
-            raise InputError("label a galaxy first")
-        return format_predictions(
-            pd.DataFrame(probs, pd.Index(self.survey.ids, name=_ID), self.classes), number="%.6f"
-        )
+    def table(self, by: Order, of: int) -> str:
+        """CSV of galaxies in order of rank, with labels and probabilities.
 
-    @cached_property
-    def _shuffled(self) -> np.ndarray:
-        """(galaxy,) rows in random order."""
-        return np.random.default_rng(0).permutation(len(self.survey.ids))
+        All galaxies, the labeled ones among them, by the probability of class `of`; with
+        `doubtful` labeled ones, with probabilities by heads that were not fitted to them.
+        """
+        probs, scores = self.probabilities(), self.scores()
+        if probs is None or (by == "doubtful" and scores is None):
+            raise InputError("label a galaxy first: scores need two of each of two classes")
+        if by == "doubtful":
+            assert scores is not None
+            rows = self.ranking(by, of)
+            rows = rows[np.isin(rows, scores.probs.index)]
+            shown_probs = scores.probs.loc[rows].to_numpy()
+        else:
+            rows = np.argsort(-probs[:, of], kind="stable")
+            shown_probs = probs[rows]
+        table = pd.DataFrame(shown_probs, pd.Index(self.survey.ids[rows], name=_ID), self.classes)
+        table.insert(0, CLASS, [self.class_of(row) or "" for row in rows.tolist()])
+        return format_predictions(table, number="%.6f")
 
-    @cached_property
-    def _scales(self) -> np.ndarray:
-        """(feature,) standard deviations."""
-        return np.maximum(self.survey.features.std(axis=0), 1e-6)
-
-    def _fit(self, labels: tuple[tuple[int, int], ...], n_classes: int) -> np.ndarray:
-        features = self.survey.features
-        rows, numbers = np.array(labels).T
-        if len(np.unique(numbers)) > 1:
-            return fit_head(features[rows], np.eye(n_classes)[numbers]).predict_proba(features)
-        scaled = (features - features.mean(axis=0)) / self._scales
-        mean = scaled[rows].mean(axis=0)
-        lengths = np.linalg.norm(scaled, axis=1) * np.linalg.norm(mean)
-        likeness = np.zeros((len(features), n_classes))
-        likeness[:, numbers[0]] = (1 + scaled @ mean / np.maximum(lengths, 1e-6)) / 2
-        return likeness
-
-    def _cross_fit(self, labels: tuple[tuple[int, int], ...], n_classes: int) -> Scores | None:
-        rows, numbers = np.array(labels, int).reshape(-1, 2).T
-        groups = self._near_identical(rows)
-        several = pd.Series(groups).groupby(numbers).transform("nunique").to_numpy() > 1
-        rows, numbers, groups = rows[several], numbers[several], groups[several]
-        if len(np.unique(numbers)) < 2:
-            return None
-        # Class by class, so that the labels of a class lie in as many folds as they can.
-        shuffled = np.random.default_rng(0).permutation(len(rows))
-        order = shuffled[np.argsort(numbers[shuffled], kind="stable")]
-        folds = np.empty(len(rows), int)
-        folds[order] = pd.factorize(groups[order])[0] % _FOLDS
-        probs = cross_fit_head(self.survey.features[rows], numbers, folds)
-        predicted = probs.argmax(axis=1)
-        known, decided = (
-            [column == k for k in range(n_classes)] for column in (numbers, predicted)
-        )
-        hits = [int((a & b).sum()) for a, b in zip(known, decided, strict=True)]
-        return Scores(
-            [Proportion(n, int(mask.sum())) for n, mask in zip(hits, known, strict=True)],
-            [Proportion(n, int(mask.sum())) for n, mask in zip(hits, decided, strict=True)],
-            dict(zip(rows.tolist(), probs[range(len(rows)), numbers].tolist(), strict=True)),
-        )
-
-    def _near_identical(self, rows: np.ndarray) -> np.ndarray:
-        """(row,) group numbers: turned or mirrored copies of a galaxy are one group."""
-        from scipy.sparse.csgraph import connected_components
-        from sklearn.neighbors import radius_neighbors_graph  # both here: they take a second
-
-        points = self.survey.features[rows] / self._scales
-        pairs = radius_neighbors_graph(points, _NEAR * points.shape[1] ** 0.5)
-        return connected_components(pairs, directed=False)[1]
+    def _arrays(
+        self, labels: tuple[tuple[int, int, str], ...]
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Rows, class numbers and group numbers of labels."""
+        rows, numbers = np.array([label[:2] for label in labels], int).T
+        return rows, numbers, self.heads.unite(rows, [label[2] for label in labels])
 
 
 def _check_class(text: str) -> str:

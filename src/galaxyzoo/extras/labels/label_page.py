@@ -11,8 +11,9 @@ from pydantic import BaseModel, NonNegativeInt
 from galaxyzoo.config.schema import ORIGINAL_PX, ImageConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
+from galaxyzoo.extras.labels.heads import Proportion
 from galaxyzoo.extras.labels.hosts import own_hosts
-from galaxyzoo.extras.labels.label_loop import LabelLoop, Order, Proportion
+from galaxyzoo.extras.labels.label_loop import LabelLoop, Order
 from galaxyzoo.extras.pages.templates import jpeg_address, render
 
 _PAGE = 48  # galaxies
@@ -72,19 +73,20 @@ def build_app(loop: LabelLoop, hosts: Sequence[str]) -> FastAPI:
         ]
 
     @tab.get("/ranking.csv", response_class=PlainTextResponse)
-    def table() -> PlainTextResponse:
+    def table(by: Order, of: str | None = None) -> PlainTextResponse:
         disposition = {"Content-Disposition": 'attachment; filename="ranking.csv"'}
-        return PlainTextResponse(loop.table(), headers=disposition, media_type="text/csv")
+        return PlainTextResponse(
+            loop.table(by, loop.number_of(of) or 0), headers=disposition, media_type="text/csv"
+        )
 
     @tab.get("/scores")
-    def scores() -> list[tuple[str, str, str]]:
+    def scores() -> dict[str, Any]:
         measured = loop.scores()
         if measured is None:
-            return []
+            return {"shares": [], "error": None}
         shares = zip(loop.classes, measured.recall, measured.precision, strict=False)
-        return [
-            (name, _in_words(recall), _in_words(precision)) for name, recall, precision in shares
-        ]
+        cells = [(name, *map(_in_words, pair)) for name, *pair in shares]
+        return {"shares": cells, "error": measured.calibration_error}
 
     @tab.post("/label")
     def label(change: Change) -> dict[str, Any]:

@@ -48,6 +48,12 @@ def features_of(rows: pa.Table) -> np.ndarray:
     return _to_numpy(rows[FEATURES].combine_chunks()).astype(np.float32)
 
 
+def prediction_columns(schema: pa.Schema) -> list[str]:
+    """Columns of the predictions themselves in the schema of a part."""
+    meanings = {field.name: _texts(field.metadata) for field in schema}
+    return [name for name, meaning in meanings.items() if meaning.get("ucd") == _PROBABILITY]
+
+
 def describe_columns(
     schema: pa.Schema, task: kinds.Task, label: str, metadata: Mapping[str, str]
 ) -> pa.Schema:

@@ -10,7 +10,7 @@ from pyarrow import parquet
 from galaxyzoo.core import launch, manifest, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.extras.formats.fits import FitsSettings
-from galaxyzoo.extras.surveys.columns import FEATURES, features_of
+from galaxyzoo.extras.surveys.columns import FEATURES, features_of, prediction_columns
 from galaxyzoo.extras.surveys.images import SurveyImages
 
 MANIFEST, PARTS = "manifest.json", "parts"
@@ -25,6 +25,7 @@ class SurveyFeatures:
     ids: np.ndarray  # (galaxy,) int64 or object, as in the parts
     parts: np.ndarray  # (galaxy,) numbers of the parts that hold them
     features: np.ndarray  # (galaxy, feature) float32
+    predictions: np.ndarray  # (galaxy, column) float32
 
 
 def part_path(folder: Path, number: int) -> Path:
@@ -79,11 +80,12 @@ def read_features(folder: Path) -> SurveyFeatures:
         is_named = label in table.column_names and names.issuperset(table[label].to_pylist())
         if not is_named or not part.is_of(record.notes):
             raise InputError(other)
-        tables.append(table.select([label, FEATURES]))
+        tables.append(table.select([label, FEATURES, *prediction_columns(table.schema)]))
     return SurveyFeatures(
         folder,
         images,
         np.concatenate([table[label].to_numpy() for table in tables]),
         np.repeat(range(len(tables)), [len(table) for table in tables]),
         np.concatenate([features_of(table) for table in tables if len(table)]),
+        np.concatenate([table.drop([label, FEATURES]).to_pandas().to_numpy() for table in tables]),
     )
