@@ -58,7 +58,15 @@ BROKEN = {
     "a column that is there twice": ("GalaxyID,a,b, a\n5,0.5,1,1\n", "has column 'a' twice"),
     "NUL bytes at the end": (PLAIN.encode() + bytes(4096), "is damaged: it holds NUL bytes"),
     "UTF-16": (PLAIN.encode("utf-16"), "is UTF-16 text: save it as CSV in UTF-8"),
-    "Latin-1": (with_value("é").encode("latin-1"), "'utf-8' codec can't decode byte 0xe9"),
+    "Latin-1": (with_value("é").encode("latin-1"), "is not UTF-8 text, but maybe cp1252"),
+    "semicolons and a comma": (
+        SEMICOLONS.replace("\n", ';"a, b"\n'),
+        "has ';' between its columns: save it as CSV with commas",
+    ),
+    "semicolons behind a hint": (
+        "sep=;\n" + SEMICOLONS,
+        "has ';' between its columns: save it as CSV with commas",
+    ),
     "semicolons": (SEMICOLONS, "has ';' between its columns: save it as CSV with commas"),
     "a web page": (PAGE, "is a web page"),
     "a zip named .csv": (zipped(PLAIN), "is a packed file or a spreadsheet's own: save it as CSV"),

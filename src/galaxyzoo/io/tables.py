@@ -7,6 +7,7 @@ vote fractions are checked for their range and their sums on the decision tree.
 import csv
 import gzip
 import io
+import json
 import re
 import warnings
 import zlib
@@ -19,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from galaxyzoo.core import files, paths
-from galaxyzoo.core.errors import InputError, one_line
+from galaxyzoo.core.errors import InputError, one_line, reason_of
 from galaxyzoo.io.archives import ALWAYS_ACCEPTED_BYTES, MAX_RATIO
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, READ_TOLERANCE
 from galaxyzoo.tasks.kinds import CLASS
@@ -50,7 +51,9 @@ def read_csv_bytes(
     else:
         with open(path, "rb") as file:
             data = file.read(max_bytes + 1)
-    names, where = _read_names(data, paths.shown(path)), paths.shown(path)
+    where = paths.shown(path)
+    data = re.sub(rb"^(\xef\xbb\xbf)?sep=.\r?\n", b"", data, count=1)  # a hint of Excel
+    names = _read_names(data, where)
     if len(data) > max_bytes:
         raise InputError(f"{where} holds more than {max_bytes:,} bytes of text")
     if b"\0" in data:
@@ -68,8 +71,9 @@ def _read_names(data: bytes, where: str) -> list[str]:
     if text.startswith("<"):
         raise InputError(f"{where} is a web page, not a table: log in there and get it again")
     line = re.split("[\r\n]", text)[0]
-    separator = next((c for c in ";\t|" if c in line), "")
-    if separator and "," not in line:
+    plain = re.sub('"[^"]*"', "", line)  # commas may be part of a name
+    separator = next((c for c in ";\t|" if c in plain), "")
+    if separator and "," not in plain:
         name = "tabs" if separator == "\t" else f"'{separator}'"
         raise InputError(f"{where} has {name} between its columns: save it as CSV with commas")
     names = _split(line)
@@ -171,6 +175,8 @@ def read_table(
         texts: columns to keep as text, digit by digit, None: all; of these an empty cell alone is
             missing, of others those of `_NO_NUMBERS`, too.
     """
+    if path.suffix in (".parquet", ".jsonl"):
+        return _read_texts(path)
     try:
         content, names = read_csv_bytes(path, source)
         texts = [name.strip() for name in names] if texts is None else texts
@@ -201,12 +207,30 @@ def read_table(
         raise InputError(
             f"{paths.shown(path)} has rows with more cells than its first line has names"
         ) from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError:
+        raise InputError(
+            f"{paths.shown(path)} is not UTF-8 text, but maybe cp1252, as Excel writes CSV: save "
+            "it as CSV UTF-8"
+        ) from None
+    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise InputError(
             f"{paths.shown(path)} is not a readable CSV table: {str(error).splitlines()[0]}"
         ) from None
     frame.columns = [str(c).strip() for c in frame.columns]
     return frame
+
+
+def _read_texts(path: Path) -> pd.DataFrame:
+    """A table of Parquet or of a JSON object a line, all of it as text, digit by digit."""
+    try:
+        if path.suffix == ".parquet":
+            frame = pd.read_parquet(path, dtype_backend="pyarrow")
+        else:
+            rows = map(json.loads, path.read_text(encoding="utf-8-sig").splitlines())
+            frame = pd.DataFrame([*rows], dtype=object)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{paths.shown(path)} cannot be read: {reason_of(error)}") from None
+    return frame.map(str).where(frame.notna(), np.nan)
 
 
 def whole_numbers(texts: pd.Series, limit: int) -> tuple[pd.Series, np.ndarray]:

@@ -30,6 +30,7 @@ from galaxyzoo.tasks import kinds, registry
 
 LABELS, TEST, IMAGES = "train_labels.csv", "test_ids.csv", "images"
 OWN_LABELS = "labels.csv"  # of `label_table`
+_FORMS = OWN_LABELS, "labels.csv.gz", "labels.parquet", "metadata.csv", "metadata.jsonl"
 IMAGE_NAMES = "names.csv"  # in the folds of a dataset of own labels
 # Such images are cut out already, often small: all of them is kept.
 CUT_OUT = ImageConfig(crop_px=ORIGINAL_PX, cache_px=96)
@@ -56,16 +57,33 @@ def find_class_folders(folder: Path) -> DatasetCandidate | None:
         return None
     with os.scandir(folder) as entries:  # asks nothing more of the disk, were it 60,000 images
         names = {entry.name for entry in entries if entry.is_dir()}
-    spelled = {name.lower() for name in names}
-    if not any(len(spelled & _lower(task)) > 1 for task in registry.CLASS_TASKS.values()):
+    if not is_known(names):
         return None
+    images, classes = open_class_folders(folder)
+    task = one_task({*classes}, f"{shown(folder)}/")
+    read = partial(make_dataset, folder, images, range(len(images)), classes, task)
+    return DatasetCandidate(folder, frozenset({task.name}), read)
+
+
+def is_known(names: set[str]) -> bool:
+    """Check whether two names or more are those of classes of one known task."""
+    spelled = {name.lower() for name in names}
+    return any(len(spelled & _lower(task)) > 1 for task in registry.CLASS_TASKS.values())
+
+
+def open_class_folders(folder: Path) -> tuple[base.Images, list[str]]:
+    """Open a folder of classes; the class of an image is the folder that it lies in."""
     images = opening.open_whole(folder)
     classes = [PurePath(name).parts[0] for name in images.names]
     if loose := sorted({*classes} & {*images.names}):
         raise InputError(f"{shown(folder)}: '{loose[0]}' lies in no class's folder")
-    task = one_task({*classes}, f"{shown(folder)}/")
-    read = partial(make_dataset, folder, images, range(len(images)), classes, task)
-    return DatasetCandidate(folder, frozenset({task.name}), read)
+    return images, classes
+
+
+def own_table(folder: Path) -> Path | None:
+    """The table of own labels in a folder, of the first of its forms, in whatever case."""
+    paths = {path.name.lower(): path for path in folder.glob("[lLmM]*") if path.is_file()}
+    return next((paths[name] for name in _FORMS if name in paths), None)
 
 
 def one_task(classes: set[str], where: str) -> kinds.ClassTask:
@@ -123,12 +141,15 @@ def _read_table(folder: Path, classes: pd.Series, task: kinds.ClassTask) -> Data
 
 def image_files(folder: Path) -> list[Path]:
     """Find the images beside a table of labels: `images/`, its zip or list, else archives."""
-    if not any((folder / table).is_file() for table in (LABELS, OWN_LABELS)):
+    table = own_table(folder)
+    if not table and not (folder / LABELS).is_file():
         return []
     for path in (folder / IMAGES, folder / f"{IMAGES}.zip", folder / f"{IMAGES}.csv"):
         if path.exists():
             return [path]
-    return [path for path in sorted(folder.glob("[!.]*")) if opening.is_archive(path)]
+    return [
+        path for path in sorted(folder.glob("[!.]*")) if path != table and opening.is_archive(path)
+    ]
 
 
 def make_dataset(
@@ -138,6 +159,7 @@ def make_dataset(
     classes: Sequence[str],
     task: kinds.Task,
     own_task: kinds.Task | None = None,
+    table: Path | None = None,
 ) -> DatasetFiles:
     """Make the dataset of images with classes, which are galaxies by their names, or numbered.
 
@@ -148,6 +170,7 @@ def make_dataset(
         classes: (galaxy,) names; empty: to be predicted.
         task: of the classes.
         own_task: the task, where it is that of own labels.
+        table: of these.
     """
     dataset, chosen = folder.absolute().name, images.take(rows)
     stems = [*map(base.stem_of, chosen.names)]
@@ -157,8 +180,6 @@ def make_dataset(
         ids = [numbers[name] for name in chosen.names]
     else:
         ids = [int(stem) for stem in stems]
-    for name in chosen.names[pd.Index(ids).duplicated()]:
-        raise InputError(f"{shown(folder / OWN_LABELS)}: the image '{name}' has two rows")
     chosen, labels = chosen.relabel(ids), pd.Series(classes, ids, dtype=str)
     test_ids = labels.index[labels == ""].to_numpy("int64")
     targets = one_hot(labels[labels != ""], task).sort_index()
@@ -172,7 +193,7 @@ def make_dataset(
         CUT_OUT,
         own_ids=own_ids,
         task=own_task,
-        table=folder / OWN_LABELS if own_task else None,
+        table=table,
     )
 
 

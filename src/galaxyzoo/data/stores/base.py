@@ -4,8 +4,9 @@ import errno
 import os
 import posixpath
 import re
+import unicodedata
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +17,7 @@ import pandas as pd
 
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
-from galaxyzoo.io.tables import ID_LIMIT, MAX_SAFE_INTEGER
+from galaxyzoo.io.tables import ID_LIMIT, MAX_SAFE_INTEGER, plain_cell
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 FITS_SUFFIXES = (".fits", ".fit", ".fts", ".fits.gz", ".fits.fz")
@@ -32,6 +33,7 @@ HIDDEN = re.compile(r"(^|/)(\.(?!\.?/)[^/]*|@eaDir|__MACOSX)/")
 IDS = ("GalaxyID", "id", "ids", "id_str", "objid", "filename", "filenames")
 POSITION = "ra", "dec"  # columns, degrees
 FILE = "file"  # column of the files that a list names, where it calls images otherwise
+_MARK = re.compile("^[0-9a-f]{8}-")  # that Label Studio puts before files' names
 _WHOLE = re.compile(r"(-?[0-9]+)(\.0*)?")
 _ROUNDED = re.compile(r"-?[0-9](\.[0-9]+)?[eE]\+[0-9]+")  # as large floats are written
 # Errors of the system or a network drive that would meet any other file too
@@ -155,30 +157,56 @@ def encode(data: bytes | np.ndarray) -> bytes:
 
 
 def match(names: Iterable[str], images: Images, where: Path) -> list[int]:
-    """Rows of the images that a table names, by name or by stem; `where` is the table.
+    """Rows of the images that a table names, as of `find_rows`; `where` is the table.
 
     Raises:
         InputError: a name is of no image, or of several.
     """
-    by_name, by_stem = (
-        images.names.reset_index(drop=True).groupby(images.names.map(key).to_numpy()).indices
-        for key in (str, stem_of)
-    )
-    rows = []
-    for name in names:
-        matching = by_name.get(name, by_stem.get(stem_of(name), ()))
+    names, rows = [*names], []
+    for name, matching in zip(names, find_rows(names, images.names), strict=True):
         if len(matching) != 1:
-            problem = "no image is" if not len(matching) else f"{len(matching)} images are"
+            several = " and ".join(f"'{images.names.iloc[row]}'" for row in matching[:2])
+            problem = f"both {several} are" if several else "no image is"
             raise InputError(f"{shown(where)}: {problem} named '{name}'")
-        rows.append(int(matching[0]))
+        rows.append(matching[0])
     return rows
+
+
+def find_rows(names: Iterable[str], known: Iterable[str]) -> Iterator[list[int]]:
+    """Rows of the known names of images that agree with each name, from the end on.
+
+    Paths may be relative to any folder, or absolute, with either slash and any Unicode form; the
+    ending of an image may be missing, and Label Studio's mark is left out.
+    """
+    parts, by_tail = [*map(_parts, known)], dict[tuple[str, ...], list[int]]()
+    for row, (path, _) in enumerate(parts):
+        for count in range(len(path)):
+            by_tail.setdefault(path[: count + 1], []).append(row)
+    for path, end in map(_parts, names):
+        tails = (by_tail.get(path[:count], []) for count in range(len(path), 0, -1))
+        rows = next(filter(None, tails), [])
+        exact = [row for row in rows if parts[row] == (path, end)]
+        yield exact or [row for row in rows if parts[row][1] == end] or rows
+
+
+def _parts(name: str) -> tuple[tuple[str, ...], str]:
+    """Stem and folders of a name, from its end on, and its ending."""
+    text = unicodedata.normalize("NFC", str(plain_cell(name))).replace("\\", "/")
+    text, end = _split_ending(text)
+    path = [part for part in text.split("/") if part not in ("", ".")] or [""]
+    return (_MARK.sub("", path[-1]), *path[-2::-1]), end.lower()
+
+
+def _split_ending(name: str) -> tuple[str, str]:
+    lower = name.lower()
+    end = next((end for end in (*READ_SUFFIXES, *UNREAD_SUFFIXES) if lower.endswith(end)), "")
+    return name[: len(name) - len(end)], name[len(name) - len(end) :]
 
 
 def stem_of(name: str) -> str:
     """Name of a picture's file without folder and ending; any other name is an id, and stays."""
-    lower = name.lower()
-    end = next((end for end in (*READ_SUFFIXES, *UNREAD_SUFFIXES) if lower.endswith(end)), "")
-    return posixpath.basename(name)[: -len(end)] if end else name
+    path, end = _split_ending(name)
+    return posixpath.basename(path) if end else name
 
 
 def number_of(name: str) -> int | None:

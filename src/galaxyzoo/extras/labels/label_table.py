@@ -13,43 +13,94 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 
 from galaxyzoo.config.base import Settings, read_yaml
 from galaxyzoo.config.loading import all_ensembles
 from galaxyzoo.config.names import ALL_RUNS
 from galaxyzoo.core.errors import InputError, one_line
-from galaxyzoo.core.paths import shown
+from galaxyzoo.core.paths import input_dir, shown
 from galaxyzoo.data.catalog import GROUP
 from galaxyzoo.data.readers.dataset_files import DatasetCandidate, DatasetFiles
-from galaxyzoo.data.readers.labeled import OWN_LABELS, classes_of, image_files, make_dataset
-from galaxyzoo.data.stores.base import IDS, Images, find_ids, match, read_ids
+from galaxyzoo.data.readers.labeled import (
+    classes_of,
+    image_files,
+    is_known,
+    make_dataset,
+    open_class_folders,
+    own_table,
+)
+from galaxyzoo.data.stores.base import IDS, Images, find_ids, is_read, match, read_ids
 from galaxyzoo.data.stores.opening import open_whole
 from galaxyzoo.io.tables import FOLD, ID, plain_cell, read_table
 from galaxyzoo.tasks.kinds import CLASS, Task
 from galaxyzoo.tasks.registry import CLASS_TASKS, TASKS, register_task
 
 TASK = "task.yaml"
-_NAMES = (*IDS, "file")  # of the column of ids
+_NAMES = (*IDS, "file", "file_name", "image", "path")  # of columns of ids or files
+_YES, _NO = ("True", "true", "1", "1.0"), ("False", "false", "0", "0.0")
 
 
 class _TaskFile(Settings):
     """Content of `task.yaml`."""
 
+    label: str | None = None  # column of the classes
     classes: list[str] | None = None
     metric: Literal["accuracy", "balanced accuracy"] = "accuracy"
 
 
 def find(folder: Path) -> DatasetCandidate | None:
-    """The dataset of a folder with a table of own labels; None where there is no such table."""
-    path, file = folder / OWN_LABELS, folder / TASK
-    if not path.is_file():
-        return None
-    table = read_labels(path)
+    """The dataset of a folder with a table of own labels, or with a folder of images a class."""
+    path, file = own_table(folder), folder / TASK
     settings = _TaskFile.parse(read_yaml(file), shown(file)) if file.is_file() else _TaskFile()
-    classes = classes_of(table, path)
-    task = _find_task(folder, set(classes) - {""}, settings)
-    return DatasetCandidate(folder, frozenset({task.name}), partial(_read, folder, classes, task))
+    if path is None:
+        return _find_folders(folder, settings)
+    table = read_table(path, texts=None).dropna(how="all")
+    if path.stem == "metadata" and "file_name" not in table:
+        return None
+    names = table[[name for name in _NAMES if name in table]]
+    classes = _read_classes(table.drop(columns=names.columns), path, settings)
+    task = _find_task(folder, path, set(classes) - {""}, settings)
+    read = partial(_read, folder, path, names, classes, task)
+    return DatasetCandidate(folder, frozenset({task.name}), read)
+
+
+def _find_folders(folder: Path, settings: _TaskFile) -> DatasetCandidate | None:
+    """The dataset of a folder, or of `train/` in it, with nothing but folders of images."""
+    top = folder / "train" if (folder / "train").is_dir() else folder
+    if not top.is_dir() or folder == input_dir():
+        return None
+    entries = [path for path in top.glob("[!.]*") if path.name != TASK]
+    has_images = (
+        path.is_dir() and any(is_read(file.name) for file in path.iterdir()) for path in entries
+    )
+    classes = {path.name for path in entries}
+    if len(classes) < 2 or not all(has_images) or is_known(classes):
+        return None
+    task = _find_task(folder, top, classes, settings)
+
+    def read() -> DatasetFiles:
+        images, listed = open_class_folders(top)
+        return make_dataset(folder, images, range(len(images)), listed, task, task)
+
+    return DatasetCandidate(folder, frozenset({task.name}), read)
+
+
+def _read_classes(table: pd.DataFrame, path: Path, settings: _TaskFile) -> pd.Series:
+    """Class of each row, empty where it has none: of the column of labels, or of 0 and 1 each."""
+    column = settings.label or next((name for name in (CLASS, "label") if name in table), "")
+    if column in table:
+        return classes_of(table.rename(columns={column: CLASS}), path)
+    flags = table.loc[:, table.isin([*_YES, *_NO]).all()].isin(_YES)
+    if flags.shape[1] > 1 and (flags.sum(axis=1) == 1).all():
+        return flags.idxmax(axis=1)
+    counts = table.nunique()
+    likely = counts[counts > 1].idxmin() if (counts > 1).any() else "NAME"
+    raise InputError(
+        f"{shown(path)} has no column '{column or CLASS}' (found {', '.join(table.columns[:9])}): "
+        f"name that of the labels in {TASK} beside it, such as `label: {likely}`"
+    )
 
 
 def read_labels(path: Path) -> pd.DataFrame:
@@ -69,19 +120,19 @@ def can_be_label(name: str) -> bool:
     return not reserved and plain_cell(name) == name.strip() == name != ""
 
 
-def _find_task(folder: Path, classes: set[str], settings: _TaskFile) -> Task:
+def _find_task(folder: Path, path: Path, classes: set[str], settings: _TaskFile) -> Task:
     """The task that has just these classes, else the dataset's own, under its folder's name."""
     for task in CLASS_TASKS.values():
         if set(task.columns) == classes:
             return task
-    path, name = folder / OWN_LABELS, folder.absolute().name
+    name = folder.absolute().name
     if len(classes) < 2:
         raise InputError(f"{shown(path)} has one class, '{min(classes)}': label others too")
     order = settings.classes or sorted(classes)
     if sorted(order) != sorted(classes):
         odd = min(set(order) ^ classes, default=order[0])
         raise InputError(
-            f"{shown(folder / TASK)}: '{odd}' is not once in classes and in {OWN_LABELS}"
+            f"{shown(folder / TASK)}: '{odd}' is not once in classes and in {path.name}"
         )
     for column in order:
         if not can_be_label(column):
@@ -98,8 +149,37 @@ def _find_task(folder: Path, classes: set[str], settings: _TaskFile) -> Task:
     return register_task(name, {"columns": order, "balanced": balanced})
 
 
-def _read(folder: Path, classes: pd.Series, task: Task) -> DatasetFiles:
-    """The dataset with its images; classes by their names, empty where to be predicted."""
-    images = Images.concat(folder, [open_whole(path) for path in image_files(folder) or [folder]])
-    rows = match(classes.index, images, folder / OWN_LABELS)
-    return make_dataset(folder, images, rows, classes.tolist(), task, task)
+def _read(
+    folder: Path, path: Path, names: pd.DataFrame, classes: pd.Series, task: Task
+) -> DatasetFiles:
+    """The dataset with its images; classes by rows of the table, empty where to be predicted."""
+    images = Images.concat(folder, [open_whole(file) for file in image_files(folder) or [folder]])
+    find_ids([*names.columns], path, _NAMES)
+    named, problems = dict[str, list[int]](), list[str]()
+    for column in names:
+        try:
+            named[column] = match(read_ids(names[column].to_numpy(), path), images, path)
+        except InputError as error:
+            problems.append(str(error))
+    if not named:
+        raise InputError(problems[0] if len(problems) == 1 else f"{problems[0]}; {problems[-1]}")
+    (column, rows), *others = named.items()
+    for other in (name for name, of_other in others if of_other != rows):
+        raise InputError(f"{shown(path)}: '{column}' and '{other}' name other images: delete one")
+    labels = _majority(rows, classes, path)
+    return make_dataset(folder, images, [*labels.index], [*labels], task, task, path)
+
+
+def _majority(rows: list[int], classes: pd.Series, path: Path) -> pd.Series:
+    """Class of each image that most of its rows have, empty where there is none, by its row."""
+    counts = pd.crosstab(np.array(rows), classes.to_numpy()).drop(columns="", errors="ignore")
+    most = counts.max(axis=1)
+    is_clear = (most > 0) & (counts.eq(most, axis=0).sum(axis=1) == 1)
+    labels = counts.idxmax(axis=1).where(is_clear, "").loc[[*dict.fromkeys(rows)]]
+    if len(labels) < len(rows):
+        print(
+            f"{shown(path)}: {len(rows):,} labels of {len(labels):,} images; "
+            f"{most.sum() / counts.to_numpy().sum():.1%} agree with the majority, which "
+            f"{(~is_clear).sum():,} images lack"
+        )
+    return labels
