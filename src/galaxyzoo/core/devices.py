@@ -253,24 +253,16 @@ def split_batch(batch_size: int, parts: int, where: str, accumulate: bool) -> in
         accumulate: whether to go on with smaller parts; else, as where they cannot be smaller, a
             FoldError says what to change.
     """
-    if not accumulate or parts >= _most_parts(batch_size):
-        raise out_of_memory(batch_size, parts, where)
-    return min(2 * parts, _most_parts(batch_size))
-
-
-def out_of_memory(batch_size: int, parts: int, where: str) -> FoldError:
-    """Build the error that tells what to change; arguments as of `split_batch`."""
+    most = max(1, batch_size // 2)
+    more = min(2 * parts, most)
+    if accumulate and parts < most:
+        return more
     happened = f"{where}: out of memory on batches of {batch_size} images"
     if parts > 1:
         happened += f" in {parts} parts"
-    if parts >= _most_parts(batch_size):
-        return FoldError(f"{happened}: train anew with a smaller image.size_px or network")
-    more = min(2 * parts, _most_parts(batch_size))
-    return FoldError(
+    if parts >= most:
+        raise FoldError(f"{happened}: train anew with a smaller image.size_px or network")
+    raise FoldError(
         f"{happened}: add train.on_out_of_memory=accumulate to go on with smaller parts, or train "
         f"anew with train.accumulation={more} or a smaller train.batch_size"
     )
-
-
-def _most_parts(batch_size: int) -> int:
-    return max(1, batch_size // 2)

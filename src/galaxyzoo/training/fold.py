@@ -24,75 +24,9 @@ from galaxyzoo.tasks.kinds import ClassTask
 from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training.feature_head import Head, cached_features, fit_head, learning_curve
 from galaxyzoo.training.fold_data import FoldData
-from galaxyzoo.training.trainer import Callback, Trainer, first_network
+from galaxyzoo.training.trainer import Trainer, first_network
 
 History = Sequence[dict[str, Any]]  # one row of numbers per epoch
-
-
-class Progress(Callback):
-    """Progress bar of steps, with the score of the last epoch."""
-
-    def __init__(self, bar: ProgressBar) -> None:
-        self.bar = bar
-
-    def on_train_begin(self, trainer: Trainer) -> None:
-        """Begin behind the epochs before the checkpoint."""
-        self.bar.reset(trainer.config.train.epochs * trainer.loader.steps)
-        self.bar.update(trainer.epoch * trainer.loader.steps)
-
-    def on_step_end(self, trainer: Trainer) -> None:
-        """Advance the bar."""
-        self.bar.update()
-
-    def on_epoch_end(self, trainer: Trainer) -> None:
-        """Show the score."""
-        row = trainer.history[-1]
-        text = f"epoch {trainer.epoch}, {row['metric']} {row.get('val_score', math.nan):.5f}"
-        self.bar.set_postfix_str(text, refresh=False)
-
-
-class FoldRecords(Callback):
-    """Files of the last whole epoch: checkpoint, history, seconds.
-
-    Args:
-        folder: of the fold.
-        provenance: what the checkpoint is of, as of `FoldFolder.fold_provenance`.
-    """
-
-    def __init__(self, folder: Path, provenance: manifest.Provenance) -> None:
-        self.folder, self.provenance = folder, provenance
-
-    def on_train_begin(self, trainer: Trainer) -> None:
-        """Start the clock."""
-        self.started = time.perf_counter()
-
-    def on_epoch_end(self, trainer: Trainer) -> None:
-        """Write the files; the checkpoint first, from which the others can be made again."""
-        save_checkpoint(self.folder / layout.CHECKPOINT, trainer.state(), self.provenance)
-        write_history(self.folder / layout.HISTORY, trainer.history, trainer.data.start.history)
-        now = time.perf_counter()
-        note_timing(self.folder / layout.TIMINGS, trainer.epoch, now - self.started)
-        self.started = now
-
-
-class Report(Callback):
-    """Call a function with all epochs so far, after each one and when a training goes on.
-
-    Args:
-        report: the function.
-    """
-
-    def __init__(self, report: Callable[[History], None]) -> None:
-        self.report = report
-
-    def on_train_begin(self, trainer: Trainer) -> None:
-        """Report the epochs before the checkpoint, if there are any."""
-        if trainer.history:
-            self.report(trainer.history)
-
-    def on_epoch_end(self, trainer: Trainer) -> None:
-        """Report all epochs."""
-        self.report(trainer.history)
 
 
 def write_history(path: Path, rows: History, earlier: Path | None = None) -> None:
@@ -151,7 +85,7 @@ def train_fold(
 
     Args:
         label: of the progress bar.
-        after_epoch: called with all epochs so far, as by `Report`.
+        after_epoch: called with all epochs so far, after each one and when a training goes on.
     """
     if config.train.optimizer == "linear":
         return _fit_fold(config, data, folder)
@@ -160,9 +94,6 @@ def train_fold(
     where = f"{config.title}, {layout.fold_name(data.fold)}"
     parts = train.accumulation  # micro-batches in each batch
     with ProgressBar(desc=label, unit="step", leave=False) as bar:
-        callbacks: list[Callback] = [Progress(bar), FoldRecords(folder, provenance)]
-        if after_epoch:
-            callbacks.append(Report(after_epoch))
         while True:
             state, trainer = load_checkpoint(folder / layout.CHECKPOINT, provenance), None
             parts = max(parts, state["parts"] if state else 1)
@@ -171,7 +102,7 @@ def train_fold(
                 if state is not None:
                     trainer.resume(state)
                 trainer.parts = parts
-                trainer.fit(callbacks)
+                _fit_network(trainer, folder, provenance, bar, after_epoch)
                 break
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
@@ -184,7 +115,7 @@ def train_fold(
                 f"{where}: out of memory; it goes on from its last whole epoch, batches in {parts} "
                 "parts"
             )
-    # `FoldRecords` wrote it, unless a kill came between the last checkpoint and its row.
+    # It is written, unless a kill came between the last checkpoint and its row.
     write_history(folder / layout.HISTORY, trainer.history, data.start.history)
     save_weights(folder / layout.WEIGHTS, trainer.final_weights())
     summary = trainer.summary()
@@ -192,6 +123,45 @@ def train_fold(
         losses = card.describe_losses(summary.first_loss, summary.last_loss)
         ProgressBar.write(f"warning: {where} diverged{losses}; lower train.lr")
     return summary
+
+
+def _fit_network(
+    trainer: Trainer,
+    folder: Path,
+    provenance: manifest.Provenance,
+    bar: ProgressBar,
+    report: Callable[[History], None] | None,
+) -> None:
+    """Train to the last epoch; after each one write checkpoint, history and seconds, then report.
+
+    Args:
+        trainer: new, or resumed from a checkpoint.
+        folder: of the fold.
+        provenance: what the checkpoint is of, as of `FoldFolder.fold_provenance`.
+        bar: of steps, with the score of the last epoch.
+        report: as `after_epoch` of `train_fold`.
+    """
+    bar.reset(trainer.config.train.epochs * trainer.loader.steps)
+    bar.update(trainer.epoch * trainer.loader.steps)
+    if report and trainer.history:
+        report(trainer.history)
+    started = time.perf_counter()
+
+    def after_epoch() -> None:
+        nonlocal started
+        row = trainer.history[-1]
+        text = f"epoch {trainer.epoch}, {row['metric']} {row.get('val_score', math.nan):.5f}"
+        bar.set_postfix_str(text, refresh=False)
+        # The checkpoint first, from which the others can be made again.
+        save_checkpoint(folder / layout.CHECKPOINT, trainer.state(), provenance)
+        write_history(folder / layout.HISTORY, trainer.history, trainer.data.start.history)
+        ended = time.perf_counter()
+        note_timing(folder / layout.TIMINGS, trainer.epoch, ended - started)
+        started = ended
+        if report:
+            report(trainer.history)
+
+    trainer.fit(bar.update, after_epoch)
 
 
 def _fit_fold(config: Config, data: FoldData, folder: Path) -> oof.FoldSummary:

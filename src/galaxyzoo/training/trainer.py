@@ -6,7 +6,7 @@ that is started again after a kill replays exactly and no generator's state has 
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -28,25 +28,16 @@ from galaxyzoo.results.oof import FoldSummary
 from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.training.loader import Batch, BatchLoader
-from galaxyzoo.training.optim import build_optimizer, learning_rate, set_learning_rate
-from galaxyzoo.training.step_graph import StepGraph
+from galaxyzoo.training.optim import (
+    StepGraph,
+    build_optimizer,
+    learning_rate,
+    set_learning_rate,
+)
 
 _ONE_VIEW = TTAConfig(dihedral=False)
 _FIRST_GALAXIES = 256  # on which the untrained network's loss is taken
 _HINT = "train anew with a lower train.lr, or with train.clip_norm"
-
-
-class Callback:
-    """Hook of `Trainer.fit`; an exception ends the training, which can be resumed."""
-
-    def on_train_begin(self, trainer: "Trainer") -> None:
-        """Run before the first epoch, or the first after a checkpoint."""
-
-    def on_step_end(self, trainer: "Trainer") -> None:
-        """Run after an optimizer step."""
-
-    def on_epoch_end(self, trainer: "Trainer") -> None:
-        """Run after a validated epoch, which is the last row of the trainer's history."""
 
 
 class Trainer:
@@ -79,18 +70,23 @@ class Trainer:
         self.history: list[dict[str, Any]] = []
         self.best: dict[str, Tensor] = {}
 
-    def fit(self, callbacks: Sequence[Callback] = (), epochs: int | None = None) -> None:
+    def fit(
+        self,
+        after_step: Callable[[], object] | None = None,
+        after_epoch: Callable[[], object] | None = None,
+        epochs: int | None = None,
+    ) -> None:
         """Train epoch by epoch: steps, moving average, validation, a row of the history.
 
         Args:
-            callbacks: called in this order.
+            after_step: called after each optimizer step.
+            after_epoch: called after each validated epoch, the last row of `history`; an exception
+                ends the training, which can be resumed.
             epochs: after which to stop; default the config's.
         Raises:
             FoldError: a loss or a weight is not finite.
         """
         train = self.config.train
-        for callback in callbacks:
-            callback.on_train_begin(self)
         while self.epoch < (train.epochs if epochs is None else epochs):
             self.model.train()
             if self.epoch == 0:
@@ -102,8 +98,8 @@ class Trainer:
                 steps.append((devices.read_async(self.step(number, batch)), batch.rows))
                 if len(steps) > 1:  # only now, so a GPU has work while a loss is looked at
                     losses.append(self._checked_loss(*steps[-2]))
-                for callback in callbacks:
-                    callback.on_step_end(self)
+                if after_step:
+                    after_step()
             losses.append(self._checked_loss(*steps[-1]))
             self._check_weights()
             # A training on all galaxies holds out none.
@@ -124,8 +120,8 @@ class Trainer:
             if self._keeps_best and self._best_row is row:
                 state = self.averaged_model.state_dict()
                 self.best = {name: value.detach().cpu().clone() for name, value in state.items()}
-            for callback in callbacks:
-                callback.on_epoch_end(self)
+            if after_epoch:
+                after_epoch()
 
     def final_weights(self) -> dict[str, Tensor]:
         """Return the weights of the best epoch if the config asks for it, else of the last.

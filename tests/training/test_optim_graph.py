@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from galaxyzoo.training import step_graph
-from galaxyzoo.training.step_graph import Step, StepGraph
+from galaxyzoo.training import optim
+from galaxyzoo.training.optim import Step, StepGraph
 from galaxyzoo.training.trainer import Trainer
 from support.training_fixtures import config, fold_data
 
@@ -28,7 +28,7 @@ def card(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     }
     for name, value in stands_in.items():
         monkeypatch.setattr(torch.cuda, name, value)
-    monkeypatch.setattr(step_graph, "_stream", lambda device: stream)
+    monkeypatch.setattr(optim, "_stream", lambda device: stream)
     return modes
 
 
