@@ -9,7 +9,7 @@ import pytest
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.ensemble.blends import Blend
 from galaxyzoo.ensemble.build import EnsembleBuild
-from galaxyzoo.ensemble.fitted import FittedEnsemble, load_fitted, save_fitted
+from galaxyzoo.ensemble.fitted import combine, load_fitted, save_fitted
 from galaxyzoo.ensemble.load_model import EnsembleNetworks
 from galaxyzoo.ensemble.selection import CANDIDATES, CLASS_CANDIDATES, cross_fit, pick_candidates
 from galaxyzoo.results.card import EnsembleCard
@@ -75,8 +75,7 @@ def test_what_an_ensemble_combines_is_valid():
         SimpleNamespace(members={"gz37/cnn": None}, task=task.name),
         Blend(np.full((1, 37), 2.0)),
     )
-    ensemble = FittedEnsemble(card, double)  # type: ignore[arg-type]
-    combined = ensemble.combine([votes])
+    combined = combine(card, double, [votes])  # type: ignore[arg-type]
     assert GALAXY_ZOO_2.residuals(combined).max() < 1e-6
     assert combined.min() >= 0
     assert combined.max() <= 1
@@ -86,9 +85,9 @@ def test_an_ensemble_fitted_anew_or_of_other_networks_has_another_digest():
     digests = set()
     for fitted in ("a", "b"):
         for network in ("c", "d"):
-            card: Any = SimpleNamespace(card=SimpleNamespace(fitted=fitted))
+            card: Any = SimpleNamespace(fitted=fitted)
             runs: Any = [SimpleNamespace(digest=network)]
-            digests.add(EnsembleNetworks(card, runs).digest)
+            digests.add(EnsembleNetworks(card, Blend(np.ones((1, 37))), runs).digest)
     assert len(digests) == 4
 
 
@@ -105,8 +104,8 @@ def test_members_are_combined_as_they_were_fitted_in_whatever_order_they_are_nam
     assert card.chosen == "nnls"  # equal weights would tell no order
     assert [*card.members] == runs[::-1]
     model = load_fitted(build.folder.fitted, card.fitted, ADVICE)
-    found = FittedEnsemble(EnsembleCard.of(build.folder), model)
-    paths = [RunFolder("tiny", run).test_csv for run in found.runs]
-    combined = found.combine([PredictionTable.read(path, task).values for path in paths])
+    paths = [RunFolder("tiny", run).test_csv for run in card.members]
+    predictions = [PredictionTable.read(path, task).values for path in paths]
+    combined = combine(EnsembleCard.of(build.folder), model, predictions)
     expected = PredictionTable.read(build.folder.csv, task).values
     np.testing.assert_allclose(combined, expected, atol=1e-6)

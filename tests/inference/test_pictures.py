@@ -12,12 +12,13 @@ from PIL import Image
 import galaxyzoo
 from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.ensemble.fitted import FittedEnsemble
+from galaxyzoo.ensemble.blends import Blend, uniform_weights
 from galaxyzoo.ensemble.load_model import EnsembleNetworks, load_predictor
 from galaxyzoo.inference import pictures
 from galaxyzoo.inference.pictures import Model
 from galaxyzoo.inference.predict import Predictor, RunNetworks, predict_stores
 from galaxyzoo.models.build import build_model
+from galaxyzoo.results.card import EnsembleCard
 from support.small_models import small_config
 
 
@@ -29,8 +30,9 @@ def _run(**image: int) -> RunNetworks:
 def _ensemble() -> EnsembleNetworks:
     """The mean of two runs that want images of different crops and sizes."""
     runs = [_run(), _run(crop_px=320, cache_px=96, field_px=300, size_px=64)]
-    fitted = SimpleNamespace(task=runs[0].task, combine=lambda parts: np.mean(parts, axis=0))
-    return EnsembleNetworks(cast(FittedEnsemble, fitted), runs)
+    card = SimpleNamespace(task=runs[0].task.name, members=dict.fromkeys(["gz37/a", "gz37/b"]))
+    mean = Blend(uniform_weights(2, len(runs[0].task.columns)))
+    return EnsembleNetworks(cast(EnsembleCard, card), mean, runs)
 
 
 def _draw(*shape: int) -> np.ndarray:

@@ -8,7 +8,6 @@ digests of that file and of the members' networks, so that nothing else is ever 
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +24,6 @@ from galaxyzoo.ensemble import blends, selection, stackers
 from galaxyzoo.results.card import EnsembleCard, build_again
 from galaxyzoo.results.layout import EnsembleFolder, digest_networks
 from galaxyzoo.results.table import PredictionTable, digest_table
-from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.registry import get_task, task_of
 
 if TYPE_CHECKING:
@@ -139,44 +137,34 @@ def check_members(card: EnsembleCard) -> None:
             )
 
 
-@dataclass(frozen=True, eq=False)
-class FittedEnsemble:
-    """Fitted ensemble, which combines its members' predictions of any galaxies."""
+def load_ensemble(folder: EnsembleFolder) -> tuple[EnsembleCard, blends.MetaModel]:
+    """Load card and fitted candidate; refuse an ensemble if it, a member or the split has changed.
 
-    card: EnsembleCard
-    model: blends.MetaModel
+    Args:
+        folder: the ensemble's.
+    """
+    card, task = EnsembleCard.of(folder), get_task(folder.task)
+    card.check(load_catalog(folder.dataset).for_task(task))
+    check_members(card)
+    return card, load_fitted(folder.fitted, card.fitted, build_again(folder, [*card.runs]))
 
-    @classmethod
-    def load(cls, folder: EnsembleFolder) -> "FittedEnsemble":
-        """Load an ensemble; refuse it if it, a member or the split has changed."""
-        card, task = EnsembleCard.of(folder), get_task(folder.task)
-        card.check(load_catalog(folder.dataset).for_task(task))
-        check_members(card)
-        advice = build_again(folder, [*card.runs])
-        return cls(card, load_fitted(folder.fitted, card.fitted, advice))
 
-    @property
-    def task(self) -> Task:
-        """The task of its predictions."""
-        return get_task(self.card.task)
+def combine(
+    card: EnsembleCard, model: blends.MetaModel, predictions: Sequence[np.ndarray]
+) -> np.ndarray:
+    """Combine the members' raw predictions of the same galaxies.
 
-    @property
-    def runs(self) -> list[str]:
-        """Names of its members."""
-        return [*self.card.members]
-
-    def combine(self, predictions: Sequence[np.ndarray]) -> np.ndarray:
-        """Combine the members' raw predictions of the same galaxies.
-
-        Args:
-            predictions: of each of `runs`, (galaxy, column of the run's task).
-        Returns:
-            (galaxy, column) float64, valid as in a submission.
-        """
-        ids = np.arange(len(predictions[0]))
-        tables = [
-            PredictionTable(task_of(run), ids, values).to_task(self.task)
-            for run, values in zip(self.runs, predictions, strict=True)
-        ]
-        features = np.stack([table.values.astype(np.float32) for table in tables], axis=1)
-        return self.task.project(self.model.predict(features))
+    Args:
+        card: the ensemble's.
+        model: its fitted candidate.
+        predictions: of each of the card's `members`, (galaxy, column of the run's task).
+    Returns:
+        (galaxy, column) float64, valid as in a submission.
+    """
+    task, ids = get_task(card.task), np.arange(len(predictions[0]))
+    tables = [
+        PredictionTable(task_of(run), ids, values).to_task(task)
+        for run, values in zip(card.members, predictions, strict=True)
+    ]
+    features = np.stack([table.values.astype(np.float32) for table in tables], axis=1)
+    return task.project(model.predict(features))

@@ -1,7 +1,7 @@
 """Load a trained run or ensemble by name, to predict images."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,44 +9,46 @@ import numpy as np
 from galaxyzoo.config.schema import TTAConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.manifest import digest
-from galaxyzoo.ensemble.fitted import FittedEnsemble, load_fitted
+from galaxyzoo.ensemble import fitted
+from galaxyzoo.ensemble.blends import MetaModel
 from galaxyzoo.ensemble.model_listing import ensemble_folder
 from galaxyzoo.inference.predict import Decode, Predictor, RunNetworks, load_run
 from galaxyzoo.results import layout
 from galaxyzoo.results.card import EnsembleCard
 from galaxyzoo.tasks.kinds import Task
-from galaxyzoo.tasks.registry import is_ensemble
+from galaxyzoo.tasks.registry import get_task, is_ensemble
 
 
 @dataclass(frozen=True, eq=False)
 class EnsembleNetworks(Predictor):
     """A fitted ensemble with its members' networks."""
 
-    fitted: FittedEnsemble
-    members: list[RunNetworks]  # in the order of `fitted.runs`
+    card: EnsembleCard
+    model: MetaModel
+    members: list[RunNetworks]  # in the order of the card's
 
     @classmethod
     def load(cls, folder: layout.EnsembleFolder) -> "EnsembleNetworks":
         """Load an ensemble and its members."""
-        fitted = FittedEnsemble.load(folder)
-        return cls(fitted, [load_run(folder.dataset, run) for run in fitted.runs])
+        card, model = fitted.load_ensemble(folder)
+        return cls(card, model, [load_run(folder.dataset, run) for run in card.members])
 
     @classmethod
     def load_exported(cls, folder: Path) -> "EnsembleNetworks":
         """Open an ensemble in a folder that `src/export.py` wrote."""
         card = EnsembleCard.read(folder / layout.ENSEMBLE_CARD)
-        model = load_fitted(folder / layout.ENSEMBLE_MODEL, card.fitted, "export it again")
-        members = card.members.items()
+        path = folder / layout.ENSEMBLE_MODEL
+        model = fitted.load_fitted(path, card.fitted, "export it again")
         runs = [
             RunNetworks.load_exported(folder / run, {"networks": networks})
-            for run, networks in members
+            for run, networks in card.members.items()
         ]
-        return cls(FittedEnsemble(card, model), runs)
+        return cls(card, model, runs)
 
     @property
     def task(self) -> Task:
         """See `Predictor.task`."""
-        return self.fitted.task
+        return get_task(self.card.task)
 
     @property
     def runs(self) -> list[RunNetworks]:
@@ -56,16 +58,16 @@ class EnsembleNetworks(Predictor):
     @property
     def digest(self) -> str:
         """See `Predictor.digest`."""
-        parts = [self.fitted.card.fitted, *(run.digest for run in self.runs)]
+        parts = [self.card.fitted, *(run.digest for run in self.runs)]
         return digest([" ".join(map(str, parts))])[:16]
 
     def restrict(self, folds: Sequence[int] | None, tta: TTAConfig | None) -> "EnsembleNetworks":
         """See `Predictor.restrict`."""
-        return EnsembleNetworks(self.fitted, [run.restrict(folds, tta) for run in self.runs])
+        return replace(self, members=[run.restrict(folds, tta) for run in self.runs])
 
     def combine(self, parts: list[np.ndarray]) -> np.ndarray:
         """See `Predictor.combine`."""
-        return self.fitted.combine(parts)
+        return fitted.combine(self.card, self.model, parts)
 
     def features(self, decode: Decode) -> np.ndarray:
         """Raise InputError: networks of several runs have different features."""
@@ -100,6 +102,5 @@ def describe(predictor: Predictor) -> str:
     """Describe what is averaged or combined, for messages."""
     count = sum(len(run.models) for run in predictor.runs)
     if isinstance(predictor, EnsembleNetworks):
-        method = predictor.fitted.card.chosen
-        return f"{method} of {len(predictor.runs)} runs ({count} networks)"
+        return f"{predictor.card.chosen} of {len(predictor.runs)} runs ({count} networks)"
     return f"mean of {count} folds' models" if count > 1 else "one fold's model"

@@ -8,9 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from galaxyzoo.config.schema import Config, HeadConfig
-from galaxyzoo.tasks import decision_tree, kinds, registry
+from galaxyzoo.tasks import kinds, registry
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, DecisionTree
-from galaxyzoo.tasks.kinds import VoteTask
 
 # (B, column) predictions, (B, column) targets -> ()
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -27,7 +26,7 @@ def build_loss(config: Config, class_weights: Tensor | None = None) -> Loss:
         return functional.mse_loss
     if config.loss == "kl":
         task = registry.get_task(config.task)
-        assert isinstance(task, VoteTask)
+        assert isinstance(task, kinds.VoteTask)
         return partial(tree_divergence, tree=task.tree)
     smoothing = config.train.label_smoothing
     return lambda probs, targets: cross_entropy(probs, targets, class_weights, smoothing)
@@ -115,13 +114,13 @@ def build_head(config: HeadConfig, features: int, outputs: int) -> nn.Sequential
 
 def build_output(kind: str, task: kinds.Task) -> nn.Module:
     """Module from logits to (B, column) predictions of the task, by the config's `head.output`."""
-    tree = task.tree if isinstance(task, kinds.VoteTask) else decision_tree.GALAXY_ZOO_2
+    tree = task.tree if isinstance(task, kinds.VoteTask) else GALAXY_ZOO_2
     outputs: dict[str, Callable[[], nn.Module]] = {
         "plain": nn.Identity,
         "sigmoid": nn.Sigmoid,
         "tree": lambda: TreeOutput(tree),
         "softmax": lambda: nn.Softmax(dim=1),
-        "rule": lambda: RuleOutput(task, decision_tree.GALAXY_ZOO_2),
+        "rule": lambda: RuleOutput(task),
     }
     return outputs[kind]()
 
@@ -135,7 +134,7 @@ class TreeOutput(nn.Module):
         divided relu, so that no gradient dies.
     """
 
-    def __init__(self, tree: decision_tree.DecisionTree) -> None:
+    def __init__(self, tree: DecisionTree) -> None:
         super().__init__()
         self.tree = tree
 
@@ -158,17 +157,17 @@ class RuleOutput(nn.Module):
     A network of votes so predicts classes as it is, and goes on learning from them, head and all.
     """
 
-    def __init__(self, task: kinds.Task, tree: decision_tree.DecisionTree) -> None:
+    def __init__(self, task: kinds.Task) -> None:
         super().__init__()
         if task.rule is None:
             raise ValueError(f"task '{task.name}' has no label rule")
-        self.votes, self.soft = TreeOutput(tree), task.rule.soft
-        self.answers, self.classes = tree.columns, task.columns
+        self.votes, self.soft = TreeOutput(GALAXY_ZOO_2), task.rule.soft
+        self.classes = task.columns
 
     def forward(self, logits: Tensor) -> Tensor:
         """(B, answer) real numbers -> (B, class) probabilities."""
         votes = self.votes(logits)
-        parts = self.soft(dict(zip(self.answers, votes.unbind(dim=1), strict=True)))
+        parts = self.soft(dict(zip(GALAXY_ZOO_2.columns, votes.unbind(dim=1), strict=True)))
         weights = torch.stack([parts[name] for name in self.classes], dim=1)
         weights = weights.clamp_min(_MIN_WEIGHT)  # also where no volunteer would vote for any class
         return weights / weights.sum(dim=1, keepdim=True)

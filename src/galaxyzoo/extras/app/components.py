@@ -56,22 +56,19 @@ def answers_html(run: str, task: Task, shown: PredictedGalaxy, description: str 
         description: the run's out-of-fold score, below its name.
     """
     questions: tuple[ShownQuestion, ...] = ()
-    classes, values = [], []
+    classes = []
     if isinstance(task, ClassTask):
         order = np.argsort(-shown.prediction, kind="stable").tolist()
         classes = [ShownAnswer(task.text(i), shown.prediction[i], likely=False) for i in order]
     elif isinstance(task, VoteTask):
         roots = [q for q in task.tree.questions if q.parent is None]
         questions = _nest(task.tree, roots, shown)
-    else:
-        values = _list_values(task, shown.prediction)
     return render(
         "galaxy_answers.html.j2",
         run=run,
         about=description,
         questions=questions,
         classes=classes,
-        values=values,
         has_intervals=shown.bounds is not None,
     )
 
@@ -88,11 +85,7 @@ def facts_html(task: Task, shown: Sequence[PredictedGalaxy]) -> str:
     table.index.name = "galaxy"
     votes = table.iloc[[0]].reset_index(drop=True)
     classes = classes_of_votes(votes) if task.name == COMPETITION_TASK else ()
-    if isinstance(task, ClassTask | VoteTask):
-        texts = [task.text(column) for column in likeliest(table.to_numpy(), task)]
-    else:
-        values = (_list_values(task, row) for row in table.to_numpy())
-        texts = [", ".join(map(" ".join, row)) for row in values]
+    texts = [task.text(column) for column in likeliest(table.to_numpy(), task)]
     others = [*zip(names, texts, strict=True)]
     return render(
         "galaxy_facts.html.j2",
@@ -102,11 +95,6 @@ def facts_html(task: Task, shown: Sequence[PredictedGalaxy]) -> str:
         others=others[1:],
         table=base64.b64encode(without_formulas(table).to_csv().encode()).decode(),
     )
-
-
-def _list_values(task: Task, prediction: np.ndarray) -> list[tuple[str, str]]:
-    """Name and number of each column."""
-    return [(task.text(i), f"{value:.4g}") for i, value in enumerate(prediction)]
 
 
 def heat_html(image: np.ndarray, heat: np.ndarray, answer: str) -> str:

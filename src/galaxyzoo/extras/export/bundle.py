@@ -13,7 +13,7 @@ from galaxyzoo.config.schema import Config
 from galaxyzoo.core import files, launch, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import data_option, load_catalog
-from galaxyzoo.ensemble.fitted import FittedEnsemble, save_fitted
+from galaxyzoo.ensemble.fitted import load_ensemble, save_fitted
 from galaxyzoo.ensemble.members import load_oof, load_test
 from galaxyzoo.extras.export import model_card, onnx
 from galaxyzoo.extras.intervals.intervals import FEWEST_FOLDS, INTERVALS, VoteIntervals
@@ -97,16 +97,16 @@ def export_ensemble(
         Names of the files.
     """
     files.check_free(folder)
-    fitted = FittedEnsemble.load(ensemble)
+    card, _ = load_ensemble(ensemble)
     with files.writing_folder(folder) as part:
-        for run in fitted.runs:
+        for run in card.members:
             export_run(ensemble.dataset, run, part / run, with_onnx)
         shutil.copyfile(ensemble.card, part / layout.ENSEMBLE_CARD)
         shutil.copyfile(ensemble.fitted, part / layout.ENSEMBLE_MODEL)
         shutil.copyfile(paths.RESOURCES / layout.LICENSE, part / layout.LICENSE)
         title = ensemble_name(ensemble.task, ensemble.name)
-        card = templates.render("ensemble_card.md.j2", title=title, card=fitted.card)
-        (part / layout.MODEL_CARD).write_text(card, encoding="utf-8")
+        text = templates.render("ensemble_card.md.j2", title=title, card=card)
+        (part / layout.MODEL_CARD).write_text(text, encoding="utf-8")
         return sorted(str(p.relative_to(part)) for p in part.rglob("*") if p.is_file())
 
 
