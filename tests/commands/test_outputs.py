@@ -14,7 +14,7 @@ from pyarrow import parquet
 from galaxyzoo import commands
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.extras import load
-from galaxyzoo.core.outputs import check_output
+from galaxyzoo.core.paths import check_output
 from galaxyzoo.extras.formats.columns import read_columns
 from galaxyzoo.extras.surveys.columns import check_table, is_own_table, write_one_table
 from support.class_fixtures import draw_images

@@ -33,7 +33,7 @@ import numpy as np
 import pandas as pd
 
 from galaxyzoo.config.names import BUNDLED
-from galaxyzoo.core import extras, launch, outputs, paths
+from galaxyzoo.core import extras, launch, paths
 from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.options import (
     DatasetOptions,
@@ -179,7 +179,7 @@ def write_table(options: PredictOptions, settings: Settings) -> None:
     def is_earlier(path: Path) -> bool:
         return is_own(path, task, open_all(images, settings))
 
-    outputs.check_output("--output", output, images, is_earlier)
+    paths.check_output("--output", output, images, is_earlier)
     predictor = load_predictor(dataset, name, options.folds, options.views)
     predictions, unreadable = predict_stores(predictor, images, settings)
     write_predictions(output, predictor.task.with_decision(predictions, prior))

@@ -1,13 +1,21 @@
-"""The project's folders, and paths as messages print them."""
+"""The project's folders, paths as messages print them, and where a command may write."""
+
+from __future__ import annotations  # the package's __init__.py says why
 
 import os
+from collections.abc import Callable, Iterable
 from pathlib import Path
+
+from galaxyzoo.core.errors import InputError
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 INSTALLED = (_PACKAGE / "configs").is_dir()  # a wheel has them inside; a checkout's are two above
 # The checkout; of an installed package the current folder, whichever that is when a path is used.
 CODE_ROOT = Path() if INSTALLED else _PACKAGE.parents[1]
 RESOURCES = _PACKAGE if INSTALLED else CODE_ROOT  # folder of configs/, weights/ and LICENSE
+MARK = "Galaxy Zoo ensemble"  # in the pages and pictures that are written
+SURVEY_JOB = "job.json"  # in the folder of a survey
+_ARTEFACTS = ("folds", "oof", "submissions")
 
 
 def root() -> Path:
@@ -44,3 +52,43 @@ def shown(path: Path) -> str:
         if path.is_relative_to(folder):
             return str(path.relative_to(folder))
     return str(path)
+
+
+def check_output(
+    option: str,
+    path: Path,
+    inputs: Iterable[Path] = (),
+    is_own: Callable[[Path], bool] = lambda path: False,
+) -> None:
+    """Refuse to write where something would be lost.
+
+    Args:
+        option: that names the path, for the message.
+        path: file or folder to write.
+        inputs: files and folders that the command reads.
+        is_own: checks whether an existing path is this command's own output, which it may replace.
+    Raises:
+        InputError: the path is an input or holds one, is another command's artefact, or exists and
+            is not `is_own`.
+    """
+    target, where = path.resolve(), f"{option} {shown(path)}"
+    if any(each.resolve().is_relative_to(target) for each in inputs):
+        raise InputError(f"{where} is read by this command: name another")
+    inner = [*target.parents][1:]  # a table may lie beside a survey's parts
+    folders = [*(root() / name for name in _ARTEFACTS), cache_dir()]
+    folders += [folder for folder in inner if (folder / SURVEY_JOB).exists()]
+    for folder in folders:
+        if target.is_relative_to(folder):
+            raise InputError(f"{where} is among the files of {shown(folder)}/: name another place")
+    is_empty = path.is_dir() and not any(path.iterdir())
+    if (path.exists() or path.is_symlink()) and not is_empty and not is_own(path):
+        raise InputError(f"{where} exists and is not from this command: move it, or name another")
+
+
+def has_mark(page: Path) -> bool:
+    """Check whether a page or picture, or a folder's index.html, is one of this project."""
+    page = page / "index.html" if page.is_dir() else page
+    if not page.is_file():
+        return False
+    with open(page, "rb") as file:
+        return MARK.encode() in file.read(1000)

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from galaxyzoo.core.console import ProgressBar
-from galaxyzoo.data.demo import galaxies, rendering
+from galaxyzoo.data.demo import galaxies
 from galaxyzoo.io.archives import write_zip
 from galaxyzoo.io.tables import ID
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
@@ -32,7 +32,7 @@ def draw_galaxy(galaxy_id: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng([seed, galaxy_id])
     galaxy = galaxies.draw_morphology(rng)
     votes = galaxies.simulate_votes(galaxy, rng)
-    return rendering.render(galaxy, rng), votes
+    return galaxies.render(galaxy, rng), votes
 
 
 def write_demo(folder: Path, n_train: int = 600, n_test: int = 150, seed: int = 0) -> None:

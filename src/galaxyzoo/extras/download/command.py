@@ -11,7 +11,7 @@ stopped.
 from dataclasses import dataclass
 from pathlib import Path
 
-from galaxyzoo.core import launch, options, outputs, paths
+from galaxyzoo.core import launch, options, paths
 from galaxyzoo.extras.download.kaggle_api import FILES, download
 
 
@@ -26,7 +26,7 @@ def main() -> None:
     """Parse, download, print."""
     folder = options.read_options(DownloadOptions, __doc__).folder or paths.input_dir()
     folder = folder.resolve()
-    outputs.check_output("--folder", folder, is_own=Path.is_dir)
+    paths.check_output("--folder", folder, is_own=Path.is_dir)
     fetched = download(folder)
     launch.print_done(
         f"{paths.shown(folder)}/ holds {len(FILES)} of {len(FILES)} files, {len(fetched)} new",

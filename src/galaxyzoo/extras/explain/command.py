@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from galaxyzoo.core import launch, outputs, paths
+from galaxyzoo.core import launch, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.options import DataOptions, RunOptions, option, read_options
 from galaxyzoo.tasks.kinds import Task
@@ -131,7 +131,7 @@ def picture_path(options: GradcamOptions, dataset: str, run: str, suffix: str) -
     """`--output`, by default a file in reports/<dataset>/<run>/."""
     image = options.image
     if options.output is not None:
-        outputs.check_output("--output", options.output, [image] if image else [], outputs.has_mark)
+        paths.check_output("--output", options.output, [image] if image else [], paths.has_mark)
         return options.output.resolve()
     name = str(options.galaxy_id) if image is None else re.sub(r"[^\w.-]+", "_", image.stem)
     suffix = re.sub(r"[^A-Za-z0-9.+_-]+", "_", suffix)

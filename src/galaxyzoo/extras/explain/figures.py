@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from galaxyzoo.core import files, outputs
+from galaxyzoo.core import files, paths
 from galaxyzoo.extras.explain.galaxy import Galaxy
 from galaxyzoo.extras.pages.templates import color
 from galaxyzoo.tasks.kinds import Task
@@ -162,5 +162,5 @@ def _new_figure(width: float, height: float, title: str = "") -> Figure:
 def _save_figure(figure: Figure, path: Path) -> Path:
     """Write a figure as PNG, atomically, and without the versions of the software."""
     with files.writing(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=_DPI, metadata={"Software": outputs.MARK})
+        figure.savefig(temporary, format="png", dpi=_DPI, metadata={"Software": paths.MARK})
     return path

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from galaxyzoo.config.names import BUNDLED
-from galaxyzoo.core import launch, outputs, paths
+from galaxyzoo.core import launch, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.options import RunOptions, option, read_options
 from galaxyzoo.results.layout import OOF_PACKED, TEST_PACKED, bundled_dir
@@ -57,7 +57,7 @@ def main() -> None:
     name = run.replace("/", "-").replace(":", "-")
     default = Path("exported") / (f"{name}-tables" if options.tables else name)
     folder = (options.output or default).resolve()
-    outputs.check_output("--output", folder)
+    paths.check_output("--output", folder)
     if options.tables:
         bundle.export_tables(dataset, run, folder)
         files = [*bundle.TABLE_FILES]

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from galaxyzoo.core import files, manifest, outputs
+from galaxyzoo.core import files, manifest, paths
 from galaxyzoo.extras.pages import templates
 from galaxyzoo.extras.pages.charts import Chart
 from galaxyzoo.results.layout import real_first
@@ -92,7 +92,7 @@ def write_page(
     """
     page = templates.render(
         "report.html.j2",
-        mark=outputs.MARK,
+        mark=paths.MARK,
         title=title,
         summary=summary,
         sections=sections,

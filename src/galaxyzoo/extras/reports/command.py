@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from galaxyzoo.core import console, launch, outputs, paths
+from galaxyzoo.core import console, launch, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.options import DataOptions, DatasetOptions, option, positional, read_options
 from galaxyzoo.data.prepare import open_dataset
@@ -42,7 +42,7 @@ def main() -> None:
     options = read_options(EvaluateOptions, __doc__)
     wanted = sort_by_task(options.names, options.dataset)
     if options.output:
-        outputs.check_output("--output", options.output, is_own=outputs.has_mark)
+        paths.check_output("--output", options.output, is_own=paths.has_mark)
     output = (options.output or paths.reports_dir()).resolve()
     loaded = [
         evaluate.load_evaluation(task, runs, options.dataset, output)

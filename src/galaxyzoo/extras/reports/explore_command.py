@@ -8,7 +8,7 @@ python3 src/explore.py --data kaggle-mini --task hubble10
 from dataclasses import dataclass
 from pathlib import Path
 
-from galaxyzoo.core import launch, outputs, paths
+from galaxyzoo.core import launch, paths
 from galaxyzoo.core.options import DataOptions, option, read_options
 from galaxyzoo.data.prepare import prepare
 from galaxyzoo.extras.pages import html
@@ -31,7 +31,7 @@ def main() -> None:
     """Read the options, prepare the dataset, write its page."""
     options = read_options(ExploreOptions, __doc__)
     if options.output:
-        outputs.check_output("--output", options.output, is_own=outputs.has_mark)
+        paths.check_output("--output", options.output, is_own=paths.has_mark)
     wanted = get_task(options.task) if options.task else None
     data = prepare(options.data, tasks={wanted.name} if wanted else None)
     catalog = data.catalog

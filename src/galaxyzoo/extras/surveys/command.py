@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from galaxyzoo.commands import predict
 from galaxyzoo.config.names import BUNDLED
-from galaxyzoo.core import launch, manifest, outputs, paths
+from galaxyzoo.core import launch, manifest, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.extras import Use
 from galaxyzoo.core.options import option, positive
@@ -86,7 +86,7 @@ def make(options: predict.PredictOptions, survey: SurveyOptions, groups: Mapping
     if not options.is_job:
         return False
     # Its own check knows the files of a job.
-    outputs.check_output("--output", output, options.images, Path.is_dir)
+    paths.check_output("--output", output, options.images, Path.is_dir)
     # Only now, or mistakes and --help wait for torch.
     dataset, name = predict.pick_predictor(options)
     task = task_of(name)
@@ -147,7 +147,7 @@ def pick_extras(given: tuple[str, ...], dataset: str, folder: Path) -> tuple[str
 
     A job that was begun without them goes on without them.
     """
-    path, begun = folder / outputs.SURVEY_JOB, FEATURES
+    path, begun = folder / paths.SURVEY_JOB, FEATURES
     if path.exists():
         begun = manifest.read_sealed(path, "name a new folder")["made_by"]["extras"]
     is_added = dataset == BUNDLED and FEATURES not in given and FEATURES in begun

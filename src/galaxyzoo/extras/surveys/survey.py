@@ -24,7 +24,7 @@ from pyarrow import parquet
 
 from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.config.schema import ImageConfig
-from galaxyzoo.core import files, manifest, outputs, parallel, paths
+from galaxyzoo.core import files, manifest, parallel, paths
 from galaxyzoo.core.console import ProgressBar
 from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.manifest import Manifest
@@ -183,7 +183,7 @@ class Survey:
     @property
     def _begun(self) -> Manifest:
         # Never to delete this one, which may hold labels made by hand.
-        return Manifest(self.folder, self.provenance, outputs.SURVEY_JOB, "name a new folder")
+        return Manifest(self.folder, self.provenance, paths.SURVEY_JOB, "name a new folder")
 
     def _check_still_ours(self) -> None:
         """Stop where the folder was deleted, even if another job has begun there since."""
@@ -329,7 +329,7 @@ class Survey:
         """Refuse a table that would replace anything but an earlier table of this job."""
         first = part_path(self.folder, 0)
         inputs = [*self.images.paths, self.folder / ERRORS]
-        outputs.check_output("--table", table, inputs, lambda path: is_own_table(path, first))
+        paths.check_output("--table", table, inputs, lambda path: is_own_table(path, first))
 
     def part_path(self, part: Part) -> Path:
         """Path of a part's predictions."""
