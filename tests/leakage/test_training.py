@@ -116,7 +116,7 @@ def test_the_best_epoch_knows_its_fold_and_so_does_a_run_that_starts_from_it(pro
 
 def test_a_chosen_epoch_is_said_beside_every_score(root, monkeypatch, capsys):
     clear_competition().write_zips(root / "input")
-    said = "* optimistic: its epoch, or that of a run it starts from, was chosen on the fold"
+    said = "* optimistic: an epoch of this run"
     best = [*TINY, "train.checkpoint=best", "--folds", "3"]
     run_here(monkeypatch, train, "gz37/cnn", *best, "--ensemble")
     shown = capsys.readouterr().out
@@ -130,11 +130,11 @@ def test_a_chosen_epoch_is_said_beside_every_score(root, monkeypatch, capsys):
     run_here(monkeypatch, train, "gz37/resnet18", "model.name=cnn", "model.pretrained=false", *TINY)
     shown = capsys.readouterr().out
     assert "*" not in shown
-    assert "Every run's epoch is its last" in shown
+    assert "No early stopping" in shown
     run_here(monkeypatch, ensemble)
     shown = capsys.readouterr().out
     assert "gz37/cnn is left out" in shown
-    assert "Every run's epoch is its last" in shown
+    assert "No early stopping" in shown
     dataset = next((root / "folds").glob("*/dataset.json")).parent.name
     folder = root / "submissions" / dataset / "gz37"
     card = json.loads((folder / "all/predictions.json").read_text())
@@ -144,7 +144,7 @@ def test_a_chosen_epoch_is_said_beside_every_score(root, monkeypatch, capsys):
     shown = capsys.readouterr().out
     assert "gz37/cnn * " in shown
     assert said in shown
-    assert "every score of this ensemble is optimistic" in shown
+    assert "All scores of this ensemble are optimistic" in shown
     card = json.loads((folder / "cnn+resnet18/predictions.json").read_text())
     assert (card["selected_on_validation"], card["runs_selected_on_validation"]) == (
         True,
@@ -182,7 +182,7 @@ def test_a_hold_outs_epoch_may_be_chosen_but_not_on_what_is_scored(project, caps
     assert (again.folder / "holdout" / WEIGHTS).read_bytes() == weights
     assert again_card.score != card.score
     print_holdout_table([card])
-    said = "elliptical_spiral/small: its epoch is the best on val; scored on test alone"
+    said = "elliptical_spiral/small: the best val epoch, scored on test"
     assert said in capsys.readouterr().out
 
 

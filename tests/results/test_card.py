@@ -14,7 +14,7 @@ from galaxyzoo.data.catalog import Catalog, load_catalog
 from galaxyzoo.ensemble import members
 from galaxyzoo.extras.reports import command as evaluate
 from galaxyzoo.extras.reports.results import load_result
-from galaxyzoo.results.card import EnsembleCard, RunCard
+from galaxyzoo.results.card import EnsembleCard, RunCard, ScoreCard
 from galaxyzoo.results.layout import RunFolder, card_path
 from galaxyzoo.tasks.registry import TASKS
 from support.ensemble_fixtures import built, run_here, save_project, use_root
@@ -144,3 +144,24 @@ def test_the_committed_cards_are_whole(pattern, kind):
     assert len(cards) >= 5
     for card in cards:
         kind.read(card)
+
+
+@pytest.mark.parametrize(
+    ("task", "text"),
+    [
+        ("zoo5", "log-loss 0.50000, accuracy 90.0 %"),
+        ("hubble10", "log-loss 0.50000, accuracy 80.0 % (balanced)"),
+    ],
+)
+def test_classes_are_scored_by_the_accuracy_that_decides_them(task: str, text: str) -> None:
+    classes = {"accuracy": 0.9, "balanced_accuracy": 0.8}
+    known: dict[str, Any] = {
+        "dataset": "tiny",
+        "fingerprint": "",
+        "code_version": "",
+        "per_fold": {},
+        "sd": None,
+    }
+    known |= {"selected_on_validation": False, "galaxies": 10, "classes": classes}
+    values = {**known, "task": task, "metric": "log-loss", "score": 0.5}
+    assert ScoreCard.parse(values, "a test").score_text == text

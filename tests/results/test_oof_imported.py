@@ -105,7 +105,7 @@ def test_a_table_without_folds_is_marked_and_joins_by_name(catalog, tmp_path, mo
     assert list(card["runs"]) == ["gz37/run0", "gz37/run1", THEIRS]
     assert card["possible_leakage"] == [THEIRS]
     assert "gz37/theirs †" in printed
-    assert "every score of this ensemble is optimistic" in printed
+    assert "All scores of this ensemble are optimistic" in printed
 
 
 def test_imported_runs_alone_have_a_submission_and_a_report(catalog, tmp_path, monkeypatch):

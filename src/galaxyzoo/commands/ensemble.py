@@ -123,7 +123,7 @@ def combine(options: EnsembleOptions) -> None:
     if line and options.test == "folds":
         print(line)
     launch.print_done(
-        f"ensemble {name}, {card.metric} {card.score:.5f}",
+        f"ensemble {name}, {card.score_text}",
         f"{launch.typed('evaluate')} {ensemble_name(task.name, name)} --dataset {whole.dataset}",
     )
 
@@ -140,7 +140,7 @@ def import_all(options: EnsembleOptions) -> None:
     for given in options.imports:
         for run, tables in oof.list_pairs(given, task).items():
             card = oof.import_run(catalog, run, *tables)
-            print(f"{run}: {card.metric} {card.score:.5f} on {card.galaxies:,} galaxies")
+            print(f"{run}: {card.score_text} on {card.galaxies:,} galaxies")
             if card.is_optimistic:
                 print(f"{run} may have been trained on these galaxies: it is combined if named")
     advice = f"{launch.typed('ensemble')} {ALL_RUNS} --task {task} --dataset {catalog.dataset}"

@@ -162,7 +162,7 @@ def main() -> None:
 def describe_trained(cards: Sequence[RunCard]) -> str:
     """Name the folder of the trained runs, and each task's best one."""
     best = {card.task: card for card in sorted(cards, key=lambda card: -card.score)}
-    scores = [f"best {card.run}, {card.metric} {card.score:.5f}" for card in best.values()]
+    scores = [f"best {card.run}, {card.score_text}" for card in best.values()]
     return f"{paths.shown(folds_dir())}/; {'; '.join(scores)}"
 
 

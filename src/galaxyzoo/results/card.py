@@ -15,6 +15,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.results.layout import EnsembleFolder, RunFolder
 from galaxyzoo.results.table import digest_table
+from galaxyzoo.tasks.registry import get_task
 
 
 class _Card(base.Settings):
@@ -62,6 +63,16 @@ class ScoreCard(_Scores):
     per_column: dict[str, float] = Field(default_factory=dict)
     galaxies: int
     code_version: str
+
+    @property
+    def score_text(self) -> str:
+        """Format the score; for classes with accuracy, balanced where that decides the classes."""
+        balanced = getattr(get_task(self.task), "balanced", False)
+        accuracy = self.classes.get("balanced_accuracy" if balanced else "accuracy")
+        text = f"{self.metric} {self.score:.5f}"
+        if accuracy is None:
+            return text
+        return f"{text}, accuracy {100 * accuracy:.1f} %{' (balanced)' if balanced else ''}"
 
 
 class HoldoutCard(ScoreCard):

@@ -39,14 +39,14 @@ def mark_notes(selected: bool, leaked: bool) -> list[str]:
         selected: whether a run of the table has the mark for a selected epoch.
         leaked: whether a run has the mark for possible leakage.
     """
-    last = "Every run's epoch is its last: none was chosen on a fold that it is scored on."
+    last = "No early stopping: all scores use the last epoch."
     chosen = (
-        "* optimistic: its epoch, or that of a run it starts from, was chosen on the fold that it "
-        "is scored on. Without a mark: the last epoch."
+        "* optimistic: an epoch of this run, or of one that it starts from, was selected on the "
+        "scored fold. The others use the last epoch."
     )
     leakage = (
-        "† possible leakage: it may have been trained on the votes of these galaxies, so its "
-        "score counts as optimistic too."
+        "† possible leakage: its first weights may have seen the votes of these galaxies, so its "
+        "score is optimistic, too."
     )
     return [chosen if selected else last, *([leakage] if leaked else [])]
 
@@ -67,8 +67,8 @@ def print_holdout_table(cards: list[HoldoutCard]) -> None:
     title = f"hold-out scores, {cards[0].dataset}"
     print_table(title, pd.DataFrame(rows))
     for card in cards:
-        chosen = {"best": "the best on val", "last": "the last"}[card.checkpoint]
-        print_text(f"{card.run}: its epoch is {chosen}; scored on test alone")
+        chosen = {"best": "best val epoch", "last": "last epoch"}[card.checkpoint]
+        print_text(f"{card.run}: the {chosen}, scored on test")
 
 
 def class_cells(scores: Mapping[str, float | None]) -> dict[str, str]:
@@ -116,7 +116,7 @@ def _problems(card: RunCard) -> list[str]:
     """Diverged folds and folds no better than the mean prediction, a line each."""
     problems = []
     if card.diverged:
-        problems.append(f"{card.divergence}; the ensemble leaves the run out")
+        problems.append(f"{card.divergence}; ensembles skip this run")
     weak = [fold for fold in card.no_better_than_mean if fold not in card.diverged]
     if weak:
         folds = f"fold{'s' if len(weak) > 1 else ''} {', '.join(map(str, weak))}"
@@ -129,23 +129,23 @@ def print_ensemble(card: EnsembleCard) -> None:
     title = f"{card.task} on {card.dataset}, {card.galaxies} galaxies"
     print_table(title, member_table(card))
     if len(card.runs) == 1:
-        print_text("there is one run: nothing is combined, the candidates can only correct it")
+        print_text("Only one run: nothing to combine, only to recalibrate.")
     else:
-        print_table("candidates, as they would be submitted", candidate_table(card))
+        print_table("candidates, as submitted, the simplest first", candidate_table(card))
     if card.unreadable_test_images:
         print_text(describe_unreadable(card.unreadable_test_images))
     honest = "no nested score below three folds"
     if card.nested:
-        honest = f"{card.nested.score:.5f} nested, choice included"
-    print_text(f"chosen: {card.chosen}, {card.metric} {card.score:.5f} cross-fitted, {honest}")
-    print_text(f"lowest: {card.best}; chosen is {card.rule}; the table lists the simplest first")
+        honest = f"with the choice nested too: {card.nested.score:.5f}"
+    print_text(f"chosen: {card.chosen}, cross-fitted {card.score_text} ({honest})")
+    print_text(f"best: {card.best}; we choose {card.rule}")
     print_text(*mark_notes(card.selected_on_validation, bool(card.possible_leakage)))
     if card.is_optimistic:
-        print_text("every score of this ensemble is optimistic for the same reason")
+        print_text("All scores of this ensemble are optimistic for the same reason.")
 
 
 def member_table(card: EnsembleCard) -> pd.DataFrame:
-    """Each run's score, what leaving it out costs, and the run that errs most like it."""
+    """Each run's score, what leaving it out costs, and the run with the most similar errors."""
     rows = []
     for run, score in card.runs.items():
         cost, nearest = card.without.runs.get(run), "–"
@@ -158,26 +158,26 @@ def member_table(card: EnsembleCard) -> pd.DataFrame:
             "run": run
             + marks(run in card.runs_selected_on_validation, run in card.possible_leakage),
             f"OOF {card.metric}": f"{score:.5f}",
-            f"{card.without.candidate} without it ± SE": (
+            f"Δ {card.without.candidate} if dropped ± SE": (
                 with_error(cost.difference, cost.se) if cost else "–"
             ),
-            "errs most like (r)": nearest,
+            "most similar errors (r)": nearest,
         }
         rows.append(row | class_cells(card.run_classes.get(run, {})))
     return pd.DataFrame(rows)
 
 
 def candidate_table(card: EnsembleCard) -> pd.DataFrame:
-    """Each candidate's score and its differences from the mean's and the lowest; simplest first."""
+    """Each candidate's score, and its differences from the mean's and the best; simplest first."""
     return pd.DataFrame(
         {
             "candidate": name,
             f"{card.metric}, cross-fitted": f"{row.score:.5f}",
             "± sd of folds": f"{row.sd:.5f}",
-            "minus mean ± SE": with_error(row.minus_mean, row.minus_mean_se),
-            "minus lowest ± SE": with_error(row.minus_best, row.minus_best_se),
+            "Δ vs mean ± SE": with_error(row.minus_mean, row.minus_mean_se),
+            "Δ vs best ± SE": with_error(row.minus_best, row.minus_best_se),
             **class_cells(row.classes),
-            "what it is": row.about,
+            "description": row.about,
         }
         for name, row in card.ranked
     )

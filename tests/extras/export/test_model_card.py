@@ -13,6 +13,7 @@ from markdown_it import MarkdownIt
 from galaxyzoo.data.catalog import GROUP, Catalog
 from galaxyzoo.extras.export.model_card import write_card
 from galaxyzoo.io.tables import FOLD
+from galaxyzoo.models.build import build_model
 from galaxyzoo.results.card import RunCard
 from galaxyzoo.tasks.registry import get_task
 from support.ensemble_fixtures import run_card
@@ -51,7 +52,7 @@ def test_scores_are_a_table_and_limits_follow_the_score_card(tmp_path):
     assert "# mine, trained on mine\n" in text
     assert "each of 1,234 galaxies" in text
     rows = ["0 | 0.24000", "1 | 0.26000", "all galaxies | 0.25000"]
-    rows.append("mean of the folds | 0.25000 ± 0.01000 (standard deviation)")
+    rows.append("mean over folds | 0.25000 ± 0.01000 (standard deviation)")
     assert "\n".join(f"| {row} |" for row in rows) in text
     assert "- Not all folds are trained" in text
     assert "optimistic" not in text
@@ -103,3 +104,13 @@ def test_a_dataset_with_a_paper_of_its_own_is_cited(tmp_path, task):
     cited = path.read_text().split("## Please cite")[1].strip().splitlines()
     assert len(cited) == (3 if task == "elliptical_spiral" else 4)
     assert "onnx" not in path.read_text()
+
+
+def test_the_network_is_described_by_itself(tmp_path: Path) -> None:
+    config = small_config().model_copy(update={"about": "another network"})
+    scores = card_of(config.task, start="scratch", fingerprint="f00")
+    write_card(tmp_path / "card.md", config, get_task(config.task), scores, None)
+    text = (tmp_path / "card.md").read_text()
+    size = sum(p.numel() for p in build_model(config, initialize=False).parameters())
+    assert f"\nCNN with {size:,} parameters" in text
+    assert "another network" not in text

@@ -15,8 +15,9 @@ from galaxyzoo.core import files
 from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.prepare import prepare
-from galaxyzoo.extras.reports.evaluate import load_evaluation
+from galaxyzoo.extras.reports.evaluate import load_evaluation, summarize
 from galaxyzoo.extras.reports.history import history_section
+from galaxyzoo.results.card import RunCard
 from galaxyzoo.results.layout import RunFolder
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.registry import get_task
@@ -126,6 +127,15 @@ def project(root):
     catalog = save_classes(["spiral", "edge_on"] * 9)
     save_table(catalog, "zoo5/cnn", 1.0)
     return catalog
+
+
+def test_the_headline_is_that_of_the_run_asked_for(project, root):
+    save_table(project, "zoo5/weak", 2.0)
+    for asked, run in (([], "zoo5/cnn"), (["zoo5/weak"], "zoo5/weak")):
+        summary = summarize(load_evaluation("zoo5", asked, None, root / "reports"), "")
+        score = RunCard.of(project.dataset, run).score_text
+        assert summary[run].startswith(f"out-of-fold {score}")
+        assert next(iter(summary)) == run
 
 
 def test_without_images_the_report_says_so_and_has_all_else(root, project):

@@ -12,6 +12,7 @@ from galaxyzoo.config.schema import ORIGINAL_PX, Config, ImageConfig
 from galaxyzoo.core import files
 from galaxyzoo.extras.export.onnx import OLDEST_RUNTIME
 from galaxyzoo.extras.pages import templates
+from galaxyzoo.models.build import build_model
 from galaxyzoo.results.card import RunCard
 from galaxyzoo.tasks.kinds import Task
 
@@ -38,6 +39,7 @@ def write_card(
         "model_card.md.j2",
         front_matter=Markup(_front_matter(config, scores, onnx_difference is not None)),
         config=config,
+        network=describe_network(config),
         image=config.image,
         train=config.train,
         augment=config.augment,
@@ -51,6 +53,14 @@ def write_card(
         **_preprocessing(config.image),
     )
     files.write_text(path, text)
+
+
+def describe_network(config: Config) -> str:
+    """Describe the network that the settings build, by its backbone, parameters and input."""
+    network = build_model(config, initialize=False)
+    size = sum(parameter.numel() for parameter in network.parameters())
+    name = type(network.backbone).__name__
+    return f"{name} with {size:,} parameters, for images of {config.image.size_px} px"
 
 
 def _front_matter(config: Config, scores: RunCard, has_onnx: bool) -> str:

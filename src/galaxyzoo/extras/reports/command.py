@@ -54,7 +54,7 @@ def main() -> None:
     result = last.detailed[0]
     launch.print_done(
         f"{paths.shown(html.write_index(output))}, all reports; "
-        f"{result.run}, {last.task.metric} {result.card.score:.5f}",
+        f"{result.run}, {result.card.score_text}",
         page_command(last),
     )
 

@@ -37,11 +37,6 @@ class Evaluation:
     written: list[str] = field(default_factory=list)  # names of the tables beside the page
 
     @property
-    def best(self) -> Result:
-        """The result to show for the task."""
-        return pick_best(self.results)
-
-    @property
     def class_task(self) -> kinds.ClassTask:
         """The task, where it is one of classes."""
         assert isinstance(self.task, kinds.ClassTask)
@@ -113,14 +108,14 @@ def summarize(evaluation: Evaluation, command: str) -> dict[str, str]:
         evaluation: to summarize.
         command: that wrote the page.
     """
-    best, task = evaluation.best, evaluation.task
-    metric, sd = task.metric, best.card.sd
-    folds = f" ± {sd:.4f} (sd of {len(best.folds)} folds)" if sd is not None else ""
+    shown, task = evaluation.detailed[0], evaluation.task
+    sd = shown.card.sd
+    folds = f"; sd over {len(shown.folds)} folds {sd:.4f}" if sd is not None else ""
     return {
-        metric: f"{best.card.score:.4f}{folds}, {best.run}; the lower, the better",
-        "Baseline": f"{metric} {_score_of_means(task, best):.4f} by the means of the other folds",
+        shown.run: f"out-of-fold {shown.card.score_text}{folds} (lower {task.metric} is better)",
+        "Baseline": f"{task.metric} {_score_of_means(task, shown):.5f} by predicting mean labels",
         "Data": f"{evaluation.catalog.dataset}, {len(evaluation.catalog.ids):,} training galaxies",
-        "Made": f"{html.made(f' by {command}')}; scores by version {best.card.code_version}",
+        "Made": f"{html.made(f' by {command}')}; scores by version {shown.card.code_version}",
     }
 
 
@@ -170,13 +165,11 @@ def ensemble_section(evaluation: Evaluation) -> html.HtmlSection | None:
         return None
     tables = [("candidates, the simplest first", console.candidate_table(card))]
     if card.without.runs:
-        caption = (
-            f"cost of leaving a run out ({card.without.candidate}, fitted anew and cross-fitted)"
-        )
+        caption = f"cost of leaving a run out ({card.without.candidate}, refitted and cross-fitted)"
         tables.append((caption, console.member_table(card)))
     text = (
-        f"Chosen: {card.chosen}, {card.rule} ({card.best}). Differences are paired by "
-        "galaxy and have their standard errors over galaxies."
+        f"Chosen: {card.chosen}, {card.rule} ({card.best}). Differences (Δ) are paired by galaxy, "
+        "± SE over galaxies."
     )
     return html.HtmlSection(f"Ensemble {card.name}", text, tables=tables)
 
@@ -194,31 +187,31 @@ def _row(result: Result, worse: metrics.Difference | None) -> dict[str, Any]:
         card.metric: card.score,
         "folds alone": None if result.is_whole else ", ".join(map(str, result.folds)),
         "± sd of folds": card.sd,
-        "minus first ± SE": console.with_error(worse.value, worse.error)
+        "Δ vs first ± SE": console.with_error(worse.value, worse.error)
         if worse and worse.error
         else None,
         **{title: card.classes.get(key) for key, title in console.CLASS_SCORES.items()},
         "views": views,
         "about": description,
-        "the source's own score": (result.config and result.config.reference) or None,
+        "published score": (result.config and result.config.reference) or None,
     }
 
 
 def _comparison_notes(evaluation: Evaluation) -> Iterator[str]:
     """Explain the tables' marks and columns that occur."""
     held_out = "Every galaxy is predicted by networks that were not trained on it."
-    if evaluation.best.is_ensemble:
-        held_out += " The ensemble's weights are fitted without the fold that they are scored on."
+    if any(result.is_ensemble for result in evaluation.results):
+        held_out += " Ensemble weights are fitted without the fold that they are scored on."
     yield held_out
     if len(evaluation.results) > 1:
         yield (
-            "Minus first: the difference from the first run, paired by galaxy, with its standard "
-            "error; beyond twice that it is hardly chance."
+            "Δ vs first: difference from the first run, paired by galaxy, ± SE; above 2 SE it is "
+            "unlikely to be chance."
         )
     yield from console.mark_notes(
         any(result.card.selected_on_validation for result in evaluation.results),
         any(result.card.possible_leakage for result in evaluation.results),
     )
     if not all(result.is_whole for result in evaluation.results):
-        yield "Runs with some folds only come last; their scores are of those folds alone."
+        yield "Runs with only some folds come last, scored on those."
     yield from evaluation.problems
