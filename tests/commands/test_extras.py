@@ -19,10 +19,12 @@ EXTRAS = extras.installed()
 @pytest.mark.parametrize("name", EXTRAS)
 def test_what_an_extra_names_is_there(name):
     extra = EXTRAS[name]
-    assert all(callable(extras.load(main)) for main in extra.commands.values())
-    assert all(callable(extras.load(find)) for find in extra.datasets)
-    assert all(isinstance(extras.load(form), ImageForm) for form in extra.images)
-    assert all(isinstance(extras.load(use), extras.Use) for use in extra.predictions.values())
+    assert all(callable(extras.load_entry_point(main)) for main in extra.commands.values())
+    assert all(callable(extras.load_entry_point(find)) for find in extra.datasets)
+    assert all(isinstance(extras.load_entry_point(form), ImageForm) for form in extra.images)
+    assert all(
+        isinstance(extras.load_entry_point(use), extras.Use) for use in extra.predictions.values()
+    )
 
 
 def test_each_kind_has_two_providers():
@@ -121,7 +123,7 @@ from galaxyzoo.core import extras
 from galaxyzoo import commands
 for words in json.loads(sys.argv[1]):
     sys.argv = words
-    main = extras.load(commands.references()[words[0]])
+    main = extras.load_entry_point(commands.references()[words[0]])
     threading.setprofile(look), sys.setprofile(look)
     main()
     sys.setprofile(None), threading.setprofile(None)

@@ -13,7 +13,7 @@ from pyarrow import parquet
 
 from galaxyzoo import commands
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.extras import load
+from galaxyzoo.core.extras import load_entry_point
 from galaxyzoo.core.paths import check_output
 from galaxyzoo.extras.formats.columns import read_columns
 from galaxyzoo.extras.surveys.columns import check_table, is_own_table, write_one_table
@@ -45,7 +45,7 @@ def parsers(monkeypatch: pytest.MonkeyPatch) -> dict[str, argparse.ArgumentParse
     for name in commands.names():
         monkeypatch.setattr(sys, "argv", [name])
         with pytest.raises(ParsedError) as caught:
-            load(commands.references()[name])()
+            load_entry_point(commands.references()[name])()
         found[name] = caught.value.args[0]
     return found
 

@@ -9,7 +9,7 @@ import pytest
 from galaxyzoo.commands import ensemble, predict, prepare, train
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.options import option, positional, positive, read_groups, read_options
-from galaxyzoo.extras.download.gz2_dataset import Order
+from galaxyzoo.extras.download.gz2_dataset import Gz2Options
 from galaxyzoo.extras.download.submit import SubmitOptions
 from galaxyzoo.extras.explain import command as gradcam
 from galaxyzoo.extras.export import command as export
@@ -100,7 +100,7 @@ def test_groups_are_read_beside_a_commands_options_and_have_their_title():
 
 
 def test_defaults_stand_in_help_once(capsys):
-    for kind in (prepare.PrepareOptions, Order, Cut):
+    for kind in (prepare.PrepareOptions, Gz2Options, Cut):
         with pytest.raises(SystemExit):
             read_options(kind, "what it does", ["--help"])
     text = capsys.readouterr().out

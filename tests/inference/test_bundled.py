@@ -112,7 +112,7 @@ def test_training_goes_on_from_the_box(tmp_path):
 
 def test_the_page_answers_uploads(root):
     assert [(known.dataset, known.name) for known in service.list_runs()] == [(BUNDLED, RUN)]
-    run = service.load_run.__wrapped__(BUNDLED, RUN)
+    run = service.load_cached_run.__wrapped__(BUNDLED, RUN)
     shown = run.predict_upload(jpeg(200), "mine.jpg")
     assert GALAXY_ZOO_2.residuals(shown.prediction[None]).max() < 1e-6
     assert run.gradcam(shown, 0, "gradcam")[1].max() <= 1

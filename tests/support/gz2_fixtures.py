@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from galaxyzoo.extras.download.gz2_dataset import Order, make_dataset
+from galaxyzoo.extras.download.gz2_dataset import Gz2Options, make_balanced_set
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, PUBLISHED_NAMES
 from support.kaggle_fixtures import draw_image, encode, write_zip
 from support.refusals import one_line_refusal
@@ -74,5 +74,5 @@ def labels(folder: Path) -> pd.Series:
     return pd.read_csv(folder / "train_labels.csv", index_col="GalaxyID")["class"]
 
 
-def refusal(order: Order) -> str:
-    return one_line_refusal(make_dataset, order)
+def refusal(order: Gz2Options) -> str:
+    return one_line_refusal(make_balanced_set, order)

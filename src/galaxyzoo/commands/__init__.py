@@ -31,7 +31,7 @@ def run(name: str) -> None:
     """Run a command with what was typed after it."""
     if name not in references():
         sys.exit(f"error: the command {name} is not installed (src/galaxyzoo/extras/)")
-    run_main(extras.load(references()[name]))
+    run_main(extras.load_entry_point(references()[name]))
 
 
 def main() -> None:

@@ -93,10 +93,10 @@ def main() -> None:
     if options.imports:
         import_all(options)
     else:
-        combine(name_ensemble(options))
+        build_ensemble(name_ensemble(options))
 
 
-def combine(options: EnsembleOptions) -> None:
+def build_ensemble(options: EnsembleOptions) -> None:
     """Load, cross-fit, choose, predict the test galaxies, write, print."""
     task = pick_task(options.task, options.runs)
     names = check_names(options.runs, task)

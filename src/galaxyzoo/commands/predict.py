@@ -45,7 +45,7 @@ from galaxyzoo.core.options import (
 )
 from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.data.stores.base import Images
-from galaxyzoo.data.stores.opening import Settings, forms, open_all
+from galaxyzoo.data.stores.opening import FormSettings, forms, open_all
 from galaxyzoo.io.tables import TABLE_SUFFIXES, plain_cell, read_table, write_predictions
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task
@@ -129,7 +129,7 @@ def main() -> None:
     if options.path.suffix.lower() == ".parquet":
         importlib.import_module("pyarrow")  # which pandas would miss after the work
     if not any(use.make(options, read[use.title], read) for use in uses):
-        write_table(options, read)
+        predict_to_table(options, read)
 
 
 def pick_predictor(options: PredictOptions) -> tuple[str, str]:
@@ -160,7 +160,7 @@ def is_own(path: Path, task: Task, inputs: Sequence[Images]) -> bool:
     return [*table.columns] == columns and names.issuperset(table[labels.column].map(str))
 
 
-def write_table(options: PredictOptions, settings: Settings) -> None:
+def predict_to_table(options: PredictOptions, settings: FormSettings) -> None:
     """Predict into one table."""
     output, images = options.path, options.images
     if output.is_dir() or output.suffix.lower() not in TABLE_SUFFIXES:

@@ -40,7 +40,7 @@ def main() -> None:
     """Read the options, prepare, print."""
     for name in sys.argv[1:2]:
         if f"prepare {name}" in references():
-            extras.load(references()[f"prepare {name}"])()
+            extras.load_entry_point(references()[f"prepare {name}"])()
             return
     options = read_options(PrepareOptions, __doc__)
     get_task(options.task)

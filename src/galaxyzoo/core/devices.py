@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import FoldError
 
-Model = TypeVar("Model", bound=nn.Module)
-Made = TypeVar("Made", bound=tuple[Any, ...])
+_Model = TypeVar("_Model", bound=nn.Module)
+_Made = TypeVar("_Made", bound=tuple[Any, ...])
 _DEVICE = "GALAXYZOO_DEVICE"
 _BF16 = "GALAXYZOO_BF16"  # 0 or 1: what tests assume of any processor
 
@@ -49,7 +49,7 @@ def claim_gpu() -> Iterator[None]:
         yield
 
 
-def place(model: Model, device: torch.device) -> Model:
+def place(model: _Model, device: torch.device) -> _Model:
     """Move a network to the device, with the memory order and kernels that are fastest there."""
     model.to(device)
     if device.type == "cpu":
@@ -61,14 +61,14 @@ def place(model: Model, device: torch.device) -> Model:
     return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-def send(tensor: Tensor, device: torch.device) -> Tensor:
+def to_device(tensor: Tensor, device: torch.device) -> Tensor:
     """Send a CPU tensor to a device without waiting for a GPU."""
     if device.type != "cuda":
         return tensor.to(device)
     return tensor.pin_memory().to(device, non_blocking=True)
 
 
-def prefetch_to_device(batches: Iterable[Made], device: torch.device) -> Iterator[Made]:
+def prefetch_to_device(batches: Iterable[_Made], device: torch.device) -> Iterator[_Made]:
     """Iterate over batches on the device; a GPU gets each while it computes the one before.
 
     Args:
@@ -89,11 +89,11 @@ def prefetch_to_device(batches: Iterable[Made], device: torch.device) -> Iterato
         yield _await(*waiting)
 
 
-def _send_all(batch: Made, device: torch.device) -> Made:
-    return type(batch)(*(send(v, device) if isinstance(v, Tensor) else v for v in batch))
+def _send_all(batch: _Made, device: torch.device) -> _Made:
+    return type(batch)(*(to_device(v, device) if isinstance(v, Tensor) else v for v in batch))
 
 
-def _await(batch: Made, sent: Any) -> Made:
+def _await(batch: _Made, sent: Any) -> _Made:
     """Make the GPU, but not this process, wait for a batch's copy."""
     current = torch.cuda.current_stream()
     current.wait_event(sent)

@@ -46,7 +46,7 @@ def installed() -> dict[str, Extra]:
     return {name: importlib.import_module(f"{package.__name__}.{name}").EXTRA for name in names}
 
 
-def load(reference: str) -> Any:
+def load_entry_point(reference: str) -> Any:
     """The object that a reference names, `module:object`."""
     module, _, name = reference.partition(":")
     return getattr(importlib.import_module(module), name)
@@ -55,10 +55,10 @@ def load(reference: str) -> Any:
 def uses(command: str) -> list[Use]:
     """The uses of predictions that a command offers; those of others are not imported."""
     offered = [extra.predictions.get(command) for extra in installed().values()]
-    return [load(reference) for reference in offered if reference]
+    return [load_entry_point(reference) for reference in offered if reference]
 
 
 def load_all(kind: Kind) -> Iterator[Any]:
     """The objects of a kind that the extras offer."""
     for extra in installed().values():
-        yield from map(load, getattr(extra, kind))
+        yield from map(load_entry_point, getattr(extra, kind))

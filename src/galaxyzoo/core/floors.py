@@ -39,7 +39,7 @@ def unmet_floors(*parts: str) -> dict[str, str]:
     }
 
 
-def explain(unmet: dict[str, str], python: str) -> str:
+def _explain(unmet: dict[str, str], python: str) -> str:
     """Format what to do about unmet requirements of an interpreter: one line."""
     has = [f"{name} (has {version})" if version else name for name, version in unmet.items()]
     lacks = f"{python} lacks {', '.join(has)}"
@@ -71,4 +71,4 @@ def _numbers(version: str) -> list[int]:
 
 
 if __name__ == "__main__" and (unmet := unmet_floors(*sys.argv[1:])):
-    sys.exit(f"error: {explain(unmet, os.environ.get('GALAXYZOO_PYTHON') or sys.executable)}")
+    sys.exit(f"error: {_explain(unmet, os.environ.get('GALAXYZOO_PYTHON') or sys.executable)}")

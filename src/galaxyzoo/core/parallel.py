@@ -22,14 +22,14 @@ from galaxyzoo.core import devices, launch, paths
 from galaxyzoo.core.console import ProgressBar
 from galaxyzoo.core.errors import InputError
 
-Made = TypeVar("Made")
+_Made = TypeVar("_Made")
 # Results made in advance; their order and content do not depend on the number.
 _PREFETCHED = max(3, min(8, os.cpu_count() or 1))
 _THREADS = "OMP_NUM_THREADS"  # of each process
 _RAY_STORE_BYTES = 100_000_000  # all that passes through it are settings and catalogs
 
 
-def prefetch(make: Callable[[int], Made], count: int, ahead: int = _PREFETCHED) -> Iterator[Made]:
+def prefetch(make: Callable[[int], _Made], count: int, ahead: int = _PREFETCHED) -> Iterator[_Made]:
     """Results 0 to count - 1 in order, made in threads (cv2 releases Python's lock).
 
     Args:

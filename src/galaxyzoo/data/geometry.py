@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from galaxyzoo.config.schema import ImageConfig, TTAConfig
-from galaxyzoo.core.devices import send
+from galaxyzoo.core.devices import to_device
 
 DIHEDRAL = 8  # rotations by 90° and their mirror images
 
@@ -138,7 +138,7 @@ def sample(images: Tensor, matrices: Tensor, size_px: int) -> Tensor:
 def warp_on_device(images: Tensor, matrices: np.ndarray, size_px: int) -> Tensor:
     """Warp on the images' device; matrices as of `warp`."""
     grid = torch.from_numpy(grid_matrices(matrices, images.shape[-1], size_px))
-    return sample(images, send(grid, images.device), size_px)
+    return sample(images, to_device(grid, images.device), size_px)
 
 
 def iterate_views(
@@ -153,7 +153,7 @@ def iterate_views(
     Yields:
         (B, 3, size_px, size_px) uint8 on the device, `tta.n_views` times.
     """
-    on_device = None if device.type == "cpu" else send(to_tensor(images), device)
+    on_device = None if device.type == "cpu" else to_device(to_tensor(images), device)
     for zoom in tta.zooms:
         for angle in np.arange(tta.angles) * (90.0 / tta.angles):
             matrix = warp_matrix(image, float(angle), zoom=zoom)

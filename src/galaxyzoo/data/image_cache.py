@@ -26,7 +26,7 @@ from galaxyzoo.core.manifest import FORMAT, Manifest, digest
 from galaxyzoo.data import jpeg
 from galaxyzoo.data.stores.base import Images
 
-Made = TypeVar("Made")
+_Made = TypeVar("_Made")
 AT_ONCE = 8  # images that a thread takes at a time
 LISTED = 10  # unusable images that a message names
 # cv2's flags by how much an image shrinks while it is decoded.
@@ -267,7 +267,7 @@ def _fill(array: Path, images: Images, config: ImageConfig, chunk: int) -> dict[
     return problems
 
 
-def in_threads(work: Callable[[int], Made], count: int) -> Iterator[Made]:
+def in_threads(work: Callable[[int], _Made], count: int) -> Iterator[_Made]:
     """Results, in order, of `work(start)` in threads for every `AT_ONCE`-th start below `count`."""
     return _threads(os.getpid()).map(work, range(0, count, AT_ONCE))
 
@@ -310,7 +310,7 @@ def _digest(images: Images, config: ImageConfig) -> str:
 def _decode_jpeg(data: bytes, reduce: int) -> np.ndarray:
     """(H / reduce, W / reduce, 3) uint8 RGB, sides rounded up."""
     try:
-        pixels = jpeg.decode(data, reduce)
+        pixels = jpeg.decode_jpeg(data, reduce)
     except ValueError as error:
         raise ValueError(f"it is cut off or damaged ({error})") from None
     return pixels if pixels.shape[2] == 3 else _decode_by_cv2(data, reduce)  # CMYK: checked, no RGB

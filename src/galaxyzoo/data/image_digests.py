@@ -42,7 +42,7 @@ def remove_others(folder: Path, whole: str) -> None:
             path.unlink()
 
 
-def check_images(folder: Path, whole: str, inputs: Sequence[Images], advice: str) -> None:
+def check_digests(folder: Path, whole: str, inputs: Sequence[Images], advice: str) -> None:
     """Refuse images that are not those of `record_images`; ones that were not there are accepted.
 
     Args:

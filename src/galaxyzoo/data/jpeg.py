@@ -34,7 +34,7 @@ def read_header(data: bytes) -> tuple[int, int, bool]:
     return picture.height, picture.width, picture.mode == "CMYK"
 
 
-def decode(data: bytes, reduce: int) -> np.ndarray:
+def decode_jpeg(data: bytes, reduce: int) -> np.ndarray:
     """Decode and shrink by 1, 2 or 4.
 
     simplejpeg refuses whatever libjpeg warns of, so also a cut-off file that ends in an end marker,

@@ -23,7 +23,7 @@ from galaxyzoo.data.catalog import (
 )
 from galaxyzoo.data.folds import DUPLICATE_CORRELATION, make_folds, near_duplicates
 from galaxyzoo.data.image_cache import ImageCache, describe_bad, open_cache
-from galaxyzoo.data.image_digests import check_images, record_images, remove_others
+from galaxyzoo.data.image_digests import check_digests, record_images, remove_others
 from galaxyzoo.data.readers import find, labeled
 from galaxyzoo.data.readers.dataset_files import DatasetFiles
 from galaxyzoo.data.stores.base import Images
@@ -149,7 +149,7 @@ def prepare_raw(
     if not is_unchanged:
         _check_own_labels(raw)
     advice = f"restore them, or delete {paths.shown(folder)} to split and train again"
-    check_images(folder, catalog.about.get("images", ""), _images(raw), advice)
+    check_digests(folder, catalog.about.get("images", ""), _images(raw), advice)
     if not is_unchanged:
         if not update and any(folder.glob(f"*/*/{loading.CONFIG}")):
             raise InputError(

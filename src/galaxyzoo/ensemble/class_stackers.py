@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from lightgbm import Booster
 
 POOL_PENALTY = 1e-4  # nats per squared distance from the geometric mean, per galaxy
-BOOSTING_ROUNDS = 60
-BOOSTING = stackers.BOOSTING | {
+_BOOSTING_ROUNDS = 60
+_BOOSTING = stackers.BOOSTING | {
     "objective": "multiclass",
     "learning_rate": 0.05,
     "min_data_in_leaf": 40,  # a class may have a few dozen members
@@ -96,23 +96,23 @@ class BoostedClasses:
 
     def about(self, runs: Sequence[str], task: kinds.Task) -> dict[str, Any]:
         """The boosting settings."""
-        return {"rounds": BOOSTING_ROUNDS, "settings": dict(BOOSTING)}
+        return {"rounds": _BOOSTING_ROUNDS, "settings": dict(_BOOSTING)}
 
 
-def fit_lightgbm(folds: Sequence[blends.OofFold], task: kinds.Task) -> BoostedClasses:
+def fit_lightgbm_classes(folds: Sequence[blends.OofFold], task: kinds.Task) -> BoostedClasses:
     """Boost a correction to the log of the uniform mean."""
     import lightgbm as lgb  # here: it brings scikit-learn, over a second of imports
 
     features = np.concatenate([fold.features for fold in folds])
     targets = np.concatenate([fold.targets for fold in folds])
-    settings = BOOSTING | {"num_class": len(task.columns)}
+    settings = _BOOSTING | {"num_class": len(task.columns)}
     rows = lgb.Dataset(
         stackers.flatten(_logs(features)),
         targets.argmax(axis=1),
         init_score=_log_mean(features),
         params=settings,
     )
-    return BoostedClasses(lgb.train(settings, rows, num_boost_round=BOOSTING_ROUNDS))
+    return BoostedClasses(lgb.train(settings, rows, num_boost_round=_BOOSTING_ROUNDS))
 
 
 def _logs(features: np.ndarray) -> np.ndarray:

@@ -121,7 +121,7 @@ def _read_trees(text: str) -> "Booster":
         raise ValueError(str(error)) from None
 
 
-def check_members(card: EnsembleCard) -> None:
+def check_ensemble_members(card: EnsembleCard) -> None:
     """Refuse an ensemble with a member whose networks are missing or changed."""
     path, advice = shown(card.folder.csv), build_again(card.folder, [*card.runs])
     for run, digest in card.members.items():
@@ -145,7 +145,7 @@ def load_ensemble(folder: EnsembleFolder) -> tuple[EnsembleCard, blends.MetaMode
     """
     card, task = EnsembleCard.of(folder), get_task(folder.task)
     card.check(load_catalog(folder.dataset).for_task(task))
-    check_members(card)
+    check_ensemble_members(card)
     return card, load_fitted(folder.fitted, card.fitted, build_again(folder, [*card.runs]))
 
 

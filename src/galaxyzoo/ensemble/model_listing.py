@@ -10,7 +10,7 @@ from galaxyzoo.config.names import BUNDLED, DEMOS
 from galaxyzoo.config.schema import is_stage
 from galaxyzoo.core import launch, paths
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.ensemble.fitted import check_members
+from galaxyzoo.ensemble.fitted import check_ensemble_members
 from galaxyzoo.results import layout
 from galaxyzoo.results.card import EnsembleCard, RunCard
 from galaxyzoo.tasks import kinds, registry
@@ -130,7 +130,7 @@ def _known_ensemble(folder: layout.EnsembleFolder) -> ModelEntry:
     dataset, name = folder.dataset, registry.ensemble_name(folder.task, folder.name)
     try:
         card = EnsembleCard.of(folder)
-        check_members(card)
+        check_ensemble_members(card)
     except InputError:
         return ModelEntry(dataset, name, problem="no networks", has_networks=False)
     score = None if card.is_optimistic else card.score

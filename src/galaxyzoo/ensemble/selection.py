@@ -63,7 +63,7 @@ CLASS_CANDIDATES = {
     MEAN: CANDIDATES[MEAN],
     "pool": Candidate(class_stackers.fit_pool, "weighted geometric mean", class_stackers.Pool),
     "lightgbm": Candidate(
-        class_stackers.fit_lightgbm, "boosted trees", class_stackers.BoostedClasses
+        class_stackers.fit_lightgbm_classes, "boosted trees", class_stackers.BoostedClasses
     ),
 }
 RULE = "the simplest within one standard error of the best"  # how `CrossFits.choose` chooses

@@ -25,7 +25,7 @@ from galaxyzoo.core.paths import shown
 from galaxyzoo.data.geometry import iterate_views
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.stores.base import Images
-from galaxyzoo.data.stores.opening import Settings, open_all
+from galaxyzoo.data.stores.opening import FormSettings, open_all
 from galaxyzoo.inference.artifacts import load_fold_model
 from galaxyzoo.inference.images import CHUNK, Chunk, IdColumn, add_checks, describe_checks
 from galaxyzoo.models.build import GalaxyNet
@@ -348,7 +348,7 @@ def decode_ahead(predictor: Predictor, images: Images) -> Iterator[Chunk]:
 
 
 def predict_stores(
-    predictor: Predictor, paths: list[Path], settings: Settings | None = None
+    predictor: Predictor, paths: list[Path], settings: FormSettings | None = None
 ) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
     """Predict all images of some folders, zips and files.
 

@@ -45,7 +45,7 @@ def open_zip(path: Path) -> zipfile.ZipFile:
     """Open a zip for reading, its list of contents checked."""
     archive = open_unchecked(path)
     try:
-        check_members(archive, path)
+        _check_members(archive, path)
     except InputError:
         archive.close()
         raise
@@ -66,7 +66,7 @@ def open_unchecked(path: Path) -> zipfile.ZipFile:
         ) from None
 
 
-def check_members(archive: zipfile.ZipFile, path: Path) -> None:
+def _check_members(archive: zipfile.ZipFile, path: Path) -> None:
     """Refuse a zip that could do harm, by its list of contents alone; `path` is its file."""
     members, packed = archive.infolist(), path.stat().st_size
     for member in members:

@@ -198,7 +198,7 @@ class RunCard(FoldsCard):
         )
 
 
-class Candidate(_Scores):
+class CandidateScore(_Scores):
     """A candidate's cross-fitted scores, and their differences with standard errors."""
 
     about: str  # what it is, in a few words
@@ -243,7 +243,7 @@ class EnsembleCard(SubmissionCard, FoldsCard):
     scored: str = "cross-fitted on the runs' folds"
     nested: _Nested | None  # of the choice, free of its luck; None below three folds
     simplest_first: list[str]  # names of the candidates
-    candidates: dict[str, Candidate]
+    candidates: dict[str, CandidateScore]
     runs: dict[str, float]
     run_classes: dict[str, dict[str, Any]] = Field(default_factory=dict)
     runs_selected_on_validation: list[str]
@@ -254,7 +254,7 @@ class EnsembleCard(SubmissionCard, FoldsCard):
     model: dict[str, Any] = Field(default_factory=dict)  # weights or settings of what is submitted
 
     @property
-    def ranked(self) -> list[tuple[str, Candidate]]:
+    def ranked(self) -> list[tuple[str, CandidateScore]]:
         """Name and scores of each candidate, the simplest first."""
         return [(name, self.candidates[name]) for name in self.simplest_first]
 

@@ -19,7 +19,7 @@ from galaxyzoo.tasks.kinds import Task
 
 # Largest distance from the nearest valid value. Nine decimals leave 1e-8 at most, and a question of
 # seven answers then keeps its sum within 8e-7 of its parent.
-TOLERANCE = 1e-7
+_TOLERANCE = 1e-7
 
 
 def write(
@@ -53,7 +53,7 @@ def check(path: Path, task: Task, ids: np.ndarray) -> None:
     """Refuse a file that is no submission of the task.
 
     An id may be missing, repeated or not in the sample, rows or columns in another order, a value
-    not finite or not within `TOLERANCE` of a valid one.
+    not finite or not within `_TOLERANCE` of a valid one.
 
     Args:
         ids: (test galaxy,) GalaxyIDs in the sample submission's order.
@@ -78,7 +78,7 @@ def check(path: Path, task: Task, ids: np.ndarray) -> None:
         if cell != expected:
             raise InputError(f"{shown(path)}: the first column has {cell!r} in place of {expected}")
     distances = np.abs(task.project(values) - values)
-    if distances.max(initial=0.0) > TOLERANCE:
+    if distances.max(initial=0.0) > _TOLERANCE:
         row, column = np.unravel_index(distances.argmax(), distances.shape)
         raise InputError(
             f"{shown(path)}: GalaxyID {ids[row]}, column '{task.columns[column]}': "

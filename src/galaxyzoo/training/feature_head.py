@@ -20,7 +20,7 @@ from galaxyzoo.inference.predict import compute_features, fuse_for_inference
 from galaxyzoo.models.build import GalaxyNet
 from galaxyzoo.tasks.metrics import log_loss
 
-FEATURES = "features"  # folder in the cache
+_FEATURES = "features"  # folder in the cache
 
 
 def cached_features(model: GalaxyNet, images: np.ndarray, config: Config) -> np.ndarray:
@@ -33,7 +33,7 @@ def cached_features(model: GalaxyNet, images: np.ndarray, config: Config) -> np.
     """
     settings = config.model_dump_json(include={"image": True, "tta": True, "train": {"amp"}})
     weights = (value.cpu().numpy().tobytes() for value in model.backbone.state_dict().values())
-    path = paths.cache_dir() / FEATURES / f"{manifest.digest([settings, *weights])[:16]}.npz"
+    path = paths.cache_dir() / _FEATURES / f"{manifest.digest([settings, *weights])[:16]}.npz"
     keys = np.array([manifest.digest([image.tobytes()])[:32] for image in images])
     known: dict[str, np.ndarray] = {}
     # A damaged cache is made again.

@@ -17,7 +17,7 @@ from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training import fold, fold_data
 from galaxyzoo.training.run import Run
 
-PARTS = {"train": 14, "val": 3, "test": 3}  # twentieths of the galaxies
+_PARTS = {"train": 14, "val": 3, "test": 3}  # twentieths of the galaxies
 
 
 def split(catalog: Catalog, task: str) -> np.ndarray:
@@ -28,10 +28,10 @@ def split(catalog: Catalog, task: str) -> np.ndarray:
     """
     groups = catalog.train[GROUP].to_numpy()
     try:
-        twentieths = make_folds(catalog.targets(task), groups, sum(PARTS.values()), seed=0)
+        twentieths = make_folds(catalog.targets(task), groups, sum(_PARTS.values()), seed=0)
     except ValueError as error:
         raise InputError(f"--holdout: {error}") from None
-    return np.repeat([*PARTS], [*PARTS.values()])[twentieths]
+    return np.repeat([*_PARTS], [*_PARTS.values()])[twentieths]
 
 
 def train_holdout(run: Run) -> HoldoutCard:
@@ -75,7 +75,7 @@ def train_holdout(run: Run) -> HoldoutCard:
         fingerprint=catalog.fingerprint,
         checkpoint=config.train.checkpoint,
         selected_on_validation=False,
-        split={part: int((parts == part).sum()) for part in PARTS},
+        split={part: int((parts == part).sum()) for part in _PARTS},
         **table.project().score(targets[held_out], targets[~held_out]),
     )
     card.write(layout.RunFolder(catalog.dataset, config.run).holdout_card)

@@ -71,7 +71,7 @@ def test_every_column_varies_and_smooth_is_as_common_as_in_the_competition(drawn
 
 def measure(galaxy):
     """Axis ratio, angle (rad) and area (px) inside the contour at half of a drawn galaxy's peak."""
-    gray = galaxies.render(galaxy, np.random.default_rng(1)).astype(np.float32).mean(axis=2)
+    gray = galaxies.render_galaxy(galaxy, np.random.default_rng(1)).astype(np.float32).mean(axis=2)
     gray = cv2.GaussianBlur(gray, (0, 0), 2)
     inside = (gray > gray[204:220, 204:220].max() / 2).astype(np.uint8)
     parts = cv2.connectedComponents(inside)[1]

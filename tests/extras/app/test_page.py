@@ -34,7 +34,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoadedRun]:
         run = loaded(prepare(n_folds=3))
         known = ModelEntry(run.dataset, run.config.run, problem="not scored")
         patch.setattr(service, "list_runs", lambda: [known])
-        patch.setattr(service, "load_run", lambda *_: run)
+        patch.setattr(service, "load_cached_run", lambda *_: run)
         yield run
 
 

@@ -81,11 +81,11 @@ def test_an_ensemble_stands_in_the_list_and_answers_as_its_runs_do(project, monk
     known = service.list_runs()
     names = ["gz37/d4cnn_transfer", "gz37/cnn", "ensemble:all"]  # 36 galaxies say little
     assert [one.name for one in known] == names
-    run, whole = (service.load_run.__wrapped__(one.dataset, one.name) for one in known[1:])
+    run, whole = (service.load_cached_run.__wrapped__(one.dataset, one.name) for one in known[1:])
     with pytest.raises(
         InputError, match=r"on dataset .*: known are gz37/d4cnn_transfer, gz37/cnn$"
     ):
-        service.load_run.__wrapped__(known[1].dataset, "gz37/resnet18")
+        service.load_cached_run.__wrapped__(known[1].dataset, "gz37/resnet18")
     shown, alone = (loaded.predict_drawn(781510) for loaded in (whole, run))
     assert np.allclose(shown.prediction, alone.prediction, atol=0.05)  # the chosen may correct it
     for one, two in zip(

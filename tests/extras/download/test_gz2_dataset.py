@@ -10,7 +10,7 @@ import pytest
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.readers.find import open_input
 from galaxyzoo.extras.download import gz2
-from galaxyzoo.extras.download.gz2_dataset import Order, draw_balanced, make_dataset
+from galaxyzoo.extras.download.gz2_dataset import Gz2Options, draw_balanced, make_balanced_set
 from support.gz2_fixtures import COUNTS, SMALLEST, labels, refusal, write_published
 from support.kaggle_fixtures import listing
 
@@ -22,14 +22,14 @@ def published(root: Path) -> pd.Series:
 
 
 def test_votes_become_balanced_classes_with_their_images(root, published, capsys):
-    folder = make_dataset(Order())
+    folder = make_balanced_set(Gz2Options())
     assert folder == root / "input" / "gz2-hubble10"
     made = labels(folder)
     assert set(made.value_counts()) == {SMALLEST}
     assert (made == published[made.index]).all()
     assert set(made) == set(published) - {"unclear"}
     source = open_input("gz2-hubble10", {"hubble10"})
-    before = gz2.open_dataset_files(root / "input" / "gz2").train_images
+    before = gz2.open_galaxy_zoo_2(root / "input" / "gz2").train_images
     assert list(source.train_images.ids) == sorted(made.index)
     for galaxy in made.index:
         assert source.train_images.read(galaxy) == before.read(galaxy)
@@ -44,7 +44,7 @@ def test_votes_become_balanced_classes_with_their_images(root, published, capsys
 
 
 def test_the_zip_unpacks_into_the_same_dataset(root, published):
-    folder = make_dataset(Order())
+    folder = make_balanced_set(Gz2Options())
     with zipfile.ZipFile(folder / "dataset_galaxies.zip") as archive:
         assert {member.date_time for member in archive.infolist()} == {(2013, 12, 20, 0, 0, 0)}
         archive.extractall(root / "input" / "elsewhere")
@@ -56,24 +56,25 @@ def test_the_zip_unpacks_into_the_same_dataset(root, published):
 
 
 def test_the_same_command_gives_the_same_bytes_and_another_seed_others(root, published):
-    made = [make_dataset(Order(name=n, seed=s)) for n, s in (("a", 0), ("b", 0), ("c", 1))]
+    orders = [Gz2Options(name=name, seed=seed) for name, seed in (("a", 0), ("b", 0), ("c", 1))]
+    made = [make_balanced_set(order) for order in orders]
     files = [[p.read_bytes() for p in sorted(folder.iterdir())] for folder in made]
     assert files[0] == files[1]
     assert not labels(made[0]).index.equals(labels(made[2]).index)
 
 
 def test_task_name_and_number_can_be_chosen(root, published):
-    order = Order(task="elliptical_spiral", name="two", per_class=3)
-    made = labels(make_dataset(order))
+    order = Gz2Options(task="elliptical_spiral", name="two", per_class=3)
+    made = labels(make_balanced_set(order))
     assert made.value_counts().to_dict() == {"elliptical": 3, "spiral": 3}
     smooth = {"E_round", "E_intermediate", "E_cigar"}
     assert set(published[made.index[made == "elliptical"]]) <= smooth
 
 
 def test_what_is_there_already_is_left_alone(root, published):
-    make_dataset(Order())
+    make_balanced_set(Gz2Options())
     before = listing(root / "input")
-    assert refusal(Order(seed=1)) == (
+    assert refusal(Gz2Options(seed=1)) == (
         "input/gz2-hubble10 exists already: move it away first, or add --name"
     )
     assert listing(root / "input") == before
@@ -86,7 +87,7 @@ def test_a_damaged_image_leaves_nothing_half_written(root, published, monkeypatc
         raise InputError("images/7.jpg cannot be read")
 
     monkeypatch.setattr("galaxyzoo.data.stores.opening.ZipReader.__call__", refuse)
-    assert refusal(Order()) == "images/7.jpg cannot be read"
+    assert refusal(Gz2Options()) == "images/7.jpg cannot be read"
     assert listing(root / "input") == before
     assert sorted(p.name for p in (root / "input").iterdir()) == ["cache", "gz2"]
 
@@ -94,11 +95,11 @@ def test_a_damaged_image_leaves_nothing_half_written(root, published, monkeypatc
 @pytest.mark.parametrize(
     ("order", "message"),
     [
-        (Order(task="galaxy10"), "no rule makes classes of 'galaxy10' from votes: known are "),
-        (Order(task="typo"), "unknown task 'typo'"),
-        (Order(name="../x"), "'../x' cannot be a dataset's name"),
-        (Order(name="demo"), "'demo' cannot be a dataset's name"),
-        (Order(data="nowhere"), "nowhere holds no gz2_hart16.csv"),
+        (Gz2Options(task="galaxy10"), "no rule makes classes of 'galaxy10' from votes: known are "),
+        (Gz2Options(task="typo"), "unknown task 'typo'"),
+        (Gz2Options(name="../x"), "'../x' cannot be a dataset's name"),
+        (Gz2Options(name="demo"), "'demo' cannot be a dataset's name"),
+        (Gz2Options(data="nowhere"), "nowhere holds no gz2_hart16.csv"),
     ],
 )
 def test_mistakes_are_named(root, published, order, message):
@@ -106,21 +107,21 @@ def test_mistakes_are_named(root, published, order, message):
 
 
 def test_without_the_files_it_says_what_to_put_where(root):
-    assert "put it into input/gz2/, or add --download" in refusal(Order())
+    assert "put it into input/gz2/, or add --download" in refusal(Gz2Options())
     write_published(root / "input" / "gz2")
     (root / "input" / "gz2" / "images_gz2.zip").unlink()
-    assert refusal(Order()).startswith("input/gz2/ lacks images_gz2.zip: put it there, or add --d")
+    assert refusal(Gz2Options()).startswith("input/gz2/ lacks images_gz2.zip: put it there, or add")
 
 
 def test_two_folders_of_published_files_must_be_told_apart(root, published):
     write_published(root / "input" / "more")
-    assert refusal(Order()).endswith("add --data with one of input/gz2, input/more")
-    assert make_dataset(Order(data="more")).exists()
+    assert refusal(Gz2Options()).endswith("add --data with one of input/gz2, input/more")
+    assert make_balanced_set(Gz2Options(data="more")).exists()
 
 
 def test_one_class_alone_is_refused(root):
     write_published(root / "input" / "gz2", {"E_round": 5, "unclear": 3})
-    assert "the galaxies are of 1 classes" in refusal(Order())
+    assert "the galaxies are of 1 classes" in refusal(Gz2Options())
 
 
 def draw_classes(n: int = 60) -> pd.Series:

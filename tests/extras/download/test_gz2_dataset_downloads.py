@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from galaxyzoo.data.readers.find import open_input
-from galaxyzoo.extras.download.gz2_dataset import Order, make_dataset
+from galaxyzoo.extras.download.gz2_dataset import Gz2Options, make_balanced_set
 from galaxyzoo.extras.download.sdss import FOLDER
 from support import cutout_server as answers
 from support.commands import call, complaint, succeed
@@ -31,8 +31,8 @@ def quick(server: CutoutServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("galaxyzoo.extras.download.gz2_dataset.TABLE_URL", f"{server.base}/t.gz")
 
 
-def ordered(server: CutoutServer, **changes: object) -> Order:
-    order = Order(download=True, base_url=f"{server.base}/cut")
+def ordered(server: CutoutServer, **changes: object) -> Gz2Options:
+    order = Gz2Options(download=True, base_url=f"{server.base}/cut")
     return replace(order, **changes)  # type: ignore[arg-type]
 
 
@@ -49,7 +49,7 @@ def write_votes(
 
 def test_only_what_was_drawn_is_downloaded(root, server):
     classes = write_votes(root)
-    made = labels(make_dataset(ordered(server)))
+    made = labels(make_balanced_set(ordered(server)))
     assert set(made.value_counts()) == {SMALLEST}
     assert (made == classes[made.index]).all()
     assert dict(server.asked) == {ra_of(galaxy): 1 for galaxy in made.index}
@@ -57,14 +57,14 @@ def test_only_what_was_drawn_is_downloaded(root, server):
     for galaxy in made.index:
         assert source.train_images.read(galaxy) == server.picture(ra_of(galaxy))
     server.asked.clear()
-    make_dataset(ordered(server, name="again"))
+    make_balanced_set(ordered(server, name="again"))
     assert not server.asked
 
 
 def test_a_missing_table_is_downloaded_first(root, server):
     table, _ = draw_published()
     server.files["/t.gz"] = gzip.compress(table.to_csv(index=False).encode())
-    assert len(labels(make_dataset(ordered(server)))) == 40
+    assert len(labels(make_balanced_set(ordered(server)))) == 40
     assert (root / "input" / "gz2" / f"{TABLE}.gz").read_bytes() == server.files["/t.gz"]
 
 
@@ -73,7 +73,7 @@ def test_a_named_folder_of_input_gets_the_table(root, server, monkeypatch):
     server.files["/t.gz"] = gzip.compress(table.to_csv(index=False).encode())
     (root / "input" / "mine").mkdir(parents=True)
     monkeypatch.chdir(root)
-    make_dataset(ordered(server, data="mine"))
+    make_balanced_set(ordered(server, data="mine"))
     assert (root / "input" / "mine" / f"{TABLE}.gz").exists()
     assert not (root / "mine").exists()
 
@@ -97,7 +97,7 @@ def test_a_table_that_is_not_whole_is_not_kept(root, server, damage, reason):
 
 def test_images_that_fail_stop_it_or_their_galaxies_are_left_out(root, server, capsys):
     write_votes(root)
-    drawn = labels(make_dataset(ordered(server, name="first")))
+    drawn = labels(make_balanced_set(ordered(server, name="first")))
     lost = drawn.index[drawn == "merger"][0]
     (root / "input" / "gz2" / FOLDER / f"{lost}.jpg").unlink()
     server.plans[ra_of(lost)] = [answers.status(404)] * 2
@@ -108,11 +108,11 @@ def test_images_that_fail_stop_it_or_their_galaxies_are_left_out(root, server, c
     )
     assert not (root / "input" / "gz2-hubble10").exists()
     capsys.readouterr()
-    kept = labels(make_dataset(ordered(server, on_bad_image="drop")))
+    kept = labels(make_balanced_set(ordered(server, on_bad_image="drop")))
     assert lost not in kept.index
     assert set(kept.value_counts()) == {SMALLEST - 1}
     assert "): left out\n" in capsys.readouterr().out
-    assert (labels(make_dataset(ordered(server, name="later"))) == drawn).all()
+    assert (labels(make_balanced_set(ordered(server, name="later"))) == drawn).all()
 
 
 @pytest.mark.parametrize(
@@ -158,12 +158,12 @@ def test_who_presses_ctrl_c_keeps_what_is_there(root, server):
 
     server.always = interrupted
     with pytest.raises(KeyboardInterrupt):
-        make_dataset(ordered(server))
+        make_balanced_set(ordered(server))
     folder = root / "input" / "gz2" / FOLDER
     there = {p.name for p in folder.iterdir()}
     assert 2 <= len(there) < 40  # four ask at a time: two are through when the sixth is asked for
     assert all(name.endswith(".jpg") and name[0] != "." for name in there)
     server.asked.clear()
     server.always = None
-    make_dataset(ordered(server))
+    make_balanced_set(ordered(server))
     assert len(server.asked) == 40 - len(there)

@@ -27,7 +27,7 @@ def refusal(root: Path) -> str:
 
 
 def test_all_files_arrive_and_a_second_call_asks_for_nothing(stand_in, rests, kaggle_zips, root):
-    assert download(root) == list(kaggle_api.FILES)
+    assert download(root) == list(kaggle_api.ZIPS)
     assert held(root / "input") == kaggle_zips
     assert not stand_in.store_saw_credentials
     asked = [request for name, request in stand_in.calls if name == "DownloadDataFile"]
@@ -122,4 +122,4 @@ def test_damaged_file_gets_no_name_and_is_downloaded_again(stand_in, rests, kagg
 
 def test_part_that_cannot_be_written_is_named(stand_in, rests, root):
     (root / "input" / ".part").write_text("a file")
-    assert refusal(root).startswith(f"cannot write input/.part/{kaggle_api.FILES[0]}: ")
+    assert refusal(root).startswith(f"cannot write input/.part/{kaggle_api.ZIPS[0]}: ")

@@ -46,7 +46,7 @@ def test_submission_arrives_and_its_own_score_is_shown(stand_in, rests, root):
     write_card(path, digest_table(path))
     submit.check_file(path)
     api = kaggle_api.connect()
-    ref = kaggle_api.send(api, path, "three networks")
+    ref = kaggle_api.submit_file(api, path, "three networks")
     assert stand_in.uploads == [path.read_bytes()]
     assert stand_in.submissions[0]["submissionDescription"] == "three networks"
     assert stand_in.submissions[0]["competitionName"] == kaggle_api.COMPETITION
@@ -72,7 +72,7 @@ def test_upload_that_fails_submits_nothing(stand_in, rests, root):
     path = write_submission(root)
     stand_in.faults["upload"] = [(500, "", {})]
     with pytest.raises(InputError, match="nothing was submitted"):
-        kaggle_api.send(kaggle_api.connect(), path, "m")
+        kaggle_api.submit_file(kaggle_api.connect(), path, "m")
     assert stand_in.submissions == []
 
 
@@ -90,7 +90,7 @@ def test_submission_that_may_have_arrived_or_is_refused_is_not_sent_again(
     path = write_submission(root)
     stand_in.faults["CreateSubmission"] = [fault]
     with pytest.raises(InputError, match=named):
-        kaggle_api.send(kaggle_api.connect(), path, "m")
+        kaggle_api.submit_file(kaggle_api.connect(), path, "m")
     assert (stand_in.count("CreateSubmission"), rests) == (1, [])
 
 

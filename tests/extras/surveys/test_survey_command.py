@@ -21,7 +21,7 @@ from galaxyzoo.data.image_cache import decode_many
 from galaxyzoo.data.stores.opening import open_by_galaxy_id
 from galaxyzoo.ensemble.load_model import load_predictor
 from galaxyzoo.extras.surveys.images import SurveyImages
-from galaxyzoo.extras.surveys.survey import Survey, classes_of
+from galaxyzoo.extras.surveys.survey import Survey, survey_classes
 from galaxyzoo.inference.artifacts import load_fold_model
 from galaxyzoo.inference.predict import predict_stores
 from galaxyzoo.io.archives import write_zip
@@ -204,7 +204,7 @@ def test_of_a_class_run_a_part_holds_the_decided_class() -> None:
     task = TASKS["hubble10"]
     shares = np.random.default_rng(0).dirichlet(np.ones(10), 6)
     predictions, prior = pd.DataFrame(shares, columns=list(task.columns)), shares.mean(axis=0)
-    ((name, found),) = classes_of(task, predictions, prior)
+    ((name, found),) = survey_classes(task, predictions, prior)
     assert name == "class"
     assert found == task.with_decision(predictions, prior)["class"].tolist()
 

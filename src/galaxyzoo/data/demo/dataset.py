@@ -32,7 +32,7 @@ def draw_galaxy(galaxy_id: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng([seed, galaxy_id])
     galaxy = galaxies.draw_morphology(rng)
     votes = galaxies.simulate_votes(galaxy, rng)
-    return galaxies.render(galaxy, rng), votes
+    return galaxies.render_galaxy(galaxy, rng), votes
 
 
 def write_demo(folder: Path, n_train: int = 600, n_test: int = 150, seed: int = 0) -> None:

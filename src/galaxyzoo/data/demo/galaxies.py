@@ -185,7 +185,7 @@ def _nearest(value: float, centers: tuple[float, ...] | np.ndarray, spread: floa
     return weights / weights.sum()
 
 
-RADIUS = 0.047  # scale length of the usual disk, in frames
+_RADIUS = 0.047  # scale length of the usual disk, in frames
 OLD_STARS = np.array((1.22, 1.0, 0.66), np.float32)
 DISK_STARS = np.array((1.06, 1.0, 0.9), np.float32)
 YOUNG_STARS = np.array((0.86, 0.95, 1.18), np.float32)
@@ -193,7 +193,7 @@ FRAME_PX = 424
 _STRETCH, _SOFTENING = 62.0, 7.0  # gray levels and noise units of the asinh stretch
 
 
-def render(galaxy: Morphology, rng: np.random.Generator) -> np.ndarray:
+def render_galaxy(galaxy: Morphology, rng: np.random.Generator) -> np.ndarray:
     """Draw a galaxy with its surroundings, (424, 424, 3) uint8 RGB.
 
     Source: own; stretch after Lupton et al. 2004 (PASP 116, 133), as the survey's own pictures.
@@ -212,7 +212,7 @@ def render(galaxy: Morphology, rng: np.random.Generator) -> np.ndarray:
 def _galaxy_light(galaxy: Morphology, rng: np.random.Generator) -> np.ndarray:
     """(sky_px, sky_px, 3) float32 light of a galaxy and its oddity."""
     x, y = _plane(galaxy.sky_px, galaxy.angle_rad)
-    length = RADIUS * galaxy.size
+    length = _RADIUS * galaxy.size
     if galaxy.kind == ARTIFACT:
         spikes = np.exp(-abs(y) / 0.004 - abs(x) / 0.1) + np.exp(-abs(x) / 0.004 - abs(y) / 0.1)
         halo = 26 / (1 + ((x * x + y * y) / 0.018**2) ** 1.3)
@@ -227,8 +227,8 @@ def _galaxy_light(galaxy: Morphology, rng: np.random.Generator) -> np.ndarray:
         light = _tilted_disk(galaxy, x, y / galaxy.axis_ratio, 1.25 * length, rng)
         light += _bulge(galaxy, x, y, 1.25 * length)
     if galaxy.oddity == "merger":
-        shift = rng.uniform(2.2, 3.6) * RADIUS
-        partner = _sersic(np.hypot(x - shift, y / rng.uniform(0.5, 0.9)), 0.75 * RADIUS, 1.8)
+        shift = rng.uniform(2.2, 3.6) * _RADIUS
+        partner = _sersic(np.hypot(x - shift, y / rng.uniform(0.5, 0.9)), 0.75 * _RADIUS, 1.8)
         bridge = np.exp(-((y / 0.022) ** 2) - ((x - shift / 2) / (0.8 * shift)) ** 4)
         light += galaxy.oddness * (0.45 * partner + 0.16 * bridge)[..., None] * DISK_STARS
     return galaxy.brightness * light
@@ -255,8 +255,8 @@ def _tilted_disk(
     disk = 0.95 * np.exp(-r / length)
     young, bar = np.zeros_like(r), np.zeros_like(r)
     if galaxy.oddity == "irregular":
-        for dx, dy in rng.normal(0, 1.2 * RADIUS, (7, 2)):
-            width = RADIUS * rng.uniform(0.25, 0.8)
+        for dx, dy in rng.normal(0, 1.2 * _RADIUS, (7, 2)):
+            width = _RADIUS * rng.uniform(0.25, 0.8)
             young += 0.65 * np.exp(-((x - dx) ** 2 + (y - dy) ** 2) / width**2)
         young *= galaxy.oddness
         disk *= 1 - 0.85 * galaxy.oddness
@@ -268,7 +268,7 @@ def _tilted_disk(
         young = 2.5 * galaxy.arms * disk * ridges * outside
         disk *= 1 - 0.55 * galaxy.arms
     if galaxy.oddity == "ring":
-        radius = 2.3 * RADIUS * galaxy.size
+        radius = 2.3 * _RADIUS * galaxy.size
         disk *= 1 - 0.6 * galaxy.oddness * np.exp(-((r / radius - 0.6) ** 2) / 0.09)
         young += 0.45 * galaxy.oddness * np.exp(-((r / radius - 1) ** 2) / 0.03)
     if galaxy.bar > 0:

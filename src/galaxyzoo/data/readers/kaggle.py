@@ -100,7 +100,7 @@ def dataset_name(train_ids: np.ndarray, test_ids: np.ndarray, folder: Path) -> s
     if (len(train_ids), len(test_ids)) == COMPETITION_SIZE:
         return WHOLE
     for path in sorted(configs_dir().glob("subsets/*/train_ids.txt")):
-        if np.array_equal(read_ids(path), np.sort(train_ids)):
+        if np.array_equal(_read_ids(path), np.sort(train_ids)):
             return path.parent.name
     ids = np.concatenate([np.sort(train_ids), np.sort(test_ids)])
     return f"kaggle-{digest([ids.tobytes()])[:6]}"
@@ -122,7 +122,7 @@ def whole_sample_ids() -> np.ndarray:
     )
 
 
-def read_ids(path: Path) -> np.ndarray:
+def _read_ids(path: Path) -> np.ndarray:
     """(galaxy,) int64 ids of a text file with one id a line."""
     return np.loadtxt(path, dtype=np.int64, ndmin=1)
 
@@ -252,7 +252,7 @@ def write_subset(name: str, data: str | None) -> Path:
     if not lists.is_dir():
         known = ", ".join(sorted(p.name for p in configs_dir().glob("subsets/*")))
         raise InputError(f"no subset '{name}' in {shown(configs_dir())}/subsets: known are {known}")
-    train_ids, test_ids = (read_ids(lists / f"{part}_ids.txt") for part in ("train", "test"))
+    train_ids, test_ids = (_read_ids(lists / f"{part}_ids.txt") for part in ("train", "test"))
     target = input_dir() / name
     if target.exists() or target.is_symlink():
         raise InputError(f"{shown(target)} exists already: move it away first")

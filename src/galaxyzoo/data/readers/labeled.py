@@ -28,7 +28,7 @@ from galaxyzoo.data.stores import base, opening
 from galaxyzoo.io.tables import ID, plain_cell, read_csv
 from galaxyzoo.tasks import kinds, registry
 
-LABELS, TEST, IMAGES = "train_labels.csv", "test_ids.csv", "images"
+LABELS_CSV, TEST, IMAGES = "train_labels.csv", "test_ids.csv", "images"
 OWN_LABELS = "labels.csv"  # of `label_table`
 _FORMS = OWN_LABELS, "labels.csv.gz", "labels.parquet", "metadata.csv", "metadata.jsonl"
 IMAGE_NAMES = "names.csv"  # in the folds of a dataset of own labels
@@ -39,7 +39,7 @@ GALAXY_ID = re.compile("[1-9][0-9]{5,17}")  # not the 1, 2, 3 or 0001 by which p
 
 def find_table(folder: Path) -> DatasetCandidate | None:
     """The dataset of a folder with a table of labels; None where there is no such table."""
-    path = folder / LABELS
+    path = folder / LABELS_CSV
     if not path.is_file():
         return None
     classes = classes_of(read_csv(path), path).sort_index()
@@ -131,18 +131,18 @@ def _read_table(folder: Path, classes: pd.Series, task: kinds.ClassTask) -> Data
             "docs/surveys.md)"
         )
     images = opening.open_by_galaxy_id(*files)
-    for ids, named in ((classes.index.to_numpy(), LABELS), (test_ids, TEST)):
+    for ids, named in ((classes.index.to_numpy(), LABELS_CSV), (test_ids, TEST)):
         dataset_files.check_images(ids, images, named)
     dataset_files.check_apart(classes.index.to_numpy(), test_ids, folder)
     name, targets = folder.absolute().name, one_hot(classes, task)
-    stores, table = (images, images), folder / LABELS
+    stores, table = (images, images), folder / LABELS_CSV
     return DatasetFiles(name, folder, targets, *stores, test_ids, CUT_OUT, table=table)
 
 
 def image_files(folder: Path) -> list[Path]:
     """Find the images beside a table of labels: `images/`, its zip or list, else archives."""
     table = own_table(folder)
-    if not table and not (folder / LABELS).is_file():
+    if not table and not (folder / LABELS_CSV).is_file():
         return []
     for path in (folder / IMAGES, folder / f"{IMAGES}.zip", folder / f"{IMAGES}.csv"):
         if path.exists():

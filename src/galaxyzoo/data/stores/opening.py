@@ -152,7 +152,7 @@ def _refuse_unreadable(error: OSError) -> NoReturn:
     raise InputError(f"{shown(Path(error.filename))} cannot be read: {error.strerror}") from None
 
 
-Settings = Mapping[str, Any]  # of forms that have some, by their titles
+FormSettings = Mapping[str, Any]  # of forms that have some, by their titles
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,7 @@ def openers() -> dict[str, Callable[[Path], Images]]:
     return {ending: opener for form in forms() for ending, opener in form.openers.items()}
 
 
-def open_images(path: Path, settings: Settings | None = None) -> Images:
+def open_images(path: Path, settings: FormSettings | None = None) -> Images:
     """Open the images of a folder, zip, or file of `openers`.
 
     Args:
@@ -208,7 +208,7 @@ def is_archive(path: Path) -> bool:
     return path.suffix.lower() != ".csv" and _opener_of(path) is not None
 
 
-def _wrap(images: Images, settings: Settings | None) -> Images:
+def _wrap(images: Images, settings: FormSettings | None) -> Images:
     for form in forms():
         if form.wrap and form.options:
             images = form.wrap(images, (settings or {}).get(form.title, form.options()))
@@ -221,7 +221,7 @@ def open_by_galaxy_id(*paths: Path) -> Images:
     return Images.concat(whole, [open_whole(path) for path in paths]).identified()
 
 
-def open_all(paths: list[Path], settings: Settings | None = None) -> list[Images]:
+def open_all(paths: list[Path], settings: FormSettings | None = None) -> list[Images]:
     """Open a user's paths: folders and zips, then single pictures together, then others."""
     inputs, pictures, others = [], [], []
     for path in paths:

@@ -88,7 +88,7 @@ def serve_explorer(options: AppOptions) -> None:
     gc.enable()
     torch.set_num_threads(1)  # several requests at once, each on a core
     chosen = choose(options.run, options.dataset)
-    service.load_run(chosen.dataset, chosen.name)  # before the first visitor waits for it
+    service.load_cached_run(chosen.dataset, chosen.name)  # before the first visitor waits for it
     page = build_page(chosen)
     print_address(options)
     page.queue(max_size=64).launch(
@@ -112,14 +112,14 @@ def serve_labels(options: AppOptions, folder: Path) -> None:
     """Read a survey, serve the page to label it; one process at a time writes its labels."""
     import uvicorn
 
-    from galaxyzoo.extras.labels.label_loop import LOCK, LabelLoop
+    from galaxyzoo.extras.labels.label_loop import LABELS_LOCK, LabelLoop
     from galaxyzoo.extras.labels.label_page import build_app
     from galaxyzoo.extras.surveys.finished import read_features
     from galaxyzoo.extras.surveys.survey import add_features
 
     add_features(folder)
     survey = read_features(folder)
-    with files.try_lock(folder / LOCK) as is_held:
+    with files.try_lock(folder / LABELS_LOCK) as is_held:
         if not is_held:
             raise InputError(f"another page labels {paths.shown(folder)}: end that one first")
         app = build_app(LabelLoop(survey), [options.host, *options.allow_host])

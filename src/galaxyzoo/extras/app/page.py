@@ -13,9 +13,9 @@ from galaxyzoo.ensemble.load_model import describe
 from galaxyzoo.ensemble.model_listing import ModelEntry
 from galaxyzoo.extras.app import components, service
 from galaxyzoo.extras.app.service import LoadedRun, PredictedGalaxy
-from galaxyzoo.extras.explain.gradcam import DEFAULT, METHODS, likeliest
+from galaxyzoo.extras.explain.gradcam import DEFAULT_METHOD, METHODS, likeliest
 
-TITLE = "Galaxy Zoo explorer"
+_TITLE = "Galaxy Zoo explorer"
 _UPLOADS_KEPT = (600, 3600)  # seconds between deletions, and age of the files deleted
 _CONCURRENCY_LIMIT = 4  # requests of an action; the others wait in a queue
 _MAX_IMAGES = 50  # uploaded at once
@@ -25,8 +25,8 @@ _listed: dict[str, ModelEntry] = {}  # title -> predictor that the page offers
 
 def build_page(chosen: ModelEntry) -> gr.Blocks:
     """Build the whole page; `chosen` predicts first."""
-    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=_UPLOADS_KEPT) as page:
-        gr.Markdown(f"# {TITLE}\nPredictions of trained networks, and what they look at.")
+    with gr.Blocks(title=_TITLE, analytics_enabled=False, delete_cache=_UPLOADS_KEPT) as page:
+        gr.Markdown(f"# {_TITLE}\nPredictions of trained networks, and what they look at.")
         run = gr.Dropdown([], label="Run", elem_id="run")
         shown = gr.State(None)
         with gr.Row():
@@ -45,7 +45,7 @@ def build_page(chosen: ModelEntry) -> gr.Blocks:
                 with gr.Accordion("Heat map", open=True):
                     answer = gr.Dropdown([], label="Answer", elem_id="answer")
                     method = gr.Dropdown(
-                        [*METHODS], value=DEFAULT, label="Method", elem_id="method"
+                        [*METHODS], value=DEFAULT_METHOD, label="Method", elem_id="method"
                     )
                     explain = gr.Button("Show heat map", elem_id="explain")
                     heat = gr.HTML("", elem_id="heat")
@@ -144,7 +144,7 @@ def _load(name: str) -> LoadedRun:
     """Load the listed run of a title; any other title is an error."""
     if name not in _listed:
         raise InputError("choose a run first")
-    return service.load_run(_listed[name].dataset, _listed[name].name)
+    return service.load_cached_run(_listed[name].dataset, _listed[name].name)
 
 
 def _about(name: str) -> str:

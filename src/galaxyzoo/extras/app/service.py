@@ -26,7 +26,7 @@ def list_runs() -> list[model_listing.ModelEntry]:
 
 
 @lru_cache(maxsize=_RUNS_IN_MEMORY)
-def load_run(dataset: str, run: str) -> "LoadedRun":
+def load_cached_run(dataset: str, run: str) -> "LoadedRun":
     """A run or an ensemble, kept in memory."""
     return LoadedRun(dataset, run, load_model.load_predictor(dataset, run))
 

@@ -11,5 +11,5 @@ EXTRA = Extra(
         "submit": "galaxyzoo.extras.download.submit:main",
         "prepare gz2": "galaxyzoo.extras.download.gz2_dataset:main",
     },
-    datasets=["galaxyzoo.extras.download.gz2:find"],
+    datasets=["galaxyzoo.extras.download.gz2:find_galaxy_zoo_2"],
 )

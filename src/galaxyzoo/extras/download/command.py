@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from galaxyzoo.core import launch, options, paths
-from galaxyzoo.extras.download.kaggle_api import FILES, download
+from galaxyzoo.extras.download.kaggle_api import ZIPS, download
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +29,6 @@ def main() -> None:
     paths.check_output("--folder", folder, is_own=Path.is_dir)
     fetched = download(folder)
     launch.print_done(
-        f"{paths.shown(folder)}/ holds {len(FILES)} of {len(FILES)} files, {len(fetched)} new",
+        f"{paths.shown(folder)}/ holds {len(ZIPS)} of {len(ZIPS)} files, {len(fetched)} new",
         f"{launch.typed('train_folds')} --plan",
     )

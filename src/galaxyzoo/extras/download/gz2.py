@@ -23,19 +23,19 @@ from galaxyzoo.tasks import decision_tree, registry
 
 TABLES = ("gz2_hart16.csv", "gz2_hart16.csv.gz")
 MAPPINGS = ("gz2_filename_mapping.csv", "gz2_filename_mapping.csv.gz")
-IMAGES = ("images_gz2.zip", "images_gz2", "images", "images.zip")
+IMAGE_PATHS = ("images_gz2.zip", "images_gz2", "images", "images.zip")
 GALAXY, OBJECT, ASSET = "dr7objid", "objid", "asset_id"
 SKY = ("ra", "dec")  # degrees
 DEBIASED, WEIGHTED = "_debiased", "_weighted_fraction"
 _NUMBER_LIMIT = 2**63  # objects of other data releases, which have no votes here, have 19 digits
 
 
-def find(folder: Path) -> DatasetCandidate | None:
+def find_galaxy_zoo_2(folder: Path) -> DatasetCandidate | None:
     """The dataset of a folder with the vote table, for all tasks on votes; None of any other."""
     if not holds_table(folder):
         return None
     tasks = {task.name for task in registry.TASKS.values() if task.tasks_of_votes}
-    return DatasetCandidate(folder, frozenset(tasks), partial(open_dataset_files, folder))
+    return DatasetCandidate(folder, frozenset(tasks), partial(open_galaxy_zoo_2, folder))
 
 
 def holds_table(folder: Path) -> bool:
@@ -45,10 +45,10 @@ def holds_table(folder: Path) -> bool:
 
 def has_images(folder: Path) -> bool:
     """Check whether the folder holds images under one of their names."""
-    return any((folder / name).exists() for name in IMAGES)
+    return any((folder / name).exists() for name in IMAGE_PATHS)
 
 
-def find_table(folder: Path) -> Path:
+def find_votes_table(folder: Path) -> Path:
     """The vote table of a folder."""
     return _part(folder, TABLES)
 
@@ -75,12 +75,12 @@ def read_positions(path: Path) -> pd.DataFrame:
     return sky
 
 
-def open_dataset_files(folder: Path) -> DatasetFiles:
+def open_galaxy_zoo_2(folder: Path) -> DatasetFiles:
     """Read votes and list images; galaxies without an image are left out, and counted on screen."""
-    votes = read_votes(find_table(folder)).sort_index()
+    votes = read_votes(find_votes_table(folder)).sort_index()
     mapping = _part(folder, MAPPINGS)
     assets = _read_assets(mapping)
-    images = open_by_galaxy_id(_part(folder, IMAGES))
+    images = open_by_galaxy_id(_part(folder, IMAGE_PATHS))
     assets = assets[assets.isin(images.ids)]
     has_votes = assets.index.isin(votes.index)
     if not has_votes.all():
@@ -99,7 +99,7 @@ def open_dataset_files(folder: Path) -> DatasetFiles:
         print(f"{shown(folder)}: {left_out:,} of {len(votes):,} galaxies have no image, left out")
     images = images.select(assets.to_numpy()).relabel(assets.index)
     dataset = "gz2" if folder.resolve() == input_dir().resolve() else folder.absolute().name
-    table = find_table(folder)
+    table = find_votes_table(folder)
     return DatasetFiles(dataset, folder, with_images, images, images, own_ids=True, table=table)
 
 

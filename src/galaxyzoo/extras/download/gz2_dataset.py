@@ -45,7 +45,7 @@ _NAME = re.compile(r"\w[\w.-]*")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Order:
+class Gz2Options:
     """Dataset to make; options of the command."""
 
     data: str | None = options.option("folder with the published files (default: found in input/)")
@@ -68,13 +68,13 @@ class Order:
 
 def main() -> None:
     """Read the options, make the dataset, print."""
-    order = options.read_options(Order, HELP, sys.argv[2:])
-    made = make_dataset(order)
+    order = options.read_options(Gz2Options, HELP, sys.argv[2:])
+    made = make_balanced_set(order)
     # It has no votes, so its runs cannot start from those that learn votes.
     print_made(made, f"{order.task} --data {made.name} stages=null")
 
 
-def make_dataset(order: Order) -> Path:
+def make_balanced_set(order: Gz2Options) -> Path:
     """Make the dataset in a new folder of `input/`, and print how many galaxies each class has."""
     task, target = _check_order(order)
     assert task.rule is not None
@@ -130,7 +130,7 @@ def draw_balanced(classes: pd.Series, per_class: int | None, seed: int) -> pd.Se
     return classes.loc[np.sort(np.concatenate(drawn))]
 
 
-def _check_order(order: Order) -> tuple[Task, Path]:
+def _check_order(order: Gz2Options) -> tuple[Task, Path]:
     """The task, and where the dataset will be."""
     task = get_task(order.task)
     if order.seed < 0:
@@ -150,7 +150,7 @@ def _check_order(order: Order) -> tuple[Task, Path]:
     return task, target
 
 
-def _find_folder(order: Order) -> Path:
+def _find_folder(order: Gz2Options) -> Path:
     """The folder with the vote table, which is downloaded where that is wanted."""
     named = None if order.data is None else [Path(order.data), paths.input_dir() / order.data]
     places = named or input_places()
@@ -197,18 +197,18 @@ def _check_table(data: bytes) -> None:
 
 
 def _open_source(
-    folder: Path, order: Order
+    folder: Path, order: Gz2Options
 ) -> tuple[pd.DataFrame, Callable[[int], bytes], pd.DataFrame | None]:
     """Votes by GalaxyID ascending, a function that reads an image, and positions to download."""
     if not order.download:
         if not gz2.has_images(folder):
             raise InputError(
-                f"{paths.shown(folder)}/ lacks {gz2.IMAGES[0]}: put it there, or add --download to "
-                "get the images from the sky survey's server"
+                f"{paths.shown(folder)}/ lacks {gz2.IMAGE_PATHS[0]}: put it there, or add "
+                "--download to get the images from the sky survey's server"
             )
-        raw = gz2.open_dataset_files(folder)
+        raw = gz2.open_galaxy_zoo_2(folder)
         return raw.targets, raw.train_images.read, None
-    table = gz2.find_table(folder)
+    table = gz2.find_votes_table(folder)
     positions = gz2.read_positions(table)
 
     def read_image(galaxy_id: int) -> bytes:
@@ -218,7 +218,7 @@ def _open_source(
 
 
 def _draw(
-    classes: pd.Series, usable: pd.Series, folder: Path, task: Task, order: Order
+    classes: pd.Series, usable: pd.Series, folder: Path, task: Task, order: Gz2Options
 ) -> pd.Series:
     """Draw among usable galaxies, and print how many of each class there are and were drawn."""
     if usable.nunique() < 2:
@@ -236,7 +236,7 @@ def _draw(
 
 def _write(folder: Path, classes: pd.Series, read_image: Callable[[int], bytes]) -> None:
     """Labels, images byte for byte, and both once more in one zip."""
-    labels, images = folder / labeled.LABELS, folder / f"{labeled.IMAGES}.zip"
+    labels, images = folder / labeled.LABELS_CSV, folder / f"{labeled.IMAGES}.zip"
     text = classes.to_csv(index_label=ID, header=[CLASS], lineterminator="\n")
     files.write_text(labels, text)
     ids = map(int, classes.index)

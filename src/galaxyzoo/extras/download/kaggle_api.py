@@ -23,7 +23,7 @@ _LOGIN = "https://www.kaggle.com/settings, section API, makes credentials: keep 
 ~/.kaggle/kaggle.json, KAGGLE_USERNAME and KAGGLE_KEY, or KAGGLE_API_TOKEN"
 _ADVICE = {401: _LOGIN, 403: f"accept the rules on {PAGE}/rules", 404: f"see {PAGE}/data"}
 # The small ones first: whatever is refused is refused at once.
-FILES = tuple(f"{part}.zip" for part in (SAMPLES[0], SOLUTIONS, TRAIN_IMAGES, TEST_IMAGES))
+ZIPS = tuple(f"{part}.zip" for part in (SAMPLES[0], SOLUTIONS, TRAIN_IMAGES, TEST_IMAGES))
 _SCORE_PAUSE_S = 5
 
 
@@ -48,7 +48,7 @@ def download(folder: Path) -> list[str]:
     on from there.
     """
     with files.hold_lock(folder / files.LOCK, "downloading"):
-        missing = [name for name in FILES if not _is_whole(folder / name)]
+        missing = [name for name in ZIPS if not _is_whole(folder / name)]
         if missing:
             api = connect()
         for name in missing:
@@ -69,7 +69,7 @@ def download(folder: Path) -> list[str]:
     return missing
 
 
-def send(api: Any, path: Path, message: str) -> int:
+def submit_file(api: Any, path: Path, message: str) -> int:
     """Send a submission; returns Kaggle's number of it, 0 where it gives none."""
     with _explain_errors("submission", f"look whether {PAGE}/submissions has it before the next"):
         answer = api.competition_submit(str(path), message, COMPETITION, quiet=True)

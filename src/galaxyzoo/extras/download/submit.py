@@ -14,7 +14,7 @@ from galaxyzoo.core import launch, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.options import option, positional, read_options
 from galaxyzoo.data.readers.kaggle import whole_sample_ids
-from galaxyzoo.extras.download.kaggle_api import PAGE, connect, send, wait_for_score
+from galaxyzoo.extras.download.kaggle_api import PAGE, connect, submit_file, wait_for_score
 from galaxyzoo.results import layout, submission, table
 from galaxyzoo.results.card import SubmissionCard
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
@@ -38,7 +38,7 @@ def main() -> None:
     path = (options.file or layout.published_csv()).resolve()
     check_file(path)
     api = connect()
-    ref = send(api, path, options.message)
+    ref = submit_file(api, path, options.message)
     print(f"sent {paths.shown(path)}: {PAGE}/submissions", flush=True)
     score = None if options.no_wait else wait_for_score(api, ref, _LONGEST_WAIT_S)
     launch.print_done(score or "no score yet: see that page later")

@@ -30,7 +30,7 @@ from galaxyzoo.models.build import GalaxyNet
 from galaxyzoo.tasks.kinds import Task
 
 METHODS = {"hirescam": "HiResCAM", "gradcam": "GradCAM"}  # classes of the package
-DEFAULT = "hirescam"  # marks the places of one image; Grad-CAM weighs whole feature maps
+DEFAULT_METHOD = "hirescam"  # marks the places of one image; Grad-CAM weighs whole feature maps
 _MIN_SIDE = 5  # cells; a map with fewer on a side shows no place
 
 
@@ -38,7 +38,7 @@ def average_gradcam(
     models: Mapping[int, GalaxyNet],
     image: np.ndarray,
     column: int,
-    method: str = DEFAULT,
+    method: str = DEFAULT_METHOD,
     layer: str | None = None,
 ) -> tuple[np.ndarray, str]:
     """Heat map of one image for an answer, averaged over a run's networks.
@@ -107,7 +107,7 @@ def compute_gradcam(
     model: GalaxyNet,
     images: np.ndarray,
     columns: Sequence[int],
-    method: str = DEFAULT,
+    method: str = DEFAULT_METHOD,
     layer: MapLayer | None = None,
 ) -> np.ndarray:
     """Heat maps of one network, averaged over the images' eight orientations.

@@ -16,7 +16,7 @@ from galaxyzoo.data.catalog import data_option, load_catalog
 from galaxyzoo.ensemble.fitted import load_ensemble, save_fitted
 from galaxyzoo.ensemble.members import load_oof, load_test
 from galaxyzoo.extras.export import model_card, onnx
-from galaxyzoo.extras.intervals.intervals import FEWEST_FOLDS, INTERVALS, VoteIntervals
+from galaxyzoo.extras.intervals.intervals import FEWEST_FOLDS, INTERVALS_FILE, VoteIntervals
 from galaxyzoo.extras.pages import templates
 from galaxyzoo.inference import artifacts, predict
 from galaxyzoo.results import layout
@@ -68,7 +68,7 @@ def export_run(
         shutil.copyfile(layout.RunFolder(dataset, run).card, part / layout.SCORES)
         catalog = load_catalog(dataset)
         if config.task == COMPETITION_TASK and len(networks) == catalog.n_folds >= FEWEST_FOLDS:
-            save_fitted(part / INTERVALS, VoteIntervals.calibrate(run, catalog))
+            save_fitted(part / INTERVALS_FILE, VoteIntervals.calibrate(run, catalog))
         names = [str(path.relative_to(part)) for path in sorted(part.rglob("*")) if path.is_file()]
         digest = layout.digest_networks(dataset, run, catalog.n_folds) or ""
         provenance = {"run": run, "networks": digest}

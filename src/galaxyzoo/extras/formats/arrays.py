@@ -28,7 +28,7 @@ from galaxyzoo.io.archives import ALWAYS_ACCEPTED_BYTES, MAX_RATIO, open_zip
 if TYPE_CHECKING:
     import h5py
 
-IMAGES, CLASSES = "images", "classes"
+PIXELS, CLASSES = "images", "classes"
 _FORM = "an archive of images and ids"
 _PIECE_ROWS = 256  # where the file stores the array contiguously
 _PIECES = 2  # kept at a time: threads stand on both sides of a border
@@ -36,7 +36,7 @@ _MIN_SIDE = 8  # px
 _UNWRITTEN = "its piece of the file was never written, or is lost"
 
 
-def to_pixels(image: np.ndarray) -> np.ndarray:
+def _to_pixels(image: np.ndarray) -> np.ndarray:
     """(H, W, 3) uint8 pixels of a row of an array.
 
     It is (H, W, 3) RGB, (3, H, W), or of one channel, gray; uint8, or floats from 0 to 1.
@@ -65,7 +65,7 @@ class PieceReader:
     open_array: Callable[[], Any]
     starts: Sequence[int]  # first row of each piece, ascending
     count: int  # of rows
-    convert: Callable[[Any], bytes | np.ndarray] = to_pixels  # makes an image of a row
+    convert: Callable[[Any], bytes | np.ndarray] = _to_pixels  # makes an image of a row
 
     def __post_init__(self) -> None:
         """Prepare to read; nothing is opened yet."""
@@ -144,8 +144,8 @@ def number_rows(count: int) -> np.ndarray:
 def open_hdf5(path: Path) -> base.Images:
     """The images of an HDF5 file."""
     with open_hdf5_file(path) as file:
-        images = pick_array(file, IMAGES, path, _FORM)
-        check_images(images.shape, images.dtype, shown(path))
+        images = pick_array(file, PIXELS, path, _FORM)
+        check_pixels(images.shape, images.dtype, shown(path))
         named = [name for name in base.IDS if name in file]
         ids = pick_array(file, named[0], path, _FORM)[:] if named else number_rows(len(images))
         count, chunks = len(images), images.chunks
@@ -157,12 +157,12 @@ def open_npz(path: Path) -> base.Images:
     """The images of a `.npz` file; their shape is read now, their pixels when they are decoded."""
     with open_zip(path) as archive:
         checksums = {Path(i.filename).stem: i.CRC for i in archive.infolist()}
-    with _open_member(path, IMAGES) as member:
+    with _open_member(path, PIXELS) as member:
         shape, dtype = _read_head(member)
-    check_images(shape, dtype, shown(path))
+    check_pixels(shape, dtype, shown(path))
     named = [name for name in base.IDS if name in checksums]
     ids = load_array(path, named[0]) if named else number_rows(shape[0])
-    return build_images(path, ids, shape[0], partial(load_array, path, IMAGES), checksums[IMAGES])
+    return build_images(path, ids, shape[0], partial(load_array, path, PIXELS), checksums[PIXELS])
 
 
 def load_array(path: Path, name: str) -> np.ndarray:
@@ -208,14 +208,14 @@ def _read_head(member: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
     return shape, dtype
 
 
-def check_images(shape: tuple[int, ...], dtype: np.dtype, where: str) -> None:
-    """Refuse an array that cannot be images, as `to_pixels` reads them."""
+def check_pixels(shape: tuple[int, ...], dtype: np.dtype, where: str) -> None:
+    """Refuse an array that cannot be images, as `_to_pixels` reads them."""
     sides = shape[1:3] if len(shape) == 3 or shape[3:] in ((1,), (3,)) else shape[2:]
     is_shape = len(shape) == 3 or (len(shape) == 4 and {1, 3} & {shape[1], shape[3]})
     is_type = dtype in (np.uint8, np.float32, np.float64)
     if not is_shape or not is_type or min(sides) < _MIN_SIDE:
         raise InputError(
-            f"{where}: '{IMAGES}' is {dtype} of shape {shape}, expected uint8, or floats "
+            f"{where}: '{PIXELS}' is {dtype} of shape {shape}, expected uint8, or floats "
             "from 0 to 1, of shape (image, height, width, 3)"
         )
 
@@ -267,7 +267,7 @@ class HDF5Images:
     """An HDF5 file's images, of which slices of rows can be taken."""
 
     def __init__(self, path: Path) -> None:
-        self._images = open_hdf5_file(path)[IMAGES]
+        self._images = open_hdf5_file(path)[PIXELS]
 
     def __getitem__(self, rows: slice) -> np.ndarray:
         """Rows of one piece; HDF5 itself gives zeros where nothing was written."""

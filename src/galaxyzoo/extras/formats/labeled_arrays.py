@@ -27,8 +27,8 @@ from galaxyzoo.data.stores import base, opening
 from galaxyzoo.extras.formats import arrays
 from galaxyzoo.tasks import kinds, registry
 
-LABELS = "labels"
-ANSWERS = "ans"  # Galaxy10's labels
+_LABELS = "labels"
+_ANSWERS = "ans"  # Galaxy10's labels
 # shape of Galaxy10's images -> task, and side at which galaxies are compared: the whole image
 _KINDS = {(69, 69, 3): ("galaxy10", 69), (256, 256, 3): ("galaxy10_decals", 128)}
 _GALAXY10 = "astroNN's Galaxy10"
@@ -38,13 +38,13 @@ def find_npz(path: Path) -> DatasetCandidate | None:
     """The dataset of a `.npz` file; None of any other file."""
     if path.suffix.lower() != ".npz" or not path.is_file():
         return None
-    labels = arrays.load_array(path, LABELS)
-    _check_labels(labels, LABELS, path, "iuUS")
+    labels = arrays.load_array(path, _LABELS)
+    _check_labels(labels, _LABELS, path, "iuUS")
     if labels.dtype.kind in "US":
         names = base.as_texts(labels)
     else:
         classes = base.as_texts(arrays.load_array(path, arrays.CLASSES))
-        names = _name_classes(labels, classes, LABELS, path)
+        names = _name_classes(labels, classes, _LABELS, path)
     return _found(path, path.stem, one_task(set(names), shown(path)), names, CUT_OUT)
 
 
@@ -53,17 +53,17 @@ def find_galaxy10(path: Path) -> DatasetCandidate | None:
     if path.suffix.lower() not in (".h5", ".hdf5") or not path.is_file():
         return None
     with arrays.open_hdf5_file(path) as file:
-        images = arrays.pick_array(file, arrays.IMAGES, path, _GALAXY10)
+        images = arrays.pick_array(file, arrays.PIXELS, path, _GALAXY10)
         kind = _KINDS.get(images.shape[1:])
         if kind is None or images.dtype != np.uint8:
             raise InputError(
-                f"{shown(path)}: '{arrays.IMAGES}' is {images.dtype} of shape {images.shape}, "
+                f"{shown(path)}: '{arrays.PIXELS}' is {images.dtype} of shape {images.shape}, "
                 "expected uint8 color images of 69 × 69 or 256 × 256 px, as astroNN's files hold"
             )
-        answers = arrays.pick_array(file, ANSWERS, path, _GALAXY10)[...]
+        answers = arrays.pick_array(file, _ANSWERS, path, _GALAXY10)[...]
     task = registry.CLASS_TASKS[kind[0]]
-    _check_labels(answers, ANSWERS, path, "iu")
-    names = _name_classes(answers, task.columns, ANSWERS, path)
+    _check_labels(answers, _ANSWERS, path, "iu")
+    names = _name_classes(answers, task.columns, _ANSWERS, path)
     image = ImageConfig(crop_px=ORIGINAL_PX, cache_px=kind[1])
     return _found(path, task.name, task, names, image)
 

@@ -5,4 +5,4 @@ In: out-of-fold predictions. Out: intervals for any galaxies, and how often they
 
 from galaxyzoo.core.extras import Extra
 
-EXTRA = Extra(predictions={"ensemble": "galaxyzoo.extras.intervals.command:USE"})
+EXTRA = Extra(predictions={"ensemble": "galaxyzoo.extras.intervals.command:INTERVALS_USE"})

@@ -33,7 +33,7 @@ class IntervalOptions:
     )
 
 
-def make(options: EnsembleOptions, chosen: IntervalOptions, _: Mapping[str, Any]) -> bool:
+def _make(options: EnsembleOptions, chosen: IntervalOptions, _: Mapping[str, Any]) -> bool:
     """Calibrate intervals of a built ensemble, write, print; False where none are asked for."""
     level = chosen.intervals
     if level is None:
@@ -76,4 +76,4 @@ def print_intervals(card: IntervalCard) -> None:
     print_table(f"intervals of {card.dataset}, {card.galaxies} galaxies, cross-fitted", table)
 
 
-USE = Use("intervals", IntervalOptions, make)
+INTERVALS_USE = Use("intervals", IntervalOptions, _make)

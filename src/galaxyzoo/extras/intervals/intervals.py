@@ -47,7 +47,7 @@ _DIGITS = 6  # decimals kept in the card
 MAX_BINS, MIN_GALAXIES = 10, 200  # of a bin: fewer leave a tail of 2.5 % to one galaxy or two
 MIN_SCALE = 1e-4  # so that an error over its scale stays a number
 _ROUNDING = 1e-9  # a limit nearer to a bound is at the bound
-INTERVALS = "intervals.safetensors"  # in the folder of exported networks
+INTERVALS_FILE = "intervals.safetensors"  # in the folder of exported networks
 NO_FOLDS: frozenset[int] = frozenset()
 
 
@@ -389,7 +389,7 @@ def load_intervals(dataset: str, name: str) -> VoteIntervals:
     if dataset != BUNDLED:
         return VoteIntervals.calibrate(name, load_catalog(dataset))
     files = layout.FoldFolder.exported(layout.bundled_dir() / name)
-    path = files.path(INTERVALS)
+    path = files.path(INTERVALS_FILE)
     return fitted.load_fitted(path, table.digest_table(path), files.advice)
 
 

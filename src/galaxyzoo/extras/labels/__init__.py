@@ -5,4 +5,4 @@ In: `labels.csv`, or a finished survey and clicks. Out: a task, its recipes, lab
 
 from galaxyzoo.core.extras import Extra
 
-EXTRA = Extra(datasets=["galaxyzoo.extras.labels.label_table:find"])
+EXTRA = Extra(datasets=["galaxyzoo.extras.labels.label_table:find_label_table"])

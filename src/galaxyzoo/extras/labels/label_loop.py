@@ -25,7 +25,7 @@ from galaxyzoo.extras.surveys.finished import SurveyFeatures
 from galaxyzoo.io.tables import format_predictions, plain_cell, read_table
 from galaxyzoo.tasks.kinds import CLASS
 
-LABELS, CLASSES, LOCK = "labels.csv", "classes.txt", ".labels.lock"
+_LABELS, _CLASSES, LABELS_LOCK = "labels.csv", "classes.txt", ".labels.lock"
 Order = Literal["likely", "uncertain", "diverse", "mix", "doubtful"]
 _ID = "id"
 _CANDIDATES = 200  # the most uncertain, of which diverse ones are chosen
@@ -60,7 +60,7 @@ class LabelLoop:
     @property
     def path(self) -> Path:
         """The file of labels."""
-        return self.survey.folder / LABELS
+        return self.survey.folder / _LABELS
 
     def number_of(self, name: str | None) -> int | None:
         """Number of a class; None: of no class."""
@@ -94,17 +94,17 @@ class LabelLoop:
             self.classes, self.labels, self._table, self._key = classes, labels, table, key
             self._seen = seen
             if classes != stored:
-                self._write_file(CLASSES, "".join(f"{name}\n" for name in classes))
+                self._write_file(_CLASSES, "".join(f"{name}\n" for name in classes))
 
     def _contents(self) -> list[bytes | None]:
-        paths = self.path, self.survey.folder / CLASSES
+        paths = self.path, self.survey.folder / _CLASSES
         with files.explain_write_errors(self.path):
             return [path.read_bytes() if path.exists() else None for path in paths]
 
     def _write_file(self, name: str, text: str) -> None:
         """Write one of the files, where a link leads, unless one has changed since it was read."""
         if self._contents() != self._seen:
-            raise InputError(f"{shown(self.path)} or {CLASSES} was changed: reload the page")
+            raise InputError(f"{shown(self.path)} or {_CLASSES} was changed: reload the page")
         files.write_text((self.survey.folder / name).resolve(), text)
         self._seen = self._contents()
 
@@ -114,7 +114,7 @@ class LabelLoop:
         with self._lock:
             if name not in self.classes:
                 classes = [*self.classes, name]
-                self._write_file(CLASSES, "".join(f"{name}\n" for name in classes))
+                self._write_file(_CLASSES, "".join(f"{name}\n" for name in classes))
                 self.classes = classes
             return self.classes.index(name)
 
@@ -137,7 +137,7 @@ class LabelLoop:
             table.loc[names, CLASS] = "" if number is None else self.classes[number]
             has_cells = (table.drop(columns=self._key) != "").any(axis=1)
             table = table[has_cells | ~table.index.isin(names)]
-            self._write_file(LABELS, table.to_csv(index=False, lineterminator="\n"))
+            self._write_file(_LABELS, table.to_csv(index=False, lineterminator="\n"))
             merged = self.labels | dict.fromkeys(changed, number)
             self.labels = {row: n for row, n in merged.items() if n is not None}
             self._table = table

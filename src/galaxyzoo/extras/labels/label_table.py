@@ -50,7 +50,7 @@ class _TaskFile(Settings):
     metric: Literal["accuracy", "balanced accuracy"] = "accuracy"
 
 
-def find(folder: Path) -> DatasetCandidate | None:
+def find_label_table(folder: Path) -> DatasetCandidate | None:
     """The dataset of a folder with a table of own labels, or with a folder of images a class."""
     path, file = own_table(folder), folder / TASK
     settings = _TaskFile.parse(read_yaml(file), shown(file)) if file.is_file() else _TaskFile()

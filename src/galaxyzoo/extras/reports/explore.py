@@ -19,7 +19,7 @@ from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.kinds import CLASS, ClassTask
 from galaxyzoo.tasks.registry import CLASS_TASKS, find_task
 
-ANSWERS = list(GALAXY_ZOO_2.columns)
+_ANSWERS = list(GALAXY_ZOO_2.columns)
 _BINS = 19  # of a histogram
 _RARE = 0.05  # smaller vote fractions are not counted: most galaxies'
 GALAXIES_PER_CLASS = 5  # one row of the picture
@@ -35,7 +35,7 @@ def explore_votes(catalog: Catalog) -> list[HtmlSection]:
         "fraction of the answer that leads to the question."
     )
     caption = f"How often each vote fraction above {_RARE} occurs"
-    charts = [(caption, _plot_distributions(catalog.train[ANSWERS]))]
+    charts = [(caption, _plot_distributions(catalog.train[_ANSWERS]))]
     return [HtmlSection("Votes", text, charts=charts)]
 
 
@@ -146,5 +146,5 @@ def _sample_notes(catalog: Catalog, task: ClassTask) -> pd.Series:
 
 
 def _top_votes(votes: pd.Series) -> list[str]:
-    top = votes[ANSWERS].nlargest(_TOP_VOTES)
+    top = votes[_ANSWERS].nlargest(_TOP_VOTES)
     return [f"{answer_label(str(c))} {value:.2f}" for c, value in top.items()]

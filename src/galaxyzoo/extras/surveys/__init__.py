@@ -5,7 +5,7 @@ In: folders, archives and lists of images. Out: Parquet parts, one table, a page
 
 from galaxyzoo.core.extras import Extra
 
-EXTRA = Extra(predictions={"predict": "galaxyzoo.extras.surveys.command:USE"})
+EXTRA = Extra(predictions={"predict": "galaxyzoo.extras.surveys.command:SURVEY_USE"})
 # Ends of the one table of a finished survey, by astropy's names of formats; names of its columns
 TABLE_FORMATS = {".fits": "fits", ".vot": "votable", ".ecsv": "ascii.ecsv", ".parquet": "parquet"}
 COLUMN_NAMES = "kaggle", "gz2", "words"

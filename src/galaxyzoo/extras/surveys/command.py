@@ -17,7 +17,7 @@ from galaxyzoo.extras.formats.fits import TITLE
 from galaxyzoo.extras.surveys import COLUMN_NAMES, TABLE_FORMATS
 from galaxyzoo.tasks.registry import find_column, task_of
 
-FEATURES = "features"
+_FEATURES = "features"
 _RANK_NEEDS = {"disagreement": "spread", "width": "intervals"}  # by -> extra
 
 
@@ -78,7 +78,7 @@ class SurveyOptions:
         return next((f"--{name}" for name, value in given.items() if value), "")
 
 
-def make(options: predict.PredictOptions, survey: SurveyOptions, groups: Mapping[str, Any]) -> bool:
+def _make(options: predict.PredictOptions, survey: SurveyOptions, read: Mapping[str, Any]) -> bool:
     """Predict into a folder of parts, and rank the galaxies; False where a table is wanted."""
     output, by = options.path, survey.rank
     if survey.first and not options.is_job:
@@ -111,9 +111,7 @@ def make(options: predict.PredictOptions, survey: SurveyOptions, groups: Mapping
         views = views or 1  # its five networks gain nothing from more (docs/lab/performance.md)
     extras = pick_extras(survey.extras, dataset, output)
     load = partial(load_predictor, dataset, name, options.folds, views)
-    survey_images = SurveyImages(
-        tuple(options.images), survey.part_size, groups[TITLE], survey.keep
-    )
+    survey_images = SurveyImages(tuple(options.images), survey.part_size, read[TITLE], survey.keep)
     prior, table, names = (
         predict.prior_of(dataset, task),
         survey.table,
@@ -137,7 +135,7 @@ def make(options: predict.PredictOptions, survey: SurveyOptions, groups: Mapping
     label = f"{launch.typed('app')} --label {shlex.quote(paths.shown(folder))}"
     launch.print_done(
         f"{paths.shown(folder)}/, {count}",
-        label if FEATURES in extras else predict.meaning(task),
+        label if _FEATURES in extras else predict.meaning(task),
     )
     return True
 
@@ -147,11 +145,11 @@ def pick_extras(given: tuple[str, ...], dataset: str, folder: Path) -> tuple[str
 
     A job that was begun without them goes on without them.
     """
-    path, begun = folder / paths.SURVEY_JOB, FEATURES
+    path, begun = folder / paths.SURVEY_JOB, _FEATURES
     if path.exists():
         begun = manifest.read_sealed(path, "name a new folder")["made_by"]["extras"]
-    is_added = dataset == BUNDLED and FEATURES not in given and FEATURES in begun
-    return (*given, FEATURES) if is_added else given
+    is_added = dataset == BUNDLED and _FEATURES not in given and _FEATURES in begun
+    return (*given, _FEATURES) if is_added else given
 
 
-USE = Use("output folders", SurveyOptions, make)
+SURVEY_USE = Use("output folders", SurveyOptions, _make)

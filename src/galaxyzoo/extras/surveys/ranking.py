@@ -15,7 +15,7 @@ from galaxyzoo.io.tables import write_predictions
 from galaxyzoo.tasks.kinds import Task
 
 DISAGREEMENT, WIDTH = "disagreement", "width"
-PAGE, TABLE = "ranking.html", "ranking.csv"
+_PAGE, TABLE = "ranking.html", "ranking.csv"
 _SCORE, _PART = "score", "part"
 _ANSWERS = 3  # below a galaxy
 _RANGES = {SPREAD: "± the deviation between networks", INTERVALS: "a 90 % interval in brackets"}
@@ -73,8 +73,8 @@ def write_ranking(job: Survey, by: str, top: int) -> Path:
     ]
     links = [(TABLE, TABLE, "the score and all answers of these galaxies")]
     section = HtmlSection("Galaxies", galleries=[("the highest first", cards)], links=links)
-    write_page(job.folder / PAGE, title, summary, [section])
-    return job.folder / PAGE
+    write_page(job.folder / _PAGE, title, summary, [section])
+    return job.folder / _PAGE
 
 
 def _score(galaxies: pd.DataFrame, columns: list[str], by: str) -> pd.Series:

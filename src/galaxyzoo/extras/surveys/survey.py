@@ -46,7 +46,7 @@ from galaxyzoo.results import layout
 from galaxyzoo.tasks import kinds, registry
 
 SPREAD, INTERVALS = "spread", "intervals"
-EXTRAS = SPREAD, FEATURES, INTERVALS
+EXTRA_COLUMNS = SPREAD, FEATURES, INTERVALS
 BOUNDS = "lower", "upper"  # of an interval
 ERRORS = "errors.parquet"
 _LOCKS = ".locks"  # stays: another process may be about to look into it
@@ -62,7 +62,7 @@ class Survey:
         name: of the run or ensemble, for the records.
         load: loads the predictor; other processes unpickle it, so a module's function or `partial`.
         prior: (column,) means of the training targets, by which classes are decided.
-        extras: of `EXTRAS`, what else each row has.
+        extras: of `EXTRA_COLUMNS`, what else each row has.
         intervals: around (galaxy, column) predictions, (galaxy, column, 2) bounds.
     """
 
@@ -241,7 +241,7 @@ class Survey:
                 features.ravel(), features.shape[1]
             )
         predictions = chunk.table(values, predictor.task)
-        classes = classes_of(predictor.task, predictions, self.prior)
+        classes = survey_classes(predictor.task, predictions, self.prior)
         return pa.table(
             {
                 self.images.labels.column: self._ids(list(predictions.index)),
@@ -361,7 +361,7 @@ def _by_name(names: list[str], values: np.ndarray) -> dict[str, np.ndarray]:
     return dict(zip(names, values.astype(np.float32).T, strict=True))
 
 
-def classes_of(
+def survey_classes(
     task: kinds.Task, predictions: pd.DataFrame, prior: np.ndarray
 ) -> Iterator[tuple[str, list[str]]]:
     """Yield name and labels of each class column: a class task's decision, or each rule on votes.
