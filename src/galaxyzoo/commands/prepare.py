@@ -53,11 +53,13 @@ def main() -> None:
     data.train_images(config)
     bad = data.test_images(config).unreadable.sum()
     dropped = len(catalog.about.get("dropped_images", {}))
+    shared = catalog.about.get("galaxies_that_share", {}).items()
+    groups = "".join(f", {count} with a {name} of others" for name, count in shared)
     others = f" ({dropped} others left out for their image)" if dropped else ""
     print(
         f"{catalog.dataset}: {len(catalog.ids):,} training galaxies in {catalog.n_folds} folds, "
         f"{catalog.about['galaxies_with_a_near_duplicate']} of them with a near-duplicate"
-        f"{others}; "
+        f"{groups}{others}; "
         f"{len(catalog.test_ids):,} test galaxies, {bad} unreadable"
     )
     asked = "" if options.task == COMPETITION_TASK else f" {options.task}"

@@ -8,7 +8,7 @@ strength, and fold sizes differ by at most one, or by the size of the largest gr
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import cv2
 import numpy as np
@@ -107,8 +107,6 @@ def near_duplicates(
         (image,) group numbers, numbered by first appearance.
     Source: own; the candidates come from cross-polytope hashing (Andoni et al. 2015).
     """
-    # Imported only here: most commands find the groups made.
-    from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
     thumbnails = np.stack([_fine_structure(image) for image in images])
@@ -129,6 +127,31 @@ def near_duplicates(
         limits = np.where(turns[:, None] == turns, threshold, max(threshold, _TURNED_CORRELATION))
         labels = connected_components(points @ points.T > limits, directed=False)[1]
         links.append(np.stack([rows, rows[np.unique(labels, return_index=True)[1]][labels]]))
+    return _connect(links, n)
+
+
+def join_groups(groupings: Sequence[np.ndarray]) -> np.ndarray:
+    """Join groups that share a galaxy.
+
+    Args:
+        groupings: (galaxy,) numbers of groups each, -1 in none.
+    Returns:
+        (galaxy,) numbers, by first appearance.
+    """
+    links = [np.stack([np.arange(len(groupings[0]))] * 2)]
+    for numbers in groupings:
+        members = np.flatnonzero(numbers >= 0)
+        first = pd.Series(members).groupby(numbers[members]).transform("min")
+        links.append(np.stack([members, first]))
+    return _connect(links, len(groupings[0]))
+
+
+def _connect(links: list[np.ndarray], n: int) -> np.ndarray:
+    """Number the connected groups of n by (2, link) pairs, each of them with itself, too."""
+    # Imported only here: most commands find the groups made.
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     first, second = np.concatenate(links, axis=1).astype(np.int32)  # scipy 1.11 takes no others
     graph = coo_array((np.ones(len(first)), (first, second)), shape=(n, n))
     return pd.factorize(connected_components(graph, directed=False)[1])[0]

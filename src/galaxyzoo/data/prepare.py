@@ -21,7 +21,7 @@ from galaxyzoo.data.catalog import (
     load_catalog,
     save_catalog,
 )
-from galaxyzoo.data.folds import DUPLICATE_CORRELATION, make_folds, near_duplicates
+from galaxyzoo.data.folds import DUPLICATE_CORRELATION, join_groups, make_folds, near_duplicates
 from galaxyzoo.data.image_cache import ImageCache, describe_bad, open_cache
 from galaxyzoo.data.image_digests import check_digests, record_images, remove_others
 from galaxyzoo.data.readers import find, labeled
@@ -194,9 +194,11 @@ def _make_catalog(raw: DatasetFiles, n_folds: int, seed: int, drop_bad: bool) ->
     print(f"{raw.dataset}: {occasion}; looking for near-identical images")
     ids, advice = raw.targets.index.to_numpy(), f"get them again, or go on without: {_DROP}"
     cache = open_cache(raw.train_images, ids, raw.image, not drop_bad, advice)
-    groups = near_duplicates(cache.images)
+    near = near_duplicates(cache.images)
     if cache.problems:
-        raw, groups = _drop_bad(raw, cache, groups)
+        raw, near = _drop_bad(raw, cache, near)
+    shared = find.known_groups(raw)
+    groups = join_groups([near, *shared.values()])
     known = _known_folds(raw, n_folds)
     try:
         folds = make_folds(raw.targets.to_numpy(), groups, n_folds, seed, known)
@@ -206,6 +208,7 @@ def _make_catalog(raw: DatasetFiles, n_folds: int, seed: int, drop_bad: bool) ->
     train = raw.targets.copy()
     train.insert(0, FOLD, folds)
     train.insert(1, GROUP, groups)
+    _write_groups(folder / find.GROUPS, train, {"near_duplicate": near, **shared})
     images = record_images(folder, _images(raw))
     description = {
         "dataset": raw.dataset,
@@ -217,11 +220,14 @@ def _make_catalog(raw: DatasetFiles, n_folds: int, seed: int, drop_bad: bool) ->
         "own_ids": raw.own_ids,
         "folds_as_in_earlier_datasets": int((known >= 0).sum()),
         "duplicate_correlation": DUPLICATE_CORRELATION,
-        "galaxies_with_a_near_duplicate": int((np.bincount(groups)[groups] > 1).sum()),
+        "galaxies_with_a_near_duplicate": int(_is_shared(near).sum()),
         "dropped_images": {str(galaxy_id): why for galaxy_id, why in cache.problems.items()},
         "code_version": manifest.code_version(),
         "images": images,
     }
+    if shared:
+        counts = {name: int(_is_shared(numbers).sum()) for name, numbers in shared.items()}
+        description |= {"galaxies_that_share": counts, "groups": _digest_groups(raw)}
     catalog = Catalog(raw.dataset, train, raw.test_ids, description)
     if raw.task:
         catalog.for_task(raw.task)  # every class is in every fold
@@ -231,6 +237,29 @@ def _make_catalog(raw: DatasetFiles, n_folds: int, seed: int, drop_bad: bool) ->
     save_catalog(catalog)
     remove_others(folder, images)
     return load_catalog(raw.dataset)
+
+
+def _is_shared(numbers: np.ndarray) -> np.ndarray:
+    """(galaxy,) whether another galaxy has the same number; -1 is none."""
+    return pd.Series(numbers).duplicated(keep=False).to_numpy() & (numbers >= 0)
+
+
+def _digest_groups(raw: DatasetFiles) -> str:
+    """Digest of the groups that tables give."""
+    table = find.side_columns(raw, [GROUP])
+    return manifest.digest([table.to_csv()])[:16] if GROUP in table else ""
+
+
+def _write_groups(path: Path, train: pd.DataFrame, causes: dict[str, np.ndarray]) -> None:
+    """Write who shares a fold with whom, and why; name classes that are one group."""
+    is_shared = _is_shared(train[GROUP].to_numpy())
+    table = pd.DataFrame({"joined": train[GROUP], **causes})[is_shared]
+    write_table(path, table.rename_axis(ID).reset_index())
+    targets = train.drop(columns=[FOLD, GROUP])
+    for name in targets.columns if targets.isin([0, 1]).all(axis=None) else ():
+        members = train[GROUP][targets[name] == 1]
+        if len(members) > members.nunique() == 1:
+            print(f"class '{name}' is one group of {len(members)} galaxies, all of one fold")
 
 
 def _drop_bad(
@@ -283,8 +312,8 @@ def _check_groups(ids: np.ndarray, groups: np.ndarray, folds: np.ndarray) -> Non
         place = int(np.flatnonzero(divided)[0])
         first, second = ids[order[place : place + 2]]
         raise InputError(
-            f"GalaxyIDs {first} and {second} show the same patch of sky, but datasets in "
-            f"{paths.shown(folds_dir())}/ have them in different folds: delete one of those and "
+            f"GalaxyIDs {first} and {second} are of one group (near-duplicates, or in tables), but "
+            f"in different folds of datasets in {paths.shown(folds_dir())}/: delete one and "
             "prepare it again after this one"
         )
 
@@ -300,6 +329,7 @@ def _is_unchanged(catalog: Catalog, raw: DatasetFiles) -> bool:
         and np.array_equal(catalog.test_ids, raw.test_ids)
         and np.allclose(catalog.train[targets.columns], targets, rtol=0, atol=1e-9)
         and (raw.task is None or find_task(raw.task.name) == raw.task)
+        and catalog.about.get("groups", "") == _digest_groups(raw)
     )
 
 

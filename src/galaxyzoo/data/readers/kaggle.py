@@ -79,7 +79,7 @@ def holds_data(folder: Path) -> bool:
 
 def open_dataset_files(folder: Path) -> DatasetFiles:
     """Read labels and ids and check that they and the images belong together."""
-    folder = _unpack_whole_zip(folder)
+    given, folder = folder, _unpack_whole_zip(folder)
     targets = _read_solutions(folder)
     test_ids = _read_sample_ids(folder)
     train_images = open_by_galaxy_id(_part(folder, TRAIN_IMAGES))
@@ -89,7 +89,7 @@ def open_dataset_files(folder: Path) -> DatasetFiles:
     check_apart(targets.index.to_numpy(), test_ids, folder)
     dataset = dataset_name(targets.index.to_numpy(), test_ids, folder)
     stores = train_images, test_images
-    return DatasetFiles(dataset, folder, targets, *stores, test_ids, own_ids=dataset in DEMOS)
+    return DatasetFiles(dataset, given, targets, *stores, test_ids, own_ids=dataset in DEMOS)
 
 
 def dataset_name(train_ids: np.ndarray, test_ids: np.ndarray, folder: Path) -> str:

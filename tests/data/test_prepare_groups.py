@@ -1,0 +1,86 @@
+"""Galaxies that a table puts together: one fold, for every kind of dataset."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from galaxyzoo.data.folds import join_groups
+from galaxyzoo.data.prepare import prepare
+from support.class_fixtures import write_labeled
+from support.leak_fixtures import clear_competition
+from support.refusals import one_line_refusal
+
+COUNT = 40
+
+
+def class_table(root: Path, side: pd.DataFrame) -> None:
+    path = write_labeled(root / "input" / "mine", COUNT) / "train_labels.csv"
+    pd.concat([pd.read_csv(path), side], axis=1).to_csv(path, index=False)
+
+
+def beside(root: Path, side: pd.DataFrame) -> None:
+    folder = write_labeled(root / "input" / "mine", COUNT)
+    side.assign(file=[f"images/{n + 1}.jpg" for n in side.index]).to_csv(folder / "groups.csv")
+
+
+def own_labels(root: Path, side: pd.DataFrame) -> None:
+    class_table(root, side)
+    folder = root / "input" / "mine"
+    shutil.move(folder / "train_labels.csv", folder / "labels.csv")
+
+
+def competition(root: Path, side: pd.DataFrame) -> None:
+    made = clear_competition(COUNT)
+    made.write_zips(root / "input" / "mine")
+    ids = made.votes.index.rename("GalaxyID")
+    side.set_index(ids).to_csv(root / "input" / "mine" / "groups.csv")
+
+
+PLACES: dict[str, Callable[[Path, pd.DataFrame], None]] = {
+    "class table": class_table,
+    "side table": beside,
+    "own labels": own_labels,
+    "competition": competition,
+}
+# of galaxies by number: in pairs and one of its own; in pairs shifted by one, beyond rounding
+PLATES = pd.DataFrame({"group": [f"p{n // 2}" if n != 7 else "" for n in range(COUNT)]})
+SKY = pd.DataFrame({"ra": [n // 2 + n % 2 * 1e-7 for n in range(COUNT)], "dec": 5.0})
+
+
+@pytest.mark.parametrize("side", [PLATES, SKY], ids=["group", "position"])
+@pytest.mark.parametrize("place", PLACES)
+def test_what_a_table_puts_together_is_in_one_fold(root, place, side):
+    PLACES[place](root, side)
+    task = "gz37" if place == "competition" else "zoo5"
+    data = prepare("mine", n_folds=4, tasks={task})
+    catalog = data.catalog
+    numbers = [int(Path(name).stem) for name in data.raw.train_images.names[catalog.ids]]
+    folds = catalog.folds[np.argsort(numbers)].reshape(-1, 2)
+    pairs = folds[:, 0] == folds[:, 1]
+    assert pairs[[k for k in range(len(pairs)) if k != 3]].all()
+    name, count = ("group", COUNT - 2) if "group" in side else ("position", COUNT)
+    assert catalog.about["galaxies_that_share"] == {name: count}
+    written = pd.read_csv(root / "folds" / catalog.dataset / "groups.csv")
+    assert written.groupby(name)["GalaxyID"].size().tolist() == [2] * (count // 2)
+    if place == "own labels" and "group" in side:
+        path = root / "input/mine/labels.csv"
+        for other in range(1, 9):  # they cannot all have been in one fold
+            path.write_text(path.read_text().replace(f",p{other}\n", ",p0\n"))
+        line = one_line_refusal(prepare, "mine", tasks={"zoo5"})
+        assert "are of one group (near-duplicates, or in tables)" in line
+
+
+def test_groups_that_share_a_galaxy_are_one():
+    numbers = join_groups([np.array([-1, 0, 0, -1, 1, 1]), np.array([3, -1, 3, -1, -1, 2])])
+    assert numbers.tolist() == [0, 0, 0, 1, 2, 2]
+
+
+def test_a_class_that_is_one_group_is_said(root, capsys):
+    names = pd.DataFrame({"group": [f"p{n % 5 if n % 5 == 2 else n}" for n in range(COUNT)]})
+    class_table(root, names)
+    prepare("mine", n_folds=4, tasks={"gz37", "zoo5"})
+    assert "is one group of 8 galaxies, all of one fold" in capsys.readouterr().out
