@@ -105,11 +105,11 @@ def publish(path: Path, dataset: str) -> str:
                 f"{shown(target)} stays as it is: it is of more real data than {dataset}, or has "
                 "no whole score card; delete it to have a copy there"
             )
-        before = _card_of_ensemble(target)
+        before = card_of_ensemble(target)
         for source, copy in ((card_path(path), card_path(target)), (path, target)):
             with files.writing(copy) as temporary:
                 shutil.copyfile(source, temporary)
-    now, line = _card_of_ensemble(target), f"copied to {shown(target)}"
+    now, line = card_of_ensemble(target), f"copied to {shown(target)}"
     if before and now and before.fingerprint == now.fingerprint and before.score < now.score:
         line += (
             f" in place of {before.name}, whose {before.metric} was better ({before.score:.5f}, "
@@ -118,7 +118,7 @@ def publish(path: Path, dataset: str) -> str:
     return line
 
 
-def _card_of_ensemble(path: Path) -> EnsembleCard | None:
+def card_of_ensemble(path: Path) -> EnsembleCard | None:
     """The card beside a submission; None where it has none of an ensemble."""
     try:
         return EnsembleCard.read(card_path(path))

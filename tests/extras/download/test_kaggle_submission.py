@@ -12,11 +12,11 @@ import pytest
 from galaxyzoo.core import paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.launch import run_main
-from galaxyzoo.core.manifest import write_sealed
+from galaxyzoo.core.manifest import read_sealed, write_sealed
 from galaxyzoo.data.readers import kaggle
 from galaxyzoo.extras.download import kaggle_api, submit
 from galaxyzoo.io.tables import format_predictions
-from galaxyzoo.results.layout import card_path
+from galaxyzoo.results.layout import card_path, records_dir
 from galaxyzoo.results.submission import published_csv
 from galaxyzoo.results.table import digest_table
 from galaxyzoo.tasks.registry import get_task
@@ -51,8 +51,9 @@ def test_submission_arrives_and_its_own_score_is_shown(stand_in, rests, root):
     assert stand_in.submissions[0]["submissionDescription"] == "three networks"
     assert stand_in.submissions[0]["competitionName"] == kaggle_api.COMPETITION
     stand_in.polls_before_score = 3
-    score = kaggle_api.wait_for_score(api, ref, 100)
-    assert score == "score: public 0.07512, private 0.07498"
+    entry = kaggle_api.wait_for_score(api, ref, 100)
+    assert entry is not None
+    assert (entry.public_score, entry.private_score) == ("0.07512", "0.07498")
     assert len(rests) == 3
 
 
@@ -154,7 +155,64 @@ def test_scripts_fetch_and_submit_with_the_users_own_key_file(stand_in, root):
     assert [s["submissionDescription"] for s in stand_in.submissions] == ["a test of it"]
 
 
-@pytest.mark.parametrize("fault", ["order", "sum", "empty cell", "missing row", "card"])
+def submit_by(monkeypatch: pytest.MonkeyPatch, *words: str) -> pd.DataFrame:
+    """Type the command; returns the table of submissions sent."""
+    monkeypatch.setattr(sys, "argv", ["submit.py", *words])
+    submit.main()
+    return submit.read_ledger()
+
+
+def test_each_submission_sent_has_a_row_whose_scores_come_later(
+    stand_in, rests, root, monkeypatch, capsys
+):
+    path = write_submission(root)
+    record = read_sealed(records_dir() / "kaggle-mini/gz37/default/predictions.json", "")
+    write_sealed(card_path(path), {**record, "table": digest_table(path)})
+    assert submit_by(monkeypatch, "--check").empty
+    assert stand_in.calls == []
+    (row,) = submit_by(monkeypatch, "-m", "a, b", "--no-wait").to_dict("records")
+    cross_validated, nested = record["score"], record["nested"]["score"]
+    assert (row["ensemble"], row["cross_validated"], row["nested"]) == (
+        "default",
+        pytest.approx(cross_validated),
+        pytest.approx(nested),
+    )
+    assert (row["message"], row["digest"]) == ("a, b", digest_table(path))
+    assert np.isnan(row["public"])
+    stand_in.polls_before_score = 0
+    (row,) = submit_by(monkeypatch, "--scores").to_dict("records")
+    assert (row["public"], row["private"]) == (0.07512, 0.07498)
+    assert f"{0.07512 - cross_validated:.5f}" in capsys.readouterr().out
+    card_path(path).unlink()
+    _, mine = submit_by(monkeypatch, "-m", "mine").to_dict("records")
+    assert (mine["ensemble"], mine["public"]) == ("submissions/predictions.csv", 0.07512)
+    assert len(stand_in.submissions) == 2
+
+
+def test_scores_go_to_their_own_rows_and_a_users_columns_stay(stand_in, rests, root, monkeypatch):
+    write_submission(root)
+    for number in (1, 5):
+        submit.update_ledger([["-", "-", 0.1, 0.1, None, None, "-", "-", number]])
+    submit.read_ledger().assign(note="mine").to_csv(submit.ledger_csv(), index=False)
+    frame = submit_by(monkeypatch, "-m", "m", "--no-wait")
+    assert frame["note"].tolist()[:2] == ["mine", "mine"]
+    stand_in.polls_before_score = 0
+    public = submit_by(monkeypatch, "--scores")["public"].tolist()
+    assert public == [0.5, pytest.approx(np.nan, nan_ok=True), 0.07512]
+
+
+def test_ledger_that_is_none_is_left_alone(stand_in, rests, root, monkeypatch):
+    write_submission(root)
+    submit.ledger_csv().write_text("time,ensemble\n")
+    with pytest.raises(InputError, match=r"ledger\.csv is damaged"):
+        submit_by(monkeypatch, "-m", "m")
+    assert stand_in.submissions == []
+
+
+@pytest.mark.parametrize(
+    "fault",
+    ["order", "sum", "empty cell", "missing row", "card", "float ids", "byte-order mark"],
+)
 def test_invalid_file_is_refused_before_anything_is_sent(
     fault, stand_in, rests, root, monkeypatch, capsys
 ):
@@ -166,9 +224,11 @@ def test_invalid_file_is_refused_before_anything_is_sent(
         frame = frame.iloc[::-1]
     elif fault == "missing row":
         frame = frame.iloc[1:]
-    else:
+    elif fault == "float ids":
+        frame["GalaxyID"] = frame["GalaxyID"].astype(float)
+    elif fault != "byte-order mark":
         frame.loc[2, "Class1.1"] = np.nan if fault == "empty cell" else 0.99
-    frame.to_csv(path, index=False)
+    frame.to_csv(path, index=False, encoding="utf-8-sig" if "mark" in fault else "utf-8")
     monkeypatch.setattr(sys, "argv", ["submit.py", str(path), "-m", "m"])
     with pytest.raises(SystemExit) as stopped:
         run_main(submit.main)

@@ -78,14 +78,18 @@ def submit_file(api: Any, path: Path, message: str) -> int:
     return int(answer.ref)
 
 
-def wait_for_score(api: Any, ref: int, limit_s: float) -> str | None:
-    """Poll for the scores of a submission, by its number (0: the newest); None: none in time."""
+def list_submissions(api: Any) -> list[Any]:
+    """List the submissions that Kaggle has, the newest first."""
+    with _explain_errors("score", f"see {PAGE}/submissions"):
+        return [*(api.with_retry(api.competition_submissions)(COMPETITION) or ())]
+
+
+def wait_for_score(api: Any, ref: int, limit_s: float) -> Any | None:
+    """Poll for a scored submission, by its number (0: the newest); None: not scored in time."""
     for _ in range(int(limit_s / _SCORE_PAUSE_S)):
-        with _explain_errors("score", f"see {PAGE}/submissions"):
-            entries = api.with_retry(api.competition_submissions)(COMPETITION) or ()
-        for entry in [entry for entry in entries if ref in (0, entry.ref)][:1]:
+        for entry in [entry for entry in list_submissions(api) if ref in (0, entry.ref)][:1]:
             if entry.status.name == "COMPLETE":
-                return f"score: public {entry.public_score}, private {entry.private_score}"
+                return entry
             if entry.status.name == "ERROR":
                 reason = entry.error_description or f"see {PAGE}/submissions"
                 raise InputError(f"Kaggle could not score the submission: {reason}")

@@ -2,25 +2,35 @@
 
   bash scripts/submit.sh -m "three networks, stacked"
   bash scripts/submit.sh submissions/kaggle/gz37/cnn.csv -m "alone" --no-wait
+  bash scripts/submit.sh --check     check it, send nothing
+  bash scripts/submit.sh --scores    ask for the scores of those sent before
 
 Only a complete submission is sent: every galaxy of the sample submission, in
-its order, with values that the decision tree allows.
+its order, with values that the decision tree allows. submissions/ledger.csv
+has a row for each one sent, with its cross-validated and Kaggle's scores.
 """
 
-from dataclasses import MISSING, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from galaxyzoo.core import launch, paths
+import pandas as pd
+
+from galaxyzoo.core import console, files, launch, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.options import option, positional, read_options
 from galaxyzoo.data.readers.kaggle import whole_sample_ids
-from galaxyzoo.extras.download.kaggle_api import PAGE, connect, submit_file, wait_for_score
+from galaxyzoo.extras.download import kaggle_api
 from galaxyzoo.results import layout, submission, table
 from galaxyzoo.results.card import SubmissionCard
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
 from galaxyzoo.tasks.registry import get_task
 
 _LONGEST_WAIT_S = 600
+_NUMBERS = ["cross_validated", "nested", "public", "private"]  # scores
+_COLUMNS = ["time", "ensemble", *_NUMBERS, "message", "digest", "kaggle_number"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,20 +38,92 @@ class SubmitOptions:
     """Options of the command."""
 
     file: Path | None = positional("default: submissions/predictions.csv", "FILE", None, nargs="?")
-    message: str = option("its description on Kaggle", MISSING, "-m", "--message")
+    message: str | None = option("its description on Kaggle", None, "-m", "--message")
     no_wait: bool = option("do not wait for the score", False)
+    check: bool = option("check the file, send nothing", False)
+    scores: bool = option("ask for the scores of all that were sent, send nothing", False)
 
 
 def main() -> None:
-    """Parse, check, send, wait."""
+    """Parse, check, send, wait; or ask for scores."""
     options = read_options(SubmitOptions, __doc__)
+    if options.scores:
+        update_ledger(scored=kaggle_api.list_submissions(kaggle_api.connect()))
+        print_ledger()
+        return
     path = (options.file or layout.published_csv()).resolve()
+    digest = table.digest_table(path) if path.exists() else ""
     check_file(path)
-    api = connect()
-    ref = submit_file(api, path, options.message)
-    print(f"sent {paths.shown(path)}: {PAGE}/submissions", flush=True)
-    score = None if options.no_wait else wait_for_score(api, ref, _LONGEST_WAIT_S)
-    launch.print_done(score or "no score yet: see that page later")
+    read_ledger()  # refuses a damaged one before anything is sent
+    if options.check:
+        launch.print_done(f"{paths.shown(path)} is a whole submission; nothing was sent")
+        return
+    if options.message is None:
+        raise InputError("-m MESSAGE is missing: what Kaggle's list shows beside the submission")
+    api = kaggle_api.connect()
+    if table.digest_table(path) != digest:
+        raise InputError(f"{paths.shown(path)} was changed after the check: type it again")
+    ref = kaggle_api.submit_file(api, path, options.message)
+    card = submission.card_of_ensemble(path)
+    scores = [card.score, card.nested.score if card.nested else None] if card else [None, None]
+    time = datetime.now(UTC).isoformat(timespec="seconds")
+    name = card.name if card else paths.shown(path)
+    row = [time, name, *scores, None, None, options.message, digest, ref]
+    update_ledger([row])
+    print(f"sent {paths.shown(path)}: {kaggle_api.PAGE}/submissions", flush=True)
+    entry = None if options.no_wait else kaggle_api.wait_for_score(api, ref, _LONGEST_WAIT_S)
+    update_ledger(scored=[entry] if entry else [])
+    print_ledger()
+    score = entry and f"score: public {entry.public_score}, private {entry.private_score}"
+    launch.print_done(score or "no score yet: --scores asks for it later")
+
+
+def ledger_csv() -> Path:
+    """Path of the table of submissions sent."""
+    return layout.submissions_dir() / "ledger.csv"
+
+
+def read_ledger() -> pd.DataFrame:
+    """Read the table of submissions sent, one a row; scores are NaN until Kaggle has them."""
+    path = ledger_csv()
+    if not path.exists():
+        return pd.DataFrame(columns=_COLUMNS, dtype=object)
+    try:
+        frame = pd.read_csv(path, dtype={"message": str}).astype(object)
+        return frame[[*_COLUMNS, *frame.columns.difference(_COLUMNS)]]  # a user's own ones last
+    except (ValueError, KeyError):
+        raise InputError(
+            f"{paths.shown(path)} is damaged: it needs the columns {', '.join(_COLUMNS)}; "
+            "restore it, or move it away"
+        ) from None
+
+
+def update_ledger(sent: Sequence[list[Any]] = (), scored: Sequence[Any] = ()) -> None:
+    """Add rows of submissions sent, and Kaggle's scores to those that they belong to.
+
+    Args:
+        sent: rows.
+        scored: entries of Kaggle's list.
+    """
+    path = ledger_csv()
+    with files.hold_lock(path.parent / files.LOCK, "writing the ledger"):
+        frame = read_ledger()
+        for row in sent:
+            frame.loc[len(frame), _COLUMNS] = row
+        for entry in scored:
+            scores = [float(score or "nan") for score in (entry.public_score, entry.private_score)]
+            frame.loc[frame["kaggle_number"] == entry.ref, ["public", "private"]] = scores
+        files.write_text(path, frame.to_csv(index=False, lineterminator="\n"))
+
+
+def print_ledger() -> None:
+    """Print what was sent, and how far the public score is from the cross-validated one."""
+    frame = read_ledger()
+    scores = frame[_NUMBERS].astype(float)
+    gap = scores["public"] - scores["cross_validated"]
+    listing = pd.concat([frame[["time", "ensemble"]], scores, frame[["message"]]], axis=1)
+    listing.insert(4, "public - cross_validated", gap)
+    console.print_table(f"submissions, {paths.shown(ledger_csv())}", listing)
 
 
 def check_file(path: Path) -> None:
