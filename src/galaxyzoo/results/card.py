@@ -107,13 +107,13 @@ class FoldsCard(ScoreCard):
         if self.fingerprint != catalog.fingerprint:
             first = paths.shown(next(iter(digests)))
             raise InputError(
-                f"{first} was made with another catalog or split: {self._again(catalog.dataset)}"
+                f"{first} was made with another catalog or split: {self._advice(catalog.dataset)}"
             )
         for table in tables:
             if not table.exists() or digests.get(table) != digest_table(table):
                 raise InputError(
                     f"{paths.shown(table)} is missing or not the table that its score card was "
-                    f"written for: {self._again(catalog.dataset)}"
+                    f"written for: {self._advice(catalog.dataset)}"
                 )
         return self
 
@@ -121,7 +121,7 @@ class FoldsCard(ScoreCard):
         """Table -> its digest."""
         raise NotImplementedError
 
-    def _again(self, dataset: str) -> str:
+    def _advice(self, dataset: str) -> str:
         """Command that makes card and tables again."""
         raise NotImplementedError
 
@@ -190,7 +190,7 @@ class RunCard(FoldsCard):
         digests = {folder.oof_csv: tables.oof, folder.test_csv: tables.test}
         return digests | ({folder.refit_csv: tables.refit} if tables.refit else {})
 
-    def _again(self, dataset: str) -> str:
+    def _advice(self, dataset: str) -> str:
         verb = "imported" if self.imported else "trained"
         return (
             f"type the command that {verb} {self.run} again, which does nothing twice, or name "
@@ -284,7 +284,7 @@ class EnsembleCard(SubmissionCard, FoldsCard):
         folder = EnsembleFolder(dataset, self.task, self.name)
         return {folder.csv: self.table, folder.oof_csv: self.oof_table}
 
-    def _again(self, dataset: str) -> str:
+    def _advice(self, dataset: str) -> str:
         return build_again(EnsembleFolder(dataset, self.task, self.name), [*self.runs])
 
 

@@ -33,10 +33,6 @@ def _orthogonalize(*args: Any, **settings: Any) -> Tensor:
     return zeropower_via_newtonschulz(*args, **settings)
 
 
-# timm's optimizer does not pass its function's dtype on (1.0.31).
-timm.optim.muon.zeropower_via_newtonschulz = _orthogonalize
-
-
 def learning_rate(train: TrainConfig, step: int, steps_per_epoch: int) -> float:
     """Learning rate of a step, from 0 on: linear warm-up, then half a cosine to 0; or constant."""
     total = train.epochs * steps_per_epoch
@@ -71,6 +67,8 @@ def build_optimizer(
     if train.optimizer == "sgd":
         made = torch.optim.SGD(groups, lr=train.lr, momentum=0.9, nesterov=True, fused=True)
     elif train.optimizer == "muon":
+        # timm's optimizer does not pass its function's dtype on (1.0.31).
+        timm.optim.muon.zeropower_via_newtonschulz = _orthogonalize
         made = Muon(groups, lr=train.lr, capturable=in_graph)
     else:
         kind = torch.optim.AdamW if train.optimizer == "adamw" else torch.optim.Adam

@@ -24,8 +24,6 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.options import DatasetOptions, option, positional, read_options
 from galaxyzoo.ensemble import model_listing
 
-os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
-
 
 @dataclass(frozen=True, kw_only=True)
 class AppOptions(DatasetOptions):
@@ -58,6 +56,7 @@ class AppOptions(DatasetOptions):
 def main() -> None:
     """Read the options, check the address, serve."""
     options = read_options(AppOptions, __doc__)
+    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
     family = socket.AF_INET6 if options.host[:1] == "[" else socket.AF_INET
     try:  # gradio's own error is a traceback, and comes after the imports
         socket.create_server((options.bare_host, options.port), family=family).close()

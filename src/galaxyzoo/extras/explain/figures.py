@@ -19,7 +19,6 @@ BLENDED_PX = 320
 _DPI = 90
 _OPACITY = 0.6  # of the heat map at its maximum
 _OUTLINED = 0.5  # of the maximum
-rcParams["text.parse_math"] = False  # names from outside may hold dollar signs
 
 
 def draw_gradcam(
@@ -152,6 +151,7 @@ def _draw_answers(
 
 def _new_figure(width: float, height: float, title: str = "") -> Figure:
     """Create an empty figure, sizes in inches, that needs no display."""
+    rcParams["text.parse_math"] = False  # names from outside may hold dollar signs
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     if title:
