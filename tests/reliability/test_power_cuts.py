@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from galaxyzoo.core import files
-from galaxyzoo.core.manifest import Manifest
+from galaxyzoo.core.manifest import Artifact
 from galaxyzoo.inference.artifacts import save_checkpoint, save_weights
 from support.ensemble_fixtures import run_here, save_project, use_root
 
@@ -75,7 +75,7 @@ def test_what_a_command_called_done_survives_a_power_cut_at_any_later_operation(
     folder = tmp_path / "folds" / catalog.dataset / "gz37/run0/fold_0"
     save_checkpoint(folder / "checkpoint.pt", {"epoch": 1}, {"fold": 0})
     save_weights(folder / "weights", {"a": torch.zeros(3)})
-    Manifest(folder, {"fold": 0}, "fold.json", "").finish(["weights"], {})
+    Artifact(folder / "fold.json", {"fold": 0}, "").finish(["weights"], {})
     assert disk.finish() == 20
     with files.writing_folder(tmp_path / "exported") as part:
         np.save(part / "a.npy", np.arange(3))

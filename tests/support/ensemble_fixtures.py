@@ -20,9 +20,9 @@ from galaxyzoo.ensemble.selection import CANDIDATES, Candidate, CrossFits, cross
 from galaxyzoo.io.tables import FOLD, write_predictions
 from galaxyzoo.results.layout import (
     EnsembleFolder,
-    FoldFolder,
     RunFolder,
     card_path,
+    fold_files,
     list_ensembles,
 )
 from galaxyzoo.results.table import digest_table, score_table
@@ -236,6 +236,6 @@ def finish_fold(run: str, catalog: Catalog, fold: int, **notes: object) -> None:
     """Mark a fold, of a run with a saved config, as finished with the files that it has."""
     config = load_run_config(RunFolder(catalog.dataset, run).path).config
     fingerprint = catalog.for_task(task_of(run)).fingerprint
-    found = FoldFolder.of(config, catalog.dataset, fingerprint, fold)
+    found = fold_files(config, catalog.dataset, fingerprint, fold)
     names = [path.name for path in found.folder.iterdir()]
     found.finish(names, {"start": "scratch", **notes})

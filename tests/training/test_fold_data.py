@@ -12,7 +12,7 @@ from galaxyzoo.core.errors import FoldError, InputError
 from galaxyzoo.data.catalog import GROUP, Catalog
 from galaxyzoo.data.prepare import Dataset, prepare
 from galaxyzoo.io.tables import FOLD
-from galaxyzoo.results.layout import HISTORY, WEIGHTS, FoldFolder, bundled_dir
+from galaxyzoo.results.layout import HISTORY, WEIGHTS, bundled_dir, fold_files
 from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training import fold_data
 from support.class_fixtures import holdout_config
@@ -56,7 +56,7 @@ def staged(elsewhere: str = "") -> Config:
 def finish_votes(config: Config, data: Dataset, fold: int) -> Path:
     """Stands for a training of the stage on the votes; returns its weights."""
     fingerprint = data.catalog.for_task(get_task("gz37")).fingerprint
-    files = FoldFolder.of(config.stages[-2], data.catalog.dataset, fingerprint, fold)
+    files = fold_files(config.stages[-2], data.catalog.dataset, fingerprint, fold)
     files.folder.mkdir(parents=True)
     for name in (WEIGHTS, HISTORY):
         (files.folder / name).write_text("made up")

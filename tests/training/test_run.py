@@ -23,8 +23,8 @@ from galaxyzoo.results.layout import (
     TIMINGS,
     VAL_TABLE,
     WEIGHTS,
-    FoldFolder,
     RunFolder,
+    fold_files,
 )
 from galaxyzoo.results.table import PredictionTable
 from galaxyzoo.tasks.registry import get_task
@@ -143,7 +143,7 @@ def test_weights_of_another_split_are_not_taken(prepared: Dataset) -> None:
     start = small_config(image=SIZES, train={"epochs": 1})
     run = Run(start, prepared)
     run.train([0])
-    made = FoldFolder.of(start, prepared.catalog.dataset, run.catalog.fingerprint, 0)
+    made = fold_files(start, prepared.catalog.dataset, run.catalog.fingerprint, 0)
     notes = made.notes
     config = yaml.safe_load((run.folder / CONFIG).read_text())
     (run.folder / CONFIG).write_text(yaml.safe_dump({**config, "data_fingerprint": "other"}))

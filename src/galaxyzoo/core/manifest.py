@@ -109,42 +109,44 @@ def _digest(content: Mapping[str, Any]) -> str:
 
 
 @dataclass(frozen=True)
-class Manifest:
-    """The files of a folder.
+class Artifact:
+    """Files that are made once, recognized when finished, refused when stale or damaged.
 
-    The manifest itself, a sealed JSON file that is written last, holds what made them, the SHA-256
-    of each, and notes.
+    Its mark, a sealed JSON file that is written last, holds what made them, the SHA-256 of each,
+    and notes.
 
     Args:
-        folder: of the files.
+        mark: path of that file, in the files' folder.
         provenance: what they have to be made by.
-        filename: name of the manifest's file.
         advice: what the user is to do, the end of error messages.
     """
 
-    folder: Path
+    mark: Path
     provenance: Provenance
-    filename: str
     advice: str
 
     @property
-    def is_done(self) -> bool:
-        """Check whether the manifest exists."""
-        return (self.folder / self.filename).exists()
+    def folder(self) -> Path:
+        """Folder of the files."""
+        return self.mark.parent
+
+    @property
+    def is_finished(self) -> bool:
+        """Check whether the mark exists."""
+        return self.mark.exists()
 
     def finish(self, names: Sequence[str], notes: dict[str, Any]) -> None:
-        """Write the manifest of the named files that exist."""
+        """Write the mark of the named files that exist."""
         existing = [name for name in names if (self.folder / name).exists()]
         digests = {name: digest_file(self.folder / name) for name in existing}
         content = {"made_by": dict(self.provenance), "files": digests, "notes": notes}
-        write_sealed(self.folder / self.filename, content)
+        write_sealed(self.mark, content)
 
     @cached_property
     def _content(self) -> dict[str, Any]:
-        """Read the manifest; refuse a changed one or another provenance."""
-        path = self.folder / self.filename
-        content = read_sealed(path, self.advice)
-        check_provenance(path, content["made_by"], self.provenance, self.advice)
+        """Read the mark; refuse a changed one or another provenance."""
+        content = read_sealed(self.mark, self.advice)
+        check_provenance(self.mark, content["made_by"], self.provenance, self.advice)
         return content
 
     @property
@@ -158,13 +160,13 @@ class Manifest:
         return [*self._content["files"]]
 
     def path(self, name: str) -> Path:
-        """Path of a file, after a check against the manifest."""
+        """Path of a file, after a check against the mark."""
         path, expected = self.folder / name, self._content["files"].get(name)
         if expected is None or not path.is_file():
             raise InputError(f"{paths.shown(path)} is missing: restore it, or {self.advice}")
         if digest_file(path) != expected:
             raise InputError(
-                f"{paths.shown(path)} is not the file that {self.filename} was written for "
+                f"{paths.shown(path)} is not the file that {self.mark.name} was written for "
                 f"(changed, damaged or another's): restore it, or {self.advice}"
             )
         return path
@@ -176,7 +178,7 @@ class Manifest:
 
     @property
     def digest(self) -> str:
-        """Digest of all files, as the manifest has them."""
+        """Digest of all files, as the mark has them."""
         return digest([repr(sorted(self._content["files"].items()))])
 
 

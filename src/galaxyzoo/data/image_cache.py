@@ -22,7 +22,7 @@ from galaxyzoo.config.schema import ORIGINAL_PX, ImageConfig
 from galaxyzoo.core import files, paths
 from galaxyzoo.core.console import ProgressBar
 from galaxyzoo.core.errors import InputError, UnavailableError, one_line
-from galaxyzoo.core.manifest import FORMAT, Manifest, digest
+from galaxyzoo.core.manifest import FORMAT, Artifact, digest
 from galaxyzoo.data import jpeg
 from galaxyzoo.data.stores.base import Images
 
@@ -153,7 +153,7 @@ def open_cache(
         with files.hold_lock(array.with_suffix(".lock"), f"decoding {paths.shown(images.path)}"):
             cache = _open_whole(array, ids)
             if cache is None:
-                if _manifest(array).is_done:
+                if _manifest(array).is_finished:
                     ProgressBar.write(f"{paths.shown(array)} is damaged: decoding its images again")
                 problems = _fill(array, images, config, chunk)
                 unreadable = {str(image_id): why for image_id, why in problems.items()}
@@ -216,15 +216,15 @@ def _check_shape(shape: tuple[int, ...]) -> None:
         raise ValueError(f"its size {shape[1]} × {shape[0]} px is outside 1 to {MAX_SIDE}")
 
 
-def _manifest(array: Path) -> Manifest:
-    """Manifest of a cache's array, whose notes say why some of its images are black."""
-    return Manifest(array.parent, {}, array.with_suffix(".json").name, "run again")
+def _manifest(array: Path) -> Artifact:
+    """A cache's array, whose notes say why some of its images are black."""
+    return Artifact(array.with_suffix(".json"), {}, "run again")
 
 
 def _open_whole(array: Path, ids: np.ndarray) -> ImageCache | None:
     """The cache; None where it is missing, unfinished or damaged."""
     manifest = _manifest(array)
-    if not manifest.is_done:
+    if not manifest.is_finished:
         return None
     try:
         problems = {int(key): why for key, why in manifest.notes["unreadable"].items()}
@@ -236,7 +236,7 @@ def _open_whole(array: Path, ids: np.ndarray) -> ImageCache | None:
         return None
     images = np.load(array, mmap_mode="r")
     unreadable = np.isin(ids, list(problems))
-    return ImageCache(ids, images, unreadable, problems, manifest.folder / manifest.filename)
+    return ImageCache(ids, images, unreadable, problems, manifest.mark)
 
 
 def _fill(array: Path, images: Images, config: ImageConfig, chunk: int) -> dict[int, str]:

@@ -74,7 +74,7 @@ def load_weights(path: Path) -> dict[str, Tensor]:
 def load_fold_model(config: Config, folder: Path) -> GalaxyNet:
     """Load the network of a fold from its folder, on the device, in eval mode.
 
-    Of a finished fold, check the weights first (`FoldFolder.path`).
+    Of a finished fold, check the weights first (`Artifact.path`).
     """
     model, path = build_model(config, initialize=False), folder / WEIGHTS
     try:

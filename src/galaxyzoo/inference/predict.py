@@ -224,7 +224,7 @@ class RunNetworks(Predictor):
     @classmethod
     def load_exported(cls, folder: Path, provenance: Provenance | None = None) -> "RunNetworks":
         """The run in a folder of `src/export.py`; refused where a file of it has changed."""
-        files = layout.FoldFolder.exported(folder, provenance)
+        files = layout.exported_files(folder, provenance)
         files.check()
         config = loading.load_run_config(folder).config
         labeled = config.labels and register_task(config.task, config.labels)
@@ -233,9 +233,8 @@ class RunNetworks(Predictor):
                 f"{shown(folder)} has other classes than folds/{config.task} here: predict with it "
                 "in another project, set by GALAXYZOO_ROOT"
             )
-        return cls(
-            config, {k: load_fold_model(config, layout.fold_dir(folder, k)) for k in files.folds}
-        )
+        folders = {fold: layout.fold_dir(folder, fold) for fold in layout.exported_folds(files)}
+        return cls(config, {k: load_fold_model(config, path) for k, path in folders.items()})
 
     def choose(self, fold: int | None) -> list[GalaxyNet]:
         """Choose the networks that predict: all, or one fold's."""
@@ -326,7 +325,7 @@ def load_run(dataset: str, run: str) -> RunNetworks:
     config, fingerprint, _ = loading.load_run_config(folder.path)
     models = {}
     for fold in folder.folds:
-        weights = layout.FoldFolder.of(config, dataset, fingerprint, fold).path(layout.WEIGHTS)
+        weights = layout.fold_files(config, dataset, fingerprint, fold).path(layout.WEIGHTS)
         models[fold] = load_fold_model(config, weights.parent)
     return RunNetworks(config, models)
 

@@ -13,7 +13,7 @@ from galaxyzoo.config.names import BUNDLED, DEMO, DEMOS, RECORDS
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core import launch, paths
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.manifest import Manifest, Provenance, digest
+from galaxyzoo.core.manifest import Artifact, Provenance, digest
 from galaxyzoo.data.catalog import data_option, folds_dir
 from galaxyzoo.tasks.registry import task_name
 
@@ -135,45 +135,41 @@ def list_tables(dataset: str, task: str) -> list[str]:
     return sorted(f"{task}/{path.stem}" for path in (oof_dir() / dataset / task).glob("*.csv"))
 
 
-class FoldFolder(Manifest):
-    """The files of a finished fold, or of an exported run."""
+def fold_provenance(config: Config, fingerprint: str, fold: int | str) -> Provenance:
+    """Provenance of a fold's files; `fingerprint`: of its galaxies, labels and folds."""
+    return {"config": config.digest(), "fingerprint": fingerprint, "fold": fold}
 
-    @staticmethod
-    def fold_provenance(config: Config, fingerprint: str, fold: int | str) -> Provenance:
-        """Provenance of a fold's files; `fingerprint`: of its galaxies, labels and folds."""
-        return {"config": config.digest(), "fingerprint": fingerprint, "fold": fold}
 
-    @classmethod
-    def of(cls, config: Config, dataset: str, fingerprint: str, fold: int) -> "FoldFolder":
-        """Files of a run's fold; arguments as of `fold_provenance`."""
-        folder = RunFolder(dataset, config.run).fold(fold)
-        return cls.trained(folder, cls.fold_provenance(config, fingerprint, fold))
+def fold_files(config: Config, dataset: str, fingerprint: str, fold: int) -> Artifact:
+    """Files of a run's fold; arguments as of `fold_provenance`."""
+    folder = RunFolder(dataset, config.run).fold(fold)
+    return trained_files(folder, fold_provenance(config, fingerprint, fold))
 
-    @classmethod
-    def trained(cls, folder: Path, provenance: Provenance) -> "FoldFolder":
-        """Files of a training in any folder."""
-        return cls(folder, provenance, DONE, f"delete {paths.shown(folder)} to train again")
 
-    @classmethod
-    def exported(cls, folder: Path, provenance: Provenance | None = None) -> "FoldFolder":
-        """Files of a run in a folder of `src/export.py`, such as those in `weights/`."""
-        is_bundled = folder.is_relative_to(bundled_dir())
-        advice = "get it again, as `git checkout weights` does" if is_bundled else "export it again"
-        return cls(folder, provenance or {}, DIGESTS, advice)
+def trained_files(folder: Path, provenance: Provenance) -> Artifact:
+    """Files of a training in any folder."""
+    return Artifact(folder / DONE, provenance, f"delete {paths.shown(folder)} to train again")
 
-    @property
-    def folds(self) -> list[int]:
-        """Folds whose networks are among the files of an exported run."""
-        names = [Path(name).parent.name for name in self.names]
-        return sorted(int(name.removeprefix(_FOLD)) for name in names if name)
+
+def exported_files(folder: Path, provenance: Provenance | None = None) -> Artifact:
+    """Files of a run in a folder of `src/export.py`, such as those in `weights/`."""
+    is_bundled = folder.is_relative_to(bundled_dir())
+    advice = "get it again, as `git checkout weights` does" if is_bundled else "export it again"
+    return Artifact(folder / DIGESTS, provenance or {}, advice)
+
+
+def exported_folds(files: Artifact) -> list[int]:
+    """Folds whose networks are among the files of an exported run."""
+    names = [Path(name).parent.name for name in files.names]
+    return sorted(int(name.removeprefix(_FOLD)) for name in names if name)
 
 
 def digest_networks(dataset: str, run: str, n_folds: int) -> str | None:
     """Digest of all folds of a trained run; None where one is missing or of another training."""
     try:
         config, fingerprint, _ = load_run_config(RunFolder(dataset, run).path)
-        manifests = [FoldFolder.of(config, dataset, fingerprint, fold) for fold in range(n_folds)]
-        folds = [manifest.digest for manifest in manifests]
+        every = [fold_files(config, dataset, fingerprint, fold) for fold in range(n_folds)]
+        folds = [fold.digest for fold in every]
     except (InputError, OSError):
         return None
     return digest([" ".join(folds)])[:16]

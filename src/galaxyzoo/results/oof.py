@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.manifest import Artifact
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.io.tables import FOLD, read_csv
@@ -80,10 +81,10 @@ class FoldTables:
         """The folder of a fold."""
         return layout.RunFolder(self.catalog.dataset, self.config.run).fold(fold)
 
-    def files(self, fold: int) -> layout.FoldFolder:
+    def files(self, fold: int) -> Artifact:
         """The files of a fold."""
         catalog = self.catalog
-        return layout.FoldFolder.of(self.config, catalog.dataset, catalog.fingerprint, fold)
+        return layout.fold_files(self.config, catalog.dataset, catalog.fingerprint, fold)
 
     @property
     def done(self) -> list[int]:

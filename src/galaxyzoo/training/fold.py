@@ -90,7 +90,7 @@ def train_fold(
     if config.train.optimizer == "linear":
         return _fit_fold(config, data, folder)
     train = config.train
-    provenance = layout.FoldFolder.fold_provenance(config, data.fingerprint, data.fold)
+    provenance = layout.fold_provenance(config, data.fingerprint, data.fold)
     where = f"{config.title}, {layout.fold_name(data.fold)}"
     parts = train.accumulation  # micro-batches in each batch
     with ProgressBar(desc=label, unit="step", leave=False) as bar:
@@ -137,7 +137,7 @@ def _fit_network(
     Args:
         trainer: new, or resumed from a checkpoint.
         folder: of the fold.
-        provenance: what the checkpoint is of, as of `FoldFolder.fold_provenance`.
+        provenance: what the checkpoint is of, as of `fold_provenance`.
         bar: of steps, with the score of the last epoch.
         report: as `after_epoch` of `train_fold`.
     """
@@ -216,7 +216,7 @@ def _fit_fold(config: Config, data: FoldData, folder: Path) -> oof.FoldSummary:
     return oof.FoldSummary(start, possible_leakage=data.start.possible_leakage)
 
 
-def copy_training(trained: layout.FoldFolder, folder: Path, config: Config) -> None:
+def copy_training(trained: manifest.Artifact, folder: Path, config: Config) -> None:
     """Copy weights and history of a fold whose training differed in names alone.
 
     Args:

@@ -7,6 +7,7 @@ import numpy as np
 
 from galaxyzoo.config import loading, names, schema
 from galaxyzoo.core.errors import FoldError, InputError
+from galaxyzoo.core.manifest import Artifact
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import Catalog, catalog_names, dataset_dir, load_catalog
 from galaxyzoo.data.image_cache import ImageCache
@@ -80,7 +81,7 @@ def _bundled_start(config: schema.Config, catalog: Catalog, fold: int) -> Start:
         return Start()
     votes = get_task(COMPETITION_TASK)
     for run in layout.bundled_runs(votes.name):
-        bundled = layout.FoldFolder.exported(layout.bundled_dir() / run)
+        bundled = layout.exported_files(layout.bundled_dir() / run)
         bundled.check()
         other, fingerprint, _ = loading.load_run_config(bundled.folder)
         if (other.model.name, other.model.kwargs) == (config.model.name, config.model.kwargs):
@@ -88,7 +89,8 @@ def _bundled_start(config: schema.Config, catalog: Catalog, fold: int) -> Start:
     else:
         raise InputError(f"{config.run}: no networks in weights/ are of model {config.model.name}")
     same = _agrees(catalog, fingerprint)
-    path = layout.fold_dir(bundled.folder, fold % len(bundled.folds)) / layout.WEIGHTS
+    n_bundled = len(layout.exported_folds(bundled))
+    path = layout.fold_dir(bundled.folder, fold % n_bundled) / layout.WEIGHTS
     return Start(path, f"weights/{run} ({table.digest_table(path)})", possible_leakage=not same)
 
 
@@ -109,12 +111,12 @@ def _agrees(catalog: Catalog, fingerprint: str) -> bool:
     )
 
 
-def describe_start(config: schema.Config, before: layout.FoldFolder) -> str:
+def describe_start(config: schema.Config, before: Artifact) -> str:
     """Describe the provenance of a stage's weights, such as `timm a1_in1k, then small`."""
     return f"{before.notes['start']}, then {config.earlier[-1].stage}"
 
 
-def find_stage_before(config: schema.Config, catalog: Catalog, fold: int) -> layout.FoldFolder:
+def find_stage_before(config: schema.Config, catalog: Catalog, fold: int) -> Artifact:
     """Find the same fold of the stage before, finished on the current split.
 
     A galaxy must have the same fold in the datasets of both stages, else the first weights may have
@@ -123,8 +125,8 @@ def find_stage_before(config: schema.Config, catalog: Catalog, fold: int) -> lay
     before = config.stages[-2]
     other = check_dataset_before(config, catalog)
     fingerprint = other.for_task(get_task(before.task)).fingerprint
-    files = layout.FoldFolder.of(before, other.dataset, fingerprint, fold)
-    if not files.is_done:
+    files = layout.fold_files(before, other.dataset, fingerprint, fold)
+    if not files.is_finished:
         raise FoldError(
             f"{config.title} goes on from {before.title} on {other.dataset}: "
             f"{shown(files.folder)} is not finished"

@@ -49,11 +49,11 @@ def train_holdout(run: Run) -> HoldoutCard:
         )
     parts = split(catalog, config.task)
     held_out, folder = parts == "test", run.folder / layout.HOLDOUT
-    provenance = layout.FoldFolder.fold_provenance(config, catalog.fingerprint, layout.HOLDOUT)
-    files = layout.FoldFolder.trained(folder, provenance)
+    provenance = layout.fold_provenance(config, catalog.fingerprint, layout.HOLDOUT)
+    files = layout.trained_files(folder, provenance)
     run.begin()
     with run.locked():
-        if not files.is_done:
+        if not files.is_finished:
             cache = run.cache("train")
             # Seeds are derived from the fold's number: here it is the next one after the folds.
             data = fold_data.make_part_data(

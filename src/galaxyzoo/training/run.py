@@ -21,7 +21,7 @@ from tqdm import tqdm
 from galaxyzoo.config import base, loading, schema
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import FoldError, InputError
-from galaxyzoo.core.manifest import code_version, package_versions
+from galaxyzoo.core.manifest import Artifact, code_version, package_versions
 from galaxyzoo.core.parallel import progress_of_files, run_jobs
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import Catalog, folds_dir
@@ -182,7 +182,7 @@ class Run:
         name = f"{self.config.title}, {layout.fold_name(fold)}"
         with files.hold_lock(folder / files.LOCK, f"training {name}"):
             self._check_saved()  # the folder may have been deleted, and begun again
-            if not fold_files.is_done:
+            if not fold_files.is_finished:
                 # Temporary files of a killed process; nothing else removes them.
                 files.remove_left_over(folder)
                 try:
@@ -201,7 +201,7 @@ class Run:
                     # the error itself would keep the network in memory
                     self.stopped.append(str(error))
                     tqdm.write(f"stopped: {error}")
-            if fold_files.is_done:
+            if fold_files.is_finished:
                 # Here, because a kill may have come after the summary.
                 (folder / layout.CHECKPOINT).unlink(missing_ok=True)
 
@@ -244,7 +244,7 @@ class Run:
             unreadable_test_images=test.ids[test.unreadable].tolist(),
         )
 
-    def _find_reusable_fold(self, fold: int) -> layout.FoldFolder | None:
+    def _find_reusable_fold(self, fold: int) -> Artifact | None:
         """Find a finished fold of another run with the same weights digest."""
         weights = self.config.digest("weights")
         for path in sorted(self.folder.parent.glob(f"*/{loading.CONFIG}")):
@@ -256,7 +256,7 @@ class Run:
                     return twin
         return None
 
-    def _copy_fold(self, twin: layout.FoldFolder, fold: int) -> oof.FoldSummary:
+    def _copy_fold(self, twin: Artifact, fold: int) -> oof.FoldSummary:
         """Take over the training of a twin's fold, under the names of this run's stages."""
         copy_training(twin, self.fold_dir(fold), self.config)
         start = twin.notes["start"]

@@ -14,7 +14,7 @@ from galaxyzoo.core.files import read_json
 from galaxyzoo.inference.artifacts import load_fold_model
 from galaxyzoo.inference.predict import RunNetworks, compute_features, predict
 from galaxyzoo.models.build import build_model
-from galaxyzoo.results.layout import FoldFolder
+from galaxyzoo.results.layout import trained_files
 from galaxyzoo.tasks.metrics import log_loss
 from galaxyzoo.tasks.registry import register_task
 from galaxyzoo.training import feature_head
@@ -120,7 +120,7 @@ def test_a_fold_is_its_first_network_with_a_fitted_head(root: Path) -> None:
     assert history["val_score"].tolist() == pytest.approx([score], abs=1e-4)
     curve = pd.read_csv(root / "fold" / "learning_curve.csv")
     assert curve.iloc[-1][task.metric] == pytest.approx(score, abs=1e-4)
-    trained = FoldFolder.trained(root / "fold", {})
+    trained = trained_files(root / "fold", {})
     trained.finish(["weights.safetensors", "history.csv"], {})
     copy_training(trained, root / "copy", config)
     copies = {path.name for path in (root / "copy").iterdir()}

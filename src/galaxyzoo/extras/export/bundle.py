@@ -72,7 +72,7 @@ def export_run(
         names = [str(path.relative_to(part)) for path in sorted(part.rglob("*")) if path.is_file()]
         digest = layout.digest_networks(dataset, run, catalog.n_folds) or ""
         provenance = {"run": run, "networks": digest}
-        layout.FoldFolder.exported(part, provenance).finish(names, {})
+        layout.exported_files(part, provenance).finish(names, {})
         difference = None
         if with_onnx:
             size_px, turned = config.image.size_px, config.tta.dihedral

@@ -388,7 +388,7 @@ def load_intervals(dataset: str, name: str) -> VoteIntervals:
         raise InputError(f"--with intervals needs predictions of votes: {name} predicts classes")
     if dataset != BUNDLED:
         return VoteIntervals.calibrate(name, load_catalog(dataset))
-    files = layout.FoldFolder.exported(layout.bundled_dir() / name)
+    files = layout.exported_files(layout.bundled_dir() / name)
     path = files.path(INTERVALS_FILE)
     return fitted.load_fitted(path, table.digest_table(path), files.advice)
 

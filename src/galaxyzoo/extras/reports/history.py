@@ -37,7 +37,7 @@ def _read_histories(catalog: Catalog, result: results.Result) -> pd.DataFrame:
     tables = [
         pd.read_csv(files.path(layout.HISTORY)).assign(**{FOLD: fold})
         for fold, files in trained.items()
-        if files.is_done
+        if files.is_finished
     ]
     for table in tables:  # epochs count on through all stages
         table["epoch"] = np.arange(1, len(table) + 1)

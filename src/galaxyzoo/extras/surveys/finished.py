@@ -33,10 +33,10 @@ def part_path(folder: Path, number: int) -> Path:
     return folder / PARTS / f"part-{number:06d}.parquet"
 
 
-def part_record(path: Path, provenance: manifest.Provenance) -> manifest.Manifest:
-    """Manifest of a part; its notes: errors, oddities, names, stamps and content of its images."""
+def part_record(path: Path, provenance: manifest.Provenance) -> manifest.Artifact:
+    """A part with its record; notes: errors, oddities, names, stamps, content of its images."""
     advice = f"delete {paths.shown(path)}, and the same command of predict.py predicts it again"
-    return manifest.Manifest(path.parent, provenance, path.with_suffix(".json").name, advice)
+    return manifest.Artifact(path.with_suffix(".json"), provenance, advice)
 
 
 def read_finished(folder: Path) -> tuple[dict[str, Any], dict[str, Any], SurveyImages]:

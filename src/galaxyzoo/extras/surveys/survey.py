@@ -27,7 +27,7 @@ from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core import files, manifest, parallel, paths
 from galaxyzoo.core.console import ProgressBar
 from galaxyzoo.core.errors import InputError, one_line
-from galaxyzoo.core.manifest import Manifest
+from galaxyzoo.core.manifest import Artifact
 from galaxyzoo.ensemble.load_model import load_predictor
 from galaxyzoo.extras.surveys import COLUMN_NAMES, finished
 from galaxyzoo.extras.surveys.columns import (
@@ -168,7 +168,7 @@ class Survey:
         """Write `job.json`, or refuse the folder of another job or parts whose images changed."""
         where = paths.shown(self.folder)
         with files.hold_lock(self.folder / files.LOCK, f"beginning {where}"):
-            if not self._begun.is_done:
+            if not self._begun.is_finished:
                 if any(entry.name != files.LOCK for entry in self.folder.iterdir()):
                     raise InputError(f"--output {where} holds other files: name a new folder")
                 self._begun.finish([], {})
@@ -181,9 +181,9 @@ class Survey:
                 )
 
     @property
-    def _begun(self) -> Manifest:
+    def _begun(self) -> Artifact:
         # Never to delete this one, which may hold labels made by hand.
-        return Manifest(self.folder, self.provenance, paths.SURVEY_JOB, "name a new folder")
+        return Artifact(self.folder / paths.SURVEY_JOB, self.provenance, "name a new folder")
 
     def _check_still_ours(self) -> None:
         """Stop where the folder was deleted, even if another job has begun there since."""
@@ -192,11 +192,11 @@ class Survey:
         except InputError:
             raise files.deletion_error(self.folder) from None
 
-    def _record(self, part: Part) -> Manifest:
+    def _record(self, part: Part) -> Artifact:
         return part_record(self.part_path(part), self.provenance)
 
     def _is_made(self, part: Part) -> bool:
-        return self.part_path(part).exists() and self._record(part).is_done
+        return self.part_path(part).exists() and self._record(part).is_finished
 
     def _make(self, part: Part) -> int:
         """Predict a part unless it exists; returns the number of its images."""
@@ -284,7 +284,7 @@ class Survey:
         names = set[str]()
         for part in self.images.parts:
             record, name = self._record(part), self.part_path(part).name
-            names |= {record.filename, name}
+            names |= {record.mark.name, name}
             notes, path = record.notes, record.path(name)
             predicted = parquet.read_table(path, columns=[label])[label].to_pylist()
             ids = Counter([*predicted, *(self.images.labels[name] for name, _ in notes["errors"])])
@@ -317,7 +317,8 @@ class Survey:
             "errors": len(errors),
             "images_per_s": round(done / seconds, 1) if done else None,  # of the last command
         }
-        Manifest(self.folder, self.provenance, MANIFEST, self._begun.advice).finish([ERRORS], notes)
+        whole = Artifact(self.folder / MANIFEST, self.provenance, self._begun.advice)
+        whole.finish([ERRORS], notes)
         return notes
 
     def write_table(self, path: Path, names: str) -> None:
