@@ -44,10 +44,9 @@ def make_loop(folder: Path, width: int = 8) -> LabelLoop:
     features = np.random.default_rng(0).normal(size=(COUNT, width)).astype(np.float32)
     features[RARE, :4] += 6
     ids = np.array([f"galaxy {i}.png" for i in range(COUNT)], object)
-    votes = np.full((COUNT, 1), 0.5, np.float32)
-    return LabelLoop(
-        SurveyFeatures(folder, cast(Any, None), ids, np.zeros(COUNT, int), features, votes)
-    )
+    votes, nowhere = np.full((COUNT, 1), 0.5, np.float32), np.full((COUNT, 2), np.nan)
+    parts = np.zeros(COUNT, int)
+    return LabelLoop(SurveyFeatures(folder, cast(Any, None), ids, parts, features, votes, nowhere))
 
 
 @pytest.fixture
@@ -355,6 +354,76 @@ def test_a_name_that_a_table_would_not_keep_is_no_class(loop: LabelLoop, name: s
     assert loop.add_class(" rare ") == 0
 
 
+def test_classes_are_renamed_merged_and_removed_with_their_labels(loop: LabelLoop) -> None:
+    """On disk, too; the keys of the other classes stay."""
+    third = loop.add_class("third")
+    for number, rows in enumerate(([3, 7], [0], [1, 2])):
+        loop.label(rows, number)
+
+    def check(classes: list[str], labels: dict[int, str]) -> None:
+        for each in (loop, make_loop(loop.survey.folder)):
+            assert each.classes == classes
+            assert {row: each.class_of(row) for row in each.labels} == labels
+
+    assert loop.rename(0, " odd ") == [3, 7]
+    labels = {3: "odd", 7: "odd", 0: "plain, old", 1: "third", 2: "third"}
+    check(["odd", "plain, old", "third"], labels)
+    assert loop.rename(third, "odd") == [1, 2]
+    check(["odd", "plain, old"], labels | {1: "odd", 2: "odd"})
+    assert loop.rename(0, "odd") == []
+    assert loop.rename(0, "") == [3, 7, 1, 2]
+    check(["plain, old"], {0: "plain, old"})
+    assert "cannot name a class" in one_line_refusal(loop.rename, 0, "=1")
+    loop.rename(0, "")
+    check([], {})
+
+
+def test_a_note_is_a_column_and_a_skipped_galaxy_is_not_proposed(loop: LabelLoop) -> None:
+    loop.label([3], 0)
+    loop.annotate(3, "two\nrings")
+    loop.annotate(5, "skipped")
+    loop.annotate(6, "bar?")
+    lines = [
+        "id,class,note",
+        "galaxy 3.png,rare,two rings",
+        "galaxy 5.png,,skipped",
+        "galaxy 6.png,,bar?",
+    ]
+    assert loop.path.read_text().splitlines() == lines
+    again = make_loop(loop.survey.folder)
+    for by in ("likely", "uncertain", "diverse", "mix"):
+        assert {*again.ranking(by, 0).tolist()} == {*range(COUNT)} - {3, 5}
+    again.annotate(5, "")
+    assert loop.path.read_text().splitlines() == [*lines[:2], lines[3]]
+    assert 5 in again.ranking("mix", 0)
+    assert (again.note(3), again.note(5)) == ("two rings", "")
+
+
+def test_labels_of_two_people_are_compared(loop: LabelLoop) -> None:
+    """Cohen's kappa by hand."""
+    loop.label([0, 1], 0)
+    loop.label([2, 3, 4, 9], 1)
+    names = ["rare", "plain, old", "plain, old", "plain, old", "other"]
+    rows = [f'galaxy {row}.png,"{name}"' for row, name in enumerate(names)]
+    text = "\n".join(["file,class", *rows, "galaxy 8.png,rare", "stranger.png,rare", ""])
+    agreement, kappa, others = loop.compare(text)
+    assert agreement == Proportion(3, 5)
+    chance = 0.4 * 0.2 + 0.6 * 0.6
+    assert kappa == pytest.approx((0.6 - chance) / (1 - chance))
+    assert others == {1: "plain, old", 4: "other"}
+    assert "no galaxy is labeled" in one_line_refusal(loop.compare, "id,class\ngalaxy 8.png,a\n")
+    alone = 'id,class\ngalaxy 2.png,"plain, old"\n'
+    assert np.isnan(loop.compare(alone)[1])
+
+
+def test_more_like_a_galaxy_begins_with_it_and_its_like(loop: LabelLoop) -> None:
+    loop.label([7], 0)
+    order = loop.ranking("like", 3).tolist()
+    assert order[0] == 3
+    assert {*order[:6]} == {*RARE}
+    assert sorted(order) == [*range(COUNT)]
+
+
 @pytest.fixture
 def votes(tmp_path: Path) -> Path:
     """A finished survey of twelve pictures in three parts, one of them broken."""
@@ -374,7 +443,7 @@ def test_the_page_shows_each_galaxy_with_its_own_picture_and_label(votes: Path) 
     pictures = survey.images.pictures(survey.parts, survey.ids, PICTURE)
     assert pictures[:, 80, 80, 0].tolist() == [20 * (i - 100) + 1 for i in survey.ids]
     page = visit(LabelLoop(survey))
-    assert page.post("class", json={"name": "bright"}).json()["added"] == "bright"
+    assert page.post("class", json={"name": "bright"}).json()["name"] == "bright"
     assert give(page, ["111"], "bright").json()["labels"] == {"111": "bright"}
     shown = page.get("ranking?by=likely&of=bright").json()
     assert [galaxy["id"] for galaxy in shown[:3]] == ["110", "109", "108"]
@@ -498,9 +567,7 @@ def test_a_person_labels_by_mouse_and_keys_and_a_kill_loses_nothing(
         for key, text in (("u", "no label to take back"), ("9", "No class has the key 9")):
             tab.keyboard.press(key)
             tab.wait_for_selector(f"#message.error:has-text('{text}')")
-        tab.keyboard.press("1")
-        tab.wait_for_selector("#message.error:has-text('No galaxy is chosen')")
-        page.focus("#grid button >> nth=1")
+        page.keyboard.press("ArrowRight")
         for key, text in (("1", "bright (1)"), ("1", "bright (2)"), ("u", "bright (1)")):
             page.keyboard.press(key)
             page.wait_for_selector(f"#classes :text('{text}')")
@@ -528,6 +595,67 @@ def test_a_person_labels_by_mouse_and_keys_and_a_kill_loses_nothing(
         assert {*ids(page)} == {*labels_of(votes)}
         assert page.evaluate("document.documentElement.scrollWidth") == 390
         check_accessibility(page)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [1280, 390])
+def test_by_keys_alone_a_person_looks_closer_skips_notes_and_renames(
+    votes: Path, begin: Callable[[], tuple[subprocess.Popen[str], str]], width: int
+) -> None:
+    """Each undo says what it took back, in a real browser."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    path = find_browser() or pytest.skip("no browser: `apt-get install chromium`")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": width, "height": 844})
+        page.set_default_timeout(PATIENCE_MS)
+        page.goto(begin()[1])
+
+        def press(*keys: str, until: str) -> None:
+            for key in keys:
+                page.keyboard.press(key)
+            page.wait_for_selector(until)
+
+        page.wait_for_selector("#grid li:first-child button[aria-current=true]")
+        for name in ("bright", "dim"):
+            page.focus("#name")
+            page.keyboard.type(name)
+            press("Enter", until=f"#classes :text('{name} (0)')")
+        page.evaluate("document.activeElement.blur()")
+        first, second, third, *_ = ids(page)
+        press("1", "2", until="#classes :text('dim (1)')")
+        press("s", until=f"#grid button[title='{third} skipped']")
+        press("u", until=f"#message:has-text('Taken back: the note \"skipped\" on {third}.')")
+        press("u", until=f"#message:has-text('Taken back: dim for {second}.')")
+        press("n", until="#noting:not([hidden])")
+        page.keyboard.type("two rings")
+        press("Enter", until="#grid button[title$='two rings']")
+        page.focus("#name")
+        page.keyboard.type("bright")
+        page.focus("#rename")  # dim, the class chosen last
+        press("Enter", until="#message:has-text('dim merged into bright (0 labels).')")
+        page.focus("#undo")
+        press("Enter", until="#classes :text('2 dim (0)')")
+        page.evaluate("document.activeElement.blur()")
+        press("e", until="#closer[open] img[src^=data]")
+        before = page.evaluate("getComputedStyle(document.querySelector('#closer img')).filter")
+        press("]", "+", until="#closer[open]")
+        after = page.evaluate("getComputedStyle(document.querySelector('#closer img')).filter")
+        assert (before, after) == ("url(\"#stretching\") brightness(1)",
+                                   "url(\"#stretching\") brightness(1.2)")  # fmt: skip
+        size = page.evaluate("document.querySelector('#closer img').naturalWidth")
+        assert size == 424
+        shown = page.inner_text("#about")
+        press("ArrowRight", until=f"#about:not(:text-is('{shown}'))")
+        press("1", until="#classes :text('bright (2)')")
+        check_accessibility(page)
+        press("Escape", "l", until="#message:has-text('Ranks most like')")
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        check_accessibility(page)
+        table = pd.read_csv(votes / "labels.csv").fillna("")
+        assert sorted(zip(table["class"], table["note"], strict=True)) == [
+            ("", "two rings"), ("bright", ""), ("bright", "")]  # fmt: skip
+        assert int(first) in table["id"].tolist()
 
 
 def ids(page: "Page") -> list[str]:

@@ -6,6 +6,7 @@ is in the files stays, and a file that another program has changed is never writ
 fitted to the labels on the survey's features when a ranking or a score is asked for.
 """
 
+import tempfile
 import threading
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -19,15 +20,16 @@ from galaxyzoo.core import files, manifest
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import GROUP
-from galaxyzoo.extras.labels.heads import Heads, Scores
+from galaxyzoo.extras.labels.heads import Heads, Proportion, Scores
 from galaxyzoo.extras.labels.label_table import can_be_label, read_labels
 from galaxyzoo.extras.surveys.finished import SurveyFeatures
 from galaxyzoo.io.tables import format_predictions, plain_cell, read_table
 from galaxyzoo.tasks.kinds import CLASS
 
 _LABELS, _CLASSES, LABELS_LOCK = "labels.csv", "classes.txt", ".labels.lock"
-Order = Literal["likely", "uncertain", "diverse", "mix", "doubtful"]
+Order = Literal["likely", "uncertain", "diverse", "mix", "doubtful", "like"]
 _ID = "id"
+_NOTE, _SKIPPED = "note", "skipped"  # a column of labels, and what it says of galaxies passed over
 _CANDIDATES = 200  # the most uncertain, of which diverse ones are chosen
 _LONGEST = 40  # characters of a class's name
 
@@ -94,7 +96,7 @@ class LabelLoop:
             self.classes, self.labels, self._table, self._key = classes, labels, table, key
             self._seen = seen
             if classes != stored:
-                self._write_file(_CLASSES, "".join(f"{name}\n" for name in classes))
+                self._set_classes(classes)
 
     def _contents(self) -> list[bytes | None]:
         paths = self.path, self.survey.folder / _CLASSES
@@ -108,15 +110,43 @@ class LabelLoop:
         files.write_text((self.survey.folder / name).resolve(), text)
         self._seen = self._contents()
 
+    def _set_classes(self, classes: list[str]) -> None:
+        """Write the classes, then give labels the numbers that these have now."""
+        self._write_file(_CLASSES, "".join(f"{name}\n" for name in classes))
+        moved = {row: classes.index(self.classes[k]) for row, k in self.labels.items()}
+        self.classes, self.labels = classes, moved
+
     def add_class(self, text: str) -> int:
         """Add a class unless it exists; returns its number."""
         name = _check_class(text)
         with self._lock:
             if name not in self.classes:
-                classes = [*self.classes, name]
-                self._write_file(_CLASSES, "".join(f"{name}\n" for name in classes))
-                self.classes = classes
+                self._set_classes([*self.classes, name])
             return self.classes.index(name)
+
+    def rename(self, number: int | None, text: str) -> list[int]:
+        """Rename a class, merge it into the one of that name, or remove it where there is no text.
+
+        Without a number the class is added.
+
+        Each file is written before it counts; after a kill amid them there are both classes.
+
+        Returns:
+            Rows of its galaxies.
+        """
+        with self._lock:
+            is_merged = text.strip() in self.classes
+            if number is None or text.strip() == self.classes[number]:
+                self.add_class(text)
+                return []
+            old = self.classes[number]
+            new = self.add_class(text) if text.strip() else None
+            rows = self.label([row for row, k in self.labels.items() if k == number], new, number)
+            rest = [name for name in self.classes if name != old]
+            if new is not None and not is_merged:
+                rest.insert(number, rest.pop())
+            self._set_classes(rest)
+            return rows
 
     def label(self, rows: list[int], number: int | None, before: int | None = None) -> list[int]:
         """Give galaxies a class, None: take theirs away; written before it counts.
@@ -131,17 +161,57 @@ class LabelLoop:
         """
         with self._lock:
             changed = [row for row in rows if self.labels.get(row) == before]
-            names = [self.names[row] for row in changed]
-            table = self._table.reindex(self._table.index.union(names, sort=False), fill_value="")
-            table[self._key] = table[self._key].where(table[self._key] != "", table.index)
-            table.loc[names, CLASS] = "" if number is None else self.classes[number]
-            has_cells = (table.drop(columns=self._key) != "").any(axis=1)
-            table = table[has_cells | ~table.index.isin(names)]
-            self._write_file(_LABELS, table.to_csv(index=False, lineterminator="\n"))
+            self._write_cells(changed, CLASS, "" if number is None else self.classes[number])
             merged = self.labels | dict.fromkeys(changed, number)
             self.labels = {row: n for row, n in merged.items() if n is not None}
-            self._table = table
             return changed
+
+    def note(self, row: int) -> str:
+        """The note on a galaxy, of a column of `labels.csv`; empty where there is none."""
+        notes = self._table.get(_NOTE, pd.Series(dtype=str))
+        return notes.get(self.names[row], "")
+
+    def annotate(self, row: int, text: str) -> None:
+        """Note something on a galaxy; `_SKIPPED`: it is proposed no more."""
+        with self._lock:
+            self._write_cells([row], _NOTE, " ".join(text.split()))
+
+    def _write_cells(self, rows: list[int], column: str, text: str) -> None:
+        """Write a text into the rows of some galaxies; rows that are empty then leave."""
+        names = [self.names[row] for row in rows]
+        table = self._table.reindex(self._table.index.union(names, sort=False), fill_value="")
+        table[self._key] = table[self._key].where(table[self._key] != "", table.index)
+        table.loc[names, column] = text
+        table = table.fillna("")
+        has_cells = (table.drop(columns=self._key) != "").any(axis=1)
+        table = table[has_cells | ~table.index.isin(names)]
+        self._write_file(_LABELS, table.to_csv(index=False, lineterminator="\n"))
+        self._table = table
+
+    def compare(self, text: str) -> tuple[Proportion, float, dict[int, str]]:
+        """Compare the labels with those of another person.
+
+        Args:
+            text: content of that person's `labels.csv`.
+        Returns:
+            The share of galaxies labeled by both on which they agree; Cohen's kappa (1960), NaN
+            where both gave one class alone; and the other's class of each on which they do not,
+            by row.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / _LABELS
+            path.write_text(text, encoding="utf-8")
+            others = read_labels(path)[CLASS].fillna("").str.strip()
+        both = {self.rows[i]: name for i, name in others.items() if name and i in self.rows}
+        both = {row: name for row, name in both.items() if row in self.labels}
+        if not both:
+            raise InputError("no galaxy is labeled here and there")
+        pairs = pd.DataFrame({"first": map(self.class_of, both), "second": both.values()}, [*both])
+        agree = pairs["first"] == pairs["second"]
+        first, second = (pairs[name].value_counts(normalize=True) for name in pairs)
+        chance = first.mul(second, fill_value=0).sum()
+        kappa = (agree.mean() - chance) / (1 - chance) if chance < 1 else float("nan")
+        return Proportion(int(agree.sum()), len(both)), kappa, pairs["second"][~agree].to_dict()
 
     def probabilities(self) -> np.ndarray | None:
         """(galaxy, class) by the head of the labels; None where there are none.
@@ -163,15 +233,18 @@ class LabelLoop:
         return tuple((row, k, groups[self.names[row]]) for row, k in self.labels.items())
 
     def ranking(self, by: Order, of: int) -> np.ndarray:
-        """Rows without a label, the first to look at first; of `doubtful` the labeled ones.
+        """Rows to look at, the first one first: without a label, and not skipped.
 
         Args:
             by: likely: those most probably of a class; uncertain: those with the least difference
                 between their two likeliest classes; diverse: of the first of these each the
                 farthest from the labeled ones and those before it; mix: one of each in turn;
-                doubtful: labeled ones whose class is least probable to heads not fitted to them.
-            of: number of the class.
+                doubtful: labeled ones whose class is least probable to heads not fitted to them;
+                like: all, by their likeness to one.
+            of: number of the class; with `like` the galaxy's row.
         """
+        if by == "like":
+            return np.argsort(-self.heads.likeness(np.array([of])), kind="stable")
         if by == "doubtful":
             scores = self.scores()
             rows = np.array([*self.labels][::-1], int)
@@ -179,7 +252,8 @@ class LabelLoop:
             return rows[np.argsort([known.get(row, 1.0) for row in rows.tolist()], kind="stable")]
         probs, labels = self.probabilities(), [*self.labels]
         shuffled = self.heads.shuffled  # which decides between equals
-        rows = shuffled[~np.isin(shuffled, labels)]
+        skipped = self._table.index[self._table.get(_NOTE, self._table[CLASS]) == _SKIPPED]
+        rows = shuffled[~np.isin(shuffled, [*labels, *map(self.rows.__getitem__, skipped)])]
         if probs is None:
             return rows
         likely = rows[np.argsort(-probs[rows, of], kind="stable")]

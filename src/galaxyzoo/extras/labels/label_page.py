@@ -14,10 +14,11 @@ from galaxyzoo.core.paths import shown
 from galaxyzoo.extras.labels.heads import Proportion
 from galaxyzoo.extras.labels.hosts import own_hosts
 from galaxyzoo.extras.labels.label_loop import LabelLoop, Order
+from galaxyzoo.extras.pages.html import sky_links
 from galaxyzoo.extras.pages.templates import jpeg_address, render
 
 _PAGE = 48  # galaxies
-PICTURE = ImageConfig(crop_px=ORIGINAL_PX, cache_px=160)
+PICTURE, _WHOLE = (ImageConfig(crop_px=ORIGINAL_PX, cache_px=px) for px in (160, ORIGINAL_PX))
 _HANDLERS: dict[Any, Any] = {
     InputError: lambda _request, error: PlainTextResponse(str(error), 400),
     KeyError: lambda *_: PlainTextResponse("no such galaxy or class", 400),
@@ -56,21 +57,29 @@ def build_app(loop: LabelLoop, hosts: Sequence[str]) -> FastAPI:
 
     @tab.get("/ranking")
     def ranking(by: Order, of: str | None = None, start: NonNegativeInt = 0) -> list[Any]:
-        number = loop.number_of(of) or 0
-        rows = loop.ranking(by, number)[start : start + _PAGE]
-        probs = loop.probabilities()
-        shares = np.full(len(rows), None) if probs is None else probs[rows, number].round(3)
-        survey = loop.survey
-        pictures = survey.images.pictures(survey.parts[rows], survey.ids[rows], PICTURE)
-        return [
-            {
-                "id": loop.names[row],
-                "label": loop.class_of(row),
-                "share": share,
-                "picture": jpeg_address(picture),
-            }
-            for row, share, picture in zip(rows.tolist(), shares.tolist(), pictures, strict=True)
-        ]
+        return _rank(loop, by, of, start)
+
+    @tab.get("/picture")
+    def picture(galaxy: str) -> str:
+        row, survey = [loop.rows[galaxy]], loop.survey
+        return jpeg_address(survey.images.pictures(survey.parts[row], survey.ids[row], _WHOLE)[0])
+
+    @tab.post("/compare")
+    def compare(text: Annotated[str, Body(embed=True)]) -> dict[str, Any]:
+        agreement, kappa, others = loop.compare(text)
+        shown_cards = _cards(loop, np.array([*others], int), np.full(len(others), None))
+        pairs = zip(shown_cards, others.values(), strict=True)
+        return {
+            "agreement": _in_words(agreement),
+            "kappa": None if np.isnan(kappa) else kappa,
+            "galaxies": [card | {"other": other} for card, other in pairs],
+        }
+
+    @tab.post("/note")
+    def note(galaxy: Annotated[str, Body()], text: Annotated[str, Body()]) -> dict[str, str]:
+        before = loop.note(loop.rows[galaxy])
+        loop.annotate(loop.rows[galaxy], text)
+        return {"before": before, "note": loop.note(loop.rows[galaxy])}
 
     @tab.get("/ranking.csv", response_class=PlainTextResponse)
     def table(by: Order, of: str | None = None) -> PlainTextResponse:
@@ -96,12 +105,42 @@ def build_app(loop: LabelLoop, hosts: Sequence[str]) -> FastAPI:
         return {**state(), "labels": labels, "changed": [loop.names[row] for row in changed]}
 
     @tab.post("/class")
-    def add(name: Annotated[str, Body(embed=True)]) -> dict[str, Any]:
-        number = loop.add_class(name)
-        return {**state(), "added": loop.classes[number]}
+    def name_class(
+        name: Annotated[str, Body()], before: Annotated[str | None, Body()] = None
+    ) -> dict[str, Any]:
+        rows = loop.rename(loop.number_of(before), name)
+        labels = {loop.names[row]: loop.class_of(row) for row in rows}
+        return {**state(), "name": name.strip(), "labels": labels}
 
     app.include_router(tab)
     return app
+
+
+def _rank(loop: LabelLoop, by: Order, of: str | None, start: int) -> list[dict[str, Any]]:
+    if by == "like":
+        rows = loop.ranking(by, loop.rows[of or ""])[start : start + _PAGE]
+        return _cards(loop, rows, np.full(len(rows), None))
+    number, probs = loop.number_of(of) or 0, loop.probabilities()
+    rows = loop.ranking(by, number)[start : start + _PAGE]
+    shares = np.full(len(rows), None) if probs is None else probs[rows, number].round(3)
+    return _cards(loop, rows, shares)
+
+
+def _cards(loop: LabelLoop, rows: np.ndarray, shares: np.ndarray) -> list[dict[str, Any]]:
+    """What the page shows of galaxies."""
+    survey = loop.survey
+    pictures = survey.images.pictures(survey.parts[rows], survey.ids[rows], PICTURE)
+    return [
+        {
+            "id": loop.names[row],
+            "label": loop.class_of(row),
+            "note": loop.note(row),
+            "share": share,
+            "sky": dict(sky_links(*survey.positions[row])).get("sky"),
+            "picture": jpeg_address(picture),
+        }
+        for row, share, picture in zip(rows.tolist(), shares.tolist(), pictures, strict=True)
+    ]
 
 
 def _in_words(share: Proportion) -> str:

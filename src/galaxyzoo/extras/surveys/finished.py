@@ -1,14 +1,18 @@
 """Read a finished survey with features: ids, features and pictures of its galaxies."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 from pyarrow import parquet
 
 from galaxyzoo.core import launch, manifest, paths
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.data.stores.base import POSITION
 from galaxyzoo.extras.formats.fits import FitsSettings
 from galaxyzoo.extras.surveys.columns import FEATURES, features_of, prediction_columns
 from galaxyzoo.extras.surveys.images import SurveyImages
@@ -25,7 +29,8 @@ class SurveyFeatures:
     ids: np.ndarray  # (galaxy,) int64 or object, as in the parts
     parts: np.ndarray  # (galaxy,) numbers of the parts that hold them
     features: np.ndarray  # (galaxy, feature) float32
-    predictions: np.ndarray  # (galaxy, column) float32
+    predictions: np.ndarray  # (galaxy, column)
+    positions: np.ndarray  # (galaxy, 2) ra and dec in degrees, NaN where not known
 
 
 def part_path(folder: Path, number: int) -> Path:
@@ -80,12 +85,19 @@ def read_features(folder: Path) -> SurveyFeatures:
         is_named = label in table.column_names and names.issuperset(table[label].to_pylist())
         if not is_named or not part.is_of(record.notes):
             raise InputError(other)
-        tables.append(table.select([label, FEATURES, *prediction_columns(table.schema)]))
+        tables.append(table)
     return SurveyFeatures(
         folder,
         images,
         np.concatenate([table[label].to_numpy() for table in tables]),
         np.repeat(range(len(tables)), [len(table) for table in tables]),
         np.concatenate([features_of(table) for table in tables if len(table)]),
-        np.concatenate([table.drop([label, FEATURES]).to_pandas().to_numpy() for table in tables]),
+        np.concatenate([_numbers(table, prediction_columns(table.schema)) for table in tables]),
+        np.concatenate([_numbers(table, POSITION) for table in tables]),
     )
+
+
+def _numbers(table: pa.Table, names: Sequence[str]) -> np.ndarray:
+    """(row, column) float64, NaN where a table lacks a column or has no number there."""
+    frame = table.select([n for n in names if n in table.column_names]).to_pandas()
+    return frame.reindex(columns=names).apply(pd.to_numeric, errors="coerce").to_numpy(float)
