@@ -19,7 +19,6 @@ from galaxyzoo.results.layout import EnsembleFolder, RunFolder, card_path, list_
 from support.ensemble_fixtures import run_here, save_project, save_run, save_theirs
 from support.small_models import small_config
 
-Capture = pytest.CaptureFixture[str]
 MonkeyPatch = pytest.MonkeyPatch
 
 

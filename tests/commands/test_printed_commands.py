@@ -14,7 +14,6 @@ import yaml
 
 from galaxyzoo.data.readers.kaggle import dataset_name
 from support.commands import COMPETITION, call, complaint, succeed
-from support.gz2_fixtures import CLASSES, write_published
 from support.tuning_fixtures import BASE
 
 NAME = dataset_name(COMPETITION.votes.index.to_numpy(), COMPETITION.test_ids, Path())
@@ -22,14 +21,9 @@ NAME = dataset_name(COMPETITION.votes.index.to_numpy(), COMPETITION.test_ids, Pa
 
 @pytest.fixture(scope="module", autouse=True)
 def tiny_configs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Small configs in place of the real ones; of the class runs, one that begins with votes."""
+    """Small configs in place of the real ones."""
     folder = tmp_path_factory.mktemp("configs")
-    stages = [{"name": "votes", "recipe": "gz37/cnn"}, {"name": "classes"}]
-    contents = {
-        "gz37/cnn": BASE,
-        "hubble10/cnn": {**BASE, "task": "hubble10", "stages": stages},
-        "ensembles/default": {"runs": ["gz37/cnn"]},
-    }
+    contents = {"gz37/cnn": BASE, "ensembles/default": {"runs": ["gz37/cnn"]}}
     for name, content in contents.items():
         path = folder / f"{name}.yaml"
         path.parent.mkdir(exist_ok=True)
@@ -71,30 +65,12 @@ def check_printed(root: Path, text: str) -> None:
         succeed(root, *command)
 
 
-def test_a_new_dataset_can_be_trained_on(tmp_path):
-    write_published(tmp_path / "input" / "gz2", dict.fromkeys(CLASSES, 5))
-    check_printed(tmp_path, succeed(tmp_path, "prepare.py", "gz2").stdout)
-    check_printed(tmp_path, succeed(tmp_path, "export.py", "hubble10/cnn", "--tables").stdout)
-    words = ["--data", "gz2-hubble10"]
-    assert "it has those of hubble10" in complaint(call(tmp_path, "train.py", *words))
-    line = complaint(call(tmp_path, "train.py", "hubble10", *words))
-    assert "hubble10/cnn learns task gz37 in its stage 'votes'" in line
-    assert "stages=null" in line
-
-
 @pytest.mark.parametrize("words", [["--plan"], ["--only", "0"]])
 def test_after_a_part_of_a_training_comes_what_ends_in_a_submission(tmp_path, words):
     COMPETITION.write_zips(tmp_path / "input" / NAME)
     printed = succeed(tmp_path, "train.py", "--folds", "3", *words, "--ensemble").stdout
     check_printed(tmp_path, printed.splitlines()[-1])
     assert (tmp_path / "submissions" / "predictions.csv").is_file()
-
-
-def test_an_ensemble_can_be_looked_at(project):
-    """Whatever dataset is first where none is named: real ones are before the demo."""
-    printed = succeed(project, "ensemble.py", "--dataset", NAME).stdout
-    assert printed.endswith(f" --dataset {NAME}\n")
-    check_printed(project, printed.splitlines()[-1])
 
 
 @pytest.mark.parametrize(
@@ -121,8 +97,3 @@ def test_a_refusal_names_a_command_after_which_it_goes_on(project, script, words
     refused = complaint(call(project, script, *words))
     check_printed(project, refused)
     succeed(project, script, *words)
-
-
-def test_tables_can_be_combined_elsewhere_and_are_not_in_the_way_of_the_run(project):
-    check_printed(project, succeed(project, "export.py", "gz37/cnn", "--tables").stdout)
-    succeed(project, "export.py", "gz37/cnn", "--no-onnx")

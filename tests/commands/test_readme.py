@@ -1,29 +1,87 @@
-"""Commands and links of the pages name what there is."""
+"""Every command in the pages, messages and `--help` parses; links and code of pages work."""
 
-import functools
+import argparse
+import ast
 import re
-import shlex
+import sys
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 import yaml
 
+from galaxyzoo import commands
 from galaxyzoo.config.loading import all_runs
+from galaxyzoo.core.extras import load
+from galaxyzoo.core.launch import typed
 from galaxyzoo.core.paths import CODE_ROOT as ROOT
 from galaxyzoo.tasks.registry import TASKS
 from support.commands import succeed
 
-NOT_HERE = {"gz37/mine"}  # runs that a user will have
-
-
-def commands(text: str) -> list[list[str]]:
-    """Words of each command in a Markdown text, without comments."""
-    found = re.findall(r"(?:python3|bash) (?:src|scripts)/[^`\n…]+", text.replace("\\\n", ""))
-    return [shlex.split(line, comments=True) for line in found]
-
-
+VALUE = "VALUE"
+NOT_HERE = {"gz37/mine", "gz37/name"}  # runs that a user will have, and one that shows a form
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+SOURCES = sorted((ROOT / "src/galaxyzoo").rglob("*.[pj]*"))
+SCRIPTS = sorted((ROOT / "scripts").rglob("*.sh"))
+
+
+def printed_commands(text: str) -> list[list[str]]:
+    """Script and arguments of each command in a text, without comments and columns of help."""
+    found = re.findall(r"(?:python3 src|bash scripts)/(\w[^`\n…<|\\]+)", text.replace("\\\n", ""))
+    plain = [re.split(r"\s{2,}|\s[#[]|[;:,] |\. ", line.strip())[0] for line in found]
+    return [
+        re.findall(r'"[^"]*"|\S+', line)
+        for line in plain
+        if " " in line and not line.startswith(VALUE)
+    ]
+
+
+def messages(source: Path) -> str:
+    """All strings of a module, with `typed('train')` resolved and a word for each other value."""
+
+    def text(part: ast.expr) -> str:
+        if isinstance(part, ast.Constant):
+            return str(part.value)
+        script = re.search(r"typed\('(\w+)'\)", ast.unparse(part))
+        return typed(script[1]) if script else VALUE
+
+    nodes = [*ast.walk(ast.parse(source.read_text()))]
+    joined = ["".join(map(text, node.values)) for node in nodes if isinstance(node, ast.JoinedStr)]
+    plain = [str(node.value) for node in nodes if isinstance(node, ast.Constant)]
+    return re.sub(rf"(?<=\S){VALUE}", "", "\n".join([*joined, *plain]))
+
+
+class ParsedError(Exception):
+    """Ends a command once its words are read."""
+
+
+def parse(monkeypatch: pytest.MonkeyPatch, script: str, *words: str) -> None:
+    """Read a command's words with its own parser, and stop there."""
+    original: Any = argparse.ArgumentParser.parse_intermixed_args
+
+    def read(*arguments: object) -> None:
+        original(*arguments)
+        raise ParsedError
+
+    name = script.partition(".")[0].replace("train_folds", "train")
+    monkeypatch.setattr(argparse.ArgumentParser, "parse_intermixed_args", read)
+    monkeypatch.setattr(sys, "argv", [name, *words])
+    with pytest.raises((ParsedError, SystemExit)) as ended:
+        load(commands.references()[name])()
+    assert not getattr(ended.value, "code", 0)  # that of --help
+
+
+@pytest.mark.parametrize("path", [*PAGES, *SOURCES, *SCRIPTS], ids=lambda path: path.stem)
+def test_what_is_printed_parses_and_names_runs_that_are_there(monkeypatch, path):
+    text = messages(path) if path.suffix == ".py" else path.read_text()
+    for script, *words in printed_commands(text):
+        assert (ROOT / "src" / script).is_file() or (ROOT / "scripts" / script).is_file(), script
+        if script.partition(".")[0].replace("train_folds", "train") in commands.names():
+            with monkeypatch.context() as patch:
+                parse(patch, script, *words)
+        runs = {word for word in words if word.split("/")[0] in TASKS and "/" in word}
+        assert runs <= {*all_runs(), *NOT_HERE}, (script, runs)
 
 
 def anchors(page: Path) -> set[str]:
@@ -42,25 +100,6 @@ def test_links_lead_to_files_and_headings(page):
         target = page.parent / name if name else page
         assert target.exists(), link
         assert not anchor or anchor in anchors(target), link
-
-
-@functools.cache
-def help_of(*command: str) -> str:
-    return succeed(ROOT, *command, "--help").stdout
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_what_commands_name_is_there(page):
-    """Scripts, options and runs, of which none may be left from an older state."""
-    for _, script, *words in commands(page.read_text()):
-        assert (ROOT / script).is_file(), script
-        if script.startswith("src/"):
-            part = [word for word in words[:1] if word == "gz2"]  # with a parser of its own
-            options = help_of(Path(script).name, *part)
-            for word in words:
-                assert not word.startswith("--") or word.split("=")[0] in options, (script, word)
-        runs = {word for word in words if word.split("/")[0] in TASKS and "/" in word}
-        assert runs <= {*all_runs(), *NOT_HERE}, (script, runs)
 
 
 def test_settings_are_printed_as_yaml(tmp_path):

@@ -17,8 +17,6 @@ from galaxyzoo.core.paths import CODE_ROOT as ROOT
 from galaxyzoo.tasks.registry import TASKS
 
 PINS = ROOT / "scripts" / "requirements"
-SCRIPTS = [path.name for path in (ROOT / "scripts").glob("*.sh")]
-SCRIPTS += [f"dev/{path.name}" for path in (ROOT / "scripts" / "dev").glob("*.sh")]
 ENTRIES = sorted(path.name for path in (ROOT / "src").glob("*.py"))
 TOOLS = "bash basename cat cksum cp dirname env flock mkdir mv rm sed sleep tail touch"
 # Stands for python3, .venv/bin/python, uv and lint-imports; notes each call in $LOG.
@@ -100,17 +98,6 @@ class Project:
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     return Project(tmp_path)
-
-
-@pytest.mark.parametrize("script", SCRIPTS)
-def test_help_prints_the_usage_and_runs_nothing(project, script):
-    before = sorted(project.root.rglob("*"))
-    result = project.run(script, "--help")
-    assert (result.returncode, result.stderr) == (0, "")
-    assert f"bash scripts/{script}" in result.stdout
-    assert "set -euo" not in result.stdout
-    assert project.calls() == 0
-    assert sorted(project.root.rglob("*")) == before
 
 
 @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not a checkout")
@@ -296,15 +283,6 @@ def test_kaggle_credentials_are_asked_for_before_anything_is_installed(project, 
     assert project.installs == 1
 
 
-def test_train_folds_passes_its_arguments_on(project):
-    shown = '[[ $1 != src/* ]] || printf "%s\\n" "$@"\ncase "$*" in'
-    project.write("python3", STAND_IN.replace('case "$*" in', shown, 1))
-    result = project.run("train_folds.sh", "gz37/a", "--plan", "name=x y")
-    assert result.returncode == 0
-    passed_on = result.stdout.splitlines()[-5:]
-    assert passed_on == ["src/train.py", "--ensemble", "gz37/a", "--plan", "name=x y"]
-
-
 CHECKS = {
     "ruff check": "python -m ruff check src tests scripts",
     "ruff format": "python -m ruff format --check src tests scripts",
@@ -360,28 +338,6 @@ def test_entry_script_without_packages_restarts_with_the_venvs_python_or_says_wh
     for result in (again, run_bare(script, no_packages)):
         assert (result.returncode, result.stdout) == (1, "")
         assert re.fullmatch(r"error: .*`bash scripts/setup\.sh`.*\n", result.stderr)
-
-
-OLD = """
-import runpy, sys
-sys.version_info, sys.argv = (3, 9, 18, "final", 0), sys.argv[1:]
-runpy.run_path(sys.argv[0], run_name="__main__")
-"""
-
-
-def test_an_old_python_restarts_with_the_venvs_or_is_one_line(bare_copy):
-    script = bare_copy / "src" / "app.py"
-    command = [sys.executable, "-c", OLD, str(script)]
-    environment = {**os.environ, "PYTHONPATH": str(script.parent)}
-
-    def start() -> subprocess.CompletedProcess[str]:
-        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-
-    assert start().stdout == f"restarted 1: {script}\n"
-    shutil.rmtree(bare_copy / ".venv")
-    assert re.fullmatch(
-        r"error: Python 3\.11 or newer .*`bash scripts/setup\.sh`.*\n", start().stderr
-    )
 
 
 def test_what_is_imported_first_can_be_read_by_an_old_python():

@@ -114,6 +114,14 @@ def test_votes_may_become_classes_by_the_rule_without_a_training(copy):
     oof = table(copy, "oof", "elliptical_spiral/rule.csv")[["elliptical", "spiral"]]
     assert oof.sum(axis=1).to_numpy() == pytest.approx(1)
     succeed(copy, "evaluate.py", "elliptical_spiral")
+    succeed(copy, "ensemble.py", "--task", "elliptical_spiral", "--candidates", "mean")
+    images = "input/images_test_rev1.zip"
+    for name, csv in (("rule", "rule.csv"), ("all", "all/predictions.csv")):
+        by = f"{'ensemble:' if name == 'all' else ''}elliptical_spiral/{name}"
+        succeed(copy, "predict.py", by, images, "--output", f"{name}.csv")
+        got = pd.read_csv(copy / f"{name}.csv", index_col="GalaxyID")
+        expected = table(copy, "submissions", f"elliptical_spiral/{csv}").loc[got.index]
+        pd.testing.assert_frame_equal(got, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("stage", ["small", "classes", "net"])

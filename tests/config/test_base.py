@@ -18,6 +18,6 @@ def every_class(model: type[Settings]) -> Iterator[type[Settings]]:
 
 
 @pytest.mark.parametrize("model", [Config, EnsembleSettings, Search])
-def test_every_setting_has_a_description(model: type[Settings]) -> None:
+def test_every_setting_has_a_description(model):
     fields = [(name, f) for part in every_class(model) for name, f in part.model_fields.items()]
     assert [name for name, field in fields if not field.description] == []

@@ -9,22 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import GROUP, Catalog, has_catalog, load_catalog, save_catalog
 from galaxyzoo.data.prepare import prepare
 from galaxyzoo.io.tables import FOLD
 from galaxyzoo.tasks.registry import TASKS
-from support.kaggle_fixtures import (
-    COLUMNS,
-    Competition,
-    csv_bytes,
-    draw_competition,
-    listing,
-)
-
-SMALL = ImageConfig(crop_px=424, cache_px=16)
+from support.kaggle_fixtures import COLUMNS, Competition, csv_bytes, draw_competition, listing
 
 
 @pytest.fixture(scope="module")
@@ -186,7 +177,7 @@ def test_another_number_of_folds_is_refused_and_the_same_is_not(root, zips):
     assert (prepare(n_folds=3, seed=99).catalog.folds != first.folds).any()
 
 
-def test_a_class_in_one_fold_alone_is_refused() -> None:
+def test_a_class_in_one_fold_alone_is_refused():
     task = TASKS["elliptical_spiral"]
     classes = np.eye(2)[[0, 0, 0, 1, 0, 1]]
     train = pd.DataFrame(classes, index=range(6), columns=list(task.columns))

@@ -36,7 +36,7 @@ def sample_slowly(image: np.ndarray, matrix: np.ndarray, size_px: int) -> np.nda
 
 @pytest.mark.parametrize("quarter", [0, 1, 2, 3])
 @pytest.mark.parametrize("flip", [False, True])
-def test_right_angles_and_mirror_are_exact(quarter: int, flip: bool) -> None:
+def test_right_angles_and_mirror_are_exact(quarter, flip):
     image = random_image()
     turned = np.rot90(image[16:48, 16:48], quarter)  # counter-clockwise
     expected = turned[:, ::-1] if flip else turned
@@ -44,7 +44,7 @@ def test_right_angles_and_mirror_are_exact(quarter: int, flip: bool) -> None:
     assert np.array_equal(got, expected)
 
 
-def test_any_warp_equals_slow_sampling() -> None:
+def test_any_warp_equals_slow_sampling():
     image = random_image(1)
     matrix = warp_matrix(IMAGE, angle_deg=33.0, flip=True, zoom=1.2, shift_px=(5.0, -3.0))
     got = warp(image[None], matrix, 32)[0].astype(float)
@@ -53,7 +53,7 @@ def test_any_warp_equals_slow_sampling() -> None:
     assert np.abs(got - sample_slowly(image, matrix, 32)).max() <= 9
 
 
-def test_zoom_enlarges_and_shift_moves_by_original_pixels() -> None:
+def test_zoom_enlarges_and_shift_moves_by_original_pixels():
     image = np.zeros((64, 64, 3), np.uint8)
     image[31:33, 31:33] = 255  # the center
     small, large = (warp(image[None], warp_matrix(IMAGE, zoom=z), 32)[0] for z in (1.0, 2.0))
@@ -69,7 +69,7 @@ def undo_dihedral_view(images: torch.Tensor, number: int) -> torch.Tensor:
     return turned.flip(-1) if number >= 4 else turned
 
 
-def test_views_are_eight_distinct_ones_and_undo() -> None:
+def test_views_are_eight_distinct_ones_and_undo():
     batch = images()
     views = [dihedral_view(batch, number) for number in range(DIHEDRAL)]
     assert len({view.contiguous().numpy().tobytes() for view in views}) == 8

@@ -25,14 +25,14 @@ def images(count: int = 2, side: int = 64) -> np.ndarray:
         (TTAConfig(angles=3, zooms=(0.9, 1.1)), 48),
     ],
 )
-def test_every_setting_makes_as_many_distinct_views_as_it_says(tta: TTAConfig, count: int) -> None:
+def test_every_setting_makes_as_many_distinct_views_as_it_says(tta, count):
     views = [
         view.contiguous().numpy().tobytes() for view in iterate_views(images(), IMAGE, tta, CPU)
     ]
     assert tta.n_views == len(views) == len(set(views)) == count
 
 
-def test_views_are_turned_by_equal_parts_of_90_degrees() -> None:
+def test_views_are_turned_by_equal_parts_of_90_degrees():
     """A spot right of the middle goes up and around, counter-clockwise."""
     y, x = np.mgrid[:64, :64] - 31.5
     spot = 255 * np.exp(-((x - 12) ** 2 + y**2) / 8)
@@ -45,7 +45,7 @@ def test_views_are_turned_by_equal_parts_of_90_degrees() -> None:
     np.testing.assert_allclose(found, [0, 15, 30, 45, 60, 75], atol=1)
 
 
-def test_the_mean_over_views_does_not_depend_on_the_galaxys_orientation() -> None:
+def test_the_mean_over_views_does_not_depend_on_the_galaxys_orientation():
     batch = images()
     turned = np.rot90(batch, axes=(1, 2)).copy()
     weights = torch.rand(3, 32, 32, generator=torch.Generator().manual_seed(0))

@@ -2,7 +2,6 @@
 
 import io
 import re
-from typing import Any
 
 import cv2
 import numpy as np
@@ -14,11 +13,7 @@ from PIL import Image
 from galaxyzoo.data import jpeg
 from galaxyzoo.data.image_cache import decode
 from galaxyzoo.inference.pictures import to_pixels
-from support.bad_image_fixtures import (
-    JPEG,
-    KINDS,
-    sized_jpeg,
-)
+from support.bad_image_fixtures import JPEG, KINDS, sized_jpeg
 from support.fuzz_fixtures import SLOW
 from support.kaggle_fixtures import encode
 from support.thoroughness import thorough
@@ -158,7 +153,7 @@ def test_pillow_refuses_cut_off_jpegs_too(place, monkeypatch):
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_pixels_give_what_a_png_of_them_gives(seed: int) -> None:
+def test_pixels_give_what_a_png_of_them_gives(seed):
     rng = np.random.default_rng(seed)
     pixels = rng.integers(0, 256, (*rng.integers(20, 600, 2), 3), dtype=np.uint8)
     png = cv2.imencode(".png", pixels[..., ::-1])[1].tobytes()
@@ -181,7 +176,7 @@ TRANSPARENT = {
 
 @pytest.mark.parametrize(("image", "key"), TRANSPARENT.values(), ids=TRANSPARENT)
 @pytest.mark.parametrize("size_px", [60, 20])
-def test_transparent_pixels_are_over_black(image: Image.Image, key: Any, size_px: int) -> None:
+def test_transparent_pixels_are_over_black(image, key, size_px):
     if image.mode == "P":
         image = image.copy()
         image.putpalette(np.repeat(np.arange(256, dtype=np.uint8), 3).tobytes())

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -26,9 +25,7 @@ def zip_them(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("change", [touch, zip_them])
-def test_a_copy_of_the_input_is_accepted_and_read_once(
-    root: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[Path], object]
-) -> None:
+def test_a_copy_of_the_input_is_accepted_and_read_once(root, monkeypatch, change):
     COMPETITION.write_unpacked(root / "input")
     first = prepare().catalog
     change(root / "input")
@@ -38,7 +35,7 @@ def test_a_copy_of_the_input_is_accepted_and_read_once(
 
 
 @pytest.mark.parametrize("part", [TRAIN_IMAGES, TEST_IMAGES])
-def test_changed_images_are_counted_and_the_first_is_named(root: Path, part: str) -> None:
+def test_changed_images_are_counted_and_the_first_is_named(root, part):
     folder = COMPETITION.write_unpacked(root / "input") / part
     name = prepare().catalog.dataset
     paths = sorted(folder.glob("*.jpg"))

@@ -11,13 +11,7 @@ from galaxyzoo.data.catalog import GROUP
 from galaxyzoo.data.prepare import Dataset, prepare
 from support.bad_image_fixtures import KINDS
 from support.commands import TINY, call, complaint, succeed, table
-from support.kaggle_fixtures import (
-    TRAIN_IMAGES,
-    Competition,
-    draw_competition,
-    encode,
-    listing,
-)
+from support.kaggle_fixtures import TRAIN_IMAGES, Competition, draw_competition, encode, listing
 from support.refusals import one_line_refusal
 
 SMALL = ImageConfig(crop_px=424, cache_px=32)

@@ -54,7 +54,7 @@ def plant(competition: Competition, pairs: dict[int, tuple[int, Any]]) -> None:
 
 
 @pytest.mark.parametrize("n_folds", [3, 5])
-def test_no_copy_of_a_validation_galaxy_is_trained_on(root: Path, n_folds: int) -> None:
+def test_no_copy_of_a_validation_galaxy_is_trained_on(root, n_folds):
     competition = clear_competition(60, side_px=212)
     ids = competition.votes.index.to_numpy()
     pairs = {int(ids[30 + i]): (int(ids[i]), CHANGES[i % 6]) for i in range(16)}

@@ -8,8 +8,6 @@ from galaxyzoo.ensemble import blends
 from galaxyzoo.ensemble.blends import OofFold, make_fold
 from support.ensemble_fixtures import SMALL, vote_task
 
-ALL = slice(None)
-
 
 def random_fold(seed: int, n: int = 40, n_runs: int = 3, n_columns: int = 2) -> OofFold:
     rng = np.random.default_rng(seed)

@@ -11,7 +11,6 @@ import pandas as pd
 import pytest
 from tqdm import tqdm
 
-from galaxyzoo.core.console import print_table
 from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.launch import run_main
 from galaxyzoo.data.readers.find import open_input
@@ -55,13 +54,6 @@ def test_every_writer_of_tables_heeds_it(tmp_path, write):
     read = pd.read_csv(tmp_path / "a.csv")
     assert read["run"].tolist() == list(STARTS.values())
     assert (read["score"] == -1.5).all()
-
-
-def test_ids_and_numbers_are_written_as_they_are(tmp_path):
-    table = pd.DataFrame({"a": [-0.25, 1e-7]}, index=pd.Index([7, 587722981736120347]))
-    write_predictions(tmp_path / "a.csv", table)
-    text = (tmp_path / "a.csv").read_text()
-    assert text == "GalaxyID,a\n7,-0.250000000\n587722981736120347,0.000000100\n"
 
 
 def test_names_of_files_reach_the_table_as_text(tmp_path):
@@ -112,15 +104,6 @@ def test_a_dataset_whose_name_cannot_be_printed_is_refused(root):
     with pytest.raises(InputError) as caught:
         open_input(None, {"zoo5"})
     assert str(caught.value) == "rename 'a\\x1b[2Jb': its name holds control characters"
-
-
-def test_brackets_and_colons_in_names_are_no_markup(capsys):
-    print_table(
-        "[/bold] of :smile:", pd.DataFrame({"run": ["gz37/[red]x[/nothing]"], "score": 1.0})
-    )
-    printed = capsys.readouterr().out
-    assert "[/bold] of :smile:" in printed
-    assert "gz37/[red]x[/nothing]" in printed
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EIO])

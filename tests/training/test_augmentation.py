@@ -15,7 +15,7 @@ IMAGE = ImageConfig(
 STILL = {"rotate_deg": 0, "flip": False, "zoom": 1, "shift_px": 0}
 
 
-def test_random_warps_stay_within_their_settings_and_use_all_of_them() -> None:
+def test_random_warps_stay_within_their_settings_and_use_all_of_them():
     settings = AugmentConfig(rotate_deg=180, flip=True, zoom=1.3, shift_px=8)
     matrices = random_matrices(IMAGE, settings, 2000, np.random.default_rng(0))
     scales = np.sqrt(np.abs(np.linalg.det(matrices[:, :, :2])))
@@ -30,13 +30,13 @@ def test_random_warps_stay_within_their_settings_and_use_all_of_them() -> None:
     assert np.histogram(angles, bins=8, range=(-np.pi, np.pi))[0].min() > 180
 
 
-def test_without_flips_no_image_is_mirrored() -> None:
+def test_without_flips_no_image_is_mirrored():
     settings = AugmentConfig(**{**STILL, "rotate_deg": 180})
     matrices = random_matrices(IMAGE, settings, 200, np.random.default_rng(0))
     assert (np.linalg.det(matrices[:, :, :2]) > 0).all()
 
 
-def test_a_batch_is_made_again_exactly_and_differs_for_another_seed() -> None:
+def test_a_batch_is_made_again_exactly_and_differs_for_another_seed():
     images = np.random.default_rng(0).integers(0, 256, (6, 64, 64, 3), dtype=np.uint8)
     settings = AugmentConfig(transforms=[{"name": "GaussNoise", "p": 1.0}])
     first, again, other = (
@@ -56,7 +56,7 @@ def test_a_batch_is_made_again_exactly_and_differs_for_another_seed() -> None:
         ({"name": "Compose", "transforms": []}, "Compose"),
     ],
 )
-def test_unknown_transforms_are_named(setting: dict[str, object], named: str) -> None:
+def test_unknown_transforms_are_named(setting, named):
     with pytest.raises(InputError, match=named):
         check_transforms([setting], 32)
 
@@ -71,22 +71,20 @@ def test_unknown_transforms_are_named(setting: dict[str, object], named: str) ->
     ],
 )
 @pytest.mark.parametrize("share", [0.01, 1.0])
-def test_transforms_that_change_an_images_form_are_refused(
-    name: str, arguments: dict[str, int], share: float
-) -> None:
+def test_transforms_that_change_an_images_form_are_refused(name, arguments, share):
     setting = {"name": name, **arguments, "p": share}
     message = one_line_refusal(check_transforms, [setting], 32)
     assert name in message
     assert "must keep uint8 (H, W, 3) of image.size_px" in message
 
 
-def test_transforms_that_keep_an_images_form_are_taken() -> None:
+def test_transforms_that_keep_an_images_form_are_taken():
     names = ("RandomRotate90", "ToGray", "GaussNoise", "CoarseDropout", "RandomBrightnessContrast")
     crop = {"name": "RandomResizedCrop", "size": [32, 32]}
     check_transforms([{"name": name} for name in names] + [crop], 32)
 
 
-def test_albumentations_transforms_reach_the_images() -> None:
+def test_albumentations_transforms_reach_the_images():
     hole = {"name": "CoarseDropout", "num_holes_range": [1, 1], "p": 1.0}
     hole |= {"hole_height_range": [0.25, 0.25], "hole_width_range": [0.25, 0.25], "fill": 0}
     settings = small_config(augment={**STILL, "transforms": [hole]})

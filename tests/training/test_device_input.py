@@ -45,7 +45,7 @@ def pixels_of(images: torch.Tensor) -> np.ndarray:
 
 @pytest.mark.parametrize("size_px", [32, 64, 160])
 @pytest.mark.parametrize("zoom", [0.5, 1.0, 1.7])  # at 0.5 much of it is mirrored at the edges
-def test_the_devices_warp_is_opencvs(zoom: float, size_px: int) -> None:
+def test_the_devices_warp_is_opencvs(zoom, size_px):
     image = IMAGE.model_copy(update={"size_px": size_px})
     matrices = np.stack(
         [warp_matrix(image, 31.0 * i, i % 2 == 1, zoom, (i - 5.0, 3.0)) for i in range(12)]
@@ -54,7 +54,7 @@ def test_the_devices_warp_is_opencvs(zoom: float, size_px: int) -> None:
     assert is_close(found, warp(GALAXIES, matrices, size_px))
 
 
-def test_views_are_the_same_on_either(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_views_are_the_same_on_either(monkeypatch):
     tta = TTAConfig(dihedral=True, angles=2, zooms=[0.9, 1.2])
     expected = [view.numpy() for view in iterate_views(GALAXIES, IMAGE, tta, CPU)]
 
@@ -79,7 +79,7 @@ def make(source: DeviceInput, rows: np.ndarray, draws: AugmentationParams) -> to
     return source.make(source.prepare(rows, draws, torch.zeros(len(rows), 1))).images
 
 
-def test_a_batch_has_the_warps_of_the_processors() -> None:
+def test_a_batch_has_the_warps_of_the_processors():
     rows = np.array([1, 3, 4, 9])
     expected = augment_batch(GALAXIES[rows], IMAGE, WIDE, np.random.default_rng(7))
     draws = draw_augmentation(IMAGE, WIDE, len(rows), np.random.default_rng(7))
@@ -89,9 +89,7 @@ def test_a_batch_has_the_warps_of_the_processors() -> None:
 
 
 @pytest.mark.parametrize("free", [0, 10**9])
-def test_images_that_do_not_fit_on_the_card_are_left_to_the_processor(
-    free: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_images_that_do_not_fit_on_the_card_are_left_to_the_processor(free, monkeypatch):
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 10**9))
     monkeypatch.setattr(torch.Tensor, "to", lambda tensor, device: tensor)
     source = DeviceInput.on(torch.device("cuda"), GALAXIES, IMAGE.size_px)
@@ -99,7 +97,7 @@ def test_images_that_do_not_fit_on_the_card_are_left_to_the_processor(
 
 
 @pytest.mark.parametrize(("brightness", "contrast"), [(0.1, 0.0), (-0.07, 0.2), (0.3, -0.5)])
-def test_brightness_and_contrast_are_albumentations(brightness: float, contrast: float) -> None:
+def test_brightness_and_contrast_are_albumentations(brightness, contrast):
     """By one draw of each: limits that leave no choice (albumentations 2.0.8)."""
     limits = {"brightness_limit": (brightness,) * 2, "contrast_limit": (contrast,) * 2, "p": 1.0}
     transform = albumentations.RandomBrightnessContrast(**limits)
@@ -114,7 +112,7 @@ def test_brightness_and_contrast_are_albumentations(brightness: float, contrast:
     assert (difference == 0).mean() >= 0.99
 
 
-def test_they_are_of_the_same_distribution() -> None:
+def test_they_are_of_the_same_distribution():
     augment = AugmentConfig(transforms=[BRIGHT])
     draws = draw_augmentation(IMAGE, augment, 4000, np.random.default_rng(0))
     gains, offsets = draws.gains[:, 0] - 1, draws.offsets[:, 0]
@@ -135,11 +133,11 @@ def test_they_are_of_the_same_distribution() -> None:
         ([BRIGHT, {"name": "GaussNoise"}], False),
     ],
 )
-def test_other_transforms_go_by_the_processor(transforms: list[dict], expected: bool) -> None:
+def test_other_transforms_go_by_the_processor(transforms, expected):
     assert is_made_on_device(AugmentConfig(transforms=transforms)) == expected
 
 
-def test_an_epoch_has_the_same_galaxies_targets_and_warps_and_is_made_again() -> None:
+def test_an_epoch_has_the_same_galaxies_targets_and_warps_and_is_made_again():
     config, data = small_config(train={"batch_size": 8}), fold_data()
     expected = list(Trainer(config, data).batches())
     trainer = Trainer(config, data)
@@ -153,7 +151,7 @@ def test_an_epoch_has_the_same_galaxies_targets_and_warps_and_is_made_again() ->
         assert torch.equal(one.images, other.images)
 
 
-def test_one_value_a_galaxy_stays_in_its_image() -> None:
+def test_one_value_a_galaxy_stays_in_its_image():
     """Rows, matrices and brightness are not exchanged between the images of a batch."""
     flat = np.stack([np.full((64, 64, 3), value, np.uint8) for value in (10, 20, 30)])
     flat[:, 32, 32] = 255

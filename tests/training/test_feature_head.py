@@ -61,7 +61,7 @@ def test_cross_fitted_probabilities_know_nothing_of_their_own_fold():
     assert (before.argmax(axis=1) == labels).mean() > 0.9
 
 
-def test_a_learning_curve_ends_with_all_labels() -> None:
+def test_a_learning_curve_ends_with_all_labels():
     rows = learning_curve(30, lambda chosen: {"mean": chosen.mean(), "different": len({*chosen})})
     assert [row["labels"] for row in rows] == [10] * 3 + [20] * 3 + [30]
     assert all(row["different"] == row["labels"] for row in rows)

@@ -64,7 +64,7 @@ def finish_votes(config: Config, data: Dataset, fold: int) -> Path:
     return files.folder / WEIGHTS
 
 
-def test_dropped_galaxies_are_in_neither_part(voted: Dataset) -> None:
+def test_dropped_galaxies_are_in_neither_part(voted):
     data = fold_data.make_fold_data(holdout_config(), voted, voted.train_images(IMAGE), 1)
     whole = voted.catalog
     kept = (whole.train["Class1.3"] == 0).to_numpy()
@@ -76,15 +76,13 @@ def test_dropped_galaxies_are_in_neither_part(voted: Dataset) -> None:
     assert data.targets[kept].tolist() == np.column_stack([smooth, ~smooth])[kept].tolist()
 
 
-def test_a_fold_with_next_to_nothing_to_train_on_is_refused() -> None:
+def test_a_fold_with_next_to_nothing_to_train_on_is_refused():
     with pytest.raises(InputError, match="fold 2 has fewer than two galaxies to train on"):
         fold_data.check_train_rows(holdout_config(), np.array([5]), 2)
     fold_data.check_train_rows(holdout_config(), np.array([5, 6]), 2)
 
 
-def test_a_start_from_the_box_has_not_seen_the_fold_or_is_marked(
-    voted: Dataset, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_start_from_the_box_has_not_seen_the_fold_or_is_marked(voted, monkeypatch):
     catalog = voted.catalog
     config = holdout_config(model={"name": "cnn", "weights_file": "bundled"})
     with pytest.raises(InputError, match=r"no networks in weights/ are of model cnn"):
@@ -115,7 +113,7 @@ def test_a_start_from_the_box_has_not_seen_the_fold_or_is_marked(
         assert (start.weights, start.possible_leakage) == (own, is_marked)
 
 
-def test_a_stage_starts_from_the_same_fold_of_the_one_before(voted: Dataset) -> None:
+def test_a_stage_starts_from_the_same_fold_of_the_one_before(voted):
     config = staged()
     expected = [finish_votes(config, voted, fold) for fold in range(3)]
     images = voted.train_images(IMAGE)
@@ -125,12 +123,12 @@ def test_a_stage_starts_from_the_same_fold_of_the_one_before(voted: Dataset) -> 
     assert fold_data.make_fold_data(holdout_config(), voted, images, 0).start.weights is None
 
 
-def test_a_stage_that_is_not_trained_is_named(voted: Dataset) -> None:
+def test_a_stage_that_is_not_trained_is_named(voted):
     with pytest.raises(FoldError, match=r"goes on from stage votes of .*fold_0 is not finished"):
         fold_data.find_stage_before(staged(), voted.catalog, 0)
 
 
-def test_a_stage_on_another_dataset_needs_the_same_folds(voted: Dataset, root: Path) -> None:
+def test_a_stage_on_another_dataset_needs_the_same_folds(voted, root):
     config = staged(voted.catalog.dataset)
     weights = finish_votes(config, voted, 0)
     other = other_dataset(root, voted.catalog.ids[:20].tolist())
@@ -144,7 +142,7 @@ def test_a_stage_on_another_dataset_needs_the_same_folds(voted: Dataset, root: P
         fold_data.find_stage_before(config, moved, 0)
 
 
-def test_a_stage_on_a_dataset_of_other_folds_is_refused(voted: Dataset, root: Path) -> None:
+def test_a_stage_on_a_dataset_of_other_folds_is_refused(voted, root):
     config = staged(voted.catalog.dataset)
     finish_votes(config, voted, 0)
     other = other_dataset(root, [1, 2, 3, 4, 5, 6, 7, 8], n_folds=2)
@@ -152,9 +150,7 @@ def test_a_stage_on_a_dataset_of_other_folds_is_refused(voted: Dataset, root: Pa
         fold_data.find_stage_before(config, other.catalog, 0)
 
 
-def test_a_stage_elsewhere_learns_from_no_test_galaxy_and_no_copy(
-    voted: Dataset, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_stage_elsewhere_learns_from_no_test_galaxy_and_no_copy(voted, monkeypatch):
     ids, asked = voted.catalog.ids, []
 
     def read_duplicates(own: str, other: str) -> list[int]:
@@ -172,9 +168,7 @@ def test_a_stage_elsewhere_learns_from_no_test_galaxy_and_no_copy(
 
 
 @pytest.mark.parametrize("elsewhere", [False, True])
-def test_a_stage_that_was_trained_on_another_split_is_refused(
-    voted: Dataset, root: Path, elsewhere: bool
-) -> None:
+def test_a_stage_that_was_trained_on_another_split_is_refused(voted, root, elsewhere):
     """Its weights may have seen the galaxies of the fold, whatever its dataset's split says now."""
     config = staged(voted.catalog.dataset if elsewhere else "")
     train = voted.catalog.train.assign(fold=(voted.catalog.folds + 1) % 3)

@@ -34,9 +34,7 @@ def prepared(root: Path) -> Dataset:
 
 
 @pytest.mark.parametrize(("lr", "expected"), [(1e-9, False), (3e-3, False), (100.0, True)])
-def test_only_training_that_makes_it_worse_diverges(
-    tmp_path: Path, lr: float, expected: bool, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_only_training_that_makes_it_worse_diverges(tmp_path, lr, expected, capsys):
     """Labels are random here, so learning nothing is no divergence."""
     summary = train_fold(config(lr=lr, epochs=2), fold_data(), tmp_path, "fold")
     assert summary.diverged == expected
@@ -44,9 +42,7 @@ def test_only_training_that_makes_it_worse_diverges(
     assert said == expected
 
 
-def test_the_untrained_networks_loss_is_taken_without_a_trace(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_untrained_networks_loss_is_taken_without_a_trace(tmp_path, monkeypatch):
     data, settings = fold_data(), small_config(train={**PLAIN, "batch_size": 30})
     summary = train_fold(settings, data, tmp_path / "a", "a")
     untrained = Trainer(settings, data)
@@ -59,9 +55,7 @@ def test_the_untrained_networks_loss_is_taken_without_a_trace(
     assert (tmp_path / "a" / WEIGHTS).read_bytes() == (tmp_path / "b" / WEIGHTS).read_bytes()
 
 
-def test_the_chosen_epoch_counts_not_the_last(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_chosen_epoch_counts_not_the_last(tmp_path, monkeypatch):
     scores = iter([(0.1, {"val_score": score}) for score in (0.3, 0.1, 0.2)])
     monkeypatch.setattr(Trainer, "validate", lambda self: next(scores))
     fold = Trainer(config(checkpoint="best"), fold_data())
@@ -72,9 +66,7 @@ def test_the_chosen_epoch_counts_not_the_last(
     assert fold.summary().last_loss == rows[2]["train_loss"]
 
 
-def test_a_diverged_fold_is_in_the_card_the_table_and_the_reasons(
-    prepared: Dataset, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_diverged_fold_is_in_the_card_the_table_and_the_reasons(prepared, monkeypatch, capsys):
     summaries = iter([FoldSummary("scratch", 0.05, last) for last in (0.02, 0.03, 0.31)])
     fake_training(monkeypatch, runs, lambda: next(summaries))
     card = Run(small_config(image=SIZES), prepared).train()
@@ -90,9 +82,7 @@ def test_a_diverged_fold_is_in_the_card_the_table_and_the_reasons(
         members.find_runs(TASKS["gz37"], prepared.catalog, [])
 
 
-def test_folds_that_learned_nothing_are_noted_but_kept(
-    prepared: Dataset, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_folds_that_learned_nothing_are_noted_but_kept(prepared, capsys):
     """Fold 0 is predicted by its own mean, fold 1 by that of the others, fold 2 by worse."""
     task = "elliptical_spiral"
     settings = small_config(image=SIZES, task=task, run=f"{task}/small")

@@ -33,7 +33,7 @@ def demo_fold(config: Config) -> FoldData:
 
 
 @pytest.mark.parametrize("run", RUNS)
-def test_a_step_is_taken(run: str) -> None:
+def test_a_step_is_taken(run):
     config = load_config(run, SMALLER.get(run, ["image.size_px=64"]))
     trainer = Trainer(config, demo_fold(config), initialize=False)
     trainer.model.train()

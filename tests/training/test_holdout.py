@@ -27,7 +27,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[FoldData]:
     return fake_training(monkeypatch, fold)
 
 
-def test_parts_are_70_15_15_and_keep_the_classes_shares(prepared: Dataset) -> None:
+def test_parts_are_70_15_15_and_keep_the_classes_shares(prepared):
     run = Run(holdout_config(), prepared)
     parts = holdout.split(run.catalog, "elliptical_spiral")
     assert [int((parts == p).sum()) for p in ("train", "val", "test")] == [42, 9, 9]
@@ -36,18 +36,14 @@ def test_parts_are_70_15_15_and_keep_the_classes_shares(prepared: Dataset) -> No
         assert elliptical[parts == part].mean() == pytest.approx(2 / 3, abs=0.12)
 
 
-def test_other_settings_do_not_get_the_first_ones_score(
-    prepared: Dataset, trained: list[FoldData]
-) -> None:
+def test_other_settings_do_not_get_the_first_ones_score(prepared, trained):
     holdout.train_holdout(Run(holdout_config(), prepared))
     with pytest.raises(InputError, match=r"trained with other settings \(train\.seed 0 → 1\)"):
         holdout.train_holdout(Run(holdout_config(train={"seed": 1}), prepared))
     assert len(trained) == 1
 
 
-def test_the_third_part_is_neither_trained_nor_validated_on_but_scored(
-    prepared: Dataset, trained: list[FoldData], root: Path
-) -> None:
+def test_the_third_part_is_neither_trained_nor_validated_on_but_scored(prepared, trained, root):
     run = Run(holdout_config(), prepared)
     card = holdout.train_holdout(run)
     parts = holdout.split(run.catalog, "elliptical_spiral")
@@ -64,7 +60,7 @@ def test_the_third_part_is_neither_trained_nor_validated_on_but_scored(
     assert len(trained) == 1  # done work is not done again
 
 
-def test_a_run_of_several_stages_or_from_the_box_has_no_hold_out(prepared: Dataset) -> None:
+def test_a_run_of_several_stages_or_from_the_box_has_no_hold_out(prepared):
     """Another task's stage would have a split of its own."""
     stages = [{"name": "votes", "task": "gz37", "loss": "kl"}, {"name": "classes"}]
     with pytest.raises(InputError, match="elliptical_spiral/cnn has several"):
@@ -76,7 +72,7 @@ def test_a_run_of_several_stages_or_from_the_box_has_no_hold_out(prepared: Datas
         holdout.train_holdout(Run(config, prepared))
 
 
-def test_too_few_galaxies_say_so(root: Path) -> None:
+def test_too_few_galaxies_say_so(root):
     draw_competition(n_train=12, n_test=3).write_zips(root / "input")
     data = prepare(n_folds=3)
     with pytest.raises(InputError, match="--holdout: 12 groups of galaxies cannot make 20"):

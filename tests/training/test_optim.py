@@ -22,12 +22,12 @@ def half_cosine(highest: float, steps: int) -> list[float]:
     return [highest * 0.5 * (1 + np.cos(np.pi * (i + 0.5) / steps)) for i in range(steps)]
 
 
-def test_learning_rate_by_hand() -> None:
+def test_learning_rate_by_hand():
     assert rates(2, 5, lr=1.0, warmup=0.2) == pytest.approx([0.5, 1.0, *half_cosine(1.0, 8)])
     assert rates(2, 5, lr=1.0, schedule="constant") == [1.0] * 10
 
 
-def test_biases_and_norms_are_not_decayed() -> None:
+def test_biases_and_norms_are_not_decayed():
     model = build_model(small_config(), initialize=False)
     groups = build_optimizer(model, TrainConfig(weight_decay=0.1)).param_groups
     assert [group["weight_decay"] for group in groups] == [0.1, 0.0]
@@ -36,7 +36,7 @@ def test_biases_and_norms_are_not_decayed() -> None:
     assert sum(len(group["params"]) for group in groups) == len(list(model.parameters()))
 
 
-def test_muon_takes_orthogonal_steps_of_the_size_of_adamw() -> None:
+def test_muon_takes_orthogonal_steps_of_the_size_of_adamw():
     """A step is the momentum's UVᵀ; timm's five iterations leave singular values near 1."""
     torch.manual_seed(0)
     layer = torch.nn.Linear(24, 16)
@@ -53,9 +53,7 @@ def test_muon_takes_orthogonal_steps_of_the_size_of_adamw() -> None:
 
 
 @pytest.mark.parametrize("units", [False, True])
-def test_muon_multiplies_in_bf16_only_where_there_are_units(
-    units: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_muon_multiplies_in_bf16_only_where_there_are_units(units, monkeypatch):
     monkeypatch.setattr(optim, "has_bf16", lambda device: units)
     torch.manual_seed(0)
     kernel = torch.nn.Parameter(torch.zeros(16, 24))

@@ -40,7 +40,7 @@ def values_of(trainer: Trainer) -> list[torch.Tensor]:
 
 @pytest.mark.parametrize("optimizer", ["adamw", "adam", "sgd", "muon"])
 @pytest.mark.parametrize("steps", [0, 2])  # with a fresh optimizer, and with one that has a state
-def test_a_warm_up_leaves_no_trace(optimizer: str, steps: int, card: list[str]) -> None:
+def test_a_warm_up_leaves_no_trace(optimizer, steps, card):
     ends = []
     for is_warmed in (False, True):
         trainer = Trainer(config(optimizer=optimizer), fold_data())
@@ -62,9 +62,7 @@ def test_a_warm_up_leaves_no_trace(optimizer: str, steps: int, card: list[str]) 
     assert all(one.equal(two) for one, two in zip(*ends, strict=True))
 
 
-def test_a_step_that_cannot_be_recorded_is_taken_plainly(
-    card: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_step_that_cannot_be_recorded_is_taken_plainly(card, capsys, monkeypatch):
     """The line is printed once; another error than that of memory is no reason to stop."""
     trainer, other = (Trainer(config(), fold_data()) for _ in range(2))
 
@@ -85,7 +83,7 @@ def test_a_step_that_cannot_be_recorded_is_taken_plainly(
     assert printed.count("not launched as a whole (called a synchronizing CUDA operation)") == 1
 
 
-def test_a_loss_is_read_after_the_next_step_has_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_loss_is_read_after_the_next_step_has_begun(monkeypatch):
     trainer = Trainer(config(), fold_data())
     seen: list[str] = []
 

@@ -1,14 +1,12 @@
 """The plan of a run, by a clock on which each image takes a second."""
 
 import math
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
 
 from galaxyzoo.core import devices
-from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.training import planning
 from galaxyzoo.training.loader import Batch
 from galaxyzoo.training.trainer import Trainer
@@ -34,9 +32,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 @pytest.mark.parametrize("copied", [False, True], ids=["trained", "weights taken over"])
-def test_a_plan_is_of_all_folds_images_and_takes_no_longer_than_it_may(
-    copied: bool, clock: list[float], prepared: Dataset
-) -> None:
+def test_a_plan_is_of_all_folds_images_and_takes_no_longer_than_it_may(copied, clock, prepared):
     config, catalog = small_config(), prepared.catalog
     cost = planning.estimate(config, catalog, 100, copied=copied)
     galaxies, epochs = len(catalog.ids), 0 if copied else config.train.epochs
@@ -49,9 +45,7 @@ def test_a_plan_is_of_all_folds_images_and_takes_no_longer_than_it_may(
 
 
 @pytest.mark.usefixtures("clock")
-def test_a_plan_on_a_busy_machine_says_so(
-    prepared: Dataset, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_plan_on_a_busy_machine_says_so(prepared, monkeypatch, capsys):
     planning.print_plan([small_config()], {None: prepared})
     assert "the probe had 40% of the processor" in capsys.readouterr().out
     monkeypatch.setattr(planning, "_BUSY", 0.3)
@@ -60,9 +54,7 @@ def test_a_plan_on_a_busy_machine_says_so(
 
 
 @pytest.mark.parametrize(("limits", "expected"), [((3000, None), 3000), (("max", 2000), 2000)])
-def test_memory_is_the_containers(
-    limits: tuple[object, ...], expected: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_memory_is_the_containers(limits, expected, monkeypatch, tmp_path):
     paths = (tmp_path / "v2", tmp_path / "v1")
     for path, limit in zip(paths, limits, strict=True):
         if limit is not None:
@@ -86,14 +78,8 @@ def test_memory_is_the_containers(
     ],
 )
 def test_as_many_folds_at_a_time_as_have_a_core_and_memory(
-    device: str,
-    epochs: int,
-    cores: int,
-    gigabytes: int,
-    expected: int,
-    prepared: Dataset,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+    device, epochs, cores, gigabytes, expected, prepared, monkeypatch
+):
     monkeypatch.setattr(devices, "get_device", lambda: torch.device(device))
     monkeypatch.setattr(planning.joblib, "cpu_count", lambda: cores)
     monkeypatch.setattr(planning, "memory_bytes", lambda: gigabytes * 10**9)
@@ -107,9 +93,7 @@ def test_as_many_folds_at_a_time_as_have_a_core_and_memory(
 @pytest.mark.parametrize(
     ("count", "needs", "expected"), [(1, 30e9, 2), (2, 50e9, 2), (1, math.inf, 1)]
 )
-def test_as_many_folds_as_fit_on_the_gpus(
-    count: int, needs: float, expected: int, prepared: Dataset, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_as_many_folds_as_fit_on_the_gpus(count, needs, expected, prepared, monkeypatch):
     """What the most demanding run takes."""
     small, large = small_config(), small_config(train={"batch_size": 128, "epochs": 1000})
     monkeypatch.setattr(devices, "get_device", lambda: torch.device("cuda"))

@@ -8,12 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.results.card import EnsembleCard, RunCard
 from galaxyzoo.results.layout import REFIT, EnsembleFolder, RunFolder
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.training import fold_data
-from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.training.run import Run
 from galaxyzoo.training.trainer import Trainer
 from support import training_fixtures
@@ -25,9 +23,7 @@ NONE = np.empty(0, np.int64)
 REFITS = [REFIT, REFIT + 1]
 
 
-def test_a_refit_learns_from_all_galaxies_and_is_no_fold(
-    prepared: Dataset, trained: list[FoldData]
-) -> None:
+def test_a_refit_learns_from_all_galaxies_and_is_no_fold(prepared, trained):
     run = Run(small_config(image=SIZES), prepared)
     card = run.train([0, *REFITS])
     assert [data.fold for data in trained] == [0, *REFITS]
@@ -39,9 +35,7 @@ def test_a_refit_learns_from_all_galaxies_and_is_no_fold(
     assert RunFolder(prepared.catalog.dataset, run.config.run).folds == [0]
 
 
-def test_a_later_stage_goes_on_from_the_same_refit(
-    prepared: Dataset, trained: list[FoldData]
-) -> None:
+def test_a_later_stage_goes_on_from_the_same_refit(prepared, trained):
     first, last = small_config(image=SIZES, stages=[{"name": "a"}, {"name": "b"}]).stages
     begun = Run(first, prepared)
     begun.train(REFITS)
@@ -50,7 +44,7 @@ def test_a_later_stage_goes_on_from_the_same_refit(
         assert start.weights == begun.fold_dir(number) / "weights.safetensors"
 
 
-def test_all_epochs_are_trained_and_the_last_is_kept() -> None:
+def test_all_epochs_are_trained_and_the_last_is_kept():
     data = replace(training_fixtures.fold_data(), val_rows=NONE, fold=REFIT)
     best, last = (training_fixtures.config(checkpoint=name) for name in ("best", "last"))
     trainers = [Trainer(config, data) for config in (best, last)]
@@ -62,7 +56,7 @@ def test_all_epochs_are_trained_and_the_last_is_kept() -> None:
 
 
 @pytest.mark.parametrize("steps", [2, 9])
-def test_a_killed_refit_ends_with_the_same_bytes(tmp_path: Path, steps: int) -> None:
+def test_a_killed_refit_ends_with_the_same_bytes(tmp_path, steps):
     data = replace(training_fixtures.fold_data(), val_rows=NONE, fold=REFIT)
     training_fixtures.assert_a_kill_changes_nothing(
         tmp_path, training_fixtures.config(), data, steps
@@ -80,7 +74,7 @@ def read(path: Path) -> np.ndarray:
     return pd.read_csv(path, index_col=0).loc[[*COMPETITION.test_ids]].to_numpy()
 
 
-def test_refits_predict_the_test_galaxies_beside_the_folds(copy: Path, dataset: str) -> None:
+def test_refits_predict_the_test_galaxies_beside_the_folds(copy, dataset):
     folder = RunFolder(dataset, "gz37/cnn")
     before = [path.read_bytes() for path in (folder.oof_csv, folder.test_csv)]
     refused = call(copy, "ensemble.py", "gz37/cnn", "--test", "refit")
@@ -107,9 +101,7 @@ def test_refits_predict_the_test_galaxies_beside_the_folds(copy: Path, dataset: 
     assert len(scores) == 1  # the folds'
 
 
-def test_an_imported_run_is_trained_on_all_galaxies_without_its_folds(
-    copy: Path, dataset: str, tmp_path: Path
-) -> None:
+def test_an_imported_run_is_trained_on_all_galaxies_without_its_folds(copy, dataset, tmp_path):
     folder = RunFolder(dataset, "gz37/cnn")
     for name, path in {"oof": folder.oof_csv, "test": folder.test_csv}.items():
         shutil.move(path, tmp_path / f"cnn_{name}.csv")

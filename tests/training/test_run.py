@@ -14,7 +14,6 @@ from filelock import FileLock
 from galaxyzoo.config.loading import CONFIG
 from galaxyzoo.config.schema import TTAConfig
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.artifacts import load_fold_model
 from galaxyzoo.inference.predict import predict
 from galaxyzoo.results.layout import (
@@ -29,15 +28,12 @@ from galaxyzoo.results.layout import (
 from galaxyzoo.results.table import PredictionTable
 from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training.fold import read_timings
-from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.training.run import Run
 from support.class_fixtures import SIZES
 from support.small_models import small_config
 
 
-def test_each_fold_trains_on_all_galaxies_but_its_own(
-    prepared: Dataset, trained: list[FoldData]
-) -> None:
+def test_each_fold_trains_on_all_galaxies_but_its_own(prepared, trained):
     card = Run(small_config(image=SIZES), prepared).train()
     folds = prepared.catalog.folds
     assert [data.fold for data in trained] == [0, 1, 2]
@@ -50,9 +46,7 @@ def test_each_fold_trains_on_all_galaxies_but_its_own(
     assert card.folds == [0, 1, 2]
 
 
-def test_only_the_named_folds_are_trained_and_the_others_later(
-    prepared: Dataset, trained: list[FoldData]
-) -> None:
+def test_only_the_named_folds_are_trained_and_the_others_later(prepared, trained):
     run = Run(small_config(image=SIZES), prepared)
     first = run.train([1])
     assert first is not None
@@ -65,8 +59,8 @@ def test_only_the_named_folds_are_trained_and_the_others_later(
 
 @pytest.mark.parametrize(("folds", "name"), [([0], "checkpoint.pt"), ([], ".timings.csv.abc.part")])
 def test_what_a_kill_left_after_or_before_the_end_of_a_fold_is_removed(
-    prepared: Dataset, trained: list[FoldData], folds: list[int], name: str
-) -> None:
+    prepared, trained, folds, name
+):
     run = Run(small_config(image=SIZES), prepared)
     run.train(folds)
     leftover = run.folder / "fold_0" / name
@@ -77,9 +71,7 @@ def test_what_a_kill_left_after_or_before_the_end_of_a_fold_is_removed(
     assert len(trained) == 1
 
 
-def test_a_second_process_waits_and_then_finds_the_work_done(
-    prepared: Dataset, trained: list[FoldData], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_second_process_waits_and_then_finds_the_work_done(prepared, trained, capsys):
     run = Run(small_config(image=SIZES), prepared)
     run.folder.mkdir(parents=True)
     other = FileLock(run.folder / ".lock", thread_local=False)
@@ -96,10 +88,9 @@ def test_a_second_process_waits_and_then_finds_the_work_done(
 
 
 @pytest.mark.parametrize(
-    "damage",
-    [b"", b"[1, 2]", b"a: [", b"task: gz37\nmodel: {nam: cnn}", b"about: \xff"],
+    "damage", [b"", b"[1, 2]", b"a: [", b"task: gz37\nmodel: {nam: cnn}", b"about: \xff"]
 )
-def test_a_damaged_config_is_named(prepared: Dataset, damage: bytes) -> None:
+def test_a_damaged_config_is_named(prepared, damage):
     run = Run(small_config(image=SIZES), prepared)
     run.folder.mkdir(parents=True)
     (run.folder / "config.yaml").write_bytes(damage)
@@ -107,7 +98,7 @@ def test_a_damaged_config_is_named(prepared: Dataset, damage: bytes) -> None:
         run.check()
 
 
-def test_a_run_says_with_what_it_was_made(prepared: Dataset, trained: list[FoldData]) -> None:
+def test_a_run_says_with_what_it_was_made(prepared, trained):
     run = Run(small_config(image=SIZES), prepared)
     run.train([0])
     saved = yaml.safe_load((run.folder / "config.yaml").read_text())
@@ -117,7 +108,7 @@ def test_a_run_says_with_what_it_was_made(prepared: Dataset, trained: list[FoldD
     run.check()  # which reads it
 
 
-def test_a_run_with_other_views_alone_takes_the_weights_that_are_there(prepared: Dataset) -> None:
+def test_a_run_with_other_views_alone_takes_the_weights_that_are_there(prepared):
     start = small_config(image=SIZES, train={"epochs": 1}, tta={"dihedral": False})
     Run(start, prepared).train()
     views = {"dihedral": False, "zooms": [1.0, 1.4]}
@@ -138,7 +129,7 @@ def test_a_run_with_other_views_alone_takes_the_weights_that_are_there(prepared:
         np.testing.assert_allclose(given.to_numpy(), expected, atol=2e-9)
 
 
-def test_weights_of_another_split_are_not_taken(prepared: Dataset) -> None:
+def test_weights_of_another_split_are_not_taken(prepared):
     """A whole run of a split that had its galaxies in other folds: these weights would leak."""
     start = small_config(image=SIZES, train={"epochs": 1})
     run = Run(start, prepared)
@@ -154,7 +145,7 @@ def test_weights_of_another_split_are_not_taken(prepared: Dataset) -> None:
     assert list(read_timings(other.fold_dir(0) / TIMINGS)) == [1, 0]  # trained, then predicted
 
 
-def test_damaged_weights_are_not_taken(prepared: Dataset) -> None:
+def test_damaged_weights_are_not_taken(prepared):
     start = small_config(image=SIZES, train={"epochs": 1})
     Run(start, prepared).train([0])
     weights = Run(start, prepared).fold_dir(0) / WEIGHTS
@@ -166,9 +157,7 @@ def test_damaged_weights_are_not_taken(prepared: Dataset) -> None:
     assert (other.fold_dir(0) / WEIGHTS).read_bytes() == good
 
 
-def test_the_test_table_is_the_mean_of_the_folds_that_are_finished(
-    prepared: Dataset, trained: list[FoldData]
-) -> None:
+def test_the_test_table_is_the_mean_of_the_folds_that_are_finished(prepared, trained):
     run, task = Run(small_config(image=SIZES), prepared), get_task("gz37")
     ids = prepared.catalog.test_ids
     for folds, done in (([1], [1]), ([0], [0, 1])):
@@ -180,7 +169,7 @@ def test_the_test_table_is_the_mean_of_the_folds_that_are_finished(
         np.testing.assert_allclose(table, expected, atol=2e-9)
 
 
-def test_rows_of_the_oof_table_are_found_by_id(prepared: Dataset, trained: list[FoldData]) -> None:
+def test_rows_of_the_oof_table_are_found_by_id(prepared, trained):
     run, catalog, task = (
         Run(small_config(image=SIZES), prepared),
         prepared.catalog,

@@ -9,17 +9,8 @@ from pathlib import Path
 import pytest
 
 from galaxyzoo.data.prepare import Dataset
-from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.training.run import Run, order_by_dependency, train_runs
-from support.commands import (
-    COMPETITION,
-    SRC,
-    TRAIN,
-    artifacts,
-    environment,
-    succeed,
-    train_project,
-)
+from support.commands import COMPETITION, SRC, TRAIN, artifacts, environment, succeed, train_project
 from support.small_models import small_config
 from support.thoroughness import long_only
 
@@ -28,7 +19,7 @@ def named(name: str, data: Dataset, **values: object) -> Run:
     return Run(small_config(run=f"gz37/{name}", **values), data)
 
 
-def test_runs_wait_for_those_that_they_need(prepared: Dataset) -> None:
+def test_runs_wait_for_those_that_they_need(prepared):
     stages = [{"name": "one"}, {"name": "two", "train": {"seed": 1}}, {"name": "three"}]
     last = named("last", prepared, stages=stages)
     one, two = (Run(stage, prepared) for stage in last.config.stages[:2])
@@ -53,9 +44,7 @@ def test_runs_wait_for_those_that_they_need(prepared: Dataset) -> None:
     assert order_by_dependency([]) == []
 
 
-def test_why_folds_stopped_is_in_their_runs(
-    prepared: Dataset, trained: list[FoldData], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_why_folds_stopped_is_in_their_runs(prepared, trained, monkeypatch):
     """As of one process; the start has no network to start from, for its training is faked."""
     runs = [named("first", prepared), named("second", prepared)]
     asked: list[tuple[str, int]] = []
@@ -100,9 +89,7 @@ def processes(root: Path) -> list[Path]:
 
 @long_only("a minute to start the processes; a worker alone: tests/core/test_parallel.py")
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="reads Linux's /proc")
-def test_two_workers_end_with_a_killed_command_and_one_goes_on(
-    serial: Path, tmp_path: Path
-) -> None:
+def test_two_workers_end_with_a_killed_command_and_one_goes_on(serial, tmp_path):
     COMPETITION.write_zips(tmp_path / "input")
     command = [*TRAIN, str(write_second(tmp_path))]
     words = [sys.executable, str(SRC / command[0]), *command[1:], "--jobs", "2"]
@@ -120,9 +107,7 @@ def test_two_workers_end_with_a_killed_command_and_one_goes_on(
 
 @long_only("a minute to start the processes")
 @pytest.mark.parametrize("backend", ["loky", "ray", "dask"])
-def test_two_processes_write_the_same_bytes_as_one(
-    backend: str, serial: Path, tmp_path: Path
-) -> None:
+def test_two_processes_write_the_same_bytes_as_one(backend, serial, tmp_path):
     second = str(write_second(tmp_path))
     train_project(tmp_path, second, "--jobs", "2", "--backend", backend)
     ours, expected = artifacts(tmp_path), artifacts(serial)

@@ -29,13 +29,11 @@ from support.training_fixtures import (
     ("steps", "train"),  # four steps an epoch: killed in the first, at its end, in the third
     [(2, {"optimizer": "muon"}), (4, {}), (9, {"checkpoint": "best"}), (9, {"optimizer": "muon"})],
 )
-def test_a_killed_fold_ends_with_the_same_bytes(
-    tmp_path: Path, steps: int, train: dict[str, str]
-) -> None:
+def test_a_killed_fold_ends_with_the_same_bytes(tmp_path, steps, train):
     assert_a_kill_changes_nothing(tmp_path, config(**train), fold_data(), steps)
 
 
-def test_a_kill_between_the_last_checkpoint_and_the_history_loses_nothing(tmp_path: Path) -> None:
+def test_a_kill_between_the_last_checkpoint_and_the_history_loses_nothing(tmp_path):
     data, settings = fold_data(), config()
     train_fold(settings, data, tmp_path / "whole", "whole")
     write = fold.write_history
@@ -53,7 +51,7 @@ def test_a_kill_between_the_last_checkpoint_and_the_history_loses_nothing(tmp_pa
     assert_same_files(tmp_path / "killed", tmp_path / "whole")
 
 
-def test_going_on_needs_no_pretrained_weights(tmp_path: Path) -> None:
+def test_going_on_needs_no_pretrained_weights(tmp_path):
     data = fold_data()
     train_until_killed(config(), data, tmp_path, 5)
     asked = []
@@ -69,16 +67,14 @@ def test_going_on_needs_no_pretrained_weights(tmp_path: Path) -> None:
     assert asked == [False]
 
 
-def test_another_seed_or_fold_trains_another_model(tmp_path: Path) -> None:
+def test_another_seed_or_fold_trains_another_model(tmp_path):
     data = fold_data()
     train_fold(config(), data, tmp_path / "a", "a")
     train_fold(config(seed=1), data, tmp_path / "b", "b")
     assert (tmp_path / "a" / WEIGHTS).read_bytes() != (tmp_path / "b" / WEIGHTS).read_bytes()
 
 
-def test_best_keeps_the_weights_of_the_best_epoch(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_best_keeps_the_weights_of_the_best_epoch(tmp_path, monkeypatch):
     scores = iter([(score, {"val_score": score}) for score in (0.3, 0.1, 0.2)])
     monkeypatch.setattr(Trainer, "validate", lambda self: next(scores))
     trainer, kept = Trainer(config(checkpoint="best"), fold_data()), []
@@ -91,7 +87,7 @@ def test_best_keeps_the_weights_of_the_best_epoch(
     assert not all(torch.equal(weights[name], kept[2][name]) for name in weights)
 
 
-def test_the_moving_average_is_that_of_a_plain_loop() -> None:
+def test_the_moving_average_is_that_of_a_plain_loop():
     """Its warm-up: after n steps, the newest weights count n^(-2/3), but at least 1 - decay."""
     trainer, decay = Trainer(config(ema_decay=0.6), fold_data()), 0.6
     trained = []
@@ -111,7 +107,7 @@ def test_the_moving_average_is_that_of_a_plain_loop() -> None:
     torch.testing.assert_close(list(trainer.averaged_model.parameters()), average)
 
 
-def test_the_moving_average_is_what_is_validated_and_kept() -> None:
+def test_the_moving_average_is_what_is_validated_and_kept():
     data, settings = fold_data(), config(ema_decay=0.6)
     trainer, rows, one_view = Trainer(settings, data), data.val_rows, TTAConfig(dihedral=False)
     trainer.fit(epochs=1)
@@ -127,7 +123,7 @@ def test_the_moving_average_is_what_is_validated_and_kept() -> None:
         assert torch.equal(kept[name], weights)
 
 
-def test_every_galaxy_trains_once_an_epoch_and_batches_are_even(tmp_path: Path) -> None:
+def test_every_galaxy_trains_once_an_epoch_and_batches_are_even(tmp_path):
     trainer = Trainer(config(batch_size=16), fold_data(48))
     batches = [batch.rows for batch in trainer.batches()]
     assert sorted(np.concatenate(batches).tolist()) == trainer.data.train_rows.tolist()
@@ -136,7 +132,7 @@ def test_every_galaxy_trains_once_an_epoch_and_batches_are_even(tmp_path: Path) 
     assert not np.array_equal(batches[0], next(iter(trainer.batches())).rows)
 
 
-def test_images_and_targets_of_a_batch_belong_together() -> None:
+def test_images_and_targets_of_a_batch_belong_together():
     data = fold_data()
     data.cache.images[:] = data.cache.ids[:, None, None, None] % 256  # each image shows its own id
     trainer = Trainer(config(), data)

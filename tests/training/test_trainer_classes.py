@@ -1,15 +1,11 @@
 """Training of classes: a frozen backbone, classes alike, soft targets, the start of a stage."""
 
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from galaxyzoo.config.schema import Config
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.geometry import to_tensor
 from galaxyzoo.inference.artifacts import save_weights
@@ -140,7 +136,7 @@ def test_soft_targets_train_but_do_not_score():
     np.testing.assert_allclose(softly.loader.targets.numpy(), soft, atol=1e-7)
 
 
-def test_the_stage_before_fills_the_backbone_and_not_the_head(tmp_path: Path) -> None:
+def test_the_stage_before_fills_the_backbone_and_not_the_head(tmp_path):
     config = class_config(**AFTER_VOTES)
     torch.manual_seed(5)
     source = build_model(small_config(model={"mean": [0.1, 0.2, 0.3]}))
@@ -159,7 +155,7 @@ def test_the_stage_before_fills_the_backbone_and_not_the_head(tmp_path: Path) ->
     assert changed(heads, plain.model.state_dict()) == set()  # as drawn by the run's own seed
 
 
-def test_a_stage_of_the_same_task_fills_the_head_too(tmp_path: Path) -> None:
+def test_a_stage_of_the_same_task_fills_the_head_too(tmp_path):
     torch.manual_seed(5)
     path = tmp_path / WEIGHTS
     save_weights(path, build_model(class_config()).state_dict())
@@ -170,9 +166,7 @@ def test_a_stage_of_the_same_task_fills_the_head_too(tmp_path: Path) -> None:
     assert changed(weights, trainer.averaged_model.state_dict()) == set()
 
 
-def test_by_the_rule_a_network_of_votes_predicts_classes_before_it_learns_them(
-    tmp_path: Path,
-) -> None:
+def test_by_the_rule_a_network_of_votes_predicts_classes_before_it_learns_them(tmp_path):
     torch.manual_seed(5)
     votes, path = build_model(small_config(loss="kl")), tmp_path / WEIGHTS
     save_weights(path, votes.state_dict())
@@ -200,9 +194,7 @@ def test_by_the_rule_a_network_of_votes_predicts_classes_before_it_learns_them(
     ],
     ids=["head", "width"],
 )
-def test_a_start_of_another_form_is_refused(
-    tmp_path: Path, source: Config, stages: dict[str, Any], named: str
-) -> None:
+def test_a_start_of_another_form_is_refused(tmp_path, source, stages, named):
     path = tmp_path / WEIGHTS
     save_weights(path, build_model(source).state_dict())
     with pytest.raises(InputError, match=rf"weights\.safetensors does not fit the model.*{named}"):

@@ -1,8 +1,6 @@
 """Memory that is used up in training: smaller parts of a batch, with the same gradients."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +10,6 @@ import torch
 from galaxyzoo.core.devices import is_out_of_memory
 from galaxyzoo.core.errors import FoldError
 from galaxyzoo.data.catalog import Catalog
-from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference import predict
 from galaxyzoo.inference.artifacts import load_checkpoint
 from galaxyzoo.models.build import GalaxyNet, build_model
@@ -44,7 +41,7 @@ def assert_same_training(one: Path, other: Path) -> None:
 
 @pytest.mark.parametrize("loss", ["mse", "kl", "classes", "weights", "smoothing"])
 @pytest.mark.parametrize("parts", [2, 3])
-def test_the_parts_gradients_add_up_to_the_whole_batchs(loss: str, parts: int) -> None:
+def test_the_parts_gradients_add_up_to_the_whole_batchs(loss, parts):
     train: dict[str, object] = {"batch_size": 10, "amp": "fp32", "optimizer": "sgd"}
     if loss in ("mse", "kl"):
         settings, data = small_config(loss=loss, model=NO_NORM, train=train), fold_data(40)
@@ -59,7 +56,7 @@ def test_the_parts_gradients_add_up_to_the_whole_batchs(loss: str, parts: int) -
         np.testing.assert_allclose(other, one, rtol=1e-4, atol=1e-7)
 
 
-def test_a_batch_is_cut_no_smaller_than_two_images(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_batch_is_cut_no_smaller_than_two_images(monkeypatch):
     sizes = limit_memory(monkeypatch, 100)
     gradients(config(batch_size=10, accumulation=5), fold_data(12), parts=99)
     assert sizes == [3, 2, 2, 2]
@@ -73,20 +70,14 @@ def test_a_batch_is_cut_no_smaller_than_two_images(monkeypatch: pytest.MonkeyPat
         (1, {"accumulation": 4, **GO_ON}, "train anew with a smaller image.size_px"),
     ],
 )
-def test_stopping_says_what_would_help(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int, train: dict[str, Any], advice: str
-) -> None:
+def test_stopping_says_what_would_help(tmp_path, monkeypatch, most, train, advice):
     limit_memory(monkeypatch, most)
     with pytest.raises(FoldError, match=advice):
         train_fold(config(**train), fold_data(), tmp_path, "stop")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_accumulating_trains_as_with_so_many_parts_from_the_start(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_accumulating_trains_as_with_so_many_parts_from_the_start(tmp_path, monkeypatch, capsys):
     data = fold_data()
     train_fold(config(accumulation=4), data, tmp_path / "whole", "whole")
     with pytest.MonkeyPatch.context() as patch:
@@ -99,7 +90,7 @@ def test_accumulating_trains_as_with_so_many_parts_from_the_start(
     assert [text.split(line)[1] for text in said] == ["2 parts", "4 parts"]
 
 
-def test_a_killed_fold_keeps_its_parts(tmp_path: Path) -> None:
+def test_a_killed_fold_keeps_its_parts(tmp_path):
     """Memory runs out in the second epoch, the kill comes in the third, when there is enough."""
     data, ends = fold_data(), []
     for name, kill in (("whole", False), ("killed", True)):
@@ -121,28 +112,26 @@ def test_a_killed_fold_keeps_its_parts(tmp_path: Path) -> None:
     assert_same_training(tmp_path / "whole", tmp_path / "killed")
 
 
-def test_a_plan_that_does_not_fit_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plan_that_does_not_fit_says_so(monkeypatch):
     limit_memory(monkeypatch, 4)
     catalog: Catalog = None  # type: ignore[assignment]
     with pytest.raises(FoldError, match=r"gz37/small: out of memory.*train\.accumulation=2"):
         planning.estimate(config(), catalog)
 
 
-def test_a_plan_of_what_may_be_split_is_made_in_parts(
-    monkeypatch: pytest.MonkeyPatch, prepared: Dataset
-) -> None:
+def test_a_plan_of_what_may_be_split_is_made_in_parts(monkeypatch, prepared):
     limit_memory(monkeypatch, 4)
     assert planning.estimate(config(**GO_ON), prepared.catalog).train_s > 0
 
 
 @pytest.mark.parametrize("allocate", [torch.empty, np.empty])
-def test_real_errors_of_the_allocators_are_known(allocate: Callable[[int], object]) -> None:
+def test_real_errors_of_the_allocators_are_known(allocate):
     with pytest.raises((RuntimeError, MemoryError)) as caught:
         allocate(10**17)
     assert is_out_of_memory(caught.value)
 
 
-def test_other_errors_are_not_taken_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_errors_are_not_taken_for_it(tmp_path, monkeypatch):
     def broken(self: GalaxyNet, images: torch.Tensor) -> torch.Tensor:
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 

@@ -11,14 +11,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.readers import kaggle
 from galaxyzoo.data.readers.kaggle import dataset_name, find_folder, open_dataset_files
 from support.competition_files import read
-from support.kaggle_fixtures import (
-    PARTS,
-    SAMPLE,
-    TRAIN_IMAGES,
-    Competition,
-    csv_bytes,
-    write_zip,
-)
+from support.kaggle_fixtures import PARTS, SAMPLE, TRAIN_IMAGES, Competition, csv_bytes, write_zip
 from support.real_data import MINI, needs_data
 
 
@@ -160,9 +153,5 @@ def test_a_known_subset_and_the_whole_are_recognized(root, tmp_path, monkeypatch
 @needs_data(MINI)
 def test_the_real_files_are_read_and_recognized(root):
     raw = open_dataset_files(MINI)
-    assert (raw.dataset, len(raw.targets), len(raw.test_ids)) == (
-        "kaggle-mini",
-        6000,
-        1500,
-    )
+    assert (raw.dataset, len(raw.targets), len(raw.test_ids)) == ("kaggle-mini", 6000, 1500)
     assert raw.targets["Class1.1"].mean() == pytest.approx(0.46, abs=0.01)

@@ -83,9 +83,7 @@ def decode_in(images: Images, order: np.ndarray) -> tuple[np.ndarray, dict[int, 
 @pytest.mark.pinned  # pyarrow below 22 overlooks checksums of pages
 @pytest.mark.parametrize("order", [np.arange(COUNT), np.array([5, 9, 0, 4, 3, 8, 6, 2, 1, 7])])
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_exactly_its_images_are_errors_in_whatever_order(
-    tmp_path: Path, damage: str, order: np.ndarray
-) -> None:
+def test_exactly_its_images_are_errors_in_whatever_order(tmp_path, damage, order):
     name, write = DAMAGES[damage]
     write(tmp_path / name)
     images, problems = decode_in(open_images(tmp_path / name), order)
@@ -99,7 +97,7 @@ def test_exactly_its_images_are_errors_in_whatever_order(
     np.testing.assert_array_equal(images[kept], expected[kept])
 
 
-def test_dark_galaxies_are_no_lost_pieces(tmp_path: Path) -> None:
+def test_dark_galaxies_are_no_lost_pieces(tmp_path):
     dark = np.zeros_like(PIXELS)
     dark[:, 20, 20] = 200
     file = write_hdf5(tmp_path / "a.h5", COUNT, chunks=(2, 16, 40, 1))
@@ -109,7 +107,7 @@ def test_dark_galaxies_are_no_lost_pieces(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("value", [-0.1, 1.5, 255.0, np.nan])
-def test_floats_that_are_no_shares_are_errors_of_their_images(tmp_path: Path, value: float) -> None:
+def test_floats_that_are_no_shares_are_errors_of_their_images(tmp_path, value):
     pixels = PIXELS / 255
     pixels[3, 0, 0, 0] = value
     with h5py.File(tmp_path / "a.h5", "w") as file:

@@ -136,7 +136,7 @@ CASES = [(form, damage) for damage, (_, lines) in DAMAGES.items() for form in li
 
 
 @pytest.mark.parametrize(("form", "damage"), CASES)
-def test_a_damaged_file_is_one_line_that_names_it(root: Path, form: str, damage: str) -> None:
+def test_a_damaged_file_is_one_line_that_names_it(root, form, damage):
     change, lines = DAMAGES[damage]
     path = write(root, form)
     change(path)
@@ -160,7 +160,7 @@ BAD_IMAGES: dict[str, tuple[bytes | None, dict[str, str]]] = {
 @pytest.mark.parametrize(
     ("form", "damage"), [(form, damage) for damage in BAD_IMAGES for form in BAD_IMAGES[damage][1]]
 )
-def test_a_damaged_image_is_named_alone(root: Path, form: str, damage: str) -> None:
+def test_a_damaged_image_is_named_alone(root, form, damage):
     data, lines = BAD_IMAGES[damage]
     path = write(root, form, [PIXELS[0], data, *PIXELS[2:]])
     store = open_images(path)
@@ -173,7 +173,7 @@ def test_a_damaged_image_is_named_alone(root: Path, form: str, damage: str) -> N
     assert lines[form] in message
 
 
-def test_a_file_of_a_list_that_has_gone_is_named_alone(root: Path) -> None:
+def test_a_file_of_a_list_that_has_gone_is_named_alone(root):
     path = write(root, LIST)
     (path.parent / "1.png").unlink()
     store = open_images(path)

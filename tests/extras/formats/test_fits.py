@@ -19,12 +19,7 @@ from astropy.visualization import make_lupton_rgb
 from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.data.image_cache import decode_many
 from galaxyzoo.data.stores.opening import open_all
-from galaxyzoo.extras.formats.fits import (
-    STRETCHES,
-    TITLE,
-    FitsSettings,
-    to_rgb,
-)
+from galaxyzoo.extras.formats.fits import STRETCHES, TITLE, FitsSettings, to_rgb
 from support.refusals import one_line_refusal
 
 LINEAR = FitsSettings(stretch="linear")
@@ -100,13 +95,13 @@ RIGHT: dict[str, tuple[Callable[[], bytes], str]] = {
 
 
 @pytest.mark.parametrize("case", RIGHT)
-def test_a_form_gives_the_plain_cubes_picture(case: str) -> None:
+def test_a_form_gives_the_plain_cubes_picture(case):
     make, hdu = RIGHT[case]
     settings = FitsSettings(hdu=tuple(hdu.split(",")) if hdu else ())
     assert np.array_equal(to_rgb(make(), settings), to_rgb(write(CUBE), FitsSettings()))
 
 
-def test_linear_values_are_as_by_hand() -> None:
+def test_linear_values_are_as_by_hand():
     values = np.kron(np.array([[[0.0, 1.0], [2.0, 10.0]]] * 3), np.ones((4, 4)))
     values[2, 4:, 4:] = 5  # red
     picture = to_rgb(write(values), LINEAR)
@@ -115,7 +110,7 @@ def test_linear_values_are_as_by_hand() -> None:
 
 
 @pytest.mark.parametrize("stretch", STRETCHES)
-def test_a_red_disc_is_red_and_above(stretch: Any) -> None:
+def test_a_red_disc_is_red_and_above(stretch):
     values = galaxy(x=16, y=33)
     picture = to_rgb(write(values), FitsSettings(stretch=stretch)).astype(int)
     assert picture.shape == (48, 48, 3)
@@ -131,7 +126,7 @@ def test_a_red_disc_is_red_and_above(stretch: Any) -> None:
 
 
 @pytest.mark.parametrize("brightest", [0, 3e4, 1e25])
-def test_luptons_stretch_is_astropys(brightest: float) -> None:
+def test_luptons_stretch_is_astropys(brightest):
     values = np.random.default_rng(1).normal(0, 1, (3, 200, 200)).astype(np.float32)
     values[:, 90:110, 90:110] += np.geomspace(0.01, 1000, 20, dtype=np.float32)
     values[0, 95, 95:97] += brightest
@@ -145,7 +140,7 @@ def test_luptons_stretch_is_astropys(brightest: float) -> None:
 
 
 @pytest.mark.parametrize("settings", [LINEAR, FitsSettings(stretch="linear", pixel_arcsec=0.5)])
-def test_the_field_is_the_center_by_the_header_or_the_given_scale(settings: FitsSettings) -> None:
+def test_the_field_is_the_center_by_the_header_or_the_given_scale(settings):
     kept = round(5 / (settings.pixel_arcsec or SCALE))
     edge = (48 - kept) // 2
     inner = CUBE[:, edge : edge + kept, edge : edge + kept]
@@ -174,9 +169,7 @@ def to_list(path: Path, files: dict[str, bytes]) -> list[Path]:
 
 
 @pytest.mark.parametrize("form", [to_folder, to_zip, to_list])
-def test_every_form_gives_the_same_pictures(
-    tmp_path: Path, form: Callable[[Path, dict[str, bytes]], list[Path]]
-) -> None:
+def test_every_form_gives_the_same_pictures(tmp_path, form):
     png = cv2.imencode(".png", np.full((40, 40, 3), 90, np.uint8))[1].tobytes()
     cut = write(CUBE, **SKY)
     settings = {TITLE: FitsSettings(field_arcsec=6)}
@@ -191,7 +184,7 @@ def test_every_form_gives_the_same_pictures(
     assert len(store.notes) == (form is not to_list)
 
 
-def test_another_stretch_is_another_digest(tmp_path: Path) -> None:
+def test_another_stretch_is_another_digest(tmp_path):
     paths = to_folder(tmp_path, {"7.fits": write(CUBE)})
     [one] = open_all(paths)
     [other] = open_all(paths, {TITLE: LINEAR})
@@ -243,11 +236,7 @@ WRONG: dict[str, tuple[Callable[[], bytes], str, str]] = {
     ),
     "a line by name": (lambda: write(LINE, part(CUBE)), "0", "its shape is (10,)"),
     "lines alone": (lambda: write(LINE, part(LINE)), "", "its shape is (10,)"),
-    "a few px wide": (
-        lambda: write(CUBE[:, :7]),
-        "",
-        "its shape is (3, 7, 48)",
-    ),
+    "a few px wide": (lambda: write(CUBE[:, :7]), "", "its shape is (3, 7, 48)"),
     "one value": (lambda: write(np.full((3, 48, 48), 2.5)), "", "have one value (2.5)"),
     "a value a band": (lambda: write(CUBE[:, :1, :1] + 0 * CUBE), "", "have one value"),
     "two values": (lambda: write((CUBE > 200).astype(np.uint8)), "", "its sky has no noise to set"),
@@ -268,7 +257,7 @@ WRONG: dict[str, tuple[Callable[[], bytes], str, str]] = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_what_is_not_read_says_what_to_type(case: str) -> None:
+def test_what_is_not_read_says_what_to_type(case):
     make, hdu, why = WRONG[case]
     settings = FitsSettings(hdu=tuple(hdu.split(",")) if hdu else ())
     assert why in one_line_refusal(to_rgb, make(), settings)
@@ -285,7 +274,7 @@ SCALES: dict[str, tuple[dict[str, Any], str]] = {  # astropy 8.0.2, WCS
 
 
 @pytest.mark.parametrize("case", SCALES)
-def test_coordinates_without_a_scale_name_the_option(case: str) -> None:
+def test_coordinates_without_a_scale_name_the_option(case):
     header, why = SCALES[case]
     data = write(None, part(CUBE, **header))
     line = one_line_refusal(to_rgb, data, FitsSettings(), 5)
@@ -302,7 +291,7 @@ PACKED_BZERO = {**BZERO, "u8": 2**31}
 @pytest.mark.parametrize("blank", [0, 7])
 @pytest.mark.parametrize("kind", ["u1", "i1", "i2", "u2", "i4", "u4", "i8", "u8"])
 @pytest.mark.parametrize("is_packed", [False, True])
-def test_blank_of_any_integer_has_no_value(kind: str, blank: int, is_packed: bool) -> None:
+def test_blank_of_any_integer_has_no_value(kind, blank, is_packed):
     values = np.clip(CUBE, 1 + blank, 120).astype(kind)
     values[1, 3, 4:6] = blank
     make, zeros = (fits.CompImageHDU, PACKED_BZERO) if is_packed else (part, BZERO)
@@ -315,27 +304,27 @@ def test_blank_of_any_integer_has_no_value(kind: str, blank: int, is_packed: boo
     assert to_rgb(write(None, made), FitsSettings()).shape == (48, 48, 3)
 
 
-def test_nan_in_a_band_that_is_not_named_is_no_error() -> None:
+def test_nan_in_a_band_that_is_not_named_is_no_error():
     holed = np.stack([*CUBE, np.full_like(CUBE[0], np.nan)])
     assert np.array_equal(to_rgb(write(holed), FitsSettings()), to_rgb(write(CUBE), FitsSettings()))
     assert "have no value" in one_line_refusal(to_rgb, write(holed), FitsSettings(bands=(3, 1, 0)))
 
 
 @pytest.mark.parametrize("side", [8, 16, 30])  # of 48: 31, 56 and 86 % are padding
-def test_padding_is_refused_unless_another_stretch_is_named(side: int) -> None:
+def test_padding_is_refused_unless_another_stretch_is_named(side):
     padded = np.where(np.arange(48) < side, 0, CUBE)
     padded[:, :side] = 0
     assert "much of it is padding" in one_line_refusal(to_rgb, write(padded), FitsSettings())
     assert to_rgb(write(padded), LINEAR).any()
 
 
-def test_a_field_needs_room() -> None:
+def test_a_field_needs_room():
     why = "48 × 48 px, and the field that is wanted has 80"
     assert why in one_line_refusal(to_rgb, write(CUBE, **SKY), LINEAR, 20)
 
 
 @pytest.mark.parametrize("radius", ["", "x", "0", "-1", "inf"])
-def test_a_radius_that_is_none_is_refused(tmp_path: Path, radius: str) -> None:
+def test_a_radius_that_is_none_is_refused(tmp_path, radius):
     to_folder(tmp_path, {"7.fits": write(CUBE, **SKY)})
     (tmp_path / "cuts.csv").write_text(f"path,petroR90_r\ncuts/7.fits,{radius}\n")
     assert "'petroR90_r' of row 0 is not a radius" in one_line_refusal(
@@ -343,7 +332,7 @@ def test_a_radius_that_is_none_is_refused(tmp_path: Path, radius: str) -> None:
     )
 
 
-def test_names_with_other_ends_are_fits(tmp_path: Path) -> None:
+def test_names_with_other_ends_are_fits(tmp_path):
     data = write(CUBE)
     files = {
         "1.fits": data,

@@ -107,7 +107,7 @@ def outcome_of(path: Path) -> tuple[str, np.ndarray, list[Any]]:
 
 
 @pytest.mark.parametrize(("form", "oddity"), CASES)
-def test_what_becomes_of_it(tmp_path: Path, form: str, oddity: str) -> None:
+def test_what_becomes_of_it(tmp_path, form, oddity):
     what, axis_of_rows = ODDITIES[oddity], int(oddity == "planes first")
     pixels = [GALAXY, OTHER]
     if isinstance(what, np.ndarray):

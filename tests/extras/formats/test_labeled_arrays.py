@@ -80,10 +80,7 @@ def test_every_way_to_write_labels_reads_the_same(root, save, labels):
 
 @pytest.mark.parametrize(
     ("side_px", "name", "first", "cache_px"),
-    [
-        (69, "galaxy10", "disk_face_on_no_spiral", 69),
-        (256, "galaxy10_decals", "disturbed", 128),
-    ],
+    [(69, "galaxy10", "disk_face_on_no_spiral", 69), (256, "galaxy10_decals", "disturbed", 128)],
 )
 def test_the_side_of_the_images_says_which_file_it_is(root, side_px, name, first, cache_px):
     made = draw(12, side_px)
@@ -230,7 +227,7 @@ def test_the_commands_train_and_ensemble_without_test_galaxies(tmp_path):
     assert (tmp_path / "submissions/galaxy10/galaxy10/all/predictions.json").exists()
 
 
-def test_arrays_are_checked_as_a_zip_before_they_are_read(tmp_path: Path) -> None:
+def test_arrays_are_checked_as_a_zip_before_they_are_read(tmp_path):
     with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
         archive.writestr("../evil", b"")
     with pytest.raises(InputError, match=r"a\.npz: '\.\./evil' leads out of the folder"):

@@ -80,7 +80,7 @@ FORMS: dict[str, Callable[[Path], Path]] = {
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_every_form_gives_the_same_images_by_the_same_ids(tmp_path: Path, form: str) -> None:
+def test_every_form_gives_the_same_images_by_the_same_ids(tmp_path, form):
     path = FORMS[form](tmp_path / "one")
     for store in (
         opened := open_images(path),
@@ -133,18 +133,14 @@ def write_ids(path: Path, ids: Any) -> Path:
 
 @pytest.mark.parametrize("form", ID_FORMS)
 @pytest.mark.parametrize(("ids", "names"), IDS_AS_GIVEN.values(), ids=IDS_AS_GIVEN)
-def test_ids_keep_all_that_they_came_with(
-    tmp_path: Path, form: str, ids: Any, names: list[str]
-) -> None:
+def test_ids_keep_all_that_they_came_with(tmp_path, form, ids, names):
     store = open_images(write_ids(tmp_path / form, ids))
     assert store.names.tolist() == names
 
 
 @pytest.mark.parametrize("form", ID_FORMS)
 @pytest.mark.parametrize(("ids", "named"), ROUNDED.values(), ids=ROUNDED)
-def test_ids_that_may_have_lost_digits_are_refused(
-    tmp_path: Path, form: str, ids: Any, named: str
-) -> None:
+def test_ids_that_may_have_lost_digits_are_refused(tmp_path, form, ids, named):
     if (form, named) == ("list.csv", "row 1, 16777216.0"):
         pytest.skip("a CSV does not say of which type its numbers were")
     message = one_line_refusal(open_images, write_ids(tmp_path / form, ids))

@@ -63,7 +63,7 @@ def saved(loop: LabelLoop) -> list[tuple[str, str]]:
     return [*table.itertuples(index=False, name=None)]
 
 
-def test_each_label_is_on_disk_and_there_at_a_new_start(loop: LabelLoop) -> None:
+def test_each_label_is_on_disk_and_there_at_a_new_start(loop):
     loop.label([3], 0)
     loop.label([1, 2], 1)
     plain = [("galaxy 1.png", "plain, old"), ("galaxy 2.png", "plain, old")]
@@ -74,7 +74,7 @@ def test_each_label_is_on_disk_and_there_at_a_new_start(loop: LabelLoop) -> None
     assert saved(again) == plain
 
 
-def test_a_label_that_has_changed_meanwhile_stays(loop: LabelLoop) -> None:
+def test_a_label_that_has_changed_meanwhile_stays(loop):
     """Of two tabs, each knows what it shows; what one gave, the other cannot take back."""
     assert loop.label([3, 4], 0, None) == [3, 4]
     assert loop.label([3, 5], 1, None) == [5]
@@ -83,9 +83,7 @@ def test_a_label_that_has_changed_meanwhile_stays(loop: LabelLoop) -> None:
     assert saved(loop) == [("galaxy 5.png", "plain, old")]
 
 
-def test_a_label_that_cannot_be_written_does_not_count(
-    loop: LabelLoop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_label_that_cannot_be_written_does_not_count(loop, monkeypatch):
     def fail(*_: object) -> None:
         raise InputError("disk full")
 
@@ -112,9 +110,7 @@ CHANGES: dict[str, Callable[[str], str]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_table_that_another_program_changed_is_not_written_over(
-    loop: LabelLoop, change: str
-) -> None:
+def test_a_table_that_another_program_changed_is_not_written_over(loop, change):
     loop.label([3], 0)
     loop.label([1, 2], 1)
     changed = CHANGES[change](loop.path.read_text())
@@ -128,7 +124,7 @@ def test_a_table_that_another_program_changed_is_not_written_over(
     assert "galaxy 5.png" in loop.path.read_text()
 
 
-def test_what_else_a_table_has_stays(tmp_path: Path) -> None:
+def test_what_else_a_table_has_stays(tmp_path):
     """Columns of one's own, digit by digit; the name of the ids; a link; rows without a class."""
     (tmp_path / "mine").mkdir()
     table = tmp_path / "mine" / "table.csv"
@@ -146,7 +142,7 @@ def test_what_else_a_table_has_stays(tmp_path: Path) -> None:
     assert make_loop(tmp_path).labels == {5: 1}
 
 
-def test_classes_keep_their_order_also_those_without_a_label(tmp_path: Path) -> None:
+def test_classes_keep_their_order_also_those_without_a_label(tmp_path):
     """A key means the same class for ever: keys and colors are of the order."""
     (tmp_path / "labels.csv").write_text("id,class\ngalaxy 1.png,b\ngalaxy 2.png,a\n")
     loop = make_loop(tmp_path)
@@ -157,19 +153,19 @@ def test_classes_keep_their_order_also_those_without_a_label(tmp_path: Path) -> 
     assert make_loop(tmp_path).labels == {2: 4, 1: 3}
 
 
-def test_without_labels_galaxies_come_at_random_each_once(loop: LabelLoop) -> None:
+def test_without_labels_galaxies_come_at_random_each_once(loop):
     order = loop.ranking("likely", 0).tolist()
     assert sorted(order) == [*range(COUNT)]
     assert order != [*range(COUNT)]
     assert loop.probabilities() is None
 
 
-def test_one_label_of_one_class_finds_those_like_it(loop: LabelLoop) -> None:
+def test_one_label_of_one_class_finds_those_like_it(loop):
     loop.label([3], 0)
     assert {*loop.ranking("likely", 0)[:5].tolist()} == {*RARE} - {3}
 
 
-def test_rankings_are_as_the_probabilities_have_it(loop: LabelLoop) -> None:
+def test_rankings_are_as_the_probabilities_have_it(loop):
     loop.label([3, 7], 0)
     loop.label(PLAIN, 1)
     labels, probs = [*loop.labels], loop.probabilities()
@@ -185,7 +181,7 @@ def test_rankings_are_as_the_probabilities_have_it(loop: LabelLoop) -> None:
     assert loop.ranking("likely", 1)[0] == likely[-1]
 
 
-def test_diverse_ones_are_each_the_farthest_from_those_before(tmp_path: Path) -> None:
+def test_diverse_ones_are_each_the_farthest_from_those_before(tmp_path):
     """Against a plain search."""
     points = np.random.default_rng(1).normal(size=(30, 3)).astype(np.float32)
     heads = Heads(points, np.full((30, 1), 0.5, np.float32))
@@ -201,9 +197,7 @@ def test_diverse_ones_are_each_the_farthest_from_those_before(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(("share", "limit"), [(0.03, 0.1), (0.5, 0.3), (0.9, 0.2)])
-def test_probabilities_mean_what_they_say_with_three_labels_a_class(
-    share: float, limit: float
-) -> None:
+def test_probabilities_mean_what_they_say_with_three_labels_a_class(share, limit):
     """Whatever share of the galaxies a class has; by labels alone the gaps are 0.2 to 0.4."""
     gaps = []
     for seed in range(6):
@@ -219,7 +213,7 @@ def test_probabilities_mean_what_they_say_with_three_labels_a_class(
     assert np.mean(gaps) < limit
 
 
-def test_tables_are_in_order_of_rank_with_labels_and_likely_errors(loop: LabelLoop) -> None:
+def test_tables_are_in_order_of_rank_with_labels_and_likely_errors(loop):
     loop.label(RARE[1:], 0)
     loop.label([*PLAIN, 3], 1)  # 3 is rare
     probs, scores = loop.probabilities(), loop.scores()
@@ -239,7 +233,7 @@ def test_tables_are_in_order_of_rank_with_labels_and_likely_errors(loop: LabelLo
     assert doubtful["rare"].iloc[0] == pytest.approx(1 - scores.confidence[3], abs=1e-6)
 
 
-def test_the_most_uncertain_are_between_their_two_likeliest_classes(tmp_path: Path) -> None:
+def test_the_most_uncertain_are_between_their_two_likeliest_classes(tmp_path):
     """Of three: 0.46, 0.44, 0.1 is less certain than 0.4, 0.3, 0.3."""
     loop = make_loop(tmp_path)
     for number, name in enumerate("abc"):
@@ -254,9 +248,7 @@ def test_the_most_uncertain_are_between_their_two_likeliest_classes(tmp_path: Pa
 
 
 @pytest.mark.parametrize(("copies", "is_named"), [(1, False), (4, False), (4, True)])
-def test_scores_are_of_heads_that_have_not_seen_the_galaxy(
-    tmp_path: Path, copies: int, is_named: bool
-) -> None:
+def test_scores_are_of_heads_that_have_not_seen_the_galaxy(tmp_path, copies, is_named):
     """Labels at random, which a head of 300 features learns by heart, nor a turned copy of it.
 
     Nor one of its group, which a column of labels.csv names: such as less alike images of it.
@@ -289,7 +281,7 @@ def test_scores_are_of_heads_that_have_not_seen_the_galaxy(
     assert abs(predicted.mean() - hits / 40) - 1e-9 <= scores.calibration_error <= 1
 
 
-def test_the_calibration_error_waits_for_twenty_labels(loop: LabelLoop) -> None:
+def test_the_calibration_error_waits_for_twenty_labels(loop):
     """Then it is, of so few that they make two bins, their mean gaps, by hand."""
     loop.label(RARE, 0)
     loop.label([row for row in range(COUNT) if row not in RARE][:13], 1)
@@ -304,7 +296,7 @@ def test_the_calibration_error_waits_for_twenty_labels(loop: LabelLoop) -> None:
     assert scores.calibration_error == pytest.approx((1 - sure).mean())
 
 
-def test_a_wrong_label_is_the_most_doubtful(loop: LabelLoop) -> None:
+def test_a_wrong_label_is_the_most_doubtful(loop):
     loop.label(RARE, 0)
     loop.label([*PLAIN, 20, 21], 1)
     loop.label([22], 0)
@@ -315,7 +307,7 @@ def test_a_wrong_label_is_the_most_doubtful(loop: LabelLoop) -> None:
     assert scores.precision == [Proportion(6, 6), Proportion(8, 9)]
 
 
-def test_few_labels_have_no_score_or_a_wide_one(loop: LabelLoop) -> None:
+def test_few_labels_have_no_score_or_a_wide_one(loop):
     assert loop.scores() is None
     assert not loop.ranking("doubtful", 0).size
     loop.label([3, 7], 0)
@@ -339,16 +331,14 @@ def test_few_labels_have_no_score_or_a_wide_one(loop: LabelLoop) -> None:
         ("", "labels.csv"),
     ],
 )
-def test_labels_that_are_not_of_the_survey_are_one_line(
-    tmp_path: Path, content: str, complaint: str
-) -> None:
+def test_labels_that_are_not_of_the_survey_are_one_line(tmp_path, content, complaint):
     (tmp_path / "labels.csv").write_text(content)
     assert complaint in one_line_refusal(make_loop, tmp_path)
     assert (tmp_path / "labels.csv").read_text() == content
 
 
 @pytest.mark.parametrize("name", ["", "  ", "=1+1", "fold", "a\nb", "x" * 41])
-def test_a_name_that_a_table_would_not_keep_is_no_class(loop: LabelLoop, name: str) -> None:
+def test_a_name_that_a_table_would_not_keep_is_no_class(loop, name):
     assert "class" in one_line_refusal(loop.add_class, name)
     assert len(loop.classes) == 2
     assert loop.add_class(" rare ") == 0
@@ -437,7 +427,7 @@ def votes(tmp_path: Path) -> Path:
     return tmp_path / "votes"
 
 
-def test_the_page_shows_each_galaxy_with_its_own_picture_and_label(votes: Path) -> None:
+def test_the_page_shows_each_galaxy_with_its_own_picture_and_label(votes):
     survey = read_features(votes)
     assert survey.ids.tolist() == [i for i in range(100, 112) if i != 105]
     pictures = survey.images.pictures(survey.parts, survey.ids, PICTURE)
@@ -465,7 +455,7 @@ def give(page: TestClient, galaxies: list[str], label: str, before: str | None =
     return page.post("label", json=body)
 
 
-def test_shares_are_of_the_class_that_is_asked_for(votes: Path) -> None:
+def test_shares_are_of_the_class_that_is_asked_for(votes):
     loop = LabelLoop(read_features(votes))
     page = visit(loop)
     for galaxy, name in (("100", "dark"), ("106", "gray"), ("111", "bright")):
@@ -479,7 +469,7 @@ def test_shares_are_of_the_class_that_is_asked_for(votes: Path) -> None:
         assert [galaxy["share"] for galaxy in shown] == pytest.approx(expected, abs=5e-4)
 
 
-def test_requests_that_make_no_sense_change_nothing(votes: Path) -> None:
+def test_requests_that_make_no_sense_change_nothing(votes):
     page = visit(LabelLoop(read_features(votes)))
     answer = page.post("class", json={"name": " "})
     assert (answer.status_code, answer.text) == (400, "a class needs a name")
@@ -491,7 +481,7 @@ def test_requests_that_make_no_sense_change_nothing(votes: Path) -> None:
     assert not (votes / "labels.csv").exists()
 
 
-def test_a_tab_of_another_survey_on_the_same_port_is_refused(votes: Path) -> None:
+def test_a_tab_of_another_survey_on_the_same_port_is_refused(votes):
     """Also where that has galaxies and classes of the same names."""
     make_job(votes.parent / "other", votes.parent / "survey", extras=("features",)).run()
     loops = [LabelLoop(read_features(folder)) for folder in (votes, votes.parent / "other")]
@@ -508,7 +498,7 @@ def test_a_tab_of_another_survey_on_the_same_port_is_refused(votes: Path) -> Non
     assert give(visit(LabelLoop(loops[0].survey)), ["100"], "bright").status_code == 200
 
 
-def test_what_another_web_site_asks_for_is_not_done(loop: LabelLoop) -> None:
+def test_what_another_web_site_asks_for_is_not_done(loop):
     page = visit(loop)
 
     def add(headers: dict[str, str]) -> int:
@@ -539,9 +529,7 @@ def begin(votes: Path) -> Iterator[Callable[[], tuple[subprocess.Popen[str], str
 
 
 @pytest.mark.slow
-def test_a_person_labels_by_mouse_and_keys_and_a_kill_loses_nothing(
-    votes: Path, begin: Callable[[], tuple[subprocess.Popen[str], str]]
-) -> None:
+def test_a_person_labels_by_mouse_and_keys_and_a_kill_loses_nothing(votes, begin):
     """Two visits of a real browser to the real command, the first ended by kill -9."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     path = find_browser() or pytest.skip("no browser: `apt-get install chromium`")
@@ -667,7 +655,7 @@ def labels_of(votes: Path) -> dict[str, str]:
     return dict(zip(table["id"], table["class"], strict=True))
 
 
-def test_what_is_no_finished_survey_with_features_is_one_line(votes: Path, tmp_path: Path) -> None:
+def test_what_is_no_finished_survey_with_features_is_one_line(votes, tmp_path):
     assert "is not a finished survey: type" in one_line_refusal(read_features, tmp_path)
     broken = tmp_path / "survey" / "105.png"
     make_job(tmp_path / "none", broken, extras=("features",)).run()
@@ -678,9 +666,7 @@ def test_what_is_no_finished_survey_with_features_is_one_line(votes: Path, tmp_p
     assert "survey is missing" in one_line_refusal(read_features, votes)
 
 
-def test_features_that_a_survey_lacks_are_computed_once(
-    votes: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_features_that_a_survey_lacks_are_computed_once(votes, monkeypatch):
     """By a bundled network; an interrupted computation goes on, and labels lie in the survey."""
     bare = votes.parent / "bare"
     make_job(bare, votes.parent / "survey", size=5).run()
@@ -739,9 +725,7 @@ def take_another_jobs(path: Path) -> None:
     ],
     ids=["ids", "features", "cut off", "no part", "no record", "exchanged", "another job's"],
 )
-def test_a_part_that_is_not_as_it_was_written_is_one_line(
-    votes: Path, damage: Callable[[Path], object], complaint: str
-) -> None:
+def test_a_part_that_is_not_as_it_was_written_is_one_line(votes, damage, complaint):
     path = votes / "parts" / "part-000000.parquet"
     damage(path)
     message = one_line_refusal(read_features, votes)
@@ -750,7 +734,7 @@ def test_a_part_that_is_not_as_it_was_written_is_one_line(
 
 
 @pytest.mark.parametrize("change", ["content", "a name", "all names", "fewer"])
-def test_no_pictures_of_other_galaxies_are_shown(votes: Path, change: str) -> None:
+def test_no_pictures_of_other_galaxies_are_shown(votes, change):
     folder = votes.parent / "survey"
     paths = sorted(folder.iterdir())
     if change == "content":
@@ -762,9 +746,7 @@ def test_no_pictures_of_other_galaxies_are_shown(votes: Path, change: str) -> No
     assert "votes is of other images than" in one_line_refusal(read_features, votes)
 
 
-def test_a_survey_of_images_in_this_folder_is_read_where_these_are(
-    votes: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_survey_of_images_in_this_folder_is_read_where_these_are(votes, monkeypatch):
     """Images that were copied have other times; another folder has others of the same names."""
     root = votes.parent
     monkeypatch.chdir(root)

@@ -50,7 +50,7 @@ def write_five(folder: Path, yaml: str = "", **columns: list) -> Path:
     return folder
 
 
-def test_images_are_numbered_by_their_names_and_have_their_classes(folder: Path) -> None:
+def test_images_are_numbered_by_their_names_and_have_their_classes(folder):
     raw = open_input("mine", {"mine"})
     assert (raw.dataset, raw.own_ids) == ("mine", True)
     assert list(raw.targets.columns) == sorted(NAMES)
@@ -61,7 +61,7 @@ def test_images_are_numbered_by_their_names_and_have_their_classes(folder: Path)
     assert sorted(raw.test_ids) == [0, 1]
 
 
-def test_a_galaxy_has_the_position_of_its_row(folder: Path) -> None:
+def test_a_galaxy_has_the_position_of_its_row(folder):
     numbers, classes = range(24), [NAMES[n % 3] for n in range(24)]
     assert sky_positions(open_input("mine", {"mine"})) == {}
     sky = {"ra": [1.5 * n for n in numbers], "dec": [-1.0 * n for n in numbers]}
@@ -71,7 +71,7 @@ def test_a_galaxy_has_the_position_of_its_row(folder: Path) -> None:
     assert sky_positions(raw) == {i: (1.5 * n, -n) for i, n in written.items()}
 
 
-def test_the_folder_is_a_task_of_its_name_with_its_recipes(root: Path, folder: Path) -> None:
+def test_the_folder_is_a_task_of_its_name_with_its_recipes(root, folder):
     for data in ("mine", str(folder)):
         task = open_input(data, {"gz37"}).task
         assert task is not None
@@ -93,7 +93,7 @@ def test_the_folder_is_a_task_of_its_name_with_its_recipes(root: Path, folder: P
     assert counts.to_numpy().min() >= 2  # stratified
 
 
-def test_galaxy_ids_stay_galaxy_ids(root: Path) -> None:
+def test_galaxy_ids_stay_galaxy_ids(root):
     folder = write_labeled(root / "input" / "mine", n=8, n_test=0, first=123456)
     (folder / "train_labels.csv").unlink()
     write(folder, list("abababab"), GalaxyID=list(range(123456, 123464)))
@@ -101,14 +101,14 @@ def test_galaxy_ids_stay_galaxy_ids(root: Path) -> None:
     assert (raw.own_ids, raw.targets.index.tolist()) == (False, list(range(123456, 123464)))
 
 
-def test_all_classes_of_a_known_task_are_that_task(root: Path) -> None:
+def test_all_classes_of_a_known_task_are_that_task(root):
     folder = write_labeled(root / "input" / "mine", n=10, n_test=0)
     shutil.move(folder / "train_labels.csv", folder / "labels.csv")
     assert open_input("mine", {"gz37"}).task == get_task("zoo5")
     assert list(open_input("mine", {"zoo5"}).targets.columns) == list(ZOO5)
 
 
-def test_words_that_pandas_takes_for_no_value_are_classes_and_ids(root: Path) -> None:
+def test_words_that_pandas_takes_for_no_value_are_classes_and_ids(root):
     words = ["None", "NA", "n/a", "#N/A", "null", "nan", "NaN", "<NA>", "1.#IND", "NULL"]
     folder, ids = root / "input" / "mine", [word.replace("/", "") for word in words]
     ids += [f"g{n}" for n in range(10)]
@@ -122,7 +122,7 @@ def test_words_that_pandas_takes_for_no_value_are_classes_and_ids(root: Path) ->
     assert classes.to_dict() == dict(zip(ids, words * 2, strict=True))
 
 
-def test_task_yaml_has_the_order_and_what_is_decided(folder: Path) -> None:
+def test_task_yaml_has_the_order_and_what_is_decided(folder):
     (folder / "task.yaml").write_text(
         "metric: balanced accuracy\nclasses: [ring, naïve <b>, 'merger, \"late\"']\n"
     )
@@ -151,7 +151,7 @@ def test_task_yaml_has_the_order_and_what_is_decided(folder: Path) -> None:
         ),
     ],
 )
-def test_a_mistake_is_one_line(root: Path, columns: dict[str, list], yaml: str, line: str) -> None:
+def test_a_mistake_is_one_line(root, columns, yaml, line):
     write_five(root / "input" / "mine", yaml, **columns)
     assert line in one_line_refusal(open_input, "mine", {"mine"})
 
@@ -203,9 +203,7 @@ FORMS: dict[str, Callable[[Path, pd.DataFrame], None]] = {
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_labels_are_read_in_the_form_that_they_come_in(
-    root: Path, form: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_labels_are_read_in_the_form_that_they_come_in(root, form, capsys):
     folder = root / "input" / "mine"
     draw(folder, [f"g{n:02}" for n in range(12)])
     files = [f"pictures/g{n:02}.png" for n in range(12)]
@@ -220,7 +218,7 @@ def test_labels_are_read_in_the_form_that_they_come_in(
     assert (said in capsys.readouterr().out) == (form == "an export")
 
 
-def test_an_image_without_a_majority_is_to_be_predicted(root: Path) -> None:
+def test_an_image_without_a_majority_is_to_be_predicted(root):
     columns = {"class": [*"abab", "b"], "id": ["g0", "g1", "g2", "g2", "g3"]}
     write_five(root / "input" / "mine", "", **columns)
     raw = open_input("mine", {"mine"})
@@ -229,7 +227,7 @@ def test_an_image_without_a_majority_is_to_be_predicted(root: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["gz37", "transfer", "all"])
-def test_a_task_does_not_take_the_name_of_another_or_of_an_ensemble(root: Path, name: str) -> None:
+def test_a_task_does_not_take_the_name_of_another_or_of_an_ensemble(root, name):
     write_five(root / "input" / name, "", **{"class": [*"ababa"]})
     assert f"'{name}' cannot name a task" in one_line_refusal(open_input, name, {name})
 
@@ -250,9 +248,7 @@ def begin_run(root: Path) -> Path:
     return run
 
 
-def test_known_galaxies_keep_their_folds_where_labels_change(
-    root: Path, folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_known_galaxies_keep_their_folds_where_labels_change(root, folder, capsys):
     first, run = prepare("mine", n_folds=3, tasks={"mine"}).catalog, begin_run(root)
     # Rows by name: g_0, g_1, g_10 … g_19, g_2, g_20 …: g_2 is row 12, g_3 is row 17.
     relabel(folder, {"g_0": "ring", "g_1": "ring", "g_2": "ring", "g_3": None})
@@ -276,7 +272,7 @@ def test_known_galaxies_keep_their_folds_where_labels_change(
     assert "labels:" not in capsys.readouterr().out
 
 
-def test_classes_come_and_go_and_a_metric_changes(root: Path, folder: Path) -> None:
+def test_classes_come_and_go_and_a_metric_changes(root, folder):
     first = prepare("mine", n_folds=3, tasks={"mine"}).catalog
     relabel(folder, {f"g_{n}": "lens" for n in range(3, 24, 3)})  # all rings
     second = prepare("mine", tasks={"mine"}).catalog
@@ -292,7 +288,7 @@ def test_classes_come_and_go_and_a_metric_changes(root: Path, folder: Path) -> N
     assert load_config("mine/head").labels["balanced"]  # type: ignore[index]
 
 
-def test_a_new_class_of_too_few_galaxies_leaves_all_as_it_was(root: Path, folder: Path) -> None:
+def test_a_new_class_of_too_few_galaxies_leaves_all_as_it_was(root, folder):
     first, run = prepare("mine", n_folds=3, tasks={"mine"}).catalog, begin_run(root)
     relabel(folder, {"g_0": "lens", "g_1": "lens"})
     line = one_line_refusal(prepare, "mine", None, None, {"mine"}, False, True)
@@ -303,7 +299,7 @@ def test_a_new_class_of_too_few_galaxies_leaves_all_as_it_was(root: Path, folder
     assert second.train.equals(first.train)
 
 
-def test_images_that_are_added_leave_the_others_their_numbers(root: Path, folder: Path) -> None:
+def test_images_that_are_added_leave_the_others_their_numbers(root, folder):
     first = prepare("mine", n_folds=3, tasks={"mine"})
     write_folder(folder / "more", list(draw_images(2)), ["a", "b"])  # in order before all others
     relabel(folder, {"a": "ring"})

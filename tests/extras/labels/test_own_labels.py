@@ -41,9 +41,7 @@ def write_mine(folder: Path, count: int = 16) -> Path:
 
 
 @pytest.mark.slow
-def test_own_classes_are_trained_predicted_reported_and_exported(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_own_classes_are_trained_predicted_reported_and_exported(tmp_path, monkeypatch):
     folder = write_mine(tmp_path / "input" / "mine")
     printed = succeed(tmp_path, "train.py", "--data", "mine", "--folds", "2", "--ensemble").stdout
     assert "own labels: dark, <odd> 7, light 7; 7 galaxies a fold; images of 48 × 48 px" in printed
@@ -76,7 +74,7 @@ def test_own_classes_are_trained_predicted_reported_and_exported(
 
 
 @pytest.mark.slow
-def test_networks_of_earlier_labels_go_when_new_ones_are_there(tmp_path: Path) -> None:
+def test_networks_of_earlier_labels_go_when_new_ones_are_there(tmp_path):
     labels = write_mine(tmp_path / "input" / "mine") / "labels.csv"
     train = ["train.py", "--data", "mine"]
     succeed(tmp_path, *train, "--folds", "2")
@@ -101,7 +99,7 @@ def test_networks_of_earlier_labels_go_when_new_ones_are_there(tmp_path: Path) -
     assert "kept as folds/mine/old_labels" in succeed(tmp_path, *train, "--only", "0").stdout
 
 
-def test_a_fold_is_its_first_network_with_a_fitted_head(root: Path) -> None:
+def test_a_fold_is_its_first_network_with_a_fitted_head(root):
     data, labels = class_fold(), {"columns": ["a", "b", "c", "d", "e"], "balanced": False}
     task = register_task("mine", labels)
     train = {"optimizer": "linear", "freeze": "backbone", "epochs": 1, "amp": "fp32"}
@@ -127,7 +125,7 @@ def test_a_fold_is_its_first_network_with_a_fitted_head(root: Path) -> None:
     assert copies == {"history.csv", "learning_curve.csv", "weights.safetensors"}
 
 
-def test_features_are_computed_once_an_image(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_features_are_computed_once_an_image(root, monkeypatch):
     images, config = class_fold().cache.images, small_config(tta={"dihedral": False})
     network, asked = build_model(config), []
 

@@ -43,7 +43,7 @@ def make_parts(folder: Path, ids: Sequence[list[int] | list[str]]) -> list[Path]
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_every_column_has_a_meaning_in_the_words_of_the_virtual_observatory(task: str) -> None:
+def test_every_column_has_a_meaning_in_the_words_of_the_virtual_observatory(task):
     names = ["GalaxyID", *(c + end for end in SUFFIXES for c in TASKS[task].columns), "hubble10"]
     schema = describe_columns(
         pa.schema([(name, pa.float32()) for name in names]), TASKS[task], "GalaxyID", {}
@@ -55,7 +55,7 @@ def test_every_column_has_a_meaning_in_the_words_of_the_virtual_observatory(task
 
 
 @pytest.mark.parametrize("names", COLUMN_NAMES[1:])
-def test_other_names_are_plain_words_and_unique(names: str) -> None:
+def test_other_names_are_plain_words_and_unique(names):
     renamed = [rename(name, names) for name in COLUMNS]
     assert len(set(renamed)) == len(COLUMNS)
     assert all(name.isidentifier() for name in renamed)
@@ -67,9 +67,7 @@ def test_other_names_are_plain_words_and_unique(names: str) -> None:
 
 @pytest.mark.parametrize("names", COLUMN_NAMES)
 @pytest.mark.parametrize("ending", TABLE_FORMATS)
-def test_astropy_reads_all_parts_with_their_meaning(
-    ending: str, names: str, tmp_path: Path
-) -> None:
+def test_astropy_reads_all_parts_with_their_meaning(ending, names, tmp_path):
     parts = make_parts(tmp_path, [[587722981736579072, 5], [7, 8, 9], []])
     path = tmp_path / f"votes{ending}"
     write_one_table(path, parts, names)
@@ -95,7 +93,7 @@ def test_astropy_reads_all_parts_with_their_meaning(
         assert odd.meta["ucd"] == "stat.probability"
 
 
-def test_an_id_that_fits_cannot_hold_is_named_and_nothing_written(tmp_path: Path) -> None:
+def test_an_id_that_fits_cannot_hold_is_named_and_nothing_written(tmp_path):
     parts = make_parts(tmp_path, [["a.jpg", "gal\u00e1xia.jpg"]])
     with pytest.raises(InputError, match=r"votes\.fits: FITS takes ASCII alone.*gal\u00e1xia"):
         write_one_table(tmp_path / "votes.fits", parts, "kaggle")

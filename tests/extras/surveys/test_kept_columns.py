@@ -62,7 +62,7 @@ def job(request: pytest.FixtureRequest, tmp_path: Path) -> Survey:
     return make_job(tmp_path / "votes", request.param(tmp_path))
 
 
-def test_kept_columns_are_those_of_each_image(job: Survey) -> None:
+def test_kept_columns_are_those_of_each_image(job):
     names = ["name", "redshift", "plate", "dec"]
     job = keeping(job, *names)
     job.run()
@@ -76,7 +76,7 @@ def test_kept_columns_are_those_of_each_image(job: Survey) -> None:
         np.testing.assert_array_equal(rows[name], expected[name])
 
 
-def test_the_position_is_kept_unasked_with_its_unit(job: Survey) -> None:
+def test_the_position_is_kept_unasked_with_its_unit(job):
     job.run()
     rows = read_rows(job).set_index("GalaxyID")
     assert rows.columns[:2].tolist() == ["ra", "dec"]
@@ -86,7 +86,7 @@ def test_the_position_is_kept_unasked_with_its_unit(job: Survey) -> None:
     assert field.metadata[b"ucd"] == b"pos.eq.dec;meta.main"
 
 
-def test_what_cannot_be_kept_is_one_line(job: Survey, tmp_path: Path) -> None:
+def test_what_cannot_be_kept_is_one_line(job, tmp_path):
     with pytest.raises(InputError, match=r"--keep Z: \S+ has the columns id, ra, dec"):
         keeping(job, "Z").run()
     with pytest.raises(InputError, match="--keep elliptical: a column of the predictions"):

@@ -41,7 +41,7 @@ def job(tmp_path: Path) -> Survey:
 
 
 @pytest.mark.parametrize("by", [*TASK.columns, "disagreement", "width"])
-def test_the_highest_come_first_each_with_its_picture(job: Survey, by: str) -> None:
+def test_the_highest_come_first_each_with_its_picture(job, by):
     page = ranking.write_ranking(job, by, 20).read_text(encoding="utf-8")
     cards = re.findall(r'<img alt="galaxy (\d+)" src="data:image/jpeg;base64,([^"]*)"', page)
     seen = {int(i): int(read_embedded(data)[80, 80, 0]) for i, data in cards}
@@ -66,7 +66,7 @@ def test_the_highest_come_first_each_with_its_picture(job: Survey, by: str) -> N
     assert f"{note} ({value - half / 2:.2f}\u00a0to\u00a0{value + half:.2f})" in page
 
 
-def test_all_of_a_small_survey(job: Survey) -> None:
+def test_all_of_a_small_survey(job):
     ranking.write_ranking(job, TASK.columns[0], 1000)
     assert len(pd.read_csv(job.folder / ranking.TABLE)) == len(GRAYS)
     parts = sorted((job.folder / "parts").glob("*.parquet"))

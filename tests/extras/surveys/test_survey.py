@@ -65,9 +65,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_part_that_was_changed_is_named_and_made_again_once_deleted(
-    votes: Path, survey: Path, damage: str
-) -> None:
+def test_a_part_that_was_changed_is_named_and_made_again_once_deleted(votes, survey, damage):
     before = read_all(votes)
     path = votes / "parts" / PART
     DAMAGES[damage](path)
@@ -80,7 +78,7 @@ def test_a_part_that_was_changed_is_named_and_made_again_once_deleted(
 
 
 @pytest.mark.parametrize("damage", [flip, lambda path: path.write_text("{}")])
-def test_so_is_a_changed_record(votes: Path, survey: Path, damage: Callable[[Path], None]) -> None:
+def test_so_is_a_changed_record(votes, survey, damage):
     before = read_all(votes)
     record = votes / "parts" / "part-000001.json"
     damage(record)
@@ -90,7 +88,7 @@ def test_so_is_a_changed_record(votes: Path, survey: Path, damage: Callable[[Pat
     assert read_all(votes) == before
 
 
-def test_a_part_of_another_job_is_named(votes: Path, survey: Path, tmp_path: Path) -> None:
+def test_a_part_of_another_job_is_named(votes, survey, tmp_path):
     make_job(tmp_path / "other", survey, predictor=Darkness).run()
     for end in (".parquet", ".json"):
         shutil.copy((tmp_path / "other/parts" / PART).with_suffix(end), votes / "parts")
@@ -98,13 +96,13 @@ def test_a_part_of_another_job_is_named(votes: Path, survey: Path, tmp_path: Pat
     assert "part-000001.json is of other networks (darkness, not brightness): delete" in said
 
 
-def test_a_job_does_not_go_on_with_images_that_changed_since(votes: Path, survey: Path) -> None:
+def test_a_job_does_not_go_on_with_images_that_changed_since(votes, survey):
     (votes / "parts" / PART).unlink()
     shutil.copy(survey / "101.png", survey / "109a.png")
     assert "job.json is of other images" in one_line_refusal(make_job(votes, survey).run)
 
 
-def test_no_advice_is_to_delete_a_folder_with_labels_in_it(votes: Path, survey: Path) -> None:
+def test_no_advice_is_to_delete_a_folder_with_labels_in_it(votes, survey):
     (votes / "labels.csv").write_text("id,class\n101.png,bright\n")
     others = [make_job(votes, survey, size=9), make_job(votes, survey, predictor=Darkness)]
     others.append(make_job(votes, survey, extras=("features",)))
@@ -121,9 +119,7 @@ class Unasked(Brightness):
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_copy_of_images_is_the_same_input_and_a_part_of_changed_ones_is_named(
-    tmp_path: Path, form: str
-) -> None:
+def test_a_copy_of_images_is_the_same_input_and_a_part_of_changed_ones_is_named(tmp_path, form):
     pictures = [draw_image(np.random.default_rng(number), 48) for number in range(COUNT)]
     given, votes = tmp_path / "given", tmp_path / "votes"
 
@@ -166,7 +162,7 @@ def amid_a_job(happens: Callable[[], object]) -> type[Brightness]:
     return Disturbed
 
 
-def test_a_job_whose_folder_another_one_took_over_stops(tmp_path: Path, survey: Path) -> None:
+def test_a_job_whose_folder_another_one_took_over_stops(tmp_path, survey):
     """Both ended well, with parts of both, where a folder was deleted amid a job."""
 
     def take_over() -> None:
@@ -181,7 +177,7 @@ def test_a_job_whose_folder_another_one_took_over_stops(tmp_path: Path, survey: 
 
 
 @pytest.mark.parametrize("form", ["folder", "zip"])
-def test_images_that_change_amid_a_job_are_said_to(tmp_path: Path, survey: Path, form: str) -> None:
+def test_images_that_change_amid_a_job_are_said_to(tmp_path, survey, form):
     names = [f"{100 + number}.png" for number in range(COUNT)]
 
     def pack() -> None:
@@ -200,9 +196,7 @@ def test_images_that_change_amid_a_job_are_said_to(tmp_path: Path, survey: Path,
     assert not (tmp_path / "votes" / surveys.MANIFEST).exists()
 
 
-def test_a_part_that_another_process_holds_is_left_to_it(
-    tmp_path: Path, survey: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_part_that_another_process_holds_is_left_to_it(tmp_path, survey, monkeypatch):
     def refuse_to_wait(path: Path, what: str) -> None:
         raise InputError(f"waits for {path.name}")
 
@@ -218,9 +212,7 @@ def test_a_part_that_another_process_holds_is_left_to_it(
     assert made == [PART, "part-000002.parquet"]
 
 
-def test_what_is_odd_is_counted_once_whatever_was_killed(
-    tmp_path: Path, survey: Path, capsys: pytest.CaptureFixture
-) -> None:
+def test_what_is_odd_is_counted_once_whatever_was_killed(tmp_path, survey, capsys):
     gray = np.repeat(draw_image(np.random.default_rng(3), 48)[..., :1], 3, axis=2)
     for name in ("103.png", "109.png"):
         cv2.imwrite(str(survey / name), gray)

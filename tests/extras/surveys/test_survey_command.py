@@ -84,9 +84,7 @@ def rows(root: Path) -> pd.DataFrame:
     return pd.concat([parquet.read_table(path).to_pandas() for path in found])
 
 
-def test_each_image_is_in_one_part_or_among_the_errors(
-    trained: Path, expected: dict[str, bytes]
-) -> None:
+def test_each_image_is_in_one_part_or_among_the_errors(trained, expected):
     table = rows(trained)
     assert table["GalaxyID"].tolist() == IDS[:50]
     counts = [parquet.read_metadata(path).num_rows
@@ -101,9 +99,7 @@ def test_each_image_is_in_one_part_or_among_the_errors(
     assert manifest["made_by"]["by"] == "gz37/cnn"
 
 
-def test_spread_and_features_are_as_by_each_network_alone(
-    trained: Path, expected: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_spread_and_features_are_as_by_each_network_alone(trained, expected, tmp_path, monkeypatch):
     command = [*words(trained)[:4], "--with", "spread,features,intervals"]
     output = ["--part-size", "5", "--output", tmp_path / "votes"]
     succeed(trained, *command, *output, "--rank", "width")
@@ -135,8 +131,8 @@ def test_spread_and_features_are_as_by_each_network_alone(
 
 
 def test_they_are_the_predictions_of_the_table_and_classes_by_the_rules(
-    trained: Path, expected: dict[str, bytes], tmp_path: Path
-) -> None:
+    trained, expected, tmp_path
+):
     script, run, *images = words(trained)[:4]
     said = succeed(trained, script, run, *images, "--output", tmp_path / "votes.csv").stdout
     assert "999.jpg" in said
@@ -158,9 +154,7 @@ KILLS = [*([n * 30, []] for n in "124"), ["2" * 30, KEPT]] if is_long() else [["
 
 
 @pytest.mark.parametrize(("jobs", "kept"), KILLS)
-def test_a_job_killed_at_random_points_ends_with_the_same_bytes(
-    project: Project, jobs: str, kept: list[str]
-) -> None:
+def test_a_job_killed_at_random_points_ends_with_the_same_bytes(project, jobs, kept):
     """Once for each of so many processes at a time, also with a list's columns."""
     command = words(project.root, "--part-size", str(thorough(5, 1)))  # 11 parts, 51
     if kept:
@@ -186,9 +180,7 @@ def test_a_job_killed_at_random_points_ends_with_the_same_bytes(
     assert parts(project.root) == expected
 
 
-def test_a_full_disk_is_one_line_and_the_same_command_goes_on(
-    project: Project, expected: dict[str, bytes]
-) -> None:
+def test_a_full_disk_is_one_line_and_the_same_command_goes_on(project, expected):
     command = words(project.root)
     places = ranks(Project(project.root, project.work).run(command).operations)
     shutil.rmtree(project.root / "votes")
@@ -200,7 +192,7 @@ def test_a_full_disk_is_one_line_and_the_same_command_goes_on(
     assert parts(project.root) == expected
 
 
-def test_of_a_class_run_a_part_holds_the_decided_class() -> None:
+def test_of_a_class_run_a_part_holds_the_decided_class():
     task = TASKS["hubble10"]
     shares = np.random.default_rng(0).dirichlet(np.ones(10), 6)
     predictions, prior = pd.DataFrame(shares, columns=list(task.columns)), shares.mean(axis=0)
@@ -209,9 +201,7 @@ def test_of_a_class_run_a_part_holds_the_decided_class() -> None:
     assert found == task.with_decision(predictions, prior)["class"].tolist()
 
 
-def test_the_bundled_networks_keep_features_but_for_a_job_begun_without(
-    trained: Path, tmp_path: Path
-) -> None:
+def test_the_bundled_networks_keep_features_but_for_a_job_begun_without(trained, tmp_path):
     """One view with any option, which the line before the work counts."""
     command = ["predict.py", "gz37/d4cnn_transfer", trained / "more.zip", "--output"]
     printed = succeed(trained, *command, tmp_path / "votes", "--with", "spread").stdout

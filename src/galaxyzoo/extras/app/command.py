@@ -8,7 +8,7 @@ own, and to rank the survey by them.
   python3 src/app.py
   python3 src/app.py gz37/mobilenetv2 --dataset kaggle-mini --port 8000
   python3 src/app.py --host 0.0.0.0                    reachable from outside
-  python3 src/app.py --allow-host galaxies.example.org behind a proxy
+  python3 src/app.py --allow-host galaxies.example    behind a proxy
   python3 src/app.py --label votes/                    a survey of src/predict.py
 """
 
