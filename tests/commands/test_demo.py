@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -14,7 +12,6 @@ from support.fork_server import FAULTS
 TRAIN = (str(FAULTS / "train_on_small_demo.py"), "--folds", "2")
 SMALL = ("image.size_px=32", "train.epochs=1", "tta.dihedral=false", "tta.angles=1")
 CSV = "submissions/predictions.csv"
-ON_DEMO = ("--dataset", "demo")
 
 
 @pytest.fixture(scope="module")
@@ -35,19 +32,6 @@ def test_the_default_command_takes_short_schedules_and_says_how_to_train_in_full
         assert saved == load_config(run, SMALL, "demo")
         assert saved.digest() != load_config(run, SMALL).digest()
     assert len(pd.read_csv(root / CSV)) == 5
-
-
-def test_what_follows_needs_no_option(demo):
-    root, _ = demo
-    noise = np.random.default_rng(0).integers(0, 256, (99, 99, 3), np.uint8)
-    cv2.imwrite(str(root / "1.png"), noise)
-    before = artifacts(root)
-    assert "nothing has changed" in succeed(root, "ensemble.py").stdout
-    assert "reports/demo/gz37/index.html" in succeed(root, "evaluate.py", "gz37").stdout
-    assert "ensemble:default on demo" in succeed(root, "predict.py", "1.png", *ON_DEMO).stdout
-    again = succeed(root, *TRAIN, "gz37/mobilenetv2", "--only", "1", *SMALL).stdout
-    assert "trained" not in again
-    assert artifacts(root) == before
 
 
 def test_demo_full_trains_the_same_galaxies_as_the_configs_say(demo):

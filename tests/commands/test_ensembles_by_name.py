@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 
 from galaxyzoo.commands import ensemble, train
-from galaxyzoo.core import paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import root as root_dir
 from galaxyzoo.data.catalog import load_catalog
@@ -131,18 +130,3 @@ def test_the_copy_to_send_is_the_last_one_and_a_better_one_that_it_replaces_is_n
         name = words[-1]
         assert published.read_bytes() == EnsembleFolder("tiny", "gz37", name).csv.read_bytes()
         assert EnsembleCard.read(card_path(published)).name == name
-
-
-def test_an_ensemble_says_whether_it_is_the_committed_one(tiny, tmp_path, monkeypatch, capsys):
-    run_here(monkeypatch, "default")
-    assert "the record" not in capsys.readouterr().out
-    monkeypatch.setattr(paths, "CODE_ROOT", tmp_path / "code")
-    folder = EnsembleFolder("tiny", "gz37", "default")
-    folder.record_csv.parent.mkdir(parents=True)
-    shutil.copy(folder.csv, folder.record_csv)
-    run_here(monkeypatch, "default")
-    assert "byte for byte the record: code/submissions/records/tiny/" in capsys.readouterr().out
-    table = pd.read_csv(folder.record_csv, index_col="GalaxyID")
-    (table + 0.25).to_csv(folder.record_csv)
-    run_here(monkeypatch, "default")
-    assert "not the record, values differ by up to 0.25: " in capsys.readouterr().out

@@ -11,7 +11,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.ensemble.load_model import EnsembleNetworks
 from galaxyzoo.inference.predict import predict_stores
-from support.commands import COMPETITION, TRAIN, artifacts, call, complaint, dataset, succeed
+from support.commands import TRAIN, artifacts, call, complaint, dataset, succeed
 
 
 def predict(root: Path, *words: str | Path) -> str:
@@ -54,20 +54,6 @@ def test_tables_without_networks_are_named(copy):
     assert "has no networks" in line
     assert "gz37/theirs" in complaint(call(copy, "predict.py", "gz37/theirs", oof))
     assert "gz37/theirs" in succeed(copy, "evaluate.py", "gz37").stdout
-
-
-def test_it_stands_where_a_run_can(copy):
-    words = "--galaxy-id", str(COMPETITION.votes.index[0]), "--output", copy / "heat.png"
-    succeed(copy, "gradcam.py", "ensemble:all", *words)
-    assert "takes one run" in complaint(
-        call(copy, "gradcam.py", "ensemble:all", *words, "--feature-maps")
-    )
-    succeed(copy, "evaluate.py", "ensemble:all")
-    report = (copy / "reports" / dataset(copy) / "gz37/index.html").read_text()
-    assert "ensemble:all" in report
-    assert "--tables exports a run's tables" in complaint(
-        call(copy, "export.py", "ensemble:all", "--tables", "--output", copy / "x")
-    )
 
 
 def test_an_exported_ensemble_predicts_the_same_elsewhere(copy, tmp_path, monkeypatch):

@@ -16,8 +16,7 @@ import pandas as pd
 import pytest
 from packaging.requirements import Requirement
 
-from galaxyzoo import __version__, commands
-from galaxyzoo.config.names import BUNDLED
+from galaxyzoo import __version__
 from galaxyzoo.core.launch import EXTRAS
 from galaxyzoo.core.paths import CODE_ROOT
 from support.commands import copy_checkout, succeed
@@ -138,17 +137,3 @@ def test_installed_command_predicts_as_the_checkout_does(installed, galaxy, tmp_
     assert sorted(path.name for path in here.iterdir()) == [".git", "array.csv", "predictions.csv"]
     of_array = pd.read_csv(here / "array.csv", index_col="id")
     np.testing.assert_allclose(of_array, theirs, atol=1e-6)
-
-
-@pytest.mark.slow
-def test_installed_commands_name_themselves(installed, tmp_path):
-    listed = run(installed / "galaxyzoo", "--help", cwd=tmp_path).stdout
-    assert all(f"\n  {name} " in listed for name in commands.names())
-    assert run(installed / "galaxyzoo", "predicts", cwd=tmp_path).returncode == 1
-    usage = run(installed / "galaxyzoo", "predict", "--help", cwd=tmp_path).stdout
-    assert usage.startswith("usage: galaxyzoo predict ")
-    assert "\n  galaxyzoo predict my_galaxies/\n" in usage
-    refused = run(installed / "galaxyzoo", "evaluate", "gz37", cwd=tmp_path)
-    assert refused.returncode == 1
-    assert "type `galaxyzoo train --ensemble gz37`" in refused.stderr
-    assert BUNDLED not in [path.name for path in tmp_path.iterdir()]

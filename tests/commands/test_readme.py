@@ -13,7 +13,7 @@ import yaml
 
 from galaxyzoo import commands
 from galaxyzoo.config.loading import all_runs
-from galaxyzoo.core.extras import load
+from galaxyzoo.core.extras import load_entry_point
 from galaxyzoo.core.launch import typed
 from galaxyzoo.core.paths import CODE_ROOT as ROOT
 from galaxyzoo.tasks.registry import TASKS
@@ -68,7 +68,7 @@ def parse(monkeypatch: pytest.MonkeyPatch, script: str, *words: str) -> None:
     monkeypatch.setattr(argparse.ArgumentParser, "parse_intermixed_args", read)
     monkeypatch.setattr(sys, "argv", [name, *words])
     with pytest.raises((ParsedError, SystemExit)) as ended:
-        load(commands.references()[name])()
+        load_entry_point(commands.references()[name])()
     assert not getattr(ended.value, "code", 0)  # that of --help
 
 

@@ -20,14 +20,6 @@ def test_a_log_gets_short_whole_lines_of_what_takes_long(every_s, monkeypatch, c
     assert not {"\r", "\x1b"} & {*err}
 
 
-def test_two_columns_of_a_name_are_both_printed(capsys):
-    console.print_table(
-        "runs", pd.DataFrame([["cnn", "0.1", "0.2"]], columns=["run", "score", "score"])
-    )
-    assert "0.1" in (printed := capsys.readouterr().out)
-    assert "0.2" in printed
-
-
 @pytest.mark.parametrize(("width", "parts"), [(60, 1), (35, 2), (25, 2)])
 def test_a_table_too_wide_for_a_line_goes_on_below_with_its_names(
     width, parts, monkeypatch, capsys

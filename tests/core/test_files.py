@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -70,26 +69,6 @@ def test_what_a_living_writer_writes_is_left_alone(tmp_path):
     writer.communicate("go on\n")
     assert path.read_text() == "half"
     assert files(tmp_path) == ["table.csv"]
-
-
-def test_files_of_other_names_are_left_alone(tmp_path):
-    other = tmp_path / ".table.csv.bak.abc.part"  # of `table.csv.bak`
-    other.write_text("somebody's")
-    write_text(tmp_path / "able.csv", "new")
-    assert other.exists()
-
-
-@pytest.mark.parametrize("umask", [0o022, 0o077])
-def test_the_umask_decides_who_may_read(tmp_path, umask):
-    before = os.umask(umask)
-    try:
-        write_text(tmp_path / "file", "text")
-        with writing_folder(tmp_path / "folder"):
-            pass
-    finally:
-        os.umask(before)
-    modes = [(tmp_path / name).stat().st_mode & 0o777 for name in ("file", "folder")]
-    assert modes == [0o666 & ~umask, 0o777 & ~umask]
 
 
 def test_an_error_keeps_what_was_there_and_says_so(tmp_path):
@@ -178,21 +157,3 @@ def test_a_file_is_synced_renamed_and_its_folder_synced(tmp_path, synced):
         temporary.write_text("new")
         new = inode(temporary)
     assert synced == [(new, old), (inode(tmp_path), new)]
-
-
-def test_who_comes_second_waits_until_the_first_is_done(tmp_path, capsys):
-    path, entered = tmp_path / ".lock", list[str]()
-
-    def second() -> None:
-        with hold_lock(path, "drawing"):
-            entered.append("second")
-
-    with ThreadPoolExecutor(1) as threads:
-        with hold_lock(path, "drawing"):
-            waiting = threads.submit(second)
-            with pytest.raises(TimeoutError):
-                waiting.result(timeout=0.3)
-            entered.append("first")
-        waiting.result(timeout=60)
-    assert entered == ["first", "second"]
-    assert "another process is drawing; waiting for it" in capsys.readouterr().out

@@ -1,6 +1,5 @@
 """How an entry script begins and ends."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -9,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from galaxyzoo.core.paths import CODE_ROOT
 from support.commands import SRC, TRAIN, environment
 from support.thoroughness import is_long, thorough
 
@@ -40,18 +38,6 @@ def test_libraries_report_nothing_after_the_end():
         check=False,
     )
     assert (done.returncode, done.stderr) == (1, "error: no such run\n")
-
-
-def test_a_terminal_without_unicode_gets_a_question_mark():
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT.format(end="print('4 × 4')")],
-        cwd=CODE_ROOT / "src",
-        env={**os.environ, "PYTHONIOENCODING": "ascii"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.returncode, done.stdout) == (0, "4 ? 4\n")
 
 
 STOPPED = "stopped; the same command goes on from here"

@@ -131,15 +131,6 @@ def test_known_folds_are_kept_groups_follow_and_the_rest_stays_even():
     np.testing.assert_array_equal(everything, folds)
 
 
-def test_folds_stay_equally_large_where_galaxies_come_one_by_one():
-    targets, folds = votes(23), np.array([0, 1, 2, 2])
-    for count in range(5, 24):
-        known = np.append(folds, -1)
-        folds = make_folds(targets[:count], np.arange(count), 3, 0, known)
-        sizes = np.bincount(folds)
-        assert sizes.max() - sizes.min() <= 1
-
-
 def test_known_folds_that_leave_one_empty_are_refused():
     known = np.array([0, 1, 0, 1, 0, 1])
     with pytest.raises(ValueError, match="leave one of 3 empty"):

@@ -11,7 +11,7 @@ from galaxyzoo.data.catalog import GROUP
 from galaxyzoo.data.prepare import Dataset, prepare
 from support.bad_image_fixtures import KINDS
 from support.commands import TINY, call, complaint, succeed, table
-from support.kaggle_fixtures import TRAIN_IMAGES, Competition, draw_competition, encode, listing
+from support.kaggle_fixtures import TRAIN_IMAGES, Competition, draw_competition, listing
 from support.refusals import one_line_refusal
 
 SMALL = ImageConfig(crop_px=424, cache_px=32)
@@ -100,20 +100,6 @@ def test_where_too_few_are_left_there_is_one_error_and_no_split(root, left, why)
     message = refused(drop_bad=True)
     assert why in message
     assert not list((root / "folds").glob("*/"))
-
-
-def test_images_in_class_folders_keep_their_numbers(root):
-    rng = np.random.default_rng(0)
-    for row in range(12):
-        path = root / "input" / "mine" / ("ringed" if row < 6 else "merger") / f"{row:02d}.jpg"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(encode(rng.integers(0, 255, (40, 40, 3), dtype=np.uint8)))
-    (root / "input" / "mine" / "ringed" / "02.jpg").write_bytes(b"")
-    data = drop(n_folds=2, tasks={"anomaly4"})
-    numbers = sorted(f"{c}/{r:02d}" for r in range(12) for c in [("ringed", "merger")[r >= 6]])
-    lost = numbers.index("ringed/02")
-    assert data.catalog.ids.tolist() == [i for i in range(12) if i != lost]
-    assert data.train_images(SMALL).images.min(axis=0).max() > 0
 
 
 def test_training_stops_or_leaves_out(tmp_path):

@@ -20,16 +20,13 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import CODE_ROOT
 from galaxyzoo.ensemble.load_model import load_predictor
 from galaxyzoo.ensemble.model_listing import find_predictor
-from galaxyzoo.extras.app import service
 from galaxyzoo.extras.intervals.intervals import load_intervals
 from galaxyzoo.inference.artifacts import load_weights
 from galaxyzoo.inference.predict import predict_stores
 from galaxyzoo.results.layout import DONE, WEIGHTS, bundled_dir
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.training.fold_data import resolve_start
-from support.app_fixtures import jpeg
-from support.class_fixtures import write_labeled
-from support.commands import COMPETITION, call, complaint, succeed
+from support.commands import COMPETITION, succeed
 from support.ensemble_fixtures import make_catalog
 from support.real_data import MINI, needs_data
 from support.thoroughness import thorough
@@ -81,20 +78,6 @@ def test_a_name_that_is_bundled_too_means_the_run_trained_on_real_galaxies(root)
     assert find_predictor(RUN, "demo") == ("demo", RUN)
 
 
-@pytest.mark.parametrize(
-    ("words", "expected"),
-    [
-        (["predict.py", "gz37/cnn", ".", "--dataset", BUNDLED], "not among the bundled networks"),
-        (["gradcam.py", RUN, "--galaxy-id", "1"], "come without their galaxies"),
-        (["export.py", RUN], f"{RUN} is exported already: weights/{RUN}/"),
-        (["train.py", "zoo5/cnn", "--data", BUNDLED], "rename 'bundled'"),
-    ],
-)
-def test_what_the_box_cannot_do_is_one_line(words, expected, tmp_path):
-    write_labeled(tmp_path / "input" / BUNDLED)
-    assert expected in complaint(call(tmp_path, *words))
-
-
 def test_training_goes_on_from_the_box(tmp_path):
     """Marked: these galaxies may be among those that its networks have learned from."""
     COMPETITION.write_zips(tmp_path / "input")
@@ -108,14 +91,6 @@ def test_training_goes_on_from_the_box(tmp_path):
     start = load_weights(bundled_dir() / RUN / "fold_1" / WEIGHTS)
     name = "backbone.stages.0.0.weight"
     assert torch.allclose(trained[name], start[name].float(), atol=1e-4)
-
-
-def test_the_page_answers_uploads(root):
-    assert [(known.dataset, known.name) for known in service.list_runs()] == [(BUNDLED, RUN)]
-    run = service.load_cached_run.__wrapped__(BUNDLED, RUN)
-    shown = run.predict_upload(jpeg(200), "mine.jpg")
-    assert GALAXY_ZOO_2.residuals(shown.prediction[None]).max() < 1e-6
-    assert run.gradcam(shown, 0, "gradcam")[1].max() <= 1
 
 
 @needs_data(MINI)

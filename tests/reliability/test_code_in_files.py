@@ -111,13 +111,6 @@ def test_downloads_that_are_code(tmp_path, trap, write, name, monkeypatch, torch
     assert "eights" in message.partition("downloaded (")[2]
 
 
-def test_a_download_of_torchvision_is_checked_by_its_hash(tmp_path, torchvision_file):
-    path = tmp_path / "resnet18-00000000.pth"
-    torch.save(nn.Linear(2, 2).state_dict(), path)
-    torchvision_file(path)
-    assert "invalid hash value" in one_line_refusal(load_untrained, "torchvision/resnet18")
-
-
 @pytest.mark.parametrize("name", ["images", "labels", "classes"])
 def test_arrays_that_are_code(tmp_path, trap, name):
     arrays: dict[str, Any] = {

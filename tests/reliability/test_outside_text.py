@@ -2,7 +2,6 @@
 
 import errno
 import os
-import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -104,14 +103,6 @@ def test_a_dataset_whose_name_cannot_be_printed_is_refused(root):
     with pytest.raises(InputError) as caught:
         open_input(None, {"zoo5"})
     assert str(caught.value) == "rename 'a\\x1b[2Jb': its name holds control characters"
-
-
-@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EIO])
-def test_a_disk_that_refuses_is_one_line_that_names_the_path(code, capsys):
-    status, said = exit_of(raiser(OSError(code, os.strerror(code), "folds/a\x1b.csv")), capsys)
-    assert (status, said.count("\n")) == (1, 1)
-    assert re.fullmatch(rf"error: cannot .*write folds/a\\x1b.csv: {os.strerror(code)}\n", said)
-    assert exit_of(raiser(OSError(code, "")), capsys)[0] == 1
 
 
 def test_too_little_memory_is_one_line(capsys):

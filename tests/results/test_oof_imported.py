@@ -1,28 +1,22 @@
 """Imported runs: checks of their tables, which of them join an ensemble, and their marks."""
 
 import re
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from galaxyzoo.config.names import BUNDLED
-from galaxyzoo.core.errors import InputError
 from galaxyzoo.ensemble import members
 from galaxyzoo.ensemble.members import load_oof, load_test
-from galaxyzoo.ensemble.model_listing import choose_default
-from galaxyzoo.extras.reports.evaluate import load_evaluation
 from galaxyzoo.results.card import Digests, RunCard
-from galaxyzoo.results.layout import OOF_PACKED, SCORES, TEST_PACKED, RunFolder, oof_dir
+from galaxyzoo.results.layout import OOF_PACKED, SCORES, TEST_PACKED, RunFolder
 from galaxyzoo.results.oof import import_run
 from galaxyzoo.results.table import digest_table
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.registry import TASKS
 from support.class_fixtures import CLASSES, clear_votes
 from support.ensemble_fixtures import (
-    built,
     draw_run,
     read_card,
     run_here,
@@ -106,20 +100,6 @@ def test_a_table_without_folds_is_marked_and_joins_by_name(catalog, tmp_path, mo
     assert card["possible_leakage"] == [THEIRS]
     assert "gz37/theirs †" in printed
     assert "All scores of this ensemble are optimistic" in printed
-
-
-def test_imported_runs_alone_have_a_submission_and_a_report(catalog, tmp_path, monkeypatch):
-    shutil.rmtree(oof_dir() / "tiny" / "gz37")
-    with pytest.raises(InputError, match="oof/ holds no out-of-fold table of task 'gz37'"):
-        load_evaluation("gz37", [], None, tmp_path)
-    run_here(monkeypatch, "--import", "theirs={},{}".format(*save_theirs(catalog, tmp_path)))
-    run_here(monkeypatch, *QUICK)
-    assert list(read_card()["runs"]) == [THEIRS]
-    assert choose_default()[0].dataset == BUNDLED  # no networks are at hand that could predict
-    submitted = pd.read_csv(built("gz37").csv, index_col="GalaxyID")
-    assert submitted.index.tolist() == list(catalog.test_ids)
-    found = load_evaluation("gz37", [], None, tmp_path)
-    assert [result.run for result in found.results] == ["ensemble:all", THEIRS]
 
 
 @pytest.mark.parametrize("share", [1.0, 0.6])

@@ -185,13 +185,6 @@ def serving(files: dict[str, bytes]) -> Iterator[KaggleServer]:
         server.server_close()
 
 
-def point_to(endpoint: str) -> None:
-    """Let this process's client take another address for Kaggle's."""
-    from kagglesdk import kaggle_env
-
-    kaggle_env._env_to_endpoint[kaggle_env.KaggleEnv.PROD] = endpoint
-
-
 def without_credentials() -> dict[str, str]:
     """The environment without what the client reads, and without a proxy for the loopback."""
     kept = {name: v for name, v in os.environ.items() if not name.startswith("KAGGLE_")}

@@ -1,6 +1,5 @@
 """Recording a step, as far as it shows without a GPU; `tests/gpu` has the rest."""
 
-from collections.abc import Callable
 from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
@@ -81,24 +80,3 @@ def test_a_step_that_cannot_be_recorded_is_taken_plainly(card, capsys, monkeypat
     assert losses[0] == losses[1]
     printed = capsys.readouterr().out
     assert printed.count("not launched as a whole (called a synchronizing CUDA operation)") == 1
-
-
-def test_a_loss_is_read_after_the_next_step_has_begun(monkeypatch):
-    trainer = Trainer(config(), fold_data())
-    seen: list[str] = []
-
-    def read_later(value: torch.Tensor) -> Callable[[], float]:
-        number = sum(event.startswith("step") for event in seen)
-        seen.append(f"step {number}")
-
-        def read() -> float:
-            seen.append(f"loss {number}")
-            return value.item()
-
-        return read
-
-    monkeypatch.setattr("galaxyzoo.core.devices.read_async", read_later)
-    trainer.fit(epochs=1)
-    last = trainer.loader.steps - 1
-    assert seen[:4] == ["step 0", "step 1", "loss 0", "step 2"]
-    assert seen[-2:] == [f"loss {last - 1}", f"loss {last}"]

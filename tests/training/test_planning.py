@@ -44,15 +44,6 @@ def test_a_plan_is_of_all_folds_images_and_takes_no_longer_than_it_may(copied, c
     assert clock[0] <= 100 + 2 * sum(batches)
 
 
-@pytest.mark.usefixtures("clock")
-def test_a_plan_on_a_busy_machine_says_so(prepared, monkeypatch, capsys):
-    planning.print_plan([small_config()], {None: prepared})
-    assert "the probe had 40% of the processor" in capsys.readouterr().out
-    monkeypatch.setattr(planning, "_BUSY", 0.3)
-    planning.print_plan([small_config()], {None: prepared})
-    assert "of the processor" not in capsys.readouterr().out
-
-
 @pytest.mark.parametrize(("limits", "expected"), [((3000, None), 3000), (("max", 2000), 2000)])
 def test_memory_is_the_containers(limits, expected, monkeypatch, tmp_path):
     paths = (tmp_path / "v2", tmp_path / "v1")

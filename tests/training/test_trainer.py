@@ -9,7 +9,6 @@ import torch
 from galaxyzoo.config.schema import Config, TTAConfig
 from galaxyzoo.inference.predict import predict
 from galaxyzoo.models.build import GalaxyNet, build_model
-from galaxyzoo.results.layout import WEIGHTS
 from galaxyzoo.tasks.metrics import rmse
 from galaxyzoo.training import fold, trainer
 from galaxyzoo.training.fold import train_fold
@@ -65,13 +64,6 @@ def test_going_on_needs_no_pretrained_weights(tmp_path):
         patch.setattr(trainer, "build_model", spy)
         train_fold(config(), data, tmp_path, "again")
     assert asked == [False]
-
-
-def test_another_seed_or_fold_trains_another_model(tmp_path):
-    data = fold_data()
-    train_fold(config(), data, tmp_path / "a", "a")
-    train_fold(config(seed=1), data, tmp_path / "b", "b")
-    assert (tmp_path / "a" / WEIGHTS).read_bytes() != (tmp_path / "b" / WEIGHTS).read_bytes()
 
 
 def test_best_keeps_the_weights_of_the_best_epoch(tmp_path, monkeypatch):

@@ -18,7 +18,6 @@ from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.data.image_cache import AT_ONCE, open_cache
 from galaxyzoo.data.prepare import prepare
 from galaxyzoo.data.readers.find import open_input
-from galaxyzoo.data.readers.labeled import find_class_folders
 from galaxyzoo.extras.formats.arrays import HDF5Images
 from galaxyzoo.tasks.registry import TASKS
 from support.class_fixtures import ANOMALIES, ZOO5, anomaly_numbers, draw_images, write_labeled
@@ -184,26 +183,6 @@ def test_a_folder_of_an_unknown_class_is_named(root):
     assert open_input("mine", {"anomaly4"}).dataset == "mine"
     (folder / "example.jpg").write_bytes(encode(draw_images(1)[0]))
     assert refusal("mine", "anomaly4") == "input/mine: 'example.jpg' lies in no class's folder"
-
-
-def test_one_folder_with_a_class_name_is_not_yet_such_a_set(root):
-    assert find_class_folders(write_folders(root / "input" / "mine") / "normal") is None
-    (root / "input" / "spiral").mkdir()
-    assert find_class_folders(root / "input") is None
-
-
-def test_a_class_behind_a_link_is_read_and_copies_are_no_galaxies(root):
-    folder = write_folders(root / "input" / "mine")
-    (folder / "merger").rename(root / "merger")
-    (folder / "merger").symlink_to(root / "merger")
-    (folder / "normal" / ".ipynb_checkpoints").mkdir()
-    shutil.copyfile(
-        folder / "normal" / "img (0).jpg", folder / "normal" / ".ipynb_checkpoints" / "0.jpg"
-    )
-    raw = open_input(None, {"anomaly4"})
-    assert raw.targets.sum(axis=0).tolist() == [6, 4, 4, 4]
-    shutil.rmtree(root / "merger")
-    assert refusal("mine", "anomaly4") == "input/mine: 'merger': its link leads nowhere"
 
 
 PICTURES = {i: draw_image(np.random.default_rng(i), 48) for i in range(1, 45)}

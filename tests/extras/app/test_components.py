@@ -40,14 +40,6 @@ def test_every_question_stands_once_under_the_answer_that_leads_to_it():
     assert page.count("<div") == page.count("</div>")
 
 
-def test_values_are_labels_too():
-    values = some_votes(4)
-    page = tree_html(values)
-    label = re.findall(r'aria-label="smooth: predicted (\d+)%"', page)
-    assert label == [f"{values[0]:.0%}"[:-1]]
-    assert "asked of 100%" in page
-
-
 def test_intervals_are_of_those_who_are_asked():
     prediction = GALAXY_ZOO_2.project(np.full((1, 37), 0.5))[0]
     bounds = np.stack([prediction / 2, prediction * 1.5], axis=1)
@@ -61,14 +53,6 @@ def test_intervals_are_of_those_who_are_asked():
     pale = answers_html("gz37/cnn", get_task("gz37"), faint)
     assert "edge-on: predicted" in pale
     assert not re.search(r'"edge-on: [^"]*interval', pale)
-
-
-def test_classes_are_a_list_with_the_likeliest_first():
-    task = get_task("elliptical_spiral")
-    page = answers_html("x", task, predicted(np.array([0.2, 0.8])))
-    texts = re.findall(r'<span class="text">(.*?)</span>', page)
-    assert texts == [task.columns[1], task.columns[0]]
-    assert re.findall(r'<span class="value">(.*?)</span>', page) == ["80%", "20%"]
 
 
 HOSTILE = """<script>alert("1")</script> & 'x' onerror=y"""

@@ -71,23 +71,6 @@ def test_a_slow_request_does_not_stop_the_others(address, monkeypatch):
         assert first.result()["success"]
 
 
-def test_a_heat_map_of_no_galaxy_is_refused_in_a_sentence(address):
-    visitor = PageClient(address)
-    answer = visitor.ask("explain", visitor.run, None, None, "gradcam")
-    assert (answer["success"], answer["output"]["error"]) == (
-        False,
-        "upload or draw a galaxy first",
-    )
-
-
-def test_an_uploaded_picture_stays_when_another_run_is_chosen(address):
-    visitor = PageClient(address)
-    shown = visitor.show(jpeg(60))["output"]["data"]
-    again = visitor.ask("change", visitor.run, None)["output"]["data"]
-    assert "mine.jpg" in again[1]
-    assert again[1:3] == shown[1:3]  # picture and answers
-
-
 def test_several_images_are_answered_in_one_table(address):
     visitor = PageClient(address)
     files = []

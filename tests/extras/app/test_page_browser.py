@@ -2,19 +2,15 @@
 
 import functools
 import os
-import re
 import subprocess
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from queue import Queue
 from typing import TYPE_CHECKING, Any
 
-import psutil
 import pytest
 
 from support.browser import PATIENCE_MS, check_accessibility, find_browser, start
-from support.commands import COMPETITION, TINY, call, complaint, succeed
+from support.commands import COMPETITION, TINY, succeed
 from support.page_client import PageClient
 
 if TYPE_CHECKING:
@@ -125,27 +121,6 @@ def test_the_keyboard_alone_is_enough(page):
     page.wait_for_selector("#heat img >> nth=1")
 
 
-def test_a_mistake_is_a_sentence(page, tmp_path):
-    path = tmp_path / "<b>text.jpg"
-    path.write_bytes(b"hello")
-    page.set_input_files("input[type=file]", path)
-    page.wait_for_selector(".toast-body:has-text('cannot be used')")
-    assert page.get_by_text("Error", exact=True).count() == 0
-    page.click(".toast-close")
-    page.wait_for_selector(".toast-body", state="detached")
-
-
-def test_an_ensemble_is_chosen_as_a_run_is(page):
-    page.click("#run input")
-    page.click("[role=option]:has-text('ensemble:all')")
-    page.wait_for_selector("#answers :text('ensemble:all')")
-    score = page.inner_text("#answers h3 + p")
-    assert re.fullmatch(r"Out of fold: RMSE 0\.\d{4}; .*", score)
-    page.click("#explain")
-    page.wait_for_selector("#heat img >> nth=1")
-    assert page.locator("#answers .answer").count() == 37
-
-
 @on_a_phone
 def test_the_page_can_be_used_by_everyone(page):
     check_accessibility(page)
@@ -164,58 +139,6 @@ def test_reports_and_a_ranking_can_be_used_by_everyone(browser, project):
         assert opened.evaluate("document.documentElement.scrollWidth") <= 390
         check_accessibility(opened)
     opened.close()
-
-
-def test_a_port_that_is_taken_or_none_is_one_line(server, project):
-    taken = server[1].rstrip("/").rpartition(":")[2]
-    for port, reason in ((taken, "in use"), ("99999", "0-65535")):
-        said = complaint(call(project, "app.py", "--port", port))
-        assert f"--port {port}: " in said
-        assert reason in said
-
-
-def test_many_uploads_at_once_are_all_answered(server):
-    """Thirty, eight at a time: each with its own galaxy's answer, and no memory kept of them."""
-    process, address = server
-    pictures = [COMPETITION.images[int(i)] for i in COMPETITION.votes.index[:10]]
-    visitors: Queue[PageClient] = Queue()
-    for _ in range(8):
-        visitors.put(PageClient(address))
-
-    def answer(number: int) -> str:
-        visitor = visitors.get()
-        said = visitor.show(pictures[number % len(pictures)], f"{number % len(pictures)}.jpg")
-        visitors.put(visitor)
-        assert said["success"], said
-        return str(said["output"]["data"][1:3])  # with the galaxy's own picture
-
-    alone = [answer(number) for number in range(len(pictures))]
-    assert len(set(alone)) == len(pictures)
-    memory = []
-    for _ in range(3):
-        with ThreadPoolExecutor(8) as at_once:
-            assert [*at_once.map(answer, range(30))] == alone * 3
-        memory.append(psutil.Process(process.pid).memory_info().rss)
-    assert memory[-1] - memory[0] < 15e6  # sixty decoded originals take 32 MB
-
-
-TOO_LARGE = b"\xff\xd8" + bytes(100_000_000)
-
-
-@pytest.mark.parametrize(
-    ("encoded", "said"),
-    [
-        (b"hello", "galaxy.jpg cannot be used: it is neither JPEG nor PNG"),
-        (TOO_LARGE, "File size exceeded maximum allowed size"),
-    ],
-    ids=["text", "100 MB"],
-)
-def test_what_is_no_galaxy_is_refused_in_a_sentence(address, encoded, said):
-    answer = PageClient(address).show(encoded, "galaxy.jpg")
-    assert not answer["success"]
-    assert said in answer["output"]["error"]
-    assert "b'" not in answer["output"]["error"]  # raw bytes
-    assert PageClient(address).show(IMAGE)["success"]
 
 
 def test_no_path_of_a_visitor_reaches_the_files(address, project):

@@ -1,6 +1,5 @@
 """From Galaxy Zoo 2's published files to a balanced labeled dataset."""
 
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -43,32 +42,12 @@ def test_votes_become_balanced_classes_with_their_images(root, published, capsys
     assert ["all", "49", "40"] in rows
 
 
-def test_the_zip_unpacks_into_the_same_dataset(root, published):
-    folder = make_balanced_set(Gz2Options())
-    with zipfile.ZipFile(folder / "dataset_galaxies.zip") as archive:
-        assert {member.date_time for member in archive.infolist()} == {(2013, 12, 20, 0, 0, 0)}
-        archive.extractall(root / "input" / "elsewhere")
-    there = root / "input" / "elsewhere"
-    assert sorted(p.name for p in there.iterdir()) == ["images.zip", "train_labels.csv"]
-    for path in there.iterdir():
-        assert path.read_bytes() == (folder / path.name).read_bytes()
-    assert len(open_input("elsewhere", {"hubble10"}).targets) == 40
-
-
 def test_the_same_command_gives_the_same_bytes_and_another_seed_others(root, published):
     orders = [Gz2Options(name=name, seed=seed) for name, seed in (("a", 0), ("b", 0), ("c", 1))]
     made = [make_balanced_set(order) for order in orders]
     files = [[p.read_bytes() for p in sorted(folder.iterdir())] for folder in made]
     assert files[0] == files[1]
     assert not labels(made[0]).index.equals(labels(made[2]).index)
-
-
-def test_task_name_and_number_can_be_chosen(root, published):
-    order = Gz2Options(task="elliptical_spiral", name="two", per_class=3)
-    made = labels(make_balanced_set(order))
-    assert made.value_counts().to_dict() == {"elliptical": 3, "spiral": 3}
-    smooth = {"E_round", "E_intermediate", "E_cigar"}
-    assert set(published[made.index[made == "elliptical"]]) <= smooth
 
 
 def test_what_is_there_already_is_left_alone(root, published):

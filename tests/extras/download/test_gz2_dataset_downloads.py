@@ -68,16 +68,6 @@ def test_a_missing_table_is_downloaded_first(root, server):
     assert (root / "input" / "gz2" / f"{TABLE}.gz").read_bytes() == server.files["/t.gz"]
 
 
-def test_a_named_folder_of_input_gets_the_table(root, server, monkeypatch):
-    table, _ = draw_published()
-    server.files["/t.gz"] = gzip.compress(table.to_csv(index=False).encode())
-    (root / "input" / "mine").mkdir(parents=True)
-    monkeypatch.chdir(root)
-    make_balanced_set(ordered(server, data="mine"))
-    assert (root / "input" / "mine" / f"{TABLE}.gz").exists()
-    assert not (root / "mine").exists()
-
-
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [
@@ -113,20 +103,6 @@ def test_images_that_fail_stop_it_or_their_galaxies_are_left_out(root, server, c
     assert set(kept.value_counts()) == {SMALLEST - 1}
     assert "): left out\n" in capsys.readouterr().out
     assert (labels(make_balanced_set(ordered(server, name="later"))) == drawn).all()
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda f: f.drop(columns="ra"), "has no columns 'ra' and 'dec'"),
-        (lambda f: f.assign(dec=91.0), "is not on the sky"),
-        (lambda f: f.assign(ra="x"), "column 'ra': 'x' is not a finite number"),
-    ],
-)
-def test_a_table_without_places_is_named(root, server, change, message):
-    write_votes(root, change)
-    assert message in refusal(ordered(server))
-    assert not server.asked
 
 
 def test_the_command_stops_in_one_line_and_goes_on_where_it_was(tmp_path, server):

@@ -118,8 +118,3 @@ def test_damaged_file_gets_no_name_and_is_downloaded_again(stand_in, rests, kagg
     assert held(root / "input")[TRAIN_ZIP] == kaggle_zips[TRAIN_ZIP][:-500]
     download(root)
     assert held(root / "input") == kaggle_zips
-
-
-def test_part_that_cannot_be_written_is_named(stand_in, rests, root):
-    (root / "input" / ".part").write_text("a file")
-    assert refusal(root).startswith(f"cannot write input/.part/{kaggle_api.ZIPS[0]}: ")

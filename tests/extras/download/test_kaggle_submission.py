@@ -1,7 +1,5 @@
 """To Kaggle: submissions by the real client against a stand-in, and the scripts of both ways."""
 
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -13,7 +11,6 @@ from galaxyzoo.core import paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.launch import run_main
 from galaxyzoo.core.manifest import read_sealed, write_sealed
-from galaxyzoo.data.readers import kaggle
 from galaxyzoo.extras.download import kaggle_api, submit
 from galaxyzoo.io.tables import format_predictions
 from galaxyzoo.results.layout import card_path, records_dir
@@ -22,9 +19,6 @@ from galaxyzoo.results.table import digest_table
 from galaxyzoo.tasks.registry import get_task
 from support.kaggle_connection import COMPETITION
 from support.kaggle_fixtures import COLUMNS, draw_votes
-from support.kaggle_server import KEY, REF, USERNAME, without_credentials
-
-SCRIPTS = paths.CODE_ROOT / "scripts"
 
 
 def write_submission(root: Path) -> Path:
@@ -57,26 +51,6 @@ def test_submission_arrives_and_its_own_score_is_shown(stand_in, rests, root):
     assert len(rests) == 3
 
 
-def test_score_that_takes_too_long_is_waited_for_no_longer(stand_in, rests):
-    stand_in.polls_before_score = 1000
-    assert kaggle_api.wait_for_score(kaggle_api.connect(), REF, 10) is None
-    assert sum(rests) == 10
-
-
-def test_file_that_kaggle_cannot_score_is_told(stand_in, rests):
-    stand_in.error_description = "Evaluation Exception: row 3"
-    with pytest.raises(InputError, match="Evaluation Exception: row 3"):
-        kaggle_api.wait_for_score(kaggle_api.connect(), REF, 10)
-
-
-def test_upload_that_fails_submits_nothing(stand_in, rests, root):
-    path = write_submission(root)
-    stand_in.faults["upload"] = [(500, "", {})]
-    with pytest.raises(InputError, match="nothing was submitted"):
-        kaggle_api.submit_file(kaggle_api.connect(), path, "m")
-    assert stand_in.submissions == []
-
-
 @pytest.mark.parametrize(
     ("fault", "named"),
     [
@@ -93,66 +67,6 @@ def test_submission_that_may_have_arrived_or_is_refused_is_not_sent_again(
     with pytest.raises(InputError, match=named):
         kaggle_api.submit_file(kaggle_api.connect(), path, "m")
     assert (stand_in.count("CreateSubmission"), rests) == (1, [])
-
-
-def test_sample_of_a_subset_is_not_taken_for_the_competitions(rests, root, monkeypatch):
-    path = write_submission(root)
-    monkeypatch.setattr(kaggle, "COMPETITION_SIZE", (6, 79_975))
-    with pytest.raises(InputError, match=r"79,975 .*download_data\.sh"):
-        submit.check_file(path)
-
-
-def run_script(
-    name: str, *words: str, root: Path, endpoint: str, **more: str
-) -> subprocess.CompletedProcess[str]:
-    """A script as a user types it, in a home of its own and with the stand-in for Kaggle."""
-    site = root / "site"
-    site.mkdir(exist_ok=True)
-    (site / "sitecustomize.py").write_text(
-        "import sys\n"
-        "if any('/src/' in word for word in sys.orig_argv):\n"  # and no other Python of the script
-        "    from support import kaggle_server\n"
-        f"    kaggle_server.point_to({endpoint!r})\n"
-        "    from galaxyzoo.data.readers import kaggle\n"
-        "    kaggle.COMPETITION_SIZE = (6, 5)\n"
-    )
-    places = [site, paths.CODE_ROOT / "tests", paths.CODE_ROOT / "src"]
-    path = os.pathsep.join([*map(str, places), os.environ.get("PYTHONPATH", "")])
-    environment = {
-        **without_credentials(),
-        "HOME": str(root / "home"),
-        "GALAXYZOO_ROOT": str(root),
-        "GALAXYZOO_PYTHON": sys.executable,
-        "PYTHONPATH": path,
-        **more,
-    }
-    environment.pop("XDG_CONFIG_HOME", None)
-    return subprocess.run(
-        ["bash", str(SCRIPTS / name), *words],
-        env=environment,
-        cwd=root,
-        capture_output=True,
-        text=True,
-        timeout=200,
-        check=False,
-    )
-
-
-def test_scripts_fetch_and_submit_with_the_users_own_key_file(stand_in, root):
-    (root / "home" / ".kaggle").mkdir(parents=True)
-    key_file = root / "home" / ".kaggle" / "kaggle.json"
-    key_file.write_text(f'{{"username": "{USERNAME}", "key": "{KEY}"}}')
-    key_file.chmod(0o600)
-    result = run_script("download_data.sh", root=root, endpoint=stand_in.endpoint)
-    assert (result.returncode, result.stderr) == (0, "")
-    assert "input/ holds 4 of 4 files, 4 new" in result.stdout
-    named = write_submission(root).rename(root / "mine.csv").name
-    words = (named, "-m", "a test of it")
-    result = run_script("submit.sh", *words, root=root, endpoint=stand_in.endpoint)
-    assert (result.returncode, result.stderr) == (0, "")
-    assert "sent mine.csv" in result.stdout
-    assert "public 0.07512, private 0.07498" in result.stdout
-    assert [s["submissionDescription"] for s in stand_in.submissions] == ["a test of it"]
 
 
 def submit_by(monkeypatch: pytest.MonkeyPatch, *words: str) -> pd.DataFrame:

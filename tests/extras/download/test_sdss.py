@@ -85,11 +85,6 @@ def test_a_failure_is_tried_again_unless_refused_and_leaves_no_file(
     assert server.asked[ra_of(lost)] == tries + 1
 
 
-def test_what_passes_at_the_second_try_is_no_failure(server, folder):
-    server.plans = {ra_of(galaxy): [status(503)] for galaxy in IDS}
-    assert download(server, folder) == {}
-
-
 def test_the_same_again_asks_only_for_what_is_not_whole(server, folder):
     download(server, folder)
     cut, other_size = (folder / f"{galaxy}.jpg" for galaxy in IDS[:2])
@@ -109,19 +104,6 @@ def test_a_server_that_is_down_is_asked_no_further_and_what_there_is_stays(serve
         download(server, folder, more)
     assert len(server.asked) < 60
     assert names(folder) == [f"{galaxy}.jpg" for galaxy in IDS]
-
-
-def test_refusals_do_not_count_as_a_server_that_is_down(server, folder):
-    server.always = status(404)
-    ids = [FIRST + i for i in range(30)]
-    assert download(server, folder, ids) == dict.fromkeys(ids, "HTTP 404")
-
-
-def test_an_image_that_cannot_be_written_stops_it_in_one_line(server, folder):
-    folder.parent.mkdir(parents=True)
-    folder.write_text("a file")
-    with pytest.raises(InputError, match=r"cannot write input/gz2/sky/"):
-        download(server, folder)
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://a.b/c", "skyserver", "http://", ""])

@@ -5,21 +5,16 @@ import pytest
 import torch
 from torch import nn
 
-from galaxyzoo.core.errors import InputError
 from galaxyzoo.extras.explain.gradcam import choose_layer, compute_gradcam
 from galaxyzoo.extras.explain.layers import (
     as_maps,
     compute_feature_maps,
     find_layers,
-    first_filters,
     last_of_each_side,
-    pick_layers,
 )
 from support.refusals import one_line_refusal
 from support.small_models import small_network
 from support.thoroughness import long_only
-
-IMAGE = torch.zeros(1, 3, 64, 64)
 
 
 @pytest.mark.parametrize(
@@ -99,19 +94,3 @@ def test_tokens_become_maps_row_by_row():
     last = as_maps(torch.zeros(1, 4, 4, 3), backbone)
     assert last is not None
     assert last.shape == (1, 3, 4, 4)
-
-
-def test_the_first_filters_are_those_on_colors():
-    model = small_network("cnn", 64)
-    filters = first_filters(model)
-    assert filters is not None
-    first = next(m for m in model.backbone.modules() if isinstance(m, nn.Conv2d))
-    assert np.array_equal(filters, first.weight.detach().numpy())
-    model.backbone = nn.Conv2d(1, 4, 3)
-    assert first_filters(model) is None
-
-
-def test_what_is_not_there_is_named():
-    model = small_network("cnn", 64)
-    with pytest.raises(InputError, match=r"no layer 'layer4' has maps; .*stages"):
-        pick_layers(find_layers(model, IMAGE), ["layer4"])

@@ -1,12 +1,10 @@
 """An exported run: the folder predicts what the run does, or is not there."""
 
 import contextlib
-import importlib.util
 import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -15,18 +13,12 @@ import pytest
 import torch
 import yaml
 
-from galaxyzoo.config.loading import load_run_config
-from galaxyzoo.core import files, launch
-from galaxyzoo.core.errors import InputError
+from galaxyzoo.core import files
 from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.data.geometry import DIHEDRAL, dihedral_view
-from galaxyzoo.extras.export.bundle import export_run
-from galaxyzoo.extras.export.model_card import write_card
 from galaxyzoo.extras.export.onnx import OLDEST_RUNTIME, TOLERANCE, MeanNetwork, run_onnx
 from galaxyzoo.inference.predict import RunNetworks
 from galaxyzoo.models.build import build_model
-from galaxyzoo.results.card import RunCard
-from galaxyzoo.tasks.registry import get_task
 from support.commands import COMPETITION, SRC, call, complaint, dataset, succeed, table
 from support.small_models import small_config
 
@@ -151,24 +143,6 @@ def test_the_mean_network_is_the_mean_over_networks_and_views():
         torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
 
 
-def test_a_folder_that_is_there_stays_as_it_is(trained, tmp_path):
-    (tmp_path / "mine").mkdir()
-    words = ("export.py", RUN, "--no-onnx", "--output", tmp_path / "mine")
-    assert "mine already exists" in complaint(call(trained, *words))
-    assert list(tmp_path.rglob("*")) == [tmp_path / "mine"]
-
-
-def test_without_the_packages_it_says_how_to_get_them(root, monkeypatch):
-    find_spec = importlib.util.find_spec
-    specs = SimpleNamespace(find_spec=lambda n: None if n == "onnxscript" else find_spec(n))
-    monkeypatch.setattr(launch.importlib, "util", specs)
-    with pytest.raises(InputError, match=r"onnxscript.*setup\.sh --extras.*--no-onnx"):
-        export_run("demo", RUN, root / "out")
-    with pytest.raises(InputError, match="no finished fold"):
-        export_run("demo", RUN, root / "out", with_onnx=False)
-    assert not (root / "out").exists()
-
-
 @contextlib.contextmanager
 def score_card(project: Path, **changes: object) -> Iterator[None]:
     """Change the run's score card for a while."""
@@ -229,17 +203,3 @@ def test_exported_tables_join_an_ensemble_as_the_run_does(project, tmp_path):
     )
     assert packed["score"] == pytest.approx(own["score"], abs=1e-6)
     assert packed["about"] == own["about"]
-
-
-@pytest.mark.parametrize(
-    ("start", "others"),
-    [("scratch", False), ("scratch, then votes", False), ("timm a1_in1k, then votes", True)],
-)
-def test_the_license_names_weights_of_others_where_the_first_stage_had_them(
-    trained, exported, tmp_path, start, others
-):
-    config = load_run_config(exported).config
-    card = RunCard.read(trained / "oof" / dataset(trained) / "gz37/cnn.json")
-    scores = card.model_copy(update={"start": start})
-    write_card(tmp_path / "card.md", config, get_task("gz37"), scores, None)
-    assert ("that others trained" in (tmp_path / "card.md").read_text()) == others

@@ -304,23 +304,12 @@ def test_blank_of_any_integer_has_no_value(kind, blank, is_packed):
     assert to_rgb(write(None, made), FitsSettings()).shape == (48, 48, 3)
 
 
-def test_nan_in_a_band_that_is_not_named_is_no_error():
-    holed = np.stack([*CUBE, np.full_like(CUBE[0], np.nan)])
-    assert np.array_equal(to_rgb(write(holed), FitsSettings()), to_rgb(write(CUBE), FitsSettings()))
-    assert "have no value" in one_line_refusal(to_rgb, write(holed), FitsSettings(bands=(3, 1, 0)))
-
-
 @pytest.mark.parametrize("side", [8, 16, 30])  # of 48: 31, 56 and 86 % are padding
 def test_padding_is_refused_unless_another_stretch_is_named(side):
     padded = np.where(np.arange(48) < side, 0, CUBE)
     padded[:, :side] = 0
     assert "much of it is padding" in one_line_refusal(to_rgb, write(padded), FitsSettings())
     assert to_rgb(write(padded), LINEAR).any()
-
-
-def test_a_field_needs_room():
-    why = "48 × 48 px, and the field that is wanted has 80"
-    assert why in one_line_refusal(to_rgb, write(CUBE, **SKY), LINEAR, 20)
 
 
 @pytest.mark.parametrize("radius", ["", "x", "0", "-1", "inf"])
@@ -330,22 +319,3 @@ def test_a_radius_that_is_none_is_refused(tmp_path, radius):
     assert "'petroR90_r' of row 0 is not a radius" in one_line_refusal(
         open_all, [tmp_path / "cuts.csv"]
     )
-
-
-def test_names_with_other_ends_are_fits(tmp_path):
-    data = write(CUBE)
-    files = {
-        "1.fits": data,
-        "2.fits.gz": gzip.compress(data),
-        "3.FITS.FZ": packed(CUBE),
-        "4.fts": data,
-        "5.fit": data,
-    }
-    for name, content in files.items():
-        (tmp_path / name).write_bytes(content)
-    for paths in ([tmp_path], [tmp_path / name for name in files]):
-        [store] = open_all(paths)
-        assert not store.left_out
-        pictures = [store.load(int(i)) for i in store.ids]
-        assert len(pictures) == 5
-        assert all(np.array_equal(p, to_rgb(data, FitsSettings())) for p in pictures)

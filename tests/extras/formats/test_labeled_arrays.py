@@ -6,7 +6,6 @@ from typing import Any
 
 import h5py
 import numpy as np
-import pandas as pd
 import pytest
 
 from galaxyzoo.core.errors import InputError
@@ -15,17 +14,9 @@ from galaxyzoo.data.prepare import prepare
 from galaxyzoo.data.readers.find import open_input
 from galaxyzoo.tasks.registry import get_task
 from support.class_fixtures import ANOMALIES, anomaly_numbers, draw_images
-from support.commands import succeed
-from support.kaggle_fixtures import damage, draw_competition
+from support.kaggle_fixtures import damage
 from support.refusals import one_line_refusal
 
-CONFIG = """
-task: galaxy10
-image: {crop_px: 424, cache_px: 69, field_px: 340, size_px: 32}
-model: {name: cnn, kwargs: {widths: [8, 16]}}
-head: {hidden: 16}
-train: {epochs: 1, batch_size: 8}
-"""
 NAMES = np.array(ANOMALIES)[anomaly_numbers()]
 NUMBERS = anomaly_numbers()
 
@@ -109,28 +100,6 @@ def test_a_changed_file_is_decoded_again(root, sdss):
         assert open_input(None, {task}).train_images.identities()[3] != before
 
 
-def test_it_is_found_in_a_subfolder_and_by_name(root, sdss):
-    both = root / "input" / "both"
-    both.mkdir()
-    sdss.rename(both / "Galaxy10.h5")
-    write(both / "Galaxy10_DECals.h5", draw(12, 256))
-    for data in (None, "both", str(both), "both/Galaxy10.h5"):
-        assert open_input(data, {"galaxy10"}).dataset == "galaxy10"
-    assert open_input("both", {"galaxy10_decals"}).dataset == "galaxy10_decals"
-
-
-def test_it_leaves_the_competition_beside_it_alone(root, sdss):
-    draw_competition().write_zips(root / "input")
-    assert open_input(None, {"gz37"}).dataset.startswith("kaggle-")
-    assert open_input(str(root / "input"), {"gz37"}).dataset.startswith("kaggle-")
-    assert open_input(str(root / "input"), {"galaxy10"}).dataset == "galaxy10"
-
-
-def test_of_two_files_one_must_be_named(root, sdss):
-    write(root / "input" / "copy.h5", draw())
-    assert refusal(None, "galaxy10").endswith("--data with one of Galaxy10.h5, copy.h5")
-
-
 def objects(values: np.ndarray) -> np.ndarray:
     return values.astype(object)
 
@@ -212,19 +181,6 @@ def test_damaged_images_of_an_npz_are_named_when_they_are_decoded(root):
     damage(write_npz(root / "input" / "mine.npz"), "images.npy")
     with pytest.raises(InputError, match=r"input/mine\.npz: 'images' cannot be read \(Bad CRC"):
         prepare(tasks={"anomaly4"})
-
-
-def test_the_commands_train_and_ensemble_without_test_galaxies(tmp_path):
-    (tmp_path / "input").mkdir()
-    write(tmp_path / "input" / "Galaxy10.h5", draw(60))
-    (tmp_path / "tiny.yaml").write_text(CONFIG)
-    succeed(tmp_path, "train.py", "tiny.yaml", "--folds", "3", "--ensemble")
-    oof = pd.read_csv(tmp_path / "oof/galaxy10/galaxy10/tiny.csv", index_col="GalaxyID")
-    assert oof.index.tolist() == list(range(60))
-    for name in ("tiny.csv", "all/predictions.csv"):
-        lines = (tmp_path / "submissions/galaxy10/galaxy10" / name).read_text().splitlines()
-        assert lines == [",".join(["GalaxyID", "class", *get_task("galaxy10").columns])]
-    assert (tmp_path / "submissions/galaxy10/galaxy10/all/predictions.json").exists()
 
 
 def test_arrays_are_checked_as_a_zip_before_they_are_read(tmp_path):

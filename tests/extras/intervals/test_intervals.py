@@ -1,7 +1,6 @@
 """The command that makes intervals, from the files of an ensemble and its runs."""
 
 import json
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.data.catalog import Catalog
@@ -92,18 +90,6 @@ def test_a_mistake_is_one_line(catalog, monkeypatch):
     built("gz37").csv.with_suffix(".json").unlink()
     assert "name one of none" in refused()
     assert not intervals_csv(built("gz37")).exists()
-
-
-def test_the_ensembles_lock_is_held(catalog, monkeypatch):
-    held, hold_lock = list[Path](), files.hold_lock
-
-    def spy(path: Path, what: str) -> AbstractContextManager[None]:
-        held.append(path)
-        return hold_lock(path, what)
-
-    monkeypatch.setattr(files, "hold_lock", spy)
-    make(monkeypatch)
-    assert held == [built("gz37").csv.parent / files.LOCK]
 
 
 @pytest.mark.parametrize("name", ["gz37/run0", "ensemble:all"])

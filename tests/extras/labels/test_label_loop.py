@@ -1,7 +1,6 @@
 """The label loop: labels on disk before they count, rankings by what they teach, honest scores."""
 
 import io
-import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -153,13 +152,6 @@ def test_classes_keep_their_order_also_those_without_a_label(tmp_path):
     assert make_loop(tmp_path).labels == {2: 4, 1: 3}
 
 
-def test_without_labels_galaxies_come_at_random_each_once(loop):
-    order = loop.ranking("likely", 0).tolist()
-    assert sorted(order) == [*range(COUNT)]
-    assert order != [*range(COUNT)]
-    assert loop.probabilities() is None
-
-
 def test_one_label_of_one_class_finds_those_like_it(loop):
     loop.label([3], 0)
     assert {*loop.ranking("likely", 0)[:5].tolist()} == {*RARE} - {3}
@@ -279,21 +271,6 @@ def test_scores_are_of_heads_that_have_not_seen_the_galaxy(tmp_path, copies, is_
     predicted = scores.probs.to_numpy().max(axis=1)
     assert scores.calibration_error is not None
     assert abs(predicted.mean() - hits / 40) - 1e-9 <= scores.calibration_error <= 1
-
-
-def test_the_calibration_error_waits_for_twenty_labels(loop):
-    """Then it is, of so few that they make two bins, their mean gaps, by hand."""
-    loop.label(RARE, 0)
-    loop.label([row for row in range(COUNT) if row not in RARE][:13], 1)
-    scores = loop.scores()
-    assert scores is not None
-    assert scores.calibration_error is None
-    loop.label([59], 1)
-    scores = loop.scores()
-    assert scores is not None
-    sure = scores.probs.max(axis=1)
-    assert scores.probs.idxmax(axis=1).to_dict() == loop.labels  # all are right
-    assert scores.calibration_error == pytest.approx((1 - sure).mean())
 
 
 def test_a_wrong_label_is_the_most_doubtful(loop):
@@ -467,18 +444,6 @@ def test_shares_are_of_the_class_that_is_asked_for(votes):
         shown = page.get(f"ranking?by=likely&of={name}").json()
         expected = [probs[loop.rows[galaxy["id"]], number] for galaxy in shown]
         assert [galaxy["share"] for galaxy in shown] == pytest.approx(expected, abs=5e-4)
-
-
-def test_requests_that_make_no_sense_change_nothing(votes):
-    page = visit(LabelLoop(read_features(votes)))
-    answer = page.post("class", json={"name": " "})
-    assert (answer.status_code, answer.text) == (400, "a class needs a name")
-    page.post("class", json={"name": "bright"})
-    for wrong in (["999"], "bright"), (["100"], "dark"), (["0"], "bright"):
-        assert give(page, *wrong).text == "no such galaxy or class"
-    assert page.post("label", json={"galaxies": ["100"], "label": 0}).status_code == 422
-    assert page.get("state", headers={"Host": "evil.example"}).status_code == 400
-    assert not (votes / "labels.csv").exists()
 
 
 def test_a_tab_of_another_survey_on_the_same_port_is_refused(votes):
@@ -744,18 +709,3 @@ def test_no_pictures_of_other_galaxies_are_shown(votes, change):
     for path in paths[:3] if change == "fewer" else []:
         path.unlink()
     assert "votes is of other images than" in one_line_refusal(read_features, votes)
-
-
-def test_a_survey_of_images_in_this_folder_is_read_where_these_are(votes, monkeypatch):
-    """Images that were copied have other times; another folder has others of the same names."""
-    root = votes.parent
-    monkeypatch.chdir(root)
-    make_job(Path("again"), Path("survey"), size=5, extras=("features",)).run()
-    for path in root.glob("survey/*"):
-        os.utime(path, (1e9, 1e9))
-    assert len(read_features(Path("again")).ids) == 11
-    shutil.copytree(root / "survey", root / "elsewhere" / "survey")
-    shutil.copy(root / "survey" / "100.png", root / "elsewhere" / "survey" / "109.png")
-    monkeypatch.chdir(root / "elsewhere")
-    message = one_line_refusal(read_features, root / "again")
-    assert "again is of other images than survey: start the page in the folder where" in message

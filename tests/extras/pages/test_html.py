@@ -84,13 +84,3 @@ def test_pictures_are_inside_and_nothing_is_fetched(root):
     assert np.abs(jpeg.mean(axis=(0, 1)) - (10, 10, 250)).max() < 5
     addresses = re.findall(r"(?:src|href)=['\"](?!data:|#s0)([^'\"]*)|url\(|@import", html)
     assert [address.replace("&amp;", "&") for address in addresses] == [sky]  # followed by hand
-
-
-def test_cells_show_numbers_shortly_and_what_is_missing(root):
-    table = pd.DataFrame({"n": [6000, 2], "x": [0.123456, float("nan")]})
-    table["mixed"] = pd.Series(["word", None], dtype=object)
-    html = write(root, HtmlSection("Table", tables=[("numbers", table)]))
-    rows = re.findall(r"<tr>\s*(<td.*?)</tr>", html, re.DOTALL)
-    cells = [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in rows]
-    assert cells == [["6000", "0.1235", "word"], ["2", "–", "–"]]
-    assert [row.count('class="number"') for row in rows] == [2, 3]

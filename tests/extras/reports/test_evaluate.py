@@ -1,6 +1,5 @@
 """The report of a task, from artifacts on disk to the page, as a user calls it."""
 
-import json
 import re
 import zipfile
 from pathlib import Path
@@ -22,7 +21,7 @@ from galaxyzoo.results.layout import RunFolder
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.registry import get_task
 from support.commands import call, complaint, succeed
-from support.ensemble_fixtures import built, finish_fold, save_project, sign
+from support.ensemble_fixtures import finish_fold
 from support.kaggle_fixtures import draw_competition, draw_image, encode
 from support.report_fixtures import N_FOLDS, read_embedded, save_classes, save_table
 
@@ -176,24 +175,3 @@ def test_a_class_without_galaxies_in_the_finished_folds_is_no_crash(root, projec
 def test_what_cannot_be_evaluated_is_one_line_and_status_one(root, project, arguments, message):
     assert re.search(message, complaint(call(root, "evaluate.py", *arguments)))
     assert not list((root / "reports").iterdir())
-
-
-def test_a_gz37_project_shows_its_ensembles_card_and_misses_its_table(root):
-    catalog = save_project("tiny", n=30)
-    for run in ("gz37/run0", "gz37/run1"):
-        RunFolder("tiny", run).oof_csv.unlink()
-        save_table(catalog, run, 0.2)
-        sign("tiny", run)
-    succeed(root, "ensemble.py", "--candidates", "mean")
-    succeed(root, "evaluate.py", "gz37")
-    page = (root / "reports/tiny/gz37/index.html").read_text()
-    assert re.search("<td[^>]*>equal weights</td>", page)
-    assert "0.00000 ± 0.00000" not in page
-    runs = pd.read_csv(root / "reports/tiny/gz37/runs.csv", index_col="run")
-    card = json.loads(built("gz37").csv.with_suffix(".json").read_text())
-    assert runs["RMSE"]["ensemble:all"] == pytest.approx(card["score"], abs=1e-6)
-    assert "gz37/nothing" in complaint(call(root, "evaluate.py", "gz37/nothing"))
-    built("gz37").oof_csv.unlink()
-    (problem,) = load_evaluation("gz37", [], None, root).problems
-    assert problem.startswith("ensemble:all is left out")
-    assert "src/ensemble.py all --task gz37" in problem

@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -210,21 +209,3 @@ def test_a_part_that_another_process_holds_is_left_to_it(tmp_path, survey, monke
         job.make_parts()
     made = sorted(path.name for path in (tmp_path / "votes/parts").glob("*.parquet"))
     assert made == [PART, "part-000002.parquet"]
-
-
-def test_what_is_odd_is_counted_once_whatever_was_killed(tmp_path, survey, capsys):
-    gray = np.repeat(draw_image(np.random.default_rng(3), 48)[..., :1], 3, axis=2)
-    for name in ("103.png", "109.png"):
-        cv2.imwrite(str(survey / name), gray)
-    learned = "the networks learned from pictures in three colors"
-    wanted = [
-        f"2 of 11 images are gray; {learned} (first: 103.png)",
-        "11 of 11 images are not 424 × 424 px, as Galaxy Zoo's are (first: 100.png, 48 × 48)",
-    ]
-    manifest = make_job(tmp_path / "votes", survey).run()
-    assert manifest["notes"] == wanted
-    (tmp_path / "votes/parts" / PART).unlink()
-    manifest = make_job(tmp_path / "votes", survey).run()
-    assert manifest["notes"] == wanted
-    written = capsys.readouterr()
-    assert all((written.out + written.err).count(note) == 2 for note in wanted)

@@ -116,18 +116,6 @@ def test_an_interrupted_trial_runs_again_and_done_ones_stay(lab, end):
         assert study.trials[3].params == study.trials[2].params
 
 
-def test_a_grid_ends_when_all_its_combinations_are_done(lab):
-    lab.fake()
-    space = {
-        "train.lr": {"type": "choice", "choices": [1e-4, 1e-3, 1e-2]},
-        "head.dropout": {"type": "choice", "choices": [0.1, 0.3]},
-    }
-    search = lab.make(space=space)
-    for goal in (2, 9):
-        search.train(goal, 1, "loky")
-    assert len({str(picks) for *_, picks in scores(search)}) == len(scores(search)) == 6
-
-
 @pytest.mark.parametrize("epoch", [2, 3])  # the third is the last
 def test_a_trial_goes_on_from_its_last_whole_epoch(lab, epoch):
     whole = lab.make()
