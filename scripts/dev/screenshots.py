@@ -22,6 +22,7 @@ from galaxyzoo.tasks.registry import get_task
 from support.browser import PATIENCE_MS, find_browser, start
 from support.commands import call
 
+NO_BUTTONS = "button { display: none !important }"  # a picture shows what the page answers
 SCREEN: ViewportSize = {"width": 1280, "height": 1180}
 FOUR_ACROSS: ViewportSize = {"width": 700, "height": 1180}  # the galaxies of the gallery
 FIRST_SIX_ANSWERS = (
@@ -57,6 +58,7 @@ def main() -> None:
             page.set_viewport_size(SCREEN)
             page.goto(address)
             page.wait_for_selector("#answers .tree .question")
+            page.add_style_tag(content=NO_BUTTONS)
             page.screenshot(path=folder / "demo_page.png", animations="disabled")
     finally:
         process.terminate()

@@ -47,7 +47,7 @@ def test_committed_tables_make_the_record_again(clone):
     succeed(clone, "prepare.py", "--data", "kaggle-mini")
     said = succeed(clone, "ensemble.py", "transfer", "--task", "elliptical_spiral").stdout
     place = "kaggle-mini/elliptical_spiral/transfer/predictions"
-    assert f"byte for byte the record: submissions/records/{place}.csv" in said
+    assert f"byte-identical to the record: submissions/records/{place}.csv" in said
     assert git(clone, "status", "--porcelain") == ""
     code = "from galaxyzoo.core.manifest import code_version; print(code_version())"
     version = subprocess.check_output([sys.executable, "-c", code], cwd=clone / "src", text=True)

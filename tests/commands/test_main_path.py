@@ -39,7 +39,7 @@ def test_a_second_call_does_no_finished_work_again(copy):
     result = succeed(copy, *TRAIN, "--ensemble")
     assert {path: path.stat().st_mtime_ns for path in times} == times
     assert len(times) == 3
-    assert "nothing has changed" in result.stdout
+    assert "is up to date" in result.stdout
     assert "step/s" not in result.stderr
     assert "decoding" not in result.stderr
     assert artifacts(copy) == before
@@ -62,7 +62,7 @@ def test_predict_gives_what_the_test_table_holds(project, tmp_path):
         (tmp_path / name).write_bytes(b"no image")
     words = ["predict.py", "gz37/cnn", tmp_path, "--output", tmp_path / "out.csv"]
     assert succeed(project, *words).stdout.splitlines()[-6:-2] == [
-        f"left out 3 of {len(COMPETITION.test_ids) + 3} images:",
+        f"skipped 3 of {len(COMPETITION.test_ids) + 3} images, unreadable:",
         "  124.WebP: .webp is not read: convert it to JPEG or PNG",
         "  deep/781.tif: .tif is not read: convert it to JPEG or PNG",
         "  123.jpg: it is neither JPEG nor PNG",

@@ -40,7 +40,7 @@ def test_libraries_report_nothing_after_the_end():
     assert (done.returncode, done.stderr) == (1, "error: no such run\n")
 
 
-STOPPED = "stopped; the same command goes on from here"
+STOPPED = "stopped; rerun the command to resume"
 
 
 @pytest.mark.slow

@@ -60,7 +60,7 @@ def test_the_first_mistake_comes_back_in_its_own_words(monkeypatch):
 
 def test_a_killed_process_is_a_sentence(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "5")
-    with pytest.raises(InputError, match=r"a process was killed \(is memory short\?\)"):
+    with pytest.raises(InputError, match=r"a process was killed \(out of memory\?\)"):
         run_jobs(be_killed, [(0,), (1,)], 2)
 
 

@@ -110,11 +110,11 @@ def test_training_stops_or_leaves_out(tmp_path):
     Competition(competition.votes, competition.test_ids, images).write_zips(tmp_path / "input")
     words = ["gz37/cnn", *TINY, "train.epochs=1", "--folds", "2", "--ensemble"]
     message = complaint(call(tmp_path, "train.py", *words))
-    assert f"{bad}.jpg: it is cut off" in message
+    assert f"{bad}.jpg: it is truncated" in message
     assert not list((tmp_path / "folds").glob("*/"))
     result = succeed(tmp_path, "train.py", *words, "on_bad_image=drop")
     assert "1 of 36 images cannot be used" in result.stdout
-    reported = f"1 test images cannot be read; their rows hold the training mean: GalaxyID {unseen}"
+    reported = f"1 test images cannot be read; their rows are the training mean: GalaxyID {unseen}"
     assert result.stdout.count(reported) == 2  # of the run, and of the ensemble
     kept = [i for i in competition.votes.index if i != bad]
     split, oof = table(tmp_path, "folds", "train.csv"), table(tmp_path, "oof")

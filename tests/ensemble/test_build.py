@@ -88,7 +88,7 @@ def test_cross_fitted_predictions_are_kept_and_made_again_where_they_are_gone(
     assert path.read_bytes() == before
     capsys.readouterr()
     run_here(monkeypatch, "--candidates", "mean,nnls")
-    assert "nothing has changed" in capsys.readouterr().out
+    assert "is up to date" in capsys.readouterr().out
 
 
 def test_an_ensemble_is_made_again_where_a_runs_test_predictions_alone_are_others(
@@ -101,7 +101,7 @@ def test_an_ensemble_is_made_again_where_a_runs_test_predictions_alone_are_other
     save_run(catalog, run, oof.to_numpy(), np.full((len(catalog.test_ids), 37), 0.5))
     capsys.readouterr()
     run_here(monkeypatch, "--candidates", "mean,nnls")
-    assert "nothing has changed" not in capsys.readouterr().out
+    assert "is up to date" not in capsys.readouterr().out
     assert built("gz37").csv.read_bytes() != before
 
 

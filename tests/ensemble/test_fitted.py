@@ -61,7 +61,7 @@ def test_a_changed_or_missing_file_is_refused(tmp_path):
     data = path.read_bytes()
     for place in (0, 9, len(data) // 2, len(data) - 1):
         path.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
-        with pytest.raises(InputError, match=f"is missing or not the file .*: {ADVICE}"):
+        with pytest.raises(InputError, match=f"is missing or does not match .*: {ADVICE}"):
             load_fitted(path, digest, ADVICE)
     path.unlink()
     with pytest.raises(InputError, match="is missing"):

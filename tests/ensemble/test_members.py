@@ -38,7 +38,7 @@ def test_unfinished_and_optimistic_runs_are_left_out_unless_asked_for(catalog):
     add_run(catalog, "source", selected_on_validation=True)
     runs, left_out = members.find_runs(TASK, catalog, [])
     assert runs == ["gz37/run0", "gz37/run1"]
-    assert [line.split(" is left out")[0] for line in left_out] == ["gz37/half", "gz37/source"]
+    assert [line.split(" is skipped")[0] for line in left_out] == ["gz37/half", "gz37/source"]
     assert "2 of 3 folds" in left_out[0]
     assert "optimistic" in left_out[1]
     asked = ["gz37/source", "run0", "gz37/run0"]

@@ -81,7 +81,7 @@ def test_files_keep_their_names_and_a_warning_tells_of_the_unreadable(tmp_path):
     both: list[pictures.PathName] = [tmp_path / "7.png", str(tmp_path / "5.png")]
     assert model.predict(both).index.tolist() == [7, 5]
     (tmp_path / "6.png").write_bytes(b"")
-    with pytest.warns(UserWarning, match=r"left out 1 of 3 images \(first: 6.png: it is empty\)"):
+    with pytest.warns(UserWarning, match=r"skipped 1 of 3 images \(first: 6.png: it is empty\)"):
         table = model.predict(str(tmp_path))
     assert (table.index.tolist(), table.index.name) == ([5, 7], "GalaxyID")
 

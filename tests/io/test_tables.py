@@ -69,7 +69,7 @@ BROKEN = {
     ),
     "semicolons": (SEMICOLONS, "has ';' between its columns: save it as CSV with commas"),
     "a web page": (PAGE, "is a web page"),
-    "a zip named .csv": (zipped(PLAIN), "is a packed file or a spreadsheet's own: save it as CSV"),
+    "a zip named .csv": (zipped(PLAIN), "is an archive or a spreadsheet: save it as CSV"),
     "rows longer than the first line": ("GalaxyID,a\n5,0.5,7\n3,0.25,7\n", "rows with more c"),
     "a quote that is not closed": (with_value('"0.25'), "EOF inside string"),
     "an id that is no whole number": (with_id("5.5"), NO_ID.format("5.5")),

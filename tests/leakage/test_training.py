@@ -122,10 +122,10 @@ def test_a_chosen_epoch_is_said_beside_every_score(root, monkeypatch, capsys):
     shown = capsys.readouterr().out
     assert "gz37/cnn * " in shown
     assert said in shown
-    assert "no ensemble: it needs" in shown
+    assert "No ensemble yet: it needs" in shown
     assert not (root / "submissions" / "predictions.csv").exists()
 
-    with pytest.raises(InputError, match=r"gz37/cnn is left out: its epochs were chosen"):
+    with pytest.raises(InputError, match=r"gz37/cnn is skipped: its epochs were selected"):
         run_here(monkeypatch, ensemble)
     run_here(monkeypatch, train, "gz37/resnet18", "model.name=cnn", "model.pretrained=false", *TINY)
     shown = capsys.readouterr().out
@@ -133,7 +133,7 @@ def test_a_chosen_epoch_is_said_beside_every_score(root, monkeypatch, capsys):
     assert "No early stopping" in shown
     run_here(monkeypatch, ensemble)
     shown = capsys.readouterr().out
-    assert "gz37/cnn is left out" in shown
+    assert "gz37/cnn is skipped" in shown
     assert "No early stopping" in shown
     dataset = next((root / "folds").glob("*/dataset.json")).parent.name
     folder = root / "submissions" / dataset / "gz37"

@@ -108,7 +108,7 @@ def test_a_failing_download_goes_on_from_scratch_only_where_allowed(monkeypatch,
         allowed = build_model(pretrained_config(weights_file=missing, allow_scratch=True))
         assert allowed.start.provenance.startswith("scratch")
     [warning] = capsys.readouterr().out.splitlines()
-    assert "no pretrained weights can be downloaded (OSError): gz37/small" in warning
+    assert "Could not download pretrained weights (offline? OSError). gz37/small" in warning
     assert "no/such" not in warning
 
 
@@ -141,7 +141,7 @@ def test_a_hub_that_does_not_answer_is_one_line(monkeypatch):
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(huggingface_hub, "get_session", fail)
     message = one_line_refusal(build_model, pretrained_config(ZOOBOT))
-    assert f"weights of '{ZOOBOT}' cannot be downloaded" in message
+    assert f"could not download pretrained weights of '{ZOOBOT}'" in message
     assert "weights_file" in message
     assert huggingface_hub.constants.HF_HUB_OFFLINE
 

@@ -65,7 +65,7 @@ def test_a_changed_file_is_named_and_nothing_is_made_of_it(project, case):
         for command in commands:
             line = complaint(call(project, *command))
             assert str(path.relative_to(project)) in line
-            assert f"delete {folder(project).relative_to(project)} to train again" in line
+            assert f"delete {folder(project).relative_to(project)} to retrain" in line
         assert artifacts(project) == before
     finally:
         path.write_bytes(kept[str(path)])

@@ -107,8 +107,8 @@ def test_downloads_that_are_code(tmp_path, trap, write, name, monkeypatch, torch
     torchvision_file(path)
     kwargs = {} if "/" in name else {"pretrained_cfg_overlay": {"file": str(path)}}
     message = one_line_refusal(load_untrained, name, kwargs=kwargs)
-    assert message.startswith(f"a/b: pretrained weights of '{name}' cannot be downloaded (")
-    assert "eights" in message.partition("downloaded (")[2]
+    assert message.startswith(f"a/b: could not download pretrained weights of '{name}' (")
+    assert "eights" in message.partition("' (")[2]
 
 
 @pytest.mark.parametrize("name", ["images", "labels", "classes"])
@@ -197,7 +197,7 @@ def test_an_image_cache_that_is_code(root, trap, capsys):
         write()
         open_cache(store, [5], config, strict=True)
         message = next(line for line in capsys.readouterr().out.splitlines() if "damaged" in line)
-        assert message.endswith(".npy is damaged: decoding its images again")
+        assert message.endswith(".npy is damaged; decoding the images again")
 
 
 def test_configs_that_are_code(tmp_path, trap):

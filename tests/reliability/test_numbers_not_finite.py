@@ -126,7 +126,7 @@ def test_a_fold_stops_alone_and_is_tried_again(prepared, monkeypatch, capsys):
     gc.collect()
     assert networks[0]() is None  # of a stopped fold nothing stays in memory
     left_out = members.find_runs(TASKS["gz37"], prepared.catalog, [], or_none=True)[1]
-    assert left_out == ["gz37/small is left out: 2 of 3 folds are finished"]
+    assert left_out == ["gz37/small is skipped: 2 of 3 folds are finished"]
     again = Run(run.config, prepared)
     whole = again.train()
     assert whole is not None
@@ -155,7 +155,7 @@ def test_a_nights_other_runs_are_trained_and_combined(tmp_path):
     errors = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
     assert len(errors) == 2  # one for each fold of the run
     assert all("gz37/bad, fold" in line for line in errors)
-    assert "gz37/wild is left out: fold 0 diverged: " in result.stdout
+    assert "gz37/wild is skipped: fold 0 diverged: " in result.stdout
     assert not list(tmp_path.glob("folds/*/gz37/bad/*/weights.safetensors"))
     assert len(list(tmp_path.glob("folds/*/gz37/cnn/*/fold.json"))) == 2
     assert (tmp_path / "submissions" / "predictions.csv").exists()

@@ -66,7 +66,7 @@ def refusals(catalog: Catalog, run: str) -> list[str]:
 def test_a_runs_card_with_a_wrong_or_missing_key_is_refused(catalog, key, value):
     change(RunFolder("tiny", "gz37/run0").card, key.split(".")[0], value)
     for text in refusals(catalog, "gz37/run0"):
-        assert text.startswith("oof/tiny/gz37/run0.json is not a whole score card (the command ")
+        assert text.startswith("oof/tiny/gz37/run0.json is not a complete score card (the command ")
         assert f"key '{key}" in text
 
 
@@ -88,7 +88,7 @@ def test_an_ensembles_card_with_a_wrong_or_missing_key_is_refused_and_made_again
         one_line_refusal(load_result, "ensemble:all", TASK, catalog),
     ):
         assert text.startswith(
-            "submissions/tiny/gz37/all/predictions.json is not a whole score card"
+            "submissions/tiny/gz37/all/predictions.json is not a complete score card"
         )
         assert f"key '{key}" in text
     run_here(monkeypatch, *MEAN)

@@ -93,7 +93,7 @@ def test_a_table_without_folds_is_marked_and_joins_by_name(catalog, tmp_path, mo
     assert "on these galaxies: it is combined if named" in capsys.readouterr().out
     run_here(monkeypatch, *QUICK)
     assert list(read_card()["runs"]) == ["gz37/run0", "gz37/run1"]
-    assert "gz37/theirs is left out: it may have been trained on" in capsys.readouterr().out
+    assert "gz37/theirs is skipped: it may have been trained on" in capsys.readouterr().out
     run_here(monkeypatch, "run0", "run1", "theirs", *QUICK)
     card, printed = read_card(), capsys.readouterr().out
     assert list(card["runs"]) == ["gz37/run0", "gz37/run1", THEIRS]

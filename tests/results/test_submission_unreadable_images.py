@@ -105,11 +105,11 @@ def test_no_stacker_bends_the_mean(tmp_path, monkeypatch, capsys):
     pd.testing.assert_frame_equal(after.loc[others], before.loc[others])
     card = files.read_json(card_path(built("gz37").csv))
     assert card["unreadable_test_images"] == [catalog.test_ids[2], catalog.test_ids[6]]
-    line = f"2 test images cannot be read; their rows hold the training mean: GalaxyID {lost[1]}, "
+    line = f"2 test images cannot be read; their rows are the training mean: GalaxyID {lost[1]}, "
     assert line in capsys.readouterr().out
     combine(monkeypatch, "gz37", "--candidates", "disagreement_ridge")  # not made again
     said = capsys.readouterr().out
-    assert "nothing has changed" in said
+    assert "is up to date" in said
     assert line in said
 
 

@@ -89,20 +89,22 @@ RGBA = np.dstack([BGR, np.full(GRAY.shape, 255, np.uint8)])
 PROGRESSIVE = cv2.imencode(".jpg", BGR, [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[1].tobytes()
 KINDS: dict[str, Kind] = {
     "zero bytes": Kind(b"", "empty"),
-    "JPEG cut off": Kind(JPEG[: len(JPEG) // 2], "cut off"),
-    "JPEG cut off, zeros up to its size": Kind(JPEG[:900].ljust(len(JPEG), b"\0"), "cut off"),
-    "JPEG cut off, an end marker behind": Kind(JPEG[: len(JPEG) // 2] + END, "cut off or damaged"),
+    "JPEG cut off": Kind(JPEG[: len(JPEG) // 2], "truncated"),
+    "JPEG cut off, zeros up to its size": Kind(JPEG[:900].ljust(len(JPEG), b"\0"), "truncated"),
+    "JPEG cut off, an end marker behind": Kind(
+        JPEG[: len(JPEG) // 2] + END, "truncated or damaged"
+    ),
     "JPEG with a hole of zeros": Kind(
-        JPEG[: len(JPEG) // 2] + bytes(900) + JPEG[len(JPEG) // 2 + 900 :], "cut off or damaged"
+        JPEG[: len(JPEG) // 2] + bytes(900) + JPEG[len(JPEG) // 2 + 900 :], "truncated or damaged"
     ),
     "progressive JPEG cut off, an end marker behind": Kind(
-        PROGRESSIVE[: len(PROGRESSIVE) // 2] + END, "cut off or damaged"
+        PROGRESSIVE[: len(PROGRESSIVE) // 2] + END, "truncated or damaged"
     ),
     "progressive JPEG without its last scan": Kind(
         PROGRESSIVE[: PROGRESSIVE.rindex(b"\xff\xc4")] + END, close=3
     ),
-    "JPEG header alone": Kind(JPEG[:40], "header is cut off"),
-    "PNG cut off": Kind(PNG[: len(PNG) // 2], "cut off"),
+    "JPEG header alone": Kind(JPEG[:40], "header is truncated"),
+    "PNG cut off": Kind(PNG[: len(PNG) // 2], "truncated"),
     "PNG cut off, an end chunk behind": Kind(PNG[: len(PNG) // 2] + PNG[-12:], "checksum"),
     "PNG with a changed byte": Kind(changed(PNG), "checksum"),
     "HTML page behind .jpg": Kind(b"<html><title>404</title></html>", "neither JPEG nor PNG"),

@@ -78,7 +78,7 @@ def test_a_diverged_fold_is_in_the_card_the_table_and_the_reasons(prepared, monk
     printed = capsys.readouterr().out
     assert f"! gz37/small: {text}" in printed
     assert "gz37/small !" in printed
-    with pytest.raises(InputError, match=rf"gz37/small is left out: {text}; delete folds/\S+small"):
+    with pytest.raises(InputError, match=rf"gz37/small is skipped: {text}; delete folds/\S+small"):
         members.find_runs(TASKS["gz37"], prepared.catalog, [])
 
 

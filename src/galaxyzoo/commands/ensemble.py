@@ -111,12 +111,12 @@ def build_ensemble(options: EnsembleOptions) -> None:
 
     folder = build.folder
     if not is_new:
-        print(f"nothing has changed since the ensemble {name} was made:")
+        print(f"the ensemble {name} is up to date:")
     for line in left_out:
         print(line)
     console.print_ensemble(card)
-    print(f"submission of {len(whole.test_ids)} galaxies: {paths.shown(folder.csv)}")
-    print(f"its score card: {paths.shown(folder.card)}")
+    print(f"submission for {len(whole.test_ids):,} test galaxies: {paths.shown(folder.csv)}")
+    print(f"score card: {paths.shown(folder.card)}")
     if task.name == COMPETITION_TASK:
         print(submission.publish(folder.csv, whole.dataset))
     line = submission.compare_to_record(folder.csv, folder.record_csv)

@@ -5,7 +5,7 @@ IMAGES are folders, zips and files of JPEG and PNG, archives and lists: HDF5 and
 Parquet lists (column `path`). Folders, zips and lists may hold FITS cut-outs
 too, which the options below turn into pictures.
 
-RUN is a trained run, whose folds' models and views are averaged as for the test
+RUN is a trained run, whose folds' networks and views are averaged as for the test
 set, or an ensemble. Without it the best out-of-fold score decides, among the
 networks in weights/ (dataset `bundled`) and the runs and ensembles trained on
 as many real galaxies or more. Networks of the demo set need `--dataset demo`.
@@ -78,21 +78,21 @@ class PredictOptions(DatasetOptions, JobOptions):
         "predictions.csv",
     )
     folds: tuple[int, ...] | None = option(
-        "use the networks of these folds only, such as 0", type=fold_numbers, metavar="FOLDS"
+        "use only the networks of these folds, such as 0", type=fold_numbers, metavar="FOLDS"
     )
     views: Literal[1, 8] | None = option(
         "orientations of each image (default: each run's own; 1 for a folder by the networks in "
         "weights/, which gain nothing from more, but 8 with intervals)"
     )
     columns: bool = option(
-        "print what each column means", False, action="version", version=columns_in_words()
+        "explain the columns, and stop", False, action="version", version=columns_in_words()
     )
 
     def __post_init__(self) -> None:
         """Refuse a predictor without images."""
         if not self.images:
             name = self.predictor
-            raise InputError(f"{name} is not followed by images: name some, such as my_galaxies/")
+            raise InputError(f"{name} : add images, such as my_galaxies/")
 
     @property
     def predictor(self) -> str | None:
@@ -125,7 +125,7 @@ def main() -> None:
     options, read = read_groups(PredictOptions, groups, __doc__)
     for path in options.images:
         if not path.exists():
-            raise InputError(f"{paths.shown(path)} is missing")
+            raise InputError(f"no such file or folder: {paths.shown(path)}")
     if options.path.suffix.lower() == ".parquet":
         importlib.import_module("pyarrow")  # which pandas would miss after the work
     if not any(use.make(options, read[use.title], read) for use in uses):
@@ -203,6 +203,6 @@ def prior_of(dataset: str, task: Task) -> np.ndarray:
 def print_left_out(images: list[tuple[str, str]], rest: int) -> None:
     """Print the name and reason of each image without a prediction, beside `rest` with one."""
     if images:
-        print(f"left out {len(images):,} of {rest + len(images):,} images:")
+        print(f"skipped {len(images):,} of {rest + len(images):,} images, unreadable:")
     for image, why in images:
         print(one_line(f"  {image}: {why}"))

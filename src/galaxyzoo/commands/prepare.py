@@ -24,15 +24,15 @@ from galaxyzoo.tasks.registry import get_task
 class PrepareOptions(DataOptions):
     """Options of the command."""
 
-    folds: int | None = option("number of folds of a new split (default: 5)", metavar="K")
-    task: str = option("task to prepare the data for", COMPETITION_TASK)
-    seed: int | None = option("of a new split (default: 0)")
+    folds: int | None = option("number of folds for a new split (default: 5)", metavar="K")
+    task: str = option("task that the data are for", COMPETITION_TASK)
+    seed: int | None = option("random seed of a new split (default: 0)")
     on_bad_image: Literal["stop", "drop"] = option(
-        "training images that cannot be used: stop, or leave those galaxies out of a new split",
+        "unusable training images: stop, or drop those galaxies from a new split",
         "stop",
     )
     subset: str | None = option(
-        "cut a subset of configs/subsets/ out of the competition", metavar="NAME"
+        "extract a subset of configs/subsets/ from the competition", metavar="NAME"
     )
 
 
@@ -55,7 +55,7 @@ def main() -> None:
     dropped = len(catalog.about.get("dropped_images", {}))
     shared = catalog.about.get("galaxies_that_share", {}).items()
     groups = "".join(f", {count} with a {name} of others" for name, count in shared)
-    others = f" ({dropped} others left out for their image)" if dropped else ""
+    others = f" ({dropped} others dropped for their image)" if dropped else ""
     print(
         f"{catalog.dataset}: {len(catalog.ids):,} training galaxies in {catalog.n_folds} folds, "
         f"{catalog.about['galaxies_with_a_near_duplicate']} of them with a near-duplicate"

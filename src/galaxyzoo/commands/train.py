@@ -58,13 +58,13 @@ class TrainOptions(DataOptions, JobOptions):
     """Options of the command."""
 
     runs: tuple[str, ...] = positional(
-        "runs such as gz37/resnet18, tasks, ensembles, and settings such as train.epochs=4",
+        "runs (gz37/resnet18), tasks, ensembles, and settings (train.epochs=4)",
         "RUN|KEY=VALUE",
         nargs="*",
     )
-    folds: int | None = option("number of folds of a new split (default: 5)", metavar="K")
+    folds: int | None = option("number of folds for a new split (default: 5)", metavar="K")
     only: tuple[int, ...] | None = option(
-        "train these folds only, such as 0 or 0,2", metavar="FOLDS", type=fold_numbers
+        "train only these folds, such as 0 or 0,2", metavar="FOLDS", type=fold_numbers
     )
     ensemble: bool = option("then build the ensemble of the task's runs", False)
     refit: bool = option(
@@ -77,7 +77,7 @@ class TrainOptions(DataOptions, JobOptions):
     holdout: bool = option(
         "train on 70 %% instead of the folds, validate on 15 %%, score on 15 %%", False
     )
-    smoke: bool = option("one short fold of the first run; keeps nothing", False)
+    smoke: bool = option("train one short fold of the first run as a test; keep nothing", False)
     settings: str | None = option(
         "print the run's YAML with each setting's type, default and meaning, and stop",
         nargs="?",
@@ -144,17 +144,19 @@ def main() -> None:
     slow = [config.run for config in configs if config.needs_gpu]
     if slow and get_device().type == "cpu":
         console.print_text(
-            f"no GPU here, and these runs are made for one (--plan prints hours): {', '.join(slow)}"
+            f"no GPU here, but these runs are made for one (--plan prints hours): {', '.join(slow)}"
         )
     if options.plan:
         planning.print_plan(configs, datasets)
-        launch.print_done("a plan; nothing is trained", options.full_command)
+        launch.print_done("plan only, nothing trained", options.full_command)
     elif options.smoke:
         planning.smoke(asked[0], data)
-        launch.print_done("a trial of which nothing is kept", options.full_command)
+        launch.print_done("smoke test only, nothing kept", options.full_command)
     elif options.holdout:
         exit_if_stopped(hold_out(asked, data))
-        launch.print_done("hold-out scores; those out of fold need all folds", options.full_command)
+        launch.print_done(
+            "hold-out scores; out-of-fold scores need all folds", options.full_command
+        )
     else:
         train(asked, configs, datasets, options)
 
@@ -182,13 +184,13 @@ def describe_labels(data: Dataset, task: str) -> str:
     columns = ", ".join(f"{name} {count:,.0f}" for name, count in counts)
     sizes = np.bincount(catalog.folds)
     span = f"{sizes.min():,}" + (f" or {sizes.max():,}" if sizes.max() > sizes.min() else "")
-    description = f"own labels: {columns}; {span} galaxies a fold"
+    description = f"labels: {columns}; {span} galaxies per fold"
     height, width, _ = measure(images.load(catalog.ids[0]))
     if height == width == ORIGINAL_PX:
         return description
     return (
-        f"{description}; images of {width} × {height} px, taken to show as much of the sky as "
-        f"Galaxy Zoo's {ORIGINAL_PX} px of 0.02 Petrosian radii: if not, set image.field_px"
+        f"{description}; images of {width} × {height} px, assumed to show as much sky as "
+        f"Galaxy Zoo's {ORIGINAL_PX} px of 0.02 Petrosian radii; otherwise set image.field_px"
     )
 
 
@@ -246,8 +248,8 @@ def train(
     own_labels = get_task(asked[0].task).recipes  # these need no ensemble
     if options.ensemble and not (builds or own_labels):
         print(
-            "no ensemble: it needs a run with all folds trained, none diverged, and no epoch "
-            "chosen on a scored fold"
+            "No ensemble yet: it needs a run with all folds trained, none diverged, and no epoch "
+            "selected on a scored fold."
         )
     if cards:
         command = next_command(cards, builds, options.full_command)
@@ -278,8 +280,8 @@ def exit_if_stopped(reasons: list[str]) -> None:
     """Exit with one error line for each training that stopped."""
     if reasons:
         print(
-            "the same command tries again from the last whole epoch; to train anew with other "
-            "settings, delete the run's folder in folds/ first"
+            "rerun the command to resume from the last complete epoch; to change settings, first "
+            "delete the run's folder in folds/"
         )
         for reason in reasons[:-1]:
             print(f"error: {reason}", file=sys.stderr)
@@ -321,7 +323,7 @@ def ensemble(options: list[str]) -> None:
     if status < 0:
         advice = " ".join([f"{launch.typed('ensemble')}", *options])
         raise InputError(
-            f"the ensembler was killed by signal {-status} (is memory short?): type `{advice}`"
+            f"the ensembler was killed by signal {-status} (out of memory?): type `{advice}`"
         )
     if status:
         sys.exit(status)

@@ -180,7 +180,7 @@ def _parse_saved(content: bytes, path: Path) -> SavedConfig:
         values = base.parse_yaml(content, path)
     except InputError:
         raise InputError(
-            f"{shown(path)} is damaged: delete {shown(path.parent)} to train again"
+            f"{shown(path)} is damaged: delete {shown(path.parent)} to retrain"
         ) from None
     for record in ("code_version", "packages"):
         values.pop(record, None)

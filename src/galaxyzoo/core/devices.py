@@ -261,7 +261,7 @@ def split_batch(batch_size: int, parts: int, where: str, accumulate: bool) -> in
     if parts > 1:
         happened += f" in {parts} parts"
     if parts >= most:
-        raise FoldError(f"{happened}: train anew with a smaller image.size_px or network")
+        raise FoldError(f"{happened}: retrain with a smaller image.size_px or network")
     raise FoldError(
         f"{happened}: add train.on_out_of_memory=accumulate to go on with smaller parts, or train "
         f"anew with train.accumulation={more} or a smaller train.batch_size"

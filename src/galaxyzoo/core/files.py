@@ -89,7 +89,7 @@ def make_folder(path: Path) -> None:
 def check_free(path: Path) -> None:
     """Raise InputError if a folder exists already."""
     if path.exists() or path.is_symlink():
-        raise InputError(f"{shown(path)} already exists: move it away, or name another folder")
+        raise InputError(f"{shown(path)} already exists: move it, or name another folder")
 
 
 @contextmanager
@@ -101,7 +101,7 @@ def explain_write_errors(path: Path) -> Iterator[None]:
         _check_held(path)
         reason = error.strerror or str(error)
         raise InputError(
-            f"cannot write {shown(path)}: {reason} (what was there before is unchanged)"
+            f"cannot write {shown(path)}: {reason} (the previous file is unchanged)"
         ) from error
 
 
@@ -126,10 +126,10 @@ def read_json(path: Path, advice: str = "") -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        advice = advice or "run the step that writes it again"
+        advice = advice or "rerun the step that writes it"
         raise InputError(f"{shown(path)} is missing: {advice}") from None
     except (ValueError, RecursionError, IsADirectoryError) as error:
-        advice = advice or "delete it and run again"
+        advice = advice or "delete it and rerun the command"
         raise InputError(f"{shown(path)} is not readable JSON ({error}): {advice}") from None
 
 
@@ -194,7 +194,7 @@ def hold_lock(path: Path, activity: str) -> Iterator[None]:
     """
     lock, is_held = _acquire(path)
     if not is_held:
-        tqdm.write(f"another process is {activity}; waiting for it")
+        tqdm.write(f"waiting for another process that is {activity}")
         with explain_write_errors(path):
             lock.acquire()
     try:
@@ -216,7 +216,7 @@ def _check_held(path: Path) -> None:
 
 def deletion_error(folder: Path) -> InputError:
     """Error for a folder that was deleted while this command worked in it."""
-    return InputError(f"{shown(folder)} was deleted while this command worked in it: it stops here")
+    return InputError(f"{shown(folder)} was deleted while this command used it; stopping")
 
 
 def _acquire(path: Path) -> tuple[FileLock, bool]:

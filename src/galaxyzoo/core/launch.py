@@ -47,7 +47,7 @@ _UNITS = ((3600, "h"), (60, "min"))
 # What a disk or its rights refuse; other errors of the system are the code's own mistakes.
 _WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 _ANY_USE = (errno.EACCES, errno.EPERM, errno.EIO)
-_STOPPED = "\nstopped; the same command goes on from here"
+_STOPPED = "\nstopped; rerun the command to resume"
 
 
 def start(command: str) -> None:
@@ -79,7 +79,7 @@ def _use_project_python() -> None:
         os.execv(python, [python, *sys.argv])
     if is_old:
         sys.exit(
-            f"error: Python 3.11 or newer is needed, and {sys.executable} is "
+            f"error: Python 3.11 or newer is required, but {sys.executable} is "
             f"{sys.version.split()[0]}: type `bash scripts/setup.sh`, then again"
         )
     if lacks:

@@ -188,5 +188,5 @@ def check_provenance(path: Path, actual: Provenance, expected: Provenance, advic
         if actual.get(key) != value:
             difference = _OTHER.get(key, f"other {key}")
             raise InputError(
-                f"{paths.shown(path)} is of {difference} ({actual.get(key)}, not {value}): {advice}"
+                f"{paths.shown(path)} has {difference} ({actual.get(key)}, not {value}): {advice}"
             )

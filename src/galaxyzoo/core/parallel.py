@@ -82,8 +82,8 @@ def run_jobs(
             results = joblib.Parallel(batch_size=1)(tasks)
         except TerminatedWorkerError:
             raise InputError(
-                "a process was killed (is memory short?): the same command goes on, with a smaller "
-                "--jobs where it was memory"
+                "a process was killed (out of memory?): rerun the command to resume, with fewer "
+                "--jobs if memory ran out"
             ) from None
     for result in results:
         if isinstance(result, InputError):

@@ -154,13 +154,13 @@ def open_cache(
             cache = _open_whole(array, ids)
             if cache is None:
                 if _manifest(array).is_finished:
-                    ProgressBar.write(f"{paths.shown(array)} is damaged: decoding its images again")
+                    ProgressBar.write(f"{paths.shown(array)} is damaged; decoding the images again")
                 problems = _fill(array, images, config, chunk)
                 unreadable = {str(image_id): why for image_id, why in problems.items()}
                 _manifest(array).finish([array.name], {"unreadable": unreadable})
                 cache = _open_whole(array, ids)
     if cache is None:
-        raise InputError(f"{paths.shown(array)} was changed while it was made: run again")
+        raise InputError(f"{paths.shown(array)} changed while it was written: rerun the command")
     if strict and cache.problems:
         raise InputError(describe_bad(images, cache, advice))
     return cache
@@ -202,7 +202,7 @@ def read_size(data: bytes) -> tuple[int, int]:
         try:
             shape = jpeg.read_header(data)[:2]
         except ValueError as error:
-            raise ValueError(f"its JPEG header is cut off or damaged ({error})") from None
+            raise ValueError(f"its JPEG header is truncated or damaged ({error})") from None
     elif data.startswith(_PNG):
         shape = _check_png(data)
     else:
@@ -312,7 +312,7 @@ def _decode_jpeg(data: bytes, reduce: int) -> np.ndarray:
     try:
         pixels = jpeg.decode_jpeg(data, reduce)
     except ValueError as error:
-        raise ValueError(f"it is cut off or damaged ({error})") from None
+        raise ValueError(f"it is truncated or damaged ({error})") from None
     return pixels if pixels.shape[2] == 3 else _decode_by_cv2(data, reduce)  # CMYK: checked, no RGB
 
 
@@ -324,7 +324,7 @@ def _decode_by_cv2(data: bytes, reduce: int) -> np.ndarray:
 def _imdecode(data: bytes, flags: int) -> np.ndarray:
     image = cv2.imdecode(np.frombuffer(data, np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION)
     if image is None:
-        raise ValueError("it does not decode: it is cut off or damaged")
+        raise ValueError("it does not decode: it is truncated or damaged")
     return image
 
 
@@ -352,8 +352,8 @@ def _check_png(data: bytes) -> tuple[int, int]:
     while position + 12 <= len(data):
         end = position + 8 + int.from_bytes(data[position : position + 4], "big")
         if zlib.crc32(data[position + 4 : end]) != int.from_bytes(data[end : end + 4], "big"):
-            raise ValueError("it is cut off or damaged (checksum of a PNG chunk)")
+            raise ValueError("it is truncated or damaged (checksum of a PNG chunk)")
         if data[position + 4 : position + 8] == b"IEND":
             return int.from_bytes(data[20:24], "big"), int.from_bytes(data[16:20], "big")
         position = end + 4
-    raise ValueError("it is cut off (no end of image)")
+    raise ValueError("it is truncated (no end of image)")

@@ -25,7 +25,7 @@ def read_header(data: bytes) -> tuple[int, int, bool]:
     """Height and width in px, and whether it has four colors, for print.
 
     Raises:
-        ValueError: the header is cut off or damaged.
+        ValueError: the header is truncated or damaged.
     """
     if simplejpeg:
         height, width, color_space, _ = simplejpeg.decode_jpeg_header(data)
@@ -45,7 +45,7 @@ def decode_jpeg(data: bytes, reduce: int) -> np.ndarray:
         (H / reduce, W / reduce, 3) uint8 RGB, sides rounded up; four channels where it is for
         print.
     Raises:
-        ValueError: it is cut off or damaged.
+        ValueError: it is truncated or damaged.
     """
     height, width, is_print = read_header(data)
     colors = "CMYK" if is_print else "RGB"

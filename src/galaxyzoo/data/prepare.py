@@ -191,8 +191,8 @@ def _make_catalog(raw: DatasetFiles, n_folds: int, seed: int, drop_bad: bool) ->
             "restore it, or delete the folder to split and train again"
         )
     occasion = "other labels" if is_known else "new split"
-    print(f"{raw.dataset}: {occasion}; looking for near-identical images")
-    ids, advice = raw.targets.index.to_numpy(), f"get them again, or go on without: {_DROP}"
+    print(f"{raw.dataset}: {occasion}; searching near-duplicate images")
+    ids, advice = raw.targets.index.to_numpy(), f"get them again, or continue without them: {_DROP}"
     cache = open_cache(raw.train_images, ids, raw.image, not drop_bad, advice)
     near = near_duplicates(cache.images)
     if cache.problems:
@@ -271,7 +271,7 @@ def _drop_bad(
     """
     if cache.unreadable.all():
         raise InputError(describe_bad(raw.train_images, cache, "get them again"))
-    print(describe_bad(raw.train_images, cache, "those galaxies are left out"))
+    print(describe_bad(raw.train_images, cache, "those galaxies are dropped"))
     readable = ~cache.unreadable
     renumbered = np.unique(groups[readable], return_inverse=True)[1]
     return replace(raw, targets=raw.targets[readable]), renumbered

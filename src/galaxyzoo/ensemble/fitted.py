@@ -59,9 +59,7 @@ def load_fitted(path: Path, digest: str, advice: str) -> Any:
         advice: end of the error message.
     """
     if not path.is_file() or digest_table(path) != digest:
-        raise InputError(
-            f"{shown(path)} is missing or not the file that its score card is of: {advice}"
-        )
+        raise InputError(f"{shown(path)} is missing or does not match its score card: {advice}")
     try:
         with safe_open(path, "numpy") as file:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118

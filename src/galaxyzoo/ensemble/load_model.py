@@ -103,4 +103,4 @@ def describe(predictor: Predictor) -> str:
     count = sum(len(run.models) for run in predictor.runs)
     if isinstance(predictor, EnsembleNetworks):
         return f"{predictor.card.chosen} of {len(predictor.runs)} runs ({count} networks)"
-    return f"mean of {count} folds' models" if count > 1 else "one fold's model"
+    return f"mean of {count} folds' networks" if count > 1 else "one fold's network"

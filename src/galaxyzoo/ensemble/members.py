@@ -49,7 +49,7 @@ def find_runs(
     kinds = _kinds(task, catalog)
     named = [run for kind in kinds for run in list_tables(catalog.dataset, kind)]
     reasons = {run: _reason_to_leave_out(run, catalog) for run in named}
-    left_out = [f"{run} is left out: {reason}" for run, reason in reasons.items() if reason]
+    left_out = [f"{run} is skipped: {reason}" for run, reason in reasons.items() if reason]
     runs = [run for run, reason in reasons.items() if not reason]
     if not or_none and not any(run.startswith(f"{task.name}/") for run in runs):
         why = "; ".join(left_out) or "no table found"
@@ -117,9 +117,9 @@ def _reason_to_leave_out(run: str, catalog: Catalog) -> str:
     """Reason why a run is used only if named; empty if it is used."""
     card = RunCard.of(catalog.dataset, run)
     if card.selected_on_validation:
-        return "its epochs were chosen on the validation folds, so its score is optimistic"
+        return "its epochs were selected on the validation folds, so its score is optimistic"
     if card.possible_leakage:
-        return "it may have been trained on these galaxies, so its score counts as optimistic"
+        return "it may have been trained on these galaxies, so its score is optimistic"
     if card.diverged:
         folder = shown(RunFolder(catalog.dataset, run).path)
         return f"{card.divergence}; delete {folder} to train it again with a lower train.lr"

@@ -168,13 +168,13 @@ def choose_default(dataset: str | None = None) -> tuple[ModelEntry, str]:
     )
     if passed := [f"{p.title}: {_why_not(p, comparable)}" for p in candidates if p is not best]:
         more = f" and {len(passed) - 3} more" if len(passed) > 3 else ""
-        line += f"; passed over: {', '.join(passed[:3])}{more}"
+        line += f"; not used: {', '.join(passed[:3])}{more}"
     return best, line
 
 
 def _why_not(known: ModelEntry, comparable: Sequence[ModelEntry]) -> str:
     if known.dataset in DEMOS:
-        return "drawn galaxies"
+        return "simulated galaxies"
     if known in comparable or known.score is None or not known.has_networks:
         return known.about
     return f"{known.about}, on {known.galaxies:,} galaxies alone"

@@ -52,10 +52,12 @@ class Candidate:
 # question; per run and column), then trees.
 CANDIDATES = {
     MEAN: Candidate(blends.fit_mean, "equal weights", Blend),
-    "greedy": Candidate(blends.fit_greedy, "a weight per run, greedily", Blend),
-    "nnls": Candidate(blends.fit_nnls, "a weight per run, question", Blend),
+    "greedy": Candidate(blends.fit_greedy, "greedy, a weight per run", Blend),
+    "nnls": Candidate(blends.fit_nnls, "a weight per run and question", Blend),
     "disagreement_ridge": Candidate(
-        stackers.fit_disagreement_ridge, "nnls and where runs differ", stackers.DisagreementRidge
+        stackers.fit_disagreement_ridge,
+        "nnls plus ridge on disagreement",
+        stackers.DisagreementRidge,
     ),
     "lightgbm": Candidate(stackers.fit_lightgbm, "boosted trees", stackers.BoostedStacker),
 }
@@ -66,7 +68,7 @@ CLASS_CANDIDATES = {
         class_stackers.fit_lightgbm_classes, "boosted trees", class_stackers.BoostedClasses
     ),
 }
-RULE = "the simplest within one standard error of the best"  # how `CrossFits.choose` chooses
+RULE = "the simplest within one SE of it"  # how `CrossFits.choose` chooses
 NONE: FoldSet = frozenset()
 
 
@@ -178,9 +180,7 @@ def cross_fit(
     """
     numbers = np.unique(folds).tolist()
     if len(numbers) < 2:
-        raise InputError(
-            "an ensemble is scored across folds: it needs at least two; train with more folds"
-        )
+        raise InputError("an ensemble needs at least two folds, as it is scored across them")
     by_fold = {k: make_fold(features[folds == k], targets[folds == k]) for k in numbers}
     # The costliest candidates first: few predictions of others are in memory yet.
     jobs = [(name, without) for name in reversed([*candidates]) for without in exclusions(numbers)]

@@ -32,12 +32,12 @@ def load_checkpoint(path: Path, provenance: manifest.Provenance) -> dict[str, An
     """
     if not path.exists():
         return None
-    advice = "delete it to start the fold again"
+    advice = "delete it to restart the fold"
     try:
         data = path.read_bytes()
         body = io.BytesIO(data[:-32])
         if bytes.fromhex(manifest.digest([body.getbuffer()])) != data[-32:]:
-            raise ValueError("its checksum does not fit")
+            raise ValueError("its checksum does not match")
         del data
         state = torch.load(body, map_location="cpu", weights_only=True)  # noqa: TID251
     except Exception as error:  # noqa: BLE001 - torch raises pickle's, zip's and its own errors
@@ -67,7 +67,7 @@ def load_weights(path: Path) -> dict[str, Tensor]:
     except (SafetensorError, OSError) as error:
         raise InputError(
             f"{paths.shown(path)} is not a readable weights file ({error}): "
-            "delete its folder to train again"
+            "delete its folder to retrain"
         ) from None
 
 
@@ -81,5 +81,5 @@ def load_fold_model(config: Config, folder: Path) -> GalaxyNet:
         model.load_state_dict(load_weights(path))
     except RuntimeError as error:
         reason = str(error).splitlines()[0]
-        raise InputError(f"{paths.shown(path)} does not fit its config: {reason}") from None
+        raise InputError(f"{paths.shown(path)} does not match its config: {reason}") from None
     return devices.place(model, devices.get_device()).eval()

@@ -22,9 +22,9 @@ from galaxyzoo.tasks.kinds import Task
 InputChecks = dict[str, tuple[int, str]]
 
 _SENTENCES = {
-    "gray": "are gray; the networks learned from pictures in three colors",
-    "size": f"are not {ORIGINAL_PX} × {ORIGINAL_PX} px, as Galaxy Zoo's are",
-    "bits": "have 16 bits a channel, of which the upper 8 are read",
+    "gray": "are gray, but the networks learned from color images",
+    "size": f"are not {ORIGINAL_PX} × {ORIGINAL_PX} px, unlike Galaxy Zoo's",
+    "bits": "have 16 bits per channel; only the upper 8 are used",
     "noise": "are mostly noise",
 }
 # Correlation of neighboring pixels: 0.61 and more in 3,000 pictures of the competition at 64 and
@@ -95,7 +95,7 @@ def _correlation(image: np.ndarray) -> float:
 
 NAME = "id"  # column of the names where they are no GalaxyIDs
 CHUNK = 1024  # images decoded at once
-_BLANK = "all of it is of one color: nothing was written there, or all is masked"
+_BLANK = "it has a single color: never written, or all masked"
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,7 +196,7 @@ class IdColumn:
                     "rename one of them"
                 )
         for name in names[names.map(plain_cell).duplicated()]:
-            raise InputError(f"image '{name}' is named twice: predict the folders one by one")
+            raise InputError(f"image '{name}' appears twice: predict the folders one by one")
         return cls(NAME, is_number=False)
 
     def __getitem__(self, name: str) -> int | str:

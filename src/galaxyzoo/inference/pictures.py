@@ -51,13 +51,13 @@ class Model:
         is_many = isinstance(images, list | tuple) or getattr(images, "ndim", 0) == 4
         listed: list = list(cast(Sequence, images)) if is_many else [images]
         if not listed:
-            raise InputError("there are no images to predict")
+            raise InputError("no images to predict")
         if all(isinstance(image, str | os.PathLike) for image in listed):
             table, unreadable = predict_stores(self.predictor, [Path(path) for path in listed])
             if unreadable:
                 name, why = unreadable[0]
                 count = f"{len(unreadable):,} of {len(unreadable) + len(table):,} images"
-                warnings.warn(f"left out {count} (first: {name}: {why})", stacklevel=2)
+                warnings.warn(f"skipped {count} (first: {name}: {why})", stacklevel=2)
             return table
         return self._predict_arrays([to_pixels(image, i) for i, image in enumerate(listed)])
 

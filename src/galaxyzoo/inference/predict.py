@@ -106,7 +106,7 @@ def _in_batches(
             continue
         if size == 1:
             raise FoldError(
-                f"{run}: out of memory while predicting one image: free some, or set "
+                f"{run}: out of memory while predicting one image: free memory, or set "
                 "GALAXYZOO_DEVICE=cpu"
             )
         size //= 2

@@ -61,7 +61,7 @@ def open_unchecked(path: Path) -> zipfile.ZipFile:
     except BROKEN_ZIP as error:
         size = path.stat().st_size if path.exists() else 0
         raise InputError(
-            f"{shown(path)} is not a whole zip file ({size:,} bytes; {error}): its download "
+            f"{shown(path)} is not a complete zip file ({size:,} bytes; {error}): its download "
             "was cut off, get it again"
         ) from None
 

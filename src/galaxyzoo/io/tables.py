@@ -64,7 +64,7 @@ def read_csv_bytes(
 
 def _read_names(data: bytes, where: str) -> list[str]:
     if data.startswith(_SIGNATURES):
-        raise InputError(f"{where} is a packed file or a spreadsheet's own: save it as CSV")
+        raise InputError(f"{where} is an archive or a spreadsheet: save it as CSV")
     if data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in data[:4]:
         raise InputError(f"{where} is UTF-16 text: save it as CSV in UTF-8")
     text = data[:_MAX_LINE_BYTES].decode("utf-8-sig", "replace").strip()
@@ -93,7 +93,7 @@ def _check_end(data: bytes, names: list[str], where: str) -> None:
     if text and (len(cells) < len(names) or is_empty or not lines):
         raise InputError(
             f"{where} ends in the middle of line {lines + 1:,} ('{text[:24]}…', {len(cells)} of "
-            f"{len(names)} cells; {len(data):,} bytes): its download was cut off, get it again"
+            f"{len(names)} cells; {len(data):,} bytes): its download was truncated, get it again"
         )
 
 
@@ -380,7 +380,7 @@ def check_sums(votes: pd.DataFrame, path: Path) -> None:
             for row, _ in _largest(largest[:, None])[:wrong]
         ]
         raise InputError(
-            f"{paths.shown(path)}: {'; '.join(worst)} (galaxies that do not add up: {wrong:,} of "
+            f"{paths.shown(path)}: {'; '.join(worst)} (galaxies with wrong sums: {wrong:,} of "
             f"{len(votes):,})"
         )
 

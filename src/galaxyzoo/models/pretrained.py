@@ -57,17 +57,16 @@ def load_pretrained(backbone: nn.Module, model: ModelConfig, run: str) -> Pretra
         if not model.allow_scratch:
             missing = f", and {shown(paths[0])} is not there" if paths else ""
             raise InputError(
-                f"{run}: pretrained weights of '{model.name}' cannot be downloaded{missing} "
-                f"({reason}): name a file with model.weights_file=…, or a folder of files named "
-                f"MODEL{_FILE} with {WEIGHTS_FOLDER}, or train from scratch with "
-                "model.allow_scratch=true"
+                f"{run}: could not download pretrained weights of '{model.name}'{missing} "
+                f"({reason}): set model.weights_file=FILE, or {WEIGHTS_FOLDER} to a folder with "
+                f"MODEL{_FILE}, or start from random weights with model.allow_scratch=true"
             ) from None
         if not os.environ.get(_WARNED):
             os.environ[_WARNED] = "1"  # also for the processes that this one starts
             tqdm.write(
-                f"warning: no pretrained weights can be downloaded ({type(error).__name__}): "
-                f"{run}, and each later run without them, starts from scratch, so expect worse "
-                "scores"
+                f"Could not download pretrained weights (offline? {type(error).__name__}). {run} "
+                "and later runs without them start from random weights and will score worse; see "
+                "docs/kaggle_kernel.md."
             )
         return PretrainedWeights("scratch (no download)", model.mean, model.std)
     _fill(backbone, weights, model.name)

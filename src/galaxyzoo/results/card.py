@@ -28,7 +28,7 @@ class _Card(base.Settings):
         """Read a card; the error names the key that is missing or of a wrong type."""
         advice = "the command that wrote it makes it again"
         values = manifest.read_sealed(path, advice)
-        return cls.parse(values, f"{paths.shown(path)} is not a whole score card ({advice})")
+        return cls.parse(values, f"{paths.shown(path)} is not a complete score card ({advice})")
 
     def write(self, path: Path) -> None:
         """Write the card: the same values make the same bytes."""

@@ -148,7 +148,7 @@ def fold_files(config: Config, dataset: str, fingerprint: str, fold: int) -> Art
 
 def trained_files(folder: Path, provenance: Provenance) -> Artifact:
     """Files of a training in any folder."""
-    return Artifact(folder / DONE, provenance, f"delete {paths.shown(folder)} to train again")
+    return Artifact(folder / DONE, provenance, f"delete {paths.shown(folder)} to retrain")
 
 
 def exported_files(folder: Path, provenance: Provenance | None = None) -> Artifact:

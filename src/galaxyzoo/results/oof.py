@@ -296,7 +296,7 @@ def import_run(catalog: Catalog, run: str, oof_path: Path, test_path: Path) -> R
         if task.is_below_noise_floor(values, targets):
             raise InputError(
                 f"{shown(oof_path)}, fold {fold}: {task.metric} {task.score(values, targets):.5f} "
-                "is too good to be true, as if the labels had been used: predict each fold by "
+                "is too good to be true: were the labels used?: predict each fold by "
                 "networks that were not trained on it"
             )
     notes: dict[str, Any] = dict.fromkeys(("selected_on_validation", "possible_leakage"), False)

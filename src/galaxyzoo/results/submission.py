@@ -46,7 +46,7 @@ def describe_unreadable(ids: Sequence[int] | np.ndarray) -> str:
     """A warning that names the test galaxies whose image cannot be read."""
     first = ", ".join(map(str, ids[:5])) + (", …" if len(ids) > 5 else "")
     count = f"{len(ids)} test images cannot be read"
-    return f"{count}; their rows hold the training mean: GalaxyID {first}"
+    return f"{count}; their rows are the training mean: GalaxyID {first}"
 
 
 def check(path: Path, task: Task, ids: np.ndarray) -> None:
@@ -113,7 +113,7 @@ def publish(path: Path, dataset: str) -> str:
     if before and now and before.fingerprint == now.fingerprint and before.score < now.score:
         line += (
             f" in place of {before.name}, whose {before.metric} was better ({before.score:.5f}, "
-            f"now {now.score:.5f}): `{typed('ensemble')} {before.name}` brings it back"
+            f"now {now.score:.5f}): `{typed('ensemble')} {before.name}` restores it"
         )
     return line
 
@@ -138,12 +138,12 @@ def compare_to_record(path: Path, record: Path) -> str:
     if not record.exists():
         return ""
     if path.read_bytes() == record.read_bytes():
-        return f"byte for byte the record: {shown(record)}"
+        return f"byte-identical to the record: {shown(record)}"
     ours, theirs = (read_csv(table).select_dtypes("number") for table in (path, record))
     if ours.shape != theirs.shape or not ours.index.equals(theirs.index):
-        return f"not the record, which is of other galaxies: {shown(record)}"
+        return f"differs from the record, which has other galaxies: {shown(record)}"
     off = float((ours - theirs).abs().to_numpy().max())
-    return f"not the record, values differ by up to {off:.2g}: {shown(record)}"
+    return f"differs from the record by up to {off:.2g}: {shown(record)}"
 
 
 def _rank(dataset: str | None) -> int:

@@ -132,7 +132,7 @@ def select_predictions(
     ids = frame.index.to_numpy() if ids is None else np.asarray(ids)
     missing, extra = np.setdiff1d(ids, frame.index), np.setdiff1d(frame.index, ids)
     if len(missing) or len(extra):
-        problem = f"has GalaxyID {extra[0]}, which is not asked for" if len(extra) else ""
+        problem = f"has GalaxyID {extra[0]}, which is not in the dataset" if len(extra) else ""
         problem = f"lacks GalaxyID {missing[0]}" if len(missing) else problem
         raise InputError(
             f"{paths.shown(path)} {problem} ({len(missing)} missing, {len(extra)} too many)"

@@ -200,7 +200,7 @@ def random_fold(config: Config, train_images: int) -> fold_data.FoldData:
 
 def print_plan(configs: list[Config], datasets: Mapping[str | None, prepare.Dataset]) -> None:
     """Print each run's hours and disk, the caches' disk, memory and free disk."""
-    print("probing the networks: a minute, more for those made for a GPU", flush=True)
+    print("timing the networks: about a minute, longer for those made for a GPU", flush=True)
     costs: list[Cost] = []
     for config in ProgressBar(configs, "probing", unit="run", leave=False):
         catalog = datasets[config.dataset].catalog.for_task(get_task(config.task))
@@ -236,7 +236,7 @@ def print_plan(configs: list[Config], datasets: Mapping[str | None, prepare.Data
             "idle machine the hours are fewer"
         )
     if total.disk_bytes + cached > free:
-        print("warning: that does not fit on the disk")
+        print("warning: the disk has too little space for this")
 
 
 def smoke(config: Config, data: prepare.Dataset) -> None:
@@ -300,7 +300,7 @@ class FoldProgress:
                     score = f"{tables.config.metric} {tables.score(fold):.5f}"
                 took = f"{sum(_timings(tables, fold).values()) / 60:.1f} min"
                 more = sum(other is tables for other, _ in self.left)
-                left = f"; its folds left: {more}" if more else ""
+                left = f"; {more} folds to go" if more else ""
                 name = f"{tables.config.title}, {layout.fold_name(fold)}"
                 ProgressBar.write(f"{name}: {score} in {took}{left}")
                 sys.stdout.flush()  # into a log at once

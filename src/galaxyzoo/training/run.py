@@ -93,7 +93,7 @@ class Run:
             where, config = shown(self.fold_dir(begun[0])), shown(self.folder / loading.CONFIG)
             raise InputError(
                 f"{where} is there, but not {config}, its settings: restore it, or delete "
-                f"{shown(self.folder)} to train again"
+                f"{shown(self.folder)} to retrain"
             )
         for fold in self._tables.done:
             self._tables.files(fold).check()
@@ -105,12 +105,12 @@ class Run:
         if not self._is_of_catalog(saved):
             raise InputError(
                 f"{where} was trained on another split or images of '{self.catalog.dataset}': "
-                "delete it to train again"
+                "delete it to retrain"
             )
         if saved.config.digest() != self.config.digest():
             raise InputError(
                 f"{where} was trained with other settings "
-                f"({base.changed_settings(saved.config, self.config)}): delete it to train again, "
+                f"({base.changed_settings(saved.config, self.config)}): delete it to retrain, "
                 "or give the new settings a config file of their own"
             )
 
@@ -187,7 +187,7 @@ class Run:
                 files.remove_left_over(folder)
                 try:
                     if twin := self._find_reusable_fold(fold):
-                        tqdm.write(f"{name}: the weights of {shown(twin.folder)}, trained alike")
+                        tqdm.write(f"{name}: reusing the weights of {shown(twin.folder)}")
                         summary = self._copy_fold(twin, fold)
                     else:
                         data = fold_data.make_fold_data(
@@ -212,7 +212,9 @@ class Run:
         """
         if self._old.exists() and not self.unfinished_folds():
             shutil.rmtree(self._old)
-            tqdm.write(f"{self.config.title}: {shown(self._old)}, of other labels, is removed")
+            tqdm.write(
+                f"{self.config.title}: {shown(self._old)}, trained on other labels, is removed"
+            )
         if self.config.is_earlier_stage or not (self._tables.done or self._tables.refits):
             return None
         with self.locked():
@@ -298,7 +300,7 @@ class Run:
 
     def locked(self) -> contextlib.AbstractContextManager[None]:
         """Hold the run's lock; wait, with a message, if another process holds it."""
-        return files.hold_lock(self.folder / files.LOCK, f"at work on {self.config.title}")
+        return files.hold_lock(self.folder / files.LOCK, f"training {self.config.title}")
 
 
 def train_runs(

@@ -37,7 +37,7 @@ from galaxyzoo.training.optim import (
 
 _ONE_VIEW = TTAConfig(dihedral=False)
 _FIRST_GALAXIES = 256  # on which the untrained network's loss is taken
-_HINT = "train anew with a lower train.lr, or with train.clip_norm"
+_HINT = "retrain with a lower train.lr, or with train.clip_norm"
 
 
 class Trainer:
@@ -197,7 +197,7 @@ class Trainer:
                     raise
                 reason = one_line(str(error).partition("\n")[0])
                 console.warn_once(
-                    f"{self.config.title}: steps are not launched as a whole ({reason})"
+                    f"{self.config.title}: steps are not captured as CUDA graphs ({reason})"
                 )
                 self.graph = None
         return self._take_step(images, targets)

@@ -95,7 +95,7 @@ def test_what_is_broken_stops_only_who_names_it(demo, capsys, name):
     VOTES.write_zips(demo.parent)
     for data in (None, str(demo.parent)):
         assert opened("gz37", "zoo5", data=data).folder == demo.parent
-    assert f"passed over: input/{name}" in capsys.readouterr().out
+    assert f"skipped: input/{name}" in capsys.readouterr().out
     is_file = broken.parent == demo.parent
     assert f"input/{name}" in refusal("gz37", data=str(broken if is_file else broken.parent))
 

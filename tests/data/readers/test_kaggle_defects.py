@@ -82,7 +82,7 @@ def test_a_truncated_zip_is_named(root, zips, part, keep):
     path = zips / f"{part}.zip"
     path.write_bytes(path.read_bytes()[: int(keep * path.stat().st_size)])
     message = refusal(root)
-    assert f"input/{part}.zip is not a whole zip file ({path.stat().st_size:,} bytes" in message
+    assert f"input/{part}.zip is not a complete zip file ({path.stat().st_size:,} bytes" in message
 
 
 @pytest.mark.parametrize("part", [SOLUTIONS, SAMPLE])

@@ -104,4 +104,4 @@ def test_what_cannot_be_read_is_listed_and_named(tmp_path):
 def test_a_folder_behind_a_dead_link_is_named(tmp_path):
     (tmp_path / "1.jpg").write_bytes(b"x")
     (tmp_path / "more").symlink_to("/mnt/gone")
-    assert "'more': its link leads nowhere" in one_line_refusal(open_by_galaxy_id, tmp_path)
+    assert "'more': its link is broken" in one_line_refusal(open_by_galaxy_id, tmp_path)

@@ -111,7 +111,7 @@ def test_an_image_that_cannot_be_used_is_named_beside_the_answers_of_the_others(
 def test_the_page_opens_with_a_drawn_galaxy_and_draws_others(address):
     visitor = PageClient(address)
     first = visitor.ask("change", visitor.run, None)["output"]["data"]
-    assert "a drawn galaxy, no real one" in first[1]
+    assert "simulated galaxy, no volunteer votes" in first[1]
     assert first[2].count('class="answer') == 37
     others = {str(visitor.ask("draw", visitor.run)["output"]["data"][1:3]) for _ in range(2)}
     assert len(others - {str(first[1:3])}) == 2

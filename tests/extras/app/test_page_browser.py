@@ -93,7 +93,7 @@ def test_the_page_opens_with_a_galaxy_on_the_first_screen(page):
     box = page.locator("#facts img").bounding_box()
     assert box is not None
     assert box["y"] + box["height"] / 2 < page.evaluate("innerHeight")
-    assert "a drawn galaxy, no real one" in page.inner_text("#facts")
+    assert "simulated galaxy, no volunteer votes" in page.inner_text("#facts")
 
 
 @on_a_phone
@@ -106,7 +106,7 @@ def test_an_image_that_is_sent_is_predicted_and_explained(page, tmp_path):
     page.click("#explain")
     page.wait_for_selector("#heat img >> nth=1")
     page.click("#draw")
-    page.wait_for_selector("#facts :text('a drawn galaxy')")
+    page.wait_for_selector("#facts :text('simulated galaxy')")
 
 
 def test_the_keyboard_alone_is_enough(page):

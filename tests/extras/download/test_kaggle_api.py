@@ -59,7 +59,7 @@ def test_broken_connection_goes_on_from_the_byte_where_it_stopped(stand_in, rest
 
 def test_stopped_download_goes_on_in_the_next_call(stand_in, rests, large_zip, root):
     stand_in.cut_after[TRAIN_ZIP] = [CHUNK, *[0] * 20]
-    assert "type the same again, which goes on from here" in refusal(root)
+    assert "rerun the command, which resumes" in refusal(root)
     assert TRAIN_ZIP not in held(root / "input")
     stand_in.cut_after.clear()
     stand_in.sent.clear()
@@ -84,7 +84,7 @@ def test_address_that_expires_before_the_rest_leaves_nothing_of_the_answer(
     ("key", "fault", "named"),
     [
         (KEY, (403, RULES, {}), ("status 403: " + RULES, f"{kaggle_api.PAGE}/rules")),
-        (KEY, (503, "", {}), ("status 503", "type the same again")),
+        (KEY, (503, "", {}), ("status 503", "rerun the command")),
         (KEY, (404, "Not found", {}), ("status 404: Not found", f"{kaggle_api.PAGE}/data")),
         ("an old one", None, ("status 401", "kaggle.com/settings")),
     ],

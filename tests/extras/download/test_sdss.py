@@ -65,7 +65,7 @@ def test_each_galaxy_gets_the_image_of_its_place(server, folder):
         (status(502), 5, "HTTP 502"),
         (silent, 5, "no connection: "),
         (cut_off, 5, "no connection: "),
-        (cut_off_unseen, 5, "it is cut off or damaged"),
+        (cut_off_unseen, 5, "it is truncated or damaged"),
         (words, 5, "it is neither JPEG nor PNG"),
         (of_size(48), 5, "its size is 48 × 48 px, not 64"),
         (blank, 5, "it shows nothing"),

@@ -89,7 +89,7 @@ def test_exactly_its_images_are_errors_in_whatever_order(tmp_path, damage, order
     images, problems = decode_in(open_images(tmp_path / name), order)
     assert sorted(problems) == list(LOST)
     for why in problems.values():
-        assert "its piece of " in why
+        assert "its chunk of " in why
         assert "damaged" in why if "damaged" in damage else "damaged" in why or "never" in why
     whole = build_images(tmp_path, number_rows(COUNT), COUNT, lambda: PIXELS, 0)
     expected = decode_in(whole, order)[0]

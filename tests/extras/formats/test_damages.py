@@ -85,8 +85,8 @@ def replace_columns(**columns: Any) -> Change:
     return lambda path: parquet.write_table(pa.table(columns), path)
 
 
-NO_ZIP, NO_HDF5 = "is not a whole zip file", "whole HDF5 file ("
-NO_PARQUET, NO_IMAGE = "is not a whole Parquet file", "holds no image"
+NO_ZIP, NO_HDF5 = "is not a complete zip file", "whole HDF5 file ("
+NO_PARQUET, NO_IMAGE = "is not a complete Parquet file", "holds no image"
 LOST = ["a", "b", None, "d", "e"]
 FEW, DEEP = np.arange(4), np.zeros((5, 40, 40, 3), np.uint16)
 ARRAYS = HDF5, NPZ
@@ -152,7 +152,7 @@ PICTURES = [FOLDER, ZIP, LIST, PARQUET]
 BAD_IMAGES: dict[str, tuple[bytes | None, dict[str, str]]] = {
     "it is no image": (b"no image", dict.fromkeys(PICTURES, "it is neither JPEG nor PNG")),
     "it is empty": (b"", dict.fromkeys(PICTURES, "it is empty")),
-    "half of it is lost": (to_png(PIXELS[1])[:900], dict.fromkeys(PICTURES, "it is cut off")),
+    "half of it is lost": (to_png(PIXELS[1])[:900], dict.fromkeys(PICTURES, "it is truncated")),
     "it is not there": (None, {PARQUET: "it is empty"}),
 }
 

@@ -219,7 +219,7 @@ WRONG: dict[str, tuple[Callable[[], bytes], str, str]] = {
     "planes and a cube": (
         lambda: write(None, part(MASK, "A"), part(CUBE, "B")),
         "",
-        "which part is the image? It has 1 A, 2 B: give --hdu 1,",
+        "which extension is the image? It has 1 A, 2 B: give --hdu 1,",
     ),
     "colors last": (lambda: write(np.moveaxis(CUBE, 0, 2).copy()), "", "its shape is (48, 48, 3)"),
     "bands of two sizes": (

@@ -458,7 +458,7 @@ def test_a_tab_of_another_survey_on_the_same_port_is_refused(votes):
         *map(tab.get, ("ranking?by=mix", "ranking.csv?by=mix")),
     ]
     for answer in answers:
-        assert answer.text == "this tab is of another survey: reload the page"
+        assert answer.text == "this tab shows another survey: reload the page"
     assert not (votes.parent / "other" / "labels.csv").exists()
     assert give(visit(LabelLoop(loops[0].survey)), ["100"], "bright").status_code == 200
 
@@ -517,7 +517,7 @@ def test_a_person_labels_by_mouse_and_keys_and_a_kill_loses_nothing(votes, begin
         tab = browser.new_page()
         tab.goto(address)
         tab.wait_for_selector("#grid li:nth-child(10):last-child")
-        for key, text in (("u", "no label to take back"), ("9", "No class has the key 9")):
+        for key, text in (("u", "Nothing to undo"), ("9", "No class has the key 9")):
             tab.keyboard.press(key)
             tab.wait_for_selector(f"#message.error:has-text('{text}')")
         page.keyboard.press("ArrowRight")
@@ -708,4 +708,4 @@ def test_no_pictures_of_other_galaxies_are_shown(votes, change):
         path.rename(path.with_name(f"z{path.name}"))
     for path in paths[:3] if change == "fewer" else []:
         path.unlink()
-    assert "votes is of other images than" in one_line_refusal(read_features, votes)
+    assert "votes belongs to other images than" in one_line_refusal(read_features, votes)

@@ -44,7 +44,7 @@ def write_mine(folder: Path, count: int = 16) -> Path:
 def test_own_classes_are_trained_predicted_reported_and_exported(tmp_path, monkeypatch):
     folder = write_mine(tmp_path / "input" / "mine")
     printed = succeed(tmp_path, "train.py", "--data", "mine", "--folds", "2", "--ensemble").stdout
-    assert "own labels: dark, <odd> 7, light 7; 7 galaxies a fold; images of 48 × 48 px" in printed
+    assert "labels: dark, <odd> 7, light 7; 7 galaxies per fold; images of 48 × 48 px" in printed
     oof = table(tmp_path, "oof", "mine/head.csv")
     assert list(oof.columns) == [*NAMES, "fold"]
     assert oof.index.tolist() == list(range(14))

@@ -36,6 +36,6 @@ def test_a_table_that_its_card_is_not_of_is_left_out_and_refused_by_name(project
     table.write_text(table.read_text().replace("0.", "0.1", 1))
     results, problems = load_results(get_task("zoo5"), project)
     assert [result.run for result in results] == ["zoo5/cnn"]
-    assert "ensemble:zoo5/all is left out" in problems[0]
+    assert "ensemble:zoo5/all is skipped" in problems[0]
     with pytest.raises(InputError, match="not the table"):
         load_results(get_task("zoo5"), project, ["ensemble:zoo5/all"])

@@ -98,7 +98,7 @@ def test_a_part_of_another_job_is_named(votes, survey, tmp_path):
 def test_a_job_does_not_go_on_with_images_that_changed_since(votes, survey):
     (votes / "parts" / PART).unlink()
     shutil.copy(survey / "101.png", survey / "109a.png")
-    assert "job.json is of other images" in one_line_refusal(make_job(votes, survey).run)
+    assert "job.json belongs to other images" in one_line_refusal(make_job(votes, survey).run)
 
 
 def test_no_advice_is_to_delete_a_folder_with_labels_in_it(votes, survey):
@@ -139,7 +139,7 @@ def test_a_copy_of_images_is_the_same_input_and_a_part_of_changed_ones_is_named(
     write()
     path = votes / "parts" / "part-000002.parquet"
     message = one_line_refusal(make_job(votes, images).run)
-    assert f"{path} is of other images: delete {path}, and the same command" in message
+    assert f"{path} belongs to other images: delete {path}, and the same command" in message
     path.unlink()
     make_job(votes, images).run()
     after = read_all(votes)
@@ -171,7 +171,7 @@ def test_a_job_whose_folder_another_one_took_over_stops(tmp_path, survey):
     make_job(tmp_path / "expected", survey, predictor=Darkness).run()
     job = make_job(tmp_path / "votes", survey, predictor=amid_a_job(take_over))
     message = one_line_refusal(job.run)
-    assert "votes was deleted while this command worked in it: it stops here" in message
+    assert "votes was deleted while this command used it; stopping" in message
     assert read_all(tmp_path / "votes") == read_all(tmp_path / "expected")
 
 

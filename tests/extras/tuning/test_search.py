@@ -221,7 +221,7 @@ def test_what_does_not_fit_the_study_is_refused(lab):
     lab.make().train(1, 1, "loky")
     fewer = {"train.lr": {"type": "float", "low": 1e-4, "high": 1e-3}}
     for other in (lab.make(epochs=4), lab.make(space=fewer)):
-        with pytest.raises(InputError, match="was searched with other settings or data: delete"):
+        with pytest.raises(InputError, match="was made with other settings or data: delete"):
             other.train(1, 1, "loky")
     with pytest.raises(InputError, match=r"tiny\.yaml, fold: .* has folds 0 to 2"):
         lab.make(fold=3).check()

@@ -49,7 +49,7 @@ def check_images(ids: np.ndarray, images: Images, table: str) -> None:
     if len(missing):
         raise InputError(
             f"{shown(images.path)} has no image of GalaxyID {missing[0]}, which stands in "
-            f"{table} ({len(missing):,} missing): one of the two is not whole, get it again"
+            f"{table} ({len(missing):,} missing): one of the two is incomplete, get it again"
         )
 
 

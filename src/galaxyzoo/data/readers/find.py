@@ -130,7 +130,7 @@ def _find_named(data: str, tasks: set[str]) -> DatasetFiles:
 
 def _pass_over(problems: list[InputError]) -> None:
     for problem in problems:
-        print(f"passed over: {problem}")
+        print(f"skipped: {problem}")
 
 
 def _all_sets(problems: list[InputError]) -> Iterator[DatasetCandidate]:

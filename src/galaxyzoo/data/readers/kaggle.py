@@ -116,9 +116,8 @@ def whole_sample_ids() -> np.ndarray:
         if len(ids) == COMPETITION_SIZE[1]:
             return ids
     raise InputError(
-        f"only the whole competition can be sent: {shown(input_dir())}/ lacks its {SAMPLES[0]}.zip "
-        f"with {COMPETITION_SIZE[1]:,} galaxies, which `{typed('download_data')}` gets (move "
-        "a part of it into a folder of input/ before)"
+        f"Kaggle needs all {COMPETITION_SIZE[1]:,} test galaxies, which {shown(input_dir())}/ "
+        f"lacks: move a subset there to input/NAME/ and type `{typed('download_data')}`"
     )
 
 
@@ -131,15 +130,14 @@ def _demo_folder(name: str, announce: bool = False) -> Path:
     folder = input_dir() / name
     if announce:
         print(
-            "input/ holds no competition files, so the built-in demo set is used; for the "
-            "real thing put Kaggle's "
-            f"{TRAIN_IMAGES}.zip, {TEST_IMAGES}.zip, {SOLUTIONS}.zip and {SAMPLES[0]}.zip "
-            f"into {shown(input_dir())}/ (`{typed('download_data')}` gets them)"
+            f"no data in {shown(input_dir())}/: using simulated demo galaxies. For the competition "
+            f"put {TRAIN_IMAGES}.zip, {TEST_IMAGES}.zip, {SOLUTIONS}.zip and {SAMPLES[0]}.zip "
+            f"there (`{typed('download_data')}`)"
         )
     names = (TRAIN_IMAGES, TEST_IMAGES, SOLUTIONS, SAMPLES[0])
     zips = [folder / f"{name}.zip" for name in names]
     if not all(map(Path.exists, zips)):
-        with files.hold_lock(folder / files.LOCK, "drawing the demo set"):
+        with files.hold_lock(folder / files.LOCK, "simulating the demo set"):
             if not all(map(Path.exists, zips)):
                 write_demo(folder)
     return folder
@@ -203,7 +201,7 @@ def _match_ids(ids: np.ndarray, images: Images, table: str) -> None:
     if len(extra):
         raise InputError(
             f"{shown(images.path)} holds an image of GalaxyID {extra[0]}, which {table} lacks "
-            f"({len(extra):,} such images): one of the two is not whole, get it again"
+            f"({len(extra):,} such images): one of the two is incomplete, get it again"
         )
 
 
@@ -255,7 +253,7 @@ def write_subset(name: str, data: str | None) -> Path:
     train_ids, test_ids = (_read_ids(lists / f"{part}_ids.txt") for part in ("train", "test"))
     target = input_dir() / name
     if target.exists() or target.is_symlink():
-        raise InputError(f"{shown(target)} exists already: move it away first")
+        raise InputError(f"{shown(target)} already exists: move it first")
     raw = open_dataset_files(find_folder(data))
     missing = np.setdiff1d(train_ids, raw.targets.index)
     if len(missing):

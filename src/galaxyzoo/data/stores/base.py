@@ -240,7 +240,7 @@ def stamp_of(status: os.stat_result) -> int:
 def why_not_read(name: str) -> str:
     """Explain why an image's form is not read."""
     end = Path(name).suffix.lower()
-    return f"{end} is not read: convert it to JPEG or PNG" if end else "its link leads nowhere"
+    return f"{end} is not read: convert it to JPEG or PNG" if end else "its link is broken"
 
 
 def is_read(name: str) -> bool:

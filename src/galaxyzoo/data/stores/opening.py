@@ -122,7 +122,7 @@ def _make_images(
 
 
 def _stat(file: str) -> os.stat_result:
-    """Stat a file, or a link that leads nowhere."""
+    """Stat a file, or a link that is broken."""
     with suppress(OSError):
         return os.stat(file)
     return os.lstat(file)

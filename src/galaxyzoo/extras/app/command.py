@@ -30,9 +30,7 @@ class AppOptions(DatasetOptions):
     """Options of the command."""
 
     run: str | None = positional("or ensemble:NAME; default: the best", "RUN", None, nargs="?")
-    label: Path | None = option(
-        "label the galaxies of a finished survey, such as votes/", metavar="FOLDER"
-    )
+    label: Path | None = option("label the galaxies of a survey, such as votes/", metavar="FOLDER")
     host: str = option("default: 127.0.0.1, this machine", "127.0.0.1")
     allow_host: tuple[str, ...] = option(
         "a name by which a proxy reaches the page, such as galaxies.example.org; repeatable",
@@ -40,7 +38,7 @@ class AppOptions(DatasetOptions):
         metavar="NAME",
     )
     port: int = option("default: 7860", 7860)
-    open: bool = option("open the page in the browser", False)
+    open: bool = option("open the page in a browser", False)
 
     @property
     def address(self) -> str:
@@ -120,7 +118,9 @@ def serve_labels(options: AppOptions, folder: Path) -> None:
     survey = read_features(folder)
     with files.try_lock(folder / LABELS_LOCK) as is_held:
         if not is_held:
-            raise InputError(f"another page labels {paths.shown(folder)}: end that one first")
+            raise InputError(
+                f"{paths.shown(folder)} is open in another label page: stop that one first"
+            )
         app = build_app(LabelLoop(survey), [options.host, *options.allow_host])
         print_address(options)
         if options.open:
@@ -130,7 +130,7 @@ def serve_labels(options: AppOptions, folder: Path) -> None:
 
 def print_address(options: AppOptions) -> None:
     """Print where the page is."""
-    print(f"the page is at {options.address} (Ctrl-C ends it)")
+    print(f"serving at {options.address} (Ctrl-C to stop)")
 
 
 def choose(run: str | None, dataset: str | None) -> model_listing.ModelEntry:

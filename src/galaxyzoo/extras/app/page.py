@@ -26,7 +26,7 @@ _listed: dict[str, ModelEntry] = {}  # title -> predictor that the page offers
 def build_page(chosen: ModelEntry) -> gr.Blocks:
     """Build the whole page; `chosen` predicts first."""
     with gr.Blocks(title=_TITLE, analytics_enabled=False, delete_cache=_UPLOADS_KEPT) as page:
-        gr.Markdown(f"# {_TITLE}\nPredictions of trained networks, and what they look at.")
+        gr.Markdown(f"# {_TITLE}\nPredictions of trained networks, with heat maps.")
         run = gr.Dropdown([], label="Run", elem_id="run")
         shown = gr.State(None)
         with gr.Row():
@@ -40,7 +40,7 @@ def build_page(chosen: ModelEntry) -> gr.Blocks:
                         elem_id="upload",
                         min_width=90,
                     )
-                    draw = gr.Button("Draw a galaxy", elem_id="draw", min_width=90)
+                    draw = gr.Button("Simulate a galaxy", elem_id="draw", min_width=90)
                 facts = gr.HTML("", elem_id="facts")
                 with gr.Accordion("Heat map", open=True):
                     answer = gr.Dropdown([], label="Answer", elem_id="answer")
@@ -92,7 +92,9 @@ def _show_drawn(name: str, number: int | None = None) -> list[Any]:
 def _show_upload(name: str, paths: list[str]) -> list[Any]:
     """The first uploaded image that can be used, and the likeliest answers of all such."""
     if len(paths) > _MAX_IMAGES:
-        raise InputError(f"{len(paths)} images: at most {_MAX_IMAGES} at once; for more predict.py")
+        raise InputError(
+            f"{len(paths)} images: at most {_MAX_IMAGES} at once; use predict.py for more"
+        )
     loaded, predicted, problems = _load(name), [], []
     for path in map(Path, paths):
         try:
@@ -119,7 +121,7 @@ def _show_again(name: str, shown: PredictedGalaxy | None) -> list[Any]:
 def _explain(name: str, shown: PredictedGalaxy | None, answer: str, method: str) -> str:
     """The network's input and its heat map."""
     if shown is None:
-        raise InputError("upload or draw a galaxy first")
+        raise InputError("upload or simulate a galaxy first")
     loaded = _load(name)
     column = loaded.task.labels.index(answer)
     return components.heat_html(*loaded.gradcam(shown, column, method), answer)

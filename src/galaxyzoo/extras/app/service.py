@@ -77,7 +77,9 @@ class LoadedRun:
 
     def predict_drawn(self, number: int) -> PredictedGalaxy:
         """Predict a demo galaxy, drawn from its number (100,000 to 999,999)."""
-        return self.predict_picture(Galaxy("a drawn galaxy, no real one", draw_jpeg(number)[0], ""))
+        return self.predict_picture(
+            Galaxy("simulated galaxy, no volunteer votes", draw_jpeg(number)[0], "")
+        )
 
     def predict_picture(self, galaxy: Galaxy) -> PredictedGalaxy:
         """Predict a picture, such as one from another run."""

@@ -85,7 +85,7 @@ def open_galaxy_zoo_2(folder: Path) -> DatasetFiles:
     has_votes = assets.index.isin(votes.index)
     if not has_votes.all():
         left_out = int((~has_votes).sum())
-        print(f"{shown(folder)}: {left_out:,} images are of galaxies without votes, left out")
+        print(f"{shown(folder)}: {left_out:,} images skipped: their galaxies have no votes")
     assets = assets[has_votes]
     assets = assets[~assets.index.duplicated()]  # of two images of a galaxy, the one listed first
     with_images = votes[votes.index.isin(assets.index)]
@@ -96,7 +96,9 @@ def open_galaxy_zoo_2(folder: Path) -> DatasetFiles:
         )
     if len(with_images) < len(votes):
         left_out = len(votes) - len(with_images)
-        print(f"{shown(folder)}: {left_out:,} of {len(votes):,} galaxies have no image, left out")
+        print(
+            f"{shown(folder)}: {left_out:,} of {len(votes):,} galaxies skipped: they have no image"
+        )
     images = images.select(assets.to_numpy()).relabel(assets.index)
     dataset = "gz2" if folder.resolve() == input_dir().resolve() else folder.absolute().name
     table = find_votes_table(folder)

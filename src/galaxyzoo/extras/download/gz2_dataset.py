@@ -48,19 +48,21 @@ _NAME = re.compile(r"\w[\w.-]*")
 class Gz2Options:
     """Dataset to make; options of the command."""
 
-    data: str | None = options.option("folder with the published files (default: found in input/)")
-    task: str = options.option("task whose rule makes classes of votes", "hubble10")
+    data: str | None = options.option(
+        "folder with the published files (default: searched in input/)"
+    )
+    task: str = options.option("task whose rule turns votes into classes", "hubble10")
     name: str | None = options.option("of the new dataset (default: gz2-<task>)")
     per_class: int | None = options.option(
-        "at most so many galaxies of each class (default: as many as the smallest class has)",
+        "largest number of galaxies per class (default: that of the smallest class)",
         type=options.positive,
         metavar="N",
     )
-    seed: int = options.option("of the draw (default: 0)", 0)
+    seed: int = options.option("random seed (default: 0)", 0)
     on_bad_image: Literal["stop", "drop"] = options.option(
-        "images that cannot be downloaded: stop, or leave those galaxies out", "stop"
+        "images that cannot be downloaded: stop, or drop those galaxies", "stop"
     )
-    download: bool = options.option("get the images, and the table where it is missing", False)
+    download: bool = options.option("download the images, and the table if it is missing", False)
     base_url: str = options.option(
         "of the cut-out service (default: SkyServer's)", sdss.SERVICE, metavar="URL"
     )
@@ -146,7 +148,7 @@ def _check_order(order: Gz2Options) -> tuple[Task, Path]:
         )
     target = paths.input_dir() / name
     if target.exists() or target.is_symlink():
-        raise InputError(f"{paths.shown(target)} exists already: move it away first, or add --name")
+        raise InputError(f"{paths.shown(target)} already exists: move it first, or add --name")
     return task, target
 
 

@@ -34,10 +34,10 @@ def connect() -> Any:
             from kaggle.api.kaggle_api_extended import KaggleApi
 
             api = KaggleApi()
-            with _explain_errors("login", "look at the network"):
+            with _explain_errors("login", "check the network"):
                 api.authenticate()
     except SystemExit:
-        raise InputError(f"Kaggle's client finds no valid credentials: {_LOGIN}") from None
+        raise InputError(f"no valid Kaggle credentials found: {_LOGIN}") from None
     return api
 
 
@@ -53,7 +53,7 @@ def download(folder: Path) -> list[str]:
             api = connect()
         for name in missing:
             part = folder / ".part" / name
-            advice = "look at the network and type the same again, which goes on from here"
+            advice = "check the network and rerun the command, which resumes"
             with files.explain_write_errors(part), _explain_errors(name, advice):
                 quiet = not sys.stderr.isatty()
                 try:
@@ -63,7 +63,7 @@ def download(folder: Path) -> list[str]:
                     raise
             if not _is_whole(part):
                 part.unlink()
-                raise InputError(f"{name} arrived damaged: type the same again")
+                raise InputError(f"{name} arrived damaged: rerun the command")
             with files.explain_write_errors(folder / name):
                 part.replace(folder / name)
     return missing
@@ -71,10 +71,10 @@ def download(folder: Path) -> list[str]:
 
 def submit_file(api: Any, path: Path, message: str) -> int:
     """Send a submission; returns Kaggle's number of it, 0 where it gives none."""
-    with _explain_errors("submission", f"look whether {PAGE}/submissions has it before the next"):
+    with _explain_errors("submission", f"check {PAGE}/submissions before you submit again"):
         answer = api.competition_submit(str(path), message, COMPETITION, quiet=True)
     if answer.message == api.COMPETITION_SUBMIT_UPLOAD_FAILED_MESSAGE:
-        raise InputError("the upload broke, and nothing was submitted: type the same again")
+        raise InputError("the upload failed and nothing was submitted: rerun the command")
     return int(answer.ref)
 
 

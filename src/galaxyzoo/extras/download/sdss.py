@@ -138,9 +138,8 @@ def download_cutouts(positions: pd.DataFrame, folder: Path, service: str) -> dic
                     failed[galaxy_id] = str(error)
                 if silent == _GIVE_UP:
                     raise InputError(
-                        f"{service} gives no image, of {silent} galaxies in a row (last: {error}): "
-                        "see that the network is there, or try later; the same command goes on "
-                        "from here"
+                        f"{service} returned no image for {silent} galaxies in a row (last: "
+                        f"{error}): check the network or try later, and rerun the command to resume"
                     )
         finally:
             pool.shutdown(cancel_futures=True)

@@ -38,7 +38,7 @@ class SubmitOptions:
     """Options of the command."""
 
     file: Path | None = positional("default: submissions/predictions.csv", "FILE", None, nargs="?")
-    message: str | None = option("its description on Kaggle", None, "-m", "--message")
+    message: str | None = option("description shown on Kaggle", None, "-m", "--message")
     no_wait: bool = option("do not wait for the score", False)
     check: bool = option("check the file, send nothing", False)
     scores: bool = option("ask for the scores of all that were sent, send nothing", False)

@@ -31,17 +31,17 @@ class GradcamOptions(RunOptions, DataOptions):
     """Options of the command."""
 
     galaxy_id: int | None = option("GalaxyID in the dataset", metavar="ID")
-    image: Path | None = option("an image of any galaxy", metavar="FILE")
+    image: Path | None = option("image file of a galaxy", metavar="FILE")
     output: Path | None = option("the picture (default: in reports/)", metavar="FILE")
     answer: str | None = option("answer or class, by name or text (default: the likeliest)")
     method: Literal["hirescam", "gradcam"] = option("HiResCAM (default) or Grad-CAM", "hirescam")
     layer: tuple[str, ...] = option(
-        "layer of the maps (default: the deepest that shows places); several with --feature-maps "
+        "layer of the maps (default: the deepest spatial one); several with --feature-maps "
         "(default: the last of each resolution)",
         (),
         metavar="NAME",
     )
-    feature_maps: bool = option("plot feature maps of a network for one galaxy instead", False)
+    feature_maps: bool = option("plot feature maps of one network instead", False)
     fold: int = option("fold whose network --feature-maps shows", 0)
 
     def __post_init__(self) -> None:
@@ -85,7 +85,7 @@ def plot_gradcam(options: GradcamOptions, dataset: str, run: str, column: int | 
     path = picture_path(options, dataset, run, name)
     note = f"{run}, {describe(predictor)}, {METHODS[options.method]} of layer {used}"
     draw_gradcam(path, galaxy, image, heat, prediction, asked, task, note)
-    known = "" if galaxy.truth is None else f", known {galaxy.truth[asked]:.3f}"
+    known = "" if galaxy.truth is None else f", actual {galaxy.truth[asked]:.3f}"
     print(f"{task.text(asked)}: predicted {prediction[asked]:.3f}{known}")
     launch.print_done(paths.shown(path), f"{launch.typed('app')} {run} --dataset {dataset}")
 

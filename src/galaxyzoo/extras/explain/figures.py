@@ -48,7 +48,7 @@ def draw_gradcam(
     plain.imshow(image)
     plain.set_title("network input", fontsize=10)
     hot.imshow(blend_heat(image, heat))
-    hot.set_title(f"heat map for “{task.text(column)}”, lines at half its maximum", fontsize=10)
+    hot.set_title(f"heat map for “{task.text(column)}”, contours at half maximum", fontsize=10)
     for axis in (plain, hot):
         axis.set_axis_off()
     _draw_answers(bars, galaxy, prediction, column, task)

@@ -149,7 +149,7 @@ def choose_layer(model: GalaxyNet, size_px: int, name: str | None = None) -> Map
         return pick_layers(layers, [name])[0]
     if not any(layer.late for layer in layers):
         raise InputError(
-            "no late layer of this network has maps of the image, only its stem: take another run"
+            "no late layer of this network has spatial maps, only its stem: use another run"
         )
     last = last_of_each_side(layers)
     last = [layer for layer in last if layer.tokens == last[-1].tokens]  # no transformer's stem

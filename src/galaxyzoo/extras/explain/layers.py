@@ -72,7 +72,7 @@ def find_layers(model: GalaxyNet, image: Tensor) -> list[MapLayer]:
         for handle in handles:
             handle.remove()
     if not recorded:
-        raise InputError("no layer of this network has maps of the image: take another run")
+        raise InputError("no layer of this network has spatial maps: use another run")
     unread = _prefix_tokens(model.backbone) > 0  # tokens that attention does not read any more
     return [
         MapLayer(

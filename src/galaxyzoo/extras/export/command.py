@@ -31,10 +31,10 @@ class ExportOptions(RunOptions):
         "default: exported/<task>-<run> here, with --tables exported/<task>-<run>-tables",
         metavar="FOLDER",
     )
-    no_onnx: bool = option("leave the ONNX file out", False)
-    half: bool = option("weights in half precision, of half the size", False)
+    no_onnx: bool = option("write no ONNX file", False)
+    half: bool = option("round weights to half precision (half the size)", False)
     tables: bool = option(
-        "only its out-of-fold and test tables, packed, with the score card and config", False
+        "write only its packed out-of-fold and test tables, score card and config", False
     )
 
 
@@ -53,7 +53,7 @@ def main() -> None:
         raise InputError("--half exports a run's weights: name a run, without --tables")
     dataset, run = find_predictor(options.run, options.dataset)
     if dataset == BUNDLED:
-        raise InputError(f"{run} is exported already: {paths.shown(bundled_dir() / run)}/")
+        raise InputError(f"{run} is already exported: {paths.shown(bundled_dir() / run)}/")
     name = run.replace("/", "-").replace(":", "-")
     default = Path("exported") / (f"{name}-tables" if options.tables else name)
     folder = (options.output or default).resolve()

@@ -71,7 +71,7 @@ def write_onnx(path: Path, networks: Sequence[GalaxyNet], size_px: int, dihedral
         except torch.onnx.OnnxExporterError as error:
             reason = (str(error.__cause__ or error).strip() or "no reason given").splitlines()[0]
             raise InputError(
-                f"this network cannot be written as ONNX ({reason}): add --no-onnx"
+                f"this network cannot be exported to ONNX ({reason}): add --no-onnx"
             ) from None
     _remove_traces(path)
     with torch.inference_mode():

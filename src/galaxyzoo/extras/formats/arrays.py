@@ -33,7 +33,7 @@ _FORM = "an archive of images and ids"
 _PIECE_ROWS = 256  # where the file stores the array contiguously
 _PIECES = 2  # kept at a time: threads stand on both sides of a border
 _MIN_SIDE = 8  # px
-_UNWRITTEN = "its piece of the file was never written, or is lost"
+_UNWRITTEN = "its chunk of the file is missing"
 
 
 def _to_pixels(image: np.ndarray) -> np.ndarray:
@@ -108,7 +108,7 @@ class PieceReader:
         except (OSError, ValueError, RuntimeError) as error:
             if base.is_transient(error):
                 raise UnavailableError(f"{shown(self.path)} cannot be read ({error})") from None
-            return f"its piece of {shown(self.path)} is damaged ({reason_of(error)})"
+            return f"its chunk of {shown(self.path)} is damaged ({reason_of(error)})"
 
 
 def build_images(
@@ -258,7 +258,7 @@ def open_hdf5_file(path: Path) -> "h5py.File":
                 "writer that was killed, `h5clear --status` frees it"
             ) from None
         raise InputError(
-            f"{shown(path)} is not a whole HDF5 file ({path.stat().st_size:,} bytes; {reason}): "
+            f"{shown(path)} is not a complete HDF5 file ({path.stat().st_size:,} bytes; {reason}): "
             "get it again"
         ) from None
 

@@ -117,14 +117,13 @@ def wrap(images: base.Images, settings: FitsSettings) -> base.Images:
     notes, field_arcsec = [], settings.field_arcsec
     if settings.stretch != "lupton":
         notes.append(
-            f"FITS cut-outs are stretched by {settings.stretch}; the networks learned from "
-            "Lupton's asinh"
+            f"FITS cut-outs use the {settings.stretch} stretch; the networks expect Lupton's asinh"
         )
     if RADIUS not in table:
-        part = "all" if field_arcsec is None else f'the middle {field_arcsec:g}"'
+        part = "whole FITS cut-outs" if field_arcsec is None else f"{field_arcsec:g} arcsec of FITS"
         notes.append(
-            f"of each FITS cut-out {part} is seen; the networks learned from pictures "
-            f"{WIDTH_IN_RADII} Petrosian radii wide (a list's column {RADIUS} gives them)"
+            f"Using {part}; the networks expect {WIDTH_IN_RADII} Petrosian radii across. Set "
+            f"--field, or {RADIUS} in a list."
         )
     pictures = images.through(FitsReader(images, settings))
     names = zip(images.names, radii, strict=True)
@@ -228,8 +227,8 @@ def _find_image(parts: Any) -> Any:
     images = [part for part in images if part.name in _SCIENCE] or images
     if len(images) > 1 and images[0] is not parts[0]:
         raise InputError(
-            f"which part is the image? It has {_list_parts(parts)}: give --hdu 1, or --hdu 1,2,3 "
-            "for a band in each"
+            f"which extension is the image? It has {_list_parts(parts)}: give --hdu 1, or "
+            "--hdu 1,2,3 for one band in each"
         )
     return images[0]
 

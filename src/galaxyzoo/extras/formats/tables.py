@@ -66,7 +66,7 @@ def open_parquet(path: Path) -> base.Images:
         names = base.read_ids(file.read([base.find_ids(columns, path)]).column(0).to_numpy(), path)
     except (pa.ArrowException, OSError) as error:
         raise InputError(
-            f"{shown(path)} is not a whole Parquet file ({reason_of(error)})"
+            f"{shown(path)} is not a complete Parquet file ({reason_of(error)})"
         ) from None
     kind = file.schema_arrow.field(IMAGE).type
     has_bytes = pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0
@@ -76,7 +76,7 @@ def open_parquet(path: Path) -> base.Images:
         raise InputError(f"{shown(path)}: '{IMAGE}' is {kind}, expected bytes of JPEGs or PNGs")
     groups = [file.metadata.row_group(k) for k in range(file.num_row_groups)]
     if any(group.total_byte_size > _MAX_GROUP_BYTES for group in groups):
-        raise InputError(f"{shown(path)} has row groups above 1 GB: write it in smaller ones")
+        raise InputError(f"{shown(path)} has row groups above 1 GB: write it with smaller ones")
     starts = [0, *accumulate(group.num_rows for group in groups)][:-1]
     stamp, column = base.stamp_of(path.stat()), partial(_Column, path, starts)
     reader = arrays.PieceReader(path, column, starts, len(names), _check_bytes)

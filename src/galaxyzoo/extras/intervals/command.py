@@ -25,7 +25,7 @@ class IntervalOptions:
     """Options of intervals."""
 
     intervals: float | None = option(
-        "make intervals for a built ensemble, which hold this share of the galaxies' votes "
+        "make intervals for a built ensemble, which contain this fraction of the galaxies' votes "
         f"(default: {LEVEL})",
         nargs="?",
         const=LEVEL,
@@ -54,7 +54,7 @@ def _make(options: EnsembleOptions, chosen: IntervalOptions, _: Mapping[str, Any
     card = make_intervals(asked[0], load_catalog(dataset), level)
     path = intervals_csv(built[asked[0]])
     print_intervals(card)
-    print(f"coverage, also by answer: {paths.shown(layout.card_path(path))}")
+    print(f"coverage by answer: {paths.shown(layout.card_path(path))}")
     page = f"{launch.typed('app')} {ensemble_name(COMPETITION_TASK, asked[0])} --dataset {dataset}"
     has_page = EnsembleCard.of(built[asked[0]]).has_networks
     made = f"{paths.shown(path)}, intervals of {level:g} around {asked[0]}"

@@ -277,7 +277,7 @@ class LabelLoop:
         """
         probs, scores = self.probabilities(), self.scores()
         if probs is None or (by == "doubtful" and scores is None):
-            raise InputError("label a galaxy first: scores need two of each of two classes")
+            raise InputError("label more galaxies: scores need two of each of two classes")
         if by == "doubtful":
             assert scores is not None
             rows = self.ranking(by, of)

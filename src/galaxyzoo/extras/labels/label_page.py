@@ -22,7 +22,7 @@ PICTURE, _WHOLE = (ImageConfig(crop_px=ORIGINAL_PX, cache_px=px) for px in (160,
 _HANDLERS: dict[Any, Any] = {
     InputError: lambda _request, error: PlainTextResponse(str(error), 400),
     KeyError: lambda *_: PlainTextResponse("no such galaxy or class", 400),
-    404: lambda *_: PlainTextResponse("this tab is of another survey: reload the page", 400),
+    404: lambda *_: PlainTextResponse("this tab shows another survey: reload the page", 400),
 }
 
 

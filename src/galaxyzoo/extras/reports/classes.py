@@ -10,7 +10,7 @@ from galaxyzoo.extras.pages.answers import readable
 from galaxyzoo.extras.pages.html import HtmlSection, Shaded, VoteBar
 from galaxyzoo.extras.reports import calibration, evaluate, results
 
-MOST_PROBABLE = "The predicted class of a galaxy is its most probable one."
+MOST_PROBABLE = "Predicted class: the most probable one."
 BALANCED = (
     "The predicted class of a galaxy is the one whose probability exceeds its frequency in the "
     "other folds by the largest factor, which serves balanced accuracy (Menon et al. 2021)."
@@ -33,7 +33,7 @@ def _confusion(evaluation: evaluate.Evaluation, result: results.Result) -> HtmlS
     confusion = confusion_table(task.columns, truth, predicted)
     evaluation.write_csv(f"{result.stem}_report.csv", report)
     evaluation.write_csv(f"{result.stem}_confusion.csv", confusion)
-    caption = "confusion matrix: galaxies, and their part of the true class"
+    caption = "confusion matrix: galaxies, and fraction of the true class"
     tables = [("precision, recall and F1", report), (caption, shade_rows(confusion))]
     text = BALANCED if task.balanced else MOST_PROBABLE
     return HtmlSection(f"{result.run}: classes", text, tables)
@@ -50,7 +50,7 @@ def _probabilities(evaluation: evaluate.Evaluation, result: results.Result) -> H
         f"{result.run}: probabilities",
         f"Expected calibration error of the most probable class {error:.4f}, in ten bins of "
         "equally many galaxies.",
-        charts=[("how often the most probable class is right", [chart])],
+        charts=[("accuracy by confidence", [chart])],
     )
 
 
@@ -63,8 +63,8 @@ def _galaxies(evaluation: evaluate.Evaluation, result: results.Result) -> HtmlSe
         return [f"true: {names[truth[row]]}", f"predicted: {names[predicted[row]]} {prob:.2f}"], []
 
     wrong = confident_mistakes(result.predictions, truth, predicted, evaluate.SHOWN_GALAXIES)
-    galleries = evaluation.galleries(result, "the most confident mistakes", wrong, describe)
-    text = "" if len(wrong) else "No galaxy is wrong."
+    galleries = evaluation.galleries(result, "most confident mistakes", wrong, describe)
+    text = "" if len(wrong) else "No mistakes."
     return HtmlSection(f"{result.run}: galaxies", text, galleries=galleries)
 
 

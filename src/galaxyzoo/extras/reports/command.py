@@ -30,11 +30,11 @@ class EvaluateOptions(DatasetOptions, DataOptions):
     """Options of the command."""
 
     names: tuple[str, ...] = positional(
-        "task, or what to show in detail: zoo5, zoo5/resnet18, ensemble:zoo5/all",
+        "tasks; or runs and ensembles to show in detail, such as zoo5/resnet18",
         "TASK|RUN",
         nargs="+",
     )
-    output: Path | None = option("folder of the reports (default: reports/)", metavar="FOLDER")
+    output: Path | None = option("folder for reports (default: reports/)", metavar="FOLDER")
 
 
 def main() -> None:
@@ -85,7 +85,7 @@ def with_images(evaluation: evaluate.Evaluation, data: str | None) -> evaluate.E
         opened = open_dataset(data, evaluation.catalog.dataset, evaluation.task.name)
         images, sky = opened.train_images(opened.raw.image), sky_positions(opened.raw)
     except InputError as error:
-        note = f"No pictures of galaxies: {error}"
+        note = f"No galaxy images: {error}"
         print(note)
         return replace(evaluation, problems=[*evaluation.problems, note])
     return replace(evaluation, images=images, sky=sky)
@@ -105,7 +105,7 @@ def write_report(evaluation: evaluate.Evaluation) -> None:
     command = " ".join([f"{launch.typed('evaluate')}", *sys.argv[1:]])
     summary = evaluate.summarize(evaluation, command)
     csv = [(name, name, "") for name in evaluation.written]
-    sections.append(html.HtmlSection("Tables", "As CSV, with all digits.", links=csv))
+    sections.append(html.HtmlSection("Tables", "CSV files with all digits.", links=csv))
     shown_sections = [section for section in sections if section]
     html.write_page(path, f"{task.name} on {dataset}", summary, shown_sections, index=html.INDEX)
     for caption, table in comparison.tables:

@@ -50,7 +50,7 @@ def main() -> None:
         "Training": f"{len(catalog.ids):,} galaxies in {catalog.n_folds} folds",
         "Test": f"{len(catalog.test_ids):,} galaxies",
         "Labels": "37 vote fractions" if catalog.has_votes else "a class per galaxy",
-        "Copies": f"{near} training galaxies with a near-duplicate, which share a fold with it",
+        "Copies": f"{near} training galaxies with a near-duplicate, in the same fold",
         "Made": html.made(),
     }
     page, index = folder / "index.html", None if options.output else html.INDEX

@@ -23,8 +23,8 @@ def history_section(evaluation: evaluate.Evaluation) -> html.HtmlSection | None:
     if not charts:
         return None
     text = (
-        "Thin lines are folds, the thick one their mean. Scores are of the validation fold, one "
-        "view of each galaxy."
+        "Thin lines: folds; thick line: their mean. Validation scores, without test-time "
+        "augmentation."
     )
     return html.HtmlSection("Training history", text, charts=charts)
 

@@ -92,7 +92,7 @@ def load_results(
         except InputError as error:
             if run in named:
                 raise
-            problems.append(f"{run} is left out: {error}")
+            problems.append(f"{run} is skipped: {error}")
     if not results:
         why = "; ".join(problems) or "no table found"
         raise InputError(f"no run of {task.name} can be evaluated: {why}")

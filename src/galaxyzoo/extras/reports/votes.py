@@ -67,16 +67,15 @@ def _calibration(evaluation: evaluate.Evaluation, result: results.Result) -> Htm
         )
         for title, span in zip(_headings(task), task.groups, strict=True)
     ]
-    caption = "voted over predicted; each point is the mean of a tenth of the galaxies"
+    caption = "actual vs. predicted votes; each point averages a tenth of the galaxies"
     summary = calibration.calibration_errors(table)
     summary.insert(0, "RMSE", np.sqrt(np.mean((result.predictions - result.targets) ** 2, axis=0)))
     worst = summary.nlargest(_N_WORST, "RMSE").round(4)
     worst.index = worst.index.map(lambda name: _label(task, name))
     return HtmlSection(
         f"{result.run}: calibration",
-        f"Predictions and {task.truth} differ by {summary['error'].mean():.4f} on average over "
-        "columns, once galaxies with similar predictions are averaged: the error below. Bias is "
-        "predicted - voted.",
+        f"Mean calibration error {summary['error'].mean():.4f}: how far predictions and "
+        f"{task.truth} differ for galaxies with similar predictions. Bias: predicted - actual.",
         [("Answers with the largest RMSE", worst.reset_index())],
         [(caption, charts)],
     )
@@ -93,8 +92,8 @@ def _galaxies(evaluation: evaluate.Evaluation, result: results.Result) -> HtmlSe
     worst = np.argsort(-errors, kind="stable")[: evaluate.SHOWN_GALAXIES]
     return HtmlSection(
         f"{result.run}: galaxies",
-        f"Predictions are out of fold; marks on bars are the {task.truth}.",
-        galleries=evaluation.galleries(result, "the largest errors", worst, describe),
+        f"Bars: out-of-fold predictions; marks: {task.truth}.",
+        galleries=evaluation.galleries(result, "largest errors", worst, describe),
     )
 
 

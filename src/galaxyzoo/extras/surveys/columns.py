@@ -33,8 +33,8 @@ _POSITIONS = {
 }
 _SUFFIXES = {  # of a prediction's column -> what it is, UCD
     "_spread": ("standard deviation between the folds' networks", "stat.stdev;stat.probability"),
-    "_lower": ("lower end of the 90 % interval", "stat.probability;stat.min"),
-    "_upper": ("upper end of the 90 % interval", "stat.probability;stat.max"),
+    "_lower": ("lower bound of the 90 % interval", "stat.probability;stat.min"),
+    "_upper": ("upper bound of the 90 % interval", "stat.probability;stat.max"),
 }
 # What FITS or VOTable would read otherwise or not at all.
 _WIDER = {np.dtype("int8"): np.int16, np.dtype("float16"): np.float32}
@@ -88,7 +88,7 @@ def _meaning(name: str, task: kinds.Task, label: str) -> dict[str, str]:
     """Description, unit and UCD of a column of the predictions."""
     base, suffix = _split(name)
     if name == label:
-        text, ucd = "name of the image, as it was given", "meta.id;meta.main"
+        text, ucd = "image name, as given", "meta.id;meta.main"
     elif base in task.columns:
         text, ucd = _prediction(base, task), _PROBABILITY
         if suffix:
@@ -99,7 +99,7 @@ def _meaning(name: str, task: kinds.Task, label: str) -> dict[str, str]:
     elif name == kinds.CLASS:
         text, ucd = "decided class", "meta.code.class"
     else:
-        text, ucd = f"class of {name} by the rule on votes; empty where unclear", "meta.code.class"
+        text, ucd = f"class of {name} by the rule on votes; empty if unclear", "meta.code.class"
     return {"description": text, "unit": "", "ucd": ucd}
 
 
@@ -108,8 +108,7 @@ def _prediction(column: str, task: kinds.Task) -> str:
         return f"probability of class {column}"
     question = decision_tree.GALAXY_ZOO_2.question_of(column)
     answer = decision_tree.GALAXY_ZOO_2.answer_text(column)
-    whole = f"of {question.parent}, share of all" if question.parent else "share of all"
-    return f"volunteers who answer '{answer}' to '{question.text}', {whole}"
+    return f"predicted fraction of all volunteers who answer '{answer}' to '{question.text}'"
 
 
 def _split(name: str) -> tuple[str, str]:

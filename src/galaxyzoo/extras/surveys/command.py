@@ -26,7 +26,7 @@ class SurveyOptions:
     """Options of output folders."""
 
     part_size: int = option(
-        "most galaxies in a part of an output folder", 8192, type=positive, metavar="N"
+        "galaxies per part of an output folder", 8192, type=positive, metavar="N"
     )
     extras: tuple[Literal["spread", "features", "intervals"], ...] = option(
         "more columns in an output folder, with commas between them; spread: standard deviation "
@@ -124,7 +124,7 @@ def _make(options: predict.PredictOptions, survey: SurveyOptions, read: Mapping[
     print(job.cost)
     notes = job.run(options.jobs or 1, options.backend)
     if lost := notes["errors"]:
-        print(f"left out {lost:,} images that cannot be read: {ERRORS}")
+        print(f"skipped {lost:,} unreadable images: {ERRORS}")
     predict.print_left_out(survey_images.left_out, notes["rows"])
     if table:
         job.write_table(table, names)

@@ -71,8 +71,8 @@ def read_features(folder: Path) -> SurveyFeatures:
     if FEATURES not in provenance["extras"].split(", "):
         return replace(read_features(folder / FEATURES), folder=folder)
     other = (
-        f"{paths.shown(folder)} is of other images than {', '.join(notes['inputs'])}: start the "
-        "page in the folder where these were predicted, or predict them again, into a new folder"
+        f"{paths.shown(folder)} belongs to other images than {', '.join(notes['inputs'])}: start "
+        "the page where these were predicted, or predict them again, into a new folder"
     )
     if len(images.parts) != notes["parts"]:
         raise InputError(other)

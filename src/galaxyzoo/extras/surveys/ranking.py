@@ -56,7 +56,7 @@ def write_ranking(job: Survey, by: str, top: int) -> Path:
         f"{best[_SCORE].min():.3f}",
         "Networks": job.name,
         "Shown": ", ".join(
-            ["its largest answers", *(text for key, text in _RANGES.items() if key in job.extras)]
+            ["largest answers", *(text for key, text in _RANGES.items() if key in job.extras)]
         ),
         "Made": made(),
     }
@@ -72,7 +72,7 @@ def write_ranking(job: Survey, by: str, top: int) -> Path:
         for row, picture in rows_and_pictures
     ]
     links = [(TABLE, TABLE, "the score and all answers of these galaxies")]
-    section = HtmlSection("Galaxies", galleries=[("the highest first", cards)], links=links)
+    section = HtmlSection("Galaxies", galleries=[("highest first", cards)], links=links)
     write_page(job.folder / _PAGE, title, summary, [section])
     return job.folder / _PAGE
 

@@ -177,7 +177,7 @@ class Survey:
             record = self._record(part)
             if not part.is_of(record.notes):
                 raise InputError(
-                    f"{paths.shown(self.part_path(part))} is of other images: {record.advice}"
+                    f"{paths.shown(self.part_path(part))} belongs to other images: {record.advice}"
                 )
 
     @property
@@ -354,7 +354,7 @@ def add_features(folder: Path) -> None:
         return
     (name, *_) = layout.bundled_runs(kinds.COMPETITION_TASK)
     load = partial(load_predictor, BUNDLED, name, [0], 1)
-    print(f"{paths.shown(folder)} has no features: computing them, once", flush=True)
+    print(f"{paths.shown(folder)} has no features: computing them once", flush=True)
     Survey(folder / FEATURES, name, load, images, np.empty(0), (FEATURES,)).run()
 
 

@@ -31,7 +31,9 @@ class TuneOptions(DataOptions, JobOptions):
     """Options of the command."""
 
     search: str = positional("such as configs/tuning/elliptical_spiral_cnn.yaml", "SEARCH")
-    trials: int = option("continue until N are done", MISSING, type=positive, metavar="N")
+    trials: int = option(
+        "total number of trials; continues an earlier search", MISSING, type=positive, metavar="N"
+    )
 
 
 def main() -> None:

@@ -79,7 +79,7 @@ class Tuning:
             jobs: trials at a time.
             backend: as in `run_jobs`.
         """
-        lock = files.hold_lock(self.folder / files.LOCK, f"at work on {self.search.config.run}")
+        lock = files.hold_lock(self.folder / files.LOCK, f"training {self.search.config.run}")
         with lock, self.open_study() as study:
             _retry_interrupted(study)
             self.data.train_images(self.search.config.image)  # decoded here, by all processors
@@ -101,7 +101,7 @@ class Tuning:
         warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
         path = self.folder / STUDY
         url = URL.create("sqlite", database=str(path)).render_as_string()
-        advice = f"delete {paths.shown(self.folder)} to search anew"
+        advice = f"delete {paths.shown(self.folder)} to start a new search"
         content = self.search.model_dump(mode="json", include={"space"})
         settings = [self.search.config.digest(), self.catalog.fingerprint, json.dumps(content)]
         try:
@@ -114,7 +114,7 @@ class Tuning:
             )
             if study.user_attrs.get(_SETTINGS, settings) != settings:
                 raise InputError(
-                    f"{paths.shown(self.folder)} was searched with other settings or data: {advice}"
+                    f"{paths.shown(self.folder)} was made with other settings or data: {advice}"
                 )
             study.set_user_attr(_SETTINGS, settings)
             yield study
@@ -176,7 +176,7 @@ class Tuning:
             trials = len(study.get_trials(states=_DONE))
             if not study.get_trials(states=(TrialState.COMPLETE,)):
                 raise FoldError(
-                    f"none of the {trials} trials was trained to its end: increase --trials, or "
+                    f"none of the {trials} trials finished training: increase --trials, or "
                     f"change the ranges in {paths.shown(search.path)}"
                 )
             best = study.best_trial
