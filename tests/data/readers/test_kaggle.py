@@ -11,8 +11,17 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.readers import kaggle
 from galaxyzoo.data.readers.kaggle import dataset_name, find_folder, open_dataset_files
 from support.competition_files import read
-from support.kaggle_fixtures import PARTS, SAMPLE, TRAIN_IMAGES, Competition, csv_bytes, write_zip
+from support.kaggle_fixtures import (
+    PARTS,
+    SAMPLE,
+    TRAIN_IMAGES,
+    Competition,
+    csv_bytes,
+    draw_competition,
+    write_zip,
+)
 from support.real_data import MINI, needs_data
+from support.refusals import one_line_refusal
 
 
 def zips_in_input(competition: Competition, root: Path) -> None:
@@ -148,6 +157,19 @@ def test_a_known_subset_and_the_whole_are_recognized(root, tmp_path, monkeypatch
     assert dataset_name(np.array([5, 1, 2]), np.array([9]), root) == "few"
     assert dataset_name(np.array([5, 1, 3]), np.array([9]), root).startswith("kaggle-")
     assert dataset_name(np.array([5, 1, 3, 4]), np.array([9, 8]), root) == "kaggle"
+
+
+def test_a_dataset_goes_by_its_name_in_input_itself_and_in_a_folder_so_called(root):
+    top = root / "input"
+    draw_competition(6, 3, seed=0).write_zips(top)
+    name = open_dataset_files(top).dataset
+    assert kaggle.find_folder(name) == top
+    assert "no such folder" in one_line_refusal(kaggle.find_folder, name + "0")
+    zips = [*top.glob("*.zip")]
+    (top / name).mkdir()
+    for path in zips:
+        path.rename(top / name / path.name)
+    assert kaggle.find_folder(name) == top / name
 
 
 @needs_data(MINI)

@@ -42,13 +42,16 @@ def find_folder(data: str | None = None) -> Path:
     """Find the folder with the competition's files; draw the demo set if there is none.
 
     Args:
-        data: a folder that the user named; default: `input/`, else its only subfolder with such
-            files, else the demo.
+        data: a folder or dataset that the user named; default: `input/`, else its only subfolder
+            with such files, else the demo.
     """
     if data in DEMOS:
         return _demo_folder(data)
     if data is not None:
         folder = next((p for p in (Path(data), input_dir() / data) if holds_data(p)), None)
+        top = input_dir()  # its zips may be of the dataset of that name
+        if folder is None and holds_data(top) and open_dataset_files(top).dataset == data:
+            return top
         if folder is None:
             near = difflib.get_close_matches(data, [p.name for p in input_dir().glob("[!.]*")], 1)
             hint = f"did you mean {near[0]}? " if near else ""
