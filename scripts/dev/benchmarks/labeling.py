@@ -83,7 +83,7 @@ def find_odd(data: Dataset, repeats: int) -> Table:
             scores.append(click_odd(*computed[fold], odd[fold], by, seed))
         cells = np.array(scores)  # (draw, round, score)
         rows += [
-            (by, _ROUND_SIZE * (n + 1), *describe(cells[:, n], "{:.3f}"))
+            (by, str(_ROUND_SIZE * (n + 1)), *describe(cells[:, n], "{:.3f}"))
             for n in range(_ROUNDS + 1)
         ]
     header = (

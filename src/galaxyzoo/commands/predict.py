@@ -73,8 +73,8 @@ class PredictOptions(DatasetOptions, JobOptions):
         nargs="+",
     )
     output: str = option(
-        "a table, .csv or .parquet, or a folder for many galaxies, such as votes/ (default: "
-        "predictions.csv here)",
+        "a table, .csv, .parquet, .fits, .vot or .ecsv, or a folder for many galaxies, such as "
+        "votes/ (default: predictions.csv here)",
         "predictions.csv",
     )
     folds: tuple[int, ...] | None = option(
@@ -82,7 +82,7 @@ class PredictOptions(DatasetOptions, JobOptions):
     )
     views: Literal[1, 8] | None = option(
         "orientations of each image (default: each run's own; 1 for a folder by the networks in "
-        "weights/, which gain nothing from more, but 8 with intervals)"
+        "weights/, which gain nothing from more)"
     )
     columns: bool = option(
         "explain the columns, and stop", False, action="version", version=columns_in_words()

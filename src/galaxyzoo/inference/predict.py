@@ -284,8 +284,8 @@ class RunNetworks(Predictor):
 
     def features(self, decode: Decode) -> np.ndarray:
         """See `Predictor.features`."""
-        images, model = decode(self.config.image), next(iter(self.models.values()))
-        return compute_features(model, images, self.config, self.config.tta)
+        images = decode(self.config.image)
+        return compute_features(self.choose(None)[0], images, self.config, self.config.tta)
 
 
 def run_networks(

@@ -209,3 +209,21 @@ def test_a_part_that_another_process_holds_is_left_to_it(tmp_path, survey, monke
         job.make_parts()
     made = sorted(path.name for path in (tmp_path / "votes/parts").glob("*.parquet"))
     assert made == [PART, "part-000002.parquet"]
+
+
+def test_the_bar_counts_images_also_of_parts_made_before(votes, survey, monkeypatch):
+    counts = []
+
+    class Bar:
+        write, close = print, print
+
+        def __init__(self, **options):
+            counts.append(-options["total"])
+
+        def update(self, n):
+            counts.append(n)
+
+    (votes / "parts" / PART).unlink()
+    monkeypatch.setattr(surveys, "ProgressBar", Bar)
+    make_job(votes, survey).run()
+    assert counts == [-12, 4, 4, 4]

@@ -20,6 +20,7 @@ from galaxyzoo.data.geometry import iterate_views
 from galaxyzoo.data.image_cache import decode_many
 from galaxyzoo.data.stores.opening import open_by_galaxy_id
 from galaxyzoo.ensemble.load_model import load_predictor
+from galaxyzoo.extras.surveys.columns import read_one_table
 from galaxyzoo.extras.surveys.images import SurveyImages
 from galaxyzoo.extras.surveys.survey import Survey, survey_classes
 from galaxyzoo.inference.artifacts import load_fold_model
@@ -79,8 +80,8 @@ def expected(trained: Path) -> dict[str, bytes]:
     return parts(trained)
 
 
-def rows(root: Path) -> pd.DataFrame:
-    found = sorted((root / "votes" / "parts").glob("*.parquet"))
+def rows(root: Path, folder: str = "votes") -> pd.DataFrame:
+    found = sorted((root / folder / "parts").glob("*.parquet"))
     return pd.concat([parquet.read_table(path).to_pandas() for path in found])
 
 
@@ -211,6 +212,17 @@ def test_the_bundled_networks_keep_features_but_for_a_job_begun_without(trained,
     assert features[0].dtype == np.float16
     printed = succeed(trained, *command, tmp_path / "one", "--folds", "2").stdout
     assert "10 images, each 2 times through a network (predictions, features)" in printed
+    ranked = ["--with", "intervals", "--rank", "Class1.1"]
+    table, work = tmp_path / "v.fits", tmp_path / "both"
+    assert "(predictions, intervals)" in succeed(trained, *command, table, *ranked).stdout
+    both = [work, *ranked, "--table", work / "v.fits"]
+    assert "each 6 times" in succeed(trained, *command, *both).stdout
+    for path in (table, work / "v.fits"):
+        fits = read_one_table(path).to_pandas()
+        assert fits["Class1.1"].is_monotonic_decreasing
+        order = rows(work.parent, "both").set_index("GalaxyID").loc[fits["GalaxyID"]]
+        for name in ("Class1.1", "Class1.1_lower", "Class7.2_upper"):
+            np.testing.assert_allclose(fits[name], order[name], atol=1e-6)
     shutil.rmtree(tmp_path / "votes")
     images = SurveyImages((trained / "more.zip",))
     load = partial(load_predictor, BUNDLED, "gz37/d4cnn_transfer", [0], 1)

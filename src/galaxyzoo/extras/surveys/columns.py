@@ -7,7 +7,7 @@ UCD1+ words, by which TOPCAT and pyvo know columns.
 import re
 import tempfile
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from astropy.table import Table
 
 FEATURES = "features"
+Order = Callable[[pa.Table], np.ndarray]
 _PROBABILITY = "stat.probability"
 _KEPT = {"description": "column of the input's table", "unit": "", "ucd": ""}
 _POSITIONS = {
@@ -180,7 +181,7 @@ def is_own_table(path: Path, part: Path) -> bool:
     columns = [[rename(name, names) for name in rows.column_names] for names in COLUMN_NAMES]
     if table.column_names not in columns:
         return False
-    return table[label][: len(rows)].to_pylist() == rows[label].to_pylist()
+    return {*rows[label].to_pylist()} <= {*table[label].to_pylist()}
 
 
 def read_one_table(path: Path) -> pa.Table:
@@ -194,7 +195,9 @@ def read_one_table(path: Path) -> pa.Table:
     return pa.table({name: table[name].tolist() for name in table.colnames})
 
 
-def write_one_table(path: Path, parts: Sequence[Path], names: str) -> None:
+def write_one_table(
+    path: Path, parts: Sequence[Path], names: str, order: Order | None = None
+) -> None:
     """Write all parts of a survey as one table, with the meaning of its columns.
 
     The whole table is in memory: 1.7 GB for ten million galaxies.
@@ -203,8 +206,10 @@ def write_one_table(path: Path, parts: Sequence[Path], names: str) -> None:
         path: ends with one of `TABLE_FORMATS`.
         parts: Parquet files as a `Survey` writes them.
         names: of `COLUMN_NAMES`.
+        order: gives the numbers of the rows in the order to write; default that of the parts.
     """
     table = pa.concat_tables(parquet.read_table(part) for part in parts)
+    table = table.take(order(table)) if order else table
     metadata = {
         **table.schema.metadata,  # which rename_columns drops (pyarrow 26.0.1, apache/arrow 48024)
         "version": manifest.code_version(),

@@ -1,8 +1,9 @@
 """`src/predict.py IMAGES --output FOLDER/`: a survey of any size."""
 
 import shlex
+import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -79,12 +80,27 @@ class SurveyOptions:
 
 
 def _make(options: predict.PredictOptions, survey: SurveyOptions, read: Mapping[str, Any]) -> bool:
-    """Predict into a folder of parts, and rank the galaxies; False where a table is wanted."""
-    output, by = options.path, survey.rank
+    """Predict into a folder, or a table for astronomers; False where a plain table is wanted."""
+    suffix = options.path.suffix
+    if not options.is_job and suffix in TABLE_FORMATS and suffix != ".parquet":
+        if survey.table:
+            raise InputError("--table needs a folder: --output is a table already")
+        with tempfile.TemporaryDirectory() as folder:
+            job = replace(options, output=f"{folder}/votes/")
+            return _make_job(job, replace(survey, table=options.path), read, is_table=True)
     if survey.first and not options.is_job:
         raise InputError(f"{survey.first} needs a folder: add --output votes/")
-    if not options.is_job:
-        return False
+    return options.is_job and _make_job(options, survey, read)
+
+
+def _make_job(
+    options: predict.PredictOptions,
+    survey: SurveyOptions,
+    read: Mapping[str, Any],
+    is_table: bool = False,
+) -> bool:
+    """Predict into a folder of parts and rank the galaxies, or write the one table out of it."""
+    output, by = options.path, survey.rank
     # Its own check knows the files of a job.
     paths.check_output("--output", output, options.images, Path.is_dir)
     # Only now, or mistakes and --help wait for torch.
@@ -92,14 +108,14 @@ def _make(options: predict.PredictOptions, survey: SurveyOptions, read: Mapping[
     task = task_of(name)
     from galaxyzoo.ensemble.load_model import describe, load_predictor
     from galaxyzoo.extras.surveys.images import SurveyImages
-    from galaxyzoo.extras.surveys.ranking import write_ranking
+    from galaxyzoo.extras.surveys.ranking import order_by, write_ranking
     from galaxyzoo.extras.surveys.survey import ERRORS, INTERVALS, Survey
 
     if by and by not in _RANK_NEEDS:
         by = task.columns[find_column(task, by, "--rank")]
     bounds, views = None, options.views
     if INTERVALS in survey.extras:
-        if views:
+        if views and dataset != BUNDLED:
             raise InputError(
                 "--with intervals goes without --views: intervals are calibrated for the views of "
                 "the run's config"
@@ -107,9 +123,9 @@ def _make(options: predict.PredictOptions, survey: SurveyOptions, read: Mapping[
         from galaxyzoo.extras.intervals.intervals import load_intervals
 
         bounds = load_intervals(dataset, name).bounds
-    elif dataset == BUNDLED:
-        views = views or 1  # its five networks gain nothing from more (docs/lab/performance.md)
-    extras = pick_extras(survey.extras, dataset, output)
+    if dataset == BUNDLED:
+        views = views or 1  # equivariant networks say the same of each, and so do intervals
+    extras = survey.extras if is_table else pick_extras(survey.extras, dataset, output)
     load = partial(load_predictor, dataset, name, options.folds, views)
     survey_images = SurveyImages(tuple(options.images), survey.part_size, read[TITLE], survey.keep)
     prior, table, names = (
@@ -127,11 +143,16 @@ def _make(options: predict.PredictOptions, survey: SurveyOptions, read: Mapping[
         print(f"skipped {lost:,} unreadable images: {ERRORS}")
     predict.print_left_out(survey_images.left_out, notes["rows"])
     if table:
-        job.write_table(table, names)
-        print(f"table: {paths.shown(table.resolve())}")
-    if by:
+        order = partial(order_by, list(task.columns), by) if by else None
+        job.write_table(table, names, order)
+        if not is_table:
+            print(f"table: {paths.shown(table.resolve())}")
+    if by and not is_table:
         print(f"ranking: {paths.shown(write_ranking(job, by, survey.top).resolve())}")
     count, folder = f"{notes['rows']:,} images, {describe(job.predictor)}", output.resolve()
+    if table and is_table:
+        launch.print_done(f"{paths.shown(table.resolve())}, {count}", predict.meaning(task))
+        return True
     label = f"{launch.typed('app')} --label {shlex.quote(paths.shown(folder))}"
     launch.print_done(
         f"{paths.shown(folder)}/, {count}",

@@ -3,13 +3,16 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 from pyarrow import parquet
 
 from galaxyzoo.config.schema import ORIGINAL_PX, ImageConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.stores.base import POSITION
 from galaxyzoo.extras.pages.html import GalaxyCard, HtmlSection, made, sky_links, write_page
+from galaxyzoo.extras.surveys.columns import FEATURES
 from galaxyzoo.extras.surveys.survey import BOUNDS, INTERVALS, SPREAD, Survey
 from galaxyzoo.io.tables import write_predictions
 from galaxyzoo.tasks.kinds import Task
@@ -75,6 +78,12 @@ def write_ranking(job: Survey, by: str, top: int) -> Path:
     section = HtmlSection("Galaxies", galleries=[("highest first", cards)], links=links)
     write_page(job.folder / _PAGE, title, summary, [section])
     return job.folder / _PAGE
+
+
+def order_by(columns: list[str], by: str, rows: pa.Table) -> np.ndarray:
+    """(row,) numbers of rows of a survey in order of rank."""
+    score = _score(rows.drop_columns([*{FEATURES} & {*rows.column_names}]).to_pandas(), columns, by)
+    return np.argsort(-score.to_numpy(), kind="stable")
 
 
 def _score(galaxies: pd.DataFrame, columns: list[str], by: str) -> pd.Series:

@@ -32,6 +32,7 @@ from galaxyzoo.ensemble.load_model import load_predictor
 from galaxyzoo.extras.surveys import COLUMN_NAMES, finished
 from galaxyzoo.extras.surveys.columns import (
     FEATURES,
+    Order,
     check_table,
     describe_columns,
     is_own_table,
@@ -104,9 +105,8 @@ class Survey:
         if FEATURES in self.extras:
             passes += runs[0].config.tta.n_views
             row_bytes += self._features(_one_black_image).nbytes
-        n_images = sum(len(part.images) for part in self.images.parts)
         return (
-            f"{n_images:,} images, each {passes} times through a network "
+            f"{self._count():,} images, each {passes} times through a network "
             f"({', '.join(['predictions', *self.extras])}); a million galaxies: "
             f"{row_bytes / 1000:.2f} GB at most"
         )
@@ -155,14 +155,19 @@ class Survey:
         When it ends, all parts are there: it waits for those that others hold.
         """
         done = 0
-        for part in ProgressBar(self.images.parts, desc="parts", unit="part", leave=False):
+        bar = ProgressBar(total=self._count(), desc="images", unit="image", leave=False)
+        for part in self.images.parts:
             with files.try_lock(self._lock(part)) as is_held:
-                done += self._make(part) if is_held else 0
+                done += self._make(part, bar) if is_held else 0
         for part in self.images.parts:  # whose holder is at work, or has died
             if not self._is_made(part):
                 with files.hold_lock(self._lock(part), f"predicting part {part.number}"):
-                    done += self._make(part)
+                    done += self._make(part, bar)
+        bar.close()
         return done
+
+    def _count(self) -> int:
+        return sum(len(part.images) for part in self.images.parts)
 
     def begin(self) -> None:
         """Write `job.json`, or refuse the folder of another job or parts whose images changed."""
@@ -198,15 +203,17 @@ class Survey:
     def _is_made(self, part: Part) -> bool:
         return self.part_path(part).exists() and self._record(part).is_finished
 
-    def _make(self, part: Part) -> int:
+    def _make(self, part: Part, bar: ProgressBar) -> int:
         """Predict a part unless it exists; returns the number of its images."""
         if self._is_made(part):
+            bar.update(len(part.images))
             return 0
         tables, errors = [], []
         checks: InputChecks = {}
         checksums: dict[int, int] = {}
         for chunk in decode_ahead(self.predictor, part.images):
             tables.append(self._table(chunk))
+            bar.update(len(chunk.images))
             errors += chunk.problems
             add_checks(checks, chunk.checks)
             checksums |= chunk.checksums
@@ -321,10 +328,10 @@ class Survey:
         whole.finish([ERRORS], notes)
         return notes
 
-    def write_table(self, path: Path, names: str) -> None:
+    def write_table(self, path: Path, names: str, order: Order | None = None) -> None:
         """Write the finished job as one table; see `write_one_table`."""
         self.check_free(path)
-        write_one_table(path, [self.part_path(part) for part in self.images.parts], names)
+        write_one_table(path, [self.part_path(part) for part in self.images.parts], names, order)
 
     def check_free(self, table: Path) -> None:
         """Refuse a table that would replace anything but an earlier table of this job."""
