@@ -1,7 +1,9 @@
 """FITS cut-outs: the right bands, part and orientation, or a line with what to type."""
 
+import bz2
 import gzip
 import io
+import lzma
 import pickle
 import zipfile
 from collections.abc import Callable
@@ -319,3 +321,24 @@ def test_a_radius_that_is_none_is_refused(tmp_path, radius):
     assert "'petroR90_r' of row 0 is not a radius" in one_line_refusal(
         open_all, [tmp_path / "cuts.csv"]
     )
+
+
+def test_names_with_other_ends_are_fits(tmp_path: Path) -> None:
+    data = write(CUBE)
+    files = {
+        "1.fits": data,
+        "2.fits.gz": gzip.compress(data),
+        "6.fits.bz2": bz2.compress(data),
+        "7.fits.xz": lzma.compress(data),
+        "3.FITS.FZ": packed(CUBE),
+        "4.fts": data,
+        "5.fit": data,
+    }
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    for paths in ([tmp_path], [tmp_path / name for name in files]):
+        [store] = open_all(paths)
+        assert not store.left_out
+        pictures = [store.load(int(i)) for i in store.ids]
+        assert len(pictures) == 7
+        assert all(np.array_equal(p, to_rgb(data, FitsSettings())) for p in pictures)

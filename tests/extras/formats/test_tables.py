@@ -36,13 +36,22 @@ def write(kind: Callable[..., Path], pixels: Any = STACK, ids: Any = IDS, **how:
     return lambda path: kind(path, [*pixels], ids, **how)
 
 
-def write_list(path: Path, end: str = ".csv", is_absolute: bool = False, **columns: Any) -> Path:
-    folder = write_folder(path.parent / "pictures", [*FILES.values()], IDS)
+def write_list(
+    path: Path,
+    end: str = ".csv",
+    is_absolute: bool = False,
+    top: str = "",
+    mark: str = "",
+    **columns: Any,
+) -> Path:
+    (path.parent / top / "pictures").resolve().parent.mkdir(parents=True, exist_ok=True)
+    folder = write_folder((path.parent / top / "pictures").resolve(), [*FILES.values()], IDS)
     if is_absolute:
         columns = {"id_str": IDS, "file_loc": [str(folder.resolve() / name) for name in NAMES]}
     else:
-        columns["path"] = [f"pictures/{name}" for name in NAMES]
+        columns["path"] = [f"{top}pictures/{name}" for name in NAMES]
     table = pd.DataFrame(columns)
+    table = table.replace("/", mark, regex=True) if mark else table
     path = path.with_suffix(end)
     table.to_parquet(path) if end == ".parquet" else table.to_csv(path, index=False)
     return path
@@ -59,7 +68,25 @@ def write_bytes_column(path: Path, kind: pa.DataType) -> Path:
     return path
 
 
+def write_datasets(path: Path, holds_bytes: bool, **columns: Any) -> Path:
+    """As Hugging Face's datasets write it: images with their paths, embedded or not."""
+    write_folder(path.parent / "pictures", [*FILES.values()], IDS)
+    images = [
+        {"bytes": data if holds_bytes else None, "path": f"pictures/{name}"}
+        for data, name in zip(FILES.values(), NAMES, strict=True)
+    ]
+    kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    path = path.with_suffix(".parquet")
+    parquet.write_table(pa.table({"rgb_image": pa.array(images, kind), **columns}), path)
+    return path
+
+
 FORMS: dict[str, Callable[[Path], Path]] = {
+    "parquet of datasets": partial(write_datasets, holds_bytes=True, object_id=IDS),
+    "parquet of datasets without ids": partial(write_datasets, holds_bytes=True),
+    "parquet of datasets with paths alone": partial(write_datasets, holds_bytes=False),
+    "csv list of images above": partial(write_list, top="../above/"),
+    "csv list of Windows": partial(write_list, mark=r"\\"),
     "hdf5": write(write_hdf5, rows=2),
     "hdf5, planes first": write(write_hdf5, FLOATS.transpose(0, 3, 1, 2)),
     "npz with names": write(write_npz, ids=[name.encode() for name in NAMES]),

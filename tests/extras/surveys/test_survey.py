@@ -79,7 +79,7 @@ def test_a_part_that_was_changed_is_named_and_made_again_once_deleted(votes, sur
 @pytest.mark.parametrize("damage", [flip, lambda path: path.write_text("{}")])
 def test_so_is_a_changed_record(votes, survey, damage):
     before = read_all(votes)
-    record = votes / "parts" / "part-000001.json"
+    record = votes / "parts" / "_part-000001.json"
     damage(record)
     assert record.name in one_line_refusal(make_job(votes, survey).run)
     record.unlink()

@@ -167,7 +167,7 @@ def test_a_job_killed_at_random_points_ends_with_the_same_bytes(project, jobs, k
     expected = parts(project.root)
     shutil.rmtree(project.root / "votes")
     rng, kills = random.Random(1), 0
-    amid = places["rename votes/parts/part-000004.json"]  # its part is there, without this record
+    amid = places["rename votes/parts/_part-000004.json"]  # its part is there, without this record
     chosen = sorted([amid, *rng.choices([*places.values()], k=len(jobs) - 1)])
     for at, count in zip(chosen, jobs, strict=True):
         delay_s = 0.0 if at == amid else rng.choice([0.0, rng.uniform(0, 0.01)])

@@ -20,17 +20,22 @@ from galaxyzoo.core.paths import shown
 from galaxyzoo.io.tables import ID_LIMIT, MAX_SAFE_INTEGER, plain_cell
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
-FITS_SUFFIXES = (".fits", ".fit", ".fts", ".fits.gz", ".fits.fz")
+FITS_SUFFIXES = tuple(
+    f"{end}{packing}"
+    for packing in ("", ".gz", ".bz2", ".xz", ".fz")
+    for end in (".fits", ".fit", ".fts")
+)
 # Pictures that are not read: each decoder would need its own check for files that are cut off.
 UNREAD_SUFFIXES = (".webp", ".tif", ".tiff", ".bmp", ".gif", ".heic", ".heif", ".avif", ".jfif",
                    ".jpe", ".jif", ".jp2", ".j2k", ".jxl", ".ppm", ".pgm", ".pnm", ".tga", ".exr",
-                   ".psd", ".npy", ".npz")  # fmt: skip
+                   ".psd", ".npy", ".npz", ".fits.z", ".fits.zst", ".ftz")  # fmt: skip
 READ_SUFFIXES = (*IMAGE_SUFFIXES, *FITS_SUFFIXES)
 MAX_IMAGE_BYTES = 50_000_000  # a galaxy's JPEG has about 15,000
 # Folders with copies: hidden ones, Synology's and macOS's
 HIDDEN = re.compile(r"(^|/)(\.(?!\.?/)[^/]*|@eaDir|__MACOSX)/")
 # Names of columns and arrays of ids
-IDS = ("GalaxyID", "id", "ids", "id_str", "objid", "filename", "filenames")
+IDS = ("GalaxyID", "id", "ids", "id_str", "objid", "object_id", "TARGETID", "source_id", "filename",
+       "filenames")  # fmt: skip
 POSITION = "ra", "dec"  # columns, degrees
 FILE = "file"  # column of the files that a list names, where it calls images otherwise
 _MARK = re.compile("^[0-9a-f]{8}-")  # that Label Studio puts before files' names

@@ -9,8 +9,10 @@ Source of the stretches: Lupton et al. 2004 (PASP 116, 133), as in astropy's `ma
 IRAF's zscale, by astropy.
 """
 
+import bz2
 import gzip
 import io
+import lzma
 import math
 from argparse import ArgumentTypeError
 from collections.abc import Callable
@@ -28,8 +30,12 @@ TITLE = "FITS cut-outs"  # of its options
 RADIUS = "petroR90_r"  # column of a list: arcsec
 WIDTH_IN_RADII = 8.48  # of a training image
 _MAX_BYTES = 500_000_000  # of all bands, unpacked
-_GZIP = b"\x1f\x8b"
-MAGIC = b"SIMPLE  =", _GZIP  # as files begin
+_PACKED: dict[bytes, Callable[[io.BytesIO], Any]] = {  # by their beginnings
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ": lzma.open,
+}
+MAGIC = (b"SIMPLE  =", *_PACKED)  # as files begin
 _MIN_SIDE = 8  # px, as of HDF5
 _SCIENCE = ("SCI", "SCIENCE", "IMAGE")  # names of the image among masks, weights and errors
 _SKY_NOISES = 20  # at so many, Lupton's stretch turns from linear to logarithmic
@@ -332,8 +338,10 @@ def _open(data: bytes) -> Any:
     from astropy.utils.exceptions import AstropyWarning
 
     warnings.filterwarnings("ignore", category=AstropyWarning)
-    if data.startswith(_GZIP):
-        data = gzip.GzipFile(fileobj=io.BytesIO(data)).read(_MAX_BYTES)
+    for begin, unpack in _PACKED.items():
+        if data.startswith(begin):
+            data = unpack(io.BytesIO(data)).read(_MAX_BYTES)
+            break
     return fits.open(io.BytesIO(data), memmap=False, do_not_scale_image_data=True)
 
 

@@ -1,8 +1,9 @@
 """Images in tables: Parquet with the images in a column, and lists of their paths.
 
-Ids are in a column of `IDS`; of a list without one the paths are the names. Parquet has `image`
-(bytes of a JPEG or PNG, or a struct with them under `bytes`); a list, CSV or Parquet, has `path`,
-seen from its folder, and for FITS cut-outs `petroR90_r`, in arcsec.
+Ids are in a column of `IDS`; of a list without one the paths are the names. Parquet has `image`, or
+one other column of bytes of JPEGs or PNGs, or of structs with them under `bytes` or at a `path`; a
+list, CSV or Parquet, has `path`, absolute or seen from its folder, and for FITS cut-outs
+`petroR90_r`, in arcsec.
 """
 
 from bisect import bisect_right
@@ -10,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import accumulate
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -20,12 +22,17 @@ from galaxyzoo.data.stores import base, opening
 from galaxyzoo.extras.formats import arrays, fits
 from galaxyzoo.io.tables import read_table
 
-IMAGE, PATHS = "image", ("path", "file_loc")  # the latter in Zoobot's catalogs
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+IMAGE, PATHS = "image", ("path", "file_loc", "file", "file_name")  # file_loc in Zoobot's catalogs
 _MAX_GROUP_BYTES = 1_000_000_000  # bytes of images that are in memory at once
 
 
-def _check_bytes(image: bytes | None) -> bytes:
-    """An image of a column of bytes."""
+def _take_bytes(folder: Path, image: bytes | str | None) -> bytes:
+    """An image of a column of bytes, or at a path there."""
+    if isinstance(image, str):
+        return opening.read_file(f"{folder / image}")
     if image is None or len(image) > base.MAX_IMAGE_BYTES:
         raise InputError("it is empty" if image is None else "it is too large")
     return image
@@ -36,6 +43,7 @@ class _Column:
     """A column of bytes, of which the rows of a row group can be taken."""
 
     path: Path
+    name: str
     starts: list[int]  # first row of each group
 
     def __getitem__(self, rows: slice) -> np.ndarray:
@@ -44,10 +52,13 @@ class _Column:
 
         group = bisect_right(self.starts, rows.start) - 1
         file = parquet.ParquetFile(self.path, page_checksum_verification=True)
-        column = file.read_row_group(group, columns=[IMAGE]).column(0)
+        column = file.read_row_group(group, columns=[self.name]).column(0)
         values = column.to_pylist()
         if pa.types.is_struct(column.type):
-            values = [value and value["bytes"] for value in values]
+            values = [
+                value and (value.get("path") if value["bytes"] is None else value["bytes"])
+                for value in values
+            ]
         encoded = np.empty(len(values), object)
         encoded[:] = values
         return encoded
@@ -60,27 +71,44 @@ def open_parquet(path: Path) -> base.Images:
 
     try:
         file = parquet.ParquetFile(path)
-        columns = file.schema_arrow.names
-        if IMAGE not in columns:
+        schema = file.schema_arrow
+        columns = [field.name for field in schema if _holds_bytes(field.type)]
+        if IMAGE not in schema.names and len(columns) != 1:
             return _open_list(path, file.read().to_pandas())
-        names = base.read_ids(file.read([base.find_ids(columns, path)]).column(0).to_numpy(), path)
+        column = IMAGE if IMAGE in schema.names else columns[0]
+        kind = schema.field(column).type
+        if column not in columns:
+            raise InputError(
+                f"{shown(path)}: '{column}' is {kind}, expected bytes of JPEGs or PNGs"
+            )
+        ids = [name for name in base.IDS if name in schema.names]
+        if not ids and pa.types.is_struct(kind) and kind.get_field_index("path") >= 0:
+            ids = [f"{column}.path"]
+        values = file.read(ids[:1]).flatten().column(0).to_numpy() if ids else np.array([None])
+        count = file.metadata.num_rows
+        is_named = ids and not (pd.isna(values).any() and "." in ids[0])
+        names = base.read_ids(values if is_named else arrays.number_rows(count), path)
     except (pa.ArrowException, OSError) as error:
         raise InputError(
             f"{shown(path)} is not a complete Parquet file ({reason_of(error)})"
         ) from None
-    kind = file.schema_arrow.field(IMAGE).type
-    has_bytes = pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0
-    inner = kind.field("bytes").type if has_bytes else kind
-    inner = inner.value_type if pa.types.is_dictionary(inner) else inner
-    if str(inner) not in ("binary", "large_binary", "binary_view"):
-        raise InputError(f"{shown(path)}: '{IMAGE}' is {kind}, expected bytes of JPEGs or PNGs")
     groups = [file.metadata.row_group(k) for k in range(file.num_row_groups)]
     if any(group.total_byte_size > _MAX_GROUP_BYTES for group in groups):
         raise InputError(f"{shown(path)} has row groups above 1 GB: write it with smaller ones")
     starts = [0, *accumulate(group.num_rows for group in groups)][:-1]
-    stamp, column = base.stamp_of(path.stat()), partial(_Column, path, starts)
-    reader = arrays.PieceReader(path, column, starts, len(names), _check_bytes)
+    stamp, opened = base.stamp_of(path.stat()), partial(_Column, path, column, starts)
+    reader = arrays.PieceReader(path, opened, starts, count, partial(_take_bytes, path.parent))
     return base.Images.of(path, names, stamp, reader)
+
+
+def _holds_bytes(kind: "pa.DataType") -> bool:
+    """Check whether a column is of bytes, or of structs with them under `bytes`."""
+    import pyarrow as pa
+
+    has_bytes = pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0
+    inner = kind.field("bytes").type if has_bytes else kind
+    inner = inner.value_type if pa.types.is_dictionary(inner) else inner
+    return str(inner) in ("binary", "large_binary", "binary_view")
 
 
 def open_csv(path: Path) -> base.Images:
@@ -91,15 +119,15 @@ def open_csv(path: Path) -> base.Images:
 def _open_list(path: Path, table: pd.DataFrame) -> base.Images:
     column = next((name for name in PATHS if name in table), None)
     if column is None:
-        raise InputError(f"{shown(path)}: a list needs a column '{PATHS[0]}'")
-    folder, places = path.parent.resolve(), table[column].fillna("").astype(str).tolist()
-    for row, place in enumerate(places):
-        file = Path(place)
-        if file.is_absolute() and file.is_relative_to(folder):
-            file = file.relative_to(folder)
-            places[row] = str(file)
-        if file.is_absolute() or ".." in file.parts:
-            raise InputError(f"{shown(path)}: '{place}' leads out of the list's folder")
+        raise InputError(
+            f"{shown(path)} has no column '{PATHS[0]}' of a list, nor images in a column of bytes "
+            f"(found {', '.join(table.columns[:9])})"
+        )
+    folder = path.parent.resolve()
+    places = table[column].fillna("").astype(str).str.replace("\\", "/").tolist()
+    for row, place in enumerate(map(Path, places)):
+        if place.is_absolute() and place.is_relative_to(folder):
+            places[row] = str(place.relative_to(folder))
     id_columns = [name for name in base.IDS if name in table]
     names = base.read_ids(table[id_columns[0]].to_numpy(), path) if id_columns else places
     stamps = [_stamp(path.parent / place) for place in places]

@@ -41,7 +41,10 @@ def part_path(folder: Path, number: int) -> Path:
 def part_record(path: Path, provenance: manifest.Provenance) -> manifest.Artifact:
     """A part with its record; notes: errors, oddities, names, stamps, content of its images."""
     advice = f"delete {paths.shown(path)}, and the same command of predict.py predicts it again"
-    return manifest.Artifact(path.with_suffix(".json"), provenance, advice)
+    record = path.with_suffix(".json")
+    if not record.exists():  # as named now: Arrow and pandas pass over it when they open parts/
+        record = record.with_name(f"_{record.name}")
+    return manifest.Artifact(record, provenance, advice)
 
 
 def read_finished(folder: Path) -> tuple[dict[str, Any], dict[str, Any], SurveyImages]:
