@@ -33,6 +33,11 @@ def load(
     Raises:
         InputError: there is none of that name.
         ValueError: another number of views.
+    Examples:
+        >>> import numpy as np
+        >>> images = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), np.uint8)
+        >>> load(folds=[0], views=1).predict(images).shape  # one network, one view: a first look
+        (2, 37)
     """
     # Only here: they import torch, and this module is imported before every other.
     from galaxyzoo.ensemble.load_model import load_predictor

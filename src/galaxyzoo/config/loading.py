@@ -100,6 +100,9 @@ def load_config(run: str, overrides: Sequence[str] = (), dataset: str = "") -> s
         overrides: of the command line.
         dataset: that it is trained on; needed where stages are on other datasets. On the demo set
             `configs/demo.yaml` applies before the overrides.
+    Examples:
+        >>> load_config("gz37/cnn", ["train.epochs=3"]).train.epochs
+        3
     """
     path, values = config_path(run), read_recipe(run, dataset)
     for assignment in overrides:

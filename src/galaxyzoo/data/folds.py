@@ -49,6 +49,12 @@ def make_folds(
         rows in another order that bring their group numbers along.
     Raises:
         ValueError: fewer groups than folds, or known folds that leave one empty.
+    Examples:
+        >>> classes = np.eye(2)[[0, 0, 0, 0, 1, 1]]
+        >>> folds = make_folds(classes, groups=np.array([0, 0, 1, 2, 3, 4]), n_folds=2, seed=0)
+        >>> bool(folds[0] == folds[1])  # one group is in one fold
+        True
+
     Source: own; block randomization within strata, as in clinical trials.
     """
     _, group_of, sizes = np.unique(groups, return_inverse=True, return_counts=True)
@@ -105,6 +111,11 @@ def near_duplicates(
         threshold: smallest correlation of two images of one group.
     Returns:
         (image,) group numbers, numbered by first appearance.
+    Examples:
+        >>> first, second = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), np.uint8)
+        >>> near_duplicates([first, second, np.rot90(first)]).tolist()
+        [0, 1, 0]
+
     Source: own; the candidates come from cross-polytope hashing (Andoni et al. 2015).
     """
     from scipy.sparse.csgraph import connected_components

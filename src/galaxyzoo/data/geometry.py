@@ -20,6 +20,10 @@ def dihedral_view(images: Tensor, number: int) -> Tensor:
     Args:
         images: (B, C, H, W), H == W.
         number: 0 to 7: `number % 4` quarter turns counter-clockwise, from 4 on mirrored first.
+    Examples:
+        >>> image = torch.tensor([[[[1, 2], [3, 4]]]])
+        >>> dihedral_view(image, 1)[0, 0].tolist()
+        [[2, 4], [1, 3]]
     """
     if images.shape[-1] != images.shape[-2] or not 0 <= number < DIHEDRAL:
         raise ValueError(f"no dihedral view {number} of images of shape {tuple(images.shape)}")

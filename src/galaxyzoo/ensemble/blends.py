@@ -168,6 +168,13 @@ def fit_greedy(folds: Sequence[OofFold], task: Task, steps: int = 100) -> Blend:
         folds: rows to fit on.
         task: whose columns share the weights.
         steps: runs to draw at most, so that the finest weight is 1 / steps.
+    Examples:
+        >>> from galaxyzoo.tasks.registry import get_task
+        >>> targets = np.random.default_rng(0).random((9, 37))
+        >>> features = np.stack([targets, targets + 0.3], axis=1)  # the second run is off
+        >>> fit_greedy([make_fold(features, targets)], get_task("gz37")).weights[:, 0].tolist()
+        [1.0, 0.0]
+
     Source: Caruana et al. 2004 (ICML), "Ensemble selection from libraries of models", without its
         bagging.
     """
@@ -191,6 +198,14 @@ def fit_nnls(folds: Sequence[OofFold], task: Task) -> Blend:
     The weights are not made to sum to one: for calibrated runs least squares lands there by itself,
     and where runs are over-confident a smaller sum is what it should find. `Task.project`
     restores the answers' sums.
+
+    Examples:
+        >>> from galaxyzoo.tasks.registry import get_task
+        >>> targets = np.random.default_rng(0).random((9, 37))
+        >>> features = np.stack([targets / 2, np.zeros((9, 37))], axis=1)
+        >>> blend = fit_nnls([make_fold(features, targets)], get_task("gz37"))
+        >>> blend.weights[:, 0].round(3).tolist()
+        [2.0, 0.0]
     """
     sums, weights = total(folds), uniform_weights(folds[0].features.shape[1], len(task.columns))
     for columns in task.groups:

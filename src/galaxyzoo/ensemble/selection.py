@@ -177,6 +177,14 @@ def cross_fit(
         folds: (galaxy,) fold of each galaxy, at least two different ones.
     Returns:
         All fits; rows in the given order.
+    Examples:
+        >>> from galaxyzoo.tasks.registry import get_task
+        >>> targets = np.random.default_rng(0).random((9, 37))
+        >>> features = np.stack([targets + 0.1, targets - 0.1], axis=1)  # errors that cancel
+        >>> mean = {"mean": CANDIDATES["mean"]}
+        >>> fits = cross_fit(mean, get_task("gz37"), features, targets, np.arange(9) % 3)
+        >>> fits.choose()
+        'mean'
     """
     numbers = np.unique(folds).tolist()
     if len(numbers) < 2:

@@ -47,6 +47,12 @@ class Model:
             without those that cannot be read, of which a warning tells.
         Raises:
             InputError: another shape or type, or no picture that can be read.
+        Examples:
+            >>> from galaxyzoo import load
+            >>> images = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), np.uint8)
+            >>> table = load(folds=[0], views=1).predict(images)
+            >>> table[["Class1.1", "Class1.2", "Class1.3"]].sum(axis=1).round(3).tolist()
+            [1.0, 1.0, 1.0]
         """
         is_many = isinstance(images, list | tuple) or getattr(images, "ndim", 0) == 4
         listed: list = list(cast(Sequence, images)) if is_many else [images]

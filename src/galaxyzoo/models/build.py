@@ -142,6 +142,13 @@ def build_model(config: Config, initialize: bool = True) -> GalaxyNet:
 
     Args:
         initialize: whether to load pretrained weights (not needed before a checkpoint is loaded).
+    Examples:
+        >>> import torch
+        >>> from galaxyzoo.config.loading import load_config
+        >>> config = load_config("gz37/cnn")
+        >>> size_px = config.image.size_px
+        >>> build_model(config)(torch.zeros(2, 3, size_px, size_px)).shape
+        torch.Size([2, 37])
     """
     size_px = config.image.size_px
     return GalaxyNet(config, *start_backbone(config.model, size_px, config.run, initialize))

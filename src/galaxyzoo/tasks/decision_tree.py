@@ -37,7 +37,14 @@ class Question:
 
 @dataclass(frozen=True)
 class DecisionTree:
-    """Questions and the columns of their answers; nothing else holds a column number."""
+    """Questions and the columns of their answers; nothing else holds a column number.
+
+    Examples:
+        >>> GALAXY_ZOO_2.question_of("Class4.1").text
+        'Are there spiral arms?'
+        >>> len(GALAXY_ZOO_2.columns)
+        37
+    """
 
     questions: tuple[Question, ...]
 
@@ -143,6 +150,11 @@ class DecisionTree:
             votes: (galaxy, answer) vote fractions.
         Returns:
             (galaxy, question) |sum of answers - parent|, float64, questions in the tree's order.
+        Examples:
+            >>> votes = np.zeros((1, 37))
+            >>> votes[0, :3] = 0.5, 0.3, 0.1  # the first question's answers miss 1 by 0.1
+            >>> GALAXY_ZOO_2.residuals(votes)[0, :2].round(2).tolist()
+            [0.1, 0.3]
         """
         votes = self._checked(votes)
         out = np.empty((len(votes), len(self.questions)))
@@ -165,6 +177,13 @@ class DecisionTree:
             (galaxy, answer) vote fractions in [0, 1], float64, sums within `WRITE_TOLERANCE`.
         Raises:
             ValueError: wrong number of columns or a value that is not finite.
+        Examples:
+            >>> votes = GALAXY_ZOO_2.project(np.full((1, 37), 0.4))
+            >>> votes[0, :3].round(3).tolist()
+            [0.333, 0.333, 0.333]
+            >>> bool(GALAXY_ZOO_2.residuals(votes).max() < 1e-6)
+            True
+
         Source: simplex projection of Duchi et al. 2008 (ICML), algorithm of figure 1, in batch
             form.
         """

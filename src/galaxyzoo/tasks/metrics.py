@@ -28,7 +28,12 @@ class Difference:
 
 
 def rmse(predictions: np.ndarray, targets: np.ndarray) -> float:
-    """Root of the mean squared error over all galaxies and columns, as the competition scores."""
+    """Root of the mean squared error over all galaxies and columns, as the competition scores.
+
+    Examples:
+        >>> rmse(np.array([[0.0, 1.0]]), np.array([[0.3, 0.6]]))
+        0.3535533905932738
+    """
     _check_shapes(predictions, targets)
     return float(
         np.sqrt(np.mean(np.square(predictions.astype(np.float64) - targets.astype(np.float64))))
@@ -41,6 +46,9 @@ def log_loss(predictions: np.ndarray, targets: np.ndarray) -> float:
     Args:
         predictions: (galaxy, class) probabilities; below `MIN_PROBABILITY` they count as that.
         targets: (galaxy, class) one-hot classes. Of one column alone: its part of the whole.
+    Examples:
+        >>> round(log_loss(np.array([[0.5, 0.5], [0.1, 0.9]]), np.array([[1, 0], [0, 1]])), 4)
+        0.3993
     """
     _check_shapes(predictions, targets)
     logs = np.log(np.maximum(predictions.astype(np.float64), MIN_PROBABILITY))
@@ -48,7 +56,12 @@ def log_loss(predictions: np.ndarray, targets: np.ndarray) -> float:
 
 
 def mean_recall(truth: np.ndarray, decided: np.ndarray) -> float:
-    """Mean recall over the classes that occur: balanced accuracy, of (galaxy,) class numbers."""
+    """Mean recall over the classes that occur: balanced accuracy, of (galaxy,) class numbers.
+
+    Examples:
+        >>> mean_recall(truth=np.array([0, 0, 0, 1]), decided=np.array([0, 0, 0, 0]))
+        0.5
+    """
     recalls = [np.mean(decided[truth == k] == k) for k in np.unique(truth)]
     return float(np.mean(recalls))
 
@@ -64,6 +77,12 @@ def jackknife(
         score: mean losses -> scores, element by element.
     Returns:
         The difference and its standard error; the error of a single galaxy is 0.
+    Examples:
+        >>> ours, theirs = np.array([0.1, 0.3]), np.array([0.2, 0.2])
+        >>> difference = jackknife(ours, theirs, score=lambda mean: mean)
+        >>> round(difference.value, 3), round(difference.error, 3)
+        (0.0, 0.1)
+
     Source: jackknife over galaxies (Shao and Tu 1995), which follows a root in the score too.
     """
     n = len(ours)

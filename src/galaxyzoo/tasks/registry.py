@@ -25,7 +25,12 @@ _registered: dict[str, Task] = {}  # of datasets, besides those with folds
 
 
 def get_task(name: str) -> Task:
-    """The task of that name."""
+    """The task of that name.
+
+    Examples:
+        >>> get_task("zoo5").columns[-1]
+        'spiral'
+    """
     if task := find_task(name):
         return task
     raise InputError(f"unknown task '{name}': known are {', '.join(TASKS)}")
@@ -173,6 +178,10 @@ def find_column(task: Task, answer: str, option: str) -> int:
         task: of the columns.
         answer: `Class6.1`, or `odd`.
         option: of the command line, for the error where there is none, or several.
+    Examples:
+        >>> task = get_task("gz37")
+        >>> task.columns[find_column(task, "spiral arms", "--answer")]
+        'Class4.1'
     """
     wanted = answer.strip().lower().replace("_", " ")
     names = [

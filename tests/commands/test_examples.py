@@ -1,0 +1,36 @@
+"""The Examples in docstrings of what people import run as they stand."""
+
+import doctest
+from typing import Any
+
+import pytest
+
+import galaxyzoo
+from galaxyzoo.config import loading
+from galaxyzoo.data import folds, geometry
+from galaxyzoo.ensemble import blends, selection
+from galaxyzoo.inference.pictures import Model
+from galaxyzoo.models import build, heads
+from galaxyzoo.tasks import decision_tree, metrics, registry
+
+NAMES = (
+    *(galaxyzoo.load, Model.predict, loading.load_config, build.build_model, heads.TreeOutput),
+    *(decision_tree.DecisionTree, decision_tree.DecisionTree.project),
+    *(decision_tree.DecisionTree.residuals, registry.get_task, registry.find_column),
+    *(metrics.rmse, metrics.log_loss, metrics.mean_recall, metrics.jackknife),
+    *(folds.make_folds, folds.near_duplicates, geometry.dihedral_view),
+    *(blends.fit_greedy, blends.fit_nnls, selection.cross_fit),
+)
+
+
+@pytest.mark.usefixtures("root")
+@pytest.mark.parametrize("name", NAMES, ids=lambda name: name.__qualname__)
+def test_the_examples_run(name: Any) -> None:
+    finder = doctest.DocTestFinder(recurse=False, exclude_empty=False)
+    (examples,) = finder.find(name, name.__qualname__, globs={**vars(_module(name))})
+    assert examples.examples
+    assert doctest.DocTestRunner().run(examples).failed == 0
+
+
+def _module(name: Any) -> Any:
+    return __import__(name.__module__, fromlist=["*"])
