@@ -1,19 +1,21 @@
 #!/usr/bin/env bash
-# Train gz37/d4cnn_large_transfer, the record's network of GPU size, on kaggle-mini (zoo5 in input/, too). After MINUTES it
-# stops, and goes on from its last whole epochs when typed again. Its tables end where records are committed from.
+# Train what the record lacks on kaggle-mini, several folds at a time; gz37/d4cnn_large_transfer needs zoo5 in input/, too.
+# After MINUTES it stops, and goes on from its last whole epochs when typed again. Tables of runs with all folds end where
+# records are committed from.
 #
-#   bash scripts/dev/gpu_record.sh [MINUTES]   (default: 12)
+#   bash scripts/dev/gpu_record.sh [MINUTES [JOBS [RUN...]]]   (default: 12 minutes, 3 folds at a time, all four runs)
 set -euo pipefail
 # shellcheck source=scripts/lib/start.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../lib/start.sh" "" "$@"
 [[ ${1:-} != @(-h|--help) ]] || exit 0
-run=gz37/d4cnn_large_transfer
+minutes=${1:-12} jobs=${2:-3} runs=("${@:3}")
+((${#runs[@]})) || runs=(gz37/{d4cnn_large_transfer,resnet18_large,mobilenetv2_large,d4cnn_large_wide})
 status=0
-timeout --signal INT "${1:-12}m" "$python" "$root/src/train.py" --data kaggle-mini "$run" || status=$?
-if ((status == 124)); then
-    echo "stopped after ${1:-12} minutes; the same command goes on"
-    exit
-fi
-((status == 0)) || exit "$status"
-"$python" "$root/src/export.py" "$run" --dataset kaggle-mini --tables \
-    --output "$root/submissions/records/kaggle-mini/gz37/recipes/${run#*/}"
+timeout --signal INT "${minutes}m" "$python" "$root/src/train.py" --data kaggle-mini --jobs "$jobs" "${runs[@]}" || status=$?
+((status == 0 || status == 124)) || exit "$status"
+for run in "${runs[@]}"; do
+    target=$root/submissions/records/kaggle-mini/gz37/recipes/${run#*/}
+    [[ ! -e $target ]] || continue
+    "$python" "$root/src/export.py" "$run" --dataset kaggle-mini --tables --output "$target" || echo "$run: not finished"
+done
+((status == 0)) || echo "stopped after $minutes minutes; the same command goes on"

@@ -1,0 +1,36 @@
+"""Recipes for a GPU that nobody has trained yet: each stage takes two steps at full size."""
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from galaxyzoo.config.loading import load_config
+from galaxyzoo.data.demo.dataset import draw_galaxy
+from galaxyzoo.data.image_cache import ImageCache
+from galaxyzoo.tasks.registry import get_task
+from galaxyzoo.training.fold_data import FoldData
+from galaxyzoo.training.trainer import Trainer
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("run", ["d4cnn_large_wide", "mobilenetv2_large", "resnet18_large"])
+def test_each_stage_takes_two_steps_at_full_size(run):
+    stages = load_config(f"gz37/{run}", []).stages
+    assert [stage.task for stage in stages] == ["gz37", "zoo5", "gz37"]
+    assert all(stage.dataset is None for stage in stages)  # the competition's files are enough
+    pictures, votes = zip(
+        *(draw_galaxy(galaxy_id, 0) for galaxy_id in (123_456, 234_567)), strict=True
+    )
+    for config in stages:
+        side_px, rows = config.image.cache_px, np.arange(2)
+        images = np.stack([cv2.resize(picture, (side_px, side_px)) for picture in pictures])
+        classes = np.eye(2, len(get_task(config.task).columns))
+        targets = np.stack(votes) if config.task == "gz37" else classes
+        data = FoldData(ImageCache(rows, images, np.zeros(2, bool)), targets, rows, rows, 0)
+        trainer = Trainer(config, data, initialize=False)
+        trainer.model.train()
+        batch = next(trainer.batches())
+        losses = torch.stack([trainer.step(0, batch), trainer.step(1, batch)])
+        assert losses.isfinite().all()
+        assert losses[0] != losses[1]
