@@ -30,14 +30,15 @@ fi
 shellcheck=$(command -v "$(dirname "$python")/shellcheck" || command -v shellcheck || true)
 failed=()
 if (($# == 0)); then
-    echo "linters (1 minute), then about 2,500 tests: 5 to 12 minutes on two cores; \`-m 'not slow'\` runs the quick ones"
+    echo "linters (1 minute), then some 2,500 tests (5 to 12 minutes on two cores; \`-m quick\`: 1 minute)"
 fi
 
 check() { # NAME COMMAND…: goes on after a failure, so that one run shows all of them
-    local name=$1
+    local name=$1 start=$SECONDS
     shift
     echo "== $name"
     "$@" || failed+=("$name")
+    echo "   $((SECONDS - start)) s"
 }
 
 check "ruff check" "$python" -m ruff check src tests scripts

@@ -1,13 +1,22 @@
 """How much the costly tests try: a little in every run, far more with `--long`.
 
-bash scripts/test.sh          some kills, faults and random cases of each kind
-bash scripts/test.sh --long   many more of them, and the tests marked `long_only`
+bash scripts/test.sh -m quick   under a minute on two cores: no commands, kills and trainings
+bash scripts/test.sh            some kills, faults and random cases of each kind
+bash scripts/test.sh --long     many more of them, and the tests marked `long_only`
 """
 
 import os
 
 import pytest
 
+# Besides what is slow or starts commands: by durations, half of the rest's time.
+NOT_QUICK = (
+    *("gpu/", "leakage/", "reliability/", "data/test_folds", "data/test_prepare_duplicates"),
+    *("extras/explain/test_layers", "extras/formats/test_forms", "extras/surveys/test_columns"),
+    *("inference/test_pictures", "inference/test_predict", "models/test_build"),
+    *("results/test_card", "results/test_oof_imported", "training/test_run"),
+    "training/test_trainer_memory",
+)
 LONG = "GALAXYZOO_LONG_TESTS"  # set by --long; the environment reaches modules and subprocesses
 
 
@@ -33,3 +42,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--long"):
         os.environ[LONG] = "1"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
+    for item in items:
+        place = item.path.as_posix().rpartition("/tests/")[2]
+        starts = {"call", "succeed", "subprocess"} & {*vars(item.module)}
+        if not (starts or place.startswith(NOT_QUICK) or item.get_closest_marker("slow")):
+            item.add_marker("quick")

@@ -89,8 +89,11 @@ class LabelLoop:
                 raise InputError(
                     f"{where}: the survey has no galaxy '{strangers[0]}': remove the row"
                 )
-            labeled = table[CLASS][table[CLASS].str.strip() != ""].map(_check_class)
-            known = map(_check_class, filter(str.strip, stored))
+            try:
+                labeled = table[CLASS][table[CLASS].str.strip() != ""].map(_check_class)
+                known = [_check_class(name) for name in stored if name.strip()]
+            except InputError as error:
+                raise InputError(f"{where} or {_CLASSES}: {error}") from None
             classes = list(dict.fromkeys([*known, *labeled]))
             labels = {self.rows[name]: classes.index(text) for name, text in labeled.items()}
             self.classes, self.labels, self._table, self._key = classes, labels, table, key
