@@ -89,16 +89,16 @@ def test_so_is_a_changed_record(votes, survey, damage):
 
 def test_a_part_of_another_job_is_named(votes, survey, tmp_path):
     make_job(tmp_path / "other", survey, predictor=Darkness).run()
-    for end in (".parquet", ".json"):
-        shutil.copy((tmp_path / "other/parts" / PART).with_suffix(end), votes / "parts")
+    for name in (PART, f"_{PART}".replace(".parquet", ".json")):
+        shutil.copy(tmp_path / "other/parts" / name, votes / "parts")
     said = one_line_refusal(make_job(votes, survey).run)
-    assert "part-000001.json is of other networks (darkness, not brightness): delete" in said
+    assert "part-000001.json has other networks (darkness, not brightness): delete" in said
 
 
 def test_a_job_does_not_go_on_with_images_that_changed_since(votes, survey):
     (votes / "parts" / PART).unlink()
     shutil.copy(survey / "101.png", survey / "109a.png")
-    assert "job.json belongs to other images" in one_line_refusal(make_job(votes, survey).run)
+    assert "job.json has other images" in one_line_refusal(make_job(votes, survey).run)
 
 
 def test_no_advice_is_to_delete_a_folder_with_labels_in_it(votes, survey):
