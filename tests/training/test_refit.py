@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from galaxyzoo.data.prepare import prepare
 from galaxyzoo.results.card import EnsembleCard, RunCard
 from galaxyzoo.results.layout import REFIT, EnsembleFolder, RunFolder
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
@@ -15,8 +16,9 @@ from galaxyzoo.training import fold_data
 from galaxyzoo.training.run import Run
 from galaxyzoo.training.trainer import Trainer
 from support import training_fixtures
-from support.class_fixtures import SIZES
+from support.class_fixtures import SIZES, holdout_config
 from support.commands import COMPETITION, TRAIN, call, succeed
+from support.kaggle_fixtures import draw_clear_competition
 from support.small_models import small_config
 
 NONE = np.empty(0, np.int64)
@@ -61,6 +63,15 @@ def test_a_killed_refit_ends_with_the_same_bytes(tmp_path, steps):
     training_fixtures.assert_a_kill_changes_nothing(
         tmp_path, training_fixtures.config(), data, steps
     )
+
+
+def test_a_linear_head_is_fitted_on_all_galaxies(root):
+    draw_clear_competition(np.arange(30) % 2 == 0).write_zips(root / "input")
+    linear = {"optimizer": "linear", "freeze": "backbone"}
+    run = Run(holdout_config(head={"hidden": []}, train=linear), prepare(n_folds=3))
+    run.train(REFITS[:1])
+    written = sorted(path.name for path in run.fold_dir(REFIT).glob("[!.]*"))
+    assert written == ["fold.json", "history.csv", "test.csv", "timings.csv", "weights.safetensors"]
 
 
 @pytest.fixture

@@ -95,7 +95,7 @@ class Run:
                 f"{where} is there, but not {config}, its settings: restore it, or delete "
                 f"{shown(self.folder)} to retrain"
             )
-        for fold in self._tables.done:
+        for fold in (*self._tables.done, *self._tables.refits):
             self._tables.files(fold).check()
 
     def _check_saved(self) -> None:
