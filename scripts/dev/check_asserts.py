@@ -25,7 +25,7 @@ def main() -> None:
 
 
 def cannot_fail(assertion: ast.Assert) -> bool:
-    """Whether it is always true, or compares in its message what it was meant to test."""
+    """Find an assert that is always true, or that compares in its message."""
     message = ast.walk(assertion.msg) if assertion.msg else ()
     compares = any(isinstance(node, ast.Compare) for node in message)
     return compares or isinstance(assertion.test, ALWAYS_TRUE)

@@ -65,7 +65,7 @@ def check_printed(root: Path, text: str) -> None:
         succeed(root, *command)
 
 
-@pytest.mark.parametrize("words", [["--plan"], ["--only", "0"]])
+@pytest.mark.parametrize("words", [["--plan"], ["--only", "0"], ["train.checkpoint=best"]])
 def test_after_a_part_of_a_training_comes_what_ends_in_a_submission(tmp_path, words):
     COMPETITION.write_zips(tmp_path / "input" / NAME)
     printed = succeed(tmp_path, "train.py", "--folds", "3", *words, "--ensemble").stdout

@@ -30,7 +30,7 @@ _SIZES = ((15_000, 20), (30_000, 20), (TRAIN, 5), (TRAIN, 10), (TRAIN, 20))
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one call of the ensembler."""
+    """Time and memory of one call of the ensembler."""
 
     clock_s: float
     processor_s: float

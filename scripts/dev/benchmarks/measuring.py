@@ -24,7 +24,7 @@ class Table:
     notes: list[str] = field(default_factory=list)
 
     def format(self) -> str:
-        """As Markdown."""
+        """Format as Markdown."""
         rule = ["---", *("---:" for _ in self.header[1:])]
         lines = ["| " + " | ".join(row) + " |" for row in (self.header, rule, *self.rows)]
         return "\n\n".join([f"**{self.title}**", "\n".join(lines), *self.notes])
@@ -78,7 +78,7 @@ def rate_rows(rates: Rates, base: str) -> list[tuple[str, str, str, str]]:
 
 
 def measure_alone(script: str, counts: Sequence[int]) -> list[tuple[float, ...]]:
-    """What a script prints for each count, as numbers; each in a process of its own."""
+    """Run a script for each count in its own process; return the numbers that it prints."""
     found = []
     for count in counts:
         command = [sys.executable, str(Path(script).resolve()), str(count)]

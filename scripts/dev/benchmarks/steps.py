@@ -33,7 +33,7 @@ def measure(data: Dataset, repeats: int) -> list[Table]:
 
 
 def make_trainer(config: Config, data: Dataset) -> Trainer:
-    """Of fold 0, from random weights: they change no time."""
+    """Make a trainer of fold 0 from random weights, which change no time."""
     catalog = data.catalog.for_task(get_task(config.task))
     cache, val = data.train_images(config.image), catalog.folds == 0
     part = make_part_data(config, data, cache, ~val, val, 0)
@@ -71,7 +71,7 @@ def measure_steps(run: str, trainer: Trainer, repeats: int) -> Table:
 
 
 def measure_input(trainer: Trainer, repeats: int) -> Table:
-    """What it takes to make batches, part by part, on one thread."""
+    """Time the parts of making batches on one thread."""
     data, config = trainer.data, trainer.config
     rows = np.sort(np.random.default_rng(0).permutation(data.train_rows)[:256])
     images = data.cache.images[rows]
@@ -110,7 +110,7 @@ def measure_input(trainer: Trainer, repeats: int) -> Table:
 
 
 def warp_as_tensors(images: Tensor, matrices: np.ndarray, size_px: int) -> Tensor:
-    """As `augmentation.warp`, on the device: (B, 3, H, W) uint8 -> (B, 3, size_px, size_px)."""
+    """Warp on the device: (B, 3, H, W) uint8 -> (B, 3, size_px, size_px)."""
     side = images.shape[-1]
     y, x = torch.meshgrid(torch.arange(size_px), torch.arange(size_px), indexing="ij")
     places = torch.stack([x, y, torch.ones_like(x)], -1).float()  # (row, column, 3)
@@ -134,7 +134,7 @@ def albumentations_warp(size_px: int) -> Callable[..., dict[str, np.ndarray]]:
 
 
 def measure_views(trainers: dict[str, Trainer], repeats: int) -> Table:
-    """What eight test-time views cost in views."""
+    """Time eight test-time views."""
     rows = []
     for run, trainer in trainers.items():
         some = trainer.data.val_rows[:_VIEWED]

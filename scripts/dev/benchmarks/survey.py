@@ -87,7 +87,7 @@ def run_job(predictor: RunNetworks, path: Path, folder: Path) -> int:
 
 
 def forward_alone(predictor: RunNetworks) -> Callable[[], int]:
-    """The same network's passes over views that were made before."""
+    """Time the network over views that were made before."""
     config = predictor.config
     models = [fuse_for_inference(model) for model in predictor.models.values()]
     side, size = config.image.cache_px, batch_size_for(_CPU)
@@ -125,7 +125,7 @@ def open_all(transform: Callable[[Image.Image], Tensor], paths: list[Path]) -> T
 
 
 def write_forms(data: Dataset, folder: Path) -> dict[str, Path]:
-    """The same galaxies in every form."""
+    """Write the galaxies in every form."""
     from astropy.io import fits  # here: bench.sh --gpu goes without it
 
     store, ids = data.raw.train_images, [int(i) for i in data.catalog.ids[:_IMAGES]]

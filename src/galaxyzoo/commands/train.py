@@ -172,9 +172,11 @@ def next_command(cards: Sequence[RunCard], builds: Sequence[Sequence[str]], advi
     """Command after a training: the other folds, an ensemble, or the report."""
     if not all(card.is_whole for card in cards):
         return advice
-    if builds:
-        return f"{launch.typed('ensemble')} {shlex.join(builds[0])} --dataset {cards[0].dataset}"
-    return f"{launch.typed('evaluate')} {cards[0].task} --dataset {cards[0].dataset}"
+    task, dataset = cards[0].task, cards[0].dataset
+    runs = [card.run for card in cards if card.task == task and not card.diverged]
+    if builds or (runs and not get_task(task).recipes):  # an optimistic run is combined if named
+        return f"{launch.typed('ensemble')} {shlex.join((builds or [runs])[0])} --dataset {dataset}"
+    return f"{launch.typed('evaluate')} {task} --dataset {dataset}"
 
 
 def describe_labels(data: Dataset, task: str) -> str:

@@ -148,7 +148,6 @@ def _environment(threads: int) -> Iterator[None]:
 
 @contextmanager
 def _loky(jobs: int) -> Iterator[dict[str, Any]]:
-    """Processes of this machine."""
     yield {}
 
 

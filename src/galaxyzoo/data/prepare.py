@@ -164,7 +164,6 @@ def prepare_raw(
 
 
 def _images(raw: DatasetFiles) -> list[Images]:
-    """Images of the training and the test galaxies."""
     return [raw.train_images.select(raw.targets.index), raw.test_images.select(raw.test_ids)]
 
 

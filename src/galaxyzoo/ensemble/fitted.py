@@ -95,7 +95,6 @@ def _pack(value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
 
 
 def _unpack(form: Any, arrays: Mapping[str, np.ndarray]) -> Any:
-    """Undo `_pack`."""
     if isinstance(form, list):
         return tuple(_unpack(element, arrays) for element in form)
     match form:

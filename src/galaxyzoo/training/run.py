@@ -285,7 +285,6 @@ class Run:
         return self._caches[which]
 
     def _save_config(self) -> None:
-        """Save the config of a new run."""
         if (self.folder / loading.CONFIG).exists():
             return
         values = {

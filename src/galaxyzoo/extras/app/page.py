@@ -119,7 +119,6 @@ def _show_again(name: str, shown: PredictedGalaxy | None) -> list[Any]:
 
 
 def _explain(name: str, shown: PredictedGalaxy | None, answer: str, method: str) -> str:
-    """The network's input and its heat map."""
     if shown is None:
         raise InputError("upload or simulate a galaxy first")
     loaded = _load(name)

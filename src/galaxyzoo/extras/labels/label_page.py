@@ -127,7 +127,6 @@ def _rank(loop: LabelLoop, by: Order, of: str | None, start: int) -> list[dict[s
 
 
 def _cards(loop: LabelLoop, rows: np.ndarray, shares: np.ndarray) -> list[dict[str, Any]]:
-    """What the page shows of galaxies."""
     survey = loop.survey
     pictures = survey.images.pictures(survey.parts[rows], survey.ids[rows], PICTURE)
     return [

@@ -104,7 +104,6 @@ def _name(result: results.Result) -> str:
 
 
 def _headings(task: Task) -> list[str]:
-    """Numbered questions."""
     return [f"{i}. {task.heading(span.start)}" for i, span in enumerate(task.groups, 1)]
 
 
