@@ -2,7 +2,7 @@
 # Make .venv and install the pinned packages: bash scripts/setup.sh [--cluster|--extras|--dev] [--cpu]
 #
 # --cpu takes torch's build without CUDA, from PyTorch's own index: 1 GB instead of 5.
-# --cluster adds Ray and Dask; --extras what Kaggle, tuning, export and the notebook need; --dev all of these
+# --cluster adds Ray and Dask; --extras the packages for Kaggle, tuning, export and the notebook; --dev all of these
 # and what scripts/test.sh needs. Nothing is done when nothing changed. With GALAXYZOO_PYTHON set (Kaggle kernel, conda)
 # that interpreter is only checked, never changed.
 set -euo pipefail

@@ -1,10 +1,10 @@
-"""Compare blends and stackers of finished runs, choose, write the submission.
+"""Combine finished runs by blends and stackers, and write the submission.
 
-Reads the runs' out-of-fold and test tables, never an image, and needs no GPU.
-An ensemble has a name and a folder, submissions/<dataset>/<task>/<name>/.
-Without a name it is `default` where the runs of configs/ensembles/default.yaml
-are trained, else `all`, every finished run of the task. Chosen is the simplest
-candidate within one standard error of the best.
+It reads the runs' out-of-fold and test tables, no images, and needs no GPU.
+Each ensemble has a folder, submissions/<dataset>/<task>/<name>/. The default is
+`default` if the runs of configs/ensembles/default.yaml are trained, else `all`,
+every finished run of the task. We choose the simplest candidate within one
+standard error of the best.
 
   python3 src/ensemble.py
   python3 src/ensemble.py all        every finished run
@@ -13,15 +13,15 @@ candidate within one standard error of the best.
   python3 src/ensemble.py --import effnet=OOF.csv,TEST.csv
   python3 src/ensemble.py default --intervals 0.8
 
-With --import predictions made elsewhere on the same split become a run without
-networks, of the competition's task or --task's; a folder has pairs NAME_oof.csv,
-NAME_test.csv. A table with a fold too good to be true, as if made from the
-labels, is refused. One without the column `fold` is marked, as its networks may
-have seen these galaxies: it is combined if named.
+--import turns predictions made elsewhere on the same split into a run without
+networks, for the competition's task or --task; a folder holds pairs
+NAME_oof.csv, NAME_test.csv. It refuses a table with a fold too good to be true,
+and marks one without the column `fold`, whose networks may have seen these
+galaxies: only ensembles that name it use it.
 
-With --intervals an ensemble of votes stays as it is, and each of its predicted
-vote fractions gets an interval, calibrated on its cross-fitted predictions;
-coverage is counted on folds left out.
+--intervals adds an interval to each predicted vote fraction of a built ensemble,
+calibrated on its cross-fitted predictions; coverage is measured on held-out
+folds.
 """
 
 import re

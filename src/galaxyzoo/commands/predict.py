@@ -1,14 +1,14 @@
 """Predict galaxies: images -> one table, or a folder of Parquet parts.
 
-IMAGES are folders, zips and files of JPEG and PNG, archives and lists: HDF5 and
-.npz (arrays `images` and `ids`), Parquet (columns `image` and `id`), CSV or
-Parquet lists (column `path`). Folders, zips and lists may hold FITS cut-outs
-too, which the options below turn into pictures.
+IMAGES are folders, zips and files of JPEG and PNG; HDF5 and .npz (arrays
+`images` and `ids`); Parquet (columns `image` and `id`); CSV or Parquet lists
+(column `path`). Folders, zips and lists may also hold FITS cut-outs; see the
+FITS options below.
 
-RUN is a trained run, whose folds' networks and views are averaged as for the test
-set, or an ensemble. Without it the best out-of-fold score decides, among the
-networks in weights/ (dataset `bundled`) and the runs and ensembles trained on
-as many real galaxies or more. Networks of the demo set need `--dataset demo`.
+RUN is a trained run or an ensemble; the networks of its folds and their
+test-time augmentations are averaged. The default is the best out-of-fold score
+among the bundled networks and your runs and ensembles trained on at least as
+many real galaxies. Networks of the demo set need `--dataset demo`.
 
   python3 src/predict.py my_galaxies/
   python3 src/predict.py ensemble:default my_galaxies/
@@ -18,9 +18,8 @@ as many real galaxies or more. Networks of the demo set need `--dataset demo`.
   python3 src/predict.py survey/ --output votes/ --jobs 2
 
 An output without a suffix, or with a slash at its end, is a folder for many
-galaxies: each part is whole or absent, and each image is in one part or among
-the errors. After a kill the same command continues, also on several machines
-that share the folder.
+galaxies, written in parts; each image ends up in one part or among the errors.
+Rerun the command to resume, also on several machines that share the folder.
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""Check and decode the input and make the folds; training does so by itself.
+"""Check and decode the input and make the folds; training does this too.
 
 python3 src/prepare.py                       input/, or the demo set
 python3 src/prepare.py --subset kaggle-mini  cut out of the whole competition

@@ -1,8 +1,8 @@
 """Train all folds of the named runs; write out-of-fold and test tables, scores.
 
-Finished folds are not trained again, and interrupted ones go on where they
-stopped. Without data in input/ the demo set is used, with the short schedules
-of configs/demo.yaml.
+Finished folds are not retrained, and interrupted ones resume. Without data in
+input/ it uses simulated demo galaxies, with the short schedules of
+configs/demo.yaml.
 
   python3 src/train.py                              the default ensemble's runs
   python3 src/train.py gz37/resnet18                one run

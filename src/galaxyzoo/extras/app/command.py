@@ -1,9 +1,8 @@
 """Serve a page that predicts images that you upload, with heat maps.
 
-Only this machine can reach it unless --host is given. It opens with what
-`src/predict.py` takes where nothing is named: the best out-of-fold score. With
---label it is another page, to label the galaxies of a survey by classes of your
-own, and to rank the survey by them.
+Only this machine can reach it unless you give --host. It starts with the default
+of `src/predict.py`: the best out-of-fold score. --label serves another page, to
+label the galaxies of a survey with your own classes and rank the survey by them.
 
   python3 src/app.py
   python3 src/app.py gz37/mobilenetv2 --dataset kaggle-mini --port 8000

@@ -1,11 +1,10 @@
-"""Get the competition's files from Kaggle into input/; what is complete stays.
+"""Download the competition's files from Kaggle into input/; keep complete ones.
 
   bash scripts/download_data.sh
   python3 src/download_data.py --folder input/kaggle   # beside other datasets
 
 Credentials are Kaggle's usual ones: ~/.kaggle/kaggle.json, KAGGLE_USERNAME and
-KAGGLE_KEY, or KAGGLE_API_TOKEN. An interrupted download goes on where it
-stopped.
+KAGGLE_KEY, or KAGGLE_API_TOKEN. An interrupted download resumes.
 """
 
 from dataclasses import dataclass

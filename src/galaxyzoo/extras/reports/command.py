@@ -1,7 +1,7 @@
 """Write an HTML report of a task's runs and its ensemble, from out-of-fold tables.
 
-Scores of all runs and ensembles, an ensemble's candidates, and of the best
-ensemble (else the best run, or what is named) errors, calibration and galaxies.
+It compares all runs and ensembles, and shows errors, calibration and galaxies of
+those you name, else of the best ensemble or run.
 
     python3 src/evaluate.py zoo5
     python3 src/evaluate.py gz37/resnet18 ensemble:default --dataset kaggle-mini

@@ -1,10 +1,9 @@
 """Search for better settings with Optuna; each trial is trained on one fold.
 
-Trials that are worse than the median of the earlier ones end early. The search
-is kept in folds/: the same command continues until N trials are done;
-interrupted ones run again. The best trial becomes a config beside them. Its own
-score is optimistic: train the config like any other run, and judge it by the
-out-of-fold score.
+Trials worse than the median of earlier ones end early. The search is kept in
+folds/: rerun the command to resume until N trials are done. The best trial
+becomes a config beside them. Its own score is optimistic: train the config like
+any other run, and judge it by the out-of-fold score.
 
   python3 src/tune.py elliptical_spiral_cnn --trials 30           a first search
   python3 src/tune.py elliptical_spiral_cnn --trials 60 --jobs 2  two at a time
