@@ -115,7 +115,8 @@ def build_ensemble(options: EnsembleOptions) -> None:
     for line in left_out:
         print(line)
     console.print_ensemble(card)
-    print(f"submission for {len(whole.test_ids):,} test galaxies: {paths.shown(folder.csv)}")
+    by = "" if options.test == "folds" else f" (networks: {options.test})"
+    print(f"submission for {len(whole.test_ids):,} test galaxies{by}: {paths.shown(folder.csv)}")
     print(f"score card: {paths.shown(folder.card)}")
     if task.name == COMPETITION_TASK:
         print(submission.publish(folder.csv, whole.dataset))

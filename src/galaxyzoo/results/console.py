@@ -97,7 +97,7 @@ def print_run_table(cards: list[tuple[RunCard, float]]) -> None:
             f"OOF {card.metric}": card.score,
             "± sd of folds": card.sd,
             **class_cells(card.classes),
-            "folds": f"{len(card.folds)}/{card.n_folds}",
+            "folds": f"{len(card.folds)}/{card.n_folds}" + f" + {card.refits}" * bool(card.refits),
             "minutes": f"{minutes:.1f}",
         }
         tables.setdefault(card.task, []).append(row)
