@@ -75,7 +75,7 @@ def write_gallery(path: Path, votes: pd.DataFrame, predictions: pd.DataFrame) ->
     cards = []
     for i, image in zip(ids, images, strict=True):
         values = (table.loc[i].to_numpy() for table in (predictions, votes))
-        cards.append(GalaxyCard(str(i), image, bars=vote_bars(get_task("gz37"), *values)))
+        cards.append(GalaxyCard(str(i), image, bars=vote_bars(*values)))
     write_page(path, "", {}, [HtmlSection("", galleries=[("", cards)])])
 
 

@@ -74,7 +74,7 @@ def test_the_projection_equals_a_slow_plain_one(votes):
 @given(vote_arrays(np.float32))
 def test_the_tree_output_is_valid_for_any_finite_logits(values):
     logits = torch.from_numpy(values).requires_grad_()
-    votes = TreeOutput(GALAXY_ZOO_2)(logits)
+    votes = TreeOutput()(logits)
     votes.square().sum().backward()
     assert logits.grad is not None
     assert torch.isfinite(logits.grad).all()

@@ -15,7 +15,6 @@ from galaxyzoo.models.build import GalaxyNet, build_model
 from galaxyzoo.models.heads import TreeOutput
 from galaxyzoo.results.layout import HISTORY, WEIGHTS
 from galaxyzoo.results.oof import FoldSummary
-from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.training.fold import train_fold
 from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.training.loader import Batch
@@ -32,7 +31,7 @@ def config(**train: object) -> Config:
 def fold_data(galaxies: int = 40, seed: int = 0) -> FoldData:
     rng = np.random.default_rng(seed)
     images = rng.integers(0, 256, (galaxies, 32, 32, 3), dtype=np.uint8)
-    votes = TreeOutput(GALAXY_ZOO_2)(torch.from_numpy(rng.normal(size=(galaxies, 37)))).numpy()
+    votes = TreeOutput()(torch.from_numpy(rng.normal(size=(galaxies, 37)))).numpy()
     rows = np.arange(galaxies)
     cache = ImageCache(1000 + rows, images, np.zeros(galaxies, bool))
     return FoldData(cache, votes, rows[rows % 4 != 0], rows[rows % 4 == 0], 0)

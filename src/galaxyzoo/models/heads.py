@@ -1,15 +1,14 @@
 """Heads and outputs: from pooled features to logits, and from logits to predictions."""
 
 from collections.abc import Callable
-from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from galaxyzoo.config.schema import Config, HeadConfig
-from galaxyzoo.tasks import kinds, registry
-from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, DecisionTree
+from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
+from galaxyzoo.tasks.kinds import Task
 
 # (B, column) predictions, (B, column) targets -> ()
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -25,9 +24,7 @@ def build_loss(config: Config, class_weights: Tensor | None = None) -> Loss:
     if config.loss == "mse":
         return functional.mse_loss
     if config.loss == "kl":
-        task = registry.get_task(config.task)
-        assert isinstance(task, kinds.VoteTask)
-        return partial(tree_divergence, tree=task.tree)
+        return tree_divergence
     smoothing = config.train.label_smoothing
     return lambda probs, targets: cross_entropy(probs, targets, class_weights, smoothing)
 
@@ -66,7 +63,7 @@ def cross_entropy(
     return (weights * losses).sum() / weights.sum()
 
 
-def tree_divergence(votes: Tensor, targets: Tensor, tree: DecisionTree = GALAXY_ZOO_2) -> Tensor:
+def tree_divergence(votes: Tensor, targets: Tensor) -> Tensor:
     """Kullback-Leibler divergence per question, weighted by how many volunteers were asked it.
 
     Published fractions carry the parent's weight already, so a question's term is
@@ -81,8 +78,8 @@ def tree_divergence(votes: Tensor, targets: Tensor, tree: DecisionTree = GALAXY_
         MNRAS 509, 3966) has up to a constant, for fractions instead of counts.
     """
     total = torch.zeros((), device=votes.device)
-    for question in tree.questions:
-        span, parent = tree.span(question), tree.parent_index(question)
+    for question in GALAXY_ZOO_2.questions:
+        span, parent = GALAXY_ZOO_2.span(question), GALAXY_ZOO_2.parent_index(question)
         given, predicted = targets[:, span], votes[:, span]
         if parent is not None:
             given_parent, predicted_parent = (v[:, parent : parent + 1] for v in (targets, votes))
@@ -112,13 +109,12 @@ def build_head(config: HeadConfig, features: int, outputs: int) -> nn.Sequential
     return nn.Sequential(*layers, nn.Linear((features, *hidden)[-1], outputs))
 
 
-def build_output(kind: str, task: kinds.Task) -> nn.Module:
+def build_output(kind: str, task: Task) -> nn.Module:
     """Module from logits to (B, column) predictions of the task, by the config's `head.output`."""
-    tree = task.tree if isinstance(task, kinds.VoteTask) else GALAXY_ZOO_2
     outputs: dict[str, Callable[[], nn.Module]] = {
         "plain": nn.Identity,
         "sigmoid": nn.Sigmoid,
-        "tree": lambda: TreeOutput(tree),
+        "tree": TreeOutput,
         "softmax": lambda: nn.Softmax(dim=1),
         "rule": lambda: RuleOutput(task),
     }
@@ -139,21 +135,17 @@ class TreeOutput(nn.Module):
         divided relu, so that no gradient dies.
     """
 
-    def __init__(self, tree: DecisionTree) -> None:
-        super().__init__()
-        self.tree = tree
-
     def forward(self, logits: Tensor) -> Tensor:
         """(B, answer) real numbers -> (B, answer) vote fractions in [0, 1], in the logits' type."""
         parts: dict[int, Tensor] = {}
         values: dict[str, Tensor] = {}
-        for question in self.tree.top_down:
-            answers = torch.softmax(logits[:, self.tree.span(question)], dim=1)
+        for question in GALAXY_ZOO_2.top_down:
+            answers = torch.softmax(logits[:, GALAXY_ZOO_2.span(question)], dim=1)
             if question.parent is not None:
                 answers = answers * values[question.parent]
             parts[question.number] = answers  # (B, answers of the question)
             values.update({c: answers[:, i : i + 1] for i, c in enumerate(question.columns)})
-        return torch.cat([parts[q.number] for q in self.tree.questions], dim=1)
+        return torch.cat([parts[q.number] for q in GALAXY_ZOO_2.questions], dim=1)
 
 
 class RuleOutput(nn.Module):
@@ -162,11 +154,11 @@ class RuleOutput(nn.Module):
     A network of votes so predicts classes as it is, and goes on learning from them, head and all.
     """
 
-    def __init__(self, task: kinds.Task) -> None:
+    def __init__(self, task: Task) -> None:
         super().__init__()
         if task.rule is None:
             raise ValueError(f"task '{task.name}' has no label rule")
-        self.votes, self.soft = TreeOutput(GALAXY_ZOO_2), task.rule.soft
+        self.votes, self.soft = TreeOutput(), task.rule.soft
         self.classes = task.columns
 
     def forward(self, logits: Tensor) -> Tensor:

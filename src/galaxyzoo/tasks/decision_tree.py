@@ -157,12 +157,11 @@ class DecisionTree:
             [0.1, 0.3]
         """
         votes = self._checked(votes)
-        out = np.empty((len(votes), len(self.questions)))
-        for i, question in enumerate(self.questions):
-            out[:, i] = np.abs(
-                votes[:, self.span(question)].sum(axis=1) - self._parent_values(votes, question)
-            )
-        return out
+        differences = [
+            votes[:, self.span(question)].sum(axis=1) - self._parent_values(votes, question)
+            for question in self.questions
+        ]
+        return np.abs(np.stack(differences, axis=1))
 
     def project(self, votes: np.ndarray) -> np.ndarray:
         """Nearest vote fractions per question that obey the tree, worked from the root down.
@@ -220,9 +219,8 @@ def _project_to_simplex(points: np.ndarray, sums: np.ndarray) -> np.ndarray:
     ordered = -np.sort(-points, axis=1)
     excess = np.cumsum(ordered, axis=1) - sums[:, None]
     shifts = excess / np.arange(1, points.shape[1] + 1)
-    active = np.maximum(
-        (ordered > shifts).sum(axis=1), 1
-    )  # 0 only where the sum is 0: every answer becomes 0
+    # 0 only where the sum is 0: every answer becomes 0
+    active = np.maximum((ordered > shifts).sum(axis=1), 1)
     shift = np.take_along_axis(shifts, active[:, None] - 1, axis=1)
     projected = np.maximum(points - shift, 0.0)
     # A last scaling removes rounding left by large inputs; it is 1 to about 1e-16 otherwise.

@@ -125,7 +125,6 @@ class VoteTask(Task):
     """Vote fractions that obey the sums of a decision tree."""
 
     tree: decision_tree.DecisionTree
-    volunteers: int | None = None  # that answer about a galaxy, where it is known
 
     metric = "RMSE"
     quantity = "vote fractions on the decision tree"
@@ -174,10 +173,10 @@ class VoteTask(Task):
         Source: binomial variance; 0.0365 for 43 volunteers, over 6,000 galaxies of the competition;
             the best of the competition's late submissions that was found has 0.0725.
         """
-        is_same = super().is_below_noise_floor(predictions, targets)
-        if is_same or self.volunteers is None:
-            return is_same
-        limits = _UNREACHED**2 * (targets * (1 - targets)).mean(axis=1) / self.volunteers
+        if super().is_below_noise_floor(predictions, targets):
+            return True
+        variances = targets * (1 - targets) / decision_tree.VOLUNTEERS
+        limits = _UNREACHED**2 * variances.mean(axis=1)
         losses, limit = self.per_sample_losses(predictions, targets), np.sqrt(limits.mean())
         error = np.sqrt(np.mean((losses - limits) ** 2) / len(losses))
         # The root's slope at the limit is 1 / (2 limit); a limit of 0 needs no division.

@@ -13,13 +13,11 @@ from typing import Any
 from galaxyzoo.core import files, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.tasks import label_rules
-from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, VOLUNTEERS
+from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.kinds import COMPETITION_TASK, ClassTask, Task, VoteTask
 from galaxyzoo.tasks.label_rules import ClassRule
 
 ENSEMBLE = "ensemble:"  # begins the names of ensembles where a run can stand too
-
-
 DATASET_TASK = "task.json"  # in the folds of a dataset with a task of its own
 _registered: dict[str, Task] = {}  # of datasets, besides those with folds
 
@@ -134,7 +132,7 @@ _GALAXY10_DECALS = (
 TASKS: dict[str, Task] = {
     task.name: task
     for task in (
-        VoteTask(COMPETITION_TASK, GALAXY_ZOO_2.columns, GALAXY_ZOO_2, VOLUNTEERS),
+        VoteTask(COMPETITION_TASK, GALAXY_ZOO_2.columns, GALAXY_ZOO_2),
         ClassTask(
             "elliptical_spiral",
             ("elliptical", "spiral"),
@@ -184,16 +182,15 @@ def find_column(task: Task, answer: str, option: str) -> int:
         'Class4.1'
     """
     wanted = answer.strip().lower().replace("_", " ")
-    names = [
-        (name.lower().replace("_", " "), task.text(i).lower())
+    spelled = [
+        (spelling.lower(), i)
         for i, name in enumerate(task.columns)
+        for spelling in (name.replace("_", " "), task.text(i))
     ]
-    matching = [i for i, spellings in enumerate(names) if wanted in spellings]
+    matching = sorted({i for spelling, i in spelled if spelling == wanted})
     if len(matching) == 1:
         return matching[0]
-    spelled = {
-        spelling: task.labels[i] for i, spellings in enumerate(names) for spelling in spellings
-    }
-    near = [spelled[spelling] for spelling in get_close_matches(wanted, spelled, 3, cutoff=0)]
+    labels = {spelling: task.labels[i] for spelling, i in spelled}
+    near = [labels[spelling] for spelling in get_close_matches(wanted, labels, 3, cutoff=0)]
     problem = "several answers" if matching else "no answer"
     raise InputError(f"{option} '{answer}' is {problem} of {task.name}; nearest: {', '.join(near)}")

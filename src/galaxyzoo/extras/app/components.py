@@ -5,7 +5,7 @@ readers and keyboards can follow it; bars are decoration.
 """
 
 import base64
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -19,8 +19,8 @@ from galaxyzoo.extras.pages.answers import readable
 from galaxyzoo.extras.pages.templates import jpeg_address, render
 from galaxyzoo.extras.surveys.survey import classes_of_votes
 from galaxyzoo.io.tables import without_formulas
-from galaxyzoo.tasks.decision_tree import DecisionTree, Question
-from galaxyzoo.tasks.kinds import COMPETITION_TASK, ClassTask, Task, VoteTask
+from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
+from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task
 
 _SHOWN_PX = 320
 _REACHED = 0.1  # questions that fewer are asked are shown pale, without intervals
@@ -55,19 +55,13 @@ def answers_html(run: str, task: Task, shown: PredictedGalaxy, description: str 
         shown: the prediction.
         description: the run's out-of-fold score, below its name.
     """
-    questions: tuple[ShownQuestion, ...] = ()
-    classes = []
-    if isinstance(task, ClassTask):
-        order = np.argsort(-shown.prediction, kind="stable").tolist()
-        classes = [ShownAnswer(task.text(i), shown.prediction[i], likely=False) for i in order]
-    elif isinstance(task, VoteTask):
-        roots = [q for q in task.tree.questions if q.parent is None]
-        questions = _nest(task.tree, roots, shown)
+    is_votes, order = task.name == COMPETITION_TASK, np.argsort(-shown.prediction, kind="stable")
+    classes = [ShownAnswer(task.text(i), shown.prediction[i], likely=False) for i in order.tolist()]
     return render(
         "galaxy_answers.html.j2",
         run=run,
         about=description,
-        questions=questions,
+        questions=_nest(None, shown) if is_votes else (),
         classes=classes,
         has_intervals=shown.bounds is not None,
     )
@@ -104,32 +98,21 @@ def heat_html(image: np.ndarray, heat: np.ndarray, answer: str) -> str:
     return render("galaxy_heat.html.j2", figures=figures)
 
 
-def _nest(
-    tree: DecisionTree, questions: Iterable[Question], shown: PredictedGalaxy
-) -> tuple[ShownQuestion, ...]:
-    """Questions, each answer with those that follow it."""
-    nested = []
+def _nest(parent: str | None, shown: PredictedGalaxy) -> tuple[ShownQuestion, ...]:
+    """Questions after an answer, or first ones (None), each answer with those that follow it."""
+    tree, nested = GALAXY_ZOO_2, []
     shares = tree.shares(shown.prediction[None])[0]
-    for question in questions:
+    for question in (q for q in tree.questions if q.parent == parent):
         span = tree.span(question)
         reached = float(tree.parents(shown.prediction[None])[0, span.start])
         answers = []
         for i, (column, text) in enumerate(zip(question.columns, question.answers, strict=True)):
-            place = span.start + i
-            following = [q for q in tree.questions if q.parent == column]
-            interval = None
+            place, interval = span.start + i, None
             if shown.bounds is not None and reached >= _REACHED:
                 low, high = np.clip(shown.bounds[place] / reached, 0, 1)
                 interval = float(low), float(high)
-            answers.append(
-                ShownAnswer(
-                    text,
-                    float(shares[place]),
-                    i == shares[span].argmax(),
-                    interval,
-                    _nest(tree, following, shown),
-                )
-            )
+            likely, share = i == shares[span].argmax(), float(shares[place])
+            answers.append(ShownAnswer(text, share, likely, interval, _nest(column, shown)))
         nested.append(ShownQuestion(question.text, reached, tuple(answers)))
     return tuple(nested)
 

@@ -74,10 +74,11 @@ def _show(name: str, predict_with: Callable[[LoadedRun], PredictedGalaxy]) -> li
     shown = predict_with(loaded)
     asked = likeliest(shown.prediction[None], loaded.task)[0]
     answers = loaded.task.labels
+    about = f"{_listed[name].about}; {describe(loaded.predictor)}"  # score, what is combined
     return [
         shown,
         components.facts_html(loaded.task, [shown]),
-        components.answers_html(loaded.run, loaded.task, shown, _about(name)),
+        components.answers_html(loaded.run, loaded.task, shown, about),
         gr.update(choices=answers, value=answers[asked]),
         "",
     ]
@@ -146,8 +147,3 @@ def _load(name: str) -> LoadedRun:
     if name not in _listed:
         raise InputError("choose a run first")
     return service.load_cached_run(_listed[name].dataset, _listed[name].name)
-
-
-def _about(name: str) -> str:
-    """A listed run's score, and what is averaged or combined in it."""
-    return f"{_listed[name].about}; {describe(_load(name).predictor)}"

@@ -8,7 +8,8 @@ import pandas as pd
 from galaxyzoo.extras.pages.answers import SHOWN_ANSWERS, answer_label
 from galaxyzoo.extras.pages.html import HtmlSection, VoteBar
 from galaxyzoo.extras.reports import calibration, evaluate, results
-from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task
+from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
+from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.metrics import rmse
 
 _N_WORST = 8  # answers in the table of calibration
@@ -40,9 +41,12 @@ def vote_sections(evaluation: evaluate.Evaluation, result: results.Result) -> li
     return sections
 
 
-def vote_bars(task: Task, predicted: np.ndarray, known: np.ndarray) -> list[VoteBar]:
-    """Bars of a galaxy's (column,) fractions, of some columns where there are many."""
-    return [VoteBar(task.text(i), predicted[i], known[i]) for i in _shown_columns(task)]
+def vote_bars(predicted: np.ndarray, known: np.ndarray) -> list[VoteBar]:
+    """Bars of a galaxy's (answer,) fractions, of the answers that there is room for."""
+    shown = {name: GALAXY_ZOO_2.columns.index(name) for name in SHOWN_ANSWERS}
+    return [
+        VoteBar(GALAXY_ZOO_2.answer_text(name), predicted[i], known[i]) for name, i in shown.items()
+    ]
 
 
 def question_rmse(
@@ -71,7 +75,7 @@ def _calibration(evaluation: evaluate.Evaluation, result: results.Result) -> Htm
     summary = calibration.calibration_errors(table)
     summary.insert(0, "RMSE", np.sqrt(np.mean((result.predictions - result.targets) ** 2, axis=0)))
     worst = summary.nlargest(_N_WORST, "RMSE").round(4)
-    worst.index = worst.index.map(lambda name: _label(task, name))
+    worst.index = worst.index.map(answer_label)
     return HtmlSection(
         f"{result.run}: calibration",
         f"Mean calibration error {summary['error'].mean():.4f}: how far predictions and "
@@ -87,7 +91,7 @@ def _galaxies(evaluation: evaluate.Evaluation, result: results.Result) -> HtmlSe
     def describe(row: int) -> tuple[list[str], list[VoteBar]]:
         predicted, known = result.predictions[row], result.targets[row]
         note = f"RMSE {errors[row]:.3f}"
-        return [note], vote_bars(task, predicted, known)
+        return [note], vote_bars(predicted, known)
 
     worst = np.argsort(-errors, kind="stable")[: evaluate.SHOWN_GALAXIES]
     return HtmlSection(
@@ -105,17 +109,3 @@ def _name(result: results.Result) -> str:
 
 def _headings(task: Task) -> list[str]:
     return [f"{i}. {task.heading(span.start)}" for i, span in enumerate(task.groups, 1)]
-
-
-def _label(task: Task, column: str) -> str:
-    """An answer's number and text in the competition, else the text alone."""
-    if task.name == COMPETITION_TASK:
-        return answer_label(column)
-    return task.text(task.columns.index(column))
-
-
-def _shown_columns(task: Task) -> list[int]:
-    """Columns for figures without room for all."""
-    if task.name == COMPETITION_TASK:
-        return [task.columns.index(name) for name in SHOWN_ANSWERS]
-    return list(range(len(task.columns)))[: len(SHOWN_ANSWERS)]
