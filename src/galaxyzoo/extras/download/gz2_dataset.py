@@ -168,10 +168,8 @@ def _find_folder(order: Gz2Options) -> Path:
             f"{where} no {gz2.TABLES[0]} (or {gz2.TABLES[1]}): put it into input/gz2/, or add "
             "--download"
         )
-    if named is None:
-        folder = paths.input_dir() / "gz2"
-    else:
-        folder = next((place for place in named if place.is_dir()), named[0])
+    named = named or [paths.input_dir() / "gz2"]
+    folder = next((place for place in named if place.is_dir()), named[0])
     _download_table(folder / gz2.TABLES[1])
     return folder
 

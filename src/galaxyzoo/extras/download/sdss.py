@@ -16,8 +16,7 @@ import cv2
 import pandas as pd
 
 from galaxyzoo.config.schema import ORIGINAL_PX
-from galaxyzoo.core import files
-from galaxyzoo.core.console import ProgressBar
+from galaxyzoo.core import console, files
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.image_cache import decode, read_size
 
@@ -130,7 +129,7 @@ def download_cutouts(positions: pd.DataFrame, folder: Path, service: str) -> dic
     with ThreadPoolExecutor(_WORKERS) as pool:
         jobs = pool.map(download_one, galaxies, positions["ra"], positions["dec"])
         try:
-            bar = ProgressBar(jobs, "downloading", len(galaxies), unit="image")
+            bar = console.ProgressBar(jobs, "downloading", len(galaxies), unit="image")
             for galaxy_id, error in zip(galaxies, bar, strict=True):
                 is_answered = error is None or isinstance(error, RefusedError)
                 silent = 0 if is_answered else silent + 1

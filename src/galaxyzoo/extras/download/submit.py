@@ -25,8 +25,7 @@ from galaxyzoo.data.readers.kaggle import whole_sample_ids
 from galaxyzoo.extras.download import kaggle_api
 from galaxyzoo.results import layout, submission, table
 from galaxyzoo.results.card import SubmissionCard
-from galaxyzoo.tasks.kinds import COMPETITION_TASK
-from galaxyzoo.tasks.registry import get_task
+from galaxyzoo.tasks import kinds, registry
 
 _LONGEST_WAIT_S = 600
 _NUMBERS = ["cross_validated", "nested", "public", "private"]  # scores
@@ -139,4 +138,4 @@ def check_file(path: Path) -> None:
             f"{paths.shown(path)} is not the table that {paths.shown(card)} was written for: make "
             "both again, or delete the card if the table is your own"
         )
-    submission.check(path, get_task(COMPETITION_TASK), whole_sample_ids())
+    submission.check(path, registry.get_task(kinds.COMPETITION_TASK), whole_sample_ids())

@@ -5,6 +5,4 @@ In: trained networks and a galaxy. Out: heat maps and figures.
 
 from galaxyzoo.core.extras import Extra
 
-EXTRA = Extra(
-    commands={"gradcam": "galaxyzoo.extras.explain.command:main"},
-)
+EXTRA = Extra(commands={"gradcam": "galaxyzoo.extras.explain.command:main"})

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib import colormaps, rcParams
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, FigureBase
 
 from galaxyzoo.core import files, paths
 from galaxyzoo.extras.explain.galaxy import Galaxy
@@ -19,6 +19,7 @@ BLENDED_PX = 320
 _DPI = 90
 _OPACITY = 0.6  # of the heat map at its maximum
 _OUTLINED = 0.5  # of the maximum
+_MOST_MAPS = 16  # of a layer that are drawn
 
 
 def draw_gradcam(
@@ -77,7 +78,7 @@ def blend_heat(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
 
 
 def draw_feature_maps(
-    path: Path, image: np.ndarray, maps: Mapping[str, np.ndarray], title: str, most: int = 16
+    path: Path, image: np.ndarray, maps: Mapping[str, np.ndarray], title: str
 ) -> Path:
     """Write a PNG: the network's input, and of each layer the feature maps that vary most.
 
@@ -86,29 +87,22 @@ def draw_feature_maps(
         image: (H, W, 3) uint8, the network's input.
         maps: layer -> (channel, h, w).
         title: of the figure.
-        most: maps drawn per layer.
     """
     across = 8
-    rows = [min(most, len(layer_maps)) for layer_maps in maps.values()]
+    rows = [min(_MOST_MAPS, len(layer_maps)) for layer_maps in maps.values()]
     down = [-(-count // across) for count in rows]
     figure = _new_figure(12, 1.5 * (sum(down) + 1) + 0.45 * len(maps) + 0.8, title)
     heights = [1.15, *(n + 0.3 for n in down)]
     parts = np.asarray(figure.subfigures(len(maps) + 1, 1, height_ratios=heights))
-    first = parts[0].subplots(1, across)
-    for axis in first:
-        axis.set_axis_off()
-    first[0].imshow(image)
+    _image_axes(parts[0], 1, across)[0].imshow(image)
     parts[0].suptitle("network input", fontsize=10, x=0.02, ha="left")
     for part, (layer, layer_maps), height in zip(parts[1:], maps.items(), down, strict=True):
-        order = np.argsort(-layer_maps.std(axis=(1, 2)), kind="stable")[:most]
+        order = np.argsort(-layer_maps.std(axis=(1, 2)), kind="stable")[:_MOST_MAPS]
         side = layer_maps.shape[-1]
         caption = f"{layer}: {len(layer_maps)} maps of {side} × {side}"
         caption += f", the {len(order)} that vary most" if len(order) < len(layer_maps) else ""
         part.suptitle(caption, fontsize=10, x=0.02, ha="left")
-        axes = part.subplots(height, across, squeeze=False)
-        for axis in axes.flat:
-            axis.set_axis_off()
-        for axis, channel in zip(axes.flat, order, strict=False):
+        for axis, channel in zip(_image_axes(part, height, across), order, strict=False):
             axis.imshow(layer_maps[channel], cmap="gray")
             axis.set_title(str(channel), fontsize=7, pad=2)
     return _save_figure(figure, path)
@@ -119,10 +113,7 @@ def draw_filters(path: Path, filters: np.ndarray, title: str) -> Path:
     across = 12
     down = -(-len(filters) // across)
     figure = _new_figure(12, down + 0.6, title)
-    axes = figure.subplots(down, across, squeeze=False)
-    for axis in axes.flat:
-        axis.set_axis_off()
-    for axis, kernel in zip(axes.flat, filters, strict=False):
+    for axis, kernel in zip(_image_axes(figure, down, across), filters, strict=False):
         low, high = kernel.min(), kernel.max()
         axis.imshow(((kernel - low) / max(high - low, 1e-12)).transpose(1, 2, 0))
     return _save_figure(figure, path)
@@ -157,6 +148,14 @@ def _new_figure(width: float, height: float, title: str = "") -> Figure:
     if title:
         figure.suptitle(title, fontsize=12)
     return figure
+
+
+def _image_axes(figure: FigureBase, down: int, across: int) -> list[Axes]:
+    """Axes for images in a grid, row by row, without frames and ticks."""
+    axes = [*figure.subplots(down, across, squeeze=False).flat]
+    for axis in axes:
+        axis.set_axis_off()
+    return axes
 
 
 def _save_figure(figure: Figure, path: Path) -> Path:

@@ -5,6 +5,4 @@ In: a trained run. Out: `exported/`.
 
 from galaxyzoo.core.extras import Extra
 
-EXTRA = Extra(
-    commands={"export": "galaxyzoo.extras.export.command:main"},
-)
+EXTRA = Extra(commands={"export": "galaxyzoo.extras.export.command:main"})

@@ -69,7 +69,7 @@ def export_run(
         catalog = load_catalog(dataset)
         if config.task == COMPETITION_TASK and len(networks) == catalog.n_folds >= FEWEST_FOLDS:
             save_fitted(part / INTERVALS_FILE, VoteIntervals.calibrate(run, catalog))
-        names = [str(path.relative_to(part)) for path in sorted(part.rglob("*")) if path.is_file()]
+        names = _list_files(part)
         digest = layout.digest_networks(dataset, run, catalog.n_folds) or ""
         provenance = {"run": run, "networks": digest}
         layout.exported_files(part, provenance).finish(names, {})
@@ -81,7 +81,7 @@ def export_run(
         model_card.write_card(
             part / layout.MODEL_CARD, config, get_task(config.task), scores, difference, in_half
         )
-        return sorted(str(p.relative_to(part)) for p in part.rglob("*") if p.is_file())
+        return _list_files(part)
 
 
 def export_ensemble(
@@ -107,7 +107,7 @@ def export_ensemble(
         title = ensemble_name(ensemble.task, ensemble.name)
         text = templates.render("ensemble_card.md.j2", title=title, card=card)
         (part / layout.MODEL_CARD).write_text(text, encoding="utf-8")
-        return sorted(str(p.relative_to(part)) for p in part.rglob("*") if p.is_file())
+        return _list_files(part)
 
 
 def export_tables(dataset: str, run: str, folder: Path) -> None:
@@ -154,3 +154,7 @@ def _read_scores(dataset: str, config: Config, folds: list[int]) -> RunCard:
 def _pack(path: Path, table: PredictionTable) -> str:
     path.write_bytes(gzip.compress(table.format(number=_NUMBER).encode(), mtime=0))
     return digest_table(path)
+
+
+def _list_files(folder: Path) -> list[str]:
+    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())

@@ -28,8 +28,7 @@ import numpy as np
 import pandas as pd
 
 from galaxyzoo.config.names import BUNDLED
-from galaxyzoo.core import files, manifest
-from galaxyzoo.core.console import ProgressBar
+from galaxyzoo.core import console, files, manifest
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import Catalog, load_catalog
 from galaxyzoo.ensemble import blends, fitted, members
@@ -82,42 +81,39 @@ def make_intervals(name: str, whole: Catalog, level: float) -> IntervalCard:
     """
     _check_folds(whole)
     folder = layout.EnsembleFolder(whole.dataset, COMPETITION_TASK, name)
+    task, path = get_task(COMPETITION_TASK), intervals_csv(folder)
     # The ensemble's own lock: it must not change while it is read.
     with files.hold_lock(folder.path / files.LOCK, "making this ensemble or its intervals"):
-        return _make_intervals(folder, whole, level)
-
-
-def _make_intervals(folder: layout.EnsembleFolder, catalog: Catalog, level: float) -> IntervalCard:
-    task, path = get_task(COMPETITION_TASK), intervals_csv(folder)
-    ensemble, oof, test = _read_ensemble(folder, catalog)
-    targets = catalog.targets(task.name)
-    columns = _columns(oof, catalog)
-    bounds = VoteIntervals.fit(columns, level).bounds(test)
-    unreadable = np.isin(catalog.test_ids, ensemble.unreadable_test_images)
-    bounds[unreadable] = 0, 1  # nothing is known
-    names = [f"{column}_{end}" for column in task.columns for end in ("lower", "upper")]
-    write_predictions(path, pd.DataFrame(bounds.reshape(len(bounds), -1), catalog.test_ids, names))
-    levels = sorted({*LEVELS, level})
-    bar = ProgressBar(columns, "calibrating", unit="column", leave=False)
-    crossed = np.stack([column.cross_intervals(levels) for column in bar], axis=2)
-    scores = {
-        f"{nominal:g}": score_intervals(targets, crossed[i], nominal, task.columns)
-        for i, nominal in enumerate(levels)
-    }
-    card = IntervalCard(
-        task=task.name,
-        dataset=catalog.dataset,
-        fingerprint=catalog.fingerprint,
-        ensemble=ensemble.table,
-        level=level,
-        runs=list(ensemble.runs),
-        galaxies=len(targets),
-        levels=rounded(scores, _DIGITS),
-        code_version=manifest.code_version(),
-        table=table.digest_table(path),
-    )
-    card.write(layout.card_path(path))
-    return card
+        ensemble, oof, test = _read_ensemble(folder, whole)
+        targets = whole.targets(task.name)
+        columns = _columns(oof, whole)
+        bounds = VoteIntervals.fit(columns, level).bounds(test)
+        unreadable = np.isin(whole.test_ids, ensemble.unreadable_test_images)
+        bounds[unreadable] = 0, 1  # nothing is known
+        names = [f"{column}_{end}" for column in task.columns for end in ("lower", "upper")]
+        bounds = bounds.reshape(len(bounds), -1)
+        write_predictions(path, pd.DataFrame(bounds, whole.test_ids, names))
+        levels = sorted({*LEVELS, level})
+        bar = console.ProgressBar(columns, "calibrating", unit="column", leave=False)
+        crossed = np.stack([column.cross_intervals(levels) for column in bar], axis=2)
+        scores = {
+            f"{nominal:g}": score_intervals(targets, crossed[i], nominal, task.columns)
+            for i, nominal in enumerate(levels)
+        }
+        card = IntervalCard(
+            task=task.name,
+            dataset=whole.dataset,
+            fingerprint=whole.fingerprint,
+            ensemble=ensemble.table,
+            level=level,
+            runs=list(ensemble.runs),
+            galaxies=len(targets),
+            levels=rounded(scores, _DIGITS),
+            code_version=manifest.code_version(),
+            table=table.digest_table(path),
+        )
+        card.write(layout.card_path(path))
+        return card
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,7 +173,7 @@ class Column:
             out[:, rows] = calibration.intervals(self.predictions[rows], self.features[rows])
         return out
 
-    def held_out_scales(self, without: frozenset[int] = NO_FOLDS) -> np.ndarray:
+    def held_out_scales(self, without: frozenset[int]) -> np.ndarray:
         """(galaxy,) scales, each fitted without its own fold and `without`; NaN in the latter."""
         out = np.full(len(self.folds), np.nan)
         for fold in self._sums.keys() - without:

@@ -21,8 +21,7 @@ from galaxyzoo.ensemble.model_listing import find_predictor
 from galaxyzoo.extras.pages import html
 from galaxyzoo.extras.reports import classes, evaluate, few_labels, votes
 from galaxyzoo.extras.reports.history import history_section
-from galaxyzoo.tasks.kinds import VoteTask
-from galaxyzoo.tasks.registry import is_ensemble, task_of
+from galaxyzoo.tasks import kinds, registry
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,27 +51,21 @@ def main() -> None:
         write_report(with_images(evaluation, options.data))
     last = loaded[-1]
     result = last.detailed[0]
+    page = f"{launch.typed('app')} {result.run} --dataset {last.catalog.dataset}"
     launch.print_done(
         f"{paths.shown(html.write_index(output))}, all reports; "
         f"{result.run}, {result.card.score_text}",
-        page_command(last),
+        page if result.card.has_networks else "",
     )
-
-
-def page_command(evaluation: evaluate.Evaluation) -> str:
-    """Command that shows the first detailed result's galaxies; none where it has no networks."""
-    result = evaluation.detailed[0]
-    page = f"{launch.typed('app')} {result.run} --dataset {evaluation.catalog.dataset}"
-    return page if result.card.has_networks else ""
 
 
 def sort_by_task(names: Sequence[str], dataset: str | None) -> dict[str, list[str]]:
     """Task -> its named runs and ensembles; whether the runs exist is checked later."""
     wanted: dict[str, list[str]] = {}
     for name in names:
-        if is_ensemble(name):
+        if registry.is_ensemble(name):
             name = find_predictor(name, dataset)[1]  # noqa: PLW2901 in full
-            wanted.setdefault(task_of(name).name, []).append(name)
+            wanted.setdefault(registry.task_of(name).name, []).append(name)
         else:
             task, slash, _ = name.partition("/")
             wanted.setdefault(task, []).extend([name] if slash else [])
@@ -94,15 +87,12 @@ def with_images(evaluation: evaluate.Evaluation, data: str | None) -> evaluate.E
 def write_report(evaluation: evaluate.Evaluation) -> None:
     """Write the page with its tables, and print the scores."""
     task, dataset = evaluation.task, evaluation.catalog.dataset
-    comparison, history = evaluate.comparison_section(evaluation), history_section(evaluation)
-    sections = [
-        comparison,
-        evaluate.ensemble_section(evaluation),
-        *detail_sections(evaluation),
-        history,  # made first: it may find a damaged file
-    ]
+    history = history_section(evaluation)  # first: it may find a damaged file
+    comparison = evaluate.comparison_section(evaluation)
+    ensemble = evaluate.ensemble_section(evaluation)
+    sections = [comparison, ensemble, *detail_sections(evaluation), history]
     path = evaluation.folder / "index.html"
-    command = " ".join([f"{launch.typed('evaluate')}", *sys.argv[1:]])
+    command = " ".join([launch.typed("evaluate"), *sys.argv[1:]])
     summary = evaluate.summarize(evaluation, command)
     csv = [(name, name, "") for name in evaluation.written]
     sections.append(html.HtmlSection("Tables", "CSV files with all digits.", links=csv))
@@ -116,7 +106,7 @@ def write_report(evaluation: evaluate.Evaluation) -> None:
 
 def detail_sections(evaluation: evaluate.Evaluation) -> Iterator[html.HtmlSection | None]:
     """Sections on the results that are shown in detail."""
-    is_votes = isinstance(evaluation.task, VoteTask)
+    is_votes = isinstance(evaluation.task, kinds.VoteTask)
     if is_votes:
         yield votes.question_section(evaluation)
     for result in evaluation.detailed:

@@ -13,8 +13,7 @@ from galaxyzoo.core.options import DataOptions, option, read_options
 from galaxyzoo.data.prepare import prepare
 from galaxyzoo.extras.pages import html
 from galaxyzoo.extras.reports import explore
-from galaxyzoo.tasks.kinds import ClassTask
-from galaxyzoo.tasks.registry import get_task
+from galaxyzoo.tasks import kinds, registry
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,12 +31,12 @@ def main() -> None:
     options = read_options(ExploreOptions, __doc__)
     if options.output:
         paths.check_output("--output", options.output, is_own=paths.has_mark)
-    wanted = get_task(options.task) if options.task else None
+    wanted = registry.get_task(options.task) if options.task else None
     data = prepare(options.data, tasks={wanted.name} if wanted else None)
     catalog = data.catalog
     tasks = explore.labeled_tasks(catalog)
     if wanted is not None:
-        tasks = [wanted] if isinstance(wanted, ClassTask) else []
+        tasks = [wanted] if isinstance(wanted, kinds.ClassTask) else []
     folder = options.output or paths.reports_dir() / catalog.dataset / "explore"
     classes = [
         *explore.explore_classes(catalog, tasks, folder),

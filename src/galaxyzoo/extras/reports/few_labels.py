@@ -12,9 +12,12 @@ from galaxyzoo.results.layout import CURVE, RunFolder
 
 def few_labels_section(evaluation: Evaluation, result: Result) -> HtmlSection | None:
     """Build the section and write its table; None without a learning curve."""
-    curve = summarize_curve(pd.concat(_read_curves(evaluation, result) or [pd.DataFrame()]))
-    if curve.empty:
+    folder = RunFolder(evaluation.catalog.dataset, result.run)
+    paths = [folder.fold(fold) / CURVE for fold in result.folds]
+    curves = [pd.read_csv(path) for path in paths if path.is_file()]
+    if not curves:
         return None
+    curve = summarize_curve(pd.concat(curves))
     evaluation.write_csv(f"{result.stem}_learning_curve.csv", curve)
     text = (
         "Fewer labels are drawn at random, several times in each fold; ± is the standard deviation "
@@ -25,12 +28,6 @@ def few_labels_section(evaluation: Evaluation, result: Result) -> HtmlSection | 
     return HtmlSection(f"{result.run}: few labels", text, tables, charts)
 
 
-def _read_curves(evaluation: Evaluation, result: Result) -> list[pd.DataFrame]:
-    folder = RunFolder(evaluation.catalog.dataset, result.run)
-    paths = [folder.fold(fold) / CURVE for fold in result.folds]
-    return [pd.read_csv(path) for path in paths if path.is_file()]
-
-
 def summarize_curve(curves: pd.DataFrame) -> pd.DataFrame:
     """A row per number of labels: mean and sd over folds and draws of each score.
 
@@ -38,7 +35,7 @@ def summarize_curve(curves: pd.DataFrame) -> pd.DataFrame:
         curves: rows of `learning_curve` of all folds.
     """
     rows: list[dict[str, float]] = []
-    for count, draws in curves.groupby("labels") if len(curves) else ():
+    for count, draws in curves.groupby("labels"):
         row = {"labels": count, "draws": len(draws)}
         for name in draws.columns.drop("labels"):
             row |= {name: draws[name].mean(), f"± {name}": draws[name].std()}

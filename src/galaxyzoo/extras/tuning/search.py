@@ -25,8 +25,7 @@ from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.extras.tuning.search_space import Search
 from galaxyzoo.results.layout import CHECKPOINT, WEIGHTS, RunFolder
-from galaxyzoo.tasks.kinds import Task
-from galaxyzoo.tasks.registry import get_task
+from galaxyzoo.tasks import kinds, registry
 from galaxyzoo.training import fold, fold_data, run
 
 STUDY = "study.db"
@@ -46,9 +45,9 @@ class Tuning:
     data: Dataset
 
     @cached_property
-    def task(self) -> Task:
+    def task(self) -> kinds.Task:
         """The task of the search."""
-        return get_task(self.search.config.task)
+        return registry.get_task(self.search.config.task)
 
     @cached_property
     def catalog(self) -> Catalog:
