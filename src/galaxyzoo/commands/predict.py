@@ -46,15 +46,14 @@ from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.data.stores.base import Images
 from galaxyzoo.data.stores.opening import FormSettings, forms, open_all
 from galaxyzoo.io.tables import TABLE_SUFFIXES, plain_cell, read_table, write_predictions
-from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
-from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task
+from galaxyzoo.tasks import decision_tree, kinds
 from galaxyzoo.tasks.registry import find_task, is_ensemble, task_name, task_of
 
 
 def columns_in_words() -> str:
     """The eleven questions, each with the columns of its answers, one a line."""
     lines = []
-    for question in GALAXY_ZOO_2.questions:
+    for question in decision_tree.GALAXY_ZOO_2.questions:
         asked = f"after {question.parent}" if question.parent else "asked of everyone"
         lines.append(f"{question.number}. {question.text} ({asked})")
         answers = zip(question.columns, question.answers, strict=True)
@@ -142,7 +141,7 @@ def pick_predictor(options: PredictOptions) -> tuple[str, str]:
     return best.dataset, best.name
 
 
-def is_own(path: Path, task: Task, inputs: Sequence[Images]) -> bool:
+def is_own(path: Path, task: kinds.Task, inputs: Sequence[Images]) -> bool:
     """Check whether a table holds predictions of a task for the same images, or some of them."""
     from galaxyzoo.inference.images import IdColumn
 
@@ -174,11 +173,9 @@ def predict_to_table(options: PredictOptions, settings: FormSettings) -> None:
 
     task = task_of(name)
     prior = prior_of(dataset, task)
-
-    def is_earlier(path: Path) -> bool:
-        return is_own(path, task, open_all(images, settings))
-
-    paths.check_output("--output", output, images, is_earlier)
+    paths.check_output(
+        "--output", output, images, lambda path: is_own(path, task, open_all(images, settings))
+    )
     predictor = load_predictor(dataset, name, options.folds, options.views)
     predictions, unreadable = predict_stores(predictor, images, settings)
     write_predictions(output, predictor.task.with_decision(predictions, prior))
@@ -187,12 +184,12 @@ def predict_to_table(options: PredictOptions, settings: FormSettings) -> None:
     launch.print_done(f"{paths.shown(output.resolve())}, {count}", meaning(predictor.task))
 
 
-def meaning(task: Task) -> str:
+def meaning(task: kinds.Task) -> str:
     """Command that explains the columns of vote fractions; other columns explain themselves."""
-    return f"{launch.typed('predict')} --columns" if task.name == COMPETITION_TASK else ""
+    return f"{launch.typed('predict')} --columns" if task.name == kinds.COMPETITION_TASK else ""
 
 
-def prior_of(dataset: str, task: Task) -> np.ndarray:
+def prior_of(dataset: str, task: kinds.Task) -> np.ndarray:
     """(column,) means of the training targets, by which classes are decided."""
     if dataset == BUNDLED:  # comes without its galaxies; those of votes have no use of a prior
         return np.full(len(task.columns), 1 / len(task.columns))

@@ -177,8 +177,8 @@ _MMAP_MAX = -4
 _ARENA_MAX = -8
 
 
-def keep_freed_memory() -> bool:
-    """Keep freed memory for the next training step; False where the C library is not GNU's.
+def keep_freed_memory() -> None:
+    """Keep freed memory for the next training step, where the C library is GNU's.
 
     GNU malloc asks the system for every large block and returns it on the spot, so that each
     activation of each step is a fresh mapping whose pages the system has to clear. Kept instead,
@@ -186,11 +186,10 @@ def keep_freed_memory() -> bool:
     with the same peak.
     """
     if platform.libc_ver()[0] != "glibc":
-        return False
-    mallopt = ctypes.CDLL(None).mallopt
+        return
     # One arena: the blocks that the backward pass frees in its thread serve the next forward pass.
-    done = [mallopt(_MMAP_MAX, 0), mallopt(_TRIM_THRESHOLD, -1), mallopt(_ARENA_MAX, 1)]
-    return all(done)
+    for name, value in ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, -1), (_ARENA_MAX, 1)):
+        ctypes.CDLL(None).mallopt(name, value)
 
 
 class DepthwiseConv2d(nn.Conv2d):

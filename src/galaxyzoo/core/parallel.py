@@ -18,8 +18,7 @@ import joblib
 import torch
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-from galaxyzoo.core import devices, launch, paths
-from galaxyzoo.core.console import ProgressBar
+from galaxyzoo.core import console, devices, launch, paths
 from galaxyzoo.core.errors import InputError
 
 _Made = TypeVar("_Made")
@@ -50,10 +49,7 @@ def prefetch(make: Callable[[int], _Made], count: int, ahead: int = _PREFETCHED)
 
 
 def run_jobs(
-    function: Callable[..., Any],
-    calls: Sequence[tuple[Any, ...]],
-    jobs: int,
-    backend: str = "loky",
+    function: Callable[..., Any], calls: Sequence[tuple[Any, ...]], jobs: int, backend: str = "loky"
 ) -> list[Any]:
     """Call a function with each tuple of arguments, `jobs` calls at a time.
 
@@ -206,7 +202,7 @@ def progress_of_files(count: Callable[[], int], n: int, title: str, unit: str) -
         unit: name of a unit.
     """
     ended = threading.Event()
-    with ProgressBar(total=n, initial=count(), desc=title, unit=unit, leave=False) as bar:
+    with console.ProgressBar(total=n, initial=count(), desc=title, unit=unit, leave=False) as bar:
 
         def look() -> None:
             while not ended.wait(_SECONDS_BETWEEN_LOOKS):

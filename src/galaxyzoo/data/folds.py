@@ -94,13 +94,11 @@ def _sum_groups(values: np.ndarray, group_of: np.ndarray) -> np.ndarray:
     return sums
 
 
-def near_duplicates(
-    images: Iterable[np.ndarray], threshold: float = DUPLICATE_CORRELATION
-) -> np.ndarray:
+def near_duplicates(images: Iterable[np.ndarray]) -> np.ndarray:
     """Group images that show the same patch of sky.
 
     Two images belong together if the fine structure of their thumbnails (what a Gaussian blur takes
-    away: stars, neighbors, noise) correlates above `threshold`, or above 0.9 after quarter turns or
+    away: stars, neighbors, noise) correlates above 0.85, or above 0.9 after quarter turns or
     mirroring. The smooth light of the galaxy itself does not count, or all round galaxies would be
     duplicates of each other. Quarter turns, mirroring, another compression, a little noise, another
     brightness and shifts up to two pixels of a 424 px original are seen through; other angles are
@@ -108,7 +106,6 @@ def near_duplicates(
 
     Args:
         images: (H, W, 3) uint8 each, of the same field of view.
-        threshold: smallest correlation of two images of one group.
     Returns:
         (image,) group numbers, numbered by first appearance.
     Examples:
@@ -130,12 +127,14 @@ def near_duplicates(
         points = coarse[bucket[:, None], coarse_back[turn]]
         squares = (points**2).sum(axis=1)
         distances = squares[:, None] + squares - 2 * points @ points.T
-        close = (distances < 2.001 - 2 * threshold).sum(axis=1) > 1  # to itself and another
+        near = distances < 2.001 - 2 * DUPLICATE_CORRELATION
+        close = near.sum(axis=1) > 1  # to itself and another
         if not close.any():
             continue
         rows, turns = bucket[close], turn[close]
         points = thumbnails[rows[:, None], back[turns]]
-        limits = np.where(turns[:, None] == turns, threshold, max(threshold, _TURNED_CORRELATION))
+        is_turned = turns[:, None] != turns
+        limits = np.where(is_turned, _TURNED_CORRELATION, DUPLICATE_CORRELATION)
         labels = connected_components(points @ points.T > limits, directed=False)[1]
         links.append(np.stack([rows, rows[np.unique(labels, return_index=True)[1]][labels]]))
     return _connect(links, n)

@@ -49,11 +49,9 @@ def decode_jpeg(data: bytes, reduce: int) -> np.ndarray:
     """
     height, width, is_print = read_header(data)
     colors = "CMYK" if is_print else "RGB"
-    if simplejpeg and is_print:
-        return simplejpeg.decode_jpeg(data, colors)
     if simplejpeg:
         smallest = {"min_height": -(-height // reduce), "min_width": -(-width // reduce)}
-        return simplejpeg.decode_jpeg(data, colors, **smallest)
+        return simplejpeg.decode_jpeg(data, colors, **({} if is_print else smallest))
     picture = _open(data)
     picture.draft(None, (width // reduce, height // reduce))
     try:

@@ -14,10 +14,9 @@ import numpy as np
 from galaxyzoo.core import files, manifest
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import Catalog
+from galaxyzoo.ensemble import fitted, members
 from galaxyzoo.ensemble.blends import ALL_COLUMNS, Blend, LeastSquares, OofFold, total
 from galaxyzoo.ensemble.class_stackers import Pool
-from galaxyzoo.ensemble.fitted import save_fitted
-from galaxyzoo.ensemble.members import Networks, load_oof, load_test
 from galaxyzoo.ensemble.selection import MEAN, RULE, Candidate, CrossFits, cross_fit, nested
 from galaxyzoo.results import layout, submission
 from galaxyzoo.results.card import EnsembleCard, RunCard, rounded
@@ -36,7 +35,7 @@ class EnsembleBuild:
     runs: Sequence[str]
     candidates: Mapping[str, Candidate]
     name: str
-    test: Networks = "folds"
+    test: members.Networks = "folds"
 
     @property
     def folder(self) -> layout.EnsembleFolder:
@@ -56,8 +55,8 @@ class EnsembleBuild:
     def _make(self) -> tuple[EnsembleCard, bool]:
         catalog, runs = self.whole.for_task(self.task), sorted(self.runs)  # as on the card
         # (galaxy, run, column) of the training and of the test galaxies
-        oof = np.stack([load_oof(run, self.task, self.whole) for run in runs], axis=1)
-        tests = [load_test(run, self.task, self.whole, self.test) for run in runs]
+        oof = np.stack([members.load_oof(run, self.task, self.whole) for run in runs], axis=1)
+        tests = [members.load_test(run, self.task, self.whole, self.test) for run in runs]
         test = np.stack(tests, axis=1)
         cards = [RunCard.of(catalog.dataset, run) for run in runs]
         earlier = [i for card in cards for i in card.unreadable_test_images]
@@ -90,7 +89,7 @@ class EnsembleBuild:
         oof_table = PredictionTable(self.task, catalog.ids, values, catalog.folds)
         digests = {
             "oof_table": oof_table.write(self.folder.oof_csv),
-            "fitted": save_fitted(self.folder.fitted, fits.models[card.chosen]),
+            "fitted": fitted.save_fitted(self.folder.fitted, fits.models[card.chosen]),
         }
         table = PredictionTable(self.task, catalog.test_ids, predictions)
         submission.write(self.folder.csv, table, card.model_copy(update=digests), prior)

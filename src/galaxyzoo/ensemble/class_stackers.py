@@ -69,10 +69,7 @@ def fit_pool(folds: Sequence[blends.OofFold], task: kinds.Task) -> Pool:
         gradient = np.concatenate([np.einsum("rcc->r", by_weight), misses.sum(axis=0)])
         change = values - start
         value = float(-np.sum(targets * log_probs) / len(targets))
-        return (
-            value + POOL_PENALTY * float(change @ change),
-            gradient + 2 * POOL_PENALTY * change,
-        )
+        return (value + POOL_PENALTY * float(change @ change), gradient + 2 * POOL_PENALTY * change)
 
     from scipy.optimize import minimize  # here: it takes half a second to import
 

@@ -15,9 +15,8 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from galaxyzoo.core import files
+from galaxyzoo.core import files, launch
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.launch import typed
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.ensemble import blends, selection, stackers
@@ -126,7 +125,7 @@ def check_ensemble_members(card: EnsembleCard) -> None:
         if now is None:
             raise InputError(
                 f"{run}, a member of {path}, has no networks: name another, or, where it is a "
-                f"recipe, type `{typed('train_folds')} {run}`"
+                f"recipe, type `{launch.typed('train_folds')} {run}`"
             )
         if now != digest:
             raise InputError(

@@ -9,14 +9,11 @@ import numpy as np
 from galaxyzoo.config.schema import TTAConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.manifest import digest
-from galaxyzoo.ensemble import fitted
-from galaxyzoo.ensemble.blends import MetaModel
-from galaxyzoo.ensemble.model_listing import ensemble_folder
+from galaxyzoo.ensemble import blends, fitted, model_listing
 from galaxyzoo.inference.predict import Decode, Predictor, RunNetworks, load_run
 from galaxyzoo.results import layout
 from galaxyzoo.results.card import EnsembleCard
-from galaxyzoo.tasks.kinds import Task
-from galaxyzoo.tasks.registry import get_task, is_ensemble
+from galaxyzoo.tasks import kinds, registry
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +21,7 @@ class EnsembleNetworks(Predictor):
     """A fitted ensemble with its members' networks."""
 
     card: EnsembleCard
-    model: MetaModel
+    model: blends.MetaModel
     members: list[RunNetworks]  # in the order of the card's
 
     @classmethod
@@ -46,9 +43,9 @@ class EnsembleNetworks(Predictor):
         return cls(card, model, runs)
 
     @property
-    def task(self) -> Task:
+    def task(self) -> kinds.Task:
         """See `Predictor.task`."""
-        return get_task(self.card.task)
+        return registry.get_task(self.card.task)
 
     @property
     def runs(self) -> list[RunNetworks]:
@@ -90,8 +87,8 @@ def load_predictor(
     if views not in (None, 1, 8):
         raise ValueError(f"views={views}: 1 or 8 orientations")
     predictor: Predictor = (
-        EnsembleNetworks.load(ensemble_folder(dataset, name))
-        if is_ensemble(name)
+        EnsembleNetworks.load(model_listing.ensemble_folder(dataset, name))
+        if registry.is_ensemble(name)
         else load_run(dataset, name)
     )
     tta = None if views is None else TTAConfig(dihedral=views == 8)

@@ -28,10 +28,9 @@ from threadpoolctl import threadpool_limits
 from galaxyzoo.core.console import ProgressBar
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.ensemble import blends, class_stackers, stackers
-from galaxyzoo.ensemble.blends import Blend, MetaModel, OofFold, make_fold
 from galaxyzoo.tasks import kinds, metrics
 
-Fit = Callable[[Sequence[OofFold], kinds.Task], MetaModel]  # folds to fit on
+Fit = Callable[[Sequence[blends.OofFold], kinds.Task], blends.MetaModel]  # folds to fit on
 FoldSet = frozenset[int]
 # candidate, folds left out, fold -> (galaxy, column), valid
 HeldOut = dict[tuple[str, FoldSet, int], np.ndarray]
@@ -44,16 +43,16 @@ class Candidate:
 
     fit: Fit
     about: str  # for tables
-    model: type[MetaModel]  # that `fit` returns: a dataclass, which `fitted.save_fitted` keeps
+    model: type[blends.MetaModel]  # what `fit` returns: a dataclass, which `save_fitted` keeps
 
 
 # To add a candidate: one function and one entry. The simplest come first, because they are chosen
 # where scores are within the error: by how much is fitted (nothing; a weight per run; per run and
 # question; per run and column), then trees.
 CANDIDATES = {
-    MEAN: Candidate(blends.fit_mean, "equal weights", Blend),
-    "greedy": Candidate(blends.fit_greedy, "greedy, a weight per run", Blend),
-    "nnls": Candidate(blends.fit_nnls, "a weight per run and question", Blend),
+    MEAN: Candidate(blends.fit_mean, "equal weights", blends.Blend),
+    "greedy": Candidate(blends.fit_greedy, "greedy, a weight per run", blends.Blend),
+    "nnls": Candidate(blends.fit_nnls, "a weight per run and question", blends.Blend),
     "disagreement_ridge": Candidate(
         stackers.fit_disagreement_ridge,
         "nnls plus ridge on disagreement",
@@ -80,8 +79,8 @@ class CrossFits:
     candidates: Mapping[str, Candidate]
     targets: np.ndarray  # (galaxy, column)
     folds: np.ndarray  # (galaxy,)
-    by_fold: dict[int, OofFold]
-    models: dict[str, MetaModel]
+    by_fold: dict[int, blends.OofFold]
+    models: dict[str, blends.MetaModel]
     held_out: HeldOut
 
     @property
@@ -122,9 +121,9 @@ class CrossFits:
         """Difference of two candidates' cross-fitted scores on the same galaxies."""
         return self.task.difference(self.losses(name), self.losses(other))
 
-    def best(self, without: FoldSet = NONE) -> str:
+    def best(self) -> str:
         """The candidate with the best cross-fitted score; the simplest of equals."""
-        return min(self.names, key=lambda name: float(self.losses(name, without).mean()))
+        return min(self.names, key=lambda name: float(self.losses(name).mean()))
 
     def choose(self, without: FoldSet = NONE) -> str:
         """Choose the simplest candidate within one standard error of the best."""
@@ -189,7 +188,7 @@ def cross_fit(
     numbers = np.unique(folds).tolist()
     if len(numbers) < 2:
         raise InputError("an ensemble needs at least two folds, as it is scored across them")
-    by_fold = {k: make_fold(features[folds == k], targets[folds == k]) for k in numbers}
+    by_fold = {k: blends.make_fold(features[folds == k], targets[folds == k]) for k in numbers}
     # The costliest candidates first: few predictions of others are in memory yet.
     jobs = [(name, without) for name in reversed([*candidates]) for without in exclusions(numbers)]
     calls = (
@@ -208,8 +207,8 @@ def cross_fit(
 
 
 def fit_without(
-    fit: Fit, by_fold: dict[int, OofFold], without: FoldSet, task: kinds.Task
-) -> tuple[MetaModel, dict[int, np.ndarray]]:
+    fit: Fit, by_fold: dict[int, blends.OofFold], without: FoldSet, task: kinds.Task
+) -> tuple[blends.MetaModel, dict[int, np.ndarray]]:
     """Fit a candidate on all folds but some, and predict those.
 
     Returns:

@@ -47,6 +47,13 @@ BOOSTING: dict[str, str | float] = {
 }
 
 
+# Per galaxy, for deviations of variance 1 on the whole; the largest corrects next to nothing.
+DISAGREEMENT_PENALTIES = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 1000.0)
+UNTUNED_DISAGREEMENT_PENALTY = 20.0  # where a single fold leaves nothing to pick the penalty by
+# Mean square of deviations over that of predictions: below it runs differ by rounding alone.
+MIN_SHARE = 1e-6
+
+
 @dataclass(frozen=True, eq=False)
 class LinearStacker:
     """A linear model on all runs' predictions of all columns."""
@@ -66,26 +73,22 @@ class LinearStacker:
 def pick_penalties(
     folds: Sequence[OofFold],
     fit: Callable[[Sequence[OofFold], Sequence[Penalty]], list[LinearStacker]],
-    penalties: Sequence[float],
-    untuned: float,
 ) -> np.ndarray:
-    """Choose the penalty of each column by its squared error on held-out folds.
+    """Choose one of `DISAGREEMENT_PENALTIES` for each column by its error on held-out folds.
 
     Args:
-        folds: what will be fitted on.
+        folds: what will be fitted on; a single one has `UNTUNED_DISAGREEMENT_PENALTY`.
         fit: (folds, penalties) -> one stacker per penalty.
-        penalties: to pick from.
-        untuned: the penalty where there is a single fold.
     Returns:
         (column,) penalties.
     """
     if len(folds) == 1:
-        return np.full(folds[0].targets.shape[1], untuned)
+        return np.full(folds[0].targets.shape[1], UNTUNED_DISAGREEMENT_PENALTY)
     errors = []
     for held_out in folds:
-        models = fit([fold for fold in folds if fold is not held_out], penalties)
+        models = fit([fold for fold in folds if fold is not held_out], DISAGREEMENT_PENALTIES)
         errors.append([held_out.sums.squared_error(model.weights) for model in models])
-    return np.take(penalties, np.sum(errors, axis=0).argmin(axis=0))
+    return np.take(DISAGREEMENT_PENALTIES, np.sum(errors, axis=0).argmin(axis=0))
 
 
 def solve_ridge(
@@ -165,13 +168,6 @@ def mean_of_runs(features: np.ndarray) -> np.ndarray:
     return features.mean(axis=1, dtype=np.float64)
 
 
-# Per galaxy, for deviations of variance 1 on the whole; the largest corrects next to nothing.
-DISAGREEMENT_PENALTIES = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 1000.0)
-UNTUNED_DISAGREEMENT_PENALTY = 20.0  # where a single fold leaves nothing to pick the penalty by
-# Mean square of deviations over that of predictions: below it runs differ by rounding alone.
-MIN_SHARE = 1e-6
-
-
 @dataclass(frozen=True, eq=False)
 class DisagreementRidge:
     """A blend and its two corrections, as one linear model."""
@@ -203,19 +199,15 @@ def fit_disagreement_ridge(folds: Sequence[OofFold], task: Task) -> Disagreement
         blend = as_linear(fit_nnls(folds, task).weights)
         return correct(blend, total(folds), task.groups, penalties)
 
-    question_penalties = pick_penalties(
-        folds, correct_own, DISAGREEMENT_PENALTIES, UNTUNED_DISAGREEMENT_PENALTY
-    )
+    question_penalties = pick_penalties(folds, correct_own)
 
     def correct_all(folds: Sequence[OofFold], penalties: Sequence[Penalty]) -> list[LinearStacker]:
         first = correct_own(folds, [question_penalties])[0].weights
         return correct(first, total(folds), [ALL_COLUMNS], penalties)
 
-    every = pick_penalties(folds, correct_all, DISAGREEMENT_PENALTIES, UNTUNED_DISAGREEMENT_PENALTY)
-    blend, sums = fit_nnls(folds, task), total(folds)
-    first = correct(as_linear(blend.weights), sums, task.groups, [question_penalties])[0]
-    whole = correct(first.weights, sums, [ALL_COLUMNS], [every])[0]
-    return DisagreementRidge(blend, first, whole)
+    own = correct_own(folds, [question_penalties])[0]
+    whole = correct_all(folds, [pick_penalties(folds, correct_all)])[0]
+    return DisagreementRidge(fit_nnls(folds, task), own, whole)
 
 
 def as_linear(weights: np.ndarray) -> np.ndarray:

@@ -13,8 +13,7 @@ from torch import Tensor, nn
 
 from galaxyzoo.config.schema import Config, ModelConfig
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.models.equivariant import D4CNN
-from galaxyzoo.models.heads import build_head, build_output
+from galaxyzoo.models import equivariant, heads
 from galaxyzoo.models.pretrained import HUB, TORCHVISION, PretrainedWeights, load_pretrained
 from galaxyzoo.tasks.registry import get_task
 
@@ -31,8 +30,8 @@ class GalaxyNet(nn.Module):
         super().__init__()
         self.start = start
         self.backbone = backbone
-        self.head = build_head(config.head, features, len(get_task(config.head_task).columns))
-        self.output = build_output(config.head.output, get_task(config.task))
+        self.head = heads.build_head(config.head, features, len(get_task(config.head_task).columns))
+        self.output = heads.build_output(config.head.output, get_task(config.task))
         # Buffers, so that they are saved with the weights.
         self.register_buffer("mean", 255 * torch.tensor(start.mean).view(1, 3, 1, 1))
         self.register_buffer("std", 255 * torch.tensor(start.std).view(1, 3, 1, 1))
@@ -134,7 +133,7 @@ class Layers(nn.Module):
 
 # To add a network of our own: a class with `num_features` and a forward pass to (B, num_features),
 # and its name here; its arguments are the side of the images and the config's `model.kwargs`.
-OWN_MODELS: dict[str, type[nn.Module]] = {"cnn": CNN, "d4cnn": D4CNN, "layers": Layers}
+OWN_MODELS: dict[str, type[nn.Module]] = {"cnn": CNN, "d4cnn": equivariant.D4CNN, "layers": Layers}
 
 
 def build_model(config: Config, initialize: bool = True) -> GalaxyNet:

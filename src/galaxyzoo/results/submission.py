@@ -3,13 +3,13 @@
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from galaxyzoo.config.names import DEMOS, WHOLE
-from galaxyzoo.core import files
+from galaxyzoo.core import files, launch
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.launch import typed
 from galaxyzoo.core.paths import shown
 from galaxyzoo.io.tables import ID, read_csv
 from galaxyzoo.results.card import EnsembleCard, SubmissionCard
@@ -20,14 +20,10 @@ from galaxyzoo.tasks.kinds import Task
 # Largest distance from the nearest valid value. Nine decimals leave 1e-8 at most, and a question of
 # seven answers then keeps its sum within 8e-7 of its parent.
 _TOLERANCE = 1e-7
+Card = TypeVar("Card", bound=SubmissionCard)
 
 
-def write(
-    path: Path,
-    table: PredictionTable,
-    card: SubmissionCard,
-    prior: np.ndarray,
-) -> None:
+def write(path: Path, table: PredictionTable, card: SubmissionCard, prior: np.ndarray) -> None:
     """Write a submission and its score card, once the table has passed `check`.
 
     Args:
@@ -100,28 +96,29 @@ def publish(path: Path, dataset: str) -> str:
     """
     target = published_csv()
     with files.hold_lock(target.parent / files.LOCK, "copying a submission"):
-        if target.exists() and _rank(dataset) < _rank(_dataset_of(target)):
+        there = read_card(SubmissionCard, target)
+        if target.exists() and _rank(dataset) < _rank(there.dataset if there else None):
             return (
                 f"{shown(target)} stays as it is: it is of more real data than {dataset}, or has "
                 "no whole score card; delete it to have a copy there"
             )
-        before = card_of_ensemble(target)
+        before = read_card(EnsembleCard, target)
         for source, copy in ((card_path(path), card_path(target)), (path, target)):
             with files.writing(copy) as temporary:
                 shutil.copyfile(source, temporary)
-    now, line = card_of_ensemble(target), f"copied to {shown(target)}"
+    now, line = read_card(EnsembleCard, target), f"copied to {shown(target)}"
     if before and now and before.fingerprint == now.fingerprint and before.score < now.score:
         line += (
             f" in place of {before.name}, whose {before.metric} was better ({before.score:.5f}, "
-            f"now {now.score:.5f}): `{typed('ensemble')} {before.name}` restores it"
+            f"now {now.score:.5f}): `{launch.typed('ensemble')} {before.name}` restores it"
         )
     return line
 
 
-def card_of_ensemble(path: Path) -> EnsembleCard | None:
-    """The card beside a submission; None where it has none of an ensemble."""
+def read_card(kind: type[Card], path: Path) -> Card | None:
+    """The card beside a submission; None where it has none of that kind."""
     try:
-        return EnsembleCard.read(card_path(path))
+        return kind.read(card_path(path))
     except InputError:
         return None
 
@@ -151,11 +148,3 @@ def _rank(dataset: str | None) -> int:
     if dataset in DEMOS:
         return 0
     return 2 if dataset in (WHOLE, None) else 1
-
-
-def _dataset_of(path: Path) -> str | None:
-    """Dataset of a submission; None where it has no card that names it."""
-    try:
-        return SubmissionCard.read(card_path(path)).dataset
-    except InputError:
-        return None

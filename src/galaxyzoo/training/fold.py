@@ -13,15 +13,13 @@ import pandas as pd
 import torch
 
 from galaxyzoo.config.schema import Config
-from galaxyzoo.core import files, manifest, paths
-from galaxyzoo.core.console import ProgressBar
+from galaxyzoo.core import console, files, manifest, paths
 from galaxyzoo.core.devices import get_device, is_out_of_memory, place, release, split_batch
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.inference.artifacts import load_checkpoint, save_checkpoint, save_weights
 from galaxyzoo.models.heads import build_loss, build_output
 from galaxyzoo.results import card, layout, oof
-from galaxyzoo.tasks.kinds import ClassTask
-from galaxyzoo.tasks.registry import get_task
+from galaxyzoo.tasks import kinds, registry
 from galaxyzoo.training.feature_head import Head, cached_features, fit_head, learning_curve
 from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.training.trainer import Trainer, first_network
@@ -93,7 +91,7 @@ def train_fold(
     provenance = layout.fold_provenance(config, data.fingerprint, data.fold)
     where = f"{config.title}, {layout.fold_name(data.fold)}"
     parts = train.accumulation  # micro-batches in each batch
-    with ProgressBar(desc=label, unit="step", leave=False) as bar:
+    with console.ProgressBar(desc=label, unit="step", leave=False) as bar:
         while True:
             state, trainer = load_checkpoint(folder / layout.CHECKPOINT, provenance), None
             parts = max(parts, state["parts"] if state else 1)
@@ -111,7 +109,7 @@ def train_fold(
                 parts = split_batch(train.batch_size, parts, where, may_split)
             del state, trainer
             release()
-            ProgressBar.write(
+            console.ProgressBar.write(
                 f"{where}: out of memory; it goes on from its last whole epoch, batches in {parts} "
                 "parts"
             )
@@ -121,7 +119,7 @@ def train_fold(
     summary = trainer.summary()
     if summary.diverged:
         losses = card.describe_losses(summary.first_loss, summary.last_loss)
-        ProgressBar.write(f"warning: {where} diverged{losses}; lower train.lr")
+        console.ProgressBar.write(f"warning: {where} diverged{losses}; lower train.lr")
     return summary
 
 
@@ -129,7 +127,7 @@ def _fit_network(
     trainer: Trainer,
     folder: Path,
     provenance: manifest.Provenance,
-    bar: ProgressBar,
+    bar: console.ProgressBar,
     report: Callable[[History], None] | None,
 ) -> None:
     """Train to the last epoch; after each one write checkpoint, history and seconds, then report.
@@ -170,8 +168,8 @@ def _fit_fold(config: Config, data: FoldData, folder: Path) -> oof.FoldSummary:
     model, start = first_network(config, data)
     rows, n_train = np.concatenate([data.train_rows, data.val_rows]), len(data.train_rows)
     features = cached_features(place(model, get_device()), data.cache.images[rows], config)
-    targets, task = data.targets[rows], get_task(config.task)
-    assert isinstance(task, ClassTask)  # a config of votes has no linear head
+    targets, task = data.targets[rows], registry.get_task(config.task)
+    assert isinstance(task, kinds.ClassTask)  # a config of votes has no linear head
     output, loss = build_output(config.head.output, task), build_loss(config)
 
     def fit(chosen: np.ndarray) -> Head:

@@ -16,10 +16,9 @@ import torch
 from torch import Tensor
 
 from galaxyzoo.config.schema import AugmentConfig, Config, ImageConfig
+from galaxyzoo.core import devices, parallel
 from galaxyzoo.core.console import warn_once
-from galaxyzoo.core.devices import prefetch_to_device
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.parallel import prefetch
 from galaxyzoo.data.geometry import grid_matrices, sample, to_tensor, warp, warp_matrices
 from galaxyzoo.training.fold_data import FoldData
 
@@ -264,7 +263,7 @@ class BatchLoader:
             # Not `step`: numpy takes a key's missing end for 0, which is the order's own stream.
             return self._make(batches[step], np.random.default_rng((*key, step + 1)))
 
-        sent = prefetch_to_device(prefetch(make, len(batches)), self.device)
+        sent = devices.prefetch_to_device(parallel.prefetch(make, len(batches)), self.device)
         yield from map(self.on_device.make, sent) if self.on_device else sent
 
     def _make(self, rows: np.ndarray, rng: np.random.Generator) -> Batch | PendingBatch:

@@ -28,12 +28,7 @@ from galaxyzoo.results.oof import FoldSummary
 from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.training.loader import Batch, BatchLoader
-from galaxyzoo.training.optim import (
-    StepGraph,
-    build_optimizer,
-    learning_rate,
-    set_learning_rate,
-)
+from galaxyzoo.training.optim import StepGraph, build_optimizer, learning_rate, set_learning_rate
 
 _ONE_VIEW = TTAConfig(dihedral=False)
 _FIRST_GALAXIES = 256  # on which the untrained network's loss is taken
@@ -50,7 +45,10 @@ class Trainer:
         labels = data.targets[data.train_rows]
         # Class frequencies; a class that a short probe lacks counts as one galaxy.
         self.prior = np.maximum(labels.mean(axis=0), 1 / len(labels))
-        self.class_weights = self._class_weights()
+        self.class_weights: Tensor | None = None  # (class,) in the loss; None: all alike
+        if config.train.class_balance == "weights":  # inverse to the frequencies
+            weights = 1 / (self.prior * len(self.prior))
+            self.class_weights = torch.from_numpy(weights.astype(np.float32)).to(self.device)
         self.loss = build_loss(config, self.class_weights)
         is_sampled = config.train.class_balance == "sampling"  # so that classes come equally often
         self.loader = BatchLoader(config, data, self.device, 1 / self.prior if is_sampled else None)
@@ -61,9 +59,8 @@ class Trainer:
         self.ema = ModelEmaV3(self.model, decay=decay, use_warmup=True) if decay else None
         in_graph = self.device.type == "cuda" and config.train.graph
         self.optimizer = build_optimizer(self.model, config.train, in_graph)
-        self.graph: StepGraph | None = None  # else a step is launched kernel by kernel
-        if in_graph:
-            self.graph = StepGraph(self.model, self.optimizer)
+        # None: a step is launched kernel by kernel
+        self.graph = StepGraph(self.model, self.optimizer) if in_graph else None
         self.parts = config.train.accumulation  # of each batch, worked through one by one
         self.epoch = 0
         self.first_loss: float | None = None  # of the untrained network
@@ -272,13 +269,6 @@ class Trainer:
     def batches(self) -> Iterator[Batch]:
         """This epoch's batches in order, on the device."""
         return self.loader.epoch(self.epoch)
-
-    def _class_weights(self) -> Tensor | None:
-        """(class,) weights in the loss, inverse to the classes' frequencies; None: all alike."""
-        if self.config.train.class_balance != "weights":
-            return None
-        weights = 1 / (self.prior * len(self.prior))
-        return torch.from_numpy(weights.astype(np.float32)).to(self.device)
 
     def validate(self) -> tuple[float, dict[str, float]]:
         """Loss and scores of the averaged weights on the validation fold, one view an image."""

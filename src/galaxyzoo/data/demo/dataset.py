@@ -13,8 +13,7 @@ import pandas as pd
 
 from galaxyzoo.core.console import ProgressBar
 from galaxyzoo.data.demo import galaxies
-from galaxyzoo.io.archives import write_zip
-from galaxyzoo.io.tables import ID
+from galaxyzoo.io import archives, tables
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 
 JPEG_QUALITY = 75  # read off the quantization tables of the competition's own files
@@ -69,7 +68,7 @@ def _write_images(path: Path, ids: np.ndarray, seed: int) -> np.ndarray:
     bar = ProgressBar(drawn, total=len(ids), desc=f"drawing {path.stem}", unit="galaxy")
     jpegs, votes = zip(*bar, strict=True)
     names = [f"{path.stem}/{galaxy_id}.jpg" for galaxy_id in ids]
-    write_zip(path, zip(names, jpegs, strict=True), _EPOCH, _MODE)
+    archives.write_zip(path, zip(names, jpegs, strict=True), _EPOCH, _MODE)
     return np.stack(votes)
 
 
@@ -85,5 +84,5 @@ def draw_jpeg(galaxy_id: int, seed: int = 0) -> tuple[bytes, np.ndarray]:
 def _write_table(path: Path, ids: np.ndarray, values: np.ndarray) -> None:
     """Write one CSV table, `GalaxyID` and the 37 columns, into a zip of the same stem."""
     frame = pd.DataFrame(values, index=ids, columns=list(GALAXY_ZOO_2.columns))
-    text = frame.to_csv(index_label=ID, float_format="%.9f", lineterminator="\n")
-    write_zip(path, [(f"{path.stem}.csv", text.encode())], _EPOCH, _MODE)
+    text = frame.to_csv(index_label=tables.ID, float_format="%.9f", lineterminator="\n")
+    archives.write_zip(path, [(f"{path.stem}.csv", text.encode())], _EPOCH, _MODE)

@@ -24,7 +24,7 @@ from galaxyzoo.core.options import option, positional, read_options
 from galaxyzoo.data.readers.kaggle import whole_sample_ids
 from galaxyzoo.extras.download import kaggle_api
 from galaxyzoo.results import layout, submission, table
-from galaxyzoo.results.card import SubmissionCard
+from galaxyzoo.results.card import EnsembleCard, SubmissionCard
 from galaxyzoo.tasks import kinds, registry
 
 _LONGEST_WAIT_S = 600
@@ -63,7 +63,7 @@ def main() -> None:
     if table.digest_table(path) != digest:
         raise InputError(f"{paths.shown(path)} was changed after the check: type it again")
     ref = kaggle_api.submit_file(api, path, options.message)
-    card = submission.card_of_ensemble(path)
+    card = submission.read_card(EnsembleCard, path)
     scores = [card.score, card.nested.score if card.nested else None] if card else [None, None]
     time = datetime.now(UTC).isoformat(timespec="seconds")
     name = card.name if card else paths.shown(path)
