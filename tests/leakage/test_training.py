@@ -17,7 +17,7 @@ from galaxyzoo.extras.reports import command as evaluate
 from galaxyzoo.results.console import print_holdout_table
 from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training import holdout
-from galaxyzoo.training.feature_head import cross_fit_head
+from galaxyzoo.training.feature_head import fit_head
 from galaxyzoo.training.run import Run
 from galaxyzoo.training.trainer import Trainer
 from support.commands import TINY
@@ -196,6 +196,10 @@ def test_heads_learn_no_random_label_by_turned_copies():
         labels = np.repeat(rng.permutation(40) % 2, 4)
         features = np.repeat(rng.normal(size=(40, 300)), 4, axis=0).astype(np.float32)
         folds = make_folds(np.eye(2)[labels], near_duplicates(copies), 5, draw)
-        answers = cross_fit_head(features, labels, folds).argmax(axis=1)
+        answers = np.empty(len(labels), int)
+        for fold in range(5):
+            rows = folds == fold
+            head = fit_head(features[~rows], np.eye(2)[labels[~rows]])
+            answers[rows] = head.predict_proba(features[rows]).argmax(axis=1)
         accuracies.append(np.mean([(answers[labels == k] == k).mean() for k in (0, 1)]))
     assert np.mean(accuracies) == pytest.approx(0.5, abs=0.1)

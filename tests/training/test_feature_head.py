@@ -4,7 +4,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from galaxyzoo.training.feature_head import cross_fit_head, fit_head, learning_curve
+from galaxyzoo.training.feature_head import fit_head, learning_curve
 
 
 def make_features(labels, n_features=12, seed=0, apart=1.0):
@@ -49,16 +49,6 @@ def test_a_single_class_is_certain():
     labels = np.ones(5, int)
     probs = fit_head(make_features(labels), np.eye(3)[labels]).predict_proba(make_features(labels))
     np.testing.assert_array_equal(probs, np.tile([0.0, 1.0, 0.0], (5, 1)))
-
-
-def test_cross_fitted_probabilities_know_nothing_of_their_own_fold():
-    labels, folds = np.arange(60) % 3, np.arange(60) // 3 % 4
-    features = make_features(labels)
-    changed = np.where(folds == 2, (labels + 1) % 3, labels)
-    before, after = (cross_fit_head(features, each, folds) for each in (labels, changed))
-    np.testing.assert_array_equal(before[folds == 2], after[folds == 2])
-    assert (before[folds != 2] != after[folds != 2]).any(axis=1).all()
-    assert (before.argmax(axis=1) == labels).mean() > 0.9
 
 
 def test_a_learning_curve_ends_with_all_labels():

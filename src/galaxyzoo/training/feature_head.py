@@ -92,22 +92,6 @@ def fit_head(features: np.ndarray, targets: np.ndarray) -> Head:
     return Head(weights, head.bias - weights @ mean)
 
 
-def cross_fit_head(features: np.ndarray, labels: np.ndarray, folds: np.ndarray) -> np.ndarray:
-    """(n, class) out-of-fold probabilities: each row's head is fitted on the other folds.
-
-    Args:
-        features: (n, feature) float32.
-        labels: (n,) class numbers from 0.
-        folds: (n,) fold numbers, at least two different ones.
-    """
-    targets = np.eye(int(labels.max()) + 1)[labels]
-    probs = np.empty(targets.shape)
-    for fold in np.unique(folds):
-        rows = folds == fold
-        probs[rows] = fit_head(features[~rows], targets[~rows]).predict_proba(features[rows])
-    return probs
-
-
 def learning_curve(
     n_labels: int, score: Callable[[np.ndarray], dict[str, float]]
 ) -> list[dict[str, float]]:

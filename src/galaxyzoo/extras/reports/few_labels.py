@@ -35,7 +35,7 @@ def summarize_curve(curves: pd.DataFrame) -> pd.DataFrame:
         curves: rows of `learning_curve` of all folds.
     """
     rows: list[dict[str, float]] = []
-    for count, draws in curves.groupby("labels"):
+    for count, draws in curves.groupby("labels") if len(curves) else ():
         row = {"labels": count, "draws": len(draws)}
         for name in draws.columns.drop("labels"):
             row |= {name: draws[name].mean(), f"± {name}": draws[name].std()}
