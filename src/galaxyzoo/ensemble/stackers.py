@@ -205,9 +205,9 @@ def fit_disagreement_ridge(folds: Sequence[OofFold], task: Task) -> Disagreement
         first = correct_own(folds, [question_penalties])[0].weights
         return correct(first, total(folds), [ALL_COLUMNS], penalties)
 
-    own = correct_own(folds, [question_penalties])[0]
+    first = correct_own(folds, [question_penalties])[0]
     whole = correct_all(folds, [pick_penalties(folds, correct_all)])[0]
-    return DisagreementRidge(fit_nnls(folds, task), own, whole)
+    return DisagreementRidge(fit_nnls(folds, task), first, whole)
 
 
 def as_linear(weights: np.ndarray) -> np.ndarray:

@@ -74,11 +74,11 @@ def _show(name: str, predict_with: Callable[[LoadedRun], PredictedGalaxy]) -> li
     shown = predict_with(loaded)
     asked = likeliest(shown.prediction[None], loaded.task)[0]
     answers = loaded.task.labels
-    about = f"{_listed[name].about}; {describe(loaded.predictor)}"  # score, what is combined
+    description = f"{_listed[name].about}; {describe(loaded.predictor)}"  # score, what is combined
     return [
         shown,
         components.facts_html(loaded.task, [shown]),
-        components.answers_html(loaded.run, loaded.task, shown, about),
+        components.answers_html(loaded.run, loaded.task, shown, description),
         gr.update(choices=answers, value=answers[asked]),
         "",
     ]
