@@ -90,7 +90,7 @@ def test_exactly_its_images_are_errors_in_whatever_order(tmp_path, damage, order
     assert sorted(problems) == list(LOST)
     for why in problems.values():
         assert "its chunk of " in why
-        assert "damaged" in why if "damaged" in damage else "damaged" in why or "never" in why
+        assert "damaged" in why if "damaged" in damage else "damaged" in why or "missing" in why
     whole = build_images(tmp_path, number_rows(COUNT), COUNT, lambda: PIXELS, 0)
     expected = decode_in(whole, order)[0]
     kept = ~np.isin(order, LOST)
