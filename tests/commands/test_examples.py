@@ -25,7 +25,7 @@ NAMES = (
 
 @pytest.mark.usefixtures("root")
 @pytest.mark.parametrize("name", NAMES, ids=lambda name: name.__qualname__)
-def test_the_examples_run(name: Any) -> None:
+def test_the_examples_run(name):
     finder = doctest.DocTestFinder(recurse=False, exclude_empty=False)
     (examples,) = finder.find(name, name.__qualname__, globs={**vars(_module(name))})
     assert examples.examples

@@ -272,17 +272,6 @@ def test_own_python_that_lacks_packages_gets_the_pip_line_of_these_alone(project
     assert "pip install" not in printed
 
 
-@pytest.mark.parametrize("script", ["download_data.sh", "submit.sh"])
-def test_kaggle_credentials_are_asked_for_before_anything_is_installed(project, script):
-    result = project.run(script, HOME=str(project.root))
-    assert (result.returncode, project.calls()) == (1, 0)
-    assert re.fullmatch(r"error: no Kaggle credentials: .*\n", result.stderr)
-    (project.root / ".kaggle").mkdir()
-    (project.root / ".kaggle" / "kaggle.json").touch()
-    assert project.run(script, HOME=str(project.root)).returncode == 0
-    assert project.installs == 1
-
-
 CHECKS = {
     "ruff check": "python -m ruff check src tests scripts",
     "ruff format": "python -m ruff format --check src tests scripts",

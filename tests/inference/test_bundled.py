@@ -19,11 +19,10 @@ from galaxyzoo.core import paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import CODE_ROOT
 from galaxyzoo.ensemble.load_model import load_predictor
-from galaxyzoo.ensemble.model_listing import find_predictor
 from galaxyzoo.extras.intervals.intervals import load_intervals
 from galaxyzoo.inference.artifacts import load_weights
 from galaxyzoo.inference.predict import predict_stores
-from galaxyzoo.results.layout import DONE, WEIGHTS, bundled_dir
+from galaxyzoo.results.layout import WEIGHTS, bundled_dir
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.training.fold_data import resolve_start
 from support.commands import COMPETITION, succeed
@@ -60,22 +59,6 @@ def test_a_fresh_copy_predicts_and_ranks_without_training(tmp_path):
         found = parquet.read_table(part).to_pandas()[list(table.columns)]
         expected, _ = predict_stores(load_predictor(BUNDLED, RUN, folds, views), [images])
         assert np.allclose(found, expected, atol=1e-6)
-
-
-def test_a_name_that_is_bundled_too_means_the_run_trained_on_real_galaxies(root):
-    assert find_predictor(RUN) == (BUNDLED, RUN)
-    for dataset, expected in (("demo", BUNDLED), ("mine", "mine")):
-        folds = root / "folds" / dataset / RUN
-        for run in (folds.with_name("other"), folds):
-            assert find_predictor(RUN) == (BUNDLED, RUN)  # also beside another run
-            (run / "fold_0").mkdir(parents=True)
-            (run / "fold_0" / DONE).touch()
-            table = root / "oof" / dataset / f"{RUN.split('/')[0]}/{run.name}.csv"
-            table.parent.mkdir(parents=True, exist_ok=True)
-            table.touch()
-        assert find_predictor(RUN) == (expected, RUN)
-    assert find_predictor(RUN, BUNDLED) == (BUNDLED, RUN)
-    assert find_predictor(RUN, "demo") == ("demo", RUN)
 
 
 def test_training_goes_on_from_the_box(tmp_path):

@@ -153,7 +153,7 @@ def test_the_committed_cards_are_whole(pattern, kind):
         ("hubble10", "log-loss 0.50000, accuracy 80.0 % (balanced)"),
     ],
 )
-def test_classes_are_scored_by_the_accuracy_that_decides_them(task: str, text: str) -> None:
+def test_classes_are_scored_by_the_accuracy_that_decides_them(task, text):
     classes = {"accuracy": 0.9, "balanced_accuracy": 0.8}
     known: dict[str, Any] = {
         "dataset": "tiny",

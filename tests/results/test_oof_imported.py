@@ -8,14 +8,11 @@ import pandas as pd
 import pytest
 
 from galaxyzoo.ensemble import members
-from galaxyzoo.ensemble.members import load_oof, load_test
 from galaxyzoo.results.card import Digests, RunCard
 from galaxyzoo.results.layout import OOF_PACKED, SCORES, TEST_PACKED, RunFolder
 from galaxyzoo.results.oof import import_run
 from galaxyzoo.results.table import digest_table
-from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.registry import TASKS
-from support.class_fixtures import CLASSES, clear_votes
 from support.ensemble_fixtures import (
     draw_run,
     read_card,
@@ -117,19 +114,6 @@ def test_a_fold_too_good_to_be_true_is_refused(tmp_path, monkeypatch, share):
         text = one_line_refusal(import_run, catalog, THEIRS, *tables)
         assert re.search(r"their_oof.csv, fold 1: RMSE 0\.0[0-4]\d+ is too good to be true", text)
     assert artifacts() == {}
-
-
-def test_tables_of_votes_serve_a_class_task_by_its_rule(catalog, tmp_path):
-    whole = clear_votes(catalog)
-    import_run(whole, THEIRS, *save_theirs(whole, tmp_path))
-    own = whole.for_task(CLASSES)
-    votes = pd.DataFrame(load_oof(THEIRS, TASK, whole), whole.ids, list(TASK.columns))
-    by_hand = votes.loc[own.ids, ["Class1.1", "Class1.2"]]
-    by_hand = by_hand.div(by_hand.sum(axis=1), axis=0)
-    assert len(own.ids) < len(whole.ids)
-    np.testing.assert_allclose(load_oof(THEIRS, CLASSES, whole), by_hand, atol=1e-6)
-    np.testing.assert_allclose(load_test(THEIRS, CLASSES, whole), np.full((10, 2), 0.5), atol=1e-6)
-    assert GALAXY_ZOO_2.residuals(load_test(THEIRS, TASK, whole)).max() < 1e-6  # made valid
 
 
 def other_fold(frame):

@@ -9,13 +9,19 @@ import os
 
 import pytest
 
-# Besides what is slow or starts commands: by durations, half of the rest's time.
+# Besides what is slow, starts commands or is random: by durations, half of the rest's time.
 NOT_QUICK = (
-    *("gpu/", "leakage/", "reliability/", "data/test_folds", "data/test_prepare_duplicates"),
-    *("extras/explain/test_layers", "extras/formats/test_forms", "extras/surveys/test_columns"),
-    *("inference/test_pictures", "inference/test_predict", "models/test_build"),
-    *("results/test_card", "results/test_oof_imported", "training/test_run"),
-    "training/test_trainer_memory",
+    *("commands/", "core/test_parallel", "data/demo/", "data/test_catalog", "data/test_folds"),
+    *("data/test_prepare", "ensemble/test_build", "ensemble/test_stackers", "extras/intervals/"),
+    *(
+        "extras/download/test_gz2_dataset",
+        "extras/explain/test_layers",
+        "extras/formats/test_forms",
+    ),
+    *("extras/surveys/test_columns", "gpu/", "inference/test_pictures", "inference/test_predict"),
+    *("leakage/", "models/test_build", "models/test_equivariant", "reliability/"),
+    *("results/test_card", "results/test_oof_imported", "results/test_submission_unreadable"),
+    *("training/test_run", "training/test_trainer"),
 )
 LONG = "GALAXYZOO_LONG_TESTS"  # set by --long; the environment reaches modules and subprocesses
 
@@ -48,6 +54,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
     for item in items:
         place = item.path.as_posix().rpartition("/tests/")[2]
-        starts = {"call", "succeed", "subprocess"} & {*vars(item.module)}
-        if not (starts or place.startswith(NOT_QUICK) or item.get_closest_marker("slow")):
+        needs = {"call", "succeed", "subprocess", "given"} & {*vars(item.module)}
+        needs |= {"trained_project"} & {*item.fixturenames}
+        if not (needs or place.startswith(NOT_QUICK) or item.get_closest_marker("slow")):
             item.add_marker("quick")

@@ -78,12 +78,6 @@ def test_transforms_that_change_an_images_form_are_refused(name, arguments, shar
     assert "must keep uint8 (H, W, 3) of image.size_px" in message
 
 
-def test_transforms_that_keep_an_images_form_are_taken():
-    names = ("RandomRotate90", "ToGray", "GaussNoise", "CoarseDropout", "RandomBrightnessContrast")
-    crop = {"name": "RandomResizedCrop", "size": [32, 32]}
-    check_transforms([{"name": name} for name in names] + [crop], 32)
-
-
 def test_albumentations_transforms_reach_the_images():
     hole = {"name": "CoarseDropout", "num_holes_range": [1, 1], "p": 1.0}
     hole |= {"hole_height_range": [0.25, 0.25], "hole_width_range": [0.25, 0.25], "fill": 0}

@@ -12,7 +12,7 @@ from galaxyzoo.training import fold, holdout
 from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.training.run import Run
 from support.class_fixtures import holdout_config
-from support.kaggle_fixtures import draw_clear_competition, draw_competition
+from support.kaggle_fixtures import draw_clear_competition
 from support.training_fixtures import fake_training
 
 
@@ -70,10 +70,3 @@ def test_a_run_of_several_stages_or_from_the_box_has_no_hold_out(prepared):
         InputError, match=r"may have been trained on any part \(elliptical_spiral/cnn\)"
     ):
         holdout.train_holdout(Run(config, prepared))
-
-
-def test_too_few_galaxies_say_so(root):
-    draw_competition(n_train=12, n_test=3).write_zips(root / "input")
-    data = prepare(n_folds=3)
-    with pytest.raises(InputError, match="--holdout: 12 groups of galaxies cannot make 20"):
-        holdout.split(data.catalog, "gz37")

@@ -117,15 +117,6 @@ def test_a_question_without_debiased_votes_takes_the_weighted_ones_else_all_alik
     assert votes.loc[1, ["Class7.1", "Class7.2", "Class7.3"]].tolist() == [0, 0, 0]
 
 
-def test_without_debiased_columns_the_weighted_ones_are_read(root, folder):
-    edit(folder / TABLE, lambda f: f[[c for c in f if not c.endswith("_debiased")]])
-    votes = open_input("zoo", {"gz37"}).targets
-    shares = draw_shares().set_index("dr7objid").sort_index()
-    assert np.allclose(
-        votes["Class1.1"], shares[f"{PUBLISHED_NAMES[0]}_weighted_fraction"], atol=1e-8
-    )
-
-
 def packed_tables(folder: Path) -> None:
     for name in (TABLE, MAPPING):
         data = (folder / name).read_bytes()
@@ -178,11 +169,6 @@ WRONG_TABLES = {
         wrong_share(1.2),
         f"{draw_shares()['dr7objid'][4]}, column '{BAR}': 1.2 is outside [0, 1]",
     ),
-    "no share": (
-        TABLE,
-        wrong_share(np.nan),
-        f"{draw_shares()['dr7objid'][4]}, column '{BAR}': 'nan' is not a finite number",
-    ),
     "no object": (MAPPING, lambda f: f.drop(columns="objid"), "has no column 'objid' (found '"),
     "no image": (
         MAPPING,
@@ -193,11 +179,6 @@ WRONG_TABLES = {
         MAPPING,
         lambda f: f.assign(objid=f["objid"] + 1),
         "leads no galaxy of the vote table to an image",
-    ),
-    "an empty cell": (
-        MAPPING,
-        lambda f: f.assign(asset_id=f["asset_id"].astype(object).where(f.index != 3)),
-        ", data row 4: 'nan' is no asset_id (1 such rows)",
     ),
 }
 

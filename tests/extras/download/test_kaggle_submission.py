@@ -124,8 +124,7 @@ def test_ledger_that_is_none_is_left_alone(stand_in, rests, root, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "fault",
-    ["order", "sum", "empty cell", "missing row", "card", "float ids", "byte-order mark"],
+    "fault", ["order", "sum", "empty cell", "missing row", "card", "float ids", "byte-order mark"]
 )
 def test_invalid_file_is_refused_before_anything_is_sent(
     fault, stand_in, rests, root, monkeypatch, capsys

@@ -1,9 +1,8 @@
 """A heat map laid over its image; figures of whatever text they are given."""
 
-import cv2
 import numpy as np
 
-from galaxyzoo.extras.explain.figures import BLENDED_PX, blend_heat, draw_filters
+from galaxyzoo.extras.explain.figures import BLENDED_PX, blend_heat
 
 
 def test_the_image_stays_where_the_map_is_low_and_is_colored_where_it_is_high():
@@ -18,9 +17,3 @@ def test_the_image_stays_where_the_map_is_low_and_is_colored_where_it_is_high():
     assert np.abs(hot[0].astype(int) - 90).max() > 50
     middle = BLENDED_PX // 2
     assert (mixed[middle, middle - 9 : middle + 9] == 255).all(axis=1).any()  # the line between
-
-
-def test_dollar_signs_in_a_name_are_no_mathematics(tmp_path):
-    filters = np.random.default_rng(0).random((4, 3, 3, 3))
-    path = draw_filters(tmp_path / "figure.png", filters, r"input/$\nonsense{$.csv")
-    assert cv2.imread(str(path)) is not None

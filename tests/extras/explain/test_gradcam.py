@@ -11,7 +11,6 @@ from torch import nn
 
 from galaxyzoo.data.geometry import DIHEDRAL, dihedral_view
 from galaxyzoo.extras.explain import gradcam
-from galaxyzoo.extras.explain.command import GradcamOptions, picture_path
 from galaxyzoo.extras.explain.galaxy import Galaxy
 from galaxyzoo.extras.explain.gradcam import (
     METHODS,
@@ -118,11 +117,6 @@ def test_a_runs_map_is_the_mean_over_its_folds():
     assert np.allclose(both, np.mean(single, axis=0))
     assert min(each.max() for each in single) > 0
     assert not np.allclose(single[0], single[1])
-
-
-def test_the_picture_of_galaxy_0_is_named_by_it():
-    options = GradcamOptions(run="gz37/cnn", galaxy_id=0)
-    assert picture_path(options, "demo", "gz37/cnn", "Class1.1").name == "0_Class1.1.png"
 
 
 def test_maps_of_runs_that_see_other_parts_of_the_sky_lie_on_the_first_ones_input(monkeypatch):

@@ -323,7 +323,7 @@ def test_a_radius_that_is_none_is_refused(tmp_path, radius):
     )
 
 
-def test_names_with_other_ends_are_fits(tmp_path: Path) -> None:
+def test_names_with_other_ends_are_fits(tmp_path):
     data = write(CUBE)
     files = {
         "1.fits": data,

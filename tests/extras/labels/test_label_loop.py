@@ -321,7 +321,7 @@ def test_a_name_that_a_table_would_not_keep_is_no_class(loop, name):
     assert loop.add_class(" rare ") == 0
 
 
-def test_classes_are_renamed_merged_and_removed_with_their_labels(loop: LabelLoop) -> None:
+def test_classes_are_renamed_merged_and_removed_with_their_labels(loop):
     """On disk, too; the keys of the other classes stay."""
     third = loop.add_class("third")
     for number, rows in enumerate(([3, 7], [0], [1, 2])):
@@ -345,7 +345,7 @@ def test_classes_are_renamed_merged_and_removed_with_their_labels(loop: LabelLoo
     check([], {})
 
 
-def test_a_note_is_a_column_and_a_skipped_galaxy_is_not_proposed(loop: LabelLoop) -> None:
+def test_a_note_is_a_column_and_a_skipped_galaxy_is_not_proposed(loop):
     loop.label([3], 0)
     loop.annotate(3, "two\nrings")
     loop.annotate(5, "skipped")
@@ -366,7 +366,7 @@ def test_a_note_is_a_column_and_a_skipped_galaxy_is_not_proposed(loop: LabelLoop
     assert (again.note(3), again.note(5)) == ("two rings", "")
 
 
-def test_labels_of_two_people_are_compared(loop: LabelLoop) -> None:
+def test_labels_of_two_people_are_compared(loop):
     """Cohen's kappa by hand."""
     loop.label([0, 1], 0)
     loop.label([2, 3, 4, 9], 1)
@@ -383,7 +383,7 @@ def test_labels_of_two_people_are_compared(loop: LabelLoop) -> None:
     assert np.isnan(loop.compare(alone)[1])
 
 
-def test_more_like_a_galaxy_begins_with_it_and_its_like(loop: LabelLoop) -> None:
+def test_more_like_a_galaxy_begins_with_it_and_its_like(loop):
     loop.label([7], 0)
     order = loop.ranking("like", 3).tolist()
     assert order[0] == 3
@@ -552,9 +552,7 @@ def test_a_person_labels_by_mouse_and_keys_and_a_kill_loses_nothing(votes, begin
 
 @pytest.mark.slow
 @pytest.mark.parametrize("width", [1280, 390])
-def test_by_keys_alone_a_person_looks_closer_skips_notes_and_renames(
-    votes: Path, begin: Callable[[], tuple[subprocess.Popen[str], str]], width: int
-) -> None:
+def test_by_keys_alone_a_person_looks_closer_skips_notes_and_renames(votes, begin, width):
     """Each undo says what it took back, in a real browser."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     path = find_browser() or pytest.skip("no browser: `apt-get install chromium`")

@@ -10,7 +10,7 @@ from galaxyzoo.data.catalog import GROUP, Catalog
 from galaxyzoo.data.readers.kaggle import open_dataset_files
 from galaxyzoo.extras.reports.explore import count_classes, labeled_tasks
 from galaxyzoo.io.tables import FOLD
-from galaxyzoo.tasks.registry import CLASS_TASKS, find_task, register_task
+from galaxyzoo.tasks.registry import CLASS_TASKS
 from support.kaggle_fixtures import COLUMNS
 from support.real_data import MINI, needs_data
 
@@ -56,19 +56,6 @@ def test_a_label_file_keeps_all_and_has_only_its_own_task():
     assert table["dropped"].sum() == 0
     with pytest.raises(InputError, match="hubble10"):
         count_classes(catalog, CLASS_TASKS["hubble10"])
-
-
-def test_votes_serve_all_tasks_with_a_rule():
-    catalog = catalog_of(first_question((0.9, 0.1)))
-    assert [task.name for task in labeled_tasks(catalog)] == RULES
-
-
-def test_a_datasets_own_classes_are_among_them():
-    catalog = catalog_of(pd.DataFrame({"plain": [1.0, 0, 1], "ring": [0.0, 1, 0]}))
-    own = register_task(catalog.dataset, {"columns": ["plain", "ring"], "balanced": False})
-    assert labeled_tasks(catalog) == [own]
-    find_task.__globals__["_registered"].clear()
-    assert labeled_tasks(catalog) == []
 
 
 def published(task: str) -> dict[str, int]:

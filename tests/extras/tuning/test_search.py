@@ -11,15 +11,14 @@ import yaml
 
 from galaxyzoo.config.loading import load_config
 from galaxyzoo.config.schema import Config
-from galaxyzoo.core.errors import FoldError, InputError
+from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.extras.tuning.search import Tuning
 from galaxyzoo.extras.tuning.search_space import Search
 from galaxyzoo.training import fold
 from galaxyzoo.training.fold import History, train_fold
 from galaxyzoo.training.fold_data import FoldData
-from support.commands import COMPETITION, call, complaint, succeed
-from support.refusals import one_line_refusal
+from support.commands import COMPETITION, succeed
 from support.thoroughness import is_long
 from support.tuning_fixtures import BASE, write_search
 
@@ -175,22 +174,6 @@ def test_a_trial_worse_than_the_median_ends_early(lab, epochs):
     assert bad == (5, 1 + 1 / 3 if epochs == 3 else None, 3)
 
 
-@pytest.mark.parametrize("error", [FoldError("the loss is nan"), InputError("no such network")])
-def test_numbers_that_run_away_and_bad_settings_end_their_trial_alone(lab, caplog, error):
-    def failing(config: Config, call: int, epoch: int) -> float:
-        if call == 1:
-            raise error
-        return by_lr(config, call, epoch)
-
-    lab.fake(failing)
-    search = lab.make()
-    search.train(2, 1, "loky")
-    good, bad = trials(search)
-    assert [score(trial) is None for trial in (good, bad)] == [False, True]
-    assert f"Trial 0 pruned. {error}" in caplog.text
-    assert f"Trial 1 finished with value: {good.value}" in caplog.text
-
-
 @pytest.mark.parametrize(("checkpoint", "expected"), [("last", 0.5), ("best", 0.2)])
 def test_the_score_is_of_the_epoch_whose_weights_are_kept(lab, checkpoint, expected):
     lab.fake(lambda config, call, epoch: [0.4, 0.2, 0.5][epoch - 1])
@@ -227,14 +210,6 @@ def test_what_does_not_fit_the_study_is_refused(lab):
         lab.make(fold=3).check()
 
 
-def test_a_damaged_study_is_named_in_one_line(lab):
-    search = lab.make()
-    search.folder.mkdir(parents=True)
-    (search.folder / "study.db").write_bytes(b"no database" * 100)
-    message = one_line_refusal(search.train, 1, 1, "loky")
-    assert "delete folds/" in message.split("study.db cannot be used (")[1]
-
-
 @pytest.fixture(scope="module")
 def tuned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project folder in which the command was called twice."""
@@ -267,10 +242,3 @@ def test_the_command_goes_on_and_its_winner_trains(tuned):
     succeed(tuned, "train.py", str(config.relative_to(tuned)), "--only", "0")
     (own,) = tuned.glob("folds/*/gz37/tiny_tuned/fold_0/history.csv")
     assert own.read_bytes() == (study.parent / best / "history.csv").read_bytes()
-
-
-def test_a_mistake_is_said_before_anything_starts(tmp_path):
-    write_search(tmp_path, space={"train.lr": {"type": "float", "low": 1, "high": 0.1}})
-    message = complaint(call(tmp_path, "tune.py", "tiny.yaml", "--trials", "1"))
-    assert "tiny.yaml: key 'space.train.lr': Value error, no range" in message
-    assert not list(tmp_path.glob("folds/*/"))
