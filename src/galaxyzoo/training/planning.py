@@ -17,7 +17,6 @@ import torch
 
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core import console, devices
-from galaxyzoo.core.console import ProgressBar
 from galaxyzoo.data import image_cache, prepare
 from galaxyzoo.data.catalog import Catalog, folds_dir
 from galaxyzoo.inference.artifacts import load_fold_model
@@ -202,7 +201,7 @@ def print_plan(configs: list[Config], datasets: Mapping[str | None, prepare.Data
     """Print each run's hours and disk, the caches' disk, memory and free disk."""
     print("timing the networks: about a minute, longer for those made for a GPU", flush=True)
     costs: list[Cost] = []
-    for config in ProgressBar(configs, "probing", unit="run", leave=False):
+    for config in console.ProgressBar(configs, "probing", unit="run", leave=False):
         catalog = datasets[config.dataset].catalog.for_task(get_task(config.task))
         trained = {earlier.digest("weights") for earlier in configs[: len(costs)]}
         copied = config.digest("weights") in trained
@@ -302,7 +301,7 @@ class FoldProgress:
                 more = sum(other is tables for other, _ in self.left)
                 left = f"; {more} folds to go" if more else ""
                 name = f"{tables.config.title}, {layout.fold_name(fold)}"
-                ProgressBar.write(f"{name}: {score} in {took}{left}")
+                console.ProgressBar.write(f"{name}: {score} in {took}{left}")
                 sys.stdout.flush()  # into a log at once
         # A fold that took over the weights of another has trained no epoch.
         ahead = (t.config.train.epochs - max(_timings(t, k), default=0) for t, k in self.left)

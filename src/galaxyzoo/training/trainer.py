@@ -20,11 +20,9 @@ from galaxyzoo.core import console, devices, paths
 from galaxyzoo.core.errors import FoldError, one_line
 from galaxyzoo.inference.artifacts import load_weights
 from galaxyzoo.inference.predict import predict
+from galaxyzoo.models import heads, pretrained
 from galaxyzoo.models.build import GalaxyNet, build_model
-from galaxyzoo.models.heads import build_loss, part_weight
-from galaxyzoo.models.pretrained import fill_network
-from galaxyzoo.results.layout import fold_name
-from galaxyzoo.results.oof import FoldSummary
+from galaxyzoo.results import layout, oof
 from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.training.loader import Batch, BatchLoader
@@ -49,7 +47,7 @@ class Trainer:
         if config.train.class_balance == "weights":  # inverse to the frequencies
             weights = 1 / (self.prior * len(self.prior))
             self.class_weights = torch.from_numpy(weights.astype(np.float32)).to(self.device)
-        self.loss = build_loss(config, self.class_weights)
+        self.loss = heads.build_loss(config, self.class_weights)
         is_sampled = config.train.class_balance == "sampling"  # so that classes come equally often
         self.loader = BatchLoader(config, data, self.device, 1 / self.prior if is_sampled else None)
         torch.manual_seed(_seed(config, data.fold))
@@ -135,12 +133,12 @@ class Trainer:
             weights[name] = weights[name] + log_prior.to(weights[name].device)
         return weights
 
-    def summary(self) -> FoldSummary:
+    def summary(self) -> oof.FoldSummary:
         """Summary of the finished training."""
         # Nothing is trained where a rule makes classes of the votes of the stage before.
         rows = [self._best_row] if self._keeps_best and self.history else self.history
         last_row = rows[-1] if rows else {}
-        return FoldSummary(
+        return oof.FoldSummary(
             self.start,
             self.first_loss,
             last_row.get("train_loss"),
@@ -219,13 +217,13 @@ class Trainer:
             images: (B, 3, H, W).
             targets: (B, column).
         """
-        whole = part_weight(targets, self.class_weights)
+        whole = heads.part_weight(targets, self.class_weights)
         parts = min(self.parts, max(1, len(targets) // 2))  # batch norm needs two images
         pairs = zip(images.tensor_split(parts), targets.tensor_split(parts), strict=True)
         for part_images, part_targets in pairs:
             with devices.autocast(self.config.train.amp, self.device):
                 predictions = network(part_images)
-            share = part_weight(part_targets, self.class_weights) / whole
+            share = heads.part_weight(part_targets, self.class_weights) / whole
             yield self.loss(predictions.float(), part_targets) * share
 
     @torch.no_grad()
@@ -248,7 +246,7 @@ class Trainer:
 
     @property
     def _where(self) -> str:
-        return f"{self.config.title}, {fold_name(self.data.fold)}, epoch {self.epoch + 1}"
+        return f"{self.config.title}, {layout.fold_name(self.data.fold)}, epoch {self.epoch + 1}"
 
     def _checked_loss(self, read: Callable[[], float], rows: np.ndarray) -> float:
         """Read the loss of a batch of these rows, which must be finite."""
@@ -305,7 +303,7 @@ def first_network(config: Config, data: FoldData, initialize: bool = True) -> tu
     if not initialize or start.weights is None:
         return model, model.start.provenance
     weights = load_weights(start.weights)
-    fill_network(model, weights, paths.shown(start.weights), config.keeps_head)
+    pretrained.fill_network(model, weights, paths.shown(start.weights), config.keeps_head)
     return model, start.provenance
 
 

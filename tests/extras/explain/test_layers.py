@@ -39,8 +39,8 @@ def test_layers_of_each_kind_of_network(name, size, expected):
     own = compute_feature_maps(model, image, [chosen.name])[chosen.name]
     assert own.shape == chosen.maps.shape
     assert not [m for m in model.modules() if m._forward_hooks]
-    heat = compute_gradcam(model, image, [0], "gradcam")
-    assert heat.shape == (1, size, size)
+    heat = compute_gradcam(model, image, 0, "gradcam", chosen)
+    assert heat.shape == (size, size)
     assert np.isfinite(heat).all()
 
 

@@ -25,10 +25,8 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import input_places
 from galaxyzoo.data.readers import labeled
 from galaxyzoo.extras.download import gz2, sdss
-from galaxyzoo.io.archives import write_zip
-from galaxyzoo.io.tables import ID
-from galaxyzoo.tasks.kinds import CLASS, Task
-from galaxyzoo.tasks.registry import TASKS, get_task
+from galaxyzoo.io import archives, tables
+from galaxyzoo.tasks import kinds, registry
 
 PACKED = "dataset_galaxies.zip"
 HELP = f"""Make a balanced dataset with a class per galaxy from Galaxy Zoo 2's published files:
@@ -95,8 +93,8 @@ def make_balanced_set(order: Gz2Options) -> Path:
         if failed:
             first, reason = next(iter(failed.items()))
             failures = (
-                f"{len(failed):,} of {len(drawn):,} images could not be downloaded (first: {ID} "
-                f"{first}: {reason})"
+                f"{len(failed):,} of {len(drawn):,} images could not be downloaded (first: "
+                f"{tables.ID} {first}: {reason})"
             )
             if order.on_bad_image == "stop":
                 raise InputError(
@@ -132,13 +130,13 @@ def draw_balanced(classes: pd.Series, per_class: int | None, seed: int) -> pd.Se
     return classes.loc[np.sort(np.concatenate(drawn))]
 
 
-def _check_order(order: Gz2Options) -> tuple[Task, Path]:
+def _check_order(order: Gz2Options) -> tuple[kinds.Task, Path]:
     """The task, and where the dataset will be."""
-    task = get_task(order.task)
+    task = registry.get_task(order.task)
     if order.seed < 0:
         raise InputError("--seed is 0 or more")
     if task.rule is None:
-        known = ", ".join(name for name, other in TASKS.items() if other.rule)
+        known = ", ".join(name for name, other in registry.TASKS.items() if other.rule)
         raise InputError(f"no rule makes classes of '{order.task}' from votes: known are {known}")
     name = order.name or f"gz2-{order.task}"
     if not _NAME.fullmatch(name) or name in (*DEMOS, paths.cache_dir().name):
@@ -218,7 +216,7 @@ def _open_source(
 
 
 def _draw(
-    classes: pd.Series, usable: pd.Series, folder: Path, task: Task, order: Gz2Options
+    classes: pd.Series, usable: pd.Series, folder: Path, task: kinds.Task, order: Gz2Options
 ) -> pd.Series:
     """Draw among usable galaxies, and print how many of each class there are and were drawn."""
     if usable.nunique() < 2:
@@ -237,8 +235,8 @@ def _draw(
 def _write(folder: Path, classes: pd.Series, read_image: Callable[[int], bytes]) -> None:
     """Labels, images byte for byte, and both once more in one zip."""
     labels, images = folder / labeled.LABELS_CSV, folder / f"{labeled.IMAGES}.zip"
-    text = classes.to_csv(index_label=ID, header=[CLASS], lineterminator="\n")
+    text = classes.to_csv(index_label=tables.ID, header=[kinds.CLASS], lineterminator="\n")
     files.write_text(labels, text)
     ids = map(int, classes.index)
-    write_zip(images, ((f"{labeled.IMAGES}/{i}.jpg", read_image(i)) for i in ids))
-    write_zip(folder / PACKED, [(path.name, path) for path in (labels, images)])
+    archives.write_zip(images, ((f"{labeled.IMAGES}/{i}.jpg", read_image(i)) for i in ids))
+    archives.write_zip(folder / PACKED, [(path.name, path) for path in (labels, images)])

@@ -5,7 +5,7 @@ github.com/jacobgil/pytorch-grad-cam.
 """
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from types import ModuleType
 
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.data.geometry import DIHEDRAL, dihedral_view
+from galaxyzoo.data.geometry import DIHEDRAL, dihedral_view, to_tensor
 from galaxyzoo.extras.explain.galaxy import Galaxy
 from galaxyzoo.extras.explain.layers import (
     MapLayer,
@@ -55,7 +55,7 @@ def average_gradcam(
     maps = []
     for model in models.values():
         used = choose_layer(model, image.shape[1], layer)
-        maps.append(compute_gradcam(model, image, [column], method, used)[0])
+        maps.append(compute_gradcam(model, image, column, method, used))
     return np.mean(maps, axis=0), used.name
 
 
@@ -104,42 +104,34 @@ def _onto(heat: np.ndarray, source: ImageConfig, target: ImageConfig) -> np.ndar
 
 
 def compute_gradcam(
-    model: GalaxyNet,
-    images: np.ndarray,
-    columns: Sequence[int],
-    method: str = DEFAULT_METHOD,
-    layer: MapLayer | None = None,
+    model: GalaxyNet, image: np.ndarray, column: int, method: str, layer: MapLayer
 ) -> np.ndarray:
-    """Heat maps of one network, averaged over the images' eight orientations.
+    """Heat map of one network, averaged over the image's eight orientations.
 
     Args:
         model: trained; left in eval mode, all gradients cleared.
-        images: (B, H, W, 3) uint8, of the network's input size.
-        columns: (B,) answer or class explained in each image.
+        image: (1, H, W, 3) uint8, of the network's input size.
+        column: index of the answer or class among the task's columns.
         method: of `METHODS`.
-        layer: default as `choose_layer`.
+        layer: of the maps.
     Returns:
-        (B, H, W) float32, 0 to 1, the maximum of each image 1 (all 0 where no place counts).
+        (H, W) float32, 0 to 1, its maximum 1 (all 0 where no place counts).
     """
-    layer = layer or choose_layer(model, images.shape[1])
-    device = model.mean.device
-    batch = torch.from_numpy(images).permute(0, 3, 1, 2).float().to(device)
+    pixels = to_tensor(image).float().to(model.mean.device)
     orientations = range(DIHEDRAL)
     # All in one batch: passes of one image each take ten times as long where cores are shared.
-    views = torch.cat([dihedral_view(batch, number) for number in orientations]).requires_grad_()
-    targets = [answer_of(column) for column in columns] * len(orientations)
+    views = torch.cat([dihedral_view(pixels, number) for number in orientations]).requires_grad_()
     cam_class = getattr(_import_package(), METHODS[method])
     with cam_class(
         model=model,
         target_layers=[layer.module],
         reshape_transform=partial(as_maps, backbone=model.backbone),
     ) as explainer:
-        turned = torch.from_numpy(np.asarray(explainer(views, targets), np.float32))
-    upright = map(undo_dihedral, turned.split(len(batch)), orientations)
-    maps = torch.stack([*upright]).sum(dim=0).numpy()
+        turned = explainer(views, [lambda output: output[..., column]] * DIHEDRAL)
+    maps = torch.from_numpy(np.asarray(turned, np.float32)).split(1)
+    heat = torch.cat([*map(undo_dihedral, maps, orientations)]).sum(dim=0).numpy()
     model.zero_grad(set_to_none=True)
-    largest = maps.max(axis=(1, 2), keepdims=True)
-    return np.divide(maps, largest, out=np.zeros_like(maps), where=largest > 0)
+    return np.divide(heat, heat.max(), out=np.zeros_like(heat), where=heat.max() > 0)
 
 
 def choose_layer(model: GalaxyNet, size_px: int, name: str | None = None) -> MapLayer:
@@ -155,11 +147,6 @@ def choose_layer(model: GalaxyNet, size_px: int, name: str | None = None) -> Map
     last = [layer for layer in last if layer.tokens == last[-1].tokens]  # no transformer's stem
     fine = [layer for layer in last if layer.side >= _MIN_SIDE]
     return fine[-1] if fine else last[0]
-
-
-def answer_of(column: int) -> Callable[[Tensor], Tensor]:
-    """The package's target: one column of (column,) or (B, column) predictions."""
-    return lambda output: output[..., column]
 
 
 def undo_dihedral(maps: Tensor, number: int) -> Tensor:
