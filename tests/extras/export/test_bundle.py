@@ -203,3 +203,19 @@ def test_exported_tables_join_an_ensemble_as_the_run_does(project, tmp_path):
     )
     assert packed["score"] == pytest.approx(own["score"], abs=1e-6)
     assert packed["about"] == own["about"]
+
+
+@pytest.mark.slow
+def test_the_bundled_networks_become_onnx_by_name(tmp_path):
+    """The file says of one view what they say of it; their folder stays whole."""
+    succeed(tmp_path, "export.py", "gz37/d4cnn_transfer", "--output", tmp_path / "out")
+    run = RunNetworks.load_exported(tmp_path / "out")
+    size = run.config.image.size_px
+    images = np.random.default_rng(0).integers(0, 256, (2, 3, size, size), dtype=np.uint8)
+    mean = MeanNetwork([*run.models.values()], dihedral=False).cpu().eval()
+    with torch.inference_mode():
+        expected = mean(torch.from_numpy(images)).numpy()
+    values = run_onnx(tmp_path / "out" / "model.onnx", images)
+    np.testing.assert_allclose(values, expected, atol=TOLERANCE)
+    refused = call(tmp_path, "export.py", "gz37/d4cnn_transfer", "--no-onnx")
+    assert "is already exported" in complaint(refused)

@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 
 from galaxyzoo.config.loading import CONFIG, load_run_config, portable_config
+from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core import files, launch, paths
 from galaxyzoo.core.errors import InputError
@@ -82,6 +83,19 @@ def export_run(
             part / layout.MODEL_CARD, config, get_task(config.task), scores, difference, in_half
         )
         return _list_files(part)
+
+
+def export_bundled(run: str, folder: Path) -> list[str]:
+    """Copy a bundled run's folder and add the ONNX file, whole or not at all; returns its files."""
+    files.check_free(folder)
+    launch.require("ONNX", *onnx.PACKAGES)
+    trained = predict.load_run(BUNDLED, run)
+    image, networks = trained.config.image, [*trained.models.values()]
+    with files.writing_folder(folder) as part:
+        shutil.copytree(layout.RunFolder(BUNDLED, run).path, part, dirs_exist_ok=True)
+        # Of one view: these networks are equivariant, so others say the same.
+        onnx.write_onnx(part / layout.ONNX, networks, image.size_px, dihedral=False)
+        return sorted(str(p.relative_to(part)) for p in part.rglob("*") if p.is_file())
 
 
 def export_ensemble(

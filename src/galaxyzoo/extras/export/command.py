@@ -9,6 +9,7 @@ line says how.
   python3 src/export.py gz37/d4cnn --no-onnx    needs no setup.sh --extras
   python3 src/export.py gz37/d4cnn --half       weights of half the size
   python3 src/export.py gz37/d4cnn --tables     only its predictions
+  python3 src/export.py gz37/d4cnn_transfer     the bundled networks, with ONNX
 """
 
 import shlex
@@ -52,7 +53,7 @@ def main() -> None:
     if options.half and (of or options.tables):
         raise InputError("--half exports a run's weights: name a run, without --tables")
     dataset, run = find_predictor(options.run, options.dataset)
-    if dataset == BUNDLED:
+    if dataset == BUNDLED and (options.no_onnx or options.tables):
         raise InputError(f"{run} is already exported: {paths.shown(bundled_dir() / run)}/")
     name = run.replace("/", "-").replace(":", "-")
     default = Path("exported") / (f"{name}-tables" if options.tables else name)
@@ -65,7 +66,9 @@ def main() -> None:
         given = shlex.quote(f"{run}-tables={tables}")
         advice = f"{launch.typed('ensemble')} --import {given} --dataset {dataset}"
     else:
-        if of:
+        if dataset == BUNDLED:
+            files = bundle.export_bundled(run, folder)
+        elif of:
             files = bundle.export_ensemble(ensemble_folder(dataset, run), folder, onnx)
         else:
             files = bundle.export_run(dataset, run, folder, onnx, options.half)
