@@ -59,7 +59,7 @@ def test_what_is_there_already_is_left_alone(whole, root, tmp_path, kind):
     else:
         target.symlink_to(theirs)
     before = listing(root, tmp_path)
-    with pytest.raises(InputError, match="few exists already"):
+    with pytest.raises(InputError, match="few already exists"):
         write_subset("few", None)
     assert listing(root, tmp_path) == before
 

@@ -100,7 +100,7 @@ def test_a_server_that_is_down_is_asked_no_further_and_what_there_is_stays(serve
     download(server, folder)
     server.always = status(503)
     more = [FIRST + i for i in range(200)]
-    with pytest.raises(InputError, match=r"gives no image, of 20 galaxies in a row \(last: HTTP 5"):
+    with pytest.raises(InputError, match=r"no image for 20 galaxies in a row \(last: HTTP 5"):
         download(server, folder, more)
     assert len(server.asked) < 60
     assert names(folder) == [f"{galaxy}.jpg" for galaxy in IDS]
