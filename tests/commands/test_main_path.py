@@ -120,7 +120,7 @@ def test_a_mistake_is_one_line_and_changes_nothing(project, words, named):
     ("images", "output", "reason"),
     [
         (["folder"], "votes_v1.2", "or a folder with a slash at its end"),
-        (["folder"], "votes.fits", "votes.fits is not a table (.csv, .parquet)"),
+        (["folder"], "votes.xlsx", "votes.xlsx is not a table"),
         (["a.tif"], "out.csv", "a.tif: .tif is not read: convert it to JPEG or PNG"),
         (["images.txt"], "out.csv", "images.txt: IMAGES are folders, .zip files, images"),
         (["folder"], "out.csv", "images '007.jpg' and '7.jpg' are both GalaxyID 7"),

@@ -38,7 +38,7 @@ def test_a_damaged_checkpoint_is_refused(tmp_path):
 def test_a_checkpoint_of_something_else_is_refused(tmp_path, key, value):
     path = tmp_path / "checkpoint.pt"
     save_checkpoint(path, {}, PROVENANCE)
-    with pytest.raises(InputError, match=rf"checkpoint\.pt is of .*{value}.* delete it to restart"):
+    with pytest.raises(InputError, match=rf"checkpoint\.pt has .*{value}.* delete it to restart"):
         load_checkpoint(path, {**PROVENANCE, key: value})
 
 

@@ -54,7 +54,7 @@ def test_a_fresh_copy_predicts_and_ranks_without_training(tmp_path):
     succeed(tmp_path, "predict.py", str(images), "--output", "job", *ranked)
     assert (tmp_path / "job" / "ranking.csv").exists()
     succeed(tmp_path, "predict.py", str(images), "--output", "quick", "--folds", "0")
-    for job, folds, views in (("job", None, None), ("quick", [0], 1)):
+    for job, folds, views in (("job", None, 1), ("quick", [0], 1)):
         (part,) = (tmp_path / job / "parts").glob("*.parquet")
         found = parquet.read_table(part).to_pandas()[list(table.columns)]
         expected, _ = predict_stores(load_predictor(BUNDLED, RUN, folds, views), [images])

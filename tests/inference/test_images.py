@@ -37,7 +37,7 @@ def test_images_are_labeled_by_their_ids_and_nothing_less(names, column, expecte
     ("names", "named"),
     [
         (["7.jpg", "a/007.jpg"], "'7.jpg' and 'a/007.jpg' are both GalaxyID 7: rename one of them"),
-        (["-7", "-7"], "image '-7' is named twice"),
+        (["-7", "-7"], "image '-7' appears twice"),
     ],
 )
 def test_two_images_of_one_id_are_refused(names, named):

@@ -176,5 +176,5 @@ def test_a_stage_that_was_trained_on_another_split_is_refused(voted, root, elsew
     other = other_dataset(root, voted.catalog.ids[:20].tolist())
     found = fold_data.find_stage_before(config, (other if elsewhere else voted).catalog, 0)
     assert found is not None
-    with pytest.raises(InputError, match="is of another split"):
+    with pytest.raises(InputError, match="has another split"):
         found.path(WEIGHTS)

@@ -79,4 +79,9 @@ def test_a_step_that_cannot_be_recorded_is_taken_plainly(card, capsys, monkeypat
         losses.append([float(one.step(k, batch)) for k, batch in enumerate(one.batches())])
     assert losses[0] == losses[1]
     printed = capsys.readouterr().out
-    assert printed.count("not launched as a whole (called a synchronizing CUDA operation)") == 1
+    assert (
+        printed.count(
+            "steps are not captured as CUDA graphs (called a synchronizing CUDA operation)"
+        )
+        == 1
+    )

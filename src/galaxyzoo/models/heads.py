@@ -127,7 +127,7 @@ class TreeOutput(nn.Module):
     Each question's answers are a softmax, scaled by the value of the parent answer.
 
     Examples:
-        >>> votes = TreeOutput(GALAXY_ZOO_2)(torch.zeros(1, 37))
+        >>> votes = TreeOutput()(torch.zeros(1, 37))
         >>> [round(value, 3) for value in votes[0, :5].tolist()]  # 7.: edge-on, of features or disk
         [0.333, 0.333, 0.333, 0.167, 0.167]
 

@@ -29,7 +29,7 @@ def test_heat_and_maps_of_a_galaxy_are_drawn(project):
     result = succeed(project, "gradcam.py", "gz37/cnn", "--galaxy-id", ID, "--answer", "Class4.1")
     said, picture, then = result.stdout.splitlines()
     assert said.startswith("spiral arms: predicted 0.")
-    assert ", known 0." in said or ", known 1." in said
+    assert ", actual 0." in said or ", actual 1." in said
     assert re.fullmatch(rf"done in .*: reports/.*/gz37/cnn/{ID}_hirescam_Class4.1.png", picture)
     assert then.startswith("next: python3 src/app.py gz37/cnn --dataset ")
     words = ["--feature-maps", "--layer", "stages.0,stages.2", "--fold", "2"]

@@ -216,7 +216,7 @@ WRONG: dict[str, tuple[Callable[[], bytes], str, str]] = {
     "parts of any name": (
         lambda: bands("A", "B", "C"),
         "",
-        "It has 1 A, 2 B, 3 C: give --hdu 1, or --hdu 1,2,3 for a band in each",
+        "It has 1 A, 2 B, 3 C: give --hdu 1, or --hdu 1,2,3 for one band in each",
     ),
     "planes and a cube": (
         lambda: write(None, part(MASK, "A"), part(CUBE, "B")),

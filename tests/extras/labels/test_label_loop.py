@@ -505,7 +505,7 @@ def test_a_person_labels_by_mouse_and_keys_and_a_kill_loses_nothing(votes, begin
         process, address = begin()
         page.goto(address)
         refused = call(votes.parent, "app.py", "--port", "0", "--label", votes)
-        assert "another page labels votes" in complaint(refused)
+        assert "is open in another label page" in complaint(refused)
         page.click("#grid button >> nth=0")
         page.wait_for_selector("#message.error:has-text('Add the names of your classes first')")
         for name in ("bright", "empty", "<b>dark</b>"):
@@ -531,7 +531,7 @@ def test_a_person_labels_by_mouse_and_keys_and_a_kill_loses_nothing(votes, begin
         expected = dict(zip(ids(page), names, strict=False))
         assert labels_of(votes) == {galaxy: name for galaxy, name in expected.items() if name}
         tab.click(f"#grid button[title='{ids(page)[1]}']")
-        tab.wait_for_selector("#message.error:has-text('Another tab has labeled this')")
+        tab.wait_for_selector("#message.error:has-text('Another tab changed this label')")
         tab.wait_for_selector("#grid button[aria-pressed=true]:has-text('bright')")
         assert labels_of(votes) == {galaxy: name for galaxy, name in expected.items() if name}
         process.kill()
@@ -659,10 +659,14 @@ def rewrite(path: Path, name: str, values: Any) -> None:
     parquet.write_table(table.set_column(table.column_names.index(name), name, column), path)
 
 
+def record(part: Path) -> Path:
+    return part.with_name(f"_{part.stem}.json")
+
+
 def exchange(path: Path) -> None:
     """Exchange a part and its record with the next part's."""
-    for end in (".parquet", ".json"):
-        paths = path.with_suffix(end), path.with_name(f"part-000001{end}")
+    other = path.with_name("part-000001.parquet")
+    for paths in ((path, other), (record(path), record(other))):
         contents = [each.read_bytes() for each in paths[::-1]]
         for each, content in zip(paths, contents, strict=True):
             each.write_bytes(content)
@@ -671,8 +675,8 @@ def exchange(path: Path) -> None:
 def take_another_jobs(path: Path) -> None:
     root, extras = path.parents[2], ("features",)
     make_job(root / "b", root / "survey", size=5, predictor=Darkness, extras=extras).run()
-    for end in (".parquet", ".json"):
-        shutil.copy((root / "b" / "parts" / path.name).with_suffix(end), path.parent)
+    for name in (path.name, record(path).name):
+        shutil.copy(root / "b" / "parts" / name, path.parent)
 
 
 @pytest.mark.parametrize(
@@ -682,9 +686,9 @@ def take_another_jobs(path: Path) -> None:
         (lambda path: rewrite(path, "features", [[0.0, 1.0]] * 5), "is not the file that"),
         (lambda path: path.write_bytes(path.read_bytes()[:-9]), "is not the file that"),
         (lambda path: path.unlink(), "part-000000.parquet is missing"),
-        (lambda path: path.with_suffix(".json").unlink(), "part-000000.json is missing"),
+        (lambda path: record(path).unlink(), "_part-000000.json is missing"),
         (exchange, "part-000000.parquet is missing"),
-        (take_another_jobs, "part-000000.json is of other networks"),
+        (take_another_jobs, "_part-000000.json has other networks"),
     ],
     ids=["ids", "features", "cut off", "no part", "no record", "exchanged", "another job's"],
 )

@@ -88,7 +88,7 @@ def test_astropy_reads_all_parts_with_their_meaning(ending, names, tmp_path):
         odd = found[rename("Class6.1", names)]
         assert (
             " ".join(odd.description.split())  # VOTables break lines
-            == "volunteers who answer 'odd' to 'Is there anything odd?', share of all"
+            == "predicted fraction of all volunteers who answer 'odd' to 'Is there anything odd?'"
         )
         assert odd.meta["ucd"] == "stat.probability"
 

@@ -124,7 +124,7 @@ def _make_job(
 
         bounds = load_intervals(dataset, name).bounds
     if dataset == BUNDLED:
-        views = views or 1  # equivariant networks say the same of each, and so do intervals
+        views = views or 1  # docs/intervals.md has the coverage in one view
     extras = survey.extras if is_table else pick_extras(survey.extras, dataset, output)
     load = partial(load_predictor, dataset, name, options.folds, views)
     survey_images = SurveyImages(tuple(options.images), survey.part_size, read[TITLE], survey.keep)
