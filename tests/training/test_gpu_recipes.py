@@ -11,10 +11,18 @@ from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.training.trainer import Trainer
+from support.thoroughness import long_only
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("run", ["d4cnn_large_wide", "mobilenetv2_large", "resnet18_large"])
+@pytest.mark.parametrize(
+    "run",
+    [
+        pytest.param("d4cnn_large_wide", marks=long_only("40 s of steps")),
+        "mobilenetv2_large",
+        "resnet18_large",
+    ],
+)
 def test_each_stage_takes_two_steps_at_full_size(run):
     stages = load_config(f"gz37/{run}", []).stages
     assert [stage.task for stage in stages] == ["gz37", "zoo5", "gz37"]

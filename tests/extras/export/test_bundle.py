@@ -21,6 +21,7 @@ from galaxyzoo.inference.predict import RunNetworks
 from galaxyzoo.models.build import build_model
 from support.commands import COMPETITION, SRC, call, complaint, dataset, succeed, table
 from support.small_models import small_config
+from support.thoroughness import long_only
 
 TINY = ["image.size_px=32", "model.kwargs.widths=[8,16]", "head.hidden=16", "train.epochs=1"]
 
@@ -205,7 +206,7 @@ def test_exported_tables_join_an_ensemble_as_the_run_does(project, tmp_path):
     assert packed["about"] == own["about"]
 
 
-@pytest.mark.slow
+@long_only("half a minute of tracing five networks")
 def test_the_bundled_networks_become_onnx_by_name(tmp_path):
     """The file says of one view what they say of it; their folder stays whole."""
     succeed(tmp_path, "export.py", "gz37/d4cnn_transfer", "--output", tmp_path / "out")
