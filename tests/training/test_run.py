@@ -129,7 +129,8 @@ def test_a_run_with_other_views_alone_takes_the_weights_that_are_there(prepared)
         np.testing.assert_allclose(given.to_numpy(), expected, atol=2e-9)
 
 
-def test_weights_of_another_split_are_not_taken(prepared):
+@pytest.mark.parametrize("key", ["data_fingerprint", "data_images"])
+def test_weights_of_another_split_are_not_taken(prepared, key):
     """A whole run of a split that had its galaxies in other folds: these weights would leak."""
     start = small_config(image=SIZES, train={"epochs": 1})
     run = Run(start, prepared)
@@ -137,8 +138,9 @@ def test_weights_of_another_split_are_not_taken(prepared):
     made = fold_files(start, prepared.catalog.dataset, run.catalog.fingerprint, 0)
     notes = made.notes
     config = yaml.safe_load((run.folder / CONFIG).read_text())
-    (run.folder / CONFIG).write_text(yaml.safe_dump({**config, "data_fingerprint": "other"}))
-    mark = replace(made, provenance={**made.provenance, "fingerprint": "other"})
+    (run.folder / CONFIG).write_text(yaml.safe_dump({**config, key: "other"}))
+    of = {"fingerprint": "other"} if key == "data_fingerprint" else {}  # images are in no mark
+    mark = replace(made, provenance={**made.provenance, **of})
     mark.finish([WEIGHTS, HISTORY], notes)
     other = Run(start.model_copy(update={"run": "gz37/other"}), prepared)
     other.train([0])

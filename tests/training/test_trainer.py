@@ -131,3 +131,21 @@ def test_images_and_targets_of_a_batch_belong_together():
     for rows, images, targets in trainer.batches():
         assert np.array_equal(images[:, 0, 16, 16].numpy(), data.cache.ids[rows] % 256)
         assert np.array_equal(targets.numpy(), data.targets[rows].astype(np.float32))
+
+
+def test_an_epochs_loss_is_the_mean_over_its_steps(monkeypatch):
+    """Each loss is read one step late, so that a GPU has work meanwhile."""
+    losses, sizes, step = list[float](), list[int](), Trainer.step
+
+    def noted(self, number, batch):
+        loss = step(self, number, batch)
+        losses.append(loss.item())
+        sizes.append(len(batch.rows))
+        return loss
+
+    monkeypatch.setattr(Trainer, "step", noted)
+    trained = Trainer(config(epochs=1), fold_data())
+    trained.fit()
+    assert len(losses) > 2
+    expected = np.average(losses, weights=sizes)
+    assert trained.history[0]["train_loss"] == pytest.approx(expected, rel=1e-6)

@@ -407,6 +407,7 @@ def votes(tmp_path: Path) -> Path:
 def test_the_page_shows_each_galaxy_with_its_own_picture_and_label(votes):
     survey = read_features(votes)
     assert survey.ids.tolist() == [i for i in range(100, 112) if i != 105]
+    assert (np.diff(survey.features[:, 1]) > 0).all()  # brighter ones, like the ids, come later
     pictures = survey.images.pictures(survey.parts, survey.ids, PICTURE)
     assert pictures[:, 80, 80, 0].tolist() == [20 * (i - 100) + 1 for i in survey.ids]
     page = visit(LabelLoop(survey))
