@@ -71,7 +71,7 @@ def configs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def prepared(root: Path) -> "Dataset":
     """A small competition in three folds."""
     from galaxyzoo.data.prepare import prepare
-    from support.kaggle_fixtures import draw_competition
+    from support.datasets import draw_competition
 
     draw_competition(n_train=30, n_test=5).write_zips(root / "input")
     return prepare(n_folds=3)

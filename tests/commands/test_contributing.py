@@ -13,7 +13,7 @@ import yaml
 
 from galaxyzoo.core import files, paths
 from support.commands import COMPETITION, call, complaint, dataset, succeed, table
-from support.kaggle_fixtures import COLUMNS
+from support.datasets import COLUMNS
 
 pytestmark = pytest.mark.slow
 

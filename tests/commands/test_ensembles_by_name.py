@@ -15,8 +15,8 @@ from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.ensemble import selection
 from galaxyzoo.results.card import EnsembleCard, RunCard
 from galaxyzoo.results.layout import EnsembleFolder, RunFolder, card_path, list_ensembles
-from support.ensemble_fixtures import run_here, save_project, save_run, save_theirs
 from support.small_models import small_config
+from support.trained import run_here, save_project, save_run, save_theirs
 
 MonkeyPatch = pytest.MonkeyPatch
 

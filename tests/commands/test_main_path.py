@@ -9,7 +9,9 @@ import pytest
 from galaxyzoo.core.errors import one_line
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, WRITE_TOLERANCE
 from support.commands import COMPETITION, TINY, TRAIN, artifacts, call, complaint, succeed, table
-from support.kaggle_fixtures import COLUMNS, listing, write_zip
+from support.datasets import COLUMNS
+from support.pictures import write_zip
+from support.refusals import listing
 
 IMAGES = "input/images_test_rev1.zip"
 

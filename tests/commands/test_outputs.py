@@ -17,9 +17,9 @@ from galaxyzoo.core.extras import load_entry_point
 from galaxyzoo.core.paths import check_output
 from galaxyzoo.extras.formats.columns import read_columns
 from galaxyzoo.extras.surveys.columns import check_table, is_own_table, write_one_table
-from support.class_fixtures import draw_images
 from support.commands import call, complaint, succeed
-from support.form_fixtures import write_folder
+from support.forms import write_folder
+from support.pictures import draw_images
 
 # Options that take a path to read, and those that take one to write with a line that has each.
 READ = {"--image", "--import", "images", "file", "--label", "search", "--data"}

@@ -14,7 +14,7 @@ import yaml
 
 from galaxyzoo.data.readers.kaggle import dataset_name
 from support.commands import COMPETITION, call, complaint, succeed
-from support.tuning_fixtures import BASE
+from support.small_models import BASE
 
 NAME = dataset_name(COMPETITION.votes.index.to_numpy(), COMPETITION.test_ids, Path())
 

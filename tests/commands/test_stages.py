@@ -9,7 +9,7 @@ import pytest
 
 from galaxyzoo.results.layout import CHECKPOINT
 from support.commands import artifacts, dataset, succeed, table
-from support.kaggle_fixtures import draw_competition
+from support.datasets import draw_competition
 
 pytestmark = pytest.mark.slow
 

@@ -8,9 +8,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from support.class_fixtures import ZOO5
 from support.commands import succeed
-from support.kaggle_fixtures import draw_competition
+from support.datasets import ZOO5, draw_competition
 
 pytestmark = pytest.mark.slow
 

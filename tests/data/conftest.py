@@ -1,6 +1,18 @@
-"""Fixtures of datasets that several tests of input files share."""
+"""The competition's files as fixtures."""
 
-from support.competition_files import competition, zips
-from support.image_files import encoded
+from pathlib import Path
 
-__all__ = ["competition", "encoded", "zips"]
+import pytest
+
+from support.datasets import Competition, draw_competition
+
+
+@pytest.fixture(scope="module")
+def competition() -> Competition:
+    return draw_competition()
+
+
+@pytest.fixture
+def zips(competition: Competition, root: Path) -> Path:
+    """input/ with the four zips."""
+    return competition.write_zips(root / "input")

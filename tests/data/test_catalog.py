@@ -15,7 +15,8 @@ from galaxyzoo.data.catalog import GROUP, Catalog, has_catalog, load_catalog, sa
 from galaxyzoo.data.prepare import prepare
 from galaxyzoo.io.tables import FOLD
 from galaxyzoo.tasks.registry import TASKS
-from support.kaggle_fixtures import COLUMNS, Competition, csv_bytes, draw_competition, listing
+from support.datasets import COLUMNS, Competition, csv_bytes, draw_competition
+from support.refusals import listing
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,8 @@ import pytest
 
 from galaxyzoo.data.folds import make_folds, near_duplicates
 from galaxyzoo.data.image_cache import decode
-from support.kaggle_fixtures import draw_votes, encode
+from support.datasets import draw_votes
+from support.pictures import encode
 
 
 def votes(n: int, seed: int = 0) -> np.ndarray:

@@ -15,7 +15,7 @@ from galaxyzoo.data.image_cache import decode
 from galaxyzoo.inference.pictures import to_pixels
 from support.bad_image_fixtures import JPEG, KINDS
 from support.fuzz_fixtures import SLOW
-from support.kaggle_fixtures import encode
+from support.pictures import encode
 from support.thoroughness import thorough
 
 

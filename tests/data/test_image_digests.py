@@ -8,7 +8,7 @@ import pytest
 
 from galaxyzoo.data import image_digests
 from galaxyzoo.data.prepare import prepare
-from support.kaggle_fixtures import TEST_IMAGES, TRAIN_IMAGES, draw_competition
+from support.datasets import TEST_IMAGES, TRAIN_IMAGES, draw_competition
 from support.refusals import one_line_refusal
 
 COMPETITION = draw_competition(n_train=24, n_test=4, seed=6)

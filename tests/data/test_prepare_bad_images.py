@@ -11,8 +11,8 @@ from galaxyzoo.data.catalog import GROUP
 from galaxyzoo.data.prepare import Dataset, prepare
 from support.bad_image_fixtures import KINDS
 from support.commands import TINY, call, complaint, succeed, table
-from support.kaggle_fixtures import TRAIN_IMAGES, Competition, draw_competition, listing
-from support.refusals import one_line_refusal
+from support.datasets import TRAIN_IMAGES, Competition, draw_competition
+from support.refusals import listing, one_line_refusal
 
 SMALL = ImageConfig(crop_px=424, cache_px=32)
 

@@ -14,8 +14,9 @@ from galaxyzoo.data.prepare import prepare, read_duplicates, record_duplicates
 from galaxyzoo.training import holdout
 from galaxyzoo.training.fold_data import make_fold_data
 from galaxyzoo.training.run import Run
-from support.kaggle_fixtures import Competition, draw_image, encode
-from support.leak_fixtures import CLASSES, clear_competition, tiny_config
+from support.datasets import Competition, clear_competition
+from support.pictures import draw_image, encode
+from support.small_models import CLASSES, tiny_config
 
 
 def encoded_again(picture: np.ndarray) -> bytes:

@@ -10,8 +10,7 @@ import pytest
 
 from galaxyzoo.data.folds import join_groups
 from galaxyzoo.data.prepare import prepare
-from support.class_fixtures import write_labeled
-from support.leak_fixtures import clear_competition
+from support.datasets import clear_competition, write_labeled
 from support.refusals import one_line_refusal
 
 COUNT = 40

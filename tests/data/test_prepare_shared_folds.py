@@ -10,8 +10,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import Catalog, has_catalog, save_catalog
 from galaxyzoo.data.prepare import prepare
 from galaxyzoo.data.readers import find
-from support.class_fixtures import write_labeled
-from support.kaggle_fixtures import Competition, draw_competition
+from support.datasets import Competition, draw_competition, write_labeled
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from scipy.optimize import nnls
 
 from galaxyzoo.ensemble import blends
 from galaxyzoo.ensemble.blends import OofFold, make_fold
-from support.ensemble_fixtures import SMALL, vote_task
+from support.problems import SMALL, vote_task
 
 
 def random_fold(seed: int, n: int = 40, n_runs: int = 3, n_columns: int = 2) -> OofFold:

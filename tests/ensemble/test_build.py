@@ -15,13 +15,12 @@ from galaxyzoo.ensemble.build import costs_without, error_correlation
 from galaxyzoo.ensemble.selection import CANDIDATES
 from galaxyzoo.results.layout import RunFolder
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
-from support.class_fixtures import save_class_project
-from support.ensemble_fixtures import (
+from support.problems import fit_all, make_problem
+from support.trained import (
     built,
-    fit_all,
-    make_problem,
     read_card,
     run_here,
+    save_class_project,
     save_project,
     save_run,
     shuffle_tables,

@@ -7,8 +7,7 @@ from galaxyzoo.ensemble.blends import OofFold, make_fold
 from galaxyzoo.ensemble.class_stackers import POOL_PENALTY, Pool, fit_pool
 from galaxyzoo.ensemble.selection import CLASS_CANDIDATES
 from galaxyzoo.tasks.metrics import log_loss
-from support.class_fixtures import PLAIN, draw_probs, one_hot
-from support.ensemble_fixtures import stack_folds
+from support.problems import PLAIN, draw_probs, one_hot, stack_folds
 
 STACKERS = ["pool", "lightgbm"]
 

@@ -18,16 +18,8 @@ from galaxyzoo.results.table import PredictionTable
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
 from galaxyzoo.tasks.registry import get_task
-from support.class_fixtures import PLAIN, draw_probs, one_hot
-from support.ensemble_fixtures import (
-    SMALL,
-    draw_run,
-    fit_all,
-    make_problem,
-    save_project,
-    save_run,
-    use_root,
-)
+from support.problems import PLAIN, SMALL, draw_probs, draw_run, fit_all, make_problem, one_hot
+from support.trained import save_project, save_run, use_root
 
 ADVICE = "make it again"
 

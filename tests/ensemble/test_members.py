@@ -9,9 +9,11 @@ from galaxyzoo.ensemble import members
 from galaxyzoo.ensemble.members import load_oof, load_test
 from galaxyzoo.results.layout import RunFolder
 from galaxyzoo.tasks.registry import TASKS
-from support.class_fixtures import CLASSES, clear_votes, save_class_run
-from support.ensemble_fixtures import (
-    COLUMNS,
+from support.problems import COLUMNS
+from support.trained import (
+    CLASSES,
+    clear_votes,
+    save_class_run,
     save_project,
     save_run,
     shuffle_tables,

@@ -11,7 +11,7 @@ from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.ensemble.model_listing import choose_default, find_predictor
 from galaxyzoo.results import layout
 from galaxyzoo.results.layout import DONE, EnsembleFolder, RunFolder, card_path
-from support.ensemble_fixtures import make_catalog, run_card
+from support.trained import make_catalog, run_card
 
 BUNDLED_RUN = (BUNDLED, "gz37/d4cnn_transfer")  # RMSE 0.0782 on 6,000 galaxies
 

@@ -9,7 +9,7 @@ from galaxyzoo.ensemble.selection import CANDIDATES, CrossFits, cross_fit, neste
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.metrics import rmse
 from galaxyzoo.tasks.registry import TASKS
-from support.ensemble_fixtures import LINEAR, SMALL, draw_run, draw_votes, fit_all, make_problem
+from support.problems import LINEAR, SMALL, draw_run, draw_votes, fit_all, make_problem
 
 
 def outer(fits: CrossFits) -> tuple[np.ndarray, dict[int, str]]:

@@ -9,15 +9,10 @@ import pytest
 from galaxyzoo.commands import ensemble
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.ensemble.selection import CLASS_CANDIDATES, cross_fit
-from support.class_fixtures import (
-    ANOMALIES,
-    ANOMALY_TASK,
-    PLAIN,
-    draw_probs,
-    one_hot,
-    save_class_project,
-)
-from support.ensemble_fixtures import built, read_card, run_here, use_root
+from galaxyzoo.tasks.registry import CLASS_TASKS
+from support.datasets import ANOMALIES
+from support.problems import PLAIN, draw_probs, one_hot
+from support.trained import built, read_card, run_here, save_class_project, use_root
 
 
 def problem(seed: int, n: int, n_runs: int, skill: float) -> tuple[np.ndarray, ...]:
@@ -60,7 +55,7 @@ def test_the_submission_holds_the_decided_class_before_its_probabilities(tmp_pat
     probs = frame[ANOMALIES].to_numpy()
     np.testing.assert_allclose(probs.sum(axis=1), 1, atol=1e-8)
     prior = catalog.targets("anomaly4").mean(axis=0)
-    decided = [ANOMALIES[k] for k in ANOMALY_TASK.decide(probs, prior)]
+    decided = [ANOMALIES[k] for k in CLASS_TASKS["anomaly4"].decide(probs, prior)]
     assert frame["class"].tolist() == decided
     assert decided != [ANOMALIES[k] for k in probs.argmax(axis=1)]  # balanced: not the likeliest
     card = read_card("anomaly4")

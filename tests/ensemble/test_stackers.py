@@ -6,7 +6,7 @@ import pytest
 
 from galaxyzoo.ensemble import stackers
 from galaxyzoo.ensemble.blends import OofFold, make_fold
-from support.ensemble_fixtures import SMALL, stack_folds
+from support.problems import SMALL, stack_folds
 
 
 def linear_folds(seed: int, n: int = 60, n_folds: int = 3, noise: float = 0.3) -> list[OofFold]:

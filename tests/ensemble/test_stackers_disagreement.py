@@ -12,7 +12,7 @@ from galaxyzoo.ensemble.stackers import (
     correct,
     fit_disagreement_ridge,
 )
-from support.ensemble_fixtures import stack_folds, vote_task
+from support.problems import stack_folds, vote_task
 
 GROUPS = (slice(0, 2), slice(2, 4))
 

@@ -26,9 +26,9 @@ from galaxyzoo.results.layout import WEIGHTS, bundled_dir
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.training.fold_data import resolve_start
 from support.commands import COMPETITION, succeed
-from support.ensemble_fixtures import make_catalog
 from support.real_data import MINI, needs_data
 from support.thoroughness import thorough
+from support.trained import make_catalog
 
 RUN = "gz37/d4cnn_transfer"
 OOF = CODE_ROOT / "submissions/records/kaggle-mini/gz37/recipes/d4cnn_transfer/oof.csv.gz"

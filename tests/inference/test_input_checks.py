@@ -11,8 +11,8 @@ from galaxyzoo.core.console import ProgressBar
 from galaxyzoo.data.stores.opening import open_all
 from galaxyzoo.inference.images import Chunk, InputChecks
 from galaxyzoo.inference.predict import predict_stores
-from support.brightness import Brightness
-from support.kaggle_fixtures import draw_image, encode
+from support.pictures import draw_image, encode
+from support.surveys import Brightness
 
 RNG = np.random.default_rng(0)
 GALAXY = draw_image(np.random.default_rng(1), 424)

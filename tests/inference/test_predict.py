@@ -14,14 +14,13 @@ from galaxyzoo.data import geometry
 from galaxyzoo.data.geometry import iterate_views
 from galaxyzoo.inference import predict as prediction
 from galaxyzoo.inference.predict import (
-    RunNetworks,
     compute_features,
     predict,
     predict_stores,
     run_networks,
 )
 from galaxyzoo.models.build import build_model
-from support.small_models import small_config
+from support.small_models import small_config, untrained
 from support.training_fixtures import NO_NORM, fold_data, limit_memory
 
 
@@ -62,10 +61,7 @@ def test_a_view_is_made_once_for_all_networks_and_runs_that_share_it(monkeypatch
     alike = [small_config(run=name, model=NO_NORM, tta=tta) for name in ("a", "b")]
     one_view = small_config(run="c", model=NO_NORM, tta={"dihedral": False})
     settings = [alike[0], one_view, alike[1]]
-    runs = [
-        RunNetworks(config, {k: build_model(config).eval() for k in range(5)})
-        for config in settings
-    ]
+    runs = [untrained(config, folds=5) for config in settings]
     data, rows, warps = fold_data(9), np.arange(9), list[int]()
     alone = [
         [predict(model, data.cache, rows, run.config).tobytes() for model in run.models.values()]
@@ -93,7 +89,7 @@ def test_one_image_that_does_not_fit_is_an_error(monkeypatch):
 
 def test_a_table_holds_every_image_however_many_are_decoded_at_once(tmp_path, monkeypatch):
     settings = small_config(tta={"dihedral": False})
-    networks = RunNetworks(settings, {0: build_model(settings).eval()})
+    networks = untrained(settings)
     for number in range(7):
         picture = np.random.default_rng(number).integers(0, 256, (60, 60, 3), np.uint8)
         cv2.imwrite(str(tmp_path / f"{number}.png"), picture)
@@ -109,7 +105,7 @@ def test_a_table_holds_every_image_however_many_are_decoded_at_once(tmp_path, mo
 
 
 def test_other_views_and_other_folds_each_have_a_digest_of_their_own():
-    networks = RunNetworks(small_config(), {k: build_model(small_config()).eval() for k in (0, 1)})
+    networks = untrained(small_config(), folds=2)
     views = networks.restrict(None, TTAConfig(dihedral=False))
     others = [views, networks.restrict([1], None), views.restrict([1], None)]
     assert len({one.digest for one in (networks, *others)}) == 4

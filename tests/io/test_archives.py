@@ -15,14 +15,8 @@ from galaxyzoo.data.readers.kaggle import open_dataset_files
 from galaxyzoo.data.stores.opening import open_by_galaxy_id
 from galaxyzoo.io import archives
 from galaxyzoo.io.archives import open_zip
-from support.kaggle_fixtures import (
-    COLUMNS,
-    SOLUTIONS,
-    TRAIN_IMAGES,
-    WHOLE,
-    draw_competition,
-    write_zip,
-)
+from support.datasets import COLUMNS, SOLUTIONS, TRAIN_IMAGES, WHOLE, draw_competition
+from support.pictures import write_zip
 from support.refusals import one_line_refusal
 
 

@@ -16,8 +16,7 @@ from galaxyzoo.ensemble.blends import MetaModel, OofFold, make_fold
 from galaxyzoo.ensemble.selection import MEAN, CrossFits, candidates_of, cross_fit, nested
 from galaxyzoo.tasks.kinds import ClassTask, Task
 from galaxyzoo.tasks.metrics import MIN_PROBABILITY
-from support.class_fixtures import BALANCED, PLAIN, one_hot
-from support.ensemble_fixtures import SMALL
+from support.problems import BALANCED, PLAIN, SMALL, one_hot
 from support.thoroughness import thorough
 
 TASKS = {"votes": SMALL, "classes": PLAIN}

@@ -2,27 +2,35 @@
 
 import json
 import sys
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from galaxyzoo.commands import ensemble, train
+from galaxyzoo.config.schema import Config
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.folds import make_folds, near_duplicates
-from galaxyzoo.data.prepare import prepare
+from galaxyzoo.data.image_cache import ImageCache
+from galaxyzoo.data.prepare import Dataset, prepare
 from galaxyzoo.extras.reports import command as evaluate
+from galaxyzoo.results.card import RunCard
 from galaxyzoo.results.console import print_holdout_table
+from galaxyzoo.results.layout import RunFolder
 from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training import holdout
 from galaxyzoo.training.feature_head import fit_head
 from galaxyzoo.training.run import Run
 from galaxyzoo.training.trainer import Trainer
 from support.commands import TINY
-from support.kaggle_fixtures import draw_image
-from support.leak_fixtures import CLASSES, Project, clear_competition, tiny_config
+from support.datasets import clear_competition
+from support.pictures import draw_image
+from support.small_models import CLASSES, tiny_config
 from support.thoroughness import is_long, thorough
 
 WEIGHTS = "weights.safetensors"
@@ -55,6 +63,48 @@ ALONE: dict[str, dict[str, Any]] = {
 }
 if is_long():
     KINDS |= ALONE
+
+
+@dataclass
+class Project:
+    """A prepared dataset, with its decoded images."""
+
+    data: Dataset
+    images: ImageCache
+
+    @property
+    def catalog(self) -> Catalog:
+        return self.data.catalog
+
+    def other_labels(self, fold: int) -> "Project":
+        """The same split, the labels of half of one fold's galaxies given to all of them."""
+        rows = np.flatnonzero(self.catalog.folds == fold)
+        train = self.catalog.train.copy()
+        labels, half = self.catalog.label_columns, (np.arange(len(rows)) + 1) // 2
+        train.iloc[rows, train.columns.get_indexer(labels)] = train.iloc[rows[half]][labels]
+        return self.changed(f"labels {fold}", train, self.images.images)
+
+    def other_images(self, fold: int) -> "Project":
+        """The same, the images of one fold's galaxies in negative."""
+        images = self.images.images.copy()
+        images[self.catalog.folds == fold] ^= 255
+        return self.changed(f"images {fold}", self.catalog.train, images)
+
+    def changed(self, name: str, train: pd.DataFrame, images: np.ndarray) -> "Project":
+        catalog = replace(self.catalog, dataset=name, train=train)
+        return Project(Dataset(catalog, self.data.raw), replace(self.images, images=images))
+
+    def train(self, config: Config, folds: list[int]) -> RunCard:
+        """Train folds of a run, stage by stage; returns the card."""
+        for stage in config.stages:
+            card = Run(stage, self.data, {"train": self.images}).train(folds)
+        assert card is not None
+        return card
+
+    def written(self, config: Config, fold: int) -> dict[str, bytes]:
+        """What a fold's training left."""
+        folder = RunFolder(self.catalog.dataset, config.run).fold(fold)
+        return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from galaxyzoo.config.schema import HeadConfig
 from galaxyzoo.models.heads import build_head, build_output, cross_entropy
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.registry import CLASS_TASKS, TASKS
-from support.small_models import constrain_slowly
+from support.slow_tree import constrain_slowly
 
 
 @pytest.mark.parametrize(

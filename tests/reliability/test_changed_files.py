@@ -9,7 +9,7 @@ import pytest
 from galaxyzoo.core.manifest import FORMAT
 from galaxyzoo.results.layout import DONE, WEIGHTS
 from support.commands import TRAIN, artifacts, call, complaint, dataset
-from support.kaggle_fixtures import listing
+from support.refusals import listing
 
 COLLECT = [*TRAIN, "--ensemble"]
 PREDICT = ["predict.py", "gz37/cnn", "input/images_test_rev1.zip", "--output", "new.csv"]

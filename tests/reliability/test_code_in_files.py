@@ -23,7 +23,7 @@ from galaxyzoo.data.readers.find import open_input
 from galaxyzoo.data.stores.opening import open_by_galaxy_id
 from galaxyzoo.inference.artifacts import load_checkpoint, load_weights
 from galaxyzoo.models import pretrained
-from support.kaggle_fixtures import draw_image, encode
+from support.pictures import draw_image, encode
 from support.refusals import one_line_refusal
 
 

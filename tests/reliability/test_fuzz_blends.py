@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 from galaxyzoo.ensemble import stackers
 from galaxyzoo.ensemble.blends import Blend, OofFold, make_fold
 from galaxyzoo.ensemble.selection import CLASS_CANDIDATES
-from support.class_fixtures import PLAIN
-from support.ensemble_fixtures import SMALL, fit_weights, stack_folds
 from support.fuzz_fixtures import cases
+from support.problems import PLAIN, SMALL, fit_weights, stack_folds
 
 FEW = cases(40, 1000)
 

@@ -15,7 +15,7 @@ from galaxyzoo.data.image_cache import decode
 from galaxyzoo.data.stores.opening import open_by_galaxy_id
 from support.bad_image_fixtures import JPEG, KINDS, PNG, sized_jpeg, sized_png
 from support.fuzz_fixtures import CASES, PICTURE, SEEDS, mutate
-from support.kaggle_fixtures import encode, write_zip
+from support.pictures import encode, write_zip
 from support.refusals import check_refusal
 
 FILES = st.sampled_from([JPEG, PNG]) | st.sampled_from([kind.data for kind in KINDS.values()])

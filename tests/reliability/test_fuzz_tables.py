@@ -18,8 +18,7 @@ from galaxyzoo.data.readers import kaggle
 from galaxyzoo.io.tables import FOLD, read_csv
 from galaxyzoo.results.table import select_predictions
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, READ_TOLERANCE
-from support.fuzz_fixtures import CASES, SEEDS, mutate
-from support.kaggle_fixtures import (
+from support.datasets import (
     COLUMNS,
     SAMPLE,
     SOLUTIONS,
@@ -27,8 +26,9 @@ from support.kaggle_fixtures import (
     TRAIN_IMAGES,
     csv_bytes,
     draw_votes,
-    write_zip,
 )
+from support.fuzz_fixtures import CASES, SEEDS, mutate
+from support.pictures import write_zip
 from support.refusals import check_refusal
 
 VOTES = draw_votes(np.random.default_rng(1), np.arange(101, 106))

@@ -16,8 +16,7 @@ from galaxyzoo.models.heads import TreeOutput
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.registry import TASKS
 from support.fuzz_fixtures import cases
-from support.slow_tree import project_slowly
-from support.small_models import constrain_slowly
+from support.slow_tree import constrain_slowly, project_slowly
 
 CASES, FEW = cases(60, 2000), cases(25, 1000)
 

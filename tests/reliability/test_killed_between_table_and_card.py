@@ -11,8 +11,9 @@ import pytest
 from galaxyzoo.commands import ensemble
 from galaxyzoo.core import files
 from galaxyzoo.data.catalog import Catalog
-from support.ensemble_fixtures import draw_run, save_project, save_run, use_root
-from support.kaggle_fixtures import listing
+from support.problems import draw_run
+from support.refusals import listing
+from support.trained import save_project, save_run, use_root
 from support.training_fixtures import Killed
 
 

@@ -22,9 +22,8 @@ from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.training.loader import Batch
 from galaxyzoo.training.run import Run
 from galaxyzoo.training.trainer import Trainer
-from support.class_fixtures import SIZES
 from support.commands import COMPETITION, TINY, call
-from support.small_models import small_config
+from support.small_models import SIZES, small_config
 from support.training_fixtures import config, fake_training, fold_data
 
 

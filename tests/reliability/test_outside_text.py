@@ -14,12 +14,11 @@ from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.launch import run_main
 from galaxyzoo.data.readers.find import open_input
 from galaxyzoo.extras.reports.evaluate import Evaluation
-from galaxyzoo.inference.predict import RunNetworks, predict_stores
+from galaxyzoo.inference.predict import predict_stores
 from galaxyzoo.io.tables import without_formulas, write_predictions, write_table
-from galaxyzoo.models.build import build_model
-from support.class_fixtures import write_labeled
-from support.kaggle_fixtures import draw_image, encode
-from support.small_models import small_config
+from support.datasets import write_labeled
+from support.pictures import draw_image, encode
+from support.small_models import small_config, untrained
 
 # OWASP's list; a line break inside a cell would begin a row, and with it a cell, of its own.
 STARTS = {start: f"'{start}" for start in "=+-@＝＋－＠"}
@@ -62,10 +61,7 @@ def test_names_of_files_reach_the_table_as_text(tmp_path):
     picture = encode(draw_image(np.random.default_rng(0), 48))
     for name in ("=1+1.jpg", f"{SCRIPT}.jpg", "\x1b[2J.jpg", 'a",b.jpg', os.fsdecode(b"\xff.jpg")):
         (folder / name).write_bytes(picture)
-    config = small_config()
-    predictions, unreadable = predict_stores(
-        RunNetworks(config, {0: build_model(config, False).eval()}), [folder]
-    )
+    predictions, unreadable = predict_stores(untrained(small_config()), [folder])
     assert not unreadable
     write_predictions(tmp_path / "a.csv", predictions)
     names = pd.read_csv(tmp_path / "a.csv", index_col="id").index

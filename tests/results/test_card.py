@@ -17,8 +17,8 @@ from galaxyzoo.extras.reports.results import load_result
 from galaxyzoo.results.card import EnsembleCard, RunCard, ScoreCard
 from galaxyzoo.results.layout import RunFolder, card_path
 from galaxyzoo.tasks.registry import TASKS
-from support.ensemble_fixtures import built, run_here, save_project, use_root
 from support.refusals import one_line_refusal
+from support.trained import built, run_here, save_project, use_root
 
 TASK, MEAN = TASKS["gz37"], ("--candidates", "mean")
 

@@ -13,17 +13,10 @@ from galaxyzoo.results.layout import OOF_PACKED, SCORES, TEST_PACKED, RunFolder
 from galaxyzoo.results.oof import import_run
 from galaxyzoo.results.table import digest_table
 from galaxyzoo.tasks.registry import TASKS
-from support.ensemble_fixtures import (
-    draw_run,
-    read_card,
-    run_here,
-    save_project,
-    save_run,
-    save_theirs,
-    use_root,
-)
+from support.problems import draw_run
 from support.refusals import one_line_refusal
 from support.small_models import small_config
+from support.trained import read_card, run_here, save_project, save_run, save_theirs, use_root
 
 TASK, THEIRS = TASKS["gz37"], "gz37/theirs"
 QUICK = ("--candidates", "mean,nnls")

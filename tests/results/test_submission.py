@@ -13,7 +13,8 @@ from galaxyzoo.results.layout import submissions_dir
 from galaxyzoo.results.table import PredictionTable
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.registry import TASKS
-from support.ensemble_fixtures import COLUMNS, draw_votes, use_root
+from support.problems import COLUMNS, draw_votes
+from support.trained import use_root
 
 TASK = TASKS["gz37"]
 

@@ -16,10 +16,11 @@ from galaxyzoo.results.layout import RunFolder, card_path
 from galaxyzoo.training import run as runs
 from galaxyzoo.training.run import Run
 from support.bad_image_fixtures import KINDS
-from support.class_fixtures import ANOMALIES, SIZES, save_class_project
-from support.ensemble_fixtures import COLUMNS, built, draw_run, make_catalog, save_run, use_root
-from support.kaggle_fixtures import TEST_IMAGES, Competition, draw_competition, write_zip
-from support.small_models import small_config
+from support.datasets import ANOMALIES, TEST_IMAGES, Competition, draw_competition
+from support.pictures import write_zip
+from support.problems import COLUMNS, draw_run
+from support.small_models import SIZES, small_config
+from support.trained import built, make_catalog, save_class_project, save_run, use_root
 from support.training_fixtures import fake_training
 
 

@@ -7,7 +7,7 @@ import pytest
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.results.table import PredictionTable, join_tables
 from galaxyzoo.tasks.registry import TASKS
-from support.ensemble_fixtures import draw_votes
+from support.problems import draw_votes
 
 VOTES, CLASSES = TASKS["gz37"], TASKS["elliptical_spiral"]
 IDS, FOLDS = np.array([7, 3, 9, 5]), np.array([0, 1, 0, 1])

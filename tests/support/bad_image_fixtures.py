@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from support.kaggle_fixtures import draw_image, encode
+from support.pictures import draw_image, encode
 
 PICTURE = draw_image(np.random.default_rng(5))
 JPEG, PNG = encode(PICTURE), encode(PICTURE, end=".png")

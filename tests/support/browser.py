@@ -6,8 +6,9 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -47,9 +48,25 @@ def start(root: Path, *words: str, log: Path | None = None) -> tuple[subprocess.
             time.sleep(0.2)
 
 
-def find_browser() -> str | None:
-    """Where Chromium is installed."""
-    return next(filter(None, map(shutil.which, BROWSERS)), None)
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium, driven by Playwright."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if path is None:
+        pytest.skip("no browser: `apt-get install chromium`, and these tests run")
+    with playwright.sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+def open_window(browser: Any, width: int, address: str) -> "Page":
+    """The page in a window of that width."""
+    window = browser.new_page(viewport={"width": width, "height": 844 if width < 1000 else 900})
+    window.set_default_timeout(PATIENCE_MS)
+    window.goto(address)
+    return window
 
 
 def check_accessibility(page: "Page") -> None:

@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 
 from galaxyzoo.core import paths
+from support.datasets import draw_competition
 from support.forked_commands import ForkServer, Job
-from support.kaggle_fixtures import draw_competition, listing
+from support.refusals import listing
 
 SRC = paths.CODE_ROOT / "src"
 TINY = [

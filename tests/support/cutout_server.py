@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 
-from support.kaggle_fixtures import draw_image, encode
+from support.pictures import draw_image, encode
 
 Answer = Callable[[BaseHTTPRequestHandler, bytes], None]
 

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from support.kaggle_fixtures import draw_image
+from support.pictures import draw_image
 from support.thoroughness import is_long, thorough
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from galaxyzoo.extras.download.gz2_dataset import Gz2Options, make_balanced_set
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, PUBLISHED_NAMES
-from support.kaggle_fixtures import draw_image, encode, write_zip
+from support.pictures import draw_image, encode, write_zip
 from support.refusals import one_line_refusal
 
 TABLE, MAPPING, IMAGES = "gz2_hart16.csv", "gz2_filename_mapping.csv", "images_gz2.zip"

@@ -1,6 +1,7 @@
-"""The one line with which wrong input is refused."""
+"""The one line with which wrong input is refused; nothing is written then."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 
 import pytest
 
@@ -23,3 +24,12 @@ def check_refusal(error: InputError, name: str = "") -> None:
     assert len(text.splitlines()) == 1, text
     assert text.isprintable()
     assert len(text) < 1000, text
+
+
+def listing(*folders: Path) -> dict[str, bytes]:
+    """Every file under the folders with its content, to see that nothing was written or changed.
+
+    Locks are left out: they are empty and stay where they were made.
+    """
+    files: Iterable[Path] = (p for folder in folders for p in folder.rglob("*") if p.is_file())
+    return {str(p): p.read_bytes() for p in files if p.suffix != ".lock" and p.name != ".lock"}

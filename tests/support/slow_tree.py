@@ -49,3 +49,15 @@ def draw_tree(seed: int, n: int = 6) -> torch.Tensor:
     """(B, 37) vote fractions that obey the tree."""
     generator = torch.Generator().manual_seed(seed)
     return TreeOutput()(torch.randn(n, 37, generator=generator, dtype=torch.float64))
+
+
+def constrain_slowly(logits: np.ndarray) -> np.ndarray:
+    """The tree's output for one galaxy, question by question, in plain Python."""
+    values: dict[str, float] = {}
+    for question in GALAXY_ZOO_2.top_down:
+        weights = [np.exp(logits[GALAXY_ZOO_2.columns.index(c)]) for c in question.columns]
+        parent = 1.0 if question.parent is None else values[question.parent]
+        values.update(
+            {c: parent * w / sum(weights) for c, w in zip(question.columns, weights, strict=True)}
+        )
+    return np.array([values[c] for c in GALAXY_ZOO_2.columns])

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, WRITE_TOLERANCE
-from support.kaggle_fixtures import draw_votes
+from support.datasets import draw_votes
 from support.real_data import MINI, needs_data
 from support.slow_tree import COLUMNS, PARENTS
 

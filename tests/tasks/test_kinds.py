@@ -10,8 +10,7 @@ from sklearn import metrics
 from galaxyzoo.results.table import score_table
 from galaxyzoo.tasks.metrics import MIN_PROBABILITY
 from galaxyzoo.tasks.registry import CLASS_TASKS, TASKS
-from support.class_fixtures import BALANCED, PLAIN, one_hot
-from support.ensemble_fixtures import draw_votes
+from support.problems import BALANCED, PLAIN, draw_votes, one_hot
 
 PROBS = np.array([[0.7, 0.2, 0.1], [0.5, 0.3, 0.2], [0.2, 0.3, 0.5], [0.6, 0.3, 0.1]])
 

@@ -10,7 +10,7 @@ from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.kinds import CLASS
 from galaxyzoo.tasks.label_rules import ClassRule, share
 from galaxyzoo.tasks.registry import TASKS
-from support.kaggle_fixtures import COLUMNS, draw_votes
+from support.datasets import COLUMNS, draw_votes
 from support.real_data import MINI, ZOO5, needs_data
 
 RULES = {name: task.rule for name, task in TASKS.items() if task.rule}

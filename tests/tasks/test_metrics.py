@@ -7,8 +7,7 @@ from sklearn import metrics
 from galaxyzoo.tasks.kinds import VoteTask
 from galaxyzoo.tasks.metrics import MIN_PROBABILITY, Difference, log_loss
 from galaxyzoo.tasks.registry import TASKS
-from support.class_fixtures import PLAIN, draw_probs, one_hot
-from support.ensemble_fixtures import SMALL
+from support.problems import PLAIN, SMALL, draw_probs, one_hot
 
 PROBS = np.array([[0.7, 0.2, 0.1], [0.5, 0.3, 0.2], [0.2, 0.3, 0.5], [0.6, 0.3, 0.1]])
 TRUTH = np.array([0, 1, 2, 0])

@@ -17,7 +17,7 @@ from galaxyzoo.training.loader import (
     is_made_on_device,
 )
 from galaxyzoo.training.trainer import Trainer
-from support.kaggle_fixtures import draw_image, encode
+from support.pictures import draw_image, encode
 from support.small_models import small_config
 from support.training_fixtures import fold_data
 

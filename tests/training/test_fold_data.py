@@ -15,8 +15,9 @@ from galaxyzoo.io.tables import FOLD
 from galaxyzoo.results.layout import HISTORY, WEIGHTS, bundled_dir, fold_files
 from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training import fold_data
-from support.class_fixtures import holdout_config
-from support.kaggle_fixtures import draw_clear_competition, encode, write_zip
+from support.datasets import draw_clear_competition
+from support.pictures import encode, write_zip
+from support.small_models import holdout_config
 
 IMAGE = ImageConfig(crop_px=424, cache_px=32, field_px=424, size_px=32)
 

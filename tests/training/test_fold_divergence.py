@@ -18,9 +18,8 @@ from galaxyzoo.training import run as runs
 from galaxyzoo.training.fold import train_fold
 from galaxyzoo.training.run import Run
 from galaxyzoo.training.trainer import Trainer
-from support.class_fixtures import SIZES
-from support.kaggle_fixtures import draw_clear_competition
-from support.small_models import small_config
+from support.datasets import draw_clear_competition
+from support.small_models import SIZES, small_config
 from support.training_fixtures import config, fake_training, fold_data
 
 PLAIN = {"epochs": 1, "amp": "fp32"}

@@ -11,8 +11,8 @@ from galaxyzoo.data.prepare import Dataset, prepare
 from galaxyzoo.training import fold, holdout
 from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.training.run import Run
-from support.class_fixtures import holdout_config
-from support.kaggle_fixtures import draw_clear_competition
+from support.datasets import draw_clear_competition
+from support.small_models import holdout_config
 from support.training_fixtures import fake_training
 
 

@@ -16,10 +16,9 @@ from galaxyzoo.training import fold_data
 from galaxyzoo.training.run import Run
 from galaxyzoo.training.trainer import Trainer
 from support import training_fixtures
-from support.class_fixtures import SIZES, holdout_config
 from support.commands import COMPETITION, TRAIN, call, succeed
-from support.kaggle_fixtures import draw_clear_competition
-from support.small_models import small_config
+from support.datasets import draw_clear_competition
+from support.small_models import SIZES, holdout_config, small_config
 
 NONE = np.empty(0, np.int64)
 REFITS = [REFIT, REFIT + 1]

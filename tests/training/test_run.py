@@ -29,8 +29,7 @@ from galaxyzoo.results.table import PredictionTable
 from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training.fold import read_timings
 from galaxyzoo.training.run import Run
-from support.class_fixtures import SIZES
-from support.small_models import small_config
+from support.small_models import SIZES, small_config
 
 
 def test_each_fold_trains_on_all_galaxies_but_its_own(prepared, trained):

@@ -14,9 +14,9 @@ from galaxyzoo.results.layout import WEIGHTS
 from galaxyzoo.tasks.registry import CLASS_TASKS, TASKS
 from galaxyzoo.training.fold_data import Start
 from galaxyzoo.training.trainer import Trainer
-from support.class_fixtures import class_config, class_fold, one_hot
-from support.small_models import small_config
-from support.training_fixtures import assert_a_kill_changes_nothing
+from support.problems import one_hot
+from support.small_models import class_config, small_config
+from support.training_fixtures import assert_a_kill_changes_nothing, class_fold
 
 # A class run after a stage on the same classes, and after one on votes.
 AGAIN = {"stages": [{"name": "classes"}, {"name": "again"}]}

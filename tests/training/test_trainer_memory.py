@@ -17,11 +17,11 @@ from galaxyzoo.results.layout import CHECKPOINT, HISTORY, WEIGHTS
 from galaxyzoo.training import planning
 from galaxyzoo.training.fold import train_fold
 from galaxyzoo.training.trainer import Trainer
-from support.class_fixtures import class_config, class_fold
-from support.small_models import small_config
+from support.small_models import class_config, small_config
 from support.training_fixtures import (
     NO_NORM,
     Killed,
+    class_fold,
     config,
     fold_data,
     gradients,

@@ -104,7 +104,7 @@ def watch(process: subprocess.Popen) -> float:
 def write_project(n: int, n_runs: int) -> None:
     """A dataset of five folds, and runs that err partly alike, each a little more than the last."""
     from galaxyzoo.data.catalog import save_catalog
-    from support.ensemble_fixtures import make_catalog, save_run
+    from support.trained import make_catalog, save_run
 
     rng = np.random.default_rng(0)
     catalog, test_votes = make_catalog(rng, n, 5, "made-up", n * TEST // TRAIN)

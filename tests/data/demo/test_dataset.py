@@ -10,7 +10,7 @@ import pytest
 
 from galaxyzoo.data.demo import dataset, galaxies
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
-from support.kaggle_fixtures import COLUMNS, PARTS
+from support.datasets import COLUMNS, PARTS
 
 N = 160
 

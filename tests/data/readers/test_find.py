@@ -8,8 +8,7 @@ from galaxyzoo.config.names import DEMO, DEMOS
 from galaxyzoo.core.extras import installed
 from galaxyzoo.data.readers import find
 from galaxyzoo.data.readers.dataset_files import DatasetFiles
-from support.class_fixtures import write_labeled
-from support.kaggle_fixtures import draw_competition
+from support.datasets import draw_competition, write_labeled
 from support.refusals import one_line_refusal
 
 VOTES = draw_competition(n_train=12, n_test=4, seed=1)

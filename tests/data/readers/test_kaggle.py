@@ -9,19 +9,16 @@ import pytest
 
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.readers import kaggle
+from galaxyzoo.data.readers.dataset_files import DatasetFiles
 from galaxyzoo.data.readers.kaggle import dataset_name, find_folder, open_dataset_files
-from support.competition_files import read
-from support.kaggle_fixtures import (
-    PARTS,
-    SAMPLE,
-    TRAIN_IMAGES,
-    Competition,
-    csv_bytes,
-    draw_competition,
-    write_zip,
-)
+from support.datasets import PARTS, SAMPLE, TRAIN_IMAGES, Competition, csv_bytes, draw_competition
+from support.pictures import write_zip
 from support.real_data import MINI, needs_data
 from support.refusals import one_line_refusal
+
+
+def read() -> DatasetFiles:
+    return open_dataset_files(find_folder())
 
 
 def zips_in_input(competition: Competition, root: Path) -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from support.competition_files import refusal
-from support.kaggle_fixtures import (
+from galaxyzoo.data.readers.kaggle import find_folder, open_dataset_files
+from support.datasets import (
     PARTS,
     SAMPLE,
     SOLUTIONS,
@@ -15,9 +15,17 @@ from support.kaggle_fixtures import (
     WHOLE,
     Competition,
     csv_bytes,
-    damage,
-    write_zip,
 )
+from support.pictures import damage, write_zip
+from support.refusals import listing, one_line_refusal
+
+
+def refusal(root: Path) -> str:
+    """The message with which the input is refused; nothing may have been written."""
+    before = listing(root)
+    message = one_line_refusal(lambda: open_dataset_files(find_folder()))
+    assert listing(root) == before
+    return message
 
 
 def edited(competition: Competition, column: str, value: object, row: int = 3) -> bytes:

@@ -9,15 +9,9 @@ import pytest
 
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.readers.kaggle import find_folder, open_dataset_files, write_subset
-from support.kaggle_fixtures import (
-    PARTS,
-    TEST_IMAGES,
-    TRAIN_IMAGES,
-    Competition,
-    damage,
-    draw_competition,
-    listing,
-)
+from support.datasets import PARTS, TEST_IMAGES, TRAIN_IMAGES, Competition, draw_competition
+from support.pictures import damage
+from support.refusals import listing
 
 
 @pytest.fixture

@@ -20,9 +20,9 @@ from galaxyzoo.data.prepare import prepare
 from galaxyzoo.data.readers.find import open_input
 from galaxyzoo.extras.formats.arrays import HDF5Images
 from galaxyzoo.tasks.registry import TASKS
-from support.class_fixtures import ANOMALIES, ZOO5, anomaly_numbers, draw_images, write_labeled
-from support.form_fixtures import FORMS, write_folder
-from support.kaggle_fixtures import draw_image, encode
+from support.datasets import ANOMALIES, ZOO5, anomaly_numbers, write_labeled
+from support.forms import FORMS, write_folder
+from support.pictures import draw_image, draw_images, encode
 from support.refusals import one_line_refusal
 
 

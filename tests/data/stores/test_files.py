@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from galaxyzoo.data.stores.opening import open_by_galaxy_id, open_files, open_images
-from support.kaggle_fixtures import write_zip
+from support.pictures import write_zip
 from support.refusals import one_line_refusal
 
 

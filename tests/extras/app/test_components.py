@@ -10,7 +10,7 @@ from galaxyzoo.extras.app.service import PredictedGalaxy
 from galaxyzoo.extras.explain.galaxy import Galaxy
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.registry import get_task
-from support.ensemble_fixtures import draw_votes
+from support.problems import draw_votes
 
 
 def some_votes(seed: int) -> np.ndarray:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -18,9 +19,14 @@ from galaxyzoo.extras.app import service
 from galaxyzoo.extras.app.page import build_page
 from galaxyzoo.extras.app.service import LoadedRun, PredictedGalaxy
 from galaxyzoo.extras.labels.hosts import own_hosts
-from support.app_fixtures import jpeg, loaded
-from support.kaggle_fixtures import draw_competition
+from support.datasets import draw_competition
 from support.page_client import FOREIGN, OWN, PageClient
+from support.pictures import draw_image, encode
+from support.small_models import small_config, untrained
+
+
+def picture(side: int) -> bytes:
+    return encode(draw_image(np.random.default_rng(0), side))
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +36,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoadedRun]:
     draw_competition(n_train=30, n_test=5).write_zips(root / "input")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GALAXYZOO_ROOT", str(root))
-        run = loaded(prepare(n_folds=3))
+        dataset = prepare(n_folds=3).catalog.dataset
+        run = LoadedRun(dataset, "gz37/small", untrained(small_config(), folds=2))
         known = ModelEntry(run.dataset, run.config.run, problem="not scored")
         patch.setattr(service, "list_runs", lambda: [known])
         patch.setattr(service, "load_cached_run", lambda *_: run)
@@ -49,7 +56,7 @@ def address(run: LoadedRun) -> Iterator[str]:
 
 
 def test_a_slow_request_does_not_stop_the_others(address, monkeypatch):
-    slow, begun, go_on = jpeg(40), threading.Event(), threading.Event()
+    slow, begun, go_on = picture(40), threading.Event(), threading.Event()
     original = LoadedRun.predict_upload
 
     def held(self: LoadedRun, encoded: bytes, name: str) -> PredictedGalaxy:
@@ -64,7 +71,7 @@ def test_a_slow_request_does_not_stop_the_others(address, monkeypatch):
         first = waiting.submit(visitors[0].show, slow)
         assert begun.wait(120)
         for visitor in visitors[1:]:
-            assert visitor.show(jpeg(60))["success"]
+            assert visitor.show(picture(60))["success"]
         assert not first.done()
         go_on.set()
         assert first.result()["success"]
@@ -74,7 +81,7 @@ def test_several_images_are_answered_in_one_table(address):
     visitor = PageClient(address)
     files = []
     for name, gray in (("a.jpg", 60), ("=b.jpg", 90)):
-        path = visitor.upload(jpeg(gray), name).json()[0]
+        path = visitor.upload(picture(gray), name).json()[0]
         files.append({"path": path, "orig_name": name, "meta": {"_type": "gradio.FileData"}})
     facts = visitor.ask("upload", visitor.run, files)["output"]["data"][1]
     assert "And 1 more" in facts
@@ -97,13 +104,13 @@ def test_an_image_that_cannot_be_used_is_named_beside_the_answers_of_the_others(
         return {"path": path, "orig_name": name, "meta": {"_type": "gradio.FileData"}}
 
     bad = [file("bad.jpg", b"hello"), file("worse.jpg", b"")]
-    good = [file(name, jpeg(gray)) for name, gray in (("a.jpg", 60), ("b.jpg", 90))]
+    good = [file(name, picture(gray)) for name, gray in (("a.jpg", 60), ("b.jpg", 90))]
     output = visitor.ask("upload", visitor.run, [bad[0], *good, bad[1]])["output"]
     assert "bad.jpg cannot be used" in output["error"]
     assert "worse.jpg cannot be used" in output["error"]
     assert "a.jpg" in output["data"][1]
     assert "b.jpg" in output["data"][1]
-    assert visitor.show(jpeg(60), "a.jpg")["output"]["data"][2] == output["data"][2]
+    assert visitor.show(picture(60), "a.jpg")["output"]["data"][2] == output["data"][2]
     assert "bad.jpg cannot" in visitor.ask("upload", visitor.run, bad)["output"]["error"]
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support.browser import PATIENCE_MS, check_accessibility, find_browser, start
+from support.browser import check_accessibility, open_window, start
 from support.commands import COMPETITION, TINY, succeed
 from support.page_client import PageClient
 
@@ -26,7 +26,7 @@ SECOND = [
     *("model.name=cnn", "model.pretrained=false", "tta.dihedral=false"),
     *("tta.angles=1", "tta.zooms=[1.0]"),
 ]
-WIDTHS = {"desktop": (1280, 900), "phone": (390, 844)}
+WIDTHS = {"desktop": 1280, "phone": 390}
 
 
 @pytest.fixture(scope="module")
@@ -44,28 +44,12 @@ def address(server: tuple[subprocess.Popen[str], str]) -> str:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """Chromium, driven by Playwright."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    path = find_browser()
-    if path is None:
-        pytest.skip("no browser: `apt-get install chromium`, and these tests run")
-    with playwright.sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield opened
-        opened.close()
-
-
-@pytest.fixture(scope="module")
 def open_page(browser: Any, address: str) -> Callable[[str], "Page"]:
     """The page in a window of that width: one for all tests, as opening it takes seconds."""
 
     @functools.cache
     def at_width(name: str) -> "Page":
-        width, height = WIDTHS[name]
-        opened = browser.new_page(viewport={"width": width, "height": height})
-        opened.set_default_timeout(PATIENCE_MS)
-        opened.goto(address)
+        opened = open_window(browser, WIDTHS[name], address)
         opened.wait_for_selector("#answers .tree .question")
         return opened
 
@@ -85,7 +69,7 @@ def page(request: pytest.FixtureRequest, open_page: Callable[[str], "Page"]) -> 
     if folder := os.environ.get("GALAXYZOO_SCREENSHOTS"):
         opened.screenshot(path=Path(folder) / f"{request.node.name}.png", full_page=True)
     wide = opened.evaluate("document.documentElement.scrollWidth")
-    assert wide <= WIDTHS[name][0], "the page is wider than the screen"
+    assert wide <= WIDTHS[name], "the page is wider than the screen"
 
 
 @both_widths
@@ -133,12 +117,11 @@ def test_reports_and_a_ranking_can_be_used_by_everyone(browser, project):
     succeed(project, "evaluate.py", "gz37")
     pages = [*project.glob("reports/*/*/index.html"), project / "votes" / "ranking.html"]
     assert len(pages) == 2
-    opened = browser.new_page(viewport={"width": 390, "height": 844})
     for path in [*pages, project / "reports" / "index.html"]:
-        opened.goto(path.as_uri())
+        opened = open_window(browser, 390, path.as_uri())
         assert opened.evaluate("document.documentElement.scrollWidth") <= 390
         check_accessibility(opened)
-    opened.close()
+        opened.close()
 
 
 def test_no_path_of_a_visitor_reaches_the_files(address, project):

@@ -12,17 +12,18 @@ from astropy.io import fits
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import folds_dir
 from galaxyzoo.extras.app import service
+from galaxyzoo.extras.app.service import LoadedRun
 from galaxyzoo.extras.formats.fits import FitsSettings, to_rgb
 from galaxyzoo.extras.surveys.survey import classes_of_votes
 from galaxyzoo.results.layout import DONE
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.registry import TASKS
-from support.app_fixtures import loaded
-from support.ensemble_fixtures import draw_votes
+from support.problems import draw_votes
+from support.small_models import small_config, untrained
 
 
 def test_a_fits_cut_out_is_predicted_as_the_picture_that_predict_draws(prepared):
-    file, run = io.BytesIO(), loaded(prepared)
+    file, run = io.BytesIO(), LoadedRun("x", "gz37/small", untrained(small_config(), folds=2))
     y, x = np.mgrid[:64, :64] - 32
     cube = np.exp(-np.hypot(x, y) / 9) + np.random.default_rng(0).normal(0, 0.01, (3, 64, 64))
     fits.PrimaryHDU(cube.astype(np.float32)).writeto(file)

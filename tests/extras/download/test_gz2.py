@@ -12,7 +12,7 @@ import pytest
 from galaxyzoo.data.readers.find import open_input, sky_positions
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, PUBLISHED_NAMES, READ_TOLERANCE
 from support.gz2_fixtures import FIRST_ID, IMAGES, MAPPING, TABLE
-from support.kaggle_fixtures import draw_image, encode, write_zip
+from support.pictures import draw_image, encode, write_zip
 from support.real_data import GZ2, needs_data
 from support.refusals import one_line_refusal
 

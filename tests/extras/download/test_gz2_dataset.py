@@ -11,7 +11,7 @@ from galaxyzoo.data.readers.find import open_input
 from galaxyzoo.extras.download import gz2
 from galaxyzoo.extras.download.gz2_dataset import Gz2Options, draw_balanced, make_balanced_set
 from support.gz2_fixtures import COUNTS, SMALLEST, labels, refusal, write_published
-from support.kaggle_fixtures import listing
+from support.refusals import listing
 
 
 @pytest.fixture

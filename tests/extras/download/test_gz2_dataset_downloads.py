@@ -20,7 +20,7 @@ from support import cutout_server as answers
 from support.commands import call, complaint, succeed
 from support.cutout_server import CutoutServer
 from support.gz2_fixtures import SMALLEST, TABLE, draw_published, labels, ra_of, refusal
-from support.kaggle_fixtures import listing
+from support.refusals import listing
 
 
 @pytest.fixture(autouse=True)

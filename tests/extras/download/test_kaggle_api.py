@@ -9,13 +9,17 @@ import pytest
 
 from galaxyzoo.data.readers import kaggle
 from galaxyzoo.extras.download import kaggle_api
-from support.kaggle_connection import held
 from support.kaggle_server import KEY, TOKEN, KaggleServer
 from support.refusals import one_line_refusal
 
 TRAIN_ZIP = "images_training_rev1.zip"
 CHUNK = 1 << 20  # bytes, which the client writes at a time
 RULES = "You must accept this competition's rules before you'll be able to download files."
+
+
+def held(folder: Path) -> dict[str, bytes]:
+    """Files of a folder, locks aside."""
+    return {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file() and p.name != ".lock"}
 
 
 def download(root: Path) -> list[str]:

@@ -6,11 +6,11 @@ import pytest
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.extras.explain.galaxy import find_galaxy
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
-from support.app_fixtures import loaded
+from support.small_models import small_config, untrained
 
 
 def test_a_training_galaxy_comes_with_its_votes_and_its_own_folds_network(prepared):
-    run, catalog = loaded(prepared).predictor, prepared.catalog
+    run, catalog = untrained(small_config(), folds=2), prepared.catalog
     row = int(np.flatnonzero(catalog.folds == 1)[0])
     galaxy = find_galaxy(int(catalog.ids[row]), run.task, prepared)
     assert galaxy.truth is not None

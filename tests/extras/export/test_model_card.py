@@ -15,8 +15,8 @@ from galaxyzoo.io.tables import FOLD
 from galaxyzoo.models.build import build_model
 from galaxyzoo.results.card import RunCard
 from galaxyzoo.tasks.registry import get_task
-from support.ensemble_fixtures import run_card
 from support.small_models import small_config
+from support.trained import run_card
 
 HOSTILE = (
     "<script>alert(1)</script> | [here](http://a.b) ![x](y) <img src=x> `code` *bold* www.a.b "

@@ -16,7 +16,7 @@ from galaxyzoo.data.image_cache import decode_many
 from galaxyzoo.data.stores.base import Images
 from galaxyzoo.data.stores.opening import open_images
 from galaxyzoo.extras.formats.arrays import build_images, number_rows
-from support.kaggle_fixtures import draw_image, encode
+from support.pictures import draw_image, encode
 
 IMAGE = ImageConfig(crop_px=424, cache_px=32)
 COUNT, LOST = 10, (4, 5)  # the third piece of two images

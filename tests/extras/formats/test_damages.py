@@ -17,9 +17,9 @@ from galaxyzoo.data.prepare import prepare
 from galaxyzoo.data.readers.find import open_input
 from galaxyzoo.data.readers.labeled import CUT_OUT
 from galaxyzoo.data.stores.opening import open_all, open_images
-from support.class_fixtures import ZOO5
-from support.form_fixtures import FORMS, to_png
-from support.kaggle_fixtures import draw_image, write_zip
+from support.datasets import ZOO5
+from support.forms import FORMS, to_png
+from support.pictures import draw_image, write_zip
 from support.refusals import one_line_refusal
 
 IDS: list[Any] = [*range(101, 106)]

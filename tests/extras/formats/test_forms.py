@@ -13,9 +13,9 @@ from galaxyzoo.core.console import ProgressBar
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.extras.formats.fits import TITLE, FitsSettings
 from galaxyzoo.inference.predict import Predictor, predict_stores
-from support.brightness import Brightness
-from support.form_fixtures import FORMS, write_folder
-from support.kaggle_fixtures import draw_image
+from support.forms import FORMS, write_folder
+from support.pictures import draw_image
+from support.surveys import Brightness
 
 GALAXY = draw_image(np.random.default_rng(1), 424)
 GALAXY[0, 0], GALAXY[0, 1] = 0, 255  # FITS is stretched from the lowest to the highest value

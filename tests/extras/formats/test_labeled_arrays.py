@@ -13,8 +13,8 @@ from galaxyzoo.data.image_cache import decode
 from galaxyzoo.data.prepare import prepare
 from galaxyzoo.data.readers.find import open_input
 from galaxyzoo.tasks.registry import get_task
-from support.class_fixtures import ANOMALIES, anomaly_numbers, draw_images
-from support.kaggle_fixtures import damage
+from support.datasets import ANOMALIES, anomaly_numbers
+from support.pictures import damage, draw_images
 from support.refusals import one_line_refusal
 
 NAMES = np.array(ANOMALIES)[anomaly_numbers()]

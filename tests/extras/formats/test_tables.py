@@ -16,8 +16,8 @@ from pyarrow import parquet
 from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.data.image_cache import decode_many
 from galaxyzoo.data.stores.opening import open_images
-from support.form_fixtures import write_folder, write_hdf5, write_npz
-from support.kaggle_fixtures import draw_image, encode
+from support.forms import write_folder, write_hdf5, write_npz
+from support.pictures import draw_image, encode
 from support.refusals import one_line_refusal
 
 IDS = [30, 10, 20, 50, 40]  # in the order of the file

@@ -21,9 +21,9 @@ from galaxyzoo.extras.intervals.intervals import (
 )
 from galaxyzoo.results.layout import RunFolder, submissions_dir
 from galaxyzoo.tasks.registry import get_task
-from support.ensemble_fixtures import COLUMNS, built, run_here, save_project, use_root
-from support.kaggle_fixtures import listing
-from support.refusals import one_line_refusal
+from support.problems import COLUMNS
+from support.refusals import listing, one_line_refusal
+from support.trained import built, run_here, save_project, use_root
 
 
 @pytest.fixture

@@ -15,25 +15,21 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.readers.find import open_input
 from galaxyzoo.extras.labels.label_loop import LabelLoop
 from galaxyzoo.extras.labels.label_page import build_app
-from galaxyzoo.extras.surveys.finished import SurveyFeatures
-from support.form_fixtures import write_folder
+from support.forms import write_folder
 from support.fuzz_fixtures import CASES, PICTURE, SEEDS, mutate
-from support.kaggle_fixtures import listing
-from support.refusals import check_refusal
+from support.refusals import check_refusal, listing
+from support.surveys import survey_features
 
-NAMES = [f"g{k}.png" for k in range(6)]
+NAMES = [f"{k}.png" for k in range(6)]
 TABLE = b'id,class,note\ng1.png,ring,\ng2.png,"merger, late",see\ng3.png,,\ng4.png,ring,=1+1\n'
 YAML = b"label: class\nclasses: [ring, 'merger, late']\nmetric: balanced accuracy\n"
 
 
 def make_loop(folder: Path) -> LabelLoop:
-    """A survey of six galaxies, whose pictures nobody can load."""
-    features = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
-    votes, nowhere = np.full((6, 1), 0.5, np.float32), np.full((6, 2), np.nan)
+    """A survey of six galaxies."""
     images: Any = type("Images", (), {"pictures": lambda *_: [PICTURE] * 6})()
-    names = np.array(NAMES, object)
-    survey = SurveyFeatures(folder, images, names, np.zeros(6, int), features, votes, nowhere)
-    return LabelLoop(survey)
+    features = np.random.default_rng(0).normal(size=(6, 4))
+    return LabelLoop(survey_features(folder, features, images))
 
 
 @CASES

@@ -14,8 +14,9 @@ from galaxyzoo.data.prepare import open_dataset, prepare
 from galaxyzoo.data.readers.find import open_input, sky_positions
 from galaxyzoo.data.readers.labeled import image_names
 from galaxyzoo.tasks.registry import find_task, get_task
-from support.class_fixtures import ZOO5, draw_images, write_labeled
-from support.form_fixtures import write_folder
+from support.datasets import ZOO5, write_labeled
+from support.forms import write_folder
+from support.pictures import draw_images
 from support.refusals import one_line_refusal
 
 NAMES = ["ring", 'merger, "late"', "naïve <b>"]

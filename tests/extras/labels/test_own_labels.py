@@ -20,11 +20,12 @@ from galaxyzoo.tasks.registry import register_task
 from galaxyzoo.training import feature_head
 from galaxyzoo.training.feature_head import fit_head
 from galaxyzoo.training.fold import copy_training, train_fold
-from support.class_fixtures import class_fold, draw_images
 from support.commands import call, complaint, succeed, table
-from support.form_fixtures import write_folder
-from support.kaggle_fixtures import listing
+from support.forms import write_folder
+from support.pictures import draw_images
+from support.refusals import listing
 from support.small_models import small_config
+from support.training_fixtures import class_fold
 
 NAMES = ["dark, <odd>", "light"]
 

@@ -10,7 +10,7 @@ import pytest
 
 from galaxyzoo.extras.pages.charts import Chart, Line
 from galaxyzoo.extras.pages.html import GalaxyCard, HtmlSection, Shaded, VoteBar, write_page
-from support.report_fixtures import read_embedded
+from support.pictures import read_embedded
 
 END = np.array([0.0, 1.0])
 GRAY = np.full((8, 8, 3), 90, np.uint8)

@@ -21,9 +21,9 @@ from galaxyzoo.results.layout import RunFolder
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.registry import get_task
 from support.commands import call, complaint, succeed
-from support.ensemble_fixtures import finish_fold
-from support.kaggle_fixtures import draw_competition, draw_image, encode
-from support.report_fixtures import N_FOLDS, read_embedded, save_classes, save_table
+from support.datasets import draw_competition
+from support.pictures import draw_image, encode, read_embedded
+from support.trained import N_FOLDS, finish_fold, save_classes, save_table
 
 
 def save_history(catalog: Catalog, run: str, fold: int) -> None:

@@ -11,7 +11,7 @@ from galaxyzoo.data.readers.kaggle import open_dataset_files
 from galaxyzoo.extras.reports.explore import count_classes, labeled_tasks
 from galaxyzoo.io.tables import FOLD
 from galaxyzoo.tasks.registry import CLASS_TASKS
-from support.kaggle_fixtures import COLUMNS
+from support.datasets import COLUMNS
 from support.real_data import MINI, needs_data
 
 RULES = [name for name, task in CLASS_TASKS.items() if task.rule]

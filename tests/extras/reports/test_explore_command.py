@@ -7,9 +7,8 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from support.class_fixtures import ZOO5, write_labeled
 from support.commands import call, complaint, succeed
-from support.kaggle_fixtures import draw_competition
+from support.datasets import ZOO5, draw_competition, write_labeled
 
 
 def test_a_page_of_votes_and_classes(tmp_path):

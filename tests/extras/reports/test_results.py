@@ -8,8 +8,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.extras.reports.results import load_results, pick_best
 from galaxyzoo.tasks.registry import get_task
-from support.ensemble_fixtures import built
-from support.report_fixtures import save_classes, save_table
+from support.trained import built, save_classes, save_table
 
 
 @pytest.fixture

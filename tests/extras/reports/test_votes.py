@@ -6,7 +6,7 @@ import pytest
 from galaxyzoo.extras.reports.votes import galaxy_rmse, question_rmse
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.registry import get_task
-from support.ensemble_fixtures import COLUMNS
+from support.problems import COLUMNS
 
 
 def test_errors_per_question_and_galaxy_are_those_of_plain_loops():

@@ -12,8 +12,8 @@ from pyarrow import parquet
 
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.extras.surveys.survey import Survey
-from support.brightness import make_job
-from support.kaggle_fixtures import draw_image, encode
+from support.pictures import draw_image, encode
+from support.surveys import make_job
 
 ORDER = np.random.default_rng(5).permutation(11)
 TABLE = pd.DataFrame(

@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,8 +11,8 @@ from pyarrow import parquet
 
 from galaxyzoo.extras.surveys import ranking
 from galaxyzoo.extras.surveys.survey import INTERVALS, SPREAD, Survey
-from support.brightness import TASK, make_job
-from support.report_fixtures import read_embedded
+from support.pictures import read_embedded
+from support.surveys import TASK, draw_survey, make_job
 
 ORDER = np.random.default_rng(0).permutation(60) * 4
 GRAYS = {f"{i}.png": int(gray) + 1 for i, gray in enumerate(ORDER)}
@@ -27,15 +26,9 @@ def narrow_ends(values: np.ndarray) -> np.ndarray:
 
 @pytest.fixture
 def job(tmp_path: Path) -> Survey:
-    (tmp_path / "survey").mkdir()
-    for name, gray in GRAYS.items():
-        picture = np.full((16, 16, 3), gray, np.uint8)
-        picture[:2, :2] += 1  # one color alone is no galaxy; their mean stays
-        picture[-2:, -2:] -= 1
-        cv2.imwrite(str(tmp_path / "survey" / name), picture)
-    (tmp_path / "survey" / "10000.png").write_bytes(b"broken")
+    images = draw_survey(tmp_path / "survey", GRAYS | {"10000.png": b"broken"})
     more: dict[str, Any] = {"extras": (SPREAD, INTERVALS), "intervals": narrow_ends}
-    made = make_job(tmp_path / "votes", tmp_path / "survey", size=16, **more)
+    made = make_job(tmp_path / "votes", images, size=16, **more)
     made.run()
     return made
 

@@ -15,10 +15,10 @@ from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.extras.surveys import survey as surveys
 from galaxyzoo.io.archives import write_zip
-from support.brightness import Brightness, Darkness, make_job
-from support.form_fixtures import FORMS
-from support.kaggle_fixtures import draw_image, encode
+from support.forms import FORMS
+from support.pictures import draw_image, encode
 from support.refusals import one_line_refusal
+from support.surveys import Brightness, Darkness, make_job
 
 COUNT = 11  # and one that is no image, in parts of four
 PART = "part-000001.parquet"

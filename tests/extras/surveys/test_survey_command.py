@@ -29,7 +29,7 @@ from galaxyzoo.io.archives import write_zip
 from galaxyzoo.tasks.registry import TASKS
 from support.commands import dataset, succeed
 from support.faulty_commands import Fault, Project, ranks
-from support.kaggle_fixtures import draw_image, encode
+from support.pictures import draw_image, encode
 from support.thoroughness import is_long, thorough
 
 pytestmark = pytest.mark.slow

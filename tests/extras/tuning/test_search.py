@@ -19,8 +19,8 @@ from galaxyzoo.training import fold
 from galaxyzoo.training.fold import History, train_fold
 from galaxyzoo.training.fold_data import FoldData
 from support.commands import COMPETITION, succeed
+from support.small_models import BASE, write_search
 from support.thoroughness import is_long
-from support.tuning_fixtures import BASE, write_search
 
 optuna = pytest.importorskip("optuna")  # of `bash scripts/setup.sh --extras`
 

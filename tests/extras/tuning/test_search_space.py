@@ -10,7 +10,7 @@ from galaxyzoo.extras.tuning.search_space import Search
 from galaxyzoo.models.build import build_model
 from galaxyzoo.training.loader import check_transforms
 from support.refusals import one_line_refusal
-from support.tuning_fixtures import BASE, write_search
+from support.small_models import BASE, write_search
 
 optuna = pytest.importorskip("optuna")  # of `bash scripts/setup.sh --extras`
 

@@ -1,21 +1,32 @@
-"""Tiny competitions in Kaggle's own layout: random pictures, votes that obey the tree."""
+"""Datasets: the competition in Kaggle's layout, or a folder of images with labels.
 
-import zipfile
-from collections.abc import Iterable, Mapping
+`draw_competition(n_train, n_test).write_zips(root / "input")` makes the four zips of Kaggle's page
+with random pictures and votes that obey the tree; `.write_unpacked` the same as folders. In a clear
+competition no galaxy is left out of a class task. `write_labeled(root / "input" / "mine")` makes a
+folder with `images/`, `train_labels.csv` and `test_ids.csv` of the task zoo5. The same numbers give
+the same files. `prepare()` then makes folds of it; the fixture `prepared` has done that for 30
+galaxies in three folds. Pictures and the forms of files they come in are in `pictures.py`.
+"""
+
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pandas as pd
 
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
+from galaxyzoo.tasks.registry import TASKS
+from support.pictures import draw_image, encode, write_zip
 
 COLUMNS = list(GALAXY_ZOO_2.columns)
 TRAIN_IMAGES, TEST_IMAGES = "images_training_rev1", "images_test_rev1"
+
+
 SOLUTIONS, SAMPLE = "training_solutions_rev1", "all_zeros_benchmark"
 PARTS = (TRAIN_IMAGES, TEST_IMAGES, SOLUTIONS, SAMPLE)
 WHOLE = "galaxy-zoo-the-galaxy-challenge"
+ZOO5 = TASKS["zoo5"].columns
+ANOMALIES = list(TASKS["anomaly4"].columns)
 
 
 @dataclass
@@ -84,21 +95,21 @@ def draw_clear_competition(smooth: np.ndarray, n_test: int = 3) -> Competition:
     return competition
 
 
-def draw_image(rng: np.random.Generator, side_px: int = 106) -> np.ndarray:
-    """(side, side, 3) uint8: an oval blob among stars and noise, so that no two look alike."""
-    y, x = np.mgrid[:side_px, :side_px] - side_px / 2
-    blob = 120 * np.exp(-(x**2 + (y * rng.uniform(1, 2)) ** 2) / rng.uniform(50, 400))
-    image = blob[..., None] + rng.normal(20, 6, (side_px, side_px, 3))
-    for row, column in rng.integers(2, side_px - 2, (8, 2)):
-        image[row - 1 : row + 2, column - 1 : column + 2] += rng.uniform(60, 200, 3)
-    return np.clip(image, 0, 255).astype(np.uint8)
-
-
-def encode(image: np.ndarray, quality: int = 90, end: str = ".jpg") -> bytes:
-    """JPEG (or PNG) bytes of an (H, W, 3) uint8 RGB image."""
-    options = [cv2.IMWRITE_JPEG_QUALITY, quality] if end == ".jpg" else []
-    bgr = image if image.ndim == 2 else np.ascontiguousarray(image[..., ::-1])
-    return cv2.imencode(end, bgr, options)[1].tobytes()
+def clear_competition(n_train: int = 36, side_px: int = 106) -> Competition:
+    """Galaxies whose first answer is clear, two smooth ones for each with features."""
+    competition = draw_competition(n_train, 4, seed=11)
+    votes = competition.votes.to_numpy().copy()
+    rng = np.random.default_rng(1)
+    first = rng.uniform(0.85, 0.95, n_train)
+    smooth = rng.permutation(np.arange(n_train) % 3 > 0)
+    votes[:, 0], votes[:, 1] = np.where(smooth, first, 0.03), np.where(smooth, 0.03, first)
+    votes[:, 2] = 1 - votes[:, 0] - votes[:, 1]
+    competition.votes[:] = GALAXY_ZOO_2.project(votes).round(6)
+    if side_px != 106:
+        for galaxy_id in competition.images:
+            picture = draw_image(np.random.default_rng(galaxy_id), side_px)
+            competition.images[galaxy_id] = encode(picture, 95)
+    return competition
 
 
 def draw_votes(rng: np.random.Generator, ids: np.ndarray) -> pd.DataFrame:
@@ -118,30 +129,24 @@ def csv_bytes(frame: pd.DataFrame) -> bytes:
     return frame.to_csv(index_label="GalaxyID", lineterminator="\n").encode()
 
 
-def write_zip(path: Path, members: Mapping[str, bytes]) -> None:
-    """Write a zip: images stored, tables compressed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in members.items():
-            kind = zipfile.ZIP_DEFLATED if name.endswith(".csv") else zipfile.ZIP_STORED
-            archive.writestr(name, data, kind)
+def write_labeled(
+    folder: Path, n: int = 40, n_test: int = 4, first: int = 1, shuffle: int | None = None
+) -> Path:
+    """A folder of zoo5's form: classes in turn, ids from `first` on; shuffle: seed of the rows."""
+    images = folder / "images"
+    images.mkdir(parents=True)
+    ids = np.arange(first, first + n + n_test)
+    for galaxy_id in map(int, ids):
+        picture = draw_image(np.random.default_rng(galaxy_id), 48)
+        (images / f"{galaxy_id}.jpg").write_bytes(encode(picture))
+    labels = pd.DataFrame({"GalaxyID": ids[:n], "class": [ZOO5[i % 5] for i in range(n)]})
+    if shuffle is not None:
+        labels = labels.sample(frac=1, random_state=shuffle)[["class", "GalaxyID"]]
+    labels.to_csv(folder / "train_labels.csv", index=False)
+    pd.DataFrame({"GalaxyID": ids[n:]}).to_csv(folder / "test_ids.csv", index=False)
+    return folder
 
 
-def listing(*folders: Path) -> dict[str, bytes]:
-    """Every file under the folders with its content, to see that nothing was written or changed.
-
-    Locks are left out: they are empty and stay where they were made.
-    """
-    files: Iterable[Path] = (p for folder in folders for p in folder.rglob("*") if p.is_file())
-    return {str(p): p.read_bytes() for p in files if p.suffix != ".lock" and p.name != ".lock"}
-
-
-def damage(path: Path, member: str) -> None:
-    """Change bytes in the middle of a zip's member, behind the back of its checksum."""
-    with zipfile.ZipFile(path) as archive:
-        info = archive.getinfo(member)
-        start = info.header_offset + 30 + len(info.filename) + info.compress_size // 2
-    data = bytearray(path.read_bytes())
-    for place in range(start, start + 8):
-        data[place] ^= 0xFF
-    path.write_bytes(data)
+def anomaly_numbers() -> np.ndarray:
+    """(18,) mixed class numbers: six of the first of `ANOMALIES`, four of each other."""
+    return np.random.default_rng(0).permutation(np.repeat(np.arange(4), (6, 4, 4, 4)))

@@ -1,11 +1,9 @@
 """Images written in every form that is read."""
 
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import cv2
 import h5py
 import numpy as np
 import pandas as pd
@@ -13,15 +11,14 @@ import pyarrow as pa
 from astropy.io import fits
 from pyarrow import parquet
 
+from support.pictures import encode, write_zip
+
 Pixels = list[Any]  # (H, W, 3) each; for files also their bytes
 
 
 def to_png(pixels: Any) -> Any:
     """A PNG of the pixels; bytes, or None, as they are."""
-    if not isinstance(pixels, np.ndarray):
-        return pixels
-    bgr = pixels[..., ::-1] if pixels.ndim == 3 else pixels
-    return cv2.imencode(".png", np.ascontiguousarray(bgr))[1].tobytes()
+    return encode(pixels, end=".png") if isinstance(pixels, np.ndarray) else pixels
 
 
 def write_folder(path: Path, pixels: Pixels, ids: list[Any]) -> Path:
@@ -31,10 +28,9 @@ def write_folder(path: Path, pixels: Pixels, ids: list[Any]) -> Path:
     return path
 
 
-def write_zip(path: Path, pixels: Pixels, ids: list[Any]) -> Path:
-    with zipfile.ZipFile(path.with_suffix(".zip"), "w") as archive:
-        for name, image in zip(ids, pixels, strict=True):
-            archive.writestr(f"{name}.png", to_png(image))
+def write_image_zip(path: Path, pixels: Pixels, ids: list[Any]) -> Path:
+    images = zip(ids, map(to_png, pixels), strict=True)
+    write_zip(path.with_suffix(".zip"), {f"{name}.png": image for name, image in images})
     return path.with_suffix(".zip")
 
 
@@ -74,7 +70,7 @@ def write_npz(path: Path, pixels: Pixels, ids: list[Any]) -> Path:
 
 FORMS: dict[str, Callable[[Path, Pixels, list[Any]], Path]] = {
     "folder": write_folder,
-    "`.zip`": write_zip,
+    "`.zip`": write_image_zip,
     "list": write_list,
     "`.parquet`": write_parquet,
     "FITS": write_fits,

@@ -1,0 +1,149 @@
+"""A person labels in a real browser, at the real command."""
+
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import pytest
+
+from support.browser import check_accessibility, open_window, start
+from support.commands import call, complaint
+from support.surveys import finish_survey
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+
+@pytest.fixture
+def votes(tmp_path: Path) -> Path:
+    return finish_survey(tmp_path)
+
+
+@pytest.fixture
+def begin(votes: Path) -> Iterator[Callable[[], tuple[subprocess.Popen[str], str]]]:
+    """Start the real command; what is still running in the end is stopped."""
+    processes = []
+
+    def begin() -> tuple[subprocess.Popen[str], str]:
+        process, address = start(votes.parent, "--label", str(votes))
+        processes.append(process)
+        return process, address
+
+    yield begin
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.slow
+def test_a_person_labels_by_mouse_and_keys_and_a_kill_loses_nothing(votes, begin, browser):
+    """Two visits of a real browser to the real command, the first ended by kill -9."""
+    process, address = begin()
+    page = open_window(browser, 1280, address)
+    refused = call(votes.parent, "app.py", "--port", "0", "--label", votes)
+    assert "is open in another label page" in complaint(refused)
+    page.click("#grid button >> nth=0")
+    page.wait_for_selector("#message.error:has-text('Add the names of your classes first')")
+    for name in ("bright", "empty", "<b>dark</b>"):
+        page.fill("#name", name)
+        page.keyboard.press("Enter")
+        page.wait_for_selector(f"#classes :text('{name} (0)')")
+    page.click("#grid button >> nth=0")  # dark, which was added last
+    page.wait_for_selector("#classes :text('<b>dark</b> (1)')")
+    tab = open_window(browser, 1280, address)
+    tab.wait_for_selector("#grid li:nth-child(10):last-child")
+    for key, text in (("u", "Nothing to undo"), ("9", "No class has the key 9")):
+        tab.keyboard.press(key)
+        tab.wait_for_selector(f"#message.error:has-text('{text}')")
+    page.keyboard.press("ArrowRight")
+    for key, text in (("1", "bright (1)"), ("1", "bright (2)"), ("u", "bright (1)")):
+        page.keyboard.press(key)
+        page.wait_for_selector(f"#classes :text('{text}')")
+    page.keyboard.press("3")
+    page.keyboard.press("1")
+    page.wait_for_selector("#scores td:has-text('of 2')")
+    names = ["<b>dark</b>", "bright", None, "<b>dark</b>", "bright"]
+    expected = dict(zip(ids(page), names, strict=False))
+    assert labels_of(votes) == {galaxy: name for galaxy, name in expected.items() if name}
+    tab.click(f"#grid button[title='{ids(page)[1]}']")
+    tab.wait_for_selector("#message.error:has-text('Another tab changed this label')")
+    tab.wait_for_selector("#grid button[aria-pressed=true]:has-text('bright')")
+    assert labels_of(votes) == {galaxy: name for galaxy, name in expected.items() if name}
+    process.kill()
+    process.wait()
+    page.keyboard.press("r")
+    page.wait_for_selector("#message.error:has-text('does not answer')")
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(begin()[1])
+    page.wait_for_selector("#classes :text('3 <b>dark</b> (2)')")
+    page.wait_for_selector("#grid li:nth-child(7):last-child")
+    assert not {*ids(page)} & {*labels_of(votes)}
+    page.select_option("#by", "doubtful")
+    page.wait_for_selector("#grid li:nth-child(4):last-child")
+    assert {*ids(page)} == {*labels_of(votes)}
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    check_accessibility(page)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [1280, 390])
+def test_by_keys_alone_a_person_looks_closer_skips_notes_and_renames(votes, begin, browser, width):
+    """Each undo says what it took back, in a real browser."""
+    page = open_window(browser, width, begin()[1])
+
+    def press(*keys: str, until: str) -> None:
+        for key in keys:
+            page.keyboard.press(key)
+        page.wait_for_selector(until)
+
+    page.wait_for_selector("#grid li:first-child button[aria-current=true]")
+    for name in ("bright", "dim"):
+        page.focus("#name")
+        page.keyboard.type(name)
+        press("Enter", until=f"#classes :text('{name} (0)')")
+    page.evaluate("document.activeElement.blur()")
+    first, second, third, *_ = ids(page)
+    press("1", "2", until="#classes :text('dim (1)')")
+    press("s", until=f"#grid button[title='{third} skipped']")
+    press("u", until=f"#message:has-text('Taken back: the note \"skipped\" on {third}.')")
+    press("u", until=f"#message:has-text('Taken back: dim for {second}.')")
+    press("n", until="#noting:not([hidden])")
+    page.keyboard.type("two rings")
+    press("Enter", until="#grid button[title$='two rings']")
+    page.focus("#name")
+    page.keyboard.type("bright")
+    page.focus("#rename")  # dim, the class chosen last
+    press("Enter", until="#message:has-text('dim merged into bright (0 labels).')")
+    page.focus("#undo")
+    press("Enter", until="#classes :text('2 dim (0)')")
+    page.evaluate("document.activeElement.blur()")
+    press("e", until="#closer[open] img[src^=data]")
+    before = page.evaluate("getComputedStyle(document.querySelector('#closer img')).filter")
+    press("]", "+", until="#closer[open]")
+    after = page.evaluate("getComputedStyle(document.querySelector('#closer img')).filter")
+    assert (before, after) == ("url(\"#stretching\") brightness(1)",
+                               "url(\"#stretching\") brightness(1.2)")  # fmt: skip
+    size = page.evaluate("document.querySelector('#closer img').naturalWidth")
+    assert size == 424
+    shown = page.inner_text("#about")
+    press("ArrowRight", until=f"#about:not(:text-is('{shown}'))")
+    press("1", until="#classes :text('bright (2)')")
+    check_accessibility(page)
+    press("Escape", "l", until="#message:has-text('Ranks most like')")
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    check_accessibility(page)
+    table = pd.read_csv(votes / "labels.csv").fillna("")
+    assert sorted(zip(table["class"], table["note"], strict=True)) == [
+        ("", "two rings"), ("bright", ""), ("bright", "")]  # fmt: skip
+    assert int(first) in table["id"].tolist()
+
+
+def ids(page: "Page") -> list[str]:
+    return page.locator("#grid button").evaluate_all("all => all.map(button => button.title)")
+
+
+def labels_of(votes: Path) -> dict[str, str]:
+    table = pd.read_csv(votes / "labels.csv", dtype=str)
+    return dict(zip(table["id"], table["class"], strict=True))

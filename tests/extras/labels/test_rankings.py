@@ -1,0 +1,167 @@
+"""Rankings by what a label teaches, and honest scores."""
+
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from galaxyzoo.extras.labels.heads import Heads, Proportion
+from support.surveys import COUNT, RARE, make_loop
+
+PLAIN = [0, 1, 2, 4, 5, 6]
+
+
+def test_one_label_of_one_class_finds_those_like_it(loop):
+    loop.label([3], 0)
+    assert {*loop.ranking("likely", 0)[:5].tolist()} == {*RARE} - {3}
+
+
+def test_rankings_are_as_the_probabilities_have_it(loop):
+    loop.label([3, 7], 0)
+    loop.label(PLAIN, 1)
+    labels, probs = [*loop.labels], loop.probabilities()
+    assert probs is not None
+    rest = [row for row in range(COUNT) if row not in labels]
+    orders = (loop.ranking(by, 0) for by in ("likely", "uncertain", "diverse", "mix"))
+    likely, uncertain, diverse, mix = orders
+    assert likely.tolist() == sorted(rest, key=lambda row: -probs[row, 0])
+    assert {*likely[:4].tolist()} == {*RARE} - {3, 7}
+    assert uncertain.tolist() == sorted(rest, key=lambda row: abs(probs[row, 0] - 0.5))
+    assert sorted(mix.tolist()) == sorted(diverse.tolist()) == rest
+    assert {likely[0], uncertain[0], diverse[0]} == {*mix[:3].tolist()}
+    assert loop.ranking("likely", 1)[0] == likely[-1]
+
+
+def test_diverse_ones_are_each_the_farthest_from_those_before(tmp_path):
+    """Against a plain search."""
+    points = np.random.default_rng(1).normal(size=(30, 3)).astype(np.float32)
+    heads = Heads(points, np.full((30, 1), 0.5, np.float32))
+    known, rest = [4, 9], [row for row in range(30) if row not in (4, 9)]
+    expected = list[int]()
+    while len(expected) < len(rest):
+        before = heads.points[known + expected]
+        free = [row for row in rest if row not in expected]
+        nearest = {row: np.linalg.norm(before - heads.points[row], axis=1).min() for row in free}
+        expected.append(max(nearest, key=nearest.__getitem__))
+    order = heads.farthest_first(np.array(rest), np.array(known))
+    assert order.tolist() == expected
+
+
+@pytest.mark.parametrize(("share", "limit"), [(0.03, 0.1), (0.5, 0.3), (0.9, 0.2)])
+def test_probabilities_mean_what_they_say_with_three_labels_a_class(share, limit):
+    """Whatever share of the galaxies a class has; by labels alone the gaps are 0.2 to 0.4."""
+    gaps = []
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        is_first = rng.random(2000) < share
+        features = rng.normal(size=(2000, 20)).astype(np.float32)
+        features[:, :4] += 2 * is_first[:, None]
+        heads = Heads(features, np.full((2000, 1), 0.5, np.float32))
+        rows = np.concatenate([np.flatnonzero(is_first)[:3], np.flatnonzero(~is_first)[:3]])
+        probs = heads.probabilities(rows, np.repeat([0, 1], 3), np.arange(6), 2)[:, 0]
+        bins = np.array_split(np.argsort(probs), 10)
+        gaps.append(np.mean([abs(probs[each].mean() - is_first[each].mean()) for each in bins]))
+    assert np.mean(gaps) < limit
+
+
+def test_tables_are_in_order_of_rank_with_labels_and_likely_errors(loop):
+    loop.label(RARE[1:], 0)
+    loop.label([*PLAIN, 3], 1)  # 3 is rare
+    probs, scores = loop.probabilities(), loop.scores()
+    assert probs is not None
+    assert scores is not None
+    for number in range(2):
+        table = pd.read_csv(io.StringIO(loop.table("mix", number)), index_col="id")
+        rows = [loop.rows[name] for name in table.index]
+        assert rows == sorted(range(COUNT), key=lambda row: -probs[row, number])
+        np.testing.assert_allclose(table[loop.classes], probs[rows], atol=1e-6)
+        assert [loop.class_of(row) for row in rows] == table["class"].replace(
+            {np.nan: None}
+        ).tolist()
+    doubtful = pd.read_csv(io.StringIO(loop.table("doubtful", 0)), index_col="id")
+    assert doubtful.index[0] == "3.png"
+    assert len(doubtful) == len(loop.labels)
+    assert doubtful["rare"].iloc[0] == pytest.approx(1 - scores.confidence[3], abs=1e-6)
+
+
+def test_the_most_uncertain_are_between_their_two_likeliest_classes(tmp_path):
+    """Of three: 0.46, 0.44, 0.1 is less certain than 0.4, 0.3, 0.3."""
+    loop = make_loop(tmp_path)
+    for number, name in enumerate("abc"):
+        loop.label([10 + 2 * number, 11 + 2 * number], loop.add_class(name))
+    probs = loop.probabilities()
+    assert probs is not None
+    rest = [row for row in range(COUNT) if row not in loop.labels]
+    margins = {row: np.diff(np.sort(probs[row])[-2:])[0] for row in rest}
+    order = loop.ranking("uncertain", 0).tolist()
+    assert order == sorted(rest, key=margins.__getitem__)
+    assert order != sorted(rest, key=lambda row: probs[row].max())
+
+
+@pytest.mark.parametrize(("copies", "is_named"), [(1, False), (4, False), (4, True)])
+def test_scores_are_of_heads_that_have_not_seen_the_galaxy(tmp_path, copies, is_named):
+    """Labels at random, which a head of 300 features learns by heart, nor a turned copy of it.
+
+    Nor one of its group, which a column of labels.csv names: such as less alike images of it.
+    """
+    noise = 0.6 if is_named else 0.01
+    loop = make_loop(tmp_path, width=300)
+    rows = np.setdiff1d(range(COUNT), RARE)[:40]
+    features = loop.survey.features
+    first = np.arange(40) % (40 // copies)
+    features[rows] = features[rows[first]] + noise * features[rows]
+    if is_named:
+        names = [f"{row}.png,,{k}" for row, k in zip(rows, first, strict=True)]
+        (tmp_path / "labels.csv").write_text("\n".join(["id,class,group", *names, ""]))
+        loop = make_loop(tmp_path, width=300)
+        loop.survey.features[:] = features
+    for number, name in enumerate(("heads", "tails")):
+        loop.label(rows[number::2].tolist(), loop.add_class(name))
+    by_heart = loop.probabilities()
+    assert by_heart is not None
+    assert (by_heart[rows].argmax(axis=1) == np.arange(40) % 2).mean() > 0.9
+    scores = loop.scores()
+    assert scores is not None
+    hits = sum(share.hits for share in scores.recall)
+    assert 10 <= hits <= 30
+    assert [share.n for share in scores.recall] == [20, 20]
+    assert sum(share.n for share in scores.precision) == 40
+    assert sum(share.hits for share in scores.precision) == hits
+    predicted = scores.probs.to_numpy().max(axis=1)
+    assert scores.calibration_error is not None
+    assert abs(predicted.mean() - hits / 40) - 1e-9 <= scores.calibration_error <= 1
+
+
+def test_a_wrong_label_is_the_most_doubtful(loop):
+    loop.label(RARE, 0)
+    loop.label([*PLAIN, 20, 21], 1)
+    loop.label([22], 0)
+    assert loop.ranking("doubtful", 0)[0] == 22
+    scores = loop.scores()
+    assert scores is not None
+    assert scores.recall == [Proportion(6, 7), Proportion(8, 8)]
+    assert scores.precision == [Proportion(6, 6), Proportion(8, 9)]
+
+
+def test_few_labels_have_no_score_or_a_wide_one(loop):
+    assert loop.scores() is None
+    assert not loop.ranking("doubtful", 0).size
+    loop.label([3, 7], 0)
+    loop.label([0], 1)
+    assert loop.scores() is None  # one galaxy cannot be learned from without itself
+    loop.label([1], 1)
+    scores = loop.scores()
+    assert scores is not None
+    assert [share.n for share in scores.recall] == [2, 2]
+    assert Proportion(0, 0).interval == (0, 1)
+    np.testing.assert_allclose(Proportion(3, 4).interval, (0.3006, 0.9544), atol=1e-4)  # Wilson's
+    np.testing.assert_allclose(Proportion(0, 10).interval, (0, 0.2775), atol=1e-4)
+
+
+def test_more_like_a_galaxy_begins_with_it_and_its_like(loop):
+    loop.label([7], 0)
+    order = loop.ranking("like", 3).tolist()
+    assert order[0] == 3
+    assert {*order[:6]} == {*RARE}
+    assert sorted(order) == [*range(COUNT)]
