@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from playwright.sync_api import ViewportSize, sync_playwright
 
-from galaxyzoo.config.names import DEMO_FULL
+from galaxyzoo.core.paths import DEMO_FULL
 from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.data.prepare import open_dataset, take_images
 from galaxyzoo.extras.pages.html import GalaxyCard, HtmlSection, write_page

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.manifest import write_sealed
+from galaxyzoo.core.paths import BUNDLED
 from galaxyzoo.ensemble.model_listing import choose_default, find_predictor
 from galaxyzoo.results import layout
 from galaxyzoo.results.layout import DONE, EnsembleFolder, RunFolder, card_path

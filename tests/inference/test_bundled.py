@@ -14,14 +14,13 @@ import torch
 from pyarrow import parquet
 
 from galaxyzoo.config.loading import load_config
-from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.core import paths
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import CODE_ROOT
+from galaxyzoo.core.paths import BUNDLED, CODE_ROOT
 from galaxyzoo.ensemble.load_model import load_predictor
 from galaxyzoo.extras.intervals.intervals import load_intervals
-from galaxyzoo.inference.artifacts import load_weights
 from galaxyzoo.inference.predict import predict_stores
+from galaxyzoo.models.weights import load_weights
 from galaxyzoo.results.layout import WEIGHTS, bundled_dir
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.training.fold_data import resolve_start

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 import galaxyzoo
-from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.paths import BUNDLED
 from galaxyzoo.ensemble.blends import Blend, uniform_weights
 from galaxyzoo.ensemble.load_model import EnsembleNetworks, load_predictor
 from galaxyzoo.inference import pictures

@@ -21,8 +21,7 @@ from galaxyzoo.config.schema import ImageConfig, ModelConfig
 from galaxyzoo.data.image_cache import open_cache
 from galaxyzoo.data.readers.find import open_input
 from galaxyzoo.data.stores.opening import open_by_galaxy_id
-from galaxyzoo.inference.artifacts import load_checkpoint, load_weights
-from galaxyzoo.models import pretrained
+from galaxyzoo.models.weights import load_checkpoint, load_pretrained, load_weights
 from support.pictures import draw_image, encode
 from support.refusals import one_line_refusal
 
@@ -62,7 +61,7 @@ def old_torch_file(path: Path, payload: Payload) -> None:
 def load_untrained(name: str, **settings: object) -> object:
     """Pretrained weights of a network, from a file or a download."""
     model = ModelConfig.model_validate({"name": name, "pretrained": True, **settings})
-    return pretrained.load_pretrained(nn.Linear(2, 2), model, "a/b")
+    return load_pretrained(nn.Linear(2, 2), model, "a/b")
 
 
 def load_with_checksum(path: Path) -> object:

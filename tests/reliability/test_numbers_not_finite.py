@@ -12,7 +12,7 @@ import torch
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core.errors import FoldError
 from galaxyzoo.ensemble import members
-from galaxyzoo.inference.artifacts import load_checkpoint
+from galaxyzoo.models.weights import load_checkpoint
 from galaxyzoo.results.layout import CHECKPOINT, HISTORY, WEIGHTS
 from galaxyzoo.results.oof import FoldSummary
 from galaxyzoo.tasks.registry import TASKS

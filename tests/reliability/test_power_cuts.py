@@ -9,7 +9,7 @@ import torch
 
 from galaxyzoo.core import files
 from galaxyzoo.core.manifest import Artifact
-from galaxyzoo.inference.artifacts import save_checkpoint, save_weights
+from galaxyzoo.models.weights import save_checkpoint, save_weights
 from support.trained import run_here, save_project, use_root
 
 

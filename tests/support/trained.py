@@ -18,9 +18,9 @@ import pytest
 
 from galaxyzoo.commands import ensemble
 from galaxyzoo.config.loading import load_run_config
-from galaxyzoo.config.names import ALL_RUNS
 from galaxyzoo.core import files
 from galaxyzoo.core.manifest import write_sealed
+from galaxyzoo.core.paths import ALL_RUNS
 from galaxyzoo.data.catalog import GROUP, Catalog, save_catalog
 from galaxyzoo.ensemble.model_listing import ensemble_folder
 from galaxyzoo.io.tables import FOLD, write_predictions

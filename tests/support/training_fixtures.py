@@ -11,9 +11,9 @@ import torch
 
 from galaxyzoo.config.schema import Config
 from galaxyzoo.data.image_cache import ImageCache
-from galaxyzoo.inference.artifacts import save_weights
 from galaxyzoo.models.build import GalaxyNet, build_model
 from galaxyzoo.models.heads import TreeOutput
+from galaxyzoo.models.weights import save_weights
 from galaxyzoo.results.layout import HISTORY, WEIGHTS
 from galaxyzoo.results.oof import FoldSummary
 from galaxyzoo.training.fold import train_fold

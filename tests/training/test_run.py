@@ -14,8 +14,8 @@ from filelock import FileLock
 from galaxyzoo.config.loading import CONFIG
 from galaxyzoo.config.schema import TTAConfig
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.inference.artifacts import load_fold_model
 from galaxyzoo.inference.predict import predict
+from galaxyzoo.models.build import load_network
 from galaxyzoo.results.layout import (
     HISTORY,
     TEST_TABLE,
@@ -122,7 +122,7 @@ def test_a_run_with_other_views_alone_takes_the_weights_that_are_there(prepared)
         for name in (WEIGHTS, HISTORY):
             assert (folder / name).read_bytes() == (theirs / name).read_bytes()
         rows = np.flatnonzero(prepared.catalog.folds == fold)
-        model = load_fold_model(start, theirs)
+        model = load_network(start, theirs / WEIGHTS)
         expected = predict(model, run.cache("train"), rows, start, TTAConfig(**views))
         given = pd.read_csv(folder / VAL_TABLE, index_col=0)
         np.testing.assert_allclose(given.to_numpy(), expected, atol=2e-9)

@@ -8,8 +8,8 @@ from safetensors.torch import load_file
 
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.geometry import to_tensor
-from galaxyzoo.inference.artifacts import save_weights
 from galaxyzoo.models.build import build_model
+from galaxyzoo.models.weights import save_weights
 from galaxyzoo.results.layout import WEIGHTS
 from galaxyzoo.tasks.registry import CLASS_TASKS, TASKS
 from galaxyzoo.training.fold_data import Start

@@ -11,8 +11,8 @@ from galaxyzoo.core.devices import is_out_of_memory
 from galaxyzoo.core.errors import FoldError
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.inference import predict
-from galaxyzoo.inference.artifacts import load_checkpoint
 from galaxyzoo.models.build import GalaxyNet, build_model
+from galaxyzoo.models.weights import load_checkpoint
 from galaxyzoo.results.layout import CHECKPOINT, HISTORY, WEIGHTS
 from galaxyzoo.training import planning
 from galaxyzoo.training.fold import train_fold

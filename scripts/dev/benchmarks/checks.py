@@ -15,7 +15,6 @@ from galaxyzoo.config.loading import load_config
 from galaxyzoo.core import manifest
 from galaxyzoo.data import image_cache
 from galaxyzoo.data.prepare import Dataset
-from galaxyzoo.inference import artifacts
 from galaxyzoo.training.run import Run
 
 Check = Callable[..., Any]
@@ -40,7 +39,7 @@ def measure(data: Dataset, repeats: int) -> list[Table]:
         with (
             patch.dict("os.environ", GALAXYZOO_ROOT=root),
             patch.object(manifest, "digest_file", checks[0]),
-            patch.object(artifacts, "digest", checks[1]),
+            patch.object(manifest, "digest", checks[1]),
         ):
             Run(config, data).train([0])
         return config.train.epochs * int((data.catalog.folds != 0).sum())

@@ -14,8 +14,8 @@ import numpy as np
 from measuring import Table
 from sklearn.metrics import roc_auc_score
 
-from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.config.schema import ImageConfig
+from galaxyzoo.core.paths import BUNDLED
 from galaxyzoo.data.image_cache import decode_many
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.ensemble.load_model import load_predictor

@@ -22,9 +22,9 @@ from torch.utils.data import DataLoader
 from torchvision import transforms
 
 from galaxyzoo.config.loading import load_config
-from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.config.schema import TTAConfig
 from galaxyzoo.core.devices import autocast
+from galaxyzoo.core.paths import BUNDLED
 from galaxyzoo.data.geometry import iterate_views
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.extras.surveys.survey import Survey, SurveyImages

@@ -11,9 +11,9 @@ import numpy as np
 from measuring import Table, race, rate_rows
 
 from galaxyzoo.config.loading import load_run_config
-from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.config.schema import TTAConfig
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.paths import BUNDLED
 from galaxyzoo.data.image_cache import ImageCache, decode_many
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.predict import RunNetworks, load_run, predict, run_networks

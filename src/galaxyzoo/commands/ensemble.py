@@ -29,10 +29,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from galaxyzoo.config import loading
-from galaxyzoo.config.names import ALL_RUNS, DEMO, DEMOS
 from galaxyzoo.core import extras, launch, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.options import DatasetOptions, option, positional, read_groups
+from galaxyzoo.core.paths import ALL_RUNS, DEMO, DEMOS
 from galaxyzoo.data.catalog import Catalog, catalog_names, dataset_dir, load_catalog
 from galaxyzoo.ensemble import members, selection
 from galaxyzoo.ensemble.build import EnsembleBuild

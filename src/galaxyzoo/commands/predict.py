@@ -31,7 +31,6 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.core import extras, launch, paths
 from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.options import (
@@ -42,6 +41,7 @@ from galaxyzoo.core.options import (
     positional,
     read_groups,
 )
+from galaxyzoo.core.paths import BUNDLED
 from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.data.stores.base import Images
 from galaxyzoo.data.stores.opening import FormSettings, forms, open_all

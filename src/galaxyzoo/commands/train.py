@@ -29,7 +29,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from galaxyzoo.config import base, loading
-from galaxyzoo.config.names import ALL_RUNS, DEMO_FULL
 from galaxyzoo.config.schema import ORIGINAL_PX, SET_WHEN_LOADED, Config
 from galaxyzoo.core import console, launch, paths
 from galaxyzoo.core.errors import FoldError, InputError
@@ -42,6 +41,7 @@ from galaxyzoo.core.options import (
     positive,
     read_options,
 )
+from galaxyzoo.core.paths import ALL_RUNS, DEMO_FULL
 from galaxyzoo.data.catalog import folds_dir
 from galaxyzoo.data.prepare import Dataset, prepare, prepare_raw, record_duplicates
 from galaxyzoo.data.readers.find import open_input

@@ -13,9 +13,8 @@ import yaml
 from pydantic import Field
 
 from galaxyzoo.config import base, schema, stages
-from galaxyzoo.config.names import DEMO
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import CODE_ROOT, configs_dir, shown
+from galaxyzoo.core.paths import CODE_ROOT, DEMO, configs_dir, shown
 from galaxyzoo.tasks.registry import TASKS, define_task, find_task, task_name
 
 CONFIG = "config.yaml"  # in a trained run's folder

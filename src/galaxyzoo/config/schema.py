@@ -7,9 +7,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from galaxyzoo.config import base, names
+from galaxyzoo.config import base
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.manifest import digest_json
+from galaxyzoo.core.paths import STAGE
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
 from galaxyzoo.tasks.registry import TASKS, find_task, get_task, register_task
 
@@ -366,4 +367,4 @@ def _find_in_rule(config: Config) -> str | None:
 
 def is_stage(run: str) -> bool:
     """Check whether a run is an earlier stage of others, with networks but without tables."""
-    return run.split("/")[-1].startswith(names.STAGE)
+    return run.split("/")[-1].startswith(STAGE)

@@ -31,10 +31,10 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from galaxyzoo.config.names import STAGE
 from galaxyzoo.config.schema import Config, parse_config
 from galaxyzoo.core import console, paths
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.paths import STAGE
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
 from galaxyzoo.tasks.registry import CLASS_TASKS
 

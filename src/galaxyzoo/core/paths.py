@@ -1,4 +1,4 @@
-"""The project's folders, paths as messages print them, and where a command may write."""
+"""The project's folders, reserved names, paths as messages print them, and where one may write."""
 
 from __future__ import annotations  # the package's __init__.py says why
 
@@ -16,6 +16,15 @@ RESOURCES = _PACKAGE if INSTALLED else CODE_ROOT  # folder of configs/, weights/
 MARK = "Galaxy Zoo ensemble"  # in the pages and pictures that are written
 SURVEY_JOB = "job.json"  # in the folder of a survey
 _ARTEFACTS = ("folds", "oof", "submissions")
+# Names of datasets, and of runs
+DEMO = "demo"  # the dataset that the project draws itself, with short schedules (configs/demo.yaml)
+DEMO_FULL = "demo-full"  # the same galaxies, trained as real ones are
+DEMOS = (DEMO, DEMO_FULL)
+WHOLE = "kaggle"  # the dataset of the whole competition
+BUNDLED = "bundled"  # in place of a dataset: networks that come with the project, in `weights/`
+RECORDS = "records"  # in submissions/: the committed results, which no command writes
+ALL_RUNS = "all"  # name of the ensemble of every finished run of a task
+STAGE = "stage."  # prefix of the last part of the names of runs that are earlier stages of others
 
 
 def root() -> Path:

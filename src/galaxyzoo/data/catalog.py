@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from galaxyzoo.config.names import DEMOS
 from galaxyzoo.core import files, launch, manifest, paths
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.paths import DEMOS
 from galaxyzoo.io.tables import FOLD, ID, read_csv, select_numbers
 from galaxyzoo.tasks import decision_tree, kinds, registry
 

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from galaxyzoo.config import loading, schema
-from galaxyzoo.config.names import BUNDLED, DEMOS
 from galaxyzoo.core import files, launch, manifest, paths
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.paths import BUNDLED, DEMOS
 from galaxyzoo.data.catalog import (
     GROUP,
     Catalog,

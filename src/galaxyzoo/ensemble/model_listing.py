@@ -6,10 +6,10 @@ Reads score cards and marks of finished folds, no network and no image.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from galaxyzoo.config.names import BUNDLED, DEMOS
 from galaxyzoo.config.schema import is_stage
 from galaxyzoo.core import launch, paths
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.paths import BUNDLED, DEMOS
 from galaxyzoo.ensemble.fitted import check_ensemble_members
 from galaxyzoo.results import layout
 from galaxyzoo.results.card import EnsembleCard, RunCard

@@ -16,19 +16,18 @@ import torch
 from timm.utils import reparameterize_model
 from torch import Tensor
 
-from galaxyzoo.config import loading, names, schema
+from galaxyzoo.config import loading, schema
 from galaxyzoo.core import devices, parallel
 from galaxyzoo.core.console import ProgressBar
 from galaxyzoo.core.errors import FoldError, InputError, one_line
 from galaxyzoo.core.manifest import Provenance, digest
-from galaxyzoo.core.paths import shown
+from galaxyzoo.core.paths import BUNDLED, shown
 from galaxyzoo.data.geometry import iterate_views
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.stores.base import Images
 from galaxyzoo.data.stores.opening import FormSettings, open_all
-from galaxyzoo.inference.artifacts import load_fold_model
 from galaxyzoo.inference.images import CHUNK, Chunk, IdColumn, add_checks, describe_checks
-from galaxyzoo.models.build import GalaxyNet
+from galaxyzoo.models.build import GalaxyNet, load_network
 from galaxyzoo.results import layout
 from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.registry import get_task, register_task
@@ -233,8 +232,9 @@ class RunNetworks(Predictor):
                 f"{shown(folder)} has other classes than folds/{config.task} here: predict with it "
                 "in another project, set by GALAXYZOO_ROOT"
             )
-        folders = {fold: layout.fold_dir(folder, fold) for fold in layout.exported_folds(files)}
-        return cls(config, {k: load_fold_model(config, path) for k, path in folders.items()})
+        folds = layout.exported_folds(files)
+        paths = {fold: layout.fold_dir(folder, fold) / layout.WEIGHTS for fold in folds}
+        return cls(config, {fold: load_network(config, path) for fold, path in paths.items()})
 
     def choose(self, fold: int | None) -> list[GalaxyNet]:
         """Choose the networks that predict: all, or one fold's."""
@@ -314,7 +314,7 @@ def run_networks(
 
 def load_run(dataset: str, run: str) -> RunNetworks:
     """The networks of a run's finished folds; those of a bundled run."""
-    if dataset == names.BUNDLED:
+    if dataset == BUNDLED:
         return RunNetworks.load_exported(layout.RunFolder(dataset, run).path)
     folder = layout.RunFolder(dataset, run)
     if not folder.folds:
@@ -323,10 +323,8 @@ def load_run(dataset: str, run: str) -> RunNetworks:
             f"run '{run}' has no finished fold on dataset '{dataset}': known are {', '.join(known)}"
         )
     config, fingerprint, _ = loading.load_run_config(folder.path)
-    models = {}
-    for fold in folder.folds:
-        weights = layout.fold_files(config, dataset, fingerprint, fold).path(layout.WEIGHTS)
-        models[fold] = load_fold_model(config, weights.parent)
+    folds = {k: layout.fold_files(config, dataset, fingerprint, k) for k in folder.folds}
+    models = {k: load_network(config, each.path(layout.WEIGHTS)) for k, each in folds.items()}
     return RunNetworks(config, models)
 
 

@@ -4,6 +4,7 @@ import copy
 import re
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import timm
@@ -12,9 +13,17 @@ import torchvision
 from torch import Tensor, nn
 
 from galaxyzoo.config.schema import Config, ModelConfig
+from galaxyzoo.core import devices
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.paths import shown
 from galaxyzoo.models import equivariant, heads
-from galaxyzoo.models.pretrained import HUB, TORCHVISION, PretrainedWeights, load_pretrained
+from galaxyzoo.models.weights import (
+    HUB,
+    TORCHVISION,
+    PretrainedWeights,
+    load_pretrained,
+    load_weights,
+)
 from galaxyzoo.tasks.registry import get_task
 
 
@@ -151,6 +160,20 @@ def build_model(config: Config, initialize: bool = True) -> GalaxyNet:
     """
     size_px = config.image.size_px
     return GalaxyNet(config, *start_backbone(config.model, size_px, config.run, initialize))
+
+
+def load_network(config: Config, path: Path) -> GalaxyNet:
+    """Load a trained network from its weights, on the device, in eval mode.
+
+    Of a finished fold, check the file first (`Artifact.path`).
+    """
+    model = build_model(config, initialize=False)
+    try:
+        model.load_state_dict(load_weights(path))
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{shown(path)} does not match its config: {reason}") from None
+    return devices.place(model, devices.get_device()).eval()
 
 
 def start_backbone(

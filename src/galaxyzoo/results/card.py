@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from pydantic import ConfigDict, Field
 
-from galaxyzoo.config import base, loading, names
+from galaxyzoo.config import base, loading
 from galaxyzoo.core import launch, manifest, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import Catalog
@@ -296,7 +296,7 @@ def build_again(folder: EnsembleFolder, runs: Sequence[str] = ()) -> str:
         runs: its members; they are typed where its name is in no config.
     """
     arguments = folder.name
-    if runs and arguments not in (*loading.all_ensembles(), names.ALL_RUNS):
+    if runs and arguments not in (*loading.all_ensembles(), paths.ALL_RUNS):
         arguments = f"{' '.join(runs)} --name {arguments}"
     options = f"--task {folder.task} --dataset {folder.dataset}"
     return f"type `{launch.typed('ensemble')} {arguments} {options}`"

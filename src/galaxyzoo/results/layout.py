@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from galaxyzoo.config.loading import load_run_config
-from galaxyzoo.config.names import BUNDLED, DEMO, DEMOS, RECORDS
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core import launch, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.manifest import Artifact, Provenance, digest
+from galaxyzoo.core.paths import BUNDLED, DEMO, DEMOS, RECORDS
 from galaxyzoo.data.catalog import data_option, folds_dir
 from galaxyzoo.tasks.registry import task_name
 

@@ -7,10 +7,9 @@ from typing import TypeVar
 
 import numpy as np
 
-from galaxyzoo.config.names import DEMOS, WHOLE
 from galaxyzoo.core import files, launch
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import shown
+from galaxyzoo.core.paths import DEMOS, WHOLE, shown
 from galaxyzoo.io.tables import ID, read_csv
 from galaxyzoo.results.card import EnsembleCard, SubmissionCard
 from galaxyzoo.results.layout import card_path, published_csv

@@ -16,8 +16,8 @@ from galaxyzoo.config.schema import Config
 from galaxyzoo.core import console, files, manifest, paths
 from galaxyzoo.core.devices import get_device, is_out_of_memory, place, release, split_batch
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.inference.artifacts import load_checkpoint, save_checkpoint, save_weights
 from galaxyzoo.models.heads import build_loss, build_output
+from galaxyzoo.models.weights import load_checkpoint, save_checkpoint, save_weights
 from galaxyzoo.results import card, layout, oof
 from galaxyzoo.tasks import kinds, registry
 from galaxyzoo.training.feature_head import Head, cached_features, fit_head, learning_curve

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from galaxyzoo.config import loading, names, schema
+from galaxyzoo.config import loading, schema
 from galaxyzoo.core.errors import FoldError, InputError
 from galaxyzoo.core.manifest import Artifact
-from galaxyzoo.core.paths import shown
+from galaxyzoo.core.paths import BUNDLED, shown
 from galaxyzoo.data.catalog import Catalog, catalog_names, dataset_dir, load_catalog
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import Dataset, read_duplicates
@@ -57,7 +57,7 @@ def make_fold_data(config: schema.Config, data: Dataset, cache: ImageCache, fold
 def resolve_start(config: schema.Config, catalog: Catalog, fold: int) -> Start:
     """Decide where a fold's first weights come from; none may be trained on the fold.
 
-    The stage before, else the networks in `weights/`; without either `models.pretrained` fills a
+    The stage before, else the networks in `weights/`; without either `models.weights` fills a
     new network.
     """
     if not config.earlier:
@@ -77,7 +77,7 @@ def _bundled_start(config: schema.Config, catalog: Catalog, fold: int) -> Start:
     Where all galaxies are of their training and in its folds, fold k starts from the network that
     left out fold k. On others any of them may have been trained on any galaxy.
     """
-    if config.model.weights_file != names.BUNDLED:
+    if config.model.weights_file != BUNDLED:
         return Start()
     votes = get_task(COMPETITION_TASK)
     for run in layout.bundled_runs(votes.name):

@@ -5,11 +5,11 @@ Most published systems report such a score; folds remain the measure here.
 
 import numpy as np
 
-from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.paths import BUNDLED
 from galaxyzoo.data.catalog import GROUP, Catalog
 from galaxyzoo.data.folds import make_folds
-from galaxyzoo.inference.artifacts import load_fold_model
+from galaxyzoo.models.build import load_network
 from galaxyzoo.results import layout
 from galaxyzoo.results.card import HoldoutCard
 from galaxyzoo.results.table import PredictionTable
@@ -61,9 +61,8 @@ def train_holdout(run: Run) -> HoldoutCard:
             )
             fold.train_fold(config, data, folder, f"{config.run} hold-out")
             rows = np.searchsorted(cache.ids, catalog.ids[held_out])
-            run.predict(
-                load_fold_model(config, folder), cache, rows, folder / layout.HELD_OUT_TABLE
-            )
+            model = load_network(config, folder / layout.WEIGHTS)
+            run.predict(model, cache, rows, folder / layout.HELD_OUT_TABLE)
             files.finish([layout.WEIGHTS, layout.HISTORY, layout.HELD_OUT_TABLE], {})
         (folder / layout.CHECKPOINT).unlink(missing_ok=True)
     table = PredictionTable.read(files.path(layout.HELD_OUT_TABLE), task, catalog.ids[held_out])

@@ -19,8 +19,8 @@ from galaxyzoo.config.schema import Config
 from galaxyzoo.core import console, devices
 from galaxyzoo.data import image_cache, prepare
 from galaxyzoo.data.catalog import Catalog, folds_dir
-from galaxyzoo.inference.artifacts import load_fold_model
 from galaxyzoo.inference.predict import batch_size_for, predict
+from galaxyzoo.models.build import load_network
 from galaxyzoo.results import layout, oof
 from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training import fold_data
@@ -249,7 +249,8 @@ def smoke(config: Config, data: prepare.Dataset) -> None:
     fold = replace(fold, train_rows=train_rows, val_rows=val_rows)
     with tempfile.TemporaryDirectory() as folder:
         train_fold(short, fold, Path(folder), f"{short.run} smoke")
-        predict(load_fold_model(short, Path(folder)), fold.cache, fold.val_rows, short)
+        model = load_network(short, Path(folder) / layout.WEIGHTS)
+        predict(model, fold.cache, fold.val_rows, short)
     print(
         f"everything works: {short.run} was trained on {len(fold.train_rows)} galaxies for 2 "
         f"epochs, saved, read back, and has predicted {len(fold.val_rows)} others"

@@ -27,9 +27,8 @@ from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import Catalog, folds_dir
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import Dataset
-from galaxyzoo.inference.artifacts import load_fold_model
 from galaxyzoo.inference.predict import predict
-from galaxyzoo.models.build import GalaxyNet, build_model
+from galaxyzoo.models.build import GalaxyNet, build_model, load_network
 from galaxyzoo.results import card, layout, oof, table
 from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training import fold_data, loader
@@ -233,7 +232,7 @@ class Run:
     def _predict_fold(self, fold: int, summary: oof.FoldSummary) -> oof.FoldSummary:
         """Predict a trained fold and the test galaxies; returns the summary with notes on these."""
         started, folder = time.perf_counter(), self.fold_dir(fold)
-        model = load_fold_model(self.config, folder)
+        model = load_network(self.config, folder / layout.WEIGHTS)
         cache, test = self.cache("train"), self.cache("test")
         rows = np.searchsorted(cache.ids, self.catalog.ids[self.catalog.folds == fold])
         if len(rows):

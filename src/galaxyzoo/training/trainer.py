@@ -18,10 +18,10 @@ from torch import Tensor, nn
 from galaxyzoo.config.schema import Config, TTAConfig
 from galaxyzoo.core import console, devices, paths
 from galaxyzoo.core.errors import FoldError, one_line
-from galaxyzoo.inference.artifacts import load_weights
 from galaxyzoo.inference.predict import predict
-from galaxyzoo.models import heads, pretrained
+from galaxyzoo.models import heads
 from galaxyzoo.models.build import GalaxyNet, build_model
+from galaxyzoo.models.weights import fill_network, load_weights
 from galaxyzoo.results import layout, oof
 from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training.fold_data import FoldData
@@ -303,7 +303,7 @@ def first_network(config: Config, data: FoldData, initialize: bool = True) -> tu
     if not initialize or start.weights is None:
         return model, model.start.provenance
     weights = load_weights(start.weights)
-    pretrained.fill_network(model, weights, paths.shown(start.weights), config.keeps_head)
+    fill_network(model, weights, paths.shown(start.weights), config.keeps_head)
     return model, start.provenance
 
 

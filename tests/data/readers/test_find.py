@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from galaxyzoo.config.names import DEMO, DEMOS
 from galaxyzoo.core.extras import installed
+from galaxyzoo.core.paths import DEMO, DEMOS
 from galaxyzoo.data.readers import find
 from galaxyzoo.data.readers.dataset_files import DatasetFiles
 from support.datasets import draw_competition, write_labeled

@@ -11,10 +11,9 @@ from scipy.special import softmax
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.files import read_json
-from galaxyzoo.inference.artifacts import load_fold_model
 from galaxyzoo.inference.predict import RunNetworks, compute_features, predict
-from galaxyzoo.models.build import build_model
-from galaxyzoo.results.layout import trained_files
+from galaxyzoo.models.build import build_model, load_network
+from galaxyzoo.results.layout import WEIGHTS, trained_files
 from galaxyzoo.tasks.metrics import log_loss
 from galaxyzoo.tasks.registry import register_task
 from galaxyzoo.training import feature_head
@@ -108,7 +107,7 @@ def test_a_fold_is_its_first_network_with_a_fitted_head(root):
     config = small_config(**small, train=train, tta={"dihedral": False})
     summary = train_fold(config, data, root / "fold", "a fold")
     assert (summary.start, summary.diverged) == ("scratch", False)
-    network = load_fold_model(config, root / "fold")
+    network = load_network(config, root / "fold" / WEIGHTS)
     inputs = compute_features(network, data.cache.images, config, config.tta)
     head = fit_head(inputs[data.train_rows], data.targets[data.train_rows])
     expected = softmax(head.logits(inputs[data.val_rows]), axis=1)

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from galaxyzoo.config.names import BUNDLED
+from galaxyzoo.core.paths import BUNDLED
 from galaxyzoo.data.image_cache import decode_many
 from galaxyzoo.ensemble.load_model import load_predictor
 from galaxyzoo.extras.labels.label_loop import LabelLoop

@@ -13,9 +13,9 @@ import torch
 from pyarrow import parquet
 
 from galaxyzoo.config.loading import load_run_config
-from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.core.devices import autocast
 from galaxyzoo.core.manifest import read_sealed
+from galaxyzoo.core.paths import BUNDLED
 from galaxyzoo.data.geometry import iterate_views
 from galaxyzoo.data.image_cache import decode_many
 from galaxyzoo.data.stores.opening import open_by_galaxy_id
@@ -23,9 +23,10 @@ from galaxyzoo.ensemble.load_model import load_predictor
 from galaxyzoo.extras.surveys.columns import read_one_table
 from galaxyzoo.extras.surveys.images import SurveyImages
 from galaxyzoo.extras.surveys.survey import Survey, survey_classes
-from galaxyzoo.inference.artifacts import load_fold_model
 from galaxyzoo.inference.predict import predict_stores
 from galaxyzoo.io.archives import write_zip
+from galaxyzoo.models.build import load_network
+from galaxyzoo.results.layout import WEIGHTS
 from galaxyzoo.tasks.registry import TASKS
 from support.commands import dataset, succeed
 from support.faulty_commands import Fault, Project, ranks
@@ -121,7 +122,7 @@ def test_spread_and_features_are_as_by_each_network_alone(trained, expected, tmp
     assert np.ptp(spread.to_numpy()) > 0.001
     folder = next((trained / "folds").glob("*/gz37/cnn"))
     config = load_run_config(folder).config
-    model = load_fold_model(config, folder / "fold_0")
+    model = load_network(config, folder / "fold_0" / WEIGHTS)
     chosen = open_by_galaxy_id(trained / "more.zip").select(IDS[40:50])
     pictures = decode_many(chosen, config.image)[0]
     views = iterate_views(pictures, config.image, config.tta, torch.device("cpu"))

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from galaxyzoo.config.names import BUNDLED, DEMOS, RECORDS
 from galaxyzoo.core import extras, paths
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.paths import BUNDLED, DEMOS, RECORDS
 from galaxyzoo.data.catalog import GROUP, input_places
 from galaxyzoo.data.readers import kaggle, labeled
 from galaxyzoo.data.readers.dataset_files import DatasetCandidate, DatasetFiles

@@ -14,13 +14,12 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pandas as pd
 
-from galaxyzoo.config.names import DEMO, DEMOS, WHOLE
 from galaxyzoo.core import files
 from galaxyzoo.core.console import ProgressBar
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.launch import typed
 from galaxyzoo.core.manifest import digest
-from galaxyzoo.core.paths import cache_dir, configs_dir, input_dir, shown
+from galaxyzoo.core.paths import DEMO, DEMOS, WHOLE, cache_dir, configs_dir, input_dir, shown
 from galaxyzoo.data.catalog import input_places
 from galaxyzoo.data.demo.dataset import write_demo
 from galaxyzoo.data.readers.dataset_files import DatasetFiles, check_apart, check_images

@@ -19,9 +19,9 @@ import numpy as np
 import pandas as pd
 
 from galaxyzoo.commands.prepare import print_made
-from galaxyzoo.config.names import DEMOS
 from galaxyzoo.core import console, files, options, paths
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.paths import DEMOS
 from galaxyzoo.data.catalog import input_places
 from galaxyzoo.data.readers import labeled
 from galaxyzoo.extras.download import gz2, sdss

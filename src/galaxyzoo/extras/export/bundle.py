@@ -9,17 +9,18 @@ import shutil
 from pathlib import Path
 
 from galaxyzoo.config.loading import CONFIG, load_run_config, portable_config
-from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core import files, launch, paths
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.paths import BUNDLED
 from galaxyzoo.data.catalog import data_option, load_catalog
 from galaxyzoo.ensemble.fitted import load_ensemble, save_fitted
 from galaxyzoo.ensemble.members import load_oof, load_test
 from galaxyzoo.extras.export import model_card, onnx
 from galaxyzoo.extras.intervals.intervals import FEWEST_FOLDS, INTERVALS_FILE, VoteIntervals
 from galaxyzoo.extras.pages import templates
-from galaxyzoo.inference import artifacts, predict
+from galaxyzoo.inference import predict
+from galaxyzoo.models.weights import save_weights
 from galaxyzoo.results import layout
 from galaxyzoo.results.card import Digests, RunCard
 from galaxyzoo.results.table import PredictionTable, digest_table
@@ -61,9 +62,7 @@ def export_run(
             layout.fold_dir(part, fold).mkdir()
             if in_half:
                 network.half()
-            artifacts.save_weights(
-                layout.fold_dir(part, fold) / layout.WEIGHTS, network.state_dict()
-            )
+            save_weights(layout.fold_dir(part, fold) / layout.WEIGHTS, network.state_dict())
             network.float()  # of rounded weights, so that ONNX is of what is kept
         (part / CONFIG).write_text(portable_config(config, fingerprint), encoding="utf-8")
         shutil.copyfile(layout.RunFolder(dataset, run).card, part / layout.SCORES)

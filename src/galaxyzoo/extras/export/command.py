@@ -16,10 +16,10 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.core import launch, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.options import RunOptions, option, read_options
+from galaxyzoo.core.paths import BUNDLED
 from galaxyzoo.results.layout import OOF_PACKED, TEST_PACKED, bundled_dir
 from galaxyzoo.tasks import registry
 

@@ -27,9 +27,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.core import console, files, manifest
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.paths import BUNDLED
 from galaxyzoo.data.catalog import Catalog, load_catalog
 from galaxyzoo.ensemble import blends, fitted, members
 from galaxyzoo.io.tables import write_predictions

@@ -18,9 +18,8 @@ import pandas as pd
 
 from galaxyzoo.config.base import Settings, read_yaml
 from galaxyzoo.config.loading import all_ensembles
-from galaxyzoo.config.names import ALL_RUNS
 from galaxyzoo.core.errors import InputError, one_line
-from galaxyzoo.core.paths import input_dir, shown
+from galaxyzoo.core.paths import ALL_RUNS, input_dir, shown
 from galaxyzoo.data.catalog import GROUP
 from galaxyzoo.data.readers.dataset_files import DatasetCandidate, DatasetFiles
 from galaxyzoo.data.readers.labeled import (

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from galaxyzoo.commands import predict
-from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.core import launch, manifest, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.extras import Use
 from galaxyzoo.core.options import option, positive
+from galaxyzoo.core.paths import BUNDLED
 from galaxyzoo.extras.formats.fits import TITLE
 from galaxyzoo.extras.surveys import COLUMN_NAMES, TABLE_FORMATS
 from galaxyzoo.tasks.registry import find_column, task_of

@@ -22,12 +22,12 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import parquet
 
-from galaxyzoo.config.names import BUNDLED
 from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core import files, manifest, parallel, paths
 from galaxyzoo.core.console import ProgressBar
 from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.manifest import Artifact
+from galaxyzoo.core.paths import BUNDLED
 from galaxyzoo.ensemble.load_model import load_predictor
 from galaxyzoo.extras.surveys import COLUMN_NAMES, finished
 from galaxyzoo.extras.surveys.columns import (

@@ -1,19 +1,24 @@
-"""Pretrained weights: from a local file, or downloaded by timm or torchvision."""
+"""Weights on disk: checkpoints, trained networks, pretrained ones or their download."""
 
+import errno
+import io
 import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import huggingface_hub
 import timm
+import torch
 import torchvision
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from galaxyzoo.config.schema import ModelConfig
+from galaxyzoo.core import devices, files, manifest
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import CODE_ROOT, shown
 
@@ -26,6 +31,59 @@ _HEAD = ("head.",)  # prefix of the task's layers in a `GalaxyNet`
 _WARNED = "GALAXYZOO_WARNED_OF_SCRATCH"  # variable that a command sets for its processes
 _CLASSIFIERS = ("fc.", "classifier.", "head.", "heads.")
 Triple = tuple[float, float, float]
+
+
+def save_checkpoint(path: Path, state: dict[str, Any], provenance: manifest.Provenance) -> None:
+    """Write a nested dict of tensors and plain values, a checksum behind it, atomically."""
+    data = io.BytesIO()  # torch's own file writer reports a full disk as a RuntimeError
+    torch.save({**state, "format": manifest.FORMAT, "made_by": dict(provenance)}, data)
+    data.write(bytes.fromhex(manifest.digest([data.getbuffer()])))
+    files.write_bytes(path, data.getbuffer())
+
+
+def load_checkpoint(path: Path, provenance: manifest.Provenance) -> dict[str, Any] | None:
+    """Read a checkpoint without running code from it; None where there is none.
+
+    One that is damaged, or of other settings, galaxies or another fold, is refused.
+    """
+    if not path.exists():
+        return None
+    advice = "delete it to restart the fold"
+    try:
+        data = path.read_bytes()
+        body = io.BytesIO(data[:-32])
+        if bytes.fromhex(manifest.digest([body.getbuffer()])) != data[-32:]:
+            raise ValueError("its checksum does not match")
+        del data
+        state = torch.load(body, map_location="cpu", weights_only=True)  # noqa: TID251
+    except Exception as error:  # noqa: BLE001 - torch raises pickle's, zip's and its own errors
+        # Hours of training may be in it: what the system lacks is no reason to delete it.
+        if devices.is_out_of_memory(error):
+            raise MemoryError(f"reading {shown(path)}") from None
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            raise InputError(f"cannot read {shown(path)}: {error.strerror}") from None
+        reason = (str(error) or type(error).__name__).splitlines()[0][:100]
+        raise InputError(
+            f"{shown(path)} is not a readable checkpoint ({reason}): {advice}"
+        ) from None
+    manifest.check_format(path, state.get("format"), advice)
+    manifest.check_provenance(path, state["made_by"], provenance, advice)
+    return state
+
+
+def save_weights(path: Path, weights: dict[str, Tensor]) -> None:
+    """Write weights as safetensors, atomically."""
+    files.write_bytes(path, save({name: tensor.contiguous() for name, tensor in weights.items()}))
+
+
+def load_weights(path: Path, advice: str = "delete its folder to retrain") -> dict[str, Tensor]:
+    """Read weights from a safetensors file; the error advises `advice`."""
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise InputError(
+            f"{shown(path)} is not a readable weights file ({error}): {advice}"
+        ) from None
 
 
 @dataclass(frozen=True)
@@ -48,7 +106,7 @@ def load_pretrained(backbone: nn.Module, model: ModelConfig, run: str) -> Pretra
     """
     paths = _candidate_files(model)
     if path := next((path for path in paths if path.is_file()), None):
-        _fill(backbone, _read(path), shown(path))
+        _fill(backbone, load_weights(path, "get it again"), shown(path))
         return PretrainedWeights(path.name, *_normalization(backbone, model))
     try:
         weights, start = _download(model)
@@ -132,13 +190,6 @@ def _use_cache_if_offline() -> None:
         huggingface_hub.get_session().head(huggingface_hub.constants.ENDPOINT, timeout=5)
     except Exception:  # noqa: BLE001 - whatever the transport raises: no answer
         huggingface_hub.constants.HF_HUB_OFFLINE = True
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    try:
-        return load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{shown(path)} is not a readable safetensors file: {error}") from None
 
 
 def _fill(

@@ -6,7 +6,7 @@ import torch
 
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.manifest import Provenance
-from galaxyzoo.inference.artifacts import load_checkpoint, save_checkpoint
+from galaxyzoo.models.weights import load_checkpoint, save_checkpoint
 
 PROVENANCE: Provenance = {"config": "abc", "fingerprint": "def", "fold": 1}
 
