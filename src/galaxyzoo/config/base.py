@@ -9,6 +9,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin
 
+import pandas as pd
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
@@ -174,16 +175,8 @@ def set_key(values: dict[str, Any], key: str, value: Any, source: str) -> None:
 
 def changed_settings(old: BaseModel, new: BaseModel) -> str:
     """The settings that differ, as `section.key old → new`."""
-    before, after = (_flat(config.model_dump(mode="json")) for config in (old, new))
+    tables = (pd.json_normalize(config.model_dump(mode="json")) for config in (old, new))
+    before, after = (table.astype(object).to_dict("records")[0] for table in tables)
     # A stage's run is a digest of its settings.
     changed = [k for k in before | after if before.get(k) != after.get(k) and k[-4:] != ".run"]
     return ", ".join(f"{k} {before.get(k)} → {after.get(k)}" for k in changed)[:300]
-
-
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested sections as one dict with dotted keys."""
-    out: dict[str, Any] = {}
-    for key, value in values.items():
-        inner = isinstance(value, dict)
-        out.update(_flat(value, f"{prefix}{key}.") if inner else {prefix + key: value})
-    return out

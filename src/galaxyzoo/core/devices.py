@@ -43,7 +43,8 @@ def claim_gpu() -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         names = (f"galaxyzoo_{getpass.getuser()}_gpu_{number}.lock" for number in range(count))
         paths = (Path(tempfile.gettempdir()) / name for name in names)
-        free = (i for i, path in enumerate(paths) if stack.enter_context(files.try_lock(path)))
+        locks = (stack.enter_context(files.try_lock(path)) for path in paths)
+        free = (number for number, lock in enumerate(locks) if lock.is_locked)
         os.environ[_DEVICE] = f"cuda:{next(free, os.getpid() % count)}"
         stack.callback(os.environ.pop, _DEVICE, None)
         yield

@@ -171,11 +171,15 @@ def sync_folder(path: Path) -> None:
 
 
 @contextmanager
-def try_lock(path: Path) -> Iterator[bool]:
-    """Hold a lock file, created if needed, unless another process does; yield success."""
-    lock, is_held = _acquire(path)
+def try_lock(path: Path) -> Iterator[FileLock]:
+    """Yield a lock file, created if needed, that `is_locked` unless another process holds it."""
+    lock = FileLock(path)
+    with explain_write_errors(path):
+        make_folder(path.parent)
+        with suppress(Timeout):
+            lock.acquire(timeout=0)
     try:
-        yield is_held
+        yield lock
     finally:
         lock.release()
 
@@ -192,18 +196,16 @@ def hold_lock(path: Path, activity: str) -> Iterator[None]:
         path: the lock file.
         activity: what the holder does, as in "another process is …".
     """
-    lock, is_held = _acquire(path)
-    if not is_held:
-        tqdm.write(f"waiting for another process that is {activity}")
+    with try_lock(path) as lock:
         with explain_write_errors(path):
-            lock.acquire()
-    try:
-        with explain_write_errors(path):
+            if not lock.is_locked:
+                tqdm.write(f"waiting for another process that is {activity}")
+                lock.acquire()
             _held[path] = path.stat()
-        yield
-    finally:
-        _held.pop(path, None)
-        lock.release()
+        try:
+            yield
+        finally:
+            _held.pop(path, None)
 
 
 def _check_held(path: Path) -> None:
@@ -217,15 +219,3 @@ def _check_held(path: Path) -> None:
 def deletion_error(folder: Path) -> InputError:
     """Error for a folder that was deleted while this command worked in it."""
     return InputError(f"{shown(folder)} was deleted while this command used it; stopping")
-
-
-def _acquire(path: Path) -> tuple[FileLock, bool]:
-    """Acquire a lock; also return whether that took no waiting."""
-    lock = FileLock(path)
-    with explain_write_errors(path):
-        make_folder(path.parent)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            return lock, False
-    return lock, True

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from typing import Any, TypeVar
 
@@ -71,7 +71,7 @@ def run_jobs(
     tasks = [joblib.delayed(_call)(function, arguments, threads, parent) for arguments in calls]
     with (
         _environment(threads),
-        _CLUSTERS[backend](jobs) as options,
+        _CLUSTERS[backend](jobs) if backend in _CLUSTERS else nullcontext({}) as options,
         joblib.parallel_config(backend, n_jobs=jobs, **options),
     ):
         try:
@@ -130,21 +130,14 @@ def _environment(threads: int) -> Iterator[None]:
         "TQDM_DISABLE": "1",
         "PYTHONPATH": os.pathsep.join(filter(None, [folder, os.environ.get("PYTHONPATH")])),
     }
-    before = {name: os.environ.get(name) for name in wanted}
+    before = {name: os.environ[name] for name in wanted if name in os.environ}
     os.environ.update(wanted)
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
-@contextmanager
-def _loky(jobs: int) -> Iterator[dict[str, Any]]:
-    yield {}
+        for name in wanted:
+            del os.environ[name]
+        os.environ.update(before)
 
 
 @contextmanager
@@ -155,18 +148,11 @@ def _ray(jobs: int) -> Iterator[dict[str, Any]]:
     from ray.util.joblib import register_ray
 
     register_ray()
-    cluster = os.environ.get("RAY_ADDRESS")
-    local: dict[str, Any] = {
-        "num_cpus": jobs,
-        "object_store_memory": _RAY_STORE_BYTES,
-        "include_dashboard": False,
-    }
-    ray.init(
-        address=cluster,
-        logging_level=logging.ERROR,
-        log_to_driver=False,
-        **({} if cluster else local),
-    )
+    settings: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+    if not (cluster := os.environ.get("RAY_ADDRESS")):
+        settings |= {"num_cpus": jobs, "object_store_memory": _RAY_STORE_BYTES}
+        settings["include_dashboard"] = False
+    ray.init(address=cluster, **settings)
     try:
         gpus = ray.cluster_resources().get("GPU", 0)
         # Ray hides all GPUs from whoever asked for none.
@@ -187,7 +173,7 @@ def _dask(jobs: int) -> Iterator[dict[str, Any]]:
         yield {}
 
 
-_CLUSTERS = {"loky": _loky, "ray": _ray, "dask": _dask}
+_CLUSTERS = {"ray": _ray, "dask": _dask}
 _SECONDS_BETWEEN_LOOKS = 1.0
 
 

@@ -27,8 +27,6 @@ class LeastSquares:
     gram: np.ndarray  # (feature, feature) sums of products of two features
     cross: np.ndarray  # (feature, column) sums of feature times target
     squares: np.ndarray  # (column,) sums of squared targets
-    features: np.ndarray  # (feature,) sums of features
-    targets: np.ndarray  # (column,) sums of targets
     count: int  # galaxies
 
     def __add__(self, other: "LeastSquares") -> "LeastSquares":
@@ -38,7 +36,7 @@ class LeastSquares:
     @property
     def n_runs(self) -> int:
         """Number of base models."""
-        return len(self.features) // len(self.targets)
+        return len(self.cross) // len(self.squares)
 
     def by_run(self, columns: slice) -> tuple[np.ndarray, np.ndarray]:
         """Normal equations of one weight per run, shared by the given columns.
@@ -49,7 +47,7 @@ class LeastSquares:
             (run, run) products of predictions, (run,) products with targets, each column with
             itself only.
         """
-        n_columns = len(self.targets)
+        n_columns = len(self.squares)
         gram = self.gram.reshape(self.n_runs, n_columns, self.n_runs, n_columns)
         cross = self.cross.reshape(self.n_runs, n_columns, n_columns)
         own_gram, own_cross = np.einsum("rcsc->crs", gram), np.einsum("rcc->cr", cross)
@@ -57,10 +55,9 @@ class LeastSquares:
 
     def without_run(self, run: int) -> "LeastSquares":
         """Return the sums without one of the runs, by number."""
-        remaining = np.delete(np.arange(len(self.features)).reshape(self.n_runs, -1), run, axis=0)
+        remaining = np.delete(np.arange(len(self.cross)).reshape(self.n_runs, -1), run, axis=0)
         rows = remaining.ravel()
-        gram, cross = self.gram[np.ix_(rows, rows)], self.cross[rows]
-        return replace(self, gram=gram, cross=cross, features=self.features[rows])
+        return replace(self, gram=self.gram[np.ix_(rows, rows)], cross=self.cross[rows])
 
     def squared_error(self, weights: np.ndarray) -> np.ndarray:
         """Squared error of a linear model on the galaxies summed here.
@@ -101,14 +98,8 @@ def make_fold(features: np.ndarray, targets: np.ndarray) -> OofFold:
     features = np.ascontiguousarray(features, dtype=np.float32)
     flat = features.reshape(len(features), -1).astype(np.float64)
     targets = np.asarray(targets, dtype=np.float64)
-    sums = LeastSquares(
-        flat.T @ flat,
-        flat.T @ targets,
-        np.square(targets).sum(0),
-        flat.sum(0),
-        targets.sum(0),
-        len(targets),
-    )
+    squares = np.square(targets).sum(axis=0)
+    sums = LeastSquares(flat.T @ flat, flat.T @ targets, squares, len(targets))
     return OofFold(features, targets, sums)
 
 

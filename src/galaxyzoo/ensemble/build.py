@@ -10,14 +10,23 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from galaxyzoo.core import files, manifest
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.ensemble import fitted, members
-from galaxyzoo.ensemble.blends import ALL_COLUMNS, Blend, LeastSquares, OofFold, total
+from galaxyzoo.ensemble.blends import Blend, OofFold
 from galaxyzoo.ensemble.class_stackers import Pool
-from galaxyzoo.ensemble.selection import MEAN, RULE, Candidate, CrossFits, cross_fit, nested
+from galaxyzoo.ensemble.selection import (
+    MEAN,
+    RULE,
+    Candidate,
+    CrossFits,
+    cross_fit,
+    fit_without,
+    nested,
+)
 from galaxyzoo.results import layout, submission
 from galaxyzoo.results.card import EnsembleCard, RunCard, rounded
 from galaxyzoo.results.table import PredictionTable, digest_table, score_table
@@ -155,7 +164,7 @@ def make_card(fits: CrossFits, runs: Sequence[str], features: np.ndarray, catalo
         "candidates": {name: _candidate_scores(fits, name, best) for name in fits.names},
         "runs": {run: scores["score"] for run, scores in run_tables.items()},
         "run_classes": run_classes,
-        "error_correlation": error_correlation(runs, total([*fits.by_fold.values()])),
+        "error_correlation": error_correlation(runs, features - fits.targets[:, None]),
         "without": costs_without(fits, chosen, runs),
         "model": fits.models[chosen].about(runs, task),
     }
@@ -185,27 +194,17 @@ def _nested_scores(fits: CrossFits) -> dict[str, Any] | None:
     return {**_scores(fits, predictions), "choices": {str(k): v for k, v in choices.items()}}
 
 
-def error_correlation(runs: Sequence[str], sums: LeastSquares) -> dict[str, dict[str, float]]:
+def error_correlation(runs: Sequence[str], errors: np.ndarray) -> dict[str, dict[str, float]]:
     """Correlation of the errors of each two runs, over all galaxies and columns.
 
     Args:
         runs: names.
-        sums: of the runs' predictions and the targets.
+        errors: (galaxy, run, column) predictions less targets.
     Returns:
         Run -> run -> Pearson correlation; 0 with a run whose errors are all equal.
     """
-    gram, cross = sums.by_run(ALL_COLUMNS)
-    products = gram - cross - cross[:, None] + sums.squares.sum()  # of the errors of two runs
-    errors = sums.features.reshape(len(runs), -1).sum(axis=1) - sums.targets.sum()
-    n = sums.count * len(sums.targets)
-    centered = products / n - np.outer(errors, errors) / n**2
-    spread = np.sqrt(np.maximum(np.diag(centered), 0.0))
-    scale = np.outer(spread, spread)
-    matrix = np.divide(centered, scale, out=np.zeros_like(centered), where=scale > 0)
-    return {
-        run: dict(zip(runs, row.tolist(), strict=True))
-        for run, row in zip(runs, matrix.clip(-1.0, 1.0), strict=True)
-    }
+    table = pd.DataFrame(errors.swapaxes(1, 2).reshape(-1, len(runs)), columns=list(runs))
+    return table.corr().fillna(0.0).to_dict()
 
 
 def costs_without(fits: CrossFits, chosen: str, runs: Sequence[str]) -> dict[str, Any]:
@@ -235,8 +234,7 @@ def costs_without(fits: CrossFits, chosen: str, runs: Sequence[str]) -> dict[str
 def _losses(fits: CrossFits, name: str, by_fold: dict[int, OofFold]) -> np.ndarray:
     """(galaxy,) losses of a candidate that is cross-fitted on other features."""
     fit, losses = fits.candidates[name].fit, np.empty(len(fits.targets))
-    for fold, held_out in by_fold.items():
-        model = fit([rows for other, rows in by_fold.items() if other != fold], fits.task)
-        predictions = fits.task.project(model.predict(held_out.features))
-        losses[fits.folds == fold] = fits.task.per_sample_losses(predictions, held_out.targets)
+    for fold, rows in by_fold.items():
+        predictions = fit_without(fit, by_fold, frozenset({fold}), fits.task)[1][fold]
+        losses[fits.folds == fold] = fits.task.per_sample_losses(predictions, rows.targets)
     return losses

@@ -228,7 +228,7 @@ def correct(
         groups: columns that are corrected by their own deviations alone.
         penalties: per galaxy, where deviations have variance 1 on the whole.
     """
-    n_columns = len(sums.targets)
+    n_columns = len(sums.squares)
     gram = sums.gram / sums.count
     missed = _deviate(sums.cross / sums.count - gram @ first, n_columns)
     spread = _deviate(_deviate(gram, n_columns).T, n_columns)

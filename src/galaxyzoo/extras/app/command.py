@@ -115,8 +115,8 @@ def serve_labels(options: AppOptions, folder: Path) -> None:
 
     add_features(folder)
     survey = read_features(folder)
-    with files.try_lock(folder / LABELS_LOCK) as is_held:
-        if not is_held:
+    with files.try_lock(folder / LABELS_LOCK) as lock:
+        if not lock.is_locked:
             raise InputError(
                 f"{paths.shown(folder)} is open in another label page: stop that one first"
             )

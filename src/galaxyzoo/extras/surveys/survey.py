@@ -157,8 +157,8 @@ class Survey:
         done = 0
         bar = ProgressBar(total=self._count(), desc="images", unit="image", leave=False)
         for part in self.images.parts:
-            with files.try_lock(self._lock(part)) as is_held:
-                done += self._make(part, bar) if is_held else 0
+            with files.try_lock(self._lock(part)) as lock:
+                done += self._make(part, bar) if lock.is_locked else 0
         for part in self.images.parts:  # whose holder is at work, or has died
             if not self._is_made(part):
                 with files.hold_lock(self._lock(part), f"predicting part {part.number}"):
