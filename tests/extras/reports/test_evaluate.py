@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 
 from galaxyzoo.config.loading import load_config
 from galaxyzoo.core import files
@@ -15,7 +14,6 @@ from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.prepare import prepare
 from galaxyzoo.extras.reports.evaluate import load_evaluation, summarize
-from galaxyzoo.extras.reports.history import history_section
 from galaxyzoo.results.card import RunCard
 from galaxyzoo.results.layout import RunFolder
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
@@ -23,18 +21,7 @@ from galaxyzoo.tasks.registry import get_task
 from support.commands import call, complaint, succeed
 from support.datasets import draw_competition
 from support.pictures import draw_image, encode, read_embedded
-from support.trained import N_FOLDS, finish_fold, save_classes, save_table
-
-
-def save_history(catalog: Catalog, run: str, fold: int) -> None:
-    folder = RunFolder(catalog.dataset, run).fold(fold)
-    folder.mkdir(parents=True)
-    votes = {"epoch": 1, "train_loss": 0.3, "val_loss": 0.2, "metric": "RMSE", "val_score": 0.2}
-    classes = {**votes, "metric": "log-loss", "val_accuracy": 0.75}
-    pd.DataFrame([votes, classes, classes]).to_csv(folder / "history.csv", index=False)
-    values = {"task": run.split("/")[0], "model": {"name": "cnn"}}
-    (folder.parent / "config.yaml").write_text(yaml.safe_dump({"run": run, **values}))
-    finish_fold(run, catalog, fold)
+from support.trained import N_FOLDS, save_classes, save_table
 
 
 def draw_inputs(root: Path) -> tuple[Catalog, Catalog]:
@@ -109,15 +96,6 @@ def test_the_command_writes_a_page_with_tables_and_pictures_for_each_kind_of_tas
     runs = pd.read_csv(partial / "runs.csv")
     assert runs["run"].tolist() == ["elliptical_spiral/cnn", "elliptical_spiral/source *"]
     assert runs["folds alone"].isna().tolist() == [True, False]
-
-
-def test_accuracy_is_drawn_also_behind_a_stage_of_votes(project, root):
-    save_history(project, "zoo5/cnn", 0)
-    section = history_section(load_evaluation("zoo5", [], None, root / "reports"))
-    assert section is not None
-    ((_, (_, chart)),) = section.charts
-    assert chart.title == "accuracy"
-    assert [line.y.tolist() for line in chart.lines] == [[0.75, 0.75]] * 2
 
 
 @pytest.fixture

@@ -20,7 +20,6 @@ from galaxyzoo.data.readers.find import sky_positions
 from galaxyzoo.ensemble.model_listing import find_predictor
 from galaxyzoo.extras.pages import html
 from galaxyzoo.extras.reports import classes, evaluate, few_labels, votes
-from galaxyzoo.extras.reports.history import history_section
 from galaxyzoo.tasks import kinds, registry
 
 
@@ -87,10 +86,9 @@ def with_images(evaluation: evaluate.Evaluation, data: str | None) -> evaluate.E
 def write_report(evaluation: evaluate.Evaluation) -> None:
     """Write the page with its tables, and print the scores."""
     task, dataset = evaluation.task, evaluation.catalog.dataset
-    history = history_section(evaluation)  # first: it may find a damaged file
     comparison = evaluate.comparison_section(evaluation)
     ensemble = evaluate.ensemble_section(evaluation)
-    sections = [comparison, ensemble, *detail_sections(evaluation), history]
+    sections = [comparison, ensemble, *detail_sections(evaluation)]
     path = evaluation.folder / "index.html"
     command = " ".join([launch.typed("evaluate"), *sys.argv[1:]])
     summary = evaluate.summarize(evaluation, command)
