@@ -130,17 +130,6 @@ def main() -> None:
         predict_to_table(options, read)
 
 
-def pick_predictor(options: PredictOptions) -> tuple[str, str]:
-    """Dataset and name of the named run or ensemble; of the best one where none is named."""
-    from galaxyzoo.ensemble.model_listing import choose_default, find_predictor
-
-    if options.predictor is not None:
-        return find_predictor(options.predictor, options.dataset)
-    best, line = choose_default(options.dataset)
-    print(line)
-    return best.dataset, best.name
-
-
 def is_own(path: Path, task: kinds.Task, inputs: Sequence[Images]) -> bool:
     """Check whether a table holds predictions of a task for the same images, or some of them."""
     from galaxyzoo.inference.images import IdColumn
@@ -167,7 +156,9 @@ def predict_to_table(options: PredictOptions, settings: FormSettings) -> None:
             "file such as votes.csv, or a folder with a slash at its end"
         )
     # Only now, and torch in the functions below, or mistakes and --help wait for them.
-    dataset, name = pick_predictor(options)
+    from galaxyzoo.ensemble.model_listing import pick_predictor
+
+    dataset, name = pick_predictor(options.predictor, options.dataset)
     from galaxyzoo.ensemble.load_model import describe, load_predictor
     from galaxyzoo.inference.predict import predict_stores
 

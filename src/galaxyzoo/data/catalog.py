@@ -53,10 +53,11 @@ class Catalog:
         return self.train[list(registry.get_task(task).columns)].to_numpy(dtype=np.float64)
 
     @property
-    def _tasks(self) -> list[kinds.Task]:
-        """All tasks that it may have labels of."""
-        of_labels = registry.find_task(self.dataset)
-        return [*registry.TASKS.values(), *([of_labels] if of_labels else [])]
+    def labeled_tasks(self) -> list[kinds.Task]:
+        """The tasks whose labels it has, or can make of votes by the task's rule."""
+        labeled = registry.find_task(self.dataset)
+        tasks = registry.TASKS | ({labeled.name: labeled} if labeled else {})
+        return [task for task in tasks.values() if self.has_labels(task)]
 
     @property
     def has_votes(self) -> bool:
@@ -78,11 +79,9 @@ class Catalog:
             return self.train[list(task.columns)]
         if task.rule and self.has_votes:
             return task.rule.labels(self.train)[list(task.columns)]
-        known = [other.name for other in self._tasks if self.has_labels(other)]
-        raise InputError(
-            f"dataset '{self.dataset}' has no labels for task '{task.name}': it has those of "
-            f"{', '.join(known)}"
-        )
+        known = ", ".join(other.name for other in self.labeled_tasks)
+        lacks = f"dataset '{self.dataset}' has no labels for task '{task.name}'"
+        raise InputError(f"{lacks}: it has those of {known}")
 
     def for_task(self, task: kinds.Task) -> "Catalog":
         """The galaxies that a task keeps, in the same folds, with the task's own label columns.
@@ -173,10 +172,8 @@ def data_option(dataset: str | None) -> str:
 def save_catalog(catalog: Catalog) -> None:
     """Write a catalog; `dataset.json` comes last and marks it complete."""
     folder = dataset_dir(catalog.dataset)
-    for name, frame in (
-        (_TRAIN, catalog.train),
-        (_TEST, pd.DataFrame(index=catalog.test_ids)),
-    ):
+    tables = {_TRAIN: catalog.train, _TEST: pd.DataFrame(index=catalog.test_ids)}
+    for name, frame in tables.items():
         with files.writing(folder / name) as temporary:
             frame.to_csv(temporary, index_label=ID, lineterminator="\n")
     manifest.write_sealed(folder / _ABOUT, {**catalog.about, "fingerprint": catalog.fingerprint})

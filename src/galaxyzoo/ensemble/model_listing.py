@@ -69,6 +69,15 @@ def ensemble_folder(dataset: str, name: str) -> layout.EnsembleFolder:
     )
 
 
+def pick_predictor(name: str | None, dataset: str | None) -> tuple[str, str]:
+    """Find a predictor as `find_predictor`; None: choose the best, and print which."""
+    if name is not None:
+        return find_predictor(name, dataset)
+    best, line = choose_default(dataset)
+    print(line)
+    return best.dataset, best.name
+
+
 @dataclass(frozen=True)
 class ModelEntry:
     """A trained run or ensemble, described without loading its networks."""

@@ -6,6 +6,7 @@ at `oof/<dataset>/<run>.csv` and `submissions/<dataset>/<run>.csv`; an ensemble 
 """
 
 from dataclasses import dataclass
+from itertools import count, takewhile
 from pathlib import Path
 
 from galaxyzoo.config.loading import load_run_config
@@ -121,6 +122,11 @@ class RunFolder:
         marks = self.path.glob(f"{_FOLD}*/{DONE}")
         numbers = [mark.parent.name.removeprefix(_FOLD) for mark in marks]
         return sorted(int(number) for number in numbers if number.isdecimal())  # no `fold_0_old`
+
+    @property
+    def refits(self) -> list[int]:
+        """The finished trainings on all galaxies."""
+        return [*takewhile(lambda number: (self.fold(number) / DONE).exists(), count(REFIT))]
 
 
 def list_trained(dataset: str = "*", task: str = "*") -> list[RunFolder]:

@@ -8,7 +8,6 @@ import contextlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import count, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,28 +76,15 @@ class FoldTables:
         """(galaxy, column) of the run's task."""
         return self.catalog.targets(self.config.task)
 
-    def folder(self, fold: int) -> Path:
-        """The folder of a fold."""
-        return layout.RunFolder(self.catalog.dataset, self.config.run).fold(fold)
+    @property
+    def folder(self) -> layout.RunFolder:
+        """The run's files."""
+        return layout.RunFolder(self.catalog.dataset, self.config.run)
 
     def files(self, fold: int) -> Artifact:
         """The files of a fold."""
         catalog = self.catalog
         return layout.fold_files(self.config, catalog.dataset, catalog.fingerprint, fold)
-
-    @property
-    def done(self) -> list[int]:
-        """The finished folds."""
-        return [*filter(self.is_done, range(self.catalog.n_folds))]
-
-    @property
-    def refits(self) -> list[int]:
-        """The finished trainings on all galaxies."""
-        return [*takewhile(self.is_done, count(layout.REFIT))]
-
-    def is_done(self, fold: int) -> bool:
-        """Check whether a fold or refit is finished."""
-        return (self.folder(fold) / layout.DONE).exists()
 
     def score(self, fold: int) -> float:
         """Score of a finished fold's network on the fold, as on the card.
@@ -121,8 +107,8 @@ class FoldTables:
         Returns:
             The score card; None without a finished fold, unless the run was imported.
         """
-        folder, refits = layout.RunFolder(self.catalog.dataset, self.config.run), self.refits
-        if self.done:
+        folder, refits = self.folder, self.folder.refits
+        if folder.folds:
             card = self._collect_folds(test_images)
         elif refits and folder.card.exists():
             card = RunCard.of(self.catalog.dataset, self.config.run)
@@ -136,7 +122,7 @@ class FoldTables:
         return card
 
     def _collect_folds(self, test_images: "ImageCache") -> RunCard:
-        catalog, done = self.catalog, self.done
+        catalog, done = self.catalog, self.folder.folds
         rows = np.isin(catalog.folds, done)
         joined = join_tables([self._read_val(fold) for fold in done])
         oof = replace(joined.select(catalog.ids[rows]).project(), folds=catalog.folds[rows])

@@ -240,8 +240,7 @@ def print_plan(configs: list[Config], datasets: Mapping[str | None, prepare.Data
 
 def smoke(config: Config, data: prepare.Dataset) -> None:
     """Train one short fold on a few galaxies, predict, print what was checked; keep nothing."""
-    changes = {"epochs": 2, "checkpoint": "last"}
-    train = config.train.model_copy(update=changes)
+    train = config.train.model_copy(update={"epochs": 2, "checkpoint": "last"})
     # Alone: the stages before may not be trained yet.
     short = config.model_copy(update={"train": train, "earlier": ()})
     fold = fold_data.make_fold_data(short, data, data.train_images(short.image), 0)
@@ -292,9 +291,10 @@ class FoldProgress:
 
     def look(self) -> int:
         """Print a line for each newly finished fold; returns the epochs done."""
-        before, self.left = self.left, [pair for pair in self.left if not pair[0].is_done(pair[1])]
+        before = self.left
+        self.left = [(t, k) for t, k in before if not t.files(k).is_finished]
         for tables, fold in before:
-            if tables.is_done(fold):
+            if tables.files(fold).is_finished:
                 score = "trained on all galaxies"
                 if fold < layout.REFIT:
                     score = f"{tables.config.metric} {tables.score(fold):.5f}"
@@ -311,4 +311,4 @@ class FoldProgress:
 
 def _timings(tables: oof.FoldTables, fold: int) -> dict[int, float]:
     """Seconds of each epoch of a fold so far, and under 0 those of its predictions."""
-    return read_timings(tables.folder(fold) / layout.TIMINGS)
+    return read_timings(tables.folder.fold(fold) / layout.TIMINGS)

@@ -64,7 +64,7 @@ class Run:
     @property
     def folder(self) -> Path:
         """Folder of the run's config and folds."""
-        return layout.RunFolder(self.catalog.dataset, self.config.run).path
+        return self._tables.folder.path
 
     def check(self) -> None:
         """Refuse, before anything starts, mistakes that would fail later, and other settings."""
@@ -88,13 +88,13 @@ class Run:
             self.data.catalog.soft_targets(get_task(self.config.task))
         if (self.folder / loading.CONFIG).exists():
             self._check_saved()
-        elif begun := self._tables.done:
+        elif begun := self._tables.folder.folds:
             where, config = shown(self.fold_dir(begun[0])), shown(self.folder / loading.CONFIG)
             raise InputError(
                 f"{where} is there, but not {config}, its settings: restore it, or delete "
                 f"{shown(self.folder)} to retrain"
             )
-        for fold in (*self._tables.done, *self._tables.refits):
+        for fold in (*self._tables.folder.folds, *self._tables.folder.refits):
             self._tables.files(fold).check()
 
     def _check_saved(self) -> None:
@@ -163,7 +163,7 @@ class Run:
     def unfinished_folds(self, folds: Sequence[int] | None = None) -> list[int]:
         """List the unfinished folds among the given ones (default: all)."""
         asked = range(self.catalog.n_folds) if folds is None else folds
-        return [fold for fold in asked if not self._tables.is_done(fold)]
+        return [fold for fold in asked if not self._tables.files(fold).is_finished]
 
     def begin(self) -> None:
         """Check the run and save its config."""
@@ -214,7 +214,8 @@ class Run:
             tqdm.write(
                 f"{self.config.title}: {shown(self._old)}, trained on other labels, is removed"
             )
-        if self.config.is_earlier_stage or not (self._tables.done or self._tables.refits):
+        finished = self._tables.folder.folds or self._tables.folder.refits
+        if self.config.is_earlier_stage or not finished:
             return None
         with self.locked():
             return self._tables.collect(self.cache("test"))
@@ -269,7 +270,7 @@ class Run:
 
     def fold_dir(self, fold: int) -> Path:
         """Folder of one fold."""
-        return self._tables.folder(fold)
+        return self._tables.folder.fold(fold)
 
     def predict(self, model: GalaxyNet, cache: ImageCache, rows: np.ndarray, path: Path) -> None:
         """Write predictions of some rows."""

@@ -8,7 +8,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import CODE_ROOT
 from galaxyzoo.data.catalog import GROUP, Catalog
 from galaxyzoo.data.readers.kaggle import open_dataset_files
-from galaxyzoo.extras.reports.explore import count_classes, labeled_tasks
+from galaxyzoo.extras.reports.explore import count_classes
 from galaxyzoo.io.tables import FOLD
 from galaxyzoo.tasks.registry import CLASS_TASKS
 from support.datasets import COLUMNS
@@ -50,7 +50,7 @@ def test_a_label_file_keeps_all_and_has_only_its_own_task():
     columns = CLASS_TASKS["zoo5"].columns
     labels = pd.DataFrame(np.eye(5)[[0, 0, 3, 4]], columns=columns)
     catalog = catalog_of(labels)
-    assert [task.name for task in labeled_tasks(catalog)] == ["zoo5"]
+    assert [task.name for task in catalog.labeled_tasks] == ["zoo5"]
     table = count_classes(catalog, CLASS_TASKS["zoo5"])
     assert table["before"].tolist() == table["kept"].tolist() == [2, 0, 0, 1, 1]
     assert table["dropped"].sum() == 0

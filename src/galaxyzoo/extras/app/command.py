@@ -21,7 +21,7 @@ from pathlib import Path
 from galaxyzoo.core import files, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.options import DatasetOptions, option, positional, read_options
-from galaxyzoo.ensemble import model_listing
+from galaxyzoo.ensemble.model_listing import ModelEntry, pick_predictor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +83,7 @@ def serve_explorer(options: AppOptions) -> None:
 
     gc.enable()
     torch.set_num_threads(1)  # several requests at once, each on a core
-    chosen = choose(options.run, options.dataset)
+    chosen = ModelEntry(*pick_predictor(options.run, options.dataset))
     service.load_cached_run(chosen.dataset, chosen.name)  # before the first visitor waits for it
     page = build_page(chosen)
     print_address(options)
@@ -130,14 +130,3 @@ def serve_labels(options: AppOptions, folder: Path) -> None:
 def print_address(options: AppOptions) -> None:
     """Print where the page is."""
     print(f"serving at {options.address} (Ctrl-C to stop)")
-
-
-def choose(run: str | None, dataset: str | None) -> model_listing.ModelEntry:
-    """Choose the run or ensemble that the page opens with: the named one, else the default."""
-    if run is None:
-        chosen, line = model_listing.choose_default(dataset)
-        print(line)
-        return chosen
-    return model_listing.ModelEntry(
-        *model_listing.find_predictor(run, dataset)
-    )  # the page lists it with its score

@@ -149,7 +149,6 @@ def _read_assets(path: Path) -> pd.Series:
 
 def _part(folder: Path, names: tuple[str, ...]) -> Path:
     """The first of the names that is there."""
-    for name in names:
-        if (folder / name).exists():
-            return folder / name
+    if path := next((folder / name for name in names if (folder / name).exists()), None):
+        return path
     raise InputError(f"{shown(folder)}/ lacks {names[0]} (or {names[1]})")

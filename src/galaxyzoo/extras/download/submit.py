@@ -51,8 +51,7 @@ def main() -> None:
         print_ledger()
         return
     path = (options.file or layout.published_csv()).resolve()
-    digest = table.digest_table(path) if path.exists() else ""
-    check_file(path)
+    digest = check_file(path)
     read_ledger()  # refuses a damaged one before anything is sent
     if options.check:
         launch.print_done(f"{paths.shown(path)} is a whole submission; nothing was sent")
@@ -125,17 +124,22 @@ def print_ledger() -> None:
     console.print_table(f"submissions, {paths.shown(ledger_csv())}", listing)
 
 
-def check_file(path: Path) -> None:
-    """Check that a file is a submission of the whole competition, and its score card its own."""
+def check_file(path: Path) -> str:
+    """Check that a file is a submission of the whole competition, and its score card its own.
+
+    Returns:
+        The digest of what was checked.
+    """
     if not path.exists():
         raise InputError(
             f"{paths.shown(path)} is missing: `{launch.typed('train_folds')}` writes "
             f"{paths.shown(layout.published_csv())}"
         )
-    card = layout.card_path(path)
-    if card.exists() and SubmissionCard.read(card).table != table.digest_table(path):
+    card, digest = layout.card_path(path), table.digest_table(path)
+    if card.exists() and SubmissionCard.read(card).table != digest:
         raise InputError(
             f"{paths.shown(path)} is not the table that {paths.shown(card)} was written for: make "
             "both again, or delete the card if the table is your own"
         )
     submission.check(path, registry.get_task(kinds.COMPETITION_TASK), whole_sample_ids())
+    return digest

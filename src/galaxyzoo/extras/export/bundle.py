@@ -50,7 +50,6 @@ def export_run(
     Returns:
         Names of the files.
     """
-    files.check_free(folder)
     if with_onnx:
         launch.require("ONNX", *onnx.PACKAGES, otherwise=", or add --no-onnx")
     trained = predict.load_run(dataset, run)
@@ -86,7 +85,6 @@ def export_run(
 
 def export_bundled(run: str, folder: Path) -> list[str]:
     """Copy a bundled run's folder and add the ONNX file, whole or not at all; returns its files."""
-    files.check_free(folder)
     launch.require("ONNX", *onnx.PACKAGES)
     trained = predict.load_run(BUNDLED, run)
     image, networks = trained.config.image, [*trained.models.values()]
@@ -109,7 +107,6 @@ def export_ensemble(
     Returns:
         Names of the files.
     """
-    files.check_free(folder)
     card, _ = load_ensemble(ensemble)
     with files.writing_folder(folder) as part:
         for run in card.members:
@@ -135,7 +132,6 @@ def export_tables(dataset: str, run: str, folder: Path) -> None:
         run: such as gz37/resnet18, finished on all folds.
         folder: must not exist.
     """
-    files.check_free(folder)
     catalog = load_catalog(dataset)
     task = task_of(run)
     labeled = catalog.for_task(task)

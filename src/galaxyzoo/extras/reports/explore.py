@@ -17,7 +17,6 @@ from galaxyzoo.extras.pages.html import GalaxyCard, HtmlSection, sky_links
 from galaxyzoo.io.tables import FOLD, write_table
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.kinds import CLASS, ClassTask
-from galaxyzoo.tasks.registry import CLASS_TASKS, find_task
 
 _ANSWERS = list(GALAXY_ZOO_2.columns)
 _BINS = 19  # of a histogram
@@ -54,13 +53,6 @@ def _plot_distributions(votes: pd.DataFrame) -> list[Chart]:
         axes = "vote fraction", "% of galaxies"
         charts.append(Chart(title, *axes, lines, x_range=(_RARE, 1), y_range=(0, top)))
     return charts
-
-
-def labeled_tasks(catalog: Catalog) -> list[ClassTask]:
-    """The class tasks whose labels the catalog has, or can make of votes by the task's rule."""
-    labeled = find_task(catalog.dataset)
-    tasks = CLASS_TASKS | ({labeled.name: labeled} if isinstance(labeled, ClassTask) else {})
-    return [task for task in tasks.values() if catalog.has_labels(task)]
 
 
 def explore_classes(

@@ -34,9 +34,8 @@ def main() -> None:
     wanted = registry.get_task(options.task) if options.task else None
     data = prepare(options.data, tasks={wanted.name} if wanted else None)
     catalog = data.catalog
-    tasks = explore.labeled_tasks(catalog)
-    if wanted is not None:
-        tasks = [wanted] if isinstance(wanted, kinds.ClassTask) else []
+    shown = catalog.labeled_tasks if wanted is None else [wanted]
+    tasks = [task for task in shown if isinstance(task, kinds.ClassTask)]
     folder = options.output or paths.reports_dir() / catalog.dataset / "explore"
     classes = [
         *explore.explore_classes(catalog, tasks, folder),

@@ -104,7 +104,9 @@ def _make_job(
     # Its own check knows the files of a job.
     paths.check_output("--output", output, options.images, Path.is_dir)
     # Only now, or mistakes and --help wait for torch.
-    dataset, name = predict.pick_predictor(options)
+    from galaxyzoo.ensemble.model_listing import pick_predictor
+
+    dataset, name = pick_predictor(options.predictor, options.dataset)
     task = task_of(name)
     from galaxyzoo.ensemble.load_model import describe, load_predictor
     from galaxyzoo.extras.surveys.images import SurveyImages
