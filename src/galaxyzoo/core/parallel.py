@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 from typing import Any, TypeVar
 
@@ -71,7 +71,7 @@ def run_jobs(
     tasks = [joblib.delayed(_call)(function, arguments, threads, parent) for arguments in calls]
     with (
         _environment(threads),
-        _CLUSTERS[backend](jobs) if backend in _CLUSTERS else nullcontext({}) as options,
+        _CLUSTERS[backend](jobs) as options,
         joblib.parallel_config(backend, n_jobs=jobs, **options),
     ):
         try:
@@ -173,7 +173,8 @@ def _dask(jobs: int) -> Iterator[dict[str, Any]]:
         yield {}
 
 
-_CLUSTERS = {"ray": _ray, "dask": _dask}
+Cluster = Callable[[int], AbstractContextManager[dict[str, Any]]]  # gives joblib's options
+_CLUSTERS: dict[str, Cluster] = {"loky": lambda _: nullcontext({}), "ray": _ray, "dask": _dask}
 _SECONDS_BETWEEN_LOOKS = 1.0
 
 
