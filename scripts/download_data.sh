@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Download the competition's files from Kaggle into input/; rerun it after an interruption.
+# Download the competition's files from Kaggle into input/; rerun it to resume.
 #
 #   bash scripts/download_data.sh [options of src/download_data.py]
 set -euo pipefail

@@ -1,10 +1,14 @@
 #!/usr/bin/env bash
-# Make .venv and install the pinned packages: bash scripts/setup.sh [--cluster|--extras|--dev] [--cpu]
+# Create .venv and install the pinned packages, if anything changed.
 #
-# --cpu takes torch's build without CUDA, from PyTorch's own index: 1 GB instead of 5.
-# --cluster adds Ray and Dask; --extras the packages for Kaggle, tuning, export and the notebook; --dev all of these
-# and what scripts/test.sh needs. Nothing is done when nothing changed. With GALAXYZOO_PYTHON set (Kaggle kernel, conda)
-# that interpreter is only checked, never changed.
+#   bash scripts/setup.sh [--cluster|--extras|--dev] [--cpu]
+#
+#   --cpu      torch without CUDA, from PyTorch's index: 1 GB instead of 5
+#   --extras   also the packages for Kaggle, tuning, export and the notebook
+#   --cluster  also Ray and Dask
+#   --dev      all of these, and the packages of scripts/test.sh
+#
+# With GALAXYZOO_PYTHON set (Kaggle kernel, conda), it only checks that Python.
 set -euo pipefail
 trap 'exit 130' INT # else a program that Ctrl-C ends looks like one that failed
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Check a submission (default: submissions/predictions.csv), send it to Kaggle, and show its score.
+# Check a submission, send it to Kaggle, and show its score.
 #
 #   bash scripts/submit.sh [FILE] -m MESSAGE [options of src/submit.py]
 set -euo pipefail

@@ -1,10 +1,14 @@
 #!/usr/bin/env bash
-# Everything that CI checks: linters (ruff, mypy, import-linter, shellcheck, assertions that cannot fail, vague names, the
-# size), then pytest, which gets this script's arguments.
+# Run all checks of CI: linters (ruff, mypy, import-linter, shellcheck, vacuous
+# assertions, vague names, size), then pytest with this script's arguments.
 #
-#   bash scripts/test.sh [--long] [pytest arguments]   (--long: many more kills, faults and random cases)
-#   bash scripts/test.sh --mutations [NAME...]         put known bugs into a copy, one at a time: tests must fail
-#   bash scripts/test.sh --lowest|--newest             quick tests, not of bytes, with the oldest or newest packages allowed
+#   bash scripts/test.sh [--long] [pytest arguments]
+#   bash scripts/test.sh --mutations [NAME...]
+#   bash scripts/test.sh --lowest|--newest
+#
+#   --long              many more kills, faults and random cases
+#   --mutations         put known bugs into a copy, one at a time: tests must fail
+#   --lowest, --newest  quick tests with the oldest or newest packages allowed
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Train all folds of the named runs (none named: the default ensemble's), then blend and stack them.
+# Train all folds of the named runs (default: the default ensemble's) and
+# ensemble them.
 #
 #   bash scripts/train_folds.sh [RUN|TASK|ENSEMBLE…] [options of src/train.py]
 set -euo pipefail

@@ -17,7 +17,7 @@ case " $* " in *" --help "* | *" -h "*)
     home=${HOME:-}
     if [[ $setup == --extras && ! -e $root/.venv/.installed-extras && -z ${KAGGLE_API_TOKEN:-}${KAGGLE_KEY:-} ]] &&
         ! compgen -G "${KAGGLE_CONFIG_DIR:-$home/.kaggle}/*" >/dev/null && [[ ! -e $home/.config/kaggle/kaggle.json ]]; then
-        echo "error: no Kaggle credentials: https://www.kaggle.com/settings, section API, makes them: keep them in" \
+        echo "error: no Kaggle credentials: create them at https://www.kaggle.com/settings (API) and keep them in" \
             "a kaggle.json in your home's .kaggle folder, KAGGLE_USERNAME and KAGGLE_KEY, or KAGGLE_API_TOKEN" >&2
         exit 1
     fi

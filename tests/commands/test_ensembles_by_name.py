@@ -96,17 +96,17 @@ def test_named_runs_have_an_ensemble_of_their_own(tiny, monkeypatch):
     assert members("mine") == ["gz37/run1"]
     folder = EnsembleFolder("tiny", "gz37", "mine").path
     folder.rename(folder.with_name("other"))
-    with pytest.raises(InputError, match="is of the ensemble 'mine': rename"):
+    with pytest.raises(InputError, match="belongs to the ensemble 'mine': rename"):
         members("other")
 
 
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["run1", "--name", "all"], "--name all: take letters"),
-        (["run1", "--name", "../up"], "--name ../up: take letters"),
-        (["default", "--candidates", "mean"], "'default' is what configs/ensembles/default.yaml"),
-        (["default", "run1"], "'default' is an ensemble: name it alone"),
+        (["run1", "--name", "all"], "--name all: use letters"),
+        (["run1", "--name", "../up"], "--name ../up: use letters"),
+        (["default", "--candidates", "mean"], "'default' is defined in configs/ensembles/defau"),
+        (["default", "run1"], "'default' is an ensemble: name only it"),
         (["defualt"], "did you mean default"),
     ],
 )

@@ -51,7 +51,7 @@ def test_plan_and_smoke_keep_nothing(project):
     before = artifacts(project)
     assert "disk" in succeed(project, *TRAIN, "--plan").stdout
     smoke = succeed(project, *TRAIN, "--smoke").stdout
-    assert "everything works: gz37/cnn was trained on 24 galaxies" in smoke
+    assert "smoke test passed: gz37/cnn was trained on 24 galaxies" in smoke
     assert "RMSE" not in smoke  # of two epochs, it says nothing
     assert artifacts(project) == before
 
@@ -65,8 +65,8 @@ def test_predict_gives_what_the_test_table_holds(project, tmp_path):
     words = ["predict.py", "gz37/cnn", tmp_path, "--output", tmp_path / "out.csv"]
     assert succeed(project, *words).stdout.splitlines()[-6:-2] == [
         f"skipped 3 of {len(COMPETITION.test_ids) + 3} images, unreadable:",
-        "  124.WebP: .webp is not read: convert it to JPEG or PNG",
-        "  deep/781.tif: .tif is not read: convert it to JPEG or PNG",
+        "  124.WebP: .webp is not supported: convert it to JPEG or PNG",
+        "  deep/781.tif: .tif is not supported: convert it to JPEG or PNG",
         "  123.jpg: it is neither JPEG nor PNG",
     ]
     got = pd.read_csv(tmp_path / "out.csv", index_col="GalaxyID").loc[COMPETITION.test_ids]
@@ -121,10 +121,10 @@ def test_a_mistake_is_one_line_and_changes_nothing(project, words, named):
 @pytest.mark.parametrize(
     ("images", "output", "reason"),
     [
-        (["folder"], "votes_v1.2", "or a folder with a slash at its end"),
-        (["folder"], "votes.xlsx", "votes.xlsx is not a table"),
-        (["a.tif"], "out.csv", "a.tif: .tif is not read: convert it to JPEG or PNG"),
-        (["images.txt"], "out.csv", "images.txt: IMAGES are folders, .zip files, images"),
+        (["folder"], "votes_v1.2", "nor a folder, such as votes/"),
+        (["folder"], "votes.xlsx", "votes.xlsx is neither a table"),
+        (["a.tif"], "out.csv", "a.tif: .tif is not supported: convert it to JPEG or PNG"),
+        (["images.txt"], "out.csv", "images.txt: IMAGES must be folders, .zip files, images"),
         (["folder"], "out.csv", "images '007.jpg' and '7.jpg' are both GalaxyID 7"),
         (["folder/7.jpg", "images.zip"], "out.csv", "7.jpg' are both GalaxyID 7"),
     ],

@@ -125,7 +125,7 @@ def test_an_input_or_a_folder_of_one_is_no_output(tmp_path, monkeypatch, output)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "survey").mkdir()
     (tmp_path / "survey/list.csv").touch()
-    with pytest.raises(InputError, match="is read by this command"):
+    with pytest.raises(InputError, match="is an input of this command"):
         check_output("--output", Path(output), [Path("survey/list.csv")], lambda path: True)
 
 

@@ -22,7 +22,7 @@ TINY = "task: gz37\nmodel:\n  name: cnn\n"
 
 MISTAKES = {
     "no task": ("model: {name: cnn}\n", "'task' is missing"),
-    "no such task": ("task: gz38\nmodel: {name: cnn}\n", "unknown task 'gz38': known are gz37"),
+    "no such task": ("task: gz38\nmodel: {name: cnn}\n", "unknown task 'gz38': choose from gz37"),
     "a list": ("- a\n", "expected keys and values"),
     "unknown key": ("epoch: 3\n", "unknown key 'epoch': did you mean 'train.epochs' (passes over"),
     "below the range": ("train:\n  epochs: -1\n", "'train.epochs'"),

@@ -11,35 +11,35 @@ CLASSES = "task: zoo5\nmodel: {name: cnn}\n"
 VOTES = "task: gz37\nmodel: {name: cnn}\n"
 
 CONTRADICTIONS = {
-    "softmax of votes": (VOTES, "head: {output: softmax}", "head.output 'softmax' is not for task"),
-    "a tree of classes": (CLASSES, "head: {output: tree}", "head.output 'tree' is not for task"),
-    "cross-entropy of votes": (VOTES, "loss: cross_entropy", "loss 'cross_entropy' is not for"),
-    "divergence of classes": (CLASSES, "loss: kl", "loss 'kl' is not for task 'zoo5'"),
+    "softmax of votes": (VOTES, "head: {output: softmax}", "'softmax' does not fit gz37"),
+    "a tree of classes": (CLASSES, "head: {output: tree}", "head.output 'tree' does not fit zoo5"),
+    "cross-entropy of votes": (VOTES, "loss: cross_entropy", "loss 'cross_entropy' does not fit"),
+    "divergence of classes": (CLASSES, "loss: kl", "loss 'kl' does not fit zoo5"),
     "divergence without a tree": (
         VOTES,
         "loss: kl\nhead: {output: sigmoid}",
-        "whose answers are probabilities: head.output sigmoid goes with loss=mse",
+        "which predicts probabilities: with head.output=sigmoid, use loss=mse",
     ),
     "no rule": (
         "task: galaxy10\nmodel: {name: cnn}\n",
         "head: {output: rule}",
-        "head.output rule: task 'galaxy10' has no label rule",
+        "head.output=rule: task 'galaxy10' has no label rule",
     ),
     "balance without a bias": (
         CLASSES,
         "head: {output: rule}\ntrain: {class_balance: sampling}",
-        "head.output rule goes with train.class_balance=none",
+        "head.output=rule needs train.class_balance=none",
     ),
     "smoothing without a use": (
         CLASSES,
         "loss: mse\ntrain: {label_smoothing: 0.1}",
         "train.label_smoothing needs a cross-entropy",
     ),
-    "no epochs": (CLASSES, "train: {epochs: 0}", "train.epochs=0 needs head.output rule"),
+    "no epochs": (CLASSES, "train: {epochs: 0}", "train.epochs=0 needs head.output=rule"),
 }
 LINEAR = "head: {hidden: [], input_dropout: %s}\ntrain: {optimizer: linear, freeze: backbone%s}\n"
 CONTRADICTIONS |= {
-    f"linear and {named}": (CLASSES, text, f"train.optimizer linear makes no use of {named}")
+    f"linear and {named}": (CLASSES, text, f"train.optimizer=linear ignores {named}")
     for named, text in {
         "head.input_dropout": LINEAR % (0.2, ""),
         "augment": LINEAR % (0, "") + "augment: {zoom: 1.5}",

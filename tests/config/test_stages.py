@@ -77,13 +77,13 @@ def test_overrides_hold_in_every_stage_or_in_one(configs):
     ("text", "message"),
     [
         ("stages: 3", "net.yaml: expected `stages:` with a list"),
-        ("stages: [{name: a/b}]", "net.yaml: a stage's name has letters"),
+        ("stages: [{name: a/b}]", "net.yaml: a stage's name takes letters"),
         ("stages: [{name: a}, {name: a}]", "net.yaml: two stages are named 'a'"),
         ("stages: [{name: a, train: {epoch: 1}}, {name: b}]", "net.yaml, stage 'a': unknown key"),
         ("stages: [{name: a}, {name: b, stages: []}]", "stage 'b': unknown key 'stages'"),
-        ("stages: [{name: a}, {name: b, dataset: zoo5}]", "the last stage is on the recipe's own"),
-        ("stages: [{name: a}, {name: b, task: zoo5}]", "the last stage has the recipe's own task"),
-        ("stages: [{name: a}, {name: b, predict: true}]", "predict is for a stage before"),
+        ("stages: [{name: a}, {name: b, dataset: zoo5}]", "last stage needs the recipe's dataset"),
+        ("stages: [{name: a}, {name: b, task: zoo5}]", "the last stage needs the recipe's task"),
+        ("stages: [{name: a}, {name: b, predict: true}]", "predict is only for a stage before"),
         ("stages: [{name: a, recipe: gz37/net}, {name: b}]", "recipe gz37/net contains itself"),
     ],
 )
@@ -120,7 +120,7 @@ def test_a_stage_may_be_another_recipe_as_its_file_says(configs):
         assert [one.train.epochs for one in every] == [1, 1, 1, ends_with]
     last = "stages=[{name: a}, {name: b, recipe: gz37/net}]"
     refused = one_line_refusal(load_config, "hubble10/net", [last])
-    assert "stage 'b_large': the last stage has the recipe's own run" in refused
+    assert "stage 'b_large': the last stage needs the recipe's run" in refused
     (alone,) = load_config("hubble10/net", ["stages=null"]).stages
     assert alone.digest() != classes.digest()
 

@@ -50,7 +50,7 @@ def test_each_annotation_is_read():
         (["a", "--size", "x"], "--size: invalid positive value: 'x'"),
         (["a", "--form", "gif"], "--form: invalid choice: 'gif'"),
         (["a", "--side", "2"], "--side: invalid choice: 2"),
-        (["a", "--with", "r,b"], "--with: 'b' is none of r, g"),
+        (["a", "--with", "r,b"], "--with: 'b': choose from r, g"),
     ],
 )
 def test_a_mistake_is_one_line(words, message):

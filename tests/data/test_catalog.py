@@ -160,7 +160,7 @@ def test_changed_input_is_refused(competition, root, zips, change, n_folds):
     name = prepare().catalog.dataset
     change(competition, zips)
     before = listing(root / "folds")
-    with pytest.raises(InputError, match=f"no longer what folds/{name}"):
+    with pytest.raises(InputError, match=f"has changed since folds/{name}"):
         prepare(n_folds=n_folds)
     assert listing(root / "folds") == before
 
@@ -169,7 +169,7 @@ def test_another_number_of_folds_is_refused_and_the_same_is_not(root, zips):
     assert prepare(n_folds=3).catalog.n_folds == 3
     assert prepare(n_folds=3).catalog.n_folds == 3
     assert prepare().catalog.n_folds == 3
-    with pytest.raises(InputError, match=r"n_folds 3, now 5"):
+    with pytest.raises(InputError, match=r"n_folds 3, not 5"):
         prepare(n_folds=5)
     with pytest.raises(InputError, match=r"seed 0, now 99"):
         prepare(seed=99)

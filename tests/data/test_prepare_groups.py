@@ -70,7 +70,7 @@ def test_what_a_table_puts_together_is_in_one_fold(root, place, side):
         for other in range(1, 9):  # they cannot all have been in one fold
             path.write_text(path.read_text().replace(f",p{other}\n", ",p0\n"))
         line = one_line_refusal(prepare, "mine", tasks={"zoo5"})
-        assert "are of one group (near-duplicates, or in tables)" in line
+        assert "are in one group (near-duplicates, or by a table)" in line
 
 
 def test_groups_that_share_a_galaxy_are_one():
@@ -82,4 +82,4 @@ def test_a_class_that_is_one_group_is_said(root, capsys):
     names = pd.DataFrame({"group": [f"p{n % 5 if n % 5 == 2 else n}" for n in range(COUNT)]})
     class_table(root, names)
     prepare("mine", n_folds=4, tasks={"gz37", "zoo5"})
-    assert "is one group of 8 galaxies, all of one fold" in capsys.readouterr().out
+    assert "is one group of 8 galaxies, so all are in one fold" in capsys.readouterr().out

@@ -42,7 +42,7 @@ def save_card(dataset: str, run: str, score: float, galaxies: int, **values: obj
         ("kaggle-mini", 0.1105, 6000, {}, False, "RMSE 0.1105"),
         ("kaggle", 0.0745, 61578, {}, True, ""),
         ("kaggle", 0.1105, 61578, {}, False, "RMSE 0.1105"),
-        ("mine", 0.0500, 300, {}, False, "RMSE 0.0500, on 300 galaxies alone"),
+        ("mine", 0.0500, 300, {}, False, "RMSE 0.0500, on 300 galaxies only"),
         ("demo-full", 0.0500, 9000, {}, False, "simulated galaxies"),
         ("kaggle", 0.05, 61578, {"possible_leakage": True}, False, "its score is optimistic"),
         ("kaggle", 0.05, 61578, {"folds": [0, 1]}, False, "2 of 3 folds"),
@@ -54,7 +54,7 @@ def test_the_best_score_on_as_many_real_galaxies_answers(
     save_card(dataset, "gz37/cnn", score, galaxies, **more)
     best, line = choose_default()
     assert (best.dataset, best.name) == ((dataset, "gz37/cnn") if is_taken else BUNDLED_RUN)
-    assert line.startswith(f"by {best.title}: out-of-fold RMSE {best.score:.4f} on ")
+    assert line.startswith(f"using {best.title}: out-of-fold RMSE {best.score:.4f} on ")
     other = "gz37/d4cnn_transfer (bundled): RMSE 0.0782"
     assert line.endswith("not used: " + (other if is_taken else f"gz37/cnn on {dataset}: {why}"))
     if not more:

@@ -73,7 +73,7 @@ def test_candidates_are_picked_by_name_with_the_mean_and_a_typo_is_named():
     assert pick_candidates([], SMALL) == CANDIDATES
     assert list(pick_candidates(["nnls", "greedy"], SMALL)) == ["mean", "greedy", "nnls"]
     assert list(pick_candidates(["pool"], TASKS["zoo5"])) == ["mean", "pool"]
-    with pytest.raises(InputError, match=r"unknown candidate 'nnls': known are .*pool"):
+    with pytest.raises(InputError, match=r"unknown candidate 'nnls': choose from .*pool"):
         pick_candidates(["nnls"], TASKS["zoo5"])
 
 

@@ -148,12 +148,12 @@ def test_a_batch_that_does_not_fit_is_worked_through_in_parts(tmp_path, capsys):
     data = fold_data(11_200)
     torch.cuda.reset_peak_memory_stats()
     train_fold(settings, data, tmp_path / "whole", "whole")
-    assert "batches in" not in capsys.readouterr().out
+    assert "micro-batches" not in capsys.readouterr().out
     share = torch.cuda.max_memory_allocated() / torch.cuda.mem_get_info()[1]
     release()
     torch.cuda.set_per_process_memory_fraction(share / 3)
     try:
         train_fold(settings, data, tmp_path / "parts", "parts")
-        assert "batches in" in capsys.readouterr().out
+        assert "micro-batches" in capsys.readouterr().out
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)

@@ -64,5 +64,5 @@ def test_pictures_that_are_not_read_are_named_with_the_reason(tmp_path, is_zip):
         (path / "more").symlink_to("gone")
     [store] = open_all([path])
     assert store.names.tolist() == ["1.png"]
-    reasons = {f"2{end}": f"{end.lower()} is not read: convert it to JPEG or PNG" for end in ENDS}
+    reasons = {f"2{e}": f"{e.lower()} is not supported: convert it to JPEG or PNG" for e in ENDS}
     assert dict(store.left_out) == reasons | ({} if is_zip else {"more": "its link is broken"})

@@ -55,7 +55,7 @@ OUTSIDE = {
 def test_a_name_that_leads_outside_is_refused(tmp_path, name):
     path = zip_of(tmp_path / "a.zip", named("1.jpg"), named(name))
     message = refusal(path)
-    assert message == f"{path}: '{name}' leads out of the folder that it would be unpacked into"
+    assert message == f"{path}: '{name}' would be unpacked outside its folder"
 
 
 @pytest.mark.parametrize("name", ["a..b.jpg", "...", "x/..y/1.jpg", "1..jpg", "ab:c.jpg", "d/"])
@@ -66,14 +66,14 @@ def test_names_with_points_and_colons_are_as_good_as_others(tmp_path, name):
 def test_a_name_that_ends_early_is_refused(tmp_path):
     path = zip_of(tmp_path / "a.zip", named("1.jpgXevil"))
     path.write_bytes(path.read_bytes().replace(b"1.jpgXevil", b"1.jpg\0evil"))
-    assert "leads out of the folder" in refusal(path)
+    assert "would be unpacked outside" in refusal(path)
 
 
 @pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFIFO, stat.S_IFCHR, stat.S_IFSOCK])
 def test_links_and_devices_are_refused(tmp_path, kind):
     path = zip_of(tmp_path / "a.zip", named("1.jpg", stat.S_IFREG), named("2.jpg", kind | 0o777))
     message = refusal(path)
-    assert message == f"{path}: '2.jpg' is a link or a device, no file: pack the file itself"
+    assert message == f"{path}: '2.jpg' is a link or a device, not a file: zip the file itself"
 
 
 def test_a_member_that_is_there_twice_is_refused(tmp_path):
@@ -83,7 +83,7 @@ def test_a_member_that_is_there_twice_is_refused(tmp_path):
     with pytest.warns(UserWarning, match="Duplicate name"):
         zip_of(path, named("1.jpg"), named("2.jpg"), named("1.jpg"))
     message = refusal(path)
-    assert message == f"{path} holds '1.jpg' twice: pack it again with one of them"
+    assert message == f"{path} has '1.jpg' twice: zip it again with one of them"
 
 
 def edit_entries(path: Path, offset: int, value: bytes) -> None:
@@ -100,7 +100,7 @@ def test_an_encrypted_zip_is_refused(tmp_path):
     path = zip_of(tmp_path / "a.zip", named("1.jpg"))
     edit_entries(path, 8, struct.pack("<H", 0x1))
     message = refusal(path)
-    assert "'1.jpg' is encrypted: unpack it with its password, and pack it without" in message
+    assert "'1.jpg' is encrypted: unzip it with its password, and zip it without" in message
 
 
 @pytest.mark.parametrize("compression", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
@@ -109,7 +109,7 @@ def test_rare_ways_of_packing_are_refused(tmp_path, compression):
     with zipfile.ZipFile(tmp_path / "a.zip", "w", compression) as archive:
         archive.writestr("1.jpg", b"x")
     message = refusal(tmp_path / "a.zip")
-    assert "'1.jpg' is packed in a rare way: pack it again with deflate" in message
+    assert "'1.jpg' uses a rare compression method: zip it again with deflate" in message
 
 
 def squeezed(path: Path, members: int, size: int) -> Path:
@@ -140,7 +140,7 @@ def test_members_that_share_their_bytes_are_refused(tmp_path):
     path = squeezed(tmp_path / "a.zip", 2, 4_000_000)
     edit_entries(path, 20, struct.pack("<I", path.stat().st_size - 100))
     message = refusal(path)
-    assert message == f"{path}: its members overlap, as in a zip bomb: get it again"
+    assert message == f"{path}: its members overlap, as in a zip bomb: replace it"
 
 
 def test_an_image_is_read_no_further_than_its_entry_says(tmp_path):
@@ -192,6 +192,6 @@ def test_every_zip_of_the_competition_is_checked_before_it_is_read(root, part):
         members = {path.name: path.read_bytes() for path in folder.iterdir()}
         shutil.rmtree(folder)
         write_zip(folder / f"{WHOLE}.zip", members)
-    with pytest.raises(InputError, match=r"'\.\./evil' leads out of the folder"):
+    with pytest.raises(InputError, match=r"'\.\./evil' would be unpacked outside"):
         open_dataset_files(folder)
     assert not list(root.rglob("*evil*"))

@@ -45,7 +45,7 @@ def test_a_packed_table_that_is_cut_off(tmp_path):
 def test_a_packed_table_that_would_fill_the_memory(tmp_path):
     path = tmp_path / "table.csv.gz"
     for zeros, message in (
-        (archives.ALWAYS_ACCEPTED_BYTES, "table.csv.gz holds more than "),
+        (archives.ALWAYS_ACCEPTED_BYTES, "table.csv.gz has more than "),
         (archives.ALWAYS_ACCEPTED_BYTES // 10, "ends in the middle of line 2"),
     ):
         path.write_bytes(gzip.compress(b"GalaxyID,a\n" + b"0" * zeros, compresslevel=1))
@@ -55,6 +55,6 @@ def test_a_packed_table_that_would_fill_the_memory(tmp_path):
 def test_a_table_of_too_many_bytes(tmp_path):
     path = tmp_path / "table.csv"
     path.write_text(PLAIN)
-    assert "table.csv holds more than 20 bytes" in one_line_refusal(
+    assert "table.csv has more than 20 bytes" in one_line_refusal(
         read_csv_bytes, path, max_bytes=20
     )

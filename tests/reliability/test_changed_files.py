@@ -75,7 +75,7 @@ def test_folds_without_their_settings_are_refused(project):
     run = folder(project).parent
     (run / "config.yaml").rename(run / "kept")
     try:
-        assert "config.yaml, its settings: restore it" in complaint(call(project, *COLLECT))
+        assert "its settings, config.yaml: restore them" in complaint(call(project, *COLLECT))
     finally:
         (run / "kept").rename(run / "config.yaml")
 
@@ -86,7 +86,7 @@ def test_runs_without_their_split_are_refused(project, command):
     (split / "dataset.json").rename(split / "kept")
     before = artifacts(project)
     try:
-        assert "but no dataset.json of their split" in complaint(call(project, *command))
+        assert "but not their split (dataset.json)" in complaint(call(project, *command))
         assert artifacts(project) == before
     finally:
         (split / "kept").rename(split / "dataset.json")

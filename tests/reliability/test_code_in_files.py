@@ -164,9 +164,9 @@ def terabytes_of_nothing(file: h5py.File, _: Path) -> None:
     [
         (link_to_another_file, "has no array 'images' (found "),
         (link_through_another_file, "has no array 'images' (found "),
-        (storage_in_another_file, "'images' lies in other files: it is not astroNN's"),
-        (view_of_another_file, "'images' lies in other files: it is not astroNN's"),
-        (terabytes_of_nothing, "'images' has shape (1000000000, 69, 69, 3), too much for a file"),
+        (storage_in_another_file, "'images' is stored in other files: it is not astroNN's"),
+        (view_of_another_file, "'images' is stored in other files: it is not astroNN's"),
+        (terabytes_of_nothing, "'images' has shape (1000000000, 69, 69, 3), too large for a file"),
     ],
 )
 def test_hdf5_that_leads_elsewhere(tmp_path, fill, named):

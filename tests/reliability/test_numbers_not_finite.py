@@ -137,7 +137,7 @@ def test_a_stage_that_is_missing_stops_only_the_folds_that_need_it(prepared):
     run = Run(small_config(image=SIZES, stages=[{"name": "a"}, {"name": "b"}]), prepared)
     assert run.train([0, 1]) is None
     assert len(run.stopped) == 2
-    assert all("goes on from stage a of " in reason for reason in run.stopped)
+    assert all("starts from stage a of " in reason for reason in run.stopped)
 
 
 def test_a_nights_other_runs_are_trained_and_combined(tmp_path):

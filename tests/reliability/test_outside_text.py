@@ -98,7 +98,7 @@ def test_a_dataset_whose_name_cannot_be_printed_is_refused(root):
     write_labeled(root / "input" / "a\x1b[2Jb", n=20)
     with pytest.raises(InputError) as caught:
         open_input(None, {"zoo5"})
-    assert str(caught.value) == "rename 'a\\x1b[2Jb': its name holds control characters"
+    assert str(caught.value) == "rename 'a\\x1b[2Jb': its name contains control characters"
 
 
 def test_too_little_memory_is_one_line(capsys):

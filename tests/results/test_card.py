@@ -120,7 +120,7 @@ def test_a_report_refuses_a_table_that_is_not_the_cards(catalog, monkeypatch, ru
     at = text.index("\n", text.index("\n") + 1) - len(",0") - 1
     path.write_text(text[:at] + ("2" if text[at] == "1" else "1") + text[at + 1 :])
     monkeypatch.setattr("sys.argv", ["evaluate.py", run])
-    assert f"{paths.shown(path)} is missing or not the table" in one_line_refusal(evaluate.main)
+    assert f"{paths.shown(path)} is missing or does not match" in one_line_refusal(evaluate.main)
 
 
 def test_a_table_and_card_under_another_runs_name_are_refused(catalog):

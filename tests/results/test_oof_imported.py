@@ -73,14 +73,14 @@ def test_no_run_is_overwritten(catalog, tmp_path):
     assert text.endswith("choose another name, or delete oof/tiny/gz37/theirs.json")
     assert artifacts() == before
     text = one_line_refusal(import_run, catalog, "gz37/run0", *tables)
-    assert text.endswith("gz37/run0 is there on tiny, of other tables: choose another name")
+    assert text.endswith("gz37/run0 already exists on tiny with other tables: choose another name")
 
 
 def test_a_table_without_folds_is_marked_and_joins_by_name(catalog, tmp_path, monkeypatch, capsys):
     oof, test = save_theirs(catalog, tmp_path)
     pd.read_csv(oof).drop(columns="fold").to_csv(oof, index=False)
     run_here(monkeypatch, "--import", f"theirs={oof},{test}")
-    assert "on these galaxies: it is combined if named" in capsys.readouterr().out
+    assert "on these galaxies: combined only if named" in capsys.readouterr().out
     run_here(monkeypatch, *QUICK)
     assert list(read_card()["runs"]) == ["gz37/run0", "gz37/run1"]
     assert "gz37/theirs is skipped: it may have been trained on" in capsys.readouterr().out
@@ -117,8 +117,8 @@ def other_fold(frame):
 @pytest.mark.parametrize(
     ("table", "change", "message"),
     [
-        (0, lambda f: f.assign(fold=(f["fold"] + 1) % 3), r"another split \(GalaxyID .*; 90 such"),
-        (0, other_fold, r"fold \d, in the catalog \d; 1 such rows\): train it on .*folds/tiny/"),
+        (0, lambda f: f.assign(fold=(f["fold"] + 1) % 3), r"another split \(GalaxyID .*; 90 in"),
+        (0, other_fold, r"fold \d, in the catalog \d; 1 in all\): train it on .*folds/tiny/"),
         (0, lambda f: f.iloc[1:], "lacks GalaxyID"),
         (1, lambda f: f.iloc[1:], "lacks GalaxyID"),
         (0, lambda f: f.drop(columns="Class2.1"), "lacks column 'Class2.1'"),
@@ -149,7 +149,7 @@ def test_packed_tables_are_compared_with_their_card_and_keep_its_marks(catalog, 
         frame, before = pd.read_csv(path), path.read_bytes()
         frame.assign(**{"Class1.1": frame["Class1.1"] + 1e-5}).to_csv(path, index=False)
         text = one_line_refusal(import_run, catalog, "gz37/other", *packed)
-        assert "are not the tables that oof.json was written for: get all of them again" in text
+        assert "do not match oof.json: copy all of them again" in text
         path.write_bytes(before)
 
 

@@ -73,7 +73,7 @@ def test_raw_predictions_are_refused_and_leave_no_file(root):
         (lambda f: f.iloc[:2], "lacks GalaxyID 300003"),
         (lambda f: pd.concat([f, f.iloc[:1].assign(GalaxyID=777)]), "has GalaxyID 777"),
         (lambda f: pd.concat([f, f.iloc[:1]]), "GalaxyID 500001 appears twice"),
-        (lambda f: f.iloc[::-1], "data row 1: GalaxyID 300003, the sample has 500001"),
+        (lambda f: f.iloc[::-1], "data row 1: GalaxyID 300003, where the sample has 500001"),
         (lambda f: f[["GalaxyID", *COLUMNS[::-1]]], "in the sample's order"),
         (lambda f: f.assign(fold=0), "in the sample's order"),
         (lambda f: f.drop(columns="Class7.2"), "lacks column 'Class7.2'"),
@@ -112,7 +112,7 @@ def test_a_demo_is_published_until_a_real_one_is_there_and_never_after(root):
         ("kaggle-mini", False),  # a subset never replaces the whole
     ):
         said = submission.publish(demo if "demo" in dataset else real, dataset)
-        assert ("stays as it is" in said) == (not is_copied)
+        assert ("is kept" in said) == (not is_copied)
     published = submission.published_csv()
     assert published == submissions_dir() / "predictions.csv"
     assert published.read_bytes() == real.read_bytes()
@@ -128,7 +128,7 @@ def test_a_submission_of_unknown_origin_counts_as_real(root, card):
     published.write_text("somebody's own")
     if card is not None:
         published.with_suffix(".json").write_text(card)
-    assert "stays as it is" in submission.publish(demo, "demo")
+    assert "is kept" in submission.publish(demo, "demo")
     assert published.read_text() == "somebody's own"
 
 

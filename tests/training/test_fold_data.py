@@ -86,7 +86,7 @@ def test_a_fold_with_next_to_nothing_to_train_on_is_refused():
 def test_a_start_from_the_box_has_not_seen_the_fold_or_is_marked(voted, monkeypatch):
     catalog = voted.catalog
     config = holdout_config(model={"name": "cnn", "weights_file": "bundled"})
-    with pytest.raises(InputError, match=r"no networks in weights/ are of model cnn"):
+    with pytest.raises(InputError, match=r"weights/ has no networks of model cnn"):
         fold_data.resolve_start(config, catalog, 2)
     other, fingerprint, _ = loading.load_run_config(bundled_dir() / "gz37/d4cnn_transfer")
     model = other.model.model_copy(update={"weights_file": "bundled"})
@@ -125,7 +125,7 @@ def test_a_stage_starts_from_the_same_fold_of_the_one_before(voted):
 
 
 def test_a_stage_that_is_not_trained_is_named(voted):
-    with pytest.raises(FoldError, match=r"goes on from stage votes of .*fold_0 is not finished"):
+    with pytest.raises(FoldError, match=r"starts from stage votes of .* is not finished: .*fold_0"):
         fold_data.find_stage_before(staged(), voted.catalog, 0)
 
 

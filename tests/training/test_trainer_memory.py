@@ -85,9 +85,9 @@ def test_accumulating_trains_as_with_so_many_parts_from_the_start(tmp_path, monk
         train_fold(config(**GO_ON), data, tmp_path / "short", "short")
     assert sizes[:3] == [8, 4, 2]  # refused, refused, and the first part that fits
     assert_same_training(tmp_path / "whole", tmp_path / "short")
-    line = "gz37/small, fold 0: out of memory; it goes on from its last whole epoch, batches in "
+    line = "gz37/small, fold 0: out of memory; resuming from the last complete epoch with "
     said = [text for text in capsys.readouterr().out.splitlines() if line in text]
-    assert [text.split(line)[1] for text in said] == ["2 parts", "4 parts"]
+    assert [text.split(line)[1] for text in said] == ["2 micro-batches", "4 micro-batches"]
 
 
 def test_a_killed_fold_keeps_its_parts(tmp_path):

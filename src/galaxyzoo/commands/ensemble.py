@@ -16,12 +16,12 @@ standard error of the best.
 --import turns predictions made elsewhere on the same split into a run without
 networks, for the competition's task or --task; a folder holds pairs
 NAME_oof.csv, NAME_test.csv. It refuses a table with a fold too good to be true,
-and marks one without the column `fold`, whose networks may have seen these
+and marks one without the column `fold`, which may have been trained on these
 galaxies: only ensembles that name it use it.
 
---intervals adds an interval to each predicted vote fraction of a built ensemble,
-calibrated on its cross-fitted predictions; coverage is measured on held-out
-folds.
+--intervals adds an interval to each predicted vote fraction of a built
+ensemble, calibrated on its cross-fitted predictions; coverage is measured on
+held-out folds.
 """
 
 import re
@@ -50,31 +50,31 @@ class EnsembleOptions(DatasetOptions):
     """Options of the command; a named ensemble fills those that are not given."""
 
     runs: tuple[str, ...] = positional(
-        "runs to combine, an ensemble in configs/ensembles/, or all, every finished run (default: "
+        "runs to combine, an ensemble in configs/ensembles/, or `all` finished runs (default: "
         "see above)",
         "RUN|ENSEMBLE",
         nargs="*",
     )
     name: str | None = option(
-        "of the ensemble (default: that in configs/ensembles/, else from the runs')"
+        "the ensemble's name (default: as in configs/ensembles/, else from the runs')"
     )
     task: str | None = option(
-        f"task to combine for (default: that of the named runs, else {COMPETITION_TASK})"
+        f"task whose runs to combine (default: that of the named runs, else {COMPETITION_TASK})"
     )
     candidates: tuple[str, ...] = option(
-        f"some of: {', '.join(selection.CANDIDATES)}; of class tasks: "
+        f"candidates to try: {', '.join(selection.CANDIDATES)}; for class tasks: "
         f"{', '.join(selection.CLASS_CANDIDATES)}",
         (),
         metavar="A,B",
     )
     test: members.Networks = option(
-        "combine the test predictions of the folds' networks (default), of those that "
-        "`train_folds.sh RUN --refit` trained on all galaxies, or the mean of both; weights and "
-        "scores are the folds'",
+        "test predictions to combine: those of the folds' networks (default), of networks trained "
+        "on all galaxies (`train_folds.sh RUN --refit`), or the mean of both; weights and scores "
+        "come from the folds",
         "folds",
     )
     imports: tuple[str, ...] = option(
-        "make a run of predictions made elsewhere, or of each pair in a folder; may be repeated",
+        "import predictions made elsewhere as a run, or each pair in a folder; repeatable",
         (),
         "--import",
         action="append",
@@ -132,7 +132,7 @@ def build_ensemble(options: EnsembleOptions) -> None:
 def import_all(options: EnsembleOptions) -> None:
     """Make runs of predictions made elsewhere, print their scores."""
     if replace(options, imports=(), task=None, dataset=None) != EnsembleOptions():
-        raise InputError("--import takes --task and --dataset alone: combine the runs afterwards")
+        raise InputError("--import allows only --task and --dataset: combine the runs afterwards")
     known = [name for name in catalog_names() if name not in DEMOS] or [DEMO]
     if options.dataset is None and len(known) > 1:
         raise InputError(f"--import: add --dataset with one of {', '.join(known)}")
@@ -143,7 +143,7 @@ def import_all(options: EnsembleOptions) -> None:
             card = oof.import_run(catalog, run, *tables)
             print(f"{run}: {card.score_text} on {card.galaxies:,} galaxies")
             if card.is_optimistic:
-                print(f"{run} may have been trained on these galaxies: it is combined if named")
+                print(f"{run} may have been trained on these galaxies: combined only if named")
     advice = f"{launch.typed('ensemble')} {ALL_RUNS} --task {task} --dataset {catalog.dataset}"
     launch.print_done(f"imported on {catalog.dataset}", advice)
 
@@ -153,18 +153,18 @@ def name_ensemble(options: EnsembleOptions) -> EnsembleOptions:
     known = loading.all_ensembles()
     named = [word for word in options.runs if word in (*known, ALL_RUNS)]
     if named and len(options.runs) > 1:
-        raise InputError(f"'{named[0]}' is an ensemble: name it alone, or runs")
+        raise InputError(f"'{named[0]}' is an ensemble: name only it, or only runs")
     if options.name in (*known, ALL_RUNS) or not re.fullmatch(r"\w[\w.+@-]*", options.name or "x"):
         raise InputError(
-            f"--name {options.name}: take letters, digits and .+@-, and none of "
-            f"{', '.join([*known, ALL_RUNS])}, which are names of their own"
+            f"--name {options.name}: use letters, digits and .+@-, but not "
+            f"{', '.join([*known, ALL_RUNS])}, which are reserved"
         )
     if not named:
         return options
     if named[0] in known and options.candidates and not options.name:
         raise InputError(
-            f"'{named[0]}' is what configs/ensembles/{named[0]}.yaml says: with other candidates "
-            "it needs a --name of its own"
+            f"'{named[0]}' is defined in configs/ensembles/{named[0]}.yaml: to try other "
+            "candidates, add --name"
         )
     options = replace(options, name=options.name or named[0], runs=())
     if named[0] not in known:
@@ -186,7 +186,7 @@ def take_settings(options: EnsembleOptions, settings: loading.EnsembleSettings) 
         trained -= {*DEMOS}
     if trained or not (settings.tables and dataset) or options.dataset not in (None, dataset):
         return options
-    print(f"none of its runs is trained on {dataset}: importing those in {settings.tables}/")
+    print(f"no run of it is trained on {dataset}: importing their tables from {settings.tables}/")
     for run in settings.runs:
         folder = paths.CODE_ROOT / settings.tables / run.replace("/", "/recipes/")
         tables = folder / layout.OOF_PACKED, folder / layout.TEST_PACKED

@@ -17,8 +17,8 @@ many real galaxies. Networks of the demo set need `--dataset demo`.
   python3 src/predict.py gz37/mobilenetv2 a.jpg b.jpg --dataset demo
   python3 src/predict.py survey/ --output votes/ --jobs 2
 
-An output without a suffix, or with a slash at its end, is a folder for many
-galaxies, written in parts; each image ends up in one part or among the errors.
+An output without a suffix, or ending in a slash, is a folder for many galaxies,
+written in parts; each image ends up in one part or among the errors.
 Rerun the command to resume, also on several machines that share the folder.
 """
 
@@ -31,7 +31,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from galaxyzoo.core import extras, launch, paths
+from galaxyzoo.core import console, extras, launch, paths
 from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.options import (
     DatasetOptions,
@@ -66,7 +66,7 @@ class PredictOptions(DatasetOptions, JobOptions):
     """Options of the command; those of surveys and of FITS cut-outs are groups of their own."""
 
     words: tuple[str, ...] = positional(
-        "predictor (default: the best one), then folders, zips, images, archives or lists",
+        "run or ensemble (default: the best), then folders, zips, images, archives or lists",
         "[RUN|ensemble:NAME] IMAGES",
         nargs="+",
     )
@@ -79,11 +79,11 @@ class PredictOptions(DatasetOptions, JobOptions):
         "use only the networks of these folds, such as 0", type=fold_numbers, metavar="FOLDS"
     )
     views: Literal[1, 8] | None = option(
-        "orientations of each image (default: each run's own; 1 for a folder by the networks in "
-        "weights/, which gain nothing from more)"
+        "orientations of each image to average (default: as in each run's config; 1 for an output "
+        "folder with the bundled networks, which gain nothing from more)"
     )
     columns: bool = option(
-        "explain the columns, and stop", False, action="version", version=columns_in_words()
+        "explain the columns and exit", False, action="version", version=columns_in_words()
     )
 
     def __post_init__(self) -> None:
@@ -152,8 +152,8 @@ def predict_to_table(options: PredictOptions, settings: FormSettings) -> None:
     output, images = options.path, options.images
     if output.is_dir() or output.suffix.lower() not in TABLE_SUFFIXES:
         raise InputError(
-            f"--output {paths.shown(output)} is not a table ({', '.join(TABLE_SUFFIXES)}): name a "
-            "file such as votes.csv, or a folder with a slash at its end"
+            f"--output {paths.shown(output)} is neither a table ({', '.join(TABLE_SUFFIXES)}) nor "
+            "a folder, such as votes/"
         )
     # Only now, and torch in the functions below, or mistakes and --help wait for them.
     from galaxyzoo.ensemble.model_listing import pick_predictor
@@ -171,7 +171,7 @@ def predict_to_table(options: PredictOptions, settings: FormSettings) -> None:
     predictions, unreadable = predict_stores(predictor, images, settings)
     write_predictions(output, predictor.task.with_decision(predictions, prior))
     print_left_out(unreadable, len(predictions))
-    count = f"{len(predictions):,} images, {describe(predictor)}"
+    count = f"{console.count(len(predictions), 'image')}, {describe(predictor)}"
     launch.print_done(f"{paths.shown(output.resolve())}, {count}", meaning(predictor.task))
 
 
@@ -190,6 +190,6 @@ def prior_of(dataset: str, task: kinds.Task) -> np.ndarray:
 def print_left_out(images: list[tuple[str, str]], rest: int) -> None:
     """Print the name and reason of each image without a prediction, beside `rest` with one."""
     if images:
-        print(f"skipped {len(images):,} of {rest + len(images):,} images, unreadable:")
+        print(f"skipped {len(images):,} of {rest + len(images):,} images (unreadable):")
     for image, why in images:
         print(one_line(f"  {image}: {why}"))

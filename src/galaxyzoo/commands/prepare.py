@@ -1,7 +1,7 @@
 """Check and decode the input and make the folds; training does this too.
 
 python3 src/prepare.py                       input/, or the demo set
-python3 src/prepare.py --subset kaggle-mini  cut out of the whole competition
+python3 src/prepare.py --subset kaggle-mini  a part of the competition
 python3 src/prepare.py gz2                   balanced classes (gz2 --help)
 """
 
@@ -25,7 +25,7 @@ class PrepareOptions(DataOptions):
     """Options of the command."""
 
     folds: int | None = option("number of folds for a new split (default: 5)", metavar="K")
-    task: str = option("task that the data are for", COMPETITION_TASK)
+    task: str = option("task to prepare for", COMPETITION_TASK)
     seed: int | None = option("random seed of a new split (default: 0)")
     on_bad_image: Literal["stop", "drop"] = option(
         "unusable training images: stop, or drop those galaxies from a new split",
@@ -54,13 +54,12 @@ def main() -> None:
     bad = data.test_images(config).unreadable.sum()
     dropped = len(catalog.about.get("dropped_images", {}))
     shared = catalog.about.get("galaxies_that_share", {}).items()
-    groups = "".join(f", {count} with a {name} of others" for name, count in shared)
-    others = f" ({dropped} others dropped for their image)" if dropped else ""
+    groups = "".join(f", {count} sharing a {name}" for name, count in shared)
+    others = f" ({dropped} dropped because of unusable images)" if dropped else ""
     print(
         f"{catalog.dataset}: {len(catalog.ids):,} training galaxies in {catalog.n_folds} folds, "
-        f"{catalog.about['galaxies_with_a_near_duplicate']} of them with a near-duplicate"
-        f"{groups}{others}; "
-        f"{len(catalog.test_ids):,} test galaxies, {bad} unreadable"
+        f"{catalog.about['galaxies_with_a_near_duplicate']} of them with a "
+        f"near-duplicate{groups}{others}; {len(catalog.test_ids):,} test galaxies, {bad} unreadable"
     )
     asked = "" if options.task == COMPETITION_TASK else f" {options.task}"
     launch.print_done(

@@ -1,4 +1,4 @@
-"""Train all folds of the named runs; write out-of-fold and test tables, scores.
+"""Train all folds of the named runs; write out-of-fold and test predictions.
 
 Finished folds are not retrained, and interrupted ones resume. Without data in
 input/ it uses simulated demo galaxies, with the short schedules of
@@ -9,13 +9,13 @@ configs/demo.yaml.
   python3 src/train.py hubble10                     the runs of a task
   python3 src/train.py one-gpu                      the runs of an ensemble
   python3 src/train.py gz37/resnet18 train.lr=2e-3  one setting changed
-  python3 src/train.py --refit --seeds 2            on all galaxies too
+  python3 src/train.py --refit --seeds 2            also on all galaxies
   python3 src/train.py --data mine                  input/mine/labels.csv
   python3 src/train.py on_bad_image=drop            without unusable images
   python3 src/train.py --data demo-full             the demo set in full
   python3 src/train.py --jobs 1                     one fold at a time
   python3 src/train.py --plan                       hours, disk and memory
-  python3 src/train.py --smoke                      a quick test of it all
+  python3 src/train.py --smoke                      a quick smoke test
   python3 src/train.py --settings train             settings in `train:`
 """
 
@@ -68,18 +68,18 @@ class TrainOptions(DataOptions, JobOptions):
     )
     ensemble: bool = option("then build the ensemble of the task's runs", False)
     refit: bool = option(
-        "after the folds train on all galaxies too, for test predictions beside the folds' (the "
-        "folds of imported runs are not trained)",
+        "after the folds, also train on all galaxies for a second set of test predictions "
+        "(imported runs: only this)",
         False,
     )
-    seeds: int = option("trainings of --refit (default: 1)", 1, metavar="N", type=positive)
-    plan: bool = option("print hours, disk and memory, and stop", False)
+    seeds: int = option("networks to train by --refit (default: 1)", 1, metavar="N", type=positive)
+    plan: bool = option("estimate time, disk and memory, and exit", False)
     holdout: bool = option(
-        "train on 70 %% instead of the folds, validate on 15 %%, score on 15 %%", False
+        "instead of folds: train on 70 %%, validate on 15 %%, test on 15 %%", False
     )
-    smoke: bool = option("train one short fold of the first run as a test; keep nothing", False)
+    smoke: bool = option("smoke test: train one short fold of the first run, keep nothing", False)
     settings: str | None = option(
-        "print the run's YAML with each setting's type, default and meaning, and stop",
+        "print the run's YAML with each setting's type, default and meaning, and exit",
         nargs="?",
         const="",
         metavar="SECTION",
@@ -131,20 +131,21 @@ def main() -> None:
     from galaxyzoo.training import planning
 
     console.print_text(
-        f"dataset {catalog.dataset}: {len(catalog.ids):,} training and "
-        f"{len(catalog.test_ids):,} test galaxies, {catalog.n_folds} folds; {describe_machine()}"
+        f"dataset {catalog.dataset}: {len(catalog.ids):,} training and {len(catalog.test_ids):,} "
+        f"test galaxies, {catalog.n_folds} folds; {describe_machine()}"
     )
     if of_data:
         console.print_text(describe_labels(data, of_data.name))
     if short:
         console.print_text(
             f"demo schedule: {', '.join(short)} with smaller images and fewer epochs "
-            f"(configs/demo.yaml); in full: --data {DEMO_FULL}"
+            f"(configs/demo.yaml); full schedule: --data {DEMO_FULL}"
         )
     slow = [config.run for config in configs if config.needs_gpu]
     if slow and get_device().type == "cpu":
         console.print_text(
-            f"no GPU here, but these runs are made for one (--plan prints hours): {', '.join(slow)}"
+            "no GPU found, but these runs are meant for one (--plan estimates hours): "
+            f"{', '.join(slow)}"
         )
     if options.plan:
         planning.print_plan(configs, datasets)
@@ -191,8 +192,8 @@ def describe_labels(data: Dataset, task: str) -> str:
     if height == width == ORIGINAL_PX:
         return description
     return (
-        f"{description}; images of {width} × {height} px, assumed to show as much sky as "
-        f"Galaxy Zoo's {ORIGINAL_PX} px of 0.02 Petrosian radii; otherwise set image.field_px"
+        f"{description}; images of {width} × {height} px, assumed to show as much sky as Galaxy "
+        f"Zoo's {ORIGINAL_PX} px of 0.02 Petrosian radii; otherwise set image.field_px"
     )
 
 
@@ -203,7 +204,7 @@ def explain_run(config: Config, section: str) -> None:
         if not isinstance(settings, base.Settings):
             sections = [name for name, value in config if isinstance(value, base.Settings)]
             raise InputError(
-                f"--settings {section} is no section: choose from {', '.join(sections)}"
+                f"--settings {section} is not a section: choose from {', '.join(sections)}"
             )
         if len(config.stages) > 1:
             print(f"--- # stage {stage.stage}")
@@ -325,7 +326,7 @@ def ensemble(options: list[str]) -> None:
     if status < 0:
         advice = " ".join([f"{launch.typed('ensemble')}", *options])
         raise InputError(
-            f"the ensembler was killed by signal {-status} (out of memory?): type `{advice}`"
+            f"ensembling was killed by signal {-status} (out of memory?): type `{advice}`"
         )
     if status:
         sys.exit(status)

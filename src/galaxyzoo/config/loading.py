@@ -34,8 +34,8 @@ def config_path(run: str) -> Path:
         hint = f"did you mean {', '.join(near)}?"
     else:
         hint = (
-            f"there are tasks ({', '.join(TASKS)}), ensembles ({', '.join(all_ensembles())}), and "
-            "runs, one for each file in configs/<task>/, such as gz37/cnn"
+            f"name a task ({', '.join(TASKS)}), an ensemble ({', '.join(all_ensembles())}), or a "
+            "run: a file in configs/<task>/, such as gz37/cnn"
         )
     raise InputError(f"no run '{run}' (no such file in configs/): {hint}")
 
@@ -45,7 +45,7 @@ def listed_path(folder: Path, name: str, kind: str) -> Path:
     if path := _find_yaml(folder, name):
         return path
     known = ", ".join(sorted(path.stem for path in folder.glob("*.yaml")))
-    raise InputError(f"no {kind} '{name}': known are {known}")
+    raise InputError(f"no {kind} '{name}': choose from {known}")
 
 
 def _find_yaml(folder: Path, name: str) -> Path | None:
@@ -172,7 +172,7 @@ def load_run_config(folder: Path) -> SavedConfig:
     try:
         return _parse_saved(path.read_bytes(), path)
     except FileNotFoundError:
-        raise InputError(f"{shown(folder)} holds no trained run (no {CONFIG})") from None
+        raise InputError(f"{shown(folder)} contains no trained run (no {CONFIG})") from None
 
 
 @lru_cache(maxsize=64)

@@ -58,13 +58,13 @@ class ModelConfig(base.Settings):
     """cnn (ours), d4cnn (ours, equivariant to rotations by 90° and mirroring), layers (a plain
     stack), torchvision/NAME, any timm name, or hf_hub:OWNER/REPOSITORY-TIMMNAME"""
     pretrained: bool = False
-    """start from the weights that timm, torchvision or the hub publishes, mostly of ImageNet"""
+    """start from weights published by timm, torchvision or the hub, mostly ImageNet's"""
     weights_file: str | None = None
     """safetensors to start from where the file exists (path from the project root), else
     NAME.imagenet.safetensors in the folder GALAXYZOO_WEIGHTS, else a download; bundled: the
     networks in weights/, each fold from the one that was not trained on it"""
     allow_scratch: bool = False
-    """with pretrained: true, train from scratch where no weights can be had"""
+    """with pretrained: true, train from scratch if no weights can be downloaded"""
     kwargs: dict[str, Any] = Field(default_factory=dict)
     """arguments of the model's constructor (timm's or ours)"""
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
@@ -115,7 +115,7 @@ class TrainConfig(base.Settings):
     freeze: Literal["none", "backbone"] = "none"
     """backbone: train the head alone; norm layers keep their statistics"""
     batch_size: int = Field(64, ge=2)
-    """images of an optimizer step, on all GPUs together"""
+    """images per optimizer step"""
     accumulation: int = Field(1, ge=1)
     """micro-batches of at least two images whose gradients are summed for a step: less memory;
     batch norm takes its statistics from a micro-batch"""
@@ -126,31 +126,31 @@ class TrainConfig(base.Settings):
     one linear layer on features averaged over the views of tta, by regularized logistic
     regression"""
     lr: float = Field(1e-3, gt=0)
-    """highest learning rate"""
+    """peak learning rate"""
     schedule: Literal["cosine", "constant"] = "cosine"
     """cosine: linear warm-up, then half a cosine to 0"""
     warmup: float = Field(0.25, ge=0, lt=1)
-    """share of all steps spent warming up"""
+    """fraction of all steps for the warm-up"""
     weight_decay: float = Field(0.02, ge=0)
-    """of the optimizer; biases and norm layers have none"""
+    """weight decay; none for biases and norm layers"""
     clip_norm: float | None = Field(None, gt=0)
-    """largest norm of the gradient; null: not clipped"""
+    """maximum gradient norm; null: no clipping"""
     ema_decay: float = Field(0.998, ge=0, lt=1)
-    """per step, of the moving average of the weights; 0: no average"""
+    """decay per step of the weights' moving average (EMA); 0: no EMA"""
     checkpoint: Literal["last", "best"] = "last"
     """best: the epoch with the best score on the validation fold, so that score is optimistic"""
     class_balance: Literal["none", "weights", "sampling"] = "none"
-    """make classes equally important, by weights in the loss or by drawing them equally often"""
+    """balance the classes, by weights in the loss or by sampling them equally often"""
     label_smoothing: float = Field(0.0, ge=0, lt=1)
-    """share of a class target given to all classes evenly"""
+    """fraction of the target spread evenly over all classes"""
     amp: Literal["auto", "bf16", "fp32"] = "auto"
-    """precision; auto: bf16 on CUDA and on processors with units for it"""
+    """precision; auto: bf16 on CUDA and on CPUs with bf16 units"""
     deterministic: bool = False
-    """on CUDA, use slower kernels that give the same bytes every time; processors always do"""
+    """on CUDA, use slower, deterministic kernels; CPUs are always deterministic"""
     graph: bool = True
     """on CUDA, launch each step as a whole (a CUDA graph) rather than kernel by kernel"""
     seed: int = Field(0, ge=0)
-    """of first weights, order of images, augmentation and dropout"""
+    """random seed of initial weights, image order, augmentation and dropout"""
 
 
 class TTAConfig(base.Settings):
@@ -161,7 +161,7 @@ class TTAConfig(base.Settings):
     angles: int = Field(1, ge=1)
     """number of rotation angles, spread evenly over [0°, 90°); each in eight views"""
     zooms: tuple[Positive, ...] = Field((1.0,), min_length=1)
-    """apparent sizes; each in eight views"""
+    """zoom factors; each in eight views"""
 
     @property
     def n_views(self) -> int:
@@ -195,15 +195,15 @@ class Config(base.Settings):
     reference: str | None = None
     """the source's own score, where the config reproduces a published recipe"""
     needs_gpu: bool = False
-    """trained where it or its ensemble is named, but not with its whole task"""
+    """meant for a GPU: trained if it or its ensemble is named, not with its whole task"""
     on_bad_image: Literal["stop", "drop"] = "stop"
-    """when a split is made, training images that cannot be used are an error, or left out"""
+    """unusable training images of a new split: an error, or dropped"""
     image: ImageConfig = ImageConfig()
     """the part of the sky image that the network gets, and its size"""
     model: ModelConfig
-    """the network and its first weights"""
+    """the network and its initial weights"""
     head: HeadConfig = HeadConfig()
-    """hidden layers and output behind the network"""
+    """hidden layers and output after the backbone"""
     loss: Literal["mse", "kl", "cross_entropy", "soft_cross_entropy"] = "mse"
     """kl: divergence per question of the tree; cross_entropy: the default for classes;
     soft_cross_entropy: targets are the shares of the classes in the votes"""
@@ -295,7 +295,7 @@ def parse_config(values: dict[str, Any], source: str) -> Config:
     if labels := values.get("labels"):  # of a run from elsewhere
         register_task(str(values.get("task")), labels)
     config = Config.parse(_with_task_defaults(values), source)
-    unknown = f"unknown task '{config.task}': known are {', '.join(TASKS)}"
+    unknown = f"unknown task '{config.task}': choose from {', '.join(TASKS)}"
     problem = find_contradiction(config) if find_task(config.task) else unknown
     if problem:
         raise InputError(f"{source}: {problem}")
@@ -322,19 +322,19 @@ def find_contradiction(config: Config) -> str | None:
         ("train.class_balance", train.class_balance, task.class_balances),
     ):
         if value not in allowed:
-            return f"{key} '{value}' is not for task '{task.name}': it takes {', '.join(allowed)}"
+            return f"{key} '{value}' does not fit {task.name}: choose from {', '.join(allowed)}"
     if loss == "kl" and config.head.output != "tree":
         return (
-            f"loss '{loss}' needs head.output tree, whose answers are probabilities: "
-            f"head.output {config.head.output} goes with loss=mse"
+            f"loss '{loss}' needs head.output=tree, which predicts probabilities: with "
+            f"head.output={config.head.output}, use loss=mse"
         )
     if train.optimizer == "linear":
         is_default = config.head.output == task.outputs[0] and loss == task.losses[0]
         if config.head.output == "tree":
-            return f"train.optimizer linear is not for task '{task.name}'"
+            return f"train.optimizer=linear does not fit {task.name}"
         if config.head.hidden != () or train.freeze != "backbone" or not is_default:
             return (
-                "train.optimizer linear needs train.freeze=backbone, head.hidden=[], "
+                "train.optimizer=linear needs train.freeze=backbone, head.hidden=[], "
                 f"head.output={task.outputs[0]} and loss={task.losses[0]}"
             )
         unused = {
@@ -345,23 +345,23 @@ def find_contradiction(config: Config) -> str | None:
             "train.label_smoothing": not config.stage and train.label_smoothing,
         }
         if idle := [key for key, is_set in unused.items() if is_set]:
-            return f"train.optimizer linear makes no use of {', '.join(idle)}: leave it out"
+            return f"train.optimizer=linear ignores {', '.join(idle)}: remove it"
     if not loss.endswith("cross_entropy"):
         if train.class_balance == "weights":
-            return "train.class_balance 'weights' needs a cross-entropy, which they weigh"
+            return "train.class_balance=weights needs a cross-entropy loss"
         if train.label_smoothing:
-            return "train.label_smoothing needs a cross-entropy, whose targets it changes"
+            return "train.label_smoothing needs a cross-entropy loss"
     return _find_in_rule(config)
 
 
 def _find_in_rule(config: Config) -> str | None:
     by_rule = config.head.output == "rule"
     if by_rule and get_task(config.task).rule is None:
-        return f"head.output rule: task '{config.task}' has no label rule"
+        return f"head.output=rule: task '{config.task}' has no label rule"
     if by_rule and config.train.class_balance != "none":
-        return "head.output rule goes with train.class_balance=none: it has no bias per class"
+        return "head.output=rule needs train.class_balance=none: it has no bias per class"
     if not (config.train.epochs or (by_rule and config.keeps_head)):
-        return "train.epochs=0 needs head.output rule and a stage of votes before it"
+        return "train.epochs=0 needs head.output=rule after a stage that learned votes"
     return None
 
 

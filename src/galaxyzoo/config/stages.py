@@ -65,12 +65,12 @@ def parse_recipe(
         earlier.append(config.model_copy(update={**names, "earlier": ()}))
     for key in ("run", "task"):
         if last.get(key) != values.get(key):
-            raise InputError(f"{source}, stage '{name}': the last stage has the recipe's own {key}")
+            raise InputError(f"{source}, stage '{name}': the last stage needs the recipe's {key}")
     config = _parse_stage(name, last, earlier, source, dataset)
     if config.predict:
-        raise InputError(f"{source}: predict is for a stage before the last")
+        raise InputError(f"{source}: predict is only for a stage before the last")
     if config.dataset:
-        raise InputError(f"{source}, stage '{name}': the last stage is on the recipe's own dataset")
+        raise InputError(f"{source}, stage '{name}': the last stage needs the recipe's dataset")
     return config
 
 
@@ -149,7 +149,7 @@ def _check_stages(stages: Any, source: str) -> list[Values]:
     for stage in stages:
         name = stage.get("name")
         if not isinstance(name, str) or not _NAME.fullmatch(name):
-            raise InputError(f"{source}: a stage's name has letters, digits, - and _, not {name!r}")
+            raise InputError(f"{source}: a stage's name takes letters, digits, -, _, not {name!r}")
     return stages
 
 

@@ -48,6 +48,16 @@ def warn_once(line: str) -> None:
     tqdm.write(line)
 
 
+def count(number: int, noun: str) -> str:
+    """Number and noun, in the plural unless it is one.
+
+    Examples:
+        >>> count(1, "image"), count(2000, "image")
+        ('1 image', '2,000 images')
+    """
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
 def print_table(title: str, table: pd.DataFrame) -> None:
     """Print a table whose index is not shown: its first column set left, the others right.
 

@@ -257,12 +257,12 @@ def split_batch(batch_size: int, parts: int, where: str, accumulate: bool) -> in
     more = min(2 * parts, most)
     if accumulate and parts < most:
         return more
-    happened = f"{where}: out of memory on batches of {batch_size} images"
+    happened = f"{where}: out of memory with batches of {batch_size} images"
     if parts > 1:
-        happened += f" in {parts} parts"
+        happened += f" in {parts} micro-batches"
     if parts >= most:
         raise FoldError(f"{happened}: retrain with a smaller image.size_px or network")
     raise FoldError(
-        f"{happened}: add train.on_out_of_memory=accumulate to go on with smaller parts, or train "
-        f"anew with train.accumulation={more} or a smaller train.batch_size"
+        f"{happened}: add train.on_out_of_memory=accumulate to resume with smaller micro-batches, "
+        f"or retrain with train.accumulation={more} or a smaller train.batch_size"
     )

@@ -161,7 +161,7 @@ def _name_optional(error: ModuleNotFoundError) -> str:
     for extra, modules in EXTRAS.items():
         if module in modules:
             package = module.replace("pytorch_grad_cam", "grad-cam")
-            how = f"type `{install_command(package)}`, then again"
+            how = f"type `{install_command(package)}`, then rerun the command"
             return f"{package} is not installed (optional: {extra}): {how}"
     raise error
 

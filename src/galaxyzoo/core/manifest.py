@@ -166,8 +166,8 @@ class Artifact:
             raise InputError(f"{paths.shown(path)} is missing: restore it, or {self.advice}")
         if digest_file(path) != expected:
             raise InputError(
-                f"{paths.shown(path)} is not the file that {self.mark.name} was written for "
-                f"(changed, damaged or another's): restore it, or {self.advice}"
+                f"{paths.shown(path)} does not match {self.mark.name} (changed, damaged or "
+                f"replaced): restore it, or {self.advice}"
             )
         return path
 

@@ -124,7 +124,7 @@ def _split(element: Any) -> Callable[[str], list[Any]]:
     def split(text: str) -> list[Any]:
         for word in text.split(","):
             if known and word not in known:
-                raise argparse.ArgumentTypeError(f"'{word}' is none of {', '.join(known)}")
+                raise argparse.ArgumentTypeError(f"'{word}': choose from {', '.join(known)}")
         return [word if known else element(word) for word in text.split(",")]
 
     return split
@@ -167,9 +167,7 @@ class DatasetOptions:
 class DataOptions:
     """Options of commands that read a dataset's files."""
 
-    data: str | None = option(
-        "folder with the dataset's files (default: found in input/), demo or demo-full"
-    )
+    data: str | None = option("folder of the dataset (default: found in input/), demo or demo-full")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,14 +175,14 @@ class JobOptions:
     """Options of commands that start several processes."""
 
     jobs: int | None = option(
-        "folds, or parts of a survey, at a time, each in a process and on a GPU of its own "
-        "(default: 1, with all cores; for src/train.py as many as have a core and memory, on a "
-        "GPU 1)",
+        "folds, or parts of a survey, to process at a time, spread over the GPUs (default: 1, with "
+        "all cores; src/train.py: as many as cores and memory allow)",
         metavar="N",
         type=positive,
     )
     backend: Literal["loky", "ray", "dask"] = option(
-        "starts these processes: loky on this machine (default), ray or dask on a cluster", "loky"
+        "start these processes by loky on this machine (default), or by ray or dask on a cluster",
+        "loky",
     )
 
 

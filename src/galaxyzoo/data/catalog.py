@@ -136,13 +136,13 @@ def _check_members(members: pd.DataFrame, n_folds: int, where: str) -> None:
     if len(few):
         raise InputError(
             f"{where}: class '{few.index[0]}' has {few.iloc[0]} galaxies, too few for {n_folds} "
-            f"folds ({len(few)} such classes): give it more, or take fewer --folds"
+            f"folds (small classes: {len(few)}): label more, or use fewer --folds"
         )
     alone = members.columns[(members > 0).sum() < 2]
     if len(alone):
         raise InputError(
-            f"{where}: all galaxies of class '{alone[0]}' are in one fold, whose networks learn "
-            "from the others: give it more, or delete the splits of other datasets that fix folds"
+            f"{where}: all galaxies of class '{alone[0]}' are in one fold, whose networks never "
+            "see it: label more, or delete the splits of other datasets that fix folds"
         )
 
 
@@ -196,8 +196,8 @@ def load_catalog(dataset: str) -> Catalog:
         named = data_option(dataset)
         first = "" if named else f"put dataset '{dataset}' into input/, then "
         raise InputError(
-            f"{paths.shown(folder)} holds no split: {first}type `{launch.typed('prepare')}"
-            f"{named or ' --data ITS_FOLDER'}`"
+            f"{paths.shown(folder)} has no split: {first}type "
+            f"`{launch.typed('prepare')}{named or ' --data ITS_FOLDER'}`"
         )
     advice = f"restore it, or delete {paths.shown(folder)} to split and train again"
     description = manifest.read_sealed(folder / _ABOUT, advice)

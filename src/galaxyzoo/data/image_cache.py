@@ -129,7 +129,7 @@ def open_cache(
     ids: Sequence[int] | np.ndarray,
     config: ImageConfig,
     strict: bool,
-    advice: str = "get them again",
+    advice: str = "replace them",
     chunk: int = 512,
 ) -> ImageCache:
     """Decode the galaxies' images, or open what an earlier call decoded.
@@ -324,7 +324,7 @@ def _decode_by_cv2(data: bytes, reduce: int) -> np.ndarray:
 def _imdecode(data: bytes, flags: int) -> np.ndarray:
     image = cv2.imdecode(np.frombuffer(data, np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION)
     if image is None:
-        raise ValueError("it does not decode: it is truncated or damaged")
+        raise ValueError("it cannot be decoded: it is truncated or damaged")
     return image
 
 

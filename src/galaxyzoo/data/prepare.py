@@ -45,7 +45,7 @@ class Dataset:
     def train_images(self, config: schema.ImageConfig) -> ImageCache:
         """Decoded training images in the catalog's order; an unreadable one is an error."""
         folder = paths.shown(dataset_dir(self.catalog.dataset))
-        advice = f"get them again, or delete {folder} and split again with {_DROP}"
+        advice = f"replace them, or delete {folder} and split again with {_DROP}"
         return open_cache(self.raw.train_images, self.catalog.ids, config, True, advice)
 
     def test_images(self, config: schema.ImageConfig) -> ImageCache:
@@ -153,8 +153,8 @@ def prepare_raw(
     if not is_unchanged:
         if not update and any(folder.glob(f"*/*/{loading.CONFIG}")):
             raise InputError(
-                f"{paths.shown(raw.folder)} has other labels than {paths.shown(folder)}: "
-                f"type `{launch.typed('train_folds')} --data {raw.dataset}`"
+                f"{paths.shown(raw.folder)} has other labels than {paths.shown(folder)}: type "
+                f"`{launch.typed('train_folds')} --data {raw.dataset}`"
             )
         with files.hold_lock(lock, activity):
             catalog = load_catalog(raw.dataset)
@@ -175,9 +175,9 @@ def _update_catalog(before: Catalog, raw: DatasetFiles, drop_bad: bool) -> Catal
     shared = old.index.intersection(new.index)
     changed = old.loc[shared].idxmax(axis=1).ne(new.loc[shared].idxmax(axis=1)).sum()
     print(
-        f"labels: {len(new) - len(shared):,} more galaxies, {changed:,} with another label, "
-        f"{len(old) - len(shared):,} removed; known galaxies keep their folds, runs are trained "
-        "again"
+        f"labels: {len(new) - len(shared):,} galaxies added, {changed:,} relabeled, "
+        f"{len(old) - len(shared):,} removed; known galaxies keep their folds; runs will be "
+        "retrained"
     )
     return now
 
@@ -186,12 +186,12 @@ def _make_catalog(raw: DatasetFiles, n_folds: int, seed: int, drop_bad: bool) ->
     folder, is_known = dataset_dir(raw.dataset), has_catalog(raw.dataset)
     if not is_known and any(folder.glob(f"*/*/{loading.CONFIG}")):
         raise InputError(
-            f"{paths.shown(folder)} holds trained runs, but no dataset.json of their split: "
+            f"{paths.shown(folder)} contains trained runs but not their split (dataset.json): "
             "restore it, or delete the folder to split and train again"
         )
     occasion = "other labels" if is_known else "new split"
     print(f"{raw.dataset}: {occasion}; searching near-duplicate images")
-    ids, advice = raw.targets.index.to_numpy(), f"get them again, or continue without them: {_DROP}"
+    ids, advice = raw.targets.index.to_numpy(), f"replace them, or continue without them: {_DROP}"
     cache = open_cache(raw.train_images, ids, raw.image, not drop_bad, advice)
     near = near_duplicates(cache.images)
     if cache.problems:
@@ -258,7 +258,7 @@ def _write_groups(path: Path, train: pd.DataFrame, causes: dict[str, np.ndarray]
     for name in targets.columns if targets.isin([0, 1]).all(axis=None) else ():
         members = train[GROUP][targets[name] == 1]
         if len(members) > members.nunique() == 1:
-            print(f"class '{name}' is one group of {len(members)} galaxies, all of one fold")
+            print(f"class '{name}' is one group of {len(members)} galaxies, so all are in one fold")
 
 
 def _drop_bad(
@@ -269,8 +269,8 @@ def _drop_bad(
     A bad image is black, so it is in a group of its own.
     """
     if cache.unreadable.all():
-        raise InputError(describe_bad(raw.train_images, cache, "get them again"))
-    print(describe_bad(raw.train_images, cache, "those galaxies are dropped"))
+        raise InputError(describe_bad(raw.train_images, cache, "replace them"))
+    print(describe_bad(raw.train_images, cache, "dropping these galaxies"))
     readable = ~cache.unreadable
     renumbered = np.unique(groups[readable], return_inverse=True)[1]
     return replace(raw, targets=raw.targets[readable]), renumbered
@@ -311,8 +311,8 @@ def _check_groups(ids: np.ndarray, groups: np.ndarray, folds: np.ndarray) -> Non
         place = int(np.flatnonzero(divided)[0])
         first, second = ids[order[place : place + 2]]
         raise InputError(
-            f"GalaxyIDs {first} and {second} are of one group (near-duplicates, or in tables), but "
-            f"in different folds of datasets in {paths.shown(folds_dir())}/: delete one and "
+            f"GalaxyIDs {first} and {second} are in one group (near-duplicates, or by a table), "
+            f"but in different folds of datasets in {paths.shown(folds_dir())}/: delete one and "
             "prepare it again after this one"
         )
 
@@ -338,8 +338,8 @@ def _check_own_labels(raw: DatasetFiles) -> None:
     if raw.task and (folder / labeled.IMAGE_NAMES).exists():
         return
     raise InputError(
-        f"{paths.shown(raw.folder)} is no longer what {paths.shown(folder)} was made from: restore "
-        f"the old files, or delete {paths.shown(folder)} to start again"
+        f"{paths.shown(raw.folder)} has changed since {paths.shown(folder)} was made: restore the "
+        f"old files, or delete {paths.shown(folder)} to start again"
     )
 
 
@@ -350,8 +350,8 @@ def _check_split(catalog: Catalog, n_folds: int | None, seed: int | None) -> Non
     for key, value in asked.items():
         if value is not None and value != catalog.about.get(key):
             raise InputError(
-                f"{folder} was split with {key} {catalog.about.get(key)}, now {value} is asked "
-                f"for: delete {folder} to split again"
+                f"{folder} was split with {key} {catalog.about.get(key)}, not {value}: delete "
+                f"{folder} to split again"
             )
 
 
@@ -361,9 +361,9 @@ def _own_folder(dataset: str) -> str | None:
     An empty `input/` is refused: the demo set would be drawn.
     """
     if dataset == BUNDLED:
-        raise InputError("the bundled networks come without their galaxies: name images")
+        raise InputError("the bundled networks have no galaxy catalog: name images")
     if dataset in DEMOS or (paths.input_dir() / dataset).exists():
         return dataset
     if find.is_anything_there():
         return None
-    raise InputError(f"{paths.shown(paths.input_dir())}/ no longer holds the files of '{dataset}'")
+    raise InputError(f"{paths.shown(paths.input_dir())}/ no longer has the files of '{dataset}'")

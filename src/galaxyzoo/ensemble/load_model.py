@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from galaxyzoo.config.schema import TTAConfig
+from galaxyzoo.core import console
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.manifest import digest
 from galaxyzoo.ensemble import blends, fitted, model_listing
@@ -68,7 +69,7 @@ class EnsembleNetworks(Predictor):
 
     def features(self, decode: Decode) -> np.ndarray:
         """Raise InputError: networks of several runs have different features."""
-        raise InputError("--with features takes one run: name one of the ensemble's")
+        raise InputError("--with features needs one run: name one of the ensemble's")
 
 
 def load_predictor(
@@ -85,7 +86,7 @@ def load_predictor(
         ValueError: another number of views.
     """
     if views not in (None, 1, 8):
-        raise ValueError(f"views={views}: 1 or 8 orientations")
+        raise ValueError(f"views={views}: must be 1 or 8 orientations")
     predictor: Predictor = (
         EnsembleNetworks.load(model_listing.ensemble_folder(dataset, name))
         if registry.is_ensemble(name)
@@ -99,5 +100,6 @@ def describe(predictor: Predictor) -> str:
     """Describe what is averaged or combined, for messages."""
     count = sum(len(run.models) for run in predictor.runs)
     if isinstance(predictor, EnsembleNetworks):
-        return f"{predictor.card.chosen} of {len(predictor.runs)} runs ({count} networks)"
+        runs = console.count(len(predictor.runs), "run")
+        return f"{predictor.card.chosen} of {runs} ({console.count(count, 'network')})"
     return f"mean of {count} folds' networks" if count > 1 else "one fold's network"

@@ -35,7 +35,7 @@ def find_predictor(name: str, dataset: str | None = None) -> tuple[str, str]:
     if name in known and (dataset == BUNDLED or (dataset is None and trained <= {*DEMOS})):
         return BUNDLED, name
     if dataset == BUNDLED:
-        raise InputError(f"{name} is not among the bundled networks: {', '.join(known)}")
+        raise InputError(f"{name} is not bundled: choose from {', '.join(known)}")
     return layout.choose_dataset(dataset, task), name
 
 
@@ -48,10 +48,12 @@ def _find_ensemble(name: str, dataset: str | None) -> layout.EnsembleFolder:
     matching = [folder for folder in matching if folder.dataset not in DEMOS] or matching
     names = {registry.ensemble_name(folder.task, folder.name) for folder in matching}
     if len(names) > 1:
-        raise InputError(f"'{name}' is of several tasks: name one of {', '.join(sorted(names))}")
+        raise InputError(
+            f"'{name}' exists for several tasks: choose from {', '.join(sorted(names))}"
+        )
     if len(matching) > 1 and matching[0].dataset not in DEMOS:
         known = ", ".join(folder.dataset for folder in matching)
-        raise InputError(f"'{name}' is on several datasets: add --dataset with one of {known}")
+        raise InputError(f"'{name}' exists on several datasets: add --dataset with one of {known}")
     if matching:
         return matching[0]
     others = [_known_ensemble(folder) for folder in layout.list_ensembles()]
@@ -172,7 +174,7 @@ def choose_default(dataset: str | None = None) -> tuple[ModelEntry, str]:
         )
     best = min(comparable, key=lambda predictor: predictor.score or 0.0)
     line = (
-        f"by {best.title}: out-of-fold {best.about} on {best.galaxies:,} galaxies of "
+        f"using {best.title}: out-of-fold {best.about} on {best.galaxies:,} galaxies of "
         f"{best.scored_on}"
     )
     if passed := [f"{p.title}: {_why_not(p, comparable)}" for p in candidates if p is not best]:
@@ -186,4 +188,4 @@ def _why_not(known: ModelEntry, comparable: Sequence[ModelEntry]) -> str:
         return "simulated galaxies"
     if known in comparable or known.score is None or not known.has_networks:
         return known.about
-    return f"{known.about}, on {known.galaxies:,} galaxies alone"
+    return f"{known.about}, on {known.galaxies:,} galaxies only"

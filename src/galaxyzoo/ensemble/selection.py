@@ -143,7 +143,7 @@ def pick_candidates(names: Sequence[str], task: kinds.Task) -> dict[str, Candida
     known = candidates_of(task)
     unknown = [name for name in names if name not in known]
     if unknown:
-        raise InputError(f"unknown candidate '{unknown[0]}': known are {', '.join(known)}")
+        raise InputError(f"unknown candidate '{unknown[0]}': choose from {', '.join(known)}")
     return {
         name: candidate for name, candidate in known.items() if name in (MEAN, *(names or known))
     }

@@ -95,7 +95,7 @@ def _correlation(image: np.ndarray) -> float:
 
 NAME = "id"  # column of the names where they are no GalaxyIDs
 CHUNK = 1024  # images decoded at once
-_BLANK = "it has a single color: never written, or all masked"
+_BLANK = "it has a single color (empty or masked)"
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,8 +192,8 @@ class IdColumn:
             if clashing.map(base.stem_of).is_unique:
                 first, second = clashing[repeated == repeated.min()]
                 raise InputError(
-                    f"images '{first}' and '{second}' are both {column} {repeated.min()}: "
-                    "rename one of them"
+                    f"images '{first}' and '{second}' are both {column} {repeated.min()}: rename "
+                    "one of them"
                 )
         for name in names[names.map(plain_cell).duplicated()]:
             raise InputError(f"image '{name}' appears twice: predict the folders one by one")

@@ -229,8 +229,8 @@ class RunNetworks(Predictor):
         labeled = config.labels and register_task(config.task, config.labels)
         if labeled and labeled != get_task(config.task):
             raise InputError(
-                f"{shown(folder)} has other classes than folds/{config.task} here: predict with it "
-                "in another project, set by GALAXYZOO_ROOT"
+                f"{shown(folder)} has other classes than folds/{config.task} here: use it in "
+                "another project folder, set by GALAXYZOO_ROOT"
             )
         folds = layout.exported_folds(files)
         paths = {fold: layout.fold_dir(folder, fold) / layout.WEIGHTS for fold in folds}
@@ -320,7 +320,7 @@ def load_run(dataset: str, run: str) -> RunNetworks:
     if not folder.folds:
         known = [*layout.bundled_runs(), *(other.run for other in layout.list_trained(dataset))]
         raise InputError(
-            f"run '{run}' has no finished fold on dataset '{dataset}': known are {', '.join(known)}"
+            f"run '{run}' has no finished fold on '{dataset}': choose from {', '.join(known)}"
         )
     config, fingerprint, _ = loading.load_run_config(folder.path)
     folds = {k: layout.fold_files(config, dataset, fingerprint, k) for k in folder.folds}

@@ -61,8 +61,8 @@ def open_unchecked(path: Path) -> zipfile.ZipFile:
     except BROKEN_ZIP as error:
         size = path.stat().st_size if path.exists() else 0
         raise InputError(
-            f"{shown(path)} is not a complete zip file ({size:,} bytes; {error}): its download "
-            "was cut off, get it again"
+            f"{shown(path)} is not a complete zip file ({size:,} bytes; {error}): its download was "
+            "interrupted; download it again"
         ) from None
 
 
@@ -75,11 +75,9 @@ def _check_members(archive: zipfile.ZipFile, path: Path) -> None:
             raise InputError(f"{shown(path)}: '{member.orig_filename}' {why}")
     names = Counter(member.filename for member in members if not member.is_dir())
     if repeated := [name for name, count in names.items() if count > 1]:
-        raise InputError(
-            f"{shown(path)} holds '{repeated[0]}' twice: pack it again with one of them"
-        )
+        raise InputError(f"{shown(path)} has '{repeated[0]}' twice: zip it again with one of them")
     if sum(member.compress_size for member in members) > packed:
-        raise InputError(f"{shown(path)}: its members overlap, as in a zip bomb: get it again")
+        raise InputError(f"{shown(path)}: its members overlap, as in a zip bomb: replace it")
     total = sum(member.file_size for member in members)
     if total > max(_ALWAYS_ACCEPTED_TOTAL, MAX_RATIO * packed):
         raise InputError(
@@ -91,13 +89,13 @@ def _why_refused(member: zipfile.ZipInfo) -> str:
     """Explain why a member is refused; empty if it is accepted."""
     kind = stat.S_IFMT(member.external_attr >> 16)  # 0 where it was not packed on a Unix
     if _OUTSIDE.search(member.orig_filename):
-        return "leads out of the folder that it would be unpacked into"
+        return "would be unpacked outside its folder"
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-        return "is a link or a device, no file: pack the file itself"
+        return "is a link or a device, not a file: zip the file itself"
     if member.flag_bits & 0x1:
-        return "is encrypted: unpack it with its password, and pack it without"
+        return "is encrypted: unzip it with its password, and zip it without"
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        return "is packed in a rare way: pack it again with deflate, as zip programs usually do"
+        return "uses a rare compression method: zip it again with deflate, the usual one"
     if member.file_size > max(ALWAYS_ACCEPTED_BYTES, MAX_RATIO * member.compress_size):
         return (
             f"would unpack from {member.compress_size:,} to {member.file_size:,} bytes: a zip bomb?"

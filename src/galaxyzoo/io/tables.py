@@ -55,9 +55,9 @@ def read_csv_bytes(
     data = re.sub(rb"^(\xef\xbb\xbf)?sep=.\r?\n", b"", data, count=1)  # a hint of Excel
     names = _read_names(data, where)
     if len(data) > max_bytes:
-        raise InputError(f"{where} holds more than {max_bytes:,} bytes of text")
+        raise InputError(f"{where} has more than {max_bytes:,} bytes of text")
     if b"\0" in data:
-        raise InputError(f"{where} is damaged: it holds NUL bytes, get it again")
+        raise InputError(f"{where} is damaged: it contains NUL bytes; download it again")
     _check_end(data, names, where)
     return data, names
 
@@ -69,13 +69,13 @@ def _read_names(data: bytes, where: str) -> list[str]:
         raise InputError(f"{where} is UTF-16 text: save it as CSV in UTF-8")
     text = data[:_MAX_LINE_BYTES].decode("utf-8-sig", "replace").strip()
     if text.startswith("<"):
-        raise InputError(f"{where} is a web page, not a table: log in there and get it again")
+        raise InputError(f"{where} is a web page, not a table: log in there and download it again")
     line = re.split("[\r\n]", text)[0]
     plain = re.sub('"[^"]*"', "", line)  # commas may be part of a name
     separator = next((c for c in ";\t|" if c in plain), "")
     if separator and "," not in plain:
         name = "tabs" if separator == "\t" else f"'{separator}'"
-        raise InputError(f"{where} has {name} between its columns: save it as CSV with commas")
+        raise InputError(f"{where} is separated by {name}: save it as CSV with commas")
     names = _split(line)
     repeated = [n for n, count in Counter(n.strip() for n in names).items() if n and count > 1]
     if repeated:
@@ -93,7 +93,8 @@ def _check_end(data: bytes, names: list[str], where: str) -> None:
     if text and (len(cells) < len(names) or is_empty or not lines):
         raise InputError(
             f"{where} ends in the middle of line {lines + 1:,} ('{text[:24]}…', {len(cells)} of "
-            f"{len(names)} cells; {len(data):,} bytes): its download was truncated, get it again"
+            f"{len(names)} cells; {len(data):,} bytes): its download was truncated; download it "
+            "again"
         )
 
 
@@ -148,7 +149,7 @@ def read_csv(
     if len(wrong):
         raise InputError(
             f"{paths.shown(path)}, data row {wrong[0] + 1}: '{frame[key].iloc[wrong[0]]}' is not a "
-            f"GalaxyID, a whole number with all its digits ({len(wrong)} such rows)"
+            f"GalaxyID, a whole number with all its digits ({len(wrong)} in all)"
         )
     frame[key] = ids
     repeated = frame[key][frame[key].duplicated()]
@@ -200,17 +201,15 @@ def read_table(
     except FileNotFoundError:
         raise InputError(f"{paths.shown(path)} is missing") from None
     except (EOFError, zlib.error) as error:
-        raise InputError(f"{paths.shown(path)} cannot be read: {error}: get it again") from None
+        raise InputError(f"{paths.shown(path)} cannot be read: {error}: replace it") from None
     except OSError as error:
         raise InputError(f"{paths.shown(path)} cannot be read: {error.strerror or error}") from None
     except pd.errors.ParserWarning:
-        raise InputError(
-            f"{paths.shown(path)} has rows with more cells than its first line has names"
-        ) from None
+        raise InputError(f"{paths.shown(path)} has rows with more cells than its header") from None
     except UnicodeDecodeError:
         raise InputError(
-            f"{paths.shown(path)} is not UTF-8 text, but maybe cp1252, as Excel writes CSV: save "
-            "it as CSV UTF-8"
+            f"{paths.shown(path)} is not UTF-8 (perhaps cp1252, as Excel writes CSV): save it as "
+            "CSV UTF-8"
         ) from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise InputError(
@@ -272,8 +271,8 @@ def select_numbers(frame: pd.DataFrame, columns: Sequence[str], path: Path) -> p
         value = frame[columns[column]].iloc[row]
         raise InputError(
             f"{paths.shown(path)}: {frame.index.name or 'image'} {frame.index[row]}, column "
-            f"'{columns[column]}': '{value}' is not a finite number such as 0.25 "
-            f"({bad.sum():,} such values)"
+            f"'{columns[column]}': '{value}' is not a finite number such as 0.25 ({bad.sum():,} "
+            "in all)"
         )
     return numbers
 
@@ -359,7 +358,7 @@ def check_range(values: pd.DataFrame, path: Path, key: str = ID) -> None:
             f"{numbers[row, column]:g} is outside [0, 1]"
             for row, column in _largest(beyond)[:wrong]
         ]
-        raise InputError(f"{paths.shown(path)}: {'; '.join(worst)} ({wrong:,} such values)")
+        raise InputError(f"{paths.shown(path)}: {'; '.join(worst)} ({wrong:,} in all)")
 
 
 def check_sums(votes: pd.DataFrame, path: Path) -> None:
@@ -375,8 +374,8 @@ def check_sums(votes: pd.DataFrame, path: Path) -> None:
     if wrong:
         worst = [
             f"{ID} {votes.index[row]}: the answers of question "
-            f"{GALAXY_ZOO_2.questions[residuals[row].argmax()].number} miss their parent's value "
-            f"by {largest[row]:.2g}"
+            f"{GALAXY_ZOO_2.questions[residuals[row].argmax()].number} do not add up to their "
+            f"parent's (off by {largest[row]:.2g}"
             for row, _ in _largest(largest[:, None])[:wrong]
         ]
         raise InputError(

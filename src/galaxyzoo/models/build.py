@@ -116,8 +116,8 @@ class Layers(nn.Module):
             match = _LAYER.fullmatch(layer)
             if not match:
                 raise InputError(
-                    f"model.kwargs.layers: '{layer}' is none of conv64, conv64/2, norm, pool, "
-                    "dropout0.2"
+                    f"model.kwargs.layers: unknown layer '{layer}', use conv64, conv64/2, norm, "
+                    "pool, dropout0.2"
                 )
             if match["channels"]:
                 stride, outputs = int(match["stride"] or 1), int(match["channels"])
@@ -221,7 +221,7 @@ def _build_package_backbone(
             reasons.append(" ".join(str(error).split())[:200] or type(error).__name__)
     raise InputError(
         f"model.name '{model.name}' with model.kwargs={model.kwargs} does not take images of "
-        f"image.size_px={size_px}: {reasons[0]}: change one of these"
+        f"image.size_px={size_px}: {reasons[0]}: change one of them"
     )
 
 
@@ -248,8 +248,8 @@ def _find_builder(name: str) -> Callable[[dict[str, Any]], nn.Module]:
     if not timm.is_model(name):
         near = ", ".join(timm.list_models(f"*{name[:6]}*")[:3])
         raise InputError(
-            f"unknown model '{name}': ours are {', '.join(OWN_MODELS)}; "
-            f"timm has {near or 'hundreds'} …; torchvision's are named {TORCHVISION}resnet18"
+            f"unknown model '{name}': ours are {', '.join(OWN_MODELS)}; timm has "
+            f"{near or 'hundreds'} …; torchvision's are named {TORCHVISION}resnet18"
         )
     return lambda kwargs: timm.create_model(name, num_classes=0, **kwargs)
 

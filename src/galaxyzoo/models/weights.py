@@ -106,7 +106,7 @@ def load_pretrained(backbone: nn.Module, model: ModelConfig, run: str) -> Pretra
     """
     paths = _candidate_files(model)
     if path := next((path for path in paths if path.is_file()), None):
-        _fill(backbone, load_weights(path, "get it again"), shown(path))
+        _fill(backbone, load_weights(path, "replace it"), shown(path))
         return PretrainedWeights(path.name, *_normalization(backbone, model))
     try:
         weights, start = _download(model)

@@ -112,8 +112,8 @@ class FoldsCard(ScoreCard):
         for table in tables:
             if not table.exists() or digests.get(table) != digest_table(table):
                 raise InputError(
-                    f"{paths.shown(table)} is missing or not the table that its score card was "
-                    f"written for: {self._advice(catalog.dataset)}"
+                    f"{paths.shown(table)} is missing or does not match its score card: "
+                    f"{self._advice(catalog.dataset)}"
                 )
         return self
 
@@ -192,10 +192,7 @@ class RunCard(FoldsCard):
 
     def _advice(self, dataset: str) -> str:
         verb = "imported" if self.imported else "trained"
-        return (
-            f"type the command that {verb} {self.run} again, which does nothing twice, or name "
-            "other runs"
-        )
+        return f"rerun the command that {verb} {self.run}, or name other runs"
 
 
 class CandidateScore(_Scores):
@@ -272,7 +269,7 @@ class EnsembleCard(SubmissionCard, FoldsCard):
         card = cls.read(path)
         if card.folder != folder:
             advice = f"rename {paths.shown(folder.path)} to {paths.shown(card.folder.path)}"
-            raise InputError(f"{paths.shown(path)} is of the ensemble '{card.name}': {advice}")
+            raise InputError(f"{paths.shown(path)} belongs to the ensemble '{card.name}': {advice}")
         return card
 
     @property

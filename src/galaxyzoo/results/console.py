@@ -134,9 +134,9 @@ def print_ensemble(card: EnsembleCard) -> None:
         print_table("candidates, as submitted, the simplest first", candidate_table(card))
     if card.unreadable_test_images:
         print_text(describe_unreadable(card.unreadable_test_images))
-    honest = "no nested score below three folds"
+    honest = "nested scores need three folds"
     if card.nested:
-        honest = f"with the choice nested too: {card.nested.score:.5f}"
+        honest = f"nested, with the choice: {card.nested.score:.5f}"
     print_text(f"chosen: {card.chosen}, cross-fitted {card.score_text} ({honest})")
     print_text(f"best: {card.best}; we choose {card.rule}")
     print_text(*mark_notes(card.selected_on_validation, bool(card.possible_leakage)))

@@ -160,7 +160,7 @@ def trained_files(folder: Path, provenance: Provenance) -> Artifact:
 def exported_files(folder: Path, provenance: Provenance | None = None) -> Artifact:
     """Files of a run in a folder of `src/export.py`, such as those in `weights/`."""
     is_bundled = folder.is_relative_to(bundled_dir())
-    advice = "get it again, as `git checkout weights` does" if is_bundled else "export it again"
+    advice = "restore it: `git checkout weights`" if is_bundled else "export it again"
     return Artifact(folder / DIGESTS, provenance or {}, advice)
 
 
@@ -250,13 +250,14 @@ def choose_dataset(name: str | None, wanted: str) -> str:
     known = sorted(names, key=real_first)
     if not known:
         raise InputError(
-            f"oof/ holds no out-of-fold table{of_task}: "
-            f"type `{launch.typed('train_folds')} {wanted}{data_option(name)}` first"
+            f"oof/ has no out-of-fold table{of_task}: type `{launch.typed('train_folds')} "
+            f"{wanted}{data_option(name)}` first"
         )
     if name is not None:
         if name not in known:
             raise InputError(
-                f"dataset '{name}' has no out-of-fold table{of_task}: known are {', '.join(known)}"
+                f"dataset '{name}' has no out-of-fold table{of_task}: choose from "
+                f"{', '.join(known)}"
             )
         return name
     real = [n for n in known if n not in DEMOS]

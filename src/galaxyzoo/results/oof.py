@@ -271,7 +271,8 @@ def import_run(catalog: Catalog, run: str, oof_path: Path, test_path: Path) -> R
     if folder.folds or (known and known.imported != given):
         delete = f", or delete {shown(folder.card)}" if known and known.imported else ""
         raise InputError(
-            f"{run} is there on {catalog.dataset}, of other tables: choose another name{delete}"
+            f"{run} already exists on {catalog.dataset} with other tables: choose another "
+            f"name{delete}"
         )
     if known:
         with contextlib.suppress(InputError):  # made again where a table was changed
@@ -282,8 +283,8 @@ def import_run(catalog: Catalog, run: str, oof_path: Path, test_path: Path) -> R
         if task.is_below_noise_floor(values, targets):
             raise InputError(
                 f"{shown(oof_path)}, fold {fold}: {task.metric} {task.score(values, targets):.5f} "
-                "is too good to be true: were the labels used?: predict each fold by "
-                "networks that were not trained on it"
+                "is too good to be true (label leakage?): predict each fold with networks not "
+                "trained on it"
             )
     notes: dict[str, Any] = dict.fromkeys(("selected_on_validation", "possible_leakage"), False)
     notes |= {"about": f"imported from {oof_path.name}", "start": "made elsewhere"}
@@ -292,8 +293,8 @@ def import_run(catalog: Catalog, run: str, oof_path: Path, test_path: Path) -> R
         card = RunCard.read(beside)
         if card.tables != given:
             raise InputError(
-                f"{shown(oof_path)} and {test_path.name} are not the tables that {shown(beside)} "
-                "was written for: get all of them again"
+                f"{shown(oof_path)} and {test_path.name} do not match {shown(beside)}: copy all of "
+                "them again"
             )
         notes = card.model_dump()
     notes |= {"possible_leakage": notes["possible_leakage"] or not has_folds, "imported": given}
@@ -306,9 +307,8 @@ def _project(table: PredictionTable, path: Path) -> PredictionTable:
     if far.any():
         row, column = np.argwhere(far)[0]
         raise InputError(
-            f"{shown(path)}, column '{table.task.columns[column]}': "
-            f"{table.values[row, column]:g} is not a fraction between 0 and 1 "
-            f"({far.sum():,} such values)"
+            f"{shown(path)}, column '{table.task.columns[column]}': {table.values[row, column]:g} "
+            f"is not a fraction between 0 and 1 ({far.sum():,} in all)"
         )
     valid = table.project()
     return replace(valid, values=valid.values.astype(np.float32))

@@ -64,8 +64,8 @@ def check(path: Path, task: Task, ids: np.ndarray) -> None:
     if len(moved):
         row = moved[0]
         raise InputError(
-            f"{shown(path)}, data row {row + 1}: GalaxyID {frame.index[row]}, "
-            f"the sample has {ids[row]} there"
+            f"{shown(path)}, data row {row + 1}: GalaxyID {frame.index[row]}, where the sample has "
+            f"{ids[row]}"
         )
     # Kaggle takes no byte-order mark, no spaces and no "100000.0", which `read_csv` does.
     cells = [line.partition(",")[0].strip('"') for line in path.read_text("utf-8").splitlines()]
@@ -98,8 +98,8 @@ def publish(path: Path, dataset: str) -> str:
         there = read_card(SubmissionCard, target)
         if target.exists() and _rank(dataset) < _rank(there.dataset if there else None):
             return (
-                f"{shown(target)} stays as it is: it is of more real data than {dataset}, or has "
-                "no whole score card; delete it to have a copy there"
+                f"{shown(target)} is kept: it comes from more real data than {dataset}, or has no "
+                "complete score card; delete it to replace it"
             )
         before = read_card(EnsembleCard, target)
         for source, copy in ((card_path(path), card_path(target)), (path, target)):

@@ -64,7 +64,7 @@ class PredictionTable:
                 raise InputError(
                     f"{paths.shown(path)} was made with another split (GalaxyID "
                     f"{frame.index[first]}: fold {frame[FOLD].iloc[first]:g}, in the catalog "
-                    f"{folds[first]}; {len(moved)} such rows): {advice}"
+                    f"{folds[first]}; {len(moved)} in all): {advice}"
                 )
         values = frame[list(task.columns)].to_numpy()
         return cls(task, frame.index.to_numpy(), values, folds)

@@ -233,7 +233,7 @@ GALAXY_ZOO_2 = DecisionTree(
     (
         Question(
             1,
-            "Is it smooth, or has it features or a disk?",
+            "Is it smooth, or does it have features or a disk?",
             ("smooth", "features or disk", "star or artifact"),
             None,
         ),
@@ -258,7 +258,7 @@ GALAXY_ZOO_2 = DecisionTree(
         ),
         Question(
             9,
-            "What shape has the bulge of the edge-on disk?",
+            "What shape is the bulge of the edge-on disk?",
             ("rounded", "boxy", "no bulge"),
             "Class2.1",
         ),

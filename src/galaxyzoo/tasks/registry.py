@@ -31,7 +31,7 @@ def get_task(name: str) -> Task:
     """
     if task := find_task(name):
         return task
-    raise InputError(f"unknown task '{name}': known are {', '.join(TASKS)}")
+    raise InputError(f"unknown task '{name}': choose from {', '.join(TASKS)}")
 
 
 def find_task(name: str) -> Task | None:

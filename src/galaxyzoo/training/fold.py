@@ -64,7 +64,7 @@ def read_timings(path: Path) -> dict[int, float]:
         return {int(epoch): float(seconds) for epoch, seconds in rows}
     except ValueError:
         raise InputError(
-            f"{paths.shown(path)} is damaged: delete it, it holds nothing but the seconds of epochs"
+            f"{paths.shown(path)} is damaged: delete it, it only has the seconds of epochs"
         ) from None
 
 
@@ -110,8 +110,8 @@ def train_fold(
             del state, trainer
             release()
             console.ProgressBar.write(
-                f"{where}: out of memory; it goes on from its last whole epoch, batches in {parts} "
-                "parts"
+                f"{where}: out of memory; resuming from the last complete epoch with {parts} "
+                "micro-batches"
             )
     # It is written, unless a kill came between the last checkpoint and its row.
     write_history(folder / layout.HISTORY, trainer.history, data.start.history)

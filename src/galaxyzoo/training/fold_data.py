@@ -87,7 +87,7 @@ def _bundled_start(config: schema.Config, catalog: Catalog, fold: int) -> Start:
         if (other.model.name, other.model.kwargs) == (config.model.name, config.model.kwargs):
             break
     else:
-        raise InputError(f"{config.run}: no networks in weights/ are of model {config.model.name}")
+        raise InputError(f"{config.run}: weights/ has no networks of model {config.model.name}")
     same = _agrees(catalog, fingerprint)
     n_bundled = len(layout.exported_folds(bundled))
     path = layout.fold_dir(bundled.folder, fold % n_bundled) / layout.WEIGHTS
@@ -128,8 +128,8 @@ def find_stage_before(config: schema.Config, catalog: Catalog, fold: int) -> Art
     files = layout.fold_files(before, other.dataset, fingerprint, fold)
     if not files.is_finished:
         raise FoldError(
-            f"{config.title} goes on from {before.title} on {other.dataset}: "
-            f"{shown(files.folder)} is not finished"
+            f"{config.title} starts from {before.title} on {other.dataset}, which is not finished: "
+            f"{shown(files.folder)}"
         )
     return files
 
@@ -146,7 +146,7 @@ def check_dataset_before(config: schema.Config, catalog: Catalog) -> Catalog:
     other = load_catalog(dataset)
     if difference := catalog.find_difference(other):
         raise InputError(
-            f"{config.run} cannot go on from {before.run if before else dataset}: {difference} "
+            f"{config.run} cannot start from {before.run if before else dataset}: {difference} "
             f"differs between the folds of {catalog.dataset} and {other.dataset}; delete "
             f"{shown(dataset_dir(catalog.dataset))} to split it again"
         )

@@ -45,7 +45,7 @@ def train_holdout(run: Run) -> HoldoutCard:
         raise InputError(f"--holdout trains runs of one stage: {config.run} has several")
     if config.model.weights_file == BUNDLED:
         raise InputError(
-            f"--holdout: networks in weights/ may have been trained on any part ({config.run})"
+            f"--holdout: the bundled networks may have been trained on any part ({config.run})"
         )
     parts = split(catalog, config.task)
     held_out, folder = parts == "test", run.folder / layout.HOLDOUT

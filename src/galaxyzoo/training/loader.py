@@ -240,11 +240,11 @@ class BatchLoader:
         self.targets = torch.from_numpy(wanted.astype(np.float32))
         self.on_device: DeviceInput | None = None  # else the processor makes batches
         if device.type == "cuda" and not is_made_on_device(config.augment):
-            warn_once("augment.transforms: the CPU makes them image by image, not the GPU")
+            warn_once("augment.transformsrun on the CPU, image by image")
         elif device.type == "cuda":
             self.on_device = DeviceInput.on(device, data.cache.images, config.image.size_px)
             if self.on_device is None:
-                warn_once("the images do not fit on the GPU: the CPU makes batches")
+                warn_once("the images do not fit on the GPU, so the CPU makes batches")
 
     @property
     def steps(self) -> int:

@@ -199,7 +199,7 @@ def random_fold(config: Config, train_images: int) -> fold_data.FoldData:
 
 def print_plan(configs: list[Config], datasets: Mapping[str | None, prepare.Dataset]) -> None:
     """Print each run's hours and disk, the caches' disk, memory and free disk."""
-    print("timing the networks: about a minute, longer for those made for a GPU", flush=True)
+    print("timing the networks: about a minute, longer for those meant for a GPU", flush=True)
     costs: list[Cost] = []
     for config in console.ProgressBar(configs, "probing", unit="run", leave=False):
         catalog = datasets[config.dataset].catalog.for_task(get_task(config.task))
@@ -231,8 +231,8 @@ def print_plan(configs: list[Config], datasets: Mapping[str | None, prepare.Data
     share = min(cost.cpu_share for cost in costs)
     if share < _BUSY:
         print(
-            f"warning: the probe had {share:.0%} of the processor, as others are at work: on an "
-            "idle machine the hours are fewer"
+            f"warning: other processes left {share:.0%} of the CPU for this test; an idle machine "
+            "will be faster"
         )
     if total.disk_bytes + cached > free:
         print("warning: the disk has too little space for this")
@@ -251,8 +251,8 @@ def smoke(config: Config, data: prepare.Dataset) -> None:
         model = load_network(short, Path(folder) / layout.WEIGHTS)
         predict(model, fold.cache, fold.val_rows, short)
     print(
-        f"everything works: {short.run} was trained on {len(fold.train_rows)} galaxies for 2 "
-        f"epochs, saved, read back, and has predicted {len(fold.val_rows)} others"
+        f"smoke test passed: {short.run} was trained on {len(fold.train_rows)} galaxies for 2 "
+        f"epochs, saved, reloaded, and predicted {len(fold.val_rows)} others"
     )
 
 
@@ -300,7 +300,7 @@ class FoldProgress:
                     score = f"{tables.config.metric} {tables.score(fold):.5f}"
                 took = f"{sum(_timings(tables, fold).values()) / 60:.1f} min"
                 more = sum(other is tables for other, _ in self.left)
-                left = f"; {more} folds to go" if more else ""
+                left = f"; {console.count(more, 'fold')} to go" if more else ""
                 name = f"{tables.config.title}, {layout.fold_name(fold)}"
                 console.ProgressBar.write(f"{name}: {score} in {took}{left}")
                 sys.stdout.flush()  # into a log at once

@@ -91,7 +91,7 @@ class Run:
         elif begun := self._tables.folder.folds:
             where, config = shown(self.fold_dir(begun[0])), shown(self.folder / loading.CONFIG)
             raise InputError(
-                f"{where} is there, but not {config}, its settings: restore it, or delete "
+                f"{where} exists without its settings, {config}: restore them, or delete "
                 f"{shown(self.folder)} to retrain"
             )
         for fold in (*self._tables.folder.folds, *self._tables.folder.refits):
@@ -109,8 +109,8 @@ class Run:
         if saved.config.digest() != self.config.digest():
             raise InputError(
                 f"{where} was trained with other settings "
-                f"({base.changed_settings(saved.config, self.config)}): delete it to retrain, "
-                "or give the new settings a config file of their own"
+                f"({base.changed_settings(saved.config, self.config)}): delete it to retrain, or "
+                "put the new settings into a new config"
             )
 
     def _is_of_catalog(self, saved: loading.SavedConfig) -> bool:
@@ -135,8 +135,8 @@ class Run:
         self.folder.rename(self._old)
         files.sync_folder(self._old.parent)
         tqdm.write(
-            f"{self.config.title}: trained on other labels; kept as {shown(self._old)} until it is "
-            "trained on these"
+            f"{self.config.title}: trained on other labels; kept as {shown(self._old)} until "
+            "retrained"
         )
 
     def train(

@@ -38,10 +38,10 @@ def test_tasks_on_votes_take_the_demo_where_nothing_is_there(demo, task):
 
 @pytest.mark.parametrize("task", ["galaxy10", "galaxy10_decals"])
 def test_a_task_without_labels_in_input_says_so(root, task):
-    assert f"input/ holds no labels for task '{task}'" in refusal(task)
+    assert f"input/ has no labels for task '{task}'" in refusal(task)
     assert not (root / "input" / DEMO).exists()
     VOTES.write_zips(root / "input")  # votes do not help
-    assert f"input/ holds no labels for task '{task}'" in refusal(task)
+    assert f"input/ has no labels for task '{task}'" in refusal(task)
 
 
 def test_tasks_on_votes_take_the_competition(demo):
@@ -65,7 +65,7 @@ def test_labels_of_the_task_go_before_the_demo(demo, where):
 def test_labels_and_a_competition_that_are_both_good_need_a_word(demo, monkeypatch):
     folder = write_labeled(demo.parent / "small")
     VOTES.write_zips(demo.parent / "mine")
-    assert refusal("zoo5").endswith("are good for zoo5: add --data with one of mine, small")
+    assert refusal("zoo5").endswith("fit zoo5: add --data with one of mine, small")
     assert opened("gz37").folder == demo.parent / "mine"
     monkeypatch.chdir(demo.parent.parent)
     for data in ("small", "input/small", str(folder)):

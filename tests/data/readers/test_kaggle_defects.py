@@ -36,7 +36,7 @@ def edited(competition: Competition, column: str, value: object, row: int = 3) -
 
 @pytest.mark.parametrize(
     ("value", "reason"),
-    [("nan", "not a finite number such as 0.25 (1 such"), (1.1, "outside [0, 1] (1 such")],
+    [("nan", "not a finite number such as 0.25 (1 in all"), (1.1, "outside [0, 1] (1 in all")],
 )
 def test_a_value_that_is_no_fraction_is_named(competition, root, zips, value, reason):
     competition.write_solutions(zips, edited(competition, "Class6.1", value))
@@ -68,7 +68,7 @@ WRONG_TABLES = {
         "lacks column 'Class11.6' (1 of 37 missing)",
     ),
     "no ids": (lambda v: v.to_csv(index_label="id"), f"{SOLUTIONS}.csv has no column 'GalaxyID'"),
-    "no rows": (lambda v: csv_bytes(v.iloc[:0]), f"{SOLUTIONS}.zip holds no galaxy"),
+    "no rows": (lambda v: csv_bytes(v.iloc[:0]), f"{SOLUTIONS}.zip has no galaxies"),
 }
 
 
@@ -102,8 +102,8 @@ def test_a_damaged_table_in_a_zip_is_named(root, zips, part):
 @pytest.mark.parametrize(
     ("part", "members", "named"),
     [
-        (SOLUTIONS, {}, "should hold one CSV file; it holds 0"),
-        (TRAIN_IMAGES, {"readme.txt": b"x"}, "holds no image"),
+        (SOLUTIONS, {}, "should contain one CSV file, not 0"),
+        (TRAIN_IMAGES, {"readme.txt": b"x"}, "has no images"),
     ],
 )
 def test_a_zip_of_other_files_is_named(root, zips, part, members, named):
@@ -132,7 +132,7 @@ def test_a_damaged_whole_zip_is_named_and_nothing_is_left_half_unpacked(competit
 def test_a_row_without_an_image_and_an_image_without_a_row_are_named(competition, root, zips, part):
     members = competition.members(part)
     write_zip(zips / f"{part}.zip", members | {f"{part}/42.jpg": next(iter(members.values()))})
-    assert f"input/{part}.zip holds an image of GalaxyID 42" in refusal(root)
+    assert f"input/{part}.zip has an image of GalaxyID 42" in refusal(root)
     name = sorted(members)[2]
     del members[name]
     write_zip(zips / f"{part}.zip", members)

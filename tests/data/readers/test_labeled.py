@@ -81,7 +81,7 @@ MISTAKES = {
     "repeated id": (lambda f: pd.concat([f, f[:1]]), "appears twice"),
     "no id": (lambda f: f.assign(GalaxyID=["x", *f["GalaxyID"][1:]]), "'x' is not a GalaxyID"),
     "no image": (lambda f: f.assign(GalaxyID=f["GalaxyID"] + 500), "has no image of GalaxyID 501"),
-    "no galaxy": (lambda f: f[:0], "holds no class"),
+    "no galaxy": (lambda f: f[:0], "has no classes"),
 }
 
 
@@ -95,7 +95,7 @@ def test_a_mistake_in_the_labels_is_one_line(folder, change, named):
 
 def test_test_ids_need_images_and_are_no_training_galaxies(folder):
     (folder / "test_ids.csv").write_text("GalaxyID\n41\n600\n700\n")
-    assert "GalaxyID 600, which stands in test_ids.csv (2 missing)" in refusal("small")
+    assert "GalaxyID 600, which test_ids.csv lists (2 missing)" in refusal("small")
     (folder / "test_ids.csv").write_text("GalaxyID\n41\n7\n")
     assert "GalaxyID 7 is both a training and a test galaxy" in refusal("small")
 
@@ -104,12 +104,12 @@ def test_labels_that_change_after_the_split_are_refused(root, folder):
     prepare("small", n_folds=4)
     before = labels(folder)
     rewrite(folder, change_class(before, "spiral" if before["class"][0] != "spiral" else "edge_on"))
-    with pytest.raises(InputError, match="no longer what folds/small was made from"):
+    with pytest.raises(InputError, match="has changed since folds/small was made"):
         prepare("small")
     # Classes of another task: the catalog has not even their columns.
     names = dict(zip(ZOO5, TASKS["galaxy10"].columns, strict=False))
     rewrite(folder, before.assign(**{"class": before["class"].map(names)}))
-    with pytest.raises(InputError, match="no longer what folds/small was made from"):
+    with pytest.raises(InputError, match="has changed since folds/small was made"):
         prepare("small")
     rewrite(folder, before)
     assert load_catalog("small").fingerprint == prepare("small").catalog.fingerprint
@@ -182,7 +182,7 @@ def test_a_folder_of_an_unknown_class_is_named(root):
     (folder / "notes").mkdir()  # a folder without images is no class
     assert open_input("mine", {"anomaly4"}).dataset == "mine"
     (folder / "example.jpg").write_bytes(encode(draw_images(1)[0]))
-    assert refusal("mine", "anomaly4") == "input/mine: 'example.jpg' lies in no class's folder"
+    assert refusal("mine", "anomaly4") == "input/mine: 'example.jpg' is not in a class's folder"
 
 
 PICTURES = {i: draw_image(np.random.default_rng(i), 48) for i in range(1, 45)}
@@ -271,8 +271,8 @@ def repeat_id(path: Path) -> None:
 
 FORM_MISTAKES = {
     "ids that are names": (rename_ids, f"'galaxy {SHUFFLED[0]}' is not named by a GalaxyID"),
-    "a galaxy in two files": (repeat_id, f"input/mine holds GalaxyID {SHUFFLED[0]} twice: "),
-    "no file": (Path.unlink, "input/mine/ lacks images.zip (or a folder images/, or files of"),
+    "a galaxy in two files": (repeat_id, f"input/mine has GalaxyID {SHUFFLED[0]} twice: "),
+    "no file": (Path.unlink, "input/mine/ lacks images.zip (or a folder images/, or another"),
 }
 
 

@@ -130,7 +130,7 @@ def test_the_page_answers_to_its_own_names_alone(address):
     expected = dict.fromkeys((*own, socket.gethostname()), 200) | dict.fromkeys(foreign, 400)
     answers = {host: httpx.get(f"{address}config", headers={"Host": host}) for host in expected}
     assert {host: answer.status_code for host, answer in answers.items()} == expected
-    said = "the page has no name 'evil.example': start it with --allow-host NAME"
+    said = "unknown host name 'evil.example': start the page with --allow-host NAME"
     assert answers["evil.example"].text == said
 
 

@@ -32,7 +32,7 @@ def test_a_fits_cut_out_is_predicted_as_the_picture_that_predict_draws(prepared)
     expected = run.predict_upload(png, "mine").prediction
     for sent in (encoded, gzip.compress(encoded)):
         assert np.allclose(run.predict_upload(sent, "mine").prediction, expected, atol=1e-6)
-    with pytest.raises(InputError, match="mine cannot be used: it is damaged FITS"):
+    with pytest.raises(InputError, match="mine cannot be used: its FITS is damaged"):
         run.predict_upload(encoded[:4000], "mine")
 
 
@@ -68,9 +68,7 @@ def test_an_ensemble_stands_in_the_list_and_answers_as_its_runs_do(project, monk
     names = ["gz37/d4cnn_transfer", "gz37/cnn", "ensemble:all"]  # 36 galaxies say little
     assert [one.name for one in known] == names
     run, whole = (service.load_cached_run.__wrapped__(one.dataset, one.name) for one in known[1:])
-    with pytest.raises(
-        InputError, match=r"on dataset .*: known are gz37/d4cnn_transfer, gz37/cnn$"
-    ):
+    with pytest.raises(InputError, match=r"on '.*': choose from gz37/d4cnn_transfer, gz37/cnn$"):
         service.load_cached_run.__wrapped__(known[1].dataset, "gz37/resnet18")
     shown, alone = (loaded.predict_drawn(781510) for loaded in (whole, run))
     assert np.allclose(shown.prediction, alone.prediction, atol=0.05)  # the chosen may correct it

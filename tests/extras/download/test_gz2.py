@@ -178,7 +178,7 @@ WRONG_TABLES = {
     "other galaxies": (
         MAPPING,
         lambda f: f.assign(objid=f["objid"] + 1),
-        "leads no galaxy of the vote table to an image",
+        "maps no galaxy of the vote table to an image",
     ),
 }
 

@@ -71,8 +71,8 @@ def test_a_missing_table_is_downloaded_first(root, server):
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [
-        (lambda data: data[:-9], "it is no whole gzip file"),
-        (lambda data: b"<html>sorry</html>", "it is no whole gzip file"),
+        (lambda data: data[:-9], "it is not a complete gzip file"),
+        (lambda data: b"<html>sorry</html>", "it is not a complete gzip file"),
         (lambda data: gzip.compress(b"a,b\n1,2\n"), "its first line has no column 'dr7objid'"),
     ],
 )
@@ -81,7 +81,7 @@ def test_a_table_that_is_not_whole_is_not_kept(root, server, damage, reason):
     server.files["/t.gz"] = damage(gzip.compress(table.to_csv(index=False).encode()))
     message = refusal(ordered(server))
     assert reason in message
-    assert "by hand, and put it into input/gz2/" in message
+    assert "yourself, and put it into input/gz2/" in message
     assert listing(root / "input") == {}
 
 
@@ -93,15 +93,15 @@ def test_images_that_fail_stop_it_or_their_galaxies_are_left_out(root, server, c
     server.plans[ra_of(lost)] = [answers.status(404)] * 2
     message = refusal(ordered(server))
     assert message == (
-        f"1 of 40 images could not be downloaded (first: GalaxyID {lost}: HTTP 404): the same "
-        "command tries these again, --on-bad-image drop goes on without"
+        f"1 of 40 images could not be downloaded (first: GalaxyID {lost}: HTTP 404): rerun the "
+        "command to try again, or skip them with --on-bad-image drop"
     )
     assert not (root / "input" / "gz2-hubble10").exists()
     capsys.readouterr()
     kept = labels(make_balanced_set(ordered(server, on_bad_image="drop")))
     assert lost not in kept.index
     assert set(kept.value_counts()) == {SMALLEST - 1}
-    assert "): left out\n" in capsys.readouterr().out
+    assert "): dropped\n" in capsys.readouterr().out
     assert (labels(make_balanced_set(ordered(server, name="later"))) == drawn).all()
 
 

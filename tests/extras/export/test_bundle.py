@@ -159,9 +159,9 @@ def score_card(project: Path, **changes: object) -> Iterator[None]:
 @pytest.mark.parametrize(
     ("word", "changes", "message"),
     [
-        ("--no-onnx", {"folds": [0]}, "cnn.json is not of the folds"),
+        ("--no-onnx", {"folds": [0]}, "cnn.json does not match the trained folds"),
         ("--tables", {"folds": [0]}, "1 of 3 folds are finished"),
-        ("--tables", {"config": "another's"}, "or not of the settings in folds/"),
+        ("--tables", {"config": "another's"}, "or the settings in folds/"),
     ],
 )
 def test_scores_of_other_folds_or_settings_are_not_exported(

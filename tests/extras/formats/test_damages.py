@@ -86,7 +86,7 @@ def replace_columns(**columns: Any) -> Change:
 
 
 NO_ZIP, NO_HDF5 = "is not a complete zip file", "complete HDF5 file ("
-NO_PARQUET, NO_IMAGE = "is not a complete Parquet file", "holds no image"
+NO_PARQUET, NO_IMAGE = "is not a complete Parquet file", "has no images"
 LOST = ["a", "b", None, "d", "e"]
 FEW, DEEP = np.arange(4), np.zeros((5, 40, 40, 3), np.uint16)
 ARRAYS = HDF5, NPZ
@@ -123,7 +123,7 @@ DAMAGES: dict[str, tuple[Change, dict[str, str]]] = {
         replace_columns(id=LOST, image=[b"x"] * 5), {PARQUET: "row 2 has no id"}
     ),
     "a table of something else": (
-        overwrite("ra,dec\n1,2\n"), {LIST: "has no column 'path' of a list"}
+        overwrite("ra,dec\n1,2\n"), {LIST: "has neither a column 'path'"}
     ),
 }  # fmt: skip
 CASES = [(form, damage) for damage, (_, lines) in DAMAGES.items() for form in lines]
@@ -162,7 +162,7 @@ def test_a_damaged_image_is_named_alone(root, form, damage):
     assert [store.names[number].split(".")[0] for number in problems] == ["102"]
     assert lines[form] in next(iter(problems.values()))
     message = one_line_refusal(prepare, "mine", tasks={"zoo5"}, n_folds=2)
-    assert message.startswith(f"input/mine/{path.name}: 1 of 5 images cannot be used: get them")
+    assert message.startswith(f"input/mine/{path.name}: 1 of 5 images cannot be used: replace")
     assert "102" in message.split("first: ")[1]
     assert lines[form] in message
 

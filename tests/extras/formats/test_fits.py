@@ -210,7 +210,7 @@ def table_alone() -> bytes:
 
 
 HOLED = np.where(np.arange(48) == 4, np.nan, CUBE)
-DAMAGED = "damaged FITS"
+DAMAGED = "FITS is damaged"
 NO_SCALE = {"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CRVAL1": 180.0, "CRVAL2": 30.0}
 WRONG: dict[str, tuple[Callable[[], bytes], str, str]] = {
     "parts of any name": (
@@ -227,9 +227,9 @@ WRONG: dict[str, tuple[Callable[[], bytes], str, str]] = {
     "bands of two sizes": (
         lambda: write(None, part(CUBE[0]), part(CUBE[1, :30])),
         "1,2",
-        "--hdu 1,2: these parts have bands of different sizes",
+        "--hdu 1,2: these extensions differ in size",
     ),
-    "no such name": (lambda: write(CUBE, part(MASK, "DQ")), "SCI", "no part --hdu SCI, but 0 "),
+    "no such name": (lambda: write(CUBE, part(MASK, "DQ")), "SCI", "extension --hdu SCI, but 0 "),
     "no such number": (lambda: write(CUBE, part(MASK, "DQ")), "7", "1 DQ"),
     "an empty part": (
         lambda: write(None, part(CUBE, "A")),
@@ -239,9 +239,9 @@ WRONG: dict[str, tuple[Callable[[], bytes], str, str]] = {
     "a line by name": (lambda: write(LINE, part(CUBE)), "0", "its shape is (10,)"),
     "lines alone": (lambda: write(LINE, part(LINE)), "", "its shape is (10,)"),
     "a few px wide": (lambda: write(CUBE[:, :7]), "", "its shape is (3, 7, 48)"),
-    "one value": (lambda: write(np.full((3, 48, 48), 2.5)), "", "have one value (2.5)"),
-    "a value a band": (lambda: write(CUBE[:, :1, :1] + 0 * CUBE), "", "have one value"),
-    "two values": (lambda: write((CUBE > 200).astype(np.uint8)), "", "its sky has no noise to set"),
+    "one value": (lambda: write(np.full((3, 48, 48), 2.5)), "", "have the same value (2.5)"),
+    "a value a band": (lambda: write(CUBE[:, :1, :1] + 0 * CUBE), "", "have the same value"),
+    "two values": (lambda: write((CUBE > 200).astype(np.uint8)), "", "stretch needs sky noise"),
     "NaN": (lambda: write(HOLED), "", "144 of its pixels have no value"),
     "cut off": (lambda: write(CUBE)[:6000], "", DAMAGED),
     "packed and cut off": (lambda: packed(np.tile(CUBE, (1, 4, 4)))[:20000], "", DAMAGED),
@@ -250,9 +250,9 @@ WRONG: dict[str, tuple[Callable[[], bytes], str, str]] = {
     "gzip of text": (lambda: gzip.compress(b"text"), "", DAMAGED),
     "text": (lambda: b"SIMPLE  = nothing else", "", DAMAGED),
     "no pixels": (lambda: write(np.zeros(0)), "", "shape is (0,)"),
-    "a table": (table_alone, "", "without an image"),
+    "a table": (table_alone, "", "has no image"),
     "four axes": (lambda: write(np.stack([CUBE] * 2)), "", "shape is (2, 3, 48, 48)"),
-    "two bands": (lambda: write(CUBE[:2]), "", "2 bands, and --bands names 2"),
+    "two bands": (lambda: write(CUBE[:2]), "", "2 bands, but --bands names 2"),
     "a side that it lacks": (lambda: renamed(b"NAXIS1  =", 48, 9000), "", DAMAGED),
     "bands that it lacks": (lambda: renamed(b"NAXIS3  =", 3, 99999999), "", "too large"),
 }
@@ -266,12 +266,12 @@ def test_what_is_not_read_says_what_to_type(case):
 
 
 SCALES: dict[str, tuple[dict[str, Any], str]] = {  # astropy 8.0.2, WCS
-    "no coordinates": ({}, "no coordinates with a scale"),
+    "no coordinates": ({}, "no pixel scale"),
     "an unknown projection": ({**SKY, "CTYPE1": "RA---XYZ"}, "(XYZ in CTYPE1)"),
-    "no CDELT": (NO_SCALE, "no coordinates with a scale"),
-    "CDELT of one axis": ({**NO_SCALE, "CDELT1": 1e-4}, "coordinates with a scale"),
-    "CTYPE1 alone": ({"CTYPE1": "RA---TAN"}, "coordinates are damaged"),
-    "CDELT of 0": ({**NO_SCALE, "CDELT1": 0.0, "CDELT2": 0.0}, "coordinates are damaged"),
+    "no CDELT": (NO_SCALE, "no pixel scale"),
+    "CDELT of one axis": ({**NO_SCALE, "CDELT1": 1e-4}, "no pixel scale"),
+    "CTYPE1 alone": ({"CTYPE1": "RA---TAN"}, "WCS is damaged"),
+    "CDELT of 0": ({**NO_SCALE, "CDELT1": 0.0, "CDELT2": 0.0}, "WCS is damaged"),
 }
 
 
@@ -310,7 +310,7 @@ def test_blank_of_any_integer_has_no_value(kind, blank, is_packed):
 def test_padding_is_refused_unless_another_stretch_is_named(side):
     padded = np.where(np.arange(48) < side, 0, CUBE)
     padded[:, :side] = 0
-    assert "much of it is padding" in one_line_refusal(to_rgb, write(padded), FitsSettings())
+    assert "this sky has none or" in one_line_refusal(to_rgb, write(padded), FitsSettings())
     assert to_rgb(write(padded), LINEAR).any()
 
 

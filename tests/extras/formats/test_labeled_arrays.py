@@ -91,7 +91,7 @@ def objects(values: np.ndarray) -> np.ndarray:
         ({"labels": NUMBERS}, "has no array 'classes' (labels that are numbers need their"),
         ({"images": objects(draw_images())}, "'images' is object of shape (18, 48, 48, 3), expec"),
         ({"labels": objects(NAMES)}, "'labels' holds Python objects: save"),
-        ({"images": draw_images()[:-1]}, "holds 17 images and 18 labels"),
+        ({"images": draw_images()[:-1]}, "has 17 images and 18 labels"),
         ({"labels": NUMBERS / 2}, "'labels' is float64"),
         ({"labels": np.eye(4, dtype=int)[NUMBERS]}, "'labels' is int64 of shape (18, 4)"),
         ({"labels": NUMBERS, "classes": np.array(ANOMALIES[:3])}, "is 3, outside 0 to 2 ("),
@@ -119,10 +119,10 @@ def test_what_is_wrong_with_npz_arrays_is_one_line(root, changes, named):
         ({"images": draw()["images"] / 255}, "'images' is float64"),
         ({"ans": draw()["ans"] / 2}, "'ans' is float64"),
         ({"ans": np.eye(10, dtype=int)[draw()["ans"]]}, "'ans' is int64 of shape (40, 10)"),
-        ({"ans": draw()["ans"][:-1]}, "holds 40 images and 39 labels"),
-        ({"ans": draw()["ans"] + 1}, "'ans' of image 9 is 10, outside 0 to 9 (4 such images)"),
-        ({"ans": draw()["ans"].astype(int) - 1}, "'ans' of image 0 is -1, outside 0 to 9 (4 such"),
-        ({name: values[:0] for name, values in draw().items()}, "holds no image"),
+        ({"ans": draw()["ans"][:-1]}, "has 40 images and 39 labels"),
+        ({"ans": draw()["ans"] + 1}, "'ans' of image 9 is 10, outside 0 to 9 (4 in all)"),
+        ({"ans": draw()["ans"].astype(int) - 1}, "'ans' of image 0 is -1, outside 0 to 9 (4 in"),
+        ({name: values[:0] for name, values in draw().items()}, "has no images"),
     ],
 )
 def test_what_is_wrong_with_hdf5_arrays_is_one_line(root, changes, named):

@@ -84,7 +84,7 @@ def test_a_mistake_is_one_line(catalog, monkeypatch):
     whole = oof.read_bytes()
     oof.write_bytes(whole.replace(b"0.", b"0.0", 1))
     said = refused()
-    assert "oof.csv is missing or not the table" in said
+    assert "oof.csv is missing or does not match" in said
     assert "src/ensemble.py" in said
     oof.write_bytes(whole)
     built("gz37").csv.with_suffix(".json").unlink()

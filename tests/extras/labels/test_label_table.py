@@ -138,17 +138,17 @@ def test_task_yaml_has_the_order_and_what_is_decided(folder):
     ("columns", "yaml", "line"),
     [
         ({"class": ["a"] * 5}, "", "one class, 'a': label others too"),
-        ({"class": ["", " ", "", "", ""]}, "", "holds no class"),
+        ({"class": ["", " ", "", "", ""]}, "", "has no classes"),
         ({"class": ["a", "=1+1", "a", "=1+1", "a"]}, "", "'=1+1' cannot be a label"),
         ({"class": [*"abab", "fold"]}, "", "'fold' cannot be a label"),
-        ({"class": [*"ababa"]}, "classes: [a, c]", "'b' is not once in classes and in labels.csv"),
+        ({"class": [*"ababa"]}, "classes: [a, c]", "'b' must be in both classes and labels.csv"),
         ({"class": [*"ababa"]}, "clases: [a, b]", "unknown key 'clases'"),
-        ({"class": [*"ababa"], "file": ["g1", "g0", "g2", "g3", "g4"]}, "", "'id' and 'file' name"),
+        ({"class": [*"ababa"], "file": ["g1", "g0", "g2", "g3", "g4"]}, "", "'id' and 'file' are"),
         ({"class": [*"ababa"], "id": ["g0", "g1", "x", "g2", "g3"]}, "", "no image is named 'x'"),
         (
             {"who": [1] * 5, "choice": [*"abbab"], "s": range(5)},
             "",
-            "has no column 'class' (found who, choice, s): name that of the labels in task.yaml",
+            "has no column 'class' (found who, choice, s): name the label column in task.yaml",
         ),
     ],
 )
@@ -215,7 +215,7 @@ def test_labels_are_read_in_the_form_that_they_come_in(root, form, capsys):
         raw.targets.loc[[stems[f"g{n:02}"] for n in range(12)]].idxmax(axis=1).tolist()
         == [*"abc"] * 4
     )
-    said = "20 labels of 12 images; 90.0% agree with the majority, which 0 images lack"
+    said = "20 labels of 12 images; 90.0% agree with the majority; images without one: 0"
     assert (said in capsys.readouterr().out) == (form == "an export")
 
 
@@ -230,7 +230,7 @@ def test_an_image_without_a_majority_is_to_be_predicted(root):
 @pytest.mark.parametrize("name", ["gz37", "transfer", "all"])
 def test_a_task_does_not_take_the_name_of_another_or_of_an_ensemble(root, name):
     write_five(root / "input" / name, "", **{"class": [*"ababa"]})
-    assert f"'{name}' cannot name a task" in one_line_refusal(open_input, name, {name})
+    assert f"'{name}' is not a valid name for a task" in one_line_refusal(open_input, name, {name})
 
 
 def relabel(folder: Path, changes: dict[str, str | None]) -> None:
@@ -258,7 +258,7 @@ def test_known_galaxies_keep_their_folds_where_labels_change(root, folder, capsy
     assert line in one_line_refusal(prepare, "mine", None, None, {"mine"})
     capsys.readouterr()
     second = prepare("mine", tasks={"mine"}, update=True).catalog
-    line = "labels: 2 more galaxies, 1 with another label, 1 removed; known galaxies keep their"
+    line = "labels: 2 galaxies added, 1 relabeled, 1 removed; known galaxies keep their"
     assert line in capsys.readouterr().out
     assert second.ids.tolist() == [row for row in range(24) if row != 17]
     assert second.train.loc[12, "ring"] == 1
@@ -311,5 +311,5 @@ def test_images_that_are_added_leave_the_others_their_numbers(root, folder):
     assert folds.drop(24).to_dict() == first.catalog.train["fold"].to_dict()
     (root / "folds/mine/names.csv").unlink()
     relabel(folder, {"b": "ring"})
-    line = "input/mine is no longer what folds/mine was made from"
+    line = "input/mine has changed since folds/mine was made"
     assert line in one_line_refusal(prepare, "mine", None, None, {"mine"})

@@ -82,7 +82,7 @@ def test_the_command_writes_a_page_with_tables_and_pictures_for_each_kind_of_tas
     errors = predicted - mini.targets("gz37")
     assert runs["RMSE"]["ensemble:all"] == pytest.approx(np.sqrt(np.mean(errors**2)), abs=1e-6)
     assert runs.index.tolist() == ["ensemble:all", "gz37/cnn"]
-    assert "exceeds its frequency" in (classes / "index.html").read_text()
+    assert "ratio of probability to frequency" in (classes / "index.html").read_text()
 
     index = (reports / "index.html").read_text()
     assert re.findall(r'<li><a href="([^"]+)">', index) == [
@@ -117,7 +117,7 @@ def test_the_headline_is_that_of_the_run_asked_for(project, root):
 
 def test_without_images_the_report_says_so_and_has_all_else(root, project):
     result = succeed(root, "evaluate.py", "zoo5", "--output", root / "elsewhere")
-    assert "No galaxy images: input/ no longer holds" in result.stdout
+    assert "No galaxy images: input/ no longer has" in result.stdout
     assert not (root / "input" / "demo").exists()  # none was drawn in their place
     folder = root / "elsewhere" / "bare" / "zoo5"
     page = (folder / "index.html").read_text()

@@ -36,5 +36,5 @@ def test_a_table_that_its_card_is_not_of_is_left_out_and_refused_by_name(project
     results, problems = load_results(get_task("zoo5"), project)
     assert [result.run for result in results] == ["zoo5/cnn"]
     assert "ensemble:zoo5/all is skipped" in problems[0]
-    with pytest.raises(InputError, match="not the table"):
+    with pytest.raises(InputError, match="does not match"):
         load_results(get_task("zoo5"), project, ["ensemble:zoo5/all"])

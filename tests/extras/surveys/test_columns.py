@@ -95,7 +95,7 @@ def test_astropy_reads_all_parts_with_their_meaning(ending, names, tmp_path):
 
 def test_an_id_that_fits_cannot_hold_is_named_and_nothing_written(tmp_path):
     parts = make_parts(tmp_path, [["a.jpg", "gal\u00e1xia.jpg"]])
-    with pytest.raises(InputError, match=r"votes\.fits: FITS takes ASCII alone.*gal\u00e1xia"):
+    with pytest.raises(InputError, match=r"votes\.fits: FITS only takes ASCII.*gal\u00e1xia"):
         write_one_table(tmp_path / "votes.fits", parts, "kaggle")
     assert not (tmp_path / "votes.fits").exists()
     write_one_table(tmp_path / "votes.vot", parts, "kaggle")

@@ -28,7 +28,7 @@ def test_what_is_no_finished_survey_with_features_is_one_line(votes, tmp_path):
     assert "is not a finished survey: type" in one_line_refusal(read_features, tmp_path)
     broken = tmp_path / "survey" / "105.png"
     make_job(tmp_path / "none", broken, extras=("features",)).run()
-    assert "none has no galaxy: none of its images" in one_line_refusal(
+    assert "none has no galaxies: none of its images" in one_line_refusal(
         read_features, tmp_path / "none"
     )
     (tmp_path / "survey").rename(tmp_path / "moved")
@@ -88,9 +88,9 @@ def take_another_jobs(path: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "complaint"),
     [
-        (lambda path: rewrite(path, "GalaxyID", range(104, 99, -1)), "is not the file that"),
-        (lambda path: rewrite(path, "features", [[0.0, 1.0]] * 5), "is not the file that"),
-        (lambda path: path.write_bytes(path.read_bytes()[:-9]), "is not the file that"),
+        (lambda path: rewrite(path, "GalaxyID", range(104, 99, -1)), "does not match"),
+        (lambda path: rewrite(path, "features", [[0.0, 1.0]] * 5), "does not match"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-9]), "does not match"),
         (lambda path: path.unlink(), "part-000000.parquet is missing"),
         (lambda path: record(path).unlink(), "_part-000000.json is missing"),
         (exchange, "part-000000.parquet is missing"),
@@ -103,7 +103,7 @@ def test_a_part_that_is_not_as_it_was_written_is_one_line(votes, damage, complai
     damage(path)
     message = one_line_refusal(read_features, votes)
     assert complaint in message
-    assert f"delete {path}, and the same command of predict.py" in message
+    assert f"delete {path} and rerun the command of predict.py" in message
 
 
 @pytest.mark.parametrize("change", ["content", "a name", "all names", "fewer"])
@@ -116,4 +116,4 @@ def test_no_pictures_of_other_galaxies_are_shown(votes, change):
         path.rename(path.with_name(f"z{path.name}"))
     for path in paths[:3] if change == "fewer" else []:
         path.unlink()
-    assert "votes belongs to other images than" in one_line_refusal(read_features, votes)
+    assert "votes was predicted from other images than" in one_line_refusal(read_features, votes)

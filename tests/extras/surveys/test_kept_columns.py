@@ -94,5 +94,5 @@ def test_what_cannot_be_kept_is_one_line(job, tmp_path):
     assert not job.folder.exists()
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "1.jpg").write_bytes(PICTURES[0])
-    with pytest.raises(InputError, match=r"--keep ra: \S+ has no table of columns"):
+    with pytest.raises(InputError, match=r"--keep ra: \S+ has no columns"):
         keeping(make_job(tmp_path / "other", tmp_path / "folder"), "ra").run()

@@ -70,7 +70,7 @@ def test_a_part_that_was_changed_is_named_and_made_again_once_deleted(votes, sur
     DAMAGES[damage](path)
     message = one_line_refusal(make_job(votes, survey).run)
     assert PART in message
-    assert f"delete {path}, and the same command of predict.py predicts it again" in message
+    assert f"delete {path} and rerun the command of predict.py" in message
     path.unlink()
     make_job(votes, survey).run()
     assert read_all(votes) == before
@@ -139,7 +139,7 @@ def test_a_copy_of_images_is_the_same_input_and_a_part_of_changed_ones_is_named(
     write()
     path = votes / "parts" / "part-000002.parquet"
     message = one_line_refusal(make_job(votes, images).run)
-    assert f"{path} belongs to other images: delete {path}, and the same command" in message
+    assert f"{path} belongs to other images: delete {path} and rerun" in message
     path.unlink()
     make_job(votes, images).run()
     after = read_all(votes)

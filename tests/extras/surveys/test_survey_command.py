@@ -138,7 +138,7 @@ def test_they_are_the_predictions_of_the_table_and_classes_by_the_rules(
     script, run, *images = words(trained)[:4]
     said = succeed(trained, script, run, *images, "--output", tmp_path / "votes.csv").stdout
     assert "999.jpg" in said
-    assert "1000.tif: .tif is not read" in said
+    assert "1000.tif: .tif is not supported" in said
     table, plain = rows(trained).set_index("GalaxyID"), pd.read_csv(tmp_path / "votes.csv")
     plain = plain.set_index("GalaxyID")
     columns = list(TASKS["gz37"].columns)
@@ -207,12 +207,12 @@ def test_the_bundled_networks_keep_features_but_for_a_job_begun_without(trained,
     """One view with any option, which the line before the work counts."""
     command = ["predict.py", "gz37/d4cnn_transfer", trained / "more.zip", "--output"]
     printed = succeed(trained, *command, tmp_path / "votes", "--with", "spread").stdout
-    assert "10 images, each 6 times through a network (predictions, spread, features)" in printed
+    assert "10 images; networks × views: 6 (predictions, spread, features)" in printed
     assert "app.py --label" in printed
     features = rows(tmp_path)["features"]
     assert features[0].dtype == np.float16
     printed = succeed(trained, *command, tmp_path / "one", "--folds", "2").stdout
-    assert "10 images, each 2 times through a network (predictions, features)" in printed
+    assert "10 images; networks × views: 2 (predictions, features)" in printed
     ranked = ["--with", "intervals", "--rank", "Class1.1"]
     table, work = tmp_path / "v.fits", tmp_path / "both"
     assert "(predictions, intervals)" in succeed(trained, *command, table, *ranked).stdout

@@ -31,13 +31,13 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "unknown type": (
         space("train.lr", type="real", low=1, high=2),
-        "key 'space.train.lr': Value error, no range of a type float, int, choice ('real')",
+        "key 'space.train.lr': Value error, not a range of type float, int, choice ('real')",
     ),
     "low above high": (
         space("train.lr", type="float", low=0.1, high=0.01),
-        "key 'space.train.lr': Value error, no range of a type float, int, choice (`low <= high`",
+        "key 'space.train.lr': Value error, not a range of type float, int, choice (`low <= high`",
     ),
-    "views": (space("tta.angles", type="int", low=1, high=3), "trials are scored on one view"),
+    "views": (space("tta.angles", type="int", low=1, high=3), "trials have one view"),
     "no range": ({"space": {}}, "key 'space'"),
     "stages": ({"base": {**BASE, "stages": [{"name": "a"}]}}, "base: has several stages"),
 }

@@ -48,8 +48,8 @@ def check_images(ids: np.ndarray, images: Images, table: str) -> None:
     missing = np.setdiff1d(ids, images.ids)
     if len(missing):
         raise InputError(
-            f"{shown(images.path)} has no image of GalaxyID {missing[0]}, which stands in "
-            f"{table} ({len(missing):,} missing): one of the two is incomplete, get it again"
+            f"{shown(images.path)} has no image of GalaxyID {missing[0]}, which {table} lists "
+            f"({len(missing):,} missing): replace the incomplete one"
         )
 
 

@@ -36,11 +36,11 @@ def open_input(data: str | None, tasks: set[str]) -> DatasetFiles:
     """
     raw = _find_input(tasks) if data is None else _find_named(data, tasks)
     if not raw.dataset.isprintable():  # every later message holds it
-        raise InputError(f"rename {raw.folder.name!r}: its name holds control characters")
+        raise InputError(f"rename {raw.folder.name!r}: its name contains control characters")
     if raw.dataset == BUNDLED:
-        raise InputError(f"rename {raw.folder.name!r}: so the networks in weights/ are called")
+        raise InputError(f"rename {raw.folder.name!r}: the bundled networks have this name")
     if raw.dataset == RECORDS:
-        raise InputError(f"rename {raw.folder.name!r}: submissions/{RECORDS}/ is not for commands")
+        raise InputError(f"rename {raw.folder.name!r}: submissions/{RECORDS}/ is reserved")
     return raw
 
 
@@ -105,7 +105,7 @@ def _find_input(tasks: set[str]) -> DatasetFiles:
         return kaggle.open_dataset_files(kaggle.find_folder())
     if not fitting:
         raise InputError(
-            f"input/ holds no labels for task '{min(tasks)}' (docs/tasks.md: Input forms)"
+            f"input/ has no labels for task '{min(tasks)}' (docs/tasks.md: Input forms)"
         )
     competitions = kaggle.competition_folders() if by_votes else []
     _check_single([*competitions, *(candidate.path for candidate in fitting)], tasks)
@@ -167,8 +167,7 @@ def _check_single(places: list[Path], tasks: set[str]) -> None:
     if len(places) > 1:
         names = ", ".join(_name(path) for path in places)
         raise InputError(
-            f"several datasets are good for {', '.join(sorted(tasks))}: add --data with one of "
-            f"{names}"
+            f"several datasets fit {', '.join(sorted(tasks))}: add --data with one of {names}"
         )
 
 

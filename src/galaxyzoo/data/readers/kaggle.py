@@ -156,8 +156,8 @@ def _part(folder: Path, name: str) -> Path:
     if path := _find_part(folder, name):
         return path
     raise InputError(
-        f"{shown(folder)}/ lacks {name}.zip (or the same unpacked): download it from the "
-        "competition's page"
+        f"{shown(folder)}/ lacks {name}.zip (or its folder): download it from the competition's "
+        "page"
     )
 
 
@@ -165,7 +165,7 @@ def _read_solutions(folder: Path) -> pd.DataFrame:
     path = _part(folder, SOLUTIONS)
     frame = select_numbers(_read_table(path), GALAXY_ZOO_2.columns, path).sort_index()
     if frame.empty:
-        raise InputError(f"{shown(path)} holds no galaxy: download it again")
+        raise InputError(f"{shown(path)} has no galaxies: download it again")
     check_range(frame, path)
     check_sums(frame, path)
     return frame.clip(0.0, 1.0)
@@ -189,7 +189,7 @@ def _read_table(path: Path) -> pd.DataFrame:
             n for n in archive.namelist() if n.endswith(".csv") and not n.startswith("__MACOSX")
         ]
         if len(names) != 1:
-            raise InputError(f"{shown(path)} should hold one CSV file; it holds {len(names)}")
+            raise InputError(f"{shown(path)} should contain one CSV file, not {len(names)}")
         try:
             with archive.open(names[0]) as member:
                 return read_csv(path / names[0], member)
@@ -202,8 +202,8 @@ def _match_ids(ids: np.ndarray, images: Images, table: str) -> None:
     extra = np.setdiff1d(images.ids, ids)
     if len(extra):
         raise InputError(
-            f"{shown(images.path)} holds an image of GalaxyID {extra[0]}, which {table} lacks "
-            f"({len(extra):,} such images): one of the two is incomplete, get it again"
+            f"{shown(images.path)} has an image of GalaxyID {extra[0]}, which {table} lacks "
+            f"({len(extra):,} in all): replace the incomplete one"
         )
 
 
@@ -217,7 +217,7 @@ def _unpack_whole_zip(folder: Path) -> Path:
         wanted = [m for m in archive.infolist() if PurePosixPath(m.filename).name in zips]
         if not wanted:
             raise InputError(
-                f"{shown(whole)} holds none of the competition's zips: get it again, or its parts"
+                f"{shown(whole)} has none of the competition's zips: download it or them again"
             )
         name = digest([repr([(m.filename, m.CRC, m.file_size) for m in wanted])])[:8]
         target = cache_dir() / f"unpacked-{name}"
@@ -251,7 +251,7 @@ def write_subset(name: str, data: str | None) -> Path:
     lists = configs_dir() / "subsets" / name
     if not lists.is_dir():
         known = ", ".join(sorted(p.name for p in configs_dir().glob("subsets/*")))
-        raise InputError(f"no subset '{name}' in {shown(configs_dir())}/subsets: known are {known}")
+        raise InputError(f"no {shown(configs_dir())}/subsets/{name}: choose from {known}")
     train_ids, test_ids = (_read_ids(lists / f"{part}_ids.txt") for part in ("train", "test"))
     target = input_dir() / name
     if target.exists() or target.is_symlink():
@@ -260,8 +260,8 @@ def write_subset(name: str, data: str | None) -> Path:
     missing = np.setdiff1d(train_ids, raw.targets.index)
     if len(missing):
         raise InputError(
-            f"{shown(raw.folder)} has no labels for GalaxyID {missing[0]} ({len(missing)} "
-            "of the subset missing): it must be the whole competition"
+            f"{shown(raw.folder)} has no labels for GalaxyID {missing[0]} ({len(missing)} of the "
+            "subset missing): a subset needs the whole competition"
         )
     zeros = pd.DataFrame(0, index=test_ids, columns=raw.targets.columns)
     with files.writing_folder(target) as folder:
@@ -280,9 +280,7 @@ def _write_images(path: Path, ids: np.ndarray, stores: list[Images]) -> None:
 def _read(galaxy_id: int, stores: list[Images]) -> bytes:
     store = next((s for s in stores if galaxy_id in s.names), None)
     if store is None:
-        raise InputError(
-            f"the competition's images lack GalaxyID {galaxy_id}: it must be the whole competition"
-        )
+        raise InputError(f"no image of GalaxyID {galaxy_id}: a subset needs the whole competition")
     return store.read(galaxy_id)
 
 

@@ -76,7 +76,7 @@ def open_class_folders(folder: Path) -> tuple[base.Images, list[str]]:
     images = opening.open_whole(folder)
     classes = [PurePath(name).parts[0] for name in images.names]
     if loose := sorted({*classes} & {*images.names}):
-        raise InputError(f"{shown(folder)}: '{loose[0]}' lies in no class's folder")
+        raise InputError(f"{shown(folder)}: '{loose[0]}' is not in a class's folder")
     return images, classes
 
 
@@ -118,7 +118,7 @@ def classes_of(table: pd.DataFrame, path: Path) -> pd.Series:
         raise InputError(f"{shown(path)} has no column '{kinds.CLASS}'")
     classes = pd.Series(table[kinds.CLASS].fillna("").to_numpy(str), table.index).str.strip()
     if not classes.any():
-        raise InputError(f"{shown(path)} holds no class")
+        raise InputError(f"{shown(path)} has no classes")
     return classes
 
 
@@ -127,8 +127,8 @@ def _read_table(folder: Path, classes: pd.Series, task: kinds.ClassTask) -> Data
     test_ids = read_csv(path).index.to_numpy() if path.exists() else np.empty(0, np.int64)
     if not (files := image_files(folder)):
         raise InputError(
-            f"{shown(folder)}/ lacks {IMAGES}.zip (or a folder {IMAGES}/, or files of other forms: "
-            "docs/surveys.md)"
+            f"{shown(folder)}/ lacks {IMAGES}.zip (or a folder {IMAGES}/, or another image format: "
+            "docs/formats.md)"
         )
     images = opening.open_by_galaxy_id(*files)
     for ids, named in ((classes.index.to_numpy(), LABELS_CSV), (test_ids, TEST)):

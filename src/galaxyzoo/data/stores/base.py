@@ -76,7 +76,7 @@ class Images:
     ) -> "Images":
         """Number images from 0; none at all are refused."""
         if not names and not left_out:
-            raise InputError(f"{shown(path)} holds no image")
+            raise InputError(f"{shown(path)} has no images")
         columns = {"name": pd.Series(names, dtype=object)}
         return cls(path, pd.DataFrame(columns).assign(stamp=stamps), left_out).through(reader)
 
@@ -134,8 +134,8 @@ class Images:
                 raise InputError(f"{shown(self.path)}: '{name}' is not named by a GalaxyID")
             if galaxy_id in first:
                 raise InputError(
-                    f"{shown(self.path)} holds GalaxyID {galaxy_id} twice: '{first[galaxy_id]}' "
-                    f"and '{name}'"
+                    f"{shown(self.path)} has GalaxyID {galaxy_id} twice: '{first[galaxy_id]}' and "
+                    f"'{name}'"
                 )
             first[galaxy_id] = name
         return self.relabel([*first])
@@ -245,7 +245,7 @@ def stamp_of(status: os.stat_result) -> int:
 def why_not_read(name: str) -> str:
     """Explain why an image's form is not read."""
     end = Path(name).suffix.lower()
-    return f"{end} is not read: convert it to JPEG or PNG" if end else "its link is broken"
+    return f"{end} is not supported: convert it to JPEG or PNG" if end else "its link is broken"
 
 
 def is_read(name: str) -> bool:
@@ -263,7 +263,7 @@ def find_ids(columns: Sequence[str], path: Path, names: Sequence[str] = IDS) -> 
     """Find the column or array of ids."""
     present = [name for name in names if name in columns]
     if not present:
-        raise InputError(f"{shown(path)} has no ids: name them {', '.join(names)}")
+        raise InputError(f"{shown(path)} has no ids: name their column {', '.join(names)}")
     return present[0]
 
 

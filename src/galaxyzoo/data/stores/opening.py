@@ -105,7 +105,7 @@ def open_files(path: Path) -> Images:
             members = archive.infolist()
             entries = [(i.filename, i.CRC) for i in members if base.is_picture(i.filename)]
     if not entries:
-        raise InputError(f"{shown(path)} holds no image ({', '.join(base.READ_SUFFIXES)})")
+        raise InputError(f"{shown(path)} has no images ({', '.join(base.READ_SUFFIXES)})")
     return _make_images(FileReader if path.is_dir() else ZipReader, path, entries)
 
 
@@ -235,7 +235,7 @@ def open_all(paths: list[Path], settings: FormSettings | None = None) -> list[Im
             pictures.append((str(path.resolve()), base.stamp_of(path.stat())))
         else:
             raise InputError(
-                f"{shown(path)}: IMAGES are folders, .zip files, images "
+                f"{shown(path)}: IMAGES must be folders, .zip files, images "
                 f"({', '.join(base.READ_SUFFIXES)}) and archives or lists ({', '.join(openers())})"
             )
     if pictures:

@@ -1,14 +1,14 @@
-"""Serve a page that predicts images that you upload, with heat maps.
+"""Serve a web page that predicts uploaded images, with heat maps.
 
-Only this machine can reach it unless you give --host. It starts with the default
-of `src/predict.py`: the best out-of-fold score. --label serves another page, to
-label the galaxies of a survey with your own classes and rank the survey by them.
+Only this machine can reach it unless you give --host. It starts with the
+default of `src/predict.py`: the best out-of-fold score. --label serves another
+page, to label a survey with your own classes and rank its galaxies by them.
 
   python3 src/app.py
   python3 src/app.py gz37/mobilenetv2 --dataset kaggle-mini --port 8000
-  python3 src/app.py --host 0.0.0.0                    reachable from outside
+  python3 src/app.py --host 0.0.0.0                   reachable from outside
   python3 src/app.py --allow-host galaxies.example    behind a proxy
-  python3 src/app.py --label votes/                    a survey of src/predict.py
+  python3 src/app.py --label votes/                   a survey of src/predict.py
 """
 
 import gc
@@ -28,11 +28,11 @@ from galaxyzoo.ensemble.model_listing import ModelEntry, pick_predictor
 class AppOptions(DatasetOptions):
     """Options of the command."""
 
-    run: str | None = positional("or ensemble:NAME; default: the best", "RUN", None, nargs="?")
+    run: str | None = positional("run or ensemble:NAME (default: the best)", "RUN", None, nargs="?")
     label: Path | None = option("label the galaxies of a survey, such as votes/", metavar="FOLDER")
     host: str = option("default: 127.0.0.1, this machine", "127.0.0.1")
     allow_host: tuple[str, ...] = option(
-        "a name by which a proxy reaches the page, such as galaxies.example.org; repeatable",
+        "host name that a proxy passes on, such as galaxies.example.org; repeatable",
         (),
         metavar="NAME",
     )
@@ -59,7 +59,7 @@ def main() -> None:
         socket.create_server((options.bare_host, options.port), family=family).close()
     except (OSError, OverflowError) as error:
         is_unknown = (getattr(error, "errno", None) or 0) < 0  # of getaddrinfo
-        name = "; for a proxy's name leave --host out and add --allow-host NAME"
+        name = "; behind a proxy, use --allow-host NAME instead of --host"
         advice = name if is_unknown else ""
         raise InputError(
             f"cannot serve on --host {options.host} --port {options.port}: {error}{advice}"

@@ -28,6 +28,6 @@ def main() -> None:
     paths.check_output("--folder", folder, is_own=Path.is_dir)
     fetched = download(folder)
     launch.print_done(
-        f"{paths.shown(folder)}/ holds {len(ZIPS)} of {len(ZIPS)} files, {len(fetched)} new",
+        f"{paths.shown(folder)}/ has {len(ZIPS)} of {len(ZIPS)} files, {len(fetched)} new",
         f"{launch.typed('train_folds')} --plan",
     )

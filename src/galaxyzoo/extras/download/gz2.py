@@ -62,15 +62,15 @@ def read_positions(path: Path) -> pd.DataFrame:
     frame = read_csv(path, key=GALAXY, wanted=lambda name: name in SKY)
     if not set(SKY) <= set(frame.columns):
         raise InputError(
-            f"{shown(path)} has no columns 'ra' and 'dec', by which images are downloaded: the "
+            f"{shown(path)} has no columns 'ra' and 'dec', needed to download images: the "
             "published table has both"
         )
     sky = select_numbers(frame, SKY, path)
     wrong = sky.index[~(sky["ra"].between(0, 360) & sky["dec"].between(-90, 90))]
     if len(wrong):
         raise InputError(
-            f"{shown(path)}: {GALAXY} {wrong[0]} is not on the sky: ra must be 0 to 360, "
-            f"dec -90 to 90 degrees ({len(wrong)} such galaxies)"
+            f"{shown(path)}: {GALAXY} {wrong[0]} is not on the sky: ra must be 0 to 360, dec -90 "
+            f"to 90 degrees ({len(wrong)} in all)"
         )
     return sky
 
@@ -91,8 +91,8 @@ def open_galaxy_zoo_2(folder: Path) -> DatasetFiles:
     with_images = votes[votes.index.isin(assets.index)]
     if with_images.empty:
         raise InputError(
-            f"{shown(mapping)} leads no galaxy of the vote table to an image in "
-            f"{shown(images.path)}: are they of the same release?"
+            f"{shown(mapping)} maps no galaxy of the vote table to an image in "
+            f"{shown(images.path)}: are they from the same release?"
         )
     if len(with_images) < len(votes):
         left_out = len(votes) - len(with_images)
@@ -113,7 +113,7 @@ def read_votes(path: Path) -> pd.DataFrame:
     """
     frame = read_csv(path, key=GALAXY, wanted=lambda name: name.endswith((DEBIASED, WEIGHTED)))
     if not len(frame):
-        raise InputError(f"{shown(path)} holds no galaxy")
+        raise InputError(f"{shown(path)} has no galaxies")
     debiased = any(name.endswith(DEBIASED) for name in frame.columns)
     shares = _read_shares(frame, DEBIASED if debiased else WEIGHTED, path)
     whole = {answer + WEIGHTED for answer in decision_tree.PUBLISHED_NAMES} <= set(frame.columns)
@@ -141,7 +141,7 @@ def _read_assets(path: Path) -> pd.Series:
         if len(wrong):
             raise InputError(
                 f"{shown(path)}, data row {wrong[0] + 1}: '{frame[name].iloc[wrong[0]]}' is no "
-                f"{name} ({len(wrong)} such rows)"
+                f"{name} ({len(wrong)} in all)"
             )
         frame[name] = numbers
     return frame.set_index(OBJECT)[ASSET]

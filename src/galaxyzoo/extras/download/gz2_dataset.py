@@ -29,13 +29,15 @@ from galaxyzoo.io import archives, tables
 from galaxyzoo.tasks import kinds, registry
 
 PACKED = "dataset_galaxies.zip"
-HELP = f"""Make a balanced dataset with a class per galaxy from Galaxy Zoo 2's published files:
-input/<name>/ with train_labels.csv, images.zip, and both packed as {PACKED}.
+HELP = f"""Make a balanced dataset of classes from Galaxy Zoo 2's published files.
 
-python3 src/prepare.py gz2                 gz2_hart16.csv, gz2_filename_mapping.csv and
-                                           images_gz2.zip lie in input/ or a folder in it
-python3 src/prepare.py gz2 --download      the images come from the sky survey's server, by the
-                                           table's ra and dec; the table too where it is missing
+It writes input/<name>/ with train_labels.csv, images.zip, and both zipped as
+{PACKED}. Put gz2_hart16.csv, gz2_filename_mapping.csv and
+images_gz2.zip into input/ or a folder in it, or add --download: it gets images
+from the SDSS server by the table's ra and dec, and the table if it is missing.
+
+  python3 src/prepare.py gz2
+  python3 src/prepare.py gz2 --download
 """
 # linked as table 1 of Galaxy Zoo 2 on https://data.galaxyzoo.org
 TABLE_URL = "https://gz2hart.s3.amazonaws.com/gz2_hart16.csv.gz"
@@ -46,13 +48,11 @@ _NAME = re.compile(r"\w[\w.-]*")
 class Gz2Options:
     """Dataset to make; options of the command."""
 
-    data: str | None = options.option(
-        "folder with the published files (default: searched in input/)"
-    )
-    task: str = options.option("task whose rule turns votes into classes", "hubble10")
-    name: str | None = options.option("of the new dataset (default: gz2-<task>)")
+    data: str | None = options.option("folder with the published files (default: found in input/)")
+    task: str = options.option("task whose label rule turns votes into classes", "hubble10")
+    name: str | None = options.option("name of the new dataset (default: gz2-<task>)")
     per_class: int | None = options.option(
-        "largest number of galaxies per class (default: that of the smallest class)",
+        "maximum galaxies per class (default: as many as the smallest class has)",
         type=options.positive,
         metavar="N",
     )
@@ -62,7 +62,7 @@ class Gz2Options:
     )
     download: bool = options.option("download the images, and the table if it is missing", False)
     base_url: str = options.option(
-        "of the cut-out service (default: SkyServer's)", sdss.SERVICE, metavar="URL"
+        "URL of the cut-out service (default: SkyServer's)", sdss.SERVICE, metavar="URL"
     )
 
 
@@ -98,10 +98,10 @@ def make_balanced_set(order: Gz2Options) -> Path:
             )
             if order.on_bad_image == "stop":
                 raise InputError(
-                    f"{failures}: the same command tries these again, --on-bad-image drop goes on "
-                    "without"
+                    f"{failures}: rerun the command to try again, or skip them with --on-bad-image "
+                    "drop"
                 )
-            print(f"{failures}: left out")
+            print(f"{failures}: dropped")
             drawn = _draw(classes, drawn.drop(list(failed)), folder, task, order)
     with files.writing_folder(target) as new:
         _write(new, drawn, read_image)
@@ -134,10 +134,10 @@ def _check_order(order: Gz2Options) -> tuple[kinds.Task, Path]:
     """The task, and where the dataset will be."""
     task = registry.get_task(order.task)
     if order.seed < 0:
-        raise InputError("--seed is 0 or more")
+        raise InputError("--seed must be 0 or more")
     if task.rule is None:
         known = ", ".join(name for name, other in registry.TASKS.items() if other.rule)
-        raise InputError(f"no rule makes classes of '{order.task}' from votes: known are {known}")
+        raise InputError(f"task '{order.task}' has no label rule: choose from {known}")
     name = order.name or f"gz2-{order.task}"
     if not _NAME.fullmatch(name) or name in (*DEMOS, paths.cache_dir().name):
         raise InputError(
@@ -157,11 +157,11 @@ def _find_folder(order: Gz2Options) -> Path:
     folders = [place for place in places if gz2.holds_table(place)]
     if order.data is None and len(folders) > 1:
         names = ", ".join(paths.shown(place) for place in folders)
-        raise InputError(f"several folders hold a {gz2.TABLES[0]}: add --data with one of {names}")
+        raise InputError(f"several folders have a {gz2.TABLES[0]}: add --data with one of {names}")
     if folders:
         return folders[0]
     if not order.download:
-        where = "input/ and its folders hold" if order.data is None else f"{order.data} holds"
+        where = "input/ and its folders have" if order.data is None else f"{order.data} has"
         raise InputError(
             f"{where} no {gz2.TABLES[0]} (or {gz2.TABLES[1]}): put it into input/gz2/, or add "
             "--download"
@@ -180,7 +180,7 @@ def _download_table(path: Path) -> None:
     except sdss.DownloadError as error:
         raise InputError(
             f"{TABLE_URL} cannot be downloaded ({error}): get {gz2.TABLES[1]} from "
-            f"https://data.galaxyzoo.org by hand, and put it into {paths.shown(path.parent)}/"
+            f"https://data.galaxyzoo.org yourself, and put it into {paths.shown(path.parent)}/"
         ) from None
 
 
@@ -189,7 +189,7 @@ def _check_table(data: bytes) -> None:
     try:
         first_line = gzip.decompress(data).partition(b"\n")[0]
     except (OSError, EOFError, zlib.error) as error:
-        raise ValueError(f"it is no whole gzip file ({error})") from None
+        raise ValueError(f"it is not a complete gzip file ({error})") from None
     if gz2.GALAXY.encode() not in first_line:
         raise ValueError(f"its first line has no column '{gz2.GALAXY}'")
 
@@ -202,7 +202,7 @@ def _open_source(
         if not gz2.has_images(folder):
             raise InputError(
                 f"{paths.shown(folder)}/ lacks {gz2.IMAGE_PATHS[0]}: put it there, or add "
-                "--download to get the images from the sky survey's server"
+                "--download to get the images from SkyServer"
             )
         raw = gz2.open_galaxy_zoo_2(folder)
         return raw.targets, raw.train_images.read, None
@@ -221,8 +221,7 @@ def _draw(
     """Draw among usable galaxies, and print how many of each class there are and were drawn."""
     if usable.nunique() < 2:
         raise InputError(
-            f"{paths.shown(folder)}: the galaxies are of {usable.nunique()} classes, which leaves "
-            "nothing to tell apart"
+            f"{paths.shown(folder)}: at least two classes are needed, not {usable.nunique()}"
         )
     drawn = draw_balanced(usable, order.per_class, order.seed)
     counts = {"by votes": classes.value_counts(), "balanced": drawn.value_counts()}

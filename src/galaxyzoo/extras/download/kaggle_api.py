@@ -19,8 +19,8 @@ from galaxyzoo.io.archives import BROKEN_ZIP, open_zip
 
 COMPETITION = "galaxy-zoo-the-galaxy-challenge"
 PAGE = f"https://www.kaggle.com/competitions/{COMPETITION}"
-_LOGIN = "https://www.kaggle.com/settings, section API, makes credentials: keep them in one of \
-~/.kaggle/kaggle.json, KAGGLE_USERNAME and KAGGLE_KEY, or KAGGLE_API_TOKEN"
+_LOGIN = "create credentials at https://www.kaggle.com/settings (API) and keep them in \
+~/.kaggle/kaggle.json, in KAGGLE_USERNAME and KAGGLE_KEY, or in KAGGLE_API_TOKEN"
 _ADVICE = {401: _LOGIN, 403: f"accept the rules on {PAGE}/rules", 404: f"see {PAGE}/data"}
 # The small ones first: whatever is refused is refused at once.
 ZIPS = tuple(f"{part}.zip" for part in (SAMPLES[0], SOLUTIONS, TRAIN_IMAGES, TEST_IMAGES))

@@ -56,9 +56,9 @@ def check_image(data: bytes) -> None:
     try:
         pixels = decode(data, ORIGINAL_PX, SIZE_PX)
     except cv2.error as error:
-        raise ValueError(f"it does not decode ({error.code})") from None
+        raise ValueError(f"it cannot be decoded ({error.code})") from None
     if pixels.min() == pixels.max():  # what lies outside the survey
-        raise ValueError("all its pixels are alike: it shows nothing")
+        raise ValueError("all its pixels are equal: it is empty")
 
 
 def fetch(url: str, path: Path, check: Callable[[bytes], None]) -> None:
@@ -111,7 +111,7 @@ def download_cutouts(positions: pd.DataFrame, folder: Path, service: str) -> dic
     """
     parts = urlsplit(service)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise InputError(f"'{service}' is not an address that begins with http:// or https://")
+        raise InputError(f"'{service}' does not begin with http:// or https://")
     failed: dict[int, str] = {}
     silent = 0
 

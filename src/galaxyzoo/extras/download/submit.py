@@ -3,11 +3,11 @@
   bash scripts/submit.sh -m "three networks, stacked"
   bash scripts/submit.sh submissions/kaggle/gz37/cnn.csv -m "alone" --no-wait
   bash scripts/submit.sh --check     check it, send nothing
-  bash scripts/submit.sh --scores    ask for the scores of those sent before
+  bash scripts/submit.sh --scores    ask for the scores of earlier submissions
 
 Only a complete submission is sent: every galaxy of the sample submission, in
 its order, with values that the decision tree allows. submissions/ledger.csv
-has a row for each one sent, with its cross-validated and Kaggle's scores.
+has a row per submission, with its cross-validated and Kaggle scores.
 """
 
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ class SubmitOptions:
     message: str | None = option("description shown on Kaggle", None, "-m", "--message")
     no_wait: bool = option("do not wait for the score", False)
     check: bool = option("check the file, send nothing", False)
-    scores: bool = option("ask for the scores of all that were sent, send nothing", False)
+    scores: bool = option("ask for the scores of earlier submissions, send nothing", False)
 
 
 def main() -> None:
@@ -54,13 +54,13 @@ def main() -> None:
     digest = check_file(path)
     read_ledger()  # refuses a damaged one before anything is sent
     if options.check:
-        launch.print_done(f"{paths.shown(path)} is a whole submission; nothing was sent")
+        launch.print_done(f"{paths.shown(path)} is a complete submission; nothing was sent")
         return
     if options.message is None:
-        raise InputError("-m MESSAGE is missing: what Kaggle's list shows beside the submission")
+        raise InputError("add -m MESSAGE, which Kaggle lists with the submission")
     api = kaggle_api.connect()
     if table.digest_table(path) != digest:
-        raise InputError(f"{paths.shown(path)} was changed after the check: type it again")
+        raise InputError(f"{paths.shown(path)} was changed after the check: rerun the command")
     ref = kaggle_api.submit_file(api, path, options.message)
     card = submission.read_card(EnsembleCard, path)
     scores = [card.score, card.nested.score if card.nested else None] if card else [None, None]
@@ -73,7 +73,7 @@ def main() -> None:
     update_ledger(scored=[entry] if entry else [])
     print_ledger()
     score = entry and f"score: public {entry.public_score}, private {entry.private_score}"
-    launch.print_done(score or "no score yet: --scores asks for it later")
+    launch.print_done(score or "no score yet: ask later with --scores")
 
 
 def ledger_csv() -> Path:
@@ -91,8 +91,8 @@ def read_ledger() -> pd.DataFrame:
         return frame[[*_COLUMNS, *frame.columns.difference(_COLUMNS)]]  # a user's own ones last
     except (ValueError, KeyError):
         raise InputError(
-            f"{paths.shown(path)} is damaged: it needs the columns {', '.join(_COLUMNS)}; "
-            "restore it, or move it away"
+            f"{paths.shown(path)} is damaged: it needs the columns {', '.join(_COLUMNS)}; restore "
+            "it, or move it away"
         ) from None
 
 
@@ -138,8 +138,8 @@ def check_file(path: Path) -> str:
     card, digest = layout.card_path(path), table.digest_table(path)
     if card.exists() and SubmissionCard.read(card).table != digest:
         raise InputError(
-            f"{paths.shown(path)} is not the table that {paths.shown(card)} was written for: make "
-            "both again, or delete the card if the table is your own"
+            f"{paths.shown(path)} does not match {paths.shown(card)}: rebuild both, or delete the "
+            "card if the table is your own"
         )
     submission.check(path, registry.get_task(kinds.COMPETITION_TASK), whole_sample_ids())
     return digest

@@ -32,7 +32,7 @@ class GradcamOptions(RunOptions, DataOptions):
 
     galaxy_id: int | None = option("GalaxyID in the dataset", metavar="ID")
     image: Path | None = option("image file of a galaxy", metavar="FILE")
-    output: Path | None = option("the picture (default: in reports/)", metavar="FILE")
+    output: Path | None = option("output file (default: in reports/)", metavar="FILE")
     answer: str | None = option("answer or class, by name or text (default: the likeliest)")
     method: Literal["hirescam", "gradcam"] = option("HiResCAM (default) or Grad-CAM", "hirescam")
     layer: tuple[str, ...] = option(
@@ -42,14 +42,14 @@ class GradcamOptions(RunOptions, DataOptions):
         metavar="NAME",
     )
     feature_maps: bool = option("plot feature maps of one network instead", False)
-    fold: int = option("fold whose network --feature-maps shows", 0)
+    fold: int = option("fold of the network for --feature-maps", 0)
 
     def __post_init__(self) -> None:
         """Refuse no galaxy or two, and several layers for one map."""
         if (self.galaxy_id is None) == (self.image is None):
             raise InputError("name a galaxy: --galaxy-id ID or --image FILE")
         if len(self.layer) > 1 and not self.feature_maps:
-            raise InputError("a heat map has one --layer; several go with --feature-maps")
+            raise InputError("a heat map takes one --layer; only --feature-maps takes several")
 
 
 def main() -> None:
@@ -62,7 +62,7 @@ def main() -> None:
     task = task_of(run)
     column = None if options.answer is None else find_column(task, options.answer, "--answer")
     if options.feature_maps and is_ensemble(run):
-        raise InputError(f"--feature-maps takes one run: name a run, not {run}")
+        raise InputError(f"--feature-maps needs one run, not {run}")
     if options.feature_maps:
         plot_feature_maps(options, dataset, run)
     else:

@@ -152,10 +152,10 @@ def _read_scores(dataset: str, config: Config, folds: list[int]) -> RunCard:
     if scores.folds != folds or scores.config != config.digest():
         folder = layout.RunFolder(dataset, config.run)
         raise InputError(
-            f"{paths.shown(folder.card)} is not of the folds that are trained "
-            f"({', '.join(map(str, folds))}), or not of the settings in "
-            f"{paths.shown(folder.path / CONFIG)}: "
-            f"type `{launch.typed('train')} {config.run}{data_option(dataset)}` to write it again"
+            f"{paths.shown(folder.card)} does not match the trained folds "
+            f"({', '.join(map(str, folds))}) or the settings in "
+            f"{paths.shown(folder.path / CONFIG)}: type `{launch.typed('train')} "
+            f"{config.run}{data_option(dataset)}` to rewrite it"
         )
     return scores
 

@@ -32,10 +32,10 @@ class ExportOptions(RunOptions):
         "default: exported/<task>-<run> here, with --tables exported/<task>-<run>-tables",
         metavar="FOLDER",
     )
-    no_onnx: bool = option("write no ONNX file", False)
+    no_onnx: bool = option("skip the ONNX file", False)
     half: bool = option("round weights to half precision (half the size)", False)
     tables: bool = option(
-        "write only its packed out-of-fold and test tables, score card and config", False
+        "write only its compressed out-of-fold and test tables, score card and config", False
     )
 
 

@@ -130,7 +130,7 @@ def build_images(
         chunks: shape of the file's chunks; None: it is contiguous.
     """
     if ids.shape != (count,):
-        raise InputError(f"{shown(path)} holds {count:,} images and ids of shape {ids.shape}")
+        raise InputError(f"{shown(path)} has {count:,} images and ids of shape {ids.shape}")
     starts = range(0, count, chunks[0] if chunks else _PIECE_ROWS)
     reader = PieceReader(path, open_array, starts, count)
     return base.Images.of(path, base.read_ids(ids, path), stamp, reader)
@@ -215,8 +215,8 @@ def check_pixels(shape: tuple[int, ...], dtype: np.dtype, where: str) -> None:
     is_type = dtype in (np.uint8, np.float32, np.float64)
     if not is_shape or not is_type or min(sides) < _MIN_SIDE:
         raise InputError(
-            f"{where}: '{PIXELS}' is {dtype} of shape {shape}, expected uint8, or floats "
-            "from 0 to 1, of shape (image, height, width, 3)"
+            f"{where}: '{PIXELS}' is {dtype} of shape {shape}, expected uint8, or floats from 0 to "
+            "1, of shape (image, height, width, 3)"
         )
 
 
@@ -235,11 +235,11 @@ def pick_array(file: "h5py.File", name: str, path: Path, form: str) -> Any:
         listed = ", ".join(map(repr, list(file)[:4])) or "nothing"
         raise InputError(f"{shown(path)} has no array '{name}' (found {listed}): it is not {form}")
     if array.external or array.is_virtual:
-        raise InputError(f"{shown(path)}: '{name}' lies in other files: it is not {form}")
+        raise InputError(f"{shown(path)}: '{name}' is stored in other files: it is not {form}")
     if array.nbytes > max(ALWAYS_ACCEPTED_BYTES, MAX_RATIO * path.stat().st_size):
         raise InputError(
-            f"{shown(path)}: '{name}' has shape {array.shape}, too much for a file of "
-            f"{path.stat().st_size:,} bytes: get it again"
+            f"{shown(path)}: '{name}' has shape {array.shape}, too large for a file of "
+            f"{path.stat().st_size:,} bytes: download it again"
         )
     return array
 
@@ -254,12 +254,12 @@ def open_hdf5_file(path: Path) -> "h5py.File":
         reason = reason_of(error)
         if error.errno == errno.EAGAIN or "already open for write" in reason:
             raise UnavailableError(
-                f"{shown(path)} is open for writing elsewhere ({reason}): close it there; after a "
-                "writer that was killed, `h5clear --status` frees it"
+                f"{shown(path)} is open for writing elsewhere ({reason}): close it there; if its "
+                "writer was killed, `h5clear --status` frees it"
             ) from None
         raise InputError(
-            f"{shown(path)} is not a complete HDF5 file ({path.stat().st_size:,} bytes; {reason}): "
-            "get it again"
+            f"{shown(path)} is not a complete HDF5 file ({path.stat().st_size:,} bytes; "
+            f"{reason}): download it again"
         ) from None
 
 

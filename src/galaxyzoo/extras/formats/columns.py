@@ -41,7 +41,7 @@ def read_columns(path: Path, names: Sequence[str]) -> pa.Table:
     """
     known = column_names(path)
     if missing := [name for name in names if name not in known]:
-        have = f"has the columns {', '.join(known)}" if known else "has no table of columns"
+        have = f"has the columns {', '.join(known)}" if known else "has no columns"
         raise InputError(f"--keep {missing[0]}: {shown(path)} {have}")
     if path.suffix.lower() == ".csv":
         frame = tables.read_table(path, wanted=names.__contains__, texts=None)

@@ -66,9 +66,9 @@ class FitsSettings:
     for the bands' mean; linear: from the lowest pixel of all bands to the highest.
     """
 
-    stretch: Literal["lupton", "zscale", "linear"] = option("of the range of values", "lupton")
+    stretch: Literal["lupton", "zscale", "linear"] = option("brightness stretch", "lupton")
     bands: tuple[int, ...] = option(
-        "planes that are red, green and blue, from 0 (default: 2,1,0)",
+        "planes for red, green and blue, counted from 0 (default: 2,1,0)",
         (2, 1, 0),
         type=_bands,
         metavar="R,G,B",
@@ -80,7 +80,7 @@ class FitsSettings:
         metavar="PART",
     )
     field_arcsec: float | None = option(
-        "side of the center square to use, best 8.48 Petrosian radii; a list may have the radii in "
+        "side of the central square to use, ideally 8.48 Petrosian radii; a list can give radii in "
         "a column petroR90_r (default: the whole cut-out)",
         None,
         "--field",
@@ -88,7 +88,7 @@ class FitsSettings:
         metavar="ARCSEC",
     )
     pixel_arcsec: float | None = option(
-        "side of a pixel (default: by the header's coordinates)",
+        "side of a pixel (default: from the header's WCS)",
         None,
         "--pixel-scale",
         type=_positive,
@@ -157,15 +157,15 @@ def to_rgb(data: bytes, settings: FitsSettings, width_arcsec: float | None = Non
     except InputError:
         raise
     except Exception as error:  # noqa: BLE001  astropy raises a dozen kinds for damaged files
-        raise InputError(f"it is damaged FITS ({reason_of(error)})") from None
+        raise InputError(f"its FITS is damaged ({reason_of(error)})") from None
     if len(bands) > 1:
         if max(settings.bands) >= len(bands):
-            raise InputError(f"it has {len(bands)} bands, and --bands names {max(settings.bands)}")
+            raise InputError(f"it has {len(bands)} bands, but --bands names {max(settings.bands)}")
         bands = bands[list(settings.bands)]
     if missing := int((~np.isfinite(bands)).sum()):
         raise InputError(f"{missing:,} of its pixels have no value (NaN)")
     if not np.ptp(bands, axis=(1, 2)).any():
-        raise InputError(f"all of its pixels have one value ({bands.flat[0]:g})")
+        raise InputError(f"all its pixels have the same value ({bands.flat[0]:g})")
     bands = np.broadcast_to(bands, (3, *bands.shape[1:]))  # one band is gray
     return cv2.merge([*STRETCHES[settings.stretch](bands)[:, ::-1]])  # FITS counts rows upwards
 
@@ -181,10 +181,10 @@ def _read(data: bytes, hdu: tuple[str, ...]) -> tuple[np.ndarray, Any]:
                     f"{_MIN_SIDE} px at least"
                 )
             if 4 * len(chosen) * math.prod(part.shape) > _MAX_BYTES:
-                raise InputError(f"its shape {part.shape} is too large for a cut-out")
+                raise InputError(f"its shape {part.shape} is too large")
         bands = [_planes(part) for part in chosen]
         if len({planes.shape[1:] for planes in bands}) > 1:
-            raise InputError(f"--hdu {','.join(hdu)}: these parts have bands of different sizes")
+            raise InputError(f"--hdu {','.join(hdu)}: these extensions differ in size")
         return bands[0] if len(bands) == 1 else np.concatenate(bands), chosen[0].header
 
 
@@ -217,7 +217,7 @@ def _find_parts(parts: Any, hdu: tuple[str, ...]) -> list[Any]:
         chosen = [parts[int(name) if name.isdecimal() else name] for name in hdu]
     except (KeyError, IndexError):
         raise InputError(
-            f"it has no part --hdu {','.join(hdu)}, but {_list_parts(parts)}"
+            f"it has no extension --hdu {','.join(hdu)}, but {_list_parts(parts)}"
         ) from None
     if not all(part.is_image and part.shape for part in chosen):
         raise InputError(f"--hdu {','.join(hdu)} is not an image; it has {_list_parts(parts)}")
@@ -228,13 +228,13 @@ def _find_image(parts: Any) -> Any:
     """The part that is the image by name, the first or the only one."""
     images = [part for part in parts if part.is_image and part.shape]
     if not images:
-        raise InputError("it is FITS without an image")
+        raise InputError("its FITS has no image")
     images = [part for part in images if _is_picture(part)] or images[:1]
     images = [part for part in images if part.name in _SCIENCE] or images
     if len(images) > 1 and images[0] is not parts[0]:
         raise InputError(
-            f"which extension is the image? It has {_list_parts(parts)}: give --hdu 1, or "
-            "--hdu 1,2,3 for one band in each"
+            f"which extension is the image? It has {_list_parts(parts)}: give --hdu 1, or --hdu "
+            "1,2,3 for one band in each"
         )
     return images[0]
 
@@ -254,9 +254,9 @@ def _pixel_arcsec(header: Any) -> float:
         scales = proj_plane_pixel_scales(coordinates) if coordinates.naxis == 2 else np.ones(2)
     except Exception as error:  # noqa: BLE001  wcslib has a dozen kinds
         why = str(error).strip().splitlines()[-1]
-        raise InputError(f"its coordinates are damaged ({why}): give --pixel-scale") from None
+        raise InputError(f"its WCS is damaged ({why}): give --pixel-scale") from None
     if not (scales < 1).all():  # degrees; NaN, or astropy's 1 where there is neither CDELT nor CD
-        raise InputError("its header has no coordinates with a scale: give --pixel-scale")
+        raise InputError("its header has no pixel scale: give --pixel-scale")
     return float(np.mean(scales)) * 3600
 
 
@@ -266,8 +266,8 @@ def _crop_center(bands: np.ndarray, side: float) -> np.ndarray:
     keep = round(side)
     if not _MIN_SIDE <= keep <= min(height, width):
         raise InputError(
-            f"it is {width} × {height} px, and the field that is wanted has {side:,.1f} "
-            f"(at least {_MIN_SIDE})"
+            f"it is {width} × {height} px, but the field asked for has {side:,.1f} (at least "
+            f"{_MIN_SIDE})"
         )
     top, left = (height - keep) // 2, (width - keep) // 2
     return bands[:, top : top + keep, left : left + keep]
@@ -282,8 +282,8 @@ def _lupton(bands: np.ndarray) -> np.ndarray:
     noise = float(mad_std(sample - sky))
     if not noise or all(map(_is_padded, sample)):
         raise InputError(
-            "its sky has no noise to set Lupton's stretch by, or much of it is padding: give "
-            "--field for its center alone, or --stretch linear"
+            "Lupton's stretch needs sky noise, and this sky has none or is padding: use --field "
+            "for just the center, or --stretch linear"
         )
     return _asinh_rgb(bands - sky[..., None], _SKY_NOISES * noise)
 

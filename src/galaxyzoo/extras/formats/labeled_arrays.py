@@ -71,8 +71,8 @@ def find_galaxy10(path: Path) -> DatasetCandidate | None:
 def _check_labels(labels: np.ndarray, array: str, path: Path, dtypes: str) -> None:
     if labels.ndim != 1 or labels.dtype.kind not in dtypes:
         raise InputError(
-            f"{shown(path)}: '{array}' is {labels.dtype} of shape {labels.shape}, expected a "
-            "whole number for each image, or of .npz a class name"
+            f"{shown(path)}: '{array}' is {labels.dtype} of shape {labels.shape}, expected an "
+            "integer per image or, in .npz, a class name"
         )
 
 
@@ -82,7 +82,7 @@ def _name_classes(numbers: np.ndarray, classes: Sequence[str], array: str, path:
     if len(wrong):
         raise InputError(
             f"{shown(path)}: '{array}' of image {wrong[0]} is {numbers[wrong[0]]}, outside 0 to "
-            f"{len(classes) - 1} ({len(wrong)} such images)"
+            f"{len(classes) - 1} ({len(wrong)} in all)"
         )
     return [classes[number] for number in numbers]
 
@@ -95,7 +95,7 @@ def _found(
     def read() -> DatasetFiles:
         images = opening.open_images(path)
         if len(names) != len(images):
-            raise InputError(f"{shown(path)} holds {len(images)} images and {len(names)} labels")
+            raise InputError(f"{shown(path)} has {len(images)} images and {len(names)} labels")
         targets = one_hot(pd.Series(names), task)
         return DatasetFiles(dataset, path, targets, images, images, image=image, own_ids=True)
 

@@ -25,8 +25,8 @@ class IntervalOptions:
     """Options of intervals."""
 
     intervals: float | None = option(
-        "make intervals for a built ensemble, which contain this fraction of the galaxies' votes "
-        f"(default: {LEVEL})",
+        "add intervals to a built ensemble, which contain this fraction of the votes (default: "
+        f"{LEVEL})",
         nargs="?",
         const=LEVEL,
         metavar="LEVEL",
@@ -42,13 +42,13 @@ def _make(options: EnsembleOptions, chosen: IntervalOptions, _: Mapping[str, Any
         raise InputError(f"--intervals {level:g} must lie between 0 and 1, such as {LEVEL}")
     others = options.candidates, options.imports, options.task, options.name
     if len(options.runs) > 1 or any(others):
-        raise InputError("--intervals takes an ensemble's name and --dataset alone: build it first")
+        raise InputError("--intervals allows only an ensemble's name and --dataset: build it first")
     dataset = layout.choose_dataset(options.dataset, COMPETITION_TASK)
     built = {folder.name: folder for folder in layout.list_ensembles(dataset, COMPETITION_TASK)}
     asked = options.runs or ([DEFAULT] if DEFAULT in built else [*built])
     if len(asked) != 1 or asked[0] not in built:
         raise InputError(
-            f"--intervals are of one ensemble that is built on {dataset}: name one of "
+            f"--intervals needs one ensemble built on {dataset}: name one of "
             f"{', '.join(built) or 'none'}; `{launch.typed('ensemble')}` builds one"
         )
     card = make_intervals(asked[0], load_catalog(dataset), level)

@@ -49,9 +49,9 @@ class _OwnHosts:
         headers = Headers(scope=scope)
         host = headers.get("host", "")
         if not self._is_own(host):
-            return f"the page has no name {one_line(host)!r}: start it with --allow-host NAME"
+            return f"unknown host name {one_line(host)!r}: start the page with --allow-host NAME"
         is_change = scope.get("method") not in ("GET", "HEAD", "OPTIONS")
-        return "another web site asked for this" if is_change and _is_foreign(headers) else ""
+        return "another web site sent this request" if is_change and _is_foreign(headers) else ""
 
     def _is_own(self, host: str) -> bool:
         match = _HOST.fullmatch(host.lower())

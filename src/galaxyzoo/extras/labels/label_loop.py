@@ -109,7 +109,7 @@ class LabelLoop:
     def _write_file(self, name: str, text: str) -> None:
         """Write one of the files, where a link leads, unless one has changed since it was read."""
         if self._contents() != self._seen:
-            raise InputError(f"{shown(self.path)} or {_CLASSES} was changed: reload the page")
+            raise InputError(f"{shown(self.path)} or {_CLASSES} changed on disk: reload the page")
         files.write_text((self.survey.folder / name).resolve(), text)
         self._seen = self._contents()
 
@@ -208,7 +208,7 @@ class LabelLoop:
         both = {self.rows[i]: name for i, name in others.items() if name and i in self.rows}
         both = {row: name for row, name in both.items() if row in self.labels}
         if not both:
-            raise InputError("no galaxy is labeled here and there")
+            raise InputError("no galaxy is labeled in both tables")
         pairs = pd.DataFrame({"first": map(self.class_of, both), "second": both.values()}, [*both])
         agree = pairs["first"] == pairs["second"]
         first, second = (pairs[name].value_counts(normalize=True) for name in pairs)
@@ -280,7 +280,7 @@ class LabelLoop:
         """
         probs, scores = self.probabilities(), self.scores()
         if probs is None or (by == "doubtful" and scores is None):
-            raise InputError("label more galaxies: scores need two of each of two classes")
+            raise InputError("label more galaxies: scores need two classes of at least two")
         if by == "doubtful":
             assert scores is not None
             rows = self.ranking(by, of)
@@ -308,7 +308,7 @@ def _check_class(text: str) -> str:
         raise InputError("a class needs a name")
     if len(name) > _LONGEST or not can_be_label(name):
         raise InputError(
-            f"'{name}' cannot name a class: tables have a column of that name, or take it for "
-            f"a formula, or it is longer than {_LONGEST} characters"
+            f"'{name}' cannot name a class: it is a column's name, looks like a formula, or is "
+            f"longer than {_LONGEST} characters"
         )
     return name

@@ -98,7 +98,7 @@ def _read_classes(table: pd.DataFrame, path: Path, settings: _TaskFile) -> pd.Se
     likely = counts[counts > 1].idxmin() if (counts > 1).any() else "NAME"
     raise InputError(
         f"{shown(path)} has no column '{column or CLASS}' (found {', '.join(table.columns[:9])}): "
-        f"name that of the labels in {TASK} beside it, such as `label: {likely}`"
+        f"name the label column in {TASK} beside it, such as `label: {likely}`"
     )
 
 
@@ -130,9 +130,7 @@ def _find_task(folder: Path, path: Path, classes: set[str], settings: _TaskFile)
     order = settings.classes or sorted(classes)
     if sorted(order) != sorted(classes):
         odd = min(set(order) ^ classes, default=order[0])
-        raise InputError(
-            f"{shown(folder / TASK)}: '{odd}' is not once in classes and in {path.name}"
-        )
+        raise InputError(f"{shown(folder / TASK)}: '{odd}' must be in both classes and {path.name}")
     for column in order:
         if not can_be_label(column):
             raise InputError(f"{shown(path)}: '{one_line(column)}' cannot be a label: rename it")
@@ -142,7 +140,7 @@ def _find_task(folder: Path, path: Path, classes: set[str], settings: _TaskFile)
         or set(name) & set("=@")
     ):
         raise InputError(
-            f"rename {shown(folder)}: '{one_line(name)}' cannot name a task of its own"
+            f"rename {shown(folder)}: '{one_line(name)}' is not a valid name for a task"
         )
     balanced = settings.metric == "balanced accuracy"
     return register_task(name, {"columns": order, "balanced": balanced})
@@ -164,7 +162,9 @@ def _read(
         raise InputError(problems[0] if len(problems) == 1 else f"{problems[0]}; {problems[-1]}")
     (column, rows), *others = named.items()
     for other in (name for name, of_other in others if of_other != rows):
-        raise InputError(f"{shown(path)}: '{column}' and '{other}' name other images: delete one")
+        raise InputError(
+            f"{shown(path)}: '{column}' and '{other}' are different images: delete one"
+        )
     labels = _majority(rows, classes, path)
     return make_dataset(folder, images, [*labels.index], [*labels], task, task, path)
 
@@ -178,7 +178,7 @@ def _majority(rows: list[int], classes: pd.Series, path: Path) -> pd.Series:
     if len(labels) < len(rows):
         print(
             f"{shown(path)}: {len(rows):,} labels of {len(labels):,} images; "
-            f"{most.sum() / counts.to_numpy().sum():.1%} agree with the majority, which "
-            f"{(~is_clear).sum():,} images lack"
+            f"{most.sum() / counts.to_numpy().sum():.1%} agree with the majority; images "
+            f"without one: {(~is_clear).sum():,}"
         )
     return labels

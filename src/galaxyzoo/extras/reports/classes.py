@@ -12,8 +12,8 @@ from galaxyzoo.extras.reports import calibration, evaluate, results
 
 MOST_PROBABLE = "Predicted class: the most probable one."
 BALANCED = (
-    "The predicted class of a galaxy is the one whose probability exceeds its frequency in the "
-    "other folds by the largest factor, which serves balanced accuracy (Menon et al. 2021)."
+    "Predicted class: the largest ratio of probability to frequency in the other folds, for "
+    "balanced accuracy (Menon et al. 2021)."
 )
 
 

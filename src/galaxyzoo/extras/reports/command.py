@@ -1,7 +1,7 @@
 """Write an HTML report of a task's runs and its ensemble, from out-of-fold tables.
 
-It compares all runs and ensembles, and shows errors, calibration and galaxies of
-those you name, else of the best ensemble or run.
+It compares all runs and ensembles, and shows errors, calibration and galaxies
+for those you name, or else for the best.
 
     python3 src/evaluate.py zoo5
     python3 src/evaluate.py gz37/resnet18 ensemble:default --dataset kaggle-mini
@@ -52,8 +52,8 @@ def main() -> None:
     result = last.detailed[0]
     page = f"{launch.typed('app')} {result.run} --dataset {last.catalog.dataset}"
     launch.print_done(
-        f"{paths.shown(html.write_index(output))}, all reports; "
-        f"{result.run}, {result.card.score_text}",
+        f"{paths.shown(html.write_index(output))}, all reports; {result.run}, "
+        f"{result.card.score_text}",
         page if result.card.has_networks else "",
     )
 
@@ -93,7 +93,7 @@ def write_report(evaluation: evaluate.Evaluation) -> None:
     command = " ".join([launch.typed("evaluate"), *sys.argv[1:]])
     summary = evaluate.summarize(evaluation, command)
     csv = [(name, name, "") for name in evaluation.written]
-    sections.append(html.HtmlSection("Tables", "CSV files with all digits.", links=csv))
+    sections.append(html.HtmlSection("Tables", "CSV files in full precision.", links=csv))
     shown_sections = [section for section in sections if section]
     html.write_page(path, f"{task.name} on {dataset}", summary, shown_sections, index=html.INDEX)
     for caption, table in comparison.tables:

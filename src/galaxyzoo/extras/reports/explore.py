@@ -30,8 +30,8 @@ def explore_votes(catalog: Catalog) -> list[HtmlSection]:
     if not catalog.has_votes:
         return []
     text = (
-        "A vote fraction is the part of those asked a question who gave the answer, times the "
-        "fraction of the answer that leads to the question."
+        "A vote fraction is the share of volunteers asked a question who gave the answer, times "
+        "the fraction of the answer that leads to the question."
     )
     caption = f"How often each vote fraction above {_RARE} occurs"
     charts = [(caption, _plot_distributions(catalog.train[_ANSWERS]))]
@@ -70,8 +70,8 @@ def explore_classes(
         for _, row in table[table["kept"] < catalog.n_folds].iterrows()
     ]
     text = (
-        "Kept: galaxies that the task's rule gives the class. Dropped: those that it gives no "
-        "class, counted at the class with most of their votes. Before: both."
+        "Kept: galaxies that the task's rule assigns to the class. Dropped: galaxies without a "
+        "class, counted under the class with most of their votes. Before: both."
         if catalog.has_votes
         else "The classes come from a label file, so nothing is dropped."
     )

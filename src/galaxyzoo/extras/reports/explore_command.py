@@ -20,9 +20,9 @@ from galaxyzoo.tasks import kinds, registry
 class ExploreOptions(DataOptions):
     """Options of the command."""
 
-    task: str | None = option("show the classes of this task alone (default: of all tasks)")
+    task: str | None = option("show only this task's classes (default: all tasks)")
     output: Path | None = option(
-        "folder of the page (default: reports/<dataset>/explore)", metavar="FOLDER"
+        "folder for the page (default: reports/<dataset>/explore)", metavar="FOLDER"
     )
 
 

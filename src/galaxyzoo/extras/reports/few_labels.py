@@ -51,7 +51,7 @@ def draw_curve(curve: pd.DataFrame) -> Chart:
     lines = [Line(labels, mean, 0, "mean, ± sd"), *ends]
     return Chart(
         name,
-        "labels that the head was fitted with",
+        "labels used to fit the head",
         name,
         lines,
         x_range=data_range(labels),

@@ -82,7 +82,7 @@ def load_results(
     for run in named:
         if run not in runs:
             raise InputError(
-                f"run '{run}' has no out-of-fold table on '{catalog.dataset}': known are "
+                f"run '{run}' has no out-of-fold table on '{catalog.dataset}': choose from "
                 f"{', '.join(runs)}"
             )
     results, problems = [], []

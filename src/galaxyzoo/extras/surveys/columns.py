@@ -100,7 +100,7 @@ def _meaning(name: str, task: kinds.Task, label: str) -> dict[str, str]:
     elif name == kinds.CLASS:
         text, ucd = "decided class", "meta.code.class"
     else:
-        text, ucd = f"class of {name} by the rule on votes; empty if unclear", "meta.code.class"
+        text, ucd = f"class of {name} by the label rule; empty if unclear", "meta.code.class"
     return {"description": text, "unit": "", "ucd": ucd}
 
 
@@ -267,7 +267,7 @@ def _write_fits(temporary: Path, table: "Table", path: Path) -> None:
         table.write(temporary, format="fits", overwrite=True)
     except UnicodeEncodeError as error:
         raise InputError(
-            f"{paths.shown(path)}: FITS takes ASCII alone, not the name '{error.object}': write "
+            f"{paths.shown(path)}: FITS only takes ASCII, not '{error.object}': write "
             ".vot, .ecsv or .parquet"
         ) from None
     with fits.open(temporary, mode="update") as hdus:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from galaxyzoo.commands import predict
-from galaxyzoo.core import launch, manifest, paths
+from galaxyzoo.core import console, launch, manifest, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.extras import Use
 from galaxyzoo.core.options import option, positive
@@ -30,34 +30,34 @@ class SurveyOptions:
         "galaxies per part of an output folder", 8192, type=positive, metavar="N"
     )
     extras: tuple[Literal["spread", "features", "intervals"], ...] = option(
-        "more columns in an output folder, with commas between them; spread: standard deviation "
-        "between the folds' networks; features: input of the first fold's head "
-        "(by the networks in weights/ always); intervals: two "
-        "bounds around each vote fraction that hold 90 %% of galaxies like the training ones",
+        "extra columns in an output folder, comma-separated; spread: standard deviation between "
+        "the folds' networks; features: input of the first fold's head (always kept for the "
+        "bundled networks); intervals: bounds around each vote fraction that contain 90 %% of the "
+        "votes of galaxies like the training ones",
         (),
         "--with",
         metavar="EXTRA",
     )
     keep: tuple[str, ...] = option(
-        "columns of a list or Parquet file, to stand in each row of such a folder, with commas "
-        "between them (default: ra and dec, where tables have both)",
+        "columns of a list or Parquet file to copy into an output folder, comma-separated "
+        "(default: ra and dec, if tables have both)",
         (),
         metavar="COLUMN",
     )
     rank: str | None = option(
-        "add a page of the first galaxies to an output folder, ranked by disagreement (needs "
+        "add a page of the top galaxies to an output folder, ranked by disagreement (needs "
         "spread), width (needs intervals) or an answer or class, such as odd or Class6.1",
         metavar="BY",
     )
-    top: int = option("galaxies on that page", 100, type=positive, metavar="N")
+    top: int = option("number of galaxies on that page", 100, type=positive, metavar="N")
     table: Path | None = option(
-        "also write an output folder as one table, .fits, .vot, .ecsv or .parquet, with "
-        "description, unit and UCD of each column",
+        "also write an output folder as one table, .fits, .vot, .ecsv or .parquet, with each "
+        "column's description, unit and UCD",
         metavar="FILE",
     )
     names: str | None = option(
         "column names in that table: Class1.1, t01_smooth_or_features_a01_smooth or "
-        f"smooth_or_features_smooth; TOPCAT and ADQL take no dot (default: {COLUMN_NAMES[0]})",
+        f"smooth_or_features_smooth; TOPCAT and ADQL need no dots (default: {COLUMN_NAMES[0]})",
         choices=COLUMN_NAMES,
     )
 
@@ -70,7 +70,7 @@ class SurveyOptions:
             raise InputError(f"--rank {self.rank}: add --with {needed}")
         if self.table and self.table.suffix not in TABLE_FORMATS:
             formats = ", ".join(TABLE_FORMATS)
-            raise InputError(f"--table {paths.shown(self.table)} ends with none of {formats}")
+            raise InputError(f"--table {paths.shown(self.table)} must end in one of {formats}")
 
     @property
     def first(self) -> str:
@@ -119,8 +119,8 @@ def _make_job(
     if INTERVALS in survey.extras:
         if views and dataset != BUNDLED:
             raise InputError(
-                "--with intervals goes without --views: intervals are calibrated for the views of "
-                "the run's config"
+                "--with intervals excludes --views: intervals are calibrated for the views of the "
+                "run's config"
             )
         from galaxyzoo.extras.intervals.intervals import load_intervals
 
@@ -151,7 +151,10 @@ def _make_job(
             print(f"table: {paths.shown(table.resolve())}")
     if by and not is_table:
         print(f"ranking: {paths.shown(write_ranking(job, by, survey.top).resolve())}")
-    count, folder = f"{notes['rows']:,} images, {describe(job.predictor)}", output.resolve()
+    count, folder = (
+        f"{console.count(notes['rows'], 'image')}, {describe(job.predictor)}",
+        output.resolve(),
+    )
     if table and is_table:
         launch.print_done(f"{paths.shown(table.resolve())}, {count}", predict.meaning(task))
         return True

@@ -40,7 +40,7 @@ def part_path(folder: Path, number: int) -> Path:
 
 def part_record(path: Path, provenance: manifest.Provenance) -> manifest.Artifact:
     """A part with its record; notes: errors, oddities, names, stamps, content of its images."""
-    advice = f"delete {paths.shown(path)}, and the same command of predict.py predicts it again"
+    advice = f"delete {paths.shown(path)}and rerun the command of predict.py"
     record = path.with_suffix(".json")
     if not record.exists():  # as named now: Arrow and pandas pass over it when they open parts/
         record = record.with_name(f"_{record.name}")
@@ -57,7 +57,7 @@ def read_finished(folder: Path) -> tuple[dict[str, Any], dict[str, Any], SurveyI
     content = manifest.read_sealed(folder / MANIFEST, "predict the images again, into a new folder")
     provenance, notes = content["made_by"], content["notes"]
     if not notes["rows"]:
-        raise InputError(f"{paths.shown(folder)} has no galaxy: none of its images can be read")
+        raise InputError(f"{paths.shown(folder)} has no galaxies: none of its images could be read")
     settings = FitsSettings(**notes.get("fits", {}))
     images = SurveyImages(tuple(map(Path, notes["inputs"])), provenance["part_size"], settings)
     return provenance, notes, images
@@ -74,8 +74,8 @@ def read_features(folder: Path) -> SurveyFeatures:
     if FEATURES not in provenance["extras"].split(", "):
         return replace(read_features(folder / FEATURES), folder=folder)
     other = (
-        f"{paths.shown(folder)} belongs to other images than {', '.join(notes['inputs'])}: start "
-        "the page where these were predicted, or predict them again, into a new folder"
+        f"{paths.shown(folder)} was predicted from other images than {', '.join(notes['inputs'])}: "
+        "start the page where these were predicted, or predict them again, into a new folder"
     )
     if len(images.parts) != notes["parts"]:
         raise InputError(other)

@@ -23,7 +23,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from galaxyzoo.config.schema import ImageConfig
-from galaxyzoo.core import files, manifest, parallel, paths
+from galaxyzoo.core import console, files, manifest, parallel, paths
 from galaxyzoo.core.console import ProgressBar
 from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.manifest import Artifact
@@ -106,9 +106,9 @@ class Survey:
             passes += runs[0].config.tta.n_views
             row_bytes += self._features(_one_black_image).nbytes
         return (
-            f"{self._count():,} images, each {passes} times through a network "
-            f"({', '.join(['predictions', *self.extras])}); a million galaxies: "
-            f"{row_bytes / 1000:.2f} GB at most"
+            f"{console.count(self._count(), 'image')}; networks × views: {passes} "
+            f"({', '.join(['predictions', *self.extras])}); "
+            f"at most {row_bytes / 1000:.2f} GB per million galaxies"
         )
 
     def run(self, jobs: int = 1, backend: str = "loky") -> dict[str, Any]:
@@ -175,7 +175,7 @@ class Survey:
         with files.hold_lock(self.folder / files.LOCK, f"beginning {where}"):
             if not self._begun.is_finished:
                 if any(entry.name != files.LOCK for entry in self.folder.iterdir()):
-                    raise InputError(f"--output {where} holds other files: name a new folder")
+                    raise InputError(f"--output {where} contains other files: name a new folder")
                 self._begun.finish([], {})
         self._begun.check()
         for part in filter(self._is_made, self.images.parts):
@@ -298,7 +298,7 @@ class Survey:
             wanted = Counter(self.images.labels[name] for name in part.names)
             if difference := [*(ids - wanted), *(wanted - ids)]:
                 raise InputError(
-                    f"{paths.shown(path)} holds {difference[0]} not exactly once: {record.advice}"
+                    f"{paths.shown(path)} lacks or repeats {difference[0]}: {record.advice}"
                 )
             rows += len(predicted)
             errors += notes["errors"]

@@ -2,7 +2,7 @@
 
 Trials worse than the median of earlier ones end early. The search is kept in
 folds/: rerun the command to resume until N trials are done. The best trial
-becomes a config beside them. Its own score is optimistic: train the config like
+becomes a config there. Its own score is optimistic: train the config like
 any other run, and judge it by the out-of-fold score.
 
   python3 src/tune.py elliptical_spiral_cnn --trials 30           a first search
@@ -29,7 +29,7 @@ from galaxyzoo.data.prepare import prepare
 class TuneOptions(DataOptions, JobOptions):
     """Options of the command."""
 
-    search: str = positional("such as configs/tuning/elliptical_spiral_cnn.yaml", "SEARCH")
+    search: str = positional("YAML, such as configs/tuning/elliptical_spiral_cnn.yaml", "SEARCH")
     trials: int = option(
         "total number of trials; continues an earlier search", MISSING, type=positive, metavar="N"
     )

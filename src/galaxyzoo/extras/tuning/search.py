@@ -172,22 +172,22 @@ class Tuning:
         """
         search = self.search
         with self.open_study() as study:
-            trials = len(study.get_trials(states=_DONE))
+            trials = console.count(len(study.get_trials(states=_DONE)), "trial")
             if not study.get_trials(states=(TrialState.COMPLETE,)):
                 raise FoldError(
-                    f"none of the {trials} trials finished training: increase --trials, or "
-                    f"change the ranges in {paths.shown(search.path)}"
+                    f"no trial of {trials} finished training: increase --trials, or change "
+                    f"the ranges in {paths.shown(search.path)}"
                 )
             best = study.best_trial
         caveat = (
             f"Trial {best.number}: validation {self.task.metric} {best.value:.5f} on fold "
-            f"{search.fold} of {self.catalog.dataset}, one view, selected by that score among "
-            f"{trials} trials, so optimistic; the out-of-fold score of all folds counts."
+            f"{search.fold} of {self.catalog.dataset}, one view, the best of {trials} by "
+            "that score, so it is optimistic; trust the out-of-fold score instead."
         )
         values = search.values(search.decode(best.params))
         for key in _ONLY_OF_RECIPE:
             values.pop(key, None)
-        values["about"] = f"best of {trials} trials of {search.path.stem}"
+        values["about"] = f"best of {trials} of {search.path.stem}"
         path = self.folder / f"{search.path.stem.removeprefix(f'{self.task.name}_')}_tuned.yaml"
         text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, default_flow_style=None)
         files.write_text(path, f"# {caveat}\n{text}")

@@ -42,7 +42,7 @@ def _read_range(values: Any) -> BaseDistribution:
             arguments["choices"] = [json.dumps(choice) for choice in arguments["choices"]]
         return kind(**arguments)
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"no range of a type {', '.join(_KINDS)} ({error})") from None
+        raise ValueError(f"not a range of type {', '.join(_KINDS)} ({error})") from None
 
 
 Range = Annotated[
@@ -127,12 +127,12 @@ class Search(Settings):
     def _check(self) -> None:
         """Refuse settings that trials cannot score, or that are none."""
         if "stages" in self.values({}):
-            raise InputError(f"{shown(self.path)}, base: has several stages: tune a recipe of one")
+            raise InputError(f"{shown(self.path)}, base: has several stages: tune one with one")
         for setting in self.space:
             if setting.split(".")[0] in ("task", "tta", "stages"):
                 raise InputError(
-                    f"{shown(self.path)}, space '{setting}' cannot be tuned: trials are scored on "
-                    "one view, of one task, without stages"
+                    f"{shown(self.path)}, space '{setting}' cannot be tuned: trials have one view, "
+                    "one task and no stages"
                 )
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         drawn = optuna.create_study().ask(self.space).params
