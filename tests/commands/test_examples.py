@@ -7,11 +7,14 @@ import pytest
 
 import galaxyzoo
 from galaxyzoo.config import loading
+from galaxyzoo.core import console
 from galaxyzoo.data import folds, geometry
 from galaxyzoo.ensemble import blends, selection
 from galaxyzoo.inference.pictures import Model
 from galaxyzoo.models import build, heads
+from galaxyzoo.results.table import PredictionTable
 from galaxyzoo.tasks import decision_tree, metrics, registry
+from galaxyzoo.training.trainer import Trainer
 
 NAMES = (
     *(galaxyzoo.load, Model.predict, loading.load_config, build.build_model, heads.TreeOutput),
@@ -20,6 +23,7 @@ NAMES = (
     *(metrics.rmse, metrics.log_loss, metrics.mean_recall, metrics.jackknife),
     *(folds.make_folds, folds.near_duplicates, geometry.dihedral_view),
     *(blends.fit_greedy, blends.fit_nnls, selection.cross_fit),
+    *(console.count, PredictionTable, Trainer.fit),
 )
 
 

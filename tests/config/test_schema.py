@@ -15,11 +15,7 @@ CONTRADICTIONS = {
     "a tree of classes": (CLASSES, "head: {output: tree}", "head.output 'tree' does not fit zoo5"),
     "cross-entropy of votes": (VOTES, "loss: cross_entropy", "loss 'cross_entropy' does not fit"),
     "divergence of classes": (CLASSES, "loss: kl", "loss 'kl' does not fit zoo5"),
-    "divergence without a tree": (
-        VOTES,
-        "loss: kl\nhead: {output: sigmoid}",
-        "which predicts probabilities: with head.output=sigmoid, use loss=mse",
-    ),
+    "no tree": (VOTES, "loss: kl\nhead: {output: sigmoid}", "head.output=sigmoid, use loss=mse"),
     "no rule": (
         "task: galaxy10\nmodel: {name: cnn}\n",
         "head: {output: rule}",

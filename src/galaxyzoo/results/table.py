@@ -26,6 +26,12 @@ class PredictionTable:
         ids: (galaxy,) GalaxyIDs.
         values: (galaxy, column).
         folds: (galaxy,) in which each was held out; None: not an out-of-fold table.
+
+    Examples:
+        >>> from galaxyzoo.tasks.registry import get_task
+        >>> table = PredictionTable(get_task("zoo5"), np.array([42]), np.full((1, 5), 0.5))
+        >>> table.project().frame["spiral"].to_dict()
+        {42: 0.2}
     """
 
     task: Task

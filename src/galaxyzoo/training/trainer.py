@@ -80,6 +80,14 @@ class Trainer:
             epochs: after which to stop; default the config's.
         Raises:
             FoldError: a loss or a weight is not finite.
+        Examples:
+            >>> from galaxyzoo.config.loading import load_config
+            >>> from galaxyzoo.training.planning import random_fold
+            >>> config = load_config("gz37/cnn", ["train.epochs=1", "image.size_px=32"])
+            >>> trainer = Trainer(config, random_fold(config, 64))
+            >>> trainer.fit()
+            >>> [row["metric"] for row in trainer.history]
+            ['RMSE']
         """
         train = self.config.train
         while self.epoch < (train.epochs if epochs is None else epochs):
