@@ -239,8 +239,8 @@ def pick_task(asked: str | None, runs: Sequence[str]) -> Task:
     """Choose the task asked for, else that of the named runs; runs of votes serve every task."""
     if asked is None:
         tasks = {task for task in map(task_name, runs) if find_task(task)}
-        serving = {name for task in tasks for name in get_task(task).tasks_of_votes if name != task}
-        named = sorted(tasks - serving)
+        others = tasks - {COMPETITION_TASK}
+        named = sorted(others if any(get_task(task).follows_votes for task in others) else tasks)
         if len(named) > 1:
             raise InputError(
                 f"runs of several tasks are named: add --task with one of {', '.join(named)}"

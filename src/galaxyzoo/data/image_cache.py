@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
@@ -110,18 +111,15 @@ def decode_many(images: Images, config: ImageConfig) -> tuple[np.ndarray, dict[i
     """
     pixels = np.zeros((len(images), config.cache_px, config.cache_px, 3), np.uint8)
 
-    def decode_some(start: int) -> dict[int, str]:
-        problems = {}
-        for row in range(start, min(start + AT_ONCE, len(images))):
-            result = _try_decode(images, row, config)
-            if isinstance(result, str):
-                problems[row] = result
-            else:
-                pixels[row] = result
-        return problems
+    def decode_row(row: int) -> str:
+        result = _try_decode(images, row, config)
+        if isinstance(result, str):
+            return result
+        pixels[row] = result
+        return ""
 
-    parts = in_threads(decode_some, len(images))
-    return pixels, {row: why for part in parts for row, why in part.items()}
+    reasons = in_threads(decode_row, len(images))
+    return pixels, {row: why for row, why in enumerate(reasons) if why}
 
 
 def open_cache(
@@ -268,8 +266,9 @@ def _fill(array: Path, images: Images, config: ImageConfig, chunk: int) -> dict[
 
 
 def in_threads(work: Callable[[int], _Made], count: int) -> Iterator[_Made]:
-    """Results, in order, of `work(start)` in threads for every `AT_ONCE`-th start below `count`."""
-    return _threads(os.getpid()).map(work, range(0, count, AT_ONCE))
+    """Results of `work` on each number below `count`, in order; a thread takes 8 at a time."""
+    parts = (range(count)[start : start + AT_ONCE] for start in range(0, count, AT_ONCE))
+    return chain.from_iterable(_threads(os.getpid()).map(lambda part: [*map(work, part)], parts))
 
 
 @cache

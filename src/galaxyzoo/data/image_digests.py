@@ -6,7 +6,7 @@ read.
 
 from collections.abc import Sequence
 from contextlib import suppress
-from itertools import chain
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError, UnavailableError
 from galaxyzoo.core.manifest import digest
 from galaxyzoo.core.paths import shown
-from galaxyzoo.data.image_cache import AT_ONCE, in_threads, read_size
+from galaxyzoo.data.image_cache import in_threads, read_size
 from galaxyzoo.data.stores.base import Images
 
 _IMAGE = np.dtype([("id", "<i8"), ("stamp", "<i8"), ("content", "<u8")])
@@ -86,12 +86,7 @@ def _digest(table: np.ndarray) -> str:
 
 def _content(images: Images) -> np.ndarray:
     """(image,) digests of the images as they are stored, or `_UNREADABLE`."""
-
-    def read_some(start: int) -> list[int]:
-        rows = range(start, min(start + AT_ONCE, len(images)))
-        return [_read(images, row) for row in rows]
-
-    return np.array([*chain.from_iterable(in_threads(read_some, len(images)))], np.uint64)
+    return np.array([*in_threads(partial(_read, images), len(images))], np.uint64)
 
 
 def _read(images: Images, row: int) -> int:

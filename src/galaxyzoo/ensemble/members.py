@@ -18,7 +18,7 @@ from galaxyzoo.data.catalog import Catalog, data_option
 from galaxyzoo.results.card import RunCard
 from galaxyzoo.results.layout import RunFolder, list_tables, oof_dir
 from galaxyzoo.results.table import PredictionTable
-from galaxyzoo.tasks.kinds import Task
+from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task
 from galaxyzoo.tasks.registry import task_name, task_of
 
 Networks = Literal["folds", "refit", "both"]  # of a run, whose test predictions are combined
@@ -102,8 +102,8 @@ def load_test(run: str, task: Task, catalog: Catalog, networks: Networks = "fold
 
 def _kinds(task: Task, catalog: Catalog) -> list[str]:
     """Tasks whose runs can serve a task: its own, and the one that predicts votes."""
-    by_votes = task.tasks_of_votes if catalog.has_votes else ()
-    return list(dict.fromkeys([task.name, *by_votes]))
+    votes = [COMPETITION_TASK] if task.follows_votes and catalog.has_votes else []
+    return list(dict.fromkeys([task.name, *votes]))
 
 
 def _full_name(name: str, task: Task, catalog: Catalog) -> str:

@@ -40,9 +40,9 @@ class Task(ABC):
     decision_columns: ClassVar[tuple[str, ...]] = ()
 
     @property
-    def tasks_of_votes(self) -> tuple[str, ...]:
-        """Tasks whose vote fractions give this task's predictions: itself, or by its rule."""
-        return (COMPETITION_TASK,) if self.rule else ()
+    def follows_votes(self) -> bool:
+        """Check whether vote fractions give its predictions: as they are, or by its rule."""
+        return self.name == COMPETITION_TASK or self.rule is not None
 
     @property
     def groups(self) -> tuple[slice, ...]:
@@ -132,11 +132,6 @@ class VoteTask(Task):
     truth = "votes"
     outputs = ("tree", "plain", "sigmoid")
     losses = ("mse", "kl")
-
-    @property
-    def tasks_of_votes(self) -> tuple[str, ...]:
-        """Itself alone."""
-        return (self.name,)
 
     @property
     def groups(self) -> tuple[slice, ...]:

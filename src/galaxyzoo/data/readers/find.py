@@ -96,7 +96,7 @@ def is_anything_there() -> bool:
 def _find_input(tasks: set[str]) -> DatasetFiles:
     problems: list[InputError] = []
     fitting = _fitting(_all_sets(problems), tasks)
-    by_votes = all(COMPETITION_TASK in get_task(name).tasks_of_votes for name in tasks)
+    by_votes = all(get_task(name).follows_votes for name in tasks)
     is_needed = COMPETITION_TASK not in tasks and not (by_votes and kaggle.competition_folders())
     if problems and not fitting and is_needed:
         raise problems[0]

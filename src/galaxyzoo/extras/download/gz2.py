@@ -34,7 +34,7 @@ def find_galaxy_zoo_2(folder: Path) -> DatasetCandidate | None:
     """The dataset of a folder with the vote table, for all tasks on votes; None of any other."""
     if not holds_table(folder):
         return None
-    tasks = {task.name for task in registry.TASKS.values() if task.tasks_of_votes}
+    tasks = {task.name for task in registry.TASKS.values() if task.follows_votes}
     return DatasetCandidate(folder, frozenset(tasks), partial(open_galaxy_zoo_2, folder))
 
 

@@ -56,11 +56,6 @@ def question_rmse(
     return np.array([rmse(predictions[:, span], targets[:, span]) for span in spans])
 
 
-def galaxy_rmse(predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """(galaxy,) RMSE over a galaxy's answers; (galaxy, answer) arguments."""
-    return np.sqrt(np.mean(np.square(predictions - targets), axis=1))
-
-
 def _calibration(evaluation: evaluate.Evaluation, result: results.Result) -> HtmlSection:
     task = evaluation.task
     table = calibration.calibration_table(result.predictions, result.targets, task.columns)
@@ -86,7 +81,8 @@ def _calibration(evaluation: evaluate.Evaluation, result: results.Result) -> Htm
 
 
 def _galaxies(evaluation: evaluate.Evaluation, result: results.Result) -> HtmlSection:
-    task, errors = evaluation.task, galaxy_rmse(result.predictions, result.targets)
+    task = evaluation.task
+    errors = task.score_from_loss(task.per_sample_losses(result.predictions, result.targets))
 
     def describe(row: int) -> tuple[list[str], list[VoteBar]]:
         predicted, known = result.predictions[row], result.targets[row]

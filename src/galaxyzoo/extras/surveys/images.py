@@ -1,7 +1,7 @@
 """The images of a survey, cut into parts, with the columns that go with the predictions."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -122,10 +122,6 @@ class SurveyImages:
     def notes(self) -> list[str]:
         """Notes on how cut-outs differ from the training pictures."""
         return [*dict.fromkeys(note for images in self._inputs for note in images.notes)]
-
-    def open_again(self) -> "SurveyImages":
-        """Open the same paths again, as they are now."""
-        return replace(self)
 
     def pictures(self, parts: np.ndarray, labels: np.ndarray, image: ImageConfig) -> np.ndarray:
         """(galaxy, cache_px, cache_px, 3) uint8 pictures, by part numbers and labels."""

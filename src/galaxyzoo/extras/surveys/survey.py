@@ -11,7 +11,7 @@ import io
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -306,7 +306,7 @@ class Survey:
         for path in sorted((self.folder / PARTS).glob("[!.]*")):
             if path.name not in names:
                 raise InputError(f"{paths.shown(path)} is not a file of this job: move it away")
-        now = self.images.open_again()
+        now = replace(self.images)  # opens the same paths again, as they are now
         if (now.digest, now.stamps) != (self.images.digest, self.images.stamps):
             raise InputError(f"IMAGES changed while they were predicted: {self._begun.advice}")
         files.write_bytes(self.folder / ERRORS, _to_parquet(self._error_table(errors)))
