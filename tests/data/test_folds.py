@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from galaxyzoo.data.decoding import decode
 from galaxyzoo.data.folds import make_folds, near_duplicates
-from galaxyzoo.data.image_cache import decode
 from support.datasets import draw_votes
 from support.pictures import encode
 

@@ -12,7 +12,8 @@ import pytest
 from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data import image_cache
-from galaxyzoo.data.image_cache import decode, open_cache
+from galaxyzoo.data.decoding import decode
+from galaxyzoo.data.image_cache import open_cache
 from galaxyzoo.data.stores.base import MAX_IMAGE_BYTES, Images
 from galaxyzoo.data.stores.opening import open_by_galaxy_id
 from support.pictures import draw_image, encode, write_zip

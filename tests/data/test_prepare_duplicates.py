@@ -9,7 +9,7 @@ import pytest
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import GROUP
-from galaxyzoo.data.image_cache import decode
+from galaxyzoo.data.decoding import decode
 from galaxyzoo.data.prepare import prepare, read_duplicates, record_duplicates
 from galaxyzoo.training import holdout
 from galaxyzoo.training.fold_data import make_fold_data

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from galaxyzoo.config.schema import ORIGINAL_PX
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.data.image_cache import decode
+from galaxyzoo.data.decoding import decode
 from galaxyzoo.data.stores.opening import open_by_galaxy_id
 from support.bad_image_fixtures import JPEG, KINDS, PNG, sized_jpeg, sized_png
 from support.fuzz_fixtures import CASES, PICTURE, SEEDS, mutate

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from galaxyzoo.config.schema import AugmentConfig, ImageConfig, TTAConfig
+from galaxyzoo.data.decoding import decode
 from galaxyzoo.data.geometry import iterate_views, to_tensor, warp, warp_matrix, warp_on_device
-from galaxyzoo.data.image_cache import decode
 from galaxyzoo.training.loader import (
     AugmentationParams,
     DeviceInput,

@@ -13,7 +13,7 @@ from PIL import Image
 from torchvision.io import ImageReadMode, decode_jpeg
 
 from galaxyzoo.config.schema import ImageConfig
-from galaxyzoo.data.image_cache import decode
+from galaxyzoo.data.decoding import decode
 from galaxyzoo.data.prepare import Dataset
 
 _IMAGES = 300

@@ -43,9 +43,9 @@ from galaxyzoo.core.options import (
 )
 from galaxyzoo.core.paths import ALL_RUNS, DEMO_FULL
 from galaxyzoo.data.catalog import folds_dir
+from galaxyzoo.data.decoding import measure
 from galaxyzoo.data.prepare import Dataset, prepare, prepare_raw, record_duplicates
 from galaxyzoo.data.readers.find import open_input
-from galaxyzoo.inference.images import measure
 from galaxyzoo.results.card import RunCard
 from galaxyzoo.results.layout import REFIT, RunFolder
 from galaxyzoo.tasks.registry import get_task

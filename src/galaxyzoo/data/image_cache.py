@@ -1,16 +1,18 @@
 """Decode images once and keep them: one memory-mapped uint8 array per set of images.
 
 A cache is named by a digest of its settings and of the images in it, so a stale one cannot be read.
-Its manifest holds the array's digest, checked at the first opening in a process. JPEGs are decoded
-by `jpeg`, PNGs by cv2.
+Its manifest holds the array's digest, checked at the first opening in a process.
+
+Digests of a dataset's images lie beside its split: an image that has changed since is noticed.
+Stamps are compared first; only where one differs, as in a copy, is the image read.
 """
 
 import os
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from itertools import chain
 from pathlib import Path
 from typing import TypeVar
@@ -19,24 +21,19 @@ import cv2
 import joblib
 import numpy as np
 
-from galaxyzoo.config.schema import ORIGINAL_PX, ImageConfig
+from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core import files, paths
 from galaxyzoo.core.console import ProgressBar
 from galaxyzoo.core.errors import InputError, UnavailableError, one_line
 from galaxyzoo.core.manifest import FORMAT, Artifact, digest
-from galaxyzoo.data import jpeg
+from galaxyzoo.data import decoding
 from galaxyzoo.data.stores.base import Images
 
 _Made = TypeVar("_Made")
 AT_ONCE = 8  # images that a thread takes at a time
 LISTED = 10  # unusable images that a message names
-# cv2's flags by how much an image shrinks while it is decoded.
-_REDUCED = {1: cv2.IMREAD_COLOR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4}
 _VERSION = 4  # of the decoding; raise it when the pixels change
-_DECODERS = cv2.__version__, jpeg.DECODER
-MAX_SIDE = 8192  # px; beyond it lie files that unpack to gigabytes
-_JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
-_COLOR_TYPE = 25  # its place in a PNG, behind the bits of a channel
+_DECODERS = cv2.__version__, decoding.DECODER
 _checked: set[tuple[Path, int]] = set()  # (array, its mtime in ns) checked in this process
 
 
@@ -49,58 +46,6 @@ class ImageCache:
     unreadable: np.ndarray  # (image,) bool; such an image is black
     problems: dict[int, str] = field(default_factory=dict)  # why, by id
     notes: Path | None = None  # the file that lists them
-
-
-def decode(data: bytes | np.ndarray, crop_px: int, size_px: int) -> np.ndarray:
-    """Decode an image, cut the center square, shrink it.
-
-    Args:
-        data: JPEG, or PNG whose transparent pixels are laid over black, or (H, W, 3) uint8 RGB
-            pixels, treated like a PNG of the same pixels.
-        crop_px: side of the square in pixels of a 424 px original; other originals are cut in
-            proportion.
-        size_px: side of the result, at most `crop_px`.
-    Returns:
-        (size_px, size_px, 3) uint8 RGB.
-    Raises:
-        ValueError: not an image, cut off, damaged, or of a side above `MAX_SIDE`.
-    """
-    if not isinstance(data, np.ndarray):
-        reduce = _choose_reduction(read_size(data), crop_px, size_px)
-        if data.startswith(_JPEG):
-            return _cut_square(_decode_jpeg(data, reduce), crop_px, size_px)
-        if not _has_alpha(data):
-            return _cut_square(_decode_by_cv2(data, reduce), crop_px, size_px)
-        data = over_black(_decode_by_cv2(data, 1), _read_alpha(data))
-    _check_shape(data.shape[:2])
-    reduce = _choose_reduction(data.shape[:2], crop_px, size_px)
-    if reduce > 1:  # as cv2 shrinks a PNG while it decodes
-        size = (data.shape[1] // reduce, data.shape[0] // reduce)
-        data = cv2.resize(data, size, interpolation=cv2.INTER_LINEAR_EXACT)
-    return _cut_square(data, crop_px, size_px)
-
-
-def over_black(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """(H, W, 3) uint8 RGB pixels over black, by their (H, W) uint8 opacity."""
-    return cv2.multiply(pixels, cv2.merge([alpha] * 3), scale=1 / 255)
-
-
-def _choose_reduction(shape: tuple[int, ...], crop_px: int, size_px: int) -> int:
-    """Choose the largest reduction that leaves the square with at least `size_px` a side."""
-    side = min(shape) * crop_px / ORIGINAL_PX  # in this image's own pixels
-    return max(r for r in _REDUCED if r == 1 or side / r >= size_px)
-
-
-def _cut_square(image: np.ndarray, crop_px: int, size_px: int) -> np.ndarray:
-    """The center square, shrunk."""
-    rows, columns = image.shape[:2]
-    keep = max(1, round(min(rows, columns) * crop_px / ORIGINAL_PX))
-    top, left = (rows - keep) // 2, (columns - keep) // 2
-    image = image[top : top + keep, left : left + keep]
-    if keep == size_px:
-        return image
-    interpolation = cv2.INTER_AREA if keep > size_px else cv2.INTER_LINEAR
-    return cv2.resize(image, (size_px, size_px), interpolation=interpolation)
 
 
 def decode_many(images: Images, config: ImageConfig) -> tuple[np.ndarray, dict[int, str]]:
@@ -182,38 +127,6 @@ def describe_bad(images: Images, cache: ImageCache, advice: str) -> str:
     )
 
 
-def read_size(data: bytes) -> tuple[int, int]:
-    """Read the size off an image's header; refuse what is no JPEG or PNG of a reasonable size.
-
-    A PNG is checked to its end. Of a JPEG the header alone is read: it is checked as it is decoded.
-
-    Args:
-        data: the file's content; whatever stands behind the image's end is ignored.
-    Returns:
-        (height, width) in px.
-    Raises:
-        ValueError: empty, another type, cut off, damaged, or a side outside 1 to `MAX_SIDE` px.
-    """
-    if not data:
-        raise ValueError("it is empty")
-    if data.startswith(_JPEG):
-        try:
-            shape = jpeg.read_header(data)[:2]
-        except ValueError as error:
-            raise ValueError(f"its JPEG header is truncated or damaged ({error})") from None
-    elif data.startswith(_PNG):
-        shape = _check_png(data)
-    else:
-        raise ValueError("it is neither JPEG nor PNG")
-    _check_shape(shape)
-    return shape
-
-
-def _check_shape(shape: tuple[int, ...]) -> None:
-    if min(shape) < 1 or max(shape) > MAX_SIDE:
-        raise ValueError(f"its size {shape[1]} × {shape[0]} px is outside 1 to {MAX_SIDE}")
-
-
 def _manifest(array: Path) -> Artifact:
     """A cache's array, whose notes say why some of its images are black."""
     return Artifact(array.with_suffix(".json"), {}, "run again")
@@ -291,7 +204,7 @@ def _try_decode(images: Images, row: int, config: ImageConfig) -> np.ndarray | s
         MemoryError: no memory is left to decode it.
     """
     try:
-        return decode(images.load(row), config.crop_px, config.cache_px)
+        return decoding.decode(images.load(row), config.crop_px, config.cache_px)
     except UnavailableError:
         raise
     except (ValueError, InputError, cv2.error) as error:
@@ -306,53 +219,87 @@ def _digest(images: Images, config: ImageConfig) -> str:
     return f"{images.path.stem}_{config.crop_px}_{config.cache_px}_{made[:12]}"
 
 
-def _decode_jpeg(data: bytes, reduce: int) -> np.ndarray:
-    """(H / reduce, W / reduce, 3) uint8 RGB, sides rounded up."""
+_IMAGE = np.dtype([("id", "<i8"), ("stamp", "<i8"), ("content", "<u8")])
+_NAME = "images_{}.npy"
+_UNREADABLE = 0  # content of a file that is no image
+
+
+def record_images(folder: Path, inputs: Sequence[Images]) -> str:
+    """Write the digests of images; returns the digest of them all."""
+    table = np.empty(sum(map(len, inputs)), _IMAGE)
+    table["id"] = np.concatenate([images.ids for images in inputs])
+    table["stamp"] = np.concatenate([images.table["stamp"] for images in inputs])
+    table["content"] = np.concatenate([_content(images) for images in inputs])
+    table.sort(order="id")
+    whole = _digest_table(table)
+    _write(folder / _NAME.format(whole), table)
+    return whole
+
+
+def remove_others(folder: Path, whole: str) -> None:
+    """Remove the digests of earlier splits of the same dataset."""
+    for path in folder.glob(_NAME.format("*")):
+        if path.name != _NAME.format(whole):
+            path.unlink()
+
+
+def check_digests(folder: Path, whole: str, inputs: Sequence[Images], advice: str) -> None:
+    """Refuse images that are not those of `record_images`; ones that were not there are accepted.
+
+    Args:
+        folder: of the split.
+        whole: as `record_images` returned it.
+        inputs: images, each in one of them.
+        advice: end of the error message.
+    """
+    path, changed = folder / _NAME.format(whole), list[str]()
     try:
-        pixels = jpeg.decode_jpeg(data, reduce)
-    except ValueError as error:
-        raise ValueError(f"it is truncated or damaged ({error})") from None
-    return pixels if pixels.shape[2] == 3 else _decode_by_cv2(data, reduce)  # CMYK: checked, no RGB
+        table = np.load(path)
+    except (OSError, ValueError, EOFError):
+        table = None
+    if table is None or _digest_table(table) != whole:
+        raise InputError(f"{paths.shown(path)} is missing or was changed: {advice}")
+    before = table["stamp"].copy()
+    for images in inputs:
+        rows = np.flatnonzero(np.isin(table["id"], images.ids))
+        table["stamp"][rows] = images.table["stamp"].loc[table["id"][rows]]
+        touched = table[rows][table["stamp"][rows] != before[rows]]
+        known = touched["content"] != _UNREADABLE  # others may have been got again
+        again = images.select(touched["id"])
+        differs = known & (_content(again) != touched["content"])
+        changed += [f"{name} in {paths.shown(images.path)}" for name in again.names[differs]]
+    if changed:
+        count = f"{len(changed):,} image" + "s" * (len(changed) > 1)
+        raise InputError(
+            f"{count} changed since {paths.shown(folder)} was made ({changed[0]}): {advice}"
+        )
+    if (table["stamp"] != before).any():
+        with suppress(InputError):  # where nothing can be written they are read each time
+            _write(path, table)
 
 
-def _decode_by_cv2(data: bytes, reduce: int) -> np.ndarray:
-    """(H / reduce, W / reduce, 3) uint8 RGB."""
-    return cv2.cvtColor(_imdecode(data, _REDUCED[reduce]), cv2.COLOR_BGR2RGB)
+def _write(path: Path, table: np.ndarray) -> None:
+    with files.writing(path) as temporary, open(temporary, "wb") as file:
+        np.save(file, table)
 
 
-def _imdecode(data: bytes, flags: int) -> np.ndarray:
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION)
-    if image is None:
-        raise ValueError("it cannot be decoded: it is truncated or damaged")
-    return image
+def _digest_table(table: np.ndarray) -> str:
+    return digest([table["id"].tobytes(), table["content"].tobytes()])[:16]
 
 
-def _has_alpha(png: bytes) -> bool:
-    """Check for a channel of opacity, or levels or colors that are transparent (tRNS)."""
-    return png[_COLOR_TYPE] in (4, 6) or 0 <= png.find(b"tRNS") < png.find(b"IDAT")
+def _content(images: Images) -> np.ndarray:
+    """(image,) digests of the images as they are stored, or `_UNREADABLE`."""
+    return np.array([*in_threads(partial(_read, images), len(images))], np.uint64)
 
 
-def _read_alpha(png: bytes) -> np.ndarray:
-    """(H, W) uint8 opacity of a PNG that has some."""
-    image = _imdecode(png, cv2.IMREAD_UNCHANGED)
-    if image.ndim == 2:  # gray with a transparent level, which cv2 leaves out
-        start, bits = png.find(b"tRNS") + 4, png[_COLOR_TYPE - 1]
-        level = int.from_bytes(png[start : start + 2], "big")
-        scale = 255 // (2**bits - 1) if bits < 8 else 1
-        return np.where(image == level * scale, 0, 255).astype(np.uint8)
-    if image.shape[2] < 4:  # its colors are not there
-        return np.full(image.shape[:2], 255, np.uint8)
-    return cv2.convertScaleAbs(image[..., 3], alpha=255 / np.iinfo(image.dtype).max)
-
-
-def _check_png(data: bytes) -> tuple[int, int]:
-    """Follow the chunks and their checksums up to the last one (ISO 15948, 5.3)."""
-    position = len(_PNG)
-    while position + 12 <= len(data):
-        end = position + 8 + int.from_bytes(data[position : position + 4], "big")
-        if zlib.crc32(data[position + 4 : end]) != int.from_bytes(data[end : end + 4], "big"):
-            raise ValueError("it is truncated or damaged (checksum of a PNG chunk)")
-        if data[position + 4 : position + 8] == b"IEND":
-            return int.from_bytes(data[20:24], "big"), int.from_bytes(data[16:20], "big")
-        position = end + 4
-    raise ValueError("it is truncated (no end of image)")
+def _read(images: Images, row: int) -> int:
+    try:
+        data = images.load(row)
+        if isinstance(data, bytes):
+            decoding.read_size(data)
+    except UnavailableError:
+        raise
+    except (ValueError, InputError):
+        return _UNREADABLE
+    shape, content = ("", data) if isinstance(data, bytes) else (repr(data.shape), data.tobytes())
+    return int(digest([shape, content])[:16], 16)

@@ -22,8 +22,14 @@ from galaxyzoo.data.catalog import (
     save_catalog,
 )
 from galaxyzoo.data.folds import DUPLICATE_CORRELATION, join_groups, make_folds, near_duplicates
-from galaxyzoo.data.image_cache import ImageCache, describe_bad, open_cache
-from galaxyzoo.data.image_digests import check_digests, record_images, remove_others
+from galaxyzoo.data.image_cache import (
+    ImageCache,
+    check_digests,
+    describe_bad,
+    open_cache,
+    record_images,
+    remove_others,
+)
 from galaxyzoo.data.readers import find, labeled
 from galaxyzoo.data.readers.dataset_files import DatasetFiles
 from galaxyzoo.data.stores.base import Images

@@ -2,7 +2,6 @@
 
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -12,7 +11,7 @@ import pandas as pd
 
 from galaxyzoo.config.schema import ORIGINAL_PX, ImageConfig
 from galaxyzoo.core.errors import InputError, one_line
-from galaxyzoo.data import jpeg
+from galaxyzoo.data.decoding import measure
 from galaxyzoo.data.image_cache import decode_many
 from galaxyzoo.data.stores import base
 from galaxyzoo.io.tables import ID, ID_LIMIT, plain_cell
@@ -30,18 +29,6 @@ _SENTENCES = {
 # Correlation of neighboring pixels: 0.61 and more in 3,000 pictures of the competition at 64 and
 # 128 px of 207 and 424, below 0.52 in noise that is not enlarged.
 _MIN_CORRELATION = 0.6
-_PNG = b"\x89PNG\r\n\x1a\n"
-
-
-def measure(data: bytes | np.ndarray) -> tuple[int, int, int]:
-    """Height and width in px, and bits a channel, by an image's header; (0, 0, 8) where none is."""
-    if isinstance(data, np.ndarray):
-        return data.shape[0], data.shape[1], 8
-    if data.startswith(_PNG) and len(data) > 24:  # as in the IHDR chunk of the PNG standard
-        return int.from_bytes(data[20:24]), int.from_bytes(data[16:20]), data[24]
-    with suppress(ValueError):
-        return *jpeg.read_header(data)[:2], 8
-    return 0, 0, 8
 
 
 def check_inputs(

@@ -12,7 +12,7 @@ import pandas as pd
 from PIL import Image
 
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.data.image_cache import over_black
+from galaxyzoo.data.decoding import over_black
 from galaxyzoo.data.stores.base import Images
 from galaxyzoo.inference.images import NAME
 from galaxyzoo.inference.predict import Predictor, decode_ahead, predict_stores

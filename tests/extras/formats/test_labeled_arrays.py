@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.data.image_cache import decode
+from galaxyzoo.data.decoding import decode
 from galaxyzoo.data.prepare import prepare
 from galaxyzoo.data.readers.find import open_input
 from galaxyzoo.tasks.registry import get_task

@@ -18,7 +18,7 @@ import pandas as pd
 from galaxyzoo.config.schema import ORIGINAL_PX
 from galaxyzoo.core import console, files
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.data.image_cache import decode, read_size
+from galaxyzoo.data.decoding import decode, read_size
 
 SERVICE = "https://skyserver.sdss.org/dr18/SkyServerWS/ImgCutout/getjpeg"
 SIZE_PX = ORIGINAL_PX

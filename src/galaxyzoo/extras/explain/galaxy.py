@@ -10,7 +10,7 @@ from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data import geometry, prepare
-from galaxyzoo.data.image_cache import decode
+from galaxyzoo.data.decoding import decode
 from galaxyzoo.extras.formats import fits
 from galaxyzoo.tasks.kinds import Task
 

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from galaxyzoo.data import jpeg
-from galaxyzoo.data.image_cache import decode
+from galaxyzoo.data import decoding
+from galaxyzoo.data.decoding import decode
 from galaxyzoo.inference.pictures import to_pixels
 from support.bad_image_fixtures import JPEG, KINDS
 from support.fuzz_fixtures import SLOW
@@ -140,7 +140,7 @@ def test_a_jpeg_cut_off_anywhere_is_refused(place, ended, size_px):
 @pytest.mark.parametrize("place", range(0, len(JPEG) - 16, 97))
 def test_pillow_refuses_cut_off_jpegs_too(place, monkeypatch):
     close = decode(JPEG, 424, 53).astype(int)
-    monkeypatch.setattr(jpeg, "simplejpeg", None)
+    monkeypatch.setattr(decoding, "simplejpeg", None)
     assert np.abs(decode(JPEG, 424, 53) - close).mean() < 1
     with pytest.raises(ValueError, match=r"empty|truncated|damaged|JPEG"):
         decode(JPEG[:place], 424, 53)

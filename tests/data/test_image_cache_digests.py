@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from galaxyzoo.data import image_digests
+from galaxyzoo.data import image_cache
 from galaxyzoo.data.prepare import prepare
 from support.datasets import TEST_IMAGES, TRAIN_IMAGES, draw_competition
 from support.refusals import one_line_refusal
@@ -30,7 +30,7 @@ def test_a_copy_of_the_input_is_accepted_and_read_once(root, monkeypatch, change
     first = prepare().catalog
     change(root / "input")
     assert prepare().catalog.fingerprint == first.fingerprint
-    monkeypatch.delattr(image_digests, "_read")
+    monkeypatch.delattr(image_cache, "_read")
     prepare()
 
 
