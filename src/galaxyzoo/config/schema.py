@@ -17,22 +17,9 @@ from galaxyzoo.tasks.registry import TASKS, find_task, get_task, register_task
 ORIGINAL_PX = 424  # side of the competition's images; crop_px is in units of these pixels
 _ZOOBOT = "zoobot"  # in the names of weights that were trained on Galaxy Zoo's votes
 Positive = Annotated[float, Field(gt=0)]
-# What may change between two calls of a run
-_NOT_IN_DIGEST: Any = {
-    "about": True,
-    "reference": True,
-    "labels": True,  # by the fingerprint of the data
-    "needs_gpu": True,
-    "on_bad_image": True,
-    "stage": True,
-    "predict": True,
-    "earlier": True,  # by their own digest
-    "train": {
-        "on_out_of_memory": True,
-        "deterministic": True,
-        "graph": True,
-    },
-}
+# What may change between two calls of a run; labels are in the fingerprint of the data
+_NOT_IN_DIGEST = ("about", "reference", "labels", "needs_gpu", "on_bad_image", "stage", "predict")
+_NOT_OF_TRAIN = {"on_out_of_memory", "deterministic", "graph"}
 
 # Set by `stages` and `loading`, not in a training's own YAML
 SET_WHEN_LOADED = ("run", "labels", "stage", "earlier", "predict", "dataset", "own_dataset")
@@ -225,7 +212,8 @@ class Config(base.Settings):
         for stage in (*self.earlier, self):
             views = [] if stage.train.optimizer == "linear" else ["tta"]
             unused = ["run", *views] if of == "weights" else []
-            exclude = _NOT_IN_DIGEST | dict.fromkeys(unused, True)
+            names = (*_NOT_IN_DIGEST, "earlier", *unused)  # earlier stages by their own digest
+            exclude: Any = {**dict.fromkeys(names, True), "train": _NOT_OF_TRAIN}
             value = digest_json([value, stage.model_dump(mode="json", exclude=exclude)])[:16]
         return value
 

@@ -3,7 +3,6 @@
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
@@ -20,17 +19,11 @@ _MINUTE_S = 60.0
 class ProgressBar(tqdm):
     """Progress bar with tqdm's arguments; into a log, a line a minute and one at the end."""
 
-    def __init__(
-        self,
-        iterable: Iterable[Any] | None = None,
-        desc: str | None = None,
-        total: int | None = None,
-        **options: Any,
-    ) -> None:
+    def __init__(self, *arguments: Any, **options: Any) -> None:
         if not sys.stderr.isatty():
             rate = dict.fromkeys(("mininterval", "maxinterval", "delay"), _MINUTE_S)
             options |= {"file": _Log(), "position": 0, "bar_format": _LINE, "leave": True, **rate}
-        super().__init__(iterable, desc, total, **options)
+        super().__init__(*arguments, **options)
 
 
 class _Log:

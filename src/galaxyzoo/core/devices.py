@@ -227,11 +227,12 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     text = str(error)  # the CPU's allocator and CUDA's libraries raise a plain RuntimeError
+    # The last ones are oneDNN's, and cuBLAS's and cuDNN's.
     signs = (
         "DefaultCPUAllocator",
-        "could not create a primitive",  # oneDNN
         "bad_alloc",
-        "_STATUS_ALLOC_FAILED",  # cuBLAS, cuDNN
+        "could not create a primitive",
+        "_STATUS_ALLOC_FAILED",
     )
     return isinstance(error, RuntimeError) and any(sign in text for sign in signs)
 

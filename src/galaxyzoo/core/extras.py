@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Literal
 
-Kind = Literal["datasets", "images"]
-
 
 @dataclass(frozen=True)
 class Use:
@@ -58,7 +56,7 @@ def uses(command: str) -> list[Use]:
     return [load_entry_point(reference) for reference in offered if reference]
 
 
-def load_all(kind: Kind) -> Iterator[Any]:
+def load_all(kind: Literal["datasets", "images"]) -> Iterator[Any]:
     """The objects of a kind that the extras offer."""
     for extra in installed().values():
         yield from map(load_entry_point, getattr(extra, kind))

@@ -130,11 +130,9 @@ def sample(images: Tensor, matrices: Tensor, size_px: int) -> Tensor:
     with torch.autocast(images.device.type, enabled=False):  # places need more than bf16's digits
         shape = [len(matrices), 1, size_px, size_px]
         grid = functional.affine_grid(matrices, shape, align_corners=True)
+        grid = grid.expand(len(images), -1, -1, -1)
         sampled = functional.grid_sample(
-            images.float(),
-            grid.expand(len(images), -1, -1, -1),
-            padding_mode="reflection",
-            align_corners=True,
+            images.float(), grid, padding_mode="reflection", align_corners=True
         )
     return sampled.round().to(torch.uint8)
 

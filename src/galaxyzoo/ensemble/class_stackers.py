@@ -103,12 +103,8 @@ def fit_lightgbm_classes(folds: Sequence[blends.OofFold], task: kinds.Task) -> B
     features = np.concatenate([fold.features for fold in folds])
     targets = np.concatenate([fold.targets for fold in folds])
     settings = _BOOSTING | {"num_class": len(task.columns)}
-    rows = lgb.Dataset(
-        stackers.flatten(_logs(features)),
-        targets.argmax(axis=1),
-        init_score=_log_mean(features),
-        params=settings,
-    )
+    inputs, start = stackers.flatten(_logs(features)), _log_mean(features)
+    rows = lgb.Dataset(inputs, targets.argmax(axis=1), init_score=start, params=settings)
     return BoostedClasses(lgb.train(settings, rows, num_boost_round=_BOOSTING_ROUNDS))
 
 

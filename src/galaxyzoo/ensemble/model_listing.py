@@ -95,11 +95,8 @@ class ModelEntry:
     @property
     def title(self) -> str:
         """Name and dataset, for messages and lists."""
-        return (
-            f"{self.name} (bundled)"
-            if self.dataset == BUNDLED
-            else f"{self.name} on {self.dataset}"
-        )
+        where = "(bundled)" if self.dataset == BUNDLED else f"on {self.dataset}"
+        return f"{self.name} {where}"
 
     @property
     def about(self) -> str:

@@ -144,9 +144,8 @@ def pick_candidates(names: Sequence[str], task: kinds.Task) -> dict[str, Candida
     unknown = [name for name in names if name not in known]
     if unknown:
         raise InputError(f"unknown candidate '{unknown[0]}': choose from {', '.join(known)}")
-    return {
-        name: candidate for name, candidate in known.items() if name in (MEAN, *(names or known))
-    }
+    chosen = (MEAN, *(names or known))
+    return {name: candidate for name, candidate in known.items() if name in chosen}
 
 
 def exclusions(fold_numbers: Sequence[int]) -> list[FoldSet]:

@@ -53,19 +53,12 @@ def mark_notes(selected: bool, leaked: bool) -> list[str]:
 
 def print_holdout_table(cards: list[HoldoutCard]) -> None:
     """Print one row per score card of `train_holdout`: scores on the part that was held out."""
-    rows = [
-        {
-            "run": card.run,
-            "train / val / test": " / ".join(
-                f"{card.split[part]:,}" for part in ("train", "val", "test")
-            ),
-            card.metric: card.score,
-            **class_cells(card.classes),
-        }
-        for card in cards
-    ]
-    title = f"hold-out scores, {cards[0].dataset}"
-    print_table(title, pd.DataFrame(rows))
+    rows = []
+    for card in cards:
+        split = " / ".join(f"{card.split[part]:,}" for part in ("train", "val", "test"))
+        row = {"run": card.run, "train / val / test": split, card.metric: card.score}
+        rows.append(row | class_cells(card.classes))
+    print_table(f"hold-out scores, {cards[0].dataset}", pd.DataFrame(rows))
     for card in cards:
         chosen = {"best": "best val epoch", "last": "last epoch"}[card.checkpoint]
         print_text(f"{card.run}: the {chosen}, scored on test")

@@ -22,7 +22,7 @@ from galaxyzoo.results import card, layout, oof
 from galaxyzoo.tasks import kinds, registry
 from galaxyzoo.training.feature_head import Head, cached_features, fit_head, learning_curve
 from galaxyzoo.training.fold_data import FoldData
-from galaxyzoo.training.trainer import Trainer, first_network
+from galaxyzoo.training.trainer import Trainer, first_network, history_row
 
 History = Sequence[dict[str, Any]]  # one row of numbers per epoch
 
@@ -187,27 +187,19 @@ def _fit_fold(config: Config, data: FoldData, folder: Path) -> oof.FoldSummary:
     val_score = math.nan
     if len(data.val_rows):  # else a training on all galaxies
         val_score = task.score(predict(head, held_out).numpy(), targets[held_out])
-        curve = learning_curve(
-            n_train,
-            lambda chosen: task.summary_scores(
-                predict(fit(chosen), held_out).numpy(), targets[held_out]
-            ),
-        )
+
+        def score(chosen: np.ndarray) -> dict[str, float]:
+            predicted = predict(fit(chosen), held_out).numpy()
+            return task.summary_scores(predicted, targets[held_out])
+
+        curve = learning_curve(n_train, score)
         write_history_table(folder / layout.CURVE, pd.DataFrame(curve))
     weights = {
         **model.cpu().state_dict(),
         "head.0.weight": torch.from_numpy(head.weights).float(),
         "head.0.bias": torch.from_numpy(head.bias).float(),
     }
-    row = {
-        **({"stage": config.stage} if config.stage else {}),
-        "epoch": 1,
-        "lr": 0.0,
-        "train_loss": train_loss,
-        "val_loss": val_loss,
-        "metric": config.metric,
-        "val_score": val_score,
-    }
+    row = history_row(config, 1, 0.0, (train_loss, val_loss), {"val_score": val_score})
     write_history(folder / layout.HISTORY, [row], data.start.history)
     save_weights(folder / layout.WEIGHTS, weights)
     note_timing(folder / layout.TIMINGS, 1, time.perf_counter() - started)

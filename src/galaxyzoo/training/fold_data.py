@@ -178,13 +178,7 @@ def make_part_data(
     train_rows = rows[train & may_learn_from(config, catalog)]
     check_train_rows(config, train_rows, number)
     return FoldData(
-        cache,
-        targets,
-        train_rows,
-        rows[val],
-        number,
-        soft,
-        fingerprint=catalog.fingerprint,
+        cache, targets, train_rows, rows[val], number, soft, fingerprint=catalog.fingerprint
     )
 
 

@@ -110,15 +110,9 @@ class Trainer:
             if val_loss is not None and not math.isfinite(val_loss):
                 raise FoldError(f"{self._where}: the validation loss is {val_loss}: {_HINT}")
             self.epoch += 1
-            row = {
-                **({"stage": self.config.stage} if self.config.stage else {}),
-                "epoch": self.epoch,
-                "lr": float(self.optimizer.param_groups[0]["lr"]),
-                "train_loss": float(np.average(losses, weights=[len(rows) for _, rows in steps])),
-                "val_loss": val_loss,
-                "metric": self.config.metric,
-                **val_scores,
-            }
+            lr = float(self.optimizer.param_groups[0]["lr"])
+            train_loss = float(np.average(losses, weights=[len(rows) for _, rows in steps]))
+            row = history_row(self.config, self.epoch, lr, (train_loss, val_loss), val_scores)
             self.history.append(row)
             if self._keeps_best and self._best_row is row:
                 state = self.averaged_model.state_dict()
@@ -284,10 +278,9 @@ class Trainer:
         outputs = torch.from_numpy(predictions).to(self.device)
         loss = self.loss(outputs, self.loader.targets[rows].to(self.device)).item()
         targets = self.data.targets[rows]
-        scores = {"val_score": self.task.score(predictions, targets)}
-        more = self.task.epoch_metrics(predictions, targets)
-        scores |= {f"val_{name}": value for name, value in more.items()}
-        return loss, scores
+        scores = {"score": self.task.score(predictions, targets)}
+        scores |= self.task.epoch_metrics(predictions, targets)
+        return loss, {f"val_{name}": value for name, value in scores.items()}
 
     @property
     def averaged_model(self) -> GalaxyNet:
@@ -302,6 +295,19 @@ class Trainer:
     def _best_row(self) -> dict[str, Any]:
         """Row of the best epoch, the first of equals."""
         return min(self.history, key=lambda row: row["val_score"])
+
+
+def history_row(
+    config: Config,
+    epoch: int,
+    lr: float,
+    losses: tuple[float, float | None],
+    val_scores: dict[str, float],
+) -> dict[str, Any]:
+    """An epoch's row of the history; losses of training and validation."""
+    stage = {"stage": config.stage} if config.stage else {}
+    row = {**stage, "epoch": epoch, "lr": lr, "train_loss": losses[0], "val_loss": losses[1]}
+    return {**row, "metric": config.metric, **val_scores}
 
 
 def first_network(config: Config, data: FoldData, initialize: bool = True) -> tuple[GalaxyNet, str]:

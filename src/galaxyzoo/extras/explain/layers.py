@@ -74,16 +74,11 @@ def find_layers(model: GalaxyNet, image: Tensor) -> list[MapLayer]:
     if not recorded:
         raise InputError("no layer of this network has spatial maps: use another run")
     unread = _prefix_tokens(model.backbone) > 0  # tokens that attention does not read any more
-    return [
-        MapLayer(
-            name,
-            module,
-            maps,
-            tokens,
-            place > calls / 2 and not (tokens and unread and not name.endswith(_BEFORE_ATTENTION)),
-        )
-        for name, (place, module, maps, tokens) in recorded.items()
-    ]
+    layers = []
+    for name, (place, module, maps, tokens) in recorded.items():
+        is_used = not (tokens and unread) or name.endswith(_BEFORE_ATTENTION)
+        layers.append(MapLayer(name, module, maps, tokens, place > calls / 2 and is_used))
+    return layers
 
 
 def pick_layers(layers: Sequence[MapLayer], names: Sequence[str]) -> list[MapLayer]:

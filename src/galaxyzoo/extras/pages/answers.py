@@ -2,7 +2,8 @@
 
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 
-SHOWN_ANSWERS = (  # where there is no room for all 37
+# Where there is no room for all 37
+SHOWN_ANSWERS = (
     "Class1.1",
     "Class1.2",
     "Class2.1",

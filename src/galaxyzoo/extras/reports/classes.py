@@ -78,14 +78,8 @@ def report_table(names: Sequence[str], truth: np.ndarray, predicted: np.ndarray)
     Returns:
         Columns `class`, `precision`, `recall`, `F1`, `galaxies`; 0 where nothing can be divided.
     """
-    report = classification_report(
-        truth,
-        predicted,
-        labels=np.arange(len(names)),
-        target_names=list(names),
-        output_dict=True,
-        zero_division=0,
-    )
+    labels = {"labels": np.arange(len(names)), "target_names": list(names)}
+    report = classification_report(truth, predicted, **labels, output_dict=True, zero_division=0)
     rows = {name: report[name] for name in names}
     rows["mean over classes"] = report["macro avg"]
     rows["mean over galaxies"] = report["weighted avg"]

@@ -22,13 +22,8 @@ def question_section(evaluation: evaluate.Evaluation) -> HtmlSection:
         r for r in evaluation.results if r.is_whole and r not in evaluation.detailed
     ]
     scores = {_name(r): question_rmse(r.predictions, r.targets, task.groups) for r in shown}
-    table = pd.DataFrame(
-        {
-            "question": _headings(task),
-            **scores,
-            "answers": [span.stop - span.start for span in task.groups],
-        }
-    )
+    answers = [span.stop - span.start for span in task.groups]
+    table = pd.DataFrame({"question": _headings(task), **scores, "answers": answers})
     evaluation.write_csv("questions.csv", table)
     return HtmlSection("Questions", tables=[("RMSE per question", table)])
 

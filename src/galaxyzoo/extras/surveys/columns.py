@@ -65,17 +65,8 @@ def describe_columns(
         label: column of the ids.
         metadata: metadata of the whole table.
     """
-    return pa.schema(
-        [
-            field.with_metadata(
-                _meaning(field.name, task, label)
-                if is_prediction(field.name, task, label)
-                else _POSITIONS.get(field.name, _KEPT)
-            )
-            for field in schema
-        ],
-        dict(metadata),
-    )
+    fields = [field.with_metadata(_meaning(field.name, task, label)) for field in schema]
+    return pa.schema(fields, dict(metadata))
 
 
 def is_prediction(name: str, task: kinds.Task, label: str) -> bool:
@@ -86,7 +77,9 @@ def is_prediction(name: str, task: kinds.Task, label: str) -> bool:
 
 
 def _meaning(name: str, task: kinds.Task, label: str) -> dict[str, str]:
-    """Description, unit and UCD of a column of the predictions."""
+    """Description, unit and UCD of a column of the predictions, or of the input's own table."""
+    if not is_prediction(name, task, label):
+        return _POSITIONS.get(name, _KEPT)
     base, suffix = _split(name)
     if name == label:
         text, ucd = "image name, as given", "meta.id;meta.main"

@@ -130,11 +130,8 @@ def _make_job(
     extras = survey.extras if is_table else pick_extras(survey.extras, dataset, output)
     load = partial(load_predictor, dataset, name, options.folds, views)
     survey_images = SurveyImages(tuple(options.images), survey.part_size, read[TITLE], survey.keep)
-    prior, table, names = (
-        predict.prior_of(dataset, task),
-        survey.table,
-        survey.names or COLUMN_NAMES[0],
-    )
+    prior, table = predict.prior_of(dataset, task), survey.table
+    names = survey.names or COLUMN_NAMES[0]
     job = Survey(output, name, load, survey_images, prior, extras, bounds)
     job.check(table, names)
     if table:

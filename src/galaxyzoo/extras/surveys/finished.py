@@ -40,11 +40,9 @@ def part_path(folder: Path, number: int) -> Path:
 
 def part_record(path: Path, provenance: manifest.Provenance) -> manifest.Artifact:
     """A part with its record; notes: errors, oddities, names, stamps, content of its images."""
-    advice = f"delete {paths.shown(path)}and rerun the command of predict.py"
-    record = path.with_suffix(".json")
-    if not record.exists():  # as named now: Arrow and pandas pass over it when they open parts/
-        record = record.with_name(f"_{record.name}")
-    return manifest.Artifact(record, provenance, advice)
+    advice = f"delete {paths.shown(path)} and rerun the command of predict.py"
+    # Arrow and pandas pass over such a name when they open parts/.
+    return manifest.Artifact(path.with_name(f"_{path.stem}.json"), provenance, advice)
 
 
 def read_finished(folder: Path) -> tuple[dict[str, Any], dict[str, Any], SurveyImages]:

@@ -64,16 +64,10 @@ def write_ranking(job: Survey, by: str, top: int) -> Path:
         "Made": made(),
     }
     pictures = job.images.pictures(best[_PART].to_numpy(), best[label].to_numpy(), _PICTURE)
-    rows_and_pictures = zip(best.to_dict("records"), pictures, strict=True)
-    cards = [
-        GalaxyCard(
-            str(row[label]),
-            picture,
-            _notes(row, by, task),
-            links=sky_links(*(row[name] for name in POSITION if name in row)),
-        )
-        for row, picture in rows_and_pictures
-    ]
+    cards = []
+    for row, picture in zip(best.to_dict("records"), pictures, strict=True):
+        sky = sky_links(*(row[name] for name in POSITION if name in row))
+        cards.append(GalaxyCard(str(row[label]), picture, _notes(row, by, task), links=sky))
     links = [(TABLE, TABLE, "the score and all answers of these galaxies")]
     section = HtmlSection("Galaxies", galleries=[("highest first", cards)], links=links)
     write_page(job.folder / _PAGE, title, summary, [section])

@@ -123,12 +123,10 @@ class Survey:
         started = time.perf_counter()
         for note in self.images.notes:
             ProgressBar.write(note)
-        calls = [(self,)] * jobs
-        done = (
-            sum(parallel.run_jobs(Survey.make_parts, calls, jobs, backend))
-            if jobs > 1
-            else self.make_parts()
-        )
+        if jobs == 1:
+            done = self.make_parts()
+        else:
+            done = sum(parallel.run_jobs(Survey.make_parts, [(self,)] * jobs, jobs, backend))
         return self._finish(done, time.perf_counter() - started)
 
     def check(self, table: Path | None = None, names: str = COLUMN_NAMES[0]) -> None:
