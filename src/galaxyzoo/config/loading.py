@@ -58,11 +58,8 @@ def _find_yaml(folder: Path, name: str) -> Path | None:
 
 def all_runs() -> list[str]:
     """Names of all runs of tasks in `configs/`, `<task>/<stem>`."""
-    return sorted(
-        f"{p.parent.name}/{p.stem}"
-        for p in configs_dir().glob("*/*.yaml")
-        if p.parent.name not in _OTHER_FOLDERS
-    )
+    paths = configs_dir().glob("*/*.yaml")
+    return sorted(f"{p.parent.name}/{p.stem}" for p in paths if p.parent.name not in _OTHER_FOLDERS)
 
 
 def own_runs(task: str) -> list[str]:

@@ -150,12 +150,8 @@ def pick_candidates(names: Sequence[str], task: kinds.Task) -> dict[str, Candida
 
 def exclusions(fold_numbers: Sequence[int]) -> list[FoldSet]:
     """The sets of folds to leave out, up to two at once if a fold remains to fit on."""
-    largest = min(2, len(fold_numbers) - 1)
-    return [
-        frozenset(folds)
-        for size in range(largest + 1)
-        for folds in combinations(fold_numbers, size)
-    ]
+    sizes = range(min(2, len(fold_numbers) - 1) + 1)
+    return [frozenset(folds) for size in sizes for folds in combinations(fold_numbers, size)]
 
 
 def cross_fit(

@@ -63,12 +63,9 @@ def resolve_start(config: schema.Config, catalog: Catalog, fold: int) -> Start:
     if not config.earlier:
         return _bundled_start(config, catalog, fold)
     before = find_stage_before(config, catalog, fold)
-    return Start(
-        before.path(layout.WEIGHTS),
-        describe_start(config, before),
-        before.notes.get("possible_leakage", False),
-        before.path(layout.HISTORY),
-    )
+    weights, history = before.path(layout.WEIGHTS), before.path(layout.HISTORY)
+    leakage = before.notes.get("possible_leakage", False)
+    return Start(weights, describe_start(config, before), leakage, history)
 
 
 def _bundled_start(config: schema.Config, catalog: Catalog, fold: int) -> Start:

@@ -140,12 +140,8 @@ class Trainer:
         # Nothing is trained where a rule makes classes of the votes of the stage before.
         rows = [self._best_row] if self._keeps_best and self.history else self.history
         last_row = rows[-1] if rows else {}
-        return oof.FoldSummary(
-            self.start,
-            self.first_loss,
-            last_row.get("train_loss"),
-            possible_leakage=self.data.start.possible_leakage,
-        )
+        losses, start = (self.first_loss, last_row.get("train_loss")), self.data.start
+        return oof.FoldSummary(self.start, *losses, possible_leakage=start.possible_leakage)
 
     def state(self) -> dict[str, Any]:
         """State that the next epoch depends on, for a checkpoint."""

@@ -182,14 +182,13 @@ def _row(result: Result, worse: metrics.Difference | None) -> dict[str, Any]:
         description = f"{card.chosen} of {count}, cross-fitted"
     else:
         description, views = f"{card.about or '–'}; start: {card.start}", card.views
+    gap = console.with_error(worse.value, worse.error) if worse and worse.error else None
     return {
         "run": result.run + console.marks(card.selected_on_validation, bool(card.possible_leakage)),
         card.metric: card.score,
         "folds alone": None if result.is_whole else ", ".join(map(str, result.folds)),
         "± sd of folds": card.sd,
-        "Δ vs first ± SE": console.with_error(worse.value, worse.error)
-        if worse and worse.error
-        else None,
+        "Δ vs first ± SE": gap,
         **{title: card.classes.get(key) for key, title in console.CLASS_SCORES.items()},
         "views": views,
         "about": description,

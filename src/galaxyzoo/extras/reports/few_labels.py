@@ -49,11 +49,6 @@ def draw_curve(curve: pd.DataFrame) -> Chart:
     labels, mean, sd = curve["labels"], curve[name], curve[f"± {name}"].fillna(0)
     ends = [Line(labels, mean + side * sd, 0, style="thin") for side in (-1, 1)]
     lines = [Line(labels, mean, 0, "mean, ± sd"), *ends]
-    return Chart(
-        name,
-        "labels used to fit the head",
-        name,
-        lines,
-        x_range=data_range(labels),
-        y_range=data_range(np.concatenate([line.y for line in lines])),
-    )
+    axes = "labels used to fit the head", name
+    y_range = data_range(np.concatenate([line.y for line in lines]))
+    return Chart(name, *axes, lines, data_range(labels), y_range)
