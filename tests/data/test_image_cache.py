@@ -11,7 +11,7 @@ import pytest
 
 from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.data import image_cache
+from galaxyzoo.data import decoding, image_cache
 from galaxyzoo.data.decoding import decode
 from galaxyzoo.data.image_cache import open_cache
 from galaxyzoo.data.stores.base import MAX_IMAGE_BYTES, Images
@@ -56,7 +56,7 @@ def count(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         seen.append(len(data))
         return decode(data, *sizes)
 
-    monkeypatch.setattr(image_cache, "decode", counting)
+    monkeypatch.setattr(decoding, "decode", counting)
     return seen
 
 

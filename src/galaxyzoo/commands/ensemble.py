@@ -167,16 +167,15 @@ def name_ensemble(options: EnsembleOptions) -> EnsembleOptions:
             "candidates, add --name"
         )
     options = replace(options, name=options.name or named[0], runs=())
-    if named[0] not in known:
-        return options
-    return take_settings(options, loading.load_ensemble_settings(named[0]))
+    return take_settings(options, named[0]) if named[0] in known else options
 
 
-def take_settings(options: EnsembleOptions, settings: loading.EnsembleSettings) -> EnsembleOptions:
+def take_settings(options: EnsembleOptions, ensemble: str) -> EnsembleOptions:
     """Fill the options with the runs of an ensemble's config; import them if none is trained.
 
     Runs trained on a demo count only where the tables' dataset is not prepared.
     """
+    settings = loading.load_ensemble_settings(ensemble)
     options, dataset = replace(options, runs=tuple(settings.runs)), settings.dataset
     made = [RunCard.of(of, run) for run in settings.runs for of in layout.datasets_with_run(run)]
     trained = {card.dataset for card in made if not card.imported}
@@ -199,9 +198,7 @@ def take_default(options: EnsembleOptions, task: Task, catalog: Catalog) -> Ense
     if options.runs or options.name:
         return options
     trained = members.find_runs(task, catalog, [], or_none=True)[0]
-    default = (
-        loading.load_ensemble_settings(DEFAULT).runs if DEFAULT in loading.all_ensembles() else []
-    )
+    default = loading.runs_of(DEFAULT) if DEFAULT in loading.all_ensembles() else []
     if not options.candidates and default and {*default} <= {*trained}:
         line = f"{DEFAULT}: the runs of configs/ensembles/{DEFAULT}.yaml"
         if others := [run for run in trained if run not in default]:
@@ -209,10 +206,8 @@ def take_default(options: EnsembleOptions, task: Task, catalog: Catalog) -> Ense
         print(line)
         return replace(options, name=DEFAULT, runs=tuple(default))
     if task.name == COMPETITION_TASK:
-        lacking = [run for run in default if run not in trained]
-        why = (
-            "" if options.candidates or not lacking else f" ({DEFAULT} lacks {', '.join(lacking)})"
-        )
+        lacking = [] if options.candidates else [run for run in default if run not in trained]
+        why = f" ({DEFAULT} lacks {', '.join(lacking)})" if lacking else ""
         print(f"{ALL_RUNS}: every finished run of {task.name}{why}")
     return replace(options, name=ALL_RUNS)
 

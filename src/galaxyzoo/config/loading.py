@@ -25,9 +25,8 @@ _OTHER_FOLDERS = "ensembles", "tuning", LABELS  # without runs of a task
 def config_path(run: str) -> Path:
     """Find the YAML file of a run, by its name, `gz37/resnet18`, or by any path of a YAML file."""
     task, stem = find_task(task_name(run)), run.partition("/")[2]
-    if path := _find_yaml(
-        configs_dir(), f"{task.recipes}/{stem}" if task and task.recipes else run
-    ):
+    recipe = f"{task.recipes}/{stem}" if task and task.recipes else run
+    if path := _find_yaml(configs_dir(), recipe):
         return path
     name = run.removeprefix("configs/").removesuffix(".yaml")
     if near := difflib.get_close_matches(name, [*all_runs(), *all_ensembles()], n=3):
@@ -148,9 +147,7 @@ def demo_schedule(run: str, dataset: str) -> list[str]:
     """Overrides of a run on the demo set, in `configs/demo.yaml`; none on other datasets."""
     path = configs_dir() / "demo.yaml"
     overrides = base.read_yaml(path).get(run, []) if dataset == DEMO and path.is_file() else []
-    if not isinstance(overrides, list) or not all(
-        isinstance(assignment, str) for assignment in overrides
-    ):
+    if not (isinstance(overrides, list) and all(isinstance(each, str) for each in overrides)):
         raise InputError(f"{shown(path)}: '{run}': expected a list of key=value")
     return overrides
 

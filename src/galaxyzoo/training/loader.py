@@ -193,9 +193,8 @@ def check_transforms(settings: list[dict[str, Any]], size_px: int) -> None:
             except Exception as error:  # noqa: BLE001 - transforms check their input in many ways
                 reason = " ".join(str(error).split())[:150] or type(error).__name__
                 raise InputError(f"augment.transforms: {name}: {reason}") from None
-            if any(
-                (changed.dtype, changed.shape) != (image.dtype, image.shape) for changed in tried
-            ):
+            forms = {(changed.dtype, changed.shape) for changed in tried}
+            if forms != {(image.dtype, image.shape)}:
                 raise InputError(
                     f"augment.transforms: {name}: a transform must keep uint8 (H, W, 3) of "
                     "image.size_px; the network normalizes"

@@ -264,8 +264,7 @@ def _some(rows: np.ndarray, count: int) -> np.ndarray:
 def _cache_bytes(configs: list[Config], datasets: Mapping[str | None, prepare.Dataset]) -> int:
     """Size of the decoded images; runs on the same dataset with the same crop share them."""
     kinds = {(c.dataset, c.image.crop_px, c.image.cache_px) for c in configs}
-    catalogs = {name: data.catalog for name, data in datasets.items()}
-    images = {name: len(catalog.ids) + len(catalog.test_ids) for name, catalog in catalogs.items()}
+    images = {name: len(d.catalog.ids) + len(d.catalog.test_ids) for name, d in datasets.items()}
     return sum(images[dataset] * cache_px**2 * 3 for dataset, _, cache_px in kinds)
 
 

@@ -6,7 +6,7 @@ that is started again after a kill replays exactly and no generator's state has 
 
 import copy
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -294,16 +294,12 @@ class Trainer:
 
 
 def history_row(
-    config: Config,
-    epoch: int,
-    lr: float,
-    losses: tuple[float, float | None],
-    val_scores: dict[str, float],
+    config: Config, epoch: int, lr: float, losses: Sequence[float | None], scores: dict[str, float]
 ) -> dict[str, Any]:
-    """An epoch's row of the history; losses of training and validation."""
+    """An epoch's row of the history: losses of training and validation, scores of the latter."""
     stage = {"stage": config.stage} if config.stage else {}
     row = {**stage, "epoch": epoch, "lr": lr, "train_loss": losses[0], "val_loss": losses[1]}
-    return {**row, "metric": config.metric, **val_scores}
+    return {**row, "metric": config.metric, **scores}
 
 
 def first_network(config: Config, data: FoldData, initialize: bool = True) -> tuple[GalaxyNet, str]:

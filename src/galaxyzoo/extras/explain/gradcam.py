@@ -122,11 +122,8 @@ def compute_gradcam(
     # All in one batch: passes of one image each take ten times as long where cores are shared.
     views = torch.cat([dihedral_view(pixels, number) for number in orientations]).requires_grad_()
     cam_class = getattr(_import_package(), METHODS[method])
-    with cam_class(
-        model=model,
-        target_layers=[layer.module],
-        reshape_transform=partial(as_maps, backbone=model.backbone),
-    ) as explainer:
+    reshape = partial(as_maps, backbone=model.backbone)
+    with cam_class(model, [layer.module], reshape_transform=reshape) as explainer:
         turned = explainer(views, [lambda output: output[..., column]] * DIHEDRAL)
     maps = torch.from_numpy(np.asarray(turned, np.float32)).split(1)
     heat = torch.cat([*map(undo_dihedral, maps, orientations)]).sum(dim=0).numpy()

@@ -37,12 +37,9 @@ def main() -> None:
     shown = catalog.labeled_tasks if wanted is None else [wanted]
     tasks = [task for task in shown if isinstance(task, kinds.ClassTask)]
     folder = options.output or paths.reports_dir() / catalog.dataset / "explore"
-    classes = [
-        *explore.explore_classes(catalog, tasks, folder),
-        *explore.explore_samples(data, tasks),
-    ]
-    votes = explore.explore_votes(catalog)
-    sections = [*votes, *classes]
+    sections = explore.explore_votes(catalog)
+    sections += explore.explore_classes(catalog, tasks, folder)
+    sections += explore.explore_samples(data, tasks)
     near = catalog.about.get("galaxies_with_a_near_duplicate", "not counted")
     summary = {
         "Training": f"{len(catalog.ids):,} galaxies in {catalog.n_folds} folds",
