@@ -30,7 +30,7 @@ def test_a_copy_of_the_input_is_accepted_and_read_once(root, monkeypatch, change
     first = prepare().catalog
     change(root / "input")
     assert prepare().catalog.fingerprint == first.fingerprint
-    monkeypatch.delattr(image_cache, "_read")
+    monkeypatch.setattr(image_cache, "_read", lambda images, row: pytest.fail("read again"))
     prepare()
 
 

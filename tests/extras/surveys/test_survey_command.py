@@ -217,7 +217,7 @@ def test_the_bundled_networks_keep_features_but_for_a_job_begun_without(trained,
     table, work = tmp_path / "v.fits", tmp_path / "both"
     assert "(predictions, intervals)" in succeed(trained, *command, table, *ranked).stdout
     both = [work, *ranked, "--table", work / "v.fits"]
-    assert "each 6 times" in succeed(trained, *command, *both).stdout
+    assert "networks × views: 6" in succeed(trained, *command, *both).stdout
     for path in (table, work / "v.fits"):
         fits = read_one_table(path).to_pandas()
         assert fits["Class1.1"].is_monotonic_decreasing
