@@ -117,12 +117,12 @@ def main() -> None:
     if of_data and not options.named:
         runs = [f"{of_data.name}/head"]
     asked = load_configs(runs, options.runs, raw.dataset)
-    configs = with_stages(asked)
+    # With all their stages and runs, each once, after what it needs
+    configs = list({stage.run: stage for config in asked for stage in config.runs}.values())
     drop = any(config.on_bad_image == "drop" for config in configs)
     data = prepare_raw(raw, options.folds, drop_bad=drop, update=True)
     catalog = data.catalog
-    datasets: dict[str | None, Dataset] = {None: data}
-    datasets.update(prepare_others(configs, data))
+    datasets = {None: data, **prepare_others(configs, data)}
     short = [config.run for config in asked if loading.demo_schedule(config.run, catalog.dataset)]
     if not all(0 <= k < catalog.n_folds for k in options.only or ()):
         raise InputError(f"--only: the folds are 0 to {catalog.n_folds - 1}")
@@ -352,8 +352,3 @@ def load_configs(runs: Sequence[str], arguments: Sequence[str], dataset: str = "
     overrides = [word for word in arguments if "=" in word]
     configs = [loading.load_config(run, overrides, dataset) for run in dict.fromkeys(runs)]
     return list({config.run: config for config in configs}.values())
-
-
-def with_stages(configs: list[Config]) -> list[Config]:
-    """List the configs with all their stages and runs, each once, after what it needs."""
-    return list({stage.run: stage for config in configs for stage in config.runs}.values())

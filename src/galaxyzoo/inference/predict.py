@@ -146,16 +146,15 @@ def compute_features(
         (n, feature) float32.
     """
     model.eval()
-    device, parts, count = model.mean.device, [], len(images) or 1
+    device, count = model.mean.device, len(images) or 1
 
     def compute(part: slice) -> Tensor:
         with devices.autocast(config.train.amp, device):
             views = iterate_views(images[part], config.image, tta, device)
             return torch.stack([model.features(view).float() for view in views]).mean(dim=0)
 
-    for features in _in_batches(compute, count, batch_size_for(device), config.run):
-        parts.append(features.cpu().numpy())
-    return np.concatenate(parts)
+    parts = _in_batches(compute, count, batch_size_for(device), config.run)
+    return np.concatenate([features.cpu().numpy() for features in parts])
 
 
 class Predictor(ABC):

@@ -278,11 +278,10 @@ class EnsembleCard(SubmissionCard, FoldsCard):
         return EnsembleFolder(self.dataset, self.task, self.name)
 
     def _digests(self, dataset: str) -> dict[Path, str]:
-        folder = EnsembleFolder(dataset, self.task, self.name)
-        return {folder.csv: self.table, folder.oof_csv: self.oof_table}
+        return {self.folder.csv: self.table, self.folder.oof_csv: self.oof_table}
 
     def _advice(self, dataset: str) -> str:
-        return build_again(EnsembleFolder(dataset, self.task, self.name), [*self.runs])
+        return build_again(self.folder, [*self.runs])
 
 
 def build_again(folder: EnsembleFolder, runs: Sequence[str] = ()) -> str:
