@@ -238,17 +238,12 @@ def correct(
     by_column = [np.broadcast_to(penalty, n_columns) for penalty in penalties]
     for group in groups:
         rows = np.arange(len(first)).reshape(-1, n_columns)[:, group].ravel()
-        solved = solve_ridge(
-            spread[np.ix_(rows, rows)] / scale,
-            missed[rows, group] / scale,
-            [penalty[group] for penalty in by_column],
-        )
+        products = spread[np.ix_(rows, rows)] / scale
+        of_group = [penalty[group] for penalty in by_column]
+        solved = solve_ridge(products, missed[rows, group] / scale, of_group)
         for column_weights, correction in zip(weights, solved, strict=True):
             column_weights[rows, group] += _deviate(correction, correction.shape[1])
-    return [
-        LinearStacker(column_weights, penalty)
-        for column_weights, penalty in zip(weights, by_column, strict=True)
-    ]
+    return [*map(LinearStacker, weights, by_column)]
 
 
 def _deviate(rows: np.ndarray, n_columns: int) -> np.ndarray:

@@ -201,11 +201,8 @@ def _fill(
     except RuntimeError as error:
         reason = str(error).splitlines()[1].strip()
         raise InputError(f"{source} does not fit the model: {reason}") from None
-    missing = [
-        name
-        for name in result.missing_keys
-        if not name.endswith("num_batches_tracked") and not name.startswith(may_lack)
-    ]
+    lacks = (name for name in result.missing_keys if not name.endswith("num_batches_tracked"))
+    missing = [name for name in lacks if not name.startswith(may_lack)]
     extra = [name for name in result.unexpected_keys if not name.startswith(_CLASSIFIERS)]
     if missing or extra:
         raise InputError(

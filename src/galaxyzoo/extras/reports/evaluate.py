@@ -66,12 +66,10 @@ class Evaluation:
         ids = result.table.ids[rows]
         own_ids = self.catalog.about.get("own_ids")
         names = image_names(self.catalog.dataset) if own_ids else {}
-        cards = [
-            html.GalaxyCard(
-                names.get(i, str(i)), image, *describe(row), html.sky_links(*self.sky.get(i, ()))
-            )
-            for row, i, image in zip(rows, ids.tolist(), take_images(self.images, ids), strict=True)
-        ]
+        cards = []
+        for row, i, image in zip(rows, ids.tolist(), take_images(self.images, ids), strict=True):
+            sky = html.sky_links(*self.sky.get(i, ()))
+            cards.append(html.GalaxyCard(names.get(i, str(i)), image, *describe(row), sky))
         return [(caption, cards)] if cards else []
 
 

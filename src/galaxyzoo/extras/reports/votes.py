@@ -55,12 +55,10 @@ def _calibration(evaluation: evaluate.Evaluation, result: results.Result) -> Htm
     task = evaluation.task
     table = calibration.calibration_table(result.predictions, result.targets, task.columns)
     evaluation.write_csv(f"{result.stem}_calibration.csv", table)
-    charts = [
-        calibration.draw_calibration(
-            title, table, {name: task.text(task.columns.index(name)) for name in task.columns[span]}
-        )
-        for title, span in zip(_headings(task), task.groups, strict=True)
-    ]
+    charts = []
+    for title, span in zip(_headings(task), task.groups, strict=True):
+        answers = {name: task.text(task.columns.index(name)) for name in task.columns[span]}
+        charts.append(calibration.draw_calibration(title, table, answers))
     caption = "actual vs. predicted votes; each point averages a tenth of the galaxies"
     summary = calibration.calibration_errors(table)
     summary.insert(0, "RMSE", np.sqrt(np.mean((result.predictions - result.targets) ** 2, axis=0)))
