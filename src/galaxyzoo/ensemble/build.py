@@ -17,7 +17,6 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.ensemble import fitted, members
 from galaxyzoo.ensemble.blends import Blend, OofFold
-from galaxyzoo.ensemble.class_stackers import Pool
 from galaxyzoo.ensemble.selection import (
     MEAN,
     RULE,
@@ -27,6 +26,7 @@ from galaxyzoo.ensemble.selection import (
     fit_without,
     nested,
 )
+from galaxyzoo.ensemble.stackers import Pool
 from galaxyzoo.results import layout, submission
 from galaxyzoo.results.card import EnsembleCard, RunCard, rounded
 from galaxyzoo.results.table import PredictionTable, digest_table, score_table

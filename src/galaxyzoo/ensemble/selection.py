@@ -27,7 +27,7 @@ from threadpoolctl import threadpool_limits
 
 from galaxyzoo.core.console import ProgressBar
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.ensemble import blends, class_stackers, stackers
+from galaxyzoo.ensemble import blends, stackers
 from galaxyzoo.tasks import kinds, metrics
 
 Fit = Callable[[Sequence[blends.OofFold], kinds.Task], blends.MetaModel]  # folds to fit on
@@ -62,10 +62,8 @@ CANDIDATES = {
 }
 CLASS_CANDIDATES = {
     MEAN: CANDIDATES[MEAN],
-    "pool": Candidate(class_stackers.fit_pool, "weighted geometric mean", class_stackers.Pool),
-    "lightgbm": Candidate(
-        class_stackers.fit_lightgbm_classes, "boosted trees", class_stackers.BoostedClasses
-    ),
+    "pool": Candidate(stackers.fit_pool, "weighted geometric mean", stackers.Pool),
+    "lightgbm": Candidate(stackers.fit_lightgbm_classes, "boosted trees", stackers.BoostedClasses),
 }
 RULE = "the simplest within one SE of it"  # how `CrossFits.choose` chooses
 NONE: FoldSet = frozenset()
