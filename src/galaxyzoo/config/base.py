@@ -43,12 +43,7 @@ class Settings(BaseModel):
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
-            parts = cls.model_json_schema().get("$defs", {}).values()
-            known = {
-                name: (name, field.get("description"))
-                for part in parts
-                for name, field in part.get("properties", {}).items()
-            }
+            known: dict[str, tuple[str, str | None]] = {}
             for section, field in cls.model_fields.items():
                 inner = getattr(field.annotation, "model_fields", {})
                 known |= {k: (f"{section}.{k}", v.description) for k, v in inner.items()}

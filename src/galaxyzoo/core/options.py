@@ -86,9 +86,9 @@ def read_groups(
 
 
 def _fill(kind: type[Options], read: Mapping[str, Any]) -> Options:
-    names = (item.name for item in fields(kind) if item.name in read)  # type: ignore[arg-type]
-    values = {name: read[name] for name in names}
-    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+    names = {item.name for item in fields(kind)}  # type: ignore[arg-type]
+    values = {k: tuple(v) if isinstance(v, list) else v for k, v in read.items() if k in names}
+    return kind(**values)
 
 
 def _add(place: argparse._ActionsContainer, item: Field[Any], hint: Any) -> None:

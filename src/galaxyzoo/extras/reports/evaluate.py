@@ -121,14 +121,11 @@ def _score_of_means(task: kinds.Task, result: Result) -> float:
     """Score of predicting, for each galaxy, the mean targets of the other folds."""
     folds, targets = result.table.folds, result.targets
     assert folds is not None
-    everything = np.concatenate([targets, result.unscored])
     predictions = np.empty(targets.shape)
     for fold in result.folds:
         rows = folds == fold
-        outside = (everything.sum(axis=0) - targets[rows].sum(axis=0)) / (
-            len(everything) - rows.sum()
-        )
-        predictions[rows] = task.project(outside[None])
+        others = np.concatenate([targets[~rows], result.unscored])
+        predictions[rows] = task.project(others.mean(axis=0)[None])
     return task.score(predictions, targets)
 
 
