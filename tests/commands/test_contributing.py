@@ -116,23 +116,16 @@ def put(path: Path, before: str, text: str) -> None:
 def follow_the_page(code: Path) -> None:
     """Do what stands in the table's column "Where", row by row."""
     package, configs = code / "src/galaxyzoo", code / "configs"
-    (configs / "gz37/small.yaml").write_text(
-        RECIPE.format(task="gz37", network="test_resnet", kwargs="{}")
-    )
-
     put(package / "models/build.py", "\n# To add a network of our own", NETWORK)
     put(package / "models/build.py", '"cnn": CNN', '"average": Average, ')
-    (configs / "gz37/mine.yaml").write_text(
-        RECIPE.format(task="gz37", network="average", kwargs="{grid: 3}")
-    )
-
     rules = package / "tasks/label_rules.py"
     rules.write_text(rules.read_text() + RULE)
     put(package / "tasks/registry.py", '        ClassTask("galaxy10",', TASK.lstrip("\n"))
     (configs / "sides").mkdir()
-    (configs / "sides/mine.yaml").write_text(
-        RECIPE.format(task="sides", network="average", kwargs="{}")
-    )
+    recipes = {"gz37/small": ("test_resnet", "{}"), "gz37/mine": ("average", "{grid: 3}")}
+    for name, (network, kwargs) in (recipes | {"sides/mine": ("average", "{}")}).items():
+        text = RECIPE.format(task=name.split("/")[0], network=network, kwargs=kwargs)
+        (configs / f"{name}.yaml").write_text(text)
 
     blends = package / "ensemble/blends.py"
     blends.write_text(blends.read_text() + STACKER)

@@ -1,6 +1,7 @@
-"""The Examples in docstrings of what people import run as they stand."""
+"""The Examples in docstrings, and the code of docs/python.md, run as they stand."""
 
 import doctest
+import re
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 import galaxyzoo
 from galaxyzoo.config import loading
 from galaxyzoo.core import console
+from galaxyzoo.core.paths import CODE_ROOT
 from galaxyzoo.data import folds, geometry
 from galaxyzoo.ensemble import blends, selection
 from galaxyzoo.inference.pictures import Model
@@ -38,3 +40,16 @@ def test_the_examples_run(name):
 
 def _module(name: Any) -> Any:
     return __import__(name.__module__, fromlist=["*"])
+
+
+def test_the_code_of_the_page_runs(trained_project, monkeypatch):
+    monkeypatch.setenv("GALAXYZOO_ROOT", str(trained_project))
+    page = (CODE_ROOT / "docs/python.md").read_text(encoding="utf-8")
+    names: dict[str, Any] = {"__name__": "page"}
+    for block in re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL):
+        exec(compile(block, "docs/python.md", "exec"), names)
+    task, targets, fits = names["task"], names["targets"], names["fits"]
+    assert names["table"].shape == (2, 37)
+    assert fits.names == ["mean", "nnls", "shrunk"]
+    assert fits.score("mean") == pytest.approx(task.score(names["oof"].values, targets), abs=1e-6)
+    assert names["features"].shape == (len(targets), 1, 37)

@@ -57,20 +57,11 @@ def test_the_kernel_makes_a_submission_and_predicts_without_extras(kernel, tmp_p
 
 @long_only("minutes of tests")
 def test_the_kernels_tests_pass_without_extras(kernel):
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-x",
-        "-m",
-        "not slow",
-        "-p",
-        "no:cacheprovider",
-    ]
+    pytest_words = ["-m", "pytest", "-q", "-x", "-m", "not slow", "-p", "no:cacheprovider"]
     rooms = ["core", "config", "io", "tasks", "data", "models", "inference", "results", "ensemble"]
     folders = [f"tests/{room}" for room in (*rooms, "training")]
-    subprocess.run([*command, *folders], cwd=kernel, env=environment(kernel), check=True)
+    command = [sys.executable, *pytest_words, *folders]
+    subprocess.run(command, cwd=kernel, env=environment(kernel), check=True)
 
 
 NEEDS = {  # extras that list another one
@@ -129,17 +120,10 @@ def test_the_way_to_a_submission_is_short(tmp_path):
     """From the zips to the submission: the kernel's modules whose functions are called."""
     COMPETITION.write_zips(tmp_path / "input")
     train = ["train", "gz37/cnn", *TINY, "--folds", "2", "--jobs", "1"]
-    command = [
-        sys.executable,
-        "-c",
-        WALK,
-        json.dumps([train, ["ensemble", "--candidates", "greedy"]]),
-    ]
+    both = json.dumps([train, ["ensemble", "--candidates", "greedy"]])
     code = {**environment(tmp_path), "PYTHONPATH": str(Path(extras.__file__).parents[2])}
-    done = subprocess.run(command, env=code, check=True, capture_output=True, text=True)
-    walk = json.loads(done.stdout.splitlines()[-1])
-    print({**walk, "modules": len(walk["modules"])})
-    print(walk["modules"])
-    assert len(walk["modules"]) <= 56
+    printed = subprocess.check_output([sys.executable, "-c", WALK, both], env=code, text=True)
+    walk = json.loads(printed.splitlines()[-1])
+    assert len(walk["modules"]) <= 56, walk["modules"]
     assert walk["parse_config"] <= 2
     assert walk["_digest_text"] <= 12  # of settings and records, not of images and tables

@@ -8,7 +8,7 @@ import pytest
 
 from galaxyzoo.core.errors import one_line
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, WRITE_TOLERANCE
-from support.commands import COMPETITION, TINY, TRAIN, artifacts, call, complaint, succeed, table
+from support.commands import COMPETITION, TRAIN, artifacts, call, complaint, succeed, table
 from support.datasets import COLUMNS
 from support.pictures import write_zip
 from support.refusals import listing
@@ -100,17 +100,11 @@ def test_predict_takes_zips_and_files_and_shows_names_as_text(project, tmp_path)
         (["predict.py", IMAGES, "--output", "job/", "--rank", "width"], "add --with intervals"),
         (["predict.py", IMAGES, "--output", "job/", "--rank", "spiral_arm"], "(Class4.1)"),
         (["predict.py", "gz37/cnn", "input", "--dataset", "other"], "other"),
-        (["train.py", "gz37/resnet19"], "gz37/resnet18"),
-        (["train.py", "gz37/cnn", "train.epoch=3"], "epochs"),
         (["train.py", "gz37/cnn", "train.epochs=many"], "train.epochs"),
-        (["train.py", "gz37/cnn", "--data", "nowhere"], "nowhere"),
         (["train.py", "gz37/cnn", "--only", "5"], "--only"),
         ([*TRAIN, "train.lr=0.5"], "train.lr 0.001 → 0.5"),
         # The last run's mistake is found before the first run starts.
-        (
-            ["train.py", "gz37/mobilenetv2", "gz37/cnn", *TINY, "augment.transforms=[{name: Bl}]"],
-            "Bl",
-        ),
+        (["train.py", "gz37/mobilenetv2", "gz37/cnn", "augment.transforms=[{name: Bl}]"], "Bl"),
     ],
 )
 def test_a_mistake_is_one_line_and_changes_nothing(project, words, named):

@@ -19,14 +19,9 @@ HIDDEN = f"import sys\nsys.modules |= dict.fromkeys({[*LACKING, 'simplejpeg']})\
 def run(root: Path, script: str, *words: str | Path) -> subprocess.CompletedProcess[str]:
     """A command, and what it starts, in a Python without optional packages and simplejpeg."""
     (root / "sitecustomize.py").write_text(HIDDEN)
-    return subprocess.run(
-        [sys.executable, str(SRC / script), *map(str, words)],
-        cwd=root,
-        env={**environment(root), "PYTHONPATH": str(root)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = [sys.executable, str(SRC / script), *map(str, words)]
+    code = {**environment(root), "PYTHONPATH": str(root)}
+    return subprocess.run(command, cwd=root, env=code, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture

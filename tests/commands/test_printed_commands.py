@@ -74,26 +74,19 @@ def test_after_a_part_of_a_training_comes_what_ends_in_a_submission(tmp_path, wo
 
 
 @pytest.mark.parametrize(
-    ("script", "words", "missing"),
+    ("typed", "missing"),
     [
-        ("evaluate.py", ["gz37", "--dataset", NAME], ["oof", "submissions"]),
-        (
-            "predict.py",
-            ["gz37/cnn", f"input/{NAME}/images_test_rev1.zip", "--dataset", NAME],
-            ["oof", "submissions"],
-        ),
-        (
-            "export.py",
-            ["gz37/cnn", "--dataset", NAME, "--no-onnx"],
-            [f"folds/{NAME}/gz37/cnn/fold_1"],
-        ),
-        ("ensemble.py", ["--intervals"], [f"submissions/{NAME}/gz37/default/predictions.json"]),
+        ("evaluate.py gz37 --dataset {0}", "oof submissions"),
+        ("predict.py gz37/cnn input/{0}/images_test_rev1.zip --dataset {0}", "oof submissions"),
+        ("export.py gz37/cnn --dataset {0} --no-onnx", "folds/{0}/gz37/cnn/fold_1"),
+        ("ensemble.py --intervals", "submissions/{0}/gz37/default/predictions.json"),
     ],
 )
-def test_a_refusal_names_a_command_after_which_it_goes_on(project, script, words, missing):
-    for name in missing:
+def test_a_refusal_names_a_command_after_which_it_goes_on(project, typed, missing):
+    for name in missing.format(NAME).split():
         path = project / name
         shutil.rmtree(path) if path.is_dir() else path.unlink()
+    script, *words = typed.format(NAME).split()
     refused = complaint(call(project, script, *words))
     check_printed(project, refused)
     succeed(project, script, *words)

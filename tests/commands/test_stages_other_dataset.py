@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from support.commands import succeed
-from support.datasets import ZOO5, draw_competition
+from support.datasets import ZOO5, draw_competition, write_classes
 
 pytestmark = pytest.mark.slow
 
@@ -30,22 +30,17 @@ SHARED = COMPETITION.votes.index[::2].tolist()
 EVERY = [*SHARED, *COMPETITION.test_ids.tolist()]
 
 
-def write_classes(root: Path, turned: Collection[int] = ()) -> None:
+def write_other(root: Path, turned: Collection[int] = ()) -> None:
     """The other dataset: half of the first's training galaxies and its test galaxies."""
-    folder = root / "input" / "classes"
-    (folder / "images").mkdir(parents=True)
-    for galaxy_id in EVERY:
-        (folder / "images" / f"{galaxy_id}.jpg").write_bytes(COMPETITION.images[galaxy_id])
-    labels = [ZOO5[(i + (galaxy_id in turned)) % 5] for i, galaxy_id in enumerate(EVERY)]
-    table = pd.DataFrame({"GalaxyID": EVERY, "class": labels})
-    table.to_csv(folder / "train_labels.csv", index=False)
+    classes = {i: ZOO5[(k + (i in turned)) % 5] for k, i in enumerate(EVERY)}
+    write_classes(root / "input" / "classes", classes, {i: COMPETITION.images[i] for i in EVERY})
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("two")
     COMPETITION.write_zips(root / "input" / "votes")
-    write_classes(root)
+    write_other(root)
     (root / "net.yaml").write_text(RECIPE)
     succeed(root, *TRAIN)
     return root
@@ -82,7 +77,7 @@ def test_no_label_of_the_fold_or_the_test_set_reaches_a_network(trained, tmp_pat
     root = tmp_path / "copy"
     root.mkdir()
     COMPETITION.write_zips(root / "input" / "votes")
-    write_classes(root, turned)
+    write_other(root, turned)
     (root / "net.yaml").write_text(RECIPE)
     succeed(root, *TRAIN, "--only", "0,1")
     again = pd.read_csv(own(root) / "train.csv", index_col=0)

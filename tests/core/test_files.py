@@ -26,13 +26,9 @@ with atomic.writing(Path(sys.argv[1])) as temporary:
 
 def start_writer(path: Path) -> subprocess.Popen[str]:
     """Another process in the middle of writing `path`."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", WRITER, str(path)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(paths.CODE_ROOT / "src")},
-    )
+    command, pipe = [sys.executable, "-c", WRITER, str(path)], subprocess.PIPE
+    code = {**os.environ, "PYTHONPATH": str(paths.CODE_ROOT / "src")}
+    process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=code)
     assert process.stdout is not None
     assert process.stdout.readline() == "writing\n"
     return process

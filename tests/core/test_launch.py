@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,12 @@ def main():
     {end}
 run_main(main)
 """
+start = partial(subprocess.Popen, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+
+def run_script(end: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", SCRIPT.format(end=end)]
+    return subprocess.run(command, cwd=SRC, env=env, capture_output=True, text=True, check=False)
 
 
 def test_libraries_report_nothing_after_the_end():
@@ -30,13 +37,7 @@ def test_libraries_report_nothing_after_the_end():
         def __del__(self, write=os.write): write(2, b"leaked")
     sys.late = Late()
     raise InputError("no such run")"""
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT.format(end=report)],
-        cwd=SRC,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_script(report)
     assert (done.returncode, done.stderr) == (1, "error: no such run\n")
 
 
@@ -45,21 +46,14 @@ STOPPED = "stopped; rerun the command to resume"
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("heeded_ctrl_c")
-@pytest.mark.parametrize(
-    "words", [TRAIN, ["ensemble.py"]] if is_long() else [TRAIN], ids=lambda words: words[0]
-)
+@pytest.mark.parametrize("words", [TRAIN, ["ensemble.py"]] if is_long() else [TRAIN], ids=str)
 def test_ctrl_c_is_one_line_whenever_it_comes(project, words):
     """From the first import on, through all of them, to the end of the work."""
     tries = thorough(3, 26)
     for number in range(tries):
-        process = subprocess.Popen(
-            [sys.executable, str(SRC / words[0]), *words[1:]],
-            env={**environment(project), "TQDM_DISABLE": "1"},
-            cwd=project,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        command = [sys.executable, str(SRC / words[0]), *words[1:]]
+        quiet = {**environment(project), "TQDM_DISABLE": "1"}
+        process = start(command, env=quiet, cwd=project)
         while "site-packages" not in Path(f"/proc/{process.pid}/maps").read_text():
             time.sleep(0.001)
         time.sleep(2.5 * number / tries)
@@ -71,32 +65,17 @@ def test_ctrl_c_is_one_line_whenever_it_comes(project, words):
 
 @pytest.mark.usefixtures("heeded_ctrl_c")
 def test_ctrl_c_amid_an_import_of_the_work_is_not_caught_by_the_library(tmp_path):
-    library = (
-        "import os, signal\ntry:\n    os.kill(os.getpid(), signal.SIGINT)\nexcept:\n    pass\n"
-    )
+    library = "import os, signal\ntry: os.kill(os.getpid(), signal.SIGINT)\nexcept: pass\n"
     (tmp_path / "library.py").write_text(library)
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT.format(end="import library")],
-        cwd=SRC,
-        env={**environment(tmp_path), "PYTHONPATH": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_script("import library", {**environment(tmp_path), "PYTHONPATH": str(tmp_path)})
     assert (done.returncode, done.stderr.strip()) == (130, STOPPED)
 
 
 @pytest.mark.usefixtures("heeded_ctrl_c")
 def test_a_second_ctrl_c_ends_a_command_that_takes_long_to_end():
     ending = "raise KeyboardInterrupt\natexit.register(lambda: print(input()))"
-    process = subprocess.Popen(
-        [sys.executable, "-c", SCRIPT.format(end=ending)],
-        cwd=SRC,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    command = [sys.executable, "-c", SCRIPT.format(end=ending)]
+    process = start(command, cwd=SRC, stdin=subprocess.PIPE)
     assert process.stderr is not None
     assert process.stderr.readline() == "\n"
     assert process.stderr.readline() == f"{STOPPED}\n"

@@ -16,19 +16,16 @@ def images(count: int = 2, side: int = 64) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (count, side, side, 3), dtype=np.uint8)
 
 
+ALONE, ANGLES = TTAConfig(dihedral=False), TTAConfig(angles=2)
+ZOOMED = TTAConfig(angles=3, zooms=(0.9, 1.1))
+
+
 @pytest.mark.parametrize(
-    ("tta", "count"),
-    [
-        (TTAConfig(), 8),
-        (TTAConfig(dihedral=False), 1),
-        (TTAConfig(angles=2), 16),
-        (TTAConfig(angles=3, zooms=(0.9, 1.1)), 48),
-    ],
+    ("tta", "count"), [(TTAConfig(), 8), (ALONE, 1), (ANGLES, 16), (ZOOMED, 48)]
 )
 def test_every_setting_makes_as_many_distinct_views_as_it_says(tta, count):
-    views = [
-        view.contiguous().numpy().tobytes() for view in iterate_views(images(), IMAGE, tta, CPU)
-    ]
+    made = iterate_views(images(), IMAGE, tta, CPU)
+    views = [view.contiguous().numpy().tobytes() for view in made]
     assert tta.n_views == len(views) == len(set(views)) == count
 
 

@@ -18,6 +18,7 @@ from galaxyzoo.data.stores.base import MAX_IMAGE_BYTES, Images
 from galaxyzoo.data.stores.opening import open_by_galaxy_id
 from support.pictures import draw_image, encode, write_zip
 from support.refusals import one_line_refusal
+from support.training_fixtures import Killed
 
 SMALL = ImageConfig(crop_px=400, cache_px=32)
 N = 10
@@ -102,10 +103,6 @@ def test_other_settings_or_other_images_are_another_cache(root, encoded, make, c
     np.testing.assert_array_equal(after.images, expected)
     assert len(list((root / "input" / "cache").glob("*.npy"))) == 2
     assert len(before) == N
-
-
-class Killed(BaseException):
-    """Stands for a process that is killed."""
 
 
 def test_a_fill_that_was_killed_leaves_nothing_that_is_believed(root, encoded, monkeypatch):

@@ -1,5 +1,6 @@
 """Copies of a validation galaxy: never trained on, under whatever name and in whatever dataset."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,33 +20,19 @@ from support.pictures import draw_image, encode
 from support.small_models import CLASSES, tiny_config
 
 
-def encoded_again(picture: np.ndarray) -> bytes:
-    return encode(picture, quality=75)
-
-
 def noisier(picture: np.ndarray) -> bytes:
     noise = np.random.default_rng(0).normal(0, 2, picture.shape)
     return encode(np.clip(picture + noise, 0, 255).astype(np.uint8), end=".png")
 
 
-def brighter(picture: np.ndarray) -> bytes:
-    return encode(np.clip(picture * 1.1, 0, 255).astype(np.uint8))
-
-
-def shifted(picture: np.ndarray) -> bytes:
-    """By two pixels of a 424 px original."""
-    return encode(np.roll(picture, 1, axis=1))
-
-
-def turned(picture: np.ndarray) -> bytes:
-    return noisier(np.rot90(picture))
-
-
-def mirrored(picture: np.ndarray) -> bytes:
-    return noisier(picture[:, ::-1])
-
-
-CHANGES = (encoded_again, noisier, brighter, shifted, turned, mirrored)
+encoded_again = partial(encode, quality=75)
+CHANGES = (
+    *(encoded_again, noisier),
+    lambda picture: encode(np.clip(picture * 1.1, 0, 255).astype(np.uint8)),  # brighter
+    lambda picture: encode(np.roll(picture, 1, axis=1)),  # shifted by two pixels of an original
+    lambda picture: noisier(np.rot90(picture)),
+    lambda picture: noisier(picture[:, ::-1]),  # mirrored
+)
 
 
 def plant(competition: Competition, pairs: dict[int, tuple[int, Any]]) -> None:

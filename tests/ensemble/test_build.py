@@ -23,18 +23,11 @@ from support.trained import (
     save_project,
     save_run,
     shuffle_tables,
-    use_root,
 )
 
 SOURCE = paths.CODE_ROOT / "src"
 
 RUNS = ["x", "y", "z"]
-
-
-@pytest.fixture
-def root(tmp_path, monkeypatch):
-    use_root(monkeypatch, tmp_path)
-    return tmp_path
 
 
 @pytest.mark.parametrize("task", ["gz37", "anomaly4"])

@@ -19,7 +19,7 @@ from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
 from galaxyzoo.tasks.registry import get_task
 from support.problems import PLAIN, SMALL, draw_probs, draw_run, fit_all, make_problem, one_hot
-from support.trained import save_project, save_run, use_root
+from support.trained import save_project, save_run
 
 ADVICE = "make it again"
 
@@ -63,10 +63,8 @@ def test_a_changed_or_missing_file_is_refused(tmp_path):
 def test_what_an_ensemble_combines_is_valid():
     task = get_task(COMPETITION_TASK)
     votes = np.random.default_rng(0).random((20, len(task.columns)))
-    card, double = (
-        SimpleNamespace(members={"gz37/cnn": None}, task=task.name),
-        Blend(np.full((1, 37), 2.0)),
-    )
+    card = SimpleNamespace(members={"gz37/cnn": None}, task=task.name)
+    double = Blend(np.full((1, 37), 2.0))
     combined = combine(card, double, [votes])  # type: ignore[arg-type]
     assert GALAXY_ZOO_2.residuals(combined).max() < 1e-6
     assert combined.min() >= 0
@@ -83,10 +81,7 @@ def test_an_ensemble_fitted_anew_or_of_other_networks_has_another_digest():
     assert len(digests) == 4
 
 
-def test_members_are_combined_as_they_were_fitted_in_whatever_order_they_are_named(
-    tmp_path, monkeypatch
-):
-    use_root(monkeypatch, tmp_path)
+def test_members_are_combined_as_they_were_fitted_in_whatever_order_they_are_named(root):
     catalog, task, rng = save_project(), get_task(COMPETITION_TASK), np.random.default_rng(0)
     worse = draw_run(rng, catalog.targets(task.name), 0.3)
     save_run(catalog, "gz37/run1", worse, rng.random((len(catalog.test_ids), 37)))

@@ -12,7 +12,7 @@ from galaxyzoo.ensemble.selection import CLASS_CANDIDATES, cross_fit
 from galaxyzoo.tasks.registry import CLASS_TASKS
 from support.datasets import ANOMALIES
 from support.problems import PLAIN, draw_probs, one_hot
-from support.trained import built, read_card, run_here, save_class_project, use_root
+from support.trained import built, read_card, run_here, save_class_project
 
 
 def problem(seed: int, n: int, n_runs: int, skill: float) -> tuple[np.ndarray, ...]:
@@ -45,8 +45,7 @@ def test_a_class_without_members_in_the_fitted_folds_stops_nothing(name):
     np.testing.assert_allclose(values.sum(axis=1), 1, atol=1e-9)
 
 
-def test_the_submission_holds_the_decided_class_before_its_probabilities(tmp_path, monkeypatch):
-    use_root(monkeypatch, tmp_path)
+def test_the_submission_holds_the_decided_class_before_its_probabilities(root, monkeypatch):
     catalog = save_class_project()
     run_here(monkeypatch, "--task", "anomaly4", "--candidates", "mean")
     frame = pd.read_csv(built("anomaly4").csv, index_col="GalaxyID")

@@ -27,15 +27,10 @@ TWO_FOLDS = [word for word in TRAIN if word != "--ensemble"]
 TWO_FOLDS += ["train.deterministic=true", "--only", "0,1", "--jobs"]
 
 
-def new_project(folder: Path) -> Project:
-    (folder / "root").mkdir()
-    return Project(folder / "root", folder / "work")
-
-
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """What the real command leaves that trains one fold after another."""
-    project = new_project(tmp_path_factory.mktemp("undisturbed"))
+    project = Project.new(tmp_path_factory.mktemp("undisturbed"))
     result = project.run_alone([*TWO_FOLDS, "1"])
     assert result.status == 0, result.output
     assert describe_machine() in result.output
@@ -44,7 +39,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 
 def test_a_killed_run_ends_with_the_same_bytes(undisturbed, tmp_path):
     """SIGKILL after the second fold's first checkpoint."""
-    project = new_project(tmp_path)
+    project = Project.new(tmp_path)
     kill = Fault({"rename folds/demo-full/gz37/cnn/fold_1/history.csv": 1}, at=1)
     result = project.run_alone([*TWO_FOLDS, "1"], kill)
     assert (result.status, result.struck) == (-9, True), result.output
@@ -55,7 +50,7 @@ def test_a_killed_run_ends_with_the_same_bytes(undisturbed, tmp_path):
 
 
 def test_two_folds_at_a_time_end_with_the_same_bytes(undisturbed, tmp_path):
-    project = new_project(tmp_path)
+    project = Project.new(tmp_path)
     result = project.run_alone([*TWO_FOLDS, "2"])
     assert result.status == 0, result.output
     assert project.artifacts() == undisturbed

@@ -45,12 +45,8 @@ def test_pictures_are_seen_as_png_files_of_them(make, tmp_path):
     predictor: Predictor = make()
     rgb = [_draw(*shape, 3) for shape in ((424, 424), (300, 501), (20, 20), (1700, 1700))]
     modes = [Image.fromarray(_draw(99, 120, 3)).convert(mode) for mode in ("L", "P", "1")]
-    given: list[pictures.Picture] = [
-        *rgb,
-        rgb[1][:, ::-1],
-        *modes,
-        Image.fromarray(_draw(70, 70, 4)),
-    ]
+    given: list[pictures.Picture] = [*rgb, rgb[1][:, ::-1], *modes]
+    given.append(Image.fromarray(_draw(70, 70, 4)))
     for i, image in enumerate(given):
         picture = Image.fromarray(image) if isinstance(image, np.ndarray) else image
         picture.save(tmp_path / f"{i}.png")

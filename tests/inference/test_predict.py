@@ -13,12 +13,7 @@ from galaxyzoo.core.errors import FoldError
 from galaxyzoo.data import geometry
 from galaxyzoo.data.geometry import iterate_views
 from galaxyzoo.inference import predict as prediction
-from galaxyzoo.inference.predict import (
-    compute_features,
-    predict,
-    predict_stores,
-    run_networks,
-)
+from galaxyzoo.inference.predict import compute_features, predict, predict_stores, run_networks
 from galaxyzoo.models.build import build_model
 from support.small_models import small_config, untrained
 from support.training_fixtures import NO_NORM, fold_data, limit_memory

@@ -39,19 +39,11 @@ def named(name: str, mode: int = 0) -> zipfile.ZipInfo:
     return info
 
 
-OUTSIDE = {
-    "..": "../evil.jpg",
-    ".. inside": "images/../../evil.jpg",
-    ".. at the end": "images/..",
-    ".. with backslashes": "images\\..\\..\\evil.jpg",
-    "an absolute path": "/etc/evil.jpg",
-    "a share": "\\\\server\\evil.jpg",
-    "a drive": "C:\\evil.jpg",
-    "a drive's own folder": "c:evil.jpg",
-}
+OUTSIDE = ["../evil.jpg", "images/../../evil.jpg", "images/..", "images\\..\\..\\evil.jpg"]
+OUTSIDE += ["/etc/evil.jpg", "\\\\server\\evil.jpg", "C:\\evil.jpg", "c:evil.jpg"]
 
 
-@pytest.mark.parametrize("name", OUTSIDE.values(), ids=OUTSIDE)
+@pytest.mark.parametrize("name", OUTSIDE)
 def test_a_name_that_leads_outside_is_refused(tmp_path, name):
     path = zip_of(tmp_path / "a.zip", named("1.jpg"), named(name))
     message = refusal(path)

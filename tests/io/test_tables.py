@@ -1,7 +1,9 @@
 """Tables keyed by GalaxyID: what is accepted, what is refused; and writing is all or nothing."""
 
+import gzip
 import io
 import re
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -11,7 +13,15 @@ import pytest
 
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.io.tables import plain_cell, read_csv, read_table, select_numbers, write_predictions
+from galaxyzoo.io import archives
+from galaxyzoo.io.tables import (
+    plain_cell,
+    read_csv,
+    read_csv_bytes,
+    read_table,
+    select_numbers,
+    write_predictions,
+)
 from galaxyzoo.results.table import select_predictions
 from support.refusals import one_line_refusal
 
@@ -50,6 +60,7 @@ def with_id(value: str) -> str:
 
 NO_ID = "data row 2: '{}' is not a GalaxyID"
 SEMICOLONS = PLAIN.replace(",", ";")
+NO_COMMAS = "is separated by ';': save it as CSV with commas"
 PAGE = "\n<!DOCTYPE html>\n<html><body>Log in, please</body></html>\n"
 BROKEN = {
     "no id column": ("galaxy,a\n5,1\n", "has no column 'GalaxyID'"),
@@ -59,15 +70,9 @@ BROKEN = {
     "NUL bytes at the end": (PLAIN.encode() + bytes(4096), "is damaged: it contains NUL bytes"),
     "UTF-16": (PLAIN.encode("utf-16"), "is UTF-16 text: save it as CSV in UTF-8"),
     "Latin-1": (with_value("é").encode("latin-1"), "is not UTF-8 (perhaps cp1252"),
-    "semicolons and a comma": (
-        SEMICOLONS.replace("\n", ';"a, b"\n'),
-        "is separated by ';': save it as CSV with commas",
-    ),
-    "semicolons behind a hint": (
-        "sep=;\n" + SEMICOLONS,
-        "is separated by ';': save it as CSV with commas",
-    ),
-    "semicolons": (SEMICOLONS, "is separated by ';': save it as CSV with commas"),
+    "semicolons and a comma": (SEMICOLONS.replace("\n", ';"a, b"\n'), NO_COMMAS),
+    "semicolons behind a hint": ("sep=;\n" + SEMICOLONS, NO_COMMAS),
+    "semicolons": (SEMICOLONS, NO_COMMAS),
     "a web page": (PAGE, "is a web page"),
     "a zip named .csv": (zipped(PLAIN), "is an archive or a spreadsheet: save it as CSV"),
     "rows longer than the first line": ("GalaxyID,a\n5,0.5,7\n3,0.25,7\n", "rows with more c"),
@@ -75,10 +80,7 @@ BROKEN = {
     "an id that is no whole number": (with_id("5.5"), NO_ID.format("5.5")),
     "an id beyond 64 bits": (with_id("9" * 20), NO_ID.format("9" * 20)),
     "an id with an exponent": (with_id("1e5"), NO_ID.format("1e5")),
-    "an id of 2^53 as a float, to which 2^53 + 1 is rounded": (
-        with_id("9007199254740992.0"),
-        NO_ID.format("9007199254740992.0"),
-    ),
+    "an id to which 2^53 + 1 is rounded": (with_id(f"{2**53}.0"), NO_ID.format(f"{2**53}.0")),
     "an id in other digits": (with_id("٣"), NO_ID.format("٣")),
     "an id with a sign": (with_id("-3"), NO_ID.format("-3")),
     "an id that is missing": (with_id(""), NO_ID.format("nan")),
@@ -207,3 +209,45 @@ def test_json_that_is_missing_or_broken_is_named(tmp_path):
             path.write_text(text)
         with pytest.raises(InputError, match=rf"{name}\.json is not readable JSON"):
             files.read_json(path)
+
+
+def test_long_mixed_columns_are_named_without_a_warning(tmp_path):
+    """Pandas reads it in pieces; ids stay exact although those of one piece have points."""
+    ids = 587_722_981_736_120_347 + np.arange(150_000)
+    rows = [f"{galaxy_id},0.5" for galaxy_id in ids] + [f"{i}.0,0.5" for i in range(150_000)]
+    path = tmp_path / "table.csv"
+    path.write_text("\n".join(["GalaxyID,a", *rows, "7000000,half"]) + "\n")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        frame = read_csv(path)
+    assert (frame.index[: len(ids)] == ids).all()
+    message = one_line_refusal(select_numbers, frame, ["a"], path)
+    assert "GalaxyID 7000000, column 'a': 'half' is not a finite number" in message
+
+
+def test_a_packed_table_that_is_cut_off(tmp_path):
+    path = tmp_path / "table.csv.gz"
+    path.write_bytes(gzip.compress(PLAIN.encode())[:-12])
+    message = one_line_refusal(read_csv, path)
+    assert "table.csv.gz cannot be read: Compressed file ended before" in message
+    path.write_bytes(b"no gzip")
+    assert "cannot be read: Not a gzipped file" in one_line_refusal(read_csv, path)
+    path.write_bytes(gzip.compress(PLAIN.encode()[:-6]))
+    line = one_line_refusal(read_csv, path)
+    assert "ends in the middle of line 3 ('3,0…', 2 of 3 cells" in line
+
+
+def test_a_packed_table_that_would_fill_the_memory(tmp_path):
+    path = tmp_path / "table.csv.gz"
+    for zeros, message in (
+        (archives.ALWAYS_ACCEPTED_BYTES, "table.csv.gz has more than "),
+        (archives.ALWAYS_ACCEPTED_BYTES // 10, "ends in the middle of line 2"),
+    ):
+        path.write_bytes(gzip.compress(b"GalaxyID,a\n" + b"0" * zeros, compresslevel=1))
+        assert message in one_line_refusal(read_csv, path)
+
+
+def test_a_table_of_too_many_bytes(file):
+    file.write_text(PLAIN)
+    message = one_line_refusal(read_csv_bytes, file, max_bytes=20)
+    assert "table.csv has more than 20 bytes" in message

@@ -136,11 +136,10 @@ def _check_classes(name: str, fits: list[CrossFits], leaky: list[CrossFits]) -> 
     """Accuracy, balanced accuracy and AUC are at chance too, and a leak shows in the AUC."""
     scores = [PLAIN.class_scores(f.predictions(name), f.targets, f.folds) for f in fits]
     n = sum(len(f.folds) for f in fits)
-    for key, chance, sd in (
-        ("accuracy", 1 / 3, np.sqrt(2 / 9 / n)),
-        ("balanced_accuracy", 1 / 3, np.sqrt(2 / 9 / n)),
-        ("macro_auc", 0.5, np.sqrt(1 / 6 / n)),
-    ):
+    spread = np.sqrt(2 / 9 / n)
+    chances = {"accuracy": (1 / 3, spread), "balanced_accuracy": (1 / 3, spread)}
+    chances["macro_auc"] = 0.5, np.sqrt(1 / 6 / n)
+    for key, (chance, sd) in chances.items():
         assert np.mean([some[key] for some in scores]) < chance + 3 * sd, key
     aucs = [roc_auc_score(f.targets, f.predictions(name), average="macro") for f in leaky]
     assert np.mean(aucs) > 0.5 + 3 * np.sqrt(1 / 6 / n)

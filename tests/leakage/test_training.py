@@ -35,30 +35,27 @@ from support.thoroughness import is_long, thorough
 
 WEIGHTS = "weights.safetensors"
 
-STAGES: dict[str, Any] = {
-    "stages": [
-        {"name": "votes"},
-        {"name": "classes", "task": "elliptical_spiral", "train": {"class_balance": "weights"}},
-        {"name": "again", "image": {"size_px": 24}},
-    ]
-}
+WEIGHED, SAMPLED = ({"train": {"class_balance": way}} for way in ("weights", "sampling"))
+STAGES: list[dict[str, Any]] = [
+    {"name": "votes"},
+    {"name": "classes", "task": "elliptical_spiral", **WEIGHED},
+]
+STAGES += [{"name": "again", "image": {"size_px": 24}}]
+HEAD = {"name": "head", "loss": "soft_cross_entropy", "train": {"freeze": "backbone"}}
 
 # What a stage knows the last one shows. With --long also each alone, which says where it was.
 KINDS: dict[str, dict[str, Any]] = {
-    "three stages of two tasks": STAGES,
+    "three stages of two tasks": {"stages": STAGES},
     "the head by soft targets, then all with classes drawn equally often": {
         **CLASSES,
-        "stages": [
-            {"name": "head", "loss": "soft_cross_entropy", "train": {"freeze": "backbone"}},
-            {"name": "rest", "train": {"class_balance": "sampling"}},
-        ],
+        "stages": [HEAD, {"name": "rest", **SAMPLED}],
     },
 }
 ALONE: dict[str, dict[str, Any]] = {
     "the 37 votes": {},
     "classes": CLASSES,
-    "weights per class in the loss": {**CLASSES, "train": {"class_balance": "weights"}},
-    "classes drawn equally often": {**CLASSES, "train": {"class_balance": "sampling"}},
+    "weights per class in the loss": CLASSES | WEIGHED,
+    "classes drawn equally often": CLASSES | SAMPLED,
     "soft targets": {**CLASSES, "loss": "soft_cross_entropy"},
 }
 if is_long():
@@ -167,46 +164,37 @@ def test_the_best_epoch_knows_its_fold_and_so_does_a_run_that_starts_from_it(pro
 def test_a_chosen_epoch_is_said_beside_every_score(root, monkeypatch, capsys):
     clear_competition().write_zips(root / "input")
     said = "* optimistic: an epoch of this run"
-    best = [*TINY, "train.checkpoint=best", "--folds", "3"]
-    run_here(monkeypatch, train, "gz37/cnn", *best, "--ensemble")
-    shown = capsys.readouterr().out
-    assert "gz37/cnn * " in shown
-    assert said in shown
-    assert "No ensemble yet: it needs" in shown
-    assert not (root / "submissions" / "predictions.csv").exists()
 
+    def shown(script: ModuleType, *words: str) -> str:
+        run_here(monkeypatch, script, *words)
+        return capsys.readouterr().out
+
+    best = ["train.checkpoint=best", "--folds", "3", "--ensemble"]
+    printed = shown(train, "gz37/cnn", *TINY, *best)
+    assert all(text in printed for text in ("gz37/cnn * ", said, "No ensemble yet: it needs"))
+    assert not (root / "submissions" / "predictions.csv").exists()
     with pytest.raises(InputError, match=r"gz37/cnn is skipped: its epochs were selected"):
         run_here(monkeypatch, ensemble)
-    run_here(monkeypatch, train, "gz37/resnet18", "model.name=cnn", "model.pretrained=false", *TINY)
-    shown = capsys.readouterr().out
-    assert "*" not in shown
-    assert "No early stopping" in shown
-    run_here(monkeypatch, ensemble)
-    shown = capsys.readouterr().out
-    assert "gz37/cnn is skipped" in shown
-    assert "No early stopping" in shown
-    dataset = next((root / "folds").glob("*/dataset.json")).parent.name
-    folder = root / "submissions" / dataset / "gz37"
+    printed = shown(train, "gz37/resnet18", "model.name=cnn", "model.pretrained=false", *TINY)
+    assert "*" not in printed
+    assert "No early stopping" in printed
+    printed = shown(ensemble)
+    assert "gz37/cnn is skipped" in printed
+    assert "No early stopping" in printed
+    folder = next((root / "submissions").glob("*/gz37"))
     card = json.loads((folder / "all/predictions.json").read_text())
     assert (card["selected_on_validation"], list(card["runs"])) == (False, ["gz37/resnet18"])
 
-    run_here(monkeypatch, ensemble, "gz37/cnn", "gz37/resnet18")
-    shown = capsys.readouterr().out
-    assert "gz37/cnn * " in shown
-    assert said in shown
-    assert "All scores of this ensemble are optimistic" in shown
+    printed = shown(ensemble, "gz37/cnn", "gz37/resnet18")
+    optimistic = "All scores of this ensemble are optimistic"
+    assert all(text in printed for text in ("gz37/cnn * ", said, optimistic))
     card = json.loads((folder / "cnn+resnet18/predictions.json").read_text())
-    assert (card["selected_on_validation"], card["runs_selected_on_validation"]) == (
-        True,
-        ["gz37/cnn"],
-    )
+    assert card["selected_on_validation"]
+    assert card["runs_selected_on_validation"] == ["gz37/cnn"]
 
-    run_here(monkeypatch, evaluate, "gz37")
-    assert said in capsys.readouterr().out
-    page = (root / "reports" / dataset / "gz37" / "index.html").read_text()
-    assert said in page
-    assert "gz37/cnn *" in page
-    assert "ensemble:cnn+resnet18 *" in page
+    assert said in shown(evaluate, "gz37")
+    page = next((root / "reports").glob("*/gz37/index.html")).read_text()
+    assert all(text in page for text in (said, "gz37/cnn *", "ensemble:cnn+resnet18 *"))
     assert "gz37/resnet18 *" not in page
 
 

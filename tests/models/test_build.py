@@ -53,18 +53,13 @@ def test_unknown_model_is_named(name):
         build_model(small_config(model={"name": name, "kwargs": {}}))
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "mobilenetv3_small_050",  # a layer follows the pooling: other features than `num_features`
-        "efficientvit_b0",
-        "vit_tiny_patch16_224",  # for one size of images
-        "levit_128s",
-        "torchvision/vit_b_32",
-        "torchvision/squeezenet1_1",  # no linear layer
-        "torchvision/inception_v3",
-    ],
-)
+# A layer behind the pooling, attention for one size of images, no linear layer
+ODD_NETWORKS = ["mobilenetv3_small_050", "efficientvit_b0", "vit_tiny_patch16_224", "levit_128s"]
+TORCHVISIONS = ("vit_b_32", "squeezenet1_1", "inception_v3")
+ODD_NETWORKS += [f"torchvision/{name}" for name in TORCHVISIONS]
+
+
+@pytest.mark.parametrize("name", ODD_NETWORKS)
 def test_networks_of_every_kind_train_at_a_size_that_is_not_their_own(name):
     config = small_config(model={"name": name, "kwargs": {}}, image={"size_px": 96})
     model = build_model(config, initialize=False)

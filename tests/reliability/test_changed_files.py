@@ -9,10 +9,10 @@ import pytest
 from galaxyzoo.core.manifest import FORMAT
 from galaxyzoo.results.layout import DONE, WEIGHTS
 from support.commands import TRAIN, artifacts, call, complaint, dataset
-from support.refusals import listing
 
 COLLECT = [*TRAIN, "--ensemble"]
 PREDICT = ["predict.py", "gz37/cnn", "input/images_test_rev1.zip", "--output", "new.csv"]
+GRADCAM = ["gradcam.py", "gz37/cnn", "--galaxy-id", "1"]
 NETWORKS = (COLLECT, PREDICT, ["export.py", "gz37/cnn", "--no-onnx"])
 
 
@@ -31,9 +31,8 @@ def put_another_folds(path: Path) -> None:
 
 
 def change_the_notes(path: Path) -> None:
-    path.write_text(
-        path.read_text().replace('"possible_leakage": false', '"possible_leakage": true')
-    )
+    text = path.read_text().replace('"possible_leakage": false', '"possible_leakage": true')
+    path.write_text(text)
 
 
 def flip_a_bit(path: Path) -> None:
@@ -55,53 +54,40 @@ CHANGES: dict[str, tuple[str, Callable[[Path], object], tuple[list[str], ...]]] 
 
 
 @pytest.mark.parametrize("case", CHANGES)
-def test_a_changed_file_is_named_and_nothing_is_made_of_it(project, case):
+def test_a_changed_file_is_named_and_nothing_is_made_of_it(copy, case):
     name, change, commands = CHANGES[case]
-    kept = listing(project)
-    path = folder(project) / name
+    path = folder(copy) / name
     change(path)
-    before = artifacts(project)
-    try:
-        for command in commands:
-            line = complaint(call(project, *command))
-            assert str(path.relative_to(project)) in line
-            assert f"delete {folder(project).relative_to(project)} to retrain" in line
-        assert artifacts(project) == before
-    finally:
-        path.write_bytes(kept[str(path)])
+    before = artifacts(copy)
+    for command in commands:
+        line = complaint(call(copy, *command))
+        assert str(path.relative_to(copy)) in line
+        assert f"delete {folder(copy).relative_to(copy)} to retrain" in line
+    assert artifacts(copy) == before
 
 
-def test_folds_without_their_settings_are_refused(project):
-    run = folder(project).parent
-    (run / "config.yaml").rename(run / "kept")
-    try:
-        assert "its settings, config.yaml: restore them" in complaint(call(project, *COLLECT))
-    finally:
-        (run / "kept").rename(run / "config.yaml")
-
-
-@pytest.mark.parametrize("command", [COLLECT, ["gradcam.py", "gz37/cnn", "--galaxy-id", "1"]])
-def test_runs_without_their_split_are_refused(project, command):
-    split = project / "folds" / dataset(project)
-    (split / "dataset.json").rename(split / "kept")
-    before = artifacts(project)
-    try:
-        assert "but not their split (dataset.json)" in complaint(call(project, *command))
-        assert artifacts(project) == before
-    finally:
-        (split / "kept").rename(split / "dataset.json")
+@pytest.mark.parametrize(
+    ("lost", "command", "named"),
+    [
+        ("gz37/cnn/config.yaml", COLLECT, "its settings, config.yaml: restore them"),
+        ("dataset.json", COLLECT, "but not their split (dataset.json)"),
+        ("dataset.json", GRADCAM, "but not their split (dataset.json)"),
+    ],
+)
+def test_folds_without_their_settings_or_split_are_refused(copy, lost, command, named):
+    (copy / "folds" / dataset(copy) / lost).unlink()
+    before = artifacts(copy)
+    assert named in complaint(call(copy, *command))
+    assert artifacts(copy) == before
 
 
 @pytest.mark.parametrize("of", ["dataset.json", "gz37/cnn/fold_0/fold.json"])
-def test_artifacts_of_an_earlier_format_are_named(project, of):
-    path = project / "folds" / dataset(project) / of
-    kept, before = path.read_text(), artifacts(project)
-    path.write_text(kept.replace(f'  "format": {FORMAT},\n', ""))
-    try:
-        for command in (COLLECT, PREDICT):
-            line = complaint(call(project, *command))
-            assert f"{path.relative_to(project)} was made by an earlier version" in line
-            assert "delete " in line
-    finally:
-        path.write_text(kept)
-    assert artifacts(project) == before
+def test_artifacts_of_an_earlier_format_are_named(copy, of):
+    path = copy / "folds" / dataset(copy) / of
+    path.write_text(path.read_text().replace(f'  "format": {FORMAT},\n', ""))
+    before = artifacts(copy)
+    for command in (COLLECT, PREDICT):
+        line = complaint(call(copy, *command))
+        assert f"{path.relative_to(copy)} was made by an earlier version" in line
+        assert "delete " in line
+    assert artifacts(copy) == before

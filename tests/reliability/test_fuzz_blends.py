@@ -30,14 +30,9 @@ def oof_folds(draw: st.DrawFn, probabilities: bool = False) -> list[OofFold]:
         features = np.empty((n, n_runs, columns))
         for run, kind in enumerate(kinds):
             noise = rng.normal(scale=scale, size=(n, columns))
-            features[:, run] = (
-                targets + noise,
-                np.zeros((n, columns)),
-                np.full((n, columns), 0.5),
-                features[:, max(run - 1, 0)] if run else targets,
-                1e-12 * noise,
-                targets,
-            )[kind]
+            copied = features[:, run - 1] if run else targets
+            constants = (np.full((n, columns), value) for value in (0.0, 0.5))
+            features[:, run] = [targets + noise, *constants, copied, 1e-12 * noise, targets][kind]
         if probabilities:
             valid = PLAIN.project(features.reshape(-1, columns))
             features = valid.reshape(features.shape)

@@ -29,10 +29,8 @@ VOTES = st.one_of(st.floats(-2, 2), ODD, st.floats(allow_nan=False, allow_infini
 def vote_arrays(dtype: Any = np.float64) -> st.SearchStrategy[np.ndarray]:
     """(galaxy, answer), one to four galaxies; float32 is drawn in its own range."""
     if dtype == np.float32:
-        odd = st.sampled_from(
-            [0.0, -0.0, 1.0, 1.401298464324817e-45, 2.0**-100, 2.0**127, -(2.0**127)]
-        )
-        elements = st.one_of(st.floats(-2, 2, width=32), odd)
+        odd = [0.0, -0.0, 1.0, 1.401298464324817e-45, 2.0**-100, 2.0**127, -(2.0**127)]
+        elements = st.floats(-2, 2, width=32) | st.sampled_from(odd)
     else:
         elements = VOTES
     rows = st.integers(1, 4)
@@ -56,12 +54,11 @@ def test_the_projection_is_valid_final_and_row_by_row(votes, random):
     np.testing.assert_array_equal(GALAXY_ZOO_2.project(votes[:1]), projected[:1])
 
 
+NEAR = arrays(np.float64, (1, N_ANSWERS), elements=st.floats(-50, 50) | st.sampled_from(SMALL))
+
+
 @FEW
-@given(
-    arrays(
-        np.float64, (1, N_ANSWERS), elements=st.one_of(st.floats(-50, 50), st.sampled_from(SMALL))
-    )
-)
+@given(NEAR)
 def test_the_projection_equals_a_slow_plain_one(votes):
     expected = np.stack([project_slowly(row) for row in votes])
     np.testing.assert_allclose(GALAXY_ZOO_2.project(votes), expected, rtol=0, atol=1e-11)
@@ -91,17 +88,8 @@ def splits(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, int, np.ndarray]:
     """Targets of any shape, also all alike or zero; groups; number of folds; known folds."""
     n, n_columns = draw(st.integers(2, 40)), draw(st.integers(1, 4))
     n_folds = draw(st.integers(2, 6))
-    values = draw(
-        st.sampled_from(
-            [
-                st.floats(0, 1),
-                st.sampled_from([0.0, 1.0]),
-                st.just(0.0),
-                st.just(1.0),
-                st.sampled_from([0.1, 0.2, 0.3, 1e-300]),
-            ]
-        )
-    )
+    few = ([0.0, 1.0], [0.0], [1.0], [0.1, 0.2, 0.3, 1e-300])
+    values = draw(st.sampled_from([st.floats(0, 1), *map(st.sampled_from, few)]))
     targets = draw(arrays(np.float64, (n, n_columns), elements=values))
     groups = draw(arrays(np.int64, n, elements=st.integers(0, draw(st.integers(0, 50)))))
     known = np.full(n, -1)

@@ -13,13 +13,12 @@ from galaxyzoo.core import files
 from galaxyzoo.data.catalog import Catalog
 from support.problems import draw_run
 from support.refusals import listing
-from support.trained import save_project, save_run, use_root
+from support.trained import save_project, save_run
 from support.training_fixtures import Killed
 
 
 @pytest.fixture
-def catalog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Catalog:
-    use_root(monkeypatch, tmp_path)
+def catalog(root: Path, monkeypatch: pytest.MonkeyPatch) -> Catalog:
     monkeypatch.setattr(sys, "argv", ["ensemble.py", "--candidates", "mean,greedy"])
     return save_project()
 

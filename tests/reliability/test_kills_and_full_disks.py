@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from galaxyzoo.core import files
-from support.faulty_commands import TRAIN, Fault, Project, Result, ranks
+from support.commands import complaint
+from support.faulty_commands import TRAIN, Fault, Project, ranks
 from support.thoroughness import is_long, long_only, thorough
 
 KILLED = -9, 1  # the second where the ensembler, a child, was killed alone
@@ -20,16 +21,10 @@ UNCHANGED = "(the previous file is unchanged)"
 Undisturbed = tuple[dict[str, bytes], dict[str, int]]
 
 
-def new_project(folder: Path) -> Project:
-    """A project folder in which nothing has run."""
-    (folder / "root").mkdir()
-    return Project(folder / "root", folder / "work")
-
-
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
     """What an undisturbed run leaves, and the file operations at which it can be struck."""
-    project = new_project(tmp_path_factory.mktemp("undisturbed"))
+    project = Project.new(tmp_path_factory.mktemp("undisturbed"))
     result = project.run(TRAIN)
     assert result.status == 0, result.output
     return project.artifacts(), ranks(result.operations)
@@ -37,7 +32,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
-    return new_project(tmp_path)
+    return Project.new(tmp_path)
 
 
 def check_whole(project: Project, expected: dict[str, bytes]) -> None:
@@ -126,7 +121,7 @@ def test_a_disk_that_refuses_is_one_line_and_loses_nothing(undisturbed, project)
         before = project.artifacts()
         result = project.run(TRAIN, Fault(places, at, errno=number))
         check_kept(before, project.artifacts(), expected)
-        assert re.fullmatch(refused, complaint(result))
+        assert re.fullmatch(refused, complaint(result.completed))
     finish(project, expected)
 
 
@@ -139,15 +134,6 @@ def check_kept(
         end = expected[name]
         grows = name.endswith("history.csv") and end.startswith(after[name])
         assert grows or after[name] in (before[name], end), name
-
-
-def complaint(result: Result) -> str:
-    """The one error line of a refused command."""
-    assert result.status == 1, result.output
-    assert "Traceback" not in result.output, result.output
-    lines = [line for line in result.output.splitlines() if line.startswith("error: ")]
-    assert len(lines) == 1, result.output
-    return lines[0]
 
 
 def may_mount() -> bool:
@@ -182,7 +168,9 @@ def test_a_small_disk_that_fills_up_is_one_line_and_loses_nothing(undisturbed, t
             if result.status == 0:
                 break
             check_kept(before, inside.artifacts(), expected)
-            assert re.search("No space left on device|GB and its disk has", complaint(result))
+            assert re.search(
+                "No space left on device|GB and its disk has", complaint(result.completed)
+            )
             refused += 1
         assert result.status == 0, result.output
         check_whole(inside, expected)

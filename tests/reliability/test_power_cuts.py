@@ -10,7 +10,7 @@ import torch
 from galaxyzoo.core import files
 from galaxyzoo.core.manifest import Artifact
 from galaxyzoo.models.weights import save_checkpoint, save_weights
-from support.trained import run_here, save_project, use_root
+from support.trained import run_here, save_project
 
 
 class Disk:
@@ -63,7 +63,7 @@ class Disk:
 def test_what_a_command_called_done_survives_a_power_cut_at_any_later_operation(
     tmp_path, monkeypatch
 ):
-    use_root(monkeypatch, tmp_path)
+    monkeypatch.setenv("GALAXYZOO_ROOT", str(tmp_path))
     disk = Disk(tmp_path, monkeypatch)
     catalog = save_project()
     assert disk.finish() == 9  # a split of three files, two tables and a card of each run

@@ -18,7 +18,7 @@ from galaxyzoo.results.card import EnsembleCard, RunCard, ScoreCard
 from galaxyzoo.results.layout import RunFolder, card_path
 from galaxyzoo.tasks.registry import TASKS
 from support.refusals import one_line_refusal
-from support.trained import built, run_here, save_project, use_root
+from support.trained import built, run_here, save_project
 
 TASK, MEAN = TASKS["gz37"], ("--candidates", "mean")
 
@@ -28,7 +28,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project in which the mean of two runs is built; no test may change it."""
     root = tmp_path_factory.mktemp("project")
     with pytest.MonkeyPatch.context() as patch:
-        use_root(patch, root)
+        patch.setenv("GALAXYZOO_ROOT", str(root))
         save_project()
         run_here(patch, *MEAN)
     return root
@@ -37,7 +37,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def catalog(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Catalog:
     """Of a copy of the project."""
-    use_root(monkeypatch, Path(shutil.copytree(project, tmp_path / "copy")))
+    copy = shutil.copytree(project, tmp_path / "copy")
+    monkeypatch.setenv("GALAXYZOO_ROOT", str(copy))
     return load_catalog("tiny")
 
 
@@ -155,13 +156,8 @@ def test_the_committed_cards_are_whole(pattern, kind):
 )
 def test_classes_are_scored_by_the_accuracy_that_decides_them(task, text):
     classes = {"accuracy": 0.9, "balanced_accuracy": 0.8}
-    known: dict[str, Any] = {
-        "dataset": "tiny",
-        "fingerprint": "",
-        "code_version": "",
-        "per_fold": {},
-        "sd": None,
-    }
-    known |= {"selected_on_validation": False, "galaxies": 10, "classes": classes}
+    known: dict[str, Any] = dict.fromkeys(("fingerprint", "code_version"), "") | {"sd": None}
+    known |= {"dataset": "tiny", "per_fold": {}, "selected_on_validation": False}
+    known |= {"galaxies": 10, "classes": classes}
     values = {**known, "task": task, "metric": "log-loss", "score": 0.5}
     assert ScoreCard.parse(values, "a test").score_text == text

@@ -16,15 +16,14 @@ from galaxyzoo.tasks.registry import TASKS
 from support.problems import draw_run
 from support.refusals import one_line_refusal
 from support.small_models import small_config
-from support.trained import read_card, run_here, save_project, save_run, save_theirs, use_root
+from support.trained import read_card, run_here, save_project, save_run, save_theirs
 
 TASK, THEIRS = TASKS["gz37"], "gz37/theirs"
 QUICK = ("--candidates", "mean,nnls")
 
 
 @pytest.fixture
-def catalog(tmp_path, monkeypatch):
-    use_root(monkeypatch, tmp_path)
+def catalog(root):
     return save_project(n=90)
 
 
@@ -93,9 +92,8 @@ def test_a_table_without_folds_is_marked_and_joins_by_name(catalog, tmp_path, mo
 
 
 @pytest.mark.parametrize("share", [1.0, 0.6])
-def test_a_fold_too_good_to_be_true_is_refused(tmp_path, monkeypatch, share):
+def test_a_fold_too_good_to_be_true_is_refused(root, tmp_path, share):
     """The labels themselves, and mixed into predictions."""
-    use_root(monkeypatch, tmp_path)
     catalog = save_project(n=3000, n_runs=0)
     tables = save_theirs(catalog, tmp_path)
     frame = pd.read_csv(tables[0], index_col="GalaxyID")

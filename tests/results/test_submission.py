@@ -14,7 +14,6 @@ from galaxyzoo.results.table import PredictionTable
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.registry import TASKS
 from support.problems import COLUMNS, draw_votes
-from support.trained import use_root
 
 TASK = TASKS["gz37"]
 
@@ -22,12 +21,6 @@ CARD = SubmissionCard(dataset="kaggle", table="")
 PRIOR = np.full(len(COLUMNS), 0.5)  # plays a part for classes only
 
 IDS = np.array([500_001, 100_002, 300_003])  # the sample's order need not be ascending
-
-
-@pytest.fixture
-def root(tmp_path, monkeypatch):
-    use_root(monkeypatch, tmp_path)
-    return tmp_path
 
 
 def write(path, dataset="kaggle", seed=0):
@@ -64,7 +57,7 @@ def test_raw_predictions_are_refused_and_leave_no_file(root):
     raw[1, 4] += 1e-5
     with pytest.raises(InputError, match=r"100002, column 'Class\d"):
         submission.write(path, PredictionTable(TASK, IDS, raw), CARD, PRIOR)
-    assert list(root.iterdir()) == []
+    assert not path.exists()
 
 
 @pytest.mark.parametrize(
@@ -124,7 +117,6 @@ def test_a_submission_of_unknown_origin_counts_as_real(root, card):
     demo = root / "demo.csv"
     write(demo, "demo")
     published = submission.published_csv()
-    published.parent.mkdir()
     published.write_text("somebody's own")
     if card is not None:
         published.with_suffix(".json").write_text(card)

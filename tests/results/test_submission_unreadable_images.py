@@ -20,7 +20,7 @@ from support.datasets import ANOMALIES, TEST_IMAGES, Competition, draw_competiti
 from support.pictures import write_zip
 from support.problems import COLUMNS, draw_run
 from support.small_models import SIZES, small_config
-from support.trained import built, make_catalog, save_class_project, save_run, use_root
+from support.trained import built, make_catalog, save_class_project, save_run
 from support.training_fixtures import fake_training
 
 
@@ -85,9 +85,8 @@ def combine(monkeypatch: pytest.MonkeyPatch, task: str, *words: str) -> pd.DataF
     return rows(built(task).csv)
 
 
-def test_no_stacker_bends_the_mean(tmp_path, monkeypatch, capsys):
+def test_no_stacker_bends_the_mean(root, monkeypatch, capsys):
     """Valid votes are given as they are; runs that disagree about what they lack are believed."""
-    use_root(monkeypatch, tmp_path)
     rng = np.random.default_rng(3)
     catalog, truth = make_catalog(rng, 60, 3, "tiny", 10)
     save_catalog(catalog)
@@ -114,9 +113,8 @@ def test_no_stacker_bends_the_mean(tmp_path, monkeypatch, capsys):
     assert line in said
 
 
-def test_the_class_of_such_a_row_is_the_most_frequent_one(tmp_path, monkeypatch):
+def test_the_class_of_such_a_row_is_the_most_frequent_one(root, monkeypatch):
     """Where balanced accuracy counts, too: there the frequencies favor no class."""
-    use_root(monkeypatch, tmp_path)
     catalog = save_class_project()
     note("anomaly4/run1", *catalog.test_ids[:3])
     row = combine(monkeypatch, "anomaly4", "--candidates", "pool").iloc[:3]

@@ -64,12 +64,8 @@ def png_bomb(side: int) -> bytes:
 
 def chunk(name: bytes, content: bytes) -> bytes:
     """A chunk of a PNG."""
-    return (
-        struct.pack(">I", len(content))
-        + name
-        + content
-        + struct.pack(">I", zlib.crc32(name + content))
-    )
+    body = name + content
+    return struct.pack(">I", len(content)) + body + struct.pack(">I", zlib.crc32(body))
 
 
 def changed(data: bytes) -> bytes:
@@ -87,22 +83,17 @@ BGR = np.ascontiguousarray(PICTURE[..., ::-1])
 GRAY = cv2.cvtColor(PICTURE, cv2.COLOR_RGB2GRAY)
 RGBA = np.dstack([BGR, np.full(GRAY.shape, 255, np.uint8)])
 PROGRESSIVE = cv2.imencode(".jpg", BGR, [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[1].tobytes()
+HALF, BROKEN = len(JPEG) // 2, "truncated or damaged"
+HALF_PROGRESSIVE = PROGRESSIVE[: len(PROGRESSIVE) // 2]
+ALL_BUT_LAST_SCAN = PROGRESSIVE[: PROGRESSIVE.rindex(b"\xff\xc4")]
 KINDS: dict[str, Kind] = {
     "zero bytes": Kind(b"", "empty"),
-    "JPEG cut off": Kind(JPEG[: len(JPEG) // 2], "truncated"),
+    "JPEG cut off": Kind(JPEG[:HALF], "truncated"),
     "JPEG cut off, zeros up to its size": Kind(JPEG[:900].ljust(len(JPEG), b"\0"), "truncated"),
-    "JPEG cut off, an end marker behind": Kind(
-        JPEG[: len(JPEG) // 2] + END, "truncated or damaged"
-    ),
-    "JPEG with a hole of zeros": Kind(
-        JPEG[: len(JPEG) // 2] + bytes(900) + JPEG[len(JPEG) // 2 + 900 :], "truncated or damaged"
-    ),
-    "progressive JPEG cut off, an end marker behind": Kind(
-        PROGRESSIVE[: len(PROGRESSIVE) // 2] + END, "truncated or damaged"
-    ),
-    "progressive JPEG without its last scan": Kind(
-        PROGRESSIVE[: PROGRESSIVE.rindex(b"\xff\xc4")] + END, close=3
-    ),
+    "JPEG cut off, an end marker behind": Kind(JPEG[:HALF] + END, BROKEN),
+    "JPEG with a hole of zeros": Kind(JPEG[:HALF] + bytes(900) + JPEG[HALF + 900 :], BROKEN),
+    "progressive JPEG cut off, an end marker behind": Kind(HALF_PROGRESSIVE + END, BROKEN),
+    "progressive JPEG without its last scan": Kind(ALL_BUT_LAST_SCAN + END, close=3),
     "JPEG header alone": Kind(JPEG[:40], "header is truncated"),
     "PNG cut off": Kind(PNG[: len(PNG) // 2], "truncated"),
     "PNG cut off, an end chunk behind": Kind(PNG[: len(PNG) // 2] + PNG[-12:], "checksum"),

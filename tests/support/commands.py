@@ -16,13 +16,8 @@ from support.forked_commands import ForkServer, Job
 from support.refusals import listing
 
 SRC = paths.CODE_ROOT / "src"
-TINY = [
-    "image.size_px=32",
-    "model.kwargs.widths=[8,16]",
-    "head.hidden=16",
-    "train.epochs=2",
-    "train.batch_size=8",
-]
+TINY = ["image.size_px=32", "model.kwargs.widths=[8,16]", "head.hidden=16"]
+TINY += ["train.epochs=2", "train.batch_size=8"]
 TRAIN = ["train.py", "gz37/cnn", *TINY, "--folds", "3"]
 COMPETITION = draw_competition(n_train=36, n_test=7, seed=3)
 

@@ -2,12 +2,13 @@
 
 `draw_competition(n_train, n_test).write_zips(root / "input")` makes the four zips of Kaggle's page
 with random pictures and votes that obey the tree; `.write_unpacked` the same as folders. In a clear
-competition no galaxy is left out of a class task. `write_labeled(root / "input" / "mine")` makes a
-folder with `images/`, `train_labels.csv` and `test_ids.csv` of the task zoo5. The same numbers give
-the same files. `prepare()` then makes folds of it; the fixture `prepared` has done that for 30
-galaxies in three folds. Pictures and the forms of files they come in are in `pictures.py`.
+competition no galaxy is left out of a class task. `write_classes(root / "input/mine", {7: "SB"})`
+makes a folder with `images/` and `train_labels.csv`, `write_labeled` one of the task zoo5, with
+`test_ids.csv` too. The same numbers give the same files. `prepare()` then makes folds; the fixture
+`prepared` has done that for 30 galaxies in three folds. Other forms of images are in `forms.py`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -129,20 +130,30 @@ def csv_bytes(frame: pd.DataFrame) -> bytes:
     return frame.to_csv(index_label="GalaxyID", lineterminator="\n").encode()
 
 
+def write_classes(
+    folder: Path, classes: Mapping[int, str], images: Mapping[int, bytes] | None = None
+) -> Path:
+    """A folder of images with their classes; drawn by their ids where none are given."""
+    (folder / "images").mkdir(parents=True)
+    for galaxy_id in images or classes:
+        drawn = draw_image(np.random.default_rng(galaxy_id), 48)
+        data = images[galaxy_id] if images else encode(drawn)
+        (folder / "images" / f"{galaxy_id}.jpg").write_bytes(data)
+    labels = pd.DataFrame({"GalaxyID": [*classes], "class": [*classes.values()]})
+    labels.to_csv(folder / "train_labels.csv", index=False)
+    return folder
+
+
 def write_labeled(
     folder: Path, n: int = 40, n_test: int = 4, first: int = 1, shuffle: int | None = None
 ) -> Path:
-    """A folder of zoo5's form: classes in turn, ids from `first` on; shuffle: seed of the rows."""
-    images = folder / "images"
-    images.mkdir(parents=True)
-    ids = np.arange(first, first + n + n_test)
-    for galaxy_id in map(int, ids):
-        picture = draw_image(np.random.default_rng(galaxy_id), 48)
-        (images / f"{galaxy_id}.jpg").write_bytes(encode(picture))
-    labels = pd.DataFrame({"GalaxyID": ids[:n], "class": [ZOO5[i % 5] for i in range(n)]})
+    """The same of zoo5: classes in turn, ids from `first` on; shuffle: seed of the rows."""
+    ids = [*range(first, first + n + n_test)]
+    pictures = {i: encode(draw_image(np.random.default_rng(i), 48)) for i in ids}
+    write_classes(folder, {i: ZOO5[k % 5] for k, i in enumerate(ids[:n])}, pictures)
     if shuffle is not None:
-        labels = labels.sample(frac=1, random_state=shuffle)[["class", "GalaxyID"]]
-    labels.to_csv(folder / "train_labels.csv", index=False)
+        labels = pd.read_csv(folder / "train_labels.csv").sample(frac=1, random_state=shuffle)
+        labels[["class", "GalaxyID"]].to_csv(folder / "train_labels.csv", index=False)
     pd.DataFrame({"GalaxyID": ids[n:]}).to_csv(folder / "test_ids.csv", index=False)
     return folder
 

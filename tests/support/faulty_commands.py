@@ -6,23 +6,17 @@ import subprocess
 import sys
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
-from support.commands import SRC, artifacts, environment, fork_server
+from support.commands import SRC, TINY, artifacts, environment, fork_server
 from support.fork_server import FAULTS
 from support.forked_commands import Job
 
 # The whole path on a small demo set: drawing, split, caches, two folds, tables, ensemble,
 # submission.
 TRAIN = [
-    *(str(FAULTS / "train_on_small_demo.py"), "gz37/cnn", "--data", "demo-full"),
+    *(str(FAULTS / "train_on_small_demo.py"), "gz37/cnn", "--data", "demo-full", *TINY),
     *("--folds", "2", "--ensemble"),
-    *(
-        "image.size_px=32",
-        "head.hidden=16",
-        "model.kwargs.widths=[8,16]",
-        "train.epochs=2",
-        "train.batch_size=8",
-    ),
 ]
 
 
@@ -52,6 +46,11 @@ class Result:
         """Whether it was struck."""
         return any(line.startswith("struck at ") for line in self.operations)
 
+    @property
+    def completed(self) -> subprocess.CompletedProcess[str]:
+        """As of a command that was not watched."""
+        return subprocess.CompletedProcess([], self.status, "", self.output)
+
 
 @dataclass(frozen=True)
 class Project:
@@ -60,6 +59,12 @@ class Project:
     root: Path
     work: Path
     namespaces: tuple[str, ...] = ()  # that its forked commands join
+
+    @classmethod
+    def new(cls, folder: Path) -> "Project":
+        """A project folder in which nothing has run."""
+        (folder / "root").mkdir()
+        return cls(folder / "root", folder / "work")
 
     def run(self, words: list[str], fault: Fault | None = None) -> Result:
         """Run a script with its arguments in a forked process, to its end."""
@@ -77,14 +82,9 @@ class Project:
         """Run it in a process of its own, as a user types it."""
         job = self._job(words, fault or Fault())
         with open(job.output, "w", encoding="utf-8") as output:
-            done = subprocess.run(
-                [sys.executable, *job.words],
-                env=job.environment,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-                check=False,
-            )
+            how: dict[str, Any] = {"stdout": output, "stderr": output, "start_new_session": True}
+            command = [sys.executable, *job.words]
+            done = subprocess.run(command, env=job.environment, check=False, **how)
         return self._result(done.returncode)
 
     def artifacts(self) -> dict[str, bytes]:

@@ -1,5 +1,6 @@
 """Images written in every form that is read."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -77,3 +78,13 @@ FORMS: dict[str, Callable[[Path, Pixels, list[Any]], Path]] = {
     "`.h5`": write_hdf5,
     "`.npz`": write_npz,
 }
+
+
+def write_beside(folder: Path, form: str, pixels: Pixels, ids: list[Any], stem: str) -> Path:
+    """Write images in a form beside other files of a folder, as a list has them; their file."""
+    path = FORMS[form](folder / stem, pixels, ids)
+    if form != "list":
+        return path
+    shutil.copytree(path.parent, folder, dirs_exist_ok=True)
+    shutil.rmtree(path.parent)
+    return (folder / "list.csv").rename(folder / "images.csv")

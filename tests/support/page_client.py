@@ -59,11 +59,8 @@ class PageClient:
             The last message: `success`, and `output` with the parts' new `data`, or an `error`,
             which may be a warning that the page shows.
         """
-        body = {
-            "data": data,
-            "fn_index": self._numbers[_EVENTS[event]],
-            "session_hash": self.session,
-        }
+        body: dict[str, Any] = {"data": data, "fn_index": self._numbers[_EVENTS[event]]}
+        body["session_hash"] = self.session
         joined = self.http.post("/gradio_api/queue/join", json=body)
         if joined.is_error:
             return {"success": False, "output": {"error": joined.text}}

@@ -60,14 +60,8 @@ def tiny_config(train: dict[str, Any] | None = None, **sections: Any) -> Config:
     return small_config(image={**SIZES, "cache_px": 32}, train=train, **sections)
 
 
-BASE = {
-    "task": "gz37",
-    "about": "tiny",
-    "image": SIZES,
-    "model": {"name": "cnn", "kwargs": {"widths": [8, 16]}},
-    "head": {"hidden": 16},
-    "train": {"epochs": 1, "batch_size": 8},
-}
+BASE = {"task": "gz37", "about": "tiny", "image": SIZES, "model": SMALL["model"]}
+BASE |= {"head": {"hidden": 16}, "train": {"epochs": 1, "batch_size": 8}}
 
 
 def write_search(folder: Path, **changes: object) -> Path:

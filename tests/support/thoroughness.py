@@ -6,6 +6,7 @@ bash scripts/test.sh --long     many more of them, and the tests marked `long_on
 """
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -50,11 +51,21 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ[LONG] = "1"
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not even import what -m quick leaves out."""
+    is_left_out = config.getoption("markexpr") == "quick" and is_costly(collection_path)
+    return is_left_out or None
+
+
+def is_costly(path: Path) -> bool:
+    place = path.as_posix().rpartition("/tests/")[2]
+    return (f"{place}/" if path.is_dir() else place).startswith(NOT_QUICK)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
     for item in items:
-        place = item.path.as_posix().rpartition("/tests/")[2]
         needs = {"call", "succeed", "subprocess", "given"} & {*vars(item.module)}
         needs |= {"trained_project"} & {*item.fixturenames}
-        if not (needs or place.startswith(NOT_QUICK) or item.get_closest_marker("slow")):
+        if not (needs or is_costly(item.path) or item.get_closest_marker("slow")):
             item.add_marker("quick")

@@ -68,10 +68,8 @@ def save_class_project(n: int = 90, n_runs: int = 3) -> Catalog:
     rng = np.random.default_rng(5)
     votes, _ = make_catalog(rng, n, 3, "tiny", 10)
     labels = one_hot(rng.permutation(np.minimum(np.arange(n) % 12, 3)), 4)
-    train = pd.concat(
-        [votes.train[[FOLD, GROUP]], pd.DataFrame(labels, index=votes.ids, columns=ANOMALIES)],
-        axis=1,
-    )
+    classes = pd.DataFrame(labels, index=votes.ids, columns=ANOMALIES)
+    train = pd.concat([votes.train[[FOLD, GROUP]], classes], axis=1)
     catalog = Catalog("tiny", train, votes.test_ids)
     save_catalog(catalog)
     of_train = draw_probs(rng, labels, n_runs)
@@ -232,11 +230,6 @@ def finish_fold(run: str, catalog: Catalog, fold: int, **notes: object) -> None:
     found = fold_files(config, catalog.dataset, fingerprint, fold)
     names = [path.name for path in found.folder.iterdir()]
     found.finish(names, {"start": "scratch", **notes})
-
-
-def use_root(monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
-    """Let every artifact folder lie under `root`."""
-    monkeypatch.setenv("GALAXYZOO_ROOT", str(root))
 
 
 def run_here(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:

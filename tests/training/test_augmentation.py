@@ -1,5 +1,7 @@
 """Augmented batches: warps within their settings, made again exactly, transforms checked."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -46,35 +48,30 @@ def test_a_batch_is_made_again_exactly_and_differs_for_another_seed():
     assert not np.array_equal(first, other)
 
 
-@pytest.mark.parametrize(
-    ("setting", "named"),
-    [
-        ({"name": "GausNoise"}, "GausNoise"),
-        ({"p": 0.5}, "None"),
-        ({"name": "GaussNoise", "std_rang": [0.1, 0.2]}, "std_rang"),
-        ({"name": "GaussNoise", "std_range": 5}, "GaussNoise"),
-        ({"name": "Compose", "transforms": []}, "Compose"),
-    ],
-)
+UNKNOWN = [{"name": "GausNoise"}, {"p": 0.5}, {"name": "GaussNoise", "std_rang": [0.1, 0.2]}]
+UNKNOWN += [{"name": "GaussNoise", "std_range": 5}, {"name": "Compose", "transforms": []}]
+
+
+NAMES = ["GausNoise", "None", "std_rang", "GaussNoise", "Compose"]
+
+
+@pytest.mark.parametrize(("setting", "named"), [*zip(UNKNOWN, NAMES, strict=True)])
 def test_unknown_transforms_are_named(setting, named):
     with pytest.raises(InputError, match=named):
         check_transforms([setting], 32)
 
 
-@pytest.mark.parametrize(
-    ("name", "arguments"),
-    [
-        ("ToFloat", {}),
-        ("ToTensorV2", {}),
-        ("Resize", {"height": 16, "width": 16}),
-        ("ToGray", {"num_output_channels": 1}),
-    ],
-)
+RESHAPING: list[dict[str, Any]] = [{"name": "ToFloat"}, {"name": "ToTensorV2"}]
+RESHAPING += [{"name": "Resize", "height": 16, "width": 16}]
+RESHAPING += [{"name": "ToGray", "num_output_channels": 1}]
+
+
+@pytest.mark.parametrize("setting", RESHAPING)
 @pytest.mark.parametrize("share", [0.01, 1.0])
-def test_transforms_that_change_an_images_form_are_refused(name, arguments, share):
-    setting = {"name": name, **arguments, "p": share}
+def test_transforms_that_change_an_images_form_are_refused(setting, share):
+    setting = {**setting, "p": share}
     message = one_line_refusal(check_transforms, [setting], 32)
-    assert name in message
+    assert setting["name"] in message
     assert "must keep uint8 (H, W, 3) of image.size_px" in message
 
 

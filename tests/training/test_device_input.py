@@ -23,12 +23,8 @@ from support.training_fixtures import fold_data
 
 CPU = torch.device("cpu")
 IMAGE = ImageConfig(crop_px=212, cache_px=106, field_px=207, size_px=64)
-GALAXIES = np.stack(
-    [
-        decode(encode(draw_image(np.random.default_rng(i), 424)), IMAGE.crop_px, IMAGE.cache_px)
-        for i in range(12)
-    ]
-)
+PICTURES = [encode(draw_image(np.random.default_rng(i), 424)) for i in range(12)]
+GALAXIES = np.stack([decode(data, IMAGE.crop_px, IMAGE.cache_px) for data in PICTURES])
 WIDE = AugmentConfig(rotate_deg=180, flip=True, zoom=1.3, shift_px=8)
 BRIGHT = {"name": "RandomBrightnessContrast", "brightness_limit": 0.1, "contrast_limit": 0.15}
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,8 +16,7 @@ from galaxyzoo.io.tables import FOLD
 from galaxyzoo.results.layout import HISTORY, WEIGHTS, bundled_dir, fold_files
 from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training import fold_data
-from support.datasets import draw_clear_competition
-from support.pictures import encode, write_zip
+from support.datasets import draw_clear_competition, write_classes
 from support.small_models import holdout_config
 
 IMAGE = ImageConfig(crop_px=424, cache_px=32, field_px=424, size_px=32)
@@ -35,14 +35,8 @@ def voted(root: Path) -> Dataset:
 
 def other_dataset(root: Path, ids: list[int], n_folds: int = 3) -> Dataset:
     """A labeled set of some of the galaxies."""
-    folder = root / "input" / "labeled"
-    names = ["elliptical", "spiral"]
-    rows = "".join(f"{i},{names[k % 2]}\n" for k, i in enumerate(ids))
-    folder.mkdir()
-    (folder / "train_labels.csv").write_text("GalaxyID,class\n" + rows)
-    rng = np.random.default_rng(0)
-    images = {f"{i}.jpg": encode(rng.integers(0, 255, (48, 48, 3), np.uint8)) for i in ids}
-    write_zip(folder / "images.zip", images)
+    classes = {i: ("elliptical", "spiral")[k % 2] for k, i in enumerate(ids)}
+    write_classes(root / "input" / "labeled", classes)
     return prepare("labeled", n_folds=n_folds)
 
 
@@ -103,12 +97,8 @@ def test_a_start_from_the_box_has_not_seen_the_fold_or_is_marked(voted, monkeypa
     labels = catalog.train[[FOLD, GROUP]].iloc[::2].assign(ring=1.0, other=0.0)
     moved, strange = labels.copy(), labels.rename(index={labels.index[0]: 1})
     moved.iloc[3, 0] = (moved.iloc[3, 0] + 1) % 3
-    for train, about, is_marked in (
-        (labels, {}, False),
-        (moved, {}, True),
-        (strange, {}, True),
-        (labels, {"own_ids": True}, True),
-    ):
+    cases: list[Any] = [(labels, {}, False), (moved, {}, True), (strange, {}, True)]
+    for train, about, is_marked in [*cases, (labels, {"own_ids": True}, True)]:
         mine = Catalog("mine", train, np.empty(0, np.int64), about)
         start = fold_data.resolve_start(config, mine, 2)
         assert (start.weights, start.possible_leakage) == (own, is_marked)

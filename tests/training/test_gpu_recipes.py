@@ -13,16 +13,11 @@ from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.training.trainer import Trainer
 from support.thoroughness import long_only
 
+LARGE = pytest.param("d4cnn_large_wide", marks=long_only("40 s of steps"))
+
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "run",
-    [
-        pytest.param("d4cnn_large_wide", marks=long_only("40 s of steps")),
-        "mobilenetv2_large",
-        "resnet18_large",
-    ],
-)
+@pytest.mark.parametrize("run", [LARGE, "mobilenetv2_large", "resnet18_large"])
 def test_each_stage_takes_two_steps_at_full_size(run):
     stages = load_config(f"gz37/{run}", []).stages
     assert [stage.task for stage in stages] == ["gz37", "zoo5", "gz37"]

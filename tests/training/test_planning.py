@@ -54,6 +54,14 @@ def test_memory_is_the_containers(limits, expected, monkeypatch, tmp_path):
     assert planning.memory_bytes() == expected
 
 
+def equip(patch: pytest.MonkeyPatch, device: str, cores: int, gpus: int = 1) -> None:
+    """A machine with GPUs of 80 GB each."""
+    patch.setattr(devices, "get_device", lambda: torch.device(device))
+    patch.setattr(planning.joblib, "cpu_count", lambda: cores)
+    patch.setattr(planning.torch.cuda, "device_count", lambda: gpus)
+    patch.setattr(planning.torch.cuda, "mem_get_info", lambda: (80e9, 80e9))
+
+
 @pytest.mark.parametrize(
     ("device", "epochs", "cores", "gigabytes", "expected"),
     [
@@ -71,11 +79,8 @@ def test_memory_is_the_containers(limits, expected, monkeypatch, tmp_path):
 def test_as_many_folds_at_a_time_as_have_a_core_and_memory(
     device, epochs, cores, gigabytes, expected, prepared, monkeypatch
 ):
-    monkeypatch.setattr(devices, "get_device", lambda: torch.device(device))
-    monkeypatch.setattr(planning.joblib, "cpu_count", lambda: cores)
+    equip(monkeypatch, device, cores)
     monkeypatch.setattr(planning, "memory_bytes", lambda: gigabytes * 10**9)
-    monkeypatch.setattr(planning.torch.cuda, "device_count", lambda: 1)
-    monkeypatch.setattr(planning.torch.cuda, "mem_get_info", lambda: (80e9, 80e9))
     monkeypatch.setattr(planning, "_gpu_bytes", lambda config, catalog: 20e9)
     config = small_config(train={"epochs": epochs})
     assert planning.choose_jobs([config], {None: prepared}) == expected
@@ -87,10 +92,7 @@ def test_as_many_folds_at_a_time_as_have_a_core_and_memory(
 def test_as_many_folds_as_fit_on_the_gpus(count, needs, expected, prepared, monkeypatch):
     """What the most demanding run takes."""
     small, large = small_config(), small_config(train={"batch_size": 128, "epochs": 1000})
-    monkeypatch.setattr(devices, "get_device", lambda: torch.device("cuda"))
-    monkeypatch.setattr(planning.joblib, "cpu_count", lambda: 64)
-    monkeypatch.setattr(planning.torch.cuda, "device_count", lambda: count)
-    monkeypatch.setattr(planning.torch.cuda, "mem_get_info", lambda: (80e9, 80e9))
+    equip(monkeypatch, "cuda", 64, count)
     need = {small.train.batch_size: 1e9, large.train.batch_size: needs}
     monkeypatch.setattr(planning, "_gpu_bytes", lambda one, catalog: need[one.train.batch_size])
     assert planning.choose_jobs([large, small], {None: prepared}) == expected

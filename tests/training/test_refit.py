@@ -15,10 +15,11 @@ from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.training import fold_data
 from galaxyzoo.training.run import Run
 from galaxyzoo.training.trainer import Trainer
-from support import training_fixtures
 from support.commands import COMPETITION, TRAIN, call, succeed
 from support.datasets import draw_clear_competition
 from support.small_models import SIZES, holdout_config, small_config
+from support.training_fixtures import assert_a_kill_changes_nothing, config
+from support.training_fixtures import fold_data as draw_fold
 
 NONE = np.empty(0, np.int64)
 REFITS = [REFIT, REFIT + 1]
@@ -46,9 +47,9 @@ def test_a_later_stage_goes_on_from_the_same_refit(prepared, trained):
 
 
 def test_all_epochs_are_trained_and_the_last_is_kept():
-    data = replace(training_fixtures.fold_data(), val_rows=NONE, fold=REFIT)
-    best, last = (training_fixtures.config(checkpoint=name) for name in ("best", "last"))
-    trainers = [Trainer(config, data) for config in (best, last)]
+    data = replace(draw_fold(), val_rows=NONE, fold=REFIT)
+    best, last = (config(checkpoint=name) for name in ("best", "last"))
+    trainers = [Trainer(settings, data) for settings in (best, last)]
     for trainer in trainers:
         trainer.fit()
         assert trainer.epoch == best.train.epochs
@@ -58,10 +59,8 @@ def test_all_epochs_are_trained_and_the_last_is_kept():
 
 @pytest.mark.parametrize("steps", [2, 9])
 def test_a_killed_refit_ends_with_the_same_bytes(tmp_path, steps):
-    data = replace(training_fixtures.fold_data(), val_rows=NONE, fold=REFIT)
-    training_fixtures.assert_a_kill_changes_nothing(
-        tmp_path, training_fixtures.config(), data, steps
-    )
+    data = replace(draw_fold(), val_rows=NONE, fold=REFIT)
+    assert_a_kill_changes_nothing(tmp_path, config(), data, steps)
 
 
 def test_a_linear_head_is_fitted_on_all_galaxies(root):
@@ -95,13 +94,9 @@ def test_refits_predict_the_test_galaxies_beside_the_folds(copy, dataset):
     assert (seeds[0] != seeds[1]).any()
     refit = GALAXY_ZOO_2.project((seeds[0] + seeds[1]) / 2)
     assert np.allclose(read(folder.refit_csv), refit, atol=1e-8)
-    both = (refit + read(folder.test_csv)) / 2
-    scores = set()
-    for networks, expected in {
-        "folds": read(folder.test_csv),
-        "refit": refit,
-        "both": both,
-    }.items():
+    folds, scores = read(folder.test_csv), set()
+    predictions = {"folds": folds, "refit": refit, "both": (refit + folds) / 2}
+    for networks, expected in predictions.items():
         succeed(copy, "ensemble.py", "gz37/cnn", "--candidates", "mean", "--test", networks)
         ensemble = EnsembleFolder(dataset, "gz37", "cnn")
         assert np.allclose(read(ensemble.csv), expected, atol=1e-6)

@@ -171,11 +171,8 @@ def test_the_test_table_is_the_mean_of_the_folds_that_are_finished(prepared, tra
 
 
 def test_rows_of_the_oof_table_are_found_by_id(prepared, trained):
-    run, catalog, task = (
-        Run(small_config(image=SIZES), prepared),
-        prepared.catalog,
-        get_task("gz37"),
-    )
+    run, catalog = Run(small_config(image=SIZES), prepared), prepared.catalog
+    task = get_task("gz37")
     card = run.train()
     given = pd.read_csv(RunFolder(catalog.dataset, run.config.run).oof_csv, index_col="GalaxyID")
     assert given.index.tolist() == catalog.ids.tolist()

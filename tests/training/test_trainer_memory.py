@@ -95,9 +95,8 @@ def test_a_killed_fold_keeps_its_parts(tmp_path):
     data, ends = fold_data(), []
     for name, kill in (("whole", False), ("killed", True)):
         with pytest.MonkeyPatch.context() as patch:
-            limit_memory(
-                patch, 4, after=12
-            )  # an untrained look, an epoch and a validation take nine
+            # An untrained look, an epoch and a validation take nine.
+            limit_memory(patch, 4, after=12)
             if kill:
                 kill_after(patch, 9)
                 with pytest.raises(Killed):

@@ -6,17 +6,8 @@ import numpy as np
 import pytest
 
 from galaxyzoo.data.readers.kaggle import find_folder, open_dataset_files
-from support.datasets import (
-    PARTS,
-    SAMPLE,
-    SOLUTIONS,
-    TEST_IMAGES,
-    TRAIN_IMAGES,
-    WHOLE,
-    Competition,
-    csv_bytes,
-)
-from support.pictures import damage, write_zip
+from support.datasets import SOLUTIONS, TEST_IMAGES, TRAIN_IMAGES, Competition, csv_bytes
+from support.pictures import write_zip
 from support.refusals import listing, one_line_refusal
 
 
@@ -76,56 +67,6 @@ WRONG_TABLES = {
 def test_a_table_that_is_not_the_solutions_is_named(competition, root, zips, write, named):
     competition.write_solutions(zips, write(competition.votes))
     assert named in refusal(root)
-
-
-@pytest.mark.parametrize("part", PARTS)
-def test_a_missing_zip_is_named(root, zips, part):
-    (zips / f"{part}.zip").unlink()
-    assert f"{part}.zip" in refusal(root)
-
-
-@pytest.mark.parametrize("keep", [0.0, 0.5, 0.99])
-@pytest.mark.parametrize("part", PARTS)
-def test_a_truncated_zip_is_named(root, zips, part, keep):
-    path = zips / f"{part}.zip"
-    path.write_bytes(path.read_bytes()[: int(keep * path.stat().st_size)])
-    message = refusal(root)
-    assert f"input/{part}.zip is not a complete zip file ({path.stat().st_size:,} bytes" in message
-
-
-@pytest.mark.parametrize("part", [SOLUTIONS, SAMPLE])
-def test_a_damaged_table_in_a_zip_is_named(root, zips, part):
-    damage(zips / f"{part}.zip", f"{part}.csv")
-    assert f"{part}.zip" in refusal(root)
-
-
-@pytest.mark.parametrize(
-    ("part", "members", "named"),
-    [
-        (SOLUTIONS, {}, "should contain one CSV file, not 0"),
-        (TRAIN_IMAGES, {"readme.txt": b"x"}, "has no images"),
-    ],
-)
-def test_a_zip_of_other_files_is_named(root, zips, part, members, named):
-    write_zip(zips / f"{part}.zip", members)
-    assert f"{part}.zip {named}" in refusal(root)
-
-
-@pytest.mark.parametrize("keep", [0.0, 0.1, 0.5, 0.9])
-def test_a_truncated_whole_zip_is_named(competition, root, keep):
-    """Cut off after one of its inner zips, it even opens: as that one."""
-    competition.write_whole_zip(root / "input")
-    path = root / "input" / f"{WHOLE}.zip"
-    path.write_bytes(path.read_bytes()[: int(keep * path.stat().st_size)])
-    assert f"input/{WHOLE}.zip" in refusal(root)
-
-
-def test_a_damaged_whole_zip_is_named_and_nothing_is_left_half_unpacked(competition, root):
-    path = root / "input" / f"{WHOLE}.zip"
-    inner = competition.members(SAMPLE)[f"{SAMPLE}.csv"]
-    write_zip(path, {f"{TRAIN_IMAGES}.zip": inner})
-    damage(path, f"{TRAIN_IMAGES}.zip")
-    assert f"input/{WHOLE}.zip is damaged" in refusal(root)
 
 
 @pytest.mark.parametrize("part", [TRAIN_IMAGES, TEST_IMAGES])

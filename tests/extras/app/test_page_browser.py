@@ -20,12 +20,8 @@ pytestmark = pytest.mark.slow
 
 IMAGE = COMPETITION.images[int(COMPETITION.votes.index[5])]
 
-SECOND = [
-    "gz37/mobilenetv2",
-    *TINY,
-    *("model.name=cnn", "model.pretrained=false", "tta.dihedral=false"),
-    *("tta.angles=1", "tta.zooms=[1.0]"),
-]
+SECOND = ["gz37/mobilenetv2", *TINY, "model.name=cnn", "model.pretrained=false"]
+SECOND += ["tta.dihedral=false", "tta.angles=1", "tta.zooms=[1.0]"]
 WIDTHS = {"desktop": 1280, "phone": 390}
 
 

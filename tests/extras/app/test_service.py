@@ -55,11 +55,8 @@ def test_what_can_answer_is_listed_real_galaxies_first(root):
         mark = folds_dir() / name / "fold_0" / DONE
         mark.parent.mkdir(parents=True)
         mark.write_text("{}")
-    assert [known.title for known in service.list_runs()] == [
-        "gz37/d4cnn_transfer (bundled)",
-        "zoo5/resnet18 on mini",
-        "gz37/cnn on demo",
-    ]
+    titles = ["gz37/d4cnn_transfer (bundled)", "zoo5/resnet18 on mini", "gz37/cnn on demo"]
+    assert [known.title for known in service.list_runs()] == titles
 
 
 def test_an_ensemble_stands_in_the_list_and_answers_as_its_runs_do(project, monkeypatch):
@@ -68,7 +65,8 @@ def test_an_ensemble_stands_in_the_list_and_answers_as_its_runs_do(project, monk
     names = ["gz37/d4cnn_transfer", "gz37/cnn", "ensemble:all"]  # 36 galaxies say little
     assert [one.name for one in known] == names
     run, whole = (service.load_cached_run.__wrapped__(one.dataset, one.name) for one in known[1:])
-    with pytest.raises(InputError, match=r"on '.*': choose from gz37/d4cnn_transfer, gz37/cnn$"):
+    listed = r"on '.*': choose from gz37/d4cnn_transfer, gz37/cnn$"
+    with pytest.raises(InputError, match=listed):
         service.load_cached_run.__wrapped__(known[1].dataset, "gz37/resnet18")
     shown, alone = (loaded.predict_drawn(781510) for loaded in (whole, run))
     assert np.allclose(shown.prediction, alone.prediction, atol=0.05)  # the chosen may correct it

@@ -123,25 +123,15 @@ def test_ledger_that_is_none_is_left_alone(stand_in, rests, root, monkeypatch):
     assert stand_in.submissions == []
 
 
-@pytest.mark.parametrize(
-    "fault", ["order", "sum", "empty cell", "missing row", "card", "float ids", "byte-order mark"]
-)
+@pytest.mark.parametrize("fault", ["order", "card"])  # the others: results/test_submission.py
 def test_invalid_file_is_refused_before_anything_is_sent(
     fault, stand_in, rests, root, monkeypatch, capsys
 ):
     path = write_submission(root)
-    frame = pd.read_csv(path)
     if fault == "card":
         write_card(path, "of another")
-    elif fault == "order":
-        frame = frame.iloc[::-1]
-    elif fault == "missing row":
-        frame = frame.iloc[1:]
-    elif fault == "float ids":
-        frame["GalaxyID"] = frame["GalaxyID"].astype(float)
-    elif fault != "byte-order mark":
-        frame.loc[2, "Class1.1"] = np.nan if fault == "empty cell" else 0.99
-    frame.to_csv(path, index=False, encoding="utf-8-sig" if "mark" in fault else "utf-8")
+    else:
+        pd.read_csv(path).iloc[::-1].to_csv(path, index=False)
     monkeypatch.setattr(sys, "argv", ["submit.py", str(path), "-m", "m"])
     with pytest.raises(SystemExit) as stopped:
         run_main(submit.main)

@@ -9,16 +9,8 @@ import pytest
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.stores.opening import open_by_galaxy_id
 from galaxyzoo.extras.download import sdss
-from support.cutout_server import (
-    CutoutServer,
-    blank,
-    cut_off,
-    cut_off_unseen,
-    of_size,
-    silent,
-    status,
-    words,
-)
+from support import cutout_server as answers
+from support.cutout_server import CutoutServer, status
 
 FIRST = 587722982291472386
 IDS = [FIRST + i for i in range(6)]
@@ -63,12 +55,12 @@ def test_each_galaxy_gets_the_image_of_its_place(server, folder):
         (status(403), 1, "HTTP 403"),
         (status(429), 5, "HTTP 429"),
         (status(502), 5, "HTTP 502"),
-        (silent, 5, "no connection: "),
-        (cut_off, 5, "no connection: "),
-        (cut_off_unseen, 5, "it is truncated or damaged"),
-        (words, 5, "it is neither JPEG nor PNG"),
-        (of_size(48), 5, "its size is 48 × 48 px, not 64"),
-        (blank, 5, "it is empty"),
+        (answers.silent, 5, "no connection: "),
+        (answers.cut_off, 5, "no connection: "),
+        (answers.cut_off_unseen, 5, "it is truncated or damaged"),
+        (answers.words, 5, "it is neither JPEG nor PNG"),
+        (answers.of_size(48), 5, "its size is 48 × 48 px, not 64"),
+        (answers.blank, 5, "it is empty"),
     ],
 )
 def test_a_failure_is_tried_again_unless_refused_and_leaves_no_file(

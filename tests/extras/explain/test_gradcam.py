@@ -49,15 +49,10 @@ class Both(nn.Module):
 
 def bright_counts() -> GalaxyNet:
     """A network whose first answer grows with brightness, and whose second falls."""
-    model = build_model(
-        small_config(
-            task="elliptical_spiral",
-            loss="cross_entropy",
-            image={"size_px": SIDE},
-            head={"hidden": 16, "output": "softmax", "dropout": 0.0},
-        ),
-        initialize=False,
-    )
+    head = {"hidden": 16, "output": "softmax", "dropout": 0.0}
+    task: dict[str, Any] = {"task": "elliptical_spiral", "loss": "cross_entropy"}
+    config = small_config(**task, image={"size_px": SIDE}, head=head)
+    model = build_model(config, initialize=False)
     model.backbone = Corner()
     model.mean.fill_(100.0)
     model.std.fill_(50.0)

@@ -1,6 +1,5 @@
 """Labeled arrays in `.npz` and Galaxy10's HDF5 files: read, prepared, and every defect named."""
 
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -131,30 +130,6 @@ def test_what_is_wrong_with_hdf5_arrays_is_one_line(root, changes, named):
         message = refusal(data, "galaxy10")
         assert message.startswith("input/Galaxy10.h5")
         assert named in message
-
-
-def damaged_labels(path: Path) -> None:
-    damage(path, "labels.npy")
-
-
-def no_array(path: Path) -> None:
-    write_npz(path, images=None)
-    with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr("images.npy", b"no array")
-
-
-@pytest.mark.parametrize(
-    ("spoil", "named"),
-    [
-        (damaged_labels, "'labels' cannot be read (Bad CRC-32"),
-        (no_array, "'images' cannot be read ("),
-    ],
-)
-def test_a_damaged_array_is_named(root, spoil, named):
-    spoil(write_npz(root / "input" / "mine.npz"))
-    message = refusal("mine.npz", "anomaly4")
-    assert message.startswith("input/mine.npz")
-    assert named in message
 
 
 def test_damaged_images_of_an_npz_are_named_when_they_are_decoded(root):

@@ -23,13 +23,12 @@ from galaxyzoo.results.layout import RunFolder, submissions_dir
 from galaxyzoo.tasks.registry import get_task
 from support.problems import COLUMNS
 from support.refusals import listing, one_line_refusal
-from support.trained import built, run_here, save_project, use_root
+from support.trained import built, run_here, save_project
 
 
 @pytest.fixture
-def catalog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Catalog:
+def catalog(root: Path, monkeypatch: pytest.MonkeyPatch) -> Catalog:
     """An ensemble of two runs."""
-    use_root(monkeypatch, tmp_path)
     catalog = save_project(n=240, n_test=12)
     run_here(monkeypatch, "--candidates", "mean")
     return catalog
@@ -112,8 +111,7 @@ def test_intervals_of_any_galaxies_hold_nine_in_ten(name, catalog, tmp_path):
     np.testing.assert_array_equal(again.bounds(oof), bounds)
 
 
-def test_intervals_of_classes_and_of_two_folds_are_refused(tmp_path, monkeypatch):
-    use_root(monkeypatch, tmp_path)
+def test_intervals_of_classes_and_of_two_folds_are_refused(root):
     save_project(n_folds=2)
     with pytest.raises(InputError, match="hubble10/cnn predicts classes"):
         load_intervals("tiny", "hubble10/cnn")

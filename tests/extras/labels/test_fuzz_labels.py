@@ -87,25 +87,20 @@ POSTS = {
     "note": {"galaxy": WORDS | JSON, "text": WORDS | JSON},
     "compare": {"text": st.sampled_from([TABLE.decode(), "id,class\n", "\0"]) | JSON},
 }
+RANKS: dict[str, st.SearchStrategy[Any]] = {}
+RANKS |= {"by": WORDS | st.sampled_from(["likely", "mix", "doubtful", "like"]), "of": WORDS}
+RANKS |= {"start": st.integers(-2, 9), "galaxy": WORDS}
+
+
+def requests(method: str, paths: list[str], optional: dict[str, Any]) -> st.SearchStrategy[Any]:
+    values = st.fixed_dictionaries({}, optional=optional)
+    return st.tuples(st.just(method), st.sampled_from(paths), values)
+
+
 REQUESTS = st.one_of(
-    st.tuples(st.just("GET"), st.sampled_from(["state", "scores", "x"]), st.just({})),
-    st.tuples(
-        st.just("GET"),
-        st.sampled_from(["ranking", "ranking.csv", "picture"]),
-        st.fixed_dictionaries(
-            {},
-            optional={
-                "by": WORDS | st.sampled_from(["likely", "mix", "doubtful", "like"]),
-                "of": WORDS,
-                "start": st.integers(-2, 9),
-                "galaxy": WORDS,
-            },
-        ),
-    ),
-    *(
-        st.tuples(st.just("POST"), st.just(path), st.fixed_dictionaries({}, optional=body))
-        for path, body in POSTS.items()
-    ),
+    requests("GET", ["state", "scores", "x"], {}),
+    requests("GET", ["ranking", "ranking.csv", "picture"], RANKS),
+    *(requests("POST", [path], body) for path, body in POSTS.items()),
 )
 
 

@@ -161,12 +161,7 @@ def test_a_note_is_a_column_and_a_skipped_galaxy_is_not_proposed(loop):
     loop.annotate(3, "two\nrings")
     loop.annotate(5, "skipped")
     loop.annotate(6, "bar?")
-    lines = [
-        "id,class,note",
-        "3.png,rare,two rings",
-        "5.png,,skipped",
-        "6.png,,bar?",
-    ]
+    lines = ["id,class,note", "3.png,rare,two rings", "5.png,,skipped", "6.png,,bar?"]
     assert loop.path.read_text().splitlines() == lines
     again = make_loop(loop.survey.folder)
     for by in ("likely", "uncertain", "diverse", "mix"):

@@ -1,6 +1,5 @@
 """Requests to the label page."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,12 +10,7 @@ from galaxyzoo.extras.labels.label_loop import LabelLoop
 from galaxyzoo.extras.labels.label_page import PICTURE, build_app
 from galaxyzoo.extras.surveys.finished import read_features
 from support.page_client import FOREIGN, OWN
-from support.surveys import finish_survey, make_job
-
-
-@pytest.fixture
-def votes(tmp_path: Path) -> Path:
-    return finish_survey(tmp_path)
+from support.surveys import make_job
 
 
 def visit(loop: LabelLoop) -> TestClient:
@@ -41,10 +35,8 @@ def test_the_page_shows_each_galaxy_with_its_own_picture_and_label(votes):
     assert [galaxy["id"] for galaxy in shown[:3]] == ["110", "109", "108"]
     assert page.get("ranking?by=doubtful&of=bright").json()[0]["id"] == "111"
     assert page.get("state").json() == {"classes": ["bright"], "counts": [1]}
-    assert page.get("ranking.csv?by=mix").text.splitlines()[:2] == [
-        "id,class,bright",
-        "111,bright,1.000000",
-    ]
+    lines = page.get("ranking.csv?by=mix").text.splitlines()
+    assert lines[:2] == ["id,class,bright", "111,bright,1.000000"]
     assert (votes / "labels.csv").read_text() == "id,class\n111,bright\n"
 
 
@@ -71,7 +63,8 @@ def test_a_tab_of_another_survey_on_the_same_port_is_refused(votes):
     tab = TestClient(build_app(loops[1], []), base_url=f"http://localhost/{loops[0].key}/")
     answers = [
         give(tab, ["100"], "bright"),
-        *map(tab.get, ("ranking?by=mix", "ranking.csv?by=mix")),
+        tab.get("ranking?by=mix"),
+        tab.get("ranking.csv?by=mix"),
     ]
     for answer in answers:
         assert answer.text == "this tab shows another survey: reload the page"

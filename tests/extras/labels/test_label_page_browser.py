@@ -10,15 +10,9 @@ import pytest
 
 from support.browser import check_accessibility, open_window, start
 from support.commands import call, complaint
-from support.surveys import finish_survey
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
-
-
-@pytest.fixture
-def votes(tmp_path: Path) -> Path:
-    return finish_survey(tmp_path)
 
 
 @pytest.fixture

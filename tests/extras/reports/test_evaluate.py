@@ -1,7 +1,6 @@
 """The report of a task, from artifacts on disk to the page, as a user calls it."""
 
 import re
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -16,30 +15,18 @@ from galaxyzoo.data.prepare import prepare
 from galaxyzoo.extras.reports.evaluate import load_evaluation, summarize
 from galaxyzoo.results.card import RunCard
 from galaxyzoo.results.layout import RunFolder
-from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.registry import get_task
 from support.commands import call, complaint, succeed
-from support.datasets import draw_competition
-from support.pictures import draw_image, encode, read_embedded
+from support.datasets import draw_clear_competition, write_classes
+from support.pictures import read_embedded
 from support.trained import N_FOLDS, save_classes, save_table
 
 
 def draw_inputs(root: Path) -> tuple[Catalog, Catalog]:
     """A competition with clear first answers, and `toy` with the ten classes of hubble10."""
-    competition = draw_competition(n_train=24, n_test=2, seed=5)
-    votes = competition.votes.to_numpy().copy()
-    votes[::2, :3], votes[1::2, :3] = (0.9, 0.05, 0.05), (0.05, 0.9, 0.05)
-    competition.votes.iloc[:] = np.round(GALAXY_ZOO_2.project(votes), 6)
-    (root / "input" / "mini").mkdir()
-    competition.write_zips(root / "input" / "mini")
-    toy, rng = root / "input" / "toy", np.random.default_rng(8)
-    toy.mkdir()
+    draw_clear_competition(np.arange(24) % 2 == 0, n_test=2).write_zips(root / "input" / "mini")
     names = np.repeat(get_task("hubble10").columns, 4)
-    labels = pd.DataFrame({"GalaxyID": np.arange(500, 540), "class": names})
-    labels.to_csv(toy / "train_labels.csv", index=False)
-    with zipfile.ZipFile(toy / "images.zip", "w") as archive:
-        for galaxy_id in labels["GalaxyID"]:
-            archive.writestr(f"{galaxy_id}.jpg", encode(draw_image(rng)))
+    write_classes(root / "input" / "toy", dict(enumerate(names, start=500)))
     made = prepare("mini", n_folds=N_FOLDS), prepare("toy", n_folds=N_FOLDS, tasks={"hubble10"})
     return made[0].catalog, made[1].catalog
 
@@ -85,11 +72,8 @@ def test_the_command_writes_a_page_with_tables_and_pictures_for_each_kind_of_tas
     assert "ratio of probability to frequency" in (classes / "index.html").read_text()
 
     index = (reports / "index.html").read_text()
-    assert re.findall(r'<li><a href="([^"]+)">', index) == [
-        f"{mini.dataset}/elliptical_spiral/index.html",
-        f"{mini.dataset}/gz37/index.html",
-        "toy/hubble10/index.html",
-    ]
+    pages = [f"{mini.dataset}/{task}" for task in ("elliptical_spiral", "gz37")] + ["toy/hubble10"]
+    assert re.findall(r'<li><a href="([^"]+)/index.html">', index) == pages
     assert all((reports / link).exists() for link in re.findall(r'href="([^#"]+)"', index))
 
     partial = reports / mini.dataset / "elliptical_spiral"

@@ -16,12 +16,7 @@ from galaxyzoo.extras.labels.label_loop import LabelLoop
 from galaxyzoo.extras.surveys.finished import read_features
 from galaxyzoo.extras.surveys.survey import Survey, add_features
 from support.refusals import one_line_refusal
-from support.surveys import Darkness, finish_survey, make_job
-
-
-@pytest.fixture
-def votes(tmp_path: Path) -> Path:
-    return finish_survey(tmp_path)
+from support.surveys import Darkness, make_job
 
 
 def test_what_is_no_finished_survey_with_features_is_one_line(votes, tmp_path):

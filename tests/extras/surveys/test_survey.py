@@ -21,7 +21,7 @@ from support.refusals import one_line_refusal
 from support.surveys import Brightness, Darkness, make_job
 
 COUNT = 11  # and one that is no image, in parts of four
-PART = "part-000001.parquet"
+PART, RECORD = "part-000001.parquet", "_part-000001.json"
 
 
 @pytest.fixture
@@ -56,40 +56,31 @@ def flip(path: Path) -> None:
     path.write_bytes(data)
 
 
-DAMAGES: dict[str, Callable[[Path], object]] = {
-    "values": change_values,
-    "cut off": lambda path: path.write_bytes(path.read_bytes()[:-9]),
-    "a bit": flip,
+DAMAGES: dict[str, tuple[str, Callable[[Path], object]]] = {
+    "values": (PART, change_values),
+    "cut off": (PART, lambda path: path.write_bytes(path.read_bytes()[:-9])),
+    "a bit": (PART, flip),
+    "a bit of the record": (RECORD, flip),
+    "an empty record": (RECORD, lambda path: path.write_text("{}")),
 }
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_part_that_was_changed_is_named_and_made_again_once_deleted(votes, survey, damage):
-    before = read_all(votes)
-    path = votes / "parts" / PART
-    DAMAGES[damage](path)
+def test_a_changed_part_or_record_is_named_and_made_again_once_deleted(votes, survey, damage):
+    before, (name, change) = read_all(votes), DAMAGES[damage]
+    path = votes / "parts" / name
+    change(path)
     message = one_line_refusal(make_job(votes, survey).run)
-    assert PART in message
-    assert f"delete {path} and rerun the command of predict.py" in message
+    assert path.name in message
+    assert f"delete {path.parent / PART} and rerun the command of predict.py" in message
     path.unlink()
-    make_job(votes, survey).run()
-    assert read_all(votes) == before
-
-
-@pytest.mark.parametrize("damage", [flip, lambda path: path.write_text("{}")])
-def test_so_is_a_changed_record(votes, survey, damage):
-    before = read_all(votes)
-    record = votes / "parts" / "_part-000001.json"
-    damage(record)
-    assert record.name in one_line_refusal(make_job(votes, survey).run)
-    record.unlink()
     make_job(votes, survey).run()
     assert read_all(votes) == before
 
 
 def test_a_part_of_another_job_is_named(votes, survey, tmp_path):
     make_job(tmp_path / "other", survey, predictor=Darkness).run()
-    for name in (PART, f"_{PART}".replace(".parquet", ".json")):
+    for name in (PART, RECORD):
         shutil.copy(tmp_path / "other/parts" / name, votes / "parts")
     said = one_line_refusal(make_job(votes, survey).run)
     assert "part-000001.json has other networks (darkness, not brightness): delete" in said
@@ -189,9 +180,8 @@ def test_images_that_change_amid_a_job_are_said_to(tmp_path, survey, form):
     pack()
     images = survey if form == "folder" else tmp_path / "a.zip"
     job = make_job(tmp_path / "votes", images, predictor=amid_a_job(change))
-    assert (
-        one_line_refusal(job.run) == "IMAGES changed while they were predicted: name a new folder"
-    )
+    message = one_line_refusal(job.run)
+    assert message == "IMAGES changed while they were predicted: name a new folder"
     assert not (tmp_path / "votes" / surveys.MANIFEST).exists()
 
 

@@ -36,7 +36,6 @@ from support.thoroughness import is_long, thorough
 pytestmark = pytest.mark.slow
 
 IDS = [*range(101, 151), 999]  # 999 is no image
-WORDS = ["predict.py", "gz37/cnn", "survey", "more.zip", "--part-size", "5"]
 
 
 @pytest.fixture(scope="module")
@@ -62,9 +61,9 @@ def project(trained: Path, tmp_path: Path) -> Project:
 
 
 def words(root: Path, *more: str) -> list[str]:
-    script, run, folder, archive, *rest = WORDS
-    output = ["--output", str(root / "votes")]
-    return [script, run, str(root / folder), str(root / archive), *rest, *output, *more]
+    images = [str(root / name) for name in ("survey", "more.zip")]
+    output = ["--part-size", "5", "--output", str(root / "votes")]
+    return ["predict.py", "gz37/cnn", *images, *output, *more]
 
 
 def parts(root: Path) -> dict[str, bytes]:

@@ -21,14 +21,11 @@ from galaxyzoo.training.fold_data import FoldData
 from support.commands import COMPETITION, succeed
 from support.small_models import BASE, write_search
 from support.thoroughness import is_long
+from support.training_fixtures import Killed
 
 optuna = pytest.importorskip("optuna")  # of `bash scripts/setup.sh --extras`
 
 Scoring = Callable[[Config, int, int], float]  # of a config, the number of the call, and an epoch
-
-
-class Killed(BaseException):
-    """Stands for SIGKILL in one process."""
 
 
 def trials(search: Tuning) -> list[Any]:

@@ -17,26 +17,18 @@ optuna = pytest.importorskip("optuna")  # of `bash scripts/setup.sh --extras`
 SEARCHES = sorted(path.stem for path in (configs_dir() / "tuning").glob("*.yaml"))
 
 LR = {"type": "float", "low": 1e-4, "high": 1e-2}
+NO_RANGE = "key 'space.train.lr': Value error, not a range of type float, int, choice"
 
 
 def space(setting: str, **values: Any) -> dict[str, Any]:
-    return {"space": {setting: values}}
+    return {"space": {setting: {**LR, **values}}}
 
 
 MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "unknown key": ({"spaces": {}}, "unknown key 'spaces': did you mean 'space' ("),
-    "unknown setting": (
-        space("train.lrr", **LR),
-        "unknown key 'train.lrr': did you mean 'train.lr'",
-    ),
-    "unknown type": (
-        space("train.lr", type="real", low=1, high=2),
-        "key 'space.train.lr': Value error, not a range of type float, int, choice ('real')",
-    ),
-    "low above high": (
-        space("train.lr", type="float", low=0.1, high=0.01),
-        "key 'space.train.lr': Value error, not a range of type float, int, choice (`low <= high`",
-    ),
+    "unknown setting": (space("train.lrr"), "'train.lrr': did you mean 'train.lr'"),
+    "unknown type": (space("train.lr", type="real"), f"{NO_RANGE} ('real')"),
+    "low above high": (space("train.lr", low=0.1), f"{NO_RANGE} (`low <= high`"),
     "views": (space("tta.angles", type="int", low=1, high=3), "trials have one view"),
     "no range": ({"space": {}}, "key 'space'"),
     "stages": ({"base": {**BASE, "stages": [{"name": "a"}]}}, "base: has several stages"),

@@ -1,4 +1,4 @@
-"""Every form of images × every damage: one line, in prediction and in training."""
+"""Every form of input × every damage: one line that names the file, and nothing is written."""
 
 import shutil
 from collections.abc import Callable
@@ -17,33 +17,47 @@ from galaxyzoo.data.prepare import prepare
 from galaxyzoo.data.readers.find import open_input
 from galaxyzoo.data.readers.labeled import CUT_OUT
 from galaxyzoo.data.stores.opening import open_all, open_images
-from support.datasets import ZOO5
-from support.forms import FORMS, to_png
-from support.pictures import draw_image, write_zip
-from support.refusals import one_line_refusal
+from support.datasets import (
+    ANOMALIES,
+    PARTS,
+    SAMPLE,
+    SOLUTIONS,
+    TRAIN_IMAGES,
+    WHOLE,
+    ZOO5,
+    draw_competition,
+)
+from support.forms import FORMS, to_png, write_beside
+from support.pictures import damage, draw_image, draw_images, write_zip
+from support.refusals import listing, one_line_refusal
 
 IDS: list[Any] = [*range(101, 106)]
 PIXELS = [draw_image(np.random.default_rng(i), 40) for i in IDS]
 FOLDER, ZIP, LIST, PARQUET, _, HDF5, NPZ = FORMS
+LABELED = "labeled `.npz`"
 Change = Callable[[Path], object]
 
 
 def write(root: Path, form: str, pixels: list[Any] = PIXELS, ids: list[Any] = IDS) -> Path:
-    """A labeled folder with images in a form; returns where those are."""
+    """A dataset in `input/mine`, of which one file is in this form; returns that file."""
     folder = root / "input" / "mine"
     folder.mkdir(parents=True)
-    path = FORMS[form](folder / "images", pixels, ids)
-    if form == LIST:  # seen from the folder of the list
-        shutil.copytree(path.parent, folder, dirs_exist_ok=True)
-        shutil.rmtree(path.parent)
-        path = (folder / "list.csv").rename(folder / "images.csv")
-    labels = pd.DataFrame({"GalaxyID": IDS, "class": ZOO5})
-    labels.to_csv(folder / "train_labels.csv", index=False)
+    if form in (*PARTS, WHOLE):
+        competition = draw_competition(n_train=6, n_test=3)
+        (competition.write_whole_zip if form == WHOLE else competition.write_zips)(folder)
+        return folder / f"{form}.zip"
+    if form == LABELED:
+        labels = np.array(ANOMALIES)[np.arange(18) % 4]
+        np.savez(folder / "mine.npz", images=draw_images(), labels=labels)
+        return folder / "mine.npz"
+    path = write_beside(folder, form, pixels, ids, "images")
+    table = pd.DataFrame({"GalaxyID": IDS, "class": ZOO5})
+    table.to_csv(folder / "train_labels.csv", index=False)
     return path
 
 
-def cut_off(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+def cut_off(share: float) -> Change:
+    return lambda path: path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
 
 
 def overwrite(content: str) -> Change:
@@ -60,6 +74,12 @@ def pack_nothing(path: Path) -> None:
     else:
         shutil.rmtree(path)
         path.mkdir()
+
+
+def damage_member(path: Path) -> None:
+    """Change bytes in a zip, behind the back of its checksum."""
+    members = {TRAIN_IMAGES: "", WHOLE: f"{TRAIN_IMAGES}.zip", "mine": "labels.npy"}
+    damage(path, members.get(path.stem, f"{path.stem}.csv"))
 
 
 def replace_arrays(**arrays: Any) -> Change:
@@ -90,43 +110,48 @@ NO_PARQUET, NO_IMAGE = "is not a complete Parquet file", "has no images"
 LOST = ["a", "b", None, "d", "e"]
 FEW, DEEP = np.arange(4), np.zeros((5, 40, 40, 3), np.uint16)
 ARRAYS = HDF5, NPZ
+CUT = {ZIP: NO_ZIP, PARQUET: NO_PARQUET, HDF5: NO_HDF5, NPZ: NO_ZIP, **dict.fromkeys(PARTS, NO_ZIP)}
 # What happens to a file -> by form, what its line says
 DAMAGES: dict[str, tuple[Change, dict[str, str]]] = {
-    "half of it is lost": (
-        cut_off,
-        {ZIP: NO_ZIP, PARQUET: NO_PARQUET, HDF5: NO_HDF5,
-         NPZ: NO_ZIP},
-    ),
+    "half of it is lost": (cut_off(0.5), CUT | {WHOLE: WHOLE}),
+    "its end is lost": (cut_off(0.99), CUT | {WHOLE: WHOLE}),  # which opens as an inner zip
+    "its beginning is left": (cut_off(0.1), {WHOLE: WHOLE}),
     "it is a web page": (
         overwrite("<html>Please log in</html>"),
-        {ZIP: NO_ZIP, PARQUET: NO_PARQUET, HDF5: f"{NO_HDF5}26 bytes", NPZ: NO_ZIP,
-         LIST: "is a web page, not a table"},
+        CUT | {HDF5: f"{NO_HDF5}26 bytes", LIST: "is a web page, not a table"},
     ),
-    "it is empty": (
-        overwrite(""),
-        {ZIP: NO_ZIP, PARQUET: NO_PARQUET, HDF5: NO_HDF5, NPZ: NO_ZIP,
-         LIST: "No columns to parse"},
-    ),
+    "it is empty": (overwrite(""), CUT | {WHOLE: WHOLE, LIST: "No columns to parse"}),
+    "it is not there": (Path.unlink, {part: f"{part}.zip" for part in PARTS}),
     "there is nothing in it": (
-        pack_nothing, dict.fromkeys([FOLDER, ZIP, LIST, PARQUET], NO_IMAGE)
+        pack_nothing,
+        dict.fromkeys([FOLDER, ZIP, LIST, PARQUET, TRAIN_IMAGES], NO_IMAGE)
+        | {SOLUTIONS: "should contain one CSV file, not 0"},
     ),
+    "a table in it is damaged": (
+        damage_member,
+        {SOLUTIONS: SOLUTIONS, SAMPLE: SAMPLE, LABELED: "'labels' cannot be read (Bad CRC-32"},
+    ),
+    "an inner zip is damaged": (damage_member, {WHOLE: f"{WHOLE}.zip is damaged"}),
     "images of other types": (
-        replace_arrays(images=DEEP), dict.fromkeys(ARRAYS, "'images' is uint16 of shape (5, 40")
+        replace_arrays(images=DEEP),
+        dict.fromkeys(ARRAYS, "'images' is uint16 of shape (5, 40"),
     ),
-    "no images": (
-        replace_arrays(images=None), dict.fromkeys(ARRAYS, "has no array 'images'")
-    ),
+    "no images": (replace_arrays(images=None), dict.fromkeys(ARRAYS, "has no array 'images'")),
     "too few ids": (
-        replace_arrays(ids=FEW), dict.fromkeys([HDF5, NPZ], "5 images and ids of shape (4,)")
+        replace_arrays(ids=FEW),
+        dict.fromkeys(ARRAYS, "5 images and ids of shape (4,)"),
     ),
     "an id that is none in its table": (
-        replace_columns(id=LOST, image=[b"x"] * 5), {PARQUET: "row 2 has no id"}
+        replace_columns(id=LOST, image=[b"x"] * 5),
+        {PARQUET: "row 2 has no id"},
     ),
     "a table of something else": (
-        overwrite("ra,dec\n1,2\n"), {LIST: "has neither a column 'path'"}
+        overwrite("ra,dec\n1,2\n"),
+        {LIST: "has neither a column 'path'"},
     ),
-}  # fmt: skip
+}
 CASES = [(form, damage) for damage, (_, lines) in DAMAGES.items() for form in lines]
+TASKS = {LABELED: "anomaly4", **dict.fromkeys((*PARTS, WHOLE), "gz37")}
 
 
 @pytest.mark.parametrize(("form", "damage"), CASES)
@@ -134,12 +159,14 @@ def test_a_damaged_file_is_one_line_that_names_it(root, form, damage):
     change, lines = DAMAGES[damage]
     path = write(root, form)
     change(path)
-    for message in (
-        one_line_refusal(open_all, [path]),
-        one_line_refusal(open_input, "mine", {"zoo5"}),
-    ):
-        assert "images" in message.split(": ")[0]  # the file's own name, or its table's
+    before = listing(root / "input" / "mine")
+    messages = [one_line_refusal(open_input, "mine", {TASKS.get(form, "zoo5")})]
+    messages += [one_line_refusal(open_all, [path])] if form in FORMS else []
+    for message in messages:
+        assert path.stem in message
         assert lines[form] in message
+    assert listing(root / "input" / "mine") == before
+    assert not [*root.glob(f"input/cache/*/{TRAIN_IMAGES}.zip")]  # nothing half unpacked
 
 
 PICTURES = [FOLDER, ZIP, LIST, PARQUET]

@@ -1,0 +1,137 @@
+"""FITS cut-outs that are not read: a line that says what to type."""
+
+import gzip
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from galaxyzoo.data.stores.opening import open_all
+from galaxyzoo.extras.formats.fits import FitsSettings, to_rgb
+from support.fits_files import CUBE, SKY, bands, packed, part, write_fits
+from support.refusals import one_line_refusal
+
+LINEAR = FitsSettings(stretch="linear")
+MASK = np.zeros((48, 48), np.int32)
+
+
+def renamed(key: bytes, old: int, new: int) -> bytes:
+    """A file whose head says another number."""
+    data = write_fits(CUBE)
+    assert key + b"%21d" % old in data
+    return data.replace(key + b"%21d" % old, key + b"%21d" % new)
+
+
+def table_alone() -> bytes:
+    return write_fits(None, fits.BinTableHDU.from_columns([fits.Column("x", "E", array=[1.0])]))
+
+
+LINE = np.arange(10.0)
+NAMELESS = "which extension is the image? It has 1 A, 2 B: give --hdu 1,"
+UNEQUAL = part(CUBE[0]), part(CUBE[1, :30])
+SIZES = "--hdu 1,2: these extensions differ in size"
+HOLED = np.where(np.arange(48) == 4, np.nan, CUBE)
+DAMAGED = "FITS is damaged"
+NO_SCALE = {"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CRVAL1": 180.0, "CRVAL2": 30.0}
+WRONG: dict[str, tuple[Callable[[], bytes], str, str]] = {
+    "parts of any name": (lambda: bands("A", "B", "C"), "", "1 A, 2 B, 3 C: give --hdu 1, or"),
+    "planes and a cube": (lambda: write_fits(None, part(MASK, "A"), part(CUBE, "B")), "", NAMELESS),
+    "colors last": (lambda: write_fits(np.moveaxis(CUBE, 0, 2).copy()), "", "(48, 48, 3)"),
+    "bands of two sizes": (lambda: write_fits(None, *UNEQUAL), "1,2", SIZES),
+    "no such name": (
+        lambda: write_fits(CUBE, part(MASK, "DQ")),
+        "SCI",
+        "extension --hdu SCI, but 0",
+    ),
+    "no such number": (lambda: write_fits(CUBE, part(MASK, "DQ")), "7", "1 DQ"),
+    "an empty part": (lambda: write_fits(None, part(CUBE, "A")), "0", "--hdu 0 is not an image"),
+    "a line by name": (lambda: write_fits(LINE, part(CUBE)), "0", "its shape is (10,)"),
+    "lines alone": (lambda: write_fits(LINE, part(LINE)), "", "its shape is (10,)"),
+    "a few px wide": (lambda: write_fits(CUBE[:, :7]), "", "its shape is (3, 7, 48)"),
+    "one value": (lambda: write_fits(np.full((3, 48, 48), 2.5)), "", "have the same value (2.5)"),
+    "a value a band": (lambda: write_fits(CUBE[:, :1, :1] + 0 * CUBE), "", "have the same value"),
+    "two values": (
+        lambda: write_fits((CUBE > 200).astype(np.uint8)),
+        "",
+        "stretch needs sky noise",
+    ),
+    "NaN": (lambda: write_fits(HOLED), "", "144 of its pixels have no value"),
+    "cut off": (lambda: write_fits(CUBE)[:6000], "", DAMAGED),
+    "packed and cut off": (lambda: packed(np.tile(CUBE, (1, 4, 4)))[:20000], "", DAMAGED),
+    "head alone": (lambda: write_fits(CUBE)[:2000], "", DAMAGED),
+    "gzip, cut off": (lambda: gzip.compress(write_fits(CUBE))[:-900], "", DAMAGED),
+    "gzip of text": (lambda: gzip.compress(b"text"), "", DAMAGED),
+    "text": (lambda: b"SIMPLE  = nothing else", "", DAMAGED),
+    "no pixels": (lambda: write_fits(np.zeros(0)), "", "shape is (0,)"),
+    "a table": (table_alone, "", "has no image"),
+    "four axes": (lambda: write_fits(np.stack([CUBE] * 2)), "", "shape is (2, 3, 48, 48)"),
+    "two bands": (lambda: write_fits(CUBE[:2]), "", "2 bands, but --bands names 2"),
+    "a side that it lacks": (lambda: renamed(b"NAXIS1  =", 48, 9000), "", DAMAGED),
+    "bands that it lacks": (lambda: renamed(b"NAXIS3  =", 3, 99999999), "", "too large"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_is_not_read_says_what_to_type(case):
+    make, hdu, why = WRONG[case]
+    settings = FitsSettings(hdu=tuple(hdu.split(",")) if hdu else ())
+    assert why in one_line_refusal(to_rgb, make(), settings)
+
+
+SCALES: dict[str, tuple[dict[str, Any], str]] = {  # astropy 8.0.2, WCS
+    "no coordinates": ({}, "no pixel scale"),
+    "an unknown projection": ({**SKY, "CTYPE1": "RA---XYZ"}, "(XYZ in CTYPE1)"),
+    "no CDELT": (NO_SCALE, "no pixel scale"),
+    "CDELT of one axis": ({**NO_SCALE, "CDELT1": 1e-4}, "no pixel scale"),
+    "CTYPE1 alone": ({"CTYPE1": "RA---TAN"}, "WCS is damaged"),
+    "CDELT of 0": ({**NO_SCALE, "CDELT1": 0.0, "CDELT2": 0.0}, "WCS is damaged"),
+}
+
+
+@pytest.mark.parametrize("case", SCALES)
+def test_coordinates_without_a_scale_name_the_option(case):
+    header, why = SCALES[case]
+    data = write_fits(None, part(CUBE, **header))
+    line = one_line_refusal(to_rgb, data, FitsSettings(), 5)
+    assert why in line
+    assert line.endswith("give --pixel-scale")
+    assert to_rgb(data, FitsSettings(pixel_arcsec=0.25), 5).shape == (20, 20, 3)
+
+
+BZERO = {"i1": -(2**7), "u2": 2**15, "u4": 2**31, "u8": 2**63}
+PACKED_BZERO = {**BZERO, "u8": 2**31}
+
+
+@pytest.mark.pinned  # astropy below 8 takes BLANK for a value where bytes are packed
+@pytest.mark.parametrize("blank", [0, 7])
+@pytest.mark.parametrize("kind", ["u1", "i1", "i2", "u2", "i4", "u4", "i8", "u8"])
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_blank_of_any_integer_has_no_value(kind, blank, is_packed):
+    values = np.clip(CUBE, 1 + blank, 120).astype(kind)
+    values[1, 3, 4:6] = blank
+    make, zeros = (fits.CompImageHDU, PACKED_BZERO) if is_packed else (part, BZERO)
+    made = make(values)
+    made.header["XLANK"] = blank - zeros.get(kind, 0)  # astropy would write NaN
+    data = write_fits(None, made).replace(b"XLANK  ", b"BLANK  ")
+    assert "2 of its pixels have no value" in one_line_refusal(to_rgb, data, FitsSettings())
+    values[1, 3, 4:6] = values[1, 3, 6]
+    made = make(values)
+    assert to_rgb(write_fits(None, made), FitsSettings()).shape == (48, 48, 3)
+
+
+@pytest.mark.parametrize("side", [8, 16, 30])  # of 48: 31, 56 and 86 % are padding
+def test_padding_is_refused_unless_another_stretch_is_named(side):
+    padded = np.where(np.arange(48) < side, 0, CUBE)
+    padded[:, :side] = 0
+    assert "this sky has none or" in one_line_refusal(to_rgb, write_fits(padded), FitsSettings())
+    assert to_rgb(write_fits(padded), LINEAR).any()
+
+
+@pytest.mark.parametrize("radius", ["", "x", "0", "-1", "inf"])
+def test_a_radius_that_is_none_is_refused(tmp_path, radius):
+    (tmp_path / "7.fits").write_bytes(write_fits(CUBE, **SKY))
+    (tmp_path / "a.csv").write_text(f"path,petroR90_r\n7.fits,{radius}\n")
+    message = one_line_refusal(open_all, [tmp_path / "a.csv"])
+    assert "'petroR90_r' of row 0 is not a radius" in message
