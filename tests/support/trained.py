@@ -17,7 +17,6 @@ import pandas as pd
 import pytest
 
 from galaxyzoo.commands import ensemble
-from galaxyzoo.config.loading import load_run_config
 from galaxyzoo.core import files
 from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.core.paths import ALL_RUNS
@@ -28,7 +27,6 @@ from galaxyzoo.results.layout import (
     EnsembleFolder,
     RunFolder,
     card_path,
-    fold_files,
     list_ensembles,
 )
 from galaxyzoo.results.table import digest_table, score_table
@@ -221,15 +219,6 @@ def save_theirs(catalog: Catalog, folder: Path, noise: float = 0.15) -> tuple[Pa
     oof.sample(frac=1, random_state=0).to_csv(folder / "their_oof.csv", index=False)
     test.to_csv(folder / "their_test.csv", index_label="GalaxyID")
     return folder / "their_oof.csv", folder / "their_test.csv"
-
-
-def finish_fold(run: str, catalog: Catalog, fold: int, **notes: object) -> None:
-    """Mark a fold, of a run with a saved config, as finished with the files that it has."""
-    config = load_run_config(RunFolder(catalog.dataset, run).path).config
-    fingerprint = catalog.for_task(task_of(run)).fingerprint
-    found = fold_files(config, catalog.dataset, fingerprint, fold)
-    names = [path.name for path in found.folder.iterdir()]
-    found.finish(names, {"start": "scratch", **notes})
 
 
 def run_here(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
