@@ -164,7 +164,7 @@ def test_another_number_of_folds_is_refused_and_the_same_is_not(root, zips):
     assert prepare().catalog.n_folds == 3
     with pytest.raises(InputError, match=r"n_folds 3, not 5"):
         prepare(n_folds=5)
-    with pytest.raises(InputError, match=r"seed 0, now 99"):
+    with pytest.raises(InputError, match=r"seed 0, not 99"):
         prepare(seed=99)
     first = prepare().catalog
     shutil.rmtree(root / "folds" / first.dataset)

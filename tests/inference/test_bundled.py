@@ -42,7 +42,7 @@ def test_a_fresh_copy_predicts_and_ranks_without_training(tmp_path):
     for name, one in (("1.png", pixels), ("2.png", np.rot90(pixels))):
         cv2.imwrite(str(images / name), one)
     said = succeed(tmp_path, "predict.py", str(images), "--output", "votes.csv").stdout
-    assert f"by {RUN} (bundled): out-of-fold RMSE 0.0782 on 6,000 galaxies of kaggle-mini\n" in said
+    assert f"using {RUN} (bundled): out-of-fold RMSE 0.0782 on 6,000 galaxies" in said
     table = pd.read_csv(tmp_path / "votes.csv", index_col="GalaxyID")
     assert GALAXY_ZOO_2.residuals(table.to_numpy()).max() < 1e-6
     assert np.allclose(table.loc[1], table.loc[2], atol=0.01)  # turned by 90 degrees

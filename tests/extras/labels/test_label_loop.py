@@ -73,7 +73,7 @@ def test_a_table_that_another_program_changed_is_not_written_over(loop, change):
     changed = CHANGES[change](loop.path.read_text())
     loop.path.write_text(changed) if changed else loop.path.unlink()
     for act in (lambda: loop.label([5], 0, None), lambda: loop.add_class("new")):
-        assert "labels.csv or classes.txt was changed" in one_line_refusal(act)
+        assert "labels.csv or classes.txt changed on disk" in one_line_refusal(act)
         assert (loop.path.read_text() if loop.path.exists() else "") == changed
     loop.read()
     loop.label([5], 1)
