@@ -15,7 +15,7 @@ from galaxyzoo.core.manifest import code_version
 from galaxyzoo.data.prepare import prepare
 
 PARTS = (
-    *("decoding", "steps", "ensembling", "checks"),
+    *("decoding", "steps", "growth", "checks"),
     *("survey", "views", "trust", "own_labels", "labeling"),
 )
 
