@@ -64,7 +64,7 @@ def test_predict_gives_what_the_test_table_holds(project, tmp_path):
         (tmp_path / name).write_bytes(b"no image")
     words = ["predict.py", "gz37/cnn", tmp_path, "--output", tmp_path / "out.csv"]
     assert succeed(project, *words).stdout.splitlines()[-6:-2] == [
-        f"skipped 3 of {len(COMPETITION.test_ids) + 3} images, unreadable:",
+        f"skipped 3 of {len(COMPETITION.test_ids) + 3} images (unreadable):",
         "  124.WebP: .webp is not supported: convert it to JPEG or PNG",
         "  deep/781.tif: .tif is not supported: convert it to JPEG or PNG",
         "  123.jpg: it is neither JPEG nor PNG",

@@ -139,7 +139,7 @@ def main() -> None:
     if short:
         console.print_text(
             f"demo schedule: {', '.join(short)} with smaller images and fewer epochs "
-            f"(configs/demo.yaml); full schedule: --data {DEMO_FULL}"
+            f"(configs/demo.yaml); in full: --data {DEMO_FULL}"
         )
     slow = [config.run for config in configs if config.needs_gpu]
     if slow and get_device().type == "cpu":

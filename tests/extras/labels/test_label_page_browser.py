@@ -125,7 +125,7 @@ def test_by_keys_alone_a_person_looks_closer_skips_notes_and_renames(votes, begi
     press("ArrowRight", until=f"#about:not(:text-is('{shown}'))")
     press("1", until="#classes :text('bright (2)')")
     check_accessibility(page)
-    press("Escape", "l", until="#message:has-text('Ranks most like')")
+    press("Escape", "l", until="#message:has-text('Ranked most like')")
     assert page.evaluate("document.documentElement.scrollWidth") == width
     check_accessibility(page)
     table = pd.read_csv(votes / "labels.csv").fillna("")
