@@ -206,17 +206,17 @@ def test_the_bundled_networks_keep_features_but_for_a_job_begun_without(trained,
     """One view with any option, which the line before the work counts."""
     command = ["predict.py", "gz37/d4cnn_transfer", trained / "more.zip", "--output"]
     printed = succeed(trained, *command, tmp_path / "votes", "--with", "spread").stdout
-    assert "10 images; networks × views: 6 (predictions, spread, features)" in printed
+    assert "10 images; forward passes per image: 6 (predictions, spread, features)" in printed
     assert "app.py --label" in printed
     features = rows(tmp_path)["features"]
     assert features[0].dtype == np.float16
     printed = succeed(trained, *command, tmp_path / "one", "--folds", "2").stdout
-    assert "10 images; networks × views: 2 (predictions, features)" in printed
+    assert "10 images; forward passes per image: 2 (predictions, features)" in printed
     ranked = ["--with", "intervals", "--rank", "Class1.1"]
     table, work = tmp_path / "v.fits", tmp_path / "both"
     assert "(predictions, intervals)" in succeed(trained, *command, table, *ranked).stdout
     both = [work, *ranked, "--table", work / "v.fits"]
-    assert "networks × views: 6" in succeed(trained, *command, *both).stdout
+    assert "forward passes per image: 6" in succeed(trained, *command, *both).stdout
     for path in (table, work / "v.fits"):
         fits = read_one_table(path).to_pandas()
         assert fits["Class1.1"].is_monotonic_decreasing

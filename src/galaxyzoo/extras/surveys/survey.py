@@ -106,7 +106,7 @@ class Survey:
             passes += runs[0].config.tta.n_views
             row_bytes += self._features(_one_black_image).nbytes
         return (
-            f"{console.count(self._count(), 'image')}; networks × views: {passes} "
+            f"{console.count(self._count(), 'image')}; forward passes per image: {passes} "
             f"({', '.join(['predictions', *self.extras])}); "
             f"at most {row_bytes / 1000:.2f} GB per million galaxies"
         )
