@@ -59,6 +59,12 @@ def test_16_bits_are_said_with_how_bright_they_are(tmp_path):
     assert 5 < brightest < 16
 
 
+def test_an_alpha_channel_is_said(tmp_path):
+    cv2.imwrite(str(tmp_path / "a.png"), np.dstack([GALAXY, GALAXY[..., :1] | 128]))
+    found = checks_of(tmp_path / "a.png", ImageConfig(crop_px=424, cache_px=64))
+    assert {kind: count for kind, (count, _) in found.items()} == {"alpha": 1}
+
+
 def test_counts_are_of_all_images_and_name_the_first(tmp_path, monkeypatch):
     """Of chunks of 19 images, which several threads look at."""
     for number in range(31):

@@ -28,8 +28,7 @@ class PrepareOptions(DataOptions):
     task: str = option("task to prepare for", COMPETITION_TASK)
     seed: int | None = option("random seed of a new split (default: 0)")
     on_bad_image: Literal["stop", "drop"] = option(
-        "unusable training images: stop, or drop those galaxies from a new split",
-        "stop",
+        "unusable training images: stop, or drop those galaxies from a new split", "stop"
     )
     subset: str | None = option(
         "extract a subset of configs/subsets/ from the competition", metavar="NAME"

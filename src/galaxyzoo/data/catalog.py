@@ -16,11 +16,12 @@ import pandas as pd
 from galaxyzoo.core import files, launch, manifest, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import DEMOS
-from galaxyzoo.io.tables import FOLD, ID, read_csv, select_numbers
+from galaxyzoo.io.tables import FOLD, ID, NAME, read_csv, select_numbers
 from galaxyzoo.tasks import decision_tree, kinds, registry
 
 GROUP = "group"
 _TRAIN, _TEST, _ABOUT = "train.csv", "test.csv", "dataset.json"
+IMAGE_NAMES = "names.csv"  # of numbered galaxies: what their tables call them, and their images
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,11 @@ class Catalog:
     def n_folds(self) -> int:
         """Number of folds."""
         return int(self.train[FOLD].max()) + 1
+
+    @cached_property
+    def names(self) -> dict[int, str]:
+        """Ids in tables by number, of galaxies that have no GalaxyID."""
+        return image_names(self.dataset, NAME)
 
     def targets(self, task: str) -> np.ndarray:
         """(galaxy, column) targets of a task in its column order, float64."""
@@ -154,6 +160,15 @@ def folds_dir() -> Path:
 def dataset_dir(dataset: str) -> Path:
     """Folder of the prepared catalog and split."""
     return folds_dir() / dataset
+
+
+def image_names(dataset: str, column: str = "image") -> dict[int, str]:
+    """A column of the table of a dataset's names by number; none of other datasets."""
+    path = dataset_dir(dataset) / IMAGE_NAMES
+    if not path.exists():
+        return {}
+    names = pd.read_csv(path, dtype={"image": str, NAME: str}, keep_default_na=False)
+    return dict(zip(names[ID].tolist(), names.get(column, ()), strict=False))
 
 
 def input_places() -> list[Path]:

@@ -28,6 +28,8 @@ _PRINT_SPACES = ("CMYK", "YCCK")
 # cv2's flags by how much an image shrinks while it is decoded.
 _REDUCED = {1: cv2.IMREAD_COLOR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4}
 MAX_SIDE = 8192  # px; beyond it lie files that unpack to gigabytes
+# Height and width in px, bits a channel, whether there is opacity
+Header = tuple[int, int, int, bool]
 _JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
 _COLOR_TYPE = 25  # its place in a PNG, behind the bits of a channel
 
@@ -111,15 +113,15 @@ def read_size(data: bytes) -> tuple[int, int]:
     return shape
 
 
-def measure(data: bytes | np.ndarray) -> tuple[int, int, int]:
-    """Height and width in px, and bits a channel, by an image's header; (0, 0, 8) where none is."""
+def measure(data: bytes | np.ndarray) -> Header:
+    """Read an image's header; zeros where it has none."""
     if isinstance(data, np.ndarray):
-        return data.shape[0], data.shape[1], 8
-    if data.startswith(_PNG) and len(data) > 24:  # as in the IHDR chunk of the PNG standard
-        return int.from_bytes(data[20:24]), int.from_bytes(data[16:20]), data[24]
+        return data.shape[0], data.shape[1], 8, False
+    if data.startswith(_PNG) and len(data) > 25:  # as in the IHDR chunk of the PNG standard
+        return int.from_bytes(data[20:24]), int.from_bytes(data[16:20]), data[24], _has_alpha(data)
     with suppress(ValueError):
-        return *read_header(data)[:2], 8
-    return 0, 0, 8
+        return *read_header(data)[:2], 8, False
+    return 0, 0, 8, False
 
 
 def _check_shape(shape: tuple[int, ...]) -> None:

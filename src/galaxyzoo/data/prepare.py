@@ -13,6 +13,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import BUNDLED, DEMOS
 from galaxyzoo.data.catalog import (
     GROUP,
+    IMAGE_NAMES,
     Catalog,
     catalog_names,
     dataset_dir,
@@ -30,10 +31,10 @@ from galaxyzoo.data.image_cache import (
     record_images,
     remove_others,
 )
-from galaxyzoo.data.readers import find, labeled
+from galaxyzoo.data.readers import find
 from galaxyzoo.data.readers.dataset_files import DatasetFiles
 from galaxyzoo.data.stores.base import Images
-from galaxyzoo.io.tables import FOLD, ID, write_table
+from galaxyzoo.io.tables import FOLD, ID, NAME, write_table
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
 from galaxyzoo.tasks.registry import DATASET_TASK, define_task, find_task
 
@@ -152,8 +153,11 @@ def prepare_raw(
     catalog = load_catalog(raw.dataset)
     _check_split(catalog, n_folds, seed)
     is_unchanged, folder = _is_unchanged(catalog, raw), dataset_dir(raw.dataset)
-    if not is_unchanged:
-        _check_own_labels(raw)
+    if not is_unchanged and not (raw.task and (folder / IMAGE_NAMES).exists()):
+        raise InputError(
+            f"{paths.shown(raw.folder)} has changed since {paths.shown(folder)} was made: "
+            f"restore the old files, or delete {paths.shown(folder)} to start again"
+        )
     advice = f"restore them, or delete {paths.shown(folder)} to split and train again"
     check_digests(folder, catalog.about.get("images", ""), _images(raw), advice)
     if not is_unchanged:
@@ -213,7 +217,8 @@ def _make_catalog(raw: DatasetFiles, n_folds: int, seed: int, drop_bad: bool) ->
     train = raw.targets.copy()
     train.insert(0, FOLD, folds)
     train.insert(1, GROUP, groups)
-    _write_groups(folder / find.GROUPS, train, {"near_duplicate": near, **shared})
+    names = raw.train_images.table.rename(columns={"name": "image"}).rename_axis(ID)
+    _write_groups(folder / find.GROUPS, train, {"near_duplicate": near, **shared}, names)
     images = record_images(folder, _images(raw))
     description = {
         "dataset": raw.dataset,
@@ -234,11 +239,11 @@ def _make_catalog(raw: DatasetFiles, n_folds: int, seed: int, drop_bad: bool) ->
         counts = {name: int(_is_shared(numbers).sum()) for name, numbers in shared.items()}
         description |= {"galaxies_that_share": counts, "groups": _digest_groups(raw)}
     catalog = Catalog(raw.dataset, train, raw.test_ids, description)
+    if raw.task or NAME in names:
+        write_table(folder / IMAGE_NAMES, names.reset_index().filter([ID, NAME, "image"]))
     if raw.task:
         catalog.for_task(raw.task)  # every class is in every fold
         files.write_json(folder / DATASET_TASK, define_task(raw.task))
-        names = raw.train_images.names.rename("image").rename_axis(ID)
-        write_table(folder / labeled.IMAGE_NAMES, names.reset_index())
     save_catalog(catalog)
     remove_others(folder, images)
     return load_catalog(raw.dataset)
@@ -255,11 +260,14 @@ def _digest_groups(raw: DatasetFiles) -> str:
     return manifest.digest([table.to_csv()])[:16] if GROUP in table else ""
 
 
-def _write_groups(path: Path, train: pd.DataFrame, causes: dict[str, np.ndarray]) -> None:
+def _write_groups(
+    path: Path, train: pd.DataFrame, causes: dict[str, np.ndarray], names: pd.DataFrame
+) -> None:
     """Write who shares a fold with whom, and why; name classes that are one group."""
     is_shared = _is_shared(train[GROUP].to_numpy())
     table = pd.DataFrame({"joined": train[GROUP], **causes})[is_shared]
-    write_table(path, table.rename_axis(ID).reset_index())
+    label = names[NAME][table.index] if NAME in names else table.index.rename(ID)
+    write_table(path, table.set_index(label).reset_index())
     targets = train.drop(columns=[FOLD, GROUP])
     for name in targets.columns if targets.isin([0, 1]).all(axis=None) else ():
         members = train[GROUP][targets[name] == 1]
@@ -335,17 +343,6 @@ def _is_unchanged(catalog: Catalog, raw: DatasetFiles) -> bool:
         and np.allclose(catalog.train[targets.columns], targets, rtol=0, atol=1e-9)
         and (raw.task is None or find_task(raw.task.name) == raw.task)
         and catalog.about.get("groups", "") == _digest_groups(raw)
-    )
-
-
-def _check_own_labels(raw: DatasetFiles) -> None:
-    """Refuse changed input, but for own labels, whose images keep their ids."""
-    folder = dataset_dir(raw.dataset)
-    if raw.task and (folder / labeled.IMAGE_NAMES).exists():
-        return
-    raise InputError(
-        f"{paths.shown(raw.folder)} has changed since {paths.shown(folder)} was made: restore the "
-        f"old files, or delete {paths.shown(folder)} to start again"
     )
 
 

@@ -95,12 +95,12 @@ class EnsembleBuild:
         # The runs' tables hold the mean there, which a stacker would bend.
         predictions[unreadable] = self.task.project(prior[None])
         values = fits.predictions(card.chosen)
-        oof_table = PredictionTable(self.task, catalog.ids, values, catalog.folds)
+        oof_table = PredictionTable(self.task, catalog.ids, values, catalog.folds, catalog.names)
         digests = {
             "oof_table": oof_table.write(self.folder.oof_csv),
             "fitted": fitted.save_fitted(self.folder.fitted, fits.models[card.chosen]),
         }
-        table = PredictionTable(self.task, catalog.test_ids, predictions)
+        table = PredictionTable(self.task, catalog.test_ids, predictions, names=catalog.names)
         submission.write(self.folder.csv, table, card.model_copy(update=digests), prior)
         return EnsembleCard.read(self.folder.card), True
 

@@ -7,6 +7,7 @@ fractions into class probabilities, without training.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -73,9 +74,8 @@ def load_oof(run: str, task: Task, catalog: Catalog) -> np.ndarray:
         raise InputError(
             f"{shown(path)} cannot be used: {unfinished}; train the others of {run} first"
         )
-    table = PredictionTable.read(
-        path, task_of(run), galaxies.ids, galaxies.folds, f"train {run} again"
-    )
+    wanted = galaxies.ids, galaxies.folds, f"train {run} again", catalog.names
+    table = PredictionTable.read(path, task_of(run), *wanted)
     return _serve(table, task, catalog.for_task(task).ids)
 
 
@@ -95,7 +95,8 @@ def load_test(run: str, task: Task, catalog: Catalog, networks: Networks = "fold
         command = f"{typed('train_folds')} {run} --refit{data_option(catalog.dataset)}"
         raise InputError(f"{run} was not trained on all galaxies: type `{command}` first")
     card.check(catalog.for_task(task_of(run)), *paths)
-    tables = [PredictionTable.read(path, task_of(run), catalog.test_ids) for path in paths]
+    rows = partial(PredictionTable.read, ids=catalog.test_ids, names=catalog.names)
+    tables = [rows(path, task_of(run)) for path in paths]
     mean = np.mean([table.values for table in tables], axis=0)
     return _serve(replace(tables[0], values=mean), task, catalog.test_ids)
 

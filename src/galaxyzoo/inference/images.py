@@ -11,10 +11,10 @@ import pandas as pd
 
 from galaxyzoo.config.schema import ORIGINAL_PX, ImageConfig
 from galaxyzoo.core.errors import InputError, one_line
-from galaxyzoo.data.decoding import measure
+from galaxyzoo.data.decoding import Header, measure
 from galaxyzoo.data.image_cache import decode_many
 from galaxyzoo.data.stores import base
-from galaxyzoo.io.tables import ID, ID_LIMIT, plain_cell
+from galaxyzoo.io.tables import ID, ID_LIMIT, NAME, plain_cell
 from galaxyzoo.tasks.kinds import Task
 
 # Kind -> how many images, and the first's name with details
@@ -25,29 +25,29 @@ _SENTENCES = {
     "size": f"are not {ORIGINAL_PX} × {ORIGINAL_PX} px, unlike Galaxy Zoo's",
     "bits": "have 16 bits per channel; only the upper 8 are used",
     "noise": "are mostly noise",
+    "alpha": "have an alpha channel; what is transparent becomes black",
 }
 # Correlation of neighboring pixels: 0.61 and more in 3,000 pictures of the competition at 64 and
 # 128 px of 207 and 424, below 0.52 in noise that is not enlarged.
 _MIN_CORRELATION = 0.6
 
 
-def check_inputs(
-    names: Iterable[str], sizes: list[tuple[int, int, int]], images: np.ndarray
-) -> InputChecks:
+def check_inputs(names: Iterable[str], headers: list[Header], images: np.ndarray) -> InputChecks:
     """Count how images differ from Galaxy Zoo's pictures.
 
     Args:
         names: of the images.
-        sizes: as `measure` gives them.
+        headers: as `measure` gives them.
         images: (image, side, side, 3) uint8, as the networks get them.
     """
     checks: InputChecks = {}
-    for name, (height, width, bits), image in zip(names, sizes, images, strict=True):
+    for name, (height, width, bits, alpha), image in zip(names, headers, images, strict=True):
         kinds = {
             "gray": (image == image[..., :1]).all(),
             "size": not height == width == ORIGINAL_PX,
             "bits": bits == 16,
             "noise": _correlation(image) < _MIN_CORRELATION,
+            "alpha": alpha,
         }
         bright = f", brightest value {image.max()} of 255"
         details = {"size": f", {width} × {height}", "bits": bright}
@@ -80,7 +80,6 @@ def _correlation(image: np.ndarray) -> float:
     return float(min(down, across) / np.square(bright).mean())
 
 
-NAME = "id"  # column of the names where they are no GalaxyIDs
 CHUNK = 1024  # images decoded at once
 _BLANK = "it has a single color (empty or masked)"
 
@@ -99,8 +98,8 @@ class Chunk:
         """(n, cache_px, cache_px, 3) uint8, of those that can be read."""
         key = image.crop_px, image.cache_px
         if key not in self._decoded:
-            sizes: dict[int, tuple[int, int, int]] = {}
-            read = partial(read_measured, self.images, self.checksums, sizes)
+            headers: dict[int, Header] = {}
+            read = partial(read_measured, self.images, self.checksums, headers)
             pixels, problems = decode_many(self.images.through(read), image)
             is_first = not self._decoded  # members of an ensemble predict the same images
             if is_first:
@@ -112,7 +111,7 @@ class Chunk:
             self._decoded[key] = pixels
             if is_first:
                 names, rows = self.images.names.iloc[self.rows], self.rows
-                self.checks.update(check_inputs(names, [sizes[row] for row in rows], pixels))
+                self.checks.update(check_inputs(names, [headers[row] for row in rows], pixels))
         return self._decoded[key]
 
     @property
@@ -137,14 +136,11 @@ def _is_blank(pixels: np.ndarray) -> bool:
 
 
 def read_measured(
-    images: base.Images,
-    checksums: dict[int, int],
-    sizes: dict[int, tuple[int, int, int]],
-    row: int,
+    images: base.Images, checksums: dict[int, int], headers: dict[int, Header], row: int
 ) -> bytes | np.ndarray:
-    """Load an image; note its CRC-32 by its id, and its size, as of `measure`, by its row."""
+    """Load an image; note its CRC-32 by its id, and its header by its row."""
     data = images.load(row)
-    sizes[row] = measure(data)
+    headers[row] = measure(data)
     content = data.tobytes() if isinstance(data, np.ndarray) else data
     checksums[int(images.ids[row])] = zlib.crc32(content)
     return data

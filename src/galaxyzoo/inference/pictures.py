@@ -14,8 +14,8 @@ from PIL import Image
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.decoding import over_black
 from galaxyzoo.data.stores.base import Images
-from galaxyzoo.inference.images import NAME
 from galaxyzoo.inference.predict import Predictor, decode_ahead, predict_stores
+from galaxyzoo.io.tables import NAME
 
 Picture = np.ndarray | Image.Image
 PathName = str | os.PathLike[str]

@@ -12,7 +12,7 @@ import re
 import warnings
 import zlib
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -107,6 +107,7 @@ def _split(line: str) -> list[str]:
 
 
 ID = "GalaxyID"
+NAME = "id"  # column of ids that are no GalaxyIDs
 ID_LIMIT = 10**18  # Galaxy Zoo 2's own ids have 18 digits
 FOLD = "fold"
 TABLE_SUFFIXES = ".csv", ".parquet"  # that `write_predictions` takes
@@ -115,6 +116,11 @@ _NO_NUMBERS = ["", "NA", "nan", "NaN"]  # as R, numpy and pandas write a missing
 # From 3.1 on pandas reads a number's last digits, too, and warns of the argument.
 _READS_ALL_DIGITS = tuple(map(int, pd.__version__.split(".")[:2])) >= (3, 1)
 _DIGITS: dict[str, Any] = {} if _READS_ALL_DIGITS else {"float_precision": "round_trip"}
+_REASONS: dict[type[BaseException], str] = {  # of what pandas raises
+    FileNotFoundError: "is missing",
+    pd.errors.ParserWarning: "has rows with more cells than its header",
+    UnicodeDecodeError: "is not UTF-8 (perhaps cp1252, as Excel writes CSV): save it as CSV UTF-8",
+}
 _N_WORST = 3  # values that a message names
 _FORMULA_STARTS = tuple("=+-@＝＋－＠")  # the printable ones of OWASP's list (CSV injection)
 _NUMBER = r"[+-][0-9]+(\.[0-9]+)?"  # such as a declination: no formula
@@ -125,6 +131,7 @@ def read_csv(
     source: IO[bytes] | None = None,
     key: str = ID,
     wanted: Callable[[str], bool] | None = None,
+    names: Mapping[int, str] | None = None,
 ) -> pd.DataFrame:
     """Read a table with a `GalaxyID` column; the rows stay in the file's order.
 
@@ -134,13 +141,15 @@ def read_csv(
         path: the file, or a name for messages where `source` holds the content.
         source: an open file, such as a member of a zip; default `path`.
         key: the file's own name of the id column.
-        wanted: whether to read a column other than the id; default all.
+        wanted: whether to read a column; default all.
+        names: ids by number, where a column `id` may stand in place of `GalaxyID`.
     Returns:
         Table indexed by GalaxyID (int64), every other column as pandas read it.
     """
-    frame = read_table(
-        path, source, (lambda name: name == key or wanted(name)) if wanted else None, {key, CLASS}
-    )
+    frame = read_table(path, source, wanted, {key, CLASS, NAME})
+    if names and key not in frame and NAME in frame:
+        numbers = {name: number for number, name in names.items()}
+        frame[key] = frame.pop(NAME).map(lambda name: numbers.get(name, f"id {name}"))
     if key not in frame.columns:
         raise InputError(
             f"{paths.shown(path)} has no column '{key}' (found {', '.join(frame.columns[:4])}, …)"
@@ -198,23 +207,10 @@ def read_table(
                 na_values=dict(enumerate(missing)),
                 **_DIGITS,
             )
-    except FileNotFoundError:
-        raise InputError(f"{paths.shown(path)} is missing") from None
-    except (EOFError, zlib.error) as error:
-        raise InputError(f"{paths.shown(path)} cannot be read: {error}: replace it") from None
-    except OSError as error:
-        raise InputError(f"{paths.shown(path)} cannot be read: {error.strerror or error}") from None
-    except pd.errors.ParserWarning:
-        raise InputError(f"{paths.shown(path)} has rows with more cells than its header") from None
-    except UnicodeDecodeError:
-        raise InputError(
-            f"{paths.shown(path)} is not UTF-8 (perhaps cp1252, as Excel writes CSV): save it as "
-            "CSV UTF-8"
-        ) from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise InputError(
-            f"{paths.shown(path)} is not a readable CSV table: {str(error).splitlines()[0]}"
-        ) from None
+    except (OSError, EOFError, zlib.error, ValueError, pd.errors.ParserWarning) as error:
+        why = getattr(error, "strerror", None) or reason_of(error)
+        why = _REASONS.get(type(error), f"cannot be read: {why}")
+        raise InputError(f"{paths.shown(path)} {why}") from None
     frame.columns = [str(c).strip() for c in frame.columns]
     return frame
 
@@ -350,15 +346,14 @@ def check_range(values: pd.DataFrame, path: Path, key: str = ID) -> None:
         key: name of the index in that file.
     """
     numbers = values.to_numpy()
-    beyond = np.maximum(-numbers, numbers - 1)
-    wrong = int((beyond > READ_TOLERANCE).sum())
-    if wrong:
-        worst = [
+    _refuse_worst(
+        np.maximum(-numbers, numbers - 1),
+        path,
+        lambda row, column: (
             f"{key} {values.index[row]}, column '{values.columns[column]}': "
             f"{numbers[row, column]:g} is outside [0, 1]"
-            for row, column in _largest(beyond)[:wrong]
-        ]
-        raise InputError(f"{paths.shown(path)}: {'; '.join(worst)} ({wrong:,} in all)")
+        ),
+    )
 
 
 def check_sums(votes: pd.DataFrame, path: Path) -> None:
@@ -369,23 +364,20 @@ def check_sums(votes: pd.DataFrame, path: Path) -> None:
         path: the file, for the message.
     """
     residuals = GALAXY_ZOO_2.residuals(votes.to_numpy())
-    largest = residuals.max(axis=1, initial=0.0)
-    wrong = int((largest > READ_TOLERANCE).sum())
-    if wrong:
-        worst = [
+    _refuse_worst(
+        residuals,
+        path,
+        lambda row, question: (
             f"{ID} {votes.index[row]}: the answers of question "
-            f"{GALAXY_ZOO_2.questions[residuals[row].argmax()].number} do not add up to their "
-            f"parent's (off by {largest[row]:.2g}"
-            for row, _ in _largest(largest[:, None])[:wrong]
-        ]
-        raise InputError(
-            f"{paths.shown(path)}: {'; '.join(worst)} (galaxies with wrong sums: {wrong:,} of "
-            f"{len(votes):,})"
-        )
+            f"{GALAXY_ZOO_2.questions[question].number} do not add up to their parent's (off by "
+            f"{residuals[row, question]:.2g})"
+        ),
+    )
 
 
-def _largest(values: np.ndarray) -> list[tuple[int, int]]:
-    """Row and column of the largest values, those first."""
-    order = np.argsort(-values, axis=None, kind="stable")[:_N_WORST]
-    rows, columns = np.unravel_index(order, values.shape)
-    return list(zip(rows.tolist(), columns.tolist(), strict=True))
+def _refuse_worst(excess: np.ndarray, path: Path, describe: Callable[[int, int], str]) -> None:
+    """Refuse a table where (row, column) values exceed the tolerance; describe the worst."""
+    if wrong := int((excess > READ_TOLERANCE).sum()):
+        order = np.argsort(-excess, axis=None, kind="stable")[: min(wrong, _N_WORST)]
+        worst = (describe(*divmod(place, excess.shape[1])) for place in order.tolist())
+        raise InputError(f"{paths.shown(path)}: {'; '.join(worst)} ({wrong:,} in all)")

@@ -20,7 +20,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.manifest import Artifact
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import Catalog
-from galaxyzoo.io.tables import FOLD, read_csv
+from galaxyzoo.io.tables import FOLD, read_table
 from galaxyzoo.results import layout, submission
 from galaxyzoo.results.card import Digests, RunCard
 from galaxyzoo.results.table import PredictionTable, digest_table, join_tables
@@ -155,7 +155,7 @@ class FoldTables:
         Returns:
             The valid predictions, and the GalaxyIDs without an image.
         """
-        ids, task = self.catalog.test_ids, get_task(self.config.task)
+        ids, task, names = self.catalog.test_ids, get_task(self.config.task), self.catalog.names
         paths = [self.files(fold).path(layout.TEST_TABLE) for fold in folds]
         values = [PredictionTable.read(path, task, ids).values for path in paths]
         mean = sum(values[1:], start=values[0]) / len(values)
@@ -164,8 +164,8 @@ class FoldTables:
         unreadable = test_images.unreadable | np.isin(test_images.ids, np.concatenate(notes))
         if unreadable.any():
             mean[unreadable] = self.targets.mean(axis=0)
-            tqdm.write(submission.describe_unreadable(ids[unreadable]))
-        return PredictionTable(task, ids, mean).project(), ids[unreadable].tolist()
+            tqdm.write(submission.describe_unreadable([names.get(i, i) for i in ids[unreadable]]))
+        return PredictionTable(task, ids, mean, names=names).project(), ids[unreadable].tolist()
 
     def _read_val(self, fold: int) -> PredictionTable:
         """Predictions of a fold's own galaxies."""
@@ -212,7 +212,7 @@ def _save_run(
         "n_folds": catalog.n_folds,
         "no_better_than_mean": failed,
         "tables": Digests(
-            oof=oof.write(folder.oof_csv, number=number),
+            oof=replace(oof, names=catalog.names).write(folder.oof_csv, number=number),
             test=test.write(folder.test_csv, targets.mean(axis=0), number),
         ),
     }
@@ -260,12 +260,13 @@ def import_run(catalog: Catalog, run: str, oof_path: Path, test_path: Path) -> R
     """
     task, folder = task_of(run), layout.RunFolder(catalog.dataset, run)
     labeled = catalog.for_task(task)
-    has_folds = FOLD in read_csv(oof_path, wanted=lambda name: name.strip() == FOLD).columns
+    has_folds, names = FOLD in read_table(oof_path, wanted=FOLD.__eq__), catalog.names
     advice = f"train it on the folds of folds/{catalog.dataset}/train.csv"
     folds = labeled.folds if has_folds else None
-    oof = PredictionTable.read(oof_path, task, labeled.ids, folds, advice)
+    oof = PredictionTable.read(oof_path, task, labeled.ids, folds, advice, names)
+    test = PredictionTable.read(test_path, task, catalog.test_ids, names=names)
     oof = replace(_project(oof, oof_path), folds=labeled.folds)
-    test = _project(PredictionTable.read(test_path, task, catalog.test_ids), test_path)
+    test = _project(test, test_path)
     given = Digests(oof=digest_table(oof_path), test=digest_table(test_path))
     known = RunCard.of(catalog.dataset, run) if folder.card.exists() else None
     if folder.folds or (known and known.imported != given):

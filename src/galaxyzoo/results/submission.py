@@ -1,7 +1,7 @@
 """Submissions: written in the sample's order, checked, and copied to where they are looked for."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -33,18 +33,18 @@ def write(path: Path, table: PredictionTable, card: SubmissionCard, prior: np.nd
     """
     with files.writing(path) as temporary:
         temporary.write_text(table.format(prior), encoding="utf-8")
-        check(temporary, table.task, table.ids)
+        check(temporary, table.task, table.ids, table.names)
         card.model_copy(update={"table": digest_table(temporary)}).write(card_path(path))
 
 
-def describe_unreadable(ids: Sequence[int] | np.ndarray) -> str:
+def describe_unreadable(ids: Sequence[int | str]) -> str:
     """A warning that names the test galaxies whose image cannot be read."""
     first = ", ".join(map(str, ids[:5])) + (", …" if len(ids) > 5 else "")
     count = f"{len(ids)} test images cannot be read"
     return f"{count}; their rows are the training mean: GalaxyID {first}"
 
 
-def check(path: Path, task: Task, ids: np.ndarray) -> None:
+def check(path: Path, task: Task, ids: np.ndarray, names: Mapping[int, str] | None = None) -> None:
     """Refuse a file that is no submission of the task.
 
     An id may be missing, repeated or not in the sample, rows or columns in another order, a value
@@ -52,8 +52,9 @@ def check(path: Path, task: Task, ids: np.ndarray) -> None:
 
     Args:
         ids: (test galaxy,) GalaxyIDs in the sample submission's order.
+        names: as of `read_csv`.
     """
-    frame = read_csv(path)
+    frame = read_csv(path, names=names)
     values = select_predictions(frame, task.columns, ids, path).to_numpy()
     columns = [*task.decision_columns, *task.columns]
     if list(frame.columns) != columns:
@@ -69,7 +70,7 @@ def check(path: Path, task: Task, ids: np.ndarray) -> None:
         )
     # Kaggle takes no byte-order mark, no spaces and no "100000.0", which `read_csv` does.
     cells = [line.partition(",")[0].strip('"') for line in path.read_text("utf-8").splitlines()]
-    for cell, expected in zip(cells, [ID, *map(str, ids.tolist())], strict=False):
+    for cell, expected in zip(cells, [] if names else [ID, *map(str, ids.tolist())], strict=False):
         if cell != expected:
             raise InputError(f"{shown(path)}: the first column has {cell!r} in place of {expected}")
     distances = np.abs(task.project(values) - values)

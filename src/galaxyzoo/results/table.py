@@ -3,8 +3,8 @@
 An out-of-fold table also has the fold in which each galaxy was held out.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,7 +13,7 @@ import pandas as pd
 
 from galaxyzoo.core import files, manifest, paths
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.io.tables import FOLD, format_predictions, read_csv, select_numbers
+from galaxyzoo.io.tables import FOLD, NAME, format_predictions, read_csv, select_numbers
 from galaxyzoo.tasks.kinds import Task
 
 
@@ -26,6 +26,7 @@ class PredictionTable:
         ids: (galaxy,) GalaxyIDs.
         values: (galaxy, column).
         folds: (galaxy,) in which each was held out; None: not an out-of-fold table.
+        names: ids in files by number, of galaxies without a GalaxyID.
 
     Examples:
         >>> from galaxyzoo.tasks.registry import get_task
@@ -38,6 +39,7 @@ class PredictionTable:
     ids: np.ndarray
     values: np.ndarray
     folds: np.ndarray | None = None
+    names: Mapping[int, str] = field(default_factory=dict)
 
     @classmethod
     def read(
@@ -47,6 +49,7 @@ class PredictionTable:
         ids: np.ndarray | None = None,
         folds: np.ndarray | None = None,
         advice: str = "make it again",
+        names: Mapping[int, str] | None = None,
     ) -> Self:
         """Read a table by the names of its rows and columns.
 
@@ -56,8 +59,9 @@ class PredictionTable:
             ids: (galaxy,) GalaxyIDs that it holds once each, in the wanted order; default its own.
             folds: (galaxy,) that an out-of-fold table must have.
             advice: end of the message where it has others.
+            names: as of `read_csv`.
         """
-        frame = select_predictions(read_csv(path), task.columns, ids, path)
+        frame = select_predictions(read_csv(path, names=names), task.columns, ids, path)
         if folds is not None:
             if FOLD not in frame.columns:
                 raise InputError(
@@ -91,6 +95,8 @@ class PredictionTable:
         frame = self.frame if prior is None else self.task.with_decision(self.frame, prior)
         if self.folds is not None:
             frame[FOLD] = self.folds
+        if self.names:
+            frame = frame.rename(index=self.names).rename_axis(NAME)
         return format_predictions(frame, number)
 
     def write(self, path: Path, prior: np.ndarray | None = None, number: str = "%.9f") -> str:

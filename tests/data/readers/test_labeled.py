@@ -66,12 +66,10 @@ def change_class(frame: pd.DataFrame, value: object) -> pd.DataFrame:
 
 MISTAKES = {
     "unknown class": (lambda f: change_class(f, "spirals"), "unknown class 'spirals'"),
-    "a number for a class": (lambda f: f.assign(**{"class": range(40)}), "unknown class '0'"),
     "no class": (lambda f: change_class(f, None), "has no class"),
     "no column": (lambda f: f.rename(columns={"class": "label"}), "has no column 'class'"),
     "no ids": (lambda f: f.drop(columns="GalaxyID"), "has no column 'GalaxyID'"),
     "repeated id": (lambda f: pd.concat([f, f[:1]]), "appears twice"),
-    "no id": (lambda f: f.assign(GalaxyID=["x", *f["GalaxyID"][1:]]), "'x' is not a GalaxyID"),
     "no image": (lambda f: f.assign(GalaxyID=f["GalaxyID"] + 500), "has no image of GalaxyID 501"),
     "no galaxy": (lambda f: f[:0], "has no classes"),
 }
@@ -96,11 +94,6 @@ def test_labels_that_change_after_the_split_are_refused(root, folder):
     prepare("small", n_folds=4)
     before = labels(folder)
     rewrite(folder, change_class(before, "spiral" if before["class"][0] != "spiral" else "edge_on"))
-    with pytest.raises(InputError, match="has changed since folds/small was made"):
-        prepare("small")
-    # Classes of another task: the catalog has not even their columns.
-    names = dict(zip(ZOO5, TASKS["galaxy10"].columns, strict=False))
-    rewrite(folder, before.assign(**{"class": before["class"].map(names)}))
     with pytest.raises(InputError, match="has changed since folds/small was made"):
         prepare("small")
     rewrite(folder, before)

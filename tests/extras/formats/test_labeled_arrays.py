@@ -111,16 +111,11 @@ def test_what_is_wrong_with_npz_arrays_is_one_line(root, changes, named):
         ({"images": None, "data": [1]}, "no array 'images' (found 'ans', 'data')"),
         ({"ans": None}, "no array 'ans' (found 'images')"),
         ({"images": draw()["images"][..., 0]}, "'images' is uint8 of shape (40, 69, 69), expected"),
-        (
-            draw(12, 64),
-            "shape (12, 64, 64, 3), expected uint8 color images of 69 × 69 or 256 × 256",
-        ),
+        (draw(12, 64), "shape (12, 64, 64, 3), expected uint8 color images of 69 × 69 or 256"),
         ({"images": draw()["images"] / 255}, "'images' is float64"),
         ({"ans": draw()["ans"] / 2}, "'ans' is float64"),
-        ({"ans": np.eye(10, dtype=int)[draw()["ans"]]}, "'ans' is int64 of shape (40, 10)"),
         ({"ans": draw()["ans"][:-1]}, "has 40 images and 39 labels"),
         ({"ans": draw()["ans"] + 1}, "'ans' of image 9 is 10, outside 0 to 9 (4 in all)"),
-        ({"ans": draw()["ans"].astype(int) - 1}, "'ans' of image 0 is -1, outside 0 to 9 (4 in"),
         ({name: values[:0] for name, values in draw().items()}, "has no images"),
     ],
 )

@@ -29,7 +29,8 @@ FILES = {i: encode(PICTURES[i], end=".png") for i in IDS}
 STACK = np.stack([*PICTURES.values()])
 FLOATS = STACK.astype(np.float32) / 255
 NAMES = [f"{i}.png" for i in IDS]
-ANY_DICTIONARY = pa.dictionary(pa.int32(), pa.binary())
+KINDS = [pa.binary(), pa.large_binary(), pa.dictionary(pa.int32(), pa.binary())]
+KINDS += [pa.struct({"bytes": kind}) for kind in KINDS[::2]]
 
 
 def write(kind: Callable[..., Path], pixels: Any = STACK, ids: Any = IDS, **how: Any) -> Any:
@@ -37,16 +38,12 @@ def write(kind: Callable[..., Path], pixels: Any = STACK, ids: Any = IDS, **how:
 
 
 def write_list(
-    path: Path,
-    end: str = ".csv",
-    is_absolute: bool = False,
-    top: str = "",
-    mark: str = "",
-    **columns: Any,
+    path: Path, end: str = ".csv", absolute: bool = False, top: str = "", mark: str = ""
 ) -> Path:
+    columns: dict[str, Any] = {}
     (path.parent / top / "pictures").resolve().parent.mkdir(parents=True, exist_ok=True)
     folder = write_folder((path.parent / top / "pictures").resolve(), [*FILES.values()], IDS)
-    if is_absolute:
+    if absolute:
         columns = {"id_str": IDS, "file_loc": [str(folder.resolve() / name) for name in NAMES]}
     else:
         columns["path"] = [f"{top}pictures/{name}" for name in NAMES]
@@ -90,19 +87,10 @@ FORMS: dict[str, Callable[[Path], Path]] = {
     "hdf5": write(write_hdf5, rows=2),
     "hdf5, planes first": write(write_hdf5, FLOATS.transpose(0, 3, 1, 2)),
     "npz with names": write(write_npz, ids=[name.encode() for name in NAMES]),
-    **{
-        f"parquet of {kind}": partial(write_bytes_column, kind=kind)
-        for kind in (
-            pa.binary(),
-            pa.large_binary(),
-            ANY_DICTIONARY,
-            pa.struct({"bytes": pa.binary()}),
-            pa.struct({"bytes": ANY_DICTIONARY}),
-        )
-    },
+    **{f"parquet of {kind}": partial(write_bytes_column, kind=kind) for kind in KINDS},
     "csv list": write_list,
     "parquet list": partial(write_list, end=".parquet"),
-    "list of absolute paths, as Zoobot's": partial(write_list, is_absolute=True),
+    "list of absolute paths, as Zoobot's": partial(write_list, absolute=True),
 }
 
 
@@ -131,12 +119,10 @@ IDS_AS_GIVEN: dict[str, tuple[Any, list[str]]] = {
     "whole floats": ([30.0, -1.0, 2.0**53 - 1], ["30", "-1", str(2**53 - 1)]),
     "other floats": ([150.1163, 150.0], ["150.1163", "150.0"]),
     "texts": (["150.1163", "a/1", "007", "1e5"], ["150.1163", "a/1", "007", "1e5"]),
-    "texts of whole floats": (["30.0", "4"], ["30", "4"]),
 }
 ROUNDED: dict[str, tuple[Any, str]] = {
     "float64": ([3.0, float(SDSS)], "row 1, 5.877229822753836e+17"),
     "float64 of two numbers": ([float(2**53 + 1)], "row 0, 9007199254740992.0"),
-    "float32": (np.array([5, 2**24 + 1], np.float32), "row 1, 16777216.0"),
     "text of a float": (["1", "5.877229822753836e+17"], "row 1, 5.877229822753836e+17"),
     "text as of Excel": (["-5.87723E+17"], "row 0, -5.87723E+17"),
 }
@@ -168,7 +154,5 @@ def test_ids_keep_all_that_they_came_with(tmp_path, form, ids, names):
 @pytest.mark.parametrize("form", ID_FORMS)
 @pytest.mark.parametrize(("ids", "named"), ROUNDED.values(), ids=ROUNDED)
 def test_ids_that_may_have_lost_digits_are_refused(tmp_path, form, ids, named):
-    if (form, named) == ("list.csv", "row 1, 16777216.0"):
-        pytest.skip("a CSV does not say of which type its numbers were")
     message = one_line_refusal(open_images, write_ids(tmp_path / form, ids))
     assert f"{form}: the id of {named}, was a decimal number and may have lost digits" in message

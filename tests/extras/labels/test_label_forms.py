@@ -12,10 +12,12 @@ from support.forms import write_folder
 from support.pictures import draw_images
 
 
-def to_folders(folder: Path, table: pd.DataFrame, top: str) -> None:
-    for file, name in zip(table["file"], table["class"], strict=True):
-        (folder / top / name).mkdir(parents=True, exist_ok=True)
-        shutil.move(folder / file, folder / top / name / Path(file).name)
+def to_folders(folder: Path, table: pd.DataFrame, *tops: str) -> None:
+    """Below one folder, or by turns."""
+    for row, (file, name) in enumerate(zip(table["file"], table["class"], strict=True)):
+        place = folder / tops[row % len(tops)] / name
+        place.mkdir(parents=True, exist_ok=True)
+        shutil.move(folder / file, place)
     shutil.rmtree(folder / "pictures")
 
 
@@ -45,6 +47,7 @@ def to_numbers(folder: Path, table: pd.DataFrame) -> None:
 FORMS: dict[str, Callable[[Path, pd.DataFrame], None]] = {
     "a folder each": lambda folder, table: to_folders(folder, table, "."),
     "a folder each in train": lambda folder, table: to_folders(folder, table, "train"),
+    "a folder each in two": lambda folder, table: to_folders(folder, table, "train", "val"),
     "another case": lambda folder, table: table.to_csv(folder / "Labels.csv", index=False),
     "packed": lambda folder, table: table.to_csv(folder / "labels.csv.gz", index=False),
     "Parquet": lambda folder, table: table.to_parquet(folder / "labels.parquet", index=False),

@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 
 from galaxyzoo.config.loading import load_config, runs_of
-from galaxyzoo.data.catalog import load_catalog
+from galaxyzoo.data.catalog import image_names, load_catalog
 from galaxyzoo.data.prepare import open_dataset, prepare
 from galaxyzoo.data.readers.find import open_input, sky_positions
-from galaxyzoo.data.readers.labeled import image_names
+from galaxyzoo.results.table import PredictionTable
 from galaxyzoo.tasks.registry import find_task, get_task
 from support.datasets import ZOO5, write_labeled
 from support.forms import write_folder
@@ -147,6 +147,24 @@ def test_task_yaml_has_the_order_and_what_is_decided(folder):
 def test_a_mistake_is_one_line(root, columns, yaml, line):
     write_five(root / "input" / "mine", yaml, **columns)
     assert line in one_line_refusal(open_input, "mine", {"mine"})
+
+
+def test_tables_have_the_ids_that_the_user_wrote(root):
+    written, numbers = "pictures\\J{}.png", [1042 + n * 7 % 12 for n in range(12)]
+    folder = root / "input/mine"
+    draw(folder, [f"J{n}" for n in numbers])
+    write(folder, [*"abb"] * 4, id=[written.format(n) for n in numbers])
+    catalog, path = prepare("mine", n_folds=2, tasks={"mine"}).catalog, root / "oof.csv"
+    values, where = catalog.targets("mine"), (get_task("mine"), catalog.ids)
+    PredictionTable(*where, values, catalog.folds, catalog.names).write(path)
+    table = pd.read_csv(path, index_col="id")
+    expected = {written.format(n): "abb"[k % 3] for k, n in enumerate(numbers)}
+    assert table[["a", "b"]].idxmax(axis=1).to_dict() == expected
+    read = PredictionTable.read(path, *where, catalog.folds, names=catalog.names)
+    assert (read.values == values).all()
+    path.write_text(path.read_text().replace("J1042", "J1"))
+    line = one_line_refusal(PredictionTable.read, path, *where, names=catalog.names)
+    assert f"'id {written.format(1)}' is not a GalaxyID" in line
 
 
 def test_an_image_without_a_majority_is_to_be_predicted(root):

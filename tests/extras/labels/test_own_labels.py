@@ -19,7 +19,7 @@ from galaxyzoo.tasks.registry import register_task
 from galaxyzoo.training import feature_head
 from galaxyzoo.training.feature_head import fit_head
 from galaxyzoo.training.fold import copy_training, train_fold
-from support.commands import call, complaint, succeed, table
+from support.commands import call, complaint, succeed
 from support.forms import write_folder
 from support.pictures import draw_images
 from support.refusals import listing
@@ -45,12 +45,12 @@ def test_own_classes_are_trained_predicted_reported_and_exported(tmp_path, monke
     folder = write_mine(tmp_path / "input" / "mine")
     printed = succeed(tmp_path, "train.py", "--data", "mine", "--folds", "2", "--ensemble").stdout
     assert "labels: dark, <odd> 7, light 7; 7 galaxies per fold; images of 48 × 48 px" in printed
-    oof = table(tmp_path, "oof", "mine/head.csv")
+    oof = pd.read_csv(tmp_path / "oof/mine/mine/head.csv", index_col="id")
     assert list(oof.columns) == [*NAMES, "fold"]
-    assert oof.index.tolist() == list(range(14))
+    assert oof.index.tolist() == [f"g{n:02}.png" for n in range(14)]
     assert (oof[NAMES].to_numpy().argmax(axis=1) == np.arange(14) % 2).all()
-    test = table(tmp_path, "submissions", "mine/head.csv")
-    assert test["class"].tolist() == NAMES
+    test = pd.read_csv(tmp_path / "submissions/mine/mine/head.csv", index_col="id")
+    assert test["class"].to_dict() == {"g14.png": NAMES[0], "g15.png": NAMES[1]}
     images = str(folder / "images")
     told = succeed(tmp_path, "predict.py", "mine/head", images, "--output", "new.csv")
     assert "424" not in told.stdout + told.stderr  # the head knows images of this size

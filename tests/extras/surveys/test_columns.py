@@ -1,5 +1,6 @@
 """Meaning of a survey's columns, and its parts as one table, read back by astropy and STILTS."""
 
+import datetime
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,10 +12,11 @@ from astropy.table import Table
 from pyarrow import parquet
 
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.extras.surveys import COLUMN_NAMES, TABLE_FORMATS
+from galaxyzoo.extras.surveys import COLUMN_NAMES, TABLE_FORMATS, columns
 from galaxyzoo.extras.surveys.columns import describe_columns, rename, write_one_table
 from galaxyzoo.tasks.decision_tree import PUBLISHED_NAMES
 from galaxyzoo.tasks.registry import TASKS, get_task
+from support.refusals import one_line_refusal
 
 VOTES = get_task("gz37")
 SUFFIXES = ("", "_spread", "_lower", "_upper")
@@ -93,10 +95,36 @@ def test_astropy_reads_all_parts_with_their_meaning(ending, names, tmp_path):
         assert odd.meta["ucd"] == "stat.probability"
 
 
+DAY, ALL = datetime.datetime(2026, 1, 2, 3, 4), [*TABLE_FORMATS]
+KEPT: dict[str, tuple[pa.Array, list, list[str]]] = {  # column -> as written, the forms that can
+    "date": (pa.array([DAY.date()]), ["2026-01-02"], ALL),
+    "time": (pa.array([DAY], pa.timestamp("ms")), ["2026-01-02T03:04:00.000"], ALL),
+    "list": (pa.array([[1.5, 2.0]]), [[1.5, 2.0]], ALL),
+    "ragged": (pa.array([[1, 2, 3], [4]]), [], [".parquet"]),
+    "small": (pa.array([65535], pa.uint16()), [65535], ALL),
+    "missing": (pa.array([0.5, np.nan]), [0.5, np.nan], ALL),
+    "empty": (pa.array(["ä", ""]), ["ä", ""], [".vot", ".ecsv", ".parquet"]),
+}
+
+
+@pytest.mark.parametrize("ending", TABLE_FORMATS)
+@pytest.mark.parametrize("name", KEPT)
+def test_a_kept_column_is_written_exactly_or_refused_before(name, ending, tmp_path):
+    column, expected, endings = KEPT[name]
+    rows, path, part = pa.table({name: column}), tmp_path / f"t{ending}", tmp_path / "part"
+    if ending not in endings:
+        line = one_line_refusal(columns.check_table, path, rows, [], "kaggle")
+        assert f"cannot hold the column '{name}' (" in line
+        return
+    columns.check_table(path, rows, [], "kaggle")
+    parquet.write_table(rows.cast(describe_columns(rows.schema, VOTES, "id", {"title": ""})), part)
+    write_one_table(path, [part], "kaggle")
+    written = columns.read_one_table(path)[name].to_pylist()
+    assert repr(written) == repr(column.to_pylist() if ending == ".parquet" else expected)
+
+
 def test_an_id_that_fits_cannot_hold_is_named_and_nothing_written(tmp_path):
     parts = make_parts(tmp_path, [["a.jpg", "gal\u00e1xia.jpg"]])
     with pytest.raises(InputError, match=r"votes\.fits: FITS only takes ASCII.*gal\u00e1xia"):
         write_one_table(tmp_path / "votes.fits", parts, "kaggle")
     assert not (tmp_path / "votes.fits").exists()
-    write_one_table(tmp_path / "votes.vot", parts, "kaggle")
-    assert Table.read(tmp_path / "votes.vot")["id"].tolist() == ["a.jpg", "gal\u00e1xia.jpg"]

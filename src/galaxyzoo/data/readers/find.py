@@ -67,13 +67,9 @@ def side_columns(raw: DatasetFiles, columns: Sequence[str]) -> pd.DataFrame:
 
 def sky_positions(raw: DatasetFiles) -> dict[int, tuple[float, float]]:
     """`ra` and `dec` in degrees by GalaxyID, where a table of votes or labels has both."""
-    table = side_columns(raw, POSITION)
-    degrees = table[table.index.isin(raw.targets.index)].apply(pd.to_numeric, errors="coerce")
-    if len(degrees.columns) < len(POSITION):
-        return {}
-    return dict(
-        zip(degrees.index.tolist(), degrees.itertuples(index=False, name=None), strict=True)
-    )
+    degrees = side_columns(raw, POSITION).apply(pd.to_numeric, errors="coerce")
+    labeled_rows = degrees[degrees.index.isin(raw.targets.index)].itertuples(name=None)
+    return {i: (*sky,) for i, *sky in labeled_rows} if degrees.shape[1] == len(POSITION) else {}
 
 
 def known_groups(raw: DatasetFiles) -> dict[str, np.ndarray]:

@@ -12,6 +12,7 @@ more), the images are those galaxies; else they are numbered from 0 in the order
 import os
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePath
 
@@ -21,7 +22,7 @@ import pandas as pd
 from galaxyzoo.config.schema import ORIGINAL_PX, ImageConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
-from galaxyzoo.data.catalog import folds_dir
+from galaxyzoo.data.catalog import image_names
 from galaxyzoo.data.readers import dataset_files
 from galaxyzoo.data.readers.dataset_files import DatasetCandidate, DatasetFiles
 from galaxyzoo.data.stores import base, opening
@@ -31,7 +32,6 @@ from galaxyzoo.tasks import kinds, registry
 LABELS_CSV, TEST, IMAGES = "train_labels.csv", "test_ids.csv", "images"
 OWN_LABELS = "labels.csv"  # of `label_table`
 _FORMS = OWN_LABELS, "labels.csv.gz", "labels.parquet", "metadata.csv", "metadata.jsonl"
-IMAGE_NAMES = "names.csv"  # in the folds of a dataset of own labels
 # Such images are cut out already, often small: all of them is kept.
 CUT_OUT = ImageConfig(crop_px=ORIGINAL_PX, cache_px=96)
 GALAXY_ID = re.compile("[1-9][0-9]{5,17}")  # not the 1, 2, 3 or 0001 by which people number files
@@ -59,7 +59,10 @@ def find_class_folders(folder: Path) -> DatasetCandidate | None:
         names = {entry.name for entry in entries if entry.is_dir()}
     if not is_known(names):
         return None
-    images, classes = open_class_folders(folder)
+    images = opening.open_whole(folder)
+    classes = [PurePath(name).parts[0] for name in images.names]
+    if loose := sorted({*classes} & {*images.names}):
+        raise InputError(f"{shown(folder)}: '{loose[0]}' is not in a class's folder")
     task = one_task({*classes}, f"{shown(folder)}/")
     read = partial(make_dataset, folder, images, range(len(images)), classes, task)
     return DatasetCandidate(folder, frozenset({task.name}), read)
@@ -69,15 +72,6 @@ def is_known(names: set[str]) -> bool:
     """Check whether two names or more are those of classes of one known task."""
     spelled = {name.lower() for name in names}
     return any(len(spelled & _lower(task)) > 1 for task in registry.CLASS_TASKS.values())
-
-
-def open_class_folders(folder: Path) -> tuple[base.Images, list[str]]:
-    """Open a folder of classes; the class of an image is the folder that it lies in."""
-    images = opening.open_whole(folder)
-    classes = [PurePath(name).parts[0] for name in images.names]
-    if loose := sorted({*classes} & {*images.names}):
-        raise InputError(f"{shown(folder)}: '{loose[0]}' is not in a class's folder")
-    return images, classes
 
 
 def own_table(folder: Path) -> Path | None:
@@ -160,6 +154,7 @@ def make_dataset(
     task: kinds.Task,
     own_task: kinds.Task | None = None,
     table: Path | None = None,
+    written: Sequence[str] = (),
 ) -> DatasetFiles:
     """Make the dataset of images with classes, which are galaxies by their names, or numbered.
 
@@ -171,6 +166,7 @@ def make_dataset(
         task: of the classes.
         own_task: the task, where it is that of own labels.
         table: of these.
+        written: (galaxy,) how it names the images; default as they are named.
     """
     dataset, chosen = folder.absolute().name, images.take(rows)
     stems = [*map(base.stem_of, chosen.names)]
@@ -178,32 +174,15 @@ def make_dataset(
     if own_ids:
         numbers = _number_images(dataset, {*images.names})
         ids = [numbers[name] for name in chosen.names]
+        chosen = replace(chosen, table=chosen.table.assign(id=[*written] or chosen.names))
     else:
         ids = [int(stem) for stem in stems]
     chosen, labels = chosen.relabel(ids), pd.Series(classes, ids, dtype=str)
     test_ids = labels.index[labels == ""].to_numpy("int64")
     targets = one_hot(labels[labels != ""], task).sort_index()
     return DatasetFiles(
-        dataset,
-        folder,
-        targets,
-        chosen,
-        chosen,
-        test_ids,
-        CUT_OUT,
-        own_ids=own_ids,
-        task=own_task,
-        table=table,
+        dataset, folder, targets, chosen, chosen, test_ids, CUT_OUT, own_ids, own_task, table
     )
-
-
-def image_names(dataset: str) -> dict[int, str]:
-    """Names of images of own labels by their numbers; none of other datasets."""
-    path = folds_dir() / dataset / IMAGE_NAMES
-    if not path.exists():
-        return {}
-    table = pd.read_csv(path, dtype={"image": str}, keep_default_na=False)
-    return dict(zip(table[ID].tolist(), table["image"], strict=True))
 
 
 def _number_images(dataset: str, names: set[str]) -> dict[str, int]:

@@ -59,7 +59,7 @@ def read_positions(path: Path) -> pd.DataFrame:
     Returns:
         (galaxy, 2) `ra` and `dec` in degrees (J2000), by GalaxyID, rows in the file's order.
     """
-    frame = read_csv(path, key=GALAXY, wanted=lambda name: name in SKY)
+    frame = read_csv(path, key=GALAXY, wanted=(GALAXY, *SKY).__contains__)
     if not set(SKY) <= set(frame.columns):
         raise InputError(
             f"{shown(path)} has no columns 'ra' and 'dec', needed to download images: the "
@@ -111,7 +111,7 @@ def read_votes(path: Path) -> pd.DataFrame:
     Returns:
         (galaxy, 37) vote fractions by GalaxyID, rows in the file's order.
     """
-    frame = read_csv(path, key=GALAXY, wanted=lambda name: name.endswith((DEBIASED, WEIGHTED)))
+    frame = read_csv(path, key=GALAXY, wanted=lambda n: n.endswith((GALAXY, DEBIASED, WEIGHTED)))
     if not len(frame):
         raise InputError(f"{shown(path)} has no galaxies")
     debiased = any(name.endswith(DEBIASED) for name in frame.columns)

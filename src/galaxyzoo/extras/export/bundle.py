@@ -139,8 +139,9 @@ def export_tables(dataset: str, run: str, folder: Path) -> None:
     config, fingerprint, _ = load_run_config(layout.RunFolder(dataset, run).path)
     scores = _read_scores(dataset, config, [*range(labeled.n_folds)])
     with files.writing_folder(folder) as part:
-        oof_table = PredictionTable(task, labeled.ids, oof, labeled.folds)
-        digest = _pack(part / layout.TEST_PACKED, PredictionTable(task, catalog.test_ids, test))
+        oof_table = PredictionTable(task, labeled.ids, oof, labeled.folds, catalog.names)
+        test_table = PredictionTable(task, catalog.test_ids, test, names=catalog.names)
+        digest = _pack(part / layout.TEST_PACKED, test_table)
         packed = Digests(oof=_pack(part / layout.OOF_PACKED, oof_table), test=digest)
         scores.model_copy(update={"tables": packed}).write(part / layout.SCORES)
         (part / CONFIG).write_text(portable_config(config, fingerprint), encoding="utf-8")

@@ -24,6 +24,7 @@ import numpy as np
 
 from galaxyzoo.core.errors import InputError, reason_of
 from galaxyzoo.core.options import option
+from galaxyzoo.data.decoding import over_black
 from galaxyzoo.data.stores import base
 
 TITLE = "FITS cut-outs"  # of its options
@@ -145,7 +146,7 @@ def to_rgb(data: bytes, settings: FitsSettings, width_arcsec: float | None = Non
         settings: all but its `field_arcsec` is used.
         width_arcsec: side of the center square; None: the whole.
     Returns:
-        (H, W, 3) uint8 RGB, the file's last row first; one band is gray.
+        (H, W, 3) uint8 RGB, the file's last row first; one band is gray, RGB(A) bytes stay as is.
     Raises:
         InputError: damaged, cut off, of another shape, too large, with pixels without a value.
     """
@@ -158,7 +159,8 @@ def to_rgb(data: bytes, settings: FitsSettings, width_arcsec: float | None = Non
         raise
     except Exception as error:  # noqa: BLE001  astropy raises a dozen kinds for damaged files
         raise InputError(f"its FITS is damaged ({reason_of(error)})") from None
-    if len(bands) > 1:
+    is_ready = header["BITPIX"] == 8 and not header.get("BZERO") and len(bands) in (3, 4)
+    if len(bands) > 1 and not is_ready:
         if max(settings.bands) >= len(bands):
             raise InputError(f"it has {len(bands)} bands, but --bands names {max(settings.bands)}")
         bands = bands[list(settings.bands)]
@@ -166,6 +168,10 @@ def to_rgb(data: bytes, settings: FitsSettings, width_arcsec: float | None = Non
         raise InputError(f"{missing:,} of its pixels have no value (NaN)")
     if not np.ptp(bands, axis=(1, 2)).any():
         raise InputError(f"all its pixels have the same value ({bands.flat[0]:g})")
+    if is_ready:
+        red, green, blue, *alpha = bands[:, ::-1].astype(np.uint8)
+        pixels = cv2.merge([red, green, blue])
+        return over_black(pixels, *alpha) if alpha else pixels
     bands = np.broadcast_to(bands, (3, *bands.shape[1:]))  # one band is gray
     return cv2.merge([*STRETCHES[settings.stretch](bands)[:, ::-1]])  # FITS counts rows upwards
 
@@ -189,8 +195,10 @@ def _read(data: bytes, hdu: tuple[str, ...]) -> tuple[np.ndarray, Any]:
 
 
 def _axes(part: Any) -> tuple[int, ...]:
-    """The shape without axes of 1: (band, H, W) or (H, W) where it is an image."""
-    return tuple(side for side in part.shape if side != 1)
+    """Shape without axes of 1, (band, H, W) or (H, W); bytes may have their colors last."""
+    axes = tuple(side for side in part.shape if side != 1)
+    is_last = part.header["BITPIX"] == 8 and len(axes) == 3 and axes[2] in (3, 4)
+    return (axes[2], *axes[:2]) if is_last else axes
 
 
 def _is_picture(part: Any) -> bool:
@@ -207,7 +215,9 @@ def _planes(part: Any) -> np.ndarray:
     pixels = pixels.astype(np.float32)
     if "BLANK" in header:  # comparing with None would take ten times as long as all the rest
         pixels[raw == header["BLANK"]] = np.nan
-    return pixels.reshape(-1, *_axes(part)[-2:])
+    axes, pixels = _axes(part), pixels.squeeze()
+    pixels = pixels if pixels.shape == axes else np.moveaxis(pixels, 2, 0)
+    return pixels.reshape(-1, *axes[-2:])
 
 
 def _find_parts(parts: Any, hdu: tuple[str, ...]) -> list[Any]:
@@ -346,8 +356,4 @@ def _open(data: bytes) -> Any:
     return fits.open(io.BytesIO(data), memmap=False, do_not_scale_image_data=True)
 
 
-STRETCHES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "lupton": _lupton,
-    "zscale": _zscale,
-    "linear": _linear,
-}
+STRETCHES = {"lupton": _lupton, "zscale": _zscale, "linear": _linear}

@@ -3,8 +3,7 @@
 Such files name no galaxies: images are numbered from 0.
 
 A `.npz` file has `images` (image, H, W, 3) uint8 and `labels` (image,): class names, or whole
-numbers that count the names in a third array, `classes`. Arrays of Python objects, which can run
-code, are refused.
+numbers that count the names in a third array, `classes`.
 
 `Galaxy10.h5` (SDSS, 69 px) and `Galaxy10_DECals.h5` (DECaLS, 256 px) have `images` (galaxy, side,
 side, 3) uint8 and `ans` (galaxy,) class numbers 0 to 9; the side tells them apart.

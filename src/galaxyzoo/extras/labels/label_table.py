@@ -1,16 +1,13 @@
 """Galaxies with labels of a user's own: `labels.csv` beside images of any form.
 
-Columns `GalaxyID`, `id` or `file`, and `class`, free text. Rows without a class are galaxies to
-predict, images without a row are ignored. Images are found as of `train_labels.csv`, else anywhere
-in the folder. Where all are named by GalaxyIDs of six digits or more, they are those galaxies; else
-images are numbered from 0 in the order of their names.
-
-`task.yaml` beside it may have `classes`, their order, and `metric: balanced accuracy`. Classes that
-are all of a known task's are that task.
+Rows without a class are galaxies to predict, images without a row are ignored. Where all are named
+by GalaxyIDs of six digits or more, they are those galaxies; else images are numbered from 0 in the
+order of their names, and tables have what the user wrote. Forms and columns: docs/labels.md.
 """
 
 from functools import partial
-from pathlib import Path
+from itertools import chain
+from pathlib import Path, PurePath
 from typing import Literal
 
 import numpy as np
@@ -27,7 +24,6 @@ from galaxyzoo.data.readers.labeled import (
     image_files,
     is_known,
     make_dataset,
-    open_class_folders,
     own_table,
 )
 from galaxyzoo.data.stores.base import IDS, Images, find_ids, is_read, match, read_ids
@@ -38,6 +34,7 @@ from galaxyzoo.tasks.registry import CLASS_TASKS, TASKS, register_task
 
 TASK = "task.yaml"
 _NAMES = (*IDS, "file", "file_name", "image", "path")  # of columns of ids or files
+_SPLITS = "train", "val", "valid", "validation", "test"  # folders, whose parts we deal anew
 _YES, _NO = ("True", "true", "1", "1.0"), ("False", "false", "0", "0.0")
 
 
@@ -66,24 +63,32 @@ def find_label_table(folder: Path) -> DatasetCandidate | None:
 
 
 def _find_folders(folder: Path, settings: _TaskFile) -> DatasetCandidate | None:
-    """The dataset of a folder, or of `train/` in it, with nothing but folders of images."""
-    top = folder / "train" if (folder / "train").is_dir() else folder
-    if not top.is_dir() or folder == input_dir():
+    """The dataset of a folder, or of `train/`, `val/`, … in it, with a folder of images a class."""
+    splits = [path for name in _SPLITS if (path := folder / name).is_dir()]
+    tops = {top: names for top in splits or [folder] if (names := _class_names(top))}
+    classes = {*chain(*tops.values())}
+    if len(classes) < 2 or folder == input_dir() or (is_known(classes) and not splits):
         return None
-    entries = [path for path in top.glob("[!.]*") if path.name != TASK]
-    has_images = (
-        path.is_dir() and any(is_read(file.name) for file in path.iterdir()) for path in entries
-    )
-    classes = {path.name for path in entries}
-    if len(classes) < 2 or not all(has_images) or is_known(classes):
-        return None
-    task = _find_task(folder, top, classes, settings)
+    task = _find_task(folder, next(iter(tops)), classes, settings)
 
     def read() -> DatasetFiles:
-        images, listed = open_class_folders(top)
-        return make_dataset(folder, images, range(len(images)), listed, task, task)
+        images = open_whole(folder)
+        places = [PurePath(name).parts for name in images.names]
+        rows = [row for row, parts in enumerate(places) if folder / parts[0] in tops or not splits]
+        if len(splits) > 1:
+            count, names = len(images) - len(rows), ", ".join(f"{top.name}/" for top in tops)
+            print(f"{shown(folder)}: {names} are read, for new folds; images left out: {count:,}")
+        listed = [places[row][1 if splits else 0] for row in rows]
+        return make_dataset(folder, images, rows, listed, task, task)
 
     return DatasetCandidate(folder, frozenset({task.name}), read)
+
+
+def _class_names(top: Path) -> set[str]:
+    """Names of folders of images, if a folder has nothing else."""
+    entries = [path for path in top.glob("[!.]*") if path.name != TASK]
+    folders = [p for p in entries if p.is_dir() and any(is_read(file.name) for file in p.iterdir())]
+    return {path.name for path in folders} if folders == entries else set()
 
 
 def _read_classes(table: pd.DataFrame, path: Path, settings: _TaskFile) -> pd.Series:
@@ -165,8 +170,9 @@ def _read(
         raise InputError(
             f"{shown(path)}: '{column}' and '{other}' are different images: delete one"
         )
-    labels = _majority(rows, classes, path)
-    return make_dataset(folder, images, [*labels.index], [*labels], task, task, path)
+    labels, texts = _majority(rows, classes, path), read_ids(names[column].to_numpy(), path)
+    ids = pd.Series(texts, rows).groupby(level=0).first()[labels.index]
+    return make_dataset(folder, images, [*labels.index], [*labels], task, task, path, [*ids])
 
 
 def _majority(rows: list[int], classes: pd.Series, path: Path) -> pd.Series:

@@ -11,7 +11,6 @@ import pandas as pd
 from galaxyzoo.data.catalog import Catalog, load_catalog
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import take_images
-from galaxyzoo.data.readers.labeled import image_names
 from galaxyzoo.extras.pages import html
 from galaxyzoo.extras.reports.results import Result, load_results, pick_best
 from galaxyzoo.io.tables import write_table
@@ -63,9 +62,7 @@ class Evaluation:
             describe: gives notes and bars of the galaxy of a row.
         """
         assert self.images is not None
-        ids = result.table.ids[rows]
-        own_ids = self.catalog.about.get("own_ids")
-        names = image_names(self.catalog.dataset) if own_ids else {}
+        ids, names = result.table.ids[rows], self.catalog.names
         cards = []
         for row, i, image in zip(rows, ids.tolist(), take_images(self.images, ids), strict=True):
             sky = html.sky_links(*self.sky.get(i, ()))

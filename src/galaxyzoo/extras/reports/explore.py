@@ -10,7 +10,6 @@ from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.image_cache import decode_many
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.data.readers.find import sky_positions
-from galaxyzoo.data.readers.labeled import image_names
 from galaxyzoo.extras.pages.answers import answer_label, readable
 from galaxyzoo.extras.pages.charts import Chart, Line
 from galaxyzoo.extras.pages.html import GalaxyCard, HtmlSection, sky_links
@@ -81,7 +80,7 @@ def explore_classes(
 
 def explore_samples(data: Dataset, tasks: Sequence[ClassTask]) -> list[HtmlSection]:
     """The section with a few random galaxies of every class, a gallery per task."""
-    galleries, sky, names = [], sky_positions(data.raw), image_names(data.catalog.dataset)
+    galleries, sky, names = [], sky_positions(data.raw), data.catalog.names
     for task in tasks:
         notes = _sample_notes(data.catalog, task)
         if len(notes):

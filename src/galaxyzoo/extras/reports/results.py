@@ -117,7 +117,8 @@ def load_result(run: str, task: Task, catalog: Catalog) -> Result:
         card = RunCard.of(catalog.dataset, run).check(catalog, path)
         rows = np.isin(catalog.folds, card.folds)
     targets = catalog.targets(task.name)
-    table = PredictionTable.read(path, task, catalog.ids[rows], catalog.folds[rows])
+    ids, folds = catalog.ids[rows], catalog.folds[rows]
+    table = PredictionTable.read(path, task, ids, folds, names=catalog.names)
     config = _saved_config(catalog.dataset, run)
     return Result(run, table, targets[rows], targets[~rows], card, config)
 

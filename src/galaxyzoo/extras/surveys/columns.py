@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import parquet
 
 from galaxyzoo.core import files, manifest, paths
@@ -38,7 +39,7 @@ _SUFFIXES = {  # of a prediction's column -> what it is, UCD
     "_upper": ("upper bound of the 90 % interval", "stat.probability;stat.max"),
 }
 # What FITS or VOTable would read otherwise or not at all.
-_WIDER = {np.dtype("int8"): np.int16, np.dtype("float16"): np.float32}
+_WIDER = {"int8": "int16", "uint16": "int32", "uint32": "int64", "float16": "float32"}
 _GALAXY_ZOO_2 = dict(
     zip(decision_tree.GALAXY_ZOO_2.columns, decision_tree.PUBLISHED_NAMES, strict=True)
 )
@@ -145,12 +146,12 @@ def check_table(path: Path, carried: pa.Table, columns: Sequence[str], names: st
             if name in taken and name in carried.column_names:
                 raise InputError(f"--keep {name}: a column of --names {names} has that name")
             scratch = Path(folder) / f"table{path.suffix}"
-            plain = rows.replace_schema_metadata({}).cast(
-                pa.schema([field.with_metadata(_KEPT) for field in rows.schema])
-            )
+            meanings = pa.schema([rows.schema.field(0).with_metadata(_KEPT)], {})
             try:
-                _write(scratch, plain)
-                is_same = read_one_table(scratch)[name].to_pylist() == rows[name].to_pylist()
+                _write(scratch, rows.cast(meanings))
+                values, back = rows[name].combine_chunks(), read_one_table(scratch)[name]
+                plain = values if path.suffix == ".parquet" else _to_numpy(values)
+                is_same = repr(back.to_pylist()) == repr(plain.tolist())  # NaN is not NaN
             except ModuleNotFoundError:
                 raise
             except Exception:  # noqa: BLE001 they raise anything for types they do not know
@@ -185,7 +186,9 @@ def read_one_table(path: Path) -> pa.Table:
 
     table = Table.read(path, format=TABLE_FORMATS[path.suffix])
     table.convert_bytestring_to_unicode()
-    return pa.table({name: table[name].tolist() for name in table.colnames})
+    # "" and NaN come masked
+    plain = (np.ma.filled(c, "") if c.dtype.kind == "U" else np.asarray(c) for c in table.values())
+    return pa.table([values.tolist() for values in plain], table.colnames)
 
 
 def write_one_table(
@@ -243,13 +246,16 @@ def _texts(metadata: dict[bytes, bytes] | None) -> dict[str, str]:
 
 
 def _to_numpy(column: pa.Array) -> np.ndarray:
-    """(row,) values, or (row, number) of a list column."""
+    """(row,) values, times as ISO 8601, or (row, number) of lists of one length."""
     if isinstance(column, pa.FixedSizeListArray):
         return _to_numpy(column.flatten()).reshape(len(column), -1)
+    if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
+        return np.array(column.to_pylist(), _to_numpy(column.flatten()).dtype)
+    if pa.types.is_temporal(column.type) and not pa.types.is_duration(column.type):
+        column = pc.replace_substring(column.cast(pa.string()), " ", "T")
     values = column.to_numpy(zero_copy_only=False)
-    if values.dtype in _WIDER:
-        return values.astype(_WIDER[values.dtype])
-    return values.astype(str) if values.dtype == object else values
+    texts = values.dtype == object and not pa.types.is_struct(column.type)
+    return values.astype(str if texts else _WIDER.get(values.dtype.name, values.dtype))
 
 
 def _write_fits(temporary: Path, table: "Table", path: Path) -> None:

@@ -134,8 +134,6 @@ def _make_job(
     names = survey.names or COLUMN_NAMES[0]
     job = Survey(output, name, load, survey_images, prior, extras, bounds)
     job.check(table, names)
-    if table:
-        job.check_free(table)
     print(job.cost)
     notes = job.run(options.jobs or 1, options.backend)
     if lost := notes["errors"]:
@@ -157,8 +155,7 @@ def _make_job(
         return True
     label = f"{launch.typed('app')} --label {shlex.quote(paths.shown(folder))}"
     launch.print_done(
-        f"{paths.shown(folder)}/, {count}",
-        label if _FEATURES in extras else predict.meaning(task),
+        f"{paths.shown(folder)}/, {count}", label if _FEATURES in extras else predict.meaning(task)
     )
     return True
 

@@ -13,6 +13,7 @@ import pandas as pd
 from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core.errors import InputError, UnavailableError, one_line
 from galaxyzoo.core.manifest import digest
+from galaxyzoo.core.paths import shown
 from galaxyzoo.data.image_cache import decode_many
 from galaxyzoo.data.stores import base, opening
 from galaxyzoo.extras.formats import fits
@@ -108,7 +109,11 @@ class SurveyImages:
         keep = self.keep
         if not keep and paths and all({*base.POSITION} <= {*column_names(path)} for path in paths):
             keep = base.POSITION
-        return {path: read_columns(path, keep) for path in paths} if keep else {}
+        tables = {path: read_columns(path, keep) for path in paths} if keep else {}
+        if len(kinds := {table.schema: shown(path) for path, table in tables.items()}) > 1:
+            several = " and ".join(kinds.values())
+            raise InputError(f"--keep {','.join(keep)}: of different types in {several}")
+        return tables
 
     def kept_columns(self, chunk: Chunk) -> dict[str, "pa.ChunkedArray"]:
         """Columns to keep, of the images that were decoded."""

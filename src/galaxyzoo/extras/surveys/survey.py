@@ -142,10 +142,9 @@ class Survey:
             if is_prediction(name, self.predictor.task, label):
                 raise InputError(f"--keep {name}: a column of the predictions has that name")
         if table:
-            columns = [label, *self.predictor.task.columns]
-            check_table(
-                table, pa.concat_tables(carried) if carried else pa.table({}), columns, names
-            )
+            self.check_free(table)
+            whole = pa.concat_tables(carried) if carried else pa.table({})
+            check_table(table, whole, [label, *self.predictor.task.columns], names)
 
     def make_parts(self) -> int:
         """Predict the parts that are missing, beside other processes; returns how many images.
