@@ -74,19 +74,18 @@ def measure(data: Dataset, _repeats: int) -> list[Table]:
 
 def run(step: str, root: str) -> Cost:
     """Run a step in a process of its own."""
-    folder = CODE_ROOT / "src"
+    folder, environment = CODE_ROOT / "src", os.environ | {"GALAXYZOO_ROOT": root}
     command = [sys.executable, str(Path(__file__).resolve()), step]
     if step == "prepare":
         command[1:] = [str(folder / "prepare.py")]
     elif step == "import":
-        subprocess.run(command, env=os.environ | {"GALAXYZOO_ROOT": root}, check=True)
+        subprocess.run(command, env=environment, check=True)
         command[1:] = [str(folder / "ensemble.py"), "--import", f"{root}/tables"]
     elif step == "ensemble":
         command[1:] = [str(folder / "ensemble.py"), "all", "--candidates", ",".join(_LINEAR)]
     elif step == "report":
         command[1:] = [str(folder / "evaluate.py"), "gz37"]
     with Path(root, "log").open("w+") as log:
-        environment = os.environ | {"GALAXYZOO_ROOT": root}
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
         peaks = Watch(partial(read_peak, process.pid), 0.05)
         _, status, used = os.wait4(process.pid, 0)
