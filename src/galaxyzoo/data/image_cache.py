@@ -23,7 +23,7 @@ import numpy as np
 
 from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core import files, paths
-from galaxyzoo.core.console import ProgressBar
+from galaxyzoo.core.console import ProgressBar, count
 from galaxyzoo.core.errors import InputError, UnavailableError, one_line
 from galaxyzoo.core.manifest import FORMAT, Artifact, digest
 from galaxyzoo.data import decoding
@@ -269,9 +269,9 @@ def check_digests(folder: Path, whole: str, inputs: Sequence[Images], advice: st
         differs = known & (_content(again) != touched["content"])
         changed += [f"{name} in {paths.shown(images.path)}" for name in again.names[differs]]
     if changed:
-        count = f"{len(changed):,} image" + "s" * (len(changed) > 1)
         raise InputError(
-            f"{count} changed since {paths.shown(folder)} was made ({changed[0]}): {advice}"
+            f"{count(len(changed), 'image')} changed since {paths.shown(folder)} was made "
+            f"({changed[0]}): {advice}"
         )
     if (table["stamp"] != before).any():
         with suppress(InputError):  # where nothing can be written they are read each time
