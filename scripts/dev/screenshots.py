@@ -19,7 +19,7 @@ from galaxyzoo.extras.reports.votes import vote_bars
 from galaxyzoo.io.tables import read_csv
 from galaxyzoo.results.layout import RunFolder
 from galaxyzoo.tasks.registry import get_task
-from support.browser import PATIENCE_MS, find_browser, start
+from support.browser import BROWSER, PATIENCE_MS, start
 from support.commands import call
 
 NO_BUTTONS = "button { display: none !important }"  # a picture shows what the page answers
@@ -48,7 +48,7 @@ def main() -> None:
     process, address = start(root, RUN, "--dataset", DEMO_FULL)
     try:
         with sync_playwright() as driver:
-            browser = driver.chromium.launch(executable_path=find_browser(), args=["--no-sandbox"])
+            browser = driver.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
             page = browser.new_page(viewport=SCREEN)
             page.set_default_timeout(PATIENCE_MS)
             page.set_viewport_size(FOUR_ACROSS)

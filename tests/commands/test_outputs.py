@@ -138,12 +138,13 @@ KEPT = {
     "bool": (pa.array([True, False]), ""),
     "text": (pa.array(["001", "NA"]), ""),
     "greek": (pa.array(["α", "b"]), ".fits"),
-    "night": (pa.array(pd.date_range("2026-01-01", periods=2)), ".fits .vot"),
+    "night": (pa.array(pd.date_range("2026-01-01", periods=2, unit="us")), ""),
     "mags": (pa.array([[1.0, 2.0], [3.0]]), ".fits .vot .ecsv"),
     "two words": (pa.array([1, 2]), ".vot"),
     "two\nlines": (pa.array([1, 2]), ".fits .vot .ecsv"),
     "long" * 20: (pa.array([1, 2]), ".fits"),
 }
+ISO_8601 = {"night": [f"2026-01-0{day}T00:00:00.000000" for day in (1, 2)]}  # as FITS has it
 
 
 @pytest.mark.pinned  # older packages refuse timestamps in .ecsv
@@ -166,8 +167,7 @@ def test_a_kept_column_is_exact_in_a_table_or_refused(tmp_path, name, suffix):
     if suffix == ".parquet":
         assert parquet.read_table(path)[name].to_pylist() == column.to_pylist()
     elif suffix == ".fits":
-        with fits.open(path) as hdus:
-            assert hdus[1].data[name].tolist() == column.to_pylist()
+        assert fits.getdata(path)[name].tolist() == ISO_8601.get(name, column.to_pylist())
 
 
 def test_a_kept_column_is_not_named_as_a_renamed_prediction(tmp_path):

@@ -25,6 +25,7 @@ HAS_COLORS = """scheme =>
     document.getAnimations().every(each => !(each instanceof CSSTransition))
 """
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+BROWSER = next(filter(None, map(shutil.which, BROWSERS)), None)  # where Chromium is installed
 
 
 def start(root: Path, *words: str, log: Path | None = None) -> tuple[subprocess.Popen[str], str]:
@@ -52,11 +53,10 @@ def start(root: Path, *words: str, log: Path | None = None) -> tuple[subprocess.
 def browser() -> Iterator[Any]:
     """Chromium, driven by Playwright."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    path = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if path is None:
+    if BROWSER is None:
         pytest.skip("no browser: `apt-get install chromium`, and these tests run")
     with playwright.sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        opened = driver.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
         yield opened
         opened.close()
 
