@@ -68,7 +68,7 @@ def test_without_a_name_it_is_default_where_its_runs_are_trained_else_all(
 ):
     run_here(monkeypatch)
     assert members("default") == ["gz37/run0"]
-    assert "`python3 src/ensemble.py all` takes gz37/run1 too" in capsys.readouterr().out
+    assert "`python3 src/ensemble.py all` adds gz37/run1" in capsys.readouterr().out
     run_here(monkeypatch, "all")
     assert members("all") == ["gz37/run0", "gz37/run1"]
     assert members("default") == ["gz37/run0"]  # untouched
@@ -106,7 +106,7 @@ def test_named_runs_have_an_ensemble_of_their_own(tiny, monkeypatch):
         (["run1", "--name", "all"], "--name all: use letters"),
         (["run1", "--name", "../up"], "--name ../up: use letters"),
         (["default", "--candidates", "mean"], "'default' is defined in configs/ensembles/defau"),
-        (["default", "run1"], "'default' is an ensemble: name only it"),
+        (["default", "run1"], "'default' is an ensemble: give it alone"),
         (["defualt"], "did you mean default"),
     ],
 )

@@ -75,5 +75,5 @@ def test_counts_are_of_all_images_and_name_the_first(tmp_path, monkeypatch):
     monkeypatch.setattr(ProgressBar, "write", said.append)
     monkeypatch.setattr("galaxyzoo.inference.predict.CHUNK", 19)
     predict_stores(Brightness(), [tmp_path])
-    size = "15 of 31 images are not 424 × 424 px, unlike Galaxy Zoo's (first: 01.png, 96 × 96)"
+    size = "15 of 31 images: not 424 × 424 px, unlike Galaxy Zoo's (first: 01.png, 96 × 96)"
     assert said == [size]

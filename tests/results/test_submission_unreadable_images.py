@@ -49,7 +49,7 @@ def test_every_kind_gets_a_row(root, monkeypatch, capsys, first):
     assert (distance.drop(index=bad) > 1e-3).all()
     said = capsys.readouterr().out
     line = next((line for line in said.splitlines() if "test images" in line), "")
-    assert (f"{len(bad)} test images cannot be read" in line) == bool(bad)
+    assert (f"unreadable test images: {len(bad)};" in line) == bool(bad)
     cache = run.data.test_images(run.config.image)
     assert sorted(cache.problems) == sorted(bad)
 
@@ -105,7 +105,7 @@ def test_no_stacker_bends_the_mean(root, monkeypatch, capsys):
     pd.testing.assert_frame_equal(after.loc[others], before.loc[others])
     card = files.read_json(card_path(built("gz37").csv))
     assert card["unreadable_test_images"] == [catalog.test_ids[2], catalog.test_ids[6]]
-    line = f"2 test images cannot be read; their rows are the training mean: GalaxyID {lost[1]}, "
+    line = f"unreadable test images: 2; their rows are the training mean: GalaxyID {lost[1]}, "
     assert line in capsys.readouterr().out
     combine(monkeypatch, "gz37", "--candidates", "disagreement_ridge")  # not made again
     said = capsys.readouterr().out

@@ -72,7 +72,7 @@ def test_transforms_that_change_an_images_form_are_refused(setting, share):
     setting = {**setting, "p": share}
     message = one_line_refusal(check_transforms, [setting], 32)
     assert setting["name"] in message
-    assert "must keep uint8 (H, W, 3) of image.size_px" in message
+    assert "output must stay uint8 (H, W, 3) at image.size_px" in message
 
 
 def test_albumentations_transforms_reach_the_images():

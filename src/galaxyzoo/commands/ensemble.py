@@ -56,7 +56,7 @@ class EnsembleOptions(DatasetOptions):
         nargs="*",
     )
     name: str | None = option(
-        "the ensemble's name (default: as in configs/ensembles/, else from the runs')"
+        "name of the ensemble (default: as in configs/ensembles/, else made from the runs' names)"
     )
     task: str | None = option(
         f"task whose runs to combine (default: that of the named runs, else {COMPETITION_TASK})"
@@ -143,7 +143,7 @@ def import_all(options: EnsembleOptions) -> None:
             card = oof.import_run(catalog, run, *tables)
             print(f"{run}: {card.score_text} on {card.galaxies:,} galaxies")
             if card.is_optimistic:
-                print(f"{run} may have been trained on these galaxies: combined only if named")
+                print(f"{run} may have been trained on these galaxies: used only if you name it")
     advice = f"{launch.typed('ensemble')} {ALL_RUNS} --task {task} --dataset {catalog.dataset}"
     launch.print_done(f"imported on {catalog.dataset}", advice)
 
@@ -153,7 +153,7 @@ def name_ensemble(options: EnsembleOptions) -> EnsembleOptions:
     known = loading.all_ensembles()
     named = [word for word in options.runs if word in (*known, ALL_RUNS)]
     if named and len(options.runs) > 1:
-        raise InputError(f"'{named[0]}' is an ensemble: name only it, or only runs")
+        raise InputError(f"'{named[0]}' is an ensemble: give it alone, or only runs")
     if options.name in (*known, ALL_RUNS) or not re.fullmatch(r"\w[\w.+@-]*", options.name or "x"):
         raise InputError(
             f"--name {options.name}: use letters, digits and .+@-, but not "
@@ -185,7 +185,7 @@ def take_settings(options: EnsembleOptions, ensemble: str) -> EnsembleOptions:
         trained -= {*DEMOS}
     if trained or not (settings.tables and dataset) or options.dataset not in (None, dataset):
         return options
-    print(f"no run of it is trained on {dataset}: importing their tables from {settings.tables}/")
+    print(f"none of its runs is trained on {dataset}: importing tables from {settings.tables}/")
     for run in settings.runs:
         folder = paths.CODE_ROOT / settings.tables / run.replace("/", "/recipes/")
         tables = folder / layout.OOF_PACKED, folder / layout.TEST_PACKED
@@ -202,7 +202,7 @@ def take_default(options: EnsembleOptions, task: Task, catalog: Catalog) -> Ense
     if not options.candidates and default and {*default} <= {*trained}:
         line = f"{DEFAULT}: the runs of configs/ensembles/{DEFAULT}.yaml"
         if others := [run for run in trained if run not in default]:
-            line += f"; `{launch.typed('ensemble')} {ALL_RUNS}` takes {', '.join(others)} too"
+            line += f"; `{launch.typed('ensemble')} {ALL_RUNS}` adds {', '.join(others)}"
         print(line)
         return replace(options, name=DEFAULT, runs=tuple(default))
     if task.name == COMPETITION_TASK:
@@ -226,7 +226,7 @@ def name_of(runs: Sequence[str], task: Task) -> str:
     stems = {run.removeprefix(f"{task.name}/").replace("/", "-") for run in runs}
     name = "+".join(sorted(stems))
     if len(name) > _LONGEST_NAME:
-        raise InputError(f"{len(stems)} runs are named: give their ensemble a --name")
+        raise InputError(f"name the ensemble of these {len(stems)} runs with --name")
     return name
 
 
@@ -238,7 +238,7 @@ def pick_task(asked: str | None, runs: Sequence[str]) -> Task:
         named = sorted(others if any(get_task(task).follows_votes for task in others) else tasks)
         if len(named) > 1:
             raise InputError(
-                f"runs of several tasks are named: add --task with one of {', '.join(named)}"
+                f"the runs belong to several tasks: add --task with one of {', '.join(named)}"
             )
         asked = named[0] if named else COMPETITION_TASK
     return get_task(asked)

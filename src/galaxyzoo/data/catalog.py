@@ -87,7 +87,7 @@ class Catalog:
             return task.rule.labels(self.train)[list(task.columns)]
         known = ", ".join(other.name for other in self.labeled_tasks)
         lacks = f"dataset '{self.dataset}' has no labels for task '{task.name}'"
-        raise InputError(f"{lacks}: it has those of {known}")
+        raise InputError(f"{lacks}; it has labels for {known}")
 
     def for_task(self, task: kinds.Task) -> "Catalog":
         """The galaxies that a task keeps, in the same folds, with the task's own label columns.
@@ -141,14 +141,14 @@ def _check_members(members: pd.DataFrame, n_folds: int, where: str) -> None:
     few = counts[counts < n_folds]
     if len(few):
         raise InputError(
-            f"{where}: class '{few.index[0]}' has {few.iloc[0]} galaxies, too few for {n_folds} "
+            f"{where}: class '{few.index[0]}' has too few galaxies ({few.iloc[0]}) for {n_folds} "
             f"folds (small classes: {len(few)}): label more, or use fewer --folds"
         )
     alone = members.columns[(members > 0).sum() < 2]
     if len(alone):
         raise InputError(
-            f"{where}: all galaxies of class '{alone[0]}' are in one fold, whose networks never "
-            "see it: label more, or delete the splits of other datasets that fix folds"
+            f"{where}: all galaxies of class '{alone[0]}' are in one fold, so its networks never "
+            "see that class: label more, or delete other datasets' splits"
         )
 
 

@@ -126,7 +126,7 @@ def open_dataset(data: str | None, dataset: str, task: str) -> Dataset:
     """
     raw = find.open_input(data or _own_folder(dataset), {task})
     if raw.dataset != dataset:  # before another dataset would be prepared
-        raise InputError(f"the images are of '{raw.dataset}', not of '{dataset}': add --data")
+        raise InputError(f"the images belong to '{raw.dataset}', not '{dataset}': add --data")
     return prepare_raw(raw)
 
 
@@ -185,9 +185,8 @@ def _update_catalog(before: Catalog, raw: DatasetFiles, drop_bad: bool) -> Catal
     shared = old.index.intersection(new.index)
     changed = old.loc[shared].idxmax(axis=1).ne(new.loc[shared].idxmax(axis=1)).sum()
     print(
-        f"labels: {len(new) - len(shared):,} galaxies added, {changed:,} relabeled, "
-        f"{len(old) - len(shared):,} removed; known galaxies keep their folds; runs will be "
-        "retrained"
+        f"labels: {len(new) - len(shared):,} added, {changed:,} changed, "
+        f"{len(old) - len(shared):,} removed; galaxies keep their folds; runs will be retrained"
     )
     return now
 
@@ -199,8 +198,8 @@ def _make_catalog(raw: DatasetFiles, n_folds: int, seed: int, drop_bad: bool) ->
             f"{paths.shown(folder)} contains trained runs but not their split (dataset.json): "
             "restore it, or delete the folder to split and train again"
         )
-    occasion = "other labels" if is_known else "new split"
-    print(f"{raw.dataset}: {occasion}; searching near-duplicate images")
+    occasion = "changed labels" if is_known else "new split"
+    print(f"{raw.dataset}: {occasion}; finding near-duplicate images")
     ids, advice = raw.targets.index.to_numpy(), f"replace them, or continue without them: {_DROP}"
     cache = open_cache(raw.train_images, ids, raw.image, not drop_bad, advice)
     near = near_duplicates(cache.images)
@@ -307,8 +306,8 @@ def _known_folds(raw: DatasetFiles, n_folds: int) -> np.ndarray:
         clash = (known[rows] >= 0) & (known[rows] != other.folds[other_rows])
         if clash.any():
             raise InputError(
-                f"GalaxyID {shared[clash][0]} is in different folds of {name} and of another "
-                f"dataset in {paths.shown(folds_dir())}/: delete one of them and prepare it again"
+                f"GalaxyID {shared[clash][0]} is in different folds of {name} and another dataset "
+                f"in {paths.shown(folds_dir())}/: delete one of the two and prepare it again"
             )
         known[rows] = other.folds[other_rows]
     return known
@@ -325,9 +324,9 @@ def _check_groups(ids: np.ndarray, groups: np.ndarray, folds: np.ndarray) -> Non
         place = int(np.flatnonzero(divided)[0])
         first, second = ids[order[place : place + 2]]
         raise InputError(
-            f"GalaxyIDs {first} and {second} are in one group (near-duplicates, or by a table), "
-            f"but in different folds of datasets in {paths.shown(folds_dir())}/: delete one and "
-            "prepare it again after this one"
+            f"GalaxyIDs {first} and {second} are one group (near-duplicates, or by a table), but "
+            f"have different folds in {paths.shown(folds_dir())}/: delete one of those datasets "
+            "and prepare it after this one"
         )
 
 
@@ -364,7 +363,7 @@ def _own_folder(dataset: str) -> str | None:
     An empty `input/` is refused: the demo set would be drawn.
     """
     if dataset == BUNDLED:
-        raise InputError("the bundled networks have no galaxy catalog: name images")
+        raise InputError("the bundled networks have no galaxy catalog: give images instead")
     if dataset in DEMOS or (paths.input_dir() / dataset).exists():
         return dataset
     if find.is_anything_there():

@@ -21,11 +21,11 @@ from galaxyzoo.tasks.kinds import Task
 InputChecks = dict[str, tuple[int, str]]
 
 _SENTENCES = {
-    "gray": "are gray, but the networks learned from color images",
-    "size": f"are not {ORIGINAL_PX} × {ORIGINAL_PX} px, unlike Galaxy Zoo's",
-    "bits": "have 16 bits per channel; only the upper 8 are used",
-    "noise": "are mostly noise",
-    "alpha": "have an alpha channel; what is transparent becomes black",
+    "gray": "gray, but the networks learned from color images",
+    "size": f"not {ORIGINAL_PX} × {ORIGINAL_PX} px, unlike Galaxy Zoo's",
+    "bits": "16 bits per channel; only the upper 8 are used",
+    "noise": "mostly noise",
+    "alpha": "an alpha channel; transparent pixels become black",
 }
 # Correlation of neighboring pixels: 0.61 and more in 3,000 pictures of the competition at 64 and
 # 128 px of 207 and 424, below 0.52 in noise that is not enlarged.
@@ -66,7 +66,7 @@ def add_checks(total: InputChecks, more: Mapping[str, tuple[int, str]]) -> None:
 def describe_checks(checks: Mapping[str, tuple[int, str]], n_images: int, task: Task) -> list[str]:
     """A sentence for each kind; not for the size where networks learned from a user's images."""
     return [
-        f"{checks[kind][0]:,} of {n_images:,} images {sentence} (first: {checks[kind][1]})"
+        f"{checks[kind][0]:,} of {n_images:,} images: {sentence} (first: {checks[kind][1]})"
         for kind, sentence in _SENTENCES.items()
         if kind in checks and not (kind == "size" and task.recipes)
     ]
@@ -179,7 +179,7 @@ class IdColumn:
                     "one of them"
                 )
         for name in names[names.map(plain_cell).duplicated()]:
-            raise InputError(f"image '{name}' appears twice: predict the folders one by one")
+            raise InputError(f"image '{name}' appears twice: predict the folders separately")
         return cls(NAME, is_number=False)
 
     def __getitem__(self, name: str) -> int | str:

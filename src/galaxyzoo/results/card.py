@@ -26,7 +26,7 @@ class _Card(base.Settings):
     @classmethod
     def read(cls, path: Path) -> Self:
         """Read a card; the error names the key that is missing or of a wrong type."""
-        advice = "the command that wrote it makes it again"
+        advice = "rerun the command that wrote it"
         values = manifest.read_sealed(path, advice)
         return cls.parse(values, f"{paths.shown(path)} is not a complete score card ({advice})")
 
@@ -161,7 +161,7 @@ class RunCard(FoldsCard):
         card = cls.read(path)
         if card.run != run:
             raise InputError(
-                f"{paths.shown(path)} is the score card of {card.run}: delete it and its table, or "
+                f"{paths.shown(path)} is of {card.run}, not {run}: delete it and its table, or "
                 "name other runs"
             )
         return card

@@ -40,7 +40,7 @@ def write(path: Path, table: PredictionTable, card: SubmissionCard, prior: np.nd
 def describe_unreadable(ids: Sequence[int | str]) -> str:
     """A warning that names the test galaxies whose image cannot be read."""
     first = ", ".join(map(str, ids[:5])) + (", …" if len(ids) > 5 else "")
-    count = f"{len(ids)} test images cannot be read"
+    count = f"unreadable test images: {len(ids)}"
     return f"{count}; their rows are the training mean: GalaxyID {first}"
 
 
@@ -65,14 +65,14 @@ def check(path: Path, task: Task, ids: np.ndarray, names: Mapping[int, str] | No
     if len(moved):
         row = moved[0]
         raise InputError(
-            f"{shown(path)}, data row {row + 1}: GalaxyID {frame.index[row]}, where the sample has "
-            f"{ids[row]}"
+            f"{shown(path)}, data row {row + 1}: GalaxyID is {frame.index[row]}, but {ids[row]} "
+            "in the sample"
         )
     # Kaggle takes no byte-order mark, no spaces and no "100000.0", which `read_csv` does.
     cells = [line.partition(",")[0].strip('"') for line in path.read_text("utf-8").splitlines()]
     for cell, expected in zip(cells, [] if names else [ID, *map(str, ids.tolist())], strict=False):
         if cell != expected:
-            raise InputError(f"{shown(path)}: the first column has {cell!r} in place of {expected}")
+            raise InputError(f"{shown(path)}: the first column has {cell!r} instead of {expected}")
     distances = np.abs(task.project(values) - values)
     if distances.max(initial=0.0) > _TOLERANCE:
         row, column = np.unravel_index(distances.argmax(), distances.shape)
@@ -99,7 +99,7 @@ def publish(path: Path, dataset: str) -> str:
         there = read_card(SubmissionCard, target)
         if target.exists() and _rank(dataset) < _rank(there.dataset if there else None):
             return (
-                f"{shown(target)} is kept: it comes from more real data than {dataset}, or has no "
+                f"keeping {shown(target)}: it comes from more real data than {dataset}, or has no "
                 "complete score card; delete it to replace it"
             )
         before = read_card(EnsembleCard, target)

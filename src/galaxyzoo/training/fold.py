@@ -64,7 +64,7 @@ def read_timings(path: Path) -> dict[int, float]:
         return {int(epoch): float(seconds) for epoch, seconds in rows}
     except ValueError:
         raise InputError(
-            f"{paths.shown(path)} is damaged: delete it, it only has the seconds of epochs"
+            f"{paths.shown(path)} is damaged: delete it (it only holds epoch times)"
         ) from None
 
 

@@ -196,7 +196,7 @@ def check_transforms(settings: list[dict[str, Any]], size_px: int) -> None:
             forms = {(changed.dtype, changed.shape) for changed in tried}
             if forms != {(image.dtype, image.shape)}:
                 raise InputError(
-                    f"augment.transforms: {name}: a transform must keep uint8 (H, W, 3) of "
+                    f"augment.transforms: {name}: output must stay uint8 (H, W, 3) at "
                     "image.size_px; the network normalizes"
                 )
 
@@ -243,7 +243,7 @@ class BatchLoader:
         elif device.type == "cuda":
             self.on_device = DeviceInput.on(device, data.cache.images, config.image.size_px)
             if self.on_device is None:
-                warn_once("the images do not fit on the GPU, so the CPU makes batches")
+                warn_once("the images do not fit on the GPU, so the CPU prepares the batches")
 
     @property
     def steps(self) -> int:

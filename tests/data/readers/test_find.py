@@ -100,7 +100,7 @@ def test_what_is_broken_stops_only_who_names_it(demo, capsys, name):
 
 
 def test_a_name_that_is_nowhere_is_named(demo):
-    assert "--data nowhere: no such folder" in refusal("zoo5", data="nowhere")
-    assert "--data nowhere: no such folder" in refusal("gz37", data="nowhere")
+    assert "--data nowhere: no folder of that name" in refusal("zoo5", data="nowhere")
+    assert "--data nowhere: no folder of that name" in refusal("gz37", data="nowhere")
     (demo.parent / "kaggle-mini").mkdir()
     assert "did you mean kaggle-mini?" in refusal("gz37", data="kagle-mini")

@@ -138,7 +138,7 @@ def test_galaxies_without_an_image_are_left_out_and_counted(root, folder, capsys
     edit(folder / MAPPING, lambda f: f.iloc[3:])  # the coadd's row and two galaxies'
     raw = open_input("zoo", {"gz37"})
     assert len(raw.targets) == 28
-    assert capsys.readouterr().out == "input/zoo: 2 of 30 galaxies skipped: they have no image\n"
+    assert capsys.readouterr().out == "input/zoo: skipped galaxies without an image: 2 of 30\n"
     assert list(raw.train_images.ids) == raw.targets.index.tolist()
 
 

@@ -76,8 +76,8 @@ def test_a_damaged_image_leaves_nothing_half_written(root, published, monkeypatc
     [
         (Gz2Options(task="galaxy10"), "task 'galaxy10' has no label rule: choose from "),
         (Gz2Options(task="typo"), "unknown task 'typo'"),
-        (Gz2Options(name="../x"), "'../x' cannot be a dataset's name"),
-        (Gz2Options(name="demo"), "'demo' cannot be a dataset's name"),
+        (Gz2Options(name="../x"), "'../x' cannot name a dataset"),
+        (Gz2Options(name="demo"), "'demo' cannot name a dataset"),
         (Gz2Options(data="nowhere"), "nowhere has no gz2_hart16.csv"),
     ],
 )
@@ -100,7 +100,7 @@ def test_two_folders_of_published_files_must_be_told_apart(root, published):
 
 def test_one_class_alone_is_refused(root):
     write_published(root / "input" / "gz2", {"E_round": 5, "unclear": 3})
-    assert "at least two classes are needed, not 1" in refusal(Gz2Options())
+    assert "needs at least two classes, but has 1" in refusal(Gz2Options())
 
 
 def draw_classes(n: int = 60) -> pd.Series:

@@ -133,11 +133,11 @@ def test_task_yaml_has_the_order_and_what_is_decided(folder):
 @pytest.mark.parametrize(
     ("columns", "yaml", "line"),
     [
-        ({"class": ["a"] * 5}, "", "one class, 'a': label others too"),
+        ({"class": ["a"] * 5}, "", "only the class 'a': label others too"),
         ({"class": ["", " ", "", "", ""]}, "", "has no classes"),
         ({"class": ["a", "=1+1", "a", "=1+1", "a"]}, "", "'=1+1' cannot be a label"),
         ({"class": [*"abab", "fold"]}, "", "'fold' cannot be a label"),
-        ({"class": [*"ababa"]}, "classes: [a, c]", "'b' must be in both classes and labels.csv"),
+        ({"class": [*"ababa"]}, "classes: [a, c]", "'b' is not in both `classes:` and labels.csv"),
         ({"class": [*"ababa"]}, "clases: [a, b]", "unknown key 'clases'"),
         ({"class": [*"ababa"], "file": ["g1", "g0", "g2", "g3", "g4"]}, "", "'id' and 'file' are"),
         ({"class": [*"ababa"], "id": ["g0", "g1", "x", "g2", "g3"]}, "", "no image is named 'x'"),
@@ -178,7 +178,7 @@ def test_an_image_without_a_majority_is_to_be_predicted(root):
 @pytest.mark.parametrize("name", ["gz37", "transfer", "all"])
 def test_a_task_does_not_take_the_name_of_another_or_of_an_ensemble(root, name):
     write_five(root / "input" / name, "", **{"class": [*"ababa"]})
-    assert f"'{name}' is not a valid name for a task" in one_line_refusal(open_input, name, {name})
+    assert f"'{name}' cannot name a task" in one_line_refusal(open_input, name, {name})
 
 
 def relabel(folder: Path, changes: dict[str, str | None]) -> None:
@@ -206,7 +206,7 @@ def test_known_galaxies_keep_their_folds_where_labels_change(root, folder, capsy
     assert line in one_line_refusal(prepare, "mine", None, None, {"mine"})
     capsys.readouterr()
     second = prepare("mine", tasks={"mine"}, update=True).catalog
-    line = "labels: 2 galaxies added, 1 relabeled, 1 removed; known galaxies keep their"
+    line = "labels: 2 added, 1 changed, 1 removed; galaxies keep their folds"
     assert line in capsys.readouterr().out
     assert second.ids.tolist() == [row for row in range(24) if row != 17]
     assert second.train.loc[12, "ring"] == 1
@@ -241,7 +241,7 @@ def test_a_new_class_of_too_few_galaxies_leaves_all_as_it_was(root, folder):
     first, run = prepare("mine", n_folds=3, tasks={"mine"}).catalog, begin_run(root)
     relabel(folder, {"g_0": "lens", "g_1": "lens"})
     line = one_line_refusal(prepare, "mine", None, None, {"mine"}, False, True)
-    assert "class 'lens' has 2 galaxies, too few for 3 folds" in line
+    assert "class 'lens' has too few galaxies (2) for 3 folds" in line
     assert run.exists()
     relabel(folder, {"g_0": "", "g_1": ""})
     second = prepare("mine", tasks={"mine"}).catalog

@@ -25,7 +25,7 @@ def test_a_page_of_votes_and_classes(tmp_path):
     galleries = re.findall(r"<h3>(\w+): random galaxies of each class", html)
     assert set(galleries) == tasks
     assert "<svg" in html
-    assert "too few for 5 folds" in html  # of 24 galaxies, ten classes cannot have five each
+    assert "for 5 folds, so the task" in html  # of 24 galaxies, ten classes cannot have five each
     counts = pd.read_csv(folder / "classes.csv")
     assert set(counts["task"]) == tasks
     assert (counts.groupby("task")[["kept", "dropped"]].sum().sum(axis=1) == 24).all()

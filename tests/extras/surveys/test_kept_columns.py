@@ -97,7 +97,7 @@ def test_columns_of_two_types_are_one_line(tmp_path):
 def test_what_cannot_be_kept_is_one_line(job, tmp_path):
     with pytest.raises(InputError, match=r"--keep Z: \S+ has the columns id, ra, dec"):
         keeping(job, "Z").run()
-    with pytest.raises(InputError, match="--keep elliptical: a column of the predictions"):
+    with pytest.raises(InputError, match="--keep elliptical: already a column of the predictions"):
         keeping(job, "elliptical").run()
     assert not job.folder.exists()
     (tmp_path / "folder").mkdir()

@@ -181,7 +181,7 @@ def test_images_that_change_amid_a_job_are_said_to(tmp_path, survey, form):
     images = survey if form == "folder" else tmp_path / "a.zip"
     job = make_job(tmp_path / "votes", images, predictor=amid_a_job(change))
     message = one_line_refusal(job.run)
-    assert message == "IMAGES changed while they were predicted: name a new folder"
+    assert message == "IMAGES changed during prediction: name a new folder"
     assert not (tmp_path / "votes" / surveys.MANIFEST).exists()
 
 

@@ -49,7 +49,7 @@ def check_images(ids: np.ndarray, images: Images, table: str) -> None:
     if len(missing):
         raise InputError(
             f"{shown(images.path)} has no image of GalaxyID {missing[0]}, which {table} lists "
-            f"({len(missing):,} missing): replace the incomplete one"
+            f"({len(missing):,} missing): replace whichever is wrong"
         )
 
 

@@ -55,8 +55,8 @@ def find_folder(data: str | None = None) -> Path:
             near = difflib.get_close_matches(data, [p.name for p in input_dir().glob("[!.]*")], 1)
             hint = f"did you mean {near[0]}? " if near else ""
             raise InputError(
-                f"--data {data}: no such folder with {TRAIN_IMAGES}.zip or {WHOLE_ZIP} (nor in "
-                f"input/), nor with another form of input: {hint}docs/tasks.md, Input forms"
+                f"--data {data}: no folder of that name, here or in input/, holds {TRAIN_IMAGES}."
+                f"zip, {WHOLE_ZIP} or another form of input: {hint}see docs/tasks.md, Input forms"
             )
         return folder
     folders = competition_folders()
@@ -118,8 +118,8 @@ def whole_sample_ids() -> np.ndarray:
         if len(ids) == COMPETITION_SIZE[1]:
             return ids
     raise InputError(
-        f"Kaggle needs all {COMPETITION_SIZE[1]:,} test galaxies, which {shown(input_dir())}/ "
-        f"lacks: move a subset there to input/NAME/ and type `{typed('download_data')}`"
+        f"Kaggle needs all {COMPETITION_SIZE[1]:,} test galaxies, but {shown(input_dir())}/ lacks "
+        f"them: move any subset there to input/NAME/ and type `{typed('download_data')}`"
     )
 
 
@@ -203,7 +203,7 @@ def _match_ids(ids: np.ndarray, images: Images, table: str) -> None:
     if len(extra):
         raise InputError(
             f"{shown(images.path)} has an image of GalaxyID {extra[0]}, which {table} lacks "
-            f"({len(extra):,} in all): replace the incomplete one"
+            f"({len(extra):,} in all): replace whichever is wrong"
         )
 
 
@@ -217,7 +217,7 @@ def _unpack_whole_zip(folder: Path) -> Path:
         wanted = [m for m in archive.infolist() if PurePosixPath(m.filename).name in zips]
         if not wanted:
             raise InputError(
-                f"{shown(whole)} has none of the competition's zips: download it or them again"
+                f"{shown(whole)} has none of the competition's zips: download them again"
             )
         name = digest([repr([(m.filename, m.CRC, m.file_size) for m in wanted])])[:8]
         target = cache_dir() / f"unpacked-{name}"

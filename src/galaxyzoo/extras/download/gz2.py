@@ -69,8 +69,8 @@ def read_positions(path: Path) -> pd.DataFrame:
     wrong = sky.index[~(sky["ra"].between(0, 360) & sky["dec"].between(-90, 90))]
     if len(wrong):
         raise InputError(
-            f"{shown(path)}: {GALAXY} {wrong[0]} is not on the sky: ra must be 0 to 360, dec -90 "
-            f"to 90 degrees ({len(wrong)} in all)"
+            f"{shown(path)}: {GALAXY} {wrong[0]} has impossible coordinates: ra must be 0 to 360, "
+            f"dec -90 to 90 degrees ({len(wrong)} in all)"
         )
     return sky
 
@@ -85,7 +85,7 @@ def open_galaxy_zoo_2(folder: Path) -> DatasetFiles:
     has_votes = assets.index.isin(votes.index)
     if not has_votes.all():
         left_out = int((~has_votes).sum())
-        print(f"{shown(folder)}: {left_out:,} images skipped: their galaxies have no votes")
+        print(f"{shown(folder)}: skipped images of galaxies without votes: {left_out:,}")
     assets = assets[has_votes]
     assets = assets[~assets.index.duplicated()]  # of two images of a galaxy, the one listed first
     with_images = votes[votes.index.isin(assets.index)]
@@ -96,9 +96,7 @@ def open_galaxy_zoo_2(folder: Path) -> DatasetFiles:
         )
     if len(with_images) < len(votes):
         left_out = len(votes) - len(with_images)
-        print(
-            f"{shown(folder)}: {left_out:,} of {len(votes):,} galaxies skipped: they have no image"
-        )
+        print(f"{shown(folder)}: skipped galaxies without an image: {left_out:,} of {len(votes):,}")
     images = images.select(assets.to_numpy()).relabel(assets.index)
     dataset = "gz2" if folder.resolve() == input_dir().resolve() else folder.absolute().name
     table = find_votes_table(folder)
@@ -140,7 +138,7 @@ def _read_assets(path: Path) -> pd.Series:
         numbers, wrong = whole_numbers(frame[name], _NUMBER_LIMIT)
         if len(wrong):
             raise InputError(
-                f"{shown(path)}, data row {wrong[0] + 1}: '{frame[name].iloc[wrong[0]]}' is no "
+                f"{shown(path)}, data row {wrong[0] + 1}: '{frame[name].iloc[wrong[0]]}' is not a "
                 f"{name} ({len(wrong)} in all)"
             )
         frame[name] = numbers

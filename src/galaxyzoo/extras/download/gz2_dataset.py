@@ -141,8 +141,8 @@ def _check_order(order: Gz2Options) -> tuple[kinds.Task, Path]:
     name = order.name or f"gz2-{order.task}"
     if not _NAME.fullmatch(name) or name in (*DEMOS, paths.cache_dir().name):
         raise InputError(
-            f"'{name}' cannot be a dataset's name: letters, digits, '.', '-' and '_', and none of "
-            f"{', '.join(DEMOS)} and {paths.cache_dir().name}"
+            f"'{name}' cannot name a dataset: use letters, digits, '.', '-', '_'; "
+            f"{', '.join(DEMOS)} and {paths.cache_dir().name} are reserved"
         )
     target = paths.input_dir() / name
     if target.exists() or target.is_symlink():
@@ -221,7 +221,7 @@ def _draw(
     """Draw among usable galaxies, and print how many of each class there are and were drawn."""
     if usable.nunique() < 2:
         raise InputError(
-            f"{paths.shown(folder)}: at least two classes are needed, not {usable.nunique()}"
+            f"{paths.shown(folder)}: needs at least two classes, but has {usable.nunique()}"
         )
     drawn = draw_balanced(usable, order.per_class, order.seed)
     counts = {"by votes": classes.value_counts(), "balanced": drawn.value_counts()}

@@ -25,7 +25,7 @@ class IntervalOptions:
     """Options of intervals."""
 
     intervals: float | None = option(
-        "add intervals to a built ensemble, which contain this fraction of the votes (default: "
+        "add intervals containing this fraction of the votes to a built ensemble (default: "
         f"{LEVEL})",
         nargs="?",
         const=LEVEL,
@@ -42,7 +42,7 @@ def _make(options: EnsembleOptions, chosen: IntervalOptions, _: Mapping[str, Any
         raise InputError(f"--intervals {level:g} must lie between 0 and 1, such as {LEVEL}")
     others = options.candidates, options.imports, options.task, options.name
     if len(options.runs) > 1 or any(others):
-        raise InputError("--intervals allows only an ensemble's name and --dataset: build it first")
+        raise InputError("--intervals takes only an ensemble's name and --dataset: build it first")
     dataset = layout.choose_dataset(options.dataset, COMPETITION_TASK)
     built = {folder.name: folder for folder in layout.list_ensembles(dataset, COMPETITION_TASK)}
     asked = options.runs or ([DEFAULT] if DEFAULT in built else [*built])
@@ -73,7 +73,7 @@ def print_intervals(card: IntervalCard) -> None:
         }
         for level, scores in card.levels.items()
     )
-    print_table(f"intervals of {card.dataset}, {card.galaxies} galaxies, cross-fitted", table)
+    print_table(f"intervals on {card.dataset}, {card.galaxies} galaxies, cross-fitted", table)
 
 
 INTERVALS_USE = Use("intervals", IntervalOptions, _make)

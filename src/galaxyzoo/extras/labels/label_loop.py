@@ -280,7 +280,7 @@ class LabelLoop:
         """
         probs, scores = self.probabilities(), self.scores()
         if probs is None or (by == "doubtful" and scores is None):
-            raise InputError("label more galaxies: scores need two classes of at least two")
+            raise InputError("label more galaxies: scores need two labels in two classes")
         if by == "doubtful":
             assert scores is not None
             rows = self.ranking(by, of)

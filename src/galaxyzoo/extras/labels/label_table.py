@@ -77,7 +77,7 @@ def _find_folders(folder: Path, settings: _TaskFile) -> DatasetCandidate | None:
         rows = [row for row, parts in enumerate(places) if folder / parts[0] in tops or not splits]
         if len(splits) > 1:
             count, names = len(images) - len(rows), ", ".join(f"{top.name}/" for top in tops)
-            print(f"{shown(folder)}: {names} are read, for new folds; images left out: {count:,}")
+            print(f"{shown(folder)}: new folds from {names}; images ignored: {count:,}")
         listed = [places[row][1 if splits else 0] for row in rows]
         return make_dataset(folder, images, rows, listed, task, task)
 
@@ -131,11 +131,13 @@ def _find_task(folder: Path, path: Path, classes: set[str], settings: _TaskFile)
             return task
     name = folder.absolute().name
     if len(classes) < 2:
-        raise InputError(f"{shown(path)} has one class, '{min(classes)}': label others too")
+        raise InputError(f"{shown(path)} has only the class '{min(classes)}': label others too")
     order = settings.classes or sorted(classes)
     if sorted(order) != sorted(classes):
         odd = min(set(order) ^ classes, default=order[0])
-        raise InputError(f"{shown(folder / TASK)}: '{odd}' must be in both classes and {path.name}")
+        raise InputError(
+            f"{shown(folder / TASK)}: '{odd}' is not in both `classes:` and {path.name}"
+        )
     for column in order:
         if not can_be_label(column):
             raise InputError(f"{shown(path)}: '{one_line(column)}' cannot be a label: rename it")
@@ -144,9 +146,7 @@ def _find_task(folder: Path, path: Path, classes: set[str], settings: _TaskFile)
         or one_line(name) != name
         or set(name) & set("=@")
     ):
-        raise InputError(
-            f"rename {shown(folder)}: '{one_line(name)}' is not a valid name for a task"
-        )
+        raise InputError(f"rename {shown(folder)}: '{one_line(name)}' cannot name a task")
     balanced = settings.metric == "balanced accuracy"
     return register_task(name, {"columns": order, "balanced": balanced})
 
@@ -184,7 +184,7 @@ def _majority(rows: list[int], classes: pd.Series, path: Path) -> pd.Series:
     if len(labels) < len(rows):
         print(
             f"{shown(path)}: {len(rows):,} labels of {len(labels):,} images; "
-            f"{most.sum() / counts.to_numpy().sum():.1%} agree with the majority; images "
-            f"without one: {(~is_clear).sum():,}"
+            f"{most.sum() / counts.to_numpy().sum():.1%} agree with the majority; no majority: "
+            f"{(~is_clear).sum():,}"
         )
     return labels

@@ -63,7 +63,7 @@ def explore_classes(
     tables = [count_classes(catalog, task) for task in tasks]
     write_table(folder / "classes.csv", pd.concat(tables, ignore_index=True))
     few = [
-        f"{row['task']}: class '{row[CLASS]}' has {row['kept']} galaxies, too few for "
+        f"{row['task']}: class '{row[CLASS]}' has too few galaxies ({row['kept']}) for "
         f"{catalog.n_folds} folds, so the task cannot be trained on this dataset."
         for table in tables
         for _, row in table[table["kept"] < catalog.n_folds].iterrows()
@@ -91,7 +91,7 @@ def explore_samples(data: Dataset, tasks: Sequence[ClassTask]) -> list[HtmlSecti
                 for (i, texts), image, link in zip(notes.items(), images, links, strict=True)
             ]
             galleries.append((f"{task.name}: random galaxies of each class", cards))
-    text = "With the largest vote fractions of each." if data.catalog.has_votes else ""
+    text = "With each galaxy's largest vote fractions." if data.catalog.has_votes else ""
     return [HtmlSection("Galaxies of each class", text, galleries=galleries)] if galleries else []
 
 

@@ -32,32 +32,32 @@ class SurveyOptions:
     extras: tuple[Literal["spread", "features", "intervals"], ...] = option(
         "extra columns in an output folder, comma-separated; spread: standard deviation between "
         "the folds' networks; features: input of the first fold's head (always kept for the "
-        "bundled networks); intervals: bounds around each vote fraction that contain 90 %% of the "
-        "votes of galaxies like the training ones",
+        "bundled networks); intervals: bounds that contain 90 %% of the vote fractions of galaxies "
+        "like the training galaxies",
         (),
         "--with",
         metavar="EXTRA",
     )
     keep: tuple[str, ...] = option(
         "columns of a list or Parquet file to copy into an output folder, comma-separated "
-        "(default: ra and dec, if tables have both)",
+        "(default: ra and dec, if all tables have both)",
         (),
         metavar="COLUMN",
     )
     rank: str | None = option(
-        "add a page of the top galaxies to an output folder, ranked by disagreement (needs "
-        "spread), width (needs intervals) or an answer or class, such as odd or Class6.1",
+        "add a page of top galaxies, ranked by disagreement (needs spread), width (needs "
+        "intervals), or an answer or class such as odd or Class6.1; needs an output folder",
         metavar="BY",
     )
     top: int = option("number of galaxies on that page", 100, type=positive, metavar="N")
     table: Path | None = option(
-        "also write an output folder as one table, .fits, .vot, .ecsv or .parquet, with each "
+        "also write an output folder as one table (.fits, .vot, .ecsv or .parquet) with each "
         "column's description, unit and UCD",
         metavar="FILE",
     )
     names: str | None = option(
         "column names in that table: Class1.1, t01_smooth_or_features_a01_smooth or "
-        f"smooth_or_features_smooth; TOPCAT and ADQL need no dots (default: {COLUMN_NAMES[0]})",
+        f"smooth_or_features_smooth; no dots for TOPCAT and ADQL (default: {COLUMN_NAMES[0]})",
         choices=COLUMN_NAMES,
     )
 
@@ -84,7 +84,7 @@ def _make(options: predict.PredictOptions, survey: SurveyOptions, read: Mapping[
     suffix = options.path.suffix
     if not options.is_job and suffix in TABLE_FORMATS and suffix != ".parquet":
         if survey.table:
-            raise InputError("--table needs a folder: --output is a table already")
+            raise InputError("--table needs an output folder, but --output is already a table")
         with tempfile.TemporaryDirectory() as folder:
             job = replace(options, output=f"{folder}/votes/")
             return _make_job(job, replace(survey, table=options.path), read, is_table=True)
@@ -137,7 +137,7 @@ def _make_job(
     print(job.cost)
     notes = job.run(options.jobs or 1, options.backend)
     if lost := notes["errors"]:
-        print(f"skipped {lost:,} unreadable images: {ERRORS}")
+        print(f"skipped {console.count(lost, 'unreadable image')}: {ERRORS}")
     predict.print_left_out(survey_images.left_out, notes["rows"])
     if table:
         order = partial(order_by, list(task.columns), by) if by else None

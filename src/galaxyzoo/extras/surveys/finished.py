@@ -72,8 +72,8 @@ def read_features(folder: Path) -> SurveyFeatures:
     if FEATURES not in provenance["extras"].split(", "):
         return replace(read_features(folder / FEATURES), folder=folder)
     other = (
-        f"{paths.shown(folder)} was predicted from other images than {', '.join(notes['inputs'])}: "
-        "start the page where these were predicted, or predict them again, into a new folder"
+        f"{', '.join(notes['inputs'])} are not the images predicted in {paths.shown(folder)}: start "
+        "the page from the original folder, or predict again into a new one"
     )
     if len(images.parts) != notes["parts"]:
         raise InputError(other)

@@ -140,7 +140,7 @@ class Survey:
         carried = [*self.images.kept.values()]
         for name in sorted({name for rows in carried for name in rows.column_names}):
             if is_prediction(name, self.predictor.task, label):
-                raise InputError(f"--keep {name}: a column of the predictions has that name")
+                raise InputError(f"--keep {name}: already a column of the predictions")
         if table:
             self.check_free(table)
             whole = pa.concat_tables(carried) if carried else pa.table({})
@@ -302,10 +302,10 @@ class Survey:
             add_checks(checks, notes["oddities"])
         for path in sorted((self.folder / PARTS).glob("[!.]*")):
             if path.name not in names:
-                raise InputError(f"{paths.shown(path)} is not a file of this job: move it away")
+                raise InputError(f"{paths.shown(path)} does not belong to this job: move it away")
         now = replace(self.images)  # opens the same paths again, as they are now
         if (now.digest, now.stamps) != (self.images.digest, self.images.stamps):
-            raise InputError(f"IMAGES changed while they were predicted: {self._begun.advice}")
+            raise InputError(f"IMAGES changed during prediction: {self._begun.advice}")
         files.write_bytes(self.folder / ERRORS, _to_parquet(self._error_table(errors)))
         sentences = describe_checks(checks, rows, self.predictor.task)
         for note in sentences:

@@ -127,7 +127,7 @@ class Search(Settings):
     def _check(self) -> None:
         """Refuse settings that trials cannot score, or that are none."""
         if "stages" in self.values({}):
-            raise InputError(f"{shown(self.path)}, base: has several stages: tune one with one")
+            raise InputError(f"{shown(self.path)}, base: needs a recipe with a single stage")
         for setting in self.space:
             if setting.split(".")[0] in ("task", "tta", "stages"):
                 raise InputError(
