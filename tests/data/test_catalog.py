@@ -178,7 +178,7 @@ def test_a_class_in_one_fold_alone_is_refused():
     train.insert(0, FOLD, [0, 1, 2, 2, 0, 2])
     train.insert(1, GROUP, range(6))
     catalog = Catalog("a", train, np.empty(0, int))
-    with pytest.raises(InputError, match="'spiral' has too few galaxies .2. for 3 folds"):
+    with pytest.raises(InputError, match=r"'spiral' has too few galaxies \(2\) for 3 folds"):
         catalog.for_task(task)
     train.loc[0, list(task.columns)] = [0.0, 1.0]
     assert catalog.for_task(task).ids.tolist() == list(range(6))

@@ -67,7 +67,7 @@ def refusals(catalog: Catalog, run: str) -> list[str]:
 def test_a_runs_card_with_a_wrong_or_missing_key_is_refused(catalog, key, value):
     change(RunFolder("tiny", "gz37/run0").card, key.split(".")[0], value)
     for text in refusals(catalog, "gz37/run0"):
-        assert text.startswith("oof/tiny/gz37/run0.json is not a complete score card (the command ")
+        assert text.startswith("oof/tiny/gz37/run0.json is not a complete score card (rerun the ")
         assert f"key '{key}" in text
 
 
@@ -105,7 +105,7 @@ def test_a_card_with_another_number_is_refused_and_the_ensembles_is_made_again(
     whole, values = card.read_bytes(), files.read_json(card)
     card.write_text(json.dumps({**values, "per_fold": {**values["per_fold"], "0": 0.01}}))
     text = one_line_refusal(load_result, run, TASK, catalog)
-    assert text.startswith(f"{paths.shown(card)} was changed after it was written: the command ")
+    assert text.startswith(f"{paths.shown(card)} was changed after it was written: rerun the ")
     if run == "ensemble:all":
         run_here(monkeypatch, *MEAN)
         assert card.read_bytes() == whole

@@ -105,7 +105,7 @@ def test_a_demo_is_published_until_a_real_one_is_there_and_never_after(root):
         ("kaggle-mini", False),  # a subset never replaces the whole
     ):
         said = submission.publish(demo if "demo" in dataset else real, dataset)
-        assert ("is kept" in said) == (not is_copied)
+        assert ("keeping " in said) == (not is_copied)
     published = submission.published_csv()
     assert published == submissions_dir() / "predictions.csv"
     assert published.read_bytes() == real.read_bytes()
@@ -120,7 +120,7 @@ def test_a_submission_of_unknown_origin_counts_as_real(root, card):
     published.write_text("somebody's own")
     if card is not None:
         published.with_suffix(".json").write_text(card)
-    assert "is kept" in submission.publish(demo, "demo")
+    assert "keeping " in submission.publish(demo, "demo")
     assert published.read_text() == "somebody's own"
 
 

@@ -49,7 +49,7 @@ def test_every_kind_gets_a_row(root, monkeypatch, capsys, first):
     assert (distance.drop(index=bad) > 1e-3).all()
     said = capsys.readouterr().out
     line = next((line for line in said.splitlines() if "test images" in line), "")
-    assert (f"unreadable test images: {len(bad)};" in line) == bool(bad)
+    assert (f"unreadable test images: {len(bad)}; " in line) == bool(bad)
     cache = run.data.test_images(run.config.image)
     assert sorted(cache.problems) == sorted(bad)
 

@@ -100,14 +100,12 @@ def test_labels_that_change_after_the_split_are_refused(root, folder):
     assert load_catalog("small").fingerprint == prepare("small").catalog.fingerprint
 
 
-@pytest.mark.parametrize(
-    ("kept", "named"), [(3, r"too few galaxies \(3\) for 4"), (0, r"galaxies \(0\)")]
-)
+@pytest.mark.parametrize(("kept", "named"), [(3, r"\(3\) for 4"), (0, r"\(0\)")])
 def test_a_class_with_fewer_members_than_folds_is_named(folder, kept, named):
     frame = labels(folder)
     rewrite(folder, frame.drop(frame.index[frame["class"] == "edge_on"][kept:]))
     catalog = prepare("small", n_folds=4).catalog
-    with pytest.raises(InputError, match=f"class 'edge_on' has {named}"):
+    with pytest.raises(InputError, match=f"class 'edge_on' has too few galaxies {named}"):
         catalog.for_task(TASKS["zoo5"])
     with pytest.raises(InputError, match="has no labels for task 'galaxy10'"):
         catalog.for_task(TASKS["galaxy10"])
