@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import cv2
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 # Of two images' fine structure; see `near_duplicates`. Measured on 6,000 competition images: no two
 # different ones correlate above 0.73; copies with noise of 4 gray levels, saved again as JPEG of
@@ -94,6 +95,7 @@ def _sum_groups(values: np.ndarray, group_of: np.ndarray) -> np.ndarray:
     return sums
 
 
+@threadpool_limits.wrap(limits=1, user_api="blas")  # threads would double its time
 def near_duplicates(images: Iterable[np.ndarray]) -> np.ndarray:
     """Group images that show the same patch of sky.
 
@@ -124,17 +126,15 @@ def near_duplicates(images: Iterable[np.ndarray]) -> np.ndarray:
     back, coarse_back = (np.argsort(_orientations(px), axis=1) for px in (_THUMBNAIL_PX, side))
     links = [np.stack([np.arange(n)] * 2)]
     for bucket, turn in _hash_buckets(coarse):
-        points = coarse[bucket[:, None], coarse_back[turn]]
-        squares = (points**2).sum(axis=1)
-        distances = squares[:, None] + squares - 2 * points @ points.T
-        near = distances < 2.001 - 2 * DUPLICATE_CORRELATION
+        points = coarse.take(bucket[:, None] * side**2 + coarse_back[turn])
+        halves = (points**2).sum(axis=1) / 2
+        near = points @ points.T > halves[:, None] + (halves + DUPLICATE_CORRELATION - 1.0005)
         close = near.sum(axis=1) > 1  # to itself and another
         if not close.any():
             continue
         rows, turns = bucket[close], turn[close]
         points = thumbnails[rows[:, None], back[turns]]
-        is_turned = turns[:, None] != turns
-        limits = np.where(is_turned, _TURNED_CORRELATION, DUPLICATE_CORRELATION)
+        limits = np.where(turns[:, None] != turns, _TURNED_CORRELATION, DUPLICATE_CORRELATION)
         labels = connected_components(points @ points.T > limits, directed=False)[1]
         links.append(np.stack([rows, rows[np.unique(labels, return_index=True)[1]][labels]]))
     return _connect(links, n)
