@@ -9,7 +9,7 @@ import pytest
 
 from galaxyzoo.ensemble import members
 from galaxyzoo.results.card import Digests, RunCard
-from galaxyzoo.results.layout import OOF_PACKED, SCORES, TEST_PACKED, RunFolder
+from galaxyzoo.results.layout import PACKED, SCORES, RunFolder
 from galaxyzoo.results.oof import import_run
 from galaxyzoo.results.table import digest_table
 from galaxyzoo.tasks.registry import TASKS
@@ -135,7 +135,10 @@ def test_tables_of_other_galaxies_folds_or_units_are_refused(
 
 
 def test_packed_tables_are_compared_with_their_card_and_keep_its_marks(catalog, tmp_path):
-    theirs, packed = save_theirs(catalog, tmp_path), (tmp_path / OOF_PACKED, tmp_path / TEST_PACKED)
+    theirs, packed = (
+        save_theirs(catalog, tmp_path),
+        [tmp_path / PACKED[key] for key in ("oof", "test")],
+    )
     for path, target in zip(theirs, packed, strict=True):
         pd.read_csv(path).to_csv(target, index=False)
     digests = Digests(oof=digest_table(packed[0]), test=digest_table(packed[1]))

@@ -8,11 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from galaxyzoo.core import console
 from galaxyzoo.data.prepare import prepare
 from galaxyzoo.results.card import EnsembleCard, RunCard
 from galaxyzoo.results.layout import REFIT, EnsembleFolder, RunFolder
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.training import fold_data
+from galaxyzoo.training.fold import train_fold
 from galaxyzoo.training.run import Run
 from galaxyzoo.training.trainer import Trainer
 from support.commands import COMPETITION, TRAIN, call, succeed
@@ -55,6 +57,19 @@ def test_all_epochs_are_trained_and_the_last_is_kept():
         assert trainer.epoch == best.train.epochs
     kept, expected = (trainer.final_weights() for trainer in trainers)
     assert all((kept[name] == expected[name]).all() for name in expected)
+
+
+@pytest.mark.parametrize("val_rows", [NONE, np.arange(4)])
+def test_the_bar_shows_a_score_where_there_is_a_fold_to_score(
+    val_rows, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(console, "_MINUTE_S", 0)
+    data = replace(draw_fold(), val_rows=val_rows, fold=REFIT)
+    train_fold(config(), data, tmp_path, "refit")
+    lines = capsys.readouterr().err
+    assert "epoch 1" in lines
+    assert "nan" not in lines
+    assert ("RMSE" in lines) == bool(len(val_rows))
 
 
 @pytest.mark.parametrize("steps", [2, 9])
@@ -104,6 +119,14 @@ def test_refits_predict_the_test_galaxies_beside_the_folds(copy, dataset):
         assert card.test == networks
         scores.add(card.score)
     assert len(scores) == 1  # the folds'
+
+    succeed(copy, "export.py", "gz37/cnn", "--tables", "--output", "tables")
+    succeed(copy, "ensemble.py", "--import", "packed=tables/oof.csv.gz,tables/test.csv.gz")
+    succeed(copy, "ensemble.py", "gz37/packed", "--candidates", "mean", "--test", "refit")
+    assert np.allclose(read(EnsembleFolder(dataset, "gz37", "packed").csv), refit, atol=1e-5)
+    (copy / "tables/test_refit.csv.gz").write_bytes((copy / "tables/test.csv.gz").read_bytes())
+    changed = ("--import", "again=tables/oof.csv.gz,tables/test.csv.gz")
+    assert "do not match tables/oof.json" in call(copy, "ensemble.py", *changed).stderr
 
 
 def test_an_imported_run_is_trained_on_all_galaxies_without_its_folds(copy, dataset, tmp_path):

@@ -188,7 +188,7 @@ def take_settings(options: EnsembleOptions, ensemble: str) -> EnsembleOptions:
     print(f"none of its runs is trained on {dataset}: importing tables from {settings.tables}/")
     for run in settings.runs:
         folder = paths.CODE_ROOT / settings.tables / run.replace("/", "/recipes/")
-        tables = folder / layout.OOF_PACKED, folder / layout.TEST_PACKED
+        tables = [folder / layout.PACKED[key] for key in ("oof", "test")]
         oof.import_run(load_catalog(dataset), run, *tables)
     return replace(options, dataset=dataset)
 

@@ -28,7 +28,7 @@ HOLDOUT, HELD_OUT_TABLE = "holdout", "held_out.csv"  # in place of a fold; predi
 # Of an exported run or ensemble
 SCORES, DIGESTS = "oof.json", "digests.json"  # score card, manifest
 ONNX, MODEL_CARD, LICENSE = "model.onnx", "README.md", "LICENSE"
-OOF_PACKED, TEST_PACKED = "oof.csv.gz", "test.csv.gz"
+PACKED = {"oof": "oof.csv.gz", "test": "test.csv.gz", "refit": "test_refit.csv.gz"}
 ENSEMBLE_CARD, ENSEMBLE_MODEL = "ensemble.json", "ensemble.safetensors"
 _FOLD, _SUBMISSION = "fold_", "predictions.csv"
 REFIT = 1000  # first number of the trainings on all galaxies, one a seed; below it are folds

@@ -180,6 +180,7 @@ def _save_run(
     oof: PredictionTable,
     test: PredictionTable,
     number: str = "%.9f",
+    refit: PredictionTable | None = None,
     /,
     **notes: Any,
 ) -> RunCard:
@@ -191,6 +192,7 @@ def _save_run(
         oof: of the galaxies of finished folds, valid.
         test: valid.
         number: form of the tables' numbers.
+        refit: test predictions of networks trained on all galaxies.
         notes: values of the card, besides scores.
     """
     folder, task = layout.RunFolder(catalog.dataset, run), oof.task
@@ -214,6 +216,7 @@ def _save_run(
         "tables": Digests(
             oof=replace(oof, names=catalog.names).write(folder.oof_csv, number=number),
             test=test.write(folder.test_csv, targets.mean(axis=0), number),
+            refit=refit.write(folder.refit_csv, number=number) if refit else None,
         ),
     }
     card = RunCard(**notes | scores | values)
@@ -252,7 +255,8 @@ def import_run(catalog: Catalog, run: str, oof_path: Path, test_path: Path) -> R
         catalog: the dataset's whole catalog.
         run: to make, `gz37/effnet`.
         oof_path: predictions of each training galaxy of its task, by networks not trained on it.
-            Tables of `src/export.py --tables` have a score card beside them, whose marks stay.
+            Tables of `src/export.py --tables` have a score card beside them, whose marks stay,
+            and test predictions of networks trained on all galaxies.
         test_path: predictions of each test galaxy.
     Raises:
         InputError: the tables do not fit, are too good to be true, or not those of their card; the
@@ -264,10 +268,18 @@ def import_run(catalog: Catalog, run: str, oof_path: Path, test_path: Path) -> R
     advice = f"train it on the folds of folds/{catalog.dataset}/train.csv"
     folds = labeled.folds if has_folds else None
     oof = PredictionTable.read(oof_path, task, labeled.ids, folds, advice, names)
-    test = PredictionTable.read(test_path, task, catalog.test_ids, names=names)
     oof = replace(_project(oof, oof_path), folds=labeled.folds)
-    test = _project(test, test_path)
-    given = Digests(oof=digest_table(oof_path), test=digest_table(test_path))
+    paths, beside = {"oof": oof_path, "test": test_path}, oof_path.with_name(layout.SCORES)
+    is_packed = oof_path.name == layout.PACKED["oof"] and beside.exists()
+    packed = RunCard.read(beside) if is_packed else None
+    if packed and packed.refits:
+        paths["refit"] = oof_path.with_name(layout.PACKED["refit"])
+    given = Digests(**{key: digest_table(path) for key, path in paths.items()})
+    del paths["oof"]
+    tests = {
+        key: _project(PredictionTable.read(path, task, catalog.test_ids, names=names), path)
+        for key, path in paths.items()
+    }
     known = RunCard.of(catalog.dataset, run) if folder.card.exists() else None
     if folder.folds or (known and known.imported != given):
         delete = f", or delete {shown(folder.card)}" if known and known.imported else ""
@@ -277,7 +289,8 @@ def import_run(catalog: Catalog, run: str, oof_path: Path, test_path: Path) -> R
         )
     if known:
         with contextlib.suppress(InputError):  # made again where a table was changed
-            return known.check(labeled, folder.oof_csv, folder.test_csv)
+            refits = [folder.refit_csv] * bool(known.refits)
+            return known.check(labeled, folder.oof_csv, folder.test_csv, *refits)
     for fold in range(labeled.n_folds):
         rows = labeled.folds == fold
         values, targets = oof.values[rows], labeled.targets(task.name)[rows]
@@ -289,17 +302,15 @@ def import_run(catalog: Catalog, run: str, oof_path: Path, test_path: Path) -> R
             )
     notes: dict[str, Any] = dict.fromkeys(("selected_on_validation", "possible_leakage"), False)
     notes |= {"about": f"imported from {oof_path.name}", "start": "made elsewhere"}
-    beside = oof_path.with_name(layout.SCORES)
-    if oof_path.name == layout.OOF_PACKED and beside.exists():
-        card = RunCard.read(beside)
-        if card.tables != given:
+    if packed:
+        if packed.tables != given:
             raise InputError(
                 f"{shown(oof_path)} and {test_path.name} do not match {shown(beside)}: copy all of "
                 "them again"
             )
-        notes = card.model_dump()
+        notes = packed.model_dump()
     notes |= {"possible_leakage": notes["possible_leakage"] or not has_folds, "imported": given}
-    return _save_run(labeled, run, oof, test, _NUMBER, **notes)
+    return _save_run(labeled, run, oof, tests["test"], _NUMBER, tests.get("refit"), **notes)
 
 
 def _project(table: PredictionTable, path: Path) -> PredictionTable:

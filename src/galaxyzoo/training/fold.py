@@ -148,8 +148,8 @@ def _fit_network(
     def after_epoch() -> None:
         nonlocal started
         row = trainer.history[-1]
-        text = f"epoch {trainer.epoch}, {row['metric']} {row.get('val_score', math.nan):.5f}"
-        bar.set_postfix_str(text, refresh=False)
+        score = f", {row['metric']} {row['val_score']:.5f}" if "val_score" in row else ""
+        bar.set_postfix_str(f"epoch {trainer.epoch}{score}", refresh=False)
         # The checkpoint first, from which the others can be made again.
         save_checkpoint(folder / layout.CHECKPOINT, trainer.state(), provenance)
         write_history(folder / layout.HISTORY, trainer.history, trainer.data.start.history)

@@ -15,7 +15,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import BUNDLED
 from galaxyzoo.data.catalog import data_option, load_catalog
 from galaxyzoo.ensemble.fitted import load_ensemble, save_fitted
-from galaxyzoo.ensemble.members import load_oof, load_test
+from galaxyzoo.ensemble.members import Networks, load_oof, load_test
 from galaxyzoo.extras.export import model_card, onnx
 from galaxyzoo.extras.intervals.intervals import FEWEST_FOLDS, INTERVALS_FILE, VoteIntervals
 from galaxyzoo.extras.pages import templates
@@ -27,7 +27,6 @@ from galaxyzoo.results.table import PredictionTable, digest_table
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
 from galaxyzoo.tasks.registry import ensemble_name, get_task, task_of
 
-TABLE_FILES = (CONFIG, layout.SCORES, layout.OOF_PACKED, layout.TEST_PACKED)
 _NUMBER = "%.5f"  # changes a score by 1e-9, and halves the file
 
 
@@ -120,31 +119,39 @@ def export_ensemble(
         return _list_files(part)
 
 
-def export_tables(dataset: str, run: str, folder: Path) -> None:
+def export_tables(dataset: str, run: str, folder: Path) -> list[str]:
     """Write a run's predictions, whole or not at all; the same predictions make the same bytes.
 
     `oof.csv.gz` has every training galaxy once, with the `fold` it was left out of, `test.csv.gz`
-    the test galaxies (five decimals), `oof.json` is the run's score card, with their digests, and
-    `config.yaml` its settings.
+    the test galaxies (five decimals), `test_refit.csv.gz` those of networks trained on all
+    galaxies, `oof.json` is the run's score card, with their digests, and `config.yaml` its
+    settings.
 
     Args:
         dataset: that the run was trained on.
         run: such as gz37/resnet18, finished on all folds.
         folder: must not exist.
+    Returns:
+        Names of the files.
     """
     catalog = load_catalog(dataset)
     task = task_of(run)
     labeled = catalog.for_task(task)
-    oof, test = (load(run, task, catalog).astype(float) for load in (load_oof, load_test))
+    oof, names = load_oof(run, task, catalog).astype(float), catalog.names
     config, fingerprint, _ = load_run_config(layout.RunFolder(dataset, run).path)
     scores = _read_scores(dataset, config, [*range(labeled.n_folds)])
+    tables = {"oof": PredictionTable(task, labeled.ids, oof, labeled.folds, names)}
+    tests: dict[str, Networks] = {"test": "folds"}
+    if scores.refits:
+        tests["refit"] = "refit"
+    for key, networks in tests.items():
+        values = load_test(run, task, catalog, networks).astype(float)
+        tables[key] = PredictionTable(task, catalog.test_ids, values, names=names)
     with files.writing_folder(folder) as part:
-        oof_table = PredictionTable(task, labeled.ids, oof, labeled.folds, catalog.names)
-        test_table = PredictionTable(task, catalog.test_ids, test, names=catalog.names)
-        digest = _pack(part / layout.TEST_PACKED, test_table)
-        packed = Digests(oof=_pack(part / layout.OOF_PACKED, oof_table), test=digest)
-        scores.model_copy(update={"tables": packed}).write(part / layout.SCORES)
+        digests = {key: _pack(part / layout.PACKED[key], table) for key, table in tables.items()}
+        scores.model_copy(update={"tables": Digests(**digests)}).write(part / layout.SCORES)
         (part / CONFIG).write_text(portable_config(config, fingerprint), encoding="utf-8")
+        return _list_files(part)
 
 
 def _read_scores(dataset: str, config: Config, folds: list[int]) -> RunCard:

@@ -20,7 +20,7 @@ from galaxyzoo.core import launch, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.options import RunOptions, option, read_options
 from galaxyzoo.core.paths import BUNDLED
-from galaxyzoo.results.layout import OOF_PACKED, TEST_PACKED, bundled_dir
+from galaxyzoo.results.layout import PACKED, bundled_dir
 from galaxyzoo.tasks import registry
 
 
@@ -60,9 +60,8 @@ def main() -> None:
     folder = (options.output or default).resolve()
     paths.check_output("--output", folder)
     if options.tables:
-        bundle.export_tables(dataset, run, folder)
-        files = [*bundle.TABLE_FILES]
-        tables = ",".join(paths.shown(folder / file) for file in (OOF_PACKED, TEST_PACKED))
+        files = bundle.export_tables(dataset, run, folder)
+        tables = ",".join(paths.shown(folder / PACKED[key]) for key in ("oof", "test"))
         given = shlex.quote(f"{run}-tables={tables}")
         advice = f"{launch.typed('ensemble')} --import {given} --dataset {dataset}"
     else:
