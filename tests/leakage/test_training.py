@@ -41,12 +41,12 @@ STAGES: list[dict[str, Any]] = [
     {"name": "classes", "task": "elliptical_spiral", **WEIGHED},
 ]
 STAGES += [{"name": "again", "image": {"size_px": 24}}]
-HEAD = {"name": "head", "loss": "soft_cross_entropy", "train": {"freeze": "backbone"}}
+HEAD = {"name": "head", "train": {"freeze": "backbone"}}
 
 # What a stage knows the last one shows. With --long also each alone, which says where it was.
 KINDS: dict[str, dict[str, Any]] = {
     "three stages of two tasks": {"stages": STAGES},
-    "the head by soft targets, then all with classes drawn equally often": {
+    "the head, then all with classes drawn equally often": {
         **CLASSES,
         "stages": [HEAD, {"name": "rest", **SAMPLED}],
     },
@@ -56,7 +56,6 @@ ALONE: dict[str, dict[str, Any]] = {
     "classes": CLASSES,
     "weights per class in the loss": CLASSES | WEIGHED,
     "classes drawn equally often": CLASSES | SAMPLED,
-    "soft targets": {**CLASSES, "loss": "soft_cross_entropy"},
 }
 if is_long():
     KINDS |= ALONE

@@ -1,4 +1,4 @@
-"""Training of classes: a frozen backbone, classes alike, soft targets, the start of a stage."""
+"""Training of classes: a frozen backbone, classes alike, the start of a stage."""
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,6 @@ from galaxyzoo.results.layout import WEIGHTS
 from galaxyzoo.tasks.registry import CLASS_TASKS, TASKS
 from galaxyzoo.training.fold_data import Start
 from galaxyzoo.training.trainer import Trainer
-from support.problems import one_hot
 from support.small_models import class_config, small_config
 from support.training_fixtures import assert_a_kill_changes_nothing, class_fold
 
@@ -118,22 +117,6 @@ def test_the_saved_network_gives_natural_probabilities(tmp_path, balance):
     np.testing.assert_array_equal(again, before)  # training goes on from the balanced one
     plain = Trainer(class_config(), data)
     assert changed(plain.averaged_model.state_dict(), plain.final_weights()) == set()
-
-
-def test_soft_targets_train_but_do_not_score():
-    soft = one_hot(np.arange(40) % 5, 5) * 0.6 + 0.08
-    config = class_config(loss="soft_cross_entropy", train={"epochs": 1})
-    hard, softly = (Trainer(config, class_fold(soft_targets=s)) for s in (None, soft))
-    for trainer in (hard, softly):
-        trainer.model.load_state_dict(hard.model.state_dict())
-    run_epochs(hard, 1)
-    run_epochs(softly, 1)
-    assert changed(state(hard.model), state(softly.model))
-    softly.averaged_model.load_state_dict(hard.averaged_model.state_dict())
-    (hard_loss, hard_score), (soft_loss, soft_score) = hard.validate(), softly.validate()
-    assert soft_score == hard_score
-    assert soft_loss != pytest.approx(hard_loss)
-    np.testing.assert_allclose(softly.loader.targets.numpy(), soft, atol=1e-7)
 
 
 def test_the_stage_before_fills_the_backbone_and_not_the_head(tmp_path):

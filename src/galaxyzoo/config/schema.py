@@ -191,9 +191,8 @@ class Config(base.Settings):
     """the network and its initial weights"""
     head: HeadConfig = HeadConfig()
     """hidden layers and output after the backbone"""
-    loss: Literal["mse", "kl", "cross_entropy", "soft_cross_entropy"] = "mse"
-    """kl: divergence per question of the tree; cross_entropy: the default for classes;
-    soft_cross_entropy: targets are the shares of the classes in the votes"""
+    loss: Literal["mse", "kl", "cross_entropy"] = "mse"
+    """kl: divergence per question of the tree; cross_entropy: the default for classes"""
     augment: AugmentConfig = AugmentConfig()
     """random changes of training images"""
     train: TrainConfig = TrainConfig()
@@ -334,7 +333,7 @@ def find_contradiction(config: Config) -> str | None:
         }
         if idle := [key for key, is_set in unused.items() if is_set]:
             return f"train.optimizer=linear ignores {', '.join(idle)}: remove it"
-    if not loss.endswith("cross_entropy"):
+    if loss != "cross_entropy":
         if train.class_balance == "weights":
             return "train.class_balance=weights needs a cross-entropy loss"
         if train.label_smoothing:

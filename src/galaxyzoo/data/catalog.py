@@ -104,14 +104,6 @@ class Catalog:
         train = pd.concat([self.train.loc[labels.index, [FOLD, GROUP]], labels], axis=1)
         return Catalog(self.dataset, train, self.test_ids, self.about)
 
-    def soft_targets(self, task: kinds.Task) -> np.ndarray:
-        """(galaxy, class) class probabilities by the volunteers' votes, rows in the ids' order."""
-        if task.rule is None or not self.has_votes:
-            raise InputError(
-                f"loss 'soft_cross_entropy' needs votes: '{self.dataset}' has none for {task.name}"
-            )
-        return task.rule.shares(self.train)[list(task.columns)].to_numpy()
-
     def find_difference(self, other: "Catalog") -> str | None:
         """Describe the first difference of two splits; None where they agree."""
         shared, rows, other_rows = np.intersect1d(self.ids, other.ids, return_indices=True)

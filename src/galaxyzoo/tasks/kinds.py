@@ -207,7 +207,7 @@ class ClassTask(Task):
     group = "row"
     truth = "true class"
     outputs = ("softmax", "rule")
-    losses = ("cross_entropy", "soft_cross_entropy", "mse")
+    losses = ("cross_entropy", "mse")
     class_balances = ("none", "weights", "sampling")
     decision_columns = (CLASS,)
 

@@ -37,8 +37,6 @@ class FoldData:
     train_rows: np.ndarray  # rows of the above; every fold but this one
     val_rows: np.ndarray
     fold: int
-    # targets of the loss, where they differ from the targets of the score
-    soft_targets: np.ndarray | None = None
     start: Start = Start()
     fingerprint: str = ""  # of the task's galaxies, labels and folds
 
@@ -171,12 +169,9 @@ def make_part_data(
     rows = np.searchsorted(cache.ids, catalog.ids)
     targets = np.full((len(cache.ids), len(task.columns)), np.nan)
     targets[rows] = catalog.targets(task.name)
-    soft = data.catalog.soft_targets(task) if config.loss == "soft_cross_entropy" else None
     train_rows = rows[train & may_learn_from(config, catalog)]
     check_train_rows(config, train_rows, number)
-    return FoldData(
-        cache, targets, train_rows, rows[val], number, soft, fingerprint=catalog.fingerprint
-    )
+    return FoldData(cache, targets, train_rows, rows[val], number, fingerprint=catalog.fingerprint)
 
 
 def may_learn_from(config: schema.Config, catalog: Catalog) -> np.ndarray:

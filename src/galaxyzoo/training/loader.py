@@ -235,8 +235,7 @@ class BatchLoader:
         sampling: np.ndarray | None = None,
     ) -> None:
         self.config, self.data, self.device, self.sampling = config, data, device, sampling
-        wanted = data.targets if data.soft_targets is None else data.soft_targets
-        self.targets = torch.from_numpy(wanted.astype(np.float32))
+        self.targets = torch.from_numpy(data.targets.astype(np.float32))
         self.on_device: DeviceInput | None = None  # else the processor makes batches
         if device.type == "cuda" and not is_made_on_device(config.augment):
             warn_once("augment.transforms run on the CPU, image by image")

@@ -84,8 +84,6 @@ class Run:
             rows = np.flatnonzero((self.catalog.folds != fold) & allowed)
             fold_data.check_train_rows(self.config, rows, fold)
         fold_data.check_dataset_before(self.config, self.data.catalog)
-        if self.config.loss == "soft_cross_entropy":
-            self.data.catalog.soft_targets(get_task(self.config.task))
         if (self.folder / loading.CONFIG).exists():
             self._check_saved()
         elif begun := self._tables.folder.folds:
