@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import time
+from threading import Event, get_ident
 
 import joblib
 import pytest
@@ -12,16 +13,16 @@ import torch
 from galaxyzoo.core import parallel
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.parallel import run_jobs
+from galaxyzoo.data.image_cache import in_threads
 
 
-def describe_process(number: int) -> tuple[int, int, int, str | None]:
-    return number, os.getpid(), torch.get_num_threads(), os.environ.get("TQDM_DISABLE")
+def describe_process(number: int) -> tuple[int, int, int, str | None, int]:
+    decoding = len({*in_threads(lambda _: (Event().wait(0.0005), get_ident()), 512)})
+    return number, os.getpid(), torch.get_num_threads(), os.environ.get("TQDM_DISABLE"), decoding
 
 
-def refuse_from(first: int, number: int) -> int:
-    if number >= first:
-        raise InputError(f"no {number}")
-    return number
+def refuse(number: int) -> None:
+    raise InputError(f"no {number}")
 
 
 def be_killed(number: int) -> None:
@@ -30,13 +31,12 @@ def be_killed(number: int) -> None:
 
 def test_calls_are_made_elsewhere_and_come_back_in_order(monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr(joblib, "cpu_count", lambda: 11)
+    monkeypatch.setattr(joblib, "cpu_count", lambda: 3)
     results = run_jobs(describe_process, [(n,) for n in range(5)], 2)
     assert [number for number, *_ in results] == [0, 1, 2, 3, 4]
     assert os.getpid() not in {process for _, process, *_ in results}
-    assert {rest for _, _, *some in results for rest in [tuple(some)]} == {(5, "1")}
-    assert "TQDM_DISABLE" not in os.environ
-    assert "OMP_NUM_THREADS" not in os.environ
+    assert {result[2:] for result in results} == {(1, "1", 1)}
+    assert not {"TQDM_DISABLE", "OMP_NUM_THREADS"} & {*os.environ}
 
 
 def test_one_job_at_a_time_does_not_end_the_command(monkeypatch):
@@ -47,7 +47,7 @@ def test_one_job_at_a_time_does_not_end_the_command(monkeypatch):
 
 
 def test_the_user_may_say_how_many_threads_each_job_has(monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "5")  # as above, so in the same processes
+    monkeypatch.setenv("OMP_NUM_THREADS", "5")
     assert run_jobs(describe_process, [(0,), (1,)], 2)[0][2] == 5
     assert os.environ["OMP_NUM_THREADS"] == "5"
 
@@ -55,7 +55,7 @@ def test_the_user_may_say_how_many_threads_each_job_has(monkeypatch):
 def test_the_first_mistake_comes_back_in_its_own_words(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "5")
     with pytest.raises(InputError, match=r"^no 2$"):
-        run_jobs(refuse_from, [(2, n) for n in range(4)], 2)
+        run_jobs(refuse, [(n,) for n in range(2, 6)], 2)
 
 
 def test_a_killed_process_is_a_sentence(monkeypatch):

@@ -188,10 +188,12 @@ def in_threads(work: Callable[[int], _Made], count: int) -> Iterator[_Made]:
 def _threads(_process: int) -> ThreadPoolExecutor:
     """Threads of a process that share memory: cv2 and zlib release the interpreter's lock.
 
+    One of several jobs has its share of them: more would wait for the lock.
+
     They are kept: each has a zip open, and reading its list of contents takes as long as decoding a
     thousand images.
     """
-    return ThreadPoolExecutor(joblib.cpu_count(), "decoding")
+    return ThreadPoolExecutor(min(joblib.cpu_count(), cv2.getNumThreads()), "decoding")
 
 
 def _try_decode(images: Images, row: int, config: ImageConfig) -> np.ndarray | str:

@@ -164,7 +164,7 @@ def to_rgb(data: bytes, settings: FitsSettings, width_arcsec: float | None = Non
         if max(settings.bands) >= len(bands):
             raise InputError(f"it has {len(bands)} bands, but --bands names {max(settings.bands)}")
         bands = bands[list(settings.bands)]
-    if missing := int((~np.isfinite(bands)).sum()):
+    if missing := bands.size - np.count_nonzero(np.isfinite(bands)):
         raise InputError(f"{missing:,} of its pixels have no value (NaN)")
     if not np.ptp(bands, axis=(1, 2)).any():
         raise InputError(f"all its pixels have the same value ({bands.flat[0]:g})")
