@@ -26,7 +26,7 @@ def test_the_default_command_takes_short_schedules_and_says_how_to_train_in_full
     runs = [run for run in load_ensemble_settings("default").runs if "@" not in run]
     (said,) = (line for line in printed.splitlines() if line.startswith("demo schedule:"))
     assert ", ".join(runs) in said
-    assert said.endswith("in full: --data demo-full")
+    assert said.endswith("full schedule: --data demo-full")
     for run in runs:
         saved = load_run_config(root / "folds/demo" / run).config
         assert saved == load_config(run, SMALL, "demo")

@@ -172,7 +172,7 @@ def test_a_kept_column_is_exact_in_a_table_or_refused(tmp_path, name, suffix):
 
 def test_a_kept_column_is_not_named_as_a_renamed_prediction(tmp_path):
     kept = pa.table({"smooth_or_features_smooth": [1]})
-    with pytest.raises(InputError, match="a column of --names words has that name"):
+    with pytest.raises(InputError, match="already a column of --names words"):
         check_table(tmp_path / "t.fits", kept, ["Class1.1"], "words")
 
 

@@ -23,12 +23,12 @@ TINY = "task: gz37\nmodel:\n  name: cnn\n"
 MISTAKES = {
     "no task": ("model: {name: cnn}\n", "'task' is missing"),
     "no such task": ("task: gz38\nmodel: {name: cnn}\n", "unknown task 'gz38': choose from gz37"),
-    "a list": ("- a\n", "expected keys and values"),
+    "a list": ("- a\n", "expected `key: value` pairs"),
     "unknown key": ("epoch: 3\n", "unknown key 'epoch': did you mean 'train.epochs' (passes over"),
     "below the range": ("train:\n  epochs: -1\n", "'train.epochs'"),
     "no such choice": ("head:\n  output: logits\n", "'head.output'"),
     "cache larger than the crop": ("image: {crop_px: 64, cache_px: 128}\n", "image.cache_px"),
-    "no YAML": ("train: [\n", "is not YAML"),
+    "no YAML": ("train: [\n", "is invalid YAML"),
 }
 
 

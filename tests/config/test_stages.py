@@ -83,7 +83,7 @@ def test_overrides_hold_in_every_stage_or_in_one(configs):
         ("stages: [{name: a}, {name: b, stages: []}]", "stage 'b': unknown key 'stages'"),
         ("stages: [{name: a}, {name: b, dataset: zoo5}]", "last stage needs the recipe's dataset"),
         ("stages: [{name: a}, {name: b, task: zoo5}]", "the last stage needs the recipe's task"),
-        ("stages: [{name: a}, {name: b, predict: true}]", "predict is only for a stage before"),
+        ("stages: [{name: a}, {name: b, predict: true}]", "`predict` is only for stages before"),
         ("stages: [{name: a, recipe: gz37/net}, {name: b}]", "recipe gz37/net contains itself"),
     ],
 )

@@ -94,7 +94,7 @@ def test_nothing_is_written_below_a_folder_that_was_deleted_under_its_lock(tmp_p
         write_text(folder / "fold_0" / "kept", "old")
         shutil.rmtree(folder)
         for _ in range(2):
-            with pytest.raises(InputError, match="run was deleted while this command used it"):
+            with pytest.raises(InputError, match="run was deleted while this command was using it"):
                 write_text(folder / "fold_0" / "late", "old")
             folder.mkdir(exist_ok=True)
             (folder / LOCK).touch()

@@ -49,7 +49,7 @@ def test_unfinished_and_optimistic_runs_are_left_out_unless_asked_for(catalog):
 
 
 def test_a_run_of_another_task_is_refused(catalog):
-    with pytest.raises(InputError, match="'zoo5/run0' is not of task 'gz37'"):
+    with pytest.raises(InputError, match="'zoo5/run0' is not for task 'gz37'"):
         members.find_runs(TASK, catalog, ["zoo5/run0"])
 
 

@@ -42,7 +42,7 @@ def save_card(dataset: str, run: str, score: float, galaxies: int, **values: obj
         ("kaggle-mini", 0.1105, 6000, {}, False, "RMSE 0.1105"),
         ("kaggle", 0.0745, 61578, {}, True, ""),
         ("kaggle", 0.1105, 61578, {}, False, "RMSE 0.1105"),
-        ("mine", 0.0500, 300, {}, False, "RMSE 0.0500, on 300 galaxies only"),
+        ("mine", 0.0500, 300, {}, False, "RMSE 0.0500, on only 300 galaxies"),
         ("demo-full", 0.0500, 9000, {}, False, "simulated galaxies"),
         ("kaggle", 0.05, 61578, {"possible_leakage": True}, False, "its score is optimistic"),
         ("kaggle", 0.05, 61578, {"folds": [0, 1]}, False, "2 of 3 folds"),

@@ -103,7 +103,7 @@ def test_a_failing_download_goes_on_from_scratch_only_where_allowed(monkeypatch,
     monkeypatch.setattr(timm, "create_model", fail)
     missing = "no/such.safetensors"
     message = one_line_refusal(build_model, pretrained_config(weights_file=missing))
-    assert "no/such.safetensors is not there" in message
+    assert "no/such.safetensors is missing" in message
     for _ in range(2):
         allowed = build_model(pretrained_config(weights_file=missing, allow_scratch=True))
         assert allowed.start.provenance.startswith("scratch")

@@ -203,7 +203,7 @@ def test_configs_that_are_code(tmp_path, trap):
     code, path = f"!!python/object/apply:os.mkdir ['{trap}']", tmp_path / "config.yaml"
     path.write_text(f"task: gz37\nmodel: {code}\n")
     message = one_line_refusal(lambda: load_config(str(path)))
-    assert "config.yaml is not YAML: could not determine a constructor for the tag" in message
+    assert "config.yaml is invalid YAML: could not determine a constructor for the tag" in message
     message = one_line_refusal(load_config, "gz37/cnn", [f"train.lr={code}"])
-    assert "the value is not YAML" in message
+    assert "the value is not valid YAML" in message
     assert "config.yaml is damaged: delete" in one_line_refusal(load_run_config, tmp_path)

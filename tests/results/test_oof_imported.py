@@ -116,7 +116,7 @@ def other_fold(frame):
     ("table", "change", "message"),
     [
         (0, lambda f: f.assign(fold=(f["fold"] + 1) % 3), r"another split \(GalaxyID .*; 90 in"),
-        (0, other_fold, r"fold \d, in the catalog \d; 1 in all\): train it on .*folds/tiny/"),
+        (0, other_fold, r"fold \d, but \d in the catalog; 1 in all\): train it on .*folds/tiny/"),
         (0, lambda f: f.iloc[1:], "lacks GalaxyID"),
         (1, lambda f: f.iloc[1:], "lacks GalaxyID"),
         (0, lambda f: f.drop(columns="Class2.1"), "lacks column 'Class2.1'"),
@@ -150,7 +150,7 @@ def test_packed_tables_are_compared_with_their_card_and_keep_its_marks(catalog, 
         frame, before = pd.read_csv(path), path.read_bytes()
         frame.assign(**{"Class1.1": frame["Class1.1"] + 1e-5}).to_csv(path, index=False)
         text = one_line_refusal(import_run, catalog, "gz37/other", *packed)
-        assert "do not match oof.json: copy all of them again" in text
+        assert "do not match oof.json: copy all three again" in text
         path.write_bytes(before)
 
 

@@ -68,7 +68,7 @@ class EnsembleOptions(DatasetOptions):
         metavar="A,B",
     )
     test: members.Networks = option(
-        "test predictions to combine: those of the folds' networks (default), of networks trained "
+        "test predictions to combine: from the folds' networks (default), from networks trained "
         "on all galaxies (`train_folds.sh RUN --refit`), or the mean of both; weights and scores "
         "come from the folds",
         "folds",

@@ -71,7 +71,7 @@ class PredictOptions(DatasetOptions, JobOptions):
         nargs="+",
     )
     output: str = option(
-        "a table, .csv, .parquet, .fits, .vot or .ecsv, or a folder for many galaxies, such as "
+        "a table (.csv, .parquet, .fits, .vot or .ecsv) or, for many galaxies, a folder such as "
         "votes/ (default: predictions.csv here)",
         "predictions.csv",
     )

@@ -28,10 +28,10 @@ class PrepareOptions(DataOptions):
     task: str = option("task to prepare for", COMPETITION_TASK)
     seed: int | None = option("random seed of a new split (default: 0)")
     on_bad_image: Literal["stop", "drop"] = option(
-        "unusable training images: stop, or drop those galaxies from a new split", "stop"
+        "if training images are unusable: stop, or drop their galaxies from a new split", "stop"
     )
     subset: str | None = option(
-        "extract a subset of configs/subsets/ from the competition", metavar="NAME"
+        "extract a subset (configs/subsets/) of the competition's files", metavar="NAME"
     )
 
 

@@ -66,13 +66,13 @@ class TrainOptions(DataOptions, JobOptions):
     only: tuple[int, ...] | None = option(
         "train only these folds, such as 0 or 0,2", metavar="FOLDS", type=fold_numbers
     )
-    ensemble: bool = option("then build the ensemble of the task's runs", False)
+    ensemble: bool = option("afterwards, build the ensemble of the task's runs", False)
     refit: bool = option(
         "after the folds, also train on all galaxies for a second set of test predictions "
         "(imported runs: only this)",
         False,
     )
-    seeds: int = option("networks to train by --refit (default: 1)", 1, metavar="N", type=positive)
+    seeds: int = option("number of --refit networks (default: 1)", 1, metavar="N", type=positive)
     plan: bool = option("estimate time, disk and memory, and exit", False)
     holdout: bool = option(
         "instead of folds: train on 70 %%, validate on 15 %%, test on 15 %%", False
@@ -125,7 +125,7 @@ def main() -> None:
     datasets = {None: data, **prepare_others(configs, data)}
     short = [config.run for config in asked if loading.demo_schedule(config.run, catalog.dataset)]
     if not all(0 <= k < catalog.n_folds for k in options.only or ()):
-        raise InputError(f"--only: the folds are 0 to {catalog.n_folds - 1}")
+        raise InputError(f"--only: choose from folds 0 to {catalog.n_folds - 1}")
     # Only now, so that mistakes in arguments or files are reported before torch's slow import.
     from galaxyzoo.core.devices import describe_machine, get_device
     from galaxyzoo.training import planning
@@ -139,12 +139,12 @@ def main() -> None:
     if short:
         console.print_text(
             f"demo schedule: {', '.join(short)} with smaller images and fewer epochs "
-            f"(configs/demo.yaml); in full: --data {DEMO_FULL}"
+            f"(configs/demo.yaml); full schedule: --data {DEMO_FULL}"
         )
     slow = [config.run for config in configs if config.needs_gpu]
     if slow and get_device().type == "cpu":
         console.print_text(
-            "no GPU found, but these runs are meant for one (--plan estimates hours): "
+            "no GPU found, but these runs are meant for one (--plan estimates their hours): "
             f"{', '.join(slow)}"
         )
     if options.plan:
@@ -193,7 +193,7 @@ def describe_labels(data: Dataset, task: str) -> str:
         return description
     return (
         f"{description}; images of {width} × {height} px, assumed to show as much sky as Galaxy "
-        f"Zoo's {ORIGINAL_PX} px of 0.02 Petrosian radii; otherwise set image.field_px"
+        f"Zoo's {ORIGINAL_PX} px of 0.02 Petrosian radii; if not, set image.field_px"
     )
 
 

@@ -125,9 +125,9 @@ def parse_yaml(content: bytes, path: Path) -> dict[str, Any]:
     try:
         values = yaml.safe_load(content.decode())
     except _YAML_ERRORS as error:
-        raise InputError(f"{shown(path)} is not YAML: {' '.join(str(error).split())}") from None
+        raise InputError(f"{shown(path)} is invalid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
-        raise InputError(f"{shown(path)}: expected keys and values")
+        raise InputError(f"{shown(path)}: expected `key: value` pairs")
     return values
 
 
@@ -144,7 +144,7 @@ def override(values: dict[str, Any], assignment: str) -> None:
     try:
         value = yaml.safe_load(text)
     except _YAML_ERRORS:
-        raise InputError(f"'{assignment}': the value is not YAML") from None
+        raise InputError(f"'{assignment}': the value is not valid YAML") from None
     stages = [stage for stage in values.get("stages") or () if isinstance(stage, dict)]
     if key.startswith("stages."):
         _, name, stage_key = [*key.split(".", 2), ""][:3]

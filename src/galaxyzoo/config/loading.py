@@ -131,8 +131,8 @@ class EnsembleSettings(base.Settings):
     runs: list[str] = Field(min_length=1)
     """names of the runs, which `src/train.py NAME` trains"""
     tables: str | None = None
-    """folder, from the project's root, of tables that are combined where none of the runs is
-    trained: each as `src/export.py RUN --tables` writes it, in TASK/recipes/RUN"""
+    """folder (path from the project root) of tables to combine if no run is trained: each as
+    written by `src/export.py RUN --tables`, in TASK/recipes/RUN"""
     dataset: str | None = None
     """dataset of those tables"""
 

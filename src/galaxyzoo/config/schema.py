@@ -31,7 +31,7 @@ class ImageConfig(base.Settings):
     crop_px: int = Field(324, ge=8, le=ORIGINAL_PX)
     """side of the center square cut out of the 424 px original"""
     cache_px: int = Field(108, ge=8, le=ORIGINAL_PX)
-    """side of that square in the decoded cache; shrinking by a whole number keeps noise low"""
+    """side of that square in the decoded cache; an integer shrink factor keeps noise low"""
     field_px: float = Field(230.0, gt=0, le=600)
     """side, in original pixels, of the sky square that is resized to size_px"""
     size_px: int = Field(80, ge=16, le=512)
@@ -58,7 +58,7 @@ class ModelConfig(base.Settings):
     """per channel, of values in [0, 1]; downloaded weights bring their own, a weights_file uses
     those that timm has for the model's name unless mean or std is changed"""
     std: tuple[Positive, Positive, Positive] = (0.229, 0.224, 0.225)
-    """per channel, as mean"""
+    """standard deviation per channel; otherwise as mean"""
 
 
 class HeadConfig(base.Settings):
@@ -67,11 +67,11 @@ class HeadConfig(base.Settings):
     hidden: Annotated[int, Field(ge=1)] | tuple[Annotated[int, Field(ge=1)], ...] = 512
     """units of the hidden layer, or a list for several layers"""
     activation: Literal["relu", "tanh"] = "relu"
-    """after each hidden layer"""
+    """activation after each hidden layer"""
     dropout: float = Field(0.3, ge=0, lt=1)
-    """after each hidden layer"""
+    """dropout rate after each hidden layer"""
     input_dropout: float = Field(0.0, ge=0, lt=1)
-    """before the first layer"""
+    """dropout rate before the first layer"""
     output: Literal["plain", "sigmoid", "tree", "softmax", "rule"] = "tree"
     """tree: softmax per question, scaled by the parent answer; plain: unconstrained; sigmoid: per
     answer; softmax: the default for classes; rule: classes from votes by the task's label rule, so
@@ -164,27 +164,27 @@ class Config(base.Settings):
     task: str
     """columns to predict: an entry of tasks/registry.py"""
     labels: dict[str, Any] | None = None
-    """definition of a task of own labels, set when loaded"""
+    """definition of a task with your own labels, set when loaded"""
     about: str = ""
     """description for tables and reports"""
     stage: str = ""
     """name of the stage of a recipe, set when loaded"""
     earlier: tuple["Config", ...] = ()
-    """stages that are trained before this one, first to last; it starts from the weights of the
-    last, with the head where both heads have the same columns; set when loaded"""
+    """stages trained before this one, first to last; it starts from the last one's weights,
+    including the head if both have the same columns; set when loaded"""
     predict: bool = False
-    """for a stage before the last: its networks are a run too, named RECIPE@STAGE"""
+    """for a stage before the last: also predict with its networks, as the run RECIPE@STAGE"""
     dataset: str | None = None
-    """for a stage on another dataset of input/: its name"""
+    """for a stage on another dataset: that dataset's name in input/"""
     own_dataset: str | None = None
-    """for a stage on another dataset: the recipe's own, whose test galaxies are left out; set when
-    loaded"""
+    """for a stage on another dataset: the recipe's dataset, whose test galaxies the stage excludes;
+    set when loaded"""
     reference: str | None = None
-    """the source's own score, where the config reproduces a published recipe"""
+    """published score, if the config reproduces a published recipe"""
     needs_gpu: bool = False
-    """meant for a GPU: trained if it or its ensemble is named, not with its whole task"""
+    """meant for a GPU: trained if you name it or its ensemble, not with its whole task"""
     on_bad_image: Literal["stop", "drop"] = "stop"
-    """unusable training images of a new split: an error, or dropped"""
+    """if a new split has unusable training images: stop with an error, or drop them"""
     image: ImageConfig = ImageConfig()
     """the part of the sky image that the network gets, and its size"""
     model: ModelConfig
@@ -192,7 +192,7 @@ class Config(base.Settings):
     head: HeadConfig = HeadConfig()
     """hidden layers and output after the backbone"""
     loss: Literal["mse", "kl", "cross_entropy"] = "mse"
-    """kl: divergence per question of the tree; cross_entropy: the default for classes"""
+    """kl: Kullback-Leibler divergence per question; cross_entropy: the default for classes"""
     augment: AugmentConfig = AugmentConfig()
     """random changes of training images"""
     train: TrainConfig = TrainConfig()

@@ -68,7 +68,7 @@ def parse_recipe(
             raise InputError(f"{source}, stage '{name}': the last stage needs the recipe's {key}")
     config = _parse_stage(name, last, earlier, source, dataset)
     if config.predict:
-        raise InputError(f"{source}: predict is only for a stage before the last")
+        raise InputError(f"{source}: `predict` is only for stages before the last")
     if config.dataset:
         raise InputError(f"{source}, stage '{name}': the last stage needs the recipe's dataset")
     return config

@@ -218,4 +218,4 @@ def _check_held(path: Path) -> None:
 
 def deletion_error(folder: Path) -> InputError:
     """Error for a folder that was deleted while this command worked in it."""
-    return InputError(f"{shown(folder)} was deleted while this command used it; stopping")
+    return InputError(f"{shown(folder)} was deleted while this command was using it; stopping")

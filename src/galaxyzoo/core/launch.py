@@ -80,12 +80,12 @@ def _use_project_python() -> None:
     if is_old:
         sys.exit(
             f"error: Python 3.11 or newer is required, but {sys.executable} is "
-            f"{sys.version.split()[0]}: type `bash scripts/setup.sh`, then again"
+            f"{sys.version.split()[0]}: type `bash scripts/setup.sh`, then retry"
         )
     if lacks:
         sys.exit(
             f"error: {(python_wanted and _PYTHON) or 'this Python'} lacks {', '.join(lacks)}: type "
-            "`bash scripts/setup.sh`, then again"
+            "`bash scripts/setup.sh`, then retry"
         )
 
 

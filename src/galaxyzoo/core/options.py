@@ -160,14 +160,14 @@ def fold_numbers(text: str) -> list[int]:
 class DatasetOptions:
     """Options of commands that read what was trained."""
 
-    dataset: str | None = option("dataset of the runs (default: the only real one, else demo)")
+    dataset: str | None = option("dataset of the runs (default: the only real dataset, else demo)")
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataOptions:
     """Options of commands that read a dataset's files."""
 
-    data: str | None = option("folder of the dataset (default: found in input/), demo or demo-full")
+    data: str | None = option("folder of the dataset, demo or demo-full (default: found in input/)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,7 +181,7 @@ class JobOptions:
         type=positive,
     )
     backend: Literal["loky", "ray", "dask"] = option(
-        "start these processes by loky on this machine (default), or by ray or dask on a cluster",
+        "start the processes with loky on this machine (default), or with ray or dask on a cluster",
         "loky",
     )
 

@@ -82,7 +82,7 @@ def check_output(
     """
     target, where = path.resolve(), f"{option} {shown(path)}"
     if any(each.resolve().is_relative_to(target) for each in inputs):
-        raise InputError(f"{where} is an input of this command: choose another")
+        raise InputError(f"{where} is an input of this command: choose another name")
     inner = [*target.parents][1:]  # a table may lie beside a survey's parts
     folders = [*(root() / name for name in _ARTEFACTS), cache_dir()]
     folders += [folder for folder in inner if (folder / SURVEY_JOB).exists()]
@@ -91,7 +91,7 @@ def check_output(
             raise InputError(f"{where} is inside {shown(folder)}/: choose another place")
     is_empty = path.is_dir() and not any(path.iterdir())
     if (path.exists() or path.is_symlink()) and not is_empty and not is_own(path):
-        raise InputError(f"{where} exists and is not this command's: move it, or choose another")
+        raise InputError(f"{where} exists, but is not this command's: move it, or use another")
 
 
 def has_mark(page: Path) -> bool:

@@ -69,7 +69,7 @@ class EnsembleNetworks(Predictor):
 
     def features(self, decode: Decode) -> np.ndarray:
         """Raise InputError: networks of several runs have different features."""
-        raise InputError("--with features needs one run: name one of the ensemble's")
+        raise InputError("--with features needs a single run: name one of the ensemble's runs")
 
 
 def load_predictor(
@@ -86,7 +86,7 @@ def load_predictor(
         ValueError: another number of views.
     """
     if views not in (None, 1, 8):
-        raise ValueError(f"views={views}: must be 1 or 8 orientations")
+        raise ValueError(f"views={views}: use 1 or 8 orientations")
     predictor: Predictor = (
         EnsembleNetworks.load(model_listing.ensemble_folder(dataset, name))
         if registry.is_ensemble(name)

@@ -45,7 +45,7 @@ def find_runs(
         runs = sorted({_full_name(name, task, catalog) for name in asked})
         cards = [RunCard.of(catalog.dataset, run) for run in runs]
         diverged = [card for card in cards if card.diverged]
-        return runs, [f"{card.run} was asked for, but its {card.divergence}" for card in diverged]
+        return runs, [f"{card.run} is used, although its {card.divergence}" for card in diverged]
     folder = oof_dir() / catalog.dataset
     kinds = _kinds(task, catalog)
     named = [run for kind in kinds for run in list_tables(catalog.dataset, kind)]
@@ -72,7 +72,7 @@ def load_oof(run: str, task: Task, catalog: Catalog) -> np.ndarray:
     card = RunCard.of(catalog.dataset, run).check(galaxies, path)
     if unfinished := _count_finished(card):
         raise InputError(
-            f"{shown(path)} cannot be used: {unfinished}; train the others of {run} first"
+            f"{shown(path)} cannot be used: {unfinished}; train {run}'s other folds first"
         )
     wanted = galaxies.ids, galaxies.folds, f"train {run} again", catalog.names
     table = PredictionTable.read(path, task_of(run), *wanted)
@@ -110,7 +110,7 @@ def _kinds(task: Task, catalog: Catalog) -> list[str]:
 def _full_name(name: str, task: Task, catalog: Catalog) -> str:
     run = name if "/" in name else f"{task.name}/{name}"
     if task_name(run) not in _kinds(task, catalog):
-        raise InputError(f"run '{name}' is not of task '{task.name}': add --task, or leave it out")
+        raise InputError(f"run '{name}' is not for task '{task.name}': add --task, or omit the run")
     return run
 
 

@@ -164,7 +164,7 @@ def choose_default(dataset: str | None = None) -> tuple[ModelEntry, str]:
     fewest = min((p.galaxies for p in real if p.dataset == BUNDLED), default=0)
     comparable = [p for p in real if p.galaxies >= fewest] or scored
     if not comparable:
-        problems = "; ".join(f"{p.title}: {p.problem}" for p in candidates) or "there is none"
+        problems = "; ".join(f"{p.title}: {p.problem}" for p in candidates) or "none there"
         raise InputError(
             f"no trained run of {kinds.COMPETITION_TASK} in {paths.shown(layout.oof_dir())}/ "
             f"({problems}): type `{launch.typed('train_folds')}`, or name a run of another task"
@@ -185,4 +185,4 @@ def _why_not(known: ModelEntry, comparable: Sequence[ModelEntry]) -> str:
         return "simulated galaxies"
     if known in comparable or known.score is None or not known.has_networks:
         return known.about
-    return f"{known.about}, on {known.galaxies:,} galaxies only"
+    return f"{known.about}, on only {known.galaxies:,} galaxies"

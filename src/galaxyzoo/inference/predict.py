@@ -228,7 +228,7 @@ class RunNetworks(Predictor):
         labeled = config.labels and register_task(config.task, config.labels)
         if labeled and labeled != get_task(config.task):
             raise InputError(
-                f"{shown(folder)} has other classes than folds/{config.task} here: use it in "
+                f"{shown(folder)} has other classes than folds/{config.task} here: use "
                 "another project folder, set by GALAXYZOO_ROOT"
             )
         folds = layout.exported_folds(files)

@@ -113,7 +113,7 @@ def load_pretrained(backbone: nn.Module, model: ModelConfig, run: str) -> Pretra
     except Exception as error:  # noqa: BLE001 - the clients raise their own, their transport's, the system's
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:100]
         if not model.allow_scratch:
-            missing = f", and {shown(paths[0])} is not there" if paths else ""
+            missing = f", and {shown(paths[0])} is missing" if paths else ""
             raise InputError(
                 f"{run}: could not download pretrained weights of '{model.name}'{missing} "
                 f"({reason}): set model.weights_file=FILE, or {WEIGHTS_FOLDER} to a folder with "

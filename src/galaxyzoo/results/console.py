@@ -41,12 +41,12 @@ def mark_notes(selected: bool, leaked: bool) -> list[str]:
     """
     last = "No early stopping: all scores use the last epoch."
     chosen = (
-        "* optimistic: an epoch of this run, or of one that it starts from, was selected on the "
-        "scored fold. The others use the last epoch."
+        "* optimistic: an epoch of this run, or of a run it starts from, was selected on the "
+        "scored fold. Other runs use the last epoch."
     )
     leakage = (
-        "† possible leakage: its first weights may have seen the votes of these galaxies, so its "
-        "score is optimistic, too."
+        "† possible leakage: the run's initial weights may have been trained on these galaxies, so "
+        "its score may be optimistic."
     )
     return [chosen if selected else last, *([leakage] if leaked else [])]
 
@@ -129,7 +129,7 @@ def print_ensemble(card: EnsembleCard) -> None:
         print_text(describe_unreadable(card.unreadable_test_images))
     honest = "nested scores need three folds"
     if card.nested:
-        honest = f"nested, with the choice: {card.nested.score:.5f}"
+        honest = f"nested, including the choice: {card.nested.score:.5f}"
     print_text(f"chosen: {card.chosen}, cross-fitted {card.score_text} ({honest})")
     print_text(f"best: {card.best}; we choose {card.rule}")
     print_text(*mark_notes(card.selected_on_validation, bool(card.possible_leakage)))

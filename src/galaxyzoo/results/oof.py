@@ -305,8 +305,8 @@ def import_run(catalog: Catalog, run: str, oof_path: Path, test_path: Path) -> R
     if packed:
         if packed.tables != given:
             raise InputError(
-                f"{shown(oof_path)} and {test_path.name} do not match {shown(beside)}: copy all of "
-                "them again"
+                f"{shown(oof_path)} and {test_path.name} do not match {shown(beside)}: copy all "
+                "three again"
             )
         notes = packed.model_dump()
     notes |= {"possible_leakage": notes["possible_leakage"] or not has_folds, "imported": given}

@@ -65,16 +65,16 @@ class PredictionTable:
         if folds is not None:
             if FOLD not in frame.columns:
                 raise InputError(
-                    f"{paths.shown(path)} has no column '{FOLD}', the fold that each row was held "
-                    f"out in: {advice}"
+                    f"{paths.shown(path)} has no column '{FOLD}', the fold in which each row was "
+                    f"held out: {advice}"
                 )
             moved = np.flatnonzero(frame[FOLD].to_numpy() != folds)
             if len(moved):
                 first = moved[0]
                 raise InputError(
                     f"{paths.shown(path)} was made with another split (GalaxyID "
-                    f"{frame.index[first]}: fold {frame[FOLD].iloc[first]:g}, in the catalog "
-                    f"{folds[first]}; {len(moved)} in all): {advice}"
+                    f"{frame.index[first]}: fold {frame[FOLD].iloc[first]:g}, but "
+                    f"{folds[first]} in the catalog; {len(moved)} in all): {advice}"
                 )
         values = frame[list(task.columns)].to_numpy()
         return cls(task, frame.index.to_numpy(), values, folds)

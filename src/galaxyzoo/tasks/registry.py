@@ -192,5 +192,5 @@ def find_column(task: Task, answer: str, option: str) -> int:
         return matching[0]
     labels = {spelling: task.labels[i] for spelling, i in spelled}
     near = [labels[spelling] for spelling in get_close_matches(wanted, labels, 3, cutoff=0)]
-    problem = "several answers" if matching else "no answer"
-    raise InputError(f"{option} '{answer}' is {problem} of {task.name}; nearest: {', '.join(near)}")
+    problem = "matches several answers" if matching else "matches no answer"
+    raise InputError(f"{option} '{answer}' {problem} of {task.name}; nearest: {', '.join(near)}")

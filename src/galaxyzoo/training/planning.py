@@ -215,12 +215,12 @@ def print_plan(configs: list[Config], datasets: Mapping[str | None, prepare.Data
         "prediction": [_hours(cost.predict_s, total.predict_s) for cost in [*costs, total]],
         "disk": [_gigabytes(cost.disk_bytes) for cost in [*costs, total]],
     }
-    title = f"plan, {data.catalog.dataset}, {data.catalog.n_folds} folds one after another"
+    title = f"plan for {data.catalog.dataset}: {data.catalog.n_folds} folds, one after another"
     console.print_table(title, pd.DataFrame(rows))
     if devices.get_device().type == "cuda":
         for name, config, cost in zip(names, configs, costs, strict=False):
             batch = f"a batch of {config.train.batch_size} takes {1000 * cost.batch_s:.1f} ms"
-            print(f"{name}: {batch}, a fold {_gigabytes(cost.gpu_bytes)} of the GPU's memory")
+            print(f"{name}: {batch}, a fold needs {_gigabytes(cost.gpu_bytes)} of GPU memory")
     cached = _cache_bytes(configs, datasets)
     folds_dir().mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(folds_dir()).free
@@ -231,11 +231,11 @@ def print_plan(configs: list[Config], datasets: Mapping[str | None, prepare.Data
     share = min(cost.cpu_share for cost in costs)
     if share < _BUSY:
         print(
-            f"warning: other processes left {share:.0%} of the CPU for this test; an idle machine "
-            "will be faster"
+            f"warning: other processes left only {share:.0%} of the CPU for this test; an idle "
+            "machine will be faster"
         )
     if total.disk_bytes + cached > free:
-        print("warning: the disk has too little space for this")
+        print("warning: the disk has too little space for this plan")
 
 
 def smoke(config: Config, data: prepare.Dataset) -> None:
@@ -252,7 +252,7 @@ def smoke(config: Config, data: prepare.Dataset) -> None:
         predict(model, fold.cache, fold.val_rows, short)
     print(
         f"smoke test passed: {short.run} was trained on {len(fold.train_rows)} galaxies for 2 "
-        f"epochs, saved, reloaded, and predicted {len(fold.val_rows)} others"
+        f"epochs, saved and reloaded; it predicted {len(fold.val_rows)} others"
     )
 
 

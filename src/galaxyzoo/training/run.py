@@ -209,9 +209,7 @@ class Run:
         """
         if self._old.exists() and not self.unfinished_folds():
             shutil.rmtree(self._old)
-            tqdm.write(
-                f"{self.config.title}: {shown(self._old)}, trained on other labels, is removed"
-            )
+            tqdm.write(f"{self.config.title}: removed {shown(self._old)}, trained on other labels")
         finished = self._tables.folder.folds or self._tables.folder.refits
         if self.config.is_earlier_stage or not finished:
             return None

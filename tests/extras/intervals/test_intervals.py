@@ -115,7 +115,7 @@ def test_intervals_of_classes_and_of_two_folds_are_refused(root):
     save_project(n_folds=2)
     with pytest.raises(InputError, match="hubble10/cnn predicts classes"):
         load_intervals("tiny", "hubble10/cnn")
-    with pytest.raises(InputError, match="'tiny' has 2, at least 3 are needed"):
+    with pytest.raises(InputError, match="'tiny' has 2, but needs at least 3"):
         load_intervals("tiny", "gz37/run0")
 
 

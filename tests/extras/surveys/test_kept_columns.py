@@ -90,7 +90,7 @@ def test_columns_of_two_types_are_one_line(tmp_path):
     for name, ids in (("a", "7"), ("b", "")):  # whole numbers, and text
         (tmp_path / f"{name}.csv").write_text(f"id,path,objid\n{name},1.jpg,{ids}\n")
     job = make_job(tmp_path / "votes", tmp_path / "a.csv", tmp_path / "b.csv")
-    with pytest.raises(InputError, match=r"--keep objid: of different types in .*a.csv and .*b"):
+    with pytest.raises(InputError, match=r"--keep objid: types differ between .*a.csv and .*b"):
         keeping(job, "objid").run()
 
 

@@ -162,7 +162,7 @@ def test_a_job_whose_folder_another_one_took_over_stops(tmp_path, survey):
     make_job(tmp_path / "expected", survey, predictor=Darkness).run()
     job = make_job(tmp_path / "votes", survey, predictor=amid_a_job(take_over))
     message = one_line_refusal(job.run)
-    assert "votes was deleted while this command used it; stopping" in message
+    assert "votes was deleted while this command was using it; stopping" in message
     assert read_all(tmp_path / "votes") == read_all(tmp_path / "expected")
 
 

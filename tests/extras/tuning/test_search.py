@@ -177,7 +177,7 @@ def test_the_score_is_of_the_epoch_whose_weights_are_kept(lab, checkpoint, expec
     search = lab.make(train={"checkpoint": checkpoint})
     search.train(1, 1, "loky")
     assert scores(search)[0][1] == expected
-    assert "by that score" in search.write_best()[1]
+    assert "because it selected the trial" in search.write_best()[1]
 
 
 def test_the_winners_config_is_the_best_trials(lab):
@@ -216,7 +216,7 @@ def tuned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for words in (["1"], ["3", *(["--jobs", "2"] if is_long() else [])]):
         result = succeed(root, "tune.py", "tiny.yaml", "--trials", *words)
         assert result.stdout.count("COMPLETE") == int(words[0])
-        assert "by that score" in result.stdout
+        assert "because it selected the trial" in result.stdout
     return root
 
 

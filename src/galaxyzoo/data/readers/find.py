@@ -38,7 +38,7 @@ def open_input(data: str | None, tasks: set[str]) -> DatasetFiles:
     if not raw.dataset.isprintable():  # every later message holds it
         raise InputError(f"rename {raw.folder.name!r}: its name contains control characters")
     if raw.dataset == BUNDLED:
-        raise InputError(f"rename {raw.folder.name!r}: the bundled networks have this name")
+        raise InputError(f"rename {raw.folder.name!r}: the bundled networks use this name")
     if raw.dataset == RECORDS:
         raise InputError(f"rename {raw.folder.name!r}: submissions/{RECORDS}/ is reserved")
     return raw

@@ -62,7 +62,7 @@ def find_class_folders(folder: Path) -> DatasetCandidate | None:
     images = opening.open_whole(folder)
     classes = [PurePath(name).parts[0] for name in images.names]
     if loose := sorted({*classes} & {*images.names}):
-        raise InputError(f"{shown(folder)}: '{loose[0]}' is not in a class's folder")
+        raise InputError(f"{shown(folder)}: '{loose[0]}' is not in a class folder")
     task = one_task({*classes}, f"{shown(folder)}/")
     read = partial(make_dataset, folder, images, range(len(images)), classes, task)
     return DatasetCandidate(folder, frozenset({task.name}), read)
@@ -90,7 +90,7 @@ def one_task(classes: set[str], where: str) -> kinds.ClassTask:
     if unknown := classes - set(task.columns):
         raise InputError(
             f"{where}: unknown class '{min(unknown)}': the classes of {task.name} are "
-            f"{', '.join(task.columns)}; a table of your own classes is {OWN_LABELS}"
+            f"{', '.join(task.columns)}; for your own, name the table {OWN_LABELS}"
         )
     return task
 

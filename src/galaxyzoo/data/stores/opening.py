@@ -236,7 +236,7 @@ def open_all(paths: list[Path], settings: FormSettings | None = None) -> list[Im
         else:
             raise InputError(
                 f"{shown(path)}: IMAGES must be folders, .zip files, images "
-                f"({', '.join(base.READ_SUFFIXES)}) and archives or lists ({', '.join(openers())})"
+                f"({', '.join(base.READ_SUFFIXES)}), archives or lists ({', '.join(openers())})"
             )
     if pictures:
         inputs.append(_wrap(_make_images(FileReader, Path.cwd(), pictures), settings))

@@ -58,7 +58,7 @@ class Gz2Options:
     )
     seed: int = options.option("random seed (default: 0)", 0)
     on_bad_image: Literal["stop", "drop"] = options.option(
-        "images that cannot be downloaded: stop, or drop those galaxies", "stop"
+        "if images cannot be downloaded: stop, or drop their galaxies", "stop"
     )
     download: bool = options.option("download the images, and the table if it is missing", False)
     base_url: str = options.option(

@@ -58,7 +58,7 @@ def check_image(data: bytes) -> None:
     except cv2.error as error:
         raise ValueError(f"it cannot be decoded ({error.code})") from None
     if pixels.min() == pixels.max():  # what lies outside the survey
-        raise ValueError("all its pixels are equal: it is empty")
+        raise ValueError("it is empty: all its pixels are equal")
 
 
 def fetch(url: str, path: Path, check: Callable[[bytes], None]) -> None:

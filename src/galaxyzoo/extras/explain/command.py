@@ -33,7 +33,7 @@ class GradcamOptions(RunOptions, DataOptions):
     galaxy_id: int | None = option("GalaxyID in the dataset", metavar="ID")
     image: Path | None = option("image file of a galaxy", metavar="FILE")
     output: Path | None = option("output file (default: in reports/)", metavar="FILE")
-    answer: str | None = option("answer or class, by name or text (default: the likeliest)")
+    answer: str | None = option("answer or class, by name or text (default: the most likely)")
     method: Literal["hirescam", "gradcam"] = option("HiResCAM (default) or Grad-CAM", "hirescam")
     layer: tuple[str, ...] = option(
         "layer of the maps (default: the deepest spatial one); several with --feature-maps "
@@ -99,7 +99,7 @@ def plot_feature_maps(options: GradcamOptions, dataset: str, name: str) -> None:
     run = load_run(dataset, name)
     config, models, fold = run.config, run.models, options.fold
     if fold not in models:
-        raise InputError(f"fold {fold} of {name} is not trained (--fold)")
+        raise InputError(f"--fold: fold {fold} of {name} is not trained")
     model, task = models[fold], task_of(name)
     galaxy = load_galaxy(options, task, dataset)
     image = galaxy.as_input(config.image)

@@ -79,7 +79,7 @@ def explain(
     runs = [run for run in predictor.runs if run.task.name == predictor.task.name]
     if not runs:
         raise InputError(
-            f"no run of this ensemble predicts {predictor.task.name}'s classes itself: name a run"
+            f"no run of this ensemble predicts {predictor.task.name}'s classes directly: name a run"
         )
     first, maps, names = runs[0].config.image, [], []
     for run in runs:

@@ -29,7 +29,7 @@ class ExportOptions(RunOptions):
     """Options of the command."""
 
     output: Path | None = option(
-        "default: exported/<task>-<run> here, with --tables exported/<task>-<run>-tables",
+        "default: exported/<task>-<run> here; with --tables, exported/<task>-<run>-tables",
         metavar="FOLDER",
     )
     no_onnx: bool = option("skip the ONNX file", False)

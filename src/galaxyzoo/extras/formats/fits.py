@@ -183,8 +183,8 @@ def _read(data: bytes, hdu: tuple[str, ...]) -> tuple[np.ndarray, Any]:
         for part in chosen:
             if not _is_picture(part):
                 raise InputError(
-                    f"its shape is {part.shape}, expected (band, H, W) or (H, W), each side "
-                    f"{_MIN_SIDE} px at least"
+                    f"its shape is {part.shape}, expected (band, H, W) or (H, W) with sides "
+                    f"of at least {_MIN_SIDE} px"
                 )
             if 4 * len(chosen) * math.prod(part.shape) > _MAX_BYTES:
                 raise InputError(f"its shape {part.shape} is too large")
@@ -277,7 +277,7 @@ def _crop_center(bands: np.ndarray, side: float) -> np.ndarray:
     keep = round(side)
     if not _MIN_SIDE <= keep <= min(height, width):
         raise InputError(
-            f"it is {width} × {height} px, but the field asked for has {side:,.1f} (at least "
+            f"it is {width} × {height} px, but the field is {side:,.1f} px wide (at least "
             f"{_MIN_SIDE})"
         )
     top, left = (height - keep) // 2, (width - keep) // 2
@@ -293,8 +293,8 @@ def _lupton(bands: np.ndarray) -> np.ndarray:
     noise = float(mad_std(sample - sky))
     if not noise or all(map(_is_padded, sample)):
         raise InputError(
-            "Lupton's stretch needs sky noise, and this sky has none or is padding: use --field "
-            "for just the center, or --stretch linear"
+            "Lupton's stretch needs sky noise, but this sky has none or is padding: crop to the "
+            "center with --field, or use --stretch linear"
         )
     return _asinh_rgb(bands - sky[..., None], _SKY_NOISES * noise)
 

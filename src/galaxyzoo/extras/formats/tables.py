@@ -94,7 +94,7 @@ def open_parquet(path: Path) -> base.Images:
         ) from None
     groups = [file.metadata.row_group(k) for k in range(file.num_row_groups)]
     if any(group.total_byte_size > _MAX_GROUP_BYTES for group in groups):
-        raise InputError(f"{shown(path)} has row groups above 1 GB: write it with smaller ones")
+        raise InputError(f"{shown(path)} has row groups above 1 GB: write smaller row groups")
     starts = [0, *accumulate(group.num_rows for group in groups)][:-1]
     stamp, opened = base.stamp_of(path.stat()), partial(_Column, path, column, starts)
     reader = arrays.PieceReader(path, opened, starts, count, partial(_take_bytes, path.parent))

@@ -233,8 +233,8 @@ class VoteIntervals:
 def _check_folds(whole: Catalog) -> None:
     if whole.n_folds < FEWEST_FOLDS:
         raise InputError(
-            f"intervals are calibrated across folds: '{whole.dataset}' has {whole.n_folds}, at "
-            f"least {FEWEST_FOLDS} are needed"
+            f"intervals are calibrated across folds: '{whole.dataset}' has {whole.n_folds}, but "
+            f"needs at least {FEWEST_FOLDS}"
         )
 
 

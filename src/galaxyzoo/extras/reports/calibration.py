@@ -50,7 +50,7 @@ def calibration_errors(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw_calibration(
-    title: str, table: pd.DataFrame, labels: Mapping[str, str], y_label: str = "mean voted"
+    title: str, table: pd.DataFrame, labels: Mapping[str, str], y_label: str = "mean vote fraction"
 ) -> Chart:
     """Draw the rows of a `calibration_table` of some answers, a line each.
 

@@ -33,7 +33,7 @@ def _confusion(evaluation: evaluate.Evaluation, result: results.Result) -> HtmlS
     confusion = confusion_table(task.columns, truth, predicted)
     evaluation.write_csv(f"{result.stem}_report.csv", report)
     evaluation.write_csv(f"{result.stem}_confusion.csv", confusion)
-    caption = "confusion matrix: galaxies, and fraction of the true class"
+    caption = "confusion matrix: galaxies and fraction of the true class"
     tables = [("precision, recall and F1", report), (caption, shade_rows(confusion))]
     text = BALANCED if task.balanced else MOST_PROBABLE
     return HtmlSection(f"{result.run}: classes", text, tables)
@@ -48,7 +48,7 @@ def _probabilities(evaluation: evaluate.Evaluation, result: results.Result) -> H
     chart = calibration.draw_calibration("calibration", table, {name: name}, "accuracy")
     return HtmlSection(
         f"{result.run}: probabilities",
-        f"Expected calibration error of the most probable class {error:.4f}, in ten bins of "
+        f"Expected calibration error of the most probable class: {error:.4f}, in ten bins of "
         "equally many galaxies.",
         charts=[("accuracy by confidence", [chart])],
     )

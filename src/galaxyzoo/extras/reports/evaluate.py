@@ -108,7 +108,7 @@ def summarize(evaluation: Evaluation, command: str) -> dict[str, str]:
     folds = f"; sd over {len(shown.folds)} folds {sd:.4f}" if sd is not None else ""
     return {
         shown.run: f"out-of-fold {shown.card.score_text}{folds} (lower {task.metric} is better)",
-        "Baseline": f"{task.metric} {_score_of_means(task, shown):.5f} from mean labels",
+        "Baseline": f"mean labels, {task.metric} {_score_of_means(task, shown):.5f}",
         "Data": f"{evaluation.catalog.dataset}, {len(evaluation.catalog.ids):,} training galaxies",
         "Made": f"{html.made(f' by {command}')}; scores by version {shown.card.code_version}",
     }
@@ -192,7 +192,7 @@ def _comparison_notes(evaluation: Evaluation) -> Iterator[str]:
     """Explain the tables' marks and columns that occur."""
     held_out = "Every galaxy is predicted by networks not trained on it."
     if any(result.is_ensemble for result in evaluation.results):
-        held_out += " Ensemble weights are fitted without the fold that they are scored on."
+        held_out += " Ensemble weights are fitted without the fold they are scored on."
     yield held_out
     if len(evaluation.results) > 1:
         yield (
@@ -204,5 +204,5 @@ def _comparison_notes(evaluation: Evaluation) -> Iterator[str]:
         any(result.card.possible_leakage for result in evaluation.results),
     )
     if not all(result.is_whole for result in evaluation.results):
-        yield "Runs with unfinished folds come last, scored on their finished ones."
+        yield "Runs with unfinished folds come last, scored on their finished folds."
     yield from evaluation.problems

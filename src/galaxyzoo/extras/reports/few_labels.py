@@ -21,7 +21,7 @@ def few_labels_section(evaluation: Evaluation, result: Result) -> HtmlSection | 
     evaluation.write_csv(f"{result.stem}_learning_curve.csv", curve)
     text = (
         "Fewer labels are drawn at random, several times in each fold; ± is the standard deviation "
-        "over folds and draws. The largest mistakes, below, are the likely label errors."
+        "over folds and draws. The largest mistakes, below, are likely label errors."
     )
     tables = [("heads fitted with fewer labels", curve)]
     charts = [("learning curve", [draw_curve(curve)])]

@@ -21,7 +21,7 @@ DISAGREEMENT, WIDTH = "disagreement", "width"
 _PAGE, TABLE = "ranking.html", "ranking.csv"
 _SCORE, _PART = "score", "part"
 _ANSWERS = 3  # below a galaxy
-_RANGES = {SPREAD: "± the deviation between networks", INTERVALS: "a 90 % interval in brackets"}
+_RANGES = {SPREAD: "± the sd between networks", INTERVALS: "a 90 % interval in brackets"}
 _PICTURE = ImageConfig(crop_px=ORIGINAL_PX, cache_px=160)
 
 

@@ -29,9 +29,9 @@ from galaxyzoo.data.prepare import prepare
 class TuneOptions(DataOptions, JobOptions):
     """Options of the command."""
 
-    search: str = positional("YAML, such as configs/tuning/elliptical_spiral_cnn.yaml", "SEARCH")
+    search: str = positional("a YAML such as configs/tuning/elliptical_spiral_cnn.yaml", "SEARCH")
     trials: int = option(
-        "total number of trials; continues an earlier search", MISSING, type=positive, metavar="N"
+        "total number of trials, earlier ones included", MISSING, type=positive, metavar="N"
     )
 
 

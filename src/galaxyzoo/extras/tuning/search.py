@@ -180,9 +180,9 @@ class Tuning:
                 )
             best = study.best_trial
         caveat = (
-            f"Trial {best.number}: validation {self.task.metric} {best.value:.5f} on fold "
-            f"{search.fold} of {self.catalog.dataset}, one view, the best of {trials} by "
-            "that score, so it is optimistic; trust the out-of-fold score instead."
+            f"Trial {best.number}, the best of {trials}: validation {self.task.metric} "
+            f"{best.value:.5f} on fold {search.fold} of {self.catalog.dataset}, one view. "
+            "It is optimistic because it selected the trial: trust the out-of-fold score."
         )
         values = search.values(search.decode(best.params))
         for key in _ONLY_OF_RECIPE:
