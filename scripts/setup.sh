@@ -60,7 +60,7 @@ find_python() { # prints the first interpreter that is new enough
             return
         fi
     done
-    fail "no Python 3.11 or newer found (python3: $(python3 -V 2>/dev/null || echo none)): install one, then again"
+    fail "no Python 3.11 or newer found (python3: $(python3 -V 2>/dev/null || echo none)): install one, then retry"
 }
 
 stamp() { "$PYTHON" -I -S -c 'import sys; print(sys.version)' && cat "$PINS"/*.txt scripts/setup.sh | cksum; }
@@ -83,7 +83,7 @@ make_venv() {
     if command -v uv >/dev/null && uv venv --quiet --seed --python "$base" .venv; then return; fi
     if command -v virtualenv >/dev/null && virtualenv --quiet --python "$base" .venv; then return; fi
     rm -rf .venv
-    fail "\`$base -m venv\` does not work here: \`apt-get install python3-venv\` (or install uv), then again"
+    fail "\`$base -m venv\` does not work here: \`apt-get install python3-venv\` (or install uv), then retry"
 }
 
 uv_pip() {

@@ -90,7 +90,7 @@ exec "$REAL_PYTHON" -I -S -c "import sys; sys.version_info = (3, 10, 9)
 $4"
 """
     project.write("python3", old)
-    message = "error: no Python 3.11 or newer found (python3: {}): install one, then again\n"
+    message = "error: no Python 3.11 or newer found (python3: {}): install one, then retry\n"
     assert project.set_up() == (1, message.format("Python 3.10.9"))
     (project.bin / "python3").unlink()
     assert project.set_up() == (1, message.format("none"))

@@ -60,7 +60,7 @@ def test_a_folder_of_pairs_is_imported_by_the_names_in_it(catalog, tmp_path, mon
     assert members.find_runs(TASK, catalog, [])[0][:2] == ["gz37/a", "gz37/b.1"]
     for typed in ("x=one.csv", "a/b/c=one.csv,two.csv", str(tmp_path / "missing")):
         text = one_line_refusal(run_here, monkeypatch, "--import", typed)
-        assert "take NAME=OOF.csv,TEST.csv, or a folder" in text
+        assert "use NAME=OOF.csv,TEST.csv, or a folder" in text
 
 
 def test_no_run_is_overwritten(catalog, tmp_path):

@@ -15,9 +15,9 @@ standard error of the best.
 
 --import turns predictions made elsewhere on the same split into a run without
 networks, for the competition's task or --task; a folder holds pairs
-NAME_oof.csv, NAME_test.csv. It refuses a table with a fold too good to be true,
-and marks one without the column `fold`, which may have been trained on these
-galaxies: only ensembles that name it use it.
+NAME_oof.csv, NAME_test.csv. It refuses tables with a fold too good to be true.
+Tables without a column `fold` may come from networks trained on these galaxies,
+so they are marked, and only ensembles that name them use them.
 
 --intervals adds an interval to each predicted vote fraction of a built
 ensemble, calibrated on its cross-fitted predictions; coverage is measured on

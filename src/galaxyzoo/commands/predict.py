@@ -6,7 +6,7 @@ IMAGES are folders, zips and files of JPEG and PNG; HDF5 and .npz (arrays
 FITS options below.
 
 RUN is a trained run or an ensemble; the networks of its folds and their
-test-time augmentations are averaged. The default is the best out-of-fold score
+test-time augmentations are averaged. The default has the best out-of-fold score
 among the bundled networks and your runs and ensembles trained on at least as
 many real galaxies. Networks of the demo set need `--dataset demo`.
 
@@ -19,7 +19,7 @@ many real galaxies. Networks of the demo set need `--dataset demo`.
 
 An output without a suffix, or ending in a slash, is a folder for many galaxies,
 written in parts; each image ends up in one part or among the errors.
-Rerun the command to resume, also on several machines that share the folder.
+Rerun the command to resume; machines that share the folder can run it together.
 """
 
 import importlib

@@ -149,7 +149,7 @@ def _check_stages(stages: Any, source: str) -> list[Values]:
     for stage in stages:
         name = stage.get("name")
         if not isinstance(name, str) or not _NAME.fullmatch(name):
-            raise InputError(f"{source}: a stage's name takes letters, digits, -, _, not {name!r}")
+            raise InputError(f"{source}: stage name {name!r}: use letters, digits, - and _")
     return stages
 
 

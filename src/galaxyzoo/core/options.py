@@ -175,8 +175,8 @@ class JobOptions:
     """Options of commands that start several processes."""
 
     jobs: int | None = option(
-        "folds, or parts of a survey, to process at a time, spread over the GPUs (default: 1, with "
-        "all cores; src/train.py: as many as cores and memory allow)",
+        "folds, or parts of a survey, to process in parallel, spread over the GPUs (default: 1, "
+        "with all cores; src/train.py: as many as cores and memory allow)",
         metavar="N",
         type=positive,
     )

@@ -163,7 +163,7 @@ def prepare_raw(
     if not is_unchanged:
         if not update and any(folder.glob(f"*/*/{loading.CONFIG}")):
             raise InputError(
-                f"{paths.shown(raw.folder)} has other labels than {paths.shown(folder)}: type "
+                f"labels in {paths.shown(raw.folder)} differ from {paths.shown(folder)}: type "
                 f"`{launch.typed('train_folds')} --data {raw.dataset}`"
             )
         with files.hold_lock(lock, activity):

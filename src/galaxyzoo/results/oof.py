@@ -239,8 +239,8 @@ def list_pairs(given: str, task: str) -> dict[str, list[Path]]:
     runs = {stem if "/" in stem else f"{task}/{stem}": paths for stem, paths in pairs.items()}
     if not runs or any(len(paths) != 2 or not _RUN.fullmatch(run) for run, paths in runs.items()):
         raise InputError(
-            f"--import {given}: take NAME=OOF.csv,TEST.csv, or a folder of pairs NAME{_OOF}, "
-            f"NAME{_TEST}; a name has letters, digits, '_', '.', '@' and '-'"
+            f"--import {given}: use NAME=OOF.csv,TEST.csv, or a folder of pairs NAME{_OOF}, "
+            f"NAME{_TEST}; names may have letters, digits, '_', '.', '@' and '-'"
         )
     return runs
 

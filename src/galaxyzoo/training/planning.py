@@ -199,7 +199,7 @@ def random_fold(config: Config, train_images: int) -> fold_data.FoldData:
 
 def print_plan(configs: list[Config], datasets: Mapping[str | None, prepare.Dataset]) -> None:
     """Print each run's hours and disk, the caches' disk, memory and free disk."""
-    print("timing the networks: about a minute, longer for those meant for a GPU", flush=True)
+    print("timing the networks: about a minute, longer for GPU networks", flush=True)
     costs: list[Cost] = []
     for config in console.ProgressBar(configs, "probing", unit="run", leave=False):
         catalog = datasets[config.dataset].catalog.for_task(get_task(config.task))

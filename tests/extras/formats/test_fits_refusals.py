@@ -45,13 +45,13 @@ WRONG: dict[str, tuple[Callable[[], bytes], str, str]] = {
     "lines alone": (lambda: write_fits(LINE, part(LINE)), "", "its shape is (10,)"),
     "one value": (lambda: write_fits(np.full((3, 48, 48), 2.5)), "", "have the same value (2.5)"),
     "two values": (lambda: write_fits((CUBE > 200).astype("i2")), "", "stretch needs sky noise"),
-    "NaN": (lambda: write_fits(HOLED), "", "144 of its pixels have no value"),
+    "NaN": (lambda: write_fits(HOLED), "", "pixels without a value (NaN): 144"),
     "cut off": (lambda: write_fits(CUBE)[:6000], "", DAMAGED),
     "packed and cut off": (lambda: packed(np.tile(CUBE, (1, 4, 4)))[:20000], "", DAMAGED),
     "gzip, cut off": (lambda: gzip.compress(write_fits(CUBE))[:-900], "", DAMAGED),
     "a table": (table_alone, "", "has no image"),
     "four axes": (lambda: write_fits(np.stack([CUBE] * 2)), "", "shape is (2, 3, 48, 48)"),
-    "two bands": (lambda: write_fits(CUBE[:2]), "", "2 bands, but --bands names 2"),
+    "two bands": (lambda: write_fits(CUBE[:2]), "", "2 bands, but --bands has 2"),
     "a side that it lacks": (lambda: renamed(b"NAXIS1  =", 48, 9000), "", DAMAGED),
     "bands that it lacks": (lambda: renamed(b"NAXIS3  =", 3, 99999999), "", "too large"),
 }
@@ -97,7 +97,7 @@ def test_blank_of_any_integer_has_no_value(kind, blank, is_packed):
     made = make(values)
     made.header["XLANK"] = blank - zeros.get(kind, 0)  # astropy would write NaN
     data = write_fits(None, made).replace(b"XLANK  ", b"BLANK  ")
-    assert "2 of its pixels have no value" in one_line_refusal(to_rgb, data, FitsSettings())
+    assert "pixels without a value (NaN): 2" in one_line_refusal(to_rgb, data, FitsSettings())
     values[1, 3, 4:6] = values[1, 3, 6]
     made = make(values)
     assert to_rgb(write_fits(None, made), FitsSettings()).shape == (48, 48, 3)

@@ -155,4 +155,4 @@ def test_ids_keep_all_that_they_came_with(tmp_path, form, ids, names):
 @pytest.mark.parametrize(("ids", "named"), ROUNDED.values(), ids=ROUNDED)
 def test_ids_that_may_have_lost_digits_are_refused(tmp_path, form, ids, named):
     message = one_line_refusal(open_images, write_ids(tmp_path / form, ids))
-    assert f"{form}: the id of {named}, was a decimal number and may have lost digits" in message
+    assert f"{form}: the id in {named}, is a decimal number and may have lost digits" in message

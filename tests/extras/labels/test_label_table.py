@@ -201,7 +201,7 @@ def test_known_galaxies_keep_their_folds_where_labels_change(root, folder, capsy
     first, run = prepare("mine", n_folds=3, tasks={"mine"}).catalog, begin_run(root)
     # Rows by name: g_0, g_1, g_10 … g_19, g_2, g_20 …: g_2 is row 12, g_3 is row 17.
     relabel(folder, {"g_0": "ring", "g_1": "ring", "g_2": "ring", "g_3": None})
-    line = "has other labels than folds/mine: type `bash scripts/train_folds.sh --data mine`"
+    line = "differ from folds/mine: type `bash scripts/train_folds.sh --data mine`"
     assert line in one_line_refusal(open_dataset, None, "mine", "mine")
     assert line in one_line_refusal(prepare, "mine", None, None, {"mine"})
     capsys.readouterr()

@@ -79,7 +79,7 @@ def test_the_command_writes_a_page_with_tables_and_pictures_for_each_kind_of_tas
     partial = reports / mini.dataset / "elliptical_spiral"
     runs = pd.read_csv(partial / "runs.csv")
     assert runs["run"].tolist() == ["elliptical_spiral/cnn", "elliptical_spiral/source *"]
-    assert runs["folds alone"].isna().tolist() == [True, False]
+    assert runs["finished folds"].isna().tolist() == [True, False]
 
 
 @pytest.fixture

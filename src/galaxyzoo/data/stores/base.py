@@ -283,7 +283,7 @@ def read_ids(ids: np.ndarray, path: Path) -> list[str]:
     for row, (text, whole) in enumerate(zip(texts, wholes, strict=True)):
         if _ROUNDED.fullmatch(text) or (whole and whole[2] and abs(int(whole[1])) > safe):
             raise InputError(
-                f"{shown(path)}: the id of row {row}, {text}, was a decimal number and may have "
+                f"{shown(path)}: the id in row {row}, {text}, is a decimal number and may have "
                 "lost digits: write ids as whole numbers or text"
             )
     return [whole[1] for whole in wholes if whole] if all(wholes) else texts

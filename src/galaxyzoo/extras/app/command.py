@@ -2,7 +2,7 @@
 
 Only this machine can reach it unless you give --host. It starts with the
 default of `src/predict.py`: the best out-of-fold score. --label serves another
-page, to label a survey with your own classes and rank its galaxies by them.
+page, for labeling a survey with your own classes and ranking its galaxies.
 
   python3 src/app.py
   python3 src/app.py gz37/mobilenetv2 --dataset kaggle-mini --port 8000

@@ -82,7 +82,7 @@ def make_balanced_set(order: Gz2Options) -> Path:
     votes, read_image, positions = _open_source(folder, order)
     labels = task.rule.labels(votes)
     print(
-        f"{paths.shown(folder)}: {len(votes):,} galaxies, of which the rule of {task.name} keeps "
+        f"{paths.shown(folder)}: {len(votes):,} galaxies; the rule of {task.name} keeps "
         f"{len(labels):,}"
     )
     classes = labels.idxmax(axis=1) if len(labels) else pd.Series(dtype=object)

@@ -1,7 +1,7 @@
 """Export a run or ensemble: a folder with weights, scores, model card and ONNX.
 
 The folder is written completely or not at all. Nothing is uploaded; the last
-line says how.
+line shows how to.
 
   python3 src/export.py gz37/d4cnn
   python3 src/export.py ensemble:default        with each of its runs

@@ -162,10 +162,10 @@ def to_rgb(data: bytes, settings: FitsSettings, width_arcsec: float | None = Non
     is_ready = header["BITPIX"] == 8 and not header.get("BZERO") and len(bands) in (3, 4)
     if len(bands) > 1 and not is_ready:
         if max(settings.bands) >= len(bands):
-            raise InputError(f"it has {len(bands)} bands, but --bands names {max(settings.bands)}")
+            raise InputError(f"it has {len(bands)} bands, but --bands has {max(settings.bands)}")
         bands = bands[list(settings.bands)]
     if missing := bands.size - np.count_nonzero(np.isfinite(bands)):
-        raise InputError(f"{missing:,} of its pixels have no value (NaN)")
+        raise InputError(f"it has pixels without a value (NaN): {missing:,}")
     if not np.ptp(bands, axis=(1, 2)).any():
         raise InputError(f"all its pixels have the same value ({bands.flat[0]:g})")
     if is_ready:

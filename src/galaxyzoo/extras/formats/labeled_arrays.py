@@ -57,7 +57,7 @@ def find_galaxy10(path: Path) -> DatasetCandidate | None:
         if kind is None or images.dtype != np.uint8:
             raise InputError(
                 f"{shown(path)}: '{arrays.PIXELS}' is {images.dtype} of shape {images.shape}, "
-                "expected uint8 color images of 69 × 69 or 256 × 256 px, as astroNN's files hold"
+                "expected uint8 color images of 69 × 69 or 256 × 256 px, as in astroNN's files"
             )
         answers = arrays.pick_array(file, _ANSWERS, path, _GALAXY10)[...]
     task = registry.CLASS_TASKS[kind[0]]

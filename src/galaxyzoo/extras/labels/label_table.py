@@ -168,7 +168,7 @@ def _read(
     (column, rows), *others = named.items()
     for other in (name for name, of_other in others if of_other != rows):
         raise InputError(
-            f"{shown(path)}: '{column}' and '{other}' are different images: delete one"
+            f"{shown(path)}: '{column}' and '{other}' name different images: delete one"
         )
     labels, texts = _majority(rows, classes, path), read_ids(names[column].to_numpy(), path)
     ids = pd.Series(texts, rows).groupby(level=0).first()[labels.index]

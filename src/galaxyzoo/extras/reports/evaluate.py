@@ -178,7 +178,7 @@ def _row(result: Result, worse: metrics.Difference | None) -> dict[str, Any]:
     return {
         "run": result.run + console.marks(card.selected_on_validation, bool(card.possible_leakage)),
         card.metric: card.score,
-        "folds alone": None if result.is_whole else ", ".join(map(str, result.folds)),
+        "finished folds": None if result.is_whole else ", ".join(map(str, result.folds)),
         "± sd of folds": card.sd,
         "Δ vs first ± SE": gap,
         **{title: card.classes.get(key) for key, title in console.CLASS_SCORES.items()},

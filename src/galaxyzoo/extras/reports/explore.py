@@ -70,7 +70,7 @@ def explore_classes(
     ]
     text = (
         "Kept: galaxies that the task's rule assigns to the class. Dropped: galaxies without a "
-        "class, counted under the class with most of their votes. Before: both."
+        "class, counted under the class with most of their votes. Before: kept and dropped."
         if catalog.has_votes
         else "The classes come from a label file, so nothing is dropped."
     )
