@@ -134,5 +134,5 @@ def test_known_folds_are_kept_groups_follow_and_the_rest_stays_even():
 
 def test_known_folds_that_leave_one_empty_are_refused():
     known = np.array([0, 1, 0, 1, 0, 1])
-    with pytest.raises(ValueError, match="leave one of 3 empty"):
+    with pytest.raises(ValueError, match="leave one of 3 folds empty"):
         make_folds(np.ones((6, 1)), np.arange(6), 3, 0, known)

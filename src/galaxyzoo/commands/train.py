@@ -138,8 +138,8 @@ def main() -> None:
         console.print_text(describe_labels(data, of_data.name))
     if short:
         console.print_text(
-            f"demo schedule: {', '.join(short)} with smaller images and fewer epochs "
-            f"(configs/demo.yaml); full schedule: --data {DEMO_FULL}"
+            "demo schedule (smaller images, fewer epochs; configs/demo.yaml): "
+            f"{', '.join(short)}; in full: --data {DEMO_FULL}"
         )
     slow = [config.run for config in configs if config.needs_gpu]
     if slow and get_device().type == "cpu":

@@ -139,7 +139,7 @@ def test_task_yaml_has_the_order_and_what_is_decided(folder):
         ({"class": [*"abab", "fold"]}, "", "'fold' cannot be a label"),
         ({"class": [*"ababa"]}, "classes: [a, c]", "'b' is not in both `classes:` and labels.csv"),
         ({"class": [*"ababa"]}, "clases: [a, b]", "unknown key 'clases'"),
-        ({"class": [*"ababa"], "file": ["g1", "g0", "g2", "g3", "g4"]}, "", "'id' and 'file' are"),
+        ({"class": [*"ababa"], "file": ["g1", "g0", "g2", "g3", "g4"]}, "", "'file' name diff"),
         ({"class": [*"ababa"], "id": ["g0", "g1", "x", "g2", "g3"]}, "", "no image is named 'x'"),
         ({"who": [1] * 5, "choice": [*"abbab"], "s": range(5)}, "", "has no column 'class' (found"),
     ],
