@@ -70,6 +70,7 @@ def test_what_a_table_puts_together_is_in_one_fold(root, place, side):
         for other in range(1, 9):  # they cannot all have been in one fold
             path.write_text(path.read_text().replace(f",p{other}\n", ",p0\n"))
         line = one_line_refusal(prepare, "mine", tasks={"zoo5"})
+        assert line.startswith("id ")
         assert "are one group (near-duplicates, or by a table)" in line
 
 

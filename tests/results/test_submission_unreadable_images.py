@@ -25,7 +25,8 @@ from support.training_fixtures import fake_training
 
 
 def rows(path: Path) -> pd.DataFrame:
-    return pd.read_csv(path, index_col="GalaxyID")
+    table = pd.read_csv(path, index_col=0)
+    return table.set_axis(table.index.astype(str).str.strip("J").astype(int))
 
 
 @pytest.mark.parametrize("first", [0, len(KINDS) // 2])
@@ -73,10 +74,10 @@ def test_an_image_repaired_between_two_folds_keeps_its_row_of_the_mean(root, mon
     np.testing.assert_allclose(table.loc[lost], made.votes.mean(), atol=2e-6)
 
 
-def note(run: str, *ids: int) -> None:
+def note(run: str, *ids: object) -> None:
     """Let a run's card say that it could not read these test images."""
     path = RunFolder("tiny", run).card
-    write_sealed(path, files.read_json(path) | {"unreadable_test_images": list(map(int, ids))})
+    write_sealed(path, files.read_json(path) | {"unreadable_test_images": pd.Index(ids).tolist()})
 
 
 def combine(monkeypatch: pytest.MonkeyPatch, task: str, *words: str) -> pd.DataFrame:
@@ -90,13 +91,16 @@ def test_no_stacker_bends_the_mean(root, monkeypatch, capsys):
     rng = np.random.default_rng(3)
     catalog, truth = make_catalog(rng, 60, 3, "tiny", 10)
     save_catalog(catalog)
+    named = {i: f"J{i}" for i in [*catalog.ids, *catalog.test_ids]}
+    names = pd.DataFrame({"GalaxyID": [*named], "id": [*named.values()]})
+    names.to_csv(root / "folds/tiny/names.csv", index=False)
     for i in range(2):
         oof, test = (draw_run(rng, v, 0.1) + 0.1 for v in (catalog.targets("gz37"), truth))
         save_run(catalog, f"gz37/run{i}", oof, test)
     before = combine(monkeypatch, "gz37", "--candidates", "disagreement_ridge")
     lost = catalog.test_ids[[6, 2]]
-    note("gz37/run0", lost[0])
-    note("gz37/run1", *lost)
+    note("gz37/run0", named[lost[0]])
+    note("gz37/run1", *map(named.get, lost))
     capsys.readouterr()
     after = combine(monkeypatch, "gz37", "--candidates", "disagreement_ridge")
     mean = catalog.train[COLUMNS].mean()
@@ -104,8 +108,8 @@ def test_no_stacker_bends_the_mean(root, monkeypatch, capsys):
     others = [i for i in catalog.test_ids if i not in lost]
     pd.testing.assert_frame_equal(after.loc[others], before.loc[others])
     card = files.read_json(card_path(built("gz37").csv))
-    assert card["unreadable_test_images"] == [catalog.test_ids[2], catalog.test_ids[6]]
-    line = f"unreadable test images: 2; their rows are the training mean: GalaxyID {lost[1]}, "
+    assert card["unreadable_test_images"] == [named[lost[1]], named[lost[0]]]
+    line = f"training mean: id {named[lost[1]]}, "
     assert line in capsys.readouterr().out
     combine(monkeypatch, "gz37", "--candidates", "disagreement_ridge")  # not made again
     said = capsys.readouterr().out

@@ -29,7 +29,6 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import pandas as pd
 
 from galaxyzoo.core import console, extras, launch, paths
 from galaxyzoo.core.errors import InputError, one_line
@@ -135,11 +134,8 @@ def is_own(path: Path, task: kinds.Task, inputs: Sequence[Images]) -> bool:
     from galaxyzoo.inference.images import IdColumn
 
     try:
-        if path.suffix.lower() == ".parquet":
-            table = pd.read_parquet(path)
-        else:
-            table = read_table(path, texts=None)
-    except (InputError, OSError, ValueError):
+        table = read_table(path, texts=None)
+    except InputError:
         return False
     labels = IdColumn.of(inputs)
     names = {plain_cell(str(labels[name])) for images in inputs for name in images.names}

@@ -54,6 +54,11 @@ class Catalog:
         """Ids in tables by number, of galaxies that have no GalaxyID."""
         return image_names(self.dataset, NAME)
 
+    @property
+    def test_names(self) -> np.ndarray:
+        """(test galaxy,) ids as tables have them: numbers, or text."""
+        return np.array([self.names.get(i, i) for i in self.test_ids.tolist()], object)
+
     def targets(self, task: str) -> np.ndarray:
         """(galaxy, column) targets of a task in its column order, float64."""
         return self.train[list(registry.get_task(task).columns)].to_numpy(dtype=np.float64)

@@ -212,12 +212,13 @@ def _make_catalog(raw: DatasetFiles, n_folds: int, seed: int, drop_bad: bool) ->
         folds = make_folds(raw.targets.to_numpy(), groups, n_folds, seed, known)
     except ValueError as error:
         raise InputError(f"--folds {n_folds}: {error}") from None
-    _check_groups(raw.targets.index.to_numpy(), groups, folds)
+    names = raw.train_images.table.rename(columns={"name": "image"}).rename_axis(ID)
+    label = pd.Index(names.get(NAME, names.index.to_series())[raw.targets.index])
+    _check_groups(label, groups, folds)
     train = raw.targets.copy()
     train.insert(0, FOLD, folds)
     train.insert(1, GROUP, groups)
-    names = raw.train_images.table.rename(columns={"name": "image"}).rename_axis(ID)
-    _write_groups(folder / find.GROUPS, train, {"near_duplicate": near, **shared}, names)
+    _write_groups(folder / find.GROUPS, train, {"near_duplicate": near, **shared}, label)
     images = record_images(folder, _images(raw))
     description = {
         "dataset": raw.dataset,
@@ -260,13 +261,12 @@ def _digest_groups(raw: DatasetFiles) -> str:
 
 
 def _write_groups(
-    path: Path, train: pd.DataFrame, causes: dict[str, np.ndarray], names: pd.DataFrame
+    path: Path, train: pd.DataFrame, causes: dict[str, np.ndarray], label: pd.Index
 ) -> None:
     """Write who shares a fold with whom, and why; name classes that are one group."""
     is_shared = _is_shared(train[GROUP].to_numpy())
-    table = pd.DataFrame({"joined": train[GROUP], **causes})[is_shared]
-    label = names[NAME][table.index] if NAME in names else table.index.rename(ID)
-    write_table(path, table.set_index(label).reset_index())
+    table = pd.DataFrame({"joined": train[GROUP], **causes}).set_index(label)[is_shared]
+    write_table(path, table.reset_index())
     targets = train.drop(columns=[FOLD, GROUP])
     for name in targets.columns if targets.isin([0, 1]).all(axis=None) else ():
         members = train[GROUP][targets[name] == 1]
@@ -313,7 +313,7 @@ def _known_folds(raw: DatasetFiles, n_folds: int) -> np.ndarray:
     return known
 
 
-def _check_groups(ids: np.ndarray, groups: np.ndarray, folds: np.ndarray) -> None:
+def _check_groups(label: pd.Index, groups: np.ndarray, folds: np.ndarray) -> None:
     """Refuse known folds that split a group of near-duplicates.
 
     A copy of a validation galaxy would be trained on.
@@ -322,11 +322,11 @@ def _check_groups(ids: np.ndarray, groups: np.ndarray, folds: np.ndarray) -> Non
     divided = (np.diff(groups[order]) == 0) & (np.diff(folds[order]) != 0)
     if divided.any():
         place = int(np.flatnonzero(divided)[0])
-        first, second = ids[order[place : place + 2]]
+        first, second = label[order[place : place + 2]]
         raise InputError(
-            f"GalaxyIDs {first} and {second} are one group (near-duplicates, or by a table), but "
-            f"have different folds in {paths.shown(folds_dir())}/: delete one of those datasets "
-            "and prepare it after this one"
+            f"{label.name} {first} and {second} are one group (near-duplicates, or by a table), "
+            f"but have different folds in {paths.shown(folds_dir())}/: delete one of those "
+            "datasets and prepare it after this one"
         )
 
 

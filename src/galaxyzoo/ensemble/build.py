@@ -68,8 +68,8 @@ class EnsembleBuild:
         tests = [members.load_test(run, self.task, self.whole, self.test) for run in runs]
         test = np.stack(tests, axis=1)
         cards = [RunCard.of(catalog.dataset, run) for run in runs]
-        earlier = [i for card in cards for i in card.unreadable_test_images]
-        unreadable = np.isin(catalog.test_ids, earlier)
+        earlier = [name for card in cards for name in card.unreadable_test_images]
+        unreadable = np.isin(catalog.test_names, earlier)
         inputs = self._digest(oof, test, unreadable)
         finished = self._finished_card(inputs)
         if finished is not None:
@@ -87,7 +87,7 @@ class EnsembleBuild:
             runs_selected_on_validation=selected,
             possible_leakage=[card.run for card in cards if card.possible_leakage],
             diverged={card.run: card.divergence for card in cards if card.diverged},
-            unreadable_test_images=catalog.test_ids[unreadable].tolist(),
+            unreadable_test_images=catalog.test_names[unreadable].tolist(),
             **make_card(fits, runs, oof, catalog),
         )
         predictions = self.task.project(fits.models[card.chosen].predict(test))

@@ -179,7 +179,7 @@ class IdColumn:
                     "one of them"
                 )
         for name in names[names.map(plain_cell).duplicated()]:
-            raise InputError(f"image '{name}' appears twice: predict the folders separately")
+            raise InputError(f"image '{name}' appears twice: rename one or predict them separately")
         return cls(NAME, is_number=False)
 
     def __getitem__(self, name: str) -> int | str:

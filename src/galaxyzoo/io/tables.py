@@ -119,6 +119,7 @@ _DIGITS: dict[str, Any] = {} if _READS_ALL_DIGITS else {"float_precision": "roun
 _REASONS: dict[type[BaseException], str] = {  # of what pandas raises
     FileNotFoundError: "is missing",
     pd.errors.ParserWarning: "has rows with more cells than its header",
+    pd.errors.EmptyDataError: "is empty",
     UnicodeDecodeError: "is not UTF-8 (perhaps cp1252, as Excel writes CSV): save it as CSV UTF-8",
 }
 _N_WORST = 3  # values that a message names
@@ -147,27 +148,31 @@ def read_csv(
         Table indexed by GalaxyID (int64), every other column as pandas read it.
     """
     frame = read_table(path, source, wanted, {key, CLASS, NAME})
-    if names and key not in frame and NAME in frame:
-        numbers = {name: number for number, name in names.items()}
-        frame[key] = frame.pop(NAME).map(lambda name: numbers.get(name, f"id {name}"))
-    if key not in frame.columns:
-        raise InputError(
-            f"{paths.shown(path)} has no column '{key}' (found {', '.join(frame.columns[:4])}, …)"
-        )
-    ids, wrong = whole_numbers(frame[key], ID_LIMIT)
+    written = NAME if names and key not in frame else key
+    if written not in frame:
+        listed = ", ".join(frame.columns[:4])
+        raise InputError(f"{paths.shown(path)} has no column '{written}' (found {listed}, …)")
+    cells = frame.pop(written)
+    numbers = {name: str(number) for number, name in (names or {}).items()}
+    ids, wrong = whole_numbers(cells.map(numbers) if written == NAME else cells, ID_LIMIT)
     if len(wrong):
+        kind = "in the dataset" if written == NAME else "a GalaxyID, a whole number with all digits"
         raise InputError(
-            f"{paths.shown(path)}, data row {wrong[0] + 1}: '{frame[key].iloc[wrong[0]]}' is not a "
-            f"GalaxyID, a whole number with all its digits ({len(wrong)} in all)"
+            f"{paths.shown(path)}, data row {wrong[0] + 1}: '{cells.iloc[wrong[0]]}' is not {kind} "
+            f"({len(wrong)} in all)"
         )
-    frame[key] = ids
-    repeated = frame[key][frame[key].duplicated()]
+    repeated = cells[ids.duplicated()]
     if len(repeated):
         raise InputError(
-            f"{paths.shown(path)}: GalaxyID {repeated.iloc[0]} appears twice ({len(repeated)} "
+            f"{paths.shown(path)}: {written} {repeated.iloc[0]} appears twice ({len(repeated)} "
             "repeated rows)"
         )
-    return frame.set_index(key).rename_axis(ID)
+    return frame.set_index(ids.rename(ID))
+
+
+def shown_id(number: int, names: Mapping[int, str] | None = None) -> str:
+    """Format a galaxy's id for messages: the user's own, else the GalaxyID."""
+    return f"{NAME} {names[number]}" if names and number in names else f"{ID} {number}"
 
 
 def read_table(
@@ -207,8 +212,8 @@ def read_table(
                 na_values=dict(enumerate(missing)),
                 **_DIGITS,
             )
-    except (OSError, EOFError, zlib.error, ValueError, pd.errors.ParserWarning) as error:
-        why = getattr(error, "strerror", None) or reason_of(error)
+    except (OSError, EOFError, zlib.error, pd.errors.ParserError, *_REASONS) as error:
+        why = getattr(error, "strerror", None) or reason_of(error).rpartition("C error: ")[2]
         why = _REASONS.get(type(error), f"cannot be read: {why}")
         raise InputError(f"{paths.shown(path)} {why}") from None
     frame.columns = [str(c).strip() for c in frame.columns]

@@ -89,7 +89,7 @@ class FoldsCard(ScoreCard):
     seed: int = 0
     # first weights may be trained on these galaxies' votes; of an ensemble, whose
     possible_leakage: bool | list[str]
-    unreadable_test_images: list[int] = Field(default_factory=list)  # GalaxyIDs
+    unreadable_test_images: list[int | str] = Field(default_factory=list)  # GalaxyIDs, own ids
 
     @property
     def is_optimistic(self) -> bool:

@@ -149,23 +149,24 @@ class FoldTables:
 
     def _mean_test(
         self, folds: Sequence[int], test_images: "ImageCache"
-    ) -> tuple[PredictionTable, list[int]]:
+    ) -> tuple[PredictionTable, list[int | str]]:
         """Mean over networks; the mean of the training targets where there is no image.
 
         Returns:
-            The valid predictions, and the GalaxyIDs without an image.
+            The valid predictions, and the ids without an image, as tables have them.
         """
-        ids, task, names = self.catalog.test_ids, get_task(self.config.task), self.catalog.names
+        ids, task = self.catalog.test_ids, get_task(self.config.task)
         paths = [self.files(fold).path(layout.TEST_TABLE) for fold in folds]
         values = [PredictionTable.read(path, task, ids).values for path in paths]
         mean = sum(values[1:], start=values[0]) / len(values)
         # An image may have been repaired since a network predicted it.
         notes = [self.files(fold).notes.get("unreadable_test_images", ()) for fold in folds]
         unreadable = test_images.unreadable | np.isin(test_images.ids, np.concatenate(notes))
-        if unreadable.any():
+        named = self.catalog.test_names[unreadable].tolist()
+        if named:
             mean[unreadable] = self.targets.mean(axis=0)
-            tqdm.write(submission.describe_unreadable([names.get(i, i) for i in ids[unreadable]]))
-        return PredictionTable(task, ids, mean, names=names).project(), ids[unreadable].tolist()
+            tqdm.write(submission.describe_unreadable(named))
+        return PredictionTable(task, ids, mean, names=self.catalog.names).project(), named
 
     def _read_val(self, fold: int) -> PredictionTable:
         """Predictions of a fold's own galaxies."""

@@ -1,5 +1,6 @@
 """Submissions: written in the sample's order, checked, and copied to where they are looked for."""
 
+import csv
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 from galaxyzoo.core import files, launch
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import DEMOS, WHOLE, shown
-from galaxyzoo.io.tables import ID, read_csv
+from galaxyzoo.io.tables import ID, NAME, read_csv, shown_id
 from galaxyzoo.results.card import EnsembleCard, SubmissionCard
 from galaxyzoo.results.layout import card_path, published_csv
 from galaxyzoo.results.table import PredictionTable, digest_table, select_predictions
@@ -41,7 +42,8 @@ def describe_unreadable(ids: Sequence[int | str]) -> str:
     """A warning that names the test galaxies whose image cannot be read."""
     first = ", ".join(map(str, ids[:5])) + (", …" if len(ids) > 5 else "")
     count = f"unreadable test images: {len(ids)}"
-    return f"{count}; their rows are the training mean: GalaxyID {first}"
+    kind = NAME if isinstance(ids[0], str) else ID
+    return f"{count}; their rows are the training mean: {kind} {first}"
 
 
 def check(path: Path, task: Task, ids: np.ndarray, names: Mapping[int, str] | None = None) -> None:
@@ -55,29 +57,23 @@ def check(path: Path, task: Task, ids: np.ndarray, names: Mapping[int, str] | No
         names: as of `read_csv`.
     """
     frame = read_csv(path, names=names)
-    values = select_predictions(frame, task.columns, ids, path).to_numpy()
+    values = select_predictions(frame, task.columns, ids, path, names).to_numpy()
     columns = [*task.decision_columns, *task.columns]
     if list(frame.columns) != columns:
         raise InputError(
             f"{shown(path)}: the columns must be {ID}, {columns[0]}, … in the sample's order"
         )
-    moved = np.flatnonzero(frame.index.to_numpy() != ids)
-    if len(moved):
-        row = moved[0]
-        raise InputError(
-            f"{shown(path)}, data row {row + 1}: GalaxyID is {frame.index[row]}, but {ids[row]} "
-            "in the sample"
-        )
     # Kaggle takes no byte-order mark, no spaces and no "100000.0", which `read_csv` does.
-    cells = [line.partition(",")[0].strip('"') for line in path.read_text("utf-8").splitlines()]
-    for cell, expected in zip(cells, [] if names else [ID, *map(str, ids.tolist())], strict=False):
+    cells = [next(iter(row), "") for row in csv.reader(path.read_text("utf-8").splitlines())]
+    wanted = [NAME if names else ID, *((names or {}).get(i, str(i)) for i in ids.tolist())]
+    for cell, expected in zip(cells, wanted, strict=False):
         if cell != expected:
             raise InputError(f"{shown(path)}: the first column has {cell!r} instead of {expected}")
     distances = np.abs(task.project(values) - values)
     if distances.max(initial=0.0) > _TOLERANCE:
         row, column = np.unravel_index(distances.argmax(), distances.shape)
         raise InputError(
-            f"{shown(path)}: GalaxyID {ids[row]}, column '{task.columns[column]}': "
+            f"{shown(path)}: {shown_id(int(ids[row]), names)}, column '{task.columns[column]}': "
             f"{values[row, column]:.9f} is not between 0 and 1 or breaks the sum of its "
             f"{task.group}"
         )

@@ -13,7 +13,7 @@ import pandas as pd
 
 from galaxyzoo.core import files, manifest, paths
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.io.tables import FOLD, NAME, format_predictions, read_csv, select_numbers
+from galaxyzoo.io.tables import FOLD, NAME, format_predictions, read_csv, select_numbers, shown_id
 from galaxyzoo.tasks.kinds import Task
 
 
@@ -61,7 +61,7 @@ class PredictionTable:
             advice: end of the message where it has others.
             names: as of `read_csv`.
         """
-        frame = select_predictions(read_csv(path, names=names), task.columns, ids, path)
+        frame = select_predictions(read_csv(path, names=names), task.columns, ids, path, names)
         if folds is not None:
             if FOLD not in frame.columns:
                 raise InputError(
@@ -72,9 +72,9 @@ class PredictionTable:
             if len(moved):
                 first = moved[0]
                 raise InputError(
-                    f"{paths.shown(path)} was made with another split (GalaxyID "
-                    f"{frame.index[first]}: fold {frame[FOLD].iloc[first]:g}, but "
-                    f"{folds[first]} in the catalog; {len(moved)} in all): {advice}"
+                    f"{paths.shown(path)} was made with another split "
+                    f"({shown_id(frame.index[first], names)}: fold {frame[FOLD].iloc[first]:g}, "
+                    f"but {folds[first]} in the catalog; {len(moved)} in all): {advice}"
                 )
         values = frame[list(task.columns)].to_numpy()
         return cls(task, frame.index.to_numpy(), values, folds)
@@ -128,7 +128,7 @@ class PredictionTable:
 
 
 def select_predictions(
-    frame: pd.DataFrame, columns: Sequence[str], ids: np.ndarray | None, path: Path
+    frame: pd.DataFrame, columns: Sequence[str], ids: np.ndarray | None, path: Path, names: Any
 ) -> pd.DataFrame:
     """Select the numbers of a prediction table, its rows in the order of `ids`.
 
@@ -137,6 +137,7 @@ def select_predictions(
         columns: names.
         ids: (galaxy,) GalaxyIDs that it holds once each; None: the file's, in its order.
         path: the file, for messages.
+        names: as of `read_csv`.
     Returns:
         (galaxy, column) float64 table indexed by GalaxyID; an out-of-fold table keeps its `fold`
         column last.
@@ -144,11 +145,10 @@ def select_predictions(
     ids = frame.index.to_numpy() if ids is None else np.asarray(ids)
     missing, extra = np.setdiff1d(ids, frame.index), np.setdiff1d(frame.index, ids)
     if len(missing) or len(extra):
-        problem = f"has GalaxyID {extra[0]}, which is not in the dataset" if len(extra) else ""
-        problem = f"lacks GalaxyID {missing[0]}" if len(missing) else problem
-        raise InputError(
-            f"{paths.shown(path)} {problem} ({len(missing)} missing, {len(extra)} too many)"
-        )
+        problem = "missing" if len(missing) else "not in the dataset"
+        first = shown_id([*missing, *extra][0], names)
+        counts = f"{len(missing)} missing, {len(extra)} too many"
+        raise InputError(f"{paths.shown(path)}: {first} is {problem} ({counts})")
     numbers = select_numbers(frame, columns, path)
     if FOLD in frame.columns:
         numbers[FOLD] = select_numbers(frame, [FOLD], path)

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.readers import kaggle
 from galaxyzoo.data.readers.dataset_files import DatasetFiles
 from galaxyzoo.data.readers.kaggle import dataset_name, find_folder, open_dataset_files
@@ -21,72 +20,52 @@ def read() -> DatasetFiles:
     return open_dataset_files(find_folder())
 
 
-def zips_in_input(competition: Competition, root: Path) -> None:
-    competition.write_zips(root / "input")
-
-
-def unpacked(competition: Competition, root: Path) -> None:
-    competition.write_unpacked(root / "input")
-
-
-def unpacked_twice_over(competition: Competition, root: Path) -> None:
+def unpacked_twice_over(competition: Competition, folder: Path) -> None:
     """Each zip unpacked by a file manager into a folder of its own name."""
     for part in PARTS:
-        write_zip(root / "tmp.zip", competition.members(part))
-        shutil.unpack_archive(root / "tmp.zip", root / "input" / part)
-    (root / "tmp.zip").unlink()
+        write_zip(folder.parent / "tmp.zip", competition.members(part))
+        shutil.unpack_archive(folder.parent / "tmp.zip", folder / part)
 
 
-def whole_zip(competition: Competition, root: Path) -> None:
-    competition.write_whole_zip(root / "input")
-
-
-def with_what_macos_adds(competition: Competition, root: Path) -> None:
+def with_what_macos_adds(competition: Competition, folder: Path) -> None:
     for part in PARTS:
         members = competition.members(part)
         extra = {f"__MACOSX/{Path(n).parent}/._{Path(n).name}": b"\0\5\26\7" for n in members}
-        write_zip(root / "input" / f"{part}.zip", members | extra)
+        write_zip(folder / f"{part}.zip", members | extra)
 
 
-def another_sample_submission(competition: Competition, root: Path) -> None:
-    zips_in_input(competition, root)
-    (root / "input" / f"{SAMPLE}.zip").unlink()
-    sample = competition.members(SAMPLE)[f"{SAMPLE}.csv"]
-    write_zip(
-        root / "input" / "central_pixel_benchmark.zip", {"central_pixel_benchmark.csv": sample}
-    )
+def another_sample_submission(competition: Competition, folder: Path) -> None:
+    competition.write_zips(folder)
+    (folder / f"{SAMPLE}.zip").unlink()
+    sample, other = competition.members(SAMPLE)[f"{SAMPLE}.csv"], "central_pixel_benchmark"
+    write_zip(folder / f"{other}.zip", {f"{other}.csv": sample})
 
 
-FORMS = (zips_in_input, unpacked, unpacked_twice_over, whole_zip, with_what_macos_adds)
+FORMS = (Competition.write_zips, Competition.write_unpacked, Competition.write_whole_zip)
+OTHERS = (unpacked_twice_over, with_what_macos_adds, another_sample_submission)
 
 
-@pytest.mark.parametrize("lay_out", [*FORMS, another_sample_submission], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("lay_out", [*FORMS, *OTHERS], ids=lambda form: form.__name__)
 def test_every_form_of_the_input_reads_the_same(competition, root, lay_out):
-    lay_out(competition, root)
+    lay_out(competition, root / "input")
     raw = read()
     pd.testing.assert_frame_equal(raw.targets, competition.votes)
     assert raw.test_ids.tolist() == competition.test_ids.tolist()
-    for store, ids in (
-        (raw.train_images, competition.votes.index),
-        (raw.test_images, competition.test_ids),
-    ):
+    given = (raw.train_images, competition.votes.index), (raw.test_images, competition.test_ids)
+    for store, ids in given:
         assert store.ids.tolist() == ids.tolist()
-        assert {int(i): store.read(int(i)) for i in ids} == {
-            int(i): competition.images[int(i)] for i in ids
-        }
+        assert [*map(store.read, ids)] == [*map(competition.images.get, ids)]
     assert raw.dataset.startswith("kaggle-")
 
 
 def test_the_whole_zip_is_unpacked_once(competition, root, monkeypatch):
-    whole_zip(competition, root)
+    competition.write_whole_zip(root / "input")
     first = read()
     monkeypatch.setattr(shutil, "copyfileobj", lambda *_: pytest.fail("unpacked again"))
     assert read().folder == first.folder
 
 
-def test_the_demo_set_the_cache_and_the_rest_of_a_killed_run_are_not_taken_for_input(
-    competition, root
-):
+def test_demos_the_cache_and_what_a_kill_left_are_not_taken_for_input(competition, root):
     for name in ("demo", "demo-full", "cache"):
         competition.write_zips(root / "input" / name)
     half = root / "input" / ".few-x" / f"{TRAIN_IMAGES}.zip"  # of a subset that was being written
@@ -98,8 +77,7 @@ def test_the_demo_set_the_cache_and_the_rest_of_a_killed_run_are_not_taken_for_i
 def test_of_several_datasets_one_must_be_named(competition, root, monkeypatch):
     for name in ("one", "two"):
         competition.write_zips(root / "input" / name)
-    with pytest.raises(InputError, match="--data with one of one, two"):
-        find_folder()
+    assert "--data with one of one, two" in one_line_refusal(find_folder)
     assert find_folder("two") == root / "input" / "two"
     assert find_folder(str(root / "input" / "one")) == root / "input" / "one"
     (root / "two").mkdir()  # an empty folder of that name where the user stands
@@ -150,7 +128,7 @@ def test_a_dataset_goes_by_its_name_in_input_itself_and_in_a_folder_so_called(ro
     draw_competition(6, 3, seed=0).write_zips(top)
     name = open_dataset_files(top).dataset
     assert kaggle.find_folder(name) == top
-    assert "no folder of that name" in one_line_refusal(kaggle.find_folder, name + "0")
+    assert "no such folder" in one_line_refusal(kaggle.find_folder, name + "0")
     zips = [*top.glob("*.zip")]
     (top / name).mkdir()
     for path in zips:

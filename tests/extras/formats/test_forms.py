@@ -89,7 +89,7 @@ def outcome_of(path: Path) -> tuple[str, np.ndarray, list[Any]]:
             table, errors = predict_stores(cast(Predictor, predictor), [path], {TITLE: settings})
         except InputError:
             return REFUSED, np.empty(0), []
-    is_odd = any(" images " in note for note in said)
+    is_odd = any(" images: " in note for note in said)
     outcome = ERROR if errors else SAID if is_odd else READ
     return outcome, np.concatenate(predictor.seen), [*table.index]
 

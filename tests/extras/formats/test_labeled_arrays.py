@@ -59,6 +59,7 @@ def test_every_way_to_write_labels_reads_the_same(root, save, labels):
     assert (raw.dataset, raw.own_ids, len(raw.test_ids)) == ("mine", True, 0)
     assert raw.targets.to_numpy().argmax(axis=1).tolist() == NUMBERS.tolist()
     assert (raw.image.crop_px, raw.image.cache_px) == (424, 96)
+    assert "id" not in raw.train_images.table
     decoded = np.stack([decode(raw.train_images.read(row), 424, 48) for row in range(18)])
     assert (decoded == draw_images()).all()
 
@@ -91,6 +92,7 @@ def objects(values: np.ndarray) -> np.ndarray:
         ({"images": objects(draw_images())}, "'images' is object of shape (18, 48, 48, 3), expec"),
         ({"labels": objects(NAMES)}, "'labels' holds Python objects: save"),
         ({"images": draw_images()[:-1]}, "has 17 images and 18 labels"),
+        ({"ids": NAMES}, "has id normal twice"),
         ({"labels": NUMBERS / 2}, "'labels' is float64"),
         ({"labels": np.eye(4, dtype=int)[NUMBERS]}, "'labels' is int64 of shape (18, 4)"),
         ({"labels": NUMBERS, "classes": np.array(ANOMALIES[:3])}, "is 3, outside 0 to 2 ("),
@@ -125,6 +127,12 @@ def test_what_is_wrong_with_hdf5_arrays_is_one_line(root, changes, named):
         message = refusal(data, "galaxy10")
         assert message.startswith("input/Galaxy10.h5")
         assert named in message
+
+
+def test_tables_have_the_ids_of_the_file(root):
+    ids = [f"J{1042 - row}" for row in range(18)]
+    write_npz(root / "input" / "mine.npz", ids=ids)
+    assert [*prepare(tasks={"anomaly4"}, n_folds=2).catalog.names.values()] == ids
 
 
 def test_damaged_images_of_an_npz_are_named_when_they_are_decoded(root):

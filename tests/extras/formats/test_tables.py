@@ -156,3 +156,12 @@ def test_ids_keep_all_that_they_came_with(tmp_path, form, ids, names):
 def test_ids_that_may_have_lost_digits_are_refused(tmp_path, form, ids, named):
     message = one_line_refusal(open_images, write_ids(tmp_path / form, ids))
     assert f"{form}: the id in {named}, is a decimal number and may have lost digits" in message
+
+
+def test_a_folder_of_archives_is_no_folder_of_images(tmp_path):
+    """Sky maps of HATS are FITS."""
+    for name in ("properties", "point_map.fits", "dataset/0.parquet"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    line = one_line_refusal(open_images, tmp_path)
+    assert line.endswith(f"name its archives, such as {tmp_path / 'dataset/0.parquet'}")

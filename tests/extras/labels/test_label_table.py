@@ -141,7 +141,12 @@ def test_task_yaml_has_the_order_and_what_is_decided(folder):
         ({"class": [*"ababa"]}, "clases: [a, b]", "unknown key 'clases'"),
         ({"class": [*"ababa"], "file": ["g1", "g0", "g2", "g3", "g4"]}, "", "'file' name diff"),
         ({"class": [*"ababa"], "id": ["g0", "g1", "x", "g2", "g3"]}, "", "no image is named 'x'"),
-        ({"who": [1] * 5, "choice": [*"abbab"], "s": range(5)}, "", "has no column 'class' (found"),
+        (
+            {"who": [1] * 5, "choice": [*"abbab"], "s": range(5)},
+            "",
+            "yaml, as `label: choice`",
+        ),
+        ({"a": ["87 %"] * 5, "b": [13] * 5}, "", "no column 'class', only numbers (found a, b)"),
     ],
 )
 def test_a_mistake_is_one_line(root, columns, yaml, line):
@@ -164,7 +169,7 @@ def test_tables_have_the_ids_that_the_user_wrote(root):
     assert (read.values == values).all()
     path.write_text(path.read_text().replace("J1042", "J1"))
     line = one_line_refusal(PredictionTable.read, path, *where, names=catalog.names)
-    assert f"'id {written.format(1)}' is not a GalaxyID" in line
+    assert f"'{written.format(1)}' is not in the dataset" in line
 
 
 def test_an_image_without_a_majority_is_to_be_predicted(root):

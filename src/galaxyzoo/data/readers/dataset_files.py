@@ -43,14 +43,16 @@ class DatasetCandidate:
     open: Callable[[], DatasetFiles]  # the rest: checks labels against images
 
 
-def check_images(ids: np.ndarray, images: Images, table: str) -> None:
-    """Refuse a table with galaxies that have no image."""
+def check_images(ids: np.ndarray, images: Images, table: str, exact: bool = False) -> None:
+    """Refuse a table of galaxies without an image; if exact, images that it lacks, too."""
+    extra = np.setdiff1d(images.ids, ids)[: None if exact else 0]
     missing = np.setdiff1d(ids, images.ids)
-    if len(missing):
-        raise InputError(
-            f"{shown(images.path)} has no image of GalaxyID {missing[0]}, which {table} lists "
-            f"({len(missing):,} missing): replace whichever is wrong"
-        )
+    for wrong, has, lists in ((missing, "no", "lists"), (extra, "an", "lacks")):
+        if len(wrong):
+            raise InputError(
+                f"{shown(images.path)} has {has} image of GalaxyID {wrong[0]}, which {table} "
+                f"{lists} ({len(wrong):,} in all): replace whichever is wrong"
+            )
 
 
 def check_apart(ids: np.ndarray, test_ids: np.ndarray, folder: Path) -> None:

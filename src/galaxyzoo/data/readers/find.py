@@ -35,12 +35,9 @@ def open_input(data: str | None, tasks: set[str]) -> DatasetFiles:
         tasks: names of the tasks that it is for.
     """
     raw = _find_input(tasks) if data is None else _find_named(data, tasks)
-    if not raw.dataset.isprintable():  # every later message holds it
-        raise InputError(f"rename {raw.folder.name!r}: its name contains control characters")
-    if raw.dataset == BUNDLED:
-        raise InputError(f"rename {raw.folder.name!r}: the bundled networks use this name")
-    if raw.dataset == RECORDS:
-        raise InputError(f"rename {raw.folder.name!r}: submissions/{RECORDS}/ is reserved")
+    if not raw.dataset.isprintable() or raw.dataset in (BUNDLED, RECORDS):
+        reason = "is reserved" if raw.dataset.isprintable() else "contains control characters"
+        raise InputError(f"rename {raw.folder.name!r}: its name {reason}")
     return raw
 
 

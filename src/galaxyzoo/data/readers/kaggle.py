@@ -47,17 +47,19 @@ def find_folder(data: str | None = None) -> Path:
     if data in DEMOS:
         return _demo_folder(data)
     if data is not None:
-        folder = next((p for p in (Path(data), input_dir() / data) if holds_data(p)), None)
+        places = Path(data), input_dir() / data
+        folder = next(filter(holds_data, places), None)
         top = input_dir()  # its zips may be of the dataset of that name
         if folder is None and holds_data(top) and open_dataset_files(top).dataset == data:
             return top
         if folder is None:
-            near = difflib.get_close_matches(data, [p.name for p in input_dir().glob("[!.]*")], 1)
-            hint = f"did you mean {near[0]}? " if near else ""
-            raise InputError(
-                f"--data {data}: no folder of that name, here or in input/, holds {TRAIN_IMAGES}."
-                f"zip, {WHOLE_ZIP} or another form of input: {hint}see docs/tasks.md, Input forms"
-            )
+            there = next(filter(Path.exists, places), None)
+            near = difflib.get_close_matches(data, [p.name for p in top.glob("[!.]*")], 1)
+            lacks = "no such folder, nor in input/" + "".join(f": did you mean {n}?" for n in near)
+            if there:
+                listed = ", ".join(sorted(p.name for p in there.glob("[!.]*"))[:4]) or "no files"
+                lacks = f"{shown(there)} has {listed}, but no labels: add labels.csv"
+            raise InputError(f"--data {data}: {lacks} (docs/tasks.md, Input forms)")
         return folder
     folders = competition_folders()
     if len(folders) > 1:
@@ -86,8 +88,8 @@ def open_dataset_files(folder: Path) -> DatasetFiles:
     test_ids = _read_sample_ids(folder)
     train_images = open_by_galaxy_id(_part(folder, TRAIN_IMAGES))
     test_images = open_by_galaxy_id(_part(folder, TEST_IMAGES))
-    _match_ids(targets.index.to_numpy(), train_images, f"{SOLUTIONS}.csv")
-    _match_ids(test_ids, test_images, "the sample submission")
+    check_images(targets.index.to_numpy(), train_images, f"{SOLUTIONS}.csv", exact=True)
+    check_images(test_ids, test_images, "the sample submission", exact=True)
     check_apart(targets.index.to_numpy(), test_ids, folder)
     dataset = dataset_name(targets.index.to_numpy(), test_ids, folder)
     stores = train_images, test_images
@@ -195,16 +197,6 @@ def _read_table(path: Path) -> pd.DataFrame:
                 return read_csv(path / names[0], member)
         except BROKEN_ZIP as error:
             raise InputError(f"{shown(path)} is damaged ({error}): download it again") from None
-
-
-def _match_ids(ids: np.ndarray, images: Images, table: str) -> None:
-    check_images(ids, images, table)
-    extra = np.setdiff1d(images.ids, ids)
-    if len(extra):
-        raise InputError(
-            f"{shown(images.path)} has an image of GalaxyID {extra[0]}, which {table} lacks "
-            f"({len(extra):,} in all): replace whichever is wrong"
-        )
 
 
 def _unpack_whole_zip(folder: Path) -> Path:

@@ -91,6 +91,7 @@ def open_files(path: Path) -> Images:
     A folder's broken links without a file ending are listed as left out: each may have led to a
     whole folder.
     """
+    names: list[str] = []
     if path.is_dir():
         top = os.path.join(path, "")
         names = sorted((file.removeprefix(top) for file in _walk(path)), key=lambda n: n.split("/"))
@@ -104,8 +105,12 @@ def open_files(path: Path) -> Images:
         with open_zip(path) as archive:
             members = archive.infolist()
             entries = [(i.filename, i.CRC) for i in members if base.is_picture(i.filename)]
-    if not entries:
-        raise InputError(f"{shown(path)} has no images ({', '.join(base.READ_SUFFIXES)})")
+    # of which FITS are maps of the sky
+    is_hats = any(f"/{name}".endswith(("/properties", "/hats.properties")) for name in names)
+    archives = [name for name in names if is_archive(Path(name))] if is_hats or not entries else []
+    if archives or not entries:
+        hint = f": name its archives, such as {shown(path / archives[0])}" if archives else ""
+        raise InputError(f"{shown(path)} has no images ({', '.join(base.READ_SUFFIXES)}){hint}")
     return _make_images(FileReader if path.is_dir() else ZipReader, path, entries)
 
 

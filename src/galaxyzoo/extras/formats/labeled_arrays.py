@@ -1,6 +1,6 @@
 """Labeled images in one file of arrays: `.npz` files, and astroNN's Galaxy10 in HDF5.
 
-Such files name no galaxies: images are numbered from 0.
+Images are numbered from 0; tables have the ids of the file, where it has some.
 
 A `.npz` file has `images` (image, H, W, 3) uint8 and `labels` (image,): class names, or whole
 numbers that count the names in a third array, `classes`.
@@ -12,6 +12,7 @@ Source: https://astronn.readthedocs.io/en/latest/galaxy10.html
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +96,10 @@ def _found(
         images = opening.open_images(path)
         if len(names) != len(images):
             raise InputError(f"{shown(path)} has {len(images)} images and {len(names)} labels")
+        if not images.names.is_unique:
+            raise InputError(f"{shown(path)} has id {images.names.mode()[0]} twice")
+        if [*images.names] != [*arrays.number_rows(len(names))]:  # ids in the file
+            images = replace(images, table=images.table.assign(id=images.names))
         targets = one_hot(pd.Series(names), task)
         return DatasetFiles(dataset, path, targets, images, images, image=image, own_ids=True)
 

@@ -99,11 +99,12 @@ def _read_classes(table: pd.DataFrame, path: Path, settings: _TaskFile) -> pd.Se
     flags = table.loc[:, table.isin([*_YES, *_NO]).all()].isin(_YES)
     if flags.shape[1] > 1 and (flags.sum(axis=1) == 1).all():
         return flags.idxmax(axis=1)
-    counts = table.nunique()
+    is_number = table.replace(" *%$", "", regex=True).apply(pd.to_numeric, errors="coerce").notna()
+    counts = table.loc[:, ~is_number.all()].nunique()
     likely = counts[counts > 1].idxmin() if (counts > 1).any() else "NAME"
     raise InputError(
-        f"{shown(path)} has no column '{column or CLASS}' (found {', '.join(table.columns[:9])}): "
-        f"name the label column in {TASK} beside it, such as `label: {likely}`"
+        f"{shown(path)} has no column '{column or CLASS}'{', only numbers' * counts.empty} (found "
+        f"{', '.join(table.columns[:9])}): name that of classes in {TASK}, as `label: {likely}`"
     )
 
 

@@ -158,8 +158,8 @@ def check_table(path: Path, carried: pa.Table, columns: Sequence[str], names: st
                 is_same = False
             if not is_same:
                 raise InputError(
-                    f"--table {paths.shown(path)} cannot hold the column '{one_line(name)}' "
-                    f"({rows.schema[0].type}) exactly: write .parquet"
+                    f"--table {paths.shown(path)} cannot hold the name or the values of column "
+                    f"'{one_line(name)}' ({rows.schema[0].type}) exactly: write .parquet"
                 )
 
 
