@@ -6,11 +6,21 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from galaxyzoo.core import extras
 from galaxyzoo.data.stores.opening import ImageForm
-from support.commands import COMPETITION, TINY, call, copy_checkout, environment, succeed
+from support.commands import (
+    COMPETITION,
+    TINY,
+    WITHOUT_PACKAGES,
+    call,
+    copy_checkout,
+    environment,
+    succeed,
+)
 from support.thoroughness import long_only
 
 EXTRAS = extras.installed()
@@ -107,22 +117,32 @@ from galaxyzoo import commands
 for words in json.loads(sys.argv[1]):
     sys.argv = words
     main = extras.load_entry_point(commands.references()[words[0]])
-    threading.setprofile(look), sys.setprofile(look)
+    if words[0] == "predict":  # beyond the submission
+        modules = sorted({name for name, _ in called if ".extras." not in name})
+        walk = json.dumps({"modules": modules, "functions": len(called), **counts})
+    else:
+        threading.setprofile(look), sys.setprofile(look)
     main()
     sys.setprofile(None), threading.setprofile(None)
-modules = sorted({name for name, _ in called if ".extras." not in name})
-print(json.dumps({"modules": modules, "functions": len(called), **counts}))
+print(walk)
 """
 
 
-def test_the_way_to_a_submission_is_short(tmp_path):
+def test_the_way_to_a_submission_is_short_and_needs_no_optional_package(tmp_path):
     """From the zips to the submission: the kernel's modules whose functions are called."""
     COMPETITION.write_zips(tmp_path / "input")
     train = ["train", "gz37/cnn", *TINY, "--folds", "2", "--jobs", "1"]
-    both = json.dumps([train, ["ensemble", "--candidates", "greedy"]])
+    images, table = (str(tmp_path / name) for name in ("input/images_test_rev1.zip", "votes.csv"))
+    predict = ["predict", "gz37/cnn", images, "--output", table]
+    walk = json.dumps([train, ["ensemble", "--candidates", "greedy"], predict])
     code = {**environment(tmp_path), "PYTHONPATH": str(Path(extras.__file__).parents[2])}
-    printed = subprocess.check_output([sys.executable, "-c", WALK, both], env=code, text=True)
-    walk = json.loads(printed.splitlines()[-1])
-    assert len(walk["modules"]) <= 56, walk["modules"]
-    assert walk["parse_config"] <= 2
-    assert walk["_digest_text"] <= 12  # of settings and records, not of images and tables
+    python = [sys.executable, "-c", WITHOUT_PACKAGES + WALK, walk]
+    printed = subprocess.check_output(python, env=code, text=True)
+    for path in (tmp_path / "submissions/predictions.csv", table):
+        rows = pd.read_csv(path, index_col="GalaxyID")
+        assert len(rows) == len(COMPETITION.test_ids)
+        assert np.isfinite(rows).all(axis=None)
+    counts = json.loads(printed.splitlines()[-1])
+    assert len(counts["modules"]) <= 56, "\n".join(counts["modules"])
+    assert counts["parse_config"] <= 2
+    assert counts["_digest_text"] <= 12  # of settings and records, not of images and tables

@@ -1,6 +1,7 @@
 """Real commands on a tiny competition, and what they leave."""
 
 import functools
+import itertools
 import os
 import shutil
 import subprocess
@@ -10,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from galaxyzoo.core import paths
+from galaxyzoo.core import launch, paths
 from support.datasets import draw_competition
 from support.forked_commands import ForkServer, Job
 from support.refusals import listing
@@ -19,6 +20,10 @@ SRC = paths.CODE_ROOT / "src"
 TINY = ["image.size_px=32", "model.kwargs.widths=[8,16]", "head.hidden=16"]
 TINY += ["train.epochs=2", "train.batch_size=8"]
 TRAIN = ["train.py", "gz37/cnn", *TINY, "--folds", "3"]
+WITHOUT_PACKAGES = f"""
+import sys
+sys.modules |= dict.fromkeys({[*itertools.chain(*launch.EXTRAS.values()), "simplejpeg"]})
+"""
 COMPETITION = draw_competition(n_train=36, n_test=7, seed=3)
 
 
