@@ -14,10 +14,7 @@ from galaxyzoo.core.launch import run_main
 from galaxyzoo.core.manifest import code_version
 from galaxyzoo.data.prepare import prepare
 
-PARTS = (
-    *("decoding", "steps", "growth", "checks"),
-    *("survey", "views", "trust", "own_labels", "labeling"),
-)
+PARTS = "decoding", "steps", "growth", "survey", "views", "trust", "own_labels", "labeling"
 
 
 def main() -> None:

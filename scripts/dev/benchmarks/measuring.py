@@ -30,29 +30,22 @@ class Table:
         return "\n\n".join([f"**{self.title}**", "\n".join(lines), *self.notes])
 
 
-def race(
-    contestants: Mapping[str, Callable[[], int]],
-    repeats: int,
-    warm: bool = True,
-    clock: Callable[[], float] | None = None,
-) -> Rates:
+def race(contestants: Mapping[str, Callable[[], int]], repeats: int, warm: bool = True) -> Rates:
     """Let each work in turn, round after round, so that what disturbs the machine disturbs all.
 
     Args:
         contestants: name -> a piece of work, which returns how many images it did.
         repeats: rounds.
         warm: whether a round before does not count.
-        clock: seconds; default those that pass.
     Returns:
         Images per second, name -> one for each round.
     """
-    clock = clock or time.perf_counter
     rates: Rates = {name: [] for name in contestants}
     for number in range(repeats + warm):
         for name, work in contestants.items():
-            started = clock()
+            started = time.perf_counter()
             done = work()
-            rate = done / (clock() - started)
+            rate = done / (time.perf_counter() - started)
             if number >= warm:
                 rates[name].append(rate)
     return rates
