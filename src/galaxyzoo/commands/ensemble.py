@@ -74,7 +74,7 @@ class EnsembleOptions(DatasetOptions):
         "folds",
     )
     imports: tuple[str, ...] = option(
-        "import predictions made elsewhere as a run, or each pair in a folder; repeatable",
+        "import predictions made elsewhere as a run (a folder: each pair in it); repeatable",
         (),
         "--import",
         action="append",

@@ -45,18 +45,18 @@ class ModelConfig(base.Settings):
     """cnn (ours), d4cnn (ours, equivariant to rotations by 90° and mirroring), layers (a plain
     stack), torchvision/NAME, any timm name, or hf_hub:OWNER/REPOSITORY-TIMMNAME"""
     pretrained: bool = False
-    """start from weights published by timm, torchvision or the hub, mostly ImageNet's"""
+    """start from weights published by timm, torchvision or the hub, mostly from ImageNet"""
     weights_file: str | None = None
-    """safetensors to start from where the file exists (path from the project root), else
-    NAME.imagenet.safetensors in the folder GALAXYZOO_WEIGHTS, else a download; bundled: the
-    networks in weights/, each fold from the one that was not trained on it"""
+    """safetensors to start from, if the file exists (path from the project root), else
+    NAME.imagenet.safetensors in the folder GALAXYZOO_WEIGHTS, else a download; bundled: each fold
+    starts from the network in weights/ that was not trained on it"""
     allow_scratch: bool = False
     """with pretrained: true, train from scratch if no weights can be downloaded"""
     kwargs: dict[str, Any] = Field(default_factory=dict)
     """arguments of the model's constructor (timm's or ours)"""
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
-    """per channel, of values in [0, 1]; downloaded weights bring their own, a weights_file uses
-    those that timm has for the model's name unless mean or std is changed"""
+    """mean per channel, of values in [0, 1]; downloaded weights bring their own, a weights_file
+    uses timm's for the model's name unless mean or std is changed"""
     std: tuple[Positive, Positive, Positive] = (0.229, 0.224, 0.225)
     """standard deviation per channel; otherwise as mean"""
 
@@ -84,21 +84,21 @@ class AugmentConfig(base.Settings):
     rotate_deg: float = Field(180.0, ge=0, le=180)
     """rotation, uniform in ± this angle"""
     flip: bool = True
-    """mirror half of the images (with the rotation: every orientation)"""
+    """mirror half of the images (with rotation: every orientation)"""
     zoom: float = Field(1.3, ge=1)
     """scale, log-uniform in [1 / zoom, zoom]"""
     shift_px: float = Field(8.0, ge=0)
     """shift along each axis, uniform in ± this, in original pixels"""
     transforms: list[dict[str, Any]] = Field(default_factory=list)
-    """albumentations by name, after the warp, such as {name: GaussNoise, p: 0.5}"""
+    """albumentations transforms after the warp, such as {name: GaussNoise, p: 0.5}"""
 
 
 class TrainConfig(base.Settings):
     """Training of a fold."""
 
     epochs: int = Field(16, ge=0)
-    """passes over the training images; 0, with head.output=rule: classes from the votes of the
-    stage before, nothing trained"""
+    """passes over the training images; 0, with head.output=rule: classes from the previous stage's
+    votes, without training"""
     freeze: Literal["none", "backbone"] = "none"
     """backbone: train the head alone; norm layers keep their statistics"""
     batch_size: int = Field(64, ge=2)
@@ -107,11 +107,10 @@ class TrainConfig(base.Settings):
     """micro-batches of at least two images whose gradients are summed for a step: less memory;
     batch norm takes its statistics from a micro-batch"""
     on_out_of_memory: Literal["stop", "accumulate"] = "stop"
-    """accumulate: start the epoch again with twice as many micro-batches"""
+    """accumulate: restart the epoch with twice as many micro-batches"""
     optimizer: Literal["adamw", "adam", "sgd", "muon", "linear"] = "adamw"
-    """sgd: with Nesterov momentum 0.9; muon: timm's, better in few epochs from scratch; linear:
-    one linear layer on features averaged over the views of tta, by regularized logistic
-    regression"""
+    """sgd: with Nesterov momentum 0.9; muon: timm's, better for short training from scratch;
+    linear: regularized logistic regression on features averaged over the views of tta"""
     lr: float = Field(1e-3, gt=0)
     """peak learning rate"""
     schedule: Literal["cosine", "constant"] = "cosine"

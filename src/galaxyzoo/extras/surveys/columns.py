@@ -92,7 +92,7 @@ def _meaning(name: str, task: kinds.Task, label: str) -> dict[str, str]:
     elif name == FEATURES:
         text, ucd = "last layer of the first fold's network", ""
     elif name == kinds.CLASS:
-        text, ucd = "decided class", "meta.code.class"
+        text, ucd = "predicted class", "meta.code.class"
     else:
         text, ucd = f"class of {name} by the label rule; empty if unclear", "meta.code.class"
     return {"description": text, "unit": "", "ucd": ucd}
