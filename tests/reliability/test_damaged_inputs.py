@@ -120,7 +120,7 @@ DAMAGES: dict[str, tuple[Change, dict[str, str]]] = {
         overwrite("<html>Please log in</html>"),
         CUT | {HDF5: f"{NO_HDF5}26 bytes", LIST: "is a web page, not a table"},
     ),
-    "it is empty": (overwrite(""), CUT | {WHOLE: WHOLE, LIST: "No columns to parse"}),
+    "it is empty": (overwrite(""), CUT | {WHOLE: WHOLE, LIST: " is empty"}),
     "it is not there": (Path.unlink, {part: f"{part}.zip" for part in PARTS}),
     "there is nothing in it": (
         pack_nothing,
