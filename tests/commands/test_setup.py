@@ -43,6 +43,15 @@ def test_changed_requirements_are_installed_and_dev_includes_them(project):
     assert [installs(), installs("--extras"), installs("--dev")] == [4, 5, 6]
 
 
+def test_only_what_asks_kaggle_needs_its_credentials_and_package(project):
+    refused = project.run("submit.sh", "--scores", HOME=str(project.root))
+    assert (refused.returncode, project.installs) == (1, 0)
+    assert refused.stderr.startswith("error: no Kaggle credentials")
+    assert project.run("submit.sh", "--check", HOME=str(project.root)).returncode == 0
+    assert not project.calls("uv pip install --compile-bytecode --requirements extras")
+    assert project.calls("python ") > 0
+
+
 def test_failed_set_up_is_done_again(project):
     status, printed = project.set_up(INSTALL_FAILS="1")
     assert status == 1

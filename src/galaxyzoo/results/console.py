@@ -127,11 +127,11 @@ def print_ensemble(card: EnsembleCard) -> None:
         print_table("candidates, as submitted, the simplest first", candidate_table(card))
     if card.unreadable_test_images:
         print_text(describe_unreadable(card.unreadable_test_images))
-    honest = "nested scores need three folds"
-    if card.nested:
-        honest = f"nested, including the choice: {card.nested.score:.5f}"
+    nested = card.nested and f"nested, including the choice: {card.nested.score:.5f}"
+    honest = nested or "nested scores need three folds"
     print_text(f"chosen: {card.chosen}, cross-fitted {card.score_text} ({honest})")
-    print_text(f"best: {card.best}; we choose {card.rule}")
+    if card.chosen != card.best:
+        print_text(f"best: {card.best}; we choose {card.rule}")
     print_text(*mark_notes(card.selected_on_validation, bool(card.possible_leakage)))
     if card.is_optimistic:
         print_text("All scores of this ensemble are optimistic for the same reason.")
