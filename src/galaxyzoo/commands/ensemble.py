@@ -74,7 +74,7 @@ class EnsembleOptions(DatasetOptions):
         "folds",
     )
     imports: tuple[str, ...] = option(
-        "import predictions made elsewhere as a run (a folder: each pair in it); repeatable",
+        "import external predictions as a run, or every pair in a folder; repeatable",
         (),
         "--import",
         action="append",

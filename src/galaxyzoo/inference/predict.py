@@ -373,7 +373,7 @@ def predict_stores(
     predictions = pd.concat(tables) if tables else pd.DataFrame()
     if predictions.empty:
         name, why = unreadable[0]
-        raise InputError(f"none of the {len(unreadable)} images can be read (first: {name}: {why})")
+        raise InputError(f"no readable image among {len(unreadable)} (first: {name}: {why})")
     notes = dict.fromkeys(note for images in inputs for note in images.notes)
     for note in [*notes, *describe_checks(checks, len(predictions), predictor.task)]:
         ProgressBar.write(one_line(note))

@@ -220,8 +220,8 @@ def _build_package_backbone(
         except Exception as error:  # noqa: BLE001 - networks check their input in many ways
             reasons.append(" ".join(str(error).split())[:200] or type(error).__name__)
     raise InputError(
-        f"model.name '{model.name}' with model.kwargs={model.kwargs} does not take images of "
-        f"image.size_px={size_px}: {reasons[0]}: change one of them"
+        f"model.name '{model.name}' with model.kwargs={model.kwargs} rejects "
+        f"image.size_px={size_px}: change one of the three ({reasons[0]})"
     )
 
 
