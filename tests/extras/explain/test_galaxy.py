@@ -12,14 +12,14 @@ from support.small_models import small_config, untrained
 def test_a_training_galaxy_comes_with_its_votes_and_its_own_folds_network(prepared):
     run, catalog = untrained(small_config(), folds=2), prepared.catalog
     row = int(np.flatnonzero(catalog.folds == 1)[0])
-    galaxy = find_galaxy(int(catalog.ids[row]), run.task, prepared)
+    galaxy = find_galaxy(str(catalog.ids[row]), run.task, prepared)
     assert galaxy.truth is not None
     assert np.array_equal(galaxy.truth, catalog.targets("gz37")[row])
     own, other, both = (run.predict(galaxy.decode, fold) for fold in (galaxy.fold, 0, None))
     assert not np.allclose(own, other, atol=1e-3)
     assert np.allclose((own + other) / 2, both, atol=1e-3)
     assert GALAXY_ZOO_2.residuals(own).max() < 1e-6
-    test = find_galaxy(int(catalog.test_ids[0]), run.task, prepared)
+    test = find_galaxy(str(catalog.test_ids[0]), run.task, prepared)
     assert (test.truth, test.fold) == (None, None)
     with pytest.raises(InputError, match="GalaxyID 5 is not in dataset"):
-        find_galaxy(5, run.task, prepared)
+        find_galaxy("5", run.task, prepared)

@@ -8,9 +8,11 @@ import pandas as pd
 import pytest
 
 from galaxyzoo.config.loading import load_config, runs_of
+from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import image_names, load_catalog
 from galaxyzoo.data.prepare import open_dataset, prepare
 from galaxyzoo.data.readers.find import open_input, sky_positions
+from galaxyzoo.extras.explain.galaxy import find_galaxy
 from galaxyzoo.results.table import PredictionTable
 from galaxyzoo.tasks.registry import find_task, get_task
 from support.datasets import ZOO5, write_labeled
@@ -88,6 +90,16 @@ def test_the_folder_is_a_task_of_its_name_with_its_recipes(root, folder):
     assert names.loc[2] == "pictures/g_10.png"
     counts = catalog.for_task(get_task("mine")).train.groupby("fold")[NAMES].sum()
     assert counts.to_numpy().min() >= 2  # stratified
+
+
+def test_a_galaxy_to_explain_is_named_by_the_users_own_id(folder):
+    prepared = prepare("mine", n_folds=3, tasks={"mine"})
+    galaxy = find_galaxy("g_10", get_task("mine"), prepared)
+    assert (galaxy.name, Path(galaxy.source).name) == ("id g_10", "g_10.png")
+    assert galaxy.truth is not None
+    assert get_task("mine").columns[galaxy.truth.argmax()] == NAMES[10 % 3]
+    with pytest.raises(InputError, match="id 10 is not in dataset 'mine'"):
+        find_galaxy("10", get_task("mine"), prepared)
 
 
 def test_galaxy_ids_stay_galaxy_ids(root):

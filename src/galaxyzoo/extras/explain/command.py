@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 class GradcamOptions(RunOptions, DataOptions):
     """Options of the command."""
 
-    galaxy_id: int | None = option("GalaxyID in the dataset", metavar="ID")
+    galaxy_id: str | None = option("GalaxyID or your own id in the dataset", metavar="ID")
     image: Path | None = option("image file of a galaxy", metavar="FILE")
     output: Path | None = option("output file (default: in reports/)", metavar="FILE")
     answer: str | None = option("answer or class, by name or text (default: the most likely)")
@@ -81,8 +81,7 @@ def plot_gradcam(options: GradcamOptions, dataset: str, run: str, column: int | 
     asked = likeliest(prediction[None], task)[0] if column is None else column
     layer = options.layer[0] if options.layer else None
     image, heat, used = explain(predictor, galaxy, asked, options.method, layer)
-    name = f"{options.method}_{task.columns[asked]}"
-    path = picture_path(options, dataset, run, name)
+    path = picture_path(options, dataset, run, f"{options.method}_{task.columns[asked]}")
     note = f"{run}, {describe(predictor)}, {METHODS[options.method]} of layer {used}"
     draw_gradcam(path, galaxy, image, heat, prediction, asked, task, note)
     known = "" if galaxy.truth is None else f", actual {galaxy.truth[asked]:.3f}"
@@ -108,8 +107,7 @@ def plot_feature_maps(options: GradcamOptions, dataset: str, name: str) -> None:
     path = picture_path(options, dataset, name, "feature_maps")
     draw_feature_maps(path, image[0], maps, title)
     made = paths.shown(path)
-    filters = first_filters(model)
-    if filters is not None:
+    if (filters := first_filters(model)) is not None:
         path = path.with_name(f"{path.stem}_filters.png")
         draw_filters(path, filters, f"first filters, {title}")
         made += f" and {paths.shown(path)}"
@@ -123,8 +121,9 @@ def load_galaxy(options: GradcamOptions, task: Task, dataset: str) -> "Galaxy":
 
     if options.image is not None:
         return read_galaxy(options.image)
-    assert options.galaxy_id is not None
-    return find_galaxy(options.galaxy_id, task, open_dataset(options.data, dataset, task.name))
+    return find_galaxy(
+        options.galaxy_id or "", task, open_dataset(options.data, dataset, task.name)
+    )
 
 
 def picture_path(options: GradcamOptions, dataset: str, run: str, suffix: str) -> Path:
@@ -133,7 +132,6 @@ def picture_path(options: GradcamOptions, dataset: str, run: str, suffix: str) -
     if options.output is not None:
         paths.check_output("--output", options.output, [image] if image else [], paths.has_mark)
         return options.output.resolve()
-    name = str(options.galaxy_id) if image is None else re.sub(r"[^\w.-]+", "_", image.stem)
-    suffix = re.sub(r"[^A-Za-z0-9.+_-]+", "_", suffix)
+    name = f"{image.stem if image else options.galaxy_id}_{suffix}.png"
     folder = paths.reports_dir() / dataset / run.replace(":", "-")
-    return folder / f"{name}_{suffix}.png"
+    return folder / re.sub(r"[^\w.+-]+", "_", name)

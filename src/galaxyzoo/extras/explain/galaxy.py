@@ -12,6 +12,7 @@ from galaxyzoo.core.paths import shown
 from galaxyzoo.data import geometry, prepare
 from galaxyzoo.data.decoding import decode
 from galaxyzoo.extras.formats import fits
+from galaxyzoo.io.tables import ID, NAME
 from galaxyzoo.tasks.kinds import Task
 
 
@@ -39,19 +40,20 @@ class Galaxy:
         return geometry.warp(self.decode(image), geometry.warp_matrix(image), image.size_px)
 
 
-def find_galaxy(galaxy_id: int, task: Task, data: prepare.Dataset) -> Galaxy:
-    """A training or test galaxy of a dataset, with its targets in the task."""
-    name = f"GalaxyID {galaxy_id}"
-    for images in (data.raw.train_images, data.raw.test_images):
-        if galaxy_id in images.names:
-            image = images.read(galaxy_id), images.names[galaxy_id]
-            break
-    else:
+def find_galaxy(galaxy_id: str, task: Task, data: prepare.Dataset) -> Galaxy:
+    """A training or test galaxy of a dataset by the user's own id, with its targets in the task."""
+    numbers = {text: number for number, text in data.catalog.names.items()}
+    name, is_id = f"{NAME if numbers else ID} {galaxy_id}", galaxy_id.isdecimal() and not numbers
+    number = int(galaxy_id) if is_id else numbers.get(galaxy_id, -1)
+    both = data.raw.train_images, data.raw.test_images
+    images = next((images for images in both if number in images.names), None)
+    if images is None:
         raise InputError(f"{name} is not in dataset '{data.catalog.dataset}'")
+    image = images.read(number), images.names[number]
     catalog = data.catalog.for_task(task)
-    row = int(np.searchsorted(catalog.ids, galaxy_id))
-    if row == len(catalog.ids) or catalog.ids[row] != galaxy_id:
+    if number not in catalog.ids:
         return Galaxy(name, *image)
+    row = np.searchsorted(catalog.ids, number)
     return Galaxy(name, *image, catalog.targets(task.name)[row], int(catalog.folds[row]))
 
 
