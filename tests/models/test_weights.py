@@ -148,5 +148,5 @@ def test_a_hub_that_does_not_answer_is_one_line(monkeypatch):
 
 @pytest.mark.parametrize("name", ["hf_hub:mwalmsley/zoobot", "hf_hub:", "hf_hub:a/resnet18-zoobot"])
 def test_a_repository_whose_name_ends_in_no_timm_model_is_refused(name):
-    with pytest.raises(InputError, match=r"model\.name 'hf_hub:.*must end in a timm model's"):
+    with pytest.raises(InputError, match=r"model\.name 'hf_hub:.*must end in a timm model name"):
         build_model(pretrained_config(name), initialize=False)

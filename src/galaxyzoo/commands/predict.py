@@ -89,7 +89,7 @@ class PredictOptions(DatasetOptions, JobOptions):
         """Refuse a predictor without images."""
         if not self.images:
             name = self.predictor
-            raise InputError(f"{name} : add images, such as my_galaxies/")
+            raise InputError(f"{name} needs images, such as my_galaxies/")
 
     @property
     def predictor(self) -> str | None:

@@ -228,8 +228,8 @@ class RunNetworks(Predictor):
         labeled = config.labels and register_task(config.task, config.labels)
         if labeled and labeled != get_task(config.task):
             raise InputError(
-                f"{shown(folder)} has other classes than folds/{config.task} here: use "
-                "another project folder, set by GALAXYZOO_ROOT"
+                f"{shown(folder)} and folds/{config.task} have different classes: set "
+                "GALAXYZOO_ROOT to another project folder"
             )
         folds = layout.exported_folds(files)
         paths = {fold: layout.fold_dir(folder, fold) / layout.WEIGHTS for fold in folds}

@@ -262,7 +262,7 @@ def _architecture(name: str) -> str:
         if timm.is_model(architecture):
             return architecture
     raise InputError(
-        f"model.name '{name}': the repository's name must end in a timm model's, such as "
+        f"model.name '{name}': the repository name must end in a timm model name, as in "
         f"{HUB}mwalmsley/zoobot-encoder-convnext_nano"
     )
 

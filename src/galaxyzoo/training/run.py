@@ -101,7 +101,7 @@ class Run:
         saved = loading.load_run_config(self.folder)
         if not self._is_of_catalog(saved):
             raise InputError(
-                f"{where} was trained on another split or images of '{self.catalog.dataset}': "
+                f"{where} was trained on other images or folds of '{self.catalog.dataset}': "
                 "delete it to retrain"
             )
         if saved.config.digest() != self.config.digest():

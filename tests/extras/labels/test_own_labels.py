@@ -69,7 +69,7 @@ def test_own_classes_are_trained_predicted_reported_and_exported(tmp_path, monke
     assert (run.task.name, run.task.columns) == ("mine", tuple(NAMES))
     other = {"columns": ["light", "dark"], "balanced": False}
     files.write_json(tmp_path / "elsewhere/folds/mine/task.json", other)  # another "mine"
-    with pytest.raises(InputError, match="exported has other classes than folds/mine here"):
+    with pytest.raises(InputError, match="exported and folds/mine have different classes"):
         RunNetworks.load_exported(tmp_path / "exported")
 
 

@@ -215,8 +215,8 @@ def check_pixels(shape: tuple[int, ...], dtype: np.dtype, where: str) -> None:
     is_type = dtype in (np.uint8, np.float32, np.float64)
     if not is_shape or not is_type or min(sides) < _MIN_SIDE:
         raise InputError(
-            f"{where}: '{PIXELS}' is {dtype} of shape {shape}, expected uint8, or floats from 0 to "
-            "1, of shape (image, height, width, 3)"
+            f"{where}: '{PIXELS}' is {dtype} of shape {shape}; expected uint8 or floats from 0 to "
+            "1, shape (image, height, width, 3)"
         )
 
 
