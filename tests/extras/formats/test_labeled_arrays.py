@@ -89,7 +89,7 @@ def objects(values: np.ndarray) -> np.ndarray:
     [
         ({"labels": None, "y": NUMBERS}, "has no array 'labels'"),
         ({"labels": NUMBERS}, "has no array 'classes' (labels that are numbers need their"),
-        ({"images": objects(draw_images())}, "'images' is object of shape (18, 48, 48, 3), expec"),
+        ({"images": objects(draw_images())}, "'images' is object of shape (18, 48, 48, 3); expec"),
         ({"labels": objects(NAMES)}, "'labels' holds Python objects: save"),
         ({"images": draw_images()[:-1]}, "has 17 images and 18 labels"),
         ({"ids": NAMES}, "has id normal twice"),
