@@ -270,13 +270,12 @@ def import_run(catalog: Catalog, run: str, oof_path: Path, test_path: Path) -> R
     folds = labeled.folds if has_folds else None
     oof = PredictionTable.read(oof_path, task, labeled.ids, folds, advice, names)
     oof = replace(_project(oof, oof_path), folds=labeled.folds)
-    paths, beside = {"oof": oof_path, "test": test_path}, oof_path.with_name(layout.SCORES)
+    paths, beside = {"test": test_path}, oof_path.with_name(layout.SCORES)
     is_packed = oof_path.name == layout.PACKED["oof"] and beside.exists()
     packed = RunCard.read(beside) if is_packed else None
     if packed and packed.refits:
         paths["refit"] = oof_path.with_name(layout.PACKED["refit"])
-    given = Digests(**{key: digest_table(path) for key, path in paths.items()})
-    del paths["oof"]
+    given = Digests(**{key: digest_table(path) for key, path in {"oof": oof_path, **paths}.items()})
     tests = {
         key: _project(PredictionTable.read(path, task, catalog.test_ids, names=names), path)
         for key, path in paths.items()

@@ -43,7 +43,8 @@ class Galaxy:
 def find_galaxy(galaxy_id: str, task: Task, data: prepare.Dataset) -> Galaxy:
     """A training or test galaxy of a dataset by the user's own id, with its targets in the task."""
     numbers = {text: number for number, text in data.catalog.names.items()}
-    name, is_id = f"{NAME if numbers else ID} {galaxy_id}", galaxy_id.isdecimal() and not numbers
+    name = f"{NAME if numbers else ID} {galaxy_id}"
+    is_id = galaxy_id.isdecimal() and not numbers
     number = int(galaxy_id) if is_id else numbers.get(galaxy_id, -1)
     both = data.raw.train_images, data.raw.test_images
     images = next((images for images in both if number in images.names), None)

@@ -159,9 +159,9 @@ def ensemble_section(evaluation: Evaluation) -> html.HtmlSection | None:
     if card.without.runs:
         caption = f"cost of leaving a run out ({card.without.candidate}, refitted and cross-fitted)"
         tables.append((caption, console.member_table(card)))
+    reason = "" if card.chosen == card.best else f", {card.rule} ({card.best})"
     text = (
-        f"Chosen: {card.chosen}, {card.rule} ({card.best}). Differences (Δ) are paired by galaxy, "
-        "± SE over galaxies."
+        f"Chosen: {card.chosen}{reason}. Differences (Δ) are paired by galaxy, ± SE over galaxies."
     )
     return html.HtmlSection(f"Ensemble {card.name}", text, tables=tables)
 
