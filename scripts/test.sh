@@ -61,6 +61,7 @@ fi
 # their order, of which those that are done first take some over.
 jobs=$("$python" -c 'import os; print(min(os.cpu_count() or 1, 4))')
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
+unset PYTHONDONTWRITEBYTECODE # or each of a hundred Pythons compiles the package again
 check "pytest" "$python" -m pytest --numprocesses "$jobs" --dist worksteal "$@"
 
 if ((${#failed[@]})); then

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from galaxyzoo import commands
 from galaxyzoo.config.loading import all_runs
 from galaxyzoo.core.paths import CODE_ROOT as ROOT
 from galaxyzoo.tasks.registry import TASKS
@@ -113,3 +114,13 @@ def test_entry_scripts_answer_help_with_runs_that_exist_before_torch_is_imported
         assert text.startswith(f"usage: {name} "), text
     named = re.findall(rf"(?<!:)\b(?:{'|'.join(TASKS)})/\w+", printed)
     assert {*named} <= {*all_runs()}
+
+
+def test_one_program_lists_all_commands_and_refuses_others(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["galaxyzoo"])
+    commands.main()
+    listed = re.findall(r"^  (\S+) +\S", capsys.readouterr().out, re.MULTILINE)
+    assert listed == commands.names()
+    monkeypatch.setattr(sys, "argv", ["galaxyzoo", "trane"])
+    with pytest.raises(SystemExit, match="unknown command 'trane'"):
+        commands.main()

@@ -110,11 +110,12 @@ def test_a_survey_replaces_its_own_table_alone(root):
     write_folder(root / "others", list(draw_images(2)), ["0", "2"])
     for table in ("votes/t.fits", "t.ecsv", "t.vot", "t.parquet"):
         succeed(root, "predict.py", *words, table)
-        succeed(root, "predict.py", *words, table, "--names", "words")
         before = (root / table).read_bytes()
         others = ["others", *words[1:-2], "other/", "--table", table]
         assert table in complaint(call(root, "predict.py", *others))
         assert (root / table).read_bytes() == before
+    succeed(root, "predict.py", *words, table, "--names", "words")
+    assert (root / table).read_bytes() != before
     for taken in ("votes/parts/x.parquet", "votes/errors.parquet", "cutouts/0.fits"):
         (root / "cutouts/0.fits").write_text("a cut-out")
         assert taken in complaint(call(root, "predict.py", *words, taken))

@@ -10,8 +10,9 @@ from torch import nn
 from galaxyzoo.config.loading import all_runs, load_config
 from galaxyzoo.config.schema import Config, TrainConfig
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.models.build import OWN_MODELS, build_model, start_backbone
+from galaxyzoo.models.build import OWN_MODELS, build_model, load_network, start_backbone
 from galaxyzoo.models.heads import build_output
+from galaxyzoo.models.weights import save_weights
 from galaxyzoo.tasks.registry import get_task
 from support.refusals import one_line_refusal
 from support.small_models import overfit, small_config, without_gradient
@@ -45,6 +46,13 @@ def test_every_config_builds_and_predicts(run):
     assert predictions.dtype == torch.float32
     if device == "cpu":
         assert torch.isfinite(predictions).all()
+
+
+def test_weights_of_another_network_are_one_line(tmp_path):
+    save_weights(tmp_path / "w.safetensors", build_model(small_config()).state_dict())
+    other = small_config(model={"kwargs": {"widths": [8, 24]}})
+    message = one_line_refusal(load_network, other, tmp_path / "w.safetensors")
+    assert "w.safetensors does not match its config" in message
 
 
 @pytest.mark.parametrize("name", ["resnet81", "torchvision/resnet81"])

@@ -57,8 +57,7 @@ def serve(connection: socket.socket) -> NoReturn:
         src = client.readline().strip()
         if src != sys.path[1]:  # another copy of the code
             sys.path[1] = src
-            for name in [name for name in sys.modules if name.partition(".")[0] == "galaxyzoo"]:
-                del sys.modules[name]
+            forget_project()
             import_packages()
         for line in client:
             pids = []
@@ -86,6 +85,12 @@ def import_packages() -> None:
     assert threads <= 1, f"{threads} threads run: a fork would not be a clean copy"
 
 
+def forget_project() -> None:
+    """Let the project's modules be imported anew."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == "galaxyzoo"]:
+        del sys.modules[name]
+
+
 def be(job: dict[str, Any]) -> NoReturn:
     """Be the command; ends this process."""
     os.setsid()
@@ -101,6 +106,9 @@ def be(job: dict[str, Any]) -> NoReturn:
     sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115 - until the end
     sys.argv = job["words"]
     sys.path[0] = str(Path(sys.argv[0]).parent)
+    if hidden := os.environ.get("HIDDEN_PACKAGES"):  # as if they were not installed
+        forget_project()
+        sys.modules.update(dict.fromkeys(hidden.split()))  # type: ignore[arg-type]
     if "GALAXYZOO_FAULT" in os.environ:
         sys.modules.pop("sitecustomize", None)  # the system's own
         sys.path.insert(1, str(FAULTS))

@@ -11,6 +11,7 @@ from galaxyzoo.data.prepare import Dataset, prepare
 from galaxyzoo.training import fold, holdout
 from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.training.run import Run
+from support.commands import COMPETITION, TINY, succeed
 from support.datasets import draw_clear_competition
 from support.small_models import holdout_config
 from support.training_fixtures import fake_training
@@ -70,3 +71,10 @@ def test_a_run_of_several_stages_or_from_the_box_has_no_hold_out(prepared):
         InputError, match=r"may have been trained on any part \(elliptical_spiral/cnn\)"
     ):
         holdout.train_holdout(Run(config, prepared))
+
+
+def test_the_command_prints_scores_of_the_test_part(root):
+    COMPETITION.write_zips(root / "input")
+    printed = succeed(root, "train.py", "gz37/cnn", *TINY, "--holdout").stdout
+    assert "hold-out scores, " in printed
+    assert "gz37/cnn: the last epoch, scored on test" in printed

@@ -16,6 +16,7 @@ import yaml
 from galaxyzoo.core import files
 from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.data.geometry import DIHEDRAL, dihedral_view
+from galaxyzoo.extras.export import bundle
 from galaxyzoo.extras.export.onnx import OLDEST_RUNTIME, TOLERANCE, MeanNetwork, run_onnx
 from galaxyzoo.inference.predict import RunNetworks
 from galaxyzoo.models.build import build_model
@@ -188,6 +189,24 @@ def test_exported_tables_join_an_ensemble_as_the_run_does(project, tmp_path):
     )
     assert packed["score"] == pytest.approx(own["score"], abs=1e-6)
     assert packed["about"] == own["about"]
+
+
+def test_a_bundled_run_is_exported_whole_or_not_at_all(tmp_path, monkeypatch):
+    """The tracing of five networks, which takes half a minute, is replaced."""
+
+    def write(path: Path, networks: list[object], *_: object, dihedral: bool) -> None:
+        assert (len(networks), dihedral) == (5, False)
+        path.touch()
+        if tmp_path.joinpath("whole").exists():
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(bundle.onnx, "write_onnx", write)
+    made = bundle.export_bundled("gz37/d4cnn_transfer", tmp_path / "whole")
+    assert "model.onnx" in made
+    assert len([path for path in made if path.endswith("weights.safetensors")]) == 5
+    with pytest.raises(KeyboardInterrupt):
+        bundle.export_bundled("gz37/d4cnn_transfer", tmp_path / "half")
+    assert [path.name for path in tmp_path.iterdir()] == ["whole"]
 
 
 @long_only("half a minute of tracing five networks")
