@@ -101,9 +101,9 @@ install_packages() {
     # Compiled once here, so that each command starts in half the time even where Python may not write caches.
     local torch
     torch=$(sed -n 's/^\(torch[a-z]*==[0-9.]*\).*/\1/p' "$PINS/base.txt")
-    local hint="Behind a mirror set UV_DEFAULT_INDEX: uv reads no pip.conf" index=https://download.pytorch.org/whl/cpu
-    ((${#backend[@]} == 0)) || hint="--cpu needs $index: without it type \`bash scripts/setup.sh\`, or where pip has a \
-mirror of it \`$PYTHON -m pip install ${torch//$'\n'/ } --index-url \
+    local hint="Behind a mirror, set UV_DEFAULT_INDEX: uv ignores pip.conf" index=https://download.pytorch.org/whl/cpu
+    ((${#backend[@]} == 0)) || hint="--cpu needs $index. Without it, type \`bash scripts/setup.sh\`. If pip has a \
+mirror of it, type \`$PYTHON -m pip install ${torch//$'\n'/ } --index-url \
 $index\`, then \`bash scripts/setup.sh\`"
     uv_pip install --compile-bytecode "${sources[@]}" ${backend[@]+"${backend[@]}"} ||
         fail "the packages could not be installed (see above). $hint"
@@ -113,7 +113,7 @@ choose_cv2() { # opencv-python where its display libraries (libGL) exist, else t
     "$PYTHON" -c "import cv2" 2>/dev/null && return
     local version
     version=$(sed -n 's/^opencv-python==\([0-9.]*\).*/\1/p' $PINS/base.txt)
-    say "cv2 does not load here (no libGL?): taking opencv-python-headless $version instead of opencv-python"
+    say "cv2 does not load here (no libGL?): installing opencv-python-headless $version instead of opencv-python"
     uv_pip uninstall opencv-python
     uv_pip install --no-deps "opencv-python-headless==$version" || fail "opencv-python-headless could not be installed"
 }

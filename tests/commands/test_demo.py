@@ -24,9 +24,9 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 def test_the_default_command_takes_short_schedules_and_says_how_to_train_in_full(demo):
     root, printed = demo
     runs = [run for run in load_ensemble_settings("default").runs if "@" not in run]
-    (said,) = (line for line in printed.splitlines() if line.startswith("demo schedule ("))
+    (said,) = (line for line in printed.splitlines() if line.startswith("short demo schedule ("))
     assert ", ".join(runs) in said
-    assert said.endswith("in full: --data demo-full")
+    assert said.endswith("add --data demo-full")
     for run in runs:
         saved = load_run_config(root / "folds/demo" / run).config
         assert saved == load_config(run, SMALL, "demo")

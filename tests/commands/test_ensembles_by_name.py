@@ -77,7 +77,7 @@ def test_without_a_name_it_is_default_where_its_runs_are_trained_else_all(
     capsys.readouterr()
     run_here(monkeypatch)
     assert members("all") == ["gz37/run0", "gz37/run1"]
-    assert "all: every finished run of gz37 (default lacks gz37/other)" in capsys.readouterr().out
+    assert "gz37 (default still needs gz37/other)" in capsys.readouterr().out
 
 
 def test_a_training_builds_an_ensemble_of_all_its_runs_or_none(configs):
@@ -105,8 +105,8 @@ def test_named_runs_have_an_ensemble_of_their_own(tiny, monkeypatch):
     [
         (["run1", "--name", "all"], "--name all: use letters"),
         (["run1", "--name", "../up"], "--name ../up: use letters"),
-        (["default", "--candidates", "mean"], "'default' is defined in configs/ensembles/defau"),
-        (["default", "run1"], "'default' is an ensemble: give it alone"),
+        (["default", "--candidates", "mean"], "configs/ensembles/default.yaml defines 'default'"),
+        (["default", "run1"], "'default' is an ensemble: name it alone"),
         (["defualt"], "did you mean default"),
     ],
 )

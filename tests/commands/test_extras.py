@@ -60,7 +60,7 @@ def test_the_kernel_makes_a_submission_and_predicts_without_extras(kernel, tmp_p
     succeed(tmp_path, "predict.py", "gz37/cnn", images, *output, src=kernel / "src")
     for script in ("app.py", "evaluate.py", "gradcam.py"):
         refused = call(tmp_path, script, src=kernel / "src")
-        missing = "is not installed: its extra is missing from src/galaxyzoo/extras/"
+        missing = "is not installed: its folder in src/galaxyzoo/extras/ is missing"
         assert refused.stderr == f"error: {script[:-3]} {missing}\n"
 
 

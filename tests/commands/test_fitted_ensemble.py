@@ -34,14 +34,14 @@ def test_a_member_that_lacks_networks_or_was_trained_again_is_one_line(copy):
     fold = copy / "folds" / dataset(copy) / "gz37/cnn/fold_1"
     fold.rename(copy / "fold_1")
     assert "gz37/cnn, a member of submissions/" in (line := refusal(copy))
-    assert "has no networks: name another ensemble, or, if it is a recipe, type `bash " in line
+    assert "another ensemble or, if this run has a config, type `bash " in line
     (copy / "fold_1").rename(fold)
     weights = fold / "weights.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"x")
     assert "weights.safetensors does not match" in refusal(copy)
     shutil.rmtree(fold.parent)
     succeed(copy, *TRAIN, "train.seed=1")
-    assert "has been retrained since: type `python3 src/ensemble.py" in refusal(copy)
+    assert "was retrained later: type `python3 src/ensemble.py" in refusal(copy)
     succeed(copy, "ensemble.py")
     predict(copy, "ensemble:all")
 

@@ -90,13 +90,13 @@ def test_overrides_win_over_the_file_and_the_file_over_the_defaults(configs):
 @pytest.mark.parametrize(
     ("override", "named"),
     [
-        ("train.epohcs=4", "did you mean 'train.epochs' (passes over the training images; 0,"),
+        ("train.epohcs=4", "did you mean 'train.epochs' (passes over the training images; 0 ("),
         ("epochs=2", "configs/gz37/resnet18.yaml + epochs=2: unknown key 'epochs'"),
         ("train.epochs=true", "'train.epochs': Input should be a number (got True)"),
         ("train.batch_size=off", "'train.batch_size': Input should be a number (got False)"),
-        ("train.epochs", "'train.epochs' is not an override"),
+        ("train.epochs", "'train.epochs' is not a setting"),
         ("train.epochs=2024-13-45", "'train.epochs=2024-13-45'"),
-        ("task.x=1", "'task' is a value"),
+        ("task.x=1", "'task' is a setting"),
     ],
 )
 def test_a_wrong_override_is_named(override, named):

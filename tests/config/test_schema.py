@@ -11,10 +11,10 @@ RULE, SMOOTH_MSE = "head: {output: rule}", "loss: mse\ntrain: {label_smoothing: 
 BALANCE = "head.output=rule needs train.class_balance=none"
 
 CONTRADICTIONS = {
-    "softmax of votes": (VOTES, "head: {output: softmax}", "'softmax' does not fit gz37"),
-    "a tree of classes": (CLASSES, "head: {output: tree}", "head.output 'tree' does not fit zoo5"),
-    "cross-entropy of votes": (VOTES, "loss: cross_entropy", "loss 'cross_entropy' does not fit"),
-    "divergence of classes": (CLASSES, "loss: kl", "loss 'kl' does not fit zoo5"),
+    "softmax of votes": (VOTES, "head: {output: softmax}", "'softmax' is invalid for gz37"),
+    "a tree of classes": (CLASSES, "head: {output: tree}", "'tree' is invalid for zoo5"),
+    "cross-entropy of votes": (VOTES, "loss: cross_entropy", "loss 'cross_entropy' is invalid"),
+    "divergence of classes": (CLASSES, "loss: kl", "loss 'kl' is invalid for zoo5"),
     "no tree": (VOTES, "loss: kl\nhead: {output: sigmoid}", "head.output=sigmoid, use loss=mse"),
     "no rule": (CLASSES.replace("zoo5", "galaxy10"), RULE, "task 'galaxy10' has no label rule"),
     "balance without a bias": (CLASSES, f"{RULE}\ntrain: {{class_balance: sampling}}", BALANCE),
@@ -23,7 +23,7 @@ CONTRADICTIONS = {
 }
 LINEAR = "head: {hidden: [], input_dropout: %s}\ntrain: {optimizer: linear, freeze: backbone%s}\n"
 CONTRADICTIONS |= {
-    f"linear and {named}": (CLASSES, text, f"train.optimizer=linear ignores {named}")
+    f"linear and {named}": (CLASSES, text, f"train.optimizer=linear ignores: {named}")
     for named, text in {
         "head.input_dropout": LINEAR % (0.2, ""),
         "augment": LINEAR % (0, "") + "augment: {zoom: 1.5}",

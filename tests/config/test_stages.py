@@ -76,7 +76,7 @@ def test_overrides_hold_in_every_stage_or_in_one(configs):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("stages: 3", "net.yaml: expected `stages:` with a list"),
+        ("stages: 3", "net.yaml: `stages:` must be a list"),
         ("stages: [{name: a/b}]", "net.yaml: stage name "),
         ("stages: [{name: a}, {name: a}]", "net.yaml: two stages are named 'a'"),
         ("stages: [{name: a, train: {epoch: 1}}, {name: b}]", "net.yaml, stage 'a': unknown key"),

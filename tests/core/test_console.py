@@ -14,8 +14,8 @@ def test_a_log_gets_short_whole_lines_of_what_takes_long(every_s, monkeypatch, c
         list(ProgressBar(range(3), label, leave=label == "training", unit="step"))
     err = capsys.readouterr().err
     lines = err.splitlines()
-    assert ("training: 33 % (1 of 3), 00:00 gone, 00:00 left" in lines) == (every_s == 0)
-    assert ("training: 100 % (3 of 3), 00:00 gone, 00:00 left" in lines) == (every_s == 0)
+    assert ("training: 33 % (1/3), 00:00 elapsed, 00:00 left" in lines) == (every_s == 0)
+    assert ("training: 100 % (3/3), 00:00 elapsed, 00:00 left" in lines) == (every_s == 0)
     assert not lines or (not every_s and max(map(len, lines)) <= 200)
     assert not {"\r", "\x1b"} & {*err}
 

@@ -114,7 +114,7 @@ def test_training_stops_or_leaves_out(tmp_path):
     assert not list((tmp_path / "folds").glob("*/"))
     result = succeed(tmp_path, "train.py", *words, "on_bad_image=drop")
     assert "1 of 36 images cannot be used" in result.stdout
-    reported = f"unreadable test images: 1; their rows are the training mean: GalaxyID {unseen}"
+    reported = f"test images: 1 (GalaxyID {unseen}); their rows contain the training means"
     assert result.stdout.count(reported) == 2  # of the run, and of the ensemble
     kept = [i for i in competition.votes.index if i != bad]
     split, oof = table(tmp_path, "folds", "train.csv"), table(tmp_path, "oof")

@@ -119,6 +119,6 @@ def test_copies_that_other_datasets_put_into_different_folds_are_refused(root, t
     in_0, in_1 = (int(before.ids[before.folds == k][0]) for k in (0, 1))
     plant(second, {in_1: (in_0, encoded_again)})
     second.write_zips(root / "input" / "second")
-    with pytest.raises(InputError, match=f"{in_0} and {in_1} are one group"):
+    with pytest.raises(InputError, match=f"{in_0} and {in_1} belong together"):
         prepare("second", n_folds=5)
     assert len(list((root / "folds").glob("*/dataset.json"))) == 1

@@ -71,7 +71,7 @@ def test_what_a_table_puts_together_is_in_one_fold(root, place, side):
             path.write_text(path.read_text().replace(f",p{other}\n", ",p0\n"))
         line = one_line_refusal(prepare, "mine", tasks={"zoo5"})
         assert line.startswith("id ")
-        assert "are one group (near-duplicates, or by a table)" in line
+        assert "belong together (near-duplicates, or by a table)" in line
 
 
 def test_groups_that_share_a_galaxy_are_one():
@@ -83,4 +83,4 @@ def test_a_class_that_is_one_group_is_said(root, capsys):
     names = pd.DataFrame({"group": [f"p{n % 5 if n % 5 == 2 else n}" for n in range(COUNT)]})
     class_table(root, names)
     prepare("mine", n_folds=4, tasks={"gz37", "zoo5"})
-    assert "is one group of 8 galaxies, so all are in one fold" in capsys.readouterr().out
+    assert "form one group and share a fold" in capsys.readouterr().out

@@ -44,7 +44,7 @@ def test_unfinished_and_optimistic_runs_are_left_out_unless_asked_for(catalog):
     asked = ["gz37/source", "run0", "gz37/run0"]
     assert members.find_runs(TASK, catalog, asked) == (["gz37/run0", "gz37/source"], [])
     assert load_oof("gz37/source", TASK, catalog).shape == (60, 37)
-    with pytest.raises(InputError, match=r"gz37/half.csv cannot be used: 2 of 3 folds"):
+    with pytest.raises(InputError, match=r"gz37/half.csv cannot be used: only 2 of 3 folds"):
         load_oof("gz37/half", TASK, catalog)
 
 
@@ -59,7 +59,7 @@ def test_an_oof_table_of_another_split_is_refused(catalog):
     frame.assign(fold=(frame["fold"] + 1) % 3).to_csv(path, index=False)
     sign("tiny", "gz37/run1")
     with pytest.raises(
-        InputError, match=r"run1.csv .*another split.*60 in all.*train gz37/run1 ag"
+        InputError, match=r"run1.csv .*another split.*60 such rows.*train gz37/run1 ag"
     ):
         load_oof("gz37/run1", TASK, catalog)
 

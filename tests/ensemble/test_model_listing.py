@@ -44,7 +44,7 @@ def save_card(dataset: str, run: str, score: float, galaxies: int, **values: obj
         ("kaggle", 0.1105, 61578, {}, False, "RMSE 0.1105"),
         ("mine", 0.0500, 300, {}, False, "RMSE 0.0500, on only 300 galaxies"),
         ("demo-full", 0.0500, 9000, {}, False, "simulated galaxies"),
-        ("kaggle", 0.05, 61578, {"possible_leakage": True}, False, "its score is optimistic"),
+        ("kaggle", 0.05, 61578, {"possible_leakage": True}, False, "optimistic score"),
         ("kaggle", 0.05, 61578, {"folds": [0, 1]}, False, "2 of 3 folds"),
     ],
 )
@@ -65,7 +65,7 @@ def test_a_run_that_lacks_networks_is_passed_over(root):
     save_card("kaggle", "gz37/cnn", 0.05, 61578)
     best, line = choose_default()
     assert (best.dataset, best.name) == BUNDLED_RUN
-    assert "gz37/cnn on kaggle: lacks networks of some folds" in line
+    assert "gz37/cnn on kaggle: some folds have no network" in line
 
 
 def test_without_bundled_networks_real_runs_answer_before_a_demos(trained, monkeypatch):
@@ -74,7 +74,7 @@ def test_without_bundled_networks_real_runs_answer_before_a_demos(trained, monke
         choose_default()
     save_card("other", "gz37/cnn", 0.2, 50)
     RunFolder("other", "gz37/cnn").card.write_text("{}")
-    with pytest.raises(InputError, match="gz37/cnn on other: has a damaged score card"):
+    with pytest.raises(InputError, match="gz37/cnn on other: damaged score card"):
         choose_default()
     save_card("demo", "gz37/cnn", 0.01, 600)
     assert choose_default()[0].dataset == "demo"

@@ -75,7 +75,7 @@ def test_a_member_that_is_there_twice_is_refused(tmp_path):
     with pytest.warns(UserWarning, match="Duplicate name"):
         zip_of(path, named("1.jpg"), named("2.jpg"), named("1.jpg"))
     message = refusal(path)
-    assert message == f"{path} has '1.jpg' twice: zip it again with one of them"
+    assert message == f"{path} has '1.jpg' twice: zip it again with one copy"
 
 
 def edit_entries(path: Path, offset: int, value: bytes) -> None:
@@ -92,7 +92,7 @@ def test_an_encrypted_zip_is_refused(tmp_path):
     path = zip_of(tmp_path / "a.zip", named("1.jpg"))
     edit_entries(path, 8, struct.pack("<H", 0x1))
     message = refusal(path)
-    assert "'1.jpg' is encrypted: unzip it with its password, and zip it without" in message
+    assert "'1.jpg' is encrypted: unzip it with its password, then zip it without" in message
 
 
 @pytest.mark.parametrize("compression", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
@@ -115,7 +115,7 @@ def test_a_member_beyond_reason_is_refused(tmp_path):
     path = squeezed(tmp_path / "a.zip", 1, 1_000_000)
     edit_entries(path, 24, struct.pack("<I", 100_000_001))
     message = refusal(path)
-    assert "'0.jpg' would unpack from " in message
+    assert "'0.jpg' would grow from " in message
     assert "to 100,000,001 bytes: a zip bomb?" in message
 
 

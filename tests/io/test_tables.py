@@ -58,9 +58,9 @@ def with_id(value: str) -> str:
     return PLAIN.replace("3,", f"{value},")
 
 
-NO_ID = "data row 2: '{}' is not a GalaxyID"
+NO_ID = "data row 2: '{}' is not a complete GalaxyID"
 SEMICOLONS = PLAIN.replace(",", ";")
-NO_COMMAS = "is separated by ';': save it as CSV with commas"
+NO_COMMAS = "has columns separated by ';': save it with commas"
 PAGE = "\n<!DOCTYPE html>\n<html><body>Log in, please</body></html>\n"
 BROKEN = {
     "no id column": ("galaxy,a\n5,1\n", "has no column 'GalaxyID'"),
@@ -200,7 +200,7 @@ def test_json_that_is_missing_or_broken_is_named(tmp_path):
         path = tmp_path / f"{name}.json"
         if text:
             path.write_text(text)
-        with pytest.raises(InputError, match=rf"{name}\.json is not readable JSON"):
+        with pytest.raises(InputError, match=rf"{name}\.json is not valid JSON"):
             files.read_json(path)
 
 

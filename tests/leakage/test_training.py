@@ -219,7 +219,7 @@ def test_a_hold_outs_epoch_may_be_chosen_but_not_on_what_is_scored(project, caps
     assert (again.folder / "holdout" / WEIGHTS).read_bytes() == weights
     assert again_card.score != card.score
     print_holdout_table([card])
-    said = "elliptical_spiral/small: the best val epoch, scored on test"
+    said = "elliptical_spiral/small: best validation epoch, scored on the test part"
     assert said in capsys.readouterr().out
 
 

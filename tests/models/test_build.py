@@ -169,14 +169,14 @@ def test_an_unknown_layer_is_named(layer):
 
 def test_an_image_too_small_for_the_cnn_is_refused():
     cnn = {"model": {"name": "cnn", "kwargs": {"widths": [2, 2, 2, 2]}}}
-    with pytest.raises(InputError, match=r"image\.size_px: cnn needs at least 31"):
+    with pytest.raises(InputError, match=r"image\.size_px: cnn needs images of at least 31 px"):
         build_model(small_config(**cnn, image={"size_px": 30}))
     model = build_model(small_config(**cnn, image={"size_px": 31}))
     assert model(torch.zeros(2, 3, 31, 31)).shape == (2, 37)
 
 
 def test_too_many_pools_and_other_keys_are_refused():
-    with pytest.raises(InputError, match="too many pools"):
+    with pytest.raises(InputError, match="too many pooling layers"):
         build_model(layers_config(*["pool"] * 6))
     for kwargs in ({"layer": ["conv4"]}, {"size_px": 3}, {"layers": [4]}):
         with pytest.raises(InputError, match=r"model\.kwargs of 'layers'"):

@@ -141,7 +141,7 @@ def test_a_hub_that_does_not_answer_is_one_line(monkeypatch):
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(huggingface_hub, "get_session", fail)
     message = one_line_refusal(build_model, pretrained_config(ZOOBOT))
-    assert f"could not download pretrained weights of '{ZOOBOT}'" in message
+    assert f"could not download pretrained weights for '{ZOOBOT}'" in message
     assert "weights_file" in message
     assert huggingface_hub.constants.HF_HUB_OFFLINE
 

@@ -69,7 +69,7 @@ def test_a_changed_file_is_named_and_nothing_is_made_of_it(copy, case):
 @pytest.mark.parametrize(
     ("lost", "command", "named"),
     [
-        ("gz37/cnn/config.yaml", COLLECT, "exists without its settings"),
+        ("gz37/cnn/config.yaml", COLLECT, "exists, but its settings"),
         ("dataset.json", COLLECT, "but not their split (dataset.json)"),
         ("dataset.json", GRADCAM, "but not their split (dataset.json)"),
     ],

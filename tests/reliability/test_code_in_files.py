@@ -106,7 +106,7 @@ def test_downloads_that_are_code(tmp_path, trap, write, name, monkeypatch, torch
     torchvision_file(path)
     kwargs = {} if "/" in name else {"pretrained_cfg_overlay": {"file": str(path)}}
     message = one_line_refusal(load_untrained, name, kwargs=kwargs)
-    assert message.startswith(f"a/b: could not download pretrained weights of '{name}' (")
+    assert message.startswith(f"a/b: could not download pretrained weights for '{name}' (")
     assert "eights" in message.partition("' (")[2]
 
 

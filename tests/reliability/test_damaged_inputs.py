@@ -139,7 +139,7 @@ DAMAGES: dict[str, tuple[Change, dict[str, str]]] = {
     "no images": (replace_arrays(images=None), dict.fromkeys(ARRAYS, "has no array 'images'")),
     "too few ids": (
         replace_arrays(ids=FEW),
-        dict.fromkeys(ARRAYS, "5 images and ids of shape (4,)"),
+        dict.fromkeys(ARRAYS, "5 images, but ids of shape (4,)"),
     ),
     "an id that is none in its table": (
         replace_columns(id=LOST, image=[b"x"] * 5),

@@ -46,7 +46,7 @@ def test_a_header_of_any_size_is_believed_only_up_to_8192_px(width, height, size
         except ValueError as error:
             check_refusal(InputError(error), "")
     else:
-        outside = f"its size {width} × {height} px is outside"
+        outside = f"its size is {width} × {height} px; sides"
         with pytest.raises(ValueError, match=f"{outside}|its JPEG header is truncated or damaged"):
             decode(sized(width, height), 424, 64)
 

@@ -42,7 +42,7 @@ def test_all_galaxies_of_the_batch_are_named(tmp_path):
     data.targets[5] = np.nan
     with pytest.raises(FoldError) as caught:
         train_fold(config(batch_size=16), data, tmp_path, "nan")
-    text, _, ids = str(caught.value).partition("; GalaxyIDs of the batch: ")
+    text, _, ids = str(caught.value).partition("; GalaxyIDs in the batch: ")
     assert text.startswith("gz37/small, fold 0, epoch 1: the loss is nan: ")
     assert "train.lr" in text
     named = np.array([int(word) for word in ids.split(", ")])
@@ -125,7 +125,7 @@ def test_a_fold_stops_alone_and_is_tried_again(prepared, monkeypatch, capsys):
     gc.collect()
     assert networks[0]() is None  # of a stopped fold nothing stays in memory
     left_out = members.find_runs(TASKS["gz37"], prepared.catalog, [], or_none=True)[1]
-    assert left_out == ["gz37/small is skipped: 2 of 3 folds are finished"]
+    assert left_out == ["gz37/small is skipped: only 2 of 3 folds are finished"]
     again = Run(run.config, prepared)
     whole = again.train()
     assert whole is not None

@@ -104,8 +104,8 @@ def test_a_dataset_whose_name_cannot_be_printed_is_refused(root):
 def test_too_little_memory_is_one_line(capsys):
     status, said = exit_of(lambda: np.zeros(2**55).sum(), capsys)
     assert status == 1
-    assert said.startswith("error: not enough memory (Unable to allocate 256. PiB for an array")
-    assert exit_of(raiser(MemoryError()), capsys)[1].startswith("error: not enough memory (the sys")
+    assert said.startswith("error: out of memory (Unable to allocate 256. PiB for an array")
+    assert exit_of(raiser(MemoryError()), capsys)[1].startswith("error: out of memory (the system")
 
 
 @pytest.mark.parametrize(

@@ -133,7 +133,7 @@ def test_a_table_and_card_under_another_runs_name_are_refused(catalog):
         one_line_refusal(members.find_runs, TASK, catalog, []),
     ]
     for text in texts:
-        assert "gz37/copy.json is of gz37/run0, not gz37/copy: delete it and its table" in text
+        assert "gz37/copy.json is for gz37/run0, not gz37/copy: delete it and its table" in text
 
 
 @pytest.mark.parametrize(

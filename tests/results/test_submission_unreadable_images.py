@@ -50,7 +50,7 @@ def test_every_kind_gets_a_row(root, monkeypatch, capsys, first):
     assert (distance.drop(index=bad) > 1e-3).all()
     said = capsys.readouterr().out
     line = next((line for line in said.splitlines() if "test images" in line), "")
-    assert (f"unreadable test images: {len(bad)}; " in line) == bool(bad)
+    assert (f"unreadable test images: {len(bad)} (" in line) == bool(bad)
     cache = run.data.test_images(run.config.image)
     assert sorted(cache.problems) == sorted(bad)
 
@@ -109,7 +109,7 @@ def test_no_stacker_bends_the_mean(root, monkeypatch, capsys):
     pd.testing.assert_frame_equal(after.loc[others], before.loc[others])
     card = files.read_json(card_path(built("gz37").csv))
     assert card["unreadable_test_images"] == [named[lost[1]], named[lost[0]]]
-    line = f"training mean: id {named[lost[1]]}, "
+    line = f"(id {named[lost[1]]}, "
     assert line in capsys.readouterr().out
     combine(monkeypatch, "gz37", "--candidates", "disagreement_ridge")  # not made again
     said = capsys.readouterr().out

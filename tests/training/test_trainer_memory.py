@@ -67,7 +67,7 @@ def test_a_batch_is_cut_no_smaller_than_two_images(monkeypatch):
     [
         (4, {}, "add train.on_out_of_memory=accumulate"),
         # nothing smaller than two images is tried
-        (1, {"accumulation": 4, **GO_ON}, "retrain with a smaller image.size_px"),
+        (1, {"accumulation": 4, **GO_ON}, "retrain with a smaller network"),
     ],
 )
 def test_stopping_says_what_would_help(tmp_path, monkeypatch, most, train, advice):

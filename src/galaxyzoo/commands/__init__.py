@@ -30,7 +30,7 @@ def names() -> list[str]:
 def run(name: str) -> None:
     """Run a command with what was typed after it."""
     if name not in references():
-        sys.exit(f"error: {name} is not installed: its extra is missing from src/galaxyzoo/extras/")
+        sys.exit(f"error: {name} is not installed: its folder in src/galaxyzoo/extras/ is missing")
     run_main(extras.load_entry_point(references()[name]))
 
 

@@ -1,10 +1,10 @@
 """Combine finished runs by blends and stackers, and write the submission.
 
-It reads the runs' out-of-fold and test tables, no images, and needs no GPU.
+It only reads the runs' out-of-fold and test tables: no images, no GPU.
 Each ensemble has a folder, submissions/<dataset>/<task>/<name>/. The default is
 `default` if the runs of configs/ensembles/default.yaml are trained, else `all`,
-every finished run of the task. We choose the simplest candidate within one
-standard error of the best.
+which combines every finished run of the task. We choose the simplest candidate
+within one standard error of the best.
 
   python3 src/ensemble.py
   python3 src/ensemble.py all        every finished run
@@ -15,7 +15,7 @@ standard error of the best.
 
 --import turns predictions made elsewhere on the same split into a run without
 networks, for the competition's task or --task; a folder holds pairs
-NAME_oof.csv, NAME_test.csv. It refuses tables with a fold too good to be true.
+NAME_oof.csv, NAME_test.csv. It refuses scores that are too good to be true.
 Tables without a column `fold` may come from networks trained on these galaxies,
 so they are marked, and only ensembles that name them use them.
 
@@ -50,16 +50,16 @@ class EnsembleOptions(DatasetOptions):
     """Options of the command; a named ensemble fills those that are not given."""
 
     runs: tuple[str, ...] = positional(
-        "runs to combine, an ensemble in configs/ensembles/, or `all` finished runs (default: "
-        "see above)",
+        "runs to combine, an ensemble from configs/ensembles/, or `all` for every finished run "
+        "(default: see above)",
         "RUN|ENSEMBLE",
         nargs="*",
     )
     name: str | None = option(
-        "name of the ensemble (default: as in configs/ensembles/, else made from the runs' names)"
+        "name of the ensemble (default: its name in configs/ensembles/, else the runs' names)"
     )
     task: str | None = option(
-        f"task whose runs to combine (default: that of the named runs, else {COMPETITION_TASK})"
+        f"task of the runs (default: that of the runs you name, else {COMPETITION_TASK})"
     )
     candidates: tuple[str, ...] = option(
         f"candidates to try: {', '.join(selection.CANDIDATES)}; for class tasks: "
@@ -69,12 +69,12 @@ class EnsembleOptions(DatasetOptions):
     )
     test: members.Networks = option(
         "test predictions to combine: from the folds' networks (default), from networks trained "
-        "on all galaxies (`train_folds.sh RUN --refit`), or the mean of both; weights and scores "
-        "come from the folds",
+        "on all galaxies (`train_folds.sh RUN --refit`), or the mean of both; the weights and "
+        "scores always come from the folds",
         "folds",
     )
     imports: tuple[str, ...] = option(
-        "import external predictions as a run, or every pair in a folder; repeatable",
+        "import predictions made elsewhere as a run, or all pairs in a folder (repeatable)",
         (),
         "--import",
         action="append",
@@ -111,7 +111,7 @@ def build_ensemble(options: EnsembleOptions) -> None:
 
     folder = build.folder
     if not is_new:
-        print(f"the ensemble {name} is up to date:")
+        print(f"ensemble {name} is up to date:")
     for line in left_out:
         print(line)
     console.print_ensemble(card)
@@ -132,7 +132,7 @@ def build_ensemble(options: EnsembleOptions) -> None:
 def import_all(options: EnsembleOptions) -> None:
     """Make runs of predictions made elsewhere, print their scores."""
     if replace(options, imports=(), task=None, dataset=None) != EnsembleOptions():
-        raise InputError("--import allows only --task and --dataset: combine the runs afterwards")
+        raise InputError("--import takes only --task and --dataset: import first, then combine")
     known = [name for name in catalog_names() if name not in DEMOS] or [DEMO]
     if options.dataset is None and len(known) > 1:
         raise InputError(f"--import: add --dataset with one of {', '.join(known)}")
@@ -153,7 +153,7 @@ def name_ensemble(options: EnsembleOptions) -> EnsembleOptions:
     known = loading.all_ensembles()
     named = [word for word in options.runs if word in (*known, ALL_RUNS)]
     if named and len(options.runs) > 1:
-        raise InputError(f"'{named[0]}' is an ensemble: give it alone, or only runs")
+        raise InputError(f"'{named[0]}' is an ensemble: name it alone, or name only runs")
     if options.name in (*known, ALL_RUNS) or not re.fullmatch(r"\w[\w.+@-]*", options.name or "x"):
         raise InputError(
             f"--name {options.name}: use letters, digits and .+@-, but not "
@@ -163,8 +163,8 @@ def name_ensemble(options: EnsembleOptions) -> EnsembleOptions:
         return options
     if named[0] in known and options.candidates and not options.name:
         raise InputError(
-            f"'{named[0]}' is defined in configs/ensembles/{named[0]}.yaml: to try other "
-            "candidates, add --name"
+            f"configs/ensembles/{named[0]}.yaml defines '{named[0]}': to try other candidates, "
+            "add --name"
         )
     options = replace(options, name=options.name or named[0], runs=())
     return take_settings(options, named[0]) if named[0] in known else options
@@ -185,7 +185,7 @@ def take_settings(options: EnsembleOptions, ensemble: str) -> EnsembleOptions:
         trained -= {*DEMOS}
     if trained or not (settings.tables and dataset) or options.dataset not in (None, dataset):
         return options
-    print(f"none of its runs is trained on {dataset}: importing tables from {settings.tables}/")
+    print(f"none of its runs is trained on {dataset}: importing the tables in {settings.tables}/")
     for run in settings.runs:
         folder = paths.CODE_ROOT / settings.tables / run.replace("/", "/recipes/")
         tables = [folder / layout.PACKED[key] for key in ("oof", "test")]
@@ -207,7 +207,7 @@ def take_default(options: EnsembleOptions, task: Task, catalog: Catalog) -> Ense
         return replace(options, name=DEFAULT, runs=tuple(default))
     if task.name == COMPETITION_TASK:
         lacking = [] if options.candidates else [run for run in default if run not in trained]
-        why = f" ({DEFAULT} lacks {', '.join(lacking)})" if lacking else ""
+        why = f" ({DEFAULT} still needs {', '.join(lacking)})" if lacking else ""
         print(f"{ALL_RUNS}: every finished run of {task.name}{why}")
     return replace(options, name=ALL_RUNS)
 
@@ -226,7 +226,7 @@ def name_of(runs: Sequence[str], task: Task) -> str:
     stems = {run.removeprefix(f"{task.name}/").replace("/", "-") for run in runs}
     name = "+".join(sorted(stems))
     if len(name) > _LONGEST_NAME:
-        raise InputError(f"name the ensemble of these {len(stems)} runs with --name")
+        raise InputError(f"the names of {len(stems)} runs are too long for a folder: add --name")
     return name
 
 

@@ -1,14 +1,14 @@
-"""Predict galaxies: images -> one table, or a folder of Parquet parts.
+"""Predict galaxies in images; write one table, or a folder of Parquet parts.
 
-IMAGES are folders, zips and files of JPEG and PNG; HDF5 and .npz (arrays
-`images` and `ids`); Parquet (columns `image` and `id`); CSV or Parquet lists
-(column `path`). Folders, zips and lists may also hold FITS cut-outs; see the
-FITS options below.
+IMAGES are JPEG or PNG files, or folders or zips of them; HDF5 or .npz files
+(arrays `images` and `ids`); Parquet files (columns `image` and `id`); or lists
+in CSV or Parquet (column `path`). Folders, zips and lists may also contain FITS
+cut-outs; see the FITS options below.
 
-RUN is a trained run or an ensemble; the networks of its folds and their
-test-time augmentations are averaged. The default has the best out-of-fold score
-among the bundled networks and your runs and ensembles trained on at least as
-many real galaxies. Networks of the demo set need `--dataset demo`.
+RUN is a trained run or an ensemble; predictions are averaged over the networks
+of its folds and over test-time augmentations. The default is the best of the
+bundled networks and of your runs and ensembles trained on at least as many real
+galaxies (by out-of-fold score). For runs on the demo set, add `--dataset demo`.
 
   python3 src/predict.py my_galaxies/
   python3 src/predict.py ensemble:default my_galaxies/
@@ -17,9 +17,9 @@ many real galaxies. Networks of the demo set need `--dataset demo`.
   python3 src/predict.py gz37/mobilenetv2 a.jpg b.jpg --dataset demo
   python3 src/predict.py survey/ --output votes/ --jobs 2
 
-An output without a suffix, or ending in a slash, is a folder for many galaxies,
-written in parts; each image ends up in one part or among the errors.
-Rerun the command to resume; machines that share the folder can run it together.
+An --output without a suffix, or with a final slash, is a folder for many
+galaxies, written in parts. Every image is in one part or in the list of errors.
+Rerun the command to resume; several machines can share one folder.
 """
 
 import importlib
@@ -71,25 +71,25 @@ class PredictOptions(DatasetOptions, JobOptions):
     )
     output: str = option(
         "a table (.csv, .parquet, .fits, .vot or .ecsv) or, for many galaxies, a folder such as "
-        "votes/ (default: predictions.csv here)",
+        "votes/ (default: predictions.csv in the current folder)",
         "predictions.csv",
     )
     folds: tuple[int, ...] | None = option(
-        "use only the networks of these folds, such as 0", type=fold_numbers, metavar="FOLDS"
+        "use only the networks of these folds (0 or 0,2)", type=fold_numbers, metavar="FOLDS"
     )
     views: Literal[1, 8] | None = option(
-        "orientations of each image to average (default: as in each run's config; 1 for an output "
-        "folder with the bundled networks, which gain nothing from more)"
+        "number of orientations of each image to average (default: as in each run's config, but 1 "
+        "for the bundled networks with an output folder, as they gain nothing from more)"
     )
     columns: bool = option(
-        "explain the columns and exit", False, action="version", version=columns_in_words()
+        "explain the output columns and exit", False, action="version", version=columns_in_words()
     )
 
     def __post_init__(self) -> None:
         """Refuse a predictor without images."""
         if not self.images:
             name = self.predictor
-            raise InputError(f"{name} needs images, such as my_galaxies/")
+            raise InputError(f"{name} needs images to predict, such as my_galaxies/")
 
     @property
     def predictor(self) -> str | None:

@@ -1,4 +1,4 @@
-"""Check and decode the input and make the folds; training does this too.
+"""Check a dataset, decode its images and split it into folds, as training does.
 
 python3 src/prepare.py                       input/, or the demo set
 python3 src/prepare.py --subset kaggle-mini  a part of the competition
@@ -25,13 +25,13 @@ class PrepareOptions(DataOptions):
     """Options of the command."""
 
     folds: int | None = option("number of folds for a new split (default: 5)", metavar="K")
-    task: str = option("task to prepare for", COMPETITION_TASK)
-    seed: int | None = option("random seed of a new split (default: 0)")
+    task: str = option("task to prepare the dataset for", COMPETITION_TASK)
+    seed: int | None = option("random seed for a new split (default: 0)")
     on_bad_image: Literal["stop", "drop"] = option(
-        "if training images are unusable: stop, or drop their galaxies from a new split", "stop"
+        "stop if training images are unusable, or drop their galaxies from a new split", "stop"
     )
     subset: str | None = option(
-        "extract a subset (configs/subsets/) of the competition's files", metavar="NAME"
+        "extract one of the subsets in configs/subsets/ from Kaggle's files", metavar="NAME"
     )
 
 

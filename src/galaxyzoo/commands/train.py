@@ -1,7 +1,7 @@
 """Train all folds of the named runs; write out-of-fold and test predictions.
 
 Finished folds are not retrained, and interrupted ones resume. Without data in
-input/ it uses simulated demo galaxies, with the short schedules of
+input/, it trains on simulated demo galaxies with the short schedules of
 configs/demo.yaml.
 
   python3 src/train.py                              the default ensemble's runs
@@ -69,15 +69,15 @@ class TrainOptions(DataOptions, JobOptions):
     ensemble: bool = option("afterwards, build the ensemble of the task's runs", False)
     refit: bool = option(
         "after the folds, also train on all galaxies for a second set of test predictions "
-        "(imported runs: only this)",
+        "(imported runs skip the folds)",
         False,
     )
     seeds: int = option("number of --refit networks (default: 1)", 1, metavar="N", type=positive)
     plan: bool = option("estimate time, disk and memory, and exit", False)
     holdout: bool = option(
-        "instead of folds: train on 70 %%, validate on 15 %%, test on 15 %%", False
+        "instead of folds, train on 70 %%, validate on 15 %% and test on 15 %%", False
     )
-    smoke: bool = option("smoke test: train one short fold of the first run, keep nothing", False)
+    smoke: bool = option("smoke test: briefly train one fold of the first run, keep nothing", False)
     settings: str | None = option(
         "print the run's YAML with each setting's type, default and meaning, and exit",
         nargs="?",
@@ -138,8 +138,8 @@ def main() -> None:
         console.print_text(describe_labels(data, of_data.name))
     if short:
         console.print_text(
-            "demo schedule (smaller images, fewer epochs; configs/demo.yaml): "
-            f"{', '.join(short)}; in full: --data {DEMO_FULL}"
+            f"short demo schedule (see configs/demo.yaml) for {', '.join(short)}; for full "
+            f"training, add --data {DEMO_FULL}"
         )
     slow = [config.run for config in configs if config.needs_gpu]
     if slow and get_device().type == "cpu":
@@ -326,7 +326,7 @@ def ensemble(options: list[str]) -> None:
     if status < 0:
         advice = " ".join([f"{launch.typed('ensemble')}", *options])
         raise InputError(
-            f"ensembling was killed by signal {-status} (out of memory?): type `{advice}`"
+            f"ensembling was killed by signal {-status} (out of memory?): to retry, type `{advice}`"
         )
     if status:
         sys.exit(status)

@@ -139,7 +139,7 @@ def override(values: dict[str, Any], assignment: str) -> None:
     key, equals, text = assignment.partition("=")
     if not equals or not key:
         raise InputError(
-            f"'{assignment}' is not an override: write key=value, such as train.epochs=4"
+            f"'{assignment}' is not a setting: write key=value, such as train.epochs=4"
         )
     try:
         value = yaml.safe_load(text)
@@ -150,7 +150,7 @@ def override(values: dict[str, Any], assignment: str) -> None:
         _, name, stage_key = [*key.split(".", 2), ""][:3]
         stages = [stage for stage in stages if stage.get("name") == name]
         if not stages or not stage_key:
-            raise InputError(f"'{assignment}': write stages.NAME.key=value, NAME as in the config")
+            raise InputError(f"'{assignment}': write stages.NAME.key=value with a stage's name")
         key = stage_key
     else:
         set_key(values, key, value, assignment)
@@ -164,7 +164,7 @@ def set_key(values: dict[str, Any], key: str, value: Any, source: str) -> None:
     for section in sections:
         values = values.setdefault(section, {})
         if not isinstance(values, dict):
-            raise InputError(f"'{source}': '{section}' is a value, not a section")
+            raise InputError(f"'{source}': '{section}' is a setting, not a section")
     values[last] = value
 
 

@@ -33,8 +33,8 @@ def config_path(run: str) -> Path:
         hint = f"did you mean {', '.join(near)}?"
     else:
         hint = (
-            f"name a task ({', '.join(TASKS)}), an ensemble ({', '.join(all_ensembles())}), or a "
-            "run: a file in configs/<task>/, such as gz37/cnn"
+            f"choose a task ({', '.join(TASKS)}), an ensemble ({', '.join(all_ensembles())}) or a "
+            "run, which is a file in configs/<task>/, such as gz37/cnn"
         )
     raise InputError(f"no run '{run}' (no such file in configs/): {hint}")
 
@@ -148,7 +148,7 @@ def demo_schedule(run: str, dataset: str) -> list[str]:
     path = configs_dir() / "demo.yaml"
     overrides = base.read_yaml(path).get(run, []) if dataset == DEMO and path.is_file() else []
     if not (isinstance(overrides, list) and all(isinstance(each, str) for each in overrides)):
-        raise InputError(f"{shown(path)}: '{run}': expected a list of key=value")
+        raise InputError(f"{shown(path)}: '{run}': expected a list of key=value settings")
     return overrides
 
 
@@ -166,7 +166,7 @@ def load_run_config(folder: Path) -> SavedConfig:
     try:
         return _parse_saved(path.read_bytes(), path)
     except FileNotFoundError:
-        raise InputError(f"{shown(folder)} contains no trained run (no {CONFIG})") from None
+        raise InputError(f"{shown(folder)} contains no trained run ({CONFIG} is missing)") from None
 
 
 @lru_cache(maxsize=64)

@@ -26,14 +26,14 @@ SET_WHEN_LOADED = ("run", "labels", "stage", "earlier", "predict", "dataset", "o
 
 
 class ImageConfig(base.Settings):
-    """Part of the sky image that the network gets, and its size."""
+    """Part of the image that the network sees, and its size."""
 
     crop_px: int = Field(324, ge=8, le=ORIGINAL_PX)
     """side of the center square cut out of the 424 px original"""
     cache_px: int = Field(108, ge=8, le=ORIGINAL_PX)
-    """side of that square in the decoded cache; an integer shrink factor keeps noise low"""
+    """side of that square in the decoded cache; shrinking by a whole factor keeps noise low"""
     field_px: float = Field(230.0, gt=0, le=600)
-    """side, in original pixels, of the sky square that is resized to size_px"""
+    """side, in original pixels, of the square that is resized to size_px"""
     size_px: int = Field(80, ge=16, le=512)
     """side of the network's input"""
 
@@ -45,20 +45,20 @@ class ModelConfig(base.Settings):
     """cnn (ours), d4cnn (ours, equivariant to rotations by 90° and mirroring), layers (a plain
     stack), torchvision/NAME, any timm name, or hf_hub:OWNER/REPOSITORY-TIMMNAME"""
     pretrained: bool = False
-    """start from weights published by timm, torchvision or the hub, mostly from ImageNet"""
+    """start from weights published by timm, torchvision or Hugging Face, mostly from ImageNet"""
     weights_file: str | None = None
-    """safetensors to start from, if the file exists (path from the project root), else
-    NAME.imagenet.safetensors in the folder GALAXYZOO_WEIGHTS, else a download; bundled: each fold
-    starts from the network in weights/ that was not trained on it"""
+    """safetensors file to start from (path from the project root); if it does not exist,
+    NAME.imagenet.safetensors in the folder GALAXYZOO_WEIGHTS, or else a download; bundled: each
+    fold starts from the network in weights/ that was not trained on it"""
     allow_scratch: bool = False
     """with pretrained: true, train from scratch if no weights can be downloaded"""
     kwargs: dict[str, Any] = Field(default_factory=dict)
     """arguments of the model's constructor (timm's or ours)"""
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
-    """mean per channel, of values in [0, 1]; downloaded weights bring their own, a weights_file
-    uses timm's for the model's name unless mean or std is changed"""
+    """mean per channel, for values in [0, 1]; downloaded weights come with their own; a
+    weights_file uses timm's for the model's name unless you change mean or std"""
     std: tuple[Positive, Positive, Positive] = (0.229, 0.224, 0.225)
-    """standard deviation per channel; otherwise as mean"""
+    """standard deviation per channel, with the same rules as mean"""
 
 
 class HeadConfig(base.Settings):
@@ -74,21 +74,21 @@ class HeadConfig(base.Settings):
     """dropout rate before the first layer"""
     output: Literal["plain", "sigmoid", "tree", "softmax", "rule"] = "tree"
     """tree: softmax per question, scaled by the parent answer; plain: unconstrained; sigmoid: per
-    answer; softmax: the default for classes; rule: classes from votes by the task's label rule, so
-    that the head can start from a stage that learned votes"""
+    answer; softmax: the default for classes; rule: predict votes and turn them into classes by the
+    task's label rule, so that the head can start from a stage that learned votes"""
 
 
 class AugmentConfig(base.Settings):
     """Random changes of training images; the geometric ones are one warp out of the cache."""
 
     rotate_deg: float = Field(180.0, ge=0, le=180)
-    """rotation, uniform in ± this angle"""
+    """random rotation, uniform within ± this angle"""
     flip: bool = True
-    """mirror half of the images (with rotation: every orientation)"""
+    """mirror half of the images at random"""
     zoom: float = Field(1.3, ge=1)
-    """scale, log-uniform in [1 / zoom, zoom]"""
+    """random scale, log-uniform in [1 / zoom, zoom]"""
     shift_px: float = Field(8.0, ge=0)
-    """shift along each axis, uniform in ± this, in original pixels"""
+    """random shift along each axis, uniform within ± this many original pixels"""
     transforms: list[dict[str, Any]] = Field(default_factory=list)
     """albumentations transforms after the warp, such as {name: GaussNoise, p: 0.5}"""
 
@@ -97,19 +97,19 @@ class TrainConfig(base.Settings):
     """Training of a fold."""
 
     epochs: int = Field(16, ge=0)
-    """passes over the training images; 0, with head.output=rule: classes from the previous stage's
-    votes, without training"""
+    """passes over the training images; 0 (with head.output=rule): no training, classes follow from
+    the previous stage's votes"""
     freeze: Literal["none", "backbone"] = "none"
-    """backbone: train the head alone; norm layers keep their statistics"""
+    """backbone: train only the head; the backbone's norm layers keep their statistics"""
     batch_size: int = Field(64, ge=2)
     """images per optimizer step"""
     accumulation: int = Field(1, ge=1)
-    """micro-batches of at least two images whose gradients are summed for a step: less memory;
-    batch norm takes its statistics from a micro-batch"""
+    """micro-batches per step, of at least two images each; their gradients are summed, which saves
+    memory; batch norm computes its statistics per micro-batch"""
     on_out_of_memory: Literal["stop", "accumulate"] = "stop"
     """accumulate: restart the epoch with twice as many micro-batches"""
     optimizer: Literal["adamw", "adam", "sgd", "muon", "linear"] = "adamw"
-    """sgd: with Nesterov momentum 0.9; muon: timm's, better for short training from scratch;
+    """sgd: Nesterov momentum 0.9; muon: timm's version, better for short training from scratch;
     linear: regularized logistic regression on features averaged over the views of tta"""
     lr: float = Field(1e-3, gt=0)
     """peak learning rate"""
@@ -124,9 +124,9 @@ class TrainConfig(base.Settings):
     ema_decay: float = Field(0.998, ge=0, lt=1)
     """decay per step of the weights' moving average (EMA); 0: no EMA"""
     checkpoint: Literal["last", "best"] = "last"
-    """best: the epoch with the best score on the validation fold, so that score is optimistic"""
+    """best: keep the epoch with the best score on the validation fold, which makes it optimistic"""
     class_balance: Literal["none", "weights", "sampling"] = "none"
-    """balance the classes, by weights in the loss or by sampling them equally often"""
+    """balance the classes by weights in the loss, or by sampling them equally often"""
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     """fraction of the target spread evenly over all classes"""
     amp: Literal["auto", "bf16", "fp32"] = "auto"
@@ -136,18 +136,18 @@ class TrainConfig(base.Settings):
     graph: bool = True
     """on CUDA, launch each step as a whole (a CUDA graph) rather than kernel by kernel"""
     seed: int = Field(0, ge=0)
-    """random seed of initial weights, image order, augmentation and dropout"""
+    """random seed for initial weights, image order, augmentation and dropout"""
 
 
 class TTAConfig(base.Settings):
     """Views averaged at prediction."""
 
     dihedral: bool = True
-    """the eight rotations by 90° and mirror images"""
+    """the eight orientations: rotations by multiples of 90°, with and without mirroring"""
     angles: int = Field(1, ge=1)
-    """number of rotation angles, spread evenly over [0°, 90°); each in eight views"""
+    """number of rotation angles, spread evenly over [0°, 90°); each gives eight views"""
     zooms: tuple[Positive, ...] = Field((1.0,), min_length=1)
-    """zoom factors; each in eight views"""
+    """zoom factors; each gives eight views"""
 
     @property
     def n_views(self) -> int:
@@ -161,7 +161,7 @@ class Config(base.Settings):
     run: str = ""
     """TASK/STEM, set when loaded"""
     task: str
-    """columns to predict: an entry of tasks/registry.py"""
+    """columns to predict: a task of tasks/registry.py"""
     labels: dict[str, Any] | None = None
     """definition of a task with your own labels, set when loaded"""
     about: str = ""
@@ -174,18 +174,18 @@ class Config(base.Settings):
     predict: bool = False
     """for a stage before the last: also predict with its networks, as the run RECIPE@STAGE"""
     dataset: str | None = None
-    """for a stage on another dataset: that dataset's name in input/"""
+    """for a stage trained on another dataset: the name of that dataset in input/"""
     own_dataset: str | None = None
     """for a stage on another dataset: the recipe's dataset, whose test galaxies the stage excludes;
     set when loaded"""
     reference: str | None = None
     """published score, if the config reproduces a published recipe"""
     needs_gpu: bool = False
-    """meant for a GPU: trained if you name it or its ensemble, not with its whole task"""
+    """meant for a GPU: trained only if you name it or its ensemble, not if you name its task"""
     on_bad_image: Literal["stop", "drop"] = "stop"
     """if a new split has unusable training images: stop with an error, or drop them"""
     image: ImageConfig = ImageConfig()
-    """the part of the sky image that the network gets, and its size"""
+    """the part of the image that the network sees, and its size"""
     model: ModelConfig
     """the network and its initial weights"""
     head: HeadConfig = HeadConfig()
@@ -301,14 +301,14 @@ def find_contradiction(config: Config) -> str | None:
     """Find two settings, each valid alone, that do not go together; one line, or None."""
     task, train, loss = get_task(config.task), config.train, config.loss
     if config.image.cache_px > config.image.crop_px:
-        return "image.cache_px must not exceed image.crop_px (the cache never enlarges)"
+        return "image.cache_px must not exceed image.crop_px (the cache never enlarges images)"
     for key, value, allowed in (
         ("head.output", config.head.output, task.outputs),
         ("loss", loss, task.losses),
         ("train.class_balance", train.class_balance, task.class_balances),
     ):
         if value not in allowed:
-            return f"{key} '{value}' does not fit {task.name}: choose from {', '.join(allowed)}"
+            return f"{key} '{value}' is invalid for {task.name}: choose from {', '.join(allowed)}"
     if loss == "kl" and config.head.output != "tree":
         return (
             f"loss '{loss}' needs head.output=tree, which predicts probabilities: with "
@@ -317,7 +317,7 @@ def find_contradiction(config: Config) -> str | None:
     if train.optimizer == "linear":
         is_default = config.head.output == task.outputs[0] and loss == task.losses[0]
         if config.head.output == "tree":
-            return f"train.optimizer=linear does not fit {task.name}"
+            return f"train.optimizer=linear is for class tasks, not for {task.name}"
         if config.head.hidden != () or train.freeze != "backbone" or not is_default:
             return (
                 "train.optimizer=linear needs train.freeze=backbone, head.hidden=[], "
@@ -331,7 +331,7 @@ def find_contradiction(config: Config) -> str | None:
             "train.label_smoothing": not config.stage and train.label_smoothing,
         }
         if idle := [key for key, is_set in unused.items() if is_set]:
-            return f"train.optimizer=linear ignores {', '.join(idle)}: remove it"
+            return f"remove settings that train.optimizer=linear ignores: {', '.join(idle)}"
     if loss != "cross_entropy":
         if train.class_balance == "weights":
             return "train.class_balance=weights needs a cross-entropy loss"
@@ -345,7 +345,7 @@ def _find_in_rule(config: Config) -> str | None:
     if by_rule and get_task(config.task).rule is None:
         return f"head.output=rule: task '{config.task}' has no label rule"
     if by_rule and config.train.class_balance != "none":
-        return "head.output=rule needs train.class_balance=none: it has no bias per class"
+        return "head.output=rule needs train.class_balance=none, as it has no bias per class"
     if not (config.train.epochs or (by_rule and config.keeps_head)):
         return "train.epochs=0 needs head.output=rule after a stage that learned votes"
     return None

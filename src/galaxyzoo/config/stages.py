@@ -104,8 +104,8 @@ def replace_missing_datasets(values: Values, source: str, dataset: str) -> None:
             del stage["dataset"]
             stage.pop("image", None)
             console.warn_once(
-                f"{missing} is not in input/: stage {stage['name']} of {source} learns the "
-                f"{len(task.columns)} classes of {task.name} from votes instead"
+                f"{missing} is not in input/, so stage {stage['name']} of {source} learns the "
+                f"{len(task.columns)} classes that follow from the votes instead"
             )
 
 
@@ -145,7 +145,7 @@ def _list_stages(
 def _check_stages(stages: Any, source: str) -> list[Values]:
     whole = isinstance(stages, list) and stages and all(isinstance(stage, dict) for stage in stages)
     if not whole:
-        raise InputError(f"{source}: expected `stages:` with a list of settings, each with a name")
+        raise InputError(f"{source}: `stages:` must be a list of settings, each with a name")
     for stage in stages:
         name = stage.get("name")
         if not isinstance(name, str) or not _NAME.fullmatch(name):

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 _LOG_WIDTH = 132  # characters where the output is no terminal but a file or a pipe, without COLUMNS
 _LINE = (
-    "{desc}: {percentage:.0f} % ({n_fmt} of {total_fmt}), {elapsed} gone, {remaining} left{postfix}"
+    "{desc}: {percentage:.0f} % ({n_fmt}/{total_fmt}), {elapsed} elapsed, {remaining} left{postfix}"
 )
 _MINUTE_S = 60.0
 

@@ -262,7 +262,7 @@ def split_batch(batch_size: int, parts: int, where: str, accumulate: bool) -> in
     if parts > 1:
         happened += f" in {parts} micro-batches"
     if parts >= most:
-        raise FoldError(f"{happened}: retrain with a smaller image.size_px or network")
+        raise FoldError(f"{happened}: retrain with a smaller network or image.size_px")
     raise FoldError(
         f"{happened}: add train.on_out_of_memory=accumulate to resume with smaller micro-batches, "
         f"or retrain with train.accumulation={more} or a smaller train.batch_size"

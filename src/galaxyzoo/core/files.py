@@ -89,7 +89,7 @@ def make_folder(path: Path) -> None:
 def check_free(path: Path) -> None:
     """Raise InputError if a folder exists already."""
     if path.exists() or path.is_symlink():
-        raise InputError(f"{shown(path)} already exists: move it, or name another folder")
+        raise InputError(f"{shown(path)} already exists: move it, or choose another folder")
 
 
 @contextmanager
@@ -130,7 +130,7 @@ def read_json(path: Path, advice: str = "") -> Any:
         raise InputError(f"{shown(path)} is missing: {advice}") from None
     except (ValueError, RecursionError, IsADirectoryError) as error:
         advice = advice or "delete it and rerun the command"
-        raise InputError(f"{shown(path)} is not readable JSON ({error}): {advice}") from None
+        raise InputError(f"{shown(path)} is not valid JSON ({error}): {advice}") from None
 
 
 def remove_left_over(folder: Path, name: str = "*") -> None:

@@ -67,7 +67,7 @@ def start(command: str) -> None:
 def _use_project_python() -> None:
     python_wanted = os.environ.get(_PYTHON, "")
     if python_wanted and not shutil.which(python_wanted):
-        sys.exit(f"error: {_PYTHON} is {python_wanted}, which is not a program")
+        sys.exit(f"error: {_PYTHON} is set to {python_wanted}, which is not a program")
     is_old = sys.version_info < _OLDEST
     lacks = [] if is_old else _lacking_packages()
     python = shutil.which(python_wanted) or str(VENV_PYTHON)
@@ -138,7 +138,7 @@ def run_main(main: Callable[[], None]) -> None:
     except ModuleNotFoundError as error:
         _exit_with(_name_optional(error))
     except MemoryError as error:
-        _exit_with(f"not enough memory ({str(error) or 'the system gave no more'})")
+        _exit_with(f"out of memory ({str(error) or 'the system has no more'})")
     except KeyboardInterrupt:
         warnings.simplefilter("ignore")  # of work that was not done
         print(_STOPPED, file=sys.stderr)
@@ -162,7 +162,7 @@ def _name_optional(error: ModuleNotFoundError) -> str:
         if module in modules:
             package = module.replace("pytorch_grad_cam", "grad-cam")
             how = f"type `{install_command(package)}`, then rerun the command"
-            return f"{package} is not installed (optional: {extra}): {how}"
+            return f"{package}, which {extra} needs, is not installed: {how}"
     raise error
 
 

@@ -137,7 +137,7 @@ class _Parser(argparse.ArgumentParser):
         typed = [word.split("=")[0] for word in message.split() if word.startswith("--")] or [""]
         near = difflib.get_close_matches(typed[0], known, 1) if "unrecognized" in message else ()
         hint = f"did you mean {near[0]}? " if near else ""
-        raise InputError(f"{message}: {hint}{self.prog} --help lists the options")
+        raise InputError(f"{message}: {hint}`{self.prog} --help` lists the options")
 
 
 def positive(text: str) -> int:
@@ -160,14 +160,14 @@ def fold_numbers(text: str) -> list[int]:
 class DatasetOptions:
     """Options of commands that read what was trained."""
 
-    dataset: str | None = option("dataset of the runs (default: the only real dataset, else demo)")
+    dataset: str | None = option("dataset of the runs (default: your only dataset, or else demo)")
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataOptions:
     """Options of commands that read a dataset's files."""
 
-    data: str | None = option("folder of the dataset, demo or demo-full (default: found in input/)")
+    data: str | None = option("dataset folder, demo or demo-full (default: the one in input/)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,13 +175,13 @@ class JobOptions:
     """Options of commands that start several processes."""
 
     jobs: int | None = option(
-        "folds, or parts of a survey, to process in parallel, spread over the GPUs (default: 1, "
-        "with all cores; src/train.py: as many as cores and memory allow)",
+        "number of folds or survey parts to process in parallel, spread over the GPUs (default: 1, "
+        "using all cores; src/train.py: as many as cores and memory allow)",
         metavar="N",
         type=positive,
     )
     backend: Literal["loky", "ray", "dask"] = option(
-        "start the processes with loky on this machine (default), or with ray or dask on a cluster",
+        "run the processes on this machine with loky (default), or on a cluster with ray or dask",
         "loky",
     )
 
@@ -190,4 +190,4 @@ class JobOptions:
 class RunOptions(DatasetOptions):
     """Options of commands on a run or an ensemble."""
 
-    run: str = positional("a trained run, gz37/resnet18, or an ensemble, ensemble:default", "RUN")
+    run: str = positional("trained run (gz37/resnet18) or ensemble (ensemble:default)", "RUN")

@@ -82,16 +82,16 @@ def check_output(
     """
     target, where = path.resolve(), f"{option} {shown(path)}"
     if any(each.resolve().is_relative_to(target) for each in inputs):
-        raise InputError(f"{where} is an input of this command: choose another name")
+        raise InputError(f"{where} is also an input: choose another name")
     inner = [*target.parents][1:]  # a table may lie beside a survey's parts
     folders = [*(root() / name for name in _ARTEFACTS), cache_dir()]
     folders += [folder for folder in inner if (folder / SURVEY_JOB).exists()]
     for folder in folders:
         if target.is_relative_to(folder):
-            raise InputError(f"{where} is inside {shown(folder)}/: choose another place")
+            raise InputError(f"{where} is inside {shown(folder)}/: choose a path outside it")
     is_empty = path.is_dir() and not any(path.iterdir())
     if (path.exists() or path.is_symlink()) and not is_empty and not is_own(path):
-        raise InputError(f"{where} exists, but is not this command's: move it, or use another")
+        raise InputError(f"{where} was not made by this command: move it, or choose another name")
 
 
 def has_mark(page: Path) -> bool:

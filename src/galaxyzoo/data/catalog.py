@@ -114,7 +114,7 @@ class Catalog:
         shared, rows, other_rows = np.intersect1d(self.ids, other.ids, return_indices=True)
         moved = self.folds[rows] != other.folds[other_rows]
         if moved.any():
-            return f"GalaxyID {shared[moved][0]}"
+            return f"the fold of GalaxyID {shared[moved][0]}"
         return None if self.n_folds == other.n_folds else "the number of folds"
 
     @property
@@ -144,7 +144,7 @@ def _check_members(members: pd.DataFrame, n_folds: int, where: str) -> None:
     alone = members.columns[(members > 0).sum() < 2]
     if len(alone):
         raise InputError(
-            f"{where}: all galaxies of class '{alone[0]}' are in one fold, so its networks never "
+            f"{where}: all galaxies of class '{alone[0]}' are in one fold, whose networks never "
             "see that class: label more, or delete other datasets' splits"
         )
 

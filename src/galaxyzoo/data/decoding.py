@@ -126,7 +126,7 @@ def measure(data: bytes | np.ndarray) -> Header:
 
 def _check_shape(shape: tuple[int, ...]) -> None:
     if min(shape) < 1 or max(shape) > MAX_SIDE:
-        raise ValueError(f"its size {shape[1]} × {shape[0]} px is outside 1 to {MAX_SIDE}")
+        raise ValueError(f"its size is {shape[1]} × {shape[0]} px; sides must be 1 to {MAX_SIDE}")
 
 
 def read_header(data: bytes) -> tuple[int, int, bool]:
@@ -222,8 +222,8 @@ def _check_png(data: bytes) -> tuple[int, int]:
     while position + 12 <= len(data):
         end = position + 8 + int.from_bytes(data[position : position + 4], "big")
         if zlib.crc32(data[position + 4 : end]) != int.from_bytes(data[end : end + 4], "big"):
-            raise ValueError("it is truncated or damaged (checksum of a PNG chunk)")
+            raise ValueError("it is truncated or damaged (wrong checksum in a PNG chunk)")
         if data[position + 4 : position + 8] == b"IEND":
             return int.from_bytes(data[20:24], "big"), int.from_bytes(data[16:20], "big")
         position = end + 4
-    raise ValueError("it is truncated (no end of image)")
+    raise ValueError("it is truncated (no end-of-image marker)")

@@ -82,7 +82,7 @@ def make_folds(
         fold_of_group[order] = np.concatenate(blocks)[: len(order)]
     folds = np.where(known >= 0, known, fold_of_group[group_of])
     if len(np.unique(folds)) < n_folds:
-        raise ValueError(f"galaxies with known folds leave one of {n_folds} folds empty")
+        raise ValueError(f"galaxies with fixed folds leave one of {n_folds} folds empty")
     return folds
 
 

@@ -26,7 +26,7 @@ def dihedral_view(images: Tensor, number: int) -> Tensor:
         [[2, 4], [1, 3]]
     """
     if images.shape[-1] != images.shape[-2] or not 0 <= number < DIHEDRAL:
-        raise ValueError(f"no dihedral view {number} of images of shape {tuple(images.shape)}")
+        raise ValueError(f"no dihedral view {number} for images of shape {tuple(images.shape)}")
     mirrored = images.flip(-1) if number >= 4 else images
     return torch.rot90(mirrored, number % 4, dims=(-2, -1))
 

@@ -95,7 +95,7 @@ def record_duplicates(data: Dataset, other: Dataset) -> None:
     made_of = [catalog.about.get("images") for catalog in (data.catalog, other.catalog)]
     if path.exists() and files.read_json(path)["made_of"] == made_of:
         return
-    print(f"looking for galaxies of {data.catalog.dataset} under other ids in {path.parent.name}")
+    print(f"checking which galaxies {data.catalog.dataset} and {path.parent.name} share")
     image = other.raw.image
     caches = [data.train_images(image), data.test_images(image), other.train_images(image)]
     groups = near_duplicates(chain.from_iterable(cache.images for cache in caches))
@@ -126,7 +126,7 @@ def open_dataset(data: str | None, dataset: str, task: str) -> Dataset:
     """
     raw = find.open_input(data or _own_folder(dataset), {task})
     if raw.dataset != dataset:  # before another dataset would be prepared
-        raise InputError(f"the images belong to '{raw.dataset}', not '{dataset}': add --data")
+        raise InputError(f"these images belong to '{raw.dataset}', not to '{dataset}': add --data")
     return prepare_raw(raw)
 
 
@@ -163,8 +163,8 @@ def prepare_raw(
     if not is_unchanged:
         if not update and any(folder.glob(f"*/*/{loading.CONFIG}")):
             raise InputError(
-                f"labels in {paths.shown(raw.folder)} differ from {paths.shown(folder)}: type "
-                f"`{launch.typed('train_folds')} --data {raw.dataset}`"
+                f"labels in {paths.shown(raw.folder)} have changed since {paths.shown(folder)} was "
+                f"made: to retrain, type `{launch.typed('train_folds')} --data {raw.dataset}`"
             )
         with files.hold_lock(lock, activity):
             catalog = load_catalog(raw.dataset)
@@ -271,7 +271,7 @@ def _write_groups(
     for name in targets.columns if targets.isin([0, 1]).all(axis=None) else ():
         members = train[GROUP][targets[name] == 1]
         if len(members) > members.nunique() == 1:
-            print(f"class '{name}' is one group of {len(members)} galaxies, so all are in one fold")
+            print(f"the {len(members)} galaxies of class '{name}' form one group and share a fold")
 
 
 def _drop_bad(
@@ -324,9 +324,9 @@ def _check_groups(label: pd.Index, groups: np.ndarray, folds: np.ndarray) -> Non
         place = int(np.flatnonzero(divided)[0])
         first, second = label[order[place : place + 2]]
         raise InputError(
-            f"{label.name} {first} and {second} are one group (near-duplicates, or by a table), "
-            f"but have different folds in {paths.shown(folds_dir())}/: delete one of those "
-            "datasets and prepare it after this one"
+            f"{label.name} {first} and {second} belong together (near-duplicates, or by a table) "
+            f"but are in different folds in {paths.shown(folds_dir())}/: delete one of those "
+            "datasets there and prepare it after this one"
         )
 
 
@@ -363,9 +363,9 @@ def _own_folder(dataset: str) -> str | None:
     An empty `input/` is refused: the demo set would be drawn.
     """
     if dataset == BUNDLED:
-        raise InputError("the bundled networks have no galaxy catalog: give images instead")
+        raise InputError("the bundled networks have no galaxy catalog: use images instead")
     if dataset in DEMOS or (paths.input_dir() / dataset).exists():
         return dataset
     if find.is_anything_there():
         return None
-    raise InputError(f"{paths.shown(paths.input_dir())}/ no longer has the files of '{dataset}'")
+    raise InputError(f"{paths.shown(paths.input_dir())}/ no longer contains dataset '{dataset}'")

@@ -58,7 +58,7 @@ class EnsembleBuild:
             The score card, and whether it was made now.
         """
         # Under the lock, so that whoever has waited finds the ensemble that was made meanwhile.
-        with files.hold_lock(self.folder.path / files.LOCK, "making this ensemble"):
+        with files.hold_lock(self.folder.path / files.LOCK, "building this ensemble"):
             return self._make()
 
     def _make(self) -> tuple[EnsembleCard, bool]:

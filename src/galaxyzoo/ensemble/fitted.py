@@ -124,11 +124,11 @@ def check_ensemble_members(card: EnsembleCard) -> None:
         now = digest_networks(card.dataset, run, len(card.per_fold))
         if now is None:
             raise InputError(
-                f"{run}, a member of {path}, has no networks: name another ensemble, or, if it is "
-                f"a recipe, type `{launch.typed('train_folds')} {run}`"
+                f"{run}, a member of {path}, has no networks: choose another ensemble or, if this "
+                f"run has a config, type `{launch.typed('train_folds')} {run}`"
             )
         if now != digest:
-            raise InputError(f"{run}, a member of {path}, has been retrained since: {advice}")
+            raise InputError(f"{run}, a member of {path}, was retrained later: {advice}")
 
 
 def load_ensemble(folder: EnsembleFolder) -> tuple[EnsembleCard, blends.MetaModel]:

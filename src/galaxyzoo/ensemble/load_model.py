@@ -86,7 +86,7 @@ def load_predictor(
         ValueError: another number of views.
     """
     if views not in (None, 1, 8):
-        raise ValueError(f"views={views}: use 1 or 8 orientations")
+        raise ValueError(f"views must be 1 or 8 (orientations), not {views}")
     predictor: Predictor = (
         EnsembleNetworks.load(model_listing.ensemble_folder(dataset, name))
         if registry.is_ensemble(name)

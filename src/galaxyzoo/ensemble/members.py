@@ -120,7 +120,7 @@ def _reason_to_leave_out(run: str, catalog: Catalog) -> str:
     if card.selected_on_validation:
         return "its epochs were selected on the validation folds, so its score is optimistic"
     if card.possible_leakage:
-        return "it may have been trained on these galaxies, so its score is optimistic"
+        return "it may have been trained on these galaxies, so its score may be optimistic"
     if card.diverged:
         folder = shown(RunFolder(catalog.dataset, run).path)
         return f"{card.divergence}; delete {folder} to train it again with a lower train.lr"
@@ -129,7 +129,7 @@ def _reason_to_leave_out(run: str, catalog: Catalog) -> str:
 
 def _count_finished(card: RunCard) -> str:
     """Describe how many of a run's folds are finished; empty if all are."""
-    return "" if card.is_whole else f"{len(card.folds)} of {card.n_folds} folds are finished"
+    return "" if card.is_whole else f"only {len(card.folds)} of {card.n_folds} folds are finished"
 
 
 def _serve(table: PredictionTable, task: Task, ids: np.ndarray) -> np.ndarray:

@@ -123,14 +123,14 @@ def _known_run(folder: layout.RunFolder) -> ModelEntry:
     try:
         card = RunCard.of(dataset, run)
     except (InputError, OSError):
-        state = "a damaged" if folder.card.exists() else "no"
-        return ModelEntry(dataset, run, problem=f"has {state} score card")
+        state = "damaged" if folder.card.exists() else "no"
+        return ModelEntry(dataset, run, problem=f"{state} score card")
     if not card.is_whole:
         return ModelEntry(dataset, run, problem=f"{len(card.folds)} of {card.n_folds} folds")
     if card.is_optimistic:
-        return ModelEntry(dataset, run, problem="its score is optimistic")
+        return ModelEntry(dataset, run, problem="optimistic score")
     if dataset != BUNDLED and layout.digest_networks(dataset, run, card.n_folds) is None:
-        return ModelEntry(dataset, run, problem="lacks networks of some folds")
+        return ModelEntry(dataset, run, problem="some folds have no network")
     return ModelEntry(dataset, run, card.score, card.galaxies, card.dataset)
 
 
@@ -142,7 +142,7 @@ def _known_ensemble(folder: layout.EnsembleFolder) -> ModelEntry:
     except InputError:
         return ModelEntry(dataset, name, problem="no networks", has_networks=False)
     score = None if card.is_optimistic else card.score
-    return ModelEntry(dataset, name, score, card.galaxies, dataset, "its score is optimistic")
+    return ModelEntry(dataset, name, score, card.galaxies, dataset, "optimistic score")
 
 
 def choose_default(dataset: str | None = None) -> tuple[ModelEntry, str]:

@@ -180,7 +180,7 @@ def cross_fit(
     """
     numbers = np.unique(folds).tolist()
     if len(numbers) < 2:
-        raise InputError("an ensemble needs at least two folds: it is scored across folds")
+        raise InputError("an ensemble needs at least two folds, as it is scored across folds")
     by_fold = {k: blends.make_fold(features[folds == k], targets[folds == k]) for k in numbers}
     # The costliest candidates first: few predictions of others are in memory yet.
     jobs = [(name, without) for name in reversed([*candidates]) for without in exclusions(numbers)]

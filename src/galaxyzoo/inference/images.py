@@ -81,7 +81,7 @@ def _correlation(image: np.ndarray) -> float:
 
 
 CHUNK = 1024  # images decoded at once
-_BLANK = "it has a single color (empty or masked)"
+_BLANK = "all its pixels have the same color (empty or masked)"
 
 
 @dataclass(frozen=True, eq=False)

@@ -82,7 +82,7 @@ def to_pixels(image: object, number: int) -> np.ndarray:
     """(H, W, 3) uint8 RGB pixels of an array or a PIL image; `number` is for messages."""
     if isinstance(image, Image.Image):
         if image.mode.startswith(("I", "F")):
-            raise InputError(f"image {number} is of PIL mode {image.mode}: convert it to 8 bits")
+            raise InputError(f"image {number} has PIL mode {image.mode}: convert it to 8 bits")
         if image.has_transparency_data:
             pixels = np.asarray(image.convert("RGBA"))
             return over_black(pixels[..., :3], pixels[..., 3])
@@ -93,5 +93,5 @@ def to_pixels(image: object, number: int) -> np.ndarray:
             return image
         kind = f"{image.dtype} of shape {image.shape}"
     raise InputError(
-        f"image {number} is {kind}, expected RGB pixels from 0 to 255, uint8 of shape (H, W, 3)"
+        f"image {number} is {kind}; expected RGB pixels from 0 to 255, uint8 of shape (H, W, 3)"
     )

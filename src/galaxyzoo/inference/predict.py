@@ -105,7 +105,7 @@ def _in_batches(
             continue
         if size == 1:
             raise FoldError(
-                f"{run}: out of memory while predicting one image: free memory, or set "
+                f"{run}: out of memory while predicting one image: free some memory, or set "
                 "GALAXYZOO_DEVICE=cpu"
             )
         size //= 2
@@ -373,7 +373,7 @@ def predict_stores(
     predictions = pd.concat(tables) if tables else pd.DataFrame()
     if predictions.empty:
         name, why = unreadable[0]
-        raise InputError(f"no readable image among {len(unreadable)} (first: {name}: {why})")
+        raise InputError(f"no image can be read ({len(unreadable)} in all; first: {name}: {why})")
     notes = dict.fromkeys(note for images in inputs for note in images.notes)
     for note in [*notes, *describe_checks(checks, len(predictions), predictor.task)]:
         ProgressBar.write(one_line(note))

@@ -61,8 +61,8 @@ def open_unchecked(path: Path) -> zipfile.ZipFile:
     except BROKEN_ZIP as error:
         size = path.stat().st_size if path.exists() else 0
         raise InputError(
-            f"{shown(path)} is not a complete zip file ({size:,} bytes; {error}): its download was "
-            "interrupted; download it again"
+            f"{shown(path)} is not a complete zip file ({size:,} bytes; {error}): download it "
+            "again, as the download was interrupted"
         ) from None
 
 
@@ -75,13 +75,13 @@ def _check_members(archive: zipfile.ZipFile, path: Path) -> None:
             raise InputError(f"{shown(path)}: '{member.orig_filename}' {why}")
     names = Counter(member.filename for member in members if not member.is_dir())
     if repeated := [name for name, count in names.items() if count > 1]:
-        raise InputError(f"{shown(path)} has '{repeated[0]}' twice: zip it again with one of them")
+        raise InputError(f"{shown(path)} has '{repeated[0]}' twice: zip it again with only one")
     if sum(member.compress_size for member in members) > packed:
         raise InputError(f"{shown(path)}: its members overlap, as in a zip bomb: replace it")
     total = sum(member.file_size for member in members)
     if total > max(_ALWAYS_ACCEPTED_TOTAL, MAX_RATIO * packed):
         raise InputError(
-            f"{shown(path)} would unpack from {packed:,} to {total:,} bytes: a zip bomb?"
+            f"{shown(path)} would grow from {packed:,} to {total:,} bytes: a zip bomb?"
         )
 
 
@@ -93,12 +93,12 @@ def _why_refused(member: zipfile.ZipInfo) -> str:
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
         return "is a link or a device, not a file: zip the file itself"
     if member.flag_bits & 0x1:
-        return "is encrypted: unzip it with its password, and zip it without"
+        return "is encrypted: unzip it with its password, then zip it without one"
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        return "uses a rare compression method: zip it again with deflate, the usual one"
+        return "uses a rare compression method: zip it again with deflate, the default"
     if member.file_size > max(ALWAYS_ACCEPTED_BYTES, MAX_RATIO * member.compress_size):
         return (
-            f"would unpack from {member.compress_size:,} to {member.file_size:,} bytes: a zip bomb?"
+            f"would grow from {member.compress_size:,} to {member.file_size:,} bytes: a zip bomb?"
         )
     return ""
 

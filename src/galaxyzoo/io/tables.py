@@ -69,13 +69,13 @@ def _read_names(data: bytes, where: str) -> list[str]:
         raise InputError(f"{where} is UTF-16 text: save it as CSV in UTF-8")
     text = data[:_MAX_LINE_BYTES].decode("utf-8-sig", "replace").strip()
     if text.startswith("<"):
-        raise InputError(f"{where} is a web page, not a table: log in there and download it again")
+        raise InputError(f"{where} is a web page, not a table: log in, then download it again")
     line = re.split("[\r\n]", text)[0]
     plain = re.sub('"[^"]*"', "", line)  # commas may be part of a name
     separator = next((c for c in ";\t|" if c in plain), "")
     if separator and "," not in plain:
         name = "tabs" if separator == "\t" else f"'{separator}'"
-        raise InputError(f"{where} is separated by {name}: save it as CSV with commas")
+        raise InputError(f"{where} has columns separated by {name}: save it with commas")
     names = _split(line)
     repeated = [n for n, count in Counter(n.strip() for n in names).items() if n and count > 1]
     if repeated:
@@ -93,8 +93,8 @@ def _check_end(data: bytes, names: list[str], where: str) -> None:
     if text and (len(cells) < len(names) or is_empty or not lines):
         raise InputError(
             f"{where} ends in the middle of line {lines + 1:,} ('{text[:24]}…', {len(cells)} of "
-            f"{len(names)} cells; {len(data):,} bytes): its download was truncated; download it "
-            "again"
+            f"{len(names)} cells; {len(data):,} bytes): download it again, as the download was "
+            "interrupted"
         )
 
 
@@ -156,7 +156,7 @@ def read_csv(
     numbers = {name: str(number) for number, name in (names or {}).items()}
     ids, wrong = whole_numbers(cells.map(numbers) if written == NAME else cells, ID_LIMIT)
     if len(wrong):
-        kind = "in the dataset" if written == NAME else "a GalaxyID, a whole number with all digits"
+        kind = "in the dataset" if written == NAME else "a complete GalaxyID (a whole number)"
         raise InputError(
             f"{paths.shown(path)}, data row {wrong[0] + 1}: '{cells.iloc[wrong[0]]}' is not {kind} "
             f"({len(wrong)} in all)"
@@ -374,8 +374,8 @@ def check_sums(votes: pd.DataFrame, path: Path) -> None:
         path,
         lambda row, question: (
             f"{ID} {votes.index[row]}: the answers of question "
-            f"{GALAXY_ZOO_2.questions[question].number} do not add up to their parent's (off by "
-            f"{residuals[row, question]:.2g})"
+            f"{GALAXY_ZOO_2.questions[question].number} do not add up to the answer that leads "
+            f"to it (off by {residuals[row, question]:.2g})"
         ),
     )
 

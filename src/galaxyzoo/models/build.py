@@ -79,7 +79,7 @@ class CNN(nn.Module):
     def __init__(self, size_px: int, widths: tuple[int, ...] = (48, 96, 192, 320)) -> None:
         super().__init__()
         if size_px < (least := 2 ** (1 + len(widths)) - 1):
-            raise InputError(f"image.size_px: cnn needs at least {least}")
+            raise InputError(f"image.size_px: cnn needs images of at least {least} px")
         stem = nn.Conv2d(3, widths[0], 5, stride=2, padding=2, bias=False)
         stages: list[nn.Module] = [nn.Sequential(stem, nn.BatchNorm2d(widths[0]), nn.ReLU())]
         for inputs, outputs in zip((widths[0], *widths[:-1]), widths, strict=True):
@@ -116,8 +116,8 @@ class Layers(nn.Module):
             match = _LAYER.fullmatch(layer)
             if not match:
                 raise InputError(
-                    f"model.kwargs.layers: unknown layer '{layer}', use conv64, conv64/2, norm, "
-                    "pool, dropout0.2"
+                    f"model.kwargs.layers: unknown layer '{layer}': choose from conv64, conv64/2, "
+                    "norm, pool and dropout0.2"
                 )
             if match["channels"]:
                 stride, outputs = int(match["stride"] or 1), int(match["channels"])
@@ -131,7 +131,7 @@ class Layers(nn.Module):
             else:
                 stack.append(nn.Dropout(float(match["share"])))
         if size_px < 1:
-            raise InputError("model.kwargs.layers: too many pools for image.size_px")
+            raise InputError("model.kwargs.layers: too many pooling layers for image.size_px")
         self.layers = nn.Sequential(*stack, nn.Flatten())
         self.num_features = channels * size_px**2
 
@@ -234,7 +234,7 @@ def _count_features(backbone: nn.Module, size_px: int) -> int:
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         features = network.train()(torch.zeros(2, 3, size_px, size_px))
     if not (isinstance(features, Tensor) and features.ndim == 2 and len(features) == 2):
-        raise ValueError("it does not return one vector for each image")
+        raise ValueError("it does not return one vector per image")
     return features.shape[1]
 
 
@@ -248,8 +248,8 @@ def _find_builder(name: str) -> Callable[[dict[str, Any]], nn.Module]:
     if not timm.is_model(name):
         near = ", ".join(timm.list_models(f"*{name[:6]}*")[:3])
         raise InputError(
-            f"unknown model '{name}': ours are {', '.join(OWN_MODELS)}; timm has "
-            f"{near or 'hundreds'} …; torchvision's are named {TORCHVISION}resnet18"
+            f"unknown model '{name}': choose ours ({', '.join(OWN_MODELS)}), timm's "
+            f"({near or 'hundreds'}, …) or torchvision's ({TORCHVISION}resnet18, …)"
         )
     return lambda kwargs: timm.create_model(name, num_classes=0, **kwargs)
 

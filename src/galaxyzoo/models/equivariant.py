@@ -126,13 +126,13 @@ class D4CNN(nn.Module):
             depths = tuple(2 if 0 < i < len(widths) - 1 else 1 for i in range(len(widths)))
         if len(depths) != len(widths):
             raise InputError(
-                f"model.kwargs: d4cnn needs as many depths as widths, not {len(depths)} and "
+                f"model.kwargs: d4cnn needs one depth per width, but has {len(depths)} for "
                 f"{len(widths)}"
             )
         if size_px % 2 ** (1 + len(widths)):
             raise InputError(
-                f"image.size_px: d4cnn needs a multiple of {2 ** (1 + len(widths))}, "
-                "so that every map has an even side"
+                f"image.size_px: d4cnn needs a multiple of {2 ** (1 + len(widths))}, so that all "
+                "feature maps have even sides"
             )
 
         def conv(inputs: int, outputs: int, kernel: int = 3) -> list[nn.Module]:

@@ -161,7 +161,7 @@ class RunCard(FoldsCard):
         card = cls.read(path)
         if card.run != run:
             raise InputError(
-                f"{paths.shown(path)} is of {card.run}, not {run}: delete it and its table, or "
+                f"{paths.shown(path)} is for {card.run}, not {run}: delete it and its table, or "
                 "name other runs"
             )
         return card

@@ -60,8 +60,8 @@ def print_holdout_table(cards: list[HoldoutCard]) -> None:
         rows.append(row | class_cells(card.classes))
     print_table(f"hold-out scores, {cards[0].dataset}", pd.DataFrame(rows))
     for card in cards:
-        chosen = {"best": "best val epoch", "last": "last epoch"}[card.checkpoint]
-        print_text(f"{card.run}: the {chosen}, scored on test")
+        chosen = {"best": "best validation epoch", "last": "last epoch"}[card.checkpoint]
+        print_text(f"{card.run}: {chosen}, scored on the test part")
 
 
 def class_cells(scores: Mapping[str, float | None]) -> dict[str, str]:
@@ -124,10 +124,10 @@ def print_ensemble(card: EnsembleCard) -> None:
     if len(card.runs) == 1:
         print_text("Only one run: nothing to combine, only to recalibrate.")
     else:
-        print_table("candidates, as submitted, the simplest first", candidate_table(card))
+        print_table("candidates, simplest first (scored as submitted)", candidate_table(card))
     if card.unreadable_test_images:
         print_text(describe_unreadable(card.unreadable_test_images))
-    nested = card.nested and f"nested, including the choice: {card.nested.score:.5f}"
+    nested = card.nested and f"nested, including this choice: {card.nested.score:.5f}"
     honest = nested or "nested scores need three folds"
     print_text(f"chosen: {card.chosen}, cross-fitted {card.score_text} ({honest})")
     if card.chosen != card.best:

@@ -241,7 +241,7 @@ def list_pairs(given: str, task: str) -> dict[str, list[Path]]:
     if not runs or any(len(paths) != 2 or not _RUN.fullmatch(run) for run, paths in runs.items()):
         raise InputError(
             f"--import {given}: use NAME=OOF.csv,TEST.csv, or a folder of pairs NAME{_OOF}, "
-            f"NAME{_TEST}; names may have letters, digits, '_', '.', '@' and '-'"
+            f"NAME{_TEST}; NAME takes letters, digits, '_', '.', '@' and '-'"
         )
     return runs
 
@@ -266,7 +266,7 @@ def import_run(catalog: Catalog, run: str, oof_path: Path, test_path: Path) -> R
     task, folder = task_of(run), layout.RunFolder(catalog.dataset, run)
     labeled = catalog.for_task(task)
     has_folds, names = FOLD in read_table(oof_path, wanted=FOLD.__eq__), catalog.names
-    advice = f"train it on the folds of folds/{catalog.dataset}/train.csv"
+    advice = f"train it on the folds in folds/{catalog.dataset}/train.csv"
     folds = labeled.folds if has_folds else None
     oof = PredictionTable.read(oof_path, task, labeled.ids, folds, advice, names)
     oof = replace(_project(oof, oof_path), folds=labeled.folds)

@@ -43,7 +43,7 @@ def describe_unreadable(ids: Sequence[int | str]) -> str:
     first = ", ".join(map(str, ids[:5])) + (", …" if len(ids) > 5 else "")
     count = f"unreadable test images: {len(ids)}"
     kind = NAME if isinstance(ids[0], str) else ID
-    return f"{count}; their rows are the training mean: {kind} {first}"
+    return f"{count} ({kind} {first}); their rows contain the training means"
 
 
 def check(path: Path, task: Task, ids: np.ndarray, names: Mapping[int, str] | None = None) -> None:
@@ -68,14 +68,14 @@ def check(path: Path, task: Task, ids: np.ndarray, names: Mapping[int, str] | No
     wanted = [NAME if names else ID, *((names or {}).get(i, str(i)) for i in ids.tolist())]
     for cell, expected in zip(cells, wanted, strict=False):
         if cell != expected:
-            raise InputError(f"{shown(path)}: the first column has {cell!r} instead of {expected}")
+            raise InputError(f"{shown(path)}: the first column has {cell!r}, expected {expected}")
     distances = np.abs(task.project(values) - values)
     if distances.max(initial=0.0) > _TOLERANCE:
         row, column = np.unravel_index(distances.argmax(), distances.shape)
         raise InputError(
             f"{shown(path)}: {shown_id(int(ids[row]), names)}, column '{task.columns[column]}': "
-            f"{values[row, column]:.9f} is not between 0 and 1 or breaks the sum of its "
-            f"{task.group}"
+            f"{values[row, column]:.9f} is not between 0 and 1, or its {task.group} has the wrong "
+            "sum"
         )
 
 

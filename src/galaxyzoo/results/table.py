@@ -48,7 +48,7 @@ class PredictionTable:
         task: Task,
         ids: np.ndarray | None = None,
         folds: np.ndarray | None = None,
-        advice: str = "make it again",
+        advice: str = "recreate it",
         names: Mapping[int, str] | None = None,
     ) -> Self:
         """Read a table by the names of its rows and columns.
@@ -74,7 +74,7 @@ class PredictionTable:
                 raise InputError(
                     f"{paths.shown(path)} was made with another split "
                     f"({shown_id(frame.index[first], names)}: fold {frame[FOLD].iloc[first]:g}, "
-                    f"but {folds[first]} in the catalog; {len(moved)} in all): {advice}"
+                    f"but {folds[first]} in the catalog; {len(moved)} such rows): {advice}"
                 )
         values = frame[list(task.columns)].to_numpy()
         return cls(task, frame.index.to_numpy(), values, folds)
@@ -147,7 +147,7 @@ def select_predictions(
     if len(missing) or len(extra):
         problem = "missing" if len(missing) else "not in the dataset"
         first = shown_id([*missing, *extra][0], names)
-        counts = f"{len(missing)} missing, {len(extra)} too many"
+        counts = f"{len(missing)} missing, {len(extra)} extra"
         raise InputError(f"{paths.shown(path)}: {first} is {problem} ({counts})")
     numbers = select_numbers(frame, columns, path)
     if FOLD in frame.columns:

@@ -64,7 +64,7 @@ def read_timings(path: Path) -> dict[int, float]:
         return {int(epoch): float(seconds) for epoch, seconds in rows}
     except ValueError:
         raise InputError(
-            f"{paths.shown(path)} is damaged: delete it (it only holds epoch times)"
+            f"{paths.shown(path)} is damaged: delete it (it only records epoch times)"
         ) from None
 
 
@@ -119,7 +119,7 @@ def train_fold(
     summary = trainer.summary()
     if summary.diverged:
         losses = card.describe_losses(summary.first_loss, summary.last_loss)
-        console.ProgressBar.write(f"warning: {where} diverged{losses}; lower train.lr")
+        console.ProgressBar.write(f"warning: {where} diverged{losses}; retry with a lower train.lr")
     return summary
 
 

@@ -82,7 +82,7 @@ def _bundled_start(config: schema.Config, catalog: Catalog, fold: int) -> Start:
         if (other.model.name, other.model.kwargs) == (config.model.name, config.model.kwargs):
             break
     else:
-        raise InputError(f"{config.run}: weights/ has no networks of model {config.model.name}")
+        raise InputError(f"{config.run}: weights/ has no {config.model.name} networks")
     same = _agrees(catalog, fingerprint)
     n_bundled = len(layout.exported_folds(bundled))
     path = layout.fold_dir(bundled.folder, fold % n_bundled) / layout.WEIGHTS
@@ -123,8 +123,8 @@ def find_stage_before(config: schema.Config, catalog: Catalog, fold: int) -> Art
     files = layout.fold_files(before, other.dataset, fingerprint, fold)
     if not files.is_finished:
         raise FoldError(
-            f"{config.title} starts from {before.title} on {other.dataset}, which is not finished: "
-            f"{shown(files.folder)}"
+            f"{config.title} starts from {before.title} on {other.dataset}, whose training is "
+            f"unfinished: {shown(files.folder)}"
         )
     return files
 
@@ -142,7 +142,7 @@ def check_dataset_before(config: schema.Config, catalog: Catalog) -> Catalog:
     if difference := catalog.find_difference(other):
         raise InputError(
             f"{config.run} cannot start from {before.run if before else dataset}: {difference} "
-            f"differs between the folds of {catalog.dataset} and {other.dataset}; delete "
+            f"differs between {catalog.dataset} and {other.dataset}: delete "
             f"{shown(dataset_dir(catalog.dataset))} to split it again"
         )
     return other
@@ -189,4 +189,4 @@ def may_learn_from(config: schema.Config, catalog: Catalog) -> np.ndarray:
 def check_train_rows(config: schema.Config, rows: np.ndarray, number: int) -> None:
     """Refuse to train fold `number` on fewer than the two galaxies that batch norm needs."""
     if len(rows) < 2:
-        raise InputError(f"{config.title}: fold {number} has fewer than two galaxies to train on")
+        raise InputError(f"{config.title}: fold {number} has fewer than two training galaxies")

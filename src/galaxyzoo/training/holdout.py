@@ -42,10 +42,10 @@ def train_holdout(run: Run) -> HoldoutCard:
     """
     config, catalog, task = run.config, run.catalog, get_task(run.config.task)
     if config.earlier:
-        raise InputError(f"--holdout needs a run with a single stage: {config.run} has several")
+        raise InputError(f"--holdout needs a run with one stage, but {config.run} has several")
     if config.model.weights_file == BUNDLED:
         raise InputError(
-            f"--holdout: the bundled networks may have been trained on any part ({config.run})"
+            f"--holdout: the networks in {config.run} may have been trained on the test galaxies"
         )
     parts = split(catalog, config.task)
     held_out, folder = parts == "test", run.folder / layout.HOLDOUT

@@ -196,8 +196,8 @@ def check_transforms(settings: list[dict[str, Any]], size_px: int) -> None:
             forms = {(changed.dtype, changed.shape) for changed in tried}
             if forms != {(image.dtype, image.shape)}:
                 raise InputError(
-                    f"augment.transforms: {name}: output must stay uint8 (H, W, 3) at "
-                    "image.size_px; the network normalizes"
+                    f"augment.transforms: {name}: the output must stay uint8 (H, W, 3) at "
+                    "image.size_px, as the network normalizes it"
                 )
 
 

@@ -199,7 +199,7 @@ def random_fold(config: Config, train_images: int) -> fold_data.FoldData:
 
 def print_plan(configs: list[Config], datasets: Mapping[str | None, prepare.Dataset]) -> None:
     """Print each run's hours and disk, the caches' disk, memory and free disk."""
-    print("timing the networks: about a minute, longer for GPU networks", flush=True)
+    print("timing the networks (about a minute, longer for GPU networks)", flush=True)
     costs: list[Cost] = []
     for config in console.ProgressBar(configs, "probing", unit="run", leave=False):
         catalog = datasets[config.dataset].catalog.for_task(get_task(config.task))
@@ -225,17 +225,17 @@ def print_plan(configs: list[Config], datasets: Mapping[str | None, prepare.Data
     folds_dir().mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(folds_dir()).free
     print(
-        f"decoded images: {_gigabytes(cached)} on disk, read as a memory map; free disk "
-        f"{_gigabytes(free)}; memory {_gigabytes(memory_bytes())}"
+        f"decoded images: {_gigabytes(cached)} on disk (memory-mapped); free disk space: "
+        f"{_gigabytes(free)}; memory: {_gigabytes(memory_bytes())}"
     )
     share = min(cost.cpu_share for cost in costs)
     if share < _BUSY:
         print(
-            f"warning: other processes left only {share:.0%} of the CPU for this test; an idle "
-            "machine will be faster"
+            f"warning: other processes left only {share:.0%} of the CPU for this test; without "
+            "them, training will be faster"
         )
     if total.disk_bytes + cached > free:
-        print("warning: the disk has too little space for this plan")
+        print("warning: this plan needs more disk space than is free")
 
 
 def smoke(config: Config, data: prepare.Dataset) -> None:

@@ -72,8 +72,8 @@ class Run:
             is_own = stage.dataset == self.config.dataset
             if is_own and not self.data.catalog.has_labels(get_task(stage.task)):
                 raise InputError(
-                    f"{self.config.run} learns task {stage.task} in its stage '{stage.stage}', for "
-                    f"which dataset '{self.catalog.dataset}' has no labels: add stages=null"
+                    f"stage '{stage.stage}' of {self.config.run} learns task {stage.task}, but "
+                    f"dataset '{self.catalog.dataset}' has no labels for it: add stages=null"
                 )
         self._set_aside()
         loader.check_transforms(self.config.augment.transforms, self.config.image.size_px)
@@ -89,7 +89,7 @@ class Run:
         elif begun := self._tables.folder.folds:
             where, config = shown(self.fold_dir(begun[0])), shown(self.folder / loading.CONFIG)
             raise InputError(
-                f"{where} exists without its settings, {config}: restore them, or delete "
+                f"{where} exists, but its settings ({config}) are missing: restore them, or delete "
                 f"{shown(self.folder)} to retrain"
             )
         for fold in (*self._tables.folder.folds, *self._tables.folder.refits):
@@ -133,8 +133,8 @@ class Run:
         self.folder.rename(self._old)
         files.sync_folder(self._old.parent)
         tqdm.write(
-            f"{self.config.title}: trained on other labels; kept as {shown(self._old)} until "
-            "retrained"
+            f"{self.config.title} was trained on other labels: kept as {shown(self._old)} until it "
+            "is retrained"
         )
 
     def train(

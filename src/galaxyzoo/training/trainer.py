@@ -190,7 +190,7 @@ class Trainer:
                     raise
                 reason = one_line(str(error).partition("\n")[0])
                 console.warn_once(
-                    f"{self.config.title}: steps are not captured as CUDA graphs ({reason})"
+                    f"{self.config.title}: cannot capture steps as CUDA graphs ({reason})"
                 )
                 self.graph = None
         return self._take_step(images, targets)
@@ -251,7 +251,7 @@ class Trainer:
         if not math.isfinite(loss := read()):
             ids = ", ".join(map(str, self.data.cache.ids[rows]))
             raise FoldError(
-                f"{self._where}: the loss is {loss}: {_HINT}; GalaxyIDs of the batch: {ids}"
+                f"{self._where}: the loss is {loss}: {_HINT}; GalaxyIDs in the batch: {ids}"
             )
         return loss
 

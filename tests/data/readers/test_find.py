@@ -101,7 +101,7 @@ def test_what_is_broken_stops_only_who_names_it(demo, capsys, name):
 
 def test_a_name_that_is_nowhere_is_named(demo):
     for task in ("zoo5", "gz37"):
-        assert "--data nowhere: no such folder" in refusal(task, data="nowhere")
+        assert "--data nowhere: not found here or in input/" in refusal(task, data="nowhere")
     (demo.parent / "kaggle-mini/images").mkdir(parents=True)
     assert "did you mean kaggle-mini?" in refusal("gz37", data="kagle-mini")
     line = "--data kaggle-mini: input/kaggle-mini has images, but no labels: add labels.csv"

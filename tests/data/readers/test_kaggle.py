@@ -128,7 +128,7 @@ def test_a_dataset_goes_by_its_name_in_input_itself_and_in_a_folder_so_called(ro
     draw_competition(6, 3, seed=0).write_zips(top)
     name = open_dataset_files(top).dataset
     assert kaggle.find_folder(name) == top
-    assert "no such folder" in one_line_refusal(kaggle.find_folder, name + "0")
+    assert "not found here" in one_line_refusal(kaggle.find_folder, name + "0")
     zips = [*top.glob("*.zip")]
     (top / name).mkdir()
     for path in zips:

@@ -71,7 +71,7 @@ MISTAKES = {
     "no ids": (lambda f: f.drop(columns="GalaxyID"), "has no column 'GalaxyID'"),
     "repeated id": (lambda f: pd.concat([f, f[:1]]), "appears twice"),
     "no image": (lambda f: f.assign(GalaxyID=f["GalaxyID"] + 500), "has no image of GalaxyID 501"),
-    "no galaxy": (lambda f: f[:0], "has no classes"),
+    "no galaxy": (lambda f: f[:0], "column 'class' is empty"),
 }
 
 
@@ -85,7 +85,7 @@ def test_a_mistake_in_the_labels_is_one_line(folder, change, named):
 
 def test_test_ids_need_images_and_are_no_training_galaxies(folder):
     (folder / "test_ids.csv").write_text("GalaxyID\n41\n600\n700\n")
-    assert "GalaxyID 600, which test_ids.csv lists (2 in all)" in refusal("small")
+    assert "GalaxyID 600, which test_ids.csv lists (2 such galaxies)" in refusal("small")
     (folder / "test_ids.csv").write_text("GalaxyID\n41\n7\n")
     assert "GalaxyID 7 is both a training and a test galaxy" in refusal("small")
 

@@ -101,8 +101,8 @@ def repeat_id(path: Path) -> None:
 
 
 FORM_MISTAKES = {
-    "ids that are names": (rename_ids, f"'galaxy {SHUFFLED[0]}' is not a GalaxyID"),
-    "a galaxy in two files": (repeat_id, f"input/mine has GalaxyID {SHUFFLED[0]} twice: "),
+    "ids that are names": (rename_ids, f"'galaxy {SHUFFLED[0]}' is not named after a GalaxyID"),
+    "a galaxy in two files": (repeat_id, f"input/mine contains GalaxyID {SHUFFLED[0]} twice: "),
     "no file": (Path.unlink, "input/mine/ lacks images.zip (or a folder images/, or another"),
 }
 

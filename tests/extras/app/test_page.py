@@ -84,7 +84,7 @@ def test_several_images_are_answered_in_one_table(address):
         path = visitor.upload(picture(gray), name).json()[0]
         files.append({"path": path, "orig_name": name, "meta": {"_type": "gradio.FileData"}})
     facts = visitor.ask("upload", visitor.run, files)["output"]["data"][1]
-    assert "And 1 more" in facts
+    assert "Other images (1)" in facts
     (encoded,) = re.findall(r'href="data:text/csv;base64,([^"]*)"', facts)
     table = pd.read_csv(io.BytesIO(base64.b64decode(encoded)), index_col="galaxy")
     assert len(table) == 2
@@ -93,7 +93,7 @@ def test_several_images_are_answered_in_one_table(address):
     assert not table.index[1].startswith("=")  # no formula
     assert not table.iloc[0].equals(table.iloc[1])
     refused = visitor.ask("upload", visitor.run, files * 26)
-    assert "52 images: at most 50 at once" in refused["output"]["error"]
+    assert "at most 50 images at once, not 52" in refused["output"]["error"]
 
 
 def test_an_image_that_cannot_be_used_is_named_beside_the_answers_of_the_others(address):

@@ -32,7 +32,7 @@ def test_a_fits_cut_out_is_predicted_as_the_picture_that_predict_draws(prepared)
     expected = run.predict_upload(png, "mine").prediction
     for sent in (encoded, gzip.compress(encoded)):
         assert np.allclose(run.predict_upload(sent, "mine").prediction, expected, atol=1e-6)
-    with pytest.raises(InputError, match="mine cannot be used: its FITS is damaged"):
+    with pytest.raises(InputError, match="mine cannot be used: its FITS file is damaged"):
         run.predict_upload(encoded[:4000], "mine")
 
 

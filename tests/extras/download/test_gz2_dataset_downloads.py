@@ -99,7 +99,7 @@ def test_images_that_fail_stop_it_or_their_galaxies_are_left_out(root, server, c
     kept = labels(make_balanced_set(ordered(server, on_bad_image="drop")))
     assert lost not in kept.index
     assert set(kept.value_counts()) == {SMALLEST - 1}
-    assert "): dropped\n" in capsys.readouterr().out
+    assert "); dropped their galaxies\n" in capsys.readouterr().out
     assert (labels(make_balanced_set(ordered(server, name="later"))) == drawn).all()
 
 

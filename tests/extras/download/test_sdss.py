@@ -60,7 +60,7 @@ def test_each_galaxy_gets_the_image_of_its_place(server, folder):
         (answers.cut_off_unseen, 5, "it is truncated or damaged"),
         (answers.words, 5, "it is neither JPEG nor PNG"),
         (answers.of_size(48), 5, "its size is 48 × 48 px, not 64"),
-        (answers.blank, 5, "it is empty"),
+        (answers.blank, 5, "it is blank"),
     ],
 )
 def test_a_failure_is_tried_again_unless_refused_and_leaves_no_file(
@@ -100,5 +100,5 @@ def test_a_server_that_is_down_is_asked_no_further_and_what_there_is_stays(serve
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://a.b/c", "skyserver", "http://", ""])
 def test_only_addresses_of_the_web_are_asked(url, folder):
-    with pytest.raises(InputError, match="does not begin with http://"):
+    with pytest.raises(InputError, match="must begin with http://"):
         sdss.download_cutouts(pd.DataFrame(columns=["ra", "dec"]), folder, url)

@@ -43,7 +43,7 @@ def exported(trained: Path) -> Path:
     result = succeed(trained, "export.py", RUN)
     folder = trained / "exported" / "gz37-cnn"
     assert "hf upload YOUR_NAME/gz37-cnn exported/gz37-cnn" in result.stdout
-    assert "; onnxruntime 1.18 or newer\n" in result.stdout
+    assert "; needs onnxruntime >= 1.18\n" in result.stdout
     return folder
 
 

@@ -29,29 +29,29 @@ def table_alone() -> bytes:
 
 
 LINE = np.arange(10.0)
-NAMELESS = "which extension is the image? It has 1 A, 2 B: give --hdu 1,"
+NAMELESS = "it has 1 A, 2 B: choose the image with --hdu 1,"
 UNEQUAL = part(CUBE[0]), part(CUBE[1, :30])
 SIZES = "--hdu 1,2: these extensions differ in size"
 HOLED = np.where(np.arange(48) == 4, np.nan, CUBE)
-DAMAGED = "FITS is damaged"
+DAMAGED = "FITS file is damaged"
 NO_SCALE = {"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CRVAL1": 180.0, "CRVAL2": 30.0}
 WRONG: dict[str, tuple[Callable[[], bytes], str, str]] = {
-    "parts of any name": (lambda: bands("A", "B", "C"), "", "1 A, 2 B, 3 C: give --hdu 1, or"),
+    "parts of any name": (lambda: bands("A", "B", "C"), "", "2 B, 3 C: choose the image with"),
     "planes and a cube": (lambda: write_fits(None, part(MASK, "A"), part(CUBE, "B")), "", NAMELESS),
     "colors last": (lambda: write_fits(np.moveaxis(CUBE, 0, 2).copy()), "", "(48, 48, 3)"),
     "bands of two sizes": (lambda: write_fits(None, *UNEQUAL), "1,2", SIZES),
-    "no such name": (lambda: write_fits(CUBE, part(MASK, "DQ")), "SCI", "--hdu SCI, but 0"),
+    "no such name": (lambda: write_fits(CUBE, part(MASK, "DQ")), "SCI", "SCI (--hdu), only 0"),
     "an empty part": (lambda: write_fits(None, part(CUBE, "A")), "0", "--hdu 0 is not an image"),
     "lines alone": (lambda: write_fits(LINE, part(LINE)), "", "its shape is (10,)"),
     "one value": (lambda: write_fits(np.full((3, 48, 48), 2.5)), "", "have the same value (2.5)"),
     "two values": (lambda: write_fits((CUBE > 200).astype("i2")), "", "stretch needs sky noise"),
-    "NaN": (lambda: write_fits(HOLED), "", "pixels without a value (NaN): 144"),
+    "NaN": (lambda: write_fits(HOLED), "", "144 pixels without a value (NaN)"),
     "cut off": (lambda: write_fits(CUBE)[:6000], "", DAMAGED),
     "packed and cut off": (lambda: packed(np.tile(CUBE, (1, 4, 4)))[:20000], "", DAMAGED),
     "gzip, cut off": (lambda: gzip.compress(write_fits(CUBE))[:-900], "", DAMAGED),
     "a table": (table_alone, "", "has no image"),
     "four axes": (lambda: write_fits(np.stack([CUBE] * 2)), "", "shape is (2, 3, 48, 48)"),
-    "two bands": (lambda: write_fits(CUBE[:2]), "", "2 bands, but --bands has 2"),
+    "two bands": (lambda: write_fits(CUBE[:2]), "", "--bands 2: it has bands 0 to 1"),
     "a side that it lacks": (lambda: renamed(b"NAXIS1  =", 48, 9000), "", DAMAGED),
     "bands that it lacks": (lambda: renamed(b"NAXIS3  =", 3, 99999999), "", "too large"),
 }
@@ -78,7 +78,7 @@ def test_coordinates_without_a_scale_name_the_option(case):
     data = write_fits(None, part(CUBE, **header))
     line = one_line_refusal(to_rgb, data, FitsSettings(), 5)
     assert why in line
-    assert line.endswith("give --pixel-scale")
+    assert line.endswith("add --pixel-scale")
     assert to_rgb(data, FitsSettings(pixel_arcsec=0.25), 5).shape == (20, 20, 3)
 
 
@@ -97,7 +97,7 @@ def test_blank_of_any_integer_has_no_value(kind, blank, is_packed):
     made = make(values)
     made.header["XLANK"] = blank - zeros.get(kind, 0)  # astropy would write NaN
     data = write_fits(None, made).replace(b"XLANK  ", b"BLANK  ")
-    assert "pixels without a value (NaN): 2" in one_line_refusal(to_rgb, data, FitsSettings())
+    assert "2 pixels without a value (NaN)" in one_line_refusal(to_rgb, data, FitsSettings())
     values[1, 3, 4:6] = values[1, 3, 6]
     made = make(values)
     assert to_rgb(write_fits(None, made), FitsSettings()).shape == (48, 48, 3)
@@ -107,7 +107,7 @@ def test_blank_of_any_integer_has_no_value(kind, blank, is_packed):
 def test_padding_is_refused_unless_another_stretch_is_named(side):
     padded = np.where(np.arange(48) < side, 0, CUBE)
     padded[:, :side] = 0
-    assert "this sky has none or" in one_line_refusal(to_rgb, write_fits(padded), FitsSettings())
+    assert "sky is noiseless or" in one_line_refusal(to_rgb, write_fits(padded), FitsSettings())
     assert to_rgb(write_fits(padded), LINEAR).any()
 
 

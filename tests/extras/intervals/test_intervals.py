@@ -77,7 +77,7 @@ def test_a_mistake_is_one_line(catalog, monkeypatch):
         return one_line_refusal(make, monkeypatch, *options)
 
     assert "--intervals 90 must lie between 0 and 1" in refused("90")
-    assert "build it first" in refused("0.9", "run0", "run1")
+    assert "a built ensemble" in refused("0.9", "run0", "run1")
     assert "name one of all" in refused("0.9", "run0")
     oof = built("gz37").oof_csv
     whole = oof.read_bytes()

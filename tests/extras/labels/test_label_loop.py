@@ -113,9 +113,9 @@ def test_classes_keep_their_order_also_those_without_a_label(tmp_path):
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        ("id,class\n61.png,rare\n", "csv: the survey has no galaxy '61.png'"),
+        ("id,class\n61.png,rare\n", "csv labels '61.png', which the survey"),
         ("id,class\n1.png,a\n1.png,b\n", "csv: '1.png' appears twice"),
-        ("name,class\n1.png,a\n", "has no id column: name it"),
+        ("name,class\n1.png,a\n", "has no id column (one of"),
         ("", "labels.csv"),
     ],
 )

@@ -145,18 +145,18 @@ def test_task_yaml_has_the_order_and_what_is_decided(folder):
 @pytest.mark.parametrize(
     ("columns", "yaml", "line"),
     [
-        ({"class": ["a"] * 5}, "", "only the class 'a': label others too"),
-        ({"class": ["", " ", "", "", ""]}, "", "has no classes"),
-        ({"class": ["a", "=1+1", "a", "=1+1", "a"]}, "", "'=1+1' cannot be a label"),
-        ({"class": [*"abab", "fold"]}, "", "'fold' cannot be a label"),
-        ({"class": [*"ababa"]}, "classes: [a, c]", "'b' is not in both `classes:` and labels.csv"),
+        ({"class": ["a"] * 5}, "", "only class 'a': label another class"),
+        ({"class": ["", " ", "", "", ""]}, "", "column 'class' is empty"),
+        ({"class": ["a", "=1+1", "a", "=1+1", "a"]}, "", "'=1+1' cannot name a class"),
+        ({"class": [*"abab", "fold"]}, "", "'fold' cannot name a class"),
+        ({"class": [*"ababa"]}, "classes: [a, c]", "'b' is in only one of `classes:` and labels"),
         ({"class": [*"ababa"]}, "clases: [a, b]", "unknown key 'clases'"),
         ({"class": [*"ababa"], "file": ["g1", "g0", "g2", "g3", "g4"]}, "", "'file' name diff"),
         ({"class": [*"ababa"], "id": ["g0", "g1", "x", "g2", "g3"]}, "", "no image is named 'x'"),
         (
             {"who": [1] * 5, "choice": [*"abbab"], "s": range(5)},
             "",
-            "yaml, as `label: choice`",
+            "yaml: `label: choice`",
         ),
         ({"a": ["87 %"] * 5, "b": [13] * 5}, "", "no column 'class', only numbers (found a, b)"),
     ],
@@ -218,7 +218,7 @@ def test_known_galaxies_keep_their_folds_where_labels_change(root, folder, capsy
     first, run = prepare("mine", n_folds=3, tasks={"mine"}).catalog, begin_run(root)
     # Rows by name: g_0, g_1, g_10 … g_19, g_2, g_20 …: g_2 is row 12, g_3 is row 17.
     relabel(folder, {"g_0": "ring", "g_1": "ring", "g_2": "ring", "g_3": None})
-    line = "differ from folds/mine: type `bash scripts/train_folds.sh --data mine`"
+    line = "since folds/mine was made: to retrain, type `bash scripts/train_folds.sh --data mine`"
     assert line in one_line_refusal(open_dataset, None, "mine", "mine")
     assert line in one_line_refusal(prepare, "mine", None, None, {"mine"})
     capsys.readouterr()

@@ -101,7 +101,7 @@ def test_the_headline_is_that_of_the_run_asked_for(project, root):
 
 def test_without_images_the_report_says_so_and_has_all_else(root, project):
     result = succeed(root, "evaluate.py", "zoo5", "--output", root / "elsewhere")
-    assert "No galaxy images: input/ no longer has" in result.stdout
+    assert "No galaxy images: input/ no longer contains" in result.stdout
     assert not (root / "input" / "demo").exists()  # none was drawn in their place
     folder = root / "elsewhere" / "bare" / "zoo5"
     page = (folder / "index.html").read_text()

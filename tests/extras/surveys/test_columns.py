@@ -125,6 +125,6 @@ def test_a_kept_column_is_written_exactly_or_refused_before(name, ending, tmp_pa
 
 def test_an_id_that_fits_cannot_hold_is_named_and_nothing_written(tmp_path):
     parts = make_parts(tmp_path, [["a.jpg", "gal\u00e1xia.jpg"]])
-    with pytest.raises(InputError, match=r"votes\.fits: FITS only takes ASCII.*gal\u00e1xia"):
+    with pytest.raises(InputError, match=r"votes\.fits: FITS text must be ASCII.*gal\u00e1xia"):
         write_one_table(tmp_path / "votes.fits", parts, "kaggle")
     assert not (tmp_path / "votes.fits").exists()

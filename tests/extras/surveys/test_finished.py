@@ -98,7 +98,7 @@ def test_a_part_that_is_not_as_it_was_written_is_one_line(votes, damage, complai
     damage(path)
     message = one_line_refusal(read_features, votes)
     assert complaint in message
-    assert f"delete {path} and rerun the command of predict.py" in message
+    assert f"delete {path} and rerun the predict.py command" in message
 
 
 @pytest.mark.parametrize("change", ["content", "a name", "all names", "fewer"])

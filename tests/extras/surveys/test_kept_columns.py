@@ -90,14 +90,14 @@ def test_columns_of_two_types_are_one_line(tmp_path):
     for name, ids in (("a", "7"), ("b", "")):  # whole numbers, and text
         (tmp_path / f"{name}.csv").write_text(f"id,path,objid\n{name},1.jpg,{ids}\n")
     job = make_job(tmp_path / "votes", tmp_path / "a.csv", tmp_path / "b.csv")
-    with pytest.raises(InputError, match=r"--keep objid: types differ between .*a.csv and .*b"):
+    with pytest.raises(InputError, match=r"objid: column types differ between .*a.csv and .*b"):
         keeping(job, "objid").run()
 
 
 def test_what_cannot_be_kept_is_one_line(job, tmp_path):
     with pytest.raises(InputError, match=r"--keep Z: \S+ has the columns id, ra, dec"):
         keeping(job, "Z").run()
-    with pytest.raises(InputError, match="--keep elliptical: already a column of the predictions"):
+    with pytest.raises(InputError, match="--keep elliptical: the predictions have a column"):
         keeping(job, "elliptical").run()
     assert not job.folder.exists()
     (tmp_path / "folder").mkdir()

@@ -72,7 +72,7 @@ def test_a_changed_part_or_record_is_named_and_made_again_once_deleted(votes, su
     change(path)
     message = one_line_refusal(make_job(votes, survey).run)
     assert path.name in message
-    assert f"delete {path.parent / PART} and rerun the command of predict.py" in message
+    assert f"delete {path.parent / PART} and rerun the predict.py command" in message
     path.unlink()
     make_job(votes, survey).run()
     assert read_all(votes) == before
@@ -181,7 +181,7 @@ def test_images_that_change_amid_a_job_are_said_to(tmp_path, survey, form):
     images = survey if form == "folder" else tmp_path / "a.zip"
     job = make_job(tmp_path / "votes", images, predictor=amid_a_job(change))
     message = one_line_refusal(job.run)
-    assert message == "IMAGES changed during prediction: name a new folder"
+    assert message == "IMAGES changed during prediction: choose a new folder"
     assert not (tmp_path / "votes" / surveys.MANIFEST).exists()
 
 

@@ -177,7 +177,7 @@ def test_the_score_is_of_the_epoch_whose_weights_are_kept(lab, checkpoint, expec
     search = lab.make(train={"checkpoint": checkpoint})
     search.train(1, 1, "loky")
     assert scores(search)[0][1] == expected
-    assert "because it selected the trial" in search.write_best()[1]
+    assert "as it selected the trial" in search.write_best()[1]
 
 
 def test_the_winners_config_is_the_best_trials(lab):

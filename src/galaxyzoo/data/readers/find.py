@@ -98,7 +98,7 @@ def _find_input(tasks: set[str]) -> DatasetFiles:
         return kaggle.open_dataset_files(kaggle.find_folder())
     if not fitting:
         raise InputError(
-            f"input/ has no labels for task '{min(tasks)}' (docs/tasks.md: Input forms)"
+            f"input/ has no labels for task '{min(tasks)}': see Input forms in docs/tasks.md"
         )
     competitions = kaggle.competition_folders() if by_votes else []
     _check_single([*competitions, *(candidate.path for candidate in fitting)], tasks)

@@ -55,11 +55,11 @@ def find_folder(data: str | None = None) -> Path:
         if folder is None:
             there = next(filter(Path.exists, places), None)
             near = difflib.get_close_matches(data, [p.name for p in top.glob("[!.]*")], 1)
-            lacks = "no such folder, nor in input/" + "".join(f": did you mean {n}?" for n in near)
+            lacks = "not found here or in input/" + "".join(f": did you mean {n}?" for n in near)
             if there:
                 listed = ", ".join(sorted(p.name for p in there.glob("[!.]*"))[:4]) or "no files"
                 lacks = f"{shown(there)} has {listed}, but no labels: add labels.csv"
-            raise InputError(f"--data {data}: {lacks} (docs/tasks.md, Input forms)")
+            raise InputError(f"--data {data}: {lacks} (see Input forms in docs/tasks.md)")
         return folder
     folders = competition_folders()
     if len(folders) > 1:
@@ -134,9 +134,9 @@ def _demo_folder(name: str, announce: bool = False) -> Path:
     folder = input_dir() / name
     if announce:
         print(
-            f"no data in {shown(input_dir())}/: using simulated demo galaxies. For the competition "
-            f"put {TRAIN_IMAGES}.zip, {TEST_IMAGES}.zip, {SOLUTIONS}.zip and {SAMPLES[0]}.zip "
-            f"there (`{typed('download_data')}`)"
+            f"no data in {shown(input_dir())}/: using simulated demo galaxies. For the competition,"
+            f" `{typed('download_data')}` puts {TRAIN_IMAGES}.zip, {TEST_IMAGES}.zip, "
+            f"{SOLUTIONS}.zip and {SAMPLES[0]}.zip there."
         )
     names = (TRAIN_IMAGES, TEST_IMAGES, SOLUTIONS, SAMPLES[0])
     zips = [folder / f"{name}.zip" for name in names]
@@ -253,7 +253,7 @@ def write_subset(name: str, data: str | None) -> Path:
     if len(missing):
         raise InputError(
             f"{shown(raw.folder)} has no labels for GalaxyID {missing[0]} ({len(missing)} of the "
-            "subset missing): a subset needs the whole competition"
+            "subset missing): extract it from the complete competition data"
         )
     zeros = pd.DataFrame(0, index=test_ids, columns=raw.targets.columns)
     with files.writing_folder(target) as folder:

@@ -90,7 +90,7 @@ def one_task(classes: set[str], where: str) -> kinds.ClassTask:
     if unknown := classes - set(task.columns):
         raise InputError(
             f"{where}: unknown class '{min(unknown)}': the classes of {task.name} are "
-            f"{', '.join(task.columns)}; for your own, name the table {OWN_LABELS}"
+            f"{', '.join(task.columns)}; for your own classes, name the table {OWN_LABELS}"
         )
     return task
 
@@ -112,7 +112,7 @@ def classes_of(table: pd.DataFrame, path: Path) -> pd.Series:
         raise InputError(f"{shown(path)} has no column '{kinds.CLASS}'")
     classes = pd.Series(table[kinds.CLASS].fillna("").to_numpy(str), table.index).str.strip()
     if not classes.any():
-        raise InputError(f"{shown(path)} has no classes")
+        raise InputError(f"{shown(path)}: column '{kinds.CLASS}' is empty")
     return classes
 
 
@@ -121,7 +121,7 @@ def _read_table(folder: Path, classes: pd.Series, task: kinds.ClassTask) -> Data
     test_ids = read_csv(path).index.to_numpy() if path.exists() else np.empty(0, np.int64)
     if not (files := image_files(folder)):
         raise InputError(
-            f"{shown(folder)}/ lacks {IMAGES}.zip (or a folder {IMAGES}/, or another image format: "
+            f"{shown(folder)}/ lacks {IMAGES}.zip (or a folder {IMAGES}/, or another format of "
             "docs/formats.md)"
         )
     images = opening.open_by_galaxy_id(*files)

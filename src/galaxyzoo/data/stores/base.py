@@ -131,11 +131,11 @@ class Images:
         first: dict[int, str] = {}
         for name in self.names:
             if (galaxy_id := galaxy_id_of(name)) is None:
-                raise InputError(f"{shown(self.path)}: the name of '{name}' is not a GalaxyID")
+                raise InputError(f"{shown(self.path)}: '{name}' is not named after a GalaxyID")
             if galaxy_id in first:
                 raise InputError(
-                    f"{shown(self.path)} has GalaxyID {galaxy_id} twice: '{first[galaxy_id]}' and "
-                    f"'{name}'"
+                    f"{shown(self.path)} contains GalaxyID {galaxy_id} twice: "
+                    f"'{first[galaxy_id]}' and '{name}'"
                 )
             first[galaxy_id] = name
         return self.relabel([*first])
@@ -263,7 +263,7 @@ def find_ids(columns: Sequence[str], path: Path, names: Sequence[str] = IDS) -> 
     """Find the column or array of ids."""
     present = [name for name in names if name in columns]
     if not present:
-        raise InputError(f"{shown(path)} has no id column: name it {', '.join(names)}")
+        raise InputError(f"{shown(path)} has no id column (one of {', '.join(names)})")
     return present[0]
 
 

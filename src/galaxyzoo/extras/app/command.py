@@ -1,8 +1,8 @@
 """Serve a web page that predicts uploaded images, with heat maps.
 
-Only this machine can reach it unless you give --host. It starts with the
-default of `src/predict.py`: the best out-of-fold score. --label serves another
-page, for labeling a survey with your own classes and ranking its galaxies.
+Only this machine can reach the page unless you give --host. The page opens with
+the default of `src/predict.py`, which has the best out-of-fold score. With
+--label, it lets you label a survey with your own classes and rank its galaxies.
 
   python3 src/app.py
   python3 src/app.py gz37/mobilenetv2 --dataset kaggle-mini --port 8000
@@ -30,13 +30,13 @@ class AppOptions(DatasetOptions):
 
     run: str | None = positional("run or ensemble:NAME (default: the best)", "RUN", None, nargs="?")
     label: Path | None = option("label the galaxies of a survey, such as votes/", metavar="FOLDER")
-    host: str = option("default: 127.0.0.1, this machine", "127.0.0.1")
+    host: str = option("address to serve on (default: 127.0.0.1, this machine)", "127.0.0.1")
     allow_host: tuple[str, ...] = option(
-        "host name that a proxy passes on, such as galaxies.example.org; repeatable",
+        "public host name behind a proxy, such as galaxies.example.org; repeatable",
         (),
         metavar="NAME",
     )
-    port: int = option("default: 7860", 7860)
+    port: int = option("port to serve on (default: 7860)", 7860)
     open: bool = option("open the page in a browser", False)
 
     @property

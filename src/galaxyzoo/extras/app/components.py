@@ -93,7 +93,7 @@ def facts_html(task: Task, shown: Sequence[PredictedGalaxy]) -> str:
 
 def heat_html(image: np.ndarray, heat: np.ndarray, answer: str) -> str:
     """The network's input, (H, W, 3) uint8, beside its heat map for an answer, (H, W) 0 to 1."""
-    text = f"heat map for “{answer}”; color: pixels that support it; contour: half maximum"
+    text = f"Heat map for “{answer}”. Color: pixels that support it. Contour: half maximum."
     figures = [(_data_uri(image), "network input"), (_data_uri(blend_heat(image, heat)), text)]
     return render("galaxy_heat.html.j2", figures=figures)
 

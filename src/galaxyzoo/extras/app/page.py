@@ -94,7 +94,7 @@ def _show_upload(name: str, paths: list[str]) -> list[Any]:
     """The first uploaded image that can be used, and the likeliest answers of all such."""
     if len(paths) > _MAX_IMAGES:
         raise InputError(
-            f"{len(paths)} images: at most {_MAX_IMAGES} at once; use predict.py for more"
+            f"upload at most {_MAX_IMAGES} images at once, not {len(paths)}, or use predict.py"
         )
     loaded, predicted, problems = _load(name), [], []
     for path in map(Path, paths):

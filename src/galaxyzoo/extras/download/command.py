@@ -1,4 +1,4 @@
-"""Download the competition's files from Kaggle into input/; keep complete ones.
+"""Download the competition's files from Kaggle into input/; skip complete ones.
 
   bash scripts/download_data.sh
   python3 src/download_data.py --folder input/kaggle   # beside other datasets
@@ -28,6 +28,6 @@ def main() -> None:
     paths.check_output("--folder", folder, is_own=Path.is_dir)
     fetched = download(folder)
     launch.print_done(
-        f"{paths.shown(folder)}/ has {len(ZIPS)} of {len(ZIPS)} files, {len(fetched)} new",
+        f"{paths.shown(folder)}/ has all {len(ZIPS)} files ({len(fetched)} new)",
         f"{launch.typed('train_folds')} --plan",
     )

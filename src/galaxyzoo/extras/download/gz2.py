@@ -62,8 +62,8 @@ def read_positions(path: Path) -> pd.DataFrame:
     frame = read_csv(path, key=GALAXY, wanted=(GALAXY, *SKY).__contains__)
     if not set(SKY) <= set(frame.columns):
         raise InputError(
-            f"{shown(path)} has no columns 'ra' and 'dec', needed to download images: the "
-            "published table has both"
+            f"{shown(path)} lacks the columns 'ra' and 'dec', which --download needs: use the "
+            "published table"
         )
     sky = select_numbers(frame, SKY, path)
     wrong = sky.index[~(sky["ra"].between(0, 360) & sky["dec"].between(-90, 90))]

@@ -31,10 +31,10 @@ from galaxyzoo.tasks import kinds, registry
 PACKED = "dataset_galaxies.zip"
 HELP = f"""Make a balanced dataset of classes from Galaxy Zoo 2's published files.
 
-It writes input/<name>/ with train_labels.csv, images.zip, and both zipped as
+The dataset is input/<name>/: train_labels.csv, images.zip, and both zipped as
 {PACKED}. Put gz2_hart16.csv, gz2_filename_mapping.csv and
-images_gz2.zip into input/ or a folder in it, or add --download: it gets images
-from the SDSS server by the table's ra and dec, and the table if it is missing.
+images_gz2.zip into input/ or a folder in it. Or add --download to get the
+images from the SDSS server, by ra and dec, and the table if it is missing.
 
   python3 src/prepare.py gz2
   python3 src/prepare.py gz2 --download
@@ -52,13 +52,13 @@ class Gz2Options:
     task: str = options.option("task whose label rule turns votes into classes", "hubble10")
     name: str | None = options.option("name of the new dataset (default: gz2-<task>)")
     per_class: int | None = options.option(
-        "maximum galaxies per class (default: as many as the smallest class has)",
+        "maximum number of galaxies per class (default: the size of the smallest class)",
         type=options.positive,
         metavar="N",
     )
     seed: int = options.option("random seed (default: 0)", 0)
     on_bad_image: Literal["stop", "drop"] = options.option(
-        "if images cannot be downloaded: stop, or drop their galaxies", "stop"
+        "if images cannot be downloaded, stop or drop their galaxies", "stop"
     )
     download: bool = options.option("download the images, and the table if it is missing", False)
     base_url: str = options.option(
@@ -82,8 +82,8 @@ def make_balanced_set(order: Gz2Options) -> Path:
     votes, read_image, positions = _open_source(folder, order)
     labels = task.rule.labels(votes)
     print(
-        f"{paths.shown(folder)}: {len(votes):,} galaxies; the rule of {task.name} keeps "
-        f"{len(labels):,}"
+        f"{paths.shown(folder)}: the label rule of {task.name} assigns a class to {len(labels):,} "
+        f"of {len(votes):,} galaxies"
     )
     classes = labels.idxmax(axis=1) if len(labels) else pd.Series(dtype=object)
     drawn = _draw(classes, classes, folder, task, order)
@@ -101,7 +101,7 @@ def make_balanced_set(order: Gz2Options) -> Path:
                     f"{failures}: rerun the command to try again, or skip them with --on-bad-image "
                     "drop"
                 )
-            print(f"{failures}: dropped")
+            print(f"{failures}; dropped their galaxies")
             drawn = _draw(classes, drawn.drop(list(failed)), folder, task, order)
     with files.writing_folder(target) as new:
         _write(new, drawn, read_image)
@@ -221,7 +221,7 @@ def _draw(
     """Draw among usable galaxies, and print how many of each class there are and were drawn."""
     if usable.nunique() < 2:
         raise InputError(
-            f"{paths.shown(folder)}: needs at least two classes, but has {usable.nunique()}"
+            f"{paths.shown(folder)} needs at least two classes, but has {usable.nunique()}"
         )
     drawn = draw_balanced(usable, order.per_class, order.seed)
     counts = {"by votes": classes.value_counts(), "balanced": drawn.value_counts()}

@@ -19,7 +19,7 @@ from galaxyzoo.io.archives import BROKEN_ZIP, open_zip
 
 COMPETITION = "galaxy-zoo-the-galaxy-challenge"
 PAGE = f"https://www.kaggle.com/competitions/{COMPETITION}"
-_LOGIN = "create credentials at https://www.kaggle.com/settings (API) and keep them in \
+_LOGIN = "create credentials at https://www.kaggle.com/settings (API) and store them in \
 ~/.kaggle/kaggle.json, in KAGGLE_USERNAME and KAGGLE_KEY, or in KAGGLE_API_TOKEN"
 _ADVICE = {401: _LOGIN, 403: f"accept the rules on {PAGE}/rules", 404: f"see {PAGE}/data"}
 # The small ones first: whatever is refused is refused at once.

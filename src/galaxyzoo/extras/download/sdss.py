@@ -52,13 +52,13 @@ def check_image(data: bytes) -> None:
     """Raise ValueError unless bytes are a whole image of that size that shows something."""
     height, width = read_size(data)
     if (height, width) != (SIZE_PX, SIZE_PX):
-        raise ValueError(f"its size is {width} × {height} px, not {SIZE_PX}")
+        raise ValueError(f"its size is {width} × {height} px, not {SIZE_PX} × {SIZE_PX}")
     try:
         pixels = decode(data, ORIGINAL_PX, SIZE_PX)
     except cv2.error as error:
         raise ValueError(f"it cannot be decoded ({error.code})") from None
     if pixels.min() == pixels.max():  # what lies outside the survey
-        raise ValueError("it is empty: all its pixels are equal")
+        raise ValueError("it is blank: all its pixels are equal")
 
 
 def fetch(url: str, path: Path, check: Callable[[bytes], None]) -> None:
@@ -111,7 +111,7 @@ def download_cutouts(positions: pd.DataFrame, folder: Path, service: str) -> dic
     """
     parts = urlsplit(service)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise InputError(f"'{service}' does not begin with http:// or https://")
+        raise InputError(f"--base-url '{service}' must begin with http:// or https://")
     failed: dict[int, str] = {}
     silent = 0
 

@@ -2,12 +2,12 @@
 
   bash scripts/submit.sh -m "three networks, stacked"
   bash scripts/submit.sh submissions/kaggle/gz37/cnn.csv -m "alone" --no-wait
-  bash scripts/submit.sh --check     check it, send nothing
-  bash scripts/submit.sh --scores    ask for the scores of earlier submissions
+  bash scripts/submit.sh --check     only check it
+  bash scripts/submit.sh --scores    only show the scores of earlier submissions
 
-Only a complete submission is sent: every galaxy of the sample submission, in
-its order, with values that the decision tree allows. submissions/ledger.csv
-has a row per submission, with its cross-validated and Kaggle scores.
+A submission must be complete: every galaxy of the sample submission, in the
+same order, with values that the decision tree allows. submissions/ledger.csv
+lists your submissions with their cross-validated and Kaggle scores.
 """
 
 from collections.abc import Sequence
@@ -39,8 +39,8 @@ class SubmitOptions:
     file: Path | None = positional("default: submissions/predictions.csv", "FILE", None, nargs="?")
     message: str | None = option("description shown on Kaggle", None, "-m", "--message")
     no_wait: bool = option("do not wait for the score", False)
-    check: bool = option("check the file, send nothing", False)
-    scores: bool = option("ask for the scores of earlier submissions, send nothing", False)
+    check: bool = option("only check the file", False)
+    scores: bool = option("only show the scores of earlier submissions", False)
 
 
 def main() -> None:
@@ -57,7 +57,7 @@ def main() -> None:
         launch.print_done(f"{paths.shown(path)} is a complete submission; nothing was sent")
         return
     if options.message is None:
-        raise InputError("add -m MESSAGE, which Kaggle lists with the submission")
+        raise InputError("add -m MESSAGE, which Kaggle shows with the submission")
     api = kaggle_api.connect()
     if table.digest_table(path) != digest:
         raise InputError(f"{paths.shown(path)} was changed after the check: rerun the command")

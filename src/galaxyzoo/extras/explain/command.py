@@ -30,24 +30,24 @@ if TYPE_CHECKING:
 class GradcamOptions(RunOptions, DataOptions):
     """Options of the command."""
 
-    galaxy_id: str | None = option("GalaxyID or your own id in the dataset", metavar="ID")
+    galaxy_id: str | None = option("galaxy's id in the dataset (GalaxyID or yours)", metavar="ID")
     image: Path | None = option("image file of a galaxy", metavar="FILE")
     output: Path | None = option("output file (default: in reports/)", metavar="FILE")
-    answer: str | None = option("answer or class, by name or text (default: the most likely)")
+    answer: str | None = option("answer or class, by name or text (default: the likeliest)")
     method: Literal["hirescam", "gradcam"] = option("HiResCAM (default) or Grad-CAM", "hirescam")
     layer: tuple[str, ...] = option(
-        "layer of the maps (default: the deepest spatial one); several with --feature-maps "
-        "(default: the last of each resolution)",
+        "layer to show (default: the deepest with spatial maps); with --feature-maps, one or more "
+        "layers (default: the last of each resolution)",
         (),
         metavar="NAME",
     )
-    feature_maps: bool = option("plot feature maps of one network instead", False)
+    feature_maps: bool = option("instead, plot the feature maps of one network", False)
     fold: int = option("fold of the network for --feature-maps", 0)
 
     def __post_init__(self) -> None:
         """Refuse no galaxy or two, and several layers for one map."""
         if (self.galaxy_id is None) == (self.image is None):
-            raise InputError("name a galaxy: --galaxy-id ID or --image FILE")
+            raise InputError("choose a galaxy: either --galaxy-id ID or --image FILE")
         if len(self.layer) > 1 and not self.feature_maps:
             raise InputError("a heat map takes one --layer; only --feature-maps takes several")
 

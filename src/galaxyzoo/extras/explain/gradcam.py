@@ -79,7 +79,7 @@ def explain(
     runs = [run for run in predictor.runs if run.task.name == predictor.task.name]
     if not runs:
         raise InputError(
-            f"no run of this ensemble predicts {predictor.task.name}'s classes directly: name a run"
+            f"no run of this ensemble predicts {predictor.task.name}'s classes directly: use a run"
         )
     first, maps, names = runs[0].config.image, [], []
     for run in runs:
@@ -138,7 +138,7 @@ def choose_layer(model: GalaxyNet, size_px: int, name: str | None = None) -> Map
         return pick_layers(layers, [name])[0]
     if not any(layer.late for layer in layers):
         raise InputError(
-            "no late layer of this network has spatial maps, only its stem: use another run"
+            "only the stem of this network has spatial maps, no late layer: use another run"
         )
     last = last_of_each_side(layers)
     last = [layer for layer in last if layer.tokens == last[-1].tokens]  # no transformer's stem

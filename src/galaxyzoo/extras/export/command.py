@@ -1,7 +1,7 @@
 """Export a run or ensemble: a folder with weights, scores, model card and ONNX.
 
 The folder is written completely or not at all. Nothing is uploaded; the last
-line shows how to.
+line printed is the command for that.
 
   python3 src/export.py gz37/d4cnn
   python3 src/export.py ensemble:default        with each of its runs
@@ -29,13 +29,13 @@ class ExportOptions(RunOptions):
     """Options of the command."""
 
     output: Path | None = option(
-        "default: exported/<task>-<run> here; with --tables, exported/<task>-<run>-tables",
+        "folder (default: exported/<task>-<run>; with --tables, exported/<task>-<run>-tables)",
         metavar="FOLDER",
     )
     no_onnx: bool = option("skip the ONNX file", False)
     half: bool = option("round weights to half precision (half the size)", False)
     tables: bool = option(
-        "write only its compressed out-of-fold and test tables, score card and config", False
+        "write only the run's compressed out-of-fold and test tables, score card and config", False
     )
 
 
@@ -51,7 +51,7 @@ def main() -> None:
     if of and options.tables:
         raise InputError("--tables exports a run's tables: name a run, not an ensemble")
     if options.half and (of or options.tables):
-        raise InputError("--half exports a run's weights: name a run, without --tables")
+        raise InputError("--half exports a run's weights: name a run and omit --tables")
     dataset, run = find_predictor(options.run, options.dataset)
     if dataset == BUNDLED and (options.no_onnx or options.tables):
         raise InputError(f"{run} is already exported: {paths.shown(bundled_dir() / run)}/")
@@ -72,5 +72,5 @@ def main() -> None:
         else:
             files = bundle.export_run(dataset, run, folder, onnx, options.half)
         advice = f"hf upload YOUR_NAME/{name} {shlex.quote(paths.shown(folder))}"
-    runtime = "" if options.tables or not onnx else f"; onnxruntime {OLDEST_RUNTIME} or newer"
+    runtime = "" if options.tables or not onnx else f"; needs onnxruntime >= {OLDEST_RUNTIME}"
     launch.print_done(f"{paths.shown(folder)}: {', '.join(files)}{runtime}", advice)

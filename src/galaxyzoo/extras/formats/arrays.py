@@ -47,7 +47,7 @@ def _to_pixels(image: np.ndarray) -> np.ndarray:
         image = np.ascontiguousarray(np.moveaxis(image, 0, -1))
     if image.dtype != np.uint8:
         if not (image >= 0).all() or not (image <= 1).all():  # NaN is neither
-            raise InputError("it has values outside 0 to 1: write them as uint8")
+            raise InputError("its values are not all from 0 to 1: write them as uint8")
         image = np.round(255 * image).astype(np.uint8)
     return image if image.shape[2] == 3 else np.repeat(image, 3, axis=2)
 
@@ -130,7 +130,7 @@ def build_images(
         chunks: shape of the file's chunks; None: it is contiguous.
     """
     if ids.shape != (count,):
-        raise InputError(f"{shown(path)} has {count:,} images and ids of shape {ids.shape}")
+        raise InputError(f"{shown(path)} has {count:,} images, but ids of shape {ids.shape}")
     starts = range(0, count, chunks[0] if chunks else _PIECE_ROWS)
     reader = PieceReader(path, open_array, starts, count)
     return base.Images.of(path, base.read_ids(ids, path), stamp, reader)
@@ -179,7 +179,7 @@ def _open_member(path: Path, name: str) -> Iterator[IO[bytes]]:
             _check_size(member, archive.getinfo(f"{name}.npy").file_size)
             yield member
     except KeyError:
-        why = " (labels that are numbers need their names)" if name == CLASSES else ""
+        why = " (the names of numeric labels)" if name == CLASSES else ""
         raise InputError(f"{shown(path)} has no array '{name}'{why}") from None
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError) as error:
         if "Object arrays" in str(error):
@@ -196,7 +196,7 @@ def _check_size(member: IO[bytes], size: int) -> None:
     shape, dtype = _read_head(member)
     needed = member.tell() + math.prod(shape) * dtype.itemsize
     if needed != size and not dtype.hasobject:
-        raise ValueError(f"its shape {shape} needs {needed:,} bytes, it has {size:,}")
+        raise ValueError(f"its shape {shape} needs {needed:,} bytes, but it has {size:,}")
     member.seek(0)
 
 
@@ -254,8 +254,8 @@ def open_hdf5_file(path: Path) -> "h5py.File":
         reason = reason_of(error)
         if error.errno == errno.EAGAIN or "already open for write" in reason:
             raise UnavailableError(
-                f"{shown(path)} is open for writing elsewhere ({reason}): close it there; if its "
-                "writer was killed, `h5clear --status` frees it"
+                f"{shown(path)} is open in another program ({reason}): close it there or, if that "
+                "program was killed, free it with `h5clear --status`"
             ) from None
         raise InputError(
             f"{shown(path)} is not a complete HDF5 file ({path.stat().st_size:,} bytes; "

@@ -55,7 +55,7 @@ def _positive(text: str) -> float:
 def _bands(text: str) -> tuple[int, ...]:
     numbers = text.split(",")
     if len(numbers) != 3 or not all(map(str.isdecimal, numbers)):
-        raise ArgumentTypeError(f"'{text}' is not three numbers from 0, such as 2,1,0")
+        raise ArgumentTypeError(f"'{text}' is not three plane numbers, such as 2,1,0")
     return tuple(map(int, numbers))
 
 
@@ -89,7 +89,7 @@ class FitsSettings:
         metavar="ARCSEC",
     )
     pixel_arcsec: float | None = option(
-        "side of a pixel (default: from the header's WCS)",
+        "pixel scale (default: from the header's WCS)",
         None,
         "--pixel-scale",
         type=_positive,
@@ -127,7 +127,7 @@ def wrap(images: base.Images, settings: FitsSettings) -> base.Images:
             f"FITS cut-outs use the {settings.stretch} stretch; the networks expect Lupton's asinh"
         )
     if RADIUS not in table:
-        part = "whole FITS cut-outs" if field_arcsec is None else f"{field_arcsec:g} arcsec of FITS"
+        part = "whole FITS cut-outs" if field_arcsec is None else f"the central {field_arcsec:g}″"
         notes.append(
             f"Using {part}; the networks expect {WIDTH_IN_RADII} Petrosian radii across. Set "
             f"--field, or {RADIUS} in a list."
@@ -158,14 +158,14 @@ def to_rgb(data: bytes, settings: FitsSettings, width_arcsec: float | None = Non
     except InputError:
         raise
     except Exception as error:  # noqa: BLE001  astropy raises a dozen kinds for damaged files
-        raise InputError(f"its FITS is damaged ({reason_of(error)})") from None
+        raise InputError(f"its FITS file is damaged ({reason_of(error)})") from None
     is_ready = header["BITPIX"] == 8 and not header.get("BZERO") and len(bands) in (3, 4)
     if len(bands) > 1 and not is_ready:
         if max(settings.bands) >= len(bands):
-            raise InputError(f"it has {len(bands)} bands, but --bands has {max(settings.bands)}")
+            raise InputError(f"--bands {max(settings.bands)}: it has bands 0 to {len(bands) - 1}")
         bands = bands[list(settings.bands)]
     if missing := bands.size - np.count_nonzero(np.isfinite(bands)):
-        raise InputError(f"it has pixels without a value (NaN): {missing:,}")
+        raise InputError(f"it has {missing:,} pixels without a value (NaN)")
     if not np.ptp(bands, axis=(1, 2)).any():
         raise InputError(f"all its pixels have the same value ({bands.flat[0]:g})")
     if is_ready:
@@ -183,7 +183,7 @@ def _read(data: bytes, hdu: tuple[str, ...]) -> tuple[np.ndarray, Any]:
         for part in chosen:
             if not _is_picture(part):
                 raise InputError(
-                    f"its shape is {part.shape}, expected (band, H, W) or (H, W) with sides "
+                    f"its shape is {part.shape}; expected (band, H, W) or (H, W) with sides "
                     f"of at least {_MIN_SIDE} px"
                 )
             if 4 * len(chosen) * math.prod(part.shape) > _MAX_BYTES:
@@ -228,7 +228,7 @@ def _find_parts(parts: Any, hdu: tuple[str, ...]) -> list[Any]:
         chosen = [parts[int(name) if name.isdecimal() else name] for name in hdu]
     except (KeyError, IndexError):
         raise InputError(
-            f"it has no extension --hdu {','.join(hdu)}, but {_list_parts(parts)}"
+            f"it has no extension {','.join(hdu)} (--hdu), only {_list_parts(parts)}"
         ) from None
     if not all(part.is_image and part.shape for part in chosen):
         raise InputError(f"--hdu {','.join(hdu)} is not an image; it has {_list_parts(parts)}")
@@ -239,13 +239,13 @@ def _find_image(parts: Any) -> Any:
     """The part that is the image by name, the first or the only one."""
     images = [part for part in parts if part.is_image and part.shape]
     if not images:
-        raise InputError("its FITS has no image")
+        raise InputError("its FITS file has no image")
     images = [part for part in images if _is_picture(part)] or images[:1]
     images = [part for part in images if part.name in _SCIENCE] or images
     if len(images) > 1 and images[0] is not parts[0]:
         raise InputError(
-            f"which extension is the image? It has {_list_parts(parts)}: give --hdu 1, or --hdu "
-            "1,2,3 for one band in each"
+            f"it has {_list_parts(parts)}: choose the image with --hdu 1, or --hdu 1,2,3 for one "
+            "band in each"
         )
     return images[0]
 
@@ -265,9 +265,9 @@ def _pixel_arcsec(header: Any) -> float:
         scales = proj_plane_pixel_scales(coordinates) if coordinates.naxis == 2 else np.ones(2)
     except Exception as error:  # noqa: BLE001  wcslib has a dozen kinds
         why = str(error).strip().splitlines()[-1]
-        raise InputError(f"its WCS is damaged ({why}): give --pixel-scale") from None
+        raise InputError(f"its WCS is damaged ({why}): add --pixel-scale") from None
     if not (scales < 1).all():  # degrees; NaN, or astropy's 1 where there is neither CDELT nor CD
-        raise InputError("its header has no pixel scale: give --pixel-scale")
+        raise InputError("its header has no pixel scale: add --pixel-scale")
     return float(np.mean(scales)) * 3600
 
 
@@ -277,8 +277,8 @@ def _crop_center(bands: np.ndarray, side: float) -> np.ndarray:
     keep = round(side)
     if not _MIN_SIDE <= keep <= min(height, width):
         raise InputError(
-            f"it is {width} × {height} px, but the field is {side:,.1f} px wide (at least "
-            f"{_MIN_SIDE})"
+            f"its field of {side:,.1f} px is wider than its {width} × {height} px or narrower than "
+            f"{_MIN_SIDE} px"
         )
     top, left = (height - keep) // 2, (width - keep) // 2
     return bands[:, top : top + keep, left : left + keep]
@@ -293,7 +293,7 @@ def _lupton(bands: np.ndarray) -> np.ndarray:
     noise = float(mad_std(sample - sky))
     if not noise or all(map(_is_padded, sample)):
         raise InputError(
-            "Lupton's stretch needs sky noise, but this sky has none or is padding: crop to the "
+            "Lupton's stretch needs sky noise, but this sky is noiseless or padded: crop to the "
             "center with --field, or use --stretch linear"
         )
     return _asinh_rgb(bands - sky[..., None], _SKY_NOISES * noise)

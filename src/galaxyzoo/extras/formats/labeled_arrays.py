@@ -57,7 +57,7 @@ def find_galaxy10(path: Path) -> DatasetCandidate | None:
         kind = _KINDS.get(images.shape[1:])
         if kind is None or images.dtype != np.uint8:
             raise InputError(
-                f"{shown(path)}: '{arrays.PIXELS}' is {images.dtype} of shape {images.shape}, "
+                f"{shown(path)}: '{arrays.PIXELS}' is {images.dtype} of shape {images.shape}; "
                 "expected uint8 color images of 69 × 69 or 256 × 256 px, as in astroNN's files"
             )
         answers = arrays.pick_array(file, _ANSWERS, path, _GALAXY10)[...]
@@ -71,7 +71,7 @@ def find_galaxy10(path: Path) -> DatasetCandidate | None:
 def _check_labels(labels: np.ndarray, array: str, path: Path, dtypes: str) -> None:
     if labels.ndim != 1 or labels.dtype.kind not in dtypes:
         raise InputError(
-            f"{shown(path)}: '{array}' is {labels.dtype} of shape {labels.shape}, expected an "
+            f"{shown(path)}: '{array}' is {labels.dtype} of shape {labels.shape}; expected an "
             "integer per image or, in .npz, a class name"
         )
 
@@ -81,8 +81,8 @@ def _name_classes(numbers: np.ndarray, classes: Sequence[str], array: str, path:
     wrong = np.flatnonzero((numbers < 0) | (numbers >= len(classes)))
     if len(wrong):
         raise InputError(
-            f"{shown(path)}: '{array}' of image {wrong[0]} is {numbers[wrong[0]]}, outside 0 to "
-            f"{len(classes) - 1} ({len(wrong)} in all)"
+            f"{shown(path)}: '{array}' of image {wrong[0]} is {numbers[wrong[0]]}, not 0 to "
+            f"{len(classes) - 1} ({len(wrong)} such images)"
         )
     return [classes[number] for number in numbers]
 
@@ -95,7 +95,7 @@ def _found(
     def read() -> DatasetFiles:
         images = opening.open_images(path)
         if len(names) != len(images):
-            raise InputError(f"{shown(path)} has {len(images)} images and {len(names)} labels")
+            raise InputError(f"{shown(path)} has {len(images)} images, but {len(names)} labels")
         if not images.names.is_unique:
             raise InputError(f"{shown(path)} has id {images.names.mode()[0]} twice")
         if [*images.names] != [*arrays.number_rows(len(names))]:  # ids in the file

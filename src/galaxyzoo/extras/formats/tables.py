@@ -79,7 +79,7 @@ def open_parquet(path: Path) -> base.Images:
         kind = schema.field(column).type
         if column not in columns:
             raise InputError(
-                f"{shown(path)}: '{column}' is {kind}, expected bytes of JPEGs or PNGs"
+                f"{shown(path)}: '{column}' is {kind}; expected bytes of JPEG or PNG images"
             )
         ids = [name for name in base.IDS if name in schema.names]
         if not ids and pa.types.is_struct(kind) and kind.get_field_index("path") >= 0:
@@ -146,5 +146,5 @@ def _stamp(file: Path) -> int:
 def _read_radii(path: Path, column: pd.Series) -> np.ndarray:
     radii = pd.to_numeric(column, errors="coerce").to_numpy(float)
     for row in np.flatnonzero(~((radii > 0) & np.isfinite(radii))):
-        raise InputError(f"{shown(path)}: '{fits.RADIUS}' of row {row} is not a radius in arcsec")
+        raise InputError(f"{shown(path)}: '{fits.RADIUS}' of row {row} is not a radius (in arcsec)")
     return radii

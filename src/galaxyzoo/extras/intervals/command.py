@@ -42,7 +42,7 @@ def _make(options: EnsembleOptions, chosen: IntervalOptions, _: Mapping[str, Any
         raise InputError(f"--intervals {level:g} must lie between 0 and 1, such as {LEVEL}")
     others = options.candidates, options.imports, options.task, options.name
     if len(options.runs) > 1 or any(others):
-        raise InputError("--intervals takes only an ensemble's name and --dataset: build it first")
+        raise InputError("--intervals takes only a built ensemble's name and --dataset")
     dataset = layout.choose_dataset(options.dataset, COMPETITION_TASK)
     built = {folder.name: folder for folder in layout.list_ensembles(dataset, COMPETITION_TASK)}
     asked = options.runs or ([DEFAULT] if DEFAULT in built else [*built])

@@ -83,7 +83,7 @@ def make_intervals(name: str, whole: Catalog, level: float) -> IntervalCard:
     folder = layout.EnsembleFolder(whole.dataset, COMPETITION_TASK, name)
     task, path = get_task(COMPETITION_TASK), intervals_csv(folder)
     # The ensemble's own lock: it must not change while it is read.
-    with files.hold_lock(folder.path / files.LOCK, "making this ensemble or its intervals"):
+    with files.hold_lock(folder.path / files.LOCK, "building this ensemble or its intervals"):
         ensemble, oof, test = _read_ensemble(folder, whole)
         targets = whole.targets(task.name)
         columns = _columns(oof, whole)

@@ -51,7 +51,7 @@ class _OwnHosts:
         if not self._is_own(host):
             return f"unknown host name {one_line(host)!r}: start the page with --allow-host NAME"
         is_change = scope.get("method") not in ("GET", "HEAD", "OPTIONS")
-        return "another web site sent this request" if is_change and _is_foreign(headers) else ""
+        return "another website sent this request" if is_change and _is_foreign(headers) else ""
 
     def _is_own(self, host: str) -> bool:
         match = _HOST.fullmatch(host.lower())

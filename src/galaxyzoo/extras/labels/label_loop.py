@@ -87,7 +87,7 @@ class LabelLoop:
                 (key,) = table.columns.difference(checked.columns)
             if strangers := [name for name in table.index if name not in self.rows]:
                 raise InputError(
-                    f"{where}: the survey has no galaxy '{strangers[0]}': remove the row"
+                    f"{where} labels '{strangers[0]}', which the survey lacks: remove the row"
                 )
             try:
                 labeled = table[CLASS][table[CLASS].str.strip() != ""].map(_check_class)
@@ -280,7 +280,7 @@ class LabelLoop:
         """
         probs, scores = self.probabilities(), self.scores()
         if probs is None or (by == "doubtful" and scores is None):
-            raise InputError("label more galaxies: scores need two labels in two classes")
+            raise InputError("label more galaxies: scores need two labels in each of two classes")
         if by == "doubtful":
             assert scores is not None
             rows = self.ranking(by, of)

@@ -77,7 +77,7 @@ def _find_folders(folder: Path, settings: _TaskFile) -> DatasetCandidate | None:
         rows = [row for row, parts in enumerate(places) if folder / parts[0] in tops or not splits]
         if len(splits) > 1:
             count, names = len(images) - len(rows), ", ".join(f"{top.name}/" for top in tops)
-            print(f"{shown(folder)}: new folds from {names}; images ignored: {count:,}")
+            print(f"{shown(folder)}: new folds from {names}; other images ignored: {count:,}")
         listed = [places[row][1 if splits else 0] for row in rows]
         return make_dataset(folder, images, rows, listed, task, task)
 
@@ -104,7 +104,7 @@ def _read_classes(table: pd.DataFrame, path: Path, settings: _TaskFile) -> pd.Se
     likely = counts[counts > 1].idxmin() if (counts > 1).any() else "NAME"
     raise InputError(
         f"{shown(path)} has no column '{column or CLASS}'{', only numbers' * counts.empty} (found "
-        f"{', '.join(table.columns[:9])}): name that of classes in {TASK}, as `label: {likely}`"
+        f"{', '.join(table.columns[:9])}): name the right one in {TASK}: `label: {likely}`"
     )
 
 
@@ -132,16 +132,16 @@ def _find_task(folder: Path, path: Path, classes: set[str], settings: _TaskFile)
             return task
     name = folder.absolute().name
     if len(classes) < 2:
-        raise InputError(f"{shown(path)} has only the class '{min(classes)}': label others too")
+        raise InputError(f"{shown(path)} has only class '{min(classes)}': label another class too")
     order = settings.classes or sorted(classes)
     if sorted(order) != sorted(classes):
         odd = min(set(order) ^ classes, default=order[0])
         raise InputError(
-            f"{shown(folder / TASK)}: '{odd}' is not in both `classes:` and {path.name}"
+            f"{shown(folder / TASK)}: '{odd}' is in only one of `classes:` and {path.name}"
         )
     for column in order:
         if not can_be_label(column):
-            raise InputError(f"{shown(path)}: '{one_line(column)}' cannot be a label: rename it")
+            raise InputError(f"{shown(path)}: '{one_line(column)}' cannot name a class: rename it")
     if (
         name in (*TASKS, *all_ensembles(), ALL_RUNS)
         or one_line(name) != name
@@ -185,7 +185,7 @@ def _majority(rows: list[int], classes: pd.Series, path: Path) -> pd.Series:
     if len(labels) < len(rows):
         print(
             f"{shown(path)}: {len(rows):,} labels of {len(labels):,} images; "
-            f"{most.sum() / counts.to_numpy().sum():.1%} agree with the majority; no majority: "
-            f"{(~is_clear).sum():,}"
+            f"{most.sum() / counts.to_numpy().sum():.1%} agree with the majority; images without a "
+            f"majority: {(~is_clear).sum():,}"
         )
     return labels

@@ -12,8 +12,8 @@ from galaxyzoo.extras.reports import calibration, evaluate, results
 
 MOST_PROBABLE = "Predicted class: the most probable one."
 BALANCED = (
-    "Predicted class: the largest ratio of probability to frequency in the other folds, for "
-    "balanced accuracy (Menon et al. 2021)."
+    "Predicted class: the one with the largest ratio of probability to frequency in the other "
+    "folds, for balanced accuracy (Menon et al. 2021)."
 )
 
 
@@ -33,8 +33,8 @@ def _confusion(evaluation: evaluate.Evaluation, result: results.Result) -> HtmlS
     confusion = confusion_table(task.columns, truth, predicted)
     evaluation.write_csv(f"{result.stem}_report.csv", report)
     evaluation.write_csv(f"{result.stem}_confusion.csv", confusion)
-    caption = "confusion matrix: galaxies and fraction of the true class"
-    tables = [("precision, recall and F1", report), (caption, shade_rows(confusion))]
+    caption = "Confusion matrix: galaxies and fraction of the true class"
+    tables = [("Precision, recall and F1", report), (caption, shade_rows(confusion))]
     text = BALANCED if task.balanced else MOST_PROBABLE
     return HtmlSection(f"{result.run}: classes", text, tables)
 
@@ -48,9 +48,9 @@ def _probabilities(evaluation: evaluate.Evaluation, result: results.Result) -> H
     chart = calibration.draw_calibration("calibration", table, {name: name}, "accuracy")
     return HtmlSection(
         f"{result.run}: probabilities",
-        f"Expected calibration error of the most probable class: {error:.4f}, in ten bins of "
-        "equally many galaxies.",
-        charts=[("accuracy by confidence", [chart])],
+        f"Expected calibration error of the most probable class: {error:.4f}, in ten bins with "
+        "equal numbers of galaxies.",
+        charts=[("Accuracy by confidence", [chart])],
     )
 
 
@@ -63,7 +63,7 @@ def _galaxies(evaluation: evaluate.Evaluation, result: results.Result) -> HtmlSe
         return [f"true: {names[truth[row]]}", f"predicted: {names[predicted[row]]} {prob:.2f}"], []
 
     wrong = confident_mistakes(result.predictions, truth, predicted, evaluate.SHOWN_GALAXIES)
-    galleries = evaluation.galleries(result, "most confident mistakes", wrong, describe)
+    galleries = evaluation.galleries(result, "Most confident mistakes", wrong, describe)
     text = "" if len(wrong) else "No mistakes."
     return HtmlSection(f"{result.run}: galaxies", text, galleries=galleries)
 

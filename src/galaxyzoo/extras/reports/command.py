@@ -28,7 +28,7 @@ class EvaluateOptions(DatasetOptions, DataOptions):
     """Options of the command."""
 
     names: tuple[str, ...] = positional(
-        "tasks; or runs and ensembles to show in detail, such as zoo5/resnet18",
+        "tasks, or runs and ensembles to show in detail, such as zoo5/resnet18",
         "TASK|RUN",
         nargs="+",
     )
@@ -93,7 +93,7 @@ def write_report(evaluation: evaluate.Evaluation) -> None:
     command = " ".join([launch.typed("evaluate"), *sys.argv[1:]])
     summary = evaluate.summarize(evaluation, command)
     csv = [(name, name, "") for name in evaluation.written]
-    sections.append(html.HtmlSection("Tables", "CSV files with full precision.", links=csv))
+    sections.append(html.HtmlSection("Tables", "These CSV files have full precision.", links=csv))
     shown_sections = [section for section in sections if section]
     html.write_page(path, f"{task.name} on {dataset}", summary, shown_sections, index=html.INDEX)
     for caption, table in comparison.tables:

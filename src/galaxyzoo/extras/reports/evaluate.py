@@ -105,12 +105,12 @@ def summarize(evaluation: Evaluation, command: str) -> dict[str, str]:
     """
     shown, task = evaluation.detailed[0], evaluation.task
     sd = shown.card.sd
-    folds = f"; sd over {len(shown.folds)} folds {sd:.4f}" if sd is not None else ""
+    folds = f"; SD over {len(shown.folds)} folds: {sd:.4f}" if sd is not None else ""
     return {
         shown.run: f"out-of-fold {shown.card.score_text}{folds} (lower {task.metric} is better)",
-        "Baseline": f"mean labels, {task.metric} {_score_of_means(task, shown):.5f}",
+        "Baseline": f"mean labels: {task.metric} {_score_of_means(task, shown):.5f}",
         "Data": f"{evaluation.catalog.dataset}, {len(evaluation.catalog.ids):,} training galaxies",
-        "Made": f"{html.made(f' by {command}')}; scores by version {shown.card.code_version}",
+        "Made": f"{html.made(f' by {command}')}; scores from version {shown.card.code_version}",
     }
 
 
@@ -155,9 +155,9 @@ def ensemble_section(evaluation: Evaluation) -> html.HtmlSection | None:
     card = next(cards, None)
     if card is None:
         return None
-    tables = [("candidates, the simplest first", console.candidate_table(card))]
+    tables = [("Candidates, simplest first", console.candidate_table(card))]
     if card.without.runs:
-        caption = f"cost of leaving a run out ({card.without.candidate}, refitted and cross-fitted)"
+        caption = f"Cost of leaving a run out ({card.without.candidate}, refitted and cross-fitted)"
         tables.append((caption, console.member_table(card)))
     reason = "" if card.chosen == card.best else f", {card.rule} ({card.best})"
     text = (

@@ -29,8 +29,8 @@ def explore_votes(catalog: Catalog) -> list[HtmlSection]:
     if not catalog.has_votes:
         return []
     text = (
-        "A vote fraction is the share of volunteers asked a question who gave the answer, times "
-        "the fraction of the answer that leads to the question."
+        "A vote fraction is the share of the volunteers asked a question who chose that answer, "
+        "times the vote fraction of the answer that leads to the question."
     )
     caption = f"How often each vote fraction above {_RARE} occurs"
     charts = [(caption, _plot_distributions(catalog.train[_ANSWERS]))]
@@ -91,7 +91,7 @@ def explore_samples(data: Dataset, tasks: Sequence[ClassTask]) -> list[HtmlSecti
                 for (i, texts), image, link in zip(notes.items(), images, links, strict=True)
             ]
             galleries.append((f"{task.name}: random galaxies of each class", cards))
-    text = "With each galaxy's largest vote fractions." if data.catalog.has_votes else ""
+    text = "Captions: the largest vote fractions." if data.catalog.has_votes else ""
     return [HtmlSection("Galaxies of each class", text, galleries=galleries)] if galleries else []
 
 

@@ -44,8 +44,8 @@ def main() -> None:
     summary = {
         "Training": f"{len(catalog.ids):,} galaxies in {catalog.n_folds} folds",
         "Test": f"{len(catalog.test_ids):,} galaxies",
-        "Labels": "37 vote fractions" if catalog.has_votes else "a class per galaxy",
-        "Copies": f"{near} training galaxies with a near-duplicate, in the same fold",
+        "Labels": "37 vote fractions" if catalog.has_votes else "one class per galaxy",
+        "Copies": f"{near} training galaxies with a near-duplicate (always in the same fold)",
         "Made": html.made(),
     }
     page, index = folder / "index.html", None if options.output else html.INDEX

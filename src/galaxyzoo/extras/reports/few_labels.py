@@ -20,11 +20,11 @@ def few_labels_section(evaluation: Evaluation, result: Result) -> HtmlSection | 
     curve = summarize_curve(pd.concat(curves))
     evaluation.write_csv(f"{result.stem}_learning_curve.csv", curve)
     text = (
-        "Fewer labels are drawn at random, several times in each fold; ± is the standard deviation "
-        "over folds and draws. The largest mistakes, below, are likely label errors."
+        "Labels are drawn at random, several times in each fold; ± is the standard deviation over "
+        "folds and draws. The most confident mistakes, below, are likely label errors."
     )
-    tables = [("heads fitted with fewer labels", curve)]
-    charts = [("learning curve", [draw_curve(curve)])]
+    tables = [("Heads fitted with fewer labels", curve)]
+    charts = [("Learning curve", [draw_curve(curve)])]
     return HtmlSection(f"{result.run}: few labels", text, tables, charts)
 
 

@@ -59,7 +59,7 @@ def _calibration(evaluation: evaluate.Evaluation, result: results.Result) -> Htm
     for title, span in zip(_headings(task), task.groups, strict=True):
         answers = {name: task.text(task.columns.index(name)) for name in task.columns[span]}
         charts.append(calibration.draw_calibration(title, table, answers))
-    caption = "actual vs. predicted votes; each point averages a tenth of the galaxies"
+    caption = "Actual vs. predicted votes; each point averages a tenth of the galaxies"
     summary = calibration.calibration_errors(table)
     summary.insert(0, "RMSE", np.sqrt(np.mean((result.predictions - result.targets) ** 2, axis=0)))
     worst = summary.nlargest(_N_WORST, "RMSE").round(4)
@@ -67,7 +67,7 @@ def _calibration(evaluation: evaluate.Evaluation, result: results.Result) -> Htm
     return HtmlSection(
         f"{result.run}: calibration",
         f"Mean calibration error {summary['error'].mean():.4f}: how far predictions and "
-        f"{task.truth} differ for galaxies with similar predictions. Bias: predicted - actual.",
+        f"{task.truth} differ for galaxies with similar predictions. Bias: predicted minus actual.",
         [("Answers with the largest RMSE", worst.reset_index())],
         [(caption, charts)],
     )
@@ -86,7 +86,7 @@ def _galaxies(evaluation: evaluate.Evaluation, result: results.Result) -> HtmlSe
     return HtmlSection(
         f"{result.run}: galaxies",
         f"Bars: out-of-fold predictions; marks: {task.truth}.",
-        galleries=evaluation.galleries(result, "largest errors", worst, describe),
+        galleries=evaluation.galleries(result, "Largest errors", worst, describe),
     )
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 FEATURES = "features"
 Order = Callable[[pa.Table], np.ndarray]
 _PROBABILITY = "stat.probability"
-_KEPT = {"description": "column of the input's table", "unit": "", "ucd": ""}
+_KEPT = {"description": "column copied from the input table", "unit": "", "ucd": ""}
 _POSITIONS = {
     "ra": {"description": "right ascension", "unit": "deg", "ucd": "pos.eq.ra;meta.main"},
     "dec": {"description": "declination", "unit": "deg", "ucd": "pos.eq.dec;meta.main"},
@@ -90,11 +90,11 @@ def _meaning(name: str, task: kinds.Task, label: str) -> dict[str, str]:
             statistic, ucd = _SUFFIXES[suffix]
             text = f"{statistic} of: {text}"
     elif name == FEATURES:
-        text, ucd = "last layer of the first fold's network", ""
+        text, ucd = "features before the head of the first fold's network", ""
     elif name == kinds.CLASS:
         text, ucd = "predicted class", "meta.code.class"
     else:
-        text, ucd = f"class of {name} by the label rule; empty if unclear", "meta.code.class"
+        text, ucd = f"class by the label rule of {name}; empty if unclear", "meta.code.class"
     return {"description": text, "unit": "", "ucd": ucd}
 
 
@@ -144,7 +144,7 @@ def check_table(path: Path, carried: pa.Table, columns: Sequence[str], names: st
         warnings.simplefilter("ignore")
         for name, rows in tried:
             if name in taken and name in carried.column_names:
-                raise InputError(f"--keep {name}: already a column of --names {names}")
+                raise InputError(f"--keep {name}: --names {names} uses this name")
             scratch = Path(folder) / f"table{path.suffix}"
             meanings = pa.schema([rows.schema.field(0).with_metadata(_KEPT)], {})
             try:
@@ -159,7 +159,7 @@ def check_table(path: Path, carried: pa.Table, columns: Sequence[str], names: st
             if not is_same:
                 raise InputError(
                     f"--table {paths.shown(path)} cannot hold the name or the values of column "
-                    f"'{one_line(name)}' ({rows.schema[0].type}) exactly: write .parquet"
+                    f"'{one_line(name)}' ({rows.schema[0].type}) exactly: use .parquet"
                 )
 
 
@@ -266,8 +266,8 @@ def _write_fits(temporary: Path, table: "Table", path: Path) -> None:
         table.write(temporary, format="fits", overwrite=True)
     except UnicodeEncodeError as error:
         raise InputError(
-            f"{paths.shown(path)}: FITS only takes ASCII, not '{error.object}': write "
-            ".vot, .ecsv or .parquet"
+            f"{paths.shown(path)}: FITS text must be ASCII, not '{error.object}': use .vot, "
+            ".ecsv or .parquet"
         ) from None
     with fits.open(temporary, mode="update") as hdus:
         for number, column in enumerate(table.itercols(), 1):

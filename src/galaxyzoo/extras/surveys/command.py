@@ -30,10 +30,10 @@ class SurveyOptions:
         "galaxies per part of an output folder", 8192, type=positive, metavar="N"
     )
     extras: tuple[Literal["spread", "features", "intervals"], ...] = option(
-        "extra columns in an output folder, comma-separated; spread: standard deviation between "
-        "the folds' networks; features: input of the first fold's head (always kept for the "
-        "bundled networks); intervals: bounds that contain 90 %% of the vote fractions of galaxies "
-        "like the training galaxies",
+        "extra columns for an output folder, comma-separated: spread (standard deviation between "
+        "the folds' networks), features (input of the first fold's head; always written for the "
+        "bundled networks), intervals (bounds that contain the vote fraction of 90 %% of galaxies "
+        "like the training galaxies)",
         (),
         "--with",
         metavar="EXTRA",
@@ -45,8 +45,8 @@ class SurveyOptions:
         metavar="COLUMN",
     )
     rank: str | None = option(
-        "add a page of top galaxies, ranked by disagreement (needs spread), width (needs "
-        "intervals), or an answer or class such as odd or Class6.1; needs an output folder",
+        "also write a page of the top galaxies of an output folder, ranked by disagreement (needs "
+        "spread), width (needs intervals), or an answer or class such as odd or Class6.1",
         metavar="BY",
     )
     top: int = option("number of galaxies on that page", 100, type=positive, metavar="N")
@@ -57,7 +57,7 @@ class SurveyOptions:
     )
     names: str | None = option(
         "column names in that table: Class1.1, t01_smooth_or_features_a01_smooth or "
-        f"smooth_or_features_smooth; no dots for TOPCAT and ADQL (default: {COLUMN_NAMES[0]})",
+        f"smooth_or_features_smooth; TOPCAT and ADQL reject dots (default: {COLUMN_NAMES[0]})",
         choices=COLUMN_NAMES,
     )
 
@@ -89,7 +89,7 @@ def _make(options: predict.PredictOptions, survey: SurveyOptions, read: Mapping[
             job = replace(options, output=f"{folder}/votes/")
             return _make_job(job, replace(survey, table=options.path), read, is_table=True)
     if survey.first and not options.is_job:
-        raise InputError(f"{survey.first} needs a folder: add --output votes/")
+        raise InputError(f"{survey.first} needs an output folder: add --output votes/")
     return options.is_job and _make_job(options, survey, read)
 
 
@@ -119,8 +119,8 @@ def _make_job(
     if INTERVALS in survey.extras:
         if views and dataset != BUNDLED:
             raise InputError(
-                "--with intervals excludes --views: intervals are calibrated for the views of the "
-                "run's config"
+                "--with intervals cannot be combined with --views: intervals are calibrated for "
+                "the views in the run's config"
             )
         from galaxyzoo.extras.intervals.intervals import load_intervals
 
@@ -167,7 +167,7 @@ def pick_extras(given: tuple[str, ...], dataset: str, folder: Path) -> tuple[str
     """
     path, begun = folder / paths.SURVEY_JOB, _FEATURES
     if path.exists():
-        begun = manifest.read_sealed(path, "name a new folder")["made_by"]["extras"]
+        begun = manifest.read_sealed(path, "choose a new folder")["made_by"]["extras"]
     is_added = dataset == BUNDLED and _FEATURES not in given and _FEATURES in begun
     return (*given, _FEATURES) if is_added else given
 

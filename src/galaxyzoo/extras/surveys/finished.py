@@ -40,7 +40,7 @@ def part_path(folder: Path, number: int) -> Path:
 
 def part_record(path: Path, provenance: manifest.Provenance) -> manifest.Artifact:
     """A part with its record; notes: errors, oddities, names, stamps, content of its images."""
-    advice = f"delete {paths.shown(path)} and rerun the command of predict.py"
+    advice = f"delete {paths.shown(path)} and rerun the predict.py command"
     # Arrow and pandas pass over such a name when they open parts/.
     return manifest.Artifact(path.with_name(f"_{path.stem}.json"), provenance, advice)
 

@@ -112,7 +112,7 @@ class SurveyImages:
         tables = {path: read_columns(path, keep) for path in paths} if keep else {}
         if len(kinds := {table.schema: shown(path) for path, table in tables.items()}) > 1:
             several = " and ".join(kinds.values())
-            raise InputError(f"--keep {','.join(keep)}: types differ between {several}")
+            raise InputError(f"--keep {','.join(keep)}: column types differ between {several}")
         return tables
 
     def kept_columns(self, chunk: Chunk) -> dict[str, "pa.ChunkedArray"]:

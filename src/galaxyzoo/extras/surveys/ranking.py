@@ -21,7 +21,7 @@ DISAGREEMENT, WIDTH = "disagreement", "width"
 _PAGE, TABLE = "ranking.html", "ranking.csv"
 _SCORE, _PART = "score", "part"
 _ANSWERS = 3  # below a galaxy
-_RANGES = {SPREAD: "± the sd between networks", INTERVALS: "a 90 % interval in brackets"}
+_RANGES = {SPREAD: "± SD between networks", INTERVALS: "90 % intervals in brackets"}
 _PICTURE = ImageConfig(crop_px=ORIGINAL_PX, cache_px=160)
 
 
@@ -69,7 +69,7 @@ def write_ranking(job: Survey, by: str, top: int) -> Path:
         sky = sky_links(*(row[name] for name in POSITION if name in row))
         cards.append(GalaxyCard(str(row[label]), picture, _notes(row, by, task), links=sky))
     links = [(TABLE, TABLE, "the score and all answers of these galaxies")]
-    section = HtmlSection("Galaxies", galleries=[("highest first", cards)], links=links)
+    section = HtmlSection("Galaxies", galleries=[("Highest scores first", cards)], links=links)
     write_page(job.folder / _PAGE, title, summary, [section])
     return job.folder / _PAGE
 

@@ -108,7 +108,7 @@ class Survey:
         return (
             f"{console.count(self._count(), 'image')}; forward passes per image: {passes} "
             f"({', '.join(['predictions', *self.extras])}); "
-            f"at most {row_bytes / 1000:.2f} GB per million galaxies"
+            f"at most {row_bytes / 1000:.2f} GB of output per million galaxies"
         )
 
     def run(self, jobs: int = 1, backend: str = "loky") -> dict[str, Any]:
@@ -140,7 +140,7 @@ class Survey:
         carried = [*self.images.kept.values()]
         for name in sorted({name for rows in carried for name in rows.column_names}):
             if is_prediction(name, self.predictor.task, label):
-                raise InputError(f"--keep {name}: already a column of the predictions")
+                raise InputError(f"--keep {name}: the predictions have a column of this name")
         if table:
             self.check_free(table)
             whole = pa.concat_tables(carried) if carried else pa.table({})
@@ -172,7 +172,7 @@ class Survey:
         with files.hold_lock(self.folder / files.LOCK, f"beginning {where}"):
             if not self._begun.is_finished:
                 if any(entry.name != files.LOCK for entry in self.folder.iterdir()):
-                    raise InputError(f"--output {where} contains other files: name a new folder")
+                    raise InputError(f"--output {where} contains other files: choose a new folder")
                 self._begun.finish([], {})
         self._begun.check()
         for part in filter(self._is_made, self.images.parts):
@@ -185,7 +185,7 @@ class Survey:
     @property
     def _begun(self) -> Artifact:
         # Never to delete this one, which may hold labels made by hand.
-        return Artifact(self.folder / paths.SURVEY_JOB, self.provenance, "name a new folder")
+        return Artifact(self.folder / paths.SURVEY_JOB, self.provenance, "choose a new folder")
 
     def _check_still_ours(self) -> None:
         """Stop where the folder was deleted, even if another job has begun there since."""

@@ -1,9 +1,9 @@
 """Search for better settings with Optuna; each trial is trained on one fold.
 
-Trials worse than the median of earlier ones end early. The search is kept in
+Trials worse than the median of earlier ones stop early. The search is saved in
 folds/: rerun the command to resume until N trials are done. The best trial
-becomes a config there. Its own score is optimistic: train the config like
-any other run, and judge it by the out-of-fold score.
+becomes a config there. Its score in the search is optimistic: train the config
+like any other run, and judge it by the out-of-fold score.
 
   python3 src/tune.py elliptical_spiral_cnn --trials 30           a first search
   python3 src/tune.py elliptical_spiral_cnn --trials 60 --jobs 2  two at a time
@@ -29,9 +29,9 @@ from galaxyzoo.data.prepare import prepare
 class TuneOptions(DataOptions, JobOptions):
     """Options of the command."""
 
-    search: str = positional("a YAML such as configs/tuning/elliptical_spiral_cnn.yaml", "SEARCH")
+    search: str = positional("search in configs/tuning/, or your own YAML file", "SEARCH")
     trials: int = option(
-        "total number of trials, earlier ones included", MISSING, type=positive, metavar="N"
+        "total number of trials, including earlier ones", MISSING, type=positive, metavar="N"
     )
 
 

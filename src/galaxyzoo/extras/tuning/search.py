@@ -175,14 +175,14 @@ class Tuning:
             trials = console.count(len(study.get_trials(states=_DONE)), "trial")
             if not study.get_trials(states=(TrialState.COMPLETE,)):
                 raise FoldError(
-                    f"no trial of {trials} finished training: increase --trials, or change "
-                    f"the ranges in {paths.shown(search.path)}"
+                    f"none of {trials} finished training: increase --trials, or change the "
+                    f"ranges in {paths.shown(search.path)}"
                 )
             best = study.best_trial
         caveat = (
             f"Trial {best.number}, the best of {trials}: validation {self.task.metric} "
             f"{best.value:.5f} on fold {search.fold} of {self.catalog.dataset}, one view. "
-            "It is optimistic because it selected the trial: trust the out-of-fold score."
+            "This score is optimistic, as it selected the trial: trust the out-of-fold score."
         )
         values = search.values(search.decode(best.params))
         for key in _ONLY_OF_RECIPE:
