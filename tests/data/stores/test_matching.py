@@ -37,7 +37,7 @@ NAMES: dict[str, tuple[list[str], str, int | str]] = {
 @pytest.mark.parametrize("case", NAMES)
 def test_a_name_means_one_image_or_is_refused(case):
     known, name, expected = NAMES[case]
-    images, table = Images.of(Path(), known, 0, str.encode), Path("labels.csv")  # type: ignore[arg-type]
+    images, table = Images.of(Path(), known, 0, str.encode), Path("labels.csv")
     if isinstance(expected, str):
         assert f"labels.csv: {expected}" in one_line_refusal(match, [name], images, table)
     else:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -43,7 +44,7 @@ _WHOLE = re.compile(r"(-?[0-9]+)(\.0*)?")
 _ROUNDED = re.compile(r"-?[0-9](\.[0-9]+)?[eE]\+[0-9]+")  # as large floats are written
 # Errors of the system or a network drive that would meet any other file too
 _PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE, errno.ETIMEDOUT)
-Reader = Callable[[int], bytes | np.ndarray]  # reads an image of a file, by its row there
+Reader = Callable[[Any], bytes | np.ndarray]  # reads an image by its row in a file, or its name
 
 
 @dataclass(eq=False)
@@ -54,7 +55,8 @@ class Images:
         path: where they lie, for messages and the cache's name.
         table: indexed by id, a number that counts them in the order of their file, or a GalaxyID.
             Columns: `name` of its file or member, or what a list calls it; `stamp`, a number that
-            changes with its content; `reader` and `row`, by which it is read; `identity` in place
+            changes with its content; `reader` and `row`, by which it is read: a number, or the name
+            of a file or a zip's member; `identity` in place
             of the name where settings change the image; and those that came along, as of a list.
         left_out: name and reason of each picture that is there and of no form which is read.
         notes: how they differ from the training pictures.
@@ -107,7 +109,7 @@ class Images:
     def reading_order(self) -> np.ndarray:
         """(image,) rows to read first, second, …: some files are read many images at a time."""
         files = pd.factorize(self.table["reader"].map(id))[0]
-        return np.lexsort((self.table["row"], files))
+        return np.lexsort((pd.to_numeric(self.table["row"], errors="coerce"), files))
 
     def take(self, rows: Sequence[int] | np.ndarray | slice) -> "Images":
         """Return the images of some rows."""
@@ -141,7 +143,7 @@ class Images:
         return self.relabel([*first])
 
     @cached_property
-    def _readers(self) -> list[tuple[Reader, int]]:
+    def _readers(self) -> list[tuple[Reader, Any]]:
         return [*zip(self.table["reader"], self.table["row"].tolist(), strict=True)]
 
     def load(self, row: int) -> bytes | np.ndarray:

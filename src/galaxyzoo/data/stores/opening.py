@@ -7,8 +7,8 @@ import threading
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from functools import cache
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -20,16 +20,9 @@ from galaxyzoo.data.stores.base import Images
 from galaxyzoo.io.archives import BROKEN_ZIP, open_unchecked, open_zip
 
 
-@dataclass(frozen=True)
-class FileReader:
-    """Reads image files by their names, relative to a folder or absolute."""
-
-    folder: Path
-    names: Sequence[str]
-
-    def __call__(self, row: int) -> bytes:
-        """Encoded bytes of one image."""
-        return read_file(os.path.join(self.folder, self.names[row]))
+def read_in(folder: Path, name: str) -> bytes:
+    """Encoded bytes of an image's file, relative to a folder or absolute."""
+    return read_file(os.path.join(folder, name))
 
 
 def read_file(file: str) -> bytes:
@@ -53,17 +46,16 @@ def _read_error(where: str, error: Exception) -> InputError:
 class ZipReader:
     """Reads images of a zip; each one's checksum is checked on the way."""
 
-    def __init__(self, path: Path, names: Sequence[str]) -> None:
-        self.path, self.names = path, names
+    def __init__(self, path: Path) -> None:
+        self.path = path
         self._local = threading.local()
 
     def __reduce__(self) -> tuple:
         """Pickle without open files."""
-        return ZipReader, (self.path, self.names)
+        return ZipReader, (self.path,)
 
-    def __call__(self, row: int) -> bytes:
-        """Encoded bytes of one image."""
-        name = self.names[row]
+    def __call__(self, name: str) -> bytes:
+        """Encoded bytes of a member."""
         try:
             archive = self._archive()
             size = archive.getinfo(name).file_size
@@ -111,19 +103,16 @@ def open_files(path: Path) -> Images:
     if archives or not entries:
         hint = f": name its archives, such as {shown(path / archives[0])}" if archives else ""
         raise InputError(f"{shown(path)} has no images ({', '.join(base.READ_SUFFIXES)}){hint}")
-    return _make_images(FileReader if path.is_dir() else ZipReader, path, entries)
+    return _make_images(partial(read_in, path) if path.is_dir() else ZipReader(path), path, entries)
 
 
-def _make_images(
-    reader: Callable[[Path, Sequence[str]], base.Reader],
-    path: Path,
-    entries: Sequence[tuple[str, int]],
-) -> Images:
+def _make_images(reader: base.Reader, path: Path, entries: Sequence[tuple[str, int]]) -> Images:
     """Images of entries, name and stamp, in their order; those that are not read are left out."""
     left_out = [(name, base.why_not_read(name)) for name, _ in entries if not base.is_read(name)]
     images = [entry for entry in entries if base.is_read(entry[0])]
     names, stamps = [name for name, _ in images], [stamp for _, stamp in images]
-    return Images.of(path, names, stamps, reader(path, names), left_out)
+    made = Images.of(path, names, stamps, reader, left_out)
+    return replace(made, table=made.table.assign(row=made.names))
 
 
 def _stat(file: str) -> os.stat_result:
@@ -244,5 +233,5 @@ def open_all(paths: list[Path], settings: FormSettings | None = None) -> list[Im
                 f"({', '.join(base.READ_SUFFIXES)}), archives or lists ({', '.join(openers())})"
             )
     if pictures:
-        inputs.append(_wrap(_make_images(FileReader, Path.cwd(), pictures), settings))
+        inputs.append(_wrap(_make_images(read_file, Path.cwd(), pictures), settings))
     return [*inputs, *others]

@@ -164,15 +164,17 @@ def to_rgb(data: bytes, settings: FitsSettings, width_arcsec: float | None = Non
         if max(settings.bands) >= len(bands):
             raise InputError(f"--bands {max(settings.bands)}: it has bands 0 to {len(bands) - 1}")
         bands = bands[list(settings.bands)]
-    if missing := bands.size - np.count_nonzero(np.isfinite(bands)):
+    ranges = np.ptp(bands, axis=(1, 2))
+    missing = 0 if np.isfinite(ranges).all() else bands.size - np.isfinite(bands).sum()
+    if missing:
         raise InputError(f"it has {missing:,} pixels without a value (NaN)")
-    if not np.ptp(bands, axis=(1, 2)).any():
+    if not ranges.any():
         raise InputError(f"all its pixels have the same value ({bands.flat[0]:g})")
     if is_ready:
         red, green, blue, *alpha = bands[:, ::-1].astype(np.uint8)
         pixels = cv2.merge([red, green, blue])
         return over_black(pixels, *alpha) if alpha else pixels
-    bands = np.broadcast_to(bands, (3, *bands.shape[1:]))  # one band is gray
+    bands = bands if len(bands) == 3 else np.repeat(bands, 3, axis=0)  # one band is gray
     return cv2.merge([*STRETCHES[settings.stretch](bands)[:, ::-1]])  # FITS counts rows upwards
 
 
@@ -285,18 +287,25 @@ def _crop_center(bands: np.ndarray, side: float) -> np.ndarray:
 
 
 def _lupton(bands: np.ndarray) -> np.ndarray:
-    from astropy.stats import mad_std
-
+    """Stretch bands, which are overwritten."""
     step = max(1, min(bands.shape[1:]) // _SKY_SAMPLE)
     sample = bands[:, ::step, ::step].reshape(len(bands), -1)
-    sky = np.median(sample, axis=1, keepdims=True)
-    noise = float(mad_std(sample - sky))
+    sky = np.array([[_median(pixels)] for pixels in sample])
+    rest = (sample - sky).ravel()
+    noise = float(_median(abs(rest - _median(rest))) * 1.482602218505602)  # MAD to sd, as astropy
     if not noise or all(map(_is_padded, sample)):
         raise InputError(
             "Lupton's stretch needs sky noise, but this sky is noiseless or padded: crop to the "
             "center with --field, or use --stretch linear"
         )
-    return _asinh_rgb(bands - sky[..., None], _SKY_NOISES * noise)
+    return _asinh_rgb(np.subtract(bands, sky[..., None], out=bands), _SKY_NOISES * noise)
+
+
+def _median(pixels: np.ndarray) -> np.float32:
+    """Median of finite pixels in half of the time of `np.median`, which sorts out two ranks."""
+    half = pixels.size // 2
+    ranked = np.partition(pixels, half)
+    return ranked[half] if pixels.size % 2 else np.mean([ranked[:half].max(), ranked[half]])
 
 
 def _asinh_rgb(bands: np.ndarray, stretch: float) -> np.ndarray:
@@ -311,13 +320,15 @@ def _asinh_rgb(bands: np.ndarray, stretch: float) -> np.ndarray:
     factor = cv2.log(x + np.sqrt(x * x + 1)) / x  # asinh(x) / x
     factor *= np.float32(25.5 / np.arcsinh(0.1 * _SOFTENING) * _SOFTENING / stretch)
     bands *= factor * (intensity > 0)
-    np.maximum(bands, 0, out=bands)
-    bands *= 255 / np.maximum(bands.max(axis=0), 255)  # too bright: the color is kept
-    return bands.astype(np.uint8)
+    if bands.max() > 255:
+        bands *= 255 / np.maximum(bands.max(axis=0), 255)  # too bright: the color is kept
+    return np.maximum(bands, 0, out=np.empty(bands.shape, np.uint8), casting="unsafe")
 
 
 def _is_padded(pixels: np.ndarray) -> bool:
     """Check whether the most frequent of a band's values stands out, as no sky's does."""
+    if np.bincount(pixels.view(np.uint16)[::2]).max() <= pixels.size / 100:
+        return False  # no half of a float32 is frequent, so no value is: a tenth of the time
     counts = np.unique(pixels, return_counts=True)[1]
     most, *second = np.sort(counts)[:-3:-1]
     return most > _PADDING_RATIO * max([*second, 1]) and most > pixels.size / 100
@@ -334,8 +345,7 @@ def _linear(bands: np.ndarray) -> np.ndarray:
 
 
 def _scale(bands: np.ndarray, low: float, high: float) -> np.ndarray:
-    share = (bands - low) / ((high - low) or 1.0)
-    return np.round(255 * share.clip(0, 1)).astype(np.uint8)
+    return np.round(255 * ((bands - low) / ((high - low) or 1)).clip(0, 1)).astype(np.uint8)
 
 
 def _open(data: bytes) -> Any:
@@ -353,7 +363,7 @@ def _open(data: bytes) -> Any:
         if data.startswith(begin):
             data = unpack(io.BytesIO(data)).read(_MAX_BYTES)
             break
-    return fits.open(io.BytesIO(data), memmap=False, do_not_scale_image_data=True)
+    return fits.HDUList.fromstring(data, do_not_scale_image_data=True)  # no copy of the pixels
 
 
 STRETCHES = {"lupton": _lupton, "zscale": _zscale, "linear": _linear}

@@ -131,9 +131,9 @@ def _open_list(path: Path, table: pd.DataFrame) -> base.Images:
     id_columns = [name for name in base.IDS if name in table]
     names = base.read_ids(table[id_columns[0]].to_numpy(), path) if id_columns else places
     stamps = [_stamp(path.parent / place) for place in places]
-    images = base.Images.of(path, names, stamps, opening.FileReader(path.parent, places))
+    images = base.Images.of(path, names, stamps, partial(opening.read_in, path.parent))
     radii = {fits.RADIUS: _read_radii(path, table[fits.RADIUS])} if fits.RADIUS in table else {}
-    return replace(images, table=images.table.assign(**{base.FILE: places}, **radii))
+    return replace(images, table=images.table.assign(**{base.FILE: places}, row=places, **radii))
 
 
 def _stamp(file: Path) -> int:
