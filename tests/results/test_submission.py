@@ -66,7 +66,7 @@ def test_raw_predictions_are_refused_and_leave_no_file(root):
         (lambda f: f.iloc[:2], "GalaxyID 300003 is missing"),
         (lambda f: pd.concat([f, f.iloc[:1].assign(GalaxyID=777)]), "GalaxyID 777 is not in the"),
         (lambda f: pd.concat([f, f.iloc[:1]]), "GalaxyID 500001 appears twice"),
-        (lambda f: f.iloc[::-1], "the first column has '300003', expected 500001"),
+        (lambda f: f.iloc[::-1], "the first column has '300003', not 500001"),
         (lambda f: f[["GalaxyID", *COLUMNS[::-1]]], "in the sample's order"),
         (lambda f: f.assign(fold=0), "in the sample's order"),
         (lambda f: f.drop(columns="Class7.2"), "lacks column 'Class7.2'"),

@@ -135,7 +135,7 @@ def import_all(options: EnsembleOptions) -> None:
         raise InputError("--import takes only --task and --dataset: import first, then combine")
     known = [name for name in catalog_names() if name not in DEMOS] or [DEMO]
     if options.dataset is None and len(known) > 1:
-        raise InputError(f"--import: add --dataset with one of {', '.join(known)}")
+        raise InputError(f"--import needs --dataset with one of {', '.join(known)}")
     catalog = load_catalog(options.dataset or known[0])
     task = get_task(options.task or COMPETITION_TASK).name
     for given in options.imports:
@@ -185,7 +185,7 @@ def take_settings(options: EnsembleOptions, ensemble: str) -> EnsembleOptions:
         trained -= {*DEMOS}
     if trained or not (settings.tables and dataset) or options.dataset not in (None, dataset):
         return options
-    print(f"none of its runs is trained on {dataset}: importing the tables in {settings.tables}/")
+    print(f"no run of {ensemble} is trained on {dataset}: importing tables in {settings.tables}/")
     for run in settings.runs:
         folder = paths.CODE_ROOT / settings.tables / run.replace("/", "/recipes/")
         tables = [folder / layout.PACKED[key] for key in ("oof", "test")]
@@ -200,7 +200,7 @@ def take_default(options: EnsembleOptions, task: Task, catalog: Catalog) -> Ense
     trained = members.find_runs(task, catalog, [], or_none=True)[0]
     default = loading.runs_of(DEFAULT) if DEFAULT in loading.all_ensembles() else []
     if not options.candidates and default and {*default} <= {*trained}:
-        line = f"{DEFAULT}: the runs of configs/ensembles/{DEFAULT}.yaml"
+        line = f"combining the runs of configs/ensembles/{DEFAULT}.yaml"
         if others := [run for run in trained if run not in default]:
             line += f"; `{launch.typed('ensemble')} {ALL_RUNS}` adds {', '.join(others)}"
         print(line)
@@ -208,7 +208,7 @@ def take_default(options: EnsembleOptions, task: Task, catalog: Catalog) -> Ense
     if task.name == COMPETITION_TASK:
         lacking = [] if options.candidates else [run for run in default if run not in trained]
         why = f" ({DEFAULT} still needs {', '.join(lacking)})" if lacking else ""
-        print(f"{ALL_RUNS}: every finished run of {task.name}{why}")
+        print(f"combining every finished run of {task.name}{why}")
     return replace(options, name=ALL_RUNS)
 
 

@@ -126,8 +126,8 @@ class D4CNN(nn.Module):
             depths = tuple(2 if 0 < i < len(widths) - 1 else 1 for i in range(len(widths)))
         if len(depths) != len(widths):
             raise InputError(
-                f"model.kwargs: d4cnn needs one depth per width, but has {len(depths)} for "
-                f"{len(widths)}"
+                f"model.kwargs: d4cnn needs one depth per width, but has {len(depths)} depths for "
+                f"{len(widths)} widths"
             )
         if size_px % 2 ** (1 + len(widths)):
             raise InputError(

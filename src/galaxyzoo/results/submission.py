@@ -68,7 +68,7 @@ def check(path: Path, task: Task, ids: np.ndarray, names: Mapping[int, str] | No
     wanted = [NAME if names else ID, *((names or {}).get(i, str(i)) for i in ids.tolist())]
     for cell, expected in zip(cells, wanted, strict=False):
         if cell != expected:
-            raise InputError(f"{shown(path)}: the first column has {cell!r}, expected {expected}")
+            raise InputError(f"{shown(path)}: the first column has {cell!r}, not {expected}")
     distances = np.abs(task.project(values) - values)
     if distances.max(initial=0.0) > _TOLERANCE:
         row, column = np.unravel_index(distances.argmax(), distances.shape)

@@ -78,7 +78,7 @@ def test_a_mistake_is_one_line(catalog, monkeypatch):
 
     assert "--intervals 90 must lie between 0 and 1" in refused("90")
     assert "a built ensemble" in refused("0.9", "run0", "run1")
-    assert "name one of all" in refused("0.9", "run0")
+    assert "(all): name it" in refused("0.9", "run0")
     oof = built("gz37").oof_csv
     whole = oof.read_bytes()
     oof.write_bytes(whole.replace(b"0.", b"0.0", 1))
@@ -115,7 +115,7 @@ def test_intervals_of_classes_and_of_two_folds_are_refused(root):
     save_project(n_folds=2)
     with pytest.raises(InputError, match="hubble10/cnn predicts classes"):
         load_intervals("tiny", "hubble10/cnn")
-    with pytest.raises(InputError, match="'tiny' has 2, but needs at least 3"):
+    with pytest.raises(InputError, match="at least 3 folds, but 'tiny' has 2"):
         load_intervals("tiny", "gz37/run0")
 
 

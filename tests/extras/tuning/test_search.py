@@ -203,7 +203,7 @@ def test_what_does_not_fit_the_study_is_refused(lab):
     for other in (lab.make(epochs=4), lab.make(space=fewer)):
         with pytest.raises(InputError, match="was made with other settings or data: delete"):
             other.train(1, 1, "loky")
-    with pytest.raises(InputError, match=r"tiny\.yaml, fold: .* has folds 0 to 2"):
+    with pytest.raises(InputError, match=r"tiny\.yaml: `fold` must be 0 to 2"):
         lab.make(fold=3).check()
 
 

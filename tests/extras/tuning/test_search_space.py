@@ -31,7 +31,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "low above high": (space("train.lr", low=0.1), f"{NO_RANGE} (`low <= high`"),
     "views": (space("tta.angles", type="int", low=1, high=3), "trials have one view"),
     "no range": ({"space": {}}, "key 'space'"),
-    "stages": ({"base": {**BASE, "stages": [{"name": "a"}]}}, "base: needs a recipe with a"),
+    "stages": ({"base": {**BASE, "stages": [{"name": "a"}]}}, "`base` needs a recipe with a"),
 }
 
 

@@ -64,7 +64,7 @@ def find_folder(data: str | None = None) -> Path:
     folders = competition_folders()
     if len(folders) > 1:
         raise InputError(
-            "several datasets in input/: add --data with one of "
+            "input/ has several datasets: add --data with one of "
             f"{', '.join(p.name for p in folders)}"
         )
     return folders[0] if folders else _demo_folder(DEMO, announce=True)

@@ -138,7 +138,7 @@ def choose_layer(model: GalaxyNet, size_px: int, name: str | None = None) -> Map
         return pick_layers(layers, [name])[0]
     if not any(layer.late for layer in layers):
         raise InputError(
-            "only the stem of this network has spatial maps, no late layer: use another run"
+            "only the stem of this network has spatial maps, not its late layers: use another run"
         )
     last = last_of_each_side(layers)
     last = [layer for layer in last if layer.tokens == last[-1].tokens]  # no transformer's stem

@@ -233,8 +233,8 @@ class VoteIntervals:
 def _check_folds(whole: Catalog) -> None:
     if whole.n_folds < FEWEST_FOLDS:
         raise InputError(
-            f"intervals are calibrated across folds: '{whole.dataset}' has {whole.n_folds}, but "
-            f"needs at least {FEWEST_FOLDS}"
+            f"intervals are calibrated across at least {FEWEST_FOLDS} folds, but '{whole.dataset}' "
+            f"has {whole.n_folds}"
         )
 
 

@@ -63,8 +63,8 @@ class Tuning:
         """Check the fold and the recipe."""
         if self.search.fold >= self.catalog.n_folds:
             raise InputError(
-                f"{paths.shown(self.search.path)}, fold: '{self.catalog.dataset}' has folds 0 to "
-                f"{self.catalog.n_folds - 1}"
+                f"{paths.shown(self.search.path)}: `fold` must be 0 to {self.catalog.n_folds - 1} "
+                f"for '{self.catalog.dataset}'"
             )
         run.Run(self.search.config, self.data).check()
 

@@ -127,11 +127,11 @@ class Search(Settings):
     def _check(self) -> None:
         """Refuse settings that trials cannot score, or that are none."""
         if "stages" in self.values({}):
-            raise InputError(f"{shown(self.path)}, base: needs a recipe with a single stage")
+            raise InputError(f"{shown(self.path)}: `base` needs a recipe with a single stage")
         for setting in self.space:
             if setting.split(".")[0] in ("task", "tta", "stages"):
                 raise InputError(
-                    f"{shown(self.path)}, space '{setting}' cannot be tuned: trials have one view, "
+                    f"{shown(self.path)}: '{setting}' cannot be tuned, as trials have one view, "
                     "one task and no stages"
                 )
         optuna.logging.set_verbosity(optuna.logging.ERROR)
