@@ -94,8 +94,8 @@ def test_predict_takes_zips_and_files_and_shows_names_as_text(project, tmp_path)
     [
         (["predict.py", "gz37/nothing", "input"], "gz37/cnn"),
         (["predict.py", "gz37/cnn", "missing.jpg"], "missing.jpg"),
-        (["predict.py", IMAGES, "--rank", "odd"], "--rank needs a folder"),
-        (["predict.py", IMAGES, "--with", "spread"], "--with needs a folder"),
+        (["predict.py", IMAGES, "--rank", "odd"], "--rank needs an output folder"),
+        (["predict.py", IMAGES, "--with", "spread"], "--with needs an output folder"),
         (["predict.py", IMAGES, "--output", "job/", "--names", "words"], "--names needs --table"),
         (["predict.py", IMAGES, "--output", "job/", "--rank", "width"], "add --with intervals"),
         (["predict.py", IMAGES, "--output", "job/", "--rank", "spiral_arm"], "(Class4.1)"),

@@ -238,7 +238,7 @@ class BatchLoader:
         self.targets = torch.from_numpy(data.targets.astype(np.float32))
         self.on_device: DeviceInput | None = None  # else the processor makes batches
         if device.type == "cuda" and not is_made_on_device(config.augment):
-            warn_once("augment.transforms run on the CPU, image by image")
+            warn_once("augment.transforms run on the CPU, one image at a time")
         elif device.type == "cuda":
             self.on_device = DeviceInput.on(device, data.cache.images, config.image.size_px)
             if self.on_device is None:

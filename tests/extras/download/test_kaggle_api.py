@@ -118,7 +118,7 @@ def test_token_is_taken_or_refused(token, stand_in, rests, root, monkeypatch):
 def test_damaged_file_gets_no_name_and_is_downloaded_again(stand_in, rests, kaggle_zips, root):
     (root / "input" / TRAIN_ZIP).write_bytes(kaggle_zips[TRAIN_ZIP][:-500])
     stand_in.damaged[TRAIN_ZIP] = 1
-    assert "arrived damaged" in refusal(root)
+    assert "was damaged in transit" in refusal(root)
     assert held(root / "input")[TRAIN_ZIP] == kaggle_zips[TRAIN_ZIP][:-500]
     download(root)
     assert held(root / "input") == kaggle_zips

@@ -63,7 +63,7 @@ def download(folder: Path) -> list[str]:
                     raise
             if not _is_whole(part):
                 part.unlink()
-                raise InputError(f"{name} arrived damaged: rerun the command")
+                raise InputError(f"{name} was damaged in transit: rerun the command")
             with files.explain_write_errors(folder / name):
                 part.replace(folder / name)
     return missing

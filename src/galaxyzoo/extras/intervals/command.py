@@ -25,8 +25,7 @@ class IntervalOptions:
     """Options of intervals."""
 
     intervals: float | None = option(
-        "add intervals containing this fraction of the votes to a built ensemble (default: "
-        f"{LEVEL})",
+        f"add intervals of this coverage to the predictions of a built ensemble (default: {LEVEL})",
         nargs="?",
         const=LEVEL,
         metavar="LEVEL",
