@@ -77,4 +77,4 @@ def test_the_command_prints_scores_of_the_test_part(root):
     COMPETITION.write_zips(root / "input")
     printed = succeed(root, "train.py", "gz37/cnn", *TINY, "--holdout").stdout
     assert "hold-out scores, " in printed
-    assert "gz37/cnn: the last epoch, scored on test" in printed
+    assert "gz37/cnn: last epoch, scored on the test part" in printed

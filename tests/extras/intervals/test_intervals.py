@@ -78,7 +78,7 @@ def test_a_mistake_is_one_line(catalog, monkeypatch):
 
     assert "--intervals 90 must lie between 0 and 1" in refused("90")
     assert "a built ensemble" in refused("0.9", "run0", "run1")
-    assert "(all): name it" in refused("0.9", "run0")
+    assert "(all): name one" in refused("0.9", "run0")
     oof = built("gz37").oof_csv
     whole = oof.read_bytes()
     oof.write_bytes(whole.replace(b"0.", b"0.0", 1))
@@ -87,7 +87,7 @@ def test_a_mistake_is_one_line(catalog, monkeypatch):
     assert "src/ensemble.py" in said
     oof.write_bytes(whole)
     built("gz37").csv.with_suffix(".json").unlink()
-    assert "name one of none" in refused()
+    assert "(none yet): name one" in refused()
     assert not intervals_csv(built("gz37")).exists()
 
 

@@ -47,8 +47,8 @@ def _make(options: EnsembleOptions, chosen: IntervalOptions, _: Mapping[str, Any
     asked = options.runs or ([DEFAULT] if DEFAULT in built else [*built])
     if len(asked) != 1 or asked[0] not in built:
         raise InputError(
-            f"--intervals needs one ensemble built on {dataset} ({', '.join(built) or 'none'}): "
-            f"name it, or build it with `{launch.typed('ensemble')}`"
+            f"--intervals needs an ensemble built on {dataset} ({', '.join(built) or 'none yet'}): "
+            f"name one, or build one with `{launch.typed('ensemble')}`"
         )
     card = make_intervals(asked[0], load_catalog(dataset), level)
     path = intervals_csv(built[asked[0]])
