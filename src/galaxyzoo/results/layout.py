@@ -256,8 +256,7 @@ def choose_dataset(name: str | None, wanted: str) -> str:
     if name is not None:
         if name not in known:
             raise InputError(
-                f"dataset '{name}' has no out-of-fold table{of_task}: choose from "
-                f"{', '.join(known)}"
+                f"dataset '{name}' has no out-of-fold table{of_task}: use one of {', '.join(known)}"
             )
         return name
     real = [n for n in known if n not in DEMOS]

@@ -48,7 +48,7 @@ _NAME = re.compile(r"\w[\w.-]*")
 class Gz2Options:
     """Dataset to make; options of the command."""
 
-    data: str | None = options.option("folder with the published files (default: found in input/)")
+    data: str | None = options.option("folder with the published files (default: in input/)")
     task: str = options.option("task whose label rule turns votes into classes", "hubble10")
     name: str | None = options.option("name of the new dataset (default: gz2-<task>)")
     per_class: int | None = options.option(

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 class GradcamOptions(RunOptions, DataOptions):
     """Options of the command."""
 
-    galaxy_id: str | None = option("galaxy's id in the dataset (GalaxyID or yours)", metavar="ID")
+    galaxy_id: str | None = option("galaxy id in the dataset (GalaxyID or your own)", metavar="ID")
     image: Path | None = option("image file of a galaxy", metavar="FILE")
     output: Path | None = option("output file (default: in reports/)", metavar="FILE")
     answer: str | None = option("answer or class, by name or text (default: the likeliest)")
