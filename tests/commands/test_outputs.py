@@ -126,7 +126,7 @@ def test_an_input_or_a_folder_of_one_is_no_output(tmp_path, monkeypatch, output)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "survey").mkdir()
     (tmp_path / "survey/list.csv").touch()
-    with pytest.raises(InputError, match="is also an input"):
+    with pytest.raises(InputError, match="is or contains an input"):
         check_output("--output", Path(output), [Path("survey/list.csv")], lambda path: True)
 
 

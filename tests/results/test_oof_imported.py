@@ -79,7 +79,7 @@ def test_a_table_without_folds_is_marked_and_joins_by_name(catalog, tmp_path, mo
     oof, test = save_theirs(catalog, tmp_path)
     pd.read_csv(oof).drop(columns="fold").to_csv(oof, index=False)
     run_here(monkeypatch, "--import", f"theirs={oof},{test}")
-    assert "on these galaxies; name it to include it" in capsys.readouterr().out
+    assert "on these galaxies; ensembles use it if named" in capsys.readouterr().out
     run_here(monkeypatch, *QUICK)
     assert list(read_card()["runs"]) == ["gz37/run0", "gz37/run1"]
     assert "gz37/theirs is skipped: it may have been trained on" in capsys.readouterr().out

@@ -143,7 +143,7 @@ def import_all(options: EnsembleOptions) -> None:
             card = oof.import_run(catalog, run, *tables)
             print(f"{run}: {card.score_text} on {card.galaxies:,} galaxies")
             if card.is_optimistic:
-                print(f"{run} may have been trained on these galaxies; name it to include it")
+                print(f"{run} may have been trained on these galaxies; ensembles use it if named")
     advice = f"{launch.typed('ensemble')} {ALL_RUNS} --task {task} --dataset {catalog.dataset}"
     launch.print_done(f"imported on {catalog.dataset}", advice)
 

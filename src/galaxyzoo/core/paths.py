@@ -82,7 +82,7 @@ def check_output(
     """
     target, where = path.resolve(), f"{option} {shown(path)}"
     if any(each.resolve().is_relative_to(target) for each in inputs):
-        raise InputError(f"{where} is also an input: choose another name")
+        raise InputError(f"{where} is or contains an input: choose another name")
     inner = [*target.parents][1:]  # a table may lie beside a survey's parts
     folders = [*(root() / name for name in _ARTEFACTS), cache_dir()]
     folders += [folder for folder in inner if (folder / SURVEY_JOB).exists()]

@@ -103,7 +103,7 @@ def open_cache(
                 _manifest(array).finish([array.name], {"unreadable": unreadable})
                 cache = _open_whole(array, ids)
     if cache is None:
-        raise InputError(f"{paths.shown(array)} changed while it was written: rerun the command")
+        raise InputError(f"{paths.shown(array)} changed while being written: rerun the command")
     if strict and cache.problems:
         raise InputError(describe_bad(images, cache, advice))
     return cache

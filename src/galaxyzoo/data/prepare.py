@@ -158,7 +158,7 @@ def prepare_raw(
             f"{paths.shown(raw.folder)} has changed since {paths.shown(folder)} was made: "
             f"restore the old files, or delete {paths.shown(folder)} to start again"
         )
-    advice = f"restore them, or delete {paths.shown(folder)} to split and train again"
+    advice = f"restore the originals, or delete {paths.shown(folder)} to split and train again"
     check_digests(folder, catalog.about.get("images", ""), _images(raw), advice)
     if not is_unchanged:
         if not update and any(folder.glob(f"*/*/{loading.CONFIG}")):

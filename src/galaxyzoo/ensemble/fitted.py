@@ -83,8 +83,8 @@ def _pack(value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
         return [_pack(element, f"{name}.{i}", arrays) for i, element in enumerate(value)]
     if type(value) not in _KINDS.values():
         raise InputError(
-            f"{type(value).__name__} cannot be saved: a candidate must return a dataclass of "
-            "arrays, numbers and boosters, named in its entry in ensemble/selection.py"
+            f"{type(value).__name__} cannot be saved: a candidate must return the dataclass "
+            "named in its entry in ensemble/selection.py, made of arrays, numbers and boosters"
         )
     fields = {
         field.name: _pack(getattr(value, field.name), f"{name}.{field.name}", arrays)

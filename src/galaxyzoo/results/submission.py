@@ -74,8 +74,8 @@ def check(path: Path, task: Task, ids: np.ndarray, names: Mapping[int, str] | No
         row, column = np.unravel_index(distances.argmax(), distances.shape)
         raise InputError(
             f"{shown(path)}: {shown_id(int(ids[row]), names)}, column '{task.columns[column]}': "
-            f"{values[row, column]:.9f} is not between 0 and 1, or its {task.group} has the wrong "
-            "sum"
+            f"{values[row, column]:.9f} is not between 0 and 1, or the values of its "
+            f"{task.group} have the wrong sum"
         )
 
 

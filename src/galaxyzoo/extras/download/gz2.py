@@ -69,8 +69,8 @@ def read_positions(path: Path) -> pd.DataFrame:
     wrong = sky.index[~(sky["ra"].between(0, 360) & sky["dec"].between(-90, 90))]
     if len(wrong):
         raise InputError(
-            f"{shown(path)}: {GALAXY} {wrong[0]} has impossible coordinates: ra must be 0 to 360, "
-            f"dec -90 to 90 degrees ({len(wrong)} in all)"
+            f"{shown(path)}: impossible coordinates of {GALAXY} {wrong[0]} ({len(wrong)} such "
+            "rows): ra must be 0 to 360 and dec -90 to 90 degrees"
         )
     return sky
 

@@ -25,7 +25,7 @@ class IntervalOptions:
     """Options of intervals."""
 
     intervals: float | None = option(
-        f"add intervals of this coverage to the predictions of a built ensemble (default: {LEVEL})",
+        f"add intervals with this coverage ({LEVEL} if omitted) to a built ensemble's predictions",
         nargs="?",
         const=LEVEL,
         metavar="LEVEL",
