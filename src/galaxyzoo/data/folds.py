@@ -24,8 +24,11 @@ DUPLICATE_CORRELATION = 0.85
 # (0.92).
 _TURNED_CORRELATION = 0.9
 _THUMBNAIL_PX = 40
-_ROUNDS = 64  # of the search; also the number of its templates
-_BUCKET = 256  # images that are compared at once
+_ROUNDS, _TEMPLATES = 48, 64  # of the search
+_BUCKET = 512  # images that are compared at once
+# Half of the squared distance between two copies' sketches, at most. Random projections have a mean
+# of 64 (1 - correlation) and exceed 1.6 of it once in a thousand pairs.
+_MAX_SKETCH_DISTANCE = 1.6 * _TEMPLATES * (1 - DUPLICATE_CORRELATION)
 
 
 def make_folds(
@@ -117,27 +120,24 @@ def near_duplicates(images: Iterable[np.ndarray]) -> np.ndarray:
 
     Source: own; the candidates come from cross-polytope hashing (Andoni et al. 2015).
     """
-    from scipy.sparse.csgraph import connected_components
-
     thumbnails = np.stack([_fine_structure(image) for image in images])
-    n, side = len(thumbnails), _THUMBNAIL_PX // 2
-    # An orthonormal projection: distances are at most those of the thumbnails.
-    coarse = 2 * thumbnails.reshape(n, side, 2, side, 2).mean(axis=(2, 4)).reshape(n, -1)
-    back, coarse_back = (np.argsort(_orientations(px), axis=1) for px in (_THUMBNAIL_PX, side))
-    links = [np.stack([np.arange(n)] * 2)]
-    for bucket, turn in _hash_buckets(coarse):
-        points = coarse.take(bucket[:, None] * side**2 + coarse_back[turn])
-        halves = (points**2).sum(axis=1) / 2
-        near = points @ points.T > halves[:, None] + (halves + DUPLICATE_CORRELATION - 1.0005)
-        close = near.sum(axis=1) > 1  # to itself and another
-        if not close.any():
+    thumbnails -= thumbnails.mean(axis=1, keepdims=True)
+    lengths = np.linalg.norm(thumbnails, axis=1, keepdims=True)
+    thumbnails /= np.where(lengths > 1e-3, lengths, np.inf)  # a featureless image is like no other
+    back = np.argsort(_orientations(_THUMBNAIL_PX), axis=1)
+    links = [np.stack([np.arange(len(thumbnails))] * 2)]
+    for bucket, turn, sketches in _hash_buckets(thumbnails):
+        halves = (sketches**2).sum(axis=1) / 2
+        near = sketches @ sketches.T > halves[:, None] + (halves - _MAX_SKETCH_DISTANCE)
+        if np.count_nonzero(near) == len(bucket):  # each is near to itself alone
             continue
+        close = near.sum(axis=1) > 1
         rows, turns = bucket[close], turn[close]
         points = thumbnails[rows[:, None], back[turns]]
         limits = np.where(turns[:, None] != turns, _TURNED_CORRELATION, DUPLICATE_CORRELATION)
-        labels = connected_components(points @ points.T > limits, directed=False)[1]
+        labels = _connect([np.stack(np.nonzero(points @ points.T > limits))], len(rows))
         links.append(np.stack([rows, rows[np.unique(labels, return_index=True)[1]][labels]]))
-    return _connect(links, n)
+    return _connect(links, len(thumbnails))
 
 
 def join_groups(groupings: Sequence[np.ndarray]) -> np.ndarray:
@@ -158,43 +158,47 @@ def join_groups(groupings: Sequence[np.ndarray]) -> np.ndarray:
 
 def _connect(links: list[np.ndarray], n: int) -> np.ndarray:
     """Number the connected groups of n by (2, link) pairs, each of them with itself, too."""
-    # Imported only here: most commands find the groups made.
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
+    # By hand, as scipy takes a quarter of a second to import.
+    first, second = np.concatenate([*links, *(pair[::-1] for pair in links)], axis=1)
+    labels, before = np.arange(n), np.full(n, -1)
+    while not np.array_equal(labels, before):
+        before = labels.copy()
+        np.minimum.at(labels, first, before[second])
+        labels = labels[labels]
+    return pd.factorize(labels)[0]
 
-    first, second = np.concatenate(links, axis=1).astype(np.int32)  # scipy 1.11 takes no others
-    graph = coo_array((np.ones(len(first)), (first, second)), shape=(n, n))
-    return pd.factorize(connected_components(graph, directed=False)[1])[0]
 
-
-def _hash_buckets(points: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _hash_buckets(points: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Deal thumbnails to buckets, again and again, by hashes that turned copies share.
 
     The template that a thumbnail resembles most, and its orientation there, are the first part of a
-    hash; the second, in this orientation, is the template of largest product. A pair at the
-    threshold shares a bucket of the 64 rounds with a probability of 0.997, a closer one of more.
+    hash; the second, in this orientation, is the template of largest product. Copies whose noise
+    leaves them just above the threshold share a bucket in every fourth round, or, where buckets are
+    full, in every tenth.
 
     Args:
         points: (image, pixel) thumbnails.
     Yields:
-        (row,) rows of a bucket and the orientation of each, of at most `_BUCKET` images.
+        (row,) rows of a bucket, of at most `_BUCKET` images, the orientation of each, and its
+        (row, template) products there, a sketch: squared distances between sketches are about 64
+        times those between thumbnails.
     """
     rng, n = np.random.default_rng(0), len(points)
-    templates = rng.normal(size=(_ROUNDS, points.shape[1])).astype(np.float32)
-    templates = templates[:, _orientations(math.isqrt(points.shape[1]))]
-    templates -= templates.mean(axis=1, keepdims=True)  # all galaxies share what turns leave alone
-    products = (points @ templates.reshape(-1, points.shape[1]).T).reshape(n, _ROUNDS, 8)
+    templates = rng.normal(size=(_TEMPLATES, points.shape[1])).astype(np.float32)
+    templates = templates[:, _orientations(math.isqrt(points.shape[1]))].swapaxes(0, 1)
+    templates -= templates.mean(axis=0)  # all galaxies share what turns leave alone
+    products = (points @ templates.reshape(-1, points.shape[1]).T).reshape(n, 8, _TEMPLATES)
     for _ in range(_ROUNDS):
-        chosen = rng.permutation(_ROUNDS)
-        first, turn = np.divmod(products[:, chosen[:4]].reshape(n, -1).argmax(axis=1), 8)
-        turned = products[np.arange(n)[:, None], chosen[4:13], turn[:, None]]
-        signed = np.concatenate([turned[:, :8], -turned[:, :8]], axis=1)
-        keys = first * 16 + signed.argmax(axis=1)
-        order = np.lexsort((turned[:, 8], keys))  # so that copies stay together in a full bucket
+        chosen = rng.permutation(_TEMPLATES)
+        turn, first = np.divmod(products[..., chosen[:4]].reshape(n, -1).argmax(axis=1), 4)
+        sketches = products[np.arange(n), turn]
+        turned = sketches[:, chosen[4:9]]
+        keys = first * 8 + np.hstack([turned[:, :4], -turned[:, :4]]).argmax(axis=1)
+        order = np.lexsort((turned[:, 4], keys))  # so that copies stay together in a full bucket
         for rows in np.split(order, np.flatnonzero(np.diff(keys[order])) + 1):
             for start in range(0, len(rows), _BUCKET):
                 bucket = rows[start : start + _BUCKET]
-                yield bucket, turn[bucket]
+                yield bucket, turn[bucket], sketches[bucket]
 
 
 def _orientations(side: int) -> np.ndarray:
@@ -205,11 +209,8 @@ def _orientations(side: int) -> np.ndarray:
 
 
 def _fine_structure(image: np.ndarray) -> np.ndarray:
-    """(thumbnail pixels,) float32 of zero mean and unit length; zeros for a featureless image."""
+    """(thumbnail pixels,) float32 of what a blur takes away."""
     gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    small = cv2.resize(gray, (_THUMBNAIL_PX, _THUMBNAIL_PX), interpolation=cv2.INTER_AREA)
-    small = np.sqrt(small)  # keeps a bright core from outweighing everything else
-    fine = (small - cv2.GaussianBlur(small, (0, 0), 2.0)).ravel()
-    fine -= fine.mean()
-    length = float(np.linalg.norm(fine))
-    return fine / length if length > 1e-3 else np.zeros_like(fine)
+    # The root keeps a bright core from outweighing everything else.
+    small = np.sqrt(cv2.resize(gray, (_THUMBNAIL_PX,) * 2, interpolation=cv2.INTER_AREA))
+    return (small - cv2.GaussianBlur(small, (0, 0), 2.0)).ravel()
