@@ -12,7 +12,7 @@ import torch
 
 from galaxyzoo.core import parallel
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.parallel import run_jobs
+from galaxyzoo.core.parallel import prefetch, run_jobs
 from galaxyzoo.data.image_cache import in_threads
 
 
@@ -62,6 +62,12 @@ def test_a_killed_process_is_a_sentence(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "5")
     with pytest.raises(InputError, match=r"a process was killed \(out of memory\?\)"):
         run_jobs(be_killed, [(0,), (1,)], 2)
+
+
+def test_a_killed_process_is_a_sentence_and_the_next_results_are_made():
+    with pytest.raises(InputError, match=r"a process was killed \(out of memory\?\): rerun"):
+        [*prefetch(be_killed, range(3), 1, processes=2)]
+    assert [*prefetch(abs, range(-9, 0), 1, processes=2)] == [*range(9, 0, -1)]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")

@@ -126,6 +126,19 @@ def test_a_fill_that_was_killed_leaves_nothing_that_is_believed(root, encoded, m
     assert left == [".json", ".npy"]
 
 
+@MAKERS
+def test_processes_make_the_same_cache_as_threads(root, encoded, make, monkeypatch):
+    store = make(root, encoded | {104: encoded[104][:300]})
+    plain = open_cache(store, store.ids, SMALL, strict=False)
+    shutil.rmtree(root / "input" / "cache")
+    for name, value in {"_cores": lambda: 8, "_MANY": N, "in_threads": None}.items():
+        monkeypatch.setattr(image_cache, name, value)
+    cache = open_cache(store, store.ids, SMALL, strict=False, chunk=4)
+    np.testing.assert_array_equal(cache.images, plain.images)
+    assert cache.problems == plain.problems
+    assert [*cache.problems] == [104]
+
+
 def flip_a_bit(array: Path) -> None:
     np.load(array, mmap_mode="r+")[4, 3, 2] ^= 1
 

@@ -4,7 +4,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from galaxyzoo.training.feature_head import fit_head, learning_curve
+from galaxyzoo.training.feature_head import fit_head
 
 
 def make_features(labels, n_features=12, seed=0, apart=1.0):
@@ -49,11 +49,3 @@ def test_a_single_class_is_certain():
     labels = np.ones(5, int)
     probs = fit_head(make_features(labels), np.eye(3)[labels]).predict_proba(make_features(labels))
     np.testing.assert_array_equal(probs, np.tile([0.0, 1.0, 0.0], (5, 1)))
-
-
-def test_a_learning_curve_ends_with_all_labels():
-    rows = learning_curve(30, lambda chosen: {"mean": chosen.mean(), "different": len({*chosen})})
-    assert [row["labels"] for row in rows] == [10] * 3 + [20] * 3 + [30]
-    assert all(row["different"] == row["labels"] for row in rows)
-    assert len({row["mean"] for row in rows[:3]}) > 1
-    assert rows[-1]["mean"] == 14.5

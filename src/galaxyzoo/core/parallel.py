@@ -5,47 +5,75 @@ Two threads of one process train small networks hardly faster than one does; two
 
 import logging
 import os
+import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
+from itertools import islice
 from typing import Any, TypeVar
 
 import cv2
 import joblib
-import torch
-from joblib.externals.loky.process_executor import TerminatedWorkerError
+from joblib.externals.loky.process_executor import ProcessPoolExecutor, TerminatedWorkerError
 
-from galaxyzoo.core import console, devices, launch, paths
+from galaxyzoo.core import console, launch, paths
 from galaxyzoo.core.errors import InputError
 
+_Item = TypeVar("_Item")
 _Made = TypeVar("_Made")
 # Results made in advance; their order and content do not depend on the number.
 _PREFETCHED = max(3, min(8, os.cpu_count() or 1))
 _THREADS = "OMP_NUM_THREADS"  # of each process
+THREADS_EACH = 4  # that decode in a process; more would wait for Python's lock
+_KILLED = "a process was killed (out of memory?)"
 _RAY_STORE_BYTES = 100_000_000  # all that passes through it are settings and catalogs
 
 
-def prefetch(make: Callable[[int], _Made], count: int, ahead: int = _PREFETCHED) -> Iterator[_Made]:
-    """Results 0 to count - 1 in order, made in threads (cv2 releases Python's lock).
+def prefetch(
+    make: Callable[[_Item], _Made],
+    items: Iterable[_Item],
+    ahead: int = _PREFETCHED,
+    processes: int = 0,
+) -> Iterator[_Made]:
+    """Results of items, in order, made in threads (cv2 releases Python's lock) or processes.
 
     Args:
-        make: from a number to its result, depending on nothing else; its error is raised in its
-            turn.
-        ahead: results made while the one before them is used; as many threads.
+        make: from an item to its result, depending on nothing else; its error is raised in its
+            turn. Processes need a module's function, or a `partial` of one.
+        items: taken one after another.
+        ahead: results made while the one before them is used; at least two for each process.
+        processes: they are kept for the next call; 0: as many threads as results ahead.
     """
-    with ThreadPoolExecutor(max_workers=ahead) as pool:
-        pending = [pool.submit(make, number) for number in range(min(ahead, count))]
+    ahead, items = max(ahead, 2 * processes), iter(items)
+    shared = nullcontext(_start_processes(os.getpid(), processes)) if processes else None
+    with shared or ThreadPoolExecutor(ahead) as pool:
+        pending = [pool.submit(make, item) for item in islice(items, ahead)]
         try:
-            for number in range(count):
-                if number + ahead < count:
-                    pending.append(pool.submit(make, number + ahead))
+            while pending:
+                pending += [pool.submit(make, item) for item in islice(items, 1)]
                 yield pending.pop(0).result()
+        except TerminatedWorkerError:
+            _start_processes.cache_clear()
+            raise InputError(f"{_KILLED}: rerun the command to resume") from None
         finally:
             for future in pending:  # of use to nobody after an error
                 future.cancel()
+
+
+@cache
+def _start_processes(parent: int, count: int) -> Executor:
+    """Processes of this one, which end when they have nothing to do for a minute."""
+    return ProcessPoolExecutor(count, timeout=60, initializer=_begin, initargs=(parent,))
+
+
+def _begin(parent: int) -> None:
+    """Begin a process that decodes: an interrupt is its parent's to handle."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    cv2.setNumThreads(THREADS_EACH)
+    exit_with_parent(parent)
 
 
 def run_jobs(
@@ -78,8 +106,7 @@ def run_jobs(
             results = joblib.Parallel(batch_size=1)(tasks)
         except TerminatedWorkerError:
             raise InputError(
-                "a process was killed (out of memory?): rerun the command to resume, with fewer "
-                "--jobs if memory ran out"
+                f"{_KILLED}: rerun the command to resume, with fewer --jobs if memory ran out"
             ) from None
     for result in results:
         if isinstance(result, InputError):
@@ -94,6 +121,10 @@ def _call(
 
     Returned, because backends wrap what is raised in exceptions of their own.
     """
+    import torch  # here, and what imports it: processes that decode start in a third of the time
+
+    from galaxyzoo.core import devices
+
     if parent not in (None, os.getpid()):  # one job alone is done in this process
         exit_with_parent(parent)
     torch.set_num_threads(threads)

@@ -7,6 +7,7 @@ Digests of a dataset's images lie beside its split: an image that has changed si
 Stamps are compared first; only where one differs, as in a copy, is the image read.
 """
 
+import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +23,7 @@ import joblib
 import numpy as np
 
 from galaxyzoo.config.schema import ImageConfig
-from galaxyzoo.core import files, paths
+from galaxyzoo.core import files, parallel, paths
 from galaxyzoo.core.console import ProgressBar, count
 from galaxyzoo.core.errors import InputError, UnavailableError, one_line
 from galaxyzoo.core.manifest import FORMAT, Artifact, digest
@@ -32,6 +33,7 @@ from galaxyzoo.data.stores.base import Images
 _Made = TypeVar("_Made")
 AT_ONCE = 8  # images that a thread takes at a time
 LISTED = 10  # unusable images that a message names
+_MANY = 4096  # images for which starting processes pays
 _VERSION = 4  # of the decoding; raise it when the pixels change
 _DECODERS = cv2.__version__, decoding.DECODER
 _checked: set[tuple[Path, int]] = set()  # (array, its mtime in ns) checked in this process
@@ -166,11 +168,11 @@ def _fill(array: Path, images: Images, config: ImageConfig, chunk: int) -> dict[
         head = {"descr": "|u1", "fortran_order": False, "shape": (len(images), *shape)}
         np.lib.format.write_array_header_1_0(file, head)
         begin = file.tell()
-        for start in range(0, len(images), chunk):
-            rows = order[start : start + chunk]
-            part = images.take(rows)
-            pixels, unreadable = decode_many(part, config)
-            problems |= {int(part.ids[row]): why for row, why in unreadable.items()}
+        parts = images.in_parts(chunk, order)
+        decode = partial(decode_many, config=config)
+        for pixels, unreadable in parallel.prefetch(decode, parts, 1, count_processes(images)):
+            rows, order = np.split(order, [len(pixels)])
+            problems |= {int(images.ids[rows[row]]): why for row, why in unreadable.items()}
             for row, image in zip(rows.tolist(), pixels, strict=True):
                 file.seek(begin + row * image.size)
                 file.write(image.data)
@@ -184,16 +186,29 @@ def in_threads(work: Callable[[int], _Made], count: int) -> Iterator[_Made]:
     return chain.from_iterable(_threads(os.getpid()).map(lambda part: [*map(work, part)], parts))
 
 
+def count_processes(images: Images) -> int:
+    """Choose how many processes decode images: none on few cores, or of few images.
+
+    Files and members of zips are read anywhere; pieces of an array are read once, in this process.
+    """
+    is_by_name = images.table["row"].dtype.kind != "i"
+    is_worth_it = _cores() > parallel.THREADS_EACH and len(images) >= _MANY and is_by_name
+    return math.ceil(_cores() / parallel.THREADS_EACH) if is_worth_it else 0
+
+
+def _cores() -> int:
+    """One of several jobs has its share of the machine."""
+    return min(joblib.cpu_count(), cv2.getNumThreads())
+
+
 @cache
 def _threads(_process: int) -> ThreadPoolExecutor:
     """Threads of a process that share memory: cv2 and zlib release the interpreter's lock.
 
-    One of several jobs has its share of them: more would wait for the lock.
-
     They are kept: each has a zip open, and reading its list of contents takes as long as decoding a
     thousand images.
     """
-    return ThreadPoolExecutor(min(joblib.cpu_count(), cv2.getNumThreads()), "decoding")
+    return ThreadPoolExecutor(_cores(), "decoding")
 
 
 def _try_decode(images: Images, row: int, config: ImageConfig) -> np.ndarray | str:

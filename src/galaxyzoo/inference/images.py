@@ -130,6 +130,14 @@ class Chunk:
         return [(self.images.names.iloc[row], why) for row, why in self._problems.items()]
 
 
+def decode_chunk(configs: Sequence[ImageConfig], images: base.Images) -> Chunk:
+    """Decode some images as configs want them."""
+    chunk = Chunk(images)
+    for config in configs:
+        chunk.decode(config)
+    return chunk
+
+
 def _is_blank(pixels: np.ndarray) -> bool:
     first = pixels[0, 0]  # whose row decides for most images
     return bool((pixels[0] == first).all() and (pixels == first).all())

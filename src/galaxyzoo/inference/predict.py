@@ -6,7 +6,7 @@ Out-of-fold, test and users' predictions are made by the same function.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Self, cast
 
@@ -23,10 +23,17 @@ from galaxyzoo.core.errors import FoldError, InputError, one_line
 from galaxyzoo.core.manifest import Provenance, digest
 from galaxyzoo.core.paths import BUNDLED, shown
 from galaxyzoo.data.geometry import iterate_views
-from galaxyzoo.data.image_cache import ImageCache
+from galaxyzoo.data.image_cache import ImageCache, count_processes
 from galaxyzoo.data.stores.base import Images
 from galaxyzoo.data.stores.opening import FormSettings, open_all
-from galaxyzoo.inference.images import CHUNK, Chunk, IdColumn, add_checks, describe_checks
+from galaxyzoo.inference.images import (
+    CHUNK,
+    Chunk,
+    IdColumn,
+    add_checks,
+    decode_chunk,
+    describe_checks,
+)
 from galaxyzoo.models.build import GalaxyNet, load_network
 from galaxyzoo.results import layout
 from galaxyzoo.tasks.kinds import Task
@@ -332,15 +339,9 @@ def decode_ahead(predictor: Predictor, images: Images) -> Iterator[Chunk]:
 
     The predictor's runs say how to decode; another size is decoded when it is asked for.
     """
-    configs = [run.config.image for run in predictor.runs]
-
-    def decode(number: int) -> Chunk:
-        chunk = Chunk(images.take(slice(number * CHUNK, (number + 1) * CHUNK)))
-        for config in configs:
-            chunk.decode(config)
-        return chunk
-
-    return parallel.prefetch(decode, -(-len(images) // CHUNK), _AHEAD)
+    decode = partial(decode_chunk, [run.config.image for run in predictor.runs])
+    parts = images.in_parts(CHUNK)
+    return parallel.prefetch(decode, parts, _AHEAD, count_processes(images))
 
 
 def predict_stores(

@@ -21,7 +21,6 @@ from galaxyzoo.tasks.registry import task_name
 # Of a fold
 WEIGHTS, CHECKPOINT = "weights.safetensors", "checkpoint.pt"
 HISTORY, TIMINGS = "history.csv", "timings.csv"  # numbers and seconds of each epoch
-CURVE = "learning_curve.csv"  # scores of heads with fewer labels
 VAL_TABLE, TEST_TABLE = "val.csv", "test.csv"  # predictions of its own and of the test galaxies
 DONE = "fold.json"  # manifest of a finished fold
 HOLDOUT, HELD_OUT_TABLE = "holdout", "held_out.csv"  # in place of a fold; predictions

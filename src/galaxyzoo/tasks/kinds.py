@@ -244,27 +244,6 @@ class ClassTask(Task):
         right = predictions.argmax(axis=1) == targets.argmax(axis=1)
         return {"accuracy": float(right.mean())}
 
-    def summary_scores(self, probs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
-        """Scores of a run on few labels, the one of its learning curve first.
-
-        Args:
-            probs: (galaxy, class) probabilities.
-            targets: (galaxy, class) one-hot.
-        Returns:
-            Balanced accuracy, accuracy, macro AUC (NaN where a class is missing), log-loss; of the
-            most probable classes.
-        """
-        from sklearn.metrics import roc_auc_score  # only here: scikit-learn takes seconds
-
-        truth, decided = targets.argmax(axis=1), probs.argmax(axis=1)
-        is_whole = targets.any(axis=0).all()
-        return {
-            "balanced accuracy": metrics.mean_recall(truth, decided),
-            "accuracy": float((decided == truth).mean()),
-            "macro AUC": float(roc_auc_score(targets, probs)) if is_whole else np.nan,
-            "log-loss": self.score(probs, targets),
-        }
-
     def with_decision(self, predictions: pd.DataFrame, prior: np.ndarray) -> pd.DataFrame:
         """The name of the decided class, then the probabilities; arguments as of `decide`."""
         decided = self.decide(predictions.to_numpy(), prior)

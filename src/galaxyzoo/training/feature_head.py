@@ -5,7 +5,7 @@ there are enough labels; standardization becomes part of the weights, so that a 
 layer of a network.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from zipfile import BadZipFile
@@ -52,7 +52,6 @@ _STRENGTHS = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1)  # inverse regularization s
 _DEFAULT = 0.003  # for too few labels to choose by
 _CHOICE_FOLDS = 3  # of the choice; a class needs as many labels
 _TOLERANCE = 1e-3  # of the gradient; a tenth of it moves no probability by 0.001
-_COUNTS, _DRAWS = (10, 20, 50, 100, 200, 500, 1000, 2000), 3  # of a learning curve
 _NEVER = -1e4  # logit of a class without labels: its probability is exactly 0
 
 
@@ -90,25 +89,6 @@ def fit_head(features: np.ndarray, targets: np.ndarray) -> Head:
     (head,) = _fit(points, targets, [_choose_strength(points, targets)])
     weights = head.weights @ axes / sd
     return Head(weights, head.bias - weights @ mean)
-
-
-def learning_curve(
-    n_labels: int, score: Callable[[np.ndarray], dict[str, float]]
-) -> list[dict[str, float]]:
-    """Score heads fitted with some of the labels, drawn at random.
-
-    Args:
-        n_labels: number of labels.
-        score: scores of a head fitted with these rows, (m,) numbers from 0 to n_labels - 1.
-    Returns:
-        Number of `labels` and scores of each draw; the last one has all of them.
-    """
-    rng = np.random.default_rng(0)
-    counts = [count for count in _COUNTS for _ in range(_DRAWS) if count < n_labels]
-    return [
-        {"labels": count, **score(np.sort(rng.choice(n_labels, count, replace=False)))}
-        for count in [*counts, n_labels]
-    ]
 
 
 def _choose_strength(points: np.ndarray, targets: np.ndarray) -> float:

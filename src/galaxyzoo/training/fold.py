@@ -20,7 +20,7 @@ from galaxyzoo.models.heads import build_loss, build_output
 from galaxyzoo.models.weights import load_checkpoint, save_checkpoint, save_weights
 from galaxyzoo.results import card, layout, oof
 from galaxyzoo.tasks import kinds, registry
-from galaxyzoo.training.feature_head import Head, cached_features, fit_head, learning_curve
+from galaxyzoo.training.feature_head import cached_features, fit_head
 from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.training.trainer import Trainer, first_network, history_row
 
@@ -172,28 +172,18 @@ def _fit_fold(config: Config, data: FoldData, folder: Path) -> oof.FoldSummary:
     assert isinstance(task, kinds.ClassTask)  # a config of votes has no linear head
     output, loss = build_output(config.head.output, task), build_loss(config)
 
-    def fit(chosen: np.ndarray) -> Head:
-        return fit_head(features[chosen], targets[chosen])
-
-    def predict(head: Head, part: slice) -> torch.Tensor:
+    def predict(part: slice) -> torch.Tensor:
         return output(torch.from_numpy(head.logits(features[part])))
 
     held_out = slice(n_train, None)
-    head = fit(np.arange(n_train))
+    head = fit_head(features[:n_train], targets[:n_train])
     train_loss, val_loss = (
-        loss(predict(head, part), torch.from_numpy(targets[part])).item()
+        loss(predict(part), torch.from_numpy(targets[part])).item()
         for part in (slice(n_train), held_out)
     )
     val_score = math.nan
     if len(data.val_rows):  # else a training on all galaxies
-        val_score = task.score(predict(head, held_out).numpy(), targets[held_out])
-
-        def score(chosen: np.ndarray) -> dict[str, float]:
-            predicted = predict(fit(chosen), held_out).numpy()
-            return task.summary_scores(predicted, targets[held_out])
-
-        curve = learning_curve(n_train, score)
-        write_history_table(folder / layout.CURVE, pd.DataFrame(curve))
+        val_score = task.score(predict(held_out).numpy(), targets[held_out])
     weights = {
         **model.cpu().state_dict(),
         "head.0.weight": torch.from_numpy(head.weights).float(),
@@ -219,6 +209,5 @@ def copy_training(trained: manifest.Artifact, folder: Path, config: Config) -> N
     if config.stage:
         table.insert(0, "stage", stages)
     write_history_table(folder / layout.HISTORY, table)
-    for path in filter(Path.exists, (trained.path(layout.WEIGHTS), trained.folder / layout.CURVE)):
-        with files.writing(folder / path.name) as temporary:
-            shutil.copyfile(path, temporary)
+    with files.writing(folder / layout.WEIGHTS) as temporary:
+        shutil.copyfile(trained.path(layout.WEIGHTS), temporary)

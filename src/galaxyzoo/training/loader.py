@@ -261,7 +261,7 @@ class BatchLoader:
             # Not `step`: numpy takes a key's missing end for 0, which is the order's own stream.
             return self._make(batches[step], np.random.default_rng((*key, step + 1)))
 
-        sent = devices.prefetch_to_device(parallel.prefetch(make, len(batches)), self.device)
+        sent = devices.prefetch_to_device(parallel.prefetch(make, range(len(batches))), self.device)
         yield from map(self.on_device.make, sent) if self.on_device else sent
 
     def _make(self, rows: np.ndarray, rng: np.random.Generator) -> Batch | PendingBatch:

@@ -13,6 +13,7 @@ from pyarrow import parquet
 
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.data import image_cache
 from galaxyzoo.extras.surveys import survey as surveys
 from galaxyzoo.io.archives import write_zip
 from support.forms import FORMS
@@ -42,6 +43,13 @@ def votes(tmp_path: Path, survey: Path) -> Path:
 
 def read_all(folder: Path) -> dict[str, bytes]:
     return {p.name: p.read_bytes() for p in sorted(folder.rglob("*")) if p.suffix == ".parquet"}
+
+
+def test_processes_decode_for_the_same_bytes(tmp_path, survey, votes, monkeypatch):
+    for name, value in {"_cores": lambda: 8, "_MANY": 1, "in_threads": None}.items():
+        monkeypatch.setattr(image_cache, name, value)
+    make_job(tmp_path / "again", survey).run()
+    assert read_all(tmp_path / "again") == read_all(votes)
 
 
 def change_values(path: Path) -> None:

@@ -111,6 +111,11 @@ class Images:
         files = pd.factorize(self.table["reader"].map(id))[0]
         return np.lexsort((pd.to_numeric(self.table["row"], errors="coerce"), files))
 
+    def in_parts(self, size: int, order: np.ndarray | None = None) -> "Iterator[Images]":
+        """Iterate over images, `size` at a time, in the order of the rows given."""
+        order = np.arange(len(self)) if order is None else order
+        return (self.take(order[start : start + size]) for start in range(0, len(self), size))
+
     def take(self, rows: Sequence[int] | np.ndarray | slice) -> "Images":
         """Return the images of some rows."""
         return replace(self, table=self.table.iloc[rows])

@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -47,12 +47,12 @@ class ZipReader:
     """Reads images of a zip; each one's checksum is checked on the way."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path, self._stamp = path, base.stamp_of(path.stat())
         self._local = threading.local()
 
     def __reduce__(self) -> tuple:
-        """Pickle without open files."""
-        return ZipReader, (self.path,)
+        """Pickle without open files; another process opens it once for many images."""
+        return _reopen_zip, (self.path, self._stamp)
 
     def __call__(self, name: str) -> bytes:
         """Encoded bytes of a member."""
@@ -75,6 +75,11 @@ class ZipReader:
         if not hasattr(self._local, "archive"):
             self._local.archive = open_unchecked(self.path)
         return self._local.archive
+
+
+@lru_cache(8)
+def _reopen_zip(path: Path, _stamp: int) -> ZipReader:
+    return ZipReader(path)
 
 
 def open_files(path: Path) -> Images:

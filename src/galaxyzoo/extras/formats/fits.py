@@ -101,17 +101,17 @@ class FitsSettings:
 class FitsReader:
     """Reads images, the FITS files among them as pictures."""
 
-    images: base.Images
+    read: base.Reader
     settings: FitsSettings
+    radius_arcsec: float | None = None
 
-    def __call__(self, row: int) -> bytes | np.ndarray:
+    def __call__(self, row: int | str) -> bytes | np.ndarray:
         """Load an image."""
-        data = base.encode(self.images.load(row))
+        data, width = base.encode(self.read(row)), self.settings.field_arcsec
         if not data.startswith(MAGIC):
             return data
-        width = self.settings.field_arcsec
-        if RADIUS in self.images.table:
-            width = WIDTH_IN_RADII * self.images.table[RADIUS].iloc[row]
+        if self.radius_arcsec is not None:
+            width = WIDTH_IN_RADII * self.radius_arcsec
         return to_rgb(data, self.settings, width)
 
 
@@ -132,10 +132,10 @@ def wrap(images: base.Images, settings: FitsSettings) -> base.Images:
             f"Using {part}; the networks expect {WIDTH_IN_RADII} Petrosian radii across. Set "
             f"--field, or {RADIUS} in a list."
         )
-    pictures = images.through(FitsReader(images, settings))
-    names = zip(images.names, radii, strict=True)
-    identity = [f"{name} {settings} {radius}" for name, radius in names]
-    return replace(pictures, table=pictures.table.assign(identity=identity), notes=notes)
+    each = [*zip(images.names, table["reader"], radii, strict=True)]
+    identity = [f"{name} {settings} {radius}" for name, _, radius in each]
+    readers = [FitsReader(read, settings, radius) for _, read, radius in each]
+    return replace(images, table=table.assign(reader=readers, identity=identity), notes=notes)
 
 
 def to_rgb(data: bytes, settings: FitsSettings, width_arcsec: float | None = None) -> np.ndarray:

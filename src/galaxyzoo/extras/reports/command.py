@@ -19,7 +19,7 @@ from galaxyzoo.data.prepare import open_dataset
 from galaxyzoo.data.readers.find import sky_positions
 from galaxyzoo.ensemble.model_listing import find_predictor
 from galaxyzoo.extras.pages import html
-from galaxyzoo.extras.reports import classes, evaluate, few_labels, votes
+from galaxyzoo.extras.reports import classes, evaluate, votes
 from galaxyzoo.tasks import kinds, registry
 
 
@@ -108,6 +108,4 @@ def detail_sections(evaluation: evaluate.Evaluation) -> Iterator[html.HtmlSectio
     if is_votes:
         yield votes.question_section(evaluation)
     for result in evaluation.detailed:
-        if not is_votes:
-            yield few_labels.few_labels_section(evaluation, result)
         yield from (votes.vote_sections if is_votes else classes.class_sections)(evaluation, result)
