@@ -36,7 +36,7 @@ def test_a_file_of_an_earlier_format_is_named_as_such(tmp_path, line):
     path = tmp_path / "card.json"
     write_sealed(path, {"a": 1, "z": 2})
     path.write_text(path.read_text().replace(f'  "format": {FORMAT},\n', line))
-    earlier = rf"card\.json was made by an earlier version \(format 1, now {FORMAT}\): do it"
+    earlier = rf"card\.json was made by an earlier version \(format 1, not {FORMAT}\): do it"
     with pytest.raises(InputError, match=earlier):
         read_sealed(path, "do it")
 

@@ -59,7 +59,7 @@ def test_an_oof_table_of_another_split_is_refused(catalog):
     frame.assign(fold=(frame["fold"] + 1) % 3).to_csv(path, index=False)
     sign("tiny", "gz37/run1")
     with pytest.raises(
-        InputError, match=r"run1.csv .*another split.*60 such rows.*train gz37/run1 ag"
+        InputError, match=r"run1.csv .*another split.*such rows: 60.*train gz37/run1 ag"
     ):
         load_oof("gz37/run1", TASK, catalog)
 

@@ -103,5 +103,5 @@ def test_an_ensembles_short_name_is_the_competitions_or_that_of_the_only_task(ro
     with pytest.raises(InputError, match="--dataset with one of mini, other"):
         find_predictor("ensemble:transfer")
     assert find_predictor("ensemble:transfer", "demo") == ("demo", "ensemble:transfer")
-    with pytest.raises(InputError, match=r"no ensemble 'ensemble:all' on mini: .*transfer on mini"):
+    with pytest.raises(InputError, match=r"'ensemble:all' on mini; built: .*transfer on mini"):
         find_predictor("ensemble:all", "mini")

@@ -164,8 +164,8 @@ def terabytes_of_nothing(file: h5py.File, _: Path) -> None:
     [
         (link_to_another_file, "has no array 'images' (found "),
         (link_through_another_file, "has no array 'images' (found "),
-        (storage_in_another_file, "'images' is stored in other files: it is not astroNN's"),
-        (view_of_another_file, "'images' is stored in other files: it is not astroNN's"),
+        (storage_in_another_file, "is not astroNN's Galaxy10: 'images' is stored in other files"),
+        (view_of_another_file, "is not astroNN's Galaxy10: 'images' is stored in other files"),
         (terabytes_of_nothing, "'images' has shape (1000000000, 69, 69, 3), too large for a file"),
     ],
 )

@@ -16,7 +16,7 @@ from support.faulty_commands import TRAIN, Fault, Project, ranks
 from support.thoroughness import is_long, long_only, thorough
 
 KILLED = -9, 1  # the second where the ensembler, a child, was killed alone
-UNCHANGED = "(the previous file is unchanged)"
+UNCHANGED = "(any previous file is unchanged)"
 
 Undisturbed = tuple[dict[str, bytes], dict[str, int]]
 

@@ -79,7 +79,7 @@ def test_a_table_without_folds_is_marked_and_joins_by_name(catalog, tmp_path, mo
     oof, test = save_theirs(catalog, tmp_path)
     pd.read_csv(oof).drop(columns="fold").to_csv(oof, index=False)
     run_here(monkeypatch, "--import", f"theirs={oof},{test}")
-    assert "on these galaxies; ensembles use it if named" in capsys.readouterr().out
+    assert "on these galaxies; ensembles use it only if named" in capsys.readouterr().out
     run_here(monkeypatch, *QUICK)
     assert list(read_card()["runs"]) == ["gz37/run0", "gz37/run1"]
     assert "gz37/theirs is skipped: it may have been trained on" in capsys.readouterr().out
@@ -115,8 +115,8 @@ def other_fold(frame):
 @pytest.mark.parametrize(
     ("table", "change", "message"),
     [
-        (0, lambda f: f.assign(fold=(f["fold"] + 1) % 3), r"another split \(GalaxyID .*; 90 su"),
-        (0, other_fold, r"fold \d, but \d in the catalog; 1 such .*: train it on .*folds/tiny/"),
+        (0, lambda f: f.assign(fold=(f["fold"] + 1) % 3), r"split \(GalaxyID .*such rows: 90"),
+        (0, other_fold, r"but \d in the catalog; such rows: 1.*: train the run on .*folds/tiny/"),
         (0, lambda f: f.iloc[1:], r"is missing \(1 m"),
         (1, lambda f: f.iloc[1:], r"is missing \(1 m"),
         (0, lambda f: f.drop(columns="Class2.1"), "lacks column 'Class2.1'"),

@@ -80,7 +80,7 @@ def test_a_fold_with_next_to_nothing_to_train_on_is_refused():
 def test_a_start_from_the_box_has_not_seen_the_fold_or_is_marked(voted, monkeypatch):
     catalog = voted.catalog
     config = holdout_config(model={"name": "cnn", "weights_file": "bundled"})
-    with pytest.raises(InputError, match=r"weights/ has no cnn networks"):
+    with pytest.raises(InputError, match=r"weights/ has no cnn networks of this kind"):
         fold_data.resolve_start(config, catalog, 2)
     other, fingerprint, _ = loading.load_run_config(bundled_dir() / "gz37/d4cnn_transfer")
     model = other.model.model_copy(update={"weights_file": "bundled"})

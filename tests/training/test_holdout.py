@@ -68,7 +68,7 @@ def test_a_run_of_several_stages_or_from_the_box_has_no_hold_out(prepared):
         holdout.train_holdout(Run(holdout_config(stages=stages), prepared))
     config = holdout_config(model={"name": "cnn", "weights_file": "bundled"})
     with pytest.raises(
-        InputError, match=r"in elliptical_spiral/cnn may have been trained on the test galaxies"
+        InputError, match=r"cnn may start from networks trained on the test galaxies"
     ):
         holdout.train_holdout(Run(config, prepared))
 

@@ -1,6 +1,6 @@
 """Combine finished runs by blends and stackers, and write the submission.
 
-It only reads the runs' out-of-fold and test tables: no images, no GPU.
+This command only reads the runs' out-of-fold and test tables: no images, no GPU.
 Each ensemble has a folder, submissions/<dataset>/<task>/<name>/. The default is
 `default` if the runs of configs/ensembles/default.yaml are trained, else `all`,
 which combines every finished run of the task. We choose the simplest candidate
@@ -15,9 +15,9 @@ within one standard error of the best.
 
 --import turns predictions made elsewhere on the same split into a run without
 networks, for the competition's task or --task; a folder holds pairs
-NAME_oof.csv, NAME_test.csv. It refuses scores that are too good to be true.
+NAME_oof.csv, NAME_test.csv. Scores that are too good to be true are refused.
 Tables without a column `fold` may come from networks trained on these galaxies,
-so they are marked, and only ensembles that name them use them.
+so their runs are marked, and ensembles use such a run only if you name it.
 
 --intervals adds an interval to each predicted vote fraction of a built
 ensemble, calibrated on its cross-fitted predictions; coverage is measured on
@@ -74,7 +74,7 @@ class EnsembleOptions(DatasetOptions):
         "folds",
     )
     imports: tuple[str, ...] = option(
-        "import predictions made elsewhere as a run, or all pairs in a folder (repeatable)",
+        "import a pair of tables made elsewhere as a run, or all pairs in a folder (repeatable)",
         (),
         "--import",
         action="append",
@@ -132,7 +132,7 @@ def build_ensemble(options: EnsembleOptions) -> None:
 def import_all(options: EnsembleOptions) -> None:
     """Make runs of predictions made elsewhere, print their scores."""
     if replace(options, imports=(), task=None, dataset=None) != EnsembleOptions():
-        raise InputError("--import takes only --task and --dataset: import first, then combine")
+        raise InputError("use --import only with --task and --dataset: import first, then combine")
     known = [name for name in catalog_names() if name not in DEMOS] or [DEMO]
     if options.dataset is None and len(known) > 1:
         raise InputError(f"--import needs --dataset with one of {', '.join(known)}")
@@ -143,7 +143,7 @@ def import_all(options: EnsembleOptions) -> None:
             card = oof.import_run(catalog, run, *tables)
             print(f"{run}: {card.score_text} on {card.galaxies:,} galaxies")
             if card.is_optimistic:
-                print(f"{run} may have been trained on these galaxies; ensembles use it if named")
+                print(f"{run} may have trained on these galaxies; ensembles use it only if named")
     advice = f"{launch.typed('ensemble')} {ALL_RUNS} --task {task} --dataset {catalog.dataset}"
     launch.print_done(f"imported on {catalog.dataset}", advice)
 
@@ -226,7 +226,7 @@ def name_of(runs: Sequence[str], task: Task) -> str:
     stems = {run.removeprefix(f"{task.name}/").replace("/", "-") for run in runs}
     name = "+".join(sorted(stems))
     if len(name) > _LONGEST_NAME:
-        raise InputError(f"the names of {len(stems)} runs are too long for a folder: add --name")
+        raise InputError(f"the names of {len(stems)} runs make too long a folder name: add --name")
     return name
 
 

@@ -6,9 +6,10 @@ in CSV or Parquet (column `path`). Folders, zips and lists may also contain FITS
 cut-outs; see the FITS options below.
 
 RUN is a trained run or an ensemble; predictions are averaged over the networks
-of its folds and over test-time augmentations. The default is the best of the
-bundled networks and of your runs and ensembles trained on at least as many real
-galaxies (by out-of-fold score). For runs on the demo set, add `--dataset demo`.
+of its folds and over test-time augmentations. The default has the best
+out-of-fold score among the bundled networks and those of your runs and
+ensembles that are trained on at least as many real galaxies. For runs on the
+demo set, add `--dataset demo`.
 
   python3 src/predict.py my_galaxies/
   python3 src/predict.py ensemble:default my_galaxies/

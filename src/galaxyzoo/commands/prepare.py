@@ -56,9 +56,9 @@ def main() -> None:
     groups = "".join(f", {count} sharing a {name}" for name, count in shared)
     others = f" ({dropped} dropped because of unusable images)" if dropped else ""
     print(
-        f"{catalog.dataset}: {len(catalog.ids):,} training galaxies in {catalog.n_folds} folds, "
-        f"{catalog.about['galaxies_with_a_near_duplicate']} of them with a "
-        f"near-duplicate{groups}{others}; {len(catalog.test_ids):,} test galaxies, {bad} unreadable"
+        f"{catalog.dataset}: {len(catalog.ids):,} training galaxies in {catalog.n_folds} "
+        f"folds{others}, {catalog.about['galaxies_with_a_near_duplicate']} galaxies with a "
+        f"near-duplicate{groups}; {len(catalog.test_ids):,} test galaxies, {bad} unreadable"
     )
     asked = "" if options.task == COMPETITION_TASK else f" {options.task}"
     launch.print_done(

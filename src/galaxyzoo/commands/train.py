@@ -1,8 +1,8 @@
 """Train all folds of the named runs; write out-of-fold and test predictions.
 
 Finished folds are not retrained, and interrupted ones resume. Without data in
-input/, it trains on simulated demo galaxies with the short schedules of
-configs/demo.yaml.
+input/, the command trains on simulated demo galaxies with the short schedules
+of configs/demo.yaml.
 
   python3 src/train.py                              the default ensemble's runs
   python3 src/train.py gz37/resnet18                one run
@@ -66,7 +66,7 @@ class TrainOptions(DataOptions, JobOptions):
     only: tuple[int, ...] | None = option(
         "train only these folds, such as 0 or 0,2", metavar="FOLDS", type=fold_numbers
     )
-    ensemble: bool = option("afterwards, build the ensemble of the task's runs", False)
+    ensemble: bool = option("then build the ensemble you name, else that of the task's runs", False)
     refit: bool = option(
         "after the folds, also train on all galaxies for a second set of test predictions "
         "(imported runs skip the folds)",
@@ -75,7 +75,7 @@ class TrainOptions(DataOptions, JobOptions):
     seeds: int = option("number of --refit networks (default: 1)", 1, metavar="N", type=positive)
     plan: bool = option("estimate time, disk and memory, and exit", False)
     holdout: bool = option(
-        "instead of folds, train on 70 %%, validate on 15 %% and test on 15 %%", False
+        "instead of folds, train on 70 %% of galaxies, validate on 15 %% and test on 15 %%", False
     )
     smoke: bool = option("smoke test: briefly train one fold of the first run, keep nothing", False)
     settings: str | None = option(
@@ -144,7 +144,7 @@ def main() -> None:
     slow = [config.run for config in configs if config.needs_gpu]
     if slow and get_device().type == "cpu":
         console.print_text(
-            "no GPU found, but these runs are meant for one (--plan estimates their hours): "
+            "no GPU found; runs that are meant for a GPU (--plan estimates their hours): "
             f"{', '.join(slow)}"
         )
     if options.plan:
@@ -186,7 +186,7 @@ def describe_labels(data: Dataset, task: str) -> str:
     counts = zip(classes, catalog.targets(task).sum(axis=0), strict=True)
     columns = ", ".join(f"{name} {count:,.0f}" for name, count in counts)
     sizes = np.bincount(catalog.folds)
-    span = f"{sizes.min():,}" + (f" or {sizes.max():,}" if sizes.max() > sizes.min() else "")
+    span = f"{sizes.min():,}" + (f" to {sizes.max():,}" if sizes.max() > sizes.min() else "")
     description = f"labels: {columns}; {span} galaxies per fold"
     height, width, *_ = measure(images.load(catalog.ids[0]))
     if height == width == ORIGINAL_PX:

@@ -31,7 +31,7 @@ class ImageConfig(base.Settings):
     crop_px: int = Field(324, ge=8, le=ORIGINAL_PX)
     """side of the center square cut out of the 424 px original"""
     cache_px: int = Field(108, ge=8, le=ORIGINAL_PX)
-    """side of that square in the decoded cache; shrinking by a whole factor keeps noise low"""
+    """side of the crop_px square in the cache; shrinking by a whole factor keeps noise low"""
     field_px: float = Field(230.0, gt=0, le=600)
     """side, in original pixels, of the square that is resized to size_px"""
     size_px: int = Field(80, ge=16, le=512)
@@ -124,7 +124,7 @@ class TrainConfig(base.Settings):
     ema_decay: float = Field(0.998, ge=0, lt=1)
     """decay per step of the weights' moving average (EMA); 0: no EMA"""
     checkpoint: Literal["last", "best"] = "last"
-    """best: keep the epoch with the best score on the validation fold, which makes it optimistic"""
+    """best: keep the epoch with the best validation score, which makes that score optimistic"""
     class_balance: Literal["none", "weights", "sampling"] = "none"
     """balance the classes by weights in the loss, or by sampling them equally often"""
     label_smoothing: float = Field(0.0, ge=0, lt=1)
@@ -145,9 +145,9 @@ class TTAConfig(base.Settings):
     dihedral: bool = True
     """the eight orientations: rotations by multiples of 90°, with and without mirroring"""
     angles: int = Field(1, ge=1)
-    """number of rotation angles, spread evenly over [0°, 90°); each gives eight views"""
+    """number of rotation angles, spread evenly over [0°, 90°); multiplies the number of views"""
     zooms: tuple[Positive, ...] = Field((1.0,), min_length=1)
-    """zoom factors; each gives eight views"""
+    """zoom factors; their count multiplies the number of views"""
 
     @property
     def n_views(self) -> int:
@@ -181,7 +181,7 @@ class Config(base.Settings):
     reference: str | None = None
     """published score, if the config reproduces a published recipe"""
     needs_gpu: bool = False
-    """meant for a GPU: trained only if you name it or its ensemble, not if you name its task"""
+    """meant for a GPU: trained only if you name the run or its ensemble, not its task"""
     on_bad_image: Literal["stop", "drop"] = "stop"
     """if a new split has unusable training images: stop with an error, or drop them"""
     image: ImageConfig = ImageConfig()
@@ -345,7 +345,7 @@ def _find_in_rule(config: Config) -> str | None:
     if by_rule and get_task(config.task).rule is None:
         return f"head.output=rule: task '{config.task}' has no label rule"
     if by_rule and config.train.class_balance != "none":
-        return "head.output=rule needs train.class_balance=none, as it has no bias per class"
+        return "head.output=rule needs train.class_balance=none, as rule has no bias per class"
     if not (config.train.epochs or (by_rule and config.keeps_head)):
         return "train.epochs=0 needs head.output=rule after a stage that learned votes"
     return None

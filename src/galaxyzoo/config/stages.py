@@ -145,7 +145,7 @@ def _list_stages(
 def _check_stages(stages: Any, source: str) -> list[Values]:
     whole = isinstance(stages, list) and stages and all(isinstance(stage, dict) for stage in stages)
     if not whole:
-        raise InputError(f"{source}: `stages:` must be a list of settings, each with a name")
+        raise InputError(f"{source}: `stages:` must be a list of mappings, each with a name")
     for stage in stages:
         name = stage.get("name")
         if not isinstance(name, str) or not _NAME.fullmatch(name):

@@ -101,7 +101,7 @@ def explain_write_errors(path: Path) -> Iterator[None]:
         _check_held(path)
         reason = error.strerror or str(error)
         raise InputError(
-            f"cannot write {shown(path)}: {reason} (the previous file is unchanged)"
+            f"cannot write {shown(path)}: {reason} (any previous file is unchanged)"
         ) from error
 
 

@@ -99,7 +99,7 @@ def check_format(path: Path, number: int | None, advice: str) -> None:
     if (number := number or 1) != FORMAT:
         version = "an earlier version" if number in range(FORMAT) else "another version"
         raise InputError(
-            f"{paths.shown(path)} was made by {version} (format {number}, now {FORMAT}): {advice}"
+            f"{paths.shown(path)} was made by {version} (format {number}, not {FORMAT}): {advice}"
         )
 
 

@@ -167,7 +167,7 @@ class DatasetOptions:
 class DataOptions:
     """Options of commands that read a dataset's files."""
 
-    data: str | None = option("dataset folder, demo or demo-full (default: the one in input/)")
+    data: str | None = option("dataset folder, demo or demo-full (default: the dataset in input/)")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -91,7 +91,7 @@ def check_output(
             raise InputError(f"{where} is inside {shown(folder)}/: choose a path outside it")
     is_empty = path.is_dir() and not any(path.iterdir())
     if (path.exists() or path.is_symlink()) and not is_empty and not is_own(path):
-        raise InputError(f"{where} was not made by this command: move it, or choose another name")
+        raise InputError(f"{where} exists, with other content: move it, or choose another name")
 
 
 def has_mark(page: Path) -> bool:

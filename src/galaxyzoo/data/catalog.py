@@ -139,13 +139,13 @@ def _check_members(members: pd.DataFrame, n_folds: int, where: str) -> None:
     if len(few):
         raise InputError(
             f"{where}: class '{few.index[0]}' has too few galaxies ({few.iloc[0]}) for {n_folds} "
-            f"folds (small classes: {len(few)}): label more, or use fewer --folds"
+            f"folds (such classes: {len(few)}): label more, or use fewer --folds"
         )
     alone = members.columns[(members > 0).sum() < 2]
     if len(alone):
         raise InputError(
             f"{where}: all galaxies of class '{alone[0]}' are in one fold, whose networks never "
-            "see that class: label more, or delete other datasets' splits"
+            "see that class: label more, or delete other datasets in folds/ that fix these folds"
         )
 
 

@@ -126,7 +126,7 @@ def open_dataset(data: str | None, dataset: str, task: str) -> Dataset:
     """
     raw = find.open_input(data or _own_folder(dataset), {task})
     if raw.dataset != dataset:  # before another dataset would be prepared
-        raise InputError(f"these images belong to '{raw.dataset}', not to '{dataset}': add --data")
+        raise InputError(f"input is '{raw.dataset}', not '{dataset}': name its folder with --data")
     return prepare_raw(raw)
 
 
@@ -324,9 +324,9 @@ def _check_groups(label: pd.Index, groups: np.ndarray, folds: np.ndarray) -> Non
         place = int(np.flatnonzero(divided)[0])
         first, second = label[order[place : place + 2]]
         raise InputError(
-            f"{label.name} {first} and {second} belong together (near-duplicates, or by a table) "
-            f"but are in different folds in {paths.shown(folds_dir())}/: delete one of those "
-            "datasets there and prepare it after this one"
+            f"{label.name} {first} and {second} belong together (near-duplicates, one group or "
+            f"position), but other datasets in {paths.shown(folds_dir())}/ have them in different "
+            "folds: delete one of these datasets there and prepare it after this dataset"
         )
 
 
@@ -363,7 +363,7 @@ def _own_folder(dataset: str) -> str | None:
     An empty `input/` is refused: the demo set would be drawn.
     """
     if dataset == BUNDLED:
-        raise InputError("the bundled networks have no galaxy catalog: name images instead")
+        raise InputError("the bundled networks have no galaxy catalog: use --image FILE instead")
     if dataset in DEMOS or (paths.input_dir() / dataset).exists():
         return dataset
     if find.is_anything_there():

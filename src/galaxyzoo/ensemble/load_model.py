@@ -36,7 +36,7 @@ class EnsembleNetworks(Predictor):
         """Open an ensemble in a folder that `src/export.py` wrote."""
         card = EnsembleCard.read(folder / layout.ENSEMBLE_CARD)
         path = folder / layout.ENSEMBLE_MODEL
-        model = fitted.load_fitted(path, card.fitted, "export it again")
+        model = fitted.load_fitted(path, card.fitted, "export the ensemble again")
         runs = [
             RunNetworks.load_exported(folder / run, {"networks": networks})
             for run, networks in card.members.items()

@@ -110,7 +110,7 @@ def _kinds(task: Task, catalog: Catalog) -> list[str]:
 def _full_name(name: str, task: Task, catalog: Catalog) -> str:
     run = name if "/" in name else f"{task.name}/{name}"
     if task_name(run) not in _kinds(task, catalog):
-        raise InputError(f"run '{name}' is not for task '{task.name}': add --task, or omit the run")
+        raise InputError(f"run '{name}' is not for task '{task.name}': change --task or the run")
     return run
 
 
@@ -123,7 +123,7 @@ def _reason_to_leave_out(run: str, catalog: Catalog) -> str:
         return "it may have been trained on these galaxies, so its score may be optimistic"
     if card.diverged:
         folder = shown(RunFolder(catalog.dataset, run).path)
-        return f"{card.divergence}; delete {folder} to train it again with a lower train.lr"
+        return f"{card.divergence}; delete {folder} to retrain with a lower train.lr"
     return _count_finished(card)
 
 

@@ -57,10 +57,10 @@ def _find_ensemble(name: str, dataset: str | None) -> layout.EnsembleFolder:
     if matching:
         return matching[0]
     others = [_known_ensemble(folder) for folder in layout.list_ensembles()]
-    known = "; ".join(f"{other.title} ({other.about})" for other in others) or "none is built"
+    known = "; ".join(f"{other.title} ({other.about})" for other in others) or "none"
     where = f" on {dataset}" if dataset else ""
     raise InputError(
-        f"no ensemble '{name}'{where}: {known}; type `{launch.typed('ensemble')} NAME` to build one"
+        f"no ensemble '{name}'{where}; built: {known}; build one: `{launch.typed('ensemble')} NAME`"
     )
 
 

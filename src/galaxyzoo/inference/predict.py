@@ -374,7 +374,7 @@ def predict_stores(
     predictions = pd.concat(tables) if tables else pd.DataFrame()
     if predictions.empty:
         name, why = unreadable[0]
-        raise InputError(f"no image can be read ({len(unreadable)} in all; first: {name}: {why})")
+        raise InputError(f"no image can be read (first of {len(unreadable)}: {name}: {why})")
     notes = dict.fromkeys(note for images in inputs for note in images.notes)
     for note in [*notes, *describe_checks(checks, len(predictions), predictor.task)]:
         ProgressBar.write(one_line(note))

@@ -61,8 +61,8 @@ def open_unchecked(path: Path) -> zipfile.ZipFile:
     except BROKEN_ZIP as error:
         size = path.stat().st_size if path.exists() else 0
         raise InputError(
-            f"{shown(path)} is not a complete zip file ({size:,} bytes; {error}): download it "
-            "again, as the download was interrupted"
+            f"{shown(path)} is not a complete zip file ({size:,} bytes; {error}): download or "
+            "zip it again"
         ) from None
 
 
@@ -75,7 +75,7 @@ def _check_members(archive: zipfile.ZipFile, path: Path) -> None:
             raise InputError(f"{shown(path)}: '{member.orig_filename}' {why}")
     names = Counter(member.filename for member in members if not member.is_dir())
     if repeated := [name for name, count in names.items() if count > 1]:
-        raise InputError(f"{shown(path)} has '{repeated[0]}' twice: zip it again with only one")
+        raise InputError(f"{shown(path)} has '{repeated[0]}' twice: zip it again with one copy")
     if sum(member.compress_size for member in members) > packed:
         raise InputError(f"{shown(path)}: its members overlap, as in a zip bomb: replace it")
     total = sum(member.file_size for member in members)
@@ -93,7 +93,7 @@ def _why_refused(member: zipfile.ZipInfo) -> str:
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
         return "is a link or a device, not a file: zip the file itself"
     if member.flag_bits & 0x1:
-        return "is encrypted: unzip it with its password, then zip it without one"
+        return "is encrypted: unzip it with its password, then zip it without a password"
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         return "uses a rare compression method: zip it again with deflate, the default"
     if member.file_size > max(ALWAYS_ACCEPTED_BYTES, MAX_RATIO * member.compress_size):

@@ -93,8 +93,8 @@ def _check_end(data: bytes, names: list[str], where: str) -> None:
     if text and (len(cells) < len(names) or is_empty or not lines):
         raise InputError(
             f"{where} ends in the middle of line {lines + 1:,} ('{text[:24]}…', {len(cells)} of "
-            f"{len(names)} cells; {len(data):,} bytes): download it again, as the download was "
-            "interrupted"
+            f"{len(names)} cells; {len(data):,} bytes): download it again, or complete "
+            "the line"
         )
 
 
@@ -159,13 +159,13 @@ def read_csv(
         kind = "in the dataset" if written == NAME else "a complete GalaxyID (a whole number)"
         raise InputError(
             f"{paths.shown(path)}, data row {wrong[0] + 1}: '{cells.iloc[wrong[0]]}' is not {kind} "
-            f"({len(wrong)} in all)"
+            f"(such rows: {len(wrong)})"
         )
     repeated = cells[ids.duplicated()]
     if len(repeated):
         raise InputError(
-            f"{paths.shown(path)}: {written} {repeated.iloc[0]} appears twice ({len(repeated)} "
-            "repeated rows)"
+            f"{paths.shown(path)}: {written} {repeated.iloc[0]} appears twice (repeated "
+            f"rows: {len(repeated)})"
         )
     return frame.set_index(ids.rename(ID))
 
@@ -272,8 +272,8 @@ def select_numbers(frame: pd.DataFrame, columns: Sequence[str], path: Path) -> p
         value = frame[columns[column]].iloc[row]
         raise InputError(
             f"{paths.shown(path)}: {frame.index.name or 'image'} {frame.index[row]}, column "
-            f"'{columns[column]}': '{value}' is not a finite number such as 0.25 ({bad.sum():,} "
-            "in all)"
+            f"'{columns[column]}': '{value}' is not a finite number such as 0.25 (such "
+            f"values: {bad.sum():,})"
         )
     return numbers
 
@@ -373,9 +373,9 @@ def check_sums(votes: pd.DataFrame, path: Path) -> None:
         residuals,
         path,
         lambda row, question: (
-            f"{ID} {votes.index[row]}: the answers of question "
-            f"{GALAXY_ZOO_2.questions[question].number} do not add up to the answer that leads "
-            f"to it (off by {residuals[row, question]:.2g})"
+            f"{ID} {votes.index[row]}: the vote fractions of question "
+            f"{GALAXY_ZOO_2.questions[question].number} have the wrong sum (off by "
+            f"{residuals[row, question]:.2g})"
         ),
     )
 
@@ -385,4 +385,4 @@ def _refuse_worst(excess: np.ndarray, path: Path, describe: Callable[[int, int],
     if wrong := int((excess > READ_TOLERANCE).sum()):
         order = np.argsort(-excess, axis=None, kind="stable")[: min(wrong, _N_WORST)]
         worst = (describe(*divmod(place, excess.shape[1])) for place in order.tolist())
-        raise InputError(f"{paths.shown(path)}: {'; '.join(worst)} ({wrong:,} in all)")
+        raise InputError(f"{paths.shown(path)}: {'; '.join(worst)} (problems: {wrong:,})")

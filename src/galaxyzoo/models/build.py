@@ -116,8 +116,8 @@ class Layers(nn.Module):
             match = _LAYER.fullmatch(layer)
             if not match:
                 raise InputError(
-                    f"model.kwargs.layers: unknown layer '{layer}': choose from conv64, conv64/2, "
-                    "norm, pool and dropout0.2"
+                    f"model.kwargs.layers: unknown layer '{layer}': write conv64, conv64/2, norm, "
+                    "pool or dropout0.2, with other numbers if you like"
                 )
             if match["channels"]:
                 stride, outputs = int(match["stride"] or 1), int(match["channels"])

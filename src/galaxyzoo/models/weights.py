@@ -115,8 +115,8 @@ def load_pretrained(backbone: nn.Module, model: ModelConfig, run: str) -> Pretra
         if not model.allow_scratch:
             missing = f", and {shown(paths[0])} is missing" if paths else ""
             raise InputError(
-                f"{run}: could not download pretrained weights for '{model.name}'{missing} "
-                f"({reason}): set model.weights_file=FILE, or {WEIGHTS_FOLDER} to a folder with "
+                f"{run}: could not download pretrained weights for '{model.name}' ({reason})"
+                f"{missing}: set model.weights_file=FILE, or {WEIGHTS_FOLDER} to a folder with "
                 f"MODEL{_FILE}, or start from random weights with model.allow_scratch=true"
             ) from None
         if not os.environ.get(_WARNED):

@@ -45,8 +45,8 @@ def mark_notes(selected: bool, leaked: bool) -> list[str]:
         "scored fold. Other runs use the last epoch."
     )
     leakage = (
-        "† possible leakage: the run's initial weights may have been trained on these galaxies, so "
-        "its score may be optimistic."
+        "† possible leakage: this run or its initial weights may have been trained on the galaxies "
+        "that it is scored on, so its score may be optimistic."
     )
     return [chosen if selected else last, *([leakage] if leaked else [])]
 

@@ -159,7 +159,7 @@ def trained_files(folder: Path, provenance: Provenance) -> Artifact:
 def exported_files(folder: Path, provenance: Provenance | None = None) -> Artifact:
     """Files of a run in a folder of `src/export.py`, such as those in `weights/`."""
     is_bundled = folder.is_relative_to(bundled_dir())
-    advice = "restore it: `git checkout weights`" if is_bundled else "export it again"
+    advice = "type `git checkout weights`" if is_bundled else "repeat the export"
     return Artifact(folder / DIGESTS, provenance or {}, advice)
 
 

@@ -266,7 +266,7 @@ def import_run(catalog: Catalog, run: str, oof_path: Path, test_path: Path) -> R
     task, folder = task_of(run), layout.RunFolder(catalog.dataset, run)
     labeled = catalog.for_task(task)
     has_folds, names = FOLD in read_table(oof_path, wanted=FOLD.__eq__), catalog.names
-    advice = f"train it on the folds in folds/{catalog.dataset}/train.csv"
+    advice = f"train the run on the folds in folds/{catalog.dataset}/train.csv"
     folds = labeled.folds if has_folds else None
     oof = PredictionTable.read(oof_path, task, labeled.ids, folds, advice, names)
     oof = replace(_project(oof, oof_path), folds=labeled.folds)
@@ -320,7 +320,7 @@ def _project(table: PredictionTable, path: Path) -> PredictionTable:
         row, column = np.argwhere(far)[0]
         raise InputError(
             f"{shown(path)}, column '{table.task.columns[column]}': {table.values[row, column]:g} "
-            f"is not a fraction between 0 and 1 ({far.sum():,} in all)"
+            f"is not a fraction between 0 and 1 (such values: {far.sum():,})"
         )
     valid = table.project()
     return replace(valid, values=valid.values.astype(np.float32))

@@ -96,7 +96,7 @@ def publish(path: Path, dataset: str) -> str:
         if target.exists() and _rank(dataset) < _rank(there.dataset if there else None):
             return (
                 f"keeping {shown(target)}: it comes from more real data than {dataset}, or has no "
-                "complete score card; delete it to replace it"
+                "complete score card; to replace it, delete it and rerun the command"
             )
         before = read_card(EnsembleCard, target)
         for source, copy in ((card_path(path), card_path(target)), (path, target)):

@@ -74,7 +74,7 @@ class PredictionTable:
                 raise InputError(
                     f"{paths.shown(path)} was made with another split "
                     f"({shown_id(frame.index[first], names)}: fold {frame[FOLD].iloc[first]:g}, "
-                    f"but {folds[first]} in the catalog; {len(moved)} such rows): {advice}"
+                    f"but {folds[first]} in the catalog; such rows: {len(moved)}): {advice}"
                 )
         values = frame[list(task.columns)].to_numpy()
         return cls(task, frame.index.to_numpy(), values, folds)

@@ -82,7 +82,7 @@ def _bundled_start(config: schema.Config, catalog: Catalog, fold: int) -> Start:
         if (other.model.name, other.model.kwargs) == (config.model.name, config.model.kwargs):
             break
     else:
-        raise InputError(f"{config.run}: weights/ has no {config.model.name} networks")
+        raise InputError(f"{config.run}: weights/ has no {config.model.name} networks of this kind")
     same = _agrees(catalog, fingerprint)
     n_bundled = len(layout.exported_folds(bundled))
     path = layout.fold_dir(bundled.folder, fold % n_bundled) / layout.WEIGHTS

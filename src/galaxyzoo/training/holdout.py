@@ -45,7 +45,7 @@ def train_holdout(run: Run) -> HoldoutCard:
         raise InputError(f"--holdout needs a run with one stage, but {config.run} has several")
     if config.model.weights_file == BUNDLED:
         raise InputError(
-            f"--holdout: the networks in {config.run} may have been trained on the test galaxies"
+            f"--holdout: {config.run} may start from networks trained on the test galaxies"
         )
     parts = split(catalog, config.task)
     held_out, folder = parts == "test", run.folder / layout.HOLDOUT

@@ -89,7 +89,7 @@ class Run:
         elif begun := self._tables.folder.folds:
             where, config = shown(self.fold_dir(begun[0])), shown(self.folder / loading.CONFIG)
             raise InputError(
-                f"{where} exists, but its settings ({config}) are missing: restore them, or delete "
+                f"{where} exists, but its settings file {config} is missing: restore it, or delete "
                 f"{shown(self.folder)} to retrain"
             )
         for fold in (*self._tables.folder.folds, *self._tables.folder.refits):

@@ -189,9 +189,7 @@ class Trainer:
                 if devices.is_out_of_memory(error):
                     raise
                 reason = one_line(str(error).partition("\n")[0])
-                console.warn_once(
-                    f"{self.config.title}: cannot capture steps as CUDA graphs ({reason})"
-                )
+                console.warn_once(f"{self.config.title}: training without CUDA graphs ({reason})")
                 self.graph = None
         return self._take_step(images, targets)
 

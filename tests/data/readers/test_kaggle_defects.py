@@ -25,7 +25,7 @@ def edited(competition: Competition, column: str, value: object, row: int = 3) -
     return csv_bytes(votes)
 
 
-NO_FRACTIONS = [("87 %", "not a finite number such as 0.25 (1 in"), (87, "87 is outside [0, 1] (")]
+NO_FRACTIONS = [("87 %", "not a finite number such as 0.25 (such"), (87, "87 is outside [0, 1] (")]
 
 
 @pytest.mark.parametrize(("value", "reason"), NO_FRACTIONS)
@@ -47,7 +47,8 @@ def test_sums_that_do_not_add_up_are_named(competition, root, zips, question, co
     value += change if value < 0.5 else -change
     competition.write_solutions(zips, edited(competition, column, value))
     message = refusal(root)
-    assert f"GalaxyID {competition.votes.index[3]}: the answers of question {question} " in message
+    assert f"GalaxyID {competition.votes.index[3]}: the vote fractions of question" in message
+    assert f" {question} have the wrong sum" in message
 
 
 WRONG_TABLES = {

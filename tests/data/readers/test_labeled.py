@@ -85,7 +85,7 @@ def test_a_mistake_in_the_labels_is_one_line(folder, change, named):
 
 def test_test_ids_need_images_and_are_no_training_galaxies(folder):
     (folder / "test_ids.csv").write_text("GalaxyID\n41\n600\n700\n")
-    assert "GalaxyID 600, which test_ids.csv lists (2 such galaxies)" in refusal("small")
+    assert "GalaxyID 600, which test_ids.csv lists (such galaxies: 2)" in refusal("small")
     (folder / "test_ids.csv").write_text("GalaxyID\n41\n7\n")
     assert "GalaxyID 7 is both a training and a test galaxy" in refusal("small")
 

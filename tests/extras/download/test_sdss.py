@@ -100,5 +100,5 @@ def test_a_server_that_is_down_is_asked_no_further_and_what_there_is_stays(serve
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://a.b/c", "skyserver", "http://", ""])
 def test_only_addresses_of_the_web_are_asked(url, folder):
-    with pytest.raises(InputError, match="must begin with http://"):
+    with pytest.raises(InputError, match="must be an http:// or"):
         sdss.download_cutouts(pd.DataFrame(columns=["ra", "dec"]), folder, url)

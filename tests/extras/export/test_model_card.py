@@ -57,7 +57,7 @@ def test_scores_are_a_table_and_limits_follow_the_score_card(tmp_path):
     assert "optimistic" not in text
     marked = card(tmp_path, "mine", selected_on_validation=True, possible_leakage=True)
     assert "- The scores are optimistic" in marked
-    assert "- The initial weights may have been trained on these very galaxies." in marked
+    assert "- The initial weights may have been trained on galaxies of mine." in marked
     assert "Training diverged in fold(s) 1, 3." in card(tmp_path, "mine", diverged=[1, 3])
     assert "Not all folds" not in card(tmp_path, "mine", folds=[0, 1, 2, 3, 4])
 

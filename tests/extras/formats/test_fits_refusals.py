@@ -41,7 +41,7 @@ WRONG: dict[str, tuple[Callable[[], bytes], str, str]] = {
     "colors last": (lambda: write_fits(np.moveaxis(CUBE, 0, 2).copy()), "", "(48, 48, 3)"),
     "bands of two sizes": (lambda: write_fits(None, *UNEQUAL), "1,2", SIZES),
     "no such name": (lambda: write_fits(CUBE, part(MASK, "DQ")), "SCI", "SCI (--hdu), only 0"),
-    "an empty part": (lambda: write_fits(None, part(CUBE, "A")), "0", "--hdu 0 is not an image"),
+    "an empty part": (lambda: write_fits(None, part(CUBE, "A")), "0", "--hdu 0: not an image"),
     "lines alone": (lambda: write_fits(LINE, part(LINE)), "", "its shape is (10,)"),
     "one value": (lambda: write_fits(np.full((3, 48, 48), 2.5)), "", "have the same value (2.5)"),
     "two values": (lambda: write_fits((CUBE > 200).astype("i2")), "", "stretch needs sky noise"),
@@ -51,7 +51,7 @@ WRONG: dict[str, tuple[Callable[[], bytes], str, str]] = {
     "gzip, cut off": (lambda: gzip.compress(write_fits(CUBE))[:-900], "", DAMAGED),
     "a table": (table_alone, "", "has no image"),
     "four axes": (lambda: write_fits(np.stack([CUBE] * 2)), "", "shape is (2, 3, 48, 48)"),
-    "two bands": (lambda: write_fits(CUBE[:2]), "", "--bands 2: it has bands 0 to 1"),
+    "two bands": (lambda: write_fits(CUBE[:2]), "", "--bands 2: the bands are 0 to 1"),
     "a side that it lacks": (lambda: renamed(b"NAXIS1  =", 48, 9000), "", DAMAGED),
     "bands that it lacks": (lambda: renamed(b"NAXIS3  =", 3, 99999999), "", "too large"),
 }

@@ -117,7 +117,7 @@ def test_what_is_wrong_with_npz_arrays_is_one_line(root, changes, named):
         ({"images": draw()["images"] / 255}, "'images' is float64"),
         ({"ans": draw()["ans"] / 2}, "'ans' is float64"),
         ({"ans": draw()["ans"][:-1]}, "has 40 images, but 39 labels"),
-        ({"ans": draw()["ans"] + 1}, "'ans' of image 9 is 10, not 0 to 9 (4 such images)"),
+        ({"ans": draw()["ans"] + 1}, "'ans' of image 9 is 10, not 0 to 9 (such images: 4)"),
         ({name: values[:0] for name, values in draw().items()}, "has no images"),
     ],
 )

@@ -115,7 +115,7 @@ def test_classes_keep_their_order_also_those_without_a_label(tmp_path):
     [
         ("id,class\n61.png,rare\n", "csv labels '61.png', which the survey"),
         ("id,class\n1.png,a\n1.png,b\n", "csv: '1.png' appears twice"),
-        ("name,class\n1.png,a\n", "has no id column (one of"),
+        ("name,class\n1.png,a\n", "has no id column (expected one of"),
         ("", "labels.csv"),
     ],
 )

@@ -62,7 +62,7 @@ def test_a_person_labels_by_mouse_and_keys_and_a_kill_loses_nothing(votes, begin
     expected = dict(zip(ids(page), names, strict=False))
     assert labels_of(votes) == {galaxy: name for galaxy, name in expected.items() if name}
     tab.click(f"#grid button[title='{ids(page)[1]}']")
-    tab.wait_for_selector("#message.error:has-text('Another tab has changed this label')")
+    tab.wait_for_selector("#message.error:has-text('Labels that another tab has changed stay')")
     tab.wait_for_selector("#grid button[aria-pressed=true]:has-text('bright')")
     assert labels_of(votes) == {galaxy: name for galaxy, name in expected.items() if name}
     process.kill()

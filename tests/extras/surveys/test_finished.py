@@ -111,4 +111,4 @@ def test_no_pictures_of_other_galaxies_are_shown(votes, change):
         path.rename(path.with_name(f"z{path.name}"))
     for path in paths[:3] if change == "fewer" else []:
         path.unlink()
-    assert f"differ from those in {votes}: start" in one_line_refusal(read_features, votes)
+    assert f"are not those predicted in {votes}: start" in one_line_refusal(read_features, votes)

@@ -51,7 +51,7 @@ def check_images(ids: np.ndarray, images: Images, table: str, exact: bool = Fals
         if len(wrong):
             raise InputError(
                 f"{shown(images.path)} has {has} image of GalaxyID {wrong[0]}, which {table} "
-                f"{lists} ({len(wrong):,} such galaxies): replace whichever is wrong"
+                f"{lists} (such galaxies: {len(wrong):,}): replace whichever is wrong"
             )
 
 

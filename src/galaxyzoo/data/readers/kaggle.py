@@ -209,7 +209,7 @@ def _unpack_whole_zip(folder: Path) -> Path:
         wanted = [m for m in archive.infolist() if PurePosixPath(m.filename).name in zips]
         if not wanted:
             raise InputError(
-                f"{shown(whole)} has none of the competition's zips: download them again"
+                f"{shown(whole)} has none of the competition's zips: download it again"
             )
         name = digest([repr([(m.filename, m.CRC, m.file_size) for m in wanted])])[:8]
         target = cache_dir() / f"unpacked-{name}"
@@ -252,8 +252,8 @@ def write_subset(name: str, data: str | None) -> Path:
     missing = np.setdiff1d(train_ids, raw.targets.index)
     if len(missing):
         raise InputError(
-            f"{shown(raw.folder)} has no labels for GalaxyID {missing[0]} ({len(missing)} of the "
-            "subset missing): extract it from the complete competition data"
+            f"{shown(raw.folder)} has no labels for GalaxyID {missing[0]} (such galaxies of "
+            f"the subset: {len(missing)}): extract the subset from the complete competition data"
         )
     zeros = pd.DataFrame(0, index=test_ids, columns=raw.targets.columns)
     with files.writing_folder(target) as folder:

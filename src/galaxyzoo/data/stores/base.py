@@ -270,7 +270,7 @@ def find_ids(columns: Sequence[str], path: Path, names: Sequence[str] = IDS) -> 
     """Find the column or array of ids."""
     present = [name for name in names if name in columns]
     if not present:
-        raise InputError(f"{shown(path)} has no id column (one of {', '.join(names)})")
+        raise InputError(f"{shown(path)} has no id column (expected one of {', '.join(names)})")
     return present[0]
 
 

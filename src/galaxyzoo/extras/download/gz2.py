@@ -62,15 +62,15 @@ def read_positions(path: Path) -> pd.DataFrame:
     frame = read_csv(path, key=GALAXY, wanted=(GALAXY, *SKY).__contains__)
     if not set(SKY) <= set(frame.columns):
         raise InputError(
-            f"{shown(path)} lacks the columns 'ra' and 'dec', which --download needs: use the "
+            f"{shown(path)} lacks column 'ra' or 'dec', which --download needs: use the "
             "published table"
         )
     sky = select_numbers(frame, SKY, path)
     wrong = sky.index[~(sky["ra"].between(0, 360) & sky["dec"].between(-90, 90))]
     if len(wrong):
         raise InputError(
-            f"{shown(path)}: impossible coordinates of {GALAXY} {wrong[0]} ({len(wrong)} such "
-            "rows): ra must be 0 to 360 and dec -90 to 90 degrees"
+            f"{shown(path)}: impossible coordinates of {GALAXY} {wrong[0]} (such rows: "
+            f"{len(wrong)}): ra must be 0 to 360 and dec -90 to 90 degrees"
         )
     return sky
 
@@ -92,7 +92,7 @@ def open_galaxy_zoo_2(folder: Path) -> DatasetFiles:
     if with_images.empty:
         raise InputError(
             f"{shown(mapping)} maps no galaxy of the vote table to an image in "
-            f"{shown(images.path)}: are they from the same release?"
+            f"{shown(images.path)}: are the files from the same release?"
         )
     if len(with_images) < len(votes):
         left_out = len(votes) - len(with_images)
@@ -139,7 +139,7 @@ def _read_assets(path: Path) -> pd.Series:
         if len(wrong):
             raise InputError(
                 f"{shown(path)}, data row {wrong[0] + 1}: '{frame[name].iloc[wrong[0]]}' is not a "
-                f"{name} ({len(wrong)} in all)"
+                f"{name} (such rows: {len(wrong)})"
             )
         frame[name] = numbers
     return frame.set_index(OBJECT)[ASSET]

@@ -111,7 +111,7 @@ def download_cutouts(positions: pd.DataFrame, folder: Path, service: str) -> dic
     """
     parts = urlsplit(service)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise InputError(f"--base-url '{service}' must begin with http:// or https://")
+        raise InputError(f"--base-url '{service}' must be an http:// or https:// address")
     failed: dict[int, str] = {}
     silent = 0
 

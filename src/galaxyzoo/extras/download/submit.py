@@ -138,8 +138,8 @@ def check_file(path: Path) -> str:
     card, digest = layout.card_path(path), table.digest_table(path)
     if card.exists() and SubmissionCard.read(card).table != digest:
         raise InputError(
-            f"{paths.shown(path)} does not match {paths.shown(card)}: rebuild both, or delete the "
-            "card if the table is your own"
+            f"{paths.shown(path)} does not match its card {paths.shown(card)}: rebuild both, or "
+            "delete the card if the table is your own"
         )
     submission.check(path, registry.get_task(kinds.COMPETITION_TASK), whole_sample_ids())
     return digest

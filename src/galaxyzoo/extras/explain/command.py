@@ -33,7 +33,7 @@ class GradcamOptions(RunOptions, DataOptions):
     galaxy_id: str | None = option("galaxy id in the dataset (GalaxyID or your own)", metavar="ID")
     image: Path | None = option("image file of a galaxy", metavar="FILE")
     output: Path | None = option("output file (default: in reports/)", metavar="FILE")
-    answer: str | None = option("answer or class, by name or text (default: the likeliest)")
+    answer: str | None = option("answer or class: its column or text (default: the likeliest)")
     method: Literal["hirescam", "gradcam"] = option("HiResCAM (default) or Grad-CAM", "hirescam")
     layer: tuple[str, ...] = option(
         "layer to show (default: the deepest with spatial maps); with --feature-maps, one or more "
@@ -42,7 +42,7 @@ class GradcamOptions(RunOptions, DataOptions):
         metavar="NAME",
     )
     feature_maps: bool = option("instead, plot the feature maps of one network", False)
-    fold: int = option("fold of the network for --feature-maps", 0)
+    fold: int = option("fold of the network for --feature-maps (default: 0)", 0)
 
     def __post_init__(self) -> None:
         """Refuse no galaxy or two, and several layers for one map."""

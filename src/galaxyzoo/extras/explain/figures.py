@@ -100,7 +100,7 @@ def draw_feature_maps(
         order = np.argsort(-layer_maps.std(axis=(1, 2)), kind="stable")[:_MOST_MAPS]
         side = layer_maps.shape[-1]
         caption = f"{layer}: {len(layer_maps)} maps of {side} × {side}"
-        caption += f"; the {len(order)} that vary most" if len(order) < len(layer_maps) else ""
+        caption += f"; here the {len(order)} that vary most" if len(order) < len(layer_maps) else ""
         part.suptitle(caption, fontsize=10, x=0.02, ha="left")
         for axis, channel in zip(_image_axes(part, height, across), order, strict=False):
             axis.imshow(layer_maps[channel], cmap="gray")

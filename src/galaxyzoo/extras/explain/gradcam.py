@@ -79,7 +79,8 @@ def explain(
     runs = [run for run in predictor.runs if run.task.name == predictor.task.name]
     if not runs:
         raise InputError(
-            f"no run of this ensemble predicts {predictor.task.name}'s classes directly: use a run"
+            f"no run of this ensemble predicts {predictor.task.name}'s classes directly: use "
+            "a run that does"
         )
     first, maps, names = runs[0].config.image, [], []
     for run in runs:

@@ -87,7 +87,7 @@ def pick_layers(layers: Sequence[MapLayer], names: Sequence[str]) -> list[MapLay
     for name in names:
         if name not in known:
             sides = ", ".join(layer.name for layer in last_of_each_side(layers))
-            raise InputError(f"layer '{name}' has no spatial maps: choose from {sides}")
+            raise InputError(f"no layer '{name}' with spatial maps: choose from {sides}")
     return [known[name] for name in names]
 
 

@@ -163,7 +163,7 @@ def _read_scores(dataset: str, config: Config, folds: list[int]) -> RunCard:
             f"{paths.shown(folder.card)} does not match the trained folds "
             f"({', '.join(map(str, folds))}) or the settings in "
             f"{paths.shown(folder.path / CONFIG)}: type `{launch.typed('train')} "
-            f"{config.run}{data_option(dataset)}` to rewrite it"
+            f"{config.run}{data_option(dataset)}` to rewrite the card"
         )
     return scores
 

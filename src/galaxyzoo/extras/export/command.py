@@ -1,7 +1,7 @@
 """Export a run or ensemble: a folder with weights, scores, model card and ONNX.
 
 The folder is written completely or not at all. Nothing is uploaded; the last
-line printed is the command for that.
+line printed is the command that uploads it.
 
   python3 src/export.py gz37/d4cnn
   python3 src/export.py ensemble:default        with each of its runs
@@ -54,7 +54,8 @@ def main() -> None:
         raise InputError("--half exports a run's weights: name a run and omit --tables")
     dataset, run = find_predictor(options.run, options.dataset)
     if dataset == BUNDLED and (options.no_onnx or options.tables):
-        raise InputError(f"{run} is already exported: {paths.shown(bundled_dir() / run)}/")
+        where = paths.shown(bundled_dir() / run)
+        raise InputError(f"{run} is already exported, to {where}/: omit --no-onnx and --tables")
     name = run.replace("/", "-").replace(":", "-")
     default = Path("exported") / (f"{name}-tables" if options.tables else name)
     folder = (options.output or default).resolve()

@@ -216,7 +216,7 @@ def check_pixels(shape: tuple[int, ...], dtype: np.dtype, where: str) -> None:
     if not is_shape or not is_type or min(sides) < _MIN_SIDE:
         raise InputError(
             f"{where}: '{PIXELS}' is {dtype} of shape {shape}; expected uint8 or floats from 0 to "
-            "1, shape (image, height, width, 3)"
+            f"1, shape (image, height, width, 3), sides of at least {_MIN_SIDE} px"
         )
 
 
@@ -235,7 +235,7 @@ def pick_array(file: "h5py.File", name: str, path: Path, form: str) -> Any:
         listed = ", ".join(map(repr, list(file)[:4])) or "nothing"
         raise InputError(f"{shown(path)} has no array '{name}' (found {listed}): it is not {form}")
     if array.external or array.is_virtual:
-        raise InputError(f"{shown(path)}: '{name}' is stored in other files: it is not {form}")
+        raise InputError(f"{shown(path)} is not {form}: '{name}' is stored in other files")
     if array.nbytes > max(ALWAYS_ACCEPTED_BYTES, MAX_RATIO * path.stat().st_size):
         raise InputError(
             f"{shown(path)}: '{name}' has shape {array.shape}, too large for a file of "

@@ -72,4 +72,4 @@ def _filled(name: str, column: pa.ChunkedArray) -> pa.Array:
         if is_number or kind == pa.string():
             with suppress(pa.ArrowException):  # a cast to float that would lose digits, too
                 return column.cast(kind).fill_null(empty)
-    raise InputError(f"--keep {name}: cannot copy {column.type} with missing values")
+    raise InputError(f"--keep {name}: cannot copy a column of {column.type} with missing values")

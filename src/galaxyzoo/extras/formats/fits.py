@@ -129,8 +129,8 @@ def wrap(images: base.Images, settings: FitsSettings) -> base.Images:
     if RADIUS not in table:
         part = "whole FITS cut-outs" if field_arcsec is None else f"the central {field_arcsec:g}″"
         notes.append(
-            f"Using {part}; the networks expect {WIDTH_IN_RADII} Petrosian radii across. Set "
-            f"--field, or {RADIUS} in a list."
+            f"Using {part}; the networks expect {WIDTH_IN_RADII} Petrosian radii across. Adjust "
+            f"this with --field, or with {RADIUS} in a list."
         )
     each = [*zip(images.names, table["reader"], radii, strict=True)]
     identity = [f"{name} {settings} {radius}" for name, _, radius in each]
@@ -162,7 +162,7 @@ def to_rgb(data: bytes, settings: FitsSettings, width_arcsec: float | None = Non
     is_ready = header["BITPIX"] == 8 and not header.get("BZERO") and len(bands) in (3, 4)
     if len(bands) > 1 and not is_ready:
         if max(settings.bands) >= len(bands):
-            raise InputError(f"--bands {max(settings.bands)}: it has bands 0 to {len(bands) - 1}")
+            raise InputError(f"--bands {max(settings.bands)}: the bands are 0 to {len(bands) - 1}")
         bands = bands[list(settings.bands)]
     ranges = np.ptp(bands, axis=(1, 2))
     missing = 0 if np.isfinite(ranges).all() else bands.size - np.isfinite(bands).sum()
@@ -233,7 +233,7 @@ def _find_parts(parts: Any, hdu: tuple[str, ...]) -> list[Any]:
             f"it has no extension {','.join(hdu)} (--hdu), only {_list_parts(parts)}"
         ) from None
     if not all(part.is_image and part.shape for part in chosen):
-        raise InputError(f"--hdu {','.join(hdu)} is not an image; it has {_list_parts(parts)}")
+        raise InputError(f"--hdu {','.join(hdu)}: not an image; the file has {_list_parts(parts)}")
     return chosen
 
 

@@ -82,7 +82,7 @@ def _name_classes(numbers: np.ndarray, classes: Sequence[str], array: str, path:
     if len(wrong):
         raise InputError(
             f"{shown(path)}: '{array}' of image {wrong[0]} is {numbers[wrong[0]]}, not 0 to "
-            f"{len(classes) - 1} ({len(wrong)} such images)"
+            f"{len(classes) - 1} (such images: {len(wrong)})"
         )
     return [classes[number] for number in numbers]
 

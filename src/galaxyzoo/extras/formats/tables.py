@@ -120,8 +120,8 @@ def _open_list(path: Path, table: pd.DataFrame) -> base.Images:
     column = next((name for name in PATHS if name in table), None)
     if column is None:
         raise InputError(
-            f"{shown(path)} has neither a column '{PATHS[0]}' nor a column of image bytes (found "
-            f"{', '.join(table.columns[:9])})"
+            f"{shown(path)} has neither a column '{PATHS[0]}' nor just one column of image bytes "
+            f"(found {', '.join(table.columns[:9])})"
         )
     folder = path.parent.resolve()
     places = table[column].fillna("").astype(str).str.replace("\\", "/").tolist()

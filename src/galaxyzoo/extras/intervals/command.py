@@ -25,7 +25,7 @@ class IntervalOptions:
     """Options of intervals."""
 
     intervals: float | None = option(
-        f"add intervals with this coverage ({LEVEL} if omitted) to a built ensemble's predictions",
+        f"add intervals of this coverage ({LEVEL} without a number) to an ensemble's predictions",
         nargs="?",
         const=LEVEL,
         metavar="LEVEL",

@@ -103,8 +103,8 @@ def _read_classes(table: pd.DataFrame, path: Path, settings: _TaskFile) -> pd.Se
     counts = table.loc[:, ~is_number.all()].nunique()
     likely = counts[counts > 1].idxmin() if (counts > 1).any() else "NAME"
     raise InputError(
-        f"{shown(path)} has no column '{column or CLASS}'{', only numbers' * counts.empty} (found "
-        f"{', '.join(table.columns[:9])}): name the right one in {TASK}: `label: {likely}`"
+        f"{shown(path)} has no column '{column or CLASS}'{', only numeric ones' * counts.empty} "
+        f"(found {', '.join(table.columns[:9])}): name the right one in {TASK}: `label: {likely}`"
     )
 
 
@@ -169,7 +169,7 @@ def _read(
     (column, rows), *others = named.items()
     for other in (name for name, of_other in others if of_other != rows):
         raise InputError(
-            f"{shown(path)}: '{column}' and '{other}' name different images: delete one"
+            f"{shown(path)}: columns '{column}' and '{other}' name different images: delete one"
         )
     labels, texts = _majority(rows, classes, path), read_ids(names[column].to_numpy(), path)
     ids = pd.Series(texts, rows).groupby(level=0).first()[labels.index]

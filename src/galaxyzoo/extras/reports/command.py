@@ -52,7 +52,7 @@ def main() -> None:
     result = last.detailed[0]
     page = f"{launch.typed('app')} {result.run} --dataset {last.catalog.dataset}"
     launch.print_done(
-        f"{paths.shown(html.write_index(output))}, all reports; {result.run}, "
+        f"{paths.shown(html.write_index(output))} lists all reports; {result.run}, "
         f"{result.card.score_text}",
         page if result.card.has_networks else "",
     )

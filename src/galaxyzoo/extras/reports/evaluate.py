@@ -159,7 +159,7 @@ def ensemble_section(evaluation: Evaluation) -> html.HtmlSection | None:
     if card.without.runs:
         caption = f"Cost of leaving a run out ({card.without.candidate}, refitted and cross-fitted)"
         tables.append((caption, console.member_table(card)))
-    reason = "" if card.chosen == card.best else f", {card.rule} ({card.best})"
+    reason = "" if card.chosen == card.best else f" (best: {card.best}; we choose {card.rule})"
     text = (
         f"Chosen: {card.chosen}{reason}. Differences (Δ) are paired by galaxy, ± SE over galaxies."
     )

@@ -29,8 +29,8 @@ def explore_votes(catalog: Catalog) -> list[HtmlSection]:
     if not catalog.has_votes:
         return []
     text = (
-        "A vote fraction is the share of the volunteers asked a question who chose that answer, "
-        "times the vote fraction of the answer that leads to the question."
+        "The vote fraction of an answer is the share of the volunteers asked its question who "
+        "chose it, times the vote fraction of the answer that leads to the question."
     )
     caption = f"How often each vote fraction above {_RARE} occurs"
     charts = [(caption, _plot_distributions(catalog.train[_ANSWERS]))]

@@ -144,7 +144,7 @@ def check_table(path: Path, carried: pa.Table, columns: Sequence[str], names: st
         warnings.simplefilter("ignore")
         for name, rows in tried:
             if name in taken and name in carried.column_names:
-                raise InputError(f"--keep {name}: --names {names} uses this name")
+                raise InputError(f"--keep {name}: --names {names} has this column, too")
             scratch = Path(folder) / f"table{path.suffix}"
             meanings = pa.schema([rows.schema.field(0).with_metadata(_KEPT)], {})
             try:

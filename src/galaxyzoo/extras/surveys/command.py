@@ -27,7 +27,7 @@ class SurveyOptions:
     """Options of output folders."""
 
     part_size: int = option(
-        "galaxies per part of an output folder", 8192, type=positive, metavar="N"
+        "galaxies per part of an output folder (default: 8192)", 8192, type=positive, metavar="N"
     )
     extras: tuple[Literal["spread", "features", "intervals"], ...] = option(
         "extra columns for an output folder, comma-separated: spread (standard deviation between "
@@ -45,18 +45,18 @@ class SurveyOptions:
         metavar="COLUMN",
     )
     rank: str | None = option(
-        "also write a page of the top galaxies of an output folder, ranked by disagreement (needs "
-        "spread), width (needs intervals), or an answer or class such as odd or Class6.1",
+        "also write a page of an output folder's top galaxies by disagreement (--with spread), "
+        "width (--with intervals), or an answer or class such as odd or Class6.1",
         metavar="BY",
     )
-    top: int = option("number of galaxies on that page", 100, type=positive, metavar="N")
+    top: int = option("galaxies on the --rank page (default: 100)", 100, type=positive, metavar="N")
     table: Path | None = option(
         "also write an output folder as one table (.fits, .vot, .ecsv or .parquet) with each "
         "column's description, unit and UCD",
         metavar="FILE",
     )
     names: str | None = option(
-        "column names in that table: Class1.1, t01_smooth_or_features_a01_smooth or "
+        "column names of --table: Class1.1, t01_smooth_or_features_a01_smooth or "
         f"smooth_or_features_smooth; TOPCAT and ADQL reject dots (default: {COLUMN_NAMES[0]})",
         choices=COLUMN_NAMES,
     )
@@ -137,7 +137,7 @@ def _make_job(
     print(job.cost)
     notes = job.run(options.jobs or 1, options.backend)
     if lost := notes["errors"]:
-        print(f"skipped {console.count(lost, 'unreadable image')}: {ERRORS}")
+        print(f"skipped {console.count(lost, 'unreadable image')}, listed in {ERRORS}")
     predict.print_left_out(survey_images.left_out, notes["rows"])
     if table:
         order = partial(order_by, list(task.columns), by) if by else None

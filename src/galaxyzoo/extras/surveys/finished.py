@@ -72,8 +72,8 @@ def read_features(folder: Path) -> SurveyFeatures:
     if FEATURES not in provenance["extras"].split(", "):
         return replace(read_features(folder / FEATURES), folder=folder)
     other = (
-        f"images in {', '.join(notes['inputs'])} differ from those in {paths.shown(folder)}: "
-        "start the page from the original folder, or predict again into a new one"
+        f"images in {', '.join(notes['inputs'])} are not those predicted in {paths.shown(folder)}: "
+        "start the page where you ran src/predict.py, or predict again into a new folder"
     )
     if len(images.parts) != notes["parts"]:
         raise InputError(other)

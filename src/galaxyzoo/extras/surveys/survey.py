@@ -169,7 +169,7 @@ class Survey:
     def begin(self) -> None:
         """Write `job.json`, or refuse the folder of another job or parts whose images changed."""
         where = paths.shown(self.folder)
-        with files.hold_lock(self.folder / files.LOCK, f"beginning {where}"):
+        with files.hold_lock(self.folder / files.LOCK, f"starting the survey {where}"):
             if not self._begun.is_finished:
                 if any(entry.name != files.LOCK for entry in self.folder.iterdir()):
                     raise InputError(f"--output {where} contains other files: choose a new folder")
@@ -295,7 +295,7 @@ class Survey:
             wanted = Counter(self.images.labels[name] for name in part.names)
             if difference := [*(ids - wanted), *(wanted - ids)]:
                 raise InputError(
-                    f"{paths.shown(path)} lacks or repeats {difference[0]}: {record.advice}"
+                    f"{paths.shown(path)} lacks or repeats {label} {difference[0]}: {record.advice}"
                 )
             rows += len(predicted)
             errors += notes["errors"]
