@@ -78,3 +78,9 @@ def test_the_command_prints_scores_of_the_test_part(root):
     printed = succeed(root, "train.py", "gz37/cnn", *TINY, "--holdout").stdout
     assert "hold-out scores, " in printed
     assert "gz37/cnn: last epoch, scored on the test part" in printed
+
+
+def test_too_few_galaxies_for_the_parts_are_one_line(root):
+    draw_clear_competition(np.arange(12) % 3 > 0).write_zips(root / "input")
+    with pytest.raises(InputError, match="--holdout: "):
+        holdout.train_holdout(Run(holdout_config(), prepare(n_folds=3)))

@@ -29,6 +29,7 @@ from galaxyzoo.results.table import PredictionTable
 from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training.fold import read_timings
 from galaxyzoo.training.run import Run
+from support.refusals import one_line_refusal
 from support.small_models import SIZES, small_config
 
 
@@ -182,3 +183,8 @@ def test_rows_of_the_oof_table_are_found_by_id(prepared, trained):
     np.testing.assert_allclose(given.to_numpy(), expected, atol=2e-9)
     assert card is not None
     assert card.score == pytest.approx(task.score(expected, catalog.targets("gz37")))
+
+
+def test_damaged_times_of_epochs_are_one_line(tmp_path):
+    (tmp_path / TIMINGS).write_text("1,fast\n")
+    assert "timings.csv is damaged: " in one_line_refusal(read_timings, tmp_path / TIMINGS)

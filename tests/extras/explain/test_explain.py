@@ -60,7 +60,11 @@ def test_any_image_can_be_explained(project, tmp_path):
         (["--galaxy-id", "7"], "GalaxyID 7 is not in dataset"),
         (["--galaxy-id", ID, "--answer", "spirals"], "nearest: spiral arms (Class4.1), "),
         (["--galaxy-id", ID, "--answer", "No bulge"], "'No bulge' matches several answers of"),
+        ([], "--galaxy-id ID or --image FILE"),
+        (["--galaxy-id", ID, "--layer", "stages.0,stages.2"], "a heat map takes one --layer"),
+        (["--galaxy-id", ID, "--layer", "head"], "layer 'head' has no spatial maps: choose from "),
         (["--image", __file__], "test_explain.py: "),
+        (["--image", "no.png"], "no.png cannot be read: No such file"),
         (["--galaxy-id", ID, "--feature-maps", "--fold", "1"], "fold 1 of gz37/cnn"),
     ],
 )

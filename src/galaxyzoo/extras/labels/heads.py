@@ -173,16 +173,16 @@ class Heads:
         """Fit a head of the strength with the least cross-fitted log-loss."""
         present, places = np.unique(numbers, return_inverse=True)
         unlabeled = self.shuffled[~np.isin(self.shuffled, rows)]
-        every = self.points[np.concatenate([rows, unlabeled[:_DRAWN]])]
+        scales = self._relevance(rows, places)
+        every = self.points[np.concatenate([rows, unlabeled[:_DRAWN]])] * scales
         # The penalty does not change under rotation: coordinates along the singular vectors are as
         # many as galaxies at most, and the solution is the same.
         axes = np.linalg.svd(every, full_matrices=False)[2]
         labeled, drawn = np.split(every @ axes.T, [len(rows)])
         targets = np.eye(len(present))[places]
         first = next(_solve(labeled, targets, [_FIRST_STRENGTH]))
-        probs = softmax(
-            self.points[unlabeled[:_SURVEYED]] @ (first[:, :-1] @ axes).T + first[:, -1], axis=1
-        )
+        surveyed = self.points[unlabeled[:_SURVEYED]] @ (first[:, :-1] @ axes * scales).T
+        probs = softmax(surveyed + first[:, -1], axis=1)
         shares = _estimate_shares(probs, targets.mean(axis=0))
         soft = np.tile(_WEIGHT * shares, (len(drawn), 1))
         losses = np.zeros(len(_STRENGTHS))
@@ -193,7 +193,20 @@ class Heads:
                 losses[i] += (logsumexp(logits, axis=1) - (logits * targets[out]).sum(axis=1)).sum()
         best = [_STRENGTHS[losses.argmin()]]
         (weights,) = _solve(np.vstack([labeled, drawn]), np.vstack([targets, soft]), best)
-        return _Head(np.hstack([weights[:, :-1] @ axes, weights[:, -1:]]), present, n_classes)
+        weights = np.hstack([weights[:, :-1] @ axes * scales, weights[:, -1:]])
+        return _Head(weights, present, n_classes)
+
+    def _relevance(self, rows: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+        """(coordinate,) factors: predictions that tell the labeled classes apart count more.
+
+        That of a prediction is its correlation ratio, with a root mean square of 1: an answer that
+        nearly is the class is trusted after few labels.
+        """
+        predictions = self.points[rows, self.features.shape[1] :]
+        means = np.stack([predictions[numbers == k].mean(axis=0) for k in np.unique(numbers)])
+        ratios = means[numbers].std(axis=0) / np.maximum(predictions.std(axis=0), 1e-6)
+        ratios /= np.maximum(np.sqrt(np.square(ratios).mean()), 1e-6)
+        return np.append(np.ones(self.features.shape[1], np.float32), ratios)
 
 
 def _standardize(values: np.ndarray) -> np.ndarray:
