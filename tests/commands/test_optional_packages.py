@@ -18,7 +18,7 @@ def test_what_needs_an_optional_package_names_it(root, monkeypatch):
         ("gradio", "app", "app.py", "--port", "0"),
     ):
         done = call(root, *words)
-        said = f"error: {package}, which {extra} needs, is not installed: type `"
+        said = f"error: {package}, which extras/{extra} needs, is not installed: type `"
         assert done.returncode == 1, words
         assert done.stderr.startswith(said), done.stderr
         assert not [*root.glob("votes*")]

@@ -162,7 +162,7 @@ def _name_optional(error: ModuleNotFoundError) -> str:
         if module in modules:
             package = module.replace("pytorch_grad_cam", "grad-cam")
             how = f"type `{install_command(package)}`, then rerun the command"
-            return f"{package}, which {extra} needs, is not installed: {how}"
+            return f"{package}, which extras/{extra} needs, is not installed: {how}"
     raise error
 
 

@@ -109,7 +109,7 @@ def _problems(card: RunCard) -> list[str]:
     """Diverged folds and folds no better than the mean prediction, a line each."""
     problems = []
     if card.diverged:
-        problems.append(f"{card.divergence}; ensembles skip this run")
+        problems.append(f"{card.divergence}; ensembles use this run only if you name it")
     weak = [fold for fold in card.no_better_than_mean if fold not in card.diverged]
     if weak:
         folds = f"fold{'s' if len(weak) > 1 else ''} {', '.join(map(str, weak))}"
