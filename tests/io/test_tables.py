@@ -72,7 +72,7 @@ BROKEN = {
     "semicolons and a comma": (SEMICOLONS.replace("\n", ';"a, b"\n'), NO_COMMAS),
     "semicolons behind a hint": ("sep=;\n" + SEMICOLONS, NO_COMMAS),
     "a web page": (PAGE, "is a web page"),
-    "a zip named .csv": (zipped(PLAIN), "is an archive or a spreadsheet: save it as CSV"),
+    "a zip named .csv": (zipped(PLAIN), "is an archive or a spreadsheet: unpack it"),
     "rows longer than the first line": ("GalaxyID,a\n5,0.5,7\n3,0.25,7\n", "rows with more c"),
     "a quote that is not closed": (with_value('"0.25'), "read: EOF inside string"),
     "an id that is no whole number": (with_id("5.5"), NO_ID.format("5.5")),

@@ -64,7 +64,7 @@ def read_csv_bytes(
 
 def _read_names(data: bytes, where: str) -> list[str]:
     if data.startswith(_SIGNATURES):
-        raise InputError(f"{where} is an archive or a spreadsheet: save it as CSV")
+        raise InputError(f"{where} is an archive or a spreadsheet: unpack it or save it as CSV")
     if data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in data[:4]:
         raise InputError(f"{where} is UTF-16 text: save it as CSV in UTF-8")
     text = data[:_MAX_LINE_BYTES].decode("utf-8-sig", "replace").strip()

@@ -61,7 +61,7 @@ def check(path: Path, task: Task, ids: np.ndarray, names: Mapping[int, str] | No
     columns = [*task.decision_columns, *task.columns]
     if list(frame.columns) != columns:
         raise InputError(
-            f"{shown(path)}: the columns must be {ID}, {columns[0]}, … in the sample's order"
+            f"{shown(path)}: the columns must be {ID}, {columns[0]}, … as in Kaggle's sample"
         )
     # Kaggle takes no byte-order mark, no spaces and no "100000.0", which `read_csv` does.
     cells = [next(iter(row), "") for row in csv.reader(path.read_text("utf-8").splitlines())]

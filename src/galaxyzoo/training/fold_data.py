@@ -141,9 +141,9 @@ def check_dataset_before(config: schema.Config, catalog: Catalog) -> Catalog:
     other = load_catalog(dataset)
     if difference := catalog.find_difference(other):
         raise InputError(
-            f"{config.run} cannot start from {before.run if before else dataset}: {difference} "
-            f"differs between {catalog.dataset} and {other.dataset}: delete "
-            f"{shown(dataset_dir(catalog.dataset))} to split it again"
+            f"{config.run} cannot start from {before.run if before else dataset}, because "
+            f"{difference} differs between {catalog.dataset} and {other.dataset}: delete "
+            f"{shown(dataset_dir(catalog.dataset))} to split and train {catalog.dataset} again"
         )
     return other
 

@@ -54,7 +54,7 @@ def test_what_is_there_already_is_left_alone(root, published):
     make_balanced_set(Gz2Options())
     before = listing(root / "input")
     assert refusal(Gz2Options(seed=1)) == (
-        "input/gz2-hubble10 already exists: move it, or change --name"
+        "input/gz2-hubble10 already exists: move it, or choose another --name"
     )
     assert listing(root / "input") == before
 

@@ -37,7 +37,7 @@ def test_a_person_labels_by_mouse_and_keys_and_a_kill_loses_nothing(votes, begin
     process, address = begin()
     page = open_window(browser, 1280, address)
     refused = call(votes.parent, "app.py", "--port", "0", "--label", votes)
-    assert "is open in another label page" in complaint(refused)
+    assert "is being labeled by another app.py" in complaint(refused)
     page.click("#grid button >> nth=0")
     page.wait_for_selector("#message.error:has-text('Add the names of your classes first')")
     for name in ("bright", "empty", "<b>dark</b>"):

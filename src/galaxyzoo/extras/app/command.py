@@ -118,7 +118,7 @@ def serve_labels(options: AppOptions, folder: Path) -> None:
     with files.try_lock(folder / LABELS_LOCK) as lock:
         if not lock.is_locked:
             raise InputError(
-                f"{paths.shown(folder)} is open in another label page: stop that page first"
+                f"{paths.shown(folder)} is being labeled by another app.py: stop that one (Ctrl-C)"
             )
         app = build_app(LabelLoop(survey), [options.host, *options.allow_host])
         print_address(options)

@@ -146,7 +146,7 @@ def _check_order(order: Gz2Options) -> tuple[kinds.Task, Path]:
         )
     target = paths.input_dir() / name
     if target.exists() or target.is_symlink():
-        raise InputError(f"{paths.shown(target)} already exists: move it, or change --name")
+        raise InputError(f"{paths.shown(target)} already exists: move it, or choose another --name")
     return task, target
 
 

@@ -55,7 +55,7 @@ def main() -> None:
     dataset, run = find_predictor(options.run, options.dataset)
     if dataset == BUNDLED and (options.no_onnx or options.tables):
         where = paths.shown(bundled_dir() / run)
-        raise InputError(f"{run} is already exported, to {where}/: omit --no-onnx and --tables")
+        raise InputError(f"{run} is bundled, in {where}/: for ONNX, omit --no-onnx and --tables")
     name = run.replace("/", "-").replace(":", "-")
     default = Path("exported") / (f"{name}-tables" if options.tables else name)
     folder = (options.output or default).resolve()
