@@ -1,9 +1,9 @@
 """Measure how fast this project is, as ratios within one run; see docs/lab/performance.md.
 
 bash scripts/dev/bench.sh                      all parts but for a GPU's: hours on 2 cores
-bash scripts/dev/bench.sh decoding steps       two of them
+bash scripts/dev/bench.sh speed                each step against what you would use instead
 bash scripts/dev/bench.sh --gpu                on a GPU
-bash scripts/dev/bench.sh steps > steps.md     as Markdown, to paste into docs
+bash scripts/dev/bench.sh speed > speed.md     as Markdown, to paste into docs
 """
 
 import argparse
@@ -14,7 +14,7 @@ from galaxyzoo.core.launch import run_main
 from galaxyzoo.core.manifest import code_version
 from galaxyzoo.data.prepare import prepare
 
-PARTS = "decoding", "steps", "growth", "survey", "views", "trust", "own_labels", "labeling"
+PARTS = "speed", "growth", "survey", "views", "trust", "own_labels", "labeling"
 
 
 def main() -> None:

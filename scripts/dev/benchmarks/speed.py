@@ -1,0 +1,142 @@
+"""How fast each step is, against what a user would write or install instead: one table."""
+
+import io
+import tempfile
+from collections.abc import Callable, Iterable
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from measuring import Table, race, rate_rows
+from PIL import Image
+from survey import run_job, run_plain, write_forms
+from torchvision.io import ImageReadMode, decode_jpeg
+
+from galaxyzoo.config.loading import load_config
+from galaxyzoo.config.schema import Config, ImageConfig, TTAConfig
+from galaxyzoo.core.paths import BUNDLED
+from galaxyzoo.data.decoding import decode
+from galaxyzoo.data.prepare import Dataset
+from galaxyzoo.inference.predict import load_run
+from galaxyzoo.tasks.registry import get_task
+from galaxyzoo.training.fold_data import make_part_data
+from galaxyzoo.training.loader import Batch, augment_batch, build_transforms
+from galaxyzoo.training.trainer import Trainer
+
+_OURS = "this project"
+_JPEGS, _BATCH, _STEPS = 300, 256, 8
+_RUN = "gz37/cnn"
+_BUNDLED = "gz37/d4cnn_transfer"
+_Works = dict[str, Callable[[], int]]
+
+
+def measure(data: Dataset, repeats: int) -> list[Table]:
+    """Images per second of each step, by this project and otherwise."""
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = make_trainer(load_config(_RUN), data)
+        steps = {
+            "decode a JPEG to 108 px, one thread": decoders(data),
+            "augment a batch, one thread": inputs(trainer),
+            f"train {_RUN}": training(trainer),
+            f"predict files by one network of {_BUNDLED}": predictions(data, Path(folder)),
+        }
+        cores = torch.get_num_threads()
+        for step, works in steps.items():
+            threads = 1 if "one thread" in step else cores
+            cv2.setNumThreads(threads)
+            torch.set_num_threads(threads)
+            rows += [(step, *row) for row in rate_rows(race(works, repeats), _OURS)]
+    return [Table("Each step against others", ("step", "by", "img/s", "range", "ratio"), rows)]
+
+
+def decoders(data: Dataset) -> _Works:
+    """Decoders of a JPEG."""
+    image, store = ImageConfig(), data.raw.train_images
+    jpegs = [store.read(int(galaxy_id)) for galaxy_id in data.catalog.ids[:_JPEGS]]
+    ways: dict[str, Callable[[bytes], Any]] = {
+        _OURS: lambda jpeg: decode(jpeg, image.crop_px, image.cache_px),
+        "Pillow": lambda jpeg: shrink(np.asarray(Image.open(io.BytesIO(jpeg)))),
+        "OpenCV": lambda jpeg: shrink(cv2.imdecode(np.frombuffer(jpeg, np.uint8), 1)),
+        "torchvision": lambda jpeg: shrink(decode_by_torch(jpeg)),
+    }
+    return {name: partial(count, way, jpegs) for name, way in ways.items()}
+
+
+def decode_by_torch(jpeg: bytes) -> np.ndarray:
+    """(H, W, 3) uint8 pixels of a JPEG, by torchvision."""
+    encoded = torch.frombuffer(bytearray(jpeg), dtype=torch.uint8)
+    return decode_jpeg(encoded, ImageReadMode.RGB).permute(1, 2, 0).numpy()
+
+
+def shrink(pixels: np.ndarray | None) -> np.ndarray:
+    """The center, as the project has it, of a picture decoded in full."""
+    assert pixels is not None
+    return cv2.resize(pixels[50:374, 50:374], (108, 108), interpolation=cv2.INTER_AREA)
+
+
+def count(work: Callable[[Any], object], items: Iterable[Any]) -> int:
+    """Do the work on each item; return how many there are."""
+    return sum(work(item) is not None for item in items)
+
+
+def inputs(trainer: Trainer) -> _Works:
+    """Augmentations of a batch."""
+    config = trainer.config
+    rows = np.sort(np.random.default_rng(0).permutation(trainer.data.train_rows)[:_BATCH])
+    images, rng = trainer.data.cache.images[rows], np.random.default_rng(0)
+    size, scale = config.image.size_px, (1 / 1.3, 1.3)
+    settings: list[dict[str, Any]] = [
+        {"name": "Affine", "rotate": (-180, 180), "scale": scale, "translate_px": (-3, 3), "p": 1},
+        {"name": "HorizontalFlip"},
+        {"name": "CenterCrop", "height": size, "width": size},
+    ]
+    transform = build_transforms(settings, seed=0)
+    return {
+        _OURS: lambda: len(augment_batch(images, config.image, config.augment, rng)),
+        "albumentations": lambda: count(lambda image: transform(image=image), images),
+    }
+
+
+def make_trainer(config: Config, data: Dataset) -> Trainer:
+    """Make a trainer of fold 0 from random weights, which change no time."""
+    catalog = data.catalog.for_task(get_task(config.task))
+    cache, val = data.train_images(config.image), catalog.folds == 0
+    trainer = Trainer(config, make_part_data(config, data, cache, ~val, val, 0), initialize=False)
+    trainer.model.train()
+    return trainer
+
+
+def training(trainer: Trainer) -> _Works:
+    """Training as it runs, and steps on a batch that is there already."""
+    resident = next(trainer.batches())
+
+    def train_on(batches: Iterable[Batch]) -> int:
+        done = 0
+        for number, batch in enumerate(batches):
+            loss = trainer.step(number, batch)
+            done += len(batch.rows)
+        loss.item()  # waits for a GPU
+        return done
+
+    return {
+        _OURS: lambda: train_on(islice(trainer.batches(), _STEPS)),
+        "the same batch again and again": lambda: train_on([resident] * _STEPS),
+    }
+
+
+def predictions(data: Dataset, folder: Path) -> _Works:
+    """A whole job, and a loop as tutorials have it."""
+    predictor = load_run(BUNDLED, _BUNDLED).restrict([0], TTAConfig(dihedral=False))
+    paths, networks = write_forms(data, folder), [predictor.models[0].eval()]
+    size_px = predictor.config.image.size_px
+    return {
+        _OURS: partial(run_job, predictor, paths["folder"], folder),
+        "Pillow, torchvision, DataLoader, fp32": partial(
+            run_plain, networks, [*paths["folder"].iterdir()], size_px
+        ),
+    }
