@@ -69,6 +69,6 @@ def test_earlier_datasets_that_disagree_are_named(both):
     first = prepare("votes", n_folds=4).catalog
     train = first.train.assign(fold=(first.folds + 1) % 4)
     save_catalog(Catalog("wrong", train, first.test_ids, {}))
-    with pytest.raises(InputError, match="GalaxyID 21 is in different folds of wrong and ano"):
+    with pytest.raises(InputError, match="GalaxyID 21 is in one fold of wrong and in a diff"):
         prepare("labels", n_folds=4)
     assert not has_catalog("labels")

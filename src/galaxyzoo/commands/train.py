@@ -193,7 +193,7 @@ def describe_labels(data: Dataset, task: str) -> str:
         return description
     return (
         f"{description}; images of {width} × {height} px, assumed to show as much sky as Galaxy "
-        f"Zoo's {ORIGINAL_PX} px of 0.02 Petrosian radii; if not, set image.field_px"
+        f"Zoo's {ORIGINAL_PX} px of 0.02 petroR90_r; if not, set image.field_px"
     )
 
 

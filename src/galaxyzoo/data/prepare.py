@@ -306,8 +306,8 @@ def _known_folds(raw: DatasetFiles, n_folds: int) -> np.ndarray:
         clash = (known[rows] >= 0) & (known[rows] != other.folds[other_rows])
         if clash.any():
             raise InputError(
-                f"GalaxyID {shared[clash][0]} is in different folds of {name} and another dataset "
-                f"in {paths.shown(folds_dir())}/: delete one of the two and prepare it again"
+                f"GalaxyID {shared[clash][0]} is in one fold of {name} and in a different one of "
+                f"another dataset: delete {paths.shown(folds_dir() / name)}/ and prepare it again"
             )
         known[rows] = other.folds[other_rows]
     return known

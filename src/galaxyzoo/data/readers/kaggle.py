@@ -158,8 +158,7 @@ def _part(folder: Path, name: str) -> Path:
     if path := _find_part(folder, name):
         return path
     raise InputError(
-        f"{shown(folder)}/ lacks {name}.zip (or its folder): download it from the competition's "
-        "page"
+        f"{shown(folder)}/ lacks {name}.zip (or unzipped): download it from the competition's page"
     )
 
 

@@ -81,7 +81,7 @@ class FitsSettings:
         metavar="PART",
     )
     field_arcsec: float | None = option(
-        "side of the central square to use, ideally 8.48 Petrosian radii; a list can give radii in "
+        "side of the central square to use, ideally 8.48 petroR90_r; lists can give this radius in "
         "a column petroR90_r (default: the whole cut-out)",
         None,
         "--field",
@@ -129,7 +129,7 @@ def wrap(images: base.Images, settings: FitsSettings) -> base.Images:
     if RADIUS not in table:
         part = "whole FITS cut-outs" if field_arcsec is None else f"the central {field_arcsec:g}″"
         notes.append(
-            f"Using {part}; the networks expect {WIDTH_IN_RADII} Petrosian radii across. Adjust "
+            f"Using {part}; the networks expect {WIDTH_IN_RADII} petroR90_r across. Adjust "
             f"this with --field, or with {RADIUS} in a list."
         )
     each = [*zip(images.names, table["reader"], radii, strict=True)]
@@ -279,7 +279,7 @@ def _crop_center(bands: np.ndarray, side: float) -> np.ndarray:
     keep = round(side)
     if not _MIN_SIDE <= keep <= min(height, width):
         raise InputError(
-            f"its field of {side:,.1f} px is wider than its {width} × {height} px or narrower than "
+            f"a field of {side:,.1f} px does not fit into its {width} × {height} px, or is below "
             f"{_MIN_SIDE} px"
         )
     top, left = (height - keep) // 2, (width - keep) // 2
