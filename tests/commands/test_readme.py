@@ -22,7 +22,7 @@ from support.commands import succeed
 VALUE = "VALUE"
 NOT_HERE = {"gz37/mine", "gz37/name"}  # runs that a user will have, and one that shows a form
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-SOURCES = sorted((ROOT / "src/galaxyzoo").rglob("*.[pj]*"))
+SOURCES = sorted((ROOT / "src/galaxyzoo").rglob("*.[pj][y2s]"))
 SCRIPTS = sorted((ROOT / "scripts").rglob("*.sh"))
 
 

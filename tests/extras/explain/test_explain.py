@@ -62,7 +62,7 @@ def test_any_image_can_be_explained(project, tmp_path):
         (["--galaxy-id", ID, "--answer", "No bulge"], "'No bulge' matches several answers of"),
         ([], "--galaxy-id ID or --image FILE"),
         (["--galaxy-id", ID, "--layer", "stages.0,stages.2"], "a heat map takes one --layer"),
-        (["--galaxy-id", ID, "--layer", "head"], "layer 'head' has no spatial maps: choose from "),
+        (["--galaxy-id", ID, "--layer", "head"], "no layer 'head' with spatial maps: choose from "),
         (["--image", __file__], "test_explain.py: "),
         (["--image", "no.png"], "no.png cannot be read: No such file"),
         (["--galaxy-id", ID, "--feature-maps", "--fold", "1"], "fold 1 of gz37/cnn"),
