@@ -158,14 +158,13 @@ def join_groups(groupings: Sequence[np.ndarray]) -> np.ndarray:
 
 def _connect(links: list[np.ndarray], n: int) -> np.ndarray:
     """Number the connected groups of n by (2, link) pairs, each of them with itself, too."""
-    # By hand, as scipy takes a quarter of a second to import.
-    first, second = np.concatenate([*links, *(pair[::-1] for pair in links)], axis=1)
-    labels, before = np.arange(n), np.full(n, -1)
-    while not np.array_equal(labels, before):
-        before = labels.copy()
-        np.minimum.at(labels, first, before[second])
-        labels = labels[labels]
-    return pd.factorize(labels)[0]
+    # Imported only here: most commands find the groups made.
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    first, second = np.concatenate(links, axis=1).astype(np.int32)  # scipy 1.11 takes no others
+    graph = coo_array((np.ones(len(first)), (first, second)), shape=(n, n))
+    return pd.factorize(connected_components(graph, directed=False)[1])[0]
 
 
 def _hash_buckets(points: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
