@@ -1,5 +1,6 @@
 """Folds: equal shares, near-duplicates together, strangers not, rare answers spread evenly."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -74,8 +75,8 @@ def test_a_number_of_folds_that_cannot_be_made_is_refused(n_folds):
         make_folds(votes(6), np.array([0, 0, 1, 1, 2, 2]), n_folds, seed=0)
 
 
-def noisier(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    return np.clip(image + rng.normal(0, 2, image.shape), 0, 255).astype(np.uint8)
+def noisier(image: np.ndarray, rng: np.random.Generator, noise: float = 2) -> np.ndarray:
+    return np.clip(image + rng.normal(0, noise, image.shape), 0, 255).astype(np.uint8)
 
 
 @pytest.mark.parametrize("stars", [0, 3])
@@ -90,22 +91,40 @@ def test_images_without_any_structure_are_strangers():
     assert near_duplicates(flat).tolist() == [0, 1, 2, 3, 4]
 
 
-def test_groups_are_numbered_by_first_appearance_wherever_their_members_lie():
-    rng = np.random.default_rng(3)
-    pictures = [round_galaxy(rng) for _ in range(11)]
-    order = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 9, 0, 5, 5]
-    found = near_duplicates(np.stack([noisier(pictures[i], rng) for i in order]))
-    assert found.tolist() == order
+def groups_by_all_pairs(pictures: np.ndarray) -> np.ndarray:
+    """Plain version: each thumbnail against all the others in all eight orientations."""
+    n, fine = len(pictures), []
+    for picture in pictures:
+        gray = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32)
+        small = np.sqrt(cv2.resize(gray, (40, 40), interpolation=cv2.INTER_AREA))
+        fine.append(small - cv2.GaussianBlur(small, (0, 0), 2.0))
+    mirrored = np.stack(fine), np.stack(fine).swapaxes(1, 2)
+    rows = [np.rot90(images, k, (1, 2)).reshape(n, -1) for images in mirrored for k in range(4)]
+    same, *turned = (np.corrcoef(rows[0], other)[:n, n:] for other in rows)
+    linked, group = (same > 0.85) | (np.max(turned, axis=0) > 0.9), np.arange(n)
+    for _ in range(n):
+        group = np.where(linked, group, n).min(axis=1)
+    return np.unique(group, return_inverse=True)[1]  # each group's first member ascends
 
 
-@pytest.mark.parametrize("copies", [8, 160])  # 640 are more than are compared at once
-def test_turned_and_mirrored_copies_are_a_group(copies):
+@pytest.mark.parametrize("seed", range(4))
+def test_groups_are_those_of_a_search_through_all_pairs(seed):
+    rng, pictures = np.random.default_rng(seed), []
+    for galaxy in rng.permutation([round_galaxy(rng) for _ in range(20)] * 3):
+        turned = np.rot90(galaxy, int(rng.integers(2)))[:, :: rng.choice([1, -1])]
+        pictures.append(noisier(turned, rng, rng.uniform(2, 12)))  # some correlate too little
+    expected = groups_by_all_pairs(np.stack(pictures))
+    assert 20 < len(np.unique(expected)) < 45
+    np.testing.assert_array_equal(near_duplicates(pictures), expected)
+
+
+def test_turned_and_mirrored_copies_are_a_group():
     rng = np.random.default_rng(5)
     pictures = [noisier(round_galaxy(rng), rng) for _ in range(4)]
-    turned = [np.rot90(p[:, ::-1] if k % 8 > 3 else p, k) for p in pictures for k in range(copies)]
-    order = rng.permutation(len(turned))
+    turned = [np.rot90(p[:, ::-1] if k % 8 > 3 else p, k) for p in pictures for k in range(160)]
+    order = rng.permutation(len(turned))  # of 640, more than are compared at once
     groups = near_duplicates([noisier(turned[i], rng) for i in order])
-    assert [len(np.unique(groups[order // copies == i])) for i in range(4)] == [1] * 4
+    assert [len(np.unique(groups[order // 160 == i])) for i in range(4)] == [1] * 4
     assert groups.max() == 3
 
 
