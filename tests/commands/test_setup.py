@@ -5,6 +5,7 @@ import re
 import shutil
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,10 @@ PINS = ROOT / "scripts" / "requirements"
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> ScriptsCopy:
-    return ScriptsCopy(tmp_path)
+def project(tmp_path: Path) -> Iterator[ScriptsCopy]:
+    copy = ScriptsCopy(tmp_path)
+    yield copy
+    copy.stop()
 
 
 def test_second_set_up_runs_nothing(project):

@@ -1,8 +1,11 @@
 """A copy of the shell scripts with stand-ins for whatever is slow to install."""
 
+import os
 import shutil
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from galaxyzoo.core.paths import CODE_ROOT as ROOT
@@ -41,6 +44,7 @@ class ScriptsCopy:
 
     def __init__(self, root: Path) -> None:
         self.root, self.log = root / "project", root / "log"
+        self.started: list[int] = []
         shutil.copytree(ROOT / "scripts", self.root / "scripts")
         for name in ("__init__", "core/errors", "core/floors", "core/paths"):
             (self.root / f"src/galaxyzoo/{name}.py").parent.mkdir(parents=True, exist_ok=True)
@@ -60,9 +64,17 @@ class ScriptsCopy:
         command = ["bash", str(self.root / "scripts" / script), *arguments]
         own = {"PATH": str(self.bin), "LOG": str(self.log), "REAL_PYTHON": sys.executable}
         pipe = subprocess.PIPE
-        return subprocess.Popen(
+        process = subprocess.Popen(
             command, env=own | extra, stdout=pipe, stderr=pipe, text=True, start_new_session=True
         )
+        self.started.append(process.pid)
+        return process
+
+    def stop(self) -> None:
+        """End what a failed test has left running."""
+        for session in self.started:
+            with suppress(ProcessLookupError):
+                os.killpg(session, signal.SIGKILL)
 
     def run(self, script: str, *arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
         process = self.start(script, *arguments, **extra)
