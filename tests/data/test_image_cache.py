@@ -119,9 +119,8 @@ def test_a_fill_that_was_killed_leaves_nothing_that_is_believed(root, encoded, m
         with pytest.raises(Killed):
             open_cache(store, store.ids, SMALL, strict=False, chunk=4)
     cache = open_cache(store, store.ids, SMALL, strict=True, chunk=4)
-    np.testing.assert_array_equal(
-        cache.images, [decode(encoded[int(i)], 400, 32) for i in store.ids]
-    )
+    expected = [decode(encoded[int(i)], 400, 32) for i in store.ids]
+    np.testing.assert_array_equal(cache.images, expected)
     left = sorted(p.suffix for p in (root / "input" / "cache").iterdir() if p.suffix != ".lock")
     assert left == [".json", ".npy"]
 
@@ -193,9 +192,8 @@ def test_a_bad_test_image_is_black_and_marked_and_a_bad_training_image_an_error(
         message = one_line_refusal(open_cache, store, store.ids, SMALL, strict=True)
         assert "3 of 10 images" in message
         assert all(f"{i}.jpg" in message for i in bad)
-    open_cache(
-        make(root, encoded), store.ids, SMALL, strict=True
-    )  # repaired: nothing stale is in the way
+    # Where they are repaired nothing stale is in the way.
+    open_cache(make(root, encoded), store.ids, SMALL, strict=True)
 
 
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENOMEM, errno.ESTALE])

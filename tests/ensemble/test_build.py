@@ -45,9 +45,7 @@ def test_shuffled_rows_columns_and_runs_give_the_same_bytes(root, monkeypatch, t
     assert published.exists() == (task == "gz37")  # the competition's place
 
 
-def test_the_submission_is_the_blend_of_the_runs_test_tables_that_the_card_states(
-    root, monkeypatch
-):
+def test_the_submission_is_the_blend_of_test_tables_that_the_card_states(root, monkeypatch):
     catalog = save_project(n=90)
     run_here(monkeypatch, "--candidates", "greedy")
     card = read_card()
@@ -62,9 +60,7 @@ def test_the_submission_is_the_blend_of_the_runs_test_tables_that_the_card_state
     np.testing.assert_allclose(written.to_numpy(), expected, atol=1e-6)
 
 
-def test_cross_fitted_predictions_are_kept_and_made_again_where_they_are_gone(
-    root, monkeypatch, capsys
-):
+def test_lost_cross_fitted_predictions_are_made_again(root, monkeypatch, capsys):
     catalog = save_project(n=90)
     run_here(monkeypatch, "--candidates", "mean,nnls")
     card = read_card()
@@ -82,9 +78,7 @@ def test_cross_fitted_predictions_are_kept_and_made_again_where_they_are_gone(
     assert "is up to date" in capsys.readouterr().out
 
 
-def test_an_ensemble_is_made_again_where_a_runs_test_predictions_alone_are_others(
-    root, monkeypatch, capsys
-):
+def test_new_test_predictions_alone_make_an_ensemble_again(root, monkeypatch, capsys):
     catalog, run = save_project(n=90), "gz37/run0"
     run_here(monkeypatch, "--candidates", "mean,nnls")
     before = built("gz37").csv.read_bytes()

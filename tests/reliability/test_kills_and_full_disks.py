@@ -18,7 +18,8 @@ from support.thoroughness import is_long, long_only, thorough
 KILLED = -9, 1  # the second where the ensembler, a child, was killed alone
 UNCHANGED = "(any previous file is unchanged)"
 
-Undisturbed = tuple[dict[str, bytes], dict[str, int]]
+Files = dict[str, bytes]
+Undisturbed = tuple[Files, dict[str, int]]
 
 
 @pytest.fixture(scope="module")
@@ -35,14 +36,14 @@ def project(tmp_path: Path) -> Project:
     return Project.new(tmp_path)
 
 
-def check_whole(project: Project, expected: dict[str, bytes]) -> None:
+def check_whole(project: Project, expected: Files) -> None:
     """The same files with the same bytes, and nothing besides."""
     found = project.artifacts()
     assert sorted(found) == sorted(expected)
     assert [name for name in expected if found[name] != expected[name]] == []
 
 
-def finish(project: Project, expected: dict[str, bytes]) -> None:
+def finish(project: Project, expected: Files) -> None:
     """The same command, left alone, goes on to the end of the undisturbed one."""
     last = project.run(TRAIN)
     assert last.status == 0, last.output
@@ -125,9 +126,7 @@ def test_a_disk_that_refuses_is_one_line_and_loses_nothing(undisturbed, project)
     finish(project, expected)
 
 
-def check_kept(
-    before: dict[str, bytes], after: dict[str, bytes], expected: dict[str, bytes]
-) -> None:
+def check_kept(before: Files, after: Files, expected: Files) -> None:
     """Every finished file is still there, as it was or as it will be at the end."""
     for name in before.keys() & expected.keys():
         assert name in after

@@ -16,6 +16,7 @@ from support.datasets import draw_competition
 from support.forked_commands import ForkServer, Job
 from support.refusals import listing
 
+Done = subprocess.CompletedProcess[str]
 SRC = paths.CODE_ROOT / "src"
 TINY = ["image.size_px=32", "model.kwargs.widths=[8,16]", "head.hidden=16"]
 TINY += ["train.epochs=2", "train.batch_size=8"]
@@ -46,9 +47,7 @@ def fork_server(src: Path = SRC) -> ForkServer:
     return ForkServer(src, {**environment(src), "PYTHONPATH": str(SRC)})
 
 
-def call(
-    root: Path, script: str, *words: str | Path, src: Path = SRC
-) -> subprocess.CompletedProcess[str]:
+def call(root: Path, script: str, *words: str | Path, src: Path = SRC) -> Done:
     """Run a command as the user types it in that folder, with its imports done already.
 
     Args:
@@ -66,9 +65,7 @@ def call(
     return subprocess.CompletedProcess(command, status, output, errors)
 
 
-def succeed(
-    root: Path, script: str, *words: str | Path, src: Path = SRC
-) -> subprocess.CompletedProcess[str]:
+def succeed(root: Path, script: str, *words: str | Path, src: Path = SRC) -> Done:
     """The same for a command that must end well."""
     result = call(root, script, *words, src=src)
     assert result.returncode == 0, result.stderr
@@ -94,7 +91,7 @@ def copy_checkout(folder: Path) -> Path:
     return folder
 
 
-def complaint(result: subprocess.CompletedProcess[str]) -> str:
+def complaint(result: Done) -> str:
     """The one line of a command that refuses its input."""
     assert result.returncode == 1, result.stderr
     lines = [line for line in result.stderr.splitlines() if line.startswith("error: ")]

@@ -47,15 +47,9 @@ def galaxy(shares: dict[int, list[float]]) -> pd.DataFrame:
     return pd.DataFrame(votes, columns=COLUMNS)
 
 
-def rule_of(task: str) -> ClassRule:
-    rule = RULES[task]
-    assert rule is not None
-    return rule
-
-
 def class_of(task: str, votes: pd.DataFrame) -> str | None:
     """The class that the rule gives to the only galaxy, None where it drops it."""
-    labels = rule_of(task).labels(votes)
+    labels = RULES[task].labels(votes)
     return str(labels.columns[labels.to_numpy()[0].argmax()]) if len(labels) else None
 
 
@@ -174,11 +168,11 @@ def test_a_half_odd_galaxy_stays_in_the_hubble_sequence():
 @pytest.mark.parametrize("name", RULES)
 def test_classes_exclude_each_other_on_random_votes(name):
     votes = draw_votes(np.random.default_rng(1), np.arange(20_000))
-    members = pd.DataFrame(rule_of(name).hard(votes))
+    members = pd.DataFrame(RULES[name].hard(votes))
     assert list(members.columns) == list(TASKS[name].columns)
     assert members.sum(axis=1).max() == 1
     assert members.any().all()  # each class was met, or the draw shows nothing
-    labels = rule_of(name).labels(votes)
+    labels = RULES[name].labels(votes)
     assert (labels.sum(axis=1) == 1).all()
     assert labels.index.tolist() == np.flatnonzero(members.any(axis=1)).tolist()
 
@@ -193,7 +187,7 @@ def test_a_rule_that_gives_two_classes_is_refused():
 @pytest.mark.parametrize("name", RULES)
 def test_shares_are_probabilities_in_the_tasks_order(name):
     votes = draw_votes(np.random.default_rng(2), np.arange(100, 600))
-    shares = rule_of(name).shares(votes)
+    shares = RULES[name].shares(votes)
     assert list(shares.columns) == list(TASKS[name].columns)
     assert shares.index.tolist() == votes.index.tolist()
     assert shares.to_numpy().min() >= 0
@@ -203,13 +197,13 @@ def test_shares_are_probabilities_in_the_tasks_order(name):
 @pytest.mark.parametrize("name", RULES)
 def test_without_a_vote_all_classes_are_equally_likely(name):
     votes = with_votes()
-    shares = rule_of(name).shares(votes)
+    shares = RULES[name].shares(votes)
     assert np.allclose(shares, 1 / shares.shape[1], atol=1e-12)
 
 
 @pytest.mark.parametrize(("task", "expected", "shares"), [row for row in CLASSES if row[1]])
 def test_the_class_of_a_clear_galaxy_is_also_its_most_voted(task, expected, shares):
-    assert rule_of(task).shares(galaxy(shares)).iloc[0].idxmax() == expected
+    assert RULES[task].shares(galaxy(shares)).iloc[0].idxmax() == expected
 
 
 def test_hand_worked_shares_of_the_hubble_classes():
@@ -222,7 +216,7 @@ def test_hand_worked_shares_of_the_hubble_classes():
     arms = np.array([0.75 * 0.6, 0.75 * 0.4, 0.25])
     regular = 0.8 * np.array([*smooth, *edge_on, *(0.2 * arms)])
     expected = np.array([*regular, 0.1, 0.1])  # in the order of the classes
-    got = rule_of("hubble10").shares(votes)[list(TASKS["hubble10"].columns)].iloc[0]
+    got = RULES["hubble10"].shares(votes)[list(TASKS["hubble10"].columns)].iloc[0]
     assert got.tolist() == pytest.approx(expected / expected.sum())
 
 
@@ -235,7 +229,7 @@ def test_a_share_is_of_those_who_were_asked():
 
 @needs_data(MINI, ZOO5)
 def test_the_zoo5_rule_gives_the_published_classes_galaxy_by_galaxy(root):
-    labels = rule_of("zoo5").labels(open_dataset_files(MINI).targets)
+    labels = RULES["zoo5"].labels(open_dataset_files(MINI).targets)
     table = read_csv(ZOO5 / "train_labels.csv")[CLASS]
     assert labels.index.isin(table.index).all()
     assert labels.idxmax(axis=1).tolist() == table.loc[labels.index].tolist()

@@ -60,9 +60,7 @@ def test_all_epochs_are_trained_and_the_last_is_kept():
 
 
 @pytest.mark.parametrize("val_rows", [NONE, np.arange(4)])
-def test_the_bar_shows_a_score_where_there_is_a_fold_to_score(
-    val_rows, tmp_path, monkeypatch, capsys
-):
+def test_the_bar_shows_a_score_of_a_fold_alone(val_rows, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(console, "_MINUTE_S", 0)
     data = replace(draw_fold(), val_rows=val_rows, fold=REFIT)
     train_fold(config(), data, tmp_path, "refit")

@@ -72,9 +72,7 @@ def test_stopped_download_goes_on_in_the_next_call(stand_in, rests, large_zip, r
     assert stand_in.sent[TRAIN_ZIP][-1] == len(large_zip) - CHUNK
 
 
-def test_address_that_expires_before_the_rest_leaves_nothing_of_the_answer(
-    stand_in, rests, kaggle_zips, root
-):
+def test_nothing_is_left_of_the_answer_of_an_expired_address(stand_in, rests, kaggle_zips, root):
     """The client takes what the store answers for content."""
     stand_in.cut_after[TRAIN_ZIP] = [5000]
     stand_in.expires_on_resume = 1

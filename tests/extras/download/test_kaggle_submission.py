@@ -59,9 +59,7 @@ def test_submission_arrives_and_its_own_score_is_shown(stand_in, rests, root):
         ((400, "No submissions left today", {}), "No submissions left today"),
     ],
 )
-def test_submission_that_may_have_arrived_or_is_refused_is_not_sent_again(
-    fault, named, stand_in, rests, root
-):
+def test_submission_that_may_have_arrived_is_not_sent_again(fault, named, stand_in, rests, root):
     path = write_submission(root)
     stand_in.faults["CreateSubmission"] = [fault]
     with pytest.raises(InputError, match=named):
@@ -76,9 +74,7 @@ def submit_by(monkeypatch: pytest.MonkeyPatch, *words: str) -> pd.DataFrame:
     return submit.read_ledger()
 
 
-def test_each_submission_sent_has_a_row_whose_scores_come_later(
-    stand_in, rests, root, monkeypatch, capsys
-):
+def test_scores_of_a_submission_come_later(stand_in, rests, root, monkeypatch, capsys):
     path = write_submission(root)
     record = read_sealed(records_dir() / "kaggle-mini/gz37/default/predictions.json", "")
     write_sealed(card_path(path), {**record, "table": digest_table(path)})
@@ -124,9 +120,7 @@ def test_ledger_that_is_none_is_left_alone(stand_in, rests, root, monkeypatch):
 
 
 @pytest.mark.parametrize("fault", ["order", "card"])  # the others: results/test_submission.py
-def test_invalid_file_is_refused_before_anything_is_sent(
-    fault, stand_in, rests, root, monkeypatch, capsys
-):
+def test_invalid_file_is_not_sent(fault, stand_in, rests, root, monkeypatch, capsys):
     path = write_submission(root)
     if fault == "card":
         write_card(path, "of another")

@@ -63,9 +63,7 @@ def test_each_galaxy_gets_the_image_of_its_place(server, folder):
         (answers.blank, 5, "it is blank"),
     ],
 )
-def test_a_failure_is_tried_again_unless_refused_and_leaves_no_file(
-    server, folder, bad, tries, reason
-):
+def test_a_failure_is_tried_again_and_leaves_no_file(server, folder, bad, tries, reason):
     lost, good = IDS[:2]
     server.plans[ra_of(lost)] = [bad] * tries
     failed = download(server, folder, IDS[:2])

@@ -131,9 +131,7 @@ def test_spread_and_features_are_as_by_each_network_alone(trained, expected, tmp
     np.testing.assert_allclose(np.stack(found["features"].iloc[-10:]), features, atol=1e-2)
 
 
-def test_they_are_the_predictions_of_the_table_and_classes_by_the_rules(
-    trained, expected, tmp_path
-):
+def test_they_are_the_tables_predictions_and_classes_by_rule(trained, expected, tmp_path):
     script, run, *images = words(trained)[:4]
     said = succeed(trained, script, run, *images, "--output", tmp_path / "votes.csv").stdout
     assert "999.jpg" in said
