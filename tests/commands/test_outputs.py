@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from astropy.io import fits
 from pyarrow import parquet
 
 from galaxyzoo import commands
@@ -16,7 +15,6 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.extras import load_entry_point
 from galaxyzoo.core.paths import check_output
 from galaxyzoo.extras.formats.columns import read_columns
-from galaxyzoo.extras.surveys.columns import check_table, is_own_table, write_one_table
 from support.commands import call, complaint, succeed
 from support.forms import write_folder
 from support.pictures import draw_images
@@ -128,53 +126,6 @@ def test_an_input_or_a_folder_of_one_is_no_output(tmp_path, monkeypatch, output)
     (tmp_path / "survey/list.csv").touch()
     with pytest.raises(InputError, match="is or contains an input"):
         check_output("--output", Path(output), [Path("survey/list.csv")], lambda path: True)
-
-
-# A column that is kept -> the tables that would not hold it exactly
-KEPT = {
-    "int64": (pa.array([1237648720693755918, 2]), ""),
-    "int8": (pa.array([-5, 1], pa.int8()), ""),
-    "uint64": (pa.array([2**64 - 1, 2], pa.uint64()), ".fits .vot .ecsv"),
-    "float16": (pa.array(np.array([0.5, 1], "f2")), ""),
-    "bool": (pa.array([True, False]), ""),
-    "text": (pa.array(["001", "NA"]), ""),
-    "greek": (pa.array(["α", "b"]), ".fits"),
-    "night": (pa.array(pd.date_range("2026-01-01", periods=2, unit="us")), ""),
-    "mags": (pa.array([[1.0, 2.0], [3.0]]), ".fits .vot .ecsv"),
-    "two words": (pa.array([1, 2]), ".vot"),
-    "two\nlines": (pa.array([1, 2]), ".fits .vot .ecsv"),
-    "long" * 20: (pa.array([1, 2]), ".fits"),
-}
-ISO_8601 = {"night": [f"2026-01-0{day}T00:00:00.000000" for day in (1, 2)]}  # as FITS has it
-
-
-@pytest.mark.pinned  # older packages refuse timestamps in .ecsv
-@pytest.mark.parametrize("suffix", [".fits", ".vot", ".ecsv", ".parquet"])
-@pytest.mark.parametrize("name", KEPT)
-def test_a_kept_column_is_exact_in_a_table_or_refused(tmp_path, name, suffix):
-    column, refused = KEPT[name]
-    path, kept = tmp_path / f"t{suffix}", pa.table({name: column})
-    if suffix in refused.split():
-        with pytest.raises(InputError, match=r"exactly: use \.parquet"):
-            check_table(path, kept, ["id"], "gz2")
-        return
-    check_table(path, kept, ["id"], "gz2")
-    part, fields = tmp_path / "part", {"description": "", "unit": "", "ucd": ""}
-    whole = pa.table({"id": ["a", "b"], name: column})
-    schema = pa.schema([field.with_metadata(fields) for field in whole.schema], {"title": ""})
-    parquet.write_table(whole.cast(schema), part)
-    write_one_table(path, [part], "gz2")
-    assert is_own_table(path, part)
-    if suffix == ".parquet":
-        assert parquet.read_table(path)[name].to_pylist() == column.to_pylist()
-    elif suffix == ".fits":
-        assert fits.getdata(path)[name].tolist() == ISO_8601.get(name, column.to_pylist())
-
-
-def test_a_kept_column_is_not_named_as_a_renamed_prediction(tmp_path):
-    kept = pa.table({"smooth_or_features_smooth": [1]})
-    with pytest.raises(InputError, match="--names words has this column"):
-        check_table(tmp_path / "t.fits", kept, ["Class1.1"], "words")
 
 
 NUMBERS = {"1,-2": [1, -2], "1,": [1.0, np.nan], "1.5,1e-05": [1.5, 1e-05]}

@@ -44,7 +44,7 @@ def test_classes_follow_from_votes_where_these_are_clear():
             continue
         labels = task.rule.labels(table)
         for row in (0, 1, 2, int(labels.index[0])):
-            found = dict(classes_of_votes(table.loc[[row]]))[name]
+            found = classes_of_votes(table.loc[[row]])[name]
             expected = labels.loc[row].idxmax() if row in labels.index else ""
             assert found == [expected]
 

@@ -195,7 +195,7 @@ def test_of_a_class_run_a_part_holds_the_decided_class():
     task = TASKS["hubble10"]
     shares = np.random.default_rng(0).dirichlet(np.ones(10), 6)
     predictions, prior = pd.DataFrame(shares, columns=list(task.columns)), shares.mean(axis=0)
-    ((name, found),) = survey_classes(task, predictions, prior)
+    ((name, found),) = survey_classes(task, predictions, prior).items()
     assert name == "class"
     assert found == task.with_decision(predictions, prior)["class"].tolist()
 

@@ -78,14 +78,14 @@ def facts_html(task: Task, shown: Sequence[PredictedGalaxy]) -> str:
     table = pd.DataFrame([galaxy.prediction for galaxy in shown], names, list(task.columns))
     table.index.name = "galaxy"
     votes = table.iloc[[0]].reset_index(drop=True)
-    classes = classes_of_votes(votes) if task.name == COMPETITION_TASK else ()
+    classes = classes_of_votes(votes) if task.name == COMPETITION_TASK else {}
     texts = [task.text(column) for column in likeliest(table.to_numpy(), task)]
     others = [*zip(names, texts, strict=True)]
     return render(
         "galaxy_facts.html.j2",
         galaxy=first.galaxy.name,
         picture=_data_uri(first.picture),
-        classes=[(readable(name), label and readable(label)) for name, (label,) in classes],
+        classes=[(readable(name), label and readable(label)) for name, (label,) in classes.items()],
         others=others[1:],
         table=base64.b64encode(without_formulas(table).to_csv().encode()).decode(),
     )

@@ -9,3 +9,4 @@ EXTRA = Extra(predictions={"predict": "galaxyzoo.extras.surveys.command:SURVEY_U
 # Ends of the one table of a finished survey, by astropy's names of formats; names of its columns
 TABLE_FORMATS = {".fits": "fits", ".vot": "votable", ".ecsv": "ascii.ecsv", ".parquet": "parquet"}
 COLUMN_NAMES = "kaggle", "gz2", "words"
+SPREAD, FEATURES, INTERVALS = "spread", "features", "intervals"  # extra columns

@@ -19,13 +19,12 @@ from pyarrow import parquet
 
 from galaxyzoo.core import files, manifest, paths
 from galaxyzoo.core.errors import InputError, one_line
-from galaxyzoo.extras.surveys import COLUMN_NAMES, TABLE_FORMATS
+from galaxyzoo.extras.surveys import COLUMN_NAMES, FEATURES, TABLE_FORMATS
 from galaxyzoo.tasks import decision_tree, kinds, registry
 
 if TYPE_CHECKING:
     from astropy.table import Table
 
-FEATURES = "features"
 Order = Callable[[pa.Table], np.ndarray]
 _PROBABILITY = "stat.probability"
 _KEPT = {"description": "column copied from the input table", "unit": "", "ucd": ""}
@@ -40,9 +39,13 @@ _SUFFIXES = {  # of a prediction's column -> what it is, UCD
 }
 # What FITS or VOTable would read otherwise or not at all.
 _WIDER = {"int8": "int16", "uint16": "int32", "uint32": "int64", "float16": "float32"}
-_GALAXY_ZOO_2 = dict(
-    zip(decision_tree.GALAXY_ZOO_2.columns, decision_tree.PUBLISHED_NAMES, strict=True)
-)
+_GALAXY_ZOO_2 = {
+    column + suffix: published + suffix
+    for column, published in zip(
+        decision_tree.GALAXY_ZOO_2.columns, decision_tree.PUBLISHED_NAMES, strict=True
+    )
+    for suffix in ("", *_SUFFIXES)
+}
 
 
 def features_of(rows: pa.Table) -> np.ndarray:
@@ -52,8 +55,7 @@ def features_of(rows: pa.Table) -> np.ndarray:
 
 def prediction_columns(schema: pa.Schema) -> list[str]:
     """Columns of the predictions themselves in the schema of a part."""
-    meanings = {field.name: _texts(field.metadata) for field in schema}
-    return [name for name, meaning in meanings.items() if meaning.get("ucd") == _PROBABILITY]
+    return [field.name for field in schema if _texts(field.metadata).get("ucd") == _PROBABILITY]
 
 
 def describe_columns(
@@ -66,36 +68,28 @@ def describe_columns(
         label: column of the ids.
         metadata: metadata of the whole table.
     """
-    fields = [field.with_metadata(_meaning(field.name, task, label)) for field in schema]
+    known = _POSITIONS | meanings(task, label)
+    fields = [field.with_metadata(known.get(field.name, _KEPT)) for field in schema]
     return pa.schema(fields, dict(metadata))
 
 
-def is_prediction(name: str, task: kinds.Task, label: str) -> bool:
-    """Check whether a column is of the predictions, and not of the input's own table."""
-    return (
-        name in (label, FEATURES, kinds.CLASS, *registry.TASKS) or _split(name)[0] in task.columns
-    )
-
-
-def _meaning(name: str, task: kinds.Task, label: str) -> dict[str, str]:
-    """Description, unit and UCD of a column of the predictions, or of the input's own table."""
-    if not is_prediction(name, task, label):
-        return _POSITIONS.get(name, _KEPT)
-    base, suffix = _split(name)
-    if name == label:
-        text, ucd = "image name, as given", "meta.id;meta.main"
-    elif base in task.columns:
-        text, ucd = _prediction(base, task), _PROBABILITY
-        if suffix:
-            statistic, ucd = _SUFFIXES[suffix]
-            text = f"{statistic} of: {text}"
-    elif name == FEATURES:
-        text, ucd = "features before the head of the first fold's network", ""
-    elif name == kinds.CLASS:
-        text, ucd = "predicted class", "meta.code.class"
-    else:
-        text, ucd = f"class by the label rule of {name}; empty if unclear", "meta.code.class"
-    return {"description": text, "unit": "", "ucd": ucd}
+def meanings(task: kinds.Task, label: str) -> dict[str, dict[str, str]]:
+    """Description, unit and UCD of each column that predictions may have, by its name."""
+    known = {
+        name: (f"class by the label rule of {name}; empty if unclear", "meta.code.class")
+        for name in registry.TASKS
+    }
+    known[kinds.CLASS] = "predicted class", "meta.code.class"
+    known[FEATURES] = "features before the head of the first fold's network", ""
+    for column in task.columns:
+        text = _prediction(column, task)
+        for suffix, (statistic, ucd) in _SUFFIXES.items():
+            known[column + suffix] = f"{statistic} of: {text}", ucd
+        known[column] = text, _PROBABILITY
+    known[label] = "image name, as given", "meta.id;meta.main"
+    return {
+        name: {"description": text, "unit": "", "ucd": ucd} for name, (text, ucd) in known.items()
+    }
 
 
 def _prediction(column: str, task: kinds.Task) -> str:
@@ -106,12 +100,6 @@ def _prediction(column: str, task: kinds.Task) -> str:
     return f"predicted fraction of all volunteers who answer '{answer}' to '{question.text}'"
 
 
-def _split(name: str) -> tuple[str, str]:
-    """Column of a prediction and what is appended to it."""
-    base, mark, end = name.rpartition("_")
-    return (base, mark + end) if mark + end in _SUFFIXES else (name, "")
-
-
 def rename(name: str, names: str) -> str:
     """Name of a column for TOPCAT's expressions and ADQL, which take no dot.
 
@@ -119,13 +107,10 @@ def rename(name: str, names: str) -> str:
         names: of `COLUMN_NAMES`. gz2: as in Galaxy Zoo 2's table (Hart et al. 2016), though its
             fractions are of the volunteers asked, ours of all. words: those without numbers.
     """
-    base, suffix = _split(name)
-    if names == COLUMN_NAMES[0] or base not in _GALAXY_ZOO_2:
+    if names == COLUMN_NAMES[0] or name not in _GALAXY_ZOO_2:
         return name
-    published = _GALAXY_ZOO_2[base]
-    return (
-        re.sub(r"\b[ta]\d\d_|(?<=_)a\d\d_", "", published) if names == "words" else published
-    ) + suffix
+    published = _GALAXY_ZOO_2[name]
+    return re.sub(r"\b[ta]\d\d_|(?<=_)a\d\d_", "", published) if names == "words" else published
 
 
 def check_table(path: Path, carried: pa.Table, columns: Sequence[str], names: str) -> None:
@@ -137,18 +122,18 @@ def check_table(path: Path, carried: pa.Table, columns: Sequence[str], names: st
         columns: of the predictions.
         names: of `COLUMN_NAMES`.
     """
-    taken = {rename(name, names) for name in columns}
-    tried = [(name, pa.table({name: [0.0]})) for name in taken - {*carried.column_names}]
-    tried += [(name, carried.select([name])) for name in carried.column_names]
+    tried = {rename(name, names): pa.table({rename(name, names): [0.0]}) for name in columns}
+    for name in carried.column_names:
+        if name in tried:
+            raise InputError(f"--keep {name}: --names {names} has this column, too")
+    tried |= {name: carried.select([name]) for name in carried.column_names}
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for name, rows in tried:
-            if name in taken and name in carried.column_names:
-                raise InputError(f"--keep {name}: --names {names} has this column, too")
+        for name, rows in tried.items():
             scratch = Path(folder) / f"table{path.suffix}"
-            meanings = pa.schema([rows.schema.field(0).with_metadata(_KEPT)], {})
+            schema = pa.schema([rows.schema.field(0).with_metadata(_KEPT)], {})
             try:
-                _write(scratch, rows.cast(meanings))
+                save_table(scratch, rows.cast(schema))
                 values, back = rows[name].combine_chunks(), read_one_table(scratch)[name]
                 plain = values if path.suffix == ".parquet" else _to_numpy(values)
                 is_same = repr(back.to_pylist()) == repr(plain.tolist())  # NaN is not NaN
@@ -212,10 +197,11 @@ def write_one_table(
         "date": datetime.now(UTC).date().isoformat(),
     }
     table = table.rename_columns([rename(name, names) for name in table.column_names])
-    _write(path, table.replace_schema_metadata(metadata))
+    save_table(path, table.replace_schema_metadata(metadata))
 
 
-def _write(path: Path, table: pa.Table) -> None:
+def save_table(path: Path, table: pa.Table) -> None:
+    """Write a table in the one of `TABLE_FORMATS` that the path ends with."""
     kind = TABLE_FORMATS[path.suffix]
     with files.writing(path) as temporary:
         if kind == "parquet":

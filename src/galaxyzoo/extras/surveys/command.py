@@ -15,11 +15,10 @@ from galaxyzoo.core.extras import Use
 from galaxyzoo.core.options import option, positive
 from galaxyzoo.core.paths import BUNDLED
 from galaxyzoo.extras.formats.fits import TITLE
-from galaxyzoo.extras.surveys import COLUMN_NAMES, TABLE_FORMATS
+from galaxyzoo.extras.surveys import COLUMN_NAMES, FEATURES, INTERVALS, SPREAD, TABLE_FORMATS
 from galaxyzoo.tasks.registry import find_column, task_of
 
-_FEATURES = "features"
-_RANK_NEEDS = {"disagreement": "spread", "width": "intervals"}  # by -> extra
+_RANK_NEEDS = {"disagreement": SPREAD, "width": INTERVALS}  # by -> extra
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +110,7 @@ def _make_job(
     from galaxyzoo.ensemble.load_model import describe, load_predictor
     from galaxyzoo.extras.surveys.images import SurveyImages
     from galaxyzoo.extras.surveys.ranking import order_by, write_ranking
-    from galaxyzoo.extras.surveys.survey import ERRORS, INTERVALS, Survey
+    from galaxyzoo.extras.surveys.survey import ERRORS, Survey
 
     if by and by not in _RANK_NEEDS:
         by = task.columns[find_column(task, by, "--rank")]
@@ -146,17 +145,13 @@ def _make_job(
             print(f"table: {paths.shown(table.resolve())}")
     if by and not is_table:
         print(f"ranking: {paths.shown(write_ranking(job, by, survey.top).resolve())}")
-    count, folder = (
-        f"{console.count(notes['rows'], 'image')}, {describe(job.predictor)}",
-        output.resolve(),
-    )
+    made, next_command = f"{paths.shown(output.resolve())}/", predict.meaning(task)
     if table and is_table:
-        launch.print_done(f"{paths.shown(table.resolve())}, {count}", predict.meaning(task))
-        return True
-    label = f"{launch.typed('app')} --label {shlex.quote(paths.shown(folder))}"
-    launch.print_done(
-        f"{paths.shown(folder)}/, {count}", label if _FEATURES in extras else predict.meaning(task)
-    )
+        made = paths.shown(table.resolve())
+    elif FEATURES in extras:
+        next_command = f"{launch.typed('app')} --label {shlex.quote(made.removesuffix('/'))}"
+    count = console.count(notes["rows"], "image")
+    launch.print_done(f"{made}, {count}, {describe(job.predictor)}", next_command)
     return True
 
 
@@ -165,11 +160,11 @@ def pick_extras(given: tuple[str, ...], dataset: str, folder: Path) -> tuple[str
 
     A job that was begun without them goes on without them.
     """
-    path, begun = folder / paths.SURVEY_JOB, _FEATURES
+    path, begun = folder / paths.SURVEY_JOB, FEATURES
     if path.exists():
         begun = manifest.read_sealed(path, "choose a new folder")["made_by"]["extras"]
-    is_added = dataset == BUNDLED and _FEATURES not in given and _FEATURES in begun
-    return (*given, _FEATURES) if is_added else given
+    is_added = dataset == BUNDLED and FEATURES not in given and FEATURES in begun
+    return (*given, FEATURES) if is_added else given
 
 
 SURVEY_USE = Use("output folders", SurveyOptions, _make)

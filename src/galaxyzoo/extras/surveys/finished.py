@@ -14,7 +14,8 @@ from galaxyzoo.core import launch, manifest, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.stores.base import POSITION
 from galaxyzoo.extras.formats.fits import FitsSettings
-from galaxyzoo.extras.surveys.columns import FEATURES, features_of, prediction_columns
+from galaxyzoo.extras.surveys import FEATURES
+from galaxyzoo.extras.surveys.columns import features_of, prediction_columns
 from galaxyzoo.extras.surveys.images import SurveyImages
 
 MANIFEST, PARTS = "manifest.json", "parts"

@@ -24,8 +24,6 @@ from galaxyzoo.inference.images import Chunk, IdColumn, read_measured
 if TYPE_CHECKING:
     import pyarrow as pa
 
-PART_SIZE = 8192
-
 
 @dataclass(frozen=True)
 class Part:
@@ -79,7 +77,7 @@ class SurveyImages:
     """
 
     paths: tuple[Path, ...]
-    size: int = PART_SIZE
+    size: int = 8192
     fits: FitsSettings = field(default_factory=FitsSettings)
     keep: tuple[str, ...] = ()
 

@@ -12,8 +12,8 @@ from galaxyzoo.config.schema import ORIGINAL_PX, ImageConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.stores.base import POSITION
 from galaxyzoo.extras.pages.html import GalaxyCard, HtmlSection, made, sky_links, write_page
-from galaxyzoo.extras.surveys.columns import FEATURES
-from galaxyzoo.extras.surveys.survey import BOUNDS, INTERVALS, SPREAD, Survey
+from galaxyzoo.extras.surveys import FEATURES, INTERVALS, SPREAD
+from galaxyzoo.extras.surveys.survey import BOUNDS, Survey
 from galaxyzoo.io.tables import write_predictions
 from galaxyzoo.tasks.kinds import Task
 

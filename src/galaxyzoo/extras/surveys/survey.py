@@ -7,10 +7,9 @@ images that cannot be read and ways in which others are odd. In the end all part
 `manifest.json` says that each image is in one of them, or in `errors.parquet`, once.
 """
 
-import io
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -29,14 +28,14 @@ from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.manifest import Artifact
 from galaxyzoo.core.paths import BUNDLED
 from galaxyzoo.ensemble.load_model import load_predictor
-from galaxyzoo.extras.surveys import COLUMN_NAMES, finished
+from galaxyzoo.extras.surveys import COLUMN_NAMES, FEATURES, INTERVALS, SPREAD, finished
 from galaxyzoo.extras.surveys.columns import (
-    FEATURES,
     Order,
     check_table,
     describe_columns,
     is_own_table,
-    is_prediction,
+    meanings,
+    save_table,
     write_one_table,
 )
 from galaxyzoo.extras.surveys.finished import MANIFEST, PARTS, part_path, part_record
@@ -46,12 +45,9 @@ from galaxyzoo.inference.predict import Decode, Predictor, decode_ahead
 from galaxyzoo.results import layout
 from galaxyzoo.tasks import kinds, registry
 
-SPREAD, INTERVALS = "spread", "intervals"
-EXTRA_COLUMNS = SPREAD, FEATURES, INTERVALS
 BOUNDS = "lower", "upper"  # of an interval
 ERRORS = "errors.parquet"
 _LOCKS = ".locks"  # stays: another process may be about to look into it
-_REASON = "reason"  # column of the errors
 
 
 @dataclass(frozen=True)
@@ -63,7 +59,7 @@ class Survey:
         name: of the run or ensemble, for the records.
         load: loads the predictor; other processes unpickle it, so a module's function or `partial`.
         prior: (column,) means of the training targets, by which classes are decided.
-        extras: of `EXTRA_COLUMNS`, what else each row has.
+        extras: what else each row has, of `SPREAD`, `FEATURES` and `INTERVALS`.
         intervals: around (galaxy, column) predictions, (galaxy, column, 2) bounds.
     """
 
@@ -137,14 +133,13 @@ class Survey:
             names: of `COLUMN_NAMES`.
         """
         label = self.images.labels.column
-        carried = [*self.images.kept.values()]
-        for name in sorted({name for rows in carried for name in rows.column_names}):
-            if is_prediction(name, self.predictor.task, label):
-                raise InputError(f"--keep {name}: the predictions have a column of this name")
+        tables = [*self.images.kept.values()]
+        carried = pa.concat_tables(tables) if tables else pa.table({})
+        for name in sorted({*carried.column_names} & {*meanings(self.predictor.task, label)}):
+            raise InputError(f"--keep {name}: the predictions have a column of this name")
         if table:
             self.check_free(table)
-            whole = pa.concat_tables(carried) if carried else pa.table({})
-            check_table(table, whole, [label, *self.predictor.task.columns], names)
+            check_table(table, carried, [label, *self.predictor.task.columns], names)
 
     def make_parts(self) -> int:
         """Predict the parts that are missing, beside other processes; returns how many images.
@@ -216,7 +211,7 @@ class Survey:
             checksums |= chunk.checksums
         self._check_still_ours()
         path = self.part_path(part)
-        files.write_bytes(path, _to_parquet(self._described(pa.concat_tables(tables))))
+        save_table(path, self._described(pa.concat_tables(tables)))
         notes = {
             "errors": [[one_line(text) for text in pair] for pair in errors],
             "oddities": {kind: [n, one_line(first)] for kind, (n, first) in checks.items()},
@@ -251,7 +246,7 @@ class Survey:
                 self.images.labels.column: self._ids(list(predictions.index)),
                 **self.images.kept_columns(chunk),
                 **_by_name(columns, values),
-                **{name: pa.array(labels, pa.string()) for name, labels in classes},
+                **{name: pa.array(labels, pa.string()) for name, labels in classes.items()},
                 **extras,
             }
         )
@@ -268,11 +263,6 @@ class Survey:
             "networks": f"{self.name}, {self.predictor.digest}",
         }
         return table.cast(describe_columns(table.schema, task, self.images.labels.column, metadata))
-
-    def _error_table(self, errors: list[tuple[str, str]]) -> pa.Table:
-        names, reasons = ([one_line(pair[k]) for pair in errors] for k in (0, 1))
-        label = self.images.labels.column
-        return pa.table({label: self._ids(names), _REASON: pa.array(reasons, pa.string())})
 
     def _ids(self, names: list[str]) -> pa.Array:
         labels = self.images.labels
@@ -291,9 +281,9 @@ class Survey:
             names |= {record.mark.name, name}
             notes, path = record.notes, record.path(name)
             predicted = parquet.read_table(path, columns=[label])[label].to_pylist()
-            ids = Counter([*predicted, *(self.images.labels[name] for name, _ in notes["errors"])])
+            made = Counter([*predicted, *(self.images.labels[name] for name, _ in notes["errors"])])
             wanted = Counter(self.images.labels[name] for name in part.names)
-            if difference := [*(ids - wanted), *(wanted - ids)]:
+            if difference := [*(made - wanted), *(wanted - made)]:
                 raise InputError(
                     f"{paths.shown(path)} lacks or repeats {label} {difference[0]}: {record.advice}"
                 )
@@ -306,7 +296,9 @@ class Survey:
         now = replace(self.images)  # opens the same paths again, as they are now
         if (now.digest, now.stamps) != (self.images.digest, self.images.stamps):
             raise InputError(f"IMAGES changed during prediction: {self._begun.advice}")
-        files.write_bytes(self.folder / ERRORS, _to_parquet(self._error_table(errors)))
+        ids, reasons = self._ids([name for name, _ in errors]), [why for _, why in errors]
+        lost = pa.table({label: ids, "reason": pa.array(reasons, pa.string())})
+        save_table(self.folder / ERRORS, lost)
         sentences = describe_checks(checks, rows, self.predictor.task)
         for note in sentences:
             ProgressBar.write(note)
@@ -368,35 +360,28 @@ def _by_name(names: list[str], values: np.ndarray) -> dict[str, np.ndarray]:
 
 def survey_classes(
     task: kinds.Task, predictions: pd.DataFrame, prior: np.ndarray
-) -> Iterator[tuple[str, list[str]]]:
-    """Yield name and labels of each class column: a class task's decision, or each rule on votes.
+) -> dict[str, list[str]]:
+    """Labels of each class column, by its name: a class task's decision, or each rule on votes.
 
     Args:
         predictions: (galaxy, column), valid.
         prior: (column,) means of the training targets.
     """
-    if task.name != kinds.COMPETITION_TASK:
-        decided = task.with_decision(predictions, prior)
-        new = [name for name in decided.columns if name not in predictions.columns]
-        yield from ((name, decided[name].tolist()) for name in new)
-        return
-    yield from classes_of_votes(predictions)
+    if task.name == kinds.COMPETITION_TASK:
+        return classes_of_votes(predictions)
+    decided = task.with_decision(predictions, prior)
+    return {name: decided[name].tolist() for name in task.decision_columns}
 
 
-def classes_of_votes(votes: pd.DataFrame) -> Iterator[tuple[str, list[str]]]:
+def classes_of_votes(votes: pd.DataFrame) -> dict[str, list[str]]:
     """Apply every task's label rule to (galaxy, 37) vote fractions; "" where unclear.
 
     No nulls: astropy 8.0.2 refuses them in columns of text.
     """
-    votes = votes.reset_index(drop=True)
+    votes, classes = votes.reset_index(drop=True), dict[str, list[str]]()
     for name, task in registry.TASKS.items():
         if task.rule is not None:
             labels = task.rule.labels(votes)
             clear = {} if labels.empty else labels.idxmax(axis=1).to_dict()
-            yield name, [clear.get(row, "") for row in range(len(votes))]
-
-
-def _to_parquet(table: pa.Table) -> bytes:
-    buffer = io.BytesIO()
-    parquet.write_table(table, buffer, compression="zstd")
-    return buffer.getvalue()
+            classes[name] = [clear.get(row, "") for row in range(len(votes))]
+    return classes
