@@ -7,10 +7,19 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from galaxyzoo.extras.labels.heads import Heads, Proportion
+from galaxyzoo.extras.labels.heads import Heads, Proportion, Scores
+from galaxyzoo.extras.labels.label_loop import LabelLoop
 from support.surveys import COUNT, RARE, make_loop
 
 PLAIN = [0, 1, 2, 4, 5, 6]
+
+
+def fit(loop: LabelLoop) -> tuple[np.ndarray, Scores]:
+    """Probabilities and scores by labels that are enough for both."""
+    probs, scores = loop.probabilities(), loop.scores()
+    assert probs is not None
+    assert scores is not None
+    return probs, scores
 
 
 def test_one_label_of_one_class_finds_those_like_it(loop):
@@ -21,8 +30,7 @@ def test_one_label_of_one_class_finds_those_like_it(loop):
 def test_rankings_are_as_the_probabilities_have_it(loop):
     loop.label([3, 7], 0)
     loop.label(PLAIN, 1)
-    labels, probs = [*loop.labels], loop.probabilities()
-    assert probs is not None
+    labels, (probs, _) = [*loop.labels], fit(loop)
     rest = [row for row in range(COUNT) if row not in labels]
     orders = (loop.ranking(by, 0) for by in ("likely", "uncertain", "diverse", "mix"))
     likely, uncertain, diverse, mix = orders
@@ -81,17 +89,13 @@ def test_a_prediction_that_tells_the_classes_apart_counts_most():
 def test_tables_are_in_order_of_rank_with_labels_and_likely_errors(loop):
     loop.label(RARE[1:], 0)
     loop.label([*PLAIN, 3], 1)  # 3 is rare
-    probs, scores = loop.probabilities(), loop.scores()
-    assert probs is not None
-    assert scores is not None
+    probs, scores = fit(loop)
     for number in range(2):
         table = pd.read_csv(io.StringIO(loop.table("mix", number)), index_col="id")
         rows = [loop.rows[name] for name in table.index]
         assert rows == sorted(range(COUNT), key=lambda row: -probs[row, number])
         np.testing.assert_allclose(table[loop.classes], probs[rows], atol=1e-6)
-        assert [loop.class_of(row) for row in rows] == table["class"].replace(
-            {np.nan: None}
-        ).tolist()
+        assert [loop.class_of(row) or "" for row in rows] == table["class"].fillna("").tolist()
     doubtful = pd.read_csv(io.StringIO(loop.table("doubtful", 0)), index_col="id")
     assert doubtful.index[0] == "3.png"
     assert len(doubtful) == len(loop.labels)
@@ -103,8 +107,7 @@ def test_the_most_uncertain_are_between_their_two_likeliest_classes(tmp_path):
     loop = make_loop(tmp_path)
     for number, name in enumerate("abc"):
         loop.label([10 + 2 * number, 11 + 2 * number], loop.add_class(name))
-    probs = loop.probabilities()
-    assert probs is not None
+    probs, _ = fit(loop)
     rest = [row for row in range(COUNT) if row not in loop.labels]
     margins = {row: np.diff(np.sort(probs[row])[-2:])[0] for row in rest}
     order = loop.ranking("uncertain", 0).tolist()
@@ -131,11 +134,8 @@ def test_scores_are_of_heads_that_have_not_seen_the_galaxy(tmp_path, copies, is_
         loop.survey.features[:] = features
     for number, name in enumerate(("heads", "tails")):
         loop.label(rows[number::2].tolist(), loop.add_class(name))
-    by_heart = loop.probabilities()
-    assert by_heart is not None
+    by_heart, scores = fit(loop)
     assert (by_heart[rows].argmax(axis=1) == np.arange(40) % 2).mean() > 0.9
-    scores = loop.scores()
-    assert scores is not None
     hits = sum(share.hits for share in scores.recall)
     assert 10 <= hits <= 30
     assert [share.n for share in scores.recall] == [20, 20]
@@ -151,8 +151,7 @@ def test_a_wrong_label_is_the_most_doubtful(loop):
     loop.label([*PLAIN, 20, 21], 1)
     loop.label([22], 0)
     assert loop.ranking("doubtful", 0)[0] == 22
-    scores = loop.scores()
-    assert scores is not None
+    _, scores = fit(loop)
     assert scores.recall == [Proportion(6, 7), Proportion(8, 8)]
     assert scores.precision == [Proportion(6, 6), Proportion(8, 9)]
 
@@ -164,9 +163,7 @@ def test_few_labels_have_no_score_or_a_wide_one(loop):
     loop.label([0], 1)
     assert loop.scores() is None  # one galaxy cannot be learned from without itself
     loop.label([1], 1)
-    scores = loop.scores()
-    assert scores is not None
-    assert [share.n for share in scores.recall] == [2, 2]
+    assert [share.n for share in fit(loop)[1].recall] == [2, 2]
     assert Proportion(0, 0).interval == (0, 1)
     np.testing.assert_allclose(Proportion(3, 4).interval, (0.3006, 0.9544), atol=1e-4)  # Wilson's
     np.testing.assert_allclose(Proportion(0, 10).interval, (0, 0.2775), atol=1e-4)

@@ -60,22 +60,6 @@ class Scores:
     calibration_error: float | None  # of the likeliest class; None: too few labels
 
 
-@dataclass(frozen=True)
-class _Head:
-    """A softmax regression of the classes that have a label."""
-
-    weights: np.ndarray  # (class, coordinate + 1), the last one the bias
-    present: np.ndarray  # (class,) numbers
-    n_classes: int
-
-    def predict(self, points: np.ndarray) -> np.ndarray:
-        """(n, coordinate) -> (n, number of all classes) probabilities."""
-        probs = np.zeros((len(points), self.n_classes))
-        logits = points @ self.weights[:, :-1].T + self.weights[:, -1]
-        probs[:, self.present] = softmax(logits, axis=1)
-        return probs
-
-
 @dataclass(frozen=True, eq=False)
 class Heads:
     """Heads for the galaxies of a survey. Of labels it takes rows, class and group numbers."""
@@ -100,7 +84,7 @@ class Heads:
     ) -> np.ndarray:
         """(galaxy, class) probabilities; where all labels are of one class, likeness to them."""
         if len(np.unique(numbers)) > 1:
-            return self._fit(rows, numbers, groups, n_classes).predict(self.points)
+            return _predict(self._fit(rows, numbers, groups, n_classes), self.points)
         return np.outer(self.likeness(rows), np.arange(n_classes) == numbers[0])
 
     def likeness(self, rows: np.ndarray) -> np.ndarray:
@@ -136,7 +120,7 @@ class Heads:
         probs = np.zeros((len(rows), n_classes))
         for out in _folds(numbers, groups):
             head = self._fit(rows[~out], numbers[~out], groups[~out], n_classes)
-            probs[out] = head.predict(self.points[rows[out]])
+            probs[out] = _predict(head, self.points[rows[out]])
         predicted, sure = probs.argmax(axis=1), probs.max(axis=1)
         hits = predicted == numbers
         right, known, decided = (
@@ -169,8 +153,12 @@ class Heads:
     @threadpool_limits.wrap(limits=1, user_api="blas")  # many small steps
     def _fit(
         self, rows: np.ndarray, numbers: np.ndarray, groups: np.ndarray, n_classes: int
-    ) -> _Head:
-        """Fit a head of the strength with the least cross-fitted log-loss."""
+    ) -> np.ndarray:
+        """Fit a head of the strength with the least cross-fitted log-loss.
+
+        Returns:
+            (class, coordinate + 1) weights, the last one the bias: -inf for classes without labels.
+        """
         present, places = np.unique(numbers, return_inverse=True)
         unlabeled = self.shuffled[~np.isin(self.shuffled, rows)]
         scales = self._relevance(rows, places)
@@ -180,21 +168,26 @@ class Heads:
         axes = np.linalg.svd(every, full_matrices=False)[2]
         labeled, drawn = np.split(every @ axes.T, [len(rows)])
         targets = np.eye(len(present))[places]
-        first = next(_solve(labeled, targets, [_FIRST_STRENGTH]))
-        surveyed = self.points[unlabeled[:_SURVEYED]] @ (first[:, :-1] @ axes * scales).T
-        probs = softmax(surveyed + first[:, -1], axis=1)
+
+        def to_coordinates(weights: np.ndarray) -> np.ndarray:
+            return np.hstack([weights[:, :-1] @ axes * scales, weights[:, -1:]])
+
+        first = to_coordinates(next(_solve(labeled, targets, [_FIRST_STRENGTH])))
+        probs = _predict(first, self.points[unlabeled[:_SURVEYED]])
         shares = _estimate_shares(probs, targets.mean(axis=0))
         soft = np.tile(_WEIGHT * shares, (len(drawn), 1))
         losses = np.zeros(len(_STRENGTHS))
         for out in _folds(places, groups):
             points, known = np.vstack([labeled[~out], drawn]), np.vstack([targets[~out], soft])
             for i, weights in enumerate(_solve(points, known, _STRENGTHS)):
-                logits = labeled[out] @ weights[:, :-1].T + weights[:, -1]
+                logits = _logits(weights, labeled[out])
                 losses[i] += (logsumexp(logits, axis=1) - (logits * targets[out]).sum(axis=1)).sum()
         best = [_STRENGTHS[losses.argmin()]]
         (weights,) = _solve(np.vstack([labeled, drawn]), np.vstack([targets, soft]), best)
-        weights = np.hstack([weights[:, :-1] @ axes * scales, weights[:, -1:]])
-        return _Head(weights, present, n_classes)
+        head = np.zeros((n_classes, self.points.shape[1] + 1))
+        head[:, -1] = -np.inf
+        head[present] = to_coordinates(weights)
+        return head
 
     def _relevance(self, rows: np.ndarray, numbers: np.ndarray) -> np.ndarray:
         """(coordinate,) factors: predictions that tell the labeled classes apart count more.
@@ -207,6 +200,16 @@ class Heads:
         ratios = means[numbers].std(axis=0) / np.maximum(predictions.std(axis=0), 1e-6)
         ratios /= np.maximum(np.sqrt(np.square(ratios).mean()), 1e-6)
         return np.append(np.ones(self.features.shape[1], np.float32), ratios)
+
+
+def _logits(head: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """(n, class) logits of (n, coordinate) points by the weights of a head."""
+    return points @ head[:, :-1].T + head[:, -1]
+
+
+def _predict(head: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """(n, class) probabilities of (n, coordinate) points by the weights of a head."""
+    return softmax(_logits(head, points), axis=1)
 
 
 def _standardize(values: np.ndarray) -> np.ndarray:

@@ -6,12 +6,13 @@ is in the files stays, and a file that another program has changed is never writ
 fitted to the labels on the survey's features when a ranking or a score is asked for.
 """
 
-import tempfile
+import io
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -51,12 +52,7 @@ class LabelLoop:
         self.rows = {name: row for row, name in enumerate(self.names)}
         self.key = manifest.digest([repr((str(self.survey.folder.resolve()), self.names))])[:16]
         self.heads = Heads(self.survey.features, self.survey.predictions)
-        self._probs_of = lru_cache(maxsize=1)(
-            lambda labels, k: self.heads.probabilities(*self._arrays(labels), k)
-        )
-        self._scores_of = lru_cache(maxsize=1)(
-            lambda labels, k: self.heads.cross_fit(*self._arrays(labels), k)
-        )
+        self._fit = lru_cache(maxsize=2)(self._fit_anew)  # probabilities and scores
         self.read()
 
     @property
@@ -201,10 +197,8 @@ class LabelLoop:
             where both gave one class alone; and the other's class of each on which they do not,
             by row.
         """
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / _LABELS
-            path.write_text(text, encoding="utf-8")
-            others = read_labels(path)[CLASS].fillna("").str.strip()
+        table = read_labels(Path(_LABELS), io.BytesIO(text.encode()))
+        others = table[CLASS].fillna("").str.strip()
         both = {self.rows[i]: name for i, name in others.items() if name and i in self.rows}
         both = {row: name for row, name in both.items() if row in self.labels}
         if not both:
@@ -221,19 +215,24 @@ class LabelLoop:
 
         Where all labels are of one class, its column is likeness to their mean, 0 to 1.
         """
-        labels = self._grouped_labels()
-        return self._probs_of(labels, len(self.classes)) if labels else None
+        return self._fit_labels(self.heads.probabilities)
 
     def scores(self) -> Scores | None:
         """Cross-fitted scores; None unless two classes have two labels each."""
-        labels = self._grouped_labels()
-        return self._scores_of(labels, len(self.classes)) if labels else None
+        return self._fit_labels(self.heads.cross_fit)
 
-    def _grouped_labels(self) -> tuple[tuple[int, int, str], ...]:
-        """Row, class and group of each label; the latter is of a column `group`, else empty."""
+    def _fit_labels(self, fit: Callable[..., Any]) -> Any:
+        """Fit heads to the labels, once while these stay; None where there are none."""
         table = self._table
         groups = table[GROUP] if GROUP in table else pd.Series("", table.index)
-        return tuple((row, k, groups[self.names[row]]) for row, k in self.labels.items())
+        labels = tuple((row, k, groups[self.names[row]]) for row, k in self.labels.items())
+        return self._fit(fit, labels, len(self.classes)) if labels else None
+
+    def _fit_anew(self, fit: Callable[..., Any], labels: tuple, n_classes: int) -> Any:
+        """Fit heads to row, class and group of each label."""
+        rows, numbers = np.array([label[:2] for label in labels], int).T
+        groups = self.heads.unite(rows, [label[2] for label in labels])
+        return fit(rows, numbers, groups, n_classes)
 
     def ranking(self, by: Order, of: int) -> np.ndarray:
         """Rows to look at, the first one first: without a label, and not skipped.
@@ -292,13 +291,6 @@ class LabelLoop:
         table = pd.DataFrame(shown_probs, pd.Index(self.survey.ids[rows], name=_ID), self.classes)
         table.insert(0, CLASS, [self.class_of(row) or "" for row in rows.tolist()])
         return format_predictions(table, number="%.6f")
-
-    def _arrays(
-        self, labels: tuple[tuple[int, int, str], ...]
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Rows, class numbers and group numbers of labels."""
-        rows, numbers = np.array([label[:2] for label in labels], int).T
-        return rows, numbers, self.heads.unite(rows, [label[2] for label in labels])
 
 
 def _check_class(text: str) -> str:

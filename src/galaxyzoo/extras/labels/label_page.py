@@ -57,7 +57,12 @@ def build_app(loop: LabelLoop, hosts: Sequence[str]) -> FastAPI:
 
     @tab.get("/ranking")
     def ranking(by: Order, of: str | None = None, start: NonNegativeInt = 0) -> list[Any]:
-        return _rank(loop, by, of, start)
+        is_like = by == "like"
+        number = loop.rows[of or ""] if is_like else loop.number_of(of) or 0
+        rows = loop.ranking(by, number)[start : start + _PAGE]
+        probs = None if is_like else loop.probabilities()
+        shares = None if probs is None else probs[rows, number].round(3)
+        return _cards(loop, rows, shares)
 
     @tab.get("/picture")
     def picture(galaxy: str) -> str:
@@ -67,7 +72,7 @@ def build_app(loop: LabelLoop, hosts: Sequence[str]) -> FastAPI:
     @tab.post("/compare")
     def compare(text: Annotated[str, Body(embed=True)]) -> dict[str, Any]:
         agreement, kappa, others = loop.compare(text)
-        shown_cards = _cards(loop, np.array([*others], int), np.full(len(others), None))
+        shown_cards = _cards(loop, np.array([*others], int))
         pairs = zip(shown_cards, others.values(), strict=True)
         return {
             "agreement": _in_words(agreement),
@@ -116,18 +121,12 @@ def build_app(loop: LabelLoop, hosts: Sequence[str]) -> FastAPI:
     return app
 
 
-def _rank(loop: LabelLoop, by: Order, of: str | None, start: int) -> list[dict[str, Any]]:
-    if by == "like":
-        rows = loop.ranking(by, loop.rows[of or ""])[start : start + _PAGE]
-        return _cards(loop, rows, np.full(len(rows), None))
-    number, probs = loop.number_of(of) or 0, loop.probabilities()
-    rows = loop.ranking(by, number)[start : start + _PAGE]
-    shares = np.full(len(rows), None) if probs is None else probs[rows, number].round(3)
-    return _cards(loop, rows, shares)
-
-
-def _cards(loop: LabelLoop, rows: np.ndarray, shares: np.ndarray) -> list[dict[str, Any]]:
+def _cards(
+    loop: LabelLoop, rows: np.ndarray, shares: np.ndarray | None = None
+) -> list[dict[str, Any]]:
+    """Galaxies with pictures; `shares`: probability of each, where there is one."""
     survey = loop.survey
+    shares = np.full(len(rows), None) if shares is None else shares
     pictures = survey.images.pictures(survey.parts[rows], survey.ids[rows], PICTURE)
     return [
         {

@@ -8,7 +8,7 @@ order of their names, and tables have what the user wrote. Forms and columns: do
 from functools import partial
 from itertools import chain
 from pathlib import Path, PurePath
-from typing import Literal
+from typing import IO, Literal
 
 import numpy as np
 import pandas as pd
@@ -108,9 +108,14 @@ def _read_classes(table: pd.DataFrame, path: Path, settings: _TaskFile) -> pd.Se
     )
 
 
-def read_labels(path: Path) -> pd.DataFrame:
-    """Read a table of labels, indexed by the names of images; `class` as text, NaN where empty."""
-    frame = read_table(path, texts=(*_NAMES, CLASS))
+def read_labels(path: Path, source: IO[bytes] | None = None) -> pd.DataFrame:
+    """Read a table of labels, indexed by the names of images; `class` as text, NaN where empty.
+
+    Args:
+        path: the file, or a name for messages where `source` holds the content.
+        source: an open file; default `path`.
+    """
+    frame = read_table(path, source, texts=(*_NAMES, CLASS))
     key = find_ids(list(frame.columns), path, _NAMES)
     table = frame.drop(columns=key).set_axis(read_ids(frame[key].to_numpy(), path))
     if table.index.has_duplicates:
