@@ -8,13 +8,21 @@ import torch
 
 from galaxyzoo.config.schema import AugmentConfig, ImageConfig, TTAConfig
 from galaxyzoo.data.decoding import decode
-from galaxyzoo.data.geometry import iterate_views, to_tensor, warp, warp_matrix, warp_on_device
+from galaxyzoo.data.geometry import (
+    grid_matrices,
+    iterate_views,
+    to_tensor,
+    warp,
+    warp_matrix,
+    warp_on_device,
+)
 from galaxyzoo.training.loader import (
-    AugmentationParams,
-    DeviceInput,
+    PendingBatch,
     augment_batch,
-    draw_augmentation,
+    draw_batch,
     is_made_on_device,
+    make_on_device,
+    put_on_device,
 )
 from galaxyzoo.training.trainer import Trainer
 from support.pictures import draw_image, encode
@@ -65,21 +73,21 @@ def test_views_are_the_same_on_either(monkeypatch):
     assert all(is_close(one, two) for one, two in zip(found, expected, strict=True))
 
 
-def on_device(images: np.ndarray, size_px: int = IMAGE.size_px) -> DeviceInput:
-    source = DeviceInput.on(CPU, images, size_px)
-    assert source is not None
-    return source
+def draw(rows: np.ndarray, augment: AugmentConfig, seed: int = 0) -> PendingBatch:
+    config = small_config(image=IMAGE.model_dump(), augment=augment.model_dump())
+    return draw_batch(config, rows, torch.zeros(len(rows), 1), np.random.default_rng(seed))
 
 
-def make(source: DeviceInput, rows: np.ndarray, draws: AugmentationParams) -> torch.Tensor:
-    return source.make(source.prepare(rows, draws, torch.zeros(len(rows), 1))).images
+def make(batch: PendingBatch) -> torch.Tensor:
+    images = put_on_device(GALAXIES, CPU)
+    assert images is not None
+    return make_on_device(batch, images, IMAGE.size_px).images
 
 
 def test_a_batch_has_the_warps_of_the_processors():
     rows = np.array([1, 3, 4, 9])
     expected = augment_batch(GALAXIES[rows], IMAGE, WIDE, np.random.default_rng(7))
-    draws = draw_augmentation(IMAGE, WIDE, len(rows), np.random.default_rng(7))
-    images = make(on_device(GALAXIES), rows, draws)
+    images = make(draw(rows, WIDE, seed=7))
     assert images.is_contiguous(memory_format=torch.channels_last)
     assert is_close(pixels_of(images), expected)
 
@@ -88,8 +96,7 @@ def test_a_batch_has_the_warps_of_the_processors():
 def test_images_that_do_not_fit_on_the_card_are_left_to_the_processor(free, monkeypatch):
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 10**9))
     monkeypatch.setattr(torch.Tensor, "to", lambda tensor, device: tensor)
-    source = DeviceInput.on(torch.device("cuda"), GALAXIES, IMAGE.size_px)
-    assert (source is not None) == (free > 0)
+    assert (put_on_device(GALAXIES, torch.device("cuda")) is not None) == (free > 0)
 
 
 @pytest.mark.parametrize(("brightness", "contrast"), [(0.1, 0.0), (-0.07, 0.2), (0.3, -0.5)])
@@ -98,20 +105,17 @@ def test_brightness_and_contrast_are_albumentations(brightness, contrast):
     limits = {"brightness_limit": (brightness,) * 2, "contrast_limit": (contrast,) * 2, "p": 1.0}
     transform = albumentations.RandomBrightnessContrast(**limits)
     augment = AugmentConfig(transforms=[{"name": "RandomBrightnessContrast", **limits}])
-    draws = draw_augmentation(IMAGE, augment, len(GALAXIES), np.random.default_rng(0))
-    source, rows = on_device(GALAXIES), np.arange(12)
-    none = draws._replace(gains=draws.gains[:, :0], offsets=draws.offsets[:, :0])
-    plain = make(source, rows, none)
+    batch = draw(np.arange(12), augment)
+    plain = make(batch._replace(gains=batch.gains[:, :0], offsets=batch.offsets[:, :0]))
     expected = np.stack([transform(image=image)["image"] for image in pixels_of(plain)])
-    difference = np.abs(pixels_of(make(source, rows, draws)).astype(int) - expected)
+    difference = np.abs(pixels_of(make(batch)).astype(int) - expected)
     assert difference.max() <= 1
     assert (difference == 0).mean() >= 0.99
 
 
 def test_they_are_of_the_same_distribution():
-    augment = AugmentConfig(transforms=[BRIGHT])
-    draws = draw_augmentation(IMAGE, augment, 4000, np.random.default_rng(0))
-    gains, offsets = draws.gains[:, 0] - 1, draws.offsets[:, 0]
+    batch = draw(np.arange(4000), AugmentConfig(transforms=[BRIGHT]))
+    gains, offsets = batch.gains[:, 0].numpy() - 1, batch.offsets[:, 0].numpy()
     assert 0.47 < (gains != 0).mean() < 0.53  # p is 0.5 where it is not given
     assert ((gains != 0) == (offsets != 0)).all()
     for values, limit in ((gains, 0.15), (offsets, 0.1)):
@@ -137,7 +141,7 @@ def test_an_epoch_has_the_same_galaxies_targets_and_warps_and_is_made_again():
     config, data = small_config(train={"batch_size": 8}), fold_data()
     expected = list(Trainer(config, data).batches())
     trainer = Trainer(config, data)
-    trainer.loader.on_device = on_device(data.cache.images, config.image.size_px)
+    trainer.loader.on_device = put_on_device(data.cache.images, CPU)
     made, again = list(trainer.batches()), list(trainer.batches())
     assert len(made) == len(expected) > 1
     for one, two, other in zip(made, expected, again, strict=True):
@@ -151,12 +155,10 @@ def test_one_value_a_galaxy_stays_in_its_image():
     """Rows, matrices and brightness are not exchanged between the images of a batch."""
     flat = np.stack([np.full((64, 64, 3), value, np.uint8) for value in (10, 20, 30)])
     flat[:, 32, 32] = 255
-    source = on_device(flat, 16)
-    image = ImageConfig(crop_px=64, cache_px=64, field_px=64, size_px=16)
-    draws = AugmentationParams(
-        np.repeat(warp_matrix(image)[None], 2, axis=0),
-        np.array([[1.0], [2.0]], np.float32),
-        np.array([[0.0], [0.1]], np.float32),
-    )
-    made = make(source, np.array([2, 0]), draws)
+    matrix = np.array([[4.0, 0, 1.5], [0, 4, 1.5]])  # from the 16 px of the output
+    grid = torch.from_numpy(grid_matrices(matrix, 64, 16)).expand(2, -1, -1)
+    gains, offsets = torch.tensor([[1.0], [2.0]]), torch.tensor([[0.0], [0.1]])
+    rows = np.array([2, 0])
+    batch = PendingBatch(rows, torch.from_numpy(rows), grid, gains, offsets, torch.zeros(2, 1))
+    made = make_on_device(batch, to_tensor(flat), 16).images
     assert [cv2.mean(picture)[0] for picture in pixels_of(made)[:, :2, :2]] == [30, 45]

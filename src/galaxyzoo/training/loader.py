@@ -7,7 +7,6 @@ import math
 import os
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -36,22 +35,14 @@ class Batch(NamedTuple):
     targets: Tensor  # (B, column)
 
 
-class AugmentationParams(NamedTuple):
-    """The random numbers of a batch."""
-
-    matrices: np.ndarray  # (B, 2, 3) as of `warp_matrix`
-    gains: np.ndarray  # (B, transform) float32 factors of the pixels
-    offsets: np.ndarray  # (B, transform) float32, of 255, added then
-
-
 class PendingBatch(NamedTuple):
-    """Images' rows and random numbers of a batch; `DeviceInput.make` turns it into a `Batch`."""
+    """Images' rows and random numbers of a batch; `make_on_device` turns it into a `Batch`."""
 
     rows: np.ndarray  # (B,) of the fold's data
     source: Tensor  # (B,) rows of the images on the device
     matrices: Tensor  # (B, 2, 3) as of `grid_matrices`
-    gains: Tensor  # (B, transform)
-    offsets: Tensor  # (B, transform)
+    gains: Tensor  # (B, transform) float32 factors of the pixels
+    offsets: Tensor  # (B, transform) float32, of 255, added then
     targets: Tensor  # (B, column)
 
 
@@ -63,14 +54,19 @@ def is_made_on_device(augment: AugmentConfig) -> bool:
     )
 
 
-def draw_augmentation(
-    image: ImageConfig, augment: AugmentConfig, count: int, rng: np.random.Generator
-) -> AugmentationParams:
+def draw_batch(
+    config: Config, rows: np.ndarray, targets: Tensor, rng: np.random.Generator
+) -> PendingBatch:
     """Draw a batch's warps, and its brightness and contrast as albumentations does.
 
+    Args:
+        rows: (B,) of the fold's data.
+        targets: (B, column) of the rows.
     Source: albumentations 2.0.8, RandomBrightnessContrast with `brightness_by_max`.
     """
+    count, image, augment = len(rows), config.image, config.augment
     matrices = random_matrices(image, augment, count, rng)
+    grids = grid_matrices(matrices, image.cache_px, image.size_px)
     gains = np.ones((count, len(augment.transforms)), np.float32)
     offsets = np.zeros_like(gains)
     for number, transform in enumerate(augment.transforms):
@@ -78,7 +74,8 @@ def draw_augmentation(
         brightness, contrast = (_limits(transform, name) for name in _LIMITS)
         gains[:, number] += is_taken * rng.uniform(*contrast, count)
         offsets[:, number] += is_taken * rng.uniform(*brightness, count)
-    return AugmentationParams(matrices, gains, offsets)
+    source, grid, gain, offset = map(torch.from_numpy, (rows, grids, gains, offsets))
+    return PendingBatch(rows, source, grid, gain, offset, targets)
 
 
 def _limits(transform: dict[str, Any], name: str) -> tuple[float, float]:
@@ -86,53 +83,36 @@ def _limits(transform: dict[str, Any], name: str) -> tuple[float, float]:
     return (-value, value) if isinstance(value, int | float) else tuple(value)
 
 
-@dataclass(frozen=True, eq=False)
-class DeviceInput:
-    """Images of a fold on the device.
+def put_on_device(images: np.ndarray, device: torch.device) -> Tensor | None:
+    """Put images on the device; None where they need more than half of a GPU's free memory.
 
     Args:
-        images: (image, 3, cache_px, cache_px) uint8.
-        size_px: side of a batch's images.
+        images: (image, cache_px, cache_px, 3) uint8.
+    Returns:
+        (image, 3, cache_px, cache_px) uint8.
     """
+    is_gpu = device.type == "cuda"
+    if is_gpu and images.nbytes > _SHARE * torch.cuda.mem_get_info(device)[0]:
+        return None
+    return to_tensor(np.array(images)).to(device)
 
-    images: Tensor
-    size_px: int
 
-    @classmethod
-    def on(cls, device: torch.device, images: np.ndarray, size_px: int) -> "DeviceInput | None":
-        """Put (image, cache_px, cache_px, 3) images there; None where they do not fit.
+def make_on_device(batch: PendingBatch, images: Tensor, size_px: int) -> Batch:
+    """Warp and transform a batch that is on the device.
 
-        They may take half of the free memory of a GPU.
-        """
-        is_gpu = device.type == "cuda"
-        if is_gpu and images.nbytes > _SHARE * torch.cuda.mem_get_info(device)[0]:
-            return None
-        return cls(to_tensor(np.array(images)).to(device), size_px)
-
-    def prepare(self, rows: np.ndarray, draws: AugmentationParams, targets: Tensor) -> PendingBatch:
-        """Collect a batch's rows and draws, still with the processor.
-
-        Args:
-            rows: (B,) of the images.
-            draws: from `draw_augmentation`.
-            targets: (B, column) of the rows.
-        """
-        grids = grid_matrices(draws.matrices, self.images.shape[-1], self.size_px)
-        arrays = (rows, grids, draws.gains, draws.offsets)
-        source, grid, gain, offset = map(torch.from_numpy, arrays)
-        return PendingBatch(rows, source, grid, gain, offset, targets)
-
-    def make(self, batch: PendingBatch) -> Batch:
-        """Warp and transform a batch that is on the device.
-
-        Its images are (B, 3, size_px, size_px) uint8 in channels-last memory order.
-        """
-        images = sample(self.images[batch.source], batch.matrices, self.size_px)
-        for gain, offset in zip(batch.gains.T, batch.offsets.T, strict=True):
-            factor, more = (values[:, None, None, None] for values in (gain, 255 * offset))
-            images = (images * factor + more).clamp(0, 255).to(torch.uint8)
-        made = images.contiguous(memory_format=torch.channels_last)
-        return Batch(batch.rows, made, batch.targets)
+    Args:
+        batch: from `draw_batch`.
+        images: from `put_on_device`.
+        size_px: side of the batch's images.
+    Returns:
+        The batch; its images are (B, 3, size_px, size_px) uint8 in channels-last memory order.
+    """
+    made = sample(images[batch.source], batch.matrices, size_px)
+    for gain, offset in zip(batch.gains.T, batch.offsets.T, strict=True):
+        factor, more = (values[:, None, None, None] for values in (gain, 255 * offset))
+        made = (made * factor + more).clamp(0, 255).to(torch.uint8)
+    made = made.contiguous(memory_format=torch.channels_last)
+    return Batch(batch.rows, made, batch.targets)
 
 
 _TRIALS = 8  # runs of each transform: some draw their output size at random
@@ -236,11 +216,11 @@ class BatchLoader:
     ) -> None:
         self.config, self.data, self.device, self.sampling = config, data, device, sampling
         self.targets = torch.from_numpy(data.targets.astype(np.float32))
-        self.on_device: DeviceInput | None = None  # else the processor makes batches
+        self.on_device: Tensor | None = None  # all images; else the processor makes batches
         if device.type == "cuda" and not is_made_on_device(config.augment):
             warn_once("augment.transforms run on the CPU, one image at a time")
         elif device.type == "cuda":
-            self.on_device = DeviceInput.on(device, data.cache.images, config.image.size_px)
+            self.on_device = put_on_device(data.cache.images, device)
             if self.on_device is None:
                 warn_once("the images do not fit on the GPU, so the CPU prepares the batches")
 
@@ -262,16 +242,18 @@ class BatchLoader:
             return self._make(batches[step], np.random.default_rng((*key, step + 1)))
 
         sent = devices.prefetch_to_device(parallel.prefetch(make, range(len(batches))), self.device)
-        yield from map(self.on_device.make, sent) if self.on_device else sent
+        if self.on_device is None:
+            return sent
+        images, size_px = self.on_device, self.config.image.size_px
+        return (make_on_device(batch, images, size_px) for batch in sent)
 
     def _make(self, rows: np.ndarray, rng: np.random.Generator) -> Batch | PendingBatch:
         """Make a batch on the processor, or collect what the device needs for one."""
-        augment, image = self.config.augment, self.config.image
+        config, targets = self.config, self.targets[rows]
         if self.on_device is not None:
-            draws = draw_augmentation(image, augment, len(rows), rng)
-            return self.on_device.prepare(rows, draws, self.targets[rows])
-        images = augment_batch(self.data.cache.images[rows], image, augment, rng)
-        return Batch(rows, to_tensor(images), self.targets[rows])
+            return draw_batch(config, rows, targets, rng)
+        images = augment_batch(self.data.cache.images[rows], config.image, config.augment, rng)
+        return Batch(rows, to_tensor(images), targets)
 
     def _draw_order(self, rng: np.random.Generator) -> np.ndarray:
         """(galaxy,) rows of one epoch in random order."""
