@@ -25,7 +25,7 @@ NAMES = (
     *(metrics.rmse, metrics.log_loss, metrics.mean_recall, metrics.jackknife),
     *(folds.make_folds, folds.near_duplicates, geometry.dihedral_view),
     *(blends.fit_greedy, blends.fit_nnls, selection.cross_fit),
-    *(console.count, PredictionTable, Trainer.fit),
+    *(console.count, PredictionTable, Trainer.epochs),
 )
 
 

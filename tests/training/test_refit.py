@@ -53,8 +53,7 @@ def test_all_epochs_are_trained_and_the_last_is_kept():
     best, last = (config(checkpoint=name) for name in ("best", "last"))
     trainers = [Trainer(settings, data) for settings in (best, last)]
     for trainer in trainers:
-        trainer.fit()
-        assert trainer.epoch == best.train.epochs
+        assert len([*trainer.epochs()]) == best.train.epochs
     kept, expected = (trainer.final_weights() for trainer in trainers)
     assert all((kept[name] == expected[name]).all() for name in expected)
 

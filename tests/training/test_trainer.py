@@ -1,5 +1,6 @@
 """The training loop: resume replays exactly, schedules, checkpoints, what stops a fold."""
 
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -70,8 +71,7 @@ def test_best_keeps_the_weights_of_the_best_epoch(tmp_path, monkeypatch):
     scores = iter([(score, {"val_score": score}) for score in (0.3, 0.1, 0.2)])
     monkeypatch.setattr(Trainer, "validate", lambda self: next(scores))
     trainer, kept = Trainer(config(checkpoint="best"), fold_data()), []
-    for epoch in (1, 2, 3):
-        trainer.fit(epochs=epoch)
+    for _ in trainer.epochs():
         state = trainer.averaged_model.state_dict()
         kept.append({name: value.clone() for name, value in state.items()})
     weights = trainer.final_weights()
@@ -90,7 +90,7 @@ def test_the_moving_average_is_that_of_a_plain_loop():
         return loss
 
     trainer.step = step  # type: ignore[method-assign]
-    trainer.fit(epochs=2)
+    assert len([*islice(trainer.epochs(), 2)]) == 2
     average = trained[0]
     for n, weights in enumerate(trained, 1):
         share = max(n ** (-2 / 3), 1 - decay)
@@ -102,8 +102,7 @@ def test_the_moving_average_is_that_of_a_plain_loop():
 def test_the_moving_average_is_what_is_validated_and_kept():
     data, settings = fold_data(), config(ema_decay=0.6)
     trainer, rows, one_view = Trainer(settings, data), data.val_rows, TTAConfig(dihedral=False)
-    trainer.fit(epochs=1)
-    score = trainer.history[0]["val_score"]
+    score = next(trainer.epochs())["val_score"]
     last, average = (
         rmse(predict(model, data.cache, rows, settings, one_view), data.targets[rows])
         for model in (trainer.model, trainer.averaged_model)
@@ -145,7 +144,7 @@ def test_an_epochs_loss_is_the_mean_over_its_steps(monkeypatch):
 
     monkeypatch.setattr(Trainer, "step", noted)
     trained = Trainer(config(epochs=1), fold_data())
-    trained.fit()
+    (row,) = trained.epochs()
     assert len(losses) > 2
     expected = np.average(losses, weights=sizes)
-    assert trained.history[0]["train_loss"] == pytest.approx(expected, rel=1e-6)
+    assert row["train_loss"] == pytest.approx(expected, rel=1e-6)

@@ -156,7 +156,7 @@ def tuned(config: Config, cache: ImageCache, places: np.ndarray, targets: np.nda
         settings = config.model_copy(update={"train": train, "image": image})
         rows = places[labeled], places[held_out]
         trainer = Trainer(settings, FoldData(cache, of_images, rows[0], rows[1][:8], 0))
-        trainer.fit()
+        list(trainer.epochs())
         return predict(trainer.model, cache, rows[1], settings)
 
     return fit

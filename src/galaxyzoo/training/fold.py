@@ -27,23 +27,18 @@ from galaxyzoo.training.trainer import Trainer, first_network, history_row
 History = Sequence[dict[str, Any]]  # one row of numbers per epoch
 
 
-def write_history(path: Path, rows: History, earlier: Path | None = None) -> None:
+def write_history(path: Path, rows: History | pd.DataFrame, earlier: Path | None = None) -> None:
     """Write the history, one row per epoch, below those of the stages before."""
     table = pd.DataFrame(rows)
     if earlier is not None:
         table = pd.concat([read_history(earlier), table], ignore_index=True)
-    write_history_table(path, table)
+    with files.writing(path) as temporary:
+        table.to_csv(temporary, index=False, lineterminator="\n")
 
 
 def read_history(path: Path) -> pd.DataFrame:
     """Read a history; numbers stay as they are written."""
     return pd.read_csv(path, dtype=str, keep_default_na=False)
-
-
-def write_history_table(path: Path, table: pd.DataFrame) -> None:
-    """Write the table of a history."""
-    with files.writing(path) as temporary:
-        table.to_csv(temporary, index=False, lineterminator="\n")
 
 
 def note_timing(path: Path, epoch: int, seconds: float) -> None:
@@ -144,10 +139,7 @@ def _fit_network(
     if report and trainer.history:
         report(trainer.history)
     started = time.perf_counter()
-
-    def after_epoch() -> None:
-        nonlocal started
-        row = trainer.history[-1]
+    for row in trainer.epochs(bar.update):
         score = f", {row['metric']} {row['val_score']:.5f}" if "val_score" in row else ""
         bar.set_postfix_str(f"epoch {trainer.epoch}{score}", refresh=False)
         # The checkpoint first, from which the others can be made again.
@@ -158,8 +150,6 @@ def _fit_network(
         started = ended
         if report:
             report(trainer.history)
-
-    trainer.fit(bar.update, after_epoch)
 
 
 def _fit_fold(config: Config, data: FoldData, folder: Path) -> oof.FoldSummary:
@@ -208,6 +198,6 @@ def copy_training(trained: manifest.Artifact, folder: Path, config: Config) -> N
     stages = np.repeat([s.stage for s in config.stages], [s.train.epochs for s in config.stages])
     if config.stage:
         table.insert(0, "stage", stages)
-    write_history_table(folder / layout.HISTORY, table)
+    write_history(folder / layout.HISTORY, table)
     with files.writing(folder / layout.WEIGHTS) as temporary:
         shutil.copyfile(trained.path(layout.WEIGHTS), temporary)

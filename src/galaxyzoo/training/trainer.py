@@ -65,19 +65,14 @@ class Trainer:
         self.history: list[dict[str, Any]] = []
         self.best: dict[str, Tensor] = {}
 
-    def fit(
-        self,
-        after_step: Callable[[], object] | None = None,
-        after_epoch: Callable[[], object] | None = None,
-        epochs: int | None = None,
-    ) -> None:
+    def epochs(self, after_step: Callable[[], object] = lambda: None) -> Iterator[dict[str, Any]]:
         """Train epoch by epoch: steps, moving average, validation, a row of the history.
 
         Args:
             after_step: called after each optimizer step.
-            after_epoch: called after each validated epoch, the last row of `history`; an exception
-                ends the training, which can be resumed.
-            epochs: after which to stop; default the config's.
+        Yields:
+            The row of each epoch, once it is validated. Whoever stops asking for more ends the
+            training, which can be resumed.
         Raises:
             FoldError: a loss or a weight is not finite.
         Examples:
@@ -85,12 +80,10 @@ class Trainer:
             >>> from galaxyzoo.training.planning import random_fold
             >>> config = load_config("gz37/cnn", ["train.epochs=1", "image.size_px=32"])
             >>> trainer = Trainer(config, random_fold(config, 64))
-            >>> trainer.fit()
-            >>> [row["metric"] for row in trainer.history]
+            >>> [row["metric"] for row in trainer.epochs()]
             ['RMSE']
         """
-        train = self.config.train
-        while self.epoch < (train.epochs if epochs is None else epochs):
+        while self.epoch < self.config.train.epochs:
             self.model.train()
             if self.epoch == 0:
                 self.first_loss = self.untrained_loss()
@@ -101,8 +94,7 @@ class Trainer:
                 steps.append((devices.read_async(self.step(number, batch)), batch.rows))
                 if len(steps) > 1:  # only now, so a GPU has work while a loss is looked at
                     losses.append(self._checked_loss(*steps[-2]))
-                if after_step:
-                    after_step()
+                after_step()
             losses.append(self._checked_loss(*steps[-1]))
             self._check_weights()
             # A training on all galaxies holds out none.
@@ -117,8 +109,7 @@ class Trainer:
             if self._keeps_best and self._best_row is row:
                 state = self.averaged_model.state_dict()
                 self.best = {name: value.detach().cpu().clone() for name, value in state.items()}
-            if after_epoch:
-                after_epoch()
+            yield row
 
     def final_weights(self) -> dict[str, Tensor]:
         """Return the weights of the best epoch if the config asks for it, else of the last.
