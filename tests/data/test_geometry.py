@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from galaxyzoo.config.schema import ImageConfig
-from galaxyzoo.data.geometry import DIHEDRAL, dihedral_view, warp, warp_matrix
+from galaxyzoo.data.geometry import DIHEDRAL, dihedral_view, warp, warp_matrices, warp_matrix
 
 # One input pixel is one cached pixel.
 IMAGE = ImageConfig(crop_px=128, cache_px=64, field_px=64, size_px=32)
@@ -14,6 +14,10 @@ IMAGE = ImageConfig(crop_px=128, cache_px=64, field_px=64, size_px=32)
 def images(count: int = 2, side: int = 5) -> torch.Tensor:
     pixels = np.random.default_rng(0).integers(0, 256, (count, side, side, 3), dtype=np.uint8)
     return torch.from_numpy(pixels).permute(0, 3, 1, 2)
+
+
+def matrix_of(*angle_flip_zoom_shift: object) -> np.ndarray:
+    return warp_matrices(IMAGE, *(np.array([value]) for value in angle_flip_zoom_shift))[0]
 
 
 def random_image(seed: int = 0, side: int = 64) -> np.ndarray:
@@ -40,13 +44,13 @@ def test_right_angles_and_mirror_are_exact(quarter, flip):
     image = random_image()
     turned = np.rot90(image[16:48, 16:48], quarter)  # counter-clockwise
     expected = turned[:, ::-1] if flip else turned
-    got = warp(image[None], warp_matrix(IMAGE, angle_deg=90.0 * quarter, flip=flip), 32)[0]
+    got = warp(image[None], matrix_of(90.0 * quarter, flip, 1.0, (0, 0)), 32)[0]
     assert np.array_equal(got, expected)
 
 
 def test_any_warp_equals_slow_sampling():
     image = random_image(1)
-    matrix = warp_matrix(IMAGE, angle_deg=33.0, flip=True, zoom=1.2, shift_px=(5.0, -3.0))
+    matrix = matrix_of(33.0, True, 1.2, (5.0, -3.0))
     got = warp(image[None], matrix, 32)[0].astype(float)
     # cv2 interpolates with 1/32 pixel steps, so neighbors that differ by 255 may be off by a few
     # values
@@ -58,7 +62,7 @@ def test_zoom_enlarges_and_shift_moves_by_original_pixels():
     image[31:33, 31:33] = 255  # the center
     small, large = (warp(image[None], warp_matrix(IMAGE, zoom=z), 32)[0] for z in (1.0, 2.0))
     assert (large > 127).sum() == pytest.approx(4 * (small > 127).sum(), rel=0.3)
-    moved = warp(image[None], warp_matrix(IMAGE, shift_px=(8.0, 0.0)), 32)[0, :, :, 0]
+    moved = warp(image[None], matrix_of(0.0, False, 1.0, (8, 0)), 32)[0, :, :, 0]
     # the field's center moves 8 original = 4 cached pixels to the right, so the galaxy moves 4 to
     # the left
     assert np.argwhere(moved > 127).mean(axis=0) == pytest.approx([15.5, 11.5])

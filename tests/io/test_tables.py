@@ -13,11 +13,10 @@ import pytest
 
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.io import archives
+from galaxyzoo.io import archives, tables
 from galaxyzoo.io.tables import (
     plain_cell,
     read_csv,
-    read_csv_bytes,
     read_table,
     select_numbers,
     write_predictions,
@@ -240,7 +239,8 @@ def test_a_packed_table_that_would_fill_the_memory(tmp_path):
         assert message in one_line_refusal(read_csv, path)
 
 
-def test_a_table_of_too_many_bytes(file):
+def test_a_table_of_too_many_bytes(file, monkeypatch):
     file.write_text(PLAIN)
-    message = one_line_refusal(read_csv_bytes, file, max_bytes=20)
+    monkeypatch.setattr(tables, "MAX_BYTES", 20)
+    message = one_line_refusal(read_csv, file)
     assert "table.csv has more than 20 bytes" in message

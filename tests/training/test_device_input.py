@@ -13,7 +13,7 @@ from galaxyzoo.data.geometry import (
     iterate_views,
     to_tensor,
     warp,
-    warp_matrix,
+    warp_matrices,
     warp_on_device,
 )
 from galaxyzoo.training.loader import (
@@ -51,9 +51,9 @@ def pixels_of(images: torch.Tensor) -> np.ndarray:
 @pytest.mark.parametrize("zoom", [0.5, 1.0, 1.7])  # at 0.5 much of it is mirrored at the edges
 def test_the_devices_warp_is_opencvs(zoom, size_px):
     image = IMAGE.model_copy(update={"size_px": size_px})
-    matrices = np.stack(
-        [warp_matrix(image, 31.0 * i, i % 2 == 1, zoom, (i - 5.0, 3.0)) for i in range(12)]
-    )
+    i, zooms = np.arange(12), np.full(12, zoom)
+    shifts = np.stack([i - 5.0, np.full(12, 3.0)], axis=1)
+    matrices = warp_matrices(image, 31.0 * i, i % 2 == 1, zooms, shifts)
     found = pixels_of(warp_on_device(to_tensor(GALAXIES), matrices, size_px))
     assert is_close(found, warp(GALAXIES, matrices, size_px))
 

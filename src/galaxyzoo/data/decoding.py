@@ -142,7 +142,7 @@ def read_header(data: bytes) -> tuple[int, int, bool]:
     return picture.height, picture.width, picture.mode == "CMYK"
 
 
-def decode_jpeg(data: bytes, reduce: int) -> np.ndarray:
+def _decode_jpeg(data: bytes, reduce: int) -> np.ndarray:
     """Decode and shrink by 1, 2 or 4.
 
     simplejpeg refuses whatever libjpeg warns of, so also a cut-off file that ends in an end marker,
@@ -150,22 +150,23 @@ def decode_jpeg(data: bytes, reduce: int) -> np.ndarray:
     less sharp picture.
 
     Returns:
-        (H / reduce, W / reduce, 3) uint8 RGB, sides rounded up; four channels where it is for
-        print.
+        (H / reduce, W / reduce, 3) uint8 RGB, sides rounded up.
     Raises:
         ValueError: it is truncated or damaged.
     """
-    height, width, is_print = read_header(data)
-    colors = "CMYK" if is_print else "RGB"
-    if simplejpeg:
-        smallest = {"min_height": -(-height // reduce), "min_width": -(-width // reduce)}
-        return simplejpeg.decode_jpeg(data, colors, **({} if is_print else smallest))
-    picture = _open(data)
-    picture.draft(None, (width // reduce, height // reduce))
     try:
-        return np.array(picture.convert(colors))
-    except OSError as error:
-        raise ValueError(error) from None
+        height, width, is_print = read_header(data)
+        colors = "CMYK" if is_print else "RGB"
+        if simplejpeg:
+            smallest = {"min_height": -(-height // reduce), "min_width": -(-width // reduce)}
+            pixels = simplejpeg.decode_jpeg(data, colors, **({} if is_print else smallest))
+        else:
+            picture = _open(data)
+            picture.draft(None, (width // reduce, height // reduce))
+            pixels = np.array(picture.convert(colors))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"it is truncated or damaged ({error})") from None
+    return _decode_by_cv2(data, reduce) if is_print else pixels  # the former: checked, but no RGB
 
 
 def _open(data: bytes) -> "Image":
@@ -175,15 +176,6 @@ def _open(data: bytes) -> "Image":
         return Image.open(io.BytesIO(data), formats=["JPEG"])
     except (OSError, SyntaxError, Image.DecompressionBombError):
         raise ValueError("Pillow cannot read it") from None
-
-
-def _decode_jpeg(data: bytes, reduce: int) -> np.ndarray:
-    """(H / reduce, W / reduce, 3) uint8 RGB, sides rounded up."""
-    try:
-        pixels = decode_jpeg(data, reduce)
-    except ValueError as error:
-        raise ValueError(f"it is truncated or damaged ({error})") from None
-    return pixels if pixels.shape[2] == 3 else _decode_by_cv2(data, reduce)  # CMYK: checked, no RGB
 
 
 def _decode_by_cv2(data: bytes, reduce: int) -> np.ndarray:

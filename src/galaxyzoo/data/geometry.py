@@ -65,16 +65,10 @@ def warp_matrices(
     return np.concatenate([linear, (centers - linear @ middle)[..., None]], axis=-1)
 
 
-def warp_matrix(
-    image: ImageConfig,
-    angle_deg: float = 0.0,
-    flip: bool = False,
-    zoom: float = 1.0,
-    shift_px: tuple[float, float] = (0.0, 0.0),
-) -> np.ndarray:
-    """(2, 3) matrix as of `warp_matrices`, of one image."""
-    arguments = (np.array([value]) for value in (angle_deg, flip, zoom, shift_px))
-    return warp_matrices(image, *arguments)[0]
+def warp_matrix(image: ImageConfig, angle_deg: float = 0.0, zoom: float = 1.0) -> np.ndarray:
+    """(2, 3) matrix as of `warp_matrices`, of one image, neither mirrored nor shifted."""
+    angles, zooms = np.array([angle_deg]), np.array([zoom])
+    return warp_matrices(image, angles, np.array([False]), zooms, np.zeros((1, 2)))[0]
 
 
 def warp(images: np.ndarray, matrices: np.ndarray, size_px: int) -> np.ndarray:
@@ -158,7 +152,7 @@ def iterate_views(
     on_device = None if device.type == "cpu" else to_device(to_tensor(images), device)
     for zoom in tta.zooms:
         for angle in np.arange(tta.angles) * (90.0 / tta.angles):
-            matrix = warp_matrix(image, float(angle), zoom=zoom)
+            matrix = warp_matrix(image, float(angle), zoom)
             if on_device is None:
                 warped = to_tensor(warp(images, matrix, image.size_px))
             else:

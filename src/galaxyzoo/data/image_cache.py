@@ -53,16 +53,26 @@ class ImageCache:
 def decode_many(images: Images, config: ImageConfig) -> tuple[np.ndarray, dict[int, str]]:
     """Decode images into memory, in threads.
 
+    Errors that are not an image's fault are raised: a cache would keep such a reason for ever.
+
     Returns:
         (image, cache_px, cache_px, 3) uint8, black where unreadable; and why, by row.
+    Raises:
+        UnavailableError: the system cannot read any file now.
+        MemoryError: no memory is left to decode an image.
     """
     pixels = np.zeros((len(images), config.cache_px, config.cache_px, 3), np.uint8)
 
     def decode_row(row: int) -> str:
-        result = _try_decode(images, row, config)
-        if isinstance(result, str):
-            return result
-        pixels[row] = result
+        """Explain why there is no image; empty where there is one."""
+        try:
+            pixels[row] = decoding.decode(images.load(row), config.crop_px, config.cache_px)
+        except UnavailableError:
+            raise
+        except (ValueError, InputError, cv2.error) as error:
+            if isinstance(error, cv2.error) and error.code == cv2.Error.StsNoMem:
+                raise MemoryError(f"decoding {images.names.iloc[row]}") from None
+            return str(error).splitlines()[0]
         return ""
 
     reasons = in_threads(decode_row, len(images))
@@ -191,8 +201,7 @@ def count_processes(images: Images) -> int:
 
     Files and members of zips are read anywhere; pieces of an array are read once, in this process.
     """
-    is_by_name = images.table["row"].dtype.kind != "i"
-    is_worth_it = _cores() > parallel.THREADS_EACH and len(images) >= _MANY and is_by_name
+    is_worth_it = _cores() > parallel.THREADS_EACH and len(images) >= _MANY and images.by_name
     return math.ceil(_cores() / parallel.THREADS_EACH) if is_worth_it else 0
 
 
@@ -209,25 +218,6 @@ def _threads(_process: int) -> ThreadPoolExecutor:
     thousand images.
     """
     return ThreadPoolExecutor(_cores(), "decoding")
-
-
-def _try_decode(images: Images, row: int, config: ImageConfig) -> np.ndarray | str:
-    """The decoded image, or why there is none.
-
-    Errors that are not the image's fault are raised: a cache would keep such a reason for ever.
-
-    Raises:
-        UnavailableError: the system cannot read any file now.
-        MemoryError: no memory is left to decode it.
-    """
-    try:
-        return decoding.decode(images.load(row), config.crop_px, config.cache_px)
-    except UnavailableError:
-        raise
-    except (ValueError, InputError, cv2.error) as error:
-        if isinstance(error, cv2.error) and error.code == cv2.Error.StsNoMem:
-            raise MemoryError(f"decoding {images.names.iloc[row]}") from None
-        return str(error).splitlines()[0]
 
 
 def _digest(images: Images, config: ImageConfig) -> str:

@@ -30,18 +30,16 @@ _MAX_LINE_BYTES = 1 << 20
 _SIGNATURES = (b"PK\x03\x04", b"\x1f\x8b", b"\xd0\xcf\x11\xe0")  # zip and xlsx, gzip, xls
 
 
-def read_csv_bytes(
-    path: Path, source: IO[bytes] | None = None, max_bytes: int = MAX_BYTES
-) -> tuple[bytes, list[str]]:
+def read_csv_bytes(path: Path, source: IO[bytes] | None = None) -> tuple[bytes, list[str]]:
     """Read the bytes and column names of a CSV file, a `.csv.gz`, an open file or zip member.
 
     Args:
         path: the file, or a name for messages where `source` holds the content.
         source: an open file; default `path`.
-        max_bytes: bytes that it may hold, unpacked.
     Returns:
         The content, and names as in the file, spaces around them kept.
     """
+    max_bytes = MAX_BYTES
     if source is not None:
         data = source.read(max_bytes + 1)
     elif path.suffix == ".gz":

@@ -90,39 +90,36 @@ def _find_input(tasks: set[str]) -> DatasetFiles:
     problems: list[InputError] = []
     fitting = _fitting(_all_sets(problems), tasks)
     by_votes = all(get_task(name).follows_votes for name in tasks)
-    is_needed = COMPETITION_TASK not in tasks and not (by_votes and kaggle.competition_folders())
-    if problems and not fitting and is_needed:
-        raise problems[0]
-    _pass_over(problems)
-    if by_votes and not fitting:
-        return kaggle.open_dataset_files(kaggle.find_folder())
-    if not fitting:
-        raise InputError(
-            f"input/ has no labels for task '{min(tasks)}': see Input forms in docs/tasks.md"
-        )
     competitions = kaggle.competition_folders() if by_votes else []
-    _check_single([*competitions, *(candidate.path for candidate in fitting)], tasks)
-    return fitting[0].open()
+    _pass_over(problems, bool(fitting or competitions) or COMPETITION_TASK in tasks)
+    if fitting:
+        _check_single([*competitions, *(candidate.path for candidate in fitting)], tasks)
+        return fitting[0].open()
+    if by_votes:
+        return kaggle.open_dataset_files(kaggle.find_folder())
+    raise InputError(
+        f"input/ has no labels for task '{min(tasks)}': see Input forms in docs/tasks.md"
+    )
 
 
 def _find_named(data: str, tasks: set[str]) -> DatasetFiles:
     """Find what the user named: a dataset, a folder with one in a file, or the competition."""
     for path in (Path(data), paths.input_dir() / data) if data not in DEMOS else ():
-        has_votes = kaggle.holds_data(path)
-        problems: list[InputError] | None = [] if has_votes else None
-        candidates = list(_sets_at(path, problems))
-        _pass_over(problems or [])
-        fitting = _fitting(candidates, tasks)
-        if not fitting and not has_votes:
-            fitting = candidates
+        has_votes, problems = kaggle.holds_data(path), list[InputError]()
+        candidates = [*_sets_at(path, problems)]
+        _pass_over(problems, has_votes)
+        fitting = _fitting(candidates, tasks) or ([] if has_votes else candidates)
         if fitting:
             _check_single([candidate.path for candidate in fitting], tasks)
             return fitting[0].open()
     return kaggle.open_dataset_files(kaggle.find_folder(data))
 
 
-def _pass_over(problems: list[InputError]) -> None:
+def _pass_over(problems: list[InputError], has_others: bool) -> None:
+    """Print the problems of broken files; raise the first if there is no other dataset."""
     for problem in problems:
+        if not has_others:
+            raise problem
         print(f"skipped: {problem}")
 
 
@@ -136,8 +133,8 @@ def _all_sets(problems: list[InputError]) -> Iterator[DatasetCandidate]:
         yield from _sets_at(path, problems)
 
 
-def _sets_at(path: Path, problems: list[InputError] | None = None) -> Iterator[DatasetCandidate]:
-    """A file, or a folder and the files in it, where they are datasets."""
+def _sets_at(path: Path, problems: list[InputError]) -> Iterator[DatasetCandidate]:
+    """Find datasets in a file, or in a folder and the files in it; arguments as of `_all_sets`."""
     places = [path, *sorted(path.glob("[!.]*.*"))] if path.is_dir() else [path]
     table_images = labeled.image_files(path)  # of the folder's table of labels
     files = [place for place in places if place not in table_images]
@@ -145,8 +142,6 @@ def _sets_at(path: Path, problems: list[InputError] | None = None) -> Iterator[D
         try:
             candidate = find(place)
         except InputError as error:
-            if problems is None:
-                raise
             problems.append(error)
         else:
             yield from [candidate] if candidate else []

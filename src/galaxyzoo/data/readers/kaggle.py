@@ -48,19 +48,17 @@ def find_folder(data: str | None = None) -> Path:
         return _demo_folder(data)
     if data is not None:
         places = Path(data), input_dir() / data
-        folder = next(filter(holds_data, places), None)
+        if folder := next(filter(holds_data, places), None):
+            return folder
         top = input_dir()  # its zips may be of the dataset of that name
-        if folder is None and holds_data(top) and open_dataset_files(top).dataset == data:
+        if holds_data(top) and open_dataset_files(top).dataset == data:
             return top
-        if folder is None:
-            there = next(filter(Path.exists, places), None)
-            near = difflib.get_close_matches(data, [p.name for p in top.glob("[!.]*")], 1)
-            lacks = "not found here or in input/" + "".join(f": did you mean {n}?" for n in near)
-            if there:
-                listed = ", ".join(sorted(p.name for p in there.glob("[!.]*"))[:4]) or "no files"
-                lacks = f"{shown(there)} has {listed}, but no labels: add labels.csv"
-            raise InputError(f"--data {data}: {lacks} (see Input forms in docs/tasks.md)")
-        return folder
+        near = difflib.get_close_matches(data, [p.name for p in top.glob("[!.]*")], 1)
+        lacks = "not found here or in input/" + "".join(f": did you mean {n}?" for n in near)
+        if there := next(filter(Path.exists, places), None):
+            listed = ", ".join(sorted(p.name for p in there.glob("[!.]*"))[:4]) or "no files"
+            lacks = f"{shown(there)} has {listed}, but no labels: add labels.csv"
+        raise InputError(f"--data {data}: {lacks} (see Input forms in docs/tasks.md)")
     folders = competition_folders()
     if len(folders) > 1:
         raise InputError(

@@ -60,12 +60,15 @@ class Images:
             of the name where settings change the image; and those that came along, as of a list.
         left_out: name and reason of each picture that is there and of no form which is read.
         notes: how they differ from the training pictures.
+        by_name: each is read by its own name, so by any process; else by a number, from a file
+            whose readers keep what they have read.
     """
 
     path: Path
     table: pd.DataFrame = field(repr=False)
     left_out: Sequence[tuple[str, str]] = field(default=(), repr=False)
     notes: Sequence[str] = field(default=(), repr=False)
+    by_name: bool = False
 
     @classmethod
     def of(
@@ -86,7 +89,8 @@ class Images:
     def concat(cls, path: Path, parts: "Sequence[Images]") -> "Images":
         """Put images of several files one after another, numbered from 0."""
         table = pd.concat([part.table for part in parts], ignore_index=True)
-        return cls(path, table.drop(columns="identity", errors="ignore"))
+        table = table.drop(columns="identity", errors="ignore")
+        return cls(path, table, by_name=all(part.by_name for part in parts))
 
     def __len__(self) -> int:
         return len(self.table)

@@ -22,11 +22,7 @@ from galaxyzoo.io.archives import BROKEN_ZIP, open_unchecked, open_zip
 
 def read_in(folder: Path, name: str) -> bytes:
     """Encoded bytes of an image's file, relative to a folder or absolute."""
-    return read_file(os.path.join(folder, name))
-
-
-def read_file(file: str) -> bytes:
-    """Encoded bytes of an image's file."""
+    file = os.path.join(folder, name)
     try:
         status = os.stat(file)
         if not stat.S_ISREG(status.st_mode):  # reading a pipe would wait for ever
@@ -117,7 +113,7 @@ def _make_images(reader: base.Reader, path: Path, entries: Sequence[tuple[str, i
     images = [entry for entry in entries if base.is_read(entry[0])]
     names, stamps = [name for name, _ in images], [stamp for _, stamp in images]
     made = Images.of(path, names, stamps, reader, left_out)
-    return replace(made, table=made.table.assign(row=made.names))
+    return replace(made, table=made.table.assign(row=made.names), by_name=True)
 
 
 def _stat(file: str) -> os.stat_result:
@@ -238,5 +234,5 @@ def open_all(paths: list[Path], settings: FormSettings | None = None) -> list[Im
                 f"({', '.join(base.READ_SUFFIXES)}), archives or lists ({', '.join(openers())})"
             )
     if pictures:
-        inputs.append(_wrap(_make_images(read_file, Path.cwd(), pictures), settings))
+        inputs.append(_wrap(_make_images(partial(read_in, Path()), Path.cwd(), pictures), settings))
     return [*inputs, *others]

@@ -32,7 +32,7 @@ _MAX_GROUP_BYTES = 1_000_000_000  # bytes of images that are in memory at once
 def _take_bytes(folder: Path, image: bytes | str | None) -> bytes:
     """An image of a column of bytes, or at a path there."""
     if isinstance(image, str):
-        return opening.read_file(f"{folder / image}")
+        return opening.read_in(folder, image)
     if image is None or len(image) > base.MAX_IMAGE_BYTES:
         raise InputError("it is empty" if image is None else "it is too large")
     return image
@@ -133,7 +133,8 @@ def _open_list(path: Path, table: pd.DataFrame) -> base.Images:
     stamps = [_stamp(path.parent / place) for place in places]
     images = base.Images.of(path, names, stamps, partial(opening.read_in, path.parent))
     radii = {fits.RADIUS: _read_radii(path, table[fits.RADIUS])} if fits.RADIUS in table else {}
-    return replace(images, table=images.table.assign(**{base.FILE: places}, row=places, **radii))
+    table = images.table.assign(**{base.FILE: places}, row=places, **radii)
+    return replace(images, table=table, by_name=True)
 
 
 def _stamp(file: Path) -> int:
