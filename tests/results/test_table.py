@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.results.table import PredictionTable, join_tables
+from galaxyzoo.results.table import PredictionTable
 from galaxyzoo.tasks.registry import TASKS
 from support.problems import draw_votes
 
@@ -32,14 +32,6 @@ def test_a_table_is_read_by_id_and_by_name_in_the_order_asked_for(table, tmp_pat
     PredictionTable(VOTES, IDS, table.values).write(tmp_path / "a.csv")
     with pytest.raises(InputError, match=r"no column 'fold'.*: train it again"):
         PredictionTable.read(tmp_path / "a.csv", VOTES, IDS, FOLDS, "train it again")
-
-
-def test_rows_are_joined_and_selected_by_id(table):
-    parts = [table.select(IDS[fold == FOLDS]) for fold in (1, 0)]
-    assert parts[0].folds.tolist() == [1, 1]
-    joined = join_tables(parts)
-    assert joined.ids.tolist() == [3, 5, 7, 9]
-    np.testing.assert_array_equal(joined.select(IDS).values, table.values)
 
 
 def test_votes_become_shares_of_the_first_two_answers(table):

@@ -216,12 +216,8 @@ class EnsembleFolder:
     @property
     def record_csv(self) -> Path:
         """The committed submission of the same ensemble, where there is one."""
-        return records_dir() / self.csv.relative_to(submissions_dir())
-
-
-def records_dir() -> Path:
-    """The folder of the committed submissions, with their cards."""
-    return paths.CODE_ROOT / "submissions" / RECORDS
+        records = paths.CODE_ROOT / "submissions" / RECORDS
+        return records / self.csv.relative_to(submissions_dir())
 
 
 def list_ensembles(dataset: str = "*", task: str = "*") -> list[EnsembleFolder]:

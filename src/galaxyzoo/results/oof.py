@@ -23,7 +23,7 @@ from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.io.tables import FOLD, read_table
 from galaxyzoo.results import layout, submission
 from galaxyzoo.results.card import Digests, RunCard
-from galaxyzoo.results.table import PredictionTable, digest_table, join_tables
+from galaxyzoo.results.table import PredictionTable, digest_table
 from galaxyzoo.tasks.registry import get_task, task_of
 
 if TYPE_CHECKING:
@@ -124,8 +124,11 @@ class FoldTables:
     def _collect_folds(self, test_images: "ImageCache") -> RunCard:
         catalog, done = self.catalog, self.folder.folds
         rows = np.isin(catalog.folds, done)
-        joined = join_tables([self._read_val(fold) for fold in done])
-        oof = replace(joined.select(catalog.ids[rows]).project(), folds=catalog.folds[rows])
+        ids, predicted = catalog.ids[rows], [self._read_val(fold).frame for fold in done]
+        # Row by row in memory, as always: last digits of sums depend on it.
+        values = np.ascontiguousarray(pd.concat(predicted).loc[ids])
+        task = get_task(self.config.task)
+        oof = PredictionTable(task, ids, values, catalog.folds[rows]).project()
         summaries = {fold: FoldSummary(**self.files(fold).notes) for fold in done}
         (test, unreadable), config = self._mean_test(done, test_images), self.config
         return _save_run(

@@ -115,12 +115,6 @@ class PredictionTable:
         shares = task.rule.shares(self.frame)[list(task.columns)].to_numpy()
         return replace(self, task=task, values=task.project(shares))
 
-    def select(self, ids: np.ndarray) -> Self:
-        """Return the rows of some galaxies, in that order."""
-        rows = pd.Index(self.ids).get_indexer(ids)
-        folds = None if self.folds is None else self.folds[rows]
-        return replace(self, ids=ids, values=self.values[rows], folds=folds)
-
     def score(self, targets: np.ndarray, unscored: np.ndarray | None = None) -> dict[str, Any]:
         """Score predictions as they would be submitted; arguments as of `score_table`."""
         folds = np.zeros(len(self.ids), np.int64) if self.folds is None else self.folds
@@ -192,12 +186,6 @@ def score_table(
         "galaxies": len(targets),
         "code_version": manifest.code_version(),
     }
-
-
-def join_tables(tables: Sequence[PredictionTable]) -> PredictionTable:
-    """Return the rows of some tables of one task, one table behind the other."""
-    ids, values = (np.concatenate([getattr(t, of) for t in tables]) for of in ("ids", "values"))
-    return PredictionTable(tables[0].task, ids, values)
 
 
 def digest_table(table: Path) -> str:

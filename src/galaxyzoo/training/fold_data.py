@@ -62,8 +62,8 @@ def resolve_start(config: schema.Config, catalog: Catalog, fold: int) -> Start:
         return _bundled_start(config, catalog, fold)
     before = find_stage_before(config, catalog, fold)
     weights, history = before.path(layout.WEIGHTS), before.path(layout.HISTORY)
-    leakage = before.notes.get("possible_leakage", False)
-    return Start(weights, describe_start(config, before), leakage, history)
+    origin = f"{before.notes['start']}, then {config.earlier[-1].stage}"
+    return Start(weights, origin, before.notes.get("possible_leakage", False), history)
 
 
 def _bundled_start(config: schema.Config, catalog: Catalog, fold: int) -> Start:
@@ -104,11 +104,6 @@ def _agrees(catalog: Catalog, fingerprint: str) -> bool:
         and catalog.find_difference(other) is None
         for other in others
     )
-
-
-def describe_start(config: schema.Config, before: Artifact) -> str:
-    """Describe the provenance of a stage's weights, such as `timm a1_in1k, then small`."""
-    return f"{before.notes['start']}, then {config.earlier[-1].stage}"
 
 
 def find_stage_before(config: schema.Config, catalog: Catalog, fold: int) -> Artifact:

@@ -146,9 +146,7 @@ def augment_batch(
     return warped
 
 
-def build_transforms(
-    settings: list[dict[str, Any]], seed: int | None = None
-) -> Callable[..., dict[str, Any]]:
+def build_transforms(settings: list[dict[str, Any]], seed: int) -> Callable[..., dict[str, Any]]:
     """Compose albumentations' transforms from checked settings, each a `name` and arguments."""
     return _albumentations().Compose([_make_transform(setting) for setting in settings], seed=seed)
 
@@ -208,11 +206,7 @@ class BatchLoader:
     """
 
     def __init__(
-        self,
-        config: Config,
-        data: FoldData,
-        device: torch.device,
-        sampling: np.ndarray | None = None,
+        self, config: Config, data: FoldData, device: torch.device, sampling: np.ndarray | None
     ) -> None:
         self.config, self.data, self.device, self.sampling = config, data, device, sampling
         self.targets = torch.from_numpy(data.targets.astype(np.float32))

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import timm.optim.muon
 import torch
@@ -93,6 +93,15 @@ Step = Callable[[Tensor, Tensor], Tensor]
 _WARM_UPS = 2  # steps before a recording, by which libraries choose their kernels
 
 
+class _Recording(NamedTuple):
+    """A CUDA graph with its input and output tensors."""
+
+    graph: torch.cuda.CUDAGraph
+    images: Tensor
+    targets: Tensor
+    loss: Tensor
+
+
 @dataclass(eq=False)
 class StepGraph:
     """Steps of a network and its optimizer.
@@ -104,7 +113,7 @@ class StepGraph:
 
     model: nn.Module
     optimizer: torch.optim.Optimizer
-    _recorded: dict[int, "_Recording"] = field(default_factory=dict)
+    _recorded: dict[int, _Recording] = field(default_factory=dict)
 
     def __call__(self, take_step: Step, images: Tensor, targets: Tensor) -> Tensor:
         """Take one step; returns the loss.
@@ -126,7 +135,7 @@ class StepGraph:
         recorded.graph.replay()
         return recorded.loss.clone()
 
-    def _record(self, take_step: Step, images: Tensor, targets: Tensor) -> "_Recording":
+    def _record(self, take_step: Step, images: Tensor, targets: Tensor) -> _Recording:
         images, targets = images.clone(), targets.clone()
         self._warm_up(take_step, images, targets)
         pool = next((recorded.graph.pool() for recorded in self._recorded.values()), None)
@@ -182,13 +191,3 @@ def _no_waiting() -> Iterator[None]:
             yield
         finally:
             torch.cuda.set_sync_debug_mode("default")
-
-
-@dataclass(frozen=True, eq=False)
-class _Recording:
-    """A CUDA graph with its input and output tensors."""
-
-    graph: torch.cuda.CUDAGraph
-    images: Tensor
-    targets: Tensor
-    loss: Tensor

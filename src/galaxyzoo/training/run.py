@@ -259,8 +259,7 @@ class Run:
         copy_training(twin, self.fold_dir(fold), self.config)
         start = twin.notes["start"]
         if self.config.earlier:
-            before = fold_data.find_stage_before(self.config, self.data.catalog, fold)
-            start = fold_data.describe_start(self.config, before)
+            start = fold_data.resolve_start(self.config, self.data.catalog, fold).provenance
         of_run = {"selected_on_validation": False, "unreadable_test_images": ()}
         return oof.FoldSummary(**{**twin.notes, **of_run, "start": start})
 

@@ -13,7 +13,7 @@ from galaxyzoo.core.launch import run_main
 from galaxyzoo.core.manifest import read_sealed, write_sealed
 from galaxyzoo.extras.download import kaggle_api, submit
 from galaxyzoo.io.tables import format_predictions
-from galaxyzoo.results.layout import card_path, records_dir
+from galaxyzoo.results.layout import EnsembleFolder, card_path
 from galaxyzoo.results.submission import published_csv
 from galaxyzoo.results.table import digest_table
 from galaxyzoo.tasks.registry import get_task
@@ -76,7 +76,7 @@ def submit_by(monkeypatch: pytest.MonkeyPatch, *words: str) -> pd.DataFrame:
 
 def test_scores_of_a_submission_come_later(stand_in, rests, root, monkeypatch, capsys):
     path = write_submission(root)
-    record = read_sealed(records_dir() / "kaggle-mini/gz37/default/predictions.json", "")
+    record = read_sealed(card_path(EnsembleFolder("kaggle-mini", "gz37", "default").record_csv), "")
     write_sealed(card_path(path), {**record, "table": digest_table(path)})
     assert submit_by(monkeypatch, "--check").empty
     assert stand_in.calls == []
