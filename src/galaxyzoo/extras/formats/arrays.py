@@ -33,7 +33,6 @@ _FORM = "an archive of images and ids"
 _PIECE_ROWS = 256  # where the file stores the array contiguously
 _PIECES = 2  # kept at a time: threads stand on both sides of a border
 _MIN_SIDE = 8  # px
-_UNWRITTEN = "its chunk of the file is missing"
 
 
 def _to_pixels(image: np.ndarray) -> np.ndarray:
@@ -79,11 +78,7 @@ class PieceReader:
         return PieceReader, tuple(getattr(self, field.name) for field in fields(self))
 
     def __call__(self, row: int) -> bytes | np.ndarray:
-        """Load the image of a row."""
-        return self.convert(self._row(row))
-
-    def _row(self, row: int) -> Any:
-        """Read a row of the array; one thread reads its piece, the others wait."""
+        """Load the image of a row; one thread reads its piece, the others wait."""
         number = bisect_right(self.starts, row) - 1
         with self._lock:
             if number not in self._pieces:
@@ -93,7 +88,7 @@ class PieceReader:
             piece = self._pieces[number]
         if isinstance(piece, str):
             raise InputError(piece)
-        return piece[row - self.starts[number]]
+        return self.convert(piece[row - self.starts[number]])
 
     def _read_piece(self, number: int) -> np.ndarray | str:
         start, stop = ([*self.starts[number : number + 2], self.count])[:2]
@@ -279,5 +274,5 @@ class HDF5Images:
             places = product([rows.start], *(range(0, side, chunk) for side, chunk in sides))
             is_whole = all(identity.get_chunk_info_by_coord(p).byte_offset for p in places)
         if not is_whole:
-            raise InputError(_UNWRITTEN)
+            raise InputError("its chunk of the file is missing")
         return self._images[rows]

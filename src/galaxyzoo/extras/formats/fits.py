@@ -17,6 +17,7 @@ import math
 from argparse import ArgumentTypeError
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 import cv2
@@ -97,24 +98,6 @@ class FitsSettings:
     )
 
 
-@dataclass(frozen=True, eq=False)
-class FitsReader:
-    """Reads images, the FITS files among them as pictures."""
-
-    read: base.Reader
-    settings: FitsSettings
-    radius_arcsec: float | None = None
-
-    def __call__(self, row: int | str) -> bytes | np.ndarray:
-        """Load an image."""
-        data, width = base.encode(self.read(row)), self.settings.field_arcsec
-        if not data.startswith(MAGIC):
-            return data
-        if self.radius_arcsec is not None:
-            width = WIDTH_IN_RADII * self.radius_arcsec
-        return to_rgb(data, self.settings, width)
-
-
 def wrap(images: base.Images, settings: FitsSettings) -> base.Images:
     """Make pictures of the FITS cut-outs among images, and note how they differ."""
     table = images.table
@@ -132,10 +115,20 @@ def wrap(images: base.Images, settings: FitsSettings) -> base.Images:
             f"Using {part}; the networks expect {WIDTH_IN_RADII} petroR90_r across. Adjust "
             f"this with --field, or with {RADIUS} in a list."
         )
-    each = [*zip(images.names, table["reader"], radii, strict=True)]
-    identity = [f"{name} {settings} {radius}" for name, _, radius in each]
-    readers = [FitsReader(read, settings, radius) for _, read, radius in each]
+    identity, readers = [], []
+    for name, read, radius in zip(images.names, table["reader"], radii, strict=True):
+        width_arcsec = field_arcsec if radius is None else WIDTH_IN_RADII * radius
+        identity.append(f"{name} {settings} {radius}")
+        readers.append(partial(_read_image, read, settings, width_arcsec))
     return replace(images, table=table.assign(reader=readers, identity=identity), notes=notes)
+
+
+def _read_image(
+    read: base.Reader, settings: FitsSettings, width_arcsec: float | None, row: int | str
+) -> bytes | np.ndarray:
+    """Read an image, a FITS file as a picture."""
+    data = base.encode(read(row))
+    return to_rgb(data, settings, width_arcsec) if data.startswith(MAGIC) else data
 
 
 def to_rgb(data: bytes, settings: FitsSettings, width_arcsec: float | None = None) -> np.ndarray:

@@ -32,7 +32,7 @@ _MAX_GROUP_BYTES = 1_000_000_000  # bytes of images that are in memory at once
 def _take_bytes(folder: Path, image: bytes | str | None) -> bytes:
     """An image of a column of bytes, or at a path there."""
     if isinstance(image, str):
-        return opening.read_in(folder, image)
+        return opening.read_in(folder, image.replace("\\", "/"))
     if image is None or len(image) > base.MAX_IMAGE_BYTES:
         raise InputError("it is empty" if image is None else "it is too large")
     return image
@@ -81,13 +81,14 @@ def open_parquet(path: Path) -> base.Images:
             raise InputError(
                 f"{shown(path)}: '{column}' is {kind}; expected bytes of JPEG or PNG images"
             )
-        ids = [name for name in base.IDS if name in schema.names]
-        if not ids and pa.types.is_struct(kind) and kind.get_field_index("path") >= 0:
-            ids = [f"{column}.path"]
-        values = file.read(ids[:1]).flatten().column(0).to_numpy() if ids else np.array([None])
         count = file.metadata.num_rows
-        is_named = ids and not (pd.isna(values).any() and "." in ids[0])
-        names = base.read_ids(values if is_named else arrays.number_rows(count), path)
+        ids, id_columns = arrays.number_rows(count), [n for n in base.IDS if n in schema.names]
+        if id_columns:
+            ids = file.read(id_columns[:1]).column(0).to_numpy()
+        elif pa.types.is_struct(kind) and kind.get_field_index("path") >= 0:
+            places = file.read([f"{column}.path"]).flatten().column(0).to_pandas()
+            ids = ids if places.isna().any() else places.str.replace("\\", "/").to_numpy()
+        names = base.read_ids(ids, path)
     except (pa.ArrowException, OSError) as error:
         raise InputError(
             f"{shown(path)} is not a complete Parquet file ({reason_of(error)})"
