@@ -145,22 +145,13 @@ def test_galaxies_without_an_image_are_left_out_and_counted(root, folder, capsys
 RING, BAR = "t08_odd_feature_a19_ring_debiased", "t03_bar_a06_bar_debiased"
 
 
-def drop(column: str) -> Callable[[pd.DataFrame], pd.DataFrame]:
-    return lambda frame: frame.drop(columns=column)
-
-
-def above_1(frame: pd.DataFrame) -> pd.DataFrame:
-    frame.loc[4, BAR] = 1.2
-    return frame
-
-
 WRONG_TABLES = {
-    "no answer": (TABLE, drop(RING), f"column '{RING}'"),
-    "no ids": (TABLE, drop("dr7objid"), "column 'dr7objid'"),
+    "no answer": (TABLE, lambda f: f.drop(columns=RING), f"column '{RING}'"),
+    "no ids": (TABLE, lambda f: f.drop(columns="dr7objid"), "column 'dr7objid'"),
     "counts alone": (TABLE, lambda f: f[["dr7objid", "gz2_class"]], "lacks column 't01_smooth_or_"),
-    "a share above 1": (TABLE, above_1, f"column '{BAR}': 1.2 is outside [0, 1]"),
-    "no object": (MAPPING, drop("objid"), "has no column 'objid' (found '"),
-    "no image": (MAPPING, drop("asset_id"), "has no column 'asset_id' (found '"),
+    "a share above 1": (TABLE, lambda f: f.assign(**{BAR: 1.2}), f"{BAR}': 1.2 is outside [0, 1]"),
+    "no object": (MAPPING, lambda f: f.drop(columns="objid"), "has no column 'objid' (found '"),
+    "no image": (MAPPING, lambda f: f.drop(columns="asset_id"), "has no column 'asset_id' (found"),
     "other galaxies": (MAPPING, lambda f: f.assign(objid=f["objid"] + 1), "maps no galaxy of the"),
 }
 

@@ -8,6 +8,7 @@ fractions, so that every task on votes works with them.
 Source: Willett et al. 2013 (MNRAS 435, 2835) and Hart et al. 2016 (MNRAS 461, 3663) for the table.
 """
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -32,25 +33,22 @@ _NUMBER_LIMIT = 2**63  # objects of other data releases, which have no votes her
 
 def find_galaxy_zoo_2(folder: Path) -> DatasetCandidate | None:
     """The dataset of a folder with the vote table, for all tasks on votes; None of any other."""
-    if not holds_table(folder):
+    if not find_part(folder, TABLES):
         return None
     tasks = {task.name for task in registry.TASKS.values() if task.follows_votes}
     return DatasetCandidate(folder, frozenset(tasks), partial(open_galaxy_zoo_2, folder))
 
 
-def holds_table(folder: Path) -> bool:
-    """Check whether the folder holds the vote table under one of its names."""
-    return any((folder / name).is_file() for name in TABLES)
+def find_part(folder: Path, names: Sequence[str]) -> Path | None:
+    """Find the table, mapping or images in a folder, by their possible names."""
+    return next((path for name in names if (path := folder / name).exists()), None)
 
 
-def has_images(folder: Path) -> bool:
-    """Check whether the folder holds images under one of their names."""
-    return any((folder / name).exists() for name in IMAGE_PATHS)
-
-
-def find_votes_table(folder: Path) -> Path:
-    """The vote table of a folder."""
-    return _part(folder, TABLES)
+def get_part(folder: Path, names: Sequence[str]) -> Path:
+    """Find a part that must be there."""
+    if path := find_part(folder, names):
+        return path
+    raise InputError(f"{shown(folder)}/ lacks {names[0]} (or {names[1]})")
 
 
 def read_positions(path: Path) -> pd.DataFrame:
@@ -77,10 +75,9 @@ def read_positions(path: Path) -> pd.DataFrame:
 
 def open_galaxy_zoo_2(folder: Path) -> DatasetFiles:
     """Read votes and list images; galaxies without an image are left out, and counted on screen."""
-    votes = read_votes(find_votes_table(folder)).sort_index()
-    mapping = _part(folder, MAPPINGS)
-    assets = _read_assets(mapping)
-    images = open_by_galaxy_id(_part(folder, IMAGE_PATHS))
+    table, mapping = get_part(folder, TABLES), get_part(folder, MAPPINGS)
+    votes, assets = read_votes(table).sort_index(), _read_assets(mapping)
+    images = open_by_galaxy_id(get_part(folder, IMAGE_PATHS))
     assets = assets[assets.isin(images.ids)]
     has_votes = assets.index.isin(votes.index)
     if not has_votes.all():
@@ -99,7 +96,6 @@ def open_galaxy_zoo_2(folder: Path) -> DatasetFiles:
         print(f"{shown(folder)}: skipped galaxies without an image: {left_out:,} of {len(votes):,}")
     images = images.select(assets.to_numpy()).relabel(assets.index)
     dataset = "gz2" if folder.resolve() == input_dir().resolve() else folder.absolute().name
-    table = find_votes_table(folder)
     return DatasetFiles(dataset, folder, with_images, images, images, own_ids=True, table=table)
 
 
@@ -143,10 +139,3 @@ def _read_assets(path: Path) -> pd.Series:
             )
         frame[name] = numbers
     return frame.set_index(OBJECT)[ASSET]
-
-
-def _part(folder: Path, names: tuple[str, ...]) -> Path:
-    """The first of the names that is there."""
-    if path := next((folder / name for name in names if (folder / name).exists()), None):
-        return path
-    raise InputError(f"{shown(folder)}/ lacks {names[0]} (or {names[1]})")

@@ -154,7 +154,7 @@ def _find_folder(order: Gz2Options) -> Path:
     """The folder with the vote table, which is downloaded where that is wanted."""
     named = None if order.data is None else [Path(order.data), paths.input_dir() / order.data]
     places = named or input_places()
-    folders = [place for place in places if gz2.holds_table(place)]
+    folders = [place for place in places if gz2.find_part(place, gz2.TABLES)]
     if order.data is None and len(folders) > 1:
         names = ", ".join(paths.shown(place) for place in folders)
         raise InputError(f"several folders have a {gz2.TABLES[0]}: add --data with one of {names}")
@@ -175,8 +175,7 @@ def _find_folder(order: Gz2Options) -> Path:
 def _download_table(path: Path) -> None:
     print(f"downloading {TABLE_URL} to {paths.shown(path)}")
     try:
-        with files.explain_write_errors(path):
-            sdss.fetch(TABLE_URL, path, _check_table)
+        sdss.fetch(TABLE_URL, path, _check_table)
     except sdss.DownloadError as error:
         raise InputError(
             f"{TABLE_URL} cannot be downloaded ({error}): get {gz2.TABLES[1]} from "
@@ -199,20 +198,16 @@ def _open_source(
 ) -> tuple[pd.DataFrame, Callable[[int], bytes], pd.DataFrame | None]:
     """Votes by GalaxyID ascending, a function that reads an image, and positions to download."""
     if not order.download:
-        if not gz2.has_images(folder):
+        if not gz2.find_part(folder, gz2.IMAGE_PATHS):
             raise InputError(
                 f"{paths.shown(folder)}/ lacks {gz2.IMAGE_PATHS[0]}: put it there, or add "
                 "--download to get the images from SkyServer"
             )
         raw = gz2.open_galaxy_zoo_2(folder)
         return raw.targets, raw.train_images.read, None
-    table = gz2.find_votes_table(folder)
-    positions = gz2.read_positions(table)
-
-    def read_image(galaxy_id: int) -> bytes:
-        return (folder / sdss.FOLDER / f"{galaxy_id}.jpg").read_bytes()
-
-    return gz2.read_votes(table).sort_index(), read_image, positions
+    table, images = gz2.get_part(folder, gz2.TABLES), folder / sdss.FOLDER
+    positions, votes = gz2.read_positions(table), gz2.read_votes(table).sort_index()
+    return votes, lambda galaxy_id: (images / f"{galaxy_id}.jpg").read_bytes(), positions
 
 
 def _draw(

@@ -88,13 +88,14 @@ def fetch(url: str, path: Path, check: Callable[[bytes], None]) -> None:
 
     registry, urls = {path.name: None}, {path.name: url}
     store = pooch.create(path.parent, "", registry=registry, urls=urls, retry_if_failed=_RETRIES)
-    path.unlink(missing_ok=True)  # or pooch would keep it
-    try:
-        store.fetch(path.name, downloader=receive_checked)
-    except requests.RequestException as error:
-        raise DownloadError(f"no connection: {error}") from None
-    except ValueError as error:
-        raise DownloadError(str(error)) from None
+    with files.explain_write_errors(path):
+        path.unlink(missing_ok=True)  # or pooch would keep it
+        try:
+            store.fetch(path.name, downloader=receive_checked)
+        except requests.RequestException as error:
+            raise DownloadError(f"no connection: {error}") from None
+        except ValueError as error:
+            raise DownloadError(str(error)) from None
 
 
 def download_cutouts(positions: pd.DataFrame, folder: Path, service: str) -> dict[int, str]:
@@ -119,8 +120,7 @@ def download_cutouts(positions: pd.DataFrame, folder: Path, service: str) -> dic
         path = folder / f"{galaxy_id}.jpg"
         try:
             if not _is_whole(path):
-                with files.explain_write_errors(path):
-                    fetch(cutout_url(service, ra, dec), path, check_image)
+                fetch(cutout_url(service, ra, dec), path, check_image)
         except DownloadError as error:
             return error
         return None

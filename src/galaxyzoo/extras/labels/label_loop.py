@@ -277,18 +277,17 @@ class LabelLoop:
         All galaxies, the labeled ones among them, by the probability of class `of`; with
         `doubtful` labeled ones, with probabilities by heads that were not fitted to them.
         """
-        probs, scores = self.probabilities(), self.scores()
-        if probs is None or (by == "doubtful" and scores is None):
+        fitted = self.scores() if by == "doubtful" else self.probabilities()
+        if fitted is None:
             raise InputError("label more galaxies: scores need two labels in each of two classes")
-        if by == "doubtful":
-            assert scores is not None
+        if isinstance(fitted, Scores):
             rows = self.ranking(by, of)
-            rows = rows[np.isin(rows, scores.probs.index)]
-            shown_probs = scores.probs.loc[rows].to_numpy()
+            rows = rows[np.isin(rows, fitted.probs.index)]
+            probs = fitted.probs.loc[rows].to_numpy()
         else:
-            rows = np.argsort(-probs[:, of], kind="stable")
-            shown_probs = probs[rows]
-        table = pd.DataFrame(shown_probs, pd.Index(self.survey.ids[rows], name=_ID), self.classes)
+            rows = np.argsort(-fitted[:, of], kind="stable")
+            probs = fitted[rows]
+        table = pd.DataFrame(probs, pd.Index(self.survey.ids[rows], name=_ID), self.classes)
         table.insert(0, CLASS, [self.class_of(row) or "" for row in rows.tolist()])
         return format_predictions(table, number="%.6f")
 
