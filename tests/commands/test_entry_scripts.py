@@ -112,8 +112,7 @@ def test_entry_scripts_answer_help_with_runs_that_exist_before_torch_is_imported
     *texts, _ = printed.split("ended 0 False\n")
     for name, text in zip(ENTRIES, texts, strict=True):
         assert text.startswith(f"usage: {name} "), text
-    named = re.findall(rf"(?<!:)\b(?:{'|'.join(TASKS)})/\w+", printed)
-    assert {*named} <= {*all_runs()}
+    assert {*re.findall(rf"(?<!:)\b(?:{'|'.join(TASKS)})/\w+", printed)} <= {*all_runs()}
 
 
 def test_one_program_lists_all_commands_and_refuses_others(monkeypatch, capsys):

@@ -26,7 +26,6 @@ def test_the_notebook_leads_to_a_submission(tmp_path, monkeypatch):
     begin = f"import os\nos.chdir({str(NOTEBOOK.parent)!r})\n"
     script.write_text(begin + "\n".join(cell.source for cell in cells))
     printed = succeed(tmp_path, str(script)).stdout
-    frame = pd.read_csv(tmp_path / "submissions" / "predictions.csv")
-    assert frame.shape == (6, 38)
+    assert pd.read_csv(tmp_path / "submissions" / "predictions.csv").shape == (6, 38)
     for word in ("8 view(s)", "gz37/cnn", "gz37/d4cnn", "out-of-fold RMSE of fold 0"):
         assert f"{word}: 0." in printed

@@ -53,8 +53,7 @@ def test_candidates_are_scored_as_they_would_be_submitted():
     votes = draw_votes(rng, 90)[0]
     features = np.stack([draw_run(rng, votes, 0.2) for _ in range(2)], axis=1)
     fits = cross_fit({"mean": CANDIDATES["mean"]}, task, features, votes, np.arange(90) % 3)
-    predictions = fits.predictions("mean")
-    assert GALAXY_ZOO_2.residuals(predictions).max() < 1e-9
+    assert GALAXY_ZOO_2.residuals(fits.predictions("mean")).max() < 1e-9
     expected = rmse(GALAXY_ZOO_2.project(np.clip(features.mean(axis=1), 0, 1)), votes)
     assert fits.score("mean") == pytest.approx(expected, abs=1e-6)
     assert abs(fits.score("mean") - rmse(features.mean(axis=1), votes)) > 0.005

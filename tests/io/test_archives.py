@@ -46,8 +46,7 @@ OUTSIDE += ["/etc/evil.jpg", "\\\\server\\evil.jpg", "C:\\evil.jpg", "c:evil.jpg
 @pytest.mark.parametrize("name", OUTSIDE)
 def test_a_name_that_leads_outside_is_refused(tmp_path, name):
     path = zip_of(tmp_path / "a.zip", named("1.jpg"), named(name))
-    message = refusal(path)
-    assert message == f"{path}: '{name}' would be unpacked outside its folder"
+    assert refusal(path) == f"{path}: '{name}' would be unpacked outside its folder"
 
 
 @pytest.mark.parametrize("name", ["a..b.jpg", "...", "x/..y/1.jpg", "1..jpg", "ab:c.jpg", "d/"])
@@ -74,8 +73,7 @@ def test_a_member_that_is_there_twice_is_refused(tmp_path):
     open_zip(path)  # folders are nothing to choose between
     with pytest.warns(UserWarning, match="Duplicate name"):
         zip_of(path, named("1.jpg"), named("2.jpg"), named("1.jpg"))
-    message = refusal(path)
-    assert message == f"{path} has '1.jpg' twice: zip it again with one copy"
+    assert refusal(path) == f"{path} has '1.jpg' twice: zip it again with one copy"
 
 
 def edit_entries(path: Path, offset: int, value: bytes) -> None:
@@ -131,8 +129,7 @@ def test_members_that_share_their_bytes_are_refused(tmp_path):
     """Overlapping members multiply without any of them standing out (Fifield 2019, WOOT)."""
     path = squeezed(tmp_path / "a.zip", 2, 4_000_000)
     edit_entries(path, 20, struct.pack("<I", path.stat().st_size - 100))
-    message = refusal(path)
-    assert message == f"{path}: its members overlap, as in a zip bomb: replace it"
+    assert refusal(path) == f"{path}: its members overlap, as in a zip bomb: replace it"
 
 
 def test_an_image_is_read_no_further_than_its_entry_says(tmp_path):

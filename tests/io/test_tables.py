@@ -242,5 +242,4 @@ def test_a_packed_table_that_would_fill_the_memory(tmp_path):
 def test_a_table_of_too_many_bytes(file, monkeypatch):
     file.write_text(PLAIN)
     monkeypatch.setattr(tables, "MAX_BYTES", 20)
-    message = one_line_refusal(read_csv, file)
-    assert "table.csv has more than 20 bytes" in message
+    assert "table.csv has more than 20 bytes" in one_line_refusal(read_csv, file)

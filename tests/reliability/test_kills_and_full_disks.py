@@ -106,8 +106,7 @@ def test_a_command_beside_the_orphan_of_a_killed_one(undisturbed, project):
         if name.startswith(("input", "folds")):
             files.write_bytes(project.root / name, data)
     at = next(place for name, place in places.items() if name.endswith("gz37/cnn.json"))
-    result = project.run(TRAIN, Fault(places, at, delay_s=0.4, group=False))
-    assert result.status in KILLED
+    assert project.run(TRAIN, Fault(places, at, delay_s=0.4, group=False)).status in KILLED
     finish(project, expected)
 
 

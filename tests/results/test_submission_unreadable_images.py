@@ -51,8 +51,7 @@ def test_every_kind_gets_a_row(root, monkeypatch, capsys, first):
     said = capsys.readouterr().out
     line = next((line for line in said.splitlines() if "test images" in line), "")
     assert (f"unreadable test images: {len(bad)} (" in line) == bool(bad)
-    cache = run.data.test_images(run.config.image)
-    assert sorted(cache.problems) == sorted(bad)
+    assert sorted(run.data.test_images(run.config.image).problems) == sorted(bad)
 
 
 def test_an_image_repaired_between_two_folds_keeps_its_row_of_the_mean(root, monkeypatch):
@@ -103,8 +102,7 @@ def test_no_stacker_bends_the_mean(root, monkeypatch, capsys):
     note("gz37/run1", *map(named.get, lost))
     capsys.readouterr()
     after = combine(monkeypatch, "gz37", "--candidates", "disagreement_ridge")
-    mean = catalog.train[COLUMNS].mean()
-    assert np.abs(after.loc[lost] - mean).max(axis=None) < 2e-9
+    assert np.abs(after.loc[lost] - catalog.train[COLUMNS].mean()).max(axis=None) < 2e-9
     others = [i for i in catalog.test_ids if i not in lost]
     pd.testing.assert_frame_equal(after.loc[others], before.loc[others])
     card = files.read_json(card_path(built("gz37").csv))

@@ -146,5 +146,4 @@ def test_an_epochs_loss_is_the_mean_over_its_steps(monkeypatch):
     trained = Trainer(config(epochs=1), fold_data())
     (row,) = trained.epochs()
     assert len(losses) > 2
-    expected = np.average(losses, weights=sizes)
-    assert row["train_loss"] == pytest.approx(expected, rel=1e-6)
+    assert row["train_loss"] == pytest.approx(np.average(losses, weights=sizes), rel=1e-6)

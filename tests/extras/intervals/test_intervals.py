@@ -68,8 +68,7 @@ def test_of_a_galaxy_without_an_image_nothing_is_known(catalog, monkeypatch):
     write_sealed(card_path, card)
     make(monkeypatch, "0.8")
     table = pd.read_csv(intervals_csv(built("gz37")), index_col="GalaxyID")
-    bounds = table.loc[catalog.test_ids[3]].to_numpy().reshape(-1, 2)
-    assert (bounds == (0, 1)).all()
+    assert (table.loc[catalog.test_ids[3]].to_numpy().reshape(-1, 2) == (0, 1)).all()
 
 
 def test_a_mistake_is_one_line(catalog, monkeypatch):

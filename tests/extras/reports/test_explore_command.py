@@ -13,8 +13,7 @@ from support.datasets import ZOO5, draw_competition, write_labeled
 
 def test_a_page_of_votes_and_classes(tmp_path):
     draw_competition(n_train=24, n_test=4).write_zips(tmp_path / "input")
-    result = succeed(tmp_path, "explore.py")
-    assert "Warning" not in result.stderr
+    assert "Warning" not in succeed(tmp_path, "explore.py").stderr
     folder = next((tmp_path / "reports").glob("*/explore"))
     html = (folder / "index.html").read_text(encoding="utf-8")
     for data in re.findall(r'src="data:image/jpeg;base64,([^"]+)"', html):
@@ -22,8 +21,7 @@ def test_a_page_of_votes_and_classes(tmp_path):
         assert picture is not None
         assert picture.std() > 3
     tasks = {"elliptical_spiral", "hubble10", "anomaly4", "zoo5"}
-    galleries = re.findall(r"<h3>(\w+): random galaxies of each class", html)
-    assert set(galleries) == tasks
+    assert set(re.findall(r"<h3>(\w+): random galaxies of each class", html)) == tasks
     assert "<svg" in html
     assert "for 5 folds, so the task" in html  # of 24 galaxies, ten classes cannot have five each
     counts = pd.read_csv(folder / "classes.csv")
@@ -41,7 +39,6 @@ def test_a_page_of_a_label_file_and_one_task(tmp_path):
     files = {path.name for path in (tmp_path / "page").iterdir()}
     assert files == {"index.html", "classes.csv"}
     assert "zoo5: random galaxies" in (tmp_path / "page/index.html").read_text()
-    counts = pd.read_csv(tmp_path / "page" / "classes.csv")
-    assert counts["kept"].tolist() == [5, 5, 5, 0, 5]
+    assert pd.read_csv(tmp_path / "page" / "classes.csv")["kept"].tolist() == [5, 5, 5, 0, 5]
     refused = call(tmp_path, "explore.py", "--data", "five", "--task", "hubble10")
     assert complaint(refused).startswith("error: dataset 'five' has no labels for task")
