@@ -63,9 +63,7 @@ def members(name: str) -> list[str]:
     return list(card.runs)
 
 
-def test_without_a_name_it_is_default_where_its_runs_are_trained_else_all(
-    tiny, monkeypatch, capsys
-):
+def test_without_a_name_it_is_default_if_its_runs_are_trained_else_all(tiny, monkeypatch, capsys):
     run_here(monkeypatch)
     assert members("default") == ["gz37/run0"]
     assert "`python3 src/ensemble.py all` adds gz37/run1" in capsys.readouterr().out
@@ -116,9 +114,7 @@ def test_no_other_ensemble_takes_the_name_of_a_config(tiny, monkeypatch, words, 
     assert list_ensembles() == []
 
 
-def test_the_copy_to_send_is_the_last_one_and_a_better_one_that_it_replaces_is_named(
-    tiny, monkeypatch, capsys
-):
+def test_the_copy_to_send_is_the_last_and_a_better_one_is_named(tiny, monkeypatch, capsys):
     published = root_dir() / "submissions/predictions.csv"
     for words, line in (
         (["run1", "--name", "worse"], "copied to submissions/predictions.csv\n"),

@@ -123,9 +123,7 @@ def test_a_mistake_is_one_line_and_changes_nothing(project, words, named):
         (["folder/7.jpg", "images.zip"], "out.csv", "7.jpg' are both GalaxyID 7"),
     ],
 )
-def test_a_mistake_in_predict_is_found_before_any_image_is_decoded(
-    project, tmp_path, images, output, reason
-):
+def test_a_mistake_in_predict_is_found_before_decoding(project, tmp_path, images, output, reason):
     """No image here can be decoded, which would be another message."""
     write_zip(tmp_path / "images.zip", {"x/0007.png": b"no image"})
     (tmp_path / "folder").mkdir()

@@ -21,9 +21,7 @@ def test_a_log_gets_short_whole_lines_of_what_takes_long(every_s, monkeypatch, c
 
 
 @pytest.mark.parametrize(("width", "parts"), [(60, 1), (35, 2), (25, 2)])
-def test_a_table_too_wide_for_a_line_goes_on_below_with_its_names(
-    width, parts, monkeypatch, capsys
-):
+def test_a_table_too_wide_for_a_line_goes_on_below(width, parts, monkeypatch, capsys):
     monkeypatch.setattr(console, "_LOG_WIDTH", width)
     row = {"name": "mean", "what it is": "uniform mean of all runs", "score": 0.08123}
     console.print_table("runs", pd.DataFrame([row, row | {"what it is": None, "score": None}]))

@@ -179,9 +179,7 @@ def test_a_spoilt_cache_is_named_and_decoded_again(root, encoded, spoil, capsys)
 
 
 @MAKERS
-def test_a_bad_test_image_is_black_and_marked_and_a_bad_training_image_an_error(
-    root, encoded, make
-):
+def test_a_bad_test_image_is_black_and_a_bad_training_image_an_error(root, encoded, make):
     bad = {102: b"", 105: b"<html>", 107: encoded[107][:200]}
     store = make(root, encoded | bad)
     for _ in range(2):  # decoded, then out of the cache

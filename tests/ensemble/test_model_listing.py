@@ -48,7 +48,7 @@ def save_card(dataset: str, run: str, score: float, galaxies: int, **values: obj
         ("kaggle", 0.05, 61578, {"folds": [0, 1]}, False, "2 of 3 folds"),
     ],
 )
-def test_the_best_score_on_as_many_real_galaxies_answers(
+def test_the_best_score_on_real_galaxies_answers(
     trained, dataset, score, galaxies, more, is_taken, why
 ):
     save_card(dataset, "gz37/cnn", score, galaxies, **more)

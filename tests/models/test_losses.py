@@ -77,11 +77,7 @@ def divergence_slowly(votes: np.ndarray, targets: np.ndarray) -> float:
             for column in question.columns:
                 i = GALAXY_ZOO_2.columns.index(column)
                 if given[i] > 0:
-                    total += (
-                        asked
-                        * (given[i] / asked)
-                        * np.log(given[i] / asked / (predicted[i] / said))
-                    )
+                    total += given[i] * np.log(given[i] / asked / (predicted[i] / said))
     return total / len(targets)
 
 

@@ -112,9 +112,7 @@ def test_a_failing_download_goes_on_from_scratch_only_where_allowed(monkeypatch,
     assert "no/such" not in warning
 
 
-def test_a_repository_of_the_hub_is_built_without_network_and_filled_from_there(
-    monkeypatch, offline
-):
+def test_a_repository_of_the_hub_is_built_offline_and_filled_from_there(monkeypatch, offline):
     weights = timm.create_model("resnet18", num_classes=0)
     original, asked = timm.create_model, []
 

@@ -76,9 +76,7 @@ def test_an_ensemble_that_waits_reads_what_is_there_afterwards(catalog, monkeypa
     assert listing(tmp_path / "submissions") == found
 
 
-def test_tables_of_a_killed_ensemble_do_not_stay_beside_an_older_card(
-    catalog, monkeypatch, tmp_path
-):
+def test_tables_of_a_killed_ensemble_leave_an_older_card(catalog, monkeypatch, tmp_path):
     """Killed once the new out-of-fold table is there; then the older ensemble is asked for."""
     ensemble.main()
     found = listing(tmp_path / "submissions")

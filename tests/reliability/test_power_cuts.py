@@ -60,9 +60,7 @@ class Disk:
         return len(found)
 
 
-def test_what_a_command_called_done_survives_a_power_cut_at_any_later_operation(
-    tmp_path, monkeypatch
-):
+def test_what_a_command_called_done_survives_a_later_power_cut(tmp_path, monkeypatch):
     monkeypatch.setenv("GALAXYZOO_ROOT", str(tmp_path))
     disk = Disk(tmp_path, monkeypatch)
     catalog = save_project()

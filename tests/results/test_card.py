@@ -97,9 +97,7 @@ def test_an_ensembles_card_with_a_wrong_or_missing_key_is_refused_and_made_again
 
 
 @pytest.mark.parametrize("run", ["gz37/run0", "ensemble:all"])
-def test_a_card_with_another_number_is_refused_and_the_ensembles_is_made_again(
-    catalog, monkeypatch, run
-):
+def test_a_card_with_another_number_is_refused_or_made_again(catalog, monkeypatch, run):
     """A fold's score: nothing else that is read would contradict it."""
     card = card_path(built().csv if run == "ensemble:all" else RunFolder("tiny", run).oof_csv)
     whole, values = card.read_bytes(), files.read_json(card)

@@ -124,9 +124,7 @@ def other_fold(frame):
         (0, lambda f: pd.concat([f, f.iloc[:1].assign(GalaxyID=1)]), "GalaxyID 1 is not"),
     ],
 )
-def test_tables_of_other_galaxies_folds_or_units_are_refused(
-    catalog, tmp_path, table, change, message
-):
+def test_tables_of_other_galaxies_or_folds_are_refused(catalog, tmp_path, table, change, message):
     tables = save_theirs(catalog, tmp_path)
     change(pd.read_csv(tables[table])).to_csv(tables[table], index=False)
     text = one_line_refusal(import_run, catalog, THEIRS, *tables)

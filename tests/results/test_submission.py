@@ -124,9 +124,7 @@ def test_a_submission_of_unknown_origin_counts_as_real(root, card):
     assert published.read_text() == "somebody's own"
 
 
-def test_a_copy_that_stops_half_way_never_makes_a_real_submission_look_like_a_demo(
-    root, monkeypatch
-):
+def test_a_copy_stopped_half_way_never_makes_a_real_submission_a_demo(root, monkeypatch):
     demo, real = root / "demo.csv", root / "real.csv"
     write(demo, "demo", 0)
     write(real, "kaggle", 1)

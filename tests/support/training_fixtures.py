@@ -75,7 +75,7 @@ def train_until_killed(settings: Config, data: FoldData, folder: Path, steps: in
             train_fold(settings, data, folder, "killed")
 
 
-def assert_a_kill_changes_nothing(
+def check_a_kill_changes_nothing(
     folder: Path, settings: Config, data: FoldData, steps: int
 ) -> None:
     """A fold that is killed after so many steps ends with the same weights and history."""

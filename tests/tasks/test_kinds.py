@@ -114,9 +114,7 @@ def test_macro_classes_are_sums_and_are_decided_by_the_largest():
     ("galaxies", "share", "refused"),
     [(1, 0, 1), (2, 0, 1), (2, 1.5, 0), (3, 1.5, 0), (12, 1.5, 0), (60, 1.5, 0), (60, 0.75, 1)],
 )
-def test_errors_below_one_and_a_half_times_the_votes_own_scatter_are_too_good(
-    galaxies, share, refused
-):
+def test_errors_below_1_5_times_the_votes_own_scatter_are_too_good(galaxies, share, refused):
     """300 folds each, with errors of a share of the scatter of 43 volunteers."""
     rng = np.random.default_rng(galaxies)
     votes = draw_votes(rng, 300 * galaxies)[0].reshape(300, galaxies, -1)

@@ -20,7 +20,7 @@ from galaxyzoo.training.trainer import Trainer
 from support.commands import COMPETITION, TRAIN, call, succeed
 from support.datasets import draw_clear_competition
 from support.small_models import SIZES, holdout_config, small_config
-from support.training_fixtures import assert_a_kill_changes_nothing, config
+from support.training_fixtures import check_a_kill_changes_nothing, config
 from support.training_fixtures import fold_data as draw_fold
 
 NONE = np.empty(0, np.int64)
@@ -72,7 +72,7 @@ def test_the_bar_shows_a_score_of_a_fold_alone(val_rows, tmp_path, monkeypatch, 
 @pytest.mark.parametrize("steps", [2, 9])
 def test_a_killed_refit_ends_with_the_same_bytes(tmp_path, steps):
     data = replace(draw_fold(), val_rows=NONE, fold=REFIT)
-    assert_a_kill_changes_nothing(tmp_path, config(), data, steps)
+    check_a_kill_changes_nothing(tmp_path, config(), data, steps)
 
 
 def test_a_linear_head_is_fitted_on_all_galaxies(root):

@@ -58,9 +58,7 @@ def test_only_the_named_folds_are_trained_and_the_others_later(prepared, trained
 
 
 @pytest.mark.parametrize(("folds", "name"), [([0], "checkpoint.pt"), ([], ".timings.csv.abc.part")])
-def test_what_a_kill_left_after_or_before_the_end_of_a_fold_is_removed(
-    prepared, trained, folds, name
-):
+def test_what_a_kill_left_around_the_end_of_a_fold_is_removed(prepared, trained, folds, name):
     run = Run(small_config(image=SIZES), prepared)
     run.train(folds)
     leftover = run.folder / "fold_0" / name

@@ -17,8 +17,8 @@ from galaxyzoo.training.loader import Batch
 from galaxyzoo.training.trainer import Trainer
 from support.training_fixtures import (
     Killed,
-    assert_a_kill_changes_nothing,
     assert_same_files,
+    check_a_kill_changes_nothing,
     config,
     fold_data,
     train_until_killed,
@@ -30,7 +30,7 @@ from support.training_fixtures import (
     [(2, {"optimizer": "muon"}), (4, {}), (9, {"checkpoint": "best"}), (9, {"optimizer": "muon"})],
 )
 def test_a_killed_fold_ends_with_the_same_bytes(tmp_path, steps, train):
-    assert_a_kill_changes_nothing(tmp_path, config(**train), fold_data(), steps)
+    check_a_kill_changes_nothing(tmp_path, config(**train), fold_data(), steps)
 
 
 def test_a_kill_between_the_last_checkpoint_and_the_history_loses_nothing(tmp_path):

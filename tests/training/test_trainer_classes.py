@@ -17,7 +17,7 @@ from galaxyzoo.tasks.registry import CLASS_TASKS, TASKS
 from galaxyzoo.training.fold_data import Start
 from galaxyzoo.training.trainer import Trainer
 from support.small_models import class_config, small_config
-from support.training_fixtures import assert_a_kill_changes_nothing, class_fold
+from support.training_fixtures import check_a_kill_changes_nothing, class_fold
 
 # A class run after a stage on the same classes, and after one on votes.
 AGAIN = {"stages": [{"name": "classes"}, {"name": "again"}]}
@@ -65,7 +65,7 @@ def test_a_frozen_backbone_keeps_every_byte(optimizer):
     ids=["frozen", "sgd", "sampling"],
 )
 def test_a_killed_fold_ends_with_the_same_bytes(tmp_path, steps, extra):
-    assert_a_kill_changes_nothing(tmp_path, class_config(train=extra), class_fold(), steps)
+    check_a_kill_changes_nothing(tmp_path, class_config(train=extra), class_fold(), steps)
 
 
 def test_sampling_draws_classes_evenly_and_the_same_each_time():

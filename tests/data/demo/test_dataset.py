@@ -77,9 +77,7 @@ def test_a_drawn_galaxy_has_the_axis_ratio_and_the_angle_of_its_parameters():
     assert [measure(b)[0] for b in bulges] == pytest.approx([0.53, 0.96], abs=0.03)
 
 
-def test_the_same_seed_gives_the_same_bytes_also_after_a_drawing_that_was_stopped(
-    folder, tmp_path, monkeypatch
-):
+def test_the_same_seed_gives_the_same_bytes_after_a_stop_too(folder, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(dataset, "draw_galaxy", lambda galaxy_id, seed: 1 / 0)
         with pytest.raises(ZeroDivisionError):

@@ -65,9 +65,7 @@ def test_images_in_any_form_make_the_dataset_that_files_make(root, form, parts):
 
 
 @pytest.mark.parametrize("chunk_px", [48, None])
-def test_each_piece_of_a_file_is_read_once_whatever_the_order_of_its_ids(
-    root, chunk_px, monkeypatch
-):
+def test_each_piece_of_a_file_is_read_once_in_any_order_of_ids(root, chunk_px, monkeypatch):
     """A piece may hold hundreds of images, and takes as long to unpack as all of them."""
     write_files(root / "input" / "files")
     folder = write_form(root / "input" / "mine", "`.npz`")
