@@ -1,6 +1,8 @@
 """Finished surveys as the label page opens them."""
 
+import random
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -64,15 +66,6 @@ def record(part: Path) -> Path:
     return part.with_name(f"_{part.stem}.json")
 
 
-def exchange(path: Path) -> None:
-    """Exchange a part and its record with the next part's."""
-    other = path.with_name("part-000001.parquet")
-    for paths in ((path, other), (record(path), record(other))):
-        contents = [each.read_bytes() for each in paths[::-1]]
-        for each, content in zip(paths, contents, strict=True):
-            each.write_bytes(content)
-
-
 def take_another_jobs(path: Path) -> None:
     root, extras = path.parents[2], ("features",)
     make_job(root / "b", root / "survey", size=5, predictor=Darkness, extras=extras).run()
@@ -80,25 +73,54 @@ def take_another_jobs(path: Path) -> None:
         shutil.copy(root / "b" / "parts" / name, path.parent)
 
 
-@pytest.mark.parametrize(
-    ("damage", "complaint"),
-    [
-        (lambda path: rewrite(path, "GalaxyID", range(104, 99, -1)), "does not match"),
-        (lambda path: rewrite(path, "features", [[0.0, 1.0]] * 5), "does not match"),
-        (lambda path: path.write_bytes(path.read_bytes()[:-9]), "does not match"),
-        (lambda path: path.unlink(), "part-000000.parquet is missing"),
-        (lambda path: record(path).unlink(), "_part-000000.json is missing"),
-        (exchange, "part-000000.parquet is missing"),
-        (take_another_jobs, "_part-000000.json has other networks"),
-    ],
-    ids=["ids", "features", "cut off", "no part", "no record", "exchanged", "another job's"],
-)
-def test_a_part_that_is_not_as_it_was_written_is_one_line(votes, damage, complaint):
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[random.Random(0).randrange(len(data))] ^= 1
+    path.write_bytes(data)
+
+
+# Change of a part or its record -> complaint; whether a job makes the part again unasked
+DAMAGES: dict[str, tuple[Callable[[Path], object], str, bool]] = {
+    "values": (lambda path: rewrite(path, "elliptical", [0.3] * 5), "does not match", False),
+    "ids": (lambda path: rewrite(path, "GalaxyID", range(104, 99, -1)), "does not match", False),
+    "features": (lambda path: rewrite(path, "features", [[0.0, 1.0]] * 5), "does not match", False),
+    "cut off": (lambda path: path.write_bytes(path.read_bytes()[:-9]), "does not match", False),
+    "a bit": (flip, "does not match", False),
+    "a bit of the record": (lambda path: flip(record(path)), "_part-000000.json", False),
+    "an empty record": (lambda path: record(path).write_text("{}"), "_part-000000.json", False),
+    "no part": (lambda path: path.unlink(), "part-000000.parquet is missing", True),
+    "no record": (lambda path: record(path).unlink(), "_part-000000.json is missing", True),
+    "another job's": (take_another_jobs, "json has other networks (darkness, not bright", False),
+}
+
+
+@pytest.mark.parametrize(("damage", "complaint", "is_made"), DAMAGES.values(), ids=DAMAGES)
+def test_a_part_not_as_it_was_written_is_named_and_made_again_once_deleted(
+    votes, damage, complaint, is_made
+):
+    """By the label page and by a job that goes on."""
+    before = {path: path.read_bytes() for path in votes.rglob("*.parquet")}
     path = votes / "parts" / "part-000000.parquet"
     damage(path)
+    job = make_job(votes, votes.parent / "survey", size=5, extras=("features",))
+    for refuse in [read_features] if is_made else [read_features, lambda _: job.run()]:
+        message = one_line_refusal(refuse, votes)
+        assert complaint in message
+        assert f"delete {path} and rerun the predict.py command" in message
+    path.unlink(missing_ok=True)
+    job.run()
+    assert {path: path.read_bytes() for path in votes.rglob("*.parquet")} == before
+
+
+def test_exchanged_parts_are_refused(votes):
+    path = votes / "parts" / "part-000000.parquet"
+    other = path.with_name("part-000001.parquet")
+    for paths in ((path, other), (record(path), record(other))):
+        contents = [each.read_bytes() for each in paths[::-1]]
+        for each, content in zip(paths, contents, strict=True):
+            each.write_bytes(content)
     message = one_line_refusal(read_features, votes)
-    assert complaint in message
-    assert f"delete {path} and rerun the predict.py command" in message
+    assert f"{path} is missing: restore it, or delete {path} and rerun" in message
 
 
 @pytest.mark.parametrize("change", ["content", "a name", "all names", "fewer"])

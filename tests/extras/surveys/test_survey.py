@@ -1,15 +1,12 @@
 """Surveys: parts are of one job, unchanged, and of images that did not change."""
 
 import os
-import random
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pytest
-from pyarrow import parquet
 
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
@@ -22,7 +19,7 @@ from support.refusals import one_line_refusal
 from support.surveys import Brightness, Darkness, make_job
 
 COUNT = 11  # and one that is no image, in parts of four
-PART, RECORD = "part-000001.parquet", "_part-000001.json"
+PART = "part-000001.parquet"
 
 
 @pytest.fixture
@@ -50,48 +47,6 @@ def test_processes_decode_for_the_same_bytes(tmp_path, survey, votes, monkeypatc
         monkeypatch.setattr(image_cache, name, value)
     make_job(tmp_path / "again", survey).run()
     assert read_all(tmp_path / "again") == read_all(votes)
-
-
-def change_values(path: Path) -> None:
-    """Write a part anew with other predictions."""
-    table = parquet.read_table(path).to_pandas().assign(elliptical=np.float32(0.3))
-    parquet.write_table(pa.Table.from_pandas(table, preserve_index=False), path)
-
-
-def flip(path: Path) -> None:
-    data = bytearray(path.read_bytes())
-    data[random.Random(0).randrange(len(data))] ^= 1
-    path.write_bytes(data)
-
-
-DAMAGES: dict[str, tuple[str, Callable[[Path], object]]] = {
-    "values": (PART, change_values),
-    "cut off": (PART, lambda path: path.write_bytes(path.read_bytes()[:-9])),
-    "a bit": (PART, flip),
-    "a bit of the record": (RECORD, flip),
-    "an empty record": (RECORD, lambda path: path.write_text("{}")),
-}
-
-
-@pytest.mark.parametrize("damage", DAMAGES)
-def test_a_changed_part_or_record_is_named_and_made_again_once_deleted(votes, survey, damage):
-    before, (name, change) = read_all(votes), DAMAGES[damage]
-    path = votes / "parts" / name
-    change(path)
-    message = one_line_refusal(make_job(votes, survey).run)
-    assert path.name in message
-    assert f"delete {path.parent / PART} and rerun the predict.py command" in message
-    path.unlink()
-    make_job(votes, survey).run()
-    assert read_all(votes) == before
-
-
-def test_a_part_of_another_job_is_named(votes, survey, tmp_path):
-    make_job(tmp_path / "other", survey, predictor=Darkness).run()
-    for name in (PART, RECORD):
-        shutil.copy(tmp_path / "other/parts" / name, votes / "parts")
-    said = one_line_refusal(make_job(votes, survey).run)
-    assert "part-000001.json has other networks (darkness, not brightness): delete" in said
 
 
 def test_a_job_does_not_go_on_with_images_that_changed_since(votes, survey):

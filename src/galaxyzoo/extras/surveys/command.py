@@ -71,12 +71,6 @@ class SurveyOptions:
             formats = ", ".join(TABLE_FORMATS)
             raise InputError(f"--table {paths.shown(self.table)} must end in one of {formats}")
 
-    @property
-    def first(self) -> str:
-        """The first option given that needs a folder; empty where there is none."""
-        given = {"rank": self.rank, "with": self.extras, "table": self.table, "keep": self.keep}
-        return next((f"--{name}" for name, value in given.items() if value), "")
-
 
 def _make(options: predict.PredictOptions, survey: SurveyOptions, read: Mapping[str, Any]) -> bool:
     """Predict into a folder, or a table for astronomers; False where a plain table is wanted."""
@@ -87,9 +81,13 @@ def _make(options: predict.PredictOptions, survey: SurveyOptions, read: Mapping[
         with tempfile.TemporaryDirectory() as folder:
             job = replace(options, output=f"{folder}/votes/")
             return _make_job(job, replace(survey, table=options.path), read, is_table=True)
-    if survey.first and not options.is_job:
-        raise InputError(f"{survey.first} needs an output folder: add --output votes/")
-    return options.is_job and _make_job(options, survey, read)
+    if options.is_job:
+        return _make_job(options, survey, read)
+    given = {"rank": survey.rank, "with": survey.extras, "table": survey.table, "keep": survey.keep}
+    for name, value in given.items():
+        if value:
+            raise InputError(f"--{name} needs an output folder: add --output votes/")
+    return False
 
 
 def _make_job(

@@ -143,11 +143,6 @@ class SurveyImages:
         return [pair for images in self._inputs for pair in images.left_out]
 
     @property
-    def stamps(self) -> list[str]:
-        """Digest of each part's stamps."""
-        return [part.stamps for part in self.parts]
-
-    @property
     def digest(self) -> str:
         """Digest of the names of all images, in their order, and of what is kept."""
         names = ([each[:2] for each in part.images.identities()] for part in self.parts)

@@ -294,7 +294,8 @@ class Survey:
             if path.name not in names:
                 raise InputError(f"{paths.shown(path)} does not belong to this job: move it away")
         now = replace(self.images)  # opens the same paths again, as they are now
-        if (now.digest, now.stamps) != (self.images.digest, self.images.stamps):
+        stamps = [[part.stamps for part in images.parts] for images in (self.images, now)]
+        if now.digest != self.images.digest or stamps[0] != stamps[1]:
             raise InputError(f"IMAGES changed during prediction: {self._begun.advice}")
         ids, reasons = self._ids([name for name, _ in errors]), [why for _, why in errors]
         lost = pa.table({label: ids, "reason": pa.array(reasons, pa.string())})
