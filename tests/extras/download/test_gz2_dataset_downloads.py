@@ -5,7 +5,6 @@ import itertools
 import os
 import signal
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -36,14 +35,12 @@ def ordered(server: CutoutServer, **changes: object) -> Gz2Options:
     return replace(order, **changes)  # type: ignore[arg-type]
 
 
-def write_votes(
-    root: Path, change: Callable[[pd.DataFrame], pd.DataFrame] = lambda table: table
-) -> pd.Series:
-    """The vote table alone, changed, in `input/gz2/`; returns each galaxy's class."""
+def write_votes(root: Path) -> pd.Series:
+    """The vote table alone in `input/gz2/`; returns each galaxy's class."""
     table, classes = draw_published()
     path = root / "input" / "gz2" / TABLE
     path.parent.mkdir(parents=True)
-    change(table).to_csv(path, index=False)
+    table.to_csv(path, index=False)
     return classes
 
 

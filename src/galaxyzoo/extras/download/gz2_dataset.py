@@ -153,8 +153,7 @@ def _check_order(order: Gz2Options) -> tuple[kinds.Task, Path]:
 def _find_folder(order: Gz2Options) -> Path:
     """The folder with the vote table, which is downloaded where that is wanted."""
     named = None if order.data is None else [Path(order.data), paths.input_dir() / order.data]
-    places = named or input_places()
-    folders = [place for place in places if gz2.find_part(place, gz2.TABLES)]
+    folders = [place for place in named or input_places() if gz2.find_part(place, gz2.TABLES)]
     if order.data is None and len(folders) > 1:
         names = ", ".join(paths.shown(place) for place in folders)
         raise InputError(f"several folders have a {gz2.TABLES[0]}: add --data with one of {names}")
@@ -166,8 +165,8 @@ def _find_folder(order: Gz2Options) -> Path:
             f"{where} no {gz2.TABLES[0]} (or {gz2.TABLES[1]}): put it into input/gz2/, or add "
             "--download"
         )
-    named = named or [paths.input_dir() / "gz2"]
-    folder = next((place for place in named if place.is_dir()), named[0])
+    places = named or [paths.input_dir() / "gz2"]
+    folder = next((place for place in places if place.is_dir()), places[0])
     _download_table(folder / gz2.TABLES[1])
     return folder
 
