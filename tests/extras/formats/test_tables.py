@@ -27,7 +27,7 @@ FILES = {i: encode(PICTURES[i], end=".png") for i in IDS}
 
 
 STACK = np.stack([*PICTURES.values()])
-FLOATS = STACK.astype(np.float32) / 255
+FLOATS = (STACK / 255).astype(">f2")
 NAMES = [f"{i}.png" for i in IDS]
 KINDS = [pa.binary(), pa.large_binary(), pa.dictionary(pa.int32(), pa.binary())]
 KINDS += [pa.struct({"bytes": kind}) for kind in KINDS[::2]]

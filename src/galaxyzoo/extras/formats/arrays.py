@@ -207,7 +207,7 @@ def check_pixels(shape: tuple[int, ...], dtype: np.dtype, where: str) -> None:
     """Refuse an array that cannot be images, as `_to_pixels` reads them."""
     sides = shape[1:3] if len(shape) == 3 or shape[3:] in ((1,), (3,)) else shape[2:]
     is_shape = len(shape) == 3 or (len(shape) == 4 and {1, 3} & {shape[1], shape[3]})
-    is_type = dtype in (np.uint8, np.float32, np.float64)
+    is_type = dtype == np.uint8 or dtype.kind == "f"
     if not is_shape or not is_type or min(sides) < _MIN_SIDE:
         raise InputError(
             f"{where}: '{PIXELS}' is {dtype} of shape {shape}; expected uint8 or floats from 0 to "

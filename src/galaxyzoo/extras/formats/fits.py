@@ -44,6 +44,7 @@ _SKY_NOISES = 20  # at so many, Lupton's stretch turns from linear to logarithmi
 _SOFTENING = 8  # Lupton's Q
 _SKY_SAMPLE = 100  # the sky is measured on at least so many pixels along each side
 _PADDING_RATIO = 10  # padding is a value at least so many times as frequent as any other
+_PADDING_SHARE = 1 / 8  # of the pixels; of a compressed sky a tenth may have been rounded to 0
 
 
 def _positive(text: str) -> float:
@@ -320,11 +321,11 @@ def _asinh_rgb(bands: np.ndarray, stretch: float) -> np.ndarray:
 
 def _is_padded(pixels: np.ndarray) -> bool:
     """Check whether the most frequent of a band's values stands out, as no sky's does."""
-    if np.bincount(pixels.view(np.uint16)[::2]).max() <= pixels.size / 100:
+    if np.bincount(pixels.view(np.uint16)[::2]).max() <= pixels.size * _PADDING_SHARE:
         return False  # no half of a float32 is frequent, so no value is: a tenth of the time
     counts = np.unique(pixels, return_counts=True)[1]
     most, *second = np.sort(counts)[:-3:-1]
-    return most > _PADDING_RATIO * max([*second, 1]) and most > pixels.size / 100
+    return most > _PADDING_RATIO * max([*second, 1]) and most > pixels.size * _PADDING_SHARE
 
 
 def _zscale(bands: np.ndarray) -> np.ndarray:
@@ -355,7 +356,6 @@ def _open(data: bytes) -> Any:
     for begin, unpack in _PACKED.items():
         if data.startswith(begin):
             data = unpack(io.BytesIO(data)).read(_MAX_BYTES)
-            break
     return fits.HDUList.fromstring(data, do_not_scale_image_data=True)  # no copy of the pixels
 
 

@@ -28,7 +28,7 @@ from galaxyzoo.data.readers.labeled import (
 )
 from galaxyzoo.data.stores.base import IDS, Images, find_ids, is_read, match, read_ids
 from galaxyzoo.data.stores.opening import open_whole
-from galaxyzoo.io.tables import FOLD, ID, plain_cell, read_table
+from galaxyzoo.io.tables import FOLD, ID, NAME, plain_cell, read_table
 from galaxyzoo.tasks.kinds import CLASS, Task
 from galaxyzoo.tasks.registry import CLASS_TASKS, TASKS, register_task
 
@@ -126,7 +126,7 @@ def read_labels(path: Path, source: IO[bytes] | None = None) -> pd.DataFrame:
 
 def can_be_label(name: str) -> bool:
     """Check whether a class or column may have this name: tables keep it as it is written."""
-    reserved = name in (ID, FOLD, GROUP, CLASS)
+    reserved = name in (ID, NAME, FOLD, GROUP, CLASS, "score", "part")  # two of rankings
     return not reserved and plain_cell(name) == name.strip() == name != ""
 
 
