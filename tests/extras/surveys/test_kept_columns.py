@@ -1,6 +1,5 @@
 """Columns of the inputs' tables stand in the rows of their images."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,9 +44,6 @@ def make_parquet(folder: Path) -> Path:
     return folder / "a.parquet"
 
 
-FORMS: list[Callable[[Path], Path]] = [make_list, make_parquet]
-
-
 def keeping(job: Survey, *names: str) -> Survey:
     return replace(job, images=replace(job.images, keep=names))
 
@@ -57,7 +53,7 @@ def read_rows(job: Survey) -> pd.DataFrame:
     return pa.concat_tables([parquet.read_table(path) for path in paths]).to_pandas()
 
 
-@pytest.fixture(params=FORMS)
+@pytest.fixture(params=[make_list, make_parquet])
 def job(request: pytest.FixtureRequest, tmp_path: Path) -> Survey:
     return make_job(tmp_path / "votes", request.param(tmp_path))
 

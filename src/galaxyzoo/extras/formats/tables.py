@@ -59,9 +59,7 @@ class _Column:
                 value and (value.get("path") if value["bytes"] is None else value["bytes"])
                 for value in values
             ]
-        encoded = np.empty(len(values), object)
-        encoded[:] = values
-        return encoded
+        return pd.Series(values, dtype=object).to_numpy()
 
 
 def open_parquet(path: Path) -> base.Images:

@@ -37,14 +37,9 @@ def write_ranking(job: Survey, by: str, top: int) -> Path:
     """
     task, label = job.predictor.task, job.images.labels.column
     columns = list(task.columns)
-    ranges = [f"{name}_{end}" for name in columns for end in (SPREAD, *BOUNDS)]
-    shown_columns = {label, *columns, *POSITION, *ranges}
     best, total = pd.DataFrame(), 0
     for part in job.images.parts:
-        path = job.part_path(part)
-        names = parquet.read_schema(path).names
-        rows = parquet.read_table(path, columns=[n for n in names if n in shown_columns])
-        galaxies = rows.to_pandas()
+        galaxies = _without_features(parquet.read_table(job.part_path(part)))
         total += len(galaxies)
         score = _score(galaxies, columns, by)
         scored = galaxies.assign(**{_SCORE: score, _PART: part.number})
@@ -76,8 +71,13 @@ def write_ranking(job: Survey, by: str, top: int) -> Path:
 
 def order_by(columns: list[str], by: str, rows: pa.Table) -> np.ndarray:
     """(row,) numbers of rows of a survey in order of rank."""
-    score = _score(rows.drop_columns([*{FEATURES} & {*rows.column_names}]).to_pandas(), columns, by)
+    score = _score(_without_features(rows), columns, by)
     return np.argsort(-score.to_numpy(), kind="stable")
+
+
+def _without_features(rows: pa.Table) -> pd.DataFrame:
+    """Rows of a survey without their largest column."""
+    return rows.select([name for name in rows.column_names if name != FEATURES]).to_pandas()
 
 
 def _score(galaxies: pd.DataFrame, columns: list[str], by: str) -> pd.Series:
