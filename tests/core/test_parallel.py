@@ -58,13 +58,10 @@ def test_the_first_mistake_comes_back_in_its_own_words(monkeypatch):
         run_jobs(refuse, [(n,) for n in range(2, 6)], 2)
 
 
-def test_a_killed_process_is_a_sentence(monkeypatch):
+def test_a_killed_process_is_a_sentence_and_the_next_results_are_made(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "5")
     with pytest.raises(InputError, match=r"a process was killed \(out of memory\?\)"):
         run_jobs(be_killed, [(0,), (1,)], 2)
-
-
-def test_a_killed_process_is_a_sentence_and_the_next_results_are_made():
     with pytest.raises(InputError, match=r"a process was killed \(out of memory\?\): rerun"):
         [*prefetch(be_killed, range(3), 1, processes=2)]
     assert [*prefetch(abs, range(-9, 0), 1, processes=2)] == [*range(9, 0, -1)]

@@ -44,6 +44,9 @@ def test_a_catalog_reads_back_to_the_last_bit(root):
     assert loaded.test_ids.tolist() == [9, 7, 8]
     assert loaded.fingerprint == catalog.fingerprint
     assert (loaded.n_folds, loaded.about["seed"]) == (3, 0)
+    path = root / "folds" / "made-up" / "train.csv"
+    pd.read_csv(path, dtype=str).iloc[::-1].to_csv(path, index=False)  # rows in another order
+    assert load_catalog("made-up").fingerprint == catalog.fingerprint
 
 
 def changed(**changes: object) -> Catalog:
@@ -101,14 +104,6 @@ def test_a_catalog_changed_by_hand_is_refused(root, tamper):
         load_catalog("made-up")
 
 
-def test_a_train_table_in_another_order_is_the_same_catalog(root):
-    save_catalog(made_up_catalog())
-    path = root / "folds" / "made-up" / "train.csv"
-    rows = pd.read_csv(path, dtype=str)
-    rows.iloc[::-1].to_csv(path, index=False)
-    assert load_catalog("made-up").fingerprint == made_up_catalog().fingerprint
-
-
 def test_a_catalog_written_by_half_does_not_exist(root, monkeypatch):
     def fail(*_: object) -> None:
         raise KeyboardInterrupt
@@ -142,9 +137,8 @@ def other_votes(competition: Competition, folder: Path) -> None:
 
 def other_order(competition: Competition, folder: Path) -> None:
     """The sample submission's rows reversed."""
-    Competition(competition.votes, competition.test_ids[::-1], competition.images).write_zips(
-        folder
-    )
+    test_ids = competition.test_ids[::-1]
+    Competition(competition.votes, test_ids, competition.images).write_zips(folder)
 
 
 @pytest.mark.parametrize("change", [other_votes, other_order])

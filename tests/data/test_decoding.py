@@ -108,8 +108,7 @@ def test_the_crop_is_the_middle_square(shape):
     top, left = (shape[0] - side) // 2, (shape[1] - side) // 2
     image = np.zeros((*shape, 3), np.uint8)
     image[top : top + side, left : left + side] = 255
-    got = decode(encode(image, end=".png"), 200, 25)
-    assert got.min() > 250
+    assert decode(encode(image, end=".png"), 200, 25).min() > 250
     wider = decode(encode(image, end=".png"), 240, 24)
     assert max(wider[0].max(), wider[-1].max(), wider[:, 0].max(), wider[:, -1].max()) < 5
 
@@ -178,5 +177,4 @@ def test_transparent_pixels_are_over_black(image, key, size_px):
     image.save(file, "PNG", **({} if key is None else {"transparency": key}))
     black = decode(np.dstack([np.where(CLEAR, 0, GRAY)] * 3), 424, size_px)
     np.testing.assert_array_equal(decode(file.getvalue(), 424, size_px), black)
-    pixels = to_pixels(Image.open(file), 0)
-    np.testing.assert_array_equal(decode(pixels, 424, size_px), black)
+    np.testing.assert_array_equal(decode(to_pixels(Image.open(file), 0), 424, size_px), black)

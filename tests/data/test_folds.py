@@ -147,8 +147,7 @@ def test_known_folds_are_kept_groups_follow_and_the_rest_stays_even():
     np.testing.assert_array_equal(
         make_folds(targets, groups, 5, 0, np.full(400, -1)), make_folds(targets, groups, 5, 0)
     )
-    everything = make_folds(targets, groups, 5, 0, folds)
-    np.testing.assert_array_equal(everything, folds)
+    np.testing.assert_array_equal(make_folds(targets, groups, 5, 0, folds), folds)
 
 
 def test_known_folds_that_leave_one_empty_are_refused():

@@ -97,8 +97,7 @@ def test_a_split_that_was_made_stays_whatever_is_asked_later(root):
 @pytest.mark.parametrize(("left", "why"), [(0, "24 of 24 images"), (4, "too few for 5 folds")])
 def test_where_too_few_are_left_there_is_one_error_and_no_split(root, left, why):
     spoilt(dict.fromkeys(IDS[left:], b"")).write_zips(root / "input")
-    message = refused(drop_bad=True)
-    assert why in message
+    assert why in refused(drop_bad=True)
     assert not list((root / "folds").glob("*/"))
 
 
@@ -109,8 +108,7 @@ def test_training_stops_or_leaves_out(tmp_path):
     images = competition.images | {bad: KINDS["JPEG cut off"].data, unseen: b"<html>"}
     Competition(competition.votes, competition.test_ids, images).write_zips(tmp_path / "input")
     words = ["gz37/cnn", *TINY, "train.epochs=1", "--folds", "2", "--ensemble"]
-    message = complaint(call(tmp_path, "train.py", *words))
-    assert f"{bad}.jpg: it is truncated" in message
+    assert f"{bad}.jpg: it is truncated" in complaint(call(tmp_path, "train.py", *words))
     assert not list((tmp_path / "folds").glob("*/"))
     result = succeed(tmp_path, "train.py", *words, "on_bad_image=drop")
     assert "1 of 36 images cannot be used" in result.stdout

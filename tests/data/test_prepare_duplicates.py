@@ -11,7 +11,7 @@ from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import GROUP
 from galaxyzoo.data.decoding import decode
-from galaxyzoo.data.prepare import prepare, read_duplicates, record_duplicates
+from galaxyzoo.data.prepare import Dataset, prepare, read_duplicates, record_duplicates
 from galaxyzoo.training import holdout
 from galaxyzoo.training.fold_data import make_fold_data
 from galaxyzoo.training.run import Run
@@ -85,14 +85,18 @@ def two_sets(root: Path) -> tuple[Competition, Competition, np.ndarray]:
     return first, second, ids
 
 
+def prepare_both(root: Path, first: Competition, second: Competition) -> list[Dataset]:
+    for name, competition in (("first", first), ("second", second)):
+        competition.write_zips(root / "input" / name)
+    return [prepare(name, n_folds=5) for name in ("first", "second")]
+
+
 def test_a_copy_follows_its_originals_fold_in_another_dataset(root, two_sets):
     first, second, ids = two_sets
     pairs = {int(ids[35 + i]): (int(ids[i]), CHANGES[i % 6]) for i in range(12)}
     plant(second, pairs)
-    first.write_zips(root / "input" / "first")
-    second.write_zips(root / "input" / "second")
-    before, after = (prepare(name, n_folds=5).catalog for name in ("first", "second"))
-    folds = [dict(zip(c.ids.tolist(), c.folds.tolist(), strict=True)) for c in (before, after)]
+    catalogs = [data.catalog for data in prepare_both(root, first, second)]
+    folds = [dict(zip(c.ids.tolist(), c.folds.tolist(), strict=True)) for c in catalogs]
     for copy, (original, _) in pairs.items():
         assert folds[1][copy] == folds[1][original] == folds[0][original]
 
@@ -100,9 +104,7 @@ def test_a_copy_follows_its_originals_fold_in_another_dataset(root, two_sets):
 def test_copies_under_another_id_are_noted_and_anew_for_other_galaxies(root, two_sets):
     first, second, ids = two_sets
     plant(second, {int(ids[35]): (int(ids[0]), encoded_again)})
-    first.write_zips(root / "input" / "first")
-    second.write_zips(root / "input" / "second")
-    own, other = (prepare(name, n_folds=5) for name in ("first", "second"))
+    own, other = prepare_both(root, first, second)
     record_duplicates(own, other)
     names = own.catalog.dataset, other.catalog.dataset
     assert read_duplicates(*names) == [ids[35]]

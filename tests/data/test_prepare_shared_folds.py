@@ -46,16 +46,6 @@ def test_another_number_of_folds_takes_no_part(both):
     assert prepare("labels", n_folds=3).catalog.about["folds_as_in_earlier_datasets"] == 0
 
 
-def test_sets_whose_ids_mean_other_galaxies_are_not_mixed_in(both):
-    first = prepare("votes", n_folds=4).catalog
-    train = first.train.assign(fold=(first.folds + 1) % 4)
-    save_catalog(Catalog("stranger", train, first.test_ids, {"own_ids": True}))
-    second = prepare("labels", n_folds=4).catalog
-    assert second.about["folds_as_in_earlier_datasets"] == 20
-    shared = both[2]
-    assert second.train.loc[shared, "fold"].tolist() == first.train.loc[shared, "fold"].tolist()
-
-
 def test_a_set_whose_ids_mean_other_galaxies_takes_nothing_over(both, monkeypatch):
     prepare("votes", n_folds=4)
     own = replace(find.open_input("labels", {"zoo5"}), own_ids=True)
@@ -65,10 +55,14 @@ def test_a_set_whose_ids_mean_other_galaxies_takes_nothing_over(both, monkeypatc
     assert about["own_ids"]
 
 
-def test_earlier_datasets_that_disagree_are_named(both):
-    first = prepare("votes", n_folds=4).catalog
+def test_earlier_datasets_that_disagree_are_named_unless_their_ids_mean_other_galaxies(both):
+    first, shared = prepare("votes", n_folds=4).catalog, both[2]
     train = first.train.assign(fold=(first.folds + 1) % 4)
     save_catalog(Catalog("wrong", train, first.test_ids, {}))
     with pytest.raises(InputError, match="GalaxyID 21 is in one fold of wrong and in a diff"):
         prepare("labels", n_folds=4)
     assert not has_catalog("labels")
+    save_catalog(Catalog("wrong", train, first.test_ids, {"own_ids": True}))
+    second = prepare("labels", n_folds=4).catalog
+    assert second.about["folds_as_in_earlier_datasets"] == 20
+    assert second.train.loc[shared, "fold"].tolist() == first.train.loc[shared, "fold"].tolist()

@@ -225,8 +225,7 @@ def test_a_packed_table_that_is_cut_off(tmp_path):
     path.write_bytes(b"no gzip")
     assert "cannot be read: Not a gzipped file" in one_line_refusal(read_csv, path)
     path.write_bytes(gzip.compress(PLAIN.encode()[:-6]))
-    line = one_line_refusal(read_csv, path)
-    assert "ends in the middle of line 3 ('3,0…', 2 of 3 cells" in line
+    assert "ends in the middle of line 3 ('3,0…', 2 of 3 cells" in one_line_refusal(read_csv, path)
 
 
 def test_a_packed_table_that_would_fill_the_memory(tmp_path):

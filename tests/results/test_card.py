@@ -37,8 +37,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def catalog(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Catalog:
     """Of a copy of the project."""
-    copy = shutil.copytree(project, tmp_path / "copy")
-    monkeypatch.setenv("GALAXYZOO_ROOT", str(copy))
+    monkeypatch.setenv("GALAXYZOO_ROOT", str(shutil.copytree(project, tmp_path / "copy")))
     return load_catalog("tiny")
 
 

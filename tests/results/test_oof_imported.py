@@ -133,10 +133,8 @@ def test_tables_of_other_galaxies_or_folds_are_refused(catalog, tmp_path, table,
 
 
 def test_packed_tables_are_compared_with_their_card_and_keep_its_marks(catalog, tmp_path):
-    theirs, packed = (
-        save_theirs(catalog, tmp_path),
-        [tmp_path / PACKED[key] for key in ("oof", "test")],
-    )
+    theirs = save_theirs(catalog, tmp_path)
+    packed = [tmp_path / PACKED[key] for key in ("oof", "test")]
     for path, target in zip(theirs, packed, strict=True):
         pd.read_csv(path).to_csv(target, index=False)
     digests = Digests(oof=digest_table(packed[0]), test=digest_table(packed[1]))

@@ -92,10 +92,16 @@ def test_ids_that_only_we_would_read_are_refused(root, old, new):
         submission.check(path, TASK, IDS)
 
 
-def test_a_demo_is_published_until_a_real_one_is_there_and_never_after(root):
-    demo, real = root / "demo.csv", root / "real.csv"
-    write(demo, "demo", 0)
-    write(real, "kaggle", 1)
+@pytest.fixture
+def both(root):
+    """The submissions of a demo and of the competition."""
+    for seed, dataset in enumerate(("demo", "kaggle")):
+        write(root / f"{dataset}.csv", dataset, seed)
+    return root / "demo.csv", root / "kaggle.csv"
+
+
+def test_a_demo_is_published_until_a_real_one_is_there_and_never_after(both):
+    demo, real = both
     for dataset, is_copied in (
         ("demo", True),
         ("demo-full", True),  # a demo replaces a demo
@@ -113,21 +119,17 @@ def test_a_demo_is_published_until_a_real_one_is_there_and_never_after(root):
 
 
 @pytest.mark.parametrize("card", [None, "", "[]", "{}"])
-def test_a_submission_of_unknown_origin_counts_as_real(root, card):
-    demo = root / "demo.csv"
-    write(demo, "demo")
+def test_a_submission_of_unknown_origin_counts_as_real(both, card):
     published = submission.published_csv()
     published.write_text("somebody's own")
     if card is not None:
         published.with_suffix(".json").write_text(card)
-    assert "keeping " in submission.publish(demo, "demo")
+    assert "keeping " in submission.publish(both[0], "demo")
     assert published.read_text() == "somebody's own"
 
 
-def test_a_copy_stopped_half_way_never_makes_a_real_submission_a_demo(root, monkeypatch):
-    demo, real = root / "demo.csv", root / "real.csv"
-    write(demo, "demo", 0)
-    write(real, "kaggle", 1)
+def test_a_copy_stopped_half_way_never_makes_a_real_submission_a_demo(both, monkeypatch):
+    demo, real = both
     submission.publish(demo, "demo")
     copies, copy = [], submission.shutil.copyfile
 

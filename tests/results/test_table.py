@@ -20,8 +20,7 @@ def table():
 
 def test_a_table_is_read_by_id_and_by_name_in_the_order_asked_for(table, tmp_path):
     table.write(tmp_path / "a.csv")
-    shuffled = pd.read_csv(tmp_path / "a.csv").iloc[[2, 0, 3, 1], ::-1]
-    shuffled.to_csv(tmp_path / "a.csv", index=False)
+    pd.read_csv(tmp_path / "a.csv").iloc[[2, 0, 3, 1], ::-1].to_csv(tmp_path / "a.csv", index=False)
     order = [3, 1, 0, 2]
     back = PredictionTable.read(tmp_path / "a.csv", VOTES, IDS[order], FOLDS[order])
     np.testing.assert_allclose(back.values, table.values[order], atol=1e-9)

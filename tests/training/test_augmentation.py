@@ -11,9 +11,8 @@ from galaxyzoo.training.loader import augment_batch, check_transforms, random_ma
 from support.refusals import one_line_refusal
 from support.small_models import small_config
 
-IMAGE = ImageConfig(
-    crop_px=128, cache_px=64, field_px=64, size_px=32
-)  # one input pixel is one cached pixel
+# One input pixel is one cached pixel.
+IMAGE = ImageConfig(crop_px=128, cache_px=64, field_px=64, size_px=32)
 STILL = {"rotate_deg": 0, "flip": False, "zoom": 1, "shift_px": 0}
 
 

@@ -123,9 +123,7 @@ def test_a_stage_on_another_dataset_needs_the_same_folds(voted, root):
     config = staged(voted.catalog.dataset)
     weights = finish_votes(config, voted, 0)
     other = other_dataset(root, voted.catalog.ids[:20].tolist())
-    found = fold_data.find_stage_before(config, other.catalog, 0)
-    assert found is not None
-    assert found.path(WEIGHTS) == weights
+    assert fold_data.find_stage_before(config, other.catalog, 0).path(WEIGHTS) == weights
     frame = other.catalog.train.copy()
     frame.iloc[7, 0] = (frame.iloc[7, 0] + 1) % 3
     moved = Catalog("labeled", frame, other.catalog.test_ids)
@@ -165,6 +163,5 @@ def test_a_stage_that_was_trained_on_another_split_is_refused(voted, root, elsew
     finish_votes(config, replace(voted, catalog=replace(voted.catalog, train=train)), 0)
     other = other_dataset(root, voted.catalog.ids[:20].tolist())
     found = fold_data.find_stage_before(config, (other if elsewhere else voted).catalog, 0)
-    assert found is not None
     with pytest.raises(InputError, match="has another split"):
         found.path(WEIGHTS)

@@ -28,22 +28,6 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[FoldData]:
     return fake_training(monkeypatch, fold)
 
 
-def test_parts_are_70_15_15_and_keep_the_classes_shares(prepared):
-    run = Run(holdout_config(), prepared)
-    parts = holdout.split(run.catalog, "elliptical_spiral")
-    assert [int((parts == p).sum()) for p in ("train", "val", "test")] == [42, 9, 9]
-    elliptical = run.catalog.targets("elliptical_spiral")[:, 0]
-    for part in ("train", "val", "test"):
-        assert elliptical[parts == part].mean() == pytest.approx(2 / 3, abs=0.12)
-
-
-def test_other_settings_do_not_get_the_first_ones_score(prepared, trained):
-    holdout.train_holdout(Run(holdout_config(), prepared))
-    with pytest.raises(InputError, match=r"trained with other settings \(train\.seed 0 → 1\)"):
-        holdout.train_holdout(Run(holdout_config(train={"seed": 1}), prepared))
-    assert len(trained) == 1
-
-
 def test_the_third_part_is_neither_trained_nor_validated_on_but_scored(prepared, trained, root):
     run = Run(holdout_config(), prepared)
     card = holdout.train_holdout(run)
@@ -52,12 +36,17 @@ def test_the_third_part_is_neither_trained_nor_validated_on_but_scored(prepared,
     ids = data.cache.ids
     assert ids[data.train_rows].tolist() == run.catalog.ids[parts == "train"].tolist()
     assert ids[data.val_rows].tolist() == run.catalog.ids[parts == "val"].tolist()
-    assert card.split == {"train": 42, "val": 9, "test": 9}
-    assert card.galaxies == 9
+    assert (card.split, card.galaxies) == ({"train": 42, "val": 9, "test": 9}, 9)
+    elliptical = run.catalog.targets("elliptical_spiral")[:, 0]
+    for part, count in card.split.items():
+        assert (parts == part).sum() == count
+        assert elliptical[parts == part].mean() == pytest.approx(2 / 3, abs=0.12)
     dataset = prepared.catalog.dataset
     written = root / "oof" / dataset / "elliptical_spiral" / "cnn_holdout.json"
     assert json.loads(written.read_text())["score"] == card.score
     holdout.train_holdout(run)
+    with pytest.raises(InputError, match=r"trained with other settings \(train\.seed 0 → 1\)"):
+        holdout.train_holdout(Run(holdout_config(train={"seed": 1}), prepared))
     assert len(trained) == 1  # done work is not done again
 
 

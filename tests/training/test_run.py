@@ -34,27 +34,20 @@ from support.small_models import SIZES, small_config
 
 
 def test_each_fold_trains_on_all_galaxies_but_its_own(prepared, trained):
-    card = Run(small_config(image=SIZES), prepared).train()
-    folds = prepared.catalog.folds
-    assert [data.fold for data in trained] == [0, 1, 2]
-    for data in trained:
-        assert np.flatnonzero(folds != data.fold).tolist() == data.train_rows.tolist()
-        assert np.flatnonzero(folds == data.fold).tolist() == data.val_rows.tolist()
-        assert data.cache.ids.tolist() == prepared.catalog.ids.tolist()
-        assert np.array_equal(data.targets, prepared.catalog.targets("gz37"))
-    assert card is not None
-    assert card.folds == [0, 1, 2]
-
-
-def test_only_the_named_folds_are_trained_and_the_others_later(prepared, trained):
-    run = Run(small_config(image=SIZES), prepared)
+    """First the named fold alone, and later the others."""
+    run, catalog = Run(small_config(image=SIZES), prepared), prepared.catalog
     first = run.train([1])
     assert first is not None
     assert (first.folds, first.sd) == ([1], None)
-    whole = run.train()
+    card = run.train()
     assert [data.fold for data in trained] == [1, 0, 2]
-    assert whole is not None
-    assert whole.folds == [0, 1, 2]
+    for data in trained:
+        assert np.flatnonzero(catalog.folds != data.fold).tolist() == data.train_rows.tolist()
+        assert np.flatnonzero(catalog.folds == data.fold).tolist() == data.val_rows.tolist()
+        assert data.cache.ids.tolist() == catalog.ids.tolist()
+        assert np.array_equal(data.targets, catalog.targets("gz37"))
+    assert card is not None
+    assert card.folds == [0, 1, 2]
 
 
 @pytest.mark.parametrize(("folds", "name"), [([0], "checkpoint.pt"), ([], ".timings.csv.abc.part")])
@@ -127,33 +120,26 @@ def test_a_run_with_other_views_alone_takes_the_weights_that_are_there(prepared)
         np.testing.assert_allclose(given.to_numpy(), expected, atol=2e-9)
 
 
-@pytest.mark.parametrize("key", ["data_fingerprint", "data_images"])
-def test_weights_of_another_split_are_not_taken(prepared, key):
+@pytest.mark.parametrize("key", ["data_fingerprint", "data_images", None])
+def test_weights_of_another_split_and_damaged_ones_are_not_taken(prepared, key):
     """A whole run of a split that had its galaxies in other folds: these weights would leak."""
     start = small_config(image=SIZES, train={"epochs": 1})
     run = Run(start, prepared)
     run.train([0])
-    made = fold_files(start, prepared.catalog.dataset, run.catalog.fingerprint, 0)
-    notes = made.notes
-    config = yaml.safe_load((run.folder / CONFIG).read_text())
-    (run.folder / CONFIG).write_text(yaml.safe_dump({**config, key: "other"}))
-    of = {"fingerprint": "other"} if key == "data_fingerprint" else {}  # images are in no mark
-    mark = replace(made, provenance={**made.provenance, **of})
-    mark.finish([WEIGHTS, HISTORY], notes)
+    weights = run.fold_dir(0) / WEIGHTS
+    good = weights.read_bytes()
+    if key is None:
+        weights.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
+    else:
+        made = fold_files(start, prepared.catalog.dataset, run.catalog.fingerprint, 0)
+        notes = made.notes
+        config = yaml.safe_load((run.folder / CONFIG).read_text())
+        (run.folder / CONFIG).write_text(yaml.safe_dump({**config, key: "other"}))
+        of = {"fingerprint": "other"} if key == "data_fingerprint" else {}  # images are in no mark
+        replace(made, provenance={**made.provenance, **of}).finish([WEIGHTS, HISTORY], notes)
     other = Run(start.model_copy(update={"run": "gz37/other"}), prepared)
     other.train([0])
     assert list(read_timings(other.fold_dir(0) / TIMINGS)) == [1, 0]  # trained, then predicted
-
-
-def test_damaged_weights_are_not_taken(prepared):
-    start = small_config(image=SIZES, train={"epochs": 1})
-    Run(start, prepared).train([0])
-    weights = Run(start, prepared).fold_dir(0) / WEIGHTS
-    good = weights.read_bytes()
-    weights.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
-    other = Run(start.model_copy(update={"run": "gz37/other"}), prepared)
-    other.train([0])
-    assert list(read_timings(other.fold_dir(0) / TIMINGS)) == [1, 0]
     assert (other.fold_dir(0) / WEIGHTS).read_bytes() == good
 
 
@@ -165,8 +151,7 @@ def test_the_test_table_is_the_mean_of_the_folds_that_are_finished(prepared, tra
         each = [PredictionTable.read(run.fold_dir(k) / TEST_TABLE, task, ids).values for k in done]
         path = RunFolder(prepared.catalog.dataset, run.config.run).test_csv
         table = PredictionTable.read(path, task, ids).values
-        expected = task.project(np.mean(each, axis=0))
-        np.testing.assert_allclose(table, expected, atol=2e-9)
+        np.testing.assert_allclose(table, task.project(np.mean(each, axis=0)), atol=2e-9)
 
 
 def test_rows_of_the_oof_table_are_found_by_id(prepared, trained):

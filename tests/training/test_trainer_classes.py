@@ -164,8 +164,7 @@ def test_by_the_rule_a_network_of_votes_predicts_classes_before_it_learns_them(t
         probs = trainer.averaged_model.eval()(images).numpy()
     rule = CLASS_TASKS["zoo5"].rule
     assert rule is not None
-    expected = rule.shares(table)
-    np.testing.assert_allclose(probs, expected, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(probs, rule.shares(table), rtol=0, atol=1e-6)
     before = state(trainer.model)
     run_epochs(trainer, 1)
     assert {"head.0.weight", "head.3.bias"} <= changed(before, state(trainer.model))

@@ -9,7 +9,6 @@ import torch
 
 from galaxyzoo.core.devices import is_out_of_memory
 from galaxyzoo.core.errors import FoldError
-from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.inference import predict
 from galaxyzoo.models.build import GalaxyNet, build_model
 from galaxyzoo.models.weights import load_checkpoint
@@ -111,15 +110,10 @@ def test_a_killed_fold_keeps_its_parts(tmp_path):
     assert_same_training(tmp_path / "whole", tmp_path / "killed")
 
 
-def test_a_plan_that_does_not_fit_says_so(monkeypatch):
+def test_a_plan_that_does_not_fit_says_so_or_is_made_in_parts(monkeypatch, prepared):
     limit_memory(monkeypatch, 4)
-    catalog: Catalog = None  # type: ignore[assignment]
     with pytest.raises(FoldError, match=r"gz37/small: out of memory.*train\.accumulation=2"):
-        planning.estimate(config(), catalog)
-
-
-def test_a_plan_of_what_may_be_split_is_made_in_parts(monkeypatch, prepared):
-    limit_memory(monkeypatch, 4)
+        planning.estimate(config(), prepared.catalog)
     assert planning.estimate(config(**GO_ON), prepared.catalog).train_s > 0
 
 

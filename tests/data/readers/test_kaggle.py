@@ -99,8 +99,7 @@ def test_rounding_just_outside_the_range_is_cut_off(competition, root, zips):
     votes.iloc[0, 15:18] = [1.0, 0.0, 0.0]
     votes.iloc[0, 25:] = 0.0
     competition.write_solutions(zips, csv_bytes(votes))
-    targets = read().targets
-    assert targets.iloc[0, :2].tolist() == [1.0, 0.0]
+    assert read().targets.iloc[0, :2].tolist() == [1.0, 0.0]
 
 
 def test_the_name_follows_from_the_ids_alone(root):
