@@ -349,14 +349,12 @@ def check_range(values: pd.DataFrame, path: Path, key: str = ID) -> None:
         key: name of the index in that file.
     """
     numbers = values.to_numpy()
-    _refuse_worst(
-        np.maximum(-numbers, numbers - 1),
-        path,
-        lambda row, column: (
-            f"{key} {values.index[row]}, column '{values.columns[column]}': "
-            f"{numbers[row, column]:g} is outside [0, 1]"
-        ),
-    )
+
+    def describe(row: int, column: int) -> str:
+        where = f"{key} {values.index[row]}, column '{values.columns[column]}'"
+        return f"{where}: {numbers[row, column]:g} is outside [0, 1]"
+
+    _refuse_worst(np.maximum(-numbers, numbers - 1), path, describe)
 
 
 def check_sums(votes: pd.DataFrame, path: Path) -> None:
@@ -367,15 +365,13 @@ def check_sums(votes: pd.DataFrame, path: Path) -> None:
         path: the file, for the message.
     """
     residuals = GALAXY_ZOO_2.residuals(votes.to_numpy())
-    _refuse_worst(
-        residuals,
-        path,
-        lambda row, question: (
-            f"{ID} {votes.index[row]}: the vote fractions of question "
-            f"{GALAXY_ZOO_2.questions[question].number} have the wrong sum (off by "
-            f"{residuals[row, question]:.2g})"
-        ),
-    )
+
+    def describe(row: int, question: int) -> str:
+        number, off = GALAXY_ZOO_2.questions[question].number, residuals[row, question]
+        fractions = f"{ID} {votes.index[row]}: the vote fractions of question {number}"
+        return f"{fractions} have the wrong sum (off by {off:.2g})"
+
+    _refuse_worst(residuals, path, describe)
 
 
 def _refuse_worst(excess: np.ndarray, path: Path, describe: Callable[[int, int], str]) -> None:

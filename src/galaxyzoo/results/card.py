@@ -106,14 +106,12 @@ class FoldsCard(ScoreCard):
         digests = self._digests(catalog.dataset)
         if self.fingerprint != catalog.fingerprint:
             first = paths.shown(next(iter(digests)))
-            raise InputError(
-                f"{first} was made with another catalog or split: {self._advice(catalog.dataset)}"
-            )
+            raise InputError(f"{first} was made with another catalog or split: {self._advice()}")
         for table in tables:
             if not table.exists() or digests.get(table) != digest_table(table):
                 raise InputError(
                     f"{paths.shown(table)} is missing or does not match its score card: "
-                    f"{self._advice(catalog.dataset)}"
+                    f"{self._advice()}"
                 )
         return self
 
@@ -121,7 +119,7 @@ class FoldsCard(ScoreCard):
         """Table -> its digest."""
         raise NotImplementedError
 
-    def _advice(self, dataset: str) -> str:
+    def _advice(self) -> str:
         """Command that makes card and tables again."""
         raise NotImplementedError
 
@@ -190,7 +188,7 @@ class RunCard(FoldsCard):
         digests = {folder.oof_csv: tables.oof, folder.test_csv: tables.test}
         return digests | ({folder.refit_csv: tables.refit} if tables.refit else {})
 
-    def _advice(self, dataset: str) -> str:
+    def _advice(self) -> str:
         verb = "imported" if self.imported else "trained"
         return f"rerun the command that {verb} {self.run}, or name other runs"
 
@@ -280,7 +278,7 @@ class EnsembleCard(SubmissionCard, FoldsCard):
     def _digests(self, dataset: str) -> dict[Path, str]:
         return {self.folder.csv: self.table, self.folder.oof_csv: self.oof_table}
 
-    def _advice(self, dataset: str) -> str:
+    def _advice(self) -> str:
         return build_again(self.folder, [*self.runs])
 
 

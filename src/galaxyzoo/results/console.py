@@ -147,13 +147,12 @@ def member_table(card: EnsembleCard) -> pd.DataFrame:
             other = max(others, key=lambda other: others[other])
             name = other.removeprefix(f"{card.task}/")
             nearest = f"{name} {others[other]:.2f}"
+        mark = marks(run in card.runs_selected_on_validation, run in card.possible_leakage)
+        loss = with_error(cost.difference, cost.se) if cost else "–"
         row = {
-            "run": run
-            + marks(run in card.runs_selected_on_validation, run in card.possible_leakage),
+            "run": run + mark,
             f"OOF {card.metric}": f"{score:.5f}",
-            f"Δ {card.without.candidate} if dropped ± SE": (
-                with_error(cost.difference, cost.se) if cost else "–"
-            ),
+            f"Δ {card.without.candidate} if dropped ± SE": loss,
             "most similar errors (r)": nearest,
         }
         rows.append(row | class_cells(card.run_classes.get(run, {})))

@@ -68,7 +68,7 @@ def train_fold(
     data: FoldData,
     folder: Path,
     label: str,
-    after_epoch: Callable[[History], None] | None = None,
+    after_epoch: Callable[[History], None] = lambda rows: None,
 ) -> oof.FoldSummary:
     """Train a fold to its end, from its last checkpoint if there is one.
 
@@ -123,7 +123,7 @@ def _fit_network(
     folder: Path,
     provenance: manifest.Provenance,
     bar: console.ProgressBar,
-    report: Callable[[History], None] | None,
+    report: Callable[[History], None],
 ) -> None:
     """Train to the last epoch; after each one write checkpoint, history and seconds, then report.
 
@@ -136,7 +136,7 @@ def _fit_network(
     """
     bar.reset(trainer.config.train.epochs * trainer.loader.steps)
     bar.update(trainer.epoch * trainer.loader.steps)
-    if report and trainer.history:
+    if trainer.history:
         report(trainer.history)
     started = time.perf_counter()
     for row in trainer.epochs(bar.update):
@@ -148,8 +148,7 @@ def _fit_network(
         ended = time.perf_counter()
         note_timing(folder / layout.TIMINGS, trainer.epoch, ended - started)
         started = ended
-        if report:
-            report(trainer.history)
+        report(trainer.history)
 
 
 def _fit_fold(config: Config, data: FoldData, folder: Path) -> oof.FoldSummary:
