@@ -55,11 +55,12 @@ def test_no_copy_of_a_validation_galaxy_is_trained_on(root, n_folds):
     group_of = data.catalog.train[GROUP]
     for config in (tiny_config(), tiny_config(**CLASSES)):
         run = Run(config, data)
-        cache = run.cache("train")
         for fold in range(n_folds):
-            part = make_fold_data(config, data, cache, fold)
+            part = make_fold_data(config, data, fold)
             assert len(part.val_rows) > 0
-            groups = [set(group_of.loc[cache.ids[r]]) for r in (part.train_rows, part.val_rows)]
+            groups = [
+                set(group_of.loc[part.cache.ids[r]]) for r in (part.train_rows, part.val_rows)
+            ]
             assert not groups[0] & groups[1]
         parts = holdout.split(run.catalog, config.task)
         of_part = dict(zip(run.catalog.ids.tolist(), parts, strict=True))

@@ -12,9 +12,8 @@ import pandas as pd
 import pytest
 
 from galaxyzoo.commands import ensemble, train
-from galaxyzoo.config.schema import Config
+from galaxyzoo.config.schema import Config, ImageConfig
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.folds import make_folds, near_duplicates
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import Dataset, prepare
@@ -61,16 +60,14 @@ if is_long():
     KINDS |= ALONE
 
 
-@dataclass
-class Project:
+@dataclass(frozen=True)
+class Project(Dataset):
     """A prepared dataset, with its decoded images."""
 
-    data: Dataset
     images: ImageCache
 
-    @property
-    def catalog(self) -> Catalog:
-        return self.data.catalog
+    def train_images(self, config: ImageConfig) -> ImageCache:
+        return self.images
 
     def other_labels(self, fold: int) -> "Project":
         """The same split, the labels of half of one fold's galaxies given to all of them."""
@@ -88,12 +85,12 @@ class Project:
 
     def changed(self, name: str, train: pd.DataFrame, images: np.ndarray) -> "Project":
         catalog = replace(self.catalog, dataset=name, train=train)
-        return Project(Dataset(catalog, self.data.raw), replace(self.images, images=images))
+        return Project(catalog, self.raw, replace(self.images, images=images))
 
     def train(self, config: Config, folds: list[int]) -> RunCard:
         """Train folds of a run, stage by stage; returns the card."""
         for stage in config.stages:
-            card = Run(stage, self.data, {"train": self.images}).train(folds)
+            card = Run(stage, self).train(folds)
         assert card is not None
         return card
 
@@ -108,7 +105,7 @@ def project(root: Path) -> Project:
     clear_competition().write_zips(root / "input")
     data = prepare(n_folds=3)
     assert len(data.catalog.for_task(get_task("elliptical_spiral")).ids) == 36
-    return Project(data, Run(tiny_config(), data).cache("train"))
+    return Project(data.catalog, data.raw, data.train_images(tiny_config().image))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -200,7 +197,7 @@ def test_a_chosen_epoch_is_said_beside_every_score(root, monkeypatch, capsys):
 def test_a_hold_outs_epoch_may_be_chosen_but_not_on_what_is_scored(project, capsys):
     lively = {"checkpoint": "best", "epochs": 6, "lr": 0.05, "ema_decay": 0}
     config = tiny_config(**CLASSES, train=lively)
-    run = Run(config, project.data, {"train": project.images})
+    run = Run(config, project)
     card = holdout.train_holdout(run)
     assert (card.checkpoint, card.selected_on_validation) == ("best", False)
     weights = (run.folder / "holdout" / WEIGHTS).read_bytes()
@@ -212,7 +209,7 @@ def test_a_hold_outs_epoch_may_be_chosen_but_not_on_what_is_scored(project, caps
     labels = targets.columns.get_indexer(project.catalog.label_columns)
     targets.iloc[rows, labels] = targets.iloc[np.roll(rows, 1), labels]
     changed = project.changed("other test part", targets, images)
-    again = Run(config, changed.data, {"train": changed.images})
+    again = Run(config, changed)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(holdout, "split", lambda *_: parts)
         again_card = holdout.train_holdout(again)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from galaxyzoo.config import loading
-from galaxyzoo.config.schema import Config, ImageConfig
+from galaxyzoo.config.schema import Config
 from galaxyzoo.core.errors import FoldError, InputError
 from galaxyzoo.data.catalog import GROUP, Catalog
 from galaxyzoo.data.prepare import Dataset, prepare
@@ -18,8 +18,6 @@ from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training import fold_data
 from support.datasets import draw_clear_competition, write_classes
 from support.small_models import holdout_config
-
-IMAGE = ImageConfig(crop_px=424, cache_px=32, field_px=424, size_px=32)
 
 
 @pytest.fixture
@@ -60,7 +58,7 @@ def finish_votes(config: Config, data: Dataset, fold: int) -> Path:
 
 
 def test_dropped_galaxies_are_in_neither_part(voted):
-    data = fold_data.make_fold_data(holdout_config(), voted, voted.train_images(IMAGE), 1)
+    data = fold_data.make_fold_data(holdout_config(), voted, 1)
     whole = voted.catalog
     kept = (whole.train["Class1.3"] == 0).to_numpy()
     assert sorted([*data.train_rows, *data.val_rows]) == np.flatnonzero(kept).tolist()
@@ -85,7 +83,7 @@ def test_a_start_from_the_box_has_not_seen_the_fold_or_is_marked(voted, monkeypa
     other, fingerprint, _ = loading.load_run_config(bundled_dir() / "gz37/d4cnn_transfer")
     model = other.model.model_copy(update={"weights_file": "bundled"})
     config = config.model_copy(update={"model": model})
-    given = fold_data.make_fold_data(config, voted, voted.train_images(IMAGE), 2).start
+    given = fold_data.make_fold_data(config, voted, 2).start
     own = bundled_dir() / "gz37/d4cnn_transfer/fold_2" / WEIGHTS
     assert (given.weights, given.possible_leakage) == (own, True)
     assert fingerprint != catalog.fingerprint
@@ -107,11 +105,10 @@ def test_a_start_from_the_box_has_not_seen_the_fold_or_is_marked(voted, monkeypa
 def test_a_stage_starts_from_the_same_fold_of_the_one_before(voted):
     config = staged()
     expected = [finish_votes(config, voted, fold) for fold in range(3)]
-    images = voted.train_images(IMAGE)
-    found = [fold_data.make_fold_data(config, voted, images, fold) for fold in range(3)]
+    found = [fold_data.make_fold_data(config, voted, fold) for fold in range(3)]
     assert [data.start.weights for data in found] == expected
     assert {data.start.provenance for data in found} == {"scratch, then votes"}
-    assert fold_data.make_fold_data(holdout_config(), voted, images, 0).start.weights is None
+    assert fold_data.make_fold_data(holdout_config(), voted, 0).start.weights is None
 
 
 def test_a_stage_that_is_not_trained_is_named(voted):

@@ -98,7 +98,7 @@ def test_folds_that_learned_nothing_are_noted_but_kept(prepared, capsys):
         test = pd.DataFrame(0.5, index=catalog.test_ids, columns=columns)
         write_predictions(folder / TEST_TABLE, test)
         FoldTables(settings, catalog).files(fold).finish([VAL_TABLE, TEST_TABLE], {"start": "-"})
-    card = FoldTables(settings, catalog).collect(run.cache("test"))
+    card = FoldTables(settings, catalog).collect(run.data.test_images(settings.image))
     assert card is not None
     assert card.no_better_than_mean == [1, 2]
     assert card.diverged == []

@@ -115,7 +115,9 @@ def test_a_run_with_other_views_alone_takes_the_weights_that_are_there(prepared)
             assert (folder / name).read_bytes() == (theirs / name).read_bytes()
         rows = np.flatnonzero(prepared.catalog.folds == fold)
         model = load_network(start, theirs / WEIGHTS)
-        expected = predict(model, run.cache("train"), rows, start, TTAConfig(**views))
+        expected = predict(
+            model, prepared.train_images(start.image), rows, start, TTAConfig(**views)
+        )
         given = pd.read_csv(folder / VAL_TABLE, index_col=0)
         np.testing.assert_allclose(given.to_numpy(), expected, atol=2e-9)
 

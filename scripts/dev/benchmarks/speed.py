@@ -104,9 +104,8 @@ def inputs(trainer: Trainer) -> _Works:
 
 def make_trainer(config: Config, data: Dataset) -> Trainer:
     """Make a trainer of fold 0 from random weights, which change no time."""
-    catalog = data.catalog.for_task(get_task(config.task))
-    cache, val = data.train_images(config.image), catalog.folds == 0
-    trainer = Trainer(config, make_part_data(config, data, cache, ~val, val, 0), initialize=False)
+    val = data.catalog.for_task(get_task(config.task)).folds == 0
+    trainer = Trainer(config, make_part_data(config, data, ~val, val, 0), initialize=False)
     trainer.model.train()
     return trainer
 

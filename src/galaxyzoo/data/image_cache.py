@@ -111,8 +111,7 @@ def open_cache(
                 if _manifest(array).is_finished:
                     ProgressBar.write(f"{paths.shown(array)} is damaged; decoding the images again")
                 problems = _fill(array, images, config, chunk)
-                unreadable = {str(image_id): why for image_id, why in problems.items()}
-                _manifest(array).finish([array.name], {"unreadable": unreadable})
+                _manifest(array).finish([array.name], {"unreadable": problems})
                 cache = _open_whole(array, ids)
     if cache is None:
         raise InputError(f"{paths.shown(array)} changed while being written: rerun the command")
@@ -245,9 +244,8 @@ def record_images(folder: Path, inputs: Sequence[Images]) -> str:
 
 def remove_others(folder: Path, whole: str) -> None:
     """Remove the digests of earlier splits of the same dataset."""
-    for path in folder.glob(_NAME.format("*")):
-        if path.name != _NAME.format(whole):
-            path.unlink()
+    for path in {*folder.glob(_NAME.format("*"))} - {folder / _NAME.format(whole)}:
+        path.unlink()
 
 
 def check_digests(folder: Path, whole: str, inputs: Sequence[Images], advice: str) -> None:

@@ -348,8 +348,7 @@ def _is_unchanged(catalog: Catalog, raw: DatasetFiles) -> bool:
 def _check_split(catalog: Catalog, n_folds: int | None, seed: int | None) -> None:
     """Refuse another number of folds, or another seed."""
     folder = paths.shown(dataset_dir(catalog.dataset))
-    asked = {"n_folds": n_folds, "seed": seed}
-    for key, value in asked.items():
+    for key, value in {"n_folds": n_folds, "seed": seed}.items():
         if value is not None and value != catalog.about.get(key):
             raise InputError(
                 f"{folder} was split with {key} {catalog.about.get(key)}, not {value}: delete "

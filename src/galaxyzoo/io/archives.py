@@ -70,8 +70,7 @@ def _check_members(archive: zipfile.ZipFile, path: Path) -> None:
     """Refuse a zip that could do harm, by its list of contents alone; `path` is its file."""
     members, packed = archive.infolist(), path.stat().st_size
     for member in members:
-        why = _why_refused(member)
-        if why:
+        if why := _why_refused(member):
             raise InputError(f"{shown(path)}: '{member.orig_filename}' {why}")
     names = Counter(member.filename for member in members if not member.is_dir())
     if repeated := [name for name, count in names.items() if count > 1]:

@@ -255,8 +255,7 @@ def whole_numbers(texts: pd.Series, limit: int) -> tuple[pd.Series, np.ndarray]:
 
 def select_numbers(frame: pd.DataFrame, columns: Sequence[str], path: Path) -> pd.DataFrame:
     """The named columns, in that order, as finite float64 numbers; `path` is for messages."""
-    missing = [c for c in columns if c not in frame.columns]
-    if missing:
+    if missing := [c for c in columns if c not in frame.columns]:
         extra = [c for c in frame.columns if c not in columns]
         instead = f"; found instead: {', '.join(map(repr, extra[:3]))}" if extra else ""
         raise InputError(

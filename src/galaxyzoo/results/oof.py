@@ -23,7 +23,7 @@ from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.io.tables import FOLD, read_table
 from galaxyzoo.results import layout, submission
 from galaxyzoo.results.card import Digests, RunCard
-from galaxyzoo.results.table import PredictionTable, digest_table
+from galaxyzoo.results.table import PredictionTable, digest_table, score_table
 from galaxyzoo.tasks.registry import get_task, task_of
 
 if TYPE_CHECKING:
@@ -201,7 +201,7 @@ def _save_run(
     """
     folder, task = layout.RunFolder(catalog.dataset, run), oof.task
     targets, rows = catalog.targets(task.name), np.isin(catalog.ids, oof.ids)
-    scores = oof.score(targets[rows], targets[~rows])
+    scores = score_table(task, oof.values, targets[rows], oof.folds, targets[~rows])
     failed = []  # folds whose score is no better than that of the mean targets of the others
     for fold, score in scores["per_fold"].items():
         in_fold = catalog.folds == int(fold)

@@ -115,11 +115,6 @@ class PredictionTable:
         shares = task.rule.shares(self.frame)[list(task.columns)].to_numpy()
         return replace(self, task=task, values=task.project(shares))
 
-    def score(self, targets: np.ndarray, unscored: np.ndarray | None = None) -> dict[str, Any]:
-        """Score predictions as they would be submitted; arguments as of `score_table`."""
-        folds = np.zeros(len(self.ids), np.int64) if self.folds is None else self.folds
-        return score_table(self.task, self.values, targets, folds, unscored)
-
 
 def select_predictions(
     frame: pd.DataFrame, columns: Sequence[str], ids: np.ndarray | None, path: Path, names: Any
@@ -153,7 +148,7 @@ def score_table(
     task: Task,
     predictions: np.ndarray,
     targets: np.ndarray,
-    folds: np.ndarray,
+    folds: np.ndarray | None,
     unscored: np.ndarray | None = None,
 ) -> dict[str, Any]:
     """Score predictions overall, per fold and per column.
@@ -161,7 +156,7 @@ def score_table(
     Args:
         predictions: (galaxy, column), as they would be submitted.
         targets: (galaxy, column).
-        folds: (galaxy,) fold of each galaxy.
+        folds: (galaxy,) fold of each galaxy; None: all are in one.
         unscored: (other galaxy, column) targets of the galaxies that are not scored here; a class
             task decides by frequencies that leave the scored fold out.
     Returns:
@@ -169,6 +164,7 @@ def score_table(
         standard deviation; None for one fold), `per_column`, and `classes` with more scores of a
         class task.
     """
+    folds = np.zeros(len(targets), np.int64) if folds is None else folds
     numbers = sorted(set(folds.tolist()))
     per_fold = [task.score(predictions[folds == k], targets[folds == k]) for k in numbers]
     columns = {

@@ -1,6 +1,5 @@
 """Train one fold from its last checkpoint to its end; write weights, history and timings."""
 
-import csv
 import math
 import shutil
 import time
@@ -55,7 +54,7 @@ def read_timings(path: Path) -> dict[int, float]:
     if not path.exists():
         return {}
     try:
-        rows = csv.reader(path.read_text(encoding="utf-8").splitlines())
+        rows = [line.split(",") for line in path.read_text(encoding="utf-8").splitlines()]
         return {int(epoch): float(seconds) for epoch, seconds in rows}
     except ValueError:
         raise InputError(

@@ -41,15 +41,11 @@ class FoldData:
     fingerprint: str = ""  # of the task's galaxies, labels and folds
 
 
-def make_fold_data(config: schema.Config, data: Dataset, cache: ImageCache, fold: int) -> FoldData:
-    """Data of a training on all folds but one, validated on that one; of a refit, on all galaxies.
-
-    Args:
-        cache: images of all training galaxies of the dataset.
-    """
+def make_fold_data(config: schema.Config, data: Dataset, fold: int) -> FoldData:
+    """Data of a training on all folds but one, validated on it; of a refit, on all galaxies."""
     in_fold = data.catalog.for_task(get_task(config.task)).folds == fold
     start = resolve_start(config, data.catalog, fold)
-    return replace(make_part_data(config, data, cache, ~in_fold, in_fold, fold), start=start)
+    return replace(make_part_data(config, data, ~in_fold, in_fold, fold), start=start)
 
 
 def resolve_start(config: schema.Config, catalog: Catalog, fold: int) -> Start:
@@ -144,22 +140,16 @@ def check_dataset_before(config: schema.Config, catalog: Catalog) -> Catalog:
 
 
 def make_part_data(
-    config: schema.Config,
-    data: Dataset,
-    cache: ImageCache,
-    train: np.ndarray,
-    val: np.ndarray,
-    number: int,
+    config: schema.Config, data: Dataset, train: np.ndarray, val: np.ndarray, number: int
 ) -> FoldData:
     """Data of a training on any two parts of the task's galaxies.
 
     Args:
-        cache: images of all training galaxies of the dataset.
         train: (galaxy of the task,) bool.
         val: (galaxy of the task,) bool.
         number: in place of a fold's, for the random streams.
     """
-    task = get_task(config.task)
+    task, cache = get_task(config.task), data.train_images(config.image)
     catalog = data.catalog.for_task(task)
     rows = np.searchsorted(cache.ids, catalog.ids)
     targets = np.full((len(cache.ids), len(task.columns)), np.nan)

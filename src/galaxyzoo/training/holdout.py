@@ -12,7 +12,7 @@ from galaxyzoo.data.folds import make_folds
 from galaxyzoo.models.build import load_network
 from galaxyzoo.results import layout
 from galaxyzoo.results.card import HoldoutCard
-from galaxyzoo.results.table import PredictionTable
+from galaxyzoo.results.table import PredictionTable, score_table
 from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training import fold, fold_data
 from galaxyzoo.training.run import Run
@@ -54,18 +54,18 @@ def train_holdout(run: Run) -> HoldoutCard:
     run.begin()
     with run.locked():
         if not files.is_finished:
-            cache = run.cache("train")
             # Seeds are derived from the fold's number: here it is the next one after the folds.
             data = fold_data.make_part_data(
-                config, run.data, cache, parts == "train", parts == "val", catalog.n_folds
+                config, run.data, parts == "train", parts == "val", catalog.n_folds
             )
             fold.train_fold(config, data, folder, f"{config.run} hold-out")
-            rows = np.searchsorted(cache.ids, catalog.ids[held_out])
+            rows = np.searchsorted(data.cache.ids, catalog.ids[held_out])
             model = load_network(config, folder / layout.WEIGHTS)
-            run.predict(model, cache, rows, folder / layout.HELD_OUT_TABLE)
+            run.predict(model, data.cache, rows, folder / layout.HELD_OUT_TABLE)
             files.finish([layout.WEIGHTS, layout.HISTORY, layout.HELD_OUT_TABLE], {})
         (folder / layout.CHECKPOINT).unlink(missing_ok=True)
     table = PredictionTable.read(files.path(layout.HELD_OUT_TABLE), task, catalog.ids[held_out])
+    predictions = table.project().values
     targets = catalog.targets(task.name)
     card = HoldoutCard(
         run=config.run,
@@ -75,7 +75,7 @@ def train_holdout(run: Run) -> HoldoutCard:
         checkpoint=config.train.checkpoint,
         selected_on_validation=False,
         split={part: int((parts == part).sum()) for part in _PARTS},
-        **table.project().score(targets[held_out], targets[~held_out]),
+        **score_table(task, predictions, targets[held_out], None, targets[~held_out]),
     )
     card.write(layout.RunFolder(catalog.dataset, config.run).holdout_card)
     return card

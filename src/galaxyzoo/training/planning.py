@@ -243,7 +243,7 @@ def smoke(config: Config, data: prepare.Dataset) -> None:
     train = config.train.model_copy(update={"epochs": 2, "checkpoint": "last"})
     # Alone: the stages before may not be trained yet.
     short = config.model_copy(update={"train": train, "earlier": ()})
-    fold = fold_data.make_fold_data(short, data, data.train_images(short.image), 0)
+    fold = fold_data.make_fold_data(short, data, 0)
     train_rows, val_rows = _some(fold.train_rows, SMOKE_GALAXIES), _some(fold.val_rows, 64)
     fold = replace(fold, train_rows=train_rows, val_rows=val_rows)
     with tempfile.TemporaryDirectory() as folder:

@@ -45,7 +45,6 @@ class Run:
 
     config: schema.Config
     data: Dataset
-    _caches: dict[str, ImageCache] = field(default_factory=dict, repr=False)
     stopped: list[str] = field(default_factory=list)  # reasons why folds are not finished
 
     @cached_property
@@ -54,8 +53,8 @@ class Run:
         return self.data.catalog.for_task(get_task(self.config.task))
 
     def __getstate__(self) -> dict[str, Any]:
-        """State for another process, which opens the caches itself."""
-        return {**self.__dict__, "_caches": {}, "stopped": []}
+        """State for another process, which has its own reasons to stop folds."""
+        return {**self.__dict__, "stopped": []}
 
     @property
     def _tables(self) -> oof.FoldTables:
@@ -187,9 +186,7 @@ class Run:
                         tqdm.write(f"{name}: reusing the weights of {shown(twin.folder)}")
                         summary = self._copy_fold(twin, fold)
                     else:
-                        data = fold_data.make_fold_data(
-                            self.config, self.data, self.cache("train"), fold
-                        )
+                        data = fold_data.make_fold_data(self.config, self.data, fold)
                         summary = train_fold(self.config, data, folder, name)
                     if not self.config.is_earlier_stage:
                         summary = self._predict_fold(fold, summary)
@@ -214,7 +211,7 @@ class Run:
         if self.config.is_earlier_stage or not finished:
             return None
         with self.locked():
-            return self._tables.collect(self.cache("test"))
+            return self._tables.collect(self.data.test_images(self.config.image))
 
     def minutes(self) -> float:
         """Minutes that its folds have taken so far, all stages together."""
@@ -230,7 +227,8 @@ class Run:
         """Predict a trained fold and the test galaxies; returns the summary with notes on these."""
         started, folder = time.perf_counter(), self.fold_dir(fold)
         model = load_network(self.config, folder / layout.WEIGHTS)
-        cache, test = self.cache("train"), self.cache("test")
+        cache = self.data.train_images(self.config.image)
+        test = self.data.test_images(self.config.image)
         rows = np.searchsorted(cache.ids, self.catalog.ids[self.catalog.folds == fold])
         if len(rows):
             self.predict(model, cache, rows, folder / layout.VAL_TABLE)
@@ -272,13 +270,6 @@ class Run:
         predictions = predict(model, cache, rows, self.config)
         table.PredictionTable(get_task(self.config.task), cache.ids[rows], predictions).write(path)
 
-    def cache(self, which: str) -> ImageCache:
-        """Decoded images of all "train" or all "test" galaxies of the dataset."""
-        if which not in self._caches:
-            opened = self.data.train_images if which == "train" else self.data.test_images
-            self._caches[which] = opened(self.config.image)
-        return self._caches[which]
-
     def _save_config(self) -> None:
         if (self.folder / loading.CONFIG).exists():
             return
@@ -319,7 +310,8 @@ def train_runs(
         return
     for run in runs:
         run.begin()
-        run.cache("train"), run.cache("test")  # decoded here, by all processors
+        run.data.train_images(run.config.image)  # decoded here, by all processors
+        run.data.test_images(run.config.image)
         if run.unfinished_folds(folds) and not run.config.earlier:
             build_model(run.config)  # weights are downloaded here, or missed, once
     chains = order_by_dependency(runs)

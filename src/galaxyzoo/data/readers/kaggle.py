@@ -252,25 +252,21 @@ def write_subset(name: str, data: str | None) -> Path:
             f"{shown(raw.folder)} has no labels for GalaxyID {missing[0]} (such galaxies of "
             f"the subset: {len(missing)}): extract the subset from the complete competition data"
         )
+    images = Images.concat(raw.folder, [raw.train_images, raw.test_images]).identified()
+    missing = np.setdiff1d(test_ids, images.ids)
+    if len(missing):
+        raise InputError(f"no image of GalaxyID {missing[0]}: a subset needs the whole competition")
     zeros = pd.DataFrame(0, index=test_ids, columns=raw.targets.columns)
     with files.writing_folder(target) as folder:
-        _write_images(folder / f"{TRAIN_IMAGES}.zip", train_ids, [raw.train_images])
-        test_stores = [raw.test_images, raw.train_images]
-        _write_images(folder / f"{TEST_IMAGES}.zip", test_ids, test_stores)
+        _write_images(folder / f"{TRAIN_IMAGES}.zip", images.select(train_ids))
+        _write_images(folder / f"{TEST_IMAGES}.zip", images.select(test_ids))
         _write_table(folder / f"{SAMPLES[0]}.zip", zeros)
         _write_table(folder / f"{SOLUTIONS}.zip", raw.targets.loc[train_ids])
     return target
 
 
-def _write_images(path: Path, ids: np.ndarray, stores: list[Images]) -> None:
-    write_zip(path, ((f"{path.stem}/{name}.jpg", _read(name, stores)) for name in map(int, ids)))
-
-
-def _read(galaxy_id: int, stores: list[Images]) -> bytes:
-    store = next((s for s in stores if galaxy_id in s.names), None)
-    if store is None:
-        raise InputError(f"no image of GalaxyID {galaxy_id}: a subset needs the whole competition")
-    return store.read(galaxy_id)
+def _write_images(path: Path, images: Images) -> None:
+    write_zip(path, ((f"{path.stem}/{i}.jpg", images.read(i)) for i in images.ids.tolist()))
 
 
 def _write_table(path: Path, frame: pd.DataFrame) -> None:

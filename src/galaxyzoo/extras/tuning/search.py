@@ -144,9 +144,7 @@ class Tuning:
         try:
             config = self.search.change(self.search.decode(picks), f".{folder.name}")
             run.Run(config, self.data).check()
-            data = fold_data.make_fold_data(
-                config, self.data, self.data.train_images(config.image), self.search.fold
-            )
+            data = fold_data.make_fold_data(config, self.data, self.search.fold)
             with files.hold_lock(folder / files.LOCK, f"training {config.run}"):
                 fold.train_fold(config, data, folder, config.run, after_epoch=report)
         except (InputError, FoldError) as error:
