@@ -40,9 +40,8 @@ def decode_slowly(data: bytes, crop_px: int, size_px: int) -> np.ndarray:
     edges = np.linspace(0, side, size_px + 1)
     pixels = np.arange(side)
     # (size, side): how much of pixel j lies in block i
-    share = np.clip(
-        np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels), 0, 1
-    )
+    overlap = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
+    share = np.clip(overlap, 0, 1)
     share /= share.sum(axis=1, keepdims=True)
     square = image[top : top + side, left : left + side]
     return np.stack([share @ square[..., c] @ share.T for c in range(3)], axis=-1)

@@ -1,11 +1,11 @@
-"""The warp against slow sampling, and the dihedral group of the square."""
+"""The warp against slow sampling, the square's symmetries, and test-time views of both."""
 
 import numpy as np
 import pytest
 import torch
 
-from galaxyzoo.config.schema import ImageConfig
-from galaxyzoo.data.geometry import DIHEDRAL, dihedral_view, warp, warp_matrices, warp_matrix
+from galaxyzoo.config.schema import ImageConfig, TTAConfig
+from galaxyzoo.data.geometry import DIHEDRAL, dihedral_view, iterate_views, warp, warp_matrices
 
 # One input pixel is one cached pixel.
 IMAGE = ImageConfig(crop_px=128, cache_px=64, field_px=64, size_px=32)
@@ -60,7 +60,8 @@ def test_any_warp_equals_slow_sampling():
 def test_zoom_enlarges_and_shift_moves_by_original_pixels():
     image = np.zeros((64, 64, 3), np.uint8)
     image[31:33, 31:33] = 255  # the center
-    small, large = (warp(image[None], warp_matrix(IMAGE, zoom=z), 32)[0] for z in (1.0, 2.0))
+    matrices = (matrix_of(0.0, False, zoom, (0, 0)) for zoom in (1.0, 2.0))
+    small, large = (warp(image[None], matrix, 32)[0] for matrix in matrices)
     assert (large > 127).sum() == pytest.approx(4 * (small > 127).sum(), rel=0.3)
     moved = warp(image[None], matrix_of(0.0, False, 1.0, (8, 0)), 32)[0, :, :, 0]
     # the field's center moves 8 original = 4 cached pixels to the right, so the galaxy moves 4 to
@@ -79,3 +80,43 @@ def test_views_are_eight_distinct_ones_and_undo():
     assert len({view.contiguous().numpy().tobytes() for view in views}) == 8
     for number, view in enumerate(views):
         assert torch.equal(undo_dihedral_view(view, number), batch)
+
+
+CPU = torch.device("cpu")
+BATCH = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
+ALONE, ANGLES = TTAConfig(dihedral=False), TTAConfig(angles=2)
+ZOOMED = TTAConfig(angles=3, zooms=(0.9, 1.1))
+
+
+@pytest.mark.parametrize(
+    ("tta", "count"), [(TTAConfig(), 8), (ALONE, 1), (ANGLES, 16), (ZOOMED, 48)]
+)
+def test_every_setting_makes_as_many_distinct_views_as_it_says(tta, count):
+    made = iterate_views(BATCH, IMAGE, tta, CPU)
+    views = [view.contiguous().numpy().tobytes() for view in made]
+    assert tta.n_views == len(views) == len(set(views)) == count
+
+
+def test_views_are_turned_by_equal_parts_of_90_degrees():
+    """A spot right of the middle goes up and around, counter-clockwise."""
+    y, x = np.mgrid[:64, :64] - 31.5
+    spot = 255 * np.exp(-((x - 12) ** 2 + y**2) / 8)
+    pixels = np.repeat(spot.astype(np.uint8)[None, ..., None], 3, axis=3)
+    tta, found = TTAConfig(dihedral=False, angles=6), []
+    for view in iterate_views(pixels, IMAGE, tta, CPU):
+        gray = view[0, 0].double().numpy()
+        down, right = np.indices(gray.shape) - (gray.shape[0] - 1) / 2
+        found.append(np.degrees(np.arctan2(-(gray * down).sum(), (gray * right).sum())))
+    np.testing.assert_allclose(found, [0, 15, 30, 45, 60, 75], atol=1)
+
+
+def test_the_mean_over_views_does_not_depend_on_the_galaxys_orientation():
+    turned = np.rot90(BATCH, axes=(1, 2)).copy()
+    weights = torch.rand(3, 32, 32, generator=torch.Generator().manual_seed(0))
+
+    def mean(pixels: np.ndarray) -> torch.Tensor:
+        return torch.stack(
+            [(v * weights).sum((1, 2, 3)) for v in iterate_views(pixels, IMAGE, TTAConfig(), CPU)]
+        ).mean(0)
+
+    assert torch.allclose(mean(BATCH), mean(turned), rtol=1e-5)

@@ -125,11 +125,8 @@ def test_a_table_and_card_under_another_runs_name_are_refused(catalog):
     own, copy = (RunFolder("tiny", f"gz37/{name}") for name in ("run0", "copy"))
     for kind in ("oof_csv", "test_csv", "card"):
         shutil.copy(getattr(own, kind), getattr(copy, kind))
-    texts = [
-        *refusals(catalog, "gz37/copy"),
-        one_line_refusal(members.find_runs, TASK, catalog, []),
-    ]
-    for text in texts:
+    alone = one_line_refusal(members.find_runs, TASK, catalog, [])
+    for text in [*refusals(catalog, "gz37/copy"), alone]:
         assert "gz37/copy.json is for gz37/run0, not gz37/copy: delete it and its table" in text
 
 

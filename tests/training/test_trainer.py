@@ -1,36 +1,59 @@
-"""The training loop: resume replays exactly, schedules, checkpoints, what stops a fold."""
+"""The training loop: resume replays exactly, schedules, checkpoints, what stops a fold.
+
+Training of classes: a frozen backbone, classes alike, the start of a stage.
+"""
 
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from galaxyzoo.config.schema import Config, TTAConfig
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.data.geometry import to_tensor
 from galaxyzoo.inference.predict import predict
 from galaxyzoo.models.build import GalaxyNet, build_model
+from galaxyzoo.models.weights import save_weights
+from galaxyzoo.results.layout import WEIGHTS
 from galaxyzoo.tasks.metrics import rmse
+from galaxyzoo.tasks.registry import CLASS_TASKS, TASKS
 from galaxyzoo.training import fold, trainer
 from galaxyzoo.training.fold import train_fold
+from galaxyzoo.training.fold_data import Start
 from galaxyzoo.training.loader import Batch
 from galaxyzoo.training.trainer import Trainer
+from support.small_models import class_config, small_config
 from support.training_fixtures import (
     Killed,
     assert_same_files,
     check_a_kill_changes_nothing,
+    class_fold,
     config,
     fold_data,
     train_until_killed,
 )
 
+SAMPLED = {"class_balance": "sampling", "checkpoint": "best"}
+
 
 @pytest.mark.parametrize(
-    ("steps", "train"),  # four steps an epoch: killed in the first, at its end, in the third
-    [(2, {"optimizer": "muon"}), (4, {}), (9, {"checkpoint": "best"}), (9, {"optimizer": "muon"})],
+    ("steps", "settings", "data"),  # four steps an epoch: killed in the first, at its end, in later
+    [
+        (2, config(optimizer="muon"), fold_data()),
+        (4, config(), fold_data()),
+        (9, config(checkpoint="best"), fold_data()),
+        (9, config(optimizer="muon"), fold_data()),
+        (2, class_config(train={"freeze": "backbone"}), class_fold()),
+        (6, class_config(train={"optimizer": "sgd", "lr": 0.01}), class_fold()),
+        (10, class_config(train=SAMPLED), class_fold()),
+    ],
 )
-def test_a_killed_fold_ends_with_the_same_bytes(tmp_path, steps, train):
-    check_a_kill_changes_nothing(tmp_path, config(**train), fold_data(), steps)
+def test_a_killed_fold_ends_with_the_same_bytes(tmp_path, steps, settings, data):
+    check_a_kill_changes_nothing(tmp_path, settings, data, steps)
 
 
 def test_a_kill_between_the_last_checkpoint_and_the_history_loses_nothing(tmp_path):
@@ -147,3 +170,156 @@ def test_an_epochs_loss_is_the_mean_over_its_steps(monkeypatch):
     (row,) = trained.epochs()
     assert len(losses) > 2
     assert row["train_loss"] == pytest.approx(np.average(losses, weights=sizes), rel=1e-6)
+
+
+# A class run after a stage on the same classes, and after one on votes.
+AGAIN = {"stages": [{"name": "classes"}, {"name": "again"}]}
+AFTER_VOTES = {"stages": [{"name": "votes", "task": "gz37"}, {"name": "classes"}]}
+
+
+def state(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+
+def changed(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor]) -> set[str]:
+    return {name for name in before if not torch.equal(before[name], after[name])}
+
+
+def run_epochs(trainer: Trainer, count: int) -> None:
+    list(islice(trainer.epochs(), count))
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_a_frozen_backbone_keeps_every_byte(optimizer):
+    config = class_config(train={"freeze": "backbone", "optimizer": optimizer})
+    trainer = Trainer(config, class_fold())
+    networks = (trainer.model, trainer.averaged_model)
+    assert networks[0] is not networks[1]
+    before = [state(network) for network in networks]
+    run_epochs(trainer, 2)
+    for network, old in zip(networks, before, strict=True):
+        heads = {name for name in old if name.startswith("head.")}
+        assert changed(old, state(network)) == heads
+    free = Trainer(class_config(), class_fold())
+    old = state(free.model)
+    run_epochs(free, 1)
+    moved = changed(old, state(free.model))
+    assert moved >= {name for name, _ in free.model.named_parameters()}
+    assert any("running_mean" in name for name in moved)
+
+
+def test_sampling_draws_classes_evenly_and_the_same_each_time():
+    config = class_config(train={"class_balance": "sampling"})
+    trainer, again = Trainer(config, class_fold(400)), Trainer(config, class_fold(400))
+    classes = trainer.data.targets.argmax(axis=1)
+    drawn = []
+    for epoch in range(20):
+        trainer.epoch = again.epoch = epoch
+        batches = [[batch.rows for batch in each.batches()] for each in (trainer, again)]
+        for one, other in zip(*batches, strict=True):
+            np.testing.assert_array_equal(one, other)
+        rows = np.concatenate(batches[0])
+        assert len(rows) == len(trainer.data.train_rows)
+        assert set(rows) <= set(trainer.data.train_rows)
+        drawn.append(np.bincount(classes[rows], minlength=5) / len(rows))
+    # Standard error of a mean share: sqrt(0.2 · 0.8 / (20 · 300)) = 0.005.
+    np.testing.assert_allclose(np.mean(drawn, axis=0), 0.2, atol=0.02)
+
+
+def test_weights_are_the_inverse_frequencies_and_equal_ones_without_balance():
+    data = class_fold(80)
+    trainer = Trainer(class_config(train={"class_balance": "weights"}), data)
+    counts = data.targets[data.train_rows].sum(axis=0)
+    weights = trainer.class_weights
+    assert weights is not None
+    np.testing.assert_allclose(weights.numpy(), counts.sum() / (5 * counts), rtol=1e-6)
+    assert np.average(weights.numpy(), weights=counts) == pytest.approx(1)
+    probs = torch.full((5, 5), 0.1) + 0.5 * torch.eye(5)
+    probs[0] = torch.tensor([0.1, 0.6, 0.1, 0.1, 0.1])  # wrong on the frequent class
+    plain = Trainer(class_config(), data)
+    assert plain.class_weights is None
+    assert trainer.loss(probs, torch.eye(5)) < plain.loss(probs, torch.eye(5))
+
+
+@pytest.mark.parametrize("balance", ["weights", "sampling"])
+def test_the_saved_network_gives_natural_probabilities(tmp_path, balance):
+    """Proportional to the prior times what the balanced network gave."""
+    config, data = class_config(train={"class_balance": balance}), class_fold(80)
+    trainer = Trainer(config, data)
+    run_epochs(trainer, 1)
+    images = torch.from_numpy(data.cache.images[:6]).permute(0, 3, 1, 2)
+    before = trainer.averaged_model.eval()(images).detach().numpy()
+    model = build_model(config, initialize=False)
+    model.load_state_dict(trainer.final_weights())
+    after = model.eval()(images).detach().numpy()
+    expected = before * data.targets[data.train_rows].mean(axis=0)
+    expected /= expected.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(after, expected, atol=1e-5)
+    again = trainer.averaged_model.eval()(images).detach().numpy()
+    np.testing.assert_array_equal(again, before)  # training goes on from the balanced one
+    plain = Trainer(class_config(), data)
+    assert changed(plain.averaged_model.state_dict(), plain.final_weights()) == set()
+
+
+def test_the_stage_before_fills_the_backbone_and_not_the_head(tmp_path):
+    config = class_config(**AFTER_VOTES)
+    torch.manual_seed(5)
+    source = build_model(small_config(model={"mean": [0.1, 0.2, 0.3]}))
+    path = tmp_path / WEIGHTS
+    save_weights(path, source.state_dict())
+    plain = Trainer(class_config(), class_fold())
+    trainer = Trainer(config, class_fold(start=Start(path, "scratch, then votes")))
+    assert trainer.start == "scratch, then votes"
+    weights, ours = load_file(path), trainer.model.state_dict()
+    kept = [name for name in weights if not name.startswith("head.")]
+    assert {"mean", "std"} <= set(kept)  # its normalization belongs to it
+    assert all(torch.equal(ours[name], weights[name]) for name in kept)
+    averaged = trainer.averaged_model.state_dict()
+    assert all(torch.equal(averaged[name], weights[name]) for name in kept)
+    heads = {name: tensor for name, tensor in ours.items() if name.startswith("head.")}
+    assert changed(heads, plain.model.state_dict()) == set()  # as drawn by the run's own seed
+
+
+def test_a_stage_of_the_same_task_fills_the_head_too(tmp_path):
+    torch.manual_seed(5)
+    path = tmp_path / WEIGHTS
+    save_weights(path, build_model(class_config()).state_dict())
+    trainer = Trainer(class_config(**AGAIN), class_fold(start=Start(path)))
+    weights = load_file(path)
+    assert any(name.startswith("head.") for name in weights)
+    assert changed(weights, trainer.model.state_dict()) == set()
+    assert changed(weights, trainer.averaged_model.state_dict()) == set()
+
+
+def test_by_the_rule_a_network_of_votes_predicts_classes_before_it_learns_them(tmp_path):
+    torch.manual_seed(5)
+    votes, path = build_model(small_config(loss="kl")), tmp_path / WEIGHTS
+    save_weights(path, votes.state_dict())
+    fold = class_fold(start=Start(path))
+    classes = {"name": "classes", "head": {"output": "rule"}}
+    trainer = Trainer(class_config(stages=[AFTER_VOTES["stages"][0], classes]), fold)
+    images = to_tensor(fold.cache.images)
+    with torch.no_grad():
+        table = pd.DataFrame(votes.eval()(images).numpy(), columns=list(TASKS["gz37"].columns))
+        probs = trainer.averaged_model.eval()(images).numpy()
+    rule = CLASS_TASKS["zoo5"].rule
+    assert rule is not None
+    np.testing.assert_allclose(probs, rule.shares(table), rtol=0, atol=1e-6)
+    before = state(trainer.model)
+    run_epochs(trainer, 1)
+    assert {"head.0.weight", "head.3.bias"} <= changed(before, state(trainer.model))
+
+
+@pytest.mark.parametrize(
+    ("source", "stages", "named"),
+    [
+        (class_config(head={"hidden": 7}), AGAIN, r"head\."),
+        (small_config(model={"kwargs": {"widths": [8, 24]}}), AFTER_VOTES, ""),
+    ],
+    ids=["head", "width"],
+)
+def test_a_start_of_another_form_is_refused(tmp_path, source, stages, named):
+    path = tmp_path / WEIGHTS
+    save_weights(path, build_model(source).state_dict())
+    with pytest.raises(InputError, match=rf"weights\.safetensors does not fit the model.*{named}"):
+        Trainer(class_config(**stages), class_fold(start=Start(path)))
