@@ -185,16 +185,16 @@ def read_table(
         path: as of `read_csv`.
         source: as of `read_csv`.
         wanted: whether to read a column; default all.
-        texts: columns to keep as text, digit by digit, None: all; of these an empty cell alone is
-            missing, of others those of `_NO_NUMBERS`, too.
+        texts: columns to keep as text, in any letter case, None: all; of these an empty cell alone
+            is missing, of others those of `_NO_NUMBERS`, too.
     """
     if path.suffix in (".parquet", ".jsonl"):
         return _read_texts(path)
     try:
         content, names = read_csv_bytes(path, source)
-        texts = [name.strip() for name in names] if texts is None else texts
+        texts = {name.strip().lower() for name in (names if texts is None else texts)}
         # The last: of a column without a name, as where each line ends in a comma.
-        missing = [[""] if name.strip() in texts else _NO_NUMBERS for name in [*names, ""]]
+        missing = [[""] if name.strip().lower() in texts else _NO_NUMBERS for name in [*names, ""]]
         with warnings.catch_warnings():
             # Mixed columns are for the caller to judge, who names the value; users need no warning.
             warnings.simplefilter("ignore", pd.errors.DtypeWarning)
@@ -205,7 +205,7 @@ def read_table(
                 skipinitialspace=True,
                 index_col=False,  # else longer rows turn the first columns into an index
                 usecols=(lambda name: wanted(name.strip())) if wanted else None,
-                dtype={name: str for name in names if name.strip() in texts},
+                dtype={name: str for name in names if name.strip().lower() in texts},
                 keep_default_na=False,  # else a class called None would be none
                 na_values=dict(enumerate(missing)),
                 **_DIGITS,

@@ -136,13 +136,13 @@ def write_ids(path: Path, ids: Any) -> Path:
     if path.suffix == ".h5":
         with h5py.File(path, "w") as file:
             file["images"] = np.stack([PICTURES[30]] * len(ids))
-            file["ids"] = ids
+            file["IDs"] = ids
     elif path.stem == "one":
-        table = pa.table({"id": pa.array(ids), "image": [FILES[30]] * len(ids)})
+        table = pa.table({"SOURCE_ID": pa.array(ids), "image": [FILES[30]] * len(ids)})
         parquet.write_table(table, path)
     else:
-        table = pd.DataFrame({"path": "a.png", "id": ids})
-        table.to_csv(path, index=False) if path.suffix == ".csv" else table.to_parquet(path)
+        table = pd.DataFrame({"Path": "a.png"}, pd.Index(ids, name="objID"))
+        table.to_csv(path) if path.suffix == ".csv" else table.to_parquet(path)
     return path
 
 

@@ -150,7 +150,7 @@ def test_task_yaml_has_the_order_and_what_is_decided(folder):
         *(({"class": [*"abab", x]}, "", f"'{x}' cannot name") for x in ("fold", "id", "score")),
         ({"class": [*"ababa"]}, "classes: [a, c]", "'b' is in only one of `classes:` and labels"),
         ({"class": [*"ababa"]}, "clases: [a, b]", "unknown key 'clases'"),
-        ({"class": [*"ababa"], "file": ["g1", "g0", "g2", "g3", "g4"]}, "", "'file' name diff"),
+        ({"class": [*"ababa"], "File": ["g1", "g0", "g2", "g3", "g4"]}, "", "'File' name diff"),
         ({"class": [*"ababa"], "id": ["g0", "g1", "x", "g2", "g3"]}, "", "no image is named 'x'"),
         ({"who": [1] * 5, "choice": [*"abbab"], "s": range(5)}, "", "yaml: `label: choice`"),
         ({"a": ["87 %"] * 5, "b": [13] * 5}, "", "no column 'class', only numeric ones (found"),

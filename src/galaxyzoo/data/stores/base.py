@@ -6,7 +6,7 @@ import posixpath
 import re
 import unicodedata
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -270,10 +270,14 @@ def is_picture(name: str) -> bool:
     return name.lower().endswith((*READ_SUFFIXES, *UNREAD_SUFFIXES)) and not is_copy
 
 
-def find_ids(columns: Sequence[str], path: Path, names: Sequence[str] = IDS) -> str:
+def pick_columns(columns: Collection[str], names: Sequence[str] = IDS) -> list[str]:
+    """Columns or arrays of some names, in small or large letters, in the order of the names."""
+    return [each for name in names for each in columns if each.lower() == name.lower()]
+
+
+def find_ids(columns: Collection[str], path: Path, names: Sequence[str] = IDS) -> str:
     """Find the column or array of ids."""
-    present = [name for name in names if name in columns]
-    if not present:
+    if not (present := pick_columns(columns, names)):
         raise InputError(f"{shown(path)} has no id column (expected one of {', '.join(names)})")
     return present[0]
 

@@ -141,7 +141,7 @@ def open_hdf5(path: Path) -> base.Images:
     with open_hdf5_file(path) as file:
         images = pick_array(file, PIXELS, path, _FORM)
         check_pixels(images.shape, images.dtype, shown(path))
-        named = [name for name in base.IDS if name in file]
+        named = base.pick_columns(file)
         ids = pick_array(file, named[0], path, _FORM)[:] if named else number_rows(len(images))
         count, chunks = len(images), images.chunks
     open_array = partial(HDF5Images, path)
@@ -155,7 +155,7 @@ def open_npz(path: Path) -> base.Images:
     with _open_member(path, PIXELS) as member:
         shape, dtype = _read_head(member)
     check_pixels(shape, dtype, shown(path))
-    named = [name for name in base.IDS if name in checksums]
+    named = base.pick_columns(checksums)
     ids = load_array(path, named[0]) if named else number_rows(shape[0])
     return build_images(path, ids, shape[0], partial(load_array, path, PIXELS), checksums[PIXELS])
 

@@ -72,7 +72,7 @@ def open_parquet(path: Path) -> base.Images:
         schema = file.schema_arrow
         columns = [field.name for field in schema if _holds_bytes(field.type)]
         if IMAGE not in schema.names and len(columns) != 1:
-            return _open_list(path, file.read().to_pandas())
+            return _open_list(path, file.read().to_pandas(ignore_metadata=True))
         column = IMAGE if IMAGE in schema.names else columns[0]
         kind = schema.field(column).type
         if column not in columns:
@@ -80,7 +80,7 @@ def open_parquet(path: Path) -> base.Images:
                 f"{shown(path)}: '{column}' is {kind}; expected bytes of JPEG or PNG images"
             )
         count = file.metadata.num_rows
-        ids, id_columns = arrays.number_rows(count), [n for n in base.IDS if n in schema.names]
+        ids, id_columns = arrays.number_rows(count), base.pick_columns(schema.names)
         if id_columns:
             ids = file.read(id_columns[:1]).column(0).to_numpy()
         elif pa.types.is_struct(kind) and kind.get_field_index("path") >= 0:
@@ -116,19 +116,18 @@ def open_csv(path: Path) -> base.Images:
 
 
 def _open_list(path: Path, table: pd.DataFrame) -> base.Images:
-    column = next((name for name in PATHS if name in table), None)
-    if column is None:
+    if not (columns := base.pick_columns(table, PATHS)):
         raise InputError(
             f"{shown(path)} has neither a column '{PATHS[0]}' nor just one column of image bytes "
             f"(found {', '.join(table.columns[:9])})"
         )
     folder = path.parent.resolve()
-    places = table[column].fillna("").astype(str).str.replace("\\", "/").tolist()
+    places = table[columns[0]].fillna("").astype(str).str.replace("\\", "/").tolist()
     for row, place in enumerate(map(Path, places)):
         if place.is_absolute() and place.is_relative_to(folder):
             places[row] = str(place.relative_to(folder))
-    id_columns = [name for name in base.IDS if name in table]
-    names = base.read_ids(table[id_columns[0]].to_numpy(), path) if id_columns else places
+    ids = base.pick_columns(table)
+    names = base.read_ids(table[ids[0]].to_numpy(), path) if ids else places
     stamps = [_stamp(path.parent / place) for place in places]
     images = base.Images.of(path, names, stamps, partial(opening.read_in, path.parent))
     radii = {fits.RADIUS: _read_radii(path, table[fits.RADIUS])} if fits.RADIUS in table else {}

@@ -26,7 +26,7 @@ from galaxyzoo.data.readers.labeled import (
     make_dataset,
     own_table,
 )
-from galaxyzoo.data.stores.base import IDS, Images, find_ids, is_read, match, read_ids
+from galaxyzoo.data.stores.base import IDS, Images, find_ids, is_read, match, pick_columns, read_ids
 from galaxyzoo.data.stores.opening import open_whole
 from galaxyzoo.io.tables import FOLD, ID, NAME, plain_cell, read_table
 from galaxyzoo.tasks.kinds import CLASS, Task
@@ -55,7 +55,7 @@ def find_label_table(folder: Path) -> DatasetCandidate | None:
     table = read_table(path, texts=None).dropna(how="all")
     if path.stem == "metadata" and "file_name" not in table:
         return None
-    names = table[[name for name in _NAMES if name in table]]
+    names = table[pick_columns(table, _NAMES)]
     classes = _read_classes(table.drop(columns=names.columns), path, settings)
     task = _find_task(folder, path, set(classes) - {""}, settings)
     read = partial(_read, folder, path, names, classes, task)
@@ -116,7 +116,7 @@ def read_labels(path: Path, source: IO[bytes] | None = None) -> pd.DataFrame:
         source: an open file; default `path`.
     """
     frame = read_table(path, source, texts=(*_NAMES, CLASS))
-    key = find_ids(list(frame.columns), path, _NAMES)
+    key = find_ids(frame, path, _NAMES)
     table = frame.drop(columns=key).set_axis(read_ids(frame[key].to_numpy(), path))
     if table.index.has_duplicates:
         name = table.index[table.index.duplicated()][0]
@@ -162,7 +162,7 @@ def _read(
 ) -> DatasetFiles:
     """The dataset with its images; classes by rows of the table, empty where to be predicted."""
     images = Images.concat(folder, [open_whole(file) for file in image_files(folder) or [folder]])
-    find_ids([*names.columns], path, _NAMES)
+    find_ids(names, path, _NAMES)
     named, problems = dict[str, list[int]](), list[str]()
     for column in names:
         try:
