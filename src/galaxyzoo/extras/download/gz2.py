@@ -126,11 +126,10 @@ def _read_shares(frame: pd.DataFrame, end: str, path: Path) -> np.ndarray:
 def _read_assets(path: Path) -> pd.Series:
     """Image numbers by galaxy, rows in the file's order; a galaxy may stand there twice."""
     frame = read_table(path, texts={OBJECT, ASSET})
-    missing = [name for name in (OBJECT, ASSET) if name not in frame.columns]
-    if missing:
-        listed = ", ".join(map(repr, frame.columns[:4]))
-        raise InputError(f"{shown(path)} has no column '{missing[0]}' (found {listed})")
     for name in (OBJECT, ASSET):
+        if name not in frame.columns:
+            listed = ", ".join(map(repr, frame.columns[:4]))
+            raise InputError(f"{shown(path)} has no column '{name}' (found {listed})")
         numbers, wrong = whole_numbers(frame[name], _NUMBER_LIMIT)
         if len(wrong):
             raise InputError(
