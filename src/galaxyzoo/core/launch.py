@@ -77,16 +77,12 @@ def _use_project_python() -> None:
         os.environ[_RESTARTED] = "1"
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # waits for `begin` to handle it
         os.execv(python, [python, *sys.argv])
-    if is_old:
-        sys.exit(
-            f"error: Python 3.11 or newer is required, but {sys.executable} is "
-            f"{sys.version.split()[0]}: type `bash scripts/setup.sh`, then retry"
-        )
-    if lacks:
-        sys.exit(
-            f"error: {(python_wanted and _PYTHON) or 'this Python'} lacks {', '.join(lacks)}: type "
-            "`bash scripts/setup.sh`, then retry"
-        )
+    if unfit:
+        why = f"{(python_wanted and _PYTHON) or 'this Python'} lacks {', '.join(lacks)}"
+        if is_old:
+            version = sys.version.split()[0]
+            why = f"Python 3.11 or newer is required, but {sys.executable} is {version}"
+        sys.exit(f"error: {why}: type `bash scripts/setup.sh`, then retry")
 
 
 def _lacking_packages() -> list[str]:

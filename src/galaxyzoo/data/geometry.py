@@ -84,10 +84,8 @@ def warp(images: np.ndarray, matrices: np.ndarray, size_px: int) -> np.ndarray:
     out = np.empty((len(images), size_px, size_px, 3), np.uint8)
     matrices = np.broadcast_to(matrices, (len(images), 2, 3))
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    for i, image in enumerate(images):
-        cv2.warpAffine(
-            image, matrices[i], (size_px, size_px), out[i], flags, cv2.BORDER_REFLECT_101
-        )
+    for image, matrix, warped in zip(images, matrices, out, strict=True):
+        cv2.warpAffine(image, matrix, (size_px, size_px), warped, flags, cv2.BORDER_REFLECT_101)
     return out
 
 

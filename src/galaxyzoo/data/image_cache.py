@@ -133,9 +133,8 @@ def describe_bad(images: Images, cache: ImageCache, advice: str) -> str:
     if cache.notes and len(cache.problems) > LISTED:
         more = f"; all are listed in {paths.shown(cache.notes)}"
     count = f"{len(cache.problems)} of {len(cache.ids)} images cannot be used"
-    return one_line(
-        " ".join(f"{paths.shown(images.path)}: {count}: {advice}{more}; first: {listed}".split())
-    )
+    line = f"{paths.shown(images.path)}: {count}: {advice}{more}; first: {listed}"
+    return one_line(" ".join(line.split()))
 
 
 def _manifest(array: Path) -> Artifact:

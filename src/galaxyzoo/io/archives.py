@@ -95,10 +95,9 @@ def _why_refused(member: zipfile.ZipInfo) -> str:
         return "is encrypted: unzip it with its password, then zip it without a password"
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         return "uses a rare compression method: zip it again with deflate, the default"
-    if member.file_size > max(ALWAYS_ACCEPTED_BYTES, MAX_RATIO * member.compress_size):
-        return (
-            f"would grow from {member.compress_size:,} to {member.file_size:,} bytes: a zip bomb?"
-        )
+    packed, unpacked = member.compress_size, member.file_size
+    if unpacked > max(ALWAYS_ACCEPTED_BYTES, MAX_RATIO * packed):
+        return f"would grow from {packed:,} to {unpacked:,} bytes: a zip bomb?"
     return ""
 
 
@@ -124,9 +123,8 @@ def write_zip(
         for name, content in members:
             member = zipfile.ZipInfo(name, date)
             member.create_system, member.external_attr = 3, mode << 16  # on every machine alike
-            member.compress_type = (
-                zipfile.ZIP_DEFLATED if name.endswith(".csv") else zipfile.ZIP_STORED
-            )
+            is_table = name.endswith(".csv")
+            member.compress_type = zipfile.ZIP_DEFLATED if is_table else zipfile.ZIP_STORED
             if isinstance(content, bytes):
                 archive.writestr(member, content, member.compress_type)
                 continue

@@ -167,9 +167,8 @@ def score_table(
     folds = np.zeros(len(targets), np.int64) if folds is None else folds
     numbers = sorted(set(folds.tolist()))
     per_fold = [task.score(predictions[folds == k], targets[folds == k]) for k in numbers]
-    columns = {
-        c: task.score(predictions[:, [i]], targets[:, [i]]) for i, c in enumerate(task.columns)
-    }
+    columns = [[number] for number in range(len(task.columns))]
+    per_column = [task.score(predictions[:, column], targets[:, column]) for column in columns]
     classes = task.class_scores(predictions, targets, folds, unscored)
     return {
         "metric": task.metric,
@@ -177,7 +176,7 @@ def score_table(
         "per_fold": dict(zip(map(str, numbers), per_fold, strict=True)),
         "mean": float(np.mean(per_fold)),
         "sd": float(np.std(per_fold, ddof=1)) if len(per_fold) > 1 else None,
-        "per_column": columns,
+        "per_column": dict(zip(task.columns, per_column, strict=True)),
         **({"classes": classes} if classes else {}),
         "galaxies": len(targets),
         "code_version": manifest.code_version(),

@@ -49,9 +49,7 @@ class PendingBatch(NamedTuple):
 def is_made_on_device(augment: AugmentConfig) -> bool:
     """Check whether the device can make all transforms; others need the processor."""
     known = {"name", "p", *_LIMITS}
-    return all(
-        transform["name"] == _TWIN and known >= {*transform} for transform in augment.transforms
-    )
+    return all(setting["name"] == _TWIN and known >= {*setting} for setting in augment.transforms)
 
 
 def draw_batch(

@@ -218,10 +218,8 @@ class Run:
         dataset, stages = self.catalog.dataset, self.config.stages
         folders = [layout.RunFolder(stage.dataset or dataset, stage.run) for stage in stages]
         folds = range(self.catalog.n_folds)
-        timings = [
-            read_timings(folder.fold(k) / layout.TIMINGS) for folder in folders for k in folds
-        ]
-        return sum(sum(seconds.values()) for seconds in timings) / 60
+        timings = [folder.fold(k) / layout.TIMINGS for folder in folders for k in folds]
+        return sum(sum(read_timings(path).values()) for path in timings) / 60
 
     def _predict_fold(self, fold: int, summary: oof.FoldSummary) -> oof.FoldSummary:
         """Predict a trained fold and the test galaxies; returns the summary with notes on these."""

@@ -33,6 +33,12 @@ class DatasetFiles:
     task: Task | None = None  # of its own labels
     table: Path | None = None  # of its votes or labels, which may have positions on the sky too
 
+    def __post_init__(self) -> None:
+        """Refuse a galaxy that is both a training and a test galaxy."""
+        where, shared = shown(self.folder), np.intersect1d(self.targets.index, self.test_ids)
+        if len(shared):
+            raise InputError(f"{where}: GalaxyID {shared[0]} is both a training and a test galaxy")
+
 
 @dataclass(frozen=True)
 class DatasetCandidate:
@@ -53,12 +59,3 @@ def check_images(ids: np.ndarray, images: Images, table: str, exact: bool = Fals
                 f"{shown(images.path)} has {has} image of GalaxyID {wrong[0]}, which {table} "
                 f"{lists} (such galaxies: {len(wrong):,}): replace whichever is wrong"
             )
-
-
-def check_apart(ids: np.ndarray, test_ids: np.ndarray, folder: Path) -> None:
-    """Refuse a galaxy that is both a training and a test galaxy."""
-    shared = np.intersect1d(ids, test_ids)
-    if len(shared):
-        raise InputError(
-            f"{shown(folder)}: GalaxyID {shared[0]} is both a training and a test galaxy"
-        )

@@ -75,9 +75,8 @@ def known_groups(raw: DatasetFiles) -> dict[str, np.ndarray]:
     sky = table[[name for name in POSITION if name in table]].apply(pd.to_numeric, errors="coerce")
     keys = {GROUP: table[GROUP]} if GROUP in table else {}
     if sky.shape[1] == len(POSITION):  # to 0.04 arcsec
-        keys["position"] = (
-            sky.round(5).astype(str).agg(" ".join, axis=1).where(sky.notna().all(axis=1))
-        )
+        places = sky.round(5).astype(str).agg(" ".join, axis=1)
+        keys["position"] = places.where(sky.notna().all(axis=1))
     return {name: pd.factorize(values)[0] for name, values in keys.items()}
 
 

@@ -22,7 +22,7 @@ from galaxyzoo.core.manifest import digest
 from galaxyzoo.core.paths import DEMO, DEMOS, WHOLE, cache_dir, configs_dir, input_dir, shown
 from galaxyzoo.data.catalog import input_places
 from galaxyzoo.data.demo.dataset import write_demo
-from galaxyzoo.data.readers.dataset_files import DatasetFiles, check_apart, check_images
+from galaxyzoo.data.readers.dataset_files import DatasetFiles, check_images
 from galaxyzoo.data.stores.base import Images
 from galaxyzoo.data.stores.opening import open_by_galaxy_id
 from galaxyzoo.io.archives import BROKEN_ZIP, open_zip, write_zip
@@ -88,7 +88,6 @@ def open_dataset_files(folder: Path) -> DatasetFiles:
     test_images = open_by_galaxy_id(_part(folder, TEST_IMAGES))
     check_images(targets.index.to_numpy(), train_images, f"{SOLUTIONS}.csv", exact=True)
     check_images(test_ids, test_images, "the sample submission", exact=True)
-    check_apart(targets.index.to_numpy(), test_ids, folder)
     dataset = dataset_name(targets.index.to_numpy(), test_ids, folder)
     stores = train_images, test_images
     return DatasetFiles(dataset, given, targets, *stores, test_ids, own_ids=dataset in DEMOS)

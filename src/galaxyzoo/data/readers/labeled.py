@@ -46,9 +46,8 @@ def find_table(folder: Path) -> DatasetCandidate | None:
     if not classes.all():
         raise InputError(f"{shown(path)}: GalaxyID {classes.idxmin()} has no class")
     task = one_task(set(classes), shown(path))
-    return DatasetCandidate(
-        folder, frozenset({task.name}), partial(_read_table, folder, classes, task)
-    )
+    read = partial(_read_table, folder, classes, task)
+    return DatasetCandidate(folder, frozenset({task.name}), read)
 
 
 def find_class_folders(folder: Path) -> DatasetCandidate | None:
@@ -127,7 +126,6 @@ def _read_table(folder: Path, classes: pd.Series, task: kinds.ClassTask) -> Data
     images = opening.open_by_galaxy_id(*files)
     for ids, named in ((classes.index.to_numpy(), LABELS_CSV), (test_ids, TEST)):
         dataset_files.check_images(ids, images, named)
-    dataset_files.check_apart(classes.index.to_numpy(), test_ids, folder)
     name, targets = folder.absolute().name, one_hot(classes, task)
     stores, table = (images, images), folder / LABELS_CSV
     return DatasetFiles(name, folder, targets, *stores, test_ids, CUT_OUT, table=table)
@@ -141,9 +139,8 @@ def image_files(folder: Path) -> list[Path]:
     for path in (folder / IMAGES, folder / f"{IMAGES}.zip", folder / f"{IMAGES}.csv"):
         if path.exists():
             return [path]
-    return [
-        path for path in sorted(folder.glob("[!.]*")) if path != table and opening.is_archive(path)
-    ]
+    others = {*folder.glob("[!.]*")} - {table}
+    return sorted(filter(opening.is_archive, others))
 
 
 def make_dataset(
