@@ -243,7 +243,8 @@ def require(feature: str, *packages: str, otherwise: str = "", part: str = "--ex
         otherwise: end of the message, another way out.
         part: option of `scripts/setup.sh` that installs them.
     """
-    if lacks := [name for name in packages if importlib.util.find_spec(name) is None]:
+    lacks = [name for name in packages if importlib.util.find_spec(name) is None]
+    if lacks:
         raise InputError(
             f"{feature} needs {', '.join(lacks)}, which {'is' if len(lacks) == 1 else 'are'} not "
             f"installed: type `{install_command(*lacks, part=part)}`{otherwise}"
