@@ -134,10 +134,10 @@ def test_an_imported_run_is_trained_on_all_galaxies_without_its_folds(copy, data
     shutil.rmtree(folder.path)
     succeed(copy, "ensemble.py", "--import", tmp_path)
     oof = folder.oof_csv.read_bytes()
+    assert "gz37/cnn was imported: add --refit" in call(copy, *TRAIN).stderr  # and stays
     succeed(copy, *TRAIN, "--refit")
     assert sorted(path.name for path in folder.path.glob("*_*")) == ["refit_0"]
     succeed(copy, "ensemble.py", "--import", tmp_path)
     card = RunCard.of(dataset, "gz37/cnn")
-    assert (card.refits, bool(card.imported)) == (1, True)
-    assert folder.oof_csv.read_bytes() == oof
+    assert (card.refits, bool(card.imported), folder.oof_csv.read_bytes()) == (1, True, oof)
     succeed(copy, "ensemble.py", "gz37/cnn", "--test", "both")

@@ -230,23 +230,24 @@ def train(
     from galaxyzoo.training.run import Run, train_runs
 
     catalog = datasets[None].catalog
-    is_single_fold = options.only is not None and len(options.only) == 1
-    jobs = options.jobs or (1 if is_single_fold else choose_jobs(configs, datasets))
+    jobs = options.jobs or (1 if len(options.only or ()) == 1 else choose_jobs(configs, datasets))
     runs = {config.run: Run(config, datasets[config.dataset]) for config in configs}
     # All of them first: the last run's mistake must not wait for the first's hours. The last first:
     # where an earlier stage has no labels here, the run that needs it says what to do.
     for run in reversed(runs.values()):
         run.check()
     folds = [*(options.only or range(catalog.n_folds))]
+    folders = [RunFolder(catalog.dataset, run.run) for run in asked]
+    made = [RunCard.of(f.dataset, f.run) for f in folders if f.card.exists() and not f.folds]
     if options.refit:
-        known = [run for run in asked if RunFolder(catalog.dataset, run.run).card.exists()]
-        if known == asked and all(RunCard.of(catalog.dataset, run.run).imported for run in asked):
-            folds = []
+        folds = folds if sum(bool(card.imported) for card in made) < len(asked) else []
         folds += range(REFIT, REFIT + options.seeds)
+    lost = [card.run for card in made if not card.config]  # imported, of no recipe of ours
+    if lost and folds[0] < REFIT:
+        raise InputError(f"{lost[0]} was imported: add --refit, or train a renamed config")
     cards = list(train_runs([*runs.values()], folds, jobs, options.backend))
     print_run_table([(card, runs[card.run].minutes()) for card in cards])
-    whole = [card for card in cards if card.is_whole]
-    usable = {card.run for card in whole if not (card.is_optimistic or card.diverged)}
+    usable = {c.run for c in cards if c.is_whole and not (c.is_optimistic or c.diverged)}
     builds = ensembles_of(options.named or [DEFAULT_ENSEMBLE], asked, usable)
     own_labels = get_task(asked[0].task).recipes  # these need no ensemble
     if options.ensemble and not (builds or own_labels):

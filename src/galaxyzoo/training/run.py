@@ -137,7 +137,7 @@ class Run:
         )
 
     def train(
-        self, folds: Sequence[int] | None = None, after_fold: Callable[[], object] | None = None
+        self, folds: Sequence[int] | None = None, after_fold: Callable[[], object] = lambda: None
     ) -> card.RunCard | None:
         """Train the folds that are not finished; write tables and card of all finished folds.
 
@@ -153,8 +153,7 @@ class Run:
         self.begin()
         for fold in range(self.catalog.n_folds) if folds is None else folds:
             self.train_one(fold)
-            if after_fold:
-                after_fold()
+            after_fold()
         return self.collect()
 
     def unfinished_folds(self, folds: Sequence[int] | None = None) -> list[int]:
@@ -225,8 +224,8 @@ class Run:
         """Predict a trained fold and the test galaxies; returns the summary with notes on these."""
         started, folder = time.perf_counter(), self.fold_dir(fold)
         model = load_network(self.config, folder / layout.WEIGHTS)
-        cache = self.data.train_images(self.config.image)
-        test = self.data.test_images(self.config.image)
+        image = self.config.image
+        cache, test = self.data.train_images(image), self.data.test_images(image)
         rows = np.searchsorted(cache.ids, self.catalog.ids[self.catalog.folds == fold])
         if len(rows):
             self.predict(model, cache, rows, folder / layout.VAL_TABLE)
