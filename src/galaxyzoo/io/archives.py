@@ -68,20 +68,18 @@ def open_unchecked(path: Path) -> zipfile.ZipFile:
 
 def _check_members(archive: zipfile.ZipFile, path: Path) -> None:
     """Refuse a zip that could do harm, by its list of contents alone; `path` is its file."""
-    members, packed = archive.infolist(), path.stat().st_size
+    members, packed, where = archive.infolist(), path.stat().st_size, shown(path)
     for member in members:
         if why := _why_refused(member):
-            raise InputError(f"{shown(path)}: '{member.orig_filename}' {why}")
+            raise InputError(f"{where}: '{member.orig_filename}' {why}")
     names = Counter(member.filename for member in members if not member.is_dir())
     if repeated := [name for name, count in names.items() if count > 1]:
-        raise InputError(f"{shown(path)} has '{repeated[0]}' twice: zip it again with one copy")
+        raise InputError(f"{where} has '{repeated[0]}' twice: zip it again with one copy")
     if sum(member.compress_size for member in members) > packed:
-        raise InputError(f"{shown(path)}: its members overlap, as in a zip bomb: replace it")
+        raise InputError(f"{where}: its members overlap, as in a zip bomb: replace it")
     total = sum(member.file_size for member in members)
     if total > max(_ALWAYS_ACCEPTED_TOTAL, MAX_RATIO * packed):
-        raise InputError(
-            f"{shown(path)} would grow from {packed:,} to {total:,} bytes: a zip bomb?"
-        )
+        raise InputError(f"{where} would grow from {packed:,} to {total:,} bytes: a zip bomb?")
 
 
 def _why_refused(member: zipfile.ZipInfo) -> str:

@@ -61,10 +61,8 @@ def find_folder(data: str | None = None) -> Path:
         raise InputError(f"--data {data}: {lacks} (see Input forms in docs/tasks.md)")
     folders = competition_folders()
     if len(folders) > 1:
-        raise InputError(
-            "input/ has several datasets: add --data with one of "
-            f"{', '.join(p.name for p in folders)}"
-        )
+        names = ", ".join(path.name for path in folders)
+        raise InputError(f"input/ has several datasets: add --data with one of {names}")
     return folders[0] if folders else _demo_folder(DEMO, announce=True)
 
 
