@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -21,8 +21,9 @@ from galaxyzoo.core import files, manifest
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import GROUP
+from galaxyzoo.data.stores.base import find_ids, find_rows, read_ids
 from galaxyzoo.extras.labels.heads import Heads, Proportion, Scores
-from galaxyzoo.extras.labels.label_table import can_be_label, read_labels
+from galaxyzoo.extras.labels.label_table import NAMES, can_be_label
 from galaxyzoo.extras.surveys.finished import SurveyFeatures
 from galaxyzoo.io.tables import format_predictions, plain_cell, read_table
 from galaxyzoo.tasks.kinds import CLASS
@@ -76,11 +77,7 @@ class LabelLoop:
             stored = (seen[1] or b"").decode("utf-8", "replace").splitlines()
             table, key = pd.DataFrame(columns=[_ID, CLASS], dtype=str), _ID
             if seen[0] is not None:
-                checked = read_labels(self.path)
-                if CLASS not in checked.columns:
-                    raise InputError(f"{where} has no column '{CLASS}'")
-                table = read_table(self.path, texts=None).fillna("").set_axis(checked.index)
-                (key,) = table.columns.difference(checked.columns)
+                table, key = self._read_labels(self.path)
             if strangers := [name for name in table.index if name not in self.rows]:
                 raise InputError(
                     f"{where} labels '{strangers[0]}', which the survey lacks: remove the row"
@@ -96,6 +93,25 @@ class LabelLoop:
             self._seen = seen
             if classes != stored:
                 self._set_classes(classes)
+
+    def _read_labels(self, path: Path, source: IO[bytes] | None = None) -> tuple[pd.DataFrame, str]:
+        """A table of labels as text by the survey's names, and its column of ids.
+
+        Ids without a folder may lack that of the survey's, and the ending.
+        """
+        table = read_table(path, source, texts=None).fillna("")
+        key = find_ids(table, path, NAMES)
+        if CLASS not in table:
+            raise InputError(f"{shown(path)} has no column '{CLASS}'")
+        ids = read_ids(table[key].to_numpy(), path)
+        unknown = [name for name in ids if name not in self.rows and "/" not in name]
+        rows = zip(unknown, find_rows(unknown, self.names if unknown else ()), strict=True)
+        matched = {name: self.names[each[0]] for name, each in rows if len(each) == 1}
+        table = table.set_axis([matched.get(name, name) for name in ids])
+        if table.index.has_duplicates:
+            name = table.index[table.index.duplicated()][0]
+            raise InputError(f"{shown(path)}: '{name}' appears twice")
+        return table, key
 
     def _contents(self) -> list[bytes | None]:
         paths = self.path, self.survey.folder / _CLASSES
@@ -138,10 +154,9 @@ class LabelLoop:
             if number is None or text.strip() == self.classes[number]:
                 self.add_class(text)
                 return []
-            old = self.classes[number]
             new = self.add_class(text) if text.strip() else None
             rows = self.label([row for row, k in self.labels.items() if k == number], new, number)
-            rest = [name for name in self.classes if name != old]
+            rest = [name for k, name in enumerate(self.classes) if k != number]
             if new is not None and not is_merged:
                 rest.insert(number, rest.pop())
             self._set_classes(rest)
@@ -197,10 +212,9 @@ class LabelLoop:
             where both gave one class alone; and the other's class of each on which they do not,
             by row.
         """
-        table = read_labels(Path(_LABELS), io.BytesIO(text.encode()))
-        others = table[CLASS].fillna("").str.strip()
-        both = {self.rows[i]: name for i, name in others.items() if name and i in self.rows}
-        both = {row: name for row, name in both.items() if row in self.labels}
+        table, _ = self._read_labels(Path(_LABELS), io.BytesIO(text.encode()))
+        others = table[CLASS].str.strip()
+        both = {self.rows[i]: k for i, k in others.items() if k and self.rows.get(i) in self.labels}
         if not both:
             raise InputError("no galaxy is labeled in both tables")
         pairs = pd.DataFrame({"first": map(self.class_of, both), "second": both.values()}, [*both])
@@ -223,8 +237,7 @@ class LabelLoop:
 
     def _fit_labels(self, fit: Callable[..., Any]) -> Any:
         """Fit heads to the labels, once while these stay; None where there are none."""
-        table = self._table
-        groups = table[GROUP] if GROUP in table else pd.Series("", table.index)
+        groups = self._table.get(GROUP, pd.Series("", self._table.index))
         labels = tuple((row, k, groups[self.names[row]]) for row, k in self.labels.items())
         return self._fit(fit, labels, len(self.classes)) if labels else None
 

@@ -8,7 +8,7 @@ order of their names, and tables have what the user wrote. Forms and columns: do
 from functools import partial
 from itertools import chain
 from pathlib import Path, PurePath
-from typing import IO, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -33,7 +33,7 @@ from galaxyzoo.tasks.kinds import CLASS, Task
 from galaxyzoo.tasks.registry import CLASS_TASKS, TASKS, register_task
 
 TASK = "task.yaml"
-_NAMES = (*IDS, "file", "file_name", "image", "path")  # of columns of ids or files
+NAMES = (*IDS, "file", "file_name", "image", "path")  # of columns of ids or files
 _SPLITS = "train", "val", "valid", "validation", "test"  # folders, whose parts we deal anew
 _YES, _NO = ("True", "true", "1", "1.0"), ("False", "false", "0", "0.0")
 
@@ -55,7 +55,7 @@ def find_label_table(folder: Path) -> DatasetCandidate | None:
     table = read_table(path, texts=None).dropna(how="all")
     if path.stem == "metadata" and "file_name" not in table:
         return None
-    names = table[pick_columns(table, _NAMES)]
+    names = table[pick_columns(table, NAMES)]
     classes = _read_classes(table.drop(columns=names.columns), path, settings)
     task = _find_task(folder, path, set(classes) - {""}, settings)
     read = partial(_read, folder, path, names, classes, task)
@@ -108,22 +108,6 @@ def _read_classes(table: pd.DataFrame, path: Path, settings: _TaskFile) -> pd.Se
     )
 
 
-def read_labels(path: Path, source: IO[bytes] | None = None) -> pd.DataFrame:
-    """Read a table of labels, indexed by the names of images; `class` as text, NaN where empty.
-
-    Args:
-        path: the file, or a name for messages where `source` holds the content.
-        source: an open file; default `path`.
-    """
-    frame = read_table(path, source, texts=(*_NAMES, CLASS))
-    key = find_ids(frame, path, _NAMES)
-    table = frame.drop(columns=key).set_axis(read_ids(frame[key].to_numpy(), path))
-    if table.index.has_duplicates:
-        name = table.index[table.index.duplicated()][0]
-        raise InputError(f"{shown(path)}: '{name}' appears twice")
-    return table
-
-
 def can_be_label(name: str) -> bool:
     """Check whether a class or column may have this name: tables keep it as it is written."""
     reserved = name in (ID, NAME, FOLD, GROUP, CLASS, "score", "part")  # two of rankings
@@ -162,7 +146,7 @@ def _read(
 ) -> DatasetFiles:
     """The dataset with its images; classes by rows of the table, empty where to be predicted."""
     images = Images.concat(folder, [open_whole(file) for file in image_files(folder) or [folder]])
-    find_ids(names, path, _NAMES)
+    find_ids(names, path, NAMES)
     named, problems = dict[str, list[int]](), list[str]()
     for column in names:
         try:
