@@ -2,10 +2,9 @@
 
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -30,7 +29,7 @@ class Model:
     predictor: Predictor = field(repr=False)
 
     def predict(
-        self, images: np.ndarray | Image.Image | PathName | Sequence[Picture] | Sequence[PathName]
+        self, images: np.ndarray | Image.Image | PathName | Iterable[Picture] | Iterable[PathName]
     ) -> pd.DataFrame:
         """Predict pictures, each with one galaxy in its middle.
 
@@ -40,7 +39,8 @@ class Model:
 
         Args:
             images: (n, H, W, 3) or (H, W, 3) uint8 RGB; a PIL image; a list of such pictures, of
-                any sizes; or paths of image files, folders, zips, archives, lists, one or more.
+                any sizes; or paths of image files, folders, zips, archives, lists, one or more,
+                also as a column of a DataFrame.
         Returns:
             (n, column) vote fractions or class probabilities. Pictures in memory keep their order
             and are numbered from 0 in the index `id`; files are indexed as by `predict_stores`,
@@ -54,8 +54,8 @@ class Model:
             >>> table[["Class1.1", "Class1.2", "Class1.3"]].sum(axis=1).round(3).tolist()
             [1.0, 1.0, 1.0]
         """
-        is_many = isinstance(images, list | tuple) or getattr(images, "ndim", 0) == 4
-        listed: list = list(cast(Sequence, images)) if is_many else [images]
+        is_one = isinstance(images, str | bytes) or getattr(images, "ndim", 1) in (0, 2, 3)
+        listed: list = [*images] if isinstance(images, Iterable) and not is_one else [images]
         if not listed:
             raise InputError("no images to predict")
         if all(isinstance(image, str | os.PathLike) for image in listed):

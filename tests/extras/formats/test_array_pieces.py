@@ -113,4 +113,4 @@ def test_floats_that_are_no_shares_are_errors_of_their_images(tmp_path, value):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["images"], file["ids"] = pixels, np.arange(COUNT)
     problems = decode_in(open_images(tmp_path / "a.h5"), np.arange(COUNT))[1]
-    assert problems == {3: "its values are not all from 0 to 1: write them as uint8"}
+    assert problems == {3: "its values are not all from 0 to 1: write uint8, and no NaN"}

@@ -51,7 +51,7 @@ WRONG: dict[str, tuple[Callable[[], bytes], str, str]] = {
     "gzip, cut off": (lambda: gzip.compress(write_fits(CUBE))[:-900], "", DAMAGED),
     "a table": (table_alone, "", "has no image"),
     "four axes": (lambda: write_fits(np.stack([CUBE] * 2)), "", "shape is (2, 3, 48, 48)"),
-    "two bands": (lambda: write_fits(CUBE[:2]), "", "--bands 2: the bands are 0 to 1"),
+    "two bands": (lambda: write_fits(CUBE[:2]), "", "only bands 0 to 1: set --bands R,G,B"),
     "a side that it lacks": (lambda: renamed(b"NAXIS1  =", 48, 9000), "", DAMAGED),
     "bands that it lacks": (lambda: renamed(b"NAXIS3  =", 3, 99999999), "", "too large"),
 }

@@ -46,7 +46,7 @@ def _to_pixels(image: np.ndarray) -> np.ndarray:
         image = np.ascontiguousarray(np.moveaxis(image, 0, -1))
     if image.dtype != np.uint8:
         if not (image >= 0).all() or not (image <= 1).all():  # NaN is neither
-            raise InputError("its values are not all from 0 to 1: write them as uint8")
+            raise InputError("its values are not all from 0 to 1: write uint8, and no NaN")
         image = np.round(255 * image).astype(np.uint8)
     return image if image.shape[2] == 3 else np.repeat(image, 3, axis=2)
 

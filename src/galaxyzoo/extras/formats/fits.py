@@ -156,7 +156,7 @@ def to_rgb(data: bytes, settings: FitsSettings, width_arcsec: float | None = Non
     is_ready = header["BITPIX"] == 8 and not header.get("BZERO") and len(bands) in (3, 4)
     if len(bands) > 1 and not is_ready:
         if max(settings.bands) >= len(bands):
-            raise InputError(f"--bands {max(settings.bands)}: the bands are 0 to {len(bands) - 1}")
+            raise InputError(f"it has only bands 0 to {len(bands) - 1}: set --bands R,G,B")
         bands = bands[list(settings.bands)]
     ranges = np.ptp(bands, axis=(1, 2))
     missing = 0 if np.isfinite(ranges).all() else bands.size - np.isfinite(bands).sum()
