@@ -22,7 +22,7 @@ def to_folders(folder: Path, table: pd.DataFrame, *tops: str) -> None:
 
 
 def to_json(folder: Path, table: pd.DataFrame) -> None:
-    table = table.rename(columns={"file": "file_name", "class": "label"})
+    table = table.rename(columns={"file": "file_name", "class": "Label"})
     table.to_json(folder / "metadata.jsonl", orient="records", lines=True)
 
 

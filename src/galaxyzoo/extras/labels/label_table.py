@@ -93,7 +93,7 @@ def _class_names(top: Path) -> set[str]:
 
 def _read_classes(table: pd.DataFrame, path: Path, settings: _TaskFile) -> pd.Series:
     """Class of each row, empty where it has none: of the column of labels, or of 0 and 1 each."""
-    column = settings.label or next((name for name in (CLASS, "label") if name in table), "")
+    column = settings.label or next(iter(pick_columns(table, (CLASS, "label"))), "")
     if column in table:
         return classes_of(table.rename(columns={column: CLASS}), path)
     flags = table.loc[:, table.isin([*_YES, *_NO]).all()].isin(_YES)
