@@ -61,9 +61,9 @@ def test_own_classes_are_trained_predicted_reported_and_exported(tmp_path, monke
     assert "dark, &lt;odd&gt;" in html
     assert "<odd>" not in html
     succeed(tmp_path, "explore.py", "--data", "mine")
-    page = (tmp_path / "reports/mine/explore/index.html").read_text()
-    assert re.search(r">g\d\d\.png<", page)  # not its number
+    assert re.search(r">g\d\d\.png<", (tmp_path / "reports/mine/explore/index.html").read_text())
     succeed(tmp_path, "export.py", "mine/head", "--no-onnx", "--output", "exported")
+    assert "whoever labeled `mine` would" in (tmp_path / "exported/README.md").read_text()
     monkeypatch.setenv("GALAXYZOO_ROOT", str(tmp_path / "elsewhere"))
     run = RunNetworks.load_exported(tmp_path / "exported")  # which brings its task along
     assert (run.task.name, run.task.columns) == ("mine", tuple(NAMES))
