@@ -57,12 +57,7 @@ def build_app(loop: LabelLoop, hosts: Sequence[str]) -> FastAPI:
 
     @tab.get("/ranking")
     def ranking(by: Order, of: str | None = None, start: NonNegativeInt = 0) -> list[Any]:
-        is_like = by == "like"
-        number = loop.rows[of or ""] if is_like else loop.number_of(of) or 0
-        rows = loop.ranking(by, number)[start : start + _PAGE]
-        probs = None if is_like else loop.probabilities()
-        shares = None if probs is None else probs[rows, number].round(3)
-        return _cards(loop, rows, shares)
+        return _rank(loop, by, of, start)
 
     @tab.get("/picture")
     def picture(galaxy: str) -> str:
@@ -121,9 +116,15 @@ def build_app(loop: LabelLoop, hosts: Sequence[str]) -> FastAPI:
     return app
 
 
-def _cards(
-    loop: LabelLoop, rows: np.ndarray, shares: np.ndarray | None = None
-) -> list[dict[str, Any]]:
+def _rank(loop: LabelLoop, by: Order, of: str | None, start: int) -> list[Any]:
+    """One page of a ranking by a class, or by likeness to a galaxy."""
+    number = loop.rows[of or ""] if by == "like" else loop.number_of(of) or 0
+    rows = loop.ranking(by, number)[start : start + _PAGE]
+    probs = None if by == "like" else loop.probabilities()
+    return _cards(loop, rows, None if probs is None else probs[rows, number].round(3))
+
+
+def _cards(loop: LabelLoop, rows: np.ndarray, shares: np.ndarray | None = None) -> list[Any]:
     """Galaxies with pictures; `shares`: probability of each, where there is one."""
     survey = loop.survey
     shares = np.full(len(rows), None) if shares is None else shares

@@ -39,7 +39,9 @@ def write_ranking(job: Survey, by: str, top: int) -> Path:
     columns = list(task.columns)
     best, total = pd.DataFrame(), 0
     for part in job.images.parts:
-        galaxies = _without_features(parquet.read_table(job.part_path(part)))
+        path = job.part_path(part)
+        names = _without_features(parquet.read_schema(path).names)
+        galaxies = parquet.read_table(path, columns=names).to_pandas()
         total += len(galaxies)
         score = _score(galaxies, columns, by)
         scored = galaxies.assign(**{_SCORE: score, _PART: part.number})
@@ -49,13 +51,12 @@ def write_ranking(job: Survey, by: str, top: int) -> Path:
     write_predictions(job.folder / TABLE, best.set_index(label)[[_SCORE, *columns]])
     ranked_by = task.labels[columns.index(by)] if by in columns else by
     title = f"{len(best):,} galaxies by {ranked_by}"
+    ranges = [text for key, text in _RANGES.items() if key in job.extras]
     summary = {
         "Galaxies": f"{len(best):,} of {total:,}, scores {best[_SCORE].max():.3f} to "
         f"{best[_SCORE].min():.3f}",
         "Networks": job.name,
-        "Shown": ", ".join(
-            ["largest answers", *(text for key, text in _RANGES.items() if key in job.extras)]
-        ),
+        "Shown": ", ".join(["largest answers", *ranges]),
         "Made": made(),
     }
     pictures = job.images.pictures(best[_PART].to_numpy(), best[label].to_numpy(), _PICTURE)
@@ -71,13 +72,14 @@ def write_ranking(job: Survey, by: str, top: int) -> Path:
 
 def order_by(columns: list[str], by: str, rows: pa.Table) -> np.ndarray:
     """(row,) numbers of rows of a survey in order of rank."""
-    score = _score(_without_features(rows), columns, by)
+    galaxies = rows.select(_without_features(rows.column_names)).to_pandas()
+    score = _score(galaxies, columns, by)
     return np.argsort(-score.to_numpy(), kind="stable")
 
 
-def _without_features(rows: pa.Table) -> pd.DataFrame:
-    """Rows of a survey without their largest column."""
-    return rows.select([name for name in rows.column_names if name != FEATURES]).to_pandas()
+def _without_features(names: list[str]) -> list[str]:
+    """Names of a part's columns but the largest, of which no ranking is made."""
+    return [name for name in names if name != FEATURES]
 
 
 def _score(galaxies: pd.DataFrame, columns: list[str], by: str) -> pd.Series:
