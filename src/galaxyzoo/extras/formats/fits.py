@@ -353,9 +353,9 @@ def _open(data: bytes) -> Any:
     from astropy.utils.exceptions import AstropyWarning
 
     warnings.filterwarnings("ignore", category=AstropyWarning)
-    for begin, unpack in _PACKED.items():
-        if data.startswith(begin):
-            data = unpack(io.BytesIO(data)).read(_MAX_BYTES)
+    unpack = next((_PACKED[begin] for begin in _PACKED if data.startswith(begin)), None)
+    if unpack:  # once: what is packed twice is no FITS file
+        data = unpack(io.BytesIO(data)).read(_MAX_BYTES)
     return fits.HDUList.fromstring(data, do_not_scale_image_data=True)  # no copy of the pixels
 
 
