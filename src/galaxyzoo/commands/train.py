@@ -240,7 +240,7 @@ def train(
     folders = [RunFolder(catalog.dataset, run.run) for run in asked]
     made = [RunCard.of(f.dataset, f.run) for f in folders if f.card.exists() and not f.folds]
     if options.refit:
-        folds = folds if sum(bool(card.imported) for card in made) < len(asked) else []
+        folds = [] if len(made) == len(asked) and all(c.imported for c in made) else folds
         folds += range(REFIT, REFIT + options.seeds)
     lost = [card.run for card in made if not card.config]  # imported, of no recipe of ours
     if lost and folds[0] < REFIT:
