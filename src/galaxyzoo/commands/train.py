@@ -188,7 +188,7 @@ def describe_labels(data: Dataset, task: str) -> str:
     sizes = np.bincount(catalog.folds)
     span = f"{sizes.min():,}" + (f" to {sizes.max():,}" if sizes.max() > sizes.min() else "")
     description = f"labels: {columns}; {span} galaxies per fold"
-    height, width, *_ = measure(images.load(catalog.ids[0]))
+    height, width, *_ = measure(images.read(catalog.ids[0]))
     if height == width == ORIGINAL_PX:
         return description
     return (

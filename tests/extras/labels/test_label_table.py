@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from galaxyzoo.commands.train import describe_labels
 from galaxyzoo.config.loading import load_config, runs_of
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import image_names, load_catalog
@@ -105,8 +106,9 @@ def test_galaxy_ids_stay_galaxy_ids(root):
     folder = write_labeled(root / "input" / "mine", n=8, n_test=0, first=123456)
     (folder / "train_labels.csv").unlink()
     write(folder, list("abababab"), GalaxyID=list(range(123456, 123464)))
-    raw = open_input("mine", {"mine"})
-    assert (raw.own_ids, raw.targets.index.tolist()) == (False, list(range(123456, 123464)))
+    data = prepare("mine", n_folds=2, tasks={"mine"})
+    assert (data.raw.own_ids, data.catalog.ids.tolist()) == (False, list(range(123456, 123464)))
+    assert "; images of 48 × 48 px" in describe_labels(data, "mine")
 
 
 def test_all_classes_of_a_known_task_are_that_task(root):
