@@ -37,8 +37,8 @@ SPELLINGS = {
     "empty line": (PLAIN + "\n").encode(),
     "ids with a decimal point": PLAIN.replace("5,", "5.0,", 1).encode(),
     "ends of lines of old Macs": PLAIN.replace("\n", "\r").encode(),
-    "no class and no newline at the end": b"GalaxyID,a,b,class\n5,0.5,1,x\n3,0.25,0,",
-    "a comma more in each line": b"GalaxyID,a,b\n5,0.5,1,\n3,0.25,0,\n",
+    "no label and no newline at the end": b"GalaxyID,a,b,Label\n5,0.5,1,x\n3,0.25,0,",
+    "a comma more in each line": b"GalaxyID,a,b\n5,0.5,1,\n3,0.25,0,",
 }
 
 

@@ -87,8 +87,7 @@ def _check_end(data: bytes, names: list[str], where: str) -> None:
     last = data[max(data.rfind(b"\n"), data.rfind(b"\r")) + 1 :][:_MAX_LINE_BYTES]
     text = last.decode("utf-8", "replace").strip("\ufeff \t")
     cells = _split(text)
-    is_empty = not cells[-1].strip() and names[-1].strip() != CLASS  # a galaxy may have no class
-    if text and (len(cells) < len(names) or is_empty or not lines):
+    if text and (len(cells) < len(names) or not lines):
         raise InputError(
             f"{where} ends in the middle of line {lines + 1:,} ('{text[:24]}…', {len(cells)} of "
             f"{len(names)} cells; {len(data):,} bytes): download it again, or complete "
