@@ -219,13 +219,6 @@ def test_a_row_without_an_image_and_an_image_without_a_row_are_named(competition
     assert f"input/{part}.zip has no image of GalaxyID {Path(name).stem}" in refusal(root)
 
 
-def test_an_id_in_train_and_test_is_named(competition, root):
-    shared = int(competition.votes.index[4])
-    test_ids = np.append(competition.test_ids, shared)
-    Competition(competition.votes, test_ids, competition.images).write_zips(root / "input")
-    assert f"GalaxyID {shared} is both a training and a test galaxy" in refusal(root)
-
-
 @pytest.fixture
 def whole(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Competition:
     """The whole competition in input/, and a subset 'few': test ids from both of its halves."""

@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.data.prepare import prepare
 from galaxyzoo.data.readers.find import open_input
 from galaxyzoo.tasks.registry import TASKS
@@ -88,16 +87,6 @@ def test_test_ids_need_images_and_are_no_training_galaxies(folder):
     assert "GalaxyID 600, which test_ids.csv lists (such galaxies: 2)" in refusal("small")
     (folder / "test_ids.csv").write_text("GalaxyID\n41\n7\n")
     assert "GalaxyID 7 is both a training and a test galaxy" in refusal("small")
-
-
-def test_labels_that_change_after_the_split_are_refused(root, folder):
-    prepare("small", n_folds=4)
-    before = labels(folder)
-    rewrite(folder, change_class(before, "spiral" if before["class"][0] != "spiral" else "edge_on"))
-    with pytest.raises(InputError, match="has changed since folds/small was made"):
-        prepare("small")
-    rewrite(folder, before)
-    assert load_catalog("small").fingerprint == prepare("small").catalog.fingerprint
 
 
 @pytest.mark.parametrize(("kept", "named"), [(3, r"\(3\) for 4"), (0, r"\(0\)")])
