@@ -20,8 +20,6 @@ from galaxyzoo.inference.predict import compute_features, fuse_for_inference
 from galaxyzoo.models.build import GalaxyNet
 from galaxyzoo.tasks.metrics import log_loss
 
-_FEATURES = "features"  # folder in the cache
-
 
 def cached_features(model: GalaxyNet, images: np.ndarray, config: Config) -> np.ndarray:
     """Features before the head, mean over the config's views, of which the new ones are computed.
@@ -31,9 +29,10 @@ def cached_features(model: GalaxyNet, images: np.ndarray, config: Config) -> np.
     Returns:
         (n, feature) float32.
     """
-    settings = config.model_dump_json(include={"image": True, "tta": True, "train": {"amp"}})
-    weights = (value.cpu().numpy().tobytes() for value in model.backbone.state_dict().values())
-    path = paths.cache_dir() / _FEATURES / f"{manifest.digest([settings, *weights])[:16]}.npz"
+    settings = config.model_dump_json(include={"image", "model", "tta"}) + config.train.amp
+    state = {**model.backbone.state_dict(), "mean": model.mean, "std": model.std}
+    weights = (value.cpu().numpy().tobytes() for value in state.values())
+    path = paths.cache_dir() / "features" / f"{manifest.digest([settings, *weights])[:16]}.npz"
     keys = np.array([manifest.digest([image.tobytes()])[:32] for image in images])
     known: dict[str, np.ndarray] = {}
     # A damaged cache is made again.

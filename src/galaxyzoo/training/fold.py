@@ -193,9 +193,9 @@ def copy_training(trained: manifest.Artifact, folder: Path, config: Config) -> N
         config: of the run of the fold to fill, whose stages may have other names.
     """
     table = read_history(trained.path(layout.HISTORY)).drop(columns="stage", errors="ignore")
-    stages = np.repeat([s.stage for s in config.stages], [s.train.epochs for s in config.stages])
     if config.stage:
-        table.insert(0, "stage", stages)
+        counts = [1 if s.train.optimizer == "linear" else s.train.epochs for s in config.stages]
+        table.insert(0, "stage", np.repeat([stage.stage for stage in config.stages], counts))
     write_history(folder / layout.HISTORY, table)
     with files.writing(folder / layout.WEIGHTS) as temporary:
         shutil.copyfile(trained.path(layout.WEIGHTS), temporary)

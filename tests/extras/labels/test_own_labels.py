@@ -102,7 +102,7 @@ def test_networks_of_earlier_labels_go_when_new_ones_are_there(tmp_path):
 def test_a_fold_is_its_first_network_with_a_fitted_head(root):
     data, labels = class_fold(), {"columns": ["a", "b", "c", "d", "e"], "balanced": False}
     register_task("mine", labels)
-    train = {"optimizer": "linear", "freeze": "backbone", "epochs": 1, "amp": "fp32"}
+    train = {"optimizer": "linear", "freeze": "backbone", "amp": "fp32"}
     small = {"task": "mine", "run": "mine/small", "labels": labels, "head": {"hidden": []}}
     config = small_config(**small, train=train, tta={"dihedral": False})
     summary = train_fold(config, data, root / "fold", "a fold")
@@ -118,9 +118,10 @@ def test_a_fold_is_its_first_network_with_a_fitted_head(root):
     assert history["val_score"].tolist() == pytest.approx([score], abs=1e-4)
     trained = trained_files(root / "fold", {})
     trained.finish(["weights.safetensors", "history.csv"], {})
-    copy_training(trained, root / "copy", config)
+    copy_training(trained, root / "copy", config.model_copy(update={"stage": "first"}))
     copies = {path.name for path in (root / "copy").iterdir()}
     assert copies == {"history.csv", "weights.safetensors"}
+    assert pd.read_csv(root / "copy/history.csv")["stage"].tolist() == ["first"]
 
 
 def test_features_are_computed_once_an_image(root, monkeypatch):
@@ -149,3 +150,8 @@ def test_features_are_computed_once_an_image(root, monkeypatch):
     again = feature_head.cached_features(network, images[:10], config)
     assert asked[4:] == [10]
     np.testing.assert_allclose(again, first, atol=1e-5)
+    wider = config.model.model_copy(update={"kwargs": {"widths": (8, 32)}})
+    feature_head.cached_features(network, images[:2], config.model_copy(update={"model": wider}))
+    network.mean.add_(9)  # the same weights, of images normalized otherwise
+    feature_head.cached_features(network, images[:3], config)
+    assert asked[5:] == [2, 3]
