@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.manifest import FORMAT, check_provenance, read_sealed, write_sealed
+from galaxyzoo.core.manifest import FORMAT, check_provenance, digest, read_sealed, write_sealed
 
 CONTENTS: list[dict[str, Any]] = [
     {"b": 1, "a": [1.5, None, True]},
@@ -44,5 +44,8 @@ def test_a_file_of_an_earlier_format_is_named_as_such(tmp_path, line):
 @pytest.mark.parametrize("actual", [{"config": "a"}, {"config": "a", "fold": 1}])
 def test_another_provenance_is_refused_and_so_is_a_lacking_one(actual):
     check_provenance(Path("fold.json"), {"config": "a", "fold": 0}, {"config": "a", "fold": 0}, "")
-    with pytest.raises(InputError, match="another fold"):
-        check_provenance(Path("fold.json"), actual, {"config": "a", "fold": 0}, "")
+    with pytest.raises(InputError, match=r"another fold \((1|None), not 0\): retrain"):
+        check_provenance(Path("fold.json"), actual, {"config": "a", "fold": 0}, "retrain")
+    made_by, settings = {"config": digest(["a"])}, {"config": digest(["b"])}
+    with pytest.raises(InputError, match=r"json has other settings: retrain$"):  # no digests
+        check_provenance(Path("fold.json"), made_by, settings, "retrain")

@@ -25,6 +25,7 @@ from galaxyzoo.results.layout import WEIGHTS, bundled_dir
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.training.fold_data import resolve_start
 from support.commands import COMPETITION, succeed
+from support.fuzz_fixtures import flip_a_bit
 from support.real_data import MINI, needs_data
 from support.thoroughness import thorough
 from support.trained import make_catalog
@@ -100,14 +101,8 @@ def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def flip(path: Path) -> None:
-    data = bytearray(path.read_bytes())
-    data[-2] ^= 4
-    path.write_bytes(data)
-
-
 CHANGED: dict[str, tuple[str, Callable[[Path], object]]] = {
-    "bit of weights": (f"fold_2/{WEIGHTS}", flip),
+    "bit of weights": (f"fold_2/{WEIGHTS}", flip_a_bit),
     "fold deleted": (f"fold_3/{WEIGHTS}", lambda path: shutil.rmtree(path.parent)),
     "settings": (
         "config.yaml",

@@ -113,5 +113,6 @@ def test_load_takes_the_best_at_hand_or_the_named(tmp_path):
     np.testing.assert_array_equal(again.predict(galaxy), expected)
     with pytest.raises(InputError, match="gz37/nothing"):
         galaxyzoo.load("gz37/nothing", dataset=BUNDLED)
-    with pytest.raises(ValueError, match="not 3"):
-        galaxyzoo.load(views=3)
+    for options, line in (({"views": 3}, "not 3"), ({"folds": []}, "at least one fold")):
+        with pytest.raises(ValueError, match=line):
+            galaxyzoo.load(**options)

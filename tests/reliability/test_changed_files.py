@@ -9,6 +9,7 @@ import pytest
 from galaxyzoo.core.manifest import FORMAT
 from galaxyzoo.results.layout import DONE, WEIGHTS
 from support.commands import TRAIN, artifacts, call, complaint, dataset
+from support.fuzz_fixtures import flip_a_bit
 
 COLLECT = [*TRAIN, "--ensemble"]
 PREDICT = ["predict.py", "gz37/cnn", "input/images_test_rev1.zip", "--output", "new.csv"]
@@ -33,12 +34,6 @@ def put_another_folds(path: Path) -> None:
 def change_the_notes(path: Path) -> None:
     text = path.read_text().replace('"possible_leakage": false', '"possible_leakage": true')
     path.write_text(text)
-
-
-def flip_a_bit(path: Path) -> None:
-    data = bytearray(path.read_bytes())
-    data[-50] ^= 1
-    path.write_bytes(data)
 
 
 CHANGES: dict[str, tuple[str, Callable[[Path], object], tuple[list[str], ...]]] = {

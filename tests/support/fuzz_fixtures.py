@@ -1,6 +1,7 @@
 """Mutated files for random tests, and what a refusal of them must look like."""
 
 import random
+from pathlib import Path
 
 import numpy as np
 from hypothesis import HealthCheck, settings
@@ -29,6 +30,13 @@ JUNK = (
     b"\xef\xbb\xbf", b"\xfe\xff", b";", b" ", b"\t", b"101", b"9" * 30, b"True", b"GalaxyID",
     b"0x1", b"1_0", b"\xd9", b"\x89PNG\r\n\x1a\n", b"PK\x03\x04", b"PK\x05\x06", b"\xff\xff",
 )  # fmt: skip
+
+
+def flip_a_bit(path: Path) -> None:
+    """Change the lowest bit of the fiftieth byte from a file's end."""
+    data = bytearray(path.read_bytes())
+    data[-50] ^= 1
+    path.write_bytes(data)
 
 
 def mutate(data: bytes, rng: random.Random) -> bytes:

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
+from galaxyzoo.core import console
 from galaxyzoo.core.devices import is_out_of_memory
 from galaxyzoo.core.errors import FoldError
 from galaxyzoo.inference import predict
@@ -89,7 +90,7 @@ def test_accumulating_trains_as_with_so_many_parts_from_the_start(tmp_path, monk
     assert [text.split(line)[1] for text in said] == ["2 micro-batches", "4 micro-batches"]
 
 
-def test_a_killed_fold_keeps_its_parts(tmp_path):
+def test_a_killed_fold_keeps_its_parts(tmp_path, capsys, monkeypatch):
     """Memory runs out in the second epoch, the kill comes in the third, when there is enough."""
     data, ends = fold_data(), []
     for name, kill in (("whole", False), ("killed", True)):
@@ -105,7 +106,9 @@ def test_a_killed_fold_keeps_its_parts(tmp_path):
                 assert (state["epoch"], state["parts"]) == (2, 2)
             else:
                 ends.append(train_fold(config(**GO_ON), data, tmp_path / name, name))
+    monkeypatch.setattr(console, "_MINUTE_S", 0.0)  # else such a short training has no line
     ends.append(train_fold(config(**GO_ON), data, tmp_path / "killed", "killed"))
+    assert capsys.readouterr().err.startswith("killed: 67 % (8/12), 00:00 elapsed, ? left")
     assert ends[0] == ends[1]
     assert_same_training(tmp_path / "whole", tmp_path / "killed")
 

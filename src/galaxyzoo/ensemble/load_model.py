@@ -83,8 +83,10 @@ def load_predictor(
         folds: use only the networks of these folds; default all.
         views: 1, or 8 for all rotations and reflections; default each run's own.
     Raises:
-        ValueError: another number of views.
+        ValueError: another number of views, or an empty list of folds.
     """
+    if folds is not None and not [*folds]:
+        raise ValueError("folds must name at least one fold; leave it out for all")
     if views not in (None, 1, 8):
         raise ValueError(f"views must be 1 or 8 (orientations), not {views}")
     predictor: Predictor = (

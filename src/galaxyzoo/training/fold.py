@@ -85,28 +85,27 @@ def train_fold(
     provenance = layout.fold_provenance(config, data.fingerprint, data.fold)
     where = f"{config.title}, {layout.fold_name(data.fold)}"
     parts = train.accumulation  # micro-batches in each batch
-    with console.ProgressBar(desc=label, unit="step", leave=False) as bar:
-        while True:
-            state, trainer = load_checkpoint(folder / layout.CHECKPOINT, provenance), None
-            parts = max(parts, state["parts"] if state else 1)
-            try:
-                trainer = Trainer(config, data, initialize=state is None)
-                if state is not None:
-                    trainer.resume(state)
-                trainer.parts = parts
-                _fit_network(trainer, folder, provenance, bar, after_epoch)
-                break
-            except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error):
-                    raise
-                may_split = train.on_out_of_memory == "accumulate"
-                parts = split_batch(train.batch_size, parts, where, may_split)
-            del state, trainer
-            release()
-            console.ProgressBar.write(
-                f"{where}: out of memory; resuming from the last complete epoch with {parts} "
-                "micro-batches"
-            )
+    while True:
+        state, trainer = load_checkpoint(folder / layout.CHECKPOINT, provenance), None
+        parts = max(parts, state["parts"] if state else 1)
+        try:
+            trainer = Trainer(config, data, initialize=state is None)
+            if state is not None:
+                trainer.resume(state)
+            trainer.parts = parts
+            _fit_network(trainer, folder, provenance, label, after_epoch)
+            break
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            may_split = train.on_out_of_memory == "accumulate"
+            parts = split_batch(train.batch_size, parts, where, may_split)
+        del state, trainer
+        release()
+        console.ProgressBar.write(
+            f"{where}: out of memory; resuming from the last complete epoch with {parts} "
+            "micro-batches"
+        )
     # It is written, unless a kill came between the last checkpoint and its row.
     write_history(folder / layout.HISTORY, trainer.history, data.start.history)
     save_weights(folder / layout.WEIGHTS, trainer.final_weights())
@@ -121,7 +120,7 @@ def _fit_network(
     trainer: Trainer,
     folder: Path,
     provenance: manifest.Provenance,
-    bar: console.ProgressBar,
+    label: str,
     report: Callable[[History], None],
 ) -> None:
     """Train to the last epoch; after each one write checkpoint, history and seconds, then report.
@@ -130,24 +129,26 @@ def _fit_network(
         trainer: new, or resumed from a checkpoint.
         folder: of the fold.
         provenance: what the checkpoint is of, as of `fold_provenance`.
-        bar: of steps, with the score of the last epoch.
+        label: of the progress bar, which counts steps and has the last epoch's score.
         report: as `after_epoch` of `train_fold`.
     """
-    bar.reset(trainer.config.train.epochs * trainer.loader.steps)
-    bar.update(trainer.epoch * trainer.loader.steps)
+    steps = trainer.loader.steps
+    total, done = trainer.config.train.epochs * steps, trainer.epoch * steps
     if trainer.history:
         report(trainer.history)
     started = time.perf_counter()
-    for row in trainer.epochs(bar.update):
-        score = f", {row['metric']} {row['val_score']:.5f}" if "val_score" in row else ""
-        bar.set_postfix_str(f"epoch {trainer.epoch}{score}", refresh=False)
-        # The checkpoint first, from which the others can be made again.
-        save_checkpoint(folder / layout.CHECKPOINT, trainer.state(), provenance)
-        write_history(folder / layout.HISTORY, trainer.history, trainer.data.start.history)
-        ended = time.perf_counter()
-        note_timing(folder / layout.TIMINGS, trainer.epoch, ended - started)
-        started = ended
-        report(trainer.history)
+    bar = console.ProgressBar(desc=label, unit="step", leave=False, total=total, initial=done)
+    with bar:
+        for row in trainer.epochs(bar.update):
+            score = f", {row['metric']} {row['val_score']:.5f}" if "val_score" in row else ""
+            bar.set_postfix_str(f"epoch {trainer.epoch}{score}", refresh=False)
+            # The checkpoint first, from which the others can be made again.
+            save_checkpoint(folder / layout.CHECKPOINT, trainer.state(), provenance)
+            write_history(folder / layout.HISTORY, trainer.history, trainer.data.start.history)
+            ended = time.perf_counter()
+            note_timing(folder / layout.TIMINGS, trainer.epoch, ended - started)
+            started = ended
+            report(trainer.history)
 
 
 def _fit_fold(config: Config, data: FoldData, folder: Path) -> oof.FoldSummary:
