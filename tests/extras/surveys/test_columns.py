@@ -39,7 +39,7 @@ def make_parts(folder: Path, ids: Sequence[list[int] | list[str]]) -> list[Path]
                 "features": pa.FixedSizeListArray.from_arrays(features.ravel(), 3),
             }
         )
-        schema = describe_columns(table.schema, VOTES, "id", {"title": "predictions of gz37"})
+        schema = describe_columns(table.schema, VOTES, "id", "gz37/cnn")
         paths.append(folder / f"part-{number:06d}.parquet")
         parquet.write_table(table.cast(schema), paths[-1])
     return paths
@@ -48,10 +48,8 @@ def make_parts(folder: Path, ids: Sequence[list[int] | list[str]]) -> list[Path]
 @pytest.mark.parametrize("task", TASKS)
 def test_every_column_has_a_meaning_in_the_words_of_the_virtual_observatory(task):
     names = ["GalaxyID", *(c + end for end in SUFFIXES for c in TASKS[task].columns), "hubble10"]
-    schema = describe_columns(
-        pa.schema([(name, pa.float32()) for name in names]), TASKS[task], "GalaxyID", {}
-    )
-    meanings = [field.metadata for field in schema]
+    fields = pa.schema([(name, pa.float32()) for name in names])
+    meanings = [each.metadata for each in describe_columns(fields, TASKS[task], "GalaxyID", "")]
     assert len({meaning[b"description"] for meaning in meanings}) == len(names)
     for meaning in meanings:
         assert check_ucd(meaning[b"ucd"].decode(), check_controlled_vocabulary=True)
@@ -135,7 +133,7 @@ def test_a_kept_column_is_written_exactly_or_refused_before(name, ending, tmp_pa
         assert line.endswith("exactly: use .parquet")
         return
     columns.check_table(path, rows.select([name]), ["id"], "gz2")
-    parquet.write_table(rows.cast(describe_columns(rows.schema, VOTES, "id", {"title": ""})), part)
+    parquet.write_table(rows.cast(describe_columns(rows.schema, VOTES, "id", "")), part)
     write_one_table(path, [part], "gz2")
     assert columns.is_own_table(path, part)
     written = {} if ending == ".parquet" else ISO_8601

@@ -1,6 +1,5 @@
 """Finished surveys as the label page opens them."""
 
-import random
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +16,7 @@ from galaxyzoo.ensemble.load_model import load_predictor
 from galaxyzoo.extras.labels.label_loop import LabelLoop
 from galaxyzoo.extras.surveys.finished import read_features
 from galaxyzoo.extras.surveys.survey import Survey, add_features
+from support.fuzz_fixtures import flip_a_bit
 from support.refusals import one_line_refusal
 from support.surveys import Darkness, make_job
 
@@ -73,20 +73,14 @@ def take_another_jobs(path: Path) -> None:
         shutil.copy(root / "b" / "parts" / name, path.parent)
 
 
-def flip(path: Path) -> None:
-    data = bytearray(path.read_bytes())
-    data[random.Random(0).randrange(len(data))] ^= 1
-    path.write_bytes(data)
-
-
 # Change of a part or its record -> complaint; whether a job makes the part again unasked
 DAMAGES: dict[str, tuple[Callable[[Path], object], str, bool]] = {
     "values": (lambda path: rewrite(path, "elliptical", [0.3] * 5), "does not match", False),
     "ids": (lambda path: rewrite(path, "GalaxyID", range(104, 99, -1)), "does not match", False),
     "features": (lambda path: rewrite(path, "features", [[0.0, 1.0]] * 5), "does not match", False),
     "cut off": (lambda path: path.write_bytes(path.read_bytes()[:-9]), "does not match", False),
-    "a bit": (flip, "does not match", False),
-    "a bit of the record": (lambda path: flip(record(path)), "_part-000000.json", False),
+    "a bit": (flip_a_bit, "does not match", False),
+    "a bit of the record": (lambda path: flip_a_bit(record(path)), "_part-000000.json", False),
     "an empty record": (lambda path: record(path).write_text("{}"), "_part-000000.json", False),
     "no part": (lambda path: path.unlink(), "part-000000.parquet is missing", True),
     "no record": (lambda path: record(path).unlink(), "_part-000000.json is missing", True),
@@ -133,4 +127,14 @@ def test_no_pictures_of_other_galaxies_are_shown(votes, change):
         path.rename(path.with_name(f"z{path.name}"))
     for path in paths[:3] if change == "fewer" else []:
         path.unlink()
-    assert f"are not those predicted in {votes}: start" in one_line_refusal(read_features, votes)
+    expected = f"images in {folder} are not those predicted in {votes}: put them back"
+    assert expected in one_line_refusal(read_features, votes)
+
+
+def test_a_survey_is_read_from_any_folder_and_moves_with_its_images(votes, tmp_path, monkeypatch):
+    before = read_features(votes).features
+    moved = tmp_path.rename(tmp_path.with_name("moved"))
+    monkeypatch.chdir(moved)
+    after = read_features(Path("votes"))
+    np.testing.assert_array_equal(after.features, before)
+    assert after.images.paths == (moved / "survey",)

@@ -52,8 +52,7 @@ def test_the_highest_come_first_each_with_its_picture(job, by):
     np.testing.assert_allclose(table["score"], [score[i] for i in table.index], atol=1e-6)
     assert [*seen] == table.index.tolist()
     assert seen == pytest.approx({i: gray[i] for i in seen}, abs=1)
-    first = table.index[0]
-    value = share[first]
+    value = share[table.index[0]]
     half = (value * (1 - value)) ** 2
     note = f"elliptical {value:.2f}\u00a0±\u00a0{value * (1 - value):.2f}"
     assert f"{note} ({value - half / 2:.2f}\u00a0to\u00a0{value + half:.2f})" in page

@@ -1,6 +1,7 @@
 """Surveys: parts are of one job, unchanged, and of images that did not change."""
 
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from galaxyzoo.core import files
+from galaxyzoo.core import console, files
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data import image_cache
 from galaxyzoo.extras.surveys import survey as surveys
@@ -59,8 +60,7 @@ def test_no_advice_is_to_delete_a_folder_with_labels_in_it(votes, survey):
     (votes / "labels.csv").write_text("id,class\n101.png,bright\n")
     others = [make_job(votes, survey, size=9), make_job(votes, survey, predictor=Darkness)]
     others.append(make_job(votes, survey, extras=("features",)))
-    others.append(make_job(votes, survey / "101.png"))
-    for other in others:
+    for other in [*others, make_job(votes, survey / "101.png")]:
         assert " delete " not in one_line_refusal(other.run)
 
 
@@ -143,8 +143,7 @@ def test_images_that_change_amid_a_job_are_said_to(tmp_path, survey, form):
     pack()
     images = survey if form == "folder" else tmp_path / "a.zip"
     job = make_job(tmp_path / "votes", images, predictor=amid_a_job(change))
-    message = one_line_refusal(job.run)
-    assert message == "IMAGES changed during prediction: choose a new folder"
+    assert one_line_refusal(job.run) == "IMAGES changed during prediction: choose a new folder"
     assert not (tmp_path / "votes" / surveys.MANIFEST).exists()
 
 
@@ -164,19 +163,10 @@ def test_a_part_that_another_process_holds_is_left_to_it(tmp_path, survey, monke
     assert made == [PART, "part-000002.parquet"]
 
 
-def test_the_bar_counts_images_also_of_parts_made_before(votes, survey, monkeypatch):
-    counts = []
-
-    class Bar:
-        write, close = print, print
-
-        def __init__(self, **options):
-            counts.append(-options["total"])
-
-        def update(self, n):
-            counts.append(n)
-
+def test_the_bar_counts_images_also_of_parts_made_before(votes, survey, monkeypatch, capsys):
     (votes / "parts" / PART).unlink()
-    monkeypatch.setattr(surveys, "ProgressBar", Bar)
+    capsys.readouterr()
+    monkeypatch.setattr(console, "_MINUTE_S", 0.0)  # else so short a job has no line
     make_job(votes, survey).run()
-    assert counts == [-12, 4, 4, 4]
+    counts = re.findall(r"images: .* \((\d+/\d+)\)", capsys.readouterr().err)
+    assert counts == ["0/12", "4/12", "8/12", "12/12", "12/12"]

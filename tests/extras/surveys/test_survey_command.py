@@ -95,8 +95,7 @@ def test_each_image_is_in_one_part_or_among_the_errors(trained, expected):
     assert [row["GalaxyID"] for row in lost] == [999]
     assert lost[0]["reason"] == "it is neither JPEG nor PNG"
     manifest = read_sealed(trained / "votes/manifest.json", "")
-    notes = manifest["notes"]
-    assert (notes["rows"], notes["errors"], notes["parts"]) == (50, 1, 11)
+    assert [manifest["notes"][name] for name in ("rows", "errors", "parts")] == [50, 1, 11]
     assert manifest["made_by"]["by"] == "gz37/cnn"
 
 

@@ -7,7 +7,7 @@ UCD1+ words, by which TOPCAT and pyvo know columns.
 import re
 import tempfile
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -58,19 +58,17 @@ def prediction_columns(schema: pa.Schema) -> list[str]:
     return [field.name for field in schema if _texts(field.metadata).get("ucd") == _PROBABILITY]
 
 
-def describe_columns(
-    schema: pa.Schema, task: kinds.Task, label: str, metadata: Mapping[str, str]
-) -> pa.Schema:
-    """Add descriptions, units and UCDs to the fields of a part.
+def describe_columns(schema: pa.Schema, task: kinds.Task, label: str, networks: str) -> pa.Schema:
+    """Add a title, and descriptions, units and UCDs to the fields of a part.
 
     Args:
         task: of the predictions.
         label: column of the ids.
-        metadata: metadata of the whole table.
+        networks: name and digest of what predicted.
     """
     known = _POSITIONS | meanings(task, label)
     fields = [field.with_metadata(known.get(field.name, _KEPT)) for field in schema]
-    return pa.schema(fields, dict(metadata))
+    return pa.schema(fields, {"title": f"predictions of {task.name}", "networks": networks})
 
 
 def meanings(task: kinds.Task, label: str) -> dict[str, dict[str, str]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from os.path import normpath
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,8 @@ def read_finished(folder: Path) -> tuple[dict[str, Any], dict[str, Any], SurveyI
     if not notes["rows"]:
         raise InputError(f"{paths.shown(folder)} has no galaxies: none of its images could be read")
     settings = FitsSettings(**notes.get("fits", {}))
-    images = SurveyImages(tuple(map(Path, notes["inputs"])), provenance["part_size"], settings)
+    inputs = tuple(Path(normpath(folder.resolve() / name)) for name in notes["inputs"])
+    images = SurveyImages(inputs, provenance["part_size"], settings)
     return provenance, notes, images
 
 
@@ -73,8 +75,8 @@ def read_features(folder: Path) -> SurveyFeatures:
     if FEATURES not in provenance["extras"].split(", "):
         return replace(read_features(folder / FEATURES), folder=folder)
     other = (
-        f"images in {', '.join(notes['inputs'])} are not those predicted in {paths.shown(folder)}: "
-        "start the page where you ran src/predict.py, or predict again into a new folder"
+        f"images in {', '.join(map(paths.shown, images.paths))} are not those predicted in "
+        f"{paths.shown(folder)}: put them back, or predict again into a new folder"
     )
     if len(images.parts) != notes["parts"]:
         raise InputError(other)

@@ -93,10 +93,10 @@ def _score(galaxies: pd.DataFrame, columns: list[str], by: str) -> pd.Series:
 
 def _notes(galaxy: dict[str, Any], by: str, task: Task) -> list[str]:
     """The score and the largest answers, each with its spread and interval, of a galaxy."""
-    others = sorted(set(task.columns) - {by}, key=lambda name: -galaxy[name])[:_ANSWERS]
-    first = [] if by in task.columns else [f"score {galaxy[_SCORE]:.3f}"]
-    notes = []
-    for name in [by, *others] if by in task.columns else others:
+    is_answer = by in task.columns  # which comes first, and is not counted
+    answers = sorted(task.columns, key=lambda name: (name != by, -galaxy[name]))
+    notes = [] if is_answer else [f"score {galaxy[_SCORE]:.3f}"]
+    for name in answers[: _ANSWERS + is_answer]:
         note = f"{task.text(task.columns.index(name))} {galaxy[name]:.2f}"
         if f"{name}_{SPREAD}" in galaxy:
             note += f"\u00a0±\u00a0{galaxy[f'{name}_{SPREAD}']:.2f}"
@@ -104,4 +104,4 @@ def _notes(galaxy: dict[str, Any], by: str, task: Task) -> list[str]:
             low, high = (galaxy[f"{name}_{bound}"] for bound in BOUNDS)
             note += f" ({low:.2f}\u00a0to\u00a0{high:.2f})"
         notes.append(note)
-    return first + notes
+    return notes

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
+from os.path import relpath
 from pathlib import Path
 from typing import Any
 
@@ -201,8 +202,7 @@ class Survey:
             bar.update(len(part.images))
             return 0
         tables, errors = [], []
-        checks: InputChecks = {}
-        checksums: dict[int, int] = {}
+        checks, checksums = InputChecks(), dict[int, int]()
         for chunk in decode_ahead(self.predictor, part.images):
             tables.append(self._table(chunk))
             bar.update(len(chunk.images))
@@ -257,12 +257,9 @@ class Survey:
 
     def _described(self, table: pa.Table) -> pa.Table:
         """Add the meaning of each column; no date or version, for equal bytes."""
-        task = self.predictor.task
-        metadata = {
-            "title": f"predictions of {task.name}",
-            "networks": f"{self.name}, {self.predictor.digest}",
-        }
-        return table.cast(describe_columns(table.schema, task, self.images.labels.column, metadata))
+        task, label = self.predictor.task, self.images.labels.column
+        networks = f"{self.name}, {self.predictor.digest}"
+        return table.cast(describe_columns(table.schema, task, label, networks))
 
     def _ids(self, names: list[str]) -> pa.Array:
         labels = self.images.labels
@@ -307,7 +304,7 @@ class Survey:
             "code_version": manifest.code_version(),
             "opencv": cv2.__version__,
             "notes": [*self.images.notes, *sentences],
-            "inputs": [str(path) for path in self.images.paths],
+            "inputs": [relpath(path, self.folder.resolve()) for path in self.images.paths],
             "fits": asdict(self.images.fits),
             "parts": len(self.images.parts),
             "rows": rows,
