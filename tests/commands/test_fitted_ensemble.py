@@ -70,5 +70,5 @@ def test_an_exported_ensemble_predicts_the_same_elsewhere(copy, tmp_path, monkey
     mark = tmp_path / "model/gz37/cnn/digests.json"
     content = files.read_json(mark)
     write_sealed(mark, {**content, "made_by": {**content["made_by"], "networks": "0"}})
-    with pytest.raises(InputError, match=r"cnn/digests.json has other networks "):
+    with pytest.raises(InputError, match=r"cnn/digests.json has other networks: "):
         EnsembleNetworks.load_exported(tmp_path / "model")
