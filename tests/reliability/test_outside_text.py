@@ -94,11 +94,12 @@ def test_an_error_moves_no_cursor_and_stays_on_its_line(capsys):
     assert said == f"error: input/{one_line(ESCAPES)}.jpg\\nis missing\n"
 
 
-def test_a_dataset_whose_name_cannot_be_printed_is_refused(root):
-    write_labeled(root / "input" / "a\x1b[2Jb", n=20)
+@pytest.mark.parametrize(("name", "sign"), [("a\x1b[2Jb", "\\x1b"), ("mine [2]", "[")])
+def test_a_dataset_whose_name_cannot_be_printed_or_is_a_pattern_is_refused(root, name, sign):
+    write_labeled(root / "input" / name, n=20)
     with pytest.raises(InputError) as caught:
         open_input(None, {"zoo5"})
-    assert str(caught.value) == "rename 'a\\x1b[2Jb': its name contains control characters"
+    assert str(caught.value) == f"rename {name!r}: its name contains '{sign}'"
 
 
 def test_too_little_memory_is_one_line(capsys):

@@ -30,13 +30,13 @@ def open_input(data: str | None, tasks: set[str]) -> DatasetFiles:
     """Find and read the input.
 
     Args:
-        data: folder or file that the user named, or one of `DEMOS`; default: what `input/` holds
-            for the tasks, else the demo set.
+        data: place that the user named, or a demo; default: by the tasks in `input/`, else `DEMO`.
         tasks: names of the tasks that it is for.
     """
     raw = _find_input(tasks) if data is None else _find_named(data, tasks)
-    if not raw.dataset.isprintable() or raw.dataset in (BUNDLED, RECORDS):
-        reason = "is reserved" if raw.dataset.isprintable() else "contains control characters"
+    odd = {sign for sign in raw.dataset if sign in "*?[" or not sign.isprintable()}
+    if odd or raw.dataset in (BUNDLED, RECORDS):
+        reason = f"contains {min(odd)!r}" if odd else "is reserved"
         raise InputError(f"rename {raw.folder.name!r}: its name {reason}")
     return raw
 
