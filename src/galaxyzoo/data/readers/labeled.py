@@ -175,7 +175,7 @@ def make_dataset(
     else:
         ids = [int(stem) for stem in stems]
     chosen, labels = chosen.relabel(ids), pd.Series(classes, ids, dtype=str)
-    test_ids = labels.index[labels == ""].to_numpy("int64")
+    test_ids = labels.index[labels == ""].sort_values().to_numpy("int64")
     targets = one_hot(labels[labels != ""], task).sort_index()
     return DatasetFiles(
         dataset, folder, targets, chosen, chosen, test_ids, CUT_OUT, own_ids, own_task, table
