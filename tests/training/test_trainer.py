@@ -144,6 +144,8 @@ def test_every_galaxy_trains_once_an_epoch_and_batches_are_even(tmp_path):
     assert [len(rows) for rows in batches] == [12, 12, 12]
     trainer.epoch = 1
     assert not np.array_equal(batches[0], next(iter(trainer.batches())).rows)
+    five = Trainer(config(batch_size=2), fold_data(7)).batches()
+    assert [len(batch.rows) for batch in five] == [3, 2]  # one alone has no batch statistics
 
 
 def test_images_and_targets_of_a_batch_belong_together():

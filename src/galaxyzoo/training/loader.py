@@ -219,7 +219,8 @@ class BatchLoader:
     @property
     def steps(self) -> int:
         """Steps of an epoch."""
-        return math.ceil(len(self.data.train_rows) / self.config.train.batch_size)
+        galaxies = len(self.data.train_rows)  # batch norm needs two at a time
+        return min(math.ceil(galaxies / self.config.train.batch_size), galaxies // 2)
 
     def epoch(self, number: int) -> Iterator[Batch]:
         """Batches of an epoch, from 0 on, in order and on the device."""

@@ -257,8 +257,7 @@ class Trainer:
 
     def validate(self) -> tuple[float, dict[str, float]]:
         """Loss and scores of the averaged weights on the validation fold, one view an image."""
-        rows = self.data.val_rows
-        model = self.averaged_model
+        rows, model = self.data.val_rows, self.averaged_model
         predictions = predict(model, self.data.cache, rows, self.config, _ONE_VIEW)
         outputs = torch.from_numpy(predictions).to(self.device)
         loss = self.loss(outputs, self.loader.targets[rows].to(self.device)).item()
