@@ -85,7 +85,7 @@ def test_the_cache_holds_what_decode_gives_in_the_order_asked_for(root, encoded,
 @pytest.mark.parametrize("change", ["crop", "size", "order", "number", "picture"])
 def test_other_settings_or_other_images_are_another_cache(root, encoded, make, change):
     store = make(root, encoded)
-    before = np.array(open_cache(store, store.ids, SMALL, strict=True).images)
+    open_cache(store, store.ids, SMALL, strict=True)
     ids, config = store.ids, SMALL
     if change == "crop":
         config = ImageConfig(crop_px=300, cache_px=32)
@@ -100,7 +100,6 @@ def test_other_settings_or_other_images_are_another_cache(root, encoded, make, c
     expected = [decode(store.read(int(i)), config.crop_px, config.cache_px) for i in ids]
     np.testing.assert_array_equal(after.images, expected)
     assert len(list((root / "input" / "cache").glob("*.npy"))) == 2
-    assert len(before) == N
 
 
 def test_a_fill_that_was_killed_leaves_nothing_that_is_believed(root, encoded, monkeypatch):

@@ -145,8 +145,6 @@ def _manifest(array: Path) -> Artifact:
 def _open_whole(array: Path, ids: np.ndarray) -> ImageCache | None:
     """The cache; None where it is missing, unfinished or damaged."""
     manifest = _manifest(array)
-    if not manifest.is_finished:
-        return None
     try:
         problems = {int(key): why for key, why in manifest.notes["unreadable"].items()}
         key = array, array.stat().st_mtime_ns
