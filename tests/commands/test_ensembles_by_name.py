@@ -19,6 +19,7 @@ from support.small_models import small_config
 from support.trained import run_here, save_project, save_run, save_theirs
 
 MonkeyPatch = pytest.MonkeyPatch
+CANDIDATES = selection.CANDIDATES
 
 
 def test_kept_tables_become_runs_where_no_run_is_trained(configs, root):
@@ -114,15 +115,26 @@ def test_no_other_ensemble_takes_the_name_of_a_config(tiny, monkeypatch, words, 
     assert list_ensembles() == []
 
 
-def test_the_copy_to_send_is_the_last_and_a_better_one_is_named(tiny, monkeypatch, capsys):
+def test_the_copy_to_send_is_the_last_and_a_better_one_comes_back_as_printed(
+    tiny, monkeypatch, capsys
+):
+    monkeypatch.setattr(selection, "CANDIDATES", CANDIDATES)
     published = root_dir() / "submissions/predictions.csv"
+    worse, better = (["--candidates", "mean", "--name", name] for name in ("worse", "better"))
     for words, line in (
-        (["run1", "--name", "worse"], "copied to submissions/predictions.csv\n"),
-        (["default"], "copied to submissions/predictions.csv\n"),
-        (["run1", "--name", "worse"], "in place of default, whose RMSE was better (0."),
+        (["run1", *worse], "copied to submissions/predictions.csv\n"),
+        (["run0", "run1", *better], "copied to submissions/predictions.csv\n"),
+        (["run1", *worse], "in place of better, whose RMSE was better (0."),
     ):
         run_here(monkeypatch, *words)
-        assert line in capsys.readouterr().out
-        name = words[-1]
-        assert published.read_bytes() == EnsembleFolder("tiny", "gz37", name).csv.read_bytes()
-        assert EnsembleCard.read(card_path(published)).name == name
+        printed = capsys.readouterr().out
+        assert line in printed
+        folder = EnsembleFolder("tiny", "gz37", words[-1])
+        assert published.read_bytes() == folder.csv.read_bytes()
+        assert EnsembleCard.read(card_path(published)).name == folder.name
+    folder = EnsembleFolder("tiny", "gz37", "better")
+    before = [path.read_bytes() for path in (folder.csv, folder.card)]
+    shutil.rmtree(folder.path)
+    command = printed.split("to restore it, type `python3 src/ensemble.py ")[1].split("`")[0]
+    run_here(monkeypatch, *command.split())
+    assert [path.read_bytes() for path in (published, card_path(published))] == before

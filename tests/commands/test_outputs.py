@@ -1,7 +1,5 @@
 """No command writes over what a user made, an input, or another command's files."""
 
-import argparse
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +10,9 @@ from pyarrow import parquet
 
 from galaxyzoo import commands
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.extras import load_entry_point
 from galaxyzoo.core.paths import check_output
 from galaxyzoo.extras.formats.columns import read_columns
-from support.commands import call, complaint, succeed
+from support.commands import call, complaint, parser_of, succeed
 from support.forms import write_folder
 from support.pictures import draw_images
 
@@ -32,31 +29,11 @@ WRITE = {
 }
 
 
-def parsers(monkeypatch: pytest.MonkeyPatch) -> dict[str, argparse.ArgumentParser]:
-    """The parser of each command, taken as it is about to read the command line."""
-    found: dict[str, argparse.ArgumentParser] = {}
-
-    def take(parser, *_, **__):
-        raise ParsedError(parser)
-
-    monkeypatch.setattr(argparse.ArgumentParser, "parse_intermixed_args", take)
-    for name in commands.names():
-        monkeypatch.setattr(sys, "argv", [name])
-        with pytest.raises(ParsedError) as caught:
-            load_entry_point(commands.references()[name])()
-        found[name] = caught.value.args[0]
-    return found
-
-
-class ParsedError(Exception):
-    """Carries a parser out of a command."""
-
-
-def test_every_option_that_takes_a_path_is_listed_here(monkeypatch):
+def test_every_option_that_takes_a_path_is_listed_here():
     options = {
         (name, (action.option_strings or [action.dest])[-1])
-        for name, parser in parsers(monkeypatch).items()
-        for action in parser._actions
+        for name in commands.names()
+        for action in parser_of(name)[0]._actions
         if action.type is Path or str(action.metavar).startswith(("FILE", "FOLDER"))
     }
     options.add(("predict", "--output"))  # whose form says whether it is a folder

@@ -1,17 +1,21 @@
 """Real commands on a tiny competition, and what they leave."""
 
+import argparse
 import functools
 import itertools
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from galaxyzoo import commands
 from galaxyzoo.core import launch, paths
+from galaxyzoo.core.extras import load_entry_point
 from support.datasets import draw_competition
 from support.forked_commands import ForkServer, Job
 from support.refusals import listing
@@ -117,3 +121,21 @@ def dataset(root: Path) -> str:
 
 def table(root: Path, folder: str, name: str = "gz37/cnn.csv") -> pd.DataFrame:
     return pd.read_csv(root / folder / dataset(root) / name, index_col="GalaxyID")
+
+
+class ParsedError(Exception):
+    """Carries a parser out of a command."""
+
+
+def parser_of(name: str, *words: str) -> tuple[argparse.ArgumentParser, list[str]]:
+    """A command's parser, taken as it is about to read the command line, and what it would read."""
+
+    def take(parser: argparse.ArgumentParser, arguments: list[str] | None = None) -> None:
+        raise ParsedError(parser, [*words] if arguments is None else arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(argparse.ArgumentParser, "parse_intermixed_args", take)
+        patch.setattr(sys, "argv", [name, *words])
+        with pytest.raises(ParsedError) as caught:
+            load_entry_point(commands.references()[name])()
+    return caught.value.args[0], caught.value.args[1]

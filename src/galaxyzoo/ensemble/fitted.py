@@ -20,7 +20,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.ensemble import blends, selection, stackers
-from galaxyzoo.results.card import EnsembleCard, build_again
+from galaxyzoo.results.card import EnsembleCard
 from galaxyzoo.results.layout import EnsembleFolder, digest_networks
 from galaxyzoo.results.table import PredictionTable, digest_table
 from galaxyzoo.tasks.registry import get_task, task_of
@@ -119,7 +119,7 @@ def _read_trees(text: str) -> "Booster":
 
 def check_ensemble_members(card: EnsembleCard) -> None:
     """Refuse an ensemble with a member whose networks are missing or changed."""
-    path, advice = shown(card.folder.csv), build_again(card.folder, [*card.runs])
+    path, advice = shown(card.folder.csv), card.advice()
     for run, digest in card.members.items():
         now = digest_networks(card.dataset, run, len(card.per_fold))
         if now is None:
@@ -140,7 +140,7 @@ def load_ensemble(folder: EnsembleFolder) -> tuple[EnsembleCard, blends.MetaMode
     card, task = EnsembleCard.of(folder), get_task(folder.task)
     card.check(load_catalog(folder.dataset).for_task(task))
     check_ensemble_members(card)
-    return card, load_fitted(folder.fitted, card.fitted, build_again(folder, [*card.runs]))
+    return card, load_fitted(folder.fitted, card.fitted, card.advice())
 
 
 def combine(

@@ -3,7 +3,6 @@
 Each is read as one of the models below, which hold the keys that have a reader.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -106,12 +105,12 @@ class FoldsCard(ScoreCard):
         digests = self._digests(catalog.dataset)
         if self.fingerprint != catalog.fingerprint:
             first = paths.shown(next(iter(digests)))
-            raise InputError(f"{first} was made with another catalog or split: {self._advice()}")
+            raise InputError(f"{first} was made with another catalog or split: {self.advice()}")
         for table in tables:
             if not table.exists() or digests.get(table) != digest_table(table):
                 raise InputError(
                     f"{paths.shown(table)} is missing or does not match its score card: "
-                    f"{self._advice()}"
+                    f"{self.advice()}"
                 )
         return self
 
@@ -119,7 +118,7 @@ class FoldsCard(ScoreCard):
         """Table -> its digest."""
         raise NotImplementedError
 
-    def _advice(self) -> str:
+    def advice(self) -> str:
         """Command that makes card and tables again."""
         raise NotImplementedError
 
@@ -188,7 +187,8 @@ class RunCard(FoldsCard):
         digests = {folder.oof_csv: tables.oof, folder.test_csv: tables.test}
         return digests | ({folder.refit_csv: tables.refit} if tables.refit else {})
 
-    def _advice(self) -> str:
+    def advice(self) -> str:
+        """See `FoldsCard.advice`."""
         verb = "imported" if self.imported else "trained"
         return f"rerun the command that {verb} {self.run}, or name other runs"
 
@@ -263,7 +263,7 @@ class EnsembleCard(SubmissionCard, FoldsCard):
         """The card in an ensemble's folder."""
         path = folder.card
         if not path.exists():
-            raise InputError(f"{paths.shown(path)} is missing: {build_again(folder)}")
+            raise InputError(f"{paths.shown(path)} is missing: build the ensemble again")
         card = cls.read(path)
         if card.folder != folder:
             advice = f"rename {paths.shown(folder.path)} to {paths.shown(card.folder.path)}"
@@ -278,22 +278,15 @@ class EnsembleCard(SubmissionCard, FoldsCard):
     def _digests(self, dataset: str) -> dict[Path, str]:
         return {self.folder.csv: self.table, self.folder.oof_csv: self.oof_table}
 
-    def _advice(self) -> str:
-        return build_again(self.folder, [*self.runs])
-
-
-def build_again(folder: EnsembleFolder, runs: Sequence[str] = ()) -> str:
-    """The command that builds an ensemble again, as the end of a message.
-
-    Args:
-        folder: the ensemble's.
-        runs: its members; they are typed where its name is in no config.
-    """
-    arguments = folder.name
-    if runs and arguments not in (*loading.all_ensembles(), paths.ALL_RUNS):
-        arguments = f"{' '.join(runs)} --name {arguments}"
-    options = f"--task {folder.task} --dataset {folder.dataset}"
-    return f"type `{launch.typed('ensemble')} {arguments} {options}`"
+    def advice(self) -> str:
+        """See `FoldsCard.advice`; what is typed restores the same ensemble."""
+        arguments = self.name
+        if arguments not in (*loading.all_ensembles(), paths.ALL_RUNS):
+            tried = ",".join(self.simplest_first)
+            arguments = f"{' '.join(self.runs)} --candidates {tried} --name {self.name}"
+        test = "" if self.test == "folds" else f" --test {self.test}"
+        place = f"--task {self.task} --dataset {self.dataset}"
+        return f"type `{launch.typed('ensemble')} {arguments}{test} {place}`"
 
 
 def rounded(value: Any, digits: int) -> Any:

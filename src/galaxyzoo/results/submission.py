@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from galaxyzoo.core import files, launch
+from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import DEMOS, WHOLE, shown
 from galaxyzoo.io.tables import ID, NAME, read_csv, shown_id
@@ -106,7 +106,7 @@ def publish(path: Path, dataset: str) -> str:
     if before and now and before.fingerprint == now.fingerprint and before.score < now.score:
         line += (
             f" in place of {before.name}, whose {before.metric} was better ({before.score:.5f}, "
-            f"now {now.score:.5f}): `{launch.typed('ensemble')} {before.name}` restores it"
+            f"now {now.score:.5f}); to restore it, {before.advice()}"
         )
     return line
 
