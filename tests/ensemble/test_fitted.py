@@ -9,7 +9,7 @@ import pytest
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.ensemble.blends import Blend
 from galaxyzoo.ensemble.build import EnsembleBuild
-from galaxyzoo.ensemble.fitted import combine, load_fitted, save_fitted
+from galaxyzoo.ensemble.fitted import load_fitted, save_fitted
 from galaxyzoo.ensemble.load_model import EnsembleNetworks
 from galaxyzoo.ensemble.selection import CANDIDATES, CLASS_CANDIDATES, cross_fit, pick_candidates
 from galaxyzoo.results.card import EnsembleCard
@@ -63,9 +63,8 @@ def test_a_changed_or_missing_file_is_refused(tmp_path):
 def test_what_an_ensemble_combines_is_valid():
     task = get_task(COMPETITION_TASK)
     votes = np.random.default_rng(0).random((20, len(task.columns)))
-    card = SimpleNamespace(members={"gz37/cnn": None}, task=task.name)
-    double = Blend(np.full((1, 37), 2.0))
-    combined = combine(card, double, [votes])  # type: ignore[arg-type]
+    card: Any = SimpleNamespace(members={"gz37/cnn": None}, task=task.name)
+    combined = EnsembleNetworks(card, Blend(np.full((1, 37), 2.0)), []).combine([votes])
     assert GALAXY_ZOO_2.residuals(combined).max() < 1e-6
     assert combined.min() >= 0
     assert combined.max() <= 1
@@ -93,6 +92,6 @@ def test_members_are_combined_as_they_were_fitted_in_whatever_order_they_are_nam
     model = load_fitted(build.folder.fitted, card.fitted, ADVICE)
     paths = [RunFolder("tiny", run).test_csv for run in card.members]
     predictions = [PredictionTable.read(path, task).values for path in paths]
-    combined = combine(EnsembleCard.of(build.folder), model, predictions)
+    combined = EnsembleNetworks(EnsembleCard.of(build.folder), model, []).combine(predictions)
     expected = PredictionTable.read(build.folder.csv, task).values
     np.testing.assert_allclose(combined, expected, atol=1e-6)

@@ -12,7 +12,7 @@ from PIL import Image
 import galaxyzoo
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import BUNDLED
-from galaxyzoo.ensemble.blends import Blend, uniform_weights
+from galaxyzoo.ensemble.blends import Blend
 from galaxyzoo.ensemble.load_model import EnsembleNetworks, load_predictor
 from galaxyzoo.inference import pictures
 from galaxyzoo.inference.pictures import Model
@@ -31,7 +31,7 @@ def _ensemble() -> EnsembleNetworks:
     """The mean of two runs that want images of different crops and sizes."""
     runs = [_run(), _run(crop_px=320, cache_px=96, field_px=300, size_px=64)]
     card = SimpleNamespace(task=runs[0].task.name, members=dict.fromkeys(["gz37/a", "gz37/b"]))
-    mean = Blend(uniform_weights(2, len(runs[0].task.columns)))
+    mean = Blend(np.full((2, len(runs[0].task.columns)), 0.5))
     return EnsembleNetworks(cast(EnsembleCard, card), mean, runs)
 
 

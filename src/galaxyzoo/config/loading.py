@@ -68,9 +68,7 @@ def own_runs(task: str) -> list[str]:
         return [f"{task}/{path.stem}" for path in paths]
     runs = [run for run in all_runs() if run.startswith(f"{task}/")]
     configs = [load_config(run) for run in runs if not run.startswith(f"{task}/source_")]
-    return [
-        config.run for config in configs if not (config.needs_other_dataset or config.needs_gpu)
-    ]
+    return [c.run for c in configs if not (c.needs_gpu or any(s.dataset for s in c.stages))]
 
 
 def all_ensembles() -> list[str]:

@@ -246,11 +246,6 @@ class Config(base.Settings):
         return get_task(self.task).metric
 
     @property
-    def needs_other_dataset(self) -> bool:
-        """Check whether a stage learns another dataset's labels."""
-        return any(stage.dataset for stage in self.stages)
-
-    @property
     def is_earlier_stage(self) -> bool:
         """Check whether another stage starts from it; then it predicts nothing."""
         return is_stage(self.run)
@@ -259,11 +254,6 @@ class Config(base.Settings):
     def title(self) -> str:
         """Name for messages: the run, of an earlier stage its recipe and stage."""
         return self.about if self.is_earlier_stage else self.run
-
-    @property
-    def is_selected_on_validation(self) -> bool:
-        """Check whether a stage chose its epoch on the fold that the run is scored on."""
-        return any(stage.train.checkpoint == "best" for stage in self.stages)
 
     @property
     def possible_leakage(self) -> bool:

@@ -139,14 +139,10 @@ class Blend:
         return {"weights": dict(zip(runs, rows, strict=True))}
 
 
-def uniform_weights(n_runs: int, n_columns: int) -> np.ndarray:
-    """(run, column) equal weights that sum to one."""
-    return np.full((n_runs, n_columns), 1.0 / n_runs)
-
-
 def fit_mean(folds: Sequence[OofFold], task: Task) -> Blend:
     """Uniform mean of all runs; nothing is fitted."""
-    return Blend(uniform_weights(folds[0].features.shape[1], len(task.columns)))
+    n_runs = folds[0].features.shape[1]
+    return Blend(np.full((n_runs, len(task.columns)), 1.0 / n_runs))
 
 
 def fit_greedy(folds: Sequence[OofFold], task: Task, steps: int = 100) -> Blend:
@@ -198,7 +194,8 @@ def fit_nnls(folds: Sequence[OofFold], task: Task) -> Blend:
         >>> blend.weights[:, 0].round(3).tolist()
         [2.0, 0.0]
     """
-    sums, weights = total(folds), uniform_weights(folds[0].features.shape[1], len(task.columns))
+    sums = total(folds)
+    weights = np.empty((sums.n_runs, len(task.columns)))
     for columns in task.groups:
         weights[:, columns] = nnls_weights(*sums.by_run(columns))[:, None]
     return Blend(weights)

@@ -7,7 +7,7 @@ digests of that file and of the members' networks, so that nothing else is ever 
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +22,8 @@ from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.ensemble import blends, selection, stackers
 from galaxyzoo.results.card import EnsembleCard
 from galaxyzoo.results.layout import EnsembleFolder, digest_networks
-from galaxyzoo.results.table import PredictionTable, digest_table
-from galaxyzoo.tasks.registry import get_task, task_of
+from galaxyzoo.results.table import digest_table
+from galaxyzoo.tasks.registry import get_task
 
 if TYPE_CHECKING:
     from lightgbm import Booster
@@ -132,33 +132,8 @@ def check_ensemble_members(card: EnsembleCard) -> None:
 
 
 def load_ensemble(folder: EnsembleFolder) -> tuple[EnsembleCard, blends.MetaModel]:
-    """Load card and fitted candidate; refuse an ensemble if it, a member or the split has changed.
-
-    Args:
-        folder: the ensemble's.
-    """
+    """Load card and fitted candidate; refuse them where they, a member or the split changed."""
     card, task = EnsembleCard.of(folder), get_task(folder.task)
     card.check(load_catalog(folder.dataset).for_task(task))
     check_ensemble_members(card)
     return card, load_fitted(folder.fitted, card.fitted, card.advice())
-
-
-def combine(
-    card: EnsembleCard, model: blends.MetaModel, predictions: Sequence[np.ndarray]
-) -> np.ndarray:
-    """Combine the members' raw predictions of the same galaxies.
-
-    Args:
-        card: the ensemble's.
-        model: its fitted candidate.
-        predictions: of each of the card's `members`, (galaxy, column of the run's task).
-    Returns:
-        (galaxy, column) float64, valid as in a submission.
-    """
-    task, ids = get_task(card.task), np.arange(len(predictions[0]))
-    tables = [
-        PredictionTable(task_of(run), ids, values).to_task(task)
-        for run, values in zip(card.members, predictions, strict=True)
-    ]
-    features = np.stack([table.values.astype(np.float32) for table in tables], axis=1)
-    return task.project(model.predict(features))

@@ -14,6 +14,7 @@ from galaxyzoo.ensemble import blends, fitted, model_listing
 from galaxyzoo.inference.predict import Decode, Predictor, RunNetworks, load_run
 from galaxyzoo.results import layout
 from galaxyzoo.results.card import EnsembleCard
+from galaxyzoo.results.table import PredictionTable
 from galaxyzoo.tasks import kinds, registry
 
 
@@ -65,7 +66,10 @@ class EnsembleNetworks(Predictor):
 
     def combine(self, parts: list[np.ndarray]) -> np.ndarray:
         """See `Predictor.combine`."""
-        return fitted.combine(self.card, self.model, parts)
+        ids, members = np.arange(len(parts[0])), zip(self.card.members, parts, strict=True)
+        tables = [PredictionTable(registry.task_of(run), ids, values) for run, values in members]
+        features = [table.to_task(self.task).values.astype(np.float32) for table in tables]
+        return self.task.project(self.model.predict(np.stack(features, axis=1)))
 
     def features(self, decode: Decode) -> np.ndarray:
         """Raise InputError: networks of several runs have different features."""

@@ -233,7 +233,7 @@ class Run:
         note_timing(folder / layout.TIMINGS, 0, time.perf_counter() - started)
         return replace(
             summary,
-            selected_on_validation=self.config.is_selected_on_validation,
+            selected_on_validation=any(s.train.checkpoint == "best" for s in self.config.stages),
             unreadable_test_images=test.ids[test.unreadable].tolist(),
         )
 
