@@ -16,9 +16,9 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.paths import shown
-from galaxyzoo.io.tables import ID_LIMIT, MAX_SAFE_INTEGER, plain_cell
+from galaxyzoo.io.tables import ID_LIMIT, MAX_SAFE_INTEGER
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 FITS_SUFFIXES = tuple(
@@ -192,25 +192,31 @@ def find_rows(names: Iterable[str], known: Iterable[str]) -> Iterator[list[int]]
     """Rows of the known names of images that agree with each name, from the end on.
 
     Paths may be relative to any folder, or absolute, with either slash and any Unicode form; the
-    ending of an image may be missing, and Label Studio's mark is left out.
+    ending of an image may be missing, and Label Studio's mark is left out. A number may lack zeros
+    before it, as in a spreadsheet, or have some.
     """
     parts, by_tail = [*map(_parts, known)], dict[tuple[str, ...], list[int]]()
     for row, (path, _) in enumerate(parts):
-        for count in range(len(path)):
-            by_tail.setdefault(path[: count + 1], []).append(row)
+        for tail in _tails(path):
+            by_tail.setdefault(tail, []).append(row)
     for path, end in map(_parts, names):
-        tails = (by_tail.get(path[:count], []) for count in range(len(path), 0, -1))
-        rows = next(filter(None, tails), [])
+        rows = next((by_tail[tail] for tail in _tails(path) if tail in by_tail), [])
         exact = [row for row in rows if parts[row] == (path, end)]
         yield exact or [row for row in rows if parts[row][1] == end] or rows
 
 
 def _parts(name: str) -> tuple[tuple[str, ...], str]:
     """Stem and folders of a name, from its end on, and its ending."""
-    text = unicodedata.normalize("NFC", str(plain_cell(name))).replace("\\", "/")
-    text, end = _split_ending(text)
-    path = [part for part in text.split("/") if part not in ("", ".")] or [""]
+    # Without the ' of `plain_cell`: it has none before -5, but one before -5.jpg.
+    text, end = _split_ending(unicodedata.normalize("NFC", one_line(name).removeprefix("'")))
+    path = [part for part in re.split(r"[\\/]", text) if part not in ("", ".")] or [""]
     return (_MARK.sub("", path[-1]), *path[-2::-1]), end.lower()
+
+
+def _tails(path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """Stem with fewer and fewer folders; at last, a number without the zeros before it."""
+    yield from (path[:count] for count in range(len(path), 0, -1))
+    yield "", path[0].lstrip("0") if path[0].isdecimal() else path[0]
 
 
 def _split_ending(name: str) -> tuple[str, str]:
@@ -288,10 +294,8 @@ def read_ids(ids: np.ndarray, path: Path) -> list[str]:
     Numbers with a point count as whole ones, `5.0` as `5`, where all ids are whole.
     """
     texts = [text.strip() for text in as_texts(ids)]
-    missing = pd.isna(ids)
-    for row, text in enumerate(texts):
-        if missing[row] or not text:
-            raise InputError(f"{shown(path)}: row {row} has no id")
+    for row in np.flatnonzero(pd.isna(ids) | (np.array(texts, object) == "")).tolist():
+        raise InputError(f"{shown(path)}: row {row} has no id")
     is_float = ids.dtype.kind == "f"
     safe = 2 ** (np.finfo(ids.dtype).nmant + 1) - 1 if is_float else MAX_SAFE_INTEGER
     wholes = [_WHOLE.fullmatch(text) for text in texts]
