@@ -36,7 +36,7 @@ class Brightness:
     """Its two networks agree least on images of middle gray."""
 
     task, digest = TASK, "brightness"
-    runs = (SimpleNamespace(config=SimpleNamespace(image=IMAGE)),)
+    runs = (SimpleNamespace(config=SimpleNamespace(image=IMAGE), models=range(2)),)
 
     def predict(self, decode: Callable[[ImageConfig], np.ndarray]) -> np.ndarray:
         bright = decode(IMAGE).mean(axis=(1, 2, 3)) / 255

@@ -28,7 +28,7 @@ from galaxyzoo.io.archives import write_zip
 from galaxyzoo.models.build import load_network
 from galaxyzoo.results.layout import WEIGHTS
 from galaxyzoo.tasks.registry import TASKS
-from support.commands import dataset, succeed
+from support.commands import call, complaint, dataset, succeed
 from support.faulty_commands import Fault, Project, ranks
 from support.pictures import draw_image, encode
 from support.thoroughness import is_long, thorough
@@ -81,8 +81,8 @@ def expected(trained: Path) -> dict[str, bytes]:
 
 
 def rows(root: Path, folder: str = "votes") -> pd.DataFrame:
-    found = sorted((root / folder / "parts").glob("*.parquet"))
-    return pd.concat([parquet.read_table(path).to_pandas() for path in found])
+    paths = sorted((root / folder / "parts").glob("*.parquet"))
+    return pd.concat([*map(pd.read_parquet, paths)])
 
 
 def test_each_image_is_in_one_part_or_among_the_errors(trained, expected):
@@ -135,8 +135,8 @@ def test_they_are_the_tables_predictions_and_classes_by_rule(trained, expected, 
     said = succeed(trained, script, run, *images, "--output", tmp_path / "votes.csv").stdout
     assert "999.jpg" in said
     assert "1000.tif: .tif is not supported" in said
-    table, plain = rows(trained).set_index("GalaxyID"), pd.read_csv(tmp_path / "votes.csv")
-    plain = plain.set_index("GalaxyID")
+    table = rows(trained).set_index("GalaxyID")
+    plain = pd.read_csv(tmp_path / "votes.csv", index_col="GalaxyID")
     columns = list(TASKS["gz37"].columns)
     assert (table[columns].dtypes == np.float32).all()
     np.testing.assert_allclose(table[columns], plain.loc[table.index, columns], atol=2e-7)
@@ -194,9 +194,8 @@ def test_of_a_class_run_a_part_holds_the_decided_class():
     task = TASKS["hubble10"]
     shares = np.random.default_rng(0).dirichlet(np.ones(10), 6)
     predictions, prior = pd.DataFrame(shares, columns=list(task.columns)), shares.mean(axis=0)
-    ((name, found),) = survey_classes(task, predictions, prior).items()
-    assert name == "class"
-    assert found == task.with_decision(predictions, prior)["class"].tolist()
+    expected = task.with_decision(predictions, prior)["class"].tolist()
+    assert survey_classes(task, predictions, prior) == {"class": expected}
 
 
 def test_the_bundled_networks_keep_features_but_for_a_job_begun_without(trained, tmp_path):
@@ -205,10 +204,11 @@ def test_the_bundled_networks_keep_features_but_for_a_job_begun_without(trained,
     printed = succeed(trained, *command, tmp_path / "votes", "--with", "spread").stdout
     assert "10 images; forward passes per image: 6 (predictions, spread, features)" in printed
     assert "app.py --label" in printed
-    features = rows(tmp_path)["features"]
-    assert features[0].dtype == np.float16
+    assert rows(tmp_path)["features"][0].dtype == np.float16
     printed = succeed(trained, *command, tmp_path / "one", "--folds", "2").stdout
     assert "10 images; forward passes per image: 2 (predictions, features)" in printed
+    alone = [*command, tmp_path / "none", "--folds", "2", "--with", "spread"]
+    assert "--with spread needs the networks of two" in complaint(call(trained, *alone))
     ranked = ["--with", "intervals", "--rank", "Class1.1"]
     table, work = tmp_path / "v.fits", tmp_path / "both"
     assert "(predictions, intervals)" in succeed(trained, *command, table, *ranked).stdout

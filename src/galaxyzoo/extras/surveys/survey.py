@@ -127,15 +127,16 @@ class Survey:
         return self._finish(done, time.perf_counter() - started)
 
     def check(self, table: Path | None = None, names: str = COLUMN_NAMES[0]) -> None:
-        """Refuse, before any prediction, kept columns and a table that could not be written.
+        """Refuse, before any prediction, what could not be written or has no meaning.
 
         Args:
             table: as of `write_table`, if one is to be written.
             names: of `COLUMN_NAMES`.
         """
+        if SPREAD in self.extras and min(len(run.models) for run in self.predictor.runs) < 2:
+            raise InputError(f"--with {SPREAD} needs the networks of two folds or more")
         label = self.images.labels.column
-        tables = [*self.images.kept.values()]
-        carried = pa.concat_tables(tables) if tables else pa.table({})
+        carried = pa.concat_tables(self.images.kept.values() or [pa.table({})])
         for name in sorted({*carried.column_names} & {*meanings(self.predictor.task, label)}):
             raise InputError(f"--keep {name}: the predictions have a column of this name")
         if table:
@@ -148,15 +149,14 @@ class Survey:
         When it ends, all parts are there: it waits for those that others hold.
         """
         done = 0
-        bar = ProgressBar(total=self._count(), desc="images", unit="image", leave=False)
-        for part in self.images.parts:
-            with files.try_lock(self._lock(part)) as lock:
-                done += self._make(part, bar) if lock.is_locked else 0
-        for part in self.images.parts:  # whose holder is at work, or has died
-            if not self._is_made(part):
-                with files.hold_lock(self._lock(part), f"predicting part {part.number}"):
-                    done += self._make(part, bar)
-        bar.close()
+        with ProgressBar(total=self._count(), desc="images", unit="image", leave=False) as bar:
+            for part in self.images.parts:
+                with files.try_lock(self._lock(part)) as lock:
+                    done += self._make(part, bar) if lock.is_locked else 0
+            for part in self.images.parts:  # whose holder is at work, or has died
+                if not self._is_made(part):
+                    with files.hold_lock(self._lock(part), f"predicting part {part.number}"):
+                        done += self._make(part, bar)
         return done
 
     def _count(self) -> int:
