@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from galaxyzoo.extras.pages import html
 from galaxyzoo.extras.pages.charts import Chart, Line
 from galaxyzoo.extras.pages.html import GalaxyCard, HtmlSection, Shaded, VoteBar, write_page
 from support.pictures import read_embedded
@@ -73,14 +74,17 @@ def test_hostile_names_of_classes_and_files_are_text(tmp_path, text):
     assert sum(content.count(text) for content in page.contents if content) == 8
 
 
+def test_only_a_position_in_degrees_has_a_link():
+    assert [len(html.sky_links(x, 2.5)) for x in ("1.5", None, "", "12:34:56.7")] == [1, 0, 0, 0]
+
+
 def test_pictures_are_inside_and_nothing_is_fetched(root):
     image = np.full((200, 400, 3), (250, 10, 10), np.uint8)
     sky = "https://www.legacysurvey.org/viewer?ra=1&dec=2"
     galaxy = GalaxyCard("7", image, links=[("sky", sky)])
-    section = HtmlSection("Pictures", galleries=[("g", [galaxy])])
-    html = write(root, section)
-    (jpeg,) = map(read_embedded, re.findall(r'(?:src|href)="data:[^,]*,([^"]*)"', html))
+    page = write(root, HtmlSection("Pictures", galleries=[("g", [galaxy])]))
+    (jpeg,) = map(read_embedded, re.findall(r'(?:src|href)="data:[^,]*,([^"]*)"', page))
     assert jpeg.shape == (160, 320, 3)
     assert np.abs(jpeg.mean(axis=(0, 1)) - (10, 10, 250)).max() < 5
-    addresses = re.findall(r"(?:src|href)=['\"](?!data:|#s0)([^'\"]*)|url\(|@import", html)
+    addresses = re.findall(r"(?:src|href)=['\"](?!data:|#s0)([^'\"]*)|url\(|@import", page)
     assert [address.replace("&amp;", "&") for address in addresses] == [sky]  # followed by hand

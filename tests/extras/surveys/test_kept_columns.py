@@ -78,8 +78,7 @@ def test_the_position_is_kept_unasked_with_its_unit(job):
     assert rows.columns[:2].tolist() == ["ra", "dec"]
     np.testing.assert_array_equal(rows["ra"], TABLE.set_index("id").loc[rows.index, "ra"])
     field = parquet.read_schema(job.part_path(job.images.parts[0])).field("dec")
-    assert field.metadata[b"unit"] == b"deg"
-    assert field.metadata[b"ucd"] == b"pos.eq.dec;meta.main"
+    assert [field.metadata[k] for k in (b"unit", b"ucd")] == [b"deg", b"pos.eq.dec;meta.main"]
 
 
 def test_columns_of_two_types_are_one_line(tmp_path):

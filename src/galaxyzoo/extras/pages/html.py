@@ -49,10 +49,10 @@ class GalaxyCard:
     links: Sequence[tuple[str, str]] = ()  # text, address
 
 
-def sky_links(*position: float) -> list[tuple[str, str]]:
-    """A link to a sky viewer at `ra` and `dec` in degrees; none where they are not known."""
-    is_known = len(position) == 2 and np.isfinite(position).all()
-    return [("sky", _SKY.format(*position))] if is_known else []
+def sky_links(*position: object) -> list[tuple[str, str]]:
+    """A link to a sky viewer at `ra` and `dec` in degrees; none where they are no such numbers."""
+    degrees = pd.to_numeric(pd.Series(position, dtype=object), errors="coerce").astype(float)
+    return [("sky", _SKY.format(*degrees))] if np.isfinite(degrees).sum() == 2 else []
 
 
 @dataclass(frozen=True)
