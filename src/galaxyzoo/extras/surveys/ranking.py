@@ -43,8 +43,7 @@ def write_ranking(job: Survey, by: str, top: int) -> Path:
         names = _without_features(parquet.read_schema(path).names)
         galaxies = parquet.read_table(path, columns=names).to_pandas()
         total += len(galaxies)
-        score = _score(galaxies, columns, by)
-        scored = galaxies.assign(**{_SCORE: score, _PART: part.number})
+        scored = galaxies.assign(**{_SCORE: _score(galaxies, columns, by), _PART: part.number})
         best = pd.concat([best, scored]).nlargest(top, _SCORE, keep="first")
     if best.empty:
         raise InputError("--rank: none of the images can be read")
@@ -73,8 +72,7 @@ def write_ranking(job: Survey, by: str, top: int) -> Path:
 def order_by(columns: list[str], by: str, rows: pa.Table) -> np.ndarray:
     """(row,) numbers of rows of a survey in order of rank."""
     galaxies = rows.select(_without_features(rows.column_names)).to_pandas()
-    score = _score(galaxies, columns, by)
-    return np.argsort(-score.to_numpy(), kind="stable")
+    return np.argsort(-_score(galaxies, columns, by).to_numpy(), kind="stable")
 
 
 def _without_features(names: list[str]) -> list[str]:
