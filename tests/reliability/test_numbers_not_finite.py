@@ -27,16 +27,6 @@ from support.small_models import SIZES, small_config
 from support.training_fixtures import config, fake_training, fold_data
 
 
-def spoil_losses(patch: pytest.MonkeyPatch, epoch: int) -> None:
-    """Let every loss of an epoch, counted from 0, be no number."""
-    step = Trainer.step
-
-    def spoilt(self: Trainer, number: int, batch: Batch) -> torch.Tensor:
-        return step(self, number, batch) * (float("nan") if self.epoch == epoch else 1.0)
-
-    patch.setattr(Trainer, "step", spoilt)
-
-
 def test_all_galaxies_of_the_batch_are_named(tmp_path):
     data = fold_data()
     data.targets[5] = np.nan
@@ -83,10 +73,14 @@ def test_a_validation_loss_that_is_not_finite_stops_the_fold(tmp_path):
 
 
 def test_a_stopped_fold_goes_on_from_its_last_whole_epoch(tmp_path, monkeypatch):
-    data = fold_data()
+    data, step = fold_data(), Trainer.step
     train_fold(config(), data, tmp_path / "whole", "whole")
+
+    def spoilt(self: Trainer, number: int, batch: Batch) -> torch.Tensor:
+        return step(self, number, batch) * (float("nan") if self.epoch == 2 else 1.0)
+
     with pytest.MonkeyPatch.context() as patch:
-        spoil_losses(patch, epoch=2)
+        patch.setattr(Trainer, "step", spoilt)
         with pytest.raises(FoldError, match=r"epoch 3: the loss is nan: .*GalaxyIDs"):
             train_fold(config(), data, tmp_path / "stopped", "stopped")
     batches, started = Trainer.batches, []
