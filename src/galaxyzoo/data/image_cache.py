@@ -254,11 +254,9 @@ def check_digests(folder: Path, whole: str, inputs: Sequence[Images], advice: st
         inputs: images, each in one of them.
         advice: end of the error message.
     """
-    path, changed = folder / _NAME.format(whole), list[str]()
-    try:
+    path, changed, table = folder / _NAME.format(whole), list[str](), None
+    with suppress(OSError, ValueError, EOFError):
         table = np.load(path)
-    except (OSError, ValueError, EOFError):
-        table = None
     if table is None or _digest_table(table) != whole:
         raise InputError(f"{paths.shown(path)} is missing or was changed: {advice}")
     before = table["stamp"].copy()

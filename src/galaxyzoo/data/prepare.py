@@ -130,11 +130,6 @@ def open_dataset(data: str | None, dataset: str, task: str) -> Dataset:
     return prepare_raw(raw)
 
 
-def take_images(cache: ImageCache, ids: np.ndarray) -> np.ndarray:
-    """Select images by id, (galaxy, H, W, 3) uint8; the cache's ids ascend."""
-    return cache.images[np.searchsorted(cache.ids, ids)]
-
-
 def prepare_raw(
     raw: DatasetFiles,
     n_folds: int | None = None,
@@ -342,6 +337,7 @@ def _is_unchanged(catalog: Catalog, raw: DatasetFiles) -> bool:
         and np.allclose(catalog.train[targets.columns], targets, rtol=0, atol=1e-9)
         and (raw.task is None or find_task(raw.task.name) == raw.task)
         and catalog.about.get("groups", "") == _digest_groups(raw)
+        and catalog.fingerprint == catalog.about["fingerprint"]  # else an update was interrupted
     )
 
 

@@ -312,9 +312,8 @@ def _check_predictions(predictions: pd.DataFrame) -> None:
 
 def write_table(path: Path, table: pd.DataFrame) -> None:
     """Write any table atomically, without its index, with nine significant digits."""
-    with files.writing(path) as temporary:
-        text = without_formulas(table)
-        text.to_csv(temporary, index=False, float_format="%.9g", lineterminator="\n")
+    safe = without_formulas(table)
+    files.write_text(path, safe.to_csv(index=False, float_format="%.9g", lineterminator="\n"))
 
 
 def without_formulas(table: pd.DataFrame) -> pd.DataFrame:

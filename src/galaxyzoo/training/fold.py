@@ -31,8 +31,7 @@ def write_history(path: Path, rows: History | pd.DataFrame, earlier: Path | None
     table = pd.DataFrame(rows)
     if earlier is not None:
         table = pd.concat([read_history(earlier), table], ignore_index=True)
-    with files.writing(path) as temporary:
-        table.to_csv(temporary, index=False, lineterminator="\n")
+    files.write_text(path, table.to_csv(index=False, lineterminator="\n"))
 
 
 def read_history(path: Path) -> pd.DataFrame:
