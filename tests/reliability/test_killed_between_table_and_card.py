@@ -14,7 +14,7 @@ from galaxyzoo.data.catalog import Catalog
 from support.problems import draw_run
 from support.refusals import listing
 from support.trained import save_project, save_run
-from support.training_fixtures import Killed
+from support.training_fixtures import killed_before
 
 
 @pytest.fixture
@@ -29,26 +29,12 @@ def add_better_run(catalog: Catalog) -> None:
     save_run(catalog, "gz37/best", oof, np.full((len(catalog.test_ids), 37), 0.5))
 
 
-def ensemble_killed_before(path: Path) -> None:
-    """Build the ensemble, killed right before it puts that file in place."""
-    replace = Path.replace
-
-    def killed(self: Path, target: Path) -> Path:
-        if target == path:
-            raise Killed
-        return replace(self, target)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Path, "replace", killed)
-        with pytest.raises(Killed):
-            ensemble.main()
-
-
 @pytest.mark.parametrize("name", ["oof.csv", "predictions.json", "predictions.csv"])
 def test_an_ensemble_killed_over_an_older_one_is_made_again(catalog, monkeypatch, tmp_path, name):
     ensemble.main()
     add_better_run(catalog)
-    ensemble_killed_before(tmp_path / "submissions/tiny/gz37/all" / name)
+    with killed_before(name):
+        ensemble.main()
     ensemble.main()
     found = listing(tmp_path / "submissions")
     for path in (tmp_path / "submissions/tiny/gz37/all").glob("[op]*.*"):
@@ -82,7 +68,8 @@ def test_tables_of_a_killed_ensemble_leave_an_older_card(catalog, monkeypatch, t
     found = listing(tmp_path / "submissions")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["ensemble.py", "all", "--candidates", "nnls"])
-        ensemble_killed_before(tmp_path / "submissions/tiny/gz37/all/predictions.json")
+        with killed_before("predictions.json"):
+            ensemble.main()
     assert listing(tmp_path / "submissions") != found
     ensemble.main()
     assert listing(tmp_path / "submissions") == found

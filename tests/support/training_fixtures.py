@@ -1,6 +1,7 @@
 """Training that costs nothing, for tests of what goes on around it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -54,6 +55,22 @@ def class_fold(galaxies: int = 40, seed: int = 0, **parts: Any) -> FoldData:
 
 class Killed(BaseException):
     """Stands for SIGKILL in one process."""
+
+
+@contextmanager
+def killed_before(name: str) -> Iterator[None]:
+    """Expect to be killed right before a file of that name is put in place."""
+    replace = Path.replace
+
+    def killed(self: Path, target: Path) -> Path:
+        if target.name == name:
+            raise Killed
+        return replace(self, target)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Path, "replace", killed)
+        with pytest.raises(Killed):
+            yield
 
 
 def kill_after(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:

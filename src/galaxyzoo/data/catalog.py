@@ -5,7 +5,7 @@
 their fingerprint.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -182,12 +182,19 @@ def data_option(dataset: str | None) -> str:
 
 
 def save_catalog(catalog: Catalog) -> None:
-    """Write a catalog; `dataset.json` comes last and marks it complete."""
+    """Write a catalog; `dataset.json` comes last and marks it complete.
+
+    Where it replaces another, `dataset.json` first names all that a kill may leave between the two.
+    """
     folder = dataset_dir(catalog.dataset)
+    if has_catalog(catalog.dataset):
+        before = load_catalog(catalog.dataset)
+        states = before, replace(catalog, test_ids=before.test_ids), catalog
+        prints = [state.fingerprint for state in states]
+        manifest.write_sealed(folder / _ABOUT, {**before.about, "replaced_by": prints})
     tables = {_TRAIN: catalog.train, _TEST: pd.DataFrame(index=catalog.test_ids)}
     for name, frame in tables.items():
-        with files.writing(folder / name) as temporary:
-            frame.to_csv(temporary, index_label=ID, lineterminator="\n")
+        files.write_text(folder / name, frame.to_csv(index_label=ID, lineterminator="\n"))
     manifest.write_sealed(folder / _ABOUT, {**catalog.about, "fingerprint": catalog.fingerprint})
 
 
@@ -218,6 +225,6 @@ def load_catalog(dataset: str) -> Catalog:
     numbers = select_numbers(train, (FOLD, GROUP, *labels), folder / _TRAIN).sort_index()
     numbers = numbers.astype({FOLD: "int64", GROUP: "int64"})
     catalog = Catalog(dataset, numbers, read_csv(folder / _TEST).index.to_numpy(), description)
-    if catalog.fingerprint != description["fingerprint"]:
+    if catalog.fingerprint not in [description["fingerprint"], *description.get("replaced_by", ())]:
         raise InputError(f"{paths.shown(folder)} was changed after it was made: {advice}")
     return catalog

@@ -20,6 +20,7 @@ from support.datasets import ZOO5, write_labeled
 from support.forms import write_folder
 from support.pictures import draw_images
 from support.refusals import one_line_refusal
+from support.training_fixtures import killed_before
 
 NAMES = ["ring", 'merger, "late"', "naïve <b>"]
 
@@ -233,6 +234,18 @@ def test_known_galaxies_keep_their_folds_where_labels_change(root, folder, capsy
     assert 17 not in pd.read_csv(root / "folds/mine/names.csv")["GalaxyID"].tolist()
     assert prepare("mine", tasks={"mine"}).catalog.fingerprint == second.fingerprint
     assert "labels:" not in capsys.readouterr().out
+
+
+def test_an_update_that_was_killed_is_made_again(root, folder):
+    first = prepare("mine", n_folds=3, tasks={"mine"}).catalog
+    # The old tables are left, the new ones, one of each.
+    for name, galaxy in (("train.csv", "g_4"), ("test.csv", "g_4"), ("test.csv", "g_0")):
+        relabel(folder, {galaxy: "ring"})
+        with killed_before(name):
+            prepare("mine", tasks={"mine"})
+        load_catalog("mine")  # as other commands do meanwhile
+    second = prepare("mine", tasks={"mine"}).catalog
+    assert second.train["fold"].drop(0).to_dict() == first.train["fold"].to_dict()
 
 
 def test_classes_come_and_go_and_a_metric_changes(root, folder):
