@@ -88,6 +88,7 @@ def test_files_keep_their_names_and_a_warning_tells_of_the_unreadable(tmp_path):
         (np.full((2, 9, 9, 3), np.nan), r"image 0 is float64 of shape \(9, 9, 3\); expected RGB"),
         (np.zeros((2, 3, 9, 9), np.uint8), r"uint8 of shape \(3, 9, 9\); expected .*\(H, W, 3\)"),
         ([np.zeros((9, 9, 3), np.uint8), "7.png"], "image 1 is str; expected RGB pixels"),
+        (["7.png", "", None], "image 1 is not a path, but image 0 is"),
         (7, "image 0 is int"),
         (np.zeros((1, 8193, 3), np.uint8), "image 0: its size is 8193 × 1 px"),
         (Image.fromarray(np.zeros((9, 9), np.uint16)), "PIL mode I;16: convert it to 8 bits"),
@@ -106,8 +107,7 @@ def test_load_takes_the_best_at_hand_or_the_named(tmp_path):
     model = galaxyzoo.load(folds=[1], views=1)
     assert model.dataset == BUNDLED
     expected, _ = predict_stores(load_predictor(BUNDLED, model.name, [1], 1), [galaxy])
-    found = model.predict(Image.open(galaxy))
-    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(model.predict(Image.open(galaxy)), expected)
     assert "RunNetworks" not in repr(model)
     again = galaxyzoo.load(model.name, dataset=BUNDLED, folds=[1], views=1)
     np.testing.assert_array_equal(again.predict(galaxy), expected)

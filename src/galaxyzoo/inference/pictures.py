@@ -58,10 +58,12 @@ class Model:
         listed: list = [*images] if isinstance(images, Iterable) and not is_one else [images]
         if not listed:
             raise InputError("no images to predict")
-        if all(isinstance(image, str | os.PathLike) for image in listed):
+        paths = [isinstance(image, str | os.PathLike) and image != "" for image in listed]
+        if paths[0] and not all(paths):  # such as an empty cell of a column
+            raise InputError(f"image {paths.index(False)} is not a path, but image 0 is")
+        if all(paths):
             table, unreadable = predict_stores(self.predictor, [Path(path) for path in listed])
-            if unreadable:
-                name, why = unreadable[0]
+            for name, why in unreadable[:1]:
                 count = f"{len(unreadable):,} of {len(unreadable) + len(table):,} images"
                 warnings.warn(f"skipped {count} (first: {name}: {why})", stacklevel=2)
             return table

@@ -96,7 +96,7 @@ def test_what_cannot_be_read_is_listed_and_named(tmp_path):
     (tmp_path / "4.jpg").symlink_to("4.jpg")
     store = open_by_galaxy_id(tmp_path)
     assert store.read(1) == b"x"
-    assert "2.jpg is a pipe or a device, not a file" in one_line_refusal(store.read, 2)
+    assert "2.jpg is not a regular file" in one_line_refusal(store.read, 2)
     assert "3.jpg cannot be read" in one_line_refusal(store.read, 3)
     assert "4.jpg cannot be read" in one_line_refusal(store.read, 4)
 

@@ -26,7 +26,7 @@ def read_in(folder: Path, name: str) -> bytes:
     try:
         status = os.stat(file)
         if not stat.S_ISREG(status.st_mode):  # reading a pipe would wait for ever
-            raise InputError(f"{shown(Path(file))} is a pipe or a device, not a file")
+            raise InputError(f"{shown(Path(file))} is not a regular file")
         if status.st_size > base.MAX_IMAGE_BYTES:
             raise InputError(f"{shown(Path(file))} is larger than {base.MAX_IMAGE_BYTES:,} bytes")
         return Path(file).read_bytes()
