@@ -13,6 +13,7 @@ import warnings
 import zlib
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import IO, Any
 
@@ -39,16 +40,12 @@ def read_csv_bytes(path: Path, source: IO[bytes] | None = None) -> tuple[bytes, 
     Returns:
         The content, and names as in the file, spaces around them kept.
     """
-    max_bytes = MAX_BYTES
-    if source is not None:
-        data = source.read(max_bytes + 1)
-    elif path.suffix == ".gz":
-        with gzip.open(path) as file:
-            max_bytes = min(max_bytes, max(ALWAYS_ACCEPTED_BYTES, MAX_RATIO * path.stat().st_size))
-            data = file.read(max_bytes + 1)
-    else:
-        with open(path, "rb") as file:
-            data = file.read(max_bytes + 1)
+    max_bytes, is_packed = MAX_BYTES, source is None and path.suffix == ".gz"
+    if is_packed:
+        max_bytes = min(max_bytes, max(ALWAYS_ACCEPTED_BYTES, MAX_RATIO * path.stat().st_size))
+    open_file: Callable[..., Any] = gzip.open if is_packed else open
+    with nullcontext(source) if source else open_file(path, "rb") as file:
+        data = file.read(max_bytes + 1)
     where = paths.shown(path)
     data = re.sub(rb"^(\xef\xbb\xbf)?sep=.\r?\n", b"", data, count=1)  # a hint of Excel
     names = _read_names(data, where)

@@ -1,7 +1,6 @@
 """Train one fold from its last checkpoint to its end; write weights, history and timings."""
 
 import math
-import shutil
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -197,5 +196,4 @@ def copy_training(trained: manifest.Artifact, folder: Path, config: Config) -> N
         counts = [1 if s.train.optimizer == "linear" else s.train.epochs for s in config.stages]
         table.insert(0, "stage", np.repeat([stage.stage for stage in config.stages], counts))
     write_history(folder / layout.HISTORY, table)
-    with files.writing(folder / layout.WEIGHTS) as temporary:
-        shutil.copyfile(trained.path(layout.WEIGHTS), temporary)
+    files.write_bytes(folder / layout.WEIGHTS, trained.path(layout.WEIGHTS).read_bytes())
