@@ -25,6 +25,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -48,7 +49,7 @@ from galaxyzoo.data.prepare import Dataset, prepare, prepare_raw, record_duplica
 from galaxyzoo.data.readers.find import open_input
 from galaxyzoo.results.card import RunCard
 from galaxyzoo.results.layout import REFIT, RunFolder
-from galaxyzoo.tasks.registry import get_task
+from galaxyzoo.tasks.registry import find_task, get_task, task_name
 
 DEFAULT_ENSEMBLE = "default"
 
@@ -105,6 +106,10 @@ class TrainOptions(DataOptions, JobOptions):
 def main() -> None:
     """Read the options, prepare, then plan, smoke or train."""
     options = read_options(TrainOptions, __doc__)
+    for task in {*map(task_name, options.named)}:
+        folder = Path(options.data or paths.input_dir() / task)
+        if folder.name == task and not find_task(task) and (options.data or folder.is_dir()):
+            open_input(options.data or task, {task})  # labels of one's own make their task known
     named = options.named or [DEFAULT_ENSEMBLE]
     runs = [run.split("@")[0] for name in named for run in loading.runs_of(name)]
     if options.settings is not None:

@@ -76,7 +76,7 @@ def test_own_classes_are_trained_predicted_reported_and_exported(tmp_path, monke
 @pytest.mark.slow
 def test_networks_of_earlier_labels_go_when_new_ones_are_there(tmp_path):
     labels = write_mine(tmp_path / "input" / "mine") / "labels.csv"
-    train = ["train.py", "--data", "mine"]
+    train = ["train.py", "--data", "mine", "mine/head"]
     succeed(tmp_path, *train, "--folds", "2")
     run, old = tmp_path / "folds/mine/mine/head", tmp_path / "folds/mine/old_labels/mine/head"
     before = listing(tmp_path / "folds")
