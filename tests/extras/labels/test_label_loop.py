@@ -100,8 +100,8 @@ def test_what_else_a_table_has_stays(tmp_path):
 
 
 def test_classes_keep_their_order_also_those_without_a_label(tmp_path):
-    """A key means the same class for ever: keys and colors are of the order."""
-    (tmp_path / "labels.csv").write_text("id,class\n1.png,b\n2.png,a\n")
+    """A key means the same class for ever. Spreadsheets write rows of nothing but commas."""
+    (tmp_path / "labels.csv").write_text("id,class\n1.png,b\n,\n2.png,a\n,\n")
     loop = make_loop(tmp_path)
     for name in ("empty", "d"):
         loop.add_class(name)

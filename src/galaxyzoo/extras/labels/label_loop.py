@@ -99,7 +99,7 @@ class LabelLoop:
 
         Ids without a folder may lack that of the survey's, and the ending.
         """
-        table = read_table(path, source, texts=None).astype(object).fillna("")
+        table = read_table(path, source, texts=None).dropna(how="all").astype(object).fillna("")
         key = find_ids(table, path, NAMES)
         if CLASS not in table:
             raise InputError(f"{shown(path)} has no column '{CLASS}'")
