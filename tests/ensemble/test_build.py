@@ -45,6 +45,13 @@ def test_shuffled_rows_columns_and_runs_give_the_same_bytes(root, monkeypatch, t
     assert published.exists() == (task == "gz37")  # the competition's place
 
 
+def test_after_an_import_the_ensemble_of_its_task_comes_next(root, monkeypatch, capsys):
+    save_class_project()
+    run = RunFolder("tiny", "anomaly4/run0")
+    run_here(monkeypatch, "--import", f"anomaly4/copy={run.oof_csv},{run.test_csv}")
+    assert capsys.readouterr().out.endswith("ensemble.py all --task anomaly4 --dataset tiny\n")
+
+
 def test_the_submission_is_the_blend_of_test_tables_that_the_card_states(root, monkeypatch):
     catalog = save_project(n=90)
     run_here(monkeypatch, "--candidates", "greedy")

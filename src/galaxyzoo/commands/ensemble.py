@@ -144,7 +144,7 @@ def import_all(options: EnsembleOptions) -> None:
             print(f"{run}: {card.score_text} on {card.galaxies:,} galaxies")
             if card.is_optimistic:
                 print(f"{run} may have trained on these galaxies; ensembles use it only if named")
-    advice = f"{launch.typed('ensemble')} {ALL_RUNS} --task {task} --dataset {catalog.dataset}"
+    advice = f"{launch.typed('ensemble')} {ALL_RUNS} --task {card.task} --dataset {catalog.dataset}"
     launch.print_done(f"imported on {catalog.dataset}", advice)
 
 
