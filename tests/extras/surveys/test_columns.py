@@ -18,6 +18,7 @@ from galaxyzoo.extras.surveys.columns import describe_columns, rename, write_one
 from galaxyzoo.tasks.decision_tree import PUBLISHED_NAMES
 from galaxyzoo.tasks.registry import TASKS, get_task
 from support.refusals import one_line_refusal
+from support.surveys import draw_survey, make_job
 
 VOTES = get_task("gz37")
 SUFFIXES = ("", "_spread", "_lower", "_upper")
@@ -148,8 +149,7 @@ def test_a_kept_column_is_not_named_as_a_renamed_prediction(tmp_path):
     assert "--names words has this column" in line
 
 
-def test_an_id_that_fits_cannot_hold_is_named_and_nothing_written(tmp_path):
-    parts = make_parts(tmp_path, [["a.jpg", "gal\u00e1xia.jpg"]])
-    line = one_line_refusal(write_one_table, tmp_path / "votes.fits", parts, "kaggle")
+def test_an_id_that_fits_cannot_hold_is_named_before_the_job(tmp_path):
+    images = draw_survey(tmp_path / "survey", {"a.png": 9, "gal\u00e1xia.png": 9})
+    line = one_line_refusal(make_job(tmp_path / "votes", images).check, tmp_path / "votes.fits")
     assert "votes.fits: FITS text must be ASCII, not 'gal\u00e1xia" in line
-    assert not (tmp_path / "votes.fits").exists()

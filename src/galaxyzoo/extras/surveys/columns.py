@@ -205,7 +205,7 @@ def save_table(path: Path, table: pa.Table) -> None:
         if kind == "parquet":
             parquet.write_table(table, temporary, compression="zstd")
         elif kind == "fits":
-            _write_fits(temporary, _to_astropy(table), path)
+            _write_fits(temporary, _to_astropy(table))
         else:
             more = {"tabledata_format": "binary2"} if kind == "votable" else {}
             _to_astropy(table).write(temporary, format=kind, overwrite=True, **more)
@@ -242,17 +242,11 @@ def _to_numpy(column: pa.Array) -> np.ndarray:
     return values.astype(str if texts else _WIDER.get(values.dtype.name, values.dtype))
 
 
-def _write_fits(temporary: Path, table: "Table", path: Path) -> None:
+def _write_fits(temporary: Path, table: "Table") -> None:
     """Write a FITS table; `TCOMMn` and `TUCDn` are how TOPCAT reads descriptions and UCDs."""
     from astropy.io import fits
 
-    try:
-        table.write(temporary, format="fits", overwrite=True)
-    except UnicodeEncodeError as error:
-        raise InputError(
-            f"{paths.shown(path)}: FITS text must be ASCII, not '{error.object}': use .vot, "
-            ".ecsv or .parquet"
-        ) from None
+    table.write(temporary, format="fits", overwrite=True)
     with fits.open(temporary, mode="update") as hdus:
         for number, column in enumerate(table.itercols(), 1):
             hdus[1].header[f"TCOMM{number}"] = column.description

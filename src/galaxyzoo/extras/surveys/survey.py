@@ -142,6 +142,10 @@ class Survey:
         if table:
             self.check_free(table)
             check_table(table, carried, [label, *self.predictor.task.columns], names)
+            for name in (name for part in self.images.parts for name in part.names):
+                if table.suffix == ".fits" and not str(self.images.labels[name]).isascii():
+                    where = f"{paths.shown(table)}: FITS text must be ASCII"
+                    raise InputError(f"{where}, not '{name}': use .vot, .ecsv or .parquet")
 
     def make_parts(self) -> int:
         """Predict the parts that are missing, beside other processes; returns how many images.
