@@ -14,6 +14,7 @@ takes words with commas between them (`--keep ra,dec`), or the option again.
 
 import argparse
 import difflib
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
 from types import NoneType, UnionType
@@ -70,6 +71,8 @@ def read_groups(
     Returns:
         The command's options, and those of each group by its title.
     """
+    if "" in (arguments or sys.argv):  # a Path("") would be the current folder
+        raise InputError("an argument is empty, as where a shell variable is not set")
     parser = _Parser(formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.description = description or ""
     if INSTALLED:  # its examples are written for a checkout
@@ -122,9 +125,8 @@ def _split(element: Any) -> Callable[[str], list[Any]]:
     known = get_args(element)
 
     def split(text: str) -> list[Any]:
-        for word in text.split(","):
-            if known and word not in known:
-                raise argparse.ArgumentTypeError(f"'{word}': choose from {', '.join(known)}")
+        for word in sorted({*text.split(",")} - {*known}) if known else ():
+            raise argparse.ArgumentTypeError(f"'{word}': choose from {', '.join(known)}")
         return [word if known else element(word) for word in text.split(",")]
 
     return split
