@@ -71,7 +71,7 @@ def test_rows_in_another_order_get_the_same_folds():
 
 @pytest.mark.parametrize("n_folds", [-1, 0, 1, 4])
 def test_a_number_of_folds_that_cannot_be_made_is_refused(n_folds):
-    with pytest.raises(ValueError, match=f"3 groups of galaxies are too few for {n_folds} folds"):
+    with pytest.raises(ValueError, match=f"3 groups of galaxies make 2 to 3 folds, not {n_folds}"):
         make_folds(votes(6), np.array([0, 0, 1, 1, 2, 2]), n_folds, seed=0)
 
 

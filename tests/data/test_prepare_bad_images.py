@@ -94,7 +94,7 @@ def test_a_split_that_was_made_stays_whatever_is_asked_later(root):
     assert listing(root / "folds") == before
 
 
-@pytest.mark.parametrize(("left", "why"), [(0, "24 of 24 images"), (4, "too few for 5 folds")])
+@pytest.mark.parametrize(("left", "why"), [(0, "24 of 24 images"), (4, "make 2 to 4 folds")])
 def test_where_too_few_are_left_there_is_one_error_and_no_split(root, left, why):
     spoilt(dict.fromkeys(IDS[left:], b"")).write_zips(root / "input")
     assert why in refused(drop_bad=True)

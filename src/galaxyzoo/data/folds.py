@@ -63,7 +63,8 @@ def make_folds(
     """
     _, group_of, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     if len(sizes) < n_folds or n_folds < 2:
-        raise ValueError(f"{len(sizes)} groups of galaxies are too few for {n_folds} folds")
+        count = len(sizes)
+        raise ValueError(f"{count} groups of galaxies make 2 to {count} folds, not {n_folds}")
     means = _sum_groups(targets, group_of) / sizes[:, None]
     overall = np.sort(targets, axis=0).mean(axis=0)
     lift = means / np.maximum(overall, 1e-9)

@@ -75,9 +75,7 @@ def _write_images(path: Path, ids: np.ndarray, seed: int) -> np.ndarray:
 def draw_jpeg(galaxy_id: int, seed: int = 0) -> tuple[bytes, np.ndarray]:
     """Draw one demo galaxy as a JPEG, with its votes; arguments as of `draw_galaxy`."""
     image, votes = draw_galaxy(galaxy_id, seed)
-    done, jpeg = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    if not done:
-        raise RuntimeError(f"cannot encode the picture of galaxy {galaxy_id}")
+    jpeg = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
     return jpeg.tobytes(), votes
 
 
