@@ -31,8 +31,7 @@ def refusal(*tasks: str, data: str | None = None) -> str:
 @pytest.mark.parametrize("task", ["gz37", "elliptical_spiral", "hubble10", "anomaly4", "zoo5"])
 def test_tasks_on_votes_take_the_demo_where_nothing_is_there(demo, task):
     raw = opened(task)
-    assert raw.dataset == DEMO
-    assert raw.own_ids
+    assert (raw.dataset, raw.own_ids) == (DEMO, True)
     assert opened(task, data="demo").dataset == DEMO
 
 
@@ -54,11 +53,12 @@ def test_tasks_on_votes_take_the_competition(demo):
 
 
 @pytest.mark.parametrize("where", ["", "small"])
-def test_labels_of_the_task_go_before_the_demo(demo, where):
+def test_labels_of_the_task_go_before_the_demo(demo, where, capsys):
     folder = write_labeled(demo.parent / where)
     assert opened("zoo5").folder == folder
     assert opened("zoo5").dataset == (where or "input")
     assert opened("gz37").dataset == DEMO  # which they are of no use for
+    assert ("(for small/, add --data small)" in capsys.readouterr().out) == bool(where)
     assert opened("elliptical_spiral").dataset == DEMO
 
 

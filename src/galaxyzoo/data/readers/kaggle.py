@@ -128,13 +128,13 @@ def _read_ids(path: Path) -> np.ndarray:
 def _demo_folder(name: str, announce: bool = False) -> Path:
     folder = input_dir() / name
     if announce:
+        others = (f" (for {p.name}/, add --data {p.name})" for p in input_places()[1:])
         print(
-            f"no data in {shown(input_dir())}/: using simulated demo galaxies. For the competition,"
-            f" `{typed('download_data')}` puts {TRAIN_IMAGES}.zip, {TEST_IMAGES}.zip, "
-            f"{SOLUTIONS}.zip and {SAMPLES[0]}.zip there."
+            f"no competition data in {shown(input_dir())}/: using simulated demo galaxies"
+            f"{''.join(others)}. For the competition, `{typed('download_data')}` puts "
+            f"{TRAIN_IMAGES}.zip, {TEST_IMAGES}.zip, {SOLUTIONS}.zip and {SAMPLES[0]}.zip there."
         )
-    names = (TRAIN_IMAGES, TEST_IMAGES, SOLUTIONS, SAMPLES[0])
-    zips = [folder / f"{name}.zip" for name in names]
+    zips = [folder / f"{part}.zip" for part in _PARTS[:4]]
     if not all(map(Path.exists, zips)):
         with files.hold_lock(folder / files.LOCK, "simulating the demo set"):
             if not all(map(Path.exists, zips)):
