@@ -75,7 +75,7 @@ def test_what_a_table_puts_together_is_in_one_fold(root, place, side):
             path.write_text(path.read_text().replace(f",p{other}\n", ",p0\n"))
         line = one_line_refusal(prepare, "mine", tasks={"zoo5"})
         assert line.startswith("id ")
-        assert "belong together (near-duplicates, one group or position)" in line
+        assert "(near-duplicates, one group or position), but earlier splits in" in line
 
 
 def test_groups_that_share_a_galaxy_are_one():

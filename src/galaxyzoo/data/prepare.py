@@ -320,8 +320,8 @@ def _check_groups(label: pd.Index, groups: np.ndarray, folds: np.ndarray) -> Non
         first, second = label[order[place : place + 2]]
         raise InputError(
             f"{label.name} {first} and {second} belong together (near-duplicates, one group or "
-            f"position), but other datasets in {paths.shown(folds_dir())}/ have them in different "
-            "folds: delete one of these datasets there and prepare it after this dataset"
+            f"position), but earlier splits in {paths.shown(folds_dir())}/ have them in different "
+            "folds: delete one of these splits there and prepare its dataset last"
         )
 
 
