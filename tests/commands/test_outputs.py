@@ -1,5 +1,6 @@
 """No command writes over what a user made, an input, or another command's files."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -96,13 +97,15 @@ def test_a_survey_replaces_its_own_table_alone(root):
         assert taken in complaint(call(root, "predict.py", *words, taken))
 
 
-@pytest.mark.parametrize("output", ["survey", ".", "survey/list.csv"])
-def test_an_input_or_a_folder_of_one_is_no_output(tmp_path, monkeypatch, output):
+@pytest.mark.parametrize("output", ["in", ".", "in/a.csv", "in/a.csv/x", "closed/x/y"])
+def test_inputs_and_what_nobody_may_write_are_no_outputs(tmp_path, monkeypatch, output):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "survey").mkdir()
-    (tmp_path / "survey/list.csv").touch()
-    with pytest.raises(InputError, match="is or contains an input"):
-        check_output("--output", Path(output), [Path("survey/list.csv")], lambda path: True)
+    monkeypatch.setattr(os, "access", lambda folder, mode: folder.name != "closed")
+    (tmp_path / "in").mkdir()
+    (tmp_path / "closed").mkdir()
+    (tmp_path / "in/a.csv").touch()
+    with pytest.raises(InputError, match=r"is or contains an input|cannot be written: "):
+        check_output("--output", Path(output), [Path("in/a.csv")], lambda path: True)
 
 
 NUMBERS = {"1,-2": [1, -2], "1,": [1.0, np.nan], "1.5,1e-05": [1.5, 1e-05]}
@@ -114,9 +117,8 @@ CELLS = NUMBERS | {text: text.split(",") for text in TEXTS}
 
 @pytest.mark.parametrize(("text", "kept"), CELLS.items())
 def test_cells_of_a_list_keep_their_digits(tmp_path, text, kept):
-    cells = text.split(",")
     path = tmp_path / "list.csv"
-    pd.DataFrame({"path": ["a", "b"], "x": cells}).to_csv(path, index=False)
+    pd.DataFrame({"path": ["a", "b"], "x": text.split(",")}).to_csv(path, index=False)
     assert str(read_columns(path, ["x"])["x"].to_pylist()) == str(kept)
 
 

@@ -69,8 +69,7 @@ def print_table(title: str, table: pd.DataFrame) -> None:
 def print_text(*paragraphs: str) -> None:
     """Print paragraphs, each broken between words where a line of the terminal ends."""
     for text in paragraphs:
-        lines = textwrap.wrap(text, _width(), break_long_words=False, break_on_hyphens=False)
-        print(*lines, sep="\n")
+        print(textwrap.fill(text, _width(), break_long_words=False, break_on_hyphens=False))
 
 
 def _width() -> int:

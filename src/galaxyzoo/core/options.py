@@ -144,10 +144,9 @@ class _Parser(argparse.ArgumentParser):
 
 def positive(text: str) -> int:
     """A whole number from 1 on."""
-    number = int(text)
-    if number < 1:
+    if int(text) < 1:
         raise argparse.ArgumentTypeError("must be 1 or more")
-    return number
+    return int(text)
 
 
 def fold_numbers(text: str) -> list[int]:

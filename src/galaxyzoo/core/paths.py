@@ -69,7 +69,7 @@ def check_output(
     inputs: Iterable[Path] = (),
     is_own: Callable[[Path], bool] = lambda path: False,
 ) -> None:
-    """Refuse to write where something would be lost.
+    """Refuse to write where something would be lost, or where nothing can be written.
 
     Args:
         option: that names the path, for the message.
@@ -77,21 +77,23 @@ def check_output(
         inputs: files and folders that the command reads.
         is_own: checks whether an existing path is this command's own output, which it may replace.
     Raises:
-        InputError: the path is an input or holds one, is another command's artefact, or exists and
-            is not `is_own`.
+        InputError: the path is an input or holds one, is another command's artefact, exists and is
+            not `is_own`, or lies where this process may not write.
     """
     target, where = path.resolve(), f"{option} {shown(path)}"
     if any(each.resolve().is_relative_to(target) for each in inputs):
         raise InputError(f"{where} is or contains an input: choose another name")
-    inner = [*target.parents][1:]  # a table may lie beside a survey's parts
-    folders = [*(root() / name for name in _ARTEFACTS), cache_dir()]
-    folders += [folder for folder in inner if (folder / SURVEY_JOB).exists()]
-    for folder in folders:
+    # A table may lie beside a survey's parts.
+    surveys = [folder for folder in [*target.parents][1:] if (folder / SURVEY_JOB).exists()]
+    for folder in (*(root() / name for name in _ARTEFACTS), cache_dir(), *surveys):
         if target.is_relative_to(folder):
             raise InputError(f"{where} is inside {shown(folder)}/: choose a path outside it")
     is_empty = path.is_dir() and not any(path.iterdir())
     if (path.exists() or path.is_symlink()) and not is_empty and not is_own(path):
         raise InputError(f"{where} exists, with other content: move it, or choose another name")
+    nearest = target if target.is_dir() else next(filter(Path.exists, target.parents))
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        raise InputError(f"{where} cannot be written: {shown(nearest)} is not a writable folder")
 
 
 def has_mark(page: Path) -> bool:

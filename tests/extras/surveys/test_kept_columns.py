@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
@@ -49,8 +48,7 @@ def keeping(job: Survey, *names: str) -> Survey:
 
 
 def read_rows(job: Survey) -> pd.DataFrame:
-    paths = [job.part_path(part) for part in job.images.parts]
-    return pa.concat_tables([parquet.read_table(path) for path in paths]).to_pandas()
+    return pd.concat([pd.read_parquet(job.part_path(part)) for part in job.images.parts])
 
 
 @pytest.fixture(params=[make_list, make_parquet])
