@@ -156,8 +156,7 @@ class RuleOutput(nn.Module):
 
     def __init__(self, task: Task) -> None:
         super().__init__()
-        if task.rule is None:
-            raise ValueError(f"task '{task.name}' has no label rule")
+        assert task.rule is not None  # or the config is refused
         self.votes, self.soft = TreeOutput(), task.rule.soft
         self.classes = task.columns
 

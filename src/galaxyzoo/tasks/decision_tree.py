@@ -60,8 +60,6 @@ class DecisionTree:
         known: set[str | None] = {None}
         while len(ordered) < len(self.questions):
             ready = [q for q in self.questions if q.parent in known and q not in ordered]
-            if not ready:
-                raise ValueError("decision tree has a question whose parent answer does not exist")
             ordered += ready
             known.update(c for q in ready for c in q.columns)
         return tuple(ordered)
@@ -86,10 +84,9 @@ class DecisionTree:
 
     def parents(self, votes: np.ndarray) -> np.ndarray:
         """(galaxy, answer) sums of the vote fractions of each answer's question."""
-        values = np.ones_like(votes)
+        values = np.empty_like(votes)
         for question in self.questions:
-            if (index := self.parent_index(question)) is not None:
-                values[:, self.span(question)] = votes[:, [index]]
+            values[:, self.span(question)] = self._parent_values(votes, question)[:, None]
         return values
 
     def shares(self, votes: np.ndarray) -> np.ndarray:
@@ -112,12 +109,11 @@ class DecisionTree:
         """
         votes = np.empty(shares.shape)
         for question in self.top_down:
-            span, parent = self.span(question), self.parent_index(question)
+            span, reached = self.span(question), self._parent_values(votes, question)
             answers = shares[:, span]
             for candidate in (fallback[:, span], np.ones(answers.shape)):
                 answers = np.where(answers.any(axis=1, keepdims=True), answers, candidate)
-            reached = 1.0 if parent is None else votes[:, [parent]]
-            votes[:, span] = answers / answers.sum(axis=1, keepdims=True) * reached
+            votes[:, span] = answers / answers.sum(axis=1, keepdims=True) * reached[:, None]
         return votes
 
     def draw(self, odds: np.ndarray, volunteers: int, rng: np.random.Generator) -> np.ndarray:
