@@ -30,3 +30,9 @@ def test_a_table_too_wide_for_a_line_goes_on_below(width, parts, monkeypatch, ca
     assert max(map(len, printed.splitlines())) <= width
     assert "0.08123" in printed
     assert printed.count("–") == 2
+
+
+def test_a_terminal_narrower_than_a_name_gets_its_table(monkeypatch, capsys):
+    monkeypatch.setattr(console, "_LOG_WIDTH", 12)
+    console.print_table("runs", pd.DataFrame([{"run": "gz37/mobilenetv2", "score": 0.08123}]))
+    assert "0.08123" in capsys.readouterr().out

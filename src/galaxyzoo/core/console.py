@@ -61,7 +61,7 @@ def print_table(title: str, table: pd.DataFrame) -> None:
     known = table.where(table.notna())  # None is printed as it is, NaN as `na_rep`
     text = known.set_index(first).rename_axis(index=None, columns=first)
     # pandas adds 5: blanks, and a backslash where columns go on below
-    widest = _width() - max(map(len, map(str, [first, *text.index]))) - 5
+    widest = max(10, _width() - max(map(len, map(str, [first, *text.index]))) - 5)
     formats = {"na_rep": "–", "float_format": "{:.5f}".format, "max_colwidth": widest}
     print(f"\n{title}", text.to_string(line_width=_width(), **formats), sep="\n")
 
