@@ -63,12 +63,12 @@ def test_labels_of_the_task_go_before_the_demo(demo, where, capsys):
 
 
 def test_labels_and_a_competition_that_are_both_good_need_a_word(demo, monkeypatch):
-    folder = write_labeled(demo.parent / "small")
+    (write_labeled(demo.parent / "small") / "features.h5").touch()  # of no dataset
     VOTES.write_zips(demo.parent / "mine")
     assert refusal("zoo5").endswith("fit zoo5: add --data with one of mine, small")
     assert opened("gz37").folder == demo.parent / "mine"
     monkeypatch.chdir(demo.parent.parent)
-    for data in ("small", "input/small", str(folder)):
+    for data in ("small", "input/small", str(demo.parent / "small")):
         assert opened("zoo5", data=data).dataset == "small"
     for data in ("mine", "input/mine", str(demo.parent / "mine")):
         assert opened("zoo5", data=data).dataset.startswith("kaggle-")

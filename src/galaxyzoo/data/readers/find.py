@@ -106,8 +106,8 @@ def _find_named(data: str, tasks: set[str]) -> DatasetFiles:
     for path in (Path(data), paths.input_dir() / data) if data not in DEMOS else ():
         has_votes, problems = kaggle.holds_data(path), list[InputError]()
         candidates = [*_sets_at(path, problems)]
-        _pass_over(problems, has_votes)
         fitting = _fitting(candidates, tasks) or ([] if has_votes else candidates)
+        _pass_over(problems, bool(fitting or has_votes))
         if fitting:
             _check_single([candidate.path for candidate in fitting], tasks)
             return fitting[0].open()
