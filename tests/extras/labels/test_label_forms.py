@@ -19,6 +19,7 @@ def to_folders(folder: Path, table: pd.DataFrame, *tops: str) -> None:
         place.mkdir(parents=True, exist_ok=True)
         shutil.move(folder / file, place)
     shutil.rmtree(folder / "pictures")
+    (folder / tops[0] / "Thumbs.db").touch()
 
 
 def to_json(folder: Path, table: pd.DataFrame) -> None:
@@ -36,8 +37,7 @@ def to_export(folder: Path, table: pd.DataFrame) -> None:
 
 
 def to_flags(folder: Path, table: pd.DataFrame) -> None:
-    flags = pd.get_dummies(table["class"]).assign(file=table["file"])
-    flags.to_csv(folder / "labels.csv", index=False)
+    pd.get_dummies(table["class"]).join(table["file"]).to_csv(folder / "labels.csv", index=False)
 
 
 def to_numbers(folder: Path, table: pd.DataFrame) -> None:

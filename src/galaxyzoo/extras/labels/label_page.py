@@ -67,8 +67,7 @@ def build_app(loop: LabelLoop, hosts: Sequence[str]) -> FastAPI:
     @tab.post("/compare")
     def compare(text: Annotated[str, Body(embed=True)]) -> dict[str, Any]:
         agreement, kappa, others = loop.compare(text)
-        shown_cards = _cards(loop, np.array([*others], int))
-        pairs = zip(shown_cards, others.values(), strict=True)
+        pairs = zip(_cards(loop, np.array([*others], int)), others.values(), strict=True)
         return {
             "agreement": _in_words(agreement),
             "kappa": None if np.isnan(kappa) else kappa,

@@ -33,6 +33,7 @@ from galaxyzoo.tasks.kinds import CLASS, Task
 from galaxyzoo.tasks.registry import CLASS_TASKS, TASKS, register_task
 
 TASK = "task.yaml"
+_NOTES = ".yaml", ".txt", ".md", ".db", ".ini"  # as of task.yaml, README.txt, Thumbs.db
 NAMES = (*IDS, "file", "file_name", "image", "path")  # of columns of ids or files
 _SPLITS = "train", "val", "valid", "validation", "test"  # folders, whose parts we deal anew
 _YES, _NO = ("True", "true", "1", "1.0"), ("False", "false", "0", "0.0")
@@ -85,8 +86,8 @@ def _find_folders(folder: Path, settings: _TaskFile) -> DatasetCandidate | None:
 
 
 def _class_names(top: Path) -> set[str]:
-    """Names of folders of images, if a folder has nothing else."""
-    entries = [path for path in top.glob("[!.]*") if path.name != TASK]
+    """Names of folders of images, if a folder has nothing else but notes."""
+    entries = [path for path in top.glob("[!.]*") if path.is_dir() or path.suffix not in _NOTES]
     folders = [p for p in entries if p.is_dir() and any(is_read(file.name) for file in p.iterdir())]
     return {path.name for path in folders} if folders == entries else set()
 
