@@ -71,7 +71,7 @@ def read_groups(
     Returns:
         The command's options, and those of each group by its title.
     """
-    if "" in (arguments or sys.argv):  # a Path("") would be the current folder
+    if "" in (arguments or sys.argv[1:]):  # a Path("") would be the current folder
         raise InputError("an argument is empty, as where a shell variable is not set")
     parser = _Parser(formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.description = description or ""

@@ -56,13 +56,12 @@ class DecisionTree:
     @cached_property
     def top_down(self) -> tuple[Question, ...]:
         """The questions ordered so that each one's parent answer comes before it."""
-        ordered: list[Question] = []
-        known: set[str | None] = {None}
-        while len(ordered) < len(self.questions):
-            ready = [q for q in self.questions if q.parent in known and q not in ordered]
-            ordered += ready
-            known.update(c for q in ready for c in q.columns)
-        return tuple(ordered)
+        return tuple(sorted(self.questions, key=self._depth))
+
+    def _depth(self, question: Question) -> int:
+        """Number of answers that lead to a question."""
+        parent = question.parent
+        return 0 if parent is None else 1 + self._depth(self.question_of(parent))
 
     def span(self, question: Question) -> slice:
         """Columns of a question's answers in a (galaxy, answer) array."""

@@ -142,8 +142,8 @@ class Survey:
         if table:
             self.check_free(table)
             check_table(table, carried, [label, *self.predictor.task.columns], names)
-            for name in (name for part in self.images.parts for name in part.names):
-                if table.suffix == ".fits" and not str(self.images.labels[name]).isascii():
+            for part in self.images.parts if table.suffix == ".fits" else ():
+                for name in (n for n in part.names if not str(self.images.labels[n]).isascii()):
                     where = f"{paths.shown(table)}: FITS text must be ASCII"
                     raise InputError(f"{where}, not '{name}': use .vot, .ecsv or .parquet")
 
