@@ -133,5 +133,4 @@ def picture_path(options: GradcamOptions, dataset: str, run: str, suffix: str) -
         paths.check_output("--output", options.output, [image] if image else [], paths.has_mark)
         return options.output.resolve()
     name = f"{image.stem if image else options.galaxy_id}_{suffix}.png"
-    folder = paths.reports_dir() / dataset / run.replace(":", "-")
-    return folder / re.sub(r"[^\w.+-]+", "_", name)
+    return paths.reports_dir() / dataset / run.replace(":", "-") / re.sub(r"[^\w.+-]+", "_", name)
