@@ -92,6 +92,8 @@ def test_a_survey_replaces_its_own_table_alone(root):
         assert (root / table).read_bytes() == before
     succeed(root, "predict.py", *words, table, "--names", "words")
     assert (root / table).read_bytes() != before
+    for _ in range(2):
+        succeed(root, "predict.py", *words[:-2], "one.fits")
     for taken in ("votes/parts/x.parquet", "votes/errors.parquet", "cutouts/0.fits"):
         (root / "cutouts/0.fits").write_text("a cut-out")
         assert taken in complaint(call(root, "predict.py", *words, taken))

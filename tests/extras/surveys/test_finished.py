@@ -23,8 +23,7 @@ from support.surveys import Darkness, make_job
 
 def test_what_is_no_finished_survey_with_features_is_one_line(votes, tmp_path):
     assert "is not a finished survey: type" in one_line_refusal(read_features, tmp_path)
-    broken = tmp_path / "survey" / "105.png"
-    make_job(tmp_path / "none", broken, extras=("features",)).run()
+    make_job(tmp_path / "none", tmp_path / "survey/105.png", extras=("features",)).run()
     assert "none has no galaxies: none of" in one_line_refusal(read_features, tmp_path / "none")
     (tmp_path / "survey").rename(tmp_path / "moved")
     assert "survey is missing" in one_line_refusal(read_features, votes)

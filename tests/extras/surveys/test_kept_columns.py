@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
@@ -79,12 +80,14 @@ def test_the_position_is_kept_unasked_with_its_unit(job):
     assert [field.metadata[k] for k in (b"unit", b"ucd")] == [b"deg", b"pos.eq.dec;meta.main"]
 
 
-def test_columns_of_two_types_are_one_line(tmp_path):
-    for name, ids in (("a", "7"), ("b", "")):  # whole numbers, and text
-        (tmp_path / f"{name}.csv").write_text(f"id,path,objid\n{name},1.jpg,{ids}\n")
-    job = make_job(tmp_path / "votes", tmp_path / "a.csv", tmp_path / "b.csv")
-    with pytest.raises(InputError, match=r"objid: column types differ between .*a.csv and .*b"):
-        keeping(job, "objid").run()
+def test_columns_of_two_types_are_numbers_or_one_line(tmp_path):
+    for name, cell in {"a": "7", "b": "7.5", "c": "x"}.items():
+        (tmp_path / f"{name}.csv").write_text(f"id,path,objid\n{name},1.jpg,{cell}\n")
+    number, fraction, text = (tmp_path / f"{name}.csv" for name in "abc")
+    job = keeping(make_job(tmp_path / "votes", number, fraction), "objid")
+    assert pa.concat_tables(job.images.kept.values())["objid"].to_pylist() == [7.0, 7.5]
+    with pytest.raises(InputError, match=r"objid: column types differ between .*a.csv and .*c"):
+        keeping(make_job(tmp_path / "votes", number, text), "objid").run()
 
 
 def test_what_cannot_be_kept_is_one_line(job, tmp_path):

@@ -92,8 +92,7 @@ def test_each_image_is_in_one_part_or_among_the_errors(trained, expected):
               for path in sorted((trained / "votes/parts").glob("*.parquet"))]  # fmt: skip
     assert counts == [*[5] * 8, 0, 5, 5]  # the broken one alone, then those of the zip
     lost = parquet.read_table(trained / "votes/errors.parquet").to_pylist()
-    assert [row["GalaxyID"] for row in lost] == [999]
-    assert lost[0]["reason"] == "it is neither JPEG nor PNG"
+    assert lost == [{"GalaxyID": 999, "reason": "it is neither JPEG nor PNG"}]
     manifest = read_sealed(trained / "votes/manifest.json", "")
     assert [manifest["notes"][name] for name in ("rows", "errors", "parts")] == [50, 1, 11]
     assert manifest["made_by"]["by"] == "gz37/cnn"

@@ -7,7 +7,7 @@ UCD1+ words, by which TOPCAT and pyvo know columns.
 import re
 import tempfile
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -146,19 +146,15 @@ def check_table(path: Path, carried: pa.Table, columns: Sequence[str], names: st
                 )
 
 
-def is_own_table(path: Path, part: Path) -> bool:
-    """Check whether a table is that of a survey, by its columns and the rows of the first part."""
-    if not (path.is_file() and part.is_file()):
-        return False
+def is_own_table(path: Path, columns: Sequence[str], ids: Collection[str]) -> bool:
+    """Check whether a table has none but a survey's ids, in the first, and columns."""
     try:
-        table, rows = read_one_table(path), parquet.read_table(part)
+        table = read_one_table(path)
+        labels = {*map(str, table[columns[0]].to_pylist())}
     except (InputError, LookupError, OSError, ValueError):
         return False
-    label = rows.column_names[0]
-    columns = [[rename(name, names) for name in rows.column_names] for names in COLUMN_NAMES]
-    if table.column_names not in columns:
-        return False
-    return {*rows[label].to_pylist()} <= {*table[label].to_pylist()}
+    known = ({rename(name, names) for name in columns} for names in COLUMN_NAMES)
+    return labels <= {*ids} and any({*table.column_names} <= each for each in known)
 
 
 def read_one_table(path: Path) -> pa.Table:

@@ -130,7 +130,7 @@ def _make_job(
     prior, table = predict.prior_of(dataset, task), survey.table
     names = survey.names or COLUMN_NAMES[0]
     job = Survey(output, name, load, survey_images, prior, extras, bounds)
-    job.check(table, names)
+    job.check(table, names, "--output" if is_table else "--table")
     print(job.cost)
     notes = job.run(options.jobs or 1, options.backend)
     if lost := notes["errors"]:

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core.errors import InputError, UnavailableError, one_line
@@ -20,9 +20,6 @@ from galaxyzoo.extras.formats import fits
 from galaxyzoo.extras.formats.columns import column_names, read_columns
 from galaxyzoo.extras.formats.fits import FitsSettings
 from galaxyzoo.inference.images import Chunk, IdColumn, read_measured
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 
 @dataclass(frozen=True)
@@ -101,19 +98,24 @@ class SurveyImages:
         return IdColumn.of(self._inputs)
 
     @cached_property
-    def kept(self) -> dict[Path, "pa.Table"]:
+    def kept(self) -> dict[Path, pa.Table]:
         """Columns to keep beside the predictions, by the path of their table."""
         paths = [images.path for images in self._inputs]
         keep = self.keep
         if not keep and paths and all({*base.POSITION} <= {*column_names(path)} for path in paths):
             keep = base.POSITION
-        tables = {path: read_columns(path, keep) for path in paths} if keep else {}
-        if len(kinds := {table.schema: shown(path) for path, table in tables.items()}) > 1:
-            several = " and ".join(kinds.values())
-            raise InputError(f"--keep {','.join(keep)}: column types differ between {several}")
-        return tables
+        if not keep:
+            return {}
+        tables = {path: read_columns(path, keep) for path in paths}
+        kinds = {table.schema: shown(path) for path, table in tables.items()}
+        try:
+            schema = pa.unify_schemas([*kinds], promote_options="permissive")
+            return {path: table.cast(schema) for path, table in tables.items()}
+        except pa.ArrowException:
+            line = f"--keep {','.join(keep)}: column types differ between "
+            raise InputError(line + " and ".join(kinds.values())) from None
 
-    def kept_columns(self, chunk: Chunk) -> dict[str, "pa.ChunkedArray"]:
+    def kept_columns(self, chunk: Chunk) -> dict[str, pa.ChunkedArray]:
         """Columns to keep, of the images that were decoded."""
         table = self.kept.get(chunk.images.path)
         if table is None:

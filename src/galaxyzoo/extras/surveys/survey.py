@@ -126,26 +126,34 @@ class Survey:
             done = sum(parallel.run_jobs(Survey.make_parts, [(self,)] * jobs, jobs, backend))
         return self._finish(done, time.perf_counter() - started)
 
-    def check(self, table: Path | None = None, names: str = COLUMN_NAMES[0]) -> None:
+    def check(
+        self, table: Path | None = None, names: str = COLUMN_NAMES[0], option: str = "--table"
+    ) -> None:
         """Refuse, before any prediction, what could not be written or has no meaning.
 
         Args:
-            table: as of `write_table`, if one is to be written.
+            table: as of `write_table`, if one is to be written; only one of the same columns and
+                images may be there.
             names: of `COLUMN_NAMES`.
+            option: that names the table.
         """
         if SPREAD in self.extras and min(len(run.models) for run in self.predictor.runs) < 2:
             raise InputError(f"--with {SPREAD} needs the networks of two folds or more")
         label = self.images.labels.column
         carried = pa.concat_tables(self.images.kept.values() or [pa.table({})])
-        for name in sorted({*carried.column_names} & {*meanings(self.predictor.task, label)}):
+        made = meanings(self.predictor.task, label)
+        for name in sorted({*carried.column_names} & {*made}):
             raise InputError(f"--keep {name}: the predictions have a column of this name")
         if table:
-            self.check_free(table)
+            labels, inputs = self.images.labels, [*self.images.paths, self.folder / ERRORS]
+            ids = {str(labels[name]) for part in self.images.parts for name in part.names}
+            is_own = partial(is_own_table, columns=[label, *carried.column_names, *made], ids=ids)
+            paths.check_output(option, table, inputs, is_own)
             check_table(table, carried, [label, *self.predictor.task.columns], names)
-            for part in self.images.parts if table.suffix == ".fits" else ():
-                for name in (n for n in part.names if not str(self.images.labels[n]).isascii()):
+            for text in filter(lambda text: not text.isascii(), sorted(ids)):
+                if table.suffix == ".fits":
                     where = f"{paths.shown(table)}: FITS text must be ASCII"
-                    raise InputError(f"{where}, not '{name}': use .vot, .ecsv or .parquet")
+                    raise InputError(f"{where}, not '{text}': use .vot, .ecsv or .parquet")
 
     def make_parts(self) -> int:
         """Predict the parts that are missing, beside other processes; returns how many images.
@@ -321,14 +329,7 @@ class Survey:
 
     def write_table(self, path: Path, names: str, order: Order | None = None) -> None:
         """Write the finished job as one table; see `write_one_table`."""
-        self.check_free(path)
         write_one_table(path, [self.part_path(part) for part in self.images.parts], names, order)
-
-    def check_free(self, table: Path) -> None:
-        """Refuse a table that would replace anything but an earlier table of this job."""
-        first = part_path(self.folder, 0)
-        inputs = [*self.images.paths, self.folder / ERRORS]
-        paths.check_output("--table", table, inputs, lambda path: is_own_table(path, first))
 
     def part_path(self, part: Part) -> Path:
         """Path of a part's predictions."""
