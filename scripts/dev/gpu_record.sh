@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Train what the record lacks on kaggle-mini, several folds at a time; gz37/d4cnn_large_transfer needs zoo5 in input/, too.
+# Train what the record lacks on kaggle-mini, several folds at a time. With zoo5 in input/, gz37/d4cnn_large_transfer learns
+# its classes, as the record's did; else the classes are derived from votes.
 # After MINUTES it stops, and goes on from its last whole epochs when typed again. Tables of runs with all folds end where
 # records are committed from.
 #
