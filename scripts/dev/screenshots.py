@@ -13,7 +13,7 @@ from playwright.sync_api import ViewportSize, sync_playwright
 
 from galaxyzoo.core.paths import DEMO_FULL
 from galaxyzoo.data.catalog import load_catalog
-from galaxyzoo.data.prepare import open_dataset
+from galaxyzoo.data.prepare import open_dataset, take_images
 from galaxyzoo.extras.pages.html import GalaxyCard, HtmlSection, write_page
 from galaxyzoo.extras.reports.votes import vote_bars
 from galaxyzoo.io.tables import read_csv
@@ -71,8 +71,7 @@ def write_gallery(path: Path, votes: pd.DataFrame, predictions: pd.DataFrame) ->
     for answer in ("Class1.1", "Class1.2", SPIRAL, "Class6.1"):
         ids.append(int(votes[answer].drop(ids).idxmax()))
     data = open_dataset(DEMO_FULL, DEMO_FULL, "gz37")
-    cache = data.train_images(data.raw.image)
-    images = cache.images[np.searchsorted(cache.ids, ids)]
+    images = take_images(data.train_images(data.raw.image), np.array(ids))
     cards = []
     for i, image in zip(ids, images, strict=True):
         values = (table.loc[i].to_numpy() for table in (predictions, votes))

@@ -130,6 +130,11 @@ def open_dataset(data: str | None, dataset: str, task: str) -> Dataset:
     return prepare_raw(raw)
 
 
+def take_images(cache: ImageCache, ids: np.ndarray) -> np.ndarray:
+    """Select images by id, (galaxy, H, W, 3) uint8; the cache's ids ascend."""
+    return cache.images[np.searchsorted(cache.ids, ids)]
+
+
 def prepare_raw(
     raw: DatasetFiles,
     n_folds: int | None = None,

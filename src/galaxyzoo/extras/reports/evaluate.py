@@ -10,6 +10,7 @@ import pandas as pd
 
 from galaxyzoo.data.catalog import Catalog, load_catalog
 from galaxyzoo.data.image_cache import ImageCache
+from galaxyzoo.data.prepare import take_images
 from galaxyzoo.extras.pages import html
 from galaxyzoo.extras.reports.results import Result, load_results, pick_best
 from galaxyzoo.io.tables import write_table
@@ -62,8 +63,8 @@ class Evaluation:
         """
         assert self.images is not None
         ids, names = result.table.ids[rows], self.catalog.names
-        images, cards = self.images.images[np.searchsorted(self.images.ids, ids)], []
-        for row, i, image in zip(rows, ids.tolist(), images, strict=True):
+        cards = []
+        for row, i, image in zip(rows, ids.tolist(), take_images(self.images, ids), strict=True):
             sky = html.sky_links(*self.sky.get(i, ()))
             cards.append(html.GalaxyCard(names.get(i, str(i)), image, *describe(row), sky))
         return [(caption, cards)] if cards else []
