@@ -7,7 +7,7 @@ UCD1+ words, by which TOPCAT and pyvo know columns.
 import re
 import tempfile
 import warnings
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -146,15 +146,21 @@ def check_table(path: Path, carried: pa.Table, columns: Sequence[str], names: st
                 )
 
 
-def is_own_table(path: Path, columns: Sequence[str], ids: Collection[str]) -> bool:
-    """Check whether a table has none but a survey's ids, in the first, and columns."""
+def is_own_table(path: Path, columns: Sequence[str], ids: Iterable[str]) -> bool:
+    """Check whether a table has a survey's columns and ids, and no others.
+
+    Args:
+        path: of the table.
+        columns: that the survey may write, that of the ids first.
+        ids: of its images.
+    """
     try:
         table = read_one_table(path)
         labels = {*map(str, table[columns[0]].to_pylist())}
     except (InputError, LookupError, OSError, ValueError):
         return False
     known = ({rename(name, names) for name in columns} for names in COLUMN_NAMES)
-    return labels <= {*ids} and any({*table.column_names} <= each for each in known)
+    return labels.issubset(ids) and any({*table.column_names} <= each for each in known)
 
 
 def read_one_table(path: Path) -> pa.Table:

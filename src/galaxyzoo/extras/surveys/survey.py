@@ -9,7 +9,7 @@ images that cannot be read and ways in which others are odd. In the end all part
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
 from os.path import relpath
@@ -145,15 +145,20 @@ class Survey:
         for name in sorted({*carried.column_names} & {*made}):
             raise InputError(f"--keep {name}: the predictions have a column of this name")
         if table:
-            labels, inputs = self.images.labels, [*self.images.paths, self.folder / ERRORS]
-            ids = {str(labels[name]) for part in self.images.parts for name in part.names}
-            is_own = partial(is_own_table, columns=[label, *carried.column_names, *made], ids=ids)
+            inputs = [*self.images.paths, self.folder / ERRORS]
+            columns = [label, *carried.column_names, *made]
+            is_own = partial(is_own_table, columns=columns, ids=self._id_texts())
             paths.check_output(option, table, inputs, is_own)
             check_table(table, carried, [label, *self.predictor.task.columns], names)
-            for text in filter(lambda text: not text.isascii(), sorted(ids)):
-                if table.suffix == ".fits":
-                    where = f"{paths.shown(table)}: FITS text must be ASCII"
-                    raise InputError(f"{where}, not '{text}': use .vot, .ecsv or .parquet")
+            if table.suffix == ".fits" and not all(map(str.isascii, self._id_texts())):
+                odd = next(text for text in self._id_texts() if not text.isascii())
+                where = f"{paths.shown(table)}: FITS text must be ASCII"
+                raise InputError(f"{where}, not '{odd}': use .vot, .ecsv or .parquet")
+
+    def _id_texts(self) -> Iterator[str]:
+        """Ids of all images, readable or not."""
+        labels = self.images.labels
+        return (str(labels[name]) for part in self.images.parts for name in part.names)
 
     def make_parts(self) -> int:
         """Predict the parts that are missing, beside other processes; returns how many images.
