@@ -125,8 +125,9 @@ def _split(element: Any) -> Callable[[str], list[Any]]:
     known = get_args(element)
 
     def split(text: str) -> list[Any]:
-        for word in sorted({*text.split(",")} - {*known}) if known else ():
-            raise argparse.ArgumentTypeError(f"'{word}': choose from {', '.join(known)}")
+        for word in text.split(","):
+            if known and word not in known:
+                raise argparse.ArgumentTypeError(f"'{word}': choose from {', '.join(known)}")
         return [word if known else element(word) for word in text.split(",")]
 
     return split
@@ -144,9 +145,10 @@ class _Parser(argparse.ArgumentParser):
 
 def positive(text: str) -> int:
     """A whole number from 1 on."""
-    if int(text) < 1:
+    number = int(text)
+    if number < 1:
         raise argparse.ArgumentTypeError("must be 1 or more")
-    return int(text)
+    return number
 
 
 def fold_numbers(text: str) -> list[int]:

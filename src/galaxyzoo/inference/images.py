@@ -106,7 +106,9 @@ class Chunk:
                 blank = [row for row, each in enumerate(pixels) if _is_blank(each)]
                 problems = dict.fromkeys(blank, _BLANK) | problems
             self._problems.update(problems)
-            pixels = self._decoded[key] = pixels[self.rows] if self._problems else pixels
+            if self._problems:
+                pixels = pixels[self.rows]
+            self._decoded[key] = pixels
             if is_first:
                 names, rows = self.images.names.iloc[self.rows], self.rows
                 self.checks.update(check_inputs(names, [headers[row] for row in rows], pixels))

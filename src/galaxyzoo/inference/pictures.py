@@ -63,7 +63,8 @@ class Model:
             raise InputError(f"image {paths.index(False)} is not a path, but image 0 is")
         if all(paths):
             table, unreadable = predict_stores(self.predictor, [Path(path) for path in listed])
-            for name, why in unreadable[:1]:
+            if unreadable:
+                name, why = unreadable[0]
                 count = f"{len(unreadable):,} of {len(unreadable) + len(table):,} images"
                 warnings.warn(f"skipped {count} (first: {name}: {why})", stacklevel=2)
             return table

@@ -134,7 +134,8 @@ def _demo_folder(name: str, announce: bool = False) -> Path:
             f"{''.join(others)}. For the competition, `{typed('download_data')}` puts "
             f"{TRAIN_IMAGES}.zip, {TEST_IMAGES}.zip, {SOLUTIONS}.zip and {SAMPLES[0]}.zip there."
         )
-    zips = [folder / f"{part}.zip" for part in _PARTS[:4]]
+    names = (TRAIN_IMAGES, TEST_IMAGES, SOLUTIONS, SAMPLES[0])
+    zips = [folder / f"{name}.zip" for name in names]
     if not all(map(Path.exists, zips)):
         with files.hold_lock(folder / files.LOCK, "simulating the demo set"):
             if not all(map(Path.exists, zips)):

@@ -294,8 +294,10 @@ def read_ids(ids: np.ndarray, path: Path) -> list[str]:
     Numbers with a point count as whole ones, `5.0` as `5`, where all ids are whole.
     """
     texts = [text.strip() for text in as_texts(ids)]
-    for row in np.flatnonzero(pd.isna(ids) | (np.array(texts, object) == "")).tolist():
-        raise InputError(f"{shown(path)}: row {row} has no id")
+    missing = pd.isna(ids)
+    for row, text in enumerate(texts):
+        if missing[row] or not text:
+            raise InputError(f"{shown(path)}: row {row} has no id")
     is_float = ids.dtype.kind == "f"
     safe = 2 ** (np.finfo(ids.dtype).nmant + 1) - 1 if is_float else MAX_SAFE_INTEGER
     wholes = [_WHOLE.fullmatch(text) for text in texts]

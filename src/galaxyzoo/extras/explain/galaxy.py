@@ -34,7 +34,8 @@ class Galaxy:
             return decode(picture, image.crop_px, image.cache_px)[None]
         except (ValueError, InputError, cv2.error) as error:
             why = str(error).splitlines()[0]
-            why += " (an option of predict.py: convert it to PNG)" * (" --" in why)
+            if " --" in why:
+                why += " (an option of predict.py: convert it to PNG)"
             raise InputError(f"{self.source}: {why}") from None
 
     def as_input(self, image: ImageConfig) -> np.ndarray:
@@ -46,7 +47,8 @@ def find_galaxy(galaxy_id: str, task: Task, data: prepare.Dataset) -> Galaxy:
     """A training or test galaxy of a dataset by the user's own id, with its targets in the task."""
     numbers = {text: number for number, text in data.catalog.names.items()}
     name = f"{NAME if numbers else ID} {galaxy_id}"
-    number = numbers.get(galaxy_id, -1) if numbers or not galaxy_id.isdecimal() else int(galaxy_id)
+    is_id = galaxy_id.isdecimal() and not numbers
+    number = int(galaxy_id) if is_id else numbers.get(galaxy_id, -1)
     both = data.raw.train_images, data.raw.test_images
     images = next((images for images in both if number in images.names), None)
     if images is None:
