@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Run all checks of CI: linters (ruff, mypy, import-linter, shellcheck, vacuous
-# assertions, vague names, size), then pytest with this script's arguments.
+# assertions, vague names), then pytest with this script's arguments.
 #
 #   bash scripts/test.sh [--long] [pytest arguments]
 #   bash scripts/test.sh --mutations [NAME...]
@@ -49,7 +49,6 @@ check "ruff check" "$python" -m ruff check src tests scripts
 check "ruff format" "$python" -m ruff format --check src tests scripts
 check "assertions" "$python" scripts/dev/check_asserts.py
 check "names" "$python" scripts/dev/check_names.py
-check "size" "$python" scripts/dev/check_size.py
 check "mypy" "$python" -m mypy
 check "import-linter" env PYTHONPATH=src "$(dirname "$python")/lint-imports" --no-cache
 if [[ -n $shellcheck ]]; then
