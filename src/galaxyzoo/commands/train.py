@@ -271,13 +271,17 @@ def train(
 def hold_out(configs: list[Config], data: Dataset) -> list[str]:
     """Train and score the runs on the stratified hold-out; returns the reasons why some stopped."""
     from galaxyzoo.results.console import print_holdout_table
-    from galaxyzoo.training.holdout import train_holdout
+    from galaxyzoo.training.holdout import check_holdout, train_holdout
     from galaxyzoo.training.run import Run
 
+    runs = [Run(config, data) for config in configs]
+    for run in runs:  # all of them before the first is trained
+        check_holdout(run.config)
+        run.check()
     cards, stopped = [], []
-    for config in configs:
+    for run in runs:
         try:
-            cards.append(train_holdout(Run(config, data)))
+            cards.append(train_holdout(run))
         except FoldError as error:
             stopped.append(str(error))
     if cards:

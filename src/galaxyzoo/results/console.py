@@ -53,15 +53,24 @@ def mark_notes(selected: bool, leaked: bool) -> list[str]:
 
 def print_holdout_table(cards: list[HoldoutCard]) -> None:
     """Print one row per score card of `train_holdout`: scores on the part that was held out."""
+    print_table(f"hold-out scores, {cards[0].dataset}", holdout_table(cards))
+    print_text(*holdout_notes(cards))
+
+
+def holdout_table(cards: list[HoldoutCard]) -> pd.DataFrame:
+    """Table of hold-out scores, a row per card."""
     rows = []
     for card in cards:
         split = " / ".join(f"{card.split[part]:,}" for part in ("train", "val", "test"))
         row = {"run": card.run, "train / val / test": split, card.metric: card.score}
         rows.append(row | class_cells(card.classes))
-    print_table(f"hold-out scores, {cards[0].dataset}", pd.DataFrame(rows))
-    for card in cards:
-        chosen = {"best": "best validation epoch", "last": "last epoch"}[card.checkpoint]
-        print_text(f"{card.run}: {chosen}, scored on the test part")
+    return pd.DataFrame(rows)
+
+
+def holdout_notes(cards: list[HoldoutCard]) -> list[str]:
+    """Say of each hold-out which epoch it scores."""
+    chosen = {"best": "best validation epoch", "last": "last epoch"}
+    return [f"{card.run}: {chosen[card.checkpoint]}, scored on the test part" for card in cards]
 
 
 def class_cells(scores: Mapping[str, float | None]) -> dict[str, str]:

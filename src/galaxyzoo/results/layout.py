@@ -5,6 +5,7 @@ at `oof/<dataset>/<run>.csv` and `submissions/<dataset>/<run>.csv`; an ensemble 
 `submissions/<dataset>/<task>/<name>/`. So artifacts of different datasets never mix.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import count, takewhile
 from pathlib import Path
@@ -30,6 +31,7 @@ ONNX, MODEL_CARD, LICENSE = "model.onnx", "README.md", "LICENSE"
 PACKED = {"oof": "oof.csv.gz", "test": "test.csv.gz", "refit": "test_refit.csv.gz"}
 ENSEMBLE_CARD, ENSEMBLE_MODEL = "ensemble.json", "ensemble.safetensors"
 _FOLD, _SUBMISSION = "fold_", "predictions.csv"
+_HOLDOUT_CARD = "_holdout.json"  # end of its name
 REFIT = 1000  # first number of the trainings on all galaxies, one a seed; below it are folds
 
 
@@ -109,7 +111,7 @@ class RunFolder:
     @property
     def holdout_card(self) -> Path:
         """Score card of its hold-out."""
-        return card_path(oof_dir() / self.dataset / f"{self.run}_holdout.csv")
+        return oof_dir() / self.dataset / f"{self.run}{_HOLDOUT_CARD}"
 
     def fold(self, number: int) -> Path:
         """Folder of a fold."""
@@ -138,6 +140,15 @@ def list_trained(dataset: str = "*", task: str = "*") -> list[RunFolder]:
 def list_tables(dataset: str, task: str) -> list[str]:
     """Names of the runs of a task that have an out-of-fold table, in alphabetical order."""
     return sorted(f"{task}/{path.stem}" for path in (oof_dir() / dataset / task).glob("*.csv"))
+
+
+def list_holdouts(dataset: str = "*", task: str = "*") -> list[RunFolder]:
+    """Runs with a hold-out score, in alphabetical order."""
+    folders = []
+    for card in oof_dir().glob(f"{dataset}/{task}/*{_HOLDOUT_CARD}"):
+        of, task_folder, name = card.relative_to(oof_dir()).parts
+        folders.append(RunFolder(of, f"{task_folder}/{name.removesuffix(_HOLDOUT_CARD)}"))
+    return sorted(folders)
 
 
 def fold_provenance(config: Config, fingerprint: str, fold: int | str) -> Provenance:
@@ -232,16 +243,18 @@ def datasets_with_run(run: str) -> set[str]:
     return {table.relative_to(oof_dir()).parts[0] for table in oof_dir().glob(f"*/{run}.csv")}
 
 
-def choose_dataset(name: str | None, wanted: str) -> str:
+def choose_dataset(name: str | None, wanted: str, also: Collection[str] = ()) -> str:
     """The dataset of a command on existing artifacts: the named, else the only real one, else demo.
 
     Args:
         name: the user's choice.
         wanted: task, or a run of it; datasets with tables of its runs or ensembles count.
+        also: names of datasets that count too.
     """
     task = task_name(wanted)
     of_task, names = f" of task '{task}'", {folder.dataset for folder in list_ensembles(task=task)}
     names |= {path.name for path in oof_dir().glob("*") if any(path.glob(f"{task}/*.csv"))}
+    names |= {*also}
     known = sorted(names, key=real_first)
     if not known:
         raise InputError(

@@ -19,24 +19,46 @@ BALANCED = (
 
 def class_sections(evaluation: evaluate.Evaluation, result: results.Result) -> list[HtmlSection]:
     """Build all sections on one result; write their tables."""
-    sections = [_confusion(evaluation, result), _probabilities(evaluation, result)]
+    truth, title = result.targets.argmax(axis=1), f"{result.run}: classes"
+    confusion = _confusion(evaluation, title, result.stem, truth, result.decided)
+    sections = [confusion, _probabilities(evaluation, result)]
     if evaluation.images is not None:
         sections.append(_galaxies(evaluation, result))
     return sections
 
 
-def _confusion(evaluation: evaluate.Evaluation, result: results.Result) -> HtmlSection:
-    """Precision, recall and confusion of the classes, as tables and CSV."""
+def holdout_sections(evaluation: evaluate.Evaluation) -> list[HtmlSection]:
+    """Confusion, precision and recall of each hold-out; write their tables."""
+    sections = []
+    for holdout in evaluation.holdouts:
+        title = f"{holdout.card.run}: classes of the hold-out"
+        stem = f"{holdout.card.run.split('/')[1]}_holdout"
+        truth = holdout.targets.argmax(axis=1)
+        sections.append(_confusion(evaluation, title, stem, truth, holdout.decided))
+    return sections
+
+
+def _confusion(
+    evaluation: evaluate.Evaluation, title: str, stem: str, truth: np.ndarray, predicted: np.ndarray
+) -> HtmlSection:
+    """Precision, recall and confusion of the classes, as tables and CSV.
+
+    Args:
+        evaluation: of the task.
+        title: heading of the section.
+        stem: start of the names of the CSV files.
+        truth: (galaxy,) class numbers.
+        predicted: (galaxy,) class numbers.
+    """
     task = evaluation.class_task
-    truth, predicted = result.targets.argmax(axis=1), result.decided
     report = report_table(task.columns, truth, predicted)
     confusion = confusion_table(task.columns, truth, predicted)
-    evaluation.write_csv(f"{result.stem}_report.csv", report)
-    evaluation.write_csv(f"{result.stem}_confusion.csv", confusion)
+    evaluation.write_csv(f"{stem}_report.csv", report)
+    evaluation.write_csv(f"{stem}_confusion.csv", confusion)
     caption = "Confusion matrix: galaxies and fraction of the true class"
     tables = [("Precision, recall and F1", report), (caption, shade_rows(confusion))]
     text = BALANCED if task.balanced else MOST_PROBABLE
-    return HtmlSection(f"{result.run}: classes", text, tables)
+    return HtmlSection(title, text, tables)
 
 
 def _probabilities(evaluation: evaluate.Evaluation, result: results.Result) -> HtmlSection:

@@ -20,6 +20,7 @@ from galaxyzoo.data.readers.find import sky_positions
 from galaxyzoo.ensemble.model_listing import find_predictor
 from galaxyzoo.extras.pages import html
 from galaxyzoo.extras.reports import classes, evaluate, votes
+from galaxyzoo.results.console import print_holdout_table
 from galaxyzoo.tasks import kinds, registry
 
 
@@ -48,12 +49,15 @@ def main() -> None:
     ]
     for evaluation in loaded:
         write_report(with_images(evaluation, options.data))
-    last = loaded[-1]
+    last, index = loaded[-1], paths.shown(html.write_index(output))
+    if not last.detailed:
+        card = last.holdouts[0].card
+        launch.print_done(f"{index} lists all reports; {card.run}, hold-out {card.score_text}", "")
+        return
     result = last.detailed[0]
     page = f"{launch.typed('app')} {result.run} --dataset {last.catalog.dataset}"
     launch.print_done(
-        f"{paths.shown(html.write_index(output))} lists all reports; {result.run}, "
-        f"{result.card.score_text}",
+        f"{index} lists all reports; {result.run}, {result.card.score_text}",
         page if result.card.has_networks else "",
     )
 
@@ -88,7 +92,8 @@ def write_report(evaluation: evaluate.Evaluation) -> None:
     task, dataset = evaluation.task, evaluation.catalog.dataset
     comparison = evaluate.comparison_section(evaluation)
     ensemble = evaluate.ensemble_section(evaluation)
-    sections = [comparison, ensemble, *detail_sections(evaluation)]
+    holdout = evaluate.holdout_section(evaluation)
+    sections = [comparison, ensemble, holdout, *detail_sections(evaluation)]
     path = evaluation.folder / "index.html"
     command = " ".join([launch.typed("evaluate"), *sys.argv[1:]])
     summary = evaluate.summarize(evaluation, command)
@@ -96,16 +101,21 @@ def write_report(evaluation: evaluate.Evaluation) -> None:
     sections.append(html.HtmlSection("Tables", "These CSV files have full precision.", links=csv))
     shown_sections = [section for section in sections if section]
     html.write_page(path, f"{task.name} on {dataset}", summary, shown_sections, index=html.INDEX)
-    for caption, table in comparison.tables:
-        console.print_table(f"{task.name} on {dataset}, {caption}", table)
-    console.print_text(*comparison.text.splitlines()[1:])
+    if comparison:
+        for caption, table in comparison.tables:
+            console.print_table(f"{task.name} on {dataset}, {caption}", table)
+        console.print_text(*comparison.text.splitlines()[1:])
+    if evaluation.holdouts:
+        print_holdout_table([holdout.card for holdout in evaluation.holdouts])
     print(f"report: {paths.shown(path)}")
 
 
 def detail_sections(evaluation: evaluate.Evaluation) -> Iterator[html.HtmlSection | None]:
     """Sections on the results that are shown in detail."""
     is_votes = isinstance(evaluation.task, kinds.VoteTask)
-    if is_votes:
+    if is_votes and evaluation.results:
         yield votes.question_section(evaluation)
     for result in evaluation.detailed:
         yield from (votes.vote_sections if is_votes else classes.class_sections)(evaluation, result)
+    if not is_votes:
+        yield from classes.holdout_sections(evaluation)

@@ -8,11 +8,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import Catalog, load_catalog
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import take_images
 from galaxyzoo.extras.pages import html
-from galaxyzoo.extras.reports.results import Result, load_results, pick_best
+from galaxyzoo.extras.reports.results import (
+    HoldoutResult,
+    Result,
+    load_holdouts,
+    load_results,
+    pick_best,
+)
 from galaxyzoo.io.tables import write_table
 from galaxyzoo.results import console, layout
 from galaxyzoo.results.card import EnsembleCard
@@ -27,9 +34,10 @@ class Evaluation:
 
     task: kinds.Task
     catalog: Catalog  # galaxies that the task keeps
-    results: Sequence[Result]  # best score first
+    results: Sequence[Result]  # best score first; none where the task has hold-outs alone
     detailed: Sequence[Result]  # the results to show in detail
     folder: Path  # of the report
+    holdouts: Sequence[HoldoutResult] = ()  # best score first
     problems: Sequence[str] = ()  # a line for each thing that is left out
     images: ImageCache | None = None
     sky: Mapping[int, tuple[float, float]] = field(default_factory=dict)  # GalaxyID -> ra, dec
@@ -82,17 +90,28 @@ def load_evaluation(
         output: folder of all reports.
     """
     task = registry.get_task(task_name)
-    whole = load_catalog(layout.choose_dataset(dataset, task.name))
+    held_out = {folder.dataset for folder in layout.list_holdouts(task=task.name)}
+    whole = load_catalog(layout.choose_dataset(dataset, task.name, held_out))
     catalog = whole.for_task(task)
-    results, problems = load_results(task, catalog, named)
-    shown = named or [pick_best(results).run]
+    holdouts, holdout_problems = load_holdouts(task, catalog)
+    held_out_alone = {holdout.card.run for holdout in holdouts}
+    held_out_alone -= {*layout.list_tables(whole.dataset, task.name)}
+    required = [run for run in named if run not in held_out_alone]
+    results, problems = load_results(task, catalog, required)
+    if not results and not holdouts:
+        why = "; ".join([*problems, *holdout_problems]) or "no table found"
+        raise InputError(f"no run of {task.name} can be evaluated: {why}")
+    shown = [*named]
+    if results and not named:
+        shown = [pick_best(results).run]
     return Evaluation(
         task=task,
         catalog=catalog,
         results=results,
         detailed=[result for result in results if result.run in shown],
         folder=output / whole.dataset / task.name,
-        problems=problems,
+        holdouts=holdouts,
+        problems=[*problems, *holdout_problems],
     )
 
 
@@ -103,14 +122,22 @@ def summarize(evaluation: Evaluation, command: str) -> dict[str, str]:
         evaluation: to summarize.
         command: that wrote the page.
     """
-    shown, task = evaluation.detailed[0], evaluation.task
+    task = evaluation.task
+    data = f"{evaluation.catalog.dataset}, {len(evaluation.catalog.ids):,} training galaxies"
+    made = html.made(f" by {command}")
+    better = f"(lower {task.metric} is better)"
+    if not evaluation.detailed:
+        card = evaluation.holdouts[0].card
+        made = f"{made}; scores from version {card.code_version}"
+        return {card.run: f"hold-out {card.score_text} {better}", "Data": data, "Made": made}
+    shown = evaluation.detailed[0]
     sd = shown.card.sd
     folds = f"; SD over {len(shown.folds)} folds: {sd:.4f}" if sd is not None else ""
     return {
-        shown.run: f"out-of-fold {shown.card.score_text}{folds} (lower {task.metric} is better)",
+        shown.run: f"out-of-fold {shown.card.score_text}{folds} {better}",
         "Baseline": f"mean labels: {task.metric} {_score_of_means(task, shown):.5f}",
-        "Data": f"{evaluation.catalog.dataset}, {len(evaluation.catalog.ids):,} training galaxies",
-        "Made": f"{html.made(f' by {command}')}; scores from version {shown.card.code_version}",
+        "Data": data,
+        "Made": f"{made}; scores from version {shown.card.code_version}",
     }
 
 
@@ -126,8 +153,10 @@ def _score_of_means(task: kinds.Task, result: Result) -> float:
     return task.score(predictions, targets)
 
 
-def comparison_section(evaluation: Evaluation) -> html.HtmlSection:
+def comparison_section(evaluation: Evaluation) -> html.HtmlSection | None:
     """Table of all runs, written as CSV too: whole runs, then those of fewer folds."""
+    if not evaluation.results:
+        return None
     results = sorted(evaluation.results, key=lambda result: not result.is_whole)
     first, task = results[0], evaluation.task
     losses = task.per_sample_losses(first.predictions, first.targets)
@@ -143,6 +172,19 @@ def comparison_section(evaluation: Evaluation) -> html.HtmlSection:
     caption = f"{evaluation.catalog.n_folds} folds, {len(evaluation.catalog.ids):,} galaxies"
     notes = "\n".join(_comparison_notes(evaluation))
     return html.HtmlSection("Runs", notes, tables=[(caption, table)])
+
+
+def holdout_section(evaluation: Evaluation) -> html.HtmlSection | None:
+    """Table of the runs' hold-outs, written as CSV too."""
+    if not evaluation.holdouts:
+        return None
+    cards = [holdout.card for holdout in evaluation.holdouts]
+    table = console.holdout_table(cards)
+    table["published score"] = [holdout.reference for holdout in evaluation.holdouts]
+    evaluation.write_csv("holdout.csv", table)
+    text = "Trained and validated on the first two parts, scored on the third.\n"
+    text += "\n".join(console.holdout_notes(cards))
+    return html.HtmlSection("Hold-out", text, tables=[("Hold-out scores", table)])
 
 
 def ensemble_section(evaluation: Evaluation) -> html.HtmlSection | None:

@@ -1,4 +1,4 @@
-"""Results of a task: out-of-fold tables of its runs and its ensemble, checked and scored."""
+"""Results of a task: out-of-fold tables of its runs and ensembles, and its runs' hold-outs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,11 +11,20 @@ from galaxyzoo.config.schema import Config
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.ensemble.model_listing import ensemble_folder
-from galaxyzoo.results.card import EnsembleCard, RunCard
-from galaxyzoo.results.layout import RunFolder, list_ensembles, list_tables
+from galaxyzoo.results.card import EnsembleCard, HoldoutCard, RunCard
+from galaxyzoo.results.layout import (
+    HELD_OUT_TABLE,
+    HOLDOUT,
+    RunFolder,
+    fold_provenance,
+    list_ensembles,
+    list_holdouts,
+    list_tables,
+    trained_files,
+)
 from galaxyzoo.results.table import PredictionTable
 from galaxyzoo.tasks.kinds import ClassTask, Task
-from galaxyzoo.tasks.registry import ensemble_name, is_ensemble, split_ensemble
+from galaxyzoo.tasks.registry import ensemble_name, get_task, is_ensemble, split_ensemble
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +73,53 @@ class Result:
         return self.table.values
 
 
+@dataclass(frozen=True, eq=False)
+class HoldoutResult:
+    """A run's predictions of the galaxies that it held out, with their scores."""
+
+    card: HoldoutCard
+    predictions: np.ndarray  # (held-out galaxy, column)
+    targets: np.ndarray  # (held-out galaxy, column)
+    others: np.ndarray  # (other galaxy, column) targets
+    reference: str  # the recipe's published score, empty without one
+
+    @property
+    def decided(self) -> np.ndarray:
+        """(held-out galaxy,) number of the predicted class, in a task of classes."""
+        task = get_task(self.card.task)
+        assert isinstance(task, ClassTask)
+        return task.decide(self.predictions, self.others.mean(axis=0))
+
+
+def load_holdouts(task: Task, catalog: Catalog) -> tuple[list[HoldoutResult], list[str]]:
+    """Read and check the hold-out predictions of a task's runs.
+
+    Args:
+        task: the task.
+        catalog: the dataset's catalog, galaxies of the task.
+    Returns:
+        The results, best score first, and a line for each that cannot be used.
+    """
+    holdouts, problems = [], []
+    for folder in list_holdouts(catalog.dataset, task.name):
+        try:
+            holdouts.append(_load_holdout(folder, task, catalog))
+        except InputError as error:
+            problems.append(f"the hold-out of {folder.run} is skipped: {error}")
+    return sorted(holdouts, key=lambda holdout: holdout.card.score), problems
+
+
+def _load_holdout(folder: RunFolder, task: Task, catalog: Catalog) -> HoldoutResult:
+    card = HoldoutCard.read(folder.holdout_card)
+    saved = load_run_config(folder.path)
+    provenance = fold_provenance(saved.config, catalog.fingerprint, HOLDOUT)
+    files = trained_files(folder.path / HOLDOUT, provenance)
+    table = PredictionTable.read(files.path(HELD_OUT_TABLE), task).project()
+    targets, is_held_out = catalog.targets(task.name), np.isin(catalog.ids, table.ids)
+    reference = saved.config.reference or ""
+    return HoldoutResult(card, table.values, targets[is_held_out], targets[~is_held_out], reference)
+
+
 def load_results(
     task: Task, catalog: Catalog, named: Sequence[str] = ()
 ) -> tuple[list[Result], list[str]]:
@@ -93,9 +149,6 @@ def load_results(
             if run in named:
                 raise
             problems.append(f"{run} is skipped: {error}")
-    if not results:
-        why = "; ".join(problems) or "no table found"
-        raise InputError(f"no run of {task.name} can be evaluated: {why}")
     return sorted(results, key=lambda result: result.card.score), problems
 
 
