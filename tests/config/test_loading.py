@@ -1,5 +1,7 @@
 """Configs: every one in the tree builds; a mistake in one is an error that names file and key."""
 
+from pathlib import Path
+
 import pytest
 
 from galaxyzoo.config.base import commented_yaml
@@ -7,6 +9,7 @@ from galaxyzoo.config.loading import (
     all_ensembles,
     all_runs,
     config_path,
+    find_recipe,
     load_config,
     load_ensemble_settings,
     own_runs,
@@ -15,6 +18,7 @@ from galaxyzoo.config.loading import (
 from galaxyzoo.config.schema import SET_WHEN_LOADED, parse_config
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import CODE_ROOT, configs_dir
+from galaxyzoo.results.layout import RunFolder
 from galaxyzoo.tasks.registry import TASKS
 from support.refusals import one_line_refusal
 
@@ -120,6 +124,55 @@ def test_a_run_may_be_named_by_its_path_from_anywhere(spelling, tmp_path, monkey
     monkeypatch.chdir(tmp_path)
     assert config_path(spelling) == CODE_ROOT / "configs" / "gz37" / "resnet18.yaml"
     assert load_config(spelling).run == "gz37/resnet18"
+
+
+STAGES = "stages: [{name: small, predict: true}, {name: middle}, {name: large}]\n"
+
+
+@pytest.mark.parametrize("spelling", ["gz37/net", "net.yaml"])
+def test_a_recipe_and_its_predicting_stages_are_runs(configs, spelling, monkeypatch):
+    monkeypatch.chdir(configs / "gz37")
+    Path("net.yaml").write_text(TINY + STAGES)
+    for run in (spelling, f"{spelling}@small"):
+        assert find_recipe(run) == spelling
+    assert find_recipe("gz37/net@middle", ["stages.middle.predict=true"]) == "gz37/net"
+
+
+@pytest.mark.parametrize(
+    ("run", "hint"),
+    [
+        ("gz37/plain@typo", "did you mean gz37/plain?"),
+        ("gz37/plain@", "did you mean gz37/plain?"),
+        ("gz37/net@smal", "did you mean gz37/net or gz37/net@small?"),
+        ("gz37/net@", "did you mean gz37/net or gz37/net@small?"),
+        ("gz37/net@small@small", "did you mean gz37/net or gz37/net@small?"),
+        ("gz37/net@middle", "did you mean gz37/net or gz37/net@small?"),  # predicts nothing
+        ("gz37/nett@small", "did you mean gz37/net"),
+    ],
+)
+def test_a_variant_that_no_recipe_has_is_no_run(configs, run, hint):
+    (configs / "gz37" / "net.yaml").write_text(TINY + STAGES)
+    (configs / "gz37" / "plain.yaml").write_text(TINY)
+    message = one_line_refusal(find_recipe, run)
+    assert message.startswith("no run 'gz37/")
+    assert hint in message
+
+
+@pytest.mark.parametrize("end", ["_refit", "_holdout"])
+def test_no_config_takes_the_name_of_anothers_refits_or_hold_out(configs, end):
+    other = RunFolder("kaggle-mini", "gz37/mine")
+    taken = {path.stem for path in (other.refit_csv, other.holdout_card)}
+    assert f"mine{end}" in taken  # the names that must stay free
+    (configs / "gz37" / f"mine{end}.yaml").write_text(TINY)
+    message = one_line_refusal(load_config, f"gz37/mine{end}")
+    assert f"gz37/mine{end} would share files with gz37/mine: choose a name" in message
+    stages = TINY + STAGES.replace("small", f"small{end}")  # its predictions are a run
+    (configs / "gz37" / "net.yaml").write_text(stages)
+    message = one_line_refusal(load_config, "gz37/net")
+    assert f"gz37/net@small{end} would share files with gz37/net@small" in message
+    for name in (f"mine{end}s", end.strip("_"), f"{end[1:]}_mine"):
+        (configs / "gz37" / f"{name}.yaml").write_text(TINY)
+        assert load_config(f"gz37/{name}").run == f"gz37/{name}"
 
 
 def test_texts_for_people_do_not_change_the_digest():

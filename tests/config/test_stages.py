@@ -132,9 +132,11 @@ def test_a_stage_may_be_the_beginning_of_another_recipe(configs):
     path.write_text(CLASSES.replace("gz37/net", "gz37/net@classes"))
     *inner, _ = load_config("hubble10/net").stages
     assert [one.digest("weights") for one in inner] == [one.digest("weights") for one in recipe[:2]]
-    path.write_text(CLASSES.replace("gz37/net", "gz37/net@smal"))
-    refused = one_line_refusal(load_config, "hubble10/net", [])
-    assert "stage 'first': recipe gz37/net has no stage 'smal'" in refused
+    (configs / "gz37" / "plain.yaml").write_text("task: gz37\nmodel: {name: cnn}\n")
+    for run, stage in (("gz37/net", "smal"), ("gz37/net", ""), ("gz37/plain", "")):
+        path.write_text(CLASSES.replace("gz37/net", f"{run}@{stage}"))
+        refused = one_line_refusal(load_config, "hubble10/net", [])
+        assert f"stage 'first': recipe {run} has no stage '{stage}'" in refused
 
 
 def test_a_recipe_on_another_dataset_keeps_those_that_its_stages_name(configs):

@@ -217,7 +217,7 @@ def check_names(runs: Sequence[str], task: Task) -> list[str]:
     names = [run if "/" in run else f"{task.name}/{run}" for run in runs]
     for name in names:
         if not layout.datasets_with_run(name):
-            loading.config_path(name.split("@")[0])
+            loading.find_recipe(name)
     return names
 
 

@@ -97,6 +97,11 @@ class TrainOptions(DataOptions, JobOptions):
         return [word for word in self.runs if "=" not in word]
 
     @property
+    def overrides(self) -> list[str]:
+        """Settings, `key=value`, as they were typed."""
+        return [word for word in self.runs if "=" in word]
+
+    @property
     def full_command(self) -> str:
         """The command that trains all folds of the same runs and builds their ensemble."""
         command = f"{launch.typed('train_folds')} {shlex.join(self.runs)}".rstrip()
@@ -111,17 +116,18 @@ def main() -> None:
         if folder.name == task and not find_task(task) and (options.data or folder.is_dir()):
             open_input(options.data or task, {task})  # labels of one's own make their task known
     named = options.named or [DEFAULT_ENSEMBLE]
-    runs = [run.split("@")[0] for name in named for run in loading.runs_of(name)]
+    typed = [run for name in named for run in loading.runs_of(name)]
+    runs = [loading.find_recipe(run, options.overrides) for run in typed]
     if options.settings is not None:
         shown = runs if options.runs else ["gz37/cnn"]  # has all settings, and a single stage
-        explain_run(load_configs(shown, options.runs)[0], options.settings)
+        explain_run(load_configs(shown, options.overrides)[0], options.settings)
         return
     tasks = {str(loading.read_recipe(run).get("task")) for run in runs}  # refuses a wrong name
     raw = open_input(options.data, tasks)
     of_data = raw.task if raw.task and raw.task.recipes else None
     if of_data and not options.named:
         runs = [f"{of_data.name}/head"]
-    asked = load_configs(runs, options.runs, raw.dataset)
+    asked = load_configs(runs, options.overrides, raw.dataset)
     # With all their stages and runs, each once, after what it needs
     configs = list({stage.run: stage for config in asked for stage in config.runs}.values())
     drop = any(config.on_bad_image == "drop" for config in configs)
@@ -357,8 +363,7 @@ def prepare_others(configs: list[Config], data: Dataset) -> dict[str | None, Dat
     return others
 
 
-def load_configs(runs: Sequence[str], arguments: Sequence[str], dataset: str = "") -> list[Config]:
-    """Load the runs' configs, each once, with the `key=value` among the arguments on top."""
-    overrides = [word for word in arguments if "=" in word]
+def load_configs(runs: Sequence[str], overrides: Sequence[str], dataset: str = "") -> list[Config]:
+    """Load the runs' configs, each once, with the overrides on top."""
     configs = [loading.load_config(run, overrides, dataset) for run in dict.fromkeys(runs)]
     return list({config.run: config for config in configs}.values())

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from galaxyzoo.config import base, schema, stages
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import CODE_ROOT, DEMO, configs_dir, shown
+from galaxyzoo.core.paths import CODE_ROOT, DEMO, HOLDOUT_END, REFIT_END, configs_dir, shown
 from galaxyzoo.tasks.registry import TASKS, define_task, find_task, task_name
 
 CONFIG = "config.yaml"  # in a trained run's folder
@@ -53,6 +53,30 @@ def _find_yaml(folder: Path, name: str) -> Path | None:
         if path.suffix in (".yaml", ".yml") and path.is_file():
             return path.resolve()
     return None
+
+
+def check_run_name(run: str) -> None:
+    """Refuse a name whose tables would be those of another run's refits or hold-out."""
+    other = run.removesuffix(REFIT_END).removesuffix(HOLDOUT_END)
+    if other != run:
+        raise InputError(
+            f"{run} would share files with {other}: choose a name that does not end in "
+            f"{REFIT_END} or {HOLDOUT_END}"
+        )
+
+
+def find_recipe(run: str, overrides: Sequence[str] = ()) -> str:
+    """Name the recipe that trains a run: `gz37/d4cnn` of its stage `gz37/d4cnn@small`.
+
+    Raises:
+        InputError: no config has that name, or no stage of it that predicts.
+    """
+    recipe = run.split("@")[0]
+    predicted = [stage.stage for stage in load_config(recipe, overrides).stages if stage.predict]
+    known = [recipe, *(f"{recipe}@{stage}" for stage in predicted)]
+    if run not in known:
+        raise InputError(f"no run '{run}': did you mean {' or '.join(known)}?")
+    return recipe
 
 
 def all_runs() -> list[str]:
@@ -103,7 +127,10 @@ def load_config(run: str, overrides: Sequence[str] = (), dataset: str = "") -> s
     demo = ["configs/demo.yaml"] if demo_schedule(run, dataset) else []
     source = " + ".join([shown(path), *demo, *overrides])  # a mistake may be in each
     values["run"] = f"{values.get('task')}/{path.stem}"
-    return stages.parse_recipe(values, source, lambda name: read_recipe(name, dataset), dataset)
+    config = stages.parse_recipe(values, source, lambda name: read_recipe(name, dataset), dataset)
+    for made in config.runs:
+        check_run_name(made.run)
+    return config
 
 
 def read_recipe(run: str, dataset: str = "") -> dict[str, Any]:

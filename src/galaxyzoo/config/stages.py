@@ -125,12 +125,12 @@ def _list_stages(
         _refuse_keys(changes, ("stages", "run", "stage", "earlier", "own_dataset"), where)
         inner = [("", recipe)]
         if other is not None:
-            run, _, last = str(other).partition("@")
+            run, at, last = str(other).partition("@")
             if run in behind:
                 raise InputError(f"{where}: recipe {run} contains itself")
             inner = _list_stages(read_recipe(run), where, read_recipe, (*behind, run))
-            names = [part for part, _ in inner]
-            if last and last not in names:
+            names = [part for part, _ in inner if part]
+            if at and last not in names:
                 raise InputError(f"{where}: recipe {run} has no stage '{last}'")
             inner = inner[: names.index(last) + 1] if last else inner
         for part, settings in inner:

@@ -25,6 +25,7 @@ BUNDLED = "bundled"  # in place of a dataset: networks that come with the projec
 RECORDS = "records"  # in submissions/: the committed results, which no command writes
 ALL_RUNS = "all"  # name of the ensemble of every finished run of a task
 STAGE = "stage."  # prefix of the last part of the names of runs that are earlier stages of others
+REFIT_END, HOLDOUT_END = "_refit", "_holdout"  # after a run's name: its refits' table, its hold-out
 
 
 def root() -> Path:

@@ -15,7 +15,7 @@ from galaxyzoo.config.schema import Config
 from galaxyzoo.core import launch, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.manifest import Artifact, Provenance, digest
-from galaxyzoo.core.paths import BUNDLED, DEMO, DEMOS, RECORDS
+from galaxyzoo.core.paths import BUNDLED, DEMO, DEMOS, HOLDOUT_END, RECORDS, REFIT_END
 from galaxyzoo.data.catalog import data_option, folds_dir
 from galaxyzoo.tasks.registry import task_name
 
@@ -31,7 +31,7 @@ ONNX, MODEL_CARD, LICENSE = "model.onnx", "README.md", "LICENSE"
 PACKED = {"oof": "oof.csv.gz", "test": "test.csv.gz", "refit": "test_refit.csv.gz"}
 ENSEMBLE_CARD, ENSEMBLE_MODEL = "ensemble.json", "ensemble.safetensors"
 _FOLD, _SUBMISSION = "fold_", "predictions.csv"
-_HOLDOUT_CARD = "_holdout.json"  # end of its name
+_HOLDOUT_CARD = f"{HOLDOUT_END}.json"  # end of its name
 REFIT = 1000  # first number of the trainings on all galaxies, one a seed; below it are folds
 
 
@@ -101,7 +101,7 @@ class RunFolder:
     @property
     def refit_csv(self) -> Path:
         """Test predictions of the networks that were trained on all galaxies."""
-        return submissions_dir() / self.dataset / f"{self.run}_refit.csv"
+        return submissions_dir() / self.dataset / f"{self.run}{REFIT_END}.csv"
 
     @property
     def card(self) -> Path:
