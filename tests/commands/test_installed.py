@@ -8,13 +8,17 @@ import sysconfig
 import tomllib
 import venv
 import zipfile
+from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pandas as pd
 import pytest
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
 
 from galaxyzoo import __version__
 from galaxyzoo.core.launch import EXTRAS
@@ -24,14 +28,40 @@ from support.commands import copy_checkout, succeed
 PINS = CODE_ROOT / "scripts" / "requirements"
 NOTEBOOKS = {"nbformat", "ipykernel", "jupyterlab"}
 HEADLESS = {"opencv-python": "opencv-python-headless"}  # the reason is in pyproject.toml
+# Someone's environment with numpy 1, and the versions of OpenCV 4 that ask for numpy 2.
+WITH_NUMPY_1 = {
+    "torch": "2.6.0",
+    "torchvision": "0.21.0",
+    "numpy": "1.26.4",
+    "pandas": "2.2.3",
+    "opencv-python-headless": "4.11.0.86",
+}
+OPENCV_FOR_NUMPY_2 = ("4.12.0.88", "4.13.0.92", "4.14.0.94")
+
+
+def read_project() -> dict[str, Any]:
+    """The table `project` of pyproject.toml."""
+    return tomllib.loads((CODE_ROOT / "pyproject.toml").read_text())["project"]
+
+
+def is_needed(requirement: Requirement, python: str) -> bool:
+    """Check whether a requirement holds on that Python, without extras."""
+    marker = requirement.marker
+    return marker is None or marker.evaluate({"python_version": python, "extra": ""})
+
+
+def read_ranges(python: str) -> dict[str, SpecifierSet]:
+    """Versions of each dependency that pip may install on that Python."""
+    needed = [Requirement(text) for text in read_project()["dependencies"]]
+    return {r.name: r.specifier for r in needed if is_needed(r, python)}
 
 
 def test_dependencies_are_those_of_the_requirements():
-    project = tomllib.loads((CODE_ROOT / "pyproject.toml").read_text())["project"]
+    project = read_project()
     extras = project["optional-dependencies"]
     optional = [Requirement(text) for texts in extras.values() for text in texts]
     needed = [*map(Requirement, project["dependencies"])]
-    ranges = {r.name: r.specifier for r in (*needed, *optional)}
+    ranges = {r.name: r.specifier for r in optional} | read_ranges("3.14")
     for part in ("base", "extras"):
         pinned = (PINS / f"{part}.txt").read_text().split("# Brought in by those")[0]
         for pin in (Requirement(s.split("#")[0]) for s in pinned.splitlines() if s[:1].isalpha()):
@@ -43,6 +73,41 @@ def test_dependencies_are_those_of_the_requirements():
     named = {name.replace("pytorch_grad_cam", "grad-cam") for n in EXTRAS.values() for name in n}
     assert named == {r.name for r in optional} - {project["name"], *NOTEBOOKS}
     assert {*EXTRAS} <= {*extras}
+
+
+@pytest.mark.parametrize("python", ["3.11", "3.12"])
+def test_pip_leaves_numpy_1_where_it_is(python):
+    ranges = read_ranges(python)
+    for name, version in WITH_NUMPY_1.items():
+        assert version in ranges[name], name
+    for version in OPENCV_FOR_NUMPY_2:
+        assert version not in ranges["opencv-python-headless"], version
+
+
+@pytest.mark.parametrize("python", ["3.13", "3.14"])
+def test_pythons_without_numpy_1_get_the_newest_opencv_4(python):
+    opencv = read_ranges(python)["opencv-python-headless"]
+    for version in OPENCV_FOR_NUMPY_2:
+        assert version in opencv, version
+    assert "5.0.0.93" not in opencv
+
+
+def test_only_pandas_may_bring_numpy_2():
+    # Most environments lack the others, so pip takes the newest. They have pandas, for their numpy.
+    headful = {headless: name for name, headless in HEADLESS.items()}
+    installed: dict[str, metadata.Distribution] = {}
+    for package in metadata.distributions():
+        installed[canonicalize_name(package.name)] = package
+    bringing = set()
+    for name, versions in read_ranges("3.11").items():
+        present = installed.get(canonicalize_name(name)) or installed.get(headful.get(name, ""))
+        if present is None or present.version not in versions:
+            continue
+        needed = [Requirement(text) for text in present.requires or []]
+        needed = [r for r in needed if r.name == "numpy" and is_needed(r, "3.11")]
+        if any("1.26.4" not in r.specifier for r in needed):
+            bringing.add(name)
+    assert bringing <= {"pandas"}
 
 
 @pytest.fixture(scope="module")
