@@ -21,7 +21,7 @@ NOT_QUICK = (
     ),
     *("extras/surveys/test_columns", "gpu/", "inference/test_pictures", "inference/test_predict"),
     *("leakage/", "models/test_build", "models/test_equivariant", "reliability/"),
-    *("results/test_card", "results/test_oof_imported", "results/test_submission_unreadable"),
+    *("results/test_card", "results/test_imported", "results/test_submission_unreadable"),
     *("training/test_run", "training/test_trainer"),
 )
 LONG = "GALAXYZOO_LONG_TESTS"  # set by --long; the environment reaches modules and subprocesses

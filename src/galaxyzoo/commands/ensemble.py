@@ -36,7 +36,7 @@ from galaxyzoo.core.paths import ALL_RUNS, DEMO, DEMOS
 from galaxyzoo.data.catalog import Catalog, catalog_names, dataset_dir, load_catalog
 from galaxyzoo.ensemble import members, selection
 from galaxyzoo.ensemble.build import EnsembleBuild
-from galaxyzoo.results import console, layout, oof, submission
+from galaxyzoo.results import console, imported, layout, submission
 from galaxyzoo.results.card import RunCard
 from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task
 from galaxyzoo.tasks.registry import ensemble_name, find_task, get_task, task_name
@@ -138,13 +138,14 @@ def import_all(options: EnsembleOptions) -> None:
         raise InputError(f"--import needs --dataset with one of {', '.join(known)}")
     catalog = load_catalog(options.dataset or known[0])
     task = get_task(options.task or COMPETITION_TASK).name
-    for given in options.imports:
-        for run, tables in oof.list_pairs(given, task).items():
-            card = oof.import_run(catalog, run, *tables)
-            print(f"{run}: {card.score_text} on {card.galaxies:,} galaxies")
-            if card.is_optimistic:
-                print(f"{run} may have trained on these galaxies; ensembles use it only if named")
-    advice = f"{launch.typed('ensemble')} {ALL_RUNS} --task {card.task} --dataset {catalog.dataset}"
+    pairs = imported.list_pairs(options.imports, task)
+    for pair in pairs:
+        card = imported.import_run(catalog, pair)
+        print(f"{pair.run}: {card.score_text} on {card.galaxies:,} galaxies")
+        if card.is_optimistic:
+            print(f"{pair.run} may have trained on these galaxies; ensembles use it only if named")
+    task = task_name(pairs[-1].run)
+    advice = f"{launch.typed('ensemble')} {ALL_RUNS} --task {task} --dataset {catalog.dataset}"
     launch.print_done(f"imported on {catalog.dataset}", advice)
 
 
@@ -189,7 +190,7 @@ def take_settings(options: EnsembleOptions, ensemble: str) -> EnsembleOptions:
     for run in settings.runs:
         folder = paths.CODE_ROOT / settings.tables / run.replace("/", "/recipes/")
         tables = [folder / layout.PACKED[key] for key in ("oof", "test")]
-        oof.import_run(load_catalog(dataset), run, *tables)
+        imported.import_run(load_catalog(dataset), imported.TablePair(run, *tables))
     return replace(options, dataset=dataset)
 
 

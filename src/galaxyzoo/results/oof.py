@@ -1,14 +1,7 @@
-"""A run's out-of-fold table, test table and score card: of its folds' predictions, or imported.
+"""A run's out-of-fold table, test table and score card, collected from its folds' predictions."""
 
-Predictions made elsewhere on the same split are checked once; the run that they become has no
-networks.
-"""
-
-import contextlib
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,15 +9,12 @@ import pandas as pd
 from tqdm import tqdm
 
 from galaxyzoo.config.schema import Config
-from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.manifest import Artifact
-from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import Catalog
-from galaxyzoo.io.tables import FOLD, read_table
 from galaxyzoo.results import layout, submission
 from galaxyzoo.results.card import Digests, RunCard
-from galaxyzoo.results.table import PredictionTable, digest_table, score_table
-from galaxyzoo.tasks.registry import get_task, task_of
+from galaxyzoo.results.table import PredictionTable, score_table
+from galaxyzoo.tasks.registry import get_task
 
 if TYPE_CHECKING:
     from galaxyzoo.data.image_cache import ImageCache
@@ -33,10 +23,6 @@ if TYPE_CHECKING:
 # training, under dropout: 30 galaxies that teach nothing gave ratios up to 1.14. Learning rates far
 # too high gave 1.5 and more on 30 galaxies, 1.7 and more on kaggle-mini.
 _TOLERANCE = 0.2
-_RUN = re.compile(r"\w+/[A-Za-z0-9][A-Za-z0-9_.@-]*")
-_FAR = 1.0  # a number further than this from 0 and 1 is not a fraction, perhaps a percentage
-_OOF, _TEST = "_oof.csv", "_test.csv"  # ends of the names of a folder's tables
-_NUMBER = "%.9g"  # as many digits as float32 has, by which an ensemble reads them
 
 
 @dataclass(frozen=True)
@@ -131,7 +117,7 @@ class FoldTables:
         oof = PredictionTable(task, ids, values, catalog.folds[rows]).project()
         summaries = {fold: FoldSummary(**self.files(fold).notes) for fold in done}
         (test, unreadable), config = self._mean_test(done, test_images), self.config
-        return _save_run(
+        return save_run(
             catalog,
             config.run,
             oof,
@@ -178,7 +164,7 @@ class FoldTables:
         return PredictionTable.read(path, get_task(self.config.task), ids)
 
 
-def _save_run(
+def save_run(
     catalog: Catalog,
     run: str,
     oof: PredictionTable,
@@ -226,104 +212,3 @@ def _save_run(
     card = RunCard(**notes | scores | values)
     card.write(folder.card)
     return card
-
-
-def list_pairs(given: str, task: str) -> dict[str, list[Path]]:
-    """Run -> its out-of-fold and test table.
-
-    Args:
-        given: `NAME=OOF,TEST`, or a folder of pairs `NAME_oof.csv`, `NAME_test.csv`.
-        task: of names without one.
-    """
-    name, _, tables = given.partition("=")
-    pairs = {name: [Path(path) for path in tables.split(",")]}
-    if not tables:
-        stems = sorted(p.name.removesuffix(_OOF) for p in Path(given).glob(f"*{_OOF}"))
-        pairs = {stem: [Path(given, f"{stem}{end}") for end in (_OOF, _TEST)] for stem in stems}
-    runs = {stem if "/" in stem else f"{task}/{stem}": paths for stem, paths in pairs.items()}
-    if not runs or any(len(paths) != 2 or not _RUN.fullmatch(run) for run, paths in runs.items()):
-        raise InputError(
-            f"--import {given}: use NAME=OOF.csv,TEST.csv, or a folder of pairs NAME{_OOF}, "
-            f"NAME{_TEST}; NAME takes letters, digits, '_', '.', '@' and '-'"
-        )
-    return runs
-
-
-def import_run(catalog: Catalog, run: str, oof_path: Path, test_path: Path) -> RunCard:
-    """Check predictions and write them as a run; known ones stay as they are.
-
-    Without a column `fold`, nothing shows that a galaxy's own label was not used: the run is marked
-    for possible leakage.
-
-    Args:
-        catalog: the dataset's whole catalog.
-        run: to make, `gz37/effnet`.
-        oof_path: predictions of each training galaxy of its task, by networks not trained on it.
-            Tables of `src/export.py --tables` have a score card beside them, whose marks stay,
-            and test predictions of networks trained on all galaxies.
-        test_path: predictions of each test galaxy.
-    Raises:
-        InputError: the tables do not fit, are too good to be true, or not those of their card; the
-            run is there and of other predictions.
-    """
-    task, folder = task_of(run), layout.RunFolder(catalog.dataset, run)
-    labeled = catalog.for_task(task)
-    has_folds, names = FOLD in read_table(oof_path, wanted=FOLD.__eq__), catalog.names
-    advice = f"train the run on the folds in folds/{catalog.dataset}/train.csv"
-    folds = labeled.folds if has_folds else None
-    oof = PredictionTable.read(oof_path, task, labeled.ids, folds, advice, names)
-    oof = replace(_project(oof, oof_path), folds=labeled.folds)
-    paths, beside = {"test": test_path}, oof_path.with_name(layout.SCORES)
-    is_packed = oof_path.name == layout.PACKED["oof"] and beside.exists()
-    packed = RunCard.read(beside) if is_packed else None
-    if packed and packed.refits:
-        paths["refit"] = oof_path.with_name(layout.PACKED["refit"])
-    given = Digests(**{key: digest_table(path) for key, path in {"oof": oof_path, **paths}.items()})
-    tests = {
-        key: _project(PredictionTable.read(path, task, catalog.test_ids, names=names), path)
-        for key, path in paths.items()
-    }
-    known = RunCard.of(catalog.dataset, run) if folder.card.exists() else None
-    if folder.folds or (known and known.imported != given):
-        delete = f", or delete {shown(folder.card)}" if known and known.imported else ""
-        raise InputError(
-            f"{run} already exists on {catalog.dataset} with other tables: choose another "
-            f"name{delete}"
-        )
-    if known:
-        with contextlib.suppress(InputError):  # made again where a table was changed
-            refits = [folder.refit_csv] * bool(known.refits)
-            return known.check(labeled, folder.oof_csv, folder.test_csv, *refits)
-    for fold in range(labeled.n_folds):
-        rows = labeled.folds == fold
-        values, targets = oof.values[rows], labeled.targets(task.name)[rows]
-        if task.is_below_noise_floor(values, targets):
-            raise InputError(
-                f"{shown(oof_path)}, fold {fold}: {task.metric} {task.score(values, targets):.5f} "
-                "is too good to be true (label leakage?): predict each fold with networks not "
-                "trained on it"
-            )
-    notes: dict[str, Any] = dict.fromkeys(("selected_on_validation", "possible_leakage"), False)
-    notes |= {"about": f"imported from {oof_path.name}", "start": "made elsewhere"}
-    if packed:
-        if packed.tables != given:
-            raise InputError(
-                f"{shown(oof_path)} and {test_path.name} do not match {shown(beside)}: copy all "
-                "three again"
-            )
-        notes = packed.model_dump()
-    notes |= {"possible_leakage": notes["possible_leakage"] or not has_folds, "imported": given}
-    return _save_run(labeled, run, oof, tests["test"], _NUMBER, tests.get("refit"), **notes)
-
-
-def _project(table: PredictionTable, path: Path) -> PredictionTable:
-    """Make predictions valid, as those of trained runs are."""
-    far = np.abs(table.values - 0.5) > 0.5 + _FAR
-    if far.any():
-        row, column = np.argwhere(far)[0]
-        raise InputError(
-            f"{shown(path)}, column '{table.task.columns[column]}': {table.values[row, column]:g} "
-            f"is not a fraction between 0 and 1 (such values: {far.sum():,})"
-        )
-    valid = table.project()
-    return replace(valid, values=valid.values.astype(np.float32))

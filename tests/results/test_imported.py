@@ -1,6 +1,7 @@
 """Imported runs: checks of their tables, which of them join an ensemble, and their marks."""
 
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,8 @@ import pytest
 
 from galaxyzoo.ensemble import members
 from galaxyzoo.results.card import Digests, RunCard
+from galaxyzoo.results.imported import TablePair, import_run
 from galaxyzoo.results.layout import PACKED, SCORES, RunFolder
-from galaxyzoo.results.oof import import_run
 from galaxyzoo.results.table import digest_table
 from galaxyzoo.tasks.registry import TASKS
 from support.problems import draw_run
@@ -63,15 +64,53 @@ def test_a_folder_of_pairs_is_imported_by_the_names_in_it(catalog, tmp_path, mon
         assert "use NAME=OOF.csv,TEST.csv, or a folder" in text
 
 
+def test_nothing_is_imported_where_a_table_is_missing_or_a_name_is_another_runs(
+    catalog, tmp_path, monkeypatch
+):
+    (folder := tmp_path / "tables").mkdir()
+    oof, test = save_theirs(catalog, tmp_path)
+    for name in ("a_oof.csv", "a_test.csv", "b_oof.csv"):
+        shutil.copy(oof if "oof" in name else test, folder / name)
+    good = f"a={oof},{test}"
+    for typed, message in (
+        ((str(folder),), r"tables/b_test\.csv is missing: --import gz37/b needs both tables"),
+        ((good, f"x={oof},{tmp_path / 'nothere.csv'}"), r"nothere\.csv is missing"),
+        ((good, f"x={tmp_path / 'nothere.csv'},{test}"), r"nothere\.csv is missing"),
+        ((good, good), "names gz37/a twice"),
+        ((good, f"run0_refit={oof},{test}"), r"'_refit' are kept .* of gz37/run0; choose"),
+        ((good, f"run0_holdout={oof},{test}"), r"'_holdout' are kept .* of gz37/run0; choose"),
+    ):
+        options = []
+        for argument in typed:
+            options += ["--import", argument]
+        text = one_line_refusal(run_here, monkeypatch, *options)
+        assert re.search(message, text)
+        assert members.find_runs(TASK, catalog, [])[0] == ["gz37/run0", "gz37/run1"]
+    (folder / "b_oof.csv").rename(folder / "b_test.csv")
+    text = one_line_refusal(run_here, monkeypatch, "--import", str(folder))
+    assert "b_oof.csv is missing" in text
+
+
+def test_the_same_split_may_be_numbered_from_1(catalog, tmp_path):
+    oof, test = save_theirs(catalog, tmp_path)
+    frame = pd.read_csv(oof)
+    card = import_run(catalog, TablePair(THEIRS, oof, test))
+    before = artifacts()[RunFolder("tiny", THEIRS).oof_csv]
+    frame.assign(fold=frame["fold"] + 1).to_csv(oof, index=False)
+    again = import_run(catalog, TablePair("gz37/again", oof, test))
+    assert RunFolder("tiny", "gz37/again").oof_csv.read_bytes() == before
+    assert (again.score, again.possible_leakage) == (card.score, False)
+
+
 def test_no_run_is_overwritten(catalog, tmp_path):
     tables = save_theirs(catalog, tmp_path)
-    import_run(catalog, THEIRS, *tables)
+    import_run(catalog, TablePair(THEIRS, *tables))
     before = artifacts()
     tables[1].write_text(tables[1].read_text().replace("0.25", "0.26"))
-    text = one_line_refusal(import_run, catalog, THEIRS, *tables)
+    text = one_line_refusal(import_run, catalog, TablePair(THEIRS, *tables))
     assert text.endswith("choose another name, or delete oof/tiny/gz37/theirs.json")
     assert artifacts() == before
-    text = one_line_refusal(import_run, catalog, "gz37/run0", *tables)
+    text = one_line_refusal(import_run, catalog, TablePair("gz37/run0", *tables))
     assert text.endswith("gz37/run0 already exists on tiny with other tables: choose another name")
 
 
@@ -102,7 +141,7 @@ def test_a_fold_too_good_to_be_true_is_refused(root, tmp_path, share):
     frame.loc[votes.index, votes.columns] = share * votes + (1 - share) * honest
     for table in (frame, frame.drop(columns="fold")):
         table.to_csv(tables[0])
-        text = one_line_refusal(import_run, catalog, THEIRS, *tables)
+        text = one_line_refusal(import_run, catalog, TablePair(THEIRS, *tables))
         assert re.search(r"their_oof.csv, fold 1: RMSE 0\.0[0-4]\d+ is too good to be true", text)
     assert artifacts() == {}
 
@@ -127,7 +166,7 @@ def other_fold(frame):
 def test_tables_of_other_galaxies_or_folds_are_refused(catalog, tmp_path, table, change, message):
     tables = save_theirs(catalog, tmp_path)
     change(pd.read_csv(tables[table])).to_csv(tables[table], index=False)
-    text = one_line_refusal(import_run, catalog, THEIRS, *tables)
+    text = one_line_refusal(import_run, catalog, TablePair(THEIRS, *tables))
     assert re.search(f"{tables[table].name}.*{message}", text)
     assert artifacts() == {}
 
@@ -140,12 +179,12 @@ def test_packed_tables_are_compared_with_their_card_and_keep_its_marks(catalog, 
     digests = Digests(oof=digest_table(packed[0]), test=digest_table(packed[1]))
     changes = {"tables": digests, "selected_on_validation": True, "diverged": [1]}
     RunCard.of("tiny", "gz37/run0").model_copy(update=changes).write(tmp_path / SCORES)
-    card = import_run(catalog, THEIRS, *packed)
+    card = import_run(catalog, TablePair(THEIRS, *packed))
     assert (card.run, card.selected_on_validation, card.diverged) == (THEIRS, True, [1])
     for path in packed:
         frame, before = pd.read_csv(path), path.read_bytes()
         frame.assign(**{"Class1.1": frame["Class1.1"] + 1e-5}).to_csv(path, index=False)
-        text = one_line_refusal(import_run, catalog, "gz37/other", *packed)
+        text = one_line_refusal(import_run, catalog, TablePair("gz37/other", *packed))
         assert "do not match oof.json: copy all three again" in text
         path.write_bytes(before)
 
