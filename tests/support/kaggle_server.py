@@ -12,11 +12,20 @@ import os
 import threading
 from collections import defaultdict
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 USERNAME, KEY, TOKEN = "astronomer", "key-of-a-test", "token-of-a-test"
-REF = 4711
+REF = 4711  # Kaggle's number of the first submission; the next ones follow
+ELSEWHERE = {
+    "ref": 1,
+    "status": "COMPLETE",
+    "date": "2026-01-02T03:04:05Z",
+    "description": "from elsewhere",
+    "fileName": "other.csv",
+    "publicScore": "0.5",
+}
 
 
 class KaggleServer(ThreadingHTTPServer):
@@ -39,7 +48,9 @@ class KaggleServer(ThreadingHTTPServer):
         self.uploads: list[bytes] = []
         self.submissions: list[dict[str, Any]] = []
         self.polls_before_score = 1
+        self.breaks_after_submission = 0  # connections to break when a submission has arrived
         self.error_description = ""
+        self.elsewhere: list[dict[str, Any]] = [dict(ELSEWHERE)]  # submissions, by the list's names
 
     @property
     def endpoint(self) -> str:
@@ -95,19 +106,32 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_CreateSubmission(self, request: dict[str, Any]) -> None:
         assert request["blobFileTokens"] == "blob"
-        self.server.submissions.append(request)
-        self.answer(200, {"message": "Successfully submitted", "ref": REF})
+        self.server.submissions.append(request | {"date": f"{datetime.now(UTC):%FT%TZ}"})
+        if self.server.breaks_after_submission:
+            self.server.breaks_after_submission -= 1
+            return self.break_off()
+        ref = REF + len(self.server.submissions) - 1
+        return self.answer(200, {"message": "Successfully submitted", "ref": ref})
 
     def do_ListSubmissions(self, request: dict[str, Any]) -> None:
+        """Those sent, from REF on, and below them those from elsewhere."""
         self.server.polls_before_score -= 1
-        done = self.server.polls_before_score < 0
-        mine = {"ref": REF, "status": "PENDING", "date": "2026-01-02T03:04:05Z"}
-        other = {**mine, "ref": 1, "status": "COMPLETE", "publicScore": "0.5"}
-        if done and self.server.error_description:
-            mine |= {"status": "ERROR", "errorDescription": self.server.error_description}
-        elif done:
-            mine |= {"status": "COMPLETE", "publicScore": "0.07512", "privateScore": "0.07498"}
-        self.answer(200, {"submissions": [other, mine]})
+        listed = [*self.server.elsewhere]
+        for number, submission in enumerate(self.server.submissions):
+            entry = {
+                "ref": REF + number,
+                "status": "PENDING",
+                "date": submission["date"],
+                "description": submission["submissionDescription"],
+                "fileName": "predictions.csv",
+            }
+            if self.server.polls_before_score < 0:
+                entry |= {"status": "COMPLETE", "publicScore": "0.07512", "privateScore": "0.07498"}
+            if self.server.polls_before_score < 0 and self.server.error_description:
+                entry |= {"status": "ERROR", "errorDescription": self.server.error_description}
+            listed.insert(1, entry)
+        start = (request["page"] - 1) * request["pageSize"]
+        self.answer(200, {"submissions": listed[start:][: request["pageSize"]]})
 
     def do_PUT(self) -> None:
         """An upload to the store."""

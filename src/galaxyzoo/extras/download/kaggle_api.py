@@ -6,6 +6,7 @@ credentials, retries and resumes; this module checks files and turns its errors 
 
 import contextlib
 import io
+import itertools
 import sys
 import time
 from collections.abc import Iterator
@@ -78,16 +79,30 @@ def submit_file(api: Any, path: Path, message: str) -> int:
     return int(answer.ref)
 
 
-def list_submissions(api: Any) -> list[Any]:
-    """List the submissions that Kaggle has, the newest first."""
+def list_submissions(api: Any, page: int = 1) -> list[Any]:
+    """List a page of the submissions that Kaggle has, the newest first."""
     with _explain_errors("score", f"see {PAGE}/submissions"):
-        return [*(api.with_retry(api.competition_submissions)(COMPETITION) or ())]
+        ask = api.with_retry(api.competition_submissions)
+        return [*(ask(COMPETITION, page_number=page) or ())]
+
+
+def list_all_submissions(api: Any) -> list[Any]:
+    """List all submissions that Kaggle has, the newest first."""
+    entries: dict[int, Any] = {}
+    for page in itertools.count(1):
+        listed = {entry.ref: entry for entry in list_submissions(api, page)}
+        if entries.keys() >= listed.keys():
+            break
+        entries |= listed
+    return [*entries.values()]
 
 
 def wait_for_score(api: Any, ref: int, limit_s: float) -> Any | None:
-    """Poll for a scored submission, by its number (0: the newest); None: not scored in time."""
+    """Poll for a scored submission, by its number; None: not scored in time."""
     for _ in range(int(limit_s / _SCORE_PAUSE_S)):
-        for entry in [entry for entry in list_submissions(api) if ref in (0, entry.ref)][:1]:
+        for entry in list_submissions(api):
+            if entry.ref != ref:
+                continue
             if entry.status.name == "COMPLETE":
                 return entry
             if entry.status.name == "ERROR":

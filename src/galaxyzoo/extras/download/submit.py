@@ -10,26 +10,23 @@ same order, with values that the decision tree allows. submissions/ledger.csv
 lists your submissions with their cross-validated and Kaggle scores.
 """
 
-from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
-from galaxyzoo.core import console, files, launch, paths
+from galaxyzoo.core import files, launch, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.options import option, positional, read_options
 from galaxyzoo.data.readers.kaggle import whole_sample_ids
 from galaxyzoo.extras.download import kaggle_api
+from galaxyzoo.extras.download.ledger import PENDING, SENDING, Ledger
 from galaxyzoo.results import layout, submission, table
 from galaxyzoo.results.card import EnsembleCard, SubmissionCard
 from galaxyzoo.tasks import kinds, registry
 
 _LONGEST_WAIT_S = 600
-_NUMBERS = ["cross_validated", "nested", "public", "private"]  # scores
-_COLUMNS = ["time", "ensemble", *_NUMBERS, "message", "digest", "kaggle_number"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,81 +44,85 @@ def main() -> None:
     """Parse, check, send, wait; or ask for scores."""
     options = read_options(SubmitOptions, __doc__)
     if options.scores:
-        update_ledger(scored=kaggle_api.list_submissions(kaggle_api.connect()))
-        print_ledger()
+        api = kaggle_api.connect()
+        with _hold_lock():
+            ledger = Ledger()
+            ledger.record(kaggle_api.list_all_submissions(api), are_all=True)
+            ledger.write()
+        ledger.print()
         return
     path = (options.file or layout.published_csv()).resolve()
     digest = check_file(path)
-    read_ledger()  # refuses a damaged one before anything is sent
+    Ledger()  # refuses a damaged one before anything is sent
     if options.check:
         launch.print_done(f"{paths.shown(path)} is a complete submission; nothing was sent")
         return
     if options.message is None:
         raise InputError("add -m MESSAGE, which Kaggle shows with the submission")
     api = kaggle_api.connect()
-    if table.digest_table(path) != digest:
-        raise InputError(f"{paths.shown(path)} was changed after the check: rerun the command")
-    ref = kaggle_api.submit_file(api, path, options.message)
-    card = submission.read_card(EnsembleCard, path)
-    scores = [card.score, card.nested.score if card.nested else None] if card else [None, None]
-    time = datetime.now(UTC).isoformat(timespec="seconds")
-    name = card.name if card else paths.shown(path)
-    row = [time, name, *scores, None, None, options.message, digest, ref]
-    update_ledger([row])
-    print(f"sent {paths.shown(path)}: {kaggle_api.PAGE}/submissions", flush=True)
-    entry = None if options.no_wait else kaggle_api.wait_for_score(api, ref, _LONGEST_WAIT_S)
-    update_ledger(scored=[entry] if entry else [])
-    print_ledger()
+    with _hold_lock():
+        number = send(api, path, options.message, digest)
+    entry = None
+    if number and not options.no_wait:
+        entry = kaggle_api.wait_for_score(api, number, _LONGEST_WAIT_S)
+    with _hold_lock():
+        ledger = Ledger()
+        if entry:
+            ledger.record([entry])
+            ledger.write()
+    ledger.print()
     score = entry and f"score: public {entry.public_score}, private {entry.private_score}"
     launch.print_done(score or "no score yet: ask later with --scores")
 
 
-def ledger_csv() -> Path:
-    """Path of the table of submissions sent."""
-    return layout.submissions_dir() / "ledger.csv"
+def send(api: Any, path: Path, message: str, digest: str) -> int:
+    """Send a checked file; the ledger lists it before, and Kaggle's number of it after.
 
-
-def read_ledger() -> pd.DataFrame:
-    """Read the table of submissions sent, one a row; scores are NaN until Kaggle has them."""
-    path = ledger_csv()
-    if not path.exists():
-        return pd.DataFrame(columns=_COLUMNS, dtype=object)
-    try:
-        frame = pd.read_csv(path, dtype={"message": str}).astype(object)
-        return frame[[*_COLUMNS, *frame.columns.difference(_COLUMNS)]]  # a user's own ones last
-    except (ValueError, KeyError):
-        raise InputError(
-            f"{paths.shown(path)} is damaged: it needs the columns {', '.join(_COLUMNS)}; restore "
-            "it, or move it away"
-        ) from None
-
-
-def update_ledger(sent: Sequence[list[Any]] = (), scored: Sequence[Any] = ()) -> None:
-    """Add rows of submissions sent, and Kaggle's scores to those that they belong to.
+    What an interrupted command has sent with the same message is not sent again.
 
     Args:
-        sent: rows.
-        scored: entries of Kaggle's list.
+        api: Kaggle's.
+        path: the file.
+        message: for Kaggle.
+        digest: of the table that was checked.
+    Returns:
+        Kaggle's number, 0 where it gives none.
     """
-    path = ledger_csv()
-    with files.hold_lock(path.parent / files.LOCK, "writing the ledger"):
-        frame = read_ledger()
-        for row in sent:
-            frame.loc[len(frame), _COLUMNS] = row
-        for entry in scored:
-            scores = [float(score or "nan") for score in (entry.public_score, entry.private_score)]
-            frame.loc[frame["kaggle_number"] == entry.ref, ["public", "private"]] = scores
-        files.write_text(path, frame.to_csv(index=False, lineterminator="\n"))
+    ledger = Ledger()
+    interrupted = ledger.interrupted()
+    if interrupted:
+        ledger.record(kaggle_api.list_all_submissions(api), are_all=True)
+        ledger.write()
+    for row in interrupted:
+        if row["kaggle_number"] and row["digest"] == digest and row["message"] == message:
+            print(f"not sent again: Kaggle has it from the command interrupted at {row['time']}")
+            return int(row["kaggle_number"])
+    if table.digest_table(path) != digest:
+        raise InputError(f"{paths.shown(path)} was changed after the check: rerun the command")
+    card = submission.read_card(EnsembleCard, path)
+    sent = ledger.add(
+        time=datetime.now(UTC).isoformat(timespec="seconds"),
+        ensemble=card.name if card else paths.shown(path),
+        cross_validated=card.score if card else None,
+        nested=card.nested.score if card and card.nested else None,
+        message=message,
+        digest=digest,
+        status=SENDING,
+    )
+    ledger.write()
+    number = kaggle_api.submit_file(api, path, message)
+    print(f"sent {paths.shown(path)}: {kaggle_api.PAGE}/submissions", flush=True)
+    ledger = Ledger()  # users may have edited it meanwhile
+    for row in ledger.interrupted():
+        if number and row == sent:
+            row["kaggle_number"] = str(number)
+            row["status"] = PENDING
+    ledger.write()
+    return number
 
 
-def print_ledger() -> None:
-    """Print what was sent, and how far the public score is from the cross-validated one."""
-    frame = read_ledger()
-    scores = frame[_NUMBERS].astype(float)
-    gap = scores["public"] - scores["cross_validated"]
-    listing = pd.concat([frame[["time", "ensemble"]], scores, frame[["message"]]], axis=1)
-    listing.insert(4, "public - cross_validated", gap)
-    console.print_table(f"submissions, {paths.shown(ledger_csv())}", listing)
+def _hold_lock() -> AbstractContextManager[None]:
+    return files.hold_lock(layout.submissions_dir() / files.LOCK, "sending a submission")
 
 
 def check_file(path: Path) -> str:

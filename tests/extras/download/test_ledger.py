@@ -1,0 +1,233 @@
+"""The list of submissions: users' cells stay, and kills lose no submission."""
+
+import csv
+import io
+import sys
+from pathlib import Path
+
+import pytest
+
+from extras.download.test_kaggle_submission import submit_by, write_submission
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.extras.download import submit
+from galaxyzoo.extras.download.ledger import Ledger, ledger_csv
+from support.kaggle_server import REF
+from support.refusals import listing, one_line_refusal
+
+COLUMNS = "time,ensemble,cross_validated,nested,public,private,message,digest,kaggle_number"
+
+
+class KillError(BaseException):
+    """A kill, as no `except Exception` catches it."""
+
+
+def write_ledger(*rows: str, head: str = COLUMNS, line_end: str = "\n", mark: str = "") -> None:
+    text = mark + line_end.join([head, *rows]) + line_end
+    ledger_csv().write_bytes(text.encode())
+
+
+def written_cells() -> list[list[str]]:
+    text = ledger_csv().read_bytes().decode("utf-8-sig")
+    return [*csv.reader(io.StringIO(text, newline=""))]
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_all_that_users_wrote_stays(line_end, mark, stand_in, rests, root, monkeypatch):
+    head = "note,kaggle_number,time,ensemble,private,public,nested,cross_validated,message,digest,n"
+    rows = [
+        "001,4,-,001,0.10,,0.1,1e-1,NA,-,1234567890123456789",
+        "1.10,,29/11/2026 21:14,-,NA,None,null,nan,None,-,",
+        'NA,5.0,-,=a,,0.5,,,"null, ""x""\nof two lines",-,007',
+        " a ,x,-,N/A,,,,,null,-,-0",
+        "# the final ones",
+    ]
+    write_ledger(*rows, head=head, line_end=line_end, mark=mark)
+    before = written_cells()
+    write_submission(root)
+    submit_by(monkeypatch, "-m", "m", "--no-wait")
+    stand_in.polls_before_score = 0
+    submit_by(monkeypatch, "--scores")
+    header, *cells = written_cells()
+    assert header == [*before[0], "status"]
+    for old, new in zip(before[1:], cells, strict=False):
+        assert new == old + [""] * (len(header) - len(old))
+    added = [dict(zip(header, row, strict=True)) for row in cells[len(rows) :]]
+    assert [row["kaggle_number"] for row in added] == [str(REF), "1"]
+    data = ledger_csv().read_bytes()
+    assert data.startswith(mark.encode() + b"note")
+    lines = data.count(line_end.encode()) - (line_end == "\n")  # without that in a message
+    assert lines == len(written_cells())
+
+
+def test_scores_fill_empty_cells_of_their_own_rows(stand_in, rests, root, monkeypatch):
+    listed = {"status": "COMPLETE", "date": "2026-01-02T03:04:05Z", "publicScore": "0.07"}
+    numbers = range(1, 51)  # on three pages
+    stand_in.elsewhere = [{**listed, "ref": n, "description": "x"} for n in reversed(numbers)]
+    write_ledger("-,a,,,,,m,d,2", "-,b,,,0.0700,0.5,m,d,3.0", "-,c,,,,,m,d,", "-,d,,,,,m,d,999")
+    rows = submit_by(monkeypatch, "--scores")
+    cells = [(row["ensemble"], row["public"], row["private"], row["status"]) for row in rows[:4]]
+    assert cells == [
+        ("a", "0.07", "", "complete"),
+        ("b", "0.0700", "0.5", "complete"),
+        ("c", "", "", ""),
+        ("d", "", "", ""),
+    ]
+    added = [int(row["kaggle_number"]) for row in rows[4:]]
+    assert added == [n for n in numbers if n not in (2, 3)]
+    assert rows[4]["time"] == "2026-01-02T03:04:05+00:00"
+    text = ledger_csv().read_bytes()
+    submit_by(monkeypatch, "--scores")
+    assert ledger_csv().read_bytes() == text
+
+
+def test_a_link_stays_and_its_target_is_written(stand_in, rests, root, tmp_path, monkeypatch):
+    target = tmp_path / "elsewhere" / "mine.csv"
+    target.parent.mkdir()
+    write_ledger("-,a,,,,,m,d,2")
+    ledger_csv().rename(target)
+    ledger_csv().symlink_to("../elsewhere/mine.csv")
+    write_submission(root)
+    submit_by(monkeypatch, "-m", "mine", "--no-wait")
+    assert str(ledger_csv().readlink()) == "../elsewhere/mine.csv"
+    assert [row.split(",")[1] for row in target.read_text().splitlines()[1:]] == [
+        "a",
+        "submissions/predictions.csv",
+    ]
+
+
+def break_ledger(fault: str) -> None:
+    path = ledger_csv()
+    write_ledger("-,a,,,0.08,,m,d,2")
+    if fault == "folder":
+        path.unlink()
+        path.mkdir()
+    elif fault == "link to nothing":
+        path.unlink()
+        path.symlink_to("nothing.csv")
+    elif fault == "link to itself":
+        path.unlink()
+        path.symlink_to("ledger.csv")
+    elif fault == "not UTF-8":
+        write_ledger("-,a,,,0.08,,m,d,2")
+        path.write_bytes(path.read_bytes().replace(b"m,", b"caf\xe9,"))
+    elif fault == "empty":
+        path.write_text("")
+    elif fault == "lacks columns":
+        write_ledger("-,-", head="time,ensemble")
+    elif fault == "column twice":
+        write_ledger("-,a,,,0.08,,m,d,2,x,y", head=f"{COLUMNS},note,note")
+    elif fault == "semicolons":
+        path.write_text(path.read_text().replace(",", ";"))
+    elif fault == "comma in a score":
+        write_ledger("-,a,,,0,08,,m,d,2")
+    elif fault == "open quote":
+        write_ledger('-,"a,,,0.08,,m,d,2')
+    else:
+        write_ledger("-,a,,,0.08,,m,d,2", f"-,a,,,{fault},,m,d,2")
+
+
+@pytest.mark.parametrize(
+    ("fault", "named"),
+    [
+        ("folder", "Is a directory"),
+        ("link to nothing", "nothing.csv, is missing"),
+        ("link to itself", "symbolic links"),
+        ("not UTF-8", "UTF-8"),
+        ("empty", "'time'"),
+        ("lacks columns", "'cross_validated'"),
+        ("column twice", "'note'"),
+        ("semicolons", "commas"),
+        ("comma in a score", "data row 1"),
+        ("open quote", "line 2"),
+        ('"0,08"', "data row 2, public: '0,08'"),
+        ("0.08?", "data row 2, public: '0.08?'"),
+        ("-", "data row 2, public: '-'"),
+    ],
+)
+def test_a_damaged_ledger_is_refused_before_sending(
+    fault, named, stand_in, rests, root, monkeypatch
+):
+    write_submission(root)
+    break_ledger(fault)
+    before = listing(root)
+    for words in (["--check"], ["-m", "m"], ["--scores"]):
+        monkeypatch.setattr(sys, "argv", ["submit.py", *words])
+        line = one_line_refusal(submit.main)
+        assert line.startswith("submissions/ledger.csv: ")
+        assert named in line
+        assert stand_in.uploads == []
+    assert listing(root) == before
+
+
+def test_nothing_is_sent_if_the_ledger_cannot_be_written(stand_in, rests, root, monkeypatch):
+    def refuse(path: Path, text: str) -> None:
+        raise OSError(28, "No space left on device")
+
+    write_submission(root)
+    monkeypatch.setattr("galaxyzoo.extras.download.ledger.files.write_text", refuse)
+    with pytest.raises(OSError, match="No space"):
+        submit_by(monkeypatch, "-m", "m")
+    assert stand_in.uploads == []
+
+
+# Places of kills: which replacement of the ledger, and whether the kill comes after it; None: in
+# the upload. Then how many submissions Kaggle has after the kill, and after the same command again.
+KILLS = {
+    "before the row": ((0, False), 0, 1),
+    "after the row": ((0, True), 0, 1),
+    "before it arrived": (None, 0, 1),
+    "after it arrived": (None, 1, 1),
+    "before the number": ((1, False), 1, 1),
+    "after the number": ((1, True), 1, 2),
+    "before the score": ((2, False), 1, 2),
+    "after the score": ((2, True), 1, 2),
+}
+
+
+@pytest.mark.parametrize(
+    ("kill", "then"),
+    [
+        *((kill, "same") for kill in KILLS),
+        ("before it arrived", "other"),
+        ("after it arrived", "other"),
+        ("before the number", "--scores"),
+        ("before it arrived", "--scores"),
+    ],
+)
+def test_kills_lose_no_submission(kill, then, stand_in, rests, root, monkeypatch):
+    place, n_arrived, n_repeated = KILLS[kill]
+    stand_in.polls_before_score = 0
+    write_ledger("-,mine,,,,,m,d,2")
+    write_submission(root)
+    replace = Path.replace
+    done: list[Path] = []
+
+    def strike(path: Path, target: Path) -> Path:
+        if target != ledger_csv():
+            return replace(path, target)
+        done.append(target)
+        if place == (len(done) - 1, False):
+            raise KillError
+        replace(path, target)
+        if place == (len(done) - 1, True):
+            raise KillError
+        return target
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", strike)
+        if kill == "before it arrived":
+            stand_in.faults["CreateSubmission"] = [None]
+        stand_in.breaks_after_submission = int(kill == "after it arrived")
+        with pytest.raises((KillError, InputError)):
+            submit_by(patch, "-m", "m")
+    assert len(stand_in.submissions) == n_arrived
+    words = {"same": ["-m", "m"], "other": ["-m", "other"], "--scores": ["--scores"]}[then]
+    rows = submit_by(monkeypatch, *words)
+    n_sent = {"same": n_repeated, "other": n_arrived + 1, "--scores": n_arrived}[then]
+    assert len(stand_in.submissions) == n_sent
+    assert (rows[0]["ensemble"], rows[0]["public"], rows[0]["status"]) == ("mine", "", "")
+    sent = [row for row in rows if row["kaggle_number"] not in ("1", "2", "")]
+    assert [row["kaggle_number"] for row in sent] == [str(REF + k) for k in range(n_sent)]
+    assert sent[-1:] == [] or sent[-1]["public"] == "0.07512"
+    assert not Ledger().interrupted()
