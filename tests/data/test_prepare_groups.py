@@ -43,11 +43,27 @@ def competition(root: Path, side: pd.DataFrame) -> None:
     side.set_index(ids).to_csv(root / "input" / "mine" / "groups.csv")
 
 
+def class_folders(root: Path, side: pd.DataFrame) -> None:
+    """Folders of the classes a and b, where every name is in both."""
+    beside(root, side)
+    folder = root / "input" / "mine"
+    names = []
+    for number in range(COUNT):
+        names.append(f"{'ab'[number % 2]}/{number // 2 * 2 + 1}.jpg")
+        (folder / names[-1]).parent.mkdir(exist_ok=True)
+        (folder / f"images/{number + 1}.jpg").rename(folder / names[-1])
+    shutil.rmtree(folder / "images")
+    (folder / "test_ids.csv").unlink()
+    (folder / "train_labels.csv").rename(folder / "catalog.csv")  # is of no use, and does not harm
+    side.assign(File=names).to_csv(folder / "groups.csv")
+
+
 PLACES: dict[str, Callable[[Path, pd.DataFrame], None]] = {
     "class table": class_table,
     "side table": beside,
     "own labels": own_labels,
     "competition": competition,
+    "class folders": class_folders,
 }
 # of galaxies by number: in pairs and one of its own; in pairs shifted by one, beyond rounding
 PLATES = pd.DataFrame({"group": [f"p{n // 2}" if n != 7 else "" for n in range(COUNT)]})
@@ -75,7 +91,36 @@ def test_what_a_table_puts_together_is_in_one_fold(root, place, side):
             path.write_text(path.read_text().replace(f",p{other}\n", ",p0\n"))
         line = one_line_refusal(prepare, "mine", tasks={"zoo5"})
         assert line.startswith("id ")
-        assert "(near-duplicates, one group or position), but earlier splits in" in line
+        assert "(near-duplicates, one group or position), but folds/mine put them into" in line
+        assert line.endswith("different folds: delete folds/mine to split again")
+
+
+def regroup(root: Path, names: list[str]) -> None:
+    path = root / "input/mine/train_labels.csv"
+    pd.read_csv(path).assign(group=names).to_csv(path, index=False)
+
+
+def test_groups_may_be_spelled_otherwise_but_not_put_others_together(root):
+    class_table(root, PLATES)
+    catalog = prepare("mine", n_folds=4, tasks={"zoo5"}).catalog
+    regroup(root, [f"{n // 2}{'.0 ' * (n % 2)}" if n != 7 else "NaN" for n in range(COUNT)])
+    assert prepare("mine", tasks={"zoo5"}).catalog.fingerprint == catalog.fingerprint
+    regroup(root, [str(n // 2) for n in range(COUNT)])
+    problem = one_line_refusal(prepare, "mine", tasks={"zoo5"})
+    same = catalog.folds[6] == catalog.folds[7]
+    assert ("has changed since folds/mine was made" if same else "delete folds/mine") in problem
+
+
+def test_a_split_of_before_is_read_unless_it_divides_a_group(root):
+    class_table(root, PLATES)
+    catalog = prepare("mine", n_folds=4, tasks={"zoo5"}).catalog
+    about = {**catalog.about, "groups": "0123456789abcdef"}
+    del about["known_groups"], about["shared_by"]
+    save_catalog(replace(catalog, about=about))
+    assert prepare("mine", tasks={"zoo5"}).catalog.fingerprint == catalog.fingerprint
+    regroup(root, ["g"] * COUNT)
+    problem = one_line_refusal(prepare, "mine", tasks={"zoo5"})
+    assert problem.endswith("different folds: delete folds/mine to split again")
 
 
 def test_groups_that_share_a_galaxy_are_one():

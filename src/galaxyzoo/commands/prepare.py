@@ -52,8 +52,11 @@ def main() -> None:
     data.train_images(config)
     bad = data.test_images(config).unreadable.sum()
     dropped = len(catalog.about.get("dropped_images", {}))
-    shared = catalog.about.get("galaxies_that_share", {}).items()
-    groups = "".join(f", {count} sharing a {name}" for name, count in shared)
+    groups = ""
+    for name, count in catalog.about.get("galaxies_that_share", {}).items():
+        groups += f", {count} sharing a {name}"
+        if name in catalog.about.get("shared_by", {}):
+            groups += f" ({catalog.about['shared_by'][name]})"
     others = f" ({dropped} dropped because of unusable images)" if dropped else ""
     print(
         f"{catalog.dataset}: {len(catalog.ids):,} training galaxies in {catalog.n_folds} "

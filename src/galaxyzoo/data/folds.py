@@ -126,7 +126,7 @@ def near_duplicates(images: Iterable[np.ndarray]) -> np.ndarray:
     lengths = np.linalg.norm(thumbnails, axis=1, keepdims=True)
     thumbnails /= np.where(lengths > 1e-3, lengths, np.inf)  # a featureless image is like no other
     back = np.argsort(_orientations(_THUMBNAIL_PX), axis=1)
-    links = [np.stack([np.arange(len(thumbnails))] * 2)]
+    links = [np.empty((2, 0))]  # were all of them strangers
     for bucket, turn, sketches in _hash_buckets(thumbnails):
         halves = (sketches**2).sum(axis=1) / 2
         near = sketches @ sketches.T > halves[:, None] + (halves - _MAX_SKETCH_DISTANCE)
@@ -136,9 +136,9 @@ def near_duplicates(images: Iterable[np.ndarray]) -> np.ndarray:
         rows, turns = bucket[close], turn[close]
         points = thumbnails[rows[:, None], back[turns]]
         limits = np.where(turns[:, None] != turns, _TURNED_CORRELATION, DUPLICATE_CORRELATION)
-        labels = _connect([np.stack(np.nonzero(points @ points.T > limits))], len(rows))
-        links.append(np.stack([rows, rows[np.unique(labels, return_index=True)[1]][labels]]))
-    return _connect(links, len(thumbnails))
+        labels = connect([np.stack(np.nonzero(points @ points.T > limits))], len(rows))
+        links.append(_link_members(rows, labels))
+    return connect(links, len(thumbnails))
 
 
 def join_groups(groupings: Sequence[np.ndarray]) -> np.ndarray:
@@ -149,16 +149,36 @@ def join_groups(groupings: Sequence[np.ndarray]) -> np.ndarray:
     Returns:
         (galaxy,) numbers, by first appearance.
     """
-    links = [np.stack([np.arange(len(groupings[0]))] * 2)]
+    links = []
     for numbers in groupings:
         members = np.flatnonzero(numbers >= 0)
-        first = pd.Series(members).groupby(numbers[members]).transform("min")
-        links.append(np.stack([members, first]))
-    return _connect(links, len(groupings[0]))
+        links.append(_link_members(members, numbers[members]))
+    return connect(links, len(groupings[0]))
 
 
-def _connect(links: list[np.ndarray], n: int) -> np.ndarray:
-    """Number the connected groups of n by (2, link) pairs, each of them with itself, too."""
+def connect_members(galaxies: np.ndarray, keys: np.ndarray, n: int) -> np.ndarray:
+    """Number groups whose members are listed, where a galaxy may be in several.
+
+    Args:
+        galaxies: (membership,) rows of galaxies.
+        keys: (membership,) numbers of groups, -1 in none.
+        n: number of galaxies.
+    Returns:
+        (galaxy,) numbers of groups, of which those that share a galaxy are one; -1 in none.
+    """
+    galaxies = galaxies[keys >= 0]
+    numbers = connect([_link_members(galaxies, keys[keys >= 0])], n)
+    return np.where(np.isin(np.arange(n), galaxies), numbers, -1)
+
+
+def _link_members(galaxies: np.ndarray, keys: np.ndarray) -> np.ndarray:
+    """(2, membership) links of each galaxy with the first of its group."""
+    first = pd.Series(galaxies).groupby(keys).transform("min")
+    return np.stack([galaxies, first])
+
+
+def connect(links: list[np.ndarray], n: int) -> np.ndarray:
+    """Number the connected groups of n galaxies by (2, link) pairs of them."""
     # Imported only here: most commands find the groups made.
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components

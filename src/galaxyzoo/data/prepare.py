@@ -33,6 +33,7 @@ from galaxyzoo.data.image_cache import (
 )
 from galaxyzoo.data.readers import find
 from galaxyzoo.data.readers.dataset_files import DatasetFiles
+from galaxyzoo.data.readers.side_tables import GROUPS, KnownGroups, read_known_groups
 from galaxyzoo.data.stores.base import Images
 from galaxyzoo.io.tables import FOLD, ID, NAME, write_table
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
@@ -145,14 +146,17 @@ def prepare_raw(
     """Make the catalog of what is found, or read it; other arguments as of `prepare`."""
     # One dataset at a time: a new one takes over the folds of galaxies that it shares.
     lock, activity = folds_dir() / files.LOCK, "splitting a dataset into folds"
+    known = read_known_groups(raw)
     if not has_catalog(raw.dataset):
         with files.hold_lock(lock, activity):
             if not has_catalog(raw.dataset):
                 k = DEFAULT_FOLDS if n_folds is None else n_folds
-                return Dataset(_make_catalog(raw, k, seed or 0, drop_bad), raw)
+                return Dataset(_make_catalog(raw, known, k, seed or 0, drop_bad), raw)
     catalog = load_catalog(raw.dataset)
     _check_split(catalog, n_folds, seed)
-    is_unchanged, folder = _is_unchanged(catalog, raw), dataset_dir(raw.dataset)
+    _check_own_groups(catalog, raw, known)
+    is_unchanged = _is_unchanged(catalog, raw, known)
+    folder = dataset_dir(raw.dataset)
     if not is_unchanged and not (raw.task and (folder / IMAGE_NAMES).exists()):
         raise InputError(
             f"{paths.shown(raw.folder)} has changed since {paths.shown(folder)} was made: "
@@ -168,8 +172,8 @@ def prepare_raw(
             )
         with files.hold_lock(lock, activity):
             catalog = load_catalog(raw.dataset)
-            if not _is_unchanged(catalog, raw):
-                catalog = _update_catalog(catalog, raw, drop_bad)
+            if not _is_unchanged(catalog, raw, known):
+                catalog = _update_catalog(catalog, raw, known, drop_bad)
     return Dataset(catalog, raw)
 
 
@@ -177,10 +181,12 @@ def _images(raw: DatasetFiles) -> list[Images]:
     return [raw.train_images.select(raw.targets.index), raw.test_images.select(raw.test_ids)]
 
 
-def _update_catalog(before: Catalog, raw: DatasetFiles, drop_bad: bool) -> Catalog:
+def _update_catalog(
+    before: Catalog, raw: DatasetFiles, known: KnownGroups, drop_bad: bool
+) -> Catalog:
     """Make the catalog of changed labels; its known galaxies keep their folds."""
     drop_bad = drop_bad or bool(before.about["dropped_images"])
-    now = _make_catalog(raw, before.n_folds, before.about["seed"], drop_bad)
+    now = _make_catalog(raw, known, before.n_folds, before.about["seed"], drop_bad)
     old, new = (c.train[c.label_columns] for c in (before, now))
     shared = old.index.intersection(new.index)
     changed = old.loc[shared].idxmax(axis=1).ne(new.loc[shared].idxmax(axis=1)).sum()
@@ -191,7 +197,9 @@ def _update_catalog(before: Catalog, raw: DatasetFiles, drop_bad: bool) -> Catal
     return now
 
 
-def _make_catalog(raw: DatasetFiles, n_folds: int, seed: int, drop_bad: bool) -> Catalog:
+def _make_catalog(
+    raw: DatasetFiles, known: KnownGroups, n_folds: int, seed: int, drop_bad: bool
+) -> Catalog:
     folder, is_known = dataset_dir(raw.dataset), has_catalog(raw.dataset)
     if not is_known and any(folder.glob(f"*/*/{loading.CONFIG}")):
         raise InputError(
@@ -199,26 +207,26 @@ def _make_catalog(raw: DatasetFiles, n_folds: int, seed: int, drop_bad: bool) ->
             "restore it, or delete the folder to split and train again"
         )
     occasion = "changed labels" if is_known else "new split"
-    print(f"{raw.dataset}: {occasion}; finding near-duplicate images")
+    print(*known.notes, f"{raw.dataset}: {occasion}; finding near-duplicate images", sep="\n")
     ids, advice = raw.targets.index.to_numpy(), f"replace them, or continue without them: {_DROP}"
     cache = open_cache(raw.train_images, ids, raw.image, not drop_bad, advice)
     near = near_duplicates(cache.images)
     if cache.problems:
         raw, near = _drop_bad(raw, cache, near)
-    shared = find.known_groups(raw)
+    shared = known.of(raw.targets.index)
     groups = join_groups([near, *shared.values()])
-    known = _known_folds(raw, n_folds)
+    known_folds = _known_folds(raw, n_folds)
     try:
-        folds = make_folds(raw.targets.to_numpy(), groups, n_folds, seed, known)
+        folds = make_folds(raw.targets.to_numpy(), groups, n_folds, seed, known_folds)
     except ValueError as error:
         raise InputError(f"--folds {n_folds}: {error}") from None
-    names = raw.train_images.table.rename(columns={"name": "image"}).rename_axis(ID)
-    label = pd.Index(names.get(NAME, names.index.to_series())[raw.targets.index])
-    _check_groups(label, groups, folds)
+    label = _labels(raw, raw.targets.index)
+    own_ids = load_catalog(raw.dataset).ids if is_known else ()
+    _check_groups(raw.dataset, label, groups, folds, raw.targets.index.isin(own_ids))
     train = raw.targets.copy()
     train.insert(0, FOLD, folds)
     train.insert(1, GROUP, groups)
-    _write_groups(folder / find.GROUPS, train, {"near_duplicate": near, **shared}, label)
+    _write_groups(folder / GROUPS, train, {"near_duplicate": near, **shared}, label)
     images = record_images(folder, _images(raw))
     description = {
         "dataset": raw.dataset,
@@ -228,7 +236,7 @@ def _make_catalog(raw: DatasetFiles, n_folds: int, seed: int, drop_bad: bool) ->
         "seed": seed,
         "stratified_by": "most telling answer, then its vote fraction",
         "own_ids": raw.own_ids,
-        "folds_as_in_earlier_datasets": int((known >= 0).sum()),
+        "folds_as_in_earlier_datasets": int((known_folds >= 0).sum()),
         "duplicate_correlation": DUPLICATE_CORRELATION,
         "galaxies_with_a_near_duplicate": int(_is_shared(near).sum()),
         "dropped_images": {str(galaxy_id): why for galaxy_id, why in cache.problems.items()},
@@ -237,8 +245,10 @@ def _make_catalog(raw: DatasetFiles, n_folds: int, seed: int, drop_bad: bool) ->
     }
     if shared:
         counts = {name: int(_is_shared(numbers).sum()) for name, numbers in shared.items()}
-        description |= {"galaxies_that_share": counts, "groups": _digest_groups(raw)}
+        description |= {"galaxies_that_share": counts, "shared_by": known.columns}
+    description["known_groups"] = _digest_groups(known, raw.targets.index)
     catalog = Catalog(raw.dataset, train, raw.test_ids, description)
+    names = raw.train_images.table.rename(columns={"name": "image"}).rename_axis(ID)
     if raw.task or NAME in names:
         write_table(folder / IMAGE_NAMES, names.reset_index().filter([ID, NAME, "image"]))
     if raw.task:
@@ -254,10 +264,15 @@ def _is_shared(numbers: np.ndarray) -> np.ndarray:
     return pd.Series(numbers).duplicated(keep=False).to_numpy() & (numbers >= 0)
 
 
-def _digest_groups(raw: DatasetFiles) -> str:
-    """Digest of the groups that tables give."""
-    table = find.side_columns(raw, [GROUP])
-    return manifest.digest([table.to_csv()])[:16] if GROUP in table else ""
+def _labels(raw: DatasetFiles, ids: np.ndarray | pd.Index) -> pd.Index:
+    """Names of galaxies in tables and messages."""
+    table = raw.train_images.table.rename_axis(ID)
+    return pd.Index(table.get(NAME, table.index.to_series())[ids])
+
+
+def _digest_groups(known: KnownGroups, ids: np.ndarray | pd.Index) -> str:
+    """Digest of which galaxies belong together by tables, however these spell it."""
+    return manifest.digest([known.joined(ids).tobytes()])[:16]
 
 
 def _write_groups(
@@ -313,25 +328,51 @@ def _known_folds(raw: DatasetFiles, n_folds: int) -> np.ndarray:
     return known
 
 
-def _check_groups(label: pd.Index, groups: np.ndarray, folds: np.ndarray) -> None:
-    """Refuse known folds that split a group of near-duplicates.
+def _check_own_groups(catalog: Catalog, raw: DatasetFiles, known: KnownGroups) -> None:
+    """Refuse tables that put together what the dataset's own split has divided."""
+    ids = np.intersect1d(catalog.ids, raw.train_images.ids)
+    folds = catalog.train[FOLD][ids].to_numpy()
+    is_own = np.full(len(ids), True)
+    _check_groups(catalog.dataset, _labels(raw, ids), known.joined(ids), folds, is_own)
 
-    A copy of a validation galaxy would be trained on.
+
+def _check_groups(
+    dataset: str, label: pd.Index, groups: np.ndarray, folds: np.ndarray, is_own: np.ndarray
+) -> None:
+    """Refuse known folds that split a group: a copy of a validation galaxy would be trained on.
+
+    Args:
+        dataset: the dataset's name.
+        label: (galaxy,) names for the message.
+        groups: (galaxy,) group numbers.
+        folds: (galaxy,) fold numbers.
+        is_own: (galaxy,) whether the fold is that of the dataset's own earlier split.
     """
     order = np.lexsort((folds, groups))
     divided = (np.diff(groups[order]) == 0) & (np.diff(folds[order]) != 0)
-    if divided.any():
-        place = int(np.flatnonzero(divided)[0])
-        first, second = label[order[place : place + 2]]
-        raise InputError(
-            f"{label.name} {first} and {second} belong together (near-duplicates, one group or "
-            f"position), but earlier splits in {paths.shown(folds_dir())}/ have them in different "
-            "folds: delete one of these splits there and prepare its dataset last"
-        )
+    if not divided.any():
+        return
+    place = int(np.flatnonzero(divided)[0])
+    pair = order[place : place + 2]
+    first, second = label[pair]
+    if is_own[pair].all():
+        folder = paths.shown(dataset_dir(dataset))
+        splits, advice = folder, f"delete {folder} to split again"
+    else:
+        splits = f"earlier splits in {paths.shown(folds_dir())}/"
+        advice = "delete one of these splits there and prepare its dataset last"
+    raise InputError(
+        f"{label.name} {first} and {second} belong together (near-duplicates, one group or "
+        f"position), but {splits} put them into different folds: {advice}"
+    )
 
 
-def _is_unchanged(catalog: Catalog, raw: DatasetFiles) -> bool:
-    """Check whether a catalog has the input's galaxies and labels."""
+def _is_unchanged(catalog: Catalog, raw: DatasetFiles, known: KnownGroups) -> bool:
+    """Check whether a catalog has the input's galaxies, labels and groups.
+
+    Earlier versions wrote no such digest of groups: there `_check_own_groups` has to do.
+    """
+    groups = _digest_groups(known, catalog.ids)
     dropped = [int(galaxy_id) for galaxy_id in catalog.about.get("dropped_images", {})]
     targets = raw.targets.drop(index=dropped, errors="ignore")
     return (
@@ -341,7 +382,7 @@ def _is_unchanged(catalog: Catalog, raw: DatasetFiles) -> bool:
         and np.array_equal(catalog.test_ids, raw.test_ids)
         and np.allclose(catalog.train[targets.columns], targets, rtol=0, atol=1e-9)
         and (raw.task is None or find_task(raw.task.name) == raw.task)
-        and catalog.about.get("groups", "") == _digest_groups(raw)
+        and catalog.about.get("known_groups", groups) == groups
         and catalog.fingerprint == catalog.about["fingerprint"]  # else an update was interrupted
     )
 

@@ -31,6 +31,10 @@ NAMES: dict[str, tuple[list[str], str, int | str]] = {
     "zeros": (["7", "007"], "007", 1),
     "zeros that a GalaxyID lost": (["0016.jpg", "0160.jpg", "7.jpg"], "16", 0),
     "zeros that a survey has not": (["16", "160"], "0016.jpg", 0),
+    "all its zeros": (["0.jpg", "7.jpg"], "00", 0),
+    "nothing is not 0": (["0.jpg", "7.jpg"], "", "no image is named ''"),
+    "a folder is not 0": (["0", "7"], "images/", "no image is named 'images/'"),
+    "an ending is not 0": (["0.jpg", ".jpg"], ".jpg", "no image is named '.jpg'"),
     "a negative number": (["20.jpg", "-20.jpg"], "-20", 1),
 }
 

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from galaxyzoo.data.readers.find import open_input, sky_positions
+from galaxyzoo.data.readers.find import open_input
+from galaxyzoo.data.readers.side_tables import sky_positions
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, PUBLISHED_NAMES, READ_TOLERANCE
 from support.gz2_fixtures import FIRST_ID, IMAGES, MAPPING, TABLE
 from support.pictures import draw_image, encode, write_zip

@@ -12,7 +12,8 @@ from galaxyzoo.config.loading import load_config, runs_of
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import image_names, load_catalog
 from galaxyzoo.data.prepare import open_dataset, prepare
-from galaxyzoo.data.readers.find import open_input, sky_positions
+from galaxyzoo.data.readers.find import open_input
+from galaxyzoo.data.readers.side_tables import sky_positions
 from galaxyzoo.extras.explain.galaxy import find_galaxy
 from galaxyzoo.results.table import PredictionTable
 from galaxyzoo.tasks.registry import find_task, get_task
@@ -68,11 +69,11 @@ def test_images_are_numbered_by_their_names_and_have_their_classes(folder):
 def test_a_galaxy_has_the_position_of_its_row(folder):
     numbers, classes = range(24), [NAMES[n % 3] for n in range(24)]
     assert sky_positions(open_input("mine", {"mine"})) == {}
-    sky = {"ra": [1.5 * n for n in numbers], "dec": [-1.0 * n for n in numbers]}
+    sky = {"RA": [1.5 * n + 1 for n in numbers], "Dec": [-1.0 * n for n in numbers]}
     write(folder, id=[f"g_{n}" for n in numbers], classes=classes, **sky)
     raw = open_input("mine", {"mine"})
     written = {i: int(name[len("pictures/g_") : -4]) for i, name in raw.train_images.names.items()}
-    assert sky_positions(raw) == {i: (1.5 * n, -n) for i, n in written.items()}
+    assert sky_positions(raw) == {i: (1.5 * n + 1, -n) for i, n in written.items()}
 
 
 def test_the_folder_is_a_task_of_its_name_with_its_recipes(root, folder):

@@ -1,25 +1,18 @@
 """Find the input that a command means, whatever its form: votes, classes, or the demo set."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from itertools import product
 from pathlib import Path
-
-import numpy as np
-import pandas as pd
 
 from galaxyzoo.core import extras, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import BUNDLED, DEMOS, RECORDS
-from galaxyzoo.data.catalog import GROUP, input_places
+from galaxyzoo.data.catalog import input_places
 from galaxyzoo.data.readers import kaggle, labeled
 from galaxyzoo.data.readers.dataset_files import DatasetCandidate, DatasetFiles
-from galaxyzoo.data.stores.base import IDS, POSITION, find_rows
-from galaxyzoo.io.tables import read_table
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
 from galaxyzoo.tasks.registry import get_task
 
-GROUPS = "groups.csv"  # beside the images: ids and `group`
-_KEYS = ("dr7objid", *IDS, "file", "file_name", "image", "path")
 # Forms of datasets besides the competition's and those of extras. Each function gives the dataset
 # at a path, a folder or a file in it; None where the path is not of its form.
 Form = Callable[[Path], DatasetCandidate | None]
@@ -39,45 +32,6 @@ def open_input(data: str | None, tasks: set[str]) -> DatasetFiles:
         reason = f"contains {min(odd)!r}" if odd else "is reserved"
         raise InputError(f"rename {raw.folder.name!r}: its name {reason}")
     return raw
-
-
-def side_columns(raw: DatasetFiles, columns: Sequence[str]) -> pd.DataFrame:
-    """Columns of the table of votes or labels, or of `groups.csv` beside the images, as text.
-
-    Returns:
-        By GalaxyID, without columns that no table has, and galaxies of no row.
-    """
-    sides, ids = [pd.DataFrame()], raw.train_images.ids
-    for path in (raw.table, raw.folder / GROUPS):
-        if path is None or not path.is_file():
-            continue
-        table = read_table(path, wanted={*_KEYS, *columns}.__contains__, texts=None)
-        keys = product([key for key in _KEYS if key in table], (raw.train_images.names, ids))
-        matched = ([*find_rows(table[key].fillna(""), map(str, known))] for key, known in keys)
-        rows = max(matched, key=lambda rows: sum(map(bool, rows)), default=[])
-        is_known = [len(matching) == 1 for matching in rows]
-        named = ids[[matching[0] for matching in rows if len(matching) == 1]]
-        side = table.loc[is_known, [name for name in columns if name in table]].set_axis(named)
-        sides.append(side[~side.index.duplicated()])
-    return pd.concat(sides, axis=1)
-
-
-def sky_positions(raw: DatasetFiles) -> dict[int, tuple[float, float]]:
-    """`ra` and `dec` in degrees by GalaxyID, where a table of votes or labels has both."""
-    degrees = side_columns(raw, POSITION).apply(pd.to_numeric, errors="coerce")
-    labeled_rows = degrees[degrees.index.isin(raw.targets.index)].itertuples(name=None)
-    return {i: (*sky,) for i, *sky in labeled_rows} if degrees.shape[1] == len(POSITION) else {}
-
-
-def known_groups(raw: DatasetFiles) -> dict[str, np.ndarray]:
-    """(galaxy,) numbers by what galaxies share: a `group` of tables, or a position; -1: none."""
-    table = side_columns(raw, (GROUP, *POSITION)).reindex(raw.targets.index)
-    sky = table[[name for name in POSITION if name in table]].apply(pd.to_numeric, errors="coerce")
-    keys = {GROUP: table[GROUP]} if GROUP in table else {}
-    if sky.shape[1] == len(POSITION):  # to 0.04 arcsec
-        places = sky.round(5).astype(str).agg(" ".join, axis=1)
-        keys["position"] = places.where(sky.notna().all(axis=1))
-    return {name: pd.factorize(values)[0] for name, values in keys.items()}
 
 
 def is_anything_there() -> bool:

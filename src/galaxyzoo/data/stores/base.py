@@ -38,6 +38,24 @@ HIDDEN = re.compile(r"(^|/)(\.(?!\.?/)[^/]*|@eaDir|__MACOSX)/")
 IDS = ("GalaxyID", "id", "ids", "id_str", "objid", "object_id", "TARGETID", "source_id", "filename",
        "filenames")  # fmt: skip
 POSITION = "ra", "dec"  # columns, degrees
+# The same as catalogs name them: of Vizier, SExtractor, Rubin, DESI, ObsCore, Pan-STARRS
+POSITION_NAMES = (
+    POSITION,
+    ("ra_deg", "dec_deg"),
+    ("radeg", "decdeg"),
+    ("radeg", "dedeg"),
+    ("raj2000", "dej2000"),
+    ("raj2000", "decj2000"),
+    ("ra_j2000", "dec_j2000"),
+    ("_raj2000", "_dej2000"),
+    ("ra_icrs", "de_icrs"),
+    ("alpha_j2000", "delta_j2000"),
+    ("coord_ra", "coord_dec"),
+    ("target_ra", "target_dec"),
+    ("s_ra", "s_dec"),
+    ("ramean", "decmean"),
+    ("right_ascension", "declination"),
+)
 FILE = "file"  # column of the files that a list names, where it calls images otherwise
 _MARK = re.compile("^[0-9a-f]{8}-")  # that Label Studio puts before files' names
 _WHOLE = re.compile(r"(-?[0-9]+)(\.0*)?")
@@ -195,14 +213,21 @@ def find_rows(names: Iterable[str], known: Iterable[str]) -> Iterator[list[int]]
     ending of an image may be missing, and Label Studio's mark is left out. A number may lack zeros
     before it, as in a spreadsheet, or have some.
     """
-    parts, by_tail = [*map(_parts, known)], dict[tuple[str, ...], list[int]]()
+    parts = [_parts(name) for name in known]
+    by_tail: dict[tuple[str, ...], list[int]] = {}
     for row, (path, _) in enumerate(parts):
         for tail in _tails(path):
             by_tail.setdefault(tail, []).append(row)
-    for path, end in map(_parts, names):
-        rows = next((by_tail[tail] for tail in _tails(path) if tail in by_tail), [])
-        exact = [row for row in rows if parts[row] == (path, end)]
-        yield exact or [row for row in rows if parts[row][1] == end] or rows
+    for name in names:
+        path, ending = _parts(name)
+        alike: list[int] = []  # that share the longest end of the path
+        for tail in _tails(path):
+            alike = by_tail.get(tail, [])
+            if alike:
+                break
+        exact = [row for row in alike if parts[row] == (path, ending)]
+        of_ending = [row for row in alike if parts[row][1] == ending]
+        yield exact or of_ending or alike
 
 
 def _parts(name: str) -> tuple[tuple[str, ...], str]:
@@ -214,9 +239,16 @@ def _parts(name: str) -> tuple[tuple[str, ...], str]:
 
 
 def _tails(path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    """Stem with fewer and fewer folders; at last, a number without the zeros before it."""
-    yield from (path[:count] for count in range(len(path), 0, -1))
-    yield "", path[0].lstrip("0") if path[0].isdecimal() else path[0]
+    """Stem with fewer and fewer folders; at last, a number without the zeros before it.
+
+    The empty name has none: it is of no image.
+    """
+    stem = path[0]
+    if not stem:
+        return
+    for count in range(len(path), 0, -1):
+        yield path[:count]
+    yield "", (stem.lstrip("0") or "0") if stem.isdecimal() else stem
 
 
 def _split_ending(name: str) -> tuple[str, str]:
@@ -279,6 +311,16 @@ def is_picture(name: str) -> bool:
 def pick_columns(columns: Collection[str], names: Sequence[str] = IDS) -> list[str]:
     """Columns or arrays of some names, in small or large letters, in the order of the names."""
     return [each for name in names for each in columns if each.lower() == name.lower()]
+
+
+def find_position(columns: Collection[str]) -> tuple[str, str] | None:
+    """Find the columns of right ascension and declination; None where there is no such pair."""
+    for ra_name, dec_name in POSITION_NAMES:
+        ra = pick_columns(columns, [ra_name])
+        dec = pick_columns(columns, [dec_name])
+        if ra and dec:
+            return ra[0], dec[0]
+    return None
 
 
 def find_ids(columns: Collection[str], path: Path, names: Sequence[str] = IDS) -> str:

@@ -18,6 +18,7 @@ from galaxyzoo.config.loading import all_ensembles
 from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.paths import ALL_RUNS, input_dir, shown
 from galaxyzoo.data.catalog import GROUP
+from galaxyzoo.data.readers import kaggle
 from galaxyzoo.data.readers.dataset_files import DatasetCandidate, DatasetFiles
 from galaxyzoo.data.readers.labeled import (
     classes_of,
@@ -26,6 +27,7 @@ from galaxyzoo.data.readers.labeled import (
     make_dataset,
     own_table,
 )
+from galaxyzoo.data.readers.side_tables import GROUPS
 from galaxyzoo.data.stores.base import IDS, Images, find_ids, is_read, match, pick_columns, read_ids
 from galaxyzoo.data.stores.opening import open_whole
 from galaxyzoo.io.tables import FOLD, ID, NAME, plain_cell, read_table
@@ -34,6 +36,7 @@ from galaxyzoo.tasks.registry import CLASS_TASKS, TASKS, register_task
 
 TASK = "task.yaml"
 _NOTES = ".yaml", ".txt", ".md", ".db", ".ini"  # as of task.yaml, README.txt, Thumbs.db
+_TABLES = ".csv", ".tsv", ".xlsx"  # beside class folders: a catalog, say
 NAMES = (*IDS, "file", "file_name", "image", "path")  # of columns of ids or files
 _SPLITS = "train", "val", "valid", "validation", "test"  # folders, whose parts we deal anew
 _YES, _NO = ("True", "true", "1", "1.0"), ("False", "false", "0", "0.0")
@@ -70,9 +73,14 @@ def _find_folders(folder: Path, settings: _TaskFile) -> DatasetCandidate | None:
     classes = {*chain(*tops.values())}
     if len(classes) < 2 or folder == input_dir() or (is_known(classes) and not splits):
         return None
+    if kaggle.holds_data(folder):  # its folders of images are no classes
+        return None
     task = _find_task(folder, next(iter(tops)), classes, settings)
 
     def read() -> DatasetFiles:
+        for table in sorted(folder.glob("[!.]*")):
+            if table.suffix.lower() in _TABLES and table.name != GROUPS:
+                print(f"{shown(table)} is not read: {GROUPS} alone may have groups and positions")
         images = open_whole(folder)
         places = [PurePath(name).parts for name in images.names]
         rows = [row for row, parts in enumerate(places) if folder / parts[0] in tops or not splits]
@@ -86,10 +94,14 @@ def _find_folders(folder: Path, settings: _TaskFile) -> DatasetCandidate | None:
 
 
 def _class_names(top: Path) -> set[str]:
-    """Names of folders of images, if a folder has nothing else but notes."""
-    entries = [path for path in top.glob("[!.]*") if path.is_dir() or path.suffix not in _NOTES]
-    folders = [p for p in entries if p.is_dir() and any(is_read(file.name) for file in p.iterdir())]
-    return {path.name for path in folders} if folders == entries else set()
+    """Names of folders of images, if a folder has nothing else but notes and tables."""
+    names = set()
+    for path in top.glob("[!.]*"):
+        if path.is_dir() and any(is_read(file.name) for file in path.iterdir()):
+            names.add(path.name)
+        elif path.is_dir() or path.suffix.lower() not in (*_NOTES, *_TABLES):
+            return set()
+    return names
 
 
 def _read_classes(table: pd.DataFrame, path: Path, settings: _TaskFile) -> pd.Series:

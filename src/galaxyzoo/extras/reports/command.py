@@ -16,7 +16,7 @@ from galaxyzoo.core import console, launch, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.options import DataOptions, DatasetOptions, option, positional, read_options
 from galaxyzoo.data.prepare import open_dataset
-from galaxyzoo.data.readers.find import sky_positions
+from galaxyzoo.data.readers.side_tables import sky_positions
 from galaxyzoo.ensemble.model_listing import find_predictor
 from galaxyzoo.extras.pages import html
 from galaxyzoo.extras.reports import classes, evaluate, votes

@@ -9,7 +9,7 @@ import pandas as pd
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.image_cache import decode_many
 from galaxyzoo.data.prepare import Dataset
-from galaxyzoo.data.readers.find import sky_positions
+from galaxyzoo.data.readers.side_tables import sky_positions
 from galaxyzoo.extras.pages.answers import answer_label, readable
 from galaxyzoo.extras.pages.charts import Chart, Line
 from galaxyzoo.extras.pages.html import GalaxyCard, HtmlSection, sky_links

@@ -1,0 +1,309 @@
+"""Groups and positions of galaxies, from the tables beside a dataset.
+
+The table of votes or labels, and `groups.csv` beside the images, may have a column `group` and
+columns of positions, in any letter case and as catalogs name them. Galaxies of one group or place
+belong together. A table that cannot be used is refused, never passed over.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from galaxyzoo.core.errors import InputError, one_line
+from galaxyzoo.core.launch import require
+from galaxyzoo.core.paths import shown
+from galaxyzoo.data.catalog import GROUP
+from galaxyzoo.data.folds import connect, connect_members, join_groups
+from galaxyzoo.data.readers.dataset_files import DatasetFiles
+from galaxyzoo.data.stores.base import (
+    IDS,
+    POSITION,
+    POSITION_NAMES,
+    find_position,
+    find_rows,
+    pick_columns,
+    read_ids,
+)
+from galaxyzoo.io.tables import NAME, read_table
+
+GROUPS = "groups.csv"
+PLACE = "position"  # what galaxies share, beside a group
+KEYS = ("dr7objid", *IDS, "file", "file_name", "image", "path")  # columns that name images
+_NO_VALUE = ("", "-", "--", "nan", "null", "none", "na", "n/a", "<na>")  # in any letter case
+_NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?"
+_ARCSEC = np.radians(1 / 3600)
+_MANY = 8  # galaxies at one position; a galaxy in all its orientations has as many pictures
+
+
+@dataclass(frozen=True)
+class SideTable:
+    """The rows of a table that name images of a dataset; an image may have several."""
+
+    path: Path
+    groups: pd.DataFrame  # by GalaxyID: names of groups, of each column of groups
+    sky: pd.DataFrame  # by GalaxyID: `ra` and `dec` in degrees, of rows that have a position
+    position: tuple[str, str] | None  # the names of these columns in the file
+    unknown: int  # rows of other images
+
+
+@dataclass(frozen=True)
+class KnownGroups:
+    """Numbers of the groups and places of a dataset's images, by the tables beside it."""
+
+    numbers: pd.DataFrame  # by GalaxyID; columns of `GROUP` and `PLACE`, -1: none
+    columns: dict[str, str]  # which columns of which files they come from
+    notes: list[str]  # lines for the user
+
+    def of(self, ids: np.ndarray | pd.Index) -> dict[str, np.ndarray]:
+        """(galaxy,) numbers of galaxies by what they share, in order of appearance; -1: none."""
+        numbers = self.numbers.reindex(ids, fill_value=-1)
+        return {name: pd.factorize(numbers[name].where(numbers[name] >= 0))[0] for name in numbers}
+
+    def joined(self, ids: np.ndarray | pd.Index) -> np.ndarray:
+        """(galaxy,) numbers of groups of galaxies that share anything."""
+        return join_groups([np.arange(len(ids)), *self.of(ids).values()])
+
+
+def read_known_groups(raw: DatasetFiles) -> KnownGroups:
+    """Find which galaxies of a dataset belong together by the tables beside it.
+
+    Galaxies that share any of their groups, in whatever table, are one group. Positions within an
+    arcsecond are one place, and so are chains of them; see `match_places`.
+
+    Raises:
+        InputError: a table is broken, `groups.csv` has no usable column or names no image, or a
+            cell of a position is not an angle.
+    """
+    tables = read_side_tables(raw)
+    ids = pd.Index(raw.train_images.ids)
+    result = KnownGroups(pd.DataFrame(index=ids), {}, [])
+    for table in tables:
+        result.notes.extend(_describe(table, raw.targets.index))
+    names = []
+    for table in tables:
+        for column in table.groups:
+            names.append(table.groups[column])
+            _add_source(result.columns, GROUP, f"{column} of {table.path.name}")
+    if names:
+        members = pd.concat(names)
+        rows, keys = ids.get_indexer(members.index), pd.factorize(members)[0]
+        result.numbers[GROUP] = connect_members(rows, keys, len(ids))
+    positions = []
+    for table in tables:
+        if table.position:
+            positions.append(table.sky)
+            columns = ", ".join(table.position)
+            _add_source(result.columns, PLACE, f"{columns} of {table.path.name}")
+    if positions:
+        sky, lines = _drop_placeholders(pd.concat(positions))
+        result.notes.extend(lines)
+        rows, keys = ids.get_indexer(sky.index), match_places(sky)
+        result.numbers[PLACE] = connect_members(rows, keys, len(ids))
+    return result
+
+
+def _add_source(columns: dict[str, str], name: str, source: str) -> None:
+    columns[name] = f"{columns[name]}, {source}" if name in columns else source
+
+
+def sky_positions(raw: DatasetFiles) -> dict[int, tuple[float, float]]:
+    """`ra` and `dec` in degrees by GalaxyID, of labeled galaxies that have a position."""
+    positions = [table.sky for table in read_side_tables(raw) if table.position]
+    if not positions:
+        return {}
+    sky = _drop_placeholders(pd.concat(positions))[0]
+    sky = sky[sky.index.isin(raw.targets.index) & ~sky.index.duplicated()]
+    return dict(zip(sky.index, sky.itertuples(index=False, name=None), strict=True))
+
+
+def read_side_tables(raw: DatasetFiles) -> list[SideTable]:
+    """Read the tables beside a dataset that have groups or positions."""
+    folder = raw.folder if raw.folder.is_dir() else raw.folder.parent
+    tables = []
+    for path in (raw.table, folder / GROUPS):
+        if path is not None and path.exists():
+            tables.append(_read_side_table(path, raw))
+    return [table for table in tables if table is not None]
+
+
+def _read_side_table(path: Path, raw: DatasetFiles) -> SideTable | None:
+    is_own = path == raw.table  # which has classes or votes, and need not have more
+    cells = read_table(path, wanted=_is_of_use if is_own else None, texts=None)
+    listed = ", ".join(cells.columns[:9])
+    groups = pick_columns(cells, [GROUP])
+    position = find_position(cells)
+    if not groups and position is None:
+        if is_own:
+            return None
+        raise InputError(
+            f"{shown(path)} has no column {GROUP} (found {listed}): add it, or ra and dec"
+        )
+    if not pick_columns(cells, KEYS):
+        raise InputError(f"{shown(path)} has no column of ids (found {listed}): call it id")
+    rows = _match_rows(cells, path, raw)
+    known = cells[rows >= 0].set_axis(raw.train_images.ids[rows[rows >= 0]])
+    names = known[groups].apply(compared_names)
+    sky = _read_sky(known, position, path) if position else pd.DataFrame(columns=[*POSITION])
+    return SideTable(path, names, sky, position, len(cells) - len(known))
+
+
+def _is_of_use(column: str) -> bool:
+    positions = (name for pair in POSITION_NAMES for name in pair)
+    return bool(pick_columns([column], [GROUP, *KEYS, *positions]))
+
+
+def _match_rows(cells: pd.DataFrame, path: Path, raw: DatasetFiles) -> np.ndarray:
+    """(row,) row of the image that each row of a table names, -1: none, by its best column."""
+    best = np.full(len(cells), -1)
+    ambiguous: list[tuple[str, list[int]]] = []
+    problems = [f"{shown(path)} has no rows"]
+    for column in pick_columns(cells, KEYS):
+        texts = cells[column].fillna("").str.strip()
+        named = np.flatnonzero(texts != "")
+        try:
+            ids = read_ids(texts.iloc[named].to_numpy(), path)
+        except InputError as error:
+            problems.append(str(error))
+            continue
+        if not ids:
+            continue
+        problems.append(
+            f"{shown(path)} names none of the {len(raw.train_images)} images: column '{column}' "
+            f"has '{one_line(ids[0])}', the first image is '{raw.train_images.names.iloc[0]}'"
+        )
+        for known in _names_of_images(raw):
+            rows = np.full(len(cells), -1)
+            several = []
+            for row, name, matching in zip(named, ids, find_rows(ids, known), strict=True):
+                if matching:
+                    rows[row] = matching[0]
+                if len(matching) > 1:
+                    several.append((name, matching))
+            if (rows >= 0).sum() > (best >= 0).sum():
+                best, ambiguous = rows, several
+    if (best < 0).all():
+        raise InputError(problems[-1])
+    if ambiguous:
+        name, matching = ambiguous[0]
+        both = " and ".join(f"'{raw.train_images.names.iloc[row]}'" for row in matching[:2])
+        raise InputError(f"{shown(path)}: both {both} are named '{one_line(name)}'")
+    return best
+
+
+def _names_of_images(raw: DatasetFiles) -> Iterator[list[str]]:
+    """What may name the images: their files, and ids of the user's own, else GalaxyIDs."""
+    table = raw.train_images.table
+    yield [*table["name"]]
+    yield [*table.get(NAME, table.index.to_series()).astype(str)]
+
+
+def compared_names(cells: pd.Series) -> pd.Series:
+    """Names of groups as they are compared: stripped texts, numbers by value; NaN: none.
+
+    Examples:
+        >>> compared_names(pd.Series(["007", "7.0", "g0 ", "null"])).tolist()
+        [Decimal('7'), Decimal('7.0'), 'g0', nan]
+    """
+    texts = cells.fillna("").astype(str).str.strip()
+    names = texts.astype(object)
+    is_number = texts.str.fullmatch(_NUMBER)
+    names[is_number] = texts[is_number].map(Decimal)
+    return names.mask(texts.str.lower().isin(_NO_VALUE), np.nan)
+
+
+def _read_sky(cells: pd.DataFrame, position: tuple[str, str], path: Path) -> pd.DataFrame:
+    """`ra` and `dec` in degrees of the rows that have a position.
+
+    A row has none where either is missing, dec is outside ±90 or ra outside -180 to 360; nor where
+    both are 0, or one whole negative number: catalogs write these in place of a missing position.
+    """
+    ra = _read_angles(cells[position[0]], "hourangle", path)
+    dec = _read_angles(cells[position[1]], "deg", path)
+    is_inside = dec.between(-90, 90) & ra.between(-180, 360)
+    is_stand_in = (ra == dec) & ((ra == 0) | ((ra < 0) & (ra % 1 == 0)))
+    return pd.DataFrame({"ra": ra, "dec": dec})[is_inside & ~is_stand_in]
+
+
+def _read_angles(cells: pd.Series, unit: str, path: Path) -> pd.Series:
+    """Angles in degrees, NaN where a cell has none.
+
+    Args:
+        cells: numbers are degrees; other texts (`10:08:00.1`, `+2d13m`) are read by astropy.
+        unit: astropy's, of texts that name none.
+    """
+    texts = cells.fillna("").str.strip().str.replace("−", "-")
+    texts = texts.mask(texts.str.lower().isin(_NO_VALUE), "")
+    degrees = pd.to_numeric(texts, errors="coerce").astype(float)
+    others = texts[degrees.isna() & (texts != "")]
+    wrong = others[~others.str.contains(r"\d")]
+    if wrong.empty and len(others):
+        require(f"{shown(path)}: reading '{others.iloc[0]}' in column '{cells.name}'", "astropy")
+        from astropy.coordinates import Angle  # here: half a second
+
+        parsed = {}
+        for text in others.unique():
+            try:
+                parsed[text] = Angle(text, unit).degree
+            except ValueError:  # astropy's own errors are of this kind
+                wrong = others[others == text]
+                break
+        degrees = degrees.fillna(others.map(parsed))
+    if len(wrong):
+        raise InputError(
+            f"{shown(path)}: '{one_line(wrong.iloc[0])}' in column '{cells.name}' is not an angle: "
+            "write degrees, or leave the cell empty"
+        )
+    return degrees
+
+
+def _drop_placeholders(sky: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Drop a position that stands for a missing one, and say so.
+
+    It has more than eight galaxies, more than 5 % of all, and more than five times as many as any
+    other position.
+    """
+    galaxies = sky.rename_axis("galaxy").reset_index().drop_duplicates()
+    counts = galaxies.value_counts([*POSITION])
+    if counts.empty or counts.iloc[0] <= max(_MANY, 0.05 * sky.index.nunique()):
+        return sky, []
+    if counts.iloc[0] <= 5 * counts.iloc[1:2].sum():
+        return sky, []
+    ra, dec = counts.index[0]
+    line = f"{counts.iloc[0]:,} galaxies have ra {ra}, dec {dec}: not used, as a placeholder"
+    return sky[(sky["ra"] != ra) | (sky["dec"] != dec)], [line]
+
+
+def match_places(sky: pd.DataFrame) -> np.ndarray:
+    """Number places on the sky: positions within an arcsecond of each other.
+
+    Where a is near b, and b near c, all three are one place.
+
+    Args:
+        sky: (position,) `ra` and `dec` in degrees.
+    Returns:
+        (position,) numbers of places.
+    """
+    from scipy.spatial import cKDTree  # here: few datasets have positions
+
+    exact = sky.groupby([*POSITION], sort=False).ngroup().to_numpy()
+    ra, dec = np.radians(sky.drop_duplicates().to_numpy(float).T)
+    points = np.column_stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)])
+    chord = 2 * np.sin(_ARCSEC / 2)
+    pairs = cKDTree(points).query_pairs(chord * (1 + 1e-6), output_type="ndarray")
+    return connect([pairs.T], len(points))[exact]
+
+
+def _describe(table: SideTable, labeled: pd.Index) -> Iterator[str]:
+    """Say for how many galaxies a table has groups or positions."""
+    used = {name: table.groups[name].dropna().index for name in table.groups}
+    if table.position:
+        used[", ".join(table.position)] = table.sky.index
+    for name, galaxies in used.items():
+        count = labeled.isin(galaxies).sum()
+        yield f"{shown(table.path)}: {count:,} of {len(labeled):,} training galaxies have {name}"
+    if table.unknown and table.path.name == GROUPS:
+        yield f"{shown(table.path)}: rows of other images: {table.unknown:,}"
