@@ -51,7 +51,12 @@ def code_version() -> str:
 Provenance = Mapping[str, str | int | None]  # what made a file, such as settings, galaxies, fold
 FORMAT = 2  # of all manifests, 1 where none is named; raise it when one gets another content
 _DIGEST, _FORMAT = "digest", "format"  # keys of a sealed file
-_OTHER = {"config": "other settings", "fingerprint": "another split", "fold": "another fold"}
+_OTHER = {
+    "config": "other settings",
+    "fingerprint": "another split",
+    "fold": "another fold",
+    "images": "other images or kept columns",
+}
 
 
 def digest(parts: Iterable[str | bytes | memoryview]) -> str:

@@ -6,12 +6,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from pyarrow import parquet
 
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.extras.formats.columns import read_columns
+from galaxyzoo.extras.surveys import images
 from galaxyzoo.extras.surveys.survey import Survey
 from support.pictures import draw_image, encode
+from support.refusals import one_line_refusal
 from support.surveys import make_job
 
 ORDER = np.random.default_rng(5).permutation(11)
@@ -58,16 +62,16 @@ def job(request: pytest.FixtureRequest, tmp_path: Path) -> Survey:
 
 
 def test_kept_columns_are_those_of_each_image(job):
-    names = ["name", "redshift", "plate", "dec"]
-    job = keeping(job, *names)
+    job = keeping(job, "name", "redshift", "plate", "dec")
     job.run()
     rows = read_rows(job).set_index("GalaxyID")
-    assert rows.columns[: len(names)].tolist() == names
+    assert rows.columns[:5].tolist() == ["ra", "name", "redshift", "plate", "dec"]
     expected = TABLE.set_index("id").loc[rows.index]
     assert len(rows) == len(ORDER) - 1  # one cannot be read
-    assert rows["name"].tolist() == expected["name"].fillna("").tolist()
+    assert rows["name"].isna().tolist() == expected["name"].isna().tolist()
+    assert rows["name"].dropna().tolist() == expected["name"].dropna().tolist()
     assert rows["plate"].tolist() == expected["plate"].tolist()
-    for name in ("redshift", "dec"):
+    for name in ("redshift", "ra", "dec"):
         np.testing.assert_array_equal(rows[name], expected[name])
 
 
@@ -100,3 +104,158 @@ def test_what_cannot_be_kept_is_one_line(job, tmp_path):
     (tmp_path / "folder" / "1.jpg").write_bytes(PICTURES[0])
     with pytest.raises(InputError, match=r"--keep ra: \S+ has no columns"):
         keeping(make_job(tmp_path / "other", tmp_path / "folder"), "ra").run()
+
+
+@pytest.mark.parametrize("names", [[], ["redshift", "name"]])
+def test_the_position_is_kept_besides_what_is_asked_for(job, names):
+    job = keeping(job, *names)
+    assert [table.column_names for table in job.images.kept.values()] == [["ra", "dec", *names]]
+
+
+# Values of a column, and its type in a CSV, which has none of its own
+TYPED = {
+    "int8": (pa.array([1, -128, 127], pa.int8()), pa.int64()),
+    "uint8": (pa.array([1, 0, 255], pa.uint8()), pa.int64()),
+    "int16": (pa.array([1, -(2**15), 2**15 - 1], pa.int16()), pa.int64()),
+    "uint16": (pa.array([1, 0, 2**16 - 1], pa.uint16()), pa.int64()),
+    "int32": (pa.array([1, -(2**31), 2**31 - 1], pa.int32()), pa.int64()),
+    "uint32": (pa.array([1, 0, 2**32 - 1], pa.uint32()), pa.int64()),
+    "int64": (pa.array([2**53 + 1, -(2**63), 2**63 - 1], pa.int64()), pa.int64()),
+    "uint64": (pa.array([1, 0, 2**64 - 1], pa.uint64()), pa.string()),
+    "bool": (pa.array([True, False, True]), pa.bool_()),
+    "float32": (pa.array([17.5, -0.25, 1e9], pa.float32()), pa.float64()),
+    "float64": (pa.array([17.5, -0.25, 1e9]), pa.float64()),
+    "text": (pa.array(["NGC 1", "NA", "001"]), pa.string()),
+    "nothing": (pa.nulls(3, pa.int16()), pa.float64()),
+}
+
+
+@pytest.mark.parametrize("ending", [".parquet", ".csv"])
+def test_a_missing_value_is_null_and_a_column_has_one_type_in_all_parts(tmp_path, ending):
+    """The first of three parts has no value at all."""
+    (tmp_path / "1.png").write_bytes(PICTURES[0])
+    columns = {"id": pa.array(range(9)), "path": pa.array(["1.png"] * 9)}
+    for name, (values, _) in TYPED.items():
+        columns[name] = pa.concat_arrays([pa.nulls(5, values.type), values, values[:1]])
+    table, path = pa.table(columns), tmp_path / f"typed{ending}"
+    if ending == ".csv":
+        table.to_pandas(types_mapper=pd.ArrowDtype).to_csv(path, index=False)
+    else:
+        parquet.write_table(table, path)
+    job = keeping(make_job(tmp_path / "votes", path), *TYPED)
+    job.run()
+    parts = [parquet.read_table(job.part_path(part)) for part in job.images.parts]
+    assert [len(part) for part in parts] == [4, 4, 1]
+    assert parts[0].schema == parts[1].schema == parts[2].schema
+    rows = pa.concat_tables(parts)
+    for name, (_, csv_type) in TYPED.items():
+        expected = pa.chunked_array([columns[name]])
+        if ending == ".csv":
+            expected = expected.cast(csv_type)
+        assert rows[name].equals(expected), name
+
+
+# Cells of a CSV -> values
+CELLS: dict[str, tuple[list[str], list[object]]] = {
+    "R's NA": (["1", "NA", "-3"], [1, None, -3]),
+    "numpy's nan": (["1", "nan", "NaN"], [1, None, None]),
+    "NaN among fractions": (["1.5", "nan", "2"], [1.5, None, 2.0]),
+    "booleans": (["TRUE", "false", "NA"], [True, False, None]),
+    "NaN alone": (["nan", "", "NaN"], [None, None, None]),
+    "names": (["NA", "", "nan 1"], ["NA", None, "nan 1"]),
+    "a name": (["NA", "", "NA"], ["NA", None, "NA"]),
+    "zeros": (["001", "", "NA"], ["001", None, "NA"]),
+    "digits": (["0.12345678901234567890", "", "1"], ["0.12345678901234567890", None, "1"]),
+}
+
+
+def test_words_for_missing_numbers_are_null_in_columns_of_numbers(tmp_path):
+    cells = pd.DataFrame({name: cells for name, (cells, _) in CELLS.items()})
+    cells.to_csv(tmp_path / "a.csv", index=False)
+    read = read_columns(tmp_path / "a.csv", [*CELLS]).to_pydict()
+    assert repr(read) == repr({name: values for name, (_, values) in CELLS.items()})
+
+
+@pytest.mark.parametrize("kind", [pa.float16(), pa.float32(), pa.float64()])
+def test_nan_and_null_of_a_parquet_column_are_null(tmp_path, kind):
+    values = np.array([np.nan, 0.5, np.inf, 2], kind.to_pandas_dtype())
+    column = pa.array(values, kind, mask=np.array([False, False, False, True]))
+    parquet.write_table(pa.table({"x": column}), tmp_path / "a.parquet")
+    read = read_columns(tmp_path / "a.parquet", ["x"])
+    assert read["x"].to_pylist() == [None, 0.5, np.inf, None]
+    assert read["x"].type == kind
+
+
+def test_a_column_without_values_in_one_list_has_the_type_of_the_others(tmp_path):
+    images = []
+    for name, cells in {"a": ",,", "b": "7,x,True", "c": ",,"}.items():
+        (tmp_path / f"{name}.csv").write_text(f"id,path,plate,name,good\n{name},1.jpg,{cells}\n")
+        images.append(tmp_path / f"{name}.csv")
+    names = ("plate", "name", "good")
+    job = keeping(make_job(tmp_path / "votes", *images), *names)
+    kept = pa.concat_tables(job.images.kept.values())
+    assert kept.schema.types == [pa.int64(), pa.string(), pa.bool_()]
+    assert kept.to_pylist()[1] == {"plate": 7, "name": "x", "good": True}
+    job = keeping(make_job(tmp_path / "votes", images[0], images[2]), *names)
+    assert pa.concat_tables(job.images.kept.values()).schema.types == [pa.float64()] * 3
+
+
+def ask_pandas(part: Path) -> tuple[list[list[str]], list[float]]:
+    rows = pd.read_parquet(part)
+    chosen = [rows["mag"] <= 19, rows["mag"] > 17, rows["mag"].isna()]
+    return [rows[mask]["id"].tolist() for mask in chosen], [rows["mag"].mean(), rows["n"].mean()]
+
+
+def ask_pyarrow(part: Path) -> tuple[list[list[str]], list[float]]:
+    chosen = [pc.field("mag") <= 19, pc.field("mag") > 17, pc.field("mag").is_null()]
+    ids = [parquet.read_table(part, filters=query)["id"].to_pylist() for query in chosen]
+    return ids, [pc.mean(parquet.read_table(part)[name]).as_py() for name in ("mag", "n")]
+
+
+def ask_duckdb(part: Path) -> tuple[list[list[str]], list[float]]:
+    rows = pytest.importorskip("duckdb").read_parquet(str(part))
+    ids = []
+    for condition in ("mag <= 19", "mag > 17", "mag is null"):
+        ids.append([name for (name,) in rows.filter(condition).project("id").fetchall()])
+    return ids, [*rows.aggregate("avg(mag), avg(n)").fetchall()[0]]
+
+
+def ask_polars(part: Path) -> tuple[list[list[str]], list[float]]:
+    polars = pytest.importorskip("polars")
+    mag = polars.col("mag")
+    rows = polars.scan_parquet(part)
+    chosen = [mag <= 19, mag > 17, mag.is_null()]
+    ids = [rows.filter(query).collect()["id"].to_list() for query in chosen]
+    return ids, [rows.collect()[name].mean() for name in ("mag", "n")]
+
+
+@pytest.mark.parametrize("ask", [ask_pandas, ask_pyarrow, ask_duckdb, ask_polars])
+def test_every_library_leaves_missing_numbers_out(tmp_path, ask):
+    """With NaN, duckdb 2.0.1 found all rows below 19, none missing, and no mean."""
+    (tmp_path / "1.png").write_bytes(PICTURES[0])
+    cells = ["a,1.png,17.5,1", "b,1.png,,", "c,1.png,NaN,3", "d,1.png,18.25,5", "e,1.png,20,9"]
+    (tmp_path / "list.csv").write_text("\n".join(["id,path,mag,n", *cells, ""]))
+    job = keeping(make_job(tmp_path / "votes", tmp_path / "list.csv", size=9), "mag", "n")
+    job.run()
+    ids, means = ask(job.part_path(job.images.parts[0]))
+    assert ids == [["a", "d"], ["a", "d", "e"], ["b", "c"]]
+    assert means == [pytest.approx((17.5 + 18.25 + 20) / 3), 4.5]
+
+
+def test_a_job_begun_with_nan_for_missing_values_does_not_go_on(tmp_path, monkeypatch):
+    """As earlier versions wrote them: its parts would differ in their types."""
+    path = make_list(tmp_path)
+    fill_in = {"redshift": pa.array(TABLE["redshift"].to_numpy(float), from_pandas=False)}
+    begun = keeping(make_job(tmp_path / "votes", path), "redshift")
+    with monkeypatch.context() as patch:
+        patch.setattr(images, "read_columns", lambda *_: pa.table(fill_in))
+        begun.begin()
+    message = one_line_refusal(keeping(make_job(tmp_path / "votes", path), "redshift").run)
+    assert "job.json has other images or kept columns: choose a new folder" in message
+
+
+@pytest.mark.pinned
+def test_a_job_begun_by_an_earlier_version_without_missing_values_goes_on(job):
+    """The digests are that version's."""
+    assert job.images.digest == "7df06d062b3b8aaa"
+    assert keeping(job, "ra", "plate", "dec").images.digest == "283e9f2970502a7f"

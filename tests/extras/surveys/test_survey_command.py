@@ -101,8 +101,9 @@ def test_each_image_is_in_one_part_or_among_the_errors(trained, expected):
 def test_spread_and_features_are_as_by_each_network_alone(trained, expected, tmp_path, monkeypatch):
     command = [*words(trained)[:4], "--with", "spread,features,intervals"]
     output = ["--part-size", "5", "--output", tmp_path / "votes"]
-    succeed(trained, *command, *output, "--rank", "width")
+    succeed(trained, *command, *output, "--rank", "width", "--table", tmp_path / "all.parquet")
     found = rows(tmp_path)
+    assert parquet.read_schema(tmp_path / "all.parquet").names == found.columns.tolist()
     pd.testing.assert_frame_equal(found[rows(trained).columns], rows(trained))
     columns = list(TASKS["gz37"].columns)
     monkeypatch.setenv("GALAXYZOO_ROOT", str(trained))
@@ -215,6 +216,7 @@ def test_the_bundled_networks_keep_features_but_for_a_job_begun_without(trained,
     assert "forward passes per image: 6" in succeed(trained, *command, *both).stdout
     for path in (table, work / "v.fits"):
         fits = read_one_table(path).to_pandas()
+        assert "features" not in fits
         assert fits["Class1.1"].is_monotonic_decreasing
         order = rows(work.parent, "both").set_index("GalaxyID").loc[fits["GalaxyID"]]
         for name in ("Class1.1", "Class1.1_lower", "Class7.2_upper"):

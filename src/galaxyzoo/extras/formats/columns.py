@@ -13,7 +13,9 @@ from galaxyzoo.core.paths import shown
 from galaxyzoo.io import tables
 
 _WHOLE = r"-?(0|[1-9]\d*)"
-_NUMBER = r"[+-]?(0|[1-9]\d*)?\.?\d*([eE][+-]?\d+)?|[nN]a[nN]"
+_NUMBER = r"[+-]?(0|[1-9]\d*)?\.?\d*([eE][+-]?\d+)?"
+_BOOLEAN = "(?i)true|false"
+_MISSING = "NA|[nN]a[nN]"  # as R, numpy and pandas write a missing number
 _SAFE_DIGITS = 17  # more are not kept by a float
 
 
@@ -28,16 +30,17 @@ def column_names(path: Path) -> list[str]:
 
 
 def read_columns(path: Path, names: Sequence[str]) -> pa.Table:
-    """Read columns, row i of image i of the store.
+    """Read columns, row i of image i of the store; missing values and NaN are null.
 
-    No nulls, which astropy does not read: missing numbers are NaN, missing texts empty. Numbers
-    whose digits a float would lose stay text, as do cells of a CSV such as 001.
+    Types are those of the Parquet file. Columns of a CSV are whole numbers, booleans or numbers if
+    all their cells are; numbers whose digits a float would lose stay text, as do cells such as 001.
+    A column of a CSV without any value is of the type null.
 
     Args:
         path: of a store, as `open_images` takes it.
         names: of columns.
     Raises:
-        InputError: there is no table, or it has no such column, or one of another type with nulls.
+        InputError: there is no table, or it has no such column.
     """
     known = column_names(path)
     if missing := [name for name in names if name not in known]:
@@ -45,31 +48,36 @@ def read_columns(path: Path, names: Sequence[str]) -> pa.Table:
         raise InputError(f"--keep {missing[0]}: {shown(path)} {have}")
     if path.suffix.lower() == ".csv":
         frame = tables.read_table(path, wanted=names.__contains__, texts=None)
-        table = pa.table({name: _parse(frame[name]) for name in names})
-    else:
-        table = parquet.read_table(path, columns=[*names])
-    return pa.table({name: _filled(name, table[name]) for name in names})
+        return pa.table({name: _parse(frame[name]) for name in names})
+    table = parquet.read_table(path, columns=[*names])
+    return pa.table({name: _without_nan(table[name].combine_chunks()) for name in names})
 
 
 def _parse(texts: pd.Series) -> pa.Array:
-    """Numbers where all cells are some, digit by digit; else the texts."""
-    given = texts.dropna()
+    """Parse cells as whole numbers, booleans or numbers, whichever all of them are; else as text.
+
+    Args:
+        texts: (row,) cells of a CSV, NaN where empty.
+    """
+    numbers = texts.mask(texts.str.fullmatch(_MISSING, na=False))
+    given = numbers.dropna()
+    if given.empty and not texts.eq("NA").any():  # which may be a name
+        return pa.nulls(len(texts))
+    if given.empty:
+        return pa.array(texts, pa.string())
     if given.str.fullmatch(_WHOLE).all():
-        with suppress(OverflowError):
-            return pa.array([None if pd.isna(text) else int(text) for text in texts], pa.int64())
+        with suppress(pa.ArrowInvalid):  # more than 64 bits
+            return pa.array(numbers, pa.string()).cast(pa.int64())
+    if given.str.fullmatch(_BOOLEAN).all():
+        return pa.array(numbers, pa.string()).cast(pa.bool_())
     is_number = given.str.fullmatch(_NUMBER).all() and given.str.contains(r"\d\.|\.\d").any()
     if is_number and given.str.count(r"\d").max() <= _SAFE_DIGITS:
-        return pa.array(texts.astype(float))
-    return pa.array(texts.fillna(""), pa.string())
+        return pa.array(numbers.astype(float))
+    return pa.array(texts, pa.string())
 
 
-def _filled(name: str, column: pa.ChunkedArray) -> pa.Array:
-    column = column.combine_chunks()
-    if not column.null_count:
+def _without_nan(column: pa.Array) -> pa.Array:
+    """Replace NaN by null in a column of floats; other columns stay as they are."""
+    if not pa.types.is_floating(column.type):
         return column
-    is_number = pa.types.is_integer(column.type) or pa.types.is_floating(column.type)
-    for kind, empty in ((pa.float64(), float("nan")), (pa.string(), "")):
-        if is_number or kind == pa.string():
-            with suppress(pa.ArrowException):  # a cast to float that would lose digits, too
-                return column.cast(kind).fill_null(empty)
-    raise InputError(f"--keep {name}: cannot copy a column of {column.type} with missing values")
+    return pa.array(column.to_numpy(zero_copy_only=False), column.type, from_pandas=True)

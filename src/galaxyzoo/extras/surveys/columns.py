@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -23,7 +23,7 @@ from galaxyzoo.extras.surveys import COLUMN_NAMES, FEATURES, TABLE_FORMATS
 from galaxyzoo.tasks import decision_tree, kinds, registry
 
 if TYPE_CHECKING:
-    from astropy.table import Table
+    from astropy.table import Column, Table
 
 Order = Callable[[pa.Table], np.ndarray]
 _PROBABILITY = "stat.probability"
@@ -116,7 +116,7 @@ def check_table(path: Path, carried: pa.Table, columns: Sequence[str], names: st
 
     Args:
         path: ends with one of `TABLE_FORMATS`.
-        carried: columns of the input's own table, without nulls.
+        carried: columns of the input's own table.
         columns: of the predictions.
         names: of `COLUMN_NAMES`.
     """
@@ -132,9 +132,8 @@ def check_table(path: Path, carried: pa.Table, columns: Sequence[str], names: st
             schema = pa.schema([rows.schema.field(0).with_metadata(_KEPT)], {})
             try:
                 save_table(scratch, rows.cast(schema))
-                values, back = rows[name].combine_chunks(), read_one_table(scratch)[name]
-                plain = values if path.suffix == ".parquet" else _to_numpy(values)
-                is_same = repr(back.to_pylist()) == repr(plain.tolist())  # NaN is not NaN
+                back = read_one_table(scratch)[name].to_pylist()
+                is_same = repr(back) == repr(_written_values(rows[name], path))  # NaN is not NaN
             except ModuleNotFoundError:
                 raise
             except Exception:  # noqa: BLE001 they raise anything for types they do not know
@@ -144,6 +143,14 @@ def check_table(path: Path, carried: pa.Table, columns: Sequence[str], names: st
                     f"--table {paths.shown(path)} cannot hold the name or the values of column "
                     f"'{one_line(name)}' ({rows.schema[0].type}) exactly: use .parquet"
                 )
+
+
+def _written_values(column: pa.ChunkedArray, path: Path) -> list[Any]:
+    """List the values of a column as the table at that path holds them, None where missing."""
+    kind = TABLE_FORMATS[path.suffix]
+    if kind == "parquet":
+        return column.to_pylist()
+    return _to_column(column, kind).tolist()
 
 
 def is_own_table(path: Path, columns: Sequence[str], ids: Iterable[str]) -> bool:
@@ -171,25 +178,45 @@ def read_one_table(path: Path) -> pa.Table:
 
     table = Table.read(path, format=TABLE_FORMATS[path.suffix])
     table.convert_bytestring_to_unicode()
-    # "" and NaN come masked
-    plain = (np.ma.filled(c, "") if c.dtype.kind == "U" else np.asarray(c) for c in table.values())
-    return pa.table([values.tolist() for values in plain], table.colnames)
+    return pa.table([_plain_values(column) for column in table.values()], table.colnames)
+
+
+def _plain_values(column: "Column") -> list[Any]:
+    """List the values of a column that astropy read, None where a number is missing."""
+    if column.dtype.kind == "U":
+        return np.ma.filled(column, "").tolist()  # "" comes masked
+    if column.ndim > 1:
+        return np.asarray(column).tolist()  # NaN comes masked
+    return column.tolist()
+
+
+def without_features(names: Sequence[str]) -> list[str]:
+    """Names of a part's columns but that of the features, which is larger than all others."""
+    return [name for name in names if name != FEATURES]
 
 
 def write_one_table(
-    path: Path, parts: Sequence[Path], names: str, order: Order | None = None
+    path: Path,
+    parts: Sequence[Path],
+    names: str,
+    order: Order | None = None,
+    has_features: bool = True,
 ) -> None:
     """Write all parts of a survey as one table, with the meaning of its columns.
 
-    The whole table is in memory: 1.7 GB for ten million galaxies.
+    The whole table is in memory.
 
     Args:
         path: ends with one of `TABLE_FORMATS`.
         parts: Parquet files as a `Survey` writes them.
         names: of `COLUMN_NAMES`.
         order: gives the numbers of the rows in the order to write; default that of the parts.
+        has_features: whether to write the features, if the parts have any.
     """
-    table = pa.concat_tables(parquet.read_table(part) for part in parts)
+    columns = parquet.read_schema(parts[0]).names
+    if not has_features:
+        columns = without_features(columns)
+    table = pa.concat_tables(parquet.read_table(part, columns=columns) for part in parts)
     table = table.take(order(table)) if order else table
     metadata = {
         **table.schema.metadata,  # which rename_columns drops (pyarrow 26.0.1, apache/arrow 48024)
@@ -207,18 +234,18 @@ def save_table(path: Path, table: pa.Table) -> None:
         if kind == "parquet":
             parquet.write_table(table, temporary, compression="zstd")
         elif kind == "fits":
-            _write_fits(temporary, _to_astropy(table))
+            _write_fits(temporary, _to_astropy(table, kind))
         else:
             more = {"tabledata_format": "binary2"} if kind == "votable" else {}
-            _to_astropy(table).write(temporary, format=kind, overwrite=True, **more)
+            _to_astropy(table, kind).write(temporary, format=kind, overwrite=True, **more)
 
 
-def _to_astropy(table: pa.Table) -> "Table":
+def _to_astropy(table: pa.Table, kind: str) -> "Table":
     from astropy.table import Table  # here: half a second
 
     result = Table(meta=_texts(table.schema.metadata))
     for field, column in zip(table.schema, table.columns, strict=True):
-        result[field.name] = _to_numpy(column.combine_chunks())
+        result[field.name] = _to_column(column, kind)
         meaning = _texts(field.metadata)
         result[field.name].description = meaning["description"]
         result[field.name].unit = meaning["unit"] or None
@@ -231,17 +258,62 @@ def _texts(metadata: dict[bytes, bytes] | None) -> dict[str, str]:
     return {key.decode(): text.decode() for key, text in (metadata or {}).items()}
 
 
+def _to_column(column: pa.ChunkedArray, kind: str) -> np.ndarray:
+    """(row,) or (row, number) values for a table of astropy's format `kind`."""
+    is_fits = kind == "fits"
+    if is_fits and column.null_count and pa.types.is_boolean(column.type):
+        column = column.cast(pa.int16())  # astropy 8.0.2 reads a missing boolean as False
+    values = _to_numpy(column.combine_chunks())
+    if is_fits and np.ma.isMaskedArray(values) and values.dtype.kind == "i":
+        values.fill_value = _unused_number(values)  # becomes TNULL
+    return values
+
+
 def _to_numpy(column: pa.Array) -> np.ndarray:
-    """(row,) values, times as ISO 8601, or (row, number) of lists of one length."""
-    if isinstance(column, pa.FixedSizeListArray):
-        return _to_numpy(column.flatten()).reshape(len(column), -1)
-    if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
-        return np.array(column.to_pylist(), _to_numpy(column.flatten()).dtype)
-    if pa.types.is_temporal(column.type) and not pa.types.is_duration(column.type):
+    """(row,) values, masked where missing, or (row, number) of lists of one length.
+
+    Times are ISO 8601. Missing texts are empty: astropy 8.0.2 drops the mask of texts in VOTables.
+    """
+    kind = column.type
+    if pa.types.is_temporal(kind) and not pa.types.is_duration(kind):
         column = pc.replace_substring(column.cast(pa.string()), " ", "T")
+    if column.null_count:
+        return _to_masked(column)
+    if isinstance(column, pa.FixedSizeListArray):
+        numbers = np.ma.filled(_to_numpy(column.flatten()), np.nan)
+        return numbers.reshape(len(column), -1)
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return np.array(column.to_pylist(), _to_numpy(column.flatten()).dtype)
     values = column.to_numpy(zero_copy_only=False)
-    texts = values.dtype == object and not pa.types.is_struct(column.type)
+    texts = values.dtype == object and not pa.types.is_struct(kind)
     return values.astype(str if texts else _WIDER.get(values.dtype.name, values.dtype))
+
+
+def _to_masked(column: pa.Array) -> np.ndarray:
+    """(row,) values of a column with nulls, as of `_to_numpy`."""
+    kind = column.type
+    if pa.types.is_boolean(kind):
+        filled = column.fill_null(False)
+    elif pa.types.is_uint8(kind):
+        filled = column.cast(pa.int16()).fill_null(0)  # may have no value left for TNULL
+    elif pa.types.is_uint64(kind):
+        filled = column.cast(pa.int64()).fill_null(0)  # FITS and VOTable have none with nulls
+    elif pa.types.is_integer(kind):
+        filled = column.fill_null(0)
+    elif pa.types.is_floating(kind):
+        filled = pa.array(column.to_numpy(zero_copy_only=False))  # NaN below the mask
+    else:
+        return _to_numpy(column.cast(pa.string()).fill_null(""))
+    missing = column.is_null().to_numpy(zero_copy_only=False)
+    return np.ma.masked_array(_to_numpy(filled), missing)
+
+
+def _unused_number(values: np.ma.MaskedArray) -> int:
+    """Find a whole number of the type of the values that none of them is."""
+    limits = np.iinfo(values.dtype)
+    stop = min(int(limits.min) + len(values), int(limits.max) + 1)
+    candidates = np.arange(limits.min, stop, dtype=values.dtype)
+    return np.setdiff1d(candidates, values.compressed())[0]
 
 
 def _write_fits(temporary: Path, table: "Table") -> None:

@@ -30,16 +30,16 @@ class SurveyOptions:
     )
     extras: tuple[Literal["spread", "features", "intervals"], ...] = option(
         "extra columns for an output folder, comma-separated: spread (standard deviation between "
-        "the folds' networks), features (input of the first fold's head; always written for the "
-        "bundled networks), intervals (bounds that contain the vote fraction of 90 %% of galaxies "
-        "like the training galaxies)",
+        "the folds' networks), features (input of the first fold's head; the bundled networks "
+        "always write them to the parts, but to --table only if you name them here), intervals "
+        "(bounds that contain the vote fraction of 90 %% of galaxies like the training galaxies)",
         (),
         "--with",
         metavar="EXTRA",
     )
     keep: tuple[str, ...] = option(
-        "columns of a list or Parquet file to copy into an output folder, comma-separated "
-        "(default: ra and dec, if all tables have both)",
+        "columns of a list or Parquet file to copy into an output folder, comma-separated; ra and "
+        "dec are always copied if all tables have both",
         (),
         metavar="COLUMN",
     )
@@ -138,7 +138,8 @@ def _make_job(
     predict.print_left_out(survey_images.left_out, notes["rows"])
     if table:
         order = partial(order_by, list(task.columns), by) if by else None
-        job.write_table(table, names, order)
+        # Not those that were added for the label page, which reads the parts: 640 bytes a galaxy
+        job.write_table(table, names, order, has_features=FEATURES in survey.extras)
         if not is_table:
             print(f"table: {paths.shown(table.resolve())}")
     if by and not is_table:

@@ -69,8 +69,8 @@ class SurveyImages:
         paths: folders, zips or single images.
         size: most images of a part.
         fits: how FITS cut-outs among them become pictures.
-        keep: columns of their tables that go with the predictions; none: the position, where all
-            tables have it.
+        keep: columns of their tables that go with the predictions, besides the position, which goes
+            with them where all tables have it.
     """
 
     paths: tuple[Path, ...]
@@ -99,17 +99,18 @@ class SurveyImages:
 
     @cached_property
     def kept(self) -> dict[Path, pa.Table]:
-        """Columns to keep beside the predictions, by the path of their table."""
+        """Columns to keep beside the predictions, of the same types, by the path of their table."""
         paths = [images.path for images in self._inputs]
         keep = self.keep
-        if not keep and paths and all({*base.POSITION} <= {*column_names(path)} for path in paths):
-            keep = base.POSITION
+        if paths and all({*base.POSITION} <= {*column_names(path)} for path in paths):
+            positions = [name for name in base.POSITION if name not in keep]
+            keep = (*positions, *keep)
         if not keep:
             return {}
         tables = {path: read_columns(path, keep) for path in paths}
         kinds = {table.schema: shown(path) for path, table in tables.items()}
         try:
-            schema = pa.unify_schemas([*kinds], promote_options="permissive")
+            schema = _with_types(pa.unify_schemas([*kinds], promote_options="permissive"))
             return {path: table.cast(schema) for path, table in tables.items()}
         except pa.ArrowException:
             line = f"--keep {','.join(keep)}: column types differ between "
@@ -151,3 +152,11 @@ class SurveyImages:
         batches = chain.from_iterable(table.to_batches() for table in self.kept.values())
         columns = (memoryview(batch.serialize()) for batch in batches)
         return digest(chain(map(repr, names), self.keep, columns))[:16]
+
+
+def _with_types(schema: pa.Schema) -> pa.Schema:
+    """Give columns without any value the type of fractional numbers."""
+    for number, column in enumerate(schema):
+        if pa.types.is_null(column.type):
+            schema = schema.set(number, column.with_type(pa.float64()))
+    return schema

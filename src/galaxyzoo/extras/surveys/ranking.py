@@ -12,7 +12,8 @@ from galaxyzoo.config.schema import ORIGINAL_PX, ImageConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.stores.base import POSITION
 from galaxyzoo.extras.pages.html import GalaxyCard, HtmlSection, made, sky_links, write_page
-from galaxyzoo.extras.surveys import FEATURES, INTERVALS, SPREAD
+from galaxyzoo.extras.surveys import INTERVALS, SPREAD
+from galaxyzoo.extras.surveys.columns import without_features
 from galaxyzoo.extras.surveys.survey import BOUNDS, Survey
 from galaxyzoo.io.tables import write_predictions
 from galaxyzoo.tasks.kinds import Task
@@ -40,7 +41,7 @@ def write_ranking(job: Survey, by: str, top: int) -> Path:
     best, total = pd.DataFrame(), 0
     for part in job.images.parts:
         path = job.part_path(part)
-        names = _without_features(parquet.read_schema(path).names)
+        names = without_features(parquet.read_schema(path).names)
         galaxies = parquet.read_table(path, columns=names).to_pandas()
         total += len(galaxies)
         scored = galaxies.assign(**{_SCORE: _score(galaxies, columns, by), _PART: part.number})
@@ -71,13 +72,8 @@ def write_ranking(job: Survey, by: str, top: int) -> Path:
 
 def order_by(columns: list[str], by: str, rows: pa.Table) -> np.ndarray:
     """(row,) numbers of rows of a survey in order of rank."""
-    galaxies = rows.select(_without_features(rows.column_names)).to_pandas()
+    galaxies = rows.select(without_features(rows.column_names)).to_pandas()
     return np.argsort(-_score(galaxies, columns, by).to_numpy(), kind="stable")
-
-
-def _without_features(names: list[str]) -> list[str]:
-    """Names of a part's columns but the largest, of which no ranking is made."""
-    return [name for name in names if name != FEATURES]
 
 
 def _score(galaxies: pd.DataFrame, columns: list[str], by: str) -> pd.Series:

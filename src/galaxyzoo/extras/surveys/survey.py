@@ -332,9 +332,12 @@ class Survey:
         whole.finish([ERRORS], notes)
         return notes
 
-    def write_table(self, path: Path, names: str, order: Order | None = None) -> None:
+    def write_table(
+        self, path: Path, names: str, order: Order | None = None, has_features: bool = True
+    ) -> None:
         """Write the finished job as one table; see `write_one_table`."""
-        write_one_table(path, [self.part_path(part) for part in self.images.parts], names, order)
+        parts = [self.part_path(part) for part in self.images.parts]
+        write_one_table(path, parts, names, order, has_features)
 
     def part_path(self, part: Part) -> Path:
         """Path of a part's predictions."""
