@@ -108,7 +108,7 @@ def test_the_command_prints_scores_of_the_test_part_and_the_report_has_them(root
     (folder,) = (root / "reports").glob("*/elliptical_spiral")
     page = (folder / "index.html").read_text()
     for run in runs:
-        assert f"{run}: classes of the hold-out" in page
+        assert f"{run}_holdout: classes" in page
         assert f"{run}: best validation epoch" in printed
         stem = run.split("/")[1]
         confusion = pd.read_csv(folder / f"{stem}_holdout_confusion.csv", index_col="true class")

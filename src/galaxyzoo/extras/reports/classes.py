@@ -8,7 +8,9 @@ from sklearn.metrics import classification_report, confusion_matrix
 
 from galaxyzoo.extras.pages.answers import readable
 from galaxyzoo.extras.pages.html import HtmlSection, Shaded, VoteBar
-from galaxyzoo.extras.reports import calibration, evaluate, results
+from galaxyzoo.extras.reports import calibration
+from galaxyzoo.extras.reports.evaluate import SHOWN_GALAXIES, Evaluation
+from galaxyzoo.extras.reports.results import ScoredPredictions
 
 MOST_PROBABLE = "Predicted class: the most probable one."
 BALANCED = (
@@ -17,51 +19,29 @@ BALANCED = (
 )
 
 
-def class_sections(evaluation: evaluate.Evaluation, result: results.Result) -> list[HtmlSection]:
+def class_sections(evaluation: Evaluation, result: ScoredPredictions) -> list[HtmlSection]:
     """Build all sections on one result; write their tables."""
-    truth, title = result.targets.argmax(axis=1), f"{result.run}: classes"
-    confusion = _confusion(evaluation, title, result.stem, truth, result.decided)
-    sections = [confusion, _probabilities(evaluation, result)]
+    sections = [_confusion(evaluation, result), _probabilities(evaluation, result)]
     if evaluation.images is not None:
         sections.append(_galaxies(evaluation, result))
     return sections
 
 
-def holdout_sections(evaluation: evaluate.Evaluation) -> list[HtmlSection]:
-    """Confusion, precision and recall of each hold-out; write their tables."""
-    sections = []
-    for holdout in evaluation.holdouts:
-        title = f"{holdout.card.run}: classes of the hold-out"
-        stem = f"{holdout.card.run.split('/')[1]}_holdout"
-        truth = holdout.targets.argmax(axis=1)
-        sections.append(_confusion(evaluation, title, stem, truth, holdout.decided))
-    return sections
-
-
-def _confusion(
-    evaluation: evaluate.Evaluation, title: str, stem: str, truth: np.ndarray, predicted: np.ndarray
-) -> HtmlSection:
-    """Precision, recall and confusion of the classes, as tables and CSV.
-
-    Args:
-        evaluation: of the task.
-        title: heading of the section.
-        stem: start of the names of the CSV files.
-        truth: (galaxy,) class numbers.
-        predicted: (galaxy,) class numbers.
-    """
+def _confusion(evaluation: Evaluation, result: ScoredPredictions) -> HtmlSection:
+    """Precision, recall and confusion of the classes, as tables and CSV."""
     task = evaluation.class_task
+    truth, predicted = result.targets.argmax(axis=1), result.decided
     report = report_table(task.columns, truth, predicted)
     confusion = confusion_table(task.columns, truth, predicted)
-    evaluation.write_csv(f"{stem}_report.csv", report)
-    evaluation.write_csv(f"{stem}_confusion.csv", confusion)
+    evaluation.write_csv(f"{result.stem}_report.csv", report)
+    evaluation.write_csv(f"{result.stem}_confusion.csv", confusion)
     caption = "Confusion matrix: galaxies and fraction of the true class"
     tables = [("Precision, recall and F1", report), (caption, shade_rows(confusion))]
     text = BALANCED if task.balanced else MOST_PROBABLE
-    return HtmlSection(title, text, tables)
+    return HtmlSection(f"{result.run}: classes", text, tables)
 
 
-def _probabilities(evaluation: evaluate.Evaluation, result: results.Result) -> HtmlSection:
+def _probabilities(evaluation: Evaluation, result: ScoredPredictions) -> HtmlSection:
     probs, name = result.predictions, "most probable class"
     is_right = probs.argmax(axis=1) == result.targets.argmax(axis=1)
     table = calibration.calibration_table(probs.max(axis=1)[:, None], is_right[:, None], [name])
@@ -76,7 +56,7 @@ def _probabilities(evaluation: evaluate.Evaluation, result: results.Result) -> H
     )
 
 
-def _galaxies(evaluation: evaluate.Evaluation, result: results.Result) -> HtmlSection:
+def _galaxies(evaluation: Evaluation, result: ScoredPredictions) -> HtmlSection:
     truth, predicted = result.targets.argmax(axis=1), result.decided
     names = [readable(name) for name in evaluation.class_task.columns]
 
@@ -84,7 +64,7 @@ def _galaxies(evaluation: evaluate.Evaluation, result: results.Result) -> HtmlSe
         prob = result.predictions[row, predicted[row]]
         return [f"true: {names[truth[row]]}", f"predicted: {names[predicted[row]]} {prob:.2f}"], []
 
-    wrong = confident_mistakes(result.predictions, truth, predicted, evaluate.SHOWN_GALAXIES)
+    wrong = confident_mistakes(result.predictions, truth, predicted, SHOWN_GALAXIES)
     galleries = evaluation.galleries(result, "Most confident mistakes", wrong, describe)
     text = "" if len(wrong) else "No mistakes."
     return HtmlSection(f"{result.run}: galaxies", text, galleries=galleries)

@@ -20,6 +20,7 @@ from galaxyzoo.data.readers.side_tables import sky_positions
 from galaxyzoo.ensemble.model_listing import find_predictor
 from galaxyzoo.extras.pages import html
 from galaxyzoo.extras.reports import classes, evaluate, votes
+from galaxyzoo.extras.reports.results import Result
 from galaxyzoo.results.console import print_holdout_table
 from galaxyzoo.tasks import kinds, registry
 
@@ -50,15 +51,12 @@ def main() -> None:
     for evaluation in loaded:
         write_report(with_images(evaluation, options.data))
     last, index = loaded[-1], paths.shown(html.write_index(output))
-    if not last.detailed:
-        card = last.holdouts[0].card
-        launch.print_done(f"{index} lists all reports; {card.run}, hold-out {card.score_text}", "")
-        return
-    result = last.detailed[0]
+    result = last.shown[0]
+    has_page = isinstance(result, Result) and result.card.has_networks
     page = f"{launch.typed('app')} {result.run} --dataset {last.catalog.dataset}"
     launch.print_done(
         f"{index} lists all reports; {result.run}, {result.card.score_text}",
-        page if result.card.has_networks else "",
+        page if has_page else "",
     )
 
 
@@ -106,7 +104,7 @@ def write_report(evaluation: evaluate.Evaluation) -> None:
             console.print_table(f"{task.name} on {dataset}, {caption}", table)
         console.print_text(*comparison.text.splitlines()[1:])
     if evaluation.holdouts:
-        print_holdout_table([holdout.card for holdout in evaluation.holdouts])
+        print_holdout_table([result.card for result in evaluation.holdouts])
     print(f"report: {paths.shown(path)}")
 
 
@@ -115,7 +113,5 @@ def detail_sections(evaluation: evaluate.Evaluation) -> Iterator[html.HtmlSectio
     is_votes = isinstance(evaluation.task, kinds.VoteTask)
     if is_votes and evaluation.results:
         yield votes.question_section(evaluation)
-    for result in evaluation.detailed:
+    for result in evaluation.shown:
         yield from (votes.vote_sections if is_votes else classes.class_sections)(evaluation, result)
-    if not is_votes:
-        yield from classes.holdout_sections(evaluation)

@@ -16,6 +16,7 @@ from galaxyzoo.extras.pages import html
 from galaxyzoo.extras.reports.results import (
     HoldoutResult,
     Result,
+    ScoredPredictions,
     load_holdouts,
     load_results,
     pick_best,
@@ -49,6 +50,11 @@ class Evaluation:
         assert isinstance(self.task, kinds.ClassTask)
         return self.task
 
+    @property
+    def shown(self) -> list[ScoredPredictions]:
+        """All predictions to show in detail."""
+        return [*self.detailed, *self.holdouts]
+
     def write_csv(self, name: str, table: pd.DataFrame) -> None:
         """Write a table beside the page."""
         write_table(self.folder / name, table)
@@ -56,7 +62,7 @@ class Evaluation:
 
     def galleries(
         self,
-        result: Result,
+        result: ScoredPredictions,
         caption: str,
         rows: np.ndarray,
         describe: Callable[[int], tuple[Sequence[str], Sequence[html.VoteBar]]],
@@ -94,10 +100,7 @@ def load_evaluation(
     whole = load_catalog(layout.choose_dataset(dataset, task.name, held_out))
     catalog = whole.for_task(task)
     holdouts, holdout_problems = load_holdouts(task, catalog)
-    held_out_alone = {holdout.card.run for holdout in holdouts}
-    held_out_alone -= {*layout.list_tables(whole.dataset, task.name)}
-    required = [run for run in named if run not in held_out_alone]
-    results, problems = load_results(task, catalog, required)
+    results, problems = load_results(task, catalog, named)
     if not results and not holdouts:
         why = "; ".join([*problems, *holdout_problems]) or "no table found"
         raise InputError(f"no run of {task.name} can be evaluated: {why}")
@@ -122,26 +125,19 @@ def summarize(evaluation: Evaluation, command: str) -> dict[str, str]:
         evaluation: to summarize.
         command: that wrote the page.
     """
-    task = evaluation.task
-    data = f"{evaluation.catalog.dataset}, {len(evaluation.catalog.ids):,} training galaxies"
-    made = html.made(f" by {command}")
-    better = f"(lower {task.metric} is better)"
-    if not evaluation.detailed:
-        card = evaluation.holdouts[0].card
-        made = f"{made}; scores from version {card.code_version}"
-        return {card.run: f"hold-out {card.score_text} {better}", "Data": data, "Made": made}
-    shown = evaluation.detailed[0]
+    shown, task = evaluation.shown[0], evaluation.task
+    kind = "hold-out" if isinstance(shown, HoldoutResult) else "out-of-fold"
     sd = shown.card.sd
     folds = f"; SD over {len(shown.folds)} folds: {sd:.4f}" if sd is not None else ""
     return {
-        shown.run: f"out-of-fold {shown.card.score_text}{folds} {better}",
+        shown.run: f"{kind} {shown.card.score_text}{folds} (lower {task.metric} is better)",
         "Baseline": f"mean labels: {task.metric} {_score_of_means(task, shown):.5f}",
-        "Data": data,
-        "Made": f"{made}; scores from version {shown.card.code_version}",
+        "Data": f"{evaluation.catalog.dataset}, {len(evaluation.catalog.ids):,} training galaxies",
+        "Made": f"{html.made(f' by {command}')}; scores from version {shown.card.code_version}",
     }
 
 
-def _score_of_means(task: kinds.Task, result: Result) -> float:
+def _score_of_means(task: kinds.Task, result: ScoredPredictions) -> float:
     """Score of predicting, for each galaxy, the mean targets of the other folds."""
     folds, targets = result.table.folds, result.targets
     assert folds is not None
@@ -178,13 +174,13 @@ def holdout_section(evaluation: Evaluation) -> html.HtmlSection | None:
     """Table of the runs' hold-outs, written as CSV too."""
     if not evaluation.holdouts:
         return None
-    cards = [holdout.card for holdout in evaluation.holdouts]
+    cards = [result.card for result in evaluation.holdouts]
     table = console.holdout_table(cards)
-    table["published score"] = [holdout.reference for holdout in evaluation.holdouts]
+    published = [result.config and result.config.reference for result in evaluation.holdouts]
+    table["published score"] = [text or "" for text in published]
     evaluation.write_csv("holdout.csv", table)
-    text = "Trained and validated on the first two parts, scored on the third.\n"
-    text += "\n".join(console.holdout_notes(cards))
-    return html.HtmlSection("Hold-out", text, tables=[("Hold-out scores", table)])
+    notes = console.holdout_notes(cards)
+    return html.HtmlSection("Hold-out", "\n".join(notes), tables=[("Hold-out scores", table)])
 
 
 def ensemble_section(evaluation: Evaluation) -> html.HtmlSection | None:

@@ -1,7 +1,7 @@
 """Results of a task: out-of-fold tables of its runs and ensembles, and its runs' hold-outs."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -11,7 +11,7 @@ from galaxyzoo.config.schema import Config
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.ensemble.model_listing import ensemble_folder
-from galaxyzoo.results.card import EnsembleCard, HoldoutCard, RunCard
+from galaxyzoo.results.card import EnsembleCard, HoldoutCard, RunCard, ScoreCard
 from galaxyzoo.results.layout import (
     HELD_OUT_TABLE,
     HOLDOUT,
@@ -24,40 +24,25 @@ from galaxyzoo.results.layout import (
 )
 from galaxyzoo.results.table import PredictionTable
 from galaxyzoo.tasks.kinds import ClassTask, Task
-from galaxyzoo.tasks.registry import ensemble_name, get_task, is_ensemble, split_ensemble
+from galaxyzoo.tasks.registry import ensemble_name, is_ensemble, split_ensemble
 
 
 @dataclass(frozen=True, eq=False)
-class Result:
-    """A run's out-of-fold predictions of the galaxies in its finished folds, with their scores."""
+class ScoredPredictions:
+    """Predictions of galaxies that their networks were not trained on, with their scores."""
 
     run: str  # "<task>/<stem>", an ensemble's name as `ensemble_name` spells it
     table: PredictionTable  # as it would be submitted
     targets: np.ndarray  # (galaxy, column) of the table's galaxies
-    unscored: np.ndarray  # (other galaxy, column) of those in other folds
-    card: RunCard | EnsembleCard
+    unscored: np.ndarray  # (other galaxy, column) of the other galaxies
+    card: ScoreCard
     config: Config | None = None  # as saved with the run; None where that is gone
 
     @property
     def stem(self) -> str:
         """The name without its task, for file names; no two of a task share one."""
         stem = split_ensemble(self.run)[1]
-        return f"ensemble-{stem}" if self.is_ensemble else stem
-
-    @property
-    def is_ensemble(self) -> bool:
-        """Check whether the predictions are an ensemble's."""
-        return is_ensemble(self.run)
-
-    @property
-    def folds(self) -> list[int]:
-        """The folds that are scored."""
-        return sorted(map(int, self.card.per_fold))
-
-    @property
-    def is_whole(self) -> bool:
-        """Check whether every galaxy of the catalog is predicted."""
-        return not len(self.unscored)
+        return f"ensemble-{stem}" if is_ensemble(self.run) else stem
 
     @cached_property
     def decided(self) -> np.ndarray:
@@ -68,27 +53,38 @@ class Result:
         return table.task.decide_out_of_fold(table.values, self.targets, table.folds, self.unscored)
 
     @property
+    def folds(self) -> list[int]:
+        """The folds that are scored."""
+        return sorted(map(int, self.card.per_fold))
+
+    @property
     def predictions(self) -> np.ndarray:
         """(galaxy, column) of the table."""
         return self.table.values
 
 
 @dataclass(frozen=True, eq=False)
-class HoldoutResult:
-    """A run's predictions of the galaxies that it held out, with their scores."""
+class HoldoutResult(ScoredPredictions):
+    """A run's predictions of the part of the galaxies that it held out."""
 
     card: HoldoutCard
-    predictions: np.ndarray  # (held-out galaxy, column)
-    targets: np.ndarray  # (held-out galaxy, column)
-    others: np.ndarray  # (other galaxy, column) targets
-    reference: str  # the recipe's published score, empty without one
+
+
+@dataclass(frozen=True, eq=False)
+class Result(ScoredPredictions):
+    """A run's or ensemble's out-of-fold predictions of the galaxies in its finished folds."""
+
+    card: RunCard | EnsembleCard
 
     @property
-    def decided(self) -> np.ndarray:
-        """(held-out galaxy,) number of the predicted class, in a task of classes."""
-        task = get_task(self.card.task)
-        assert isinstance(task, ClassTask)
-        return task.decide(self.predictions, self.others.mean(axis=0))
+    def is_ensemble(self) -> bool:
+        """Check whether the predictions are an ensemble's."""
+        return is_ensemble(self.run)
+
+    @property
+    def is_whole(self) -> bool:
+        """Check whether every galaxy of the catalog is predicted."""
+        return not len(self.unscored)
 
 
 def load_holdouts(task: Task, catalog: Catalog) -> tuple[list[HoldoutResult], list[str]]:
@@ -106,18 +102,19 @@ def load_holdouts(task: Task, catalog: Catalog) -> tuple[list[HoldoutResult], li
             holdouts.append(_load_holdout(folder, task, catalog))
         except InputError as error:
             problems.append(f"the hold-out of {folder.run} is skipped: {error}")
-    return sorted(holdouts, key=lambda holdout: holdout.card.score), problems
+    return sorted(holdouts, key=lambda result: result.card.score), problems
 
 
 def _load_holdout(folder: RunFolder, task: Task, catalog: Catalog) -> HoldoutResult:
-    card = HoldoutCard.read(folder.holdout_card)
-    saved = load_run_config(folder.path)
+    card, saved = HoldoutCard.read(folder.holdout_card), load_run_config(folder.path)
     provenance = fold_provenance(saved.config, catalog.fingerprint, HOLDOUT)
     files = trained_files(folder.path / HOLDOUT, provenance)
     table = PredictionTable.read(files.path(HELD_OUT_TABLE), task).project()
+    table = replace(table, folds=np.zeros(len(table.ids), np.int64))
     targets, is_held_out = catalog.targets(task.name), np.isin(catalog.ids, table.ids)
-    reference = saved.config.reference or ""
-    return HoldoutResult(card, table.values, targets[is_held_out], targets[~is_held_out], reference)
+    name = f"{folder.run}_{HOLDOUT}"
+    others = targets[~is_held_out]
+    return HoldoutResult(name, table, targets[is_held_out], others, card, saved.config)
 
 
 def load_results(

@@ -7,7 +7,9 @@ import pandas as pd
 
 from galaxyzoo.extras.pages.answers import SHOWN_ANSWERS, answer_label
 from galaxyzoo.extras.pages.html import HtmlSection, VoteBar
-from galaxyzoo.extras.reports import calibration, evaluate, results
+from galaxyzoo.extras.reports import calibration
+from galaxyzoo.extras.reports.evaluate import SHOWN_GALAXIES, Evaluation
+from galaxyzoo.extras.reports.results import Result, ScoredPredictions
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.metrics import rmse
@@ -15,7 +17,7 @@ from galaxyzoo.tasks.metrics import rmse
 _N_WORST = 8  # answers in the table of calibration
 
 
-def question_section(evaluation: evaluate.Evaluation) -> HtmlSection:
+def question_section(evaluation: Evaluation) -> HtmlSection:
     """RMSE per question of the detailed results and of every other whole run."""
     task = evaluation.task
     shown = [*evaluation.detailed] + [
@@ -28,7 +30,7 @@ def question_section(evaluation: evaluate.Evaluation) -> HtmlSection:
     return HtmlSection("Questions", tables=[("RMSE per question", table)])
 
 
-def vote_sections(evaluation: evaluate.Evaluation, result: results.Result) -> list[HtmlSection]:
+def vote_sections(evaluation: Evaluation, result: ScoredPredictions) -> list[HtmlSection]:
     """Sections on one result; writes their tables."""
     sections = [_calibration(evaluation, result)]
     if evaluation.images is not None:
@@ -51,7 +53,7 @@ def question_rmse(
     return np.array([rmse(predictions[:, span], targets[:, span]) for span in spans])
 
 
-def _calibration(evaluation: evaluate.Evaluation, result: results.Result) -> HtmlSection:
+def _calibration(evaluation: Evaluation, result: ScoredPredictions) -> HtmlSection:
     task = evaluation.task
     table = calibration.calibration_table(result.predictions, result.targets, task.columns)
     evaluation.write_csv(f"{result.stem}_calibration.csv", table)
@@ -73,7 +75,7 @@ def _calibration(evaluation: evaluate.Evaluation, result: results.Result) -> Htm
     )
 
 
-def _galaxies(evaluation: evaluate.Evaluation, result: results.Result) -> HtmlSection:
+def _galaxies(evaluation: Evaluation, result: ScoredPredictions) -> HtmlSection:
     task = evaluation.task
     errors = task.score_from_loss(task.per_sample_losses(result.predictions, result.targets))
 
@@ -82,7 +84,7 @@ def _galaxies(evaluation: evaluate.Evaluation, result: results.Result) -> HtmlSe
         note = f"RMSE {errors[row]:.3f}"
         return [note], vote_bars(predicted, known)
 
-    worst = np.argsort(-errors, kind="stable")[: evaluate.SHOWN_GALAXIES]
+    worst = np.argsort(-errors, kind="stable")[:SHOWN_GALAXIES]
     return HtmlSection(
         f"{result.run}: galaxies",
         f"Bars: out-of-fold predictions; marks: {task.truth}.",
@@ -90,10 +92,11 @@ def _galaxies(evaluation: evaluate.Evaluation, result: results.Result) -> HtmlSe
     )
 
 
-def _name(result: results.Result) -> str:
+def _name(result: ScoredPredictions) -> str:
     """The run, with its folds where they are not all."""
-    folds = ", ".join(map(str, result.folds))
-    return result.run if result.is_whole else f"{result.run} (folds {folds})"
+    if not isinstance(result, Result) or result.is_whole:
+        return result.run
+    return f"{result.run} (folds {', '.join(map(str, result.folds))})"
 
 
 def _headings(task: Task) -> list[str]:
