@@ -2,12 +2,20 @@
 
 from typing import Any
 
+import albumentations
 import numpy as np
 import pytest
 
 from galaxyzoo.config.schema import AugmentConfig, ImageConfig
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.training.loader import augment_batch, check_transforms, random_matrices
+from galaxyzoo.core.manifest import digest
+from galaxyzoo.data.geometry import warp
+from galaxyzoo.training.loader import (
+    augment_batch,
+    build_transforms,
+    check_transforms,
+    random_matrices,
+)
 from support.refusals import one_line_refusal
 from support.small_models import small_config
 
@@ -39,7 +47,8 @@ def test_without_flips_no_image_is_mirrored():
 
 def test_a_batch_is_made_again_exactly_and_differs_for_another_seed():
     images = np.random.default_rng(0).integers(0, 256, (6, 64, 64, 3), dtype=np.uint8)
-    settings = AugmentConfig(transforms=[{"name": "GaussNoise", "p": 1.0}])
+    noise = {"name": "GaussNoise", "p": 1.0}
+    settings = AugmentConfig(transforms=[noise, {**noise, "per_channel": False}])
     first, again, other = (
         augment_batch(images, IMAGE, settings, np.random.default_rng(seed)) for seed in (1, 1, 2)
     )
@@ -47,11 +56,70 @@ def test_a_batch_is_made_again_exactly_and_differs_for_another_seed():
     assert not np.array_equal(first, other)
 
 
+def draw_flips(transforms: list[dict[str, Any]], count: int) -> np.ndarray:
+    """Count pictures by (mirrored left to right, mirrored top to bottom)."""
+    picture = np.arange(4 * 4 * 3, dtype=np.uint8).reshape(4, 4, 3)
+    seen = np.zeros((2, 2), int)
+    for seed in range(count // 8):  # as many batches of eight
+        transform = build_transforms(transforms, seed)
+        for _ in range(8):
+            made = transform(image=picture)["image"]
+            corner = np.argwhere((made == picture[0, 0]).all(axis=2))[0]
+            seen[tuple((corner > 0)[::-1].astype(int))] += 1
+    return seen
+
+
+def test_each_of_two_flips_is_taken_on_its_own():
+    flips = [{"name": "HorizontalFlip", "p": 0.5}, {"name": "VerticalFlip", "p": 0.5}]
+    seen = draw_flips(flips, 640)
+    assert seen.min() > 110  # 160 each, with a standard deviation of 11
+    assert draw_flips([*flips, {"name": "HorizontalFlip", "p": 0.5}], 640).min() > 110
+
+
+def test_two_strengths_are_drawn_apart():
+    image = np.full((4, 4, 3), 128, np.uint8)
+    lighter = {"name": "RandomBrightnessContrast", "p": 1.0, "contrast_limit": [0, 0]}
+    settings = [{**lighter, "brightness_limit": [0, 0.2]} for _ in range(3)]
+    draws = []
+    for seed in range(100):
+        transform: Any = build_transforms(settings, seed)
+        for _ in range(4):
+            steps = [image]
+            for part in transform.transforms:
+                steps.append(part(image=steps[-1])["image"])
+            draws.append(np.diff([float(step.mean()) for step in steps]))
+    correlations = np.corrcoef(np.transpose(draws))[np.triu_indices(3, k=1)]
+    assert np.abs(correlations).max() < 0.2  # 0 ± 0.05
+
+
+TRANSFORMS: list[dict[str, Any]] = [
+    {"name": "GaussNoise", "p": 0.5},
+    {"name": "HueSaturationValue"},
+]
+TRANSFORMS += [{"name": "RandomBrightnessContrast", "p": 1.0}, {"name": "CoarseDropout", "p": 0.7}]
+
+
+@pytest.mark.parametrize("setting", TRANSFORMS, ids=lambda setting: setting["name"])
+def test_a_transform_alone_draws_as_compose_does(setting):
+    images = np.random.default_rng(0).integers(0, 256, (6, 64, 64, 3), dtype=np.uint8)
+    settings = AugmentConfig(transforms=[setting])
+    made = augment_batch(images, IMAGE, settings, np.random.default_rng((0, 1, 2, 3)))
+    rng = np.random.default_rng((0, 1, 2, 3))
+    warped = warp(images, random_matrices(IMAGE, settings, 6, rng), 32)
+    arguments = {key: value for key, value in setting.items() if key != "name"}
+    transform = getattr(albumentations, setting["name"])(**arguments)
+    composed = albumentations.Compose([transform], seed=int(rng.integers(2**31)))
+    expected = np.stack([composed(image=picture)["image"] for picture in warped])
+    assert digest([made.tobytes()]) == digest([expected.tobytes()])
+    assert not np.array_equal(made, warped)
+
+
 UNKNOWN = [{"name": "GausNoise"}, {"p": 0.5}, {"name": "GaussNoise", "std_rang": [0.1, 0.2]}]
 UNKNOWN += [{"name": "GaussNoise", "std_range": 5}, {"name": "Compose", "transforms": []}]
+UNKNOWN += [{"name": "OneOf", "transforms": []}]  # whose parts would share one seed
 
 
-NAMES = ["GausNoise", "None", "std_rang", "GaussNoise", "Compose"]
+NAMES = ["GausNoise", "None", "std_rang", "GaussNoise", "Compose", "OneOf"]
 
 
 @pytest.mark.parametrize(("setting", "named"), [*zip(UNKNOWN, NAMES, strict=True)])

@@ -90,7 +90,8 @@ class AugmentConfig(base.Settings):
     shift_px: float = Field(8.0, ge=0)
     """random shift along each axis, uniform within ± this many original pixels"""
     transforms: list[dict[str, Any]] = Field(default_factory=list)
-    """albumentations transforms after the warp, such as {name: GaussNoise, p: 0.5}"""
+    """albumentations transforms after the warp, such as {name: GaussNoise, p: 0.5}; each draws its
+    own random numbers"""
 
 
 class TrainConfig(base.Settings):

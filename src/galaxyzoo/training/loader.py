@@ -145,8 +145,16 @@ def augment_batch(
 
 
 def build_transforms(settings: list[dict[str, Any]], seed: int) -> Callable[..., dict[str, Any]]:
-    """Compose albumentations' transforms from checked settings, each a `name` and arguments."""
-    return _albumentations().Compose([_make_transform(setting) for setting in settings], seed=seed)
+    """Compose albumentations' transforms from checked settings, each a `name` and arguments.
+
+    `Compose` gives all of them its seed, so two flips would happen both or not at all. The first
+    keeps it, and the others get seeds of their own.
+    """
+    transforms = [_make_transform(setting) for setting in settings]
+    composed = _albumentations().Compose(transforms, seed=seed)
+    for number, transform in enumerate(transforms[1:], start=1):
+        transform.set_random_seed(int(np.random.default_rng((seed, number)).integers(2**31)))
+    return composed
 
 
 def check_transforms(settings: list[dict[str, Any]], size_px: int) -> None:

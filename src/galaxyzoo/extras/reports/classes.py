@@ -80,12 +80,14 @@ def report_table(names: Sequence[str], truth: np.ndarray, predicted: np.ndarray)
     Returns:
         Columns `class`, `precision`, `recall`, `F1`, `galaxies`; 0 where nothing can be divided.
     """
-    labels = {"labels": np.arange(len(names)), "target_names": list(names)}
-    report = classification_report(truth, predicted, **labels, output_dict=True, zero_division=0)
-    rows = {name: report[name] for name in names}
-    rows["mean over classes"] = report["macro avg"]
-    rows["mean over galaxies"] = report["weighted avg"]
-    table = pd.DataFrame(rows).T.rename_axis("class").reset_index()
+    # Its keys are the classes' numbers: a class may be called "accuracy" or "macro avg".
+    labels = np.arange(len(names))
+    report = classification_report(
+        truth, predicted, labels=labels, output_dict=True, zero_division=0
+    )
+    rows = [report[str(label)] for label in labels]
+    table = pd.DataFrame([*rows, report["macro avg"], report["weighted avg"]])
+    table.insert(0, "class", [*names, "mean over classes", "mean over galaxies"])
     table = table.rename(columns={"f1-score": "F1", "support": "galaxies"})
     return table.astype({"galaxies": int})
 
@@ -93,8 +95,9 @@ def report_table(names: Sequence[str], truth: np.ndarray, predicted: np.ndarray)
 def confusion_table(names: Sequence[str], truth: np.ndarray, predicted: np.ndarray) -> pd.DataFrame:
     """Numbers of galaxies: a row per `true class`, a column per predicted class."""
     counts = confusion_matrix(truth, predicted, labels=np.arange(len(names)))
-    table = pd.DataFrame(counts, index=list(names), columns=list(names))
-    return table.rename_axis("true class").reset_index()
+    table = pd.DataFrame(counts, columns=list(names))
+    table.insert(0, "true class", list(names), allow_duplicates=True)  # a class may be called so
+    return table
 
 
 def confident_mistakes(
@@ -115,13 +118,11 @@ def confident_mistakes(
 
 def shade_rows(table: pd.DataFrame) -> pd.DataFrame:
     """A `confusion_table` whose cells show and are shaded by their part of the true class."""
-    counts = table.drop(columns="true class")
-    shares = counts.div(counts.sum(axis=1).clip(lower=1), axis=0)
-    cells = {
-        readable(name): [
-            Shaded(f"{n}\n{share:.0%}", share)
-            for n, share in zip(counts[name], shares[name], strict=True)
-        ]
-        for name in counts
-    }
-    return pd.DataFrame({"true class": table["true class"].map(readable), **cells})
+    counts = table.iloc[:, 1:].to_numpy()
+    shares = counts / counts.sum(axis=1, keepdims=True).clip(min=1)
+    shaded = table.rename(columns=readable).astype(object)
+    shaded.iloc[:, 0] = table.iloc[:, 0].map(readable)
+    for row, column in np.ndindex(counts.shape):
+        share = shares[row, column]
+        shaded.iloc[row, column + 1] = Shaded(f"{counts[row, column]}\n{share:.0%}", share)
+    return shaded
