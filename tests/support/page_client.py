@@ -19,6 +19,7 @@ FOREIGN: list[dict[str, str]] = [
     {"Origin": "http://localhost:8000", "Sec-Fetch-Site": "same-site"},
     {"Origin": "http://evil.example"},  # of a browser that sends no Sec-Fetch-Site
     {"Origin": "http://localhost.evil.example"},
+    {"Origin": "http://localhost:8000"},
     {"Origin": "null"},
 ]
 OWN: list[dict[str, str]] = [

@@ -1,6 +1,8 @@
 """Labels, classes and notes of the label loop: on disk before they count."""
 
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,9 +11,13 @@ import pytest
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.extras.labels.heads import Proportion
-from galaxyzoo.extras.labels.label_loop import LabelLoop
-from support.refusals import one_line_refusal
+from galaxyzoo.extras.labels.label_loop import NOTE, SKIPPED, LabelLoop
+from support.refusals import listing, one_line_refusal
 from support.surveys import COUNT, make_loop
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL."""
 
 
 def saved(loop: LabelLoop) -> list[tuple[str, str]]:
@@ -146,30 +152,143 @@ def test_classes_are_renamed_merged_and_removed_with_their_labels(loop):
     assert loop.rename(0, " odd ") == [3, 7]
     labels = {3: "odd", 7: "odd", 0: "plain, old", 1: "third", 2: "third"}
     check(["odd", "plain, old", "third"], labels)
-    assert loop.rename(third, "odd") == [1, 2]
-    check(["odd", "plain, old"], labels | {1: "odd", 2: "odd"})
+    assert loop.rename(third, "odd", 2) == [1, 2]
+    check(["odd", "plain, old", ""], labels | {1: "odd", 2: "odd"})
     assert loop.rename(0, "odd") == []
-    assert loop.rename(0, "") == [3, 7, 1, 2]
-    check(["plain, old"], {0: "plain, old"})
-    assert "cannot name a class" in one_line_refusal(loop.rename, 0, "=1")
-    loop.rename(0, "")
-    check([], {})
+    assert loop.rename(0, "", 4) == [3, 7, 1, 2]
+    check(["", "plain, old", ""], {0: "plain, old"})
+    assert "cannot name a class" in one_line_refusal(loop.rename, 1, "=1")
+    loop.rename(1, "")
+    check(["", "", ""], {})
 
 
-def test_a_note_is_a_column_and_a_skipped_galaxy_is_not_proposed(loop):
+@pytest.mark.parametrize("name", ["", "third"])
+def test_a_removed_class_comes_back_to_its_place(loop, name):
+    """Whatever was added meanwhile: keys and colors go by places."""
+    loop.add_class("third")
     loop.label([3], 0)
-    loop.annotate(3, "two\nrings")
-    loop.annotate(5, "skipped")
-    loop.annotate(6, "bar?")
-    lines = ["id,class,note", "3.png,rare,two rings", "5.png,,skipped", "6.png,,bar?"]
+    loop.rename(0, name)
+    assert loop.classes == ["", "plain, old", "third"]
+    assert loop.add_class("fourth") == 3
+    assert loop.add_class("rare", 0) == 0
+    assert loop.add_class("fifth", 1) == 4  # that place has another class
+    assert loop.classes == ["rare", "plain, old", "third", "fourth", "fifth"]
+    assert make_loop(loop.survey.folder).classes == loop.classes
+
+
+@pytest.mark.parametrize("name", ["", "plain, old"])
+def test_labels_that_the_caller_has_not_seen_are_neither_removed_nor_merged(loop, name):
+    loop.label([3, 7], 0)
+    before = listing(loop.survey.folder)
+    assert "'rare' has 2 labels by now" in one_line_refusal(loop.rename, 0, name, 1)
+    assert listing(loop.survey.folder) == before
+    assert loop.labels == {3: 0, 7: 0}
+    assert loop.rename(0, name, 2) == [3, 7]
+
+
+@pytest.mark.parametrize("name", ["", "plain, old", "odd"])
+@pytest.mark.parametrize("step", range(4))
+def test_a_kill_amid_a_change_of_classes_leaves_each_label_under_the_old_name_or_the_new(
+    loop, monkeypatch, name, step
+):
+    """Before each of the files that a removal, a merge and a rename write."""
+    loop.label([3, 7], 0)
+    loop.annotate(3, NOTE, "two rings")
+    loop.label([0], 1)
+    write, written = files.write_text, list[Path]()
+
+    def write_until_killed(path: Path, text: str) -> None:
+        if len(written) == step:
+            raise Killed
+        written.append(path)
+        write(path, text)
+
+    monkeypatch.setattr(files, "write_text", write_until_killed)
+    with suppress(Killed):
+        loop.rename(0, name)
+    monkeypatch.undo()
+    again = make_loop(loop.survey.folder)
+    labels = {row: again.class_of(row) for row in (3, 7, 0)}
+    assert labels[3] == labels[7]
+    assert labels[3] in ("rare", name or None)
+    assert labels[0] == "plain, old"
+    assert again.cell(3, NOTE) == "two rings"
+    assert again.classes[1] == "plain, old"
+    assert again.classes[0] in ("rare", name if name == "odd" else "")
+
+
+def test_a_skipped_galaxy_keeps_its_note_and_is_not_proposed_until_it_has_had_a_class(loop):
+    loop.label([3], 0)
+    loop.annotate(3, NOTE, "two\nrings")
+    loop.annotate(5, NOTE, "bar?")
+    loop.annotate(5, SKIPPED, "yes")
+    loop.annotate(6, NOTE, "skipped")
+    lines = ["id,class,note,skipped", "3.png,rare,two rings,", "5.png,,bar?,yes", "6.png,,skipped,"]
     assert loop.path.read_text().splitlines() == lines
     again = make_loop(loop.survey.folder)
     for by in ("likely", "uncertain", "diverse", "mix"):
         assert {*again.ranking(by, 0).tolist()} == {*range(COUNT)} - {3, 5}
-    again.annotate(5, "")
-    assert loop.path.read_text().splitlines() == [*lines[:2], lines[3]]
+    assert [again.cell(row, NOTE) for row in (3, 5, 6)] == ["two rings", "bar?", "skipped"]
+    again.label([5], 1)
+    again.label([5], None, 1)
     assert 5 in again.ranking("mix", 0)
-    assert (again.note(3), again.note(5)) == ("two rings", "")
+    assert again.cell(5, NOTE) == "bar?"
+    assert again.annotate(5, NOTE, "", "bar?")
+    assert again.path.read_text().splitlines() == [*lines[:2], lines[3]]
+
+
+def test_the_note_skipped_alone_hides_nothing(loop):
+    loop.annotate(6, NOTE, "skipped")
+    assert loop.path.read_text() == "id,class,note,skipped\n6.png,,skipped,\n"
+    again = make_loop(loop.survey.folder)
+    assert 6 in again.ranking("mix", 0)
+    assert again.cell(6, NOTE) == "skipped"
+
+
+def test_galaxies_that_an_earlier_version_skipped_stay_so(tmp_path):
+    """It wrote a note, which hid a galaxy as long as that had no class."""
+    written = "id,class,note\n3.png,rare,skipped\n5.png,,skipped\n6.png,,bar?\n"
+    (tmp_path / "labels.csv").write_text(written)
+    loop = make_loop(tmp_path)
+    assert loop.path.read_text() == written
+    assert {*range(COUNT)} - {*loop.ranking("mix", 0).tolist()} == {3, 5}
+    loop.label([3], None, 0)
+    assert {*range(COUNT)} - {*loop.ranking("mix", 0).tolist()} == {5}
+    assert loop.path.read_text() == "id,class,note,skipped\n5.png,,,yes\n6.png,,bar?,\n"
+
+
+def test_a_note_that_another_tab_has_changed_meanwhile_stays(loop):
+    assert loop.annotate(3, NOTE, "bar", "")
+    assert not loop.annotate(3, NOTE, "ring", "")
+    assert loop.cell(3, NOTE) == "bar"
+    assert loop.annotate(3, NOTE, "ring", "bar")
+    assert not loop.annotate(3, NOTE, "", "bar")
+    assert loop.path.read_text() == "id,class,note\n3.png,,ring\n"
+
+
+def test_what_a_table_would_not_keep_is_refused_and_not_written(loop):
+    loop.label([3], 0)
+    before = listing(loop.survey.folder)
+    for text in ("a\0b", "\ud800", "\x1b[2J", "\x7f"):
+        for column in (NOTE, SKIPPED):
+            assert "characters that a table cannot" in one_line_refusal(
+                loop.annotate, 3, column, text
+            )
+        assert "cannot name a class" in one_line_refusal(loop.add_class, f"a{text}")
+        assert "cannot name a class" in one_line_refusal(loop.rename, 0, f"a{text}")
+    for text in ("a\0b", "\ud800"):
+        assert "labels.csv" in one_line_refusal(loop.compare, f"id,class\n3.png,{text}\n")
+    assert "named twice" in one_line_refusal(loop.label, [4, 5, 4], 0)
+    assert listing(loop.survey.folder) == before
+    assert make_loop(loop.survey.folder).labels == {3: 0}
+
+
+@pytest.mark.parametrize("content", [b"Zwerg\xe4\n", b"a\0\n", b"=1\n"])
+def test_classes_that_cannot_be_read_are_one_line(tmp_path, content):
+    """Such as another program's encoding, of which a class would lose letters."""
+    (tmp_path / "classes.txt").write_bytes(content)
+    assert "classes.txt" in one_line_refusal(make_loop, tmp_path)
+    assert (tmp_path / "classes.txt").read_bytes() == content
 
 
 def test_labels_of_two_people_are_compared(loop):

@@ -101,7 +101,7 @@ def test_by_keys_alone_a_person_looks_closer_skips_notes_and_renames(votes, begi
     first, second, third, *_ = ids(page)
     press("1", "2", until="#classes :text('dim (1)')")
     press("s", until=f"#grid button[title='{third} skipped']")
-    press("u", until=f"#message:has-text('Undone: the note \"skipped\" on {third}.')")
+    press("u", until=f"#message:has-text('Undone: skipping {third}.')")
     press("u", until=f"#message:has-text('Undone: dim for {second}.')")
     press("n", until="#noting:not([hidden])")
     page.keyboard.type("two rings")

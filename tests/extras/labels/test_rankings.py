@@ -8,7 +8,8 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from galaxyzoo.extras.labels.heads import Heads, Proportion, Scores
-from galaxyzoo.extras.labels.label_loop import LabelLoop
+from galaxyzoo.extras.labels.label_loop import LabelLoop, Order
+from support.refusals import one_line_refusal
 from support.surveys import COUNT, RARE, make_loop
 
 PLAIN = [0, 1, 2, 4, 5, 6]
@@ -86,20 +87,38 @@ def test_a_prediction_that_tells_the_classes_apart_counts_most():
     assert roc_auc_score(is_first, probs) > 0.82
 
 
-def test_tables_are_in_order_of_rank_with_labels_and_likely_errors(loop):
+def test_a_ranking_is_downloaded_as_it_is_shown_with_probabilities(loop):
+    assert loop.table("mix", 0).splitlines()[0] == "id,class"  # no labels, no probabilities
     loop.label(RARE[1:], 0)
-    loop.label([*PLAIN, 3], 1)  # 3 is rare
-    probs, scores = fit(loop)
-    for number in range(2):
-        table = pd.read_csv(io.StringIO(loop.table("mix", number)), index_col="id")
+    loop.label([*PLAIN, 3], 1)
+    loop.rename(loop.add_class("removed"), "")
+    probs, _ = fit(loop)
+    orders: list[tuple[Order, int]] = [("likely", 0), ("likely", 1), ("doubtful", 0), ("like", 5)]
+    for by, of in orders:
+        content = io.StringIO(loop.table(by, of))
+        table = pd.read_csv(content, index_col="id", keep_default_na=False)
         rows = [loop.rows[name] for name in table.index]
-        assert rows == sorted(range(COUNT), key=lambda row: -probs[row, number])
-        np.testing.assert_allclose(table[loop.classes], probs[rows], atol=1e-6)
-        assert [loop.class_of(row) or "" for row in rows] == table["class"].fillna("").tolist()
-    doubtful = pd.read_csv(io.StringIO(loop.table("doubtful", 0)), index_col="id")
-    assert doubtful.index[0] == "3.png"
-    assert len(doubtful) == len(loop.labels)
-    assert doubtful["rare"].iloc[0] == pytest.approx(1 - scores.confidence[3], abs=1e-6)
+        assert rows == loop.ranking(by, of).tolist()
+        assert [*table.columns] == ["class", "rare", "plain, old"]
+        np.testing.assert_allclose(table[["rare", "plain, old"]], probs[rows, :2], atol=1e-6)
+        assert [loop.class_of(row) or "" for row in rows] == table["class"].tolist()
+
+
+def test_likely_label_errors_are_the_labels_that_heads_of_the_others_contradict(loop):
+    loop.label(RARE[2:], 0)
+    loop.label([*PLAIN, 3, 7], 1)  # 3 and 7 are rare
+    _, scores = fit(loop)
+    table = pd.read_csv(io.StringIO(loop.label_errors()), index_col="id")
+    rows = [loop.rows[name] for name in table.index]
+    wrong = [row for row in loop.labels if scores.probs.loc[row].idxmax() != loop.labels[row]]
+    assert rows == sorted(wrong, key=scores.confidence.__getitem__)
+    assert {3, 7} <= {*rows} < {*loop.labels}
+    np.testing.assert_allclose(table[loop.classes], scores.probs.loc[rows], atol=1e-6)
+    loop.label([*rows], None, 1)
+    loop.label([3, 7], 0)
+    assert loop.label_errors() == 'id,class,rare,"plain, old"\n'
+    loop.label(RARE, None, 0)
+    assert "label more galaxies" in one_line_refusal(loop.label_errors)
 
 
 def test_the_most_uncertain_are_between_their_two_likeliest_classes(tmp_path):

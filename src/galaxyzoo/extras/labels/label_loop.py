@@ -1,16 +1,16 @@
 """The label loop: a user's labels of a survey's galaxies, and rankings by what they teach.
 
-`labels.csv` (id, class) and `classes.txt`, the classes in the order of their keys, are the whole
-state; both are in the survey's folder. Each label is written there before it counts; whatever else
-is in the files stays, and a file that another program has changed is never written over. A head is
-fitted to the labels on the survey's features when a ranking or a score is asked for.
+`labels.csv` (id, class, note, skipped) and `classes.txt`, a line for each key, are the whole state;
+both are in the survey's folder. Each label is written there before it counts; whatever else is in
+the files stays, and a file that another program has changed is never written over. A head is fitted
+to the labels on the survey's features when a ranking or a score is asked for.
 """
 
 import io
 import threading
-from collections.abc import Callable
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -31,7 +31,8 @@ from galaxyzoo.tasks.kinds import CLASS
 _LABELS, _CLASSES, LABELS_LOCK = "labels.csv", "classes.txt", ".labels.lock"
 Order = Literal["likely", "uncertain", "diverse", "mix", "doubtful", "like"]
 _ID = "id"
-_NOTE, _SKIPPED = "note", "skipped"  # a column of labels, and what it says of galaxies passed over
+NOTE, SKIPPED = "note", "skipped"  # columns of labels
+_YES = "yes"  # in the column of skipped galaxies
 _CANDIDATES = 200  # the most uncertain, of which diverse ones are chosen
 _LONGEST = 40  # characters of a class's name
 
@@ -41,19 +42,21 @@ class LabelLoop:
     """Labels of a survey's galaxies; rows are positions in `survey`."""
 
     survey: SurveyFeatures
-    classes: list[str] = field(init=False)  # replaced, never changed, as `labels`
+    # "" where one was removed: the others keep their numbers. Replaced, never changed, as `labels`
+    classes: list[str] = field(init=False)
     labels: dict[int, int] = field(init=False)  # row -> class
     _table: pd.DataFrame = field(init=False)  # labels.csv as text, by the names of galaxies
     _key: str = field(init=False)  # its column of ids
     _seen: list[bytes | None] = field(init=False)  # the files as they were read or written last
     _lock: threading.RLock = field(default_factory=threading.RLock)
+    # Name of a method of heads -> the labels that it was last called with, and its result
+    _fits: dict[str, tuple[Any, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.names = [str(plain_cell(i)) for i in self.survey.ids.tolist()]  # in requests, too
         self.rows = {name: row for row, name in enumerate(self.names)}
         self.key = manifest.digest([repr((str(self.survey.folder.resolve()), self.names))])[:16]
         self.heads = Heads(self.survey.features, self.survey.predictions)
-        self._fit = lru_cache(maxsize=2)(self._fit_anew)  # probabilities and scores
         self.read()
 
     @property
@@ -61,9 +64,19 @@ class LabelLoop:
         """The file of labels."""
         return self.survey.folder / _LABELS
 
+    def row_of(self, name: str) -> int:
+        """Row of a galaxy, by its name."""
+        if name not in self.rows:
+            raise InputError(f"the survey has no galaxy '{name}'")
+        return self.rows[name]
+
     def number_of(self, name: str | None) -> int | None:
         """Number of a class; None: of no class."""
-        return None if name is None else {text: k for k, text in enumerate(self.classes)}[name]
+        if name is None:
+            return None
+        if not name or name not in self.classes:
+            raise InputError(f"there is no class '{name}' now: reload the page")
+        return self.classes.index(name)
 
     def class_of(self, row: int) -> str | None:
         """A galaxy's class; None: it has no label."""
@@ -74,7 +87,6 @@ class LabelLoop:
         """Read both files, also again where another program has changed them."""
         with self._lock:
             seen, where = self._contents(), shown(self.path)
-            stored = (seen[1] or b"").decode("utf-8", "replace").splitlines()
             table, key = pd.DataFrame(columns=[_ID, CLASS], dtype=str), _ID
             if seen[0] is not None:
                 table, key = self._read_labels(self.path)
@@ -83,14 +95,14 @@ class LabelLoop:
                     f"{where} labels '{strangers[0]}', which the survey lacks: remove the row"
                 )
             try:
+                stored = (seen[1] or b"").decode("utf-8-sig").splitlines()
                 labeled = table[CLASS][table[CLASS].str.strip() != ""].map(_check_class)
-                known = [_check_class(name) for name in stored if name.strip()]
-            except InputError as error:
+                classes = _list_classes(stored, labeled)
+            except (InputError, UnicodeDecodeError) as error:
                 raise InputError(f"{where} or {_CLASSES}: {error}") from None
-            classes = list(dict.fromkeys([*known, *labeled]))
             labels = {self.rows[name]: classes.index(text) for name, text in labeled.items()}
-            self.classes, self.labels, self._table, self._key = classes, labels, table, key
-            self._seen = seen
+            self.classes, self.labels = classes, labels
+            self._table, self._key, self._seen = table, key, seen
             if classes != stored:
                 self._set_classes(classes)
 
@@ -111,7 +123,7 @@ class LabelLoop:
         if table.index.has_duplicates:
             name = table.index[table.index.duplicated()][0]
             raise InputError(f"{shown(path)}: '{name}' appears twice")
-        return table, key
+        return _separate_skipped(table), key
 
     def _contents(self) -> list[bytes | None]:
         paths = self.path, self.survey.folder / _CLASSES
@@ -131,71 +143,119 @@ class LabelLoop:
         moved = {row: classes.index(self.classes[k]) for row, k in self.labels.items()}
         self.classes, self.labels = classes, moved
 
-    def add_class(self, text: str) -> int:
-        """Add a class unless it exists; returns its number."""
+    def add_class(self, text: str, place: int | None = None) -> int:
+        """Add a class unless it exists; returns its number.
+
+        Args:
+            text: its name.
+            place: number of a removed class that it takes, unless another one has it; default: the
+                next number.
+        """
         name = _check_class(text)
         with self._lock:
             if name not in self.classes:
-                self._set_classes([*self.classes, name])
+                classes = [*self.classes]
+                if place is None or classes[place : place + 1] != [""]:
+                    place = len(classes)
+                classes[place : place + 1] = [name]
+                self._set_classes(classes)
             return self.classes.index(name)
 
-    def rename(self, number: int | None, text: str) -> list[int]:
+    def rename(self, number: int, text: str, count: int | None = None) -> list[int]:
         """Rename a class, merge it into the one of that name, or remove it where there is no text.
-
-        Without a number the class is added.
 
         Each file is written before it counts; after a kill amid them there are both classes.
 
+        Args:
+            number: of the class.
+            text: its new name.
+            count: number of its labels as far as the caller knows; with another number it is
+                neither merged nor removed. None: any.
         Returns:
             Rows of its galaxies.
         """
+        name = _check_class(text) if text.strip() else ""
         with self._lock:
-            is_merged = text.strip() in self.classes
-            if number is None or text.strip() == self.classes[number]:
-                self.add_class(text)
+            before = self.classes[number]
+            if name == before:
                 return []
-            new = self.add_class(text) if text.strip() else None
-            rows = self.label([row for row, k in self.labels.items() if k == number], new, number)
-            rest = [name for k, name in enumerate(self.classes) if k != number]
-            if new is not None and not is_merged:
-                rest.insert(number, rest.pop())
-            self._set_classes(rest)
+            rows = [row for row, k in self.labels.items() if k == number]
+            is_kept = name != "" and name not in self.classes
+            if not is_kept and count not in (None, len(rows)):
+                raise InputError(f"'{before}' has {len(rows)} labels by now: try again")
+            classes = [*self.classes]
+            classes[number] = name if is_kept else ""
+            new = self.add_class(name) if name else None
+            self.label(rows, new, number)
+            self._set_classes(classes)
             return rows
 
     def label(self, rows: list[int], number: int | None, before: int | None = None) -> list[int]:
         """Give galaxies a class, None: take theirs away; written before it counts.
 
+        A galaxy that gets a class is skipped no more.
+
         Args:
-            rows: of the galaxies.
+            rows: of the galaxies, none twice.
             number: of the class.
             before: class that they have as far as the caller knows, None: none; those that have
                 another by now keep it.
         Returns:
             Rows of the galaxies that have changed.
         """
+        if len(set(rows)) < len(rows):
+            raise InputError("a galaxy is named twice: nothing was labeled")
         with self._lock:
+            text = "" if number is None else self.classes[number]
+            if number is not None and not text:
+                raise InputError("another tab has removed this class: reload the page")
             changed = [row for row in rows if self.labels.get(row) == before]
-            self._write_cells(changed, CLASS, "" if number is None else self.classes[number])
+            cells = {CLASS: text}
+            if text and any(self.cell(row, SKIPPED) == _YES for row in changed):
+                cells[SKIPPED] = ""
+            self._write_cells(changed, cells)
             merged = self.labels | dict.fromkeys(changed, number)
             self.labels = {row: n for row, n in merged.items() if n is not None}
             return changed
 
-    def note(self, row: int) -> str:
-        """The note on a galaxy, of a column of `labels.csv`; empty where there is none."""
-        notes = self._table.get(_NOTE, pd.Series(dtype=str))
-        return notes.get(self.names[row], "")
+    def cell(self, row: int, column: str) -> str:
+        """What a column says on a galaxy, such as its note."""
+        return self._column(column).get(self.names[row], "")
 
-    def annotate(self, row: int, text: str) -> None:
-        """Note something on a galaxy; `_SKIPPED`: it is proposed no more."""
+    def annotate(self, row: int, column: str, text: str, before: str = "") -> bool:
+        """Write a note on a galaxy or, into its column, that it is skipped: proposed no more.
+
+        Args:
+            row: of the galaxy.
+            column: `NOTE` or `SKIPPED`.
+            text: the new content.
+            before: content as far as the caller knows; another one stays.
+        Returns:
+            Whether it was written.
+        """
+        text = " ".join(text.split())
+        if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
+            raise InputError(f"'{text}' has characters that a table cannot hold: delete them")
         with self._lock:
-            self._write_cells([row], _NOTE, " ".join(text.split()))
+            if self.cell(row, column) != before:
+                return False
+            cells = {column: text}
+            if text == SKIPPED and SKIPPED not in self._table:
+                cells[SKIPPED] = ""  # or `_separate_skipped` would take the note for a mark
+            self._write_cells([row], cells)
+            return True
 
-    def _write_cells(self, rows: list[int], column: str, text: str) -> None:
-        """Write a text into the rows of some galaxies; rows that are empty then leave."""
+    def _column(self, name: str) -> pd.Series:
+        """A column of the table; nothing in any row where it has none of this name."""
+        return self._table.get(name, pd.Series("", self._table.index, dtype=object))
+
+    def _write_cells(self, rows: list[int], cells: Mapping[str, str]) -> None:
+        """Write texts by column into the rows of some galaxies; rows that are empty then leave."""
         names = [self.names[row] for row in rows]
         table = self._table.reindex(self._table.index.union(names, sort=False), fill_value="")
         table[self._key] = table[self._key].where(table[self._key] != "", table.index)
-        table.loc[names, column] = text
+        for column, text in cells.items():
+            table.loc[names, column] = text
         table = table.fillna("")
         has_cells = (table.drop(columns=self._key) != "").any(axis=1)
         table = table[has_cells | ~table.index.isin(names)]
@@ -212,17 +272,20 @@ class LabelLoop:
             where both gave one class alone; and the other's class of each on which they do not,
             by row.
         """
-        table, _ = self._read_labels(Path(_LABELS), io.BytesIO(text.encode()))
-        others = table[CLASS].str.strip()
-        both = {self.rows[i]: k for i, k in others.items() if k and self.rows.get(i) in self.labels}
-        if not both:
+        content = io.BytesIO(text.encode("utf-8", "surrogatepass"))
+        table, _ = self._read_labels(Path(_LABELS), content)
+        names = [self.names[row] for row in self.labels]
+        first = pd.Series([*map(self.class_of, self.labels)], names, dtype=object)
+        second = table[CLASS].str.strip()
+        pairs = pd.DataFrame({"first": first, "second": second[second != ""]}).dropna()
+        if pairs.empty:
             raise InputError("no galaxy is labeled in both tables")
-        pairs = pd.DataFrame({"first": map(self.class_of, both), "second": both.values()}, [*both])
         agree = pairs["first"] == pairs["second"]
-        first, second = (pairs[name].value_counts(normalize=True) for name in pairs)
-        chance = first.mul(second, fill_value=0).sum()
+        shares = [pairs[person].value_counts(normalize=True) for person in pairs]
+        chance = shares[0].mul(shares[1], fill_value=0).sum()
         kappa = (agree.mean() - chance) / (1 - chance) if chance < 1 else float("nan")
-        return Proportion(int(agree.sum()), len(both)), kappa, pairs["second"][~agree].to_dict()
+        others = pairs["second"][~agree].rename(index=self.rows)
+        return Proportion(int(agree.sum()), len(pairs)), kappa, others.to_dict()
 
     def probabilities(self) -> np.ndarray | None:
         """(galaxy, class) by the head of the labels; None where there are none.
@@ -237,15 +300,19 @@ class LabelLoop:
 
     def _fit_labels(self, fit: Callable[..., Any]) -> Any:
         """Fit heads to the labels, once while these stay; None where there are none."""
-        groups = self._table.get(GROUP, pd.Series("", self._table.index))
-        labels = tuple((row, k, groups[self.names[row]]) for row, k in self.labels.items())
-        return self._fit(fit, labels, len(self.classes)) if labels else None
-
-    def _fit_anew(self, fit: Callable[..., Any], labels: tuple, n_classes: int) -> Any:
-        """Fit heads to row, class and group of each label."""
-        rows, numbers = np.array([label[:2] for label in labels], int).T
-        groups = self.heads.unite(rows, [label[2] for label in labels])
-        return fit(rows, numbers, groups, n_classes)
+        groups = self._column(GROUP)
+        labels = [(row, k, groups.get(self.names[row], "")) for row, k in self.labels.items()]
+        if not labels:
+            return None
+        wanted = labels, len(self.classes)
+        fitted, result = self._fits.get(fit.__name__, (None, None))
+        if fitted != wanted:
+            table = pd.DataFrame(labels, columns=["row", "class", "group"])
+            rows = table["row"].to_numpy()
+            united = self.heads.unite(rows, table["group"].tolist())
+            result = fit(rows, table["class"].to_numpy(), united, len(self.classes))
+            self._fits[fit.__name__] = wanted, result
+        return result
 
     def ranking(self, by: Order, of: int) -> np.ndarray:
         """Rows to look at, the first one first: without a label, and not skipped.
@@ -267,8 +334,8 @@ class LabelLoop:
             return rows[np.argsort([known.get(row, 1.0) for row in rows.tolist()], kind="stable")]
         probs, labels = self.probabilities(), [*self.labels]
         shuffled = self.heads.shuffled  # which decides between equals
-        skipped = self._table.index[self._table.get(_NOTE, self._table[CLASS]) == _SKIPPED]
-        rows = shuffled[~np.isin(shuffled, [*labels, *map(self.rows.__getitem__, skipped)])]
+        skipped = self._table.index[self._column(SKIPPED) == _YES].map(self.rows)
+        rows = shuffled[~np.isin(shuffled, [*labels, *skipped])]
         if probs is None:
             return rows
         likely = rows[np.argsort(-probs[rows, of], kind="stable")]
@@ -285,24 +352,50 @@ class LabelLoop:
         return pd.unique(np.append(first, likely))
 
     def table(self, by: Order, of: int) -> str:
-        """CSV of galaxies in order of rank, with labels and probabilities.
+        """CSV of a ranking: its galaxies in their order, with labels and probabilities."""
+        rows, probs = self.ranking(by, of), self.probabilities()
+        return self._format(rows, None if probs is None else probs[rows])
 
-        All galaxies, the labeled ones among them, by the probability of class `of`; with
-        `doubtful` labeled ones, with probabilities by heads that were not fitted to them.
-        """
-        fitted = self.scores() if by == "doubtful" else self.probabilities()
-        if fitted is None:
+    def label_errors(self) -> str:
+        """CSV of galaxies that heads not fitted to them give another class, most doubtful first."""
+        scores = self.scores()
+        if scores is None:
             raise InputError("label more galaxies: scores need two labels in each of two classes")
-        if isinstance(fitted, Scores):
-            rows = self.ranking(by, of)
-            rows = rows[np.isin(rows, fitted.probs.index)]
-            probs = fitted.probs.loc[rows].to_numpy()
-        else:
-            rows = np.argsort(-fitted[:, of], kind="stable")
-            probs = fitted[rows]
-        table = pd.DataFrame(probs, pd.Index(self.survey.ids[rows], name=_ID), self.classes)
+        predicted = scores.probs.idxmax(axis=1)
+        labels = pd.Series(self.labels)[predicted.index]
+        ranked = self.ranking("doubtful", 0)
+        rows = ranked[np.isin(ranked, predicted.index[predicted != labels])]
+        return self._format(rows, scores.probs.loc[rows].to_numpy())
+
+    def _format(self, rows: np.ndarray, probs: np.ndarray | None) -> str:
+        """CSV of galaxies with their labels and (galaxy, class) probabilities, if there are any."""
+        classes = [] if probs is None else self.classes
+        table = pd.DataFrame(probs, pd.Index(self.survey.ids[rows], name=_ID), classes)
+        table = table.drop(columns="", errors="ignore")
         table.insert(0, CLASS, [self.class_of(row) or "" for row in rows.tolist()])
         return format_predictions(table, number="%.6f")
+
+
+def _separate_skipped(table: pd.DataFrame) -> pd.DataFrame:
+    """Mark skipped galaxies in a column, as earlier versions did by a note on unlabeled ones."""
+    if NOTE not in table or SKIPPED in table:
+        return table
+    is_marked = table[NOTE] == SKIPPED
+    if not is_marked.any():
+        return table
+    is_skipped = is_marked & (table[CLASS].str.strip() == "")
+    marks = np.where(is_skipped, _YES, "")
+    return table.assign(**{NOTE: table[NOTE].mask(is_marked, ""), SKIPPED: marks})
+
+
+def _list_classes(lines: Iterable[str], labeled: pd.Series) -> list[str]:
+    """Classes by their keys, "" where a line is empty, then those that labels alone have."""
+    classes = list[str]()
+    for line in lines:
+        name = _check_class(line) if line.strip() else ""
+        if name == "" or name not in classes:
+            classes.append(name)
+    return [*classes, *(name for name in labeled.unique() if name not in classes)]
 
 
 def _check_class(text: str) -> str:

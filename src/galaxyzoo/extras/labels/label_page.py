@@ -1,10 +1,11 @@
 """The page of the label loop: its routes, and pictures out of the survey's images."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from fastapi import APIRouter, Body, FastAPI
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, PlainTextResponse
 from pydantic import BaseModel, NonNegativeInt
 
@@ -13,7 +14,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
 from galaxyzoo.extras.labels.heads import Proportion
 from galaxyzoo.extras.labels.hosts import own_hosts
-from galaxyzoo.extras.labels.label_loop import LabelLoop, Order
+from galaxyzoo.extras.labels.label_loop import NOTE, SKIPPED, LabelLoop, Order
 from galaxyzoo.extras.pages.html import sky_links
 from galaxyzoo.extras.pages.templates import jpeg_address, render
 
@@ -21,8 +22,11 @@ _PAGE = 48  # galaxies
 PICTURE, _WHOLE = (ImageConfig(crop_px=ORIGINAL_PX, cache_px=px) for px in (160, ORIGINAL_PX))
 _HANDLERS: dict[Any, Any] = {
     InputError: lambda _request, error: PlainTextResponse(str(error), 400),
-    KeyError: lambda *_: PlainTextResponse("no such galaxy or class", 400),
+    RequestValidationError: lambda *_: PlainTextResponse(
+        "this tab is outdated: reload the page", 400
+    ),
     404: lambda *_: PlainTextResponse("this tab shows another survey: reload the page", 400),
+    Exception: lambda *_: PlainTextResponse("the page failed: its terminal shows the error", 500),
 }
 
 
@@ -32,6 +36,24 @@ class Change(BaseModel):
     galaxies: list[str]
     label: str | None
     before: str | None
+
+
+class Note(BaseModel):
+    """Text of a galaxy's column, and that which the tab shows."""
+
+    galaxy: str
+    column: Literal["note", "skipped"] = "note"
+    text: str
+    before: str = ""
+
+
+class ClassName(BaseModel):
+    """Name of a class; of one that is to be renamed its name before, and how many labels it has."""
+
+    name: str
+    before: str | None = None
+    count: int | None = None
+    place: int | None = None
 
 
 def build_app(loop: LabelLoop, hosts: Sequence[str]) -> FastAPI:
@@ -49,20 +71,13 @@ def build_app(loop: LabelLoop, hosts: Sequence[str]) -> FastAPI:
         folder, count = shown(loop.survey.folder), len(loop.survey.ids)
         return render("label_page.html.j2", folder=folder, count=count, page=_PAGE, key=loop.key)
 
-    @tab.get("/state")
-    def state() -> dict[str, Any]:
-        numbers = np.array([*loop.labels.values()], int)
-        counts = np.bincount(numbers, minlength=len(loop.classes)).tolist()
-        return {"classes": loop.classes, "counts": counts}
-
     @tab.get("/ranking")
     def ranking(by: Order, of: str | None = None, start: NonNegativeInt = 0) -> list[Any]:
         return _rank(loop, by, of, start)
 
     @tab.get("/picture")
-    def picture(galaxy: str) -> str:
-        row, survey = [loop.rows[galaxy]], loop.survey
-        return jpeg_address(survey.images.pictures(survey.parts[row], survey.ids[row], _WHOLE)[0])
+    def picture(galaxy: str) -> dict[str, str]:
+        return _pictures(loop, np.array([loop.row_of(galaxy)]), _WHOLE)[0]
 
     @tab.post("/compare")
     def compare(text: Annotated[str, Body(embed=True)]) -> dict[str, Any]:
@@ -74,18 +89,13 @@ def build_app(loop: LabelLoop, hosts: Sequence[str]) -> FastAPI:
             "galaxies": [card | {"other": other} for card, other in pairs],
         }
 
-    @tab.post("/note")
-    def note(galaxy: Annotated[str, Body()], text: Annotated[str, Body()]) -> dict[str, str]:
-        before = loop.note(loop.rows[galaxy])
-        loop.annotate(loop.rows[galaxy], text)
-        return {"before": before, "note": loop.note(loop.rows[galaxy])}
-
     @tab.get("/ranking.csv", response_class=PlainTextResponse)
     def table(by: Order, of: str | None = None) -> PlainTextResponse:
-        disposition = {"Content-Disposition": 'attachment; filename="ranking.csv"'}
-        return PlainTextResponse(
-            loop.table(by, loop.number_of(of) or 0), headers=disposition, media_type="text/csv"
-        )
+        return _download("ranking.csv", loop.table(by, _find_number(loop, by, of)))
+
+    @tab.get("/label_errors.csv", response_class=PlainTextResponse)
+    def errors() -> PlainTextResponse:
+        return _download("label_errors.csv", loop.label_errors())
 
     @tab.get("/scores")
     def scores() -> dict[str, Any]:
@@ -93,31 +103,60 @@ def build_app(loop: LabelLoop, hosts: Sequence[str]) -> FastAPI:
         if measured is None:
             return {"shares": [], "error": None}
         shares = zip(loop.classes, measured.recall, measured.precision, strict=False)
-        cells = [(name, *map(_in_words, pair)) for name, *pair in shares]
+        cells = [(name, _in_words(recall), _in_words(share)) for name, recall, share in shares]
         return {"shares": cells, "error": measured.calibration_error}
+
+    _add_changes(tab, loop)
+    app.include_router(tab)
+    return app
+
+
+def _add_changes(tab: APIRouter, loop: LabelLoop) -> None:
+    """Add what writes the files, and the state that these have then."""
+
+    @tab.get("/state")
+    def state() -> dict[str, Any]:
+        numbers = np.array([*loop.labels.values()], int)
+        counts = np.bincount(numbers, minlength=len(loop.classes)).tolist()
+        return {"classes": loop.classes, "counts": counts}
+
+    @tab.post("/note")
+    def annotate(note: Note) -> dict[str, Any]:
+        row = loop.row_of(note.galaxy)
+        changed = loop.annotate(row, note.column, note.text, note.before)
+        return {"changed": changed, "text": loop.cell(row, note.column)}
 
     @tab.post("/label")
     def label(change: Change) -> dict[str, Any]:
-        rows = [loop.rows[name] for name in change.galaxies]
+        rows = [loop.row_of(name) for name in change.galaxies]
         changed = loop.label(rows, loop.number_of(change.label), loop.number_of(change.before))
         labels = {loop.names[row]: loop.class_of(row) for row in rows}
         return {**state(), "labels": labels, "changed": [loop.names[row] for row in changed]}
 
     @tab.post("/class")
-    def name_class(
-        name: Annotated[str, Body()], before: Annotated[str | None, Body()] = None
-    ) -> dict[str, Any]:
-        rows = loop.rename(loop.number_of(before), name)
+    def name_class(change: ClassName) -> dict[str, Any]:
+        number, rows = loop.number_of(change.before), list[int]()
+        if number is None:
+            loop.add_class(change.name, change.place)
+        else:
+            rows = loop.rename(number, change.name, change.count)
         labels = {loop.names[row]: loop.class_of(row) for row in rows}
-        return {**state(), "name": name.strip(), "labels": labels}
+        return {**state(), "name": change.name.strip(), "labels": labels}
 
-    app.include_router(tab)
-    return app
+
+def _download(name: str, text: str) -> PlainTextResponse:
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return PlainTextResponse(text, headers=headers, media_type="text/csv")
+
+
+def _find_number(loop: LabelLoop, by: Order, of: str | None) -> int:
+    """Number that a ranking goes by: of a class or, for likeness, of a galaxy's row."""
+    return loop.row_of(of or "") if by == "like" else loop.number_of(of) or 0
 
 
 def _rank(loop: LabelLoop, by: Order, of: str | None, start: int) -> list[Any]:
     """One page of a ranking by a class, or by likeness to a galaxy."""
-    number = loop.rows[of or ""] if by == "like" else loop.number_of(of) or 0
+    number = _find_number(loop, by, of)
     rows = loop.ranking(by, number)[start : start + _PAGE]
     probs = None if by == "like" else loop.probabilities()
     return _cards(loop, rows, None if probs is None else probs[rows, number].round(3))
@@ -125,20 +164,28 @@ def _rank(loop: LabelLoop, by: Order, of: str | None, start: int) -> list[Any]:
 
 def _cards(loop: LabelLoop, rows: np.ndarray, shares: np.ndarray | None = None) -> list[Any]:
     """Galaxies with pictures; `shares`: probability of each, where there is one."""
-    survey = loop.survey
-    shares = np.full(len(rows), None) if shares is None else shares
-    pictures = survey.images.pictures(survey.parts[rows], survey.ids[rows], PICTURE)
-    return [
-        {
+    cards = _pictures(loop, rows, PICTURE)
+    for k, row in enumerate(rows.tolist()):
+        cards[k] |= {
             "id": loop.names[row],
             "label": loop.class_of(row),
-            "note": loop.note(row),
-            "share": share,
-            "sky": dict(sky_links(*survey.positions[row])).get("sky"),
-            "picture": jpeg_address(picture),
+            NOTE: loop.cell(row, NOTE),
+            SKIPPED: loop.cell(row, SKIPPED),
+            "share": None if shares is None else float(shares[k]),
+            "sky": dict(sky_links(*loop.survey.positions[row])).get("sky"),
         }
-        for row, share, picture in zip(rows.tolist(), shares.tolist(), pictures, strict=True)
-    ]
+    return cards
+
+
+def _pictures(loop: LabelLoop, rows: np.ndarray, size: ImageConfig) -> list[dict[str, Any]]:
+    """Picture of each galaxy, or why it cannot be shown."""
+    survey = loop.survey
+    pictures, problems = survey.images.pictures(survey.parts[rows], survey.ids[rows], size)
+    shown = list[dict[str, Any]]()
+    for k, picture in enumerate(pictures):
+        problem = problems.get(k, "")
+        shown.append({"picture": "" if problem else jpeg_address(picture), "problem": problem})
+    return shown
 
 
 def _in_words(share: Proportion) -> str:

@@ -28,6 +28,7 @@ class Part:
 
     number: int
     images: base.Images
+    archive_stamp: int | None  # of the zip or array that holds them, if one does
 
     @property
     def names(self) -> list[str]:
@@ -42,6 +43,15 @@ class Part:
     def is_of(self, notes: Mapping[str, str]) -> bool:
         """Check its images against a record's notes; copies have other stamps, so they are read."""
         return notes["stamps"] == self.stamps or notes["content"] == self.read_content()
+
+    def is_changed(self, row: int) -> bool:
+        """Check whether an image's file is gone, or not as it was opened."""
+        path, stamp = self.images.path, self.archive_stamp
+        if stamp is None:
+            image = self.images.table.iloc[row]
+            path = (path if path.is_dir() else path.parent) / image["row"]
+            stamp = image["stamp"]
+        return not path.exists() or base.stamp_of(path.stat()) != stamp
 
     def read_content(self) -> str:
         """Read all images anew; returns `digest_content` of them."""
@@ -85,12 +95,14 @@ class SurveyImages:
     @cached_property
     def parts(self) -> list[Part]:
         """List the parts; none is of two folders or zips."""
-        cut = [
-            images.take(slice(start, start + self.size))
-            for images in self._inputs
-            for start in range(0, len(images), self.size)
-        ]
-        return [Part(number, images) for number, images in enumerate(cut)]
+        parts = list[Part]()
+        for images in self._inputs:
+            has_files = images.by_name and images.path.suffix.lower() != ".zip"
+            stamp = None if has_files else base.stamp_of(images.path.stat())
+            for start in range(0, len(images), self.size):
+                rows = slice(start, start + self.size)
+                parts.append(Part(len(parts), images.take(rows), stamp))
+        return parts
 
     @cached_property
     def labels(self) -> IdColumn:
@@ -129,16 +141,29 @@ class SurveyImages:
         """Notes on how cut-outs differ from the training pictures."""
         return [*dict.fromkeys(note for images in self._inputs for note in images.notes)]
 
-    def pictures(self, parts: np.ndarray, labels: np.ndarray, image: ImageConfig) -> np.ndarray:
-        """(galaxy, cache_px, cache_px, 3) uint8 pictures, by part numbers and labels."""
+    def pictures(
+        self, parts: np.ndarray, labels: np.ndarray, image: ImageConfig
+    ) -> tuple[np.ndarray, dict[int, str]]:
+        """Decode images again, by part numbers and labels.
+
+        Returns:
+            (galaxy, cache_px, cache_px, 3) uint8; and by galaxy why that is not the image that was
+            predicted, where it is another.
+        """
         galaxies = pd.DataFrame({"part": parts, "label": labels})
         pictures = np.empty((len(galaxies), image.cache_px, image.cache_px, 3), np.uint8)
-        for number, rows in galaxies.groupby("part"):
+        problems = dict[int, str]()
+        for number, galaxies_of_part in galaxies.groupby("part"):
             part = self.parts[number]
             by_label = {self.labels[name]: row for row, name in enumerate(part.names)}
-            chosen = [by_label[label] for label in rows["label"]]
-            pictures[rows.index] = decode_many(part.images.take(chosen), image)[0]
-        return pictures
+            rows = galaxies_of_part["label"].map(by_label)
+            pictures[rows.index], unreadable = decode_many(part.images.take(rows), image)
+            for place in unreadable:
+                problems[rows.index[place]] = "The image cannot be read."
+            for galaxy, row in rows.items():  # once it was read, or it could still change
+                if part.is_changed(row):
+                    problems[galaxy] = "The image was changed or removed after its prediction."
+        return pictures, problems
 
     @property
     def left_out(self) -> list[tuple[str, str]]:

@@ -59,7 +59,7 @@ def write_ranking(job: Survey, by: str, top: int) -> Path:
         "Shown": ", ".join(["largest answers", *ranges]),
         "Made": made(),
     }
-    pictures = job.images.pictures(best[_PART].to_numpy(), best[label].to_numpy(), _PICTURE)
+    pictures, _ = job.images.pictures(best[_PART].to_numpy(), best[label].to_numpy(), _PICTURE)
     cards = []
     for row, picture in zip(best.to_dict("records"), pictures, strict=True):
         sky = sky_links(*(row[name] for name in POSITION if name in row))
