@@ -100,7 +100,12 @@ def test_refits_predict_the_test_galaxies_beside_the_folds(copy, dataset):
     before = [path.read_bytes() for path in (folder.oof_csv, folder.test_csv)]
     refused = call(copy, "ensemble.py", "gz37/cnn", "--test", "refit")
     assert "gz37/cnn was not trained on all galaxies: type `bash" in refused.stderr
-    succeed(copy, *TRAIN, "--refit", "--seeds", "2")
+    printed = succeed(copy, *TRAIN, "--refit", "--seeds", "2", "--ensemble").stdout
+    assert "This submission is from the folds' networks." in printed
+    both = f"python3 src/ensemble.py all --test both --task gz37 --dataset {dataset}"
+    assert printed.splitlines()[-1] == f"next: {both}"
+    succeed(copy, *both.removeprefix("python3 src/").split())
+    assert EnsembleCard.of(EnsembleFolder(dataset, "gz37", "all")).test == "both"
     assert [path.read_bytes() for path in (folder.oof_csv, folder.test_csv)] == before
     seeds = [read(folder.fold(number) / "test.csv") for number in REFITS]
     assert (seeds[0] != seeds[1]).any()
@@ -116,9 +121,19 @@ def test_refits_predict_the_test_galaxies_beside_the_folds(copy, dataset):
         assert card.test == networks
         scores.add(card.score)
     assert len(scores) == 1  # the folds'
+    text = folder.refit_csv.read_text()
+    folder.refit_csv.write_text(folder.test_csv.read_text())
+    for networks in ("refit", "both"):
+        refused = call(copy, "ensemble.py", "gz37/cnn", "--test", networks).stderr
+        assert "cnn_refit.csv is missing or does not match its score card" in refused
+    folder.refit_csv.write_text(text)
 
     succeed(copy, "export.py", "gz37/cnn", "--tables", "--output", "tables")
     succeed(copy, "ensemble.py", "--import", "packed=tables/oof.csv.gz,tables/test.csv.gz")
+    succeed(copy, "ensemble.py", "--import", f"folds={folder.oof_csv},{folder.test_csv}")
+    printed = succeed(copy, "ensemble.py", "gz37/cnn", "gz37/folds").stdout
+    both = f"python3 src/ensemble.py gz37/cnn --test both --dataset {dataset}"
+    assert printed.splitlines()[-1] == f"next: {both}"
     succeed(copy, "ensemble.py", "gz37/packed", "--candidates", "mean", "--test", "refit")
     assert np.allclose(read(EnsembleFolder(dataset, "gz37", "packed").csv), refit, atol=1e-5)
     (copy / "tables/test_refit.csv.gz").write_bytes((copy / "tables/test.csv.gz").read_bytes())

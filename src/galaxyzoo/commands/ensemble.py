@@ -115,7 +115,8 @@ def build_ensemble(options: EnsembleOptions) -> None:
     for line in left_out:
         print(line)
     console.print_ensemble(card)
-    by = "" if options.test == "folds" else f" (networks: {options.test})"
+    refitted = [run for run in runs if RunCard.of(whole.dataset, run).refits]
+    by = f" (networks: {options.test})" if refitted else ""
     print(f"submission for {len(whole.test_ids):,} test galaxies{by}: {paths.shown(folder.csv)}")
     print(f"score card: {paths.shown(folder.card)}")
     if task.name == COMPETITION_TASK:
@@ -123,10 +124,17 @@ def build_ensemble(options: EnsembleOptions) -> None:
     line = submission.compare_to_record(folder.csv, folder.record_csv)
     if line and options.test == "folds":
         print(line)
-    launch.print_done(
-        f"ensemble {name}, {card.score_text}",
-        f"{launch.typed('evaluate')} {ensemble_name(task.name, name)} --dataset {whole.dataset}",
-    )
+    place = f"--dataset {whole.dataset}"
+    next_command = f"{launch.typed('evaluate')} {ensemble_name(task.name, name)} {place}"
+    if refitted and options.test == "folds":
+        print(
+            "This submission is from the folds' networks. The next command averages it with that "
+            f"of the networks trained on all galaxies ({', '.join(refitted)})."
+        )
+        next_command = card.model_copy(update={"test": "both"}).command()
+        if refitted != runs:
+            next_command = f"{launch.typed('ensemble')} {' '.join(refitted)} --test both {place}"
+    launch.print_done(f"ensemble {name}, {card.score_text}", next_command)
 
 
 def import_all(options: EnsembleOptions) -> None:

@@ -69,8 +69,8 @@ class TrainOptions(DataOptions, JobOptions):
     )
     ensemble: bool = option("then build the ensemble you name, else that of the task's runs", False)
     refit: bool = option(
-        "after the folds, also train on all galaxies for a second set of test predictions "
-        "(imported runs skip the folds)",
+        "after the folds, also train on all galaxies for a second set of test predictions, which "
+        "`ensemble.py … --test both` submits (imported runs skip the folds)",
         False,
     )
     seeds: int = option("number of --refit networks (default: 1)", 1, metavar="N", type=positive)

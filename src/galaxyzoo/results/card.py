@@ -280,13 +280,17 @@ class EnsembleCard(SubmissionCard, FoldsCard):
 
     def advice(self) -> str:
         """See `FoldsCard.advice`; what is typed restores the same ensemble."""
+        return f"type `{self.command()}`"
+
+    def command(self) -> str:
+        """Command that builds the ensemble."""
         arguments = self.name
         if arguments not in (*loading.all_ensembles(), paths.ALL_RUNS):
             tried = ",".join(self.simplest_first)
             arguments = f"{' '.join(self.runs)} --candidates {tried} --name {self.name}"
         test = "" if self.test == "folds" else f" --test {self.test}"
         place = f"--task {self.task} --dataset {self.dataset}"
-        return f"type `{launch.typed('ensemble')} {arguments}{test} {place}`"
+        return f"{launch.typed('ensemble')} {arguments}{test} {place}"
 
 
 def rounded(value: Any, digits: int) -> Any:
