@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from galaxyzoo.core import launch
 from support.commands import SRC, TRAIN, environment
 from support.thoroughness import is_long, thorough
 
@@ -93,3 +94,22 @@ exec("start('train')", {"__name__": "__mp_main__", "start": start})
 assert signal.getsignal(signal.SIGINT) in (signal.default_int_handler, signal.SIG_IGN)
 """
     subprocess.run([sys.executable, "-c", code], cwd=SRC, check=True)
+
+
+@pytest.mark.parametrize(
+    ("module", "asked", "named"),
+    [
+        ("astropy.io.fits", "galaxyzoo.extras.surveys.columns", "astropy, which extras/surveys"),
+        ("astropy", "galaxyzoo.extras.formats.fits", "astropy, which extras/formats"),
+        ("h5py", "galaxyzoo.io.tables", "h5py, which extras/formats"),
+        ("pytorch_grad_cam.x", "galaxyzoo.extras.explain.gradcam", "grad-cam, which extras/expl"),
+    ],
+)
+def test_a_missing_package_is_named_with_the_extra_that_asked_for_it(module, asked, named, capsys):
+    def main() -> None:
+        exec(f"raise ModuleNotFoundError(name={module!r})", {"__name__": asked})
+
+    with pytest.raises(SystemExit) as stop:
+        launch.run_main(main)
+    assert stop.value.code == 1
+    assert capsys.readouterr().err.startswith(f"error: {named}")

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.manifest import read_sealed, write_sealed
 from galaxyzoo.ensemble.blends import Blend
 from galaxyzoo.ensemble.build import EnsembleBuild
 from galaxyzoo.ensemble.fitted import load_fitted, save_fitted
@@ -19,6 +20,7 @@ from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
 from galaxyzoo.tasks.registry import get_task
 from support.problems import PLAIN, SMALL, draw_probs, draw_run, fit_all, make_problem, one_hot
+from support.refusals import one_line_refusal
 from support.trained import save_project, save_run
 
 ADVICE = "make it again"
@@ -95,3 +97,7 @@ def test_members_are_combined_as_they_were_fitted_in_whatever_order_they_are_nam
     combined = EnsembleNetworks(EnsembleCard.of(build.folder), model, []).combine(predictions)
     expected = PredictionTable.read(build.folder.csv, task).values
     np.testing.assert_allclose(combined, expected, atol=1e-6)
+    values = read_sealed(build.folder.card, "")
+    del values["members"]["gz37/run1"]
+    write_sealed(build.folder.card, values)
+    assert "members and runs differ" in one_line_refusal(EnsembleCard.of, build.folder)

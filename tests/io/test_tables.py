@@ -3,6 +3,7 @@
 import gzip
 import io
 import re
+import sys
 import warnings
 import zipfile
 from pathlib import Path
@@ -242,3 +243,9 @@ def test_a_table_of_too_many_bytes(file, monkeypatch):
     file.write_text(PLAIN)
     monkeypatch.setattr(tables, "MAX_BYTES", 20)
     assert "table.csv has more than 20 bytes" in one_line_refusal(read_csv, file)
+
+
+def test_parquet_without_its_package_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    line = one_line_refusal(tables.read_table, tmp_path / "labels.parquet")
+    assert "labels.parquet needs pyarrow, which is not installed: type `" in line

@@ -44,6 +44,21 @@ def test_a_plan_is_of_all_folds_images_and_takes_no_longer_than_it_may(copied, c
     assert clock[0] <= 100 + 2 * sum(batches)
 
 
+def test_a_logistic_regression_takes_no_steps_but_features_once(clock, prepared, monkeypatch):
+    config, catalog = small_config(), prepared.catalog
+    linear = config.model_copy(
+        update={"train": config.train.model_copy(update={"optimizer": "linear", "epochs": 1})}
+    )
+    network = planning.estimate(config, catalog, 100)
+    monkeypatch.setattr(Trainer, "step", None)
+    cost = planning.estimate(linear, catalog, 100)
+    galaxies = len(catalog.ids)
+    assert (cost.train_s, cost.batch_s) == (galaxies, 0)
+    assert cost.predict_s == galaxies + catalog.n_folds * len(catalog.test_ids)
+    assert cost.disk_bytes < network.disk_bytes  # no checkpoint
+    assert planning.estimate(linear, catalog, 100, copied=True).train_s == 0
+
+
 @pytest.mark.parametrize(("limits", "expected"), [((3000, None), 3000), (("max", 2000), 2000)])
 def test_memory_is_the_containers(limits, expected, monkeypatch, tmp_path):
     paths = (tmp_path / "v2", tmp_path / "v1")

@@ -15,6 +15,7 @@ from galaxyzoo.core import extras, launch, paths
 from galaxyzoo.core.options import DataOptions, option, read_options
 from galaxyzoo.data.catalog import dataset_dir
 from galaxyzoo.data.prepare import prepare
+from galaxyzoo.data.readers.find import make_task_known
 from galaxyzoo.data.readers.kaggle import write_subset
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
 from galaxyzoo.tasks.registry import get_task
@@ -42,6 +43,7 @@ def main() -> None:
             extras.load_entry_point(references()[f"prepare {name}"])()
             return
     options = read_options(PrepareOptions, __doc__)
+    make_task_known(options.data, options.task)
     get_task(options.task)
     if options.subset:
         print_made(write_subset(options.subset, options.data), f"--data {options.subset}")

@@ -25,7 +25,6 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -46,10 +45,10 @@ from galaxyzoo.core.paths import ALL_RUNS, DEMO_FULL
 from galaxyzoo.data.catalog import folds_dir
 from galaxyzoo.data.decoding import measure
 from galaxyzoo.data.prepare import Dataset, prepare, prepare_raw, record_duplicates
-from galaxyzoo.data.readers.find import open_input
+from galaxyzoo.data.readers.find import make_task_known, open_input
 from galaxyzoo.results.card import RunCard
 from galaxyzoo.results.layout import REFIT, RunFolder
-from galaxyzoo.tasks.registry import find_task, get_task, task_name
+from galaxyzoo.tasks.registry import get_task, task_name
 
 DEFAULT_ENSEMBLE = "default"
 
@@ -112,9 +111,7 @@ def main() -> None:
     """Read the options, prepare, then plan, smoke or train."""
     options = read_options(TrainOptions, __doc__)
     for task in {*map(task_name, options.named)}:
-        folder = Path(options.data or paths.input_dir() / task)
-        if folder.name == task and not find_task(task) and (options.data or folder.is_dir()):
-            open_input(options.data or task, {task})  # labels of one's own make their task known
+        make_task_known(options.data, task)
     named = options.named or [DEFAULT_ENSEMBLE]
     typed = [run for name in named for run in loading.runs_of(name)]
     runs = [loading.find_recipe(run, options.overrides) for run in typed]

@@ -18,6 +18,7 @@ import shutil
 import signal
 import sys
 import time
+import traceback
 import warnings
 from collections.abc import Callable
 from types import FrameType
@@ -154,12 +155,16 @@ def run_main(main: Callable[[], None]) -> None:
 def _name_optional(error: ModuleNotFoundError) -> str:
     """Say what to type for an optional package; others are the code's own mistakes."""
     module = str(error.name).partition(".")[0]
-    for extra, modules in EXTRAS.items():
-        if module in modules:
-            package = module.replace("pytorch_grad_cam", "grad-cam")
-            how = f"type `{install_command(package)}`, then rerun the command"
-            return f"{package}, which extras/{extra} needs, is not installed: {how}"
-    raise error
+    offering = [extra for extra, modules in EXTRAS.items() if module in modules]
+    if not offering:
+        raise error
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        name = frame.f_globals["__name__"]
+        if name.startswith("galaxyzoo.extras."):
+            offering.append(name.split(".")[2])
+    package = module.replace("pytorch_grad_cam", "grad-cam")
+    how = f"type `{install_command(package)}`, then rerun the command"
+    return f"{package}, which extras/{offering[-1]} needs, is not installed: {how}"
 
 
 def _stop_importing(*_: object) -> None:

@@ -20,7 +20,7 @@ from typing import IO, Any
 import numpy as np
 import pandas as pd
 
-from galaxyzoo.core import files, paths
+from galaxyzoo.core import files, launch, paths
 from galaxyzoo.core.errors import InputError, one_line, reason_of
 from galaxyzoo.io.archives import ALWAYS_ACCEPTED_BYTES, MAX_RATIO
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, READ_TOLERANCE
@@ -218,6 +218,7 @@ def _read_texts(path: Path) -> pd.DataFrame:
     """A table of Parquet or of a JSON object a line, all of it as text, digit by digit."""
     try:
         if path.suffix == ".parquet":
+            launch.require(paths.shown(path), "pyarrow")
             frame = pd.read_parquet(path, dtype_backend="pyarrow")
         else:
             rows = map(json.loads, path.read_text(encoding="utf-8-sig").splitlines())

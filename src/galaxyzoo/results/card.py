@@ -6,7 +6,7 @@ Each is read as one of the models below, which hold the keys that have a reader.
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
 from galaxyzoo.config import base, loading
 from galaxyzoo.core import launch, manifest, paths
@@ -247,6 +247,12 @@ class EnsembleCard(SubmissionCard, FoldsCard):
     error_correlation: dict[str, dict[str, float]]
     without: _Without  # cost of leaving each run out
     model: dict[str, Any] = Field(default_factory=dict)  # weights or settings of what is submitted
+
+    @model_validator(mode="after")
+    def _check_members(self) -> Self:
+        if self.members.keys() != self.runs.keys():
+            raise ValueError("members and runs differ")
+        return self
 
     @property
     def ranked(self) -> list[tuple[str, CandidateScore]]:

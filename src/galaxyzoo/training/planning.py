@@ -70,13 +70,16 @@ def estimate(
     data = random_fold(config, (1 + _BATCHES) * config.train.batch_size)
     parts, may_split = config.train.accumulation, config.train.on_out_of_memory == "accumulate"
     is_gpu = devices.get_device().type == "cuda"
+    is_linear = config.train.optimizer == "linear"
+    batch_s = 0.0
     while True:
         if is_gpu:
             torch.cuda.reset_peak_memory_stats()
         try:
             trainer = Trainer(config, data, initialize=False)
             trainer.parts = parts
-            batch_s, _ = _time_batches(_train(trainer), seconds / 2)
+            if not is_linear:
+                batch_s, _ = _time_batches(_train(trainer), seconds / 2)
             view_s, share = _time_batches(_predict(trainer), seconds / 2)
             break
         except (RuntimeError, MemoryError) as error:
@@ -85,19 +88,23 @@ def estimate(
         devices.release()
         parts = devices.split_batch(config.train.batch_size, parts, config.run, may_split)
     galaxies, tests, k = len(catalog.ids), len(catalog.test_ids), catalog.n_folds
-    trained = galaxies * (k - 1) * epochs / config.train.batch_size
+    train_s = galaxies * (k - 1) * epochs / config.train.batch_size * batch_s
     # Each fold's galaxies are also validated after every epoch, in one view.
     viewed = galaxies * epochs / config.tta.n_views
+    if is_linear:  # all galaxies' features, once; the regression itself takes seconds
+        train_s = galaxies * epochs / len(data.val_rows) * view_s
+        viewed = 0
     if not config.is_earlier_stage:
         viewed += galaxies + k * tests
     viewed /= len(data.val_rows)
     weights = sum(t.numel() * t.element_size() for t in trainer.model.state_dict().values())
     tables = (galaxies + tests) * len(get_task(config.task).columns) * 12 * 2
     # While a fold trains, its checkpoint holds weights, average and the optimizer's two moments.
-    disk = weights * k + 4 * weights + tables * k
+    checkpoint = 0 if is_linear else 4 * weights
+    disk = weights * k + checkpoint + tables * k
     gpu_bytes = _peak_of_fold(config, catalog) if is_gpu else 0.0
     share = 1.0 if is_gpu else share
-    return Cost(trained * batch_s, viewed * view_s, disk, batch_s, gpu_bytes, share)
+    return Cost(train_s, viewed * view_s, disk, batch_s, gpu_bytes, share)
 
 
 def choose_jobs(configs: Sequence[Config], datasets: Mapping[str | None, prepare.Dataset]) -> int:
@@ -219,6 +226,8 @@ def print_plan(configs: list[Config], datasets: Mapping[str | None, prepare.Data
     console.print_table(title, pd.DataFrame(rows))
     if devices.get_device().type == "cuda":
         for name, config, cost in zip(names, configs, costs, strict=False):
+            if config.train.optimizer == "linear":
+                continue
             batch = f"a batch of {config.train.batch_size} takes {1000 * cost.batch_s:.1f} ms"
             print(f"{name}: {batch}, a fold needs {_gigabytes(cost.gpu_bytes)} of GPU memory")
     cached = _cache_bytes(configs, datasets)
@@ -250,9 +259,12 @@ def smoke(config: Config, data: prepare.Dataset) -> None:
         train_fold(short, fold, Path(folder), f"{short.run} smoke")
         model = load_network(short, Path(folder) / layout.WEIGHTS)
         predict(model, fold.cache, fold.val_rows, short)
+    trained = f"trained on {len(train_rows)} galaxies for 2 epochs"
+    if short.train.optimizer == "linear":
+        trained = f"fitted to {len(train_rows)} galaxies (logistic regression)"
     print(
-        f"smoke test passed: {short.run} was trained on {len(fold.train_rows)} galaxies for 2 "
-        f"epochs, saved and reloaded; it predicted {len(fold.val_rows)} others"
+        f"smoke test passed: {short.run} was {trained}, saved and reloaded; it predicted "
+        f"{len(val_rows)} others"
     )
 
 

@@ -1,7 +1,9 @@
 """The real commands on classes of a user's own: a table, a head, predictions, an exported run."""
 
 import re
+import shutil
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -11,12 +13,13 @@ from scipy.special import softmax
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.files import read_json
+from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.predict import RunNetworks, compute_features, predict
 from galaxyzoo.models.build import build_model, load_network
 from galaxyzoo.results.layout import WEIGHTS, trained_files
 from galaxyzoo.tasks.metrics import log_loss
 from galaxyzoo.tasks.registry import register_task
-from galaxyzoo.training import feature_head
+from galaxyzoo.training import feature_head, planning
 from galaxyzoo.training.feature_head import fit_head
 from galaxyzoo.training.fold import copy_training, train_fold
 from support.commands import call, complaint, succeed
@@ -155,3 +158,23 @@ def test_features_are_computed_once_an_image(root, monkeypatch):
     network.mean.add_(9)  # the same weights, of images normalized otherwise
     feature_head.cached_features(network, images[:3], config)
     assert asked[5:] == [2, 3]
+
+
+def test_the_task_may_be_named_before_its_labels_are_prepared(tmp_path):
+    write_mine(tmp_path / "input" / "mine")
+    for words in (["prepare.py", "--data", "mine"], ["prepare.py"], ["explore.py"]):
+        shutil.rmtree(tmp_path / "folds", ignore_errors=True)
+        succeed(tmp_path, *words, "--task", "mine")
+    refused = complaint(call(tmp_path, "prepare.py", "--task", "miner"))
+    assert refused.startswith("error: unknown task 'miner'")
+
+
+def test_a_smoke_test_of_a_linear_head_names_no_epochs(root, monkeypatch, capsys):
+    data, labels = class_fold(), {"columns": ["a", "b", "c", "d", "e"], "balanced": False}
+    register_task("mine", labels)
+    train = {"optimizer": "linear", "freeze": "backbone", "amp": "fp32"}
+    own = {"task": "mine", "run": "mine/x", "labels": labels}
+    config = small_config(**own, head={"hidden": []}, train=train)
+    monkeypatch.setattr(planning.fold_data, "make_fold_data", lambda *arguments: data)
+    planning.smoke(config, cast(Dataset, None))
+    assert f"fitted to {len(data.train_rows)} galaxies (log" in capsys.readouterr().out

@@ -40,5 +40,6 @@ def test_a_page_of_a_label_file_and_one_task(tmp_path):
     assert files == {"index.html", "classes.csv"}
     assert "zoo5: random galaxies" in (tmp_path / "page/index.html").read_text()
     assert pd.read_csv(tmp_path / "page" / "classes.csv")["kept"].tolist() == [5, 5, 5, 0, 5]
-    refused = call(tmp_path, "explore.py", "--data", "five", "--task", "hubble10")
-    assert complaint(refused).startswith("error: dataset 'five' has no labels for task")
+    for task in ("hubble10", "gz37"):
+        refused = call(tmp_path, "explore.py", "--data", "five", "--task", task)
+        assert complaint(refused).startswith("error: dataset 'five' has no labels for task")

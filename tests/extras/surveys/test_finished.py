@@ -18,7 +18,7 @@ from galaxyzoo.extras.surveys.finished import read_features
 from galaxyzoo.extras.surveys.survey import Survey, add_features
 from support.fuzz_fixtures import flip_a_bit
 from support.refusals import one_line_refusal
-from support.surveys import Darkness, make_job
+from support.surveys import Darkness, draw_survey, make_job
 
 
 def test_what_is_no_finished_survey_with_features_is_one_line(votes, tmp_path):
@@ -126,6 +126,15 @@ def test_no_pictures_of_other_galaxies_are_shown(votes, change):
         path.unlink()
     expected = f"images in {folder} are not those predicted in {votes}: put them back"
     assert expected in one_line_refusal(read_features, votes)
+
+
+def test_a_parent_folder_is_that_of_the_links_target(tmp_path):
+    (tmp_path / "far" / "there").mkdir(parents=True)
+    draw_survey(tmp_path / "far" / "survey", {f"{k}.png": 60 + k for k in range(5)})
+    (tmp_path / "link").symlink_to("far/there")
+    images = tmp_path / "link" / ".." / "survey"
+    make_job(tmp_path / "votes", images, extras=("features",)).run()
+    assert read_features(tmp_path / "votes").images.paths == (tmp_path / "far" / "survey",)
 
 
 def test_a_survey_is_read_from_any_folder_and_moves_with_its_images(votes, tmp_path, monkeypatch):

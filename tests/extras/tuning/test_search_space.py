@@ -49,3 +49,21 @@ def test_every_search_in_the_tree_builds(name):
         check_transforms(config.augment.transforms, config.image.size_px)
         build_model(config, initialize=False)
     assert not any(run.startswith("tuning/") for run in all_runs())
+
+
+def test_suggestions_are_those_that_optuna_draws_from_the_ranges(tmp_path):
+    ranges = {
+        "train.lr": {**LR, "log": True},
+        "train.epochs": {"type": "int", "low": 2, "high": 64, "log": True},
+        "train.batch_size": {"type": "int", "low": 8, "high": 64, "step": 8},
+        "head.dropout": {"type": "float", "low": 0.0, "high": 0.5, "step": 0.1},
+        "head.hidden": {"type": "choice", "choices": [[], [8], [16]]},
+    }
+    search = Search.load(str(write_search(tmp_path, space=ranges)))
+    for seed in range(5):
+        asked, suggested = (
+            optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed)) for _ in range(2)
+        )
+        trial = suggested.ask()
+        assert search.suggest(trial) == asked.ask(search.space).params
+        assert trial.distributions == search.space

@@ -11,7 +11,7 @@ from galaxyzoo.data.catalog import input_places
 from galaxyzoo.data.readers import kaggle, labeled
 from galaxyzoo.data.readers.dataset_files import DatasetCandidate, DatasetFiles
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
-from galaxyzoo.tasks.registry import get_task
+from galaxyzoo.tasks.registry import find_task, get_task
 
 # Forms of datasets besides the competition's and those of extras. Each function gives the dataset
 # at a path, a folder or a file in it; None where the path is not of its form.
@@ -32,6 +32,18 @@ def open_input(data: str | None, tasks: set[str]) -> DatasetFiles:
         reason = f"contains {min(odd)!r}" if odd else "is reserved"
         raise InputError(f"rename {raw.folder.name!r}: its name {reason}")
     return raw
+
+
+def make_task_known(data: str | None, task: str) -> None:
+    """Read own labels whose task is named before their dataset is prepared.
+
+    Args:
+        data: as of `open_input`.
+        task: perhaps the name of the labels' folder.
+    """
+    folder = Path(data or paths.input_dir() / task)
+    if folder.name == task and not find_task(task) and (data or folder.is_dir()):
+        open_input(data or task, {task})
 
 
 def is_anything_there() -> bool:

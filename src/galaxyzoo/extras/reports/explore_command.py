@@ -11,6 +11,7 @@ from pathlib import Path
 from galaxyzoo.core import launch, paths
 from galaxyzoo.core.options import DataOptions, option, read_options
 from galaxyzoo.data.prepare import prepare
+from galaxyzoo.data.readers.find import make_task_known
 from galaxyzoo.extras.pages import html
 from galaxyzoo.extras.reports import explore
 from galaxyzoo.tasks import kinds, registry
@@ -31,10 +32,15 @@ def main() -> None:
     options = read_options(ExploreOptions, __doc__)
     if options.output:
         paths.check_output("--output", options.output, is_own=paths.has_mark)
+    if options.task:
+        make_task_known(options.data, options.task)
     wanted = registry.get_task(options.task) if options.task else None
     data = prepare(options.data, tasks={wanted.name} if wanted else None)
     catalog = data.catalog
-    shown = catalog.labeled_tasks if wanted is None else [wanted]
+    shown = catalog.labeled_tasks
+    if wanted:
+        catalog.labels(wanted)  # refuses a task that it has no labels for
+        shown = [wanted]
     tasks = [task for task in shown if isinstance(task, kinds.ClassTask)]
     folder = options.output or paths.reports_dir() / catalog.dataset / "explore"
     sections = explore.explore_votes(catalog)

@@ -321,7 +321,7 @@ class Survey:
             "code_version": manifest.code_version(),
             "opencv": cv2.__version__,
             "notes": [*self.images.notes, *sentences],
-            "inputs": [relpath(path, self.folder.resolve()) for path in self.images.paths],
+            "inputs": [_relative(path, self.folder) for path in self.images.paths],
             "fits": asdict(self.images.fits),
             "parts": len(self.images.parts),
             "rows": rows,
@@ -396,3 +396,8 @@ def classes_of_votes(votes: pd.DataFrame) -> dict[str, list[str]]:
             clear = {} if labels.empty else labels.idxmax(axis=1).to_dict()
             classes[name] = [clear.get(row, "") for row in range(len(votes))]
     return classes
+
+
+def _relative(path: Path, folder: Path) -> str:
+    """Path from a folder; in link/../images, `..` is the folder above the link's target."""
+    return relpath(path.parent.resolve() / path.name, folder.resolve())

@@ -129,7 +129,7 @@ class Tuning:
         Raises:
             TrialPruned: it is worse than others, diverges, or its settings make no network.
         """
-        picks = {name: trial._suggest(name, range) for name, range in self.search.space.items()}
+        picks = self.search.suggest(trial)
         scores: list[float] = []
 
         def report(history: fold.History) -> None:

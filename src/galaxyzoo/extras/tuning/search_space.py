@@ -103,6 +103,19 @@ class Search(Settings):
             for setting, parameter in parameters.items()
         }
 
+    def suggest(self, trial: optuna.Trial) -> dict[str, Any]:
+        """Let a trial pick a parameter from each range."""
+        picks: dict[str, Any] = {}
+        for name, bounds in self.space.items():
+            match bounds:
+                case FloatDistribution(low=low, high=high, step=step, log=log):
+                    picks[name] = trial.suggest_float(name, low, high, step=step, log=log)
+                case IntDistribution(low=low, high=high, step=step, log=log):
+                    picks[name] = trial.suggest_int(name, low, high, step=step, log=log)
+                case CategoricalDistribution(choices=choices):
+                    picks[name] = trial.suggest_categorical(name, choices)
+        return picks
+
     @cached_property
     def choices(self) -> dict[str, tuple[Any, ...]]:
         """Parameters of the ranges that are choices."""
