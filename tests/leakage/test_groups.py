@@ -1,7 +1,5 @@
 """Pictures of one galaxy in two folds tell its label; named as a group or place, they cannot."""
 
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pandas as pd
@@ -62,7 +60,7 @@ TABLES: dict[str, tuple[dict[str, list], bool]] = {  # columns; whether they hid
 
 
 @pytest.mark.parametrize(("columns", "is_hidden"), TABLES.values(), ids=TABLES)
-def test_random_labels_cannot_be_predicted_by_copies(root: Path, columns, is_hidden):
+def test_random_labels_cannot_be_predicted_by_copies(root, columns, is_hidden):
     folder, names = root / "input/mine", [f"J{n:03d}" for n in range(2 * _PAIRS)]
     folder.mkdir(parents=True)
     write_folder(folder / "images", list(turned_pairs(_PAIRS, seed=1)), names)

@@ -57,8 +57,8 @@ def main() -> None:
     groups = ""
     for name, count in catalog.about.get("galaxies_that_share", {}).items():
         groups += f", {count} sharing a {name}"
-        if name in catalog.about.get("shared_by", {}):
-            groups += f" ({catalog.about['shared_by'][name]})"
+        if sources := catalog.about.get("shared_by", {}).get(name):
+            groups += f" ({', '.join(sources)})"
     others = f" ({dropped} dropped because of unusable images)" if dropped else ""
     print(
         f"{catalog.dataset}: {len(catalog.ids):,} training galaxies in {catalog.n_folds} "

@@ -245,7 +245,7 @@ def _make_catalog(
     }
     if shared:
         counts = {name: int(_is_shared(numbers).sum()) for name, numbers in shared.items()}
-        description |= {"galaxies_that_share": counts, "shared_by": known.columns}
+        description |= {"galaxies_that_share": counts, "shared_by": known.sources}
     description["known_groups"] = _digest_groups(known, raw.targets.index)
     catalog = Catalog(raw.dataset, train, raw.test_ids, description)
     names = raw.train_images.table.rename(columns={"name": "image"}).rename_axis(ID)

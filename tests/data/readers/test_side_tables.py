@@ -54,7 +54,7 @@ def test_positions_are_found_as_catalogs_name_them(tmp_path, columns):
     assert numbers(raw, "position") == [0, 1, 0, -1, -1, -1]
     assert sky_positions(raw) == {0: (150.1, 2.2), 1: (20, 2), 2: (150.1, 2.2)}
     known = read_known_groups(raw)
-    assert known.columns == {"position": f"{', '.join(columns)} of groups.csv"}
+    assert known.sources == {"position": [f"{', '.join(columns)} of groups.csv"]}
     assert known.notes == [
         f"{tmp_path}/groups.csv: 3 of 6 training galaxies have {', '.join(columns)}"
     ]
@@ -74,6 +74,7 @@ CELLS = {  # names in pairs -> which pairs are one group
     "zero": (["0", "-0", "0.0", "00"], [0, 0, 0, 0]),
     "long numbers": (["1237648720693755918", "1237648720693755919"], [0, 1]),
     "numbers and names": (["1", "1a", "-1", "1.5"], [0, 1, 2, 3]),
+    "composed and decomposed": (["é", "e\u0301"], [0, 0]),
     "none": (["g", "", " ", "NaN", "nan"], [0, -1, -1, -1, -1]),
     "none, too": (["null", "None", "NA", "N/A", "--", "NULL"], [-1] * 6),
 }
@@ -92,8 +93,8 @@ def test_groups_of_all_rows_and_tables_and_columns_are_joined(tmp_path):
     raw = dataset(tmp_path, 6, labels)
     assert numbers(raw, "group") == [0, 0, 0, 0, -1, -1]
     known = read_known_groups(raw)
-    sources = "group of labels.csv, Group of groups.csv, GROUP of groups.csv"
-    assert known.columns == {"group": sources}
+    sources = ["group of labels.csv", "Group of groups.csv", "GROUP of groups.csv"]
+    assert known.sources == {"group": sources}
     assert known.notes[-1] == f"{tmp_path}/groups.csv: rows of other images: 2"
 
 
@@ -159,7 +160,7 @@ def test_places_are_those_of_all_pairs_compared():
         near = near @ near
     expected = pd.factorize(near.argmax(axis=1))[0]
     assert 40 < len(set(expected)) < 150  # pairs, chains and strangers
-    assert match_places(sky).tolist() == expected.tolist()
+    assert pd.factorize(match_places(sky))[0].tolist() == expected.tolist()
 
 
 def test_the_whole_competition_is_matched_with_little_memory():
@@ -169,6 +170,12 @@ def test_the_whole_competition_is_matched_with_little_memory():
     places = match_places(pd.DataFrame({"ra": ra, "dec": dec.clip(-90, 90)}))
     assert (places[30_000:60_000] == places[:30_000]).all()
     assert places.max() + 1 == pytest.approx(31_578, abs=20)
+
+
+def test_positions_that_are_all_missing_are_no_place(tmp_path):
+    beside(tmp_path, ra=["", "NaN"], dec=["", 5])
+    assert numbers(dataset(tmp_path, 2), "position") == [-1, -1]
+    assert sky_positions(dataset(tmp_path, 2)) == {}
 
 
 def test_a_galaxy_between_two_others_joins_them(tmp_path):

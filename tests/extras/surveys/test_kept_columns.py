@@ -84,6 +84,31 @@ def test_the_position_is_kept_unasked_with_its_unit(job):
     assert [field.metadata[k] for k in (b"unit", b"ucd")] == [b"deg", b"pos.eq.dec;meta.main"]
 
 
+@pytest.mark.parametrize(
+    "names", [("RA", "DEC"), ("RAJ2000", "DEJ2000"), ("coord_ra", "coord_dec")]
+)
+@pytest.mark.parametrize("keep", [[], ["name"], ["{0}", "{1}"]], ids=len)
+def test_a_position_is_kept_as_ra_and_dec_whatever_the_list_calls_it(tmp_path, names, keep):
+    path = make_list(tmp_path)
+    table = pd.read_csv(path).rename(columns=dict(zip(("ra", "dec"), names, strict=True)))
+    table.to_csv(path, index=False)
+    keep = [name.format(*names) for name in keep]
+    (rows,) = keeping(make_job(tmp_path / "votes", path), *keep).images.kept.values()
+    written = [*keep] if len(keep) == 2 else ["ra", "dec", *keep]
+    assert rows.column_names == written
+    assert rows[written[0]].to_pylist() == TABLE["ra"].tolist()
+    assert rows[written[1]].to_pylist() == TABLE["dec"].tolist()
+
+
+def test_lists_that_name_their_positions_otherwise_have_the_same_columns(tmp_path):
+    for name, column in {"a": "ra,dec", "b": "RA_DEG,Dec_deg", "c": "RA,mag"}.items():
+        (tmp_path / f"{name}.csv").write_text(f"id,path,{column}\n{name},1.jpg,1.5,2.5\n")
+    paths = [tmp_path / f"{name}.csv" for name in "abc"]
+    kept = make_job(tmp_path / "votes", *paths[:2]).images.kept
+    assert [table.to_pydict() for table in kept.values()] == [{"ra": [1.5], "dec": [2.5]}] * 2
+    assert make_job(tmp_path / "others", *paths).images.kept == {}
+
+
 def test_columns_of_two_types_are_numbers_or_one_line(tmp_path):
     for name, cell in {"a": "7", "b": "7.5", "c": "x"}.items():
         (tmp_path / f"{name}.csv").write_text(f"id,path,objid\n{name},1.jpg,{cell}\n")

@@ -55,7 +55,7 @@ class KnownGroups:
     """Numbers of the groups and places of a dataset's images, by the tables beside it."""
 
     numbers: pd.DataFrame  # by GalaxyID; columns of `GROUP` and `PLACE`, -1: none
-    columns: dict[str, str]  # which columns of which files they come from
+    sources: dict[str, list[str]]  # columns and files of each
     notes: list[str]  # lines for the user
 
     def of(self, ids: np.ndarray | pd.Index) -> dict[str, np.ndarray]:
@@ -78,36 +78,31 @@ def read_known_groups(raw: DatasetFiles) -> KnownGroups:
         InputError: a table is broken, `groups.csv` has no usable column or names no image, or a
             cell of a position is not an angle.
     """
-    tables = read_side_tables(raw)
     ids = pd.Index(raw.train_images.ids)
-    result = KnownGroups(pd.DataFrame(index=ids), {}, [])
-    for table in tables:
-        result.notes.extend(_describe(table, raw.targets.index))
     names = []
-    for table in tables:
+    positions = []
+    notes: list[str] = []
+    sources: dict[str, list[str]] = {}
+    for table in read_side_tables(raw):
+        notes.extend(_describe(table, raw.targets.index))
         for column in table.groups:
             names.append(table.groups[column])
-            _add_source(result.columns, GROUP, f"{column} of {table.path.name}")
-    if names:
-        members = pd.concat(names)
-        rows, keys = ids.get_indexer(members.index), pd.factorize(members)[0]
-        result.numbers[GROUP] = connect_members(rows, keys, len(ids))
-    positions = []
-    for table in tables:
+            sources.setdefault(GROUP, []).append(f"{column} of {table.path.name}")
         if table.position:
             positions.append(table.sky)
             columns = ", ".join(table.position)
-            _add_source(result.columns, PLACE, f"{columns} of {table.path.name}")
+            sources.setdefault(PLACE, []).append(f"{columns} of {table.path.name}")
+    numbers = pd.DataFrame(index=ids)
+    if names:
+        members = pd.concat(names)
+        rows = ids.get_indexer(members.index)
+        numbers[GROUP] = connect_members(rows, pd.factorize(members)[0], len(ids))
     if positions:
         sky, lines = _drop_placeholders(pd.concat(positions))
-        result.notes.extend(lines)
-        rows, keys = ids.get_indexer(sky.index), match_places(sky)
-        result.numbers[PLACE] = connect_members(rows, keys, len(ids))
-    return result
-
-
-def _add_source(columns: dict[str, str], name: str, source: str) -> None:
-    columns[name] = f"{columns[name]}, {source}" if name in columns else source
+        notes.extend(lines)
+        rows = ids.get_indexer(sky.index)
+        numbers[PLACE] = connect_members(rows, match_places(sky), len(ids))
+    return KnownGroups(numbers, sources, notes)
 
 
 def sky_positions(raw: DatasetFiles) -> dict[int, tuple[float, float]]:
@@ -208,7 +203,7 @@ def compared_names(cells: pd.Series) -> pd.Series:
         >>> compared_names(pd.Series(["007", "7.0", "g0 ", "null"])).tolist()
         [Decimal('7'), Decimal('7.0'), 'g0', nan]
     """
-    texts = cells.fillna("").astype(str).str.strip()
+    texts = cells.fillna("").astype(str).str.strip().str.normalize("NFC")
     names = texts.astype(object)
     is_number = texts.str.fullmatch(_NUMBER)
     names[is_number] = texts[is_number].map(Decimal)
@@ -289,12 +284,13 @@ def match_places(sky: pd.DataFrame) -> np.ndarray:
     """
     from scipy.spatial import cKDTree  # here: few datasets have positions
 
-    exact = sky.groupby([*POSITION], sort=False).ngroup().to_numpy()
-    ra, dec = np.radians(sky.drop_duplicates().to_numpy(float).T)
-    points = np.column_stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)])
+    ra, dec = np.radians(sky.to_numpy(float).T)
+    vectors = np.column_stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)])
+    # Equal ones are compared once: their pairs alone could fill the memory.
+    points, row = np.unique(vectors, axis=0, return_inverse=True)
     chord = 2 * np.sin(_ARCSEC / 2)
     pairs = cKDTree(points).query_pairs(chord * (1 + 1e-6), output_type="ndarray")
-    return connect([pairs.T], len(points))[exact]
+    return connect([pairs.T], len(points))[row.ravel()]
 
 
 def _describe(table: SideTable, labeled: pd.Index) -> Iterator[str]:

@@ -38,8 +38,8 @@ class SurveyOptions:
         metavar="EXTRA",
     )
     keep: tuple[str, ...] = option(
-        "columns of a list or Parquet file to copy into an output folder, comma-separated; ra and "
-        "dec are always copied if all tables have both",
+        "columns of a list or Parquet file to copy into an output folder, comma-separated; the "
+        "position is always copied, as ra and dec, if all tables have one",
         (),
         metavar="COLUMN",
     )

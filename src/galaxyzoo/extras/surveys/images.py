@@ -1,6 +1,6 @@
 """The images of a survey, cut into parts, with the columns that go with the predictions."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
@@ -113,19 +113,19 @@ class SurveyImages:
     def kept(self) -> dict[Path, pa.Table]:
         """Columns to keep beside the predictions, of the same types, by the path of their table."""
         paths = [images.path for images in self._inputs]
-        keep = self.keep
-        if paths and all({*base.POSITION} <= {*column_names(path)} for path in paths):
-            positions = [name for name in base.POSITION if name not in keep]
-            keep = (*positions, *keep)
-        if not keep:
+        positions = {path: base.find_position(column_names(path)) for path in paths}
+        if not all(positions.values()):  # kept of all images or of none
+            positions = {}
+        if not self.keep and not positions:
             return {}
-        tables = {path: read_columns(path, keep) for path in paths}
+        tables = {path: _read_kept(path, self.keep, positions.get(path) or ()) for path in paths}
         kinds = {table.schema: shown(path) for path, table in tables.items()}
         try:
             schema = _with_types(pa.unify_schemas([*kinds], promote_options="permissive"))
             return {path: table.cast(schema) for path, table in tables.items()}
         except pa.ArrowException:
-            line = f"--keep {','.join(keep)}: column types differ between "
+            names = ",".join(next(iter(kinds)).names)
+            line = f"--keep {names}: column types differ between "
             raise InputError(line + " and ".join(kinds.values())) from None
 
     def kept_columns(self, chunk: Chunk) -> dict[str, pa.ChunkedArray]:
@@ -177,6 +177,17 @@ class SurveyImages:
         batches = chain.from_iterable(table.to_batches() for table in self.kept.values())
         columns = (memoryview(batch.serialize()) for batch in batches)
         return digest(chain(map(repr, names), self.keep, columns))[:16]
+
+
+def _read_kept(path: Path, keep: Sequence[str], position: Sequence[str]) -> pa.Table:
+    """Read columns to keep, and the position as `ra` and `dec` if it is not among them."""
+    columns = {}  # of the file, by their names in the parts
+    for name, column in zip(base.POSITION, position, strict=False):
+        if column not in keep:
+            columns[name] = column
+    for column in keep:
+        columns[column] = column
+    return read_columns(path, [*columns.values()]).rename_columns([*columns])
 
 
 def _with_types(schema: pa.Schema) -> pa.Schema:
