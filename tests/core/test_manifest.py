@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from galaxyzoo.core import manifest
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.manifest import FORMAT, check_provenance, digest, read_sealed, write_sealed
 
@@ -38,6 +39,19 @@ def test_a_file_of_an_earlier_format_is_named_as_such(tmp_path, line):
     path.write_text(path.read_text().replace(f'  "format": {FORMAT},\n', line))
     earlier = rf"card\.json was made by an earlier version \(format 1, not {FORMAT}\): do it"
     with pytest.raises(InputError, match=earlier):
+        read_sealed(path, "do it")
+
+
+def test_a_file_of_a_later_format_is_refused_though_its_seal_is_right(tmp_path, monkeypatch):
+    path = tmp_path / "card.json"
+    with monkeypatch.context() as later:
+        later.setattr(manifest, "FORMAT", FORMAT + 1)
+        write_sealed(path, {"a": 1})
+        assert read_sealed(path, "")["a"] == 1
+    another = (
+        rf"card\.json was made by another version \(format {FORMAT + 1}, not {FORMAT}\): do it"
+    )
+    with pytest.raises(InputError, match=another):
         read_sealed(path, "do it")
 
 

@@ -1,5 +1,6 @@
 """Options as dataclasses: words and options in any order, groups, and mistakes in one line."""
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -50,6 +51,15 @@ def test_each_annotation_is_read():
 def test_a_mistake_is_one_line(words, message):
     with pytest.raises(InputError, match=message):
         read_options(Cut, None, words)
+
+
+def test_an_empty_word_that_was_typed_is_refused(monkeypatch):
+    for words in (["", "a"], ["a", "--keep", ""]):
+        monkeypatch.setattr(sys, "argv", ["cut.py", *words])
+        with pytest.raises(InputError, match="an argument is empty"):
+            read_options(Cut, None)
+    monkeypatch.setattr(sys, "argv", ["cut.py", "a"])
+    assert read_options(Cut, None) == Cut(images=(Path("a"),))
 
 
 def test_groups_are_read_beside_a_commands_options_and_have_their_title():

@@ -9,6 +9,7 @@ import pytest
 
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.manifest import read_sealed, write_sealed
 from galaxyzoo.data.catalog import GROUP
 from galaxyzoo.data.decoding import decode
 from galaxyzoo.data.prepare import Dataset, prepare, read_duplicates, record_duplicates
@@ -17,6 +18,7 @@ from galaxyzoo.training.fold_data import make_fold_data
 from galaxyzoo.training.run import Run
 from support.datasets import Competition, clear_competition
 from support.pictures import draw_image, encode
+from support.refusals import damage, one_line_refusal
 from support.small_models import CLASSES, tiny_config
 
 
@@ -110,9 +112,26 @@ def test_copies_under_another_id_are_noted_and_anew_for_other_galaxies(root, two
     names = own.catalog.dataset, other.catalog.dataset
     assert read_duplicates(*names) == [ids[35]]
     (noted,) = (root / "folds").glob("*/copies_of_*.json")
-    files.write_json(noted, {"made_of": ["other", "galaxies"], "copies": []})
+    made_of = read_sealed(noted, "")["made_of"]
+    write_sealed(noted, {"made_of": ["other", "galaxies"], "copies": []})
     record_duplicates(own, other)
     assert read_duplicates(*names) == [ids[35]]
+    files.write_json(noted, {"made_of": made_of, "copies": []})  # as the last version wrote it
+    assert "earlier version" in one_line_refusal(read_duplicates, *names)
+    record_duplicates(own, other)
+    assert read_duplicates(*names) == [ids[35]]
+    noted.unlink()
+    assert f"{noted.name} is missing: remove it" in one_line_refusal(read_duplicates, *names)
+    record_duplicates(own, other)
+    assert read_duplicates(*names) == [ids[35]]
+    text = noted.read_text()
+    for changed in damage(text, f'"copies": [\n    {ids[35]}\n  ]', '"copies": []'):
+        noted.write_text(changed)
+        for use in (partial(record_duplicates, own, other), partial(read_duplicates, *names)):
+            message = one_line_refusal(use)
+            assert f"folds/{names[1]}/{noted.name} " in message
+            assert message.endswith(": remove it and rerun the command, which writes it again")
+        assert noted.read_text() == changed
 
 
 def test_copies_that_other_datasets_put_into_different_folds_are_refused(root, two_sets):

@@ -33,3 +33,17 @@ def listing(*folders: Path) -> dict[str, bytes]:
     """
     files: Iterable[Path] = (p for folder in folders for p in folder.rglob("*") if p.is_file())
     return {str(p): p.read_bytes() for p in files if p.suffix != ".lock" and p.name != ".lock"}
+
+
+def damage(text: str, old: str, new: str) -> list[str]:
+    """Contents that a sealed JSON file may not have: one edited, emptied, cut off, of no object."""
+    edited = text.replace(old, new)
+    assert edited != text
+    return [
+        edited,
+        "",
+        "[]",
+        "3",
+        text[: len(text) // 2],
+        text.replace('"digest": "', '"digest": "0'),
+    ]

@@ -89,6 +89,12 @@ def write_sealed(path: Path, content: Mapping[str, Any]) -> None:
     files.write_json(path, {**content, _DIGEST: _digest(content)})
 
 
+def is_unsealed(path: Path, advice: str) -> bool:
+    """Check whether a file is a JSON object without a seal, as earlier versions wrote some."""
+    content = files.read_json(path, advice)
+    return isinstance(content, dict) and not {_DIGEST, _FORMAT} & content.keys()
+
+
 def read_sealed(path: Path, advice: str) -> dict[str, Any]:
     """Read what `write_sealed` wrote, if nothing in it was changed; the error advises `advice`."""
     content = files.read_json(path, advice)

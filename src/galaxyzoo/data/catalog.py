@@ -162,10 +162,20 @@ def dataset_dir(dataset: str) -> Path:
 def image_names(dataset: str, column: str = "image") -> dict[int, str]:
     """A column of the table of a dataset's names by number; none of other datasets."""
     path = dataset_dir(dataset) / IMAGE_NAMES
+    seal = names_seal(dataset)
+    if seal.is_finished:
+        seal.path(IMAGE_NAMES)
     if not path.exists():
         return {}
     names = pd.read_csv(path, dtype={"image": str, NAME: str}, keep_default_na=False)
     return dict(zip(names[ID].tolist(), names.get(column, ()), strict=False))
+
+
+def names_seal(dataset: str) -> manifest.Artifact:
+    """Seal of that table, which earlier versions did not have."""
+    folder = dataset_dir(dataset)
+    advice = f"delete {paths.shown(folder)} to split and train again"
+    return manifest.Artifact(folder / "names.json", {}, advice)
 
 
 def input_places() -> list[Path]:

@@ -20,6 +20,7 @@ from galaxyzoo.data.catalog import (
     folds_dir,
     has_catalog,
     load_catalog,
+    names_seal,
     save_catalog,
 )
 from galaxyzoo.data.folds import DUPLICATE_CORRELATION, join_groups, make_folds, near_duplicates
@@ -37,9 +38,10 @@ from galaxyzoo.data.readers.side_tables import GROUPS, KnownGroups, read_known_g
 from galaxyzoo.data.stores.base import Images
 from galaxyzoo.io.tables import FOLD, ID, NAME, write_table
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
-from galaxyzoo.tasks.registry import DATASET_TASK, define_task, find_task
+from galaxyzoo.tasks.registry import define_task, find_task, task_file
 
 DEFAULT_FOLDS = 5
+_REDO = "remove it and rerun the command, which writes it again"
 _DROP = "on_bad_image=drop (src/prepare.py: --on-bad-image drop)"
 
 
@@ -94,7 +96,8 @@ def record_duplicates(data: Dataset, other: Dataset) -> None:
     """
     path = _copies_file(data.catalog.dataset, other.catalog.dataset)
     made_of = [catalog.about.get("images") for catalog in (data.catalog, other.catalog)]
-    if path.exists() and files.read_json(path)["made_of"] == made_of:
+    is_known = path.exists() and not manifest.is_unsealed(path, _REDO)
+    if is_known and manifest.read_sealed(path, _REDO)["made_of"] == made_of:
         return
     print(f"checking which galaxies {data.catalog.dataset} and {path.parent.name} share")
     image = other.raw.image
@@ -104,12 +107,12 @@ def record_duplicates(data: Dataset, other: Dataset) -> None:
     theirs = len(galaxies) - len(other.catalog.ids)
     pairs = galaxies[theirs:].merge(galaxies[:theirs], on=GROUP)
     copies = pairs[f"{ID}_x"][pairs[f"{ID}_x"] != pairs[f"{ID}_y"]].unique().tolist()
-    files.write_json(path, {"made_of": made_of, "copies": copies})
+    manifest.write_sealed(path, {"made_of": made_of, "copies": copies})
 
 
 def read_duplicates(dataset: str, other: str) -> list[int]:
     """GalaxyIDs that `record_duplicates` has written for these datasets."""
-    return files.read_json(_copies_file(dataset, other))["copies"]
+    return manifest.read_sealed(_copies_file(dataset, other), _REDO)["copies"]
 
 
 def _copies_file(dataset: str, other: str) -> Path:
@@ -174,6 +177,8 @@ def prepare_raw(
             catalog = load_catalog(raw.dataset)
             if not _is_unchanged(catalog, raw, known):
                 catalog = _update_catalog(catalog, raw, known, drop_bad)
+    if raw.task and not task_file(raw.dataset).exists():
+        manifest.write_sealed(task_file(raw.dataset), define_task(raw.task))
     return Dataset(catalog, raw)
 
 
@@ -250,10 +255,13 @@ def _make_catalog(
     catalog = Catalog(raw.dataset, train, raw.test_ids, description)
     names = raw.train_images.table.rename(columns={"name": "image"}).rename_axis(ID)
     if raw.task or NAME in names:
+        seal = names_seal(raw.dataset)
+        seal.mark.unlink(missing_ok=True)  # a kill now leaves names that are believed unsealed
         write_table(folder / IMAGE_NAMES, names.reset_index().filter([ID, NAME, "image"]))
+        seal.finish([IMAGE_NAMES], {})
     if raw.task:
         catalog.for_task(raw.task)  # every class is in every fold
-        files.write_json(folder / DATASET_TASK, define_task(raw.task))
+        manifest.write_sealed(task_file(raw.dataset), define_task(raw.task))
     save_catalog(catalog)
     remove_others(folder, images)
     return load_catalog(raw.dataset)

@@ -5,12 +5,13 @@ bring a task of its own, under its name: it lies with the dataset's folds.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from galaxyzoo.core import files, paths
+from galaxyzoo.core import launch, manifest, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.tasks import label_rules
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
@@ -18,7 +19,6 @@ from galaxyzoo.tasks.kinds import COMPETITION_TASK, ClassTask, Task, VoteTask
 from galaxyzoo.tasks.label_rules import ClassRule
 
 ENSEMBLE = "ensemble:"  # begins the names of ensembles where a run can stand too
-DATASET_TASK = "task.json"  # in the folds of a dataset with a task of its own
 _registered: dict[str, Task] = {}  # of datasets, besides those with folds
 
 
@@ -38,11 +38,24 @@ def find_task(name: str) -> Task | None:
     """The task of that name, also a dataset's own; None where there is none."""
     if name in TASKS:
         return TASKS[name]
-    path = paths.root() / "folds" / name / DATASET_TASK
-    try:
-        return _read_task(path, path.stat().st_mtime_ns)
-    except OSError:
-        return _registered.get(name)
+    path = task_file(name)
+    is_trained = False
+    with suppress(OSError):  # of a name that no file can have
+        if path.exists():
+            return _read_task(path, path.stat().st_mtime_ns)
+        is_trained = path.with_name("dataset.json").exists() and (path.parent / name).is_dir()
+    if is_trained and name not in _registered:
+        raise InputError(f"{paths.shown(path)} is missing: {_advise(name)}")
+    return _registered.get(name)
+
+
+def task_file(dataset: str) -> Path:
+    """File of the task that a dataset brings along."""
+    return paths.root() / "folds" / dataset / "task.json"
+
+
+def _advise(dataset: str) -> str:
+    return f"restore it, or delete it and type `{launch.typed('prepare')} --data {dataset}`"
 
 
 def register_task(name: str, definition: Mapping[str, Any]) -> Task:
@@ -67,7 +80,9 @@ def define_task(task: Task) -> dict[str, Any]:
 
 @cache
 def _read_task(path: Path, _mtime_ns: int) -> Task:
-    return register_task(path.parent.name, files.read_json(path))
+    dataset = path.parent.name
+    content = manifest.read_sealed(path, _advise(dataset))
+    return register_task(dataset, {key: content[key] for key in ("columns", "balanced")})
 
 
 def task_name(run: str) -> str:

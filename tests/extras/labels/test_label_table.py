@@ -9,6 +9,7 @@ import pytest
 
 from galaxyzoo.commands.train import describe_labels
 from galaxyzoo.config.loading import load_config, runs_of
+from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import image_names, load_catalog
 from galaxyzoo.data.prepare import open_dataset, prepare
@@ -16,11 +17,12 @@ from galaxyzoo.data.readers.find import open_input
 from galaxyzoo.data.readers.side_tables import sky_positions
 from galaxyzoo.extras.explain.galaxy import find_galaxy
 from galaxyzoo.results.table import PredictionTable
-from galaxyzoo.tasks.registry import find_task, get_task
+from galaxyzoo.tasks import registry
+from galaxyzoo.tasks.registry import define_task, find_task, get_task
 from support.datasets import ZOO5, write_labeled
 from support.forms import write_folder
 from support.pictures import draw_images
-from support.refusals import one_line_refusal
+from support.refusals import damage, one_line_refusal
 from support.training_fixtures import killed_before
 
 NAMES = ["ring", 'merger, "late"', "naïve <b>"]
@@ -249,6 +251,57 @@ def test_an_update_that_was_killed_is_made_again(root, folder):
     assert second.train["fold"].drop(0).to_dict() == first.train["fold"].to_dict()
 
 
+def test_names_whose_writing_was_killed_are_made_again(root, folder):
+    prepare("mine", n_folds=3, tasks={"mine"})
+    for name in ("names.csv", "names.json"):
+        write_folder(folder / f"of_{name}", list(draw_images(1)), [f"new_{name}"])
+        relabel(folder, {f"new_{name}": "ring"})
+        with killed_before(name):
+            prepare("mine", tasks={"mine"})
+        assert prepare("mine", tasks={"mine"}).catalog.names
+        assert (root / "folds/mine/names.json").exists()
+
+
+def test_the_task_of_a_dataset_is_sealed(root, folder):
+    prepare("mine", n_folds=3, tasks={"mine"})
+    path, task = root / "folds/mine/task.json", get_task("mine")
+    (root / "folds/mine/mine").mkdir()  # of trained runs
+    text = path.read_text()
+    for changed in damage(text, "false", "true"):
+        path.write_text(changed)
+        for use in (lambda: get_task("mine"), lambda: prepare("mine", tasks={"mine"})):
+            message = one_line_refusal(use)
+            assert "folds/mine/task.json " in message
+            assert (
+                "restore it, or delete it and type `python3 src/prepare.py --data mine`" in message
+            )
+        assert path.read_text() == changed
+    path.unlink()
+    registry._registered.pop("mine")  # as in a new process
+    assert "folds/mine/task.json is missing: restore it" in one_line_refusal(get_task, "mine")
+    prepare("mine", tasks={"mine"})
+    assert (path.read_text(), get_task("mine")) == (text, task)
+
+
+def test_a_task_that_an_earlier_version_left_unsealed_costs_no_training(root, folder):
+    prepare("mine", n_folds=3, tasks={"mine"})
+    path, task = root / "folds/mine/task.json", get_task("mine")
+    sealed, run = path.read_text(), begin_run(root)
+    files.write_json(path, define_task(task))
+    message = one_line_refusal(get_task, "mine")
+    assert "folds/mine/task.json was made by an earlier version (format 1, not 2): " in message
+    assert "delete it and type `python3 src/prepare.py --data mine`" in message
+    path.unlink()
+    prepare("mine", tasks={"mine"})
+    assert path.read_text() == sealed
+    assert run.exists()
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "x" * 300, "/", "kaggle-mini"])
+def test_a_word_that_is_no_dataset_is_no_task(root, name):
+    assert find_task(name) is None
+
+
 def test_classes_come_and_go_and_a_metric_changes(root, folder):
     first = prepare("mine", n_folds=3, tasks={"mine"}).catalog
     relabel(folder, {f"g_{n}": "lens" for n in range(3, 24, 3)})  # all rings
@@ -285,7 +338,22 @@ def test_images_that_are_added_leave_the_others_their_numbers(root, folder):
     assert dict(second.raw.train_images.names) == before | {24: "more/a.png"}
     folds = second.catalog.train["fold"]
     assert folds.drop(24).to_dict() == first.catalog.train["fold"].to_dict()
-    (root / "folds/mine/names.csv").unlink()
+    names = root / "folds/mine/names.csv"
+    text = names.read_text()
+    names.write_text(text.replace("g_3.png", "g_99.png"))
+    line = one_line_refusal(prepare, "mine", None, None, {"mine"})
+    assert "folds/mine/names.csv does not match names.json (changed, damaged or replaced)" in line
+    with pytest.raises(InputError, match=r"names\.csv does not match"):
+        _ = load_catalog("mine").names
+    names.unlink()
+    line = one_line_refusal(prepare, "mine", None, None, {"mine"})
+    assert "folds/mine/names.csv is missing: restore it, or delete folds/mine" in line
+    names.write_text(text)
+    (root / "folds/mine/names.json").unlink()  # as the last version left it
+    assert dict(prepare("mine", tasks={"mine"}).raw.train_images.names) == before | {
+        24: "more/a.png"
+    }
+    names.unlink()
     relabel(folder, {"b": "ring"})
     line = "input/mine has changed since folds/mine was made"
     assert line in one_line_refusal(prepare, "mine", None, None, {"mine"})

@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 from scipy.special import softmax
 
-from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.files import read_json
+from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.predict import RunNetworks, compute_features, predict
 from galaxyzoo.models.build import build_model, load_network
@@ -71,7 +71,7 @@ def test_own_classes_are_trained_predicted_reported_and_exported(tmp_path, monke
     run = RunNetworks.load_exported(tmp_path / "exported")  # which brings its task along
     assert (run.task.name, run.task.columns) == ("mine", tuple(NAMES))
     other = {"columns": ["light", "dark"], "balanced": False}
-    files.write_json(tmp_path / "elsewhere/folds/mine/task.json", other)  # another "mine"
+    write_sealed(tmp_path / "elsewhere/folds/mine/task.json", other)  # another "mine"
     with pytest.raises(InputError, match="exported and folds/mine have different classes"):
         RunNetworks.load_exported(tmp_path / "exported")
 
