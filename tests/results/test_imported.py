@@ -77,8 +77,8 @@ def test_nothing_is_imported_where_a_table_is_missing_or_a_name_is_another_runs(
         ((good, f"x={oof},{tmp_path / 'nothere.csv'}"), r"nothere\.csv is missing"),
         ((good, f"x={tmp_path / 'nothere.csv'},{test}"), r"nothere\.csv is missing"),
         ((good, good), "names gz37/a twice"),
-        ((good, f"run0_refit={oof},{test}"), r"'_refit' are kept .* of gz37/run0; choose"),
-        ((good, f"run0_holdout={oof},{test}"), r"'_holdout' are kept .* of gz37/run0; choose"),
+        ((good, f"run0_refit={oof},{test}"), "share files with gz37/run0: choose"),
+        ((good, f"run0_holdout={oof},{test}"), "share files with gz37/run0: choose"),
     ):
         options = []
         for argument in typed:
@@ -131,19 +131,90 @@ def test_a_table_without_folds_is_marked_and_joins_by_name(catalog, tmp_path, mo
 
 
 @pytest.mark.parametrize("share", [1.0, 0.6])
-def test_a_fold_too_good_to_be_true_is_refused(root, tmp_path, share):
+def test_a_fold_too_good_to_be_true_is_marked_and_joins_by_name(
+    tmp_path, monkeypatch, capsys, root, share
+):
     """The labels themselves, and mixed into predictions."""
-    catalog = save_project(n=3000, n_runs=0)
+    catalog = save_project(n=900, n_runs=2)
     tables = save_theirs(catalog, tmp_path)
     frame = pd.read_csv(tables[0], index_col="GalaxyID")
     votes = catalog.train.loc[frame.index[frame["fold"] == 1], list(TASK.columns)]
     honest = TASK.project(frame.loc[votes.index, votes.columns].to_numpy())
     frame.loc[votes.index, votes.columns] = share * votes + (1 - share) * honest
-    for table in (frame, frame.drop(columns="fold")):
-        table.to_csv(tables[0])
-        text = one_line_refusal(import_run, catalog, TablePair(THEIRS, *tables))
-        assert re.search(r"their_oof.csv, fold 1: RMSE 0\.0[0-4]\d+ is too good to be true", text)
-    assert artifacts() == {}
+    frame.to_csv(tables[0])
+    run_here(monkeypatch, "--import", "theirs={},{}".format(*tables))
+    evidence = "300 of 900 rows equal the votes" if share == 1 else r"fold 1: RMSE 0\.0[0-4]\d+; "
+    printed = " ".join(capsys.readouterr().out.split())
+    assert re.search(f"gz37/theirs: possible label leakage: {evidence}", printed)
+    card = RunCard.of("tiny", THEIRS)
+    assert card.possible_leakage
+    assert card.imported is not None
+    assert re.match(evidence, card.imported.leakage)
+    assert THEIRS not in members.find_runs(TASK, catalog, [])[0]
+    assert members.find_runs(TASK, catalog, ["theirs"])[0] == [THEIRS]
+
+
+def test_rows_of_other_galaxies_are_named_at_the_import_and_in_the_ensemble(
+    catalog, tmp_path, monkeypatch, capsys
+):
+    oof, test = save_theirs(catalog, tmp_path)
+    right = pd.read_csv(oof, index_col="GalaxyID").sort_index()
+    columns = list(TASK.columns)
+    every, fold = right.copy(), right.copy()
+    every[columns] = right.sample(frac=1, random_state=0)[columns].to_numpy()
+    rows = right["fold"] == 2
+    fold.loc[rows, columns] = right.loc[rows, columns].sample(frac=1, random_state=0).to_numpy()
+    sentences = {
+        "right": "",
+        "every": "folds 0, 1, 2: no better than predicting the mean of the other folds; most "
+        "likely its rows are of other galaxies",
+        "fold": "fold 2: no better than predicting the mean of the other folds",
+    }
+    for name, table in (("right", right), ("every", every), ("fold", fold)):
+        table.to_csv(oof)
+        run_here(monkeypatch, "--import", f"{name}={oof},{test}")
+        sentence = f"! gz37/{name}: {sentences[name]}" if sentences[name] else ""
+        printed = " ".join(capsys.readouterr().out.split())
+        assert sentence in printed
+        assert ("no better than" in printed) == bool(sentence)
+        run_here(monkeypatch, "run0", f"gz37/{name}", "--name", name, *QUICK)
+        printed = " ".join(capsys.readouterr().out.split())
+        assert sentence in printed
+        assert (f"gz37/{name} !" in printed) == bool(sentence)
+
+
+def test_a_test_table_of_other_columns_or_galaxies_is_named(root, tmp_path, monkeypatch, capsys):
+    catalog = save_project(n=300, n_runs=1, n_test=300)
+    oof, test = save_theirs(catalog, tmp_path)
+    shown = r"! gz37/turned: the test table's mean of Class[\d.]+ is 0\.\d{3}, the out-of-fold"
+    frame = pd.DataFrame(catalog.targets("gz37"), catalog.test_ids, TASK.columns)
+    for name, columns in (("right", TASK.columns), ("turned", TASK.columns[::-1])):
+        frame.set_axis(columns, axis=1).rename_axis("GalaxyID").to_csv(test)
+        run_here(monkeypatch, "--import", f"{name}={oof},{test}")
+        printed = " ".join(capsys.readouterr().out.split())
+        assert bool(re.search(shown, printed)) == (name == "turned")
+        run_here(monkeypatch, "run0", name, "--name", name, *QUICK)
+        printed = " ".join(capsys.readouterr().out.split())
+        assert bool(re.search(shown, printed)) == (name == "turned")
+
+
+def test_changed_values_and_scores_better_than_all_runs_are_named(
+    catalog, tmp_path, monkeypatch, capsys
+):
+    oof, test = save_theirs(catalog, tmp_path, noise=0.1)
+    raw = pd.read_csv(oof, index_col="GalaxyID").loc[catalog.ids]
+    before = TASK.score(raw[list(TASK.columns)].to_numpy(), catalog.targets("gz37"))
+    run_here(monkeypatch, "--import", f"theirs={oof},{test}")
+    printed = " ".join(capsys.readouterr().out.split())
+    card = RunCard.of("tiny", THEIRS)
+    assert f"adjusted to the decision tree's sums: RMSE {before:.5f} → {card.score:.5f}" in printed
+    assert re.search(
+        r"better than every other run .* 5 standard errors \(gz37/run0: 0\.\d+", printed
+    )
+    assert not card.possible_leakage
+    valid = RunFolder("tiny", THEIRS)
+    run_here(monkeypatch, "--import", f"again={valid.oof_csv},{valid.test_csv}")
+    assert "! gz37/again" not in capsys.readouterr().out
 
 
 def other_fold(frame):
@@ -160,6 +231,7 @@ def other_fold(frame):
         (1, lambda f: f.iloc[1:], r"is missing \(1 m"),
         (0, lambda f: f.drop(columns="Class2.1"), "lacks column 'Class2.1'"),
         (0, lambda f: f.assign(**{"Class2.1": 30.0}), "30 is not a fraction between 0 and 1"),
+        (1, lambda f: f.assign(**{"Class2.1": -5.0}), "-5 is not a fraction between 0 and 1"),
         (0, lambda f: pd.concat([f, f.iloc[:1].assign(GalaxyID=1)]), "GalaxyID 1 is not"),
     ],
 )

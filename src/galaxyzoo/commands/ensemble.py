@@ -15,9 +15,9 @@ within one standard error of the best.
 
 --import turns predictions made elsewhere on the same split into a run without
 networks, for the competition's task or --task; a folder holds pairs
-NAME_oof.csv, NAME_test.csv. Scores that are too good to be true are refused.
-Tables without a column `fold` may come from networks trained on these galaxies,
-so their runs are marked, and ensembles use such a run only if you name it.
+NAME_oof.csv, NAME_test.csv. Tables without a column `fold`, and those that seem
+to hold the labels themselves, may come from networks trained on these galaxies.
+Their runs are marked, and ensembles use such a run only if you name it.
 
 --intervals adds an interval to each predicted vote fraction of a built
 ensemble, calibrated on its cross-fitted predictions; coverage is measured on
@@ -114,8 +114,9 @@ def build_ensemble(options: EnsembleOptions) -> None:
         print(f"ensemble {name} is up to date:")
     for line in left_out:
         print(line)
-    console.print_ensemble(card)
-    refitted = [run for run in runs if RunCard.of(whole.dataset, run).refits]
+    cards = [RunCard.of(whole.dataset, run) for run in runs]
+    console.print_ensemble(card, {run.run: run.problems for run in cards})
+    refitted = [run.run for run in cards if run.refits]
     by = f" (networks: {options.test})" if refitted else ""
     print(f"submission for {len(whole.test_ids):,} test galaxies{by}: {paths.shown(folder.csv)}")
     print(f"score card: {paths.shown(folder.card)}")
@@ -150,6 +151,8 @@ def import_all(options: EnsembleOptions) -> None:
     for pair in pairs:
         card = imported.import_run(catalog, pair)
         print(f"{pair.run}: {card.score_text} on {card.galaxies:,} galaxies")
+        tables = card.imported
+        console.print_problems(pair.run, [*card.problems, *(tables.remarks if tables else [])])
         if card.is_optimistic:
             print(f"{pair.run} may have trained on these galaxies; ensembles use it only if named")
     task = task_name(pairs[-1].run)

@@ -131,6 +131,19 @@ class Digests(_Card):
     refit: str | None = None
 
 
+class ImportedTables(Digests):
+    """Digests of the tables that a run was imported from, and what their checks found."""
+
+    leakage: str = ""  # evidence that the labels were used; the run is marked
+    problems: list[str] = Field(default_factory=list)  # sentences, for whoever uses the run
+    remarks: list[str] = Field(default_factory=list)  # sentences, for whoever imports it
+
+    @property
+    def digests(self) -> Digests:
+        """The digests alone."""
+        return Digests(oof=self.oof, test=self.test, refit=self.refit)
+
+
 class RunCard(FoldsCard):
     """The card of a run's out-of-fold and test tables."""
 
@@ -149,7 +162,7 @@ class RunCard(FoldsCard):
     no_better_than_mean: list[int]  # folds
     tables: Digests
     refits: int = 0  # networks trained on all galaxies, whose test predictions have no score
-    imported: Digests | None = None  # of the tables that it was imported from; without networks
+    imported: ImportedTables | None = None  # without networks
 
     @classmethod
     def of(cls, dataset: str, run: str) -> Self:
@@ -181,6 +194,26 @@ class RunCard(FoldsCard):
             f"fold {fold} diverged{describe_losses(*losses.get(str(fold), (None, None)))}"
             for fold in self.diverged
         )
+
+    @property
+    def problems(self) -> list[str]:
+        """Sentences on faults of the predictions, besides diverged folds."""
+        problems = []
+        weak = [fold for fold in self.no_better_than_mean if fold not in self.diverged]
+        if weak:
+            folds = f"fold{'s' if len(weak) > 1 else ''} {', '.join(map(str, weak))}"
+            sentence = f"{folds}: no better than predicting the mean of the other folds"
+            if self.imported and len(weak) == self.n_folds:
+                sentence += "; most likely its rows are of other galaxies"
+            problems.append(sentence)
+        if self.imported:
+            problems += self.imported.problems
+            if self.imported.leakage:
+                problems.append(
+                    f"possible label leakage: {self.imported.leakage}; ensembles use this run only "
+                    "if you name it"
+                )
+        return problems
 
     def _digests(self, dataset: str) -> dict[Path, str]:
         folder, tables = RunFolder(dataset, self.run), self.tables

@@ -1,6 +1,6 @@
 """Tables of scores on the terminal."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -110,26 +110,36 @@ def print_run_table(cards: list[tuple[RunCard, float]]) -> None:
         leaked = any(card.possible_leakage for card, _ in cards)
         print_text(*mark_notes(selected, leaked))
     for card, _ in cards:
-        for problem in _problems(card):
-            print_text(f"! {card.run}: {problem}")
+        print_problems(card.run, _problems(card))
+
+
+def print_problems(run: str, problems: Sequence[str]) -> None:
+    """Print a line for each problem of a run."""
+    for problem in problems:
+        print_text(f"! {run}: {problem}")
 
 
 def _problems(card: RunCard) -> list[str]:
-    """Diverged folds and folds no better than the mean prediction, a line each."""
-    problems = []
-    if card.diverged:
-        problems.append(f"{card.divergence}; ensembles use this run only if you name it")
-    weak = [fold for fold in card.no_better_than_mean if fold not in card.diverged]
-    if weak:
-        folds = f"fold{'s' if len(weak) > 1 else ''} {', '.join(map(str, weak))}"
-        problems.append(f"{folds}: no better than predicting the mean of the other folds")
-    return problems
+    """Diverged folds and other faults of a trained run, a line each."""
+    if not card.diverged:
+        return card.problems
+    return [f"{card.divergence}; ensembles use this run only if you name it", *card.problems]
 
 
-def print_ensemble(card: EnsembleCard) -> None:
-    """Print the runs, the candidates and the choice of an ensemble's score card."""
+def print_ensemble(card: EnsembleCard, problems: Mapping[str, Sequence[str]]) -> None:
+    """Print the runs, the candidates and the choice of an ensemble's score card.
+
+    Args:
+        card: of the ensemble.
+        problems: run -> sentences; runs without a problem may lack.
+    """
     title = f"{card.task} on {card.dataset}, {card.galaxies} galaxies"
-    print_table(title, member_table(card))
+    table = member_table(card)
+    has_problem = [bool(problems.get(run)) for run in card.runs]
+    table.loc[has_problem, "run"] += " !"
+    print_table(title, table)
+    for run in card.runs:
+        print_problems(run, problems.get(run, ()))
     if len(card.runs) == 1:
         print_text("Only one run: nothing to combine, only to recalibrate.")
     else:

@@ -3,28 +3,33 @@
 Their tables are checked once. The runs that they become have no networks.
 """
 
-import contextlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from galaxyzoo.config.loading import check_run_name
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import HOLDOUT_END, REFIT_END, shown
+from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.io.tables import FOLD, read_csv, read_table
 from galaxyzoo.results import layout
-from galaxyzoo.results.card import Digests, RunCard
+from galaxyzoo.results.card import Digests, ImportedTables, RunCard
 from galaxyzoo.results.oof import save_run
 from galaxyzoo.results.table import PredictionTable, digest_table
+from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.registry import task_of
 
 _RUN = re.compile(r"\w+/[A-Za-z0-9][A-Za-z0-9_.@-]*")
 _FAR = 1.0  # a number further than this from 0 and 1 is not a fraction, perhaps a percentage
 _OOF, _TEST = "_oof.csv", "_test.csv"  # ends of the names of a folder's tables
+_MARGIN = 5  # standard errors
+_FAR_MEAN = 0.5  # standard deviations of a column
+_LEAST_SPREAD = 0.01  # of a column whose predictions hardly differ
+_NOTICED = 0.001  # change of a value; below it, it is the table's last digit
 _NUMBER = "%.9g"  # as many digits as float32 has, by which an ensemble reads them
 
 
@@ -48,7 +53,12 @@ def list_pairs(given: Sequence[str], task: str) -> list[TablePair]:
     pairs: dict[str, TablePair] = {}
     for argument in given:
         for pair in _parse(argument, task):
-            _check_pair(pair)
+            check_run_name(pair.run)
+            for path in (pair.oof, pair.test):
+                if not path.is_file():
+                    raise InputError(
+                        f"{shown(path)} is missing: --import {pair.run} needs both tables"
+                    )
             if pair.run in pairs:
                 raise InputError(f"--import names {pair.run} twice: give each run its own name")
             pairs[pair.run] = pair
@@ -80,78 +90,116 @@ def _parse(argument: str, task: str) -> list[TablePair]:
     return pairs
 
 
-def _check_pair(pair: TablePair) -> None:
-    """Refuse names whose tables would be another run's, and missing tables."""
-    for end in (REFIT_END, HOLDOUT_END):
-        if pair.run.endswith(end):
-            raise InputError(
-                f"--import {pair.run}: names that end in '{end}' are kept for other files of "
-                f"{pair.run.removesuffix(end)}; choose another name"
-            )
-    for path in (pair.oof, pair.test):
-        if not path.is_file():
-            raise InputError(f"{shown(path)} is missing: --import {pair.run} needs both tables")
-
-
 def import_run(catalog: Catalog, pair: TablePair) -> RunCard:
     """Check predictions and write them as a run; known ones stay as they are.
 
-    Without a column `fold`, nothing shows that a galaxy's own label was not used: the run is marked
-    for possible leakage.
+    A run is marked for possible leakage where its predictions give evidence of it, or have no
+    column `fold`: then nothing shows that a galaxy's own label was not used.
 
     Args:
         catalog: the dataset's whole catalog.
         pair: the run and its tables. Tables of `src/export.py --tables` have a score card beside
             them, whose marks stay, and test predictions of networks trained on all galaxies.
     Raises:
-        InputError: the tables do not fit, are too good to be true, or not those of their card; the
-            run is there and of other predictions.
+        InputError: the tables do not fit, or are not those of their card; the run is there and of
+            other predictions.
     """
-    run, oof_path, test_path = pair.run, pair.oof, pair.test
-    task, folder = task_of(run), layout.RunFolder(catalog.dataset, run)
+    task = task_of(pair.run)
     labeled = catalog.for_task(task)
+    given = _read_tables(catalog, labeled, pair)
+    known = _find_imported(labeled, pair.run, given.digests)
+    if known:
+        return known
+    oof = _make_valid(given.oof)
+    tests = {key: _make_valid(table) for key, table in given.tests.items()}
+    targets = labeled.targets(task.name)
+    leakage = task.find_leakage(given.oof.values, targets, labeled.folds)
+    adjusted = _describe_adjustment(given.oof, oof, targets)
+    compared = _compare_to_runs(labeled, pair.run, oof, targets)
+    notes: dict[str, Any] = {
+        "about": f"imported from {pair.oof.name}",
+        "start": "made elsewhere",
+        "selected_on_validation": False,
+        "possible_leakage": False,
+    }
+    if given.card:
+        notes = given.card.model_dump()
+    notes["possible_leakage"] |= bool(leakage) or not given.has_folds
+    notes["imported"] = ImportedTables(
+        **given.digests.model_dump(),
+        leakage=leakage,
+        problems=_find_problems(oof, tests),
+        remarks=[*adjusted, *compared],
+    )
+    test, refit = tests["test"], tests.get("refit")
+    return save_run(labeled, pair.run, oof, test, _NUMBER, refit, **notes)
+
+
+@dataclass(frozen=True)
+class _Tables:
+    """Tables of a run to import, as they are in the files."""
+
+    oof: PredictionTable
+    has_folds: bool  # the out-of-fold table names them
+    tests: dict[str, PredictionTable]  # by networks: test (the folds'), refit
+    digests: Digests
+    card: RunCard | None  # score card beside tables of `src/export.py`
+
+
+def _read_tables(catalog: Catalog, labeled: Catalog, pair: TablePair) -> _Tables:
+    """Read a run's tables and the score card beside them.
+
+    Args:
+        catalog: the dataset's whole catalog.
+        labeled: galaxies of the run's task.
+        pair: the run and its tables.
+    """
+    beside = pair.oof.with_name(layout.SCORES)
+    is_packed = pair.oof.name == layout.PACKED["oof"] and beside.exists()
+    card = RunCard.read(beside) if is_packed else None
+    paths = {"test": pair.test}
+    if card and card.refits:
+        paths["refit"] = pair.oof.with_name(layout.PACKED["refit"])
     oof, has_folds = _read_oof(catalog, labeled, pair)
-    paths, beside = {"test": test_path}, oof_path.with_name(layout.SCORES)
-    is_packed = oof_path.name == layout.PACKED["oof"] and beside.exists()
-    packed = RunCard.read(beside) if is_packed else None
-    if packed and packed.refits:
-        paths["refit"] = oof_path.with_name(layout.PACKED["refit"])
-    given = Digests(**{key: digest_table(path) for key, path in {"oof": oof_path, **paths}.items()})
     tests = {}
     for key, path in paths.items():
-        table = PredictionTable.read(path, task, catalog.test_ids, names=catalog.names)
-        tests[key] = _project(table, path)
-    known = RunCard.of(catalog.dataset, run) if folder.card.exists() else None
-    if folder.folds or (known and known.imported != given):
-        delete = f", or delete {shown(folder.card)}" if known and known.imported else ""
+        tests[key] = _read(path, oof.task, catalog.test_ids, names=catalog.names)
+    every = {"oof": pair.oof, **paths}
+    digests = Digests(**{key: digest_table(path) for key, path in every.items()})
+    if card and card.tables != digests:
         raise InputError(
-            f"{run} already exists on {catalog.dataset} with other tables: choose another "
+            f"{shown(pair.oof)} and {pair.test.name} do not match {shown(beside)}: copy all three "
+            "again"
+        )
+    return _Tables(oof, has_folds, tests, digests, card)
+
+
+def _find_imported(labeled: Catalog, run: str, digests: Digests) -> RunCard | None:
+    """Find the card of a run that was imported from the same tables; another one is refused.
+
+    Args:
+        labeled: galaxies of the run's task.
+        run: its name.
+        digests: of the tables to import.
+    """
+    folder = layout.RunFolder(labeled.dataset, run)
+    known = RunCard.of(labeled.dataset, run) if folder.card.exists() else None
+    before = known.imported if known else None
+    if folder.folds or (known and (before is None or before.digests != digests)):
+        delete = f", or delete {shown(folder.card)}" if before else ""
+        raise InputError(
+            f"{run} already exists on {labeled.dataset} with other tables: choose another "
             f"name{delete}"
         )
-    if known:
-        with contextlib.suppress(InputError):  # made again where a table was changed
-            refits = [folder.refit_csv] * bool(known.refits)
-            return known.check(labeled, folder.oof_csv, folder.test_csv, *refits)
-    for fold in range(labeled.n_folds):
-        rows = labeled.folds == fold
-        values, targets = oof.values[rows], labeled.targets(task.name)[rows]
-        if task.is_below_noise_floor(values, targets):
-            raise InputError(
-                f"{shown(oof_path)}, fold {fold}: {task.metric} {task.score(values, targets):.5f} "
-                "is too good to be true (label leakage?): predict each fold with networks not "
-                "trained on it"
-            )
-    notes: dict[str, Any] = dict.fromkeys(("selected_on_validation", "possible_leakage"), False)
-    notes |= {"about": f"imported from {oof_path.name}", "start": "made elsewhere"}
-    if packed:
-        if packed.tables != given:
-            raise InputError(
-                f"{shown(oof_path)} and {test_path.name} do not match {shown(beside)}: copy all "
-                "three again"
-            )
-        notes = packed.model_dump()
-    notes |= {"possible_leakage": notes["possible_leakage"] or not has_folds, "imported": given}
-    return save_run(labeled, run, oof, tests["test"], _NUMBER, tests.get("refit"), **notes)
+    if known is None:
+        return None
+    tables = [folder.oof_csv, folder.test_csv]
+    if known.refits:
+        tables.append(folder.refit_csv)
+    try:
+        return known.check(labeled, *tables)
+    except InputError:  # made again where a table was changed
+        return None
 
 
 def _read_oof(catalog: Catalog, labeled: Catalog, pair: TablePair) -> tuple[PredictionTable, bool]:
@@ -162,20 +210,20 @@ def _read_oof(catalog: Catalog, labeled: Catalog, pair: TablePair) -> tuple[Pred
         labeled: galaxies of the run's task.
         pair: the run and its tables.
     """
-    names, task = catalog.names, task_of(pair.run)
     has_folds = FOLD in read_table(pair.oof, wanted=FOLD.__eq__)
     folds = labeled.folds if has_folds else None
     if has_folds:
-        written = read_csv(pair.oof, names=names)[FOLD].reindex(labeled.ids)
+        written = read_csv(pair.oof, names=catalog.names)[FOLD].reindex(labeled.ids)
         if (written == labeled.folds + 1).all():  # the same split, numbered from 1
             folds = labeled.folds + 1
     advice = f"train the run on the folds in folds/{catalog.dataset}/train.csv"
-    table = PredictionTable.read(pair.oof, task, labeled.ids, folds, advice, names)
-    return replace(_project(table, pair.oof), folds=labeled.folds), has_folds
+    table = _read(pair.oof, task_of(pair.run), labeled.ids, folds, advice, catalog.names)
+    return replace(table, folds=labeled.folds), has_folds
 
 
-def _project(table: PredictionTable, path: Path) -> PredictionTable:
-    """Make predictions valid, as those of trained runs are."""
+def _read(path: Path, *arguments: Any, **options: Any) -> PredictionTable:
+    """Read a table, as `PredictionTable.read`, and refuse numbers that are no fractions."""
+    table = PredictionTable.read(path, *arguments, **options)
     far = np.abs(table.values - 0.5) > 0.5 + _FAR
     if far.any():
         row, column = np.argwhere(far)[0]
@@ -183,5 +231,106 @@ def _project(table: PredictionTable, path: Path) -> PredictionTable:
             f"{shown(path)}, column '{table.task.columns[column]}': {table.values[row, column]:g} "
             f"is not a fraction between 0 and 1 (such values: {far.sum():,})"
         )
+    return table
+
+
+def _make_valid(table: PredictionTable) -> PredictionTable:
+    """Make predictions valid, as those of trained runs are."""
     valid = table.project()
     return replace(valid, values=valid.values.astype(np.float32))
+
+
+def _find_problems(oof: PredictionTable, tests: Mapping[str, PredictionTable]) -> list[str]:
+    """Find test tables whose column means are far from the out-of-fold table's.
+
+    Far is a difference of more than half of the column's standard deviation over galaxies and of
+    five standard errors. In the committed runs, the largest is 0.18 standard deviations.
+
+    Args:
+        oof: out-of-fold predictions, valid.
+        tests: by networks, folds' or refits', valid.
+    """
+    problems = []
+    for key, test in tests.items():
+        if not len(test.ids):
+            continue
+        difference = test.values.mean(axis=0) - oof.values.mean(axis=0)
+        spread = np.maximum(oof.values.std(axis=0), _LEAST_SPREAD)
+        limit = _FAR_MEAN + _MARGIN * np.sqrt(1 / len(oof.ids) + 1 / len(test.ids))
+        distances = np.abs(difference) / spread
+        column = distances.argmax()
+        if distances[column] > limit:
+            name = oof.task.columns[column]
+            problems.append(
+                f"the {key} table's mean of {name} is {test.values[:, column].mean():.3f}, the "
+                f"out-of-fold table's {oof.values[:, column].mean():.3f}: check its columns and "
+                "galaxies"
+            )
+    return problems
+
+
+def _describe_adjustment(
+    given: PredictionTable, valid: PredictionTable, targets: np.ndarray
+) -> list[str]:
+    """Describe by how much making predictions valid changed them, where it shows."""
+    change = np.abs(given.values - valid.values).max(initial=0)
+    if change < _NOTICED:
+        return []
+    task = given.task
+    before = task.score(given.values, targets)
+    after = task.score(valid.values, targets)
+    sentence = (
+        f"adjusted to {task.constraint}: {task.metric} {before:.5f} → {after:.5f}, values by up to "
+        f"{change:.3f}"
+    )
+    return [sentence]
+
+
+def _compare_to_runs(
+    labeled: Catalog, run: str, oof: PredictionTable, targets: np.ndarray
+) -> list[str]:
+    """Say so where a run is better than each run of its task that has no mark.
+
+    Better is a score lower by more than five standard errors of the difference, paired by galaxy.
+
+    Args:
+        labeled: galaxies of the task.
+        run: its name.
+        oof: its out-of-fold predictions, valid.
+        targets: (galaxy, column).
+    """
+    task = oof.task
+    losses = task.per_sample_losses(oof.values.astype(np.float64), targets)
+    differences = {}
+    for card in _fair_cards(labeled, task):
+        if card.run == run:
+            continue
+        path = layout.RunFolder(labeled.dataset, card.run).oof_csv
+        other = PredictionTable.read(path, task, labeled.ids, names=labeled.names)
+        difference = task.difference(losses, task.per_sample_losses(other.values, targets))
+        if difference.value > -_MARGIN * difference.error:
+            return []
+        differences[card.run] = difference
+    if not differences:
+        return []
+    best, gap = next(iter(differences.items()))
+    sentence = (
+        f"better than every other run without a mark by over {_MARGIN} standard errors ({best}: "
+        f"{-gap.value:.5f} ± {gap.error:.5f}); check that no network saw the galaxies that it "
+        "predicts"
+    )
+    return [sentence]
+
+
+def _fair_cards(labeled: Catalog, task: Task) -> list[RunCard]:
+    """Cards of the task's whole runs without a mark, the best first."""
+    cards = []
+    for run in layout.list_tables(labeled.dataset, task.name):
+        try:
+            card = RunCard.of(labeled.dataset, run)
+            card.check(labeled, layout.RunFolder(labeled.dataset, run).oof_csv)
+        except InputError:  # reported where that run is used
+            continue
+        if card.is_whole and not card.is_optimistic and not card.diverged:
+            cards.append(card)
+    return sorted(cards, key=lambda card: card.score)
