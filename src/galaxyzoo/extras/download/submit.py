@@ -7,7 +7,9 @@
 
 A submission must be complete: every galaxy of the sample submission, in the
 same order, with values that the decision tree allows. submissions/ledger.csv
-lists your submissions with their cross-validated and Kaggle scores.
+lists your submissions with their cross-validated and Kaggle scores. It lists
+a submission before it is sent; after a crash, rerun the command: it sends the
+file only if Kaggle did not get it.
 """
 
 from contextlib import AbstractContextManager
@@ -37,7 +39,10 @@ class SubmitOptions:
     message: str | None = option("description shown on Kaggle", None, "-m", "--message")
     no_wait: bool = option("do not wait for the score", False)
     check: bool = option("only check the file", False)
-    scores: bool = option("only show the scores of earlier submissions", False)
+    scores: bool = option(
+        "only fetch and show the scores of earlier submissions; adds those that ledger.csv lacks",
+        False,
+    )
 
 
 def main() -> None:
