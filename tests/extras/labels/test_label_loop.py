@@ -87,6 +87,23 @@ def test_a_table_that_another_program_changed_is_not_written_over(loop, change):
     assert "5.png" in loop.path.read_text()
 
 
+@pytest.mark.parametrize("content", ["plain\nrare\n", "rare\n", "", None])
+def test_classes_that_another_program_changed_are_not_written_over(loop, content):
+    loop.label([3], 0)
+    labels, path = loop.path.read_bytes(), loop.path.with_name("classes.txt")
+    if content is None:
+        path.unlink()
+    else:
+        path.write_text(content)
+    for act in (lambda: loop.label([5], 0), lambda: loop.add_class("new")):
+        assert "labels.csv or classes.txt changed on disk" in one_line_refusal(act)
+        assert loop.path.read_bytes() == labels
+        assert (path.read_text() if path.exists() else None) == content
+    loop.read()
+    assert loop.class_of(3) == "rare"
+    loop.label([5], loop.add_class("new"))
+
+
 def test_what_else_a_table_has_stays(tmp_path):
     """Columns of one's own, digit by digit; the name of the ids; a link; rows without a class."""
     (tmp_path / "mine").mkdir()

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.data.stores import opening
 from galaxyzoo.extras.labels.label_loop import LabelLoop
 from galaxyzoo.extras.labels.label_page import PICTURE, build_app
 from galaxyzoo.extras.surveys.finished import read_features
@@ -82,6 +84,23 @@ def test_images_that_are_no_longer_those_predicted_say_so_in_place_of_a_picture(
     files[104].unlink()
     files[106].write_bytes(files[106].read_bytes()[:40])
     check({101, 102, 103, 104, 106})
+
+
+def test_an_image_that_cannot_be_read_any_more_is_not_black(votes, monkeypatch):
+    """As from a failing disk, which leaves the file's time and size."""
+    survey = read_features(votes)
+    read = opening.read_in
+
+    def fail(folder: Path, name: str) -> bytes:
+        if name == "104.png":
+            raise InputError("input/output error")
+        return read(folder, name)
+
+    for part in survey.images.parts:
+        part.images.table["reader"] = partial(fail, part.images.path)
+    cards = visit(LabelLoop(survey)).get("ranking?by=mix").json()
+    assert [card["id"] for card in cards if card["problem"]] == ["104"]
+    assert [card["id"] for card in cards if not card["picture"]] == ["104"]
 
 
 @pytest.mark.parametrize("change", ["replaced", "written over", "removed"])

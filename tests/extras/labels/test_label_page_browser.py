@@ -12,7 +12,7 @@ from support.browser import check_accessibility, open_window, start
 from support.commands import call, complaint
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Dialog, Page
 
 
 @pytest.fixture
@@ -132,6 +132,83 @@ def test_by_keys_alone_a_person_looks_closer_skips_notes_and_renames(votes, begi
     assert sorted(zip(table["class"], table["note"], strict=True)) == [
         ("", "two rings"), ("bright", ""), ("bright", "")]  # fmt: skip
     assert int(first) in table["id"].tolist()
+
+
+@pytest.mark.slow
+def test_what_a_person_has_written_is_lost_to_no_slip_and_no_other_tab(votes, begin, browser):
+    """Removal of a class, notes of two tabs, images that are changed while the page is open."""
+    address = begin()[1]
+    page = open_window(browser, 1280, address)
+    questions = []
+
+    def answer(dialog: "Dialog") -> None:
+        questions.append(dialog.message)
+        dialog.accept() if len(questions) > 1 else dialog.dismiss()
+
+    def classes() -> list[tuple[str, str]]:
+        script = "all => all.map(button => [button.textContent, button.style.cssText])"
+        return page.locator("#classes button").evaluate_all(script)
+
+    page.on("dialog", answer)
+    page.wait_for_selector("#grid li:nth-child(11):last-child")
+    for name in ("dark", "gray", "bright"):
+        page.fill("#name", name)
+        page.keyboard.press("Enter")
+        page.wait_for_selector(f"#classes :text('{name} (0)')")
+    page.evaluate("document.activeElement.blur()")
+    for key in "112233":
+        page.keyboard.press(key)
+    page.wait_for_selector("#scores tr:nth-child(3) td:has-text('of 2')")
+    before = classes()
+    page.click("#classes :text('gray')")
+    page.click("#remove")
+    page.click("#remove")  # the first question was answered by no
+    page.wait_for_selector("#message:has-text('gray removed (2 labels).')")
+    assert ["Remove gray" in question for question in questions] == [True, True]
+    assert classes()[1][1] == before[2][1]
+    assert [button[0] for button in classes()] == ["1 dark (2)", "3 bright (2)"]
+    assert page.locator("#scores tr").count() == 2
+    page.click("#undo")
+    page.wait_for_selector("#message:has-text('Undone: gray removed')")
+    assert classes() == before
+    page.fill("#name", "dark")
+    page.click("#rename")
+    page.wait_for_selector("#message:has-text('gray merged into dark (2 labels).')")
+    assert len(questions) == 3
+    shown = page.evaluate("galaxies.map(({id, share}) => [id, share])")
+    page.click("#again")
+    page.wait_for_selector("#message:has-text('Ranked 1 to')")
+    assert page.evaluate("galaxies.map(({id, share}) => [id, share])") == shown
+    with page.expect_download() as download:
+        page.click("#ranked")
+    assert download.value.suggested_filename == "ranking.csv"
+    assert pd.read_csv(download.value.path(), dtype=str)["id"].tolist() == ids(page)
+
+    tab = open_window(browser, 390, address)
+    tab.wait_for_selector("#grid li:nth-child(5):last-child")
+    galaxy = ids(tab)[0]
+    for window, text in ((page, "two rings"), (tab, "a bar")):
+        window.focus(f"#grid button[title='{galaxy}']")
+        window.keyboard.press("n")
+        window.keyboard.type(text)
+    page.keyboard.press("Enter")
+    page.wait_for_selector(f"#message:has-text('Saved the note on {galaxy}')")
+    tab.keyboard.press("Enter")
+    tab.wait_for_selector("#message.error:has-text('changed the note on')")
+    assert tab.input_value("#note") == "a bar"
+    assert notes_of(votes) == {galaxy: "two rings"}
+    tab.keyboard.press("Enter")
+    tab.wait_for_selector(f"#message:has-text('Saved the note on {galaxy}')")
+    assert notes_of(votes) == {galaxy: "a bar"}
+    (votes.parent / "survey" / f"{galaxy}.png").unlink()
+    tab.keyboard.press("r")
+    tab.wait_for_selector("#grid em:has-text('The image was changed or removed')")
+    check_accessibility(tab)
+
+
+def notes_of(votes: Path) -> dict[str, str]:
+    table = pd.read_csv(votes / "labels.csv", dtype=str).dropna(subset="note")
+    return dict(zip(table["id"], table["note"], strict=True))
 
 
 def ids(page: "Page") -> list[str]:

@@ -272,6 +272,8 @@ class LabelLoop:
             where both gave one class alone; and the other's class of each on which they do not,
             by row.
         """
+        from sklearn.metrics import cohen_kappa_score  # here: it takes a second to import
+
         content = io.BytesIO(text.encode("utf-8", "surrogatepass"))
         table, _ = self._read_labels(Path(_LABELS), content)
         names = [self.names[row] for row in self.labels]
@@ -281,9 +283,9 @@ class LabelLoop:
         if pairs.empty:
             raise InputError("no galaxy is labeled in both tables")
         agree = pairs["first"] == pairs["second"]
-        shares = [pairs[person].value_counts(normalize=True) for person in pairs]
-        chance = shares[0].mul(shares[1], fill_value=0).sum()
-        kappa = (agree.mean() - chance) / (1 - chance) if chance < 1 else float("nan")
+        kappa = float("nan")
+        if len(np.unique(pairs)) > 1:
+            kappa = cohen_kappa_score(pairs["first"], pairs["second"])
         others = pairs["second"][~agree].rename(index=self.rows)
         return Proportion(int(agree.sum()), len(pairs)), kappa, others.to_dict()
 

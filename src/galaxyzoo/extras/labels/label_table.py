@@ -115,9 +115,12 @@ def _read_classes(table: pd.DataFrame, path: Path, settings: _TaskFile) -> pd.Se
     is_number = table.replace(" *%$", "", regex=True).apply(pd.to_numeric, errors="coerce").notna()
     counts = table.loc[:, ~is_number.all()].nunique()
     likely = counts[counts > 1].idxmin() if (counts > 1).any() else "NAME"
+    problem = f"{shown(path)} has no column '{column or CLASS}'"
+    if counts.empty:
+        problem += ", only numeric ones"
     raise InputError(
-        f"{shown(path)} has no column '{column or CLASS}'{', only numeric ones' * counts.empty} "
-        f"(found {', '.join(table.columns[:9])}): name the right one in {TASK}: `label: {likely}`"
+        f"{problem} (found {', '.join(table.columns[:9])}): name the right one in {TASK}: "
+        f"`label: {likely}`"
     )
 
 
