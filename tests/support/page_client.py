@@ -40,6 +40,7 @@ class PageClient:
         self._numbers = {
             (names.get(target[0]), target[1]): one["id"]
             for one in config["dependencies"]
+            if one["backend_fn"]  # an event that cancels another has a second entry, without
             for target in one["targets"]
         }
         # name of the run that the page opens with

@@ -18,6 +18,7 @@ from galaxyzoo.ensemble.model_listing import ModelEntry
 from galaxyzoo.extras.app import service
 from galaxyzoo.extras.app.page import build_page
 from galaxyzoo.extras.app.service import LoadedRun, PredictedGalaxy
+from galaxyzoo.extras.explain.galaxy import Galaxy
 from galaxyzoo.extras.labels.hosts import own_hosts
 from support.datasets import draw_competition
 from support.page_client import FOREIGN, OWN, PageClient
@@ -77,13 +78,21 @@ def test_a_slow_request_does_not_stop_the_others(address, monkeypatch):
         assert first.result()["success"]
 
 
-def test_several_images_are_answered_in_one_table(address):
+def test_several_images_are_answered_in_one_table(address, monkeypatch):
     visitor = PageClient(address)
+    original, predicted = LoadedRun.predict_picture, list[str]()
+
+    def counted(self: LoadedRun, galaxy: Galaxy) -> PredictedGalaxy:
+        predicted.append(galaxy.name)
+        return original(self, galaxy)
+
+    monkeypatch.setattr(LoadedRun, "predict_picture", counted)
     files = []
     for name, gray in (("a.jpg", 60), ("=b.jpg", 90)):
         path = visitor.upload(picture(gray), name).json()[0]
         files.append({"path": path, "orig_name": name, "meta": {"_type": "gradio.FileData"}})
     facts = visitor.ask("upload", visitor.run, files)["output"]["data"][1]
+    assert len(predicted) == 2  # each once
     assert "Other images (1)" in facts
     (encoded,) = re.findall(r'href="data:text/csv;base64,([^"]*)"', facts)
     table = pd.read_csv(io.BytesIO(base64.b64decode(encoded)), index_col="galaxy")

@@ -89,6 +89,20 @@ def test_an_image_that_is_sent_is_predicted_and_explained(page, tmp_path):
     page.wait_for_selector("#facts :text('simulated galaxy')")
 
 
+def test_an_image_that_is_chosen_before_the_first_galaxy_is_shown_is_not_lost(
+    browser, address, tmp_path
+):
+    path = tmp_path / "early.jpg"
+    path.write_bytes(IMAGE)
+    opened = open_window(browser, WIDTHS["desktop"], address)
+    opened.set_input_files("input[type=file]", path)
+    opened.wait_for_selector("#facts :text('early.jpg')")
+    opened.wait_for_timeout(3000)  # as long as the first galaxy would take to replace it
+    assert "early.jpg" in opened.inner_text("#facts")
+    assert "choose a run" not in opened.inner_text("body")
+    opened.close()
+
+
 def test_the_keyboard_alone_is_enough(page):
     page.focus("#draw")
     page.keyboard.press("Enter")

@@ -112,6 +112,22 @@ def test_every_form_gives_the_same_images_by_the_same_ids(tmp_path, form):
             assert small.max() < 1  # it is that picture; the others differ by more
 
 
+@pytest.mark.parametrize("names", [("J1.fits", "J2.fits"), ("J1.jpg", "J2.jpg")])
+def test_files_have_the_same_ids_wherever_their_list_lies(tmp_path, names):
+    """Tables of one night are joined by them; with equal names in two folders the paths stay."""
+
+    def ids(folder: str, *paths: str) -> list[str]:
+        path = tmp_path / folder / "list.csv"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("path\n" + "".join(f"{each}\n" for each in paths))
+        return open_images(path).names.tolist()
+
+    for folder, top in ((".", "cuts/"), ("cuts", ""), ("lists", "../cuts/"), ("a", "/elsewhere/")):
+        assert ids(folder, *(f"{top}{name}" for name in names)) == [*names]
+    paths = ["cuts/J1.fits", "other/J1.fits"]
+    assert ids(".", *paths) == paths
+
+
 SDSS = 587722982275383513  # float64 keeps 53 bits, some 16 digits
 # A missing id makes whole columns float64 (pandas 48170, 56678), also in files of astronomers
 # (pandas 12340); southern Euclid objects are negative; "150.1163" is a right ascension.

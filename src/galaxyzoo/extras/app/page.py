@@ -25,9 +25,10 @@ _listed: dict[str, ModelEntry] = {}  # title -> predictor that the page offers
 
 def build_page(chosen: ModelEntry) -> gr.Blocks:
     """Build the whole page; `chosen` predicts first."""
+    _listed[chosen.title] = chosen
     with gr.Blocks(title=_TITLE, analytics_enabled=False, delete_cache=_UPLOADS_KEPT) as page:
         gr.Markdown(f"# {_TITLE}\nPredictions of trained networks, with heat maps.")
-        run = gr.Dropdown([], label="Run", elem_id="run")
+        run = gr.Dropdown([chosen.title], value=chosen.title, label="Run", elem_id="run")
         shown = gr.State(None)
         with gr.Row():
             with gr.Column(scale=1, min_width=300):
@@ -52,8 +53,6 @@ def build_page(chosen: ModelEntry) -> gr.Blocks:
             with gr.Column(scale=2, min_width=320):
                 tree = gr.HTML("", elem_id="answers")
         outputs = [shown, facts, tree, answer, heat]  # in the order of `_show`
-        _on(draw.click, _show_drawn, run, outputs)
-        _on(upload.upload, _show_upload, [run, upload], outputs)
         _on(run.change, _show_again, [run, shown], outputs)
         _on(explain.click, _explain, [run, shown, answer, method], heat)
 
@@ -64,7 +63,11 @@ def build_page(chosen: ModelEntry) -> gr.Blocks:
             names = [(f"{title} · {each.about}", title) for title, each in known.items()]
             return gr.update(choices=names, value=chosen.title)
 
-        page.load(fill, None, run, api_visibility="private")
+        filled = page.load(fill, None, run, api_visibility="private")
+        first = _on(filled.then, _show_again, [run, shown], outputs)
+        # The first galaxy takes seconds: it must not replace one that was asked for meanwhile.
+        _on(draw.click, _show_drawn, run, outputs, cancels=first)
+        _on(upload.upload, _show_upload, [run, upload], outputs, cancels=first)
     return page
 
 
@@ -107,7 +110,7 @@ def _show_upload(name: str, paths: list[str]) -> list[Any]:
         raise problem
     if problems:
         gr.Warning(str(problem), duration=None)
-    outputs = _show(name, lambda loaded: loaded.predict_picture(predicted[0].galaxy))
+    outputs = _show(name, lambda loaded: predicted[0])
     outputs[1] = components.facts_html(loaded.task, predicted)
     return outputs
 
@@ -127,8 +130,24 @@ def _explain(name: str, shown: PredictedGalaxy | None, answer: str, method: str)
     return components.heat_html(*loaded.gradcam(shown, column, method), answer)
 
 
-def _on(event: Callable[..., Any], handler: Callable[..., Any], inputs: Any, outputs: Any) -> None:
-    """Connect an event; a user's mistake is shown as a message on the page."""
+def _on(
+    event: Callable[..., Any],
+    handler: Callable[..., Any],
+    inputs: Any,
+    outputs: Any,
+    cancels: Any = None,
+) -> Any:
+    """Connect an event; a user's mistake is shown as a message on the page.
+
+    Args:
+        event: of a part of the page, such as its click.
+        handler: computes the outputs.
+        inputs: parts whose values it takes.
+        outputs: parts that it fills.
+        cancels: an event that no longer matters once this one happens.
+    Returns:
+        The connected event.
+    """
 
     @functools.wraps(handler)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
@@ -139,7 +158,14 @@ def _on(event: Callable[..., Any], handler: Callable[..., Any], inputs: Any, out
             gr.Warning(str(error), duration=None)
             return gr.skip()
 
-    event(wrapper, inputs, outputs, concurrency_limit=_CONCURRENCY_LIMIT, api_visibility="private")
+    return event(
+        wrapper,
+        inputs,
+        outputs,
+        concurrency_limit=_CONCURRENCY_LIMIT,
+        api_visibility="private",
+        cancels=cancels,
+    )
 
 
 def _load(name: str) -> LoadedRun:

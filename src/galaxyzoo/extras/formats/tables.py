@@ -1,11 +1,12 @@
 """Images in tables: Parquet with the images in a column, and lists of their paths.
 
-Ids are in a column of `IDS`; of a list without one the paths are the names. Parquet has `image`, or
-one other column of bytes of JPEGs or PNGs, or of structs with them under `bytes` or at a `path`; a
-list, CSV or Parquet, has `path`, absolute or seen from its folder, and for FITS cut-outs
+Ids are in a column of `IDS`; a list without one names images by their files. Parquet has `image`,
+or one other column of bytes of JPEGs or PNGs, or of structs with them under `bytes` or at a `path`;
+a list, CSV or Parquet, has `path`, absolute or seen from its folder, and for FITS cut-outs
 `petroR90_r`, in arcsec.
 """
 
+import posixpath
 from bisect import bisect_right
 from dataclasses import dataclass, replace
 from functools import partial
@@ -127,12 +128,18 @@ def _open_list(path: Path, table: pd.DataFrame) -> base.Images:
         if place.is_absolute() and place.is_relative_to(folder):
             places[row] = str(place.relative_to(folder))
     ids = base.pick_columns(table)
-    names = base.read_ids(table[ids[0]].to_numpy(), path) if ids else places
+    names = base.read_ids(table[ids[0]].to_numpy(), path) if ids else _file_names(places)
     stamps = [_stamp(path.parent / place) for place in places]
     images = base.Images.of(path, names, stamps, partial(opening.read_in, path.parent))
     radii = {fits.RADIUS: _read_radii(path, table[fits.RADIUS])} if fits.RADIUS in table else {}
     table = images.table.assign(**{base.FILE: places}, row=places, **radii)
     return replace(images, table=table, by_name=True)
+
+
+def _file_names(places: list[str]) -> list[str]:
+    """Names of files without folders, which depend on where a list lies; the paths if two agree."""
+    names = [posixpath.basename(place) for place in places]
+    return names if pd.Index(names).is_unique else places
 
 
 def _stamp(file: Path) -> int:
