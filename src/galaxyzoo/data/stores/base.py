@@ -248,7 +248,7 @@ def _tails(path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
         return
     for count in range(len(path), 0, -1):
         yield path[:count]
-    yield "", (stem.lstrip("0") or "0") if stem.isdecimal() else stem
+    yield "", stem.lstrip("0") if stem.isdecimal() else stem
 
 
 def _split_ending(name: str) -> tuple[str, str]:
