@@ -208,6 +208,7 @@ def test_changed_values_and_scores_better_than_all_runs_are_named(
     printed = " ".join(capsys.readouterr().out.split())
     card = RunCard.of("tiny", THEIRS)
     assert f"adjusted to the decision tree's sums: RMSE {before:.5f} → {card.score:.5f}" in printed
+    assert "gz37/theirs: test table adjusted to the decision tree's sums: values by" in printed
     assert re.search(
         r"better than every other run .* 5 standard errors \(gz37/run0: 0\.\d+", printed
     )

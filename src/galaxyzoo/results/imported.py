@@ -114,7 +114,7 @@ def import_run(catalog: Catalog, pair: TablePair) -> RunCard:
     tests = {key: _make_valid(table) for key, table in given.tests.items()}
     targets = labeled.targets(task.name)
     leakage = task.find_leakage(given.oof.values, targets, labeled.folds)
-    adjusted = _describe_adjustment(given.oof, oof, targets)
+    adjusted = _describe_adjustment(given, oof, tests, targets)
     compared = _compare_to_runs(labeled, pair.run, oof, targets)
     notes: dict[str, Any] = {
         "about": f"imported from {pair.oof.name}",
@@ -270,20 +270,33 @@ def _find_problems(oof: PredictionTable, tests: Mapping[str, PredictionTable]) -
 
 
 def _describe_adjustment(
-    given: PredictionTable, valid: PredictionTable, targets: np.ndarray
+    given: _Tables, oof: PredictionTable, tests: Mapping[str, PredictionTable], targets: np.ndarray
 ) -> list[str]:
-    """Describe by how much making predictions valid changed them, where it shows."""
-    change = np.abs(given.values - valid.values).max(initial=0)
-    if change < _NOTICED:
-        return []
-    task = given.task
-    before = task.score(given.values, targets)
-    after = task.score(valid.values, targets)
-    sentence = (
-        f"adjusted to {task.constraint}: {task.metric} {before:.5f} → {after:.5f}, values by up to "
-        f"{change:.3f}"
-    )
-    return [sentence]
+    """Describe by how much making predictions valid changed them, where it shows.
+
+    Args:
+        given: the tables as they are in the files.
+        oof: out-of-fold predictions, valid.
+        tests: by networks, folds' or refits', valid.
+        targets: (galaxy, column) of the out-of-fold predictions.
+    """
+    task = oof.task
+    sentences = []
+    change = np.abs(given.oof.values - oof.values).max(initial=0)
+    if change >= _NOTICED:
+        before = task.score(given.oof.values, targets)
+        after = task.score(oof.values, targets)
+        sentences.append(
+            f"adjusted to {task.constraint}: {task.metric} {before:.5f} → {after:.5f}, values by "
+            f"up to {change:.3f}"
+        )
+    for key, test in tests.items():
+        change = np.abs(given.tests[key].values - test.values).max(initial=0)
+        if change >= _NOTICED:
+            sentences.append(
+                f"{key} table adjusted to {task.constraint}: values by up to {change:.3f}"
+            )
+    return sentences
 
 
 def _compare_to_runs(
