@@ -1,13 +1,21 @@
 """Folds: equal shares, near-duplicates together, strangers not, rare answers spread evenly."""
 
+import zipfile
+
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 
+from galaxyzoo.core.paths import CODE_ROOT
 from galaxyzoo.data.decoding import decode
 from galaxyzoo.data.folds import make_folds, near_duplicates
+from galaxyzoo.tasks.registry import get_task
 from support.datasets import draw_votes
 from support.pictures import encode
+from support.real_data import MINI, ZOO5, needs_data
+
+RECORDS = CODE_ROOT / "submissions/records"
 
 
 def votes(n: int, seed: int = 0) -> np.ndarray:
@@ -148,6 +156,24 @@ def test_known_folds_are_kept_groups_follow_and_the_rest_stays_even():
         make_folds(targets, groups, 5, 0, np.full(400, -1)), make_folds(targets, groups, 5, 0)
     )
     np.testing.assert_array_equal(make_folds(targets, groups, 5, 0, folds), folds)
+
+
+@needs_data(MINI, ZOO5)
+def test_folds_of_the_committed_tables_are_dealt_again():
+    """A record is of a split: whoever prepares the same data gets the same."""
+    with zipfile.ZipFile(MINI / "training_solutions_rev1.zip") as archive:
+        fractions = pd.read_csv(archive.open("training_solutions_rev1.csv"), index_col="GalaxyID")
+    classes = pd.read_csv(ZOO5 / "train_labels.csv", index_col="GalaxyID")["class"].sort_index()
+    one_hot = pd.get_dummies(classes)[list(get_task("zoo5").columns)].astype(float)
+    by_votes = make_folds(fractions.to_numpy(), np.arange(len(fractions)), 5, 0)
+    known = pd.Series(by_votes, fractions.index).reindex(one_hot.index).fillna(-1)
+    by_class = make_folds(
+        one_hot.to_numpy(), np.arange(len(one_hot)), 5, 0, known.to_numpy(np.int64)
+    )
+    for folds, run in ((by_votes, "kaggle-mini/gz37"), (by_class, "zoo5/zoo5")):
+        record = next((RECORDS / run / "recipes").glob("*/oof.csv.gz"))
+        table = pd.read_csv(record, index_col="GalaxyID").sort_index()
+        assert folds.tolist() == table["fold"].tolist()
 
 
 def test_known_folds_that_leave_one_empty_are_refused():

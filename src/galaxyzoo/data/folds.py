@@ -79,10 +79,10 @@ def make_folds(
     order = order[fold_of_group[order] == n_folds]
     rng = np.random.default_rng(seed)
     blocks = [rng.permutation(n_folds) for _ in range(-(-len(order) // n_folds))]
-    if len(order):
-        # So that folds stay equally large where galaxies come one by one.
+    if len(blocks) == 1:  # so that folds stay equally large where galaxies come one by one
         members = np.bincount(known[known >= 0], minlength=n_folds)
-        blocks[-1] = blocks[-1][np.argsort(members[blocks[-1]], kind="stable")]
+        blocks[0] = blocks[0][np.argsort(members[blocks[0]], kind="stable")]
+    if blocks:
         fold_of_group[order] = np.concatenate(blocks)[: len(order)]
     folds = np.where(known >= 0, known, fold_of_group[group_of])
     if len(np.unique(folds)) < n_folds:
