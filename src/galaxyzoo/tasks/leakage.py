@@ -65,7 +65,7 @@ def find_floor(probs: np.ndarray, truth: np.ndarray, folds: np.ndarray) -> str:
     the other folds, whose temperature it gets. A floor below 0.05 does not count.
 
     False alarms: in theory below 0.0002 a test of the table and 0.000001 of a fold, of three each.
-    Measured: none of 5,000 honest tables (the committed ones; classes of the committed votes; these
+    Measured: none of 2,100 honest tables (the committed ones; classes of the committed votes; these
     at temperatures 0.5 to 2, smoothed by 0.05 to 0.2, isotonic, of two digits, as hard answers, or
     of 20 to 1,500 galaxies). A fold's limit is lower because three of their folds reached 0.0002.
     What is found: docs/lab/ensembles.md.
