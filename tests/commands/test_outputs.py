@@ -3,7 +3,6 @@
 import os
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
@@ -110,11 +109,16 @@ def test_inputs_and_what_nobody_may_write_are_no_outputs(tmp_path, monkeypatch, 
         check_output("--output", Path(output), [Path("in/a.csv")], lambda path: True)
 
 
-NUMBERS = {"1,-2": [1, -2], "1,": [1.0, np.nan], "1.5,1e-05": [1.5, 1e-05]}
-NUMBERS["1.5,nan"] = [1.5, np.nan]
-TEXTS = ["1237648720693755918,", "99999999999999999999,1", "1237648720693755918.0,2.0", "001,2"]
-TEXTS += ["1e5,2a7", "1e5,2e7", "NA,x", "True,False"]
-CELLS = NUMBERS | {text: text.split(",") for text in TEXTS}
+CELLS: dict[str, list[object]] = {
+    "1,-2": [1, -2],
+    "1,": [1, None],
+    "1.5,1e-05": [1.5, 1e-05],
+    "1.5,nan": [1.5, None],
+    "1237648720693755918,": [1237648720693755918, None],
+    "True,False": [True, False],
+}
+TEXTS = ["99999999999999999999,1", "1237648720693755918.0,2.0", "001,2", "1e5,2a7", "1e5,2e7"]
+CELLS |= {text: [*text.split(",")] for text in (*TEXTS, "NA,x")}
 
 
 @pytest.mark.parametrize(("text", "kept"), CELLS.items())
@@ -124,20 +128,11 @@ def test_cells_of_a_list_keep_their_digits(tmp_path, text, kept):
     assert str(read_columns(path, ["x"])["x"].to_pylist()) == str(kept)
 
 
-@pytest.mark.parametrize(
-    ("column", "kept"),
-    [
-        (pa.array([2**60 + 1, None]), [str(2**60 + 1), ""]),
-        (pa.array([5, None]), [5.0, np.nan]),
-        (pa.array([True, None]), ["true", ""]),
-        (pa.array([[1.0], None]), None),
-    ],
-)
-def test_columns_with_gaps_are_exact_or_refused(tmp_path, column, kept):
+@pytest.mark.parametrize("cells", [[2**60 + 1, None], [5, None], [True, None], [[1.0], None]])
+def test_columns_with_gaps_are_exact(tmp_path, cells):
     path = tmp_path / "list.parquet"
+    column = pa.array(cells)
     parquet.write_table(pa.table({"path": ["a", "b"], "x": column}), path)
-    if kept is None:
-        with pytest.raises(InputError, match="x: cannot copy a column of list<element: double>"):
-            read_columns(path, ["x"])
-        return
-    assert str(read_columns(path, ["x"])["x"].to_pylist()) == str(kept)
+    kept = read_columns(path, ["x"])["x"]
+    assert kept.type == column.type
+    assert str(kept.to_pylist()) == str(cells)

@@ -71,7 +71,10 @@ def find_recipe(run: str, overrides: Sequence[str] = ()) -> str:
     Raises:
         InputError: no config has that name, or no stage of it that predicts.
     """
-    recipe = run.split("@")[0]
+    recipe, is_stage, _ = run.partition("@")
+    if not is_stage:
+        config_path(run)
+        return run
     predicted = [stage.stage for stage in load_config(recipe, overrides).stages if stage.predict]
     known = [recipe, *(f"{recipe}@{stage}" for stage in predicted)]
     if run not in known:
