@@ -12,7 +12,7 @@ import re
 import warnings
 import zlib
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import IO, Any
@@ -312,6 +312,20 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
     """Write any table atomically, without its index, with nine significant digits."""
     safe = without_formulas(table)
     files.write_text(path, safe.to_csv(index=False, float_format="%.9g", lineterminator="\n"))
+
+
+def format_csv(rows: Iterable[Iterable[str]], line_end: str = "\n") -> str:
+    """Rows of texts as CSV; a cell may hold any line break.
+
+    With another line end than its own, CRLF, csv.writer leaves a lone carriage return unquoted
+    before Python 3.13, as does pandas, and a reader would begin a row there.
+    """
+    lines = []
+    for row in rows:
+        line = io.StringIO()
+        csv.writer(line).writerow(row)
+        lines.append(line.getvalue().removesuffix("\r\n") + line_end)
+    return "".join(lines)
 
 
 def without_formulas(table: pd.DataFrame) -> pd.DataFrame:

@@ -122,6 +122,16 @@ def test_what_else_a_table_has_stays(tmp_path):
     assert make_loop(tmp_path).labels == {5: 1}
 
 
+@pytest.mark.parametrize("cell", ["two\rlines", "\r", "two\r\nlines", "two\nlines"])
+def test_line_breaks_in_cells_do_not_tear_the_table(loop, cell):
+    loop.path.write_bytes(f'id,class,me\n1.png,rare,"{cell}"\n'.encode())
+    loop = make_loop(loop.survey.folder)
+    loop.label([3], 0)
+    again = make_loop(loop.survey.folder)
+    assert again.labels == loop.labels
+    assert again.cell(1, "me") == cell
+
+
 def test_classes_keep_their_order_also_those_without_a_label(tmp_path):
     """A key means the same class for ever. Spreadsheets write rows of nothing but commas."""
     (tmp_path / "labels.csv").write_text("id,class\n1.png,b\n,\n2.png,a\n,\n")

@@ -15,6 +15,7 @@ import pandas as pd
 from galaxyzoo.core import console, files
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
+from galaxyzoo.io.tables import format_csv
 from galaxyzoo.results import layout
 
 _SCORES = ["cross_validated", "nested", "public", "private"]
@@ -124,12 +125,9 @@ class Ledger:
 
     def write(self) -> None:
         """Write the file; where it is a link, the file that it names."""
-        text = io.StringIO()
-        text.write(self.mark)
-        writer = csv.DictWriter(text, self.columns, lineterminator=self.line_end)
-        writer.writeheader()
-        writer.writerows(self.rows)
-        files.write_text(Path(os.path.realpath(ledger_csv())), text.getvalue())
+        cells = pd.DataFrame(self.rows, columns=self.columns)
+        text = format_csv([self.columns, *cells.to_numpy()], self.line_end)
+        files.write_text(Path(os.path.realpath(ledger_csv())), self.mark + text)
 
     def print(self) -> None:
         """Print what was sent, and how far the public score is from the cross-validated one."""

@@ -64,6 +64,10 @@ def main() -> None:
         return
     if options.message is None:
         raise InputError("add -m MESSAGE, which Kaggle shows with the submission")
+    try:
+        options.message.encode()
+    except UnicodeEncodeError:  # a shell's bytes that are not UTF-8
+        raise InputError(f"-m '{options.message}' is not UTF-8 text: type it again") from None
     api = kaggle_api.connect()
     with _hold_lock():
         number = send(api, path, options.message, digest)

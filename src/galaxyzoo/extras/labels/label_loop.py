@@ -25,7 +25,7 @@ from galaxyzoo.data.stores.base import find_ids, find_rows, read_ids
 from galaxyzoo.extras.labels.heads import Heads, Proportion, Scores
 from galaxyzoo.extras.labels.label_table import NAMES, can_be_label
 from galaxyzoo.extras.surveys.finished import SurveyFeatures
-from galaxyzoo.io.tables import format_predictions, plain_cell, read_table
+from galaxyzoo.io.tables import format_csv, format_predictions, plain_cell, read_table
 from galaxyzoo.tasks.kinds import CLASS
 
 _LABELS, _CLASSES, LABELS_LOCK = "labels.csv", "classes.txt", ".labels.lock"
@@ -259,7 +259,7 @@ class LabelLoop:
         table = table.fillna("")
         has_cells = (table.drop(columns=self._key) != "").any(axis=1)
         table = table[has_cells | ~table.index.isin(names)]
-        self._write_file(_LABELS, table.to_csv(index=False, lineterminator="\n"))
+        self._write_file(_LABELS, format_csv([table.columns, *table.to_numpy()]))
         self._table = table
 
     def compare(self, text: str) -> tuple[Proportion, float, dict[int, str]]:
