@@ -1,5 +1,6 @@
 """Imported runs: checks of their tables, which of them join an ensemble, and their marks."""
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -8,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.ensemble import members
 from galaxyzoo.results.card import Digests, RunCard
 from galaxyzoo.results.imported import TablePair, import_run
@@ -216,6 +218,16 @@ def test_changed_values_and_scores_better_than_all_runs_are_named(
     valid = RunFolder("tiny", THEIRS)
     run_here(monkeypatch, "--import", f"again={valid.oof_csv},{valid.test_csv}")
     assert "! gz37/again" not in capsys.readouterr().out
+
+
+def test_a_run_with_a_fault_is_nothing_to_be_better_than(catalog, tmp_path, monkeypatch, capsys):
+    for number in range(2):
+        folder = RunFolder("tiny", f"gz37/run{number}")
+        card = json.loads(folder.card.read_text())
+        write_sealed(folder.card, card | {"no_better_than_mean": [1]})
+    oof, test = save_theirs(catalog, tmp_path, noise=0.1)
+    run_here(monkeypatch, "--import", f"theirs={oof},{test}")
+    assert "better than every other run" not in capsys.readouterr().out
 
 
 def other_fold(frame):

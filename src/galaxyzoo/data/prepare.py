@@ -219,7 +219,7 @@ def _make_catalog(
     if cache.problems:
         raw, near = _drop_bad(raw, cache, near)
     shared = known.of(raw.targets.index)
-    groups = join_groups([near, *shared.values()])
+    groups = join_groups([near, known.joined(raw.targets.index)])
     known_folds = _known_folds(raw, n_folds)
     try:
         folds = make_folds(raw.targets.to_numpy(), groups, n_folds, seed, known_folds)

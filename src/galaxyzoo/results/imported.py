@@ -114,8 +114,10 @@ def import_run(catalog: Catalog, pair: TablePair) -> RunCard:
     tests = {key: _make_valid(table) for key, table in given.tests.items()}
     targets = labeled.targets(task.name)
     leakage = task.find_leakage(given.oof.values, targets, labeled.folds)
-    adjusted = _describe_adjustment(given, oof, tests, targets)
-    compared = _compare_to_runs(labeled, pair.run, oof, targets)
+    remarks = _describe_adjustment(given, oof, tests, targets)
+    remarks += _compare_to_runs(labeled, pair.run, oof, targets)
+    if not given.has_folds:
+        remarks.append(f"{pair.oof.name} has no column {FOLD}, which shows who was left out")
     notes: dict[str, Any] = {
         "about": f"imported from {pair.oof.name}",
         "start": "made elsewhere",
@@ -129,7 +131,7 @@ def import_run(catalog: Catalog, pair: TablePair) -> RunCard:
         **given.digests.model_dump(),
         leakage=leakage,
         problems=_find_problems(oof, tests),
-        remarks=[*adjusted, *compared],
+        remarks=remarks,
     )
     test, refit = tests["test"], tests.get("refit")
     return save_run(labeled, pair.run, oof, test, _NUMBER, refit, **notes)
@@ -336,7 +338,7 @@ def _compare_to_runs(
 
 
 def _fair_cards(labeled: Catalog, task: Task) -> list[RunCard]:
-    """Cards of the task's whole runs without a mark, the best first."""
+    """Cards of the task's whole runs without a mark or problem, the best first."""
     cards = []
     for run in layout.list_tables(labeled.dataset, task.name):
         try:
@@ -344,6 +346,7 @@ def _fair_cards(labeled: Catalog, task: Task) -> list[RunCard]:
             card.check(labeled, layout.RunFolder(labeled.dataset, run).oof_csv)
         except InputError:  # reported where that run is used
             continue
-        if card.is_whole and not card.is_optimistic and not card.diverged:
+        has_problem = card.is_optimistic or card.diverged or card.problems
+        if card.is_whole and not has_problem:
             cards.append(card)
     return sorted(cards, key=lambda card: card.score)

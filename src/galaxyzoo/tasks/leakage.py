@@ -10,7 +10,7 @@ COPIED = 5e-4  # a fraction this close to its label is the label: tables have th
 _SHARE = 0.01  # of the rows; more copied ones are no accident
 _MARGIN = 5  # standard errors
 _CHANCE = 2e-4  # of an honest table in one test of `find_floor`
-_FOLD_CHANCE = 1e-6  # the same for a fold: networks of folds differ, too
+_FOLD_CHANCE = 1e-5  # the same for a fold, of which there are several
 _FEWEST_ERRORS = 0.003  # share: no table of ours is right in more than 99.7 % of the galaxies
 _LOWEST = 0.05  # a floor below it is in the tail, which one temperature does not calibrate
 _OUTLIERS = 3  # true classes looked at, from the least probable
@@ -61,13 +61,14 @@ def find_floor(probs: np.ndarray, truth: np.ndarray, folds: np.ndarray) -> str:
     test asks for the least of the true classes' probabilities, and for the second and third: how
     probable is it that so few lie below, where so many are expected? Two limits keep honest tables
     out. No table may claim to err in less than 0.3 % of the galaxies, so that being right is no
-    evidence for fewer than 2,900 galaxies, and a fold may claim no less than half of the errors of
-    the other folds, whose temperature it gets. A floor below 0.05 does not count.
+    evidence for fewer than 2,900 galaxies, and a fold, which has a temperature of its own (it may
+    have been trained for less time), may claim no less than half of the errors of the other folds.
+    A floor below 0.05 does not count.
 
-    False alarms: in theory below 0.0002 a test of the table and 0.000001 of a fold, of three each.
+    False alarms: in theory below 0.0002 a test of the table and 0.00001 of a fold, of three each.
     Measured: none of 2,100 honest tables (the committed ones; classes of the committed votes; these
     at temperatures 0.5 to 2, smoothed by 0.05 to 0.2, isotonic, of two digits, as hard answers, or
-    of 20 to 1,500 galaxies). A fold's limit is lower because three of their folds reached 0.0002.
+    of 20 to 1,500 galaxies), nor of 20 with one fold at another temperature or smoothed.
     What is found: docs/lab/ensembles.md.
 
     Args:
@@ -88,7 +89,7 @@ def find_floor(probs: np.ndarray, truth: np.ndarray, folds: np.ndarray) -> str:
         inside = folds == fold
         if inside.all():
             continue
-        scale = _fit_scale(logs[~inside], truth[~inside])
+        scale = _fit_scale(logs[inside], truth[inside])
         errors = max(_FEWEST_ERRORS, is_wrong[~inside].mean() / 2)
         sentence = _describe_floor(logs[inside], truth[inside], scale, errors, _FOLD_CHANCE)
         if sentence:

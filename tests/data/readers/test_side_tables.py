@@ -67,6 +67,29 @@ def test_groups_and_ids_are_found_in_any_letter_case(tmp_path, key, column):
     assert numbers(dataset(tmp_path), "group") == [-1, 0, -1, -1, 0, -1]
 
 
+@pytest.mark.parametrize("name", ["Groups.csv", "GROUPS.CSV", "groups.csv.gz", "groups.parquet"])
+def test_a_table_of_groups_is_found_in_each_form(tmp_path, name):
+    table = pd.DataFrame({"id": ["J4.png", "J1"], "group": ["x", "x"]})
+    if name.endswith(".parquet"):
+        table.to_parquet(tmp_path / name, index=False)
+    else:
+        table.to_csv(tmp_path / name, index=False)
+    assert numbers(dataset(tmp_path), "group") == [-1, 0, -1, -1, 0, -1]
+
+
+def test_an_image_without_a_label_joins_what_it_belongs_to(tmp_path):
+    """J0 and J5 share a group, J5 and J1 a position; J5 alone has no label."""
+    beside(
+        tmp_path,
+        group=["a", "b", "c", "d", "e", "a"],
+        ra=[10.0, 20.0, 30.0, 40.0, 50.0, 20.0],
+        dec=[0.0, 2.0, 0.0, 0.0, 0.0, 2.0],
+    )
+    raw = dataset(tmp_path)
+    labeled = raw.targets.index[:5]
+    assert read_known_groups(raw).joined(labeled).tolist() == [0, 0, 1, 2, 3]
+
+
 CELLS = {  # names in pairs -> which pairs are one group
     "blanks": (["g0", "g0 ", " g0"], [0, 0, 0]),
     "numbers by value": (["1", "1.0", "01", "+1", "1.00 "], [0, 0, 0, 0, 0]),

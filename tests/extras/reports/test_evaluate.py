@@ -36,7 +36,9 @@ def test_the_command_writes_a_page_with_tables_and_pictures_for_each_kind_of_tas
     mini, toy = draw_inputs(root)
     about, start = load_config("gz37/resnet18").about, "scratch (no download)"
     save_table(mini, "gz37/cnn", 0.3, about=about, start=start)
-    predicted = save_table(mini, "ensemble:all", 0.2, runs={"gz37/cnn": 0.1})
+    predicted = save_table(
+        mini, "ensemble:all", 0.2, runs={"gz37/cnn": 0.1}, members={"gz37/cnn": "a digest"}
+    )
     save_table(mini, "elliptical_spiral/cnn", 1.5)
     save_table(mini, "elliptical_spiral/source", 1.0, folds=(1,), selected_on_validation=True)
     save_table(toy, "hubble10/cnn", 1.2)

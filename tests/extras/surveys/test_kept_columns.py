@@ -270,10 +270,15 @@ def test_every_library_leaves_missing_numbers_out(tmp_path, ask):
 def test_a_job_begun_with_nan_for_missing_values_does_not_go_on(tmp_path, monkeypatch):
     """As earlier versions wrote them: its parts would differ in their types."""
     path = make_list(tmp_path)
-    fill_in = {"redshift": pa.array(TABLE["redshift"].to_numpy(float), from_pandas=False)}
     begun = keeping(make_job(tmp_path / "votes", path), "redshift")
+    read = images.read_columns
+
+    def read_with_nan(path: Path, names: list[str]) -> pa.Table:
+        numbers = pa.array(TABLE["redshift"].to_numpy(float), from_pandas=False)
+        return read(path, names).set_column(names.index("redshift"), "redshift", numbers)
+
     with monkeypatch.context() as patch:
-        patch.setattr(images, "read_columns", lambda *_: pa.table(fill_in))
+        patch.setattr(images, "read_columns", read_with_nan)
         begun.begin()
     message = one_line_refusal(keeping(make_job(tmp_path / "votes", path), "redshift").run)
     assert "job.json has other images or kept columns: choose a new folder" in message

@@ -31,6 +31,7 @@ from galaxyzoo.data.stores.base import (
 from galaxyzoo.io.tables import NAME, read_table
 
 GROUPS = "groups.csv"
+_GROUP_FORMS = GROUPS, "groups.csv.gz", "groups.parquet"
 PLACE = "position"  # what galaxies share, beside a group
 KEYS = ("dr7objid", *IDS, "file", "file_name", "image", "path")  # columns that name images
 _NO_VALUE = ("", "-", "--", "nan", "null", "none", "na", "n/a", "<na>")  # in any letter case
@@ -64,8 +65,10 @@ class KnownGroups:
         return {name: pd.factorize(numbers[name].where(numbers[name] >= 0))[0] for name in numbers}
 
     def joined(self, ids: np.ndarray | pd.Index) -> np.ndarray:
-        """(galaxy,) numbers of groups of galaxies that share anything."""
-        return join_groups([np.arange(len(ids)), *self.of(ids).values()])
+        """(galaxy,) numbers of groups of galaxies that share anything, also by other images."""
+        images = self.numbers.index.union(ids)
+        numbers = join_groups([np.arange(len(images)), *self.of(images).values()])
+        return pd.factorize(numbers[images.get_indexer(ids)])[0]
 
 
 def read_known_groups(raw: DatasetFiles) -> KnownGroups:
@@ -119,10 +122,16 @@ def read_side_tables(raw: DatasetFiles) -> list[SideTable]:
     """Read the tables beside a dataset that have groups or positions."""
     folder = raw.folder if raw.folder.is_dir() else raw.folder.parent
     tables = []
-    for path in (raw.table, folder / GROUPS):
+    for path in (raw.table, find_groups(folder)):
         if path is not None and path.exists():
             tables.append(_read_side_table(path, raw))
     return [table for table in tables if table is not None]
+
+
+def find_groups(folder: Path) -> Path | None:
+    """The table of groups in a folder, of the first of its forms, in whatever case."""
+    paths = {path.name.lower(): path for path in folder.glob("[gG]*")}
+    return next((paths[name] for name in _GROUP_FORMS if name in paths), None)
 
 
 def _read_side_table(path: Path, raw: DatasetFiles) -> SideTable | None:
@@ -301,5 +310,5 @@ def _describe(table: SideTable, labeled: pd.Index) -> Iterator[str]:
     for name, galaxies in used.items():
         count = labeled.isin(galaxies).sum()
         yield f"{shown(table.path)}: {count:,} of {len(labeled):,} training galaxies have {name}"
-    if table.unknown and table.path.name == GROUPS:
+    if table.unknown and table.path.name.lower() in _GROUP_FORMS:
         yield f"{shown(table.path)}: rows of other images: {table.unknown:,}"

@@ -36,7 +36,7 @@ from galaxyzoo.tasks.registry import CLASS_TASKS, TASKS, register_task
 
 TASK = "task.yaml"
 _NOTES = ".yaml", ".txt", ".md", ".db", ".ini"  # as of task.yaml, README.txt, Thumbs.db
-_TABLES = ".csv", ".tsv", ".xlsx"  # beside class folders: a catalog, say
+_TABLES = ".csv", ".gz", ".parquet", ".tsv", ".xlsx"  # beside class folders: a catalog, say
 NAMES = (*IDS, "file", "file_name", "image", "path")  # of columns of ids or files
 _SPLITS = "train", "val", "valid", "validation", "test"  # folders, whose parts we deal anew
 _YES, _NO = ("True", "true", "1", "1.0"), ("False", "false", "0", "0.0")

@@ -100,7 +100,10 @@ def load_evaluation(
     whole = load_catalog(layout.choose_dataset(dataset, task.name, held_out))
     catalog = whole.for_task(task)
     holdouts, holdout_problems = load_holdouts(task, catalog)
-    results, problems = load_results(task, catalog, named)
+    without_table = {folder.run for folder in layout.list_holdouts(whole.dataset, task.name)}
+    without_table -= {*layout.list_tables(whole.dataset, task.name)}
+    required = [run for run in named if run not in without_table]
+    results, problems = load_results(task, catalog, required)
     if not results and not holdouts:
         why = "; ".join([*problems, *holdout_problems]) or "no table found"
         raise InputError(f"no run of {task.name} can be evaluated: {why}")
