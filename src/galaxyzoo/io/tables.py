@@ -106,6 +106,8 @@ ID_LIMIT = 10**18  # Galaxy Zoo 2's own ids have 18 digits
 FOLD = "fold"
 TABLE_SUFFIXES = ".csv", ".parquet"  # that `write_predictions` takes
 MAX_SAFE_INTEGER = 2**53 - 1  # of float64, as JavaScript calls it: 2^53 + 1 is rounded to 2^53
+# In any letter case, in columns that else have numbers or names of groups
+NO_VALUE = ("", "-", "--", "nan", "null", "none", "na", "n/a", "<na>")
 _NO_NUMBERS = ["", "NA", "nan", "NaN"]  # as R, numpy and pandas write a missing number
 # From 3.1 on pandas reads a number's last digits, too, and warns of the argument.
 _READS_ALL_DIGITS = tuple(map(int, pd.__version__.split(".")[:2])) >= (3, 1)

@@ -28,13 +28,12 @@ from galaxyzoo.data.stores.base import (
     pick_columns,
     read_ids,
 )
-from galaxyzoo.io.tables import NAME, read_table
+from galaxyzoo.io.tables import NAME, NO_VALUE, read_table
 
 GROUPS = "groups.csv"
 _GROUP_FORMS = GROUPS, "groups.csv.gz", "groups.parquet"
 PLACE = "position"  # what galaxies share, beside a group
 KEYS = ("dr7objid", *IDS, "file", "file_name", "image", "path")  # columns that name images
-_NO_VALUE = ("", "-", "--", "nan", "null", "none", "na", "n/a", "<na>")  # in any letter case
 _NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?"
 _ARCSEC = np.radians(1 / 3600)
 _MANY = 8  # galaxies at one position; a galaxy in all its orientations has as many pictures
@@ -216,7 +215,7 @@ def compared_names(cells: pd.Series) -> pd.Series:
     names = texts.astype(object)
     is_number = texts.str.fullmatch(_NUMBER)
     names[is_number] = texts[is_number].map(Decimal)
-    return names.mask(texts.str.lower().isin(_NO_VALUE), np.nan)
+    return names.mask(texts.str.lower().isin(NO_VALUE), np.nan)
 
 
 def _read_sky(cells: pd.DataFrame, position: tuple[str, str], path: Path) -> pd.DataFrame:
@@ -240,7 +239,7 @@ def _read_angles(cells: pd.Series, unit: str, path: Path) -> pd.Series:
         unit: astropy's, of texts that name none.
     """
     texts = cells.fillna("").str.strip().str.replace("−", "-")
-    texts = texts.mask(texts.str.lower().isin(_NO_VALUE), "")
+    texts = texts.mask(texts.str.lower().isin(NO_VALUE), "")
     degrees = pd.to_numeric(texts, errors="coerce").astype(float)
     others = texts[degrees.isna() & (texts != "")]
     wrong = others[~others.str.contains(r"\d")]

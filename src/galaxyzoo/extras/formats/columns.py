@@ -13,9 +13,8 @@ from galaxyzoo.core.paths import shown
 from galaxyzoo.io import tables
 
 _WHOLE = r"-?(0|[1-9]\d*)"
-_NUMBER = r"[+-]?(0|[1-9]\d*)?\.?\d*([eE][+-]?\d+)?"
+_NUMBER = r"[+-]?((0|[1-9]\d*)(\.\d*)?|\.\d+)([eE][+-]?\d+)?"
 _BOOLEAN = "(?i)true|false"
-_MISSING = "NA|[nN]a[nN]"  # as R, numpy and pandas write a missing number
 _SAFE_DIGITS = 17  # more are not kept by a float
 
 
@@ -33,8 +32,8 @@ def read_columns(path: Path, names: Sequence[str]) -> pa.Table:
     """Read columns, row i of image i of the store; missing values and NaN are null.
 
     Types are those of the Parquet file. Columns of a CSV are whole numbers, booleans or numbers if
-    all their cells are; numbers whose digits a float would lose stay text, as do cells such as 001.
-    A column of a CSV without any value is of the type null.
+    all their cells are, besides words of `tables.NO_VALUE`; numbers whose digits a float would lose
+    stay text, as do cells such as 001. A column of a CSV without any value is of the type null.
 
     Args:
         path: of a store, as `open_images` takes it.
@@ -59,9 +58,10 @@ def _parse(texts: pd.Series) -> pa.Array:
     Args:
         texts: (row,) cells of a CSV, NaN where empty.
     """
-    numbers = texts.mask(texts.str.fullmatch(_MISSING, na=False))
+    lowercase = texts.str.lower()
+    numbers = texts.mask(lowercase.isin(tables.NO_VALUE))
     given = numbers.dropna()
-    if given.empty and not texts.eq("NA").any():  # which may be a name
+    if lowercase.dropna().eq("nan").all():  # others, such as NA, may be names
         return pa.nulls(len(texts))
     if given.empty:
         return pa.array(texts, pa.string())
