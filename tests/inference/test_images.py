@@ -66,3 +66,32 @@ def test_pictures_that_are_not_read_are_named_with_the_reason(tmp_path, is_zip):
     assert store.names.tolist() == ["1.png"]
     reasons = {f"2{e}": f"{e.lower()} is not supported: convert it to JPEG or PNG" for e in ENDS}
     assert dict(store.left_out) == reasons | ({} if is_zip else {"more": "its link is broken"})
+
+
+@pytest.mark.parametrize("end", [".jpg", ".PNG", ".fits", ".fits.gz"])
+def test_single_pictures_are_named_as_in_their_folder(tmp_path, end, monkeypatch):
+    """Also links and left out ones; by their paths where two files have one name."""
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        for name in (f"J0{end}", f"J1{end}", "J2.webp"):
+            (tmp_path / folder / name).write_bytes(name.encode())
+    (tmp_path / "a" / f"J3{end}").symlink_to(tmp_path / "b" / f"J1{end}")
+    [whole] = open_all([tmp_path / "a"])
+    monkeypatch.chdir(tmp_path)
+    [single] = open_all([Path("a", name) for name in (*whole.names, "J2.webp")])
+    assert single.names.tolist() == whole.names.tolist() == [f"J{n}{end}" for n in (0, 1, 3)]
+    assert single.left_out == whole.left_out
+    twins = [Path(folder, f"J0{end}") for folder in ("a", "b")]
+    [both] = open_all(twins)
+    assert both.names.tolist() == [str(tmp_path / path) for path in twins]
+    [left_out] = open_all([Path("a", "J2.webp")])
+    assert left_out.left_out == whole.left_out
+
+
+def test_single_pictures_are_read_wherever_the_command_runs(tmp_path, monkeypatch):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "J0.jpg").write_bytes(b"picture")
+    monkeypatch.chdir(tmp_path)
+    [single] = open_all([Path("a", "J0.jpg")])
+    monkeypatch.chdir("/")
+    assert single.load(0) == b"picture"

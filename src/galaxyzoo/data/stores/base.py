@@ -263,6 +263,12 @@ def stem_of(name: str) -> str:
     return posixpath.basename(path) if end else name
 
 
+def file_names(places: list[str]) -> list[str]:
+    """Names of files without folders, which differ between machines; the paths if two agree."""
+    names = [posixpath.basename(place) for place in places]
+    return names if pd.Index(names).is_unique else places
+
+
 def number_of(name: str) -> int | None:
     """GalaxyID of a picture's file, `<anything>/<GalaxyID>.jpg`; of other ids any int64."""
     stem = stem_of(name)

@@ -6,7 +6,6 @@ a list, CSV or Parquet, has `path`, absolute or seen from its folder, and for FI
 `petroR90_r`, in arcsec.
 """
 
-import posixpath
 from bisect import bisect_right
 from dataclasses import dataclass, replace
 from functools import partial
@@ -128,18 +127,12 @@ def _open_list(path: Path, table: pd.DataFrame) -> base.Images:
         if place.is_absolute() and place.is_relative_to(folder):
             places[row] = str(place.relative_to(folder))
     ids = base.pick_columns(table)
-    names = base.read_ids(table[ids[0]].to_numpy(), path) if ids else _file_names(places)
+    names = base.read_ids(table[ids[0]].to_numpy(), path) if ids else base.file_names(places)
     stamps = [_stamp(path.parent / place) for place in places]
     images = base.Images.of(path, names, stamps, partial(opening.read_in, path.parent))
     radii = {fits.RADIUS: _read_radii(path, table[fits.RADIUS])} if fits.RADIUS in table else {}
     table = images.table.assign(**{base.FILE: places}, row=places, **radii)
     return replace(images, table=table, by_name=True)
-
-
-def _file_names(places: list[str]) -> list[str]:
-    """Names of files without folders, which depend on where a list lies; the paths if two agree."""
-    names = [posixpath.basename(place) for place in places]
-    return names if pd.Index(names).is_unique else places
 
 
 def _stamp(file: Path) -> int:
