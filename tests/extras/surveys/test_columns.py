@@ -56,6 +56,24 @@ def test_every_column_has_a_meaning_in_the_words_of_the_virtual_observatory(task
         assert check_ucd(meaning[b"ucd"].decode(), check_controlled_vocabulary=True)
 
 
+@pytest.mark.parametrize("name", ["ra", "dec"])
+@pytest.mark.parametrize(
+    ("kind", "unit"),
+    [
+        (pa.float64(), b"deg"),
+        (pa.float32(), b"deg"),
+        (pa.int64(), b"deg"),
+        (pa.string(), b""),
+        (pa.large_string(), b""),
+        (pa.dictionary(pa.int32(), pa.string()), b""),
+    ],
+)
+def test_positions_have_a_unit_only_as_numbers(name, kind, unit):
+    [field] = describe_columns(pa.schema([(name, kind)]), VOTES, "id", "")
+    assert field.metadata[b"unit"] == unit
+    assert (b"pos.eq" in field.metadata[b"ucd"]) == bool(unit)
+
+
 @pytest.mark.parametrize("names", COLUMN_NAMES[1:])
 def test_other_names_are_plain_words_and_unique(names):
     renamed = [rename(name, names) for name in COLUMNS]
