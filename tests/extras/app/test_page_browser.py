@@ -95,6 +95,8 @@ def test_an_image_that_is_chosen_before_the_first_galaxy_is_shown_is_not_lost(
     path = tmp_path / "early.jpg"
     path.write_bytes(IMAGE)
     opened = open_window(browser, WIDTHS["desktop"], address)
+    opened.wait_for_selector("#upload")
+    opened.wait_for_timeout(500)  # the page's script takes no file before
     opened.set_input_files("input[type=file]", path)
     opened.wait_for_selector("#facts :text('early.jpg')")
     opened.wait_for_timeout(3000)  # as long as the first galaxy would take to replace it
