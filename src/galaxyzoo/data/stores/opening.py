@@ -227,23 +227,15 @@ def open_all(paths: list[Path], settings: FormSettings | None = None) -> list[Im
         elif _opener_of(path):
             others.append(open_images(path, settings))
         elif base.is_picture(path.name):
-            pictures.append(path)
+            place = path.parent.resolve() / path.name
+            pictures.append((str(place), base.stamp_of(path.stat())))
         else:
             raise InputError(
                 f"{shown(path)}: IMAGES must be folders, .zip files, images "
                 f"({', '.join(base.READ_SUFFIXES)}), archives or lists ({', '.join(openers())})"
             )
     if pictures:
-        inputs.append(_wrap(_open_pictures(pictures), settings))
+        images = _make_images(partial(read_in, Path()), Path.cwd(), pictures)
+        table = images.table.assign(name=base.file_names(images.names.tolist()))
+        inputs.append(_wrap(replace(images, table=table), settings))
     return [*inputs, *others]
-
-
-def _open_pictures(paths: list[Path]) -> Images:
-    """Single pictures, named as `file_names` does, wherever they lie."""
-    places = [str(path.parent.resolve() / path.name) for path in paths]
-    entries = [(place, base.stamp_of(os.stat(place))) for place in places]
-    images = _make_images(partial(read_in, Path()), Path.cwd(), entries)
-    names = dict(zip(places, base.file_names(places), strict=True))
-    left_out = [(names[place], why) for place, why in images.left_out]
-    table = images.table.assign(name=images.names.map(names))
-    return replace(images, table=table, left_out=left_out)

@@ -66,16 +66,12 @@ def describe_columns(schema: pa.Schema, task: kinds.Task, label: str, networks: 
         label: column of the ids.
         networks: name and digest of what predicted.
     """
-    known = meanings(task, label)
-    for name, meaning in _POSITIONS.items():
-        if name in schema.names and _is_number(schema.field(name).type):  # no 10:08:00.1
-            known.setdefault(name, meaning)
+    known = _POSITIONS | meanings(task, label)
+    for name in _POSITIONS:
+        if name in schema.names and not pa.types.is_primitive(schema.field(name).type):
+            known[name] = _KEPT  # text, such as 10:08:00.1
     fields = [field.with_metadata(known.get(field.name, _KEPT)) for field in schema]
     return pa.schema(fields, {"title": f"predictions of {task.name}", "networks": networks})
-
-
-def _is_number(kind: pa.DataType) -> bool:
-    return pa.types.is_floating(kind) or pa.types.is_integer(kind)
 
 
 def meanings(task: kinds.Task, label: str) -> dict[str, dict[str, str]]:
