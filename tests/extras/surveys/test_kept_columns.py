@@ -12,7 +12,6 @@ from pyarrow import parquet
 
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.extras.formats.columns import read_columns
-from galaxyzoo.extras.surveys import images
 from galaxyzoo.extras.surveys.survey import Survey
 from support.pictures import draw_image, encode
 from support.refusals import one_line_refusal
@@ -280,17 +279,16 @@ def test_every_library_leaves_missing_numbers_out(tmp_path, ask):
 def test_a_job_begun_with_nan_for_missing_values_does_not_go_on(tmp_path, monkeypatch):
     """As earlier versions wrote them: its parts would differ in their types."""
     path = make_list(tmp_path)
+    job = keeping(make_job(tmp_path / "votes", path), "redshift")
+    kept = job.images.kept[path]
+    place = kept.column_names.index("redshift")
+    numbers = pa.array(kept["redshift"].to_numpy())  # NaN, not null
+    with_nan = kept.set_column(place, "redshift", numbers)
+    assert numbers.null_count == 0 < kept["redshift"].null_count
     begun = keeping(make_job(tmp_path / "votes", path), "redshift")
-    read = images.read_columns
-
-    def read_with_nan(path: Path, names: list[str]) -> pa.Table:
-        numbers = pa.array(TABLE["redshift"].to_numpy(float), from_pandas=False)
-        return read(path, names).set_column(names.index("redshift"), "redshift", numbers)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(images, "read_columns", read_with_nan)
-        begun.begin()
-    message = one_line_refusal(keeping(make_job(tmp_path / "votes", path), "redshift").run)
+    monkeypatch.setitem(begun.images.kept, path, with_nan)
+    begun.begin()
+    message = one_line_refusal(job.run)
     assert "job.json has other images or kept columns: choose a new folder" in message
 
 
