@@ -288,6 +288,11 @@ def test_an_id_of_two_images_is_refused(tmp_path):
     assert "groups.csv: both 'a/1.png' and 'b/1.png' are named '1.png'" in line
 
 
+def test_a_column_of_classes_is_none_of_groups(tmp_path):
+    table = pd.DataFrame({"id": ["J0", "J1", "J2"], "group": ["a", "a", None]})
+    assert not read_known_groups(dataset(tmp_path, table=table)).of(range(6))
+
+
 def test_labels_alone_need_neither_groups_nor_positions(tmp_path):
     raw = dataset(tmp_path, 2, pd.DataFrame({"id": ["J0", "J1"], "class": ["a", "b"]}))
     known = read_known_groups(raw)

@@ -137,7 +137,11 @@ def _read_side_table(path: Path, raw: DatasetFiles) -> SideTable | None:
     is_own = path == raw.table  # which has classes or votes, and need not have more
     cells = read_table(path, wanted=_is_of_use if is_own else None, texts=None)
     listed = ", ".join(cells.columns[:9])
-    groups = pick_columns(cells, [GROUP])
+    groups = []
+    for column in pick_columns(cells, [GROUP]):
+        is_class = is_own and cells[column].dropna().isin(raw.targets.columns).all()
+        if not is_class:  # `label: group` in task.yaml
+            groups.append(column)
     position = find_position(cells)
     if not groups and position is None:
         if is_own:
