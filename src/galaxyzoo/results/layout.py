@@ -142,10 +142,10 @@ def list_tables(dataset: str, task: str) -> list[str]:
     return sorted(f"{task}/{path.stem}" for path in (oof_dir() / dataset / task).glob("*.csv"))
 
 
-def list_holdouts(dataset: str = "*", task: str = "*") -> list[RunFolder]:
-    """Runs with a hold-out score, in alphabetical order."""
+def list_holdouts(task: str) -> list[RunFolder]:
+    """Runs of a task with a hold-out score on any dataset, in alphabetical order."""
     folders = []
-    for card in oof_dir().glob(f"{dataset}/{task}/*{_HOLDOUT_CARD}"):
+    for card in oof_dir().glob(f"*/{task}/*{_HOLDOUT_CARD}"):
         of, task_folder, name = card.relative_to(oof_dir()).parts
         folders.append(RunFolder(of, f"{task_folder}/{name.removesuffix(_HOLDOUT_CARD)}"))
     return sorted(folders)

@@ -96,11 +96,13 @@ def load_evaluation(
         output: folder of all reports.
     """
     task = registry.get_task(task_name)
-    held_out = {folder.dataset for folder in layout.list_holdouts(task=task.name)}
+    folders = layout.list_holdouts(task.name)
+    held_out = {folder.dataset for folder in folders}
     whole = load_catalog(layout.choose_dataset(dataset, task.name, held_out))
+    folders = [folder for folder in folders if folder.dataset == whole.dataset]
     catalog = whole.for_task(task)
-    holdouts, holdout_problems = load_holdouts(task, catalog)
-    without_table = {folder.run for folder in layout.list_holdouts(whole.dataset, task.name)}
+    holdouts, holdout_problems = load_holdouts(folders, task, catalog)
+    without_table = {folder.run for folder in folders}
     without_table -= {*layout.list_tables(whole.dataset, task.name)}
     required = [run for run in named if run not in without_table]
     results, problems = load_results(task, catalog, required)

@@ -9,6 +9,7 @@ import numpy as np
 from galaxyzoo.config.loading import load_run_config
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.paths import HOLDOUT_END
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.ensemble.model_listing import ensemble_folder
 from galaxyzoo.results.card import EnsembleCard, HoldoutCard, RunCard, ScoreCard
@@ -18,7 +19,6 @@ from galaxyzoo.results.layout import (
     RunFolder,
     fold_provenance,
     list_ensembles,
-    list_holdouts,
     list_tables,
     trained_files,
 )
@@ -87,17 +87,20 @@ class Result(ScoredPredictions):
         return not len(self.unscored)
 
 
-def load_holdouts(task: Task, catalog: Catalog) -> tuple[list[HoldoutResult], list[str]]:
+def load_holdouts(
+    folders: Sequence[RunFolder], task: Task, catalog: Catalog
+) -> tuple[list[HoldoutResult], list[str]]:
     """Read and check the hold-out predictions of a task's runs.
 
     Args:
+        folders: of the runs, on the catalog's dataset.
         task: the task.
         catalog: the dataset's catalog, galaxies of the task.
     Returns:
         The results, best score first, and a line for each that cannot be used.
     """
     holdouts, problems = [], []
-    for folder in list_holdouts(catalog.dataset, task.name):
+    for folder in folders:
         try:
             holdouts.append(_load_holdout(folder, task, catalog))
         except InputError as error:
@@ -112,7 +115,7 @@ def _load_holdout(folder: RunFolder, task: Task, catalog: Catalog) -> HoldoutRes
     table = PredictionTable.read(files.path(HELD_OUT_TABLE), task).project()
     table = replace(table, folds=np.zeros(len(table.ids), np.int64))
     targets, is_held_out = catalog.targets(task.name), np.isin(catalog.ids, table.ids)
-    name = f"{folder.run}_{HOLDOUT}"
+    name = f"{folder.run}{HOLDOUT_END}"
     others = targets[~is_held_out]
     return HoldoutResult(name, table, targets[is_held_out], others, card, saved.config)
 
