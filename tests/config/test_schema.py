@@ -1,8 +1,11 @@
 """Settings that contradict each other or go together, and defaults by the kind of the task."""
 
+from typing import Any
+
 import pytest
 
 from galaxyzoo.config.loading import load_config
+from galaxyzoo.config.schema import parse_config
 from galaxyzoo.core.errors import InputError
 from support.refusals import one_line_refusal
 
@@ -53,3 +56,19 @@ def test_defaults_follow_from_the_tasks_kind(configs):
     path.write_text(CLASSES + "head: 3\n")
     with pytest.raises(InputError, match="key 'head'"):
         load_config("gz37/mine")
+
+
+def test_each_config_keeps_the_classes_that_it_was_made_for():
+    saved = {"task": "mine", "model": {"name": "cnn"}}
+    definitions = [(("a", "b"), True), (("b", "a"), True), (("a", "b"), False)]
+    configs = []
+    for columns, balanced in definitions:
+        labels = {"columns": list(columns), "balanced": balanced}
+        configs.append(parse_config({**saved, "labels": labels}, "a run"))
+    tasks: list[Any] = [config.predicted_task for config in configs]
+    assert [(task.columns, task.balanced) for task in tasks] == definitions
+    assert {(config.head.output, config.loss) for config in configs} == {
+        ("softmax", "cross_entropy")
+    }
+    with pytest.raises(InputError, match="a run: unknown task 'mine': choose from gz37, "):
+        parse_config(saved, "a run")

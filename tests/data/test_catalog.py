@@ -38,7 +38,7 @@ def test_a_catalog_reads_back_to_the_last_bit(root):
     catalog = made_up_catalog()
     save_catalog(catalog)
     loaded = load_catalog("made-up")
-    np.testing.assert_array_equal(loaded.targets("gz37"), catalog.targets("gz37"))
+    np.testing.assert_array_equal(loaded.targets(TASKS["gz37"]), catalog.targets(TASKS["gz37"]))
     assert loaded.test_ids.tolist() == [9, 7, 8]
     assert loaded.fingerprint == catalog.fingerprint
     assert (loaded.n_folds, loaded.about["seed"]) == (3, 0)

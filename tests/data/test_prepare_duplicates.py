@@ -64,7 +64,7 @@ def test_no_copy_of_a_validation_galaxy_is_trained_on(root, n_folds):
                 set(group_of.loc[part.cache.ids[r]]) for r in (part.train_rows, part.val_rows)
             ]
             assert not groups[0] & groups[1]
-        parts = holdout.split(run.catalog, config.task)
+        parts = holdout.split(run.catalog, config.predicted_task)
         of_part = dict(zip(run.catalog.ids.tolist(), parts, strict=True))
         assert [c for c, (o, _) in pairs.items() if of_part[c] != of_part[o]] == []
 

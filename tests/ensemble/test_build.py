@@ -14,6 +14,7 @@ from galaxyzoo.ensemble.build import costs_without, error_correlation
 from galaxyzoo.ensemble.selection import CANDIDATES
 from galaxyzoo.results.layout import RunFolder
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
+from galaxyzoo.tasks.registry import TASKS
 from support.problems import fit_all, make_problem
 from support.trained import (
     built,
@@ -75,7 +76,7 @@ def test_lost_cross_fitted_predictions_are_made_again(root, monkeypatch, capsys)
     before = path.read_bytes()
     table = pd.read_csv(path, index_col="GalaxyID")
     assert table["fold"].tolist() == catalog.folds.tolist()
-    values, targets = table[catalog.label_columns].to_numpy(), catalog.targets("gz37")
+    values, targets = table[catalog.label_columns].to_numpy(), catalog.targets(TASKS["gz37"])
     assert np.sqrt(np.mean((values - targets) ** 2)) == pytest.approx(card["score"], abs=1e-8)
     path.unlink()
     run_here(monkeypatch, "--candidates", "mean,nnls")

@@ -87,7 +87,12 @@ def test_shuffled_tables_are_read_by_name_in_the_catalogs_order(catalog):
 
 def test_runs_on_votes_join_a_class_task_with_the_shares_of_their_votes(catalog):
     whole = clear_votes(catalog)
-    save_run(whole, "gz37/run0", whole.targets("gz37"), np.full((len(whole.test_ids), 37), 0.25))
+    save_run(
+        whole,
+        "gz37/run0",
+        whole.targets(TASKS["gz37"]),
+        np.full((len(whole.test_ids), 37), 0.25),
+    )
     probs = save_class_run(whole, "cnn")
     add_run(whole, "run1", selected_on_validation=True)
     runs, left_out = members.find_runs(CLASSES, whole, [])

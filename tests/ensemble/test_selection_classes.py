@@ -9,7 +9,7 @@ import pytest
 from galaxyzoo.commands import ensemble
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.ensemble.selection import CLASS_CANDIDATES, cross_fit
-from galaxyzoo.tasks.registry import CLASS_TASKS
+from galaxyzoo.tasks.registry import CLASS_TASKS, TASKS
 from support.datasets import ANOMALIES
 from support.problems import PLAIN, draw_probs, one_hot
 from support.trained import built, read_card, run_here, save_class_project
@@ -53,7 +53,7 @@ def test_the_submission_holds_the_decided_class_before_its_probabilities(root, m
     assert frame.index.tolist() == catalog.test_ids.tolist()
     probs = frame[ANOMALIES].to_numpy()
     np.testing.assert_allclose(probs.sum(axis=1), 1, atol=1e-8)
-    prior = catalog.targets("anomaly4").mean(axis=0)
+    prior = catalog.targets(TASKS["anomaly4"]).mean(axis=0)
     decided = [ANOMALIES[k] for k in CLASS_TASKS["anomaly4"].decide(probs, prior)]
     assert frame["class"].tolist() == decided
     assert decided != [ANOMALIES[k] for k in probs.argmax(axis=1)]  # balanced: not the likeliest

@@ -201,7 +201,7 @@ def test_a_hold_outs_epoch_may_be_chosen_but_not_on_what_is_scored(project, caps
     card = holdout.train_holdout(run)
     assert (card.checkpoint, card.selected_on_validation) == ("best", False)
     weights = (run.folder / "holdout" / WEIGHTS).read_bytes()
-    parts = holdout.split(run.catalog, config.task)
+    parts = holdout.split(run.catalog, config.predicted_task)
     images = project.images.images.copy()
     images[parts == "test"] ^= 255
     targets = project.catalog.train.copy()

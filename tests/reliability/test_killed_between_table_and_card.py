@@ -11,6 +11,7 @@ import pytest
 from galaxyzoo.commands import ensemble
 from galaxyzoo.core import files
 from galaxyzoo.data.catalog import Catalog
+from galaxyzoo.tasks.registry import TASKS
 from support.problems import draw_run
 from support.refusals import listing
 from support.trained import save_project, save_run
@@ -25,7 +26,7 @@ def catalog(root: Path, monkeypatch: pytest.MonkeyPatch) -> Catalog:
 
 def add_better_run(catalog: Catalog) -> None:
     rng = np.random.default_rng(8)
-    oof = draw_run(rng, catalog.targets("gz37"), 0.01)
+    oof = draw_run(rng, catalog.targets(TASKS["gz37"]), 0.01)
     save_run(catalog, "gz37/best", oof, np.full((len(catalog.test_ids), 37), 0.5))
 
 
@@ -50,7 +51,7 @@ def test_an_ensemble_that_waits_reads_what_is_there_afterwards(catalog, monkeypa
     @contextmanager
     def waiting(path: Path, what: str) -> Iterator[None]:
         if "ensemble" in what:
-            oof = draw_run(rng, catalog.targets("gz37"), 0.01)
+            oof = draw_run(rng, catalog.targets(TASKS["gz37"]), 0.01)
             save_run(catalog, "gz37/run0", oof, np.full((len(catalog.test_ids), 37), 0.5))
         yield
 

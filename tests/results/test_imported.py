@@ -189,7 +189,7 @@ def test_a_test_table_of_other_columns_or_galaxies_is_named(root, tmp_path, monk
     catalog = save_project(n=300, n_runs=1, n_test=300)
     oof, test = save_theirs(catalog, tmp_path)
     shown = r"! gz37/turned: the test table's mean of Class[\d.]+ is 0\.\d{3}, the out-of-fold"
-    frame = pd.DataFrame(catalog.targets("gz37"), catalog.test_ids, TASK.columns)
+    frame = pd.DataFrame(catalog.targets(TASKS["gz37"]), catalog.test_ids, TASK.columns)
     for name, columns in (("right", TASK.columns), ("turned", TASK.columns[::-1])):
         frame.set_axis(columns, axis=1).rename_axis("GalaxyID").to_csv(test)
         run_here(monkeypatch, "--import", f"{name}={oof},{test}")
@@ -205,7 +205,7 @@ def test_changed_values_and_scores_better_than_all_runs_are_named(
 ):
     oof, test = save_theirs(catalog, tmp_path, noise=0.1)
     raw = pd.read_csv(oof, index_col="GalaxyID").loc[catalog.ids]
-    before = TASK.score(raw[list(TASK.columns)].to_numpy(), catalog.targets("gz37"))
+    before = TASK.score(raw[list(TASK.columns)].to_numpy(), catalog.targets(TASKS["gz37"]))
     run_here(monkeypatch, "--import", f"theirs={oof},{test}")
     printed = " ".join(capsys.readouterr().out.split())
     card = RunCard.of("tiny", THEIRS)
@@ -295,7 +295,7 @@ def test_zoobots_weights_are_known_however_far_back():
 
 
 def test_a_run_with_possible_leakage_is_left_out_unless_asked_for(catalog, monkeypatch, capsys):
-    oof = draw_run(np.random.default_rng(1), catalog.targets("gz37"), 0.01)
+    oof = draw_run(np.random.default_rng(1), catalog.targets(TASKS["gz37"]), 0.01)
     save_run(catalog, "gz37/zoobot", oof, np.full((10, 37), 0.25), possible_leakage=True)
     runs, left_out = members.find_runs(TASK, catalog, [])
     assert "gz37/zoobot" not in runs

@@ -13,6 +13,7 @@ from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.data.catalog import save_catalog
 from galaxyzoo.data.prepare import prepare
 from galaxyzoo.results.layout import RunFolder, card_path
+from galaxyzoo.tasks.registry import TASKS
 from galaxyzoo.training import run as runs
 from galaxyzoo.training.run import Run
 from support.bad_image_fixtures import KINDS
@@ -94,7 +95,7 @@ def test_no_stacker_bends_the_mean(root, monkeypatch, capsys):
     names = pd.DataFrame({"GalaxyID": [*named], "id": [*named.values()]})
     names.to_csv(root / "folds/tiny/names.csv", index=False)
     for i in range(2):
-        oof, test = (draw_run(rng, v, 0.1) + 0.1 for v in (catalog.targets("gz37"), truth))
+        oof, test = (draw_run(rng, v, 0.1) + 0.1 for v in (catalog.targets(TASKS["gz37"]), truth))
         save_run(catalog, f"gz37/run{i}", oof, test)
     before = combine(monkeypatch, "gz37", "--candidates", "disagreement_ridge")
     lost = catalog.test_ids[[6, 2]]
@@ -120,6 +121,6 @@ def test_the_class_of_such_a_row_is_the_most_frequent_one(root, monkeypatch):
     catalog = save_class_project()
     note("anomaly4/run1", *catalog.test_ids[:3])
     row = combine(monkeypatch, "anomaly4", "--candidates", "pool").iloc[:3]
-    prior = catalog.targets("anomaly4").mean(axis=0)
+    prior = catalog.targets(TASKS["anomaly4"]).mean(axis=0)
     np.testing.assert_allclose(row[ANOMALIES], np.tile(prior, (3, 1)), atol=1e-9)
     assert row["class"].tolist() == [ANOMALIES[prior.argmax()]] * 3

@@ -56,7 +56,8 @@ def save_project(
     save_catalog(catalog)
     for i in range(n_runs):
         noise = 0.1 + 0.03 * i
-        oof, test = draw_run(rng, catalog.targets("gz37"), noise), draw_run(rng, test_votes, noise)
+        oof = draw_run(rng, catalog.targets(TASKS["gz37"]), noise)
+        test = draw_run(rng, test_votes, noise)
         save_run(catalog, f"gz37/run{i}", oof, test)
     return catalog
 
@@ -94,7 +95,7 @@ def clear_votes(catalog):
 
 def save_class_run(catalog, name, **changes):
     """A finished run of the class task, right by a hair; returns its probabilities."""
-    probs = 0.4 + 0.2 * catalog.for_task(CLASSES).targets(CLASSES.name)
+    probs = 0.4 + 0.2 * catalog.for_task(CLASSES).targets(CLASSES)
     test = np.full((len(catalog.test_ids), len(CLASSES.columns)), 0.5)
     save_run(catalog, f"{CLASSES.name}/{name}", probs, test, **changes)
     return probs
@@ -125,7 +126,7 @@ def save_table(
     task = task_of(run)
     catalog = catalog.for_task(task)
     rows = np.isin(catalog.folds, folds)
-    targets = catalog.targets(task.name)[rows]
+    targets = catalog.targets(task)[rows]
     drawn = np.random.default_rng(len(run)).uniform(0, noise, targets.shape)
     predictions = np.round(task.project(targets + drawn), 9)
     scores = score_table(task, predictions, targets, catalog.folds[rows])
@@ -169,7 +170,7 @@ def save_run(
     for name in task.decision_columns:
         frame.insert(0, name, columns[0])
     write_predictions(RunFolder(catalog.dataset, run).test_csv, frame)
-    scores = score_table(task, oof, own.targets(task.name), own.folds)
+    scores = score_table(task, oof, own.targets(task), own.folds)
     card = run_card(own, run, **scores, **changes)
     write_sealed(RunFolder(catalog.dataset, run).card, card)
     sign(catalog.dataset, run)
@@ -212,7 +213,7 @@ def shuffle_tables(run: str, seed: int) -> None:
 def save_theirs(catalog: Catalog, folder: Path, noise: float = 0.15) -> tuple[Path, Path]:
     """Good predictions as somebody would bring them: shuffled, raw; paths of the two tables."""
     rng = np.random.default_rng(9)
-    oof = pd.DataFrame(draw_run(rng, catalog.targets("gz37"), noise), columns=COLUMNS)
+    oof = pd.DataFrame(draw_run(rng, catalog.targets(get_task("gz37")), noise), columns=COLUMNS)
     oof.insert(0, "fold", catalog.folds)
     oof.insert(0, "GalaxyID", catalog.ids)
     test = pd.DataFrame(0.25, index=catalog.test_ids, columns=COLUMNS)

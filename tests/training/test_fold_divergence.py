@@ -85,7 +85,7 @@ def test_folds_that_learned_nothing_are_noted_but_kept(prepared, capsys):
     settings = small_config(image=SIZES, task=task, run=f"{task}/small")
     run = Run(settings, prepared)
     catalog, columns = run.catalog, list(TASKS[task].columns)
-    targets, folds = catalog.targets(task), catalog.folds
+    targets, folds = catalog.targets(TASKS[task]), catalog.folds
     for fold in range(3):
         own = folds == fold
         mean = np.broadcast_to(targets[~own].mean(axis=0), targets[own].shape)

@@ -12,6 +12,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.prepare import Dataset, prepare
 from galaxyzoo.results.card import HoldoutCard
 from galaxyzoo.results.layout import WEIGHTS
+from galaxyzoo.tasks.registry import TASKS
 from galaxyzoo.training import fold, holdout
 from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.training.run import Run
@@ -35,13 +36,13 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[FoldData]:
 def test_the_third_part_is_neither_trained_nor_validated_on_but_scored(prepared, trained, root):
     run = Run(holdout_config(), prepared)
     card = holdout.train_holdout(run)
-    parts = holdout.split(run.catalog, "elliptical_spiral")
+    parts = holdout.split(run.catalog, run.config.predicted_task)
     (data,) = trained
     ids = data.cache.ids
     assert ids[data.train_rows].tolist() == run.catalog.ids[parts == "train"].tolist()
     assert ids[data.val_rows].tolist() == run.catalog.ids[parts == "val"].tolist()
     assert (card.split, card.galaxies) == ({"train": 42, "val": 9, "test": 9}, 9)
-    elliptical = run.catalog.targets("elliptical_spiral")[:, 0]
+    elliptical = run.catalog.targets(TASKS["elliptical_spiral"])[:, 0]
     for part, count in card.split.items():
         assert (parts == part).sum() == count
         assert elliptical[parts == part].mean() == pytest.approx(2 / 3, abs=0.12)
@@ -68,7 +69,7 @@ def test_every_stage_learns_from_the_training_part_alone(trained, stages, root):
     run = Run(holdout_config(stages=stages), prepare(n_folds=3))
     assert len(run.data.catalog.ids) - len(run.catalog.ids) == 12
     card = holdout.train_holdout(run)
-    parts = holdout.split(run.catalog, "elliptical_spiral")
+    parts = holdout.split(run.catalog, run.config.predicted_task)
     assert len(trained) == 2
     for data in trained:
         ids = data.cache.ids

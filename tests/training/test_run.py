@@ -45,7 +45,7 @@ def test_each_fold_trains_on_all_galaxies_but_its_own(prepared, trained):
         assert np.flatnonzero(catalog.folds != data.fold).tolist() == data.train_rows.tolist()
         assert np.flatnonzero(catalog.folds == data.fold).tolist() == data.val_rows.tolist()
         assert data.cache.ids.tolist() == catalog.ids.tolist()
-        assert np.array_equal(data.targets, catalog.targets("gz37"))
+        assert np.array_equal(data.targets, catalog.targets(get_task("gz37")))
     assert card is not None
     assert card.folds == [0, 1, 2]
 
@@ -167,7 +167,7 @@ def test_rows_of_the_oof_table_are_found_by_id(prepared, trained):
     expected = task.project(pd.concat(parts).sort_index().to_numpy())
     np.testing.assert_allclose(given.to_numpy(), expected, atol=2e-9)
     assert card is not None
-    assert card.score == pytest.approx(task.score(expected, catalog.targets("gz37")))
+    assert card.score == pytest.approx(task.score(expected, catalog.targets(get_task("gz37"))))
 
 
 def test_damaged_times_of_epochs_are_one_line(tmp_path):

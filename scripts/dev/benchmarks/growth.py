@@ -35,6 +35,7 @@ from galaxyzoo.data.readers.kaggle import (
 from galaxyzoo.data.stores.base import Images
 from galaxyzoo.ensemble.selection import CANDIDATES
 from galaxyzoo.io.archives import write_zip
+from galaxyzoo.tasks.registry import TASKS
 
 SIZES = (6_000, 24_000, COMPETITION_SIZE[0])
 _TABLES, _FEATURES, _LABELS = 20, 512, 300
@@ -109,7 +110,7 @@ def write_dataset(data: Dataset, size: int, folder: Path) -> None:
     test_ids = test_ids[np.arange(n_test) % len(test_ids)]
     write_images(folder, TRAIN_IMAGES, data.raw.train_images, ids, _FIRST_ID)
     write_images(folder, TEST_IMAGES, data.raw.test_images, test_ids, _FIRST_ID + size)
-    votes = data.catalog.targets("gz37")[np.searchsorted(data.catalog.ids, ids)]
+    votes = data.catalog.targets(TASKS["gz37"])[np.searchsorted(data.catalog.ids, ids)]
     for name, values in ((SOLUTIONS, votes), (SAMPLES[0], np.zeros((n_test, votes.shape[1])))):
         first = _FIRST_ID + (0 if name == SOLUTIONS else size)
         index = pd.RangeIndex(first, first + len(values), name="GalaxyID")
@@ -142,7 +143,7 @@ def write_tables(folder: Path) -> None:
     """Tables of runs that err partly alike, each a little more than the last."""
     catalog, rng = load_catalog(catalog_names()[0]), np.random.default_rng(0)
     folder.mkdir()
-    votes = catalog.targets("gz37").astype(np.float32)
+    votes = catalog.targets(TASKS["gz37"]).astype(np.float32)
     columns = catalog.label_columns
     shared = rng.normal(scale=0.12, size=votes.shape)
     for i in range(_TABLES):

@@ -40,7 +40,7 @@ def measure(data: Dataset, repeats: int) -> list[Table]:
     is_votes = data.catalog.dataset != "zoo5"
     task = get_task("anomaly4" if is_votes else "zoo5")
     catalog = data.catalog.for_task(task)
-    classes = catalog.targets(task.name)[catalog.folds == _FOLD].argmax(axis=1)
+    classes = catalog.targets(task)[catalog.folds == _FOLD].argmax(axis=1)
     features, votes = compute(data, catalog.ids[catalog.folds == _FOLD], _FOLD)
     rows = []
     for number, name in enumerate(task.labels):
@@ -74,7 +74,8 @@ def find_odd(data: Dataset, repeats: int) -> Table:
     known = [catalog.ids[catalog.folds == fold] for fold in folds]
     computed = [compute(data, ids, fold) for ids, fold in zip(known, folds, strict=True)]
     column = get_task("gz37").columns.index("Class6.1")
-    odd = [catalog.targets("gz37")[catalog.folds == fold][:, column] > 0.5 for fold in folds]
+    votes = catalog.targets(get_task("gz37"))[:, column]
+    odd = [votes[catalog.folds == fold] > 0.5 for fold in folds]
     rows = []
     for by in ("random", "likely", "uncertain", "diverse", "mix"):
         scores = []

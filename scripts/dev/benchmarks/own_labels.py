@@ -57,7 +57,7 @@ def measure_task(name: str, data: Dataset) -> Table:
     catalog, field = data.catalog.for_task(task), FIELDS[name]
     cache = open_cache(data.raw.train_images, data.catalog.ids, field, True)
     places = np.searchsorted(cache.ids, catalog.ids)
-    targets = catalog.targets(name)
+    targets = catalog.targets(task)
     networks = RunNetworks.load_exported(bundled_dir() / RUN)
     ours = networks.config.model_copy(update={"image": field, "tta": ONE_VIEW})
     resnet = load_config(f"{name}/resnet18", ["stages=null", "train.lr=5e-4", "train.ema_decay=0"])

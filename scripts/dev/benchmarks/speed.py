@@ -22,7 +22,6 @@ from galaxyzoo.core.paths import BUNDLED
 from galaxyzoo.data.decoding import decode
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.predict import load_run
-from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training.fold_data import make_part_data
 from galaxyzoo.training.loader import Batch, augment_batch, build_transforms
 from galaxyzoo.training.trainer import Trainer
@@ -104,7 +103,7 @@ def inputs(trainer: Trainer) -> _Works:
 
 def make_trainer(config: Config, data: Dataset) -> Trainer:
     """Make a trainer of fold 0 from random weights, which change no time."""
-    val = data.catalog.for_task(get_task(config.task)).folds == 0
+    val = data.catalog.for_task(config.predicted_task).folds == 0
     trainer = Trainer(config, make_part_data(config, data, ~val, val, 0), initialize=False)
     trainer.model.train()
     return trainer

@@ -63,7 +63,7 @@ def measure(data: Dataset, _repeats: int) -> list[Table]:
     run = load_bundled(data).restrict(None, TTAConfig(dihedral=False))
     errors: dict[str, list[np.ndarray]] = {name: [] for name in CHANGES}
     means = []
-    targets = data.catalog.targets(run.task.name)
+    targets = data.catalog.targets(run.task)
     for fold in run.models:
         rows = spread(np.flatnonzero(data.catalog.folds == fold), _GALAXIES)
         means.append((targets[data.catalog.folds != fold].mean(axis=0) - targets[rows]) ** 2)

@@ -50,7 +50,7 @@ def score(run: RunNetworks, data: Dataset, test: np.ndarray) -> tuple[float, flo
         ids = data.catalog.ids[rows]
         images = decode_many(data.raw.train_images.select(ids), run.config.image)[0]
         predictions = predict_pixels(run, fold, images)
-        errors.append((predictions - data.catalog.targets(run.task.name)[rows]) ** 2)
+        errors.append((predictions - data.catalog.targets(run.task)[rows]) ** 2)
     return float(np.mean(errors)), float(
         run_networks([run], lambda _: test)[0].var(axis=0, ddof=1).mean()
     )

@@ -181,7 +181,7 @@ def prior_of(dataset: str, task: kinds.Task) -> np.ndarray:
     """(column,) means of the training targets, by which classes are decided."""
     if dataset == BUNDLED:  # comes without its galaxies; those of votes have no use of a prior
         return np.full(len(task.columns), 1 / len(task.columns))
-    return load_catalog(dataset).for_task(task).targets(task.name).mean(axis=0)
+    return load_catalog(dataset).for_task(task).targets(task).mean(axis=0)
 
 
 def print_left_out(images: list[tuple[str, str]], rest: int) -> None:

@@ -48,6 +48,7 @@ from galaxyzoo.data.prepare import Dataset, prepare, prepare_raw, record_duplica
 from galaxyzoo.data.readers.find import make_task_known, open_input
 from galaxyzoo.results.card import RunCard
 from galaxyzoo.results.layout import REFIT, RunFolder
+from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.registry import get_task, task_name
 
 DEFAULT_ENSEMBLE = "default"
@@ -143,7 +144,7 @@ def main() -> None:
         f"test galaxies, {catalog.n_folds} folds; {describe_machine()}"
     )
     if of_data:
-        console.print_text(describe_labels(data, of_data.name))
+        console.print_text(describe_labels(data, of_data))
     if short:
         console.print_text(
             f"short demo schedule (see configs/demo.yaml) for {', '.join(short)}; for full "
@@ -188,10 +189,10 @@ def next_command(cards: Sequence[RunCard], builds: Sequence[Sequence[str]], advi
     return f"{launch.typed('evaluate')} {task} --dataset {dataset}"
 
 
-def describe_labels(data: Dataset, task: str) -> str:
+def describe_labels(data: Dataset, task: Task) -> str:
     """Describe what a table of own labels holds, the galaxies of a fold, and images' other size."""
-    catalog, images, classes = data.catalog, data.raw.train_images, get_task(task).columns
-    counts = zip(classes, catalog.targets(task).sum(axis=0), strict=True)
+    catalog, images = data.catalog, data.raw.train_images
+    counts = zip(task.columns, catalog.targets(task).sum(axis=0), strict=True)
     columns = ", ".join(f"{name} {count:,.0f}" for name, count in counts)
     sizes = np.bincount(catalog.folds)
     span = f"{sizes.min():,}" + (f" to {sizes.max():,}" if sizes.max() > sizes.min() else "")

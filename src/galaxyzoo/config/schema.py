@@ -11,8 +11,8 @@ from galaxyzoo.config import base
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.manifest import digest_json
 from galaxyzoo.core.paths import STAGE
-from galaxyzoo.tasks.kinds import COMPETITION_TASK
-from galaxyzoo.tasks.registry import TASKS, find_task, get_task, register_task
+from galaxyzoo.tasks.kinds import COMPETITION_TASK, ClassTask, Task
+from galaxyzoo.tasks.registry import TASKS, get_task, make_task
 
 ORIGINAL_PX = 424  # side of the competition's images; crop_px is in units of these pixels
 _ZOOBOT = "zoobot"  # in the names of weights that were trained on Galaxy Zoo's votes
@@ -237,14 +237,23 @@ class Config(base.Settings):
         return any(stage.head_task == self.head_task for stage in self.earlier[-1:])
 
     @property
-    def head_task(self) -> str:
+    def predicted_task(self) -> Task:
+        """The task whose columns the run predicts: that of its own labels, or one of `TASKS`."""
+        if self.labels:
+            return make_task(self.task, self.labels)
+        return get_task(self.task)
+
+    @property
+    def head_task(self) -> Task:
         """The task whose columns the head has: the votes', where a rule makes classes of them."""
-        return COMPETITION_TASK if self.head.output == "rule" else self.task
+        if self.head.output == "rule":
+            return get_task(COMPETITION_TASK)
+        return self.predicted_task
 
     @property
     def metric(self) -> str:
         """Name of the score after each epoch."""
-        return get_task(self.task).metric
+        return self.predicted_task.metric
 
     @property
     def is_earlier_stage(self) -> bool:
@@ -269,19 +278,17 @@ class Config(base.Settings):
 
 def parse_config(values: dict[str, Any], source: str) -> Config:
     """Check nested settings; an error names `source` and the key."""
-    if labels := values.get("labels"):  # of a run from elsewhere
-        register_task(str(values.get("task")), labels)
     config = Config.parse(_with_task_defaults(values), source)
-    unknown = f"unknown task '{config.task}': choose from {', '.join(TASKS)}"
-    problem = find_contradiction(config) if find_task(config.task) else unknown
-    if problem:
+    if config.task not in TASKS and not config.labels:
+        raise InputError(f"{source}: unknown task '{config.task}': choose from {', '.join(TASKS)}")
+    if problem := find_contradiction(config):
         raise InputError(f"{source}: {problem}")
     return config
 
 
 def _with_task_defaults(values: dict[str, Any]) -> dict[str, Any]:
     """The values with the defaults that depend on the kind of the task."""
-    task = find_task(str(values.get("task")))
+    task = ClassTask if values.get("labels") else TASKS.get(str(values.get("task")))
     head = values.get("head", {})
     if task is None or not isinstance(head, dict):
         return values
@@ -290,7 +297,7 @@ def _with_task_defaults(values: dict[str, Any]) -> dict[str, Any]:
 
 def find_contradiction(config: Config) -> str | None:
     """Find two settings, each valid alone, that do not go together; one line, or None."""
-    task, train, loss = get_task(config.task), config.train, config.loss
+    task, train, loss = config.predicted_task, config.train, config.loss
     if config.image.cache_px > config.image.crop_px:
         return "image.cache_px must not exceed image.crop_px (the cache never enlarges images)"
     for key, value, allowed in (
@@ -333,7 +340,7 @@ def find_contradiction(config: Config) -> str | None:
 
 def _find_in_rule(config: Config) -> str | None:
     by_rule = config.head.output == "rule"
-    if by_rule and get_task(config.task).rule is None:
+    if by_rule and config.predicted_task.rule is None:
         return f"head.output=rule: task '{config.task}' has no label rule"
     if by_rule and config.train.class_balance != "none":
         return "head.output=rule needs train.class_balance=none, as rule has no bias per class"

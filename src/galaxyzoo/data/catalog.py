@@ -59,9 +59,9 @@ class Catalog:
         """(test galaxy,) ids as tables have them: numbers, or text."""
         return np.array([self.names.get(i, i) for i in self.test_ids.tolist()], object)
 
-    def targets(self, task: str) -> np.ndarray:
+    def targets(self, task: kinds.Task) -> np.ndarray:
         """(galaxy, column) targets of a task in its column order, float64."""
-        return self.train[list(registry.get_task(task).columns)].to_numpy(dtype=np.float64)
+        return self.train[list(task.columns)].to_numpy(dtype=np.float64)
 
     @property
     def labeled_tasks(self) -> list[kinds.Task]:

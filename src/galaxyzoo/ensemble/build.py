@@ -74,7 +74,7 @@ class EnsembleBuild:
         finished = self._finished_card(inputs)
         if finished is not None:
             return finished, False
-        targets = catalog.targets(self.task.name)
+        targets = catalog.targets(self.task)
         fits = cross_fit(self.candidates, self.task, oof, targets, catalog.folds)
         selected = [card.run for card in cards if card.selected_on_validation]
         card = EnsembleCard(

@@ -47,7 +47,10 @@ class EnsembleNetworks(Predictor):
     @property
     def task(self) -> kinds.Task:
         """See `Predictor.task`."""
-        return registry.get_task(self.card.task)
+        for run in self.members:
+            if run.task.name == self.card.task:
+                return run.task
+        return registry.get_task(self.card.task)  # its members predict votes
 
     @property
     def runs(self) -> list[RunNetworks]:
@@ -66,8 +69,8 @@ class EnsembleNetworks(Predictor):
 
     def combine(self, parts: list[np.ndarray]) -> np.ndarray:
         """See `Predictor.combine`."""
-        ids, members = np.arange(len(parts[0])), zip(self.card.members, parts, strict=True)
-        tables = [PredictionTable(registry.task_of(run), ids, values) for run, values in members]
+        ids, members = np.arange(len(parts[0])), zip(self.members, parts, strict=True)
+        tables = [PredictionTable(run.task, ids, values) for run, values in members]
         features = [table.to_task(self.task).values.astype(np.float32) for table in tables]
         return self.task.project(self.model.predict(np.stack(features, axis=1)))
 

@@ -21,7 +21,7 @@ from galaxyzoo.core import devices, parallel
 from galaxyzoo.core.console import ProgressBar
 from galaxyzoo.core.errors import FoldError, InputError, one_line
 from galaxyzoo.core.manifest import Provenance, digest
-from galaxyzoo.core.paths import BUNDLED, shown
+from galaxyzoo.core.paths import BUNDLED
 from galaxyzoo.data.geometry import iterate_views
 from galaxyzoo.data.image_cache import ImageCache, count_processes
 from galaxyzoo.data.stores.base import Images
@@ -37,7 +37,6 @@ from galaxyzoo.inference.images import (
 from galaxyzoo.models.build import GalaxyNet, load_network
 from galaxyzoo.results import layout
 from galaxyzoo.tasks.kinds import Task
-from galaxyzoo.tasks.registry import get_task, register_task
 
 # Images per forward pass; on processors so few that activations stay in their caches (at 80 px
 # twice as fast as 256). It depends on nothing else of the machine: the last bits of results depend
@@ -85,7 +84,7 @@ def _predict_ready(
     """Predict with fused networks on one device: (network, n, column)."""
     device = models[0].mean.device
     # They stay on the device until the end: fetching each would let a GPU wait.
-    means = [torch.empty((len(models), 0, len(get_task(config.task).columns)), device=device)]
+    means = [torch.empty((len(models), 0, len(config.predicted_task.columns)), device=device)]
 
     def predict_some(part: slice) -> Tensor:
         return _predict_batch(models, images[rows[part]], config, tta)
@@ -232,12 +231,6 @@ class RunNetworks(Predictor):
         files = layout.exported_files(folder, provenance)
         files.check()
         config = loading.load_run_config(folder).config
-        labeled = config.labels and register_task(config.task, config.labels)
-        if labeled and labeled != get_task(config.task):
-            raise InputError(
-                f"{shown(folder)} and folds/{config.task} have different classes: set "
-                "GALAXYZOO_ROOT to another project folder"
-            )
         folds = layout.exported_folds(files)
         paths = {fold: layout.fold_dir(folder, fold) / layout.WEIGHTS for fold in folds}
         return cls(config, {fold: load_network(config, path) for fold, path in paths.items()})
@@ -255,7 +248,7 @@ class RunNetworks(Predictor):
     @property
     def task(self) -> Task:
         """The run's."""
-        return get_task(self.config.task)
+        return self.config.predicted_task
 
     @property
     def runs(self) -> list["RunNetworks"]:

@@ -24,7 +24,6 @@ from galaxyzoo.models.weights import (
     load_pretrained,
     load_weights,
 )
-from galaxyzoo.tasks.registry import get_task
 
 
 class GalaxyNet(nn.Module):
@@ -39,8 +38,8 @@ class GalaxyNet(nn.Module):
         super().__init__()
         self.start = start
         self.backbone = backbone
-        self.head = heads.build_head(config.head, features, len(get_task(config.head_task).columns))
-        self.output = heads.build_output(config.head.output, get_task(config.task))
+        self.head = heads.build_head(config.head, features, len(config.head_task.columns))
+        self.output = heads.build_output(config.head.output, config.predicted_task)
         # Buffers, so that they are saved with the weights.
         self.register_buffer("mean", 255 * torch.tensor(start.mean).view(1, 3, 1, 1))
         self.register_buffer("std", 255 * torch.tensor(start.std).view(1, 3, 1, 1))

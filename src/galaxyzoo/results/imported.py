@@ -112,7 +112,7 @@ def import_run(catalog: Catalog, pair: TablePair) -> RunCard:
         return known
     oof = _make_valid(given.oof)
     tests = {key: _make_valid(table) for key, table in given.tests.items()}
-    targets = labeled.targets(task.name)
+    targets = labeled.targets(task)
     leakage = task.find_leakage(given.oof.values, targets, labeled.folds)
     remarks = _describe_adjustment(given, oof, tests, targets)
     remarks += _compare_to_runs(labeled, pair.run, oof, targets)

@@ -14,7 +14,6 @@ from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.results import layout, submission
 from galaxyzoo.results.card import Digests, RunCard
 from galaxyzoo.results.table import PredictionTable, score_table
-from galaxyzoo.tasks.registry import get_task
 
 if TYPE_CHECKING:
     from galaxyzoo.data.image_cache import ImageCache
@@ -60,7 +59,7 @@ class FoldTables:
     @property
     def targets(self) -> np.ndarray:
         """(galaxy, column) of the run's task."""
-        return self.catalog.targets(self.config.task)
+        return self.catalog.targets(self.config.predicted_task)
 
     @property
     def folder(self) -> layout.RunFolder:
@@ -113,7 +112,7 @@ class FoldTables:
         ids, predicted = catalog.ids[rows], [self._read_val(fold).frame for fold in done]
         # Row by row in memory, as always: last digits of sums depend on it.
         values = np.ascontiguousarray(pd.concat(predicted).loc[ids])
-        task = get_task(self.config.task)
+        task = self.config.predicted_task
         oof = PredictionTable(task, ids, values, catalog.folds[rows]).project()
         summaries = {fold: FoldSummary(**self.files(fold).notes) for fold in done}
         (test, unreadable), config = self._mean_test(done, test_images), self.config
@@ -144,7 +143,7 @@ class FoldTables:
         Returns:
             The valid predictions, and the ids without an image, as tables have them.
         """
-        ids, task = self.catalog.test_ids, get_task(self.config.task)
+        ids, task = self.catalog.test_ids, self.config.predicted_task
         paths = [self.files(fold).path(layout.TEST_TABLE) for fold in folds]
         values = [PredictionTable.read(path, task, ids).values for path in paths]
         mean = sum(values[1:], start=values[0]) / len(values)
@@ -161,7 +160,7 @@ class FoldTables:
         """Predictions of a fold's own galaxies."""
         ids = self.catalog.ids[self.catalog.folds == fold]
         path = self.files(fold).path(layout.VAL_TABLE)
-        return PredictionTable.read(path, get_task(self.config.task), ids)
+        return PredictionTable.read(path, self.config.predicted_task, ids)
 
 
 def save_run(
@@ -186,7 +185,7 @@ def save_run(
         notes: values of the card, besides scores.
     """
     folder, task = layout.RunFolder(catalog.dataset, run), oof.task
-    targets, rows = catalog.targets(task.name), np.isin(catalog.ids, oof.ids)
+    targets, rows = catalog.targets(task), np.isin(catalog.ids, oof.ids)
     scores = score_table(task, oof.values, targets[rows], oof.folds, targets[~rows])
     failed = []  # folds whose score is no better than that of the mean targets of the others
     for fold, score in scores["per_fold"].items():

@@ -58,22 +58,27 @@ def _advise(dataset: str) -> str:
     return f"restore it, or delete it and type `{launch.typed('prepare')} --data {dataset}`"
 
 
-def register_task(name: str, definition: Mapping[str, Any]) -> Task:
-    """Make the task of a dataset known in this process.
+def make_task(name: str, definition: Mapping[str, Any]) -> Task:
+    """Make the task of a user's own labels.
 
     Args:
         name: of its dataset.
         definition: `columns`, the classes; `balanced`, whether they are judged by balanced
-            accuracy; `recipes`, the folder of its runs in configs/.
+            accuracy.
     """
-    values = {**definition, "columns": tuple(definition["columns"])}
-    task = ClassTask(name, **{"recipes": "labels", **values})
-    _registered[name] = task
-    return task
+    columns = tuple(definition["columns"])
+    balanced = definition.get("balanced", False)
+    return ClassTask(name, columns, balanced=balanced, recipes="labels")
+
+
+def register_task(name: str, definition: Mapping[str, Any]) -> Task:
+    """Make the task of a dataset known in this process; arguments as of `make_task`."""
+    _registered[name] = make_task(name, definition)
+    return _registered[name]
 
 
 def define_task(task: Task) -> dict[str, Any]:
-    """Definition of a dataset's task, as of `register_task`."""
+    """Definition of a dataset's task, as of `make_task`."""
     assert isinstance(task, ClassTask)
     return {"columns": list(task.columns), "balanced": task.balanced}
 

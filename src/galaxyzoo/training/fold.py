@@ -17,7 +17,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.models.heads import build_loss, build_output
 from galaxyzoo.models.weights import load_checkpoint, save_checkpoint, save_weights
 from galaxyzoo.results import card, layout, oof
-from galaxyzoo.tasks import kinds, registry
+from galaxyzoo.tasks import kinds
 from galaxyzoo.training.feature_head import cached_features, fit_head
 from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.training.trainer import Trainer, first_network, history_row
@@ -155,7 +155,7 @@ def _fit_fold(config: Config, data: FoldData, folder: Path) -> oof.FoldSummary:
     model, start = first_network(config, data)
     rows, n_train = np.concatenate([data.train_rows, data.val_rows]), len(data.train_rows)
     features = cached_features(place(model, get_device()), data.cache.images[rows], config)
-    targets, task = data.targets[rows], registry.get_task(config.task)
+    targets, task = data.targets[rows], config.predicted_task
     assert isinstance(task, kinds.ClassTask)  # a config of votes has no linear head
     output, loss = build_output(config.head.output, task), build_loss(config)
 

@@ -43,7 +43,7 @@ class FoldData:
 
 def make_fold_data(config: schema.Config, data: Dataset, fold: int) -> FoldData:
     """Data of a training on all folds but one, validated on it; of a refit, on all galaxies."""
-    in_fold = data.catalog.for_task(get_task(config.task)).folds == fold
+    in_fold = data.catalog.for_task(config.predicted_task).folds == fold
     start = resolve_start(config, data.catalog, fold)
     return replace(make_part_data(config, data, ~in_fold, in_fold, fold), start=start)
 
@@ -110,7 +110,7 @@ def find_stage_before(config: schema.Config, catalog: Catalog, fold: int) -> Art
     """
     before = config.stages[-2]
     other = check_dataset_before(config, catalog)
-    fingerprint = other.for_task(get_task(before.task)).fingerprint
+    fingerprint = other.for_task(before.predicted_task).fingerprint
     files = layout.fold_files(before, other.dataset, fingerprint, fold)
     if not files.is_finished:
         raise FoldError(
@@ -149,11 +149,11 @@ def make_part_data(
         val: (galaxy of the task,) bool.
         number: in place of a fold's, for the random streams.
     """
-    task, cache = get_task(config.task), data.train_images(config.image)
+    task, cache = config.predicted_task, data.train_images(config.image)
     catalog = data.catalog.for_task(task)
     rows = np.searchsorted(cache.ids, catalog.ids)
     targets = np.full((len(cache.ids), len(task.columns)), np.nan)
-    targets[rows] = catalog.targets(task.name)
+    targets[rows] = catalog.targets(task)
     train_rows = rows[train & may_learn_from(config, catalog)]
     check_train_rows(config, train_rows, number)
     return FoldData(cache, targets, train_rows, rows[val], number, fingerprint=catalog.fingerprint)

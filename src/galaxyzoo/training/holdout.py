@@ -17,14 +17,14 @@ from galaxyzoo.models.build import load_network
 from galaxyzoo.results import layout
 from galaxyzoo.results.card import HoldoutCard
 from galaxyzoo.results.table import PredictionTable, score_table
-from galaxyzoo.tasks.registry import get_task
+from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.training import fold, fold_data
 from galaxyzoo.training.run import Run
 
 _PARTS = {"train": 14, "val": 3, "test": 3}  # twentieths of the galaxies
 
 
-def split(catalog: Catalog, task: str) -> np.ndarray:
+def split(catalog: Catalog, task: Task) -> np.ndarray:
     """Split a task's galaxies as folds are: stratified, near-duplicates in the same part.
 
     Returns:
@@ -60,9 +60,9 @@ def train_holdout(run: Run) -> HoldoutCard:
     Returns:
         The score card, also written beside the run's out-of-fold card as `<run>_holdout.json`.
     """
-    config, catalog, task = run.config, run.catalog, get_task(run.config.task)
+    config, catalog, task = run.config, run.catalog, run.config.predicted_task
     check_holdout(config)
-    parts = split(catalog, config.task)
+    parts = split(catalog, task)
     held_out = parts == "test"
     run.begin()
     with run.locked():
@@ -75,7 +75,7 @@ def train_holdout(run: Run) -> HoldoutCard:
         files = _train_stage(run, config, parts, start)
     table = PredictionTable.read(files.path(layout.HELD_OUT_TABLE), task, catalog.ids[held_out])
     predictions = table.project().values
-    targets = catalog.targets(task.name)
+    targets = catalog.targets(task)
     card = HoldoutCard(
         run=config.run,
         task=task.name,
@@ -106,7 +106,7 @@ def _train_stage(run: Run, stage: Config, parts: np.ndarray, start: fold_data.St
     provenance = layout.fold_provenance(stage, run.catalog.fingerprint, layout.HOLDOUT)
     files = layout.trained_files(folder, provenance)
     if not files.is_finished:
-        catalog = run.data.catalog.for_task(get_task(stage.task))
+        catalog = run.data.catalog.for_task(stage.predicted_task)
         train = np.isin(catalog.ids, run.catalog.ids[parts == "train"])
         val = np.isin(catalog.ids, run.catalog.ids[parts == "val"])
         # Seeds are derived from the fold's number: here it is the next one after the folds.

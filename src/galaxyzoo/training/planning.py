@@ -22,7 +22,6 @@ from galaxyzoo.data.catalog import Catalog, folds_dir
 from galaxyzoo.inference.predict import batch_size_for, predict
 from galaxyzoo.models.build import load_network
 from galaxyzoo.results import layout, oof
-from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training import fold_data
 from galaxyzoo.training.fold import read_timings, train_fold
 from galaxyzoo.training.trainer import Trainer
@@ -98,7 +97,7 @@ def estimate(
         viewed += galaxies + k * tests
     viewed /= len(data.val_rows)
     weights = sum(t.numel() * t.element_size() for t in trainer.model.state_dict().values())
-    tables = (galaxies + tests) * len(get_task(config.task).columns) * 12 * 2
+    tables = (galaxies + tests) * len(config.predicted_task.columns) * 12 * 2
     # While a fold trains, its checkpoint holds weights, average and the optimizer's two moments.
     checkpoint = 0 if is_linear else 4 * weights
     disk = weights * k + checkpoint + tables * k
@@ -199,7 +198,7 @@ def random_fold(config: Config, train_images: int) -> fold_data.FoldData:
     predicted = batch_size_for(devices.get_device())
     count, side = max(train_images, predicted), config.image.cache_px
     images = rng.integers(0, 256, (count, side, side, 3), dtype=np.uint8)
-    targets = rng.random((count, len(get_task(config.task).columns)))
+    targets = rng.random((count, len(config.predicted_task.columns)))
     cache = image_cache.ImageCache(np.arange(count), images, np.zeros(count, bool))
     return fold_data.FoldData(cache, targets, np.arange(train_images), np.arange(predicted), 0)
 
@@ -209,7 +208,7 @@ def print_plan(configs: list[Config], datasets: Mapping[str | None, prepare.Data
     print("timing the networks (about a minute, longer for GPU networks)", flush=True)
     costs: list[Cost] = []
     for config in console.ProgressBar(configs, "probing", unit="run", leave=False):
-        catalog = datasets[config.dataset].catalog.for_task(get_task(config.task))
+        catalog = datasets[config.dataset].catalog.for_task(config.predicted_task)
         trained = {earlier.digest("weights") for earlier in configs[: len(costs)]}
         copied = config.digest("weights") in trained
         costs.append(estimate(config, catalog, _PROBES_S / len(configs), copied=copied))

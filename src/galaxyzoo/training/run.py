@@ -30,7 +30,6 @@ from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.predict import predict
 from galaxyzoo.models.build import GalaxyNet, build_model, load_network
 from galaxyzoo.results import card, layout, oof, table
-from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training import fold_data, loader
 from galaxyzoo.training.fold import copy_training, note_timing, read_timings, train_fold
 from galaxyzoo.training.planning import FoldProgress
@@ -50,7 +49,7 @@ class Run:
     @cached_property
     def catalog(self) -> Catalog:
         """The galaxies of the dataset that belong to the run's task."""
-        return self.data.catalog.for_task(get_task(self.config.task))
+        return self.data.catalog.for_task(self.config.predicted_task)
 
     def __getstate__(self) -> dict[str, Any]:
         """State for another process, which has its own reasons to stop folds."""
@@ -69,7 +68,7 @@ class Run:
         """Refuse, before anything starts, mistakes that would fail later, and other settings."""
         for stage in self.config.stages[:-1]:
             is_own = stage.dataset == self.config.dataset
-            if is_own and not self.data.catalog.has_labels(get_task(stage.task)):
+            if is_own and not self.data.catalog.has_labels(stage.predicted_task):
                 raise InputError(
                     f"stage '{stage.stage}' of {self.config.run} learns task {stage.task}, but "
                     f"dataset '{self.catalog.dataset}' has no labels for it: add stages=null"
@@ -265,7 +264,7 @@ class Run:
     def predict(self, model: GalaxyNet, cache: ImageCache, rows: np.ndarray, path: Path) -> None:
         """Write predictions of some rows."""
         predictions = predict(model, cache, rows, self.config)
-        table.PredictionTable(get_task(self.config.task), cache.ids[rows], predictions).write(path)
+        table.PredictionTable(self.config.predicted_task, cache.ids[rows], predictions).write(path)
 
     def _save_config(self) -> None:
         if (self.folder / loading.CONFIG).exists():

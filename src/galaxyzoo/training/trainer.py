@@ -23,7 +23,6 @@ from galaxyzoo.models import heads
 from galaxyzoo.models.build import GalaxyNet, build_model
 from galaxyzoo.models.weights import fill_network, load_weights
 from galaxyzoo.results import layout, oof
-from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.training.loader import Batch, BatchLoader
 from galaxyzoo.training.optim import StepGraph, build_optimizer, learning_rate, set_learning_rate
@@ -39,7 +38,7 @@ class Trainer:
     def __init__(self, config: Config, data: FoldData, initialize: bool = True) -> None:
         self.config, self.data, self.device = config, data, devices.get_device()
         devices.prepare_to_train(self.device, config.train.deterministic)
-        self.task = get_task(config.task)
+        self.task = config.predicted_task
         labels = data.targets[data.train_rows]
         # Class frequencies; a class that a short probe lacks counts as one galaxy.
         self.prior = np.maximum(labels.mean(axis=0), 1 / len(labels))

@@ -6,6 +6,7 @@ import pytest
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.extras.explain.galaxy import find_galaxy
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
+from galaxyzoo.tasks.registry import TASKS
 from support.small_models import small_config, untrained
 
 
@@ -14,7 +15,7 @@ def test_a_training_galaxy_comes_with_its_votes_and_its_own_folds_network(prepar
     row = int(np.flatnonzero(catalog.folds == 1)[0])
     galaxy = find_galaxy(str(catalog.ids[row]), run.task, prepared)
     assert galaxy.truth is not None
-    assert np.array_equal(galaxy.truth, catalog.targets("gz37")[row])
+    assert np.array_equal(galaxy.truth, catalog.targets(TASKS["gz37"])[row])
     own, other, both = (run.predict(galaxy.decode, fold) for fold in (galaxy.fold, 0, None))
     assert not np.allclose(own, other, atol=1e-3)
     assert np.allclose((own + other) / 2, both, atol=1e-3)

@@ -86,7 +86,7 @@ def test_the_folder_is_a_task_of_its_name_with_its_recipes(root, folder):
     catalog = prepare("mine", n_folds=3, tasks={"mine"}).catalog
     find_task.__globals__["_registered"].clear()  # as in a later command
     assert get_task("mine").columns == tuple(sorted(NAMES))
-    assert load_catalog("mine").targets("mine").sum(axis=0).tolist() == [7, 8, 7]
+    assert load_catalog("mine").targets(get_task("mine")).sum(axis=0).tolist() == [7, 8, 7]
     assert runs_of("mine") == ["mine/finetune", "mine/head"]
     config = load_config("mine/head")
     assert (config.task, config.labels) == ("mine", {"columns": sorted(NAMES), "balanced": False})
@@ -112,7 +112,7 @@ def test_galaxy_ids_stay_galaxy_ids(root):
     write(folder, list("abababab"), GalaxyID=list(range(123456, 123464)))
     data = prepare("mine", n_folds=2, tasks={"mine"})
     assert (data.raw.own_ids, data.catalog.ids.tolist()) == (False, list(range(123456, 123464)))
-    assert "; images of 48 × 48 px" in describe_labels(data, "mine")
+    assert "; images of 48 × 48 px" in describe_labels(data, get_task("mine"))
 
 
 def test_all_classes_of_a_known_task_are_that_task(root):
@@ -173,7 +173,7 @@ def test_tables_have_the_ids_that_the_user_wrote(root):
     draw(folder, [f"J{n}" for n in numbers])
     write(folder, [*"abb"] * 4, id=[written.format(n) for n in numbers])
     catalog, path = prepare("mine", n_folds=2, tasks={"mine"}).catalog, root / "oof.csv"
-    values, where = catalog.targets("mine"), (get_task("mine"), catalog.ids)
+    values, where = catalog.targets(get_task("mine")), (get_task("mine"), catalog.ids)
     PredictionTable(*where, values, catalog.folds, catalog.names).write(path)
     table = pd.read_csv(path, index_col="id")
     expected = {written.format(n): "abb"[k % 3] for k, n in enumerate(numbers)}
@@ -312,7 +312,7 @@ def test_classes_come_and_go_and_a_metric_changes(root, folder):
     assert config.labels == {"columns": sorted(["lens", *NAMES[1:]]), "balanced": False}
     relabel(folder, {f"g_{n}": "ring" for n in range(3, 15, 3)})  # beside three lenses
     third = prepare("mine", tasks={"mine"}).catalog
-    assert third.targets("mine").sum(axis=0).tolist() == [3, 7, 8, 4]
+    assert third.targets(get_task("mine")).sum(axis=0).tolist() == [3, 7, 8, 4]
     (folder / "task.yaml").write_text("metric: balanced accuracy\n")
     assert prepare("mine", tasks={"mine"}).catalog.fingerprint == third.fingerprint
     assert load_config("mine/head").labels["balanced"]  # type: ignore[index]

@@ -68,7 +68,7 @@ def test_the_command_writes_a_page_with_tables_and_pictures_for_each_kind_of_tas
     assert "ImageNet" not in page
     assert "Chosen: mean. Differences" in page  # itself the best: no rule is named
     runs = pd.read_csv(votes / "runs.csv", index_col="run")
-    errors = predicted - mini.targets("gz37")
+    errors = predicted - mini.targets(get_task("gz37"))
     assert runs["RMSE"]["ensemble:all"] == pytest.approx(np.sqrt(np.mean(errors**2)), abs=1e-6)
     assert runs.index.tolist() == ["ensemble:all", "gz37/cnn"]
     assert "ratio of probability to frequency" in (classes / "index.html").read_text()

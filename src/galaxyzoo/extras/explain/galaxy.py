@@ -58,7 +58,7 @@ def find_galaxy(galaxy_id: str, task: Task, data: prepare.Dataset) -> Galaxy:
     if number not in catalog.ids:
         return Galaxy(name, *image)
     row = np.searchsorted(catalog.ids, number)
-    return Galaxy(name, *image, catalog.targets(task.name)[row], int(catalog.folds[row]))
+    return Galaxy(name, *image, catalog.targets(task)[row], int(catalog.folds[row]))
 
 
 def read_galaxy(path: Path) -> Galaxy:

@@ -25,7 +25,7 @@ from galaxyzoo.results import layout
 from galaxyzoo.results.card import Digests, RunCard
 from galaxyzoo.results.table import PredictionTable, digest_table
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
-from galaxyzoo.tasks.registry import ensemble_name, get_task, task_of
+from galaxyzoo.tasks.registry import ensemble_name, task_of
 
 _NUMBER = "%.5f"  # changes a score by 1e-9, and halves the file
 
@@ -77,7 +77,7 @@ def export_run(
             difference = onnx.write_onnx(part / layout.ONNX, [*networks.values()], size_px, turned)
         shutil.copyfile(paths.RESOURCES / layout.LICENSE, part / layout.LICENSE)
         model_card.write_card(
-            part / layout.MODEL_CARD, config, get_task(config.task), scores, difference, in_half
+            part / layout.MODEL_CARD, config, config.predicted_task, scores, difference, in_half
         )
         return _list_files(part)
 

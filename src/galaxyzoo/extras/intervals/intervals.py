@@ -85,7 +85,7 @@ def make_intervals(name: str, whole: Catalog, level: float) -> IntervalCard:
     # The ensemble's own lock: it must not change while it is read.
     with files.hold_lock(folder.path / files.LOCK, "building this ensemble or its intervals"):
         ensemble, oof, test = _read_ensemble(folder, whole)
-        targets = whole.targets(task.name)
+        targets = whole.targets(task)
         columns = _columns(oof, whole)
         bounds = VoteIntervals.fit(columns, level).bounds(test)
         unreadable = np.isin(whole.test_ids, ensemble.unreadable_test_images)
@@ -250,7 +250,8 @@ def _read_ensemble(
 
 def _columns(oof: np.ndarray, whole: Catalog) -> list[Column]:
     """Features that each column is calibrated on; `oof` (galaxy, column)."""
-    targets, features = whole.targets(COMPETITION_TASK), scale_features(oof)
+    targets = whole.targets(get_task(COMPETITION_TASK))
+    features = scale_features(oof)
     return [
         Column(oof[:, i], features[:, i], targets[:, i], whole.folds) for i in range(oof.shape[1])
     ]

@@ -114,7 +114,7 @@ def _load_holdout(folder: RunFolder, task: Task, catalog: Catalog) -> HoldoutRes
     files = trained_files(folder.path / HOLDOUT, provenance)
     table = PredictionTable.read(files.path(HELD_OUT_TABLE), task).project()
     table = replace(table, folds=np.zeros(len(table.ids), np.int64))
-    targets, is_held_out = catalog.targets(task.name), np.isin(catalog.ids, table.ids)
+    targets, is_held_out = catalog.targets(task), np.isin(catalog.ids, table.ids)
     name = f"{folder.run}{HOLDOUT_END}"
     others = targets[~is_held_out]
     return HoldoutResult(name, table, targets[is_held_out], others, card, saved.config)
@@ -169,7 +169,7 @@ def load_result(run: str, task: Task, catalog: Catalog) -> Result:
         path = RunFolder(catalog.dataset, run).oof_csv
         card = RunCard.of(catalog.dataset, run).check(catalog, path)
         rows = np.isin(catalog.folds, card.folds)
-    targets = catalog.targets(task.name)
+    targets = catalog.targets(task)
     ids, folds = catalog.ids[rows], catalog.folds[rows]
     table = PredictionTable.read(path, task, ids, folds, names=catalog.names)
     config = _saved_config(catalog.dataset, run)

@@ -25,7 +25,7 @@ from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.extras.tuning.search_space import Search
 from galaxyzoo.results.layout import CHECKPOINT, WEIGHTS, RunFolder
-from galaxyzoo.tasks import kinds, registry
+from galaxyzoo.tasks import kinds
 from galaxyzoo.training import fold, fold_data, run
 
 STUDY = "study.db"
@@ -47,7 +47,7 @@ class Tuning:
     @cached_property
     def task(self) -> kinds.Task:
         """The task of the search."""
-        return registry.get_task(self.search.config.task)
+        return self.search.config.predicted_task
 
     @cached_property
     def catalog(self) -> Catalog:
