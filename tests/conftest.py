@@ -1,5 +1,6 @@
 """Fixtures that every test file may use."""
 
+import gc
 import os
 import shutil
 import signal
@@ -28,6 +29,13 @@ def fsync(_handle: int) -> None:
 
 os.fsync = fsync  # type: ignore[assignment]
 os.environ.pop("COLUMNS", None)  # which pytest-xdist sets: printed lines would break at 80 columns
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """Have the garbage collector pass over all that was imported, a million objects each time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -35,7 +35,7 @@ PATIENCE_S = 300  # a command that hangs is killed then
 def main() -> None:
     """Serve until the input ends."""
     import_packages()
-    os.fsync = lambda _handle: None  # type: ignore[assignment]  # as in conftest.py
+    forget_power_cuts()
     path = sys.argv[1]
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
@@ -49,6 +49,16 @@ def main() -> None:
                 serve(connection)
             connection.close()
     shutil.rmtree(Path(path).parent)
+
+
+def forget_power_cuts() -> None:
+    """Let nothing wait for the disk, as in conftest.py; neither do the databases of searches."""
+    os.fsync = lambda _handle: None  # type: ignore[assignment]
+    with suppress(ModuleNotFoundError):
+        from sqlalchemy import Engine, event
+
+        off = "PRAGMA synchronous = OFF"
+        event.listen(Engine, "connect", lambda connection, _: connection.execute(off))
 
 
 def serve(connection: socket.socket) -> NoReturn:

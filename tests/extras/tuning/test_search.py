@@ -1,7 +1,8 @@
 """Trials: repeated where interrupted, given up when bad, and the best one's config."""
 
+import functools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,12 @@ from galaxyzoo.training.fold import History, train_fold
 from galaxyzoo.training.fold_data import FoldData
 from support.commands import COMPETITION, succeed
 from support.small_models import BASE, write_search
-from support.thoroughness import is_long
+from support.thoroughness import is_long, thorough
 from support.training_fixtures import Killed
 
 optuna = pytest.importorskip("optuna")  # of `bash scripts/setup.sh --extras`
+alembic = pytest.importorskip("alembic.script")  # reads the versions of Optuna's databases
+sqlalchemy = pytest.importorskip("sqlalchemy")
 
 Scoring = Callable[[Config, int, int], float]  # of a config, the number of the call, and an epoch
 
@@ -86,6 +89,27 @@ class Lab:
         return seen
 
 
+@functools.cache
+def newest_version(folder: str) -> str:
+    """Of databases: Optuna reads all its scripts for it each time that it opens a study."""
+    return alembic.ScriptDirectory(folder).revision_map.get_current_head()
+
+
+def forget_power_cuts(connection: Any, _: object) -> None:
+    """Let no commit of SQLite wait for the disk, as in conftest.py."""
+    connection.execute("PRAGMA synchronous = OFF")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def quick_studies() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        newest = lambda scripts: newest_version(str(scripts.dir))  # noqa: E731
+        patch.setattr(alembic.ScriptDirectory, "get_current_head", newest)
+        sqlalchemy.event.listen(sqlalchemy.Engine, "connect", forget_power_cuts)
+        yield
+        sqlalchemy.event.remove(sqlalchemy.Engine, "connect", forget_power_cuts)
+
+
 @pytest.fixture
 def lab(prepared: Dataset, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Lab:
     return Lab(prepared, monkeypatch, tmp_path)
@@ -112,36 +136,41 @@ def test_an_interrupted_trial_runs_again_and_done_ones_stay(lab, end, last):
         assert study.trials[3].params == study.trials[2].params
 
 
-@pytest.mark.parametrize("epoch", [2, 3])  # the third is the last
-def test_a_trial_goes_on_from_its_last_whole_epoch(lab, epoch):
+def train_until_killed(whole: Tuning, epoch: int) -> None:
+    """Train a trial, killed after that epoch."""
+
+    def killed(
+        config: Any, data: Any, folder: Path, label: str, after_epoch: Callable[[History], None]
+    ) -> None:
+        def look(rows: History) -> None:
+            after_epoch(rows)
+            if len(rows) == epoch:
+                raise Killed
+
+        train_fold(config, data, folder, label, look)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fold, "train_fold", killed)
+        with pytest.raises(Killed):
+            whole.train(1, 1, "loky")
+
+
+def test_a_trial_goes_on_from_its_last_whole_epoch(lab):
     whole = lab.make()
     whole.train(1, 1, "loky")
     history = ((whole.folder / "trial_0") / "history.csv").read_bytes()
     expected = scores(whole)
     left = sorted(path.name for path in (whole.folder / "trial_0").iterdir())
     assert left == [".lock", "history.csv", "timings.csv"]
-    whole.folder.rename(lab.folder / "moved")
-    with lab.patch.context() as patch:
-
-        def killed(
-            config: Any, data: Any, folder: Path, label: str, after_epoch: Callable[[History], None]
-        ) -> None:
-            def look(rows: History) -> None:
-                after_epoch(rows)
-                if len(rows) == epoch:
-                    raise Killed
-
-            train_fold(config, data, folder, label, look)
-
-        patch.setattr(fold, "train_fold", killed)
-        with pytest.raises(Killed):
-            whole.train(1, 1, "loky")
-    whole.train(1, 1, "loky")
-    assert [row[1:] for row in scores(whole)] == [row[1:] for row in expected]
     assert expected[0][2] == 3
-    assert ((whole.folder / "trial_0") / "history.csv").read_bytes() == history
-    epochs = ((whole.folder / "trial_0") / "timings.csv").read_text().splitlines()
-    assert [line.split(",")[0] for line in epochs] == ["1", "2", "3"]  # none was trained twice
+    for epoch in (2, 3):  # the third is the last
+        whole.folder.rename(lab.folder / f"before_{epoch}")
+        train_until_killed(whole, epoch)
+        whole.train(1, 1, "loky")
+        assert [row[1:] for row in scores(whole)] == [row[1:] for row in expected]
+        assert ((whole.folder / "trial_0") / "history.csv").read_bytes() == history
+        epochs = ((whole.folder / "trial_0") / "timings.csv").read_text().splitlines()
+        assert [line.split(",")[0] for line in epochs] == ["1", "2", "3"]  # none twice
 
 
 def test_a_trial_whose_process_ends_every_time_is_given_up(lab):
@@ -213,7 +242,7 @@ def tuned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("tuned")
     COMPETITION.write_zips(root / "input")
     write_search(root)
-    for words in (["1"], ["3", *(["--jobs", "2"] if is_long() else [])]):
+    for words in (["1"], ["3", "--jobs", "2"] if is_long() else ["2"]):
         result = succeed(root, "tune.py", "tiny.yaml", "--trials", *words)
         assert result.stdout.count("COMPLETE") == int(words[0])
         assert "optimistic" in result.stdout
@@ -224,7 +253,7 @@ def tuned(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_command_goes_on_and_its_winner_trains(tuned):
     (study,) = tuned.glob("folds/*/gz37/tune.tiny/fold_0/study.db")
     trials = sorted(path.parent.name for path in study.parent.glob("trial_*/history.csv"))
-    assert trials == ["trial_0", "trial_1", "trial_2"]
+    assert trials == [f"trial_{number}" for number in range(thorough(2, 3))]
     assert not list(study.parent.rglob("*.safetensors"))
     last = {
         path.parent.name: float(path.read_text().splitlines()[-1].split(",")[5])
@@ -234,7 +263,10 @@ def test_the_command_goes_on_and_its_winner_trains(tuned):
     config = study.parent / "tiny_tuned.yaml"
     text = config.read_text()
     number = best.removeprefix("trial_")
-    assert f"# Trial {number}, the best of 3 trials: validation RMSE {last[best]:.5f} on" in text
+    assert (
+        f"# Trial {number}, the best of {len(trials)} trials: validation RMSE {last[best]:.5f} on"
+        in text
+    )
     # The same network comes of the ordinary command: fold 0's score is the trial's.
     succeed(tuned, "train.py", str(config.relative_to(tuned)), "--only", "0")
     (own,) = tuned.glob("folds/*/gz37/tiny_tuned/fold_0/history.csv")
