@@ -33,7 +33,7 @@ RUNS = ["x", "y", "z"]
 
 @pytest.mark.parametrize("task", ["gz37", "anomaly4"])
 def test_shuffled_rows_columns_and_runs_give_the_same_bytes(root, monkeypatch, task):
-    _ = save_project(n=90, n_runs=3) if task == "gz37" else save_class_project()
+    _ = save_project(n=45, n_runs=3) if task == "gz37" else save_class_project()
     run_here(monkeypatch, "--task", task, "run0", "run1", "run2")
     folder = root / "submissions" / "tiny" / task / "run0+run1+run2"
     written = [folder / name for name in ("predictions.csv", "predictions.json")]
@@ -69,7 +69,7 @@ def test_the_submission_is_the_blend_of_test_tables_that_the_card_states(root, m
 
 
 def test_lost_cross_fitted_predictions_are_made_again(root, monkeypatch, capsys):
-    catalog = save_project(n=90)
+    catalog = save_project(n=30)
     run_here(monkeypatch, "--candidates", "mean,nnls")
     card = read_card()
     path = built("gz37").oof_csv
@@ -87,7 +87,7 @@ def test_lost_cross_fitted_predictions_are_made_again(root, monkeypatch, capsys)
 
 
 def test_new_test_predictions_alone_make_an_ensemble_again(root, monkeypatch, capsys):
-    catalog, run = save_project(n=90), "gz37/run0"
+    catalog, run = save_project(n=30), "gz37/run0"
     run_here(monkeypatch, "--candidates", "mean,nnls")
     before = built("gz37").csv.read_bytes()
     oof = pd.read_csv(RunFolder("tiny", run).oof_csv, index_col="GalaxyID")[catalog.label_columns]
@@ -100,7 +100,7 @@ def test_new_test_predictions_alone_make_an_ensemble_again(root, monkeypatch, ca
 
 @pytest.mark.pinned  # older lightgbms import Matplotlib
 def test_the_command_runs_from_tables_to_submission_without_torch(root):
-    catalog = save_project(n=120, n_folds=3, n_runs=2)
+    catalog = save_project(n=45, n_folds=3, n_runs=2)
     watched = (
         f"import runpy, sys; runpy.run_path({str(SOURCE / 'ensemble.py')!r}, run_name='__main__');"
         "assert not {'torch', 'timm', 'PIL'} & set(sys.modules), 'network or image package'"

@@ -14,12 +14,14 @@ import torch
 from pyarrow import parquet
 
 from galaxyzoo.config.loading import load_config
+from galaxyzoo.config.schema import TTAConfig
 from galaxyzoo.core import paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import BUNDLED, CODE_ROOT
+from galaxyzoo.ensemble import load_model
 from galaxyzoo.ensemble.load_model import load_predictor
 from galaxyzoo.extras.intervals.intervals import load_intervals
-from galaxyzoo.inference.predict import predict_stores
+from galaxyzoo.inference.predict import RunNetworks, predict_stores
 from galaxyzoo.models.weights import load_weights
 from galaxyzoo.results.layout import WEIGHTS, bundled_dir
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
@@ -28,13 +30,19 @@ from support.commands import COMPETITION, succeed
 from support.fuzz_fixtures import flip_a_bit
 from support.real_data import MINI, needs_data
 from support.thoroughness import thorough
-from support.trained import make_catalog
+from support.trained import make_catalog, run_command
 
 RUN = "gz37/d4cnn_transfer"
 OOF = CODE_ROOT / "submissions/records/kaggle-mini/gz37/recipes/d4cnn_transfer/oof.csv.gz"
 
 
-def test_a_fresh_copy_predicts_and_ranks_without_training(tmp_path):
+@pytest.fixture(scope="module")
+def bundled() -> RunNetworks:
+    """The bundled networks, loaded once."""
+    return load_model.load_run(BUNDLED, RUN)
+
+
+def test_a_fresh_copy_predicts_and_ranks_without_training(tmp_path, bundled, monkeypatch):
     images = tmp_path / "galaxies"
     images.mkdir()
     pixels = cv2.GaussianBlur(
@@ -48,16 +56,20 @@ def test_a_fresh_copy_predicts_and_ranks_without_training(tmp_path):
     assert GALAXY_ZOO_2.residuals(table.to_numpy()).max() < 1e-6
     assert np.allclose(table.loc[1], table.loc[2], atol=0.01)  # turned by 90 degrees
     assert table.loc[1].between(0.02, 0.98).any()
-    expected, _ = predict_stores(load_predictor(BUNDLED, RUN), [images])
+    expected, _ = predict_stores(bundled, [images])
     assert np.allclose(table, expected, atol=1e-6)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GALAXYZOO_ROOT", str(tmp_path))
+    monkeypatch.setattr(load_model, "load_run", lambda *_: bundled)
     ranked = ["--with", "intervals", "--rank", "width"]
-    succeed(tmp_path, "predict.py", str(images), "--output", "job", *ranked)
+    run_command(monkeypatch, "predict", images, "--output", "job", *ranked)
     assert (tmp_path / "job" / "ranking.csv").exists()
-    succeed(tmp_path, "predict.py", str(images), "--output", "quick", "--folds", "0")
-    for job, folds, views in (("job", None, 1), ("quick", [0], 1)):
+    run_command(monkeypatch, "predict", images, "--output", "quick", "--folds", "0")
+    for job, folds in (("job", None), ("quick", [0])):
         (part,) = (tmp_path / job / "parts").glob("*.parquet")
         found = parquet.read_table(part).to_pandas()[list(table.columns)]
-        expected, _ = predict_stores(load_predictor(BUNDLED, RUN, folds, views), [images])
+        one_view = bundled.restrict(folds, TTAConfig(dihedral=False))
+        expected, _ = predict_stores(one_view, [images])
         assert np.allclose(found, expected, atol=1e-6)
 
 
@@ -78,7 +90,7 @@ def test_training_goes_on_from_the_box(tmp_path):
 
 @needs_data(MINI)
 @pytest.mark.parametrize("fold", range(thorough(2, 5)))
-def test_half_precision_predicts_as_the_committed_table_does(fold, tmp_path):
+def test_half_precision_predicts_as_the_committed_table_does(fold, tmp_path, bundled):
     """Held-out galaxies of the fold."""
     table = pd.read_csv(OOF, index_col="GalaxyID").query("fold == @fold").drop(columns="fold")[:4]
     (archive,) = MINI.glob("images_training*.zip")
@@ -87,7 +99,7 @@ def test_half_precision_predicts_as_the_committed_table_does(fold, tmp_path):
         for name in images.namelist():
             if Path(name).stem in names:
                 (tmp_path / Path(name).name).write_bytes(images.read(name))
-    found, unreadable = predict_stores(load_predictor(BUNDLED, RUN, [fold]), [tmp_path])
+    found, unreadable = predict_stores(bundled.restrict([fold], None), [tmp_path])
     assert (len(found), unreadable) == (4, [])
     np.testing.assert_allclose(found, table, atol=3e-3)
 

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from galaxyzoo.results.layout import DONE, WEIGHTS
-from support.commands import TRAIN, artifacts, call, complaint, dataset
+from support.commands import TRAIN, artifacts, dataset
 from support.fuzz_fixtures import flip_a_bit
+from support.refusals import one_line_refusal
+from support.trained import run_command
 
 COLLECT = [*TRAIN, "--ensemble"]
 PREDICT = ["predict.py", "gz37/cnn", "input/images_test_rev1.zip", "--output", "new.csv"]
@@ -46,14 +48,27 @@ CHANGES: dict[str, tuple[str, Callable[[Path], object], tuple[list[str], ...]]] 
 }
 
 
+@pytest.fixture
+def refuse(copy: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[list[str]], str]:
+    """What a command says that refuses to work in the copy, here in this process."""
+    monkeypatch.setenv("GALAXYZOO_ROOT", str(copy))
+    monkeypatch.chdir(copy)
+
+    def refuse(command: list[str]) -> str:
+        script, *words = command
+        return one_line_refusal(run_command, monkeypatch, Path(script).stem, *words)
+
+    return refuse
+
+
 @pytest.mark.parametrize("case", CHANGES)
-def test_a_changed_file_is_named_and_nothing_is_made_of_it(copy, case):
+def test_a_changed_file_is_named_and_nothing_is_made_of_it(copy, refuse, case):
     name, change, commands = CHANGES[case]
     path = folder(copy) / name
     change(path)
     before = artifacts(copy)
     for command in commands:
-        line = complaint(call(copy, *command))
+        line = refuse(command)
         assert str(path.relative_to(copy)) in line
         assert f"delete {folder(copy).relative_to(copy)} to retrain" in line
     assert artifacts(copy) == before
@@ -67,8 +82,8 @@ def test_a_changed_file_is_named_and_nothing_is_made_of_it(copy, case):
         ("dataset.json", GRADCAM, "but not their split (dataset.json)"),
     ],
 )
-def test_folds_without_their_settings_or_split_are_refused(copy, lost, command, named):
+def test_folds_without_their_settings_or_split_are_refused(copy, refuse, lost, command, named):
     (copy / "folds" / dataset(copy) / lost).unlink()
     before = artifacts(copy)
-    assert named in complaint(call(copy, *command))
+    assert named in refuse(command)
     assert artifacts(copy) == before

@@ -1,5 +1,6 @@
 """A table and its score card are two files: a kill between them must never go unnoticed."""
 
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,18 +31,21 @@ def add_better_run(catalog: Catalog) -> None:
     save_run(catalog, "gz37/best", oof, np.full((len(catalog.test_ids), 37), 0.5))
 
 
-@pytest.mark.parametrize("name", ["oof.csv", "predictions.json", "predictions.csv"])
-def test_an_ensemble_killed_over_an_older_one_is_made_again(catalog, monkeypatch, tmp_path, name):
+def test_an_ensemble_killed_over_an_older_one_is_made_again(catalog, tmp_path):
+    folder = tmp_path / "submissions"
     ensemble.main()
+    shutil.copytree(folder, tmp_path / "older")
     add_better_run(catalog)
-    with killed_before(name):
-        ensemble.main()
-    ensemble.main()
-    found = listing(tmp_path / "submissions")
-    for path in (tmp_path / "submissions/tiny/gz37/all").glob("[op]*.*"):
+    for path in (folder / "tiny/gz37/all").glob("[op]*.*"):
         path.unlink()
     ensemble.main()
-    assert listing(tmp_path / "submissions") == found
+    expected = listing(folder)
+    for name in ("oof.csv", "predictions.json", "predictions.csv"):
+        shutil.copytree(tmp_path / "older", folder, dirs_exist_ok=True)
+        with killed_before(name):
+            ensemble.main()
+        ensemble.main()
+        assert listing(folder) == expected, name
 
 
 def test_an_ensemble_that_waits_reads_what_is_there_afterwards(catalog, monkeypatch, tmp_path):

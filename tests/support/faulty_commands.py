@@ -16,7 +16,7 @@ from support.forked_commands import Job
 # submission.
 TRAIN = [
     *(str(FAULTS / "train_on_small_demo.py"), "gz37/cnn", "--data", "demo-full", *TINY),
-    *("--folds", "2", "--ensemble"),
+    *("tta.dihedral=false", "--folds", "2", "--ensemble"),
 ]
 
 
@@ -29,6 +29,8 @@ class Fault:
     at: int = 1 << 30  # strike at the first operation of this rank or a higher one
     delay_s: float = 0.0  # and so long after it
     group: bool = True  # kill the command's children too
+    # kill the process that started this one, which goes on once the next command has come so far
+    orphan_until: str = ""
     power: bool = False  # cut the power: lose what was not synced
     errno: int = 0  # fail the operation, and every later one that needs room, instead of killing
 

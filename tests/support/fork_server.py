@@ -123,9 +123,8 @@ def be(job: dict[str, Any]) -> NoReturn:
         sys.modules.pop("sitecustomize", None)  # the system's own
         sys.path.insert(1, str(FAULTS))
         importlib.import_module("sitecustomize")
-    else:
-        train: Any = importlib.import_module("galaxyzoo.commands.train")
-        train.subprocess = SimpleNamespace(run=run_ensembler)
+    train: Any = importlib.import_module("galaxyzoo.commands.train")
+    train.subprocess = SimpleNamespace(run=run_ensembler)
     status = do(lambda: runpy.run_path(sys.argv[0], run_name="__main__"))
     threading._shutdown()  # type: ignore[attr-defined]  # waits for threads
     atexit._run_exitfuncs()

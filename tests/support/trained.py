@@ -16,8 +16,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from galaxyzoo.commands import ensemble
+from galaxyzoo import commands
 from galaxyzoo.core import files
+from galaxyzoo.core.extras import load_entry_point
 from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.core.paths import ALL_RUNS
 from galaxyzoo.data.catalog import GROUP, Catalog, save_catalog
@@ -222,9 +223,14 @@ def save_theirs(catalog: Catalog, folder: Path, noise: float = 0.15) -> tuple[Pa
     return folder / "their_oof.csv", folder / "their_test.csv"
 
 
-def run_here(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
-    monkeypatch.setattr(sys, "argv", ["ensemble.py", *arguments])
-    ensemble.main()
+def run_command(monkeypatch: pytest.MonkeyPatch, name: str, *words: str | Path) -> None:
+    """Call a command's main function here, with these words on the command line."""
+    monkeypatch.setattr(sys, "argv", [f"{name}.py", *map(str, words)])
+    load_entry_point(commands.references()[name])()
+
+
+def run_here(monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> None:
+    run_command(monkeypatch, "ensemble", *arguments)
 
 
 def built(task: str = "gz37", dataset: str = "tiny") -> EnsembleFolder:

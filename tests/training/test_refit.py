@@ -2,6 +2,7 @@
 
 import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +18,11 @@ from galaxyzoo.training import fold_data
 from galaxyzoo.training.fold import train_fold
 from galaxyzoo.training.run import Run
 from galaxyzoo.training.trainer import Trainer
-from support.commands import COMPETITION, TRAIN, call, succeed
+from support.commands import COMPETITION, TRAIN, succeed
 from support.datasets import draw_clear_competition
+from support.refusals import one_line_refusal
 from support.small_models import SIZES, holdout_config, small_config
+from support.trained import run_command, run_here
 from support.training_fixtures import check_a_kill_changes_nothing, config
 from support.training_fixtures import fold_data as draw_fold
 
@@ -86,8 +89,9 @@ def test_a_linear_head_is_fitted_on_all_galaxies(root):
 
 @pytest.fixture
 def dataset(copy: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The trained project's dataset, in a copy."""
+    """The trained project's dataset, in a copy in which we are."""
     monkeypatch.setenv("GALAXYZOO_ROOT", str(copy))
+    monkeypatch.chdir(copy)
     return next(path.name for path in (copy / "oof").iterdir())
 
 
@@ -95,16 +99,17 @@ def read(path: Path) -> np.ndarray:
     return pd.read_csv(path, index_col=0).loc[[*COMPETITION.test_ids]].to_numpy()
 
 
-def test_refits_predict_the_test_galaxies_beside_the_folds(copy, dataset):
+def test_refits_predict_the_test_galaxies_beside_the_folds(copy, dataset, monkeypatch, capsys):
+    ensemble = partial(run_here, monkeypatch)
     folder = RunFolder(dataset, "gz37/cnn")
     before = [path.read_bytes() for path in (folder.oof_csv, folder.test_csv)]
-    refused = call(copy, "ensemble.py", "gz37/cnn", "--test", "refit")
-    assert "gz37/cnn was not trained on all galaxies: type `bash" in refused.stderr
+    refused = one_line_refusal(ensemble, "gz37/cnn", "--test", "refit")
+    assert "gz37/cnn was not trained on all galaxies: type `bash" in refused
     printed = succeed(copy, *TRAIN, "--refit", "--seeds", "2", "--ensemble").stdout
     assert "This submission is from the folds' networks." in printed
     both = f"python3 src/ensemble.py all --test both --task gz37 --dataset {dataset}"
     assert printed.splitlines()[-1] == f"next: {both}"
-    succeed(copy, *both.removeprefix("python3 src/").split())
+    ensemble(*both.removeprefix("python3 src/ensemble.py ").split(), "--candidates", "mean")
     assert EnsembleCard.of(EnsembleFolder(dataset, "gz37", "all")).test == "both"
     assert [path.read_bytes() for path in (folder.oof_csv, folder.test_csv)] == before
     seeds = [read(folder.fold(number) / "test.csv") for number in REFITS]
@@ -114,45 +119,51 @@ def test_refits_predict_the_test_galaxies_beside_the_folds(copy, dataset):
     folds, scores = read(folder.test_csv), set()
     predictions = {"folds": folds, "refit": refit, "both": (refit + folds) / 2}
     for networks, expected in predictions.items():
-        succeed(copy, "ensemble.py", "gz37/cnn", "--candidates", "mean", "--test", networks)
-        ensemble = EnsembleFolder(dataset, "gz37", "cnn")
-        assert np.allclose(read(ensemble.csv), expected, atol=1e-6)
-        card = EnsembleCard.of(ensemble)
+        ensemble("gz37/cnn", "--candidates", "mean", "--test", networks)
+        built = EnsembleFolder(dataset, "gz37", "cnn")
+        assert np.allclose(read(built.csv), expected, atol=1e-6)
+        card = EnsembleCard.of(built)
         assert card.test == networks
         scores.add(card.score)
     assert len(scores) == 1  # the folds'
     text = folder.refit_csv.read_text()
     folder.refit_csv.write_text(folder.test_csv.read_text())
     for networks in ("refit", "both"):
-        refused = call(copy, "ensemble.py", "gz37/cnn", "--test", networks).stderr
+        refused = one_line_refusal(ensemble, "gz37/cnn", "--test", networks)
         assert "cnn_refit.csv is missing or does not match its score card" in refused
     folder.refit_csv.write_text(text)
 
-    succeed(copy, "export.py", "gz37/cnn", "--tables", "--output", "tables")
-    succeed(copy, "ensemble.py", "--import", "packed=tables/oof.csv.gz,tables/test.csv.gz")
-    succeed(copy, "ensemble.py", "--import", f"folds={folder.oof_csv},{folder.test_csv}")
-    printed = succeed(copy, "ensemble.py", "gz37/cnn", "gz37/folds").stdout
+    run_command(monkeypatch, "export", "gz37/cnn", "--tables", "--output", "tables")
+    ensemble("--import", "packed=tables/oof.csv.gz,tables/test.csv.gz")
+    ensemble("--import", f"folds={folder.oof_csv},{folder.test_csv}")
+    capsys.readouterr()
+    ensemble("gz37/cnn", "gz37/folds")
     both = f"python3 src/ensemble.py gz37/cnn --test both --dataset {dataset}"
-    assert printed.splitlines()[-1] == f"next: {both}"
-    succeed(copy, "ensemble.py", "gz37/packed", "--candidates", "mean", "--test", "refit")
+    assert capsys.readouterr().out.splitlines()[-1] == f"next: {both}"
+    ensemble("gz37/packed", "--candidates", "mean", "--test", "refit")
     assert np.allclose(read(EnsembleFolder(dataset, "gz37", "packed").csv), refit, atol=1e-5)
     (copy / "tables/test_refit.csv.gz").write_bytes((copy / "tables/test.csv.gz").read_bytes())
     changed = ("--import", "again=tables/oof.csv.gz,tables/test.csv.gz")
-    assert "do not match tables/oof.json" in call(copy, "ensemble.py", *changed).stderr
+    assert "do not match tables/oof.json" in one_line_refusal(ensemble, *changed)
 
 
-def test_an_imported_run_is_trained_on_all_galaxies_without_its_folds(copy, dataset, tmp_path):
+def test_an_imported_run_is_trained_on_all_galaxies_without_its_folds(
+    copy, dataset, tmp_path, monkeypatch
+):
+    ensemble = partial(run_here, monkeypatch)
     folder = RunFolder(dataset, "gz37/cnn")
     for name, path in {"oof": folder.oof_csv, "test": folder.test_csv}.items():
         shutil.move(path, tmp_path / f"cnn_{name}.csv")
     folder.card.unlink()
     shutil.rmtree(folder.path)
-    succeed(copy, "ensemble.py", "--import", tmp_path)
+    ensemble("--import", tmp_path)
     oof = folder.oof_csv.read_bytes()
-    assert "gz37/cnn was imported: add --refit" in call(copy, *TRAIN).stderr  # and stays
+    script, *words = TRAIN
+    refused = one_line_refusal(run_command, monkeypatch, Path(script).stem, *words)
+    assert "gz37/cnn was imported: add --refit" in refused  # and stays
     succeed(copy, *TRAIN, "--refit")
     assert sorted(path.name for path in folder.path.glob("*_*")) == ["refit_0"]
-    succeed(copy, "ensemble.py", "--import", tmp_path)
+    ensemble("--import", tmp_path)
     card = RunCard.of(dataset, "gz37/cnn")
     assert (card.refits, bool(card.imported), folder.oof_csv.read_bytes()) == (1, True, oof)
-    succeed(copy, "ensemble.py", "gz37/cnn", "--test", "both")
+    ensemble("gz37/cnn", "--candidates", "mean", "--test", "both")

@@ -8,7 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
-from support.commands import COMPETITION, call, complaint, succeed
+from support.commands import COMPETITION, succeed
+from support.refusals import one_line_refusal
+from support.trained import run_command
 
 ID = str(COMPETITION.votes.index[5])
 
@@ -67,9 +69,10 @@ def test_any_image_can_be_explained(project, tmp_path):
         (["--galaxy-id", ID, "--feature-maps", "--fold", "1"], "fold 1 of gz37/cnn"),
     ],
 )
-def test_mistakes_are_one_line_and_leave_nothing(words, message, project):
+def test_mistakes_are_one_line_and_leave_nothing(words, message, project, monkeypatch):
     before = pictures(project)
-    line = complaint(call(project, "gradcam.py", "gz37/cnn", *words))
+    monkeypatch.setenv("GALAXYZOO_ROOT", str(project))
+    line = one_line_refusal(run_command, monkeypatch, "gradcam", "gz37/cnn", *words)
     assert message in line
     assert len(line) < 200
     assert pictures(project) == before

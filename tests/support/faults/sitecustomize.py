@@ -135,6 +135,10 @@ def _strike(plan: dict[str, Any], path: str) -> None:
     """Kill this process (or all of its group), now or a little later; or fail the operation."""
     if plan["errno"]:
         raise OSError(plan["errno"], os.strerror(plan["errno"]), path)
+    if plan["orphan_until"]:
+        os.kill(os.getppid(), signal.SIGKILL)
+        _wait_for_next_command(plan)
+        return
 
     def kill() -> None:
         time.sleep(plan["delay_s"])
@@ -146,6 +150,16 @@ def _strike(plan: dict[str, Any], path: str) -> None:
         threading.Thread(target=kill, daemon=True).start()
     else:
         kill()
+
+
+def _wait_for_next_command(plan: dict[str, Any]) -> None:
+    """Wait until the next command, whose log is in place of ours, has come to `orphan_until`."""
+    for _ in range(6000):  # a minute
+        time.sleep(0.01)
+        with suppress(FileNotFoundError):
+            lines = Path(plan["log"]).read_text(encoding="utf-8").splitlines()
+            if plan["orphan_until"] in lines and not any(x.startswith("struck") for x in lines):
+                return
 
 
 install()
