@@ -66,7 +66,8 @@ def test_what_an_ensemble_combines_is_valid():
     task = get_task(COMPETITION_TASK)
     votes = np.random.default_rng(0).random((20, len(task.columns)))
     card: Any = SimpleNamespace(members={"gz37/cnn": None}, task=task.name)
-    combined = EnsembleNetworks(card, Blend(np.full((1, 37), 2.0)), []).combine([votes])
+    runs: Any = [SimpleNamespace(task=task)]
+    combined = EnsembleNetworks(card, Blend(np.full((1, 37), 2.0)), runs).combine([votes])
     assert GALAXY_ZOO_2.residuals(combined).max() < 1e-6
     assert combined.min() >= 0
     assert combined.max() <= 1
@@ -94,7 +95,9 @@ def test_members_are_combined_as_they_were_fitted_in_whatever_order_they_are_nam
     model = load_fitted(build.folder.fitted, card.fitted, ADVICE)
     paths = [RunFolder("tiny", run).test_csv for run in card.members]
     predictions = [PredictionTable.read(path, task).values for path in paths]
-    combined = EnsembleNetworks(EnsembleCard.of(build.folder), model, []).combine(predictions)
+    networks: Any = [SimpleNamespace(task=task) for _ in card.members]
+    ensemble = EnsembleNetworks(EnsembleCard.of(build.folder), model, networks)
+    combined = ensemble.combine(predictions)
     expected = PredictionTable.read(build.folder.csv, task).values
     np.testing.assert_allclose(combined, expected, atol=1e-6)
     values = read_sealed(build.folder.card, "")
