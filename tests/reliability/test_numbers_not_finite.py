@@ -22,7 +22,8 @@ from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.training.loader import Batch
 from galaxyzoo.training.run import Run
 from galaxyzoo.training.trainer import Trainer
-from support.commands import COMPETITION, TINY, call
+from support.commands import TINY, call
+from support.datasets import draw_competition
 from support.small_models import SIZES, small_config
 from support.training_fixtures import config, fake_training, fold_data
 
@@ -110,7 +111,7 @@ def test_a_fold_stops_alone_and_is_tried_again(prepared, monkeypatch, capsys):
         return summary
 
     monkeypatch.setattr(runs, "train_fold", fail)
-    run = Run(small_config(image=SIZES), prepared)
+    run = Run(small_config(image=SIZES, tta={"dihedral": False}), prepared)
     card = run.train()
     assert card is not None
     assert card.folds == [0, 2]
@@ -136,7 +137,7 @@ def test_a_stage_that_is_missing_stops_only_the_folds_that_need_it(prepared):
 
 def test_a_nights_other_runs_are_trained_and_combined(tmp_path):
     """Of three in one call the first stops and the second diverges."""
-    COMPETITION.write_zips(tmp_path / "input")
+    draw_competition(n_train=18, n_test=3).write_zips(tmp_path / "input")
     for name, lr in (("bad", 1e30), ("wild", 100.0)):
         (tmp_path / f"{name}.yaml").write_text(
             f"task: gz37\nimage: {{size_px: 64}}\nmodel: {{name: cnn}}\ntrain: {{lr: {lr}}}\n"

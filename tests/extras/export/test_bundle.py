@@ -20,9 +20,11 @@ from galaxyzoo.extras.export import bundle
 from galaxyzoo.extras.export.onnx import OLDEST_RUNTIME, TOLERANCE, MeanNetwork, run_onnx
 from galaxyzoo.inference.predict import RunNetworks
 from galaxyzoo.models.build import build_model
-from support.commands import COMPETITION, SRC, TINY, call, complaint, dataset, succeed, table
+from support.commands import COMPETITION, SRC, TINY, dataset, succeed, table
+from support.refusals import one_line_refusal
 from support.small_models import small_config
 from support.thoroughness import long_only
+from support.trained import run_command, run_here
 
 EXACT = [*TINY, "train.epochs=1", "train.amp=fp32"]
 
@@ -105,9 +107,10 @@ def test_the_cards_examples_predict_as_the_run_does(trained, exported, tmp_path,
         assert np.abs(found["predictions"][0] - expected.loc[galaxy_id]).max() < TOLERANCE
 
 
-def test_weights_of_half_the_size_predict_almost_the_same(trained, exported):
+def test_weights_of_half_the_size_predict_almost_the_same(trained, exported, monkeypatch):
     half = trained / "exported" / "half"
-    succeed(trained, "export.py", RUN, "--no-onnx", "--half", "--output", half)
+    monkeypatch.setenv("GALAXYZOO_ROOT", str(trained))
+    run_command(monkeypatch, "export", RUN, "--no-onnx", "--half", "--output", half)
     sizes = [path.stat().st_size for path in (exported, half) for path in path.glob("fold_0/*")]
     assert sizes[1] < 0.6 * sizes[0]
     images = np.random.default_rng(0).integers(0, 256, (5, 108, 108, 3), np.uint8)
@@ -144,8 +147,10 @@ def test_the_mean_network_is_the_mean_over_networks_and_views():
 
 
 @pytest.mark.parametrize("words", ["ensemble:all --tables", f"{RUN} --half --tables"])
-def test_options_that_do_not_fit_what_is_exported_are_refused(root, words):
-    assert "name a run" in complaint(call(root, "export.py", *words.split()))
+def test_options_that_do_not_fit_what_is_exported_are_refused(root, words, monkeypatch):
+    monkeypatch.chdir(root)
+    refusal = one_line_refusal(run_command, monkeypatch, "export", *words.split())
+    assert "name a run" in refusal
     assert not (root / "exported").exists()
 
 
@@ -157,16 +162,22 @@ def test_options_that_do_not_fit_what_is_exported_are_refused(root, words):
         ("--tables", {"config": "another's"}, "or the settings in folds/"),
     ],
 )
-def test_scores_of_other_folds_or_settings_are_not_exported(copy, word, changes, message):
+def test_scores_of_other_folds_or_settings_are_not_exported(
+    copy, word, changes, message, monkeypatch
+):
+    monkeypatch.setenv("GALAXYZOO_ROOT", str(copy))
+    monkeypatch.chdir(copy)
     path = copy / "oof" / dataset(copy) / "gz37/cnn.json"
     write_sealed(path, {**files.read_json(path), **changes})
-    assert message in complaint(call(copy, "export.py", RUN, word, "--output", "out"))
+    words = ["export", RUN, word, "--output", "out"]
+    assert message in one_line_refusal(run_command, monkeypatch, *words)
     assert not (copy / "out").exists()
 
 
-def test_exported_tables_join_an_ensemble_as_the_run_does(project, tmp_path):
+def test_exported_tables_join_an_ensemble_as_the_run_does(project, tmp_path, monkeypatch):
+    monkeypatch.setenv("GALAXYZOO_ROOT", str(project))
     folder = tmp_path / "tables"
-    succeed(project, "export.py", RUN, "--tables", "--output", folder)
+    run_command(monkeypatch, "export", RUN, "--tables", "--output", folder)
     assert sorted(p.name for p in folder.iterdir()) == [
         *("config.yaml", "oof.csv.gz", "oof.json", "test.csv.gz")
     ]
@@ -185,11 +196,11 @@ def test_exported_tables_join_an_ensemble_as_the_run_does(project, tmp_path):
         assert str(project).encode() not in path.read_bytes(), path
 
     again = tmp_path / "again"
-    assert call(project, "export.py", RUN, "--tables", "--output", again).returncode == 0
+    run_command(monkeypatch, "export", RUN, "--tables", "--output", again)
     assert all((again / p.name).read_bytes() == p.read_bytes() for p in folder.iterdir())
 
     tables = f"packed={folder / 'oof.csv.gz'},{folder / 'test.csv.gz'}"
-    succeed(project, "ensemble.py", "--import", tables)
+    run_here(monkeypatch, "--import", tables)
     packed, own = (
         files.read_json(project / "oof" / name / f"gz37/{run}.json") for run in ("packed", "cnn")
     )
@@ -202,7 +213,8 @@ def test_a_bundled_run_is_exported_with_all_its_networks(tmp_path, monkeypatch):
     monkeypatch.setattr(bundle.onnx, "write_onnx", lambda path, *_, **__: path.touch())
     made = bundle.export_bundled("gz37/d4cnn_transfer", tmp_path / "whole")
     assert "model.onnx" in made
-    assert "is bundled" in complaint(call(tmp_path, "export.py", "gz37/d4cnn_transfer", "--tables"))
+    words = ["export", "gz37/d4cnn_transfer", "--tables"]
+    assert "is bundled" in one_line_refusal(run_command, monkeypatch, *words)
     assert [path.endswith("weights.safetensors") for path in made].count(True) == 5
 
 

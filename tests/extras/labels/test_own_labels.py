@@ -41,10 +41,25 @@ def write_mine(folder: Path, count: int = 16) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def once_trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A project in which the default run has learned such classes, and what that printed."""
+    root = tmp_path_factory.mktemp("mine")
+    write_mine(root / "input" / "mine")
+    return root, succeed(root, "train.py", "--data", "mine", "--folds", "2", "--ensemble").stdout
+
+
+@pytest.fixture
+def trained(once_trained: tuple[Path, str], tmp_path: Path) -> Path:
+    """A copy of the project, to change."""
+    return Path(shutil.copytree(once_trained[0], tmp_path, dirs_exist_ok=True))
+
+
 @pytest.mark.slow
-def test_own_classes_are_trained_predicted_reported_and_exported(tmp_path, monkeypatch):
-    folder = write_mine(tmp_path / "input" / "mine")
-    printed = succeed(tmp_path, "train.py", "--data", "mine", "--folds", "2", "--ensemble").stdout
+def test_own_classes_are_trained_predicted_reported_and_exported(
+    once_trained, trained, tmp_path, monkeypatch
+):
+    folder, printed = tmp_path / "input" / "mine", once_trained[1]
     assert "labels: dark, <odd> 7, light 7; 7 galaxies per fold; images of 48 × 48 px" in printed
     oof = pd.read_csv(tmp_path / "oof/mine/mine/head.csv", index_col="id")
     assert list(oof.columns) == [*NAMES, "fold"]
@@ -71,10 +86,9 @@ def test_own_classes_are_trained_predicted_reported_and_exported(tmp_path, monke
 
 
 @pytest.mark.slow
-def test_networks_of_earlier_labels_go_when_new_ones_are_there(tmp_path):
-    labels = write_mine(tmp_path / "input" / "mine") / "labels.csv"
+def test_networks_of_earlier_labels_go_when_new_ones_are_there(trained, tmp_path):
+    labels = tmp_path / "input" / "mine" / "labels.csv"
     train = ["train.py", "--data", "mine", "mine/head"]
-    succeed(tmp_path, *train, "--folds", "2")
     run, old = tmp_path / "folds/mine/mine/head", tmp_path / "folds/mine/old_labels/mine/head"
     before = listing(tmp_path / "folds")
     lines = labels.read_text().splitlines(keepends=True)
