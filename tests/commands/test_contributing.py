@@ -96,6 +96,7 @@ model: {{name: {network}, kwargs: {kwargs}}}
 image: {{crop_px: 424, cache_px: 32, size_px: 32}}
 head: {{hidden: 8}}
 train: {{epochs: 1, batch_size: 8}}
+tta: {{dihedral: false, angles: 1}}
 """
 
 
@@ -155,7 +156,7 @@ def project(code: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project in which both networks are trained, with a setting of one's own."""
     root = tmp_path_factory.mktemp("project")
     COMPETITION.write_zips(root / "input")
-    words = ("gz37/small", "gz37/mine", "--folds", "3", "train.patience=7")
+    words = ("gz37/small", "gz37/mine", "--folds", "2", "train.patience=7")
     succeed(root, "train.py", *words, src=code / "src")
     return root
 
@@ -187,7 +188,7 @@ def test_a_stacker_is_compared_kept_and_applied(code, project):
 
 
 def test_a_task_is_trained_and_combined(code, project):
-    succeed(project, "train.py", "sides", "--folds", "3", "--ensemble", src=code / "src")
+    succeed(project, "train.py", "sides", "--folds", "2", "--ensemble", src=code / "src")
     votes = COMPETITION.votes
     kept = votes.index[votes["Class1.1"] != votes["Class1.2"]]
     oof = table(project, "oof", "sides/mine.csv")

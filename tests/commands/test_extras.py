@@ -24,6 +24,7 @@ from support.commands import (
 from support.thoroughness import long_only
 
 EXTRAS = extras.installed()
+SHORT = [*TINY, "train.epochs=1", "train.batch_size=32", "tta.angles=1", "--folds", "2"]
 
 
 @pytest.mark.parametrize("name", EXTRAS)
@@ -51,9 +52,9 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_kernel_makes_a_submission_and_predicts_without_extras(kernel, tmp_path):
     COMPETITION.write_zips(tmp_path / "input")
-    words = ["gz37/cnn", *TINY, "train.epochs=1", "--folds", "2"]
+    words = ["gz37/cnn", *SHORT]
     succeed(tmp_path, "train.py", *words, src=kernel / "src")
-    succeed(tmp_path, "ensemble.py", src=kernel / "src")
+    succeed(tmp_path, "ensemble.py", "--candidates", "greedy", src=kernel / "src")
     assert (tmp_path / "submissions/predictions.csv").is_file()
     images = tmp_path / "input/images_test_rev1.zip"
     output = ["--output", tmp_path / "votes.csv"]
@@ -131,7 +132,7 @@ print(walk)
 def test_the_way_to_a_submission_is_short_and_needs_no_optional_package(tmp_path):
     """From the zips to the submission: the kernel's modules whose functions are called."""
     COMPETITION.write_zips(tmp_path / "input")
-    train = ["train", "gz37/cnn", *TINY, "--folds", "2", "--jobs", "1"]
+    train = ["train", "gz37/cnn", *SHORT, "--jobs", "1"]
     images, table = (str(tmp_path / name) for name in ("input/images_test_rev1.zip", "votes.csv"))
     predict = ["predict", "gz37/cnn", images, "--output", table]
     walk = json.dumps([train, ["ensemble", "--candidates", "greedy"], predict])

@@ -40,16 +40,16 @@ def test_a_member_that_lacks_networks_or_was_trained_again_is_one_line(copy):
     weights.write_bytes(weights.read_bytes()[:-1] + b"x")
     assert "weights.safetensors does not match" in refusal(copy)
     shutil.rmtree(fold.parent)
-    succeed(copy, *TRAIN, "train.seed=1")
+    succeed(copy, *TRAIN, "train.seed=1", "train.epochs=1", "tta.angles=1")
     assert "was retrained later: type `python3 src/ensemble.py" in refusal(copy)
-    succeed(copy, "ensemble.py")
+    succeed(copy, "ensemble.py", "--candidates", "mean")
     predict(copy, "ensemble:all")
 
 
 def test_tables_without_networks_are_named(copy):
     oof, test = (copy / place / dataset(copy) / "gz37/cnn.csv" for place in ("oof", "submissions"))
     succeed(copy, "ensemble.py", "--import", f"theirs={oof},{test}")
-    succeed(copy, "ensemble.py", "all")
+    succeed(copy, "ensemble.py", "all", "--candidates", "mean")
     assert "gz37/theirs, a member of submissions/" in (line := refusal(copy))
     assert "has no networks" in line
     assert "gz37/theirs" in complaint(call(copy, "predict.py", "gz37/theirs", oof))

@@ -80,7 +80,8 @@ def test_predict_takes_zips_and_files_and_shows_names_as_text(project, tmp_path)
     name.write_bytes(COMPETITION.images[int(COMPETITION.test_ids[0])])
     bad.write_bytes(b"no image")
     archive, output = project / "input" / "images_test_rev1.zip", tmp_path / f"{escapes}.csv"
-    words = ["predict.py", "gz37/cnn", archive, name, bad, "--output", output]
+    images = [archive, name, bad]
+    words = ["predict.py", "gz37/cnn", "--folds", "0", *images, "--output", output]
     printed = succeed(project, *words).stdout.splitlines()
     assert all(line.isprintable() for line in printed)
     assert any(f"{one_line(escapes)}.jpg: it is neither JPEG nor PNG" in line for line in printed)
@@ -136,7 +137,8 @@ def test_a_mistake_in_predict_is_found_before_decoding(project, tmp_path, images
 
 
 def test_a_tables_form_is_that_of_its_ending_and_a_slash_makes_a_folder(project, tmp_path):
-    words = ["predict.py", "gz37/cnn", project / "input" / "images_test_rev1.zip", "--output"]
+    archive = project / "input" / "images_test_rev1.zip"
+    words = ["predict.py", "gz37/cnn", "--folds", "0", "--views", "1", archive, "--output"]
     for name in ("votes.csv", "votes.parquet", "votes_v1.2/"):
         succeed(project, *words, f"{tmp_path}/{name}")
     text = pd.read_csv(tmp_path / "votes.csv").sort_values("GalaxyID", ignore_index=True)

@@ -23,7 +23,8 @@ NAME = dataset_name(COMPETITION.votes.index.to_numpy(), COMPETITION.test_ids, Pa
 def tiny_configs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Small configs in place of the real ones."""
     folder = tmp_path_factory.mktemp("configs")
-    contents = {"gz37/cnn": BASE, "ensembles/default": {"runs": ["gz37/cnn"]}}
+    recipe = BASE | {"tta": {"dihedral": False, "angles": 1}}
+    contents = {"gz37/cnn": recipe, "ensembles/default": {"runs": ["gz37/cnn"]}}
     for name, content in contents.items():
         path = folder / f"{name}.yaml"
         path.parent.mkdir(exist_ok=True)
@@ -68,7 +69,7 @@ def check_printed(root: Path, text: str) -> None:
 @pytest.mark.parametrize("words", [["--plan"], ["--only", "0"], ["train.checkpoint=best"]])
 def test_after_a_part_of_a_training_comes_what_ends_in_a_submission(tmp_path, words):
     COMPETITION.write_zips(tmp_path / "input" / NAME)
-    printed = succeed(tmp_path, "train.py", "--folds", "3", *words, "--ensemble").stdout
+    printed = succeed(tmp_path, "train.py", "--folds", "2", *words, "--ensemble").stdout
     check_printed(tmp_path, printed.splitlines()[-1])
     assert (tmp_path / "submissions" / "predictions.csv").is_file()
 

@@ -13,12 +13,13 @@ from support.datasets import draw_competition
 
 pytestmark = pytest.mark.slow
 
-COMPETITION = draw_competition(n_train=60, n_test=7, seed=3)
+COMPETITION = draw_competition(n_train=40, n_test=5, seed=3)
 NETWORK = """
 image: {crop_px: 424, cache_px: 32, size_px: 24}
 model: {name: cnn, kwargs: {widths: [4, 8]}}
 head: {hidden: 8}
-train: {epochs: 2, batch_size: 8}
+train: {epochs: 2, batch_size: 16}
+tta: {dihedral: false, angles: 1}
 """
 RECIPE = (
     NETWORK
@@ -66,7 +67,7 @@ def earlier(root: Path) -> dict[str, Path]:
 
 
 def test_a_recipe_has_one_result_and_one_history(trained):
-    assert len(table(trained, "oof", "gz37/net.csv")) == 60
+    assert len(table(trained, "oof", "gz37/net.csv")) == len(COMPETITION.votes)
     tables = sorted(p.name for p in (trained / "oof" / dataset(trained)).glob("*/*.csv"))
     assert tables == ["net.csv", "net@small.csv"]
     assert sorted(earlier(trained)) == ["classes", "small"]
