@@ -25,10 +25,6 @@ def refuse(number: int) -> None:
     raise InputError(f"no {number}")
 
 
-def be_killed(number: int) -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
 def test_calls_are_made_elsewhere_and_come_back_in_order(monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(joblib, "cpu_count", lambda: 3)
@@ -48,22 +44,25 @@ def test_one_job_at_a_time_does_not_end_the_command(monkeypatch):
 
 def test_the_user_may_say_how_many_threads_each_job_has(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "5")
-    assert run_jobs(describe_process, [(0,), (1,)], 2)[0][2] == 5
+    set_to: list[int] = []
+    monkeypatch.setattr(torch, "set_num_threads", set_to.append)
+    run_jobs(abs, [(0,)], 1)
+    assert set_to == [5]
     assert os.environ["OMP_NUM_THREADS"] == "5"
 
 
 def test_the_first_mistake_comes_back_in_its_own_words(monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "5")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # as above: the same processes
     with pytest.raises(InputError, match=r"^no 2$"):
         run_jobs(refuse, [(n,) for n in range(2, 6)], 2)
 
 
 def test_a_killed_process_is_a_sentence_and_the_next_results_are_made(monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "5")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # as above: the same processes
     with pytest.raises(InputError, match=r"a process was killed \(out of memory\?\)"):
-        run_jobs(be_killed, [(0,), (1,)], 2)
+        run_jobs(signal.raise_signal, [(signal.SIGKILL,)] * 2, 2)
     with pytest.raises(InputError, match=r"a process was killed \(out of memory\?\): rerun"):
-        [*prefetch(be_killed, range(3), 1, processes=2)]
+        [*prefetch(signal.raise_signal, [signal.SIGKILL] * 3, 1, processes=2)]
     assert [*prefetch(abs, range(-9, 0), 1, processes=2)] == [*range(9, 0, -1)]
 
 

@@ -71,10 +71,10 @@ def test_no_copy_of_a_validation_galaxy_is_trained_on(root, n_folds):
 
 @pytest.fixture
 def two_sets(root: Path) -> tuple[Competition, Competition, np.ndarray]:
-    """The second competition shares the first 20 ids with the first one."""
-    first, second = clear_competition(30, side_px=212), clear_competition(50, side_px=212)
-    ids = np.arange(101, 151)
-    for competition, some in ((first, ids[:30]), (second, np.roll(ids, 40))):
+    """The second competition has all ids of the first one, and as many others."""
+    first, second = clear_competition(18), clear_competition(36)
+    ids = np.arange(101, 137)
+    for competition, some in ((first, ids[:18]), (second, ids)):
         old = competition.votes.index
         competition.images |= {
             int(n): encode(draw_image(np.random.default_rng(int(n)), 212), 95) for n in some
@@ -96,7 +96,7 @@ def prepare_both(root: Path, first: Competition, second: Competition) -> list[Da
 
 def test_a_copy_follows_its_originals_fold_in_another_dataset(root, two_sets):
     first, second, ids = two_sets
-    pairs = {int(ids[35 + i]): (int(ids[i]), CHANGES[i % 6]) for i in range(12)}
+    pairs = {int(ids[20 + i]): (int(ids[i]), CHANGES[i % 6]) for i in range(12)}
     plant(second, pairs)
     catalogs = [data.catalog for data in prepare_both(root, first, second)]
     folds = [dict(zip(c.ids.tolist(), c.folds.tolist(), strict=True)) for c in catalogs]
@@ -106,26 +106,26 @@ def test_a_copy_follows_its_originals_fold_in_another_dataset(root, two_sets):
 
 def test_copies_under_another_id_are_noted_and_anew_for_other_galaxies(root, two_sets):
     first, second, ids = two_sets
-    plant(second, {int(ids[35]): (int(ids[0]), encoded_again)})
+    plant(second, {int(ids[20]): (int(ids[0]), encoded_again)})
     own, other = prepare_both(root, first, second)
     record_duplicates(own, other)
     names = own.catalog.dataset, other.catalog.dataset
-    assert read_duplicates(*names) == [ids[35]]
+    assert read_duplicates(*names) == [ids[20]]
     (noted,) = (root / "folds").glob("*/copies_of_*.json")
     made_of = read_sealed(noted, "")["made_of"]
     write_sealed(noted, {"made_of": ["other", "galaxies"], "copies": []})
     record_duplicates(own, other)
-    assert read_duplicates(*names) == [ids[35]]
+    assert read_duplicates(*names) == [ids[20]]
     files.write_json(noted, {"made_of": made_of, "copies": []})  # as the last version wrote it
     assert "earlier version" in one_line_refusal(read_duplicates, *names)
     record_duplicates(own, other)
-    assert read_duplicates(*names) == [ids[35]]
+    assert read_duplicates(*names) == [ids[20]]
     noted.unlink()
     assert f"{noted.name} is missing: remove it" in one_line_refusal(read_duplicates, *names)
     record_duplicates(own, other)
-    assert read_duplicates(*names) == [ids[35]]
+    assert read_duplicates(*names) == [ids[20]]
     text = noted.read_text()
-    for changed in damage(text, f'"copies": [\n    {ids[35]}\n  ]', '"copies": []'):
+    for changed in damage(text, f'"copies": [\n    {ids[20]}\n  ]', '"copies": []'):
         noted.write_text(changed)
         for use in (partial(record_duplicates, own, other), partial(read_duplicates, *names)):
             message = one_line_refusal(use)

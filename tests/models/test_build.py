@@ -64,22 +64,25 @@ def test_unknown_model_is_named(name):
 # A layer behind the pooling, attention for one size of images, no linear layer
 ODD_NETWORKS = ["mobilenetv3_small_050", "efficientvit_b0", "vit_tiny_patch16_224", "levit_128s"]
 TORCHVISIONS = ("vit_b_32", "squeezenet1_1", "inception_v3")
+LARGE = ("torchvision/vit_b_32",)  # of whose 86 million weights only the shapes are computed
 ODD_NETWORKS += [f"torchvision/{name}" for name in TORCHVISIONS]
 
 
 @pytest.mark.parametrize("name", ODD_NETWORKS)
 def test_networks_of_every_kind_train_at_a_size_that_is_not_their_own(name):
     config = small_config(model={"name": name, "kwargs": {}}, image={"size_px": 96})
-    model = build_model(config, initialize=False)
-    images = torch.randint(0, 256, (2, 3, 96, 96), dtype=torch.uint8)
-    predictions = model.train()(images)
-    assert predictions.shape == (2, 37)
-    predictions.square().sum().backward()
-    assert [n for n, parameter in model.named_parameters() if parameter.grad is None] == []
-    with torch.inference_mode():
-        columns = model.eval().features(images).shape[1]
-        assert model(images).shape == (2, 37)
-    assert columns == next(m for m in model.head.modules() if isinstance(m, nn.Linear)).in_features
+    with torch.device("meta" if name in LARGE else "cpu"):
+        model = build_model(config, initialize=False)
+        images = torch.zeros(2, 3, 96, 96, dtype=torch.uint8)
+        predictions = model.train()(images)
+        assert predictions.shape == (2, 37)
+        predictions.square().sum().backward()
+        assert [n for n, parameter in model.named_parameters() if parameter.grad is None] == []
+        with torch.inference_mode():
+            columns = model.eval().features(images).shape[1]
+            assert model(images).shape == (2, 37)
+    linear = next(module for module in model.head.modules() if isinstance(module, nn.Linear))
+    assert columns == linear.in_features
 
 
 @pytest.mark.parametrize(
@@ -128,7 +131,7 @@ def test_a_network_overfits_one_batch_of_votes(model, limit):
     torch.manual_seed(0)
     network = build_model(small_config(model=model), initialize=False)
     targets = build_output("tree", get_task("gz37"))(3 * torch.randn(8, 37))
-    assert overfit(network, targets, TrainConfig(lr=3e-3, weight_decay=0.0), steps=150) < limit
+    assert overfit(network, targets, TrainConfig(lr=4e-3, weight_decay=0.0), steps=75) < limit
 
 
 def test_normalization_is_part_of_the_network():

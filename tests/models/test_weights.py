@@ -19,14 +19,14 @@ from support.small_models import small_config
 ZOOBOT = "hf_hub:mwalmsley/zoobot-encoder-resnet18"
 
 
-def pretrained_config(name: str = "resnet18", **model: Any) -> Config:
+def pretrained_config(name: str = "test_resnet", **model: Any) -> Config:
     return small_config(model={"name": name, "kwargs": {}, "pretrained": True, **model})
 
 
 @cache
-def resnet_weights() -> dict[str, torch.Tensor]:
-    """Of a ResNet18 without a classifier."""
-    model = build_model(pretrained_config(), initialize=False)
+def resnet_weights(name: str = "test_resnet") -> dict[str, torch.Tensor]:
+    """Of a ResNet without a classifier."""
+    model = build_model(pretrained_config(name), initialize=False)
     return dict(model.backbone.state_dict())
 
 
@@ -45,7 +45,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_weights_file_fills_the_backbone(tmp_path):
     weights = {n: t for n, t in resnet_weights().items() if not n.endswith("num_batches_tracked")}
     path = tmp_path / "weights.safetensors"
-    save_file({**weights, "fc.weight": torch.zeros(10, 512), "fc.bias": torch.zeros(10)}, path)
+    save_file({**weights, "fc.weight": torch.zeros(10, 96), "fc.bias": torch.zeros(10)}, path)
     model = build_model(pretrained_config(weights_file=str(path)))
     assert model.start.provenance == "weights.safetensors"
     filled = model.backbone.state_dict()
@@ -54,7 +54,8 @@ def test_weights_file_fills_the_backbone(tmp_path):
 
 @pytest.mark.parametrize("name", ["resnet18", "torchvision/resnet18"])
 def test_the_folder_of_weights_has_the_file_of_the_models_name(folder, name):
-    weights = {name: torch.zeros_like(tensor) for name, tensor in resnet_weights().items()}
+    drawn = resnet_weights("resnet18")
+    weights = {key: torch.zeros_like(tensor) for key, tensor in drawn.items()}
     save_file(weights, folder / "resnet18.imagenet.safetensors")
     model = build_model(pretrained_config(name))
     assert model.start.provenance == "resnet18.imagenet.safetensors"
@@ -83,7 +84,7 @@ def test_weights_that_do_not_fit_are_refused(tmp_path, damage):
     elif damage == "extra":
         weights["layer9.weight"] = torch.zeros(1)
     elif damage == "shape":
-        weights["conv1.weight"] = torch.zeros(64, 1, 7, 7)
+        weights["conv1.0.weight"] = torch.zeros(64, 1, 7, 7)
     save_file(weights, path)
     if damage == "bytes":
         path.write_bytes(path.read_bytes()[:1000])
