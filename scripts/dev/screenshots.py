@@ -19,7 +19,7 @@ from galaxyzoo.extras.reports.votes import vote_bars
 from galaxyzoo.io.tables import read_csv
 from galaxyzoo.results.layout import RunFolder
 from galaxyzoo.tasks.registry import get_task
-from support.browser import BROWSER, PATIENCE_MS, start
+from support.browser import BROWSER, PATIENCE_MS, PageProcess
 from support.commands import call
 
 NO_BUTTONS = "button { display: none !important }"  # a picture shows what the page answers
@@ -45,7 +45,7 @@ def main() -> None:
     words = ["--galaxy-id", galaxy, "--answer", SPIRAL, "--output", folder / "demo_gradcam.png"]
     drawn = call(root, "gradcam.py", RUN, *words)
     assert drawn.returncode == 0, drawn.stderr
-    process, address = start(root, RUN, "--dataset", DEMO_FULL)
+    served = PageProcess(root, RUN, "--dataset", DEMO_FULL)
     try:
         with sync_playwright() as driver:
             browser = driver.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
@@ -56,12 +56,12 @@ def main() -> None:
             page.add_style_tag(content=FIRST_SIX_ANSWERS)
             page.locator(".gallery").screenshot(path=folder / "demo_gallery.png")
             page.set_viewport_size(SCREEN)
-            page.goto(address)
+            page.goto(served.address)
             page.wait_for_selector("#answers .tree .question")
             page.add_style_tag(content=NO_BUTTONS)
             page.screenshot(path=folder / "demo_page.png", animations="disabled")
     finally:
-        process.terminate()
+        served.kill()
     print(f"pictures: demo_gallery.png, demo_gradcam.png and demo_page.png in {folder}")
 
 

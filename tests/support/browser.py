@@ -1,9 +1,9 @@
 """The page in a process of its own, and a real browser."""
 
+import os
 import shutil
+import signal
 import socket
-import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support.commands import SRC, environment
+from support.commands import SRC, environment, new_fork_server
+from support.forked_commands import Job
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -28,42 +29,65 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 BROWSER = next(filter(None, map(shutil.which, BROWSERS)), None)  # where Chromium is installed
 
 
-def start(root: Path, *words: str, log: Path | None = None) -> tuple[subprocess.Popen[str], str]:
-    """The page's process, with words for `src/app.py`, and its address once it answers."""
-    log = log or root / "app.log"
+class PageProcess:
+    """The page in a process of its own, a fork that has its imports done; made once it answers.
+
+    Args:
+        root: project folder, in which it logs.
+        words: for `src/app.py`.
+    """
+
+    def __init__(self, root: Path, *words: str) -> None:
+        port, log = find_port(), root / "app.log"
+        command = [str(SRC / "app.py"), *words, "--port", str(port)]
+        self.address = f"http://127.0.0.1:{port}"
+        self._server = new_fork_server()
+        job = Job(command, str(root), environment(root), str(log), str(log))
+        (self._pid,) = self._server.start(job)
+        self._has_ended = False
+        while not is_answering(self.address):
+            os.kill(self._pid, 0)  # fails where the process has ended
+            time.sleep(0.1)
+
+    def kill(self) -> None:
+        """End it as kill -9 does, unless that was done."""
+        if not self._has_ended:
+            os.kill(self._pid, signal.SIGKILL)
+            self._server.finish()
+        self._has_ended = True
+
+
+def find_port() -> int:
+    """A port that is free."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, str(SRC / "app.py"), *words, "--port", str(port)]
-    with log.open("w") as out:
-        process = subprocess.Popen(
-            command, env=environment(root), cwd=root, stdout=out, stderr=out, text=True
-        )
-    address = f"http://127.0.0.1:{port}"
-    while True:
-        assert process.poll() is None, log.read_text()
-        try:
-            with urllib.request.urlopen(address, timeout=5):
-                return process, address
-        except OSError:
-            time.sleep(0.2)
+        return free.getsockname()[1]
 
 
-@pytest.fixture(scope="module")
+def is_answering(address: str) -> bool:
+    try:
+        urllib.request.urlopen(address, timeout=5).close()
+    except OSError:
+        return False
+    return True
+
+
+@pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
-    """Chromium, driven by Playwright."""
+    """Chromium, driven by Playwright: windows of one profile, as each other one costs a second."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     if BROWSER is None:
         pytest.skip("no browser: `apt-get install chromium`, and these tests run")
     with playwright.sync_playwright() as driver:
         opened = driver.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
-        yield opened
+        yield opened.new_context()
         opened.close()
 
 
 def open_window(browser: Any, width: int, address: str) -> "Page":
     """The page in a window of that width."""
-    window = browser.new_page(viewport={"width": width, "height": 844 if width < 1000 else 900})
+    window = browser.new_page()
+    window.set_viewport_size({"width": width, "height": 844 if width < 1000 else 900})
     window.set_default_timeout(PATIENCE_MS)
     window.goto(address)
     return window

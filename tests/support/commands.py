@@ -48,6 +48,11 @@ def environment(root: Path) -> dict[str, str]:
 @functools.cache
 def fork_server(src: Path = SRC) -> ForkServer:
     """This process's connection to the test run's server."""
+    return new_fork_server(src)
+
+
+def new_fork_server(src: Path = SRC) -> ForkServer:
+    """A further connection, for a command that runs while others do."""
     return ForkServer(src, {**environment(src), "PYTHONPATH": str(SRC)})
 
 

@@ -2,8 +2,8 @@
 
 Each connection to the socket that the command line names has a fork of its own. Its first line is
 the folder of the project's code; each other one is a JSON list of jobs (`forked_commands.Job`) done
-at once, answered by the list of their exit statuses. Modules ask for folders at call time, so all
-commands share one set of them.
+at once, answered by the list of their process numbers, and by that of their exit statuses. Modules
+ask for folders at call time, so all commands share one set of them.
 """
 
 import atexit
@@ -81,6 +81,7 @@ def serve(connection: socket.socket) -> NoReturn:
                 if pid == 0:
                     be(job)
                 pids.append(pid)
+            print(json.dumps(pids), file=client, flush=True)
             ended = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
             print(json.dumps(ended), file=client, flush=True)
     os._exit(0)

@@ -51,7 +51,16 @@ class ForkServer:
 
     def run(self, *jobs: Job) -> list[int]:
         """Run entry scripts with their arguments, at once; exit statuses, negative for a signal."""
+        self.start(*jobs)
+        return self.finish()
+
+    def start(self, *jobs: Job) -> list[int]:
+        """Start them; numbers of their processes. `finish` must be called before the next ones."""
         print(json.dumps([asdict(job) for job in jobs]), file=self.lines, flush=True)
+        return json.loads(self.lines.readline())
+
+    def finish(self) -> list[int]:
+        """Wait until they have ended; exit statuses."""
         return json.loads(self.lines.readline())
 
 

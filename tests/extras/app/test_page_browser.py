@@ -1,16 +1,16 @@
 """The page in a real browser, wide and narrow; under load; and sent what is no galaxy."""
 
-import functools
 import os
-import subprocess
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support.browser import check_accessibility, open_window, start
-from support.commands import COMPETITION, TINY, succeed
+from support.browser import PATIENCE_MS, check_accessibility, find_port, open_window
+from support.commands import COMPETITION, succeed
 from support.page_client import PageClient
 
 if TYPE_CHECKING:
@@ -20,36 +20,52 @@ pytestmark = pytest.mark.slow
 
 IMAGE = COMPETITION.images[int(COMPETITION.votes.index[5])]
 
-SECOND = ["gz37/mobilenetv2", *TINY, "model.name=cnn", "model.pretrained=false"]
-SECOND += ["tta.dihedral=false", "tta.angles=1", "tta.zooms=[1.0]"]
+PATIENCE_S = PATIENCE_MS / 1000
 WIDTHS = {"desktop": 1280, "phone": 390}
 
 
 @pytest.fixture(scope="module")
-def server(project: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    succeed(project, "train.py", *SECOND, "--only", "0")
-    process, where = start(project, SECOND[0])
-    yield process, where
-    process.terminate()
-    process.wait()
+def address(project: Path) -> Iterator[str]:
+    """The page, which the command `app` serves in this process."""
+    import gradio
+
+    from galaxyzoo.extras.app import command, page, service
+
+    served, launch = [], gradio.Blocks.launch
+
+    def launch_beside(blocks: Any, **options: Any) -> None:
+        assert not options.get("prevent_thread_lock"), "the command would end"
+        served.append(blocks)
+        launch(blocks, prevent_thread_lock=True, **options)
+
+    port = find_port()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GALAXYZOO_ROOT", str(project))
+        patch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
+        patch.setattr(sys, "argv", ["app.py", "gz37/cnn", "--port", str(port)])
+        patch.setattr(gradio.Blocks, "launch", launch_beside)
+        patch.setattr(page, "_listed", {})
+        service.load_cached_run.cache_clear()  # of other files' projects
+        command.main()
+        yield f"http://127.0.0.1:{port}"
+        served[0].close()
+        service.load_cached_run.cache_clear()
 
 
 @pytest.fixture(scope="module")
-def address(server: tuple[subprocess.Popen[str], str]) -> str:
-    return server[1]
-
-
-@pytest.fixture(scope="module")
-def open_page(browser: Any, address: str) -> Callable[[str], "Page"]:
+def open_page(browser: Any, address: str) -> Iterator[Callable[[str], "Page"]]:
     """The page in a window of that width: one for all tests, as opening it takes seconds."""
+    opened: dict[str, Page] = {}
 
-    @functools.cache
     def at_width(name: str) -> "Page":
-        opened = open_window(browser, WIDTHS[name], address)
-        opened.wait_for_selector("#answers .tree .question")
-        return opened
+        if name not in opened:
+            opened[name] = open_window(browser, WIDTHS[name], address)
+            opened[name].wait_for_selector("#answers .tree .question")
+        return opened[name]
 
-    return at_width
+    yield at_width
+    for window in opened.values():
+        window.close()
 
 
 both_widths = pytest.mark.parametrize("page", list(WIDTHS), indirect=True)
@@ -89,19 +105,46 @@ def test_an_image_that_is_sent_is_predicted_and_explained(page, tmp_path):
     page.wait_for_selector("#facts :text('simulated galaxy')")
 
 
+class HeldCall:
+    """A function that goes on when it is told to."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+        self.begun, self.go_on, self.ended = (threading.Event() for _ in range(3))
+
+    def __call__(self, *args: Any) -> Any:
+        self.begun.set()
+        assert self.go_on.wait(PATIENCE_S)
+        try:
+            return self.function(*args)
+        finally:
+            self.ended.set()
+
+
 def test_an_image_that_is_chosen_before_the_first_galaxy_is_shown_is_not_lost(
-    browser, address, tmp_path
+    browser, address, tmp_path, monkeypatch
 ):
+    """The page still lists the runs, or draws the galaxy."""
+    from galaxyzoo.extras.app import service
+
     path = tmp_path / "early.jpg"
     path.write_bytes(IMAGE)
-    opened = open_window(browser, WIDTHS["desktop"], address)
-    opened.wait_for_selector("#upload")
-    opened.wait_for_timeout(500)  # the page's script takes no file before
-    opened.set_input_files("input[type=file]", path)
-    opened.wait_for_selector("#facts :text('early.jpg')")
-    opened.wait_for_timeout(3000)  # as long as the first galaxy would take to replace it
-    assert "early.jpg" in opened.inner_text("#facts")
-    assert "choose a run" not in opened.inner_text("body")
+    opened = browser.new_page()
+    opened.set_default_timeout(PATIENCE_MS)
+    for place, name in ((service, "list_runs"), (service.LoadedRun, "predict_drawn")):
+        held = HeldCall(getattr(place, name))
+        with monkeypatch.context() as patch:
+            patch.setattr(place, name, lambda *args, held=held: held(*args))
+            opened.goto(address)
+            assert held.begun.wait(PATIENCE_S)  # before, the page's script takes no file
+            opened.set_input_files("input[type=file]", path)
+            opened.wait_for_selector("#facts :text('early.jpg')")
+            held.go_on.set()
+            assert held.ended.wait(PATIENCE_S)
+            opened.click("#explain")  # answered after what was held
+            opened.wait_for_selector("#heat img >> nth=1")
+        assert "early.jpg" in opened.inner_text("#facts")
+        assert "choose a run" not in opened.inner_text("body")
     opened.close()
 
 

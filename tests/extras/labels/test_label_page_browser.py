@@ -1,6 +1,5 @@
 """A person labels in a real browser, at the real command."""
 
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import pytest
 
-from support.browser import check_accessibility, open_window, start
+from support.browser import PageProcess, check_accessibility, open_window
 from support.commands import call, complaint
 
 if TYPE_CHECKING:
@@ -16,26 +15,24 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def begin(votes: Path) -> Iterator[Callable[[], tuple[subprocess.Popen[str], str]]]:
+def begin(votes: Path) -> Iterator[Callable[[], PageProcess]]:
     """Start the real command; what is still running in the end is stopped."""
-    processes = []
+    begun = []
 
-    def begin() -> tuple[subprocess.Popen[str], str]:
-        process, address = start(votes.parent, "--label", str(votes))
-        processes.append(process)
-        return process, address
+    def begin() -> PageProcess:
+        begun.append(PageProcess(votes.parent, "--label", str(votes)))
+        return begun[-1]
 
     yield begin
-    for process in processes:
+    for process in begun:
         process.kill()
-        process.wait()
 
 
 @pytest.mark.slow
 def test_a_person_labels_by_mouse_and_keys_and_a_kill_loses_nothing(votes, begin, browser):
     """Two visits of a real browser to the real command, the first ended by kill -9."""
-    process, address = begin()
-    page = open_window(browser, 1280, address)
+    process = begin()
+    page = open_window(browser, 1280, process.address)
     refused = call(votes.parent, "app.py", "--port", "0", "--label", votes)
     assert "is being labeled by another app.py" in complaint(refused)
     page.click("#grid button >> nth=0")
@@ -46,7 +43,7 @@ def test_a_person_labels_by_mouse_and_keys_and_a_kill_loses_nothing(votes, begin
         page.wait_for_selector(f"#classes :text('{name} (0)')")
     page.click("#grid button >> nth=0")  # dark, which was added last
     page.wait_for_selector("#classes :text('<b>dark</b> (1)')")
-    tab = open_window(browser, 1280, address)
+    tab = open_window(browser, 1280, process.address)
     tab.wait_for_selector("#grid li:nth-child(10):last-child")
     for key, text in (("u", "Nothing to undo"), ("9", "No class has the key 9")):
         tab.keyboard.press(key)
@@ -66,11 +63,10 @@ def test_a_person_labels_by_mouse_and_keys_and_a_kill_loses_nothing(votes, begin
     tab.wait_for_selector("#grid button[aria-pressed=true]:has-text('bright')")
     assert labels_of(votes) == {galaxy: name for galaxy, name in expected.items() if name}
     process.kill()
-    process.wait()
     page.keyboard.press("r")
     page.wait_for_selector("#message.error:has-text('does not respond')")
     page.set_viewport_size({"width": 390, "height": 844})
-    page.goto(begin()[1])
+    page.goto(begin().address)
     page.wait_for_selector("#classes :text('3 <b>dark</b> (2)')")
     page.wait_for_selector("#grid li:nth-child(7):last-child")
     assert not {*ids(page)} & {*labels_of(votes)}
@@ -85,7 +81,7 @@ def test_a_person_labels_by_mouse_and_keys_and_a_kill_loses_nothing(votes, begin
 @pytest.mark.parametrize("width", [1280, 390])
 def test_by_keys_alone_a_person_looks_closer_skips_notes_and_renames(votes, begin, browser, width):
     """Each undo says what it took back, in a real browser."""
-    page = open_window(browser, width, begin()[1])
+    page = open_window(browser, width, begin().address)
 
     def press(*keys: str, until: str) -> None:
         for key in keys:
@@ -128,16 +124,16 @@ def test_by_keys_alone_a_person_looks_closer_skips_notes_and_renames(votes, begi
     press("Escape", "l", until="#message:has-text('Ranked most like')")
     assert page.evaluate("document.documentElement.scrollWidth") == width
     check_accessibility(page)
-    table = pd.read_csv(votes / "labels.csv").fillna("")
+    table = pd.read_csv(votes / "labels.csv", dtype=str).fillna("")
     assert sorted(zip(table["class"], table["note"], strict=True)) == [
         ("", "two rings"), ("bright", ""), ("bright", "")]  # fmt: skip
-    assert int(first) in table["id"].tolist()
+    assert first in table["id"].tolist()
 
 
 @pytest.mark.slow
 def test_what_a_person_has_written_is_lost_to_no_slip_and_no_other_tab(votes, begin, browser):
     """Removal of a class, notes of two tabs, images that are changed while the page is open."""
-    address = begin()[1]
+    address = begin().address
     page = open_window(browser, 1280, address)
     questions = []
 
