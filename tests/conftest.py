@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from galaxyzoo.data.prepare import Dataset
     from galaxyzoo.training.fold_data import FoldData
 
-pytest_plugins = ["support.devices", "support.thoroughness"]
+pytest_plugins = ["support.devices", "support.slowest", "support.thoroughness"]
 
 
 def fsync(_handle: int) -> None:
