@@ -21,7 +21,7 @@ from galaxyzoo.core import files
 from galaxyzoo.core.extras import load_entry_point
 from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.core.paths import ALL_RUNS
-from galaxyzoo.data.catalog import GROUP, Catalog, save_catalog
+from galaxyzoo.data.catalog import GROUP, Catalog, save_catalog, task_of
 from galaxyzoo.ensemble.model_listing import ensemble_folder
 from galaxyzoo.io.tables import FOLD, write_predictions
 from galaxyzoo.results.layout import (
@@ -31,7 +31,7 @@ from galaxyzoo.results.layout import (
     list_ensembles,
 )
 from galaxyzoo.results.table import digest_table, score_table
-from galaxyzoo.tasks.registry import TASKS, get_task, is_ensemble, task_of
+from galaxyzoo.tasks.registry import TASKS, get_task, is_ensemble
 from support.datasets import ANOMALIES
 from support.problems import COLUMNS, draw_probs, draw_run, draw_votes, one_hot
 

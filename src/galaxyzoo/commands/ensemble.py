@@ -33,13 +33,20 @@ from galaxyzoo.core import extras, launch, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.options import DatasetOptions, option, positional, read_groups
 from galaxyzoo.core.paths import ALL_RUNS, DEMO, DEMOS
-from galaxyzoo.data.catalog import Catalog, catalog_names, dataset_dir, load_catalog
+from galaxyzoo.data.catalog import (
+    Catalog,
+    catalog_names,
+    dataset_dir,
+    find_task,
+    load_catalog,
+    load_task,
+)
 from galaxyzoo.ensemble import members, selection
 from galaxyzoo.ensemble.build import EnsembleBuild
 from galaxyzoo.results import console, imported, layout, submission
 from galaxyzoo.results.card import RunCard
 from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task
-from galaxyzoo.tasks.registry import ensemble_name, find_task, get_task, task_name
+from galaxyzoo.tasks.registry import TASKS, VOTE_TASKS, ensemble_name, task_name
 
 DEFAULT = "default"  # name of an ensemble
 _LONGEST_NAME = 100  # characters
@@ -146,7 +153,7 @@ def import_all(options: EnsembleOptions) -> None:
     if options.dataset is None and len(known) > 1:
         raise InputError(f"--import needs --dataset with one of {', '.join(known)}")
     catalog = load_catalog(options.dataset or known[0])
-    task = get_task(options.task or COMPETITION_TASK).name
+    task = load_task(options.task or COMPETITION_TASK).name
     pairs = imported.list_pairs(options.imports, task)
     for pair in pairs:
         card = imported.import_run(catalog, pair)
@@ -227,9 +234,10 @@ def take_default(options: EnsembleOptions, task: Task, catalog: Catalog) -> Ense
 def check_names(runs: Sequence[str], task: Task) -> list[str]:
     """The runs' full names; refuse those that neither `configs/` nor a dataset has."""
     names = [run if "/" in run else f"{task.name}/{run}" for run in runs]
+    own_task = None if task.name in TASKS else task
     for name in names:
         if not layout.datasets_with_run(name):
-            loading.find_recipe(name)
+            loading.find_recipe(name, own_task=own_task)
     return names
 
 
@@ -247,10 +255,10 @@ def pick_task(asked: str | None, runs: Sequence[str]) -> Task:
     if asked is None:
         tasks = {task for task in map(task_name, runs) if find_task(task)}
         others = tasks - {COMPETITION_TASK}
-        named = sorted(others if any(get_task(task).follows_votes for task in others) else tasks)
+        named = sorted(others if others & VOTE_TASKS else tasks)
         if len(named) > 1:
             raise InputError(
                 f"the runs belong to several tasks: add --task with one of {', '.join(named)}"
             )
         asked = named[0] if named else COMPETITION_TASK
-    return get_task(asked)
+    return load_task(asked)

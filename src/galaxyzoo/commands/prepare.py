@@ -15,7 +15,7 @@ from galaxyzoo.core import extras, launch, paths
 from galaxyzoo.core.options import DataOptions, option, read_options
 from galaxyzoo.data.catalog import dataset_dir
 from galaxyzoo.data.prepare import prepare
-from galaxyzoo.data.readers.find import make_task_known
+from galaxyzoo.data.readers.find import find_named_task
 from galaxyzoo.data.readers.kaggle import write_subset
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
 from galaxyzoo.tasks.registry import get_task
@@ -43,13 +43,12 @@ def main() -> None:
             extras.load_entry_point(references()[f"prepare {name}"])()
             return
     options = read_options(PrepareOptions, __doc__)
-    make_task_known(options.data, options.task)
-    get_task(options.task)
+    task = find_named_task(options.task, options.data) or get_task(options.task)
     if options.subset:
         print_made(write_subset(options.subset, options.data), f"--data {options.subset}")
         return
     drop = options.on_bad_image == "drop"
-    data = prepare(options.data, options.folds, options.seed, {options.task}, drop)
+    data = prepare(options.data, options.folds, options.seed, {task.name}, drop)
     catalog, config = data.catalog, data.raw.image
     data.train_images(config)
     bad = data.test_images(config).unreadable.sum()

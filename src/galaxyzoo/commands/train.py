@@ -45,11 +45,11 @@ from galaxyzoo.core.paths import ALL_RUNS, DEMO_FULL
 from galaxyzoo.data.catalog import folds_dir
 from galaxyzoo.data.decoding import measure
 from galaxyzoo.data.prepare import Dataset, prepare, prepare_raw, record_duplicates
-from galaxyzoo.data.readers.find import make_task_known, open_input
+from galaxyzoo.data.readers.find import find_named_task, open_input
 from galaxyzoo.results.card import RunCard
 from galaxyzoo.results.layout import REFIT, RunFolder
 from galaxyzoo.tasks.kinds import Task
-from galaxyzoo.tasks.registry import get_task, task_name
+from galaxyzoo.tasks.registry import TASKS, task_name
 
 DEFAULT_ENSEMBLE = "default"
 
@@ -111,21 +111,21 @@ class TrainOptions(DataOptions, JobOptions):
 def main() -> None:
     """Read the options, prepare, then plan, smoke or train."""
     options = read_options(TrainOptions, __doc__)
-    for task in {*map(task_name, options.named)}:
-        make_task_known(options.data, task)
+    own_task = find_own_task(options.named, options.data)
     named = options.named or [DEFAULT_ENSEMBLE]
-    typed = [run for name in named for run in loading.runs_of(name)]
-    runs = [loading.find_recipe(run, options.overrides) for run in typed]
+    typed = [run for name in named for run in loading.runs_of(name, own_task)]
+    runs = [loading.find_recipe(run, options.overrides, own_task) for run in typed]
     if options.settings is not None:
         shown = runs if options.runs else ["gz37/cnn"]  # has all settings, and a single stage
-        explain_run(load_configs(shown, options.overrides)[0], options.settings)
+        explain_run(load_configs(shown, options.overrides, own_task=own_task)[0], options.settings)
         return
-    tasks = {str(loading.read_recipe(run).get("task")) for run in runs}  # refuses a wrong name
+    # A wrong name is refused here
+    tasks = {str(loading.read_recipe(run, own_task=own_task).get("task")) for run in runs}
     raw = open_input(options.data, tasks)
-    of_data = raw.task if raw.task and raw.task.recipes else None
-    if of_data and not options.named:
-        runs = [f"{of_data.name}/head"]
-    asked = load_configs(runs, options.overrides, raw.dataset)
+    own_task = raw.own_task  # of the labels as they are now, perhaps with other classes
+    if own_task and not options.named:
+        runs = [f"{own_task.name}/head"]
+    asked = load_configs(runs, options.overrides, raw.dataset, own_task)
     # With all their stages and runs, each once, after what it needs
     configs = list({stage.run: stage for config in asked for stage in config.runs}.values())
     drop = any(config.on_bad_image == "drop" for config in configs)
@@ -143,8 +143,8 @@ def main() -> None:
         f"dataset {catalog.dataset}: {len(catalog.ids):,} training and {len(catalog.test_ids):,} "
         f"test galaxies, {catalog.n_folds} folds; {describe_machine()}"
     )
-    if of_data:
-        console.print_text(describe_labels(data, of_data))
+    if own_task:
+        console.print_text(describe_labels(data, own_task))
     if short:
         console.print_text(
             f"short demo schedule (see configs/demo.yaml) for {', '.join(short)}; for full "
@@ -171,6 +171,21 @@ def main() -> None:
         train(asked, configs, datasets, options)
 
 
+def find_own_task(named: Sequence[str], data: str | None) -> Task | None:
+    """Find the task of own labels among tasks and runs that the user named; None: there is none."""
+    own_task = None
+    for name in dict.fromkeys(map(task_name, named)):
+        task = find_named_task(name, data)
+        if task is None or name in TASKS:
+            continue
+        if own_task:
+            raise InputError(
+                f"{own_task.name} and {name} are two datasets: train one after the other"
+            )
+        own_task = task
+    return own_task
+
+
 def describe_trained(cards: Sequence[RunCard]) -> str:
     """Name the folder of the trained runs, and each task's best one."""
     best = {card.task: card for card in sorted(cards, key=lambda card: -card.score)}
@@ -184,7 +199,7 @@ def next_command(cards: Sequence[RunCard], builds: Sequence[Sequence[str]], advi
         return advice
     task, dataset = cards[0].task, cards[0].dataset
     runs = [card.run for card in cards if card.task == task and not card.diverged]
-    if builds or (runs and not get_task(task).recipes):  # an optimistic run is combined if named
+    if builds or (runs and task in TASKS):  # an optimistic run is combined if named
         return f"{launch.typed('ensemble')} {shlex.join((builds or [runs])[0])} --dataset {dataset}"
     return f"{launch.typed('evaluate')} {task} --dataset {dataset}"
 
@@ -258,8 +273,7 @@ def train(
     print_run_table([(card, runs[card.run].minutes()) for card in cards])
     usable = {c.run for c in cards if c.is_whole and not (c.is_optimistic or c.diverged)}
     builds = ensembles_of(options.named or [DEFAULT_ENSEMBLE], asked, usable)
-    own_labels = get_task(asked[0].task).recipes  # these need no ensemble
-    if options.ensemble and not (builds or own_labels):
+    if options.ensemble and not (builds or asked[0].labels):  # own labels need no ensemble
         print(
             "No ensemble yet: it needs a run with all folds trained, none diverged, and no epoch "
             "selected on a scored fold."
@@ -361,7 +375,11 @@ def prepare_others(configs: list[Config], data: Dataset) -> dict[str | None, Dat
     return others
 
 
-def load_configs(runs: Sequence[str], overrides: Sequence[str], dataset: str = "") -> list[Config]:
+def load_configs(
+    runs: Sequence[str], overrides: Sequence[str], dataset: str = "", own_task: Task | None = None
+) -> list[Config]:
     """Load the runs' configs, each once, with the overrides on top."""
-    configs = [loading.load_config(run, overrides, dataset) for run in dict.fromkeys(runs)]
+    configs = [
+        loading.load_config(run, overrides, dataset, own_task) for run in dict.fromkeys(runs)
+    ]
     return list({config.run: config for config in configs}.values())

@@ -5,7 +5,7 @@ A trained run's folder holds the config that it was trained with, so later steps
 
 import difflib
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,17 +15,24 @@ from pydantic import Field
 from galaxyzoo.config import base, schema, stages
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import CODE_ROOT, DEMO, HOLDOUT_END, REFIT_END, configs_dir, shown
-from galaxyzoo.tasks.registry import TASKS, define_task, find_task, task_name
+from galaxyzoo.tasks.kinds import Task
+from galaxyzoo.tasks.registry import TASKS, define_task, task_name
 
 CONFIG = "config.yaml"  # in a trained run's folder
 LABELS = "labels"  # folder of `configs/` with the runs of every task of own labels
 _OTHER_FOLDERS = "ensembles", "tuning", LABELS  # without runs of a task
 
 
-def config_path(run: str) -> Path:
-    """Find the YAML file of a run, by its name, `gz37/resnet18`, or by any path of a YAML file."""
-    task, stem = find_task(task_name(run)), run.partition("/")[2]
-    recipe = f"{task.recipes}/{stem}" if task and task.recipes else run
+def config_path(run: str, own_task: Task | None = None) -> Path:
+    """Find the YAML file of a run, by its name, `gz37/resnet18`, or by any path of a YAML file.
+
+    Args:
+        run: name, or path.
+        own_task: task of the user's own labels; its runs are the recipes in `configs/labels/`.
+    """
+    recipe = run
+    if own_task and task_name(run) == own_task.name:
+        recipe = run.replace(own_task.name, LABELS, 1)
     if path := _find_yaml(configs_dir(), recipe):
         return path
     name = run.removeprefix("configs/").removesuffix(".yaml")
@@ -65,17 +72,22 @@ def check_run_name(run: str) -> None:
         )
 
 
-def find_recipe(run: str, overrides: Sequence[str] = ()) -> str:
+def find_recipe(run: str, overrides: Sequence[str] = (), own_task: Task | None = None) -> str:
     """Name the recipe that trains a run: `gz37/d4cnn` of its stage `gz37/d4cnn@small`.
 
+    Args:
+        run: its name.
+        overrides: of the command line.
+        own_task: as of `config_path`.
     Raises:
         InputError: no config has that name, or no stage of it that predicts.
     """
     recipe, is_stage, _ = run.partition("@")
     if not is_stage:
-        config_path(run)
+        config_path(run, own_task)
         return run
-    predicted = [stage.stage for stage in load_config(recipe, overrides).stages if stage.predict]
+    config = load_config(recipe, overrides, own_task=own_task)
+    predicted = [stage.stage for stage in config.stages if stage.predict]
     known = [recipe, *(f"{recipe}@{stage}" for stage in predicted)]
     if run not in known:
         raise InputError(f"no run '{run}': did you mean {' or '.join(known)}?")
@@ -90,9 +102,6 @@ def all_runs() -> list[str]:
 
 def own_runs(task: str) -> list[str]:
     """List a task's runs, without published recipes and those that need a GPU or other data."""
-    if (known := find_task(task)) and known.recipes:
-        paths = sorted(configs_dir().glob(f"{known.recipes}/*.yaml"))
-        return [f"{task}/{path.stem}" for path in paths]
     runs = [run for run in all_runs() if run.startswith(f"{task}/")]
     configs = [load_config(run) for run in runs if not run.startswith(f"{task}/source_")]
     return [c.run for c in configs if not (c.needs_gpu or any(s.dataset for s in c.stages))]
@@ -103,16 +112,26 @@ def all_ensembles() -> list[str]:
     return sorted(path.stem for path in configs_dir().glob("ensembles/*.yaml"))
 
 
-def runs_of(word: str) -> list[str]:
-    """The runs of a task or an ensemble; any other word is a run's own name."""
-    if find_task(word):
+def runs_of(word: str, own_task: Task | None = None) -> list[str]:
+    """The runs of a task or an ensemble; any other word is a run's own name.
+
+    Args:
+        word: name of a task, an ensemble or a run.
+        own_task: as of `config_path`.
+    """
+    if own_task and word == own_task.name:
+        recipes = sorted(configs_dir().glob(f"{LABELS}/*.yaml"))
+        return [f"{word}/{path.stem}" for path in recipes]
+    if word in TASKS:
         return own_runs(word)
     if word not in all_ensembles():
         return [word]
     return load_ensemble_settings(word).runs
 
 
-def load_config(run: str, overrides: Sequence[str] = (), dataset: str = "") -> schema.Config:
+def load_config(
+    run: str, overrides: Sequence[str] = (), dataset: str = "", own_task: Task | None = None
+) -> schema.Config:
     """Read and check a run's YAML with `section.key=value` overrides on top.
 
     Args:
@@ -120,32 +139,39 @@ def load_config(run: str, overrides: Sequence[str] = (), dataset: str = "") -> s
         overrides: of the command line.
         dataset: that it is trained on; needed where stages are on other datasets. On the demo set
             `configs/demo.yaml` applies before the overrides.
+        own_task: as of `config_path`.
     Examples:
         >>> load_config("gz37/cnn", ["train.epochs=3"]).train.epochs
         3
     """
-    path, values = config_path(run), read_recipe(run, dataset)
+    path, values = config_path(run, own_task), read_recipe(run, dataset, own_task)
     for assignment in overrides:
         base.override(values, assignment)
     demo = ["configs/demo.yaml"] if demo_schedule(run, dataset) else []
     source = " + ".join([shown(path), *demo, *overrides])  # a mistake may be in each
     values["run"] = f"{values.get('task')}/{path.stem}"
-    config = stages.parse_recipe(values, source, lambda name: read_recipe(name, dataset), dataset)
+    read = partial(read_recipe, dataset=dataset, own_task=own_task)
+    config = stages.parse_recipe(values, source, read, dataset)
     for made in config.runs:
         check_run_name(made.run)
     return config
 
 
-def read_recipe(run: str, dataset: str = "") -> dict[str, Any]:
+def read_recipe(run: str, dataset: str = "", own_task: Task | None = None) -> dict[str, Any]:
     """Read a run's YAML, unchecked, with its demo schedule if the dataset is the demo.
 
-    One for the tasks of several datasets becomes the recipe of the run's.
+    A recipe for any labels becomes one of the user's own labels.
+
+    Args:
+        run: name, or path.
+        dataset: as of `load_config`.
+        own_task: as of `config_path`.
     """
-    path, task = config_path(run), find_task(task_name(run))
+    path = config_path(run, own_task)
     values = base.read_yaml(path)
     stages.replace_missing_datasets(values, shown(path), dataset)
-    if task and task.recipes:
-        values |= {"task": task.name, "labels": define_task(task)}
+    if own_task and task_name(run) == own_task.name:
+        values |= {"task": own_task.name, "labels": define_task(own_task)}
     for assignment in demo_schedule(run, dataset):
         base.override(values, assignment)
     return values

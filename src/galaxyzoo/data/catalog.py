@@ -1,8 +1,8 @@
 """The catalog of a prepared dataset: galaxies, labels, folds; made once, later only read.
 
 `folds/<dataset>/train.csv` holds `GalaxyID, fold, group`, then the label columns, ids ascending;
-`test.csv` the ids of the sample submission in its order; `dataset.json` where they came from and
-their fingerprint.
+`test.csv` the ids of the sample submission in its order; `dataset.json` where they came from,
+their fingerprint, and the task of the user's own labels.
 """
 
 from dataclasses import dataclass, field, replace
@@ -21,6 +21,8 @@ from galaxyzoo.tasks import decision_tree, kinds, registry
 
 GROUP = "group"
 _TRAIN, _TEST, _ABOUT = "train.csv", "test.csv", "dataset.json"
+OWN_TASK = "task"  # key of the definition of a task of own labels
+_OLD_TASK = "task.json"  # where earlier versions kept it
 IMAGE_NAMES = "names.csv"  # of numbered galaxies: what their tables call them, and their images
 
 
@@ -64,11 +66,17 @@ class Catalog:
         return self.train[list(task.columns)].to_numpy(dtype=np.float64)
 
     @property
+    def task(self) -> kinds.Task | None:
+        """Task of the user's own labels, which is named as the dataset; None of other datasets."""
+        if OWN_TASK not in self.about:
+            return None
+        return registry.make_task(self.dataset, self.about[OWN_TASK])
+
+    @property
     def labeled_tasks(self) -> list[kinds.Task]:
         """The tasks whose labels it has, or can make of votes by the task's rule."""
-        labeled = registry.find_task(self.dataset)
-        tasks = registry.TASKS | ({labeled.name: labeled} if labeled else {})
-        return [task for task in tasks.values() if self.has_labels(task)]
+        tasks = [*registry.TASKS.values(), self.task]
+        return [task for task in tasks if task and self.has_labels(task)]
 
     @property
     def has_votes(self) -> bool:
@@ -230,6 +238,11 @@ def load_catalog(dataset: str) -> Catalog:
         )
     advice = f"restore it, or delete {paths.shown(folder)} to split and train again"
     description = manifest.read_sealed(folder / _ABOUT, advice)
+    if OWN_TASK not in description and (folder / _OLD_TASK).exists():
+        raise InputError(
+            f"{paths.shown(folder)} was made by an earlier version: delete {paths.shown(folder)} "
+            "to split and train again"
+        )
     train = read_csv(folder / _TRAIN)
     labels = [c for c in train.columns if c not in (FOLD, GROUP)]
     numbers = select_numbers(train, (FOLD, GROUP, *labels), folder / _TRAIN).sort_index()
@@ -238,3 +251,20 @@ def load_catalog(dataset: str) -> Catalog:
     if catalog.fingerprint not in [description["fingerprint"], *description.get("replaced_by", ())]:
         raise InputError(f"{paths.shown(folder)} was changed after it was made: {advice}")
     return catalog
+
+
+def find_task(name: str) -> kinds.Task | None:
+    """Find a task by name: one of `TASKS`, or of a prepared dataset's own labels; None: neither."""
+    if name in registry.TASKS or name not in catalog_names():
+        return registry.TASKS.get(name)
+    return load_catalog(name).task
+
+
+def load_task(name: str) -> kinds.Task:
+    """Find a task as `find_task` does; refuse an unknown one."""
+    return find_task(name) or registry.get_task(name)
+
+
+def task_of(name: str) -> kinds.Task:
+    """Find the task of a run or an ensemble, named as `task_name` has it; refuse an unknown one."""
+    return load_task(registry.task_name(name))

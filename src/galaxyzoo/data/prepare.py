@@ -14,6 +14,7 @@ from galaxyzoo.core.paths import BUNDLED, DEMOS
 from galaxyzoo.data.catalog import (
     GROUP,
     IMAGE_NAMES,
+    OWN_TASK,
     Catalog,
     catalog_names,
     dataset_dir,
@@ -38,7 +39,7 @@ from galaxyzoo.data.readers.side_tables import GROUPS, KnownGroups, read_known_g
 from galaxyzoo.data.stores.base import Images
 from galaxyzoo.io.tables import FOLD, ID, NAME, write_table
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
-from galaxyzoo.tasks.registry import define_task, find_task, task_file
+from galaxyzoo.tasks.registry import define_task
 
 DEFAULT_FOLDS = 5
 _REDO = "remove it and rerun the command, which writes it again"
@@ -177,8 +178,6 @@ def prepare_raw(
             catalog = load_catalog(raw.dataset)
             if not _is_unchanged(catalog, raw, known):
                 catalog = _update_catalog(catalog, raw, known, drop_bad)
-    if raw.task and not task_file(raw.dataset).exists():
-        manifest.write_sealed(task_file(raw.dataset), define_task(raw.task))
     return Dataset(catalog, raw)
 
 
@@ -251,6 +250,8 @@ def _make_catalog(
     if shared:
         counts = {name: int(_is_shared(numbers).sum()) for name, numbers in shared.items()}
         description |= {"galaxies_that_share": counts, "shared_by": known.sources}
+    if raw.own_task:
+        description[OWN_TASK] = define_task(raw.own_task)
     description["known_groups"] = _digest_groups(known, raw.targets.index)
     catalog = Catalog(raw.dataset, train, raw.test_ids, description)
     names = raw.train_images.table.rename(columns={"name": "image"}).rename_axis(ID)
@@ -261,7 +262,6 @@ def _make_catalog(
         seal.finish([IMAGE_NAMES], {})
     if raw.task:
         catalog.for_task(raw.task)  # every class is in every fold
-        manifest.write_sealed(task_file(raw.dataset), define_task(raw.task))
     save_catalog(catalog)
     remove_others(folder, images)
     return load_catalog(raw.dataset)
@@ -389,7 +389,7 @@ def _is_unchanged(catalog: Catalog, raw: DatasetFiles, known: KnownGroups) -> bo
         and np.array_equal(catalog.ids, targets.index.to_numpy())
         and np.array_equal(catalog.test_ids, raw.test_ids)
         and np.allclose(catalog.train[targets.columns], targets, rtol=0, atol=1e-9)
-        and (raw.task is None or find_task(raw.task.name) == raw.task)
+        and raw.own_task == catalog.task
         and catalog.about.get("known_groups", groups) == groups
         and catalog.fingerprint == catalog.about["fingerprint"]  # else an update was interrupted
     )

@@ -18,12 +18,11 @@ from safetensors.numpy import save
 from galaxyzoo.core import files, launch
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
-from galaxyzoo.data.catalog import load_catalog
+from galaxyzoo.data.catalog import load_catalog, load_task
 from galaxyzoo.ensemble import blends, selection, stackers
 from galaxyzoo.results.card import EnsembleCard
 from galaxyzoo.results.layout import EnsembleFolder, digest_networks
 from galaxyzoo.results.table import digest_table
-from galaxyzoo.tasks.registry import get_task
 
 if TYPE_CHECKING:
     from lightgbm import Booster
@@ -133,7 +132,7 @@ def check_ensemble_members(card: EnsembleCard) -> None:
 
 def load_ensemble(folder: EnsembleFolder) -> tuple[EnsembleCard, blends.MetaModel]:
     """Load card and fitted candidate; refuse them where they, a member or the split changed."""
-    card, task = EnsembleCard.of(folder), get_task(folder.task)
+    card, task = EnsembleCard.of(folder), load_task(folder.task)
     card.check(load_catalog(folder.dataset).for_task(task))
     check_ensemble_members(card)
     return card, load_fitted(folder.fitted, card.fitted, card.advice())

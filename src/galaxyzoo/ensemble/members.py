@@ -20,7 +20,7 @@ from galaxyzoo.results.card import RunCard
 from galaxyzoo.results.layout import RunFolder, list_tables, oof_dir
 from galaxyzoo.results.table import PredictionTable
 from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task
-from galaxyzoo.tasks.registry import task_name, task_of
+from galaxyzoo.tasks.registry import get_task, task_name
 
 Networks = Literal["folds", "refit", "both"]  # of a run, whose test predictions are combined
 
@@ -68,14 +68,15 @@ def load_oof(run: str, task: Task, catalog: Catalog) -> np.ndarray:
     Returns:
         (galaxy, column) float32, in the order of the task's catalog.
     """
-    galaxies, path = catalog.for_task(task_of(run)), RunFolder(catalog.dataset, run).oof_csv
+    own_task = _task_of(run, task)
+    galaxies, path = catalog.for_task(own_task), RunFolder(catalog.dataset, run).oof_csv
     card = RunCard.of(catalog.dataset, run).check(galaxies, path)
     if unfinished := _count_finished(card):
         raise InputError(
             f"{shown(path)} cannot be used: {unfinished}; train {run}'s other folds first"
         )
     wanted = galaxies.ids, galaxies.folds, f"train {run} again", catalog.names
-    table = PredictionTable.read(path, task_of(run), *wanted)
+    table = PredictionTable.read(path, own_task, *wanted)
     return _serve(table, task, catalog.for_task(task).ids)
 
 
@@ -94,9 +95,10 @@ def load_test(run: str, task: Task, catalog: Catalog, networks: Networks = "fold
     if folder.refit_csv in paths and not card.refits:
         command = f"{typed('train_folds')} {run} --refit{data_option(catalog.dataset)}"
         raise InputError(f"{run} was not trained on all galaxies: type `{command}` first")
-    card.check(catalog.for_task(task_of(run)), *paths)
+    own_task = _task_of(run, task)
+    card.check(catalog.for_task(own_task), *paths)
     rows = partial(PredictionTable.read, ids=catalog.test_ids, names=catalog.names)
-    tables = [rows(path, task_of(run)) for path in paths]
+    tables = [rows(path, own_task) for path in paths]
     mean = np.mean([table.values for table in tables], axis=0)
     return _serve(replace(tables[0], values=mean), task, catalog.test_ids)
 
@@ -105,6 +107,11 @@ def _kinds(task: Task, catalog: Catalog) -> list[str]:
     """Tasks whose runs can serve a task: its own, and the one that predicts votes."""
     votes = [COMPETITION_TASK] if task.follows_votes and catalog.has_votes else []
     return list(dict.fromkeys([task.name, *votes]))
+
+
+def _task_of(run: str, task: Task) -> Task:
+    """A run's own task: the one that it serves, or that of votes."""
+    return task if task_name(run) == task.name else get_task(task_name(run))
 
 
 def _full_name(name: str, task: Task, catalog: Catalog) -> str:

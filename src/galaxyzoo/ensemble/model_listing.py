@@ -10,6 +10,7 @@ from galaxyzoo.config.schema import is_stage
 from galaxyzoo.core import launch, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import BUNDLED, DEMOS
+from galaxyzoo.data.catalog import find_task, task_of
 from galaxyzoo.ensemble.fitted import check_ensemble_members
 from galaxyzoo.results import layout
 from galaxyzoo.results.card import EnsembleCard, RunCard
@@ -30,7 +31,7 @@ def find_predictor(name: str, dataset: str | None = None) -> tuple[str, str]:
     if registry.is_ensemble(name):
         folder = _find_ensemble(name, dataset)
         return folder.dataset, registry.ensemble_name(folder.task, folder.name)
-    task, known = registry.task_of(name).name, layout.bundled_runs()
+    task, known = task_of(name).name, layout.bundled_runs()
     trained = {folder.dataset for folder in layout.list_trained() if folder.run == name}
     if name in known and (dataset == BUNDLED or (dataset is None and trained <= {*DEMOS})):
         return BUNDLED, name
@@ -66,9 +67,8 @@ def _find_ensemble(name: str, dataset: str | None) -> layout.EnsembleFolder:
 
 def ensemble_folder(dataset: str, name: str) -> layout.EnsembleFolder:
     """The folder of an ensemble by its name, as `find_predictor` returns both."""
-    return layout.EnsembleFolder(
-        dataset, registry.task_of(name).name, registry.split_ensemble(name)[1]
-    )
+    _, stem = registry.split_ensemble(name)
+    return layout.EnsembleFolder(dataset, registry.task_name(name), stem)
 
 
 def pick_predictor(name: str | None, dataset: str | None) -> tuple[str, str]:
@@ -103,7 +103,7 @@ class ModelEntry:
         """Describe its score, or why it has none."""
         if self.score is None or not self.has_networks:
             return self.problem
-        return f"{registry.task_of(self.name).metric} {self.score:.4f}"
+        return f"{task_of(self.name).metric} {self.score:.4f}"
 
 
 def list_predictors(task: str = "*") -> list[ModelEntry]:
@@ -112,7 +112,7 @@ def list_predictors(task: str = "*") -> list[ModelEntry]:
     runs = [
         _known_run(trained)
         for trained in layout.list_trained(task=task)
-        if registry.find_task(registry.task_name(trained.run)) and not is_stage(trained.run)
+        if find_task(registry.task_name(trained.run)) and not is_stage(trained.run)
     ]
     ensembles = [_known_ensemble(folder) for folder in layout.list_ensembles(task=task)]
     return sorted([*bundled, *runs, *ensembles], key=lambda known: layout.real_first(known.dataset))

@@ -16,6 +16,7 @@ from galaxyzoo.data.image_cache import decode_many
 from galaxyzoo.data.stores import base
 from galaxyzoo.io.tables import ID, ID_LIMIT, NAME, plain_cell
 from galaxyzoo.tasks.kinds import Task
+from galaxyzoo.tasks.registry import TASKS
 
 # Kind -> how many images, and the first's name with details
 InputChecks = dict[str, tuple[int, str]]
@@ -68,7 +69,7 @@ def describe_checks(checks: Mapping[str, tuple[int, str]], n_images: int, task: 
     return [
         f"{checks[kind][0]:,} of {n_images:,} images: {sentence} (first: {checks[kind][1]})"
         for kind, sentence in _SENTENCES.items()
-        if kind in checks and not (kind == "size" and task.recipes)
+        if kind in checks and not (kind == "size" and task.name not in TASKS)
     ]
 
 

@@ -11,10 +11,9 @@ from pydantic import ConfigDict, Field, model_validator
 from galaxyzoo.config import base, loading
 from galaxyzoo.core import launch, manifest, paths
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.data.catalog import Catalog
+from galaxyzoo.data.catalog import Catalog, find_task
 from galaxyzoo.results.layout import EnsembleFolder, RunFolder
 from galaxyzoo.results.table import digest_table
-from galaxyzoo.tasks.registry import get_task
 
 
 class _Card(base.Settings):
@@ -66,7 +65,7 @@ class ScoreCard(_Scores):
     @property
     def score_text(self) -> str:
         """Format the score; for classes with accuracy, balanced where that decides the classes."""
-        balanced = getattr(get_task(self.task), "balanced", False)
+        balanced = getattr(find_task(self.task), "balanced", False)
         accuracy = self.classes.get("balanced_accuracy" if balanced else "accuracy")
         text = f"{self.metric} {self.score:.5f}"
         if accuracy is None:

@@ -14,14 +14,13 @@ import numpy as np
 from galaxyzoo.config.loading import check_run_name
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
-from galaxyzoo.data.catalog import Catalog
+from galaxyzoo.data.catalog import Catalog, task_of
 from galaxyzoo.io.tables import FOLD, read_csv, read_table
 from galaxyzoo.results import layout
 from galaxyzoo.results.card import Digests, ImportedTables, RunCard
 from galaxyzoo.results.oof import save_run
 from galaxyzoo.results.table import PredictionTable, digest_table
 from galaxyzoo.tasks.kinds import Task
-from galaxyzoo.tasks.registry import task_of
 
 _RUN = re.compile(r"\w+/[A-Za-z0-9][A-Za-z0-9_.@-]*")
 _FAR = 1.0  # a number further than this from 0 and 1 is not a fraction, perhaps a percentage

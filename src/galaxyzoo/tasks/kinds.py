@@ -24,7 +24,6 @@ class Task(ABC):
 
     name: str
     columns: tuple[str, ...]
-    recipes: str = field(default="", kw_only=True)  # folder of its runs in configs/, if not `name`
 
     metric: ClassVar[str]  # name of the score, as tables and cards print it; lower is better
     quantity: ClassVar[str]  # what the columns hold

@@ -1,17 +1,13 @@
 """Tasks by name: label columns, rules that make classes out of votes, coarser classes.
 
-To add a task: one entry in `TASKS` and one folder of configs with the same name. A dataset may
-bring a task of its own, under its name: it lies with the dataset's folds.
+To add a task: one entry in `TASKS` and one folder of configs with the same name. A user's own
+labels are a task too, named as their dataset, whose catalog and configs hold it.
 """
 
 from collections.abc import Mapping
-from contextlib import suppress
 from difflib import get_close_matches
-from functools import cache
-from pathlib import Path
 from typing import Any
 
-from galaxyzoo.core import launch, manifest, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.tasks import label_rules
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
@@ -19,43 +15,18 @@ from galaxyzoo.tasks.kinds import COMPETITION_TASK, ClassTask, Task, VoteTask
 from galaxyzoo.tasks.label_rules import ClassRule
 
 ENSEMBLE = "ensemble:"  # begins the names of ensembles where a run can stand too
-_registered: dict[str, Task] = {}  # of datasets, besides those with folds
 
 
 def get_task(name: str) -> Task:
-    """The task of that name.
+    """The task of that name, among `TASKS`.
 
     Examples:
         >>> get_task("zoo5").columns[-1]
         'spiral'
     """
-    if task := find_task(name):
-        return task
-    raise InputError(f"unknown task '{name}': choose from {', '.join(TASKS)}")
-
-
-def find_task(name: str) -> Task | None:
-    """The task of that name, also a dataset's own; None where there is none."""
-    if name in TASKS:
-        return TASKS[name]
-    path = task_file(name)
-    is_trained = False
-    with suppress(OSError):  # of a name that no file can have
-        if path.exists():
-            return _read_task(path, path.stat().st_mtime_ns)
-        is_trained = path.with_name("dataset.json").exists() and (path.parent / name).is_dir()
-    if is_trained and name not in _registered:
-        raise InputError(f"{paths.shown(path)} is missing: {_advise(name)}")
-    return _registered.get(name)
-
-
-def task_file(dataset: str) -> Path:
-    """File of the task that a dataset brings along."""
-    return paths.root() / "folds" / dataset / "task.json"
-
-
-def _advise(dataset: str) -> str:
-    return f"restore it, or delete it and type `{launch.typed('prepare')} --data {dataset}`"
+    if name not in TASKS:
+        raise InputError(f"unknown task '{name}': choose from {', '.join(TASKS)}")
+    return TASKS[name]
 
 
 def make_task(name: str, definition: Mapping[str, Any]) -> Task:
@@ -68,13 +39,7 @@ def make_task(name: str, definition: Mapping[str, Any]) -> Task:
     """
     columns = tuple(definition["columns"])
     balanced = definition.get("balanced", False)
-    return ClassTask(name, columns, balanced=balanced, recipes="labels")
-
-
-def register_task(name: str, definition: Mapping[str, Any]) -> Task:
-    """Make the task of a dataset known in this process; arguments as of `make_task`."""
-    _registered[name] = make_task(name, definition)
-    return _registered[name]
+    return ClassTask(name, columns, balanced=balanced)
 
 
 def define_task(task: Task) -> dict[str, Any]:
@@ -83,22 +48,11 @@ def define_task(task: Task) -> dict[str, Any]:
     return {"columns": list(task.columns), "balanced": task.balanced}
 
 
-@cache
-def _read_task(path: Path, _mtime_ns: int) -> Task:
-    dataset = path.parent.name
-    content = manifest.read_sealed(path, _advise(dataset))
-    return register_task(dataset, {key: content[key] for key in ("columns", "balanced")})
-
-
-def task_name(run: str) -> str:
-    """Name of the task of a run, such as `gz37/resnet18`."""
-    return run.split("/")[0]
-
-
-def task_of(name: str) -> Task:
-    """The task of a run, `gz37/resnet18`, or of an ensemble as `ensemble_name` spells it."""
-    task = split_ensemble(name)[0] or COMPETITION_TASK
-    return get_task(task if is_ensemble(name) else task_name(name))
+def task_name(name: str) -> str:
+    """Name of the task of a run, `gz37/cnn`, or of an ensemble as `ensemble_name` spells it."""
+    if is_ensemble(name):
+        return split_ensemble(name)[0] or COMPETITION_TASK
+    return name.split("/")[0]
 
 
 def is_ensemble(name: str) -> bool:
@@ -186,6 +140,7 @@ TASKS: dict[str, Task] = {
         ),
     )
 }
+VOTE_TASKS = frozenset(task.name for task in TASKS.values() if task.follows_votes)
 CLASS_TASKS = {name: task for name, task in TASKS.items() if isinstance(task, ClassTask)}
 
 

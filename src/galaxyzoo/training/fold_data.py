@@ -70,8 +70,7 @@ def _bundled_start(config: schema.Config, catalog: Catalog, fold: int) -> Start:
     """
     if config.model.weights_file != BUNDLED:
         return Start()
-    votes = get_task(COMPETITION_TASK)
-    for run in layout.bundled_runs(votes.name):
+    for run in layout.bundled_runs(COMPETITION_TASK):
         bundled = layout.exported_files(layout.bundled_dir() / run)
         bundled.check()
         other, fingerprint, _ = loading.load_run_config(bundled.folder)

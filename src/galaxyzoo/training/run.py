@@ -267,17 +267,22 @@ class Run:
         table.PredictionTable(self.config.predicted_task, cache.ids[rows], predictions).write(path)
 
     def _save_config(self) -> None:
-        if (self.folder / loading.CONFIG).exists():
-            return
-        values = {
-            "data_fingerprint": self.catalog.fingerprint,
-            "data_images": self.catalog.about.get("images"),
-            "code_version": code_version(),
-            "packages": package_versions(),
-            **self.config.model_dump(mode="json"),
-        }
-        text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
-        files.write_text(self.folder / loading.CONFIG, text)
+        """Save the config, once; later only how the classes of own labels are judged may change."""
+        path = self.folder / loading.CONFIG
+        if path.exists():
+            values = base.read_yaml(path)
+            if values.get("labels") == self.config.labels:
+                return
+            values["labels"] = self.config.labels
+        else:
+            values = {
+                "data_fingerprint": self.catalog.fingerprint,
+                "data_images": self.catalog.about.get("images"),
+                "code_version": code_version(),
+                "packages": package_versions(),
+                **self.config.model_dump(mode="json"),
+            }
+        files.write_text(path, yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
 
     def locked(self) -> contextlib.AbstractContextManager[None]:
         """Hold the run's lock; wait, with a message, if another process holds it."""

@@ -7,18 +7,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from galaxyzoo.commands import train
 from galaxyzoo.commands.train import describe_labels
-from galaxyzoo.config.loading import load_config, runs_of
+from galaxyzoo.config.loading import load_config, load_run_config, runs_of
+from galaxyzoo.config.schema import Config
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.data.catalog import image_names, load_catalog
+from galaxyzoo.core.manifest import write_sealed
+from galaxyzoo.data.catalog import find_task, image_names, load_catalog, load_task
 from galaxyzoo.data.prepare import open_dataset, prepare
 from galaxyzoo.data.readers.find import open_input
 from galaxyzoo.data.readers.side_tables import sky_positions
 from galaxyzoo.extras.explain.galaxy import find_galaxy
 from galaxyzoo.results.table import PredictionTable
-from galaxyzoo.tasks import registry
-from galaxyzoo.tasks.registry import define_task, find_task, get_task
+from galaxyzoo.tasks.registry import TASKS
+from galaxyzoo.training.run import Run
 from support.datasets import ZOO5, write_labeled
 from support.forms import write_folder
 from support.pictures import draw_images
@@ -82,28 +85,27 @@ def test_the_folder_is_a_task_of_its_name_with_its_recipes(root, folder):
     for data in ("mine", str(folder)):
         task = open_input(data, {"gz37"}).task
         assert task is not None
-        assert (task.name, task.recipes) == ("mine", "labels")
+        assert (task.name, task.columns) == ("mine", tuple(sorted(NAMES)))
     catalog = prepare("mine", n_folds=3, tasks={"mine"}).catalog
-    find_task.__globals__["_registered"].clear()  # as in a later command
-    assert get_task("mine").columns == tuple(sorted(NAMES))
-    assert load_catalog("mine").targets(get_task("mine")).sum(axis=0).tolist() == [7, 8, 7]
-    assert runs_of("mine") == ["mine/finetune", "mine/head"]
-    config = load_config("mine/head")
+    task = load_task("mine")
+    assert load_catalog("mine").targets(task).sum(axis=0).tolist() == [7, 8, 7]
+    assert runs_of("mine", task) == ["mine/finetune", "mine/head"]
+    config = load_config("mine/head", own_task=task)
     assert (config.task, config.labels) == ("mine", {"columns": sorted(NAMES), "balanced": False})
     names = pd.read_csv(root / "folds/mine/names.csv", index_col="GalaxyID")["image"]
     assert names.loc[2] == "pictures/g_10.png"
-    counts = catalog.for_task(get_task("mine")).train.groupby("fold")[NAMES].sum()
+    counts = catalog.for_task(load_task("mine")).train.groupby("fold")[NAMES].sum()
     assert counts.to_numpy().min() >= 2  # stratified
 
 
 def test_a_galaxy_to_explain_is_named_by_the_users_own_id(folder):
     prepared = prepare("mine", n_folds=3, tasks={"mine"})
-    galaxy = find_galaxy("g_10", get_task("mine"), prepared)
+    galaxy = find_galaxy("g_10", load_task("mine"), prepared)
     assert (galaxy.name, Path(galaxy.source).name) == ("id g_10", "g_10.png")
     assert galaxy.truth is not None
-    assert get_task("mine").columns[galaxy.truth.argmax()] == NAMES[10 % 3]
+    assert load_task("mine").columns[galaxy.truth.argmax()] == NAMES[10 % 3]
     with pytest.raises(InputError, match="id 10 is not in dataset 'mine'"):
-        find_galaxy("10", get_task("mine"), prepared)
+        find_galaxy("10", load_task("mine"), prepared)
 
 
 def test_galaxy_ids_stay_galaxy_ids(root):
@@ -112,13 +114,13 @@ def test_galaxy_ids_stay_galaxy_ids(root):
     write(folder, list("abababab"), GalaxyID=list(range(123456, 123464)))
     data = prepare("mine", n_folds=2, tasks={"mine"})
     assert (data.raw.own_ids, data.catalog.ids.tolist()) == (False, list(range(123456, 123464)))
-    assert "; images of 48 × 48 px" in describe_labels(data, get_task("mine"))
+    assert "; images of 48 × 48 px" in describe_labels(data, load_task("mine"))
 
 
 def test_all_classes_of_a_known_task_are_that_task(root):
     folder = write_labeled(root / "input" / "mine", n=10, n_test=0)
     shutil.move(folder / "train_labels.csv", folder / "labels.csv")
-    assert open_input("mine", {"gz37"}).task == get_task("zoo5")
+    assert open_input("mine", {"gz37"}).task == TASKS["zoo5"]
     assert list(open_input("mine", {"zoo5"}).targets.columns) == list(ZOO5)
 
 
@@ -129,8 +131,7 @@ def test_words_that_pandas_takes_for_no_value_are_classes_and_ids(root):
     draw(folder, ids)
     write(folder, words * 2, id=ids)
     task = prepare("mine", n_folds=2, tasks={"mine"}).raw.task
-    find_task.__globals__["_registered"].clear()  # as in a later command
-    assert get_task("mine") == task
+    assert load_task("mine") == task
     table, names = load_catalog("mine").train, image_names("mine")
     classes = table[sorted(words)].idxmax(axis=1).rename(index=lambda i: Path(names[i]).stem)
     assert classes.to_dict() == dict(zip(ids, words * 2, strict=True))
@@ -140,8 +141,8 @@ def test_task_yaml_has_the_order_and_what_is_decided(folder):
     (folder / "task.yaml").write_text(
         "metric: balanced accuracy\nclasses: [ring, naïve <b>, 'merger, \"late\"']\n"
     )
-    open_input("mine", {"gz37"})
-    task = get_task("mine")
+    task = open_input("mine", {"gz37"}).task
+    assert task
     assert task.columns == ("ring", "naïve <b>", 'merger, "late"')
     prior, probs = np.array([0.8, 0.1, 0.1]), np.array([[0.6, 0.3, 0.1]])
     assert task.decide(probs, prior).tolist() == [1]  # type: ignore[attr-defined]
@@ -173,7 +174,7 @@ def test_tables_have_the_ids_that_the_user_wrote(root):
     draw(folder, [f"J{n}" for n in numbers])
     write(folder, [*"abb"] * 4, id=[written.format(n) for n in numbers])
     catalog, path = prepare("mine", n_folds=2, tasks={"mine"}).catalog, root / "oof.csv"
-    values, where = catalog.targets(get_task("mine")), (get_task("mine"), catalog.ids)
+    values, where = catalog.targets(load_task("mine")), (load_task("mine"), catalog.ids)
     PredictionTable(*where, values, catalog.folds, catalog.names).write(path)
     table = pd.read_csv(path, index_col="id")
     expected = {written.format(n): "abb"[k % 3] for k, n in enumerate(numbers)}
@@ -262,39 +263,31 @@ def test_names_whose_writing_was_killed_are_made_again(root, folder):
         assert (root / "folds/mine/names.json").exists()
 
 
-def test_the_task_of_a_dataset_is_sealed(root, folder):
-    prepare("mine", n_folds=3, tasks={"mine"})
-    path, task = root / "folds/mine/task.json", get_task("mine")
-    (root / "folds/mine/mine").mkdir()  # of trained runs
-    text = path.read_text()
-    for changed in damage(text, "false", "true"):
+def test_the_task_of_a_dataset_is_sealed_with_its_catalog(root, folder):
+    task = prepare("mine", n_folds=3, tasks={"mine"}).raw.task
+    assert load_task("mine") == load_catalog("mine").task == task
+    path = root / "folds/mine/dataset.json"
+    for changed in damage(path.read_text(), '"balanced": false', '"balanced": true'):
         path.write_text(changed)
-        for use in (lambda: get_task("mine"), lambda: prepare("mine", tasks={"mine"})):
-            message = one_line_refusal(use)
-            assert "folds/mine/task.json " in message
-            assert (
-                "restore it, or delete it and type `python3 src/prepare.py --data mine`" in message
-            )
+        for use in (load_task, load_catalog, lambda name: prepare(name, tasks={name})):
+            message = one_line_refusal(use, "mine")
+            assert "folds/mine/dataset.json " in message
+            assert "restore it, or delete folds/mine to split and train again" in message
         assert path.read_text() == changed
-    path.unlink()
-    registry._registered.pop("mine")  # as in a new process
-    assert "folds/mine/task.json is missing: restore it" in one_line_refusal(get_task, "mine")
-    prepare("mine", tasks={"mine"})
-    assert (path.read_text(), get_task("mine")) == (text, task)
 
 
-def test_a_task_that_an_earlier_version_left_unsealed_costs_no_training(root, folder):
+def test_a_task_in_a_file_of_its_own_is_of_an_earlier_version(root, folder):
     prepare("mine", n_folds=3, tasks={"mine"})
-    path, task = root / "folds/mine/task.json", get_task("mine")
-    sealed, run = path.read_text(), begin_run(root)
-    files.write_json(path, define_task(task))
-    message = one_line_refusal(get_task, "mine")
-    assert "folds/mine/task.json was made by an earlier version (format 1, not 2): " in message
-    assert "delete it and type `python3 src/prepare.py --data mine`" in message
-    path.unlink()
-    prepare("mine", tasks={"mine"})
-    assert path.read_text() == sealed
-    assert run.exists()
+    split, old = root / "folds/mine/dataset.json", root / "folds/mine/task.json"
+    assert not old.exists()
+    write_sealed(old, {"columns": ["a", "b"], "balanced": False})
+    assert load_task("mine").columns == tuple(sorted(NAMES))  # of the split, whatever lies there
+    description = files.read_json(split)
+    del description["task"]
+    write_sealed(split, description)
+    for use in (load_task, load_catalog, lambda name: prepare(name, tasks={name})):
+        message = one_line_refusal(use, "mine")
+        assert message.endswith("earlier version: delete folds/mine to split and train again")
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "x" * 300, "/", "kaggle-mini"])
@@ -308,14 +301,15 @@ def test_classes_come_and_go_and_a_metric_changes(root, folder):
     second = prepare("mine", tasks={"mine"}).catalog
     assert second.label_columns == sorted(["lens", *NAMES[1:]])
     assert second.train["fold"].to_dict() == first.train["fold"].to_dict()
-    config = load_config("mine/head")
+    config = load_config("mine/head", own_task=second.task)
     assert config.labels == {"columns": sorted(["lens", *NAMES[1:]]), "balanced": False}
     relabel(folder, {f"g_{n}": "ring" for n in range(3, 15, 3)})  # beside three lenses
     third = prepare("mine", tasks={"mine"}).catalog
-    assert third.targets(get_task("mine")).sum(axis=0).tolist() == [3, 7, 8, 4]
+    assert third.targets(load_task("mine")).sum(axis=0).tolist() == [3, 7, 8, 4]
     (folder / "task.yaml").write_text("metric: balanced accuracy\n")
-    assert prepare("mine", tasks={"mine"}).catalog.fingerprint == third.fingerprint
-    assert load_config("mine/head").labels["balanced"]  # type: ignore[index]
+    fourth = prepare("mine", tasks={"mine"}).catalog
+    assert fourth.fingerprint == third.fingerprint
+    assert load_config("mine/head", own_task=fourth.task).labels["balanced"]  # type: ignore[index]
 
 
 def test_a_new_class_of_too_few_galaxies_leaves_all_as_it_was(root, folder):
@@ -357,3 +351,34 @@ def test_images_that_are_added_leave_the_others_their_numbers(root, folder):
     relabel(folder, {"b": "ring"})
     line = "input/mine has changed since folds/mine was made"
     assert line in one_line_refusal(prepare, "mine", None, None, {"mine"})
+
+
+def test_a_run_learns_the_classes_as_they_are_now(root, folder, monkeypatch):
+    prepare("mine", n_folds=3, tasks={"mine"})
+    relabel(folder, {f"g_{n}": "lens" for n in range(3, 24, 3)})  # all rings
+    asked: list[Config] = []
+    monkeypatch.setattr(train, "train", lambda configs, *_: asked.extend(configs))
+    for words in (["mine/head"], ["mine"], []):
+        monkeypatch.setattr("sys.argv", ["train.py", "--data", "mine", *words])
+        train.main()
+    tasks = [config.predicted_task for config in asked]
+    assert tasks == [load_catalog("mine").task] * 4  # `mine` has two runs
+    assert tasks[0].columns == tuple(sorted(["lens", *NAMES[1:]]))
+
+
+def test_a_metric_that_changes_reaches_the_saved_config(root, folder):
+    for metric, balanced in (("accuracy", False), ("balanced accuracy", True)):
+        (folder / "task.yaml").write_text(f"metric: {metric}\n")
+        data = prepare("mine", n_folds=3, tasks={"mine"}, update=True)
+        run = Run(load_config("mine/head", dataset="mine", own_task=data.catalog.task), data)
+        run.begin()
+        saved = load_run_config(run.folder).config
+        assert saved.predicted_task == data.catalog.task
+        assert saved.labels["balanced"] == balanced  # type: ignore[index]
+        assert saved == run.config
+
+
+def test_two_sets_of_own_labels_are_not_trained_at_once(root, folder):
+    write_five(root / "input" / "other", "", **{"class": [*"ababa"]})
+    message = one_line_refusal(train.find_own_task, ["gz37/cnn", "mine/head", "other"], None)
+    assert message.endswith("mine and other are two datasets: train one after the other")

@@ -16,7 +16,6 @@ from galaxyzoo.inference.predict import RunNetworks, compute_features, predict
 from galaxyzoo.models.build import build_model, load_network
 from galaxyzoo.results.layout import WEIGHTS, trained_files
 from galaxyzoo.tasks.metrics import log_loss
-from galaxyzoo.tasks.registry import register_task
 from galaxyzoo.training import feature_head, planning
 from galaxyzoo.training.feature_head import fit_head
 from galaxyzoo.training.fold import copy_training, train_fold
@@ -112,7 +111,6 @@ def test_networks_of_earlier_labels_go_when_new_ones_are_there(trained, tmp_path
 
 def test_a_fold_is_its_first_network_with_a_fitted_head(root):
     data, labels = class_fold(), {"columns": ["a", "b", "c", "d", "e"], "balanced": False}
-    register_task("mine", labels)
     train = {"optimizer": "linear", "freeze": "backbone", "amp": "fp32"}
     small = {"task": "mine", "run": "mine/small", "labels": labels, "head": {"hidden": []}}
     config = small_config(**small, train=train, tta={"dihedral": False})
@@ -179,7 +177,6 @@ def test_the_task_may_be_named_before_its_labels_are_prepared(tmp_path):
 
 def test_a_smoke_test_of_a_linear_head_names_no_epochs(root, monkeypatch, capsys):
     data, labels = class_fold(), {"columns": ["a", "b", "c", "d", "e"], "balanced": False}
-    register_task("mine", labels)
     train = {"optimizer": "linear", "freeze": "backbone", "amp": "fp32"}
     own = {"task": "mine", "run": "mine/x", "labels": labels}
     config = small_config(**own, head={"hidden": []}, train=train)

@@ -12,6 +12,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.stores.base import Images
 from galaxyzoo.tasks.kinds import Task
+from galaxyzoo.tasks.registry import TASKS
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class DatasetFiles:
     image: ImageConfig = field(default_factory=ImageConfig)
     # whether its ids mean other galaxies than the same ids of other datasets
     own_ids: bool = False
-    task: Task | None = None  # of its own labels
+    task: Task | None = None  # of a user's table of labels
     table: Path | None = None  # of its votes or labels, which may have positions on the sky too
 
     def __post_init__(self) -> None:
@@ -38,6 +39,13 @@ class DatasetFiles:
         where, shared = shown(self.folder), np.intersect1d(self.targets.index, self.test_ids)
         if len(shared):
             raise InputError(f"{where}: GalaxyID {shared[0]} is both a training and a test galaxy")
+
+    @property
+    def own_task(self) -> Task | None:
+        """The task of a user's own labels; None where they are those of a known task."""
+        if self.task and self.task.name not in TASKS:
+            return self.task
+        return None
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from pathlib import Path
 from galaxyzoo.core import extras, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import BUNDLED, DEMOS, RECORDS
-from galaxyzoo.data.catalog import input_places
+from galaxyzoo.data.catalog import find_task, input_places
 from galaxyzoo.data.readers import kaggle, labeled
 from galaxyzoo.data.readers.dataset_files import DatasetCandidate, DatasetFiles
-from galaxyzoo.tasks.kinds import COMPETITION_TASK
-from galaxyzoo.tasks.registry import find_task, get_task
+from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task
+from galaxyzoo.tasks.registry import VOTE_TASKS
 
 # Forms of datasets besides the competition's and those of extras. Each function gives the dataset
 # at a path, a folder or a file in it; None where the path is not of its form.
@@ -34,16 +34,18 @@ def open_input(data: str | None, tasks: set[str]) -> DatasetFiles:
     return raw
 
 
-def make_task_known(data: str | None, task: str) -> None:
-    """Read own labels whose task is named before their dataset is prepared.
+def find_named_task(name: str, data: str | None) -> Task | None:
+    """Find a task by name, also of own labels whose dataset is not prepared yet; None: unknown.
 
     Args:
+        name: of a task, perhaps of the labels' folder.
         data: as of `open_input`.
-        task: perhaps the name of the labels' folder.
     """
-    folder = Path(data or paths.input_dir() / task)
-    if folder.name == task and not find_task(task) and (data or folder.is_dir()):
-        open_input(data or task, {task})
+    folder = Path(data or paths.input_dir() / name)
+    task = find_task(name)
+    if task or folder.name != name or not (data or folder.is_dir()):
+        return task
+    return open_input(data or name, {name}).own_task
 
 
 def is_anything_there() -> bool:
@@ -54,7 +56,7 @@ def is_anything_there() -> bool:
 def _find_input(tasks: set[str]) -> DatasetFiles:
     problems: list[InputError] = []
     fitting = _fitting(_all_sets(problems), tasks)
-    by_votes = all(get_task(name).follows_votes for name in tasks)
+    by_votes = tasks <= VOTE_TASKS
     competitions = kaggle.competition_folders() if by_votes else []
     _pass_over(problems, bool(fitting or competitions) or COMPETITION_TASK in tasks)
     if fitting:

@@ -35,8 +35,7 @@ def find_galaxy_zoo_2(folder: Path) -> DatasetCandidate | None:
     """The dataset of a folder with the vote table, for all tasks on votes; None of any other."""
     if not find_part(folder, TABLES):
         return None
-    tasks = {task.name for task in registry.TASKS.values() if task.follows_votes}
-    return DatasetCandidate(folder, frozenset(tasks), partial(open_galaxy_zoo_2, folder))
+    return DatasetCandidate(folder, registry.VOTE_TASKS, partial(open_galaxy_zoo_2, folder))
 
 
 def find_part(folder: Path, names: Sequence[str]) -> Path | None:

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Literal
 from galaxyzoo.core import launch, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.options import DataOptions, RunOptions, option, read_options
+from galaxyzoo.data.catalog import task_of
 from galaxyzoo.tasks.kinds import Task
-from galaxyzoo.tasks.registry import find_column, is_ensemble, task_of
+from galaxyzoo.tasks.registry import find_column, is_ensemble
 
 if TYPE_CHECKING:
     from galaxyzoo.extras.explain.galaxy import Galaxy
@@ -75,7 +76,8 @@ def plot_gradcam(options: GradcamOptions, dataset: str, run: str, column: int | 
     from galaxyzoo.extras.explain.figures import draw_gradcam
     from galaxyzoo.extras.explain.gradcam import METHODS, explain, likeliest
 
-    predictor, task = load_predictor(dataset, run), task_of(run)
+    predictor = load_predictor(dataset, run)
+    task = predictor.task
     galaxy = load_galaxy(options, task, dataset)
     prediction = predictor.predict(galaxy.decode, galaxy.fold)[0]
     asked = likeliest(prediction[None], task)[0] if column is None else column
@@ -99,9 +101,8 @@ def plot_feature_maps(options: GradcamOptions, dataset: str, name: str) -> None:
     config, models, fold = run.config, run.models, options.fold
     if fold not in models:
         raise InputError(f"--fold: fold {fold} of {name} is not trained")
-    model, task = models[fold], task_of(name)
-    galaxy = load_galaxy(options, task, dataset)
-    image = galaxy.as_input(config.image)
+    galaxy = load_galaxy(options, run.task, dataset)
+    image, model = galaxy.as_input(config.image), models[fold]
     maps = compute_feature_maps(model, image, options.layer)
     title = f"{galaxy.name} in {config.run}, fold {fold}"
     path = picture_path(options, dataset, name, "feature_maps")

@@ -25,7 +25,7 @@ from galaxyzoo.results import layout
 from galaxyzoo.results.card import Digests, RunCard
 from galaxyzoo.results.table import PredictionTable, digest_table
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
-from galaxyzoo.tasks.registry import ensemble_name, task_of
+from galaxyzoo.tasks.registry import ensemble_name
 
 _NUMBER = "%.5f"  # changes a score by 1e-9, and halves the file
 
@@ -135,10 +135,10 @@ def export_tables(dataset: str, run: str, folder: Path) -> list[str]:
         Names of the files.
     """
     catalog = load_catalog(dataset)
-    task = task_of(run)
+    config, fingerprint, _ = load_run_config(layout.RunFolder(dataset, run).path)
+    task = config.predicted_task
     labeled = catalog.for_task(task)
     oof, names = load_oof(run, task, catalog).astype(float), catalog.names
-    config, fingerprint, _ = load_run_config(layout.RunFolder(dataset, run).path)
     scores = _read_scores(dataset, config, [*range(labeled.n_folds)])
     tables = {"oof": PredictionTable(task, labeled.ids, oof, labeled.folds, names)}
     tests: dict[str, Networks] = {"test": "folds"}

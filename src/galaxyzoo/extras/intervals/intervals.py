@@ -30,14 +30,14 @@ import pandas as pd
 from galaxyzoo.core import console, files, manifest
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import BUNDLED
-from galaxyzoo.data.catalog import Catalog, load_catalog
+from galaxyzoo.data.catalog import Catalog, load_catalog, task_of
 from galaxyzoo.ensemble import blends, fitted, members
 from galaxyzoo.io.tables import write_predictions
 from galaxyzoo.results import layout, table
 from galaxyzoo.results.card import EnsembleCard, SubmissionCard, rounded
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
-from galaxyzoo.tasks.registry import get_task, is_ensemble, split_ensemble, task_of
+from galaxyzoo.tasks.registry import get_task, is_ensemble, split_ensemble
 
 LEVELS = (0.5, 0.8, 0.9, 0.95)  # nominal; the coverage at each is always measured
 LEVEL = 0.9  # nominal, by default

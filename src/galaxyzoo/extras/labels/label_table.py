@@ -31,8 +31,8 @@ from galaxyzoo.data.readers.side_tables import GROUPS
 from galaxyzoo.data.stores.base import IDS, Images, find_ids, is_read, match, pick_columns, read_ids
 from galaxyzoo.data.stores.opening import open_whole
 from galaxyzoo.io.tables import FOLD, ID, NAME, plain_cell, read_table
-from galaxyzoo.tasks.kinds import CLASS, Task
-from galaxyzoo.tasks.registry import CLASS_TASKS, TASKS, register_task
+from galaxyzoo.tasks.kinds import CLASS, ClassTask, Task
+from galaxyzoo.tasks.registry import CLASS_TASKS, TASKS
 
 TASK = "task.yaml"
 _NOTES = ".yaml", ".txt", ".md", ".db", ".ini"  # as of task.yaml, README.txt, Thumbs.db
@@ -154,7 +154,7 @@ def _find_task(folder: Path, path: Path, classes: set[str], settings: _TaskFile)
     ):
         raise InputError(f"rename {shown(folder)}: '{one_line(name)}' cannot name a task")
     balanced = settings.metric == "balanced accuracy"
-    return register_task(name, {"columns": order, "balanced": balanced})
+    return ClassTask(name, tuple(order), balanced=balanced)
 
 
 def _read(

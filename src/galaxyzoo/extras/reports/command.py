@@ -66,7 +66,7 @@ def sort_by_task(names: Sequence[str], dataset: str | None) -> dict[str, list[st
     for name in names:
         if registry.is_ensemble(name):
             name = find_predictor(name, dataset)[1]  # noqa: PLW2901 in full
-            wanted.setdefault(registry.task_of(name).name, []).append(name)
+            wanted.setdefault(registry.task_name(name), []).append(name)
         else:
             task, slash, _ = name.partition("/")
             wanted.setdefault(task, []).extend([name] if slash else [])

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.data.catalog import Catalog, load_catalog
+from galaxyzoo.data.catalog import Catalog, load_catalog, load_task
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import take_images
 from galaxyzoo.extras.pages import html
@@ -24,7 +24,7 @@ from galaxyzoo.extras.reports.results import (
 from galaxyzoo.io.tables import write_table
 from galaxyzoo.results import console, layout
 from galaxyzoo.results.card import EnsembleCard
-from galaxyzoo.tasks import kinds, metrics, registry
+from galaxyzoo.tasks import kinds, metrics
 
 SHOWN_GALAXIES = 12  # of a gallery
 
@@ -95,7 +95,7 @@ def load_evaluation(
         dataset: that the user named.
         output: folder of all reports.
     """
-    task = registry.get_task(task_name)
+    task = load_task(task_name)
     folders = layout.list_holdouts(task.name)
     held_out = {folder.dataset for folder in folders}
     whole = load_catalog(layout.choose_dataset(dataset, task.name, held_out))

@@ -11,7 +11,7 @@ from pathlib import Path
 from galaxyzoo.core import launch, paths
 from galaxyzoo.core.options import DataOptions, option, read_options
 from galaxyzoo.data.prepare import prepare
-from galaxyzoo.data.readers.find import make_task_known
+from galaxyzoo.data.readers.find import find_named_task
 from galaxyzoo.extras.pages import html
 from galaxyzoo.extras.reports import explore
 from galaxyzoo.tasks import kinds, registry
@@ -32,9 +32,9 @@ def main() -> None:
     options = read_options(ExploreOptions, __doc__)
     if options.output:
         paths.check_output("--output", options.output, is_own=paths.has_mark)
+    wanted = None
     if options.task:
-        make_task_known(options.data, options.task)
-    wanted = registry.get_task(options.task) if options.task else None
+        wanted = find_named_task(options.task, options.data) or registry.get_task(options.task)
     data = prepare(options.data, tasks={wanted.name} if wanted else None)
     catalog = data.catalog
     shown = catalog.labeled_tasks
@@ -58,7 +58,7 @@ def main() -> None:
     html.write_page(page, f"{catalog.dataset}: the data", summary, sections, index)
     if not options.output:
         print(f"all reports: {paths.shown(html.write_index(paths.reports_dir()))}")
-    is_default = catalog.has_votes or tasks[0].recipes  # what is trained where no task is named
+    is_default = catalog.has_votes or catalog.task  # what is trained where no task is named
     plan = "--plan" if is_default else f"--plan {tasks[0].name} stages=null"
     advice = launch.with_data(f"{launch.typed('train_folds')} {plan}", options.data)
     launch.print_done(f"{paths.shown(page.resolve())} and its tables", advice)

@@ -14,9 +14,10 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.extras import Use
 from galaxyzoo.core.options import option, positive
 from galaxyzoo.core.paths import BUNDLED
+from galaxyzoo.data.catalog import task_of
 from galaxyzoo.extras.formats.fits import TITLE
 from galaxyzoo.extras.surveys import COLUMN_NAMES, FEATURES, INTERVALS, SPREAD, TABLE_FORMATS
-from galaxyzoo.tasks.registry import find_column, task_of
+from galaxyzoo.tasks.registry import find_column
 
 _RANK_NEEDS = {"disagreement": SPREAD, "width": INTERVALS}  # by -> extra
 

@@ -25,6 +25,9 @@ from galaxyzoo.config import loading, schema, stages
 from galaxyzoo.config.base import Settings, read_yaml, set_key
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import configs_dir, shown
+from galaxyzoo.data.catalog import find_task
+from galaxyzoo.tasks.kinds import Task
+from galaxyzoo.tasks.registry import TASKS, define_task, task_name
 
 _KINDS: dict[str, type[BaseDistribution]] = {
     "float": FloatDistribution,
@@ -76,6 +79,12 @@ class Search(Settings):
         return self._path
 
     @cached_property
+    def own_task(self) -> Task | None:
+        """Task of the user's own labels, if the recipe is for these."""
+        name = task_name(self.base) if isinstance(self.base, str) else str(self.base.get("task"))
+        return None if name in TASKS else find_task(name)
+
+    @cached_property
     def config(self) -> schema.Config:
         """The recipe, checked."""
         return self.change({})
@@ -90,8 +99,12 @@ class Search(Settings):
 
     def values(self, picks: Mapping[str, Any]) -> dict[str, Any]:
         """Content of the YAML of the recipe with these values of `section.key`, unchecked."""
-        recipe = loading.read_recipe(self.base) if isinstance(self.base, str) else self.base
-        values = copy.deepcopy(recipe)
+        if isinstance(self.base, str):
+            values = loading.read_recipe(self.base, own_task=self.own_task)
+        else:
+            values = copy.deepcopy(self.base)
+            if self.own_task:
+                values["labels"] = define_task(self.own_task)
         for setting, value in picks.items():
             set_key(values, setting, value, setting)
         return values
