@@ -16,7 +16,6 @@ import pytest
 from galaxyzoo.data.prepare import prepare
 from galaxyzoo.ensemble.model_listing import ModelEntry
 from galaxyzoo.extras.app import service
-from galaxyzoo.extras.app.page import build_page
 from galaxyzoo.extras.app.service import LoadedRun, PredictedGalaxy
 from galaxyzoo.extras.explain.galaxy import Galaxy
 from galaxyzoo.extras.labels.hosts import own_hosts
@@ -47,6 +46,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoadedRun]:
 
 @pytest.fixture(scope="module")
 def address(run: LoadedRun) -> Iterator[str]:
+    from galaxyzoo.extras.app.page import build_page  # imports Gradio, which takes seconds
+
     page = build_page(service.list_runs()[0])
     settings = {"middleware": [own_hosts(["10.0.0.1", "Galaxies.example"])]}
     _, where, _ = page.queue().launch(
