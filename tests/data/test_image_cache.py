@@ -69,13 +69,14 @@ def count(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 @MAKERS
 def test_the_cache_holds_what_decode_gives_in_the_order_asked_for(root, encoded, make, count):
     """Decoded once, however often it is opened."""
-    ids, store = [105, 100, 109, 103], make(root, encoded)
+    store = make(root, encoded)
+    ids = np.array([105, 100, 109, 103])
     for images in (store, open_by_galaxy_id(store.path)):
         cache = open_cache(images, ids, SMALL, strict=True)
         assert len(count) == len(ids)
-        assert cache.ids.tolist() == ids
+        assert cache.ids.tolist() == ids.tolist()
         assert not cache.unreadable.any()
-        expected = [decode(encoded[i], 400, 32) for i in ids]
+        expected = [decode(encoded[i], 400, 32) for i in ids.tolist()]
         np.testing.assert_array_equal(cache.images, expected)
     with pytest.raises(ValueError, match="read-only"):
         cache.images[0, 0, 0, 0] = 1
@@ -209,7 +210,7 @@ def test_what_the_system_lacks_is_no_images_fault(root, encoded, monkeypatch, nu
 @MAKERS
 def test_an_image_beyond_reason_is_not_read(root, encoded, make):
     encoded[104] += b"\0" * MAX_IMAGE_BYTES
-    cache = open_cache(make(root, encoded), list(encoded), SMALL, strict=False)
+    cache = open_cache(make(root, encoded), np.array([*encoded]), SMALL, strict=False)
     assert cache.ids[cache.unreadable].tolist() == [104]
     assert "is larger than 50,000,000 bytes" in cache.problems[104]
 

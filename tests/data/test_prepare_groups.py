@@ -170,21 +170,21 @@ def test_another_number_of_folds_takes_no_part(both):
 
 def test_a_set_whose_ids_mean_other_galaxies_takes_nothing_over(both, monkeypatch):
     prepare("votes", n_folds=4)
-    own = replace(find.open_input("labels", {"zoo5"}), own_ids=True)
+    own = replace(find.open_input("labels", {"zoo5"}), galaxy_ids=False)
     monkeypatch.setattr(find, "open_input", lambda *_: own)
     about = prepare("labels", n_folds=4).catalog.about
     assert about["folds_as_in_earlier_datasets"] == 0
-    assert about["own_ids"]
+    assert not about["galaxy_ids"]
 
 
 def test_earlier_datasets_that_disagree_are_named_unless_their_ids_mean_other_galaxies(both):
     first, shared = prepare("votes", n_folds=4).catalog, both[2]
     train = first.train.assign(fold=(first.folds + 1) % 4)
     save_catalog(Catalog("wrong", train, first.test_ids, {}))
-    with pytest.raises(InputError, match="GalaxyID 21 is in one fold of wrong and in a diff"):
+    with pytest.raises(InputError, match="GalaxyID 21 is in one fold of wrong and another"):
         prepare("labels", n_folds=4)
     assert not has_catalog("labels")
-    save_catalog(Catalog("wrong", train, first.test_ids, {"own_ids": True}))
+    save_catalog(Catalog("wrong", train, first.test_ids, {"galaxy_ids": False}))
     second = prepare("labels", n_folds=4).catalog
     assert second.about["folds_as_in_earlier_datasets"] == 20
     assert second.train.loc[shared, "fold"].tolist() == first.train.loc[shared, "fold"].tolist()

@@ -94,11 +94,12 @@ def test_members_are_combined_as_they_were_fitted_in_whatever_order_they_are_nam
     assert [*card.members] == runs[::-1]
     model = load_fitted(build.folder.fitted, card.fitted, ADVICE)
     paths = [RunFolder("tiny", run).test_csv for run in card.members]
-    predictions = [PredictionTable.read(path, task).values for path in paths]
+    ids = catalog.test_ids
+    predictions = [PredictionTable.read(path, task, ids).values for path in paths]
     networks: Any = [SimpleNamespace(task=task) for _ in card.members]
     ensemble = EnsembleNetworks(EnsembleCard.of(build.folder), model, networks)
     combined = ensemble.combine(predictions)
-    expected = PredictionTable.read(build.folder.csv, task).values
+    expected = PredictionTable.read(build.folder.csv, task, ids).values
     np.testing.assert_allclose(combined, expected, atol=1e-6)
     values = read_sealed(build.folder.card, "")
     del values["members"]["gz37/run1"]

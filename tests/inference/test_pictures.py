@@ -17,6 +17,7 @@ from galaxyzoo.ensemble.load_model import EnsembleNetworks, load_predictor
 from galaxyzoo.inference import pictures
 from galaxyzoo.inference.pictures import Model
 from galaxyzoo.inference.predict import Predictor, RunNetworks, predict_stores
+from galaxyzoo.io.tables import write_predictions
 from galaxyzoo.models.build import build_model
 from galaxyzoo.results.card import EnsembleCard
 from support.small_models import small_config
@@ -80,6 +81,27 @@ def test_files_keep_their_names_and_a_warning_tells_of_the_unreadable(tmp_path):
     with pytest.warns(UserWarning, match=r"skipped 1 of 3 images \(first: 6.png: it is empty\)"):
         table = model.predict(str(tmp_path))
     assert (table.index.tolist(), table.index.name) == ([5, 7], "GalaxyID")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["587.png", "12.png"],
+        ["007.png", "sub/J1 b.png", "sub/-5.png", "=1+1.png"],
+        ["100008.png", "100008.jpg", "é.png"],
+    ],
+    ids=["numbers", "names", "clashing numbers"],
+)
+def test_ids_are_those_that_the_command_writes(tmp_path, names):
+    for name in names:
+        path = tmp_path / "images" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(_draw(60, 60, 3)).save(path)
+    predictor: Predictor = _run()
+    found = Model("gz37/small", "test", predictor).predict(tmp_path / "images")
+    write_predictions(tmp_path / "votes.csv", predict_stores(predictor, [tmp_path / "images"])[0])
+    written = pd.read_csv(tmp_path / "votes.csv", index_col=0, dtype={0: str})
+    assert (written.index.name, [*written.index]) == (found.index.name, [*map(str, found.index)])
 
 
 @pytest.mark.parametrize(

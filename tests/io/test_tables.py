@@ -89,7 +89,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def numbers(file: Path, ids: list[int] | None = None) -> pd.DataFrame:
-    return select_predictions(read_csv(file), ["a", "b"], np.array(ids or [3, 5]), file, None)
+    return select_predictions(read_csv(file), ["a", "b"], np.array(ids or [3, 5]), file)
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS.values(), ids=SPELLINGS)
@@ -157,7 +157,7 @@ def test_what_is_written_reads_back_to_nine_decimals(file):
     frame = pd.DataFrame(rng.random((20, 2)), index=rng.permutation(20), columns=["a", "b"])
     write_predictions(file, frame)
     assert b"\r" not in file.read_bytes()
-    back = select_predictions(read_csv(file), ["a", "b"], frame.index.to_numpy(), file, None)
+    back = select_predictions(read_csv(file), ["a", "b"], frame.index.to_numpy(), file)
     assert back.index.tolist() == frame.index.tolist()
     np.testing.assert_allclose(back, frame, rtol=0, atol=5.1e-10)
 

@@ -45,7 +45,7 @@ def test_any_bytes_are_a_valid_table_or_one_line(tmp_path_factory, capfd, seed):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         try:
-            found = select_predictions(read_csv(path), columns, ids, path, None)
+            found = select_predictions(read_csv(path), columns, ids, path)
         except InputError as error:
             check_refusal(error, "mutated.csv")
         else:

@@ -164,10 +164,10 @@ def save_run(
     """
     task = task_of(run)
     own, columns = catalog.for_task(task), list(task.columns)
-    table = pd.DataFrame(oof, index=own.ids, columns=columns)
+    table = pd.DataFrame(oof, index=own.train.index, columns=columns)
     table[FOLD] = own.folds
     write_predictions(RunFolder(catalog.dataset, run).oof_csv, table)
-    frame = pd.DataFrame(test, index=catalog.test_ids, columns=columns)
+    frame = pd.DataFrame(test, index=pd.Index(catalog.test_ids, name=catalog.key), columns=columns)
     for name in task.decision_columns:
         frame.insert(0, name, columns[0])
     write_predictions(RunFolder(catalog.dataset, run).test_csv, frame)

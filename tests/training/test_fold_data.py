@@ -96,7 +96,7 @@ def test_a_start_from_the_box_has_not_seen_the_fold_or_is_marked(voted, monkeypa
     moved, strange = labels.copy(), labels.rename(index={labels.index[0]: 1})
     moved.iloc[3, 0] = (moved.iloc[3, 0] + 1) % 3
     cases: list[Any] = [(labels, {}, False), (moved, {}, True), (strange, {}, True)]
-    for train, about, is_marked in [*cases, (labels, {"own_ids": True}, True)]:
+    for train, about, is_marked in [*cases, (labels, {"galaxy_ids": False}, True)]:
         mine = Catalog("mine", train, np.empty(0, np.int64), about)
         start = fold_data.resolve_start(config, mine, 2)
         assert (start.weights, start.possible_leakage) == (own, is_marked)

@@ -49,8 +49,9 @@ def code_version() -> str:
 
 
 Provenance = Mapping[str, str | int | None]  # what made a file, such as settings, galaxies, fold
-FORMAT = 2  # of all manifests, 1 where none is named; raise it when one gets another content
-_DIGEST, _FORMAT = "digest", "format"  # keys of a sealed file
+FORMAT = 3  # of all manifests, 1 where none is named; raise it when one gets another content
+OLDEST_FORMAT = 2  # that is read; it differs in splits of own labels, which `load_catalog` refuses
+_DIGEST, FORMAT_KEY = "digest", "format"  # keys of a sealed file
 _OTHER = {
     "config": "other settings",
     "fingerprint": "another split",
@@ -85,21 +86,21 @@ def digest_file(path: Path) -> str:
 
 def write_sealed(path: Path, content: Mapping[str, Any]) -> None:
     """Write a JSON object and, under two more keys, its format and digest, which are replaced."""
-    content = json.loads(json.dumps({**content, _FORMAT: FORMAT}))  # as it is read back: text keys
+    content = json.loads(json.dumps({**content, FORMAT_KEY: FORMAT}))  # as read back: text keys
     files.write_json(path, {**content, _DIGEST: _digest(content)})
 
 
 def is_unsealed(path: Path, advice: str) -> bool:
     """Check whether a file is a JSON object without a seal, as earlier versions wrote some."""
     content = files.read_json(path, advice)
-    return isinstance(content, dict) and not {_DIGEST, _FORMAT} & content.keys()
+    return isinstance(content, dict) and not {_DIGEST, FORMAT_KEY} & content.keys()
 
 
 def read_sealed(path: Path, advice: str) -> dict[str, Any]:
     """Read what `write_sealed` wrote, if nothing in it was changed; the error advises `advice`."""
     content = files.read_json(path, advice)
     if isinstance(content, dict):
-        check_format(path, content.get(_FORMAT), advice)
+        check_format(path, content.get(FORMAT_KEY), advice)
     if not isinstance(content, dict) or content.get(_DIGEST) != _digest(content):
         raise InputError(f"{paths.shown(path)} was changed after it was written: {advice}")
     return content
@@ -107,11 +108,13 @@ def read_sealed(path: Path, advice: str) -> dict[str, Any]:
 
 def check_format(path: Path, number: int | None, advice: str) -> None:
     """Refuse a file that a version with another format wrote; None: it names no format."""
-    if (number := number or 1) != FORMAT:
-        version = "an earlier version" if number in range(FORMAT) else "another version"
-        raise InputError(
-            f"{paths.shown(path)} was made by {version} (format {number}, not {FORMAT}): {advice}"
-        )
+    number = number or 1
+    if OLDEST_FORMAT <= number <= FORMAT:
+        return
+    version = "an earlier version" if number in range(OLDEST_FORMAT) else "another version"
+    raise InputError(
+        f"{paths.shown(path)} was made by {version} (format {number}, not {FORMAT}): {advice}"
+    )
 
 
 def _digest(content: Mapping[str, Any]) -> str:

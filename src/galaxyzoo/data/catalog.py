@@ -1,10 +1,11 @@
 """The catalog of a prepared dataset: galaxies, labels, folds; made once, later only read.
 
-`folds/<dataset>/train.csv` holds `GalaxyID, fold, group`, then the label columns, ids ascending;
-`test.csv` the ids of the sample submission in its order; `dataset.json` where they came from,
-their fingerprint, and the task of the user's own labels.
+`folds/<dataset>/train.csv` holds `GalaxyID` (a number) or `id` (text), `fold`, `group`, then the
+label columns, ids ascending; `test.csv` the ids of the sample submission in its order;
+`dataset.json` where they came from, their fingerprint, and the task of the user's own labels.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -14,16 +15,17 @@ import numpy as np
 import pandas as pd
 
 from galaxyzoo.core import files, launch, manifest, paths
+from galaxyzoo.core.console import count
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import DEMOS
-from galaxyzoo.io.tables import FOLD, ID, NAME, read_csv, select_numbers
+from galaxyzoo.io.tables import FOLD, ID, key_of, read_csv, select_numbers
 from galaxyzoo.tasks import decision_tree, kinds, registry
 
 GROUP = "group"
 _TRAIN, _TEST, _ABOUT = "train.csv", "test.csv", "dataset.json"
 OWN_TASK = "task"  # key of the definition of a task of own labels
-_OLD_TASK = "task.json"  # where earlier versions kept it
-IMAGE_NAMES = "names.csv"  # of numbered galaxies: what their tables call them, and their images
+# Files of a split of own labels of format 2: its task, and ids of galaxies that it numbered
+_FORMAT_2 = "task.json", "names.csv"
 
 
 @dataclass(frozen=True)
@@ -31,15 +33,30 @@ class Catalog:
     """Training galaxies with labels and folds, and the test galaxies' ids."""
 
     dataset: str
-    train: pd.DataFrame  # indexed by GalaxyID ascending; fold, group, then label columns
-    test_ids: np.ndarray  # (test galaxy,) int64, the sample submission's order
+    train: pd.DataFrame  # indexed by id ascending; fold, group, then label columns
+    test_ids: np.ndarray  # (test galaxy,) the sample submission's order
     # dataset.json: where it came from, how the folds were made
     about: dict[str, Any] = field(default_factory=dict)
 
     @property
     def ids(self) -> np.ndarray:
-        """(galaxy,) training ids, ascending."""
+        """(galaxy,) training ids, ascending: int64 GalaxyIDs, or text."""
         return self.train.index.to_numpy()
+
+    @property
+    def key(self) -> str:
+        """Name of the column of ids: `GalaxyID`, or `id` where they are text."""
+        return key_of(self.train.index)
+
+    def shares_ids(self, other: "Catalog") -> bool:
+        """Check whether an id means the same galaxy in both; else only images can tell."""
+        return other.dataset == self.dataset or (self.has_galaxy_ids and other.has_galaxy_ids)
+
+    @property
+    def has_galaxy_ids(self) -> bool:
+        """Check whether the ids are the competition's, and mean the same in other datasets."""
+        by_earlier_version = not self.about.get("own_ids", False)
+        return self.about.get("galaxy_ids", by_earlier_version)
 
     @property
     def folds(self) -> np.ndarray:
@@ -50,16 +67,6 @@ class Catalog:
     def n_folds(self) -> int:
         """Number of folds."""
         return int(self.train[FOLD].max()) + 1
-
-    @cached_property
-    def names(self) -> dict[int, str]:
-        """Ids in tables by number, of galaxies that have no GalaxyID."""
-        return image_names(self.dataset, NAME)
-
-    @property
-    def test_names(self) -> np.ndarray:
-        """(test galaxy,) ids as tables have them: numbers, or text."""
-        return np.array([self.names.get(i, i) for i in self.test_ids.tolist()], object)
 
     def targets(self, task: kinds.Task) -> np.ndarray:
         """(galaxy, column) targets of a task in its column order, float64."""
@@ -118,11 +125,15 @@ class Catalog:
         return Catalog(self.dataset, train, self.test_ids, self.about)
 
     def find_difference(self, other: "Catalog") -> str | None:
-        """Describe the first difference of two splits; None where they agree."""
-        shared, rows, other_rows = np.intersect1d(self.ids, other.ids, return_indices=True)
-        moved = self.folds[rows] != other.folds[other_rows]
-        if moved.any():
-            return f"the fold of GalaxyID {shared[moved][0]}"
+        """Describe the first difference of two splits; None where they agree.
+
+        Galaxies of datasets that share no ids are not compared.
+        """
+        if self.shares_ids(other):
+            shared, rows, other_rows = np.intersect1d(self.ids, other.ids, return_indices=True)
+            moved = self.folds[rows] != other.folds[other_rows]
+            if moved.any():
+                return f"the fold of {self.key} {shared[moved][0]}"
         return None if self.n_folds == other.n_folds else "the number of folds"
 
     @property
@@ -134,10 +145,13 @@ class Catalog:
     def fingerprint(self) -> str:
         """Digest of every id, label and fold: tables with the same fingerprint may be combined."""
         parts: list[str | bytes] = []
-        for column in (ID, *self.train.columns):
-            values = self.ids if column == ID else self.train[column].to_numpy()
+        for column, values in self.train.rename_axis(self.key).reset_index().items():
             parts += [f"{column}\n", "\n".join(map(repr, values.tolist()))]
-        return manifest.digest([*parts, np.ascontiguousarray(self.test_ids, "<i8").tobytes()])[:16]
+        if self.key == ID:
+            parts.append(np.ascontiguousarray(self.test_ids, "<i8").tobytes())
+        else:
+            parts.append("\n".join(map(repr, self.test_ids.tolist())))
+        return manifest.digest(parts)[:16]
 
 
 def _check_members(members: pd.DataFrame, n_folds: int, where: str) -> None:
@@ -167,25 +181,6 @@ def dataset_dir(dataset: str) -> Path:
     return folds_dir() / dataset
 
 
-def image_names(dataset: str, column: str = "image") -> dict[int, str]:
-    """A column of the table of a dataset's names by number; none of other datasets."""
-    path = dataset_dir(dataset) / IMAGE_NAMES
-    seal = names_seal(dataset)
-    if seal.is_finished:
-        seal.path(IMAGE_NAMES)
-    if not path.exists():
-        return {}
-    names = pd.read_csv(path, dtype={"image": str, NAME: str}, keep_default_na=False)
-    return dict(zip(names[ID].tolist(), names.get(column, ()), strict=False))
-
-
-def names_seal(dataset: str) -> manifest.Artifact:
-    """Seal of that table, which earlier versions did not have."""
-    folder = dataset_dir(dataset)
-    advice = f"delete {paths.shown(folder)} to split and train again"
-    return manifest.Artifact(folder / "names.json", {}, advice)
-
-
 def input_places() -> list[Path]:
     """List `input/` and its folders, without demos and cache."""
     ours = (*DEMOS, paths.cache_dir().name)
@@ -212,7 +207,7 @@ def save_catalog(catalog: Catalog) -> None:
         manifest.write_sealed(folder / _ABOUT, {**before.about, "replaced_by": prints})
     tables = {_TRAIN: catalog.train, _TEST: pd.DataFrame(index=catalog.test_ids)}
     for name, frame in tables.items():
-        files.write_text(folder / name, frame.to_csv(index_label=ID, lineterminator="\n"))
+        files.write_text(folder / name, frame.to_csv(index_label=catalog.key, lineterminator="\n"))
     manifest.write_sealed(folder / _ABOUT, {**catalog.about, "fingerprint": catalog.fingerprint})
 
 
@@ -238,19 +233,30 @@ def load_catalog(dataset: str) -> Catalog:
         )
     advice = f"restore it, or delete {paths.shown(folder)} to split and train again"
     description = manifest.read_sealed(folder / _ABOUT, advice)
-    if OWN_TASK not in description and (folder / _OLD_TASK).exists():
-        raise InputError(
-            f"{paths.shown(folder)} was made by an earlier version: delete {paths.shown(folder)} "
-            "to split and train again"
-        )
-    train = read_csv(folder / _TRAIN)
+    _refuse_format_2(folder, description)
+    key = description.get("key", ID)
+    train = read_csv(folder / _TRAIN, key=key)
     labels = [c for c in train.columns if c not in (FOLD, GROUP)]
     numbers = select_numbers(train, (FOLD, GROUP, *labels), folder / _TRAIN).sort_index()
     numbers = numbers.astype({FOLD: "int64", GROUP: "int64"})
-    catalog = Catalog(dataset, numbers, read_csv(folder / _TEST).index.to_numpy(), description)
+    test_ids = read_csv(folder / _TEST, key=key).index.to_numpy()
+    catalog = Catalog(dataset, numbers, test_ids, description)
     if catalog.fingerprint not in [description["fingerprint"], *description.get("replaced_by", ())]:
         raise InputError(f"{paths.shown(folder)} was changed after it was made: {advice}")
     return catalog
+
+
+def _refuse_format_2(folder: Path, description: Mapping[str, Any]) -> None:
+    """Refuse a split of own labels of format 2, whose galaxies have numbers for ids."""
+    is_old = description[manifest.FORMAT_KEY] == 2
+    if not is_old or not any((folder / name).exists() for name in _FORMAT_2):
+        return
+    runs = len([*folder.glob("*/*/config.yaml")])
+    where = paths.shown(folder)
+    raise InputError(
+        f"{where} was split by an earlier version (format 2, not {manifest.FORMAT}), which "
+        f"numbered your galaxies: delete {where} to split again; this deletes {count(runs, 'run')}"
+    )
 
 
 def find_task(name: str) -> kinds.Task | None:

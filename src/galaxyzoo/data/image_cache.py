@@ -9,7 +9,7 @@ Stamps are compared first; only where one differs, as in a copy, is the image re
 
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -21,14 +21,16 @@ from typing import TypeVar
 import cv2
 import joblib
 import numpy as np
+import pandas as pd
 
 from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core import files, parallel, paths
 from galaxyzoo.core.console import ProgressBar, count
 from galaxyzoo.core.errors import InputError, UnavailableError, one_line
-from galaxyzoo.core.manifest import FORMAT, Artifact, digest
+from galaxyzoo.core.manifest import OLDEST_FORMAT, Artifact, digest
 from galaxyzoo.data import decoding
 from galaxyzoo.data.stores.base import Images
+from galaxyzoo.io.tables import ID, GalaxyId, key_of
 
 _Made = TypeVar("_Made")
 AT_ONCE = 8  # images that a thread takes at a time
@@ -46,7 +48,7 @@ class ImageCache:
     ids: np.ndarray  # (image,)
     images: np.ndarray  # (image, cache_px, cache_px, 3) uint8 RGB, memory-mapped, read-only
     unreadable: np.ndarray  # (image,) bool; such an image is black
-    problems: dict[int, str] = field(default_factory=dict)  # why, by id
+    problems: dict[GalaxyId, str] = field(default_factory=dict)  # why, by id
     notes: Path | None = None  # the file that lists them
 
 
@@ -81,7 +83,7 @@ def decode_many(images: Images, config: ImageConfig) -> tuple[np.ndarray, dict[i
 
 def open_cache(
     images: Images,
-    ids: Sequence[int] | np.ndarray,
+    ids: np.ndarray,
     config: ImageConfig,
     strict: bool,
     advice: str = "replace them",
@@ -97,7 +99,6 @@ def open_cache(
         advice: advice in that error's message.
         chunk: images decoded at a time.
     """
-    ids = np.asarray(ids, dtype=np.int64)
     if not len(ids):  # a memory map cannot be empty
         nothing = np.empty((0, config.cache_px, config.cache_px, 3), np.uint8)
         return ImageCache(ids, nothing, np.empty(0, bool))
@@ -146,7 +147,7 @@ def _open_whole(array: Path, ids: np.ndarray) -> ImageCache | None:
     """The cache; None where it is missing, unfinished or damaged."""
     manifest = _manifest(array)
     try:
-        problems = {int(key): why for key, why in manifest.notes["unreadable"].items()}
+        problems = read_ids(manifest.notes["unreadable"], ids)
         key = array, array.stat().st_mtime_ns
         if key not in _checked:
             manifest.path(array.name)
@@ -154,17 +155,19 @@ def _open_whole(array: Path, ids: np.ndarray) -> ImageCache | None:
     except (InputError, FileNotFoundError):
         return None
     images = np.asarray(np.load(array, mmap_mode="r"))  # mapped still, and faster than a `memmap`
-    unreadable = np.isin(ids, list(problems))
+    unreadable = pd.Index(ids).isin([*problems])
     return ImageCache(ids, images, unreadable, problems, manifest.mark)
 
 
-def _fill(array: Path, images: Images, config: ImageConfig, chunk: int) -> dict[int, str]:
+def _fill(array: Path, images: Images, config: ImageConfig, chunk: int) -> dict[GalaxyId, str]:
     """Decode into an array; returns why images are unreadable, by id.
 
     It is written as a file, not through a memory map: on a full disk the system kills a process
     that writes to one.
     """
-    shape, problems = (config.cache_px, config.cache_px, 3), dict[int, str]()
+    shape = config.cache_px, config.cache_px, 3
+    problems: dict[GalaxyId, str] = {}
+    ids = images.ids.tolist()
     order = images.reading_order()
     with (
         files.writing(array) as temporary,
@@ -178,12 +181,19 @@ def _fill(array: Path, images: Images, config: ImageConfig, chunk: int) -> dict[
         decode = partial(decode_many, config=config)
         for pixels, unreadable in parallel.prefetch(decode, parts, 1, count_processes(images)):
             rows, order = np.split(order, [len(pixels)])
-            problems |= {int(images.ids[rows[row]]): why for row, why in unreadable.items()}
+            for row, why in unreadable.items():
+                problems[ids[rows[row]]] = why
             for row, image in zip(rows.tolist(), pixels, strict=True):
                 file.seek(begin + row * image.size)
                 file.write(image.data)
             bar.update(len(rows))
     return problems
+
+
+def read_ids(by_id: Mapping[str, str], ids: np.ndarray) -> dict[GalaxyId, str]:
+    """Values by id of a JSON object, whose keys are text; `ids` tells which kind they have."""
+    kind = int if key_of(ids) == ID else str
+    return {kind(key): value for key, value in by_id.items()}
 
 
 def in_threads(work: Callable[[int], _Made], count: int) -> Iterator[_Made]:
@@ -217,20 +227,23 @@ def _threads(_process: int) -> ThreadPoolExecutor:
 
 
 def _digest(images: Images, config: ImageConfig) -> str:
-    settings = (_VERSION, FORMAT, config.crop_px, config.cache_px, *_DECODERS)
+    settings = (_VERSION, OLDEST_FORMAT, config.crop_px, config.cache_px, *_DECODERS)
     made = digest(map(repr, [settings, *images.identities()]))
     return f"{images.path.stem}_{config.crop_px}_{config.cache_px}_{made[:12]}"
 
 
-_IMAGE = np.dtype([("id", "<i8"), ("stamp", "<i8"), ("content", "<u8")])
 _NAME = "images_{}.npy"
 _UNREADABLE = 0  # content of a file that is no image
 
 
 def record_images(folder: Path, inputs: Sequence[Images]) -> str:
     """Write the digests of images; returns the digest of them all."""
-    table = np.empty(sum(map(len, inputs)), _IMAGE)
-    table["id"] = np.concatenate([images.ids for images in inputs])
+    ids = np.concatenate([images.ids for images in inputs if len(images)])
+    if ids.dtype == object:
+        ids = ids.astype(str)
+    columns = [("id", ids.dtype), ("stamp", "<i8"), ("content", "<u8")]
+    table = np.empty(len(ids), columns)
+    table["id"] = ids
     table["stamp"] = np.concatenate([images.table["stamp"] for images in inputs])
     table["content"] = np.concatenate([_content(images) for images in inputs])
     table.sort(order="id")
@@ -261,7 +274,7 @@ def check_digests(folder: Path, whole: str, inputs: Sequence[Images], advice: st
         raise InputError(f"{paths.shown(path)} is missing or was changed: {advice}")
     before = table["stamp"].copy()
     for images in inputs:
-        rows = np.flatnonzero(np.isin(table["id"], images.ids))
+        rows = np.flatnonzero(pd.Index(table["id"]).isin(images.ids))
         table["stamp"][rows] = images.table["stamp"].loc[table["id"][rows]]
         touched = table[rows][table["stamp"][rows] != before[rows]]
         known = touched["content"] != _UNREADABLE  # others may have been got again

@@ -13,7 +13,6 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import BUNDLED, DEMOS
 from galaxyzoo.data.catalog import (
     GROUP,
-    IMAGE_NAMES,
     OWN_TASK,
     Catalog,
     catalog_names,
@@ -21,7 +20,6 @@ from galaxyzoo.data.catalog import (
     folds_dir,
     has_catalog,
     load_catalog,
-    names_seal,
     save_catalog,
 )
 from galaxyzoo.data.folds import DUPLICATE_CORRELATION, join_groups, make_folds, near_duplicates
@@ -30,6 +28,7 @@ from galaxyzoo.data.image_cache import (
     check_digests,
     describe_bad,
     open_cache,
+    read_ids,
     record_images,
     remove_others,
 )
@@ -37,7 +36,7 @@ from galaxyzoo.data.readers import find
 from galaxyzoo.data.readers.dataset_files import DatasetFiles
 from galaxyzoo.data.readers.side_tables import GROUPS, KnownGroups, read_known_groups
 from galaxyzoo.data.stores.base import Images
-from galaxyzoo.io.tables import FOLD, ID, NAME, write_table
+from galaxyzoo.io.tables import FOLD, GalaxyId, key_of, write_table
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
 from galaxyzoo.tasks.registry import define_task
 
@@ -90,13 +89,15 @@ def prepare(
 
 
 def record_duplicates(data: Dataset, other: Dataset) -> None:
-    """Record which galaxies of `other` are galaxies of `data` under other ids.
+    """Record which galaxies of `other` are galaxies of `data` that their ids do not tell.
 
     They are found once, by their images, as near-duplicates within a dataset are. A stage on
-    `other` leaves them out: they may be test galaxies, or belong to the fold to validate.
+    `other` leaves them out: they may be test galaxies, or belong to the fold to validate. Where the
+    datasets share ids, a galaxy of the same id needs no record.
     """
+    catalogs = data.catalog, other.catalog
     path = _copies_file(data.catalog.dataset, other.catalog.dataset)
-    made_of = [catalog.about.get("images") for catalog in (data.catalog, other.catalog)]
+    made_of = [catalog.about.get("images") for catalog in catalogs]
     is_known = path.exists() and not manifest.is_unsealed(path, _REDO)
     if is_known and manifest.read_sealed(path, _REDO)["made_of"] == made_of:
         return
@@ -104,15 +105,18 @@ def record_duplicates(data: Dataset, other: Dataset) -> None:
     image = other.raw.image
     caches = [data.train_images(image), data.test_images(image), other.train_images(image)]
     groups = near_duplicates(chain.from_iterable(cache.images for cache in caches))
-    galaxies = pd.DataFrame({ID: np.concatenate([cache.ids for cache in caches]), GROUP: groups})
-    theirs = len(galaxies) - len(other.catalog.ids)
-    pairs = galaxies[theirs:].merge(galaxies[:theirs], on=GROUP)
-    copies = pairs[f"{ID}_x"][pairs[f"{ID}_x"] != pairs[f"{ID}_y"]].unique().tolist()
+    ids = np.concatenate([cache.ids for cache in caches[:2]])
+    ours = pd.DataFrame({"id": ids, GROUP: groups[: len(ids)]})
+    theirs = pd.DataFrame({"id": other.catalog.ids, GROUP: groups[len(ids) :]})
+    pairs = theirs.merge(ours, on=GROUP, suffixes=("", "_own"))
+    if data.catalog.shares_ids(other.catalog):
+        pairs = pairs[pairs["id"] != pairs["id_own"]]
+    copies = pairs["id"].unique().tolist()
     manifest.write_sealed(path, {"made_of": made_of, "copies": copies})
 
 
-def read_duplicates(dataset: str, other: str) -> list[int]:
-    """GalaxyIDs that `record_duplicates` has written for these datasets."""
+def read_duplicates(dataset: str, other: str) -> list[GalaxyId]:
+    """Ids in `other` that `record_duplicates` has written for these datasets."""
     return manifest.read_sealed(_copies_file(dataset, other), _REDO)["copies"]
 
 
@@ -161,7 +165,7 @@ def prepare_raw(
     _check_own_groups(catalog, raw, known)
     is_unchanged = _is_unchanged(catalog, raw, known)
     folder = dataset_dir(raw.dataset)
-    if not is_unchanged and not (raw.task and (folder / IMAGE_NAMES).exists()):
+    if not is_unchanged and raw.task is None:
         raise InputError(
             f"{paths.shown(raw.folder)} has changed since {paths.shown(folder)} was made: "
             f"restore the old files, or delete {paths.shown(folder)} to start again"
@@ -224,13 +228,12 @@ def _make_catalog(
         folds = make_folds(raw.targets.to_numpy(), groups, n_folds, seed, known_folds)
     except ValueError as error:
         raise InputError(f"--folds {n_folds}: {error}") from None
-    label = _labels(raw, raw.targets.index)
-    own_ids = load_catalog(raw.dataset).ids if is_known else ()
-    _check_groups(raw.dataset, label, groups, folds, raw.targets.index.isin(own_ids))
+    known_ids = load_catalog(raw.dataset).ids if is_known else ()
+    _check_groups(raw.dataset, raw.targets.index, groups, folds, raw.targets.index.isin(known_ids))
     train = raw.targets.copy()
     train.insert(0, FOLD, folds)
     train.insert(1, GROUP, groups)
-    _write_groups(folder / GROUPS, train, {"near_duplicate": near, **shared}, label)
+    _write_groups(folder / GROUPS, train, {"near_duplicate": near, **shared})
     images = record_images(folder, _images(raw))
     description = {
         "dataset": raw.dataset,
@@ -239,7 +242,8 @@ def _make_catalog(
         "n_folds": n_folds,
         "seed": seed,
         "stratified_by": "most telling answer, then its vote fraction",
-        "own_ids": raw.own_ids,
+        "key": key_of(raw.targets.index),
+        "galaxy_ids": raw.galaxy_ids,
         "folds_as_in_earlier_datasets": int((known_folds >= 0).sum()),
         "duplicate_correlation": DUPLICATE_CORRELATION,
         "galaxies_with_a_near_duplicate": int(_is_shared(near).sum()),
@@ -254,12 +258,6 @@ def _make_catalog(
         description[OWN_TASK] = define_task(raw.own_task)
     description["known_groups"] = _digest_groups(known, raw.targets.index)
     catalog = Catalog(raw.dataset, train, raw.test_ids, description)
-    names = raw.train_images.table.rename(columns={"name": "image"}).rename_axis(ID)
-    if raw.task or NAME in names:
-        seal = names_seal(raw.dataset)
-        seal.mark.unlink(missing_ok=True)  # a kill now leaves names that are believed unsealed
-        write_table(folder / IMAGE_NAMES, names.reset_index().filter([ID, NAME, "image"]))
-        seal.finish([IMAGE_NAMES], {})
     if raw.task:
         catalog.for_task(raw.task)  # every class is in every fold
     save_catalog(catalog)
@@ -272,26 +270,21 @@ def _is_shared(numbers: np.ndarray) -> np.ndarray:
     return pd.Series(numbers).duplicated(keep=False).to_numpy() & (numbers >= 0)
 
 
-def _labels(raw: DatasetFiles, ids: np.ndarray | pd.Index) -> pd.Index:
-    """Names of galaxies in tables and messages."""
-    table = raw.train_images.table.rename_axis(ID)
-    return pd.Index(table.get(NAME, table.index.to_series())[ids])
-
-
 def _digest_groups(known: KnownGroups, ids: np.ndarray | pd.Index) -> str:
     """Digest of which galaxies belong together by tables, however these spell it."""
     return manifest.digest([known.joined(ids).tobytes()])[:16]
 
 
-def _write_groups(
-    path: Path, train: pd.DataFrame, causes: dict[str, np.ndarray], label: pd.Index
-) -> None:
+def _write_groups(path: Path, train: pd.DataFrame, causes: dict[str, np.ndarray]) -> None:
     """Write who shares a fold with whom, and why; name classes that are one group."""
     is_shared = _is_shared(train[GROUP].to_numpy())
-    table = pd.DataFrame({"joined": train[GROUP], **causes}).set_index(label)[is_shared]
+    table = pd.DataFrame({"joined": train[GROUP], **causes})[is_shared]
     write_table(path, table.reset_index())
     targets = train.drop(columns=[FOLD, GROUP])
-    for name in targets.columns if targets.isin([0, 1]).all(axis=None) else ():
+    are_classes = targets.isin([0, 1]).all(axis=None)
+    if not are_classes:
+        return
+    for name in targets.columns:
         members = train[GROUP][targets[name] == 1]
         if len(members) > members.nunique() == 1:
             print(f"the {len(members)} galaxies of class '{name}' form one group and share a fold")
@@ -315,21 +308,23 @@ def _drop_bad(
 def _known_folds(raw: DatasetFiles, n_folds: int) -> np.ndarray:
     """(galaxy,) fold that a galaxy has in a dataset prepared earlier, -1 where in none.
 
-    A galaxy has one fold in every dataset, so that weights trained without fold k of one may start
-    fold k of another. A split into another number of folds cannot take part.
+    A galaxy has one fold in every dataset that shares its id, so that weights trained without fold
+    k of one may start fold k of another. A split into another number of folds cannot take part.
     """
     ids = raw.targets.index.to_numpy()
     known = np.full(len(ids), -1)
     for name in catalog_names():
+        if name != raw.dataset and not raw.galaxy_ids:
+            continue
         other = load_catalog(name)
-        is_stranger = name != raw.dataset and (raw.own_ids or other.about.get("own_ids"))
-        if is_stranger or other.n_folds != n_folds:
+        shares_ids = name == raw.dataset or other.has_galaxy_ids
+        if not shares_ids or other.n_folds != n_folds:
             continue
         shared, rows, other_rows = np.intersect1d(ids, other.ids, return_indices=True)
         clash = (known[rows] >= 0) & (known[rows] != other.folds[other_rows])
         if clash.any():
             raise InputError(
-                f"GalaxyID {shared[clash][0]} is in one fold of {name} and in a different one of "
+                f"{other.key} {shared[clash][0]} is in one fold of {name} and another one of "
                 f"another dataset: delete {paths.shown(folds_dir() / name)}/ and prepare it again"
             )
         known[rows] = other.folds[other_rows]
@@ -338,20 +333,21 @@ def _known_folds(raw: DatasetFiles, n_folds: int) -> np.ndarray:
 
 def _check_own_groups(catalog: Catalog, raw: DatasetFiles, known: KnownGroups) -> None:
     """Refuse tables that put together what the dataset's own split has divided."""
-    ids = np.intersect1d(catalog.ids, raw.train_images.ids)
+    ids = catalog.train.index
+    ids = ids[ids.isin(raw.train_images.ids)]
     folds = catalog.train[FOLD][ids].to_numpy()
     is_own = np.full(len(ids), True)
-    _check_groups(catalog.dataset, _labels(raw, ids), known.joined(ids), folds, is_own)
+    _check_groups(catalog.dataset, ids, known.joined(ids), folds, is_own)
 
 
 def _check_groups(
-    dataset: str, label: pd.Index, groups: np.ndarray, folds: np.ndarray, is_own: np.ndarray
+    dataset: str, ids: pd.Index, groups: np.ndarray, folds: np.ndarray, is_own: np.ndarray
 ) -> None:
     """Refuse known folds that split a group: a copy of a validation galaxy would be trained on.
 
     Args:
         dataset: the dataset's name.
-        label: (galaxy,) names for the message.
+        ids: (galaxy,) for the message.
         groups: (galaxy,) group numbers.
         folds: (galaxy,) fold numbers.
         is_own: (galaxy,) whether the fold is that of the dataset's own earlier split.
@@ -362,7 +358,7 @@ def _check_groups(
         return
     place = int(np.flatnonzero(divided)[0])
     pair = order[place : place + 2]
-    first, second = label[pair]
+    first, second = ids[pair]
     if is_own[pair].all():
         folder = paths.shown(dataset_dir(dataset))
         splits, advice = folder, f"delete {folder} to split again"
@@ -370,7 +366,7 @@ def _check_groups(
         splits = f"earlier splits in {paths.shown(folds_dir())}/"
         advice = "delete one of these splits there and prepare its dataset last"
     raise InputError(
-        f"{label.name} {first} and {second} belong together (near-duplicates, one group or "
+        f"{key_of(ids)} {first} and {second} belong together (near-duplicates, one group or "
         f"position), but {splits} put them into different folds: {advice}"
     )
 
@@ -381,7 +377,7 @@ def _is_unchanged(catalog: Catalog, raw: DatasetFiles, known: KnownGroups) -> bo
     Earlier versions wrote no such digest of groups: there `_check_own_groups` has to do.
     """
     groups = _digest_groups(known, catalog.ids)
-    dropped = [int(galaxy_id) for galaxy_id in catalog.about.get("dropped_images", {})]
+    dropped = [*read_ids(catalog.about.get("dropped_images", {}), catalog.ids)]
     targets = raw.targets.drop(index=dropped, errors="ignore")
     return (
         catalog.label_columns == list(targets.columns)

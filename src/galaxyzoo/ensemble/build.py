@@ -27,6 +27,7 @@ from galaxyzoo.ensemble.selection import (
     nested,
 )
 from galaxyzoo.ensemble.stackers import Pool
+from galaxyzoo.io.tables import GalaxyId
 from galaxyzoo.results import layout, submission
 from galaxyzoo.results.card import EnsembleCard, RunCard, rounded
 from galaxyzoo.results.table import PredictionTable, digest_table, score_table
@@ -68,8 +69,10 @@ class EnsembleBuild:
         tests = [members.load_test(run, self.task, self.whole, self.test) for run in runs]
         test = np.stack(tests, axis=1)
         cards = [RunCard.of(catalog.dataset, run) for run in runs]
-        earlier = [name for card in cards for name in card.unreadable_test_images]
-        unreadable = np.isin(catalog.test_names, earlier)
+        earlier: list[GalaxyId] = []
+        for member in cards:
+            earlier += member.unreadable_test_images
+        unreadable = pd.Index(catalog.test_ids).isin(earlier)
         inputs = self._digest(oof, test, unreadable)
         finished = self._finished_card(inputs)
         if finished is not None:
@@ -87,7 +90,7 @@ class EnsembleBuild:
             runs_selected_on_validation=selected,
             possible_leakage=[card.run for card in cards if card.possible_leakage],
             diverged={card.run: card.divergence for card in cards if card.diverged},
-            unreadable_test_images=catalog.test_names[unreadable].tolist(),
+            unreadable_test_images=catalog.test_ids[unreadable].tolist(),
             **make_card(fits, runs, oof, catalog),
         )
         predictions = self.task.project(fits.models[card.chosen].predict(test))
@@ -95,12 +98,12 @@ class EnsembleBuild:
         # The runs' tables hold the mean there, which a stacker would bend.
         predictions[unreadable] = self.task.project(prior[None])
         values = fits.predictions(card.chosen)
-        oof_table = PredictionTable(self.task, catalog.ids, values, catalog.folds, catalog.names)
+        oof_table = PredictionTable(self.task, catalog.ids, values, catalog.folds)
         digests = {
             "oof_table": oof_table.write(self.folder.oof_csv),
             "fitted": fitted.save_fitted(self.folder.fitted, fits.models[card.chosen]),
         }
-        table = PredictionTable(self.task, catalog.test_ids, predictions, names=catalog.names)
+        table = PredictionTable(self.task, catalog.test_ids, predictions)
         submission.write(self.folder.csv, table, card.model_copy(update=digests), prior)
         return EnsembleCard.read(self.folder.card), True
 

@@ -7,7 +7,6 @@ fractions into class probabilities, without training.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -75,8 +74,8 @@ def load_oof(run: str, task: Task, catalog: Catalog) -> np.ndarray:
         raise InputError(
             f"{shown(path)} cannot be used: {unfinished}; train {run}'s other folds first"
         )
-    wanted = galaxies.ids, galaxies.folds, f"train {run} again", catalog.names
-    table = PredictionTable.read(path, own_task, *wanted)
+    advice = f"train {run} again"
+    table = PredictionTable.read(path, own_task, galaxies.ids, galaxies.folds, advice)
     return _serve(table, task, catalog.for_task(task).ids)
 
 
@@ -97,8 +96,7 @@ def load_test(run: str, task: Task, catalog: Catalog, networks: Networks = "fold
         raise InputError(f"{run} was not trained on all galaxies: type `{command}` first")
     own_task = _task_of(run, task)
     card.check(catalog.for_task(own_task), *paths)
-    rows = partial(PredictionTable.read, ids=catalog.test_ids, names=catalog.names)
-    tables = [rows(path, own_task) for path in paths]
+    tables = [PredictionTable.read(path, own_task, catalog.test_ids) for path in paths]
     mean = np.mean([table.values for table in tables], axis=0)
     return _serve(replace(tables[0], values=mean), task, catalog.test_ids)
 

@@ -34,6 +34,7 @@ from galaxyzoo.inference.images import (
     decode_chunk,
     describe_checks,
 )
+from galaxyzoo.io.tables import plain_cell
 from galaxyzoo.models.build import GalaxyNet, load_network
 from galaxyzoo.results import layout
 from galaxyzoo.tasks.kinds import Task
@@ -371,5 +372,6 @@ def predict_stores(
     notes = dict.fromkeys(note for images in inputs for note in images.notes)
     for note in [*notes, *describe_checks(checks, len(predictions), predictor.task)]:
         ProgressBar.write(one_line(note))
-    predictions.index = pd.Index([labels[name] for name in predictions.index], name=labels.column)
+    ids = [plain_cell(labels[name]) for name in predictions.index]  # as every table writes them
+    predictions.index = pd.Index(ids, name=labels.column)
     return predictions, unreadable

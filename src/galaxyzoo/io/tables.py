@@ -1,4 +1,4 @@
-"""Read, check and write CSV tables keyed by GalaxyID, never by row position.
+"""Read, check and write CSV tables keyed by a galaxy's id, never by row position.
 
 A file that is not text or was cut off is refused, with its name, before pandas sees it; users'
 vote fractions are checked for their range and their sums on the decision tree.
@@ -12,7 +12,7 @@ import re
 import warnings
 import zlib
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import IO, Any
@@ -101,7 +101,8 @@ def _split(line: str) -> list[str]:
 
 
 ID = "GalaxyID"
-NAME = "id"  # column of ids that are no GalaxyIDs
+NAME = "id"  # column of ids that are text
+GalaxyId = int | str
 ID_LIMIT = 10**18  # Galaxy Zoo 2's own ids have 18 digits
 FOLD = "fold"
 TABLE_SUFFIXES = ".csv", ".parquet"  # that `write_predictions` takes
@@ -128,47 +129,48 @@ def read_csv(
     source: IO[bytes] | None = None,
     key: str = ID,
     wanted: Callable[[str], bool] | None = None,
-    names: Mapping[int, str] | None = None,
 ) -> pd.DataFrame:
-    """Read a table with a `GalaxyID` column; the rows stay in the file's order.
+    """Read a table with a column of ids; the rows stay in the file's order.
 
     Byte-order mark, CRLF and spaces around names are accepted; columns may come in any order.
 
     Args:
         path: the file, or a name for messages where `source` holds the content.
         source: an open file, such as a member of a zip; default `path`.
-        key: the file's own name of the id column.
+        key: name of the id column in the file; of `id` the ids are text, of any other GalaxyIDs.
         wanted: whether to read a column; default all.
-        names: ids by number, where a column `id` may stand in place of `GalaxyID`.
     Returns:
-        Table indexed by GalaxyID (int64), every other column as pandas read it.
+        Table indexed by `id` (text) or by `GalaxyID` (int64), every other column as pandas read it.
     """
-    frame = read_table(path, source, wanted, {key, CLASS, NAME})
-    written = NAME if names and key not in frame else key
-    if written not in frame:
+    frame = read_table(path, source, wanted, {key, CLASS})
+    if key not in frame:
         listed = ", ".join(frame.columns[:4])
-        raise InputError(f"{paths.shown(path)} has no column '{written}' (found {listed}, …)")
-    cells = frame.pop(written)
-    numbers = {name: str(number) for number, name in (names or {}).items()}
-    ids, wrong = whole_numbers(cells.map(numbers) if written == NAME else cells, ID_LIMIT)
+        raise InputError(f"{paths.shown(path)} has no column '{key}' (found {listed}, …)")
+    cells = frame.pop(key)
+    if key == NAME:
+        ids = cells.fillna("").astype(object).str.strip()
+        wrong = np.flatnonzero(ids == "")
+        problem = "an empty cell is no id"
+    else:
+        ids, wrong = whole_numbers(cells, ID_LIMIT)
+        problem = "'{}' is not a complete GalaxyID (a whole number)"
     if len(wrong):
-        kind = "in the dataset" if written == NAME else "a complete GalaxyID (a whole number)"
         raise InputError(
-            f"{paths.shown(path)}, data row {wrong[0] + 1}: '{cells.iloc[wrong[0]]}' is not {kind} "
-            f"(such rows: {len(wrong)})"
+            f"{paths.shown(path)}, data row {wrong[0] + 1}: "
+            f"{problem.format(cells.iloc[wrong[0]])} (such rows: {len(wrong)})"
         )
     repeated = cells[ids.duplicated()]
     if len(repeated):
         raise InputError(
-            f"{paths.shown(path)}: {written} {repeated.iloc[0]} appears twice (repeated "
+            f"{paths.shown(path)}: {key} {repeated.iloc[0]} appears twice (repeated "
             f"rows: {len(repeated)})"
         )
-    return frame.set_index(ids.rename(ID))
+    return frame.set_index(ids.rename(NAME if key == NAME else ID))
 
 
-def shown_id(number: int, names: Mapping[int, str] | None = None) -> str:
-    """Format a galaxy's id for messages: the user's own, else the GalaxyID."""
-    return f"{NAME} {names[number]}" if names and number in names else f"{ID} {number}"
+def key_of(ids: np.ndarray | pd.Index) -> str:
+    """Name of the column of ids in tables: `GalaxyID` of whole numbers, `id` of text."""
+    return ID if pd.api.types.is_integer_dtype(ids.dtype) else NAME
 
 
 def read_table(
@@ -290,7 +292,7 @@ def write_predictions(path: Path, predictions: pd.DataFrame) -> None:
 
 
 def format_predictions(predictions: pd.DataFrame, number: str = "%.9f") -> str:
-    """A prediction table as CSV text, its index (GalaxyID or another name) first.
+    """A prediction table as CSV text, its index (GalaxyID, or the index's name) first.
 
     Args:
         predictions: table of numbers, besides an optional `class` column of names.

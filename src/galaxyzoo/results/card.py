@@ -12,6 +12,7 @@ from galaxyzoo.config import base, loading
 from galaxyzoo.core import launch, manifest, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import Catalog, find_task
+from galaxyzoo.io.tables import GalaxyId
 from galaxyzoo.results.layout import EnsembleFolder, RunFolder
 from galaxyzoo.results.table import digest_table
 
@@ -87,7 +88,7 @@ class FoldsCard(ScoreCard):
     seed: int = 0
     # first weights may be trained on these galaxies' votes; of an ensemble, whose
     possible_leakage: bool | list[str]
-    unreadable_test_images: list[int | str] = Field(default_factory=list)  # GalaxyIDs, own ids
+    unreadable_test_images: list[GalaxyId] = Field(default_factory=list)  # GalaxyIDs, own ids
 
     @property
     def is_optimistic(self) -> bool:

@@ -15,7 +15,7 @@ from galaxyzoo.config.loading import check_run_name
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import Catalog, task_of
-from galaxyzoo.io.tables import FOLD, read_csv, read_table
+from galaxyzoo.io.tables import FOLD, key_of, read_csv, read_table
 from galaxyzoo.results import layout
 from galaxyzoo.results.card import Digests, ImportedTables, RunCard
 from galaxyzoo.results.oof import save_run
@@ -164,7 +164,7 @@ def _read_tables(catalog: Catalog, labeled: Catalog, pair: TablePair) -> _Tables
     oof, has_folds = _read_oof(catalog, labeled, pair)
     tests = {}
     for key, path in paths.items():
-        tests[key] = _read(path, oof.task, catalog.test_ids, names=catalog.names)
+        tests[key] = _read(path, oof.task, catalog.test_ids)
     every = {"oof": pair.oof, **paths}
     digests = Digests(**{key: digest_table(path) for key, path in every.items()})
     if card and card.tables != digests:
@@ -214,11 +214,11 @@ def _read_oof(catalog: Catalog, labeled: Catalog, pair: TablePair) -> tuple[Pred
     has_folds = FOLD in read_table(pair.oof, wanted=FOLD.__eq__)
     folds = labeled.folds if has_folds else None
     if has_folds:
-        written = read_csv(pair.oof, names=catalog.names)[FOLD].reindex(labeled.ids)
+        written = read_csv(pair.oof, key=key_of(labeled.ids))[FOLD].reindex(labeled.ids)
         if (written == labeled.folds + 1).all():  # the same split, numbered from 1
             folds = labeled.folds + 1
     advice = f"train the run on the folds in folds/{catalog.dataset}/train.csv"
-    table = _read(pair.oof, task_of(pair.run), labeled.ids, folds, advice, catalog.names)
+    table = _read(pair.oof, task_of(pair.run), labeled.ids, folds, advice)
     return replace(table, folds=labeled.folds), has_folds
 
 
@@ -320,7 +320,7 @@ def _compare_to_runs(
         if card.run == run:
             continue
         path = layout.RunFolder(labeled.dataset, card.run).oof_csv
-        other = PredictionTable.read(path, task, labeled.ids, names=labeled.names)
+        other = PredictionTable.read(path, task, labeled.ids)
         difference = task.difference(losses, task.per_sample_losses(other.values, targets))
         if difference.value > -_MARGIN * difference.error:
             return []

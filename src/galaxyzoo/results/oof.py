@@ -1,7 +1,7 @@
 """A run's out-of-fold table, test table and score card, collected from its folds' predictions."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from tqdm import tqdm
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core.manifest import Artifact
 from galaxyzoo.data.catalog import Catalog
+from galaxyzoo.io.tables import GalaxyId
 from galaxyzoo.results import layout, submission
 from galaxyzoo.results.card import Digests, RunCard
 from galaxyzoo.results.table import PredictionTable, score_table
@@ -35,7 +36,7 @@ class FoldSummary:
     selected_on_validation: bool = False  # an epoch was chosen on the fold
     possible_leakage: bool = False  # the first weights may have seen the fold
     # GalaxyIDs of the test images that could not be read when it predicted them
-    unreadable_test_images: Sequence[int] = ()
+    unreadable_test_images: Sequence[GalaxyId] = ()
 
     @property
     def diverged(self) -> bool:
@@ -137,7 +138,7 @@ class FoldTables:
 
     def _mean_test(
         self, folds: Sequence[int], test_images: "ImageCache"
-    ) -> tuple[PredictionTable, list[int | str]]:
+    ) -> tuple[PredictionTable, list[GalaxyId]]:
         """Mean over networks; the mean of the training targets where there is no image.
 
         Returns:
@@ -148,13 +149,15 @@ class FoldTables:
         values = [PredictionTable.read(path, task, ids).values for path in paths]
         mean = sum(values[1:], start=values[0]) / len(values)
         # An image may have been repaired since a network predicted it.
-        notes = [self.files(fold).notes.get("unreadable_test_images", ()) for fold in folds]
-        unreadable = test_images.unreadable | np.isin(test_images.ids, np.concatenate(notes))
-        named = self.catalog.test_names[unreadable].tolist()
+        earlier: list[GalaxyId] = []
+        for fold in folds:
+            earlier += self.files(fold).notes.get("unreadable_test_images", ())
+        unreadable = test_images.unreadable | pd.Index(ids).isin(earlier)
+        named = ids[unreadable].tolist()
         if named:
             mean[unreadable] = self.targets.mean(axis=0)
             tqdm.write(submission.describe_unreadable(named))
-        return PredictionTable(task, ids, mean, names=self.catalog.names).project(), named
+        return PredictionTable(task, ids, mean).project(), named
 
     def _read_val(self, fold: int) -> PredictionTable:
         """Predictions of a fold's own galaxies."""
@@ -185,7 +188,7 @@ def save_run(
         notes: values of the card, besides scores.
     """
     folder, task = layout.RunFolder(catalog.dataset, run), oof.task
-    targets, rows = catalog.targets(task), np.isin(catalog.ids, oof.ids)
+    targets, rows = catalog.targets(task), catalog.train.index.isin(oof.ids)
     scores = score_table(task, oof.values, targets[rows], oof.folds, targets[~rows])
     failed = []  # folds whose score is no better than that of the mean targets of the others
     for fold, score in scores["per_fold"].items():
@@ -203,7 +206,7 @@ def save_run(
         "n_folds": catalog.n_folds,
         "no_better_than_mean": failed,
         "tables": Digests(
-            oof=replace(oof, names=catalog.names).write(folder.oof_csv, number=number),
+            oof=oof.write(folder.oof_csv, number=number),
             test=test.write(folder.test_csv, targets.mean(axis=0), number),
             refit=refit.write(folder.refit_csv, number=number) if refit else None,
         ),

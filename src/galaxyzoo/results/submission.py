@@ -2,7 +2,7 @@
 
 import csv
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,7 +11,7 @@ import numpy as np
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import DEMOS, WHOLE, shown
-from galaxyzoo.io.tables import ID, NAME, read_csv, shown_id
+from galaxyzoo.io.tables import ID, NAME, GalaxyId, key_of, read_csv
 from galaxyzoo.results.card import EnsembleCard, SubmissionCard
 from galaxyzoo.results.layout import card_path, published_csv
 from galaxyzoo.results.table import PredictionTable, digest_table, select_predictions
@@ -34,11 +34,11 @@ def write(path: Path, table: PredictionTable, card: SubmissionCard, prior: np.nd
     """
     with files.writing(path) as temporary:
         temporary.write_text(table.format(prior), encoding="utf-8")
-        check(temporary, table.task, table.ids, table.names)
+        check(temporary, table.task, table.ids)
         card.model_copy(update={"table": digest_table(temporary)}).write(card_path(path))
 
 
-def describe_unreadable(ids: Sequence[int | str]) -> str:
+def describe_unreadable(ids: Sequence[GalaxyId]) -> str:
     """A warning that names the test galaxies whose image cannot be read."""
     first = ", ".join(map(str, ids[:5])) + (", …" if len(ids) > 5 else "")
     count = f"unreadable test images: {len(ids)}"
@@ -46,26 +46,26 @@ def describe_unreadable(ids: Sequence[int | str]) -> str:
     return f"{count} ({kind} {first}); their rows contain the training means"
 
 
-def check(path: Path, task: Task, ids: np.ndarray, names: Mapping[int, str] | None = None) -> None:
+def check(path: Path, task: Task, ids: np.ndarray) -> None:
     """Refuse a file that is no submission of the task.
 
     An id may be missing, repeated or not in the sample, rows or columns in another order, a value
     not finite or not within `_TOLERANCE` of a valid one.
 
     Args:
-        ids: (test galaxy,) GalaxyIDs in the sample submission's order.
-        names: as of `read_csv`.
+        ids: (test galaxy,) in the sample submission's order.
     """
-    frame = read_csv(path, names=names)
-    values = select_predictions(frame, task.columns, ids, path, names).to_numpy()
+    key = key_of(ids)
+    frame = read_csv(path, key=key)
+    values = select_predictions(frame, task.columns, ids, path).to_numpy()
     columns = [*task.decision_columns, *task.columns]
     if list(frame.columns) != columns:
         raise InputError(
-            f"{shown(path)}: the columns must be {ID}, {columns[0]}, … as in Kaggle's sample"
+            f"{shown(path)}: the columns must be {key}, {columns[0]}, … as in Kaggle's sample"
         )
     # Kaggle takes no byte-order mark, no spaces and no "100000.0", which `read_csv` does.
     cells = [next(iter(row), "") for row in csv.reader(path.read_text("utf-8").splitlines())]
-    wanted = [NAME if names else ID, *((names or {}).get(i, str(i)) for i in ids.tolist())]
+    wanted = [key, *map(str, ids.tolist())]
     for cell, expected in zip(cells, wanted, strict=False):
         if cell != expected:
             raise InputError(f"{shown(path)}: the first column has {cell!r}, not {expected}")
@@ -73,7 +73,7 @@ def check(path: Path, task: Task, ids: np.ndarray, names: Mapping[int, str] | No
     if distances.max(initial=0.0) > _TOLERANCE:
         row, column = np.unravel_index(distances.argmax(), distances.shape)
         raise InputError(
-            f"{shown(path)}: {shown_id(int(ids[row]), names)}, column '{task.columns[column]}': "
+            f"{shown(path)}: {key} {ids[row]}, column '{task.columns[column]}': "
             f"{values[row, column]:.9f} is not between 0 and 1, or the values of its "
             f"{task.group} have the wrong sum"
         )
@@ -132,7 +132,8 @@ def compare_to_record(path: Path, record: Path) -> str:
         return ""
     if path.read_bytes() == record.read_bytes():
         return f"byte-identical to the record: {shown(record)}"
-    ours, theirs = (read_csv(table).select_dtypes("number") for table in (path, record))
+    ours = read_csv(path).select_dtypes("number")
+    theirs = read_csv(record).select_dtypes("number")
     if ours.shape != theirs.shape or not ours.index.equals(theirs.index):
         return f"differs from the record, which has other galaxies: {shown(record)}"
     off = float((ours - theirs).abs().to_numpy().max())

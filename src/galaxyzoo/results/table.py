@@ -1,10 +1,10 @@
-"""Tables of predictions, keyed by GalaxyID.
+"""Tables of predictions, keyed by id.
 
 An out-of-fold table also has the fold in which each galaxy was held out.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,7 +13,7 @@ import pandas as pd
 
 from galaxyzoo.core import files, manifest, paths
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.io.tables import FOLD, NAME, format_predictions, read_csv, select_numbers, shown_id
+from galaxyzoo.io.tables import FOLD, format_predictions, key_of, read_csv, select_numbers
 from galaxyzoo.tasks.kinds import Task
 
 
@@ -23,10 +23,9 @@ class PredictionTable:
 
     Args:
         task: whose columns they are of.
-        ids: (galaxy,) GalaxyIDs.
+        ids: (galaxy,) int64 GalaxyIDs, or text.
         values: (galaxy, column).
         folds: (galaxy,) in which each was held out; None: not an out-of-fold table.
-        names: ids in files by number, of galaxies without a GalaxyID.
 
     Examples:
         >>> from galaxyzoo.tasks.registry import get_task
@@ -39,29 +38,26 @@ class PredictionTable:
     ids: np.ndarray
     values: np.ndarray
     folds: np.ndarray | None = None
-    names: Mapping[int, str] = field(default_factory=dict)
 
     @classmethod
     def read(
         cls,
         path: Path,
         task: Task,
-        ids: np.ndarray | None = None,
+        ids: np.ndarray,
         folds: np.ndarray | None = None,
         advice: str = "recreate it",
-        names: Mapping[int, str] | None = None,
     ) -> Self:
         """Read a table by the names of its rows and columns.
 
         Args:
             path: the CSV, also compressed.
             task: whose columns it has.
-            ids: (galaxy,) GalaxyIDs that it holds once each, in the wanted order; default its own.
+            ids: (galaxy,) that it holds once each, in the wanted order.
             folds: (galaxy,) that an out-of-fold table must have.
             advice: end of the message where it has others.
-            names: as of `read_csv`.
         """
-        frame = select_predictions(read_csv(path, names=names), task.columns, ids, path, names)
+        frame = select_predictions(read_csv(path, key=key_of(ids)), task.columns, ids, path)
         if folds is not None:
             if FOLD not in frame.columns:
                 raise InputError(
@@ -73,16 +69,17 @@ class PredictionTable:
                 first = moved[0]
                 raise InputError(
                     f"{paths.shown(path)} was made with another split "
-                    f"({shown_id(frame.index[first], names)}: fold {frame[FOLD].iloc[first]:g}, "
+                    f"({key_of(ids)} {frame.index[first]}: fold {frame[FOLD].iloc[first]:g}, "
                     f"but {folds[first]} in the catalog; such rows: {len(moved)}): {advice}"
                 )
         values = frame[list(task.columns)].to_numpy()
-        return cls(task, frame.index.to_numpy(), values, folds)
+        return cls(task, ids, values, folds)
 
     @property
     def frame(self) -> pd.DataFrame:
-        """The values alone, as a table indexed by GalaxyID."""
-        return pd.DataFrame(self.values, self.ids, list(self.task.columns))
+        """The values alone, as a table indexed by id."""
+        index = pd.Index(self.ids, name=key_of(self.ids))
+        return pd.DataFrame(self.values, index, list(self.task.columns))
 
     def format(self, prior: np.ndarray | None = None, number: str = "%.9f") -> str:
         """The table as CSV text.
@@ -95,8 +92,6 @@ class PredictionTable:
         frame = self.frame if prior is None else self.task.with_decision(self.frame, prior)
         if self.folds is not None:
             frame[FOLD] = self.folds
-        if self.names:
-            frame = frame.rename(index=self.names).rename_axis(NAME)
         return format_predictions(frame, number)
 
     def write(self, path: Path, prior: np.ndarray | None = None, number: str = "%.9f") -> str:
@@ -117,27 +112,27 @@ class PredictionTable:
 
 
 def select_predictions(
-    frame: pd.DataFrame, columns: Sequence[str], ids: np.ndarray | None, path: Path, names: Any
+    frame: pd.DataFrame, columns: Sequence[str], ids: np.ndarray, path: Path
 ) -> pd.DataFrame:
     """Select the numbers of a prediction table, its rows in the order of `ids`.
 
     Args:
         frame: as of `read_csv`.
         columns: names.
-        ids: (galaxy,) GalaxyIDs that it holds once each; None: the file's, in its order.
+        ids: (galaxy,) that it holds once each.
         path: the file, for messages.
-        names: as of `read_csv`.
     Returns:
-        (galaxy, column) float64 table indexed by GalaxyID; an out-of-fold table keeps its `fold`
-        column last.
+        (galaxy, column) float64 table indexed by id; an out-of-fold table keeps its `fold` column
+        last.
     """
-    ids = frame.index.to_numpy() if ids is None else np.asarray(ids)
-    missing, extra = np.setdiff1d(ids, frame.index), np.setdiff1d(frame.index, ids)
+    wanted = pd.Index(ids)
+    missing = wanted[~wanted.isin(frame.index)].sort_values()
+    extra = frame.index[~frame.index.isin(ids)].sort_values()
     if len(missing) or len(extra):
         problem = "missing" if len(missing) else "not in the dataset"
-        first = shown_id([*missing, *extra][0], names)
+        first = [*missing, *extra][0]
         counts = f"{len(missing)} missing, {len(extra)} extra"
-        raise InputError(f"{paths.shown(path)}: {first} is {problem} ({counts})")
+        raise InputError(f"{paths.shown(path)}: {key_of(ids)} {first} is {problem} ({counts})")
     numbers = select_numbers(frame, columns, path)
     if FOLD in frame.columns:
         numbers[FOLD] = select_numbers(frame, [FOLD], path)

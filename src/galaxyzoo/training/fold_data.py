@@ -89,7 +89,7 @@ def _agrees(catalog: Catalog, fingerprint: str) -> bool:
     votes = get_task(COMPETITION_TASK)
     if catalog.has_labels(votes):
         return catalog.for_task(votes).fingerprint == fingerprint
-    if catalog.about.get("own_ids"):
+    if not catalog.has_galaxy_ids:
         return False
     others = (load_catalog(name) for name in catalog_names())
     return any(
@@ -122,7 +122,8 @@ def find_stage_before(config: schema.Config, catalog: Catalog, fold: int) -> Art
 def check_dataset_before(config: schema.Config, catalog: Catalog) -> Catalog:
     """Load the catalog of the stage before; refuse it if a galaxy is in another fold there.
 
-    A first stage on another dataset is compared with the recipe's own.
+    A first stage on another dataset is compared with the recipe's own. Where the two share no ids,
+    a galaxy of both is known by its images, and no stage learns from it.
     """
     before = config.earlier[-1] if config.earlier else None
     dataset = (before and before.dataset) or config.own_dataset or catalog.dataset
@@ -162,12 +163,16 @@ def may_learn_from(config: schema.Config, catalog: Catalog) -> np.ndarray:
     """(galaxy,) bool, galaxies that a stage may be trained on.
 
     On another dataset than the recipe's own these are no test galaxies of that one, nor copies of
-    its galaxies under other ids.
+    its galaxies that their ids do not tell.
     """
     if config.own_dataset is None:
         return np.ones(len(catalog.ids), bool)
-    copies = read_duplicates(config.own_dataset, catalog.dataset)
-    return ~np.isin(catalog.ids, [*load_catalog(config.own_dataset).test_ids, *copies])
+    ids = catalog.train.index
+    is_allowed = ~ids.isin(read_duplicates(config.own_dataset, catalog.dataset))
+    recipe_catalog = load_catalog(config.own_dataset)
+    if recipe_catalog.shares_ids(catalog):
+        is_allowed &= ~ids.isin(recipe_catalog.test_ids)
+    return is_allowed
 
 
 def check_train_rows(config: schema.Config, rows: np.ndarray, number: int) -> None:

@@ -107,8 +107,8 @@ def _train_stage(run: Run, stage: Config, parts: np.ndarray, start: fold_data.St
     files = layout.trained_files(folder, provenance)
     if not files.is_finished:
         catalog = run.data.catalog.for_task(stage.predicted_task)
-        train = np.isin(catalog.ids, run.catalog.ids[parts == "train"])
-        val = np.isin(catalog.ids, run.catalog.ids[parts == "val"])
+        train = catalog.train.index.isin(run.catalog.ids[parts == "train"])
+        val = catalog.train.index.isin(run.catalog.ids[parts == "val"])
         # Seeds are derived from the fold's number: here it is the next one after the folds.
         data = fold_data.make_part_data(stage, run.data, train, val, run.catalog.n_folds)
         data = replace(data, start=start)

@@ -31,7 +31,7 @@ def refusal(*tasks: str, data: str | None = None) -> str:
 @pytest.mark.parametrize("task", ["gz37", "elliptical_spiral", "hubble10", "anomaly4", "zoo5"])
 def test_tasks_on_votes_take_the_demo_where_nothing_is_there(demo, task):
     raw = opened(task)
-    assert (raw.dataset, raw.own_ids) == (DEMO, True)
+    assert (raw.dataset, raw.galaxy_ids) == (DEMO, False)
     assert opened(task, data="demo").dataset == DEMO
 
 
@@ -49,7 +49,7 @@ def test_tasks_on_votes_take_the_competition(demo):
         raw = opened(*tasks)
         assert raw.folder == demo.parent / "mine"
         assert raw.dataset.startswith("kaggle-")
-        assert not raw.own_ids
+        assert raw.galaxy_ids
 
 
 @pytest.mark.parametrize("where", ["", "small"])

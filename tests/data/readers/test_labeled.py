@@ -38,7 +38,7 @@ def test_labels_become_one_hot_columns_by_ascending_id(folder):
     frame = labels(folder)
     rewrite(folder, frame.assign(**{"class": " " + frame["class"] + " "}))
     raw = open_input("small", {"zoo5"})
-    assert (raw.dataset, raw.own_ids) == ("small", False)
+    assert (raw.dataset, raw.galaxy_ids) == ("small", True)
     assert raw.targets.index.tolist() == list(range(1, 41))
     assert list(raw.targets.columns) == list(ZOO5)
     np.testing.assert_array_equal(raw.targets.to_numpy().argmax(axis=1), np.arange(40) % 5)
@@ -110,26 +110,27 @@ def write_folders(folder: Path, names: list[str] | None = None) -> Path:
     return folder
 
 
-def test_folders_are_classes_and_files_are_numbered_in_order(root):
+def test_folders_are_classes_and_paths_are_ids(root):
     folder = write_folders(root / "input" / "odd ones")
     (folder / "merger").rename(folder / "deep")  # an image deeper down belongs to the class, too
     (folder / "merger").mkdir()
     (folder / "deep").rename(folder / "merger" / "deep")
     raw = open_input(None, {"anomaly4"})
-    assert (raw.dataset, raw.own_ids, len(raw.test_ids)) == ("odd ones", True, 0)
+    assert (raw.dataset, raw.galaxy_ids, len(raw.test_ids)) == ("odd ones", False, 0)
     assert list(raw.targets.columns) == list(TASKS["anomaly4"].columns)
-    assert raw.targets.index.tolist() == list(range(18))
-    paths = sorted(str(path.relative_to(folder)) for path in folder.rglob("*.jpg"))
-    for row, path in enumerate(paths):
-        assert raw.targets.loc[row].idxmax() == Path(path).parts[0]
-        assert raw.train_images.read(row) == (folder / path).read_bytes()
+    paths = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.jpg"))
+    assert raw.targets.index.tolist() == paths
+    assert raw.targets.index.name == "id"
+    for path in paths:
+        assert raw.targets.loc[path].idxmax() == Path(path).parts[0]
+        assert raw.train_images.read(path) == (folder / path).read_bytes()
 
 
 def test_names_that_are_galaxy_ids_are_ids(root):
     ids = np.random.default_rng(1).permutation(np.arange(587722982291472386, 587722982291472404))
     folder = write_folders(root / "input" / "mine", [str(i) for i in ids])
     raw = open_input(None, {"anomaly4"})
-    assert not raw.own_ids
+    assert raw.galaxy_ids
     assert raw.targets.index.tolist() == sorted(ids)
     for galaxy_id, number in zip(ids.tolist(), anomaly_numbers(), strict=True):
         assert raw.targets.loc[galaxy_id].idxmax() == ANOMALIES[number]
@@ -144,8 +145,8 @@ NUMBERED = [[f"{i:06d}" for i in range(18)], [f"{i}" for i in range(18)], ["1000
 def test_numbered_or_repeated_names_are_no_galaxy_ids(root, names):
     write_folders(root / "input" / "mine", names)
     raw = open_input(None, {"anomaly4"})
-    assert raw.own_ids
-    assert raw.targets.index.tolist() == list(range(len(raw.targets)))
+    assert not raw.galaxy_ids
+    assert raw.targets.index.tolist() == sorted(raw.train_images.names)
 
 
 def test_a_folder_of_an_unknown_class_is_named(root):

@@ -16,16 +16,16 @@ ARCSEC = 1 / 3600
 
 
 def dataset(folder: Path, count: int = 6, table: pd.DataFrame | None = None) -> DatasetFiles:
-    """Images J0.png, J1.png, …, numbered in this order, all of them labeled."""
+    """Images J0.png, J1.png, …, in this order, all of them labeled."""
     names = [f"J{number}.png" for number in range(count)]
     images = Images.of(folder, names, 0, str.encode)
-    images.table["id"] = names
-    targets = pd.DataFrame({"a": 1.0}, index=range(count))
+    images.table.index = pd.Index(names)
+    targets = pd.DataFrame({"a": 1.0}, index=names)
     path = None
     if table is not None:
         path = folder / "labels.csv"
         table.to_csv(path, index=False)
-    return DatasetFiles("mine", folder, targets, images, images, own_ids=True, table=path)
+    return DatasetFiles("mine", folder, targets, images, images, galaxy_ids=False, table=path)
 
 
 def beside(folder: Path, **columns: list) -> pd.DataFrame:
@@ -52,7 +52,11 @@ def test_positions_are_found_as_catalogs_name_them(tmp_path, columns):
     beside(tmp_path, **{columns[0]: [150.1, 20, 150.1], columns[1]: [2.2, 2, 2.2]})
     raw = dataset(tmp_path)
     assert numbers(raw, "position") == [0, 1, 0, -1, -1, -1]
-    assert sky_positions(raw) == {0: (150.1, 2.2), 1: (20, 2), 2: (150.1, 2.2)}
+    assert sky_positions(raw) == {
+        "J0.png": (150.1, 2.2),
+        "J1.png": (20, 2),
+        "J2.png": (150.1, 2.2),
+    }
     known = read_known_groups(raw)
     assert known.sources == {"position": [f"{', '.join(columns)} of groups.csv"]}
     assert known.notes == [
@@ -233,8 +237,8 @@ def test_hours_minutes_and_seconds_are_read(tmp_path):
     beside(tmp_path, ra=ra, dec=dec)
     raw = dataset(tmp_path)
     assert numbers(raw, "position") == [0, 0, 0, 0, -1, 1]
-    assert sky_positions(raw)[0] == pytest.approx((152.0004167, 2.225))
-    assert sky_positions(raw)[5] == pytest.approx((12.5, -0.5))
+    assert sky_positions(raw)["J0.png"] == pytest.approx((152.0004167, 2.225))
+    assert sky_positions(raw)["J5.png"] == pytest.approx((12.5, -0.5))
 
 
 def test_hours_need_astropy(tmp_path, monkeypatch):

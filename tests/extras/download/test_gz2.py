@@ -77,7 +77,7 @@ def test_votes_are_shares_times_the_votes_of_what_leads_there(root, folder):
             assert raw.targets.loc[galaxy, column] == pytest.approx(votes[column], abs=1e-8)
     assert GALAXY_ZOO_2.residuals(raw.targets.to_numpy()).max() < 1e-7
     assert raw.targets.index.is_monotonic_increasing
-    assert (raw.dataset, raw.own_ids, len(raw.test_ids)) == ("zoo", True, 0)
+    assert (raw.dataset, raw.galaxy_ids, len(raw.test_ids)) == ("zoo", False, 0)
 
 
 def test_positions_are_those_of_the_vote_table(root, folder):

@@ -56,10 +56,10 @@ def test_every_way_to_write_labels_reads_the_same(root, save, labels):
     }[labels]
     save(root / "input" / "mine.npz", images=draw_images(), **arrays)
     raw = open_input(None, {"anomaly4"})
-    assert (raw.dataset, raw.own_ids, len(raw.test_ids)) == ("mine", True, 0)
+    assert (raw.dataset, raw.galaxy_ids, len(raw.test_ids)) == ("mine", False, 0)
     assert raw.targets.to_numpy().argmax(axis=1).tolist() == NUMBERS.tolist()
     assert (raw.image.crop_px, raw.image.cache_px) == (424, 96)
-    assert "id" not in raw.train_images.table
+    assert raw.targets.index.tolist() == [*range(18)]  # rows of the file
     decoded = np.stack([decode(raw.train_images.read(row), 424, 48) for row in range(18)])
     assert (decoded == draw_images()).all()
 
@@ -72,7 +72,7 @@ def test_the_side_of_the_images_says_which_file_it_is(root, side_px, name, first
     made = draw(12, side_px)
     write(root / "input" / "renamed.h5", made)
     raw = open_input(None, {name})
-    assert (raw.dataset, raw.own_ids, len(raw.test_ids)) == (name, True, 0)
+    assert (raw.dataset, raw.galaxy_ids, len(raw.test_ids)) == (name, False, 0)
     assert list(raw.targets.columns) == list(get_task(name).columns)
     assert raw.targets.to_numpy().argmax(axis=1).tolist() == made["ans"].tolist()
     assert raw.targets[first].tolist() == [1.0] + [0.0] * 9 + [1.0, 0.0]
@@ -128,7 +128,12 @@ def test_what_is_wrong_with_hdf5_arrays_is_one_line(root, changes, named):
 def test_tables_have_the_ids_of_the_file(root):
     ids = [f"J{1042 - row}" for row in range(18)]
     write_npz(root / "input" / "mine.npz", ids=ids)
-    assert [*prepare(tasks={"anomaly4"}, n_folds=2).catalog.names.values()] == ids
+    data = prepare(tasks={"anomaly4"}, n_folds=2)
+    assert data.catalog.ids.tolist() == sorted(ids)
+    for row, galaxy in enumerate(ids):
+        assert data.catalog.train.loc[galaxy, ANOMALIES[NUMBERS[row]]] == 1
+        decoded = decode(data.raw.train_images.read(galaxy), 424, 48)
+        np.testing.assert_array_equal(decoded, draw_images()[row])
 
 
 def test_damaged_images_of_an_npz_are_named_when_they_are_decoded(root):

@@ -1,5 +1,6 @@
 """Galaxies with classes of a user's own, in `labels.csv`."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -11,12 +12,12 @@ from galaxyzoo.commands import train
 from galaxyzoo.commands.train import describe_labels
 from galaxyzoo.config.loading import load_config, load_run_config, runs_of
 from galaxyzoo.config.schema import Config
-from galaxyzoo.core import files
+from galaxyzoo.core import manifest
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.manifest import write_sealed
-from galaxyzoo.data.catalog import find_task, image_names, load_catalog, load_task
+from galaxyzoo.data.catalog import find_task, load_catalog, load_task
 from galaxyzoo.data.prepare import open_dataset, prepare
 from galaxyzoo.data.readers.find import open_input
+from galaxyzoo.data.readers.labeled import text_ids
 from galaxyzoo.data.readers.side_tables import sky_positions
 from galaxyzoo.extras.explain.galaxy import find_galaxy
 from galaxyzoo.results.table import PredictionTable
@@ -60,15 +61,15 @@ def write_five(folder: Path, yaml: str = "", **columns: list) -> Path:
     return folder
 
 
-def test_images_are_numbered_by_their_names_and_have_their_classes(folder):
+def test_galaxies_have_the_users_ids_their_classes_and_images(folder):
     raw = open_input("mine", {"mine"})
-    assert (raw.dataset, raw.own_ids) == ("mine", True)
+    assert (raw.dataset, raw.galaxy_ids) == ("mine", False)
     assert list(raw.targets.columns) == sorted(NAMES)
-    for row, number in enumerate(sorted(range(24), key=str)):  # g_0, g_1, g_10, g_11, …
-        if number > 1:
-            assert raw.targets.loc[row].idxmax() == NAMES[number % 3]
-            assert raw.train_images.names[row] == f"pictures/g_{number}.png"
-    assert raw.test_ids.tolist() == [0, 1]  # in whatever order the table has them
+    assert raw.targets.index.tolist() == sorted(f"g_{number}" for number in range(2, 24))
+    for number in range(2, 24):
+        assert raw.targets.loc[f"g_{number}"].idxmax() == NAMES[number % 3]
+        assert raw.train_images.names[f"g_{number}"] == f"pictures/g_{number}.png"
+    assert raw.test_ids.tolist() == ["g_0", "g_1"]  # in whatever order the table has them
 
 
 def test_a_galaxy_has_the_position_of_its_row(folder):
@@ -77,8 +78,7 @@ def test_a_galaxy_has_the_position_of_its_row(folder):
     sky = {"RA": [1.5 * n + 1 for n in numbers], "Dec": [-1.0 * n for n in numbers]}
     write(folder, id=[f"g_{n}" for n in numbers], classes=classes, **sky)
     raw = open_input("mine", {"mine"})
-    written = {i: int(name[len("pictures/g_") : -4]) for i, name in raw.train_images.names.items()}
-    assert sky_positions(raw) == {i: (1.5 * n + 1, -n) for i, n in written.items()}
+    assert sky_positions(raw) == {f"g_{n}": (1.5 * n + 1, -n) for n in numbers}
 
 
 def test_the_folder_is_a_task_of_its_name_with_its_recipes(root, folder):
@@ -92,8 +92,6 @@ def test_the_folder_is_a_task_of_its_name_with_its_recipes(root, folder):
     assert runs_of("mine", task) == ["mine/finetune", "mine/head"]
     config = load_config("mine/head", own_task=task)
     assert (config.task, config.labels) == ("mine", {"columns": sorted(NAMES), "balanced": False})
-    names = pd.read_csv(root / "folds/mine/names.csv", index_col="GalaxyID")["image"]
-    assert names.loc[2] == "pictures/g_10.png"
     counts = catalog.for_task(load_task("mine")).train.groupby("fold")[NAMES].sum()
     assert counts.to_numpy().min() >= 2  # stratified
 
@@ -113,7 +111,7 @@ def test_galaxy_ids_stay_galaxy_ids(root):
     (folder / "train_labels.csv").unlink()
     write(folder, list("abababab"), GalaxyID=list(range(123456, 123464)))
     data = prepare("mine", n_folds=2, tasks={"mine"})
-    assert (data.raw.own_ids, data.catalog.ids.tolist()) == (False, list(range(123456, 123464)))
+    assert (data.raw.galaxy_ids, data.catalog.ids.tolist()) == (True, [*range(123456, 123464)])
     assert "; images of 48 × 48 px" in describe_labels(data, load_task("mine"))
 
 
@@ -132,8 +130,7 @@ def test_words_that_pandas_takes_for_no_value_are_classes_and_ids(root):
     write(folder, words * 2, id=ids)
     task = prepare("mine", n_folds=2, tasks={"mine"}).raw.task
     assert load_task("mine") == task
-    table, names = load_catalog("mine").train, image_names("mine")
-    classes = table[sorted(words)].idxmax(axis=1).rename(index=lambda i: Path(names[i]).stem)
+    classes = load_catalog("mine").train[sorted(words)].idxmax(axis=1)
     assert classes.to_dict() == dict(zip(ids, words * 2, strict=True))
 
 
@@ -175,22 +172,22 @@ def test_tables_have_the_ids_that_the_user_wrote(root):
     write(folder, [*"abb"] * 4, id=[written.format(n) for n in numbers])
     catalog, path = prepare("mine", n_folds=2, tasks={"mine"}).catalog, root / "oof.csv"
     values, where = catalog.targets(load_task("mine")), (load_task("mine"), catalog.ids)
-    PredictionTable(*where, values, catalog.folds, catalog.names).write(path)
+    PredictionTable(*where, values, catalog.folds).write(path)
     table = pd.read_csv(path, index_col="id")
     expected = {written.format(n): "abb"[k % 3] for k, n in enumerate(numbers)}
     assert table[["a", "b"]].idxmax(axis=1).to_dict() == expected
-    read = PredictionTable.read(path, *where, catalog.folds, names=catalog.names)
+    read = PredictionTable.read(path, *where, catalog.folds)
     assert (read.values == values).all()
     path.write_text(path.read_text().replace("J1042", "J1"))
-    line = one_line_refusal(PredictionTable.read, path, *where, names=catalog.names)
-    assert f"'{written.format(1)}' is not in the dataset" in line
+    line = one_line_refusal(PredictionTable.read, path, *where)
+    assert f"id {written.format(1042)} is missing (1 missing, 1 extra)" in line
 
 
 def test_an_image_without_a_majority_is_to_be_predicted(root):
     columns = {"class": [*"abab", "b"], "id": ["g0", "g1", "g2", "g2", "g3"]}
     write_five(root / "input" / "mine", "", **columns)
     raw = open_input("mine", {"mine"})
-    assert raw.train_images.names[raw.test_ids].tolist() == ["pictures/g2.png"]
+    assert raw.test_ids.tolist() == ["g2"]
     assert raw.targets.sum().to_dict() == {"a": 1, "b": 2}
 
 
@@ -218,7 +215,6 @@ def begin_run(root: Path) -> Path:
 
 def test_known_galaxies_keep_their_folds_where_labels_change(root, folder, capsys):
     first, run = prepare("mine", n_folds=3, tasks={"mine"}).catalog, begin_run(root)
-    # Rows by name: g_0, g_1, g_10 … g_19, g_2, g_20 …: g_2 is row 12, g_3 is row 17.
     relabel(folder, {"g_0": "ring", "g_1": "ring", "g_2": "ring", "g_3": None})
     line = "since folds/mine was made: to retrain, type `bash scripts/train_folds.sh --data mine`"
     assert line in one_line_refusal(open_dataset, None, "mine", "mine")
@@ -227,15 +223,14 @@ def test_known_galaxies_keep_their_folds_where_labels_change(root, folder, capsy
     second = prepare("mine", tasks={"mine"}, update=True).catalog
     line = "labels: 2 added, 1 changed, 1 removed; galaxies keep their folds"
     assert line in capsys.readouterr().out
-    assert second.ids.tolist() == [row for row in range(24) if row != 17]
-    assert second.train.loc[12, "ring"] == 1
+    assert second.ids.tolist() == sorted(f"g_{number}" for number in range(24) if number != 3)
+    assert second.train.loc["g_2", "ring"] == 1
     assert not len(second.test_ids)
-    kept = first.train["fold"].drop(17)
-    assert second.train["fold"].drop([0, 1]).to_dict() == kept.to_dict()
+    kept = first.train["fold"].drop("g_3")
+    assert second.train["fold"].drop(["g_0", "g_1"]).to_dict() == kept.to_dict()
     sizes = np.bincount(second.folds)
     assert sizes.max() - sizes.min() <= 1
     assert run.exists()
-    assert 17 not in pd.read_csv(root / "folds/mine/names.csv")["GalaxyID"].tolist()
     assert prepare("mine", tasks={"mine"}).catalog.fingerprint == second.fingerprint
     assert "labels:" not in capsys.readouterr().out
 
@@ -249,18 +244,7 @@ def test_an_update_that_was_killed_is_made_again(root, folder):
             prepare("mine", tasks={"mine"})
         load_catalog("mine")  # as other commands do meanwhile
     second = prepare("mine", tasks={"mine"}).catalog
-    assert second.train["fold"].drop(0).to_dict() == first.train["fold"].to_dict()
-
-
-def test_names_whose_writing_was_killed_are_made_again(root, folder):
-    prepare("mine", n_folds=3, tasks={"mine"})
-    for name in ("names.csv", "names.json"):
-        write_folder(folder / f"of_{name}", list(draw_images(1)), [f"new_{name}"])
-        relabel(folder, {f"new_{name}": "ring"})
-        with killed_before(name):
-            prepare("mine", tasks={"mine"})
-        assert prepare("mine", tasks={"mine"}).catalog.names
-        assert (root / "folds/mine/names.json").exists()
+    assert second.train["fold"].drop("g_0").to_dict() == first.train["fold"].to_dict()
 
 
 def test_the_task_of_a_dataset_is_sealed_with_its_catalog(root, folder):
@@ -274,20 +258,6 @@ def test_the_task_of_a_dataset_is_sealed_with_its_catalog(root, folder):
             assert "folds/mine/dataset.json " in message
             assert "restore it, or delete folds/mine to split and train again" in message
         assert path.read_text() == changed
-
-
-def test_a_task_in_a_file_of_its_own_is_of_an_earlier_version(root, folder):
-    prepare("mine", n_folds=3, tasks={"mine"})
-    split, old = root / "folds/mine/dataset.json", root / "folds/mine/task.json"
-    assert not old.exists()
-    write_sealed(old, {"columns": ["a", "b"], "balanced": False})
-    assert load_task("mine").columns == tuple(sorted(NAMES))  # of the split, whatever lies there
-    description = files.read_json(split)
-    del description["task"]
-    write_sealed(split, description)
-    for use in (load_task, load_catalog, lambda name: prepare(name, tasks={name})):
-        message = one_line_refusal(use, "mine")
-        assert message.endswith("earlier version: delete folds/mine to split and train again")
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "x" * 300, "/", "kaggle-mini"])
@@ -323,34 +293,60 @@ def test_a_new_class_of_too_few_galaxies_leaves_all_as_it_was(root, folder):
     assert second.train.equals(first.train)
 
 
-def test_images_that_are_added_leave_the_others_their_numbers(root, folder):
+def test_images_that_are_added_leave_the_others_their_folds(root, folder):
     first = prepare("mine", n_folds=3, tasks={"mine"})
     write_folder(folder / "more", list(draw_images(2)), ["a", "b"])  # in order before all others
     relabel(folder, {"a": "ring"})
     second = prepare("mine", tasks={"mine"})
-    before = dict(first.raw.train_images.names)
-    assert dict(second.raw.train_images.names) == before | {24: "more/a.png"}
-    folds = second.catalog.train["fold"]
-    assert folds.drop(24).to_dict() == first.catalog.train["fold"].to_dict()
-    names = root / "folds/mine/names.csv"
-    text = names.read_text()
-    names.write_text(text.replace("g_3.png", "g_99.png"))
-    line = one_line_refusal(prepare, "mine", None, None, {"mine"})
-    assert "folds/mine/names.csv does not match names.json (changed, damaged or replaced)" in line
-    with pytest.raises(InputError, match=r"names\.csv does not match"):
-        _ = load_catalog("mine").names
-    names.unlink()
-    line = one_line_refusal(prepare, "mine", None, None, {"mine"})
-    assert "folds/mine/names.csv is missing: restore it, or delete folds/mine" in line
-    names.write_text(text)
-    (root / "folds/mine/names.json").unlink()  # as the last version left it
-    assert dict(prepare("mine", tasks={"mine"}).raw.train_images.names) == before | {
-        24: "more/a.png"
+    assert dict(second.raw.train_images.names) == first.raw.train_images.names.to_dict() | {
+        "a": "more/a.png"
     }
-    names.unlink()
-    relabel(folder, {"b": "ring"})
-    line = "input/mine has changed since folds/mine was made"
-    assert line in one_line_refusal(prepare, "mine", None, None, {"mine"})
+    folds = second.catalog.train["fold"]
+    assert folds.drop("a").to_dict() == first.catalog.train["fold"].to_dict()
+
+
+@pytest.mark.parametrize("name", ["names.csv", "task.json"])
+def test_a_split_of_format_2_is_named_with_what_deleting_costs(root, folder, name):
+    """As the last version left it: galaxies numbered, their ids or their task in a file beside."""
+    prepare("mine", n_folds=3, tasks={"mine"})
+    place = root / "folds/mine"
+    begin_run(root)
+    about = json.loads((place / "dataset.json").read_text())
+    about = {key: about[key] for key in about if key not in ("digest", "key", "galaxy_ids", "task")}
+    about |= {"own_ids": True, "format": 2}
+    text = json.dumps(about | {"digest": manifest.digest_json(about)})
+    (place / "dataset.json").write_text(text)
+    (place / name).write_text("")
+    line = one_line_refusal(prepare, "mine", None, None, {"mine"})
+    assert "folds/mine was split by an earlier version (format 2, not 3)" in line
+    assert line.endswith("delete folds/mine to split again; this deletes 1 run")
+
+
+@pytest.mark.parametrize(
+    ("ids", "expected"),
+    [
+        (["-5", "=A1", "+05.25"], ["'=A1", "+05.25", "-5"]),
+        ([" a", "b ", "ü"], ["a", "b", "ü"]),
+        (["007", "7.50", "1e5"], ["007", "1e5", "7.50"]),
+    ],
+    ids=["formulas", "blanks", "numbers"],
+)
+def test_ids_are_read_back_as_tables_write_them(root, ids, expected):
+    folder = root / "input/mine"
+    draw(folder, [*map(str.strip, ids), "g1", "g2", "g3"])
+    write(folder, [*"ababab"], id=[*ids, "g1", "g2", "g3"])
+    catalog = prepare("mine", n_folds=2, tasks={"mine"}).catalog
+    assert catalog.ids.tolist() == sorted([*expected, "g1", "g2", "g3"])
+    assert load_catalog("mine").fingerprint == catalog.fingerprint
+    values, path = catalog.targets(load_task("mine")), root / "oof.csv"
+    PredictionTable(load_task("mine"), catalog.ids, values, catalog.folds).write(path)
+    back = PredictionTable.read(path, load_task("mine"), catalog.ids, catalog.folds)
+    np.testing.assert_array_equal(back.values, values)
+
+
+def test_two_names_that_tables_write_alike_are_refused(tmp_path):
+    line = one_line_refusal(text_ids, ["a", "=b", "'=b "], tmp_path)
+    assert line.endswith(" has id '=b twice")
 
 
 def test_a_run_learns_the_classes_as_they_are_now(root, folder, monkeypatch):

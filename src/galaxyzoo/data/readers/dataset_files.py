@@ -11,6 +11,7 @@ from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.stores.base import Images
+from galaxyzoo.io.tables import key_of
 from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.registry import TASKS
 
@@ -21,7 +22,7 @@ class DatasetFiles:
 
     dataset: str
     folder: Path  # for messages: where it was read from
-    # indexed by GalaxyID ascending; the 37 vote fractions, or one-hot columns named as classes
+    # indexed by id ascending; the 37 vote fractions, or one-hot columns named as classes
     targets: pd.DataFrame
     train_images: Images
     test_images: Images
@@ -29,16 +30,19 @@ class DatasetFiles:
     test_ids: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
     # how its images are decoded where galaxies are compared
     image: ImageConfig = field(default_factory=ImageConfig)
-    # whether its ids mean other galaxies than the same ids of other datasets
-    own_ids: bool = False
+    # whether its ids are the competition's; else the same ids mean other galaxies in other datasets
+    galaxy_ids: bool = True
     task: Task | None = None  # of a user's table of labels
     table: Path | None = None  # of its votes or labels, which may have positions on the sky too
 
     def __post_init__(self) -> None:
         """Refuse a galaxy that is both a training and a test galaxy."""
-        where, shared = shown(self.folder), np.intersect1d(self.targets.index, self.test_ids)
+        shared = self.targets.index[self.targets.index.isin(self.test_ids)]
         if len(shared):
-            raise InputError(f"{where}: GalaxyID {shared[0]} is both a training and a test galaxy")
+            raise InputError(
+                f"{shown(self.folder)}: {key_of(shared)} {shared[0]} is both a training and a test "
+                "galaxy"
+            )
 
     @property
     def own_task(self) -> Task | None:
@@ -58,12 +62,23 @@ class DatasetCandidate:
 
 
 def check_images(ids: np.ndarray, images: Images, table: str, exact: bool = False) -> None:
-    """Refuse a table of galaxies without an image; if exact, images that it lacks, too."""
-    extra = np.setdiff1d(images.ids, ids)[: None if exact else 0]
+    """Refuse a table of galaxies without an image; if exact, images that it lacks, too.
+
+    Args:
+        ids: (galaxy,) GalaxyIDs in the table.
+        images: by GalaxyID.
+        table: its name, for the message.
+        exact: whether each image has to be in the table.
+    """
     missing = np.setdiff1d(ids, images.ids)
-    for wrong, has, lists in ((missing, "no", "lists"), (extra, "an", "lacks")):
-        if len(wrong):
-            raise InputError(
-                f"{shown(images.path)} has {has} image of GalaxyID {wrong[0]}, which {table} "
-                f"{lists} (such galaxies: {len(wrong):,}): replace whichever is wrong"
-            )
+    extra = np.setdiff1d(images.ids, ids)
+    if len(missing):
+        wrong, problem = missing, f"no image of GalaxyID {missing[0]}, which {table} lists"
+    elif exact and len(extra):
+        wrong, problem = extra, f"an image of GalaxyID {extra[0]}, which {table} lacks"
+    else:
+        return
+    raise InputError(
+        f"{shown(images.path)} has {problem} (such galaxies: {len(wrong):,}): replace whichever is "
+        "wrong"
+    )

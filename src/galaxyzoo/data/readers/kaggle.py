@@ -88,7 +88,8 @@ def open_dataset_files(folder: Path) -> DatasetFiles:
     check_images(test_ids, test_images, "the sample submission", exact=True)
     dataset = dataset_name(targets.index.to_numpy(), test_ids, folder)
     stores = train_images, test_images
-    return DatasetFiles(dataset, given, targets, *stores, test_ids, own_ids=dataset in DEMOS)
+    is_real = dataset not in DEMOS
+    return DatasetFiles(dataset, given, targets, *stores, test_ids, galaxy_ids=is_real)
 
 
 def dataset_name(train_ids: np.ndarray, test_ids: np.ndarray, folder: Path) -> str:

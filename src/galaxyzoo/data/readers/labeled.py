@@ -6,13 +6,12 @@ A table: `train_labels.csv` with the columns `GalaxyID,class`, rows in any order
 where there are galaxies to predict.
 
 Folders: `<folder>/<class>/<any name>.jpg`. Where every name is another GalaxyID (six digits or
-more), the images are those galaxies; else they are numbered from 0 in the order of their paths.
+more), the images are those galaxies; else their ids are their paths in the folder.
 """
 
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePath
 
@@ -22,11 +21,10 @@ import pandas as pd
 from galaxyzoo.config.schema import ORIGINAL_PX, ImageConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
-from galaxyzoo.data.catalog import image_names
 from galaxyzoo.data.readers import dataset_files
 from galaxyzoo.data.readers.dataset_files import DatasetCandidate, DatasetFiles
 from galaxyzoo.data.stores import base, opening
-from galaxyzoo.io.tables import ID, plain_cell, read_csv
+from galaxyzoo.io.tables import key_of, plain_cell, read_csv
 from galaxyzoo.tasks import kinds, registry
 
 LABELS_CSV, TEST, IMAGES = "train_labels.csv", "test_ids.csv", "images"
@@ -99,10 +97,10 @@ def _lower(task: kinds.ClassTask) -> set[str]:
 
 
 def one_hot(classes: pd.Series, task: kinds.Task) -> pd.DataFrame:
-    """(galaxy, class) 0.0 or 1.0 in the task's column order, of class names by GalaxyID."""
+    """(galaxy, class) 0.0 or 1.0 in the task's column order, of class names by id."""
     names = classes.to_numpy()
     columns = {column: (names == column).astype(np.float64) for column in task.columns}
-    return pd.DataFrame(columns, index=classes.index.rename(ID))
+    return pd.DataFrame(columns, index=classes.index.rename(key_of(classes.index)))
 
 
 def classes_of(table: pd.DataFrame, path: Path) -> pd.Series:
@@ -153,11 +151,11 @@ def make_dataset(
     table: Path | None = None,
     written: Sequence[str] = (),
 ) -> DatasetFiles:
-    """Make the dataset of images with classes, which are galaxies by their names, or numbered.
+    """Make the dataset of images with classes: galaxies by GalaxyIDs that name them, else by text.
 
     Args:
         folder: where they lie.
-        images: all in the folder, which are numbered in the order of their names.
+        images: all in the folder.
         rows: (galaxy,) of the images with classes.
         classes: (galaxy,) names; empty: to be predicted.
         task: of the classes.
@@ -165,27 +163,41 @@ def make_dataset(
         table: of these.
         written: (galaxy,) how it names the images; default as they are named.
     """
-    dataset, chosen = folder.absolute().name, images.take(rows)
+    chosen = images.take(rows)
     stems = [*map(base.stem_of, chosen.names)]
-    own_ids = not all(map(GALAXY_ID.fullmatch, stems)) or len({*stems}) < len(stems)
-    if own_ids:
-        numbers = _number_images(dataset, {*images.names})
-        ids = [numbers[name] for name in chosen.names]
-        chosen = replace(chosen, table=chosen.table.assign(id=[*written] or chosen.names))
+    galaxy_ids = all(map(GALAXY_ID.fullmatch, stems)) and len({*stems}) == len(stems)
+    if galaxy_ids:
+        ids = pd.Index(stems).astype("int64")
     else:
-        ids = [int(stem) for stem in stems]
-    chosen, labels = chosen.relabel(ids), pd.Series(classes, ids, dtype=str)
-    test_ids = labels.index[labels == ""].sort_values().to_numpy("int64")
-    targets = one_hot(labels[labels != ""], task).sort_index()
+        ids = text_ids(written or [*chosen.names], table or folder)
+    labels = pd.Series(classes, ids, dtype=str).sort_index()
+    test_ids = labels.index[labels == ""].to_numpy()
+    targets = one_hot(labels[labels != ""], task)
+    chosen = chosen.relabel(ids)
     return DatasetFiles(
-        dataset, folder, targets, chosen, chosen, test_ids, CUT_OUT, own_ids, own_task, table
+        folder.absolute().name,
+        folder,
+        targets,
+        chosen,
+        chosen,
+        test_ids,
+        CUT_OUT,
+        galaxy_ids,
+        own_task,
+        table,
     )
 
 
-def _number_images(dataset: str, names: set[str]) -> dict[str, int]:
-    """Number images in the order of their names; those of an earlier split keep their numbers."""
-    known = {name: number for number, name in image_names(dataset).items()}
-    # The table has names as spreadsheets may see them: `'-5.png`.
-    numbers = {name: known[cell] for name in names if (cell := plain_cell(name)) in known}
-    first = max(known.values(), default=-1) + 1
-    return numbers | {name: i for i, name in enumerate(sorted(names - {*numbers}), first)}
+def text_ids(names: Sequence[str], where: Path) -> pd.Index:
+    """Ids of galaxies as tables write them, so that they are read back the same.
+
+    Args:
+        names: (galaxy,) as the user or an image's file has them.
+        where: file or folder, for messages.
+    Raises:
+        InputError: two names give one id.
+    """
+    ids = pd.Index([str(plain_cell(name.strip())) for name in names], dtype=object)
+    if not ids.is_unique:
+        raise InputError(f"{shown(where)} has id {ids[ids.duplicated()][0]} twice")
+    return ids

@@ -28,7 +28,7 @@ from galaxyzoo.data.stores.base import (
     pick_columns,
     read_ids,
 )
-from galaxyzoo.io.tables import NAME, NO_VALUE, read_table
+from galaxyzoo.io.tables import NO_VALUE, GalaxyId, read_table
 
 GROUPS = "groups.csv"
 _GROUP_FORMS = GROUPS, "groups.csv.gz", "groups.parquet"
@@ -44,8 +44,8 @@ class SideTable:
     """The rows of a table that name images of a dataset; an image may have several."""
 
     path: Path
-    groups: pd.DataFrame  # by GalaxyID: names of groups, of each column of groups
-    sky: pd.DataFrame  # by GalaxyID: `ra` and `dec` in degrees, of rows that have a position
+    groups: pd.DataFrame  # by id: names of groups, of each column of groups
+    sky: pd.DataFrame  # by id: `ra` and `dec` in degrees, of rows that have a position
     position: tuple[str, str] | None  # the names of these columns in the file
     unknown: int  # rows of other images
 
@@ -54,7 +54,7 @@ class SideTable:
 class KnownGroups:
     """Numbers of the groups and places of a dataset's images, by the tables beside it."""
 
-    numbers: pd.DataFrame  # by GalaxyID; columns of `GROUP` and `PLACE`, -1: none
+    numbers: pd.DataFrame  # by id; columns of `GROUP` and `PLACE`, -1: none
     sources: dict[str, list[str]]  # columns and files of each
     notes: list[str]  # lines for the user
 
@@ -107,8 +107,8 @@ def read_known_groups(raw: DatasetFiles) -> KnownGroups:
     return KnownGroups(numbers, sources, notes)
 
 
-def sky_positions(raw: DatasetFiles) -> dict[int, tuple[float, float]]:
-    """`ra` and `dec` in degrees by GalaxyID, of labeled galaxies that have a position."""
+def sky_positions(raw: DatasetFiles) -> dict[GalaxyId, tuple[float, float]]:
+    """`ra` and `dec` in degrees by id, of labeled galaxies that have a position."""
     positions = [table.sky for table in read_side_tables(raw) if table.position]
     if not positions:
         return {}
@@ -202,10 +202,10 @@ def _match_rows(cells: pd.DataFrame, path: Path, raw: DatasetFiles) -> np.ndarra
 
 
 def _names_of_images(raw: DatasetFiles) -> Iterator[list[str]]:
-    """What may name the images: their files, and ids of the user's own, else GalaxyIDs."""
+    """What may name the images: their files, and their ids."""
     table = raw.train_images.table
     yield [*table["name"]]
-    yield [*table.get(NAME, table.index.to_series()).astype(str)]
+    yield [*map(str, table.index)]
 
 
 def compared_names(cells: pd.Series) -> pd.Series:

@@ -18,7 +18,7 @@ import pandas as pd
 
 from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.paths import shown
-from galaxyzoo.io.tables import ID_LIMIT, MAX_SAFE_INTEGER
+from galaxyzoo.io.tables import ID_LIMIT, MAX_SAFE_INTEGER, GalaxyId
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 FITS_SUFFIXES = tuple(
@@ -71,7 +71,7 @@ class Images:
 
     Args:
         path: where they lie, for messages and the cache's name.
-        table: indexed by id, a number that counts them in the order of their file, or a GalaxyID.
+        table: indexed by id: a number that counts them in the order of their file, or a galaxy's.
             Columns: `name` of its file or member, or what a list calls it; `stamp`, a number that
             changes with its content; `reader` and `row`, by which it is read: a number, or the name
             of a file or a zip's member; `identity` in place
@@ -123,7 +123,7 @@ class Images:
         """(image,) names by id."""
         return self.table["name"]
 
-    def identities(self) -> list[tuple[int, str, int]]:
+    def identities(self) -> list[tuple[GalaxyId, str, int]]:
         """List what images are recognised by without reading them: id, name and stamp."""
         names = self.table.get("identity", self.names)
         return [*zip(self.ids.tolist(), names, self.table["stamp"].tolist(), strict=True)]
@@ -142,7 +142,7 @@ class Images:
         """Return the images of some rows."""
         return replace(self, table=self.table.iloc[rows])
 
-    def select(self, ids: Sequence[int] | np.ndarray | pd.Index) -> "Images":
+    def select(self, ids: Sequence[GalaxyId] | np.ndarray | pd.Index) -> "Images":
         """Return the images of some ids, in their order."""
         return replace(self, table=self.table.loc[ids])
 
@@ -178,7 +178,7 @@ class Images:
         read, number = self._readers[row]
         return read(number)
 
-    def read(self, image_id: int) -> bytes:
+    def read(self, image_id: GalaxyId) -> bytes:
         """Read an image encoded, by id; pixels become PNG, which loses nothing."""
         return encode(self.select([image_id]).load(0))
 

@@ -95,7 +95,7 @@ def open_galaxy_zoo_2(folder: Path) -> DatasetFiles:
         print(f"{shown(folder)}: skipped galaxies without an image: {left_out:,} of {len(votes):,}")
     images = images.select(assets.to_numpy()).relabel(assets.index)
     dataset = "gz2" if folder.resolve() == input_dir().resolve() else folder.absolute().name
-    return DatasetFiles(dataset, folder, with_images, images, images, own_ids=True, table=table)
+    return DatasetFiles(dataset, folder, with_images, images, images, galaxy_ids=False, table=table)
 
 
 def read_votes(path: Path) -> pd.DataFrame:

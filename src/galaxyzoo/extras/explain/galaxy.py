@@ -12,7 +12,7 @@ from galaxyzoo.core.paths import shown
 from galaxyzoo.data import geometry, prepare
 from galaxyzoo.data.decoding import decode
 from galaxyzoo.extras.formats import fits
-from galaxyzoo.io.tables import ID, NAME
+from galaxyzoo.io.tables import ID, GalaxyId
 from galaxyzoo.tasks.kinds import Task
 
 
@@ -45,20 +45,22 @@ class Galaxy:
 
 def find_galaxy(galaxy_id: str, task: Task, data: prepare.Dataset) -> Galaxy:
     """A training or test galaxy of a dataset by the user's own id, with its targets in the task."""
-    numbers = {text: number for number, text in data.catalog.names.items()}
-    name = f"{NAME if numbers else ID} {galaxy_id}"
-    is_id = galaxy_id.isdecimal() and not numbers
-    number = int(galaxy_id) if is_id else numbers.get(galaxy_id, -1)
-    both = data.raw.train_images, data.raw.test_images
-    images = next((images for images in both if number in images.names), None)
-    if images is None:
+    name = f"{data.catalog.key} {galaxy_id}"
+    wanted: GalaxyId = galaxy_id
+    if data.catalog.key == ID:
+        wanted = int(galaxy_id) if galaxy_id.isdecimal() else -1
+    for images in (data.raw.train_images, data.raw.test_images):
+        if wanted in images.names:
+            break
+    else:
         raise InputError(f"{name} is not in dataset '{data.catalog.dataset}'")
-    image = images.read(number), images.names[number]
+    encoded, source = images.read(wanted), images.names[wanted]
     catalog = data.catalog.for_task(task)
-    if number not in catalog.ids:
-        return Galaxy(name, *image)
-    row = np.searchsorted(catalog.ids, number)
-    return Galaxy(name, *image, catalog.targets(task)[row], int(catalog.folds[row]))
+    if wanted not in catalog.train.index:
+        return Galaxy(name, encoded, source)
+    row = catalog.train.index.get_loc(wanted)
+    truth, fold = catalog.targets(task)[row], int(catalog.folds[row])
+    return Galaxy(name, encoded, source, truth, fold)
 
 
 def read_galaxy(path: Path) -> Galaxy:

@@ -138,15 +138,15 @@ def export_tables(dataset: str, run: str, folder: Path) -> list[str]:
     config, fingerprint, _ = load_run_config(layout.RunFolder(dataset, run).path)
     task = config.predicted_task
     labeled = catalog.for_task(task)
-    oof, names = load_oof(run, task, catalog).astype(float), catalog.names
+    oof = load_oof(run, task, catalog).astype(float)
     scores = _read_scores(dataset, config, [*range(labeled.n_folds)])
-    tables = {"oof": PredictionTable(task, labeled.ids, oof, labeled.folds, names)}
+    tables = {"oof": PredictionTable(task, labeled.ids, oof, labeled.folds)}
     tests: dict[str, Networks] = {"test": "folds"}
     if scores.refits:
         tests["refit"] = "refit"
     for key, networks in tests.items():
         values = load_test(run, task, catalog, networks).astype(float)
-        tables[key] = PredictionTable(task, catalog.test_ids, values, names=names)
+        tables[key] = PredictionTable(task, catalog.test_ids, values)
     with files.writing_folder(folder) as part:
         digests = {key: _pack(part / layout.PACKED[key], table) for key, table in tables.items()}
         scores.model_copy(update={"tables": Digests(**digests)}).write(part / layout.SCORES)

@@ -12,7 +12,6 @@ Source: https://astronn.readthedocs.io/en/latest/galaxy10.html
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +21,7 @@ from galaxyzoo.config.schema import ORIGINAL_PX, ImageConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.readers.dataset_files import DatasetCandidate, DatasetFiles
-from galaxyzoo.data.readers.labeled import CUT_OUT, one_hot, one_task
+from galaxyzoo.data.readers.labeled import CUT_OUT, one_hot, one_task, text_ids
 from galaxyzoo.data.stores import base, opening
 from galaxyzoo.extras.formats import arrays
 from galaxyzoo.tasks import kinds, registry
@@ -96,11 +95,12 @@ def _found(
         images = opening.open_images(path)
         if len(names) != len(images):
             raise InputError(f"{shown(path)} has {len(images)} images, but {len(names)} labels")
-        if not images.names.is_unique:
-            raise InputError(f"{shown(path)} has id {images.names.mode()[0]} twice")
+        classes = pd.Series(names)
         if [*images.names] != [*arrays.number_rows(len(names))]:  # ids in the file
-            images = replace(images, table=images.table.assign(id=images.names))
-        targets = one_hot(pd.Series(names), task)
-        return DatasetFiles(dataset, path, targets, images, images, image=image, own_ids=True)
+            ids = text_ids([*images.names], path)
+            classes = classes.set_axis(ids).sort_index()
+            images = images.relabel(ids)
+        targets = one_hot(classes, task)
+        return DatasetFiles(dataset, path, targets, images, images, image=image, galaxy_ids=False)
 
     return DatasetCandidate(path, frozenset({task.name}), read)

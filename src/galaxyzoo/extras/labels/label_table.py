@@ -1,8 +1,8 @@
 """Galaxies with labels of a user's own: `labels.csv` beside images of any form.
 
 Rows without a class are galaxies to predict, images without a row are ignored. Where all are named
-by GalaxyIDs of six digits or more, they are those galaxies; else images are numbered from 0 in the
-order of their names, and tables have what the user wrote. Forms and columns: docs/labels.md.
+by GalaxyIDs of six digits or more, they are those galaxies; else their ids are what the user wrote.
+Forms and columns: docs/labels.md.
 """
 
 from functools import partial

@@ -21,7 +21,7 @@ from galaxyzoo.extras.reports.results import (
     load_results,
     pick_best,
 )
-from galaxyzoo.io.tables import write_table
+from galaxyzoo.io.tables import GalaxyId, write_table
 from galaxyzoo.results import console, layout
 from galaxyzoo.results.card import EnsembleCard
 from galaxyzoo.tasks import kinds, metrics
@@ -41,7 +41,7 @@ class Evaluation:
     holdouts: Sequence[HoldoutResult] = ()  # best score first
     problems: Sequence[str] = ()  # a line for each thing that is left out
     images: ImageCache | None = None
-    sky: Mapping[int, tuple[float, float]] = field(default_factory=dict)  # GalaxyID -> ra, dec
+    sky: Mapping[GalaxyId, tuple[float, float]] = field(default_factory=dict)  # id -> ra, dec
     written: list[str] = field(default_factory=list)  # names of the tables beside the page
 
     @property
@@ -76,11 +76,11 @@ class Evaluation:
             describe: gives notes and bars of the galaxy of a row.
         """
         assert self.images is not None
-        ids, names = result.table.ids[rows], self.catalog.names
+        ids = result.table.ids[rows]
         cards = []
         for row, i, image in zip(rows, ids.tolist(), take_images(self.images, ids), strict=True):
             sky = html.sky_links(*self.sky.get(i, ()))
-            cards.append(html.GalaxyCard(names.get(i, str(i)), image, *describe(row), sky))
+            cards.append(html.GalaxyCard(str(i), image, *describe(row), sky))
         return [(caption, cards)] if cards else []
 
 

@@ -80,14 +80,15 @@ def explore_classes(
 
 def explore_samples(data: Dataset, tasks: Sequence[ClassTask]) -> list[HtmlSection]:
     """The section with a few random galaxies of every class, a gallery per task."""
-    galleries, sky, names = [], sky_positions(data.raw), data.catalog.names
+    galleries = []
+    sky = sky_positions(data.raw)
     for task in tasks:
         notes = _sample_notes(data.catalog, task)
         if len(notes):
             images, _ = decode_many(data.raw.train_images.select(notes.index), data.raw.image)
             links = [sky_links(*sky.get(i, ())) for i in notes.index]
             cards = [
-                GalaxyCard(names.get(i, str(i)), image, texts, links=link)
+                GalaxyCard(str(i), image, texts, links=link)
                 for (i, texts), image, link in zip(notes.items(), images, links, strict=True)
             ]
             galleries.append((f"{task.name}: random galaxies of each class", cards))

@@ -12,6 +12,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import HOLDOUT_END
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.ensemble.model_listing import ensemble_folder
+from galaxyzoo.io.tables import read_csv
 from galaxyzoo.results.card import EnsembleCard, HoldoutCard, RunCard, ScoreCard
 from galaxyzoo.results.layout import (
     HELD_OUT_TABLE,
@@ -112,9 +113,11 @@ def _load_holdout(folder: RunFolder, task: Task, catalog: Catalog) -> HoldoutRes
     card, saved = HoldoutCard.read(folder.holdout_card), load_run_config(folder.path)
     provenance = fold_provenance(saved.config, catalog.fingerprint, HOLDOUT)
     files = trained_files(folder.path / HOLDOUT, provenance)
-    table = PredictionTable.read(files.path(HELD_OUT_TABLE), task).project()
-    table = replace(table, folds=np.zeros(len(table.ids), np.int64))
-    targets, is_held_out = catalog.targets(task), np.isin(catalog.ids, table.ids)
+    path = files.path(HELD_OUT_TABLE)
+    ids = read_csv(path, key=catalog.key).index.to_numpy()
+    table = PredictionTable.read(path, task, ids).project()
+    table = replace(table, folds=np.zeros(len(ids), np.int64))
+    targets, is_held_out = catalog.targets(task), catalog.train.index.isin(ids)
     name = f"{folder.run}{HOLDOUT_END}"
     others = targets[~is_held_out]
     return HoldoutResult(name, table, targets[is_held_out], others, card, saved.config)
@@ -171,7 +174,7 @@ def load_result(run: str, task: Task, catalog: Catalog) -> Result:
         rows = np.isin(catalog.folds, card.folds)
     targets = catalog.targets(task)
     ids, folds = catalog.ids[rows], catalog.folds[rows]
-    table = PredictionTable.read(path, task, ids, folds, names=catalog.names)
+    table = PredictionTable.read(path, task, ids, folds)
     config = _saved_config(catalog.dataset, run)
     return Result(run, table, targets[rows], targets[~rows], card, config)
 
