@@ -1,5 +1,6 @@
 """A recipe whose second stage learns the classes of another dataset, by the real commands."""
 
+import shutil
 from collections.abc import Collection
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import yaml
 
 from support.commands import succeed
 from support.datasets import ZOO5, draw_competition, write_classes
+from support.forms import write_folder
+from support.pictures import draw_images
 
 pytestmark = pytest.mark.slow
 
@@ -85,3 +88,55 @@ def test_no_label_of_the_fold_or_the_test_set_reaches_a_network(trained, tmp_pat
     assert again["fold"].tolist() == split["fold"].tolist()
     assert weights(root)[1] == weights(trained)[1]
     assert weights(root)[0] != weights(trained)[0]  # a fold that may see its galaxies does
+
+
+OWN_RECIPE = """
+task: mine
+image: {crop_px: 424, cache_px: 32, size_px: 32}
+model: {name: cnn, kwargs: {widths: [4, 8]}}
+head: {hidden: 8}
+train: {epochs: 1, batch_size: 8}
+tta: {dihedral: false}
+stages:
+  - {name: first, task: yours, dataset: yours}
+  - {name: last}
+"""
+COPIES = {"x0": 0, "x1": 3, "x2": 29}  # in `yours`, of galaxies of `mine`, the last a test galaxy
+
+
+def write_own_labels(root: Path, name: str, images: dict[str, np.ndarray], classes: list) -> None:
+    (root / "input" / name).mkdir(parents=True)
+    write_folder(root / "input" / name / "images", list(images.values()), list(images))
+    table = pd.DataFrame({"id": [*images], "class": classes})
+    table.to_csv(root / "input" / name / "labels.csv", index=False)
+
+
+def relabel(root: Path, galaxies: Collection[str]) -> None:
+    """Give galaxies of `yours` the other class and train anew; they keep their folds."""
+    for name in ("mine", "yours"):
+        shutil.rmtree(root / "folds" / name / name)
+    path = root / "input/yours/labels.csv"
+    table = pd.read_csv(path, index_col="id")
+    turned = table.loc[[*galaxies], "class"].map({"dust": "none", "none": "dust"})
+    table.loc[turned.index, "class"] = turned
+    table.to_csv(path)
+    succeed(root, "train.py", "net.yaml", "--data", "mine")
+
+
+def test_own_labels_of_other_galaxies_teach_nothing_about_copies(tmp_path):
+    """Both datasets name their galaxies g00, g01, …; only images tell which they share."""
+    images = draw_images(54)
+    mine = {f"g{number:02}": images[number] for number in range(30)}
+    yours = {f"g{number:02}": images[30 + number] for number in range(24)}
+    yours |= {name: np.rot90(images[number]) for name, number in COPIES.items()}
+    write_own_labels(tmp_path, "mine", mine, ["ring", "bar"] * 14 + ["", ""])
+    write_own_labels(tmp_path, "yours", yours, ["dust", "none"] * 12 + ["dust", "none", "dust"])
+    (tmp_path / "net.yaml").write_text(OWN_RECIPE)
+    succeed(tmp_path, "train.py", "net.yaml", "--data", "mine", "--folds", "2")
+    folds = tmp_path / "folds/mine/mine/net"
+    first = {path: path.read_bytes() for path in folds.glob("fold_*/weights.safetensors")}
+    assert len(first) == 2
+    relabel(tmp_path, COPIES)
+    assert {path: path.read_bytes() for path in first} == first
+    relabel(tmp_path, ["g00", "g01"])
+    assert all(path.read_bytes() != before for path, before in first.items())

@@ -25,6 +25,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -378,8 +379,13 @@ def prepare_others(configs: list[Config], data: Dataset) -> dict[str | None, Dat
 def load_configs(
     runs: Sequence[str], overrides: Sequence[str], dataset: str = "", own_task: Task | None = None
 ) -> list[Config]:
-    """Load the runs' configs, each once, with the overrides on top."""
-    configs = [
-        loading.load_config(run, overrides, dataset, own_task) for run in dict.fromkeys(runs)
-    ]
-    return list({config.run: config for config in configs}.values())
+    """Load the runs' configs, each once, with the overrides on top.
+
+    A stage may be of the own labels of another dataset, under its name.
+    """
+    configs: dict[str, Config] = {}
+    for run in dict.fromkeys(runs):
+        find_task = partial(find_named_task, data=None)
+        config = loading.load_config(run, overrides, dataset, own_task, find_task)
+        configs.setdefault(config.run, config)
+    return list(configs.values())

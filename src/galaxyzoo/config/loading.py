@@ -4,7 +4,7 @@ A trained run's folder holds the config that it was trained with, so later steps
 """
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -130,7 +130,11 @@ def runs_of(word: str, own_task: Task | None = None) -> list[str]:
 
 
 def load_config(
-    run: str, overrides: Sequence[str] = (), dataset: str = "", own_task: Task | None = None
+    run: str,
+    overrides: Sequence[str] = (),
+    dataset: str = "",
+    own_task: Task | None = None,
+    find_task: Callable[[str], Task | None] = TASKS.get,
 ) -> schema.Config:
     """Read and check a run's YAML with `section.key=value` overrides on top.
 
@@ -140,6 +144,7 @@ def load_config(
         dataset: that it is trained on; needed where stages are on other datasets. On the demo set
             `configs/demo.yaml` applies before the overrides.
         own_task: as of `config_path`.
+        find_task: finds the tasks of stages by their names, as of `parse_recipe`.
     Examples:
         >>> load_config("gz37/cnn", ["train.epochs=3"]).train.epochs
         3
@@ -151,7 +156,11 @@ def load_config(
     source = " + ".join([shown(path), *demo, *overrides])  # a mistake may be in each
     values["run"] = f"{values.get('task')}/{path.stem}"
     read = partial(read_recipe, dataset=dataset, own_task=own_task)
-    config = stages.parse_recipe(values, source, read, dataset)
+
+    def find(name: str) -> Task | None:
+        return own_task if own_task and name == own_task.name else find_task(name)
+
+    config = stages.parse_recipe(values, source, read, dataset, find)
     for made in config.runs:
         check_run_name(made.run)
     return config

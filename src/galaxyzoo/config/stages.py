@@ -16,8 +16,9 @@ head, as the columns are others; `large` starts from `classes`. On the command l
 holds in all three, `stages.small.train.lr=1e-4` in one. `predict: true` makes the networks of
 `small` a run too, `gz37/d4cnn@small`. `dataset` names another dataset of `input/`, whose labels the
 stage learns: galaxies that both hold must be in the same folds, and test galaxies of the recipe's
-own dataset are left out. Where `input/` lacks it, classes with a label rule come from the recipe's
-own votes.
+own dataset are left out. Ids tell which galaxies these are if both datasets have the competition's;
+else images do, and the stage leaves out every copy of a galaxy of the recipe's own dataset. Where
+`input/` lacks it, classes with a label rule come from the recipe's own votes.
 
 A stage with `recipe: gz37/cnn` is that recipe, with all of its stages, or those up to `small` with
 `recipe: gz37/d4cnn@small`. It ignores the settings around it; command-line overrides still apply,
@@ -35,8 +36,8 @@ from galaxyzoo.config.schema import Config, parse_config
 from galaxyzoo.core import console, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import STAGE
-from galaxyzoo.tasks.kinds import COMPETITION_TASK
-from galaxyzoo.tasks.registry import CLASS_TASKS
+from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task
+from galaxyzoo.tasks.registry import CLASS_TASKS, TASKS, define_task
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _OWN = ("stage", "earlier", "dataset", "own_dataset")  # keys that are set here alone
@@ -44,7 +45,11 @@ Values = dict[str, Any]  # nested settings
 
 
 def parse_recipe(
-    values: Values, source: str, read_recipe: Callable[[str], Values], dataset: str = ""
+    values: Values,
+    source: str,
+    read_recipe: Callable[[str], Values],
+    dataset: str = "",
+    find_task: Callable[[str], Task | None] = TASKS.get,
 ) -> Config:
     """Check a recipe; returns the config of its last stage, which lists the stages before it.
 
@@ -54,8 +59,11 @@ def parse_recipe(
         read_recipe: from the name of a run to the settings of its recipe.
         dataset: that the recipe is trained on; empty where that is not known yet: then stages that
             follow one on another dataset have no final names.
+        find_task: from the name of a stage's task to the task; None: there is none.
     """
-    *listed, (name, last) = _list_stages(values, source, read_recipe)
+    stages = _list_stages(values, source, read_recipe)
+    bound = [(name, _bind(settings, values.get("task"), find_task)) for name, settings in stages]
+    *listed, (name, last) = bound
     earlier: list[Config] = []
     for stage, settings in listed:
         config = _parse_stage(stage, {**settings, "run": ""}, earlier, source, dataset)
@@ -72,6 +80,16 @@ def parse_recipe(
     if config.dataset:
         raise InputError(f"{source}, stage '{name}': the last stage needs the recipe's dataset")
     return config
+
+
+def _bind(settings: Values, recipe_task: object, find_task: Callable[[str], Task | None]) -> Values:
+    """Settings of a stage with the classes of its own task, not those of the recipe's."""
+    task = find_task(str(settings.get("task")))
+    if task and task.name not in TASKS:
+        return {**settings, "labels": define_task(task)}
+    if settings.get("task") != recipe_task:
+        return {**settings, "labels": None}
+    return settings
 
 
 def _parse_stage(
