@@ -11,7 +11,7 @@ import pytest
 
 from galaxyzoo.core import paths
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.files import LOCK, hold_lock, write_text, writing, writing_folder
+from galaxyzoo.core.files import LOCK, hold_lock, read_json, write_text, writing, writing_folder
 
 WRITER = """
 import sys
@@ -153,3 +153,21 @@ def test_a_file_is_synced_renamed_and_its_folder_synced(tmp_path, synced):
         temporary.write_text("new")
         new = inode(temporary)
     assert synced == [(new, old), (inode(tmp_path), new)]
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "taken").write_text("a file, no folder")
+    with pytest.raises(InputError, match=r"cannot write .*taken/table\.csv"):
+        write_text(tmp_path / "taken" / "table.csv", "x")
+
+
+def test_json_that_is_missing_or_broken_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"card\.json is missing"):
+        read_json(tmp_path / "card.json")
+    (tmp_path / "folder.json").mkdir()
+    for name, text in (("card", '{"score": 0.1'), ("deep", "[" * 100_000), ("folder", "")):
+        path = tmp_path / f"{name}.json"
+        if text:
+            path.write_text(text)
+        with pytest.raises(InputError, match=rf"{name}\.json is not valid JSON"):
+            read_json(path)

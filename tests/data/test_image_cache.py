@@ -1,7 +1,4 @@
-"""The cache of decoded images: filled once, whatever interrupts it; bad images are marked.
-
-Images that changed since the split are refused; copies of them, in any form, are not.
-"""
+"""The cache of decoded images: filled once, whatever interrupts it; bad images are marked."""
 
 import errno
 import json
@@ -17,10 +14,8 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.data import decoding, image_cache
 from galaxyzoo.data.decoding import decode
 from galaxyzoo.data.image_cache import open_cache
-from galaxyzoo.data.prepare import prepare
 from galaxyzoo.data.stores.base import MAX_IMAGE_BYTES, Images
 from galaxyzoo.data.stores.opening import open_by_galaxy_id
-from support.datasets import TEST_IMAGES, TRAIN_IMAGES, draw_competition
 from support.pictures import draw_image, encode, write_zip
 from support.refusals import one_line_refusal
 from support.training_fixtures import Killed
@@ -213,37 +208,3 @@ def test_an_image_beyond_reason_is_not_read(root, encoded, make):
     cache = open_cache(make(root, encoded), np.array([*encoded]), SMALL, strict=False)
     assert cache.ids[cache.unreadable].tolist() == [104]
     assert "is larger than 50,000,000 bytes" in cache.problems[104]
-
-
-COMPETITION = draw_competition(n_train=24, n_test=4, seed=6)
-
-
-def touch(folder: Path) -> None:
-    for path in folder.rglob("*.jpg"):
-        os.utime(path, (1, 1))
-
-
-def zip_them(folder: Path) -> None:
-    shutil.rmtree(folder)
-    COMPETITION.write_zips(folder)
-
-
-@pytest.mark.parametrize("change", [touch, zip_them])
-def test_a_copy_of_the_input_is_accepted_and_read_once(root, monkeypatch, change):
-    COMPETITION.write_unpacked(root / "input")
-    first = prepare().catalog
-    change(root / "input")
-    assert prepare().catalog.fingerprint == first.fingerprint
-    monkeypatch.setattr(image_cache, "_read", lambda images, row: pytest.fail("read again"))
-    prepare()
-
-
-@pytest.mark.parametrize("part", [TRAIN_IMAGES, TEST_IMAGES])
-def test_changed_images_are_counted_and_the_first_is_named(root, part):
-    folder = COMPETITION.write_unpacked(root / "input") / part
-    name = prepare().catalog.dataset
-    paths = sorted(folder.glob("*.jpg"))
-    paths[1].write_bytes(paths[0].read_bytes())  # a galaxy of another fold, perhaps
-    line = one_line_refusal(prepare)
-    assert f"1 image changed since folds/{name} was made ({paths[1].name} in input/{part}" in line
-    assert f"delete folds/{name} to split and train again" in line

@@ -17,7 +17,7 @@ from galaxyzoo.ensemble.load_model import EnsembleNetworks, load_predictor
 from galaxyzoo.inference import pictures
 from galaxyzoo.inference.pictures import Model
 from galaxyzoo.inference.predict import Predictor, RunNetworks, predict_stores
-from galaxyzoo.io.tables import write_predictions
+from galaxyzoo.io.writing import write_predictions
 from galaxyzoo.models.build import build_model
 from galaxyzoo.results.card import EnsembleCard
 from support.small_models import small_config

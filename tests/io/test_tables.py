@@ -1,4 +1,4 @@
-"""Tables keyed by GalaxyID: what is accepted, what is refused; and writing is all or nothing."""
+"""Tables keyed by id: what is accepted, and what is refused."""
 
 import gzip
 import io
@@ -12,16 +12,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.io import archives, tables
-from galaxyzoo.io.tables import (
-    plain_cell,
-    read_csv,
-    read_table,
-    select_numbers,
-    write_predictions,
-)
+from galaxyzoo.io import archives, csv_bytes, tables
+from galaxyzoo.io.tables import read_csv, read_table, select_numbers
 from galaxyzoo.results.table import select_predictions
 from support.refusals import one_line_refusal
 
@@ -152,58 +145,6 @@ def test_a_bug_is_not_taken_for_a_broken_table(file):
         read_table(file, wanted=lambda name: bool(int("bug")))
 
 
-def test_what_is_written_reads_back_to_nine_decimals(file):
-    rng = np.random.default_rng(0)
-    frame = pd.DataFrame(rng.random((20, 2)), index=rng.permutation(20), columns=["a", "b"])
-    write_predictions(file, frame)
-    assert b"\r" not in file.read_bytes()
-    back = select_predictions(read_csv(file), ["a", "b"], frame.index.to_numpy(), file)
-    assert back.index.tolist() == frame.index.tolist()
-    np.testing.assert_allclose(back, frame, rtol=0, atol=5.1e-10)
-
-
-@pytest.mark.parametrize("cell", ["-600000000000000000", "-12.5", "+3", -7, "1-2", "", "a=b"])
-def test_a_number_with_a_sign_is_no_formula(cell):
-    """Southern Euclid objects have negative ids; names may be declinations."""
-    assert plain_cell(cell) == cell
-
-
-@pytest.mark.parametrize(
-    "cell", ["-1+2", "-12.5-3", "+1.", "-5.png", "-", "=1", "@a", "-٣", "-5\n"]
-)
-def test_what_a_spreadsheet_would_run_is_text(cell):
-    assert str(plain_cell(cell)).startswith("'")
-
-
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_what_is_not_finite_is_never_written(file, value):
-    with pytest.raises(ValueError, match="finite"):
-        write_predictions(file, pd.DataFrame({"a": [0.5, value]}))
-    with pytest.raises(ValueError, match="distinct"):
-        write_predictions(file, pd.DataFrame({"a": [0.5, 0.5]}, index=[1, 1]))
-    with pytest.raises(ValueError, match="JSON"):
-        files.write_json(file, {"score": value})
-    assert not list(file.parent.iterdir())
-
-
-def test_a_folder_that_cannot_be_written_is_named(tmp_path):
-    (tmp_path / "taken").write_text("a file, no folder")
-    with pytest.raises(InputError, match=r"cannot write .*taken/table\.csv"):
-        files.write_text(tmp_path / "taken" / "table.csv", "x")
-
-
-def test_json_that_is_missing_or_broken_is_named(tmp_path):
-    with pytest.raises(InputError, match=r"card\.json is missing"):
-        files.read_json(tmp_path / "card.json")
-    (tmp_path / "folder.json").mkdir()
-    for name, text in (("card", '{"score": 0.1'), ("deep", "[" * 100_000), ("folder", "")):
-        path = tmp_path / f"{name}.json"
-        if text:
-            path.write_text(text)
-        with pytest.raises(InputError, match=rf"{name}\.json is not valid JSON"):
-            files.read_json(path)
-
-
 def test_long_mixed_columns_are_named_without_a_warning(tmp_path):
     """Pandas reads it in pieces; ids stay exact although those of one piece have points."""
     ids = 587_722_981_736_120_347 + np.arange(150_000)
@@ -241,7 +182,7 @@ def test_a_packed_table_that_would_fill_the_memory(tmp_path):
 
 def test_a_table_of_too_many_bytes(file, monkeypatch):
     file.write_text(PLAIN)
-    monkeypatch.setattr(tables, "MAX_BYTES", 20)
+    monkeypatch.setattr(csv_bytes, "MAX_BYTES", 20)
     assert "table.csv has more than 20 bytes" in one_line_refusal(read_csv, file)
 
 

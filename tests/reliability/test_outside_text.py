@@ -15,7 +15,7 @@ from galaxyzoo.core.launch import run_main
 from galaxyzoo.data.readers.find import open_input
 from galaxyzoo.extras.reports.evaluate import Evaluation
 from galaxyzoo.inference.predict import predict_stores
-from galaxyzoo.io.tables import without_formulas, write_predictions, write_table
+from galaxyzoo.io.writing import without_formulas, write_predictions, write_table
 from support.datasets import write_labeled
 from support.pictures import draw_image, encode
 from support.small_models import small_config, untrained

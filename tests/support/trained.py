@@ -23,7 +23,8 @@ from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.core.paths import ALL_RUNS
 from galaxyzoo.data.catalog import GROUP, Catalog, save_catalog, task_of
 from galaxyzoo.ensemble.model_listing import ensemble_folder
-from galaxyzoo.io.tables import FOLD, write_predictions
+from galaxyzoo.io.tables import FOLD
+from galaxyzoo.io.writing import write_predictions
 from galaxyzoo.results.layout import (
     EnsembleFolder,
     RunFolder,

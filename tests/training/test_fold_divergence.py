@@ -9,7 +9,7 @@ import pytest
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.prepare import Dataset, prepare
 from galaxyzoo.ensemble import members
-from galaxyzoo.io.tables import write_predictions
+from galaxyzoo.io.writing import write_predictions
 from galaxyzoo.results import console
 from galaxyzoo.results.layout import TEST_TABLE, VAL_TABLE, WEIGHTS, RunFolder
 from galaxyzoo.results.oof import FoldSummary, FoldTables

@@ -45,7 +45,8 @@ from galaxyzoo.core.paths import BUNDLED
 from galaxyzoo.data.catalog import find_task, load_catalog, task_of
 from galaxyzoo.data.stores.base import Images
 from galaxyzoo.data.stores.opening import FormSettings, forms, open_all
-from galaxyzoo.io.tables import TABLE_SUFFIXES, plain_cell, read_table, write_predictions
+from galaxyzoo.io.tables import read_table
+from galaxyzoo.io.writing import TABLE_SUFFIXES, plain_cell, write_predictions
 from galaxyzoo.tasks import decision_tree, kinds
 from galaxyzoo.tasks.registry import is_ensemble, task_name
 

@@ -23,20 +23,14 @@ from galaxyzoo.data.catalog import (
     save_catalog,
 )
 from galaxyzoo.data.folds import DUPLICATE_CORRELATION, join_groups, make_folds, near_duplicates
-from galaxyzoo.data.image_cache import (
-    ImageCache,
-    check_digests,
-    describe_bad,
-    open_cache,
-    read_ids,
-    record_images,
-    remove_others,
-)
+from galaxyzoo.data.image_cache import ImageCache, describe_bad, open_cache, read_ids
+from galaxyzoo.data.image_digests import check_digests, record_images, remove_others
 from galaxyzoo.data.readers import find
 from galaxyzoo.data.readers.dataset_files import DatasetFiles
 from galaxyzoo.data.readers.side_tables import GROUPS, KnownGroups, read_known_groups
 from galaxyzoo.data.stores.base import Images
-from galaxyzoo.io.tables import FOLD, GalaxyId, key_of, write_table
+from galaxyzoo.io.tables import FOLD, GalaxyId, key_of
+from galaxyzoo.io.writing import write_table
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
 from galaxyzoo.tasks.registry import define_task
 

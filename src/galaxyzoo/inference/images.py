@@ -14,7 +14,8 @@ from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.data.decoding import Header, measure
 from galaxyzoo.data.image_cache import decode_many
 from galaxyzoo.data.stores import base
-from galaxyzoo.io.tables import ID, ID_LIMIT, NAME, plain_cell
+from galaxyzoo.io.tables import ID, ID_LIMIT, NAME
+from galaxyzoo.io.writing import plain_cell
 from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.registry import TASKS
 

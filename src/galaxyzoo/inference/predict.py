@@ -34,7 +34,7 @@ from galaxyzoo.inference.images import (
     decode_chunk,
     describe_checks,
 )
-from galaxyzoo.io.tables import plain_cell
+from galaxyzoo.io.writing import plain_cell
 from galaxyzoo.models.build import GalaxyNet, load_network
 from galaxyzoo.results import layout
 from galaxyzoo.tasks.kinds import Task

@@ -1,111 +1,26 @@
-"""Read, check and write CSV tables keyed by a galaxy's id, never by row position.
+"""Read tables keyed by a galaxy's id, never by row position."""
 
-A file that is not text or was cut off is refused, with its name, before pandas sees it; users'
-vote fractions are checked for their range and their sums on the decision tree.
-"""
-
-import csv
-import gzip
 import io
 import json
-import re
 import warnings
 import zlib
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 import pandas as pd
 
-from galaxyzoo.core import files, launch, paths
-from galaxyzoo.core.errors import InputError, one_line, reason_of
-from galaxyzoo.io.archives import ALWAYS_ACCEPTED_BYTES, MAX_RATIO
-from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, READ_TOLERANCE
+from galaxyzoo.core import launch, paths
+from galaxyzoo.core.errors import InputError, reason_of
+from galaxyzoo.io.csv_bytes import read_csv_bytes
 from galaxyzoo.tasks.kinds import CLASS
-
-MAX_BYTES = 4_000_000_000  # Galaxy Zoo 2's largest table has a tenth of it
-_MAX_LINE_BYTES = 1 << 20
-_SIGNATURES = (b"PK\x03\x04", b"\x1f\x8b", b"\xd0\xcf\x11\xe0")  # zip and xlsx, gzip, xls
-
-
-def read_csv_bytes(path: Path, source: IO[bytes] | None = None) -> tuple[bytes, list[str]]:
-    """Read the bytes and column names of a CSV file, a `.csv.gz`, an open file or zip member.
-
-    Args:
-        path: the file, or a name for messages where `source` holds the content.
-        source: an open file; default `path`.
-    Returns:
-        The content, and names as in the file, spaces around them kept.
-    """
-    max_bytes, is_packed = MAX_BYTES, source is None and path.suffix == ".gz"
-    if is_packed:
-        max_bytes = min(max_bytes, max(ALWAYS_ACCEPTED_BYTES, MAX_RATIO * path.stat().st_size))
-    open_file: Callable[..., Any] = gzip.open if is_packed else open
-    with nullcontext(source) if source else open_file(path, "rb") as file:
-        data = file.read(max_bytes + 1)
-    where = paths.shown(path)
-    data = re.sub(rb"^(\xef\xbb\xbf)?sep=.\r?\n", b"", data, count=1)  # a hint of Excel
-    names = _read_names(data, where)
-    if len(data) > max_bytes:
-        raise InputError(f"{where} has more than {max_bytes:,} bytes of text")
-    if b"\0" in data:
-        raise InputError(f"{where} is damaged: it contains NUL bytes; download it again")
-    _check_end(data, names, where)
-    return data, names
-
-
-def _read_names(data: bytes, where: str) -> list[str]:
-    if data.startswith(_SIGNATURES):
-        raise InputError(f"{where} is an archive or a spreadsheet: unpack it or save it as CSV")
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in data[:4]:
-        raise InputError(f"{where} is UTF-16 text: save it as CSV in UTF-8")
-    text = data[:_MAX_LINE_BYTES].decode("utf-8-sig", "replace").strip()
-    if text.startswith("<"):
-        raise InputError(f"{where} is a web page, not a table: log in, then download it again")
-    line = re.split("[\r\n]", text)[0]
-    plain = re.sub('"[^"]*"', "", line)  # commas may be part of a name
-    separator = next((c for c in ";\t|" if c in plain), "")
-    if separator and "," not in plain:
-        name = "tabs" if separator == "\t" else f"'{separator}'"
-        raise InputError(f"{where} has columns separated by {name}: save it with commas")
-    names = _split(line)
-    repeated = [n for n, count in Counter(n.strip() for n in names).items() if n and count > 1]
-    if repeated:
-        raise InputError(f"{where} has column '{repeated[0]}' twice: delete the wrong one")
-    return names
-
-
-def _check_end(data: bytes, names: list[str], where: str) -> None:
-    """Check that a last line that has no line break has all its cells."""
-    lines = data.count(b"\n") or data.count(b"\r")
-    last = data[max(data.rfind(b"\n"), data.rfind(b"\r")) + 1 :][:_MAX_LINE_BYTES]
-    text = last.decode("utf-8", "replace").strip("\ufeff \t")
-    cells = _split(text)
-    if text and (len(cells) < len(names) or not lines):
-        raise InputError(
-            f"{where} ends in the middle of line {lines + 1:,} ('{text[:24]}…', {len(cells)} of "
-            f"{len(names)} cells; {len(data):,} bytes): download it again, or complete "
-            "the line"
-        )
-
-
-def _split(line: str) -> list[str]:
-    """Cells of a line; an empty line has one empty cell."""
-    try:
-        return next(csv.reader([line], skipinitialspace=True), [""]) or [""]
-    except csv.Error:  # a cell of 100 kB: no table that anyone made
-        return line.split(",")
-
 
 ID = "GalaxyID"
 NAME = "id"  # column of ids that are text
 GalaxyId = int | str
 ID_LIMIT = 10**18  # Galaxy Zoo 2's own ids have 18 digits
 FOLD = "fold"
-TABLE_SUFFIXES = ".csv", ".parquet"  # that `write_predictions` takes
 MAX_SAFE_INTEGER = 2**53 - 1  # of float64, as JavaScript calls it: 2^53 + 1 is rounded to 2^53
 # In any letter case, in columns that else have numbers or names of groups
 NO_VALUE = ("", "-", "--", "nan", "null", "none", "na", "n/a", "<na>")
@@ -119,9 +34,6 @@ _REASONS: dict[type[BaseException], str] = {  # of what pandas raises
     pd.errors.EmptyDataError: "is empty",
     UnicodeDecodeError: "is not UTF-8 (perhaps cp1252, as Excel writes CSV): save it as CSV UTF-8",
 }
-_N_WORST = 3  # values that a message names
-_FORMULA_STARTS = tuple("=+-@＝＋－＠")  # the printable ones of OWASP's list (CSV injection)
-_NUMBER = r"[+-][0-9]+(\.[0-9]+)?"  # such as a declination: no formula
 
 
 def read_csv(
@@ -274,122 +186,3 @@ def select_numbers(frame: pd.DataFrame, columns: Sequence[str], path: Path) -> p
             f"values: {bad.sum():,})"
         )
     return numbers
-
-
-def write_predictions(path: Path, predictions: pd.DataFrame) -> None:
-    """Write a prediction table atomically: `.parquet` as Parquet, else CSV (`format_predictions`).
-
-    Raises:
-        ValueError: an id is repeated or a value is not finite.
-    """
-    if path.suffix.lower() != ".parquet":
-        files.write_text(path, format_predictions(predictions))
-        return
-    _check_predictions(predictions)
-    table = predictions.rename_axis(predictions.index.name or ID).reset_index()
-    with files.writing(path) as temporary:
-        table.to_parquet(temporary, index=False)
-
-
-def format_predictions(predictions: pd.DataFrame, number: str = "%.9f") -> str:
-    """A prediction table as CSV text, its index (GalaxyID, or the index's name) first.
-
-    Args:
-        predictions: table of numbers, besides an optional `class` column of names.
-        number: form of fractional numbers.
-    Raises:
-        ValueError: an id is repeated or a value is not finite.
-    """
-    _check_predictions(predictions)
-    label = predictions.index.name or ID
-    safe = without_formulas(predictions)
-    return safe.to_csv(index_label=label, float_format=number, lineterminator="\n")
-
-
-def _check_predictions(predictions: pd.DataFrame) -> None:
-    numbers = predictions.drop(columns=CLASS, errors="ignore").to_numpy(dtype=float)
-    if predictions.index.duplicated().any() or not np.isfinite(numbers).all():
-        raise ValueError("predictions to write must have distinct ids and finite values")
-
-
-def write_table(path: Path, table: pd.DataFrame) -> None:
-    """Write any table atomically, without its index, with nine significant digits."""
-    safe = without_formulas(table)
-    files.write_text(path, safe.to_csv(index=False, float_format="%.9g", lineterminator="\n"))
-
-
-def format_csv(rows: Iterable[Iterable[str]], line_end: str = "\n") -> str:
-    """Rows of texts as CSV; a cell may hold any line break.
-
-    With another line end than its own, CRLF, csv.writer leaves a lone carriage return unquoted
-    before Python 3.13, as does pandas, and a reader would begin a row there.
-    """
-    lines = []
-    for row in rows:
-        line = io.StringIO()
-        csv.writer(line).writerow(row)
-        lines.append(line.getvalue().removesuffix("\r\n") + line_end)
-    return "".join(lines)
-
-
-def without_formulas(table: pd.DataFrame) -> pd.DataFrame:
-    """Put a ' before every cell, index or column name that a spreadsheet would run as a formula.
-
-    Unprintable characters are escaped: a line break would begin a new row and cell, and UTF-8
-    cannot hold every file's name. Numbers stay numbers.
-    """
-    table = table.rename(columns=plain_cell, index=plain_cell)
-    for name in table.select_dtypes(exclude=["number", "bool"]):
-        table[name] = table[name].map(plain_cell)
-    return table
-
-
-def plain_cell(value: object) -> object:
-    """A cell of `without_formulas`."""
-    if not isinstance(value, str):
-        return value
-    text = one_line(value)
-    is_formula = text.startswith(_FORMULA_STARTS) and not re.fullmatch(_NUMBER, text)
-    return f"'{text}" if is_formula else text
-
-
-def check_range(values: pd.DataFrame, path: Path, key: str = ID) -> None:
-    """Check that all values are 0 to 1, to rounding; the message names the worst.
-
-    Args:
-        values: finite numbers, indexed by galaxy.
-        path: the file, for the message.
-        key: name of the index in that file.
-    """
-    numbers = values.to_numpy()
-
-    def describe(row: int, column: int) -> str:
-        where = f"{key} {values.index[row]}, column '{values.columns[column]}'"
-        return f"{where}: {numbers[row, column]:g} is outside [0, 1]"
-
-    _refuse_worst(np.maximum(-numbers, numbers - 1), path, describe)
-
-
-def check_sums(votes: pd.DataFrame, path: Path) -> None:
-    """Check that the votes obey the decision tree, to rounding; the message names the worst.
-
-    Args:
-        votes: (galaxy, 37) vote fractions indexed by GalaxyID, columns in the tree's order.
-        path: the file, for the message.
-    """
-    residuals = GALAXY_ZOO_2.residuals(votes.to_numpy())
-
-    def describe(row: int, question: int) -> str:
-        number, off = GALAXY_ZOO_2.questions[question].number, residuals[row, question]
-        fractions = f"{ID} {votes.index[row]}: the vote fractions of question {number}"
-        return f"{fractions} have the wrong sum (off by {off:.2g})"
-
-    _refuse_worst(residuals, path, describe)
-
-
-def _refuse_worst(excess: np.ndarray, path: Path, describe: Callable[[int, int], str]) -> None:
-    """Refuse a table where (row, column) values exceed the tolerance; describe the worst."""
-    if wrong := int((excess > READ_TOLERANCE).sum()):
-        order = np.argsort(-excess, axis=None, kind="stable")[: min(wrong, _N_WORST)]
-        worst = (describe(*divmod(place, excess.shape[1])) for place in order.tolist())
-        raise InputError(f"{paths.shown(path)}: {'; '.join(worst)} (problems: {wrong:,})")

@@ -13,7 +13,8 @@ import pandas as pd
 
 from galaxyzoo.core import files, manifest, paths
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.io.tables import FOLD, format_predictions, key_of, read_csv, select_numbers
+from galaxyzoo.io.tables import FOLD, key_of, read_csv, select_numbers
+from galaxyzoo.io.writing import format_predictions
 from galaxyzoo.tasks.kinds import Task
 
 

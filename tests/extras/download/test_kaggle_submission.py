@@ -11,7 +11,7 @@ from galaxyzoo.core import paths
 from galaxyzoo.core.manifest import read_sealed, write_sealed
 from galaxyzoo.extras.download import kaggle_api, submit
 from galaxyzoo.extras.download.ledger import Ledger
-from galaxyzoo.io.tables import format_predictions
+from galaxyzoo.io.writing import format_predictions
 from galaxyzoo.results.layout import EnsembleFolder, card_path
 from galaxyzoo.results.submission import published_csv
 from galaxyzoo.results.table import digest_table

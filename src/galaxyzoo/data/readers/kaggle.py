@@ -26,7 +26,8 @@ from galaxyzoo.data.readers.dataset_files import DatasetFiles, check_images
 from galaxyzoo.data.stores.base import Images
 from galaxyzoo.data.stores.opening import open_by_galaxy_id
 from galaxyzoo.io.archives import BROKEN_ZIP, open_zip, write_zip
-from galaxyzoo.io.tables import ID, check_range, check_sums, read_csv, select_numbers
+from galaxyzoo.io.tables import ID, read_csv, select_numbers
+from galaxyzoo.io.vote_checks import check_range, check_sums
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 
 WHOLE_ZIP = "galaxy-zoo-the-galaxy-challenge.zip"

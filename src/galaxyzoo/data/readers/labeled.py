@@ -24,7 +24,8 @@ from galaxyzoo.core.paths import shown
 from galaxyzoo.data.readers import dataset_files
 from galaxyzoo.data.readers.dataset_files import DatasetCandidate, DatasetFiles
 from galaxyzoo.data.stores import base, opening
-from galaxyzoo.io.tables import key_of, plain_cell, read_csv
+from galaxyzoo.io.tables import key_of, read_csv
+from galaxyzoo.io.writing import plain_cell
 from galaxyzoo.tasks import kinds, registry
 
 LABELS_CSV, TEST, IMAGES = "train_labels.csv", "test_ids.csv", "images"

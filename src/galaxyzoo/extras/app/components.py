@@ -18,7 +18,7 @@ from galaxyzoo.extras.explain.gradcam import likeliest
 from galaxyzoo.extras.pages.answers import readable
 from galaxyzoo.extras.pages.templates import jpeg_address, render
 from galaxyzoo.extras.surveys.survey import classes_of_votes
-from galaxyzoo.io.tables import without_formulas
+from galaxyzoo.io.writing import without_formulas
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task
 

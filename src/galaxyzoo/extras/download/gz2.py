@@ -19,7 +19,8 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import input_dir, shown
 from galaxyzoo.data.readers.dataset_files import DatasetCandidate, DatasetFiles
 from galaxyzoo.data.stores.opening import open_by_galaxy_id
-from galaxyzoo.io.tables import check_range, read_csv, read_table, select_numbers, whole_numbers
+from galaxyzoo.io.tables import read_csv, read_table, select_numbers, whole_numbers
+from galaxyzoo.io.vote_checks import check_range
 from galaxyzoo.tasks import decision_tree, registry
 
 TABLES = ("gz2_hart16.csv", "gz2_hart16.csv.gz")

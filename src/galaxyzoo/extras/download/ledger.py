@@ -15,7 +15,7 @@ import pandas as pd
 from galaxyzoo.core import console, files
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
-from galaxyzoo.io.tables import format_csv
+from galaxyzoo.io.writing import format_csv
 from galaxyzoo.results import layout
 
 _SCORES = ["cross_validated", "nested", "public", "private"]

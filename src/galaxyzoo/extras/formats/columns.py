@@ -10,7 +10,8 @@ from pyarrow import parquet
 
 from galaxyzoo.core.errors import InputError, reason_of
 from galaxyzoo.core.paths import shown
-from galaxyzoo.io import tables
+from galaxyzoo.io.csv_bytes import read_csv_bytes
+from galaxyzoo.io.tables import NO_VALUE, read_table
 
 _WHOLE = r"-?(0|[1-9]\d*)"
 _NUMBER = r"[+-]?((0|[1-9]\d*)(\.\d*)?|\.\d+)([eE][+-]?\d+)?"
@@ -21,7 +22,7 @@ _SAFE_DIGITS = 17  # more are not kept by a float
 def column_names(path: Path) -> list[str]:
     """Columns of the table of a store's images; none where it has no table."""
     if path.suffix.lower() == ".csv":
-        return [name.strip() for name in tables.read_csv_bytes(path)[1]]
+        return [name.strip() for name in read_csv_bytes(path)[1]]
     try:
         return parquet.read_schema(path).names if path.suffix.lower() == ".parquet" else []
     except (pa.ArrowException, OSError) as error:
@@ -32,7 +33,7 @@ def read_columns(path: Path, names: Sequence[str]) -> pa.Table:
     """Read columns, row i of image i of the store; missing values and NaN are null.
 
     Types are those of the Parquet file. Columns of a CSV are whole numbers, booleans or numbers if
-    all their cells are, besides words of `tables.NO_VALUE`; numbers whose digits a float would lose
+    all their cells are, besides words of `NO_VALUE`; numbers whose digits a float would lose
     stay text, as do cells such as 001. A column of a CSV without any value is of the type null.
 
     Args:
@@ -46,7 +47,7 @@ def read_columns(path: Path, names: Sequence[str]) -> pa.Table:
         have = f"has the columns {', '.join(known)}" if known else "has no columns"
         raise InputError(f"--keep {missing[0]}: {shown(path)} {have}")
     if path.suffix.lower() == ".csv":
-        frame = tables.read_table(path, wanted=names.__contains__, texts=None)
+        frame = read_table(path, wanted=names.__contains__, texts=None)
         return pa.table({name: _parse(frame[name]) for name in names})
     table = parquet.read_table(path, columns=[*names])
     return pa.table({name: _without_nan(table[name].combine_chunks()) for name in names})
@@ -59,7 +60,7 @@ def _parse(texts: pd.Series) -> pa.Array:
         texts: (row,) cells of a CSV, NaN where empty.
     """
     lowercase = texts.str.lower()
-    numbers = texts.mask(lowercase.isin(tables.NO_VALUE))
+    numbers = texts.mask(lowercase.isin(NO_VALUE))
     given = numbers.dropna()
     if lowercase.dropna().eq("nan").all():  # others, such as NA, may be names
         return pa.nulls(len(texts))

@@ -32,7 +32,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import BUNDLED
 from galaxyzoo.data.catalog import Catalog, load_catalog, task_of
 from galaxyzoo.ensemble import blends, fitted, members
-from galaxyzoo.io.tables import write_predictions
+from galaxyzoo.io.writing import write_predictions
 from galaxyzoo.results import layout, table
 from galaxyzoo.results.card import EnsembleCard, SubmissionCard, rounded
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2

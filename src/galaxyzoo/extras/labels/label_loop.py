@@ -25,7 +25,8 @@ from galaxyzoo.data.stores.base import find_ids, find_rows, read_ids
 from galaxyzoo.extras.labels.heads import Heads, Proportion, Scores
 from galaxyzoo.extras.labels.label_table import NAMES, can_be_label
 from galaxyzoo.extras.surveys.finished import SurveyFeatures
-from galaxyzoo.io.tables import format_csv, format_predictions, plain_cell, read_table
+from galaxyzoo.io.tables import read_table
+from galaxyzoo.io.writing import format_csv, format_predictions, plain_cell
 from galaxyzoo.tasks.kinds import CLASS
 
 _LABELS, _CLASSES, LABELS_LOCK = "labels.csv", "classes.txt", ".labels.lock"

@@ -30,7 +30,8 @@ from galaxyzoo.data.readers.labeled import (
 from galaxyzoo.data.readers.side_tables import GROUPS
 from galaxyzoo.data.stores.base import IDS, Images, find_ids, is_read, match, pick_columns, read_ids
 from galaxyzoo.data.stores.opening import open_whole
-from galaxyzoo.io.tables import FOLD, ID, NAME, plain_cell, read_table
+from galaxyzoo.io.tables import FOLD, ID, NAME, read_table
+from galaxyzoo.io.writing import plain_cell
 from galaxyzoo.tasks.kinds import CLASS, ClassTask, Task
 from galaxyzoo.tasks.registry import CLASS_TASKS, TASKS
 

@@ -21,7 +21,8 @@ from galaxyzoo.extras.reports.results import (
     load_results,
     pick_best,
 )
-from galaxyzoo.io.tables import GalaxyId, write_table
+from galaxyzoo.io.tables import GalaxyId
+from galaxyzoo.io.writing import write_table
 from galaxyzoo.results import console, layout
 from galaxyzoo.results.card import EnsembleCard
 from galaxyzoo.tasks import kinds, metrics

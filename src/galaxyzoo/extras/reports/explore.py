@@ -13,7 +13,8 @@ from galaxyzoo.data.readers.side_tables import sky_positions
 from galaxyzoo.extras.pages.answers import answer_label, readable
 from galaxyzoo.extras.pages.charts import Chart, Line
 from galaxyzoo.extras.pages.html import GalaxyCard, HtmlSection, sky_links
-from galaxyzoo.io.tables import FOLD, write_table
+from galaxyzoo.io.tables import FOLD
+from galaxyzoo.io.writing import write_table
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.kinds import CLASS, ClassTask
 

@@ -15,7 +15,7 @@ from galaxyzoo.extras.pages.html import GalaxyCard, HtmlSection, made, sky_links
 from galaxyzoo.extras.surveys import INTERVALS, SPREAD
 from galaxyzoo.extras.surveys.columns import without_features
 from galaxyzoo.extras.surveys.survey import BOUNDS, Survey
-from galaxyzoo.io.tables import write_predictions
+from galaxyzoo.io.writing import write_predictions
 from galaxyzoo.tasks.kinds import Task
 
 DISAGREEMENT, WIDTH = "disagreement", "width"
