@@ -2,6 +2,7 @@
 
 import json
 import random
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from galaxyzoo.data.readers.find import open_input
 from galaxyzoo.extras.labels.label_loop import LabelLoop
 from galaxyzoo.extras.labels.label_page import build_app
 from support.forms import write_folder
-from support.fuzz_fixtures import CASES, PICTURE, SEEDS, mutate
+from support.fuzz_fixtures import CASES, PICTURE, SEEDS, SLOW, mutate
 from support.refusals import check_refusal, listing
 from support.surveys import survey_features
 
@@ -112,12 +113,14 @@ def loop(tmp_path: Path) -> LabelLoop:
 
 
 @pytest.fixture
-def page(loop: LabelLoop) -> TestClient:
-    return TestClient(build_app(loop, []), base_url=f"http://localhost/{loop.key}/")
+def page(loop: LabelLoop) -> Iterator[TestClient]:
+    """A client whose requests share one event loop."""
+    with TestClient(build_app(loop, []), base_url=f"http://localhost/{loop.key}/") as client:
+        yield client
 
 
-@CASES
-@given(st.lists(REQUESTS, max_size=6))
+@SLOW
+@given(st.lists(REQUESTS, min_size=4, max_size=20))
 def test_any_requests_are_answered_and_leave_labels_that_are_read_again(loop, page, requests):
     folder = loop.survey.folder
     for path in folder.iterdir():
