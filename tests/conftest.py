@@ -85,13 +85,26 @@ def configs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.fixture
-def prepared(root: Path) -> "Dataset":
-    """A small competition in three folds."""
+@pytest.fixture(scope="session")
+def prepared_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project folder with a small competition that is split; no test may change it."""
     from galaxyzoo.data.prepare import prepare
     from support.datasets import draw_competition
 
-    draw_competition(n_train=30, n_test=5).write_zips(root / "input")
+    folder = tmp_path_factory.mktemp("prepared")
+    draw_competition(n_train=30, n_test=5).write_zips(folder / "input")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GALAXYZOO_ROOT", str(folder))
+        prepare(n_folds=3)
+    return folder
+
+
+@pytest.fixture
+def prepared(prepared_project: Path, root: Path) -> "Dataset":
+    """A small competition in three folds."""
+    from galaxyzoo.data.prepare import prepare
+
+    shutil.copytree(prepared_project, root, dirs_exist_ok=True)
     return prepare(n_folds=3)
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from galaxyzoo.core.manifest import write_sealed
+from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.ensemble import members
 from galaxyzoo.results.card import Digests, RunCard
 from galaxyzoo.results.imported import TablePair, import_run
@@ -25,9 +26,20 @@ TASK, THEIRS = TASKS["gz37"], "gz37/theirs"
 QUICK = ("--candidates", "mean,nnls")
 
 
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Catalog]:
+    """A project of two runs, which no test may change."""
+    folder = tmp_path_factory.mktemp("saved")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GALAXYZOO_ROOT", str(folder))
+        return folder, save_project(n=90)
+
+
 @pytest.fixture
-def catalog(root):
-    return save_project(n=90)
+def catalog(saved, root):
+    folder, catalog = saved
+    shutil.copytree(folder, root, dirs_exist_ok=True)
+    return catalog
 
 
 def artifacts() -> dict[Path, bytes]:

@@ -1,5 +1,6 @@
 """What a fold learns from: the task's galaxies only, and weights that never saw its own."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,14 +21,24 @@ from support.datasets import draw_clear_competition, write_classes
 from support.small_models import holdout_config
 
 
-@pytest.fixture
-def voted(root: Path) -> Dataset:
-    """A competition where two galaxies of three are clearly smooth or clearly a disk."""
+@pytest.fixture(scope="module")
+def voted_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A competition where two galaxies of three are clearly smooth or clearly a disk, split."""
+    folder = tmp_path_factory.mktemp("voted")
     kind = np.arange(45) % 3
     competition = draw_clear_competition(kind == 0)
     competition.votes.loc[kind == 2, ["Class1.2", "Class2.1", "Class9.1"]] = 0.0
     competition.votes.loc[kind == 2, "Class1.3"] = 1.0
-    competition.write_zips(root / "input" / "voted")
+    competition.write_zips(folder / "input" / "voted")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GALAXYZOO_ROOT", str(folder))
+        prepare("voted", n_folds=3)
+    return folder
+
+
+@pytest.fixture
+def voted(voted_project: Path, root: Path) -> Dataset:
+    shutil.copytree(voted_project, root, dirs_exist_ok=True)
     return prepare("voted", n_folds=3)
 
 
