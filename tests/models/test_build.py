@@ -10,7 +10,7 @@ from torch import nn
 from galaxyzoo.config.loading import all_runs, load_config
 from galaxyzoo.config.schema import Config, TrainConfig
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.models.build import OWN_MODELS, build_model, load_network, start_backbone
+from galaxyzoo.models.build import OWN_MODELS, GalaxyNet, build_model, load_network, start_backbone
 from galaxyzoo.models.heads import build_output
 from galaxyzoo.models.weights import save_weights
 from galaxyzoo.tasks.registry import get_task
@@ -27,25 +27,35 @@ def layers_config(*layers: str, **head: Any) -> Config:
     return small_config(task="zoo5", model=model, head={"hidden": [], **head})
 
 
-def network_of(run: str) -> str:
-    """All that a run's network depends on but for the number of its answers."""
-    config = load_config(run)
-    kwargs = config.model.kwargs
-    return f"{config.model.name} {kwargs} {config.image.size_px} {config.head.output}"
+def runs_by_network() -> dict[str, list[str]]:
+    """The runs that share a network, those of small images first."""
+    shared: dict[str, list[str]] = {}
+    for run in sorted(all_runs(), key=lambda run: load_config(run).image.size_px):
+        model = load_config(run).model
+        shared.setdefault(f"{model.name} {model.kwargs}", []).append(run)
+    return shared
 
 
-@pytest.mark.parametrize("run", sorted({network_of(run): run for run in all_runs()}.values()))
-def test_every_config_builds_and_predicts(run):
-    config = load_config(run)
+@pytest.mark.parametrize("runs", [pytest.param(r, id=r[0]) for r in runs_by_network().values()])
+def test_every_config_builds_and_predicts(runs, monkeypatch):
+    """A backbone that runs share is built and used for the smallest of their images."""
+    config = load_config(runs[0])
     # Weights of the networks of packages take seconds to draw, so only the shapes are computed.
     device = "cpu" if config.model.name in OWN_MODELS else "meta"
     with torch.device(device), torch.inference_mode():
-        model = build_model(config, initialize=False).eval()
-        predictions = model(torch.zeros(1, 3, *[config.image.size_px] * 2, dtype=torch.uint8))
-    assert predictions.shape == (1, len(get_task(config.task).columns))
-    assert predictions.dtype == torch.float32
-    if device == "cpu":
-        assert torch.isfinite(predictions).all()
+        built = start_backbone(config.model, config.image.size_px, runs[0], initialize=False)
+        images = torch.zeros(1, 3, *[config.image.size_px] * 2, dtype=torch.uint8)
+        features = GalaxyNet(config, *built).eval().features(images)
+        monkeypatch.setattr(GalaxyNet, "features", lambda *_: features)
+        for run in runs:
+            config = load_config(run)
+            if device == "cpu":  # which need not take every size
+                build_model(config, initialize=False)
+            predictions = GalaxyNet(config, *built).eval()(images)
+            assert predictions.shape == (1, len(get_task(config.task).columns))
+            assert predictions.dtype == torch.float32
+            if device == "cpu":
+                assert torch.isfinite(predictions).all()
 
 
 def test_weights_of_another_network_are_one_line(tmp_path):
