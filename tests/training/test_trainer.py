@@ -215,7 +215,7 @@ def test_sampling_draws_classes_evenly_and_the_same_each_time():
     trainer, again = Trainer(config, class_fold(400)), Trainer(config, class_fold(400))
     classes = trainer.data.targets.argmax(axis=1)
     drawn = []
-    for epoch in range(20):
+    for epoch in range(10):
         trainer.epoch = again.epoch = epoch
         batches = [[batch.rows for batch in each.batches()] for each in (trainer, again)]
         for one, other in zip(*batches, strict=True):
@@ -224,7 +224,7 @@ def test_sampling_draws_classes_evenly_and_the_same_each_time():
         assert len(rows) == len(trainer.data.train_rows)
         assert set(rows) <= set(trainer.data.train_rows)
         drawn.append(np.bincount(classes[rows], minlength=5) / len(rows))
-    # Standard error of a mean share: sqrt(0.2 · 0.8 / (20 · 300)) = 0.005.
+    # Standard error of a mean share: sqrt(0.2 · 0.8 / (10 · 300)) = 0.007.
     np.testing.assert_allclose(np.mean(drawn, axis=0), 0.2, atol=0.02)
 
 

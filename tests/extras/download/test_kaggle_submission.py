@@ -20,12 +20,13 @@ from support.datasets import COLUMNS, draw_competition, draw_votes
 from support.kaggle_server import REF
 from support.refusals import one_line_refusal
 
+COMPETITION = draw_competition(n_train=6, n_test=5, seed=8)
+
 
 def write_submission(root: Path) -> Path:
     """Valid predictions of the small competition's test galaxies, and its sample in `input/`."""
-    competition = draw_competition(n_train=6, n_test=5, seed=8)
-    competition.write_zips(root / "input")
-    votes = draw_votes(np.random.default_rng(0), competition.test_ids)
+    COMPETITION.write_zips(root / "input")
+    votes = draw_votes(np.random.default_rng(0), COMPETITION.test_ids)
     frame = pd.DataFrame(get_task("gz37").project(votes.to_numpy()), votes.index, COLUMNS)
     path = published_csv()
     path.write_text(format_predictions(frame))
