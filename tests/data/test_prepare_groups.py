@@ -135,19 +135,27 @@ def test_a_class_that_is_one_group_is_said(root, capsys):
     assert "form one group and share a fold" in capsys.readouterr().out
 
 
-@pytest.fixture
-def both(root: Path) -> tuple[str, str, np.ndarray]:
-    """Folders `votes` and `labels`, and the 20 ids that are in both."""
+@pytest.fixture(scope="module")
+def both_folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folders `votes` and `labels`, of which 20 galaxies are in both."""
+    inputs = tmp_path_factory.mktemp("input")
     whole = draw_competition(n_train=40, n_test=4, seed=2)
     votes, images = whole.votes.copy(), dict(whole.images)
     ids = np.arange(21, 61)  # the labeled set has 1 to 40
     for old, new in zip(whole.votes.index, ids, strict=True):
         images[int(new)] = images[int(old)]
     votes.index = ids
-    folder = write_labeled(root / "input" / "labels")
+    folder = write_labeled(inputs / "labels")
     for galaxy_id in range(21, 41):
         images[galaxy_id] = (folder / "images" / f"{galaxy_id}.jpg").read_bytes()
-    Competition(votes, whole.test_ids, images).write_zips(root / "input" / "votes")
+    Competition(votes, whole.test_ids, images).write_zips(inputs / "votes")
+    return inputs
+
+
+@pytest.fixture
+def both(both_folders: Path, root: Path) -> tuple[str, str, np.ndarray]:
+    """The names of these folders, and the 20 ids that are in both."""
+    shutil.copytree(both_folders, root / "input", dirs_exist_ok=True)
     return "votes", "labels", np.arange(21, 41)
 
 

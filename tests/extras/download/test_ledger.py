@@ -116,6 +116,9 @@ def test_a_link_stays_and_its_target_is_written(stand_in, rests, root, tmp_path,
 
 def break_ledger(fault: str) -> None:
     path = ledger_csv()
+    if path.is_dir():
+        path.rmdir()
+    path.unlink(missing_ok=True)
     write_ledger("-,a,,,0.08,,m,d,2")
     if fault == "folder":
         path.unlink()
@@ -145,37 +148,35 @@ def break_ledger(fault: str) -> None:
         write_ledger("-,a,,,0.08,,m,d,2", f"-,a,,,{fault},,m,d,2")
 
 
-@pytest.mark.parametrize(
-    ("fault", "named"),
-    [
-        ("folder", "Is a directory"),
-        ("link to nothing", "nothing.csv, is missing"),
-        ("link to itself", "symbolic links"),
-        ("not UTF-8", "UTF-8"),
-        ("empty", "'time'"),
-        ("lacks columns", "'cross_validated'"),
-        ("column twice", "'note'"),
-        ("semicolons", "commas"),
-        ("comma in a score", "data row 1"),
-        ("open quote", "line 2"),
-        ('"0,08"', "data row 2, public: '0,08'"),
-        ("0.08?", "data row 2, public: '0.08?'"),
-        ("-", "data row 2, public: '-'"),
-    ],
-)
-def test_a_damaged_ledger_is_refused_before_sending(
-    fault, named, stand_in, rests, root, monkeypatch
-):
+FAULTS = [
+    ("folder", "Is a directory"),
+    ("link to nothing", "nothing.csv, is missing"),
+    ("link to itself", "symbolic links"),
+    ("not UTF-8", "UTF-8"),
+    ("empty", "'time'"),
+    ("lacks columns", "'cross_validated'"),
+    ("column twice", "'note'"),
+    ("semicolons", "commas"),
+    ("comma in a score", "data row 1"),
+    ("open quote", "line 2"),
+    ('"0,08"', "data row 2, public: '0,08'"),
+    ("0.08?", "data row 2, public: '0.08?'"),
+    ("-", "data row 2, public: '-'"),
+]
+
+
+def test_a_damaged_ledger_is_refused_before_sending(stand_in, rests, root, monkeypatch):
     write_submission(root)
-    break_ledger(fault)
-    before = listing(root)
-    for words in (["--check"], ["-m", "m"], ["--scores"]):
-        monkeypatch.setattr(sys, "argv", ["submit.py", *words])
-        line = one_line_refusal(submit.main)
-        assert line.startswith("submissions/ledger.csv: ")
-        assert named in line
-        assert stand_in.uploads == []
-    assert listing(root) == before
+    for fault, named in FAULTS:
+        break_ledger(fault)
+        before = listing(root)
+        for words in (["--check"], ["-m", "m"], ["--scores"]):
+            monkeypatch.setattr(sys, "argv", ["submit.py", *words])
+            line = one_line_refusal(submit.main)
+            assert line.startswith("submissions/ledger.csv: ")
+            assert named in line, fault
+            assert stand_in.uploads == []
+        assert listing(root) == before, fault
 
 
 def test_nothing_is_sent_if_the_ledger_cannot_be_written(stand_in, rests, root, monkeypatch):
