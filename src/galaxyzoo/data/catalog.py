@@ -5,7 +5,7 @@ label columns, ids ascending; `test.csv` the ids of the sample submission in its
 `dataset.json` where they came from, their fingerprint, and the task of the user's own labels.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -233,7 +233,13 @@ def load_catalog(dataset: str) -> Catalog:
         )
     advice = f"restore it, or delete {paths.shown(folder)} to split and train again"
     description = manifest.read_sealed(folder / _ABOUT, advice)
-    _refuse_format_2(folder, description)
+    if _has_numbered_galaxies(dataset, description):
+        runs = len([*folder.glob("*/*/config.yaml")])
+        raise InputError(
+            f"{paths.shown(folder)} was split by an earlier version (format 2, not "
+            f"{manifest.FORMAT}), which numbered your galaxies: delete {paths.shown(folder)} to "
+            f"split again; this deletes {count(runs, 'run')}"
+        )
     key = description.get("key", ID)
     train = read_csv(folder / _TRAIN, key=key)
     labels = [c for c in train.columns if c not in (FOLD, GROUP)]
@@ -246,17 +252,18 @@ def load_catalog(dataset: str) -> Catalog:
     return catalog
 
 
-def _refuse_format_2(folder: Path, description: Mapping[str, Any]) -> None:
-    """Refuse a split of own labels of format 2, whose galaxies have numbers for ids."""
-    is_old = description[manifest.FORMAT_KEY] == 2
-    if not is_old or not any((folder / name).exists() for name in _FORMAT_2):
-        return
-    runs = len([*folder.glob("*/*/config.yaml")])
-    where = paths.shown(folder)
-    raise InputError(
-        f"{where} was split by an earlier version (format 2, not {manifest.FORMAT}), which "
-        f"numbered your galaxies: delete {where} to split again; this deletes {count(runs, 'run')}"
-    )
+def load_catalogs() -> Iterator[Catalog]:
+    """Load all prepared catalogs, but for those that are refused where they are named."""
+    for name in catalog_names():
+        description = files.read_json(dataset_dir(name) / _ABOUT)
+        if not _has_numbered_galaxies(name, description):
+            yield load_catalog(name)
+
+
+def _has_numbered_galaxies(dataset: str, description: Mapping[str, Any]) -> bool:
+    """Check whether a split of own labels is of format 2, which numbered galaxies."""
+    is_old = description.get(manifest.FORMAT_KEY) == 2
+    return is_old and any((dataset_dir(dataset) / name).exists() for name in _FORMAT_2)
 
 
 def find_task(name: str) -> kinds.Task | None:

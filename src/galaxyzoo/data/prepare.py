@@ -15,11 +15,11 @@ from galaxyzoo.data.catalog import (
     GROUP,
     OWN_TASK,
     Catalog,
-    catalog_names,
     dataset_dir,
     folds_dir,
     has_catalog,
     load_catalog,
+    load_catalogs,
     save_catalog,
 )
 from galaxyzoo.data.folds import DUPLICATE_CORRELATION, join_groups, make_folds, near_duplicates
@@ -305,24 +305,22 @@ def _known_folds(raw: DatasetFiles, n_folds: int) -> np.ndarray:
     A galaxy has one fold in every dataset that shares its id, so that weights trained without fold
     k of one may start fold k of another. A split into another number of folds cannot take part.
     """
-    ids = raw.targets.index.to_numpy()
-    known = np.full(len(ids), -1)
-    for name in catalog_names():
-        if name != raw.dataset and not raw.galaxy_ids:
+    known = pd.Series(-1, raw.targets.index)
+    for other in load_catalogs():
+        shares_ids = raw.galaxy_ids and other.has_galaxy_ids
+        if not (shares_ids or other.dataset == raw.dataset) or other.n_folds != n_folds:
             continue
-        other = load_catalog(name)
-        shares_ids = name == raw.dataset or other.has_galaxy_ids
-        if not shares_ids or other.n_folds != n_folds:
-            continue
-        shared, rows, other_rows = np.intersect1d(ids, other.ids, return_indices=True)
-        clash = (known[rows] >= 0) & (known[rows] != other.folds[other_rows])
-        if clash.any():
+        folds = other.train[FOLD].reindex(known.index).dropna().astype("int64")
+        before = known[folds.index]
+        clash = folds.index[(before >= 0) & (before != folds)]
+        if len(clash):
+            folder = paths.shown(dataset_dir(other.dataset))
             raise InputError(
-                f"{other.key} {shared[clash][0]} is in one fold of {name} and another one of "
-                f"another dataset: delete {paths.shown(folds_dir() / name)}/ and prepare it again"
+                f"{other.key} {clash[0]} is in one fold of {other.dataset} and another one of "
+                f"another dataset: delete {folder}/ and prepare it again"
             )
-        known[rows] = other.folds[other_rows]
-    return known
+        known[folds.index] = folds
+    return known.to_numpy()
 
 
 def _check_own_groups(catalog: Catalog, raw: DatasetFiles, known: KnownGroups) -> None:

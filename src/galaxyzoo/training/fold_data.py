@@ -9,7 +9,7 @@ from galaxyzoo.config import loading, schema
 from galaxyzoo.core.errors import FoldError, InputError
 from galaxyzoo.core.manifest import Artifact
 from galaxyzoo.core.paths import BUNDLED, shown
-from galaxyzoo.data.catalog import Catalog, catalog_names, dataset_dir, load_catalog
+from galaxyzoo.data.catalog import Catalog, dataset_dir, load_catalog, load_catalogs
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import Dataset, read_duplicates
 from galaxyzoo.results import layout, table
@@ -91,13 +91,12 @@ def _agrees(catalog: Catalog, fingerprint: str) -> bool:
         return catalog.for_task(votes).fingerprint == fingerprint
     if not catalog.has_galaxy_ids:
         return False
-    others = (load_catalog(name) for name in catalog_names())
     return any(
         other.has_labels(votes)
         and other.for_task(votes).fingerprint == fingerprint
         and np.isin(catalog.ids, other.ids).all()
         and catalog.find_difference(other) is None
-        for other in others
+        for other in load_catalogs()
     )
 
 

@@ -25,7 +25,7 @@ from galaxyzoo.tasks.registry import TASKS
 from galaxyzoo.training.run import Run
 from support.datasets import ZOO5, write_labeled
 from support.forms import write_folder
-from support.pictures import draw_images
+from support.pictures import draw_images, encode
 from support.refusals import damage, one_line_refusal
 from support.training_fixtures import killed_before
 
@@ -320,6 +320,21 @@ def test_a_split_of_format_2_is_named_with_what_deleting_costs(root, folder, nam
     line = one_line_refusal(prepare, "mine", None, None, {"mine"})
     assert "folds/mine was split by an earlier version (format 2, not 3)" in line
     assert line.endswith("delete folds/mine to split again; this deletes 1 run")
+    write_labeled(root / "input/others")
+    assert prepare("others", tasks={"zoo5"}).catalog.n_folds == 5  # which it does not concern
+
+
+def test_galaxies_whose_ids_become_text_are_new(root):
+    """One image without a GalaxyID, and none of the set has one."""
+    folder = write_labeled(root / "input" / "mine", n=8, n_test=0, first=123456)
+    (folder / "train_labels.csv").unlink()
+    ids = [*range(123456, 123464)]
+    write(folder, list("abababab"), GalaxyID=ids)
+    assert prepare("mine", n_folds=2, tasks={"mine"}).catalog.key == "GalaxyID"
+    (folder / "images/new.png").write_bytes(encode(draw_images(1)[0], end=".png"))
+    write(folder, list("ababababa"), id=[*map(str, ids), "new"])
+    catalog = prepare("mine", tasks={"mine"}).catalog
+    assert catalog.ids.tolist() == [*map(str, ids), "new"]
 
 
 @pytest.mark.parametrize(
