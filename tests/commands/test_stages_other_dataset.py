@@ -17,17 +17,20 @@ from support.pictures import draw_images
 pytestmark = pytest.mark.slow
 
 COMPETITION = draw_competition(n_train=40, n_test=9, seed=3)
-RECIPE = """
-task: gz37
+NETWORK = """
 image: {crop_px: 424, cache_px: 32, size_px: 32}
 model: {name: cnn, kwargs: {widths: [4, 8]}}
 head: {hidden: 8}
 train: {epochs: 1, batch_size: 8}
 tta: {dihedral: false, angles: 1}
+"""
+RECIPE = f"""
+task: gz37
+{NETWORK}
 stages:
-  - {name: votes}
-  - {name: classes, task: zoo5, dataset: classes}
-  - {name: again}
+  - {{name: votes}}
+  - {{name: classes, task: zoo5, dataset: classes}}
+  - {{name: again}}
 """
 TRAIN = ["train.py", "net.yaml", "--data", "votes", "--folds", "2"]
 SHARED = COMPETITION.votes.index[::2].tolist()
@@ -90,16 +93,12 @@ def test_no_label_of_the_fold_or_the_test_set_reaches_a_network(trained, tmp_pat
     assert weights(root)[0] != weights(trained)[0]  # a fold that may see its galaxies does
 
 
-OWN_RECIPE = """
+OWN_RECIPE = f"""
 task: mine
-image: {crop_px: 424, cache_px: 32, size_px: 32}
-model: {name: cnn, kwargs: {widths: [4, 8]}}
-head: {hidden: 8}
-train: {epochs: 1, batch_size: 8}
-tta: {dihedral: false}
+{NETWORK}
 stages:
-  - {name: first, task: yours, dataset: yours}
-  - {name: last}
+  - {{name: first, task: yours, dataset: yours}}
+  - {{name: last}}
 """
 COPIES = {"x0": 0, "x1": 3, "x2": 29}  # in `yours`, of galaxies of `mine`, the last a test galaxy
 

@@ -383,9 +383,9 @@ def load_configs(
 
     A stage may be of the own labels of another dataset, under its name.
     """
+    find_task = partial(find_named_task, data=None)
     configs: dict[str, Config] = {}
     for run in dict.fromkeys(runs):
-        find_task = partial(find_named_task, data=None)
         config = loading.load_config(run, overrides, dataset, own_task, find_task)
         configs.setdefault(config.run, config)
     return list(configs.values())

@@ -1,7 +1,7 @@
 """Results of a task: out-of-fold tables of its runs and ensembles, and its runs' hold-outs."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -12,7 +12,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import HOLDOUT_END
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.ensemble.model_listing import ensemble_folder
-from galaxyzoo.io.tables import read_csv
+from galaxyzoo.io.tables import read_csv, select_numbers
 from galaxyzoo.results.card import EnsembleCard, HoldoutCard, RunCard, ScoreCard
 from galaxyzoo.results.layout import (
     HELD_OUT_TABLE,
@@ -114,9 +114,10 @@ def _load_holdout(folder: RunFolder, task: Task, catalog: Catalog) -> HoldoutRes
     provenance = fold_provenance(saved.config, catalog.fingerprint, HOLDOUT)
     files = trained_files(folder.path / HOLDOUT, provenance)
     path = files.path(HELD_OUT_TABLE)
-    ids = read_csv(path, key=catalog.key).index.to_numpy()
-    table = PredictionTable.read(path, task, ids).project()
-    table = replace(table, folds=np.zeros(len(ids), np.int64))
+    frame = select_numbers(read_csv(path, key=catalog.key), task.columns, path)
+    ids = frame.index.to_numpy()
+    one_fold = np.zeros(len(ids), np.int64)
+    table = PredictionTable(task, ids, frame.to_numpy(), one_fold).project()
     targets, is_held_out = catalog.targets(task), catalog.train.index.isin(ids)
     name = f"{folder.run}{HOLDOUT_END}"
     others = targets[~is_held_out]
