@@ -185,6 +185,15 @@ def test_a_set_whose_ids_mean_other_galaxies_takes_nothing_over(both, monkeypatc
     assert not about["galaxy_ids"]
 
 
+@pytest.mark.parametrize("text", ["[]", "{}", "{"])
+def test_a_damaged_description_of_another_dataset_is_one_line(root, both, text):
+    name = prepare("votes", n_folds=4).catalog.dataset
+    (root / "folds" / name / "dataset.json").write_text(text)
+    line = one_line_refusal(prepare, "labels", 4)
+    assert f"folds/{name}/dataset.json " in line
+    assert f"restore it, or delete folds/{name} to split and train again" in line
+
+
 def test_earlier_datasets_that_disagree_are_named_unless_their_ids_mean_other_galaxies(both):
     first, shared = prepare("votes", n_folds=4).catalog, both[2]
     train = first.train.assign(fold=(first.folds + 1) % 4)

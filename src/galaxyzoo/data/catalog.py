@@ -231,8 +231,7 @@ def load_catalog(dataset: str) -> Catalog:
             f"{paths.shown(folder)} has no split: {first}type "
             f"`{launch.typed('prepare')}{named or ' --data ITS_FOLDER'}`"
         )
-    advice = f"restore it, or delete {paths.shown(folder)} to split and train again"
-    description = manifest.read_sealed(folder / _ABOUT, advice)
+    description = _read_description(dataset)
     if _has_numbered_galaxies(dataset, description):
         runs = len([*folder.glob("*/*/config.yaml")])
         raise InputError(
@@ -248,21 +247,28 @@ def load_catalog(dataset: str) -> Catalog:
     test_ids = read_csv(folder / _TEST, key=key).index.to_numpy()
     catalog = Catalog(dataset, numbers, test_ids, description)
     if catalog.fingerprint not in [description["fingerprint"], *description.get("replaced_by", ())]:
-        raise InputError(f"{paths.shown(folder)} was changed after it was made: {advice}")
+        raise InputError(f"{paths.shown(folder)} was changed after it was made: {_advise(dataset)}")
     return catalog
 
 
 def load_catalogs() -> Iterator[Catalog]:
     """Load all prepared catalogs, but for those that are refused where they are named."""
     for name in catalog_names():
-        description = files.read_json(dataset_dir(name) / _ABOUT)
-        if not _has_numbered_galaxies(name, description):
+        if not _has_numbered_galaxies(name, _read_description(name)):
             yield load_catalog(name)
+
+
+def _read_description(dataset: str) -> dict[str, Any]:
+    return manifest.read_sealed(dataset_dir(dataset) / _ABOUT, _advise(dataset))
+
+
+def _advise(dataset: str) -> str:
+    return f"restore it, or delete {paths.shown(dataset_dir(dataset))} to split and train again"
 
 
 def _has_numbered_galaxies(dataset: str, description: Mapping[str, Any]) -> bool:
     """Check whether a split of own labels is of format 2, which numbered galaxies."""
-    is_old = description.get(manifest.FORMAT_KEY) == 2
+    is_old = description[manifest.FORMAT_KEY] == 2
     return is_old and any((dataset_dir(dataset) / name).exists() for name in _FORMAT_2)
 
 
