@@ -2,6 +2,7 @@
 
 import errno
 import io
+import json
 import os
 import sys
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ TORCHVISION = "torchvision/"  # prefix of torchvision's models; other names are 
 HUB = "hf_hub:"  # prefix of a repository of huggingface.co with weights for one of timm's models
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 WEIGHTS_FOLDER = "GALAXYZOO_WEIGHTS"  # variable that names a folder of weights
+_DIGEST_BYTES = 32  # SHA-256 at the end of a checkpoint
 _FILE = ".imagenet.safetensors"  # after the model's name, in that folder
 _HEAD = ("head.",)  # prefix of the task's layers in a `GalaxyNet`
 _WARNED = "GALAXYZOO_WARNED_OF_SCRATCH"  # variable that a command sets for its processes
@@ -34,9 +36,14 @@ Triple = tuple[float, float, float]
 
 
 def save_checkpoint(path: Path, state: dict[str, Any], provenance: manifest.Provenance) -> None:
-    """Write a nested dict of tensors and plain values, a checksum behind it, atomically."""
+    """Write a nested dict of tensors and plain values atomically.
+
+    The file is a line of JSON (format and provenance), what torch writes, and the SHA-256 of both.
+    """
     data = io.BytesIO()  # torch's own file writer reports a full disk as a RuntimeError
-    torch.save({**state, "format": manifest.FORMAT, "made_by": dict(provenance)}, data)
+    header = {"format": manifest.FORMAT, "made_by": dict(provenance)}
+    data.write(json.dumps(header).encode() + b"\n")
+    torch.save(state, data)
     data.write(bytes.fromhex(manifest.digest([data.getbuffer()])))
     files.write_bytes(path, data.getbuffer())
 
@@ -44,18 +51,30 @@ def save_checkpoint(path: Path, state: dict[str, Any], provenance: manifest.Prov
 def load_checkpoint(path: Path, provenance: manifest.Provenance) -> dict[str, Any] | None:
     """Read a checkpoint without running code from it; None where there is none.
 
-    One that is damaged, or of other settings, galaxies or another fold, is refused.
+    One that is damaged, or of other settings, galaxies or another fold, is refused before torch
+    opens it.
     """
     if not path.exists():
         return None
     advice = "delete it to restart the fold"
     try:
         data = path.read_bytes()
-        body = io.BytesIO(data[:-32])
-        if bytes.fromhex(manifest.digest([body.getbuffer()])) != data[-32:]:
+        if manifest.digest([memoryview(data)[:-_DIGEST_BYTES]]) != data[-_DIGEST_BYTES:].hex():
             raise ValueError("its checksum does not match")
+        if data.startswith(b"PK"):  # torch's own bytes: there was no header
+            raise InputError(
+                f"{shown(path)} was made by an earlier version: finish the fold with that version, "
+                f"or {advice}"
+            )
+        body = data.index(b"\n") + 1
+        header = json.loads(data[:body])
+        manifest.check_format(path, header["format"], advice)
+        manifest.check_provenance(path, header["made_by"], provenance, advice)
+        content = io.BytesIO(data[body:-_DIGEST_BYTES])
         del data
-        state = torch.load(body, map_location="cpu", weights_only=True)  # noqa: TID251
+        return torch.load(content, map_location="cpu", weights_only=True)  # noqa: TID251
+    except InputError:
+        raise
     except Exception as error:  # noqa: BLE001 - torch raises pickle's, zip's and its own errors
         # Hours of training may be in it: what the system lacks is no reason to delete it.
         if devices.is_out_of_memory(error):
@@ -66,9 +85,6 @@ def load_checkpoint(path: Path, provenance: manifest.Provenance) -> dict[str, An
         raise InputError(
             f"{shown(path)} is not a readable checkpoint ({reason}): {advice}"
         ) from None
-    manifest.check_format(path, state.get("format"), advice)
-    manifest.check_provenance(path, state["made_by"], provenance, advice)
-    return state
 
 
 def save_weights(path: Path, weights: dict[str, Tensor]) -> None:
