@@ -23,25 +23,36 @@ def test_runs_wait_for_those_that_they_need(prepared):
     stages = [{"name": "one"}, {"name": "two", "train": {"seed": 1}}, {"name": "three"}]
     last = named("last", prepared, stages=stages)
     one, two = (Run(stage, prepared) for stage in last.config.stages[:2])
-    runs = [
-        named("alone", prepared, train={"seed": 3}),
-        *(one, two, last),
-        named("other views", prepared, tta={"angles": 2}),  # of the weights of stage one
-        named("begins alike", prepared, stages=[stages[0], {"name": "other"}]),
-    ]
-    chains = [
-        [run.config.run.split("/")[1] for run in chain] for chain in order_by_dependency(runs)
-    ]
-    first, second = (stage.config.run.split("/")[1] for stage in (one, two))
-    assert chains == [
-        [first],  # for which most others wait
-        [first, second],
+    runs = {
+        "alone": named("alone", prepared, train={"seed": 3}),
+        "one": one,
+        "two": two,
+        "last": last,
+        "other views": named("other views", prepared, tta={"angles": 2}),  # of the weights of one
+        "begins alike": named("begins alike", prepared, stages=[stages[0], {"name": "other"}]),
+    }
+    names = {run.config.run: name for name, run in runs.items()}
+
+    def chains(given: list[Run]) -> list[list[str]]:
+        return [[names[run.config.run] for run in chain] for chain in order_by_dependency(given)]
+
+    assert chains(list(runs.values())) == [
+        ["one"],  # for which most others wait
+        ["one", "two"],
         ["alone"],
-        [first, second, "last"],
-        [first, "other views"],
-        [first, "begins alike"],
+        ["one", "two", "last"],
+        ["one", "other views"],
+        ["one", "begins alike"],
     ]
-    assert order_by_dependency([]) == []
+    assert chains(list(reversed(runs.values()))) == [
+        ["other views"],  # the first with these weights, which `one` takes over
+        ["other views", "one"],
+        ["other views", "one", "two"],
+        ["other views", "one", "begins alike"],
+        ["other views", "one", "two", "last"],
+        ["alone"],
+    ]
+    assert chains([]) == []
 
 
 def test_why_folds_stopped_is_in_their_runs(prepared, trained, monkeypatch):

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -329,16 +330,30 @@ def order_by_dependency(runs: Sequence[Run]) -> list[list[Run]]:
     """List each run behind the runs that it needs, those first that most others need.
 
     A run needs the stage before it, the first run with the same weights, and what these need.
+
+    Args:
+        runs: in any order, with all their stages.
     """
-    chains: dict[str, list[Run]] = {}
+    by_name = {run.config.run: run for run in runs}
     first: dict[str, str] = {}  # name of the first run, by the digest of the weights
-    for run in runs:
-        same = first.setdefault(run.config.digest("weights"), run.config.run)
-        needs = [same, *(stage.run for stage in run.config.earlier[-1:])]
-        needed = {link.config.run: link for name in needs for link in chains.get(name, ())}
-        chains[run.config.run] = [*needed.values(), run]
-    waiting = Counter(link.config.run for chain in chains.values() for link in chain)
-    return sorted(chains.values(), key=lambda chain: -waiting[chain[-1].config.run])
+    needs: dict[str, list[str]] = {}
+    for name, run in by_name.items():
+        needs[name] = [stage.run for stage in run.config.earlier[-1:]]
+        twin = first.setdefault(run.config.digest("weights"), name)
+        if twin != name:
+            needs[name].append(twin)
+
+    chains: dict[str, dict[str, Run]] = {}
+    uses: Counter[str] = Counter()
+    for name in TopologicalSorter(needs).static_order():
+        chain: dict[str, Run] = {}
+        for needed in needs[name]:
+            chain |= chains[needed]
+        chain[name] = by_name[name]
+        uses.update(chain.keys())
+        chains[name] = chain
+    most_used_first = sorted(by_name, key=lambda name: -uses[name])
+    return [list(chains[name].values()) for name in most_used_first]
 
 
 def _train_one(chain: Sequence[Run], fold: int) -> list[str]:
