@@ -1,5 +1,6 @@
 """Pretrained weights: from a file, from a hub that answers or not, and what does not fit."""
 
+import json
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import torch
 from safetensors.torch import save_file
 
 from galaxyzoo.config.schema import Config
+from galaxyzoo.core import manifest
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.models.build import build_model
 from support.refusals import one_line_refusal
@@ -129,6 +131,45 @@ def test_a_repository_of_the_hub_is_built_offline_and_filled_from_there(monkeypa
     assert model.start.provenance == ZOOBOT
     for name, tensor in model.backbone.state_dict().items():
         assert torch.equal(tensor, weights.state_dict()[name])
+
+
+def put_into_hub_cache(folder: Path) -> Path:
+    """A repository as the hub's client keeps it, without weights; returns its folder."""
+    repository = folder / "models--a--b-test_resnet"
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text("0" * 40)
+    snapshot = repository / "snapshots" / ("0" * 40)
+    snapshot.mkdir(parents=True)
+    config = {"architecture": "test_resnet", "num_classes": 0, "pretrained_cfg": {}}
+    (snapshot / "config.json").write_text(json.dumps(config))
+    return snapshot
+
+
+def test_a_repository_of_the_hub_has_to_have_safetensors(tmp_path, monkeypatch, offline):
+    """Its digest is not checked, and its owner may be anyone: torch opens no other file."""
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("torch opened it"))
+    name = "hf_hub:a/b-test_resnet"
+    snapshot = put_into_hub_cache(tmp_path)
+    torch.save(resnet_weights(), snapshot / "pytorch_model.bin")
+    message = one_line_refusal(build_model, pretrained_config(name))
+    assert f"could not download pretrained weights for '{name}'" in message
+    save_file(resnet_weights(), snapshot / "model.safetensors")
+    filled = build_model(pretrained_config(name)).backbone.state_dict()
+    assert all(torch.equal(filled[key], tensor) for key, tensor in resnet_weights().items())
+
+
+def test_a_download_of_timms_with_another_digest_is_refused(tmp_path, monkeypatch, offline):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    path = tmp_path / "test_resnet-00000000.pth"
+    torch.save(resnet_weights(), path)
+    overlay = {"url": path.as_uri(), "hf_hub_id": ""}
+    config = pretrained_config(kwargs={"pretrained_cfg_overlay": overlay})
+    assert "invalid hash value" in one_line_refusal(build_model, config)
+    named = path.with_name(f"test_resnet-{manifest.digest_file(path)[:8]}.pth")
+    path.rename(named)
+    overlay["url"] = named.as_uri()
+    assert build_model(config).start.provenance.startswith("timm ")
 
 
 def test_a_hub_that_does_not_answer_is_one_line(monkeypatch):

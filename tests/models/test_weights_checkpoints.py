@@ -82,6 +82,7 @@ OF_BEFORE = {"epoch": 2, "format": manifest.FORMAT, "made_by": dict(PROVENANCE)}
         (b"{\n", "is not a readable checkpoint (Expecting property name"),
         (b"", "is not a readable checkpoint (subsection not found)"),
     ],
+    ids=["of before", "newer", "no format", "no end", "no object", "cut off", "empty"],
 )
 def test_a_checkpoint_without_our_header_is_refused(tmp_path, content, message):
     """Its checksum fits, as anyone can compute it."""

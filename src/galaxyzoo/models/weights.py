@@ -181,6 +181,7 @@ def _normalization(backbone: nn.Module, model: ModelConfig) -> tuple[Triple, Tri
 
 
 def _download(model: ModelConfig) -> tuple[dict[str, Tensor], PretrainedWeights]:
+    """Download weights: safetensors of the hub, or else a file whose name has its digest."""
     if model.name.startswith(TORCHVISION):
         weights = torchvision.models.get_model_weights(model.name.removeprefix(TORCHVISION)).DEFAULT
         values = weights.get_state_dict(
@@ -190,7 +191,11 @@ def _download(model: ModelConfig) -> tuple[dict[str, Tensor], PretrainedWeights]
     _use_cache_if_offline()
     if not sys.stderr.isatty():
         huggingface_hub.utils.disable_progress_bars()
-    source = timm.create_model(model.name, pretrained=True, num_classes=0, **model.kwargs)
+    # The hub checks no digest, so torch must not open a repository's pytorch_model.bin.
+    safe = {"pretrained_cfg_overlay": {"hf_hub_filename": "model.safetensors"}}
+    timm.models.set_pretrained_check_hash()  # of files from elsewhere
+    kwargs = {**safe, **model.kwargs}
+    source = timm.create_model(model.name, pretrained=True, num_classes=0, **kwargs)
     data = timm.data.resolve_model_data_config(source)
     name = model.name
     if not name.startswith(HUB):
