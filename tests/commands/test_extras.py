@@ -17,6 +17,7 @@ from support.commands import (
     TINY,
     WITHOUT_PACKAGES,
     call,
+    complaint,
     copy_checkout,
     environment,
     succeed,
@@ -59,7 +60,11 @@ def test_the_kernel_makes_a_submission_and_predicts_without_extras(kernel, tmp_p
     images = tmp_path / "input/images_test_rev1.zip"
     output = ["--output", tmp_path / "votes.csv"]
     succeed(tmp_path, "predict.py", "gz37/cnn", images, *output, src=kernel / "src")
-    for script in ("app.py", "evaluate.py", "gradcam.py"):
+    for folder_or_fits in ("votes/", "votes.fits"):
+        words = ["predict.py", "gz37/cnn", images, "--output", folder_or_fits]
+        refused = call(tmp_path, *words, src=kernel / "src")
+        assert "no extra is installed that writes folders or other tables" in complaint(refused)
+    for script in ("app.py", "evaluate.py", "gradcam.py", "survey.py"):
         refused = call(tmp_path, script, src=kernel / "src")
         missing = "is not installed: its folder in src/galaxyzoo/extras/ is missing"
         assert refused.stderr == f"error: {script[:-3]} {missing}\n"

@@ -95,11 +95,12 @@ def test_predict_takes_zips_and_files_and_shows_names_as_text(project, tmp_path)
     [
         (["predict.py", "gz37/nothing", "input"], "gz37/cnn"),
         (["predict.py", "gz37/cnn", "missing.jpg"], "missing.jpg"),
-        (["predict.py", IMAGES, "--rank", "odd"], "--rank needs an output folder"),
-        (["predict.py", IMAGES, "--with", "spread"], "--with needs an output folder"),
-        (["predict.py", IMAGES, "--output", "job/", "--names", "words"], "--names needs --table"),
-        (["predict.py", IMAGES, "--output", "job/", "--rank", "width"], "add --with intervals"),
-        (["predict.py", IMAGES, "--output", "job/", "--rank", "spiral_arm"], "(Class4.1)"),
+        (["survey.py", IMAGES], "after input/images_test_rev1.zip, name the folder to write"),
+        (["survey.py", IMAGES, "votes.csv"], "votes.csv is neither a folder to write, such as"),
+        (["survey.py", IMAGES, "v.fits", "--table", "w.fits"], "--table needs a folder"),
+        (["survey.py", IMAGES, "job/", "--names", "words"], "--names needs --table"),
+        (["survey.py", IMAGES, "job/", "--rank", "width"], "add --with intervals"),
+        (["survey.py", IMAGES, "job/", "--rank", "spiral_arm"], "(Class4.1)"),
         (["predict.py", "gz37/cnn", "input", "--dataset", "other"], "other"),
         (["train.py", "gz37/cnn", "train.epochs=many"], "train.epochs"),
         (["train.py", "gz37/cnn", "--only", "5"], "--only"),
@@ -140,7 +141,9 @@ def test_a_tables_form_is_that_of_its_ending_and_a_slash_makes_a_folder(project,
     archive = project / "input" / "images_test_rev1.zip"
     words = ["predict.py", "gz37/cnn", "--folds", "0", "--views", "1", archive, "--output"]
     for name in ("votes.csv", "votes.parquet", "votes_v1.2/"):
-        succeed(project, *words, f"{tmp_path}/{name}")
+        printed = succeed(project, *words, f"{tmp_path}/{name}").stdout
+    survey = f"gz37/cnn {archive} {tmp_path}/votes_v1.2/ --folds 0 --views 1"
+    assert printed.startswith(f"running `python3 src/survey.py {survey}`\n")
     text = pd.read_csv(tmp_path / "votes.csv").sort_values("GalaxyID", ignore_index=True)
     for path in (tmp_path / "votes.parquet", *tmp_path.glob("votes_v1.2/parts/*.parquet")):
         table = pd.read_parquet(path).sort_values("GalaxyID", ignore_index=True)

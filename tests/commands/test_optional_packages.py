@@ -13,7 +13,7 @@ def test_what_needs_an_optional_package_names_it(root, monkeypatch):
     monkeypatch.setenv("HIDDEN_PACKAGES", " ".join(["simplejpeg", *chain(*EXTRAS.values())]))
     (root / "galaxy.jpg").write_bytes(COMPETITION.images[int(COMPETITION.test_ids[0])])
     for package, extra, *words in (
-        ("pyarrow", "surveys", "predict.py", "galaxy.jpg", "--output", "votes/"),
+        ("pyarrow", "surveys", "survey.py", "galaxy.jpg", "votes/"),
         ("matplotlib", "explain", "gradcam.py", "gz37/d4cnn_transfer", "--image", "galaxy.jpg"),
         ("gradio", "app", "app.py", "--port", "0"),
     ):

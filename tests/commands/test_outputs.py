@@ -20,7 +20,8 @@ from support.pictures import draw_images
 READ = {"--image", "--import", "images", "file", "--label", "search", "--data"}
 WRITE = {
     ("predict", "--output"): ["cutouts", "--output"],
-    ("predict", "--table"): ["cutouts", "--output", "votes/", "--table"],
+    ("survey", "--table"): ["cutouts", "votes/", "--table"],
+    ("survey", "words"): ["cutouts"],
     ("export", "--output"): ["gz37/cnn", "--no-onnx", "--output"],
     ("gradcam", "--output"): ["gz37/cnn", "--image", "cutouts/0.png", "--output"],
     ("evaluate", "--output"): ["gz37", "--output"],
@@ -36,7 +37,7 @@ def test_every_option_that_takes_a_path_is_listed_here():
         for action in parser_of(name)[0]._actions
         if action.type is Path or str(action.metavar).startswith(("FILE", "FOLDER"))
     }
-    options.add(("predict", "--output"))  # whose form says whether it is a folder
+    options |= {("predict", "--output"), ("survey", "words")}  # a folder or a table
     assert {o for o in options if o[1] not in READ} == set(WRITE)
 
 
@@ -55,9 +56,9 @@ def root(copy: Path) -> Path:
 @pytest.mark.parametrize(("command", "option"), WRITE)
 def test_files_of_other_commands_and_of_users_are_left_alone(root, command, option):
     words = WRITE[command, option]
-    if command == "predict":
+    if command in ("predict", "survey"):
         words = [*QUICKLY, *words]
-    suffix = {"--table": ".fits", "--folder": "/"}.get(option, ".csv")
+    suffix = {"--table": ".fits", "words": ".fits", "--folder": "/"}.get(option, ".csv")
     suffix = {"evaluate": "/", "explore": "/", "export": "/"}.get(command, suffix)
     mine = root / f"mine{suffix}"
     if suffix == "/":
@@ -84,21 +85,21 @@ def test_predictions_replace_those_of_the_same_images_alone(root):
 
 @pytest.mark.slow
 def test_a_survey_replaces_its_own_table_alone(root):
-    words = [*QUICKLY, "cutouts", "--output", "votes/", "--table"]
+    words = [*QUICKLY, "cutouts", "votes/", "--table"]
     write_folder(root / "others", list(draw_images(2)), ["0", "2"])
     for table in ("votes/t.fits", "t.ecsv", "t.vot", "t.parquet"):
-        succeed(root, "predict.py", *words, table)
+        succeed(root, "survey.py", *words, table)
         before = (root / table).read_bytes()
-        others = [*QUICKLY, "others", "--output", "other/", "--table", table]
-        assert table in complaint(call(root, "predict.py", *others))
+        others = [*QUICKLY, "others", "other/", "--table", table]
+        assert table in complaint(call(root, "survey.py", *others))
         assert (root / table).read_bytes() == before
-    succeed(root, "predict.py", *words, table, "--names", "words")
+    succeed(root, "survey.py", *words, table, "--names", "words")
     assert (root / table).read_bytes() != before
     for _ in range(2):
-        succeed(root, "predict.py", *words[:-2], "one.fits")
+        succeed(root, "predict.py", *QUICKLY, "cutouts", "--output", "one.fits")
     for taken in ("votes/parts/x.parquet", "votes/errors.parquet", "cutouts/0.fits"):
         (root / "cutouts/0.fits").write_text("a cut-out")
-        assert taken in complaint(call(root, "predict.py", *words, taken))
+        assert taken in complaint(call(root, "survey.py", *words, taken))
 
 
 @pytest.mark.parametrize("output", ["in", ".", "in/a.csv", "in/a.csv/x", "closed/x/y"])

@@ -1,4 +1,4 @@
-"""Options as dataclasses: words and options in any order, groups, and mistakes in one line."""
+"""Options as dataclasses: words and options in any order, and mistakes in one line."""
 
 import sys
 from dataclasses import dataclass
@@ -7,11 +7,8 @@ from typing import Any, Literal
 
 import pytest
 
-from galaxyzoo.commands import predict
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.options import option, positional, positive, read_groups, read_options
-from galaxyzoo.extras.formats.fits import FitsSettings
-from galaxyzoo.extras.surveys.command import SurveyOptions
+from galaxyzoo.core.options import option, option_to_word, positional, positive, read_options
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,10 +59,14 @@ def test_an_empty_word_that_was_typed_is_refused(monkeypatch):
     assert read_options(Cut, None) == Cut(images=(Path("a"),))
 
 
-def test_groups_are_read_beside_a_commands_options_and_have_their_title():
-    groups = {"surveys": SurveyOptions, "FITS": FitsSettings}
-    words = "a/ --stretch zscale --with spread --bands 0,1,2 b/ --output v/ --field 3"
-    options, read = read_groups(predict.PredictOptions, groups, None, words.split())
-    assert (options.words, options.is_job) == (("a/", "b/"), True)
-    assert read["surveys"] == SurveyOptions(extras=("spread",))
-    assert read["FITS"] == FitsSettings(stretch="zscale", bands=(0, 1, 2), field_arcsec=3)
+@pytest.mark.parametrize(
+    ("typed", "spelled"),
+    [
+        ("a/ --output v/ --folds 0", "a/ v/ --folds 0"),
+        ("--output=v/ --folds 0 a/ b.zip", "a/ b.zip v/ --folds 0"),
+        ("a/ --folds=0 --out v.fits --views 1", "a/ v.fits --folds 0 --views 1"),
+        ("a/ --keep x", "a/ votes/ --keep x"),
+    ],
+)
+def test_an_option_becomes_the_last_word_before_the_options(typed, spelled):
+    assert option_to_word(typed.split(), "--output", "votes/") == spelled.split()

@@ -62,9 +62,9 @@ def test_a_fresh_copy_predicts_and_ranks_without_training(tmp_path, bundled, mon
     monkeypatch.setenv("GALAXYZOO_ROOT", str(tmp_path))
     monkeypatch.setattr(load_model, "load_run", lambda *_: bundled)
     ranked = ["--with", "intervals", "--rank", "width"]
-    run_command(monkeypatch, "predict", images, "--output", "job", *ranked)
+    run_command(monkeypatch, "survey", images, "job", *ranked)
     assert (tmp_path / "job" / "ranking.csv").exists()
-    run_command(monkeypatch, "predict", images, "--output", "quick", "--folds", "0")
+    run_command(monkeypatch, "survey", images, "quick", "--folds", "0")
     for job, folds in (("job", None), ("quick", [0])):
         (part,) = (tmp_path / job / "parts").glob("*.parquet")
         found = parquet.read_table(part).to_pandas()[list(table.columns)]

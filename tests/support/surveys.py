@@ -1,7 +1,7 @@
 """Surveys: jobs of a predictor without networks, which tells how bright an image is.
 
 `draw_survey(folder, {"1.png": 90, …})` writes images of one gray level each. Of these,
-`make_job(votes, folder).run()` leaves in `votes` what `predict.py --output votes` leaves, in parts
+`make_job(votes, folder).run()` leaves in `votes` what `survey.py IMAGES votes` leaves, in parts
 of four images. `Brightness`, its predictor, gives two votes (the mean brightness, and the rest to
 one) and features of length two; `Darkness` is another one, for what must not be mixed. `extras` are
 kept besides votes: `("features",)` is what the label page needs. `finish_survey(root)` does all of

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 from measuring import Table
-from survey import run_job
+from surveys import run_job
 from torch.utils.flop_counter import FlopCounterMode
 
 from galaxyzoo.config.loading import load_config

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 from labeling import make_loop
 from measuring import Table, Watch, growth
-from survey import make_predictor, run_job
+from surveys import make_predictor, run_job
 from tqdm import tqdm
 
 from galaxyzoo.core.paths import CODE_ROOT

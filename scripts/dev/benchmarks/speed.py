@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from measuring import Table, race, rate_rows
 from PIL import Image
-from survey import run_job, run_plain, write_forms
+from surveys import run_job, run_plain, write_forms
 from torchvision.io import ImageReadMode, decode_jpeg
 
 from galaxyzoo.config.loading import load_config

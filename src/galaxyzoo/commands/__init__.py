@@ -6,11 +6,12 @@ In a checkout each has an entry script, `src/NAME.py`; in an installed package `
 import ast
 import importlib.util
 import pkgutil
+import shlex
 import sys
 from pathlib import Path
 
 from galaxyzoo.core import extras
-from galaxyzoo.core.launch import begin, run_main
+from galaxyzoo.core.launch import begin, run_main, typed
 
 
 def references() -> dict[str, str]:
@@ -31,7 +32,19 @@ def run(name: str) -> None:
     """Run a command with what was typed after it."""
     if name not in references():
         sys.exit(f"error: {name} is not installed: its folder in src/galaxyzoo/extras/ is missing")
+    refuse_moved_option(name)
     run_main(extras.load_entry_point(references()[name]))
+
+
+def refuse_moved_option(name: str) -> None:
+    """Exit where an option was typed that is a command of its own now, which a line spells."""
+    for word in sys.argv[1:]:
+        spell_anew = extras.moved_option(name, word)
+        if spell_anew:
+            command, *arguments = extras.load_entry_point(spell_anew)(sys.argv[1:])
+            line = f"{typed(command)} {shlex.join(arguments)}"
+            print(f"error: {name} no longer takes {word}: type `{line}`", file=sys.stderr)
+            sys.exit(2)
 
 
 def main() -> None:

@@ -1,9 +1,9 @@
-"""Predict galaxies in images; write one table, or a folder of Parquet parts.
+"""Predict galaxies in images; write one table.
 
 IMAGES are JPEG or PNG files, or folders or zips of them; HDF5 or .npz files
 (arrays `images` and `ids`); Parquet files (columns `image` and `id`); or lists
 in CSV or Parquet (column `path`). Folders, zips and lists may also contain FITS
-cut-outs; see the FITS options below.
+cut-outs.
 
 RUN is a trained run or an ensemble; predictions are averaged over the networks
 of its folds and over test-time augmentations. The default has the best
@@ -16,14 +16,14 @@ demo set, add `--dataset demo`.
   python3 src/predict.py ensemble:hubble10/all my_galaxies/
   python3 src/predict.py gz37/mobilenetv2 images.zip --output votes.csv
   python3 src/predict.py gz37/mobilenetv2 a.jpg b.jpg --dataset demo
-  python3 src/predict.py survey/ --output votes/ --jobs 2
 
-An --output without a suffix, or with a final slash, is a folder for many
-galaxies, written in parts. Every image is in one part or in the list of errors.
-Rerun the command to resume; several machines can share one folder.
+For millions of images, name a folder (--output votes/): the work is handed on
+to `python3 src/survey.py`.
 """
 
 import importlib
+import shlex
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,20 +31,21 @@ from typing import Literal
 
 import numpy as np
 
+from galaxyzoo.commands import references
 from galaxyzoo.core import console, extras, launch, paths
 from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.options import (
     DatasetOptions,
-    JobOptions,
     fold_numbers,
     option,
+    option_to_word,
     positional,
-    read_groups,
+    read_options,
 )
 from galaxyzoo.core.paths import BUNDLED
 from galaxyzoo.data.catalog import find_task, load_catalog, task_of
 from galaxyzoo.data.stores.base import Images
-from galaxyzoo.data.stores.opening import FormSettings, forms, open_all
+from galaxyzoo.data.stores.opening import open_all, settings_of, with_settings
 from galaxyzoo.io.tables import read_table
 from galaxyzoo.io.writing import TABLE_SUFFIXES, plain_cell, write_predictions
 from galaxyzoo.tasks import decision_tree, kinds
@@ -63,35 +64,21 @@ def columns_in_words() -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PredictOptions(DatasetOptions, JobOptions):
-    """Options of the command; those of surveys and of FITS cut-outs are groups of their own."""
+class ImageOptions(DatasetOptions):
+    """Options of commands that predict images."""
 
     words: tuple[str, ...] = positional(
         "run or ensemble (default: the best), then folders, zips, images, archives or lists",
         "[RUN|ensemble:NAME] IMAGES",
         nargs="+",
     )
-    output: str = option(
-        "a table (.csv, .parquet, .fits, .vot or .ecsv) or, for many galaxies, a folder such as "
-        "votes/ (default: predictions.csv in the current folder)",
-        "predictions.csv",
-    )
     folds: tuple[int, ...] | None = option(
         "use only the networks of these folds (0 or 0,2)", type=fold_numbers, metavar="FOLDS"
     )
     views: Literal[1, 8] | None = option(
-        "number of orientations of each image to average (default: as in each run's config, but 1 "
-        "for the bundled networks with an output folder, as they gain nothing from more)"
+        "orientations of each image to average (default: as in each run's config; in surveys by "
+        "the bundled networks 1, as they gain nothing from more)"
     )
-    columns: bool = option(
-        "explain the output columns and exit", False, action="version", version=columns_in_words()
-    )
-
-    def __post_init__(self) -> None:
-        """Refuse a predictor without images."""
-        if not self.images:
-            name = self.predictor
-            raise InputError(f"{name} needs images to predict, such as my_galaxies/")
 
     @property
     def predictor(self) -> str | None:
@@ -101,34 +88,66 @@ class PredictOptions(DatasetOptions, JobOptions):
         return first if is_name and not Path(first).exists() else None
 
     @property
-    def images(self) -> list[Path]:
-        """Folders, zips and files: the other words."""
-        return [Path(word) for word in self.words[self.predictor is not None :]]
+    def files(self) -> list[Path]:
+        """The other words: folders, zips and files."""
+        names = self.words[1:] if self.predictor else self.words
+        return [Path(name) for name in names]
 
-    @property
-    def is_job(self) -> bool:
-        """Check whether the output is a folder: it ends with a slash or has no suffix."""
-        return self.output.endswith("/") or not self.path.suffix
+
+@dataclass(frozen=True, kw_only=True)
+class PredictOptions(ImageOptions):
+    """Options of the command."""
+
+    output: str = option(
+        "table (.csv, .parquet, .fits, .vot or .ecsv; default: predictions.csv) or, for many "
+        "galaxies, a folder such as votes/",
+        "predictions.csv",
+    )
+    columns: bool = option(
+        "explain the output columns and exit", False, action="version", version=columns_in_words()
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse a predictor without images."""
+        if not self.files:
+            raise InputError(f"{self.predictor} needs images to predict, such as my_galaxies/")
 
     @property
     def path(self) -> Path:
         """The output."""
         return Path(self.output)
 
+    @property
+    def ending(self) -> str:
+        """The output's suffix, or "/" of a folder, which ends with a slash or has no suffix."""
+        return "/" if self.output.endswith("/") else self.path.suffix.lower() or "/"
+
 
 def main() -> None:
-    """Read the options, then predict into a table, or make what an extra makes."""
-    uses = extras.uses("predict")
-    groups = {use.title: use.options for use in uses}
-    groups |= {form.title: form.options for form in forms() if form.options}
-    options, read = read_groups(PredictOptions, groups, __doc__)
-    for path in options.images:
+    """Read the options, then predict into a table, or hand on to the command of an extra."""
+    options = read_options(with_settings(PredictOptions), __doc__)
+    check_images(options.files)
+    command = extras.outputs().get(options.ending)
+    if command:
+        hand_on(command, options)
+        return
+    if options.ending == ".parquet":
+        importlib.import_module("pyarrow")  # which pandas would miss after the work
+    predict_to_table(options)
+
+
+def check_images(images: Sequence[Path]) -> None:
+    """Refuse files and folders that are not there."""
+    for path in images:
         if not path.exists():
             raise InputError(f"no such file or folder: {paths.shown(path)}")
-    if options.path.suffix.lower() == ".parquet":
-        importlib.import_module("pyarrow")  # which pandas would miss after the work
-    if not any(use.make(options, read[use.title], read) for use in uses):
-        predict_to_table(options, read)
+
+
+def hand_on(command: str, options: PredictOptions) -> None:
+    """Run another command with the words that were typed, the output as the last of them."""
+    arguments = option_to_word(sys.argv[1:], "--output", options.output)
+    print(f"running `{launch.typed(command)} {shlex.join(arguments)}`", flush=True)
+    extras.load_entry_point(references()[command])(arguments)
 
 
 def is_own(path: Path, task: kinds.Task, inputs: Sequence[Images]) -> bool:
@@ -145,14 +164,11 @@ def is_own(path: Path, task: kinds.Task, inputs: Sequence[Images]) -> bool:
     return [*table.columns] == columns and names.issuperset(table[labels.column].map(str))
 
 
-def predict_to_table(options: PredictOptions, settings: FormSettings) -> None:
+def predict_to_table(options: PredictOptions) -> None:
     """Predict into one table."""
-    output, images = options.path, options.images
-    if output.is_dir() or output.suffix.lower() not in TABLE_SUFFIXES:
-        raise InputError(
-            f"--output {paths.shown(output)} is neither a table ({', '.join(TABLE_SUFFIXES)}) nor "
-            "a folder, such as votes/"
-        )
+    output, images, settings = options.path, options.files, settings_of(options)
+    if output.is_dir() or options.ending not in TABLE_SUFFIXES:
+        raise InputError(describe_endings(output))
     # Only now, and torch in the functions below, or mistakes and --help wait for them.
     from galaxyzoo.ensemble.model_listing import pick_predictor
 
@@ -171,6 +187,19 @@ def predict_to_table(options: PredictOptions, settings: FormSettings) -> None:
     print_left_out(unreadable, len(predictions))
     count = f"{console.count(len(predictions), 'image')}, {describe(predictor)}"
     launch.print_done(f"{paths.shown(output.resolve())}, {count}", meaning(predictor.task))
+
+
+def describe_endings(output: Path) -> str:
+    """Say which outputs can be written, and that others need an extra."""
+    where = f"--output {paths.shown(output)}"
+    others = extras.outputs()
+    tables = [*TABLE_SUFFIXES, *(ending for ending in others if ending != "/")]
+    if not others:
+        return (
+            f"{where} is not a table ({', '.join(tables)}); no extra is installed that writes "
+            "folders or other tables"
+        )
+    return f"{where} is neither a table ({', '.join(tables)}) nor a folder, such as votes/"
 
 
 def meaning(task: kinds.Task) -> str:

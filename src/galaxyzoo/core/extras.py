@@ -31,6 +31,11 @@ class Extra:
     datasets: Sequence[str] = ()  # forms of labeled input: `data.readers.find.Form`
     images: Sequence[str] = ()  # forms of images: `data.stores.opening.ImageForm`
     predictions: Mapping[str, str] = field(default_factory=dict)  # command -> `Use`
+    # Ending of an output of `predict`, "/" of a folder -> the extra's command that writes it
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    # Option that a command had before ("predict --with") -> function that spells the words typed
+    # after that command as a command of the extra
+    moved: Mapping[str, str] = field(default_factory=dict)
 
 
 @cache
@@ -54,6 +59,23 @@ def uses(command: str) -> list[Use]:
     """The uses of predictions that a command offers; those of others are not imported."""
     offered = [extra.predictions.get(command) for extra in installed().values()]
     return [load_entry_point(reference) for reference in offered if reference]
+
+
+def outputs() -> dict[str, str]:
+    """The endings of all outputs that extras write, each with its command."""
+    commands: dict[str, str] = {}
+    for extra in installed().values():
+        commands |= extra.outputs
+    return commands
+
+
+def moved_option(command: str, word: str) -> str | None:
+    """Find the function that spells a command anew whose option is a command now."""
+    option = word.partition("=")[0]
+    for extra in installed().values():
+        if reference := extra.moved.get(f"{command} {option}"):
+            return reference
+    return None
 
 
 def load_all(kind: Literal["datasets", "images"]) -> Iterator[Any]:

@@ -74,6 +74,7 @@ def read_groups(
     if "" in (arguments or sys.argv[1:]):  # a Path("") would be the current folder
         raise InputError("an argument is empty, as where a shell variable is not set")
     parser = _Parser(formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.usage = " ".join(["%(prog)s [options]", *_metavars(kind)])
     parser.description = description or ""
     if INSTALLED:  # its examples are written for a checkout
         name = parser.prog.split()[-1]
@@ -86,6 +87,11 @@ def read_groups(
             _add(place, item, hints[item.name])
     read = vars(parser.parse_intermixed_args(arguments))
     return _fill(kind, read), {title: _fill(each, read) for title, each in groups.items()}
+
+
+def _metavars(kind: type) -> list[str]:
+    """What a command takes besides options, for its usage line."""
+    return [item.metadata["metavar"] for item in fields(kind) if item.metadata["names"] == ("",)]
 
 
 def _fill(kind: type[Options], read: Mapping[str, Any]) -> Options:
@@ -143,6 +149,36 @@ class _Parser(argparse.ArgumentParser):
         raise InputError(f"{message}: {hint}`{self.prog} --help` lists the options")
 
 
+def select(options: Any, kind: type[Options]) -> Options:
+    """The fields of one of the dataclasses that a command's options inherit from."""
+    return kind(**{item.name: getattr(options, item.name) for item in fields(kind)})  # type: ignore[arg-type]
+
+
+def option_to_word(arguments: Sequence[str], name: str, default: str) -> list[str]:
+    """Spell a command line with the value of an option as the last word before the options.
+
+    Args:
+        arguments: as typed; each option takes one value.
+        name: of the option, which may be abbreviated or missing.
+        default: its value if missing.
+    """
+    plain, others = [], []
+    value = default
+    rest = iter(arguments)
+    for word in rest:
+        if not word.startswith("--"):
+            plain.append(word)
+            continue
+        option, is_joined, text = word.partition("=")
+        if not is_joined:
+            text = next(rest, "")
+        if name.startswith(option):
+            value = text
+        else:
+            others += [option, text]
+    return [*plain, value, *others]
+
+
 def positive(text: str) -> int:
     """A whole number from 1 on."""
     number = int(text)
@@ -163,7 +199,7 @@ def fold_numbers(text: str) -> list[int]:
 class DatasetOptions:
     """Options of commands that read what was trained."""
 
-    dataset: str | None = option("dataset of the runs (default: your only dataset, or else demo)")
+    dataset: str | None = option("dataset of the runs (default: your only one, else demo)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,13 +214,13 @@ class JobOptions:
     """Options of commands that start several processes."""
 
     jobs: int | None = option(
-        "number of folds or survey parts to process in parallel, spread over the GPUs (default: 1, "
-        "using all cores; src/train.py: as many as cores and memory allow)",
+        "processes to run in parallel, spread over the GPUs (default: 1, using all cores; in "
+        "training, as many as cores and memory allow)",
         metavar="N",
         type=positive,
     )
     backend: Literal["loky", "ray", "dask"] = option(
-        "run the processes on this machine with loky (default), or on a cluster with ray or dask",
+        "run processes on this machine with loky (default), or on a cluster with ray or dask",
         "loky",
     )
 

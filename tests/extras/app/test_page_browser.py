@@ -167,8 +167,8 @@ def test_the_page_can_be_used_by_everyone(page):
 
 def test_reports_and_a_ranking_can_be_used_by_everyone(browser, project):
     images = next((project / "input").rglob("images_test*.zip"))
-    words = ["--output", "votes/", "--with", "spread", "--rank", "disagreement"]
-    succeed(project, "predict.py", "gz37/cnn", str(images), *words)
+    words = ["votes/", "--with", "spread", "--rank", "disagreement"]
+    succeed(project, "survey.py", "gz37/cnn", str(images), *words)
     succeed(project, "evaluate.py", "gz37")
     pages = [*project.glob("reports/*/*/index.html"), project / "votes" / "ranking.html"]
     assert len(pages) == 2

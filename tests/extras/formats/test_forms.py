@@ -11,7 +11,7 @@ import pytest
 from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core.console import ProgressBar
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.extras.formats.fits import TITLE, FitsSettings
+from galaxyzoo.extras.formats.fits import FitsSettings
 from galaxyzoo.inference.predict import Predictor, predict_stores
 from support.forms import FORMS, write_folder
 from support.pictures import draw_image
@@ -86,7 +86,9 @@ def outcome_of(path: Path) -> tuple[str, np.ndarray, list[Any]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ProgressBar, "write", said.append)
         try:
-            table, errors = predict_stores(cast(Predictor, predictor), [path], {TITLE: settings})
+            table, errors = predict_stores(
+                cast(Predictor, predictor), [path], {FitsSettings: settings}
+            )
         except InputError:
             return REFUSED, np.empty(0), []
     is_odd = any(" images: " in note for note in said)

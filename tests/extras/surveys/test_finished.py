@@ -97,7 +97,7 @@ def test_a_part_not_as_it_was_written_is_named_and_made_again_once_deleted(
     for refuse in [read_features] if is_made else [read_features, lambda _: job.run()]:
         message = one_line_refusal(refuse, votes)
         assert complaint in message
-        assert f"delete {path} and rerun the predict.py command" in message
+        assert f"delete {path} and rerun the command" in message
     path.unlink(missing_ok=True)
     job.run()
     assert {path: path.read_bytes() for path in votes.rglob("*.parquet")} == before

@@ -66,8 +66,7 @@ def project(trained: Path, tmp_path: Path) -> Project:
 
 def words(root: Path, *more: str) -> list[str]:
     images = [str(root / name) for name in ("survey", "more.zip")]
-    output = ["--part-size", "5", "--output", str(root / "votes")]
-    return ["predict.py", "gz37/cnn", *images, *output, *more]
+    return ["survey.py", "gz37/cnn", *images, str(root / "votes"), "--part-size", "5", *more]
 
 
 def parts(root: Path) -> dict[str, bytes]:
@@ -110,9 +109,9 @@ def test_each_image_is_in_one_part_or_among_the_errors(trained, expected):
 
 
 def test_spread_and_features_are_as_by_each_network_alone(trained, expected, tmp_path, monkeypatch):
-    command = [*words(trained)[:4], "--with", "spread,features,intervals"]
-    output = ["--part-size", "5", "--output", tmp_path / "votes"]
-    succeed(trained, *command, *output, "--rank", "width", "--table", tmp_path / "all.parquet")
+    command = [*words(trained)[:4], tmp_path / "votes", "--part-size", "5"]
+    extras = ["--with", "spread,features,intervals", "--rank", "width"]
+    succeed(trained, *command, *extras, "--table", tmp_path / "all.parquet")
     found = rows(tmp_path)
     assert parquet.read_schema(tmp_path / "all.parquet").names == found.columns.tolist()
     pd.testing.assert_frame_equal(found[rows(trained).columns], rows(trained))
@@ -142,8 +141,8 @@ def test_spread_and_features_are_as_by_each_network_alone(trained, expected, tmp
 
 
 def test_they_are_the_tables_predictions_and_classes_by_rule(trained, expected, tmp_path):
-    script, run, *images = words(trained)[:4]
-    said = succeed(trained, script, run, *images, "--output", tmp_path / "votes.csv").stdout
+    _, run, *images = words(trained)[:4]
+    said = succeed(trained, "predict.py", run, *images, "--output", tmp_path / "votes.csv").stdout
     assert "999.jpg" in said
     assert "1000.tif: .tif is not supported" in said
     table = rows(trained).set_index("GalaxyID")
@@ -215,21 +214,21 @@ def test_the_bundled_networks_keep_features_but_for_a_job_begun_without(
     images = [trained / "survey" / f"{galaxy_id}.jpg" for galaxy_id in IDS[:3]]
 
     def predict(*more: str | Path) -> str:
-        run_command(monkeypatch, "predict", "gz37/d4cnn_transfer", *images, *more)
+        run_command(monkeypatch, "survey", "gz37/d4cnn_transfer", *images, *more)
         return capsys.readouterr().out
 
-    printed = predict("--output", tmp_path / "votes", "--with", "spread")
+    printed = predict(tmp_path / "votes", "--with", "spread")
     assert "3 images; forward passes per image: 6 (predictions, spread, features)" in printed
     assert "app.py --label" in printed
     assert rows(tmp_path)["features"][0].dtype == np.float16
-    printed = predict("--output", tmp_path / "one", "--folds", "2")
+    printed = predict(tmp_path / "one", "--folds", "2")
     assert "3 images; forward passes per image: 2 (predictions, features)" in printed
     with pytest.raises(InputError, match="--with spread needs the networks of two"):
-        predict("--output", tmp_path / "none", "--folds", "2", "--with", "spread")
+        predict(tmp_path / "none", "--folds", "2", "--with", "spread")
     ranked = ["--with", "intervals", "--rank", "Class1.1"]
     table, work = tmp_path / "v.fits", tmp_path / "both"
-    assert "(predictions, intervals)" in predict("--output", table, *ranked)
-    both = ["--output", work, *ranked, "--table", work / "v.fits"]
+    assert "(predictions, intervals)" in predict(table, *ranked)
+    both = [work, *ranked, "--table", work / "v.fits"]
     assert "forward passes per image: 6" in predict(*both)
     for path in (table, work / "v.fits"):
         fits = read_one_table(path).to_pandas()
@@ -242,5 +241,5 @@ def test_the_bundled_networks_keep_features_but_for_a_job_begun_without(
     survey = SurveyImages(tuple(images))
     load = partial(load_predictor, BUNDLED, "gz37/d4cnn_transfer", [0], 1)
     Survey(tmp_path / "votes", "gz37/d4cnn_transfer", load, survey, np.empty(0)).begin()
-    predict("--output", tmp_path / "votes", "--folds", "0")
+    predict(tmp_path / "votes", "--folds", "0")
     assert "features" not in rows(tmp_path)

@@ -7,13 +7,14 @@ import threading
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, make_dataclass, replace
 from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Any, NoReturn
 
 from galaxyzoo.core.errors import InputError, UnavailableError
 from galaxyzoo.core.extras import load_all
+from galaxyzoo.core.options import Options, select
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.stores import base
 from galaxyzoo.data.stores.base import Images
@@ -147,7 +148,7 @@ def _refuse_unreadable(error: OSError) -> NoReturn:
     raise InputError(f"{shown(Path(error.filename))} cannot be read: {error.strerror}") from None
 
 
-FormSettings = Mapping[str, Any]  # of forms that have some, by their titles
+FormSettings = Mapping[type, Any]  # of forms that have some, by their dataclasses
 
 
 @dataclass(frozen=True)
@@ -155,8 +156,7 @@ class ImageForm:
     """Form of images that an extra adds (`Extra.images`)."""
 
     openers: Mapping[str, Callable[[Path], Images]] = field(default_factory=dict)
-    title: str = ""  # above its options in --help
-    options: type | None = None  # their dataclass
+    options: type | None = None  # dataclass of its settings, which commands mix into their own
     # wraps the images of any form, where its files are among them
     wrap: Callable[[Images, Any], Images] | None = None
 
@@ -165,6 +165,18 @@ class ImageForm:
 def forms() -> list[ImageForm]:
     """The forms of images besides folders, zips and files of pictures."""
     return list(load_all("images"))
+
+
+def with_settings(kind: type[Options]) -> type[Options]:
+    """A command's options with the settings of all forms."""
+    settings = [form.options for form in forms() if form.options]
+    bases = (*settings, kind)  # dataclasses list the fields of the last base first
+    return make_dataclass(kind.__name__, [], bases=bases, frozen=True, kw_only=True)
+
+
+def settings_of(options: Any) -> FormSettings:
+    """The settings of each form among options of `with_settings`."""
+    return {form.options: select(options, form.options) for form in forms() if form.options}
 
 
 def openers() -> dict[str, Callable[[Path], Images]]:
@@ -206,7 +218,7 @@ def is_archive(path: Path) -> bool:
 def _wrap(images: Images, settings: FormSettings | None) -> Images:
     for form in forms():
         if form.wrap and form.options:
-            images = form.wrap(images, (settings or {}).get(form.title, form.options()))
+            images = form.wrap(images, (settings or {}).get(form.options, form.options()))
     return images
 
 

@@ -8,7 +8,7 @@ the default of `src/predict.py`, which has the best out-of-fold score. With
   python3 src/app.py gz37/mobilenetv2 --dataset kaggle-mini --port 8000
   python3 src/app.py --host 0.0.0.0                   reachable from outside
   python3 src/app.py --allow-host galaxies.example    behind a proxy
-  python3 src/app.py --label votes/                   a survey of src/predict.py
+  python3 src/app.py --label votes/                   a survey of src/survey.py
 """
 
 import gc

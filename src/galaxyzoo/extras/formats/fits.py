@@ -28,7 +28,6 @@ from galaxyzoo.core.options import option
 from galaxyzoo.data.decoding import over_black
 from galaxyzoo.data.stores import base
 
-TITLE = "FITS cut-outs"  # of its options
 RADIUS = "petroR90_r"  # column of a list: arcsec
 WIDTH_IN_RADII = 8.48  # of a training image
 _MAX_BYTES = 500_000_000  # of all bands, unpacked
@@ -63,35 +62,35 @@ def _bands(text: str) -> tuple[int, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class FitsSettings:
-    """Settings that turn cut-outs into pictures; options of `predict`.
+    """Settings that turn cut-outs into pictures; options of `predict` and `survey`.
 
     Stretches: lupton: asinh of the bands' mean, above the sky; zscale: linear between IRAF's limits
     for the bands' mean; linear: from the lowest pixel of all bands to the highest.
     """
 
-    stretch: Literal["lupton", "zscale", "linear"] = option("brightness stretch", "lupton")
+    stretch: Literal["lupton", "zscale", "linear"] = option("FITS: brightness stretch", "lupton")
     bands: tuple[int, ...] = option(
-        "planes for red, green and blue, counted from 0 (default: 2,1,0)",
+        "FITS: planes for red, green and blue, counted from 0 (default: 2,1,0)",
         (2, 1, 0),
         type=_bands,
         metavar="R,G,B",
     )
     hdu: tuple[str, ...] = option(
-        "name or number of the extension with the image, such as SCI or 1, or one per band, such "
-        "as 1,2,3 (default: SCI, SCIENCE or IMAGE, else the first or only image)",
+        "FITS: extension with the image, such as SCI or 1, or one per band, such as 1,2,3 "
+        "(default: SCI, SCIENCE or IMAGE, else the first or only image)",
         (),
         metavar="PART",
     )
     field_arcsec: float | None = option(
-        "side of the central square to use, ideally 8.48 petroR90_r; lists can give this radius in "
-        "a column petroR90_r (default: the whole cut-out)",
+        "FITS: side of the central square to use, ideally 8.48 petroR90_r, which lists can give "
+        "(default: the whole cut-out)",
         None,
         "--field",
         type=_positive,
         metavar="ARCSEC",
     )
     pixel_arcsec: float | None = option(
-        "pixel scale (default: from the header's WCS)",
+        "FITS: pixel scale (default: from the header's WCS)",
         None,
         "--pixel-scale",
         type=_positive,

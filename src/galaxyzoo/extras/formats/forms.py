@@ -13,4 +13,4 @@ FILES = opening.ImageForm(
     }
 )
 
-FITS = opening.ImageForm(title=fits.TITLE, options=fits.FitsSettings, wrap=fits.wrap)
+FITS = opening.ImageForm(options=fits.FitsSettings, wrap=fits.wrap)

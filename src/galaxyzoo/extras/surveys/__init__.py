@@ -5,7 +5,16 @@ In: folders, archives and lists of images. Out: Parquet parts, one table, a page
 
 from galaxyzoo.core.extras import Extra
 
-EXTRA = Extra(predictions={"predict": "galaxyzoo.extras.surveys.command:SURVEY_USE"})
+# Options that `predict` had until surveys became a command
+_MOVED = (
+    *("--part-size", "--with", "--keep", "--rank", "--top", "--table", "--names"),
+    *("--jobs", "--backend"),
+)
+EXTRA = Extra(
+    commands={"survey": "galaxyzoo.extras.surveys.command:main"},
+    outputs=dict.fromkeys((".fits", ".vot", ".ecsv", "/"), "survey"),
+    moved={f"predict {option}": "galaxyzoo.extras.surveys.command:spell_anew" for option in _MOVED},
+)
 # Ends of the one table of a finished survey, by astropy's names of formats; names of its columns
 TABLE_FORMATS = {".fits": "fits", ".vot": "votable", ".ecsv": "ascii.ecsv", ".parquet": "parquet"}
 COLUMN_NAMES = "kaggle", "gz2", "words"

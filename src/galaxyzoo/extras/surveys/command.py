@@ -1,69 +1,106 @@
-"""`src/predict.py IMAGES --output FOLDER/`: a survey of any size."""
+"""Predict millions of images into a folder of Parquet parts.
+
+The last word is the folder to write. Every image is in one part or in the list
+of errors. Rerun the command to resume; several machines can share one folder.
+RUN and IMAGES are those of src/predict.py, whose --help describes them. A table
+(.fits, .vot, .ecsv or .parquet) in place of the folder is written alone.
+
+  python3 src/survey.py survey/ votes/
+  python3 src/survey.py ensemble:default zips/ votes/ --jobs 2
+  python3 src/survey.py list.csv votes/ --table votes/votes.fits --names words
+  python3 src/survey.py survey/ votes/ --with spread --rank disagreement
+"""
 
 import shlex
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from galaxyzoo.commands import predict
 from galaxyzoo.core import console, launch, manifest, paths
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.extras import Use
-from galaxyzoo.core.options import option, positive
+from galaxyzoo.core.options import (
+    JobOptions,
+    option,
+    option_to_word,
+    positional,
+    positive,
+    read_options,
+    select,
+)
 from galaxyzoo.core.paths import BUNDLED
 from galaxyzoo.data.catalog import task_of
-from galaxyzoo.extras.formats.fits import TITLE
+from galaxyzoo.data.stores.opening import with_settings
+from galaxyzoo.extras.formats.fits import FitsSettings
 from galaxyzoo.extras.surveys import COLUMN_NAMES, FEATURES, INTERVALS, SPREAD, TABLE_FORMATS
 from galaxyzoo.tasks.registry import find_column
+
+if TYPE_CHECKING:
+    from galaxyzoo.extras.surveys.survey import Survey
 
 _RANK_NEEDS = {"disagreement": SPREAD, "width": INTERVALS}  # by -> extra
 
 
 @dataclass(frozen=True, kw_only=True)
-class SurveyOptions:
-    """Options of output folders."""
+class SurveyOptions(JobOptions, predict.ImageOptions):
+    """Options of the command."""
 
-    part_size: int = option(
-        "galaxies per part of an output folder (default: 8192)", 8192, type=positive, metavar="N"
+    words: tuple[str, ...] = positional(
+        "run or ensemble (default: the best); folders, zips, images, archives or lists; and the "
+        "folder to write",
+        "[RUN|ensemble:NAME] IMAGES FOLDER",
+        nargs="+",
     )
+    part_size: int = option("galaxies per part (default: 8192)", 8192, type=positive, metavar="N")
     extras: tuple[Literal["spread", "features", "intervals"], ...] = option(
-        "extra columns for an output folder, comma-separated: spread (standard deviation between "
-        "the folds' networks), features (input of the first fold's head; the bundled networks "
-        "always write them to the parts, but to --table only if you name them here), intervals "
-        "(bounds that contain the vote fraction of 90 %% of galaxies like the training galaxies)",
+        "extra columns: spread (standard deviation between the folds' networks), features (input "
+        "of the first fold's head; the bundled networks write them to the parts anyway, but to "
+        "--table only with this), intervals (which contain the vote fraction of 90 %% of galaxies "
+        "like the training galaxies)",
         (),
         "--with",
         metavar="EXTRA",
     )
     keep: tuple[str, ...] = option(
-        "columns of a list or Parquet file to copy into an output folder, comma-separated; the "
-        "position is always copied, as ra and dec, if all tables have one",
+        "columns of a list or Parquet file to copy; ra and dec are always copied if all have them",
         (),
         metavar="COLUMN",
     )
     rank: str | None = option(
-        "also write a page of an output folder's top galaxies by disagreement (--with spread), "
-        "width (--with intervals), or an answer or class such as odd or Class6.1",
+        "also write a page of the top galaxies by disagreement (--with spread), width (--with "
+        "intervals), or an answer or class such as odd or Class6.1",
         metavar="BY",
     )
     top: int = option("galaxies on the --rank page (default: 100)", 100, type=positive, metavar="N")
     table: Path | None = option(
-        "also write an output folder as one table (.fits, .vot, .ecsv or .parquet) with each "
-        "column's description, unit and UCD",
+        "also write one table (.fits, .vot, .ecsv or .parquet) with each column's description, "
+        "unit and UCD",
         metavar="FILE",
     )
     names: str | None = option(
-        "column names of --table: Class1.1, t01_smooth_or_features_a01_smooth or "
+        "column names of the table: Class1.1, t01_smooth_or_features_a01_smooth or "
         f"smooth_or_features_smooth; TOPCAT and ADQL reject dots (default: {COLUMN_NAMES[0]})",
         choices=COLUMN_NAMES,
     )
 
     def __post_init__(self) -> None:
         """Refuse what lacks another option, or is no table."""
-        if self.names and not self.table:
+        if len(self.files) < 2:
+            raise InputError(
+                f"after {self.words[-1]}, name the folder to write: IMAGES FOLDER, such as "
+                "my_galaxies/ votes/"
+            )
+        if self.is_table and self.output.suffix not in TABLE_FORMATS:
+            raise InputError(
+                f"{paths.shown(self.output)} is neither a folder to write, such as votes/, nor a "
+                f"table ({', '.join(TABLE_FORMATS)})"
+            )
+        if self.is_table and self.table:
+            raise InputError("--table needs a folder, but the last word is already a table")
+        if self.names and not (self.table or self.is_table):
             raise InputError("--names needs --table, such as --table votes.fits")
         needed = _RANK_NEEDS.get(self.rank or "")
         if needed and needed not in self.extras:
@@ -72,49 +109,95 @@ class SurveyOptions:
             formats = ", ".join(TABLE_FORMATS)
             raise InputError(f"--table {paths.shown(self.table)} must end in one of {formats}")
 
+    @property
+    def images(self) -> list[Path]:
+        """Folders, zips and files to predict."""
+        return self.files[:-1]
 
-def _make(options: predict.PredictOptions, survey: SurveyOptions, read: Mapping[str, Any]) -> bool:
-    """Predict into a folder, or a table for astronomers; False where a plain table is wanted."""
-    suffix = options.path.suffix
-    if not options.is_job and suffix in TABLE_FORMATS and suffix != ".parquet":
-        if survey.table:
-            raise InputError("--table needs an output folder, but --output is already a table")
+    @property
+    def output(self) -> Path:
+        """Folder or table to write."""
+        return self.files[-1]
+
+    @property
+    def is_table(self) -> bool:
+        """Check whether the last word is a table: it has a suffix and no final slash."""
+        return bool(self.output.suffix) and not self.words[-1].endswith("/")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Read the options, then predict into a folder, or into a table alone.
+
+    Args:
+        arguments: default those typed.
+    """
+    options = read_options(with_settings(SurveyOptions), __doc__, arguments)
+    predict.check_images(options.images)
+    if options.is_table:
         with tempfile.TemporaryDirectory() as folder:
-            job = replace(options, output=f"{folder}/votes/")
-            return _make_job(job, replace(survey, table=options.path), read, is_table=True)
-    if options.is_job:
-        return _make_job(options, survey, read)
-    given = {"rank": survey.rank, "with": survey.extras, "table": survey.table, "keep": survey.keep}
-    for name, value in given.items():
-        if value:
-            raise InputError(f"--{name} needs an output folder: add --output votes/")
-    return False
+            predict_survey(options, Path(folder, "votes"))
+    else:
+        predict_survey(options, options.output)
 
 
-def _make_job(
-    options: predict.PredictOptions,
-    survey: SurveyOptions,
-    read: Mapping[str, Any],
-    is_table: bool = False,
-) -> bool:
-    """Predict into a folder of parts and rank the galaxies, or write the one table out of it."""
-    output, by = options.path, survey.rank
+def spell_anew(arguments: Sequence[str]) -> list[str]:
+    """Spell a command of `predict` with options of surveys as one of `survey`."""
+    return ["survey", *option_to_word(arguments, "--output", "votes/")]
+
+
+def predict_survey(options: SurveyOptions, folder: Path) -> None:
+    """Predict into a folder of parts; rank the galaxies, and write one table of them."""
     # Its own check knows the files of a job.
-    paths.check_output("--output", output, options.images, Path.is_dir)
+    paths.check_output("FOLDER", folder, options.images, Path.is_dir)
     # Only now, or mistakes and --help wait for torch.
     from galaxyzoo.ensemble.model_listing import pick_predictor
 
     dataset, name = pick_predictor(options.predictor, options.dataset)
     task = task_of(name)
-    from galaxyzoo.ensemble.load_model import describe, load_predictor
-    from galaxyzoo.extras.surveys.images import SurveyImages
-    from galaxyzoo.extras.surveys.ranking import order_by, write_ranking
-    from galaxyzoo.extras.surveys.survey import ERRORS, Survey
-
+    by = options.rank
     if by and by not in _RANK_NEEDS:
         by = task.columns[find_column(task, by, "--rank")]
-    bounds, views = None, options.views
-    if INTERVALS in survey.extras:
+    from galaxyzoo.ensemble.load_model import describe
+    from galaxyzoo.extras.surveys.ranking import order_by, write_ranking
+    from galaxyzoo.extras.surveys.survey import ERRORS
+
+    job = make_job(options, folder, dataset, name)
+    table = options.output if options.is_table else options.table
+    names = options.names or COLUMN_NAMES[0]
+    job.check(table, names, "TABLE" if options.is_table else "--table")
+    print(job.cost)
+    notes = job.run(options.jobs or 1, options.backend)
+    if lost := notes["errors"]:
+        print(f"skipped {console.count(lost, 'unreadable image')}, listed in {ERRORS}")
+    predict.print_left_out(job.images.left_out, notes["rows"])
+    if table:
+        order = partial(order_by, list(task.columns), by) if by else None
+        # Not those that were added for the label page, which reads the parts: 640 bytes a galaxy
+        job.write_table(table, names, order, has_features=FEATURES in options.extras)
+    summary = f"{console.count(notes['rows'], 'image')}, {describe(job.predictor)}"
+    made = paths.shown(options.output.resolve())
+    next_command = predict.meaning(task)
+    if options.is_table:
+        launch.print_done(f"{made}, {summary}", next_command)
+        return
+    if table:
+        print(f"table: {paths.shown(table.resolve())}")
+    if by:
+        print(f"ranking: {paths.shown(write_ranking(job, by, options.top).resolve())}")
+    if FEATURES in job.extras:
+        next_command = f"{launch.typed('app')} --label {shlex.quote(made)}"
+    launch.print_done(f"{made}/, {summary}", next_command)
+
+
+def make_job(options: SurveyOptions, folder: Path, dataset: str, name: str) -> "Survey":
+    """The job of a run or ensemble, with the views, extra columns and intervals that it takes."""
+    from galaxyzoo.ensemble.load_model import load_predictor
+    from galaxyzoo.extras.surveys.images import SurveyImages
+    from galaxyzoo.extras.surveys.survey import Survey
+
+    views = options.views
+    bounds = None
+    if INTERVALS in options.extras:
         if views and dataset != BUNDLED:
             raise InputError(
                 "--with intervals cannot be combined with --views: intervals are calibrated for "
@@ -125,34 +208,14 @@ def _make_job(
         bounds = load_intervals(dataset, name).bounds
     if dataset == BUNDLED:
         views = views or 1  # docs/intervals.md has the coverage in one view
-    extras = survey.extras if is_table else pick_extras(survey.extras, dataset, output)
+    extras: tuple[str, ...] = options.extras
+    if not options.is_table:
+        extras = pick_extras(extras, dataset, folder)
     load = partial(load_predictor, dataset, name, options.folds, views)
-    survey_images = SurveyImages(tuple(options.images), survey.part_size, read[TITLE], survey.keep)
-    prior, table = predict.prior_of(dataset, task), survey.table
-    names = survey.names or COLUMN_NAMES[0]
-    job = Survey(output, name, load, survey_images, prior, extras, bounds)
-    job.check(table, names, "--output" if is_table else "--table")
-    print(job.cost)
-    notes = job.run(options.jobs or 1, options.backend)
-    if lost := notes["errors"]:
-        print(f"skipped {console.count(lost, 'unreadable image')}, listed in {ERRORS}")
-    predict.print_left_out(survey_images.left_out, notes["rows"])
-    if table:
-        order = partial(order_by, list(task.columns), by) if by else None
-        # Not those that were added for the label page, which reads the parts: 640 bytes a galaxy
-        job.write_table(table, names, order, has_features=FEATURES in survey.extras)
-        if not is_table:
-            print(f"table: {paths.shown(table.resolve())}")
-    if by and not is_table:
-        print(f"ranking: {paths.shown(write_ranking(job, by, survey.top).resolve())}")
-    made, next_command = f"{paths.shown(output.resolve())}/", predict.meaning(task)
-    if table and is_table:
-        made = paths.shown(table.resolve())
-    elif FEATURES in extras:
-        next_command = f"{launch.typed('app')} --label {shlex.quote(made.removesuffix('/'))}"
-    count = console.count(notes["rows"], "image")
-    launch.print_done(f"{made}, {count}, {describe(job.predictor)}", next_command)
-    return True
+    fits = select(options, FitsSettings)
+    images = SurveyImages(tuple(options.images), options.part_size, fits, options.keep)
+    prior = predict.prior_of(dataset, task_of(name))
+    return Survey(folder, name, load, images, prior, extras, bounds)
 
 
 def pick_extras(given: tuple[str, ...], dataset: str, folder: Path) -> tuple[str, ...]:
@@ -165,6 +228,3 @@ def pick_extras(given: tuple[str, ...], dataset: str, folder: Path) -> tuple[str
         begun = manifest.read_sealed(path, "choose a new folder")["made_by"]["extras"]
     is_added = dataset == BUNDLED and FEATURES not in given and FEATURES in begun
     return (*given, FEATURES) if is_added else given
-
-
-SURVEY_USE = Use("output folders", SurveyOptions, _make)

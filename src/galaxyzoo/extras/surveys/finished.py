@@ -42,7 +42,7 @@ def part_path(folder: Path, number: int) -> Path:
 
 def part_record(path: Path, provenance: manifest.Provenance) -> manifest.Artifact:
     """A part with its record; notes: errors, oddities, names, stamps, content of its images."""
-    advice = f"delete {paths.shown(path)} and rerun the predict.py command"
+    advice = f"delete {paths.shown(path)} and rerun the command"
     # Arrow and pandas pass over such a name when they open parts/.
     return manifest.Artifact(path.with_name(f"_{path.stem}.json"), provenance, advice)
 
@@ -51,8 +51,8 @@ def read_finished(folder: Path) -> tuple[dict[str, Any], dict[str, Any], SurveyI
     """Provenance, notes and images of a finished survey."""
     if not (folder / MANIFEST).exists():
         raise InputError(
-            f"{paths.shown(folder)} is not a finished survey: type `{launch.typed('predict')} "
-            f"IMAGES --output {paths.shown(folder)}/` first"
+            f"{paths.shown(folder)} is not a finished survey: type "
+            f"`{launch.typed('survey')} IMAGES {paths.shown(folder)}/` first"
         )
     content = manifest.read_sealed(folder / MANIFEST, "predict the images again, into a new folder")
     provenance, notes = content["made_by"], content["notes"]

@@ -16,7 +16,6 @@ from galaxyzoo.core.manifest import digest
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.image_cache import decode_many
 from galaxyzoo.data.stores import base, opening
-from galaxyzoo.extras.formats import fits
 from galaxyzoo.extras.formats.columns import column_names, read_columns
 from galaxyzoo.extras.formats.fits import FitsSettings
 from galaxyzoo.inference.images import Chunk, IdColumn, read_measured
@@ -90,7 +89,7 @@ class SurveyImages:
 
     @cached_property
     def _inputs(self) -> list[base.Images]:
-        return opening.open_all(list(self.paths), {fits.TITLE: self.fits})
+        return opening.open_all(list(self.paths), {FitsSettings: self.fits})
 
     @cached_property
     def parts(self) -> list[Part]:

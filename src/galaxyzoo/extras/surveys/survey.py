@@ -185,7 +185,7 @@ class Survey:
         with files.hold_lock(self.folder / files.LOCK, f"starting the survey {where}"):
             if not self._begun.is_finished:
                 if any(entry.name != files.LOCK for entry in self.folder.iterdir()):
-                    raise InputError(f"--output {where} contains other files: choose a new folder")
+                    raise InputError(f"FOLDER {where} contains other files: choose a new folder")
                 self._begun.finish([], {})
         self._begun.check()
         for part in filter(self._is_made, self.images.parts):

@@ -1,0 +1,45 @@
+"""Options that are commands of their own now: the old spelling names the new one."""
+
+import shlex
+import sys
+
+import pytest
+
+from galaxyzoo import commands
+from galaxyzoo.core import extras
+from support.commands import parser_of
+
+# What is typed, and what is to be typed.
+MOVED = {
+    "predict a/ --output v/ --with spread": "survey a/ v/ --with spread",
+    "predict --with=spread --output=v/ a/": "survey a/ v/ --with spread",
+    "predict gz37/cnn a/ --output v.fits --rank odd": "survey gz37/cnn a/ v.fits --rank odd",
+    "predict a/ --top 3": "survey a/ votes/ --top 3",
+    "predict a/ --output v/ --keep ra": "survey a/ v/ --keep ra",
+    "predict a/ --output v/ --table v.vot": "survey a/ v/ --table v.vot",
+    "predict a/ --output v/ --names words": "survey a/ v/ --names words",
+    "predict a/ --output v/ --part-size 9": "survey a/ v/ --part-size 9",
+    "predict a/ b.zip --output v/ --jobs 2": "survey a/ b.zip v/ --jobs 2",
+    "predict 'my galaxies/' --output v/ --backend ray": "survey 'my galaxies/' v/ --backend ray",
+}
+
+
+@pytest.mark.parametrize(("typed", "spelled"), MOVED.items())
+def test_the_old_spelling_names_the_new_command(typed, spelled, monkeypatch, capsys):
+    name, *words = shlex.split(typed)
+    monkeypatch.setattr(sys, "argv", [f"{name}.py", *words])
+    with pytest.raises(SystemExit) as stopped:
+        commands.run(name)
+    assert stopped.value.code == 2
+    command, _, rest = spelled.partition(" ")
+    assert f"type `python3 src/{command}.py {rest}`\n" in capsys.readouterr().err
+    parser, arguments = parser_of(command, *shlex.split(rest))
+    parser.parse_intermixed_args(arguments)
+
+
+def test_each_moved_option_is_tried_and_no_command_has_it():
+    for extra in extras.installed().values():
+        for moved in extra.moved:
+            name, option = moved.split()
+            assert any(typed.startswith(name) and option in typed for typed in MOVED)
+            assert option not in parser_of(name)[0]._option_string_actions
