@@ -3,7 +3,6 @@
 import gzip
 import io
 import re
-import sys
 import warnings
 import zipfile
 from pathlib import Path
@@ -13,7 +12,7 @@ import pandas as pd
 import pytest
 
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.io import archives, csv_bytes, tables
+from galaxyzoo.io import archives, csv_bytes
 from galaxyzoo.io.tables import read_csv, read_table, select_numbers
 from galaxyzoo.results.table import select_predictions
 from support.refusals import one_line_refusal
@@ -184,9 +183,3 @@ def test_a_table_of_too_many_bytes(file, monkeypatch):
     file.write_text(PLAIN)
     monkeypatch.setattr(csv_bytes, "MAX_BYTES", 20)
     assert "table.csv has more than 20 bytes" in one_line_refusal(read_csv, file)
-
-
-def test_parquet_without_its_package_is_one_line(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
-    line = one_line_refusal(tables.read_table, tmp_path / "labels.parquet")
-    assert "labels.parquet needs pyarrow, which is not installed: type `" in line

@@ -21,7 +21,6 @@ For millions of images, name a folder (--output votes/): the work is handed on
 to `python3 src/survey.py`.
 """
 
-import importlib
 import shlex
 import sys
 from collections.abc import Sequence
@@ -132,7 +131,7 @@ def main() -> None:
         hand_on(command, options)
         return
     if options.ending == ".parquet":
-        importlib.import_module("pyarrow")  # which pandas would miss after the work
+        launch.require(paths.shown(options.path), "pyarrow")  # or the work would be in vain
     predict_to_table(options)
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from galaxyzoo.core import files
+from galaxyzoo.core import files, launch
 from galaxyzoo.core.errors import one_line
+from galaxyzoo.core.paths import shown
 from galaxyzoo.io.tables import ID
 from galaxyzoo.tasks.kinds import CLASS
 
@@ -24,10 +25,12 @@ def write_predictions(path: Path, predictions: pd.DataFrame) -> None:
 
     Raises:
         ValueError: an id is repeated or a value is not finite.
+        InputError: the package that writes Parquet is not installed.
     """
     if path.suffix.lower() != ".parquet":
         files.write_text(path, format_predictions(predictions))
         return
+    launch.require(shown(path), "pyarrow")
     _check_predictions(predictions)
     table = predictions.rename_axis(predictions.index.name or ID).reset_index()
     with files.writing(path) as temporary:

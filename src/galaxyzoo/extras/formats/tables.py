@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from galaxyzoo.core import launch
 from galaxyzoo.core.errors import InputError, reason_of
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.stores import base, opening
@@ -64,6 +65,7 @@ class _Column:
 
 def open_parquet(path: Path) -> base.Images:
     """The images of a Parquet file: in it, or at the paths that it lists."""
+    launch.require(shown(path), "pyarrow")
     import pyarrow as pa
     from pyarrow import parquet
 

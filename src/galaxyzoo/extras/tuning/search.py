@@ -153,7 +153,8 @@ class Tuning:
 
     def trial_folder(self, trial: FrozenTrial) -> Path:
         """Folder of a trial's history; of a repeated one that of its first try."""
-        return self.folder / f"trial_{trial.system_attrs.get('failed_trial', trial.number)}"
+        first = RetryHeartbeatStaleTrialCallback.retried_trial_number(trial)
+        return self.folder / f"trial_{trial.number if first is None else first}"
 
     def clean_up(self, _: optuna.Study, trial: FrozenTrial) -> None:
         """Remove a done trial's checkpoint and its weights."""
