@@ -34,9 +34,8 @@ def test_what_an_extra_names_is_there(name):
     assert all(callable(extras.load_entry_point(main)) for main in extra.commands.values())
     assert all(callable(extras.load_entry_point(find)) for find in extra.datasets)
     assert all(isinstance(extras.load_entry_point(form), ImageForm) for form in extra.images)
-    assert all(
-        isinstance(extras.load_entry_point(use), extras.Use) for use in extra.predictions.values()
-    )
+    assert all(callable(extras.load_entry_point(spell)) for spell in extra.moved.values())
+    assert {*extra.outputs.values()} <= {*extra.commands}
 
 
 @pytest.fixture(scope="module")

@@ -20,6 +20,10 @@ MOVED = {
     "predict a/ --output v/ --names words": "survey a/ v/ --names words",
     "predict a/ --output v/ --part-size 9": "survey a/ v/ --part-size 9",
     "predict a/ b.zip --output v/ --jobs 2": "survey a/ b.zip v/ --jobs 2",
+    "ensemble --intervals": "intervals",
+    "ensemble default --intervals --dataset demo": "intervals default --dataset demo",
+    "ensemble --intervals 0.8 default": "intervals 0.8 default",
+    "ensemble --intervals=0.8": "intervals 0.8",
     "predict 'my galaxies/' --output v/ --backend ray": "survey 'my galaxies/' v/ --backend ray",
 }
 

@@ -80,7 +80,7 @@ def test_after_a_part_of_a_training_comes_what_ends_in_a_submission(tmp_path, wo
         ("evaluate.py gz37 --dataset {0}", "oof submissions"),
         ("predict.py gz37/cnn input/{0}/images_test_rev1.zip --dataset {0}", "oof submissions"),
         ("export.py gz37/cnn --dataset {0} --no-onnx", "folds/{0}/gz37/cnn/fold_1"),
-        ("ensemble.py --intervals", "submissions/{0}/gz37/default/predictions.json"),
+        ("intervals.py", "submissions/{0}/gz37/default/predictions.json"),
     ],
 )
 def test_a_refusal_names_a_command_after_which_it_goes_on(project, typed, missing):

@@ -10,7 +10,7 @@ import torch
 from galaxyzoo.core import files
 from galaxyzoo.core.manifest import Artifact
 from galaxyzoo.models.weights import save_checkpoint, save_weights
-from support.trained import run_here, save_project
+from support.trained import run_command, run_here, save_project
 
 
 class Disk:
@@ -67,7 +67,7 @@ def test_what_a_command_called_done_survives_a_later_power_cut(tmp_path, monkeyp
     assert disk.finish() == 9  # a split of three files, two tables and a card of each run
     run_here(monkeypatch, "--candidates", "mean", "--name", "two")
     assert disk.finish() == 15  # submission, its card, its copy, fitted weights, other table
-    run_here(monkeypatch, "two", "--intervals")
+    run_command(monkeypatch, "intervals", "two")
     run_here(monkeypatch, "--candidates", "greedy", "--name", "two")  # over the one that is there
     assert disk.finish() == 17
     folder = tmp_path / "folds" / catalog.dataset / "gz37/run0/fold_0"

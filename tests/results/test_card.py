@@ -18,7 +18,7 @@ from galaxyzoo.results.card import EnsembleCard, RunCard, ScoreCard
 from galaxyzoo.results.layout import RunFolder, card_path
 from galaxyzoo.tasks.registry import TASKS
 from support.refusals import one_line_refusal
-from support.trained import built, run_here, save_project
+from support.trained import built, run_command, run_here, save_project
 
 TASK, MEAN = TASKS["gz37"], ("--candidates", "mean")
 
@@ -84,7 +84,7 @@ def test_an_ensembles_card_with_a_wrong_or_missing_key_is_refused_and_made_again
     whole = card.read_bytes()
     change(card, key, value)
     for text in (
-        one_line_refusal(run_here, monkeypatch, "--intervals"),
+        one_line_refusal(run_command, monkeypatch, "intervals"),
         one_line_refusal(load_result, "ensemble:all", TASK, catalog),
     ):
         assert text.startswith(

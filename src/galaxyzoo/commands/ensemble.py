@@ -11,17 +11,12 @@ within one standard error of the best.
   python3 src/ensemble.py one-gpu    an ensemble in configs/ensembles/
   python3 src/ensemble.py gz37/cnn gz37/d4cnn --candidates mean --name pair
   python3 src/ensemble.py --import effnet=OOF.csv,TEST.csv
-  python3 src/ensemble.py default --intervals 0.8
 
 --import turns predictions made elsewhere on the same split into a run without
 networks, for the competition's task or --task; a folder holds pairs
 NAME_oof.csv, NAME_test.csv. Tables without a column `fold`, and those that seem
 to hold the labels themselves, may come from networks trained on these galaxies.
 Their runs are marked, and ensembles use such a run only if you name it.
-
---intervals adds an interval to each predicted vote fraction of a built
-ensemble, calibrated on its cross-fitted predictions; coverage is measured on
-held-out folds.
 """
 
 import re
@@ -29,9 +24,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from galaxyzoo.config import loading
-from galaxyzoo.core import extras, launch, paths
+from galaxyzoo.core import launch, paths
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.options import DatasetOptions, option, positional, read_groups
+from galaxyzoo.core.options import DatasetOptions, option, positional, read_options
 from galaxyzoo.core.paths import ALL_RUNS, DEMO, DEMOS
 from galaxyzoo.data.catalog import (
     Catalog,
@@ -91,12 +86,8 @@ class EnsembleOptions(DatasetOptions):
 
 
 def main() -> None:
-    """Combine the runs, import some, or make what extras make of a built ensemble."""
-    uses = extras.uses("ensemble")
-    groups = {use.title: use.options for use in uses}
-    options, read = read_groups(EnsembleOptions, groups, __doc__)
-    if any(use.make(options, read[use.title], read) for use in uses):
-        return
+    """Combine the runs, or import some."""
+    options = read_options(EnsembleOptions, __doc__)
     if options.imports:
         import_all(options)
     else:

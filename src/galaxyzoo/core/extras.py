@@ -6,21 +6,10 @@ Each has an `EXTRA` in its `__init__.py`, which names objects as entry points do
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Literal
-
-
-@dataclass(frozen=True)
-class Use:
-    """A use of predictions, which a command offers by options of its own."""
-
-    title: str  # above the options in --help
-    options: type  # their dataclass
-    # From the command's options, its own, and those of all groups by title. Returns whether it was
-    # asked for: then the command has nothing else to do.
-    make: Callable[[Any, Any, Mapping[str, Any]], bool]
 
 
 @dataclass(frozen=True)
@@ -30,7 +19,6 @@ class Extra:
     commands: Mapping[str, str] = field(default_factory=dict)  # name -> main; also "prepare gz2"
     datasets: Sequence[str] = ()  # forms of labeled input: `data.readers.find.Form`
     images: Sequence[str] = ()  # forms of images: `data.stores.opening.ImageForm`
-    predictions: Mapping[str, str] = field(default_factory=dict)  # command -> `Use`
     # Ending of an output of `predict`, "/" of a folder -> the extra's command that writes it
     outputs: Mapping[str, str] = field(default_factory=dict)
     # Option that a command had before ("predict --with") -> function that spells the words typed
@@ -53,12 +41,6 @@ def load_entry_point(reference: str) -> Any:
     """The object that a reference names, `module:object`."""
     module, _, name = reference.partition(":")
     return getattr(importlib.import_module(module), name)
-
-
-def uses(command: str) -> list[Use]:
-    """The uses of predictions that a command offers; those of others are not imported."""
-    offered = [extra.predictions.get(command) for extra in installed().values()]
-    return [load_entry_point(reference) for reference in offered if reference]
 
 
 def outputs() -> dict[str, str]:

@@ -15,7 +15,7 @@ takes words with commas between them (`--keep ra,dec`), or the option again.
 import argparse
 import difflib
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
 from types import NoneType, UnionType
 from typing import Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -55,22 +55,6 @@ def read_options(
     Raises:
         InputError: what was typed does not fit.
     """
-    return read_groups(kind, {}, description, arguments)[0]
-
-
-def read_groups(
-    kind: type[Options],
-    groups: Mapping[str, type],
-    description: str | None,
-    arguments: Sequence[str] | None = None,
-) -> tuple[Options, dict[str, Any]]:
-    """Read a command line as `read_options`, and dataclasses of options of other subpackages.
-
-    Args:
-        groups: these dataclasses by the title above their options in `--help`.
-    Returns:
-        The command's options, and those of each group by its title.
-    """
     if "" in (arguments or sys.argv[1:]):  # a Path("") would be the current folder
         raise InputError("an argument is empty, as where a shell variable is not set")
     parser = _Parser(formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -80,13 +64,11 @@ def read_groups(
         name = parser.prog.split()[-1]
         for script in (f"python3 src/{name}.py", f"bash scripts/{name}.sh"):
             parser.description = parser.description.replace(script, parser.prog)
-    for title, each in {"": kind, **groups}.items():
-        place = parser.add_argument_group(title) if title else parser
-        hints = get_type_hints(each)
-        for item in fields(each):
-            _add(place, item, hints[item.name])
-    read = vars(parser.parse_intermixed_args(arguments))
-    return _fill(kind, read), {title: _fill(each, read) for title, each in groups.items()}
+    hints = get_type_hints(kind)
+    for item in fields(kind):  # type: ignore[arg-type]
+        _add(parser, item, hints[item.name])
+    typed = vars(parser.parse_intermixed_args(arguments))
+    return kind(**{name: _as_tuple(value) for name, value in typed.items()})
 
 
 def _metavars(kind: type) -> list[str]:
@@ -94,14 +76,12 @@ def _metavars(kind: type) -> list[str]:
     return [item.metadata["metavar"] for item in fields(kind) if item.metadata["names"] == ("",)]
 
 
-def _fill(kind: type[Options], read: Mapping[str, Any]) -> Options:
-    names = {item.name for item in fields(kind)}  # type: ignore[arg-type]
-    values = {k: tuple(v) if isinstance(v, list) else v for k, v in read.items() if k in names}
-    return kind(**values)
+def _as_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
-def _add(place: argparse._ActionsContainer, item: Field[Any], hint: Any) -> None:
-    """Add a field to a parser or a group."""
+def _add(parser: argparse.ArgumentParser, item: Field[Any], hint: Any) -> None:
+    """Add a field to a parser."""
     settings = {"default": argparse.SUPPRESS, **item.metadata}
     names = settings.pop("names") or (f"--{item.name.replace('_', '-')}",)
     if get_origin(hint) in (Union, UnionType):
@@ -119,11 +99,11 @@ def _add(place: argparse._ActionsContainer, item: Field[Any], hint: Any) -> None
     if item.default not in (None, (), "", False, MISSING) and "default" not in settings["help"]:
         settings["help"] += f" (default: {item.default})".replace("%", "%%")
     if names == ("",):
-        place.add_argument(item.name, **settings | {"default": item.default})
+        parser.add_argument(item.name, **settings | {"default": item.default})
     else:
         if item.default is MISSING:
             settings["required"] = True
-        place.add_argument(*names, dest=item.name, **settings)
+        parser.add_argument(*names, dest=item.name, **settings)
 
 
 def _split(element: Any) -> Callable[[str], list[Any]]:

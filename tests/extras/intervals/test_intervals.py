@@ -23,7 +23,7 @@ from galaxyzoo.results.layout import RunFolder, submissions_dir
 from galaxyzoo.tasks.registry import get_task
 from support.problems import COLUMNS
 from support.refusals import listing, one_line_refusal
-from support.trained import built, run_here, save_project
+from support.trained import built, run_command, run_here, save_project
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def catalog(root: Path, monkeypatch: pytest.MonkeyPatch) -> Catalog:
 
 
 def make(monkeypatch: pytest.MonkeyPatch, *options: str) -> dict[str, Any]:
-    run_here(monkeypatch, "--intervals", *options)
+    run_command(monkeypatch, "intervals", *options)
     return json.loads(intervals_csv(built("gz37")).with_suffix(".json").read_text())
 
 
@@ -75,9 +75,11 @@ def test_a_mistake_is_one_line(catalog, monkeypatch):
     def refused(*options: str) -> str:
         return one_line_refusal(make, monkeypatch, *options)
 
-    assert "--intervals 90 must lie between 0 and 1" in refused("90")
-    assert "a built ensemble" in refused("0.9", "run0", "run1")
-    assert "(all): name one" in refused("0.9", "run0")
+    for word in ("90", "0", "1", "0.0", "-0.5", "nan", "run0"):
+        line = f"'{word}' is neither an ensemble built on tiny (all) nor a level between 0 and 1"
+        assert line in refused("0.9", word)
+    for several in (["0.9", "run0", "run1"], ["all", "0.9", ".8"]):
+        assert "name one ensemble and one level, such as default 0.9" in refused(*several)
     oof = built("gz37").oof_csv
     whole = oof.read_bytes()
     oof.write_bytes(whole.replace(b"0.", b"0.0", 1))

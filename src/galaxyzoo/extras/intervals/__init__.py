@@ -5,4 +5,7 @@ In: out-of-fold predictions. Out: intervals for any galaxies, and how often they
 
 from galaxyzoo.core.extras import Extra
 
-EXTRA = Extra(predictions={"ensemble": "galaxyzoo.extras.intervals.command:INTERVALS_USE"})
+EXTRA = Extra(
+    commands={"intervals": "galaxyzoo.extras.intervals.command:main"},
+    moved={"ensemble --intervals": "galaxyzoo.extras.intervals.command:spell_anew"},
+)

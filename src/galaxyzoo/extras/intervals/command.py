@@ -1,17 +1,23 @@
-"""`src/ensemble.py NAME --intervals`: intervals of an ensemble that is built."""
+"""Add an interval to each vote fraction that a built ensemble predicts.
 
-from collections.abc import Mapping
+The intervals are calibrated on the ensemble's cross-fitted predictions, and
+their coverage is measured on held-out folds.
+
+  python3 src/intervals.py               90 % intervals of the only ensemble
+  python3 src/intervals.py default 0.8   80 % intervals of `default`
+"""
+
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 
-from galaxyzoo.commands.ensemble import DEFAULT, EnsembleOptions
+from galaxyzoo.commands.ensemble import DEFAULT
 from galaxyzoo.core import launch, paths
 from galaxyzoo.core.console import print_table
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.extras import Use
-from galaxyzoo.core.options import option
+from galaxyzoo.core.options import DatasetOptions, positional, read_options
 from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.extras.intervals.intervals import LEVEL, IntervalCard, intervals_csv, make_intervals
 from galaxyzoo.results import layout
@@ -19,46 +25,78 @@ from galaxyzoo.results.card import EnsembleCard
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
 from galaxyzoo.tasks.registry import ensemble_name
 
+_FRACTION = re.compile(r"0?\.\d*[1-9]\d*")  # between 0 and 1
+
 
 @dataclass(frozen=True, kw_only=True)
-class IntervalOptions:
-    """Options of intervals."""
+class IntervalOptions(DatasetOptions):
+    """Options of the command."""
 
-    intervals: float | None = option(
-        f"add intervals of this coverage ({LEVEL} without a number) to an ensemble's predictions",
-        nargs="?",
-        const=LEVEL,
-        metavar="LEVEL",
+    words: tuple[str, ...] = positional(
+        f"built ensemble (if none: '{DEFAULT}', or the only one) and coverage (default: {LEVEL})",
+        "[ENSEMBLE] [LEVEL]",
+        nargs="*",
     )
 
+    def __post_init__(self) -> None:
+        """Refuse several ensembles or levels."""
+        if len(self.levels) > 1 or len(self.ensembles) > 1:
+            raise InputError(f"name one ensemble and one level, such as {DEFAULT} {LEVEL}")
 
-def _make(options: EnsembleOptions, chosen: IntervalOptions, _: Mapping[str, Any]) -> bool:
-    """Calibrate intervals of a built ensemble, write, print; False where none are asked for."""
-    level = chosen.intervals
-    if level is None:
-        return False
-    if not 0 < level < 1:
-        raise InputError(f"--intervals {level:g} must lie between 0 and 1, such as {LEVEL}")
-    others = options.candidates, options.imports, options.task, options.name
-    if len(options.runs) > 1 or any(others):
-        raise InputError("--intervals takes only a built ensemble's name and --dataset")
+    @property
+    def levels(self) -> list[str]:
+        """The words that are numbers between 0 and 1."""
+        return [word for word in self.words if _FRACTION.fullmatch(word)]
+
+    @property
+    def ensembles(self) -> list[str]:
+        """The other words."""
+        return [word for word in self.words if not _FRACTION.fullmatch(word)]
+
+
+def main() -> None:
+    """Calibrate intervals of a built ensemble, write, print."""
+    options = read_options(IntervalOptions, __doc__)
+    level = float(options.levels[0]) if options.levels else LEVEL
     dataset = layout.choose_dataset(options.dataset, COMPETITION_TASK)
     built = {folder.name: folder for folder in layout.list_ensembles(dataset, COMPETITION_TASK)}
-    asked = options.runs or ([DEFAULT] if DEFAULT in built else [*built])
-    if len(asked) != 1 or asked[0] not in built:
-        raise InputError(
-            f"--intervals needs an ensemble built on {dataset} ({', '.join(built) or 'none yet'}): "
-            f"name one, or build one with `{launch.typed('ensemble')}`"
-        )
-    card = make_intervals(asked[0], load_catalog(dataset), level)
-    path = intervals_csv(built[asked[0]])
+    name = pick_ensemble(options.ensembles, [*built], dataset)
+    card = make_intervals(name, load_catalog(dataset), level)
+    path = intervals_csv(built[name])
     print_intervals(card)
     print(f"coverage by answer: {paths.shown(layout.card_path(path))}")
-    page = f"{launch.typed('app')} {ensemble_name(COMPETITION_TASK, asked[0])} --dataset {dataset}"
-    has_page = EnsembleCard.of(built[asked[0]]).has_networks
-    made = f"{paths.shown(path)}, intervals of {level:g} around {asked[0]}"
-    launch.print_done(made, page if has_page else "")
-    return True
+    page = ""
+    if EnsembleCard.of(built[name]).has_networks:
+        ensemble = ensemble_name(COMPETITION_TASK, name)
+        page = f"{launch.typed('app')} {ensemble} --dataset {dataset}"
+    launch.print_done(f"{paths.shown(path)}, intervals of {level:g} around {name}", page)
+
+
+def spell_anew(arguments: Sequence[str]) -> list[str]:
+    """Spell a command of `ensemble` with `--intervals [LEVEL]` as one of `intervals`."""
+    spelled = [word.removeprefix("--intervals=") for word in arguments if word != "--intervals"]
+    return ["intervals", *spelled]
+
+
+def pick_ensemble(named: Sequence[str], built: Sequence[str], dataset: str) -> str:
+    """Choose the ensemble that is named, else the default, else the only one.
+
+    Args:
+        named: one ensemble, or none.
+        built: the ensembles on the dataset.
+        dataset: their dataset's name.
+    """
+    asked = named or ([DEFAULT] if DEFAULT in built else built)
+    if len(asked) == 1 and asked[0] in built:
+        return asked[0]
+    ensembles = f"ensemble built on {dataset} ({', '.join(built) or 'none yet'})"
+    advice = f"name one, or build one with `{launch.typed('ensemble')}`"
+    if named:
+        raise InputError(
+            f"'{named[0]}' is neither an {ensembles} nor a level between 0 and 1, such as {LEVEL}: "
+            f"{advice}"
+        )
+    raise InputError(f"intervals need an {ensembles}: {advice}")
 
 
 def print_intervals(card: IntervalCard) -> None:
@@ -73,6 +111,3 @@ def print_intervals(card: IntervalCard) -> None:
         for level, scores in card.levels.items()
     )
     print_table(f"intervals on {card.dataset}, {card.galaxies} galaxies, cross-fitted", table)
-
-
-INTERVALS_USE = Use("intervals", IntervalOptions, _make)

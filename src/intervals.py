@@ -1,0 +1,5 @@
+"""Start the command `intervals` with the project's Python."""
+
+from galaxyzoo.core.launch import start
+
+start("intervals")
