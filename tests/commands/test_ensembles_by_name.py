@@ -8,14 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from galaxyzoo.commands import ensemble, train
+from galaxyzoo.commands import ensemble
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import root as root_dir
 from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.ensemble import selection
 from galaxyzoo.results.card import EnsembleCard, RunCard
 from galaxyzoo.results.layout import EnsembleFolder, RunFolder, card_path, list_ensembles
-from support.small_models import small_config
 from support.trained import run_here, save_project, save_run, save_theirs
 
 MonkeyPatch = pytest.MonkeyPatch
@@ -77,15 +76,6 @@ def test_without_a_name_it_is_default_if_its_runs_are_trained_else_all(tiny, mon
     run_here(monkeypatch)
     assert members("all") == ["gz37/run0", "gz37/run1"]
     assert "gz37 (default still needs gz37/other)" in capsys.readouterr().out
-
-
-def test_a_training_builds_an_ensemble_of_all_its_runs_or_none(configs):
-    (configs / "ensembles").mkdir()
-    (configs / "ensembles" / "pair.yaml").write_text("runs: [gz37/one, gz37/two]\n")
-    asked = [small_config(run=run) for run in ("gz37/one", "gz37/two")]
-    assert train.ensembles_of(["pair"], asked, {"gz37/one", "gz37/two"}) == [["pair"]]
-    assert train.ensembles_of(["pair"], asked, {"gz37/one"}) == [["all", "--task", "gz37"]]
-    assert train.ensembles_of(["pair"], asked, set()) == []
 
 
 def test_named_runs_have_an_ensemble_of_their_own(tiny, monkeypatch):

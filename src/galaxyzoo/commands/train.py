@@ -25,11 +25,10 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
-from galaxyzoo.config import base, loading
+from galaxyzoo.config import base
 from galaxyzoo.config.schema import ORIGINAL_PX, SET_WHEN_LOADED, Config
 from galaxyzoo.core import console, launch, paths
 from galaxyzoo.core.errors import FoldError, InputError
@@ -42,17 +41,21 @@ from galaxyzoo.core.options import (
     positive,
     read_options,
 )
-from galaxyzoo.core.paths import ALL_RUNS, DEMO_FULL
+from galaxyzoo.core.paths import DEMO_FULL
 from galaxyzoo.data.catalog import folds_dir
 from galaxyzoo.data.decoding import measure
-from galaxyzoo.data.prepare import Dataset, prepare, prepare_raw, record_duplicates
-from galaxyzoo.data.readers.find import find_named_task, open_input
+from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.results.card import RunCard
-from galaxyzoo.results.layout import REFIT, RunFolder
 from galaxyzoo.tasks.kinds import Task
-from galaxyzoo.tasks.registry import TASKS, task_name
-
-DEFAULT_ENSEMBLE = "default"
+from galaxyzoo.tasks.registry import TASKS
+from galaxyzoo.training.plan import (
+    Plan,
+    find_recipes,
+    load_configs,
+    prepare_all,
+    resolve,
+    split_arguments,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,16 +96,6 @@ class TrainOptions(DataOptions, JobOptions):
             raise InputError("--folds must be 2 or more")
 
     @property
-    def named(self) -> list[str]:
-        """Runs, tasks and ensembles to be trained, as they were typed."""
-        return [word for word in self.runs if "=" not in word]
-
-    @property
-    def overrides(self) -> list[str]:
-        """Settings, `key=value`, as they were typed."""
-        return [word for word in self.runs if "=" in word]
-
-    @property
     def full_command(self) -> str:
         """The command that trains all folds of the same runs and builds their ensemble."""
         command = f"{launch.typed('train_folds')} {shlex.join(self.runs)}".rstrip()
@@ -112,79 +105,54 @@ class TrainOptions(DataOptions, JobOptions):
 def main() -> None:
     """Read the options, prepare, then plan, smoke or train."""
     options = read_options(TrainOptions, __doc__)
-    own_task = find_own_task(options.named, options.data)
-    named = options.named or [DEFAULT_ENSEMBLE]
-    typed = [run for name in named for run in loading.runs_of(name, own_task)]
-    runs = [loading.find_recipe(run, options.overrides, own_task) for run in typed]
     if options.settings is not None:
-        shown = runs if options.runs else ["gz37/cnn"]  # has all settings, and a single stage
-        explain_run(load_configs(shown, options.overrides, own_task=own_task)[0], options.settings)
+        explain_settings(options)
         return
-    # A wrong name is refused here
-    tasks = {str(loading.read_recipe(run, own_task=own_task).get("task")) for run in runs}
-    raw = open_input(options.data, tasks)
-    own_task = raw.own_task  # of the labels as they are now, perhaps with other classes
-    if own_task and not options.named:
-        runs = [f"{own_task.name}/head"]
-    asked = load_configs(runs, options.overrides, raw.dataset, own_task)
-    # With all their stages and runs, each once, after what it needs
-    configs = list({stage.run: stage for config in asked for stage in config.runs}.values())
-    drop = any(config.on_bad_image == "drop" for config in configs)
-    data = prepare_raw(raw, options.folds, drop_bad=drop, update=True)
-    catalog = data.catalog
-    datasets = {None: data, **prepare_others(configs, data)}
-    short = [config.run for config in asked if loading.demo_schedule(config.run, catalog.dataset)]
-    if not all(0 <= k < catalog.n_folds for k in options.only or ()):
-        raise InputError(f"--only: choose from folds 0 to {catalog.n_folds - 1}")
+    refits = options.seeds if options.refit else 0
+    plan = resolve(options.runs, options.data, options.only or (), refits, options.jobs)
+    datasets = prepare_all(plan, options.folds)
+    data = datasets[None]
+    plan.folds(data.catalog.n_folds)  # refuses others of `--only`
     # Only now, so that mistakes in arguments or files are reported before torch's slow import.
-    from galaxyzoo.core.devices import describe_machine, get_device
     from galaxyzoo.training import planning
 
+    print_notes(plan, data)
+    if options.plan:
+        planning.print_plan(plan.configs, datasets)
+        launch.print_done("plan only, nothing trained", options.full_command)
+    elif options.smoke:
+        planning.smoke(plan.asked[0], data)
+        launch.print_done("smoke test only, nothing kept", options.full_command)
+    elif options.holdout:
+        exit_if_stopped(hold_out(plan.asked, data))
+        scope = "hold-out scores; out-of-fold scores need all folds"
+        launch.print_done(scope, options.full_command)
+    else:
+        train(plan, datasets, options)
+
+
+def print_notes(plan: Plan, data: Dataset) -> None:
+    """Print which data are trained on, and what is not as one may expect."""
+    from galaxyzoo.core.devices import describe_machine, get_device
+
+    catalog = data.catalog
     console.print_text(
         f"dataset {catalog.dataset}: {len(catalog.ids):,} training and {len(catalog.test_ids):,} "
         f"test galaxies, {catalog.n_folds} folds; {describe_machine()}"
     )
-    if own_task:
-        console.print_text(describe_labels(data, own_task))
-    if short:
+    if plan.raw.own_task:
+        console.print_text(describe_labels(data, plan.raw.own_task))
+    if short := plan.on_demo_schedule:
         console.print_text(
             f"short demo schedule (see configs/demo.yaml) for {', '.join(short)}; for full "
             f"training, add --data {DEMO_FULL}"
         )
-    slow = [config.run for config in configs if config.needs_gpu]
+    slow = [config.run for config in plan.configs if config.needs_gpu]
     if slow and get_device().type == "cpu":
         console.print_text(
             "no GPU found; runs that are meant for a GPU (--plan estimates their hours): "
             f"{', '.join(slow)}"
         )
-    if options.plan:
-        planning.print_plan(configs, datasets)
-        launch.print_done("plan only, nothing trained", options.full_command)
-    elif options.smoke:
-        planning.smoke(asked[0], data)
-        launch.print_done("smoke test only, nothing kept", options.full_command)
-    elif options.holdout:
-        exit_if_stopped(hold_out(asked, data))
-        launch.print_done(
-            "hold-out scores; out-of-fold scores need all folds", options.full_command
-        )
-    else:
-        train(asked, configs, datasets, options)
-
-
-def find_own_task(named: Sequence[str], data: str | None) -> Task | None:
-    """Find the task of own labels among tasks and runs that the user named; None: there is none."""
-    own_task = None
-    for name in dict.fromkeys(map(task_name, named)):
-        task = find_named_task(name, data)
-        if task is None or name in TASKS:
-            continue
-        if own_task:
-            raise InputError(
-                f"{own_task.name} and {name} are two datasets: train one after the other"
-            )
-        own_task = task
-    return own_task
 
 
 def describe_trained(cards: Sequence[RunCard]) -> str:
@@ -222,8 +190,14 @@ def describe_labels(data: Dataset, task: Task) -> str:
     )
 
 
-def explain_run(config: Config, section: str) -> None:
+def explain_settings(options: TrainOptions) -> None:
     """Print the YAML of each stage with the meaning of each setting, whole (`""`) or a section."""
+    names, overrides = split_arguments(
+        options.runs or ["gz37/cnn"]
+    )  # it has all settings, one stage
+    own_task, recipes = find_recipes(names, overrides, options.data)
+    config = load_configs(recipes, overrides, own_task=own_task)[0]
+    section = options.settings
     for stage in config.stages:
         settings = getattr(stage, section, None) if section else stage
         if not isinstance(settings, base.Settings):
@@ -236,17 +210,11 @@ def explain_run(config: Config, section: str) -> None:
         print(base.commented_yaml(settings, without=() if section else SET_WHEN_LOADED))
 
 
-def train(
-    asked: list[Config],
-    configs: list[Config],
-    datasets: Mapping[str | None, Dataset],
-    options: TrainOptions,
-) -> None:
+def train(plan: Plan, datasets: Mapping[str | None, Dataset], options: TrainOptions) -> None:
     """Train the runs, print their scores, build their ensembles; exit if folds stopped.
 
     Args:
-        asked: the runs named.
-        configs: these and all that they need, in the order of training.
+        plan: of the runs.
         datasets: of the stages, by name; None: that of the runs.
         options: of the command line.
     """
@@ -255,26 +223,18 @@ def train(
     from galaxyzoo.training.run import Run, train_runs
 
     catalog = datasets[None].catalog
-    jobs = options.jobs or (1 if len(options.only or ()) == 1 else choose_jobs(configs, datasets))
-    runs = {config.run: Run(config, datasets[config.dataset]) for config in configs}
+    jobs = plan.jobs or choose_jobs(plan.configs, datasets)
+    runs = {config.run: Run(config, datasets[config.dataset]) for config in plan.configs}
     # All of them first: the last run's mistake must not wait for the first's hours. The last first:
     # where an earlier stage has no labels here, the run that needs it says what to do.
     for run in reversed(runs.values()):
         run.check()
-    folds = [*(options.only or range(catalog.n_folds))]
-    folders = [RunFolder(catalog.dataset, run.run) for run in asked]
-    made = [RunCard.of(f.dataset, f.run) for f in folders if f.card.exists() and not f.folds]
-    if options.refit:
-        folds = [] if len(made) == len(asked) and all(c.imported for c in made) else folds
-        folds += range(REFIT, REFIT + options.seeds)
-    lost = [card.run for card in made if not card.config]  # imported, of no recipe of ours
-    if lost and folds[0] < REFIT:
-        raise InputError(f"{lost[0]} was imported: add --refit, or train a renamed config")
+    folds = plan.folds_and_refits(catalog.n_folds)
     cards = list(train_runs([*runs.values()], folds, jobs, options.backend))
     print_run_table([(card, runs[card.run].minutes()) for card in cards])
     usable = {c.run for c in cards if c.is_whole and not (c.is_optimistic or c.diverged)}
-    builds = ensembles_of(options.named or [DEFAULT_ENSEMBLE], asked, usable)
-    if options.ensemble and not (builds or asked[0].labels):  # own labels need no ensemble
+    builds = plan.ensembles(usable)
+    if options.ensemble and not (builds or plan.asked[0].labels):  # own labels need no ensemble
         print(
             "No ensemble yet: it needs a run with all folds trained, none diverged, and no epoch "
             "selected on a scored fold."
@@ -320,27 +280,6 @@ def exit_if_stopped(reasons: list[str]) -> None:
         raise FoldError(reasons[-1])
 
 
-def ensembles_of(named: Sequence[str], asked: Sequence[Config], whole: set[str]) -> list[list[str]]:
-    """Choose the ensembles to build: those named that are whole, else a task's finished runs.
-
-    Args:
-        named: runs, tasks and ensembles.
-        asked: configs of the runs that these mean.
-        whole: the runs that an ensemble can take.
-    Returns:
-        Arguments of the command `ensemble`, for each.
-    """
-    members = {
-        name: {run.split("@")[0] for run in loading.load_ensemble_settings(name).runs}
-        for name in dict.fromkeys(named)
-        if name in loading.all_ensembles()
-    }
-    built = {name: runs for name, runs in members.items() if runs <= whole}
-    alone = whole - {run for runs in built.values() for run in runs}
-    tasks = {config.task for config in asked if config.run in alone}
-    return [*([name] for name in built), *([ALL_RUNS, "--task", task] for task in sorted(tasks))]
-
-
 def ensemble(options: list[str]) -> None:
     """Run the command `ensemble` in a process of its own, without images and torch.
 
@@ -359,33 +298,3 @@ def ensemble(options: list[str]) -> None:
         )
     if status:
         sys.exit(status)
-
-
-def prepare_others(configs: list[Config], data: Dataset) -> dict[str | None, Dataset]:
-    """Prepare the other datasets that stages are on, shared galaxies in the same folds."""
-    tasks: dict[str, set[str]] = {}
-    for config in configs:
-        if config.dataset is not None:
-            tasks.setdefault(config.dataset, set()).add(config.task)
-    n_folds = data.catalog.n_folds
-    others: dict[str | None, Dataset] = {
-        name: prepare(name, n_folds, tasks=names, update=True) for name, names in tasks.items()
-    }
-    for other in others.values():
-        record_duplicates(data, other)
-    return others
-
-
-def load_configs(
-    runs: Sequence[str], overrides: Sequence[str], dataset: str = "", own_task: Task | None = None
-) -> list[Config]:
-    """Load the runs' configs, each once, with the overrides on top.
-
-    A stage may be of the own labels of another dataset, under its name.
-    """
-    find_task = partial(find_named_task, data=None)
-    configs: dict[str, Config] = {}
-    for run in dict.fromkeys(runs):
-        config = loading.load_config(run, overrides, dataset, own_task, find_task)
-        configs.setdefault(config.run, config)
-    return list(configs.values())

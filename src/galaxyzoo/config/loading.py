@@ -7,7 +7,7 @@ import difflib
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import yaml
 from pydantic import Field
@@ -135,6 +135,7 @@ def load_config(
     dataset: str = "",
     own_task: Task | None = None,
     find_task: Callable[[str], Task | None] = TASKS.get,
+    recipe: stages.Values | None = None,
 ) -> schema.Config:
     """Read and check a run's YAML with `section.key=value` overrides on top.
 
@@ -145,11 +146,13 @@ def load_config(
             `configs/demo.yaml` applies before the overrides.
         own_task: as of `config_path`.
         find_task: finds the tasks of stages by their names, as of `parse_recipe`.
+        recipe: as of `read_recipe`.
     Examples:
         >>> load_config("gz37/cnn", ["train.epochs=3"]).train.epochs
         3
     """
-    path, values = config_path(run, own_task), read_recipe(run, dataset, own_task)
+    path = config_path(run, own_task)
+    values = read_recipe(run, dataset, own_task, recipe)
     for assignment in overrides:
         base.override(values, assignment)
     demo = ["configs/demo.yaml"] if demo_schedule(run, dataset) else []
@@ -166,7 +169,9 @@ def load_config(
     return config
 
 
-def read_recipe(run: str, dataset: str = "", own_task: Task | None = None) -> dict[str, Any]:
+def read_recipe(
+    run: str, dataset: str = "", own_task: Task | None = None, recipe: stages.Values | None = None
+) -> stages.Values:
     """Read a run's YAML, unchecked, with its demo schedule if the dataset is the demo.
 
     A recipe for any labels becomes one of the user's own labels.
@@ -175,9 +180,10 @@ def read_recipe(run: str, dataset: str = "", own_task: Task | None = None) -> di
         run: name, or path.
         dataset: as of `load_config`.
         own_task: as of `config_path`.
+        recipe: the settings where they were read before the dataset was known; changed in place.
     """
     path = config_path(run, own_task)
-    values = base.read_yaml(path)
+    values = recipe or base.read_yaml(path)
     stages.replace_missing_datasets(values, shown(path), dataset)
     if own_task and task_name(run) == own_task.name:
         values |= {"task": own_task.name, "labels": define_task(own_task)}

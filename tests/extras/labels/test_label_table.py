@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from galaxyzoo.commands import train
 from galaxyzoo.commands.train import describe_labels
 from galaxyzoo.config.loading import load_config, load_run_config, runs_of
 from galaxyzoo.config.schema import Config
@@ -22,6 +21,7 @@ from galaxyzoo.data.readers.side_tables import sky_positions
 from galaxyzoo.extras.explain.galaxy import find_galaxy
 from galaxyzoo.results.table import PredictionTable
 from galaxyzoo.tasks.registry import TASKS
+from galaxyzoo.training.plan import prepare_all, resolve
 from galaxyzoo.training.run import Run
 from support.datasets import ZOO5, write_labeled
 from support.forms import write_folder
@@ -364,14 +364,14 @@ def test_two_names_that_tables_write_alike_are_refused(tmp_path):
     assert line.endswith(" has id '=b twice")
 
 
-def test_a_run_learns_the_classes_as_they_are_now(root, folder, monkeypatch):
+def test_a_run_learns_the_classes_as_they_are_now(root, folder):
     prepare("mine", n_folds=3, tasks={"mine"})
     relabel(folder, {f"g_{n}": "lens" for n in range(3, 24, 3)})  # all rings
     asked: list[Config] = []
-    monkeypatch.setattr(train, "train", lambda configs, *_: asked.extend(configs))
     for words in (["mine/head"], ["mine"], []):
-        monkeypatch.setattr("sys.argv", ["train.py", "--data", "mine", *words])
-        train.main()
+        plan = resolve(words, "mine")
+        prepare_all(plan)
+        asked += plan.asked
     tasks = [config.predicted_task for config in asked]
     assert tasks == [load_catalog("mine").task] * 4  # `mine` has two runs
     assert tasks[0].columns == tuple(sorted(["lens", *NAMES[1:]]))
@@ -387,9 +387,3 @@ def test_a_metric_that_changes_reaches_the_saved_config(root, folder):
         assert saved.predicted_task == data.catalog.task
         assert saved.labels["balanced"] == balanced  # type: ignore[index]
         assert saved == run.config
-
-
-def test_two_sets_of_own_labels_are_not_trained_at_once(root, folder):
-    write_five(root / "input" / "other", "", **{"class": [*"ababa"]})
-    message = one_line_refusal(train.find_own_task, ["gz37/cnn", "mine/head", "other"], None)
-    assert message.endswith("mine and other are two datasets: train one after the other")

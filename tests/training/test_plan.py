@@ -1,0 +1,219 @@
+"""What was typed as a plan: runs, their order, folds, refits and data; nothing is trained."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from galaxyzoo.config import base
+from galaxyzoo.config.schema import Config
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.results.layout import DONE, RunFolder
+from galaxyzoo.training import plan as plans
+from galaxyzoo.training.plan import Plan, resolve
+from support.datasets import draw_competition
+from support.forms import write_folder
+from support.pictures import draw_images
+from support.refusals import listing, one_line_refusal
+from support.small_models import small_config
+from support.trained import save_run
+
+STAGES = [
+    {"name": "small", "predict": True},
+    {"name": "classes", "dataset": "other", "task": "zoo5", "loss": "cross_entropy"},
+    {"name": "large", "train": {"epochs": 2}},
+]
+RECIPES: dict[str, dict] = {
+    "gz37/net": {"stages": STAGES},
+    "gz37/same_start": {"stages": [STAGES[0], {"name": "end"}]},
+    "gz37/gpu": {"needs_gpu": True},
+    "gz37/careful": {"on_bad_image": "drop"},
+    "labels/head": {"task": None},
+    "labels/finetune": {"task": None},
+}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with a competition, two sets of own labels, few recipes and an ensemble."""
+    root = tmp_path_factory.mktemp("plans")
+    draw_competition(n_train=12, n_test=3).write_zips(root / "input" / "votes")
+    for name in ("mine", "yours"):
+        folder = root / "input" / name
+        ids = [f"{name}{number}" for number in range(6)]
+        folder.mkdir()
+        write_folder(folder / "pictures", list(draw_images(6)), ids)
+        pd.DataFrame({"id": ids, "class": [*"ababab"]}).to_csv(folder / "labels.csv", index=False)
+    (root / "input/other").mkdir()  # what a stage names is opened when it is prepared
+    for run, changes in RECIPES.items():
+        path = root / "configs" / f"{run}.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        values = {"task": "gz37", "model": {"name": "cnn"}, **changes}
+        path.write_text(yaml.safe_dump({k: v for k, v in values.items() if v is not None}))
+    (root / "configs/demo.yaml").write_text("gz37/gpu: [train.epochs=1]\n")
+    (root / "configs/ensembles").mkdir()
+    for name, runs in {"default": ["net@small"], "pair": ["net", "same_start"]}.items():
+        settings = {"runs": [f"gz37/{run}" for run in runs]}
+        (root / f"configs/ensembles/{name}.yaml").write_text(yaml.safe_dump(settings))
+    return root
+
+
+@pytest.fixture
+def votes(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("GALAXYZOO_ROOT", str(project))
+    monkeypatch.setenv("GALAXYZOO_CONFIGS", str(project / "configs"))
+    monkeypatch.chdir(project)
+    return project
+
+
+def names(configs: Sequence[Config]) -> list[str]:
+    """Runs without their task; of an earlier stage its recipe's and its own name."""
+    return [c.title if c.is_earlier_stage else c.run.split("/")[1] for c in configs]
+
+
+@pytest.mark.parametrize(
+    ("words", "data", "asked"),
+    [
+        ([], "votes", ["net"]),  # the runs of `default`
+        (["pair"], "votes", ["net", "same_start"]),
+        (["gz37/net", "pair", "gz37/net@small"], "votes", ["net", "same_start"]),
+        (["gz37/gpu", "configs/gz37/gpu.yaml"], "votes", ["gpu"]),
+        (["gz37/net@classes", "stages.classes.predict=true"], "votes", ["net"]),
+        (["gz37"], "votes", ["careful", "same_start"]),  # neither a GPU nor other data
+        ([], "mine", ["head"]),
+        (["mine"], None, ["finetune", "head"]),
+        (["mine/finetune"], None, ["finetune"]),
+    ],
+)
+def test_words_mean_runs_each_once(votes, words, data, asked):
+    before = listing(votes)
+    plan = resolve(words, data)
+    assert names(plan.asked) == asked
+    task = plan.raw.own_task
+    assert task is None or all(config.predicted_task == task for config in plan.asked)
+    assert listing(votes) == before
+
+
+def test_what_a_run_needs_is_before_it_and_what_two_need_is_there_once(votes):
+    plan = resolve(["pair"], "votes")
+    assert names(plan.configs) == [
+        "stage small of gz37/same_start",  # of the last recipe that has it
+        "stage classes of gz37/net",
+        "net",
+        "net@small",
+        "same_start",
+        "same_start@small",
+    ]
+    assert plan.other_datasets == {"other": {"zoo5"}}
+    assert resolve(["gz37/gpu"], "votes").other_datasets == {}
+
+
+def test_settings_hold_in_every_run(votes):
+    plan = resolve(["gz37/gpu", "train.lr=0.5", "gz37/same_start"], "votes")
+    assert [config.train.lr for config in plan.configs] == [0.5] * 4
+    message = one_line_refusal(resolve, ["gz37/gpu", "train.epoch=3"], "votes")
+    assert "gpu.yaml + train.epoch=3: unknown key 'train.epoch'" in message
+
+
+def test_bad_images_are_dropped_where_a_run_says_so(votes):
+    runs = ["gz37/gpu", "gz37/careful"]
+    assert [resolve([run], "votes").drops_bad_images for run in runs] == [False, True]
+    assert resolve(runs, "votes").drops_bad_images
+
+
+@pytest.mark.parametrize(("dataset", "short"), [("demo", ["gz37/gpu"]), ("demo-full", [])])
+def test_schedules_are_short_on_the_demo_set_alone(votes, monkeypatch, dataset, short):
+    def open_input(data: str | None, tasks: set[str]) -> object:
+        return replace(opened(data, tasks), dataset=dataset)
+
+    opened = plans.open_input
+    monkeypatch.setattr(plans, "open_input", open_input)
+    plan = resolve(["gz37/gpu", "gz37/careful"], "votes")
+    assert plan.on_demo_schedule == short
+    assert (plan.asked[0].train.epochs == 1) == bool(short)
+
+
+def test_each_recipe_is_read_once(votes, monkeypatch):
+    read: list[str] = []
+    parse = base.parse_yaml
+
+    def note(content: bytes, path: Path) -> object:
+        read.append(path.stem)
+        return parse(content, path)
+
+    monkeypatch.setattr(base, "parse_yaml", note)
+    resolve(["gz37/gpu", "gz37/careful", "gz37/gpu"], "votes")
+    assert [read.count(run) for run in ("gpu", "careful")] == [1, 1]
+
+
+@pytest.mark.parametrize("words", [["gz37/gpu", "mine/head", "yours"], ["mine", "yours/head"]])
+def test_own_labels_of_two_datasets_are_refused(votes, words):
+    message = one_line_refusal(resolve, words)
+    assert message == "mine and yours are two datasets: train one after the other"
+
+
+@pytest.mark.parametrize(
+    ("only", "refits", "jobs", "folds", "at_a_time"),
+    [
+        ((), 0, None, [0, 1, 2], None),
+        ((1,), 0, None, [1], 1),  # in this process
+        ((1,), 0, 4, [1], 4),
+        ((0, 2), 0, None, [0, 2], None),
+        ((), 2, 3, [0, 1, 2, 1000, 1001], 3),
+        ((2,), 1, None, [2, 1000], 1),
+    ],
+)
+def test_folds_refits_and_jobs(votes, only, refits, jobs, folds, at_a_time):
+    plan = resolve(["gz37/gpu"], "votes", only, refits, jobs)
+    assert plan.folds_and_refits(3) == folds
+    assert plan.folds(3) == [fold for fold in folds if fold < 1000]
+    assert plan.jobs == at_a_time
+
+
+@pytest.mark.parametrize("only", [(3,), (0, 7), (-1,)])
+def test_folds_that_the_split_lacks_are_refused(votes, only):
+    plan = resolve(["gz37/gpu"], "votes", only)
+    assert one_line_refusal(plan.folds, 3) == "--only: choose from folds 0 to 2"
+
+
+def test_imported_runs_are_refitted_without_their_folds(prepared):
+    def save(run: str, **changes: object) -> None:
+        catalog = prepared.catalog
+        votes = np.full((len(catalog.ids), 37), 0.1)
+        save_run(catalog, run, votes, votes[: len(catalog.test_ids)], **changes)
+
+    def plan(*runs: str, refits: int = 0) -> Plan:
+        asked = [small_config(run=run) for run in runs]
+        return Plan(runs, prepared.raw, asked, asked, refits=refits)
+
+    digests = {"oof": "", "test": ""}
+    save("gz37/theirs", imported=digests, config="")
+    save("gz37/exported", imported=digests)
+    begun = RunFolder(prepared.catalog.dataset, "gz37/begun")
+    begun.fold(0).mkdir(parents=True)
+    (begun.fold(0) / DONE).touch()
+    begun.card.write_text("of earlier folds, and damaged: training writes it again")
+    assert plan("gz37/begun").folds_and_refits(3) == [0, 1, 2]
+    assert plan("gz37/theirs", refits=2).folds_and_refits(3) == [1000, 1001]
+    assert plan("gz37/theirs", "gz37/exported", refits=1).folds_and_refits(3) == [1000]
+    assert plan("gz37/exported").folds_and_refits(3) == [0, 1, 2]  # its config is known
+    assert plan("gz37/exported", "gz37/new", refits=1).folds_and_refits(3) == [0, 1, 2, 1000]
+    message = "gz37/theirs was imported: add --refit, or train a renamed config"
+    for refused in (plan("gz37/theirs"), plan("gz37/new", "gz37/theirs", refits=1)):
+        with pytest.raises(InputError, match=message):
+            refused.folds_and_refits(3)
+
+
+def test_an_ensemble_has_all_its_runs_or_is_none(votes):
+    plan = resolve(["pair", "gz37/gpu"], "votes")
+    both = {"gz37/net", "gz37/same_start"}
+    every = ["all", "--task", "gz37"]
+    assert plan.ensembles(both) == [["pair"]]
+    assert plan.ensembles({*both, "gz37/gpu"}) == [["pair"], every]
+    assert plan.ensembles({"gz37/net"}) == [every]
+    assert plan.ensembles(set()) == []
+    assert resolve([], "votes").ensembles({"gz37/net", "gz37/net@small"}) == [["default"]]
