@@ -142,7 +142,7 @@ def test_a_tables_form_is_that_of_its_ending_and_a_slash_makes_a_folder(project,
     words = ["predict.py", "gz37/cnn", "--folds", "0", "--views", "1", archive, "--output"]
     for name in ("votes.csv", "votes.parquet", "votes_v1.2/"):
         printed = succeed(project, *words, f"{tmp_path}/{name}").stdout
-    survey = f"gz37/cnn {archive} {tmp_path}/votes_v1.2/ --folds 0 --views 1"
+    survey = f"gz37/cnn --folds 0 --views 1 {archive} {tmp_path}/votes_v1.2/"
     assert printed.startswith(f"running `python3 src/survey.py {survey}`\n")
     text = pd.read_csv(tmp_path / "votes.csv").sort_values("GalaxyID", ignore_index=True)
     for path in (tmp_path / "votes.parquet", *tmp_path.glob("votes_v1.2/parts/*.parquet")):

@@ -11,20 +11,22 @@ from support.commands import parser_of
 
 # What is typed, and what is to be typed.
 MOVED = {
-    "predict a/ --output v/ --with spread": "survey a/ v/ --with spread",
-    "predict --with=spread --output=v/ a/": "survey a/ v/ --with spread",
-    "predict gz37/cnn a/ --output v.fits --rank odd": "survey gz37/cnn a/ v.fits --rank odd",
-    "predict a/ --top 3": "survey a/ votes/ --top 3",
-    "predict a/ --output v/ --keep ra": "survey a/ v/ --keep ra",
-    "predict a/ --output v/ --table v.vot": "survey a/ v/ --table v.vot",
-    "predict a/ --output v/ --names words": "survey a/ v/ --names words",
-    "predict a/ --output v/ --part-size 9": "survey a/ v/ --part-size 9",
-    "predict a/ b.zip --output v/ --jobs 2": "survey a/ b.zip v/ --jobs 2",
-    "ensemble --intervals": "intervals",
+    "predict a/ --output v/ --with spread": "survey a/ --with spread v/",
+    "predict --with=spread --output=v/ a/": "survey --with=spread a/ v/",
+    "predict gz37/cnn a/ --output v.fits --rank odd": "survey gz37/cnn a/ --rank odd v.fits",
+    "predict a/ --top 3": "survey a/ --top 3 votes/",
+    "predict a/ --output v/ --keep ra": "survey a/ --keep ra v/",
+    "predict a/ --output v/ --table v.vot": "survey a/ --table v.vot v/",
+    "predict a/ --output v/ --names words": "survey a/ --names words v/",
+    "predict a/ --output v/ --part-size 9": "survey a/ --part-size 9 v/",
+    "predict a/ b.zip --output v/ --jobs 2": "survey a/ b.zip --jobs 2 v/",
+    "predict 'my galaxies/' --output v/ --backend ray": "survey 'my galaxies/' --backend ray v/",
+    "ensemble --intervals": "intervals ",
     "ensemble default --intervals --dataset demo": "intervals default --dataset demo",
-    "ensemble --intervals 0.8 default": "intervals 0.8 default",
+    "ensemble --intervals 0.8 default": "intervals default 0.8",
     "ensemble --intervals=0.8": "intervals 0.8",
-    "predict 'my galaxies/' --output v/ --backend ray": "survey 'my galaxies/' v/ --backend ray",
+    "app --label votes/ --port 80": "label --port 80 votes/",
+    "app --open --label=votes/": "label --open votes/",
 }
 
 

@@ -52,6 +52,7 @@ def test_what_needs_an_optional_package_names_it(root, monkeypatch):
         ("pyarrow", "surveys", "survey.py", "galaxy.jpg", "votes/"),
         ("matplotlib", "explain", "gradcam.py", "gz37/d4cnn_transfer", "--image", "galaxy.jpg"),
         ("gradio", "app", "app.py", "--port", "0"),
+        ("uvicorn", "labels", "label.py", "votes", "--port", "0"),
     ):
         done = call(root, *words)
         said = f"error: {package}, which extras/{extra} needs, is not installed: type `"

@@ -17,7 +17,7 @@ from support.forms import write_folder
 from support.pictures import draw_images
 
 # Options that take a path to read, and those that take one to write with a line that has each.
-READ = {"--image", "--import", "images", "file", "--label", "search", "--data"}
+READ = {"--image", "--import", "images", "file", "folder", "search", "--data"}
 WRITE = {
     ("predict", "--output"): ["cutouts", "--output"],
     ("survey", "--table"): ["cutouts", "votes/", "--table"],

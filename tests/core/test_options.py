@@ -62,11 +62,12 @@ def test_an_empty_word_that_was_typed_is_refused(monkeypatch):
 @pytest.mark.parametrize(
     ("typed", "spelled"),
     [
-        ("a/ --output v/ --folds 0", "a/ v/ --folds 0"),
-        ("--output=v/ --folds 0 a/ b.zip", "a/ b.zip v/ --folds 0"),
-        ("a/ --folds=0 --out v.fits --views 1", "a/ v.fits --folds 0 --views 1"),
-        ("a/ --keep x", "a/ votes/ --keep x"),
+        ("a/ --output v/ --folds 0", "a/ --folds 0 v/"),
+        ("--output=v/ --folds 0 a/ b.zip", "--folds 0 a/ b.zip v/"),
+        ("a/ --folds=0 --out v.fits --views 1", "a/ --folds=0 --views 1 v.fits"),
+        ("a/ --output --fast", "a/ --fast"),
+        ("a/ --keep x", "a/ --keep x votes/"),
     ],
 )
-def test_an_option_becomes_the_last_word_before_the_options(typed, spelled):
+def test_an_option_becomes_the_last_word(typed, spelled):
     assert option_to_word(typed.split(), "--output", "votes/") == spelled.split()

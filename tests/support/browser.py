@@ -34,12 +34,13 @@ class PageProcess:
 
     Args:
         root: project folder, in which it logs.
-        words: for `src/app.py`.
+        script: entry script in `src`.
+        words: its arguments.
     """
 
-    def __init__(self, root: Path, *words: str) -> None:
+    def __init__(self, root: Path, script: str, *words: str) -> None:
         port, log = find_port(), root / "app.log"
-        command = [str(SRC / "app.py"), *words, "--port", str(port)]
+        command = [str(SRC / script), *words, "--port", str(port)]
         self.address = f"http://127.0.0.1:{port}"
         self._server = new_fork_server()
         job = Job(command, str(root), environment(root), str(log), str(log))

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from galaxyzoo.core import extras
 from galaxyzoo.core.launch import begin, run_main, typed
+from galaxyzoo.core.options import option_to_word
 
 
 def references() -> dict[str, str]:
@@ -39,12 +40,13 @@ def run(name: str) -> None:
 def refuse_moved_option(name: str) -> None:
     """Exit where an option was typed that is a command of its own now, which a line spells."""
     for word in sys.argv[1:]:
-        spell_anew = extras.moved_option(name, word)
-        if spell_anew:
-            command, *arguments = extras.load_entry_point(spell_anew)(sys.argv[1:])
-            line = f"{typed(command)} {shlex.join(arguments)}"
-            print(f"error: {name} no longer takes {word}: type `{line}`", file=sys.stderr)
-            sys.exit(2)
+        for extra in extras.installed().values():
+            moved = extra.moved.get(f"{name} {word.partition('=')[0]}")
+            if moved:
+                arguments = option_to_word(sys.argv[1:], moved.option, moved.default)
+                line = f"{typed(moved.command)} {shlex.join(arguments)}"
+                print(f"error: {name} no longer takes {word}: type `{line}`", file=sys.stderr)
+                sys.exit(2)
 
 
 def main() -> None:

@@ -13,6 +13,15 @@ from typing import Any, Literal
 
 
 @dataclass(frozen=True)
+class Moved:
+    """The command of an extra that does what another command did by an option."""
+
+    command: str
+    option: str  # of the other command; its value is the last word of this one
+    default: str = ""  # of this value
+
+
+@dataclass(frozen=True)
 class Extra:
     """References to the objects that a folder in `extras/` offers."""
 
@@ -21,9 +30,8 @@ class Extra:
     images: Sequence[str] = ()  # forms of images: `data.stores.opening.ImageForm`
     # Ending of an output of `predict`, "/" of a folder -> the extra's command that writes it
     outputs: Mapping[str, str] = field(default_factory=dict)
-    # Option that a command had before ("predict --with") -> function that spells the words typed
-    # after that command as a command of the extra
-    moved: Mapping[str, str] = field(default_factory=dict)
+    # Option that a command had before, "predict --with" -> where it is now
+    moved: Mapping[str, Moved] = field(default_factory=dict)
 
 
 @cache
@@ -49,15 +57,6 @@ def outputs() -> dict[str, str]:
     for extra in installed().values():
         commands |= extra.outputs
     return commands
-
-
-def moved_option(command: str, word: str) -> str | None:
-    """Find the function that spells a command anew whose option is a command now."""
-    option = word.partition("=")[0]
-    for extra in installed().values():
-        if reference := extra.moved.get(f"{command} {option}"):
-            return reference
-    return None
 
 
 def load_all(kind: Literal["datasets", "images"]) -> Iterator[Any]:

@@ -33,6 +33,7 @@ _NEEDED = ("torch", "timm", "cv2", "lightgbm", "pydantic", "safetensors", "filel
 EXTRAS = {
     "formats": ("h5py", "astropy"),
     "surveys": ("pyarrow",),
+    "labels": ("fastapi", "uvicorn"),
     "pages": ("jinja2",),
     "reports": ("matplotlib",),
     "explain": ("pytorch_grad_cam",),

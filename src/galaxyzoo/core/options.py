@@ -58,7 +58,7 @@ def read_options(
     if "" in (arguments or sys.argv[1:]):  # a Path("") would be the current folder
         raise InputError("an argument is empty, as where a shell variable is not set")
     parser = _Parser(formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.usage = " ".join(["%(prog)s [options]", *_metavars(kind)])
+    parser.usage = _usage(kind)
     parser.description = description or ""
     if INSTALLED:  # its examples are written for a checkout
         name = parser.prog.split()[-1]
@@ -71,9 +71,15 @@ def read_options(
     return kind(**{name: _as_tuple(value) for name, value in typed.items()})
 
 
-def _metavars(kind: type) -> list[str]:
-    """What a command takes besides options, for its usage line."""
-    return [item.metadata["metavar"] for item in fields(kind) if item.metadata["names"] == ("",)]
+def _usage(kind: type) -> str:
+    """The usage line, which does not list the options."""
+    usage = "%(prog)s [options]"
+    for item in fields(kind):
+        if item.metadata["names"] == ("",):
+            metavar = item.metadata["metavar"]
+            may_lack = item.metadata.get("nargs") in ("?", "*") and metavar[0] != "["
+            usage += f" [{metavar}]" if may_lack else f" {metavar}"
+    return usage
 
 
 def _as_tuple(value: Any) -> Any:
@@ -135,28 +141,11 @@ def select(options: Any, kind: type[Options]) -> Options:
 
 
 def option_to_word(arguments: Sequence[str], name: str, default: str) -> list[str]:
-    """Spell a command line with the value of an option as the last word before the options.
-
-    Args:
-        arguments: as typed; each option takes one value.
-        name: of the option, which may be abbreviated or missing.
-        default: its value if missing.
-    """
-    plain, others = [], []
-    value = default
-    rest = iter(arguments)
-    for word in rest:
-        if not word.startswith("--"):
-            plain.append(word)
-            continue
-        option, is_joined, text = word.partition("=")
-        if not is_joined:
-            text = next(rest, "")
-        if name.startswith(option):
-            value = text
-        else:
-            others += [option, text]
-    return [*plain, value, *others]
+    """Spell a command line with the value of an option, or else a default, as its last word."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument(name, dest="value", nargs="?", default=default)
+    typed, others = parser.parse_known_args(arguments)
+    return [*others, typed.value] if typed.value else others
 
 
 def positive(text: str) -> int:

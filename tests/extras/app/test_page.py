@@ -18,7 +18,7 @@ from galaxyzoo.ensemble.model_listing import ModelEntry
 from galaxyzoo.extras.app import service
 from galaxyzoo.extras.app.service import LoadedRun, PredictedGalaxy
 from galaxyzoo.extras.explain.galaxy import Galaxy
-from galaxyzoo.extras.labels.hosts import own_hosts
+from galaxyzoo.extras.pages.hosts import own_hosts
 from support.datasets import draw_competition
 from support.page_client import FOREIGN, OWN, PageClient
 from support.pictures import draw_image, encode

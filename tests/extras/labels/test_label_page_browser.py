@@ -20,7 +20,7 @@ def begin(votes: Path) -> Iterator[Callable[[], PageProcess]]:
     begun = []
 
     def begin() -> PageProcess:
-        begun.append(PageProcess(votes.parent, "--label", str(votes)))
+        begun.append(PageProcess(votes.parent, "label.py", str(votes)))
         return begun[-1]
 
     yield begin
@@ -33,8 +33,8 @@ def test_a_person_labels_by_mouse_and_keys_and_a_kill_loses_nothing(votes, begin
     """Two visits of a real browser to the real command, the first ended by kill -9."""
     process = begin()
     page = open_window(browser, 1280, process.address)
-    refused = call(votes.parent, "app.py", "--port", "0", "--label", votes)
-    assert "is being labeled by another app.py" in complaint(refused)
+    refused = call(votes.parent, "label.py", "--port", "0", votes)
+    assert "is being labeled by another label.py" in complaint(refused)
     page.click("#grid button >> nth=0")
     page.wait_for_selector("#message.error:has-text('Add the names of your classes first')")
     for name in ("bright", "empty", "<b>dark</b>"):

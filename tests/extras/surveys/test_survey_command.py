@@ -219,7 +219,7 @@ def test_the_bundled_networks_keep_features_but_for_a_job_begun_without(
 
     printed = predict(tmp_path / "votes", "--with", "spread")
     assert "3 images; forward passes per image: 6 (predictions, spread, features)" in printed
-    assert "app.py --label" in printed
+    assert f"next: python3 src/label.py {tmp_path / 'votes'}\n" in printed
     assert rows(tmp_path)["features"][0].dtype == np.float16
     printed = predict(tmp_path / "one", "--folds", "2")
     assert "3 images; forward passes per image: 2 (predictions, features)" in printed

@@ -1,4 +1,4 @@
-"""The local web page to explore galaxies, and the way to the page that labels a survey.
+"""The local web page to explore galaxies.
 
 In: trained runs, an uploaded image or a GalaxyID. Out: answers, heat maps, similar galaxies.
 """

@@ -3,9 +3,9 @@
 In: out-of-fold predictions. Out: intervals for any galaxies, and how often they hold.
 """
 
-from galaxyzoo.core.extras import Extra
+from galaxyzoo.core.extras import Extra, Moved
 
 EXTRA = Extra(
     commands={"intervals": "galaxyzoo.extras.intervals.command:main"},
-    moved={"ensemble --intervals": "galaxyzoo.extras.intervals.command:spell_anew"},
+    moved={"ensemble --intervals": Moved("intervals", "--intervals")},
 )

@@ -72,12 +72,6 @@ def main() -> None:
     launch.print_done(f"{paths.shown(path)}, intervals of {level:g} around {name}", page)
 
 
-def spell_anew(arguments: Sequence[str]) -> list[str]:
-    """Spell a command of `ensemble` with `--intervals [LEVEL]` as one of `intervals`."""
-    spelled = [word.removeprefix("--intervals=") for word in arguments if word != "--intervals"]
-    return ["intervals", *spelled]
-
-
 def pick_ensemble(named: Sequence[str], built: Sequence[str], dataset: str) -> str:
     """Choose the ensemble that is named, else the default, else the only one.
 

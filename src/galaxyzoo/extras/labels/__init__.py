@@ -3,6 +3,10 @@
 In: `labels.csv`, or a finished survey and clicks. Out: a task, its recipes, labels, rankings.
 """
 
-from galaxyzoo.core.extras import Extra
+from galaxyzoo.core.extras import Extra, Moved
 
-EXTRA = Extra(datasets=["galaxyzoo.extras.labels.label_table:find_label_table"])
+EXTRA = Extra(
+    commands={"label": "galaxyzoo.extras.labels.command:main"},
+    datasets=["galaxyzoo.extras.labels.label_table:find_label_table"],
+    moved={"app --label": Moved("label", "--label")},
+)

@@ -3,7 +3,7 @@
 In: folders, archives and lists of images. Out: Parquet parts, one table, a page of the first.
 """
 
-from galaxyzoo.core.extras import Extra
+from galaxyzoo.core.extras import Extra, Moved
 
 # Options that `predict` had until surveys became a command
 _MOVED = (
@@ -13,7 +13,7 @@ _MOVED = (
 EXTRA = Extra(
     commands={"survey": "galaxyzoo.extras.surveys.command:main"},
     outputs=dict.fromkeys((".fits", ".vot", ".ecsv", "/"), "survey"),
-    moved={f"predict {option}": "galaxyzoo.extras.surveys.command:spell_anew" for option in _MOVED},
+    moved={f"predict {option}": Moved("survey", "--output", "votes/") for option in _MOVED},
 )
 # Ends of the one table of a finished survey, by astropy's names of formats; names of its columns
 TABLE_FORMATS = {".fits": "fits", ".vot": "votable", ".ecsv": "ascii.ecsv", ".parquet": "parquet"}

@@ -25,7 +25,6 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.options import (
     JobOptions,
     option,
-    option_to_word,
     positional,
     positive,
     read_options,
@@ -140,11 +139,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         predict_survey(options, options.output)
 
 
-def spell_anew(arguments: Sequence[str]) -> list[str]:
-    """Spell a command of `predict` with options of surveys as one of `survey`."""
-    return ["survey", *option_to_word(arguments, "--output", "votes/")]
-
-
 def predict_survey(options: SurveyOptions, folder: Path) -> None:
     """Predict into a folder of parts; rank the galaxies, and write one table of them."""
     # Its own check knows the files of a job.
@@ -185,7 +179,7 @@ def predict_survey(options: SurveyOptions, folder: Path) -> None:
     if by:
         print(f"ranking: {paths.shown(write_ranking(job, by, options.top).resolve())}")
     if FEATURES in job.extras:
-        next_command = f"{launch.typed('app')} --label {shlex.quote(made)}"
+        next_command = f"{launch.typed('label')} {shlex.quote(made)}"
     launch.print_done(f"{made}/, {summary}", next_command)
 
 

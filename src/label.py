@@ -1,0 +1,5 @@
+"""Start the command `label` with the project's Python."""
+
+from galaxyzoo.core.launch import start
+
+start("label")
