@@ -28,7 +28,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from galaxyzoo.config import base
+from galaxyzoo.config import base, loading
 from galaxyzoo.config.schema import ORIGINAL_PX, SET_WHEN_LOADED, Config
 from galaxyzoo.core import console, launch, paths
 from galaxyzoo.core.errors import FoldError, InputError
@@ -45,17 +45,13 @@ from galaxyzoo.core.paths import DEMO_FULL
 from galaxyzoo.data.catalog import folds_dir
 from galaxyzoo.data.decoding import measure
 from galaxyzoo.data.prepare import Dataset
+from galaxyzoo.data.readers.find import find_named_task, open_input
 from galaxyzoo.results.card import RunCard
 from galaxyzoo.tasks.kinds import Task
-from galaxyzoo.tasks.registry import TASKS
-from galaxyzoo.training.plan import (
-    Plan,
-    find_recipes,
-    load_configs,
-    prepare_all,
-    resolve,
-    split_arguments,
-)
+from galaxyzoo.tasks.registry import TASKS, task_name
+from galaxyzoo.training.plan import Plan, prepare_all
+
+DEFAULT_ENSEMBLE = "default"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +92,16 @@ class TrainOptions(DataOptions, JobOptions):
             raise InputError("--folds must be 2 or more")
 
     @property
+    def named(self) -> list[str]:
+        """Runs, tasks and ensembles to be trained, as they were typed."""
+        return [word for word in self.runs if "=" not in word]
+
+    @property
+    def overrides(self) -> list[str]:
+        """Settings, `key=value`, as they were typed."""
+        return [word for word in self.runs if "=" in word]
+
+    @property
     def full_command(self) -> str:
         """The command that trains all folds of the same runs and builds their ensemble."""
         command = f"{launch.typed('train_folds')} {shlex.join(self.runs)}".rstrip()
@@ -108,11 +114,9 @@ def main() -> None:
     if options.settings is not None:
         explain_settings(options)
         return
-    refits = options.seeds if options.refit else 0
-    plan = resolve(options.runs, options.data, options.only or (), refits, options.jobs)
+    plan = resolve(options)
     datasets = prepare_all(plan, options.folds)
     data = datasets[None]
-    plan.folds(data.catalog.n_folds)  # refuses others of `--only`
     # Only now, so that mistakes in arguments or files are reported before torch's slow import.
     from galaxyzoo.training import planning
 
@@ -129,6 +133,69 @@ def main() -> None:
         launch.print_done(scope, options.full_command)
     else:
         train(plan, datasets, options)
+
+
+def resolve(options: TrainOptions) -> Plan:
+    """Read the recipes and the input that were typed; refuse what cannot be trained."""
+    own_task, runs = find_runs(options)
+    recipes = [loading.read_recipe(run, own_task=own_task) for run in runs]
+    raw = open_input(options.data, {str(recipe.get("task")) for recipe in recipes})
+    own_task = raw.own_task  # of the labels as they are now, perhaps with other classes
+    if own_task and not options.named:
+        runs = [f"{own_task.name}/head"]
+    asked = load_configs(runs, options.overrides, raw.dataset, own_task)
+    configs = {stage.run: stage for config in asked for stage in config.runs}
+    only = options.only or ()
+    jobs = options.jobs
+    if len(only) == 1:
+        jobs = jobs or 1
+    return Plan(
+        named=options.named or [DEFAULT_ENSEMBLE],
+        raw=raw,
+        asked=asked,
+        configs=list(configs.values()),
+        only=only,
+        refits=options.seeds if options.refit else 0,
+        jobs=jobs,
+    )
+
+
+def find_runs(options: TrainOptions) -> tuple[Task | None, list[str]]:
+    """Find the task of own labels, if any, and the recipes of runs, tasks and ensembles."""
+    own_task = find_own_task(options)
+    runs: list[str] = []
+    for name in options.named or [DEFAULT_ENSEMBLE]:
+        runs += loading.runs_of(name, own_task)
+    return own_task, [loading.find_recipe(run, options.overrides, own_task) for run in runs]
+
+
+def find_own_task(options: TrainOptions) -> Task | None:
+    """Find the task of own labels among tasks and runs that the user named; None: there is none."""
+    own_task = None
+    for name in dict.fromkeys(map(task_name, options.named)):
+        task = find_named_task(name, options.data)
+        if task is None or name in TASKS:
+            continue
+        if own_task:
+            raise InputError(
+                f"{own_task.name} and {name} are two datasets: train one after the other"
+            )
+        own_task = task
+    return own_task
+
+
+def load_configs(
+    runs: Sequence[str], overrides: Sequence[str], dataset: str = "", own_task: Task | None = None
+) -> list[Config]:
+    """Load the runs' configs, each once, with the overrides on top.
+
+    A stage may be of the own labels of another dataset, under its name.
+    """
+    configs: dict[str, Config] = {}
+    for run in runs:
+        config = loading.load_config(run, overrides, dataset, own_task, find_named_task)
+        configs.setdefault(config.run, config)
+    return list(configs.values())
 
 
 def print_notes(plan: Plan, data: Dataset) -> None:
@@ -192,11 +259,10 @@ def describe_labels(data: Dataset, task: Task) -> str:
 
 def explain_settings(options: TrainOptions) -> None:
     """Print the YAML of each stage with the meaning of each setting, whole (`""`) or a section."""
-    names, overrides = split_arguments(
-        options.runs or ["gz37/cnn"]
-    )  # it has all settings, one stage
-    own_task, recipes = find_recipes(names, overrides, options.data)
-    config = load_configs(recipes, overrides, own_task=own_task)[0]
+    own_task, runs = find_runs(options)
+    if not options.runs:
+        runs = ["gz37/cnn"]  # has all settings, and a single stage
+    config = load_configs(runs, options.overrides, own_task=own_task)[0]
     section = options.settings
     for stage in config.stages:
         settings = getattr(stage, section, None) if section else stage
@@ -229,7 +295,7 @@ def train(plan: Plan, datasets: Mapping[str | None, Dataset], options: TrainOpti
     # where an earlier stage has no labels here, the run that needs it says what to do.
     for run in reversed(runs.values()):
         run.check()
-    folds = plan.folds_and_refits(catalog.n_folds)
+    folds = plan.folds(catalog.n_folds)
     cards = list(train_runs([*runs.values()], folds, jobs, options.backend))
     print_run_table([(card, runs[card.run].minutes()) for card in cards])
     usable = {c.run for c in cards if c.is_whole and not (c.is_optimistic or c.diverged)}

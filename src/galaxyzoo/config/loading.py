@@ -3,6 +3,7 @@
 A trained run's folder holds the config that it was trained with, so later steps read that copy.
 """
 
+import copy
 import difflib
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
@@ -135,7 +136,6 @@ def load_config(
     dataset: str = "",
     own_task: Task | None = None,
     find_task: Callable[[str], Task | None] = TASKS.get,
-    recipe: stages.Values | None = None,
 ) -> schema.Config:
     """Read and check a run's YAML with `section.key=value` overrides on top.
 
@@ -146,13 +146,12 @@ def load_config(
             `configs/demo.yaml` applies before the overrides.
         own_task: as of `config_path`.
         find_task: finds the tasks of stages by their names, as of `parse_recipe`.
-        recipe: as of `read_recipe`.
     Examples:
         >>> load_config("gz37/cnn", ["train.epochs=3"]).train.epochs
         3
     """
     path = config_path(run, own_task)
-    values = read_recipe(run, dataset, own_task, recipe)
+    values = read_recipe(run, dataset, own_task)
     for assignment in overrides:
         base.override(values, assignment)
     demo = ["configs/demo.yaml"] if demo_schedule(run, dataset) else []
@@ -169,9 +168,7 @@ def load_config(
     return config
 
 
-def read_recipe(
-    run: str, dataset: str = "", own_task: Task | None = None, recipe: stages.Values | None = None
-) -> stages.Values:
+def read_recipe(run: str, dataset: str = "", own_task: Task | None = None) -> stages.Values:
     """Read a run's YAML, unchecked, with its demo schedule if the dataset is the demo.
 
     A recipe for any labels becomes one of the user's own labels.
@@ -180,16 +177,21 @@ def read_recipe(
         run: name, or path.
         dataset: as of `load_config`.
         own_task: as of `config_path`.
-        recipe: the settings where they were read before the dataset was known; changed in place.
     """
     path = config_path(run, own_task)
-    values = recipe or base.read_yaml(path)
+    values = copy.deepcopy(_parse_recipe(path.read_bytes(), path))
     stages.replace_missing_datasets(values, shown(path), dataset)
     if own_task and task_name(run) == own_task.name:
         values |= {"task": own_task.name, "labels": define_task(own_task)}
     for assignment in demo_schedule(run, dataset):
         base.override(values, assignment)
     return values
+
+
+@lru_cache(maxsize=256)
+def _parse_recipe(content: bytes, path: Path) -> stages.Values:
+    """Parse a recipe, once a process for each content: its task is asked for before its dataset."""
+    return base.parse_yaml(content, path)
 
 
 class EnsembleSettings(base.Settings):

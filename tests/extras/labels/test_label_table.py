@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from galaxyzoo.commands import train
 from galaxyzoo.commands.train import describe_labels
 from galaxyzoo.config.loading import load_config, load_run_config, runs_of
 from galaxyzoo.config.schema import Config
@@ -21,7 +22,7 @@ from galaxyzoo.data.readers.side_tables import sky_positions
 from galaxyzoo.extras.explain.galaxy import find_galaxy
 from galaxyzoo.results.table import PredictionTable
 from galaxyzoo.tasks.registry import TASKS
-from galaxyzoo.training.plan import prepare_all, resolve
+from galaxyzoo.training.plan import prepare_all
 from galaxyzoo.training.run import Run
 from support.datasets import ZOO5, write_labeled
 from support.forms import write_folder
@@ -369,7 +370,7 @@ def test_a_run_learns_the_classes_as_they_are_now(root, folder):
     relabel(folder, {f"g_{n}": "lens" for n in range(3, 24, 3)})  # all rings
     asked: list[Config] = []
     for words in (["mine/head"], ["mine"], []):
-        plan = resolve(words, "mine")
+        plan = train.resolve(train.TrainOptions(runs=tuple(words), data="mine"))
         prepare_all(plan)
         asked += plan.asked
     tasks = [config.predicted_task for config in asked]

@@ -34,7 +34,7 @@ def open_input(data: str | None, tasks: set[str]) -> DatasetFiles:
     return raw
 
 
-def find_named_task(name: str, data: str | None) -> Task | None:
+def find_named_task(name: str, data: str | None = None) -> Task | None:
     """Find a task by name, also of own labels whose dataset is not prepared yet; None: unknown.
 
     Args:

@@ -1,20 +1,21 @@
-"""What was typed as a plan: runs, their order, folds, refits and data; nothing is trained."""
+"""Plans of what is typed: runs, their order, folds, refits and data; nothing is trained."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
 
+from galaxyzoo.commands import train
 from galaxyzoo.config import base
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.results.layout import DONE, RunFolder
-from galaxyzoo.training import plan as plans
-from galaxyzoo.training.plan import Plan, resolve
+from galaxyzoo.training.plan import Plan, prepare_all
 from support.datasets import draw_competition
 from support.forms import write_folder
 from support.pictures import draw_images
@@ -70,6 +71,10 @@ def votes(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return project
 
 
+def resolve(runs: Sequence[str], data: str | None = "votes", **options: Any) -> Plan:
+    return train.resolve(train.TrainOptions(runs=tuple(runs), data=data, **options))
+
+
 def names(configs: Sequence[Config]) -> list[str]:
     """Runs without their task; of an earlier stage its recipe's and its own name."""
     return [c.title if c.is_earlier_stage else c.run.split("/")[1] for c in configs]
@@ -99,7 +104,7 @@ def test_words_mean_runs_each_once(votes, words, data, asked):
 
 
 def test_what_a_run_needs_is_before_it_and_what_two_need_is_there_once(votes):
-    plan = resolve(["pair"], "votes")
+    plan = resolve(["pair"])
     assert names(plan.configs) == [
         "stage small of gz37/same_start",  # of the last recipe that has it
         "stage classes of gz37/net",
@@ -109,20 +114,20 @@ def test_what_a_run_needs_is_before_it_and_what_two_need_is_there_once(votes):
         "same_start@small",
     ]
     assert plan.other_datasets == {"other": {"zoo5"}}
-    assert resolve(["gz37/gpu"], "votes").other_datasets == {}
+    assert resolve(["gz37/gpu"]).other_datasets == {}
 
 
 def test_settings_hold_in_every_run(votes):
-    plan = resolve(["gz37/gpu", "train.lr=0.5", "gz37/same_start"], "votes")
+    plan = resolve(["gz37/gpu", "train.lr=0.5", "gz37/same_start"])
     assert [config.train.lr for config in plan.configs] == [0.5] * 4
-    message = one_line_refusal(resolve, ["gz37/gpu", "train.epoch=3"], "votes")
+    message = one_line_refusal(resolve, ["gz37/gpu", "train.epoch=3"])
     assert "gpu.yaml + train.epoch=3: unknown key 'train.epoch'" in message
 
 
 def test_bad_images_are_dropped_where_a_run_says_so(votes):
     runs = ["gz37/gpu", "gz37/careful"]
-    assert [resolve([run], "votes").drops_bad_images for run in runs] == [False, True]
-    assert resolve(runs, "votes").drops_bad_images
+    assert [resolve([run]).drops_bad_images for run in runs] == [False, True]
+    assert resolve(runs).drops_bad_images
 
 
 @pytest.mark.parametrize(("dataset", "short"), [("demo", ["gz37/gpu"]), ("demo-full", [])])
@@ -130,54 +135,58 @@ def test_schedules_are_short_on_the_demo_set_alone(votes, monkeypatch, dataset, 
     def open_input(data: str | None, tasks: set[str]) -> object:
         return replace(opened(data, tasks), dataset=dataset)
 
-    opened = plans.open_input
-    monkeypatch.setattr(plans, "open_input", open_input)
-    plan = resolve(["gz37/gpu", "gz37/careful"], "votes")
+    opened = train.open_input
+    monkeypatch.setattr(train, "open_input", open_input)
+    plan = resolve(["gz37/gpu", "gz37/careful"])
     assert plan.on_demo_schedule == short
     assert (plan.asked[0].train.epochs == 1) == bool(short)
 
 
-def test_each_recipe_is_read_once(votes, monkeypatch):
+def test_a_recipe_is_parsed_once(votes, monkeypatch):
     read: list[str] = []
     parse = base.parse_yaml
 
     def note(content: bytes, path: Path) -> object:
-        read.append(path.stem)
+        read.append(path.name)
         return parse(content, path)
 
     monkeypatch.setattr(base, "parse_yaml", note)
-    resolve(["gz37/gpu", "gz37/careful", "gz37/gpu"], "votes")
-    assert [read.count(run) for run in ("gpu", "careful")] == [1, 1]
+    (votes / "fresh.yaml").write_text("task: gz37\nmodel: {name: cnn}\n")
+    plan = resolve(["fresh.yaml", "fresh.yaml", "train.lr=0.5"])
+    assert [config.train.lr for config in plan.configs] == [0.5]
+    assert read.count("fresh.yaml") == 1
+    assert resolve(["fresh.yaml"]).asked[0].train.lr != 0.5
 
 
 @pytest.mark.parametrize("words", [["gz37/gpu", "mine/head", "yours"], ["mine", "yours/head"]])
 def test_own_labels_of_two_datasets_are_refused(votes, words):
-    message = one_line_refusal(resolve, words)
+    message = one_line_refusal(resolve, words, None)
     assert message == "mine and yours are two datasets: train one after the other"
 
 
 @pytest.mark.parametrize(
-    ("only", "refits", "jobs", "folds", "at_a_time"),
+    ("options", "folds", "jobs"),
     [
-        ((), 0, None, [0, 1, 2], None),
-        ((1,), 0, None, [1], 1),  # in this process
-        ((1,), 0, 4, [1], 4),
-        ((0, 2), 0, None, [0, 2], None),
-        ((), 2, 3, [0, 1, 2, 1000, 1001], 3),
-        ((2,), 1, None, [2, 1000], 1),
+        ({}, [0, 1, 2], None),
+        ({"seeds": 2}, [0, 1, 2], None),  # of refits that nobody asked for
+        ({"only": (1,)}, [1], 1),  # in this process
+        ({"only": (1,), "jobs": 4}, [1], 4),
+        ({"only": (0, 2)}, [0, 2], None),
+        ({"refit": True, "seeds": 2, "jobs": 3}, [0, 1, 2, 1000, 1001], 3),
+        ({"refit": True, "only": (2,)}, [2, 1000], 1),
     ],
 )
-def test_folds_refits_and_jobs(votes, only, refits, jobs, folds, at_a_time):
-    plan = resolve(["gz37/gpu"], "votes", only, refits, jobs)
-    assert plan.folds_and_refits(3) == folds
-    assert plan.folds(3) == [fold for fold in folds if fold < 1000]
-    assert plan.jobs == at_a_time
+def test_folds_refits_and_jobs(votes, options, folds, jobs):
+    plan = resolve(["gz37/gpu"], **options)
+    assert plan.folds(3) == folds
+    assert plan.jobs == jobs
 
 
 @pytest.mark.parametrize("only", [(3,), (0, 7), (-1,)])
-def test_folds_that_the_split_lacks_are_refused(votes, only):
-    plan = resolve(["gz37/gpu"], "votes", only)
-    assert one_line_refusal(plan.folds, 3) == "--only: choose from folds 0 to 2"
+def test_folds_that_the_split_lacks_are_refused(prepared, only):
+    config = small_config()
+    plan = Plan([config.run], prepared.raw, [config], [config], only)
+    assert one_line_refusal(prepare_all, plan) == "--only: choose from folds 0 to 2"
 
 
 def test_imported_runs_are_refitted_without_their_folds(prepared):
@@ -197,23 +206,23 @@ def test_imported_runs_are_refitted_without_their_folds(prepared):
     begun.fold(0).mkdir(parents=True)
     (begun.fold(0) / DONE).touch()
     begun.card.write_text("of earlier folds, and damaged: training writes it again")
-    assert plan("gz37/begun").folds_and_refits(3) == [0, 1, 2]
-    assert plan("gz37/theirs", refits=2).folds_and_refits(3) == [1000, 1001]
-    assert plan("gz37/theirs", "gz37/exported", refits=1).folds_and_refits(3) == [1000]
-    assert plan("gz37/exported").folds_and_refits(3) == [0, 1, 2]  # its config is known
-    assert plan("gz37/exported", "gz37/new", refits=1).folds_and_refits(3) == [0, 1, 2, 1000]
+    assert plan("gz37/begun").folds(3) == [0, 1, 2]
+    assert plan("gz37/theirs", refits=2).folds(3) == [1000, 1001]
+    assert plan("gz37/theirs", "gz37/exported", refits=1).folds(3) == [1000]
+    assert plan("gz37/exported").folds(3) == [0, 1, 2]  # its config is known
+    assert plan("gz37/exported", "gz37/new", refits=1).folds(3) == [0, 1, 2, 1000]
     message = "gz37/theirs was imported: add --refit, or train a renamed config"
     for refused in (plan("gz37/theirs"), plan("gz37/new", "gz37/theirs", refits=1)):
         with pytest.raises(InputError, match=message):
-            refused.folds_and_refits(3)
+            refused.folds(3)
 
 
 def test_an_ensemble_has_all_its_runs_or_is_none(votes):
-    plan = resolve(["pair", "gz37/gpu"], "votes")
+    plan = resolve(["pair", "gz37/gpu"])
     both = {"gz37/net", "gz37/same_start"}
     every = ["all", "--task", "gz37"]
     assert plan.ensembles(both) == [["pair"]]
     assert plan.ensembles({*both, "gz37/gpu"}) == [["pair"], every]
     assert plan.ensembles({"gz37/net"}) == [every]
     assert plan.ensembles(set()) == []
-    assert resolve([], "votes").ensembles({"gz37/net", "gz37/net@small"}) == [["default"]]
+    assert resolve([]).ensembles({"gz37/net", "gz37/net@small"}) == [["default"]]
