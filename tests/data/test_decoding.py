@@ -56,6 +56,44 @@ def quadrants(side: int = 424) -> np.ndarray:
     return image
 
 
+OTHER_FORMS = {
+    "JPEG 2000": b"\0\0\0\x0cjP  \r\n\x87\n",
+    "JPEG 2000 stream": b"\xff\x4f\xff\x51",
+    "WebP": b"RIFF\x24\0\0\0WEBPVP8 ",
+    "TIFF": b"II*\0",
+    "GIF": b"GIF89a",
+    "BMP": b"BM",
+    "OpenEXR": b"\x76\x2f\x31\x01",
+    "AVIF": b"\0\0\0\x1cftypavif",
+    "Radiance": b"#?RADIANCE\n",
+    "PNM": b"P6 2 2 255\n",
+    "Sun raster": b"\x59\xa6\x6a\x95",
+    "Photoshop": b"8BPS\0\x01",
+    "DirectDraw": b"DDS ",
+    "FITS": b"SIMPLE  =                    T",
+}
+
+
+@pytest.mark.parametrize("form", OTHER_FORMS)
+def test_no_library_is_given_another_form(monkeypatch, form):
+    """Each has known vulnerabilities in some of them."""
+
+    def opened(*_: object, **__: object) -> None:
+        pytest.fail("a library opened it")
+
+    monkeypatch.setattr(decoding, "simplejpeg", None)
+    monkeypatch.setattr(cv2, "imdecode", opened)
+    monkeypatch.setattr(Image, "open", opened)
+    with pytest.raises(ValueError, match="neither JPEG nor PNG"):
+        decode(OTHER_FORMS[form] + bytes(200), 424, 64)
+
+
+def test_pillow_opens_jpegs_alone(monkeypatch):
+    monkeypatch.setattr(decoding, "simplejpeg", None)
+    with pytest.raises(ValueError, match="Pillow cannot read it"):
+        decoding.read_header(encode(sky(), end=".png"))
+
+
 @pytest.mark.parametrize(
     ("crop_px", "size_px", "mean", "most"),
     [
