@@ -97,7 +97,7 @@ def test_predict_takes_zips_and_files_and_shows_names_as_text(project, tmp_path)
         (["predict.py", "gz37/cnn", "missing.jpg"], "missing.jpg"),
         (["survey.py", IMAGES], "after input/images_test_rev1.zip, name the folder to write"),
         (["survey.py", IMAGES, "votes.csv"], "votes.csv is neither a folder to write, such as"),
-        (["survey.py", IMAGES, "v.fits", "--table", "w.fits"], "--table needs a folder"),
+        (["survey.py", IMAGES, "v.fits", "--table", "w.fits"], "--part-size need a folder"),
         (["survey.py", IMAGES, "job/", "--names", "words"], "--names needs --table"),
         (["survey.py", IMAGES, "job/", "--rank", "width"], "add --with intervals"),
         (["survey.py", IMAGES, "job/", "--rank", "spiral_arm"], "(Class4.1)"),

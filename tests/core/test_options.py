@@ -21,15 +21,17 @@ class Cut:
     side: Literal[1, 8] | None = option("one of two")
     keep: tuple[str, ...] = option("columns", ())
     bands: tuple[Literal["r", "g"], ...] = option("colors", (), "--with")
-    fast: bool = option("no checks", False)
+    fast: bool = option("no checks", False, excludes=("size", "keep"))
+    table: str | None = option("file", needs="keep")
 
 
 def test_each_annotation_is_read():
     assert read_options(Cut, None, ["a.png"]) == Cut(images=(Path("a.png"),))
-    words = "a --size 3 --form jpg --side 8 --keep ra,dec --keep z --with r,g --fast b"
+    words = "a --size 3 --form jpg --side 8 --keep ra,dec --keep z --with r,g --table t b"
     named: dict[str, Any] = {"size": 3, "form": "jpg", "side": 8, "keep": ("ra", "dec", "z")}
-    named |= {"bands": ("r", "g"), "images": (Path("a"), Path("b"))}
-    assert read_options(Cut, None, words.split()) == Cut(**named, fast=True)
+    named |= {"bands": ("r", "g"), "images": (Path("a"), Path("b")), "table": "t"}
+    assert read_options(Cut, None, words.split()) == Cut(**named)
+    assert read_options(Cut, None, ["a", "--fast"]) == Cut(images=(Path("a"),), fast=True)
 
 
 @pytest.mark.parametrize(
@@ -39,6 +41,10 @@ def test_each_annotation_is_read():
         (["a", "--sise", "3"], "unrecognized arguments: --sise.*did you mean --size?"),
         (["a", "-s", "3"], "unrecognized arguments: -s"),
         (["a", ""], "an argument is empty, as where a shell variable is not set"),
+        (["a", "--table="], "--table is empty, as where a shell variable is not set"),
+        (["a", "--fast", "--keep", "ra"], "--keep does nothing with --fast: leave one of them out"),
+        (["a", "--size", "3", "--fast"], "--size does nothing with --fast"),
+        (["a", "--table", "t"], "--table needs --keep"),
         (["a", "--size", "0"], "--size: must be 1 or more"),
         (["a", "--size", "x"], "--size: invalid positive value: 'x'"),
         (["a", "--form", "gif"], "--form: invalid choice: 'gif'"),

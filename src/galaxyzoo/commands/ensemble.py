@@ -79,6 +79,7 @@ class EnsembleOptions(DatasetOptions):
         "import a pair of tables made elsewhere as a run, or all pairs in a folder (repeatable)",
         (),
         "--import",
+        excludes=("runs", "name", "candidates", "test"),
         action="append",
         type=str,
         metavar="NAME=OOF.csv,TEST.csv",
@@ -138,8 +139,6 @@ def build_ensemble(options: EnsembleOptions) -> None:
 
 def import_all(options: EnsembleOptions) -> None:
     """Make runs of predictions made elsewhere, print their scores."""
-    if replace(options, imports=(), task=None, dataset=None) != EnsembleOptions():
-        raise InputError("use --import only with --task and --dataset: import first, then combine")
     known = [name for name in catalog_names() if name not in DEMOS] or [DEMO]
     if options.dataset is None and len(known) > 1:
         raise InputError(f"--import needs --dataset with one of {', '.join(known)}")

@@ -32,7 +32,9 @@ class PrepareOptions(DataOptions):
         "stop if training images are unusable, or drop their galaxies from a new split", "stop"
     )
     subset: str | None = option(
-        "extract one of the subsets in configs/subsets/ from Kaggle's files", metavar="NAME"
+        "extract one of the subsets in configs/subsets/ from Kaggle's files",
+        excludes=("folds", "task", "seed", "on_bad_image"),
+        metavar="NAME",
     )
 
 

@@ -54,6 +54,9 @@ from galaxyzoo.training.plan import Plan, prepare_all
 DEFAULT_ENSEMBLE = "default"
 
 
+_OF_FOLDS = "only", "refit", "seeds", "jobs", "backend"  # options of a training of folds
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainOptions(DataOptions, JobOptions):
     """Options of the command."""
@@ -73,16 +76,29 @@ class TrainOptions(DataOptions, JobOptions):
         "`ensemble.py … --test both` submits (imported runs skip the folds)",
         False,
     )
-    seeds: int = option("number of --refit networks (default: 1)", 1, metavar="N", type=positive)
-    plan: bool = option("estimate time, disk and memory, and exit", False)
-    holdout: bool = option(
-        "instead of folds, train on 70 %% of galaxies, validate on 15 %% and test on 15 %%", False
+    seeds: int = option(
+        "number of --refit networks (default: 1)", 1, needs="refit", metavar="N", type=positive
     )
-    smoke: bool = option("smoke test: briefly train one fold of the first run, keep nothing", False)
+    plan: bool = option(
+        "estimate time, disk and memory of all folds, and exit",
+        False,
+        excludes=("smoke", "holdout", *_OF_FOLDS),
+    )
+    holdout: bool = option(
+        "instead of folds, train on 70 %% of galaxies, validate on 15 %% and test on 15 %%",
+        False,
+        excludes=("smoke", *_OF_FOLDS),
+    )
+    smoke: bool = option(
+        "smoke test: briefly train one fold of the first run, keep nothing",
+        False,
+        excludes=_OF_FOLDS,
+    )
     settings: str | None = option(
         "print the run's YAML with each setting's type, default and meaning, and exit",
         nargs="?",
         const="",
+        excludes=("plan", "holdout", "smoke", "folds", *_OF_FOLDS),
         metavar="SECTION",
     )
 

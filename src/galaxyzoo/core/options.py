@@ -15,7 +15,7 @@ takes words with commas between them (`--keep ra,dec`), or the option again.
 import argparse
 import difflib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
 from types import NoneType, UnionType
 from typing import Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -26,16 +26,26 @@ from galaxyzoo.core.paths import INSTALLED
 Options = TypeVar("Options")
 
 
-def option(text: str, default: Any = None, *names: str, **settings: Any) -> Any:
+def option(
+    text: str,
+    default: Any = None,
+    *names: str,
+    needs: str = "",
+    excludes: Sequence[str] = (),
+    **settings: Any,
+) -> Any:
     """A field that is an option.
 
     Args:
         text: for `--help`.
         default: MISSING where the option must be given.
         names: default `--` and the field's name.
+        needs: name of the field without which this one does nothing.
+        excludes: names of the fields that do nothing beside this one.
         settings: of `argparse.ArgumentParser.add_argument`, where the annotation does not say it.
     """
-    return field(default=default, metadata={"help": text, "names": names, **settings})
+    table = {"names": names, "needs": needs, "excludes": excludes}
+    return field(default=default, metadata={"help": text, **table, **settings})
 
 
 def positional(text: str, metavar: str, default: Any = (), **settings: Any) -> Any:
@@ -55,8 +65,12 @@ def read_options(
     Raises:
         InputError: what was typed does not fit.
     """
-    if "" in (arguments or sys.argv[1:]):  # a Path("") would be the current folder
-        raise InputError("an argument is empty, as where a shell variable is not set")
+    arguments = sys.argv[1:] if arguments is None else arguments
+    for argument in arguments:  # a Path("") would be the current folder
+        name, is_joined, value = argument.partition("=")
+        if not argument or (argument.startswith("--") and is_joined and not value):
+            where = f"{name} is empty" if name else "an argument is empty"
+            raise InputError(f"{where}, as where a shell variable is not set")
     parser = _Parser(formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.usage = _usage(kind)
     parser.description = description or ""
@@ -67,19 +81,52 @@ def read_options(
     hints = get_type_hints(kind)
     for item in fields(kind):  # type: ignore[arg-type]
         _add(parser, item, hints[item.name])
-    typed = vars(parser.parse_intermixed_args(arguments))
-    return kind(**{name: _as_tuple(value) for name, value in typed.items()})
+    values = vars(parser.parse_intermixed_args(arguments))
+    _refuse_idle(kind, values)
+    return kind(**{name: _as_tuple(value) for name, value in values.items()})
 
 
 def _usage(kind: type) -> str:
     """The usage line, which does not list the options."""
     usage = "%(prog)s [options]"
     for item in fields(kind):
-        if item.metadata["names"] == ("",):
+        if _is_positional(item):
             metavar = item.metadata["metavar"]
             may_lack = item.metadata.get("nargs") in ("?", "*") and metavar[0] != "["
             usage += f" [{metavar}]" if may_lack else f" {metavar}"
     return usage
+
+
+def _is_positional(item: Field[Any]) -> bool:
+    return item.metadata["names"] == ("",)
+
+
+def _flags(item: Field[Any]) -> tuple[str, ...]:
+    """How a field is typed."""
+    if _is_positional(item):
+        return (item.metadata["metavar"],)
+    return item.metadata["names"] or (f"--{item.name.replace('_', '-')}",)
+
+
+def _refuse_idle(kind: type, values: Mapping[str, Any]) -> None:
+    """Refuse options that do nothing beside, or without, others.
+
+    Args:
+        kind: dataclass of the options.
+        values: of what was typed, and of all positional words.
+    """
+    flags = {item.name: _flags(item)[-1] for item in fields(kind)}
+    typed = [item for item in fields(kind) if values.get(item.name, item.default) != item.default]
+    names = [item.name for item in typed]
+    for item in typed:
+        needed = item.metadata["needs"]
+        if needed and needed not in names:
+            raise InputError(f"{flags[item.name]} needs {flags[needed]}")
+        for other in item.metadata["excludes"]:
+            if other in names:
+                raise InputError(
+                    f"{flags[other]} does nothing with {flags[item.name]}: leave one of them out"
+                )
 
 
 def _as_tuple(value: Any) -> Any:
@@ -89,7 +136,8 @@ def _as_tuple(value: Any) -> Any:
 def _add(parser: argparse.ArgumentParser, item: Field[Any], hint: Any) -> None:
     """Add a field to a parser."""
     settings = {"default": argparse.SUPPRESS, **item.metadata}
-    names = settings.pop("names") or (f"--{item.name.replace('_', '-')}",)
+    for name in ("names", "needs", "excludes"):
+        del settings[name]
     if get_origin(hint) in (Union, UnionType):
         hint = next(part for part in get_args(hint) if part is not NoneType)
     is_tuple = get_origin(hint) is tuple
@@ -104,12 +152,12 @@ def _add(parser: argparse.ArgumentParser, item: Field[Any], hint: Any) -> None:
         settings.setdefault("type", element)
     if item.default not in (None, (), "", False, MISSING) and "default" not in settings["help"]:
         settings["help"] += f" (default: {item.default})".replace("%", "%%")
-    if names == ("",):
+    if _is_positional(item):
         parser.add_argument(item.name, **settings | {"default": item.default})
     else:
         if item.default is MISSING:
             settings["required"] = True
-        parser.add_argument(*names, dest=item.name, **settings)
+        parser.add_argument(*_flags(item), dest=item.name, **settings)
 
 
 def _split(element: Any) -> Callable[[str], list[Any]]:
@@ -191,6 +239,7 @@ class JobOptions:
     backend: Literal["loky", "ray", "dask"] = option(
         "run processes on this machine with loky (default), or on a cluster with ray or dask",
         "loky",
+        needs="jobs",
     )
 
 

@@ -146,7 +146,7 @@ def test_the_mean_network_is_the_mean_over_networks_and_views():
         torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("words", ["ensemble:all --tables", f"{RUN} --half --tables"])
+@pytest.mark.parametrize("words", ["ensemble:all --tables", "ensemble:all --half"])
 def test_options_that_do_not_fit_what_is_exported_are_refused(root, words, monkeypatch):
     monkeypatch.chdir(root)
     refusal = one_line_refusal(run_command, monkeypatch, "export", *words.split())

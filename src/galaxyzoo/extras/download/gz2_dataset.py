@@ -58,11 +58,14 @@ class Gz2Options:
     )
     seed: int = options.option("random seed (default: 0)", 0)
     on_bad_image: Literal["stop", "drop"] = options.option(
-        "if images cannot be downloaded, stop or drop their galaxies", "stop"
+        "if images cannot be downloaded, stop or drop their galaxies", "stop", needs="download"
     )
     download: bool = options.option("download the images, and the table if it is missing", False)
     base_url: str = options.option(
-        "URL of the cut-out service (default: SkyServer's)", sdss.SERVICE, metavar="URL"
+        "URL of the cut-out service (default: SkyServer's)",
+        sdss.SERVICE,
+        needs="download",
+        metavar="URL",
     )
 
 

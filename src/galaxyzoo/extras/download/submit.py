@@ -38,10 +38,11 @@ class SubmitOptions:
     file: Path | None = positional("default: submissions/predictions.csv", "FILE", None, nargs="?")
     message: str | None = option("description shown on Kaggle", None, "-m", "--message")
     no_wait: bool = option("do not wait for the score", False)
-    check: bool = option("only check the file", False)
+    check: bool = option("only check the file", False, excludes=("message", "no_wait"))
     scores: bool = option(
         "only fetch and show the scores of earlier submissions; adds those that ledger.csv lacks",
         False,
+        excludes=("file", "message", "no_wait", "check"),
     )
 
 

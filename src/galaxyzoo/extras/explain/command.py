@@ -32,7 +32,7 @@ class GradcamOptions(RunOptions, DataOptions):
     """Options of the command."""
 
     galaxy_id: str | None = option("galaxy id in the dataset (GalaxyID or your own)", metavar="ID")
-    image: Path | None = option("image file of a galaxy", metavar="FILE")
+    image: Path | None = option("image file of a galaxy", excludes=("data",), metavar="FILE")
     output: Path | None = option("output file (default: in reports/)", metavar="FILE")
     answer: str | None = option("answer or class: its column or text (default: the likeliest)")
     method: Literal["hirescam", "gradcam"] = option("HiResCAM (default) or Grad-CAM", "hirescam")
@@ -42,8 +42,12 @@ class GradcamOptions(RunOptions, DataOptions):
         (),
         metavar="NAME",
     )
-    feature_maps: bool = option("instead, plot the feature maps of one network", False)
-    fold: int = option("fold of the network for --feature-maps (default: 0)", 0)
+    feature_maps: bool = option(
+        "instead, plot the feature maps of one network", False, excludes=("answer", "method")
+    )
+    fold: int = option(
+        "fold of the network for --feature-maps (default: 0)", 0, needs="feature_maps"
+    )
 
     def __post_init__(self) -> None:
         """Refuse no galaxy or two, and several layers for one map."""

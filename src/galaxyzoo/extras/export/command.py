@@ -35,7 +35,9 @@ class ExportOptions(RunOptions):
     no_onnx: bool = option("skip the ONNX file", False)
     half: bool = option("round weights to half precision (half the size)", False)
     tables: bool = option(
-        "write only the run's compressed out-of-fold and test tables, score card and config", False
+        "write only the run's compressed out-of-fold and test tables, score card and config",
+        False,
+        excludes=("no_onnx", "half"),
     )
 
 
@@ -50,8 +52,8 @@ def main() -> None:
     of, onnx = registry.is_ensemble(options.run), not options.no_onnx
     if of and options.tables:
         raise InputError("--tables exports a run's tables: name a run, not an ensemble")
-    if options.half and (of or options.tables):
-        raise InputError("--half exports a run's weights: name a run and omit --tables")
+    if of and options.half:
+        raise InputError("--half exports a run's weights: name a run, not an ensemble")
     dataset, run = find_predictor(options.run, options.dataset)
     if dataset == BUNDLED and (options.no_onnx or options.tables):
         where = paths.shown(bundled_dir() / run)

@@ -73,7 +73,9 @@ class SurveyOptions(JobOptions, predict.ImageOptions):
         "intervals), or an answer or class such as odd or Class6.1",
         metavar="BY",
     )
-    top: int = option("galaxies on the --rank page (default: 100)", 100, type=positive, metavar="N")
+    top: int = option(
+        "galaxies on the --rank page (default: 100)", 100, needs="rank", type=positive, metavar="N"
+    )
     table: Path | None = option(
         "also write one table (.fits, .vot, .ecsv or .parquet) with each column's description, "
         "unit and UCD",
@@ -97,8 +99,11 @@ class SurveyOptions(JobOptions, predict.ImageOptions):
                 f"{paths.shown(self.output)} is neither a folder to write, such as votes/, nor a "
                 f"table ({', '.join(TABLE_FORMATS)})"
             )
-        if self.is_table and self.table:
-            raise InputError("--table needs a folder, but the last word is already a table")
+        has_more = self.top != SurveyOptions.top or self.part_size != SurveyOptions.part_size
+        if self.is_table and (self.table or has_more):
+            raise InputError(
+                "--table, --top and --part-size need a folder, but the last word is a table"
+            )
         if self.names and not (self.table or self.is_table):
             raise InputError("--names needs --table, such as --table votes.fits")
         needed = _RANK_NEEDS.get(self.rank or "")
