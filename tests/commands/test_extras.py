@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from galaxyzoo import commands
 from galaxyzoo.core import extras
 from galaxyzoo.data.stores.opening import ImageForm
 from support.commands import (
@@ -101,6 +102,69 @@ def test_one_extra_is_removed_with_those_that_list_it(name, tmp_path):
         (folder / "docs" / f"{gone}.md").unlink(missing_ok=gone == "pages")  # shares reports'
     packages = {**environment(tmp_path), "PYTHONPATH": str(folder / "src")}
     subprocess.run([sys.executable, "-c", IMPORT_ALL], env=packages, check=True)
+
+
+HELP_OF_ALL = """
+import contextlib, io, json, os, sys
+import cv2, lightgbm, pandas, pydantic, pyarrow.parquet, torch
+sys.path.insert(0, sys.argv[1])
+names, words = json.loads(sys.argv[2])
+extras = sys.argv[1] + "/galaxyzoo/extras/"
+for gone in os.listdir(extras):
+    if not os.path.exists(f"{extras}{gone}/__init__.py"):
+        continue
+    os.rename(extras + gone, extras + "../gone")
+    if os.fork() == 0:
+        from galaxyzoo import commands
+        for arguments in [*([name, "--help"] for name in names), *words.get(gone, [])]:
+            printed = io.StringIO()
+            sys.argv = arguments
+            try:
+                with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(printed):
+                    commands.run(arguments[0])
+                status = 0
+            except SystemExit as end:
+                status = end.code or 0
+            print(json.dumps([gone, arguments, status, printed.getvalue()]), flush=True)
+        os._exit(0)
+    os.wait()
+    os.rename(extras + "../gone", extras + gone)
+"""
+# Real work that meets a missing extra only on its way, or does without it.
+WORK = {
+    "formats": [["predict", "galaxy.jpg", "--folds", "0"]],
+    "surveys": [["predict", "galaxy.jpg", "--output", "votes/"]],
+    "intervals": [["survey", "galaxy.jpg", "votes/", "--with", "intervals"]],
+    "pages": [["explore", "--data", "demo"]],
+}
+
+
+def test_each_extra_can_be_deleted_and_what_needs_it_says_so(tmp_path):
+    """Every command, all others being there."""
+    src = copy_checkout(tmp_path / "code") / "src"
+    (tmp_path / "galaxy.jpg").write_bytes(COMPETITION.images[int(COMPETITION.test_ids[0])])
+    names = [name for name in commands.references() if " " not in name]
+    typed = json.dumps([names, WORK])
+    python = [sys.executable, "-c", HELP_OF_ALL, src, typed]
+    done = subprocess.run(
+        python, cwd=tmp_path, env=environment(tmp_path), check=True, capture_output=True, text=True
+    )
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(lines) == len(EXTRAS) * len(names) + len(WORK), done.stderr
+    for gone, (name, *words), status, printed in lines:
+        refused = f"the folder extras/{gone} of galaxyzoo, which this command needs, is missing"
+        if name in EXTRAS[gone].commands:
+            assert "its folder in src/galaxyzoo/extras/ is missing" in status
+        elif words[1:] == ["--output", "votes/"]:
+            assert "no extra is installed that writes folders or other tables" in printed
+        elif status:
+            assert refused in f"{status}{printed}"
+            providers = {extra for extra, each in EXTRAS.items() if name in each.commands}
+            assert providers
+            assert providers <= NEEDS[gone]
+        else:
+            assert gone not in ("intervals", "pages") or words == ["--help"]
+    assert (tmp_path / "predictions.csv").is_file()
 
 
 WALK = """

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from galaxyzoo.core import extras
-from galaxyzoo.core.launch import begin, run_main, typed
+from galaxyzoo.core.launch import begin, name_missing, run_main, typed
 from galaxyzoo.core.options import option_to_word
 
 
@@ -34,7 +34,11 @@ def run(name: str) -> None:
     if name not in references():
         sys.exit(f"error: {name} is not installed: its folder in src/galaxyzoo/extras/ is missing")
     refuse_moved_option(name)
-    run_main(extras.load_entry_point(references()[name]))
+    try:
+        command = extras.load_entry_point(references()[name])
+    except ModuleNotFoundError as error:
+        sys.exit(f"error: {name_missing(error)}")
+    run_main(command)
 
 
 def refuse_moved_option(name: str) -> None:

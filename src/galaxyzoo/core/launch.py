@@ -42,6 +42,7 @@ EXTRAS = {
     "export": ("onnx", "onnxruntime", "onnxscript"),
     "download": ("kaggle", "pooch"),
 }
+_EXTRAS = "galaxyzoo.extras."
 _RESTARTED = "GALAXYZOO_RESTARTED"
 _PYTHON = "GALAXYZOO_PYTHON"  # the user's own interpreter, as the shell scripts take it
 _started = time.perf_counter()  # before the slow imports
@@ -134,7 +135,7 @@ def run_main(main: Callable[[], None]) -> None:
     except InputError as error:
         _exit_with(str(error))
     except ModuleNotFoundError as error:
-        _exit_with(_name_optional(error))
+        _exit_with(name_missing(error))
     except MemoryError as error:
         _exit_with(f"out of memory ({str(error) or 'the system has no more'})")
     except KeyboardInterrupt:
@@ -153,15 +154,18 @@ def run_main(main: Callable[[], None]) -> None:
         gc.freeze()  # or the interpreter's last collections go through all of torch, for seconds
 
 
-def _name_optional(error: ModuleNotFoundError) -> str:
-    """Say what to type for an optional package; others are the code's own mistakes."""
+def name_missing(error: ModuleNotFoundError) -> str:
+    """Name a deleted extra, or what to type for a package; others are the code's own mistakes."""
+    if str(error.name).startswith(_EXTRAS):
+        folder = str(error.name).split(".")[2]
+        return f"the folder extras/{folder} of galaxyzoo, which this command needs, is missing"
     module = str(error.name).partition(".")[0]
     offering = [extra for extra, modules in EXTRAS.items() if module in modules]
     if not offering:
         raise error
     for frame, _ in traceback.walk_tb(error.__traceback__):
         name = frame.f_globals["__name__"]
-        if name.startswith("galaxyzoo.extras."):
+        if name.startswith(_EXTRAS):
             offering.append(name.split(".")[2])
     package = module.replace("pytorch_grad_cam", "grad-cam")
     how = f"type `{install_command(package)}`, then rerun the command"
