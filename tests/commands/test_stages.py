@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from galaxyzoo.results.layout import CHECKPOINT
+from galaxyzoo.results.fold_files import CHECKPOINT
 from support.commands import artifacts, dataset, succeed, table
 from support.datasets import draw_competition
 

@@ -14,7 +14,8 @@ from galaxyzoo.commands import train
 from galaxyzoo.config import base
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.results.layout import DONE, RunFolder
+from galaxyzoo.results.fold_files import DONE, number_of
+from galaxyzoo.results.layout import RunFolder
 from galaxyzoo.training.plan import Plan, prepare_all
 from support.datasets import draw_competition
 from support.forms import write_folder
@@ -165,7 +166,7 @@ def test_own_labels_of_two_datasets_are_refused(votes, words):
 
 
 @pytest.mark.parametrize(
-    ("options", "folds", "jobs"),
+    ("options", "numbers", "jobs"),
     [
         ({}, [0, 1, 2], None),
         ({"seeds": 2}, [0, 1, 2], None),  # of refits that nobody asked for
@@ -176,9 +177,9 @@ def test_own_labels_of_two_datasets_are_refused(votes, words):
         ({"refit": True, "only": (2,)}, [2, 1000], 1),
     ],
 )
-def test_folds_refits_and_jobs(votes, options, folds, jobs):
+def test_folds_refits_and_jobs(votes, options, numbers, jobs):
     plan = resolve(["gz37/gpu"], **options)
-    assert plan.folds(3) == folds
+    assert [number_of(name) for name in plan.trainings(3)] == numbers
     assert plan.jobs == jobs
 
 
@@ -203,18 +204,19 @@ def test_imported_runs_are_refitted_without_their_folds(prepared):
     save("gz37/theirs", imported=digests, config="")
     save("gz37/exported", imported=digests)
     begun = RunFolder(prepared.catalog.dataset, "gz37/begun")
-    begun.fold(0).mkdir(parents=True)
-    (begun.fold(0) / DONE).touch()
+    begun.training("fold_0").mkdir(parents=True)
+    (begun.training("fold_0") / DONE).touch()
     begun.card.write_text("of earlier folds, and damaged: training writes it again")
-    assert plan("gz37/begun").folds(3) == [0, 1, 2]
-    assert plan("gz37/theirs", refits=2).folds(3) == [1000, 1001]
-    assert plan("gz37/theirs", "gz37/exported", refits=1).folds(3) == [1000]
-    assert plan("gz37/exported").folds(3) == [0, 1, 2]  # its config is known
-    assert plan("gz37/exported", "gz37/new", refits=1).folds(3) == [0, 1, 2, 1000]
+    folds = ["fold_0", "fold_1", "fold_2"]
+    assert plan("gz37/begun").trainings(3) == folds
+    assert plan("gz37/theirs", refits=2).trainings(3) == ["refit_0", "refit_1"]
+    assert plan("gz37/theirs", "gz37/exported", refits=1).trainings(3) == ["refit_0"]
+    assert plan("gz37/exported").trainings(3) == folds  # its config is known
+    assert plan("gz37/exported", "gz37/new", refits=1).trainings(3) == [*folds, "refit_0"]
     message = "gz37/theirs was imported: add --refit, or train a renamed config"
     for refused in (plan("gz37/theirs"), plan("gz37/new", "gz37/theirs", refits=1)):
         with pytest.raises(InputError, match=message):
-            refused.folds(3)
+            refused.trainings(3)
 
 
 def test_an_ensemble_has_all_its_runs_or_is_none(votes):

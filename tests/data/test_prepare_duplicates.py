@@ -14,8 +14,7 @@ from galaxyzoo.core.manifest import read_sealed, write_sealed
 from galaxyzoo.data.catalog import GROUP
 from galaxyzoo.data.decoding import decode
 from galaxyzoo.data.prepare import Dataset, prepare, read_duplicates, record_duplicates
-from galaxyzoo.training import holdout
-from galaxyzoo.training.fold_data import make_fold_data, may_learn_from
+from galaxyzoo.training.parts import may_learn_from, split_holdout
 from galaxyzoo.training.run import Run
 from support.datasets import Competition, clear_competition
 from support.pictures import draw_image, draw_images, encode
@@ -59,14 +58,13 @@ def test_no_copy_of_a_validation_galaxy_is_trained_on(root, n_folds):
     for config in (tiny_config(), tiny_config(**CLASSES)):
         run = Run(config, data)
         for fold in range(n_folds):
-            part = make_fold_data(config, data, fold)
+            part = run.load_data(f"fold_{fold}")
             assert len(part.val_rows) > 0
             groups = [
                 set(group_of.loc[part.cache.ids[r]]) for r in (part.train_rows, part.val_rows)
             ]
             assert not groups[0] & groups[1]
-        parts = holdout.split(run.catalog, config.predicted_task)
-        of_part = dict(zip(run.catalog.ids.tolist(), parts, strict=True))
+        of_part = split_holdout(data.catalog, config)
         assert [c for c, (o, _) in pairs.items() if of_part[c] != of_part[o]] == []
 
 

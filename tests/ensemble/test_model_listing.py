@@ -10,7 +10,8 @@ from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.core.paths import BUNDLED
 from galaxyzoo.ensemble.model_listing import choose_default, find_predictor
 from galaxyzoo.results import layout
-from galaxyzoo.results.layout import DONE, EnsembleFolder, RunFolder, card_path
+from galaxyzoo.results.fold_files import DONE
+from galaxyzoo.results.layout import EnsembleFolder, RunFolder, card_path
 from support.trained import make_catalog, run_card
 
 BUNDLED_RUN = (BUNDLED, "gz37/d4cnn_transfer")  # RMSE 0.0782 on 6,000 galaxies
@@ -30,7 +31,7 @@ def save_card(dataset: str, run: str, score: float, galaxies: int, **values: obj
     path = RunFolder(dataset, run).card
     path.parent.mkdir(parents=True, exist_ok=True)
     write_sealed(path, run_card(catalog, run, **{**scores, **values}))
-    mark = RunFolder(dataset, run).fold(0) / DONE
+    mark = RunFolder(dataset, run).training("fold_0") / DONE
     mark.parent.mkdir(parents=True)
     mark.touch()
 

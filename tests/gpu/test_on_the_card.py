@@ -13,7 +13,7 @@ from galaxyzoo.core.devices import describe_machine, get_device, place, release
 from galaxyzoo.inference.predict import predict
 from galaxyzoo.models.build import GalaxyNet, build_model
 from galaxyzoo.models.weights import load_weights
-from galaxyzoo.results.layout import WEIGHTS
+from galaxyzoo.results.fold_files import WEIGHTS
 from galaxyzoo.training.fold import train_fold
 from galaxyzoo.training.trainer import Trainer
 from support.faulty_commands import TRAIN, Fault, Project

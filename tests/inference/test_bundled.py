@@ -23,14 +23,15 @@ from galaxyzoo.ensemble.load_model import load_predictor
 from galaxyzoo.extras.intervals.intervals import load_intervals
 from galaxyzoo.inference.predict import RunNetworks, predict_stores
 from galaxyzoo.models.weights import load_weights
-from galaxyzoo.results.layout import WEIGHTS, bundled_dir
+from galaxyzoo.results.fold_files import WEIGHTS
+from galaxyzoo.results.layout import bundled_dir
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
-from galaxyzoo.training.fold_data import resolve_start
+from galaxyzoo.training.fold_data import find_bundled
 from support.commands import COMPETITION, succeed
 from support.fuzz_fixtures import flip_a_bit
 from support.real_data import MINI, needs_data
 from support.thoroughness import thorough
-from support.trained import make_catalog, run_command
+from support.trained import run_command
 
 RUN = "gz37/d4cnn_transfer"
 OOF = CODE_ROOT / "submissions/records/kaggle-mini/gz37/recipes/d4cnn_transfer/oof.csv.gz"
@@ -130,10 +131,9 @@ def test_bundled_networks_that_changed_are_refused_wherever_they_are_used(case, 
     name, change = CHANGED[case]
     change(copied / name)
     start = load_config(RUN, ["stages=null", "model.weights_file=bundled"])
-    catalog = make_catalog(np.random.default_rng(0), 9, 3, "mine", 3)[0]
     for use in (
         lambda: load_predictor(BUNDLED, RUN),
-        lambda: resolve_start(start, catalog, 0),
+        lambda: find_bundled(start),
         *([lambda: load_intervals(BUNDLED, RUN)] if "intervals" in name else []),
     ):
         with pytest.raises(InputError, match=f"{name} .*checkout weights") as error:

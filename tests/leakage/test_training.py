@@ -20,10 +20,12 @@ from galaxyzoo.data.prepare import Dataset, prepare
 from galaxyzoo.extras.reports import command as evaluate
 from galaxyzoo.results.card import RunCard
 from galaxyzoo.results.console import print_holdout_table
+from galaxyzoo.results.fold_files import fold_name
 from galaxyzoo.results.layout import RunFolder
 from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training import holdout
 from galaxyzoo.training.feature_head import fit_head
+from galaxyzoo.training.parts import split_holdout
 from galaxyzoo.training.run import Run
 from galaxyzoo.training.trainer import Trainer
 from support.commands import TINY
@@ -90,13 +92,13 @@ class Project(Dataset):
     def train(self, config: Config, folds: list[int]) -> RunCard:
         """Train folds of a run, stage by stage; returns the card."""
         for stage in config.stages:
-            card = Run(stage, self).train(folds)
+            card = Run(stage, self).train([fold_name(fold) for fold in folds])
         assert card is not None
         return card
 
     def written(self, config: Config, fold: int) -> dict[str, bytes]:
         """What a fold's training left."""
-        folder = RunFolder(self.catalog.dataset, config.run).fold(fold)
+        folder = RunFolder(self.catalog.dataset, config.run).training(fold_name(fold))
         return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
@@ -200,20 +202,21 @@ def test_a_hold_outs_epoch_may_be_chosen_but_not_on_what_is_scored(project, caps
     run = Run(config, project)
     card = holdout.train_holdout(run)
     assert (card.checkpoint, card.selected_on_validation) == ("best", False)
-    weights = (run.folder / "holdout" / WEIGHTS).read_bytes()
-    parts = holdout.split(run.catalog, config.predicted_task)
+    weights = (run.folder.path / "holdout" / WEIGHTS).read_bytes()
+    split = split_holdout(project.catalog, config)
+    held_out = (split == "test").to_numpy()
     images = project.images.images.copy()
-    images[parts == "test"] ^= 255
+    images[held_out] ^= 255
     targets = project.catalog.train.copy()
-    rows = np.flatnonzero(parts == "test")
+    rows = np.flatnonzero(held_out)
     labels = targets.columns.get_indexer(project.catalog.label_columns)
     targets.iloc[rows, labels] = targets.iloc[np.roll(rows, 1), labels]
     changed = project.changed("other test part", targets, images)
     again = Run(config, changed)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(holdout, "split", lambda *_: parts)
+        patch.setattr(holdout, "split_holdout", lambda *_: split)
         again_card = holdout.train_holdout(again)
-    assert (again.folder / "holdout" / WEIGHTS).read_bytes() == weights
+    assert (again.folder.path / "holdout" / WEIGHTS).read_bytes() == weights
     assert again_card.score != card.score
     print_holdout_table([card])
     said = "elliptical_spiral/small: best validation epoch, scored on the test part"

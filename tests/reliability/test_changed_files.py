@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from galaxyzoo.results.layout import DONE, WEIGHTS
+from galaxyzoo.results.fold_files import DONE, WEIGHTS
 from support.commands import TRAIN, artifacts, dataset
 from support.fuzz_fixtures import flip_a_bit
 from support.refusals import one_line_refusal

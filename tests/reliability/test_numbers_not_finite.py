@@ -13,8 +13,7 @@ from galaxyzoo.config.schema import Config
 from galaxyzoo.core.errors import FoldError
 from galaxyzoo.ensemble import members
 from galaxyzoo.models.weights import load_checkpoint
-from galaxyzoo.results.layout import CHECKPOINT, HISTORY, WEIGHTS
-from galaxyzoo.results.oof import FoldSummary
+from galaxyzoo.results.fold_files import CHECKPOINT, HISTORY, WEIGHTS, FoldSummary
 from galaxyzoo.tasks.registry import TASKS
 from galaxyzoo.training import run as runs
 from galaxyzoo.training.fold import train_fold
@@ -125,12 +124,12 @@ def test_a_fold_stops_alone_and_is_tried_again(prepared, monkeypatch, capsys):
     whole = again.train()
     assert whole is not None
     assert (whole.folds, again.stopped) == ([0, 1, 2], [])
-    assert [data.fold for data in seen] == [0, 1, 2, 1]
+    assert [data.part.stream for data in seen] == [0, 1, 2, 1]
 
 
 def test_a_stage_that_is_missing_stops_only_the_folds_that_need_it(prepared):
     run = Run(small_config(image=SIZES, stages=[{"name": "a"}, {"name": "b"}]), prepared)
-    assert run.train([0, 1]) is None
+    assert run.train(["fold_0", "fold_1"]) is None
     assert len(run.stopped) == 2
     assert all("starts from stage a of " in reason for reason in run.stopped)
 

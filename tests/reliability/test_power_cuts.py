@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from galaxyzoo.core import files
-from galaxyzoo.core.manifest import Artifact
+from galaxyzoo.core.artifact import SealedFiles
 from galaxyzoo.models.weights import save_checkpoint, save_weights
 from support.trained import run_command, run_here, save_project
 
@@ -73,7 +73,7 @@ def test_what_a_command_called_done_survives_a_later_power_cut(tmp_path, monkeyp
     folder = tmp_path / "folds" / catalog.dataset / "gz37/run0/fold_0"
     save_checkpoint(folder / "checkpoint.pt", {"epoch": 1}, {"fold": 0})
     save_weights(folder / "weights", {"a": torch.zeros(3)})
-    Artifact(folder / "fold.json", {"fold": 0}, "").finish(["weights"], {})
+    SealedFiles(folder / "fold.json", {"fold": 0}, "", ["weights"]).seal({})
     assert disk.finish() == 20
     with files.writing_folder(tmp_path / "exported") as part:
         np.save(part / "a.npy", np.arange(3))

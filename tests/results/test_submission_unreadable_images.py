@@ -64,7 +64,7 @@ def test_an_image_repaired_between_two_folds_keeps_its_row_of_the_mean(root, mon
     whole = made.members(TEST_IMAGES)
     write_zip(path, whole | {f"{TEST_IMAGES}/{lost}.jpg": b""})
     config = small_config(image=SIZES)
-    Run(config, prepare(n_folds=2)).train([0])
+    Run(config, prepare(n_folds=2)).train(["fold_0"])
     write_zip(path, whole)
     run = Run(config, prepare())
     card = run.train()

@@ -25,12 +25,7 @@ from galaxyzoo.data.catalog import GROUP, Catalog, save_catalog, task_of
 from galaxyzoo.ensemble.model_listing import ensemble_folder
 from galaxyzoo.io.tables import FOLD
 from galaxyzoo.io.writing import write_predictions
-from galaxyzoo.results.layout import (
-    EnsembleFolder,
-    RunFolder,
-    card_path,
-    list_ensembles,
-)
+from galaxyzoo.results.layout import EnsembleFolder, RunFolder, card_path, list_ensembles
 from galaxyzoo.results.table import digest_table, score_table
 from galaxyzoo.tasks.registry import TASKS, get_task, is_ensemble
 from support.datasets import ANOMALIES

@@ -15,11 +15,11 @@ from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.models.build import GalaxyNet, build_model
 from galaxyzoo.models.heads import TreeOutput
 from galaxyzoo.models.weights import save_weights
-from galaxyzoo.results.layout import HISTORY, WEIGHTS
-from galaxyzoo.results.oof import FoldSummary
+from galaxyzoo.results.fold_files import HISTORY, WEIGHTS, FoldSummary
 from galaxyzoo.training.fold import train_fold
 from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.training.loader import Batch
+from galaxyzoo.training.parts import Part
 from galaxyzoo.training.trainer import Trainer
 from support.problems import one_hot
 from support.small_models import small_config
@@ -37,10 +37,11 @@ def fold_data(galaxies: int = 40, seed: int = 0) -> FoldData:
     votes = TreeOutput()(torch.from_numpy(rng.normal(size=(galaxies, 37)))).numpy()
     rows = np.arange(galaxies)
     cache = ImageCache(1000 + rows, images, np.zeros(galaxies, bool))
-    return FoldData(cache, votes, rows[rows % 4 != 0], rows[rows % 4 == 0], 0)
+    part = Part("fold_0", rows[rows % 4 != 0], rows[rows % 4 == 0], stream=0)
+    return FoldData(cache, votes, part)
 
 
-def class_fold(galaxies: int = 40, seed: int = 0, **parts: Any) -> FoldData:
+def class_fold(galaxies: int = 40, seed: int = 0, **start: Any) -> FoldData:
     """Images whose brightness tells their class; class 0 is six times as frequent as the others."""
     rng = np.random.default_rng(seed)
     classes = np.minimum(np.maximum(np.arange(galaxies) % 10 - 5, 0), 4)
@@ -50,7 +51,8 @@ def class_fold(galaxies: int = 40, seed: int = 0, **parts: Any) -> FoldData:
     cache = ImageCache(1000 + rows, images, np.zeros(galaxies, bool))
     held_out = rows % 4 == 3
     targets = one_hot(classes, 5)
-    return FoldData(cache, targets, rows[~held_out], rows[held_out], 0, **parts)
+    part = Part("fold_0", rows[~held_out], rows[held_out], stream=0)
+    return FoldData(cache, targets, part, **start)
 
 
 class Killed(BaseException):

@@ -12,11 +12,15 @@ from galaxyzoo.config import loading
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core.errors import FoldError, InputError
 from galaxyzoo.data.catalog import GROUP, Catalog
+from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import Dataset, prepare
 from galaxyzoo.io.tables import FOLD
-from galaxyzoo.results.layout import HISTORY, WEIGHTS, bundled_dir, fold_files
+from galaxyzoo.results.fold_files import HISTORY, WEIGHTS, fold_name
+from galaxyzoo.results.layout import bundled_dir, trained_files
 from galaxyzoo.tasks.registry import get_task
-from galaxyzoo.training import fold_data
+from galaxyzoo.training import fold_data, parts
+from galaxyzoo.training.parts import Part
+from galaxyzoo.training.run import Run
 from support.datasets import draw_clear_competition, write_classes
 from support.small_models import holdout_config
 
@@ -60,16 +64,33 @@ def staged(elsewhere: str = "") -> Config:
 def finish_votes(config: Config, data: Dataset, fold: int) -> Path:
     """Stands for a training of the stage on the votes; returns its weights."""
     fingerprint = data.catalog.for_task(get_task("gz37")).fingerprint
-    files = fold_files(config.stages[-2], data.catalog.dataset, fingerprint, fold)
+    name = fold_name(fold)
+    files = trained_files(config.stages[-2], data.catalog.dataset, fingerprint, name)
     files.folder.mkdir(parents=True)
     for name in (WEIGHTS, HISTORY):
         (files.folder / name).write_text("made up")
-    files.finish([WEIGHTS, HISTORY], {"start": "scratch"})
+    files.seal({"start": "scratch"})
     return files.folder / WEIGHTS
 
 
+def weights_before(config: Config, catalog: Catalog, fold: int = 0) -> Path:
+    """Checked weights of the stage before."""
+    files = fold_data.find_stage_before(config, catalog, fold_name(fold))
+    assert files is not None
+    return files.path(WEIGHTS)
+
+
+def first_weights(config: Config, catalog: Catalog) -> tuple[Path | None, bool]:
+    """File of fold 2's first weights in `weights/`, and whether they may have seen the fold."""
+    part = Part("fold_2", np.empty(0, int), np.empty(0, int), stream=2)
+    cache = ImageCache(catalog.ids, np.empty(0), np.empty(0, bool))
+    nothing = fold_data.FoldData(cache, np.empty(0), part)
+    data = fold_data.start_from_bundled(nothing, config, catalog)
+    return data.weights, data.possible_leakage
+
+
 def test_dropped_galaxies_are_in_neither_part(voted):
-    data = fold_data.make_fold_data(holdout_config(), voted, 1)
+    data = Run(holdout_config(), voted).load_data("fold_1")
     whole = voted.catalog
     kept = (whole.train["Class1.3"] == 0).to_numpy()
     assert sorted([*data.train_rows, *data.val_rows]) == np.flatnonzero(kept).tolist()
@@ -80,28 +101,40 @@ def test_dropped_galaxies_are_in_neither_part(voted):
     assert data.targets[kept].tolist() == np.column_stack([smooth, ~smooth])[kept].tolist()
 
 
-def test_a_fold_with_next_to_nothing_to_train_on_is_refused():
-    with pytest.raises(InputError, match="fold 2 has fewer than two training galaxies"):
-        fold_data.check_train_rows(holdout_config(), np.array([5]), 2)
-    fold_data.check_train_rows(holdout_config(), np.array([5, 6]), 2)
+def test_a_part_with_next_to_nothing_to_train_on_is_refused(voted, monkeypatch):
+    config, labeled = holdout_config(), voted.catalog.for_task(get_task("elliptical_spiral"))
+    allowed = labeled.folds != labeled.folds
+    allowed[[0, 1]] = True  # of these two galaxies a fold leaves out one
+    monkeypatch.setattr(parts, "may_learn_from", lambda *_: allowed)
+    assert labeled.folds[0] != labeled.folds[1]
+    folds = labeled.folds[:2]
+    for fold in folds:
+        with pytest.raises(InputError, match=f"fold {fold} has fewer than two training galaxies"):
+            parts.fold_parts(config, voted.catalog, [fold])
+    assert len(parts.part_named(config, voted.catalog, "refit_0").train_rows) == 2
+    (other,) = {0, 1, 2} - {*folds.tolist()}
+    assert len(parts.fold_parts(config, voted.catalog, [other])[0].train_rows) == 2
+    allowed[1] = False
+    with pytest.raises(InputError, match="refit 0 has fewer than two training galaxies"):
+        parts.part_named(config, voted.catalog, "refit_0")
 
 
 def test_a_start_from_the_box_has_not_seen_the_fold_or_is_marked(voted, monkeypatch):
     catalog = voted.catalog
     config = holdout_config(model={"name": "cnn", "weights_file": "bundled"})
     with pytest.raises(InputError, match=r"weights/ has no cnn networks of this kind"):
-        fold_data.resolve_start(config, catalog, 2)
+        Run(config, voted).load_data("fold_2")
     other, fingerprint, _ = loading.load_run_config(bundled_dir() / "gz37/d4cnn_transfer")
     model = other.model.model_copy(update={"weights_file": "bundled"})
     config = config.model_copy(update={"model": model})
-    given = fold_data.make_fold_data(config, voted, 2).start
+    given = Run(config, voted).load_data("fold_2")
     own = bundled_dir() / "gz37/d4cnn_transfer/fold_2" / WEIGHTS
     assert (given.weights, given.possible_leakage) == (own, True)
     assert fingerprint != catalog.fingerprint
     found = loading.SavedConfig(other, catalog.for_task(get_task("gz37")).fingerprint, None)
     monkeypatch.setattr(loading, "load_run_config", lambda _: found)
-    assert not fold_data.resolve_start(config, catalog, 2).possible_leakage
-    assert fold_data.resolve_start(holdout_config(), catalog, 2) == fold_data.Start()
+    assert first_weights(config, catalog) == (own, False)
+    assert Run(holdout_config(), voted).load_data("fold_2").weights is None
     # Other labels of these galaxies: in the same folds they start from what has not seen them.
     labels = catalog.train[[FOLD, GROUP]].iloc[::2].assign(ring=1.0, other=0.0)
     moved, strange = labels.copy(), labels.rename(index={labels.index[0]: 1})
@@ -109,34 +142,32 @@ def test_a_start_from_the_box_has_not_seen_the_fold_or_is_marked(voted, monkeypa
     cases: list[Any] = [(labels, {}, False), (moved, {}, True), (strange, {}, True)]
     for train, about, is_marked in [*cases, (labels, {"galaxy_ids": False}, True)]:
         mine = Catalog("mine", train, np.empty(0, np.int64), about)
-        start = fold_data.resolve_start(config, mine, 2)
-        assert (start.weights, start.possible_leakage) == (own, is_marked)
+        assert first_weights(config, mine) == (own, is_marked)
 
 
 def test_a_stage_starts_from_the_same_fold_of_the_one_before(voted):
     config = staged()
     expected = [finish_votes(config, voted, fold) for fold in range(3)]
-    found = [fold_data.make_fold_data(config, voted, fold) for fold in range(3)]
-    assert [data.start.weights for data in found] == expected
-    assert {data.start.provenance for data in found} == {"scratch, then votes"}
-    assert fold_data.make_fold_data(holdout_config(), voted, 0).start.weights is None
+    found = [Run(config, voted).load_data(fold_name(fold)) for fold in range(3)]
+    assert [data.weights for data in found] == expected
+    assert {data.origin for data in found} == {"scratch, then votes"}
 
 
 def test_a_stage_that_is_not_trained_is_named(voted):
     with pytest.raises(FoldError, match=r"starts from stage votes of .* is unfinished: .*fold_0"):
-        fold_data.find_stage_before(staged(), voted.catalog, 0)
+        fold_data.find_stage_before(staged(), voted.catalog, "fold_0")
 
 
 def test_a_stage_on_another_dataset_needs_the_same_folds(voted, root):
     config = staged(voted.catalog.dataset)
     weights = finish_votes(config, voted, 0)
     other = other_dataset(root, voted.catalog.ids[:20].tolist())
-    assert fold_data.find_stage_before(config, other.catalog, 0).path(WEIGHTS) == weights
+    assert weights_before(config, other.catalog) == weights
     frame = other.catalog.train.copy()
     frame.iloc[7, 0] = (frame.iloc[7, 0] + 1) % 3
     moved = Catalog("labeled", frame, other.catalog.test_ids)
     with pytest.raises(InputError, match=f"the fold of GalaxyID {frame.index[7]} differs between"):
-        fold_data.find_stage_before(config, moved, 0)
+        weights_before(config, moved)
 
 
 def test_a_stage_on_a_dataset_of_other_folds_is_refused(voted, root):
@@ -144,7 +175,7 @@ def test_a_stage_on_a_dataset_of_other_folds_is_refused(voted, root):
     finish_votes(config, voted, 0)
     other = other_dataset(root, [1, 2, 3, 4, 5, 6, 7, 8], n_folds=2)
     with pytest.raises(InputError, match="the number of folds differs"):
-        fold_data.find_stage_before(config, other.catalog, 0)
+        weights_before(config, other.catalog)
 
 
 def test_a_stage_elsewhere_learns_from_no_test_galaxy_and_no_copy(voted, monkeypatch):
@@ -155,12 +186,12 @@ def test_a_stage_elsewhere_learns_from_no_test_galaxy_and_no_copy(voted, monkeyp
         return [int(ids[3])]
 
     recipe = replace(voted.catalog, dataset="labeled", test_ids=ids[[8, 5]])
-    monkeypatch.setattr(fold_data, "load_catalog", {"labeled": recipe}.__getitem__)
-    monkeypatch.setattr(fold_data, "read_duplicates", read_duplicates)
+    monkeypatch.setattr(parts, "load_catalog", {"labeled": recipe}.__getitem__)
+    monkeypatch.setattr(parts, "read_duplicates", read_duplicates)
     stage = staged("voted").stages[0].model_copy(update={"own_dataset": "labeled"})
-    assert np.flatnonzero(~fold_data.may_learn_from(stage, voted.catalog)).tolist() == [3, 5, 8]
+    assert np.flatnonzero(~parts.may_learn_from(stage, voted.catalog)).tolist() == [3, 5, 8]
     assert asked == [("labeled", voted.catalog.dataset)]
-    assert fold_data.may_learn_from(staged(), voted.catalog).all()
+    assert parts.may_learn_from(staged(), voted.catalog).all()
 
 
 @pytest.mark.parametrize("elsewhere", [False, True])
@@ -170,6 +201,5 @@ def test_a_stage_that_was_trained_on_another_split_is_refused(voted, root, elsew
     train = voted.catalog.train.assign(fold=(voted.catalog.folds + 1) % 3)
     finish_votes(config, replace(voted, catalog=replace(voted.catalog, train=train)), 0)
     other = other_dataset(root, voted.catalog.ids[:20].tolist())
-    found = fold_data.find_stage_before(config, (other if elsewhere else voted).catalog, 0)
     with pytest.raises(InputError, match="has another split"):
-        found.path(WEIGHTS)
+        weights_before(config, (other if elsewhere else voted).catalog)

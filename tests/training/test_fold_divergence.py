@@ -11,8 +11,8 @@ from galaxyzoo.data.prepare import Dataset, prepare
 from galaxyzoo.ensemble import members
 from galaxyzoo.io.writing import write_predictions
 from galaxyzoo.results import console
-from galaxyzoo.results.layout import TEST_TABLE, VAL_TABLE, WEIGHTS, RunFolder
-from galaxyzoo.results.oof import FoldSummary, FoldTables
+from galaxyzoo.results.fold_files import TEST_TABLE, VAL_TABLE, WEIGHTS, FoldSummary
+from galaxyzoo.results.layout import RunFolder
 from galaxyzoo.tasks.registry import TASKS
 from galaxyzoo.training import run as runs
 from galaxyzoo.training.fold import train_fold
@@ -91,14 +91,14 @@ def test_folds_that_learned_nothing_are_noted_but_kept(prepared, capsys):
         mean = np.broadcast_to(targets[~own].mean(axis=0), targets[own].shape)
         own_mean = np.broadcast_to(targets[own].mean(axis=0), targets[own].shape)
         values = (own_mean, mean, mean[:, ::-1])[fold]
-        folder = RunFolder(catalog.dataset, settings.run).fold(fold)
+        folder = RunFolder(catalog.dataset, settings.run).training(f"fold_{fold}")
         write_predictions(
             folder / VAL_TABLE, pd.DataFrame(values, index=catalog.ids[own], columns=columns)
         )
         test = pd.DataFrame(0.5, index=catalog.test_ids, columns=columns)
         write_predictions(folder / TEST_TABLE, test)
-        FoldTables(settings, catalog).files(fold).finish([VAL_TABLE, TEST_TABLE], {"start": "-"})
-    card = FoldTables(settings, catalog).collect(run.data.test_images(settings.image))
+        run.files(f"fold_{fold}").seal({"start": "-"})
+    card = run.collect()
     assert card is not None
     assert card.no_better_than_mean == [1, 2]
     assert card.diverged == []

@@ -10,6 +10,7 @@ from galaxyzoo.data.demo.dataset import draw_galaxy
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training.fold_data import FoldData
+from galaxyzoo.training.parts import Part
 from galaxyzoo.training.trainer import Trainer
 from support.thoroughness import long_only
 
@@ -30,7 +31,8 @@ def test_each_stage_takes_two_steps_at_full_size(run):
         images = np.stack([cv2.resize(picture, (side_px, side_px)) for picture in pictures])
         classes = np.eye(2, len(get_task(config.task).columns))
         targets = np.stack(votes) if config.task == "gz37" else classes
-        data = FoldData(ImageCache(rows, images, np.zeros(2, bool)), targets, rows, rows, 0)
+        cache = ImageCache(rows, images, np.zeros(2, bool))
+        data = FoldData(cache, targets, Part("fold_0", rows, rows, stream=0))
         trainer = Trainer(config, data, initialize=False)
         trainer.model.train()
         batch = next(trainer.batches())

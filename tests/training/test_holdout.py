@@ -11,10 +11,11 @@ from galaxyzoo.commands import train
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.prepare import Dataset, prepare
 from galaxyzoo.results.card import HoldoutCard
-from galaxyzoo.results.layout import WEIGHTS
+from galaxyzoo.results.fold_files import WEIGHTS
 from galaxyzoo.tasks.registry import TASKS
 from galaxyzoo.training import fold, holdout
 from galaxyzoo.training.fold_data import FoldData
+from galaxyzoo.training.parts import split_holdout
 from galaxyzoo.training.run import Run
 from support.commands import succeed
 from support.datasets import draw_clear_competition
@@ -36,7 +37,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[FoldData]:
 def test_the_third_part_is_neither_trained_nor_validated_on_but_scored(prepared, trained, root):
     run = Run(holdout_config(), prepared)
     card = holdout.train_holdout(run)
-    parts = holdout.split(run.catalog, run.config.predicted_task)
+    parts = split_holdout(prepared.catalog, run.config).to_numpy()
     (data,) = trained
     ids = data.cache.ids
     assert ids[data.train_rows].tolist() == run.catalog.ids[parts == "train"].tolist()
@@ -69,15 +70,15 @@ def test_every_stage_learns_from_the_training_part_alone(trained, stages, root):
     run = Run(holdout_config(stages=stages), prepare(n_folds=3))
     assert len(run.data.catalog.ids) - len(run.catalog.ids) == 12
     card = holdout.train_holdout(run)
-    parts = holdout.split(run.catalog, run.config.predicted_task)
+    parts = split_holdout(run.data.catalog, run.config).to_numpy()
     assert len(trained) == 2
     for data in trained:
         ids = data.cache.ids
         assert ids[data.train_rows].tolist() == run.catalog.ids[parts == "train"].tolist()
         assert ids[data.val_rows].tolist() == run.catalog.ids[parts == "val"].tolist()
     first, second = trained
-    assert first.start.weights is None
-    assert second.start.weights == run.folder / f"holdout_{stages[0]['name']}" / WEIGHTS
+    assert first.weights is None
+    assert second.weights == run.folder.path / f"holdout_{stages[0]['name']}" / WEIGHTS
     assert card.galaxies == (parts == "test").sum()
     holdout.train_holdout(run)
     assert len(trained) == 2  # done work is not done again

@@ -12,10 +12,11 @@ import pytest
 from galaxyzoo.core import console
 from galaxyzoo.data.prepare import prepare
 from galaxyzoo.results.card import EnsembleCard, RunCard
-from galaxyzoo.results.layout import REFIT, EnsembleFolder, RunFolder
+from galaxyzoo.results.layout import EnsembleFolder, RunFolder
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
-from galaxyzoo.training import fold_data
 from galaxyzoo.training.fold import train_fold
+from galaxyzoo.training.fold_data import FoldData
+from galaxyzoo.training.parts import Part
 from galaxyzoo.training.run import Run
 from galaxyzoo.training.trainer import Trainer
 from support.commands import COMPETITION, TRAIN, succeed
@@ -27,13 +28,19 @@ from support.training_fixtures import check_a_kill_changes_nothing, config
 from support.training_fixtures import fold_data as draw_fold
 
 NONE = np.empty(0, np.int64)
-REFITS = [REFIT, REFIT + 1]
+REFITS = ["refit_0", "refit_1"]
+
+
+def refit_data(val_rows: np.ndarray) -> FoldData:
+    data = draw_fold()
+    return replace(data, part=Part(REFITS[0], data.train_rows, val_rows, stream=1000))
 
 
 def test_a_refit_learns_from_all_galaxies_and_is_no_fold(prepared, trained):
     run = Run(small_config(image=SIZES), prepared)
-    card = run.train([0, *REFITS])
-    assert [data.fold for data in trained] == [0, *REFITS]
+    card = run.train(["fold_0", *REFITS])
+    assert [data.part.name for data in trained] == ["fold_0", *REFITS]
+    assert [data.part.stream for data in trained] == [0, 1000, 1001]  # as in earlier versions
     for data in trained[1:]:
         assert data.train_rows.tolist() == [*range(len(prepared.catalog.ids))]
         assert len(data.val_rows) == 0
@@ -46,13 +53,13 @@ def test_a_later_stage_goes_on_from_the_same_refit(prepared, trained):
     first, last = small_config(image=SIZES, stages=[{"name": "a"}, {"name": "b"}]).stages
     begun = Run(first, prepared)
     begun.train(REFITS)
-    for number in REFITS:
-        start = fold_data.resolve_start(last, prepared.catalog, number)
-        assert start.weights == begun.fold_dir(number) / "weights.safetensors"
+    for name in REFITS:
+        data = Run(last, prepared).load_data(name)
+        assert data.weights == begun.files(name).folder / "weights.safetensors"
 
 
 def test_all_epochs_are_trained_and_the_last_is_kept():
-    data = replace(draw_fold(), val_rows=NONE, fold=REFIT)
+    data = refit_data(NONE)
     best, last = (config(checkpoint=name) for name in ("best", "last"))
     trainers = [Trainer(settings, data) for settings in (best, last)]
     for trainer in trainers:
@@ -64,7 +71,7 @@ def test_all_epochs_are_trained_and_the_last_is_kept():
 @pytest.mark.parametrize("val_rows", [NONE, np.arange(4)])
 def test_the_bar_shows_a_score_of_a_fold_alone(val_rows, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(console, "_MINUTE_S", 0)
-    data = replace(draw_fold(), val_rows=val_rows, fold=REFIT)
+    data = refit_data(val_rows)
     train_fold(config(), data, tmp_path, "refit")
     lines = capsys.readouterr().err
     assert "epoch 1" in lines
@@ -74,7 +81,7 @@ def test_the_bar_shows_a_score_of_a_fold_alone(val_rows, tmp_path, monkeypatch, 
 
 @pytest.mark.parametrize("steps", [2, 9])
 def test_a_killed_refit_ends_with_the_same_bytes(tmp_path, steps):
-    data = replace(draw_fold(), val_rows=NONE, fold=REFIT)
+    data = refit_data(NONE)
     check_a_kill_changes_nothing(tmp_path, config(), data, steps)
 
 
@@ -83,7 +90,7 @@ def test_a_linear_head_is_fitted_on_all_galaxies(root):
     linear = {"optimizer": "linear", "freeze": "backbone"}
     run = Run(holdout_config(head={"hidden": []}, train=linear), prepare(n_folds=3))
     run.train(REFITS[:1])
-    written = sorted(path.name for path in run.fold_dir(REFIT).glob("[!.]*"))
+    written = sorted(path.name for path in run.files(REFITS[0]).folder.glob("[!.]*"))
     assert written == ["fold.json", "history.csv", "test.csv", "timings.csv", "weights.safetensors"]
 
 
@@ -112,7 +119,7 @@ def test_refits_predict_the_test_galaxies_beside_the_folds(copy, dataset, monkey
     ensemble(*both.removeprefix("python3 src/ensemble.py ").split(), "--candidates", "mean")
     assert EnsembleCard.of(EnsembleFolder(dataset, "gz37", "all")).test == "both"
     assert [path.read_bytes() for path in (folder.oof_csv, folder.test_csv)] == before
-    seeds = [read(folder.fold(number) / "test.csv") for number in REFITS]
+    seeds = [read(folder.training(name) / "test.csv") for name in REFITS]
     assert (seeds[0] != seeds[1]).any()
     refit = GALAXY_ZOO_2.project((seeds[0] + seeds[1]) / 2)
     assert np.allclose(read(folder.refit_csv), refit, atol=1e-8)

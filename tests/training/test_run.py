@@ -16,15 +16,8 @@ from galaxyzoo.config.schema import TTAConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.inference.predict import predict
 from galaxyzoo.models.build import load_network
-from galaxyzoo.results.layout import (
-    HISTORY,
-    TEST_TABLE,
-    TIMINGS,
-    VAL_TABLE,
-    WEIGHTS,
-    RunFolder,
-    fold_files,
-)
+from galaxyzoo.results.fold_files import HISTORY, TEST_TABLE, TIMINGS, VAL_TABLE, WEIGHTS
+from galaxyzoo.results.layout import RunFolder
 from galaxyzoo.results.table import PredictionTable
 from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training.fold import read_timings
@@ -36,36 +29,40 @@ from support.small_models import SIZES, small_config
 def test_each_fold_trains_on_all_galaxies_but_its_own(prepared, trained):
     """First the named fold alone, and later the others."""
     run, catalog = Run(small_config(image=SIZES), prepared), prepared.catalog
-    first = run.train([1])
+    first = run.train(["fold_1"])
     assert first is not None
     assert (first.folds, first.sd) == ([1], None)
     card = run.train()
-    assert [data.fold for data in trained] == [1, 0, 2]
+    assert [data.part.name for data in trained] == ["fold_1", "fold_0", "fold_2"]
     for data in trained:
-        assert np.flatnonzero(catalog.folds != data.fold).tolist() == data.train_rows.tolist()
-        assert np.flatnonzero(catalog.folds == data.fold).tolist() == data.val_rows.tolist()
+        assert (
+            np.flatnonzero(catalog.folds != data.part.stream).tolist() == data.train_rows.tolist()
+        )
+        assert np.flatnonzero(catalog.folds == data.part.stream).tolist() == data.val_rows.tolist()
         assert data.cache.ids.tolist() == catalog.ids.tolist()
         assert np.array_equal(data.targets, catalog.targets(get_task("gz37")))
     assert card is not None
     assert card.folds == [0, 1, 2]
 
 
-@pytest.mark.parametrize(("folds", "name"), [([0], "checkpoint.pt"), ([], ".timings.csv.abc.part")])
-def test_what_a_kill_left_around_the_end_of_a_fold_is_removed(prepared, trained, folds, name):
+@pytest.mark.parametrize(
+    ("names", "name"), [(["fold_0"], "checkpoint.pt"), ([], ".timings.csv.abc.part")]
+)
+def test_what_a_kill_left_around_the_end_of_a_fold_is_removed(prepared, trained, names, name):
     run = Run(small_config(image=SIZES), prepared)
-    run.train(folds)
-    leftover = run.folder / "fold_0" / name
+    run.train(names)
+    leftover = run.folder.path / "fold_0" / name
     leftover.parent.mkdir(exist_ok=True)
     leftover.write_bytes(b"all the weights")
-    run.train([0])
+    run.train(["fold_0"])
     assert not leftover.exists()
     assert len(trained) == 1
 
 
 def test_a_second_process_waits_and_then_finds_the_work_done(prepared, trained, capsys):
     run = Run(small_config(image=SIZES), prepared)
-    run.folder.mkdir(parents=True)
-    other = FileLock(run.folder / ".lock", thread_local=False)
+    run.folder.path.mkdir(parents=True)
+    other = FileLock(run.folder.path / ".lock", thread_local=False)
     other.acquire()
     waiting = threading.Thread(target=run.train)
     waiting.start()
@@ -83,16 +80,16 @@ def test_a_second_process_waits_and_then_finds_the_work_done(prepared, trained, 
 )
 def test_a_damaged_config_is_named(prepared, damage):
     run = Run(small_config(image=SIZES), prepared)
-    run.folder.mkdir(parents=True)
-    (run.folder / "config.yaml").write_bytes(damage)
+    run.folder.path.mkdir(parents=True)
+    (run.folder.path / "config.yaml").write_bytes(damage)
     with pytest.raises(InputError, match=r"config\.yaml"):
         run.check()
 
 
 def test_a_run_says_with_what_it_was_made(prepared, trained):
     run = Run(small_config(image=SIZES), prepared)
-    run.train([0])
-    saved = yaml.safe_load((run.folder / "config.yaml").read_text())
+    run.train(["fold_0"])
+    saved = yaml.safe_load((run.folder.path / "config.yaml").read_text())
     assert saved["packages"]["torch"] == torch.__version__
     assert saved["packages"]["python"] == platform.python_version()
     assert saved["code_version"]
@@ -109,7 +106,9 @@ def test_a_run_with_other_views_alone_takes_the_weights_that_are_there(prepared)
     assert card is not None
     assert (card.start, card.views, card.diverged) == ("scratch", 2, [])
     for fold in range(3):
-        folder, theirs = (run.folder.parent / name / f"fold_{fold}" for name in ("views", "small"))
+        folder, theirs = (
+            run.folder.path.parent / name / f"fold_{fold}" for name in ("views", "small")
+        )
         assert list(read_timings(folder / TIMINGS)) == [0]  # predicted, not trained
         for name in (WEIGHTS, HISTORY):
             assert (folder / name).read_bytes() == (theirs / name).read_bytes()
@@ -127,30 +126,36 @@ def test_weights_of_another_split_and_damaged_ones_are_not_taken(prepared, key):
     """A whole run of a split that had its galaxies in other folds: these weights would leak."""
     start = small_config(image=SIZES, train={"epochs": 1})
     run = Run(start, prepared)
-    run.train([0])
-    weights = run.fold_dir(0) / WEIGHTS
+    run.train(["fold_0"])
+    weights = run.files("fold_0").folder / WEIGHTS
     good = weights.read_bytes()
     if key is None:
         weights.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
     else:
-        made = fold_files(start, prepared.catalog.dataset, run.catalog.fingerprint, 0)
+        made = run.files("fold_0")
         notes = made.notes
-        config = yaml.safe_load((run.folder / CONFIG).read_text())
-        (run.folder / CONFIG).write_text(yaml.safe_dump({**config, key: "other"}))
+        config = yaml.safe_load((run.folder.path / CONFIG).read_text())
+        (run.folder.path / CONFIG).write_text(yaml.safe_dump({**config, key: "other"}))
         of = {"fingerprint": "other"} if key == "data_fingerprint" else {}  # images are in no mark
-        replace(made, provenance={**made.provenance, **of}).finish([WEIGHTS, HISTORY], notes)
+        replace(made, provenance={**made.provenance, **of}).seal(notes)
     other = Run(start.model_copy(update={"run": "gz37/other"}), prepared)
-    other.train([0])
-    assert list(read_timings(other.fold_dir(0) / TIMINGS)) == [1, 0]  # trained, then predicted
-    assert (other.fold_dir(0) / WEIGHTS).read_bytes() == good
+    other.train(["fold_0"])
+    assert list(read_timings(other.files("fold_0").folder / TIMINGS)) == [
+        1,
+        0,
+    ]  # trained, then predicted
+    assert (other.files("fold_0").folder / WEIGHTS).read_bytes() == good
 
 
 def test_the_test_table_is_the_mean_of_the_folds_that_are_finished(prepared, trained):
     run, task = Run(small_config(image=SIZES), prepared), get_task("gz37")
     ids = prepared.catalog.test_ids
-    for folds, done in (([1], [1]), ([0], [0, 1])):
-        run.train(folds)
-        each = [PredictionTable.read(run.fold_dir(k) / TEST_TABLE, task, ids).values for k in done]
+    for fold, done in ((1, [1]), (0, [0, 1])):
+        run.train([f"fold_{fold}"])
+        each = [
+            PredictionTable.read(run.files(f"fold_{k}").folder / TEST_TABLE, task, ids).values
+            for k in done
+        ]
         path = RunFolder(prepared.catalog.dataset, run.config.run).test_csv
         table = PredictionTable.read(path, task, ids).values
         np.testing.assert_allclose(table, task.project(np.mean(each, axis=0)), atol=2e-9)
@@ -163,7 +168,10 @@ def test_rows_of_the_oof_table_are_found_by_id(prepared, trained):
     given = pd.read_csv(RunFolder(catalog.dataset, run.config.run).oof_csv, index_col="GalaxyID")
     assert given.index.tolist() == catalog.ids.tolist()
     assert given.pop("fold").tolist() == catalog.folds.tolist()
-    parts = [pd.read_csv(run.fold_dir(k) / VAL_TABLE, index_col="GalaxyID") for k in range(3)]
+    parts = [
+        pd.read_csv(run.files(f"fold_{k}").folder / VAL_TABLE, index_col="GalaxyID")
+        for k in range(3)
+    ]
     expected = task.project(pd.concat(parts).sort_index().to_numpy())
     np.testing.assert_allclose(given.to_numpy(), expected, atol=2e-9)
     assert card is not None

@@ -58,17 +58,20 @@ def test_runs_wait_for_those_that_they_need(prepared):
 def test_why_folds_stopped_is_in_their_runs(prepared, trained, monkeypatch):
     """As of one process; the start has no network to start from, for its training is faked."""
     runs = [named("first", prepared), named("second", prepared)]
-    asked: list[tuple[str, int]] = []
+    asked: list[tuple[str, str]] = []
 
-    def stop(function: object, calls: list[tuple[list[Run], int]], *_: object) -> list[list[str]]:
-        asked.extend((chain[-1].config.run, fold) for chain, fold in calls)
-        return [[f"{run} {fold}"] if fold else [] for run, fold in asked]
+    def stop(function: object, calls: list[tuple[list[Run], str]], *_: object) -> list[list[str]]:
+        asked.extend((chain[-1].config.run, name) for chain, name in calls)
+        return [[f"{run} {name}"] if name != "fold_0" else [] for run, name in asked]
 
     monkeypatch.setattr("galaxyzoo.training.run.run_jobs", stop)
-    runs[0].train([1])  # is there already
-    assert [card.run for card in train_runs(runs, [0, 1], 2, "loky")] == ["gz37/first"]
-    assert asked == [("gz37/first", 0), ("gz37/second", 0), ("gz37/second", 1)]
-    assert [run.stopped for run in runs] == [[], ["gz37/second 1"]]
+    runs[0].train(["fold_1"])  # is there already
+    assert [card.run for card in train_runs(runs, ["fold_0", "fold_1"], 2, "loky")] == [
+        "gz37/first"
+    ]
+    names = [("gz37/first", "fold_0"), ("gz37/second", "fold_0"), ("gz37/second", "fold_1")]
+    assert asked == names
+    assert [run.stopped for run in runs] == [[], ["gz37/second fold_1"]]
 
 
 @pytest.fixture(scope="module")

@@ -18,12 +18,11 @@ from galaxyzoo.data.geometry import to_tensor
 from galaxyzoo.inference.predict import predict
 from galaxyzoo.models.build import GalaxyNet, build_model
 from galaxyzoo.models.weights import save_weights
-from galaxyzoo.results.layout import WEIGHTS
+from galaxyzoo.results.fold_files import WEIGHTS
 from galaxyzoo.tasks.metrics import rmse
 from galaxyzoo.tasks.registry import CLASS_TASKS, TASKS
 from galaxyzoo.training import fold, trainer
 from galaxyzoo.training.fold import train_fold
-from galaxyzoo.training.fold_data import Start
 from galaxyzoo.training.loader import Batch
 from galaxyzoo.training.trainer import Trainer
 from support.small_models import class_config, small_config
@@ -270,7 +269,7 @@ def test_the_stage_before_fills_the_backbone_and_not_the_head(tmp_path):
     path = tmp_path / WEIGHTS
     save_weights(path, source.state_dict())
     plain = Trainer(class_config(), class_fold())
-    trainer = Trainer(config, class_fold(start=Start(path, "scratch, then votes")))
+    trainer = Trainer(config, class_fold(weights=path, origin="scratch, then votes"))
     assert trainer.start == "scratch, then votes"
     weights, ours = load_file(path), trainer.model.state_dict()
     kept = [name for name in weights if not name.startswith("head.")]
@@ -286,7 +285,7 @@ def test_a_stage_of_the_same_task_fills_the_head_too(tmp_path):
     torch.manual_seed(5)
     path = tmp_path / WEIGHTS
     save_weights(path, build_model(class_config()).state_dict())
-    trainer = Trainer(class_config(**AGAIN), class_fold(start=Start(path)))
+    trainer = Trainer(class_config(**AGAIN), class_fold(weights=path))
     weights = load_file(path)
     assert changed(weights, trainer.model.state_dict()) == set()
     assert changed(weights, trainer.averaged_model.state_dict()) == set()
@@ -296,7 +295,7 @@ def test_by_the_rule_a_network_of_votes_predicts_classes_before_it_learns_them(t
     torch.manual_seed(5)
     votes, path = build_model(small_config(loss="kl")), tmp_path / WEIGHTS
     save_weights(path, votes.state_dict())
-    fold = class_fold(start=Start(path))
+    fold = class_fold(weights=path)
     classes = {"name": "classes", "head": {"output": "rule"}}
     trainer = Trainer(class_config(stages=[AFTER_VOTES["stages"][0], classes]), fold)
     images = to_tensor(fold.cache.images)
@@ -323,4 +322,4 @@ def test_a_start_of_another_form_is_refused(tmp_path, source, stages, named):
     path = tmp_path / WEIGHTS
     save_weights(path, build_model(source).state_dict())
     with pytest.raises(InputError, match=rf"weights\.safetensors does not fit the model.*{named}"):
-        Trainer(class_config(**stages), class_fold(start=Start(path)))
+        Trainer(class_config(**stages), class_fold(weights=path))

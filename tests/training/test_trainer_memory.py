@@ -13,7 +13,7 @@ from galaxyzoo.core.errors import FoldError
 from galaxyzoo.inference import predict
 from galaxyzoo.models.build import GalaxyNet, build_model
 from galaxyzoo.models.weights import load_checkpoint
-from galaxyzoo.results.layout import CHECKPOINT, HISTORY, WEIGHTS
+from galaxyzoo.results.fold_files import CHECKPOINT, HISTORY, WEIGHTS
 from galaxyzoo.training import planning
 from galaxyzoo.training.fold import train_fold
 from galaxyzoo.training.trainer import Trainer

@@ -28,6 +28,7 @@ from galaxyzoo.tasks.metrics import mean_recall
 from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training.feature_head import cached_features, fit_head
 from galaxyzoo.training.fold_data import FoldData
+from galaxyzoo.training.parts import Part
 from galaxyzoo.training.trainer import Trainer
 
 EPOCHS = {20: 16, 50: 10, 100: 8, 300: 6, 1000: 4}  # labels -> epochs of fine-tuning
@@ -155,7 +156,8 @@ def tuned(config: Config, cache: ImageCache, places: np.ndarray, targets: np.nda
         image = config.image.model_copy(update={"size_px": TUNED_PX})
         settings = config.model_copy(update={"train": train, "image": image})
         rows = places[labeled], places[held_out]
-        trainer = Trainer(settings, FoldData(cache, of_images, rows[0], rows[1][:8], 0))
+        part = Part("fold_0", rows[0], rows[1][:8], stream=0)
+        trainer = Trainer(settings, FoldData(cache, of_images, part))
         list(trainer.epochs())
         return predict(trainer.model, cache, rows[1], settings)
 

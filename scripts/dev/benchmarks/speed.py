@@ -22,8 +22,9 @@ from galaxyzoo.core.paths import BUNDLED
 from galaxyzoo.data.decoding import decode
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.predict import load_run
-from galaxyzoo.training.fold_data import make_part_data
+from galaxyzoo.training.fold_data import make_fold_data
 from galaxyzoo.training.loader import Batch, augment_batch, build_transforms
+from galaxyzoo.training.parts import part_named
 from galaxyzoo.training.trainer import Trainer
 
 _OURS = "this project"
@@ -103,8 +104,8 @@ def inputs(trainer: Trainer) -> _Works:
 
 def make_trainer(config: Config, data: Dataset) -> Trainer:
     """Make a trainer of fold 0 from random weights, which change no time."""
-    val = data.catalog.for_task(config.predicted_task).folds == 0
-    trainer = Trainer(config, make_part_data(config, data, ~val, val, 0), initialize=False)
+    part = part_named(config, data.catalog, "fold_0")
+    trainer = Trainer(config, make_fold_data(config, data, part, before=None), initialize=False)
     trainer.model.train()
     return trainer
 

@@ -311,8 +311,8 @@ def train(plan: Plan, datasets: Mapping[str | None, Dataset], options: TrainOpti
     # where an earlier stage has no labels here, the run that needs it says what to do.
     for run in reversed(runs.values()):
         run.check()
-    folds = plan.folds(catalog.n_folds)
-    cards = list(train_runs([*runs.values()], folds, jobs, options.backend))
+    names = plan.trainings(catalog.n_folds)
+    cards = list(train_runs([*runs.values()], names, jobs, options.backend))
     print_run_table([(card, runs[card.run].minutes()) for card in cards])
     usable = {c.run for c in cards if c.is_whole and not (c.is_optimistic or c.diverged)}
     builds = plan.ensembles(usable)
@@ -337,8 +337,7 @@ def hold_out(configs: list[Config], data: Dataset) -> list[str]:
 
     runs = [Run(config, data) for config in configs]
     for run in runs:  # all of them before the first is trained
-        check_holdout(run.config)
-        run.check()
+        check_holdout(run)
     cards, stopped = [], []
     for run in runs:
         try:

@@ -9,9 +9,8 @@ import importlib.metadata
 import json
 import platform
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache, cached_property, lru_cache
+from collections.abc import Iterable, Mapping
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -120,80 +119,6 @@ def check_format(path: Path, number: int | None, advice: str) -> None:
 def _digest(content: Mapping[str, Any]) -> str:
     plain = {key: value for key, value in content.items() if key != _DIGEST}
     return digest_json(plain)
-
-
-@dataclass(frozen=True)
-class Artifact:
-    """Files that are made once, recognized when finished, refused when stale or damaged.
-
-    Its mark, a sealed JSON file that is written last, holds what made them, the SHA-256 of each,
-    and notes.
-
-    Args:
-        mark: path of that file, in the files' folder.
-        provenance: what they have to be made by.
-        advice: what the user is to do, the end of error messages.
-    """
-
-    mark: Path
-    provenance: Provenance
-    advice: str
-
-    @property
-    def folder(self) -> Path:
-        """Folder of the files."""
-        return self.mark.parent
-
-    @property
-    def is_finished(self) -> bool:
-        """Check whether the mark exists."""
-        return self.mark.exists()
-
-    def finish(self, names: Sequence[str], notes: dict[str, Any]) -> None:
-        """Write the mark of the named files that exist."""
-        existing = [name for name in names if (self.folder / name).exists()]
-        digests = {name: digest_file(self.folder / name) for name in existing}
-        content = {"made_by": dict(self.provenance), "files": digests, "notes": notes}
-        write_sealed(self.mark, content)
-
-    @cached_property
-    def _content(self) -> dict[str, Any]:
-        """Read the mark; refuse a changed one or another provenance."""
-        content = read_sealed(self.mark, self.advice)
-        check_provenance(self.mark, content["made_by"], self.provenance, self.advice)
-        return content
-
-    @property
-    def notes(self) -> dict[str, Any]:
-        """Notes given to `finish`."""
-        return self._content["notes"]
-
-    @property
-    def names(self) -> list[str]:
-        """Names of the files."""
-        return [*self._content["files"]]
-
-    def path(self, name: str) -> Path:
-        """Path of a file, after a check against the mark."""
-        path, expected = self.folder / name, self._content["files"].get(name)
-        if expected is None or not path.is_file():
-            raise InputError(f"{paths.shown(path)} is missing: restore it, or {self.advice}")
-        if digest_file(path) != expected:
-            raise InputError(
-                f"{paths.shown(path)} does not match {self.mark.name} (changed, damaged or "
-                f"replaced): restore it, or {self.advice}"
-            )
-        return path
-
-    def check(self) -> None:
-        """Check all files."""
-        for name in self.names:
-            self.path(name)
-
-    @property
-    def digest(self) -> str:
-        """Digest of all files, as the mark has them."""
-        return digest([repr(sorted(self._content["files"].items()))])
 
 
 def check_provenance(path: Path, actual: Provenance, expected: Provenance, advice: str) -> None:

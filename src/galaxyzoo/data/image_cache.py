@@ -21,9 +21,10 @@ import pandas as pd
 
 from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core import files, parallel, paths
+from galaxyzoo.core.artifact import SealedFiles
 from galaxyzoo.core.console import ProgressBar
 from galaxyzoo.core.errors import InputError, UnavailableError, one_line
-from galaxyzoo.core.manifest import OLDEST_FORMAT, Artifact, digest
+from galaxyzoo.core.manifest import OLDEST_FORMAT, digest
 from galaxyzoo.data import decoding
 from galaxyzoo.data.stores.base import Images
 from galaxyzoo.io.tables import ID, GalaxyId, key_of
@@ -105,10 +106,10 @@ def open_cache(
         with files.hold_lock(array.with_suffix(".lock"), f"decoding {paths.shown(images.path)}"):
             cache = _open_whole(array, ids)
             if cache is None:
-                if _manifest(array).is_finished:
+                if _manifest(array).mark.exists():
                     ProgressBar.write(f"{paths.shown(array)} is damaged; decoding the images again")
                 problems = _fill(array, images, config, chunk)
-                _manifest(array).finish([array.name], {"unreadable": problems})
+                _manifest(array).seal({"unreadable": problems})
                 cache = _open_whole(array, ids)
     if cache is None:
         raise InputError(f"{paths.shown(array)} changed while being written: rerun the command")
@@ -134,9 +135,9 @@ def describe_bad(images: Images, cache: ImageCache, advice: str) -> str:
     return one_line(" ".join(line.split()))
 
 
-def _manifest(array: Path) -> Artifact:
+def _manifest(array: Path) -> SealedFiles:
     """A cache's array, whose notes say why some of its images are black."""
-    return Artifact(array.with_suffix(".json"), {}, "run again")
+    return SealedFiles(array.with_suffix(".json"), {}, "run again", [array.name])
 
 
 def _open_whole(array: Path, ids: np.ndarray) -> ImageCache | None:

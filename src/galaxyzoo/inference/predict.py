@@ -36,7 +36,7 @@ from galaxyzoo.inference.images import (
 )
 from galaxyzoo.io.writing import plain_cell
 from galaxyzoo.models.build import GalaxyNet, load_network
-from galaxyzoo.results import layout
+from galaxyzoo.results import fold_files, layout
 from galaxyzoo.tasks.kinds import Task
 
 # Images per forward pass; on processors so few that activations stay in their caches (at 80 px
@@ -232,9 +232,11 @@ class RunNetworks(Predictor):
         files = layout.exported_files(folder, provenance)
         files.check()
         config = loading.load_run_config(folder).config
-        folds = layout.exported_folds(files)
-        paths = {fold: layout.fold_dir(folder, fold) / layout.WEIGHTS for fold in folds}
-        return cls(config, {fold: load_network(config, path) for fold, path in paths.items()})
+        networks = {}
+        for fold in fold_files.exported_folds(files):
+            path = fold_files.folder_of(folder, fold_files.fold_name(fold)) / fold_files.WEIGHTS
+            networks[fold] = load_network(config, path)
+        return cls(config, networks)
 
     def choose(self, fold: int | None) -> list[GalaxyNet]:
         """Choose the networks that predict: all, or one fold's."""
@@ -323,8 +325,11 @@ def load_run(dataset: str, run: str) -> RunNetworks:
             f"run '{run}' has no finished fold on '{dataset}': choose from {', '.join(known)}"
         )
     config, fingerprint, _ = loading.load_run_config(folder.path)
-    folds = {k: layout.fold_files(config, dataset, fingerprint, k) for k in folder.folds}
-    models = {k: load_network(config, each.path(layout.WEIGHTS)) for k, each in folds.items()}
+    models = {}
+    for fold in folder.folds:
+        name = fold_files.fold_name(fold)
+        files = layout.trained_files(config, dataset, fingerprint, name)
+        models[fold] = load_network(config, files.path(fold_files.WEIGHTS))
     return RunNetworks(config, models)
 
 

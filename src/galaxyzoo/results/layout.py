@@ -5,34 +5,29 @@ at `oof/<dataset>/<run>.csv` and `submissions/<dataset>/<run>.csv`; an ensemble 
 `submissions/<dataset>/<task>/<name>/`. So artifacts of different datasets never mix.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from itertools import count, takewhile
 from pathlib import Path
 
 from galaxyzoo.config.loading import load_run_config
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core import launch, paths
+from galaxyzoo.core.artifact import SealedFiles
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.manifest import Artifact, Provenance, digest
+from galaxyzoo.core.manifest import Provenance, digest
 from galaxyzoo.core.paths import BUNDLED, DEMO, DEMOS, HOLDOUT_END, RECORDS, REFIT_END
 from galaxyzoo.data.catalog import data_option, folds_dir
+from galaxyzoo.results import fold_files
+from galaxyzoo.results.fold_files import FoldFiles
 from galaxyzoo.tasks.registry import task_name
 
-# Of a fold
-WEIGHTS, CHECKPOINT = "weights.safetensors", "checkpoint.pt"
-HISTORY, TIMINGS = "history.csv", "timings.csv"  # numbers and seconds of each epoch
-VAL_TABLE, TEST_TABLE = "val.csv", "test.csv"  # predictions of its own and of the test galaxies
-DONE = "fold.json"  # manifest of a finished fold
-HOLDOUT, HELD_OUT_TABLE = "holdout", "held_out.csv"  # in place of a fold; predictions
 # Of an exported run or ensemble
 SCORES, DIGESTS = "oof.json", "digests.json"  # score card, manifest
 ONNX, MODEL_CARD, LICENSE = "model.onnx", "README.md", "LICENSE"
 PACKED = {"oof": "oof.csv.gz", "test": "test.csv.gz", "refit": "test_refit.csv.gz"}
 ENSEMBLE_CARD, ENSEMBLE_MODEL = "ensemble.json", "ensemble.safetensors"
-_FOLD, _SUBMISSION = "fold_", "predictions.csv"
+_SUBMISSION = "predictions.csv"
 _HOLDOUT_CARD = f"{HOLDOUT_END}.json"  # end of its name
-REFIT = 1000  # first number of the trainings on all galaxies, one a seed; below it are folds
 
 
 def oof_dir() -> Path:
@@ -57,18 +52,8 @@ def bundled_dir() -> Path:
 
 def bundled_runs(task: str = "*") -> list[str]:
     """Names of the runs, of one task or of all, whose networks come with the project."""
-    folders = {path.parent for path in bundled_dir().glob(f"{task}/*/{_FOLD}*")}
+    folders = {path.parent for path in bundled_dir().glob(f"{task}/*/{fold_files.EVERY_FOLD}")}
     return sorted(path.relative_to(bundled_dir()).as_posix() for path in folders)
-
-
-def fold_name(number: int) -> str:
-    """Name a fold or a training on all galaxies, such as `fold 3`, `refit 0`."""
-    return f"refit {number - REFIT}" if number >= REFIT else f"fold {number}"
-
-
-def fold_dir(folder: Path, number: int) -> Path:
-    """Folder of a fold or refit in the folder of its run, trained or exported."""
-    return folder / fold_name(number).replace(" ", "_")
 
 
 def card_path(table: Path) -> Path:
@@ -113,26 +98,25 @@ class RunFolder:
         """Score card of its hold-out."""
         return oof_dir() / self.dataset / f"{self.run}{_HOLDOUT_CARD}"
 
-    def fold(self, number: int) -> Path:
-        """Folder of a fold."""
-        return fold_dir(self.path, number)
+    def training(self, name: str) -> Path:
+        """Folder of a training, such as fold_3."""
+        return fold_files.folder_of(self.path, name)
 
     @property
     def folds(self) -> list[int]:
-        """The finished folds."""
-        marks = self.path.glob(f"{_FOLD}*/{DONE}")
-        numbers = [mark.parent.name.removeprefix(_FOLD) for mark in marks]
-        return sorted(int(number) for number in numbers if number.isdecimal())  # no `fold_0_old`
+        """Numbers of the finished folds."""
+        return fold_files.finished_folds(self.path)
 
     @property
-    def refits(self) -> list[int]:
-        """The finished trainings on all galaxies."""
-        return [*takewhile(lambda number: (self.fold(number) / DONE).exists(), count(REFIT))]
+    def refits(self) -> list[str]:
+        """Names of the finished trainings on all galaxies."""
+        return fold_files.finished_refits(self.path)
 
 
 def list_trained(dataset: str = "*", task: str = "*") -> list[RunFolder]:
     """Runs with a finished fold, in alphabetical order."""
-    marks = folds_dir().glob(f"{dataset}/{task}/*/{_FOLD}*/{DONE}")
+    pattern = f"{dataset}/{task}/*/{fold_files.EVERY_FOLD}/{fold_files.DONE}"
+    marks = folds_dir().glob(pattern)
     parts = {mark.relative_to(folds_dir()).parts for mark in marks}
     return sorted({RunFolder(of, f"{task}/{stem}") for of, task, stem, *_ in parts})
 
@@ -151,41 +135,32 @@ def list_holdouts(task: str) -> list[RunFolder]:
     return sorted(folders)
 
 
-def fold_provenance(config: Config, fingerprint: str, fold: int | str) -> Provenance:
-    """Provenance of a fold's files; `fingerprint`: of its galaxies, labels and folds."""
-    return {"config": config.digest(), "fingerprint": fingerprint, "fold": fold}
+def trained_files(config: Config, dataset: str, fingerprint: str, name: str) -> FoldFiles:
+    """Files of a training of a run, such as fold_3; other arguments as of `FoldFiles.of`."""
+    return FoldFiles.of(RunFolder(dataset, config.run).path, name, config, fingerprint)
 
 
-def fold_files(config: Config, dataset: str, fingerprint: str, fold: int) -> Artifact:
-    """Files of a run's fold; arguments as of `fold_provenance`."""
-    folder = RunFolder(dataset, config.run).fold(fold)
-    return trained_files(folder, fold_provenance(config, fingerprint, fold))
+def exported_files(
+    folder: Path, provenance: Provenance | None = None, contents: Sequence[str] = ()
+) -> SealedFiles:
+    """Files of a run in a folder of `src/export.py`, such as those in `weights/`.
 
-
-def trained_files(folder: Path, provenance: Provenance) -> Artifact:
-    """Files of a training in any folder."""
-    return Artifact(folder / DONE, provenance, f"delete {paths.shown(folder)} to retrain")
-
-
-def exported_files(folder: Path, provenance: Provenance | None = None) -> Artifact:
-    """Files of a run in a folder of `src/export.py`, such as those in `weights/`."""
+    Args:
+        folder: the folder.
+        provenance: what they have to be made by.
+        contents: names of the files that an export seals.
+    """
     is_bundled = folder.is_relative_to(bundled_dir())
     advice = "type `git checkout weights`" if is_bundled else "repeat the export"
-    return Artifact(folder / DIGESTS, provenance or {}, advice)
-
-
-def exported_folds(files: Artifact) -> list[int]:
-    """Folds whose networks are among the files of an exported run."""
-    names = [Path(name).parent.name for name in files.names]
-    return sorted(int(name.removeprefix(_FOLD)) for name in names if name)
+    return SealedFiles(folder / DIGESTS, provenance or {}, advice, contents)
 
 
 def digest_networks(dataset: str, run: str, n_folds: int) -> str | None:
     """Digest of all folds of a trained run; None where one is missing or of another training."""
     try:
         config, fingerprint, _ = load_run_config(RunFolder(dataset, run).path)
-        every = [fold_files(config, dataset, fingerprint, fold) for fold in range(n_folds)]
-        folds = [fold.digest for fold in every]
+        names = map(fold_files.fold_name, range(n_folds))
+        folds = [trained_files(config, dataset, fingerprint, name).digest for name in names]
     except (InputError, OSError):
         return None
     return digest([" ".join(folds)])[:16]

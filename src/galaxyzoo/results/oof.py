@@ -1,7 +1,6 @@
 """A run's out-of-fold table, test table and score card, collected from its folds' predictions."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,161 +8,140 @@ import pandas as pd
 from tqdm import tqdm
 
 from galaxyzoo.config.schema import Config
-from galaxyzoo.core.manifest import Artifact
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.io.tables import GalaxyId
 from galaxyzoo.results import layout, submission
 from galaxyzoo.results.card import Digests, RunCard
+from galaxyzoo.results.fold_files import HISTORY, TEST_TABLE, VAL_TABLE, FoldFiles
 from galaxyzoo.results.table import PredictionTable, score_table
 
 if TYPE_CHECKING:
     from galaxyzoo.data.image_cache import ImageCache
 
-# The untrained network's loss is a mean over a part of the galaxies and, like all losses in
-# training, under dropout: 30 galaxies that teach nothing gave ratios up to 1.14. Learning rates far
-# too high gave 1.5 and more on 30 galaxies, 1.7 and more on kaggle-mini.
-_TOLERANCE = 0.2
+
+def score_fold(config: Config, catalog: Catalog, files: FoldFiles) -> float:
+    """Score of a finished fold's network on the fold, as on the card.
+
+    Of an earlier stage, the score of one view after its last epoch.
+
+    Args:
+        config: of the run.
+        catalog: the galaxies of its task.
+        files: of the fold.
+    """
+    if config.is_earlier_stage:
+        return float(pd.read_csv(files.path(HISTORY))["val_score"].iloc[-1])
+    table = _read_val(config, catalog, files).project()
+    return table.task.score(table.values, _targets(config, catalog)[_in_fold(catalog, files)])
 
 
-@dataclass(frozen=True)
-class FoldSummary:
-    """Summary of a fold's training: start, losses, flags."""
+def collect(
+    config: Config,
+    catalog: Catalog,
+    folds: Sequence[FoldFiles],
+    refits: Sequence[FoldFiles],
+    test_images: "ImageCache",
+) -> RunCard | None:
+    """Concatenate the finished folds' predictions, score them, write tables and card.
 
-    start: str  # where the first weights came from
-    # mean training loss of the untrained network; None where nothing was trained
-    first_loss: float | None = None
-    last_loss: float | None = None  # that of the epoch whose weights are kept
-    selected_on_validation: bool = False  # an epoch was chosen on the fold
-    possible_leakage: bool = False  # the first weights may have seen the fold
-    # GalaxyIDs of the test images that could not be read when it predicted them
-    unreadable_test_images: Sequence[GalaxyId] = ()
+    The tables hold predictions that are valid in a submission; the networks' own stay in the folds'
+    folders. Test predictions of refits have a table of their own.
 
-    @property
-    def diverged(self) -> bool:
-        """Check whether training made the network worse by more than chance.
+    Args:
+        config: of the run.
+        catalog: the galaxies of its task.
+        folds: those that are finished, ascending.
+        refits: finished trainings on all galaxies.
+        test_images: images of all test galaxies, the unreadable ones marked.
+    Returns:
+        The score card; None without a finished fold, unless the run was imported.
+    """
+    folder = layout.RunFolder(catalog.dataset, config.run)
+    if folds:
+        card = _collect_folds(config, catalog, folds, test_images)
+    elif refits and folder.card.exists():
+        card = RunCard.of(catalog.dataset, config.run)
+    else:
+        return None
+    if refits:
+        table, _ = _mean_test(config, catalog, refits, test_images)
+        digest = table.write(folder.refit_csv, _targets(config, catalog).mean(axis=0))
+        tables = card.tables.model_copy(update={"refit": digest})
+        card = card.model_copy(update={"tables": tables, "refits": len(refits)})
+        card.write(folder.card)
+    return card
 
-        The mean training loss of the epoch whose weights are kept is more than a fifth above that
-        of the untrained network on the first 256 galaxies (all, where there are fewer).
-        """
-        if self.first_loss is None or self.last_loss is None:
-            return False
-        return self.last_loss > (1 + _TOLERANCE) * self.first_loss
+
+def _collect_folds(
+    config: Config, catalog: Catalog, folds: Sequence[FoldFiles], test_images: "ImageCache"
+) -> RunCard:
+    predicted = pd.concat([_read_val(config, catalog, files).frame for files in folds])
+    rows = catalog.train.index.isin(predicted.index)
+    ids = catalog.ids[rows]
+    # Row by row in memory, as always: last digits of sums depend on it.
+    values = np.ascontiguousarray(predicted.loc[ids])
+    oof = PredictionTable(config.predicted_task, ids, values, catalog.folds[rows]).project()
+    test, unreadable = _mean_test(config, catalog, folds, test_images)
+    summaries = {files.number: files.summary for files in folds}
+    starts = dict.fromkeys(summary.start for summary in summaries.values())
+    may_have_seen = [summary.possible_leakage for summary in summaries.values()]
+    return save_run(
+        catalog,
+        config.run,
+        oof,
+        test,
+        about=config.about,
+        config=config.digest(),
+        seed=config.train.seed,
+        checkpoint=config.train.checkpoint,
+        selected_on_validation=any(s.selected_on_validation for s in summaries.values()),
+        possible_leakage=config.possible_leakage or any(may_have_seen),
+        views=config.tta.n_views,
+        start=" / ".join(starts),
+        training_loss={str(k): (s.first_loss, s.last_loss) for k, s in summaries.items()},
+        diverged=[k for k, summary in summaries.items() if summary.diverged],
+        unreadable_test_images=unreadable,
+    )
 
 
-@dataclass(frozen=True)
-class FoldTables:
-    """The prediction tables in a run's fold folders."""
+def _mean_test(
+    config: Config, catalog: Catalog, trained: Sequence[FoldFiles], test_images: "ImageCache"
+) -> tuple[PredictionTable, list[GalaxyId]]:
+    """Mean over networks; the mean of the training targets where there is no image.
 
-    config: Config
-    catalog: Catalog
+    Returns:
+        The valid predictions, and the ids without an image, as tables have them.
+    """
+    ids, task = catalog.test_ids, config.predicted_task
+    total = np.zeros((len(ids), len(task.columns)))
+    # An image may have been repaired since a network predicted it.
+    earlier: list[GalaxyId] = []
+    for files in trained:
+        total += PredictionTable.read(files.path(TEST_TABLE), task, ids).values
+        earlier += files.summary.unreadable_test_images
+    mean = total / len(trained)
+    unreadable = test_images.unreadable | pd.Index(ids).isin(earlier)
+    named = ids[unreadable].tolist()
+    if named:
+        mean[unreadable] = _targets(config, catalog).mean(axis=0)
+        tqdm.write(submission.describe_unreadable(named))
+    return PredictionTable(task, ids, mean).project(), named
 
-    @property
-    def targets(self) -> np.ndarray:
-        """(galaxy, column) of the run's task."""
-        return self.catalog.targets(self.config.predicted_task)
 
-    @property
-    def folder(self) -> layout.RunFolder:
-        """The run's files."""
-        return layout.RunFolder(self.catalog.dataset, self.config.run)
+def _targets(config: Config, catalog: Catalog) -> np.ndarray:
+    """(galaxy, column) of the run's task."""
+    return catalog.targets(config.predicted_task)
 
-    def files(self, fold: int) -> Artifact:
-        """The files of a fold."""
-        catalog = self.catalog
-        return layout.fold_files(self.config, catalog.dataset, catalog.fingerprint, fold)
 
-    def score(self, fold: int) -> float:
-        """Score of a finished fold's network on the fold, as on the card.
+def _in_fold(catalog: Catalog, files: FoldFiles) -> np.ndarray:
+    """(galaxy,) bool."""
+    return catalog.folds == files.number
 
-        Of an earlier stage, the score of one view after its last epoch.
-        """
-        if self.config.is_earlier_stage:
-            return float(pd.read_csv(self.files(fold).path(layout.HISTORY))["val_score"].iloc[-1])
-        table = self._read_val(fold).project()
-        return table.task.score(table.values, self.targets[self.catalog.folds == fold])
 
-    def collect(self, test_images: "ImageCache") -> RunCard | None:
-        """Concatenate the finished folds' predictions, score them, write tables and card.
-
-        The tables hold predictions that are valid in a submission; the networks' own stay in the
-        folds' folders. Test predictions of refits have a table of their own.
-
-        Args:
-            test_images: images of all test galaxies, the unreadable ones marked.
-        Returns:
-            The score card; None without a finished fold, unless the run was imported.
-        """
-        folder, refits = self.folder, self.folder.refits
-        if folder.folds:
-            card = self._collect_folds(test_images)
-        elif refits and folder.card.exists():
-            card = RunCard.of(self.catalog.dataset, self.config.run)
-        else:
-            return None
-        if refits:
-            table, prior = self._mean_test(refits, test_images)[0], self.targets.mean(axis=0)
-            tables = card.tables.model_copy(update={"refit": table.write(folder.refit_csv, prior)})
-            card = card.model_copy(update={"tables": tables, "refits": len(refits)})
-            card.write(folder.card)
-        return card
-
-    def _collect_folds(self, test_images: "ImageCache") -> RunCard:
-        catalog, done = self.catalog, self.folder.folds
-        rows = np.isin(catalog.folds, done)
-        ids, predicted = catalog.ids[rows], [self._read_val(fold).frame for fold in done]
-        # Row by row in memory, as always: last digits of sums depend on it.
-        values = np.ascontiguousarray(pd.concat(predicted).loc[ids])
-        task = self.config.predicted_task
-        oof = PredictionTable(task, ids, values, catalog.folds[rows]).project()
-        summaries = {fold: FoldSummary(**self.files(fold).notes) for fold in done}
-        (test, unreadable), config = self._mean_test(done, test_images), self.config
-        return save_run(
-            catalog,
-            config.run,
-            oof,
-            test,
-            about=config.about,
-            config=config.digest(),
-            seed=config.train.seed,
-            checkpoint=config.train.checkpoint,
-            selected_on_validation=any(s.selected_on_validation for s in summaries.values()),
-            possible_leakage=config.possible_leakage
-            or any(s.possible_leakage for s in summaries.values()),
-            views=config.tta.n_views,
-            start=" / ".join(dict.fromkeys(s.start for s in summaries.values())),
-            training_loss={str(k): (s.first_loss, s.last_loss) for k, s in summaries.items()},
-            diverged=[k for k, summary in summaries.items() if summary.diverged],
-            unreadable_test_images=unreadable,
-        )
-
-    def _mean_test(
-        self, folds: Sequence[int], test_images: "ImageCache"
-    ) -> tuple[PredictionTable, list[GalaxyId]]:
-        """Mean over networks; the mean of the training targets where there is no image.
-
-        Returns:
-            The valid predictions, and the ids without an image, as tables have them.
-        """
-        ids, task = self.catalog.test_ids, self.config.predicted_task
-        paths = [self.files(fold).path(layout.TEST_TABLE) for fold in folds]
-        values = [PredictionTable.read(path, task, ids).values for path in paths]
-        mean = sum(values[1:], start=values[0]) / len(values)
-        # An image may have been repaired since a network predicted it.
-        earlier: list[GalaxyId] = []
-        for fold in folds:
-            earlier += self.files(fold).notes.get("unreadable_test_images", ())
-        unreadable = test_images.unreadable | pd.Index(ids).isin(earlier)
-        named = ids[unreadable].tolist()
-        if named:
-            mean[unreadable] = self.targets.mean(axis=0)
-            tqdm.write(submission.describe_unreadable(named))
-        return PredictionTable(task, ids, mean).project(), named
-
-    def _read_val(self, fold: int) -> PredictionTable:
-        """Predictions of a fold's own galaxies."""
-        ids = self.catalog.ids[self.catalog.folds == fold]
-        path = self.files(fold).path(layout.VAL_TABLE)
-        return PredictionTable.read(path, self.config.predicted_task, ids)
+def _read_val(config: Config, catalog: Catalog, files: FoldFiles) -> PredictionTable:
+    """Predictions of a fold's own galaxies."""
+    ids = catalog.ids[_in_fold(catalog, files)]
+    return PredictionTable.read(files.path(VAL_TABLE), config.predicted_task, ids)
 
 
 def save_run(

@@ -16,7 +16,8 @@ from galaxyzoo.core.devices import get_device, is_out_of_memory, place, release,
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.models.heads import build_loss, build_output
 from galaxyzoo.models.weights import load_checkpoint, save_checkpoint, save_weights
-from galaxyzoo.results import card, layout, oof
+from galaxyzoo.results import card, fold_files
+from galaxyzoo.results.fold_files import FoldFiles, FoldSummary
 from galaxyzoo.tasks import kinds
 from galaxyzoo.training.feature_head import cached_features, fit_head
 from galaxyzoo.training.fold_data import FoldData
@@ -66,7 +67,7 @@ def train_fold(
     folder: Path,
     label: str,
     after_epoch: Callable[[History], None] = lambda rows: None,
-) -> oof.FoldSummary:
+) -> FoldSummary:
     """Train a fold to its end, from its last checkpoint if there is one.
 
     Writes `weights.safetensors` (the moving average after the last epoch, or of the best epoch
@@ -80,11 +81,11 @@ def train_fold(
     if config.train.optimizer == "linear":
         return _fit_fold(config, data, folder)
     train = config.train
-    provenance = layout.fold_provenance(config, data.fingerprint, data.fold)
-    where = f"{config.title}, {layout.fold_name(data.fold)}"
+    provenance = fold_files.fold_provenance(config, data.fingerprint, data.part.stream)
+    where = f"{config.title}, {data.part.title}"
     parts = train.accumulation  # micro-batches in each batch
     while True:
-        state, trainer = load_checkpoint(folder / layout.CHECKPOINT, provenance), None
+        state, trainer = load_checkpoint(folder / fold_files.CHECKPOINT, provenance), None
         parts = max(parts, state["parts"] if state else 1)
         try:
             trainer = Trainer(config, data, initialize=state is None)
@@ -105,8 +106,8 @@ def train_fold(
             "micro-batches"
         )
     # It is written, unless a kill came between the last checkpoint and its row.
-    write_history(folder / layout.HISTORY, trainer.history, data.start.history)
-    save_weights(folder / layout.WEIGHTS, trainer.final_weights())
+    write_history(folder / fold_files.HISTORY, trainer.history, data.history)
+    save_weights(folder / fold_files.WEIGHTS, trainer.final_weights())
     summary = trainer.summary()
     if summary.diverged:
         losses = card.describe_losses(summary.first_loss, summary.last_loss)
@@ -141,15 +142,15 @@ def _fit_network(
             score = f", {row['metric']} {row['val_score']:.5f}" if "val_score" in row else ""
             bar.set_postfix_str(f"epoch {trainer.epoch}{score}", refresh=False)
             # The checkpoint first, from which the others can be made again.
-            save_checkpoint(folder / layout.CHECKPOINT, trainer.state(), provenance)
-            write_history(folder / layout.HISTORY, trainer.history, trainer.data.start.history)
+            save_checkpoint(folder / fold_files.CHECKPOINT, trainer.state(), provenance)
+            write_history(folder / fold_files.HISTORY, trainer.history, trainer.data.history)
             ended = time.perf_counter()
-            note_timing(folder / layout.TIMINGS, trainer.epoch, ended - started)
+            note_timing(folder / fold_files.TIMINGS, trainer.epoch, ended - started)
             started = ended
             report(trainer.history)
 
 
-def _fit_fold(config: Config, data: FoldData, folder: Path) -> oof.FoldSummary:
+def _fit_fold(config: Config, data: FoldData, folder: Path) -> FoldSummary:
     """Fit a linear head on the features of a fold's first network, and write the fold's files."""
     started = time.perf_counter()
     model, start = first_network(config, data)
@@ -177,13 +178,13 @@ def _fit_fold(config: Config, data: FoldData, folder: Path) -> oof.FoldSummary:
         "head.0.bias": torch.from_numpy(head.bias).float(),
     }
     row = history_row(config, 1, 0.0, (train_loss, val_loss), {"val_score": val_score})
-    write_history(folder / layout.HISTORY, [row], data.start.history)
-    save_weights(folder / layout.WEIGHTS, weights)
-    note_timing(folder / layout.TIMINGS, 1, time.perf_counter() - started)
-    return oof.FoldSummary(start, possible_leakage=data.start.possible_leakage)
+    write_history(folder / fold_files.HISTORY, [row], data.history)
+    save_weights(folder / fold_files.WEIGHTS, weights)
+    note_timing(folder / fold_files.TIMINGS, 1, time.perf_counter() - started)
+    return FoldSummary(start, possible_leakage=data.possible_leakage)
 
 
-def copy_training(trained: manifest.Artifact, folder: Path, config: Config) -> None:
+def copy_training(trained: FoldFiles, folder: Path, config: Config) -> None:
     """Copy weights and history of a fold whose training differed in names alone.
 
     Args:
@@ -191,9 +192,9 @@ def copy_training(trained: manifest.Artifact, folder: Path, config: Config) -> N
         folder: of the fold to fill.
         config: of the run of the fold to fill, whose stages may have other names.
     """
-    table = read_history(trained.path(layout.HISTORY)).drop(columns="stage", errors="ignore")
+    table = read_history(trained.path(fold_files.HISTORY)).drop(columns="stage", errors="ignore")
     if config.stage:
         counts = [1 if s.train.optimizer == "linear" else s.train.epochs for s in config.stages]
         table.insert(0, "stage", np.repeat([stage.stage for stage in config.stages], counts))
-    write_history(folder / layout.HISTORY, table)
-    files.write_bytes(folder / layout.WEIGHTS, trained.path(layout.WEIGHTS).read_bytes())
+    write_history(folder / fold_files.HISTORY, table)
+    files.write_bytes(folder / fold_files.WEIGHTS, trained.path(fold_files.WEIGHTS).read_bytes())

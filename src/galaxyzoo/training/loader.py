@@ -232,7 +232,7 @@ class BatchLoader:
 
     def epoch(self, number: int) -> Iterator[Batch]:
         """Batches of an epoch, from 0 on, in order and on the device."""
-        key = (self.config.train.seed, self.data.fold, number)
+        key = (self.config.train.seed, self.data.part.stream, number)
         order = self._draw_order(np.random.default_rng(key))
         # Of nearly equal size: no tiny last batch for batch norm. Rows ascend: the cache is read
         # forwards.

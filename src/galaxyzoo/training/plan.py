@@ -13,7 +13,8 @@ from galaxyzoo.core.paths import ALL_RUNS
 from galaxyzoo.data.prepare import Dataset, prepare, prepare_raw, record_duplicates
 from galaxyzoo.data.readers.dataset_files import DatasetFiles
 from galaxyzoo.results.card import RunCard
-from galaxyzoo.results.layout import REFIT, RunFolder
+from galaxyzoo.results.fold_files import fold_name, refit_name
+from galaxyzoo.results.layout import RunFolder
 
 
 @dataclass(frozen=True)
@@ -48,12 +49,12 @@ class Plan:
         dataset = self.raw.dataset
         return [c.run for c in self.asked if loading.demo_schedule(c.run, dataset)]
 
-    def folds(self, n_folds: int) -> list[int]:
-        """Numbers of the folds to train in a split into `n_folds`, then those of the refits.
+    def trainings(self, n_folds: int) -> list[str]:
+        """Names of the folds to train in a split into `n_folds`, then those of the refits.
 
         Imported runs have no networks of folds. They can only be refitted.
         """
-        refits = list(range(REFIT, REFIT + self.refits))
+        refits = list(map(refit_name, range(self.refits)))
         folders = [RunFolder(self.raw.dataset, config.run) for config in self.asked]
         without_folds = [folder for folder in folders if folder.card.exists() and not folder.folds]
         cards = [RunCard.of(folder.dataset, folder.run) for folder in without_folds]
@@ -63,7 +64,8 @@ class Plan:
         for card in cards:
             if not card.config:  # of no recipe of ours
                 raise InputError(f"{card.run} was imported: add --refit, or train a renamed config")
-        return [*(self.only or range(n_folds)), *refits]
+        folds = map(fold_name, self.only or range(n_folds))
+        return [*folds, *refits]
 
     def ensembles(self, usable: Set[str]) -> list[list[str]]:
         """Choose the ensembles to build: those named that are whole, else a task's finished runs.

@@ -3,7 +3,6 @@
 import math
 import os
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,9 +20,10 @@ from galaxyzoo.data import image_cache, prepare
 from galaxyzoo.data.catalog import Catalog, folds_dir
 from galaxyzoo.inference.predict import batch_size_for, predict
 from galaxyzoo.models.build import load_network
-from galaxyzoo.results import layout, oof
-from galaxyzoo.training import fold_data
-from galaxyzoo.training.fold import read_timings, train_fold
+from galaxyzoo.results.fold_files import WEIGHTS, fold_name
+from galaxyzoo.training.fold import train_fold
+from galaxyzoo.training.fold_data import FoldData, make_fold_data
+from galaxyzoo.training.parts import Part, part_named
 from galaxyzoo.training.trainer import Trainer
 
 _BATCHES = 8  # of a probe, at most, after the first, which is slower
@@ -192,7 +192,7 @@ def _time_batches(batches: Iterator[None], seconds: float) -> tuple[float, float
     return elapsed / count, (time.thread_time() - cpu_started) / elapsed
 
 
-def random_fold(config: Config, train_images: int) -> fold_data.FoldData:
+def random_fold(config: Config, train_images: int) -> FoldData:
     """A fold of random images, of which a batch is predicted."""
     rng = np.random.default_rng(0)
     predicted = batch_size_for(devices.get_device())
@@ -200,7 +200,8 @@ def random_fold(config: Config, train_images: int) -> fold_data.FoldData:
     images = rng.integers(0, 256, (count, side, side, 3), dtype=np.uint8)
     targets = rng.random((count, len(config.predicted_task.columns)))
     cache = image_cache.ImageCache(np.arange(count), images, np.zeros(count, bool))
-    return fold_data.FoldData(cache, targets, np.arange(train_images), np.arange(predicted), 0)
+    part = Part(fold_name(0), np.arange(train_images), np.arange(predicted), stream=0)
+    return FoldData(cache, targets, part)
 
 
 def print_plan(configs: list[Config], datasets: Mapping[str | None, prepare.Dataset]) -> None:
@@ -251,12 +252,13 @@ def smoke(config: Config, data: prepare.Dataset) -> None:
     train = config.train.model_copy(update={"epochs": 2, "checkpoint": "last"})
     # Alone: the stages before may not be trained yet.
     short = config.model_copy(update={"train": train, "earlier": ()})
-    fold = fold_data.make_fold_data(short, data, 0)
-    train_rows, val_rows = _some(fold.train_rows, SMOKE_GALAXIES), _some(fold.val_rows, 64)
-    fold = replace(fold, train_rows=train_rows, val_rows=val_rows)
+    whole = part_named(short, data.catalog, fold_name(0))
+    train_rows, val_rows = _some(whole.train_rows, SMOKE_GALAXIES), _some(whole.val_rows, 64)
+    part = replace(whole, train_rows=train_rows, val_rows=val_rows)
+    fold = make_fold_data(short, data, part, before=None)
     with tempfile.TemporaryDirectory() as folder:
         train_fold(short, fold, Path(folder), f"{short.run} smoke")
-        model = load_network(short, Path(folder) / layout.WEIGHTS)
+        model = load_network(short, Path(folder) / WEIGHTS)
         predict(model, fold.cache, fold.val_rows, short)
     trained = f"trained on {len(train_rows)} galaxies for 2 epochs"
     if short.train.optimizer == "linear":
@@ -286,39 +288,3 @@ def _hours(seconds: float, total: float) -> str:
 
 def _gigabytes(count: float) -> str:
     return f"{count / 1e9:.2f} GB"
-
-
-class FoldProgress:
-    """Folds left to train, and their progress, read from their files.
-
-    Args:
-        folds: of all runs of the command, each with its run's tables.
-    """
-
-    def __init__(self, folds: list[tuple[oof.FoldTables, int]]) -> None:
-        self.left = folds
-        self.epochs = sum(tables.config.train.epochs for tables, _ in folds)
-
-    def look(self) -> int:
-        """Print a line for each newly finished fold; returns the epochs done."""
-        before = self.left
-        self.left = [(t, k) for t, k in before if not t.files(k).is_finished]
-        for tables, fold in before:
-            if tables.files(fold).is_finished:
-                score = "trained on all galaxies"
-                if fold < layout.REFIT:
-                    score = f"{tables.config.metric} {tables.score(fold):.5f}"
-                took = f"{sum(_timings(tables, fold).values()) / 60:.1f} min"
-                more = sum(other is tables for other, _ in self.left)
-                left = f"; {console.count(more, 'fold')} to go" if more else ""
-                name = f"{tables.config.title}, {layout.fold_name(fold)}"
-                console.ProgressBar.write(f"{name}: {score} in {took}{left}")
-                sys.stdout.flush()  # into a log at once
-        # A fold that took over the weights of another has trained no epoch.
-        ahead = (t.config.train.epochs - max(_timings(t, k), default=0) for t, k in self.left)
-        return self.epochs - sum(ahead)
-
-
-def _timings(tables: oof.FoldTables, fold: int) -> dict[int, float]:
-    """Seconds of each epoch of a fold so far, and under 0 those of its predictions."""
-    return read_timings(tables.folder.fold(fold) / layout.TIMINGS)

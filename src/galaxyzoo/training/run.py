@@ -22,21 +22,30 @@ from tqdm import tqdm
 from galaxyzoo.config import base, loading, schema
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import FoldError, InputError
-from galaxyzoo.core.manifest import Artifact, code_version, package_versions
+from galaxyzoo.core.manifest import code_version, package_versions
 from galaxyzoo.core.parallel import progress_of_files, run_jobs
-from galaxyzoo.core.paths import shown
+from galaxyzoo.core.paths import BUNDLED, shown
 from galaxyzoo.data.catalog import Catalog, folds_dir
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.predict import predict
 from galaxyzoo.models.build import GalaxyNet, build_model, load_network
 from galaxyzoo.results import card, layout, oof, table
+from galaxyzoo.results.fold_files import (
+    TEST_TABLE,
+    TIMINGS,
+    VAL_TABLE,
+    WEIGHTS,
+    FoldFiles,
+    FoldSummary,
+    fold_name,
+)
 from galaxyzoo.training import fold_data, loader
 from galaxyzoo.training.fold import copy_training, note_timing, read_timings, train_fold
-from galaxyzoo.training.planning import FoldProgress
+from galaxyzoo.training.parts import fold_parts, part_named
+from galaxyzoo.training.progress import FoldInTraining, FoldProgress
 
 _OLD_LABELS = "old_labels"  # folder of runs that were trained before own labels changed
-_FILES = (layout.WEIGHTS, layout.HISTORY, layout.VAL_TABLE, layout.TEST_TABLE)  # of a finished fold
 
 
 @dataclass
@@ -46,6 +55,7 @@ class Run:
     config: schema.Config
     data: Dataset
     stopped: list[str] = field(default_factory=list)  # reasons why folds are not finished
+    _files: dict[str, FoldFiles] = field(default_factory=dict)  # by name, such as fold_3
 
     @cached_property
     def catalog(self) -> Catalog:
@@ -57,13 +67,29 @@ class Run:
         return {**self.__dict__, "stopped": []}
 
     @property
-    def _tables(self) -> oof.FoldTables:
-        return oof.FoldTables(self.config, self.catalog)
+    def folder(self) -> layout.RunFolder:
+        """Folder of the run's config and folds, and its tables."""
+        return layout.RunFolder(self.catalog.dataset, self.config.run)
+
+    def files(self, name: str) -> FoldFiles:
+        """Files of a fold or refit, such as fold_3."""
+        if name not in self._files:
+            fingerprint = self.catalog.fingerprint
+            self._files[name] = FoldFiles.of(self.folder.path, name, self.config, fingerprint)
+        return self._files[name]
 
     @property
-    def folder(self) -> Path:
-        """Folder of the run's config and folds."""
-        return self._tables.folder.path
+    def every_fold(self) -> list[str]:
+        """Names of all folds."""
+        return [fold_name(fold) for fold in range(self.catalog.n_folds)]
+
+    def finished_folds(self) -> list[FoldFiles]:
+        """Files of the finished folds, ascending."""
+        return [self.files(fold_name(fold)) for fold in self.folder.folds]
+
+    def finished_refits(self) -> list[FoldFiles]:
+        """Files of the finished trainings on all galaxies."""
+        return [self.files(name) for name in self.folder.refits]
 
     def check(self) -> None:
         """Refuse, before anything starts, mistakes that would fail later, and other settings."""
@@ -77,27 +103,26 @@ class Run:
         self._set_aside()
         loader.check_transforms(self.config.augment.transforms, self.config.image.size_px)
         build_model(self.config, initialize=False)
-        fold_data.resolve_start(self.config.stages[0], self.data.catalog, 0)
-        allowed = fold_data.may_learn_from(self.config, self.catalog)
-        for fold in range(self.catalog.n_folds):
-            rows = np.flatnonzero((self.catalog.folds != fold) & allowed)
-            fold_data.check_train_rows(self.config, rows, fold)
+        if self.config.stages[0].model.weights_file == BUNDLED:
+            fold_data.find_bundled(self.config.stages[0])
+        fold_parts(self.config, self.data.catalog, range(self.catalog.n_folds))
         fold_data.check_dataset_before(self.config, self.data.catalog)
-        if (self.folder / loading.CONFIG).exists():
+        finished = [*self.finished_folds(), *self.finished_refits()]
+        config = self.folder.path / loading.CONFIG
+        if config.exists():
             self._check_saved()
-        elif begun := self._tables.folder.folds:
-            where, config = shown(self.fold_dir(begun[0])), shown(self.folder / loading.CONFIG)
+        elif finished:
             raise InputError(
-                f"{where} exists, but its settings file {config} is missing: restore it, or delete "
-                f"{shown(self.folder)} to retrain"
+                f"{shown(finished[0].folder)} exists, but its settings file {shown(config)} is "
+                f"missing: restore it, or delete {shown(self.folder.path)} to retrain"
             )
-        for fold in (*self._tables.folder.folds, *self._tables.folder.refits):
-            self._tables.files(fold).check()
+        for trained in finished:
+            trained.check()
 
     def _check_saved(self) -> None:
         """Refuse a folder that was begun with other settings, or on another split."""
-        where = shown(self.folder)
-        saved = loading.load_run_config(self.folder)
+        where = shown(self.folder.path)
+        saved = loading.load_run_config(self.folder.path)
         if not self._is_of_catalog(saved):
             raise InputError(
                 f"{where} was trained on other images or folds of '{self.catalog.dataset}': "
@@ -122,14 +147,15 @@ class Run:
 
     def _set_aside(self) -> None:
         """Move away a run of the user's own labels before they were changed."""
-        is_begun = self.data.raw.task is not None and (self.folder / loading.CONFIG).exists()
-        if not is_begun or self._is_of_catalog(loading.load_run_config(self.folder)):
+        folder = self.folder.path
+        is_begun = self.data.raw.task is not None and (folder / loading.CONFIG).exists()
+        if not is_begun or self._is_of_catalog(loading.load_run_config(folder)):
             return
         if self._old.exists():  # the finished one; between them labels changed again
-            shutil.rmtree(self.folder)
+            shutil.rmtree(folder)
             return
         files.make_folder(self._old.parent)
-        self.folder.rename(self._old)
+        folder.rename(self._old)
         files.sync_folder(self._old.parent)
         tqdm.write(
             f"{self.config.title} was trained on other labels: kept as {shown(self._old)} until it "
@@ -137,7 +163,7 @@ class Run:
         )
 
     def train(
-        self, folds: Sequence[int] | None = None, after_fold: Callable[[], object] = lambda: None
+        self, names: Sequence[str] | None = None, after_fold: Callable[[], object] = lambda: None
     ) -> card.RunCard | None:
         """Train the folds that are not finished; write tables and card of all finished folds.
 
@@ -145,21 +171,21 @@ class Run:
         noted in `stopped`; the next call goes on with it from its last whole epoch.
 
         Args:
-            folds: default all.
+            names: of folds and refits, such as fold_3; default all folds.
             after_fold: called after each of them.
         Returns:
             The score card; None while no fold is finished.
         """
         self.begin()
-        for fold in range(self.catalog.n_folds) if folds is None else folds:
-            self.train_one(fold)
+        for name in self.every_fold if names is None else names:
+            self.train_one(name)
             after_fold()
         return self.collect()
 
-    def unfinished_folds(self, folds: Sequence[int] | None = None) -> list[int]:
-        """List the unfinished folds among the given ones (default: all)."""
-        asked = range(self.catalog.n_folds) if folds is None else folds
-        return [fold for fold in asked if not self._tables.files(fold).is_finished]
+    def unfinished(self, names: Sequence[str] | None = None) -> list[str]:
+        """List the unfinished trainings among the given ones (default: all folds)."""
+        asked = self.every_fold if names is None else names
+        return [name for name in asked if not self.files(name).is_finished]
 
     def begin(self) -> None:
         """Check the run and save its config."""
@@ -168,99 +194,109 @@ class Run:
             self.check()
             self._save_config()
 
-    def train_one(self, fold: int) -> None:
-        """Train a fold that is not finished, predict, and write its summary last.
+    def train_one(self, name: str) -> None:
+        """Train a fold or refit that is not finished, predict, and write its summary last.
 
-        It waits if another process trains the fold.
+        It waits if another process trains the same.
         """
-        folder, fold_files = self.fold_dir(fold), self._tables.files(fold)
-        name = f"{self.config.title}, {layout.fold_name(fold)}"
-        with files.hold_lock(folder / files.LOCK, f"training {name}"):
-            self._check_saved()  # the folder may have been deleted, and begun again
-            if not fold_files.is_finished:
-                # Temporary files of a killed process; nothing else removes them.
-                files.remove_left_over(folder)
-                try:
-                    if twin := self._find_reusable_fold(fold):
-                        tqdm.write(f"{name}: reusing the weights of {shown(twin.folder)}")
-                        summary = self._copy_fold(twin, fold)
-                    else:
-                        data = fold_data.make_fold_data(self.config, self.data, fold)
-                        summary = train_fold(self.config, data, folder, name)
-                    if not self.config.is_earlier_stage:
-                        summary = self._predict_fold(fold, summary)
-                    fold_files.finish(_FILES, asdict(summary))
-                except FoldError as error:
-                    # the error itself would keep the network in memory
-                    self.stopped.append(str(error))
-                    tqdm.write(f"stopped: {error}")
-            if fold_files.is_finished:
-                # Here, because a kill may have come after the summary.
-                (folder / layout.CHECKPOINT).unlink(missing_ok=True)
+        trained = self.files(name)
+        title = f"{self.config.title}, {trained.title}"
+        try:
+            with trained.make(f"training {title}") as filling:
+                if filling:
+                    self._check_saved()  # the folder may have been deleted, and begun again
+                    filling.notes = asdict(self._fill(trained, title))
+        except FoldError as error:
+            # the error itself would keep the network in memory
+            self.stopped.append(str(error))
+            tqdm.write(f"stopped: {error}")
+            return
+        # Here, because a kill may have come after the summary.
+        trained.checkpoint.unlink(missing_ok=True)
+
+    def _fill(self, trained: FoldFiles, title: str) -> FoldSummary:
+        """Write the files of a training: take over weights that are there, or train; predict."""
+        if twin := self._find_reusable_fold(trained.name):
+            tqdm.write(f"{title}: reusing the weights of {shown(twin.folder)}")
+            summary = self._copy_fold(twin, trained)
+        else:
+            data = self.load_data(trained.name)
+            summary = train_fold(self.config, data, trained.folder, title)
+        if self.config.is_earlier_stage:
+            return summary
+        return self._predict_fold(trained, summary)
+
+    def load_data(self, name: str) -> fold_data.FoldData:
+        """Images, targets and first weights of a fold or refit."""
+        part = part_named(self.config, self.data.catalog, name)
+        before = fold_data.find_stage_before(self.config, self.data.catalog, name)
+        return fold_data.make_fold_data(self.config, self.data, part, before)
 
     def collect(self) -> card.RunCard | None:
         """Write tables and card of the finished folds; returns the card.
 
         None without a fold, and of an earlier stage.
         """
-        if self._old.exists() and not self.unfinished_folds():
+        if self._old.exists() and not self.unfinished():
             shutil.rmtree(self._old)
             tqdm.write(f"{self.config.title}: removed {shown(self._old)}, trained on other labels")
-        finished = self._tables.folder.folds or self._tables.folder.refits
-        if self.config.is_earlier_stage or not finished:
+        folds, refits = self.finished_folds(), self.finished_refits()
+        if self.config.is_earlier_stage or not (folds or refits):
             return None
         with self.locked():
-            return self._tables.collect(self.data.test_images(self.config.image))
+            test_images = self.data.test_images(self.config.image)
+            return oof.collect(self.config, self.catalog, folds, refits, test_images)
 
     def minutes(self) -> float:
         """Minutes that its folds have taken so far, all stages together."""
         dataset, stages = self.catalog.dataset, self.config.stages
         folders = [layout.RunFolder(stage.dataset or dataset, stage.run) for stage in stages]
-        folds = range(self.catalog.n_folds)
-        timings = [folder.fold(k) / layout.TIMINGS for folder in folders for k in folds]
-        return sum(sum(read_timings(path).values()) for path in timings) / 60
+        seconds = 0.0
+        for folder in folders:
+            for name in self.every_fold:
+                seconds += sum(read_timings(folder.training(name) / TIMINGS).values())
+        return seconds / 60
 
-    def _predict_fold(self, fold: int, summary: oof.FoldSummary) -> oof.FoldSummary:
+    def _predict_fold(self, trained: FoldFiles, summary: FoldSummary) -> FoldSummary:
         """Predict a trained fold and the test galaxies; returns the summary with notes on these."""
-        started, folder = time.perf_counter(), self.fold_dir(fold)
-        model = load_network(self.config, folder / layout.WEIGHTS)
+        started, folder = time.perf_counter(), trained.folder
+        model = load_network(self.config, folder / WEIGHTS)
         image = self.config.image
         cache, test = self.data.train_images(image), self.data.test_images(image)
-        rows = np.searchsorted(cache.ids, self.catalog.ids[self.catalog.folds == fold])
+        rows = part_named(self.config, self.data.catalog, trained.name).val_rows
         if len(rows):
-            self.predict(model, cache, rows, folder / layout.VAL_TABLE)
-        self.predict(model, test, np.arange(len(test.ids)), folder / layout.TEST_TABLE)
-        note_timing(folder / layout.TIMINGS, 0, time.perf_counter() - started)
+            self.predict(model, cache, rows, folder / VAL_TABLE)
+        self.predict(model, test, np.arange(len(test.ids)), folder / TEST_TABLE)
+        note_timing(trained.timings, 0, time.perf_counter() - started)
         return replace(
             summary,
             selected_on_validation=any(s.train.checkpoint == "best" for s in self.config.stages),
             unreadable_test_images=test.ids[test.unreadable].tolist(),
         )
 
-    def _find_reusable_fold(self, fold: int) -> Artifact | None:
+    def _find_reusable_fold(self, name: str) -> FoldFiles | None:
         """Find a finished fold of another run with the same weights digest."""
         weights = self.config.digest("weights")
-        for path in sorted(self.folder.parent.glob(f"*/{loading.CONFIG}")):
+        for path in sorted(self.folder.path.parent.glob(f"*/{loading.CONFIG}")):
             with contextlib.suppress(InputError):  # damaged, which is for its own commands to say
                 saved = loading.load_run_config(path.parent)
                 if self._is_of_catalog(saved) and saved.config.digest("weights") == weights:
-                    twin = oof.FoldTables(saved.config, self.catalog).files(fold)
+                    fingerprint = self.catalog.fingerprint
+                    twin = FoldFiles.of(path.parent, name, saved.config, fingerprint)
                     twin.check()
                     return twin
         return None
 
-    def _copy_fold(self, twin: Artifact, fold: int) -> oof.FoldSummary:
+    def _copy_fold(self, twin: FoldFiles, trained: FoldFiles) -> FoldSummary:
         """Take over the training of a twin's fold, under the names of this run's stages."""
-        copy_training(twin, self.fold_dir(fold), self.config)
-        start = twin.notes["start"]
-        if self.config.earlier:
-            start = fold_data.resolve_start(self.config, self.data.catalog, fold).provenance
-        of_run = {"selected_on_validation": False, "unreadable_test_images": ()}
-        return oof.FoldSummary(**{**twin.notes, **of_run, "start": start})
-
-    def fold_dir(self, fold: int) -> Path:
-        """Folder of one fold."""
-        return self._tables.folder.fold(fold)
+        copy_training(twin, trained.folder, self.config)
+        summary = replace(
+            twin.summary, selected_on_validation=False, unreadable_test_images=()
+        )  # which are of the twin's run
+        before = fold_data.find_stage_before(self.config, self.data.catalog, trained.name)
+        if before is None:
+            return summary
+        return replace(summary, start=fold_data.origin_after(before, self.config))
 
     def predict(self, model: GalaxyNet, cache: ImageCache, rows: np.ndarray, path: Path) -> None:
         """Write predictions of some rows."""
@@ -269,7 +305,7 @@ class Run:
 
     def _save_config(self) -> None:
         """Save the config, once; later only how the classes of own labels are judged may change."""
-        path = self.folder / loading.CONFIG
+        path = self.folder.path / loading.CONFIG
         if path.exists():
             values = base.read_yaml(path)
             if values.get("labels") == self.config.labels:
@@ -287,11 +323,11 @@ class Run:
 
     def locked(self) -> contextlib.AbstractContextManager[None]:
         """Hold the run's lock; wait, with a message, if another process holds it."""
-        return files.hold_lock(self.folder / files.LOCK, f"training {self.config.title}")
+        return files.hold_lock(self.folder.path / files.LOCK, f"training {self.config.title}")
 
 
 def train_runs(
-    runs: Sequence[Run], folds: Sequence[int] | None, jobs: int, backend: str
+    runs: Sequence[Run], names: Sequence[str] | None, jobs: int, backend: str
 ) -> Iterator[card.RunCard]:
     """Train runs as `Run.train` does, several folds in parallel.
 
@@ -300,24 +336,24 @@ def train_runs(
 
     Args:
         runs: each after the runs among them that it needs.
-        folds: of each run; default all.
+        names: of the folds and refits of each run, such as fold_3; default all folds.
         jobs: number of processes; 1: this one.
         backend: of joblib, as in `run_jobs`.
     Yields:
         The score cards of runs with a finished fold; reasons of stopped folds are in the runs.
     """
-    left = FoldProgress([(run._tables, k) for run in runs for k in run.unfinished_folds(folds)])
+    left = FoldProgress(_list_unfinished(runs, names))
     if jobs == 1:
-        yield from filter(None, (run.train(folds, left.look) for run in runs))
+        yield from filter(None, (run.train(names, left.look) for run in runs))
         return
     for run in runs:
         run.begin()
         run.data.train_images(run.config.image)  # decoded here, by all processors
         run.data.test_images(run.config.image)
-        if run.unfinished_folds(folds) and not run.config.earlier:
+        if run.unfinished(names) and not run.config.earlier:
             build_model(run.config)  # weights are downloaded here, or missed, once
     chains = order_by_dependency(runs)
-    calls = [(chain, fold) for chain in chains for fold in chain[-1].unfinished_folds(folds)]
+    calls = [(chain, name) for chain in chains for name in chain[-1].unfinished(names)]
     with progress_of_files(left.look, left.epochs, "all folds", "epoch"):
         reasons = run_jobs(_train_one, calls, jobs, backend)
     left.look()
@@ -356,11 +392,21 @@ def order_by_dependency(runs: Sequence[Run]) -> list[list[Run]]:
     return [list(chains[name].values()) for name in most_used_first]
 
 
-def _train_one(chain: Sequence[Run], fold: int) -> list[str]:
-    """Train one fold of the last run in a process of its own; returns the reason if it stopped.
+def _list_unfinished(runs: Sequence[Run], names: Sequence[str] | None) -> list[FoldInTraining]:
+    """List the trainings that are left."""
+    left = []
+    for run in runs:
+        for name in run.unfinished(names):
+            left.append(FoldInTraining(run.config, run.catalog, run.files(name)))
+    return left
 
-    The runs that it needs come first in the chain; if another process trains them, it waits.
+
+def _train_one(chain: Sequence[Run], name: str) -> list[str]:
+    """Train a fold or refit of the last run in a process of its own.
+
+    It returns the reason if it stopped. The runs that it needs come first in the chain; if another
+    process trains them, it waits.
     """
     for run in chain:
-        run.train_one(fold)
+        run.train_one(name)
     return chain[-1].stopped

@@ -22,7 +22,7 @@ from galaxyzoo.inference.predict import predict
 from galaxyzoo.models import heads
 from galaxyzoo.models.build import GalaxyNet, build_model
 from galaxyzoo.models.weights import fill_network, load_weights
-from galaxyzoo.results import layout, oof
+from galaxyzoo.results.fold_files import FoldSummary
 from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.training.loader import Batch, BatchLoader
 from galaxyzoo.training.optim import StepGraph, build_optimizer, learning_rate, set_learning_rate
@@ -49,7 +49,7 @@ class Trainer:
         self.loss = heads.build_loss(config, self.class_weights)
         is_sampled = config.train.class_balance == "sampling"  # so that classes come equally often
         self.loader = BatchLoader(config, data, self.device, 1 / self.prior if is_sampled else None)
-        torch.manual_seed(_seed(config, data.fold))
+        torch.manual_seed(_seed(config, data.part.stream))
         model, self.start = first_network(config, data, initialize)
         self.model = devices.place(model, self.device)
         decay = config.train.ema_decay
@@ -86,7 +86,7 @@ class Trainer:
             self.model.train()
             if self.epoch == 0:
                 self.first_loss = self.untrained_loss()
-            torch.manual_seed(_seed(self.config, self.data.fold, self.epoch))  # dropout
+            torch.manual_seed(_seed(self.config, self.data.part.stream, self.epoch))  # dropout
             losses: list[float] = []
             steps: list[tuple[Callable[[], float], np.ndarray]] = []  # reads a loss; rows
             for number, batch in enumerate(self.batches(), self.epoch * self.loader.steps):
@@ -125,13 +125,17 @@ class Trainer:
             weights[name] = weights[name] + log_prior.to(weights[name].device)
         return weights
 
-    def summary(self) -> oof.FoldSummary:
+    def summary(self) -> FoldSummary:
         """Summary of the finished training."""
         # Nothing is trained where a rule makes classes of the votes of the stage before.
         rows = [self._best_row] if self._keeps_best and self.history else self.history
         last_row = rows[-1] if rows else {}
-        losses, start = (self.first_loss, last_row.get("train_loss")), self.data.start
-        return oof.FoldSummary(self.start, *losses, possible_leakage=start.possible_leakage)
+        return FoldSummary(
+            self.start,
+            first_loss=self.first_loss,
+            last_loss=last_row.get("train_loss"),
+            possible_leakage=self.data.possible_leakage,
+        )
 
     def state(self) -> dict[str, Any]:
         """State that the next epoch depends on, for a checkpoint."""
@@ -219,7 +223,7 @@ class Trainer:
         The training that follows does not depend on it. The first batch alone would be too few
         galaxies to compare with.
         """
-        torch.manual_seed(_seed(self.config, self.data.fold, self.epoch))
+        torch.manual_seed(_seed(self.config, self.data.part.stream, self.epoch))
         model = copy.deepcopy(self.model)  # in training mode, norms update their statistics
         count = math.ceil(_FIRST_GALAXIES / self.config.train.batch_size)
         losses, sizes = [], []
@@ -232,7 +236,7 @@ class Trainer:
 
     @property
     def _where(self) -> str:
-        return f"{self.config.title}, {layout.fold_name(self.data.fold)}, epoch {self.epoch + 1}"
+        return f"{self.config.title}, {self.data.part.title}, epoch {self.epoch + 1}"
 
     def _checked_loss(self, read: Callable[[], float], rows: np.ndarray) -> float:
         """Read the loss of a batch of these rows, which must be finite."""
@@ -291,15 +295,14 @@ def history_row(
 
 def first_network(config: Config, data: FoldData, initialize: bool = True) -> tuple[GalaxyNet, str]:
     """Build the network of a fold with its first weights; returns their origin too."""
-    start = data.start
-    model = build_model(config, initialize and start.weights is None)
-    if not initialize or start.weights is None:
+    model = build_model(config, initialize and data.weights is None)
+    if not initialize or data.weights is None:
         return model, model.start.provenance
-    weights = load_weights(start.weights)
-    fill_network(model, weights, paths.shown(start.weights), config.keeps_head)
-    return model, start.provenance
+    weights = load_weights(data.weights)
+    fill_network(model, weights, paths.shown(data.weights), config.keeps_head)
+    return model, data.origin
 
 
-def _seed(config: Config, fold: int, epoch: int = -1) -> int:
-    """A seed for torch that differs for every (seed, fold, epoch)."""
-    return int(np.random.SeedSequence((config.train.seed, fold, epoch + 1)).generate_state(1)[0])
+def _seed(config: Config, stream: int, epoch: int = -1) -> int:
+    """A seed for torch that differs for every (seed, stream, epoch)."""
+    return int(np.random.SeedSequence((config.train.seed, stream, epoch + 1)).generate_state(1)[0])

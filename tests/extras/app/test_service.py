@@ -15,7 +15,7 @@ from galaxyzoo.extras.app import service
 from galaxyzoo.extras.app.service import LoadedRun
 from galaxyzoo.extras.formats.fits import FitsSettings, to_rgb
 from galaxyzoo.extras.surveys.survey import classes_of_votes
-from galaxyzoo.results.layout import DONE
+from galaxyzoo.results.fold_files import DONE
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.registry import TASKS
 from support.problems import draw_votes

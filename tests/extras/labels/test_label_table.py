@@ -384,7 +384,7 @@ def test_a_metric_that_changes_reaches_the_saved_config(root, folder):
         data = prepare("mine", n_folds=3, tasks={"mine"}, update=True)
         run = Run(load_config("mine/head", dataset="mine", own_task=data.catalog.task), data)
         run.begin()
-        saved = load_run_config(run.folder).config
+        saved = load_run_config(run.folder.path).config
         assert saved.predicted_task == data.catalog.task
         assert saved.labels["balanced"] == balanced  # type: ignore[index]
         assert saved == run.config

@@ -14,7 +14,7 @@ from galaxyzoo.core.files import read_json
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.predict import RunNetworks, compute_features, predict
 from galaxyzoo.models.build import build_model, load_network
-from galaxyzoo.results.layout import WEIGHTS, trained_files
+from galaxyzoo.results.fold_files import WEIGHTS, FoldFiles
 from galaxyzoo.tasks.metrics import log_loss
 from galaxyzoo.training import feature_head, planning
 from galaxyzoo.training.feature_head import fit_head
@@ -114,19 +114,19 @@ def test_a_fold_is_its_first_network_with_a_fitted_head(root):
     train = {"optimizer": "linear", "freeze": "backbone", "amp": "fp32"}
     small = {"task": "mine", "run": "mine/small", "labels": labels, "head": {"hidden": []}}
     config = small_config(**small, train=train, tta={"dihedral": False})
-    summary = train_fold(config, data, root / "fold", "a fold")
+    summary = train_fold(config, data, root / "fold_0", "a fold")
     assert (summary.start, summary.diverged) == ("scratch", False)
-    network = load_network(config, root / "fold" / WEIGHTS)
+    network = load_network(config, root / "fold_0" / WEIGHTS)
     inputs = compute_features(network, data.cache.images, config, config.tta)
     head = fit_head(inputs[data.train_rows], data.targets[data.train_rows])
     expected = softmax(head.logits(inputs[data.val_rows]), axis=1)
     predicted = predict(network, data.cache, data.val_rows, config)
     np.testing.assert_allclose(predicted, expected, atol=1e-4)
-    history, truth = pd.read_csv(root / "fold" / "history.csv"), data.targets[data.val_rows]
+    history, truth = pd.read_csv(root / "fold_0" / "history.csv"), data.targets[data.val_rows]
     score = log_loss(expected, truth)
     assert history["val_score"].tolist() == pytest.approx([score], abs=1e-4)
-    trained = trained_files(root / "fold", {})
-    trained.finish(["weights.safetensors", "history.csv"], {})
+    trained = FoldFiles.of(root, "fold_0", config, "")
+    trained.seal({})
     copy_training(trained, root / "copy", config.model_copy(update={"stage": "first"}))
     copies = {path.name for path in (root / "copy").iterdir()}
     assert copies == {"history.csv", "weights.safetensors"}
@@ -180,6 +180,7 @@ def test_a_smoke_test_of_a_linear_head_names_no_epochs(root, monkeypatch, capsys
     train = {"optimizer": "linear", "freeze": "backbone", "amp": "fp32"}
     own = {"task": "mine", "run": "mine/x", "labels": labels}
     config = small_config(**own, head={"hidden": []}, train=train)
-    monkeypatch.setattr(planning.fold_data, "make_fold_data", lambda *arguments: data)
+    monkeypatch.setattr(planning, "part_named", lambda *_: data.part)
+    monkeypatch.setattr(planning, "make_fold_data", lambda *_, **__: data)
     planning.smoke(config, cast(Dataset, None))
     assert f"fitted to {len(data.train_rows)} galaxies (log" in capsys.readouterr().out

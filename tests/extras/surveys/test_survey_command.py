@@ -29,7 +29,7 @@ from galaxyzoo.extras.surveys.survey import Survey, survey_classes
 from galaxyzoo.inference.predict import predict_stores
 from galaxyzoo.io.archives import write_zip
 from galaxyzoo.models.build import load_network
-from galaxyzoo.results.layout import WEIGHTS
+from galaxyzoo.results.fold_files import WEIGHTS
 from galaxyzoo.tasks.registry import TASKS
 from support.commands import dataset, succeed
 from support.faulty_commands import Fault, Project, ranks

@@ -23,6 +23,7 @@ from galaxyzoo.inference import predict
 from galaxyzoo.models.weights import save_weights
 from galaxyzoo.results import layout
 from galaxyzoo.results.card import Digests, RunCard
+from galaxyzoo.results.fold_files import WEIGHTS, fold_name
 from galaxyzoo.results.table import PredictionTable, digest_table
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
 from galaxyzoo.tasks.registry import ensemble_name
@@ -57,10 +58,11 @@ def export_run(
     fingerprint = load_run_config(layout.RunFolder(dataset, run).path).fingerprint
     with files.writing_folder(folder) as part:
         for fold, network in networks.items():
-            layout.fold_dir(part, fold).mkdir()
+            fold_folder = part / fold_name(fold)
+            fold_folder.mkdir()
             if in_half:
                 network.half()
-            save_weights(layout.fold_dir(part, fold) / layout.WEIGHTS, network.state_dict())
+            save_weights(fold_folder / WEIGHTS, network.state_dict())
             network.float()  # of rounded weights, so that ONNX is of what is kept
         (part / CONFIG).write_text(portable_config(config, fingerprint), encoding="utf-8")
         shutil.copyfile(layout.RunFolder(dataset, run).card, part / layout.SCORES)
@@ -70,7 +72,7 @@ def export_run(
         names = _list_files(part)
         digest = layout.digest_networks(dataset, run, catalog.n_folds) or ""
         provenance = {"run": run, "networks": digest}
-        layout.exported_files(part, provenance).finish(names, {})
+        layout.exported_files(part, provenance, names).seal({})
         difference = None
         if with_onnx:
             size_px, turned = config.image.size_px, config.tta.dihedral

@@ -14,15 +14,8 @@ from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.ensemble.model_listing import ensemble_folder
 from galaxyzoo.io.tables import read_csv, select_numbers
 from galaxyzoo.results.card import EnsembleCard, HoldoutCard, RunCard, ScoreCard
-from galaxyzoo.results.layout import (
-    HELD_OUT_TABLE,
-    HOLDOUT,
-    RunFolder,
-    fold_provenance,
-    list_ensembles,
-    list_tables,
-    trained_files,
-)
+from galaxyzoo.results.fold_files import HELD_OUT_TABLE, HOLDOUT, FoldFiles
+from galaxyzoo.results.layout import RunFolder, list_ensembles, list_tables
 from galaxyzoo.results.table import PredictionTable
 from galaxyzoo.tasks.kinds import ClassTask, Task
 from galaxyzoo.tasks.registry import ensemble_name, is_ensemble, split_ensemble
@@ -111,8 +104,7 @@ def load_holdouts(
 
 def _load_holdout(folder: RunFolder, task: Task, catalog: Catalog) -> HoldoutResult:
     card, saved = HoldoutCard.read(folder.holdout_card), load_run_config(folder.path)
-    provenance = fold_provenance(saved.config, catalog.fingerprint, HOLDOUT)
-    files = trained_files(folder.path / HOLDOUT, provenance)
+    files = FoldFiles.of(folder.path, HOLDOUT, saved.config, catalog.fingerprint)
     path = files.path(HELD_OUT_TABLE)
     frame = select_numbers(read_csv(path, key=catalog.key), task.columns, path)
     ids = frame.index.to_numpy()

@@ -12,6 +12,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from galaxyzoo.core import launch, manifest, paths
+from galaxyzoo.core.artifact import SealedFiles
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.stores.base import POSITION
 from galaxyzoo.extras.formats.fits import FitsSettings
@@ -40,11 +41,11 @@ def part_path(folder: Path, number: int) -> Path:
     return folder / PARTS / f"part-{number:06d}.parquet"
 
 
-def part_record(path: Path, provenance: manifest.Provenance) -> manifest.Artifact:
+def part_record(path: Path, provenance: manifest.Provenance) -> SealedFiles:
     """A part with its record; notes: errors, oddities, names, stamps, content of its images."""
     advice = f"delete {paths.shown(path)} and rerun the command"
     # Arrow and pandas pass over such a name when they open parts/.
-    return manifest.Artifact(path.with_name(f"_{path.stem}.json"), provenance, advice)
+    return SealedFiles(path.with_name(f"_{path.stem}.json"), provenance, advice, [path.name])
 
 
 def read_finished(folder: Path) -> tuple[dict[str, Any], dict[str, Any], SurveyImages]:

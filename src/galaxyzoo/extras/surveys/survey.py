@@ -24,9 +24,9 @@ from pyarrow import parquet
 
 from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core import console, files, manifest, parallel, paths
+from galaxyzoo.core.artifact import SealedFiles
 from galaxyzoo.core.console import ProgressBar
 from galaxyzoo.core.errors import InputError, one_line
-from galaxyzoo.core.manifest import Artifact
 from galaxyzoo.core.paths import BUNDLED
 from galaxyzoo.ensemble.load_model import load_predictor
 from galaxyzoo.extras.surveys import COLUMN_NAMES, FEATURES, INTERVALS, SPREAD, finished
@@ -186,7 +186,7 @@ class Survey:
             if not self._begun.is_finished:
                 if any(entry.name != files.LOCK for entry in self.folder.iterdir()):
                     raise InputError(f"FOLDER {where} contains other files: choose a new folder")
-                self._begun.finish([], {})
+                self._begun.seal({})
         self._begun.check()
         for part in filter(self._is_made, self.images.parts):
             record = self._record(part)
@@ -196,9 +196,9 @@ class Survey:
                 )
 
     @property
-    def _begun(self) -> Artifact:
+    def _begun(self) -> SealedFiles:
         # Never to delete this one, which may hold labels made by hand.
-        return Artifact(self.folder / paths.SURVEY_JOB, self.provenance, "choose a new folder")
+        return SealedFiles(self.folder / paths.SURVEY_JOB, self.provenance, "choose a new folder")
 
     def _check_still_ours(self) -> None:
         """Stop where the folder was deleted, even if another job has begun there since."""
@@ -207,7 +207,7 @@ class Survey:
         except InputError:
             raise files.deletion_error(self.folder) from None
 
-    def _record(self, part: Part) -> Artifact:
+    def _record(self, part: Part) -> SealedFiles:
         return part_record(self.part_path(part), self.provenance)
 
     def _is_made(self, part: Part) -> bool:
@@ -235,7 +235,7 @@ class Survey:
             "stamps": part.stamps,
             "content": digest_content(checksums),
         }
-        self._record(part).finish([path.name], notes)
+        self._record(part).seal(notes)
         return len(part.images)
 
     def _table(self, chunk: Chunk) -> pa.Table:
@@ -328,8 +328,8 @@ class Survey:
             "errors": len(errors),
             "images_per_s": round(done / seconds, 1) if done else None,  # of the last command
         }
-        whole = Artifact(self.folder / MANIFEST, self.provenance, self._begun.advice)
-        whole.finish([ERRORS], notes)
+        mark, advice = self.folder / MANIFEST, self._begun.advice
+        SealedFiles(mark, self.provenance, advice, [ERRORS]).seal(notes)
         return notes
 
     def write_table(

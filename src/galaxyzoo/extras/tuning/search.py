@@ -24,9 +24,10 @@ from galaxyzoo.core.errors import FoldError, InputError
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.extras.tuning.search_space import Search
-from galaxyzoo.results.layout import CHECKPOINT, WEIGHTS, RunFolder
+from galaxyzoo.results.fold_files import CHECKPOINT, WEIGHTS, fold_name
+from galaxyzoo.results.layout import RunFolder
 from galaxyzoo.tasks import kinds
-from galaxyzoo.training import fold, fold_data, run
+from galaxyzoo.training import fold, run
 
 STUDY = "study.db"
 _DONE = (TrialState.COMPLETE, TrialState.PRUNED)
@@ -57,7 +58,12 @@ class Tuning:
     @property
     def folder(self) -> Path:
         """Folder of the study and the trials."""
-        return RunFolder(self.catalog.dataset, self.search.config.run).fold(self.search.fold)
+        return RunFolder(self.catalog.dataset, self.search.config.run).training(self._fold)
+
+    @property
+    def _fold(self) -> str:
+        """Name of the fold on which trials are trained."""
+        return fold_name(self.search.fold)
 
     def check(self) -> None:
         """Check the fold and the recipe."""
@@ -143,8 +149,9 @@ class Tuning:
         folder = self.trial_folder(trial.study.trials[trial.number])
         try:
             config = self.search.change(self.search.decode(picks), f".{folder.name}")
-            run.Run(config, self.data).check()
-            data = fold_data.make_fold_data(config, self.data, self.search.fold)
+            trained = run.Run(config, self.data)
+            trained.check()
+            data = trained.load_data(self._fold)
             with files.hold_lock(folder / files.LOCK, f"training {config.run}"):
                 fold.train_fold(config, data, folder, config.run, after_epoch=report)
         except (InputError, FoldError) as error:

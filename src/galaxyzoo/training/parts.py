@@ -1,0 +1,128 @@
+"""Parts of the galaxies that a training learns from and is validated on.
+
+A fold leaves its own galaxies out, a refit learns from all of them. The hold-out trains on 70 %,
+validates each epoch on 15 % and scores on 15 %.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from galaxyzoo.config.schema import Config
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.data.catalog import GROUP, Catalog, load_catalog
+from galaxyzoo.data.folds import make_folds
+from galaxyzoo.data.prepare import read_duplicates
+from galaxyzoo.results.fold_files import (
+    HOLDOUT,
+    fold_name,
+    is_refit,
+    number_of,
+    title_of,
+)
+
+TWENTIETHS = {"train": 14, "val": 3, "test": 3}  # of the galaxies, in a hold-out
+
+
+@dataclass(frozen=True)
+class Part:
+    """Galaxies of one training."""
+
+    name: str  # of its folder: fold_3, refit_0, holdout
+    train_rows: np.ndarray  # rows of the dataset's training galaxies, ascending
+    val_rows: np.ndarray  # likewise; none in a refit
+    stream: int  # number by which its random numbers differ from those of the run's other parts
+
+    @property
+    def title(self) -> str:
+        """Name for users, such as `fold 3`."""
+        return title_of(self.name)
+
+
+def part_named(config: Config, catalog: Catalog, name: str) -> Part:
+    """The part of a fold or refit, by its name, such as fold_3; arguments as of `fold_parts`."""
+    if not is_refit(name):
+        return fold_parts(config, catalog, [number_of(name)])[0]
+    labeled = catalog.for_task(config.predicted_task)
+    everything = np.ones(len(labeled.ids), bool)
+    allowed = may_learn_from(config, labeled)
+    return _part(config, catalog, name, everything & allowed, ~everything, number_of(name))
+
+
+def fold_parts(config: Config, catalog: Catalog, folds: Sequence[int]) -> list[Part]:
+    """Make parts that leave one fold out each.
+
+    Args:
+        config: of the run or stage.
+        catalog: the dataset's whole catalog.
+        folds: their numbers.
+    """
+    labeled = catalog.for_task(config.predicted_task)
+    allowed = may_learn_from(config, labeled)
+    parts = []
+    for fold in folds:
+        in_fold = labeled.folds == fold
+        name = fold_name(fold)
+        parts.append(_part(config, catalog, name, ~in_fold & allowed, in_fold, number_of(name)))
+    return parts
+
+
+def split_holdout(catalog: Catalog, config: Config) -> pd.Series:
+    """Split a task's galaxies as folds are: stratified, near-duplicates in the same part.
+
+    Returns:
+        id -> "train", "val" or "test".
+    """
+    labeled = catalog.for_task(config.predicted_task)
+    groups = labeled.train[GROUP].to_numpy()
+    targets = labeled.targets(config.predicted_task)
+    try:
+        twentieths = make_folds(targets, groups, sum(TWENTIETHS.values()), seed=0)
+    except ValueError as error:
+        raise InputError(f"--holdout: {error}") from None
+    names = np.repeat([*TWENTIETHS], [*TWENTIETHS.values()])
+    return pd.Series(names[twentieths], labeled.train.index)
+
+
+def holdout_part(config: Config, catalog: Catalog, split: pd.Series) -> Part:
+    """The training and validation galaxies of a hold-out, of those that a stage's task keeps.
+
+    Args:
+        config: of the run or stage.
+        catalog: the dataset's whole catalog.
+        split: as of `split_holdout`, for the run's task.
+    """
+    labeled = catalog.for_task(config.predicted_task)
+    in_train = labeled.train.index.isin(split.index[split == "train"])
+    in_val = labeled.train.index.isin(split.index[split == "val"])
+    name = f"{HOLDOUT}_{config.stage}" if config.is_earlier_stage else HOLDOUT
+    return _part(config, catalog, name, in_train, in_val, catalog.n_folds)
+
+
+def _part(
+    config: Config, catalog: Catalog, name: str, train: np.ndarray, val: np.ndarray, stream: int
+) -> Part:
+    """Make a part of (galaxy of the task,) bool; refuse fewer than batch norm's two galaxies."""
+    labeled = catalog.for_task(config.predicted_task)
+    rows = np.searchsorted(catalog.ids, labeled.ids)
+    if train.sum() < 2:
+        raise InputError(f"{config.title}: {title_of(name)} has fewer than two training galaxies")
+    return Part(name, rows[train], rows[val], stream)
+
+
+def may_learn_from(config: Config, labeled: Catalog) -> np.ndarray:
+    """(galaxy,) bool, galaxies that a stage may be trained on.
+
+    On another dataset than the recipe's own these are no test galaxies of that one, nor copies of
+    its galaxies that their ids do not tell.
+    """
+    if config.own_dataset is None:
+        return np.ones(len(labeled.ids), bool)
+    ids = labeled.train.index
+    is_allowed = ~ids.isin(read_duplicates(config.own_dataset, labeled.dataset))
+    recipe_catalog = load_catalog(config.own_dataset)
+    if recipe_catalog.shares_ids(labeled):
+        is_allowed &= ~ids.isin(recipe_catalog.test_ids)
+    return is_allowed
