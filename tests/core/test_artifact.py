@@ -27,9 +27,11 @@ def fill(artifact: SealedFiles, text: str = "content") -> bool:
 
 
 def test_it_says_how_far_it_is(artifact):
-    assert artifact.state() == "absent"
     artifact.folder.mkdir()
+    assert artifact.state() == "absent"
+    (artifact.folder / "b").touch()
     assert artifact.state() == "unfinished"
+    (artifact.folder / "b").unlink()
     assert fill(artifact)
     assert artifact.state() == "finished"
     assert (artifact.notes, artifact.names) == ({"text": "content"}, ["a"])
@@ -60,10 +62,14 @@ def test_who_waited_finds_it_finished(artifact, capsys):
 
 @pytest.mark.parametrize("error", [InputError("no"), KeyboardInterrupt(), SystemExit(1)])
 def test_an_error_leaves_it_unfinished_and_its_lock_free(artifact, error):
-    with pytest.raises(type(error)), artifact.make("training") as filling:
-        assert filling is not None
-        (filling.folder / "a").write_text("half")
-        raise error
+    def fail() -> None:
+        with artifact.make("training") as filling:
+            assert filling is not None
+            (filling.folder / "a").write_text("half")
+            raise error
+
+    with pytest.raises(type(error)):
+        fail()
     assert artifact.state() == "unfinished"
     assert (artifact.folder / "a").read_text() == "half"  # to go on from
     assert fill(artifact)
@@ -84,6 +90,18 @@ def test_what_a_killed_process_left_half_written_is_removed(artifact):
     left.write_text("half")
     fill(artifact)
     assert sorted(path.name for path in artifact.folder.iterdir()) == [files.LOCK, "a", "fold.json"]
+
+
+def test_one_that_another_process_makes_is_left_to_it(artifact):
+    with artifact.make("training"), replace(artifact).make_if_free() as filling:
+        assert filling is None
+    artifact.mark.unlink()
+    with artifact.make_if_free() as filling:
+        assert filling is not None
+        (filling.folder / "a").write_text("content")
+    assert artifact.names == ["a"]
+    with artifact.make_if_free() as filling:
+        assert filling is None
 
 
 def test_a_changed_file_is_named_at_each_use(artifact):

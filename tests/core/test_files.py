@@ -114,7 +114,7 @@ def test_a_folder_is_whole_or_not_there(tmp_path):
     with pytest.raises(ZeroDivisionError):
         fail()
     assert list(tmp_path.iterdir()) == []
-    left = tmp_path / ".out.dead.part"  # of a writer that was killed
+    left = tmp_path / ".out.dead1234.part"  # of a writer that was killed
     left.mkdir()
     (left / "b").write_text("b")
     with writing_folder(path) as part:

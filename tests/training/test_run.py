@@ -46,7 +46,7 @@ def test_each_fold_trains_on_all_galaxies_but_its_own(prepared, trained):
 
 
 @pytest.mark.parametrize(
-    ("names", "name"), [(["fold_0"], "checkpoint.pt"), ([], ".timings.csv.abc.part")]
+    ("names", "name"), [(["fold_0"], "checkpoint.pt"), ([], ".timings.csv.0123abcd.part")]
 )
 def test_what_a_kill_left_around_the_end_of_a_fold_is_removed(prepared, trained, names, name):
     run = Run(small_config(image=SIZES), prepared)

@@ -26,7 +26,8 @@ from galaxyzoo.results.layout import bundled_dir
 from galaxyzoo.tasks.kinds import ClassTask
 from galaxyzoo.tasks.metrics import mean_recall
 from galaxyzoo.tasks.registry import get_task
-from galaxyzoo.training.feature_head import cached_features, fit_head
+from galaxyzoo.training.feature_cache import cached_features
+from galaxyzoo.training.feature_head import fit_head
 from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.training.parts import Part
 from galaxyzoo.training.trainer import Trainer

@@ -60,27 +60,39 @@ class Artifact(ABC):
 
     @contextmanager
     def make(self, activity: str) -> Iterator[Filling | None]:
-        """Hold the lock and yield what is to be filled, None where it is finished; then seal.
+        """Hold the lock, ask, and yield what is to be filled, None where it is finished; then seal.
 
         Args:
             activity: what the holder does, as in "another process is …".
         Raises:
             InputError: it is stale, and not to be made again unasked.
         """
-        if self.state() == "finished":
-            yield None
-            return
-        with files.hold_lock(self.lock, activity):
-            state = self.state()
-            if state == "finished":  # by the process that was waited for
+        with files.hold_lock(self.lock, activity), self._fill() as filling:
+            yield filling
+
+    @contextmanager
+    def make_if_free(self) -> Iterator[Filling | None]:
+        """Do as `make` does, but yield None, too, while another process makes it."""
+        with files.try_lock(self.lock) as lock:
+            if not lock.is_locked:
                 yield None
                 return
-            if state == "stale":
-                self.discard()
-            files.remove_left_over(self.folder)  # of killed processes; nothing else removes them
-            filling = Filling(self.folder)
-            yield filling
-            self.seal(filling.notes)
+            with self._fill() as filling:
+                yield filling
+
+    @contextmanager
+    def _fill(self) -> Iterator[Filling | None]:
+        """Ask, let it be filled, and seal it, under its lock."""
+        state = self.state()
+        if state == "finished":  # by the process that was waited for
+            yield None
+            return
+        if state == "stale":
+            self.discard()
+        files.remove_left_over(self.folder)  # of killed processes; nothing else removes them
+        filling = Filling(self.folder)
+        yield filling
+        self.seal(filling.notes)
 
 
 @dataclass(frozen=True)
@@ -116,7 +128,8 @@ class SealedFiles(Artifact):
         """Ask how far it is; a mark of something else, or a changed one, is stale."""
         if not self.mark.exists():
             self._forget()
-            return "unfinished" if self.folder.exists() else "absent"
+            is_begun = any((self.folder / name).exists() for name in self.contents)
+            return "unfinished" if is_begun else "absent"
         try:
             self._content  # noqa: B018  raises
         except InputError:

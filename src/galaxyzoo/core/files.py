@@ -24,6 +24,7 @@ from galaxyzoo.core.paths import shown
 
 LOCK = ".lock"  # name of the lock file of a folder
 _PART = ".part"
+_TOKEN_BYTES = 4  # random ones in the name of a temporary file
 _held: dict[Path, os.stat_result] = {}  # lock files held here -> status when taken
 
 
@@ -63,7 +64,7 @@ def _temporary(path: Path, is_folder: bool) -> Iterator[Path]:
     """A new file or folder beside `path`, locked while its writer lives, removed at the end."""
     make_folder(path.parent)
     remove_left_over(path.parent, glob.escape(path.name))
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{_PART}")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(_TOKEN_BYTES)}{_PART}")
     with ExitStack() as stack:
         # Not by `tempfile`, whose files are for their owner alone; the umask decides.
         if is_folder:
@@ -140,7 +141,8 @@ def remove_left_over(folder: Path, name: str = "*") -> None:
         folder: where they are.
         name: glob pattern of the final names; default all.
     """
-    for left in folder.glob(f".{name}.*{_PART}"):
+    token = "[0-9a-f]" * (2 * _TOKEN_BYTES)  # as `_temporary` draws it: a user's file has none
+    for left in folder.glob(f".{name}.{token}{_PART}"):
         with suppress(OSError), ExitStack() as stack:
             handle = os.open(left, os.O_RDONLY)
             stack.callback(os.close, handle)

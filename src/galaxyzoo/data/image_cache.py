@@ -21,7 +21,7 @@ import pandas as pd
 
 from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core import files, parallel, paths
-from galaxyzoo.core.artifact import SealedFiles
+from galaxyzoo.core.artifact import SealedFiles, State
 from galaxyzoo.core.console import ProgressBar
 from galaxyzoo.core.errors import InputError, UnavailableError, one_line
 from galaxyzoo.core.manifest import OLDEST_FORMAT, digest
@@ -100,19 +100,16 @@ def open_cache(
         nothing = np.empty((0, config.cache_px, config.cache_px, 3), np.uint8)
         return ImageCache(ids, nothing, np.empty(0, bool))
     images = images.select(ids)
-    array = paths.cache_dir() / f"{_digest(images, config)}.npy"
-    cache = _open_whole(array, ids)
-    if cache is None:
-        with files.hold_lock(array.with_suffix(".lock"), f"decoding {paths.shown(images.path)}"):
-            cache = _open_whole(array, ids)
-            if cache is None:
-                if _manifest(array).mark.exists():
-                    ProgressBar.write(f"{paths.shown(array)} is damaged; decoding the images again")
-                problems = _fill(array, images, config, chunk)
-                _manifest(array).seal({"unreadable": problems})
-                cache = _open_whole(array, ids)
-    if cache is None:
-        raise InputError(f"{paths.shown(array)} changed while being written: rerun the command")
+    stored = _StoredCache.of(images, config)
+    if stored.state() != "finished":  # else no lock is needed, whose folder may be read-only
+        with stored.make(f"decoding {paths.shown(images.path)}") as filling:
+            if filling:
+                filling.notes = {"unreadable": _decode_all(stored.array, images, config, chunk)}
+    if stored.state() != "finished":
+        raise InputError(
+            f"{paths.shown(stored.array)} changed while being written: rerun the command"
+        )
+    cache = stored.open(ids)
     if strict and cache.problems:
         raise InputError(describe_bad(images, cache, advice))
     return cache
@@ -135,28 +132,55 @@ def describe_bad(images: Images, cache: ImageCache, advice: str) -> str:
     return one_line(" ".join(line.split()))
 
 
-def _manifest(array: Path) -> SealedFiles:
-    """A cache's array, whose notes say why some of its images are black."""
-    return SealedFiles(array.with_suffix(".json"), {}, "run again", [array.name])
+class _StoredCache(SealedFiles):
+    """An array of decoded images, whose notes say why some of them are black."""
+
+    @classmethod
+    def of(cls, images: Images, config: ImageConfig) -> "_StoredCache":
+        """The array of some images, in the folder of all caches."""
+        mark = paths.cache_dir() / f"{_digest(images, config)}.json"
+        return cls(mark, {}, "run again", [f"{mark.stem}.npy"])
+
+    @property
+    def array(self) -> Path:
+        """Path of the array."""
+        return self.mark.with_suffix(".npy")
+
+    @property
+    def lock(self) -> Path:
+        """A lock of its own: other caches are in the same folder."""
+        return self.mark.with_suffix(".lock")
+
+    def state(self) -> State:
+        """Ask how far it is; the array is checked at the first time in a process."""
+        state = super().state()
+        if state != "finished":
+            return state
+        try:
+            key = self.array, self.array.stat().st_mtime_ns
+            if key not in _checked:
+                self.path(self.array.name)
+                _checked.add(key)
+        except (InputError, FileNotFoundError):
+            return "stale"
+        return "finished"
+
+    def discard(self) -> None:
+        """Say that the images are decoded again."""
+        ProgressBar.write(f"{paths.shown(self.array)} is damaged; decoding the images again")
+
+    def open(self, ids: np.ndarray) -> ImageCache:
+        """Map the array of finished ones into memory."""
+        problems = read_ids(self.notes["unreadable"], ids)
+        images = np.load(self.array, mmap_mode="r")
+        unreadable = pd.Index(ids).isin([*problems])
+        # mapped still, and faster than a `memmap`
+        return ImageCache(ids, np.asarray(images), unreadable, problems, self.mark)
 
 
-def _open_whole(array: Path, ids: np.ndarray) -> ImageCache | None:
-    """The cache; None where it is missing, unfinished or damaged."""
-    manifest = _manifest(array)
-    try:
-        problems = read_ids(manifest.notes["unreadable"], ids)
-        key = array, array.stat().st_mtime_ns
-        if key not in _checked:
-            manifest.path(array.name)
-            _checked.add(key)
-    except (InputError, FileNotFoundError):
-        return None
-    images = np.asarray(np.load(array, mmap_mode="r"))  # mapped still, and faster than a `memmap`
-    unreadable = pd.Index(ids).isin([*problems])
-    return ImageCache(ids, images, unreadable, problems, manifest.mark)
-
-
-def _fill(array: Path, images: Images, config: ImageConfig, chunk: int) -> dict[GalaxyId, str]:
+def _decode_all(
+    array: Path, images: Images, config: ImageConfig, chunk: int
+) -> dict[GalaxyId, str]:
     """Decode into an array; returns why images are unreadable, by id.
 
     It is written as a file, not through a memory map: on a full disk the system kills a process

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from galaxyzoo.config import loading, schema
-from galaxyzoo.core import files, launch, manifest, paths
+from galaxyzoo.core import launch, manifest, paths
+from galaxyzoo.core.artifact import Artifact, State
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import BUNDLED, DEMOS
 from galaxyzoo.data.catalog import (
@@ -146,12 +147,12 @@ def prepare_raw(
     update: bool = False,
 ) -> Dataset:
     """Make the catalog of what is found, or read it; other arguments as of `prepare`."""
-    # One dataset at a time: a new one takes over the folds of galaxies that it shares.
-    lock, activity = folds_dir() / files.LOCK, "splitting a dataset into folds"
+    activity = "splitting a dataset into folds"
     known = read_known_groups(raw)
-    if not has_catalog(raw.dataset):
-        with files.hold_lock(lock, activity):
-            if not has_catalog(raw.dataset):
+    split = _Split(raw, known)
+    if split.state() == "absent":
+        with split.make(activity) as filling:
+            if filling:
                 k = DEFAULT_FOLDS if n_folds is None else n_folds
                 return Dataset(_make_catalog(raw, known, k, seed or 0, drop_bad), raw)
     catalog = load_catalog(raw.dataset)
@@ -172,11 +173,35 @@ def prepare_raw(
                 f"labels in {paths.shown(raw.folder)} have changed since {paths.shown(folder)} was "
                 f"made: to retrain, type `{launch.typed('train_folds')} --data {raw.dataset}`"
             )
-        with files.hold_lock(lock, activity):
+        with split.make(activity) as filling:
             catalog = load_catalog(raw.dataset)
-            if not _is_unchanged(catalog, raw, known):
+            if filling:
                 catalog = _update_catalog(catalog, raw, known, drop_bad)
     return Dataset(catalog, raw)
+
+
+@dataclass(frozen=True)
+class _Split(Artifact):
+    """The catalog of a dataset's files.
+
+    Catalogs of all datasets have one lock: a new one takes over the folds of galaxies that it
+    shares.
+    """
+
+    raw: DatasetFiles
+    known: KnownGroups
+
+    @property
+    def folder(self) -> Path:
+        """Folder of all splits."""
+        return folds_dir()
+
+    def state(self) -> State:
+        """Ask whether it is there; stale: of other labels or groups."""
+        if not has_catalog(self.raw.dataset):
+            return "absent"
+        catalog = load_catalog(self.raw.dataset)
+        return "finished" if _is_unchanged(catalog, self.raw, self.known) else "stale"
 
 
 def _images(raw: DatasetFiles) -> list[Images]:

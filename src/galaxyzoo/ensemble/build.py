@@ -7,12 +7,14 @@ far the runs' errors correlate, and the cost of leaving each run out.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from galaxyzoo.core import files, manifest
+from galaxyzoo.core import manifest
+from galaxyzoo.core.artifact import Artifact, State
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.ensemble import fitted, members
@@ -58,32 +60,36 @@ class EnsembleBuild:
         Returns:
             The score card, and whether it was made now.
         """
-        # Under the lock, so that whoever has waited finds the ensemble that was made meanwhile.
-        with files.hold_lock(self.folder.path / files.LOCK, "building this ensemble"):
-            return self._make()
+        built = _BuiltEnsemble(self)
+        with built.make("building this ensemble") as filling:
+            if filling:
+                self.write(built.inputs, built.digest)
+        return EnsembleCard.read(self.folder.card), filling is not None
 
-    def _make(self) -> tuple[EnsembleCard, bool]:
-        catalog, runs = self.whole.for_task(self.task), sorted(self.runs)  # as on the card
-        # (galaxy, run, column) of the training and of the test galaxies
-        oof = np.stack([members.load_oof(run, self.task, self.whole) for run in runs], axis=1)
-        tests = [members.load_test(run, self.task, self.whole, self.test) for run in runs]
-        test = np.stack(tests, axis=1)
-        cards = [RunCard.of(catalog.dataset, run) for run in runs]
-        earlier: list[GalaxyId] = []
-        for member in cards:
-            earlier += member.unreadable_test_images
-        unreadable = pd.Index(catalog.test_ids).isin(earlier)
-        inputs = self._digest(oof, test, unreadable)
-        finished = self._finished_card(inputs)
-        if finished is not None:
-            return finished, False
+    def read_inputs(self) -> "_Inputs":
+        """Read the runs' tables and cards."""
+        runs = sorted(self.runs)  # as on the card
+        oof = [members.load_oof(run, self.task, self.whole) for run in runs]
+        test = [members.load_test(run, self.task, self.whole, self.test) for run in runs]
+        cards = [RunCard.of(self.whole.dataset, run) for run in runs]
+        without_image: list[GalaxyId] = []
+        for card in cards:
+            without_image += card.unreadable_test_images
+        unreadable = pd.Index(self.whole.test_ids).isin(without_image)
+        return _Inputs(cards, np.stack(oof, axis=1), np.stack(test, axis=1), unreadable)
+
+    def write(self, inputs: "_Inputs", digest: str) -> None:
+        """Cross-fit, choose, predict the test galaxies; write the tables, and the card last."""
+        catalog = self.whole.for_task(self.task)
+        cards, unreadable = inputs.cards, inputs.unreadable
+        runs = [card.run for card in cards]
         targets = catalog.targets(self.task)
-        fits = cross_fit(self.candidates, self.task, oof, targets, catalog.folds)
+        fits = cross_fit(self.candidates, self.task, inputs.oof, targets, catalog.folds)
         selected = [card.run for card in cards if card.selected_on_validation]
         card = EnsembleCard(
             name=self.name,
             table="",  # not yet written
-            inputs=inputs,
+            inputs=digest,
             members=self._digests,
             test=self.test,
             selected_on_validation=bool(selected),
@@ -91,9 +97,9 @@ class EnsembleBuild:
             possible_leakage=[card.run for card in cards if card.possible_leakage],
             diverged={card.run: card.divergence for card in cards if card.diverged},
             unreadable_test_images=catalog.test_ids[unreadable].tolist(),
-            **make_card(fits, runs, oof, catalog),
+            **make_card(fits, runs, inputs.oof, catalog),
         )
-        predictions = self.task.project(fits.models[card.chosen].predict(test))
+        predictions = self.task.project(fits.models[card.chosen].predict(inputs.test))
         prior = targets.mean(axis=0)
         # The runs' tables hold the mean there, which a stacker would bend.
         predictions[unreadable] = self.task.project(prior[None])
@@ -105,7 +111,6 @@ class EnsembleBuild:
         }
         table = PredictionTable(self.task, catalog.test_ids, predictions)
         submission.write(self.folder.csv, table, card.model_copy(update=digests), prior)
-        return EnsembleCard.read(self.folder.card), True
 
     @cached_property
     def _digests(self) -> dict[str, str | None]:
@@ -113,28 +118,55 @@ class EnsembleBuild:
         dataset, folds = self.whole.dataset, self.whole.n_folds
         return {run: layout.digest_networks(dataset, run, folds) for run in self.runs}
 
-    def _digest(self, oof: np.ndarray, test: np.ndarray, unreadable: np.ndarray) -> str:
+    def digest(self, inputs: "_Inputs") -> str:
         """Digest of all inputs of the ensemble, by which a finished one is recognized."""
         fingerprint = self.whole.for_task(self.task).fingerprint
         names = list(self.candidates), list(self.runs)
         settings = (*names, self.test, fingerprint, manifest.code_version(), self._digests)
-        values = (np.ascontiguousarray(array).data for array in (oof, test, unreadable))
+        arrays = inputs.oof, inputs.test, inputs.unreadable
+        values = (np.ascontiguousarray(array).data for array in arrays)
         return manifest.digest([repr(settings), *values])[:16]
 
-    def _finished_card(self, inputs: str) -> EnsembleCard | None:
-        """The card of a finished ensemble from the same inputs; else None.
 
-        A kill may have come between table and card, so the card must be of the tables that are
-        there.
+@dataclass(frozen=True, eq=False)
+class _Inputs:
+    """What the runs of an ensemble predict."""
+
+    cards: list[RunCard]  # of the runs, in alphabetical order
+    oof: np.ndarray  # (galaxy, run, column) of the training galaxies
+    test: np.ndarray  # (galaxy, run, column) of the test galaxies
+    unreadable: np.ndarray  # (test galaxy,) bool, without an image
+
+
+class _BuiltEnsemble(Artifact):
+    """Files of an ensemble; those of other inputs are replaced."""
+
+    def __init__(self, build: EnsembleBuild) -> None:
+        self.build = build
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the ensemble."""
+        return self.build.folder.path
+
+    def state(self) -> State:
+        """Read the inputs; ask whether the card is of these, and of the tables that are there.
+
+        They are read under the lock: a run may be trained while this process waits. A kill may
+        have come between table and card.
         """
-        folder = self.folder
+        self.inputs = self.build.read_inputs()
+        self.digest = self.build.digest(self.inputs)
+        files = self.build.folder
+        if not files.card.exists():
+            return "absent"
         try:
-            card = EnsembleCard.read(folder.card)
-            digests = [digest_table(path) for path in (folder.csv, folder.oof_csv, folder.fitted)]
+            card = EnsembleCard.read(files.card)
+            digests = [digest_table(path) for path in (files.csv, files.oof_csv, files.fitted)]
         except (InputError, OSError):
-            return None
+            return "stale"
         noted = [card.inputs, card.table, card.oof_table, card.fitted]
-        return card if [inputs, *digests] == noted else None
+        return "finished" if [self.digest, *digests] == noted else "stale"
 
 
 def make_card(fits: CrossFits, runs: Sequence[str], features: np.ndarray, catalog: Catalog) -> dict:

@@ -6,46 +6,13 @@ layer of a network.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from zipfile import BadZipFile
 
 import numpy as np
 from scipy.special import softmax
 from threadpoolctl import threadpool_limits
 
-from galaxyzoo.config.schema import Config
-from galaxyzoo.core import files, manifest, paths
-from galaxyzoo.inference.predict import compute_features, fuse_for_inference
-from galaxyzoo.models.build import GalaxyNet
 from galaxyzoo.tasks.metrics import log_loss
-
-
-def cached_features(model: GalaxyNet, images: np.ndarray, config: Config) -> np.ndarray:
-    """Features before the head, mean over the config's views, of which the new ones are computed.
-
-    Args:
-        images: (n, cache_px, cache_px, 3) uint8.
-    Returns:
-        (n, feature) float32.
-    """
-    settings = config.model_dump_json(include={"image", "model", "tta"}) + config.train.amp
-    state = {**model.backbone.state_dict(), "mean": model.mean, "std": model.std}
-    weights = (value.cpu().numpy().tobytes() for value in state.values())
-    path = paths.cache_dir() / "features" / f"{manifest.digest([settings, *weights])[:16]}.npz"
-    keys = np.array([manifest.digest([image.tobytes()])[:32] for image in images])
-    known: dict[str, np.ndarray] = {}
-    # A damaged cache is made again.
-    with suppress(OSError, ValueError, KeyError, EOFError, BadZipFile), np.load(path) as stored:
-        known = dict(zip(stored["keys"].tolist(), stored["features"], strict=True))
-    new = np.flatnonzero([key not in known for key in keys])
-    if len(new):
-        computed = compute_features(fuse_for_inference(model), images[new], config, config.tta)
-        known |= zip(keys[new].tolist(), computed, strict=True)
-        with files.writing(path) as temporary, open(temporary, "wb") as file:
-            np.savez(file, keys=np.array([*known]), features=np.stack([*known.values()]))
-    return np.stack([known[key] for key in keys.tolist()])
-
 
 _STRENGTHS = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1)  # inverse regularization strengths, `C`
 _DEFAULT = 0.003  # for too few labels to choose by

@@ -19,7 +19,8 @@ from galaxyzoo.models.weights import load_checkpoint, save_checkpoint, save_weig
 from galaxyzoo.results import card, fold_files
 from galaxyzoo.results.fold_files import FoldFiles, FoldSummary
 from galaxyzoo.tasks import kinds
-from galaxyzoo.training.feature_head import cached_features, fit_head
+from galaxyzoo.training.feature_cache import cached_features
+from galaxyzoo.training.feature_head import fit_head
 from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.training.trainer import Trainer, first_network, history_row
 

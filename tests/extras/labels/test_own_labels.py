@@ -3,6 +3,7 @@
 import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import cast
 
 import numpy as np
@@ -16,7 +17,7 @@ from galaxyzoo.inference.predict import RunNetworks, compute_features, predict
 from galaxyzoo.models.build import build_model, load_network
 from galaxyzoo.results.fold_files import WEIGHTS, FoldFiles
 from galaxyzoo.tasks.metrics import log_loss
-from galaxyzoo.training import feature_head, planning
+from galaxyzoo.training import feature_cache, planning
 from galaxyzoo.training.feature_head import fit_head
 from galaxyzoo.training.fold import copy_training, train_fold
 from support.commands import call, complaint, succeed
@@ -141,28 +142,28 @@ def test_features_are_computed_once_an_image(root, monkeypatch):
         asked.append(len(new))
         return compute_features(model, new, *others)
 
-    monkeypatch.setattr(feature_head, "compute_features", count)
-    first = feature_head.cached_features(network, images[:10], config)
-    second = feature_head.cached_features(network, images[5:15], config)
+    monkeypatch.setattr(feature_cache, "compute_features", count)
+    first = feature_cache.cached_features(network, images[:10], config)
+    second = feature_cache.cached_features(network, images[5:15], config)
     assert asked == [10, 5]
     np.testing.assert_array_equal(second[:5], first[5:])
     whole = compute_features(network, images[:15], config, config.tta)
     np.testing.assert_allclose(np.vstack([first, second[5:]]), whole, atol=1e-5)
-    feature_head.cached_features(build_model(config), images[:3], config)  # other weights
+    feature_cache.cached_features(build_model(config), images[:3], config)  # other weights
     assert asked == [10, 5, 3]
     views = small_config(tta={"dihedral": True})
-    mean = feature_head.cached_features(network, images[:2], views)
+    mean = feature_cache.cached_features(network, images[:2], views)
     expected = compute_features(network, images[:2], views, views.tta)
     np.testing.assert_allclose(mean, expected, atol=1e-5)
     for path in (root / "input/cache/features").iterdir():
         path.write_bytes(path.read_bytes()[:-100])
-    again = feature_head.cached_features(network, images[:10], config)
+    again = feature_cache.cached_features(network, images[:10], config)
     assert asked[4:] == [10]
     np.testing.assert_allclose(again, first, atol=1e-5)
     wider = config.model.model_copy(update={"kwargs": {"widths": (8, 32)}})
-    feature_head.cached_features(network, images[:2], config.model_copy(update={"model": wider}))
+    feature_cache.cached_features(network, images[:2], config.model_copy(update={"model": wider}))
     network.mean.add_(9)  # the same weights, of images normalized otherwise
-    feature_head.cached_features(network, images[:3], config)
+    feature_cache.cached_features(network, images[:3], config)
     assert asked[5:] == [2, 3]
 
 
@@ -182,5 +183,5 @@ def test_a_smoke_test_of_a_linear_head_names_no_epochs(root, monkeypatch, capsys
     config = small_config(**own, head={"hidden": []}, train=train)
     monkeypatch.setattr(planning, "part_named", lambda *_: data.part)
     monkeypatch.setattr(planning, "make_fold_data", lambda *_, **__: data)
-    planning.smoke(config, cast(Dataset, None))
+    planning.smoke(config, cast(Dataset, SimpleNamespace(catalog=None)))
     assert f"fitted to {len(data.train_rows)} galaxies (log" in capsys.readouterr().out

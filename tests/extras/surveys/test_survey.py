@@ -155,7 +155,7 @@ def test_a_part_that_another_process_holds_is_left_to_it(tmp_path, survey, monke
     job.begin()
     monkeypatch.setattr(files, "hold_lock", refuse_to_wait)
     with (
-        files.try_lock(job._lock(job.images.parts[0])),
+        files.try_lock(job._record(job.images.parts[0]).lock),
         pytest.raises(InputError, match="waits for 000000"),
     ):
         job.make_parts()

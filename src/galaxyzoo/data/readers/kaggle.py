@@ -9,12 +9,15 @@ whole competition by the lists of ids in `configs/subsets/<name>/`.
 import difflib
 import shutil
 import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pandas as pd
 
 from galaxyzoo.core import files
+from galaxyzoo.core.artifact import Artifact, State
 from galaxyzoo.core.console import ProgressBar
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.launch import typed
@@ -137,12 +140,39 @@ def _demo_folder(name: str, announce: bool = False) -> Path:
             f"{TRAIN_IMAGES}.zip, {TEST_IMAGES}.zip, {SOLUTIONS}.zip and {SAMPLES[0]}.zip there."
         )
     names = (TRAIN_IMAGES, TEST_IMAGES, SOLUTIONS, SAMPLES[0])
-    zips = [folder / f"{name}.zip" for name in names]
-    if not all(map(Path.exists, zips)):
-        with files.hold_lock(folder / files.LOCK, "simulating the demo set"):
-            if not all(map(Path.exists, zips)):
+    demo = _FilesInPlace(folder, {folder / f"{name}.zip": None for name in names})
+    if demo.missing():
+        with demo.make("simulating the demo set") as filling:
+            if filling:
                 write_demo(folder)
     return folder
+
+
+@dataclass(frozen=True)
+class _FilesInPlace(Artifact):
+    """Files that are finished once all of them are there: each is written whole.
+
+    Args:
+        place: their folder.
+        sizes: bytes of each file, by path; None: any.
+    """
+
+    place: Path
+    sizes: Mapping[Path, int | None]
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the files."""
+        return self.place
+
+    def state(self) -> State:
+        """Ask whether all files are there."""
+        return "unfinished" if self.missing() else "finished"
+
+    def missing(self) -> list[Path]:
+        """List the files that are not there, or of another size."""
+        sizes = self.sizes.items()
+        return [p for p, n in sizes if not p.exists() or n not in (None, p.stat().st_size)]
 
 
 def _find_part(folder: Path, name: str) -> Path | None:
@@ -210,11 +240,13 @@ def _unpack_whole_zip(folder: Path) -> Path:
             )
         name = digest([repr([(m.filename, m.CRC, m.file_size) for m in wanted])])[:8]
         target = cache_dir() / f"unpacked-{name}"
-        with files.hold_lock(target.with_suffix(".lock"), f"unpacking {WHOLE_ZIP}"):
-            for member in ProgressBar(wanted, desc=f"unpacking {WHOLE_ZIP}", unit="zip"):
-                path = target / PurePosixPath(member.filename).name
-                if not (path.exists() and path.stat().st_size == member.file_size):
-                    _copy_out(archive, member, path, whole)
+        members = {target / PurePosixPath(member.filename).name: member for member in wanted}
+        sizes = {path: member.file_size for path, member in members.items()}
+        unpacked = _FilesInPlace(target, sizes)
+        with unpacked.make(f"unpacking {WHOLE_ZIP}") as filling:
+            missing = unpacked.missing() if filling else ()
+            for path in ProgressBar(missing, desc=f"unpacking {WHOLE_ZIP}", unit="zip"):
+                _copy_out(archive, members[path], path, whole)
     return target
 
 

@@ -10,10 +10,12 @@ import itertools
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from galaxyzoo.core import files
+from galaxyzoo.core.artifact import Artifact, State
 from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.data.readers.kaggle import SAMPLES, SOLUTIONS, TEST_IMAGES, TRAIN_IMAGES
 from galaxyzoo.io.archives import BROKEN_ZIP, open_zip
@@ -48,26 +50,51 @@ def download(folder: Path) -> list[str]:
     A file arrives in `<folder>/.part/` and gets its name once it is whole; a stopped download goes
     on from there.
     """
-    with files.hold_lock(folder / files.LOCK, "downloading"):
-        missing = [name for name in ZIPS if not _is_whole(folder / name)]
-        if missing:
-            api = connect()
-        for name in missing:
-            part = folder / ".part" / name
-            advice = "check the network and rerun the command, which resumes"
-            with files.explain_write_errors(part), _explain_errors(name, advice):
-                quiet = not sys.stderr.isatty()
-                try:
-                    api.competition_download_file(COMPETITION, name, str(part.parent), quiet=quiet)
-                except ValueError:  # an error page in place of the rest
-                    part.unlink(missing_ok=True)
-                    raise
-            if not _is_whole(part):
-                part.unlink()
-                raise InputError(f"{name} was damaged in transit: rerun the command")
-            with files.explain_write_errors(folder / name):
-                part.replace(folder / name)
-    return missing
+    downloaded: list[str] = []
+    api = None
+    for name in ZIPS:
+        with _Zip(folder / name).make("downloading") as filling:
+            if filling:
+                api = api or connect()
+                _download(api, folder / name)
+                downloaded.append(name)
+    return downloaded
+
+
+@dataclass(frozen=True)
+class _Zip(Artifact):
+    """A downloaded zip, finished where it can be read to its end; else it is downloaded again."""
+
+    path: Path
+
+    @property
+    def folder(self) -> Path:
+        """Folder of all zips."""
+        return self.path.parent
+
+    def state(self) -> State:
+        """Read it to its end."""
+        if not self.path.exists():
+            return "absent"
+        return "finished" if _is_whole(self.path) else "stale"
+
+
+def _download(api: Any, path: Path) -> None:
+    """Download a zip, from where an earlier download stopped."""
+    name, part = path.name, path.parent / ".part" / path.name
+    advice = "check the network and rerun the command, which resumes"
+    with files.explain_write_errors(part), _explain_errors(name, advice):
+        quiet = not sys.stderr.isatty()
+        try:
+            api.competition_download_file(COMPETITION, name, str(part.parent), quiet=quiet)
+        except ValueError:  # an error page in place of the rest
+            part.unlink(missing_ok=True)
+            raise
+    if not _is_whole(part):
+        part.unlink()
+        raise InputError(f"{name} was damaged in transit: rerun the command")
+    with files.explain_write_errors(path):
+        part.replace(path)
 
 
 def submit_file(api: Any, path: Path, message: str) -> int:

@@ -12,7 +12,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from galaxyzoo.core import launch, manifest, paths
-from galaxyzoo.core.artifact import SealedFiles
+from galaxyzoo.core.artifact import SealedFiles, State
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.stores.base import POSITION
 from galaxyzoo.extras.formats.fits import FitsSettings
@@ -41,11 +41,25 @@ def part_path(folder: Path, number: int) -> Path:
     return folder / PARTS / f"part-{number:06d}.parquet"
 
 
-def part_record(path: Path, provenance: manifest.Provenance) -> SealedFiles:
+class PartFiles(SealedFiles):
     """A part with its record; notes: errors, oddities, names, stamps, content of its images."""
+
+    @property
+    def lock(self) -> Path:
+        """A lock of its own, outside parts/. It stays: a process may be about to look into it."""
+        return self.folder.parent / ".locks" / self.mark.stem.rpartition("-")[2]
+
+    def state(self) -> State:
+        """Ask whether part and record are there; the records of a survey may take gigabytes."""
+        is_made = self.mark.exists() and (self.folder / self.contents[0]).exists()
+        return "finished" if is_made else "absent"
+
+
+def part_record(path: Path, provenance: manifest.Provenance) -> PartFiles:
+    """A part's files, by the path of its predictions."""
     advice = f"delete {paths.shown(path)} and rerun the command"
     # Arrow and pandas pass over such a name when they open parts/.
-    return SealedFiles(path.with_name(f"_{path.stem}.json"), provenance, advice, [path.name])
+    return PartFiles(path.with_name(f"_{path.stem}.json"), provenance, advice, [path.name])
 
 
 def read_finished(folder: Path) -> tuple[dict[str, Any], dict[str, Any], SurveyImages]:

@@ -39,7 +39,7 @@ from galaxyzoo.extras.surveys.columns import (
     save_table,
     write_one_table,
 )
-from galaxyzoo.extras.surveys.finished import MANIFEST, PARTS, part_path, part_record
+from galaxyzoo.extras.surveys.finished import MANIFEST, PARTS, PartFiles, part_path, part_record
 from galaxyzoo.extras.surveys.images import Part, SurveyImages, digest_content
 from galaxyzoo.inference.images import Chunk, InputChecks, add_checks, describe_checks
 from galaxyzoo.inference.predict import Decode, Predictor, decode_ahead
@@ -48,7 +48,6 @@ from galaxyzoo.tasks import kinds, registry
 
 BOUNDS = "lower", "upper"  # of an interval
 ERRORS = "errors.parquet"
-_LOCKS = ".locks"  # stays: another process may be about to look into it
 
 
 @dataclass(frozen=True)
@@ -167,13 +166,24 @@ class Survey:
         """
         done = 0
         with ProgressBar(total=self._count(), desc="images", unit="image", leave=False) as bar:
+            held = []  # by other processes, which are at work or will die
             for part in self.images.parts:
-                with files.try_lock(self._lock(part)) as lock:
-                    done += self._make(part, bar) if lock.is_locked else 0
-            for part in self.images.parts:  # whose holder is at work, or has died
-                if not self._is_made(part):
-                    with files.hold_lock(self._lock(part), f"predicting part {part.number}"):
-                        done += self._make(part, bar)
+                record = self._record(part)
+                with record.make_if_free() as filling:
+                    if filling:
+                        filling.notes = self._predict(part, bar)
+                        done += len(part.images)
+                if filling is None and record.state() == "finished":
+                    bar.update(len(part.images))
+                elif filling is None:
+                    held.append(part)
+            for part in held:
+                with self._record(part).make(f"predicting part {part.number}") as filling:
+                    if filling:
+                        filling.notes = self._predict(part, bar)
+                        done += len(part.images)
+                    else:
+                        bar.update(len(part.images))
         return done
 
     def _count(self) -> int:
@@ -182,15 +192,12 @@ class Survey:
     def begin(self) -> None:
         """Write `job.json`, or refuse the folder of another job or parts whose images changed."""
         where = paths.shown(self.folder)
-        with files.hold_lock(self.folder / files.LOCK, f"starting the survey {where}"):
-            if not self._begun.is_finished:
-                if any(entry.name != files.LOCK for entry in self.folder.iterdir()):
-                    raise InputError(f"FOLDER {where} contains other files: choose a new folder")
-                self._begun.seal({})
-        self._begun.check()
-        for part in filter(self._is_made, self.images.parts):
+        with self._begun.make(f"starting the survey {where}") as filling:
+            if filling and any(entry.name != files.LOCK for entry in self.folder.iterdir()):
+                raise InputError(f"FOLDER {where} contains other files: choose a new folder")
+        for part in self.images.parts:
             record = self._record(part)
-            if not part.is_of(record.notes):
+            if record.state() == "finished" and not part.is_of(record.notes):
                 raise InputError(
                     f"{paths.shown(self.part_path(part))} belongs to other images: {record.advice}"
                 )
@@ -207,17 +214,11 @@ class Survey:
         except InputError:
             raise files.deletion_error(self.folder) from None
 
-    def _record(self, part: Part) -> SealedFiles:
+    def _record(self, part: Part) -> PartFiles:
         return part_record(self.part_path(part), self.provenance)
 
-    def _is_made(self, part: Part) -> bool:
-        return self.part_path(part).exists() and self._record(part).is_finished
-
-    def _make(self, part: Part, bar: ProgressBar) -> int:
-        """Predict a part unless it exists; returns the number of its images."""
-        if self._is_made(part):
-            bar.update(len(part.images))
-            return 0
+    def _predict(self, part: Part, bar: ProgressBar) -> dict[str, Any]:
+        """Predict a part; returns the notes of its record."""
         tables, errors = [], []
         checks, checksums = InputChecks(), dict[int, int]()
         for chunk in decode_ahead(self.predictor, part.images):
@@ -229,14 +230,12 @@ class Survey:
         self._check_still_ours()
         path = self.part_path(part)
         save_table(path, self._described(pa.concat_tables(tables)))
-        notes = {
+        return {
             "errors": [[one_line(text) for text in pair] for pair in errors],
             "oddities": {kind: [n, one_line(first)] for kind, (n, first) in checks.items()},
             "stamps": part.stamps,
             "content": digest_content(checksums),
         }
-        self._record(part).seal(notes)
-        return len(part.images)
 
     def _table(self, chunk: Chunk) -> pa.Table:
         """Rows of a part: id, the predictions as float32, classes, and the extras."""
@@ -342,9 +341,6 @@ class Survey:
     def part_path(self, part: Part) -> Path:
         """Path of a part's predictions."""
         return part_path(self.folder, part.number)
-
-    def _lock(self, part: Part) -> Path:
-        return self.folder / _LOCKS / f"{part.number:06d}"
 
 
 def _one_black_image(image: ImageConfig) -> np.ndarray:
