@@ -63,7 +63,7 @@ def test_the_kernel_makes_a_submission_and_predicts_without_extras(kernel, tmp_p
     for folder_or_fits in ("votes/", "votes.fits"):
         words = ["predict.py", "gz37/cnn", images, "--output", folder_or_fits]
         refused = call(tmp_path, *words, src=kernel / "src")
-        assert "no extra is installed that writes folders or other tables" in complaint(refused)
+        assert "no installed extra writes this; choose an ending of .csv" in complaint(refused)
     for script in ("app.py", "evaluate.py", "gradcam.py", "label.py", "survey.py"):
         refused = call(tmp_path, script, src=kernel / "src")
         missing = "is not installed: its folder in src/galaxyzoo/extras/ is missing"
@@ -156,7 +156,7 @@ def test_each_extra_can_be_deleted_and_what_needs_it_says_so(tmp_path):
         if name in EXTRAS[gone].commands:
             assert "its folder in src/galaxyzoo/extras/ is missing" in status
         elif words[1:] == ["--output", "votes/"]:
-            assert "no extra is installed that writes folders or other tables" in printed
+            assert "no installed extra writes this; choose an ending of .csv" in printed
         elif status:
             assert refused in f"{status}{printed}"
             providers = {extra for extra, each in EXTRAS.items() if name in each.commands}

@@ -117,8 +117,8 @@ def test_a_mistake_is_one_line_and_changes_nothing(project, words, named):
 @pytest.mark.parametrize(
     ("images", "output", "reason"),
     [
-        (["folder"], "votes_v1.2", "nor a folder, such as votes/"),
-        (["folder"], "votes.xlsx", "votes.xlsx is neither a table"),
+        (["folder"], "votes_v1.2", "choose an ending of .csv, .parquet, "),
+        (["folder"], "votes.xlsx", "votes.xlsx: no installed extra writes this"),
         (["a.tif"], "out.csv", "a.tif: .tif is not supported: convert it to JPEG or PNG"),
         (["images.txt"], "out.csv", "images.txt: IMAGES must be folders, .zip files, images"),
         (["folder"], "out.csv", "images '007.jpg' and '7.jpg' are both GalaxyID 7"),

@@ -44,7 +44,7 @@ from galaxyzoo.core.options import (
 from galaxyzoo.core.paths import BUNDLED
 from galaxyzoo.data.catalog import find_task, load_catalog, task_of
 from galaxyzoo.data.stores.base import Images
-from galaxyzoo.data.stores.opening import open_all, settings_of, with_settings
+from galaxyzoo.data.stores.opening import open_all, with_settings
 from galaxyzoo.io.tables import read_table
 from galaxyzoo.io.writing import TABLE_SUFFIXES, plain_cell, write_predictions
 from galaxyzoo.tasks import decision_tree, kinds
@@ -165,9 +165,13 @@ def is_own(path: Path, task: kinds.Task, inputs: Sequence[Images]) -> bool:
 
 def predict_to_table(options: PredictOptions) -> None:
     """Predict into one table."""
-    output, images, settings = options.path, options.files, settings_of(options)
+    output, images = options.path, options.files
     if output.is_dir() or options.ending not in TABLE_SUFFIXES:
-        raise InputError(describe_endings(output))
+        endings = ", ".join([*TABLE_SUFFIXES, *extras.outputs()])
+        raise InputError(
+            f"--output {options.output}: no installed extra writes this; choose an ending of "
+            f"{endings}"
+        )
     # Only now, and torch in the functions below, or mistakes and --help wait for them.
     from galaxyzoo.ensemble.model_listing import pick_predictor
 
@@ -178,27 +182,14 @@ def predict_to_table(options: PredictOptions) -> None:
     task = task_of(name)
     prior = prior_of(dataset, task)
     paths.check_output(
-        "--output", output, images, lambda path: is_own(path, task, open_all(images, settings))
+        "--output", output, images, lambda path: is_own(path, task, open_all(images, options))
     )
     predictor = load_predictor(dataset, name, options.folds, options.views)
-    predictions, unreadable = predict_stores(predictor, images, settings)
+    predictions, unreadable = predict_stores(predictor, images, options)
     write_predictions(output, predictor.task.with_decision(predictions, prior))
     print_left_out(unreadable, len(predictions))
     count = f"{console.count(len(predictions), 'image')}, {describe(predictor)}"
     launch.print_done(f"{paths.shown(output.resolve())}, {count}", meaning(predictor.task))
-
-
-def describe_endings(output: Path) -> str:
-    """Say which outputs can be written, and that others need an extra."""
-    where = f"--output {paths.shown(output)}"
-    others = extras.outputs()
-    tables = [*TABLE_SUFFIXES, *(ending for ending in others if ending != "/")]
-    if not others:
-        return (
-            f"{where} is not a table ({', '.join(tables)}); no extra is installed that writes "
-            "folders or other tables"
-        )
-    return f"{where} is neither a table ({', '.join(tables)}) nor a folder, such as votes/"
 
 
 def meaning(task: kinds.Task) -> str:

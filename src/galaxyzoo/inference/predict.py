@@ -25,7 +25,7 @@ from galaxyzoo.core.paths import BUNDLED
 from galaxyzoo.data.geometry import iterate_views
 from galaxyzoo.data.image_cache import ImageCache, count_processes
 from galaxyzoo.data.stores.base import Images
-from galaxyzoo.data.stores.opening import FormSettings, open_all
+from galaxyzoo.data.stores.opening import open_all
 from galaxyzoo.inference.images import (
     CHUNK,
     Chunk,
@@ -344,7 +344,7 @@ def decode_ahead(predictor: Predictor, images: Images) -> Iterator[Chunk]:
 
 
 def predict_stores(
-    predictor: Predictor, paths: list[Path], settings: FormSettings | None = None
+    predictor: Predictor, paths: list[Path], settings: object = None
 ) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
     """Predict all images of some folders, zips and files.
 

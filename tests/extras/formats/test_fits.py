@@ -18,7 +18,7 @@ from astropy.visualization import make_lupton_rgb
 
 from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.data.image_cache import decode_many
-from galaxyzoo.data.stores.opening import FormSettings, open_all
+from galaxyzoo.data.stores.opening import open_all
 from galaxyzoo.extras.formats.fits import STRETCHES, FitsSettings, to_rgb
 from support.fits_files import CUBE, SCALE, SKY, bands, galaxy, packed, part, write_fits
 
@@ -135,7 +135,7 @@ def to_list(path: Path, files: dict[str, bytes]) -> list[Path]:
 def test_every_form_gives_the_same_pictures(tmp_path, form):
     png = cv2.imencode(".png", np.full((40, 40, 3), 90, np.uint8))[1].tobytes()
     cut = write_fits(CUBE, **SKY)
-    settings: FormSettings = {FitsSettings: FitsSettings(field_arcsec=6)}
+    settings = FitsSettings(field_arcsec=6)
     [store] = open_all(form(tmp_path, {"7.fits": cut, "8.png": png}), settings)
     assert not store.left_out
     store = pickle.loads(pickle.dumps(store))  # as other processes get it
@@ -150,7 +150,7 @@ def test_every_form_gives_the_same_pictures(tmp_path, form):
 def test_another_stretch_is_another_digest(tmp_path):
     paths = to_folder(tmp_path, {"7.fits": write_fits(CUBE)})
     [one] = open_all(paths)
-    [other] = open_all(paths, {FitsSettings: LINEAR})
+    [other] = open_all(paths, LINEAR)
     assert one.identities()[0] != other.identities()[0]
     assert len(other.notes) == 2
     assert "linear" in other.notes[0]

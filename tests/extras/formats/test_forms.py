@@ -86,9 +86,7 @@ def outcome_of(path: Path) -> tuple[str, np.ndarray, list[Any]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ProgressBar, "write", said.append)
         try:
-            table, errors = predict_stores(
-                cast(Predictor, predictor), [path], {FitsSettings: settings}
-            )
+            table, errors = predict_stores(cast(Predictor, predictor), [path], settings)
         except InputError:
             return REFUSED, np.empty(0), []
     is_odd = any(" images: " in note for note in said)

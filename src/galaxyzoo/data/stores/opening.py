@@ -148,9 +148,6 @@ def _refuse_unreadable(error: OSError) -> NoReturn:
     raise InputError(f"{shown(Path(error.filename))} cannot be read: {error.strerror}") from None
 
 
-FormSettings = Mapping[type, Any]  # of forms that have some, by their dataclasses
-
-
 @dataclass(frozen=True)
 class ImageForm:
     """Form of images that an extra adds (`Extra.images`)."""
@@ -174,22 +171,17 @@ def with_settings(kind: type[Options]) -> type[Options]:
     return make_dataclass(kind.__name__, [], bases=bases, frozen=True, kw_only=True)
 
 
-def settings_of(options: Any) -> FormSettings:
-    """The settings of each form among options of `with_settings`."""
-    return {form.options: select(options, form.options) for form in forms() if form.options}
-
-
 def openers() -> dict[str, Callable[[Path], Images]]:
     """Function that opens a file of images or a list of them, by its ending."""
     return {ending: opener for form in forms() for ending, opener in form.openers.items()}
 
 
-def open_images(path: Path, settings: FormSettings | None = None) -> Images:
+def open_images(path: Path, settings: object = None) -> Images:
     """Open the images of a folder, zip, or file of `openers`.
 
     Args:
         path: its ending tells its form.
-        settings: of forms; default their own.
+        settings: options of `with_settings`, or a form's own; default those of each form.
     Returns:
         Images numbered from 0, in the order of the file, or of the names in a folder.
     Raises:
@@ -215,10 +207,13 @@ def is_archive(path: Path) -> bool:
     return path.suffix.lower() != ".csv" and _opener_of(path) is not None
 
 
-def _wrap(images: Images, settings: FormSettings | None) -> Images:
+def _wrap(images: Images, settings: object) -> Images:
     for form in forms():
         if form.wrap and form.options:
-            images = form.wrap(images, (settings or {}).get(form.options, form.options()))
+            chosen = form.options()
+            if isinstance(settings, form.options):
+                chosen = select(settings, form.options)
+            images = form.wrap(images, chosen)
     return images
 
 
@@ -228,7 +223,7 @@ def open_by_galaxy_id(*paths: Path) -> Images:
     return Images.concat(whole, [open_whole(path) for path in paths]).identified()
 
 
-def open_all(paths: list[Path], settings: FormSettings | None = None) -> list[Images]:
+def open_all(paths: list[Path], settings: object = None) -> list[Images]:
     """Open a user's paths: folders and zips, then single pictures together, then others."""
     inputs, pictures, others = [], [], []
     for path in paths:

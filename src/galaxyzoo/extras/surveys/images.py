@@ -89,7 +89,7 @@ class SurveyImages:
 
     @cached_property
     def _inputs(self) -> list[base.Images]:
-        return opening.open_all(list(self.paths), {FitsSettings: self.fits})
+        return opening.open_all(list(self.paths), self.fits)
 
     @cached_property
     def parts(self) -> list[Part]:
