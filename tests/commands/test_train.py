@@ -41,13 +41,14 @@ RECIPES: dict[str, dict] = {
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project with a competition, two sets of own labels, few recipes and an ensemble."""
+    """A project with a competition, three sets of own labels, few recipes and an ensemble."""
     root = tmp_path_factory.mktemp("plans")
     draw_competition(n_train=12, n_test=3).write_zips(root / "input" / "votes")
-    for name in ("mine", "yours"):
-        folder = root / "input" / name
+    for place in ("input/mine", "input/yours", "elsewhere/away"):
+        folder = root / place
+        name = folder.name
         ids = [f"{name}{number}" for number in range(6)]
-        folder.mkdir()
+        folder.mkdir(parents=True)
         write_folder(folder / "pictures", list(draw_images(6)), ids)
         pd.DataFrame({"id": ids, "class": [*"ababab"]}).to_csv(folder / "labels.csv", index=False)
     (root / "input/other").mkdir()  # what a stage names is opened when it is prepared
@@ -93,6 +94,7 @@ def names(configs: Sequence[Config]) -> list[str]:
         ([], "mine", ["head"]),
         (["mine"], None, ["finetune", "head"]),
         (["mine/finetune"], None, ["finetune"]),
+        (["away/finetune"], "elsewhere/away", ["finetune"]),
     ],
 )
 def test_words_mean_runs_each_once(votes, words, data, asked):

@@ -22,14 +22,14 @@ CONTENTS: list[dict[str, Any]] = [
 def test_what_is_sealed_is_read_back_as_json_has_it(tmp_path, content):
     path = tmp_path / "card.json"
     write_sealed(path, content)
-    read = read_sealed(path, "")
+    read = read_sealed(path)
     assert {key: read[key] for key in content} == json.loads(json.dumps(content))
     write_sealed(path, read)  # the earlier digest is replaced
-    assert read_sealed(path, "") == read
+    assert read_sealed(path) == read
     text = path.read_text(encoding="utf-8")
     path.write_text(text.replace("5", "6").replace("2", "3").replace('"format": 3', '"format": 2'))
-    with pytest.raises(InputError, match=r"card\.json was changed after it was written: restore"):
-        read_sealed(path, "restore it")
+    with pytest.raises(InputError, match=r"card\.json was changed after it was written: rerun"):
+        read_sealed(path)
 
 
 @pytest.mark.parametrize("line", ["", '  "format": 1,\n'])
@@ -37,9 +37,9 @@ def test_a_file_of_an_earlier_format_is_named_as_such(tmp_path, line):
     path = tmp_path / "card.json"
     write_sealed(path, {"a": 1, "z": 2})
     path.write_text(path.read_text().replace(f'  "format": {FORMAT},\n', line))
-    earlier = rf"card\.json was made by an earlier version \(format 1, not {FORMAT}\): do it"
+    earlier = rf"card\.json was made by an earlier version \(format 1, not {FORMAT}\): rerun"
     with pytest.raises(InputError, match=earlier):
-        read_sealed(path, "do it")
+        read_sealed(path)
 
 
 def test_a_file_of_a_later_format_is_refused_though_its_seal_is_right(tmp_path, monkeypatch):
@@ -47,19 +47,19 @@ def test_a_file_of_a_later_format_is_refused_though_its_seal_is_right(tmp_path, 
     with monkeypatch.context() as later:
         later.setattr(manifest, "FORMAT", FORMAT + 1)
         write_sealed(path, {"a": 1})
-        assert read_sealed(path, "")["a"] == 1
+        assert read_sealed(path)["a"] == 1
     another = (
-        rf"card\.json was made by another version \(format {FORMAT + 1}, not {FORMAT}\): do it"
+        rf"card\.json was made by another version \(format {FORMAT + 1}, not {FORMAT}\): rerun"
     )
     with pytest.raises(InputError, match=another):
-        read_sealed(path, "do it")
+        read_sealed(path)
 
 
 @pytest.mark.parametrize("actual", [{"config": "a"}, {"config": "a", "fold": 1}])
 def test_another_provenance_is_refused_and_so_is_a_lacking_one(actual):
-    check_provenance(Path("fold.json"), {"config": "a", "fold": 0}, {"config": "a", "fold": 0}, "")
-    with pytest.raises(InputError, match=r"another fold \((1|None), not 0\): retrain"):
-        check_provenance(Path("fold.json"), actual, {"config": "a", "fold": 0}, "retrain")
+    check_provenance(Path("fold.json"), {"config": "a", "fold": 0}, {"config": "a", "fold": 0})
+    with pytest.raises(InputError, match=r"another fold \((1|None), not 0\): rerun"):
+        check_provenance(Path("fold.json"), actual, {"config": "a", "fold": 0})
     made_by, settings = {"config": digest(["a"])}, {"config": digest(["b"])}
-    with pytest.raises(InputError, match=r"json has other settings: retrain$"):  # no digests
-        check_provenance(Path("fold.json"), made_by, settings, "retrain")
+    with pytest.raises(InputError, match=r"json has other settings: rerun"):  # no digests
+        check_provenance(Path("fold.json"), made_by, settings)

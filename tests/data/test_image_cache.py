@@ -13,11 +13,10 @@ from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data import decoding, image_cache
 from galaxyzoo.data.decoding import decode
-from galaxyzoo.data.image_cache import open_cache
+from galaxyzoo.data.image_cache import describe_bad, open_cache
 from galaxyzoo.data.stores.base import MAX_IMAGE_BYTES, Images
 from galaxyzoo.data.stores.opening import open_by_galaxy_id
 from support.pictures import draw_image, encode, write_zip
-from support.refusals import one_line_refusal
 from support.training_fixtures import Killed
 
 SMALL = ImageConfig(crop_px=400, cache_px=32)
@@ -67,7 +66,7 @@ def test_the_cache_holds_what_decode_gives_in_the_order_asked_for(root, encoded,
     store = make(root, encoded)
     ids = np.array([105, 100, 109, 103])
     for images in (store, open_by_galaxy_id(store.path)):
-        cache = open_cache(images, ids, SMALL, strict=True)
+        cache = open_cache(images, ids, SMALL)
         assert len(count) == len(ids)
         assert cache.ids.tolist() == ids.tolist()
         assert not cache.unreadable.any()
@@ -81,7 +80,7 @@ def test_the_cache_holds_what_decode_gives_in_the_order_asked_for(root, encoded,
 @pytest.mark.parametrize("change", ["crop", "size", "order", "number", "picture"])
 def test_other_settings_or_other_images_are_another_cache(root, encoded, make, change):
     store = make(root, encoded)
-    open_cache(store, store.ids, SMALL, strict=True)
+    open_cache(store, store.ids, SMALL)
     ids, config = store.ids, SMALL
     if change == "crop":
         config = ImageConfig(crop_px=300, cache_px=32)
@@ -91,7 +90,7 @@ def test_other_settings_or_other_images_are_another_cache(root, encoded, make, c
         store = make(root, encoded | {104: encode(draw_image(np.random.default_rng(99), 60))})
     else:
         ids = ids[::-1] if change == "order" else ids[:-1]
-    after = open_cache(store, ids, config, strict=True)
+    after = open_cache(store, ids, config)
     assert after.images.shape == (len(ids), config.cache_px, config.cache_px, 3)
     expected = [decode(store.read(int(i)), config.crop_px, config.cache_px) for i in ids]
     np.testing.assert_array_equal(after.images, expected)
@@ -110,8 +109,8 @@ def test_a_fill_that_was_killed_leaves_nothing_that_is_believed(root, encoded, m
     with monkeypatch.context() as patch:
         patch.setattr(image_cache, "decode_many", dying)
         with pytest.raises(Killed):
-            open_cache(store, store.ids, SMALL, strict=False, chunk=4)
-    cache = open_cache(store, store.ids, SMALL, strict=True, chunk=4)
+            open_cache(store, store.ids, SMALL, chunk=4)
+    cache = open_cache(store, store.ids, SMALL, chunk=4)
     expected = [decode(encoded[int(i)], 400, 32) for i in store.ids]
     np.testing.assert_array_equal(cache.images, expected)
     left = sorted(p.suffix for p in (root / "input" / "cache").iterdir() if p.suffix != ".lock")
@@ -121,11 +120,11 @@ def test_a_fill_that_was_killed_leaves_nothing_that_is_believed(root, encoded, m
 @MAKERS
 def test_processes_make_the_same_cache_as_threads(root, encoded, make, monkeypatch):
     store = make(root, encoded | {104: encoded[104][:300]})
-    plain = open_cache(store, store.ids, SMALL, strict=False)
+    plain = open_cache(store, store.ids, SMALL)
     shutil.rmtree(root / "input" / "cache")
     for name, value in {"_cores": lambda: 8, "_MANY": N, "in_threads": None}.items():
         monkeypatch.setattr(image_cache, name, value)
-    cache = open_cache(store, store.ids, SMALL, strict=False, chunk=4)
+    cache = open_cache(store, store.ids, SMALL, chunk=4)
     np.testing.assert_array_equal(cache.images, plain.images)
     assert cache.problems == plain.problems
     assert [*cache.problems] == [104]
@@ -142,7 +141,7 @@ def change_notes(array: Path, **others: object) -> None:
 
 def of_another_cache(array: Path) -> None:
     store = open_by_galaxy_id(array.parent.parent / "pictures.zip")
-    open_cache(store, store.ids[::-1], SMALL, strict=True)
+    open_cache(store, store.ids[::-1], SMALL)
     (other,) = set(array.parent.glob("*.npy")) - {array}
     for end in (".json", ".npy"):
         other.with_suffix(end).replace(array.with_suffix(end))
@@ -160,31 +159,31 @@ SPOILT = {
 @pytest.mark.parametrize("spoil", SPOILT.values(), ids=SPOILT)
 def test_a_spoilt_cache_is_named_and_decoded_again(root, encoded, spoil, capsys):
     store = make_zip(root, encoded)
-    before = np.array(open_cache(store, store.ids, SMALL, strict=True).images)
+    before = np.array(open_cache(store, store.ids, SMALL).images)
     array = next((root / "input" / "cache").glob("*.npy"))
     spoil(array)
     os.utime(array, ns=(1, 1))  # a change within one tick of the clock needs another process
     for said in (f"input/cache/{array.name} is damaged", ""):
-        cache = open_cache(store, store.ids, SMALL, strict=True)
+        cache = open_cache(store, store.ids, SMALL)
         np.testing.assert_array_equal(cache.images, before)
         out = capsys.readouterr().out
         assert said in out if said else not out
 
 
 @MAKERS
-def test_a_bad_test_image_is_black_and_a_bad_training_image_an_error(root, encoded, make):
+def test_a_bad_image_is_black_and_named(root, encoded, make):
     bad = {102: b"", 105: b"<html>", 107: encoded[107][:200]}
     store = make(root, encoded | bad)
     for _ in range(2):  # decoded, then out of the cache
-        cache = open_cache(store, store.ids, SMALL, strict=False)
+        cache = open_cache(store, store.ids, SMALL)
         assert cache.ids[cache.unreadable].tolist() == sorted(bad)
         assert cache.images[cache.unreadable].max() == 0
         assert cache.images[~cache.unreadable].reshape(N - 3, -1).max(axis=1).min() > 0
-        message = one_line_refusal(open_cache, store, store.ids, SMALL, strict=True)
-        assert "3 of 10 images" in message
+        message = describe_bad(store, cache, "replace them")
+        assert "3 of 10 images cannot be used: replace them; first: " in message
         assert all(f"{i}.jpg" in message for i in bad)
     # Where they are repaired nothing stale is in the way.
-    open_cache(make(root, encoded), store.ids, SMALL, strict=True)
+    open_cache(make(root, encoded), store.ids, SMALL)
 
 
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENOMEM, errno.ESTALE])
@@ -198,13 +197,13 @@ def test_what_the_system_lacks_is_no_images_fault(root, encoded, monkeypatch, nu
     with monkeypatch.context() as patch:
         patch.setattr(Path, "read_bytes", refused)
         with pytest.raises(InputError, match=rf"jpg cannot be read .*{os.strerror(number)}"):
-            open_cache(store, store.ids, SMALL, strict=False)
-    assert not open_cache(store, store.ids, SMALL, strict=False).unreadable.any()
+            open_cache(store, store.ids, SMALL)
+    assert not open_cache(store, store.ids, SMALL).unreadable.any()
 
 
 @MAKERS
 def test_an_image_beyond_reason_is_not_read(root, encoded, make):
     encoded[104] += b"\0" * MAX_IMAGE_BYTES
-    cache = open_cache(make(root, encoded), np.array([*encoded]), SMALL, strict=False)
+    cache = open_cache(make(root, encoded), np.array([*encoded]), SMALL)
     assert cache.ids[cache.unreadable].tolist() == [104]
     assert "is larger than 50,000,000 bytes" in cache.problems[104]

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.data.catalog import GROUP
 from galaxyzoo.data.prepare import Dataset, prepare
+from galaxyzoo.data.readers.find import open_input
 from support.bad_image_fixtures import KINDS
 from support.commands import TINY, succeed, table
 from support.datasets import TRAIN_IMAGES, Competition, draw_competition
@@ -41,6 +43,22 @@ def test_ten_are_named_by_their_reason_and_the_rest_lies_in_a_file(root):
     path = message.split("all are listed in ")[1].split(";")[0]
     noted = (root / path).read_text()
     assert all(f'"{i}": "it is' in noted for i in bad)
+
+
+def test_what_to_do_depends_on_whether_a_split_was_made(root):
+    bad = {IDS[0]: b""}
+    with_bad = spoilt(bad)
+    with_bad.write_zips(root / "input")
+    drop = "on_bad_image=drop (src/prepare.py: --on-bad-image drop)"
+    assert f": replace them, or continue without them: {drop}; first: " in refused()
+    COMPETITION.write_zips(root / "input")
+    data = prepare()
+    with_bad.write_zips(root / "input")
+    spoilt_data = replace(data, raw=open_input(None, {"gz37"}))
+    message = one_line_refusal(spoilt_data.train_images, SMALL)
+    folder = f"folds/{data.catalog.dataset}"
+    assert f": replace them, or delete {folder} and split again with {drop}; first: " in message
+    assert spoilt_data.test_images(SMALL).problems == {}
 
 
 def test_a_repaired_file_of_the_same_size_is_read_again(root):

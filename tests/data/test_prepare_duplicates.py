@@ -111,7 +111,7 @@ def test_copies_under_another_id_are_noted_and_anew_for_other_galaxies(root, two
     names = own.catalog.dataset, other.catalog.dataset
     assert read_duplicates(*names) == [ids[20]]
     (noted,) = (root / "folds").glob("*/copies_of_*.json")
-    made_of = read_sealed(noted, "")["made_of"]
+    made_of = read_sealed(noted)["made_of"]
     write_sealed(noted, {"made_of": ["other", "galaxies"], "copies": []})
     record_duplicates(own, other)
     assert read_duplicates(*names) == [ids[20]]

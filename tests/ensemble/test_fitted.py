@@ -23,8 +23,6 @@ from support.problems import PLAIN, SMALL, draw_probs, draw_run, fit_all, make_p
 from support.refusals import one_line_refusal
 from support.trained import save_project, save_run
 
-ADVICE = "make it again"
-
 
 @pytest.mark.parametrize(
     ("task", "name"),
@@ -41,7 +39,7 @@ def test_a_saved_candidate_predicts_the_same(tmp_path, task, name):
     some = {**dict.fromkeys(["mean", "lightgbm"]), name: None}
     fits = cross_fit({n: known[n] for n in known if n in some}, task, features, targets, folds)
     model, path = fits.models[name], tmp_path / "model.safetensors"
-    loaded = load_fitted(path, save_fitted(path, model), ADVICE)
+    loaded = load_fitted(path, save_fitted(path, model))
     np.testing.assert_array_equal(loaded.predict(features), model.predict(features))
     assert name == "mean" or np.ptp(model.predict(features)) > 0
     data = path.read_bytes()
@@ -55,11 +53,11 @@ def test_a_changed_or_missing_file_is_refused(tmp_path):
     data = path.read_bytes()
     for place in (0, 9, len(data) // 2, len(data) - 1):
         path.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
-        with pytest.raises(InputError, match=f"is missing or does not match .*: {ADVICE}"):
-            load_fitted(path, digest, ADVICE)
+        with pytest.raises(InputError, match=r"is missing or does not match .*: rerun"):
+            load_fitted(path, digest)
     path.unlink()
     with pytest.raises(InputError, match="is missing"):
-        load_fitted(path, digest, ADVICE)
+        load_fitted(path, digest)
 
 
 def test_what_an_ensemble_combines_is_valid():
@@ -92,7 +90,7 @@ def test_members_are_combined_as_they_were_fitted_in_whatever_order_they_are_nam
     card, _ = build.make()
     assert card.chosen == "nnls"  # equal weights would tell no order
     assert [*card.members] == runs[::-1]
-    model = load_fitted(build.folder.fitted, card.fitted, ADVICE)
+    model = load_fitted(build.folder.fitted, card.fitted)
     paths = [RunFolder("tiny", run).test_csv for run in card.members]
     ids = catalog.test_ids
     predictions = [PredictionTable.read(path, task, ids).values for path in paths]
@@ -101,7 +99,7 @@ def test_members_are_combined_as_they_were_fitted_in_whatever_order_they_are_nam
     combined = ensemble.combine(predictions)
     expected = PredictionTable.read(build.folder.csv, task, ids).values
     np.testing.assert_allclose(combined, expected, atol=1e-6)
-    values = read_sealed(build.folder.card, "")
+    values = read_sealed(build.folder.card)
     del values["members"]["gz37/run1"]
     write_sealed(build.folder.card, values)
     assert "members and runs differ" in one_line_refusal(EnsembleCard.of, build.folder)

@@ -27,8 +27,8 @@ def test_a_table_is_read_by_id_and_by_name_in_the_order_asked_for(table, tmp_pat
     with pytest.raises(InputError, match=r"another split \(GalaxyID 7: fold 0, .*such rows: 2"):
         PredictionTable.read(tmp_path / "a.csv", VOTES, IDS, FOLDS[[1, 0, 2, 3]])
     PredictionTable(VOTES, IDS, table.values).write(tmp_path / "a.csv")
-    with pytest.raises(InputError, match=r"no column 'fold'.*: train it again"):
-        PredictionTable.read(tmp_path / "a.csv", VOTES, IDS, FOLDS, "train it again")
+    with pytest.raises(InputError, match=r"no column 'fold'.*: recreate it"):
+        PredictionTable.read(tmp_path / "a.csv", VOTES, IDS, FOLDS)
 
 
 def test_votes_become_shares_of_the_first_two_answers(table):

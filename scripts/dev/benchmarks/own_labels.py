@@ -57,7 +57,7 @@ def measure_task(name: str, data: Dataset) -> Table:
     task = get_task(name)
     assert isinstance(task, ClassTask)
     catalog, field = data.catalog.for_task(task), FIELDS[name]
-    cache = open_cache(data.raw.train_images, data.catalog.ids, field, True)
+    cache = open_cache(data.raw.train_images, data.catalog.ids, field)
     places = np.searchsorted(cache.ids, catalog.ids)
     targets = catalog.targets(task)
     networks = RunNetworks.load_exported(bundled_dir() / RUN)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from galaxyzoo.core import files, manifest, paths
-from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.errors import InputError, advise
 from galaxyzoo.core.manifest import Provenance
 
 State = Literal["absent", "unfinished", "stale", "finished"]
@@ -155,9 +155,9 @@ class SealedFiles(Artifact):
     @cached_property
     def _content(self) -> dict[str, Any]:
         """Read the mark; refuse a changed one or another provenance."""
-        content = manifest.read_sealed(self.mark, self.advice)
-        made_by = content["made_by"]
-        manifest.check_provenance(self.mark, made_by, self.provenance, self.advice)
+        with advise(self.advice):
+            content = manifest.read_sealed(self.mark)
+            manifest.check_provenance(self.mark, content["made_by"], self.provenance)
         return content
 
     @property

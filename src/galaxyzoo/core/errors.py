@@ -1,5 +1,10 @@
 """Exceptions for a user's mistake, a broken file or a failed fold."""
 
+from __future__ import annotations  # the package's __init__.py says why
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class InputError(Exception):
     """Mistake outside the code; the message tells in one line what, where, and what to do.
@@ -12,6 +17,33 @@ class InputError(Exception):
     def __init__(self, message: object) -> None:
         line = one_line(str(message))
         super().__init__(line if len(line) <= self.longest else f"{line[: self.longest]} …")
+
+
+class DamageError(InputError):
+    """A file that is damaged or of something else; the message tells what is wrong with it alone.
+
+    What to do about it is said by `advise`, where the command is known.
+    """
+
+    advice = "rerun the command that wrote it"
+
+    def __str__(self) -> str:
+        """One line as of `InputError`, the advice at its end."""
+        return str(InputError(f"{self.args[0]}: {self.advice}"))
+
+
+@contextmanager
+def advise(advice: str) -> Iterator[None]:
+    """Say what to do about a damaged file that is read inside; the outermost advice counts.
+
+    with advise("delete folds/demo to split again"):
+        read_sealed(path)
+    """
+    try:
+        yield
+    except DamageError as error:
+        error.advice = advice
+        raise
 
 
 class UnavailableError(InputError):

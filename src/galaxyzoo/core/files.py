@@ -19,7 +19,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
-from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.errors import DamageError, InputError
 from galaxyzoo.core.paths import shown
 
 LOCK = ".lock"  # name of the lock file of a folder
@@ -122,16 +122,14 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, allow_nan=False, sort_keys=True) + "\n")
 
 
-def read_json(path: Path, advice: str = "") -> Any:
-    """Read a JSON file that the project wrote; the error advises `advice`."""
+def read_json(path: Path) -> Any:
+    """Read a JSON file that the project wrote; one that cannot be read is a `DamageError`."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        advice = advice or "rerun the step that writes it"
-        raise InputError(f"{shown(path)} is missing: {advice}") from None
+        raise DamageError(f"{shown(path)} is missing") from None
     except (ValueError, RecursionError, IsADirectoryError) as error:
-        advice = advice or "delete it and rerun the command"
-        raise InputError(f"{shown(path)} is not valid JSON ({error}): {advice}") from None
+        raise DamageError(f"{shown(path)} is not valid JSON ({error})") from None
 
 
 def remove_left_over(folder: Path, name: str = "*") -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from galaxyzoo import __version__
 from galaxyzoo.core import files, paths
-from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.errors import DamageError
 
 _PACKAGES = ("torchvision", "timm", "numpy", "albumentations")
 
@@ -89,31 +89,29 @@ def write_sealed(path: Path, content: Mapping[str, Any]) -> None:
     files.write_json(path, {**content, _DIGEST: _digest(content)})
 
 
-def is_unsealed(path: Path, advice: str) -> bool:
+def is_unsealed(path: Path) -> bool:
     """Check whether a file is a JSON object without a seal, as earlier versions wrote some."""
-    content = files.read_json(path, advice)
+    content = files.read_json(path)
     return isinstance(content, dict) and not {_DIGEST, FORMAT_KEY} & content.keys()
 
 
-def read_sealed(path: Path, advice: str) -> dict[str, Any]:
-    """Read what `write_sealed` wrote, if nothing in it was changed; the error advises `advice`."""
-    content = files.read_json(path, advice)
+def read_sealed(path: Path) -> dict[str, Any]:
+    """Read what `write_sealed` wrote; a changed file or another format is a `DamageError`."""
+    content = files.read_json(path)
     if isinstance(content, dict):
-        check_format(path, content.get(FORMAT_KEY), advice)
+        check_format(path, content.get(FORMAT_KEY))
     if not isinstance(content, dict) or content.get(_DIGEST) != _digest(content):
-        raise InputError(f"{paths.shown(path)} was changed after it was written: {advice}")
+        raise DamageError(f"{paths.shown(path)} was changed after it was written")
     return content
 
 
-def check_format(path: Path, number: int | None, advice: str) -> None:
+def check_format(path: Path, number: int | None) -> None:
     """Refuse a file that a version with another format wrote; None: it names no format."""
     number = number or 1
     if OLDEST_FORMAT <= number <= FORMAT:
         return
     version = "an earlier version" if number in range(OLDEST_FORMAT) else "another version"
-    raise InputError(
-        f"{paths.shown(path)} was made by {version} (format {number}, not {FORMAT}): {advice}"
-    )
+    raise DamageError(f"{paths.shown(path)} was made by {version} (format {number}, not {FORMAT})")
 
 
 def _digest(content: Mapping[str, Any]) -> str:
@@ -121,11 +119,11 @@ def _digest(content: Mapping[str, Any]) -> str:
     return digest_json(plain)
 
 
-def check_provenance(path: Path, actual: Provenance, expected: Provenance, advice: str) -> None:
+def check_provenance(path: Path, actual: Provenance, expected: Provenance) -> None:
     """Refuse what other settings, galaxies or another fold made."""
     for key, value in expected.items():
         if actual.get(key) != value:
             difference = _OTHER.get(key, f"other {key}")
             is_digest = len(str(value)) >= 16 and str(value).isalnum()
             values = "" if is_digest else f" ({actual.get(key)}, not {value})"
-            raise InputError(f"{paths.shown(path)} has {difference}{values}: {advice}")
+            raise DamageError(f"{paths.shown(path)} has {difference}{values}")

@@ -16,7 +16,7 @@ import pandas as pd
 
 from galaxyzoo.core import files, launch, manifest, paths
 from galaxyzoo.core.console import count
-from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.errors import InputError, advise
 from galaxyzoo.core.paths import DEMOS
 from galaxyzoo.io.tables import FOLD, ID, key_of, read_csv, select_numbers
 from galaxyzoo.tasks import decision_tree, kinds, registry
@@ -247,7 +247,7 @@ def load_catalog(dataset: str) -> Catalog:
     test_ids = read_csv(folder / _TEST, key=key).index.to_numpy()
     catalog = Catalog(dataset, numbers, test_ids, description)
     if catalog.fingerprint not in [description["fingerprint"], *description.get("replaced_by", ())]:
-        raise InputError(f"{paths.shown(folder)} was changed after it was made: {_advise(dataset)}")
+        raise InputError(f"{paths.shown(folder)} was changed after it was made: {_advice(dataset)}")
     return catalog
 
 
@@ -259,10 +259,11 @@ def load_catalogs() -> Iterator[Catalog]:
 
 
 def _read_description(dataset: str) -> dict[str, Any]:
-    return manifest.read_sealed(dataset_dir(dataset) / _ABOUT, _advise(dataset))
+    with advise(_advice(dataset)):
+        return manifest.read_sealed(dataset_dir(dataset) / _ABOUT)
 
 
-def _advise(dataset: str) -> str:
+def _advice(dataset: str) -> str:
     return f"restore it, or delete {paths.shown(dataset_dir(dataset))} to split and train again"
 
 

@@ -82,8 +82,6 @@ def open_cache(
     images: Images,
     ids: np.ndarray,
     config: ImageConfig,
-    strict: bool,
-    advice: str = "replace them",
     chunk: int = 512,
 ) -> ImageCache:
     """Decode the galaxies' images, or open what an earlier call decoded.
@@ -92,9 +90,9 @@ def open_cache(
         images: among which those are.
         ids: (image,) the order of the result.
         config: crop and size.
-        strict: whether an image that does not decode is an error; otherwise it is black and marked.
-        advice: advice in that error's message.
         chunk: images decoded at a time.
+    Returns:
+        The images; one that does not decode is black and marked.
     """
     if not len(ids):  # a memory map cannot be empty
         nothing = np.empty((0, config.cache_px, config.cache_px, 3), np.uint8)
@@ -109,10 +107,7 @@ def open_cache(
         raise InputError(
             f"{paths.shown(stored.array)} changed while being written: rerun the command"
         )
-    cache = stored.open(ids)
-    if strict and cache.problems:
-        raise InputError(describe_bad(images, cache, advice))
-    return cache
+    return stored.open(ids)
 
 
 def describe_bad(images: Images, cache: ImageCache, advice: str) -> str:

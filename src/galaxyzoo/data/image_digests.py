@@ -13,7 +13,7 @@ import pandas as pd
 
 from galaxyzoo.core import files, paths
 from galaxyzoo.core.console import count
-from galaxyzoo.core.errors import InputError, UnavailableError
+from galaxyzoo.core.errors import DamageError, InputError, UnavailableError
 from galaxyzoo.core.manifest import digest
 from galaxyzoo.data import decoding
 from galaxyzoo.data.image_cache import in_threads
@@ -45,20 +45,23 @@ def remove_others(folder: Path, whole: str) -> None:
         path.unlink()
 
 
-def check_digests(folder: Path, whole: str, inputs: Sequence[Images], advice: str) -> None:
+def check_digests(folder: Path, whole: str, inputs: Sequence[Images]) -> None:
     """Refuse images that are not those of `record_images`; ones that were not there are accepted.
 
     Args:
         folder: of the split.
         whole: as `record_images` returned it.
         inputs: images, each in one of them.
-        advice: end of the error message.
+    Raises:
+        DamageError: images or their digests changed.
     """
-    path, changed, table = folder / _NAME.format(whole), list[str](), None
+    path = folder / _NAME.format(whole)
+    changed: list[str] = []
+    table = None
     with suppress(OSError, ValueError, EOFError):
         table = np.load(path)
     if table is None or _digest_table(table) != whole:
-        raise InputError(f"{paths.shown(path)} is missing or was changed: {advice}")
+        raise DamageError(f"{paths.shown(path)} is missing or was changed")
     before = table["stamp"].copy()
     for images in inputs:
         rows = np.flatnonzero(pd.Index(table["id"]).isin(images.ids))
@@ -69,9 +72,9 @@ def check_digests(folder: Path, whole: str, inputs: Sequence[Images], advice: st
         differs = known & (_content(again) != touched["content"])
         changed += [f"{name} in {paths.shown(images.path)}" for name in again.names[differs]]
     if changed:
-        raise InputError(
+        raise DamageError(
             f"{count(len(changed), 'image')} changed since {paths.shown(folder)} was made "
-            f"({changed[0]}): {advice}"
+            f"({changed[0]})"
         )
     if (table["stamp"] != before).any():
         with suppress(InputError):  # where nothing can be written they are read each time

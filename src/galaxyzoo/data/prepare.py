@@ -10,7 +10,7 @@ import pandas as pd
 from galaxyzoo.config import loading, schema
 from galaxyzoo.core import launch, manifest, paths
 from galaxyzoo.core.artifact import Artifact, State
-from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.errors import InputError, advise
 from galaxyzoo.core.paths import BUNDLED, DEMOS
 from galaxyzoo.data.catalog import (
     GROUP,
@@ -49,13 +49,17 @@ class Dataset:
 
     def train_images(self, config: schema.ImageConfig) -> ImageCache:
         """Decoded training images in the catalog's order; an unreadable one is an error."""
-        folder = paths.shown(dataset_dir(self.catalog.dataset))
-        advice = f"replace them, or delete {folder} and split again with {_DROP}"
-        return open_cache(self.raw.train_images, self.catalog.ids, config, True, advice)
+        images = self.raw.train_images
+        cache = open_cache(images, self.catalog.ids, config)
+        if cache.problems:
+            folder = paths.shown(dataset_dir(self.catalog.dataset))
+            advice = f"replace them, or delete {folder} and split again with {_DROP}"
+            raise InputError(describe_bad(images, cache, advice))
+        return cache
 
     def test_images(self, config: schema.ImageConfig) -> ImageCache:
         """Decoded test images in the sample submission's order; unreadable ones are marked."""
-        return open_cache(self.raw.test_images, self.catalog.test_ids, config, strict=False)
+        return open_cache(self.raw.test_images, self.catalog.test_ids, config)
 
 
 def prepare(
@@ -93,9 +97,10 @@ def record_duplicates(data: Dataset, other: Dataset) -> None:
     catalogs = data.catalog, other.catalog
     path = _copies_file(data.catalog.dataset, other.catalog.dataset)
     made_of = [catalog.about.get("images") for catalog in catalogs]
-    is_known = path.exists() and not manifest.is_unsealed(path, _REDO)
-    if is_known and manifest.read_sealed(path, _REDO)["made_of"] == made_of:
-        return
+    with advise(_REDO):
+        is_known = path.exists() and not manifest.is_unsealed(path)
+        if is_known and manifest.read_sealed(path)["made_of"] == made_of:
+            return
     print(f"checking which galaxies {data.catalog.dataset} and {path.parent.name} share")
     image = other.raw.image
     caches = [data.train_images(image), data.test_images(image), other.train_images(image)]
@@ -110,9 +115,10 @@ def record_duplicates(data: Dataset, other: Dataset) -> None:
     manifest.write_sealed(path, {"made_of": made_of, "copies": copies})
 
 
+@advise(_REDO)
 def read_duplicates(dataset: str, other: str) -> list[GalaxyId]:
     """Ids in `other` that `record_duplicates` has written for these datasets."""
-    return manifest.read_sealed(_copies_file(dataset, other), _REDO)["copies"]
+    return manifest.read_sealed(_copies_file(dataset, other))["copies"]
 
 
 def _copies_file(dataset: str, other: str) -> Path:
@@ -165,8 +171,8 @@ def prepare_raw(
             f"{paths.shown(raw.folder)} has changed since {paths.shown(folder)} was made: "
             f"restore the old files, or delete {paths.shown(folder)} to start again"
         )
-    advice = f"restore the originals, or delete {paths.shown(folder)} to split and train again"
-    check_digests(folder, catalog.about.get("images", ""), _images(raw), advice)
+    with advise(f"restore the originals, or delete {paths.shown(folder)} to split and train again"):
+        check_digests(folder, catalog.about.get("images", ""), _images(raw))
     if not is_unchanged:
         if not update and any(folder.glob(f"*/*/{loading.CONFIG}")):
             raise InputError(
@@ -235,8 +241,10 @@ def _make_catalog(
         )
     occasion = "changed labels" if is_known else "new split"
     print(*known.notes, f"{raw.dataset}: {occasion}; finding near-duplicate images", sep="\n")
-    ids, advice = raw.targets.index.to_numpy(), f"replace them, or continue without them: {_DROP}"
-    cache = open_cache(raw.train_images, ids, raw.image, not drop_bad, advice)
+    cache = open_cache(raw.train_images, raw.targets.index.to_numpy(), raw.image)
+    if cache.problems and not drop_bad:
+        advice = f"replace them, or continue without them: {_DROP}"
+        raise InputError(describe_bad(raw.train_images, cache, advice))
     near = near_duplicates(cache.images)
     if cache.problems:
         raw, near = _drop_bad(raw, cache, near)

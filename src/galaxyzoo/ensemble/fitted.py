@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from galaxyzoo.core import files, launch
-from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.errors import DamageError, InputError, advise
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import load_catalog, load_task
 from galaxyzoo.ensemble import blends, selection, stackers
@@ -48,23 +48,24 @@ def save_fitted(path: Path, model: Any) -> str:
     return digest_table(path)
 
 
-def load_fitted(path: Path, digest: str, advice: str) -> Any:
+def load_fitted(path: Path, digest: str) -> Any:
     """Read a fitted candidate, or intervals, from the file of that digest.
 
     Args:
         path: as of `save_fitted`.
         digest: as noted in the score card.
-        advice: end of the error message.
+    Raises:
+        DamageError: the file is missing, another one, or of another version.
     """
     if not path.is_file() or digest_table(path) != digest:
-        raise InputError(f"{shown(path)} is missing or does not match its score card: {advice}")
+        raise DamageError(f"{shown(path)} is missing or does not match its score card")
     try:
         with safe_open(path, "numpy") as file:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             form = json.loads(file.metadata()["model"])
         return _unpack(form, arrays)
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{shown(path)} was made by another version ({error}): {advice}") from None
+        raise DamageError(f"{shown(path)} was made by another version ({error})") from None
 
 
 def _pack(value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
@@ -118,7 +119,7 @@ def _read_trees(text: str) -> "Booster":
 
 def check_ensemble_members(card: EnsembleCard) -> None:
     """Refuse an ensemble with a member whose networks are missing or changed."""
-    path, advice = shown(card.folder.csv), card.advice()
+    path = shown(card.folder.csv)
     for run, digest in card.members.items():
         now = digest_networks(card.dataset, run, len(card.per_fold))
         if now is None:
@@ -127,7 +128,7 @@ def check_ensemble_members(card: EnsembleCard) -> None:
                 f"run has a config, type `{launch.typed('train_folds')} {run}`"
             )
         if now != digest:
-            raise InputError(f"{run}, a member of {path}, was retrained later: {advice}")
+            raise InputError(f"{run}, a member of {path}, was retrained later: {card.advice()}")
 
 
 def load_ensemble(folder: EnsembleFolder) -> tuple[EnsembleCard, blends.MetaModel]:
@@ -135,4 +136,5 @@ def load_ensemble(folder: EnsembleFolder) -> tuple[EnsembleCard, blends.MetaMode
     card, task = EnsembleCard.of(folder), load_task(folder.task)
     card.check(load_catalog(folder.dataset).for_task(task))
     check_ensemble_members(card)
-    return card, load_fitted(folder.fitted, card.fitted, card.advice())
+    with advise(card.advice()):
+        return card, load_fitted(folder.fitted, card.fitted)

@@ -8,7 +8,7 @@ import numpy as np
 
 from galaxyzoo.config.schema import TTAConfig
 from galaxyzoo.core import console
-from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.errors import InputError, advise
 from galaxyzoo.core.manifest import digest
 from galaxyzoo.ensemble import blends, fitted, model_listing
 from galaxyzoo.inference.predict import Decode, Predictor, RunNetworks, load_run
@@ -37,7 +37,8 @@ class EnsembleNetworks(Predictor):
         """Open an ensemble in a folder that `src/export.py` wrote."""
         card = EnsembleCard.read(folder / layout.ENSEMBLE_CARD)
         path = folder / layout.ENSEMBLE_MODEL
-        model = fitted.load_fitted(path, card.fitted, "export the ensemble again")
+        with advise("export the ensemble again"):
+            model = fitted.load_fitted(path, card.fitted)
         runs = [
             RunNetworks.load_exported(folder / run, {"networks": networks})
             for run, networks in card.members.items()

@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.errors import InputError, advise
 from galaxyzoo.core.launch import typed
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import Catalog, data_option
@@ -74,8 +74,8 @@ def load_oof(run: str, task: Task, catalog: Catalog) -> np.ndarray:
         raise InputError(
             f"{shown(path)} cannot be used: {unfinished}; train {run}'s other folds first"
         )
-    advice = f"train {run} again"
-    table = PredictionTable.read(path, own_task, galaxies.ids, galaxies.folds, advice)
+    with advise(f"train {run} again"):
+        table = PredictionTable.read(path, own_task, galaxies.ids, galaxies.folds)
     return _serve(table, task, catalog.for_task(task).ids)
 
 

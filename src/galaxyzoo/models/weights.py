@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from galaxyzoo.config.schema import ModelConfig
 from galaxyzoo.core import devices, files, manifest
-from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.errors import DamageError, InputError, advise
 from galaxyzoo.core.paths import CODE_ROOT, shown
 
 TORCHVISION = "torchvision/"  # prefix of torchvision's models; other names are timm's
@@ -48,6 +48,7 @@ def save_checkpoint(path: Path, state: dict[str, Any], provenance: manifest.Prov
     files.write_bytes(path, data.getbuffer())
 
 
+@advise("delete it to restart the fold")
 def load_checkpoint(path: Path, provenance: manifest.Provenance) -> dict[str, Any] | None:
     """Read a checkpoint without running code from it; None where there is none.
 
@@ -56,7 +57,6 @@ def load_checkpoint(path: Path, provenance: manifest.Provenance) -> dict[str, An
     """
     if not path.exists():
         return None
-    advice = "delete it to restart the fold"
     try:
         data = path.read_bytes()
         if manifest.digest([memoryview(data)[:-_DIGEST_BYTES]]) != data[-_DIGEST_BYTES:].hex():
@@ -64,12 +64,12 @@ def load_checkpoint(path: Path, provenance: manifest.Provenance) -> dict[str, An
         if data.startswith(b"PK"):  # torch's own bytes: there was no header
             raise InputError(
                 f"{shown(path)} was made by an earlier version: finish the fold with that version, "
-                f"or {advice}"
+                "or delete it to restart the fold"
             )
         body = data.index(b"\n") + 1
         header = json.loads(data[:body])
-        manifest.check_format(path, header["format"], advice)
-        manifest.check_provenance(path, header["made_by"], provenance, advice)
+        manifest.check_format(path, header["format"])
+        manifest.check_provenance(path, header["made_by"], provenance)
         content = io.BytesIO(data[body:-_DIGEST_BYTES])
         del data
         return torch.load(content, map_location="cpu", weights_only=True)  # noqa: TID251
@@ -82,9 +82,7 @@ def load_checkpoint(path: Path, provenance: manifest.Provenance) -> dict[str, An
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise InputError(f"cannot read {shown(path)}: {error.strerror}") from None
         reason = (str(error) or type(error).__name__).splitlines()[0][:100]
-        raise InputError(
-            f"{shown(path)} is not a readable checkpoint ({reason}): {advice}"
-        ) from None
+        raise DamageError(f"{shown(path)} is not a readable checkpoint ({reason})") from None
 
 
 def save_weights(path: Path, weights: dict[str, Tensor]) -> None:
@@ -92,14 +90,13 @@ def save_weights(path: Path, weights: dict[str, Tensor]) -> None:
     files.write_bytes(path, save({name: tensor.contiguous() for name, tensor in weights.items()}))
 
 
-def load_weights(path: Path, advice: str = "delete its folder to retrain") -> dict[str, Tensor]:
-    """Read weights from a safetensors file; the error advises `advice`."""
+@advise("delete its folder to retrain")
+def load_weights(path: Path) -> dict[str, Tensor]:
+    """Read weights from a safetensors file; one that cannot be read is a `DamageError`."""
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:
-        raise InputError(
-            f"{shown(path)} is not a readable weights file ({error}): {advice}"
-        ) from None
+        raise DamageError(f"{shown(path)} is not a readable weights file ({error})") from None
 
 
 @dataclass(frozen=True)
@@ -122,7 +119,8 @@ def load_pretrained(backbone: nn.Module, model: ModelConfig, run: str) -> Pretra
     """
     paths = _candidate_files(model)
     if path := next((path for path in paths if path.is_file()), None):
-        _fill(backbone, load_weights(path, "replace it"), shown(path))
+        with advise("replace it"):
+            _fill(backbone, load_weights(path), shown(path))
         return PretrainedWeights(path.name, *_normalization(backbone, model))
     try:
         weights, start = _download(model)

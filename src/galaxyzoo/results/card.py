@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from galaxyzoo.config import base, loading
 from galaxyzoo.core import launch, manifest, paths
-from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.errors import DamageError, InputError
 from galaxyzoo.data.catalog import Catalog, find_task
 from galaxyzoo.io.tables import GalaxyId
 from galaxyzoo.results.layout import EnsembleFolder, RunFolder
@@ -25,9 +25,9 @@ class _Card(base.Settings):
     @classmethod
     def read(cls, path: Path) -> Self:
         """Read a card; the error names the key that is missing or of a wrong type."""
-        advice = "rerun the command that wrote it"
-        values = manifest.read_sealed(path, advice)
-        return cls.parse(values, f"{paths.shown(path)} is not a complete score card ({advice})")
+        values = manifest.read_sealed(path)
+        problem = f"{paths.shown(path)} is not a complete score card ({DamageError.advice})"
+        return cls.parse(values, problem)
 
     def write(self, path: Path) -> None:
         """Write the card: the same values make the same bytes."""

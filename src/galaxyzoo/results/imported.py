@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from galaxyzoo.config.loading import check_run_name
-from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.errors import InputError, advise
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import Catalog, task_of
 from galaxyzoo.io.tables import FOLD, key_of, read_csv, read_table
@@ -217,8 +217,8 @@ def _read_oof(catalog: Catalog, labeled: Catalog, pair: TablePair) -> tuple[Pred
         written = read_csv(pair.oof, key=key_of(labeled.ids))[FOLD].reindex(labeled.ids)
         if (written == labeled.folds + 1).all():  # the same split, numbered from 1
             folds = labeled.folds + 1
-    advice = f"train the run on the folds in folds/{catalog.dataset}/train.csv"
-    table = _read(pair.oof, task_of(pair.run), labeled.ids, folds, advice)
+    with advise(f"train the run on the folds in folds/{catalog.dataset}/train.csv"):
+        table = _read(pair.oof, task_of(pair.run), labeled.ids, folds)
     return replace(table, folds=labeled.folds), has_folds
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from galaxyzoo.core import files, manifest, paths
-from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.errors import DamageError, InputError, advise
 from galaxyzoo.io.tables import FOLD, key_of, read_csv, select_numbers
 from galaxyzoo.io.writing import format_predictions
 from galaxyzoo.tasks.kinds import Task
@@ -41,13 +41,13 @@ class PredictionTable:
     folds: np.ndarray | None = None
 
     @classmethod
+    @advise("recreate it")
     def read(
         cls,
         path: Path,
         task: Task,
         ids: np.ndarray,
         folds: np.ndarray | None = None,
-        advice: str = "recreate it",
     ) -> Self:
         """Read a table by the names of its rows and columns.
 
@@ -56,22 +56,23 @@ class PredictionTable:
             task: whose columns it has.
             ids: (galaxy,) that it holds once each, in the wanted order.
             folds: (galaxy,) that an out-of-fold table must have.
-            advice: end of the message where it has others.
+        Raises:
+            DamageError: it has other folds.
         """
         frame = select_predictions(read_csv(path, key=key_of(ids)), task.columns, ids, path)
         if folds is not None:
             if FOLD not in frame.columns:
-                raise InputError(
+                raise DamageError(
                     f"{paths.shown(path)} has no column '{FOLD}', the fold in which each row was "
-                    f"held out: {advice}"
+                    "held out"
                 )
             moved = np.flatnonzero(frame[FOLD].to_numpy() != folds)
             if len(moved):
                 first = moved[0]
-                raise InputError(
+                raise DamageError(
                     f"{paths.shown(path)} was made with another split "
                     f"({key_of(ids)} {frame.index[first]}: fold {frame[FOLD].iloc[first]:g}, "
-                    f"but {folds[first]} in the catalog; such rows: {len(moved)}): {advice}"
+                    f"but {folds[first]} in the catalog; such rows: {len(moved)})"
                 )
         values = frame[list(task.columns)].to_numpy()
         return cls(task, ids, values, folds)

@@ -78,7 +78,7 @@ def submit_by(monkeypatch: pytest.MonkeyPatch, *words: str) -> list[dict[str, st
 def test_scores_of_a_submission_come_later(stand_in, rests, root, monkeypatch, capsys):
     stand_in.elsewhere.clear()
     path = write_submission(root)
-    record = read_sealed(card_path(EnsembleFolder("kaggle-mini", "gz37", "default").record_csv), "")
+    record = read_sealed(card_path(EnsembleFolder("kaggle-mini", "gz37", "default").record_csv))
     write_sealed(card_path(path), {**record, "table": digest_table(path)})
     assert submit_by(monkeypatch, "--check") == []
     assert stand_in.calls == []

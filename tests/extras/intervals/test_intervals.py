@@ -108,7 +108,7 @@ def test_intervals_of_any_galaxies_hold_nine_in_ten(name, catalog, tmp_path):
         (expected,) = column.calibrate([0.9]).intervals(oof[:, i], features[:, i])
         np.testing.assert_allclose(bounds[:, i], expected, atol=1e-6)
     path = tmp_path / "kept.safetensors"
-    again = load_fitted(path, save_fitted(path, found), "")
+    again = load_fitted(path, save_fitted(path, found))
     np.testing.assert_array_equal(again.bounds(oof), bounds)
 
 

@@ -103,7 +103,7 @@ def test_each_image_is_in_one_part_or_among_the_errors(trained, expected):
     assert counts == [*[5] * 4, 0, 5]  # the broken one alone, then those of the zip
     lost = parquet.read_table(trained / "votes/errors.parquet").to_pylist()
     assert lost == [{"GalaxyID": 999, "reason": "it is neither JPEG nor PNG"}]
-    manifest = read_sealed(trained / "votes/manifest.json", "")
+    manifest = read_sealed(trained / "votes/manifest.json")
     assert [manifest["notes"][name] for name in ("rows", "errors", "parts")] == [25, 1, 6]
     assert manifest["made_by"]["by"] == "gz37/cnn"
 

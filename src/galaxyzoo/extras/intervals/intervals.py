@@ -28,7 +28,7 @@ import numpy as np
 import pandas as pd
 
 from galaxyzoo.core import console, files, manifest
-from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.errors import InputError, advise
 from galaxyzoo.core.paths import BUNDLED
 from galaxyzoo.data.catalog import Catalog, load_catalog, task_of
 from galaxyzoo.ensemble import blends, fitted, members
@@ -387,7 +387,8 @@ def load_intervals(dataset: str, name: str) -> VoteIntervals:
         return VoteIntervals.calibrate(name, load_catalog(dataset))
     files = layout.exported_files(layout.bundled_dir() / name)
     path = files.path(INTERVALS_FILE)
-    return fitted.load_fitted(path, table.digest_table(path), files.advice)
+    with advise(files.advice):
+        return fitted.load_fitted(path, table.digest_table(path))
 
 
 fitted.register(VoteIntervals, Calibration)

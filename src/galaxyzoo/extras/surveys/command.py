@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Literal
 
 from galaxyzoo.commands import predict
 from galaxyzoo.core import console, launch, manifest, paths
-from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.errors import InputError, advise
 from galaxyzoo.core.options import (
     JobOptions,
     option,
@@ -224,6 +224,7 @@ def pick_extras(given: tuple[str, ...], dataset: str, folder: Path) -> tuple[str
     """
     path, begun = folder / paths.SURVEY_JOB, FEATURES
     if path.exists():
-        begun = manifest.read_sealed(path, "choose a new folder")["made_by"]["extras"]
+        with advise("choose a new folder"):
+            begun = manifest.read_sealed(path)["made_by"]["extras"]
     is_added = dataset == BUNDLED and FEATURES not in given and FEATURES in begun
     return (*given, FEATURES) if is_added else given

@@ -13,7 +13,7 @@ from pyarrow import parquet
 
 from galaxyzoo.core import launch, manifest, paths
 from galaxyzoo.core.artifact import SealedFiles, State
-from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.errors import InputError, advise
 from galaxyzoo.data.stores.base import POSITION
 from galaxyzoo.extras.formats.fits import FitsSettings
 from galaxyzoo.extras.surveys import FEATURES
@@ -69,7 +69,8 @@ def read_finished(folder: Path) -> tuple[dict[str, Any], dict[str, Any], SurveyI
             f"{paths.shown(folder)} is not a finished survey: type "
             f"`{launch.typed('survey')} IMAGES {paths.shown(folder)}/` first"
         )
-    content = manifest.read_sealed(folder / MANIFEST, "predict the images again, into a new folder")
+    with advise("predict the images again, into a new folder"):
+        content = manifest.read_sealed(folder / MANIFEST)
     provenance, notes = content["made_by"], content["notes"]
     if not notes["rows"]:
         raise InputError(f"{paths.shown(folder)} has no galaxies: none of its images could be read")
