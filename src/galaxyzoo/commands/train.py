@@ -163,7 +163,7 @@ def resolve(options: TrainOptions) -> Plan:
     configs = {stage.run: stage for config in asked for stage in config.runs}
     only = options.only or ()
     jobs = options.jobs
-    if len(only) == 1:
+    if len(only) == 1:  # a fold alone is trained in this process
         jobs = jobs or 1
     return Plan(
         named=options.named or [DEFAULT_ENSEMBLE],

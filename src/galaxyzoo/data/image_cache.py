@@ -79,10 +79,7 @@ def decode_many(images: Images, config: ImageConfig) -> tuple[np.ndarray, dict[i
 
 
 def open_cache(
-    images: Images,
-    ids: np.ndarray,
-    config: ImageConfig,
-    chunk: int = 512,
+    images: Images, ids: np.ndarray, config: ImageConfig, chunk: int = 512
 ) -> ImageCache:
     """Decode the galaxies' images, or open what an earlier call decoded.
 
