@@ -41,7 +41,7 @@ def test_each_annotation_is_read():
         (["a", "--sise", "3"], "unrecognized arguments: --sise.*did you mean --size?"),
         (["a", "-s", "3"], "unrecognized arguments: -s"),
         (["a", ""], "an argument is empty, as where a shell variable is not set"),
-        (["a", "--table="], "--table is empty, as where a shell variable is not set"),
+        (["a", "--table="], "--table= is empty, as where a shell variable is not set"),
         (["a", "--fast", "--keep", "ra"], "--keep does nothing with --fast: leave one of them out"),
         (["a", "--size", "3", "--fast"], "--size does nothing with --fast"),
         (["a", "--table", "t"], "--table needs --keep"),

@@ -17,11 +17,12 @@ from galaxyzoo.core.options import option_to_word
 
 def references() -> dict[str, str]:
     """The main functions of all commands, and of those within one (`prepare gz2`), by name."""
-    ours = {
-        module.name: f"{__name__}.{module.name}:main" for module in pkgutil.iter_modules(__path__)
-    }
-    added = [extra.commands for extra in extras.installed().values()]
-    return dict(sorted(pair for each in (ours, *added) for pair in each.items()))
+    mains = {}
+    for module in pkgutil.iter_modules(__path__):
+        mains[module.name] = f"{__name__}.{module.name}:main"
+    for extra in extras.installed().values():
+        mains |= extra.commands
+    return dict(sorted(mains.items()))
 
 
 def names() -> list[str]:

@@ -14,6 +14,7 @@ takes words with commas between them (`--keep ra,dec`), or the option again.
 
 import argparse
 import difflib
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
@@ -67,10 +68,9 @@ def read_options(
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     for argument in arguments:  # a Path("") would be the current folder
-        name, is_joined, value = argument.partition("=")
-        if not argument or (argument.startswith("--") and is_joined and not value):
-            where = f"{name} is empty" if name else "an argument is empty"
-            raise InputError(f"{where}, as where a shell variable is not set")
+        if re.fullmatch("(--[^=]+=)?", argument):
+            name = argument or "an argument"
+            raise InputError(f"{name} is empty, as where a shell variable is not set")
     parser = _Parser(formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.usage = _usage(kind)
     parser.description = description or ""
