@@ -70,7 +70,7 @@ def test_dependencies_are_those_of_the_requirements():
             assert name in NOTEBOOKS or version in ranges[name], pin
     floors = {r.name: f"{r.specifier}".split(",")[-1][2:] for r in needed if r.name != "simplejpeg"}
     assert dict(re.findall(r"^([\w-]+)>=(\S+)", (PINS / "floors.txt").read_text(), re.M)) == floors
-    named = {name.replace("pytorch_grad_cam", "grad-cam") for n in EXTRAS.values() for name in n}
+    named = {name for names in EXTRAS.values() for name in names}
     assert named == {r.name for r in optional} - {project["name"], *NOTEBOOKS}
     assert {*EXTRAS} <= {*extras}
 

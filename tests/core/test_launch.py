@@ -102,7 +102,6 @@ assert signal.getsignal(signal.SIGINT) in (signal.default_int_handler, signal.SI
         ("astropy.io.fits", "galaxyzoo.extras.surveys.columns", "astropy, which extras/surveys"),
         ("astropy", "galaxyzoo.extras.formats.fits", "astropy, which extras/formats"),
         ("h5py", "galaxyzoo.io.tables", "h5py, which extras/formats"),
-        ("pytorch_grad_cam.x", "galaxyzoo.extras.explain.gradcam", "grad-cam, which extras/expl"),
     ],
 )
 def test_a_missing_package_is_named_with_the_extra_that_asked_for_it(module, asked, named, capsys):

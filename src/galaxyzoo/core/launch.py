@@ -36,7 +36,6 @@ EXTRAS = {
     "labels": ("fastapi", "uvicorn"),
     "pages": ("jinja2",),
     "reports": ("matplotlib",),
-    "explain": ("pytorch_grad_cam",),
     "tuning": ("optuna",),
     "app": ("gradio",),
     "export": ("onnx", "onnxruntime", "onnxscript"),
@@ -167,9 +166,8 @@ def name_missing(error: ModuleNotFoundError) -> str:
         name = frame.f_globals["__name__"]
         if name.startswith(_EXTRAS):
             offering.append(name.split(".")[2])
-    package = module.replace("pytorch_grad_cam", "grad-cam")
-    how = f"type `{install_command(package)}`, then rerun the command"
-    return f"{package}, which extras/{offering[-1]} needs, is not installed: {how}"
+    how = f"type `{install_command(module)}`, then rerun the command"
+    return f"{module}, which extras/{offering[-1]} needs, is not installed: {how}"
 
 
 def _stop_importing(*_: object) -> None:

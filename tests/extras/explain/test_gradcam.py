@@ -87,6 +87,66 @@ def test_the_heat_is_where_the_answer_comes_from(method):
     assert not [m for m in model.modules() if m._forward_hooks]
 
 
+def compute_view(
+    model: GalaxyNet, view: torch.Tensor, column: int, method: str, module: nn.Module
+) -> np.ndarray:
+    """Of one view; the layer's output is a variable of its own, given to the rest."""
+    leaves: list[torch.Tensor] = []
+
+    def replace(_module: nn.Module, _inputs: object, output: torch.Tensor) -> torch.Tensor:
+        leaves.append(output.detach().clone().requires_grad_())
+        return leaves[0] * 1
+
+    handle = module.register_forward_hook(replace)
+    model(view)[0, column].backward()
+    handle.remove()
+    (leaf,) = leaves
+    assert leaf.grad is not None
+    maps, weights = leaf.detach()[0].numpy(), leaf.grad[0].numpy()
+    if method == "gradcam":
+        weights = weights.mean(axis=(1, 2), keepdims=True)
+    heat = np.maximum((weights * maps).sum(axis=0), 0)
+    heat = cv2.resize(heat, view.shape[2:])
+    return np.asarray((heat - heat.min()) / (np.ptp(heat) or 1))
+
+
+def compute_slowly(model: GalaxyNet, image: np.ndarray, *how: Any) -> np.ndarray:
+    """One view at a time."""
+    total = np.zeros(image.shape[1:3], np.float32)
+    for number in range(DIHEDRAL):
+        view = dihedral_view(torch.from_numpy(image).permute(0, 3, 1, 2), number)
+        heat = torch.from_numpy(compute_view(model, view, *how))
+        total += undo_dihedral(heat[None], number)[0].numpy()
+    return np.asarray(total / total.max())
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    ("name", "column"),
+    [("layer3", 3), ("layer4", 0), ("layer3.0.bn1", 3)],  # the last one's maps change in place
+)
+def test_maps_against_slow_ones(method, name, column):
+    torch.manual_seed(0)
+    settings: dict[str, Any] = {"name": "test_resnet", "kwargs": {"zero_init_last": False}}
+    model = build_model(small_config(model=settings, image={"size_px": 64}), initialize=False)
+    image = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3), np.uint8)
+    layer = choose_layer(model.eval(), 64, name)
+    slow = compute_slowly(model, image, column, method, layer.module)
+    model.zero_grad()
+    heat = compute_gradcam(model, image, column, method, layer)
+    np.testing.assert_allclose(heat, slow, atol=1e-5)
+    assert heat.std() > 0.05
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_a_map_on_which_nothing_depends_is_zero():
+    settings: dict[str, Any] = {"name": "test_resnet", "kwargs": {"zero_init_last": True}}
+    model = build_model(small_config(model=settings, image={"size_px": 64}), initialize=False)
+    image = np.full((1, 64, 64, 3), 9, np.uint8)
+    layer = choose_layer(model.eval(), 64, "layer3.0.bn1")  # the weights after it are zero
+    assert not compute_gradcam(model, image, 3, "gradcam", layer).any()
+
+
 def test_each_answer_has_its_own_map():
     model = bright_counts()
     layer = choose_layer(model, SIDE, "both")

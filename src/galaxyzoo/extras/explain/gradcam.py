@@ -1,18 +1,15 @@
-"""Heat maps for an answer: HiResCAM and Grad-CAM, by the grad-cam package.
+"""Heat maps for an answer: HiResCAM and Grad-CAM.
 
-Source: Selvaraju et al. 2017 (ICCV), Grad-CAM; Draelos and Carin 2020 (arXiv:2011.08891), HiResCAM;
-github.com/jacobgil/pytorch-grad-cam.
+Source: Selvaraju et al. 2017 (ICCV), Grad-CAM; Draelos and Carin 2020 (arXiv:2011.08891), HiResCAM.
 """
 
-import warnings
 from collections.abc import Mapping
-from functools import partial
-from types import ModuleType
 
 import cv2
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional
 
 from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core.errors import InputError
@@ -29,7 +26,7 @@ from galaxyzoo.inference.predict import Predictor
 from galaxyzoo.models.build import GalaxyNet
 from galaxyzoo.tasks.kinds import Task
 
-METHODS = {"hirescam": "HiResCAM", "gradcam": "GradCAM"}  # classes of the package
+METHODS = {"hirescam": "HiResCAM", "gradcam": "Grad-CAM"}
 DEFAULT_METHOD = "hirescam"  # marks the places of one image; Grad-CAM weighs whole feature maps
 _MIN_SIDE = 5  # cells; a map with fewer on a side shows no place
 
@@ -122,14 +119,40 @@ def compute_gradcam(
     orientations = range(DIHEDRAL)
     # All in one batch: passes of one image each take ten times as long where cores are shared.
     views = torch.cat([dihedral_view(pixels, number) for number in orientations]).requires_grad_()
-    cam_class = getattr(_import_package(), METHODS[method])
-    reshape = partial(as_maps, backbone=model.backbone)
-    with cam_class(model, [layer.module], reshape_transform=reshape) as explainer:
-        turned = explainer(views, [lambda output: output[..., column]] * DIHEDRAL)
-    maps = torch.from_numpy(np.asarray(turned, np.float32)).split(1)
-    heat = torch.cat([*map(undo_dihedral, maps, orientations)]).sum(dim=0).numpy()
-    model.zero_grad(set_to_none=True)
-    return np.divide(heat, heat.max(), out=np.zeros_like(heat), where=heat.max() > 0)
+    outputs: list[Tensor] = []
+
+    def keep(_module: nn.Module, _inputs: object, output: Tensor) -> Tensor:
+        outputs.append(output)
+        return output.clone()  # the next layer may work in place
+
+    handle = layer.module.register_forward_hook(keep)
+    try:
+        answers = model.eval()(views)[..., column]
+    finally:
+        handle.remove()
+    output = outputs[0]
+    (gradient,) = torch.autograd.grad(answers.sum(), output)
+    weights = _maps_of(gradient, model)
+    if method == "gradcam":
+        weights = weights.mean(dim=(2, 3), keepdim=True)
+    heat = (weights * _maps_of(output.detach(), model)).sum(dim=1, keepdim=True).relu()
+    heat = functional.interpolate(heat, pixels.shape[-2:], mode="bilinear").squeeze(1)
+    heat = _scale(heat - heat.amin(dim=(1, 2), keepdim=True))
+    upright = [undo_dihedral(heat[[number]], number) for number in orientations]
+    return _scale(torch.cat(upright).sum(dim=0, keepdim=True))[0].cpu().numpy()
+
+
+def _maps_of(output: Tensor, model: GalaxyNet) -> Tensor:
+    """Spatial maps in a layer's output, or their gradients: (view, channel, side, side)."""
+    maps = as_maps(output, model.backbone)
+    assert maps is not None  # `find_layers` offers no other layer
+    return maps.float()
+
+
+def _scale(maps: Tensor) -> Tensor:
+    """(B, H, W) maps with a maximum of 1 each; those that are 0 everywhere stay so."""
+    most = maps.amax(dim=(1, 2), keepdim=True)
+    return maps / torch.where(most > 0, most, 1)
 
 
 def choose_layer(model: GalaxyNet, size_px: int, name: str | None = None) -> MapLayer:
@@ -156,12 +179,3 @@ def undo_dihedral(maps: Tensor, number: int) -> Tensor:
 def likeliest(predictions: np.ndarray, task: Task) -> list[int]:
     """(galaxy,) the likeliest class, or answer to the first question, of (galaxy, column)."""
     return [int(i) for i in predictions[:, task.groups[0]].argmax(axis=1)]
-
-
-def _import_package() -> ModuleType:
-    """Imported only when it is used: it takes seconds."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import pytorch_grad_cam
-
-    return pytorch_grad_cam
