@@ -194,7 +194,7 @@ def test_folds_that_the_split_lacks_are_refused(prepared, only):
 
 def test_imported_runs_are_refitted_without_their_folds(prepared):
     def save(run: str, **changes: object) -> None:
-        catalog = prepared.catalog
+        catalog = prepared
         votes = np.full((len(catalog.ids), 37), 0.1)
         save_run(catalog, run, votes, votes[: len(catalog.test_ids)], **changes)
 
@@ -205,7 +205,7 @@ def test_imported_runs_are_refitted_without_their_folds(prepared):
     digests = {"oof": "", "test": ""}
     save("gz37/theirs", imported=digests, config="")
     save("gz37/exported", imported=digests)
-    begun = RunFolder(prepared.catalog.dataset, "gz37/begun")
+    begun = RunFolder(prepared.dataset, "gz37/begun")
     begun.training("fold_0").mkdir(parents=True)
     (begun.training("fold_0") / DONE).touch()
     begun.card.write_text("of earlier folds, and damaged: training writes it again")

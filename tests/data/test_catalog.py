@@ -112,7 +112,7 @@ def test_a_catalog_written_by_half_does_not_exist(root, monkeypatch):
 
 
 def test_a_prepared_catalog_holds_the_input_and_a_split(competition, root, zips):
-    catalog = prepare().catalog
+    catalog = prepare()
     pd.testing.assert_frame_equal(catalog.train[COLUMNS], competition.votes)
     assert catalog.test_ids.tolist() == competition.test_ids.tolist()
     assert sorted(set(catalog.folds.tolist())) == [0, 1, 2, 3, 4]
@@ -141,7 +141,7 @@ def other_order(competition: Competition, folder: Path) -> None:
 @pytest.mark.parametrize("change", [other_votes, other_order])
 @pytest.mark.parametrize("n_folds", [None, 5])
 def test_changed_input_is_refused(competition, root, zips, change, n_folds):
-    name = prepare().catalog.dataset
+    name = prepare().dataset
     change(competition, zips)
     before = listing(root / "folds")
     with pytest.raises(InputError, match=f"has changed since folds/{name}"):
@@ -150,16 +150,16 @@ def test_changed_input_is_refused(competition, root, zips, change, n_folds):
 
 
 def test_another_number_of_folds_is_refused_and_the_same_is_not(root, zips):
-    assert prepare(n_folds=3).catalog.n_folds == 3
-    assert prepare(n_folds=3).catalog.n_folds == 3
-    assert prepare().catalog.n_folds == 3
+    assert prepare(n_folds=3).n_folds == 3
+    assert prepare(n_folds=3).n_folds == 3
+    assert prepare().n_folds == 3
     with pytest.raises(InputError, match=r"n_folds 3, not 5"):
         prepare(n_folds=5)
     with pytest.raises(InputError, match=r"seed 0, not 99"):
         prepare(seed=99)
-    first = prepare().catalog
+    first = prepare()
     shutil.rmtree(root / "folds" / first.dataset)
-    assert (prepare(n_folds=3, seed=99).catalog.folds != first.folds).any()
+    assert (prepare(n_folds=3, seed=99).folds != first.folds).any()
 
 
 def test_a_class_in_one_fold_alone_is_refused():

@@ -30,9 +30,9 @@ def zip_them(folder: Path) -> None:
 @pytest.mark.parametrize("change", [touch, zip_them])
 def test_a_copy_of_the_input_is_accepted_and_read_once(root, monkeypatch, change):
     COMPETITION.write_unpacked(root / "input")
-    first = prepare().catalog
+    first = prepare()
     change(root / "input")
-    assert prepare().catalog.fingerprint == first.fingerprint
+    assert prepare().fingerprint == first.fingerprint
     monkeypatch.setattr(image_digests, "_read", lambda images, row: pytest.fail("read again"))
     prepare()
 
@@ -40,7 +40,7 @@ def test_a_copy_of_the_input_is_accepted_and_read_once(root, monkeypatch, change
 @pytest.mark.parametrize("part", [TRAIN_IMAGES, TEST_IMAGES])
 def test_changed_images_are_counted_and_the_first_is_named(root, part):
     folder = COMPETITION.write_unpacked(root / "input") / part
-    name = prepare().catalog.dataset
+    name = prepare().dataset
     paths = sorted(folder.glob("*.jpg"))
     paths[1].write_bytes(paths[0].read_bytes())  # a galaxy of another fold, perhaps
     line = one_line_refusal(prepare)

@@ -56,7 +56,7 @@ def test_what_to_do_depends_on_whether_a_split_was_made(root):
     with_bad.write_zips(root / "input")
     spoilt_data = replace(data, raw=open_input(None, {"gz37"}))
     message = one_line_refusal(spoilt_data.train_images, SMALL)
-    folder = f"folds/{data.catalog.dataset}"
+    folder = f"folds/{data.dataset}"
     assert f": replace them, or delete {folder} and split again with {drop}; first: " in message
     assert spoilt_data.test_images(SMALL).problems == {}
 
@@ -70,7 +70,7 @@ def test_a_repaired_file_of_the_same_size_is_read_again(root):
     path.write_bytes(good)
     about = path.stat()
     os.utime(path, ns=(about.st_atime_ns, about.st_mtime_ns + 10**9))
-    assert len(prepare().catalog.ids) == 24
+    assert len(prepare().ids) == 24
 
 
 def drop(**arguments: object) -> Dataset:
@@ -88,7 +88,7 @@ def test_the_split_is_that_of_the_others_alone(root, capsys):
     images.update({i: kind.data for i, kind in zip(ids, KINDS.values(), strict=False)})
     bad = {i for i, kind in zip(ids, KINDS.values(), strict=False) if kind.refusal}
     Competition(votes.votes, votes.test_ids, images).write_zips(root / "input")
-    catalog = drop(n_folds=3).catalog
+    catalog = drop(n_folds=3)
     assert f"{len(bad)} of {len(ids)} images cannot be used" in capsys.readouterr().out
     assert set(catalog.ids) == set(ids) - bad
     assert set(map(int, catalog.about["dropped_images"])) == bad
@@ -98,18 +98,18 @@ def test_the_split_is_that_of_the_others_alone(root, capsys):
         (root / name).mkdir()
     others = votes.votes.drop(index=list(bad))
     Competition(others, votes.test_ids, images).write_zips(root / "input" / catalog.dataset)
-    assert prepare(n_folds=3).catalog.fingerprint == catalog.fingerprint
+    assert prepare(n_folds=3).fingerprint == catalog.fingerprint
 
 
 def test_a_split_that_was_made_stays_whatever_is_asked_later(root):
     spoilt({IDS[0]: b"", IDS[9]: b"<html>"}).write_zips(root / "input")
-    first = drop().catalog
+    first = drop()
     before = listing(root / "folds")
     for again in (prepare(), drop()):
-        assert again.catalog.fingerprint == first.fingerprint
+        assert again.fingerprint == first.fingerprint
         assert again.train_images(SMALL).ids.tolist() == first.ids.tolist()
     COMPETITION.write_zips(root / "input")  # repaired: the split is still that of the others
-    assert prepare().catalog.fingerprint == first.fingerprint
+    assert prepare().fingerprint == first.fingerprint
     assert listing(root / "folds") == before
 
 

@@ -51,10 +51,10 @@ def test_no_copy_of_a_validation_galaxy_is_trained_on(root, n_folds):
     plant(competition, pairs)
     competition.write_zips(root / "input")
     data = prepare(n_folds=n_folds)
-    fold_of = dict(zip(data.catalog.ids.tolist(), data.catalog.folds.tolist(), strict=True))
+    fold_of = dict(zip(data.ids.tolist(), data.folds.tolist(), strict=True))
     assert [c for c, (o, _) in pairs.items() if fold_of[c] != fold_of[o]] == []
-    assert data.catalog.about["galaxies_with_a_near_duplicate"] == 32
-    group_of = data.catalog.train[GROUP]
+    assert data.about["galaxies_with_a_near_duplicate"] == 32
+    group_of = data.train[GROUP]
     for config in (tiny_config(), tiny_config(**CLASSES)):
         run = Run(config, data)
         for fold in range(n_folds):
@@ -64,7 +64,7 @@ def test_no_copy_of_a_validation_galaxy_is_trained_on(root, n_folds):
                 set(group_of.loc[part.cache.ids[r]]) for r in (part.train_rows, part.val_rows)
             ]
             assert not groups[0] & groups[1]
-        of_part = split_holdout(data.catalog, config)
+        of_part = split_holdout(data, config)
         assert [c for c, (o, _) in pairs.items() if of_part[c] != of_part[o]] == []
 
 
@@ -97,7 +97,7 @@ def test_a_copy_follows_its_originals_fold_in_another_dataset(root, two_sets):
     first, second, ids = two_sets
     pairs = {int(ids[20 + i]): (int(ids[i]), CHANGES[i % 6]) for i in range(12)}
     plant(second, pairs)
-    catalogs = [data.catalog for data in prepare_both(root, first, second)]
+    catalogs = prepare_both(root, first, second)
     folds = [dict(zip(c.ids.tolist(), c.folds.tolist(), strict=True)) for c in catalogs]
     for copy, (original, _) in pairs.items():
         assert folds[1][copy] == folds[1][original] == folds[0][original]
@@ -108,7 +108,7 @@ def test_copies_under_another_id_are_noted_and_anew_for_other_galaxies(root, two
     plant(second, {int(ids[20]): (int(ids[0]), encoded_again)})
     own, other = prepare_both(root, first, second)
     record_duplicates(own, other)
-    names = own.catalog.dataset, other.catalog.dataset
+    names = own.dataset, other.dataset
     assert read_duplicates(*names) == [ids[20]]
     (noted,) = (root / "folds").glob("*/copies_of_*.json")
     made_of = read_sealed(noted)["made_of"]
@@ -136,7 +136,7 @@ def test_copies_under_another_id_are_noted_and_anew_for_other_galaxies(root, two
 def test_copies_that_other_datasets_put_into_different_folds_are_refused(root, two_sets):
     first, second, _ = two_sets
     first.write_zips(root / "input" / "first")
-    before = prepare("first", n_folds=5).catalog
+    before = prepare("first", n_folds=5)
     in_0, in_1 = (int(before.ids[before.folds == k][0]) for k in (0, 1))
     plant(second, {in_1: (in_0, encoded_again)})
     second.write_zips(root / "input" / "second")
@@ -168,8 +168,8 @@ def test_galaxies_of_two_own_datasets_are_known_by_their_images_alone(root):
     other = prepare("other", n_folds=3, tasks={"other"})
     record_duplicates(own, other)
     assert sorted(map(str, read_duplicates("own", "other"))) == ["g05", "x0", "x1"]
-    assert own.catalog.find_difference(other.catalog) is None
-    assert other.catalog.about["folds_as_in_earlier_datasets"] == 0
+    assert own.find_difference(other) is None
+    assert other.about["folds_as_in_earlier_datasets"] == 0
     stage = tiny_config().model_copy(update={"own_dataset": "own"})
-    allowed = other.catalog.ids[may_learn_from(stage, other.catalog)]
-    assert set(other.catalog.ids) - set(allowed) == {"g05", "x0", "x1"}
+    allowed = other.ids[may_learn_from(stage, other)]
+    assert set(other.ids) - set(allowed) == {"g05", "x0", "x1"}

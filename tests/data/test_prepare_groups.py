@@ -76,7 +76,7 @@ def test_what_a_table_puts_together_is_in_one_fold(root, place, side):
     PLACES[place](root, side)
     task = "gz37" if place == "competition" else "zoo5"
     data = prepare("mine", n_folds=4, tasks={task})
-    catalog = data.catalog
+    catalog = data
     numbers = [int(Path(name).stem) for name in data.raw.train_images.names[catalog.ids]]
     folds = catalog.folds[np.argsort(numbers)].reshape(-1, 2)
     pairs = folds[:, 0] == folds[:, 1]
@@ -102,9 +102,9 @@ def regroup(root: Path, names: list[str]) -> None:
 
 def test_groups_may_be_spelled_otherwise_but_not_put_others_together(root):
     class_table(root, PLATES)
-    catalog = prepare("mine", n_folds=4, tasks={"zoo5"}).catalog
+    catalog = prepare("mine", n_folds=4, tasks={"zoo5"})
     regroup(root, [f"{n // 2}{'.0 ' * (n % 2)}" if n != 7 else "NaN" for n in range(COUNT)])
-    assert prepare("mine", tasks={"zoo5"}).catalog.fingerprint == catalog.fingerprint
+    assert prepare("mine", tasks={"zoo5"}).fingerprint == catalog.fingerprint
     regroup(root, [str(n // 2) for n in range(COUNT)])
     problem = one_line_refusal(prepare, "mine", tasks={"zoo5"})
     same = catalog.folds[6] == catalog.folds[7]
@@ -113,11 +113,11 @@ def test_groups_may_be_spelled_otherwise_but_not_put_others_together(root):
 
 def test_a_split_of_before_is_read_unless_it_divides_a_group(root):
     class_table(root, PLATES)
-    catalog = prepare("mine", n_folds=4, tasks={"zoo5"}).catalog
+    catalog = prepare("mine", n_folds=4, tasks={"zoo5"})
     about = {**catalog.about, "groups": "0123456789abcdef"}
     del about["known_groups"], about["shared_by"]
     save_catalog(replace(catalog, about=about))
-    assert prepare("mine", tasks={"zoo5"}).catalog.fingerprint == catalog.fingerprint
+    assert prepare("mine", tasks={"zoo5"}).fingerprint == catalog.fingerprint
     regroup(root, ["g"] * COUNT)
     problem = one_line_refusal(prepare, "mine", tasks={"zoo5"})
     assert problem.endswith("different folds: delete folds/mine to split again")
@@ -162,7 +162,7 @@ def both(both_folders: Path, root: Path) -> tuple[str, str, np.ndarray]:
 @pytest.mark.parametrize("turn", [1, -1])
 def test_shared_galaxies_are_in_the_same_folds(both, turn):
     *names, shared = both
-    first, second = (prepare(name, n_folds=4).catalog for name in names[::turn])
+    first, second = (prepare(name, n_folds=4) for name in names[::turn])
     folds = [c.train.loc[shared, "fold"].tolist() for c in (first, second)]
     assert folds[0] == folds[1]
     assert second.about["folds_as_in_earlier_datasets"] == 20
@@ -173,21 +173,21 @@ def test_shared_galaxies_are_in_the_same_folds(both, turn):
 
 def test_another_number_of_folds_takes_no_part(both):
     prepare("votes", n_folds=4)
-    assert prepare("labels", n_folds=3).catalog.about["folds_as_in_earlier_datasets"] == 0
+    assert prepare("labels", n_folds=3).about["folds_as_in_earlier_datasets"] == 0
 
 
 def test_a_set_whose_ids_mean_other_galaxies_takes_nothing_over(both, monkeypatch):
     prepare("votes", n_folds=4)
     own = replace(find.open_input("labels", {"zoo5"}), galaxy_ids=False)
     monkeypatch.setattr(find, "open_input", lambda *_: own)
-    about = prepare("labels", n_folds=4).catalog.about
+    about = prepare("labels", n_folds=4).about
     assert about["folds_as_in_earlier_datasets"] == 0
     assert not about["galaxy_ids"]
 
 
 @pytest.mark.parametrize("text", ["[]", "{}", "{"])
 def test_a_damaged_description_of_another_dataset_is_one_line(root, both, text):
-    name = prepare("votes", n_folds=4).catalog.dataset
+    name = prepare("votes", n_folds=4).dataset
     (root / "folds" / name / "dataset.json").write_text(text)
     line = one_line_refusal(prepare, "labels", 4)
     assert f"folds/{name}/dataset.json " in line
@@ -195,13 +195,13 @@ def test_a_damaged_description_of_another_dataset_is_one_line(root, both, text):
 
 
 def test_earlier_datasets_that_disagree_are_named_unless_their_ids_mean_other_galaxies(both):
-    first, shared = prepare("votes", n_folds=4).catalog, both[2]
+    first, shared = prepare("votes", n_folds=4), both[2]
     train = first.train.assign(fold=(first.folds + 1) % 4)
     save_catalog(Catalog("wrong", train, first.test_ids, {}))
     with pytest.raises(InputError, match="GalaxyID 21 is in one fold of wrong and another"):
         prepare("labels", n_folds=4)
     assert not has_catalog("labels")
     save_catalog(Catalog("wrong", train, first.test_ids, {"galaxy_ids": False}))
-    second = prepare("labels", n_folds=4).catalog
+    second = prepare("labels", n_folds=4)
     assert second.about["folds_as_in_earlier_datasets"] == 20
     assert second.train.loc[shared, "fold"].tolist() == first.train.loc[shared, "fold"].tolist()

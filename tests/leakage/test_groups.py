@@ -69,9 +69,9 @@ def test_random_labels_cannot_be_predicted_by_copies(root, columns, is_hidden):
     table = pd.DataFrame({"id": names, "class": classes, **columns})
     table.to_csv(folder / "labels.csv", index=False)
     data = prepare("mine", tasks={"mine"})
-    assert data.catalog.about["galaxies_with_a_near_duplicate"] == 0
-    pictures = take_images(data.train_images(data.raw.image), data.catalog.ids)
-    nearest = nearest_of_other_folds(pictures, data.catalog.folds)
+    assert data.about["galaxies_with_a_near_duplicate"] == 0
+    pictures = take_images(data.train_images(data.raw.image), data.ids)
+    nearest = nearest_of_other_folds(pictures, data.folds)
     accuracies = []
     for _ in range(_DRAWS):
         labels = rng.integers(0, 2, _PAIRS).repeat(2)

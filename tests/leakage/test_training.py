@@ -2,7 +2,7 @@
 
 import json
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -66,30 +66,30 @@ if is_long():
 class Project(Dataset):
     """A prepared dataset, with its decoded images."""
 
-    images: ImageCache
+    images: ImageCache = field(kw_only=True)
 
     def train_images(self, config: ImageConfig) -> ImageCache:
         return self.images
 
     def other_labels(self, fold: int) -> "Project":
         """The same split, the labels of half of one fold's galaxies given to all of them."""
-        rows = np.flatnonzero(self.catalog.folds == fold)
-        train = self.catalog.train.copy()
-        labels, half = self.catalog.label_columns, (np.arange(len(rows)) + 1) // 2
+        rows = np.flatnonzero(self.folds == fold)
+        train = self.train.copy()
+        labels, half = self.label_columns, (np.arange(len(rows)) + 1) // 2
         train.iloc[rows, train.columns.get_indexer(labels)] = train.iloc[rows[half]][labels]
         return self.changed(f"labels {fold}", train, self.images.images)
 
     def other_images(self, fold: int) -> "Project":
         """The same, the images of one fold's galaxies in negative."""
         images = self.images.images.copy()
-        images[self.catalog.folds == fold] ^= 255
-        return self.changed(f"images {fold}", self.catalog.train, images)
+        images[self.folds == fold] ^= 255
+        return self.changed(f"images {fold}", self.train, images)
 
     def changed(self, name: str, train: pd.DataFrame, images: np.ndarray) -> "Project":
-        catalog = replace(self.catalog, dataset=name, train=train)
-        return Project(catalog, self.raw, replace(self.images, images=images))
+        cache = replace(self.images, images=images)
+        return replace(self, dataset=name, train=train, images=cache)
 
-    def train(self, config: Config, folds: list[int]) -> RunCard:
+    def train_folds(self, config: Config, folds: list[int]) -> RunCard:
         """Train folds of a run, stage by stage; returns the card."""
         for stage in config.stages:
             card = Run(stage, self).train([fold_name(fold) for fold in folds])
@@ -98,7 +98,7 @@ class Project(Dataset):
 
     def written(self, config: Config, fold: int) -> dict[str, bytes]:
         """What a fold's training left."""
-        folder = RunFolder(self.catalog.dataset, config.run).training(fold_name(fold))
+        folder = RunFolder(self.dataset, config.run).training(fold_name(fold))
         return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
@@ -106,22 +106,23 @@ class Project(Dataset):
 def project(root: Path) -> Project:
     clear_competition().write_zips(root / "input")
     data = prepare(n_folds=3)
-    assert len(data.catalog.for_task(get_task("elliptical_spiral")).ids) == 36
-    return Project(data.catalog, data.raw, data.train_images(tiny_config().image))
+    assert len(data.for_task(get_task("elliptical_spiral")).ids) == 36
+    images = data.train_images(tiny_config().image)
+    return Project(data.dataset, data.train, data.test_ids, data.about, raw=data.raw, images=images)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_nothing_of_a_folds_galaxies_reaches_its_training(project, kind):
     config = tiny_config(**KINDS[kind], tta={"dihedral": False})
     folds = range(thorough(1, 3))
-    project.train(config, sorted({*folds, *((fold + 1) % 3 for fold in folds)}))
+    project.train_folds(config, sorted({*folds, *((fold + 1) % 3 for fold in folds)}))
     for fold in folds:
         clean, other = project.written(config, fold), (fold + 1) % 3
         for changed, same in (
             (project.other_labels(fold), {WEIGHTS, "val.csv", "test.csv"}),
             (project.other_images(fold), {WEIGHTS, "test.csv"}),
         ):
-            changed.train(config, [fold, other])
+            changed.train_folds(config, [fold, other])
             after = changed.written(config, fold)
             assert {name for name in same if after[name] != clean[name]} == set()
             assert after["history.csv"] != clean["history.csv"]  # it holds validation scores
@@ -146,17 +147,17 @@ def test_the_best_epoch_knows_its_fold_and_so_does_a_run_that_starts_from_it(pro
 
     with monkeypatch.context() as patch:
         patch.setattr(Trainer, "validate", validate)
-        cards = [some.train(best, [0]) for some in (project, changed)]
+        cards = [some.train_folds(best, [0]) for some in (project, changed)]
     weights = [some.written(best, 0)[WEIGHTS] for some in (project, changed)]
     assert weights[0] != weights[1]  # this is why it has to be said
     assert [card.selected_on_validation for card in cards] == [True, True]
     assert cards[0].checkpoint == "best"
     first = {"name": "votes", "task": "gz37", "train": {"checkpoint": "best", "ema_decay": 0}}
-    card = project.train(tiny_config(**CLASSES, stages=[first, {"name": "classes"}]), [0])
+    card = project.train_folds(tiny_config(**CLASSES, stages=[first, {"name": "classes"}]), [0])
     assert card.checkpoint == "last"
     assert card.selected_on_validation  # the weights that it starts from were chosen on the fold
     fair = tiny_config(**{**CLASSES, "run": "elliptical_spiral/fair"})
-    assert not project.train(fair, [0]).selected_on_validation
+    assert not project.train_folds(fair, [0]).selected_on_validation
 
 
 def test_a_chosen_epoch_is_said_beside_every_score(root, monkeypatch, capsys):
@@ -203,13 +204,13 @@ def test_a_hold_outs_epoch_may_be_chosen_but_not_on_what_is_scored(project, caps
     card = holdout.train_holdout(run)
     assert (card.checkpoint, card.selected_on_validation) == ("best", False)
     weights = (run.folder.path / "holdout" / WEIGHTS).read_bytes()
-    split = split_holdout(project.catalog, config)
+    split = split_holdout(project, config)
     held_out = (split == "test").to_numpy()
     images = project.images.images.copy()
     images[held_out] ^= 255
-    targets = project.catalog.train.copy()
+    targets = project.train.copy()
     rows = np.flatnonzero(held_out)
-    labels = targets.columns.get_indexer(project.catalog.label_columns)
+    labels = targets.columns.get_indexer(project.label_columns)
     targets.iloc[rows, labels] = targets.iloc[np.roll(rows, 1), labels]
     changed = project.changed("other test part", targets, images)
     again = Run(config, changed)

@@ -118,7 +118,7 @@ def test_a_fold_stops_alone_and_is_tried_again(prepared, monkeypatch, capsys):
     assert run.stopped[0] in capsys.readouterr().out
     gc.collect()
     assert networks[0]() is None  # of a stopped fold nothing stays in memory
-    left_out = members.find_runs(TASKS["gz37"], prepared.catalog, [], or_none=True)[1]
+    left_out = members.find_runs(TASKS["gz37"], prepared, [], or_none=True)[1]
     assert left_out == ["gz37/small is skipped: only 2 of 3 folds are finished"]
     again = Run(run.config, prepared)
     whole = again.train()

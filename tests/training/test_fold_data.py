@@ -63,9 +63,9 @@ def staged(elsewhere: str = "") -> Config:
 
 def finish_votes(config: Config, data: Dataset, fold: int) -> Path:
     """Stands for a training of the stage on the votes; returns its weights."""
-    fingerprint = data.catalog.for_task(get_task("gz37")).fingerprint
+    fingerprint = data.for_task(get_task("gz37")).fingerprint
     name = fold_name(fold)
-    files = trained_files(config.stages[-2], data.catalog.dataset, fingerprint, name)
+    files = trained_files(config.stages[-2], data.dataset, fingerprint, name)
     files.folder.mkdir(parents=True)
     for name in (WEIGHTS, HISTORY):
         (files.folder / name).write_text("made up")
@@ -91,7 +91,7 @@ def first_weights(config: Config, catalog: Catalog) -> tuple[Path | None, bool]:
 
 def test_dropped_galaxies_are_in_neither_part(voted):
     data = Run(holdout_config(), voted).load_data("fold_1")
-    whole = voted.catalog
+    whole = voted
     kept = (whole.train["Class1.3"] == 0).to_numpy()
     assert sorted([*data.train_rows, *data.val_rows]) == np.flatnonzero(kept).tolist()
     assert (whole.folds[data.val_rows] == 1).all()
@@ -102,7 +102,7 @@ def test_dropped_galaxies_are_in_neither_part(voted):
 
 
 def test_a_part_with_next_to_nothing_to_train_on_is_refused(voted, monkeypatch):
-    config, labeled = holdout_config(), voted.catalog.for_task(get_task("elliptical_spiral"))
+    config, labeled = holdout_config(), voted.for_task(get_task("elliptical_spiral"))
     allowed = labeled.folds != labeled.folds
     allowed[[0, 1]] = True  # of these two galaxies a fold leaves out one
     monkeypatch.setattr(parts, "may_learn_from", lambda *_: allowed)
@@ -110,17 +110,17 @@ def test_a_part_with_next_to_nothing_to_train_on_is_refused(voted, monkeypatch):
     folds = labeled.folds[:2]
     for fold in folds:
         with pytest.raises(InputError, match=f"fold {fold} has fewer than two training galaxies"):
-            parts.fold_parts(config, voted.catalog, [fold])
-    assert len(parts.part_named(config, voted.catalog, "refit_0").train_rows) == 2
+            parts.fold_parts(config, voted, [fold])
+    assert len(parts.part_named(config, voted, "refit_0").train_rows) == 2
     (other,) = {0, 1, 2} - {*folds.tolist()}
-    assert len(parts.fold_parts(config, voted.catalog, [other])[0].train_rows) == 2
+    assert len(parts.fold_parts(config, voted, [other])[0].train_rows) == 2
     allowed[1] = False
     with pytest.raises(InputError, match="refit 0 has fewer than two training galaxies"):
-        parts.part_named(config, voted.catalog, "refit_0")
+        parts.part_named(config, voted, "refit_0")
 
 
 def test_a_start_from_the_box_has_not_seen_the_fold_or_is_marked(voted, monkeypatch):
-    catalog = voted.catalog
+    catalog = voted
     config = holdout_config(model={"name": "cnn", "weights_file": "bundled"})
     with pytest.raises(InputError, match=r"weights/ has no cnn networks of this kind"):
         Run(config, voted).load_data("fold_2")
@@ -155,51 +155,51 @@ def test_a_stage_starts_from_the_same_fold_of_the_one_before(voted):
 
 def test_a_stage_that_is_not_trained_is_named(voted):
     with pytest.raises(FoldError, match=r"starts from stage votes of .* is unfinished: .*fold_0"):
-        fold_data.find_stage_before(staged(), voted.catalog, "fold_0")
+        fold_data.find_stage_before(staged(), voted, "fold_0")
 
 
 def test_a_stage_on_another_dataset_needs_the_same_folds(voted, root):
-    config = staged(voted.catalog.dataset)
+    config = staged(voted.dataset)
     weights = finish_votes(config, voted, 0)
-    other = other_dataset(root, voted.catalog.ids[:20].tolist())
-    assert weights_before(config, other.catalog) == weights
-    frame = other.catalog.train.copy()
+    other = other_dataset(root, voted.ids[:20].tolist())
+    assert weights_before(config, other) == weights
+    frame = other.train.copy()
     frame.iloc[7, 0] = (frame.iloc[7, 0] + 1) % 3
-    moved = Catalog("labeled", frame, other.catalog.test_ids)
+    moved = Catalog("labeled", frame, other.test_ids)
     with pytest.raises(InputError, match=f"the fold of GalaxyID {frame.index[7]} differs between"):
         weights_before(config, moved)
 
 
 def test_a_stage_on_a_dataset_of_other_folds_is_refused(voted, root):
-    config = staged(voted.catalog.dataset)
+    config = staged(voted.dataset)
     finish_votes(config, voted, 0)
     other = other_dataset(root, [1, 2, 3, 4, 5, 6, 7, 8], n_folds=2)
     with pytest.raises(InputError, match="the number of folds differs"):
-        weights_before(config, other.catalog)
+        weights_before(config, other)
 
 
 def test_a_stage_elsewhere_learns_from_no_test_galaxy_and_no_copy(voted, monkeypatch):
-    ids, asked = voted.catalog.ids, []
+    ids, asked = voted.ids, []
 
     def read_duplicates(own: str, other: str) -> list[int]:
         asked.append((own, other))
         return [int(ids[3])]
 
-    recipe = replace(voted.catalog, dataset="labeled", test_ids=ids[[8, 5]])
+    recipe = replace(voted, dataset="labeled", test_ids=ids[[8, 5]])
     monkeypatch.setattr(parts, "load_catalog", {"labeled": recipe}.__getitem__)
     monkeypatch.setattr(parts, "read_duplicates", read_duplicates)
     stage = staged("voted").stages[0].model_copy(update={"own_dataset": "labeled"})
-    assert np.flatnonzero(~parts.may_learn_from(stage, voted.catalog)).tolist() == [3, 5, 8]
-    assert asked == [("labeled", voted.catalog.dataset)]
-    assert parts.may_learn_from(staged(), voted.catalog).all()
+    assert np.flatnonzero(~parts.may_learn_from(stage, voted)).tolist() == [3, 5, 8]
+    assert asked == [("labeled", voted.dataset)]
+    assert parts.may_learn_from(staged(), voted).all()
 
 
 @pytest.mark.parametrize("elsewhere", [False, True])
 def test_a_stage_that_was_trained_on_another_split_is_refused(voted, root, elsewhere):
     """Its weights may have seen the galaxies of the fold, whatever its dataset's split says now."""
-    config = staged(voted.catalog.dataset if elsewhere else "")
-    train = voted.catalog.train.assign(fold=(voted.catalog.folds + 1) % 3)
-    finish_votes(config, replace(voted, catalog=replace(voted.catalog, train=train)), 0)
-    other = other_dataset(root, voted.catalog.ids[:20].tolist())
+    config = staged(voted.dataset if elsewhere else "")
+    train = voted.train.assign(fold=(voted.folds + 1) % 3)
+    finish_votes(config, replace(voted, train=train), 0)
+    other = other_dataset(root, voted.ids[:20].tolist())
     with pytest.raises(InputError, match="has another split"):
-        weights_before(config, (other if elsewhere else voted).catalog)
+        weights_before(config, (other if elsewhere else voted))

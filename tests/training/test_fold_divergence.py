@@ -76,7 +76,7 @@ def test_a_diverged_fold_is_in_the_card_the_table_and_the_reasons(prepared, monk
     assert f"! gz37/small: {text}" in printed
     assert "gz37/small !" in printed
     with pytest.raises(InputError, match=rf"gz37/small is skipped: {text}; delete folds/\S+small"):
-        members.find_runs(TASKS["gz37"], prepared.catalog, [])
+        members.find_runs(TASKS["gz37"], prepared, [])
 
 
 def test_folds_that_learned_nothing_are_noted_but_kept(prepared, capsys):

@@ -37,7 +37,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[FoldData]:
 def test_the_third_part_is_neither_trained_nor_validated_on_but_scored(prepared, trained, root):
     run = Run(holdout_config(), prepared)
     card = holdout.train_holdout(run)
-    parts = split_holdout(prepared.catalog, run.config).to_numpy()
+    parts = split_holdout(prepared, run.config).to_numpy()
     (data,) = trained
     ids = data.cache.ids
     assert ids[data.train_rows].tolist() == run.catalog.ids[parts == "train"].tolist()
@@ -47,7 +47,7 @@ def test_the_third_part_is_neither_trained_nor_validated_on_but_scored(prepared,
     for part, count in card.split.items():
         assert (parts == part).sum() == count
         assert elliptical[parts == part].mean() == pytest.approx(2 / 3, abs=0.12)
-    dataset = prepared.catalog.dataset
+    dataset = prepared.dataset
     written = root / "oof" / dataset / "elliptical_spiral" / "cnn_holdout.json"
     assert json.loads(written.read_text())["score"] == card.score
     holdout.train_holdout(run)
@@ -68,9 +68,9 @@ def test_every_stage_learns_from_the_training_part_alone(trained, stages, root):
     competition.votes.iloc[60:] = (smooth + disk).to_numpy() / 2
     competition.write_zips(root / "input")
     run = Run(holdout_config(stages=stages), prepare(n_folds=3))
-    assert len(run.data.catalog.ids) - len(run.catalog.ids) == 12
+    assert len(run.data.ids) - len(run.catalog.ids) == 12
     card = holdout.train_holdout(run)
-    parts = split_holdout(run.data.catalog, run.config).to_numpy()
+    parts = split_holdout(run.data, run.config).to_numpy()
     assert len(trained) == 2
     for data in trained:
         ids = data.cache.ids

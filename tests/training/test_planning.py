@@ -33,7 +33,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 @pytest.mark.parametrize("copied", [False, True], ids=["trained", "weights taken over"])
 def test_a_plan_is_of_all_folds_images_and_takes_no_longer_than_it_may(copied, clock, prepared):
-    config, catalog = small_config(), prepared.catalog
+    config, catalog = small_config(), prepared
     cost = planning.estimate(config, catalog, 100, copied=copied)
     galaxies, epochs = len(catalog.ids), 0 if copied else config.train.epochs
     views = galaxies + catalog.n_folds * len(catalog.test_ids)
@@ -45,7 +45,7 @@ def test_a_plan_is_of_all_folds_images_and_takes_no_longer_than_it_may(copied, c
 
 
 def test_a_logistic_regression_takes_no_steps_but_features_once(clock, prepared, monkeypatch):
-    config, catalog = small_config(), prepared.catalog
+    config, catalog = small_config(), prepared
     linear = config.model_copy(
         update={"train": config.train.model_copy(update={"optimizer": "linear", "epochs": 1})}
     )

@@ -42,11 +42,11 @@ def test_a_refit_learns_from_all_galaxies_and_is_no_fold(prepared, trained):
     assert [data.part.name for data in trained] == ["fold_0", *REFITS]
     assert [data.part.stream for data in trained] == [0, 1000, 1001]  # as in earlier versions
     for data in trained[1:]:
-        assert data.train_rows.tolist() == [*range(len(prepared.catalog.ids))]
+        assert data.train_rows.tolist() == [*range(len(prepared.ids))]
         assert len(data.val_rows) == 0
     assert card is not None
     assert (card.folds, card.refits, card.is_whole) == ([0], 2, False)
-    assert RunFolder(prepared.catalog.dataset, run.config.run).folds == [0]
+    assert RunFolder(prepared.dataset, run.config.run).folds == [0]
 
 
 def test_a_later_stage_goes_on_from_the_same_refit(prepared, trained):

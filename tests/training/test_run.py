@@ -28,7 +28,7 @@ from support.small_models import SIZES, small_config
 
 def test_each_fold_trains_on_all_galaxies_but_its_own(prepared, trained):
     """First the named fold alone, and later the others."""
-    run, catalog = Run(small_config(image=SIZES), prepared), prepared.catalog
+    run, catalog = Run(small_config(image=SIZES), prepared), prepared
     first = run.train(["fold_1"])
     assert first is not None
     assert (first.folds, first.sd) == ([1], None)
@@ -112,7 +112,7 @@ def test_a_run_with_other_views_alone_takes_the_weights_that_are_there(prepared)
         assert list(read_timings(folder / TIMINGS)) == [0]  # predicted, not trained
         for name in (WEIGHTS, HISTORY):
             assert (folder / name).read_bytes() == (theirs / name).read_bytes()
-        rows = np.flatnonzero(prepared.catalog.folds == fold)
+        rows = np.flatnonzero(prepared.folds == fold)
         model = load_network(start, theirs / WEIGHTS)
         expected = predict(
             model, prepared.train_images(start.image), rows, start, TTAConfig(**views)
@@ -149,20 +149,20 @@ def test_weights_of_another_split_and_damaged_ones_are_not_taken(prepared, key):
 
 def test_the_test_table_is_the_mean_of_the_folds_that_are_finished(prepared, trained):
     run, task = Run(small_config(image=SIZES), prepared), get_task("gz37")
-    ids = prepared.catalog.test_ids
+    ids = prepared.test_ids
     for fold, done in ((1, [1]), (0, [0, 1])):
         run.train([f"fold_{fold}"])
         each = [
             PredictionTable.read(run.files(f"fold_{k}").folder / TEST_TABLE, task, ids).values
             for k in done
         ]
-        path = RunFolder(prepared.catalog.dataset, run.config.run).test_csv
+        path = RunFolder(prepared.dataset, run.config.run).test_csv
         table = PredictionTable.read(path, task, ids).values
         np.testing.assert_allclose(table, task.project(np.mean(each, axis=0)), atol=2e-9)
 
 
 def test_rows_of_the_oof_table_are_found_by_id(prepared, trained):
-    run, catalog = Run(small_config(image=SIZES), prepared), prepared.catalog
+    run, catalog = Run(small_config(image=SIZES), prepared), prepared
     task = get_task("gz37")
     card = run.train()
     given = pd.read_csv(RunFolder(catalog.dataset, run.config.run).oof_csv, index_col="GalaxyID")

@@ -116,8 +116,8 @@ def test_a_killed_fold_keeps_its_parts(tmp_path, capsys, monkeypatch):
 def test_a_plan_that_does_not_fit_says_so_or_is_made_in_parts(monkeypatch, prepared):
     limit_memory(monkeypatch, 4)
     with pytest.raises(FoldError, match=r"gz37/small: out of memory.*train\.accumulation=2"):
-        planning.estimate(config(), prepared.catalog, 0)
-    assert planning.estimate(config(**GO_ON), prepared.catalog, 0).train_s > 0
+        planning.estimate(config(), prepared, 0)
+    assert planning.estimate(config(**GO_ON), prepared, 0).train_s > 0
 
 
 @pytest.mark.parametrize("allocate", [torch.empty, np.empty])

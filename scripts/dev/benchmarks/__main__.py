@@ -25,8 +25,8 @@ def main() -> None:
     for part in parts:
         tables = importlib.import_module(part).measure(data, args.repeats)
         where = (
-            f"{describe_machine()}; dataset {data.catalog.dataset}, "
-            f"{len(data.catalog.ids):,} training galaxies; commit {code_version()}; "
+            f"{describe_machine()}; dataset {data.dataset}, "
+            f"{len(data.ids):,} training galaxies; commit {code_version()}; "
             f"`bash scripts/dev/bench.sh {'--gpu' if args.gpu else part}`"
         )
         text = "\n\n".join([*(table.format() for table in tables), where])

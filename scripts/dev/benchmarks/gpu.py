@@ -141,7 +141,7 @@ def rate(work: Callable[[], object], count: int, seconds: float) -> float:
 def measure_survey(data: Dataset) -> Table:
     """A whole job of the networks in `weights/`, in one view, beside decoding alone."""
     predictor = load_run(BUNDLED, "gz37/d4cnn_transfer").restrict(None, TTAConfig(dihedral=False))
-    store, ids = data.raw.train_images, [int(i) for i in data.catalog.ids]
+    store, ids = data.raw.train_images, [int(i) for i in data.ids]
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary, "survey")
         folder.mkdir()

@@ -106,15 +106,15 @@ def read_peak(process: int) -> float:
 def write_dataset(data: Dataset, size: int, folder: Path) -> None:
     """The competition's files for so many training galaxies."""
     n_test = size * COMPETITION_SIZE[1] // COMPETITION_SIZE[0]
-    ids, test_ids = data.catalog.ids[np.arange(size) % len(data.catalog.ids)], data.catalog.test_ids
+    ids, test_ids = data.ids[np.arange(size) % len(data.ids)], data.test_ids
     test_ids = test_ids[np.arange(n_test) % len(test_ids)]
     write_images(folder, TRAIN_IMAGES, data.raw.train_images, ids, _FIRST_ID)
     write_images(folder, TEST_IMAGES, data.raw.test_images, test_ids, _FIRST_ID + size)
-    votes = data.catalog.targets(TASKS["gz37"])[np.searchsorted(data.catalog.ids, ids)]
+    votes = data.targets(TASKS["gz37"])[np.searchsorted(data.ids, ids)]
     for name, values in ((SOLUTIONS, votes), (SAMPLES[0], np.zeros((n_test, votes.shape[1])))):
         first = _FIRST_ID + (0 if name == SOLUTIONS else size)
         index = pd.RangeIndex(first, first + len(values), name="GalaxyID")
-        pd.DataFrame(values, index, data.catalog.label_columns).to_csv(folder / f"{name}.csv")
+        pd.DataFrame(values, index, data.label_columns).to_csv(folder / f"{name}.csv")
 
 
 def write_images(folder: Path, part: str, store: Images, ids: np.ndarray, first: int) -> None:

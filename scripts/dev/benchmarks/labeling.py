@@ -37,9 +37,9 @@ def measure(data: Dataset, repeats: int) -> list[Table]:
 
     Classes are those of the dataset, or of votes those of anomaly4, and odd galaxies first.
     """
-    is_votes = data.catalog.dataset != "zoo5"
+    is_votes = data.dataset != "zoo5"
     task = get_task("anomaly4" if is_votes else "zoo5")
-    catalog = data.catalog.for_task(task)
+    catalog = data.for_task(task)
     classes = catalog.targets(task)[catalog.folds == _FOLD].argmax(axis=1)
     features, votes = compute(data, catalog.ids[catalog.folds == _FOLD], _FOLD)
     rows = []
@@ -70,12 +70,12 @@ def find_odd(data: Dataset, repeats: int) -> Table:
 
     A simulated person begins with five odd ones and five others; each draw has another fold.
     """
-    catalog, folds = data.catalog, np.unique(data.catalog.folds).tolist()
-    known = [catalog.ids[catalog.folds == fold] for fold in folds]
+    folds = np.unique(data.folds).tolist()
+    known = [data.ids[data.folds == fold] for fold in folds]
     computed = [compute(data, ids, fold) for ids, fold in zip(known, folds, strict=True)]
     column = get_task("gz37").columns.index("Class6.1")
-    votes = catalog.targets(get_task("gz37"))[:, column]
-    odd = [votes[catalog.folds == fold] > 0.5 for fold in folds]
+    votes = data.targets(get_task("gz37"))[:, column]
+    odd = [votes[data.folds == fold] > 0.5 for fold in folds]
     rows = []
     for by in ("random", "likely", "uncertain", "diverse", "mix"):
         scores = []

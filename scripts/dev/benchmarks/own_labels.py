@@ -56,8 +56,8 @@ def measure_task(name: str, data: Dataset) -> Table:
     """Mean balanced accuracy, in %, and mean seconds of each number of labels."""
     task = get_task(name)
     assert isinstance(task, ClassTask)
-    catalog, field = data.catalog.for_task(task), FIELDS[name]
-    cache = open_cache(data.raw.train_images, data.catalog.ids, field)
+    catalog, field = data.for_task(task), FIELDS[name]
+    cache = open_cache(data.raw.train_images, data.ids, field)
     places = np.searchsorted(cache.ids, catalog.ids)
     targets = catalog.targets(task)
     networks = RunNetworks.load_exported(bundled_dir() / RUN)

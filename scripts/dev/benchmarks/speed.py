@@ -57,7 +57,7 @@ def measure(data: Dataset, repeats: int) -> list[Table]:
 def decoders(data: Dataset) -> _Works:
     """Decoders of a JPEG."""
     image, store = ImageConfig(), data.raw.train_images
-    jpegs = [store.read(int(galaxy_id)) for galaxy_id in data.catalog.ids[:_JPEGS]]
+    jpegs = [store.read(int(galaxy_id)) for galaxy_id in data.ids[:_JPEGS]]
     ways: dict[str, Callable[[bytes], Any]] = {
         _OURS: lambda jpeg: decode(jpeg, image.crop_px, image.cache_px),
         "Pillow": lambda jpeg: shrink(np.asarray(Image.open(io.BytesIO(jpeg)))),
@@ -104,7 +104,7 @@ def inputs(trainer: Trainer) -> _Works:
 
 def make_trainer(config: Config, data: Dataset) -> Trainer:
     """Make a trainer of fold 0 from random weights, which change no time."""
-    part = part_named(config, data.catalog, "fold_0")
+    part = part_named(config, data, "fold_0")
     trainer = Trainer(config, make_fold_data(config, data, part, before=None), initialize=False)
     trainer.model.train()
     return trainer

@@ -128,7 +128,7 @@ def write_forms(data: Dataset, folder: Path) -> dict[str, Path]:
     """Write the galaxies in every form."""
     from astropy.io import fits  # here: bench.sh --gpu goes without it
 
-    store, ids = data.raw.train_images, [int(i) for i in data.catalog.ids[:_IMAGES]]
+    store, ids = data.raw.train_images, [int(i) for i in data.ids[:_IMAGES]]
     images = [store.read(ids[k % len(ids)]) for k in range(_IMAGES)]
     pixels = [np.asarray(Image.open(io.BytesIO(one)).convert("RGB")) for one in images]
     names = [f"{k}.jpg" for k in range(_IMAGES)]

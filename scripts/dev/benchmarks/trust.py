@@ -63,11 +63,11 @@ def measure(data: Dataset, _repeats: int) -> list[Table]:
     run = load_bundled(data).restrict(None, TTAConfig(dihedral=False))
     errors: dict[str, list[np.ndarray]] = {name: [] for name in CHANGES}
     means = []
-    targets = data.catalog.targets(run.task)
+    targets = data.targets(run.task)
     for fold in run.models:
-        rows = spread(np.flatnonzero(data.catalog.folds == fold), _GALAXIES)
-        means.append((targets[data.catalog.folds != fold].mean(axis=0) - targets[rows]) ** 2)
-        images = decode_many(data.raw.train_images.select(data.catalog.ids[rows]), _WHOLE)[0]
+        rows = spread(np.flatnonzero(data.folds == fold), _GALAXIES)
+        means.append((targets[data.folds != fold].mean(axis=0) - targets[rows]) ** 2)
+        images = decode_many(data.raw.train_images.select(data.ids[rows]), _WHOLE)[0]
         for name, change in CHANGES.items():
             arrays = [change(image) for image in images]
             changed = Images.of(Path(), [str(row) for row in rows], 0, arrays.__getitem__)

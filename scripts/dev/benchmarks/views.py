@@ -27,7 +27,7 @@ _GALAXIES = 400  # of each fold, and of the test
 def measure(data: Dataset, repeats: int) -> list[Table]:
     """One network or all, one view or the run's own."""
     run = load_bundled(data)
-    ids = spread(data.catalog.test_ids, _GALAXIES)
+    ids = spread(data.test_ids, _GALAXIES)
     test = decode_many(data.raw.test_images.select(ids), run.config.image)[0]
     works, scores = {}, {}
     for tta in (TTAConfig(dihedral=False), run.config.tta):
@@ -46,11 +46,11 @@ def score(run: RunNetworks, data: Dataset, test: np.ndarray) -> tuple[float, flo
     """A network's mean squared error on galaxies that it has not seen, and networks' variance."""
     errors = []
     for fold in run.models:
-        rows = spread(np.flatnonzero(data.catalog.folds == fold), _GALAXIES)
-        ids = data.catalog.ids[rows]
+        rows = spread(np.flatnonzero(data.folds == fold), _GALAXIES)
+        ids = data.ids[rows]
         images = decode_many(data.raw.train_images.select(ids), run.config.image)[0]
         predictions = predict_pixels(run, fold, images)
-        errors.append((predictions - data.catalog.targets(run.task)[rows]) ** 2)
+        errors.append((predictions - data.targets(run.task)[rows]) ** 2)
     return float(np.mean(errors)), float(
         run_networks([run], lambda _: test)[0].var(axis=0, ddof=1).mean()
     )
@@ -58,7 +58,7 @@ def score(run: RunNetworks, data: Dataset, test: np.ndarray) -> tuple[float, flo
 
 def load_bundled(data: Dataset) -> RunNetworks:
     """Networks in `weights/`, each of which has not seen its fold of the data."""
-    if load_run_config(bundled_dir() / RUN)[1] != data.catalog.fingerprint:
+    if load_run_config(bundled_dir() / RUN)[1] != data.fingerprint:
         raise InputError(f"{RUN} was trained on other galaxies or folds: add --data kaggle-mini")
     return load_run(BUNDLED, RUN)
 

@@ -51,24 +51,24 @@ def main() -> None:
         return
     drop = options.on_bad_image == "drop"
     data = prepare(options.data, options.folds, options.seed, {task.name}, drop)
-    catalog, config = data.catalog, data.raw.image
+    config = data.raw.image
     data.train_images(config)
     bad = data.test_images(config).unreadable.sum()
-    dropped = len(catalog.about.get("dropped_images", {}))
+    dropped = len(data.about.get("dropped_images", {}))
     groups = ""
-    for name, count in catalog.about.get("galaxies_that_share", {}).items():
+    for name, count in data.about.get("galaxies_that_share", {}).items():
         groups += f", {count} sharing a {name}"
-        if sources := catalog.about.get("shared_by", {}).get(name):
+        if sources := data.about.get("shared_by", {}).get(name):
             groups += f" ({', '.join(sources)})"
     others = f" ({dropped} dropped because of unusable images)" if dropped else ""
     print(
-        f"{catalog.dataset}: {len(catalog.ids):,} training galaxies in {catalog.n_folds} "
-        f"folds{others}, {catalog.about['galaxies_with_a_near_duplicate']} galaxies with a "
-        f"near-duplicate{groups}; {len(catalog.test_ids):,} test galaxies, {bad} unreadable"
+        f"{data.dataset}: {len(data.ids):,} training galaxies in {data.n_folds} "
+        f"folds{others}, {data.about['galaxies_with_a_near_duplicate']} galaxies with a "
+        f"near-duplicate{groups}; {len(data.test_ids):,} test galaxies, {bad} unreadable"
     )
     asked = "" if options.task == COMPETITION_TASK else f" {options.task}"
     launch.print_done(
-        f"the split in {paths.shown(dataset_dir(catalog.dataset))}/",
+        f"the split in {paths.shown(dataset_dir(data.dataset))}/",
         launch.with_data(f"{launch.typed('train_folds')}{asked}", options.data),
     )
 

@@ -218,10 +218,9 @@ def print_notes(plan: Plan, data: Dataset) -> None:
     """Print which data are trained on, and what is not as one may expect."""
     from galaxyzoo.core.devices import describe_machine, get_device
 
-    catalog = data.catalog
     console.print_text(
-        f"dataset {catalog.dataset}: {len(catalog.ids):,} training and {len(catalog.test_ids):,} "
-        f"test galaxies, {catalog.n_folds} folds; {describe_machine()}"
+        f"dataset {data.dataset}: {len(data.ids):,} training and {len(data.test_ids):,} "
+        f"test galaxies, {data.n_folds} folds; {describe_machine()}"
     )
     if plan.raw.own_task:
         console.print_text(describe_labels(data, plan.raw.own_task))
@@ -258,13 +257,13 @@ def next_command(cards: Sequence[RunCard], builds: Sequence[Sequence[str]], advi
 
 def describe_labels(data: Dataset, task: Task) -> str:
     """Describe what a table of own labels holds, the galaxies of a fold, and images' other size."""
-    catalog, images = data.catalog, data.raw.train_images
-    counts = zip(task.columns, catalog.targets(task).sum(axis=0), strict=True)
+    images = data.raw.train_images
+    counts = zip(task.columns, data.targets(task).sum(axis=0), strict=True)
     columns = ", ".join(f"{name} {count:,.0f}" for name, count in counts)
-    sizes = np.bincount(catalog.folds)
+    sizes = np.bincount(data.folds)
     span = f"{sizes.min():,}" + (f" to {sizes.max():,}" if sizes.max() > sizes.min() else "")
     description = f"labels: {columns}; {span} galaxies per fold"
-    height, width, *_ = measure(images.read(catalog.ids[0]))
+    height, width, *_ = measure(images.read(data.ids[0]))
     if height == width == ORIGINAL_PX:
         return description
     return (
@@ -304,14 +303,14 @@ def train(plan: Plan, datasets: Mapping[str | None, Dataset], options: TrainOpti
     from galaxyzoo.training.planning import choose_jobs
     from galaxyzoo.training.run import Run, train_runs
 
-    catalog = datasets[None].catalog
+    data = datasets[None]
     jobs = plan.jobs or choose_jobs(plan.configs, datasets)
     runs = {config.run: Run(config, datasets[config.dataset]) for config in plan.configs}
     # All of them first: the last run's mistake must not wait for the first's hours. The last first:
     # where an earlier stage has no labels here, the run that needs it says what to do.
     for run in reversed(runs.values()):
         run.check()
-    names = plan.trainings(catalog.n_folds)
+    names = plan.trainings(data.n_folds)
     cards = list(train_runs([*runs.values()], names, jobs, options.backend))
     print_run_table([(card, runs[card.run].minutes()) for card in cards])
     usable = {c.run for c in cards if c.is_whole and not (c.is_optimistic or c.diverged)}
@@ -325,7 +324,7 @@ def train(plan: Plan, datasets: Mapping[str | None, Dataset], options: TrainOpti
         command = next_command(cards, builds, options.full_command)
         launch.print_done(describe_trained(cards), "" if options.ensemble and builds else command)
     for arguments in builds if options.ensemble else []:
-        ensemble([*arguments, "--dataset", catalog.dataset])
+        ensemble([*arguments, "--dataset", data.dataset])
     exit_if_stopped([reason for run in runs.values() for reason in run.stopped])
 
 

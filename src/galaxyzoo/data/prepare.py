@@ -1,6 +1,6 @@
 """Prepare a dataset: check its files in `input/`, group duplicates, deal folds, open its images."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 
@@ -41,25 +41,29 @@ _DROP = "on_bad_image=drop (src/prepare.py: --on-bad-image drop)"
 
 
 @dataclass(frozen=True)
-class Dataset:
-    """A dataset ready for training: its catalog and where its images are."""
+class Dataset(Catalog):
+    """A catalog with the files that it was made of, whose images can be trained on."""
 
-    catalog: Catalog
-    raw: DatasetFiles  # its files, read and checked
+    raw: DatasetFiles = field(kw_only=True)  # read and checked
+
+    @classmethod
+    def of(cls, catalog: Catalog, raw: DatasetFiles) -> "Dataset":
+        """A whole catalog with its files."""
+        return cls(catalog.dataset, catalog.train, catalog.test_ids, catalog.about, raw=raw)
 
     def train_images(self, config: schema.ImageConfig) -> ImageCache:
         """Decoded training images in the catalog's order; an unreadable one is an error."""
         images = self.raw.train_images
-        cache = open_cache(images, self.catalog.ids, config)
+        cache = open_cache(images, self.ids, config)
         if cache.problems:
-            folder = paths.shown(dataset_dir(self.catalog.dataset))
+            folder = paths.shown(dataset_dir(self.dataset))
             advice = f"replace them, or delete {folder} and split again with {_DROP}"
             raise InputError(describe_bad(images, cache, advice))
         return cache
 
     def test_images(self, config: schema.ImageConfig) -> ImageCache:
         """Decoded test images in the sample submission's order; unreadable ones are marked."""
-        return open_cache(self.raw.test_images, self.catalog.test_ids, config)
+        return open_cache(self.raw.test_images, self.test_ids, config)
 
 
 def prepare(
@@ -94,22 +98,21 @@ def record_duplicates(data: Dataset, other: Dataset) -> None:
     `other` leaves them out: they may be test galaxies, or belong to the fold to validate. Where the
     datasets share ids, a galaxy of the same id needs no record.
     """
-    catalogs = data.catalog, other.catalog
-    path = _copies_file(data.catalog.dataset, other.catalog.dataset)
-    made_of = [catalog.about.get("images") for catalog in catalogs]
+    path = _copies_file(data.dataset, other.dataset)
+    made_of = [catalog.about.get("images") for catalog in (data, other)]
     with advise(_REDO):
         is_known = path.exists() and not manifest.is_unsealed(path)
         if is_known and manifest.read_sealed(path)["made_of"] == made_of:
             return
-    print(f"checking which galaxies {data.catalog.dataset} and {path.parent.name} share")
+    print(f"checking which galaxies {data.dataset} and {path.parent.name} share")
     image = other.raw.image
     caches = [data.train_images(image), data.test_images(image), other.train_images(image)]
     groups = near_duplicates(chain.from_iterable(cache.images for cache in caches))
     ids = np.concatenate([cache.ids for cache in caches[:2]])
     ours = pd.DataFrame({"id": ids, GROUP: groups[: len(ids)]})
-    theirs = pd.DataFrame({"id": other.catalog.ids, GROUP: groups[len(ids) :]})
+    theirs = pd.DataFrame({"id": other.ids, GROUP: groups[len(ids) :]})
     pairs = theirs.merge(ours, on=GROUP, suffixes=("", "_own"))
-    if data.catalog.shares_ids(other.catalog):
+    if data.shares_ids(other):
         pairs = pairs[pairs["id"] != pairs["id_own"]]
     copies = pairs["id"].unique().tolist()
     manifest.write_sealed(path, {"made_of": made_of, "copies": copies})
@@ -160,7 +163,7 @@ def prepare_raw(
         with split.make(activity) as filling:
             if filling:
                 k = DEFAULT_FOLDS if n_folds is None else n_folds
-                return Dataset(_make_catalog(raw, known, k, seed or 0, drop_bad), raw)
+                return Dataset.of(_make_catalog(raw, known, k, seed or 0, drop_bad), raw)
     catalog = load_catalog(raw.dataset)
     _check_split(catalog, n_folds, seed)
     _check_own_groups(catalog, raw, known)
@@ -183,7 +186,7 @@ def prepare_raw(
             catalog = load_catalog(raw.dataset)
             if filling:
                 catalog = _update_catalog(catalog, raw, known, drop_bad)
-    return Dataset(catalog, raw)
+    return Dataset.of(catalog, raw)
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ def make_fold_data(
         before: files of the stage before, trained on the same part; None: it is the first.
     """
     task, cache = config.predicted_task, data.train_images(config.image)
-    labeled = data.catalog.for_task(task)
+    labeled = data.for_task(task)
     targets = np.full((len(cache.ids), len(task.columns)), np.nan)
     targets[np.searchsorted(cache.ids, labeled.ids)] = labeled.targets(task)
     made = FoldData(cache, targets, part, labeled.fingerprint)
@@ -72,7 +72,7 @@ def make_fold_data(
             history=before.path(fold_files.HISTORY),
         )
     if config.model.weights_file == BUNDLED:
-        return start_from_bundled(made, config, data.catalog)
+        return start_from_bundled(made, config, data)
     return made
 
 

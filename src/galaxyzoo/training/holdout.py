@@ -38,9 +38,9 @@ def check_holdout(run: Run) -> None:
                 f"--holdout: {config.run} may start from networks trained on the test galaxies"
             )
     run.check()
-    split = split_holdout(run.data.catalog, config)
+    split = split_holdout(run.data, config)
     for stage in config.stages:
-        holdout_part(stage, run.data.catalog, split)
+        holdout_part(stage, run.data, split)
 
 
 def train_holdout(run: Run) -> HoldoutCard:
@@ -52,7 +52,7 @@ def train_holdout(run: Run) -> HoldoutCard:
         The score card, also written beside the run's out-of-fold card as `<run>_holdout.json`.
     """
     config, catalog, task = run.config, run.catalog, run.config.predicted_task
-    split = split_holdout(run.data.catalog, config)
+    split = split_holdout(run.data, config)
     run.begin()
     before = None
     for stage in config.stages:
@@ -87,7 +87,7 @@ def _train_stage(run: Run, stage: Config, split: pd.Series, before: FoldFiles | 
     Returns:
         The finished files.
     """
-    part = holdout_part(stage, run.data.catalog, split)
+    part = holdout_part(stage, run.data, split)
     files = FoldFiles.of(run.folder.path, part.name, stage, run.catalog.fingerprint)
     with files.make(f"training {stage.title} hold-out") as filling:
         if filling:

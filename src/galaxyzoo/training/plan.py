@@ -105,10 +105,10 @@ def prepare_all(plan: Plan, n_folds: int | None = None) -> dict[str | None, Data
     data = prepare_raw(plan.raw, n_folds, drop_bad=plan.drops_bad_images, update=True)
     datasets: dict[str | None, Dataset] = {None: data}
     for name, tasks in plan.other_datasets.items():
-        datasets[name] = prepare(name, data.catalog.n_folds, tasks=tasks, update=True)
+        datasets[name] = prepare(name, data.n_folds, tasks=tasks, update=True)
     for name in plan.other_datasets:
         record_duplicates(data, datasets[name])
-    last = data.catalog.n_folds - 1
+    last = data.n_folds - 1
     if not all(0 <= fold <= last for fold in plan.only):
         raise InputError(f"--only: choose from folds 0 to {last}")
     return datasets

@@ -119,7 +119,7 @@ def choose_jobs(configs: Sequence[Config], datasets: Mapping[str | None, prepare
     """
     images = 0
     for config in configs:
-        catalog = datasets[config.dataset].catalog  # whole: about as many as the task's
+        catalog = datasets[config.dataset]  # whole: about as many as the task's
         images += len(catalog.ids) * (catalog.n_folds - 1) * config.train.epochs
     is_gpu = devices.get_device().type != "cpu"
     if images < _FEW_IMAGES or not (is_gpu or all(not config.needs_gpu for config in configs)):
@@ -127,10 +127,10 @@ def choose_jobs(configs: Sequence[Config], datasets: Mapping[str | None, prepare
     cores, fit = joblib.cpu_count(), int(memory_bytes() / _FOLD_BYTES)
     if is_gpu:
         unlike = {(c.model.model_dump_json(), c.image, c.train.batch_size): c for c in configs}
-        need = max(_gpu_bytes(c, datasets[c.dataset].catalog) for c in unlike.values())
+        need = max(_gpu_bytes(c, datasets[c.dataset]) for c in unlike.values())
         on_gpus = torch.cuda.device_count() * int(torch.cuda.mem_get_info()[0] / need)
         cores, fit = cores // 2, min(fit, on_gpus)
-    return max(1, min(datasets[None].catalog.n_folds, cores, fit))
+    return max(1, min(datasets[None].n_folds, cores, fit))
 
 
 def _gpu_bytes(config: Config, catalog: Catalog) -> float:
@@ -209,7 +209,7 @@ def print_plan(configs: list[Config], datasets: Mapping[str | None, prepare.Data
     print("timing the networks (about a minute, longer for GPU networks)", flush=True)
     costs: list[Cost] = []
     for config in console.ProgressBar(configs, "probing", unit="run", leave=False):
-        catalog = datasets[config.dataset].catalog.for_task(config.predicted_task)
+        catalog = datasets[config.dataset].for_task(config.predicted_task)
         trained = {earlier.digest("weights") for earlier in configs[: len(costs)]}
         copied = config.digest("weights") in trained
         costs.append(estimate(config, catalog, _PROBES_S / len(configs), copied=copied))
@@ -222,7 +222,7 @@ def print_plan(configs: list[Config], datasets: Mapping[str | None, prepare.Data
         "prediction": [_hours(cost.predict_s, total.predict_s) for cost in [*costs, total]],
         "disk": [_gigabytes(cost.disk_bytes) for cost in [*costs, total]],
     }
-    title = f"plan for {data.catalog.dataset}: {data.catalog.n_folds} folds, one after another"
+    title = f"plan for {data.dataset}: {data.n_folds} folds, one after another"
     console.print_table(title, pd.DataFrame(rows))
     if devices.get_device().type == "cuda":
         for name, config, cost in zip(names, configs, costs, strict=False):
@@ -252,7 +252,7 @@ def smoke(config: Config, data: prepare.Dataset) -> None:
     train = config.train.model_copy(update={"epochs": 2, "checkpoint": "last"})
     # Alone: the stages before may not be trained yet.
     short = config.model_copy(update={"train": train, "earlier": ()})
-    whole = part_named(short, data.catalog, fold_name(0))
+    whole = part_named(short, data, fold_name(0))
     train_rows, val_rows = _some(whole.train_rows, SMOKE_GALAXIES), _some(whole.val_rows, 64)
     part = replace(whole, train_rows=train_rows, val_rows=val_rows)
     fold = make_fold_data(short, data, part, before=None)
@@ -277,7 +277,7 @@ def _some(rows: np.ndarray, count: int) -> np.ndarray:
 def _cache_bytes(configs: list[Config], datasets: Mapping[str | None, prepare.Dataset]) -> int:
     """Size of the decoded images; runs on the same dataset with the same crop share them."""
     kinds = {(c.dataset, c.image.crop_px, c.image.cache_px) for c in configs}
-    images = {name: len(d.catalog.ids) + len(d.catalog.test_ids) for name, d in datasets.items()}
+    images = {name: len(d.ids) + len(d.test_ids) for name, d in datasets.items()}
     return sum(images[dataset] * cache_px**2 * 3 for dataset, _, cache_px in kinds)
 
 

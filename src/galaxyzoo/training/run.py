@@ -60,7 +60,7 @@ class Run:
     @cached_property
     def catalog(self) -> Catalog:
         """The galaxies of the dataset that belong to the run's task."""
-        return self.data.catalog.for_task(self.config.predicted_task)
+        return self.data.for_task(self.config.predicted_task)
 
     def __getstate__(self) -> dict[str, Any]:
         """State for another process, which has its own reasons to stop folds."""
@@ -95,7 +95,7 @@ class Run:
         """Refuse, before anything starts, mistakes that would fail later, and other settings."""
         for stage in self.config.stages[:-1]:
             is_own = stage.dataset == self.config.dataset
-            if is_own and not self.data.catalog.has_labels(stage.predicted_task):
+            if is_own and not self.data.has_labels(stage.predicted_task):
                 raise InputError(
                     f"stage '{stage.stage}' of {self.config.run} learns task {stage.task}, but "
                     f"dataset '{self.catalog.dataset}' has no labels for it: add stages=null"
@@ -105,8 +105,8 @@ class Run:
         build_model(self.config, initialize=False)
         if self.config.stages[0].model.weights_file == BUNDLED:
             fold_data.find_bundled(self.config.stages[0])
-        fold_parts(self.config, self.data.catalog, range(self.catalog.n_folds))
-        fold_data.check_dataset_before(self.config, self.data.catalog)
+        fold_parts(self.config, self.data, range(self.catalog.n_folds))
+        fold_data.check_dataset_before(self.config, self.data)
         finished = [*self.finished_folds(), *self.finished_refits()]
         config = self.folder.path / loading.CONFIG
         if config.exists():
@@ -228,8 +228,8 @@ class Run:
 
     def load_data(self, name: str) -> fold_data.FoldData:
         """Images, targets and first weights of a fold or refit."""
-        part = part_named(self.config, self.data.catalog, name)
-        before = fold_data.find_stage_before(self.config, self.data.catalog, name)
+        part = part_named(self.config, self.data, name)
+        before = fold_data.find_stage_before(self.config, self.data, name)
         return fold_data.make_fold_data(self.config, self.data, part, before)
 
     def collect(self) -> card.RunCard | None:
@@ -263,7 +263,7 @@ class Run:
         model = load_network(self.config, folder / WEIGHTS)
         image = self.config.image
         cache, test = self.data.train_images(image), self.data.test_images(image)
-        rows = part_named(self.config, self.data.catalog, trained.name).val_rows
+        rows = part_named(self.config, self.data, trained.name).val_rows
         if len(rows):
             self.predict(model, cache, rows, folder / VAL_TABLE)
         self.predict(model, test, np.arange(len(test.ids)), folder / TEST_TABLE)
@@ -293,7 +293,7 @@ class Run:
         summary = replace(
             twin.summary, selected_on_validation=False, unreadable_test_images=()
         )  # which are of the twin's run
-        before = fold_data.find_stage_before(self.config, self.data.catalog, trained.name)
+        before = fold_data.find_stage_before(self.config, self.data, trained.name)
         if before is None:
             return summary
         return replace(summary, start=fold_data.origin_after(before, self.config))

@@ -93,7 +93,7 @@ def test_test_ids_need_images_and_are_no_training_galaxies(folder):
 def test_a_class_with_fewer_members_than_folds_is_named(folder, kept, named):
     frame = labels(folder)
     rewrite(folder, frame.drop(frame.index[frame["class"] == "edge_on"][kept:]))
-    catalog = prepare("small", n_folds=4).catalog
+    catalog = prepare("small", n_folds=4)
     with pytest.raises(InputError, match=f"class 'edge_on' has too few galaxies {named}"):
         catalog.for_task(TASKS["zoo5"])
     with pytest.raises(InputError, match="has no labels for task 'galaxy10'"):

@@ -53,7 +53,7 @@ def test_images_in_any_form_make_the_dataset_that_files_make(root, form, parts):
     files = prepare("files", n_folds=4)
     write_form(root / "input" / "mine", form, parts)
     mine = prepare("mine", n_folds=4)
-    pd.testing.assert_frame_equal(mine.catalog.train, files.catalog.train)
+    pd.testing.assert_frame_equal(mine.train, files.train)
     image = ImageConfig(crop_px=424, cache_px=48)
     for of_form, of_files in (
         (mine.train_images(image), files.train_images(image)),

@@ -36,7 +36,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoadedRun]:
     draw_competition(n_train=30, n_test=5).write_zips(root / "input")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GALAXYZOO_ROOT", str(root))
-        dataset = prepare(n_folds=3).catalog.dataset
+        dataset = prepare(n_folds=3).dataset
         run = LoadedRun(dataset, "gz37/small", untrained(small_config(), folds=2))
         known = ModelEntry(run.dataset, run.config.run, problem="not scored")
         patch.setattr(service, "list_runs", lambda: [known])

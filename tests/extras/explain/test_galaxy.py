@@ -11,7 +11,7 @@ from support.small_models import small_config, untrained
 
 
 def test_a_training_galaxy_comes_with_its_votes_and_its_own_folds_network(prepared):
-    run, catalog = untrained(small_config(), folds=2), prepared.catalog
+    run, catalog = untrained(small_config(), folds=2), prepared
     row = int(np.flatnonzero(catalog.folds == 1)[0])
     galaxy = find_galaxy(str(catalog.ids[row]), run.task, prepared)
     assert galaxy.truth is not None

@@ -129,9 +129,9 @@ def test_tables_have_the_ids_of_the_file(root):
     ids = [f"J{1042 - row}" for row in range(18)]
     write_npz(root / "input" / "mine.npz", ids=ids)
     data = prepare(tasks={"anomaly4"}, n_folds=2)
-    assert data.catalog.ids.tolist() == sorted(ids)
+    assert data.ids.tolist() == sorted(ids)
     for row, galaxy in enumerate(ids):
-        assert data.catalog.train.loc[galaxy, ANOMALIES[NUMBERS[row]]] == 1
+        assert data.train.loc[galaxy, ANOMALIES[NUMBERS[row]]] == 1
         decoded = decode(data.raw.train_images.read(galaxy), 424, 48)
         np.testing.assert_array_equal(decoded, draw_images()[row])
 

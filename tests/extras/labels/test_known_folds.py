@@ -67,6 +67,6 @@ WRITERS = {
 @pytest.mark.parametrize("name", WRITERS)
 def test_galaxies_have_the_folds_of_before(root, name):
     WRITERS[name](root / "input" / name)
-    catalog = prepare(name, n_folds=N_FOLDS).catalog
+    catalog = prepare(name, n_folds=N_FOLDS)
     known = KNOWN[KNOWN["set"] == name].set_index("id")["fold"]
     assert catalog.train["fold"].to_dict() == known.to_dict()

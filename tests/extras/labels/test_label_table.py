@@ -87,7 +87,7 @@ def test_the_folder_is_a_task_of_its_name_with_its_recipes(root, folder):
         task = open_input(data, {"gz37"}).task
         assert task is not None
         assert (task.name, task.columns) == ("mine", tuple(sorted(NAMES)))
-    catalog = prepare("mine", n_folds=3, tasks={"mine"}).catalog
+    catalog = prepare("mine", n_folds=3, tasks={"mine"})
     task = load_task("mine")
     assert load_catalog("mine").targets(task).sum(axis=0).tolist() == [7, 8, 7]
     assert runs_of("mine", task) == ["mine/finetune", "mine/head"]
@@ -112,7 +112,7 @@ def test_galaxy_ids_stay_galaxy_ids(root):
     (folder / "train_labels.csv").unlink()
     write(folder, list("abababab"), GalaxyID=list(range(123456, 123464)))
     data = prepare("mine", n_folds=2, tasks={"mine"})
-    assert (data.raw.galaxy_ids, data.catalog.ids.tolist()) == (True, [*range(123456, 123464)])
+    assert (data.raw.galaxy_ids, data.ids.tolist()) == (True, [*range(123456, 123464)])
     assert "; images of 48 × 48 px" in describe_labels(data, load_task("mine"))
 
 
@@ -171,7 +171,7 @@ def test_tables_have_the_ids_that_the_user_wrote(root):
     folder = root / "input/mine"
     draw(folder, [f"J{n}" for n in numbers])
     write(folder, [*"abb"] * 4, id=[written.format(n) for n in numbers])
-    catalog, path = prepare("mine", n_folds=2, tasks={"mine"}).catalog, root / "oof.csv"
+    catalog, path = prepare("mine", n_folds=2, tasks={"mine"}), root / "oof.csv"
     values, where = catalog.targets(load_task("mine")), (load_task("mine"), catalog.ids)
     PredictionTable(*where, values, catalog.folds).write(path)
     table = pd.read_csv(path, index_col="id")
@@ -215,13 +215,13 @@ def begin_run(root: Path) -> Path:
 
 
 def test_known_galaxies_keep_their_folds_where_labels_change(root, folder, capsys):
-    first, run = prepare("mine", n_folds=3, tasks={"mine"}).catalog, begin_run(root)
+    first, run = prepare("mine", n_folds=3, tasks={"mine"}), begin_run(root)
     relabel(folder, {"g_0": "ring", "g_1": "ring", "g_2": "ring", "g_3": None})
     line = "since folds/mine was made: to retrain, type `bash scripts/train_folds.sh --data mine`"
     assert line in one_line_refusal(open_dataset, None, "mine", "mine")
     assert line in one_line_refusal(prepare, "mine", None, None, {"mine"})
     capsys.readouterr()
-    second = prepare("mine", tasks={"mine"}, update=True).catalog
+    second = prepare("mine", tasks={"mine"}, update=True)
     line = "labels: 2 added, 1 changed, 1 removed; galaxies keep their folds"
     assert line in capsys.readouterr().out
     assert second.ids.tolist() == sorted(f"g_{number}" for number in range(24) if number != 3)
@@ -232,19 +232,19 @@ def test_known_galaxies_keep_their_folds_where_labels_change(root, folder, capsy
     sizes = np.bincount(second.folds)
     assert sizes.max() - sizes.min() <= 1
     assert run.exists()
-    assert prepare("mine", tasks={"mine"}).catalog.fingerprint == second.fingerprint
+    assert prepare("mine", tasks={"mine"}).fingerprint == second.fingerprint
     assert "labels:" not in capsys.readouterr().out
 
 
 def test_an_update_that_was_killed_is_made_again(root, folder):
-    first = prepare("mine", n_folds=3, tasks={"mine"}).catalog
+    first = prepare("mine", n_folds=3, tasks={"mine"})
     # The old tables are left, the new ones, one of each.
     for name, galaxy in (("train.csv", "g_4"), ("test.csv", "g_4"), ("test.csv", "g_0")):
         relabel(folder, {galaxy: "ring"})
         with killed_before(name):
             prepare("mine", tasks={"mine"})
         load_catalog("mine")  # as other commands do meanwhile
-    second = prepare("mine", tasks={"mine"}).catalog
+    second = prepare("mine", tasks={"mine"})
     assert second.train["fold"].drop("g_0").to_dict() == first.train["fold"].to_dict()
 
 
@@ -267,30 +267,30 @@ def test_a_word_that_is_no_dataset_is_no_task(root, name):
 
 
 def test_classes_come_and_go_and_a_metric_changes(root, folder):
-    first = prepare("mine", n_folds=3, tasks={"mine"}).catalog
+    first = prepare("mine", n_folds=3, tasks={"mine"})
     relabel(folder, {f"g_{n}": "lens" for n in range(3, 24, 3)})  # all rings
-    second = prepare("mine", tasks={"mine"}).catalog
+    second = prepare("mine", tasks={"mine"})
     assert second.label_columns == sorted(["lens", *NAMES[1:]])
     assert second.train["fold"].to_dict() == first.train["fold"].to_dict()
     config = load_config("mine/head", own_task=second.task)
     assert config.labels == {"columns": sorted(["lens", *NAMES[1:]]), "balanced": False}
     relabel(folder, {f"g_{n}": "ring" for n in range(3, 15, 3)})  # beside three lenses
-    third = prepare("mine", tasks={"mine"}).catalog
+    third = prepare("mine", tasks={"mine"})
     assert third.targets(load_task("mine")).sum(axis=0).tolist() == [3, 7, 8, 4]
     (folder / "task.yaml").write_text("metric: balanced accuracy\n")
-    fourth = prepare("mine", tasks={"mine"}).catalog
+    fourth = prepare("mine", tasks={"mine"})
     assert fourth.fingerprint == third.fingerprint
     assert load_config("mine/head", own_task=fourth.task).labels["balanced"]  # type: ignore[index]
 
 
 def test_a_new_class_of_too_few_galaxies_leaves_all_as_it_was(root, folder):
-    first, run = prepare("mine", n_folds=3, tasks={"mine"}).catalog, begin_run(root)
+    first, run = prepare("mine", n_folds=3, tasks={"mine"}), begin_run(root)
     relabel(folder, {"g_0": "lens", "g_1": "lens"})
     line = one_line_refusal(prepare, "mine", None, None, {"mine"}, False, True)
     assert "class 'lens' has too few galaxies (2) for 3 folds" in line
     assert run.exists()
     relabel(folder, {"g_0": "", "g_1": ""})
-    second = prepare("mine", tasks={"mine"}).catalog
+    second = prepare("mine", tasks={"mine"})
     assert second.train.equals(first.train)
 
 
@@ -302,8 +302,8 @@ def test_images_that_are_added_leave_the_others_their_folds(root, folder):
     assert dict(second.raw.train_images.names) == first.raw.train_images.names.to_dict() | {
         "a": "more/a.png"
     }
-    folds = second.catalog.train["fold"]
-    assert folds.drop("a").to_dict() == first.catalog.train["fold"].to_dict()
+    folds = second.train["fold"]
+    assert folds.drop("a").to_dict() == first.train["fold"].to_dict()
 
 
 @pytest.mark.parametrize("name", ["names.csv", "task.json"])
@@ -322,7 +322,7 @@ def test_a_split_of_format_2_is_named_with_what_deleting_costs(root, folder, nam
     assert "folds/mine was split by an earlier version (format 2, not 3)" in line
     assert line.endswith("delete folds/mine to split again; this deletes 1 run")
     write_labeled(root / "input/others")
-    assert prepare("others", tasks={"zoo5"}).catalog.n_folds == 5  # which it does not concern
+    assert prepare("others", tasks={"zoo5"}).n_folds == 5  # which it does not concern
 
 
 def test_galaxies_whose_ids_become_text_are_new(root):
@@ -331,10 +331,10 @@ def test_galaxies_whose_ids_become_text_are_new(root):
     (folder / "train_labels.csv").unlink()
     ids = [*range(123456, 123464)]
     write(folder, list("abababab"), GalaxyID=ids)
-    assert prepare("mine", n_folds=2, tasks={"mine"}).catalog.key == "GalaxyID"
+    assert prepare("mine", n_folds=2, tasks={"mine"}).key == "GalaxyID"
     (folder / "images/new.png").write_bytes(encode(draw_images(1)[0], end=".png"))
     write(folder, list("ababababa"), id=[*map(str, ids), "new"])
-    catalog = prepare("mine", tasks={"mine"}).catalog
+    catalog = prepare("mine", tasks={"mine"})
     assert catalog.ids.tolist() == [*map(str, ids), "new"]
 
 
@@ -351,7 +351,7 @@ def test_ids_are_read_back_as_tables_write_them(root, ids, expected):
     folder = root / "input/mine"
     draw(folder, [*map(str.strip, ids), "g1", "g2", "g3"])
     write(folder, [*"ababab"], id=[*ids, "g1", "g2", "g3"])
-    catalog = prepare("mine", n_folds=2, tasks={"mine"}).catalog
+    catalog = prepare("mine", n_folds=2, tasks={"mine"})
     assert catalog.ids.tolist() == sorted([*expected, "g1", "g2", "g3"])
     assert load_catalog("mine").fingerprint == catalog.fingerprint
     values, path = catalog.targets(load_task("mine")), root / "oof.csv"
@@ -382,9 +382,9 @@ def test_a_metric_that_changes_reaches_the_saved_config(root, folder):
     for metric, balanced in (("accuracy", False), ("balanced accuracy", True)):
         (folder / "task.yaml").write_text(f"metric: {metric}\n")
         data = prepare("mine", n_folds=3, tasks={"mine"}, update=True)
-        run = Run(load_config("mine/head", dataset="mine", own_task=data.catalog.task), data)
+        run = Run(load_config("mine/head", dataset="mine", own_task=data.task), data)
         run.begin()
         saved = load_run_config(run.folder.path).config
-        assert saved.predicted_task == data.catalog.task
+        assert saved.predicted_task == data.task
         assert saved.labels["balanced"] == balanced  # type: ignore[index]
         assert saved == run.config

@@ -28,7 +28,7 @@ def draw_inputs(root: Path) -> tuple[Catalog, Catalog]:
     names = np.repeat(get_task("hubble10").columns, 4)
     write_classes(root / "input" / "toy", dict(enumerate(names, start=500)))
     made = prepare("mini", n_folds=N_FOLDS), prepare("toy", n_folds=N_FOLDS, tasks={"hubble10"})
-    return made[0].catalog, made[1].catalog
+    return made[0], made[1]
 
 
 @pytest.mark.slow

@@ -45,17 +45,17 @@ class Galaxy:
 
 def find_galaxy(galaxy_id: str, task: Task, data: prepare.Dataset) -> Galaxy:
     """A training or test galaxy of a dataset by the user's own id, with its targets in the task."""
-    name = f"{data.catalog.key} {galaxy_id}"
+    name = f"{data.key} {galaxy_id}"
     wanted: GalaxyId = galaxy_id
-    if data.catalog.key == ID:
+    if data.key == ID:
         wanted = int(galaxy_id) if galaxy_id.isdecimal() else -1
     for images in (data.raw.train_images, data.raw.test_images):
         if wanted in images.names:
             break
     else:
-        raise InputError(f"{name} is not in dataset '{data.catalog.dataset}'")
+        raise InputError(f"{name} is not in dataset '{data.dataset}'")
     encoded, source = images.read(wanted), images.names[wanted]
-    catalog = data.catalog.for_task(task)
+    catalog = data.for_task(task)
     if wanted not in catalog.train.index:
         return Galaxy(name, encoded, source)
     row = catalog.train.index.get_loc(wanted)

@@ -84,7 +84,7 @@ def explore_samples(data: Dataset, tasks: Sequence[ClassTask]) -> list[HtmlSecti
     galleries = []
     sky = sky_positions(data.raw)
     for task in tasks:
-        notes = _sample_notes(data.catalog, task)
+        notes = _sample_notes(data, task)
         if len(notes):
             images, _ = decode_many(data.raw.train_images.select(notes.index), data.raw.image)
             links = [sky_links(*sky.get(i, ())) for i in notes.index]
@@ -93,7 +93,7 @@ def explore_samples(data: Dataset, tasks: Sequence[ClassTask]) -> list[HtmlSecti
                 for (i, texts), image, link in zip(notes.items(), images, links, strict=True)
             ]
             galleries.append((f"{task.name}: random galaxies of each class", cards))
-    text = "Captions: the largest vote fractions." if data.catalog.has_votes else ""
+    text = "Captions: the largest vote fractions." if data.has_votes else ""
     return [HtmlSection("Galaxies of each class", text, galleries=galleries)] if galleries else []
 
 

@@ -36,29 +36,28 @@ def main() -> None:
     if options.task:
         wanted = find_named_task(options.task, options.data) or registry.get_task(options.task)
     data = prepare(options.data, tasks={wanted.name} if wanted else None)
-    catalog = data.catalog
-    shown = catalog.labeled_tasks
+    shown = data.labeled_tasks
     if wanted:
-        catalog.labels(wanted)  # refuses a task that it has no labels for
+        data.labels(wanted)  # refuses a task that it has no labels for
         shown = [wanted]
     tasks = [task for task in shown if isinstance(task, kinds.ClassTask)]
-    folder = options.output or paths.reports_dir() / catalog.dataset / "explore"
-    sections = explore.explore_votes(catalog)
-    sections += explore.explore_classes(catalog, tasks, folder)
+    folder = options.output or paths.reports_dir() / data.dataset / "explore"
+    sections = explore.explore_votes(data)
+    sections += explore.explore_classes(data, tasks, folder)
     sections += explore.explore_samples(data, tasks)
-    near = catalog.about.get("galaxies_with_a_near_duplicate", "not counted")
+    near = data.about.get("galaxies_with_a_near_duplicate", "not counted")
     summary = {
-        "Training": f"{len(catalog.ids):,} galaxies in {catalog.n_folds} folds",
-        "Test": f"{len(catalog.test_ids):,} galaxies",
-        "Labels": "37 vote fractions" if catalog.has_votes else "one class per galaxy",
+        "Training": f"{len(data.ids):,} galaxies in {data.n_folds} folds",
+        "Test": f"{len(data.test_ids):,} galaxies",
+        "Labels": "37 vote fractions" if data.has_votes else "one class per galaxy",
         "Copies": f"{near} training galaxies with a near-duplicate (always in the same fold)",
         "Made": html.made(),
     }
     page, index = folder / "index.html", None if options.output else html.INDEX
-    html.write_page(page, f"{catalog.dataset}: the data", summary, sections, index)
+    html.write_page(page, f"{data.dataset}: the data", summary, sections, index)
     if not options.output:
         print(f"all reports: {paths.shown(html.write_index(paths.reports_dir()))}")
-    is_default = catalog.has_votes or catalog.task  # what is trained where no task is named
+    is_default = data.has_votes or data.task  # what is trained where no task is named
     plan = "--plan" if is_default else f"--plan {tasks[0].name} stages=null"
     advice = launch.with_data(f"{launch.typed('train_folds')} {plan}", options.data)
     launch.print_done(f"{paths.shown(page.resolve())} and its tables", advice)

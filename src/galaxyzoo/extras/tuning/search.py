@@ -53,7 +53,7 @@ class Tuning:
     @cached_property
     def catalog(self) -> Catalog:
         """The galaxies of the dataset that the task keeps."""
-        return self.data.catalog.for_task(self.task)
+        return self.data.for_task(self.task)
 
     @property
     def folder(self) -> Path:
