@@ -145,6 +145,11 @@ def test_they_are_the_tables_predictions_and_classes_by_rule(trained, expected, 
     said = succeed(trained, "predict.py", run, *images, "--output", tmp_path / "votes.csv").stdout
     assert "999.jpg" in said
     assert "1000.tif: .tif is not supported" in said
+    fits = [*images, "--output", tmp_path / "votes.fits", "--folds", "0", "--views", "1"]
+    said = succeed(trained, "predict.py", run, *fits).stdout
+    assert "skipped 2 of 27 images (unreadable):" in said
+    assert "  999: it is neither JPEG nor PNG" in said
+    assert "errors.parquet" not in said
     table = rows(trained).set_index("GalaxyID")
     plain = pd.read_csv(tmp_path / "votes.csv", index_col="GalaxyID")
     columns = list(TASKS["gz37"].columns)

@@ -19,6 +19,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+import pandas as pd
+
 from galaxyzoo.commands import predict
 from galaxyzoo.core import console, launch, manifest, paths
 from galaxyzoo.core.errors import InputError, advise
@@ -166,9 +168,12 @@ def predict_survey(options: SurveyOptions, folder: Path) -> None:
     job.check(table, names, "TABLE" if options.is_table else "--table")
     print(job.cost)
     notes = job.run(options.jobs or 1, options.backend)
-    if lost := notes["errors"]:
-        print(f"skipped {console.count(lost, 'unreadable image')}, listed in {ERRORS}")
-    predict.print_left_out(job.images.left_out, notes["rows"])
+    left_out = job.images.left_out
+    if options.is_table:  # the list of errors goes with the folder
+        left_out += pd.read_parquet(folder / ERRORS).to_records(index=False).tolist()
+    elif notes["errors"]:
+        print(f"skipped {console.count(notes['errors'], 'unreadable image')}, listed in {ERRORS}")
+    predict.print_left_out(left_out, notes["rows"])
     if table:
         order = partial(order_by, list(task.columns), by) if by else None
         # Not those that were added for the label page, which reads the parts: 640 bytes a galaxy
