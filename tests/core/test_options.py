@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import pytest
 
+from galaxyzoo.core import launch, options
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.options import option, option_to_word, positional, positive, read_options
 
@@ -63,6 +64,14 @@ def test_an_empty_word_that_was_typed_is_refused(monkeypatch):
             read_options(Cut, None)
     monkeypatch.setattr(sys, "argv", ["cut.py", "a"])
     assert read_options(Cut, None) == Cut(images=(Path("a"),))
+
+
+def test_examples_of_an_installed_package_are_its_commands(monkeypatch, capsys):
+    for module in (options, launch):
+        monkeypatch.setattr(module, "INSTALLED", True)
+    with pytest.raises(SystemExit):
+        read_options(Cut, "python3 src/cut.py a\nbash scripts/submit.sh, src/predict.py", ["-h"])
+    assert "galaxyzoo cut a\ngalaxyzoo submit, galaxyzoo predict\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

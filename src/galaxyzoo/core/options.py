@@ -22,6 +22,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.launch import typed
 from galaxyzoo.core.paths import INSTALLED
 
 Options = TypeVar("Options")
@@ -75,9 +76,8 @@ def read_options(
     parser.usage = _usage(kind)
     parser.description = description or ""
     if INSTALLED:  # its examples are written for a checkout
-        name = parser.prog.split()[-1]
-        for script in (f"python3 src/{name}.py", f"bash scripts/{name}.sh"):
-            parser.description = parser.description.replace(script, parser.prog)
+        script = r"(?:python3 src|bash scripts|src)/(\w+)\.(?:py|sh)"
+        parser.description = re.sub(script, lambda named: typed(named[1]), parser.description)
     hints = get_type_hints(kind)
     for item in fields(kind):  # type: ignore[arg-type]
         _add(parser, item, hints[item.name])
