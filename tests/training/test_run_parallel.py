@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from galaxyzoo.data.prepare import Dataset
-from galaxyzoo.training.run import Run, order_by_dependency, train_runs
+from galaxyzoo.training.run import Run
+from galaxyzoo.training.runs import order_by_dependency, train_runs
 from support.commands import COMPETITION, SRC, TRAIN, artifacts, environment, succeed, train_project
 from support.small_models import small_config
 from support.thoroughness import long_only
@@ -64,7 +65,7 @@ def test_why_folds_stopped_is_in_their_runs(prepared, trained, monkeypatch):
         asked.extend((chain[-1].config.run, name) for chain, name in calls)
         return [[f"{run} {name}"] if name != "fold_0" else [] for run, name in asked]
 
-    monkeypatch.setattr("galaxyzoo.training.run.run_jobs", stop)
+    monkeypatch.setattr("galaxyzoo.training.runs.run_jobs", stop)
     runs[0].train(["fold_1"])  # is there already
     assert [card.run for card in train_runs(runs, ["fold_0", "fold_1"], 2, "loky")] == [
         "gz37/first"

@@ -301,7 +301,8 @@ def train(plan: Plan, datasets: Mapping[str | None, Dataset], options: TrainOpti
     """
     from galaxyzoo.results.console import print_run_table
     from galaxyzoo.training.planning import choose_jobs
-    from galaxyzoo.training.run import Run, train_runs
+    from galaxyzoo.training.run import Run
+    from galaxyzoo.training.runs import train_runs
 
     data = datasets[None]
     jobs = plan.jobs or choose_jobs(plan.configs, datasets)

@@ -115,11 +115,6 @@ class SealedFiles(Artifact):
     contents: Sequence[str] = ()
 
     @property
-    def is_finished(self) -> bool:
-        """Check whether it can be used."""
-        return self.state() == "finished"
-
-    @property
     def folder(self) -> Path:
         """Folder of the files."""
         return self.mark.parent

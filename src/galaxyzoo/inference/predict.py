@@ -234,7 +234,7 @@ class RunNetworks(Predictor):
         config = loading.load_run_config(folder).config
         networks = {}
         for fold in fold_files.exported_folds(files):
-            path = fold_files.folder_of(folder, fold_files.fold_name(fold)) / fold_files.WEIGHTS
+            path = folder / fold_files.fold_name(fold) / fold_files.WEIGHTS
             networks[fold] = load_network(config, path)
         return cls(config, networks)
 

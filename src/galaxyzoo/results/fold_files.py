@@ -62,11 +62,6 @@ def title_of(name: str) -> str:
     return name.replace("_", " ")
 
 
-def folder_of(run_folder: Path, name: str) -> Path:
-    """Folder of a training in the folder of its run, trained or exported."""
-    return run_folder / name
-
-
 def finished_folds(run_folder: Path) -> list[int]:
     """Numbers of the finished folds of a run."""
     names = [mark.parent.name for mark in run_folder.glob(f"{EVERY_FOLD}/{DONE}")]
@@ -126,7 +121,7 @@ class FoldFiles(SealedFiles):
         """
         number = HOLDOUT if name.startswith(HOLDOUT) else number_of(name)
         provenance = fold_provenance(config, fingerprint, number)
-        folder = folder_of(run_folder, name)
+        folder = run_folder / name
         advice = f"delete {paths.shown(folder)} to retrain"
         return cls(folder / DONE, provenance, advice, _CONTENTS)
 

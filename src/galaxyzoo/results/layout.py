@@ -100,7 +100,7 @@ class RunFolder:
 
     def training(self, name: str) -> Path:
         """Folder of a training, such as fold_3."""
-        return fold_files.folder_of(self.path, name)
+        return self.path / name
 
     @property
     def folds(self) -> list[int]:

@@ -32,7 +32,8 @@ def score_fold(config: Config, catalog: Catalog, files: FoldFiles) -> float:
     if config.is_earlier_stage:
         return float(pd.read_csv(files.path(HISTORY))["val_score"].iloc[-1])
     table = _read_val(config, catalog, files).project()
-    return table.task.score(table.values, _targets(config, catalog)[_in_fold(catalog, files)])
+    targets = catalog.targets(config.predicted_task)[catalog.folds == files.number]
+    return table.task.score(table.values, targets)
 
 
 def collect(
@@ -65,7 +66,8 @@ def collect(
         return None
     if refits:
         table, _ = _mean_test(config, catalog, refits, test_images)
-        digest = table.write(folder.refit_csv, _targets(config, catalog).mean(axis=0))
+        prior = catalog.targets(config.predicted_task).mean(axis=0)
+        digest = table.write(folder.refit_csv, prior)
         tables = card.tables.model_copy(update={"refit": digest})
         card = card.model_copy(update={"tables": tables, "refits": len(refits)})
         card.write(folder.card)
@@ -123,24 +125,14 @@ def _mean_test(
     unreadable = test_images.unreadable | pd.Index(ids).isin(earlier)
     named = ids[unreadable].tolist()
     if named:
-        mean[unreadable] = _targets(config, catalog).mean(axis=0)
+        mean[unreadable] = catalog.targets(task).mean(axis=0)
         tqdm.write(submission.describe_unreadable(named))
     return PredictionTable(task, ids, mean).project(), named
 
 
-def _targets(config: Config, catalog: Catalog) -> np.ndarray:
-    """(galaxy, column) of the run's task."""
-    return catalog.targets(config.predicted_task)
-
-
-def _in_fold(catalog: Catalog, files: FoldFiles) -> np.ndarray:
-    """(galaxy,) bool."""
-    return catalog.folds == files.number
-
-
 def _read_val(config: Config, catalog: Catalog, files: FoldFiles) -> PredictionTable:
     """Predictions of a fold's own galaxies."""
-    ids = catalog.ids[_in_fold(catalog, files)]
+    ids = catalog.ids[catalog.folds == files.number]
     return PredictionTable.read(files.path(VAL_TABLE), config.predicted_task, ids)
 
 

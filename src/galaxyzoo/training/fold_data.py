@@ -90,8 +90,7 @@ def start_from_bundled(data: FoldData, config: schema.Config, catalog: Catalog) 
     bundled = find_bundled(config)
     run = bundled.folder.relative_to(layout.bundled_dir()).as_posix()
     left_out = data.part.stream % len(fold_files.exported_folds(bundled))
-    folder = fold_files.folder_of(bundled.folder, fold_files.fold_name(left_out))
-    path = folder / fold_files.WEIGHTS
+    path = bundled.folder / fold_files.fold_name(left_out) / fold_files.WEIGHTS
     fingerprint = loading.load_run_config(bundled.folder).fingerprint
     return replace(
         data,

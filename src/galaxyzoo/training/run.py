@@ -1,17 +1,11 @@
-"""Train runs: every fold of a config on a prepared dataset, then its tables and score card.
-
-Several runs are trained in the order of their dependencies, one fold after another or several folds
-in parallel.
-"""
+"""Train a run: every fold of a config on a prepared dataset, then its tables and score card."""
 
 import contextlib
 import shutil
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +17,6 @@ from galaxyzoo.config import base, loading, schema
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import FoldError, InputError
 from galaxyzoo.core.manifest import code_version, package_versions
-from galaxyzoo.core.parallel import progress_of_files, run_jobs
 from galaxyzoo.core.paths import BUNDLED, shown
 from galaxyzoo.data.catalog import Catalog, folds_dir
 from galaxyzoo.data.image_cache import ImageCache
@@ -43,7 +36,6 @@ from galaxyzoo.results.fold_files import (
 from galaxyzoo.training import fold_data, loader
 from galaxyzoo.training.fold import copy_training, note_timing, read_timings, train_fold
 from galaxyzoo.training.parts import fold_parts, part_named
-from galaxyzoo.training.progress import FoldInTraining, FoldProgress
 
 _OLD_LABELS = "old_labels"  # folder of runs that were trained before own labels changed
 
@@ -185,7 +177,7 @@ class Run:
     def unfinished(self, names: Sequence[str] | None = None) -> list[str]:
         """List the unfinished trainings among the given ones (default: all folds)."""
         asked = self.every_fold if names is None else names
-        return [name for name in asked if not self.files(name).is_finished]
+        return [name for name in asked if self.files(name).state() != "finished"]
 
     def begin(self) -> None:
         """Check the run and save its config."""
@@ -324,89 +316,3 @@ class Run:
     def locked(self) -> contextlib.AbstractContextManager[None]:
         """Hold the run's lock; wait, with a message, if another process holds it."""
         return files.hold_lock(self.folder.path / files.LOCK, f"training {self.config.title}")
-
-
-def train_runs(
-    runs: Sequence[Run], names: Sequence[str] | None, jobs: int, backend: str
-) -> Iterator[card.RunCard]:
-    """Train runs as `Run.train` does, several folds in parallel.
-
-    The bytes that are written depend on the number of threads of each process, but not on the
-    number of processes.
-
-    Args:
-        runs: each after the runs among them that it needs.
-        names: of the folds and refits of each run, such as fold_3; default all folds.
-        jobs: number of processes; 1: this one.
-        backend: of joblib, as in `run_jobs`.
-    Yields:
-        The score cards of runs with a finished fold; reasons of stopped folds are in the runs.
-    """
-    left = FoldProgress(_list_unfinished(runs, names))
-    if jobs == 1:
-        yield from filter(None, (run.train(names, left.look) for run in runs))
-        return
-    for run in runs:
-        run.begin()
-        run.data.train_images(run.config.image)  # decoded here, by all processors
-        run.data.test_images(run.config.image)
-        if run.unfinished(names) and not run.config.earlier:
-            build_model(run.config)  # weights are downloaded here, or missed, once
-    chains = order_by_dependency(runs)
-    calls = [(chain, name) for chain in chains for name in chain[-1].unfinished(names)]
-    with progress_of_files(left.look, left.epochs, "all folds", "epoch"):
-        reasons = run_jobs(_train_one, calls, jobs, backend)
-    left.look()
-    for (chain, _), stopped in zip(calls, reasons, strict=True):
-        chain[-1].stopped += stopped
-    yield from filter(None, (run.collect() for run in runs))
-
-
-def order_by_dependency(runs: Sequence[Run]) -> list[list[Run]]:
-    """List each run behind the runs that it needs, those first that most others need.
-
-    A run needs the stage before it, the first run with the same weights, and what these need.
-
-    Args:
-        runs: in any order, with all their stages.
-    """
-    by_name = {run.config.run: run for run in runs}
-    first: dict[str, str] = {}  # name of the first run, by the digest of the weights
-    needs: dict[str, list[str]] = {}
-    for name, run in by_name.items():
-        needs[name] = [stage.run for stage in run.config.earlier[-1:]]
-        twin = first.setdefault(run.config.digest("weights"), name)
-        if twin != name:
-            needs[name].append(twin)
-
-    chains: dict[str, dict[str, Run]] = {}
-    uses: Counter[str] = Counter()
-    for name in TopologicalSorter(needs).static_order():
-        chain: dict[str, Run] = {}
-        for needed in needs[name]:
-            chain |= chains[needed]
-        chain[name] = by_name[name]
-        uses.update(chain.keys())
-        chains[name] = chain
-    most_used_first = sorted(by_name, key=lambda name: -uses[name])
-    return [list(chains[name].values()) for name in most_used_first]
-
-
-def _list_unfinished(runs: Sequence[Run], names: Sequence[str] | None) -> list[FoldInTraining]:
-    """List the trainings that are left."""
-    left = []
-    for run in runs:
-        for name in run.unfinished(names):
-            left.append(FoldInTraining(run.config, run.catalog, run.files(name)))
-    return left
-
-
-def _train_one(chain: Sequence[Run], name: str) -> list[str]:
-    """Train a fold or refit of the last run in a process of its own.
-
-    It returns the reason if it stopped. The runs that it needs come first in the chain; if another
-    process trains them, it waits.
-    """
-    for run in chain:
-        run.train_one(name)
-    return chain[-1].stopped
