@@ -182,7 +182,7 @@ def test_own_python_that_lacks_packages_gets_the_pip_line_of_these_alone(project
     have = {"timm": "1.0.19", "filelock": "", "torch": "2.6.0+cu124", "numpy": "1.26.4"}
     own = write_own_python(project, "own", **have)
     status, printed = project.set_up(GALAXYZOO_PYTHON=own)
-    command = "pip install 'timm>=1.0.28' 'filelock>=3.20.3' torch==2.6.0+cu124 torchvision=="
+    command = "pip install 'timm>=1.0.29' 'filelock>=3.20.3' torch==2.6.0+cu124 torchvision=="
     assert (status, command in printed, len(printed.splitlines())) == (1, True, 1)
     more = project.set_up("--extras", GALAXYZOO_PYTHON=own)[1]
     assert "lacks kaggle, pooch, " in more

@@ -147,15 +147,15 @@ def put_into_hub_cache(folder: Path) -> Path:
 
 def test_a_repository_of_the_hub_has_to_have_safetensors(tmp_path, monkeypatch, offline):
     """Its digest is not checked, and its owner may be anyone: torch opens no other file."""
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("torch opened it"))
     name = "hf_hub:a/b-test_resnet"
+    config = pretrained_config(name, kwargs={"cache_dir": str(tmp_path)})
     snapshot = put_into_hub_cache(tmp_path)
     torch.save(resnet_weights(), snapshot / "pytorch_model.bin")
-    message = one_line_refusal(build_model, pretrained_config(name))
+    message = one_line_refusal(build_model, config)
     assert f"could not download pretrained weights for '{name}'" in message
     save_file(resnet_weights(), snapshot / "model.safetensors")
-    filled = build_model(pretrained_config(name)).backbone.state_dict()
+    filled = build_model(config).backbone.state_dict()
     assert all(torch.equal(filled[key], tensor) for key, tensor in resnet_weights().items())
 
 

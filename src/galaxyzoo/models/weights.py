@@ -190,9 +190,9 @@ def _download(model: ModelConfig) -> tuple[dict[str, Tensor], PretrainedWeights]
     if not sys.stderr.isatty():
         huggingface_hub.utils.disable_progress_bars()
     # The hub checks no digest, so torch must not open a repository's pytorch_model.bin.
-    safe = {"pretrained_cfg_overlay": {"hf_hub_filename": "model.safetensors"}}
+    overlay = {"hf_hub_filename": "model.safetensors"}
     timm.models.set_pretrained_check_hash()  # of files from elsewhere
-    kwargs = {**safe, **model.kwargs}
+    kwargs = {"pretrained_cfg_overlay": overlay, **model.kwargs}
     source = timm.create_model(model.name, pretrained=True, num_classes=0, **kwargs)
     data = timm.data.resolve_model_data_config(source)
     name = model.name

@@ -4,6 +4,7 @@ Source: Selvaraju et al. 2017 (ICCV), Grad-CAM; Draelos and Carin 2020 (arXiv:20
 """
 
 from collections.abc import Mapping
+from typing import cast
 
 import cv2
 import numpy as np
@@ -107,7 +108,7 @@ def compute_gradcam(
     """Heat map of one network, averaged over the image's eight orientations.
 
     Args:
-        model: trained; left in eval mode, all gradients cleared.
+        model: trained; left in eval mode.
         image: (1, H, W, 3) uint8, of the network's input size.
         column: index of the answer or class among the task's columns.
         method: of `METHODS`.
@@ -125,28 +126,19 @@ def compute_gradcam(
         outputs.append(output)
         return output.clone()  # the next layer may work in place
 
-    handle = layer.module.register_forward_hook(keep)
-    try:
+    with layer.module.register_forward_hook(keep):
         answers = model.eval()(views)[..., column]
-    finally:
-        handle.remove()
-    output = outputs[0]
-    (gradient,) = torch.autograd.grad(answers.sum(), output)
-    weights = _maps_of(gradient, model)
+    gradients = torch.autograd.grad(answers.sum(), outputs)
+    # (view, channel, side, side) each; `find_layers` offers no layer without them
+    maps = cast(Tensor, as_maps(outputs[0].detach(), model.backbone))
+    weights = cast(Tensor, as_maps(gradients[0], model.backbone))
     if method == "gradcam":
         weights = weights.mean(dim=(2, 3), keepdim=True)
-    heat = (weights * _maps_of(output.detach(), model)).sum(dim=1, keepdim=True).relu()
+    heat = (weights * maps).sum(dim=1, keepdim=True).relu()
     heat = functional.interpolate(heat, pixels.shape[-2:], mode="bilinear").squeeze(1)
     heat = _scale(heat - heat.amin(dim=(1, 2), keepdim=True))
     upright = [undo_dihedral(heat[[number]], number) for number in orientations]
     return _scale(torch.cat(upright).sum(dim=0, keepdim=True))[0].cpu().numpy()
-
-
-def _maps_of(output: Tensor, model: GalaxyNet) -> Tensor:
-    """Spatial maps in a layer's output, or their gradients: (view, channel, side, side)."""
-    maps = as_maps(output, model.backbone)
-    assert maps is not None  # `find_layers` offers no other layer
-    return maps.float()
 
 
 def _scale(maps: Tensor) -> Tensor:
