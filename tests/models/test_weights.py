@@ -9,6 +9,7 @@ import huggingface_hub
 import pytest
 import timm
 import torch
+import torchvision
 from safetensors.torch import save_file
 
 from galaxyzoo.config.schema import Config
@@ -170,6 +171,16 @@ def test_a_download_of_timms_with_another_digest_is_refused(tmp_path, monkeypatc
     path.rename(named)
     overlay["url"] = named.as_uri()
     assert build_model(config).start.provenance.startswith("timm ")
+
+
+def test_a_download_of_torchvisions_with_another_digest_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    path = tmp_path / "resnet18-00000000.pth"
+    path.write_bytes(b"of someone else")
+    weights = torchvision.models.ResNet18_Weights.DEFAULT.value
+    monkeypatch.setattr(weights, "url", path.as_uri())
+    message = one_line_refusal(build_model, pretrained_config("torchvision/resnet18"))
+    assert "invalid hash value" in message
 
 
 def test_a_hub_that_does_not_answer_is_one_line(monkeypatch):
