@@ -1,5 +1,9 @@
 """Start the command `prepare` with the project's Python."""
 
-from galaxyzoo.core.launch import start
+if __name__ == "__main__":  # worker processes read the script as well, under another name
+    from galaxyzoo.core.launch import start
 
-start("prepare")
+    start()
+    from galaxyzoo.commands import run
+
+    run("prepare")

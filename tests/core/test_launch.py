@@ -88,9 +88,8 @@ def test_a_second_ctrl_c_ends_a_command_that_takes_long_to_end():
 def test_who_imports_a_script_keeps_the_usual_ctrl_c():
     """Worker processes read the script too, under another name."""
     code = """
-import signal
-from galaxyzoo.core.launch import start
-exec("start('train')", {"__name__": "__mp_main__", "start": start})
+import runpy, signal
+runpy.run_path("train.py", run_name="__mp_main__")
 assert signal.getsignal(signal.SIGINT) in (signal.default_int_handler, signal.SIG_IGN)
 """
     subprocess.run([sys.executable, "-c", code], cwd=SRC, check=True)

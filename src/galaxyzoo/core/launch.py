@@ -9,7 +9,6 @@ from __future__ import annotations  # the package's __init__.py says why
 import atexit
 import errno
 import gc
-import importlib
 import importlib.util
 import io
 import os
@@ -52,18 +51,15 @@ _ANY_USE = (errno.EACCES, errno.EPERM, errno.EIO)
 _STOPPED = "\nstopped; rerun the command to resume"
 
 
-def start(command: str) -> None:
-    """Run a command with `GALAXYZOO_PYTHON`, or with `.venv`'s Python; what an entry script does.
+def start() -> None:
+    """Begin an entry script with `GALAXYZOO_PYTHON`, or with `.venv`'s Python.
 
     The latter where this interpreter is too old or lacks the packages; another (an active venv,
     conda, a Kaggle kernel) is used as it is. Exits with one line that says what to do where none
     will do.
     """
-    if sys._getframe(1).f_globals["__name__"] != "__main__":
-        return  # a worker or a test imports the script
     begin()
     _use_project_python()
-    importlib.import_module("galaxyzoo.commands").run(command)
 
 
 def _use_project_python() -> None:
@@ -236,7 +232,9 @@ def typed(command: str) -> str:
 def install_command(*packages: str, part: str = "--extras") -> str:
     """Command that installs optional packages, by an option of `scripts/setup.sh` in a checkout."""
     if INSTALLED or _PYTHON in os.environ:
-        same = f"numpy=={importlib.metadata.version('numpy')}"  # torch was compiled for it
+        from importlib import metadata  # no part of Python 3.7
+
+        same = f"numpy=={metadata.version('numpy')}"  # torch was compiled for it
         python = os.environ.get(_PYTHON) or "python"
         return f"{python} -m pip install {' '.join(packages)} {same}"
     return f"bash scripts/setup.sh {part}"
