@@ -1,9 +1,11 @@
 """Extras can be cut off: what each names is there, and the kernel works without any of them."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ import pytest
 
 from galaxyzoo import commands
 from galaxyzoo.core import extras
+from galaxyzoo.core.paths import CODE_ROOT
 from galaxyzoo.data.stores.opening import ImageForm
 from support.commands import (
     COMPETITION,
@@ -79,13 +82,22 @@ def test_the_kernels_tests_pass_without_extras(kernel):
     subprocess.run(command, cwd=kernel, env=environment(kernel), check=True)
 
 
-NEEDS = {  # extras that list another one
-    "pages": {"app", "explain", "export", "labels", "reports", "surveys"},
-    "formats": {"surveys", "explain", "labels", "app"},
-    "surveys": {"labels", "app"},
-    "intervals": {"surveys", "export", "labels", "app"},
-    "explain": {"app"},
-}
+def read_needs() -> dict[str, set[str]]:
+    """The extras that import each extra, directly or by another, as the contracts list them."""
+    settings = tomllib.loads((CODE_ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    needs: dict[str, set[str]] = {name: set() for name in EXTRAS}
+    for contract in settings["tool"]["importlinter"]["contracts"]:
+        if contract.get("modules") == ["galaxyzoo.extras.*"]:
+            for allowed in contract["ignore_imports"]:
+                importing, imported = re.findall(r"galaxyzoo\.extras\.(\w+)\.", allowed)
+                needs[imported].add(importing)
+    for _ in EXTRAS:  # no chain is longer
+        for importing in needs.values():
+            importing.update(*(needs[name] for name in sorted(importing)))
+    return needs
+
+
+NEEDS = read_needs()
 IMPORT_ALL = """
 import pkgutil, importlib, galaxyzoo
 for module in pkgutil.walk_packages(galaxyzoo.__path__, "galaxyzoo."):
@@ -97,7 +109,7 @@ for module in pkgutil.walk_packages(galaxyzoo.__path__, "galaxyzoo."):
 @pytest.mark.parametrize("name", EXTRAS)
 def test_one_extra_is_removed_with_those_that_list_it(name, tmp_path):
     folder = copy_checkout(tmp_path)
-    for gone in (name, *NEEDS.get(name, ())):
+    for gone in (name, *NEEDS[name]):
         shutil.rmtree(folder / "src/galaxyzoo/extras" / gone)
         (folder / "docs" / f"{gone}.md").unlink(missing_ok=gone == "pages")  # shares reports'
     packages = {**environment(tmp_path), "PYTHONPATH": str(folder / "src")}
@@ -181,6 +193,7 @@ def look(frame, event, _):  # "call", which is all that a tracer gets unless it 
         if frame.f_code.co_name in counts:
             counts[frame.f_code.co_name] += 1
 from galaxyzoo.core import extras
+from galaxyzoo.core.paths import CODE_ROOT
 from galaxyzoo import commands
 for words in json.loads(sys.argv[1]):
     sys.argv = words
