@@ -40,8 +40,8 @@ def load(
         (2, 37)
     """
     # Only here: they import torch, and this module is imported before every other.
-    from galaxyzoo.ensemble.load_model import load_predictor
     from galaxyzoo.ensemble.model_listing import choose_default, find_predictor
+    from galaxyzoo.inference.load_model import load_predictor
     from galaxyzoo.inference.pictures import Model
 
     if name is None:

@@ -9,7 +9,7 @@ import pytest
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.manifest import write_sealed
-from galaxyzoo.ensemble.load_model import EnsembleNetworks
+from galaxyzoo.inference.load_model import EnsembleNetworks
 from galaxyzoo.inference.predict import predict_stores
 from support.commands import TRAIN, artifacts, call, complaint, dataset, succeed
 

@@ -18,9 +18,9 @@ from galaxyzoo.config.schema import TTAConfig
 from galaxyzoo.core import paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import BUNDLED, CODE_ROOT
-from galaxyzoo.ensemble import load_model
-from galaxyzoo.ensemble.load_model import load_predictor
 from galaxyzoo.extras.intervals.intervals import load_intervals
+from galaxyzoo.inference import load_model
+from galaxyzoo.inference.load_model import load_predictor
 from galaxyzoo.inference.predict import RunNetworks, predict_stores
 from galaxyzoo.models.weights import load_weights
 from galaxyzoo.results.fold_files import WEIGHTS

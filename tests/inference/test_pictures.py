@@ -13,8 +13,8 @@ import galaxyzoo
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import BUNDLED
 from galaxyzoo.ensemble.blends import Blend
-from galaxyzoo.ensemble.load_model import EnsembleNetworks, load_predictor
 from galaxyzoo.inference import pictures
+from galaxyzoo.inference.load_model import EnsembleNetworks, load_predictor
 from galaxyzoo.inference.pictures import Model
 from galaxyzoo.inference.predict import Predictor, RunNetworks, predict_stores
 from galaxyzoo.io.writing import write_predictions

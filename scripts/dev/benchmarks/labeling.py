@@ -18,9 +18,9 @@ from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core.paths import BUNDLED
 from galaxyzoo.data.image_cache import decode_many
 from galaxyzoo.data.prepare import Dataset
-from galaxyzoo.ensemble.load_model import load_predictor
 from galaxyzoo.extras.labels.label_loop import LabelLoop, Order
 from galaxyzoo.extras.surveys.finished import SurveyFeatures
+from galaxyzoo.inference.load_model import load_predictor
 from galaxyzoo.tasks.registry import get_task
 
 _RUN, _FOLD = "gz37/d4cnn_transfer", 0

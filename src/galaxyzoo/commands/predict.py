@@ -176,7 +176,7 @@ def predict_to_table(options: PredictOptions) -> None:
     from galaxyzoo.ensemble.model_listing import pick_predictor
 
     dataset, name = pick_predictor(options.predictor, options.dataset)
-    from galaxyzoo.ensemble.load_model import describe, load_predictor
+    from galaxyzoo.inference.load_model import describe, load_predictor
     from galaxyzoo.inference.predict import predict_stores
 
     task = task_of(name)

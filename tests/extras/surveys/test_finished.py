@@ -12,10 +12,10 @@ from pyarrow import parquet
 
 from galaxyzoo.core.paths import BUNDLED
 from galaxyzoo.data.image_cache import decode_many
-from galaxyzoo.ensemble.load_model import load_predictor
 from galaxyzoo.extras.labels.label_loop import LabelLoop
 from galaxyzoo.extras.surveys.finished import read_features
 from galaxyzoo.extras.surveys.survey import Survey, add_features
+from galaxyzoo.inference.load_model import load_predictor
 from support.fuzz_fixtures import flip_a_bit
 from support.refusals import one_line_refusal
 from support.surveys import Darkness, draw_survey, make_job

@@ -21,11 +21,11 @@ from galaxyzoo.core.paths import BUNDLED
 from galaxyzoo.data.geometry import iterate_views
 from galaxyzoo.data.image_cache import decode_many
 from galaxyzoo.data.stores.opening import open_by_galaxy_id
-from galaxyzoo.ensemble import load_model
-from galaxyzoo.ensemble.load_model import load_predictor
 from galaxyzoo.extras.surveys.columns import read_one_table
 from galaxyzoo.extras.surveys.images import SurveyImages
 from galaxyzoo.extras.surveys.survey import Survey, survey_classes
+from galaxyzoo.inference import load_model
+from galaxyzoo.inference.load_model import load_predictor
 from galaxyzoo.inference.predict import predict_stores
 from galaxyzoo.io.archives import write_zip
 from galaxyzoo.models.build import load_network

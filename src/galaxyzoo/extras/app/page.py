@@ -9,11 +9,11 @@ import gradio as gr
 import numpy as np
 
 from galaxyzoo.core.errors import InputError, one_line
-from galaxyzoo.ensemble.load_model import describe
 from galaxyzoo.ensemble.model_listing import ModelEntry
 from galaxyzoo.extras.app import components, service
 from galaxyzoo.extras.app.service import LoadedRun, PredictedGalaxy
 from galaxyzoo.extras.explain.gradcam import DEFAULT_METHOD, METHODS, likeliest
+from galaxyzoo.inference.load_model import describe
 
 _TITLE = "Galaxy Zoo explorer"
 _UPLOADS_KEPT = (600, 3600)  # seconds between deletions, and age of the files deleted

@@ -9,10 +9,11 @@ import numpy as np
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.demo.dataset import draw_jpeg
-from galaxyzoo.ensemble import load_model, model_listing
+from galaxyzoo.ensemble import model_listing
 from galaxyzoo.extras.explain.galaxy import Galaxy
 from galaxyzoo.extras.explain.gradcam import explain
 from galaxyzoo.extras.intervals import intervals
+from galaxyzoo.inference import load_model
 from galaxyzoo.inference.predict import Predictor
 from galaxyzoo.tasks.kinds import Task
 

@@ -76,9 +76,9 @@ def main() -> None:
 
 def plot_gradcam(options: GradcamOptions, dataset: str, run: str, column: int | None) -> None:
     """Draw the heat map of an answer, by default the likeliest one."""
-    from galaxyzoo.ensemble.load_model import describe, load_predictor
     from galaxyzoo.extras.explain.figures import draw_gradcam
     from galaxyzoo.extras.explain.gradcam import METHODS, explain, likeliest
+    from galaxyzoo.inference.load_model import describe, load_predictor
 
     predictor = load_predictor(dataset, run)
     task = predictor.task

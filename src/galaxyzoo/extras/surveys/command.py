@@ -158,9 +158,9 @@ def predict_survey(options: SurveyOptions, folder: Path) -> None:
     by = options.rank
     if by and by not in _RANK_NEEDS:
         by = task.columns[find_column(task, by, "--rank")]
-    from galaxyzoo.ensemble.load_model import describe
     from galaxyzoo.extras.surveys.ranking import order_by, write_ranking
     from galaxyzoo.extras.surveys.survey import ERRORS
+    from galaxyzoo.inference.load_model import describe
 
     job = make_job(options, folder, dataset, name)
     table = options.output if options.is_table else options.table
@@ -195,9 +195,9 @@ def predict_survey(options: SurveyOptions, folder: Path) -> None:
 
 def make_job(options: SurveyOptions, folder: Path, dataset: str, name: str) -> "Survey":
     """The job of a run or ensemble, with the views, extra columns and intervals that it takes."""
-    from galaxyzoo.ensemble.load_model import load_predictor
     from galaxyzoo.extras.surveys.images import SurveyImages
     from galaxyzoo.extras.surveys.survey import Survey
+    from galaxyzoo.inference.load_model import load_predictor
 
     views = options.views
     bounds = None

@@ -28,7 +28,6 @@ from galaxyzoo.core.artifact import SealedFiles
 from galaxyzoo.core.console import ProgressBar
 from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.paths import BUNDLED
-from galaxyzoo.ensemble.load_model import load_predictor
 from galaxyzoo.extras.surveys import COLUMN_NAMES, FEATURES, INTERVALS, SPREAD, finished
 from galaxyzoo.extras.surveys.columns import (
     Order,
@@ -42,6 +41,7 @@ from galaxyzoo.extras.surveys.columns import (
 from galaxyzoo.extras.surveys.finished import MANIFEST, PARTS, PartFiles, part_path, part_record
 from galaxyzoo.extras.surveys.images import Part, SurveyImages, digest_content
 from galaxyzoo.inference.images import Chunk, InputChecks, add_checks, describe_checks
+from galaxyzoo.inference.load_model import load_predictor
 from galaxyzoo.inference.predict import Decode, Predictor, decode_ahead
 from galaxyzoo.results import layout
 from galaxyzoo.tasks import kinds, registry
