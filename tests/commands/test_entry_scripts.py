@@ -45,7 +45,7 @@ def bare_copy(tmp_path: Path) -> Path:
 
 def run_bare(script: Path, *options: str, **extra: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, *options, str(script), "--help"]
-    environment = {**os.environ, **extra}
+    environment = {**os.environ, "GALAXYZOO_PYTHON": "", **extra}
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
