@@ -5,7 +5,7 @@ import pytest
 from scipy.optimize import nnls
 
 from galaxyzoo.ensemble import blends
-from galaxyzoo.ensemble.blends import OofFold, make_fold
+from galaxyzoo.ensemble.least_squares import OofFold, make_fold
 from support.problems import SMALL, vote_task
 
 

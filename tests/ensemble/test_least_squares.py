@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from galaxyzoo.ensemble.blends import LeastSquares, OofFold, make_fold, total
+from galaxyzoo.ensemble.least_squares import LeastSquares, OofFold, make_fold, total
 
 
 def random_fold(seed: int, n: int = 40) -> OofFold:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.ensemble.blends import make_fold
+from galaxyzoo.ensemble.least_squares import make_fold
 from galaxyzoo.ensemble.selection import CANDIDATES, CrossFits, cross_fit, nested, pick_candidates
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.metrics import rmse

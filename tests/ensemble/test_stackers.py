@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from galaxyzoo.ensemble import stackers
-from galaxyzoo.ensemble.blends import OofFold, make_fold
+from galaxyzoo.ensemble.least_squares import OofFold, make_fold
 from support.problems import SMALL, stack_folds
 
 

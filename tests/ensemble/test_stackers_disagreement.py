@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 
-from galaxyzoo.ensemble.blends import OofFold, fit_nnls, make_fold, total
+from galaxyzoo.ensemble.blends import fit_nnls
+from galaxyzoo.ensemble.least_squares import OofFold, make_fold, total
 from galaxyzoo.ensemble.stackers import (
     DISAGREEMENT_PENALTIES,
     UNTUNED_DISAGREEMENT_PENALTY,

@@ -12,7 +12,8 @@ from sklearn.metrics import roc_auc_score
 
 from galaxyzoo.data.folds import make_folds
 from galaxyzoo.ensemble import selection
-from galaxyzoo.ensemble.blends import MetaModel, OofFold, make_fold
+from galaxyzoo.ensemble.blends import MetaModel
+from galaxyzoo.ensemble.least_squares import OofFold, make_fold
 from galaxyzoo.ensemble.selection import MEAN, CrossFits, candidates_of, cross_fit, nested
 from galaxyzoo.tasks.kinds import ClassTask, Task
 from galaxyzoo.tasks.metrics import MIN_PROBABILITY

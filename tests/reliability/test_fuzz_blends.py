@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from galaxyzoo.ensemble import stackers
-from galaxyzoo.ensemble.blends import Blend, OofFold, make_fold
+from galaxyzoo.ensemble.blends import Blend
+from galaxyzoo.ensemble.least_squares import OofFold, make_fold
 from galaxyzoo.ensemble.selection import CLASS_CANDIDATES
 from support.fuzz_fixtures import cases
 from support.problems import PLAIN, SMALL, fit_weights, stack_folds

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from galaxyzoo.ensemble.blends import Blend, OofFold
+from galaxyzoo.ensemble.blends import Blend
+from galaxyzoo.ensemble.least_squares import OofFold
 from galaxyzoo.ensemble.selection import CANDIDATES, Candidate, CrossFits, cross_fit
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, DecisionTree, Question
 from galaxyzoo.tasks.kinds import ClassTask, Task, VoteTask

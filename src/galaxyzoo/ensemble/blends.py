@@ -10,105 +10,13 @@ first: benanne/kaggle-galaxies.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
-from functools import reduce
-from operator import add
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
+from galaxyzoo.ensemble.least_squares import ALL_COLUMNS, OofFold, total
 from galaxyzoo.tasks.kinds import Task
-
-
-@dataclass(frozen=True, eq=False)
-class LeastSquares:
-    """Sums over galaxies; "feature" counts every (run, column) pair, runs outermost."""
-
-    gram: np.ndarray  # (feature, feature) sums of products of two features
-    cross: np.ndarray  # (feature, column) sums of feature times target
-    squares: np.ndarray  # (column,) sums of squared targets
-    count: int  # galaxies
-
-    def __add__(self, other: "LeastSquares") -> "LeastSquares":
-        names = [field.name for field in fields(self)]
-        return LeastSquares(*(getattr(self, name) + getattr(other, name) for name in names))
-
-    @property
-    def n_runs(self) -> int:
-        """Number of base models."""
-        return len(self.cross) // len(self.squares)
-
-    def by_run(self, columns: slice) -> tuple[np.ndarray, np.ndarray]:
-        """Normal equations of one weight per run, shared by the given columns.
-
-        Args:
-            columns: columns whose squared errors are added up.
-        Returns:
-            (run, run) products of predictions, (run,) products with targets, each column with
-            itself only.
-        """
-        n_columns = len(self.squares)
-        gram = self.gram.reshape(self.n_runs, n_columns, self.n_runs, n_columns)
-        cross = self.cross.reshape(self.n_runs, n_columns, n_columns)
-        own_gram, own_cross = np.einsum("rcsc->crs", gram), np.einsum("rcc->cr", cross)
-        return own_gram[columns].sum(axis=0), own_cross[columns].sum(axis=0)
-
-    def without_run(self, run: int) -> "LeastSquares":
-        """Return the sums without one of the runs, by number."""
-        remaining = np.delete(np.arange(len(self.cross)).reshape(self.n_runs, -1), run, axis=0)
-        rows = remaining.ravel()
-        return replace(self, gram=self.gram[np.ix_(rows, rows)], cross=self.cross[rows])
-
-    def squared_error(self, weights: np.ndarray) -> np.ndarray:
-        """Squared error of a linear model on the galaxies summed here.
-
-        Args:
-            weights: (feature, column).
-        Returns:
-            (column,) sums over galaxies of (features @ weights - targets)².
-        """
-        return np.sum(weights * (self.gram @ weights - 2 * self.cross), axis=0) + self.squares
-
-
-@dataclass(frozen=True, eq=False)
-class OofFold:
-    """Rows of one fold: predictions of its galaxies by base models trained without the fold."""
-
-    # (galaxy, run, column) float32 predictions, runs in name order, ids ascending
-    features: np.ndarray
-    targets: np.ndarray  # (galaxy, column) float64
-    sums: LeastSquares
-
-    def without_run(self, run: int) -> "OofFold":
-        """Return the galaxies without one of the runs, by number."""
-        features = np.delete(self.features, run, axis=1)
-        return OofFold(features, self.targets, self.sums.without_run(run))
-
-
-def make_fold(features: np.ndarray, targets: np.ndarray) -> OofFold:
-    """Gather one fold's rows and sum their products in float64.
-
-    Args:
-        features: (galaxy, run, column) predictions.
-        targets: (galaxy, column).
-    Returns:
-        The fold; its rows are kept as float32: half the memory, and a vote fraction moves by 6e-8
-        at most.
-    """
-    features = np.ascontiguousarray(features, dtype=np.float32)
-    flat = features.reshape(len(features), -1).astype(np.float64)
-    targets = np.asarray(targets, dtype=np.float64)
-    squares = np.square(targets).sum(axis=0)
-    sums = LeastSquares(flat.T @ flat, flat.T @ targets, squares, len(targets))
-    return OofFold(features, targets, sums)
-
-
-def total(folds: Sequence[OofFold]) -> LeastSquares:
-    """Sums of several folds together; at least one fold."""
-    return reduce(add, (fold.sums for fold in folds))
-
-
-ALL_COLUMNS = slice(None)
 
 
 class MetaModel(Protocol):
@@ -135,8 +43,10 @@ class Blend:
         """Weights: one number per run where all columns share it, else one per run and column."""
         if (self.weights == self.weights[:, :1]).all():
             return {"weights": dict(zip(runs, self.weights[:, 0].tolist(), strict=True))}
-        rows = (dict(zip(task.columns, row.tolist(), strict=True)) for row in self.weights)
-        return {"weights": dict(zip(runs, rows, strict=True))}
+        by_run = {}
+        for run, weights in zip(runs, self.weights.tolist(), strict=True):
+            by_run[run] = dict(zip(task.columns, weights, strict=True))
+        return {"weights": by_run}
 
 
 def fit_mean(folds: Sequence[OofFold], task: Task) -> Blend:
@@ -166,17 +76,20 @@ def fit_greedy(folds: Sequence[OofFold], task: Task, steps: int = 100) -> Blend:
         bagging.
     """
     gram, cross = total(folds).by_run(ALL_COLUMNS)
-    counts, best, best_loss = np.zeros(len(cross)), np.zeros(len(cross)), np.inf
-    for n in range(1, steps + 1):
+    counts = np.zeros(len(cross))  # how often each run has been drawn
+    best_weights = np.zeros(len(cross))
+    best_loss = np.inf
+    for step in range(1, steps + 1):
         # (run,) squared error, less the targets' squares, of the mean with each run drawn once more
-        pull = gram @ counts
-        before = np.sum(counts * (pull - 2 * n * cross))
-        losses = (before + 2 * pull + np.diag(gram) - 2 * n * cross) / n**2
+        products = gram @ counts
+        before = np.sum(counts * (products - 2 * step * cross))
+        losses = (before + 2 * products + np.diag(gram) - 2 * step * cross) / step**2
         drawn = losses.argmin()
         counts[drawn] += 1
         if losses[drawn] < best_loss:
-            best, best_loss = counts / n, losses[drawn]
-    return Blend(np.repeat(best[:, None], len(task.columns), axis=1))
+            best_weights = counts / step
+            best_loss = losses[drawn]
+    return Blend(np.repeat(best_weights[:, None], len(task.columns), axis=1))
 
 
 def fit_nnls(folds: Sequence[OofFold], task: Task) -> Blend:
@@ -197,7 +110,8 @@ def fit_nnls(folds: Sequence[OofFold], task: Task) -> Blend:
     sums = total(folds)
     weights = np.empty((sums.n_runs, len(task.columns)))
     for columns in task.groups:
-        weights[:, columns] = nnls_weights(*sums.by_run(columns))[:, None]
+        gram, cross = sums.by_run(columns)
+        weights[:, columns] = nnls_weights(gram, cross)[:, None]
     return Blend(weights)
 
 
@@ -210,19 +124,25 @@ def nnls_weights(gram: np.ndarray, cross: np.ndarray) -> np.ndarray:
     Returns:
         (run,) weights >= 0.
     """
-    weights, lengths = np.zeros(len(cross)), np.sqrt(np.diag(gram))
+    weights = np.zeros(len(cross))
+    lengths = np.sqrt(np.diag(gram))
     used = lengths > 0  # the weight of a run that is always zero would be rounding noise
     if not used.any():
         return weights
+
     # All of one length, or the part of a short one would go where rounding is cut off.
     lengths = lengths[used]
-    gram, cross = gram[np.ix_(used, used)] / np.outer(lengths, lengths), cross[used] / lengths
-    values, vectors = np.linalg.eigh(gram)
-    regular = values > values[-1] * len(values) * np.finfo(np.float64).eps
-    root = np.sqrt(values[regular])
-    # The same problem as rows: |root·vectorsᵀ w - vectorsᵀ cross / root|² has these products.
+    gram = gram[np.ix_(used, used)] / np.outer(lengths, lengths)
+    cross = cross[used] / lengths
+    eigenvalues, eigenvectors = np.linalg.eigh(gram)
+    rounding = eigenvalues[-1] * len(eigenvalues) * np.finfo(np.float64).eps
+    is_regular = eigenvalues > rounding
+    root = np.sqrt(eigenvalues[is_regular])
+    vectors = eigenvectors[:, is_regular].T
+
+    # The same problem as rows: |root·vectors w - vectors cross / root|² has these products.
     from scipy.optimize import nnls  # here: it takes a second to import
 
-    scaled = nnls(root[:, None] * vectors[:, regular].T, vectors[:, regular].T @ cross / root)[0]
+    scaled, _ = nnls(root[:, None] * vectors, vectors @ cross / root)
     weights[used] = scaled / lengths
     return weights

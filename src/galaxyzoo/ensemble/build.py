@@ -18,7 +18,9 @@ from galaxyzoo.core.artifact import Artifact, State
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.ensemble import fitted, members
-from galaxyzoo.ensemble.blends import Blend, OofFold
+from galaxyzoo.ensemble.blends import Blend
+from galaxyzoo.ensemble.class_stackers import Pool
+from galaxyzoo.ensemble.least_squares import OofFold
 from galaxyzoo.ensemble.selection import (
     MEAN,
     RULE,
@@ -28,7 +30,6 @@ from galaxyzoo.ensemble.selection import (
     fit_without,
     nested,
 )
-from galaxyzoo.ensemble.stackers import Pool
 from galaxyzoo.io.tables import GalaxyId
 from galaxyzoo.results import layout, submission
 from galaxyzoo.results.card import EnsembleCard, RunCard, rounded
@@ -75,39 +76,41 @@ class EnsembleBuild:
         without_image: list[GalaxyId] = []
         for card in cards:
             without_image += card.unreadable_test_images
-        unreadable = pd.Index(self.whole.test_ids).isin(without_image)
-        return _Inputs(cards, np.stack(oof, axis=1), np.stack(test, axis=1), unreadable)
+        return _Inputs(
+            cards=cards,
+            oof=np.stack(oof, axis=1),
+            test=np.stack(test, axis=1),
+            unreadable=pd.Index(self.whole.test_ids).isin(without_image),
+        )
 
     def write(self, inputs: "_Inputs", digest: str) -> None:
         """Cross-fit, choose, predict the test galaxies; write the tables, and the card last."""
         catalog = self.whole.for_task(self.task)
-        cards, unreadable = inputs.cards, inputs.unreadable
-        runs = [card.run for card in cards]
         targets = catalog.targets(self.task)
+        runs = [card.run for card in inputs.cards]
         fits = cross_fit(self.candidates, self.task, inputs.oof, targets, catalog.folds)
-        selected = [card.run for card in cards if card.selected_on_validation]
         card = EnsembleCard(
             name=self.name,
             table="",  # not yet written
             inputs=digest,
             members=self._digests,
             test=self.test,
-            selected_on_validation=bool(selected),
-            runs_selected_on_validation=selected,
-            possible_leakage=[card.run for card in cards if card.possible_leakage],
-            diverged={card.run: card.divergence for card in cards if card.diverged},
-            unreadable_test_images=catalog.test_ids[unreadable].tolist(),
+            unreadable_test_images=catalog.test_ids[inputs.unreadable].tolist(),
+            **_describe_members(inputs.cards),
             **make_card(fits, runs, inputs.oof, catalog),
         )
-        predictions = self.task.project(fits.models[card.chosen].predict(inputs.test))
+
+        model = fits.models[card.chosen]
+        predictions = self.task.project(model.predict(inputs.test))
         prior = targets.mean(axis=0)
         # The runs' tables hold the mean there, which a stacker would bend.
-        predictions[unreadable] = self.task.project(prior[None])
-        values = fits.predictions(card.chosen)
-        oof_table = PredictionTable(self.task, catalog.ids, values, catalog.folds)
+        predictions[inputs.unreadable] = self.task.project(prior[None])
+
+        oof_predictions = fits.predictions(card.chosen)
+        oof_table = PredictionTable(self.task, catalog.ids, oof_predictions, catalog.folds)
         digests = {
             "oof_table": oof_table.write(self.folder.oof_csv),
-            "fitted": fitted.save_fitted(self.folder.fitted, fits.models[card.chosen]),
+            "fitted": fitted.save_fitted(self.folder.fitted, model),
         }
         table = PredictionTable(self.task, catalog.test_ids, predictions)
         submission.write(self.folder.csv, table, card.model_copy(update=digests), prior)
@@ -115,16 +118,22 @@ class EnsembleBuild:
     @cached_property
     def _digests(self) -> dict[str, str | None]:
         """Digest of each member's networks; None if they are missing."""
-        dataset, folds = self.whole.dataset, self.whole.n_folds
-        return {run: layout.digest_networks(dataset, run, folds) for run in self.runs}
+        dataset = self.whole.dataset
+        n_folds = self.whole.n_folds
+        return {run: layout.digest_networks(dataset, run, n_folds) for run in self.runs}
 
     def digest(self, inputs: "_Inputs") -> str:
         """Digest of all inputs of the ensemble, by which a finished one is recognized."""
-        fingerprint = self.whole.for_task(self.task).fingerprint
-        names = list(self.candidates), list(self.runs)
-        settings = (*names, self.test, fingerprint, manifest.code_version(), self._digests)
-        arrays = inputs.oof, inputs.test, inputs.unreadable
-        values = (np.ascontiguousarray(array).data for array in arrays)
+        settings = (
+            list(self.candidates),
+            list(self.runs),
+            self.test,
+            self.whole.for_task(self.task).fingerprint,
+            manifest.code_version(),
+            self._digests,
+        )
+        arrays = [inputs.oof, inputs.test, inputs.unreadable]
+        values = [np.ascontiguousarray(array).data for array in arrays]
         return manifest.digest([repr(settings), *values])[:16]
 
 
@@ -162,11 +171,25 @@ class _BuiltEnsemble(Artifact):
             return "absent"
         try:
             card = EnsembleCard.read(files.card)
-            digests = [digest_table(path) for path in (files.csv, files.oof_csv, files.fitted)]
+            is_of_files = (
+                card.table == digest_table(files.csv)
+                and card.oof_table == digest_table(files.oof_csv)
+                and card.fitted == digest_table(files.fitted)
+            )
         except (InputError, OSError):
             return "stale"
-        noted = [card.inputs, card.table, card.oof_table, card.fitted]
-        return "finished" if [self.digest, *digests] == noted else "stale"
+        return "finished" if card.inputs == self.digest and is_of_files else "stale"
+
+
+def _describe_members(cards: Sequence[RunCard]) -> dict[str, Any]:
+    """Values of an ensemble's score card that say whose scores to trust less, and why."""
+    selected = [card.run for card in cards if card.selected_on_validation]
+    return {
+        "selected_on_validation": bool(selected),
+        "runs_selected_on_validation": selected,
+        "possible_leakage": [card.run for card in cards if card.possible_leakage],
+        "diverged": {card.run: card.divergence for card in cards if card.diverged},
+    }
 
 
 def make_card(fits: CrossFits, runs: Sequence[str], features: np.ndarray, catalog: Catalog) -> dict:
@@ -183,9 +206,16 @@ def make_card(fits: CrossFits, runs: Sequence[str], features: np.ndarray, catalo
         of their errors (`error_correlation`), the cost of leaving each out (`without`), and
         `model`, the weights or settings of what is submitted.
     """
-    task, best, chosen = fits.task, fits.best(), fits.choose()
-    run_tables = {run: _scores(fits, task.project(features[:, i])) for i, run in enumerate(runs)}
-    run_classes = {run: table["classes"] for run, table in run_tables.items() if "classes" in table}
+    task = fits.task
+    best = fits.best()
+    chosen = fits.choose()
+    run_scores = {}
+    run_classes = {}
+    for i, run in enumerate(runs):
+        scores = _scores(fits, task.project(features[:, i]))
+        run_scores[run] = scores["score"]
+        if "classes" in scores:
+            run_classes[run] = scores["classes"]
     card = {
         "task": task.name,
         "dataset": catalog.dataset,
@@ -197,7 +227,7 @@ def make_card(fits: CrossFits, runs: Sequence[str], features: np.ndarray, catalo
         "nested": _nested_scores(fits),
         "simplest_first": fits.names,
         "candidates": {name: _candidate_scores(fits, name, best) for name in fits.names},
-        "runs": {run: scores["score"] for run, scores in run_tables.items()},
+        "runs": run_scores,
         "run_classes": run_classes,
         "error_correlation": error_correlation(runs, features - fits.targets[:, None]),
         "without": costs_without(fits, chosen, runs),
@@ -211,7 +241,8 @@ def _scores(fits: CrossFits, predictions: np.ndarray) -> dict[str, Any]:
 
 
 def _candidate_scores(fits: CrossFits, name: str, best: str) -> dict[str, Any]:
-    to_mean, to_best = fits.difference(name, MEAN), fits.difference(name, best)
+    to_mean = fits.difference(name, MEAN)
+    to_best = fits.difference(name, best)
     return {
         "about": fits.candidates[name].about,
         **_scores(fits, fits.predictions(name)),
@@ -223,10 +254,12 @@ def _candidate_scores(fits: CrossFits, name: str, best: str) -> dict[str, Any]:
 
 
 def _nested_scores(fits: CrossFits) -> dict[str, Any] | None:
-    if (result := nested(fits)) is None:
+    result = nested(fits)
+    if result is None:
         return None
     predictions, choices = result
-    return {**_scores(fits, predictions), "choices": {str(k): v for k, v in choices.items()}}
+    by_fold = {str(fold): name for fold, name in choices.items()}
+    return {**_scores(fits, predictions), "choices": by_fold}
 
 
 def error_correlation(runs: Sequence[str], errors: np.ndarray) -> dict[str, dict[str, float]]:
@@ -238,7 +271,8 @@ def error_correlation(runs: Sequence[str], errors: np.ndarray) -> dict[str, dict
     Returns:
         Run -> run -> Pearson correlation; 0 with a run whose errors are all equal.
     """
-    table = pd.DataFrame(errors.swapaxes(1, 2).reshape(-1, len(runs)), columns=list(runs))
+    by_run = errors.swapaxes(1, 2).reshape(-1, len(runs))  # (galaxy and column, run)
+    table = pd.DataFrame(by_run, columns=list(runs))
     return table.corr().fillna(0.0).to_dict()
 
 
@@ -256,20 +290,22 @@ def costs_without(fits: CrossFits, chosen: str, runs: Sequence[str]) -> dict[str
     """
     quick = [name for name, model in fits.models.items() if isinstance(model, Blend | Pool)]
     name = chosen if chosen in quick else quick[-1]
-    costs: dict[str, dict[str, float]] = {}
-    if len(runs) > 1:
-        whole = fits.losses(name)
-        for number, run in enumerate(runs):
-            others = {fold: rows.without_run(number) for fold, rows in fits.by_fold.items()}
-            difference = fits.task.difference(_losses(fits, name, others), whole)
-            costs[run] = {"difference": difference.value, "se": difference.error}
+    if len(runs) == 1:
+        return {"candidate": name, "runs": {}}
+    losses = fits.losses(name)
+    costs = {}
+    for i, run in enumerate(runs):
+        by_fold = {fold: rows.without_run(i) for fold, rows in fits.by_fold.items()}
+        difference = fits.task.difference(_losses(fits, name, by_fold), losses)
+        costs[run] = {"difference": difference.value, "se": difference.error}
     return {"candidate": name, "runs": costs}
 
 
 def _losses(fits: CrossFits, name: str, by_fold: dict[int, OofFold]) -> np.ndarray:
     """(galaxy,) losses of a candidate that is cross-fitted on other features."""
-    fit, losses = fits.candidates[name].fit, np.empty(len(fits.targets))
+    fit = fits.candidates[name].fit
+    losses = np.empty(len(fits.targets))
     for fold, rows in by_fold.items():
-        predictions = fit_without(fit, by_fold, frozenset({fold}), fits.task)[1][fold]
-        losses[fits.folds == fold] = fits.task.per_sample_losses(predictions, rows.targets)
+        _, predictions = fit_without(fit, by_fold, frozenset({fold}), fits.task)
+        losses[fits.folds == fold] = fits.task.per_sample_losses(predictions[fold], rows.targets)
     return losses

@@ -27,17 +27,20 @@ from galaxyzoo.results.table import digest_table
 if TYPE_CHECKING:
     from lightgbm import Booster
 
-# What is fitted and can be kept: candidates, parts of them, and what extras register.
+# Dataclasses that can be saved: candidates, their members, and those that extras register.
 _KINDS: dict[str, type] = {}
 
 
 def register(*kinds: type) -> None:
     """Let dataclasses of arrays, numbers, boosters and each other be kept."""
-    _KINDS.update((kind.__name__, kind) for kind in kinds)
+    for kind in kinds:
+        _KINDS[kind.__name__] = kind
 
 
-_CANDIDATES = (*selection.CANDIDATES.values(), *selection.CLASS_CANDIDATES.values())
-register(*(candidate.model for candidate in _CANDIDATES), blends.Blend, stackers.LinearStacker)
+for _candidates in (selection.CANDIDATES, selection.CLASS_CANDIDATES):
+    for _candidate in _candidates.values():
+        register(_candidate.model)
+register(blends.Blend, stackers.LinearStacker)
 
 
 def save_fitted(path: Path, model: Any) -> str:
@@ -86,10 +89,10 @@ def _pack(value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
             f"{type(value).__name__} cannot be saved: a candidate must return the dataclass "
             "named in its entry in ensemble/selection.py, made of arrays, numbers and boosters"
         )
-    fields = {
-        field.name: _pack(getattr(value, field.name), f"{name}.{field.name}", arrays)
-        for field in dataclasses.fields(value)
-    }
+    fields = {}
+    for field in dataclasses.fields(value):
+        element = getattr(value, field.name)
+        fields[field.name] = _pack(element, f"{name}.{field.name}", arrays)
     return {"kind": type(value).__name__, "fields": fields}
 
 
@@ -104,7 +107,8 @@ def _unpack(form: Any, arrays: Mapping[str, np.ndarray]) -> Any:
         case {"trees": name}:
             return _read_trees(arrays[name].tobytes().decode())
         case {"kind": kind, "fields": fields}:
-            return _KINDS[kind](**{k: _unpack(packed, arrays) for k, packed in fields.items()})
+            values = {name: _unpack(packed, arrays) for name, packed in fields.items()}
+            return _KINDS[kind](**values)
     raise ValueError(f"unknown part {str(form)[:40]}")
 
 
@@ -121,20 +125,21 @@ def check_ensemble_members(card: EnsembleCard) -> None:
     """Refuse an ensemble with a member whose networks are missing or changed."""
     path = shown(card.folder.csv)
     for run, digest in card.members.items():
-        now = digest_networks(card.dataset, run, len(card.per_fold))
-        if now is None:
+        current_digest = digest_networks(card.dataset, run, len(card.per_fold))
+        if current_digest is None:
             raise InputError(
                 f"{run}, a member of {path}, has no networks: choose another ensemble or, if this "
                 f"run has a config, type `{launch.typed('train_folds')} {run}`"
             )
-        if now != digest:
+        if current_digest != digest:
             raise InputError(f"{run}, a member of {path}, was retrained later: {card.advice()}")
 
 
 def load_ensemble(folder: EnsembleFolder) -> tuple[EnsembleCard, blends.MetaModel]:
     """Load card and fitted candidate; refuse them where they, a member or the split changed."""
-    card, task = EnsembleCard.of(folder), load_task(folder.task)
-    card.check(load_catalog(folder.dataset).for_task(task))
+    card = EnsembleCard.of(folder)
+    catalog = load_catalog(folder.dataset)
+    card.check(catalog.for_task(load_task(folder.task)))
     check_ensemble_members(card)
     with advise(card.advice()):
         return card, load_fitted(folder.fitted, card.fitted)

@@ -41,20 +41,35 @@ def find_runs(
         out; a line names those that diverged.
     """
     if asked:
-        runs = sorted({_full_name(name, task, catalog) for name in asked})
-        cards = [RunCard.of(catalog.dataset, run) for run in runs]
-        diverged = [card for card in cards if card.diverged]
-        return runs, [f"{card.run} is used, although its {card.divergence}" for card in diverged]
-    folder = oof_dir() / catalog.dataset
-    kinds = _kinds(task, catalog)
-    named = [run for kind in kinds for run in list_tables(catalog.dataset, kind)]
-    reasons = {run: _reason_to_leave_out(run, catalog) for run in named}
-    left_out = [f"{run} is skipped: {reason}" for run, reason in reasons.items() if reason]
-    runs = [run for run, reason in reasons.items() if not reason]
-    if not or_none and not any(run.startswith(f"{task.name}/") for run in runs):
-        why = "; ".join(left_out) or "no table found"
-        raise InputError(f"no finished run in {shown(folder / task.name)} ({why})")
+        return _find_named_runs(task, catalog, asked)
+
+    runs = []
+    left_out = []
+    for name in _serving_tasks(task, catalog):
+        for run in list_tables(catalog.dataset, name):
+            reason = _reason_to_leave_out(run, catalog)
+            if reason:
+                left_out.append(f"{run} is skipped: {reason}")
+            else:
+                runs.append(run)
+    has_own_run = any(run.startswith(f"{task.name}/") for run in runs)
+    if not has_own_run and not or_none:
+        folder = shown(oof_dir() / catalog.dataset / task.name)
+        reasons = "; ".join(left_out) or "no table found"
+        raise InputError(f"no finished run in {folder} ({reasons})")
     return runs, left_out
+
+
+def _find_named_runs(
+    task: Task, catalog: Catalog, names: Sequence[str]
+) -> tuple[list[str], list[str]]:
+    runs = sorted({_full_name(name, task, catalog) for name in names})
+    warnings = []
+    for run in runs:
+        card = RunCard.of(catalog.dataset, run)
+        if card.diverged:
+            warnings.append(f"{run} is used, although its {card.divergence}")
+    return runs, warnings
 
 
 def load_oof(run: str, task: Task, catalog: Catalog) -> np.ndarray:
@@ -67,15 +82,17 @@ def load_oof(run: str, task: Task, catalog: Catalog) -> np.ndarray:
     Returns:
         (galaxy, column) float32, in the order of the task's catalog.
     """
-    own_task = _task_of(run, task)
-    galaxies, path = catalog.for_task(own_task), RunFolder(catalog.dataset, run).oof_csv
+    run_task = _task_of(run, task)
+    galaxies = catalog.for_task(run_task)
+    path = RunFolder(catalog.dataset, run).oof_csv
     card = RunCard.of(catalog.dataset, run).check(galaxies, path)
-    if unfinished := _count_finished(card):
+    unfinished = _count_finished(card)
+    if unfinished:
         raise InputError(
             f"{shown(path)} cannot be used: {unfinished}; train {run}'s other folds first"
         )
     with advise(f"train {run} again"):
-        table = PredictionTable.read(path, own_task, galaxies.ids, galaxies.folds)
+        table = PredictionTable.read(path, run_task, galaxies.ids, galaxies.folds)
     return _serve(table, task, catalog.for_task(task).ids)
 
 
@@ -88,33 +105,41 @@ def load_test(run: str, task: Task, catalog: Catalog, networks: Networks = "fold
         catalog: the dataset's whole catalog.
         networks: whose; of both, the mean.
     """
-    folder, card = RunFolder(catalog.dataset, run), RunCard.of(catalog.dataset, run)
-    by_name = {"folds": folder.test_csv, "refit": folder.refit_csv}
-    paths = [path for name, path in by_name.items() if networks in (name, "both")]
+    folder = RunFolder(catalog.dataset, run)
+    card = RunCard.of(catalog.dataset, run)
+    paths = []
+    if networks in ("folds", "both"):
+        paths.append(folder.test_csv)
+    if networks in ("refit", "both"):
+        paths.append(folder.refit_csv)
     if folder.refit_csv in paths and not card.refits:
         command = f"{typed('train_folds')} {run} --refit{data_option(catalog.dataset)}"
         raise InputError(f"{run} was not trained on all galaxies: type `{command}` first")
-    own_task = _task_of(run, task)
-    card.check(catalog.for_task(own_task), *paths)
-    tables = [PredictionTable.read(path, own_task, catalog.test_ids) for path in paths]
+    run_task = _task_of(run, task)
+    card.check(catalog.for_task(run_task), *paths)
+    tables = [PredictionTable.read(path, run_task, catalog.test_ids) for path in paths]
     mean = np.mean([table.values for table in tables], axis=0)
     return _serve(replace(tables[0], values=mean), task, catalog.test_ids)
 
 
-def _kinds(task: Task, catalog: Catalog) -> list[str]:
-    """Tasks whose runs can serve a task: its own, and the one that predicts votes."""
-    votes = [COMPETITION_TASK] if task.follows_votes and catalog.has_votes else []
-    return list(dict.fromkeys([task.name, *votes]))
+def _serving_tasks(task: Task, catalog: Catalog) -> list[str]:
+    """Names of the tasks whose runs can serve a task: itself, and the one that predicts votes."""
+    names = [task.name]
+    if task.follows_votes and catalog.has_votes and task.name != COMPETITION_TASK:
+        names.append(COMPETITION_TASK)
+    return names
 
 
 def _task_of(run: str, task: Task) -> Task:
     """A run's own task: the one that it serves, or that of votes."""
-    return task if task_name(run) == task.name else get_task(task_name(run))
+    if task_name(run) == task.name:
+        return task
+    return get_task(task_name(run))
 
 
 def _full_name(name: str, task: Task, catalog: Catalog) -> str:
     run = name if "/" in name else f"{task.name}/{name}"
-    if task_name(run) not in _kinds(task, catalog):
+    if task_name(run) not in _serving_tasks(task, catalog):
         raise InputError(f"run '{name}' is not for task '{task.name}': change --task or the run")
     return run
 
@@ -134,10 +159,13 @@ def _reason_to_leave_out(run: str, catalog: Catalog) -> str:
 
 def _count_finished(card: RunCard) -> str:
     """Describe how many of a run's folds are finished; empty if all are."""
-    return "" if card.is_whole else f"only {len(card.folds)} of {card.n_folds} folds are finished"
+    if card.is_whole:
+        return ""
+    return f"only {len(card.folds)} of {card.n_folds} folds are finished"
 
 
 def _serve(table: PredictionTable, task: Task, ids: np.ndarray) -> np.ndarray:
     """(row, column) float32 for a task: half the memory, and a fraction moves by 6e-8 at most."""
     narrow = replace(table, values=table.values.astype(np.float32))
-    return np.ascontiguousarray(narrow.to_task(task).frame.loc[ids], np.float32)
+    converted = narrow.to_task(task).frame.loc[ids]
+    return np.ascontiguousarray(converted, np.float32)

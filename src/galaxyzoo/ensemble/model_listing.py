@@ -31,38 +31,50 @@ def find_predictor(name: str, dataset: str | None = None) -> tuple[str, str]:
     if registry.is_ensemble(name):
         folder = _find_ensemble(name, dataset)
         return folder.dataset, registry.ensemble_name(folder.task, folder.name)
-    task, known = task_of(name).name, layout.bundled_runs()
-    trained = {folder.dataset for folder in layout.list_trained() if folder.run == name}
-    if name in known and (dataset == BUNDLED or (dataset is None and trained <= {*DEMOS})):
-        return BUNDLED, name
+    task = task_of(name)
+    bundled = layout.bundled_runs()
     if dataset == BUNDLED:
-        raise InputError(f"{name} is not bundled: choose from {', '.join(known)}")
-    return layout.choose_dataset(dataset, task), name
+        if name not in bundled:
+            raise InputError(f"{name} is not bundled: choose from {', '.join(bundled)}")
+        return BUNDLED, name
+    if dataset is None and name in bundled:
+        trained_on = {folder.dataset for folder in layout.list_trained() if folder.run == name}
+        if trained_on.issubset(DEMOS):
+            return BUNDLED, name
+    return layout.choose_dataset(dataset, task.name), name
 
 
 def _find_ensemble(name: str, dataset: str | None) -> layout.EnsembleFolder:
     """Find an ensemble by name; the error lists those that exist."""
     task, stem = registry.split_ensemble(name)
-    there = layout.list_ensembles(dataset or "*", task or "*")
-    matching = [folder for folder in there if folder.name == stem]
-    matching = [folder for folder in matching if folder.task == kinds.COMPETITION_TASK] or matching
-    matching = [folder for folder in matching if folder.dataset not in DEMOS] or matching
+    existing = layout.list_ensembles(dataset or "*", task or "*")
+    matching = [folder for folder in existing if folder.name == stem]
+    if not matching:
+        place = f" on {dataset}" if dataset else ""
+        raise InputError(
+            f"no ensemble '{name}'{place}; built: {_describe_ensembles()}; "
+            f"build one: `{launch.typed('ensemble')} NAME`"
+        )
+    of_votes = [folder for folder in matching if folder.task == kinds.COMPETITION_TASK]
+    matching = of_votes or matching
+    on_real_galaxies = [folder for folder in matching if folder.dataset not in DEMOS]
+    matching = on_real_galaxies or matching
+
     names = {registry.ensemble_name(folder.task, folder.name) for folder in matching}
     if len(names) > 1:
+        choices = ", ".join(sorted(names))
+        raise InputError(f"'{name}' exists for several tasks: choose from {choices}")
+    if len(on_real_galaxies) > 1:
+        datasets = ", ".join(folder.dataset for folder in on_real_galaxies)
         raise InputError(
-            f"'{name}' exists for several tasks: choose from {', '.join(sorted(names))}"
+            f"'{name}' exists on several datasets: add --dataset with one of {datasets}"
         )
-    if len(matching) > 1 and matching[0].dataset not in DEMOS:
-        known = ", ".join(folder.dataset for folder in matching)
-        raise InputError(f"'{name}' exists on several datasets: add --dataset with one of {known}")
-    if matching:
-        return matching[0]
-    others = [_known_ensemble(folder) for folder in layout.list_ensembles()]
-    known = "; ".join(f"{other.title} ({other.about})" for other in others) or "none"
-    where = f" on {dataset}" if dataset else ""
-    raise InputError(
-        f"no ensemble '{name}'{where}; built: {known}; build one: `{launch.typed('ensemble')} NAME`"
-    )
+    return matching[0]
+
+
+def _describe_ensembles() -> str:
+    entries = [_describe_ensemble(folder) for folder in layout.list_ensembles()]
+    return "; ".join(f"{entry.title} ({entry.about})" for entry in entries) or "none"
 
 
 def ensemble_folder(dataset: str, name: str) -> layout.EnsembleFolder:
@@ -95,8 +107,9 @@ class ModelEntry:
     @property
     def title(self) -> str:
         """Name and dataset, for messages and lists."""
-        where = "(bundled)" if self.dataset == BUNDLED else f"on {self.dataset}"
-        return f"{self.name} {where}"
+        if self.dataset == BUNDLED:
+            return f"{self.name} (bundled)"
+        return f"{self.name} on {self.dataset}"
 
     @property
     def about(self) -> str:
@@ -108,18 +121,20 @@ class ModelEntry:
 
 def list_predictors(task: str = "*") -> list[ModelEntry]:
     """List bundled runs, trained runs and ensembles of a task, or of any: real galaxies first."""
-    bundled = [_known_run(layout.RunFolder(BUNDLED, run)) for run in layout.bundled_runs(task)]
-    runs = [
-        _known_run(trained)
-        for trained in layout.list_trained(task=task)
-        if find_task(registry.task_name(trained.run)) and not is_stage(trained.run)
-    ]
-    ensembles = [_known_ensemble(folder) for folder in layout.list_ensembles(task=task)]
-    return sorted([*bundled, *runs, *ensembles], key=lambda known: layout.real_first(known.dataset))
+    entries = []
+    for run in layout.bundled_runs(task):
+        entries.append(_describe_run(layout.RunFolder(BUNDLED, run)))
+    for folder in layout.list_trained(task=task):
+        if find_task(registry.task_name(folder.run)) and not is_stage(folder.run):
+            entries.append(_describe_run(folder))
+    for ensemble in layout.list_ensembles(task=task):
+        entries.append(_describe_ensemble(ensemble))
+    return sorted(entries, key=lambda entry: layout.real_first(entry.dataset))
 
 
-def _known_run(folder: layout.RunFolder) -> ModelEntry:
-    dataset, run = folder.dataset, folder.run
+def _describe_run(folder: layout.RunFolder) -> ModelEntry:
+    dataset = folder.dataset
+    run = folder.run
     try:
         card = RunCard.of(dataset, run)
     except (InputError, OSError):
@@ -134,8 +149,9 @@ def _known_run(folder: layout.RunFolder) -> ModelEntry:
     return ModelEntry(dataset, run, card.score, card.galaxies, card.dataset)
 
 
-def _known_ensemble(folder: layout.EnsembleFolder) -> ModelEntry:
-    dataset, name = folder.dataset, registry.ensemble_name(folder.task, folder.name)
+def _describe_ensemble(folder: layout.EnsembleFolder) -> ModelEntry:
+    dataset = folder.dataset
+    name = registry.ensemble_name(folder.task, folder.name)
     try:
         card = EnsembleCard.of(folder)
         check_ensemble_members(card)
@@ -158,31 +174,43 @@ def choose_default(dataset: str | None = None) -> tuple[ModelEntry, str]:
     """
     candidates = list_predictors(kinds.COMPETITION_TASK)
     if dataset is not None:
-        candidates = [p for p in candidates if p.dataset == dataset]
-    scored = [p for p in candidates if p.score is not None and p.has_networks]
-    real = [p for p in scored if p.dataset not in DEMOS]
-    fewest = min((p.galaxies for p in real if p.dataset == BUNDLED), default=0)
-    comparable = [p for p in real if p.galaxies >= fewest] or scored
+        candidates = [entry for entry in candidates if entry.dataset == dataset]
+    comparable = _select_comparable(candidates)
     if not comparable:
-        problems = "; ".join(f"{p.title}: {p.problem}" for p in candidates) or "none there"
+        problems = "; ".join(f"{entry.title}: {entry.problem}" for entry in candidates)
         raise InputError(
             f"no trained run of {kinds.COMPETITION_TASK} in {paths.shown(layout.oof_dir())}/ "
-            f"({problems}): type `{launch.typed('train_folds')}`, or name a run of another task"
+            f"({problems or 'none there'}): type `{launch.typed('train_folds')}`, or name a run of "
+            "another task"
         )
-    best = min(comparable, key=lambda predictor: predictor.score or 0.0)
+    best = min(comparable, key=lambda entry: entry.score or 0.0)
     line = (
         f"using {best.title}: out-of-fold {best.about} on {best.galaxies:,} galaxies of "
         f"{best.scored_on}"
     )
-    if passed := [f"{p.title}: {_why_not(p, comparable)}" for p in candidates if p is not best]:
-        more = f" and {len(passed) - 3} more" if len(passed) > 3 else ""
-        line += f"; not used: {', '.join(passed[:3])}{more}"
+    not_used = []
+    for entry in candidates:
+        if entry is not best:
+            not_used.append(f"{entry.title}: {_reason_not_used(entry, comparable)}")
+    if not_used:
+        line += f"; not used: {', '.join(not_used[:3])}"
+    if len(not_used) > 3:
+        line += f" and {len(not_used) - 3} more"
     return best, line
 
 
-def _why_not(known: ModelEntry, comparable: Sequence[ModelEntry]) -> str:
-    if known.dataset in DEMOS:
+def _select_comparable(candidates: Sequence[ModelEntry]) -> list[ModelEntry]:
+    """Select those whose scores can be compared, as `choose_default` explains."""
+    scored = [entry for entry in candidates if entry.score is not None and entry.has_networks]
+    real = [entry for entry in scored if entry.dataset not in DEMOS]
+    bundled = [entry for entry in real if entry.dataset == BUNDLED]
+    fewest = min((entry.galaxies for entry in bundled), default=0)
+    return [entry for entry in real if entry.galaxies >= fewest] or scored
+
+
+def _reason_not_used(entry: ModelEntry, comparable: Sequence[ModelEntry]) -> str:
+    if entry.dataset in DEMOS:
         return "simulated galaxies"
-    if known in comparable or known.score is None or not known.has_networks:
-        return known.about
-    return f"{known.about}, on only {known.galaxies:,} galaxies"
+    if entry in comparable or entry.score is None or not entry.has_networks:
+        return entry.about
+    return f"{entry.about}, on only {entry.galaxies:,} galaxies"

@@ -19,7 +19,7 @@ generalization".
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -27,10 +27,11 @@ from threadpoolctl import threadpool_limits
 
 from galaxyzoo.core.console import ProgressBar
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.ensemble import blends, stackers
+from galaxyzoo.ensemble import blends, class_stackers, stackers
+from galaxyzoo.ensemble.least_squares import OofFold, make_fold
 from galaxyzoo.tasks import kinds, metrics
 
-Fit = Callable[[Sequence[blends.OofFold], kinds.Task], blends.MetaModel]  # folds to fit on
+Fit = Callable[[Sequence[OofFold], kinds.Task], blends.MetaModel]  # folds to fit on
 FoldSet = frozenset[int]
 # candidate, folds left out, fold -> (galaxy, column), valid
 HeldOut = dict[tuple[str, FoldSet, int], np.ndarray]
@@ -62,8 +63,10 @@ CANDIDATES = {
 }
 CLASS_CANDIDATES = {
     MEAN: CANDIDATES[MEAN],
-    "pool": Candidate(stackers.fit_pool, "weighted geometric mean", stackers.Pool),
-    "lightgbm": Candidate(stackers.fit_lightgbm_classes, "boosted trees", stackers.BoostedClasses),
+    "pool": Candidate(class_stackers.fit_pool, "weighted geometric mean", class_stackers.Pool),
+    "lightgbm": Candidate(
+        class_stackers.fit_lightgbm_classes, "boosted trees", class_stackers.BoostedClasses
+    ),
 }
 RULE = "the simplest within one SE of it"  # how `CrossFits.choose` chooses
 NONE: FoldSet = frozenset()
@@ -77,7 +80,7 @@ class CrossFits:
     candidates: Mapping[str, Candidate]
     targets: np.ndarray  # (galaxy, column)
     folds: np.ndarray  # (galaxy,)
-    by_fold: dict[int, blends.OofFold]
+    by_fold: dict[int, OofFold]
     models: dict[str, blends.MetaModel]
     held_out: HeldOut
 
@@ -126,9 +129,11 @@ class CrossFits:
     def choose(self, without: FoldSet = NONE) -> str:
         """Choose the simplest candidate within one standard error of the best."""
         losses = {name: self.losses(name, without) for name in self.names}
-        best = losses[min(losses, key=lambda name: float(losses[name].mean()))]
-        near = (n for n in losses if self.task.difference(losses[n], best).is_within_error)
-        return next(near)
+        best = min(self.names, key=lambda name: float(losses[name].mean()))
+        for name in self.names:
+            if self.task.difference(losses[name], losses[best]).is_within_error:
+                return name
+        return best
 
 
 def candidates_of(task: kinds.Task) -> dict[str, Candidate]:
@@ -142,8 +147,9 @@ def pick_candidates(names: Sequence[str], task: kinds.Task) -> dict[str, Candida
     unknown = [name for name in names if name not in known]
     if unknown:
         raise InputError(f"unknown candidate '{unknown[0]}': choose from {', '.join(known)}")
-    chosen = (MEAN, *(names or known))
-    return {name: candidate for name, candidate in known.items() if name in chosen}
+    if not names:
+        return known
+    return {name: known[name] for name in known if name == MEAN or name in names}
 
 
 def exclusions(fold_numbers: Sequence[int]) -> list[FoldSet]:
@@ -178,29 +184,39 @@ def cross_fit(
         >>> fits.choose()
         'mean'
     """
-    numbers = np.unique(folds).tolist()
-    if len(numbers) < 2:
+    fold_numbers = np.unique(folds).tolist()
+    if len(fold_numbers) < 2:
         raise InputError("an ensemble needs at least two folds, as it is scored across folds")
-    by_fold = {k: blends.make_fold(features[folds == k], targets[folds == k]) for k in numbers}
+    by_fold = {}
+    for fold in fold_numbers:
+        in_fold = folds == fold
+        by_fold[fold] = make_fold(features[in_fold], targets[in_fold])
+
     # The costliest candidates first: few predictions of others are in memory yet.
-    jobs = [(name, without) for name in reversed([*candidates]) for without in exclusions(numbers)]
-    calls = (
-        delayed(fit_without)(candidates[name].fit, by_fold, without, task) for name, without in jobs
-    )
+    costliest_first = reversed(list(candidates))
+    jobs = list(product(costliest_first, exclusions(fold_numbers)))
+    calls = []
+    for name, without in jobs:
+        calls.append(delayed(fit_without)(candidates[name].fit, by_fold, without, task))
     # Threads share the rows, and the libraries release the interpreter while they compute; one BLAS
     # thread each.
     with threadpool_limits(1):
         results = Parallel(n_jobs=-1, prefer="threads", return_as="generator")(calls)
         fits = list(ProgressBar(results, "fitting", len(jobs), unit="fit", leave=False))
-    pairs = list(zip(jobs, fits, strict=True))
-    whole = {name: model for (name, without), (model, _) in pairs if not without}
-    models = {name: whole[name] for name in candidates}
-    held_out = {(*job, fold): values for job, (_, parts) in pairs for fold, values in parts.items()}
+
+    fitted_on_all = {}
+    held_out = {}
+    for (name, without), (model, predictions) in zip(jobs, fits, strict=True):
+        if not without:
+            fitted_on_all[name] = model
+        for fold, values in predictions.items():
+            held_out[name, without, fold] = values
+    models = {name: fitted_on_all[name] for name in candidates}  # the simplest first
     return CrossFits(task, candidates, targets, folds, by_fold, models, held_out)
 
 
 def fit_without(
-    fit: Fit, by_fold: dict[int, blends.OofFold], without: FoldSet, task: kinds.Task
+    fit: Fit, by_fold: dict[int, OofFold], without: FoldSet, task: kinds.Task
 ) -> tuple[blends.MetaModel, dict[int, np.ndarray]]:
     """Fit a candidate on all folds but some, and predict those.
 
@@ -208,13 +224,15 @@ def fit_without(
         The model, and for each fold left out its (galaxy, column) predictions as they would be
         submitted.
     """
-    model = fit([rows for fold, rows in by_fold.items() if fold not in without], task)
+    remaining = [rows for fold, rows in by_fold.items() if fold not in without]
+    model = fit(remaining, task)
     # Predictions without two folds serve the choice alone: half the memory is enough.
     precision = np.float64 if len(without) == 1 else np.float32
-    return model, {
-        fold: task.project(model.predict(by_fold[fold].features)).astype(precision, copy=False)
-        for fold in sorted(without)
-    }
+    predictions = {}
+    for fold in sorted(without):
+        valid = task.project(model.predict(by_fold[fold].features))
+        predictions[fold] = valid.astype(precision, copy=False)
+    return model, predictions
 
 
 def nested(fits: CrossFits) -> tuple[np.ndarray, dict[int, str]] | None:

@@ -1,8 +1,7 @@
-"""Stackers: meta-models that predict each column from all columns of all runs.
+"""Stackers of votes: meta-models that predict each column from all columns of all runs.
 
-Each is regularized toward the uniform mean of the runs, or toward a blend, not toward zero. Those
-of votes are fitted to the squared error of raw predictions, those of classes to the log-loss, on
-log-probabilities and toward the geometric mean.
+Each is regularized toward the uniform mean of the runs, or toward a blend, not toward zero, and is
+fitted to the squared error of raw predictions. `class_stackers` has those of classes.
 
 - `lightgbm` corrects the mean by boosted trees on all predictions.
 - `disagreement_ridge` corrects the blend by non-negative least squares, twice, by the runs'
@@ -21,10 +20,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.special import log_softmax, softmax
 
-from galaxyzoo.ensemble.blends import ALL_COLUMNS, Blend, LeastSquares, OofFold, fit_nnls, total
-from galaxyzoo.tasks import metrics
+from galaxyzoo.ensemble.blends import Blend, fit_nnls
+from galaxyzoo.ensemble.least_squares import ALL_COLUMNS, LeastSquares, OofFold, total
 from galaxyzoo.tasks.kinds import Task
 
 if TYPE_CHECKING:
@@ -48,7 +46,6 @@ BOOSTING: dict[str, str | float] = {
     "num_threads": 1,  # fits run in parallel instead; see selection.cross_fit
     "verbosity": -1,
 }
-
 
 # Per galaxy, for deviations of variance 1 on the whole; the largest corrects next to nothing.
 DISAGREEMENT_PENALTIES = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 1000.0)
@@ -89,9 +86,11 @@ def pick_penalties(
         return np.full(folds[0].targets.shape[1], UNTUNED_DISAGREEMENT_PENALTY)
     errors = []
     for held_out in folds:
-        models = fit([fold for fold in folds if fold is not held_out], DISAGREEMENT_PENALTIES)
+        others = [fold for fold in folds if fold is not held_out]
+        models = fit(others, DISAGREEMENT_PENALTIES)
         errors.append([held_out.sums.squared_error(model.weights) for model in models])
-    return np.take(DISAGREEMENT_PENALTIES, np.sum(errors, axis=0).argmin(axis=0))
+    total_errors = np.sum(errors, axis=0)  # (penalty, column)
+    return np.take(DISAGREEMENT_PENALTIES, total_errors.argmin(axis=0))
 
 
 def solve_ridge(
@@ -106,9 +105,10 @@ def solve_ridge(
     Returns:
         (feature, column) weights per penalty.
     """
-    values, vectors = np.linalg.eigh(gram)
-    values, turned = np.maximum(values, 0)[:, None], vectors.T @ cross
-    return [vectors @ (turned / (values + penalty)) for penalty in penalties]
+    eigenvalues, vectors = np.linalg.eigh(gram)
+    eigenvalues = np.maximum(eigenvalues, 0)[:, None]  # less than zero by rounding alone
+    rotated = vectors.T @ cross
+    return [vectors @ (rotated / (eigenvalues + penalty)) for penalty in penalties]
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,12 +119,12 @@ class BoostedStacker:
 
     def predict(self, features: np.ndarray) -> np.ndarray:
         """(galaxy, run, column) -> (galaxy, column), float64."""
-        mean, inputs = mean_of_runs(features), flatten(features)
+        mean = mean_of_runs(features)
         if not len(features):
             return mean
-        return mean + np.column_stack(
-            [booster.predict(inputs, num_threads=1) for booster in self.boosters]
-        )
+        inputs = flatten(features)
+        corrections = [booster.predict(inputs, num_threads=1) for booster in self.boosters]
+        return mean + np.column_stack(corrections)
 
     def about(self, runs: Sequence[str], task: Task) -> dict[str, Any]:
         """The boosting settings."""
@@ -139,7 +139,8 @@ def fit_lightgbm(folds: Sequence[OofFold], _task: Task) -> BoostedStacker:
     import lightgbm as lgb  # here: it brings scikit-learn, over a second of imports
 
     features = np.concatenate([fold.features for fold in folds])
-    misses = np.concatenate([fold.targets for fold in folds]) - mean_of_runs(features)
+    targets = np.concatenate([fold.targets for fold in folds])
+    misses = targets - mean_of_runs(features)
     inputs = flatten(features)
     settings = capped(inputs.shape[1])
     # Binning the features costs as much as boosting a column, so it is done once and the labels are
@@ -198,18 +199,22 @@ def fit_disagreement_ridge(folds: Sequence[OofFold], task: Task) -> Disagreement
     A single fold is corrected with `UNTUNED_DISAGREEMENT_PENALTY`.
     """
 
-    def correct_own(folds: Sequence[OofFold], penalties: Sequence[Penalty]) -> list[LinearStacker]:
-        blend = as_linear(fit_nnls(folds, task).weights)
-        return correct(blend, total(folds), task.groups, penalties)
+    def correct_by_question(
+        rows: Sequence[OofFold], penalties: Sequence[Penalty]
+    ) -> list[LinearStacker]:
+        blend = as_linear(fit_nnls(rows, task).weights)
+        return correct(blend, total(rows), task.groups, penalties)
 
-    question_penalties = pick_penalties(folds, correct_own)
+    question_penalties = pick_penalties(folds, correct_by_question)
 
-    def correct_all(folds: Sequence[OofFold], penalties: Sequence[Penalty]) -> list[LinearStacker]:
-        first = correct_own(folds, [question_penalties])[0].weights
-        return correct(first, total(folds), [ALL_COLUMNS], penalties)
+    def correct_by_all(
+        rows: Sequence[OofFold], penalties: Sequence[Penalty]
+    ) -> list[LinearStacker]:
+        [first] = correct_by_question(rows, [question_penalties])
+        return correct(first.weights, total(rows), [ALL_COLUMNS], penalties)
 
-    first = correct_own(folds, [question_penalties])[0]
-    whole = correct_all(folds, [pick_penalties(folds, correct_all)])[0]
+    [first] = correct_by_question(folds, [question_penalties])
+    [whole] = correct_by_all(folds, [pick_penalties(folds, correct_by_all)])
     return DisagreementRidge(fit_nnls(folds, task), first, whole)
 
 
@@ -233,122 +238,29 @@ def correct(
     """
     n_columns = len(sums.squares)
     gram = sums.gram / sums.count
-    missed = _deviate(sums.cross / sums.count - gram @ first, n_columns)
-    spread = _deviate(_deviate(gram, n_columns).T, n_columns)
+    errors = sums.cross / sums.count - gram @ first  # (feature, column) products with the errors
+    cross = _deviate(errors, n_columns)
+    spread = _deviate(_deviate(gram, n_columns).T, n_columns)  # products of two deviations
     scale = max(np.trace(spread), MIN_SHARE * np.trace(gram), np.finfo(float).tiny)
     scale /= len(spread)
-    weights = [first.copy() for _ in penalties]
-    by_column = [np.broadcast_to(penalty, n_columns) for penalty in penalties]
+
+    stackers = []
+    for penalty in penalties:
+        stackers.append(LinearStacker(first.copy(), np.broadcast_to(penalty, n_columns)))
+    features = np.arange(len(first)).reshape(-1, n_columns)  # (run, column)
     for group in groups:
-        rows = np.arange(len(first)).reshape(-1, n_columns)[:, group].ravel()
-        products = spread[np.ix_(rows, rows)] / scale
-        of_group = [penalty[group] for penalty in by_column]
-        solved = solve_ridge(products, missed[rows, group] / scale, of_group)
-        for column_weights, correction in zip(weights, solved, strict=True):
-            column_weights[rows, group] += _deviate(correction, correction.shape[1])
-    return [*map(LinearStacker, weights, by_column)]
+        rows = features[:, group].ravel()
+        corrections = solve_ridge(
+            spread[np.ix_(rows, rows)] / scale,
+            cross[rows, group] / scale,
+            [stacker.penalties[group] for stacker in stackers],
+        )
+        for stacker, correction in zip(stackers, corrections, strict=True):
+            stacker.weights[rows, group] += _deviate(correction, correction.shape[1])
+    return stackers
 
 
 def _deviate(rows: np.ndarray, n_columns: int) -> np.ndarray:
     """Rows of features (runs outermost) less the mean over runs of the same column's rows."""
     by_run = rows.reshape(-1, n_columns, rows.shape[1])
     return (by_run - by_run.mean(axis=0)).reshape(rows.shape)
-
-
-POOL_PENALTY = 1e-4  # nats per squared distance from the geometric mean, per galaxy
-_CLASS_ROUNDS = 60
-_CLASS_BOOSTING = BOOSTING | {
-    "objective": "multiclass",
-    "learning_rate": 0.05,
-    "min_data_in_leaf": 40,  # a class may have a few dozen members
-    "lambda_l2": 20.0,
-    "feature_fraction": 0.5,
-}
-
-
-@dataclass(frozen=True, eq=False)
-class Pool:
-    """Weighted geometric mean of the runs with a factor per class: softmax(Σ w·log p + bias)."""
-
-    weights: np.ndarray  # (run,)
-    bias: np.ndarray  # (class,)
-
-    def predict(self, features: np.ndarray) -> np.ndarray:
-        """(galaxy, run, class) probabilities -> (galaxy, class), float64, rows add up to 1."""
-        logits = np.einsum("grc,r->gc", _logs(features), self.weights) + self.bias
-        return softmax(logits, axis=1)
-
-    def about(self, runs: Sequence[str], task: Task) -> dict[str, Any]:
-        """The runs' exponents and the classes' biases."""
-        return {
-            "exponents": dict(zip(runs, self.weights.tolist(), strict=True)),
-            "bias": dict(zip(task.columns, self.bias.tolist(), strict=True)),
-        }
-
-
-def fit_pool(folds: Sequence[OofFold], task: Task) -> Pool:
-    """Fit a pool by penalized maximum likelihood, starting from the geometric mean of the runs.
-
-    Source: logarithmic opinion pool (Genest and Zidek 1986, Statistical Science 1), weights fitted.
-    """
-    logs = np.concatenate([_logs(fold.features) for fold in folds])  # (galaxy, run, class)
-    targets = np.concatenate([fold.targets for fold in folds])
-    n_runs, n_classes = logs.shape[1:]
-    inputs = flatten(logs)
-    start = np.concatenate([np.full(n_runs, 1 / n_runs), np.zeros(n_classes)])
-
-    def loss(values: np.ndarray) -> tuple[float, np.ndarray]:
-        """Penalized log-loss and its gradient, for weights and biases in one array."""
-        weights = values[:n_runs, None, None] * np.eye(n_classes)  # (run, class in, class out)
-        log_probs = log_softmax(inputs @ weights.reshape(-1, n_classes) + values[n_runs:], axis=1)
-        misses = (np.exp(log_probs) - targets) / len(targets)
-        by_weight = (inputs.T @ misses).reshape(weights.shape)
-        gradient = np.concatenate([np.einsum("rcc->r", by_weight), misses.sum(axis=0)])
-        change = values - start
-        value = float(-np.sum(targets * log_probs) / len(targets))
-        return (value + POOL_PENALTY * float(change @ change), gradient + 2 * POOL_PENALTY * change)
-
-    from scipy.optimize import minimize  # here: it takes half a second to import
-
-    fitted = minimize(loss, start, jac=True, method="L-BFGS-B").x
-    return Pool(fitted[:n_runs], fitted[n_runs:])
-
-
-@dataclass(frozen=True, eq=False)
-class BoostedClasses:
-    """Gradient-boosted trees that correct the log of the runs' mean."""
-
-    booster: "Booster"
-
-    def predict(self, features: np.ndarray) -> np.ndarray:
-        """(galaxy, run, class) probabilities -> (galaxy, class), float64, rows add up to 1."""
-        if not len(features):
-            return np.empty((0, features.shape[2]))
-        inputs = flatten(_logs(features))
-        corrections = np.asarray(self.booster.predict(inputs, raw_score=True, num_threads=1))
-        return softmax(_log_mean(features) + corrections, axis=1)
-
-    def about(self, runs: Sequence[str], task: Task) -> dict[str, Any]:
-        """The boosting settings."""
-        return {"rounds": _CLASS_ROUNDS, "settings": dict(_CLASS_BOOSTING)}
-
-
-def fit_lightgbm_classes(folds: Sequence[OofFold], task: Task) -> BoostedClasses:
-    """Boost a correction to the log of the uniform mean."""
-    import lightgbm as lgb  # here: it brings scikit-learn, over a second of imports
-
-    features = np.concatenate([fold.features for fold in folds])
-    targets = np.concatenate([fold.targets for fold in folds])
-    settings = _CLASS_BOOSTING | {"num_class": len(task.columns)}
-    inputs, start = flatten(_logs(features)), _log_mean(features)
-    rows = lgb.Dataset(inputs, targets.argmax(axis=1), init_score=start, params=settings)
-    return BoostedClasses(lgb.train(settings, rows, num_boost_round=_CLASS_ROUNDS))
-
-
-def _logs(features: np.ndarray) -> np.ndarray:
-    return np.log(np.maximum(features.astype(np.float64), metrics.MIN_PROBABILITY))
-
-
-def _log_mean(features: np.ndarray) -> np.ndarray:
-    """(galaxy, run, class) -> (galaxy, class) log of the mean over runs."""
-    return np.log(np.maximum(mean_of_runs(features), metrics.MIN_PROBABILITY))

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from galaxyzoo.ensemble.blends import OofFold, make_fold
+from galaxyzoo.ensemble.class_stackers import POOL_PENALTY, Pool, fit_pool
+from galaxyzoo.ensemble.least_squares import OofFold, make_fold
 from galaxyzoo.ensemble.selection import CLASS_CANDIDATES
-from galaxyzoo.ensemble.stackers import POOL_PENALTY, Pool, fit_pool
 from galaxyzoo.tasks.metrics import log_loss
 from support.problems import PLAIN, draw_probs, one_hot, stack_folds
 
