@@ -21,7 +21,7 @@ from galaxyzoo.core.paths import BUNDLED
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.extras.surveys.images import SurveyImages
 from galaxyzoo.inference.predict import RunNetworks, decode_ahead, load_run
-from galaxyzoo.training.planning import random_fold
+from galaxyzoo.training.probe import random_fold
 from galaxyzoo.training.trainer import Trainer
 
 COMPETITION = 61_578

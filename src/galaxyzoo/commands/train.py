@@ -134,14 +134,15 @@ def main() -> None:
     datasets = prepare_all(plan, options.folds)
     data = datasets[None]
     # Only now, so that mistakes in arguments or files are reported before torch's slow import.
-    from galaxyzoo.training import planning
+    from galaxyzoo.training.planning import print_plan
+    from galaxyzoo.training.smoke import smoke
 
     print_notes(plan, data)
     if options.plan:
-        planning.print_plan(plan.configs, datasets)
+        print_plan(plan.configs, datasets)
         launch.print_done("plan only, nothing trained", options.full_command)
     elif options.smoke:
-        planning.smoke(plan.asked[0], data)
+        smoke(plan.asked[0], data)
         launch.print_done("smoke test only, nothing kept", options.full_command)
     elif options.holdout:
         exit_if_stopped(hold_out(plan.asked, data))
@@ -300,7 +301,7 @@ def train(plan: Plan, datasets: Mapping[str | None, Dataset], options: TrainOpti
         options: of the command line.
     """
     from galaxyzoo.results.console import print_run_table
-    from galaxyzoo.training.planning import choose_jobs
+    from galaxyzoo.training.jobs import choose_jobs
     from galaxyzoo.training.run import Run
     from galaxyzoo.training.runs import train_runs
 

@@ -32,7 +32,9 @@ def train_runs(
     """
     left = FoldProgress(runs, names)
     if jobs == 1:
-        yield from filter(None, (run.train(names, left.look) for run in runs))
+        for run in runs:
+            if trained := run.train(names, left.look):
+                yield trained
         return
     for run in runs:
         run.begin()
@@ -47,7 +49,9 @@ def train_runs(
     left.look()
     for (chain, _), stopped in zip(calls, reasons, strict=True):
         chain[-1].stopped += stopped
-    yield from filter(None, (run.collect() for run in runs))
+    for run in runs:
+        if trained := run.collect():
+            yield trained
 
 
 def order_by_dependency(runs: Sequence[Run]) -> list[list[Run]]:

@@ -76,7 +76,7 @@ class Trainer:
             FoldError: a loss or a weight is not finite.
         Examples:
             >>> from galaxyzoo.config.loading import load_config
-            >>> from galaxyzoo.training.planning import random_fold
+            >>> from galaxyzoo.training.probe import random_fold
             >>> config = load_config("gz37/cnn", ["train.epochs=1", "image.size_px=32"])
             >>> trainer = Trainer(config, random_fold(config, 64))
             >>> [row["metric"] for row in trainer.epochs()]

@@ -3,7 +3,6 @@
 import re
 import shutil
 from pathlib import Path
-from types import SimpleNamespace
 from typing import cast
 
 import numpy as np
@@ -17,7 +16,7 @@ from galaxyzoo.inference.predict import RunNetworks, compute_features, predict
 from galaxyzoo.models.build import build_model, load_network
 from galaxyzoo.results.fold_files import WEIGHTS, FoldFiles
 from galaxyzoo.tasks.metrics import log_loss
-from galaxyzoo.training import feature_cache, planning
+from galaxyzoo.training import feature_cache, smoke
 from galaxyzoo.training.feature_head import fit_head
 from galaxyzoo.training.fold import copy_training, train_fold
 from support.commands import call, complaint, succeed
@@ -181,7 +180,7 @@ def test_a_smoke_test_of_a_linear_head_names_no_epochs(root, monkeypatch, capsys
     train = {"optimizer": "linear", "freeze": "backbone", "amp": "fp32"}
     own = {"task": "mine", "run": "mine/x", "labels": labels}
     config = small_config(**own, head={"hidden": []}, train=train)
-    monkeypatch.setattr(planning, "part_named", lambda *_: data.part)
-    monkeypatch.setattr(planning, "make_fold_data", lambda *_, **__: data)
-    planning.smoke(config, cast(Dataset, SimpleNamespace(catalog=None)))
+    monkeypatch.setattr(smoke, "part_named", lambda *_: data.part)
+    monkeypatch.setattr(smoke, "make_fold_data", lambda *_, **__: data)
+    smoke.smoke(config, cast(Dataset, None))
     assert f"fitted to {len(data.train_rows)} galaxies (log" in capsys.readouterr().out
