@@ -66,12 +66,15 @@ class ScoreCard(_Scores):
     @property
     def score_text(self) -> str:
         """Format the score; for classes with accuracy, balanced where that decides the classes."""
-        balanced = getattr(find_task(self.task), "balanced", False)
-        accuracy = self.classes.get("balanced_accuracy" if balanced else "accuracy")
         text = f"{self.metric} {self.score:.5f}"
+        accuracy = self.classes.get("accuracy")
+        remark = ""
+        if getattr(find_task(self.task), "balanced", False):
+            accuracy = self.classes.get("balanced_accuracy")
+            remark = " (balanced)"
         if accuracy is None:
             return text
-        return f"{text}, accuracy {100 * accuracy:.1f} %{' (balanced)' if balanced else ''}"
+        return f"{text}, accuracy {100 * accuracy:.1f} %{remark}"
 
 
 class HoldoutCard(ScoreCard):
@@ -189,11 +192,11 @@ class RunCard(FoldsCard):
     @property
     def divergence(self) -> str:
         """The diverged folds with their losses; empty where there is none."""
-        losses = self.training_loss
-        return "; ".join(
-            f"fold {fold} diverged{describe_losses(*losses.get(str(fold), (None, None)))}"
-            for fold in self.diverged
-        )
+        sentences = []
+        for fold in self.diverged:
+            first, last = self.training_loss.get(str(fold), (None, None))
+            sentences.append(f"fold {fold} diverged{describe_losses(first, last)}")
+        return "; ".join(sentences)
 
     @property
     def problems(self) -> list[str]:
@@ -201,8 +204,9 @@ class RunCard(FoldsCard):
         problems = []
         weak = [fold for fold in self.no_better_than_mean if fold not in self.diverged]
         if weak:
-            folds = f"fold{'s' if len(weak) > 1 else ''} {', '.join(map(str, weak))}"
-            sentence = f"{folds}: no better than predicting the mean of the other folds"
+            folds = "fold" if len(weak) == 1 else "folds"
+            numbers = ", ".join(str(fold) for fold in weak)
+            sentence = f"{folds} {numbers}: no better than predicting the mean of the other folds"
             if self.imported and len(weak) == self.n_folds:
                 sentence += "; most likely its rows are of other galaxies"
             problems.append(sentence)
@@ -216,9 +220,11 @@ class RunCard(FoldsCard):
         return problems
 
     def _digests(self, dataset: str) -> dict[Path, str]:
-        folder, tables = RunFolder(dataset, self.run), self.tables
-        digests = {folder.oof_csv: tables.oof, folder.test_csv: tables.test}
-        return digests | ({folder.refit_csv: tables.refit} if tables.refit else {})
+        folder = RunFolder(dataset, self.run)
+        digests = {folder.oof_csv: self.tables.oof, folder.test_csv: self.tables.test}
+        if self.tables.refit:
+            digests[folder.refit_csv] = self.tables.refit
+        return digests
 
     def advice(self) -> str:
         """See `FoldsCard.advice`."""
@@ -305,8 +311,10 @@ class EnsembleCard(SubmissionCard, FoldsCard):
             raise InputError(f"{paths.shown(path)} is missing: build the ensemble again")
         card = cls.read(path)
         if card.folder != folder:
-            advice = f"rename {paths.shown(folder.path)} to {paths.shown(card.folder.path)}"
-            raise InputError(f"{paths.shown(path)} belongs to the ensemble '{card.name}': {advice}")
+            raise InputError(
+                f"{paths.shown(path)} belongs to the ensemble '{card.name}': rename "
+                f"{paths.shown(folder.path)} to {paths.shown(card.folder.path)}"
+            )
         return card
 
     @property
@@ -325,8 +333,9 @@ class EnsembleCard(SubmissionCard, FoldsCard):
         """Command that builds the ensemble."""
         arguments = self.name
         if arguments not in (*loading.all_ensembles(), paths.ALL_RUNS):
-            tried = ",".join(self.simplest_first)
-            arguments = f"{' '.join(self.runs)} --candidates {tried} --name {self.name}"
+            runs = " ".join(self.runs)
+            candidates = ",".join(self.simplest_first)
+            arguments = f"{runs} --candidates {candidates} --name {self.name}"
         test = "" if self.test == "folds" else f" --test {self.test}"
         place = f"--task {self.task} --dataset {self.dataset}"
         return f"{launch.typed('ensemble')} {arguments}{test} {place}"
@@ -338,7 +347,9 @@ def rounded(value: Any, digits: int) -> Any:
         return {key: rounded(item, digits) for key, item in value.items()}
     if isinstance(value, list):
         return [rounded(item, digits) for item in value]
-    return round(value, digits) if isinstance(value, float) else value
+    if isinstance(value, float):
+        return round(value, digits)
+    return value
 
 
 def describe_losses(first: float | None, last: float | None) -> str:

@@ -24,7 +24,8 @@ from galaxyzoo.tasks.kinds import Task
 
 _RUN = re.compile(r"\w+/[A-Za-z0-9][A-Za-z0-9_.@-]*")
 _FAR = 1.0  # a number further than this from 0 and 1 is not a fraction, perhaps a percentage
-_OOF, _TEST = "_oof.csv", "_test.csv"  # ends of the names of a folder's tables
+_OOF = "_oof.csv"  # ends of the names of a folder's tables
+_TEST = "_test.csv"
 _MARGIN = 5  # standard errors
 _FAR_MEAN = 0.5  # standard deviations of a column
 _LEAST_SPREAD = 0.01  # of a column whose predictions hardly differ
@@ -66,31 +67,39 @@ def list_pairs(given: Sequence[str], task: str) -> list[TablePair]:
 
 def _parse(argument: str, task: str) -> list[TablePair]:
     """Parse one argument of `--import`."""
+    problem = InputError(
+        f"--import {argument}: use NAME=OOF.csv,TEST.csv, or a folder of pairs NAME{_OOF}, "
+        f"NAME{_TEST}; NAME takes letters, digits, '_', '.', '@' and '-'"
+    )
     name, is_pair, tables = argument.partition("=")
     if is_pair:
-        files = {name: [Path(path) for path in tables.split(",")]}
+        tables_by_name = {name: [Path(path) for path in tables.split(",")]}
     else:
-        names = set()
-        for end in (_OOF, _TEST):
-            names |= {path.name.removesuffix(end) for path in Path(argument).glob(f"*{end}")}
-        files = {stem: [Path(argument, stem + end) for end in (_OOF, _TEST)] for stem in names}
-    pairs: list[TablePair] = []
-    for stem, paths in sorted(files.items()):
+        tables_by_name = _list_folder(Path(argument))
+    pairs = []
+    for stem, paths in sorted(tables_by_name.items()):
         run = stem if "/" in stem else f"{task}/{stem}"
         if len(paths) != 2 or not _RUN.fullmatch(run):
-            pairs.clear()
-            break
-        pairs.append(TablePair(run, *paths))
+            raise problem
+        oof, test = paths
+        pairs.append(TablePair(run, oof, test))
     if not pairs:
-        raise InputError(
-            f"--import {argument}: use NAME=OOF.csv,TEST.csv, or a folder of pairs NAME{_OOF}, "
-            f"NAME{_TEST}; NAME takes letters, digits, '_', '.', '@' and '-'"
-        )
+        raise problem
     return pairs
 
 
+def _list_folder(folder: Path) -> dict[str, list[Path]]:
+    """Both tables of each name that one of a folder's tables has."""
+    tables_by_name = {}
+    for end in (_OOF, _TEST):
+        for path in folder.glob(f"*{end}"):
+            name = path.name.removesuffix(end)
+            tables_by_name[name] = [folder / f"{name}{_OOF}", folder / f"{name}{_TEST}"]
+    return tables_by_name
+
+
 def import_run(catalog: Catalog, pair: TablePair) -> RunCard:
-    """Check predictions and write them as a run; known ones stay as they are.
+    """Check predictions and write them as a run; one that was imported before stays as it is.
 
     A run is marked for possible leakage where its predictions give evidence of it, or have no
     column `fold`: then nothing shows that a galaxy's own label was not used.
@@ -106,9 +115,9 @@ def import_run(catalog: Catalog, pair: TablePair) -> RunCard:
     task = task_of(pair.run)
     labeled = catalog.for_task(task)
     given = _read_tables(catalog, labeled, pair)
-    known = _find_imported(labeled, pair.run, given.digests)
-    if known:
-        return known
+    earlier_card = _find_imported(labeled, pair.run, given.digests)
+    if earlier_card:
+        return earlier_card
     oof = _make_valid(given.oof)
     tests = {key: _make_valid(table) for key, table in given.tests.items()}
     targets = labeled.targets(task)
@@ -132,8 +141,7 @@ def import_run(catalog: Catalog, pair: TablePair) -> RunCard:
         problems=_find_problems(oof, tests),
         remarks=remarks,
     )
-    test, refit = tests["test"], tests.get("refit")
-    return save_run(labeled, pair.run, oof, test, _NUMBER, refit, **notes)
+    return save_run(labeled, pair.run, oof, tests["test"], _NUMBER, tests.get("refit"), **notes)
 
 
 @dataclass(frozen=True)
@@ -155,22 +163,25 @@ def _read_tables(catalog: Catalog, labeled: Catalog, pair: TablePair) -> _Tables
         labeled: galaxies of the run's task.
         pair: the run and its tables.
     """
-    beside = pair.oof.with_name(layout.SCORES)
-    is_packed = pair.oof.name == layout.PACKED["oof"] and beside.exists()
-    card = RunCard.read(beside) if is_packed else None
-    paths = {"test": pair.test}
+    card_path = pair.oof.with_name(layout.SCORES)
+    card = None
+    if pair.oof.name == layout.PACKED["oof"] and card_path.exists():
+        card = RunCard.read(card_path)
+    test_paths = {"test": pair.test}
     if card and card.refits:
-        paths["refit"] = pair.oof.with_name(layout.PACKED["refit"])
+        test_paths["refit"] = pair.oof.with_name(layout.PACKED["refit"])
+
     oof, has_folds = _read_oof(catalog, labeled, pair)
     tests = {}
-    for key, path in paths.items():
-        tests[key] = _read(path, oof.task, catalog.test_ids)
-    every = {"oof": pair.oof, **paths}
-    digests = Digests(**{key: digest_table(path) for key, path in every.items()})
+    test_digests = {}
+    for networks, path in test_paths.items():
+        tests[networks] = _read(path, oof.task, catalog.test_ids)
+        test_digests[networks] = digest_table(path)
+    digests = Digests(oof=digest_table(pair.oof), **test_digests)
     if card and card.tables != digests:
         raise InputError(
-            f"{shown(pair.oof)} and {pair.test.name} do not match {shown(beside)}: copy all three "
-            "again"
+            f"{shown(pair.oof)} and {pair.test.name} do not match {shown(card_path)}: copy all "
+            "three again"
         )
     return _Tables(oof, has_folds, tests, digests, card)
 
@@ -184,21 +195,22 @@ def _find_imported(labeled: Catalog, run: str, digests: Digests) -> RunCard | No
         digests: of the tables to import.
     """
     folder = layout.RunFolder(labeled.dataset, run)
-    known = RunCard.of(labeled.dataset, run) if folder.card.exists() else None
-    before = known.imported if known else None
-    if folder.folds or (known and (before is None or before.digests != digests)):
-        delete = f", or delete {shown(folder.card)}" if before else ""
+    card = RunCard.of(labeled.dataset, run) if folder.card.exists() else None
+    imported = card.imported if card else None
+    is_trained = folder.folds or (card and not imported)
+    if is_trained or (imported and imported.digests != digests):
+        delete = f", or delete {shown(folder.card)}" if imported else ""
         raise InputError(
             f"{run} already exists on {labeled.dataset} with other tables: choose another "
             f"name{delete}"
         )
-    if known is None:
+    if card is None:
         return None
     tables = [folder.oof_csv, folder.test_csv]
-    if known.refits:
+    if card.refits:
         tables.append(folder.refit_csv)
     try:
-        return known.check(labeled, *tables)
+        return card.check(labeled, *tables)
     except InputError:  # made again where a table was changed
         return None
 
@@ -211,9 +223,10 @@ def _read_oof(catalog: Catalog, labeled: Catalog, pair: TablePair) -> tuple[Pred
         labeled: galaxies of the run's task.
         pair: the run and its tables.
     """
-    has_folds = FOLD in read_table(pair.oof, wanted=FOLD.__eq__)
-    folds = labeled.folds if has_folds else None
+    has_folds = FOLD in read_table(pair.oof, wanted=lambda column: column == FOLD)
+    folds = None
     if has_folds:
+        folds = labeled.folds
         written = read_csv(pair.oof, key=key_of(labeled.ids))[FOLD].reindex(labeled.ids)
         if (written == labeled.folds + 1).all():  # the same split, numbered from 1
             folds = labeled.folds + 1
@@ -222,15 +235,18 @@ def _read_oof(catalog: Catalog, labeled: Catalog, pair: TablePair) -> tuple[Pred
     return replace(table, folds=labeled.folds), has_folds
 
 
-def _read(path: Path, *arguments: Any, **options: Any) -> PredictionTable:
+def _read(
+    path: Path, task: Task, ids: np.ndarray, folds: np.ndarray | None = None
+) -> PredictionTable:
     """Read a table, as `PredictionTable.read`, and refuse numbers that are no fractions."""
-    table = PredictionTable.read(path, *arguments, **options)
+    table = PredictionTable.read(path, task, ids, folds)
     far = np.abs(table.values - 0.5) > 0.5 + _FAR
     if far.any():
         row, column = np.argwhere(far)[0]
+        name = task.columns[column]
         raise InputError(
-            f"{shown(path)}, column '{table.task.columns[column]}': {table.values[row, column]:g} "
-            f"is not a fraction between 0 and 1 (such values: {far.sum():,})"
+            f"{shown(path)}, column '{name}': {table.values[row, column]:g} is not a fraction "
+            f"between 0 and 1 (such values: {far.sum():,})"
         )
     return table
 
@@ -252,20 +268,20 @@ def _find_problems(oof: PredictionTable, tests: Mapping[str, PredictionTable]) -
         tests: by networks, folds' or refits', valid.
     """
     problems = []
-    for key, test in tests.items():
+    for networks, test in tests.items():
         if not len(test.ids):
             continue
-        difference = test.values.mean(axis=0) - oof.values.mean(axis=0)
+        test_means = test.values.mean(axis=0)
+        oof_means = oof.values.mean(axis=0)
         spread = np.maximum(oof.values.std(axis=0), _LEAST_SPREAD)
         limit = _FAR_MEAN + _MARGIN * np.sqrt(1 / len(oof.ids) + 1 / len(test.ids))
-        distances = np.abs(difference) / spread
+        distances = np.abs(test_means - oof_means) / spread
         column = distances.argmax()
         if distances[column] > limit:
             name = oof.task.columns[column]
             problems.append(
-                f"the {key} table's mean of {name} is {test.values[:, column].mean():.3f}, the "
-                f"out-of-fold table's {oof.values[:, column].mean():.3f}: check its columns and "
-                "galaxies"
+                f"the {networks} table's mean of {name} is {test_means[column]:.3f}, the "
+                f"out-of-fold table's {oof_means[column]:.3f}: check its columns and galaxies"
             )
     return problems
 
@@ -291,11 +307,11 @@ def _describe_adjustment(
             f"adjusted to {task.constraint}: {task.metric} {before:.5f} → {after:.5f}, values by "
             f"up to {change:.3f}"
         )
-    for key, test in tests.items():
-        change = np.abs(given.tests[key].values - test.values).max(initial=0)
+    for networks, test in tests.items():
+        change = np.abs(given.tests[networks].values - test.values).max(initial=0)
         if change >= _NOTICED:
             sentences.append(
-                f"{key} table adjusted to {task.constraint}: values by up to {change:.3f}"
+                f"{networks} table adjusted to {task.constraint}: values by up to {change:.3f}"
             )
     return sentences
 
@@ -315,23 +331,23 @@ def _compare_to_runs(
     """
     task = oof.task
     losses = task.per_sample_losses(oof.values.astype(np.float64), targets)
-    differences = {}
-    for card in _fair_cards(labeled, task):
-        if card.run == run:
-            continue
+    others = [card for card in _fair_cards(labeled, task) if card.run != run]
+    differences = []
+    for card in others:
         path = layout.RunFolder(labeled.dataset, card.run).oof_csv
-        other = PredictionTable.read(path, task, labeled.ids)
-        difference = task.difference(losses, task.per_sample_losses(other.values, targets))
+        table = PredictionTable.read(path, task, labeled.ids)
+        difference = task.difference(losses, task.per_sample_losses(table.values, targets))
         if difference.value > -_MARGIN * difference.error:
             return []
-        differences[card.run] = difference
-    if not differences:
+        differences.append(difference)
+    if not others:
         return []
-    best, gap = next(iter(differences.items()))
+    best_run = others[0].run
+    gap = differences[0]
     sentence = (
-        f"better than every other run without a mark by over {_MARGIN} standard errors ({best}: "
-        f"{-gap.value:.5f} ± {gap.error:.5f}); check that no network saw the galaxies that it "
-        "predicts"
+        f"better than every other run without a mark by over {_MARGIN} standard errors "
+        f"({best_run}: {-gap.value:.5f} ± {gap.error:.5f}); check that no network saw the galaxies "
+        "that it predicts"
     )
     return [sentence]
 

@@ -61,19 +61,7 @@ class PredictionTable:
         """
         frame = select_predictions(read_csv(path, key=key_of(ids)), task.columns, ids, path)
         if folds is not None:
-            if FOLD not in frame.columns:
-                raise DamageError(
-                    f"{paths.shown(path)} has no column '{FOLD}', the fold in which each row was "
-                    "held out"
-                )
-            moved = np.flatnonzero(frame[FOLD].to_numpy() != folds)
-            if len(moved):
-                first = moved[0]
-                raise DamageError(
-                    f"{paths.shown(path)} was made with another split "
-                    f"({key_of(ids)} {frame.index[first]}: fold {frame[FOLD].iloc[first]:g}, "
-                    f"but {folds[first]} in the catalog; such rows: {len(moved)})"
-                )
+            _check_folds(frame, folds, path)
         values = frame[list(task.columns)].to_numpy()
         return cls(task, ids, values, folds)
 
@@ -91,7 +79,9 @@ class PredictionTable:
                 without a column of classes.
             number: form of values.
         """
-        frame = self.frame if prior is None else self.task.with_decision(self.frame, prior)
+        frame = self.frame
+        if prior is not None:
+            frame = self.task.with_decision(frame, prior)
         if self.folds is not None:
             frame[FOLD] = self.folds
         return format_predictions(frame, number)
@@ -109,8 +99,24 @@ class PredictionTable:
         """Return predictions for another task: class probabilities follow from predicted votes."""
         if self.task.name == task.name or task.rule is None:
             return self
-        shares = task.rule.shares(self.frame)[list(task.columns)].to_numpy()
-        return replace(self, task=task, values=task.project(shares))
+        shares = task.rule.shares(self.frame)[list(task.columns)]
+        return replace(self, task=task, values=task.project(shares.to_numpy()))
+
+
+def _check_folds(frame: pd.DataFrame, folds: np.ndarray, path: Path) -> None:
+    """Refuse an out-of-fold table without folds, or with other ones."""
+    if FOLD not in frame.columns:
+        raise DamageError(
+            f"{paths.shown(path)} has no column '{FOLD}', the fold in which each row was held out"
+        )
+    moved = np.flatnonzero(frame[FOLD].to_numpy() != folds)
+    if len(moved):
+        first = moved[0]
+        raise DamageError(
+            f"{paths.shown(path)} was made with another split "
+            f"({key_of(frame.index)} {frame.index[first]}: fold {frame[FOLD].iloc[first]:g}, "
+            f"but {folds[first]} in the catalog; such rows: {len(moved)})"
+        )
 
 
 def select_predictions(
@@ -131,10 +137,11 @@ def select_predictions(
     missing = wanted[~wanted.isin(frame.index)].sort_values()
     extra = frame.index[~frame.index.isin(ids)].sort_values()
     if len(missing) or len(extra):
-        problem = "missing" if len(missing) else "not in the dataset"
-        first = [*missing, *extra][0]
+        problem = (
+            f"{missing[0]} is missing" if len(missing) else f"{extra[0]} is not in the dataset"
+        )
         counts = f"{len(missing)} missing, {len(extra)} extra"
-        raise InputError(f"{paths.shown(path)}: {key_of(ids)} {first} is {problem} ({counts})")
+        raise InputError(f"{paths.shown(path)}: {key_of(ids)} {problem} ({counts})")
     numbers = select_numbers(frame, columns, path)
     if FOLD in frame.columns:
         numbers[FOLD] = select_numbers(frame, [FOLD], path)
@@ -161,23 +168,32 @@ def score_table(
         standard deviation; None for one fold), `per_column`, and `classes` with more scores of a
         class task.
     """
-    folds = np.zeros(len(targets), np.int64) if folds is None else folds
-    numbers = sorted(set(folds.tolist()))
-    per_fold = [task.score(predictions[folds == k], targets[folds == k]) for k in numbers]
-    columns = [[number] for number in range(len(task.columns))]
-    per_column = [task.score(predictions[:, column], targets[:, column]) for column in columns]
-    classes = task.class_scores(predictions, targets, folds, unscored)
-    return {
+    if folds is None:
+        folds = np.zeros(len(targets), np.int64)
+    per_fold = {}
+    for fold in np.unique(folds).tolist():
+        rows = folds == fold
+        per_fold[str(fold)] = task.score(predictions[rows], targets[rows])
+    fold_scores = list(per_fold.values())
+
+    per_column = {}
+    for i, column in enumerate(task.columns):
+        per_column[column] = task.score(predictions[:, [i]], targets[:, [i]])
+
+    table = {
         "metric": task.metric,
         "score": task.score(predictions, targets),
-        "per_fold": dict(zip(map(str, numbers), per_fold, strict=True)),
-        "mean": float(np.mean(per_fold)),
-        "sd": float(np.std(per_fold, ddof=1)) if len(per_fold) > 1 else None,
-        "per_column": dict(zip(task.columns, per_column, strict=True)),
-        **({"classes": classes} if classes else {}),
+        "per_fold": per_fold,
+        "mean": float(np.mean(fold_scores)),
+        "sd": float(np.std(fold_scores, ddof=1)) if len(fold_scores) > 1 else None,
+        "per_column": per_column,
         "galaxies": len(targets),
         "code_version": manifest.code_version(),
     }
+    class_scores = task.class_scores(predictions, targets, folds, unscored)
+    if class_scores:
+        table["classes"] = class_scores
+    return table
 
 
 def digest_table(table: Path) -> str:

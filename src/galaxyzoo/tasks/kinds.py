@@ -25,16 +25,19 @@ class Task(ABC):
     name: str
     columns: tuple[str, ...]
 
-    metric: ClassVar[str]  # name of the score, as tables and cards print it; lower is better
+    # Wording of tables, plots and messages
+    metric: ClassVar[str]  # name of the score, of which lower is better
     quantity: ClassVar[str]  # what the columns hold
     group: ClassVar[str]  # what the columns of a group belong to
     truth: ClassVar[str]  # what the targets are called in the legend of a plot
     constraint: ClassVar[str]  # what valid predictions obey
-    # allowed settings of a run, the default first
+
+    # Settings that a run may have, the default first
     outputs: ClassVar[tuple[str, ...]]  # head.output
     losses: ClassVar[tuple[str, ...]]
     class_balances: ClassVar[tuple[str, ...]] = ("none",)
-    # columns of a submission before the task's own
+
+    # Columns of a submission before the task's own
     decision_columns: ClassVar[tuple[str, ...]] = ()
 
     @property
@@ -95,8 +98,11 @@ class Task(ABC):
 
     def group_of(self, column: int) -> range:
         """The columns of the group that a column belongs to."""
-        spans = [range(len(self.columns))[group] for group in self.groups]
-        return next(span for span in spans if column in span)
+        for group in self.groups:
+            span = range(group.start, group.stop)
+            if column in span:
+                return span
+        raise IndexError(f"{self.name} has no column {column}")
 
     def difference(self, ours: np.ndarray, theirs: np.ndarray) -> metrics.Difference:
         """Difference of two scores from (galaxy,) `per_sample_losses` of the same galaxies."""
@@ -175,13 +181,15 @@ class VoteTask(Task):
         """
         from galaxyzoo.tasks import leakage  # here: scipy takes a quarter of a second to import
 
-        if copies := leakage.find_copies(predictions, targets):
+        copies = leakage.find_copies(predictions, targets)
+        if copies:
             return copies
         losses = self.per_sample_losses(self.project(predictions), targets)
-        limits = _UNREACHED**2 * (targets * (1 - targets)).mean(axis=1) / decision_tree.VOLUNTEERS
-        parts = {f"fold {fold}": folds == fold for fold in np.unique(folds)}
-        parts["all folds"] = np.full(len(folds), True)
-        for name, rows in parts.items():
+        variances = (targets * (1 - targets)).mean(axis=1)  # of single votes
+        limits = _UNREACHED**2 * variances / decision_tree.VOLUNTEERS
+        masks = {f"fold {fold}": folds == fold for fold in np.unique(folds)}
+        masks["all folds"] = np.full(len(folds), True)
+        for name, rows in masks.items():
             if leakage.is_below_floor(losses[rows], limits[rows]):
                 rmse = np.sqrt(losses[rows].mean())
                 limit = np.sqrt(limits[rows].mean())
@@ -231,7 +239,8 @@ class ClassTask(Task):
 
     def per_sample_losses(self, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """(galaxy,) log-loss in nats."""
-        return -np.sum(targets * np.log(np.maximum(predictions, metrics.MIN_PROBABILITY)), axis=1)
+        logs = np.log(np.maximum(predictions, metrics.MIN_PROBABILITY))
+        return -np.sum(targets * logs, axis=1)
 
     def score_from_loss(self, mean_loss: np.ndarray) -> np.ndarray:
         """The mean itself."""
@@ -245,7 +254,8 @@ class ClassTask(Task):
         if not is_soft.any():
             return ""
         probs = self.project(predictions[is_soft])
-        return leakage.find_floor(probs, targets[is_soft].argmax(axis=1), folds[is_soft])
+        truth = targets[is_soft].argmax(axis=1)
+        return leakage.find_floor(probs, truth, folds[is_soft])
 
     def project(self, predictions: np.ndarray) -> np.ndarray:
         """Clip to [0, 1], make rows sum to 1, lift to about `MIN_PROBABILITY`."""
@@ -271,8 +281,9 @@ class ClassTask(Task):
     def with_decision(self, predictions: pd.DataFrame, prior: np.ndarray) -> pd.DataFrame:
         """The name of the decided class, then the probabilities; arguments as of `decide`."""
         decided = self.decide(predictions.to_numpy(), prior)
-        names = pd.Series(np.array(self.columns)[decided], index=predictions.index, name=CLASS)
-        return pd.concat([names, predictions], axis=1)
+        names = np.array(self.columns)[decided]
+        column = pd.Series(names, index=predictions.index, name=CLASS)
+        return pd.concat([column, predictions], axis=1)
 
     def decide(self, probs: np.ndarray, prior: np.ndarray) -> np.ndarray:
         """The class of each galaxy.
@@ -317,20 +328,25 @@ class ClassTask(Task):
             (galaxy,) class numbers; where there is no other galaxy, every class counts as equally
             frequent.
         """
-        outside = targets[:0] if unscored is None else unscored
+        if unscored is None:
+            unscored = targets[:0]
         decided = np.empty(len(probs), dtype=np.int64)
         for fold in np.unique(folds):
             rows = folds == fold
-            others = np.concatenate([targets[~rows], outside])
-            prior = others.mean(axis=0) if len(others) else np.ones(targets.shape[1])
+            others = np.concatenate([targets[~rows], unscored])
+            prior = np.ones(targets.shape[1])
+            if len(others):
+                prior = others.mean(axis=0)
             decided[rows] = self.decide(probs[rows], prior)
         return decided
 
     def to_macro(self, values: np.ndarray) -> np.ndarray:
         """(galaxy, class) probabilities or one-hot targets -> (galaxy, macro-class), summed."""
-        place = {name: i for i, name in enumerate(self.columns)}
-        columns = [[place[name] for name in names] for names in self.macro.values()]
-        return np.column_stack([values[:, members].sum(axis=1) for members in columns])
+        sums = []
+        for classes in self.macro.values():
+            columns = [self.columns.index(name) for name in classes]
+            sums.append(values[:, columns].sum(axis=1))
+        return np.column_stack(sums)
 
     def class_scores(
         self,
@@ -358,19 +374,24 @@ class ClassTask(Task):
 
         truth = targets.argmax(axis=1)
         decided = self.decide_out_of_fold(probs, targets, folds, unscored)
-        numbers = np.arange(len(self.columns))
-        f1 = f1_score(truth, decided, labels=numbers, average="macro", zero_division=0)
+        classes = np.arange(len(self.columns))
+        f1 = f1_score(truth, decided, labels=classes, average="macro", zero_division=0)
         scores: dict[str, Any] = {
             "accuracy": float(np.mean(decided == truth)),
             "balanced_accuracy": metrics.mean_recall(truth, decided),
             "macro_f1": float(f1),
         }
-        whole = targets.sum(axis=0).min() > 0 and targets.sum(axis=0).max() < len(targets)
+        class_sizes = targets.sum(axis=0)
+        has_auc = class_sizes.min() > 0 and class_sizes.max() < len(targets)
         for name in ("macro", "micro"):
-            auc = roc_auc_score(targets, probs, average=name) if whole else None
-            scores[f"{name}_auc"] = None if auc is None else float(auc)
+            scores[f"{name}_auc"] = None
+            if has_auc:
+                scores[f"{name}_auc"] = float(roc_auc_score(targets, probs, average=name))
         if self.macro:
-            truth, decided = (self.to_macro(values).argmax(axis=1) for values in (targets, probs))
-            scores["macro_class_accuracy"] = float(np.mean(decided == truth))
-            scores["macro_class_balanced_accuracy"] = metrics.mean_recall(truth, decided)
+            macro_truth = self.to_macro(targets).argmax(axis=1)
+            macro_decided = self.to_macro(probs).argmax(axis=1)
+            scores["macro_class_accuracy"] = float(np.mean(macro_decided == macro_truth))
+            scores["macro_class_balanced_accuracy"] = metrics.mean_recall(
+                macro_truth, macro_decided
+            )
         return scores
