@@ -60,7 +60,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty project, with `input/`, `folds/` and so on, in place of the real one everywhere."""
     monkeypatch.setenv("GALAXYZOO_ROOT", str(tmp_path))
     folders = [paths.cache_dir(), folds_dir(), oof_dir()]
-    for folder in (*folders, submissions_dir(), paths.reports_dir()):
+    for folder in (*folders, submissions_dir(), paths.root() / "reports"):
         folder.mkdir(parents=True)
     return tmp_path
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,6 +30,7 @@ from support.commands import (
 from support.thoroughness import long_only
 
 EXTRAS = extras.installed()
+PACKAGE = CODE_ROOT / "src" / "galaxyzoo" / "extras"
 SHORT = [*TINY, "train.epochs=1", "train.batch_size=32", "tta.angles=1", "--folds", "2"]
 
 
@@ -116,32 +118,43 @@ def test_one_extra_is_removed_with_those_that_list_it(name, tmp_path):
     subprocess.run([sys.executable, "-c", IMPORT_ALL], env=packages, check=True)
 
 
-HELP_OF_ALL = """
-import contextlib, io, json, os, sys
+DAMAGED = """
+import contextlib, io, json, os, shutil, sys, traceback
 import cv2, lightgbm, pandas, pydantic, pyarrow.parquet, torch
 sys.path.insert(0, sys.argv[1])
-names, words = json.loads(sys.argv[2])
 extras = sys.argv[1] + "/galaxyzoo/extras/"
-for gone in os.listdir(extras):
-    if not os.path.exists(f"{extras}{gone}/__init__.py"):
-        continue
-    os.rename(extras + gone, extras + "../gone")
+def call(arguments):
+    from galaxyzoo import commands
+    sys.argv = arguments
+    try:
+        if arguments[0] == "galaxyzoo":
+            commands.main()
+        else:
+            commands.run(arguments[0])
+    except SystemExit as end:
+        return end.code or 0
+    except BaseException:
+        return traceback.format_exc()
+    return 0
+for extra, lost, all_arguments in json.loads(sys.argv[2]):
+    os.rename(extras + extra, extras + "../whole")
+    if lost == "all modules":
+        os.mkdir(extras + extra)
+        shutil.copy(extras + "../whole/__init__.py", extras + extra)
+    elif lost:
+        shutil.copytree(extras + "../whole", extras + extra, ignore=shutil.ignore_patterns(lost))
     if os.fork() == 0:
-        from galaxyzoo import commands
-        for arguments in [*([name, "--help"] for name in names), *words.get(gone, [])]:
+        for arguments in all_arguments:
             printed = io.StringIO()
-            sys.argv = arguments
-            try:
-                with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(printed):
-                    commands.run(arguments[0])
-                status = 0
-            except SystemExit as end:
-                status = end.code or 0
-            print(json.dumps([gone, arguments, status, printed.getvalue()]), flush=True)
+            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(printed):
+                status = call(arguments)
+            print(json.dumps([extra, arguments, status, printed.getvalue()]), flush=True)
         os._exit(0)
     os.wait()
-    os.rename(extras + "../gone", extras + gone)
+    shutil.rmtree(extras + extra, ignore_errors=True)
+    os.rename(extras + "../whole", extras + extra)
 """
+HELP = [[name, "--help"] for name in commands.names()]
 # Real work that meets a missing extra only on its way, or does without it.
 WORK = {
     "formats": [["predict", "galaxy.jpg", "--folds", "0"]],
@@ -151,19 +164,40 @@ WORK = {
 }
 
 
-def test_each_extra_can_be_deleted_and_what_needs_it_says_so(tmp_path):
-    """Every command, all others being there."""
-    src = copy_checkout(tmp_path / "code") / "src"
-    (tmp_path / "galaxy.jpg").write_bytes(COMPETITION.images[int(COMPETITION.test_ids[0])])
-    names = [name for name in commands.references() if " " not in name]
-    typed = json.dumps([names, WORK])
-    python = [sys.executable, "-c", HELP_OF_ALL, src, typed]
+Words = list[str]
+
+
+def damage(
+    folder: Path, damages: list[tuple[str, str, list[Words]]]
+) -> list[tuple[str, Words, Any, str]]:
+    """Call commands where a part of an extra is missing, all others being there.
+
+    Args:
+        folder: empty, in which they work on `galaxy.jpg`.
+        damages: an extra, the module that it lacks ("all modules", or "" for its folder), and what
+            is typed then.
+    Returns:
+        Extra, what was typed, status or message of the exit, and what was printed on stderr.
+    """
+    src = copy_checkout(folder / "code") / "src"
+    (folder / "galaxy.jpg").write_bytes(COMPETITION.images[int(COMPETITION.test_ids[0])])
+    python = [sys.executable, "-c", DAMAGED, src, json.dumps(damages)]
     done = subprocess.run(
-        python, cwd=tmp_path, env=environment(tmp_path), check=True, capture_output=True, text=True
+        python, cwd=folder, env=environment(folder), check=True, capture_output=True, text=True
     )
-    lines = [json.loads(line) for line in done.stdout.splitlines()]
-    assert len(lines) == len(EXTRAS) * len(names) + len(WORK), done.stderr
-    for gone, (name, *words), status, printed in lines:
+    called = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(called) == sum(len(typed) for _, _, typed in damages), done.stderr
+    return called
+
+
+def providers_of(name: str) -> set[str]:
+    """The extra that has a command."""
+    return {extra for extra, offered in EXTRAS.items() if name in offered.commands}
+
+
+def test_each_extra_can_be_deleted_and_what_needs_it_says_so(tmp_path):
+    damages = [(extra, "", [*HELP, *WORK.get(extra, [])]) for extra in EXTRAS]
+    for gone, (name, *words), status, printed in damage(tmp_path, damages):
         refused = f"the folder extras/{gone} of galaxyzoo, which this command needs, is missing"
         if name in EXTRAS[gone].commands:
             assert "its folder in src/galaxyzoo/extras/ is missing" in status
@@ -171,12 +205,30 @@ def test_each_extra_can_be_deleted_and_what_needs_it_says_so(tmp_path):
             assert "no installed extra writes this; choose an ending of .csv" in printed
         elif status:
             assert refused in f"{status}{printed}"
-            providers = {extra for extra, each in EXTRAS.items() if name in each.commands}
-            assert providers
-            assert providers <= NEEDS[gone]
+            assert providers_of(name)
+            assert providers_of(name) <= NEEDS[gone]
         else:
             assert gone not in ("intervals", "pages") or words == ["--help"]
     assert (tmp_path / "predictions.csv").is_file()
+
+
+def test_half_an_extra_stops_only_the_commands_that_use_it_and_they_say_so(tmp_path):
+    """Its `__init__.py` alone, or all but one module."""
+    damages = []
+    for half, extra in EXTRAS.items():
+        *_, last = sorted((PACKAGE / half).glob("[!_]*.py"))
+        work = [["prepare", "--data", "nothing"], ["predict", "--help"], ["galaxyzoo", "--help"]]
+        work += [[name, "--help"] for name in extra.commands if " " not in name]
+        damages += [(half, "all modules", [*HELP, *work]), (half, last.name, work)]
+    for half, (name, *words), status, printed in damage(tmp_path, damages):
+        message = f"{'' if status == 1 else status}{printed}".strip()
+        extra, is_data = EXTRAS[half], words == ["--data", "nothing"]
+        if is_data and "--data nothing: not found here" in message:
+            continue  # as where the extra is whole
+        if status:
+            assert re.fullmatch(rf"error: extras/{half} of galaxyzoo is incomplete .*", message)
+            offers = extra.datasets if is_data else extra.images
+            assert offers or providers_of(name) & {half, *NEEDS[half]}
 
 
 WALK = """

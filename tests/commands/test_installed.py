@@ -21,9 +21,9 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from galaxyzoo import __version__
-from galaxyzoo.core.launch import EXTRAS
+from galaxyzoo.core.extras import installed as find_extras
 from galaxyzoo.core.paths import CODE_ROOT
-from support.commands import copy_checkout, succeed
+from support.commands import OPTIONAL, copy_checkout, succeed
 
 PINS = CODE_ROOT / "scripts" / "requirements"
 NOTEBOOKS = {"nbformat", "ipykernel", "jupyterlab"}
@@ -70,9 +70,8 @@ def test_dependencies_are_those_of_the_requirements():
             assert name in NOTEBOOKS or version in ranges[name], pin
     floors = {r.name: f"{r.specifier}".split(",")[-1][2:] for r in needed if r.name != "simplejpeg"}
     assert dict(re.findall(r"^([\w-]+)>=(\S+)", (PINS / "floors.txt").read_text(), re.M)) == floors
-    named = {name for names in EXTRAS.values() for name in names}
-    assert named == {r.name for r in optional} - {project["name"], *NOTEBOOKS}
-    assert {*EXTRAS} <= {*extras}
+    assert {*OPTIONAL} == {r.name for r in optional} - {project["name"], *NOTEBOOKS}
+    assert {*find_extras()} <= {*extras}
 
 
 @pytest.mark.parametrize("python", ["3.11", "3.12"])

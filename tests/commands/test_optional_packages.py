@@ -2,18 +2,16 @@
 
 import sys
 from collections.abc import Callable
-from itertools import chain
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from galaxyzoo.commands import predict
-from galaxyzoo.core.launch import EXTRAS
 from galaxyzoo.data.stores.opening import open_images
 from galaxyzoo.io.tables import read_table
 from galaxyzoo.io.writing import write_predictions
-from support.commands import COMPETITION, call
+from support.commands import COMPETITION, OPTIONAL, call
 from support.refusals import one_line_refusal
 
 
@@ -46,7 +44,7 @@ def test_parquet_without_its_package_is_one_line(
 
 @pytest.mark.slow
 def test_what_needs_an_optional_package_names_it(root, monkeypatch):
-    monkeypatch.setenv("HIDDEN_PACKAGES", " ".join(["simplejpeg", *chain(*EXTRAS.values())]))
+    monkeypatch.setenv("HIDDEN_PACKAGES", " ".join(["simplejpeg", *OPTIONAL]))
     (root / "galaxy.jpg").write_bytes(COMPETITION.images[int(COMPETITION.test_ids[0])])
     for package, extra, *words in (
         ("pyarrow", "surveys", "survey.py", "galaxy.jpg", "votes/"),

@@ -2,7 +2,6 @@
 
 import argparse
 import functools
-import itertools
 import os
 import shutil
 import subprocess
@@ -14,8 +13,8 @@ import pandas as pd
 import pytest
 
 from galaxyzoo import commands
-from galaxyzoo.core import launch, paths
-from galaxyzoo.core.extras import load_entry_point
+from galaxyzoo.core import paths
+from galaxyzoo.core.extras import installed, load_entry_point
 from support.datasets import draw_competition
 from support.forked_commands import ForkServer, Job
 from support.refusals import listing
@@ -25,9 +24,10 @@ SRC = paths.CODE_ROOT / "src"
 TINY = ["image.size_px=32", "model.kwargs.widths=[8,16]", "head.hidden=16"]
 TINY += ["train.epochs=2", "train.batch_size=8"]
 TRAIN = ["train.py", "gz37/cnn", *TINY, "--folds", "3"]
+OPTIONAL = sorted({name for extra in installed().values() for name in extra.packages})
 WITHOUT_PACKAGES = f"""
 import sys
-sys.modules |= dict.fromkeys({[*itertools.chain(*launch.EXTRAS.values()), "simplejpeg"]})
+sys.modules |= dict.fromkeys({[*OPTIONAL, "simplejpeg"]})
 """
 COMPETITION = draw_competition(n_train=36, n_test=7, seed=3)
 

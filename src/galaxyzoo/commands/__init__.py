@@ -16,7 +16,7 @@ from galaxyzoo.core.options import option_to_word
 
 
 def references() -> dict[str, str]:
-    """The main functions of all commands, and of those within one (`prepare gz2`), by name."""
+    """The main functions of all commands, and of those within one (`prepare NAME`), by name."""
     mains = {}
     for module in pkgutil.iter_modules(__path__):
         mains[module.name] = f"{__name__}.{module.name}:main"
@@ -37,7 +37,7 @@ def run(name: str) -> None:
     refuse_moved_option(name)
     try:
         command = extras.load_entry_point(references()[name])
-    except ModuleNotFoundError as error:
+    except ImportError as error:
         sys.exit(f"error: {name_missing(error)}")
     run_main(command)
 
@@ -72,7 +72,8 @@ def usage() -> str:
     lines = ["usage: galaxyzoo COMMAND [--help]", ""]
     for name in names():
         spec = importlib.util.find_spec(references()[name].partition(":")[0])
-        source = Path((spec and spec.origin) or "").read_text(encoding="utf-8")
-        docstring = ast.get_docstring(ast.parse(source)) or ""
-        lines.append(f"  {name:<14} {docstring.splitlines()[0]}")
+        if spec and spec.origin:  # else a part of its extra is missing
+            source = Path(spec.origin).read_text(encoding="utf-8")
+            docstring = ast.get_docstring(ast.parse(source)) or ""
+            lines.append(f"  {name:<14} {docstring.splitlines()[0]}")
     return "\n".join(lines)

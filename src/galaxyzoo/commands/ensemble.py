@@ -125,7 +125,7 @@ def build_ensemble(options: EnsembleOptions) -> None:
     if line and options.test == "folds":
         print(line)
     place = f"--dataset {whole.dataset}"
-    next_command = f"{launch.typed('evaluate')} {ensemble_name(task.name, name)} {place}"
+    next_command = launch.suggest("ensemble", f"{ensemble_name(task.name, name)} {place}")
     if refitted and options.test == "folds":
         print(
             "This submission is from the folds' networks. The next command averages it with that "

@@ -1,9 +1,6 @@
 """Predict galaxies in images; write one table.
 
-IMAGES are JPEG or PNG files, or folders or zips of them; HDF5 or .npz files
-(arrays `images` and `ids`); Parquet files (columns `image` and `id`); or lists
-in CSV or Parquet (column `path`). Folders, zips and lists may also contain FITS
-cut-outs.
+IMAGES are JPEG or PNG files, or folders or zips of them.
 
 RUN is a trained run or an ensemble; predictions are averaged over the networks
 of its folds and over test-time augmentations. The default has the best
@@ -16,9 +13,6 @@ demo set, add `--dataset demo`.
   python3 src/predict.py ensemble:hubble10/all my_galaxies/
   python3 src/predict.py gz37/mobilenetv2 images.zip --output votes.csv
   python3 src/predict.py gz37/mobilenetv2 a.jpg b.jpg --dataset demo
-
-For millions of images, name a folder (--output votes/): the work is handed on
-to `python3 src/survey.py`.
 """
 
 import shlex
@@ -75,8 +69,7 @@ class ImageOptions(DatasetOptions):
         "use only the networks of these folds (0 or 0,2)", type=fold_numbers, metavar="FOLDS"
     )
     views: Literal[1, 8] | None = option(
-        "orientations of each image to average (default: as in each run's config; in surveys by "
-        "the bundled networks 1, as they gain nothing from more)"
+        "orientations of each image to average (default: as in each run's config)"
     )
 
     @property
@@ -93,13 +86,17 @@ class ImageOptions(DatasetOptions):
         return [Path(name) for name in names]
 
 
+def endings() -> list[str]:
+    """Endings of all outputs; "/" of a folder."""
+    return [*TABLE_SUFFIXES, *extras.outputs()]
+
+
 @dataclass(frozen=True, kw_only=True)
 class PredictOptions(ImageOptions):
     """Options of the command."""
 
     output: str = option(
-        "table (.csv, .parquet, .fits, .vot or .ecsv; default: predictions.csv) or, for many "
-        "galaxies, a folder such as votes/",
+        f"table, or what an extra writes ({', '.join(endings())}; default: predictions.csv)",
         "predictions.csv",
     )
     columns: bool = option(
@@ -124,7 +121,7 @@ class PredictOptions(ImageOptions):
 
 def main() -> None:
     """Read the options, then predict into a table, or hand on to the command of an extra."""
-    options = read_options(with_settings(PredictOptions), __doc__)
+    options = read_options(with_settings(PredictOptions), __doc__ + extras.describe("predict"))
     check_images(options.files)
     command = extras.outputs().get(options.ending)
     if command:
@@ -167,10 +164,9 @@ def predict_to_table(options: PredictOptions) -> None:
     """Predict into one table."""
     output, images = options.path, options.files
     if output.is_dir() or options.ending not in TABLE_SUFFIXES:
-        endings = ", ".join([*TABLE_SUFFIXES, *extras.outputs()])
         raise InputError(
             f"--output {options.output}: no installed extra writes this; choose an ending of "
-            f"{endings}"
+            f"{', '.join(endings())}"
         )
     # Only now, and torch in the functions below, or mistakes and --help wait for them.
     from galaxyzoo.ensemble.model_listing import pick_predictor

@@ -2,7 +2,6 @@
 
 python3 src/prepare.py                       input/, or the demo set
 python3 src/prepare.py --subset kaggle-mini  a part of the competition
-python3 src/prepare.py gz2                   balanced classes (gz2 --help)
 """
 
 import sys
@@ -44,7 +43,7 @@ def main() -> None:
         if f"prepare {name}" in references():
             extras.load_entry_point(references()[f"prepare {name}"])()
             return
-    options = read_options(PrepareOptions, __doc__)
+    options = read_options(PrepareOptions, __doc__ + extras.describe("prepare"))
     task = find_named_task(options.task, options.data) or get_task(options.task)
     if options.subset:
         print_made(write_subset(options.subset, options.data), f"--data {options.subset}")

@@ -10,7 +10,7 @@ of configs/demo.yaml.
   python3 src/train.py one-gpu                      the runs of an ensemble
   python3 src/train.py gz37/resnet18 train.lr=2e-3  one setting changed
   python3 src/train.py --refit --seeds 2            also on all galaxies
-  python3 src/train.py --data mine                  input/mine/labels.csv
+  python3 src/train.py --data mine                  the dataset in input/mine/
   python3 src/train.py on_bad_image=drop            without unusable images
   python3 src/train.py --data demo-full             the demo set in full
   python3 src/train.py --jobs 1                     one fold at a time
@@ -246,14 +246,14 @@ def describe_trained(cards: Sequence[RunCard]) -> str:
 
 
 def next_command(cards: Sequence[RunCard], builds: Sequence[Sequence[str]], advice: str) -> str:
-    """Command after a training: the other folds, an ensemble, or the report."""
+    """Command after a training: the other folds, an ensemble, or what an extra offers."""
     if not all(card.is_whole for card in cards):
         return advice
     task, dataset = cards[0].task, cards[0].dataset
     runs = [card.run for card in cards if card.task == task and not card.diverged]
     if builds or (runs and task in TASKS):  # an optimistic run is combined if named
         return f"{launch.typed('ensemble')} {shlex.join((builds or [runs])[0])} --dataset {dataset}"
-    return f"{launch.typed('evaluate')} {task} --dataset {dataset}"
+    return launch.suggest("train", f"{task} --dataset {dataset}")
 
 
 def describe_labels(data: Dataset, task: Task) -> str:

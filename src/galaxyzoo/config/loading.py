@@ -21,7 +21,6 @@ from galaxyzoo.tasks.registry import TASKS, define_task, task_name
 
 CONFIG = "config.yaml"  # in a trained run's folder
 LABELS = "labels"  # folder of `configs/` with the runs of every task of own labels
-_OTHER_FOLDERS = "ensembles", "tuning", LABELS  # without runs of a task
 
 
 def config_path(run: str, own_task: Task | None = None) -> Path:
@@ -98,7 +97,7 @@ def find_recipe(run: str, overrides: Sequence[str] = (), own_task: Task | None =
 def all_runs() -> list[str]:
     """Names of all runs of tasks in `configs/`, `<task>/<stem>`."""
     paths = configs_dir().glob("*/*.yaml")
-    return sorted(f"{p.parent.name}/{p.stem}" for p in paths if p.parent.name not in _OTHER_FOLDERS)
+    return sorted(f"{p.parent.name}/{p.stem}" for p in paths if p.parent.name in TASKS)
 
 
 def own_runs(task: str) -> list[str]:
@@ -203,7 +202,7 @@ class EnsembleSettings(base.Settings):
     """names of the runs, which `src/train.py NAME` trains"""
     tables: str | None = None
     """folder (path from the project root) of tables to combine if no run is trained: each as
-    written by `src/export.py RUN --tables`, in TASK/recipes/RUN"""
+    exported, in TASK/recipes/RUN"""
     dataset: str | None = None
     """dataset of those tables"""
 

@@ -1,7 +1,7 @@
 """Find what the folders in `extras/` add to the commands; a deleted folder adds nothing.
 
-Each has an `EXTRA` in its `__init__.py`, which names objects as entry points do,
-`galaxyzoo.extras.tuning.command:main`; nothing is imported before it is asked for.
+Each has an `EXTRA` in its `__init__.py`, which names objects as entry points do, `module:object`;
+nothing is imported before it is asked for.
 """
 
 import importlib
@@ -25,13 +25,19 @@ class Moved:
 class Extra:
     """References to the objects that a folder in `extras/` offers."""
 
-    commands: Mapping[str, str] = field(default_factory=dict)  # name -> main; also "prepare gz2"
+    commands: Mapping[str, str] = field(default_factory=dict)  # name -> main; also "prepare NAME"
     datasets: Sequence[str] = ()  # forms of labeled input: `data.readers.find.Form`
     images: Sequence[str] = ()  # forms of images: `data.stores.opening.ImageForm`
+    pictures: Sequence[str] = ()  # endings of files with an image each, which such a form reads
     # Ending of an output of `predict`, "/" of a folder -> the extra's command that writes it
     outputs: Mapping[str, str] = field(default_factory=dict)
-    # Option that a command had before, "predict --with" -> where it is now
+    # Option that a command had before, "predict --NAME" -> where it is now
     moved: Mapping[str, Moved] = field(default_factory=dict)
+    help: Mapping[str, str] = field(default_factory=dict)  # command -> lines below its own
+    # Command that has ended, or "data" where there are none -> the command to type next
+    next: Mapping[str, str] = field(default_factory=dict)
+    packages: Sequence[str] = ()  # optional ones, as they are imported
+    seals: Sequence[str] = ()  # files that mark folders in which no other command writes
 
 
 @cache
@@ -43,6 +49,12 @@ def installed() -> dict[str, Extra]:
         return {}
     names = sorted(module.name for module in pkgutil.iter_modules(package.__path__))
     return {name: importlib.import_module(f"{package.__name__}.{name}").EXTRA for name in names}
+
+
+def describe(command: str) -> str:
+    """The lines that extras add to the help of a command."""
+    lines = [extra.help[command] for extra in installed().values() if command in extra.help]
+    return "".join(f"\n{text}\n" for text in lines)
 
 
 def load_entry_point(reference: str) -> Any:

@@ -28,18 +28,6 @@ from galaxyzoo.core.paths import CODE_ROOT, INSTALLED
 VENV_PYTHON = CODE_ROOT / ".venv" / "bin" / "python"  # of a checkout
 _OLDEST = (3, 11)  # Python
 _NEEDED = ("torch", "timm", "cv2", "lightgbm", "pydantic", "safetensors", "filelock")
-# Optional packages by their extra in pyproject.toml, as they are imported.
-EXTRAS = {
-    "formats": ("h5py", "astropy"),
-    "surveys": ("pyarrow",),
-    "labels": ("fastapi", "uvicorn"),
-    "pages": ("jinja2",),
-    "reports": ("matplotlib",),
-    "tuning": ("optuna",),
-    "app": ("gradio",),
-    "export": ("onnx", "onnxruntime", "onnxscript"),
-    "download": ("kaggle", "pooch"),
-}
 _EXTRAS = "galaxyzoo.extras."
 _RESTARTED = "GALAXYZOO_RESTARTED"
 _PYTHON = "GALAXYZOO_PYTHON"  # the user's own interpreter, as the shell scripts take it
@@ -129,7 +117,7 @@ def run_main(main: Callable[[], None]) -> None:
                 signal.signal(signal.SIGINT, _stop_ending)
     except InputError as error:
         _exit_with(str(error))
-    except ModuleNotFoundError as error:
+    except ImportError as error:
         _exit_with(name_missing(error))
     except MemoryError as error:
         _exit_with(f"out of memory ({str(error) or 'the system has no more'})")
@@ -149,14 +137,18 @@ def run_main(main: Callable[[], None]) -> None:
         gc.freeze()  # or the interpreter's last collections go through all of torch, for seconds
 
 
-def name_missing(error: ModuleNotFoundError) -> str:
+def name_missing(error: ImportError) -> str:
     """Name a deleted extra, or what to type for a package; others are the code's own mistakes."""
+    from galaxyzoo.core.extras import installed  # not to be read by an old Python
+
     if str(error.name).startswith(_EXTRAS):
         folder = str(error.name).split(".")[2]
+        if folder in installed():
+            return f"extras/{folder} of galaxyzoo is incomplete ({error}): restore or delete it"
         return f"the folder extras/{folder} of galaxyzoo, which this command needs, is missing"
     module = str(error.name).partition(".")[0]
-    offering = [extra for extra, modules in EXTRAS.items() if module in modules]
-    if not offering:
+    offering = [name for name, extra in installed().items() if module in extra.packages]
+    if not offering or not isinstance(error, ModuleNotFoundError):
         raise error
     for frame, _ in traceback.walk_tb(error.__traceback__):
         name = frame.f_globals["__name__"]
@@ -215,6 +207,16 @@ def print_done(made: str, next_command: str = "") -> None:
         print(one_line(f"next: {next_command}"))
 
 
+def suggest(occasion: str, arguments: str = "") -> str:
+    """Spell the command that an extra offers next (`Extra.next`); empty where none does."""
+    from galaxyzoo.core.extras import installed  # not to be read by an old Python
+
+    for extra in installed().values():
+        if occasion in extra.next:
+            return f"{typed(extra.next[occasion])} {arguments}".strip()
+    return ""
+
+
 def with_data(command: str, data: str | None) -> str:
     """A command with the `--data` of this one, if that was given."""
     return f"{command} --data {shlex.quote(data)}" if data else command
@@ -224,7 +226,7 @@ def typed(command: str) -> str:
     """How a command begins as it is typed here: a script of a checkout, or `galaxyzoo COMMAND`."""
     if INSTALLED:
         return f"galaxyzoo {'train --ensemble' if command == 'train_folds' else command}"
-    if command in ("train_folds", "download_data", "submit"):
+    if (CODE_ROOT / "scripts" / f"{command}.sh").exists():
         return f"bash scripts/{command}.sh"
     return f"python3 src/{command}.py"
 

@@ -9,7 +9,7 @@
     options = read_options(Cut, __doc__)
 
 The annotation says how a word is read: `bool` is a switch, `Literal[...]` one of a few, and a tuple
-takes words with commas between them (`--keep ra,dec`), or the option again.
+takes words with commas between them (`--candidates nnls,mean`), or the option again.
 """
 
 import argparse

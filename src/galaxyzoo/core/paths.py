@@ -13,8 +13,6 @@ INSTALLED = (_PACKAGE / "configs").is_dir()  # a wheel has them inside; a checko
 # The checkout; of an installed package the current folder, whichever that is when a path is used.
 CODE_ROOT = Path() if INSTALLED else _PACKAGE.parents[1]
 RESOURCES = _PACKAGE if INSTALLED else CODE_ROOT  # folder of configs/, weights/ and LICENSE
-MARK = "Galaxy Zoo ensemble"  # in the pages and pictures that are written
-SURVEY_JOB = "job.json"  # in the folder of a survey
 _ARTEFACTS = ("folds", "oof", "submissions")
 # Names of datasets, and of runs
 DEMO = "demo"  # the dataset that the project draws itself, with short schedules (configs/demo.yaml)
@@ -51,11 +49,6 @@ def cache_dir() -> Path:
     return input_dir() / "cache"
 
 
-def reports_dir() -> Path:
-    """Folder of HTML reports."""
-    return root() / "reports"
-
-
 def shown(path: Path) -> str:
     """Format a path for messages: relative to the project if inside."""
     for folder in (root(), CODE_ROOT, RESOURCES, Path.cwd()):
@@ -84,9 +77,14 @@ def check_output(
     target, where = path.resolve(), f"{option} {shown(path)}"
     if any(each.resolve().is_relative_to(target) for each in inputs):
         raise InputError(f"{where} is or contains an input: choose another name")
-    # A table may lie beside a survey's parts.
-    surveys = [folder for folder in [*target.parents][1:] if (folder / SURVEY_JOB).exists()]
-    for folder in (*(root() / name for name in _ARTEFACTS), cache_dir(), *surveys):
+    from galaxyzoo.core.extras import installed  # not to be read by an old Python
+
+    seals = [seal for extra in installed().values() for seal in extra.seals]
+    reserved = [*(root() / name for name in _ARTEFACTS), cache_dir()]
+    for folder in [*target.parents][1:]:  # a file may lie beside a folder's parts
+        if any((folder / seal).exists() for seal in seals):
+            reserved.append(folder)
+    for folder in reserved:
         if target.is_relative_to(folder):
             raise InputError(f"{where} is inside {shown(folder)}/: choose a path outside it")
     is_empty = path.is_dir() and not any(path.iterdir())
@@ -95,12 +93,3 @@ def check_output(
     nearest = target if target.is_dir() else next(filter(Path.exists, target.parents))
     if not nearest.is_dir() or not os.access(nearest, os.W_OK):
         raise InputError(f"{where} cannot be written: {shown(nearest)} is not a writable folder")
-
-
-def has_mark(page: Path) -> bool:
-    """Check whether a page or picture, or a folder's index.html, is one of this project."""
-    page = page / "index.html" if page.is_dir() else page
-    if not page.is_file():
-        return False
-    with open(page, "rb") as file:
-        return MARK.encode() in file.read(1000)

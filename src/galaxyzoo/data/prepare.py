@@ -436,7 +436,7 @@ def _own_folder(dataset: str) -> str | None:
     An empty `input/` is refused: the demo set would be drawn.
     """
     if dataset == BUNDLED:
-        raise InputError("the bundled networks have no galaxy catalog: use --image FILE instead")
+        raise InputError("the bundled networks have no galaxy catalog: name an image instead")
     if dataset in DEMOS or (paths.input_dir() / dataset).exists():
         return dataset
     if find.is_anything_there():

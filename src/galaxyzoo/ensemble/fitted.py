@@ -52,7 +52,7 @@ def save_fitted(path: Path, model: Any) -> str:
 
 
 def load_fitted(path: Path, digest: str) -> Any:
-    """Read a fitted candidate, or intervals, from the file of that digest.
+    """Read a fitted candidate, or what is registered, from the file of that digest.
 
     Args:
         path: as of `save_fitted`.

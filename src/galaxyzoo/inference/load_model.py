@@ -34,7 +34,7 @@ class EnsembleNetworks(Predictor):
 
     @classmethod
     def load_exported(cls, folder: Path) -> "EnsembleNetworks":
-        """Open an ensemble in a folder that `src/export.py` wrote."""
+        """Open an exported ensemble in its folder."""
         card = EnsembleCard.read(folder / layout.ENSEMBLE_CARD)
         path = folder / layout.ENSEMBLE_MODEL
         with advise("export the ensemble again"):
@@ -77,7 +77,7 @@ class EnsembleNetworks(Predictor):
 
     def features(self, decode: Decode) -> np.ndarray:
         """Raise InputError: networks of several runs have different features."""
-        raise InputError("--with features needs a single run: name one of the ensemble's runs")
+        raise InputError("features are of a single run: name one of the ensemble's runs")
 
 
 def load_predictor(

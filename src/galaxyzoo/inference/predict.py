@@ -228,7 +228,7 @@ class RunNetworks(Predictor):
 
     @classmethod
     def load_exported(cls, folder: Path, provenance: Provenance | None = None) -> "RunNetworks":
-        """The run in a folder of `src/export.py`; refused where a file of it has changed."""
+        """An exported run in its folder; refused where a file of it has changed."""
         files = layout.exported_files(folder, provenance)
         files.check()
         config = loading.load_run_config(folder).config

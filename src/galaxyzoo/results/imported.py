@@ -106,7 +106,7 @@ def import_run(catalog: Catalog, pair: TablePair) -> RunCard:
 
     Args:
         catalog: the dataset's whole catalog.
-        pair: the run and its tables. Tables of `src/export.py --tables` have a score card beside
+        pair: the run and its tables. Exported tables have a score card beside
             them, whose marks stay, and test predictions of networks trained on all galaxies.
     Raises:
         InputError: the tables do not fit, or are not those of their card; the run is there and of
@@ -152,7 +152,7 @@ class _Tables:
     has_folds: bool  # the out-of-fold table names them
     tests: dict[str, PredictionTable]  # by networks: test (the folds'), refit
     digests: Digests
-    card: RunCard | None  # score card beside tables of `src/export.py`
+    card: RunCard | None  # score card beside exported tables
 
 
 def _read_tables(catalog: Catalog, labeled: Catalog, pair: TablePair) -> _Tables:

@@ -23,7 +23,6 @@ from galaxyzoo.tasks.registry import task_name
 
 # Of an exported run or ensemble
 SCORES, DIGESTS = "oof.json", "digests.json"  # score card, manifest
-ONNX, MODEL_CARD, LICENSE = "model.onnx", "README.md", "LICENSE"
 PACKED = {"oof": "oof.csv.gz", "test": "test.csv.gz", "refit": "test_refit.csv.gz"}
 ENSEMBLE_CARD, ENSEMBLE_MODEL = "ensemble.json", "ensemble.safetensors"
 _SUBMISSION = "predictions.csv"
@@ -46,7 +45,7 @@ def published_csv() -> Path:
 
 
 def bundled_dir() -> Path:
-    """Folder of the networks that come with the project, at `<run>`, as `src/export.py` writes."""
+    """Folder of the networks that come with the project, at `<run>`."""
     return paths.RESOURCES / "weights"
 
 
@@ -143,7 +142,7 @@ def trained_files(config: Config, dataset: str, fingerprint: str, name: str) -> 
 def exported_files(
     folder: Path, provenance: Provenance | None = None, contents: Sequence[str] = ()
 ) -> SealedFiles:
-    """Files of a run in a folder of `src/export.py`, such as those in `weights/`.
+    """Files of a run in a folder of its own, such as those in `weights/`.
 
     Args:
         folder: the folder.

@@ -150,10 +150,10 @@ def find_column(task: Task, answer: str, option: str) -> int:
     Args:
         task: of the columns.
         answer: `Class6.1`, or `odd`.
-        option: of the command line, for the error where there is none, or several.
+        option: how it was typed, for the error where there is none, or several.
     Examples:
         >>> task = get_task("gz37")
-        >>> task.columns[find_column(task, "spiral arms", "--answer")]
+        >>> task.columns[find_column(task, "spiral arms", "answer")]
         'Class4.1'
     """
     wanted = answer.strip().lower().replace("_", " ")

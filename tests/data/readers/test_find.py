@@ -104,5 +104,5 @@ def test_a_name_that_is_nowhere_is_named(demo):
         assert "--data nowhere: not found here or in input/" in refusal(task, data="nowhere")
     (demo.parent / "kaggle-mini/images").mkdir(parents=True)
     assert "did you mean kaggle-mini?" in refusal("gz37", data="kagle-mini")
-    line = "--data kaggle-mini: input/kaggle-mini has images, but no labels: add labels.csv"
+    line = "--data kaggle-mini: input/kaggle-mini has images, but no table of labels"
     assert line in refusal("zoo5", data="kaggle-mini")

@@ -8,7 +8,7 @@ construction.
 In pictures, lengths are in frames: they run from -0.5 to 0.5 both ways. Light is in units of the
 sky's noise, bands in the order i, r, g, which become red, green and blue. Light is drawn on the
 camera's pixels, of which a small galaxy covers few, and the finished picture is enlarged: so small
-galaxies look as blurred as they do in the survey.
+galaxies look as blurred as the competition's.
 """
 
 import math
@@ -196,7 +196,7 @@ _STRETCH, _SOFTENING = 62.0, 7.0  # gray levels and noise units of the asinh str
 def render_galaxy(galaxy: Morphology, rng: np.random.Generator) -> np.ndarray:
     """Draw a galaxy with its surroundings, (424, 424, 3) uint8 RGB.
 
-    Source: own; stretch after Lupton et al. 2004 (PASP 116, 133), as the survey's own pictures.
+    Source: own; stretch after Lupton et al. 2004 (PASP 116, 133), as the competition's.
     """
     light = _galaxy_light(galaxy, rng)
     _add_stars(light, rng)

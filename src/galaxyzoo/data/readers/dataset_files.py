@@ -1,6 +1,6 @@
 """Result of every reader: ids, labels, and images."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -59,6 +59,7 @@ class DatasetCandidate:
     path: Path
     tasks: frozenset[str]  # names
     open: Callable[[], DatasetFiles]  # the rest: checks labels against images
+    images: Sequence[Path] = ()  # its files of images, which are no datasets of their own
 
 
 def check_images(ids: np.ndarray, images: Images, table: str, exact: bool = False) -> None:

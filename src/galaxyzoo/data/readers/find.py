@@ -1,6 +1,6 @@
 """Find the input that a command means, whatever its form: votes, classes, or the demo set."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import product
 from pathlib import Path
 
@@ -102,10 +102,16 @@ def _all_sets(problems: list[InputError]) -> Iterator[DatasetCandidate]:
 
 def _sets_at(path: Path, problems: list[InputError]) -> Iterator[DatasetCandidate]:
     """Find datasets in a file, or in a folder and the files in it; arguments as of `_all_sets`."""
-    places = [path, *sorted(path.glob("[!.]*.*"))] if path.is_dir() else [path]
-    table_images = labeled.image_files(path)  # of the folder's table of labels
-    files = [place for place in places if place not in table_images]
-    for find, place in product([*FORMS, *extras.load_all("datasets")], files):
+    candidates = [*_sets_in([path], problems)]
+    yield from candidates
+    if path.is_dir():
+        images = {file for candidate in candidates for file in candidate.images}
+        others = {*path.glob("[!.]*.*")} - images
+        yield from _sets_in(sorted(others), problems)
+
+
+def _sets_in(places: Sequence[Path], problems: list[InputError]) -> Iterator[DatasetCandidate]:
+    for find, place in product([*FORMS, *extras.load_all("datasets")], places):
         try:
             candidate = find(place)
         except InputError as error:

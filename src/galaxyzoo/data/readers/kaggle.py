@@ -19,8 +19,8 @@ import pandas as pd
 from galaxyzoo.core import files
 from galaxyzoo.core.artifact import Artifact, State
 from galaxyzoo.core.console import ProgressBar
-from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.launch import typed
+from galaxyzoo.core.errors import DamageError, InputError
+from galaxyzoo.core.launch import suggest
 from galaxyzoo.core.manifest import digest
 from galaxyzoo.core.paths import DEMO, DEMOS, WHOLE, cache_dir, configs_dir, input_dir, shown
 from galaxyzoo.data.catalog import input_places
@@ -61,7 +61,7 @@ def find_folder(data: str | None = None) -> Path:
         lacks = "not found here or in input/" + "".join(f": did you mean {n}?" for n in near)
         if there := next(filter(Path.exists, places), None):
             listed = ", ".join(sorted(p.name for p in there.glob("[!.]*"))[:4]) or "no files"
-            lacks = f"{shown(there)} has {listed}, but no labels: add labels.csv"
+            lacks = f"{shown(there)} has {listed}, but no table of labels"
         raise InputError(f"--data {data}: {lacks} (see Input forms in docs/tasks.md)")
     folders = competition_folders()
     if len(folders) > 1:
@@ -111,7 +111,11 @@ def dataset_name(train_ids: np.ndarray, test_ids: np.ndarray, folder: Path) -> s
 
 
 def whole_sample_ids() -> np.ndarray:
-    """(test galaxy,) GalaxyIDs of the whole competition's sample submission, in its order."""
+    """(test galaxy,) GalaxyIDs of the whole competition's sample submission, in its order.
+
+    Raises:
+        DamageError: `input/` has no whole one.
+    """
     for folder in competition_folders():
         try:
             ids = _read_sample_ids(_unpack_whole_zip(folder))
@@ -119,9 +123,9 @@ def whole_sample_ids() -> np.ndarray:
             continue  # a folder of something else, or a download that did not end
         if len(ids) == COMPETITION_SIZE[1]:
             return ids
-    raise InputError(
-        f"Kaggle needs all {COMPETITION_SIZE[1]:,} test galaxies, but {shown(input_dir())}/ lacks "
-        f"them: move any subset there to input/NAME/ and type `{typed('download_data')}`"
+    place = shown(input_dir())
+    raise DamageError(
+        f"Kaggle needs all {COMPETITION_SIZE[1]:,} test galaxies, but {place}/ lacks them"
     )
 
 
@@ -134,9 +138,11 @@ def _demo_folder(name: str, announce: bool = False) -> Path:
     folder = input_dir() / name
     if announce:
         others = (f" (for {p.name}/, add --data {p.name})" for p in input_places()[1:])
+        download = suggest("data")
+        how = f"`{download}` puts" if download else "put"
         print(
             f"no competition data in {shown(input_dir())}/: using simulated demo galaxies"
-            f"{''.join(others)}. For the competition, `{typed('download_data')}` puts "
+            f"{''.join(others)}. For the competition, {how} "
             f"{TRAIN_IMAGES}.zip, {TEST_IMAGES}.zip, {SOLUTIONS}.zip and {SAMPLES[0]}.zip there."
         )
     names = (TRAIN_IMAGES, TEST_IMAGES, SOLUTIONS, SAMPLES[0])

@@ -2,7 +2,7 @@
 
 A table: `train_labels.csv` with the columns `GalaxyID,class`, rows in any order; `images.zip` or
 `images/` with `<GalaxyID>.jpg`, else files of any name that hold images and their GalaxyIDs
-(HDF5, Parquet, …), or a list `images.csv`; images that no table names are ignored; `test_ids.csv`
+(archives of extras), or a list `images.csv`; images that no table names are ignored; `test_ids.csv`
 where there are galaxies to predict.
 
 Folders: `<folder>/<class>/<any name>.jpg`. Where every name is another GalaxyID (six digits or
@@ -29,8 +29,6 @@ from galaxyzoo.io.writing import plain_cell
 from galaxyzoo.tasks import kinds, registry
 
 LABELS_CSV, TEST, IMAGES = "train_labels.csv", "test_ids.csv", "images"
-OWN_LABELS = "labels.csv"  # of `label_table`
-_FORMS = OWN_LABELS, "labels.csv.gz", "labels.parquet", "metadata.csv", "metadata.jsonl"
 # Such images are cut out already, often small: all of them is kept.
 CUT_OUT = ImageConfig(crop_px=ORIGINAL_PX, cache_px=96)
 GALAXY_ID = re.compile("[1-9][0-9]{5,17}")  # not the 1, 2, 3 or 0001 by which people number files
@@ -46,7 +44,7 @@ def find_table(folder: Path) -> DatasetCandidate | None:
         raise InputError(f"{shown(path)}: GalaxyID {classes.idxmin()} has no class")
     task = one_task(set(classes), shown(path))
     read = partial(_read_table, folder, classes, task)
-    return DatasetCandidate(folder, frozenset({task.name}), read)
+    return DatasetCandidate(folder, frozenset({task.name}), read, image_files(folder, path))
 
 
 def find_class_folders(folder: Path) -> DatasetCandidate | None:
@@ -72,12 +70,6 @@ def is_known(names: set[str]) -> bool:
     return any(len(spelled & _lower(task)) > 1 for task in registry.CLASS_TASKS.values())
 
 
-def own_table(folder: Path) -> Path | None:
-    """The table of own labels in a folder, of the first of its forms, in whatever case."""
-    paths = {path.name.lower(): path for path in folder.glob("[lLmM]*") if path.is_file()}
-    return next((paths[name] for name in _FORMS if name in paths), None)
-
-
 def one_task(classes: set[str], where: str) -> kinds.ClassTask:
     """Find the task that has all these class names; `where` is their place, for the error."""
     spelled = {name.lower() for name in classes}
@@ -88,7 +80,7 @@ def one_task(classes: set[str], where: str) -> kinds.ClassTask:
     if unknown := classes - set(task.columns):
         raise InputError(
             f"{where}: unknown class '{min(unknown)}': the classes of {task.name} are "
-            f"{', '.join(task.columns)}; for your own classes, name the table {OWN_LABELS}"
+            f"{', '.join(task.columns)}; for your own classes, see Input forms in docs/tasks.md"
         )
     return task
 
@@ -117,10 +109,11 @@ def classes_of(table: pd.DataFrame, path: Path) -> pd.Series:
 def _read_table(folder: Path, classes: pd.Series, task: kinds.ClassTask) -> DatasetFiles:
     path = folder / TEST
     test_ids = read_csv(path).index.to_numpy() if path.exists() else np.empty(0, np.int64)
-    if not (files := image_files(folder)):
+    files = image_files(folder, folder / LABELS_CSV)
+    if not files:
         raise InputError(
-            f"{shown(folder)}/ lacks {IMAGES}.zip (or a folder {IMAGES}/, or another format of "
-            "docs/formats.md)"
+            f"{shown(folder)}/ lacks {IMAGES}.zip (or a folder {IMAGES}/, or another of the "
+            "Input forms in docs/tasks.md)"
         )
     images = opening.open_by_galaxy_id(*files)
     for ids, named in ((classes.index.to_numpy(), LABELS_CSV), (test_ids, TEST)):
@@ -130,11 +123,8 @@ def _read_table(folder: Path, classes: pd.Series, task: kinds.ClassTask) -> Data
     return DatasetFiles(name, folder, targets, *stores, test_ids, CUT_OUT, table=table)
 
 
-def image_files(folder: Path) -> list[Path]:
+def image_files(folder: Path, table: Path) -> list[Path]:
     """Find the images beside a table of labels: `images/`, its zip or list, else archives."""
-    table = own_table(folder)
-    if not table and not (folder / LABELS_CSV).is_file():
-        return []
     for path in (folder / IMAGES, folder / f"{IMAGES}.zip", folder / f"{IMAGES}.csv"):
         if path.exists():
             return [path]

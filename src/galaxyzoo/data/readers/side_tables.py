@@ -140,7 +140,7 @@ def _read_side_table(path: Path, raw: DatasetFiles) -> SideTable | None:
     groups = []
     for column in pick_columns(cells, [GROUP]):
         is_class = is_own and cells[column].dropna().isin(raw.targets.columns).all()
-        if not is_class:  # `label: group` in task.yaml
+        if not is_class:  # a column of classes may have that name
             groups.append(column)
     position = find_position(cells)
     if not groups and position is None:

@@ -8,7 +8,8 @@ import unicodedata
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +18,15 @@ import numpy as np
 import pandas as pd
 
 from galaxyzoo.core.errors import InputError, one_line
+from galaxyzoo.core.extras import installed
 from galaxyzoo.core.paths import shown
 from galaxyzoo.io.tables import ID_LIMIT, MAX_SAFE_INTEGER, GalaxyId
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
-FITS_SUFFIXES = tuple(
-    f"{end}{packing}"
-    for packing in ("", ".gz", ".bz2", ".xz", ".fz")
-    for end in (".fits", ".fit", ".fts")
-)
 # Pictures that are not read: each decoder would need its own check for files that are cut off.
 UNREAD_SUFFIXES = (".webp", ".tif", ".tiff", ".bmp", ".gif", ".heic", ".heif", ".avif", ".jfif",
                    ".jpe", ".jif", ".jp2", ".j2k", ".jxl", ".ppm", ".pgm", ".pnm", ".tga", ".exr",
                    ".psd", ".npy", ".npz", ".fits.z", ".fits.zst", ".ftz")  # fmt: skip
-READ_SUFFIXES = (*IMAGE_SUFFIXES, *FITS_SUFFIXES)
 MAX_IMAGE_BYTES = 50_000_000  # a galaxy's JPEG has about 15,000
 # Folders with copies: hidden ones, Synology's and macOS's
 HIDDEN = re.compile(r"(^|/)(\.(?!\.?/)[^/]*|@eaDir|__MACOSX)/")
@@ -251,9 +247,21 @@ def _tails(path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
     yield "", stem.lstrip("0") if stem.isdecimal() else stem
 
 
+@cache
+def read_suffixes() -> tuple[str, ...]:
+    """Endings of files with an image each that are read."""
+    return (*IMAGE_SUFFIXES, *chain(*(extra.pictures for extra in installed().values())))
+
+
+@cache
+def picture_suffixes() -> tuple[str, ...]:
+    """Endings of files with images, read or not."""
+    return (*read_suffixes(), *UNREAD_SUFFIXES)
+
+
 def _split_ending(name: str) -> tuple[str, str]:
     lower = name.lower()
-    end = next((end for end in (*READ_SUFFIXES, *UNREAD_SUFFIXES) if lower.endswith(end)), "")
+    end = next((end for end in picture_suffixes() if lower.endswith(end)), "")
     return name[: len(name) - len(end)], name[len(name) - len(end) :]
 
 
@@ -305,13 +313,13 @@ def why_not_read(name: str) -> str:
 
 def is_read(name: str) -> bool:
     """Check whether a picture is of a form which is read."""
-    return name.lower().endswith(READ_SUFFIXES)
+    return name.lower().endswith(read_suffixes())
 
 
 def is_picture(name: str) -> bool:
     """Check whether a name is a picture's, not a macOS `._` copy or in a hidden folder."""
     is_copy = posixpath.basename(name).startswith("._") or HIDDEN.search(name)
-    return name.lower().endswith((*READ_SUFFIXES, *UNREAD_SUFFIXES)) and not is_copy
+    return name.lower().endswith(picture_suffixes()) and not is_copy
 
 
 def pick_columns(columns: Collection[str], names: Sequence[str] = IDS) -> list[str]:

@@ -99,12 +99,13 @@ def open_files(path: Path) -> Images:
         with open_zip(path) as archive:
             members = archive.infolist()
             entries = [(i.filename, i.CRC) for i in members if base.is_picture(i.filename)]
-    # of which FITS are maps of the sky
-    is_hats = any(f"/{name}".endswith(("/properties", "/hats.properties")) for name in names)
-    archives = [name for name in names if is_archive(Path(name))] if is_hats or not entries else []
+    is_catalog = any(form.is_catalog(names) for form in forms())
+    archives = []
+    if is_catalog or not entries:
+        archives = [name for name in names if is_archive(Path(name))]
     if archives or not entries:
         hint = f": name its archives, such as {shown(path / archives[0])}" if archives else ""
-        raise InputError(f"{shown(path)} has no images ({', '.join(base.READ_SUFFIXES)}){hint}")
+        raise InputError(f"{shown(path)} has no images ({', '.join(base.read_suffixes())}){hint}")
     return _make_images(partial(read_in, path) if path.is_dir() else ZipReader(path), path, entries)
 
 
@@ -156,6 +157,8 @@ class ImageForm:
     options: type | None = None  # dataclass of its settings, which commands mix into their own
     # wraps the images of any form, where its files are among them
     wrap: Callable[[Images, Any], Images] | None = None
+    # tells by the names in a folder that it is a catalog of archives, whose pictures are no images
+    is_catalog: Callable[[Sequence[str]], bool] = lambda names: False
 
 
 @cache
@@ -237,9 +240,9 @@ def open_all(paths: list[Path], settings: object = None) -> list[Images]:
             place = path.parent.resolve() / path.name
             pictures.append((str(place), base.stamp_of(path.stat())))
         else:
+            endings = ", ".join([*base.read_suffixes(), *openers()])
             raise InputError(
-                f"{shown(path)}: IMAGES must be folders, .zip files, images "
-                f"({', '.join(base.READ_SUFFIXES)}), archives or lists ({', '.join(openers())})"
+                f"{shown(path)}: IMAGES must be folders, .zip files, or files of {endings}"
             )
     if pictures:
         images = _make_images(partial(read_in, Path()), Path.cwd(), pictures)

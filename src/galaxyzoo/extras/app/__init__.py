@@ -5,4 +5,7 @@ In: trained runs, an uploaded image or a GalaxyID. Out: answers, heat maps, simi
 
 from galaxyzoo.core.extras import Extra
 
-EXTRA = Extra(commands={"app": "galaxyzoo.extras.app.command:main"})
+EXTRA = Extra(
+    commands={"app": "galaxyzoo.extras.app.command:main"},
+    packages=("gradio",),
+)

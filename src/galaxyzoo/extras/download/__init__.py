@@ -12,4 +12,7 @@ EXTRA = Extra(
         "prepare gz2": "galaxyzoo.extras.download.gz2_dataset:main",
     },
     datasets=["galaxyzoo.extras.download.gz2:find_galaxy_zoo_2"],
+    help={"prepare": "python3 src/prepare.py gz2                   balanced classes (gz2 --help)"},
+    next={"data": "download_data"},
+    packages=("kaggle", "pooch"),
 )

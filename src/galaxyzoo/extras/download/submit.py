@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from galaxyzoo.core import files, launch, paths
-from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.errors import InputError, advise
 from galaxyzoo.core.options import option, positional, read_options
 from galaxyzoo.data.readers.kaggle import whole_sample_ids
 from galaxyzoo.extras.download import kaggle_api
@@ -152,5 +152,8 @@ def check_file(path: Path) -> str:
             f"{paths.shown(path)} does not match its card {paths.shown(card)}: rebuild both, or "
             "delete the card if the table is your own"
         )
-    submission.check(path, registry.get_task(kinds.COMPETITION_TASK), whole_sample_ids())
+    download = launch.typed("download_data")
+    with advise(f"move any subset there to input/NAME/ and type `{download}`"):
+        ids = whole_sample_ids()
+    submission.check(path, registry.get_task(kinds.COMPETITION_TASK), ids)
     return digest

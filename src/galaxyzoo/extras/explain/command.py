@@ -20,6 +20,7 @@ from galaxyzoo.core import launch, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.options import DataOptions, RunOptions, option, read_options
 from galaxyzoo.data.catalog import task_of
+from galaxyzoo.extras.pages.output import has_mark, reports_dir
 from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.registry import find_column, is_ensemble
 
@@ -135,7 +136,7 @@ def picture_path(options: GradcamOptions, dataset: str, run: str, suffix: str) -
     """`--output`, by default a file in reports/<dataset>/<run>/."""
     image = options.image
     if options.output is not None:
-        paths.check_output("--output", options.output, [image] if image else [], paths.has_mark)
+        paths.check_output("--output", options.output, [image] if image else [], has_mark)
         return options.output.resolve()
     name = f"{image.stem if image else options.galaxy_id}_{suffix}.png"
-    return paths.reports_dir() / dataset / run.replace(":", "-") / re.sub(r"[^\w.+-]+", "_", name)
+    return reports_dir() / dataset / run.replace(":", "-") / re.sub(r"[^\w.+-]+", "_", name)

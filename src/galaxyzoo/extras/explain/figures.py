@@ -10,8 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure, FigureBase
 
-from galaxyzoo.core import files, paths
+from galaxyzoo.core import files
 from galaxyzoo.extras.explain.galaxy import Galaxy
+from galaxyzoo.extras.pages.output import MARK
 from galaxyzoo.extras.pages.templates import color
 from galaxyzoo.tasks.kinds import Task
 
@@ -161,5 +162,5 @@ def _image_axes(figure: FigureBase, down: int, across: int) -> list[Axes]:
 def _save_figure(figure: Figure, path: Path) -> Path:
     """Write a figure as PNG, atomically, and without the versions of the software."""
     with files.writing(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=_DPI, metadata={"Software": paths.MARK})
+        figure.savefig(temporary, format="png", dpi=_DPI, metadata={"Software": MARK})
     return path

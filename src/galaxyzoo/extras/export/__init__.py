@@ -5,4 +5,7 @@ In: a trained run. Out: `exported/`.
 
 from galaxyzoo.core.extras import Extra
 
-EXTRA = Extra(commands={"export": "galaxyzoo.extras.export.command:main"})
+EXTRA = Extra(
+    commands={"export": "galaxyzoo.extras.export.command:main"},
+    packages=("onnx", "onnxruntime", "onnxscript"),
+)

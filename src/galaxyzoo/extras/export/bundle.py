@@ -28,6 +28,8 @@ from galaxyzoo.results.table import PredictionTable, digest_table
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
 from galaxyzoo.tasks.registry import ensemble_name
 
+ONNX, MODEL_CARD, LICENSE = "model.onnx", "README.md", "LICENSE"
+
 _NUMBER = "%.5f"  # changes a score by 1e-9, and halves the file
 
 
@@ -76,10 +78,10 @@ def export_run(
         difference = None
         if with_onnx:
             size_px, turned = config.image.size_px, config.tta.dihedral
-            difference = onnx.write_onnx(part / layout.ONNX, [*networks.values()], size_px, turned)
-        shutil.copyfile(paths.RESOURCES / layout.LICENSE, part / layout.LICENSE)
+            difference = onnx.write_onnx(part / ONNX, [*networks.values()], size_px, turned)
+        shutil.copyfile(paths.RESOURCES / LICENSE, part / LICENSE)
         model_card.write_card(
-            part / layout.MODEL_CARD, config, config.predicted_task, scores, difference, in_half
+            part / MODEL_CARD, config, config.predicted_task, scores, difference, in_half
         )
         return _list_files(part)
 
@@ -92,7 +94,7 @@ def export_bundled(run: str, folder: Path) -> list[str]:
     with files.writing_folder(folder) as part:
         shutil.copytree(layout.RunFolder(BUNDLED, run).path, part, dirs_exist_ok=True)
         # Of one view: these networks are equivariant, so others say the same.
-        onnx.write_onnx(part / layout.ONNX, networks, image.size_px, dihedral=False)
+        onnx.write_onnx(part / ONNX, networks, image.size_px, dihedral=False)
         return sorted(str(p.relative_to(part)) for p in part.rglob("*") if p.is_file())
 
 
@@ -114,10 +116,10 @@ def export_ensemble(
             export_run(ensemble.dataset, run, part / run, with_onnx)
         shutil.copyfile(ensemble.card, part / layout.ENSEMBLE_CARD)
         shutil.copyfile(ensemble.fitted, part / layout.ENSEMBLE_MODEL)
-        shutil.copyfile(paths.RESOURCES / layout.LICENSE, part / layout.LICENSE)
+        shutil.copyfile(paths.RESOURCES / LICENSE, part / LICENSE)
         title = ensemble_name(ensemble.task, ensemble.name)
         text = templates.render("ensemble_card.md.j2", title=title, card=card)
-        (part / layout.MODEL_CARD).write_text(text, encoding="utf-8")
+        (part / MODEL_CARD).write_text(text, encoding="utf-8")
         return _list_files(part)
 
 

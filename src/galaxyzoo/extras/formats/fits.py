@@ -27,6 +27,7 @@ from galaxyzoo.core.errors import InputError, reason_of
 from galaxyzoo.core.options import option
 from galaxyzoo.data.decoding import over_black
 from galaxyzoo.data.stores import base
+from galaxyzoo.extras.formats import FITS_SUFFIXES
 
 RADIUS = "petroR90_r"  # column of a list: arcsec
 WIDTH_IN_RADII = 8.48  # of a training image
@@ -102,7 +103,7 @@ def wrap(images: base.Images, settings: FitsSettings) -> base.Images:
     """Make pictures of the FITS cut-outs among images, and note how they differ."""
     table = images.table
     files, radii = table.get(base.FILE, images.names), table.get(RADIUS, [None] * len(table))
-    if not any(name.lower().endswith(base.FITS_SUFFIXES) for name in files):
+    if not any(name.lower().endswith(FITS_SUFFIXES) for name in files):
         return images
     notes, field_arcsec = [], settings.field_arcsec
     if settings.stretch != "lupton":

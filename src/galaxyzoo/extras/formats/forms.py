@@ -10,7 +10,8 @@ FILES = opening.ImageForm(
         ".parquet": tables.open_parquet,
         ".csv": tables.open_csv,
         ".npz": arrays.open_npz,
-    }
+    },
+    is_catalog=tables.is_hats,
 )
 
 FITS = opening.ImageForm(options=fits.FitsSettings, wrap=fits.wrap)

@@ -7,6 +7,7 @@ a list, CSV or Parquet, has `path`, absolute or seen from its folder, and for FI
 """
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import accumulate
@@ -61,6 +62,11 @@ class _Column:
                 for value in values
             ]
         return pd.Series(values, dtype=object).to_numpy()
+
+
+def is_hats(names: Sequence[str]) -> bool:
+    """Check whether the files of a folder are a HATS catalog's, whose FITS are maps of the sky."""
+    return any(f"/{name}".endswith(("/properties", "/hats.properties")) for name in names)
 
 
 def open_parquet(path: Path) -> base.Images:

@@ -9,4 +9,5 @@ EXTRA = Extra(
     commands={"label": "galaxyzoo.extras.labels.command:main"},
     datasets=["galaxyzoo.extras.labels.label_table:find_label_table"],
     moved={"app --label": Moved("label", "--label")},
+    packages=("fastapi", "uvicorn"),
 )

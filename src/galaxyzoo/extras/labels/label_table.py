@@ -25,7 +25,6 @@ from galaxyzoo.data.readers.labeled import (
     image_files,
     is_known,
     make_dataset,
-    own_table,
 )
 from galaxyzoo.data.readers.side_tables import GROUPS
 from galaxyzoo.data.stores.base import IDS, Images, find_ids, is_read, match, pick_columns, read_ids
@@ -36,6 +35,7 @@ from galaxyzoo.tasks.kinds import CLASS, ClassTask, Task
 from galaxyzoo.tasks.registry import CLASS_TASKS, TASKS
 
 TASK = "task.yaml"
+_FORMS = "labels.csv", "labels.csv.gz", "labels.parquet", "metadata.csv", "metadata.jsonl"
 _NOTES = ".yaml", ".txt", ".md", ".db", ".ini"  # as of task.yaml, README.txt, Thumbs.db
 _TABLES = ".csv", ".gz", ".parquet", ".tsv", ".xlsx"  # beside class folders: a catalog, say
 NAMES = (*IDS, "file", "file_name", "image", "path")  # of columns of ids or files
@@ -53,7 +53,7 @@ class _TaskFile(Settings):
 
 def find_label_table(folder: Path) -> DatasetCandidate | None:
     """The dataset of a folder with a table of own labels, or with a folder of images a class."""
-    path, file = own_table(folder), folder / TASK
+    path, file = _find_table(folder), folder / TASK
     settings = _TaskFile.parse(read_yaml(file), shown(file)) if file.is_file() else _TaskFile()
     if path is None:
         return _find_folders(folder, settings)
@@ -64,7 +64,16 @@ def find_label_table(folder: Path) -> DatasetCandidate | None:
     classes = _read_classes(table.drop(columns=names.columns), path, settings)
     task = _find_task(folder, path, set(classes) - {""}, settings)
     read = partial(_read, folder, path, names, classes, task)
-    return DatasetCandidate(folder, frozenset({task.name}), read)
+    return DatasetCandidate(folder, frozenset({task.name}), read, image_files(folder, path))
+
+
+def _find_table(folder: Path) -> Path | None:
+    """The table of labels in a folder, of the first of its forms, in whatever case."""
+    paths = {path.name.lower(): path for path in folder.glob("[lLmM]*") if path.is_file()}
+    for name in _FORMS:
+        if name in paths:
+            return paths[name]
+    return None
 
 
 def _find_folders(folder: Path, settings: _TaskFile) -> DatasetCandidate | None:
@@ -162,7 +171,8 @@ def _read(
     folder: Path, path: Path, names: pd.DataFrame, classes: pd.Series, task: Task
 ) -> DatasetFiles:
     """The dataset with its images; classes by rows of the table, empty where to be predicted."""
-    images = Images.concat(folder, [open_whole(file) for file in image_files(folder) or [folder]])
+    files = image_files(folder, path) or [folder]
+    images = Images.concat(folder, [open_whole(file) for file in files])
     find_ids(names, path, NAMES)
     named, problems = dict[str, list[int]](), list[str]()
     for column in names:

@@ -5,4 +5,4 @@ In: tables, pictures, lines. Out: files that need no network.
 
 from galaxyzoo.core.extras import Extra
 
-EXTRA = Extra()
+EXTRA = Extra(packages=("jinja2",))

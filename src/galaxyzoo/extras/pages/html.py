@@ -11,9 +11,10 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from galaxyzoo.core import files, manifest, paths
+from galaxyzoo.core import files, manifest
 from galaxyzoo.extras.pages import templates
 from galaxyzoo.extras.pages.charts import Chart
+from galaxyzoo.extras.pages.output import MARK
 from galaxyzoo.results.layout import real_first
 
 INDEX = "../../index.html"  # from a report's page to the index
@@ -92,7 +93,7 @@ def write_page(
     """
     page = templates.render(
         "report.html.j2",
-        mark=paths.MARK,
+        mark=MARK,
         title=title,
         summary=summary,
         sections=sections,

@@ -9,5 +9,7 @@ EXTRA = Extra(
     commands={
         "evaluate": "galaxyzoo.extras.reports.command:main",
         "explore": "galaxyzoo.extras.reports.explore_command:main",
-    }
+    },
+    next={"train": "evaluate", "ensemble": "evaluate"},
+    packages=("matplotlib",),
 )

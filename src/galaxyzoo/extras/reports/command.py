@@ -19,6 +19,7 @@ from galaxyzoo.data.prepare import open_dataset
 from galaxyzoo.data.readers.side_tables import sky_positions
 from galaxyzoo.ensemble.model_listing import find_predictor
 from galaxyzoo.extras.pages import html
+from galaxyzoo.extras.pages.output import has_mark, reports_dir
 from galaxyzoo.extras.reports import classes, evaluate, votes
 from galaxyzoo.extras.reports.results import Result
 from galaxyzoo.results.console import print_holdout_table
@@ -42,8 +43,8 @@ def main() -> None:
     options = read_options(EvaluateOptions, __doc__)
     wanted = sort_by_task(options.names, options.dataset)
     if options.output:
-        paths.check_output("--output", options.output, is_own=paths.has_mark)
-    output = (options.output or paths.reports_dir()).resolve()
+        paths.check_output("--output", options.output, is_own=has_mark)
+    output = (options.output or reports_dir()).resolve()
     loaded = [
         evaluate.load_evaluation(task, runs, options.dataset, output)
         for task, runs in wanted.items()

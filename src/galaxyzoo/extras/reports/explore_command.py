@@ -13,6 +13,7 @@ from galaxyzoo.core.options import DataOptions, option, read_options
 from galaxyzoo.data.prepare import prepare
 from galaxyzoo.data.readers.find import find_named_task
 from galaxyzoo.extras.pages import html
+from galaxyzoo.extras.pages.output import has_mark, reports_dir
 from galaxyzoo.extras.reports import explore
 from galaxyzoo.tasks import kinds, registry
 
@@ -31,7 +32,7 @@ def main() -> None:
     """Read the options, prepare the dataset, write its page."""
     options = read_options(ExploreOptions, __doc__)
     if options.output:
-        paths.check_output("--output", options.output, is_own=paths.has_mark)
+        paths.check_output("--output", options.output, is_own=has_mark)
     wanted = None
     if options.task:
         wanted = find_named_task(options.task, options.data) or registry.get_task(options.task)
@@ -41,7 +42,7 @@ def main() -> None:
         data.labels(wanted)  # refuses a task that it has no labels for
         shown = [wanted]
     tasks = [task for task in shown if isinstance(task, kinds.ClassTask)]
-    folder = options.output or paths.reports_dir() / data.dataset / "explore"
+    folder = options.output or reports_dir() / data.dataset / "explore"
     sections = explore.explore_votes(data)
     sections += explore.explore_classes(data, tasks, folder)
     sections += explore.explore_samples(data, tasks)
@@ -56,7 +57,7 @@ def main() -> None:
     page, index = folder / "index.html", None if options.output else html.INDEX
     html.write_page(page, f"{data.dataset}: the data", summary, sections, index)
     if not options.output:
-        print(f"all reports: {paths.shown(html.write_index(paths.reports_dir()))}")
+        print(f"all reports: {paths.shown(html.write_index(reports_dir()))}")
     is_default = data.has_votes or data.task  # what is trained where no task is named
     plan = "--plan" if is_default else f"--plan {tasks[0].name} stages=null"
     advice = launch.with_data(f"{launch.typed('train_folds')} {plan}", options.data)

@@ -10,10 +10,17 @@ _MOVED = (
     *("--part-size", "--with", "--keep", "--rank", "--top", "--table", "--names"),
     *("--jobs", "--backend"),
 )
+JOB = "job.json"  # in the folder of a survey
 EXTRA = Extra(
     commands={"survey": "galaxyzoo.extras.surveys.command:main"},
     outputs=dict.fromkeys((".fits", ".vot", ".ecsv", "/"), "survey"),
     moved={f"predict {option}": Moved("survey", "--output", "votes/") for option in _MOVED},
+    help={
+        "predict": "For millions of images, name a folder (--output votes/): the work is handed\n"
+        "on to `python3 src/survey.py`."
+    },
+    packages=("pyarrow",),
+    seals=(JOB,),
 )
 # Ends of the one table of a finished survey, by astropy's names of formats; names of its columns
 TABLE_FORMATS = {".fits": "fits", ".vot": "votable", ".ecsv": "ascii.ecsv", ".parquet": "parquet"}

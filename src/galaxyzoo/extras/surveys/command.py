@@ -36,7 +36,14 @@ from galaxyzoo.core.paths import BUNDLED
 from galaxyzoo.data.catalog import task_of
 from galaxyzoo.data.stores.opening import with_settings
 from galaxyzoo.extras.formats.fits import FitsSettings
-from galaxyzoo.extras.surveys import COLUMN_NAMES, FEATURES, INTERVALS, SPREAD, TABLE_FORMATS
+from galaxyzoo.extras.surveys import (
+    COLUMN_NAMES,
+    FEATURES,
+    INTERVALS,
+    JOB,
+    SPREAD,
+    TABLE_FORMATS,
+)
 from galaxyzoo.tasks.registry import find_column
 
 if TYPE_CHECKING:
@@ -54,6 +61,10 @@ class SurveyOptions(JobOptions, predict.ImageOptions):
         "folder to write",
         "[RUN|ensemble:NAME] IMAGES FOLDER",
         nargs="+",
+    )
+    views: Literal[1, 8] | None = option(
+        "orientations of each image to average (default: as in each run's config; by the bundled "
+        "networks 1, as they gain nothing from more)"
     )
     part_size: int = option("galaxies per part (default: 8192)", 8192, type=positive, metavar="N")
     extras: tuple[Literal["spread", "features", "intervals"], ...] = option(
@@ -227,7 +238,7 @@ def pick_extras(given: tuple[str, ...], dataset: str, folder: Path) -> tuple[str
 
     A job that was begun without them goes on without them.
     """
-    path, begun = folder / paths.SURVEY_JOB, FEATURES
+    path, begun = folder / JOB, FEATURES
     if path.exists():
         with advise("choose a new folder"):
             begun = manifest.read_sealed(path)["made_by"]["extras"]

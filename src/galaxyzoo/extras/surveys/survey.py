@@ -28,7 +28,7 @@ from galaxyzoo.core.artifact import SealedFiles
 from galaxyzoo.core.console import ProgressBar
 from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.paths import BUNDLED
-from galaxyzoo.extras.surveys import COLUMN_NAMES, FEATURES, INTERVALS, SPREAD, finished
+from galaxyzoo.extras.surveys import COLUMN_NAMES, FEATURES, INTERVALS, JOB, SPREAD, finished
 from galaxyzoo.extras.surveys.columns import (
     Order,
     check_table,
@@ -205,7 +205,7 @@ class Survey:
     @property
     def _begun(self) -> SealedFiles:
         # Never to delete this one, which may hold labels made by hand.
-        return SealedFiles(self.folder / paths.SURVEY_JOB, self.provenance, "choose a new folder")
+        return SealedFiles(self.folder / JOB, self.provenance, "choose a new folder")
 
     def _check_still_ours(self) -> None:
         """Stop where the folder was deleted, even if another job has begun there since."""

@@ -5,4 +5,7 @@ In: a recipe and ranges of its settings. Out: scores of trials on the same fold.
 
 from galaxyzoo.core.extras import Extra
 
-EXTRA = Extra(commands={"tune": "galaxyzoo.extras.tuning.command:main"})
+EXTRA = Extra(
+    commands={"tune": "galaxyzoo.extras.tuning.command:main"},
+    packages=("optuna",),
+)
