@@ -124,7 +124,7 @@ def test_a_start_from_the_box_has_not_seen_the_fold_or_is_marked(voted, monkeypa
     config = holdout_config(model={"name": "cnn", "weights_file": "bundled"})
     with pytest.raises(InputError, match=r"weights/ has no cnn networks of this kind"):
         Run(config, voted).load_data("fold_2")
-    other, fingerprint, _ = loading.load_run_config(bundled_dir() / "gz37/d4cnn_transfer")
+    other, fingerprint, *_ = loading.load_run_config(bundled_dir() / "gz37/d4cnn_transfer")
     model = other.model.model_copy(update={"weights_file": "bundled"})
     config = config.model_copy(update={"model": model})
     given = Run(config, voted).load_data("fold_2")

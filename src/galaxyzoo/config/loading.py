@@ -5,9 +5,10 @@ A trained run's folder holds the config that it was trained with, so later steps
 
 import copy
 import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import yaml
@@ -228,6 +229,9 @@ class SavedConfig(NamedTuple):
     config: schema.Config
     fingerprint: str  # of galaxies, labels and folds
     images: str | None  # digest of the images; an exported run has none
+    # of the labels of other datasets that stages learned from, by their names; earlier versions
+    # saved none
+    elsewhere: Mapping[str, str] = MappingProxyType({})
 
 
 def load_run_config(folder: Path) -> SavedConfig:
@@ -250,8 +254,11 @@ def _parse_saved(content: bytes, path: Path) -> SavedConfig:
         ) from None
     for record in ("code_version", "packages"):
         values.pop(record, None)
-    data = str(values.pop("data_fingerprint", "")), values.pop("data_images", None)
-    return SavedConfig(schema.parse_config(values, shown(path)), *data)
+    fingerprint = str(values.pop("data_fingerprint", ""))
+    images = values.pop("data_images", None)
+    elsewhere = values.pop("data_elsewhere", {})
+    config = schema.parse_config(values, shown(path))
+    return SavedConfig(config, fingerprint, images, elsewhere)
 
 
 def portable_config(config: schema.Config, fingerprint: str) -> str:

@@ -324,11 +324,12 @@ def load_run(dataset: str, run: str) -> RunNetworks:
         raise InputError(
             f"run '{run}' has no finished fold on '{dataset}': choose from {', '.join(known)}"
         )
-    config, fingerprint, _ = loading.load_run_config(folder.path)
+    saved = loading.load_run_config(folder.path)
+    config = saved.config
     models = {}
     for fold in folder.folds:
         name = fold_files.fold_name(fold)
-        files = layout.trained_files(config, dataset, fingerprint, name)
+        files = layout.trained_files(config, dataset, saved.fingerprint, name)
         models[fold] = load_network(config, files.path(fold_files.WEIGHTS))
     return RunNetworks(config, models)
 

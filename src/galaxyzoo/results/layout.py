@@ -156,13 +156,16 @@ def exported_files(
 
 def digest_networks(dataset: str, run: str, n_folds: int) -> str | None:
     """Digest of all folds of a trained run; None where one is missing or of another training."""
+    digests = []
     try:
-        config, fingerprint, _ = load_run_config(RunFolder(dataset, run).path)
-        names = map(fold_files.fold_name, range(n_folds))
-        folds = [trained_files(config, dataset, fingerprint, name).digest for name in names]
+        saved = load_run_config(RunFolder(dataset, run).path)
+        for fold in range(n_folds):
+            name = fold_files.fold_name(fold)
+            files = trained_files(saved.config, dataset, saved.fingerprint, name)
+            digests.append(files.digest)
     except (InputError, OSError):
         return None
-    return digest([" ".join(folds)])[:16]
+    return digest([" ".join(digests)])[:16]
 
 
 @dataclass(frozen=True, order=True)

@@ -18,7 +18,7 @@ from galaxyzoo.core import files
 from galaxyzoo.core.errors import FoldError, InputError
 from galaxyzoo.core.manifest import code_version, package_versions
 from galaxyzoo.core.paths import BUNDLED, shown
-from galaxyzoo.data.catalog import Catalog, folds_dir
+from galaxyzoo.data.catalog import Catalog, folds_dir, load_catalog
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.predict import predict
@@ -126,11 +126,31 @@ class Run:
                 f"({base.changed_settings(saved.config, self.config)}): delete it to retrain, or "
                 "put the new settings into a new config"
             )
+        if changed := self._changed_elsewhere(saved):
+            raise InputError(
+                f"{where} was trained on other labels of '{changed[0]}': delete it to retrain"
+            )
 
     def _is_of_catalog(self, saved: loading.SavedConfig) -> bool:
         """Check whether a run was begun on this split of these images."""
         images = self.catalog.about.get("images")
         return (saved.fingerprint, saved.images) == (self.catalog.fingerprint, images)
+
+    def _fingerprints_elsewhere(self) -> dict[str, str]:
+        """Fingerprints of the labels of other datasets that stages learn from, by their names."""
+        fingerprints = {}
+        of_run = self.catalog.dataset
+        for stage in self.config.stages:
+            dataset = stage.dataset or self.config.own_dataset or of_run
+            if dataset != of_run:
+                labeled = load_catalog(dataset).for_task(stage.predicted_task)
+                fingerprints[dataset] = labeled.fingerprint
+        return fingerprints
+
+    def _changed_elsewhere(self, saved: loading.SavedConfig) -> list[str]:
+        """Name the other datasets whose labels have changed since stages learned from them."""
+        now = self._fingerprints_elsewhere()
+        return [name for name, before in saved.elsewhere.items() if now.get(name) != before]
 
     @property
     def _old(self) -> Path:
@@ -140,8 +160,10 @@ class Run:
     def _set_aside(self) -> None:
         """Move away a run of the user's own labels before they were changed."""
         folder = self.folder.path
-        is_begun = self.data.raw.task is not None and (folder / loading.CONFIG).exists()
-        if not is_begun or self._is_of_catalog(loading.load_run_config(folder)):
+        if self.data.raw.task is None or not (folder / loading.CONFIG).exists():
+            return
+        saved = loading.load_run_config(folder)
+        if self._is_of_catalog(saved) and not self._changed_elsewhere(saved):
             return
         if self._old.exists():  # the finished one; between them labels changed again
             shutil.rmtree(folder)
@@ -311,6 +333,8 @@ class Run:
                 "packages": package_versions(),
                 **self.config.model_dump(mode="json"),
             }
+            if elsewhere := self._fingerprints_elsewhere():
+                values["data_elsewhere"] = elsewhere
         files.write_text(path, yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
 
     def locked(self) -> contextlib.AbstractContextManager[None]:

@@ -139,7 +139,8 @@ def export_tables(dataset: str, run: str, folder: Path) -> list[str]:
         Names of the files.
     """
     catalog = load_catalog(dataset)
-    config, fingerprint, _ = load_run_config(layout.RunFolder(dataset, run).path)
+    saved = load_run_config(layout.RunFolder(dataset, run).path)
+    config = saved.config
     task = config.predicted_task
     labeled = catalog.for_task(task)
     oof = load_oof(run, task, catalog).astype(float)
@@ -154,7 +155,7 @@ def export_tables(dataset: str, run: str, folder: Path) -> list[str]:
     with files.writing_folder(folder) as part:
         digests = {key: _pack(part / layout.PACKED[key], table) for key, table in tables.items()}
         scores.model_copy(update={"tables": Digests(**digests)}).write(part / layout.SCORES)
-        (part / CONFIG).write_text(portable_config(config, fingerprint), encoding="utf-8")
+        (part / CONFIG).write_text(portable_config(config, saved.fingerprint), encoding="utf-8")
         return _list_files(part)
 
 
