@@ -242,7 +242,7 @@ def open_all(paths: list[Path], settings: object = None) -> list[Images]:
         else:
             endings = ", ".join([*base.read_suffixes(), *openers()])
             raise InputError(
-                f"{shown(path)}: IMAGES must be folders, .zip files, or files of {endings}"
+                f"{shown(path)}: IMAGES must be folders, .zip files, images or lists ({endings})"
             )
     if pictures:
         images = _make_images(partial(read_in, Path()), Path.cwd(), pictures)
