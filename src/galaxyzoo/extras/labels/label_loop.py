@@ -23,7 +23,8 @@ from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import GROUP
 from galaxyzoo.data.stores.base import find_ids, find_rows, read_ids
 from galaxyzoo.extras.labels.heads import Heads, Proportion, Scores
-from galaxyzoo.extras.labels.label_table import NAMES, can_be_label
+from galaxyzoo.extras.labels.label_table import NAMES
+from galaxyzoo.extras.labels.own_task import can_be_label
 from galaxyzoo.extras.surveys.finished import SurveyFeatures
 from galaxyzoo.io.tables import read_table
 from galaxyzoo.io.writing import format_csv, format_predictions, plain_cell

@@ -1,0 +1,79 @@
+"""Galaxies in a folder a class, without a table: `mine/spiral/`, or `mine/train/spiral/`."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path, PurePath
+
+from galaxyzoo.core.paths import input_dir, shown
+from galaxyzoo.data.readers import kaggle
+from galaxyzoo.data.readers.dataset_files import DatasetCandidate, DatasetFiles
+from galaxyzoo.data.readers.labeled import is_known, make_dataset
+from galaxyzoo.data.readers.side_tables import GROUPS
+from galaxyzoo.data.stores.base import is_read
+from galaxyzoo.data.stores.opening import open_whole
+from galaxyzoo.extras.labels.own_task import TaskFile, find_task
+from galaxyzoo.tasks.kinds import Task
+
+_NOTES = (".yaml", ".txt", ".md", ".db", ".ini")  # as of task.yaml, README.txt, Thumbs.db
+_TABLES = (".csv", ".gz", ".parquet", ".tsv", ".xlsx")  # beside class folders: a catalog, say
+_SPLITS = ("train", "val", "valid", "validation", "test")  # folders, whose parts we deal anew
+
+
+def find_class_folders(folder: Path, settings: TaskFile) -> DatasetCandidate | None:
+    """The dataset of a folder, or of `train/`, `val/`, … in it, with a folder of images a class.
+
+    Args:
+        folder: of the dataset.
+        settings: its `task.yaml`.
+    """
+    splits = [folder / name for name in _SPLITS if (folder / name).is_dir()]
+    tops = []  # folders of class folders
+    classes = set()
+    for top in splits or [folder]:
+        names = _class_names(top)
+        if names:
+            tops.append(top)
+            classes |= names
+    if len(classes) < 2 or folder == input_dir():
+        return None
+    if is_known(classes) and not splits:
+        return None
+    if kaggle.holds_data(folder):  # its folders of images are no classes
+        return None
+    task = find_task(folder, tops[0], classes, settings)
+    read = partial(_read, folder, splits, tops, task)
+    return DatasetCandidate(folder, frozenset({task.name}), read)
+
+
+def _read(folder: Path, splits: Sequence[Path], tops: Sequence[Path], task: Task) -> DatasetFiles:
+    """The dataset with its images; those outside class folders are ignored."""
+    for table in sorted(folder.glob("[!.]*")):
+        if table.suffix.lower() in _TABLES and table.name != GROUPS:
+            print(f"{shown(table)} is not read: {GROUPS} alone may have groups and positions")
+    images = open_whole(folder)
+    rows = []
+    classes = []
+    for row, name in enumerate(images.names):
+        folders = PurePath(name).parts
+        if not splits:
+            rows.append(row)
+            classes.append(folders[0])
+        elif folder / folders[0] in tops:
+            rows.append(row)
+            classes.append(folders[1])
+    if len(splits) > 1:
+        used = ", ".join(f"{top.name}/" for top in tops)
+        ignored = len(images) - len(rows)
+        print(f"{shown(folder)}: new folds from {used}; other images ignored: {ignored:,}")
+    return make_dataset(folder, images, rows, classes, task, task)
+
+
+def _class_names(top: Path) -> set[str]:
+    """Names of folders of images, if a folder has nothing else but notes and tables."""
+    names = set()
+    for path in top.glob("[!.]*"):
+        if path.is_dir() and any(is_read(file.name) for file in path.iterdir()):
+            names.add(path.name)
+        elif path.is_dir() or path.suffix.lower() not in _NOTES + _TABLES:
+            return set()
+    return names
