@@ -21,14 +21,18 @@ from threadpoolctl import threadpool_limits
 _FOLDS = 5  # of the scores, and of the choice of a strength
 _STRENGTHS = tuple(10.0 ** np.arange(-2.5, 0.1, 0.5))  # inverse regularization strengths, `C`
 _FIRST_STRENGTH = 0.1  # of the head that tells the shares
-_DRAWN, _WEIGHT = 150, 0.1  # galaxies without a label, each with this part of a label's weight
+_DRAWN = 150  # galaxies without a label that a head is fitted to
+_WEIGHT = 0.1  # of each of these; a label's is 1
 _SURVEYED = 5000  # random galaxies that tell the shares
-# Lengths of a galaxy's features and predictions (as logarithms), whatever their numbers are
-_LENGTHS, _LEAST = (8.0, 16.0), 0.02
+# Root mean square lengths of a galaxy's features and of its predictions, however many there are
+_FEATURES_LENGTH = 8.0
+_PREDICTIONS_LENGTH = 16.0
+_LEAST = 0.02  # added to predictions before the logarithm
 # Root mean square difference of standardized features below which galaxies are copies. No two of
 # 500 galaxies had less than 0.25; copies with noise of 3 gray levels had at most 0.11.
 _NEAR = 0.14
-FEWEST_CALIBRATED, _BIN = 20, 10  # labels, and of a bin
+FEWEST_CALIBRATED = 20  # labels
+_BIN = 10  # labels
 
 
 @dataclass(frozen=True)
@@ -70,9 +74,12 @@ class Heads:
     @cached_property
     def points(self) -> np.ndarray:
         """(galaxy, coordinate) float32."""
-        blocks = self.features, np.log(self.predictions + np.float32(_LEAST))
-        pairs = zip(blocks, _LENGTHS, strict=True)
-        return np.hstack([_standardize(b) * np.float32(x / b.shape[1] ** 0.5) for b, x in pairs])
+        logs = np.log(self.predictions + np.float32(_LEAST))
+        blocks = [
+            _standardize(self.features, _FEATURES_LENGTH),
+            _standardize(logs, _PREDICTIONS_LENGTH),
+        ]
+        return np.hstack(blocks)
 
     @cached_property
     def shuffled(self) -> np.ndarray:
@@ -83,28 +90,35 @@ class Heads:
         self, rows: np.ndarray, numbers: np.ndarray, groups: np.ndarray, n_classes: int
     ) -> np.ndarray:
         """(galaxy, class) probabilities; where all labels are of one class, likeness to them."""
-        if len(np.unique(numbers)) > 1:
-            return _predict(self._fit(rows, numbers, groups, n_classes), self.points)
-        return np.outer(self.likeness(rows), np.arange(n_classes) == numbers[0])
+        if len(np.unique(numbers)) == 1:
+            return np.outer(self.likeness(rows), np.arange(n_classes) == numbers[0])
+        head = self._fit(rows, numbers, groups, n_classes)
+        return _predict(head, self.points)
 
     def likeness(self, rows: np.ndarray) -> np.ndarray:
         """(galaxy,) likeness to the mean of some galaxies: 0 to 1, by the angle between both."""
         mean = self.points[rows].mean(axis=0)
         lengths = np.linalg.norm(self.points, axis=1) * np.linalg.norm(mean)
-        return (1 + self.points @ mean / np.maximum(lengths, 1e-6)) / 2
+        cosines = self.points @ mean / np.maximum(lengths, 1e-6)
+        return (1 + cosines) / 2
 
-    def farthest_first(self, rows: np.ndarray, known: np.ndarray) -> np.ndarray:
-        """Order galaxies so that each is the farthest from `known` and all before it.
+    def farthest_first(self, rows: np.ndarray, centers: np.ndarray) -> np.ndarray:
+        """Order galaxies so that each is the farthest from `centers` and all before it.
 
+        Args:
+            rows: of the galaxies.
+            centers: rows of others.
         Source: Gonzalez 1985 (Theor. Comput. Sci. 38, 293).
         """
-        points, order = self.points[rows], list[int]()
-        squares = np.full(len(rows), np.inf)
-        for center in self.points[known]:
+        points = self.points[rows]
+        squares = np.full(len(rows), np.inf)  # squared distance to the nearest center
+        for center in self.points[centers]:
             squares = np.minimum(squares, np.square(points - center).sum(axis=1))
+        order: list[int] = []
         while len(order) < len(rows):
-            order.append(int(squares.argmax()))
-            distances = np.square(points - points[order[-1]]).sum(axis=1)
+            farthest = int(squares.argmax())
+            order.append(farthest)
+            distances = np.square(points - points[farthest]).sum(axis=1)
             squares = np.minimum(squares, distances)
             squares[order] = -1.0
         return rows[order]
@@ -113,29 +127,19 @@ class Heads:
         self, rows: np.ndarray, numbers: np.ndarray, groups: np.ndarray, n_classes: int
     ) -> Scores | None:
         """Score labels by heads of other labels; None unless two classes have two groups each."""
-        several = pd.Series(groups).groupby(numbers).transform("nunique").to_numpy() > 1
-        rows, numbers, groups = rows[several], numbers[several], groups[several]
+        n_groups = pd.Series(groups).groupby(numbers).transform("nunique")  # of a label's class
+        is_scored = n_groups.to_numpy() > 1
+        rows = rows[is_scored]
+        numbers = numbers[is_scored]
+        groups = groups[is_scored]
         if len(np.unique(numbers)) < 2:
             return None
         probs = np.zeros((len(rows), n_classes))
-        for out in _folds(numbers, groups):
-            head = self._fit(rows[~out], numbers[~out], groups[~out], n_classes)
-            probs[out] = _predict(head, self.points[rows[out]])
-        predicted, sure = probs.argmax(axis=1), probs.max(axis=1)
-        hits = predicted == numbers
-        right, known, decided = (
-            np.bincount(each, minlength=n_classes).tolist()
-            for each in (numbers[hits], numbers, predicted)
-        )
-        bins = np.array_split(np.argsort(sure), max(1, len(rows) // _BIN))
-        gaps = sum(abs((sure[part] - hits[part]).sum()) for part in bins)
-        return Scores(
-            [*map(Proportion, right, known)],
-            [*map(Proportion, right, decided)],
-            pd.DataFrame(probs, rows),
-            dict(zip(rows.tolist(), probs[range(len(rows)), numbers].tolist(), strict=True)),
-            gaps / len(rows) if len(rows) >= FEWEST_CALIBRATED else None,
-        )
+        for held_out in _folds(numbers, groups):
+            fitted = ~held_out
+            head = self._fit(rows[fitted], numbers[fitted], groups[fitted], n_classes)
+            probs[held_out] = _predict(head, self.points[rows[held_out]])
+        return _score(rows, numbers, probs)
 
     def unite(self, rows: np.ndarray, names: Sequence[str]) -> np.ndarray:
         """(label,) group numbers: turned or mirrored copies are one, and galaxies of one name."""
@@ -143,12 +147,15 @@ class Heads:
         from scipy.sparse.csgraph import connected_components
         from sklearn.neighbors import radius_neighbors_graph  # all here: they take a second
 
-        points, n = self.points[rows, : self.features.shape[1]], len(rows)
-        pairs = radius_neighbors_graph(points, _NEAR * _LENGTHS[0])
+        n = len(rows)
+        features = self.points[rows, : self.features.shape[1]]
+        copies = radius_neighbors_graph(features, _NEAR * _FEATURES_LENGTH)
         keys = pd.Series([name or str(i) for i, name in enumerate(names)])
-        first = pd.Series(range(n)).groupby(keys).transform("first").to_numpy()
-        graph = pairs + coo_array((np.ones(n), (range(n), first)), shape=(n, n))
-        return connected_components(graph, directed=False)[1]
+        labels = np.arange(n)
+        first_of_name = pd.Series(labels).groupby(keys).transform("first").to_numpy()
+        same_name = coo_array((np.ones(n), (labels, first_of_name)), shape=(n, n))
+        _, groups = connected_components(copies + same_name, directed=False)
+        return groups
 
     @threadpool_limits.wrap(limits=1, user_api="blas")  # many small steps
     def _fit(
@@ -160,33 +167,37 @@ class Heads:
             (class, coordinate + 1) weights, the last one the bias: -inf for classes without labels.
         """
         present, places = np.unique(numbers, return_inverse=True)
+        targets = np.eye(len(present))[places]  # (label, class with labels)
         unlabeled = self.shuffled[~np.isin(self.shuffled, rows)]
         scales = self._relevance(rows, places)
-        every = self.points[np.concatenate([rows, unlabeled[:_DRAWN]])] * scales
+        points = self.points[np.concatenate([rows, unlabeled[:_DRAWN]])] * scales
         # The penalty does not change under rotation: coordinates along the singular vectors are as
         # many as galaxies at most, and the solution is the same.
-        axes = np.linalg.svd(every, full_matrices=False)[2]
-        labeled, drawn = np.split(every @ axes.T, [len(rows)])
-        targets = np.eye(len(present))[places]
+        _, _, axes = np.linalg.svd(points, full_matrices=False)
+        rotated = points @ axes.T
+        labeled = rotated[: len(rows)]
+        drawn = rotated[len(rows) :]
 
-        def to_coordinates(weights: np.ndarray) -> np.ndarray:
+        def rotate_back(weights: np.ndarray) -> np.ndarray:
             return np.hstack([weights[:, :-1] @ axes * scales, weights[:, -1:]])
 
-        first = to_coordinates(next(_solve(labeled, targets, [_FIRST_STRENGTH])))
-        probs = _predict(first, self.points[unlabeled[:_SURVEYED]])
+        [first_weights] = _solve(labeled, targets, [_FIRST_STRENGTH])
+        probs = _predict(rotate_back(first_weights), self.points[unlabeled[:_SURVEYED]])
         shares = _estimate_shares(probs, targets.mean(axis=0))
-        soft = np.tile(_WEIGHT * shares, (len(drawn), 1))
+        drawn_targets = np.tile(_WEIGHT * shares, (len(drawn), 1))
+
         losses = np.zeros(len(_STRENGTHS))
-        for out in _folds(places, groups):
-            points, known = np.vstack([labeled[~out], drawn]), np.vstack([targets[~out], soft])
-            for i, weights in enumerate(_solve(points, known, _STRENGTHS)):
-                logits = _logits(weights, labeled[out])
-                losses[i] += (logsumexp(logits, axis=1) - (logits * targets[out]).sum(axis=1)).sum()
-        best = [_STRENGTHS[losses.argmin()]]
-        (weights,) = _solve(np.vstack([labeled, drawn]), np.vstack([targets, soft]), best)
+        for held_out in _folds(places, groups):
+            fold_points = np.vstack([labeled[~held_out], drawn])
+            fold_targets = np.vstack([targets[~held_out], drawn_targets])
+            for i, weights in enumerate(_solve(fold_points, fold_targets, _STRENGTHS)):
+                losses[i] += _log_loss(weights, labeled[held_out], targets[held_out])
+
+        strength = _STRENGTHS[losses.argmin()]
+        [weights] = _solve(rotated, np.vstack([targets, drawn_targets]), [strength])
         head = np.zeros((n_classes, self.points.shape[1] + 1))
         head[:, -1] = -np.inf
-        head[present] = to_coordinates(weights)
+        head[present] = rotate_back(weights)
         return head
 
     def _relevance(self, rows: np.ndarray, numbers: np.ndarray) -> np.ndarray:
@@ -195,11 +206,53 @@ class Heads:
         That of a prediction is its correlation ratio, with a root mean square of 1: an answer that
         nearly is the class is trusted after few labels.
         """
-        predictions = self.points[rows, self.features.shape[1] :]
+        n_features = self.features.shape[1]
+        predictions = self.points[rows, n_features:]
         means = np.stack([predictions[numbers == k].mean(axis=0) for k in np.unique(numbers)])
         ratios = means[numbers].std(axis=0) / np.maximum(predictions.std(axis=0), 1e-6)
         ratios /= np.maximum(np.sqrt(np.square(ratios).mean()), 1e-6)
-        return np.append(np.ones(self.features.shape[1], np.float32), ratios)
+        return np.append(np.ones(n_features, np.float32), ratios)
+
+
+def _score(rows: np.ndarray, numbers: np.ndarray, probs: np.ndarray) -> Scores:
+    """Score (label, class) probabilities by heads that were not fitted to the label."""
+    n_classes = probs.shape[1]
+    predicted = probs.argmax(axis=1)
+    is_hit = predicted == numbers
+    hits = np.bincount(numbers[is_hit], minlength=n_classes).tolist()
+    n_labeled = np.bincount(numbers, minlength=n_classes).tolist()
+    n_predicted = np.bincount(predicted, minlength=n_classes).tolist()
+    calibration_error = None
+    if len(rows) >= FEWEST_CALIBRATED:
+        calibration_error = _calibration_error(probs.max(axis=1), is_hit)
+    confidence = probs[np.arange(len(rows)), numbers]  # in the label
+    return Scores(
+        recall=list(map(Proportion, hits, n_labeled)),
+        precision=list(map(Proportion, hits, n_predicted)),
+        probs=pd.DataFrame(probs, rows),
+        confidence=dict(zip(rows.tolist(), confidence.tolist(), strict=True)),
+        calibration_error=calibration_error,
+    )
+
+
+def _calibration_error(confidence: np.ndarray, is_hit: np.ndarray) -> float:
+    """Expected calibration error, in bins of equally many labels.
+
+    Args:
+        confidence: (label,) probability of the likeliest class.
+        is_hit: (label,) whether this is the label.
+    """
+    order = np.argsort(confidence)
+    gaps = 0.0
+    for rows in np.array_split(order, len(order) // _BIN):
+        gaps += abs((confidence[rows] - is_hit[rows]).sum())
+    return gaps / len(order)
+
+
+def _log_loss(head: np.ndarray, points: np.ndarray, targets: np.ndarray) -> float:
+    """Log-loss of a head, summed over (n, coordinate) points with (n, class) targets."""
+    logits = _logits(head, points)
+    return (logsumexp(logits, axis=1) - (logits * targets).sum(axis=1)).sum()
 
 
 def _logits(head: np.ndarray, points: np.ndarray) -> np.ndarray:
@@ -212,10 +265,11 @@ def _predict(head: np.ndarray, points: np.ndarray) -> np.ndarray:
     return softmax(_logits(head, points), axis=1)
 
 
-def _standardize(values: np.ndarray) -> np.ndarray:
-    """(galaxy, column) float32 of mean 0 and standard deviation 1."""
+def _standardize(values: np.ndarray, length: float) -> np.ndarray:
+    """(galaxy, column) float32: columns of mean 0 and equal variance, rows of about one length."""
     values = values - values.mean(axis=0, dtype=np.float32)
-    return values / np.maximum(values.std(axis=0, dtype=np.float32), np.float32(1e-6))
+    deviations = np.maximum(values.std(axis=0, dtype=np.float32), np.float32(1e-6))
+    return values / deviations * np.float32(length / values.shape[1] ** 0.5)
 
 
 def _folds(numbers: np.ndarray, groups: np.ndarray) -> Iterator[np.ndarray]:
@@ -225,7 +279,8 @@ def _folds(numbers: np.ndarray, groups: np.ndarray) -> Iterator[np.ndarray]:
     folds = np.empty(len(numbers), int)
     folds[order] = pd.factorize(groups[order])[0] % _FOLDS
     if folds.any():
-        yield from (folds == fold for fold in np.unique(folds))
+        for fold in np.unique(folds):
+            yield folds == fold
 
 
 def _estimate_shares(probs: np.ndarray, labeled: np.ndarray) -> np.ndarray:
@@ -255,16 +310,17 @@ def _solve(
     weights = np.zeros((targets.shape[1], inputs.shape[1]))
 
     def loss(flat: np.ndarray, strength: float) -> tuple[float, np.ndarray]:
-        w = flat.reshape(weights.shape)
-        logits = inputs @ w.T
+        head = flat.reshape(weights.shape)
+        logits = inputs @ head.T
         logits -= logits.max(axis=1, keepdims=True)
-        probs = np.exp(logits)  # scipy's softmax takes ten times as long for so few
-        sums = probs.sum(axis=1, keepdims=True)
-        penalized = w / strength
+        odds = np.exp(logits)  # scipy's softmax takes ten times as long for so few
+        sums = odds.sum(axis=1, keepdims=True)
+        log_loss = (totals * np.log(sums)).sum() - (targets * logits).sum()
+        penalized = head / strength
         penalized[:, -1] = 0
-        value = (totals * np.log(sums)).sum() - (targets * logits).sum()
-        gradient = (totals / sums * probs - targets).T @ inputs + penalized
-        return value + (penalized * w).sum() / 2, gradient.ravel()
+        penalty = (penalized * head).sum() / 2
+        gradient = (totals / sums * odds - targets).T @ inputs + penalized
+        return log_loss + penalty, gradient.ravel()
 
     for strength in strengths:
         result = minimize(

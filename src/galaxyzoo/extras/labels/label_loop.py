@@ -30,10 +30,13 @@ from galaxyzoo.io.tables import read_table
 from galaxyzoo.io.writing import format_csv, format_predictions, plain_cell
 from galaxyzoo.tasks.kinds import CLASS
 
-_LABELS, _CLASSES, LABELS_LOCK = "labels.csv", "classes.txt", ".labels.lock"
+_LABELS = "labels.csv"
+_CLASSES = "classes.txt"
+LABELS_LOCK = ".labels.lock"
 Order = Literal["likely", "uncertain", "diverse", "mix", "doubtful", "like"]
 _ID = "id"
-NOTE, SKIPPED = "note", "skipped"  # columns of labels
+NOTE = "note"  # column of labels
+SKIPPED = "skipped"  # column of labels
 _YES = "yes"  # in the column of skipped galaxies
 _CANDIDATES = 200  # the most uncertain, of which diverse ones are chosen
 _LONGEST = 40  # characters of a class's name
@@ -57,7 +60,8 @@ class LabelLoop:
     def __post_init__(self) -> None:
         self.names = [str(plain_cell(i)) for i in self.survey.ids.tolist()]  # in requests, too
         self.rows = {name: row for row, name in enumerate(self.names)}
-        self.key = manifest.digest([repr((str(self.survey.folder.resolve()), self.names))])[:16]
+        identity = (str(self.survey.folder.resolve()), self.names)
+        self.key = manifest.digest([repr(identity)])[:16]
         self.heads = Heads(self.survey.features, self.survey.predictions)
         self.read()
 
@@ -83,28 +87,37 @@ class LabelLoop:
     def class_of(self, row: int) -> str | None:
         """A galaxy's class; None: it has no label."""
         number = self.labels.get(row)
-        return None if number is None else self.classes[number]
+        if number is None:
+            return None
+        return self.classes[number]
 
     def read(self) -> None:
         """Read both files, also again where another program has changed them."""
         with self._lock:
-            seen, where = self._contents(), shown(self.path)
-            table, key = pd.DataFrame(columns=[_ID, CLASS], dtype=str), _ID
-            if seen[0] is not None:
+            contents = self._contents()
+            labels_content, classes_content = contents
+            table = pd.DataFrame(columns=[_ID, CLASS], dtype=str)
+            key = _ID
+            if labels_content is not None:
                 table, key = self._read_labels(self.path)
-            if strangers := [name for name in table.index if name not in self.rows]:
+            strangers = table.index[~table.index.isin(self.names)]
+            if len(strangers):
                 raise InputError(
-                    f"{where} labels '{strangers[0]}', which the survey lacks: remove the row"
+                    f"{shown(self.path)} labels '{strangers[0]}', which the survey lacks: remove "
+                    "the row"
                 )
             try:
-                stored = (seen[1] or b"").decode("utf-8-sig").splitlines()
+                stored = (classes_content or b"").decode("utf-8-sig").splitlines()
                 labeled = table[CLASS][table[CLASS].str.strip() != ""].map(_check_class)
                 classes = _list_classes(stored, labeled)
             except (InputError, UnicodeDecodeError) as error:
-                raise InputError(f"{where} or {_CLASSES}: {error}") from None
+                raise InputError(f"{shown(self.path)} or {_CLASSES}: {error}") from None
             labels = {self.rows[name]: classes.index(text) for name, text in labeled.items()}
-            self.classes, self.labels = classes, labels
-            self._table, self._key, self._seen = table, key, seen
+            self.classes = classes
+            self.labels = labels
+            self._table = table
+            self._key = key
+            self._seen = contents
             if classes != stored:
                 self._set_classes(classes)
 
@@ -117,18 +130,27 @@ class LabelLoop:
         key = find_ids(table, path, NAMES)
         if CLASS not in table:
             raise InputError(f"{shown(path)} has no column '{CLASS}'")
-        ids = read_ids(table[key].to_numpy(), path)
-        unknown = [name for name in ids if name not in self.rows and "/" not in name]
-        rows = zip(unknown, find_rows(unknown, self.names if unknown else ()), strict=True)
-        matched = {name: self.names[each[0]] for name, each in rows if len(each) == 1}
-        table = table.set_axis([matched.get(name, name) for name in ids])
+        names = self._complete_names(read_ids(table[key].to_numpy(), path))
+        table = table.set_axis(names)
         if table.index.has_duplicates:
             name = table.index[table.index.duplicated()][0]
             raise InputError(f"{shown(path)}: '{name}' appears twice")
         return _separate_skipped(table), key
 
+    def _complete_names(self, ids: list[str]) -> list[str]:
+        """The survey's names of galaxies, where ids lack their folder or ending."""
+        incomplete = [name for name in ids if name not in self.rows and "/" not in name]
+        if not incomplete:
+            return ids
+        completed = {}
+        for name, rows in zip(incomplete, find_rows(incomplete, self.names), strict=True):
+            if len(rows) == 1:
+                completed[name] = self.names[rows[0]]
+        return [completed.get(name, name) for name in ids]
+
     def _contents(self) -> list[bytes | None]:
-        paths = self.path, self.survey.folder / _CLASSES
+        """Contents of the file of labels and of that of classes; None: it does not exist."""
+        paths = [self.path, self.survey.folder / _CLASSES]
         with files.explain_write_errors(self.path):
             return [path.read_bytes() if path.exists() else None for path in paths]
 
@@ -142,8 +164,9 @@ class LabelLoop:
     def _set_classes(self, classes: list[str]) -> None:
         """Write the classes, then give labels the numbers that these have now."""
         self._write_file(_CLASSES, "".join(f"{name}\n" for name in classes))
-        moved = {row: classes.index(self.classes[k]) for row, k in self.labels.items()}
-        self.classes, self.labels = classes, moved
+        labels = {row: classes.index(self.classes[k]) for row, k in self.labels.items()}
+        self.classes = classes
+        self.labels = labels
 
     def add_class(self, text: str, place: int | None = None) -> int:
         """Add a class unless it exists; returns its number.
@@ -156,7 +179,7 @@ class LabelLoop:
         name = _check_class(text)
         with self._lock:
             if name not in self.classes:
-                classes = [*self.classes]
+                classes = list(self.classes)
                 if place is None or classes[place : place + 1] != [""]:
                     place = len(classes)
                 classes[place : place + 1] = [name]
@@ -185,10 +208,10 @@ class LabelLoop:
             is_kept = name != "" and name not in self.classes
             if not is_kept and count not in (None, len(rows)):
                 raise InputError(f"'{before}' has {len(rows)} labels by now: try again")
-            classes = [*self.classes]
+            classes = list(self.classes)
             classes[number] = name if is_kept else ""
-            new = self.add_class(name) if name else None
-            self.label(rows, new, number)
+            target = self.add_class(name) if name else None
+            self.label(rows, target, number)
             self._set_classes(classes)
             return rows
 
@@ -208,16 +231,23 @@ class LabelLoop:
         if len(set(rows)) < len(rows):
             raise InputError("a galaxy is named twice: nothing was labeled")
         with self._lock:
-            text = "" if number is None else self.classes[number]
-            if number is not None and not text:
-                raise InputError("another tab has removed this class: reload the page")
+            text = ""
+            if number is not None:
+                text = self.classes[number]
+                if not text:
+                    raise InputError("another tab has removed this class: reload the page")
             changed = [row for row in rows if self.labels.get(row) == before]
             cells = {CLASS: text}
             if text and any(self.cell(row, SKIPPED) == _YES for row in changed):
                 cells[SKIPPED] = ""
             self._write_cells(changed, cells)
-            merged = self.labels | dict.fromkeys(changed, number)
-            self.labels = {row: n for row, n in merged.items() if n is not None}
+            labels = dict(self.labels)
+            for row in changed:
+                if number is None:
+                    labels.pop(row, None)
+                else:
+                    labels[row] = number
+            self.labels = labels
             return changed
 
     def cell(self, row: int, column: str) -> str:
@@ -249,16 +279,21 @@ class LabelLoop:
 
     def _column(self, name: str) -> pd.Series:
         """A column of the table; nothing in any row where it has none of this name."""
-        return self._table.get(name, pd.Series("", self._table.index, dtype=object))
+        if name not in self._table:
+            return pd.Series("", self._table.index, dtype=object)
+        return self._table[name]
 
     def _write_cells(self, rows: list[int], cells: Mapping[str, str]) -> None:
         """Write texts by column into the rows of some galaxies; rows that are empty then leave."""
         names = [self.names[row] for row in rows]
-        table = self._table.reindex(self._table.index.union(names, sort=False), fill_value="")
-        table[self._key] = table[self._key].where(table[self._key] != "", table.index)
+        index = self._table.index.union(names, sort=False)
+        table = self._table.reindex(index, fill_value="")
+        ids = table[self._key]
+        table[self._key] = ids.where(ids != "", table.index)
         for column, text in cells.items():
             table.loc[names, column] = text
-        table = table.fillna("")
+        table = table.fillna("")  # a new column
+
         has_cells = (table.drop(columns=self._key) != "").any(axis=1)
         table = table[has_cells | ~table.index.isin(names)]
         self._write_file(_LABELS, format_csv([table.columns, *table.to_numpy()]))
@@ -278,8 +313,8 @@ class LabelLoop:
 
         content = io.BytesIO(text.encode("utf-8", "surrogatepass"))
         table, _ = self._read_labels(Path(_LABELS), content)
-        names = [self.names[row] for row in self.labels]
-        first = pd.Series([*map(self.class_of, self.labels)], names, dtype=object)
+        labels = {self.names[row]: self.classes[k] for row, k in self.labels.items()}
+        first = pd.Series(labels, dtype=object)
         second = table[CLASS].str.strip()
         pairs = pd.DataFrame({"first": first, "second": second[second != ""]}).dropna()
         if pairs.empty:
@@ -304,18 +339,19 @@ class LabelLoop:
 
     def _fit_labels(self, fit: Callable[..., Any]) -> Any:
         """Fit heads to the labels, once while these stay; None where there are none."""
-        groups = self._column(GROUP)
-        labels = [(row, k, groups.get(self.names[row], "")) for row, k in self.labels.items()]
+        labels = self.labels
         if not labels:
             return None
-        wanted = labels, len(self.classes)
-        fitted, result = self._fits.get(fit.__name__, (None, None))
-        if fitted != wanted:
-            table = pd.DataFrame(labels, columns=["row", "class", "group"])
-            rows = table["row"].to_numpy()
-            united = self.heads.unite(rows, table["group"].tolist())
-            result = fit(rows, table["class"].to_numpy(), united, len(self.classes))
-            self._fits[fit.__name__] = wanted, result
+        groups = self._column(GROUP)
+        group_names = [groups.get(self.names[row], "") for row in labels]
+        inputs = (list(labels.items()), group_names, len(self.classes))
+        fitted_inputs, result = self._fits.get(fit.__name__, (None, None))
+        if fitted_inputs != inputs:
+            rows = np.array(list(labels))
+            numbers = np.array(list(labels.values()))
+            united = self.heads.unite(rows, group_names)
+            result = fit(rows, numbers, united, len(self.classes))
+            self._fits[fit.__name__] = (inputs, result)
         return result
 
     def ranking(self, by: Order, of: int) -> np.ndarray:
@@ -332,33 +368,51 @@ class LabelLoop:
         if by == "like":
             return np.argsort(-self.heads.likeness(np.array([of])), kind="stable")
         if by == "doubtful":
-            scores = self.scores()
-            rows = np.array([*self.labels][::-1], int)
-            known = scores.confidence if scores else {}
-            return rows[np.argsort([known.get(row, 1.0) for row in rows.tolist()], kind="stable")]
-        probs, labels = self.probabilities(), [*self.labels]
-        shuffled = self.heads.shuffled  # which decides between equals
-        skipped = self._table.index[self._column(SKIPPED) == _YES].map(self.rows)
-        rows = shuffled[~np.isin(shuffled, [*labels, *skipped])]
+            return self._rank_doubtful()
+        probs = self.probabilities()
+        labeled = np.array(list(self.labels), int)
+        rows = self._rows_to_label(labeled)
         if probs is None:
             return rows
         likely = rows[np.argsort(-probs[rows, of], kind="stable")]
         if by == "likely":
             return likely
-        two = np.sort(probs[rows], axis=1)[:, -2:]
-        uncertain = rows[np.argsort(two[:, -1] - two[:, 0], kind="stable")]
+
+        likeliest = np.sort(probs[rows], axis=1)[:, -2:]
+        leads = likeliest[:, -1] - likeliest[:, 0]
+        uncertain = rows[np.argsort(leads, kind="stable")]
         if by == "uncertain":
             return uncertain
-        diverse = self.heads.farthest_first(uncertain[:_CANDIDATES], np.array(labels))
+
+        diverse = self.heads.farthest_first(uncertain[:_CANDIDATES], labeled)
         if by == "diverse":
             return np.append(diverse, uncertain[_CANDIDATES:])
-        first = np.stack([each[: len(diverse)] for each in (likely, uncertain, diverse)], axis=1)
-        return pd.unique(np.append(first, likely))
+        n = len(diverse)
+        in_turn = np.column_stack([likely[:n], uncertain[:n], diverse]).ravel()
+        return pd.unique(np.append(in_turn, likely))
+
+    def _rank_doubtful(self) -> np.ndarray:
+        """Labeled rows, the doubtful ones first; without scores the latest first."""
+        scores = self.scores()
+        rows = np.array(list(self.labels), int)[::-1]
+        if scores is None:
+            return rows
+        confidence = [scores.confidence.get(row, 1.0) for row in rows.tolist()]
+        return rows[np.argsort(confidence, kind="stable")]
+
+    def _rows_to_label(self, labeled: np.ndarray) -> np.ndarray:
+        """Rows neither labeled nor skipped, in the random order that decides between equals."""
+        rows = self.heads.shuffled
+        skipped = self._table.index[self._column(SKIPPED) == _YES].map(self.rows)
+        return rows[~np.isin(rows, labeled) & ~np.isin(rows, skipped)]
 
     def table(self, by: Order, of: int) -> str:
         """CSV of a ranking: its galaxies in their order, with labels and probabilities."""
-        rows, probs = self.ranking(by, of), self.probabilities()
-        return self._format(rows, None if probs is None else probs[rows])
+        rows = self.ranking(by, of)
+        probs = self.probabilities()
+        if probs is None:
+            return self._format(rows, None)
+        return self._format(rows, probs[rows])
 
     def label_errors(self) -> str:
         """CSV of galaxies that heads not fitted to them give another class, most doubtful first."""
@@ -373,9 +427,10 @@ class LabelLoop:
 
     def _format(self, rows: np.ndarray, probs: np.ndarray | None) -> str:
         """CSV of galaxies with their labels and (galaxy, class) probabilities, if there are any."""
-        classes = [] if probs is None else self.classes
-        table = pd.DataFrame(probs, pd.Index(self.survey.ids[rows], name=_ID), classes)
-        table = table.drop(columns="", errors="ignore")
+        table = pd.DataFrame(index=pd.Index(self.survey.ids[rows], name=_ID))
+        if probs is not None:
+            table = pd.DataFrame(probs, table.index, self.classes)
+            table = table.drop(columns="", errors="ignore")
         table.insert(0, CLASS, [self.class_of(row) or "" for row in rows.tolist()])
         return format_predictions(table, number="%.6f")
 
@@ -394,12 +449,15 @@ def _separate_skipped(table: pd.DataFrame) -> pd.DataFrame:
 
 def _list_classes(lines: Iterable[str], labeled: pd.Series) -> list[str]:
     """Classes by their keys, "" where a line is empty, then those that labels alone have."""
-    classes = list[str]()
+    classes = []
     for line in lines:
         name = _check_class(line) if line.strip() else ""
         if name == "" or name not in classes:
             classes.append(name)
-    return [*classes, *(name for name in labeled.unique() if name not in classes)]
+    for name in labeled.unique():
+        if name not in classes:
+            classes.append(name)
+    return classes
 
 
 def _check_class(text: str) -> str:

@@ -19,7 +19,8 @@ from galaxyzoo.extras.pages.html import sky_links
 from galaxyzoo.extras.pages.templates import jpeg_address, render
 
 _PAGE = 48  # galaxies
-PICTURE, _WHOLE = (ImageConfig(crop_px=ORIGINAL_PX, cache_px=px) for px in (160, ORIGINAL_PX))
+PICTURE = ImageConfig(crop_px=ORIGINAL_PX, cache_px=160)
+_WHOLE = ImageConfig(crop_px=ORIGINAL_PX, cache_px=ORIGINAL_PX)
 _HANDLERS: dict[Any, Any] = {
     InputError: lambda _request, error: PlainTextResponse(str(error), 400),
     RequestValidationError: lambda *_: PlainTextResponse(
@@ -68,8 +69,13 @@ def build_app(loop: LabelLoop, hosts: Sequence[str]) -> FastAPI:
     @app.get("/", response_class=HTMLResponse)
     def page() -> str:
         loop.read()
-        folder, count = shown(loop.survey.folder), len(loop.survey.ids)
-        return render("label_page.html.j2", folder=folder, count=count, page=_PAGE, key=loop.key)
+        return render(
+            "label_page.html.j2",
+            folder=shown(loop.survey.folder),
+            count=len(loop.survey.ids),
+            page=_PAGE,
+            key=loop.key,
+        )
 
     @tab.get("/ranking")
     def ranking(by: Order, of: str | None = None, start: NonNegativeInt = 0) -> list[Any]:
@@ -77,21 +83,25 @@ def build_app(loop: LabelLoop, hosts: Sequence[str]) -> FastAPI:
 
     @tab.get("/picture")
     def picture(galaxy: str) -> dict[str, str]:
-        return _pictures(loop, np.array([loop.row_of(galaxy)]), _WHOLE)[0]
+        row = loop.row_of(galaxy)
+        return _pictures(loop, np.array([row]), _WHOLE)[0]
 
     @tab.post("/compare")
     def compare(text: Annotated[str, Body(embed=True)]) -> dict[str, Any]:
         agreement, kappa, others = loop.compare(text)
-        pairs = zip(_cards(loop, np.array([*others], int)), others.values(), strict=True)
+        cards = _cards(loop, np.array(list(others), int))
+        for card, other in zip(cards, others.values(), strict=True):
+            card["other"] = other
         return {
             "agreement": _in_words(agreement),
             "kappa": None if np.isnan(kappa) else kappa,
-            "galaxies": [card | {"other": other} for card, other in pairs],
+            "galaxies": cards,
         }
 
     @tab.get("/ranking.csv", response_class=PlainTextResponse)
     def table(by: Order, of: str | None = None) -> PlainTextResponse:
-        return _download("ranking.csv", loop.table(by, _find_number(loop, by, of)))
+        number = _find_number(loop, by, of)
+        return _download("ranking.csv", loop.table(by, number))
 
     @tab.get("/label_errors.csv", response_class=PlainTextResponse)
     def errors() -> PlainTextResponse:
@@ -102,9 +112,12 @@ def build_app(loop: LabelLoop, hosts: Sequence[str]) -> FastAPI:
         measured = loop.scores()
         if measured is None:
             return {"shares": [], "error": None}
-        shares = zip(loop.classes, measured.recall, measured.precision, strict=False)
-        cells = [(name, _in_words(recall), _in_words(share)) for name, recall, share in shares]
-        return {"shares": cells, "error": measured.calibration_error}
+        shares = []
+        for name, recall, precision in zip(
+            loop.classes, measured.recall, measured.precision, strict=False
+        ):
+            shares.append((name, _in_words(recall), _in_words(precision)))
+        return {"shares": shares, "error": measured.calibration_error}
 
     _add_changes(tab, loop)
     app.include_router(tab)
@@ -112,11 +125,11 @@ def build_app(loop: LabelLoop, hosts: Sequence[str]) -> FastAPI:
 
 
 def _add_changes(tab: APIRouter, loop: LabelLoop) -> None:
-    """Add what writes the files, and the state that these have then."""
+    """Add the routes that write the files, and the state that these have then."""
 
     @tab.get("/state")
     def state() -> dict[str, Any]:
-        numbers = np.array([*loop.labels.values()], int)
+        numbers = np.array(list(loop.labels.values()), int)
         counts = np.bincount(numbers, minlength=len(loop.classes)).tolist()
         return {"classes": loop.classes, "counts": counts}
 
@@ -129,19 +142,29 @@ def _add_changes(tab: APIRouter, loop: LabelLoop) -> None:
     @tab.post("/label")
     def label(change: Change) -> dict[str, Any]:
         rows = [loop.row_of(name) for name in change.galaxies]
-        changed = loop.label(rows, loop.number_of(change.label), loop.number_of(change.before))
-        labels = {loop.names[row]: loop.class_of(row) for row in rows}
-        return {**state(), "labels": labels, "changed": [loop.names[row] for row in changed]}
+        number = loop.number_of(change.label)
+        before = loop.number_of(change.before)
+        changed = loop.label(rows, number, before)
+        return {
+            **state(),
+            "labels": _labels(loop, rows),
+            "changed": [loop.names[row] for row in changed],
+        }
 
     @tab.post("/class")
     def name_class(change: ClassName) -> dict[str, Any]:
-        number, rows = loop.number_of(change.before), list[int]()
+        number = loop.number_of(change.before)
+        rows = []
         if number is None:
             loop.add_class(change.name, change.place)
         else:
             rows = loop.rename(number, change.name, change.count)
-        labels = {loop.names[row]: loop.class_of(row) for row in rows}
-        return {**state(), "name": change.name.strip(), "labels": labels}
+        return {**state(), "name": change.name.strip(), "labels": _labels(loop, rows)}
+
+
+def _labels(loop: LabelLoop, rows: Sequence[int]) -> dict[str, str | None]:
+    """Galaxy -> its class; None: it has no label."""
+    return {loop.names[row]: loop.class_of(row) for row in rows}
 
 
 def _download(name: str, text: str) -> PlainTextResponse:
@@ -151,28 +174,35 @@ def _download(name: str, text: str) -> PlainTextResponse:
 
 def _find_number(loop: LabelLoop, by: Order, of: str | None) -> int:
     """Number that a ranking goes by: of a class or, for likeness, of a galaxy's row."""
-    return loop.row_of(of or "") if by == "like" else loop.number_of(of) or 0
+    if by == "like":
+        return loop.row_of(of or "")
+    return loop.number_of(of) or 0
 
 
 def _rank(loop: LabelLoop, by: Order, of: str | None, start: int) -> list[Any]:
     """One page of a ranking by a class, or by likeness to a galaxy."""
     number = _find_number(loop, by, of)
     rows = loop.ranking(by, number)[start : start + _PAGE]
-    probs = None if by == "like" else loop.probabilities()
-    return _cards(loop, rows, None if probs is None else probs[rows, number].round(3))
+    if by == "like":
+        return _cards(loop, rows)
+    probs = loop.probabilities()
+    if probs is None:
+        return _cards(loop, rows)
+    return _cards(loop, rows, probs[rows, number].round(3))
 
 
 def _cards(loop: LabelLoop, rows: np.ndarray, shares: np.ndarray | None = None) -> list[Any]:
     """Galaxies with pictures; `shares`: probability of each, where there is one."""
     cards = _pictures(loop, rows, PICTURE)
-    for k, row in enumerate(rows.tolist()):
-        cards[k] |= {
+    for i, row in enumerate(rows.tolist()):
+        links = dict(sky_links(*loop.survey.positions[row]))
+        cards[i] |= {
             "id": loop.names[row],
             "label": loop.class_of(row),
             NOTE: loop.cell(row, NOTE),
             SKIPPED: loop.cell(row, SKIPPED),
-            "share": None if shares is None else float(shares[k]),
-            "sky": dict(sky_links(*loop.survey.positions[row])).get("sky"),
+            "share": None if shares is None else float(shares[i]),
+            "sky": links.get("sky"),
         }
     return cards
 
@@ -181,15 +211,15 @@ def _pictures(loop: LabelLoop, rows: np.ndarray, size: ImageConfig) -> list[dict
     """Picture of each galaxy, or why it cannot be shown."""
     survey = loop.survey
     pictures, problems = survey.images.pictures(survey.parts[rows], survey.ids[rows], size)
-    shown = list[dict[str, Any]]()
-    for k, picture in enumerate(pictures):
-        problem = problems.get(k, "")
-        shown.append({"picture": "" if problem else jpeg_address(picture), "problem": problem})
-    return shown
+    cards = []
+    for i, picture in enumerate(pictures):
+        problem = problems.get(i, "")
+        cards.append({"picture": "" if problem else jpeg_address(picture), "problem": problem})
+    return cards
 
 
 def _in_words(share: Proportion) -> str:
     if not share.n:
         return "–"
-    lower, upper = (f"{100 * end:.0f}" for end in share.interval)
-    return f"{share.hits} of {share.n}\n({lower}–{upper} %)"
+    lower, upper = share.interval
+    return f"{share.hits} of {share.n}\n({100 * lower:.0f}–{100 * upper:.0f} %)"
