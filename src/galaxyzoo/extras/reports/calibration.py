@@ -26,10 +26,12 @@ def calibration_table(
         A row per column and bin: `answer`, `galaxies`, means `predicted` and `true`.
     """
     rows = []
-    for name, predicted, known in zip(names, predictions.T, truth.T, strict=True):
+    for name, predicted, actual in zip(names, predictions.T, truth.T, strict=True):
         order = np.argsort(predicted, kind="stable")
-        for part in np.array_split(order, min(n_bins, len(order))):
-            rows.append((name, len(part), predicted[part].mean(), known[part].mean()))
+        for galaxies in np.array_split(order, min(n_bins, len(order))):
+            mean_predicted = predicted[galaxies].mean()
+            mean_actual = actual[galaxies].mean()
+            rows.append((name, len(galaxies), mean_predicted, mean_actual))
     return pd.DataFrame(rows, columns=["answer", "galaxies", "predicted", "true"])
 
 
@@ -62,9 +64,8 @@ def draw_calibration(
     """
     lines = [DIAGONAL]
     for i, (name, label) in enumerate(labels.items()):
-        bins, color = table[table["answer"] == name], i % N_COLORS
-        lines += [
-            Line(bins["predicted"], bins["true"], color, label),
-            Line(bins["predicted"], bins["true"], color, style="points"),
-        ]
+        bins = table[table["answer"] == name]
+        color = i % N_COLORS
+        lines.append(Line(bins["predicted"], bins["true"], color, label))
+        lines.append(Line(bins["predicted"], bins["true"], color, style="points"))
     return Chart(title, "mean predicted", y_label, lines)

@@ -30,21 +30,24 @@ def class_sections(evaluation: Evaluation, result: ScoredPredictions) -> list[Ht
 def _confusion(evaluation: Evaluation, result: ScoredPredictions) -> HtmlSection:
     """Precision, recall and confusion of the classes, as tables and CSV."""
     task = evaluation.class_task
-    truth, predicted = result.targets.argmax(axis=1), result.decided
-    report = report_table(task.columns, truth, predicted)
-    confusion = confusion_table(task.columns, truth, predicted)
+    truth = result.targets.argmax(axis=1)
+    report = report_table(task.columns, truth, result.decided)
+    confusion = confusion_table(task.columns, truth, result.decided)
     evaluation.write_csv(f"{result.stem}_report.csv", report)
     evaluation.write_csv(f"{result.stem}_confusion.csv", confusion)
-    caption = "Confusion matrix: galaxies and fraction of the true class"
-    tables = [("Precision, recall and F1", report), (caption, shade_rows(confusion))]
+    tables = [
+        ("Precision, recall and F1", report),
+        ("Confusion matrix: galaxies and fraction of the true class", shade_rows(confusion)),
+    ]
     text = BALANCED if task.balanced else MOST_PROBABLE
     return HtmlSection(f"{result.run}: classes", text, tables)
 
 
 def _probabilities(evaluation: Evaluation, result: ScoredPredictions) -> HtmlSection:
-    probs, name = result.predictions, "most probable class"
-    is_right = probs.argmax(axis=1) == result.targets.argmax(axis=1)
-    table = calibration.calibration_table(probs.max(axis=1)[:, None], is_right[:, None], [name])
+    name = "most probable class"
+    confidence = result.predictions.max(axis=1)
+    is_right = result.predictions.argmax(axis=1) == result.targets.argmax(axis=1)
+    table = calibration.calibration_table(confidence[:, None], is_right[:, None], [name])
     evaluation.write_csv(f"{result.stem}_calibration.csv", table)
     error = calibration.calibration_errors(table).loc[name, "error"]
     chart = calibration.draw_calibration("calibration", table, {name: name}, "accuracy")
@@ -57,12 +60,14 @@ def _probabilities(evaluation: Evaluation, result: ScoredPredictions) -> HtmlSec
 
 
 def _galaxies(evaluation: Evaluation, result: ScoredPredictions) -> HtmlSection:
-    truth, predicted = result.targets.argmax(axis=1), result.decided
+    truth = result.targets.argmax(axis=1)
+    predicted = result.decided
     names = [readable(name) for name in evaluation.class_task.columns]
 
     def describe(row: int) -> tuple[list[str], list[VoteBar]]:
         prob = result.predictions[row, predicted[row]]
-        return [f"true: {names[truth[row]]}", f"predicted: {names[predicted[row]]} {prob:.2f}"], []
+        notes = [f"true: {names[truth[row]]}", f"predicted: {names[predicted[row]]} {prob:.2f}"]
+        return notes, []
 
     wrong = confident_mistakes(result.predictions, truth, predicted, SHOWN_GALAXIES)
     galleries = evaluation.galleries(result, "Most confident mistakes", wrong, describe)
@@ -119,7 +124,8 @@ def confident_mistakes(
 def shade_rows(table: pd.DataFrame) -> pd.DataFrame:
     """A `confusion_table` whose cells show and are shaded by their part of the true class."""
     counts = table.iloc[:, 1:].to_numpy()
-    shares = counts / counts.sum(axis=1, keepdims=True).clip(min=1)
+    class_sizes = counts.sum(axis=1, keepdims=True)
+    shares = counts / class_sizes.clip(min=1)
     shaded = table.rename(columns=readable).astype(object)
     shaded.iloc[:, 0] = table.iloc[:, 0].map(readable)
     for row, column in np.ndindex(counts.shape):

@@ -77,12 +77,16 @@ class Evaluation:
             describe: gives notes and bars of the galaxy of a row.
         """
         assert self.images is not None
+        if not len(rows):
+            return []
         ids = result.table.ids[rows]
+        images = take_images(self.images, ids)
         cards = []
-        for row, i, image in zip(rows, ids.tolist(), take_images(self.images, ids), strict=True):
-            sky = html.sky_links(*self.sky.get(i, ()))
-            cards.append(html.GalaxyCard(str(i), image, *describe(row), sky))
-        return [(caption, cards)] if cards else []
+        for row, galaxy, image in zip(rows, ids.tolist(), images, strict=True):
+            notes, bars = describe(row)
+            links = html.sky_links(*self.sky.get(galaxy, ()))
+            cards.append(html.GalaxyCard(str(galaxy), image, notes, bars, links))
+        return [(caption, cards)]
 
 
 def load_evaluation(
@@ -97,20 +101,22 @@ def load_evaluation(
         output: folder of all reports.
     """
     task = load_task(task_name)
-    folders = layout.list_holdouts(task.name)
-    held_out = {folder.dataset for folder in folders}
+    all_folders = layout.list_holdouts(task.name)
+    held_out = {folder.dataset for folder in all_folders}
     whole = load_catalog(layout.choose_dataset(dataset, task.name, held_out))
-    folders = [folder for folder in folders if folder.dataset == whole.dataset]
+    folders = [folder for folder in all_folders if folder.dataset == whole.dataset]
     catalog = whole.for_task(task)
     holdouts, holdout_problems = load_holdouts(folders, task, catalog)
-    without_table = {folder.run for folder in folders}
-    without_table -= {*layout.list_tables(whole.dataset, task.name)}
+
+    tables = layout.list_tables(whole.dataset, task.name)
+    without_table = {folder.run for folder in folders if folder.run not in tables}
     required = [run for run in named if run not in without_table]
     results, problems = load_results(task, catalog, required)
+    problems += holdout_problems
     if not results and not holdouts:
-        why = "; ".join([*problems, *holdout_problems]) or "no table found"
-        raise InputError(f"no run of {task.name} can be evaluated: {why}")
-    shown = [*named]
+        reasons = "; ".join(problems) or "no table found"
+        raise InputError(f"no run of {task.name} can be evaluated: {reasons}")
+    shown = named
     if results and not named:
         shown = [pick_best(results).run]
     return Evaluation(
@@ -120,7 +126,7 @@ def load_evaluation(
         detailed=[result for result in results if result.run in shown],
         folder=output / whole.dataset / task.name,
         holdouts=holdouts,
-        problems=[*problems, *holdout_problems],
+        problems=problems,
     )
 
 
@@ -131,21 +137,26 @@ def summarize(evaluation: Evaluation, command: str) -> dict[str, str]:
         evaluation: to summarize.
         command: that wrote the page.
     """
-    shown, task = evaluation.shown[0], evaluation.task
-    kind = "hold-out" if isinstance(shown, HoldoutResult) else "out-of-fold"
-    sd = shown.card.sd
-    folds = f"; SD over {len(shown.folds)} folds: {sd:.4f}" if sd is not None else ""
+    task = evaluation.task
+    catalog = evaluation.catalog
+    result = evaluation.shown[0]
+    card = result.card
+    kind = "hold-out" if isinstance(result, HoldoutResult) else "out-of-fold"
+    score = f"{kind} {card.score_text}"
+    if card.sd is not None:
+        score += f"; SD over {len(result.folds)} folds: {card.sd:.4f}"
     return {
-        shown.run: f"{kind} {shown.card.score_text}{folds} (lower {task.metric} is better)",
-        "Baseline": f"mean labels: {task.metric} {_score_of_means(task, shown):.5f}",
-        "Data": f"{evaluation.catalog.dataset}, {len(evaluation.catalog.ids):,} training galaxies",
-        "Made": f"{html.made(f' by {command}')}; scores from version {shown.card.code_version}",
+        result.run: f"{score} (lower {task.metric} is better)",
+        "Baseline": f"mean labels: {task.metric} {_score_of_means(task, result):.5f}",
+        "Data": f"{catalog.dataset}, {len(catalog.ids):,} training galaxies",
+        "Made": f"{html.made(f' by {command}')}; scores from version {card.code_version}",
     }
 
 
 def _score_of_means(task: kinds.Task, result: ScoredPredictions) -> float:
     """Score of predicting, for each galaxy, the mean targets of the other folds."""
-    folds, targets = result.table.folds, result.targets
+    folds = result.table.folds
+    targets = result.targets
     assert folds is not None
     predictions = np.empty(targets.shape)
     for fold in result.folds:
@@ -160,15 +171,16 @@ def comparison_section(evaluation: Evaluation) -> html.HtmlSection | None:
     if not evaluation.results:
         return None
     results = sorted(evaluation.results, key=lambda result: not result.is_whole)
-    first, task = results[0], evaluation.task
-    losses = task.per_sample_losses(first.predictions, first.targets)
+    task = evaluation.task
+    first = results[0]
+    first_losses = task.per_sample_losses(first.predictions, first.targets)
     rows = []
     for result in results:
-        worse = None
+        to_first = None
         if result.folds == first.folds:
-            each = task.per_sample_losses(result.predictions, result.targets)
-            worse = task.difference(each, losses)
-        rows.append(_row(result, worse))
+            losses = task.per_sample_losses(result.predictions, result.targets)
+            to_first = task.difference(losses, first_losses)
+        rows.append(_row(result, to_first))
     table = pd.DataFrame(rows, dtype=object).dropna(axis=1, how="all")
     evaluation.write_csv("runs.csv", table)
     caption = f"{evaluation.catalog.n_folds} folds, {len(evaluation.catalog.ids):,} galaxies"
@@ -182,8 +194,7 @@ def holdout_section(evaluation: Evaluation) -> html.HtmlSection | None:
         return None
     cards = [result.card for result in evaluation.holdouts]
     table = console.holdout_table(cards)
-    published = [result.config and result.config.reference for result in evaluation.holdouts]
-    table["published score"] = [text or "" for text in published]
+    table["published score"] = [_published_score(result) for result in evaluation.holdouts]
     evaluation.write_csv("holdout.csv", table)
     notes = console.holdout_notes(cards)
     return html.HtmlSection("Hold-out", "\n".join(notes), tables=[("Hold-out scores", table)])
@@ -195,10 +206,10 @@ def ensemble_section(evaluation: Evaluation) -> html.HtmlSection | None:
     It is the one shown in detail, else the best one.
     """
     results = [*evaluation.detailed, *evaluation.results]
-    cards = (result.card for result in results if isinstance(result.card, EnsembleCard))
-    card = next(cards, None)
-    if card is None:
+    cards = [result.card for result in results if isinstance(result.card, EnsembleCard)]
+    if not cards:
         return None
+    card = cards[0]
     tables = [("Candidates, simplest first", console.candidate_table(card))]
     if card.without.runs:
         caption = f"Cost of leaving a run out ({card.without.candidate}, refitted and cross-fitted)"
@@ -210,34 +221,52 @@ def ensemble_section(evaluation: Evaluation) -> html.HtmlSection | None:
     return html.HtmlSection(f"Ensemble {card.name}", text, tables=tables)
 
 
-def _row(result: Result, worse: metrics.Difference | None) -> dict[str, Any]:
+def _row(result: Result, to_first: metrics.Difference | None) -> dict[str, Any]:
     """A row of the comparison: heading -> value, None: not known."""
-    card, views = result.card, None
+    card = result.card
+    views = None
     if isinstance(card, EnsembleCard):
         count = "one run" if len(card.runs) == 1 else f"{len(card.runs)} runs"
         description = f"{card.chosen} of {count}, cross-fitted"
     else:
-        description, views = f"{card.about or '–'}; start: {card.start}", card.views
-    gap = console.with_error(worse.value, worse.error) if worse and worse.error else None
-    return {
-        "run": result.run + console.marks(card.selected_on_validation, bool(card.possible_leakage)),
+        views = card.views
+        description = f"{card.about or '–'}; start: {card.start}"
+    finished_folds = None
+    if not result.is_whole:
+        finished_folds = ", ".join(str(fold) for fold in result.folds)
+    difference = None
+    if to_first and to_first.error:
+        difference = console.with_error(to_first.value, to_first.error)
+    marks = console.marks(card.selected_on_validation, bool(card.possible_leakage))
+
+    row = {
+        "run": f"{result.run}{marks}",
         card.metric: card.score,
-        "finished folds": None if result.is_whole else ", ".join(map(str, result.folds)),
+        "finished folds": finished_folds,
         "± sd of folds": card.sd,
-        "Δ vs first ± SE": gap,
-        **{title: card.classes.get(key) for key, title in console.CLASS_SCORES.items()},
-        "views": views,
-        "about": description,
-        "published score": (result.config and result.config.reference) or None,
+        "Δ vs first ± SE": difference,
     }
+    for key, title in console.CLASS_SCORES.items():
+        row[title] = card.classes.get(key)
+    row["views"] = views
+    row["about"] = description
+    row["published score"] = _published_score(result) or None
+    return row
+
+
+def _published_score(result: ScoredPredictions) -> str:
+    """Score that the run's config cites from a publication; empty where it cites none."""
+    if result.config is None:
+        return ""
+    return result.config.reference or ""
 
 
 def _comparison_notes(evaluation: Evaluation) -> Iterator[str]:
     """Explain the tables' marks and columns that occur."""
-    held_out = "Every galaxy is predicted by networks not trained on it."
+    note = "Every galaxy is predicted by networks not trained on it."
     if any(result.is_ensemble for result in evaluation.results):
-        held_out += " Ensemble weights are fitted without the fold they are scored on."
-    yield held_out
+        note += " Ensemble weights are fitted without the fold they are scored on."
+    yield note
     if len(evaluation.results) > 1:
         yield (
             "Δ vs first: difference from the first run, paired by galaxy, ± SE; above 2 SE it is "

@@ -40,18 +40,26 @@ def explore_votes(catalog: Catalog) -> list[HtmlSection]:
 
 def _plot_distributions(votes: pd.DataFrame) -> list[Chart]:
     """A chart per question, a line per answer: how often each vote fraction occurs."""
-    edges, charts = np.linspace(_RARE, 1, _BINS + 1), []
+    edges = np.linspace(_RARE, 1, _BINS + 1)
     middles = (edges[1:] + edges[:-1]) / 2
+    charts = []
     for question in GALAXY_ZOO_2.questions:
-        counts = [np.histogram(votes[column], edges)[0] for column in question.columns]
-        parts = 100 * np.array(counts) / len(votes)
-        lines = [
-            Line(middles, part, i, answer)
-            for i, (part, answer) in enumerate(zip(parts, question.answers, strict=True))
-        ]
-        title, top = f"{question.number}. {question.text}", parts.max() or 1.0
-        axes = "vote fraction", "% of galaxies"
-        charts.append(Chart(title, *axes, lines, x_range=(_RARE, 1), y_range=(0, top)))
+        lines = []
+        highest = 0.0
+        for i, (column, answer) in enumerate(zip(question.columns, question.answers, strict=True)):
+            counts, _ = np.histogram(votes[column], edges)
+            percent = 100 * counts / len(votes)
+            highest = max(highest, percent.max())
+            lines.append(Line(middles, percent, i, answer))
+        chart = Chart(
+            f"{question.number}. {question.text}",
+            "vote fraction",
+            "% of galaxies",
+            lines,
+            x_range=(_RARE, 1),
+            y_range=(0, highest or 1.0),
+        )
+        charts.append(chart)
     return charts
 
 
@@ -63,38 +71,43 @@ def explore_classes(
         return []
     tables = [count_classes(catalog, task) for task in tasks]
     write_table(folder / "classes.csv", pd.concat(tables, ignore_index=True))
-    few = [
-        f"{row['task']}: class '{row[CLASS]}' has too few galaxies ({row['kept']}) for "
-        f"{catalog.n_folds} folds, so the task cannot be trained on this dataset."
-        for table in tables
-        for _, row in table[table["kept"] < catalog.n_folds].iterrows()
-    ]
-    text = (
-        "Kept: galaxies that the task's rule assigns to the class. Dropped: galaxies without a "
-        "class, counted under the class with most of their votes. Before: kept and dropped."
-        if catalog.has_votes
-        else "The classes come from a label file, so nothing is dropped."
-    )
-    counts = [(table["task"].iloc[0], table.drop(columns="task")) for table in tables]
-    return [HtmlSection("Classes of each task", "\n".join([text, *few]), counts)]
+    text = "The classes come from a label file, so nothing is dropped."
+    if catalog.has_votes:
+        text = (
+            "Kept: galaxies that the task's rule assigns to the class. Dropped: galaxies without a "
+            "class, counted under the class with most of their votes. Before: kept and dropped."
+        )
+    sentences = [text]
+    captioned = []
+    for task, table in zip(tasks, tables, strict=True):
+        captioned.append((task.name, table.drop(columns="task")))
+        for name, count in zip(table[CLASS], table["kept"], strict=True):
+            if count < catalog.n_folds:
+                sentences.append(
+                    f"{task.name}: class '{name}' has too few galaxies ({count}) for "
+                    f"{catalog.n_folds} folds, so the task cannot be trained on this dataset."
+                )
+    return [HtmlSection("Classes of each task", "\n".join(sentences), captioned)]
 
 
 def explore_samples(data: Dataset, tasks: Sequence[ClassTask]) -> list[HtmlSection]:
     """The section with a few random galaxies of every class, a gallery per task."""
     galleries = []
-    sky = sky_positions(data.raw)
+    positions = sky_positions(data.raw)
     for task in tasks:
         notes = _sample_notes(data, task)
-        if len(notes):
-            images, _ = decode_many(data.raw.train_images.select(notes.index), data.raw.image)
-            links = [sky_links(*sky.get(i, ())) for i in notes.index]
-            cards = [
-                GalaxyCard(str(i), image, texts, links=link)
-                for (i, texts), image, link in zip(notes.items(), images, links, strict=True)
-            ]
-            galleries.append((f"{task.name}: random galaxies of each class", cards))
+        if notes.empty:
+            continue
+        images, _ = decode_many(data.raw.train_images.select(notes.index), data.raw.image)
+        cards = []
+        for (galaxy, texts), image in zip(notes.items(), images, strict=True):
+            links = sky_links(*positions.get(galaxy, ()))
+            cards.append(GalaxyCard(str(galaxy), image, texts, links=links))
+        galleries.append((f"{task.name}: random galaxies of each class", cards))
+    if not galleries:
+        return []
     text = "Captions: the largest vote fractions." if data.has_votes else ""
-    return [HtmlSection("Galaxies of each class", text, galleries=galleries)] if galleries else []
+    return [HtmlSection("Galaxies of each class", text, galleries=galleries)]
 
 
 def count_classes(catalog: Catalog, task: ClassTask) -> pd.DataFrame:
@@ -116,13 +129,14 @@ def count_classes(catalog: Catalog, task: ClassTask) -> pd.DataFrame:
         shares = task.rule.shares(catalog.train.drop(labeled.index))
         dropped = shares[list(task.columns)].idxmax(axis=1)
     folds = catalog.train.loc[labeled.index, FOLD]
-    classes = {
-        "before": pd.concat([labeled, dropped]),
-        "kept": labeled,
-        "dropped": dropped,
-        **{f"fold_{k}": labeled[folds == k] for k in range(catalog.n_folds)},
+    columns = {
+        "before": pd.concat([labeled, dropped]).value_counts(),
+        "kept": labeled.value_counts(),
+        "dropped": dropped.value_counts(),
     }
-    counts = pd.DataFrame({name: column.value_counts() for name, column in classes.items()})
+    for fold in range(catalog.n_folds):
+        columns[f"fold_{fold}"] = labeled[folds == fold].value_counts()
+    counts = pd.DataFrame(columns)
     counts = counts.reindex(list(task.columns)).fillna(0).astype(int)
     counts.insert(0, CLASS, counts.index)
     counts.insert(0, "task", task.name)
@@ -134,10 +148,14 @@ def _sample_notes(catalog: Catalog, task: ClassTask) -> pd.Series:
     classes = catalog.labels(task).idxmax(axis=1).sample(frac=1, random_state=0)
     drawn = classes.groupby(classes).head(GALAXIES_PER_CLASS).sort_index()
     drawn = drawn.sort_values(key=lambda names: names.map(task.columns.index), kind="stable")
-    top = {i: _top_votes(catalog.train.loc[i]) if catalog.has_votes else [] for i in drawn.index}
-    return pd.Series({i: [readable(name), *top[i]] for i, name in drawn.items()})
+    notes = {}
+    for galaxy, name in drawn.items():
+        notes[galaxy] = [readable(name)]
+        if catalog.has_votes:
+            notes[galaxy] += _top_votes(catalog.train.loc[galaxy])
+    return pd.Series(notes)
 
 
 def _top_votes(votes: pd.Series) -> list[str]:
     top = votes[_ANSWERS].nlargest(_TOP_VOTES)
-    return [f"{answer_label(str(c))} {value:.2f}" for c, value in top.items()]
+    return [f"{answer_label(str(column))} {value:.2f}" for column, value in top.items()]

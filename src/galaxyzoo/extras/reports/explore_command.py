@@ -54,7 +54,8 @@ def main() -> None:
         "Copies": f"{near} training galaxies with a near-duplicate (always in the same fold)",
         "Made": html.made(),
     }
-    page, index = folder / "index.html", None if options.output else html.INDEX
+    page = folder / "index.html"
+    index = None if options.output else html.INDEX
     html.write_page(page, f"{data.dataset}: the data", summary, sections, index)
     if not options.output:
         print(f"all reports: {paths.shown(html.write_index(reports_dir()))}")

@@ -35,8 +35,10 @@ class ScoredPredictions:
     @property
     def stem(self) -> str:
         """The name without its task, for file names; no two of a task share one."""
-        stem = split_ensemble(self.run)[1]
-        return f"ensemble-{stem}" if is_ensemble(self.run) else stem
+        _, stem = split_ensemble(self.run)
+        if is_ensemble(self.run):
+            return f"ensemble-{stem}"
+        return stem
 
     @cached_property
     def decided(self) -> np.ndarray:
@@ -49,7 +51,7 @@ class ScoredPredictions:
     @property
     def folds(self) -> list[int]:
         """The folds that are scored."""
-        return sorted(map(int, self.card.per_fold))
+        return sorted(int(fold) for fold in self.card.per_fold)
 
     @property
     def predictions(self) -> np.ndarray:
@@ -93,7 +95,8 @@ def load_holdouts(
     Returns:
         The results, best score first, and a line for each that cannot be used.
     """
-    holdouts, problems = [], []
+    holdouts = []
+    problems = []
     for folder in folders:
         try:
             holdouts.append(_load_holdout(folder, task, catalog))
@@ -103,17 +106,23 @@ def load_holdouts(
 
 
 def _load_holdout(folder: RunFolder, task: Task, catalog: Catalog) -> HoldoutResult:
-    card, saved = HoldoutCard.read(folder.holdout_card), load_run_config(folder.path)
-    files = FoldFiles.of(folder.path, HOLDOUT, saved.config, catalog.fingerprint)
+    card = HoldoutCard.read(folder.holdout_card)
+    config = load_run_config(folder.path).config
+    files = FoldFiles.of(folder.path, HOLDOUT, config, catalog.fingerprint)
     path = files.path(HELD_OUT_TABLE)
     frame = select_numbers(read_csv(path, key=catalog.key), task.columns, path)
     ids = frame.index.to_numpy()
     one_fold = np.zeros(len(ids), np.int64)
-    table = PredictionTable(task, ids, frame.to_numpy(), one_fold).project()
-    targets, is_held_out = catalog.targets(task), catalog.train.index.isin(ids)
-    name = f"{folder.run}{HOLDOUT_END}"
-    others = targets[~is_held_out]
-    return HoldoutResult(name, table, targets[is_held_out], others, card, saved.config)
+    targets = catalog.targets(task)
+    is_held_out = catalog.train.index.isin(ids)
+    return HoldoutResult(
+        run=f"{folder.run}{HOLDOUT_END}",
+        table=PredictionTable(task, ids, frame.to_numpy(), one_fold).project(),
+        targets=targets[is_held_out],
+        unscored=targets[~is_held_out],
+        card=card,
+        config=config,
+    )
 
 
 def load_results(
@@ -137,7 +146,8 @@ def load_results(
                 f"run '{run}' has no out-of-fold table on '{catalog.dataset}': choose from "
                 f"{', '.join(runs)}"
             )
-    results, problems = [], []
+    results = []
+    problems = []
     for run in runs:
         try:
             results.append(load_result(run, task, catalog))
@@ -159,17 +169,22 @@ def load_result(run: str, task: Task, catalog: Catalog) -> Result:
     card: RunCard | EnsembleCard
     if is_ensemble(run):
         folder = ensemble_folder(catalog.dataset, run)
-        path, rows = folder.oof_csv, np.ones(len(catalog.ids), bool)
+        path = folder.oof_csv
         card = EnsembleCard.of(folder).check(catalog, path)
+        rows = np.ones(len(catalog.ids), bool)
     else:
         path = RunFolder(catalog.dataset, run).oof_csv
         card = RunCard.of(catalog.dataset, run).check(catalog, path)
         rows = np.isin(catalog.folds, card.folds)
     targets = catalog.targets(task)
-    ids, folds = catalog.ids[rows], catalog.folds[rows]
-    table = PredictionTable.read(path, task, ids, folds)
-    config = _saved_config(catalog.dataset, run)
-    return Result(run, table, targets[rows], targets[~rows], card, config)
+    return Result(
+        run=run,
+        table=PredictionTable.read(path, task, catalog.ids[rows], catalog.folds[rows]),
+        targets=targets[rows],
+        unscored=targets[~rows],
+        card=card,
+        config=_saved_config(catalog.dataset, run),
+    )
 
 
 def pick_best(results: Sequence[Result]) -> Result:
@@ -182,13 +197,17 @@ def pick_best(results: Sequence[Result]) -> Result:
             galaxies is taken.
     """
     fair = [result for result in results if result.is_whole and not result.card.is_optimistic]
-    ensembles = [result for result in fair if result.is_ensemble]
-    return (ensembles or fair or sorted(results, key=lambda result: -len(result.targets)))[0]
+    for result in fair:
+        if result.is_ensemble:
+            return result
+    if fair:
+        return fair[0]
+    return max(results, key=lambda result: len(result.targets))
 
 
 def _saved_config(dataset: str, run: str) -> Config | None:
     """Load the run's own config, if it is saved; a table can be evaluated without it."""
     try:
-        return load_run_config(RunFolder(dataset, run).path)[0]
+        return load_run_config(RunFolder(dataset, run).path).config
     except InputError:
         return None

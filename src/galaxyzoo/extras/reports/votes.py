@@ -20,12 +20,14 @@ _N_WORST = 8  # answers in the table of calibration
 def question_section(evaluation: Evaluation) -> HtmlSection:
     """RMSE per question of the detailed results and of every other whole run."""
     task = evaluation.task
-    shown = [*evaluation.detailed] + [
-        r for r in evaluation.results if r.is_whole and r not in evaluation.detailed
-    ]
-    scores = {_name(r): question_rmse(r.predictions, r.targets, task.groups) for r in shown}
-    answers = [span.stop - span.start for span in task.groups]
-    table = pd.DataFrame({"question": _headings(task), **scores, "answers": answers})
+    shown = list(evaluation.detailed)
+    for result in evaluation.results:
+        if result.is_whole and result not in shown:
+            shown.append(result)
+    table = pd.DataFrame({"question": _headings(task)})
+    for result in shown:
+        table[_name(result)] = question_rmse(result.predictions, result.targets, task.groups)
+    table["answers"] = [span.stop - span.start for span in task.groups]
     evaluation.write_csv("questions.csv", table)
     return HtmlSection("Questions", tables=[("RMSE per question", table)])
 
@@ -38,12 +40,13 @@ def vote_sections(evaluation: Evaluation, result: ScoredPredictions) -> list[Htm
     return sections
 
 
-def vote_bars(predicted: np.ndarray, known: np.ndarray) -> list[VoteBar]:
+def vote_bars(predicted: np.ndarray, actual: np.ndarray) -> list[VoteBar]:
     """Bars of a galaxy's (answer,) fractions, of the answers that there is room for."""
-    shown = {name: GALAXY_ZOO_2.columns.index(name) for name in SHOWN_ANSWERS}
-    return [
-        VoteBar(GALAXY_ZOO_2.answer_text(name), predicted[i], known[i]) for name, i in shown.items()
-    ]
+    bars = []
+    for name in SHOWN_ANSWERS:
+        column = GALAXY_ZOO_2.columns.index(name)
+        bars.append(VoteBar(GALAXY_ZOO_2.answer_text(name), predicted[column], actual[column]))
+    return bars
 
 
 def question_rmse(
@@ -63,7 +66,8 @@ def _calibration(evaluation: Evaluation, result: ScoredPredictions) -> HtmlSecti
         charts.append(calibration.draw_calibration(title, table, answers))
     caption = "Actual vs. predicted votes; each point averages a tenth of the galaxies"
     summary = calibration.calibration_errors(table)
-    summary.insert(0, "RMSE", np.sqrt(np.mean((result.predictions - result.targets) ** 2, axis=0)))
+    squares = (result.predictions - result.targets) ** 2
+    summary.insert(0, "RMSE", np.sqrt(np.mean(squares, axis=0)))
     worst = summary.nlargest(_N_WORST, "RMSE").round(4)
     worst.index = worst.index.map(answer_label)
     return HtmlSection(
@@ -77,12 +81,12 @@ def _calibration(evaluation: Evaluation, result: ScoredPredictions) -> HtmlSecti
 
 def _galaxies(evaluation: Evaluation, result: ScoredPredictions) -> HtmlSection:
     task = evaluation.task
-    errors = task.score_from_loss(task.per_sample_losses(result.predictions, result.targets))
+    losses = task.per_sample_losses(result.predictions, result.targets)
+    errors = task.score_from_loss(losses)
 
     def describe(row: int) -> tuple[list[str], list[VoteBar]]:
-        predicted, known = result.predictions[row], result.targets[row]
-        note = f"RMSE {errors[row]:.3f}"
-        return [note], vote_bars(predicted, known)
+        bars = vote_bars(result.predictions[row], result.targets[row])
+        return [f"RMSE {errors[row]:.3f}"], bars
 
     worst = np.argsort(-errors, kind="stable")[:SHOWN_GALAXIES]
     return HtmlSection(
@@ -96,7 +100,8 @@ def _name(result: ScoredPredictions) -> str:
     """The run, with its folds where they are not all."""
     if not isinstance(result, Result) or result.is_whole:
         return result.run
-    return f"{result.run} (folds {', '.join(map(str, result.folds))})"
+    folds = ", ".join(str(fold) for fold in result.folds)
+    return f"{result.run} (folds {folds})"
 
 
 def _headings(task: Task) -> list[str]:
