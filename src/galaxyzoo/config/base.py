@@ -170,8 +170,18 @@ def set_key(values: dict[str, Any], key: str, value: Any, source: str) -> None:
 
 def changed_settings(old: BaseModel, new: BaseModel) -> str:
     """The settings that differ, as `section.key old → new`."""
-    tables = (pd.json_normalize(config.model_dump(mode="json")) for config in (old, new))
-    before, after = (table.astype(object).to_dict("records")[0] for table in tables)
-    # A stage's run is a digest of its settings.
-    changed = [k for k in before | after if before.get(k) != after.get(k) and k[-4:] != ".run"]
-    return ", ".join(f"{k} {before.get(k)} → {after.get(k)}" for k in changed)[:300]
+    before = _flatten(old)
+    after = _flatten(new)
+    changes = []
+    for key in before | after:
+        if key.endswith(".run"):  # of a stage: a digest of its settings
+            continue
+        if before.get(key) != after.get(key):
+            changes.append(f"{key} {before.get(key)} → {after.get(key)}")
+    return ", ".join(changes)[:300]
+
+
+def _flatten(settings: BaseModel) -> dict[str, Any]:
+    """Values of all sections by `section.key`."""
+    table = pd.json_normalize(settings.model_dump(mode="json"))
+    return table.astype(object).iloc[0].to_dict()

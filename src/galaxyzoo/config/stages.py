@@ -117,14 +117,18 @@ def replace_missing_datasets(values: Values, source: str, dataset: str) -> None:
     if not dataset or values.get("task") != COMPETITION_TASK or not values.get("stages"):
         return
     for stage in _check_stages(values["stages"], source):
-        task, missing = CLASS_TASKS.get(str(stage.get("task"))), str(stage.get("dataset", dataset))
-        if task and task.rule and missing != dataset and not (paths.input_dir() / missing).exists():
-            del stage["dataset"]
-            stage.pop("image", None)
-            console.warn_once(
-                f"{missing} is not in input/, so stage {stage['name']} of {source} learns the "
-                f"{len(task.columns)} classes that follow from the votes instead"
-            )
+        task = CLASS_TASKS.get(str(stage.get("task")))
+        if task is None or task.rule is None:
+            continue
+        wanted = str(stage.get("dataset", dataset))
+        if wanted == dataset or (paths.input_dir() / wanted).exists():
+            continue
+        del stage["dataset"]
+        stage.pop("image", None)
+        console.warn_once(
+            f"{wanted} is not in input/, so stage {stage['name']} of {source} learns the "
+            f"{len(task.columns)} classes that follow from the votes instead"
+        )
 
 
 def _list_stages(
@@ -137,23 +141,27 @@ def _list_stages(
         return [("", recipe)]
     listed: list[tuple[str, Values]] = []
     for stage in _check_stages(values["stages"], source):
-        name, other = stage["name"], stage.get("recipe")
+        name = stage["name"]
         where = f"{source}, stage '{name}'"
         changes = {key: value for key, value in stage.items() if key not in ("name", "recipe")}
         _refuse_keys(changes, ("stages", "run", "stage", "earlier", "own_dataset"), where)
-        inner = [("", recipe)]
-        if other is not None:
-            run, at, last = str(other).partition("@")
-            if run in behind:
-                raise InputError(f"{where}: recipe {run} contains itself")
-            inner = _list_stages(read_recipe(run), where, read_recipe, (*behind, run))
-            names = [part for part, _ in inner if part]
-            if at and last not in names:
-                raise InputError(f"{where}: recipe {run} has no stage '{last}'")
-            inner = inner[: names.index(last) + 1] if last else inner
-        for part, settings in inner:
-            dataset = {"dataset": settings["dataset"]} if "dataset" in settings else {}
-            listed.append((f"{name}_{part}" if part else name, _merge(settings, changes | dataset)))
+        if stage.get("recipe") is None:
+            listed.append((name, _merge(recipe, changes)))
+            continue
+        run, at, last = str(stage["recipe"]).partition("@")
+        if run in behind:
+            raise InputError(f"{where}: recipe {run} contains itself")
+        inner = _list_stages(read_recipe(run), where, read_recipe, (*behind, run))
+        inner_names = [inner_name for inner_name, _ in inner]
+        if at and (not last or last not in inner_names):
+            raise InputError(f"{where}: recipe {run} has no stage '{last}'")
+        if last:
+            inner = inner[: inner_names.index(last) + 1]
+        for inner_name, settings in inner:
+            merged = _merge(settings, changes)
+            if "dataset" in settings:  # where that recipe learns it
+                merged["dataset"] = settings["dataset"]
+            listed.append((f"{name}_{inner_name}" if inner_name else name, merged))
     names = [name for name, *_ in listed]
     if twice := [name for name in names if names.count(name) > 1]:
         raise InputError(f"{source}: two stages are named '{twice[0]}'")

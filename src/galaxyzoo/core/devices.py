@@ -40,13 +40,18 @@ def claim_gpu() -> Iterator[None]:
     if count < 2 or os.environ.get(_DEVICE):
         yield
         return
+    folder = Path(tempfile.gettempdir())
+    user = getpass.getuser()
     with contextlib.ExitStack() as stack:
-        names = (f"galaxyzoo_{getpass.getuser()}_gpu_{number}.lock" for number in range(count))
-        paths = (Path(tempfile.gettempdir()) / name for name in names)
-        locks = (stack.enter_context(files.try_lock(path)) for path in paths)
-        free = (number for number, lock in enumerate(locks) if lock.is_locked)
-        os.environ[_DEVICE] = f"cuda:{next(free, os.getpid() % count)}"
+        shared_gpu = os.getpid() % count  # where all are claimed
+        os.environ[_DEVICE] = f"cuda:{shared_gpu}"
         stack.callback(os.environ.pop, _DEVICE, None)
+        for number in range(count):
+            path = folder / f"galaxyzoo_{user}_gpu_{number}.lock"
+            lock = stack.enter_context(files.try_lock(path))
+            if lock.is_locked:
+                os.environ[_DEVICE] = f"cuda:{number}"
+                break
         yield
 
 

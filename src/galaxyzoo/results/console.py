@@ -93,13 +93,18 @@ def print_run_table(cards: list[tuple[RunCard, float]]) -> None:
     """
     tables: dict[str, list[dict[str, Any]]] = {}
     for card, minutes in cards:
-        mark = marks(card.selected_on_validation, card.possible_leakage)
+        run = card.run + marks(card.selected_on_validation, card.possible_leakage)
+        if _problems(card):
+            run += " !"
+        folds = f"{len(card.folds)}/{card.n_folds}"
+        if card.refits:
+            folds += f" + {card.refits}"
         row = {
-            "run": card.run + mark + (" !" if _problems(card) else ""),
+            "run": run,
             f"OOF {card.metric}": card.score,
             "± sd of folds": card.sd,
             **class_cells(card.classes),
-            "folds": f"{len(card.folds)}/{card.n_folds}" + f" + {card.refits}" * bool(card.refits),
+            "folds": folds,
             "minutes": f"{minutes:.1f}",
         }
         tables.setdefault(card.task, []).append(row)

@@ -78,11 +78,17 @@ def order_by(columns: list[str], by: str, rows: pa.Table) -> np.ndarray:
 
 def _score(galaxies: pd.DataFrame, columns: list[str], by: str) -> pd.Series:
     """The score of each galaxy of a part."""
-    ends = {DISAGREEMENT: (SPREAD,), WIDTH: BOUNDS}.get(by)
-    if ends is None:
-        return galaxies[by]
-    *lower, highest = (galaxies[[f"{n}_{end}" for n in columns]].mean(axis=1) for end in ends)
-    return highest - lower[0] if lower else highest
+    if by == DISAGREEMENT:
+        return _mean_of(galaxies, columns, SPREAD)
+    if by == WIDTH:
+        lower, upper = BOUNDS
+        return _mean_of(galaxies, columns, upper) - _mean_of(galaxies, columns, lower)
+    return galaxies[by]
+
+
+def _mean_of(galaxies: pd.DataFrame, columns: list[str], ending: str) -> pd.Series:
+    """Mean over the answers of their spread, or of a bound of their intervals."""
+    return galaxies[[f"{column}_{ending}" for column in columns]].mean(axis=1)
 
 
 def _notes(galaxy: dict[str, Any], by: str, task: Task) -> list[str]:
