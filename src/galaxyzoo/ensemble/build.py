@@ -139,7 +139,7 @@ class EnsembleBuild:
 
 @dataclass(frozen=True, eq=False)
 class _Inputs:
-    """What the runs of an ensemble predict."""
+    """Score cards and predictions of an ensemble's runs."""
 
     cards: list[RunCard]  # of the runs, in alphabetical order
     oof: np.ndarray  # (galaxy, run, column) of the training galaxies

@@ -143,13 +143,14 @@ def candidates_of(task: kinds.Task) -> dict[str, Candidate]:
 
 def pick_candidates(names: Sequence[str], task: kinds.Task) -> dict[str, Candidate]:
     """The named candidates, or all, the simplest first; the uniform mean is always there."""
-    known = candidates_of(task)
-    unknown = [name for name in names if name not in known]
-    if unknown:
-        raise InputError(f"unknown candidate '{unknown[0]}': choose from {', '.join(known)}")
+    candidates = candidates_of(task)
+    for name in names:
+        if name not in candidates:
+            choices = ", ".join(candidates)
+            raise InputError(f"unknown candidate '{name}': choose from {choices}")
     if not names:
-        return known
-    return {name: known[name] for name in known if name == MEAN or name in names}
+        return candidates
+    return {name: candidates[name] for name in candidates if name == MEAN or name in names}
 
 
 def exclusions(fold_numbers: Sequence[int]) -> list[FoldSet]:

@@ -137,9 +137,10 @@ def select_predictions(
     missing = wanted[~wanted.isin(frame.index)].sort_values()
     extra = frame.index[~frame.index.isin(ids)].sort_values()
     if len(missing) or len(extra):
-        problem = (
-            f"{missing[0]} is missing" if len(missing) else f"{extra[0]} is not in the dataset"
-        )
+        if len(missing):
+            problem = f"{missing[0]} is missing"
+        else:
+            problem = f"{extra[0]} is not in the dataset"
         counts = f"{len(missing)} missing, {len(extra)} extra"
         raise InputError(f"{paths.shown(path)}: {key_of(ids)} {problem} ({counts})")
     numbers = select_numbers(frame, columns, path)
@@ -175,6 +176,7 @@ def score_table(
         rows = folds == fold
         per_fold[str(fold)] = task.score(predictions[rows], targets[rows])
     fold_scores = list(per_fold.values())
+    sd = float(np.std(fold_scores, ddof=1)) if len(fold_scores) > 1 else None
 
     per_column = {}
     for i, column in enumerate(task.columns):
@@ -185,7 +187,7 @@ def score_table(
         "score": task.score(predictions, targets),
         "per_fold": per_fold,
         "mean": float(np.mean(fold_scores)),
-        "sd": float(np.std(fold_scores, ddof=1)) if len(fold_scores) > 1 else None,
+        "sd": sd,
         "per_column": per_column,
         "galaxies": len(targets),
         "code_version": manifest.code_version(),

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from galaxyzoo.extras.labels.heads import Heads, Proportion, Scores
+from galaxyzoo.extras.labels.heads import Heads, LabelSet, Proportion, Scores
 from galaxyzoo.extras.labels.label_loop import LabelLoop, Order
 from support.refusals import one_line_refusal
 from support.surveys import COUNT, RARE, make_loop
@@ -69,7 +69,8 @@ def test_probabilities_mean_what_they_say_with_three_labels_a_class(share, limit
         features[:, :4] += 2 * is_first[:, None]
         heads = Heads(features, np.full((2000, 1), 0.5, np.float32))
         rows = np.concatenate([np.flatnonzero(is_first)[:3], np.flatnonzero(~is_first)[:3]])
-        probs = heads.probabilities(rows, np.repeat([0, 1], 3), np.arange(6), 2)[:, 0]
+        labels = LabelSet(rows, np.repeat([0, 1], 3), np.arange(6), 2)
+        probs = heads.probabilities(labels)[:, 0]
         bins = np.array_split(np.argsort(probs), 10)
         gaps.append(np.mean([abs(probs[each].mean() - is_first[each].mean()) for each in bins]))
     assert np.mean(gaps) < limit
@@ -83,7 +84,7 @@ def test_a_prediction_that_tells_the_classes_apart_counts_most():
     predictions[:, 5] = (predictions[:, 5] + is_first) / 2
     heads = Heads(rng.normal(size=(600, 64)).astype(np.float32), predictions)
     rows = np.concatenate([np.flatnonzero(is_first == side)[:8] for side in (True, False)])
-    probs = heads.probabilities(rows, np.repeat([0, 1], 8), np.arange(16), 2)[:, 0]
+    probs = heads.probabilities(LabelSet(rows, np.repeat([0, 1], 8), np.arange(16), 2))[:, 0]
     assert roc_auc_score(is_first, probs) > 0.82
 
 

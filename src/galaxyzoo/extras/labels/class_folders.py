@@ -55,12 +55,10 @@ def _read(folder: Path, splits: Sequence[Path], tops: Sequence[Path], task: Task
     classes = []
     for row, name in enumerate(images.names):
         folders = PurePath(name).parts
-        if not splits:
-            rows.append(row)
-            classes.append(folders[0])
-        elif folder / folders[0] in tops:
-            rows.append(row)
-            classes.append(folders[1])
+        if splits and folder / folders[0] not in tops:
+            continue
+        rows.append(row)
+        classes.append(folders[1] if splits else folders[0])
     if len(splits) > 1:
         used = ", ".join(f"{top.name}/" for top in tops)
         ignored = len(images) - len(rows)

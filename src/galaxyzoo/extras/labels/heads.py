@@ -65,8 +65,22 @@ class Scores:
 
 
 @dataclass(frozen=True, eq=False)
+class LabelSet:
+    """Labels of a survey's galaxies."""
+
+    rows: np.ndarray  # (label,) of the galaxies
+    classes: np.ndarray  # (label,) class numbers
+    groups: np.ndarray  # (label,) group numbers, as of `Heads.unite`
+    n_classes: int
+
+    def select(self, mask: np.ndarray) -> "LabelSet":
+        """The labels of a (label,) mask."""
+        return LabelSet(self.rows[mask], self.classes[mask], self.groups[mask], self.n_classes)
+
+
+@dataclass(frozen=True, eq=False)
 class Heads:
-    """Heads for the galaxies of a survey. Of labels it takes rows, class and group numbers."""
+    """Heads for the galaxies of a survey."""
 
     features: np.ndarray  # (galaxy, feature)
     predictions: np.ndarray  # (galaxy, column), 0 to 1
@@ -75,25 +89,20 @@ class Heads:
     def points(self) -> np.ndarray:
         """(galaxy, coordinate) float32."""
         logs = np.log(self.predictions + np.float32(_LEAST))
-        blocks = [
-            _standardize(self.features, _FEATURES_LENGTH),
-            _standardize(logs, _PREDICTIONS_LENGTH),
-        ]
-        return np.hstack(blocks)
+        features = _standardize(self.features, _FEATURES_LENGTH)
+        return np.hstack([features, _standardize(logs, _PREDICTIONS_LENGTH)])
 
     @cached_property
     def shuffled(self) -> np.ndarray:
         """(galaxy,) rows in random order."""
         return np.random.default_rng(0).permutation(len(self.features))
 
-    def probabilities(
-        self, rows: np.ndarray, numbers: np.ndarray, groups: np.ndarray, n_classes: int
-    ) -> np.ndarray:
+    def probabilities(self, labels: LabelSet) -> np.ndarray:
         """(galaxy, class) probabilities; where all labels are of one class, likeness to them."""
-        if len(np.unique(numbers)) == 1:
-            return np.outer(self.likeness(rows), np.arange(n_classes) == numbers[0])
-        head = self._fit(rows, numbers, groups, n_classes)
-        return _predict(head, self.points)
+        if len(np.unique(labels.classes)) == 1:
+            is_class = np.arange(labels.n_classes) == labels.classes[0]
+            return np.outer(self.likeness(labels.rows), is_class)
+        return _predict(self._fit(labels), self.points)
 
     def likeness(self, rows: np.ndarray) -> np.ndarray:
         """(galaxy,) likeness to the mean of some galaxies: 0 to 1, by the angle between both."""
@@ -123,23 +132,17 @@ class Heads:
             squares[order] = -1.0
         return rows[order]
 
-    def cross_fit(
-        self, rows: np.ndarray, numbers: np.ndarray, groups: np.ndarray, n_classes: int
-    ) -> Scores | None:
+    def cross_fit(self, labels: LabelSet) -> Scores | None:
         """Score labels by heads of other labels; None unless two classes have two groups each."""
-        n_groups = pd.Series(groups).groupby(numbers).transform("nunique")  # of a label's class
-        is_scored = n_groups.to_numpy() > 1
-        rows = rows[is_scored]
-        numbers = numbers[is_scored]
-        groups = groups[is_scored]
-        if len(np.unique(numbers)) < 2:
+        n_groups = pd.Series(labels.groups).groupby(labels.classes).transform("nunique")
+        labels = labels.select(n_groups.to_numpy() > 1)  # of classes with several groups
+        if len(np.unique(labels.classes)) < 2:
             return None
-        probs = np.zeros((len(rows), n_classes))
-        for held_out in _folds(numbers, groups):
-            fitted = ~held_out
-            head = self._fit(rows[fitted], numbers[fitted], groups[fitted], n_classes)
-            probs[held_out] = _predict(head, self.points[rows[held_out]])
-        return _score(rows, numbers, probs)
+        probs = np.zeros((len(labels.rows), labels.n_classes))
+        for held_out in _folds(labels.classes, labels.groups):
+            head = self._fit(labels.select(~held_out))
+            probs[held_out] = _predict(head, self.points[labels.rows[held_out]])
+        return _score(labels, probs)
 
     def unite(self, rows: np.ndarray, names: Sequence[str]) -> np.ndarray:
         """(label,) group numbers: turned or mirrored copies are one, and galaxies of one name."""
@@ -158,15 +161,14 @@ class Heads:
         return groups
 
     @threadpool_limits.wrap(limits=1, user_api="blas")  # many small steps
-    def _fit(
-        self, rows: np.ndarray, numbers: np.ndarray, groups: np.ndarray, n_classes: int
-    ) -> np.ndarray:
+    def _fit(self, labels: LabelSet) -> np.ndarray:
         """Fit a head of the strength with the least cross-fitted log-loss.
 
         Returns:
             (class, coordinate + 1) weights, the last one the bias: -inf for classes without labels.
         """
-        present, places = np.unique(numbers, return_inverse=True)
+        rows = labels.rows
+        present, places = np.unique(labels.classes, return_inverse=True)
         targets = np.eye(len(present))[places]  # (label, class with labels)
         unlabeled = self.shuffled[~np.isin(self.shuffled, rows)]
         scales = self._relevance(rows, places)
@@ -187,7 +189,7 @@ class Heads:
         drawn_targets = np.tile(_WEIGHT * shares, (len(drawn), 1))
 
         losses = np.zeros(len(_STRENGTHS))
-        for held_out in _folds(places, groups):
+        for held_out in _folds(places, labels.groups):
             fold_points = np.vstack([labeled[~held_out], drawn])
             fold_targets = np.vstack([targets[~held_out], drawn_targets])
             for i, weights in enumerate(_solve(fold_points, fold_targets, _STRENGTHS)):
@@ -195,12 +197,12 @@ class Heads:
 
         strength = _STRENGTHS[losses.argmin()]
         [weights] = _solve(rotated, np.vstack([targets, drawn_targets]), [strength])
-        head = np.zeros((n_classes, self.points.shape[1] + 1))
+        head = np.zeros((labels.n_classes, self.points.shape[1] + 1))
         head[:, -1] = -np.inf
         head[present] = rotate_back(weights)
         return head
 
-    def _relevance(self, rows: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    def _relevance(self, rows: np.ndarray, classes: np.ndarray) -> np.ndarray:
         """(coordinate,) factors: predictions that tell the labeled classes apart count more.
 
         That of a prediction is its correlation ratio, with a root mean square of 1: an answer that
@@ -208,24 +210,25 @@ class Heads:
         """
         n_features = self.features.shape[1]
         predictions = self.points[rows, n_features:]
-        means = np.stack([predictions[numbers == k].mean(axis=0) for k in np.unique(numbers)])
-        ratios = means[numbers].std(axis=0) / np.maximum(predictions.std(axis=0), 1e-6)
+        means = np.stack([predictions[classes == k].mean(axis=0) for k in np.unique(classes)])
+        ratios = means[classes].std(axis=0) / np.maximum(predictions.std(axis=0), 1e-6)
         ratios /= np.maximum(np.sqrt(np.square(ratios).mean()), 1e-6)
         return np.append(np.ones(n_features, np.float32), ratios)
 
 
-def _score(rows: np.ndarray, numbers: np.ndarray, probs: np.ndarray) -> Scores:
+def _score(labels: LabelSet, probs: np.ndarray) -> Scores:
     """Score (label, class) probabilities by heads that were not fitted to the label."""
-    n_classes = probs.shape[1]
+    rows = labels.rows
+    classes = labels.classes
     predicted = probs.argmax(axis=1)
-    is_hit = predicted == numbers
-    hits = np.bincount(numbers[is_hit], minlength=n_classes).tolist()
-    n_labeled = np.bincount(numbers, minlength=n_classes).tolist()
-    n_predicted = np.bincount(predicted, minlength=n_classes).tolist()
+    is_hit = predicted == classes
+    hits = np.bincount(classes[is_hit], minlength=labels.n_classes).tolist()
+    n_labeled = np.bincount(classes, minlength=labels.n_classes).tolist()
+    n_predicted = np.bincount(predicted, minlength=labels.n_classes).tolist()
     calibration_error = None
     if len(rows) >= FEWEST_CALIBRATED:
         calibration_error = _calibration_error(probs.max(axis=1), is_hit)
-    confidence = probs[np.arange(len(rows)), numbers]  # in the label
+    confidence = probs[np.arange(len(rows)), classes]  # in the label
     return Scores(
         recall=list(map(Proportion, hits, n_labeled)),
         precision=list(map(Proportion, hits, n_predicted)),
@@ -272,11 +275,11 @@ def _standardize(values: np.ndarray, length: float) -> np.ndarray:
     return values / deviations * np.float32(length / values.shape[1] ** 0.5)
 
 
-def _folds(numbers: np.ndarray, groups: np.ndarray) -> Iterator[np.ndarray]:
+def _folds(classes: np.ndarray, groups: np.ndarray) -> Iterator[np.ndarray]:
     """Yield (label,) masks: groups whole, the labels of a class in as many folds as they can."""
-    shuffled = np.random.default_rng(0).permutation(len(numbers))
-    order = shuffled[np.argsort(numbers[shuffled], kind="stable")]
-    folds = np.empty(len(numbers), int)
+    shuffled = np.random.default_rng(0).permutation(len(classes))
+    order = shuffled[np.argsort(classes[shuffled], kind="stable")]
+    folds = np.empty(len(classes), int)
     folds[order] = pd.factorize(groups[order])[0] % _FOLDS
     if folds.any():
         for fold in np.unique(folds):

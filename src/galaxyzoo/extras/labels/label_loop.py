@@ -22,7 +22,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import GROUP
 from galaxyzoo.data.stores.base import find_ids, find_rows, read_ids
-from galaxyzoo.extras.labels.heads import Heads, Proportion, Scores
+from galaxyzoo.extras.labels.heads import Heads, LabelSet, Proportion, Scores
 from galaxyzoo.extras.labels.label_table import NAMES
 from galaxyzoo.extras.labels.own_task import can_be_label
 from galaxyzoo.extras.surveys.finished import SurveyFeatures
@@ -152,7 +152,10 @@ class LabelLoop:
         """Contents of the file of labels and of that of classes; None: it does not exist."""
         paths = [self.path, self.survey.folder / _CLASSES]
         with files.explain_write_errors(self.path):
-            return [path.read_bytes() if path.exists() else None for path in paths]
+            contents = []
+            for path in paths:
+                contents.append(path.read_bytes() if path.exists() else None)
+        return contents
 
     def _write_file(self, name: str, text: str) -> None:
         """Write one of the files, where a link leads, unless one has changed since it was read."""
@@ -251,7 +254,7 @@ class LabelLoop:
             return changed
 
     def cell(self, row: int, column: str) -> str:
-        """What a column says on a galaxy, such as its note."""
+        """Content of a galaxy's cell, such as its note; empty where there is no such column."""
         return self._column(column).get(self.names[row], "")
 
     def annotate(self, row: int, column: str, text: str, before: str = "") -> bool:
@@ -337,7 +340,7 @@ class LabelLoop:
         """Cross-fitted scores; None unless two classes have two labels each."""
         return self._fit_labels(self.heads.cross_fit)
 
-    def _fit_labels(self, fit: Callable[..., Any]) -> Any:
+    def _fit_labels(self, fit: Callable[[LabelSet], Any]) -> Any:
         """Fit heads to the labels, once while these stay; None where there are none."""
         labels = self.labels
         if not labels:
@@ -348,9 +351,9 @@ class LabelLoop:
         fitted_inputs, result = self._fits.get(fit.__name__, (None, None))
         if fitted_inputs != inputs:
             rows = np.array(list(labels))
-            numbers = np.array(list(labels.values()))
+            classes = np.array(list(labels.values()))
             united = self.heads.unite(rows, group_names)
-            result = fit(rows, numbers, united, len(self.classes))
+            result = fit(LabelSet(rows, classes, united, len(self.classes)))
             self._fits[fit.__name__] = (inputs, result)
         return result
 
@@ -410,9 +413,7 @@ class LabelLoop:
         """CSV of a ranking: its galaxies in their order, with labels and probabilities."""
         rows = self.ranking(by, of)
         probs = self.probabilities()
-        if probs is None:
-            return self._format(rows, None)
-        return self._format(rows, probs[rows])
+        return self._format(rows, None if probs is None else probs[rows])
 
     def label_errors(self) -> str:
         """CSV of galaxies that heads not fitted to them give another class, most doubtful first."""

@@ -94,7 +94,14 @@ def _read(
     texts = pd.Series(read_ids(names[column].to_numpy(), path), rows)
     ids = texts.groupby(level=0).first()[labels.index]
     return make_dataset(
-        folder, images, labels.index.tolist(), labels.tolist(), task, task, path, ids.tolist()
+        folder,
+        images,
+        rows=labels.index.tolist(),
+        classes=labels.tolist(),
+        task=task,
+        own_task=task,
+        table=path,
+        written=ids.tolist(),
     )
 
 
