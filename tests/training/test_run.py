@@ -1,7 +1,9 @@
 """A run in one process: which galaxies train which fold, locks, and what killed writers leave."""
 
+import contextlib
 import platform
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -121,9 +123,12 @@ def test_a_run_with_other_views_alone_takes_the_weights_that_are_there(prepared)
         np.testing.assert_allclose(given.to_numpy(), expected, atol=2e-9)
 
 
-@pytest.mark.parametrize("key", ["data_fingerprint", "data_images", None])
+@pytest.mark.parametrize("key", ["data_fingerprint", "data_images", "data_elsewhere", None])
 def test_weights_of_another_split_and_damaged_ones_are_not_taken(prepared, key):
-    """A whole run of a split that had its galaxies in other folds: these weights would leak."""
+    """Weights of a split that had its galaxies in other folds would leak.
+
+    Those of a stage on another dataset, whose labels were others then, are out of date.
+    """
     start = small_config(image=SIZES, train={"epochs": 1})
     run = Run(start, prepared)
     run.train(["fold_0"])
@@ -135,7 +140,8 @@ def test_weights_of_another_split_and_damaged_ones_are_not_taken(prepared, key):
         made = run.files("fold_0")
         notes = made.notes
         config = yaml.safe_load((run.folder.path / CONFIG).read_text())
-        (run.folder.path / CONFIG).write_text(yaml.safe_dump({**config, key: "other"}))
+        value = {"yours": "other"} if key == "data_elsewhere" else "other"
+        (run.folder.path / CONFIG).write_text(yaml.safe_dump({**config, key: value}))
         of = {"fingerprint": "other"} if key == "data_fingerprint" else {}  # images are in no mark
         replace(made, provenance={**made.provenance, **of}).seal(notes)
     other = Run(start.model_copy(update={"run": "gz37/other"}), prepared)
@@ -159,6 +165,28 @@ def test_the_test_table_is_the_mean_of_the_folds_that_are_finished(prepared, tra
         path = RunFolder(prepared.dataset, run.config.run).test_csv
         table = PredictionTable.read(path, task, ids).values
         np.testing.assert_allclose(table, task.project(np.mean(each, axis=0)), atol=2e-9)
+
+
+def test_a_fold_that_another_process_finished_meanwhile_is_in_the_tables(
+    prepared, trained, monkeypatch
+):
+    """This one waits for the run's lock when the other finishes its fold."""
+    run = Run(small_config(image=SIZES), prepared)
+    run.train(["fold_0", "fold_1"])
+    mark = run.files("fold_1").mark
+    elsewhere = mark.rename(mark.with_name("not_yet.json"))
+    lock = run.locked
+
+    @contextlib.contextmanager
+    def wait() -> Iterator[None]:
+        elsewhere.rename(mark)
+        with lock():
+            yield
+
+    monkeypatch.setattr(run, "locked", wait)
+    card = run.collect()
+    assert card is not None
+    assert card.folds == [0, 1]
 
 
 def test_rows_of_the_oof_table_are_found_by_id(prepared, trained):

@@ -152,6 +152,10 @@ class Run:
         now = self._fingerprints_elsewhere()
         return [name for name, before in saved.elsewhere.items() if now.get(name) != before]
 
+    def _is_current(self, saved: loading.SavedConfig) -> bool:
+        """Check whether a run was begun on this split, and all labels are as they were then."""
+        return self._is_of_catalog(saved) and not self._changed_elsewhere(saved)
+
     @property
     def _old(self) -> Path:
         """Folder of this run as trained on earlier labels, until it is trained on these."""
@@ -163,7 +167,7 @@ class Run:
         if self.data.raw.task is None or not (folder / loading.CONFIG).exists():
             return
         saved = loading.load_run_config(folder)
-        if self._is_of_catalog(saved) and not self._changed_elsewhere(saved):
+        if self._is_current(saved):
             return
         if self._old.exists():  # the finished one; between them labels changed again
             shutil.rmtree(folder)
@@ -254,10 +258,13 @@ class Run:
         if self._old.exists() and not self.unfinished():
             shutil.rmtree(self._old)
             tqdm.write(f"{self.config.title}: removed {shown(self._old)}, trained on other labels")
-        folds, refits = self.finished_folds(), self.finished_refits()
-        if self.config.is_earlier_stage or not (folds or refits):
+        if self.config.is_earlier_stage:
             return None
-        with self.locked():
+        with self.locked():  # another process may finish a fold while this one waits
+            folds = self.finished_folds()
+            refits = self.finished_refits()
+            if not (folds or refits):
+                return None
             test_images = self.data.test_images(self.config.image)
             return oof.collect(self.config, self.catalog, folds, refits, test_images)
 
@@ -294,7 +301,7 @@ class Run:
         for path in sorted(self.folder.path.parent.glob(f"*/{loading.CONFIG}")):
             with contextlib.suppress(InputError):  # damaged, which is for its own commands to say
                 saved = loading.load_run_config(path.parent)
-                if self._is_of_catalog(saved) and saved.config.digest("weights") == weights:
+                if self._is_current(saved) and saved.config.digest("weights") == weights:
                     fingerprint = self.catalog.fingerprint
                     twin = FoldFiles.of(path.parent, name, saved.config, fingerprint)
                     twin.check()
