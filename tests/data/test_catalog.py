@@ -2,7 +2,8 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -147,6 +148,40 @@ def test_changed_input_is_refused(competition, root, zips, change, n_folds):
     with pytest.raises(InputError, match=f"has changed since folds/{name}"):
         prepare(n_folds=n_folds)
     assert listing(root / "folds") == before
+
+
+def test_changed_input_is_refused_where_another_process_has_split_it_meanwhile(
+    competition, root, zips, monkeypatch
+):
+    split = root / "folds" / prepare().dataset
+    waiting = split.rename(root / "split")
+    other_votes(competition, zips)
+    hold = files.hold_lock
+
+    @contextmanager
+    def wait(path: Path, activity: str) -> Iterator[None]:
+        with hold(path, activity):
+            if waiting.exists():
+                waiting.rename(split)
+            yield
+
+    monkeypatch.setattr(files, "hold_lock", wait)
+    with pytest.raises(InputError, match=f"has changed since folds/{split.name}"):
+        prepare()
+
+
+def test_a_split_that_is_there_is_read_once(root, zips, monkeypatch):
+    """Of the whole competition it takes seconds."""
+    name = prepare().dataset
+    loaded = []
+
+    def load(dataset: str) -> Catalog:
+        loaded.append(dataset)
+        return load_catalog(dataset)
+
+    monkeypatch.setattr("galaxyzoo.data.prepare.load_catalog", load)
+    prepare()
+    assert loaded == [name]
 
 
 def test_another_number_of_folds_is_refused_and_the_same_is_not(root, zips):

@@ -159,9 +159,9 @@ def prepare_raw(
     activity = "splitting a dataset into folds"
     known = read_known_groups(raw)
     split = _Split(raw, known)
-    if split.state() == "absent":
-        with split.make(activity) as filling:
-            if filling:
+    if not has_catalog(raw.dataset):
+        with split.make(activity):
+            if not has_catalog(raw.dataset):  # else it came while this process waited
                 k = DEFAULT_FOLDS if n_folds is None else n_folds
                 return Dataset.of(_make_catalog(raw, known, k, seed or 0, drop_bad), raw)
     catalog = load_catalog(raw.dataset)

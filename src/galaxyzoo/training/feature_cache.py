@@ -27,12 +27,13 @@ def cached_features(model: GalaxyNet, images: np.ndarray, config: Config) -> np.
     name = manifest.digest([settings, *weights])[:16]
     keys = [manifest.digest([image.tobytes()])[:32] for image in images]
     cache = _FeatureCache(paths.cache_dir() / "features" / f"{name}.npz", keys)
-    with cache.make("computing features") as filling:
-        if filling:
-            new = [row for row, key in enumerate(keys) if key not in cache.known]
-            network = fuse_for_inference(model)
-            computed = compute_features(network, images[new], config, config.tta)
-            cache.add([keys[row] for row in new], computed)
+    if cache.state() != "finished":  # else no lock is needed, whose folder may be read-only
+        with cache.make("computing features") as filling:
+            if filling:
+                new = [row for row, key in enumerate(keys) if key not in cache.known]
+                network = fuse_for_inference(model)
+                computed = compute_features(network, images[new], config, config.tta)
+                cache.add([keys[row] for row in new], computed)
     return np.stack([cache.known[key] for key in keys])
 
 
