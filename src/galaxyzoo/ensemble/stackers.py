@@ -65,9 +65,9 @@ class LinearStacker:
         """(galaxy, run, column) -> (galaxy, column), float64."""
         return flatten(features) @ self.weights
 
-    def about(self, runs: Sequence[str], task: Task) -> dict[str, Any]:
-        """The penalty of each column."""
-        return {"penalties": dict(zip(task.columns, self.penalties.tolist(), strict=True))}
+    def penalties_by_column(self, task: Task) -> dict[str, float]:
+        """Column -> its penalty."""
+        return dict(zip(task.columns, self.penalties.tolist(), strict=True))
 
 
 def pick_penalties(
@@ -187,8 +187,8 @@ class DisagreementRidge:
     def about(self, runs: Sequence[str], task: Task) -> dict[str, Any]:
         """The blend's weights and the penalties of each column's corrections."""
         penalties = {
-            "of the same question": self.own.about(runs, task)["penalties"],
-            "of all": self.whole.about(runs, task)["penalties"],
+            "of the same question": self.own.penalties_by_column(task),
+            "of all": self.whole.penalties_by_column(task),
         }
         return {**self.blend.about(runs, task), "penalties": penalties}
 

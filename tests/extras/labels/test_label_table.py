@@ -135,17 +135,6 @@ def test_words_that_pandas_takes_for_no_value_are_classes_and_ids(root):
     assert classes.to_dict() == dict(zip(ids, words * 2, strict=True))
 
 
-def test_task_yaml_has_the_order_and_what_is_decided(folder):
-    (folder / "task.yaml").write_text(
-        "metric: balanced accuracy\nclasses: [ring, naïve <b>, 'merger, \"late\"']\n"
-    )
-    task = open_input("mine", {"gz37"}).task
-    assert task
-    assert task.columns == ("ring", "naïve <b>", 'merger, "late"')
-    prior, probs = np.array([0.8, 0.1, 0.1]), np.array([[0.6, 0.3, 0.1]])
-    assert task.decide(probs, prior).tolist() == [1]  # type: ignore[attr-defined]
-
-
 @pytest.mark.parametrize(
     ("columns", "yaml", "line"),
     [
@@ -190,12 +179,6 @@ def test_an_image_without_a_majority_is_to_be_predicted(root):
     raw = open_input("mine", {"mine"})
     assert raw.test_ids.tolist() == ["g2"]
     assert raw.targets.sum().to_dict() == {"a": 1, "b": 2}
-
-
-@pytest.mark.parametrize("name", ["gz37", "transfer", "all"])
-def test_a_task_does_not_take_the_name_of_another_or_of_an_ensemble(root, name):
-    write_five(root / "input" / name, "", **{"class": [*"ababa"]})
-    assert f"'{name}' cannot name a task" in one_line_refusal(open_input, name, {name})
 
 
 def relabel(folder: Path, changes: dict[str, str | None]) -> None:

@@ -83,8 +83,7 @@ def build_app(loop: LabelLoop, hosts: Sequence[str]) -> FastAPI:
 
     @tab.get("/picture")
     def picture(galaxy: str) -> dict[str, str]:
-        row = loop.row_of(galaxy)
-        return _pictures(loop, np.array([row]), _WHOLE)[0]
+        return _pictures(loop, np.array([loop.row_of(galaxy)]), _WHOLE)[0]
 
     @tab.post("/compare")
     def compare(text: Annotated[str, Body(embed=True)]) -> dict[str, Any]:
@@ -186,9 +185,8 @@ def _rank(loop: LabelLoop, by: Order, of: str | None, start: int) -> list[Any]:
     if by == "like":
         return _cards(loop, rows)
     probs = loop.probabilities()
-    if probs is None:
-        return _cards(loop, rows)
-    return _cards(loop, rows, probs[rows, number].round(3))
+    shares = None if probs is None else probs[rows, number].round(3)
+    return _cards(loop, rows, shares)
 
 
 def _cards(loop: LabelLoop, rows: np.ndarray, shares: np.ndarray | None = None) -> list[Any]:
