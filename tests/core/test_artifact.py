@@ -21,14 +21,14 @@ def fill(artifact: SealedFiles, text: str = "content") -> bool:
     with artifact.make("training") as filling:
         if filling is None:
             return False
-        (filling.folder / "a").write_text(text)
+        (artifact.folder / "a").write_text(text)
         filling.notes = {"text": text}
     return True
 
 
 def test_it_says_how_far_it_is(artifact):
     artifact.folder.mkdir()
-    assert artifact.state() == "absent"
+    assert artifact.state() == "unfinished"
     (artifact.folder / "b").touch()
     assert artifact.state() == "unfinished"
     (artifact.folder / "b").unlink()
@@ -65,7 +65,7 @@ def test_an_error_leaves_it_unfinished_and_its_lock_free(artifact, error):
     def fail() -> None:
         with artifact.make("training") as filling:
             assert filling is not None
-            (filling.folder / "a").write_text("half")
+            (artifact.folder / "a").write_text("half")
             raise error
 
     with pytest.raises(type(error)):
@@ -98,7 +98,7 @@ def test_one_that_another_process_makes_is_left_to_it(artifact):
     artifact.mark.unlink()
     with artifact.make_if_free() as filling:
         assert filling is not None
-        (filling.folder / "a").write_text("content")
+        (artifact.folder / "a").write_text("content")
     assert artifact.names == ["a"]
     with artifact.make_if_free() as filling:
         assert filling is None

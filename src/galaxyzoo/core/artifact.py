@@ -2,7 +2,7 @@
 
     with fold_files.make("training fold 3 of gz37/cnn") as filling:
         if filling:  # None: it is finished
-            ...  # write its files into filling.folder
+            ...  # write its files into fold_files.folder, which exists
             filling.notes = {"start": "scratch"}
 
 A process that comes second waits, asks again, and finds it finished. A clean end seals it. After an
@@ -21,14 +21,13 @@ from galaxyzoo.core import files, manifest, paths
 from galaxyzoo.core.errors import InputError, advise
 from galaxyzoo.core.manifest import Provenance
 
-State = Literal["absent", "unfinished", "stale", "finished"]
+State = Literal["unfinished", "stale", "finished"]
 
 
 @dataclass
 class Filling:
     """An artifact while it is made, under its lock."""
 
-    folder: Path  # where its files belong; it exists
     notes: dict[str, Any] = field(default_factory=dict)  # sealed with them
 
 
@@ -49,7 +48,8 @@ class Artifact(ABC):
     def state(self) -> State:
         """Ask how far it is.
 
-        Absent, unfinished, finished, or stale: finished once, but made of other inputs or changed.
+        Unfinished, perhaps not begun; finished; or stale: finished once, but made of other inputs
+        or changed.
         """
 
     def discard(self) -> None:  # noqa: B027  caches and ensembles are made again
@@ -90,7 +90,7 @@ class Artifact(ABC):
         if state == "stale":
             self.discard()
         files.remove_left_over(self.folder)  # of killed processes; nothing else removes them
-        filling = Filling(self.folder)
+        filling = Filling()
         yield filling
         self.seal(filling.notes)
 
@@ -123,8 +123,7 @@ class SealedFiles(Artifact):
         """Ask how far it is; a mark of something else, or a changed one, is stale."""
         if not self.mark.exists():
             self._forget()
-            is_begun = any((self.folder / name).exists() for name in self.contents)
-            return "unfinished" if is_begun else "absent"
+            return "unfinished"
         try:
             self._content  # noqa: B018  raises
         except InputError:

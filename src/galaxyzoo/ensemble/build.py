@@ -168,7 +168,7 @@ class _BuiltEnsemble(Artifact):
         self.digest = self.build.digest(self.inputs)
         files = self.build.folder
         if not files.card.exists():
-            return "absent"
+            return "unfinished"
         try:
             card = EnsembleCard.read(files.card)
             is_of_files = (

@@ -66,8 +66,6 @@ class _FeatureCache(Artifact):
         damaged = OSError, ValueError, KeyError, EOFError, BadZipFile
         with suppress(*damaged), np.load(self.path) as stored:
             self.known = dict(zip(stored["keys"].tolist(), stored["features"], strict=True))
-        if not self.known:
-            return "absent"
         return "finished" if self.known.keys() >= {*self.keys} else "unfinished"
 
     def add(self, keys: list[str], features: np.ndarray) -> None:

@@ -46,9 +46,9 @@ def part_named(config: Config, catalog: Catalog, name: str) -> Part:
     if not is_refit(name):
         return fold_parts(config, catalog, [number_of(name)])[0]
     labeled = catalog.for_task(config.predicted_task)
-    everything = np.ones(len(labeled.ids), bool)
     allowed = may_learn_from(config, labeled)
-    return _part(config, catalog, name, everything & allowed, ~everything, number_of(name))
+    nothing = np.zeros(len(labeled.ids), bool)
+    return _part(config, catalog, name, allowed, nothing, number_of(name))
 
 
 def fold_parts(config: Config, catalog: Catalog, folds: Sequence[int]) -> list[Part]:
