@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from galaxyzoo.core import files
+from galaxyzoo.core import files, manifest
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import GROUP, Catalog, has_catalog, load_catalog, save_catalog
 from galaxyzoo.data.prepare import prepare
@@ -170,7 +170,7 @@ def test_changed_input_is_refused_where_another_process_has_split_it_meanwhile(
         prepare()
 
 
-def test_a_split_that_is_there_is_read_once(root, zips, monkeypatch):
+def test_a_split_that_is_there_is_read_and_digested_once(root, zips, monkeypatch):
     """Of the whole competition it takes seconds."""
     name = prepare().dataset
     loaded = []
@@ -180,8 +180,18 @@ def test_a_split_that_is_there_is_read_once(root, zips, monkeypatch):
         return load_catalog(dataset)
 
     monkeypatch.setattr("galaxyzoo.data.prepare.load_catalog", load)
-    prepare()
+    digest = manifest.digest
+    digested = []
+
+    def count(parts: Iterable[str | bytes]) -> str:
+        digested.append(parts)
+        return digest(parts)
+
+    data = prepare()
     assert loaded == [name]
+    monkeypatch.setattr(manifest, "digest", count)
+    assert data.fingerprint == load_catalog(name).fingerprint
+    assert len(digested) == 1  # of the one loaded here
 
 
 def test_another_number_of_folds_is_refused_and_the_same_is_not(root, zips):

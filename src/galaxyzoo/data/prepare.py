@@ -49,7 +49,9 @@ class Dataset(Catalog):
     @classmethod
     def of(cls, catalog: Catalog, raw: DatasetFiles) -> "Dataset":
         """A whole catalog with its files."""
-        return cls(catalog.dataset, catalog.train, catalog.test_ids, catalog.about, raw=raw)
+        data = cls(catalog.dataset, catalog.train, catalog.test_ids, catalog.about, raw=raw)
+        vars(data).update(vars(catalog))  # its fingerprint too, which takes seconds
+        return data
 
     def train_images(self, config: schema.ImageConfig) -> ImageCache:
         """Decoded training images in the catalog's order; an unreadable one is an error."""
