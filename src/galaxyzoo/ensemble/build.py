@@ -100,20 +100,21 @@ class EnsembleBuild:
             **make_card(fits, runs, inputs.oof, catalog),
         )
 
-        model = fits.models[card.chosen]
-        predictions = self.task.project(model.predict(inputs.test))
-        prior = targets.mean(axis=0)
-        # The runs' tables hold the mean there, which a stacker would bend.
-        predictions[inputs.unreadable] = self.task.project(prior[None])
-
         oof_predictions = fits.predictions(card.chosen)
         oof_table = PredictionTable(self.task, catalog.ids, oof_predictions, catalog.folds)
+        model = fits.models[card.chosen]
         digests = {
             "oof_table": oof_table.write(self.folder.oof_csv),
             "fitted": fitted.save_fitted(self.folder.fitted, model),
         }
+        card = card.model_copy(update=digests)
+
+        predictions = self.task.project(model.predict(inputs.test))
+        prior = targets.mean(axis=0)
+        # The runs' tables hold the mean there, which a stacker would bend.
+        predictions[inputs.unreadable] = self.task.project(prior[None])
         table = PredictionTable(self.task, catalog.test_ids, predictions)
-        submission.write(self.folder.csv, table, card.model_copy(update=digests), prior)
+        submission.write(self.folder.csv, table, card, prior)
 
     @cached_property
     def _digests(self) -> dict[str, str | None]:

@@ -155,8 +155,10 @@ def pick_candidates(names: Sequence[str], task: kinds.Task) -> dict[str, Candida
 
 def exclusions(fold_numbers: Sequence[int]) -> list[FoldSet]:
     """The sets of folds to leave out, up to two at once if a fold remains to fit on."""
-    sizes = range(min(2, len(fold_numbers) - 1) + 1)
-    return [frozenset(folds) for size in sizes for folds in combinations(fold_numbers, size)]
+    sets = []
+    for size in range(min(2, len(fold_numbers) - 1) + 1):
+        sets += [frozenset(folds) for folds in combinations(fold_numbers, size)]
+    return sets
 
 
 def cross_fit(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from galaxyzoo.core import launch, paths
 from galaxyzoo.core.options import DataOptions, option, read_options
-from galaxyzoo.data.prepare import prepare
+from galaxyzoo.data.prepare import Dataset, prepare
 from galaxyzoo.data.readers.find import find_named_task
 from galaxyzoo.extras.pages import html
 from galaxyzoo.extras.pages.output import has_mark, reports_dir
@@ -46,20 +46,26 @@ def main() -> None:
     sections = explore.explore_votes(data)
     sections += explore.explore_classes(data, tasks, folder)
     sections += explore.explore_samples(data, tasks)
-    near = data.about.get("galaxies_with_a_near_duplicate", "not counted")
-    summary = {
+    page = folder / "index.html"
+    index = None if options.output else html.INDEX
+    html.write_page(page, f"{data.dataset}: the data", _summarize(data), sections, index)
+    if not options.output:
+        print(f"all reports: {paths.shown(html.write_index(reports_dir()))}")
+    plan = f"{launch.typed('train_folds')} --plan"
+    has_default_task = data.has_votes or data.task
+    if not has_default_task:
+        plan += f" {tasks[0].name} stages=null"
+    advice = launch.with_data(plan, options.data)
+    launch.print_done(f"{paths.shown(page.resolve())} and its tables", advice)
+
+
+def _summarize(data: Dataset) -> dict[str, str]:
+    """Lines on top of the page."""
+    copies = data.about.get("galaxies_with_a_near_duplicate", "not counted")
+    return {
         "Training": f"{len(data.ids):,} galaxies in {data.n_folds} folds",
         "Test": f"{len(data.test_ids):,} galaxies",
         "Labels": "37 vote fractions" if data.has_votes else "one class per galaxy",
-        "Copies": f"{near} training galaxies with a near-duplicate (always in the same fold)",
+        "Copies": f"{copies} training galaxies with a near-duplicate (always in the same fold)",
         "Made": html.made(),
     }
-    page = folder / "index.html"
-    index = None if options.output else html.INDEX
-    html.write_page(page, f"{data.dataset}: the data", summary, sections, index)
-    if not options.output:
-        print(f"all reports: {paths.shown(html.write_index(reports_dir()))}")
-    is_default = data.has_votes or data.task  # what is trained where no task is named
-    plan = "--plan" if is_default else f"--plan {tasks[0].name} stages=null"
-    advice = launch.with_data(f"{launch.typed('train_folds')} {plan}", options.data)
-    launch.print_done(f"{paths.shown(page.resolve())} and its tables", advice)
