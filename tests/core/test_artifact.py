@@ -28,7 +28,7 @@ def fill(artifact: SealedFiles, text: str = "content") -> bool:
 
 def test_it_says_how_far_it_is(artifact):
     artifact.folder.mkdir()
-    assert artifact.state() == "unfinished"
+    assert artifact.state() == "absent"
     (artifact.folder / "b").touch()
     assert artifact.state() == "unfinished"
     (artifact.folder / "b").unlink()

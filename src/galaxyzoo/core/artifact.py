@@ -21,7 +21,7 @@ from galaxyzoo.core import files, manifest, paths
 from galaxyzoo.core.errors import InputError, advise
 from galaxyzoo.core.manifest import Provenance
 
-State = Literal["unfinished", "stale", "finished"]
+State = Literal["absent", "unfinished", "stale", "finished"]
 
 
 @dataclass
@@ -48,8 +48,8 @@ class Artifact(ABC):
     def state(self) -> State:
         """Ask how far it is.
 
-        Unfinished, perhaps not begun; finished; or stale: finished once, but made of other inputs
-        or changed.
+        Absent: nothing of it is there. Unfinished: begun, or nothing tells. Stale: finished once,
+        but made of other inputs, or changed. Finished.
         """
 
     def discard(self) -> None:  # noqa: B027  caches and ensembles are made again
@@ -123,7 +123,8 @@ class SealedFiles(Artifact):
         """Ask how far it is; a mark of something else, or a changed one, is stale."""
         if not self.mark.exists():
             self._forget()
-            return "unfinished"
+            is_begun = any((self.folder / name).exists() for name in self.contents)
+            return "unfinished" if is_begun else "absent"
         try:
             self._content  # noqa: B018  raises
         except InputError:

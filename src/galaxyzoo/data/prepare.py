@@ -210,7 +210,7 @@ class _Split(Artifact):
     def state(self) -> State:
         """Ask whether it is there; stale: of other labels or groups."""
         if not has_catalog(self.raw.dataset):
-            return "unfinished"
+            return "absent"
         catalog = load_catalog(self.raw.dataset)
         return "finished" if _is_unchanged(catalog, self.raw, self.known) else "stale"
 

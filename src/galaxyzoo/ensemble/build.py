@@ -169,7 +169,7 @@ class _BuiltEnsemble(Artifact):
         self.digest = self.build.digest(self.inputs)
         files = self.build.folder
         if not files.card.exists():
-            return "unfinished"
+            return "absent"
         try:
             card = EnsembleCard.read(files.card)
             is_of_files = (

@@ -144,7 +144,7 @@ def find_stage_before(config: schema.Config, catalog: Catalog, name: str) -> Fol
     other = check_dataset_before(config, catalog)
     fingerprint = other.for_task(before.predicted_task).fingerprint
     files = layout.trained_files(before, other.dataset, fingerprint, name)
-    if files.state() == "unfinished":
+    if files.state() in ("absent", "unfinished"):
         raise FoldError(
             f"{config.title} starts from {before.title} on {other.dataset}, whose training is "
             f"unfinished: {shown(files.folder)}"

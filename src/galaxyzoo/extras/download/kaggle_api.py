@@ -75,7 +75,7 @@ class _Zip(Artifact):
     def state(self) -> State:
         """Read it to its end."""
         if not self.path.exists():
-            return "unfinished"
+            return "absent"
         return "finished" if _is_whole(self.path) else "stale"
 
 

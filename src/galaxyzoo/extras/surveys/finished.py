@@ -52,7 +52,7 @@ class PartFiles(SealedFiles):
     def state(self) -> State:
         """Ask whether part and record are there; the records of a survey may take gigabytes."""
         is_made = self.mark.exists() and (self.folder / self.contents[0]).exists()
-        return "finished" if is_made else "unfinished"
+        return "finished" if is_made else "absent"
 
 
 def part_record(path: Path, provenance: manifest.Provenance) -> PartFiles:
