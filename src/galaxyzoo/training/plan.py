@@ -1,6 +1,6 @@
 """Plan of a training: which runs are trained, in which order, which folds of them, on which data.
 
-A plan is a value: to make it, recipes and the input are read, and nothing is written.
+A plan is a value: to make it, recipes and the input are read, and nothing is split or trained.
 """
 
 from collections.abc import Sequence, Set

@@ -301,7 +301,7 @@ class Run:
         for path in sorted(self.folder.path.parent.glob(f"*/{loading.CONFIG}")):
             with contextlib.suppress(InputError):  # damaged, which is for its own commands to say
                 saved = loading.load_run_config(path.parent)
-                if self._is_current(saved) and saved.config.digest("weights") == weights:
+                if saved.config.digest("weights") == weights and self._is_current(saved):
                     fingerprint = self.catalog.fingerprint
                     twin = FoldFiles.of(path.parent, name, saved.config, fingerprint)
                     twin.check()

@@ -42,7 +42,7 @@ def part_path(folder: Path, number: int) -> Path:
 
 
 class PartFiles(SealedFiles):
-    """A part with its record; notes: errors, oddities, names, stamps, content of its images."""
+    """A part with its record; notes: errors, oddities, stamps and content of its images."""
 
     @property
     def lock(self) -> Path:
