@@ -66,6 +66,7 @@ def fit_greedy(folds: Sequence[OofFold], task: Task, steps: int = 100) -> Blend:
         task: whose columns share the weights.
         steps: runs to draw at most, so that the finest weight is 1 / steps.
     Examples:
+        >>> from galaxyzoo.ensemble.least_squares import make_fold
         >>> from galaxyzoo.tasks.registry import get_task
         >>> targets = np.random.default_rng(0).random((9, 37))
         >>> features = np.stack([targets, targets + 0.3], axis=1)  # the second run is off
@@ -100,6 +101,7 @@ def fit_nnls(folds: Sequence[OofFold], task: Task) -> Blend:
     restores the answers' sums.
 
     Examples:
+        >>> from galaxyzoo.ensemble.least_squares import make_fold
         >>> from galaxyzoo.tasks.registry import get_task
         >>> targets = np.random.default_rng(0).random((9, 37))
         >>> features = np.stack([targets / 2, np.zeros((9, 37))], axis=1)
