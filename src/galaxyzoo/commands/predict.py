@@ -36,9 +36,9 @@ from galaxyzoo.core.options import (
     read_options,
 )
 from galaxyzoo.core.paths import BUNDLED
-from galaxyzoo.data.catalog import find_task, load_catalog, task_of
+from galaxyzoo.data.catalog import find_task, load_catalog, read_image_settings, task_of
 from galaxyzoo.data.stores.base import Images
-from galaxyzoo.data.stores.opening import open_all, with_settings
+from galaxyzoo.data.stores.opening import open_all, read_settings, spell_settings, with_settings
 from galaxyzoo.io.tables import read_table
 from galaxyzoo.io.writing import TABLE_SUFFIXES, plain_cell, write_predictions
 from galaxyzoo.tasks import decision_tree, kinds
@@ -175,17 +175,31 @@ def predict_to_table(options: PredictOptions) -> None:
     from galaxyzoo.inference.load_model import describe, load_predictor
     from galaxyzoo.inference.predict import predict_stores
 
-    task = task_of(name)
+    task, settings = task_of(name), settings_of(dataset, options)
     prior = prior_of(dataset, task)
     paths.check_output(
-        "--output", output, images, lambda path: is_own(path, task, open_all(images, options))
+        "--output", output, images, lambda path: is_own(path, task, open_all(images, settings))
     )
     predictor = load_predictor(dataset, name, options.folds, options.views)
-    predictions, unreadable = predict_stores(predictor, images, options)
+    predictions, unreadable = predict_stores(predictor, images, settings)
     write_predictions(output, predictor.task.with_decision(predictions, prior))
     print_left_out(unreadable, len(predictions))
     count = f"{console.count(len(predictions), 'image')}, {describe(predictor)}"
     launch.print_done(f"{paths.shown(output.resolve())}, {count}", meaning(predictor.task))
+
+
+def settings_of(dataset: str, options: ImageOptions) -> object:
+    """Settings of images: those typed, else those that the networks were trained with."""
+    kept = read_image_settings(dataset)
+    typed = spell_settings(options)
+    if not typed:
+        return read_settings(kept)
+    if dataset != BUNDLED and typed != kept:
+        print(
+            f"{dataset} was trained with {shlex.join(kept) or 'default settings of images'}, these "
+            f"images are read with {shlex.join(typed)}"
+        )
+    return options
 
 
 def meaning(task: kinds.Task) -> str:

@@ -13,9 +13,10 @@ from galaxyzoo.commands import references
 from galaxyzoo.core import extras, launch, paths
 from galaxyzoo.core.options import DataOptions, option, read_options
 from galaxyzoo.data.catalog import dataset_dir
-from galaxyzoo.data.prepare import prepare
-from galaxyzoo.data.readers.find import find_named_task
+from galaxyzoo.data.prepare import prepare_raw
+from galaxyzoo.data.readers.find import find_named_task, open_input
 from galaxyzoo.data.readers.kaggle import write_subset
+from galaxyzoo.data.stores.opening import spell_settings, with_settings
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
 from galaxyzoo.tasks.registry import get_task
 
@@ -43,13 +44,14 @@ def main() -> None:
         if f"prepare {name}" in references():
             extras.load_entry_point(references()[f"prepare {name}"])()
             return
-    options = read_options(PrepareOptions, __doc__ + extras.describe("prepare"))
+    options = read_options(with_settings(PrepareOptions), __doc__ + extras.describe("prepare"))
     task = find_named_task(options.task, options.data) or get_task(options.task)
     if options.subset:
         print_made(write_subset(options.subset, options.data), f"--data {options.subset}")
         return
     drop = options.on_bad_image == "drop"
-    data = prepare(options.data, options.folds, options.seed, {task.name}, drop)
+    raw = open_input(options.data, {task.name}, spell_settings(options))
+    data = prepare_raw(raw, options.folds, options.seed, drop)
     config = data.raw.image
     data.train_images(config)
     bad = data.test_images(config).unreadable.sum()

@@ -46,6 +46,7 @@ from galaxyzoo.data.catalog import folds_dir
 from galaxyzoo.data.decoding import measure
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.data.readers.find import find_named_task, open_input
+from galaxyzoo.data.stores.opening import spell_settings, with_settings
 from galaxyzoo.results.card import RunCard
 from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.registry import TASKS, task_name
@@ -126,7 +127,7 @@ class TrainOptions(DataOptions, JobOptions):
 
 def main() -> None:
     """Read the options, prepare, then plan, smoke or train."""
-    options = read_options(TrainOptions, __doc__)
+    options = read_options(with_settings(TrainOptions), __doc__)
     if options.settings is not None:
         explain_settings(options)
         return
@@ -156,7 +157,8 @@ def resolve(options: TrainOptions) -> Plan:
     """Read the recipes and the input that were typed; refuse what cannot be trained."""
     own_task, runs = find_runs(options)
     recipes = [loading.read_recipe(run, own_task=own_task) for run in runs]
-    raw = open_input(options.data, {str(recipe.get("task")) for recipe in recipes})
+    tasks = {str(recipe.get("task")) for recipe in recipes}
+    raw = open_input(options.data, tasks, spell_settings(options))
     own_task = raw.own_task  # of the labels as they are now, perhaps with other classes
     if own_task and not options.named:
         runs = [f"{own_task.name}/head"]

@@ -188,6 +188,17 @@ def select(options: Any, kind: type[Options]) -> Options:
     return kind(**{item.name: getattr(options, item.name) for item in fields(kind)})  # type: ignore[arg-type]
 
 
+def spell(options: Any, kind: type) -> list[str]:
+    """Spell the fields of a dataclass that are not its defaults, as they are typed."""
+    arguments = []
+    for item in fields(kind):
+        value = getattr(options, item.name, item.default)
+        if value != item.default:
+            text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+            arguments += [_flags(item)[-1], text]
+    return arguments
+
+
 def option_to_word(arguments: Sequence[str], name: str, default: str) -> list[str]:
     """Spell a command line with the value of an option, or else a default, as its last word."""
     parser = argparse.ArgumentParser(add_help=False)

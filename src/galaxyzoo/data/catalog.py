@@ -17,12 +17,13 @@ import pandas as pd
 from galaxyzoo.core import files, launch, manifest, paths
 from galaxyzoo.core.console import count
 from galaxyzoo.core.errors import InputError, advise
-from galaxyzoo.core.paths import DEMOS
+from galaxyzoo.core.paths import BUNDLED, DEMOS
 from galaxyzoo.io.tables import FOLD, ID, key_of, read_csv, select_numbers
 from galaxyzoo.tasks import decision_tree, kinds, registry
 
 GROUP = "group"
 _TRAIN, _TEST, _ABOUT = "train.csv", "test.csv", "dataset.json"
+SETTINGS = "image_settings"  # key of how images are read
 OWN_TASK = "task"  # key of the definition of a task of own labels
 # Files of a split of own labels of format 2: its task, and ids of galaxies that it numbered
 _FORMAT_2 = "task.json", "names.csv"
@@ -57,6 +58,11 @@ class Catalog:
         """Check whether the ids are the competition's, and mean the same in other datasets."""
         by_earlier_version = not self.about.get("own_ids", False)
         return self.about.get("galaxy_ids", by_earlier_version)
+
+    @property
+    def image_settings(self) -> list[str]:
+        """Settings of forms of images, as they were typed for the split."""
+        return self.about.get(SETTINGS, [])
 
     @property
     def folds(self) -> np.ndarray:
@@ -219,6 +225,11 @@ def has_catalog(dataset: str) -> bool:
 def catalog_names() -> list[str]:
     """Names of all prepared datasets, in alphabetical order."""
     return sorted(path.parent.name for path in folds_dir().glob(f"*/{_ABOUT}"))
+
+
+def read_image_settings(dataset: str) -> list[str]:
+    """Settings of forms of images that a dataset was prepared with, as they are typed."""
+    return [] if dataset == BUNDLED else load_catalog(dataset).image_settings
 
 
 def load_catalog(dataset: str) -> Catalog:

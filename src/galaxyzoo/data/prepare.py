@@ -1,5 +1,6 @@
 """Prepare a dataset: check its files in `input/`, group duplicates, deal folds, open its images."""
 
+import shlex
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
@@ -15,6 +16,7 @@ from galaxyzoo.core.paths import BUNDLED, DEMOS
 from galaxyzoo.data.catalog import (
     GROUP,
     OWN_TASK,
+    SETTINGS,
     Catalog,
     dataset_dir,
     folds_dir,
@@ -29,6 +31,7 @@ from galaxyzoo.data.image_digests import check_digests, record_images, remove_ot
 from galaxyzoo.data.readers import find
 from galaxyzoo.data.readers.dataset_files import DatasetFiles
 from galaxyzoo.data.readers.side_tables import GROUPS, KnownGroups, read_known_groups
+from galaxyzoo.data.stores import opening
 from galaxyzoo.data.stores.base import Images
 from galaxyzoo.io.tables import FOLD, GalaxyId, key_of
 from galaxyzoo.io.writing import write_table
@@ -158,6 +161,7 @@ def prepare_raw(
     update: bool = False,
 ) -> Dataset:
     """Make the catalog of what is found, or read it; other arguments as of `prepare`."""
+    raw = _wrap_images(raw)
     activity = "splitting a dataset into folds"
     known = read_known_groups(raw)
     split = _Split(raw, known)
@@ -189,6 +193,27 @@ def prepare_raw(
             if filling:
                 catalog = _update_catalog(catalog, raw, known, drop_bad)
     return Dataset.of(catalog, raw)
+
+
+def _wrap_images(raw: DatasetFiles) -> DatasetFiles:
+    """Read images by the settings of the split, else by those typed; refuse others."""
+    typed = [*raw.settings]
+    if has_catalog(raw.dataset):
+        kept = load_catalog(raw.dataset).image_settings
+        if typed not in ([], kept):
+            folder = paths.shown(dataset_dir(raw.dataset))
+            raise InputError(
+                f"{folder} was split with {shlex.join(kept) or 'default settings of images'}, not "
+                f"{shlex.join(typed)}: delete {folder} to split and train again"
+            )
+        typed = kept
+    settings = opening.read_settings(typed)
+    return replace(
+        raw,
+        train_images=opening.wrap(raw.train_images, settings),
+        test_images=opening.wrap(raw.test_images, settings),
+        settings=typed,
+    )
 
 
 @dataclass(frozen=True)
@@ -286,6 +311,8 @@ def _make_catalog(
     if shared:
         counts = {name: int(_is_shared(numbers).sum()) for name, numbers in shared.items()}
         description |= {"galaxies_that_share": counts, "shared_by": known.sources}
+    if raw.settings:
+        description[SETTINGS] = raw.settings
     if raw.own_task:
         description[OWN_TASK] = define_task(raw.own_task)
     description["known_groups"] = _digest_groups(known, raw.targets.index)

@@ -11,8 +11,10 @@ import pandas as pd
 from PIL import Image
 
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.data.catalog import read_image_settings
 from galaxyzoo.data.decoding import over_black
 from galaxyzoo.data.stores.base import Images
+from galaxyzoo.data.stores.opening import read_settings
 from galaxyzoo.inference.predict import Predictor, decode_ahead, predict_stores
 from galaxyzoo.io.tables import NAME
 
@@ -62,7 +64,9 @@ class Model:
         if paths[0] and not all(paths):  # such as an empty cell of a column
             raise InputError(f"image {paths.index(False)} is not a path, but image 0 is")
         if all(paths):
-            table, unreadable = predict_stores(self.predictor, [Path(path) for path in listed])
+            settings = read_settings(read_image_settings(self.dataset))
+            files = [Path(path) for path in listed]
+            table, unreadable = predict_stores(self.predictor, files, settings)
             if unreadable:
                 name, why = unreadable[0]
                 count = f"{len(unreadable):,} of {len(unreadable) + len(table):,} images"

@@ -34,6 +34,7 @@ class DatasetFiles:
     galaxy_ids: bool = True
     task: Task | None = None  # of a user's table of labels
     table: Path | None = None  # of its votes or labels, which may have positions on the sky too
+    settings: Sequence[str] = ()  # of forms of images, as they are typed
 
     def __post_init__(self) -> None:
         """Refuse a galaxy that is both a training and a test galaxy."""

@@ -1,6 +1,7 @@
 """Find the input that a command means, whatever its form: votes, classes, or the demo set."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -19,19 +20,20 @@ Form = Callable[[Path], DatasetCandidate | None]
 FORMS: tuple[Form, ...] = (labeled.find_table, labeled.find_class_folders)
 
 
-def open_input(data: str | None, tasks: set[str]) -> DatasetFiles:
+def open_input(data: str | None, tasks: set[str], settings: Sequence[str] = ()) -> DatasetFiles:
     """Find and read the input.
 
     Args:
         data: place that the user named, or a demo; default: by the tasks in `input/`, else `DEMO`.
         tasks: names of the tasks that it is for.
+        settings: of forms of images, as they are typed; default those of its split.
     """
     raw = _find_input(tasks) if data is None else _find_named(data, tasks)
     odd = {sign for sign in raw.dataset if sign in "*?[" or not sign.isprintable()}
     if odd or raw.dataset in (BUNDLED, RECORDS):
         reason = f"contains {min(odd)!r}" if odd else "is reserved"
         raise InputError(f"rename {raw.folder.name!r}: its name {reason}")
-    return raw
+    return replace(raw, settings=settings)
 
 
 def find_named_task(name: str, data: str | None = None) -> Task | None:

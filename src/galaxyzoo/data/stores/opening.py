@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 from galaxyzoo.core.errors import InputError, UnavailableError
 from galaxyzoo.core.extras import load_all
-from galaxyzoo.core.options import Options, select
+from galaxyzoo.core.options import Options, read_options, select, spell
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.stores import base
 from galaxyzoo.data.stores.base import Images
@@ -174,6 +174,16 @@ def with_settings(kind: type[Options]) -> type[Options]:
     return make_dataclass(kind.__name__, [], bases=bases, frozen=True, kw_only=True)
 
 
+def spell_settings(settings: object) -> list[str]:
+    """Spell the settings of all forms that are not their defaults, as they are typed."""
+    return spell(settings, with_settings(object))
+
+
+def read_settings(arguments: Sequence[str]) -> object:
+    """Read settings as `spell_settings` spells them."""
+    return read_options(with_settings(object), None, arguments)
+
+
 def openers() -> dict[str, Callable[[Path], Images]]:
     """Function that opens a file of images or a list of them, by its ending."""
     return {ending: opener for form in forms() for ending, opener in form.openers.items()}
@@ -190,12 +200,16 @@ def open_images(path: Path, settings: object = None) -> Images:
     Raises:
         InputError: it cannot be opened, or holds no image.
     """
-    return _wrap((_opener_of(path) or open_files)(path), settings)
+    return wrap(_open(path), settings)
+
+
+def _open(path: Path) -> Images:
+    return (_opener_of(path) or open_files)(path)
 
 
 def open_whole(path: Path) -> Images:
-    """Open images as `open_images` does; refuse pictures of a form that is not read."""
-    images = open_images(path)
+    """Open images of a dataset, to be wrapped later; refuse pictures of a form that is not read."""
+    images = _open(path)
     for name, why in images.left_out:
         raise InputError(f"{shown(path)}: '{name}': {why}")
     return images
@@ -210,7 +224,8 @@ def is_archive(path: Path) -> bool:
     return path.suffix.lower() != ".csv" and _opener_of(path) is not None
 
 
-def _wrap(images: Images, settings: object) -> Images:
+def wrap(images: Images, settings: object) -> Images:
+    """Wrap images by the forms that do so, with their settings in those of a command."""
     for form in forms():
         if form.wrap and form.options:
             chosen = form.options()
@@ -247,5 +262,5 @@ def open_all(paths: list[Path], settings: object = None) -> list[Images]:
     if pictures:
         images = _make_images(partial(read_in, Path()), Path.cwd(), pictures)
         table = images.table.assign(name=base.file_names(images.names.tolist()))
-        inputs.append(_wrap(replace(images, table=table), settings))
+        inputs.append(wrap(replace(images, table=table), settings))
     return [*inputs, *others]

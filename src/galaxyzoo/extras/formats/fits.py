@@ -63,7 +63,7 @@ def _bands(text: str) -> tuple[int, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class FitsSettings:
-    """Settings that turn cut-outs into pictures; options of `predict` and `survey`.
+    """Settings that turn cut-outs into pictures; options of commands that read images.
 
     Stretches: lupton: asinh of the bands' mean, above the sky; zscale: linear between IRAF's limits
     for the bands' mean; linear: from the lowest pixel of all bands to the highest.
@@ -108,17 +108,19 @@ def wrap(images: base.Images, settings: FitsSettings) -> base.Images:
     notes, field_arcsec = [], settings.field_arcsec
     if settings.stretch != "lupton":
         notes.append(
-            f"FITS cut-outs use the {settings.stretch} stretch; the networks expect Lupton's asinh"
+            f"FITS: {settings.stretch} stretch; the bundled networks expect Lupton's asinh"
         )
     if RADIUS not in table:
         part = "whole FITS cut-outs" if field_arcsec is None else f"the central {field_arcsec:g}″"
         notes.append(
-            f"Using {part}; the networks expect {WIDTH_IN_RADII} petroR90_r across. Adjust "
+            f"Using {part}; the bundled networks expect {WIDTH_IN_RADII} petroR90_r across. Adjust "
             f"this with --field, or with {RADIUS} in a list."
         )
     identity, readers = [], []
     for name, read, radius in zip(images.names, table["reader"], radii, strict=True):
-        width_arcsec = field_arcsec if radius is None else WIDTH_IN_RADII * radius
+        width_arcsec = field_arcsec
+        if radius is not None and np.isfinite(radius):
+            width_arcsec = WIDTH_IN_RADII * radius
         identity.append(f"{name} {settings} {radius}")
         readers.append(partial(_read_image, read, settings, width_arcsec))
     return replace(images, table=table.assign(reader=readers, identity=identity), notes=notes)

@@ -227,7 +227,7 @@ def make_job(options: SurveyOptions, folder: Path, dataset: str, name: str) -> "
     if not options.is_table:
         extras = pick_extras(extras, dataset, folder)
     load = partial(load_predictor, dataset, name, options.folds, views)
-    fits = select(options, FitsSettings)
+    fits = select(predict.settings_of(dataset, options), FitsSettings)
     images = SurveyImages(tuple(options.images), options.part_size, fits, options.keep)
     prior = predict.prior_of(dataset, task_of(name))
     return Survey(folder, name, load, images, prior, extras, bounds)
