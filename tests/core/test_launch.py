@@ -111,3 +111,28 @@ def test_a_missing_package_is_named_with_the_extra_that_asked_for_it(module, ask
         launch.run_main(main)
     assert stop.value.code == 1
     assert capsys.readouterr().err.startswith(f"error: {named}")
+
+
+def test_an_extra_without_one_of_its_modules_is_named(capsys):
+    """Python says so by an ImportError where the module is imported from its package."""
+    name = "galaxyzoo.extras.formats"
+    for error in (
+        ImportError("cannot import name 'fits'", name=name),
+        ModuleNotFoundError("No module named 'fits'", name=f"{name}.fits"),
+    ):
+
+        def main(error: ImportError = error) -> None:
+            raise error
+
+        with pytest.raises(SystemExit):
+            launch.run_main(main)
+        line = f"error: extras/formats of galaxyzoo is incomplete ({error}): restore or delete it\n"
+        assert capsys.readouterr().err == line
+
+
+def test_an_import_that_a_library_refuses_is_no_missing_package():
+    def main() -> None:
+        raise ImportError("cannot import name 'fits'", name="astropy")
+
+    with pytest.raises(ImportError, match="cannot import name"):
+        launch.run_main(main)

@@ -190,14 +190,14 @@ def predict_to_table(options: PredictOptions) -> None:
 
 def settings_of(dataset: str, options: ImageOptions) -> object:
     """Settings of images: those typed, else those that the networks were trained with."""
-    kept = read_image_settings(dataset)
+    trained_with = read_image_settings(dataset)
     typed = spell_settings(options)
     if not typed:
-        return read_settings(kept)
-    if dataset != BUNDLED and typed != kept:
+        return read_settings(trained_with)
+    if dataset != BUNDLED and typed != trained_with:
+        before = shlex.join(trained_with) or "default settings of images"
         print(
-            f"{dataset} was trained with {shlex.join(kept) or 'default settings of images'}, these "
-            f"images are read with {shlex.join(typed)}"
+            f"{dataset} was trained with {before}, these images are read with {shlex.join(typed)}"
         )
     return options
 

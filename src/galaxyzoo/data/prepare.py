@@ -199,14 +199,15 @@ def _wrap_images(raw: DatasetFiles) -> DatasetFiles:
     """Read images by the settings of the split, else by those typed; refuse others."""
     typed = [*raw.settings]
     if has_catalog(raw.dataset):
-        kept = load_catalog(raw.dataset).image_settings
-        if typed not in ([], kept):
+        split_with = load_catalog(raw.dataset).image_settings
+        if typed not in ([], split_with):
             folder = paths.shown(dataset_dir(raw.dataset))
+            before = shlex.join(split_with) or "default settings of images"
             raise InputError(
-                f"{folder} was split with {shlex.join(kept) or 'default settings of images'}, not "
-                f"{shlex.join(typed)}: delete {folder} to split and train again"
+                f"{folder} was split with {before}, not {shlex.join(typed)}: delete {folder} to "
+                "split and train again"
             )
-        typed = kept
+        typed = split_with
     settings = opening.read_settings(typed)
     return replace(
         raw,

@@ -371,3 +371,12 @@ def test_a_metric_that_changes_reaches_the_saved_config(root, folder):
         assert saved.predicted_task == data.task
         assert saved.labels["balanced"] == balanced  # type: ignore[index]
         assert saved == run.config
+
+
+def test_the_images_of_a_table_of_labels_are_no_other_dataset(root, capsys):
+    folder = root / "input" / "mine"
+    folder.mkdir(parents=True)
+    np.savez(folder / "pictures.npz", images=np.stack(list(draw_images(6))), ids=np.arange(6))
+    write(folder, id=[*range(6)], classes=["ring", "arc"] * 3)
+    assert open_input("mine", {"mine"}).own_task
+    assert "skipped" not in capsys.readouterr().out
