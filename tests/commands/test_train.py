@@ -135,8 +135,8 @@ def test_bad_images_are_dropped_where_a_run_says_so(votes):
 
 @pytest.mark.parametrize(("dataset", "short"), [("demo", ["gz37/gpu"]), ("demo-full", [])])
 def test_schedules_are_short_on_the_demo_set_alone(votes, monkeypatch, dataset, short):
-    def open_input(data: str | None, tasks: set[str]) -> object:
-        return replace(opened(data, tasks), dataset=dataset)
+    def open_input(*arguments: Any) -> object:
+        return replace(opened(*arguments), dataset=dataset)
 
     opened = train.open_input
     monkeypatch.setattr(train, "open_input", open_input)
