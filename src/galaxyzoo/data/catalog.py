@@ -17,7 +17,7 @@ import pandas as pd
 from galaxyzoo.core import files, launch, manifest, paths
 from galaxyzoo.core.console import count
 from galaxyzoo.core.errors import InputError, advise
-from galaxyzoo.core.paths import BUNDLED, DEMOS
+from galaxyzoo.core.paths import DEMOS
 from galaxyzoo.io.tables import FOLD, ID, key_of, read_csv, select_numbers
 from galaxyzoo.tasks import decision_tree, kinds, registry
 
@@ -228,8 +228,8 @@ def catalog_names() -> list[str]:
 
 
 def read_image_settings(dataset: str) -> list[str]:
-    """Settings of forms of images that a dataset was prepared with, as they are typed."""
-    return [] if dataset == BUNDLED else load_catalog(dataset).image_settings
+    """Settings of forms of images that a dataset was prepared with; none of bundled networks."""
+    return load_catalog(dataset).image_settings if has_catalog(dataset) else []
 
 
 def load_catalog(dataset: str) -> Catalog:
