@@ -4,13 +4,16 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from galaxyzoo.core import paths
-from galaxyzoo.ensemble.build import costs_without, error_correlation
+from galaxyzoo.core import files, paths
+from galaxyzoo.ensemble.build import EnsembleBuild, costs_without, error_correlation
 from galaxyzoo.ensemble.selection import CANDIDATES
 from galaxyzoo.results.layout import RunFolder
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
@@ -99,6 +102,24 @@ def test_new_test_predictions_alone_make_an_ensemble_again(root, monkeypatch, ca
 
 
 @pytest.mark.pinned  # older lightgbms import Matplotlib
+def test_the_card_is_read_before_a_process_that_waited_replaces_it(root, monkeypatch):
+    catalog = save_project(n=30)
+    candidates = {name: CANDIDATES[name] for name in ("mean", "nnls")}
+    runs = ["gz37/run0", "gz37/run1"]
+    build = EnsembleBuild(TASKS["gz37"], catalog, runs, candidates, "both")
+    hold = files.hold_lock
+
+    @contextmanager
+    def hold_before_another(path: Path, activity: str) -> Iterator[None]:
+        with hold(path, activity):
+            yield
+        build.folder.card.write_text("{}")
+
+    monkeypatch.setattr(files, "hold_lock", hold_before_another)
+    card, is_new = build.make()
+    assert (card.name, is_new) == ("both", True)
+
+
 def test_the_command_runs_from_tables_to_submission_without_torch(root):
     catalog = save_project(n=45, n_folds=3, n_runs=2)
     watched = (

@@ -65,7 +65,7 @@ class EnsembleBuild:
         with built.make("building this ensemble") as filling:
             if filling:
                 self.write(built.inputs, built.digest)
-        return EnsembleCard.read(self.folder.card), filling is not None
+            return EnsembleCard.read(self.folder.card), filling is not None
 
     def read_inputs(self) -> "_Inputs":
         """Read the runs' tables and cards."""
