@@ -143,8 +143,7 @@ class Run:
         for stage in self.config.stages:
             dataset = stage.dataset or self.config.own_dataset or of_run
             if dataset != of_run:
-                labeled = load_catalog(dataset).for_task(stage.predicted_task)
-                fingerprints[dataset] = labeled.fingerprint
+                fingerprints[dataset] = load_catalog(dataset).fingerprint
         return fingerprints
 
     def _changed_elsewhere(self, saved: loading.SavedConfig) -> list[str]:
