@@ -21,7 +21,7 @@ MOVED = {
     "predict a/ --output v/ --part-size 9": "survey a/ --part-size 9 v/",
     "predict a/ b.zip --output v/ --jobs 2": "survey a/ b.zip --jobs 2 v/",
     "predict 'my galaxies/' --output v/ --backend ray": "survey 'my galaxies/' --backend ray v/",
-    "ensemble --intervals": "intervals ",
+    "ensemble --intervals": "intervals",
     "ensemble default --intervals --dataset demo": "intervals default --dataset demo",
     "ensemble --intervals 0.8 default": "intervals default 0.8",
     "ensemble --intervals=0.8": "intervals 0.8",
@@ -38,7 +38,8 @@ def test_the_old_spelling_names_the_new_command(typed, spelled, monkeypatch, cap
         commands.run(name)
     assert stopped.value.code == 2
     command, _, rest = spelled.partition(" ")
-    assert f"type `python3 src/{command}.py {rest}`\n" in capsys.readouterr().err
+    line = f"python3 src/{command}.py {rest}".rstrip()
+    assert f"type `{line}`\n" in capsys.readouterr().err
     parser, arguments = parser_of(command, *shlex.split(rest))
     parser.parse_intermixed_args(arguments)
 

@@ -114,6 +114,7 @@ def test_refits_predict_the_test_galaxies_beside_the_folds(copy, dataset, monkey
     assert "gz37/cnn was not trained on all galaxies: type `bash" in refused
     printed = succeed(copy, *TRAIN, "--refit", "--seeds", "2", "--ensemble").stdout
     assert "This submission is from the folds' networks." in printed
+    assert "averages it with that of the networks trained on all galaxies (gz37/cnn)." in printed
     both = f"python3 src/ensemble.py all --test both --task gz37 --dataset {dataset}"
     assert printed.splitlines()[-1] == f"next: {both}"
     ensemble(*both.removeprefix("python3 src/ensemble.py ").split(), "--candidates", "mean")
@@ -146,7 +147,10 @@ def test_refits_predict_the_test_galaxies_beside_the_folds(copy, dataset, monkey
     capsys.readouterr()
     ensemble("gz37/cnn", "gz37/folds")
     both = f"python3 src/ensemble.py gz37/cnn --test both --dataset {dataset}"
-    assert capsys.readouterr().out.splitlines()[-1] == f"next: {both}"
+    printed = capsys.readouterr().out
+    assert "only gz37/cnn also trained on all galaxies" in printed
+    assert "averages it" not in printed  # it has another run
+    assert printed.splitlines()[-1] == f"next: {both}"
     ensemble("gz37/packed", "--candidates", "mean", "--test", "refit")
     assert np.allclose(read(EnsembleFolder(dataset, "gz37", "packed").csv), refit, atol=1e-5)
     (copy / "tables/test_refit.csv.gz").write_bytes((copy / "tables/test.csv.gz").read_bytes())

@@ -127,12 +127,19 @@ def build_ensemble(options: EnsembleOptions) -> None:
     place = f"--dataset {whole.dataset}"
     next_command = launch.suggest("ensemble", f"{ensemble_name(task.name, name)} {place}")
     if refitted and options.test == "folds":
-        print(
-            "This submission is from the folds' networks. The next command averages it with that "
-            f"of the networks trained on all galaxies ({', '.join(refitted)})."
-        )
-        next_command = card.model_copy(update={"test": "both"}).command()
-        if refitted != runs:
+        print("This submission is from the folds' networks.")
+        shown = ", ".join(refitted)
+        if refitted == runs:
+            print(
+                "The next command averages it with that of the networks trained on all galaxies "
+                f"({shown})."
+            )
+            next_command = card.model_copy(update={"test": "both"}).command()
+        else:
+            print(
+                f"Of its runs, only {shown} also trained on all galaxies: the next command "
+                "averages both kinds of networks, without the other runs."
+            )
             next_command = f"{launch.typed('ensemble')} {' '.join(refitted)} --test both {place}"
     launch.print_done(f"ensemble {name}, {card.score_text}", next_command)
 

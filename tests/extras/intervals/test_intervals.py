@@ -78,8 +78,9 @@ def test_a_mistake_is_one_line(catalog, monkeypatch):
     for word in ("90", "0", "1", "0.0", "-0.5", "nan", "run0"):
         line = f"'{word}' is neither an ensemble built on tiny (all) nor a level between 0 and 1"
         assert line in refused("0.9", word)
-    for several in (["0.9", "run0", "run1"], ["all", "0.9", ".8"]):
-        assert "name one ensemble and one level, such as default 0.9" in refused(*several)
+    line = "name one ensemble and one level between 0 and 1, such as default 0.9"
+    for words in (["0.9", "run0", "run1"], ["all", "0.9", ".8"], ["all", "90"], ["all", "1.0"]):
+        assert line in refused(*words)
     oof = built("gz37").oof_csv
     whole = oof.read_bytes()
     oof.write_bytes(whole.replace(b"0.", b"0.0", 1))

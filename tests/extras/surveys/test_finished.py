@@ -21,8 +21,16 @@ from support.refusals import one_line_refusal
 from support.surveys import Darkness, draw_survey, make_job
 
 
-def test_what_is_no_finished_survey_with_features_is_one_line(votes, tmp_path):
-    assert "is not a finished survey: type" in one_line_refusal(read_features, tmp_path)
+def test_what_is_no_finished_survey_with_features_is_one_line(votes, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    unfinished = {"new": "new/", "my new": "'my new'/", "survey": "NEW_FOLDER/", ".": "NEW_FOLDER/"}
+    unfinished["survey/105.png"] = "NEW_FOLDER/"
+    for name, target in unfinished.items():
+        line = f"is not a finished survey: type `python3 src/survey.py IMAGES {target}` first"
+        assert line in one_line_refusal(read_features, Path(name))
+    (tmp_path / "begun").mkdir()
+    (tmp_path / "begun" / "job.json").touch()
+    assert "survey.py IMAGES begun/` first" in one_line_refusal(read_features, Path("begun"))
     make_job(tmp_path / "none", tmp_path / "survey/105.png", extras=("features",)).run()
     assert "none has no galaxies: none of" in one_line_refusal(read_features, tmp_path / "none")
     (tmp_path / "survey").rename(tmp_path / "moved")

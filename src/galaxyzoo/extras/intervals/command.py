@@ -41,7 +41,9 @@ class IntervalOptions(DatasetOptions):
     def __post_init__(self) -> None:
         """Refuse several ensembles or levels."""
         if len(self.levels) > 1 or len(self.ensembles) > 1:
-            raise InputError(f"name one ensemble and one level, such as {DEFAULT} {LEVEL}")
+            raise InputError(
+                f"name one ensemble and one level between 0 and 1, such as {DEFAULT} {LEVEL}"
+            )
 
     @property
     def levels(self) -> list[str]:

@@ -8,7 +8,7 @@ RUN and IMAGES are those of src/predict.py, whose --help describes them. A table
   python3 src/survey.py survey/ votes/
   python3 src/survey.py ensemble:default zips/ votes/ --jobs 2
   python3 src/survey.py list.csv votes/ --table votes/votes.fits --names words
-  python3 src/survey.py survey/ votes/ --with spread --rank disagreement
+  python3 src/survey.py survey/ ranked/ --with spread --rank disagreement
 """
 
 import shlex

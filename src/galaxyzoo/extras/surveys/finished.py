@@ -1,5 +1,6 @@
 """Read a finished survey with features: ids, features and pictures of its galaxies."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from os.path import normpath
@@ -16,7 +17,7 @@ from galaxyzoo.core.artifact import SealedFiles, State
 from galaxyzoo.core.errors import InputError, advise
 from galaxyzoo.data.stores.base import POSITION
 from galaxyzoo.extras.formats.fits import FitsSettings
-from galaxyzoo.extras.surveys import FEATURES
+from galaxyzoo.extras.surveys import FEATURES, JOB
 from galaxyzoo.extras.surveys.columns import features_of, prediction_columns
 from galaxyzoo.extras.surveys.images import SurveyImages
 
@@ -62,13 +63,18 @@ def part_record(path: Path, provenance: manifest.Provenance) -> PartFiles:
     return PartFiles(path.with_name(f"_{path.stem}.json"), provenance, advice, [path.name])
 
 
+def _survey_to_write(folder: Path) -> str:
+    """The folder, as typed, if a survey can be written into it; else the name of a new one."""
+    if not folder.exists() or (folder / JOB).exists():
+        return f"{shlex.quote(paths.shown(folder))}/"
+    return "NEW_FOLDER/"  # `folder` may be a file or hold images
+
+
 def read_finished(folder: Path) -> tuple[dict[str, Any], dict[str, Any], SurveyImages]:
     """Provenance, notes and images of a finished survey."""
     if not (folder / MANIFEST).exists():
-        raise InputError(
-            f"{paths.shown(folder)} is not a finished survey: type "
-            f"`{launch.typed('survey')} IMAGES {paths.shown(folder)}/` first"
-        )
+        command = f"{launch.typed('survey')} IMAGES {_survey_to_write(folder)}"
+        raise InputError(f"{paths.shown(folder)} is not a finished survey: type `{command}` first")
     with advise("predict the images again, into a new folder"):
         content = manifest.read_sealed(folder / MANIFEST)
     provenance, notes = content["made_by"], content["notes"]
