@@ -56,6 +56,23 @@ def test_a_job_does_not_go_on_with_images_that_changed_since(votes, survey):
     assert "job.json has other images" in one_line_refusal(make_job(votes, survey).run)
 
 
+@pytest.mark.parametrize("name", ["mine.csv", "parts/part-000000.parquet", "manifest.json"])
+def test_a_folder_with_other_files_is_left_as_it_is(tmp_path, survey, name):
+    mine = tmp_path / "mine" / name
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    refused = one_line_refusal(make_job(tmp_path / "mine", survey).run)
+    assert "mine contains other files: choose a new folder" in refused
+    assert [path for path in (tmp_path / "mine").rglob("*") if path.is_file()] == [mine]
+
+
+def test_hidden_files_keep_no_survey_out(tmp_path, survey):
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / ".DS_Store").touch()
+    make_job(tmp_path / "new", survey).run()
+    assert (tmp_path / "new" / "manifest.json").exists()
+
+
 def test_no_advice_is_to_delete_a_folder_with_labels_in_it(votes, survey):
     (votes / "labels.csv").write_text("id,class\n101.png,bright\n")
     others = [make_job(votes, survey, size=9), make_job(votes, survey, predictor=Darkness)]

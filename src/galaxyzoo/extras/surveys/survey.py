@@ -192,15 +192,24 @@ class Survey:
     def begin(self) -> None:
         """Write `job.json`, or refuse the folder of another job or parts whose images changed."""
         where = paths.shown(self.folder)
-        with self._begun.make(f"starting the survey {where}") as filling:
-            if filling and any(entry.name != files.LOCK for entry in self.folder.iterdir()):
-                raise InputError(f"FOLDER {where} contains other files: choose a new folder")
+        if self._has_other_files():  # asked first: the lock is a file in the folder
+            raise InputError(f"FOLDER {where} contains other files: choose a new folder")
+        with self._begun.make(f"starting the survey {where}"):
+            pass
         for part in self.images.parts:
             record = self._record(part)
             if record.state() == "finished" and not part.is_of(record.notes):
                 raise InputError(
                     f"{paths.shown(self.part_path(part))} belongs to other images: {record.advice}"
                 )
+
+    def _has_other_files(self) -> bool:
+        """Ask whether the folder has files, but is not that of a survey."""
+        if not self.folder.is_dir():
+            return False
+        names = [path.name for path in self.folder.iterdir() if not path.name.startswith(".")]
+        # Listed first: a survey that starts meanwhile writes `job.json` before its parts.
+        return bool(names) and not (self.folder / JOB).exists()
 
     @property
     def _begun(self) -> SealedFiles:
