@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import asdict, dataclass, field, replace
@@ -88,6 +89,11 @@ class Project:
             command = [sys.executable, *job.words]
             done = subprocess.run(command, env=job.environment, check=False, **how)
         return self._result(done.returncode)
+
+    def clear(self) -> None:
+        """Remove all that the commands have left."""
+        shutil.rmtree(self.root)
+        self.root.mkdir()
 
     def artifacts(self) -> dict[str, bytes]:
         """All that the commands have left, the demo set and its decoded images too."""
