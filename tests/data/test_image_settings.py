@@ -11,7 +11,7 @@ from galaxyzoo.commands import predict, prepare
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.options import read_options
 from galaxyzoo.core.paths import BUNDLED
-from galaxyzoo.data.catalog import load_catalog
+from galaxyzoo.data.catalog import read_image_settings
 from galaxyzoo.data.prepare import open_dataset
 from galaxyzoo.data.stores.opening import read_settings, spell_settings, with_settings
 from support.fits_files import galaxy, part, write_fits
@@ -51,7 +51,7 @@ def test_images_are_read_by_the_settings_that_their_split_was_made_with(monkeypa
     with pytest.raises(InputError, match="choose the image with --hdu 1"):
         type_prepare(monkeypatch)
     type_prepare(monkeypatch, *WORDS)
-    assert load_catalog("mine").image_settings == WORDS
+    assert read_image_settings("mine") == WORDS
     images = decoded()
     type_prepare(monkeypatch)
     type_prepare(monkeypatch, *WORDS)

@@ -60,11 +60,6 @@ class Catalog:
         return self.about.get("galaxy_ids", by_earlier_version)
 
     @property
-    def image_settings(self) -> list[str]:
-        """Settings of forms of images, as they were typed for the split."""
-        return self.about.get(SETTINGS, [])
-
-    @property
     def folds(self) -> np.ndarray:
         """(galaxy,) fold number of each training galaxy, 0 to n_folds - 1."""
         return self.train[FOLD].to_numpy()
@@ -229,7 +224,7 @@ def catalog_names() -> list[str]:
 
 def read_image_settings(dataset: str) -> list[str]:
     """Settings of forms of images that a dataset was prepared with; none of bundled networks."""
-    return load_catalog(dataset).image_settings if has_catalog(dataset) else []
+    return _read_description(dataset).get(SETTINGS, []) if has_catalog(dataset) else []
 
 
 def load_catalog(dataset: str) -> Catalog:

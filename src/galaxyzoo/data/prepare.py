@@ -23,6 +23,7 @@ from galaxyzoo.data.catalog import (
     has_catalog,
     load_catalog,
     load_catalogs,
+    read_image_settings,
     save_catalog,
 )
 from galaxyzoo.data.folds import DUPLICATE_CORRELATION, join_groups, make_folds, near_duplicates
@@ -199,7 +200,7 @@ def _wrap_images(raw: DatasetFiles) -> DatasetFiles:
     """Read images by the settings of the split, else by those typed; refuse others."""
     typed = [*raw.settings]
     if has_catalog(raw.dataset):
-        split_with = load_catalog(raw.dataset).image_settings
+        split_with = read_image_settings(raw.dataset)
         if typed not in ([], split_with):
             folder = paths.shown(dataset_dir(raw.dataset))
             before = shlex.join(split_with) or "default settings of images"
