@@ -46,9 +46,10 @@ def part_named(config: Config, catalog: Catalog, name: str) -> Part:
     if not is_refit(name):
         return fold_parts(config, catalog, [number_of(name)])[0]
     labeled = catalog.for_task(config.predicted_task)
-    allowed = may_learn_from(config, labeled)
-    nothing = np.zeros(len(labeled.ids), bool)
-    return _part(config, catalog, name, allowed, nothing, number_of(name))
+    rows = np.searchsorted(catalog.ids, labeled.ids)
+    train_rows = rows[may_learn_from(config, labeled)]
+    _check_train_rows(config, name, train_rows)
+    return Part(name, train_rows, rows[:0], number_of(name))
 
 
 def fold_parts(config: Config, catalog: Catalog, folds: Sequence[int]) -> list[Part]:
@@ -60,12 +61,15 @@ def fold_parts(config: Config, catalog: Catalog, folds: Sequence[int]) -> list[P
         folds: their numbers.
     """
     labeled = catalog.for_task(config.predicted_task)
+    rows = np.searchsorted(catalog.ids, labeled.ids)
     allowed = may_learn_from(config, labeled)
     parts = []
     for fold in folds:
-        in_fold = labeled.folds == fold
         name = fold_name(fold)
-        parts.append(_part(config, catalog, name, ~in_fold & allowed, in_fold, number_of(name)))
+        in_fold = labeled.folds == fold
+        train_rows = rows[~in_fold & allowed]
+        _check_train_rows(config, name, train_rows)
+        parts.append(Part(name, train_rows, rows[in_fold], stream=fold))
     return parts
 
 
@@ -95,21 +99,18 @@ def holdout_part(config: Config, catalog: Catalog, split: pd.Series) -> Part:
         split: as of `split_holdout`, for the run's task.
     """
     labeled = catalog.for_task(config.predicted_task)
+    rows = np.searchsorted(catalog.ids, labeled.ids)
     in_train = labeled.train.index.isin(split.index[split == "train"])
     in_val = labeled.train.index.isin(split.index[split == "val"])
     name = f"{HOLDOUT}_{config.stage}" if config.is_earlier_stage else HOLDOUT
-    return _part(config, catalog, name, in_train, in_val, catalog.n_folds)
+    _check_train_rows(config, name, rows[in_train])
+    return Part(name, rows[in_train], rows[in_val], stream=catalog.n_folds)
 
 
-def _part(
-    config: Config, catalog: Catalog, name: str, train: np.ndarray, val: np.ndarray, stream: int
-) -> Part:
-    """Make a part of (galaxy of the task,) bool; refuse fewer than batch norm's two galaxies."""
-    labeled = catalog.for_task(config.predicted_task)
-    rows = np.searchsorted(catalog.ids, labeled.ids)
-    if train.sum() < 2:
+def _check_train_rows(config: Config, name: str, rows: np.ndarray) -> None:
+    """Refuse to train on fewer than the two galaxies that batch norm needs."""
+    if len(rows) < 2:
         raise InputError(f"{config.title}: {title_of(name)} has fewer than two training galaxies")
-    return Part(name, rows[train], rows[val], stream)
 
 
 def may_learn_from(config: Config, labeled: Catalog) -> np.ndarray:

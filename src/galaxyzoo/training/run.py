@@ -283,7 +283,7 @@ class Run:
         model = load_network(self.config, folder / WEIGHTS)
         image = self.config.image
         cache, test = self.data.train_images(image), self.data.test_images(image)
-        rows = part_named(self.config, self.data, trained.name).val_rows
+        rows = np.searchsorted(cache.ids, self.catalog.ids[self.catalog.folds == trained.number])
         if len(rows):
             self.predict(model, cache, rows, folder / VAL_TABLE)
         self.predict(model, test, np.arange(len(test.ids)), folder / TEST_TABLE)

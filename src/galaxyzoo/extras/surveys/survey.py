@@ -24,7 +24,7 @@ from pyarrow import parquet
 
 from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core import console, files, manifest, parallel, paths
-from galaxyzoo.core.artifact import SealedFiles
+from galaxyzoo.core.artifact import Filling, SealedFiles
 from galaxyzoo.core.console import ProgressBar
 from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.paths import BUNDLED
@@ -170,21 +170,24 @@ class Survey:
             for part in self.images.parts:
                 record = self._record(part)
                 with record.make_if_free() as filling:
-                    if filling:
-                        filling.notes = self._predict(part, bar)
-                        done += len(part.images)
+                    done += self._fill(filling, part, bar)
                 if filling is None and record.state() == "finished":
                     bar.update(len(part.images))
                 elif filling is None:
                     held.append(part)
             for part in held:
                 with self._record(part).make(f"predicting part {part.number}") as filling:
-                    if filling:
-                        filling.notes = self._predict(part, bar)
-                        done += len(part.images)
-                    else:
-                        bar.update(len(part.images))
+                    done += self._fill(filling, part, bar)
+                if filling is None:
+                    bar.update(len(part.images))
         return done
+
+    def _fill(self, filling: Filling | None, part: Part, bar: ProgressBar) -> int:
+        """Predict a part that is to be filled; returns how many images that were."""
+        if filling is None:
+            return 0
+        filling.notes = self._predict(part, bar)
+        return len(part.images)
 
     def _count(self) -> int:
         return sum(len(part.images) for part in self.images.parts)
