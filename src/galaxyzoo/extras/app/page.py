@@ -64,7 +64,7 @@ def build_page(chosen: ModelEntry) -> gr.Blocks:
             return gr.update(choices=names, value=chosen.title)
 
         filled = page.load(fill, None, run, api_visibility="private")
-        first = _on(filled.then, _show_again, [run, shown], outputs)
+        first = _on(filled.then, _show_first, [run, shown], outputs)
         # The first galaxy takes seconds: it must not replace one that was asked for meanwhile.
         _on(draw.click, _show_drawn, run, outputs, cancels=first)
         _on(upload.upload, _show_upload, [run, upload], outputs, cancels=first)
@@ -113,6 +113,13 @@ def _show_upload(name: str, paths: list[str]) -> list[Any]:
     outputs = _show(name, lambda loaded: predicted[0])
     outputs[1] = components.facts_html(loaded.task, predicted)
     return outputs
+
+
+def _show_first(name: str, shown: PredictedGalaxy | None) -> Any:
+    """Draw a spiral, unless a galaxy that was asked for meanwhile is there: its map would go."""
+    if shown is not None:
+        return gr.skip()
+    return _show_drawn(name, _DRAWN_FIRST)
 
 
 def _show_again(name: str, shown: PredictedGalaxy | None) -> list[Any]:
