@@ -12,8 +12,8 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.ensemble.fitted import load_fitted, save_fitted
+from galaxyzoo.extras.intervals.conformal import Column
 from galaxyzoo.extras.intervals.intervals import (
-    Column,
     intervals_csv,
     load_intervals,
     scale_features,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from galaxyzoo.extras.intervals.intervals import MIN_GALAXIES, Column, bin_edges, find_limits
+from galaxyzoo.extras.intervals.conformal import MIN_GALAXIES, Column, bin_edges, find_limits
 
 N_FOLDS = 5
 
