@@ -1,18 +1,14 @@
-"""The demo set: votes obey the tree, pictures carry the labels, files are laid out as Kaggle's."""
+"""The demo set: files are laid out as Kaggle's, the same at every writing."""
 
 import zipfile
-from dataclasses import replace
 
-import cv2
 import numpy as np
 import pandas as pd
 import pytest
 
-from galaxyzoo.data.demo import dataset, galaxies
+from galaxyzoo.data.demo import dataset
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from support.datasets import COLUMNS, PARTS
-
-N = 160
 
 ZIPS = sorted(PARTS)
 
@@ -28,50 +24,6 @@ def folder(tmp_path_factory):
 def table(folder, stem):
     with zipfile.ZipFile(folder / f"{stem}.zip") as archive:
         return pd.read_csv(archive.open(f"{stem}.csv"))
-
-
-def test_votes_obey_the_tree_and_are_as_varied_as_in_the_competition():
-    found, forms = [], set()
-    for galaxy_id in range(N):
-        rng = np.random.default_rng([0, galaxy_id])
-        galaxy = galaxies.draw_morphology(rng)
-        found.append(galaxies.simulate_votes(galaxy, rng))
-        form = galaxy.kind, galaxy.oddity, galaxy.edge_on
-        if form not in forms:  # the first of its form: pictures take a hundred times as long
-            np.testing.assert_array_equal(dataset.draw_galaxy(galaxy_id, seed=0)[1], found[-1])
-        forms.add(form)
-    votes = np.stack(found)
-    assert votes.min() >= 0
-    assert votes.max() <= 1
-    assert GALAXY_ZOO_2.residuals(votes).max() < 1e-12
-    assert votes.std(axis=0).min() > 0.02, COLUMNS[int(votes.std(axis=0).argmin())]
-    assert 0.40 < votes[:, COLUMNS.index("Class1.1")].mean() < 0.52
-
-
-def measure(galaxy):
-    """Axis ratio, angle (rad) and area (px) inside the contour at half of a drawn galaxy's peak."""
-    gray = galaxies.render_galaxy(galaxy, np.random.default_rng(1)).astype(np.float32).mean(axis=2)
-    gray = cv2.GaussianBlur(gray, (0, 0), 2)
-    inside = (gray > gray[204:220, 204:220].max() / 2).astype(np.uint8)
-    parts = cv2.connectedComponents(inside)[1]
-    y, x = np.nonzero(parts == parts[212, 212])
-    moments, axes = np.linalg.eigh(np.cov(x, y))
-    return np.sqrt(moments[0] / moments[1]), np.arctan2(axes[1, 1], axes[0, 1]) % np.pi, len(x)
-
-
-def test_a_drawn_galaxy_has_the_axis_ratio_and_the_angle_of_its_parameters():
-    plain = replace(galaxies.draw_morphology(np.random.default_rng(0)), sky_px=424, brightness=110)
-    plain = replace(plain, size=1.0, angle_rad=0.7, sersic=1.0, bulge=0.0, bar=0.0, arms=0.0)
-    plain = replace(plain, oddity=None, oddness=0.0)
-    areas = set()
-    for kind, ratios in ((galaxies.SMOOTH, (0.5, 0.95)), (galaxies.DISK, (0.13, 0.26, 0.7))):
-        for ratio in ratios:
-            galaxy = replace(plain, kind=kind, axis_ratio=ratio)
-            assert measure(galaxy)[:2] == pytest.approx((ratio, 0.7), abs=0.03)
-            areas |= {measure(galaxy)[2]} if kind == galaxies.SMOOTH else set()
-    assert max(areas) < 1.1 * min(areas)  # the flatter one is the longer one
-    bulges = [replace(plain, kind=galaxies.DISK, axis_ratio=q, bulge=1.0) for q in (0.3, 0.95)]
-    assert [measure(b)[0] for b in bulges] == pytest.approx([0.53, 0.96], abs=0.03)
 
 
 def test_the_same_seed_gives_the_same_bytes_after_a_stop_too(folder, tmp_path, monkeypatch):

@@ -12,13 +12,14 @@ import numpy as np
 import pandas as pd
 
 from galaxyzoo.core.console import ProgressBar
-from galaxyzoo.data.demo import galaxies
+from galaxyzoo.data.demo import galaxies, rendering
 from galaxyzoo.io import archives, tables
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 
 JPEG_QUALITY = 75  # read off the quantization tables of the competition's own files
 _FIRST_ID, _LAST_ID = 100_000, 999_999  # six digits, as in the competition
-_EPOCH, _MODE = (1980, 1, 1, 0, 0, 0), 0o644  # of every zip member
+_DATE = (1980, 1, 1, 0, 0, 0)  # of every zip member
+_MODE = 0o644
 
 
 def draw_galaxy(galaxy_id: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -31,7 +32,7 @@ def draw_galaxy(galaxy_id: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng([seed, galaxy_id])
     galaxy = galaxies.draw_morphology(rng)
     votes = galaxies.simulate_votes(galaxy, rng)
-    return galaxies.render_galaxy(galaxy, rng), votes
+    return rendering.render_galaxy(galaxy, rng), votes
 
 
 def write_demo(folder: Path, n_train: int = 600, n_test: int = 150, seed: int = 0) -> None:
@@ -46,11 +47,12 @@ def write_demo(folder: Path, n_train: int = 600, n_test: int = 150, seed: int = 
         n_test: number of test galaxies, >= 1.
         seed: >= 0; another seed gives other ids and galaxies.
     """
-    ids = choose_ids(n_train, n_test, seed)
-    images = ("images_training_rev1", "images_test_rev1")
-    votes = [_write_images(folder / f"{n}.zip", i, seed) for n, i in zip(images, ids, strict=True)]
-    _write_table(folder / "training_solutions_rev1.zip", ids[0], votes[0])
-    _write_table(folder / "all_zeros_benchmark.zip", ids[1], np.zeros_like(votes[1], dtype=int))
+    train_ids, test_ids = choose_ids(n_train, n_test, seed)
+    train_votes = _write_images(folder / "images_training_rev1.zip", train_ids, seed)
+    test_votes = _write_images(folder / "images_test_rev1.zip", test_ids, seed)
+    zeros = np.zeros_like(test_votes, dtype=int)
+    _write_table(folder / "training_solutions_rev1.zip", train_ids, train_votes)
+    _write_table(folder / "all_zeros_benchmark.zip", test_ids, zeros)
 
 
 def choose_ids(n_train: int, n_test: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -64,11 +66,14 @@ def _write_images(path: Path, ids: np.ndarray, seed: int) -> np.ndarray:
     """Draw galaxies, on all cores, into one zip of JPEG files; returns their (galaxy, 37) votes."""
     # Threads: numpy and OpenCV release the GIL, and starting processes takes seconds.
     workers = joblib.Parallel(n_jobs=-1, prefer="threads", return_as="generator")
-    drawn = workers(joblib.delayed(draw_jpeg)(int(i), seed) for i in ids)
+    drawn = workers(joblib.delayed(draw_jpeg)(galaxy_id, seed) for galaxy_id in ids.tolist())
     bar = ProgressBar(drawn, total=len(ids), desc=f"drawing {path.stem}", unit="galaxy")
-    jpegs, votes = zip(*bar, strict=True)
-    names = [f"{path.stem}/{galaxy_id}.jpg" for galaxy_id in ids]
-    archives.write_zip(path, zip(names, jpegs, strict=True), _EPOCH, _MODE)
+    members = []
+    votes = []
+    for galaxy_id, (jpeg, galaxy_votes) in zip(ids, bar, strict=True):
+        members.append((f"{path.stem}/{galaxy_id}.jpg", jpeg))
+        votes.append(galaxy_votes)
+    archives.write_zip(path, members, _DATE, _MODE)
     return np.stack(votes)
 
 
@@ -83,4 +88,4 @@ def _write_table(path: Path, ids: np.ndarray, values: np.ndarray) -> None:
     """Write one CSV table, `GalaxyID` and the 37 columns, into a zip of the same stem."""
     frame = pd.DataFrame(values, index=ids, columns=list(GALAXY_ZOO_2.columns))
     text = frame.to_csv(index_label=tables.ID, float_format="%.9f", lineterminator="\n")
-    archives.write_zip(path, [(f"{path.stem}.csv", text.encode())], _EPOCH, _MODE)
+    archives.write_zip(path, [(f"{path.stem}.csv", text.encode())], _DATE, _MODE)
