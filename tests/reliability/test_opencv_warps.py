@@ -12,7 +12,7 @@ from galaxyzoo.core.paths import CODE_ROOT
 from galaxyzoo.extras.explain import gradcam
 from galaxyzoo.extras.explain.galaxy import Galaxy
 from galaxyzoo.inference.predict import predict_stores
-from galaxyzoo.training.loader import augment_batch
+from galaxyzoo.training.augmentation import augment_batch
 from support.fits_files import CUBE, write_fits
 from support.small_models import small_config, untrained
 

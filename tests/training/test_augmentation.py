@@ -10,7 +10,7 @@ from galaxyzoo.config.schema import AugmentConfig, ImageConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.manifest import digest
 from galaxyzoo.data.geometry import warp
-from galaxyzoo.training.loader import (
+from galaxyzoo.training.augmentation import (
     augment_batch,
     build_transforms,
     check_transforms,

@@ -22,8 +22,9 @@ from galaxyzoo.core.paths import BUNDLED
 from galaxyzoo.data.decoding import decode
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.predict import load_run
+from galaxyzoo.training.augmentation import augment_batch, build_transforms
 from galaxyzoo.training.fold_data import make_fold_data
-from galaxyzoo.training.loader import Batch, augment_batch, build_transforms
+from galaxyzoo.training.loader import Batch
 from galaxyzoo.training.parts import part_named
 from galaxyzoo.training.trainer import Trainer
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # albumentations 2.0.8: Compose(…, seed=…) gives every transform a generator of its own, but all with the same seed. So transforms of
 # one recipe share their random numbers: of two flips with p 0.5, both happen or neither does, and strengths of two are one number.
-# training/loader.py gives each transform a seed of its own with set_random_seed.
+# training/augmentation.py gives each transform a seed of its own with set_random_seed.
 #
 #   bash scripts/dev/upstream/albumentations_one_seed.sh     (half a minute; fails if the behaviour changes)
 #

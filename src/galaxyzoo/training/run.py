@@ -33,7 +33,8 @@ from galaxyzoo.results.fold_files import (
     FoldSummary,
     fold_name,
 )
-from galaxyzoo.training import fold_data, loader
+from galaxyzoo.training import fold_data
+from galaxyzoo.training.augmentation import check_transforms
 from galaxyzoo.training.fold import copy_training, note_timing, read_timings, train_fold
 from galaxyzoo.training.parts import fold_parts, part_named
 
@@ -93,7 +94,7 @@ class Run:
                     f"dataset '{self.catalog.dataset}' has no labels for it: add stages=null"
                 )
         self._set_aside()
-        loader.check_transforms(self.config.augment.transforms, self.config.image.size_px)
+        check_transforms(self.config.augment.transforms, self.config.image.size_px)
         build_model(self.config, initialize=False)
         if self.config.stages[0].model.weights_file == BUNDLED:
             fold_data.find_bundled(self.config.stages[0])

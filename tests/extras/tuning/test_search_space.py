@@ -8,7 +8,7 @@ from galaxyzoo.config.loading import all_runs
 from galaxyzoo.core.paths import configs_dir
 from galaxyzoo.extras.tuning.search_space import Search
 from galaxyzoo.models.build import build_model
-from galaxyzoo.training.loader import check_transforms
+from galaxyzoo.training.augmentation import check_transforms
 from support.refusals import one_line_refusal
 from support.small_models import BASE, write_search
 

@@ -16,12 +16,12 @@ from galaxyzoo.data.geometry import (
     warp_matrices,
     warp_on_device,
 )
-from galaxyzoo.training.loader import (
+from galaxyzoo.training.augmentation import augment_batch
+from galaxyzoo.training.device_augmentation import (
     PendingBatch,
-    augment_batch,
+    augment_on_device,
     draw_batch,
-    is_made_on_device,
-    make_on_device,
+    has_device_transforms,
     put_on_device,
 )
 from galaxyzoo.training.trainer import Trainer
@@ -81,7 +81,7 @@ def draw(rows: np.ndarray, augment: AugmentConfig, seed: int = 0) -> PendingBatc
 def make(batch: PendingBatch) -> torch.Tensor:
     images = put_on_device(GALAXIES, CPU)
     assert images is not None
-    return make_on_device(batch, images, IMAGE.size_px).images
+    return augment_on_device(batch, images, IMAGE.size_px)
 
 
 def test_a_batch_has_the_warps_of_the_processors():
@@ -134,7 +134,7 @@ def test_they_are_of_the_same_distribution():
     ],
 )
 def test_other_transforms_go_by_the_processor(transforms, expected):
-    assert is_made_on_device(AugmentConfig(transforms=transforms)) == expected
+    assert has_device_transforms(AugmentConfig(transforms=transforms)) == expected
 
 
 def test_an_epoch_has_the_same_galaxies_targets_and_warps_and_is_made_again():
@@ -160,5 +160,5 @@ def test_one_value_a_galaxy_stays_in_its_image():
     gains, offsets = torch.tensor([[1.0], [2.0]]), torch.tensor([[0.0], [0.1]])
     rows = np.array([2, 0])
     batch = PendingBatch(rows, torch.from_numpy(rows), grid, gains, offsets, torch.zeros(2, 1))
-    made = make_on_device(batch, to_tensor(flat), 16).images
+    made = augment_on_device(batch, to_tensor(flat), 16)
     assert [cv2.mean(picture)[0] for picture in pixels_of(made)[:, :2, :2]] == [30, 45]
