@@ -25,7 +25,8 @@ from galaxyzoo.models.weights import fill_network, load_weights
 from galaxyzoo.results.fold_files import FoldSummary
 from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.training.loader import Batch, BatchLoader
-from galaxyzoo.training.optim import StepGraph, build_optimizer, learning_rate, set_learning_rate
+from galaxyzoo.training.optim import build_optimizer, learning_rate, set_learning_rate
+from galaxyzoo.training.step_graph import StepGraph
 
 _ONE_VIEW = TTAConfig(dihedral=False)
 _FIRST_GALAXIES = 256  # on which the untrained network's loss is taken
