@@ -98,7 +98,7 @@ assert signal.getsignal(signal.SIGINT) in (signal.default_int_handler, signal.SI
 @pytest.mark.parametrize(
     ("module", "asked", "named"),
     [
-        ("astropy.io.fits", "galaxyzoo.extras.surveys.columns", "astropy, which extras/surveys"),
+        ("astropy.io.fits", "galaxyzoo.extras.surveys.one_table", "astropy, which extras/surveys"),
         ("astropy", "galaxyzoo.extras.formats.fits", "astropy, which extras/formats"),
         ("h5py", "galaxyzoo.io.tables", "h5py, which extras/formats"),
     ],

@@ -21,8 +21,8 @@ from galaxyzoo.core.paths import BUNDLED
 from galaxyzoo.data.geometry import iterate_views
 from galaxyzoo.data.image_cache import decode_many
 from galaxyzoo.data.stores.opening import open_by_galaxy_id
-from galaxyzoo.extras.surveys.columns import read_one_table
 from galaxyzoo.extras.surveys.images import SurveyImages
+from galaxyzoo.extras.surveys.one_table import read_one_table
 from galaxyzoo.extras.surveys.survey import Survey, survey_classes
 from galaxyzoo.inference import load_model
 from galaxyzoo.inference.load_model import load_predictor

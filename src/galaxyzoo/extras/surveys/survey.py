@@ -29,17 +29,16 @@ from galaxyzoo.core.console import ProgressBar
 from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.paths import BUNDLED
 from galaxyzoo.extras.surveys import COLUMN_NAMES, FEATURES, INTERVALS, JOB, SPREAD, finished
-from galaxyzoo.extras.surveys.columns import (
+from galaxyzoo.extras.surveys.columns import describe_columns, meanings
+from galaxyzoo.extras.surveys.finished import MANIFEST, PARTS, PartFiles, part_path, part_record
+from galaxyzoo.extras.surveys.images import Part, SurveyImages, digest_content
+from galaxyzoo.extras.surveys.one_table import (
     Order,
     check_table,
-    describe_columns,
     is_own_table,
-    meanings,
     save_table,
     write_one_table,
 )
-from galaxyzoo.extras.surveys.finished import MANIFEST, PARTS, PartFiles, part_path, part_record
-from galaxyzoo.extras.surveys.images import Part, SurveyImages, digest_content
 from galaxyzoo.inference.images import Chunk, InputChecks, add_checks, describe_checks
 from galaxyzoo.inference.load_model import load_predictor
 from galaxyzoo.inference.predict import Decode, Predictor, decode_ahead

@@ -1,0 +1,255 @@
+"""A survey as one table of FITS, VOTable, ECSV or Parquet, with the meaning of its columns."""
+
+import tempfile
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import parquet
+
+from galaxyzoo.core import files, manifest, paths
+from galaxyzoo.core.errors import InputError, one_line
+from galaxyzoo.extras.surveys import COLUMN_NAMES, TABLE_FORMATS
+from galaxyzoo.extras.surveys.columns import COPIED, decoded, rename, without_features
+
+if TYPE_CHECKING:
+    from astropy.table import Column, Table
+
+Order = Callable[[pa.Table], np.ndarray]
+# What FITS or VOTable would read otherwise or not at all.
+_WIDER = {"int8": "int16", "uint16": "int32", "uint32": "int64", "float16": "float32"}
+
+
+def check_table(path: Path, carried: pa.Table, columns: Sequence[str], style: str) -> None:
+    """Refuse a table that could not hold the columns exactly, by writing them and reading back.
+
+    Args:
+        path: ends with one of `TABLE_FORMATS`.
+        carried: columns of the input's own table.
+        columns: of the predictions.
+        style: of their names, one of `COLUMN_NAMES`.
+    Raises:
+        InputError: names the first column that the format changes, or that there are two of.
+    """
+    predictions = [rename(column, style) for column in columns]
+    for name in carried.column_names:
+        if name in predictions:
+            raise InputError(f"--keep {name}: --names {style} has this column, too")
+    tables = [pa.table({name: [0.0]}) for name in predictions]
+    tables += [carried.select([name]) for name in carried.column_names]
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        scratch = Path(folder) / f"table{path.suffix}"
+        for rows in tables:
+            if not _is_written_exactly(rows, scratch):
+                field = rows.schema.field(0)
+                raise InputError(
+                    f"--table {paths.shown(path)} cannot hold the name or the values of column "
+                    f"'{one_line(field.name)}' ({field.type}) exactly: use .parquet"
+                )
+
+
+def _is_written_exactly(rows: pa.Table, scratch: Path) -> bool:
+    """Write a table of one column and check that it is read as it was."""
+    field = rows.schema.field(0)
+    described = pa.schema([field.with_metadata(COPIED)], {})
+    try:
+        save_table(scratch, rows.cast(described))
+        values = read_one_table(scratch)[field.name].to_pylist()
+        return repr(values) == repr(_written_values(rows[field.name], scratch))  # NaN is not NaN
+    except ModuleNotFoundError:
+        raise
+    except Exception:  # noqa: BLE001 they raise anything for types they do not know
+        return False
+
+
+def _written_values(column: pa.ChunkedArray, path: Path) -> list[Any]:
+    """List the values of a column as the table at that path holds them, None where missing."""
+    form = TABLE_FORMATS[path.suffix]
+    if form == "parquet":
+        return column.to_pylist()
+    return _to_column(column, form).tolist()
+
+
+def is_own_table(path: Path, columns: Sequence[str], ids: Iterable[str]) -> bool:
+    """Check whether a table has a survey's columns and ids, and no others.
+
+    Args:
+        path: of the table.
+        columns: that the survey may write, that of the ids first.
+        ids: of its images.
+    """
+    try:
+        table = read_one_table(path)
+        labels = {str(label) for label in table[columns[0]].to_pylist()}
+    except (InputError, LookupError, OSError, ValueError):
+        return False
+    if not labels.issubset(ids):
+        return False
+    for style in COLUMN_NAMES:
+        if {*table.column_names} <= {rename(column, style) for column in columns}:
+            return True
+    return False
+
+
+def read_one_table(path: Path) -> pa.Table:
+    """Read a table of one of `TABLE_FORMATS`."""
+    if TABLE_FORMATS[path.suffix] == "parquet":
+        return parquet.read_table(path)
+    from astropy.table import Table  # here: half a second
+
+    table = Table.read(path, format=TABLE_FORMATS[path.suffix])
+    table.convert_bytestring_to_unicode()
+    return pa.table([_plain_values(column) for column in table.values()], table.colnames)
+
+
+def _plain_values(column: "Column") -> list[Any]:
+    """List the values of a column that astropy read, None where a number is missing."""
+    if column.dtype.kind == "U":
+        return np.ma.filled(column, "").tolist()  # "" comes masked
+    if column.ndim > 1:
+        return np.asarray(column).tolist()  # NaN comes masked
+    return column.tolist()
+
+
+def write_one_table(
+    path: Path,
+    parts: Sequence[Path],
+    style: str,
+    order: Order | None = None,
+    has_features: bool = True,
+) -> None:
+    """Write all parts of a survey as one table, with the meaning of its columns.
+
+    The whole table is in memory.
+
+    Args:
+        path: ends with one of `TABLE_FORMATS`.
+        parts: Parquet files as a `Survey` writes them.
+        style: of the columns' names, one of `COLUMN_NAMES`.
+        order: gives the numbers of the rows in the order to write; default that of the parts.
+        has_features: whether to write the features, if the parts have any.
+    """
+    columns = parquet.read_schema(parts[0]).names
+    if not has_features:
+        columns = without_features(columns)
+    table = pa.concat_tables(parquet.read_table(part, columns=columns) for part in parts)
+    if order:
+        table = table.take(order(table))
+    metadata = {
+        **table.schema.metadata,  # which rename_columns drops (pyarrow 26.0.1, apache/arrow 48024)
+        "version": manifest.code_version(),
+        "date": datetime.now(UTC).date().isoformat(),
+    }
+    table = table.rename_columns([rename(column, style) for column in table.column_names])
+    save_table(path, table.replace_schema_metadata(metadata))
+
+
+def save_table(path: Path, table: pa.Table) -> None:
+    """Write a table in the one of `TABLE_FORMATS` that the path ends with."""
+    form = TABLE_FORMATS[path.suffix]
+    with files.writing(path) as temporary:
+        if form == "parquet":
+            parquet.write_table(table, temporary, compression="zstd")
+            return
+        written = _to_astropy(table, form)
+        if form == "fits":
+            _write_fits(temporary, written)
+        elif form == "votable":
+            written.write(temporary, format=form, overwrite=True, tabledata_format="binary2")
+        else:
+            written.write(temporary, format=form, overwrite=True)
+
+
+def _to_astropy(table: pa.Table, form: str) -> "Table":
+    """Convert to astropy's table, in which each column has its meaning."""
+    from astropy.table import Table  # here: half a second
+
+    result = Table(meta=decoded(table.schema.metadata))
+    for field, values in zip(table.schema, table.columns, strict=True):
+        result[field.name] = _to_column(values, form)
+        column = result[field.name]
+        meaning = decoded(field.metadata)
+        column.description = meaning["description"]
+        column.unit = meaning["unit"] or None
+        if meaning["ucd"]:
+            column.meta["ucd"] = meaning["ucd"]
+    return result
+
+
+def _to_column(column: pa.ChunkedArray, form: str) -> np.ndarray:
+    """(row,) or (row, number) values for a table in a format of astropy's."""
+    if form != "fits":
+        return _to_numpy(column.combine_chunks())
+    if column.null_count and pa.types.is_boolean(column.type):
+        column = column.cast(pa.int16())  # astropy 8.0.2 reads a missing boolean as False
+    values = _to_numpy(column.combine_chunks())
+    if np.ma.isMaskedArray(values) and values.dtype.kind == "i":
+        values.fill_value = _unused_number(values)  # becomes TNULL
+    return values
+
+
+def _to_numpy(column: pa.Array) -> np.ndarray:
+    """(row,) values, masked where missing, or (row, number) of lists of one length.
+
+    Times are ISO 8601. Missing texts are empty: astropy 8.0.2 drops the mask of texts in VOTables.
+    """
+    kind = column.type
+    if pa.types.is_temporal(kind) and not pa.types.is_duration(kind):
+        column = pc.replace_substring(column.cast(pa.string()), " ", "T")
+    if column.null_count:
+        return _to_masked(column)
+    if isinstance(column, pa.FixedSizeListArray):
+        numbers = np.ma.filled(_to_numpy(column.flatten()), np.nan)
+        return numbers.reshape(len(column), -1)
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return np.array(column.to_pylist(), _to_numpy(column.flatten()).dtype)
+    values = column.to_numpy(zero_copy_only=False)
+    if values.dtype == object and not pa.types.is_struct(kind):
+        return values.astype(str)
+    return values.astype(_WIDER.get(values.dtype.name, values.dtype))
+
+
+def _to_masked(column: pa.Array) -> np.ndarray:
+    """(row,) values of a column with nulls, as of `_to_numpy`."""
+    kind = column.type
+    if pa.types.is_boolean(kind):
+        filled = column.fill_null(False)
+    elif pa.types.is_uint8(kind):
+        filled = column.cast(pa.int16()).fill_null(0)  # may have no value left for TNULL
+    elif pa.types.is_uint64(kind):
+        filled = column.cast(pa.int64()).fill_null(0)  # FITS and VOTable have none with nulls
+    elif pa.types.is_integer(kind):
+        filled = column.fill_null(0)
+    elif pa.types.is_floating(kind):
+        filled = pa.array(column.to_numpy(zero_copy_only=False))  # NaN below the mask
+    else:
+        return _to_numpy(column.cast(pa.string()).fill_null(""))
+    missing = column.is_null().to_numpy(zero_copy_only=False)
+    return np.ma.masked_array(_to_numpy(filled), missing)
+
+
+def _unused_number(values: np.ma.MaskedArray) -> int:
+    """Find a whole number of the type of the values that none of them is."""
+    limits = np.iinfo(values.dtype)
+    stop = min(int(limits.min) + len(values), int(limits.max) + 1)
+    candidates = np.arange(limits.min, stop, dtype=values.dtype)
+    return np.setdiff1d(candidates, values.compressed())[0]
+
+
+def _write_fits(temporary: Path, table: "Table") -> None:
+    """Write a FITS table; `TCOMMn` and `TUCDn` are how TOPCAT reads descriptions and UCDs."""
+    from astropy.io import fits
+
+    table.write(temporary, format="fits", overwrite=True)
+    with fits.open(temporary, mode="update") as hdus:
+        header = hdus[1].header
+        for number, column in enumerate(table.itercols(), 1):
+            header[f"TCOMM{number}"] = column.description
+            if "ucd" in column.meta:
+                header[f"TUCD{number}"] = column.meta["ucd"]

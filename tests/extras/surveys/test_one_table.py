@@ -1,0 +1,198 @@
+"""A survey's parts as one table, read back by astropy and STILTS."""
+
+import datetime
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from astropy.io import fits
+from astropy.table import Table
+from pyarrow import parquet
+
+from galaxyzoo.core.errors import one_line
+from galaxyzoo.extras.surveys import COLUMN_NAMES, TABLE_FORMATS, one_table
+from galaxyzoo.extras.surveys.columns import describe_columns, rename
+from galaxyzoo.extras.surveys.one_table import write_one_table
+from galaxyzoo.tasks.registry import get_task
+from support.refusals import one_line_refusal
+from support.surveys import draw_survey, make_job
+
+VOTES = get_task("gz37")
+SUFFIXES = ("", "_spread", "_lower", "_upper")
+COLUMNS = [column + suffix for suffix in SUFFIXES for column in VOTES.columns]
+WRITTEN = [name for name in COLUMNS if name.startswith(("Class1.", "Class6.", "Class8."))]
+
+
+def make_parts(folder: Path, ids: Sequence[list[int] | list[str]]) -> list[Path]:
+    """Parts as a survey writes them, with every kind of column."""
+    paths = []
+    for number, names in enumerate(ids):
+        rng = np.random.default_rng(number)
+        rows = len(names)
+        features = rng.random((rows, 3), np.float32)
+        table = pa.table(
+            {
+                "id": pa.array(names, pa.string() if "a.jpg" in names else pa.int64()),
+                **{name: rng.random(rows, np.float32) for name in WRITTEN},
+                "hubble10": pa.array(["", "E_round", "SB"][:rows], pa.string()),
+                "features": pa.FixedSizeListArray.from_arrays(features.ravel(), 3),
+            }
+        )
+        schema = describe_columns(table.schema, VOTES, "id", "gz37/cnn")
+        paths.append(folder / f"part-{number:06d}.parquet")
+        parquet.write_table(table.cast(schema), paths[-1])
+    return paths
+
+
+@pytest.mark.parametrize("names", COLUMN_NAMES)
+@pytest.mark.parametrize("ending", TABLE_FORMATS)
+def test_astropy_reads_all_parts_with_their_meaning(ending, names, tmp_path):
+    parts = make_parts(tmp_path, [[587722981736579072, 5], [7, 8, 9], []])
+    path = tmp_path / f"votes{ending}"
+    write_one_table(path, parts, names)
+    found = Table.read(path)
+    expected = pa.concat_tables([parquet.read_table(part) for part in parts])
+    assert found.colnames == [rename(name, names) for name in expected.column_names]
+    assert found["id"].tolist() == expected["id"].to_pylist()
+    classes = np.ma.filled(found["hubble10"], "")  # astropy masks "" of FITS and ECSV
+    assert classes.tolist() == expected["hubble10"].to_pylist()
+    for name in WRITTEN:
+        np.testing.assert_array_equal(found[rename(name, names)], expected[name].to_numpy())
+    features = np.array(found["features"].tolist(), np.float32)
+    np.testing.assert_array_equal(features, expected["features"].to_pylist())
+    if ending == ".parquet":
+        assert parquet.read_schema(path).metadata[b"title"] == b"predictions of gz37"
+    else:  # astropy 8.0.2 does not read what Parquet's fields carry
+        odd = found[rename("Class6.1", names)]
+        text = "predicted fraction of all volunteers who answer 'odd' to 'Is there anything odd?'"
+        assert " ".join(odd.description.split()) == text  # VOTables break lines
+        assert odd.meta["ucd"] == "stat.probability"
+
+
+# A column that is kept -> the tables that would not hold it exactly
+KEPT: dict[str, tuple[pa.Array, str]] = {
+    "int64": (pa.array([1237648720693755918, 2]), ""),
+    "int8": (pa.array([-5, 1], pa.int8()), ""),
+    "uint16": (pa.array([65535, 1], pa.uint16()), ""),
+    "uint64": (pa.array([2**64 - 1, 2], pa.uint64()), ".fits .vot .ecsv"),
+    "float16": (pa.array(np.array([0.5, 1], "f2")), ""),
+    "bool": (pa.array([True, False]), ""),
+    "text": (pa.array(["001", "NA"]), ""),
+    "greek": (pa.array(["α", ""]), ".fits"),
+    "date": (pa.array([datetime.date(2026, 1, day) for day in (1, 2)]), ""),
+    "time": (pa.array([datetime.datetime(2026, 1, 2, 3, 4)] * 2, pa.timestamp("ms")), ""),
+    "night": (pa.array([datetime.datetime(2026, 1, day) for day in (1, 2)]), ""),
+    "list": (pa.array([[1.5, 2.0], [3.0, 4.0]]), ""),
+    "ragged": (pa.array([[1, 2, 3], [4]]), ".fits .vot .ecsv"),
+    "two words": (pa.array([1, 2]), ".vot"),
+    "two\nlines": (pa.array([1, 2]), ".fits .vot .ecsv"),
+    "long" * 20: (pa.array([1, 2]), ".fits"),
+    "missing uint64": (pa.array([2**64 - 1, None], pa.uint64()), ".fits .vot .ecsv"),
+    "missing list": (pa.array([[1.5, 2.0], None]), ".fits .vot .ecsv"),
+    "missing pair": (pa.array([[1, 2], None], pa.list_(pa.int64(), 2)), ".fits .vot .ecsv"),
+}
+ISO_8601 = {  # but in Parquet
+    "date": ["2026-01-01", "2026-01-02"],
+    "time": ["2026-01-02T03:04:00.000"] * 2,
+    "night": ["2026-01-01T00:00:00.000000", "2026-01-02T00:00:00.000000"],
+}
+
+
+@pytest.mark.pinned  # older packages refuse timestamps in .ecsv
+@pytest.mark.parametrize("ending", TABLE_FORMATS)
+@pytest.mark.parametrize("name", KEPT)
+def test_a_kept_column_is_written_exactly_or_refused_before(name, ending, tmp_path):
+    (column, refused), path, part = KEPT[name], tmp_path / f"t{ending}", tmp_path / "part"
+    rows = pa.table({"id": ["a", "b"], name: column})
+    if ending in refused.split():
+        line = one_line_refusal(one_table.check_table, path, rows.select([name]), ["id"], "gz2")
+        assert f"values of column '{one_line(name)}' (" in line
+        assert line.endswith("exactly: use .parquet")
+        return
+    one_table.check_table(path, rows.select([name]), ["id"], "gz2")
+    parquet.write_table(rows.cast(describe_columns(rows.schema, VOTES, "id", "")), part)
+    write_one_table(path, [part], "gz2")
+    assert one_table.is_own_table(path, rows.column_names, ["a", "b"])
+    written = {} if ending == ".parquet" else ISO_8601
+    expected = repr(written.get(name, column.to_pylist()))
+    assert repr(one_table.read_one_table(path)[name].to_pylist()) == expected
+    assert ending != ".fits" or repr(fits.getdata(path)[name].tolist()) == expected
+
+
+# Values of columns with missing ones, among them what astropy 8.0.2 takes as TNULL by itself (63,
+# 16959 and 999999) and the ends of each type
+MISSING = {
+    "int8": pa.array([63, -128, 127], pa.int8()),
+    "uint8": pa.array(range(256), pa.uint8()),
+    "int16": pa.array([16959, 63, -(2**15), 2**15 - 1], pa.int16()),
+    "uint16": pa.array([0, 63, 16959, 2**16 - 1], pa.uint16()),
+    "int32": pa.array([999999, -(2**31), 2**31 - 1], pa.int32()),
+    "uint32": pa.array([0, 999999, 2**32 - 1], pa.uint32()),
+    "int64": pa.array([999999, -(2**63), 2 - 2**63, 2**63 - 1]),
+    "uint64": pa.array([0, 999999, 2**63 - 1], pa.uint64()),
+    "bool": pa.array([True, False]),
+    "float16": pa.array(np.array([0.5, 2], "f2")),
+    "float32": pa.array([0.7, 1e20, np.inf], pa.float32()),
+    "float64": pa.array([0.7, 1e20, -np.inf]),
+    "text": pa.array(["N/A", "-", "Mrk 1"]),
+    "category": pa.array(["E", "S", "E"]).dictionary_encode(),
+    "date": pa.array([datetime.date(2026, 1, 2)]),
+    "nothing": pa.array([], pa.int32()),
+}
+
+
+@pytest.mark.parametrize("ending", TABLE_FORMATS)
+def test_missing_values_are_null_masked_or_empty_and_no_value_becomes_missing(ending, tmp_path):
+    """Missing are the first and the last rows, so that a value may not take their place."""
+    path, part = tmp_path / f"t{ending}", tmp_path / "part"
+    count = max(map(len, MISSING.values())) + 2
+    rows = {}
+    for name, values in MISSING.items():
+        nulls = [pa.nulls(n, values.type) for n in (1, count - 1 - len(values))]
+        rows[name] = pa.chunked_array([nulls[0], values, nulls[1]])
+    table = pa.table({"id": range(count), **rows})
+    one_table.check_table(path, table.select([*MISSING]), ["id"], "gz2")
+    parquet.write_table(table.cast(describe_columns(table.schema, VOTES, "id", "")), part)
+    write_one_table(path, [part], "gz2")
+    if ending == ".parquet":
+        written = parquet.read_table(path)
+        assert written.schema.types == table.schema.types
+        assert written.to_pydict() == table.to_pydict()
+        return
+    written = Table.read(path)
+    for name in MISSING:
+        expected = table[name].to_pylist()
+        if name in ("text", "category", "date"):
+            texts = np.ma.filled(written[name], "").astype(str).tolist()
+            assert texts == ["" if value is None else str(value) for value in expected]
+        else:
+            assert written[name].tolist() == expected, name
+
+
+def test_a_column_without_a_value_left_for_missing_ones_is_refused_in_fits(tmp_path):
+    kept = pa.table({"x": pa.array([*range(-(2**15), 2**15), None], pa.int16())})
+    line = one_line_refusal(one_table.check_table, tmp_path / "t.fits", kept, ["id"], "gz2")
+    assert "cannot hold the name or the values of column 'x' (int16) exactly" in line
+    one_table.check_table(tmp_path / "t.fits", kept.slice(1), ["id"], "gz2")
+
+
+def test_features_can_be_left_out_of_the_table(tmp_path):
+    parts = make_parts(tmp_path, [[5], [7, 8], []])
+    path = tmp_path / "votes.fits"
+    write_one_table(path, parts, "kaggle", has_features=False)
+    assert fits.getdata(path).names == ["id", *WRITTEN, "hubble10"]
+    assert fits.getdata(path)["Class1.1"].shape == (3,)
+
+
+def test_a_kept_column_is_not_named_as_a_renamed_prediction(tmp_path):
+    kept = pa.table({"smooth_or_features_smooth": [1]})
+    line = one_line_refusal(one_table.check_table, tmp_path / "t.fits", kept, ["Class1.1"], "words")
+    assert "--names words has this column" in line
+
+
+def test_an_id_that_fits_cannot_hold_is_named_before_the_job(tmp_path):
+    images = draw_survey(tmp_path / "survey", {"a.png": 9, "gal\u00e1xia.png": 9})
+    line = one_line_refusal(make_job(tmp_path / "votes", images).check, tmp_path / "votes.fits")
+    assert "votes.fits: FITS text must be ASCII, not 'gal\u00e1xia" in line
