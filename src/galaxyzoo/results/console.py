@@ -29,7 +29,12 @@ def marks(selected: bool, leaked: bool) -> str:
         selected: whether its epoch was chosen on the folds that it is scored on.
         leaked: whether its first weights may have been trained on the galaxies.
     """
-    return (" *" if selected else "") + (" †" if leaked else "")
+    text = ""
+    if selected:
+        text += " *"
+    if leaked:
+        text += " †"
+    return text
 
 
 def mark_notes(selected: bool, leaked: bool) -> list[str]:
@@ -48,7 +53,10 @@ def mark_notes(selected: bool, leaked: bool) -> list[str]:
         "† possible leakage: this run or its initial weights may have been trained on the galaxies "
         "that it is scored on, so its score may be optimistic."
     )
-    return [chosen if selected else last, *([leakage] if leaked else [])]
+    notes = [chosen if selected else last]
+    if leaked:
+        notes.append(leakage)
+    return notes
 
 
 def print_holdout_table(cards: list[HoldoutCard]) -> None:
@@ -75,8 +83,12 @@ def holdout_notes(cards: list[HoldoutCard]) -> list[str]:
 
 def class_cells(scores: Mapping[str, float | None]) -> dict[str, str]:
     """Heading -> text of accuracy and balanced accuracy; a task of vote fractions has none."""
-    known = {CLASS_SCORES[key]: scores.get(key) for key in _ON_CONSOLE}
-    return {heading: f"{value:.4f}" for heading, value in known.items() if value is not None}
+    cells = {}
+    for key in _ON_CONSOLE:
+        score = scores.get(key)
+        if score is not None:
+            cells[CLASS_SCORES[key]] = f"{score:.4f}"
+    return cells
 
 
 def with_error(difference: float, error: float) -> str:
@@ -151,9 +163,10 @@ def print_ensemble(card: EnsembleCard, problems: Mapping[str, Sequence[str]]) ->
         print_table("candidates, simplest first (scored as submitted)", candidate_table(card))
     if card.unreadable_test_images:
         print_text(describe_unreadable(card.unreadable_test_images))
-    nested = card.nested and f"nested, including this choice: {card.nested.score:.5f}"
-    honest = nested or "nested scores need three folds"
-    print_text(f"chosen: {card.chosen}, cross-fitted {card.score_text} ({honest})")
+    nested = "nested scores need three folds"
+    if card.nested:
+        nested = f"nested, including this choice: {card.nested.score:.5f}"
+    print_text(f"chosen: {card.chosen}, cross-fitted {card.score_text} ({nested})")
     if card.chosen != card.best:
         print_text(f"best: {card.best}; we choose {card.rule}")
     print_text(*mark_notes(card.selected_on_validation, bool(card.possible_leakage)))
@@ -165,35 +178,42 @@ def member_table(card: EnsembleCard) -> pd.DataFrame:
     """Each run's score, what leaving it out costs, and the run with the most similar errors."""
     rows = []
     for run, score in card.runs.items():
-        cost, nearest = card.without.runs.get(run), "–"
-        others = {other: r for other, r in card.error_correlation[run].items() if other != run}
-        if others:
-            other = max(others, key=lambda other: others[other])
-            name = other.removeprefix(f"{card.task}/")
-            nearest = f"{name} {others[other]:.2f}"
         mark = marks(run in card.runs_selected_on_validation, run in card.possible_leakage)
-        loss = with_error(cost.difference, cost.se) if cost else "–"
+        loss = "–"
+        cost = card.without.runs.get(run)
+        if cost:
+            loss = with_error(cost.difference, cost.se)
         row = {
             "run": run + mark,
             f"OOF {card.metric}": f"{score:.5f}",
             f"Δ {card.without.candidate} if dropped ± SE": loss,
-            "most similar errors (r)": nearest,
+            "most similar errors (r)": _most_similar(card, run),
         }
         rows.append(row | class_cells(card.run_classes.get(run, {})))
     return pd.DataFrame(rows)
 
 
+def _most_similar(card: EnsembleCard, run: str) -> str:
+    """The other run whose errors correlate most with a run's; a dash where there is none."""
+    correlations = pd.Series(card.error_correlation[run]).drop(run, errors="ignore")
+    if correlations.empty:
+        return "–"
+    name = str(correlations.idxmax()).removeprefix(f"{card.task}/")
+    return f"{name} {correlations.max():.2f}"
+
+
 def candidate_table(card: EnsembleCard) -> pd.DataFrame:
     """Each candidate's score, and its differences from the mean's and the best; simplest first."""
-    return pd.DataFrame(
-        {
+    rows = []
+    for name, scores in card.ranked:
+        row = {
             "candidate": name,
-            f"{card.metric}, cross-fitted": f"{row.score:.5f}",
-            "± sd of folds": f"{row.sd:.5f}",
-            "Δ vs mean ± SE": with_error(row.minus_mean, row.minus_mean_se),
-            "Δ vs best ± SE": with_error(row.minus_best, row.minus_best_se),
-            **class_cells(row.classes),
-            "description": row.about,
+            f"{card.metric}, cross-fitted": f"{scores.score:.5f}",
+            "± sd of folds": f"{scores.sd:.5f}",
+            "Δ vs mean ± SE": with_error(scores.minus_mean, scores.minus_mean_se),
+            "Δ vs best ± SE": with_error(scores.minus_best, scores.minus_best_se),
+            **class_cells(scores.classes),
+            "description": scores.about,
         }
-        for name, row in card.ranked
-    )
+        rows.append(row)
+    return pd.DataFrame(rows)

@@ -141,7 +141,8 @@ def import_run(catalog: Catalog, pair: TablePair) -> RunCard:
         problems=_find_problems(oof, tests),
         remarks=remarks,
     )
-    return save_run(labeled, pair.run, oof, tests["test"], _NUMBER, tests.get("refit"), **notes)
+    refit = tests.get("refit")
+    return save_run(labeled, pair.run, oof, tests["test"], notes, refit, _NUMBER)
 
 
 @dataclass(frozen=True)
@@ -164,8 +165,9 @@ def _read_tables(catalog: Catalog, labeled: Catalog, pair: TablePair) -> _Tables
         pair: the run and its tables.
     """
     card_path = pair.oof.with_name(layout.SCORES)
+    is_exported = pair.oof.name == layout.PACKED["oof"]
     card = None
-    if pair.oof.name == layout.PACKED["oof"] and card_path.exists():
+    if is_exported and card_path.exists():
         card = RunCard.read(card_path)
     test_paths = {"test": pair.test}
     if card and card.refits:
@@ -193,19 +195,20 @@ def _find_imported(labeled: Catalog, run: str, digests: Digests) -> RunCard | No
         labeled: galaxies of the run's task.
         run: its name.
         digests: of the tables to import.
+    Returns:
+        The card; None where there is no such run, or one of its own tables was changed.
     """
     folder = layout.RunFolder(labeled.dataset, run)
-    card = RunCard.of(labeled.dataset, run) if folder.card.exists() else None
-    imported = card.imported if card else None
-    is_trained = folder.folds or (card and not imported)
-    if is_trained or (imported and imported.digests != digests):
-        delete = f", or delete {shown(folder.card)}" if imported else ""
-        raise InputError(
-            f"{run} already exists on {labeled.dataset} with other tables: choose another "
-            f"name{delete}"
-        )
-    if card is None:
+    problem = f"{run} already exists on {labeled.dataset} with other tables: choose another name"
+    if not folder.card.exists():
+        if folder.folds:
+            raise InputError(problem)
         return None
+    card = RunCard.of(labeled.dataset, run)
+    if not card.imported:
+        raise InputError(problem)
+    if folder.folds or card.imported.digests != digests:
+        raise InputError(f"{problem}, or delete {shown(folder.card)}")
     tables = [folder.oof_csv, folder.test_csv]
     if card.refits:
         tables.append(folder.refit_csv)

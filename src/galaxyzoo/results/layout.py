@@ -21,10 +21,12 @@ from galaxyzoo.results import fold_files
 from galaxyzoo.results.fold_files import FoldFiles
 from galaxyzoo.tasks.registry import task_name
 
-# Of an exported run or ensemble
-SCORES, DIGESTS = "oof.json", "digests.json"  # score card, manifest
+# Files of an exported run or ensemble
+SCORES = "oof.json"  # score card
+DIGESTS = "digests.json"  # manifest
 PACKED = {"oof": "oof.csv.gz", "test": "test.csv.gz", "refit": "test_refit.csv.gz"}
-ENSEMBLE_CARD, ENSEMBLE_MODEL = "ensemble.json", "ensemble.safetensors"
+ENSEMBLE_CARD = "ensemble.json"
+ENSEMBLE_MODEL = "ensemble.safetensors"
 _SUBMISSION = "predictions.csv"
 _HOLDOUT_CARD = f"{HOLDOUT_END}.json"  # end of its name
 
@@ -70,7 +72,9 @@ class RunFolder:
     @property
     def path(self) -> Path:
         """Folder of its config and its folds."""
-        return (bundled_dir() if self.dataset == BUNDLED else folds_dir() / self.dataset) / self.run
+        if self.dataset == BUNDLED:
+            return bundled_dir() / self.run
+        return folds_dir() / self.dataset / self.run
 
     @property
     def oof_csv(self) -> Path:
@@ -90,7 +94,9 @@ class RunFolder:
     @property
     def card(self) -> Path:
         """Score card of the tables."""
-        return self.path / SCORES if self.dataset == BUNDLED else card_path(self.oof_csv)
+        if self.dataset == BUNDLED:
+            return self.path / SCORES
+        return card_path(self.oof_csv)
 
     @property
     def holdout_card(self) -> Path:
@@ -114,10 +120,11 @@ class RunFolder:
 
 def list_trained(dataset: str = "*", task: str = "*") -> list[RunFolder]:
     """Runs with a finished fold, in alphabetical order."""
-    pattern = f"{dataset}/{task}/*/{fold_files.EVERY_FOLD}/{fold_files.DONE}"
-    marks = folds_dir().glob(pattern)
-    parts = {mark.relative_to(folds_dir()).parts for mark in marks}
-    return sorted({RunFolder(of, f"{task}/{stem}") for of, task, stem, *_ in parts})
+    folders = set()
+    for mark in folds_dir().glob(f"{dataset}/{task}/*/{fold_files.EVERY_FOLD}/{fold_files.DONE}"):
+        run = mark.relative_to(folds_dir()).parents[1]  # dataset, task, stem
+        folders.add(RunFolder(run.parts[0], "/".join(run.parts[1:])))
+    return sorted(folders)
 
 
 def list_tables(dataset: str, task: str) -> list[str]:
@@ -129,8 +136,8 @@ def list_holdouts(task: str) -> list[RunFolder]:
     """Runs of a task with a hold-out score on any dataset, in alphabetical order."""
     folders = []
     for card in oof_dir().glob(f"*/{task}/*{_HOLDOUT_CARD}"):
-        of, task_folder, name = card.relative_to(oof_dir()).parts
-        folders.append(RunFolder(of, f"{task_folder}/{name.removesuffix(_HOLDOUT_CARD)}"))
+        dataset, task_folder, name = card.relative_to(oof_dir()).parts
+        folders.append(RunFolder(dataset, f"{task_folder}/{name.removesuffix(_HOLDOUT_CARD)}"))
     return sorted(folders)
 
 
@@ -229,27 +236,27 @@ def choose_dataset(name: str | None, wanted: str, also: Collection[str] = ()) ->
         also: names of datasets that count too.
     """
     task = task_name(wanted)
-    of_task, names = f" of task '{task}'", {folder.dataset for folder in list_ensembles(task=task)}
-    names |= {path.name for path in oof_dir().glob("*") if any(path.glob(f"{task}/*.csv"))}
-    names |= {*also}
-    known = sorted(names, key=real_first)
-    if not known:
+    with_results = {folder.dataset for folder in list_ensembles(task=task)}
+    with_results.update(also)
+    for table in oof_dir().glob(f"*/{task}/*.csv"):
+        with_results.add(table.relative_to(oof_dir()).parts[0])
+    datasets = sorted(with_results, key=real_first)
+    missing = f"no out-of-fold table of task '{task}'"
+    if not datasets:
         raise InputError(
-            f"oof/ has no out-of-fold table{of_task}: type `{launch.typed('train_folds')} "
-            f"{wanted}{data_option(name)}` first"
+            f"oof/ has {missing}: type `{launch.typed('train_folds')} {wanted}{data_option(name)}` "
+            "first"
         )
-    if name is not None:
-        if name not in known:
-            raise InputError(
-                f"dataset '{name}' has no out-of-fold table{of_task}: use one of {', '.join(known)}"
-            )
+    if name in datasets:
         return name
-    real = [n for n in known if n not in DEMOS]
+    if name is not None:
+        raise InputError(f"dataset '{name}' has {missing}: use one of {', '.join(datasets)}")
+    real = [dataset for dataset in datasets if dataset not in DEMOS]
     if len(real) > 1:
         raise InputError(
             f"several datasets have out-of-fold tables: add --dataset with one of {', '.join(real)}"
         )
-    return (real or known)[0]
+    return real[0] if real else datasets[0]
 
 
 def real_first(dataset: str) -> tuple[bool, bool, str]:

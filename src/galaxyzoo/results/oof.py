@@ -1,6 +1,6 @@
 """A run's out-of-fold table, test table and score card, collected from its folds' predictions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from galaxyzoo.results import layout, submission
 from galaxyzoo.results.card import Digests, RunCard
 from galaxyzoo.results.fold_files import HISTORY, TEST_TABLE, VAL_TABLE, FoldFiles
 from galaxyzoo.results.table import PredictionTable, score_table
+from galaxyzoo.tasks.kinds import Task
 
 if TYPE_CHECKING:
     from galaxyzoo.data.image_cache import ImageCache
@@ -77,33 +78,46 @@ def collect(
 def _collect_folds(
     config: Config, catalog: Catalog, folds: Sequence[FoldFiles], test_images: "ImageCache"
 ) -> RunCard:
+    """Write tables and card of the finished folds."""
     predicted = pd.concat([_read_val(config, catalog, files).frame for files in folds])
-    rows = catalog.train.index.isin(predicted.index)
-    ids = catalog.ids[rows]
+    is_predicted = catalog.train.index.isin(predicted.index)
+    ids = catalog.ids[is_predicted]
     # Row by row in memory, as always: last digits of sums depend on it.
     values = np.ascontiguousarray(predicted.loc[ids])
-    oof = PredictionTable(config.predicted_task, ids, values, catalog.folds[rows]).project()
+    oof = PredictionTable(config.predicted_task, ids, values, catalog.folds[is_predicted])
     test, unreadable = _mean_test(config, catalog, folds, test_images)
-    summaries = {files.number: files.summary for files in folds}
-    starts = dict.fromkeys(summary.start for summary in summaries.values())
-    may_have_seen = [summary.possible_leakage for summary in summaries.values()]
-    return save_run(
-        catalog,
-        config.run,
-        oof,
-        test,
-        about=config.about,
-        config=config.digest(),
-        seed=config.train.seed,
-        checkpoint=config.train.checkpoint,
-        selected_on_validation=any(s.selected_on_validation for s in summaries.values()),
-        possible_leakage=config.possible_leakage or any(may_have_seen),
-        views=config.tta.n_views,
-        start=" / ".join(starts),
-        training_loss={str(k): (s.first_loss, s.last_loss) for k, s in summaries.items()},
-        diverged=[k for k, summary in summaries.items() if summary.diverged],
-        unreadable_test_images=unreadable,
-    )
+    notes = _describe_trainings(config, folds)
+    notes["unreadable_test_images"] = unreadable
+    return save_run(catalog, config.run, oof.project(), test, notes)
+
+
+def _describe_trainings(config: Config, folds: Sequence[FoldFiles]) -> dict[str, Any]:
+    """Values of a run's card that its config and the trainings of its folds give."""
+    starts = []
+    losses = {}
+    diverged = []
+    selected = False
+    may_have_seen = config.possible_leakage
+    for files in folds:
+        summary = files.summary
+        starts.append(summary.start)
+        losses[str(files.number)] = (summary.first_loss, summary.last_loss)
+        if summary.diverged:
+            diverged.append(files.number)
+        selected |= summary.selected_on_validation
+        may_have_seen |= summary.possible_leakage
+    return {
+        "about": config.about,
+        "config": config.digest(),
+        "seed": config.train.seed,
+        "checkpoint": config.train.checkpoint,
+        "selected_on_validation": selected,
+        "possible_leakage": may_have_seen,
+        "views": config.tta.n_views,
+        "start": " / ".join(dict.fromkeys(starts)),
+        "training_loss": losses,
+        "diverged": diverged,
+    }
 
 
 def _mean_test(
@@ -114,7 +128,8 @@ def _mean_test(
     Returns:
         The valid predictions, and the ids without an image, as tables have them.
     """
-    ids, task = catalog.test_ids, config.predicted_task
+    ids = catalog.test_ids
+    task = config.predicted_task
     total = np.zeros((len(ids), len(task.columns)))
     # An image may have been repaired since a network predicted it.
     earlier: list[GalaxyId] = []
@@ -122,12 +137,12 @@ def _mean_test(
         total += PredictionTable.read(files.path(TEST_TABLE), task, ids).values
         earlier += files.summary.unreadable_test_images
     mean = total / len(trained)
-    unreadable = test_images.unreadable | pd.Index(ids).isin(earlier)
-    named = ids[unreadable].tolist()
-    if named:
-        mean[unreadable] = catalog.targets(task).mean(axis=0)
-        tqdm.write(submission.describe_unreadable(named))
-    return PredictionTable(task, ids, mean).project(), named
+    is_unreadable = test_images.unreadable | pd.Index(ids).isin(earlier)
+    unreadable = ids[is_unreadable].tolist()
+    if unreadable:
+        mean[is_unreadable] = catalog.targets(task).mean(axis=0)
+        tqdm.write(submission.describe_unreadable(unreadable))
+    return PredictionTable(task, ids, mean).project(), unreadable
 
 
 def _read_val(config: Config, catalog: Catalog, files: FoldFiles) -> PredictionTable:
@@ -141,10 +156,9 @@ def save_run(
     run: str,
     oof: PredictionTable,
     test: PredictionTable,
-    number: str = "%.9f",
+    notes: Mapping[str, Any],
     refit: PredictionTable | None = None,
-    /,
-    **notes: Any,
+    number: str = "%.9f",
 ) -> RunCard:
     """Score predictions, write tables and card.
 
@@ -153,34 +167,50 @@ def save_run(
         run: its name.
         oof: of the galaxies of finished folds, valid.
         test: valid.
-        number: form of the tables' numbers.
+        notes: values of the card, besides scores and tables.
         refit: test predictions of networks trained on all galaxies.
-        notes: values of the card, besides scores.
+        number: form of the tables' numbers.
     """
-    folder, task = layout.RunFolder(catalog.dataset, run), oof.task
-    targets, rows = catalog.targets(task), catalog.train.index.isin(oof.ids)
-    scores = score_table(task, oof.values, targets[rows], oof.folds, targets[~rows])
-    failed = []  # folds whose score is no better than that of the mean targets of the others
-    for fold, score in scores["per_fold"].items():
-        in_fold = catalog.folds == int(fold)
-        mean = task.project(targets[~in_fold].mean(axis=0, keepdims=True))
-        limit = task.score(np.repeat(mean, in_fold.sum(), axis=0), targets[in_fold])
-        if not score < limit:  # nan neither
-            failed.append(int(fold))
+    task = oof.task
+    targets = catalog.targets(task)
+    is_scored = catalog.train.index.isin(oof.ids)
+    scores = score_table(task, oof.values, targets[is_scored], oof.folds, targets[~is_scored])
+    fold_scores = {int(fold): score for fold, score in scores["per_fold"].items()}
+    weak_folds = _no_better_than_mean(fold_scores, catalog, task)
+
+    folder = layout.RunFolder(catalog.dataset, run)
+    digests = {
+        "oof": oof.write(folder.oof_csv, number=number),
+        "test": test.write(folder.test_csv, targets.mean(axis=0), number),
+    }
+    if refit:
+        digests["refit"] = refit.write(folder.refit_csv, number=number)
     values = {
         "run": run,
         "task": task.name,
         "dataset": catalog.dataset,
         "fingerprint": catalog.fingerprint,
-        "folds": [*map(int, scores["per_fold"])],
+        "folds": list(fold_scores),
         "n_folds": catalog.n_folds,
-        "no_better_than_mean": failed,
-        "tables": Digests(
-            oof=oof.write(folder.oof_csv, number=number),
-            test=test.write(folder.test_csv, targets.mean(axis=0), number),
-            refit=refit.write(folder.refit_csv, number=number) if refit else None,
-        ),
+        "no_better_than_mean": weak_folds,
+        "tables": Digests(**digests),
     }
-    card = RunCard(**notes | scores | values)
+    card = RunCard(**{**notes, **scores, **values})
     card.write(folder.card)
     return card
+
+
+def _no_better_than_mean(
+    fold_scores: Mapping[int, float], catalog: Catalog, task: Task
+) -> list[int]:
+    """Folds whose score is no better than that of the mean targets of the others, or NaN."""
+    targets = catalog.targets(task)
+    weak_folds = []
+    for fold, score in fold_scores.items():
+        in_fold = catalog.folds == fold
+        mean = task.project(targets[~in_fold].mean(axis=0, keepdims=True))
+        means = np.repeat(mean, in_fold.sum(), axis=0)
+        is_better = score < task.score(means, targets[in_fold])  # NaN is not
+        if not is_better:
+            weak_folds.append(fold)
+    return weak_folds

@@ -40,10 +40,14 @@ def write(path: Path, table: PredictionTable, card: SubmissionCard, prior: np.nd
 
 def describe_unreadable(ids: Sequence[GalaxyId]) -> str:
     """A warning that names the test galaxies whose image cannot be read."""
-    first = ", ".join(map(str, ids[:5])) + (", …" if len(ids) > 5 else "")
-    count = f"unreadable test images: {len(ids)}"
-    kind = NAME if isinstance(ids[0], str) else ID
-    return f"{count} ({kind} {first}); their rows contain the training means"
+    first_ids = ", ".join(str(galaxy) for galaxy in ids[:5])
+    if len(ids) > 5:
+        first_ids += ", …"
+    key = NAME if isinstance(ids[0], str) else ID
+    return (
+        f"unreadable test images: {len(ids)} ({key} {first_ids}); their rows contain the training "
+        "means"
+    )
 
 
 def check(path: Path, task: Task, ids: np.ndarray) -> None:
@@ -64,17 +68,18 @@ def check(path: Path, task: Task, ids: np.ndarray) -> None:
             f"{shown(path)}: the columns must be {key}, {columns[0]}, … as in Kaggle's sample"
         )
     # Kaggle takes no byte-order mark, no spaces and no "100000.0", which `read_csv` does.
-    cells = [next(iter(row), "") for row in csv.reader(path.read_text("utf-8").splitlines())]
-    wanted = [key, *map(str, ids.tolist())]
-    for cell, expected in zip(cells, wanted, strict=False):
+    expected_cells = [key, *map(str, ids.tolist())]
+    rows = csv.reader(path.read_text("utf-8").splitlines())
+    for row, expected in zip(rows, expected_cells, strict=False):
+        cell = row[0] if row else ""
         if cell != expected:
             raise InputError(f"{shown(path)}: the first column has {cell!r}, not {expected}")
     distances = np.abs(task.project(values) - values)
     if distances.max(initial=0.0) > _TOLERANCE:
-        row, column = np.unravel_index(distances.argmax(), distances.shape)
+        galaxy, column = np.unravel_index(distances.argmax(), distances.shape)
         raise InputError(
-            f"{shown(path)}: {key} {ids[row]}, column '{task.columns[column]}': "
-            f"{values[row, column]:.9f} is not between 0 and 1, or the values of its "
+            f"{shown(path)}: {key} {ids[galaxy]}, column '{task.columns[column]}': "
+            f"{values[galaxy, column]:.9f} is not between 0 and 1, or the values of its "
             f"{task.group} have the wrong sum"
         )
 
@@ -93,7 +98,8 @@ def publish(path: Path, dataset: str) -> str:
     target = published_csv()
     with files.hold_lock(target.parent / files.LOCK, "copying a submission"):
         there = read_card(SubmissionCard, target)
-        if target.exists() and _rank(dataset) < _rank(there.dataset if there else None):
+        dataset_there = there.dataset if there else None
+        if target.exists() and _rank(dataset) < _rank(dataset_there):
             return (
                 f"keeping {shown(target)}: it comes from more real data than {dataset}, or has no "
                 "complete score card; to replace it, delete it and rerun the command"
@@ -102,13 +108,16 @@ def publish(path: Path, dataset: str) -> str:
         for source, copy in ((card_path(path), card_path(target)), (path, target)):
             with files.writing(copy) as temporary:
                 shutil.copyfile(source, temporary)
-    now, line = read_card(EnsembleCard, target), f"copied to {shown(target)}"
-    if before and now and before.fingerprint == now.fingerprint and before.score < now.score:
-        line += (
-            f" in place of {before.name}, whose {before.metric} was better ({before.score:.5f}, "
-            f"now {now.score:.5f}); to restore it, {before.advice()}"
-        )
-    return line
+    copied = f"copied to {shown(target)}"
+    now = read_card(EnsembleCard, target)
+    if not before or not now or before.fingerprint != now.fingerprint:
+        return copied
+    if before.score >= now.score:
+        return copied
+    return (
+        f"{copied} in place of {before.name}, whose {before.metric} was better "
+        f"({before.score:.5f}, now {now.score:.5f}); to restore it, {before.advice()}"
+    )
 
 
 def read_card(kind: type[Card], path: Path) -> Card | None:
@@ -144,4 +153,6 @@ def _rank(dataset: str | None) -> int:
     """Rank of a dataset, demos lowest; a user's own file, without a card, ranks highest."""
     if dataset in DEMOS:
         return 0
-    return 2 if dataset in (WHOLE, None) else 1
+    if dataset in (WHOLE, None):
+        return 2
+    return 1

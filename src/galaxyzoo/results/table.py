@@ -176,8 +176,9 @@ def score_table(
         rows = folds == fold
         per_fold[str(fold)] = task.score(predictions[rows], targets[rows])
     fold_scores = list(per_fold.values())
-    sd = float(np.std(fold_scores, ddof=1)) if len(fold_scores) > 1 else None
-
+    sd = None
+    if len(fold_scores) > 1:
+        sd = float(np.std(fold_scores, ddof=1))
     per_column = {}
     for i, column in enumerate(task.columns):
         per_column[column] = task.score(predictions[:, [i]], targets[:, [i]])
