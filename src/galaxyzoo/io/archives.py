@@ -53,7 +53,7 @@ def open_zip(path: Path) -> zipfile.ZipFile:
 
 
 def open_unchecked(path: Path) -> zipfile.ZipFile:
-    """Open a zip without checking its list of contents again."""
+    """Open a zip without checking its list of contents again; refuse a missing or broken one."""
     try:
         return zipfile.ZipFile(path)
     except FileNotFoundError:
@@ -68,34 +68,39 @@ def open_unchecked(path: Path) -> zipfile.ZipFile:
 
 def _check_members(archive: zipfile.ZipFile, path: Path) -> None:
     """Refuse a zip that could do harm, by its list of contents alone; `path` is its file."""
-    members, packed, where = archive.infolist(), path.stat().st_size, shown(path)
+    members = archive.infolist()
     for member in members:
-        if why := _why_refused(member):
-            raise InputError(f"{where}: '{member.orig_filename}' {why}")
-    names = Counter(member.filename for member in members if not member.is_dir())
-    if repeated := [name for name, count in names.items() if count > 1]:
-        raise InputError(f"{where} has '{repeated[0]}' twice: zip it again with one copy")
+        refusal = _explain_refusal(member)
+        if refusal:
+            raise InputError(f"{shown(path)}: '{member.orig_filename}' {refusal}")
+    counts = Counter(member.filename for member in members if not member.is_dir())
+    for name, count in counts.items():
+        if count > 1:
+            raise InputError(f"{shown(path)} has '{name}' twice: zip it again with one copy")
+    packed = path.stat().st_size
     if sum(member.compress_size for member in members) > packed:
-        raise InputError(f"{where}: its members overlap, as in a zip bomb: replace it")
+        raise InputError(f"{shown(path)}: its members overlap, as in a zip bomb: replace it")
     total = sum(member.file_size for member in members)
     if total > max(_ALWAYS_ACCEPTED_TOTAL, MAX_RATIO * packed):
-        raise InputError(f"{where} would grow from {packed:,} to {total:,} bytes: a zip bomb?")
+        raise InputError(
+            f"{shown(path)} would grow from {packed:,} to {total:,} bytes: a zip bomb?"
+        )
 
 
-def _why_refused(member: zipfile.ZipInfo) -> str:
+def _explain_refusal(member: zipfile.ZipInfo) -> str:
     """Explain why a member is refused; empty if it is accepted."""
-    kind = stat.S_IFMT(member.external_attr >> 16)  # 0 where it was not packed on a Unix
     if _OUTSIDE.search(member.orig_filename):
         return "would be unpacked outside its folder"
+    kind = stat.S_IFMT(member.external_attr >> 16)  # 0 where it was not packed on a Unix
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
         return "is a link or a device, not a file: zip the file itself"
     if member.flag_bits & 0x1:
         return "is encrypted: unzip it with its password, then zip it without a password"
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         return "uses a rare compression method: zip it again with deflate, the default"
-    packed, unpacked = member.compress_size, member.file_size
-    if unpacked > max(ALWAYS_ACCEPTED_BYTES, MAX_RATIO * packed):
-        return f"would grow from {packed:,} to {unpacked:,} bytes: a zip bomb?"
+    packed = member.compress_size
+    if member.file_size > max(ALWAYS_ACCEPTED_BYTES, MAX_RATIO * packed):
+        return f"would grow from {packed:,} to {member.file_size:,} bytes: a zip bomb?"
     return ""
 
 
@@ -120,9 +125,10 @@ def write_zip(
     ):
         for name, content in members:
             member = zipfile.ZipInfo(name, date)
-            member.create_system, member.external_attr = 3, mode << 16  # on every machine alike
-            is_table = name.endswith(".csv")
-            member.compress_type = zipfile.ZIP_DEFLATED if is_table else zipfile.ZIP_STORED
+            member.create_system = 3  # Unix, on every machine
+            member.external_attr = mode << 16
+            if name.endswith(".csv"):
+                member.compress_type = zipfile.ZIP_DEFLATED
             if isinstance(content, bytes):
                 archive.writestr(member, content, member.compress_type)
                 continue

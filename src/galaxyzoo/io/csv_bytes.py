@@ -15,6 +15,7 @@ from galaxyzoo.io.archives import ALWAYS_ACCEPTED_BYTES, MAX_RATIO
 
 MAX_BYTES = 4_000_000_000  # Galaxy Zoo 2's largest table has a tenth of it
 _MAX_LINE_BYTES = 1 << 20
+_OTHER_SEPARATORS = {";": "';'", "\t": "tabs", "|": "'|'"}
 _SIGNATURES = (b"PK\x03\x04", b"\x1f\x8b", b"\xd0\xcf\x11\xe0")  # zip and xlsx, gzip, xls
 
 
@@ -27,54 +28,58 @@ def read_csv_bytes(path: Path, source: IO[bytes] | None = None) -> tuple[bytes, 
     Returns:
         The content, and names as in the file, spaces around them kept.
     """
-    max_bytes, is_packed = MAX_BYTES, source is None and path.suffix == ".gz"
-    if is_packed:
-        max_bytes = min(max_bytes, max(ALWAYS_ACCEPTED_BYTES, MAX_RATIO * path.stat().st_size))
-    open_file: Callable[..., Any] = gzip.open if is_packed else open
+    max_bytes = MAX_BYTES
+    open_file: Callable[..., Any] = open
+    if source is None and path.suffix == ".gz":
+        open_file = gzip.open
+        max_bytes = min(MAX_BYTES, max(ALWAYS_ACCEPTED_BYTES, MAX_RATIO * path.stat().st_size))
     with nullcontext(source) if source else open_file(path, "rb") as file:
         data = file.read(max_bytes + 1)
-    where = paths.shown(path)
     data = re.sub(rb"^(\xef\xbb\xbf)?sep=.\r?\n", b"", data, count=1)  # a hint of Excel
-    names = _read_names(data, where)
+    shown_path = paths.shown(path)
+    columns = _read_header(data, shown_path)
     if len(data) > max_bytes:
-        raise InputError(f"{where} has more than {max_bytes:,} bytes of text")
+        raise InputError(f"{shown_path} has more than {max_bytes:,} bytes of text")
     if b"\0" in data:
-        raise InputError(f"{where} is damaged: it contains NUL bytes; download it again")
-    _check_end(data, names, where)
-    return data, names
+        raise InputError(f"{shown_path} is damaged: it contains NUL bytes; download it again")
+    _check_end(data, len(columns), shown_path)
+    return data, columns
 
 
-def _read_names(data: bytes, where: str) -> list[str]:
+def _read_header(data: bytes, shown_path: str) -> list[str]:
+    """Names of the columns, spaces kept; refuse what is no CSV, or has a name twice."""
     if data.startswith(_SIGNATURES):
-        raise InputError(f"{where} is an archive or a spreadsheet: unpack it or save it as CSV")
+        raise InputError(
+            f"{shown_path} is an archive or a spreadsheet: unpack it or save it as CSV"
+        )
     if data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in data[:4]:
-        raise InputError(f"{where} is UTF-16 text: save it as CSV in UTF-8")
+        raise InputError(f"{shown_path} is UTF-16 text: save it as CSV in UTF-8")
     text = data[:_MAX_LINE_BYTES].decode("utf-8-sig", "replace").strip()
     if text.startswith("<"):
-        raise InputError(f"{where} is a web page, not a table: log in, then download it again")
+        raise InputError(f"{shown_path} is a web page, not a table: log in, then download it again")
     line = re.split("[\r\n]", text)[0]
     plain = re.sub('"[^"]*"', "", line)  # commas may be part of a name
-    separator = next((c for c in ";\t|" if c in plain), "")
-    if separator and "," not in plain:
-        name = "tabs" if separator == "\t" else f"'{separator}'"
-        raise InputError(f"{where} has columns separated by {name}: save it with commas")
-    names = _split(line)
-    repeated = [n for n, count in Counter(n.strip() for n in names).items() if n and count > 1]
-    if repeated:
-        raise InputError(f"{where} has column '{repeated[0]}' twice: delete the wrong one")
-    return names
+    for separator, name in _OTHER_SEPARATORS.items():
+        if separator in plain and "," not in plain:
+            raise InputError(f"{shown_path} has columns separated by {name}: save it with commas")
+    columns = _split(line)
+    for column, count in Counter(column.strip() for column in columns).items():
+        if column and count > 1:
+            raise InputError(f"{shown_path} has column '{column}' twice: delete the wrong one")
+    return columns
 
 
-def _check_end(data: bytes, names: list[str], where: str) -> None:
+def _check_end(data: bytes, n_columns: int, shown_path: str) -> None:
     """Check that a last line that has no line break has all its cells."""
     lines = data.count(b"\n") or data.count(b"\r")
-    last = data[max(data.rfind(b"\n"), data.rfind(b"\r")) + 1 :][:_MAX_LINE_BYTES]
+    start = max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
+    last = data[start : start + _MAX_LINE_BYTES]
     text = last.decode("utf-8", "replace").strip("\ufeff \t")
     cells = _split(text)
-    if text and (len(cells) < len(names) or not lines):
+    if text and (len(cells) < n_columns or not lines):
         raise InputError(
-            f"{where} ends in the middle of line {lines + 1:,} ('{text[:24]}…', {len(cells)} of "
-            f"{len(names)} cells; {len(data):,} bytes): download it again, or complete "
+            f"{shown_path} ends in the middle of line {lines + 1:,} ('{text[:24]}…', {len(cells)} "
+            f"of {n_columns} cells; {len(data):,} bytes): download it again, or complete "
             "the line"
         )
 

@@ -99,35 +99,61 @@ def read_table(
         wanted: whether to read a column; default all.
         texts: columns to keep as text, in any letter case, None: all; of these an empty cell alone
             is missing, of others those of `_NO_NUMBERS`, too.
+    Returns:
+        Table with the rows in the file's order, its columns without spaces around their names.
+    Raises:
+        InputError: the file is missing, is no table, or is damaged.
     """
     if path.suffix in (".parquet", ".jsonl"):
         return _read_texts(path)
     try:
-        content, names = read_csv_bytes(path, source)
-        texts = {name.strip().lower() for name in (names if texts is None else texts)}
-        # The last: of a column without a name, as where each line ends in a comma.
-        missing = [[""] if name.strip().lower() in texts else _NO_NUMBERS for name in [*names, ""]]
-        with warnings.catch_warnings():
-            # Mixed columns are for the caller to judge, who names the value; users need no warning.
-            warnings.simplefilter("ignore", pd.errors.DtypeWarning)
-            warnings.simplefilter("error", pd.errors.ParserWarning)
-            frame = pd.read_csv(
-                io.BytesIO(content),
-                encoding="utf-8-sig",
-                skipinitialspace=True,
-                index_col=False,  # else longer rows turn the first columns into an index
-                usecols=(lambda name: wanted(name.strip())) if wanted else None,
-                dtype={name: str for name in names if name.strip().lower() in texts},
-                keep_default_na=False,  # else a class called None would be none
-                na_values=dict(enumerate(missing)),
-                **_DIGITS,
-            )
+        content, columns = read_csv_bytes(path, source)
+        frame = _parse_csv(content, columns, wanted, columns if texts is None else texts)
     except (OSError, EOFError, zlib.error, pd.errors.ParserError, *_REASONS) as error:
-        why = getattr(error, "strerror", None) or reason_of(error).rpartition("C error: ")[2]
-        why = _REASONS.get(type(error), f"cannot be read: {why}")
-        raise InputError(f"{paths.shown(path)} {why}") from None
-    frame.columns = [str(c).strip() for c in frame.columns]
+        raise InputError(f"{paths.shown(path)} {_explain_failure(error)}") from None
+    frame.columns = frame.columns.astype(str).str.strip()
     return frame
+
+
+def _parse_csv(
+    content: bytes,
+    columns: list[str],
+    wanted: Callable[[str], bool] | None,
+    texts: Collection[str],
+) -> pd.DataFrame:
+    """Parse the bytes of a CSV file by its columns' names; other arguments as of `read_table`."""
+    text_columns = {column.strip().lower() for column in texts}
+    kinds = {}
+    missing = {}
+    # The last has no name: where each line ends in a comma, it is one more column.
+    for place, column in enumerate([*columns, ""]):
+        missing[place] = _NO_NUMBERS
+        if column.strip().lower() in text_columns:
+            kinds[column] = str
+            missing[place] = [""]
+    with warnings.catch_warnings():
+        # Mixed columns are for the caller to judge, who names the value; users need no warning.
+        warnings.simplefilter("ignore", pd.errors.DtypeWarning)
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        return pd.read_csv(
+            io.BytesIO(content),
+            encoding="utf-8-sig",
+            skipinitialspace=True,
+            index_col=False,  # else longer rows turn the first columns into an index
+            usecols=(lambda column: wanted(column.strip())) if wanted else None,
+            dtype=kinds,
+            keep_default_na=False,  # else a class called None would be none
+            na_values=missing,
+            **_DIGITS,
+        )
+
+
+def _explain_failure(error: BaseException) -> str:
+    """Say why a table could not be read."""
+    if type(error) in _REASONS:
+        return _REASONS[type(error)]
+    reason = getattr(error, "strerror", None) or reason_of(error).rpartition("C error: ")[2]
+    return f"cannot be read: {reason}"
 
 
 def _read_texts(path: Path) -> pd.DataFrame:
@@ -137,8 +163,8 @@ def _read_texts(path: Path) -> pd.DataFrame:
             launch.require(paths.shown(path), "pyarrow")
             frame = pd.read_parquet(path, dtype_backend="pyarrow")
         else:
-            rows = map(json.loads, path.read_text(encoding="utf-8-sig").splitlines())
-            frame = pd.DataFrame([*rows], dtype=object)
+            lines = path.read_text(encoding="utf-8-sig").splitlines()
+            frame = pd.DataFrame([json.loads(line) for line in lines], dtype=object)
     except (OSError, ValueError) as error:
         raise InputError(f"{paths.shown(path)} cannot be read: {reason_of(error)}") from None
     return frame.map(str).where(frame.notna(), np.nan)
@@ -158,19 +184,27 @@ def whole_numbers(texts: pd.Series, limit: int) -> tuple[pd.Series, np.ndarray]:
     """
     # Numbers come where `dtype` in `read_table` misses a column, as with a tab before its name.
     texts = texts.where(texts.notna(), "").astype(str).str.strip()
-    plain = texts.str.fullmatch("[0-9]{1,19}")
-    pointed = texts.str.fullmatch(r"[0-9]{1,16}\.0*")
-    digits = texts.where(plain | pointed, "0").str.replace(r"\..*", "", regex=True)
+    is_whole = texts.str.fullmatch("[0-9]{1,19}")
+    is_pointed = texts.str.fullmatch(r"[0-9]{1,16}\.0*")
+    digits = texts.where(is_whole | is_pointed, "0").str.replace(r"\..*", "", regex=True)
     numbers = digits.astype(object).map(int)
-    good = (plain & (numbers < limit)) | (pointed & (numbers <= MAX_SAFE_INTEGER))
-    return numbers.where(good, 0).astype("int64"), np.flatnonzero(~good)
+    is_right = is_whole & (numbers < limit)
+    is_right |= is_pointed & (numbers <= MAX_SAFE_INTEGER)
+    return numbers.where(is_right, 0).astype("int64"), np.flatnonzero(~is_right)
 
 
 def select_numbers(frame: pd.DataFrame, columns: Sequence[str], path: Path) -> pd.DataFrame:
-    """The named columns, in that order, as finite float64 numbers; `path` is for messages."""
-    if missing := [c for c in columns if c not in frame.columns]:
-        extra = [c for c in frame.columns if c not in columns]
-        instead = f"; found instead: {', '.join(map(repr, extra[:3]))}" if extra else ""
+    """Select columns, in the order given, as finite float64 numbers.
+
+    Raises:
+        InputError: a column is missing, or a value is no finite number; it names `path`.
+    """
+    missing = pd.Index(columns).difference(frame.columns, sort=False)
+    if len(missing):
+        others = frame.columns.difference(columns, sort=False)
+        instead = ""
+        if len(others):
+            instead = f"; found instead: {', '.join(map(repr, others[:3]))}"
         raise InputError(
             f"{paths.shown(path)} lacks column '{missing[0]}' ({len(missing)} of {len(columns)} "
             f"missing{instead})"

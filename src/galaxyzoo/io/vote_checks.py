@@ -25,8 +25,8 @@ def check_range(values: pd.DataFrame, path: Path, key: str = ID) -> None:
     numbers = values.to_numpy()
 
     def describe(row: int, column: int) -> str:
-        where = f"{key} {values.index[row]}, column '{values.columns[column]}'"
-        return f"{where}: {numbers[row, column]:g} is outside [0, 1]"
+        cell = f"{key} {values.index[row]}, column '{values.columns[column]}'"
+        return f"{cell}: {numbers[row, column]:g} is outside [0, 1]"
 
     _refuse_worst(np.maximum(-numbers, numbers - 1), path, describe)
 
@@ -41,16 +41,19 @@ def check_sums(votes: pd.DataFrame, path: Path) -> None:
     residuals = GALAXY_ZOO_2.residuals(votes.to_numpy())
 
     def describe(row: int, question: int) -> str:
-        number, off = GALAXY_ZOO_2.questions[question].number, residuals[row, question]
+        number = GALAXY_ZOO_2.questions[question].number
         fractions = f"{ID} {votes.index[row]}: the vote fractions of question {number}"
-        return f"{fractions} have the wrong sum (off by {off:.2g})"
+        return f"{fractions} have the wrong sum (off by {residuals[row, question]:.2g})"
 
     _refuse_worst(residuals, path, describe)
 
 
 def _refuse_worst(excess: np.ndarray, path: Path, describe: Callable[[int, int], str]) -> None:
     """Refuse a table where (row, column) values exceed the tolerance; describe the worst."""
-    if wrong := int((excess > READ_TOLERANCE).sum()):
-        order = np.argsort(-excess, axis=None, kind="stable")[: min(wrong, _N_WORST)]
-        worst = (describe(*divmod(place, excess.shape[1])) for place in order.tolist())
-        raise InputError(f"{paths.shown(path)}: {'; '.join(worst)} (problems: {wrong:,})")
+    n_wrong = int((excess > READ_TOLERANCE).sum())
+    if not n_wrong:
+        return
+    places = np.argsort(-excess, axis=None, kind="stable")[: min(n_wrong, _N_WORST)]
+    rows, columns = np.unravel_index(places, excess.shape)
+    worst = "; ".join(map(describe, rows.tolist(), columns.tolist()))
+    raise InputError(f"{paths.shown(path)}: {worst} (problems: {n_wrong:,})")
