@@ -37,6 +37,23 @@ def test_limits_by_hand():
     assert limits == pytest.approx((-7 / 40, 7 / 40))
 
 
+@pytest.mark.parametrize("n", [19, 39, 199])
+@pytest.mark.parametrize("level", [0.5, 0.6, 0.8, 0.9])
+def test_limits_are_those_of_crepes(n, level):
+    """Of its predictive systems, where as many places are left out below as above."""
+    crepes = pytest.importorskip("crepes")
+    rng = np.random.default_rng(n)
+    predictions = rng.uniform(0.3, 0.7, n)
+    scales = rng.uniform(0.005, 0.02, n)
+    targets = predictions + scales * rng.normal(size=n)
+    system = crepes.ConformalPredictiveSystem().fit(targets - predictions, sigmas=scales)
+    tail = round(50 * (1 - level))  # percent; its `confidence` computes one that floats make less
+    expected = system.predict_percentiles(
+        np.zeros(1), np.ones(1), lower_percentiles=tail, higher_percentiles=100 - tail
+    )
+    assert find_limits(predictions, scales, targets, level) == pytest.approx(expected[0])
+
+
 def test_too_few_galaxies_for_a_level_make_an_end_or_both_infinite():
     """0.1 of nine places is none, of ten it is one, whatever 1 - 0.9 is in floats."""
     values = np.linspace(0.4, 0.6, 8)

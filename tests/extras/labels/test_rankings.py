@@ -122,6 +122,35 @@ def test_likely_label_errors_are_the_labels_that_heads_of_the_others_contradict(
     assert "label more galaxies" in one_line_refusal(loop.label_errors)
 
 
+def test_doubtful_labels_are_those_of_cleanlab(loop):
+    filters = pytest.importorskip("cleanlab.filter")
+    loop.label(RARE[2:], 0)
+    loop.label([*PLAIN, 3, 7], 1)
+    _, scores = fit(loop)
+    labels = pd.Series(loop.labels)[scores.probs.index]
+    doubtful = filters.find_label_issues(
+        labels.to_numpy(),
+        scores.probs.to_numpy(),
+        filter_by="predicted_neq_given",
+        return_indices_ranked_by="self_confidence",
+        n_jobs=1,
+    )
+    table = pd.read_csv(io.StringIO(loop.label_errors()), index_col="id")
+    assert [loop.rows[name] for name in table.index] == labels.index[doubtful].tolist()
+
+
+def test_likeness_orders_galaxies_as_faiss_does(loop):
+    faiss = pytest.importorskip("faiss")
+    points = loop.heads.points / np.linalg.norm(loop.heads.points, axis=1, keepdims=True)
+    index = faiss.IndexFlatIP(points.shape[1])
+    index.add(points)
+    for row in (3, 7, 20):
+        cosines, order = index.search(points[[row]], COUNT)
+        assert loop.ranking("like", row).tolist() == order[0].tolist()
+        likeness = loop.heads.likeness(np.array([row]))[order[0]]
+        np.testing.assert_allclose(likeness, (1 + cosines[0]) / 2, atol=1e-6)
+
+
 def test_the_most_uncertain_are_between_their_two_likeliest_classes(tmp_path):
     """Of three: 0.46, 0.44, 0.1 is less certain than 0.4, 0.3, 0.3."""
     loop = make_loop(tmp_path)
