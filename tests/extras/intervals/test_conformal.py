@@ -51,7 +51,7 @@ def test_limits_are_those_of_crepes(n, level):
     expected = system.predict_percentiles(
         np.zeros(1), np.ones(1), lower_percentiles=tail, higher_percentiles=100 - tail
     )
-    assert find_limits(predictions, scales, targets, level) == pytest.approx(expected[0])
+    assert find_limits(predictions, scales, targets, level) == pytest.approx(tuple(expected[0]))
 
 
 def test_too_few_galaxies_for_a_level_make_an_end_or_both_infinite():
