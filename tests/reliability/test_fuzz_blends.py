@@ -4,7 +4,6 @@ import warnings
 
 import numpy as np
 from hypothesis import given
-from hypothesis import strategies as st
 
 from galaxyzoo.ensemble import stackers
 from galaxyzoo.ensemble.blends import Blend
@@ -12,33 +11,9 @@ from galaxyzoo.ensemble.least_squares import OofFold, make_fold
 from galaxyzoo.ensemble.selection import CLASS_CANDIDATES
 from support.fuzz_fixtures import cases
 from support.problems import PLAIN, SMALL, fit_weights, stack_folds
+from support.strategies import oof_folds
 
 FEW = cases(40, 1000)
-
-
-@st.composite
-def oof_folds(draw: st.DrawFn, probabilities: bool = False) -> list[OofFold]:
-    """One to three folds of two columns (of classes: three): copies, constants, wild runs."""
-    n_runs, n_folds = draw(st.integers(1, 5)), draw(st.integers(1, 3))
-    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    kinds = draw(st.lists(st.integers(0, 5), min_size=n_runs, max_size=n_runs))
-    scale = draw(st.sampled_from([1e-6, 0.1, 1.0, 1e3]))
-    folds = []
-    for _ in range(n_folds):
-        n = draw(st.integers(1, 12))
-        columns = 3 if probabilities else 2
-        targets = np.eye(3)[rng.integers(0, 3, n)] if probabilities else rng.random((n, 2))
-        features = np.empty((n, n_runs, columns))
-        for run, kind in enumerate(kinds):
-            noise = rng.normal(scale=scale, size=(n, columns))
-            copied = features[:, run - 1] if run else targets
-            constants = (np.full((n, columns), value) for value in (0.0, 0.5))
-            features[:, run] = [targets + noise, *constants, copied, 1e-12 * noise, targets][kind]
-        if probabilities:
-            valid = PLAIN.project(features.reshape(-1, columns))
-            features = valid.reshape(features.shape)
-        folds.append(make_fold(features, targets))
-    return folds
 
 
 def turned(folds: list[OofFold]) -> list[OofFold]:

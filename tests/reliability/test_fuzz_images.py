@@ -9,24 +9,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from galaxyzoo.config.schema import ORIGINAL_PX
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.decoding import decode
 from galaxyzoo.data.stores.opening import open_by_galaxy_id
 from support.bad_image_fixtures import JPEG, KINDS, PNG, sized_jpeg, sized_png
-from support.fuzz_fixtures import CASES, PICTURE, SEEDS, mutate
+from support.fuzz_fixtures import CASES, PICTURE, mutate
 from support.pictures import encode, write_zip
 from support.refusals import check_refusal
+from support.strategies import SEEDS, crops
 
 FILES = st.sampled_from([JPEG, PNG]) | st.sampled_from([kind.data for kind in KINDS.values()])
 SIDES = st.sampled_from([0, 1, 2, 105, 107, 500, 8192, 8193, 65535, 2**31 - 1, 2**32 - 1])
 
 
 @CASES
-@given(SEEDS, FILES, st.integers(1, ORIGINAL_PX), st.data())
-def test_any_bytes_are_an_image_or_a_value_error(seed, file, crop_px, data):
+@given(SEEDS, FILES, crops())
+def test_any_bytes_are_an_image_or_a_value_error(seed, file, crop):
     rng = random.Random(seed)
-    size_px = data.draw(st.integers(1, crop_px))
+    crop_px, size_px = crop
     try:
         image = decode(mutate(file, rng), crop_px, size_px)
     except ValueError as error:

@@ -27,9 +27,10 @@ from support.datasets import (
     csv_bytes,
     draw_votes,
 )
-from support.fuzz_fixtures import CASES, SEEDS, mutate
+from support.fuzz_fixtures import CASES, mutate
 from support.pictures import write_zip
 from support.refusals import check_refusal
+from support.strategies import SEEDS
 
 VOTES = draw_votes(np.random.default_rng(1), np.arange(101, 106))
 

@@ -2,7 +2,6 @@
 
 import warnings
 from random import Random
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,28 +16,13 @@ from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.registry import TASKS
 from support.fuzz_fixtures import cases
 from support.slow_tree import constrain_slowly, project_slowly
+from support.strategies import N_ANSWERS, ODD_FLOATS, finite_votes, splits, tree_votes
 
 CASES, FEW = cases(60, 2000), cases(25, 1000)
 
-N_ANSWERS = len(GALAXY_ZOO_2.columns)
-SMALL = [0.0, -0.0, 1.0, -1.0, 5e-324, 2.2e-308, 1e-300, 1e-9, 1 - 1e-16]
-ODD = st.sampled_from([*SMALL, 1.7e308, -1.7e308])
-VOTES = st.one_of(st.floats(-2, 2), ODD, st.floats(allow_nan=False, allow_infinity=False))
-
-
-def vote_arrays(dtype: Any = np.float64) -> st.SearchStrategy[np.ndarray]:
-    """(galaxy, answer), one to four galaxies; float32 is drawn in its own range."""
-    if dtype == np.float32:
-        odd = [0.0, -0.0, 1.0, 1.401298464324817e-45, 2.0**-100, 2.0**127, -(2.0**127)]
-        elements = st.floats(-2, 2, width=32) | st.sampled_from(odd)
-    else:
-        elements = VOTES
-    rows = st.integers(1, 4)
-    return rows.flatmap(lambda n: arrays(dtype, (n, N_ANSWERS), elements=elements))
-
 
 @CASES
-@given(st.one_of(vote_arrays(), vote_arrays(np.float32)), st.randoms(use_true_random=False))
+@given(st.one_of(finite_votes(), finite_votes(np.float32)), st.randoms(use_true_random=False))
 @example(1.7e308 * np.where(np.arange(2 * N_ANSWERS) % 2, 1, -1).reshape(2, -1), Random(0))
 def test_the_projection_is_valid_final_and_row_by_row(votes, random):
     with warnings.catch_warnings(), np.errstate(all="raise", under="ignore"):
@@ -54,7 +38,7 @@ def test_the_projection_is_valid_final_and_row_by_row(votes, random):
     np.testing.assert_array_equal(GALAXY_ZOO_2.project(votes[:1]), projected[:1])
 
 
-NEAR = arrays(np.float64, (1, N_ANSWERS), elements=st.floats(-50, 50) | st.sampled_from(SMALL))
+NEAR = arrays(np.float64, (1, N_ANSWERS), elements=st.floats(-50, 50) | st.sampled_from(ODD_FLOATS))
 
 
 @FEW
@@ -67,7 +51,17 @@ def test_the_projection_equals_a_slow_plain_one(votes):
 
 
 @CASES
-@given(vote_arrays(np.float32))
+@given(tree_votes())
+def test_valid_votes_stay_as_they_are(votes):
+    assert GALAXY_ZOO_2.residuals(votes).max() <= 1e-12
+    np.testing.assert_allclose(GALAXY_ZOO_2.project(votes), votes, rtol=0, atol=1e-12)
+    shares = GALAXY_ZOO_2.shares(votes)
+    again = GALAXY_ZOO_2.to_vote_fractions(shares, np.zeros_like(shares))
+    np.testing.assert_allclose(again, votes, rtol=0, atol=1e-12)
+
+
+@CASES
+@given(finite_votes(np.float32))
 def test_the_tree_output_is_valid_for_any_finite_logits(values):
     logits = torch.from_numpy(values).requires_grad_()
     votes = TreeOutput()(logits)
@@ -83,31 +77,16 @@ def test_the_tree_output_is_valid_for_any_finite_logits(values):
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
 
 
-@st.composite
-def splits(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, int, np.ndarray]:
-    """Targets of any shape, also all alike or zero; groups; number of folds; known folds."""
-    n, n_columns = draw(st.integers(2, 40)), draw(st.integers(1, 4))
-    n_folds = draw(st.integers(2, 6))
-    few = ([0.0, 1.0], [0.0], [1.0], [0.1, 0.2, 0.3, 1e-300])
-    values = draw(st.sampled_from([st.floats(0, 1), *map(st.sampled_from, few)]))
-    targets = draw(arrays(np.float64, (n, n_columns), elements=values))
-    groups = draw(arrays(np.int64, n, elements=st.integers(0, draw(st.integers(0, 50)))))
-    known = np.full(n, -1)
-    for group in draw(st.sets(st.sampled_from(sorted(set(groups.tolist()))), max_size=5)):
-        known[groups == group] = draw(st.integers(0, n_folds - 1))
-    return targets, groups, n_folds, known
-
-
 @CASES
 @given(splits(), st.integers(0, 3), st.randoms(use_true_random=False))
 def test_folds_are_a_partition_by_whole_groups(split, seed, random):
-    targets, groups, n_folds, known = split
+    groups, n_folds, known = split.groups, split.n_folds, split.known_folds
     if len(np.unique(groups)) < n_folds:
         with pytest.raises(ValueError, match="groups of galaxies make 2"):
-            make_folds(targets, groups, n_folds, seed, known)
+            make_folds(split.targets, groups, n_folds, seed, known)
         return
     try:
-        folds = make_folds(targets, groups, n_folds, seed, known)
+        folds = make_folds(split.targets, groups, n_folds, seed, known)
     except ValueError:
         free_groups = len(np.unique(groups[known < 0]))
         assert free_groups < n_folds  # the known ones alone leave a fold empty
@@ -120,5 +99,5 @@ def test_folds_are_a_partition_by_whole_groups(split, seed, random):
         sizes, largest = np.bincount(folds), np.bincount(groups).max()
         assert sizes.max() - sizes.min() <= largest
     order = np.array(random.sample(range(len(groups)), len(groups)))
-    again = make_folds(targets[order], groups[order], n_folds, seed, known[order])
+    again = make_folds(split.targets[order], groups[order], n_folds, seed, known[order])
     np.testing.assert_array_equal(again, folds[order])

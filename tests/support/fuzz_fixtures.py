@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 from hypothesis import HealthCheck, settings
-from hypothesis import strategies as st
 
 from support.pictures import draw_image
 from support.thoroughness import is_long, thorough
@@ -24,7 +23,6 @@ def cases(short: int, long: int) -> settings:
 
 CASES, SLOW = cases(120, 4000), cases(40, 3000)
 PICTURE = draw_image(np.random.default_rng(0), 60)
-SEEDS = st.integers(0, 2**32 - 1)
 JUNK = (
     b"", b"\x00", b"\xff", b"\n", b"\r", b",", b'"', b"'", b"-", b"nan", b"NaN", b"inf", b"1e999",
     b"\xef\xbb\xbf", b"\xfe\xff", b";", b" ", b"\t", b"101", b"9" * 30, b"True", b"GalaxyID",

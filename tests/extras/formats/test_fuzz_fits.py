@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.extras.formats.fits import STRETCHES, FitsSettings, to_rgb
-from support.fuzz_fixtures import CASES, SEEDS, mutate
+from support.fuzz_fixtures import CASES, mutate
 from support.refusals import check_refusal
+from support.strategies import SEEDS
 
 CARD = 80  # bytes
 KEYS = ("BITPIX", "NAXIS", "NAXIS1", "NAXIS3", "BSCALE", "BZERO", "BLANK", "CD1_1", "CTYPE1", "END")

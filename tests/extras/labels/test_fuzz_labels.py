@@ -17,8 +17,9 @@ from galaxyzoo.data.readers.find import open_input
 from galaxyzoo.extras.labels.label_loop import LabelLoop
 from galaxyzoo.extras.labels.label_page import build_app
 from support.forms import write_folder
-from support.fuzz_fixtures import CASES, PICTURE, SEEDS, SLOW, mutate
+from support.fuzz_fixtures import CASES, PICTURE, SLOW, mutate
 from support.refusals import check_refusal, listing
+from support.strategies import SEEDS
 from support.surveys import survey_features
 
 NAMES = [f"{k}.png" for k in range(6)]
