@@ -280,6 +280,7 @@ def test_the_way_to_a_submission_is_short_and_needs_no_optional_package(tmp_path
     modules, *readings = json.loads(printed.splitlines()[-1])
     extras_run = {module.split(".")[2] for module in modules if ".extras." in module}
     assert extras_run == {"download", "formats", "labels"}  # which look for data of theirs
-    for counts in map(Counter, readings):
+    for command in readings:
+        counts = Counter[str](command)
         assert counts
         assert max(counts.values()) <= 6, counts.most_common(3)
