@@ -5,7 +5,7 @@ fraction divided by that of the answer that leads to the question. Rules were fi
 training; docs/tasks.md lists how many galaxies each keeps.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -16,7 +16,7 @@ from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 
 # Vote fractions by column name: a table, or a network's tensors, through which gradients pass
 Votes: TypeAlias = pd.DataFrame | Mapping[str, Any]
-Parts = dict[str, Any]  # class name -> (galaxy,) array or tensor, as the votes are
+ClassValues = dict[str, Any]  # class name -> (galaxy,) array or tensor, as the votes are
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,9 @@ class ClassRule:
     """Classes out of votes; both functions name the classes in the same order."""
 
     # class -> (galaxy,) bool, at most one true per galaxy; none: the galaxy is dropped
-    hard: Callable[[Votes], Parts]
+    hard: Callable[[Votes], ClassValues]
     # class -> (galaxy,) weight of the class in the votes, of any sum; below 0 counts as 0
-    soft: Callable[[Votes], Parts]
+    soft: Callable[[Votes], ClassValues]
 
     def labels(self, votes: pd.DataFrame) -> pd.DataFrame:
         """Compute one-hot classes of the galaxies that the rule keeps.
@@ -43,25 +43,27 @@ class ClassRule:
 
     def shares(self, votes: pd.DataFrame) -> pd.DataFrame:
         """(galaxy, class) probabilities by the votes, rows sum to 1: soft targets."""
-        parts = pd.DataFrame(self.soft(votes), index=votes.index).clip(lower=0.0)
-        sums = parts.sum(axis=1)
-        even = pd.DataFrame(1 / parts.shape[1], index=parts.index, columns=parts.columns)
-        return parts.div(sums.where(sums > 0), axis=0).fillna(even)
+        weights = pd.DataFrame(self.soft(votes), index=votes.index).clip(lower=0.0)
+        sums = weights.sum(axis=1)
+        # Where every weight is 0, the classes are equally probable.
+        return weights.div(sums.where(sums > 0), axis=0).fillna(1 / weights.shape[1])
 
 
 def share(votes: Votes, column: str) -> Any:
     """(galaxy,) share of an answer among those who were asked, 0 to 1; 0 where nobody was."""
-    question, value = GALAXY_ZOO_2.question_of(column), _vote(votes, column)
-    if question.parent is None:
+    value = _vote(votes, column)
+    parent = GALAXY_ZOO_2.question_of(column).parent
+    if parent is None:
         return value
-    asked = _vote(votes, question.parent)
+    asked = _vote(votes, parent)
+    # Divided by 1 where nobody was asked, of arrays and tensors alike.
     return value * (asked > 0) / (asked + (asked <= 0))
 
 
 CLEAR = 0.80  # published fraction above which the first question is clearly answered
 
 
-def elliptical_spiral(votes: Votes) -> Parts:
+def elliptical_spiral(votes: Votes) -> ClassValues:
     """More than 80 % smooth, or more than 80 % features or disk; others and artifacts are dropped.
 
     Source: the threshold is that of the source systems named in the configs.
@@ -72,16 +74,16 @@ def elliptical_spiral(votes: Votes) -> Parts:
     }
 
 
-def elliptical_spiral_shares(votes: Votes) -> Parts:
+def elliptical_spiral_shares(votes: Votes) -> ClassValues:
     """The two answers of the first question."""
-    return _votes(votes, ("elliptical", "spiral"), ("Class1.1", "Class1.2"))
+    return {"elliptical": _vote(votes, "Class1.1"), "spiral": _vote(votes, "Class1.2")}
 
 
 MAJORITY = 0.5
 FIRST = 0.60  # smaller majorities of the first question leave the tuning fork's branch open
 
 
-def hubble10(votes: Votes) -> Parts:
+def hubble10(votes: Votes) -> ClassValues:
     """Ten Hubble-like classes down the volunteers' own tree, a majority of shares at each step.
 
     1. Odd (Class6.1 > 0.5) and mostly merger or mostly irregular: that class. Odd in another
@@ -96,9 +98,12 @@ def hubble10(votes: Votes) -> Parts:
     smooth = ~odd & (_vote(votes, "Class1.1") > FIRST)
     disk = ~odd & (_vote(votes, "Class1.2") > FIRST)
     edge_on = disk & _most(votes, "Class2.1")
-    spiral = disk & _most(votes, "Class2.2") & _most(votes, "Class4.1")
+    face_on = disk & _most(votes, "Class2.2")
+    spiral = face_on & _most(votes, "Class4.1")
     unbarred = spiral & _most(votes, "Class3.2")
-    early = share(votes, "Class5.3") + share(votes, "Class5.4")
+    obvious_bulge = share(votes, "Class5.3")
+    dominant_bulge = share(votes, "Class5.4")
+    early = obvious_bulge + dominant_bulge
     return {
         "E_round": smooth & _most(votes, "Class7.1"),
         "E_intermediate": smooth & _most(votes, "Class7.2"),
@@ -113,11 +118,14 @@ def hubble10(votes: Votes) -> Parts:
     }
 
 
-def hubble10_shares(votes: Votes) -> Parts:
+def hubble10_shares(votes: Votes) -> ClassValues:
     """Fraction of votes for each class; mergers and irregulars first, as in the rule."""
-    merger, irregular = _vote(votes, "Class8.6"), _vote(votes, "Class8.4")
+    merger = _vote(votes, "Class8.6")
+    irregular = _vote(votes, "Class8.4")
     regular = 1 - merger - irregular
-    arms, bar = _vote(votes, "Class4.1"), share(votes, "Class3.1")
+    arms = regular * _vote(votes, "Class4.1")
+    bar = share(votes, "Class3.1")
+    unbarred = arms * (1 - bar)
     early = share(votes, "Class5.3") + share(votes, "Class5.4")
     return {
         "E_round": regular * _vote(votes, "Class7.1"),
@@ -125,15 +133,15 @@ def hubble10_shares(votes: Votes) -> Parts:
         "E_cigar": regular * _vote(votes, "Class7.3"),
         "edge_on_bulge": regular * (_vote(votes, "Class9.1") + _vote(votes, "Class9.2")),
         "edge_on_no_bulge": regular * _vote(votes, "Class9.3"),
-        "S_early": regular * arms * (1 - bar) * early,
-        "S_late": regular * arms * (1 - bar) * (1 - early),
-        "SB": regular * arms * bar,
+        "S_early": unbarred * early,
+        "S_late": unbarred * (1 - early),
+        "SB": arms * bar,
         "merger": merger,
         "irregular": irregular,
     }
 
 
-def anomaly4(votes: Votes) -> Parts:
+def anomaly4(votes: Votes) -> ClassValues:
     """Clearly not odd (Class6.2 > 0.80), or odd (Class6.1 > 0.5) in one way for most of those."""
     odd = _odd(votes)
     return {
@@ -144,19 +152,24 @@ def anomaly4(votes: Votes) -> Parts:
     }
 
 
-def anomaly4_shares(votes: Votes) -> Parts:
+def anomaly4_shares(votes: Votes) -> ClassValues:
     """Not odd, and the three answers of question 8."""
-    columns = ("Class6.2", "Class8.1", "Class8.6", "Class8.4")
-    return _votes(votes, ("normal", "ringed", "merger", "irregular"), columns)
+    return {
+        "normal": _vote(votes, "Class6.2"),
+        "ringed": _vote(votes, "Class8.1"),
+        "merger": _vote(votes, "Class8.6"),
+        "irregular": _vote(votes, "Class8.4"),
+    }
 
 
-def zoo5(votes: Votes) -> Parts:
+def zoo5(votes: Votes) -> ClassValues:
     """Five clear classes of published fractions.
 
     Source: Zhu et al. 2019 (Astrophysics and Space Science 364:55), table 1, after the thresholds
     of Willett et al. 2013 (MNRAS 435, 2835), table 3.
     """
-    smooth, disk = _vote(votes, "Class1.1") >= 0.469, _vote(votes, "Class1.2") >= 0.430
+    smooth = _vote(votes, "Class1.1") >= 0.469
+    disk = _vote(votes, "Class1.2") >= 0.430
     edge_on = disk & (_vote(votes, "Class2.1") >= 0.602)
     face_on = disk & (_vote(votes, "Class2.2") >= 0.715)
     return {
@@ -168,22 +181,23 @@ def zoo5(votes: Votes) -> Parts:
     }
 
 
-def zoo5_shares(votes: Votes) -> Parts:
+def zoo5_shares(votes: Votes) -> ClassValues:
     """The published fractions of the rule's last steps."""
-    smooth = ("completely_round_smooth", "in_between_smooth", "cigar_shaped_smooth")
-    columns = ("Class7.1", "Class7.2", "Class7.3", "Class2.1", "Class4.1")
-    return _votes(votes, (*smooth, "edge_on", "spiral"), columns)
+    return {
+        "completely_round_smooth": _vote(votes, "Class7.1"),
+        "in_between_smooth": _vote(votes, "Class7.2"),
+        "cigar_shaped_smooth": _vote(votes, "Class7.3"),
+        "edge_on": _vote(votes, "Class2.1"),
+        "spiral": _vote(votes, "Class4.1"),
+    }
 
 
 def _vote(votes: Votes, column: str) -> Any:
     """(galaxy,) published fraction of an answer."""
-    value = votes[column]
-    return value.to_numpy(dtype=np.float64) if isinstance(value, pd.Series) else value
-
-
-def _votes(votes: Votes, classes: Sequence[str], columns: Sequence[str]) -> Parts:
-    """Each class with the published fraction of one answer."""
-    return {name: _vote(votes, column) for name, column in zip(classes, columns, strict=True)}
+    fractions = votes[column]
+    if isinstance(fractions, pd.Series):
+        return fractions.to_numpy(dtype=np.float64)
+    return fractions
 
 
 def _most(votes: Votes, column: str) -> Any:

@@ -35,9 +35,8 @@ def rmse(predictions: np.ndarray, targets: np.ndarray) -> float:
         0.3535533905932738
     """
     _check_shapes(predictions, targets)
-    return float(
-        np.sqrt(np.mean(np.square(predictions.astype(np.float64) - targets.astype(np.float64))))
-    )
+    errors = predictions.astype(np.float64) - targets.astype(np.float64)
+    return float(np.sqrt(np.mean(np.square(errors))))
 
 
 def log_loss(predictions: np.ndarray, targets: np.ndarray) -> float:
@@ -89,9 +88,11 @@ def jackknife(
     value = float(score(ours.mean()) - score(theirs.mean()))
     if n < 2:
         return Difference(value, 0.0)
-    # (galaxy,) the difference where one galaxy is left out
-    left = score((ours.sum() - ours) / (n - 1)) - score((theirs.sum() - theirs) / (n - 1))
-    variance = (n - 1) / n * np.sum(np.square(left - left.mean()))
+    # (galaxy,) scores and their difference where one galaxy is left out
+    our_scores = score((ours.sum() - ours) / (n - 1))
+    their_scores = score((theirs.sum() - theirs) / (n - 1))
+    differences = our_scores - their_scores
+    variance = (n - 1) / n * np.sum(np.square(differences - differences.mean()))
     return Difference(value, float(np.sqrt(variance)))
 
 

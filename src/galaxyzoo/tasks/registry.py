@@ -6,6 +6,7 @@ labels are a task too, named as their dataset, whose catalog and configs hold it
 
 from collections.abc import Mapping
 from difflib import get_close_matches
+from itertools import chain
 from typing import Any
 
 from galaxyzoo.core.errors import InputError
@@ -68,7 +69,9 @@ def split_ensemble(name: str) -> tuple[str, str]:
 
 def ensemble_name(task: str, name: str) -> str:
     """`ensemble:NAME` of the competition's task, `ensemble:TASK/NAME` of any other."""
-    return f"{ENSEMBLE}{name}" if task == COMPETITION_TASK else f"{ENSEMBLE}{task}/{name}"
+    if task == COMPETITION_TASK:
+        return f"{ENSEMBLE}{name}"
+    return f"{ENSEMBLE}{task}/{name}"
 
 
 _HUBBLE_MACRO = {
@@ -114,7 +117,7 @@ TASKS: dict[str, Task] = {
         ),
         ClassTask(
             "hubble10",
-            tuple(name for names in _HUBBLE_MACRO.values() for name in names),
+            tuple(chain.from_iterable(_HUBBLE_MACRO.values())),
             ClassRule(label_rules.hubble10, label_rules.hubble10_shares),
             balanced=True,
             macro=_HUBBLE_MACRO,
@@ -150,22 +153,26 @@ def find_column(task: Task, answer: str, option: str) -> int:
     Args:
         task: of the columns.
         answer: `Class6.1`, or `odd`.
-        option: how it was typed, for the error where there is none, or several.
+        option: how it was typed, for the error.
+    Returns:
+        Number of the column.
+    Raises:
+        InputError: no column is so named, or several are; it lists the three nearest.
     Examples:
         >>> task = get_task("gz37")
         >>> task.columns[find_column(task, "spiral arms", "answer")]
         'Class4.1'
     """
     wanted = answer.strip().lower().replace("_", " ")
-    spelled = [
-        (spelling.lower(), i)
-        for i, name in enumerate(task.columns)
-        for spelling in (name.replace("_", " "), task.text(i))
-    ]
-    matching = sorted({i for spelling, i in spelled if spelling == wanted})
+    columns: dict[str, list[int]] = {}  # by spelling
+    for column, name in enumerate(task.columns):
+        for spelling in {name.replace("_", " ").lower(), task.text(column).lower()}:
+            columns.setdefault(spelling, []).append(column)
+    matching = columns.get(wanted, [])
     if len(matching) == 1:
         return matching[0]
-    labels = {spelling: task.labels[i] for spelling, i in spelled}
-    near = [labels[spelling] for spelling in get_close_matches(wanted, labels, 3, cutoff=0)]
+    near = []
+    for spelling in get_close_matches(wanted, columns, 3, cutoff=0):
+        near.append(task.labels[columns[spelling][-1]])
     problem = "matches several answers" if matching else "matches no answer"
     raise InputError(f"{option} '{answer}' {problem} of {task.name}; nearest: {', '.join(near)}")
