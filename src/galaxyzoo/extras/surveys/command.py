@@ -112,8 +112,8 @@ class SurveyOptions(JobOptions, predict.ImageOptions):
                 f"{paths.shown(self.output)} is neither a folder to write, such as votes/, nor a "
                 f"table ({', '.join(TABLE_FORMATS)})"
             )
-        has_more = self.top != SurveyOptions.top or self.part_size != SurveyOptions.part_size
-        if self.is_table and (self.table or has_more):
+        for_folders = self.top != SurveyOptions.top or self.part_size != SurveyOptions.part_size
+        if self.is_table and (self.table or for_folders):
             raise InputError(
                 "--table, --top and --part-size need a folder, but the last word is a table"
             )
@@ -174,9 +174,13 @@ def predict_survey(options: SurveyOptions, folder: Path) -> None:
     from galaxyzoo.inference.load_model import describe
 
     job = make_job(options, folder, dataset, name)
-    table = options.output if options.is_table else options.table
-    names = options.names or COLUMN_NAMES[0]
-    job.check(table, names, "TABLE" if options.is_table else "--table")
+    table = options.table
+    table_option = "--table"
+    if options.is_table:
+        table = options.output
+        table_option = "TABLE"
+    style = options.names or COLUMN_NAMES[0]
+    job.check(table, style, table_option)
     print(job.cost)
     notes = job.run(options.jobs or 1, options.backend)
     left_out = job.images.left_out
@@ -188,20 +192,20 @@ def predict_survey(options: SurveyOptions, folder: Path) -> None:
     if table:
         order = partial(order_by, list(task.columns), by) if by else None
         # Not those that were added for the label page, which reads the parts: 640 bytes a galaxy
-        job.write_table(table, names, order, has_features=FEATURES in options.extras)
+        job.write_table(table, style, order, has_features=FEATURES in options.extras)
     summary = f"{console.count(notes['rows'], 'image')}, {describe(job.predictor)}"
-    made = paths.shown(options.output.resolve())
+    output = paths.shown(options.output.resolve())
     next_command = predict.meaning(task)
     if options.is_table:
-        launch.print_done(f"{made}, {summary}", next_command)
+        launch.print_done(f"{output}, {summary}", next_command)
         return
     if table:
         print(f"table: {paths.shown(table.resolve())}")
     if by:
         print(f"ranking: {paths.shown(write_ranking(job, by, options.top).resolve())}")
     if FEATURES in job.extras:
-        next_command = f"{launch.typed('label')} {shlex.quote(made)}"
-    launch.print_done(f"{made}/, {summary}", next_command)
+        next_command = f"{launch.typed('label')} {shlex.quote(output)}"
+    launch.print_done(f"{output}/, {summary}", next_command)
 
 
 def make_job(options: SurveyOptions, folder: Path, dataset: str, name: str) -> "Survey":
@@ -238,9 +242,11 @@ def pick_extras(given: tuple[str, ...], dataset: str, folder: Path) -> tuple[str
 
     A job that was begun without them goes on without them.
     """
-    path, begun = folder / JOB, FEATURES
+    path = folder / JOB
+    begun = [FEATURES]
     if path.exists():
         with advise("choose a new folder"):
-            begun = manifest.read_sealed(path)["made_by"]["extras"]
-    is_added = dataset == BUNDLED and FEATURES not in given and FEATURES in begun
-    return (*given, FEATURES) if is_added else given
+            begun = manifest.read_sealed(path)["made_by"]["extras"].split(", ")
+    if dataset == BUNDLED and FEATURES in begun and FEATURES not in given:
+        return (*given, FEATURES)
+    return given

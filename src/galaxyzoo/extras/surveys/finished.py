@@ -70,20 +70,34 @@ def _survey_to_write(folder: Path) -> str:
     return "NEW_FOLDER/"  # `folder` may be a file or hold images
 
 
-def read_finished(folder: Path) -> tuple[dict[str, Any], dict[str, Any], SurveyImages]:
-    """Provenance, notes and images of a finished survey."""
+@dataclass(frozen=True)
+class FinishedSurvey:
+    """A survey all parts of which were read back."""
+
+    provenance: dict[str, Any]  # of its files
+    notes: dict[str, Any]  # of its manifest
+    images: SurveyImages
+
+
+def read_finished(folder: Path) -> FinishedSurvey:
+    """Read the manifest of a finished survey and list its images.
+
+    Raises:
+        InputError: it is not finished, its manifest is damaged, or it has no galaxies.
+    """
     if not (folder / MANIFEST).exists():
         command = f"{launch.typed('survey')} IMAGES {_survey_to_write(folder)}"
         raise InputError(f"{paths.shown(folder)} is not a finished survey: type `{command}` first")
     with advise("predict the images again, into a new folder"):
         content = manifest.read_sealed(folder / MANIFEST)
-    provenance, notes = content["made_by"], content["notes"]
+    provenance = content["made_by"]
+    notes = content["notes"]
     if not notes["rows"]:
         raise InputError(f"{paths.shown(folder)} has no galaxies: none of its images could be read")
     settings = FitsSettings(**notes.get("fits", {}))
     inputs = tuple(Path(normpath(folder.resolve() / name)) for name in notes["inputs"])
     images = SurveyImages(inputs, provenance["part_size"], settings)
-    return provenance, notes, images
+    return FinishedSurvey(provenance, notes, images)
 
 
 def read_features(folder: Path) -> SurveyFeatures:
@@ -93,37 +107,41 @@ def read_features(folder: Path) -> SurveyFeatures:
         InputError: the survey is not finished, has no features, a part of it was changed, or its
             images are gone or others.
     """
-    provenance, notes, images = read_finished(folder)
-    if FEATURES not in provenance["extras"].split(", "):
+    survey = read_finished(folder)
+    if FEATURES not in survey.provenance["extras"].split(", "):
         return replace(read_features(folder / FEATURES), folder=folder)
-    other = (
+    images = survey.images
+    changed = (
         f"images in {', '.join(map(paths.shown, images.paths))} are not those predicted in "
         f"{paths.shown(folder)}: put them back, or predict again into a new folder"
     )
-    if len(images.parts) != notes["parts"]:
-        raise InputError(other)
-    label, tables = images.labels.column, []
+    if len(images.parts) != survey.notes["parts"]:
+        raise InputError(changed)
+    label = images.labels.column
+    tables = []
     for part in images.parts:
         path = part_path(folder, part.number)
-        record = part_record(path, provenance)
+        record = part_record(path, survey.provenance)
         table = parquet.read_table(record.path(path.name))
-        names = {images.labels[name] for name in part.names}
-        is_named = label in table.column_names and names.issuperset(table[label].to_pylist())
-        if not is_named or not part.is_of(record.notes):
-            raise InputError(other)
+        ids = {images.labels[name] for name in part.names}
+        has_ids = label in table.column_names and ids.issuperset(table[label].to_pylist())
+        if not has_ids or not part.is_of(record.notes):
+            raise InputError(changed)
         tables.append(table)
+    galaxies = pa.concat_tables(tables)
     return SurveyFeatures(
-        folder,
-        images,
-        np.concatenate([table[label].to_numpy() for table in tables]),
-        np.repeat(range(len(tables)), [len(table) for table in tables]),
-        np.concatenate([features_of(table) for table in tables if len(table)]),
-        np.concatenate([_numbers(table, prediction_columns(table.schema)) for table in tables]),
-        np.concatenate([_numbers(table, POSITION) for table in tables]),
+        folder=folder,
+        images=images,
+        ids=galaxies[label].to_numpy(),
+        parts=np.repeat(range(len(tables)), [len(table) for table in tables]),
+        features=features_of(galaxies),
+        predictions=_numbers(galaxies, prediction_columns(galaxies.schema)),
+        positions=_numbers(galaxies, POSITION),
     )
 
 
-def _numbers(table: pa.Table, names: Sequence[str]) -> np.ndarray:
+def _numbers(table: pa.Table, columns: Sequence[str]) -> np.ndarray:
     """(row, column) float64, NaN where a table lacks a column or has no number there."""
-    frame = table.select([n for n in names if n in table.column_names]).to_pandas()
-    return frame.reindex(columns=names).apply(pd.to_numeric, errors="coerce").to_numpy(float)
+    present = [column for column in columns if column in table.column_names]
+    frame = table.select(present).to_pandas()
+    return frame.reindex(columns=columns).apply(pd.to_numeric, errors="coerce").to_numpy(float)

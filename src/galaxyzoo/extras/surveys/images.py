@@ -1,9 +1,8 @@
 """The images of a survey, cut into parts, with the columns that go with the predictions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +31,7 @@ class Part:
     @property
     def names(self) -> list[str]:
         """Names of the images, as labels have them."""
-        return [*map(one_line, self.images.names)]
+        return [one_line(name) for name in self.images.names]
 
     @property
     def stamps(self) -> str:
@@ -45,10 +44,12 @@ class Part:
 
     def is_changed(self, row: int) -> bool:
         """Check whether an image's file is gone, or not as it was opened."""
-        path, stamp = self.images.path, self.archive_stamp
+        path = self.images.path
+        stamp = self.archive_stamp
         if stamp is None:
             image = self.images.table.iloc[row]
-            path = (path if path.is_dir() else path.parent) / image["row"]
+            folder = path if path.is_dir() else path.parent
+            path = folder / image["row"]
             stamp = image["stamp"]
         return not path.exists() or base.stamp_of(path.stat()) != stamp
 
@@ -118,14 +119,15 @@ class SurveyImages:
         if not self.keep and not positions:
             return {}
         tables = {path: _read_kept(path, self.keep, positions.get(path) or ()) for path in paths}
-        kinds = {table.schema: shown(path) for path, table in tables.items()}
+        examples = {table.schema: shown(path) for path, table in tables.items()}
+        schemas = list(examples)
         try:
-            schema = _with_types(pa.unify_schemas([*kinds], promote_options="permissive"))
+            schema = _with_types(pa.unify_schemas(schemas, promote_options="permissive"))
             return {path: table.cast(schema) for path, table in tables.items()}
         except pa.ArrowException:
-            names = ",".join(next(iter(kinds)).names)
-            line = f"--keep {names}: column types differ between "
-            raise InputError(line + " and ".join(kinds.values())) from None
+            columns = ",".join(schemas[0].names)
+            files = " and ".join(examples.values())
+            raise InputError(f"--keep {columns}: column types differ between {files}") from None
 
     def kept_columns(self, chunk: Chunk) -> dict[str, pa.ChunkedArray]:
         """Columns to keep, of the images that were decoded."""
@@ -156,7 +158,8 @@ class SurveyImages:
             part = self.parts[number]
             by_label = {self.labels[name]: row for row, name in enumerate(part.names)}
             rows = galaxies_of_part["label"].map(by_label)
-            pictures[rows.index], unreadable = decode_many(part.images.take(rows), image)
+            decoded, unreadable = decode_many(part.images.take(rows), image)
+            pictures[rows.index] = decoded
             for place in unreadable:
                 problems[rows.index[place]] = "The image cannot be read."
             for galaxy, row in rows.items():  # once it was read, or it could still change
@@ -172,10 +175,16 @@ class SurveyImages:
     @property
     def digest(self) -> str:
         """Digest of the names of all images, in their order, and of what is kept."""
-        names = ([each[:2] for each in part.images.identities()] for part in self.parts)
-        batches = chain.from_iterable(table.to_batches() for table in self.kept.values())
-        columns = (memoryview(batch.serialize()) for batch in batches)
-        return digest(chain(map(repr, names), self.keep, columns))[:16]
+        return digest(self._content())[:16]
+
+    def _content(self) -> Iterator[str | memoryview]:
+        """Yield what the digest is of, a part or a batch of a table at a time."""
+        for part in self.parts:
+            yield repr([identity[:2] for identity in part.images.identities()])
+        yield from self.keep
+        for table in self.kept.values():
+            for batch in table.to_batches():
+                yield memoryview(batch.serialize())
 
 
 def _read_kept(path: Path, keep: Sequence[str], position: Sequence[str]) -> pa.Table:

@@ -10,7 +10,6 @@ from pyarrow import parquet
 
 from galaxyzoo.config.schema import ORIGINAL_PX, ImageConfig
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.data.stores.base import POSITION
 from galaxyzoo.extras.pages.html import GalaxyCard, HtmlSection, made, sky_links, write_page
 from galaxyzoo.extras.surveys import INTERVALS, SPREAD
 from galaxyzoo.extras.surveys.columns import without_features
@@ -27,7 +26,7 @@ _PICTURE = ImageConfig(crop_px=ORIGINAL_PX, cache_px=160)
 
 
 def write_ranking(job: Survey, by: str, top: int) -> Path:
-    """Write both into the job's folder; returns the page's path.
+    """Write the page and the table into the job's folder; returns the page's path.
 
     Args:
         job: finished.
@@ -35,10 +34,14 @@ def write_ranking(job: Survey, by: str, top: int) -> Path:
             the answers, `DISAGREEMENT`, the standard deviation between the folds' networks, and
             `WIDTH`, of the intervals.
         top: number of galaxies.
+    Raises:
+        InputError: none of the images could be read.
     """
-    task, label = job.predictor.task, job.images.labels.column
+    task = job.predictor.task
+    label = job.images.labels.column
     columns = list(task.columns)
-    best, total = pd.DataFrame(), 0
+    best = pd.DataFrame()
+    total = 0
     for part in job.images.parts:
         path = job.part_path(part)
         names = without_features(parquet.read_schema(path).names)
@@ -49,21 +52,24 @@ def write_ranking(job: Survey, by: str, top: int) -> Path:
     if best.empty:
         raise InputError("--rank: none of the images can be read")
     write_predictions(job.folder / TABLE, best.set_index(label)[[_SCORE, *columns]])
-    ranked_by = task.labels[columns.index(by)] if by in columns else by
+    ranked_by = by
+    if by in columns:
+        ranked_by = task.labels[columns.index(by)]
     title = f"{len(best):,} galaxies by {ranked_by}"
-    ranges = [text for key, text in _RANGES.items() if key in job.extras]
+    ranges = [text for extra, text in _RANGES.items() if extra in job.extras]
+    scores = best[_SCORE]
     summary = {
-        "Galaxies": f"{len(best):,} of {total:,}, scores {best[_SCORE].max():.3f} to "
-        f"{best[_SCORE].min():.3f}",
+        "Galaxies": f"{len(best):,} of {total:,}, scores {scores.max():.3f} to {scores.min():.3f}",
         "Networks": job.name,
         "Shown": ", ".join(["largest answers", *ranges]),
         "Made": made(),
     }
     pictures, _ = job.images.pictures(best[_PART].to_numpy(), best[label].to_numpy(), _PICTURE)
     cards = []
-    for row, picture in zip(best.to_dict("records"), pictures, strict=True):
-        sky = sky_links(*(row[name] for name in POSITION if name in row))
-        cards.append(GalaxyCard(str(row[label]), picture, _notes(row, by, task), links=sky))
+    for galaxy, picture in zip(best.to_dict("records"), pictures, strict=True):
+        notes = _notes(galaxy, by, task)
+        sky = sky_links(galaxy.get("ra"), galaxy.get("dec"))
+        cards.append(GalaxyCard(str(galaxy[label]), picture, notes, links=sky))
     links = [(TABLE, TABLE, "the score and all answers of these galaxies")]
     section = HtmlSection("Galaxies", galleries=[("Highest scores first", cards)], links=links)
     write_page(job.folder / _PAGE, title, summary, [section])
@@ -93,15 +99,21 @@ def _mean_of(galaxies: pd.DataFrame, columns: list[str], ending: str) -> pd.Seri
 
 def _notes(galaxy: dict[str, Any], by: str, task: Task) -> list[str]:
     """The score and the largest answers, each with its spread and interval, of a galaxy."""
-    is_answer = by in task.columns  # which comes first, and is not counted
-    answers = sorted(task.columns, key=lambda name: (name != by, -galaxy[name]))
-    notes = [] if is_answer else [f"score {galaxy[_SCORE]:.3f}"]
-    for name in answers[: _ANSWERS + is_answer]:
-        note = f"{task.text(task.columns.index(name))} {galaxy[name]:.2f}"
-        if f"{name}_{SPREAD}" in galaxy:
-            note += f"\u00a0±\u00a0{galaxy[f'{name}_{SPREAD}']:.2f}"
-        if f"{name}_{BOUNDS[0]}" in galaxy:
-            low, high = (galaxy[f"{name}_{bound}"] for bound in BOUNDS)
-            note += f" ({low:.2f}\u00a0to\u00a0{high:.2f})"
+    answers = sorted(task.columns, key=lambda answer: -galaxy[answer])
+    notes = []
+    if by in answers:  # it comes first, and is not counted
+        answers.remove(by)
+        answers = [by, *answers[:_ANSWERS]]
+    else:
+        notes.append(f"score {galaxy[_SCORE]:.3f}")
+        answers = answers[:_ANSWERS]
+    for answer in answers:
+        note = f"{task.text(task.columns.index(answer))} {galaxy[answer]:.2f}"
+        spread = galaxy.get(f"{answer}_{SPREAD}")
+        if spread is not None:
+            note += f"\u00a0±\u00a0{spread:.2f}"
+        lower, upper = (galaxy.get(f"{answer}_{bound}") for bound in BOUNDS)
+        if lower is not None:
+            note += f" ({lower:.2f}\u00a0to\u00a0{upper:.2f})"
         notes.append(note)
     return notes

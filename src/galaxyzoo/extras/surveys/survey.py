@@ -94,9 +94,14 @@ class Survey:
     @property
     def cost(self) -> str:
         """Describe in one line the work and the disk space, which follow from views and extras."""
-        runs, columns = self.predictor.runs, len(self.predictor.task.columns)
+        runs = self.predictor.runs
+        columns = len(self.predictor.task.columns)
         passes = sum(len(run.models) * run.config.tta.n_views for run in runs)
-        row_bytes = 4 * columns * (1 + (SPREAD in self.extras) + 2 * (INTERVALS in self.extras))
+        row_bytes = 4 * columns
+        if SPREAD in self.extras:
+            row_bytes += 4 * columns
+        if INTERVALS in self.extras:
+            row_bytes += 8 * columns
         if FEATURES in self.extras:
             passes += runs[0].config.tta.n_views
             row_bytes += self._features(_one_black_image).nbytes
@@ -125,38 +130,45 @@ class Survey:
         return self._finish(done, time.perf_counter() - started)
 
     def check(
-        self, table: Path | None = None, names: str = COLUMN_NAMES[0], option: str = "--table"
+        self, table: Path | None = None, style: str = COLUMN_NAMES[0], option: str = "--table"
     ) -> None:
-        """Refuse, before any prediction, what could not be written or has no meaning.
+        """Refuse by an `InputError`, before any prediction, what cannot be written or computed.
 
         Args:
             table: as of `write_table`, if one is to be written; only one of the same columns and
                 images may be there.
-            names: of `COLUMN_NAMES`.
+            style: of the table's column names, one of `COLUMN_NAMES`.
             option: that names the table.
         """
         if SPREAD in self.extras and min(len(run.models) for run in self.predictor.runs) < 2:
             raise InputError(f"--with {SPREAD} needs the networks of two folds or more")
         label = self.images.labels.column
         carried = pa.concat_tables(self.images.kept.values() or [pa.table({})])
-        made = meanings(self.predictor.task, label)
-        for name in sorted({*carried.column_names} & {*made}):
-            raise InputError(f"--keep {name}: the predictions have a column of this name")
-        if table:
-            inputs = [*self.images.paths, self.folder / ERRORS]
-            columns = [label, *carried.column_names, *made]
-            is_own = partial(is_own_table, columns=columns, ids=self._id_texts())
-            paths.check_output(option, table, inputs, is_own)
-            check_table(table, carried, [label, *self.predictor.task.columns], names)
-            if table.suffix == ".fits" and not all(map(str.isascii, self._id_texts())):
-                odd = next(text for text in self._id_texts() if not text.isascii())
-                where = f"{paths.shown(table)}: FITS text must be ASCII"
-                raise InputError(f"{where}, not '{odd}': use .vot, .ecsv or .parquet")
+        predicted = meanings(self.predictor.task, label)
+        repeated = sorted(predicted.keys() & carried.column_names)
+        if repeated:
+            raise InputError(f"--keep {repeated[0]}: the predictions have a column of this name")
+        if table is None:
+            return
+        inputs = [*self.images.paths, self.folder / ERRORS]
+        columns = [label, *carried.column_names, *predicted]
+        is_own = partial(is_own_table, columns=columns, ids=self._id_texts())
+        paths.check_output(option, table, inputs, is_own)
+        check_table(table, carried, [label, *self.predictor.task.columns], style)
+        if table.suffix != ".fits":
+            return
+        for text in self._id_texts():
+            if not text.isascii():
+                raise InputError(
+                    f"{paths.shown(table)}: FITS text must be ASCII, not '{text}': use .vot, "
+                    ".ecsv or .parquet"
+                )
 
     def _id_texts(self) -> Iterator[str]:
         """Ids of all images, readable or not."""
-        labels = self.images.labels
-        return (str(labels[name]) for part in self.images.parts for name in part.names)
+        for part in self.images.parts:
+            for name in part.names:
+                yield str(self.images.labels[name])
 
     def make_parts(self) -> int:
         """Predict the parts that are missing, beside other processes; returns how many images.
@@ -193,10 +205,10 @@ class Survey:
 
     def begin(self) -> None:
         """Write `job.json`, or refuse the folder of another job or parts whose images changed."""
-        where = paths.shown(self.folder)
+        folder = paths.shown(self.folder)
         if self._has_other_files():  # asked first: the lock is a file in the folder
-            raise InputError(f"FOLDER {where} contains other files: choose a new folder")
-        with self._begun.make(f"starting the survey {where}"):
+            raise InputError(f"FOLDER {folder} contains other files: choose a new folder")
+        with self._begun.make(f"starting the survey {folder}"):
             pass
         for part in self.images.parts:
             record = self._record(part)
@@ -209,9 +221,9 @@ class Survey:
         """Ask whether the folder has files, but is not that of a survey."""
         if not self.folder.is_dir():
             return False
-        names = [path.name for path in self.folder.iterdir() if not path.name.startswith(".")]
+        visible = [path for path in self.folder.iterdir() if not path.name.startswith(".")]
         # Listed first: a survey that starts meanwhile writes `job.json` before its parts.
-        return bool(names) and not (self.folder / JOB).exists()
+        return bool(visible) and not (self.folder / JOB).exists()
 
     @property
     def _begun(self) -> SealedFiles:
@@ -230,19 +242,21 @@ class Survey:
 
     def _predict(self, part: Part, bar: ProgressBar) -> dict[str, Any]:
         """Predict a part; returns the notes of its record."""
-        tables, errors = [], []
-        checks, checksums = InputChecks(), dict[int, int]()
+        tables = []
+        errors = []
+        checks = InputChecks()
+        checksums = dict[int, int]()
         for chunk in decode_ahead(self.predictor, part.images):
             tables.append(self._table(chunk))
             bar.update(len(chunk.images))
-            errors += chunk.problems
+            for name, reason in chunk.problems:
+                errors.append([one_line(name), one_line(reason)])
             add_checks(checks, chunk.checks)
             checksums |= chunk.checksums
         self._check_still_ours()
-        path = self.part_path(part)
-        save_table(path, self._described(pa.concat_tables(tables)))
+        save_table(self.part_path(part), self._described(pa.concat_tables(tables)))
         return {
-            "errors": [[one_line(text) for text in pair] for pair in errors],
+            "errors": errors,
             "oddities": {kind: [n, one_line(first)] for kind, (n, first) in checks.items()},
             "stamps": part.stamps,
             "content": digest_content(checksums),
@@ -250,33 +264,30 @@ class Survey:
 
     def _table(self, chunk: Chunk) -> pa.Table:
         """Rows of a part: id, the predictions as float32, classes, and the extras."""
-        predictor, columns = self.predictor, list(self.predictor.task.columns)
+        predictor = self.predictor
+        columns = list(predictor.task.columns)
         extras: dict[str, Any] = {}
         if SPREAD in self.extras:
             values, spread = predictor.predict_with_spread(chunk.decode)
-            extras = _by_name([f"{name}_{SPREAD}" for name in columns], spread)
+            extras = _by_name(columns, spread, f"_{SPREAD}")
         else:
             values = predictor.predict(chunk.decode)
         if self.intervals:
             bounds = self.intervals(values)
             for i, bound in enumerate(BOUNDS):
-                extras |= _by_name([f"{name}_{bound}" for name in columns], bounds[..., i])
+                extras |= _by_name(columns, bounds[..., i], f"_{bound}")
         if FEATURES in self.extras:
             features = self._features(chunk.decode)
             extras[FEATURES] = pa.FixedSizeListArray.from_arrays(
                 features.ravel(), features.shape[1]
             )
         predictions = chunk.table(values, predictor.task)
-        classes = survey_classes(predictor.task, predictions, self.prior)
-        return pa.table(
-            {
-                self.images.labels.column: self._ids(list(predictions.index)),
-                **self.images.kept_columns(chunk),
-                **_by_name(columns, values),
-                **{name: pa.array(labels, pa.string()) for name, labels in classes.items()},
-                **extras,
-            }
-        )
+        rows: dict[str, Any] = {self.images.labels.column: self._ids(list(predictions.index))}
+        rows |= self.images.kept_columns(chunk)
+        rows |= _by_name(columns, values)
+        for name, classes in survey_classes(predictor.task, predictions, self.prior).items():
+            rows[name] = pa.array(classes, pa.string())
+        return pa.table(rows | extras)
 
     def _features(self, decode: Decode) -> np.ndarray:
         """(image, feature) float16: rankings by half-precision features are the same."""
@@ -284,9 +295,9 @@ class Survey:
 
     def _described(self, table: pa.Table) -> pa.Table:
         """Add the meaning of each column; no date or version, for equal bytes."""
-        task, label = self.predictor.task, self.images.labels.column
         networks = f"{self.name}, {self.predictor.digest}"
-        return table.cast(describe_columns(table.schema, task, label, networks))
+        label = self.images.labels.column
+        return table.cast(describe_columns(table.schema, self.predictor.task, label, networks))
 
     def _ids(self, names: list[str]) -> pa.Array:
         labels = self.images.labels
@@ -296,34 +307,17 @@ class Survey:
     def _finish(self, done: int, seconds: float) -> dict[str, Any]:
         """Check that each image is there once; write the errors of all parts and the manifest."""
         self._check_still_ours()
-        rows, errors = 0, []
+        rows = 0
+        errors = list[tuple[str, str]]()
         checks: InputChecks = {}
-        label = self.images.labels.column
-        names = set[str]()
         for part in self.images.parts:
-            record, name = self._record(part), self.part_path(part).name
-            names |= {record.mark.name, name}
-            notes, path = record.notes, record.path(name)
-            predicted = parquet.read_table(path, columns=[label])[label].to_pylist()
-            made = Counter([*predicted, *(self.images.labels[name] for name, _ in notes["errors"])])
-            wanted = Counter(self.images.labels[name] for name in part.names)
-            if difference := [*(made - wanted), *(wanted - made)]:
-                raise InputError(
-                    f"{paths.shown(path)} lacks or repeats {label} {difference[0]}: {record.advice}"
-                )
-            rows += len(predicted)
-            errors += notes["errors"]
-            add_checks(checks, notes["oddities"])
-        for path in sorted((self.folder / PARTS).glob("[!.]*")):
-            if path.name not in names:
-                raise InputError(f"{paths.shown(path)} does not belong to this job: move it away")
-        now = replace(self.images)  # opens the same paths again, as they are now
-        stamps = [[part.stamps for part in images.parts] for images in (self.images, now)]
-        if now.digest != self.images.digest or stamps[0] != stamps[1]:
-            raise InputError(f"IMAGES changed during prediction: {self._begun.advice}")
-        ids, reasons = self._ids([name for name, _ in errors]), [why for _, why in errors]
-        lost = pa.table({label: ids, "reason": pa.array(reasons, pa.string())})
-        save_table(self.folder / ERRORS, lost)
+            record = self._record(part)
+            rows += self._count_rows(part, record)
+            errors += record.notes["errors"]
+            add_checks(checks, record.notes["oddities"])
+        self._check_folder()
+        self._check_images()
+        self._save_errors(errors)
         sentences = describe_checks(checks, rows, self.predictor.task)
         for note in sentences:
             ProgressBar.write(note)
@@ -338,16 +332,61 @@ class Survey:
             "errors": len(errors),
             "images_per_s": round(done / seconds, 1) if done else None,  # of the last command
         }
-        mark, advice = self.folder / MANIFEST, self._begun.advice
-        SealedFiles(mark, self.provenance, advice, [ERRORS]).seal(notes)
+        mark = self.folder / MANIFEST
+        SealedFiles(mark, self.provenance, self._begun.advice, [ERRORS]).seal(notes)
         return notes
 
+    def _count_rows(self, part: Part, record: PartFiles) -> int:
+        """Read a part back and count its rows.
+
+        Raises:
+            InputError: it was changed, or an image is not once among its rows and errors.
+        """
+        labels = self.images.labels
+        errors = record.notes["errors"]
+        path = record.path(self.part_path(part).name)
+        ids = parquet.read_table(path, columns=[labels.column])[labels.column].to_pylist()
+        counts = Counter(ids)
+        counts.update(labels[name] for name, _ in errors)
+        expected = Counter(labels[name] for name in part.names)
+        wrong = [*(counts - expected), *(expected - counts)]
+        if wrong:
+            raise InputError(
+                f"{paths.shown(path)} lacks or repeats {labels.column} {wrong[0]}: {record.advice}"
+            )
+        return len(ids)
+
+    def _check_folder(self) -> None:
+        """Refuse files among the parts that are not of this job."""
+        names = set[str]()
+        for part in self.images.parts:
+            record = self._record(part)
+            names |= {record.mark.name, *record.contents}
+        for path in sorted((self.folder / PARTS).glob("[!.]*")):
+            if path.name not in names:
+                raise InputError(f"{paths.shown(path)} does not belong to this job: move it away")
+
+    def _check_images(self) -> None:
+        """Refuse images that changed since the start."""
+        now = replace(self.images)  # opens the same paths again
+        stamps = [part.stamps for part in self.images.parts]
+        stamps_now = [part.stamps for part in now.parts]
+        if now.digest != self.images.digest or stamps_now != stamps:
+            raise InputError(f"IMAGES changed during prediction: {self._begun.advice}")
+
+    def _save_errors(self, errors: list[tuple[str, str]]) -> None:
+        """Write the list of images that cannot be read, by name and reason."""
+        ids = self._ids([name for name, _ in errors])
+        reasons = pa.array([reason for _, reason in errors], pa.string())
+        table = pa.table({self.images.labels.column: ids, "reason": reasons})
+        save_table(self.folder / ERRORS, table)
+
     def write_table(
-        self, path: Path, names: str, order: Order | None = None, has_features: bool = True
+        self, path: Path, style: str, order: Order | None = None, has_features: bool = True
     ) -> None:
         """Write the finished job as one table; see `write_one_table`."""
         parts = [self.part_path(part) for part in self.images.parts]
-        write_one_table(path, parts, names, order, has_features)
+        write_one_table(path, parts, style, order, has_features)
 
     def part_path(self, part: Part) -> Path:
         """Path of a part's predictions."""
@@ -363,16 +402,18 @@ def add_features(folder: Path) -> None:
 
     They become a survey of its own in `features/`, so that an interrupted command can go on.
     """
-    provenance, _, images = finished.read_finished(folder)
-    if FEATURES in provenance["extras"].split(", "):
+    survey = finished.read_finished(folder)
+    if FEATURES in survey.provenance["extras"].split(", "):
         return
-    (name, *_) = layout.bundled_runs(kinds.COMPETITION_TASK)
+    name = layout.bundled_runs(kinds.COMPETITION_TASK)[0]
     load = partial(load_predictor, BUNDLED, name, [0], 1)
     print(f"{paths.shown(folder)} has no features: computing them once", flush=True)
-    Survey(folder / FEATURES, name, load, images, np.empty(0), (FEATURES,)).run()
+    Survey(folder / FEATURES, name, load, survey.images, np.empty(0), (FEATURES,)).run()
 
 
-def _by_name(names: list[str], values: np.ndarray) -> dict[str, np.ndarray]:
+def _by_name(columns: list[str], values: np.ndarray, ending: str = "") -> dict[str, np.ndarray]:
+    """Columns of (image, column) values, as float32, by their names with that ending."""
+    names = [column + ending for column in columns]
     return dict(zip(names, values.astype(np.float32).T, strict=True))
 
 
@@ -396,12 +437,17 @@ def classes_of_votes(votes: pd.DataFrame) -> dict[str, list[str]]:
 
     No nulls: astropy 8.0.2 refuses them in columns of text.
     """
-    votes, classes = votes.reset_index(drop=True), dict[str, list[str]]()
+    votes = votes.reset_index(drop=True)
+    classes = {}
     for name, task in registry.TASKS.items():
-        if task.rule is not None:
-            labels = task.rule.labels(votes)
-            clear = {} if labels.empty else labels.idxmax(axis=1).to_dict()
-            classes[name] = [clear.get(row, "") for row in range(len(votes))]
+        if task.rule is None:
+            continue
+        labels = task.rule.labels(votes)  # of clear galaxies alone
+        if labels.empty:
+            classes[name] = [""] * len(votes)
+        else:
+            clear = labels.idxmax(axis=1)
+            classes[name] = clear.reindex(votes.index, fill_value="").tolist()
     return classes
 
 
