@@ -5,17 +5,24 @@ import pytest
 
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.ensemble.least_squares import make_fold
-from galaxyzoo.ensemble.selection import CANDIDATES, CrossFits, cross_fit, nested, pick_candidates
+from galaxyzoo.ensemble.selection import (
+    CANDIDATES,
+    CrossFits,
+    NestedChoice,
+    cross_fit,
+    nested,
+    pick_candidates,
+)
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.metrics import rmse
 from galaxyzoo.tasks.registry import TASKS
 from support.problems import LINEAR, SMALL, draw_run, draw_votes, fit_all, make_problem
 
 
-def outer(fits: CrossFits) -> tuple[np.ndarray, dict[int, str]]:
-    result = nested(fits)
-    assert result is not None
-    return result
+def outer(fits: CrossFits) -> NestedChoice:
+    choice = nested(fits)
+    assert choice is not None
+    return choice
 
 
 @pytest.mark.parametrize("name", LINEAR)
@@ -39,13 +46,13 @@ def test_cross_fitted_predictions_are_those_of_plain_fits_on_the_other_folds(nam
 def test_nested_score_is_that_of_choosing_again_without_each_fold():
     features, targets, folds = make_problem(1, n=60)
     fits = fit_all((features, targets, folds))
-    predictions, choices = outer(fits)
+    choice = outer(fits)
     for fold in range(4):
         kept = folds != fold
         inner = fit_all((features[kept], targets[kept], folds[kept]))
-        assert choices[fold] == inner.choose()
+        assert choice.choices[fold] == inner.choose()
         expected = np.clip(inner.models[inner.choose()].predict(features[~kept]), 0, 1)
-        np.testing.assert_allclose(predictions[~kept], expected, atol=1e-9)
+        np.testing.assert_allclose(choice.predictions[~kept], expected, atol=1e-9)
 
 
 def test_candidates_are_scored_as_they_would_be_submitted():

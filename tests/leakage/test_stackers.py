@@ -12,9 +12,15 @@ from sklearn.metrics import roc_auc_score
 
 from galaxyzoo.data.folds import make_folds
 from galaxyzoo.ensemble import selection
-from galaxyzoo.ensemble.blends import MetaModel
 from galaxyzoo.ensemble.least_squares import OofFold, make_fold
-from galaxyzoo.ensemble.selection import MEAN, CrossFits, candidates_of, cross_fit, nested
+from galaxyzoo.ensemble.selection import (
+    MEAN,
+    CrossFits,
+    PartialFit,
+    candidates_of,
+    cross_fit,
+    nested,
+)
 from galaxyzoo.tasks.kinds import ClassTask, Task
 from galaxyzoo.tasks.metrics import MIN_PROBABILITY
 from support.problems import BALANCED, PLAIN, SMALL, one_hot
@@ -98,10 +104,11 @@ def fit_noise(
 
 def fit_on_all(
     fit: selection.Fit, by_fold: dict[int, OofFold], without: frozenset[int], task: Task
-) -> tuple[MetaModel, dict[int, np.ndarray]]:
+) -> PartialFit:
     """A leak: nothing is left out of any fit."""
     model = fit(list(by_fold.values()), task)
-    return model, {k: task.project(model.predict(by_fold[k].features)) for k in without}
+    predictions = {k: task.project(model.predict(by_fold[k].features)) for k in without}
+    return PartialFit(model, predictions)
 
 
 FITTED = [(kind, name) for kind, name in EVERY if is_fitted(kind, name)]
@@ -126,7 +133,11 @@ def test_random_targets_give_chance_level_scores_and_a_leak_does_not(kind, name,
     assert not looks_skilled([gain_over_chance(some, some.predictions(name)) for some in fits])
     chosen = [nested(some) for some in fits]
     assert not looks_skilled(
-        [gain_over_chance(f, c[0]) for f, c in zip(fits, chosen, strict=True) if c is not None]
+        [
+            gain_over_chance(f, c.predictions)
+            for f, c in zip(fits, chosen, strict=True)
+            if c is not None
+        ]
     )
     monkeypatch.setattr(selection, "fit_without", fit_on_all)
     leaky = [fit_noise(task, names, seed, n, n_runs, spread) for seed in range(seeds)]
@@ -198,11 +209,11 @@ def test_targets_of_a_fold_change_none_of_its_predictions(kind, name):
         same = (
             (dirty.held_out[name, alone, fold], clean.held_out[name, alone, fold]),
             (dirty.predictions(name, alone), clean.predictions(name, alone)),
-            (after[0][rows], before[0][rows]),
+            (after.predictions[rows], before.predictions[rows]),
         )
         for found, expected in same:
             np.testing.assert_array_equal(found, expected)
-        assert after[1][fold] == before[1][fold]
+        assert after.choices[fold] == before.choices[fold]
         if (kind, name) in FITTED:  # whose fits may see them, change
             other = (fold + 1) % N_FOLDS
             key = name, frozenset({other}), other

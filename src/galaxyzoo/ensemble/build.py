@@ -85,10 +85,11 @@ class EnsembleBuild:
 
     def write(self, inputs: "_Inputs", digest: str) -> None:
         """Cross-fit, choose, predict the test galaxies; write the tables, and the card last."""
-        catalog = self.whole.for_task(self.task)
-        targets = catalog.targets(self.task)
+        task = self.task
+        catalog = self.whole.for_task(task)
+        targets = catalog.targets(task)
         runs = [card.run for card in inputs.cards]
-        fits = cross_fit(self.candidates, self.task, inputs.oof, targets, catalog.folds)
+        fits = cross_fit(self.candidates, task, inputs.oof, targets, catalog.folds)
         card = EnsembleCard(
             name=self.name,
             table="",  # not yet written
@@ -101,7 +102,7 @@ class EnsembleBuild:
         )
 
         oof_predictions = fits.predictions(card.chosen)
-        oof_table = PredictionTable(self.task, catalog.ids, oof_predictions, catalog.folds)
+        oof_table = PredictionTable(task, catalog.ids, oof_predictions, catalog.folds)
         model = fits.models[card.chosen]
         digests = {
             "oof_table": oof_table.write(self.folder.oof_csv),
@@ -109,11 +110,11 @@ class EnsembleBuild:
         }
         card = card.model_copy(update=digests)
 
-        predictions = self.task.project(model.predict(inputs.test))
+        predictions = task.project(model.predict(inputs.test))
         prior = targets.mean(axis=0)
         # The runs' tables hold the mean there, which a stacker would bend.
-        predictions[inputs.unreadable] = self.task.project(prior[None])
-        table = PredictionTable(self.task, catalog.test_ids, predictions)
+        predictions[inputs.unreadable] = task.project(prior[None])
+        table = PredictionTable(task, catalog.test_ids, predictions)
         submission.write(self.folder.csv, table, card, prior)
 
     @cached_property
@@ -210,6 +211,7 @@ def make_card(fits: CrossFits, runs: Sequence[str], features: np.ndarray, catalo
     task = fits.task
     best = fits.best()
     chosen = fits.choose()
+    errors = features - fits.targets[:, None]
     run_scores = {}
     run_classes = {}
     for i, run in enumerate(runs):
@@ -230,7 +232,7 @@ def make_card(fits: CrossFits, runs: Sequence[str], features: np.ndarray, catalo
         "candidates": {name: _candidate_scores(fits, name, best) for name in fits.names},
         "runs": run_scores,
         "run_classes": run_classes,
-        "error_correlation": error_correlation(runs, features - fits.targets[:, None]),
+        "error_correlation": error_correlation(runs, errors),
         "without": costs_without(fits, chosen, runs),
         "model": fits.models[chosen].about(runs, task),
     }
@@ -255,12 +257,11 @@ def _candidate_scores(fits: CrossFits, name: str, best: str) -> dict[str, Any]:
 
 
 def _nested_scores(fits: CrossFits) -> dict[str, Any] | None:
-    result = nested(fits)
-    if result is None:
+    choice = nested(fits)
+    if choice is None:
         return None
-    predictions, choices = result
-    by_fold = {str(fold): name for fold, name in choices.items()}
-    return {**_scores(fits, predictions), "choices": by_fold}
+    by_fold = {str(fold): name for fold, name in choice.choices.items()}
+    return {**_scores(fits, choice.predictions), "choices": by_fold}
 
 
 def error_correlation(runs: Sequence[str], errors: np.ndarray) -> dict[str, dict[str, float]]:
@@ -297,16 +298,18 @@ def costs_without(fits: CrossFits, chosen: str, runs: Sequence[str]) -> dict[str
     costs = {}
     for i, run in enumerate(runs):
         by_fold = {fold: rows.without_run(i) for fold, rows in fits.by_fold.items()}
-        difference = fits.task.difference(_losses(fits, name, by_fold), losses)
+        losses_without = _losses(fits, name, by_fold)
+        difference = fits.task.difference(losses_without, losses)
         costs[run] = {"difference": difference.value, "se": difference.error}
     return {"candidate": name, "runs": costs}
 
 
 def _losses(fits: CrossFits, name: str, by_fold: dict[int, OofFold]) -> np.ndarray:
     """(galaxy,) losses of a candidate that is cross-fitted on other features."""
-    fit = fits.candidates[name].fit
+    candidate = fits.candidates[name]
     losses = np.empty(len(fits.targets))
     for fold, rows in by_fold.items():
-        _, predictions = fit_without(fit, by_fold, frozenset({fold}), fits.task)
-        losses[fits.folds == fold] = fits.task.per_sample_losses(predictions[fold], rows.targets)
+        fitted_without = fit_without(candidate.fit, by_fold, frozenset({fold}), fits.task)
+        predictions = fitted_without.predictions[fold]
+        losses[fits.folds == fold] = fits.task.per_sample_losses(predictions, rows.targets)
     return losses

@@ -209,24 +209,27 @@ def cross_fit(
 
     fitted_on_all = {}
     held_out = {}
-    for (name, without), (model, predictions) in zip(jobs, fits, strict=True):
+    for (name, without), fit in zip(jobs, fits, strict=True):
         if not without:
-            fitted_on_all[name] = model
-        for fold, values in predictions.items():
-            held_out[name, without, fold] = values
+            fitted_on_all[name] = fit.model
+        for fold, predictions in fit.predictions.items():
+            held_out[name, without, fold] = predictions
     models = {name: fitted_on_all[name] for name in candidates}  # the simplest first
     return CrossFits(task, candidates, targets, folds, by_fold, models, held_out)
 
 
+@dataclass(frozen=True, eq=False)
+class PartialFit:
+    """A candidate fitted on all folds but some, and its predictions of those."""
+
+    model: blends.MetaModel
+    predictions: dict[int, np.ndarray]  # fold left out -> (galaxy, column), valid
+
+
 def fit_without(
     fit: Fit, by_fold: dict[int, OofFold], without: FoldSet, task: kinds.Task
-) -> tuple[blends.MetaModel, dict[int, np.ndarray]]:
-    """Fit a candidate on all folds but some, and predict those.
-
-    Returns:
-        The model, and for each fold left out its (galaxy, column) predictions as they would be
-        submitted.
-    """
+) -> PartialFit:
+    """Fit a candidate on all folds but some, and predict those."""
     remaining = [rows for fold, rows in by_fold.items() if fold not in without]
     model = fit(remaining, task)
     # Predictions without two folds serve the choice alone: half the memory is enough.
@@ -235,20 +238,30 @@ def fit_without(
     for fold in sorted(without):
         valid = task.project(model.predict(by_fold[fold].features))
         predictions[fold] = valid.astype(precision, copy=False)
-    return model, predictions
+    return PartialFit(model, predictions)
 
 
-def nested(fits: CrossFits) -> tuple[np.ndarray, dict[int, str]] | None:
+@dataclass(frozen=True, eq=False)
+class NestedChoice:
+    """Choices that know nothing of the fold that they predict."""
+
+    predictions: np.ndarray  # (galaxy, column), valid
+    choices: dict[int, str]  # fold -> candidate
+
+
+def nested(fits: CrossFits) -> NestedChoice | None:
     """Predict every fold with the candidate that is chosen without it, fitted without it.
 
     Returns:
-        (galaxy, column) predictions in the rows' order, and the choice made for each fold; None
-        where fewer than three folds leave none to choose by.
+        Predictions in the rows' order; None where fewer than three folds leave none to choose by.
     """
     if len(fits.fold_numbers) < 3:
         return None
-    choices = {fold: fits.choose(without=frozenset({fold})) for fold in fits.fold_numbers}
-    out = np.empty_like(fits.targets)
-    for fold, name in choices.items():
-        out[fits.folds == fold] = fits.held_out[name, frozenset({fold}), fold]
-    return out, choices
+    predictions = np.empty_like(fits.targets)
+    choices = {}
+    for fold in fits.fold_numbers:
+        without = frozenset({fold})
+        name = fits.choose(without)
+        choices[fold] = name
+        predictions[fits.folds == fold] = fits.held_out[name, without, fold]
+    return NestedChoice(predictions, choices)

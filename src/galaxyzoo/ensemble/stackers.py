@@ -84,13 +84,13 @@ def pick_penalties(
     """
     if len(folds) == 1:
         return np.full(folds[0].targets.shape[1], UNTUNED_DISAGREEMENT_PENALTY)
-    errors = []
+    errors = np.zeros((len(DISAGREEMENT_PENALTIES), folds[0].targets.shape[1]))
     for held_out in folds:
-        others = [fold for fold in folds if fold is not held_out]
-        models = fit(others, DISAGREEMENT_PENALTIES)
-        errors.append([held_out.sums.squared_error(model.weights) for model in models])
-    total_errors = np.sum(errors, axis=0)  # (penalty, column)
-    return np.take(DISAGREEMENT_PENALTIES, total_errors.argmin(axis=0))
+        remaining = [fold for fold in folds if fold is not held_out]
+        models = fit(remaining, DISAGREEMENT_PENALTIES)
+        for i, model in enumerate(models):
+            errors[i] += held_out.sums.squared_error(model.weights)
+    return np.take(DISAGREEMENT_PENALTIES, errors.argmin(axis=0))
 
 
 def solve_ridge(
@@ -213,8 +213,9 @@ def fit_disagreement_ridge(folds: Sequence[OofFold], task: Task) -> Disagreement
         [first] = correct_by_question(rows, [question_penalties])
         return correct(first.weights, total(rows), [ALL_COLUMNS], penalties)
 
+    penalties = pick_penalties(folds, correct_by_all)
     [first] = correct_by_question(folds, [question_penalties])
-    [whole] = correct_by_all(folds, [pick_penalties(folds, correct_by_all)])
+    [whole] = correct_by_all(folds, [penalties])
     return DisagreementRidge(fit_nnls(folds, task), first, whole)
 
 
@@ -250,11 +251,9 @@ def correct(
     features = np.arange(len(first)).reshape(-1, n_columns)  # (run, column)
     for group in groups:
         rows = features[:, group].ravel()
-        corrections = solve_ridge(
-            spread[np.ix_(rows, rows)] / scale,
-            cross[rows, group] / scale,
-            [stacker.penalties[group] for stacker in stackers],
-        )
+        group_spread = spread[np.ix_(rows, rows)] / scale
+        group_penalties = [stacker.penalties[group] for stacker in stackers]
+        corrections = solve_ridge(group_spread, cross[rows, group] / scale, group_penalties)
         for stacker, correction in zip(stackers, corrections, strict=True):
             stacker.weights[rows, group] += _deviate(correction, correction.shape[1])
     return stackers
