@@ -1,14 +1,17 @@
 """The plan of a run, by a clock on which each image takes a second."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 
-from galaxyzoo.training import planning, probe
+from galaxyzoo.config.schema import TTAConfig
+from galaxyzoo.training import planning, probe, run, trainer
 from galaxyzoo.training.loader import Batch
+from galaxyzoo.training.run import Run
 from galaxyzoo.training.trainer import Trainer
-from support.small_models import small_config
+from support.small_models import SIZES, small_config
 
 
 @pytest.fixture
@@ -55,3 +58,37 @@ def test_a_logistic_regression_takes_no_steps_but_features_once(clock, prepared,
     assert cost.predict_s == galaxies + catalog.n_folds * len(catalog.test_ids)
     assert cost.disk_bytes < network.disk_bytes  # no checkpoint
     assert planning.estimate(linear, catalog, 100, copied=True).train_s == 0
+
+
+@pytest.fixture
+def work(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
+    """Count the images that a training trains on, and those that it predicts in all views."""
+    done = {"trained": 0.0, "predicted": 0.0}
+    step, predict = Trainer.step, trainer.predict
+
+    def counted_step(self: Trainer, number: int, batch: Batch) -> torch.Tensor:
+        done["trained"] += len(batch.rows)
+        return step(self, number, batch)
+
+    def counted_predict(
+        model: Any, cache: Any, rows: Any, config: Any, tta: TTAConfig | None = None
+    ) -> Any:
+        views = (tta or config.tta).n_views
+        done["predicted"] += len(rows) * views / config.tta.n_views
+        return predict(model, cache, rows, config, tta)
+
+    monkeypatch.setattr(Trainer, "step", counted_step)
+    monkeypatch.setattr(trainer, "predict", counted_predict)
+    monkeypatch.setattr(run, "predict", counted_predict)
+    return done
+
+
+@pytest.mark.parametrize("settings", [{"epochs": 1}, {"epochs": 2, "batch_size": 8}])
+def test_a_plan_counts_the_images_that_training_takes(settings, prepared, work, monkeypatch):
+    config = small_config(image=SIZES, train=settings, tta={"dihedral": False, "angles": 2})
+    Run(config, prepared).train()
+    timed = probe.Probe(config.train.batch_size, predict_s=1, cpu_share=1, weight_bytes=0)
+    monkeypatch.setattr(planning, "probe", lambda *_: timed)
+    cost = planning.estimate(config, prepared)
+    assert cost.train_s == pytest.approx(work["trained"], rel=0.05)  # of last batches, which fill up
+    assert cost.predict_s == work["predicted"]
