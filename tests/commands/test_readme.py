@@ -61,6 +61,33 @@ def test_what_is_printed_parses_and_names_runs_that_are_there(path):
         assert runs <= {*all_runs(), *NOT_HERE}, (script, runs)
 
 
+def definitions() -> set[str]:
+    """Paths of modules, and their names: `tasks/registry.py`, `build.build_model`, `Run.train`."""
+    names = set[str]()
+    for path in (ROOT / "src/galaxyzoo").rglob("*.py"):
+        names.add(path.relative_to(ROOT / "src/galaxyzoo").as_posix())
+        for node in ast.walk(ast.parse(path.read_text())):
+            owner = node.name if isinstance(node, ast.ClassDef) else path.stem
+            for child in ast.iter_child_nodes(node):
+                if isinstance(child, ast.ClassDef | ast.FunctionDef):
+                    names |= {child.name, f"{owner}.{child.name}"}
+                elif isinstance(child, ast.AnnAssign):
+                    names.add(f"{owner}.{ast.unparse(child.target)}")
+    return names
+
+
+@pytest.mark.parametrize("page", ["docs/architecture.md", "CONTRIBUTING.md"])
+def test_pages_about_the_code_name_what_is_there(page):
+    """Modules, functions and classes; besides, they name files, settings and pytest's options."""
+    path, name, klass = r"[a-z_/]+/\w+\.py", r"[A-Za-z]+\.[a-z_]+", r"[A-Z]\w*[a-z]\w*"
+    named = {*re.findall(f"`({path}|{name}|{klass})`", (ROOT / page).read_text())}
+    named = {code for code in named if not re.match(r"(src|scripts|tests|docs)/", code)}
+    named = {code for code in named if not re.search(r"^\w+\.(py|csv|json|toml)$", code)}
+    named -= {"model.name", "train.amp"}
+    assert len(named) > 5
+    assert named <= definitions()
+
+
 def anchors(page: Path) -> set[str]:
     """Anchors of a page's headings, as GitHub makes them."""
     headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)

@@ -90,5 +90,7 @@ def test_a_plan_counts_the_images_that_training_takes(settings, prepared, work, 
     timed = probe.Probe(config.train.batch_size, predict_s=1, cpu_share=1, weight_bytes=0)
     monkeypatch.setattr(planning, "probe", lambda *_: timed)
     cost = planning.estimate(config, prepared)
-    assert cost.train_s == pytest.approx(work["trained"], rel=0.05)  # of last batches, which fill up
+    assert cost.train_s == pytest.approx(
+        work["trained"], rel=0.05
+    )  # of last batches, which fill up
     assert cost.predict_s == work["predicted"]
