@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.extras.formats.fits import STRETCHES, FitsSettings, to_rgb
+from galaxyzoo.extras.formats.fits import FitsSettings, to_rgb
+from galaxyzoo.extras.formats.stretches import STRETCHES
 from support.fuzz_fixtures import CASES, mutate
 from support.refusals import check_refusal
 from support.strategies import SEEDS
