@@ -48,7 +48,9 @@ def _to_pixels(image: np.ndarray) -> np.ndarray:
         if not (image >= 0).all() or not (image <= 1).all():  # NaN is neither
             raise InputError("its values are not all from 0 to 1: write uint8, and no NaN")
         image = np.round(255 * image).astype(np.uint8)
-    return image if image.shape[2] == 3 else np.repeat(image, 3, axis=2)
+    if image.shape[2] == 1:
+        image = np.repeat(image, 3, axis=2)
+    return image
 
 
 @dataclass
@@ -79,19 +81,27 @@ class PieceReader:
 
     def __call__(self, row: int) -> bytes | np.ndarray:
         """Load the image of a row; one thread reads its piece, the others wait."""
-        number = bisect_right(self.starts, row) - 1
+        index = bisect_right(self.starts, row) - 1
         with self._lock:
-            if number not in self._pieces:
+            if index not in self._pieces:
                 while len(self._pieces) >= _PIECES:
-                    del self._pieces[next(iter(self._pieces))]
-                self._pieces[number] = self._read_piece(number)
-            piece = self._pieces[number]
+                    oldest = next(iter(self._pieces))
+                    del self._pieces[oldest]
+                self._pieces[index] = self._read_piece(index)
+            piece = self._pieces[index]
         if isinstance(piece, str):
             raise InputError(piece)
-        return self.convert(piece[row - self.starts[number]])
+        return self.convert(piece[row - self.starts[index]])
 
-    def _read_piece(self, number: int) -> np.ndarray | str:
-        start, stop = ([*self.starts[number : number + 2], self.count])[:2]
+    def _read_piece(self, index: int) -> np.ndarray | str:
+        """Read the rows of a piece; a text says why they are lost.
+
+        Raises:
+            UnavailableError: the file may be readable later.
+        """
+        is_last = index == len(self.starts) - 1
+        start = self.starts[index]
+        stop = self.count if is_last else self.starts[index + 1]
         try:
             if self._array is None:
                 self._array = self.open_array()
@@ -126,7 +136,8 @@ def build_images(
     """
     if ids.shape != (count,):
         raise InputError(f"{shown(path)} has {count:,} images, but ids of shape {ids.shape}")
-    starts = range(0, count, chunks[0] if chunks else _PIECE_ROWS)
+    piece_rows = chunks[0] if chunks else _PIECE_ROWS
+    starts = range(0, count, piece_rows)
     reader = PieceReader(path, open_array, starts, count)
     return base.Images.of(path, base.read_ids(ids, path), stamp, reader)
 
@@ -140,10 +151,13 @@ def open_hdf5(path: Path) -> base.Images:
     """The images of an HDF5 file."""
     with open_hdf5_file(path) as file:
         images = pick_array(file, PIXELS, path, _FORM)
-        check_pixels(images.shape, images.dtype, shown(path))
-        named = base.pick_columns(file)
-        ids = pick_array(file, named[0], path, _FORM)[:] if named else number_rows(len(images))
-        count, chunks = len(images), images.chunks
+        check_pixels(images.shape, images.dtype, path)
+        count = len(images)
+        chunks = images.chunks
+        id_arrays = base.pick_columns(file)
+        ids = number_rows(count)
+        if id_arrays:
+            ids = pick_array(file, id_arrays[0], path, _FORM)[:]
     open_array = partial(HDF5Images, path)
     return build_images(path, ids, count, open_array, base.stamp_of(path.stat()), chunks)
 
@@ -151,13 +165,14 @@ def open_hdf5(path: Path) -> base.Images:
 def open_npz(path: Path) -> base.Images:
     """The images of a `.npz` file; their shape is read now, their pixels when they are decoded."""
     with open_zip(path) as archive:
-        checksums = {Path(i.filename).stem: i.CRC for i in archive.infolist()}
+        checksums = {Path(member.filename).stem: member.CRC for member in archive.infolist()}
     with _open_member(path, PIXELS) as member:
         shape, dtype = _read_head(member)
-    check_pixels(shape, dtype, shown(path))
-    named = base.pick_columns(checksums)
-    ids = load_array(path, named[0]) if named else number_rows(shape[0])
-    return build_images(path, ids, shape[0], partial(load_array, path, PIXELS), checksums[PIXELS])
+    check_pixels(shape, dtype, path)
+    count = shape[0]
+    id_arrays = base.pick_columns(checksums)
+    ids = load_array(path, id_arrays[0]) if id_arrays else number_rows(count)
+    return build_images(path, ids, count, partial(load_array, path, PIXELS), checksums[PIXELS])
 
 
 def load_array(path: Path, name: str) -> np.ndarray:
@@ -174,16 +189,16 @@ def _open_member(path: Path, name: str) -> Iterator[IO[bytes]]:
             _check_size(member, archive.getinfo(f"{name}.npy").file_size)
             yield member
     except KeyError:
-        why = " (the names of numeric labels)" if name == CLASSES else ""
-        raise InputError(f"{shown(path)} has no array '{name}'{why}") from None
+        use = " (the names of numeric labels)" if name == CLASSES else ""
+        raise InputError(f"{shown(path)} has no array '{name}'{use}") from None
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError) as error:
         if "Object arrays" in str(error):
             raise InputError(
                 f"{shown(path)}: '{name}' holds Python objects: save it as numbers or as text "
                 "(np.array(…, dtype=str))"
             ) from None
-        why = reason_of(error)
-        raise InputError(f"{shown(path)}: '{name}' cannot be read ({why})") from None
+        reason = reason_of(error)
+        raise InputError(f"{shown(path)}: '{name}' cannot be read ({reason})") from None
 
 
 def _check_size(member: IO[bytes], size: int) -> None:
@@ -198,20 +213,25 @@ def _check_size(member: IO[bytes], size: int) -> None:
 def _read_head(member: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
     """Shape and type of an array, from its first bytes."""
     version, _ = np.lib.format.read_magic(member)
-    heads = {1: np.lib.format.read_array_header_1_0}
-    shape, _, dtype = heads.get(version, np.lib.format.read_array_header_2_0)(member)
+    if version == 1:
+        shape, _, dtype = np.lib.format.read_array_header_1_0(member)
+    else:
+        shape, _, dtype = np.lib.format.read_array_header_2_0(member)
     return shape, dtype
 
 
-def check_pixels(shape: tuple[int, ...], dtype: np.dtype, where: str) -> None:
+def check_pixels(shape: tuple[int, ...], dtype: np.dtype, path: Path) -> None:
     """Refuse an array that cannot be images, as `_to_pixels` reads them."""
-    sides = shape[1:3] if len(shape) == 3 or shape[3:] in ((1,), (3,)) else shape[2:]
-    is_shape = len(shape) == 3 or (len(shape) == 4 and {1, 3} & {shape[1], shape[3]})
+    sides: tuple[int, ...] = ()
+    if len(shape) == 3 or (len(shape) == 4 and shape[3] in (1, 3)):  # gray, or colors last
+        sides = shape[1:3]
+    elif len(shape) == 4 and shape[1] in (1, 3):
+        sides = shape[2:]
     is_type = dtype == np.uint8 or dtype.kind == "f"
-    if not is_shape or not is_type or min(sides) < _MIN_SIDE:
+    if not sides or not is_type or min(sides) < _MIN_SIDE:
         raise InputError(
-            f"{where}: '{PIXELS}' is {dtype} of shape {shape}; expected uint8 or floats from 0 to "
-            f"1, shape (image, height, width, 3), sides of at least {_MIN_SIDE} px"
+            f"{shown(path)}: '{PIXELS}' is {dtype} of shape {shape}; expected uint8 or floats from "
+            f"0 to 1, shape (image, height, width, 3), sides of at least {_MIN_SIDE} px"
         )
 
 
@@ -266,13 +286,18 @@ class HDF5Images:
 
     def __getitem__(self, rows: slice) -> np.ndarray:
         """Rows of one piece; HDF5 itself gives zeros where nothing was written."""
-        chunks, identity = self._images.chunks, self._images.id
-        if chunks is None:
-            is_whole = identity.get_storage_size() > 0
-        else:
-            sides = zip(self._images.shape[1:], chunks[1:], strict=True)
-            places = product([rows.start], *(range(0, side, chunk) for side, chunk in sides))
-            is_whole = all(identity.get_chunk_info_by_coord(p).byte_offset for p in places)
-        if not is_whole:
+        if not self._is_written(rows.start):
             raise InputError("its chunk of the file is missing")
         return self._images[rows]
+
+    def _is_written(self, row: int) -> bool:
+        """Check whether the file has all chunks of the piece that begins with a row."""
+        storage = self._images.id
+        chunks = self._images.chunks
+        if chunks is None:
+            return storage.get_storage_size() > 0
+        starts: list[Sequence[int]] = [[row]]  # of the chunks, along each axis
+        for side, length in zip(self._images.shape[1:], chunks[1:], strict=True):
+            starts.append(range(0, side, length))
+        corners = product(*starts)
+        return all(storage.get_chunk_info_by_coord(corner).byte_offset for corner in corners)

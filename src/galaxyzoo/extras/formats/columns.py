@@ -21,10 +21,13 @@ _SAFE_DIGITS = 17  # more are not kept by a float
 
 def column_names(path: Path) -> list[str]:
     """Columns of the table of a store's images; none where it has no table."""
-    if path.suffix.lower() == ".csv":
+    suffix = path.suffix.lower()
+    if suffix == ".csv":
         return [name.strip() for name in read_csv_bytes(path)[1]]
+    if suffix != ".parquet":
+        return []
     try:
-        return parquet.read_schema(path).names if path.suffix.lower() == ".parquet" else []
+        return parquet.read_schema(path).names
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{shown(path)} cannot be read ({reason_of(error)})") from None
 
@@ -42,14 +45,15 @@ def read_columns(path: Path, names: Sequence[str]) -> pa.Table:
     Raises:
         InputError: there is no table, or it has no such column.
     """
-    known = column_names(path)
-    if missing := [name for name in names if name not in known]:
-        have = f"has the columns {', '.join(known)}" if known else "has no columns"
-        raise InputError(f"--keep {missing[0]}: {shown(path)} {have}")
+    present = column_names(path)
+    missing = [name for name in names if name not in present]
+    if missing:
+        content = f"has the columns {', '.join(present)}" if present else "has no columns"
+        raise InputError(f"--keep {missing[0]}: {shown(path)} {content}")
     if path.suffix.lower() == ".csv":
         frame = read_table(path, wanted=names.__contains__, texts=None)
         return pa.table({name: _parse(frame[name]) for name in names})
-    table = parquet.read_table(path, columns=[*names])
+    table = parquet.read_table(path, columns=list(names))
     return pa.table({name: _without_nan(table[name].combine_chunks()) for name in names})
 
 
@@ -71,8 +75,8 @@ def _parse(texts: pd.Series) -> pa.Array:
             return pa.array(numbers, pa.string()).cast(pa.int64())
     if given.str.fullmatch(_BOOLEAN).all():
         return pa.array(numbers, pa.string()).cast(pa.bool_())
-    is_number = given.str.fullmatch(_NUMBER).all() and given.str.contains(r"\d\.|\.\d").any()
-    if is_number and given.str.count(r"\d").max() <= _SAFE_DIGITS:
+    are_numbers = given.str.fullmatch(_NUMBER).all() and given.str.contains(r"\d\.|\.\d").any()
+    if are_numbers and given.str.count(r"\d").max() <= _SAFE_DIGITS:
         return pa.array(numbers.astype(float))
     return pa.array(texts, pa.string())
 

@@ -44,7 +44,8 @@ def find_npz(path: Path) -> DatasetCandidate | None:
     else:
         classes = base.as_texts(arrays.load_array(path, arrays.CLASSES))
         names = _name_classes(labels, classes, _LABELS, path)
-    return _found(path, path.stem, one_task(set(names), shown(path)), names, CUT_OUT)
+    task = one_task(set(names), shown(path))
+    return _candidate(path, path.stem, task, names, CUT_OUT)
 
 
 def find_galaxy10(path: Path) -> DatasetCandidate | None:
@@ -60,11 +61,12 @@ def find_galaxy10(path: Path) -> DatasetCandidate | None:
                 "expected uint8 color images of 69 × 69 or 256 × 256 px, as in astroNN's files"
             )
         answers = arrays.pick_array(file, _ANSWERS, path, _GALAXY10)[...]
-    task = registry.CLASS_TASKS[kind[0]]
+    task_name, cache_px = kind
+    task = registry.CLASS_TASKS[task_name]
     _check_labels(answers, _ANSWERS, path, "iu")
     names = _name_classes(answers, task.columns, _ANSWERS, path)
-    image = ImageConfig(crop_px=ORIGINAL_PX, cache_px=kind[1])
-    return _found(path, task.name, task, names, image)
+    image = ImageConfig(crop_px=ORIGINAL_PX, cache_px=cache_px)
+    return _candidate(path, task.name, task, names, image)
 
 
 def _check_labels(labels: np.ndarray, array: str, path: Path, dtypes: str) -> None:
@@ -86,18 +88,19 @@ def _name_classes(numbers: np.ndarray, classes: Sequence[str], array: str, path:
     return [classes[number] for number in numbers]
 
 
-def _found(
-    path: Path, dataset: str, task: kinds.ClassTask, names: list[str], image: ImageConfig
+def _candidate(
+    path: Path, dataset: str, task: kinds.ClassTask, labels: list[str], image: ImageConfig
 ) -> DatasetCandidate:
     """The dataset of a file, by the class of each image; images are read when they are decoded."""
 
     def read() -> DatasetFiles:
         images = opening.open_images(path)
-        if len(names) != len(images):
-            raise InputError(f"{shown(path)} has {len(images)} images, but {len(names)} labels")
-        classes = pd.Series(names)
-        if [*images.names] != [*arrays.number_rows(len(names))]:  # ids in the file
-            ids = text_ids([*images.names], path)
+        if len(labels) != len(images):
+            raise InputError(f"{shown(path)} has {len(images)} images, but {len(labels)} labels")
+        classes = pd.Series(labels)
+        names = images.names.tolist()
+        if names != arrays.number_rows(len(labels)).tolist():  # ids in the file
+            ids = text_ids(names, path)
             classes = classes.set_axis(ids).sort_index()
             images = images.relabel(ids)
         targets = one_hot(classes, task)

@@ -10,9 +10,8 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -26,8 +25,10 @@ from galaxyzoo.io.tables import read_table
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from pyarrow import parquet
 
-IMAGE, PATHS = "image", ("path", "file_loc", "file", "file_name")  # file_loc in Zoobot's catalogs
+IMAGE = "image"
+PATHS = ("path", "file_loc", "file", "file_name")  # file_loc in Zoobot's catalogs
 _MAX_GROUP_BYTES = 1_000_000_000  # bytes of images that are in memory at once
 
 
@@ -35,8 +36,10 @@ def _take_bytes(folder: Path, image: bytes | str | None) -> bytes:
     """An image of a column of bytes, or at a path there."""
     if isinstance(image, str):
         return opening.read_in(folder, image.replace("\\", "/"))
-    if image is None or len(image) > base.MAX_IMAGE_BYTES:
-        raise InputError("it is empty" if image is None else "it is too large")
+    if image is None:
+        raise InputError("it is empty")
+    if len(image) > base.MAX_IMAGE_BYTES:
+        raise InputError("it is too large")
     return image
 
 
@@ -57,11 +60,17 @@ class _Column:
         column = file.read_row_group(group, columns=[self.name]).column(0)
         values = column.to_pylist()
         if pa.types.is_struct(column.type):
-            values = [
-                value and (value.get("path") if value["bytes"] is None else value["bytes"])
-                for value in values
-            ]
+            values = [_of_struct(value) for value in values]
         return pd.Series(values, dtype=object).to_numpy()
+
+
+def _of_struct(value: dict[str, Any] | None) -> bytes | str | None:
+    """Bytes of an image, else its path; None where a row has neither."""
+    if value is None:
+        return None
+    if value["bytes"] is None:
+        return value.get("path")
+    return value["bytes"]
 
 
 def is_hats(names: Sequence[str]) -> bool:
@@ -82,40 +91,55 @@ def open_parquet(path: Path) -> base.Images:
         if IMAGE not in schema.names and len(columns) != 1:
             return _open_list(path, file.read().to_pandas(ignore_metadata=True))
         column = IMAGE if IMAGE in schema.names else columns[0]
-        kind = schema.field(column).type
         if column not in columns:
             raise InputError(
-                f"{shown(path)}: '{column}' is {kind}; expected bytes of JPEG or PNG images"
+                f"{shown(path)}: '{column}' is {schema.field(column).type}; expected bytes of JPEG "
+                "or PNG images"
             )
-        count = file.metadata.num_rows
-        ids, id_columns = arrays.number_rows(count), base.pick_columns(schema.names)
-        if id_columns:
-            ids = file.read(id_columns[:1]).column(0).to_numpy()
-        elif pa.types.is_struct(kind) and kind.get_field_index("path") >= 0:
-            places = file.read([f"{column}.path"]).flatten().column(0).to_pandas()
-            ids = ids if places.isna().any() else places.str.replace("\\", "/").to_numpy()
-        names = base.read_ids(ids, path)
+        ids = base.read_ids(_read_ids(file, column), path)
     except (pa.ArrowException, OSError) as error:
         raise InputError(
             f"{shown(path)} is not a complete Parquet file ({reason_of(error)})"
         ) from None
-    groups = [file.metadata.row_group(k) for k in range(file.num_row_groups)]
-    if any(group.total_byte_size > _MAX_GROUP_BYTES for group in groups):
-        raise InputError(f"{shown(path)} has row groups above 1 GB: write smaller row groups")
-    starts = [0, *accumulate(group.num_rows for group in groups)][:-1]
-    stamp, opened = base.stamp_of(path.stat()), partial(_Column, path, column, starts)
-    reader = arrays.PieceReader(path, opened, starts, count, partial(_take_bytes, path.parent))
-    return base.Images.of(path, names, stamp, reader)
+    starts = []
+    count = 0
+    for k in range(file.num_row_groups):
+        group = file.metadata.row_group(k)
+        if group.total_byte_size > _MAX_GROUP_BYTES:
+            raise InputError(f"{shown(path)} has row groups above 1 GB: write smaller row groups")
+        starts.append(count)
+        count += group.num_rows
+    open_column = partial(_Column, path, column, starts)
+    convert = partial(_take_bytes, path.parent)
+    reader = arrays.PieceReader(path, open_column, starts, count, convert)
+    return base.Images.of(path, ids, base.stamp_of(path.stat()), reader)
+
+
+def _read_ids(file: "parquet.ParquetFile", column: str) -> np.ndarray:
+    """(image,) ids in a column of their own, else the paths in that of the images, else numbers."""
+    import pyarrow as pa
+
+    schema = file.schema_arrow
+    id_columns = base.pick_columns(schema.names)
+    if id_columns:
+        return file.read(id_columns[:1]).column(0).to_numpy()
+    kind = schema.field(column).type
+    if pa.types.is_struct(kind) and kind.get_field_index("path") >= 0:
+        paths = file.read([f"{column}.path"]).flatten().column(0).to_pandas()
+        if not paths.isna().any():
+            return paths.str.replace("\\", "/").to_numpy()
+    return arrays.number_rows(file.metadata.num_rows)
 
 
 def _holds_bytes(kind: "pa.DataType") -> bool:
     """Check whether a column is of bytes, or of structs with them under `bytes`."""
     import pyarrow as pa
 
-    has_bytes = pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0
-    inner = kind.field("bytes").type if has_bytes else kind
-    inner = inner.value_type if pa.types.is_dictionary(inner) else inner
-    return str(inner) in ("binary", "large_binary", "binary_view")
+    if pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0:
+        kind = kind.field("bytes").type
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return str(kind) in ("binary", "large_binary", "binary_view")
 
 
 def open_csv(path: Path) -> base.Images:
@@ -124,23 +148,30 @@ def open_csv(path: Path) -> base.Images:
 
 
 def _open_list(path: Path, table: pd.DataFrame) -> base.Images:
-    if not (columns := base.pick_columns(table, PATHS)):
+    """The images at the paths of a table."""
+    columns = base.pick_columns(table, PATHS)
+    if not columns:
         raise InputError(
             f"{shown(path)} has neither a column '{PATHS[0]}' nor just one column of image bytes "
             f"(found {', '.join(table.columns[:9])})"
         )
     folder = path.parent.resolve()
     places = table[columns[0]].fillna("").astype(str).str.replace("\\", "/").tolist()
-    for row, place in enumerate(map(Path, places)):
-        if place.is_absolute() and place.is_relative_to(folder):
-            places[row] = str(place.relative_to(folder))
-    ids = base.pick_columns(table)
-    names = base.read_ids(table[ids[0]].to_numpy(), path) if ids else base.file_names(places)
+    for row, place in enumerate(places):
+        file = Path(place)
+        if file.is_absolute() and file.is_relative_to(folder):
+            places[row] = str(file.relative_to(folder))
+    id_columns = base.pick_columns(table)
+    if id_columns:
+        ids = base.read_ids(table[id_columns[0]].to_numpy(), path)
+    else:
+        ids = base.file_names(places)
     stamps = [_stamp(path.parent / place) for place in places]
-    images = base.Images.of(path, names, stamps, partial(opening.read_in, path.parent))
-    radii = {fits.RADIUS: _read_radii(path, table[fits.RADIUS])} if fits.RADIUS in table else {}
-    table = images.table.assign(**{base.FILE: places}, row=places, **radii)
-    return replace(images, table=table, by_name=True)
+    images = base.Images.of(path, ids, stamps, partial(opening.read_in, path.parent))
+    listed = images.table.assign(**{base.FILE: places}, row=places)
+    if fits.RADIUS in table:
+        listed[fits.RADIUS] = _read_radii(path, table[fits.RADIUS])
+    return replace(images, table=listed, by_name=True)
 
 
 def _stamp(file: Path) -> int:
@@ -152,6 +183,9 @@ def _stamp(file: Path) -> int:
 
 def _read_radii(path: Path, column: pd.Series) -> np.ndarray:
     radii = pd.to_numeric(column, errors="coerce").to_numpy(float)
-    for row in np.flatnonzero(~((radii > 0) & np.isfinite(radii))):
-        raise InputError(f"{shown(path)}: '{fits.RADIUS}' of row {row} is not a radius (in arcsec)")
+    wrong = np.flatnonzero(~((radii > 0) & np.isfinite(radii)))
+    if len(wrong):
+        raise InputError(
+            f"{shown(path)}: '{fits.RADIUS}' of row {wrong[0]} is not a radius (in arcsec)"
+        )
     return radii
