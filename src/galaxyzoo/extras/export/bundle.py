@@ -28,7 +28,9 @@ from galaxyzoo.results.table import PredictionTable, digest_table
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
 from galaxyzoo.tasks.registry import ensemble_name
 
-ONNX, MODEL_CARD, LICENSE = "model.onnx", "README.md", "LICENSE"
+ONNX = "model.onnx"
+MODEL_CARD = "README.md"
+LICENSE = "LICENSE"
 
 _NUMBER = "%.5f"  # changes a score by 1e-9, and halves the file
 
@@ -55,47 +57,49 @@ def export_run(
     if with_onnx:
         launch.require("ONNX", *onnx.PACKAGES, otherwise=", or add --no-onnx")
     trained = predict.load_run(dataset, run)
-    config, networks = trained.config, trained.models
+    config = trained.config
+    networks = trained.models
     scores = _read_scores(dataset, config, sorted(networks))
-    fingerprint = load_run_config(layout.RunFolder(dataset, run).path).fingerprint
-    with files.writing_folder(folder) as part:
+    trained_folder = layout.RunFolder(dataset, run)
+    fingerprint = load_run_config(trained_folder.path).fingerprint
+    with files.writing_folder(folder) as new:
         for fold, network in networks.items():
-            fold_folder = part / fold_name(fold)
+            fold_folder = new / fold_name(fold)
             fold_folder.mkdir()
             if in_half:
                 network.half()
             save_weights(fold_folder / WEIGHTS, network.state_dict())
             network.float()  # of rounded weights, so that ONNX is of what is kept
-        (part / CONFIG).write_text(portable_config(config, fingerprint), encoding="utf-8")
-        shutil.copyfile(layout.RunFolder(dataset, run).card, part / layout.SCORES)
+        (new / CONFIG).write_text(portable_config(config, fingerprint), encoding="utf-8")
+        shutil.copyfile(trained_folder.card, new / layout.SCORES)
         catalog = load_catalog(dataset)
         if config.task == COMPETITION_TASK and len(networks) == catalog.n_folds >= FEWEST_FOLDS:
-            save_fitted(part / INTERVALS_FILE, VoteIntervals.calibrate(run, catalog))
-        names = _list_files(part)
+            save_fitted(new / INTERVALS_FILE, VoteIntervals.calibrate(run, catalog))
         digest = layout.digest_networks(dataset, run, catalog.n_folds) or ""
         provenance = {"run": run, "networks": digest}
-        layout.exported_files(part, provenance, names).seal({})
+        layout.exported_files(new, provenance, _list_files(new)).seal({})
         difference = None
         if with_onnx:
-            size_px, turned = config.image.size_px, config.tta.dihedral
-            difference = onnx.write_onnx(part / ONNX, [*networks.values()], size_px, turned)
-        shutil.copyfile(paths.RESOURCES / LICENSE, part / LICENSE)
+            size_px = config.image.size_px
+            dihedral = config.tta.dihedral
+            difference = onnx.write_onnx(new / ONNX, list(networks.values()), size_px, dihedral)
+        shutil.copyfile(paths.RESOURCES / LICENSE, new / LICENSE)
         model_card.write_card(
-            part / MODEL_CARD, config, config.predicted_task, scores, difference, in_half
+            new / MODEL_CARD, config, config.predicted_task, scores, difference, in_half
         )
-        return _list_files(part)
+        return _list_files(new)
 
 
 def export_bundled(run: str, folder: Path) -> list[str]:
     """Copy a bundled run's folder and add the ONNX file, whole or not at all; returns its files."""
     launch.require("ONNX", *onnx.PACKAGES)
     trained = predict.load_run(BUNDLED, run)
-    image, networks = trained.config.image, [*trained.models.values()]
-    with files.writing_folder(folder) as part:
-        shutil.copytree(layout.RunFolder(BUNDLED, run).path, part, dirs_exist_ok=True)
+    networks = list(trained.models.values())
+    with files.writing_folder(folder) as new:
+        shutil.copytree(layout.RunFolder(BUNDLED, run).path, new, dirs_exist_ok=True)
         # Of one view: these networks are equivariant, so others say the same.
-        onnx.write_onnx(part / ONNX, networks, image.size_px, dihedral=False)
-        return sorted(str(p.relative_to(part)) for p in part.rglob("*") if p.is_file())
+        onnx.write_onnx(new / ONNX, networks, trained.config.image.size_px, dihedral=False)
+        return _list_files(new)
 
 
 def export_ensemble(
@@ -111,16 +115,16 @@ def export_ensemble(
         Names of the files.
     """
     card, _ = load_ensemble(ensemble)
-    with files.writing_folder(folder) as part:
+    with files.writing_folder(folder) as new:
         for run in card.members:
-            export_run(ensemble.dataset, run, part / run, with_onnx)
-        shutil.copyfile(ensemble.card, part / layout.ENSEMBLE_CARD)
-        shutil.copyfile(ensemble.fitted, part / layout.ENSEMBLE_MODEL)
-        shutil.copyfile(paths.RESOURCES / LICENSE, part / LICENSE)
+            export_run(ensemble.dataset, run, new / run, with_onnx)
+        shutil.copyfile(ensemble.card, new / layout.ENSEMBLE_CARD)
+        shutil.copyfile(ensemble.fitted, new / layout.ENSEMBLE_MODEL)
+        shutil.copyfile(paths.RESOURCES / LICENSE, new / LICENSE)
         title = ensemble_name(ensemble.task, ensemble.name)
         text = templates.render("ensemble_card.md.j2", title=title, card=card)
-        (part / MODEL_CARD).write_text(text, encoding="utf-8")
-        return _list_files(part)
+        (new / MODEL_CARD).write_text(text, encoding="utf-8")
+        return _list_files(new)
 
 
 def export_tables(dataset: str, run: str, folder: Path) -> list[str]:
@@ -144,7 +148,7 @@ def export_tables(dataset: str, run: str, folder: Path) -> list[str]:
     task = config.predicted_task
     labeled = catalog.for_task(task)
     oof = load_oof(run, task, catalog).astype(float)
-    scores = _read_scores(dataset, config, [*range(labeled.n_folds)])
+    scores = _read_scores(dataset, config, list(range(labeled.n_folds)))
     tables = {"oof": PredictionTable(task, labeled.ids, oof, labeled.folds)}
     tests: dict[str, Networks] = {"test": "folds"}
     if scores.refits:
@@ -152,15 +156,17 @@ def export_tables(dataset: str, run: str, folder: Path) -> list[str]:
     for key, networks in tests.items():
         values = load_test(run, task, catalog, networks).astype(float)
         tables[key] = PredictionTable(task, catalog.test_ids, values)
-    with files.writing_folder(folder) as part:
-        digests = {key: _pack(part / layout.PACKED[key], table) for key, table in tables.items()}
-        scores.model_copy(update={"tables": Digests(**digests)}).write(part / layout.SCORES)
-        (part / CONFIG).write_text(portable_config(config, saved.fingerprint), encoding="utf-8")
-        return _list_files(part)
+    with files.writing_folder(folder) as new:
+        digests = {}
+        for key, table in tables.items():
+            digests[key] = _pack(new / layout.PACKED[key], table)
+        scores.model_copy(update={"tables": Digests(**digests)}).write(new / layout.SCORES)
+        (new / CONFIG).write_text(portable_config(config, saved.fingerprint), encoding="utf-8")
+        return _list_files(new)
 
 
 def _read_scores(dataset: str, config: Config, folds: list[int]) -> RunCard:
-    """The run's score card, which must be of these settings and folds."""
+    """Read a run's score card; an `InputError` unless it is of these settings and folds."""
     scores = RunCard.of(dataset, config.run)
     if scores.folds != folds or scores.config != config.digest():
         folder = layout.RunFolder(dataset, config.run)
@@ -174,9 +180,11 @@ def _read_scores(dataset: str, config: Config, folds: list[int]) -> RunCard:
 
 
 def _pack(path: Path, table: PredictionTable) -> str:
+    """Write a compressed table; returns its digest."""
     path.write_bytes(gzip.compress(table.format(number=_NUMBER).encode(), mtime=0))
     return digest_table(path)
 
 
 def _list_files(folder: Path) -> list[str]:
+    """Paths of all files below a folder, from it, sorted."""
     return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())

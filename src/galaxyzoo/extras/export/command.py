@@ -49,31 +49,34 @@ def main() -> None:
     from galaxyzoo.extras.export import bundle
     from galaxyzoo.extras.export.onnx import OLDEST_RUNTIME
 
-    of, onnx = registry.is_ensemble(options.run), not options.no_onnx
-    if of and options.tables:
+    is_ensemble = registry.is_ensemble(options.run)
+    with_onnx = not options.no_onnx
+    if is_ensemble and options.tables:
         raise InputError("--tables exports a run's tables: name a run, not an ensemble")
-    if of and options.half:
+    if is_ensemble and options.half:
         raise InputError("--half exports a run's weights: name a run, not an ensemble")
     dataset, run = find_predictor(options.run, options.dataset)
     if dataset == BUNDLED and (options.no_onnx or options.tables):
-        where = paths.shown(bundled_dir() / run)
-        raise InputError(f"{run} is bundled, in {where}/: for ONNX, omit --no-onnx and --tables")
+        bundled = paths.shown(bundled_dir() / run)
+        raise InputError(f"{run} is bundled, in {bundled}/: for ONNX, omit --no-onnx and --tables")
     name = run.replace("/", "-").replace(":", "-")
-    default = Path("exported") / (f"{name}-tables" if options.tables else name)
-    folder = (options.output or default).resolve()
+    default = f"{name}-tables" if options.tables else name
+    folder = (options.output or Path("exported", default)).resolve()
     paths.check_output("--output", folder)
+    runtime = ""
     if options.tables:
         files = bundle.export_tables(dataset, run, folder)
         tables = ",".join(paths.shown(folder / PACKED[key]) for key in ("oof", "test"))
-        given = shlex.quote(f"{run}-tables={tables}")
-        advice = f"{launch.typed('ensemble')} --import {given} --dataset {dataset}"
+        imported = shlex.quote(f"{run}-tables={tables}")
+        advice = f"{launch.typed('ensemble')} --import {imported} --dataset {dataset}"
     else:
         if dataset == BUNDLED:
             files = bundle.export_bundled(run, folder)
-        elif of:
-            files = bundle.export_ensemble(ensemble_folder(dataset, run), folder, onnx)
+        elif is_ensemble:
+            files = bundle.export_ensemble(ensemble_folder(dataset, run), folder, with_onnx)
         else:
-            files = bundle.export_run(dataset, run, folder, onnx, options.half)
+            files = bundle.export_run(dataset, run, folder, with_onnx, options.half)
+        if with_onnx:
+            runtime = f"; needs onnxruntime >= {OLDEST_RUNTIME}"
         advice = f"hf upload YOUR_NAME/{name} {shlex.quote(paths.shown(folder))}"
-    runtime = "" if options.tables or not onnx else f"; needs onnxruntime >= {OLDEST_RUNTIME}"
     launch.print_done(f"{paths.shown(folder)}: {', '.join(files)}{runtime}", advice)

@@ -70,13 +70,15 @@ def _front_matter(config: Config, scores: RunCard, has_onnx: bool) -> str:
         "dataset": {"name": scores.dataset, "type": "galaxy-zoo"},
         "metrics": [{"type": scores.metric, "value": scores.score, "name": "out of fold"}],
     }
+    tags = ["astronomy", "galaxy-morphology", "galaxy-zoo", "pytorch", "safetensors"]
+    if has_onnx:
+        tags.append("onnx")
     values = {
         "license": "other",
         "license_name": "mit-code-data-under-own-terms",
         "license_link": "LICENSE",
         "pipeline_tag": "image-classification",
-        "tags": ["astronomy", "galaxy-morphology", "galaxy-zoo", "pytorch", "safetensors"]
-        + (["onnx"] if has_onnx else []),
+        "tags": tags,
         "model-index": [{"name": config.run.replace("/", "-"), "results": [result]}],
     }
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
@@ -86,6 +88,8 @@ def _preprocessing(image: ImageConfig) -> dict[str, Markup]:
     """Decoding flag, warp step and start for the card's example, which needs no galaxyzoo."""
     step = image.field_px / image.size_px * (image.cache_px / image.crop_px)
     start = (image.cache_px - 1) / 2 - step * (image.size_px - 1) / 2
-    reduced = max(r for r in (1, 2, 4) if r == 1 or image.crop_px / r >= image.cache_px)
-    flag = "cv2.IMREAD_COLOR" if reduced == 1 else f"cv2.IMREAD_REDUCED_COLOR_{reduced}"
+    flag = "cv2.IMREAD_COLOR"
+    for divisor in (2, 4):
+        if image.crop_px / divisor >= image.cache_px:
+            flag = f"cv2.IMREAD_REDUCED_COLOR_{divisor}"
     return {"imread_flag": Markup(flag), "step": Markup(repr(step)), "start": Markup(repr(start))}

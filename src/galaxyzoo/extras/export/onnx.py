@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -69,14 +70,16 @@ def write_onnx(path: Path, networks: Sequence[GalaxyNet], size_px: int, dihedral
                 verbose=False,
             )
         except torch.onnx.OnnxExporterError as error:
-            reason = (str(error.__cause__ or error).strip() or "no reason given").splitlines()[0]
+            text = str(error.__cause__ or error).strip() or "no reason given"
+            reason = text.splitlines()[0]
             raise InputError(
                 f"this network cannot be exported to ONNX ({reason}): add --no-onnx"
             ) from None
     _remove_traces(path)
     with torch.inference_mode():
         expected = mean(images).numpy()
-    difference = float(np.abs(run_onnx(path, images.numpy()) - expected).max())
+    predictions = run_onnx(path, images.numpy())
+    difference = float(np.abs(predictions - expected).max())
     if not difference <= TOLERANCE:
         raise InputError(
             f"predictions of the ONNX file differ from the networks' by {difference:.1e}, more "
@@ -90,11 +93,13 @@ def _remove_traces(path: Path) -> None:
     import onnx
 
     model = onnx.load(path, load_external_data=False)
-    for part in (model.graph, *model.functions):
-        del part.metadata_props[:]
-        for entry in (*part.node, *part.value_info):
-            del entry.metadata_props[:]
-    for entry in (*model.graph.initializer, *model.graph.input, *model.graph.output):
+    graph = model.graph
+    entries: list[Any] = [*graph.initializer, *graph.input, *graph.output]
+    for operations in (graph, *model.functions):
+        entries.append(operations)
+        entries += operations.node
+        entries += operations.value_info
+    for entry in entries:
         del entry.metadata_props[:]
     onnx.save(model, path)
 
