@@ -31,13 +31,13 @@ class Average(nn.Module):
 """
 RULE = """
 
-def sides(votes: Votes) -> Parts:
+def sides(votes: Votes) -> ClassValues:
     smooth, disk = _vote(votes, "Class1.1"), _vote(votes, "Class1.2")
     return {"smoother": smooth > disk, "flatter": smooth < disk}
 
 
-def sides_shares(votes: Votes) -> Parts:
-    return _votes(votes, ("smoother", "flatter"), ("Class1.1", "Class1.2"))
+def sides_shares(votes: Votes) -> ClassValues:
+    return {"smoother": _vote(votes, "Class1.1"), "flatter": _vote(votes, "Class1.2")}
 """
 TASK = """
         ClassTask(

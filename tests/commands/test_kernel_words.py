@@ -25,8 +25,8 @@ ALLOWED = {
     ("pyarrow", "io/tables.py"): PARQUET,
     ("pyarrow", "io/writing.py"): PARQUET,
     (".npz", "training/feature_cache.py"): "a cache of the kernel's own",
-    (".npz", "data/stores/base.py"): "pictures that nothing reads in a folder are counted",
-    (".fits", "data/stores/base.py"): "those packed in a way that nothing reads are counted",
+    (".npz", "data/stores/names.py"): "pictures that nothing reads in a folder are counted",
+    (".fits", "data/stores/names.py"): "those packed in a way that nothing reads are counted",
     ("astropy", "data/readers/side_tables.py"): "positions of galaxies keep neighbors in one fold",
     ("kaggle", ""): "the competition, its page and its datasets are Kaggle's",
 }

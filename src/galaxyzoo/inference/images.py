@@ -14,6 +14,7 @@ from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.data.decoding import Header, measure
 from galaxyzoo.data.image_cache import decode_many
 from galaxyzoo.data.stores import base
+from galaxyzoo.data.stores.names import number_of, stem_of
 from galaxyzoo.io.tables import ID, ID_LIMIT, NAME
 from galaxyzoo.io.writing import plain_cell
 from galaxyzoo.tasks.kinds import Task
@@ -174,7 +175,7 @@ class IdColumn:
         """Choose the id column; check that ids are unique."""
         names = pd.Series([one_line(name) for each in inputs for name in each.names], dtype=object)
         none = -(2**63)
-        numbers = (none if (i := base.number_of(name)) is None else i for name in names)
+        numbers = (none if (i := number_of(name)) is None else i for name in names)
         ids = pd.Series(np.fromiter(numbers, np.int64))
         if len(ids) and ids.min() > none:
             column = ID if ids.min() >= 0 and ids.max() < ID_LIMIT else NAME
@@ -182,7 +183,7 @@ class IdColumn:
             clashing = names[repeated.index]
             if clashing.empty:
                 return cls(column, is_number=True)
-            if clashing.map(base.stem_of).is_unique:
+            if clashing.map(stem_of).is_unique:
                 first, second = clashing[repeated == repeated.min()]
                 raise InputError(
                     f"images '{first}' and '{second}' are both {column} {repeated.min()}: rename "
@@ -194,5 +195,5 @@ class IdColumn:
 
     def __getitem__(self, name: str) -> int | str:
         """Label of an image, by its name as `one_line` writes it."""
-        number = base.number_of(name) if self.is_number else None
+        number = number_of(name) if self.is_number else None
         return name if number is None else number

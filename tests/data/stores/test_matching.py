@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from galaxyzoo.data.stores.base import Images, match
+from galaxyzoo.data.stores.base import Images
+from galaxyzoo.data.stores.matching import match
 from support.refusals import one_line_refusal
 
 PLATES = ["a/0000.png", "a/0001.png", "b/0000.png"]

@@ -24,6 +24,7 @@ from galaxyzoo.core.paths import shown
 from galaxyzoo.data.readers import dataset_files
 from galaxyzoo.data.readers.dataset_files import DatasetCandidate, DatasetFiles
 from galaxyzoo.data.stores import base, opening
+from galaxyzoo.data.stores.names import stem_of
 from galaxyzoo.io.tables import key_of, read_csv
 from galaxyzoo.io.writing import plain_cell
 from galaxyzoo.tasks import kinds, registry
@@ -155,7 +156,7 @@ def make_dataset(
         written: (galaxy,) how it names the images; default as they are named.
     """
     chosen = images.take(rows)
-    stems = [*map(base.stem_of, chosen.names)]
+    stems = [*map(stem_of, chosen.names)]
     galaxy_ids = all(map(GALAXY_ID.fullmatch, stems)) and len({*stems}) == len(stems)
     if galaxy_ids:
         ids = pd.Index(stems).astype("int64")

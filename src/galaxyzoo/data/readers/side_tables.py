@@ -19,15 +19,15 @@ from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import GROUP
 from galaxyzoo.data.folds import connect, connect_members, join_groups
 from galaxyzoo.data.readers.dataset_files import DatasetFiles
-from galaxyzoo.data.stores.base import (
+from galaxyzoo.data.stores.columns import (
     IDS,
     POSITION,
     POSITION_NAMES,
     find_position,
-    find_rows,
     pick_columns,
     read_ids,
 )
+from galaxyzoo.data.stores.matching import find_rows
 from galaxyzoo.io.tables import NO_VALUE, GalaxyId, read_table
 
 GROUPS = "groups.csv"

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, make_dataclass, replace
 from functools import cache, lru_cache, partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from galaxyzoo.core.errors import InputError, UnavailableError
 from galaxyzoo.core.extras import load_all
@@ -18,6 +18,14 @@ from galaxyzoo.core.options import Options, read_options, select, spell
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.stores import base
 from galaxyzoo.data.stores.base import Images
+from galaxyzoo.data.stores.names import (
+    HIDDEN,
+    file_names,
+    is_picture,
+    is_read,
+    read_suffixes,
+    why_not_read,
+)
 from galaxyzoo.io.archives import BROKEN_ZIP, open_unchecked, open_zip
 
 
@@ -35,16 +43,17 @@ def read_in(folder: Path, name: str) -> bytes:
         raise _read_error(shown(Path(file)), error) from None
 
 
-def _read_error(where: str, error: Exception) -> InputError:
-    kind = UnavailableError if base.is_transient(error) else InputError
-    return kind(f"{where} cannot be read ({error})")
+def _read_error(file: str, error: Exception) -> InputError:
+    problem = f"{file} cannot be read ({error})"
+    return UnavailableError(problem) if base.is_transient(error) else InputError(problem)
 
 
 class ZipReader:
     """Reads images of a zip; each one's checksum is checked on the way."""
 
     def __init__(self, path: Path) -> None:
-        self.path, self._stamp = path, base.stamp_of(path.stat())
+        self.path = path
+        self._stamp = base.stamp_of(path.stat())
         self._local = threading.local()
 
     def __reduce__(self) -> tuple:
@@ -57,8 +66,8 @@ class ZipReader:
             archive = self._archive()
             size = archive.getinfo(name).file_size
             if size > base.MAX_IMAGE_BYTES:
-                where = f"{shown(self.path)}/{name}"
-                raise InputError(f"{where} is larger than {base.MAX_IMAGE_BYTES:,} bytes")
+                file = f"{shown(self.path)}/{name}"
+                raise InputError(f"{file} is larger than {base.MAX_IMAGE_BYTES:,} bytes")
             with archive.open(name) as member:
                 return member.read(size)  # no more, however much its compressed bytes hold
         except BROKEN_ZIP as error:
@@ -79,43 +88,75 @@ def _reopen_zip(path: Path, _stamp: int) -> ZipReader:
     return ZipReader(path)
 
 
+class _Picture(NamedTuple):
+    name: str  # of a file, relative to its folder, or of a member
+    stamp: int
+
+
 def open_files(path: Path) -> Images:
     """The images of a zip, or of a folder and its subfolders, each linked folder once.
 
     A folder's broken links without a file ending are listed as left out: each may have led to a
-    whole folder.
+    whole folder. A folder without images, or one that is a catalog of archives, is refused.
     """
+    reader: base.Reader
     names: list[str] = []
     if path.is_dir():
-        top = os.path.join(path, "")
-        names = sorted((file.removeprefix(top) for file in _walk(path)), key=lambda n: n.split("/"))
-        entries = [
-            (name, base.stamp_of(_stat(top + name)))
-            for name in names
-            if base.is_picture(posixpath.basename(name))
-            or (not (file := Path(top + name)).suffix and file.is_symlink() and not file.exists())
-        ]
+        reader = partial(read_in, path)
+        names = _list_files(path)
+        pictures = _list_pictures(path, names)
     else:
         with open_zip(path) as archive:
             members = archive.infolist()
-            entries = [(i.filename, i.CRC) for i in members if base.is_picture(i.filename)]
+        reader = ZipReader(path)
+        pictures = [_Picture(member.filename, member.CRC) for member in members]
+        pictures = [picture for picture in pictures if is_picture(picture.name)]
     is_catalog = any(form.is_catalog(names) for form in forms())
     archives = []
-    if is_catalog or not entries:
+    if is_catalog or not pictures:
         archives = [name for name in names if is_archive(Path(name))]
-    if archives or not entries:
-        hint = f": name its archives, such as {shown(path / archives[0])}" if archives else ""
-        raise InputError(f"{shown(path)} has no images ({', '.join(base.read_suffixes())}){hint}")
-    return _make_images(partial(read_in, path) if path.is_dir() else ZipReader(path), path, entries)
+    if archives or not pictures:
+        hint = ""
+        if archives:
+            hint = f": name its archives, such as {shown(path / archives[0])}"
+        raise InputError(f"{shown(path)} has no images ({', '.join(read_suffixes())}){hint}")
+    return _make_images(reader, path, pictures)
 
 
-def _make_images(reader: base.Reader, path: Path, entries: Sequence[tuple[str, int]]) -> Images:
-    """Images of entries, name and stamp, in their order; those that are not read are left out."""
-    left_out = [(name, base.why_not_read(name)) for name, _ in entries if not base.is_read(name)]
-    images = [entry for entry in entries if base.is_read(entry[0])]
-    names, stamps = [name for name, _ in images], [stamp for _, stamp in images]
-    made = Images.of(path, names, stamps, reader, left_out)
-    return replace(made, table=made.table.assign(row=made.names), by_name=True)
+def _list_files(folder: Path) -> list[str]:
+    """Names of all files below a folder, relative to it, in the order of their paths."""
+    top = os.path.join(folder, "")
+    names = [file.removeprefix(top) for file in _walk(folder)]
+    return sorted(names, key=lambda name: name.split("/"))
+
+
+def _list_pictures(folder: Path, names: Sequence[str]) -> list[_Picture]:
+    pictures = []
+    for name in names:
+        file = os.path.join(folder, name)
+        if is_picture(posixpath.basename(name)) or _is_broken_link(Path(file)):
+            pictures.append(_Picture(name, base.stamp_of(_stat(file))))
+    return pictures
+
+
+def _is_broken_link(path: Path) -> bool:
+    """Check for a broken link that may have led to a folder: its name has no ending."""
+    return not path.suffix and path.is_symlink() and not path.exists()
+
+
+def _make_images(reader: base.Reader, path: Path, pictures: Sequence[_Picture]) -> Images:
+    """Images of pictures in their order; those that are not read are left out."""
+    names = []
+    stamps = []
+    left_out = []
+    for picture in pictures:
+        if is_read(picture.name):
+            names.append(picture.name)
+            stamps.append(picture.stamp)
+        else:
+            left_out.append((picture.name, why_not_read(picture.name)))
+    images = Images.of(path, names, stamps, reader, left_out)
+    return replace(images, table=images.table.assign(row=images.names), by_name=True)
 
 
 def _stat(file: str) -> os.stat_result:
@@ -139,10 +180,13 @@ def _walk(top: Path) -> Iterator[str]:
                 subfolders.clear()
                 continue
             seen.add(real)
-            subfolders[:] = sorted(name for name in subfolders if not base.HIDDEN.match(f"{name}/"))
-            links = [path for name in subfolders if (path := Path(folder, name)).is_symlink()]
-            waiting += [path for path in links if not real.is_relative_to(path.resolve())]
-            yield from (os.path.join(folder, name) for name in names)
+            subfolders[:] = sorted(name for name in subfolders if not HIDDEN.match(f"{name}/"))
+            for name in subfolders:
+                path = Path(folder, name)
+                if path.is_symlink() and not real.is_relative_to(path.resolve()):
+                    waiting.append(path)
+            for name in names:
+                yield os.path.join(folder, name)
 
 
 def _refuse_unreadable(error: OSError) -> NoReturn:
@@ -186,7 +230,10 @@ def read_settings(arguments: Sequence[str]) -> object:
 
 def openers() -> dict[str, Callable[[Path], Images]]:
     """Function that opens a file of images or a list of them, by its ending."""
-    return {ending: opener for form in forms() for ending, opener in form.openers.items()}
+    by_ending: dict[str, Callable[[Path], Images]] = {}
+    for form in forms():
+        by_ending.update(form.openers)
+    return by_ending
 
 
 def open_images(path: Path, settings: object = None) -> Images:
@@ -204,14 +251,15 @@ def open_images(path: Path, settings: object = None) -> Images:
 
 
 def _open(path: Path) -> Images:
-    return (_opener_of(path) or open_files)(path)
+    opener = _opener_of(path) or open_files
+    return opener(path)
 
 
 def open_whole(path: Path) -> Images:
     """Open images of a dataset, to be wrapped later; refuse pictures of a form that is not read."""
     images = _open(path)
-    for name, why in images.left_out:
-        raise InputError(f"{shown(path)}: '{name}': {why}")
+    for name, reason in images.left_out:
+        raise InputError(f"{shown(path)}: '{name}': {reason}")
     return images
 
 
@@ -237,13 +285,15 @@ def wrap(images: Images, settings: object) -> Images:
 
 def open_by_galaxy_id(*paths: Path) -> Images:
     """Open one or more paths as `open_images`; images are named by their GalaxyIDs."""
-    whole = paths[0] if len(paths) == 1 else paths[0].parent
-    return Images.concat(whole, [open_whole(path) for path in paths]).identified()
+    place = paths[0] if len(paths) == 1 else paths[0].parent
+    return Images.concat(place, [open_whole(path) for path in paths]).identified()
 
 
 def open_all(paths: list[Path], settings: object = None) -> list[Images]:
     """Open a user's paths: folders and zips, then single pictures together, then others."""
-    inputs, pictures, others = [], [], []
+    inputs = []
+    pictures = []
+    others = []
     for path in paths:
         if path.is_dir() or path.suffix.lower() == ".zip":
             inputs.append(open_images(path, settings))
@@ -251,16 +301,16 @@ def open_all(paths: list[Path], settings: object = None) -> list[Images]:
             raise InputError(f"{shown(path)} is missing")
         elif _opener_of(path):
             others.append(open_images(path, settings))
-        elif base.is_picture(path.name):
+        elif is_picture(path.name):
             place = path.parent.resolve() / path.name
-            pictures.append((str(place), base.stamp_of(path.stat())))
+            pictures.append(_Picture(str(place), base.stamp_of(path.stat())))
         else:
-            endings = ", ".join([*base.read_suffixes(), *openers()])
+            endings = ", ".join([*read_suffixes(), *openers()])
             raise InputError(
                 f"{shown(path)}: IMAGES must be folders, .zip files, images or lists ({endings})"
             )
     if pictures:
         images = _make_images(partial(read_in, Path()), Path.cwd(), pictures)
-        table = images.table.assign(name=base.file_names(images.names.tolist()))
+        table = images.table.assign(name=file_names(images.names.tolist()))
         inputs.append(wrap(replace(images, table=table), settings))
-    return [*inputs, *others]
+    return inputs + others

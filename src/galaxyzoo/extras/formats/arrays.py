@@ -23,6 +23,7 @@ import numpy as np
 from galaxyzoo.core.errors import InputError, UnavailableError, reason_of
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.stores import base
+from galaxyzoo.data.stores.columns import pick_columns, read_ids
 from galaxyzoo.io.archives import ALWAYS_ACCEPTED_BYTES, MAX_RATIO, open_zip
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ def build_images(
     piece_rows = chunks[0] if chunks else _PIECE_ROWS
     starts = range(0, count, piece_rows)
     reader = PieceReader(path, open_array, starts, count)
-    return base.Images.of(path, base.read_ids(ids, path), stamp, reader)
+    return base.Images.of(path, read_ids(ids, path), stamp, reader)
 
 
 def number_rows(count: int) -> np.ndarray:
@@ -154,7 +155,7 @@ def open_hdf5(path: Path) -> base.Images:
         check_pixels(images.shape, images.dtype, path)
         count = len(images)
         chunks = images.chunks
-        id_arrays = base.pick_columns(file)
+        id_arrays = pick_columns(file)
         ids = number_rows(count)
         if id_arrays:
             ids = pick_array(file, id_arrays[0], path, _FORM)[:]
@@ -170,7 +171,7 @@ def open_npz(path: Path) -> base.Images:
         shape, dtype = _read_head(member)
     check_pixels(shape, dtype, path)
     count = shape[0]
-    id_arrays = base.pick_columns(checksums)
+    id_arrays = pick_columns(checksums)
     ids = load_array(path, id_arrays[0]) if id_arrays else number_rows(count)
     return build_images(path, ids, count, partial(load_array, path, PIXELS), checksums[PIXELS])
 

@@ -24,6 +24,7 @@ from galaxyzoo.core.errors import InputError, reason_of
 from galaxyzoo.core.options import option
 from galaxyzoo.data.decoding import over_black
 from galaxyzoo.data.stores import base
+from galaxyzoo.data.stores.columns import FILE
 from galaxyzoo.extras.formats import FITS_SUFFIXES
 from galaxyzoo.extras.formats.stretches import STRETCHES
 
@@ -95,7 +96,7 @@ class FitsSettings:
 def wrap(images: base.Images, settings: FitsSettings) -> base.Images:
     """Make pictures of the FITS cut-outs among images, and note how they differ."""
     table = images.table
-    files = table.get(base.FILE, images.names)
+    files = table.get(FILE, images.names)
     radii = table.get(RADIUS, [None] * len(table))
     if not any(name.lower().endswith(FITS_SUFFIXES) for name in files):
         return images

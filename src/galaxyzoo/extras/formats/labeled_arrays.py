@@ -22,7 +22,8 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.readers.dataset_files import DatasetCandidate, DatasetFiles
 from galaxyzoo.data.readers.labeled import CUT_OUT, one_hot, one_task, text_ids
-from galaxyzoo.data.stores import base, opening
+from galaxyzoo.data.stores import opening
+from galaxyzoo.data.stores.columns import as_texts
 from galaxyzoo.extras.formats import arrays
 from galaxyzoo.tasks import kinds, registry
 
@@ -40,9 +41,9 @@ def find_npz(path: Path) -> DatasetCandidate | None:
     labels = arrays.load_array(path, _LABELS)
     _check_labels(labels, _LABELS, path, "iuUS")
     if labels.dtype.kind in "US":
-        names = base.as_texts(labels)
+        names = as_texts(labels)
     else:
-        classes = base.as_texts(arrays.load_array(path, arrays.CLASSES))
+        classes = as_texts(arrays.load_array(path, arrays.CLASSES))
         names = _name_classes(labels, classes, _LABELS, path)
     task = one_task(set(names), shown(path))
     return _candidate(path, path.stem, task, names, CUT_OUT)

@@ -20,6 +20,8 @@ from galaxyzoo.core import launch
 from galaxyzoo.core.errors import InputError, reason_of
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.stores import base, opening
+from galaxyzoo.data.stores.columns import FILE, IDS, pick_columns, read_ids
+from galaxyzoo.data.stores.names import file_names
 from galaxyzoo.extras.formats import arrays, fits
 from galaxyzoo.io.tables import read_table
 
@@ -96,7 +98,7 @@ def open_parquet(path: Path) -> base.Images:
                 f"{shown(path)}: '{column}' is {schema.field(column).type}; expected bytes of JPEG "
                 "or PNG images"
             )
-        ids = base.read_ids(_read_ids(file, column), path)
+        ids = read_ids(_read_ids(file, column), path)
     except (pa.ArrowException, OSError) as error:
         raise InputError(
             f"{shown(path)} is not a complete Parquet file ({reason_of(error)})"
@@ -120,7 +122,7 @@ def _read_ids(file: "parquet.ParquetFile", column: str) -> np.ndarray:
     import pyarrow as pa
 
     schema = file.schema_arrow
-    id_columns = base.pick_columns(schema.names)
+    id_columns = pick_columns(schema.names)
     if id_columns:
         return file.read(id_columns[:1]).column(0).to_numpy()
     kind = schema.field(column).type
@@ -144,12 +146,12 @@ def _holds_bytes(kind: "pa.DataType") -> bool:
 
 def open_csv(path: Path) -> base.Images:
     """The images at the paths that a CSV file lists."""
-    return _open_list(path, read_table(path, texts={*PATHS, *base.IDS}))
+    return _open_list(path, read_table(path, texts={*PATHS, *IDS}))
 
 
 def _open_list(path: Path, table: pd.DataFrame) -> base.Images:
     """The images at the paths of a table."""
-    columns = base.pick_columns(table, PATHS)
+    columns = pick_columns(table, PATHS)
     if not columns:
         raise InputError(
             f"{shown(path)} has neither a column '{PATHS[0]}' nor just one column of image bytes "
@@ -161,14 +163,11 @@ def _open_list(path: Path, table: pd.DataFrame) -> base.Images:
         file = Path(place)
         if file.is_absolute() and file.is_relative_to(folder):
             places[row] = str(file.relative_to(folder))
-    id_columns = base.pick_columns(table)
-    if id_columns:
-        ids = base.read_ids(table[id_columns[0]].to_numpy(), path)
-    else:
-        ids = base.file_names(places)
+    id_columns = pick_columns(table)
+    ids = read_ids(table[id_columns[0]].to_numpy(), path) if id_columns else file_names(places)
     stamps = [_stamp(path.parent / place) for place in places]
     images = base.Images.of(path, ids, stamps, partial(opening.read_in, path.parent))
-    listed = images.table.assign(**{base.FILE: places}, row=places)
+    listed = images.table.assign(**{FILE: places}, row=places)
     if fits.RADIUS in table:
         listed[fits.RADIUS] = _read_radii(path, table[fits.RADIUS])
     return replace(images, table=listed, by_name=True)

@@ -9,7 +9,7 @@ from galaxyzoo.data.readers import kaggle
 from galaxyzoo.data.readers.dataset_files import DatasetCandidate, DatasetFiles
 from galaxyzoo.data.readers.labeled import is_known, make_dataset
 from galaxyzoo.data.readers.side_tables import GROUPS
-from galaxyzoo.data.stores.base import is_read
+from galaxyzoo.data.stores.names import is_read
 from galaxyzoo.data.stores.opening import open_whole
 from galaxyzoo.extras.labels.own_task import TaskFile, find_task
 from galaxyzoo.tasks.kinds import Task

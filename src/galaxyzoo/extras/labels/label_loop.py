@@ -21,7 +21,8 @@ from galaxyzoo.core import files, manifest
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import GROUP
-from galaxyzoo.data.stores.base import find_ids, find_rows, read_ids
+from galaxyzoo.data.stores.columns import find_ids, read_ids
+from galaxyzoo.data.stores.matching import find_rows
 from galaxyzoo.extras.labels.heads import Heads, LabelSet, Proportion, Scores
 from galaxyzoo.extras.labels.label_table import NAMES
 from galaxyzoo.extras.labels.own_task import can_be_label

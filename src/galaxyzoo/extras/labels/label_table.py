@@ -15,7 +15,9 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.readers.dataset_files import DatasetCandidate, DatasetFiles
 from galaxyzoo.data.readers.labeled import classes_of, image_files, make_dataset
-from galaxyzoo.data.stores.base import IDS, Images, find_ids, match, pick_columns, read_ids
+from galaxyzoo.data.stores.base import Images
+from galaxyzoo.data.stores.columns import IDS, find_ids, pick_columns, read_ids
+from galaxyzoo.data.stores.matching import match
 from galaxyzoo.data.stores.opening import open_whole
 from galaxyzoo.extras.labels.class_folders import find_class_folders
 from galaxyzoo.extras.labels.own_task import TASK_FILE, TaskFile, find_task, read_task_file

@@ -15,7 +15,7 @@ from pyarrow import parquet
 from galaxyzoo.core import launch, manifest, paths
 from galaxyzoo.core.artifact import SealedFiles, State
 from galaxyzoo.core.errors import InputError, advise
-from galaxyzoo.data.stores.base import POSITION
+from galaxyzoo.data.stores.columns import POSITION
 from galaxyzoo.extras.formats.fits import FitsSettings
 from galaxyzoo.extras.surveys import FEATURES, JOB
 from galaxyzoo.extras.surveys.columns import features_of, prediction_columns

@@ -15,6 +15,7 @@ from galaxyzoo.core.manifest import digest
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.image_cache import decode_many
 from galaxyzoo.data.stores import base, opening
+from galaxyzoo.data.stores.columns import POSITION, find_position
 from galaxyzoo.extras.formats.columns import column_names, read_columns
 from galaxyzoo.extras.formats.fits import FitsSettings
 from galaxyzoo.inference.images import Chunk, IdColumn, read_measured
@@ -113,7 +114,7 @@ class SurveyImages:
     def kept(self) -> dict[Path, pa.Table]:
         """Columns to keep beside the predictions, of the same types, by the path of their table."""
         paths = [images.path for images in self._inputs]
-        positions = {path: base.find_position(column_names(path)) for path in paths}
+        positions = {path: find_position(column_names(path)) for path in paths}
         if not all(positions.values()):  # kept of all images or of none
             positions = {}
         if not self.keep and not positions:
@@ -190,7 +191,7 @@ class SurveyImages:
 def _read_kept(path: Path, keep: Sequence[str], position: Sequence[str]) -> pa.Table:
     """Read columns to keep, and the position as `ra` and `dec` if it is not among them."""
     columns = {}  # of the file, by their names in the parts
-    for name, column in zip(base.POSITION, position, strict=False):
+    for name, column in zip(POSITION, position, strict=False):
         if column not in keep:
             columns[name] = column
     for column in keep:

@@ -1,0 +1,85 @@
+"""Match the names in a user's table with the names of images."""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from galaxyzoo.core.errors import InputError, one_line
+from galaxyzoo.core.paths import shown
+from galaxyzoo.data.stores.base import Images
+from galaxyzoo.data.stores.names import split_ending
+
+_MARK = re.compile("^[0-9a-f]{8}-")  # that Label Studio puts before files' names
+
+
+def match(names: Iterable[str], images: Images, table: Path) -> list[int]:
+    """Rows of the images that a table names, as of `find_rows`; `table` is for messages.
+
+    Raises:
+        InputError: a name is of no image, or of several.
+    """
+    names = list(names)
+    rows = []
+    for name, matching in zip(names, find_rows(names, images.names), strict=True):
+        if len(matching) != 1:
+            problem = "no image is"
+            if matching:
+                first, second = images.names.iloc[matching[:2]]
+                problem = f"both '{first}' and '{second}' are"
+            raise InputError(f"{shown(table)}: {problem} named '{name}'")
+        rows.append(matching[0])
+    return rows
+
+
+class _ImageName(NamedTuple):
+    path: tuple[str, ...]  # the stem, then folders from the last to the first
+    ending: str
+
+
+def find_rows(names: Iterable[str], image_names: Iterable[str]) -> Iterator[list[int]]:
+    """Yield for each name the rows of the images' names that agree with it, from the end on.
+
+    Paths may be relative to any folder, or absolute, with either slash and any Unicode form; the
+    ending of an image may be missing, and Label Studio's mark is left out. A number may lack zeros
+    before it, as in a spreadsheet, or have some. A name of no image has no rows.
+    """
+    images = [_parse(name) for name in image_names]
+    by_tail: dict[tuple[str, ...], list[int]] = {}
+    for row, image in enumerate(images):
+        for tail in _tails(image.path):
+            by_tail.setdefault(tail, []).append(row)
+    for name in names:
+        wanted = _parse(name)
+        alike: list[int] = []  # that share the longest end of the path
+        for tail in _tails(wanted.path):
+            alike = by_tail.get(tail, [])
+            if alike:
+                break
+        exact = [row for row in alike if images[row] == wanted]
+        of_ending = [row for row in alike if images[row].ending == wanted.ending]
+        yield exact or of_ending or alike
+
+
+def _parse(name: str) -> _ImageName:
+    # Without the ' of `plain_cell`: it has none before -5, but one before -5.jpg.
+    path, ending = split_ending(unicodedata.normalize("NFC", one_line(name).removeprefix("'")))
+    folders = [folder for folder in re.split(r"[\\/]", path) if folder not in ("", ".")]
+    stem = folders.pop() if folders else ""
+    return _ImageName((_MARK.sub("", stem), *reversed(folders)), ending.lower())
+
+
+def _tails(path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """Stem with fewer and fewer folders; at last, a number without the zeros before it.
+
+    The empty name has none: it is of no image.
+    """
+    stem = path[0]
+    if not stem:
+        return
+    for count in range(len(path), 0, -1):
+        yield path[:count]
+    if stem.isdecimal():
+        stem = stem.lstrip("0")
+    yield "", stem
