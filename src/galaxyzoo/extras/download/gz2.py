@@ -41,14 +41,19 @@ def find_galaxy_zoo_2(folder: Path) -> DatasetCandidate | None:
 
 def find_part(folder: Path, names: Sequence[str]) -> Path | None:
     """Find the table, mapping or images in a folder, by their possible names."""
-    return next((path for name in names if (path := folder / name).exists()), None)
+    for name in names:
+        path = folder / name
+        if path.exists():
+            return path
+    return None
 
 
 def get_part(folder: Path, names: Sequence[str]) -> Path:
-    """Find a part that must be there."""
-    if path := find_part(folder, names):
-        return path
-    raise InputError(f"{shown(folder)}/ lacks {names[0]} (or {names[1]})")
+    """Find the table, mapping or images in a folder; an `InputError` where it has none."""
+    path = find_part(folder, names)
+    if path is None:
+        raise InputError(f"{shown(folder)}/ lacks {names[0]} (or {names[1]})")
+    return path
 
 
 def read_positions(path: Path) -> pd.DataFrame:
@@ -56,6 +61,8 @@ def read_positions(path: Path) -> pd.DataFrame:
 
     Returns:
         (galaxy, 2) `ra` and `dec` in degrees (J2000), by GalaxyID, rows in the file's order.
+    Raises:
+        InputError: the table lacks them, or has others than 0 to 360 and -90 to 90.
     """
     frame = read_csv(path, key=GALAXY, wanted=(GALAXY, *SKY).__contains__)
     if not set(SKY) <= set(frame.columns):
@@ -75,8 +82,10 @@ def read_positions(path: Path) -> pd.DataFrame:
 
 def open_galaxy_zoo_2(folder: Path) -> DatasetFiles:
     """Read votes and list images; galaxies without an image are left out, and counted on screen."""
-    table, mapping = get_part(folder, TABLES), get_part(folder, MAPPINGS)
-    votes, assets = read_votes(table).sort_index(), _read_assets(mapping)
+    table = get_part(folder, TABLES)
+    mapping = get_part(folder, MAPPINGS)
+    votes = read_votes(table).sort_index()
+    assets = _read_assets(mapping)
     images = open_by_galaxy_id(get_part(folder, IMAGE_PATHS))
     assets = assets[assets.isin(images.ids)]
     has_votes = assets.index.isin(votes.index)
@@ -105,20 +114,23 @@ def read_votes(path: Path) -> pd.DataFrame:
     Returns:
         (galaxy, 37) vote fractions by GalaxyID, rows in the file's order.
     """
-    frame = read_csv(path, key=GALAXY, wanted=lambda n: n.endswith((GALAXY, DEBIASED, WEIGHTED)))
+    endings = (GALAXY, DEBIASED, WEIGHTED)
+    frame = read_csv(path, key=GALAXY, wanted=lambda column: column.endswith(endings))
     if not len(frame):
         raise InputError(f"{shown(path)} has no galaxies")
-    debiased = any(name.endswith(DEBIASED) for name in frame.columns)
-    shares = _read_shares(frame, DEBIASED if debiased else WEIGHTED, path)
-    whole = {answer + WEIGHTED for answer in decision_tree.PUBLISHED_NAMES} <= set(frame.columns)
-    weighted = _read_shares(frame, WEIGHTED, path) if whole else shares
+    is_debiased = any(column.endswith(DEBIASED) for column in frame.columns)
+    shares = _read_shares(frame, DEBIASED if is_debiased else WEIGHTED, path)
+    weighted = shares
+    if {answer + WEIGHTED for answer in decision_tree.PUBLISHED_NAMES} <= set(frame.columns):
+        weighted = _read_shares(frame, WEIGHTED, path)
     votes = decision_tree.GALAXY_ZOO_2.to_vote_fractions(shares, weighted)
     return pd.DataFrame(votes, index=frame.index, columns=list(decision_tree.GALAXY_ZOO_2.columns))
 
 
-def _read_shares(frame: pd.DataFrame, end: str, path: Path) -> np.ndarray:
-    """(galaxy, answer) shares of one kind."""
-    shares = select_numbers(frame, [answer + end for answer in decision_tree.PUBLISHED_NAMES], path)
+def _read_shares(frame: pd.DataFrame, ending: str, path: Path) -> np.ndarray:
+    """(galaxy, answer) shares in the columns with that ending; 0 to 1, else an `InputError`."""
+    columns = [answer + ending for answer in decision_tree.PUBLISHED_NAMES]
+    shares = select_numbers(frame, columns, path)
     check_range(shares, path, GALAXY)
     return shares.to_numpy().clip(0.0, 1.0)
 

@@ -82,16 +82,16 @@ def make_balanced_set(order: Gz2Options) -> Path:
     task, target = _check_order(order)
     assert task.rule is not None
     folder = _find_folder(order)
-    votes, read_image, positions = _open_source(folder, order)
-    labels = task.rule.labels(votes)
+    source = _open_source(folder, order)
+    labels = task.rule.labels(source.votes)
     print(
         f"{paths.shown(folder)}: the label rule of {task.name} assigns a class to {len(labels):,} "
-        f"of {len(votes):,} galaxies"
+        f"of {len(source.votes):,} galaxies"
     )
     classes = labels.idxmax(axis=1) if len(labels) else pd.Series(dtype=object)
     drawn = _draw(classes, classes, folder, task, order)
-    if positions is not None:
-        sky = positions.loc[drawn.index]
+    if source.positions is not None:
+        sky = source.positions.loc[drawn.index]
         failed = sdss.download_cutouts(sky, folder / sdss.FOLDER, order.base_url)
         if failed:
             first, reason = next(iter(failed.items()))
@@ -107,7 +107,7 @@ def make_balanced_set(order: Gz2Options) -> Path:
             print(f"{failures}; dropped their galaxies")
             drawn = _draw(classes, drawn.drop(list(failed)), folder, task, order)
     with files.writing_folder(target) as new:
-        _write(new, drawn, read_image)
+        _write(new, drawn, source.read_image)
     return target
 
 
@@ -124,23 +124,25 @@ def draw_balanced(classes: pd.Series, per_class: int | None, seed: int) -> pd.Se
         Class names by GalaxyID of the drawn galaxies, ids ascending.
     """
     classes = classes.sort_index()
-    most = int(classes.value_counts().min()) if per_class is None else per_class
+    if per_class is None:
+        per_class = int(classes.value_counts().min())
     drawn = []
     for name in sorted(classes.unique()):
         # a stream per class, so that one more galaxy of a class changes no other's draw
         rng = np.random.default_rng([seed, *name.encode()])
-        drawn.append(rng.permutation(classes.index[classes == name].to_numpy())[:most])
+        ids = classes.index[classes == name].to_numpy()
+        drawn.append(rng.permutation(ids)[:per_class])
     return classes.loc[np.sort(np.concatenate(drawn))]
 
 
 def _check_order(order: Gz2Options) -> tuple[kinds.Task, Path]:
-    """The task, and where the dataset will be."""
+    """The task, and where the dataset will be; an `InputError` where it cannot be made."""
     task = registry.get_task(order.task)
     if order.seed < 0:
         raise InputError("--seed must be 0 or more")
     if task.rule is None:
-        known = ", ".join(name for name, other in registry.TASKS.items() if other.rule)
-        raise InputError(f"task '{order.task}' has no label rule: choose from {known}")
+        choices = ", ".join(name for name, choice in registry.TASKS.items() if choice.rule)
+        raise InputError(f"task '{order.task}' has no label rule: choose from {choices}")
     name = order.name or f"gz2-{order.task}"
     if not _NAME.fullmatch(name) or name in (*DEMOS, paths.cache_dir().name):
         raise InputError(
@@ -155,21 +157,26 @@ def _check_order(order: Gz2Options) -> tuple[kinds.Task, Path]:
 
 def _find_folder(order: Gz2Options) -> Path:
     """The folder with the vote table, which is downloaded where that is wanted."""
-    named = None if order.data is None else [Path(order.data), paths.input_dir() / order.data]
-    folders = [place for place in named or input_places() if gz2.find_part(place, gz2.TABLES)]
+    if order.data is None:
+        places = input_places()
+    else:
+        places = [Path(order.data), paths.input_dir() / order.data]
+    folders = [place for place in places if gz2.find_part(place, gz2.TABLES)]
     if order.data is None and len(folders) > 1:
-        names = ", ".join(paths.shown(place) for place in folders)
-        raise InputError(f"several folders have a {gz2.TABLES[0]}: add --data with one of {names}")
+        listed = ", ".join(paths.shown(folder) for folder in folders)
+        raise InputError(f"several folders have a {gz2.TABLES[0]}: add --data with one of {listed}")
     if folders:
         return folders[0]
     if not order.download:
-        where = "input/ and its folders have" if order.data is None else f"{order.data} has"
+        searched = "input/ and its folders have" if order.data is None else f"{order.data} has"
         raise InputError(
-            f"{where} no {gz2.TABLES[0]} (or {gz2.TABLES[1]}): put it into input/gz2/, or add "
+            f"{searched} no {gz2.TABLES[0]} (or {gz2.TABLES[1]}): put it into input/gz2/, or add "
             "--download"
         )
-    places = named or [paths.input_dir() / "gz2"]
-    folder = next((place for place in places if place.is_dir()), places[0])
+    if order.data is None:
+        folder = paths.input_dir() / "gz2"
+    else:
+        folder = next((place for place in places if place.is_dir()), places[0])
     _download_table(folder / gz2.TABLES[1])
     return folder
 
@@ -195,10 +202,17 @@ def _check_table(data: bytes) -> None:
         raise ValueError(f"its first line has no column '{gz2.GALAXY}'")
 
 
-def _open_source(
-    folder: Path, order: Gz2Options
-) -> tuple[pd.DataFrame, Callable[[int], bytes], pd.DataFrame | None]:
-    """Votes by GalaxyID ascending, a function that reads an image, and positions to download."""
+@dataclass(frozen=True, eq=False)
+class _Source:
+    """Galaxies to draw from."""
+
+    votes: pd.DataFrame  # (galaxy, 37) by GalaxyID, ascending
+    read_image: Callable[[int], bytes]  # by GalaxyID
+    positions: pd.DataFrame | None = None  # (galaxy, 2) where images are to be downloaded
+
+
+def _open_source(folder: Path, order: Gz2Options) -> _Source:
+    """Read the votes of the published files, and find the images there or on the sky."""
     if not order.download:
         if not gz2.find_part(folder, gz2.IMAGE_PATHS):
             raise InputError(
@@ -206,10 +220,12 @@ def _open_source(
                 "--download to get the images from SkyServer"
             )
         raw = gz2.open_galaxy_zoo_2(folder)
-        return raw.targets, raw.train_images.read, None
-    table, images = gz2.get_part(folder, gz2.TABLES), folder / sdss.FOLDER
-    positions, votes = gz2.read_positions(table), gz2.read_votes(table).sort_index()
-    return votes, lambda galaxy_id: (images / f"{galaxy_id}.jpg").read_bytes(), positions
+        return _Source(raw.targets, raw.train_images.read)
+    table = gz2.get_part(folder, gz2.TABLES)
+    positions = gz2.read_positions(table)
+    votes = gz2.read_votes(table).sort_index()
+    images = folder / sdss.FOLDER
+    return _Source(votes, lambda galaxy: (images / f"{galaxy}.jpg").read_bytes(), positions)
 
 
 def _draw(
@@ -222,7 +238,7 @@ def _draw(
         )
     drawn = draw_balanced(usable, order.per_class, order.seed)
     counts = {"by votes": classes.value_counts(), "balanced": drawn.value_counts()}
-    table = pd.DataFrame(counts).reindex([*task.columns]).fillna(0).astype(int)
+    table = pd.DataFrame(counts).reindex(list(task.columns)).fillna(0).astype(int)
     table.loc["all"] = len(classes), len(drawn)
     console.print_table("galaxies", table.rename_axis("class").reset_index())
     return drawn
@@ -230,9 +246,10 @@ def _draw(
 
 def _write(folder: Path, classes: pd.Series, read_image: Callable[[int], bytes]) -> None:
     """Labels, images byte for byte, and both once more in one zip."""
-    labels, images = folder / labeled.LABELS_CSV, folder / f"{labeled.IMAGES}.zip"
+    labels = folder / labeled.LABELS_CSV
+    images = folder / f"{labeled.IMAGES}.zip"
     text = classes.to_csv(index_label=tables.ID, header=[kinds.CLASS], lineterminator="\n")
     files.write_text(labels, text)
-    ids = map(int, classes.index)
+    ids = classes.index.tolist()
     archives.write_zip(images, ((f"{labeled.IMAGES}/{i}.jpg", read_image(i)) for i in ids))
     archives.write_zip(folder / PACKED, [(path.name, path) for path in (labels, images)])

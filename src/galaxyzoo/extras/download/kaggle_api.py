@@ -26,7 +26,7 @@ _LOGIN = "create credentials at https://www.kaggle.com/settings (API) and store 
 ~/.kaggle/kaggle.json, in KAGGLE_USERNAME and KAGGLE_KEY, or in KAGGLE_API_TOKEN"
 _ADVICE = {401: _LOGIN, 403: f"accept the rules on {PAGE}/rules", 404: f"see {PAGE}/data"}
 # The small ones first: whatever is refused is refused at once.
-ZIPS = tuple(f"{part}.zip" for part in (SAMPLES[0], SOLUTIONS, TRAIN_IMAGES, TEST_IMAGES))
+ZIPS = tuple(f"{stem}.zip" for stem in (SAMPLES[0], SOLUTIONS, TRAIN_IMAGES, TEST_IMAGES))
 _SCORE_PAUSE_S = 5
 
 
@@ -81,20 +81,21 @@ class _Zip(Artifact):
 
 def _download(api: Any, path: Path) -> None:
     """Download a zip, from where an earlier download stopped."""
-    name, part = path.name, path.parent / ".part" / path.name
+    name = path.name
+    incomplete = path.parent / ".part" / name
     advice = "check the network and rerun the command, which resumes"
-    with files.explain_write_errors(part), _explain_errors(name, advice):
+    with files.explain_write_errors(incomplete), _explain_errors(name, advice):
         quiet = not sys.stderr.isatty()
         try:
-            api.competition_download_file(COMPETITION, name, str(part.parent), quiet=quiet)
+            api.competition_download_file(COMPETITION, name, str(incomplete.parent), quiet=quiet)
         except ValueError:  # an error page in place of the rest
-            part.unlink(missing_ok=True)
+            incomplete.unlink(missing_ok=True)
             raise
-    if not _is_whole(part):
-        part.unlink()
+    if not _is_whole(incomplete):
+        incomplete.unlink()
         raise InputError(f"{name} was damaged in transit: rerun the command")
     with files.explain_write_errors(path):
-        part.replace(path)
+        incomplete.replace(path)
 
 
 def submit_file(api: Any, path: Path, message: str) -> int:
@@ -110,7 +111,7 @@ def list_submissions(api: Any, page: int = 1) -> list[Any]:
     """List a page of the submissions that Kaggle has, the newest first."""
     with _explain_errors("score", f"see {PAGE}/submissions"):
         ask = api.with_retry(api.competition_submissions)
-        return [*(ask(COMPETITION, page_number=page) or ())]
+        return list(ask(COMPETITION, page_number=page) or ())
 
 
 def list_all_submissions(api: Any) -> list[Any]:
@@ -121,11 +122,15 @@ def list_all_submissions(api: Any) -> list[Any]:
         if entries.keys() >= listed.keys():
             break
         entries |= listed
-    return [*entries.values()]
+    return list(entries.values())
 
 
 def wait_for_score(api: Any, ref: int, limit_s: float) -> Any | None:
-    """Poll for a scored submission, by its number; None: not scored in time."""
+    """Poll for a scored submission, by its number; None: not scored in time.
+
+    Raises:
+        InputError: Kaggle could not score it.
+    """
     for _ in range(int(limit_s / _SCORE_PAUSE_S)):
         for entry in list_submissions(api):
             if entry.ref != ref:
@@ -158,9 +163,11 @@ def _explain_errors(action: str, advice: str) -> Iterator[None]:
             yield
     except (requests.RequestException, ValueError) as error:  # of another size than announced
         response = getattr(error, "response", None)
-        status, reason = 0, type(error).__name__
+        status = 0
+        reason = type(error).__name__
         if response is not None:
-            status, reason = response.status_code, f"status {response.status_code}"
+            status = response.status_code
+            reason = f"status {status}"
             with contextlib.suppress(ValueError, KeyError, TypeError):  # nothing, or a whole page
                 reason += f": {one_line(str(response.json()['message']))}"
         raise InputError(f"{action}: {reason}: {_ADVICE.get(status, advice)}") from None

@@ -46,8 +46,8 @@ class Ledger:
         lines = io.StringIO(text.removeprefix(self.mark), newline="")
         reader = csv.DictReader(lines, restval="", strict=True)
         try:
-            self.columns = [*(reader.fieldnames or ())]
-            self.rows = [*reader]
+            self.columns = list(reader.fieldnames or ())
+            self.rows = list(reader)
         except csv.Error as error:
             raise _error(f"line {reader.line_num + 1}: {error}") from None
         for column in [*_COLUMNS, *self.columns]:
@@ -63,12 +63,14 @@ class Ledger:
                 row[STATUS] = ""
 
     def scores(self) -> pd.DataFrame:
-        """Scores as numbers, NaN where there is none."""
+        """Scores as numbers, NaN where there is none; an `InputError` names a cell that is none."""
         cells = pd.DataFrame(self.rows, columns=_SCORES)
         cells = cells.mask(cells.isin(_NO_SCORE))
         numbers = cells.apply(pd.to_numeric, errors="coerce")
         for column in _SCORES:
-            for row in cells.index[cells[column].notna() & numbers[column].isna()]:
+            wrong = cells.index[cells[column].notna() & numbers[column].isna()]
+            if len(wrong):
+                row = wrong[0]
                 cell = cells.loc[row, column]
                 raise _error(f"data row {row + 1}, {column}: '{cell}' is no number such as 0.08")
         return numbers
@@ -97,14 +99,14 @@ class Ledger:
         rows = {row["kaggle_number"].removesuffix(".0"): row for row in self.rows}
         for entry in reversed(entries):
             row = rows.get(str(entry.ref))
-            if row is None and are_all:
+            if row is None:
+                if not are_all:
+                    continue
                 row = self._find_interrupted(entry) or self.add(
                     time=_utc(entry.date).isoformat(timespec="seconds"),
                     ensemble=entry.file_name,
                     message=entry.description,
                 )
-            if row is None:
-                continue
             if row[STATUS] in ("", SENDING, PENDING):
                 row[STATUS] = entry.status.name.lower()
             row["kaggle_number"] = row["kaggle_number"] or str(entry.ref)
@@ -117,6 +119,7 @@ class Ledger:
             print(f"the submission of {row['time']} ({row['message']}) did not reach Kaggle")
 
     def _find_interrupted(self, entry: Any) -> dict[str, str] | None:
+        """Find the row whose sending was interrupted after Kaggle had got it; None: no such row."""
         for row in self.interrupted():
             is_older = _utc(entry.date) < _utc(row["time"]) - _CLOCK_ERROR
             if entry.description.split() == row["message"].split() and not is_older:

@@ -86,7 +86,8 @@ def fetch(url: str, path: Path, check: Callable[[bytes], None]) -> None:
             raise kind(f"HTTP {status}") from None
         check(Path(file).read_bytes())
 
-    registry, urls = {path.name: None}, {path.name: url}
+    registry = {path.name: None}
+    urls = {path.name: url}
     store = pooch.create(path.parent, "", registry=registry, urls=urls, retry_if_failed=_RETRIES)
     with files.explain_write_errors(path):
         path.unlink(missing_ok=True)  # or pooch would keep it
@@ -110,8 +111,8 @@ def download_cutouts(positions: pd.DataFrame, folder: Path, service: str) -> dic
     Returns:
         Why there is no image, by GalaxyID of each galaxy without one.
     """
-    parts = urlsplit(service)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    address = urlsplit(service)
+    if address.scheme not in ("http", "https") or not address.hostname:
         raise InputError(f"--base-url '{service}' must be an http:// or https:// address")
     failed: dict[int, str] = {}
     silent = 0

@@ -81,8 +81,10 @@ def main() -> None:
             ledger.record([entry])
             ledger.write()
     ledger.print()
-    score = entry and f"score: public {entry.public_score}, private {entry.private_score}"
-    launch.print_done(score or "no score yet: ask later with --scores")
+    score = "no score yet: ask later with --scores"
+    if entry:
+        score = f"score: public {entry.public_score}, private {entry.private_score}"
+    launch.print_done(score)
 
 
 def send(api: Any, path: Path, message: str, digest: str) -> int:
@@ -110,11 +112,14 @@ def send(api: Any, path: Path, message: str, digest: str) -> int:
     if table.digest_table(path) != digest:
         raise InputError(f"{paths.shown(path)} was changed after the check: rerun the command")
     card = submission.read_card(EnsembleCard, path)
+    described: dict[str, Any] = {"ensemble": paths.shown(path)}
+    if card:
+        described = {"ensemble": card.name, "cross_validated": card.score}
+    if card and card.nested:
+        described["nested"] = card.nested.score
     sent = ledger.add(
         time=datetime.now(UTC).isoformat(timespec="seconds"),
-        ensemble=card.name if card else paths.shown(path),
-        cross_validated=card.score if card else None,
-        nested=card.nested.score if card and card.nested else None,
+        **described,
         message=message,
         digest=digest,
         status=SENDING,
@@ -146,7 +151,8 @@ def check_file(path: Path) -> str:
             f"{paths.shown(path)} is missing: `{launch.typed('train_folds')}` writes "
             f"{paths.shown(layout.published_csv())}"
         )
-    card, digest = layout.card_path(path), table.digest_table(path)
+    card = layout.card_path(path)
+    digest = table.digest_table(path)
     if card.exists() and SubmissionCard.read(card).table != digest:
         raise InputError(
             f"{paths.shown(path)} does not match its card {paths.shown(card)}: rebuild both, or "
