@@ -8,6 +8,7 @@ import numpy as np
 from galaxyzoo.extras.app.components import answers_html, facts_html, heat_html
 from galaxyzoo.extras.app.service import PredictedGalaxy
 from galaxyzoo.extras.explain.galaxy import Galaxy
+from galaxyzoo.extras.explain.gradcam import HeatMap
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.registry import get_task
 from support.problems import draw_votes
@@ -67,7 +68,7 @@ def test_names_are_escaped():
     assert page.count(ESCAPED) == 4  # heading; title, text and label of the class
     facts = facts_html(task, [shown])
     assert facts.count(ESCAPED) == 2
-    heat = heat_html(np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8)), HOSTILE)
+    heat = heat_html(HeatMap(shown.picture, np.zeros((8, 8)), "stages.2"), HOSTILE)
     assert heat.count(ESCAPED) == 2
     for part in (page, facts, heat):
         assert "<script" not in part

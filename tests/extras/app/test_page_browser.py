@@ -29,7 +29,7 @@ def address(project: Path) -> Iterator[str]:
     """The page, which the command `app` serves in this process."""
     import gradio
 
-    from galaxyzoo.extras.app import command, page, service
+    from galaxyzoo.extras.app import command, service
 
     served, launch = [], gradio.Blocks.launch
 
@@ -44,7 +44,6 @@ def address(project: Path) -> Iterator[str]:
         patch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
         patch.setattr(sys, "argv", ["app.py", "gz37/cnn", "--port", str(port)])
         patch.setattr(gradio.Blocks, "launch", launch_beside)
-        patch.setattr(page, "_listed", {})
         service.load_cached_run.cache_clear()  # of other files' projects
         command.main()
         yield f"http://127.0.0.1:{port}"

@@ -14,6 +14,7 @@ from galaxyzoo.extras.explain import gradcam
 from galaxyzoo.extras.explain.galaxy import Galaxy
 from galaxyzoo.extras.explain.gradcam import (
     METHODS,
+    HeatMap,
     average_gradcam,
     choose_layer,
     compute_gradcam,
@@ -166,10 +167,10 @@ def test_a_runs_map_is_the_mean_over_its_folds():
     # Of one in four untrained networks the map is empty; not of these two.
     models = {fold: small_network("cnn", 64, seed=fold) for fold in (0, 1)}
     image = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3), np.uint8)
-    single = [average_gradcam({fold: model}, image, 3)[0] for fold, model in models.items()]
-    both, layer = average_gradcam(models, image, 3)
-    assert layer == "stages.2"
-    assert np.allclose(both, np.mean(single, axis=0))
+    single = [average_gradcam({fold: model}, image, 3).heat for fold, model in models.items()]
+    both = average_gradcam(models, image, 3)
+    assert both.layer == "stages.2"
+    assert np.allclose(both.heat, np.mean(single, axis=0))
     assert min(each.max() for each in single) > 0
     assert not np.allclose(single[0], single[1])
 
@@ -183,17 +184,18 @@ def test_maps_of_runs_that_see_other_parts_of_the_sky_lie_on_the_first_ones_inpu
     def one_hot(_models, image, *_):
         heat = np.zeros(image.shape[1:3], np.float32)
         heat[places[image.shape[1]]] = 1
-        return heat, "layer"
+        return HeatMap(image[0], heat, "layer")
 
     monkeypatch.setattr(gradcam, "average_gradcam", one_hot)
     picture = np.zeros((64, 64, 3), np.uint8)
     galaxy = Galaxy("one", cv2.imencode(".png", picture)[1].tobytes(), "here")
     runs = [RunNetworks(config, {}) for config in (first, wide)]
     both: Any = SimpleNamespace(runs=runs, task=runs[0].task)
-    image, heat, _ = gradcam.explain(both, galaxy, 0, "gradcam")
-    assert image.shape[:2] == heat.shape == (65, 65)
+    explained = gradcam.explain(both, galaxy, 0, "gradcam")
+    heat = explained.heat
+    assert explained.image.shape[:2] == heat.shape == (65, 65)
     assert np.argwhere(heat == heat.max()).tolist() == [list(places[65])]
     assert heat.max() == pytest.approx(1)
     both.runs = runs[::-1]
-    alone = gradcam.explain(both, galaxy, 0, "gradcam")
-    assert np.argwhere(alone[1] == alone[1].max()).tolist() == [list(places[51])]
+    alone = gradcam.explain(both, galaxy, 0, "gradcam").heat
+    assert np.argwhere(alone == alone.max()).tolist() == [list(places[51])]

@@ -14,7 +14,7 @@ import pandas as pd
 
 from galaxyzoo.extras.app.service import PredictedGalaxy
 from galaxyzoo.extras.explain.figures import blend_heat
-from galaxyzoo.extras.explain.gradcam import likeliest
+from galaxyzoo.extras.explain.gradcam import HeatMap, likeliest
 from galaxyzoo.extras.pages.answers import readable
 from galaxyzoo.extras.pages.templates import jpeg_address, render
 from galaxyzoo.extras.surveys.survey import classes_of_votes
@@ -55,13 +55,17 @@ def answers_html(run: str, task: Task, shown: PredictedGalaxy, description: str 
         shown: the prediction.
         description: the run's out-of-fold score, below its name.
     """
-    is_votes, order = task.name == COMPETITION_TASK, np.argsort(-shown.prediction, kind="stable")
-    classes = [ShownAnswer(task.text(i), shown.prediction[i], likely=False) for i in order.tolist()]
+    questions: tuple[ShownQuestion, ...] = ()
+    if task.name == COMPETITION_TASK:
+        questions = _nest(None, shown)
+    classes = []
+    for column in np.argsort(-shown.prediction, kind="stable").tolist():
+        classes.append(ShownAnswer(task.text(column), shown.prediction[column], likely=False))
     return render(
         "galaxy_answers.html.j2",
         run=run,
         about=description,
-        questions=_nest(None, shown) if is_votes else (),
+        questions=questions,
         classes=classes,
         has_intervals=shown.bounds is not None,
     )
@@ -74,47 +78,70 @@ def facts_html(task: Task, shown: Sequence[PredictedGalaxy]) -> str:
         task: the run's.
         shown: one galaxy, or several that were uploaded together.
     """
-    first, names = shown[0], [galaxy.galaxy.name for galaxy in shown]
-    table = pd.DataFrame([galaxy.prediction for galaxy in shown], names, list(task.columns))
-    table.index.name = "galaxy"
-    votes = table.iloc[[0]].reset_index(drop=True)
-    classes = classes_of_votes(votes) if task.name == COMPETITION_TASK else {}
-    texts = [task.text(column) for column in likeliest(table.to_numpy(), task)]
-    others = [*zip(names, texts, strict=True)]
+    first = shown[0]
+    names = [predicted.galaxy.name for predicted in shown]
+    predictions = [predicted.prediction for predicted in shown]
+    table = pd.DataFrame(predictions, pd.Index(names, name="galaxy"), list(task.columns))
+    classes = []
+    if task.name == COMPETITION_TASK:
+        for class_task, [label] in classes_of_votes(table.iloc[[0]]).items():
+            classes.append((readable(class_task), readable(label)))
+    others = []
+    for name, column in zip(names, likeliest(table.to_numpy(), task), strict=True):
+        others.append((name, task.text(column)))
+    csv = without_formulas(table).to_csv()
     return render(
         "galaxy_facts.html.j2",
         galaxy=first.galaxy.name,
         picture=_data_uri(first.picture),
-        classes=[(readable(name), label and readable(label)) for name, (label,) in classes.items()],
+        classes=classes,
         others=others[1:],
-        table=base64.b64encode(without_formulas(table).to_csv().encode()).decode(),
+        table=base64.b64encode(csv.encode()).decode(),
     )
 
 
-def heat_html(image: np.ndarray, heat: np.ndarray, answer: str) -> str:
-    """The network's input, (H, W, 3) uint8, beside its heat map for an answer, (H, W) 0 to 1."""
+def heat_html(heat_map: HeatMap, answer: str) -> str:
+    """The network's input beside its heat map for an answer."""
     text = f"Heat map for “{answer}”. Color: pixels that support it. Contour: half maximum."
-    figures = [(_data_uri(image), "network input"), (_data_uri(blend_heat(image, heat)), text)]
+    plain = _data_uri(heat_map.image)
+    hot = _data_uri(blend_heat(heat_map))
+    figures = [(plain, "network input"), (hot, text)]
     return render("galaxy_heat.html.j2", figures=figures)
 
 
 def _nest(parent: str | None, shown: PredictedGalaxy) -> tuple[ShownQuestion, ...]:
     """Questions after an answer, or first ones (None), each answer with those that follow it."""
-    tree, nested = GALAXY_ZOO_2, []
+    tree = GALAXY_ZOO_2
     shares = tree.shares(shown.prediction[None])[0]
-    for question in (q for q in tree.questions if q.parent == parent):
+    parents = tree.parents(shown.prediction[None])[0]
+    questions = []
+    for question in tree.questions:
+        if question.parent != parent:
+            continue
         span = tree.span(question)
-        reached = float(tree.parents(shown.prediction[None])[0, span.start])
+        reached = float(parents[span.start])
+        likeliest_answer = span.start + shares[span].argmax()
         answers = []
-        for i, (column, text) in enumerate(zip(question.columns, question.answers, strict=True)):
-            place, interval = span.start + i, None
-            if shown.bounds is not None and reached >= _REACHED:
-                low, high = np.clip(shown.bounds[place] / reached, 0, 1)
-                interval = float(low), float(high)
-            likely, share = i == shares[span].argmax(), float(shares[place])
-            answers.append(ShownAnswer(text, share, likely, interval, _nest(column, shown)))
-        nested.append(ShownQuestion(question.text, reached, tuple(answers)))
-    return tuple(nested)
+        for i, text in enumerate(question.answers):
+            column = span.start + i
+            answer = ShownAnswer(
+                text,
+                predicted=float(shares[column]),
+                likely=column == likeliest_answer,
+                interval=_interval(shown, column, reached),
+                questions=_nest(question.columns[i], shown),
+            )
+            answers.append(answer)
+        questions.append(ShownQuestion(question.text, reached, tuple(answers)))
+    return tuple(questions)
+
+
+def _interval(shown: PredictedGalaxy, column: int, reached: float) -> tuple[float, float] | None:
+    """Interval of an answer's share of those who are asked; None: not shown."""
+    if shown.bounds is None or reached < _REACHED:
+        return None
+    low, high = np.clip(shown.bounds[column] / reached, 0, 1)
+    return float(low), float(high)
 
 
 def _data_uri(image: np.ndarray) -> str:

@@ -1,9 +1,9 @@
 """The Gradio page that predicts and explains images: its layout, and the actions of its parts."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
 import numpy as np
@@ -20,12 +20,21 @@ _UPLOADS_KEPT = (600, 3600)  # seconds between deletions, and age of the files d
 _CONCURRENCY_LIMIT = 4  # requests of an action; the others wait in a queue
 _MAX_IMAGES = 50  # uploaded at once
 _DRAWN_FIRST = 781510  # a spiral
-_listed: dict[str, ModelEntry] = {}  # title -> predictor that the page offers
+
+
+class _Outputs(NamedTuple):
+    """Parts of the page that show a galaxy, or their values, in the order of Gradio's outputs."""
+
+    shown: Any  # the galaxy that is shown, kept for later actions
+    facts: Any
+    answers: Any
+    choice: Any  # of the answer to explain
+    heat: Any
 
 
 def build_page(chosen: ModelEntry) -> gr.Blocks:
     """Build the whole page; `chosen` predicts first."""
-    _listed[chosen.title] = chosen
+    actions = _Actions(chosen)
     with gr.Blocks(title=_TITLE, analytics_enabled=False, delete_cache=_UPLOADS_KEPT) as page:
         gr.Markdown(f"# {_TITLE}\nPredictions of trained networks, with heat maps.")
         run = gr.Dropdown([chosen.title], value=chosen.title, label="Run", elem_id="run")
@@ -46,95 +55,118 @@ def build_page(chosen: ModelEntry) -> gr.Blocks:
                 with gr.Accordion("Heat map", open=True):
                     answer = gr.Dropdown([], label="Answer", elem_id="answer")
                     method = gr.Dropdown(
-                        [*METHODS], value=DEFAULT_METHOD, label="Method", elem_id="method"
+                        list(METHODS), value=DEFAULT_METHOD, label="Method", elem_id="method"
                     )
                     explain = gr.Button("Show heat map", elem_id="explain")
                     heat = gr.HTML("", elem_id="heat")
             with gr.Column(scale=2, min_width=320):
                 tree = gr.HTML("", elem_id="answers")
-        outputs = [shown, facts, tree, answer, heat]  # in the order of `_show`
-        _on(run.change, _show_again, [run, shown], outputs)
-        _on(explain.click, _explain, [run, shown, answer, method], heat)
+        outputs = list(_Outputs(shown, facts, tree, choice=answer, heat=heat))
+        _on(run.change, actions.show_again, [run, shown], outputs)
+        _on(explain.click, actions.explain, [run, shown, answer, method], heat)
 
-        def fill() -> Any:
-            """List predictors with their scores whenever the page is opened."""
-            known = {predictor.title: predictor for predictor in [chosen, *service.list_runs()]}
-            _listed.update(known)
-            names = [(f"{title} · {each.about}", title) for title, each in known.items()]
-            return gr.update(choices=names, value=chosen.title)
-
-        filled = page.load(fill, None, run, api_visibility="private")
-        first = _on(filled.then, _show_first, [run, shown], outputs)
+        listed = page.load(actions.list_models, None, run, api_visibility="private")
+        first = _on(listed.then, actions.show_first, [run, shown], outputs)
         # The first galaxy takes seconds: it must not replace one that was asked for meanwhile.
-        _on(draw.click, _show_drawn, run, outputs, cancels=first)
-        _on(upload.upload, _show_upload, [run, upload], outputs, cancels=first)
+        _on(draw.click, actions.show_drawn, run, outputs, cancels=first)
+        _on(upload.upload, actions.show_upload, [run, upload], outputs, cancels=first)
     return page
 
 
-def _show(name: str, predict_with: Callable[[LoadedRun], PredictedGalaxy]) -> list[Any]:
-    """Compute all outputs for one galaxy."""
-    loaded = _load(name)
-    shown = predict_with(loaded)
-    asked = likeliest(shown.prediction[None], loaded.task)[0]
-    answers = loaded.task.labels
-    description = f"{_listed[name].about}; {describe(loaded.predictor)}"  # score, what is combined
-    return [
-        shown,
-        components.facts_html(loaded.task, [shown]),
-        components.answers_html(loaded.run, loaded.task, shown, description),
-        gr.update(choices=answers, value=answers[asked]),
-        "",
-    ]
+class _Actions:
+    """What the page's parts do; models are named by their titles.
 
+    Args:
+        chosen: predicts first.
+    """
 
-def _show_drawn(name: str, number: int | None = None) -> list[Any]:
-    """A galaxy of the demo set's kind, drawn at random unless its number is given."""
-    drawn = number or int(np.random.default_rng().integers(100_000, 1_000_000))
-    return _show(name, lambda loaded: loaded.predict_drawn(drawn))
+    def __init__(self, chosen: ModelEntry) -> None:
+        self._chosen = chosen
+        self._listed = {chosen.title: chosen}
 
+    def list_models(self) -> Any:
+        """List predictors with their scores whenever the page is opened."""
+        models = {model.title: model for model in [self._chosen, *service.list_runs()]}
+        self._listed.update(models)
+        choices = [(f"{title} · {model.about}", title) for title, model in models.items()]
+        return gr.update(choices=choices, value=self._chosen.title)
 
-def _show_upload(name: str, paths: list[str]) -> list[Any]:
-    """The first uploaded image that can be used, and the likeliest answers of all such."""
-    if len(paths) > _MAX_IMAGES:
-        raise InputError(
-            f"upload at most {_MAX_IMAGES} images at once, not {len(paths)}, or use predict.py"
+    def show_drawn(self, title: str, number: int | None = None) -> _Outputs:
+        """Show a galaxy of the demo set's kind, drawn at random unless its number is given."""
+        if number is None:
+            number = int(np.random.default_rng().integers(100_000, 1_000_000))
+        loaded = self._load(title)
+        return self._show(title, loaded, [loaded.predict_drawn(number)])
+
+    def show_first(self, title: str, shown: PredictedGalaxy | None) -> Any:
+        """Draw a spiral, unless a galaxy was asked for meanwhile, whose map would go."""
+        if shown is not None:
+            return gr.skip()
+        return self.show_drawn(title, _DRAWN_FIRST)
+
+    def show_again(self, title: str, shown: PredictedGalaxy | None) -> _Outputs:
+        """Show the same picture with another run; where there is none yet, draw a spiral."""
+        if shown is None:
+            return self.show_drawn(title, _DRAWN_FIRST)
+        loaded = self._load(title)
+        return self._show(title, loaded, [loaded.predict_picture(shown.galaxy)])
+
+    def show_upload(self, title: str, paths: list[str]) -> _Outputs:
+        """Show the first uploaded image that can be used, and the likeliest answers of all such.
+
+        A message names those that cannot be used.
+        """
+        if len(paths) > _MAX_IMAGES:
+            raise InputError(
+                f"upload at most {_MAX_IMAGES} images at once, not {len(paths)}, or use predict.py"
+            )
+        loaded = self._load(title)
+        predicted = []
+        problems = []
+        for path in map(Path, paths):
+            try:
+                predicted.append(loaded.predict_upload(path.read_bytes(), one_line(path.name)))
+            except InputError as error:
+                problems.append(str(error))
+        problem = "; ".join(problems)
+        if not predicted:
+            raise InputError(problem)
+        if problem:
+            gr.Warning(problem, duration=None)
+        return self._show(title, loaded, predicted)
+
+    def explain(self, title: str, shown: PredictedGalaxy | None, answer: str, method: str) -> str:
+        """Heat map of the shown galaxy for an answer."""
+        if shown is None:
+            raise InputError("upload or simulate a galaxy first")
+        loaded = self._load(title)
+        column = loaded.task.labels.index(answer)
+        return components.heat_html(loaded.gradcam(shown, column, method), answer)
+
+    def _show(
+        self, title: str, loaded: LoadedRun, predicted: Sequence[PredictedGalaxy]
+    ) -> _Outputs:
+        """Show the first of some galaxies, and the names of all."""
+        task = loaded.task
+        shown = predicted[0]
+        answers = task.labels
+        [likely] = likeliest(shown.prediction[None], task)
+        score = self._listed[title].about
+        description = f"{score}; {describe(loaded.predictor)}"
+        return _Outputs(
+            shown,
+            facts=components.facts_html(task, predicted),
+            answers=components.answers_html(loaded.run, task, shown, description),
+            choice=gr.update(choices=answers, value=answers[likely]),
+            heat="",
         )
-    loaded, predicted, problems = _load(name), [], []
-    for path in map(Path, paths):
-        try:
-            predicted.append(loaded.predict_upload(path.read_bytes(), one_line(path.name)))
-        except InputError as error:
-            problems.append(str(error))
-    problem = InputError("; ".join(problems))
-    if not predicted:
-        raise problem
-    if problems:
-        gr.Warning(str(problem), duration=None)
-    outputs = _show(name, lambda loaded: predicted[0])
-    outputs[1] = components.facts_html(loaded.task, predicted)
-    return outputs
 
-
-def _show_first(name: str, shown: PredictedGalaxy | None) -> Any:
-    """Draw a spiral, unless a galaxy that was asked for meanwhile is there: its map would go."""
-    if shown is not None:
-        return gr.skip()
-    return _show_drawn(name, _DRAWN_FIRST)
-
-
-def _show_again(name: str, shown: PredictedGalaxy | None) -> list[Any]:
-    """Show the same picture with another run; where there is none yet, draw a spiral."""
-    if shown is None:
-        return _show_drawn(name, _DRAWN_FIRST)
-    return _show(name, lambda loaded: loaded.predict_picture(shown.galaxy))
-
-
-def _explain(name: str, shown: PredictedGalaxy | None, answer: str, method: str) -> str:
-    if shown is None:
-        raise InputError("upload or simulate a galaxy first")
-    loaded = _load(name)
-    column = loaded.task.labels.index(answer)
-    return components.heat_html(*loaded.gradcam(shown, column, method), answer)
+    def _load(self, title: str) -> LoadedRun:
+        """Load a listed model; another title is an error."""
+        if title not in self._listed:
+            raise InputError("choose a run first")
+        model = self._listed[title]
+        return service.load_cached_run(model.dataset, model.name)
 
 
 def _on(
@@ -173,10 +205,3 @@ def _on(
         api_visibility="private",
         cancels=cancels,
     )
-
-
-def _load(name: str) -> LoadedRun:
-    """Load the listed run of a title; any other title is an error."""
-    if name not in _listed:
-        raise InputError("choose a run first")
-    return service.load_cached_run(_listed[name].dataset, _listed[name].name)

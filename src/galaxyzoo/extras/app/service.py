@@ -11,7 +11,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.demo.dataset import draw_jpeg
 from galaxyzoo.ensemble import model_listing
 from galaxyzoo.extras.explain.galaxy import Galaxy
-from galaxyzoo.extras.explain.gradcam import explain
+from galaxyzoo.extras.explain.gradcam import HeatMap, explain
 from galaxyzoo.extras.intervals import intervals
 from galaxyzoo.inference import load_model
 from galaxyzoo.inference.predict import Predictor
@@ -78,21 +78,19 @@ class LoadedRun:
 
     def predict_drawn(self, number: int) -> PredictedGalaxy:
         """Predict a demo galaxy, drawn from its number (100,000 to 999,999)."""
-        return self.predict_picture(
-            Galaxy("simulated galaxy, no volunteer votes", draw_jpeg(number)[0], "")
-        )
+        jpeg = draw_jpeg(number)[0]
+        return self.predict_picture(Galaxy("simulated galaxy, no volunteer votes", jpeg, ""))
 
     def predict_picture(self, galaxy: Galaxy) -> PredictedGalaxy:
         """Predict a picture, such as one from another run."""
         picture = galaxy.decode(self.config.image)[0]
         prediction = self.predictor.predict(galaxy.decode)[0]
-        bounds = self._intervals.bounds(prediction[None])[0] if self._intervals else None
+        bounds = None
+        if self._intervals:
+            bounds = self._intervals.bounds(prediction[None])[0]
         return PredictedGalaxy(galaxy, prediction, picture, bounds)
 
-    def gradcam(
-        self, shown: PredictedGalaxy, column: int, method: str
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """(H, W, 3) uint8 network input, and (H, W) 0 to 1 heat map for an answer."""
+    def gradcam(self, shown: PredictedGalaxy, column: int, method: str) -> HeatMap:
+        """Heat map of a galaxy for an answer."""
         with self._hooking:
-            image, heat, _ = explain(self.predictor, shown.galaxy, column, method)
-        return image, heat
+            return explain(self.predictor, shown.galaxy, column, method)

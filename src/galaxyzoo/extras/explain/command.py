@@ -85,14 +85,17 @@ def plot_gradcam(options: GradcamOptions, dataset: str, run: str, column: int | 
     task = predictor.task
     galaxy = load_galaxy(options, task, dataset)
     prediction = predictor.predict(galaxy.decode, galaxy.fold)[0]
-    asked = likeliest(prediction[None], task)[0] if column is None else column
+    if column is None:
+        column = likeliest(prediction[None], task)[0]
     layer = options.layer[0] if options.layer else None
-    image, heat, used = explain(predictor, galaxy, asked, options.method, layer)
-    path = picture_path(options, dataset, run, f"{options.method}_{task.columns[asked]}")
-    note = f"{run}, {describe(predictor)}, {METHODS[options.method]} of layer {used}"
-    draw_gradcam(path, galaxy, image, heat, prediction, asked, task, note)
-    known = "" if galaxy.truth is None else f", actual {galaxy.truth[asked]:.3f}"
-    print(f"{task.text(asked)}: predicted {prediction[asked]:.3f}{known}")
+    heat_map = explain(predictor, galaxy, column, options.method, layer)
+    path = picture_path(options, dataset, run, f"{options.method}_{task.columns[column]}")
+    note = f"{run}, {describe(predictor)}, {METHODS[options.method]} of layer {heat_map.layer}"
+    draw_gradcam(path, galaxy, heat_map, prediction, column, task, note)
+    result = f"{task.text(column)}: predicted {prediction[column]:.3f}"
+    if galaxy.truth is not None:
+        result += f", actual {galaxy.truth[column]:.3f}"
+    print(result)
     launch.print_done(paths.shown(path), f"{launch.typed('app')} {run} --dataset {dataset}")
 
 
@@ -103,21 +106,23 @@ def plot_feature_maps(options: GradcamOptions, dataset: str, name: str) -> None:
     from galaxyzoo.inference.predict import load_run
 
     run = load_run(dataset, name)
-    config, models, fold = run.config, run.models, options.fold
-    if fold not in models:
+    fold = options.fold
+    if fold not in run.models:
         raise InputError(f"--fold: fold {fold} of {name} is not trained")
+    model = run.models[fold]
     galaxy = load_galaxy(options, run.task, dataset)
-    image, model = galaxy.as_input(config.image), models[fold]
+    image = galaxy.as_input(run.config.image)
     maps = compute_feature_maps(model, image, options.layer)
-    title = f"{galaxy.name} in {config.run}, fold {fold}"
+    title = f"{galaxy.name} in {run.config.run}, fold {fold}"
     path = picture_path(options, dataset, name, "feature_maps")
     draw_feature_maps(path, image[0], maps, title)
-    made = paths.shown(path)
-    if (filters := first_filters(model)) is not None:
-        path = path.with_name(f"{path.stem}_filters.png")
-        draw_filters(path, filters, f"first filters, {title}")
-        made += f" and {paths.shown(path)}"
-    launch.print_done(made)
+    pictures = paths.shown(path)
+    filters = first_filters(model)
+    if filters is not None:
+        filters_path = path.with_name(f"{path.stem}_filters.png")
+        draw_filters(filters_path, filters, f"first filters, {title}")
+        pictures += f" and {paths.shown(filters_path)}"
+    launch.print_done(pictures)
 
 
 def load_galaxy(options: GradcamOptions, task: Task, dataset: str) -> "Galaxy":
@@ -127,16 +132,16 @@ def load_galaxy(options: GradcamOptions, task: Task, dataset: str) -> "Galaxy":
 
     if options.image is not None:
         return read_galaxy(options.image)
-    return find_galaxy(
-        options.galaxy_id or "", task, open_dataset(options.data, dataset, task.name)
-    )
+    data = open_dataset(options.data, dataset, task.name)
+    return find_galaxy(options.galaxy_id or "", task, data)
 
 
 def picture_path(options: GradcamOptions, dataset: str, run: str, suffix: str) -> Path:
     """`--output`, by default a file in reports/<dataset>/<run>/."""
-    image = options.image
+    inputs = [options.image] if options.image else []
     if options.output is not None:
-        paths.check_output("--output", options.output, [image] if image else [], has_mark)
+        paths.check_output("--output", options.output, inputs, has_mark)
         return options.output.resolve()
-    name = f"{image.stem if image else options.galaxy_id}_{suffix}.png"
-    return reports_dir() / dataset / run.replace(":", "-") / re.sub(r"[^\w.+-]+", "_", name)
+    galaxy = options.image.stem if options.image else options.galaxy_id
+    name = re.sub(r"[^\w.+-]+", "_", f"{galaxy}_{suffix}.png")
+    return reports_dir() / dataset / run.replace(":", "-") / name

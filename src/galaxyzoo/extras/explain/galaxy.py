@@ -1,6 +1,6 @@
 """Load a galaxy to explain: image, known votes, prediction."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -27,16 +27,17 @@ class Galaxy:
     fold: int | None = None  # of a training galaxy that the task keeps
 
     def decode(self, image: ImageConfig) -> np.ndarray:
-        """(1, cache_px, cache_px, 3) uint8."""
+        """(1, cache_px, cache_px, 3) uint8; an image that cannot be decoded is an error."""
         try:
-            is_fits = self.encoded.startswith(fits.MAGIC)
-            picture = fits.to_rgb(self.encoded, fits.FitsSettings()) if is_fits else self.encoded
+            picture: bytes | np.ndarray = self.encoded
+            if self.encoded.startswith(fits.MAGIC):
+                picture = fits.to_rgb(self.encoded, fits.FitsSettings())
             return decode(picture, image.crop_px, image.cache_px)[None]
         except (ValueError, InputError, cv2.error) as error:
-            why = str(error).splitlines()[0]
-            if " --" in why:
-                why += " (an option of predict.py: convert it to PNG)"
-            raise InputError(f"{self.source}: {why}") from None
+            reason = str(error).splitlines()[0]
+            if " --" in reason:
+                reason += " (an option of predict.py: convert it to PNG)"
+            raise InputError(f"{self.source}: {reason}") from None
 
     def as_input(self, image: ImageConfig) -> np.ndarray:
         """(1, size_px, size_px, 3) uint8: the network's input, upright."""
@@ -44,23 +45,25 @@ class Galaxy:
 
 
 def find_galaxy(galaxy_id: str, task: Task, data: prepare.Dataset) -> Galaxy:
-    """A training or test galaxy of a dataset by the user's own id, with its targets in the task."""
+    """A training or test galaxy of a dataset by the user's own id, with its targets in the task.
+
+    An id that no galaxy has is an error.
+    """
     name = f"{data.key} {galaxy_id}"
     wanted: GalaxyId = galaxy_id
     if data.key == ID:
         wanted = int(galaxy_id) if galaxy_id.isdecimal() else -1
-    for images in (data.raw.train_images, data.raw.test_images):
-        if wanted in images.names:
-            break
-    else:
+    images = data.raw.train_images
+    if wanted not in images.names:
+        images = data.raw.test_images
+    if wanted not in images.names:
         raise InputError(f"{name} is not in dataset '{data.dataset}'")
-    encoded, source = images.read(wanted), images.names[wanted]
+    galaxy = Galaxy(name, images.read(wanted), source=images.names[wanted])
     catalog = data.for_task(task)
     if wanted not in catalog.train.index:
-        return Galaxy(name, encoded, source)
+        return galaxy
     row = catalog.train.index.get_loc(wanted)
-    truth, fold = catalog.targets(task)[row], int(catalog.folds[row])
-    return Galaxy(name, encoded, source, truth, fold)
+    return replace(galaxy, truth=catalog.targets(task)[row], fold=int(catalog.folds[row]))
 
 
 def read_galaxy(path: Path) -> Galaxy:

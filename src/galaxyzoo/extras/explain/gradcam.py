@@ -4,6 +4,7 @@ Source: Selvaraju et al. 2017 (ICCV), Grad-CAM; Draelos and Carin 2020 (arXiv:20
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import cast
 
 import cv2
@@ -32,13 +33,22 @@ DEFAULT_METHOD = "hirescam"  # marks the places of one image; Grad-CAM weighs wh
 _MIN_SIDE = 5  # cells; a map with fewer on a side shows no place
 
 
+@dataclass(frozen=True, eq=False)
+class HeatMap:
+    """Heat map of an image for an answer."""
+
+    image: np.ndarray  # (H, W, 3) uint8, the network's input
+    heat: np.ndarray  # (H, W) float32, 0 to 1
+    layer: str  # name of the layer; of several runs, of each
+
+
 def average_gradcam(
     models: Mapping[int, GalaxyNet],
     image: np.ndarray,
     column: int,
     method: str = DEFAULT_METHOD,
     layer: str | None = None,
-) -> tuple[np.ndarray, str]:
+) -> HeatMap:
     """Heat map of one image for an answer, averaged over a run's networks.
 
     Args:
@@ -47,19 +57,17 @@ def average_gradcam(
         column: index of the answer or class among the task's columns.
         method: of `METHODS`.
         layer: default: the deepest layer whose maps show places.
-    Returns:
-        (H, W) float32, 0 to 1, and the layer's name.
     """
     maps = []
     for model in models.values():
-        used = choose_layer(model, image.shape[1], layer)
-        maps.append(compute_gradcam(model, image, column, method, used))
-    return np.mean(maps, axis=0), used.name
+        map_layer = choose_layer(model, image.shape[1], layer)
+        maps.append(compute_gradcam(model, image, column, method, map_layer))
+    return HeatMap(image[0], np.mean(maps, axis=0), map_layer.name)
 
 
 def explain(
     predictor: Predictor, galaxy: Galaxy, column: int, method: str, layer: str | None = None
-) -> tuple[np.ndarray, np.ndarray, str]:
+) -> HeatMap:
     """Heat map of a galaxy for an answer, of a run or averaged over an ensemble's runs.
 
     An ensemble for classes can have runs that predict votes; these have no map.
@@ -71,8 +79,9 @@ def explain(
         method: of `METHODS`.
         layer: of all networks.
     Returns:
-        (H, W, 3) uint8 network input of the first run, (H, W) float32 heat map, 0 to 1, and names
-        of the layers.
+        The map on the network input of the first run.
+    Raises:
+        InputError: no run has a map, or a network has no such layer.
     """
     runs = [run for run in predictor.runs if run.task.name == predictor.task.name]
     if not runs:
@@ -80,26 +89,30 @@ def explain(
             f"no run of this ensemble predicts {predictor.task.name}'s classes directly: use "
             "a run that does"
         )
-    first, maps, names = runs[0].config.image, [], []
+    first_config = runs[0].config.image
+    maps = []
+    layers = []
     for run in runs:
         image_config = run.config.image
-        heat, name = average_gradcam(
-            run.models, galaxy.as_input(image_config), column, method, layer
-        )
-        maps.append(_onto(heat, image_config, first))
-        names.append(name)
-    return galaxy.as_input(first)[0], np.mean(maps, axis=0), ", ".join(dict.fromkeys(names))
+        image = galaxy.as_input(image_config)
+        of_run = average_gradcam(run.models, image, column, method, layer)
+        maps.append(_onto(of_run.heat, image_config, first_config))
+        layers.append(of_run.layer)
+    first_image = galaxy.as_input(first_config)[0]
+    return HeatMap(first_image, np.mean(maps, axis=0), ", ".join(dict.fromkeys(layers)))
 
 
 def _onto(heat: np.ndarray, source: ImageConfig, target: ImageConfig) -> np.ndarray:
     """Resample a heat map onto the network input of another config."""
     if (source.size_px, source.field_px) == (target.size_px, target.field_px):
         return heat
-    step = (target.field_px / target.size_px) / (source.field_px / source.size_px)
+    source_scale = source.field_px / source.size_px  # original pixels per pixel
+    target_scale = target.field_px / target.size_px
+    step = target_scale / source_scale
     shift = (source.size_px - 1) / 2 - step * (target.size_px - 1) / 2
     matrix = np.array([[step, 0, shift], [0, step, shift]])
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return cv2.warpAffine(heat, matrix, (target.size_px, target.size_px), flags=flags)
+    size = (target.size_px, target.size_px)
+    return cv2.warpAffine(heat, matrix, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
 
 
 def compute_gradcam(
@@ -157,17 +170,19 @@ def choose_layer(model: GalaxyNet, size_px: int, name: str | None = None) -> Map
             "only the stem of this network has spatial maps, not its late layers: use another run"
         )
     last = last_of_each_side(layers)
-    last = [layer for layer in last if layer.tokens == last[-1].tokens]  # no transformer's stem
-    fine = [layer for layer in last if layer.side >= _MIN_SIDE]
-    return fine[-1] if fine else last[0]
+    deepest = last[-1]
+    alike = [layer for layer in last if layer.tokens == deepest.tokens]  # no transformer's stem
+    fine = [layer for layer in alike if layer.side >= _MIN_SIDE]
+    return fine[-1] if fine else alike[0]
 
 
 def undo_dihedral(maps: Tensor, number: int) -> Tensor:
     """Undo `dihedral_view` of the same number: (B, H, W) maps of a view -> of the image."""
-    upright = torch.rot90(maps, -(number % 4), dims=(-2, -1))
-    return upright.flip(-1) if number >= 4 else upright
+    turned = torch.rot90(maps, -(number % 4), dims=(-2, -1))
+    is_mirrored = number >= 4
+    return turned.flip(-1) if is_mirrored else turned
 
 
 def likeliest(predictions: np.ndarray, task: Task) -> list[int]:
     """(galaxy,) the likeliest class, or answer to the first question, of (galaxy, column)."""
-    return [int(i) for i in predictions[:, task.groups[0]].argmax(axis=1)]
+    return predictions[:, task.groups[0]].argmax(axis=1).tolist()

@@ -34,6 +34,21 @@ class MapLayer:
         """Cells along each side."""
         return self.maps.shape[-1]
 
+    @property
+    def is_read(self) -> bool:
+        """Check whether its output is tokens that attention reads."""
+        return self.tokens and self.name.endswith(_BEFORE_ATTENTION)
+
+
+@dataclass(frozen=True)
+class _Output:
+    """Maps that a module has returned."""
+
+    call: int  # how many modules had returned by then
+    module: nn.Module
+    maps: Tensor
+    tokens: bool
+
 
 def find_layers(model: GalaxyNet, image: Tensor) -> list[MapLayer]:
     """Find layers whose outputs are maps, tokens included, in order of execution.
@@ -41,12 +56,14 @@ def find_layers(model: GalaxyNet, image: Tensor) -> list[MapLayer]:
     Args:
         model: the network.
         image: (1, 3, H, W) uint8, its input.
+    Raises:
+        InputError: no layer has maps.
     """
-    recorded: dict[str, tuple[int, nn.Module, Tensor, bool]] = {}  # by name; first its place
+    recorded: dict[str, _Output] = {}
     calls = 0
     names = {module: name for name, module in model.backbone.named_modules() if name}
 
-    def note(module: nn.Module, output: object) -> None:
+    def record(module: nn.Module, _inputs: object, output: object) -> None:
         nonlocal calls
         calls += 1
         name = names[module]
@@ -59,12 +76,9 @@ def find_layers(model: GalaxyNet, image: Tensor) -> list[MapLayer]:
         if maps is not None and maps.shape[-1] >= _MIN_SIDE:
             recorded.pop(name, None)  # of a module that runs twice, the last output counts
             copied = maps[0].to("cpu", torch.float32, copy=True)  # later layers work in place
-            recorded[name] = (calls, module, copied, output.ndim == 3)
+            recorded[name] = _Output(calls, module, copied, output.ndim == 3)
 
-    handles = [
-        module.register_forward_hook(lambda module, _, output: note(module, output))
-        for module in names
-    ]
+    handles = [module.register_forward_hook(record) for module in names]
     try:
         with torch.inference_mode():
             model.eval()(image.to(model.mean.device))
@@ -73,22 +87,24 @@ def find_layers(model: GalaxyNet, image: Tensor) -> list[MapLayer]:
             handle.remove()
     if not recorded:
         raise InputError("no layer of this network has spatial maps: use another run")
-    unread = _prefix_tokens(model.backbone) > 0  # tokens that attention does not read any more
+    has_class_token = _prefix_tokens(model.backbone) > 0
     layers = []
-    for name, (place, module, maps, tokens) in recorded.items():
-        is_used = not (tokens and unread) or name.endswith(_BEFORE_ATTENTION)
-        layers.append(MapLayer(name, module, maps, tokens, place > calls / 2 and is_used))
+    for name, output in recorded.items():
+        late = output.call > calls / 2
+        if output.tokens and has_class_token and not name.endswith(_BEFORE_ATTENTION):
+            late = False  # attention does not read these tokens any more
+        layers.append(MapLayer(name, output.module, output.maps, output.tokens, late))
     return layers
 
 
 def pick_layers(layers: Sequence[MapLayer], names: Sequence[str]) -> list[MapLayer]:
-    """The named layers."""
-    known = {layer.name: layer for layer in layers}
+    """The named layers; a name that none has is an error."""
+    by_name = {layer.name: layer for layer in layers}
     for name in names:
-        if name not in known:
-            sides = ", ".join(layer.name for layer in last_of_each_side(layers))
-            raise InputError(f"no layer '{name}' with spatial maps: choose from {sides}")
-    return [known[name] for name in names]
+        if name not in by_name:
+            choices = ", ".join(layer.name for layer in last_of_each_side(layers))
+            raise InputError(f"no layer '{name}' with spatial maps: choose from {choices}")
+    return [by_name[name] for name in names]
 
 
 def last_of_each_side(layers: Sequence[MapLayer]) -> list[MapLayer]:
@@ -98,15 +114,14 @@ def last_of_each_side(layers: Sequence[MapLayer]) -> list[MapLayer]:
     of its own does not use later patch tokens. Where no such name is known, any tokens, if all are
     patches.
     """
-    known = [
-        layer for layer in layers if not layer.tokens or layer.name.endswith(_BEFORE_ATTENTION)
-    ]
+    usable = [layer for layer in layers if layer.is_read or not layer.tokens]
+    if not any(layer.late for layer in usable):
+        usable = list(layers)
     chosen: dict[int, MapLayer] = {}
-    for layer in known if any(layer.late for layer in known) else layers:
+    for layer in usable:
         before = chosen.get(layer.side)
-        dots = layer.name.count(".")
-        read = layer.tokens and layer.name.endswith(_BEFORE_ATTENTION)
-        if before is None or read or dots <= before.name.count("."):
+        is_part = before is not None and layer.name.count(".") > before.name.count(".")
+        if layer.is_read or not is_part:
             chosen[layer.side] = layer
     return sorted(chosen.values(), key=lambda layer: -layer.side)
 
@@ -120,9 +135,11 @@ def as_maps(output: Tensor, backbone: nn.Module) -> Tensor | None:
         backbone: the network that contains the layer.
     """
     if output.ndim == 4:
-        channels_last = str(getattr(backbone, "output_fmt", "")).endswith("NHWC")
-        maps = output.permute(0, 3, 1, 2) if channels_last else output
-        return maps if maps.shape[-1] == maps.shape[-2] else None
+        maps = output
+        if str(getattr(backbone, "output_fmt", "")).endswith("NHWC"):
+            maps = output.permute(0, 3, 1, 2)
+        height, width = maps.shape[-2:]
+        return maps if height == width else None
     patches = output.shape[1] - _prefix_tokens(backbone)
     side = math.isqrt(max(patches, 0))
     if side < _MIN_SIDE or side**2 != patches:
@@ -154,6 +171,7 @@ def compute_feature_maps(
 
 def first_filters(model: GalaxyNet) -> np.ndarray | None:
     """(channel, 3, h, w) kernels of the first convolution on colors; None where there is none."""
-    layers = (m for m in model.backbone.modules() if isinstance(m, nn.Conv2d))
-    first = next((m for m in layers if m.in_channels == _COLORS), None)
-    return None if first is None else first.weight.detach().float().cpu().numpy()
+    for module in model.backbone.modules():
+        if isinstance(module, nn.Conv2d) and module.in_channels == _COLORS:
+            return module.weight.detach().float().cpu().numpy()
+    return None
