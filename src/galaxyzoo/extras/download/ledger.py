@@ -50,7 +50,7 @@ class Ledger:
             self.rows = list(reader)
         except csv.Error as error:
             raise _error(f"line {reader.line_num + 1}: {error}") from None
-        for column in [*_COLUMNS, *self.columns]:
+        for column in _COLUMNS + self.columns:
             if self.columns.count(column) != 1:
                 raise _error(f"it needs one column '{column}', and commas between columns")
         for number, row in enumerate(self.rows, 1):

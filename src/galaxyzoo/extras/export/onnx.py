@@ -94,7 +94,9 @@ def _remove_traces(path: Path) -> None:
 
     model = onnx.load(path, load_external_data=False)
     graph = model.graph
-    entries: list[Any] = [*graph.initializer, *graph.input, *graph.output]
+    entries: list[Any] = list(graph.initializer)
+    entries += graph.input
+    entries += graph.output
     for operations in (graph, *model.functions):
         entries.append(operations)
         entries += operations.node

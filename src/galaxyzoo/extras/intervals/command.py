@@ -62,7 +62,7 @@ def main() -> None:
     level = float(options.levels[0]) if options.levels else LEVEL
     dataset = layout.choose_dataset(options.dataset, COMPETITION_TASK)
     built = {folder.name: folder for folder in layout.list_ensembles(dataset, COMPETITION_TASK)}
-    name = pick_ensemble(options.ensembles, [*built], dataset)
+    name = pick_ensemble(options.ensembles, list(built), dataset)
     card = make_intervals(name, load_catalog(dataset), level)
     path = intervals_csv(built[name])
     print_intervals(card)

@@ -106,10 +106,13 @@ class Column:
 
     def _weights(self, without: frozenset[int]) -> np.ndarray:
         """(feature,) weights of the expected size of the error, fitted without some folds."""
-        sums = [sums for fold, sums in self._sums.items() if fold not in without]
-        gram = np.sum([fold.gram for fold in sums], axis=0)
-        cross = np.sum([fold.cross for fold in sums], axis=0)
-        return blends.nnls_weights(gram, cross)
+        grams = []
+        crosses = []
+        for fold, sums in self._sums.items():
+            if fold not in without:
+                grams.append(sums.gram)
+                crosses.append(sums.cross)
+        return blends.nnls_weights(np.sum(grams, axis=0), np.sum(crosses, axis=0))
 
     @cached_property
     def _sums(self) -> dict[int, FoldSums]:

@@ -228,14 +228,16 @@ def score_intervals(
     held = (lower <= targets) & (targets <= upper)
     distances = np.maximum(lower - targets, 0) + np.maximum(targets - upper, 0)
     scores = widths + 2 / (1 - level) * distances
-    per_galaxy = held.mean(axis=1)
+    of_galaxies = held.mean(axis=1)
+    of_columns = held.mean(axis=0).tolist()
+    column_widths = widths.mean(axis=0).tolist()
     return {
-        "coverage": float(per_galaxy.mean()),
-        "coverage_se": float(per_galaxy.std(ddof=1) / np.sqrt(len(held))),
+        "coverage": float(of_galaxies.mean()),
+        "coverage_se": float(of_galaxies.std(ddof=1) / np.sqrt(len(held))),
         "width": float(widths.mean()),
         "score": float(scores.mean()),
-        "coverage_per_column": dict(zip(columns, held.mean(axis=0).tolist(), strict=True)),
-        "width_per_column": dict(zip(columns, widths.mean(axis=0).tolist(), strict=True)),
+        "coverage_per_column": dict(zip(columns, of_columns, strict=True)),
+        "width_per_column": dict(zip(columns, column_widths, strict=True)),
     }
 
 

@@ -6,10 +6,17 @@ In: folders, archives and lists of images. Out: Parquet parts, one table, a page
 from galaxyzoo.core.extras import Extra, Moved
 
 # Options that `predict` had until surveys became a command
-_MOVED = (
-    *("--part-size", "--with", "--keep", "--rank", "--top", "--table", "--names"),
-    *("--jobs", "--backend"),
-)
+_MOVED = [
+    "--part-size",
+    "--with",
+    "--keep",
+    "--rank",
+    "--top",
+    "--table",
+    "--names",
+    "--jobs",
+    "--backend",
+]
 JOB = "job.json"  # in the folder of a survey
 EXTRA = Extra(
     commands={"survey": "galaxyzoo.extras.surveys.command:main"},

@@ -123,7 +123,7 @@ def read_features(folder: Path) -> SurveyFeatures:
         path = part_path(folder, part.number)
         record = part_record(path, survey.provenance)
         table = parquet.read_table(record.path(path.name))
-        ids = {images.labels[name] for name in part.names}
+        ids = set(images.ids(part))
         has_ids = label in table.column_names and ids.issuperset(table[label].to_pylist())
         if not has_ids or not part.is_of(record.notes):
             raise InputError(changed)

@@ -110,6 +110,10 @@ class SurveyImages:
         """Id column of the images."""
         return IdColumn.of(self._inputs)
 
+    def ids(self, part: Part) -> list[int | str]:
+        """Ids of a part's images, in its order."""
+        return [self.labels[name] for name in part.names]
+
     @cached_property
     def kept(self) -> dict[Path, pa.Table]:
         """Columns to keep beside the predictions, of the same types, by the path of their table."""
@@ -119,8 +123,11 @@ class SurveyImages:
             positions = {}
         if not self.keep and not positions:
             return {}
-        tables = {path: _read_kept(path, self.keep, positions.get(path) or ()) for path in paths}
-        examples = {table.schema: shown(path) for path, table in tables.items()}
+        tables = {}
+        examples = {}  # of a file, by its columns
+        for path in paths:
+            tables[path] = _read_kept(path, self.keep, positions.get(path) or ())
+            examples[tables[path].schema] = shown(path)
         schemas = list(examples)
         try:
             schema = _with_types(pa.unify_schemas(schemas, promote_options="permissive"))
@@ -141,7 +148,10 @@ class SurveyImages:
     @property
     def notes(self) -> list[str]:
         """Notes on how cut-outs differ from the training pictures."""
-        return [*dict.fromkeys(note for images in self._inputs for note in images.notes)]
+        notes = list[str]()
+        for images in self._inputs:
+            notes += images.notes
+        return list(dict.fromkeys(notes))
 
     def pictures(
         self, parts: np.ndarray, labels: np.ndarray, image: ImageConfig
@@ -157,7 +167,7 @@ class SurveyImages:
         problems = dict[int, str]()
         for number, galaxies_of_part in galaxies.groupby("part"):
             part = self.parts[number]
-            by_label = {self.labels[name]: row for row, name in enumerate(part.names)}
+            by_label = {label: row for row, label in enumerate(self.ids(part))}
             rows = galaxies_of_part["label"].map(by_label)
             decoded, unreadable = decode_many(part.images.take(rows), image)
             pictures[rows.index] = decoded
@@ -196,7 +206,7 @@ def _read_kept(path: Path, keep: Sequence[str], position: Sequence[str]) -> pa.T
             columns[name] = column
     for column in keep:
         columns[column] = column
-    return read_columns(path, [*columns.values()]).rename_columns([*columns])
+    return read_columns(path, list(columns.values())).rename_columns(list(columns))
 
 
 def _with_types(schema: pa.Schema) -> pa.Schema:

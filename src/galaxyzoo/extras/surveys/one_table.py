@@ -92,7 +92,7 @@ def is_own_table(path: Path, columns: Sequence[str], ids: Iterable[str]) -> bool
     if not labels.issubset(ids):
         return False
     for style in COLUMN_NAMES:
-        if {*table.column_names} <= {rename(column, style) for column in columns}:
+        if set(table.column_names) <= {rename(column, style) for column in columns}:
             return True
     return False
 
@@ -217,16 +217,15 @@ def _to_numpy(column: pa.Array) -> np.ndarray:
 
 def _to_masked(column: pa.Array) -> np.ndarray:
     """(row,) values of a column with nulls, as of `_to_numpy`."""
-    kind = column.type
-    if pa.types.is_boolean(kind):
+    if pa.types.is_uint8(column.type):
+        column = column.cast(pa.int16())  # may have no value left for TNULL
+    elif pa.types.is_uint64(column.type):
+        column = column.cast(pa.int64())  # FITS and VOTable have none with nulls
+    if pa.types.is_boolean(column.type):
         filled = column.fill_null(False)
-    elif pa.types.is_uint8(kind):
-        filled = column.cast(pa.int16()).fill_null(0)  # may have no value left for TNULL
-    elif pa.types.is_uint64(kind):
-        filled = column.cast(pa.int64()).fill_null(0)  # FITS and VOTable have none with nulls
-    elif pa.types.is_integer(kind):
+    elif pa.types.is_integer(column.type):
         filled = column.fill_null(0)
-    elif pa.types.is_floating(kind):
+    elif pa.types.is_floating(column.type):
         filled = pa.array(column.to_numpy(zero_copy_only=False))  # NaN below the mask
     else:
         return _to_numpy(column.cast(pa.string()).fill_null(""))

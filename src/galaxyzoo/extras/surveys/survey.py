@@ -167,8 +167,8 @@ class Survey:
     def _id_texts(self) -> Iterator[str]:
         """Ids of all images, readable or not."""
         for part in self.images.parts:
-            for name in part.names:
-                yield str(self.images.labels[name])
+            for image_id in self.images.ids(part):
+                yield str(image_id)
 
     def make_parts(self) -> int:
         """Predict the parts that are missing, beside other processes; returns how many images.
@@ -181,21 +181,19 @@ class Survey:
             for part in self.images.parts:
                 record = self._record(part)
                 with record.make_if_free() as filling:
+                    if filling is None and record.state() != "finished":
+                        held.append(part)
+                        continue
                     done += self._fill(filling, part, bar)
-                if filling is None and record.state() == "finished":
-                    bar.update(len(part.images))
-                elif filling is None:
-                    held.append(part)
             for part in held:
                 with self._record(part).make(f"predicting part {part.number}") as filling:
                     done += self._fill(filling, part, bar)
-                if filling is None:
-                    bar.update(len(part.images))
         return done
 
     def _fill(self, filling: Filling | None, part: Part, bar: ProgressBar) -> int:
-        """Predict a part that is to be filled; returns how many images that were."""
+        """Predict a part, unless it is finished (None); returns how many images that were."""
         if filling is None:
+            bar.update(len(part.images))
             return 0
         filling.notes = self._predict(part, bar)
         return len(part.images)
@@ -324,7 +322,7 @@ class Survey:
         notes = {
             "code_version": manifest.code_version(),
             "opencv": cv2.__version__,
-            "notes": [*self.images.notes, *sentences],
+            "notes": self.images.notes + sentences,
             "inputs": [_relative(path, self.folder) for path in self.images.paths],
             "fits": asdict(self.images.fits),
             "parts": len(self.images.parts),
@@ -348,8 +346,8 @@ class Survey:
         ids = parquet.read_table(path, columns=[labels.column])[labels.column].to_pylist()
         counts = Counter(ids)
         counts.update(labels[name] for name, _ in errors)
-        expected = Counter(labels[name] for name in part.names)
-        wrong = [*(counts - expected), *(expected - counts)]
+        expected = Counter(self.images.ids(part))
+        wrong = list((counts - expected) + (expected - counts))
         if wrong:
             raise InputError(
                 f"{paths.shown(path)} lacks or repeats {labels.column} {wrong[0]}: {record.advice}"
@@ -361,7 +359,8 @@ class Survey:
         names = set[str]()
         for part in self.images.parts:
             record = self._record(part)
-            names |= {record.mark.name, *record.contents}
+            names.add(record.mark.name)
+            names.update(record.contents)
         for path in sorted((self.folder / PARTS).glob("[!.]*")):
             if path.name not in names:
                 raise InputError(f"{paths.shown(path)} does not belong to this job: move it away")
