@@ -13,8 +13,8 @@ import pandas as pd
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import GROUP, Catalog, load_catalog
+from galaxyzoo.data.duplicates import read_duplicates
 from galaxyzoo.data.folds import make_folds
-from galaxyzoo.data.prepare import read_duplicates
 from galaxyzoo.results.fold_files import (
     HOLDOUT,
     fold_name,

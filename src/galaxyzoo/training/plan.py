@@ -10,7 +10,8 @@ from galaxyzoo.config import loading
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import ALL_RUNS
-from galaxyzoo.data.prepare import Dataset, prepare, prepare_raw, record_duplicates
+from galaxyzoo.data.duplicates import record_duplicates
+from galaxyzoo.data.prepare import Dataset, prepare, prepare_raw
 from galaxyzoo.data.readers.dataset_files import DatasetFiles
 from galaxyzoo.results.card import RunCard
 from galaxyzoo.results.fold_files import fold_name, refit_name

@@ -13,7 +13,8 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.manifest import read_sealed, write_sealed
 from galaxyzoo.data.catalog import GROUP
 from galaxyzoo.data.decoding import decode
-from galaxyzoo.data.prepare import Dataset, prepare, read_duplicates, record_duplicates
+from galaxyzoo.data.duplicates import read_duplicates, record_duplicates
+from galaxyzoo.data.prepare import Dataset, prepare
 from galaxyzoo.training.parts import may_learn_from, split_holdout
 from galaxyzoo.training.run import Run
 from support.datasets import Competition, clear_competition

@@ -1,0 +1,268 @@
+"""Split a dataset: join galaxies that belong together, deal folds, write the catalog."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from galaxyzoo.config import loading
+from galaxyzoo.core import manifest, paths
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.data.catalog import (
+    GROUP,
+    OWN_TASK,
+    SETTINGS,
+    Catalog,
+    dataset_dir,
+    folds_dir,
+    has_catalog,
+    load_catalog,
+    load_catalogs,
+    save_catalog,
+)
+from galaxyzoo.data.folds import DUPLICATE_CORRELATION, join_groups, make_folds, near_duplicates
+from galaxyzoo.data.image_cache import ImageCache, describe_bad, open_cache, read_ids
+from galaxyzoo.data.image_digests import record_images, remove_others
+from galaxyzoo.data.readers.dataset_files import DatasetFiles
+from galaxyzoo.data.readers.side_tables import GROUPS, KnownGroups
+from galaxyzoo.data.stores.base import Images
+from galaxyzoo.io.tables import FOLD, key_of
+from galaxyzoo.io.writing import write_table
+from galaxyzoo.tasks.registry import define_task
+
+DROP = "on_bad_image=drop (src/prepare.py: --on-bad-image drop)"
+
+
+def update_catalog(
+    before: Catalog, raw: DatasetFiles, known: KnownGroups, drop_bad: bool
+) -> Catalog:
+    """Make the catalog of changed labels, and print what changed; known galaxies keep their folds.
+
+    Arguments as of `make_catalog`; galaxies with bad images stay dropped where they were.
+    """
+    drop_bad = drop_bad or bool(before.about["dropped_images"])
+    catalog = make_catalog(raw, known, before.n_folds, before.about["seed"], drop_bad)
+    old = before.train[before.label_columns].idxmax(axis=1)
+    new = catalog.train[catalog.label_columns].idxmax(axis=1)
+    shared = old.index.intersection(new.index)
+    changed = old[shared].ne(new[shared]).sum()
+    print(
+        f"labels: {len(new) - len(shared):,} added, {changed:,} changed, "
+        f"{len(old) - len(shared):,} removed; galaxies keep their folds; runs will be retrained"
+    )
+    return catalog
+
+
+def make_catalog(
+    raw: DatasetFiles, known: KnownGroups, n_folds: int, seed: int, drop_bad: bool
+) -> Catalog:
+    """Make the catalog of a dataset's files and write it, in place of an earlier one of these.
+
+    Args:
+        raw: the files.
+        known: groups of their galaxies by tables.
+        n_folds: number of folds.
+        seed: of the split.
+        drop_bad: whether to leave out galaxies whose image cannot be used.
+    Raises:
+        InputError: an image cannot be used, the galaxies do not fill the folds, or earlier folds
+            divide a group.
+    """
+    folder = dataset_dir(raw.dataset)
+    is_update = has_catalog(raw.dataset)
+    if not is_update and has_runs(folder):
+        raise InputError(
+            f"{paths.shown(folder)} contains trained runs but not their split (dataset.json): "
+            "restore it, or delete the folder to split and train again"
+        )
+    occasion = "changed labels" if is_update else "new split"
+    print(*known.notes, f"{raw.dataset}: {occasion}; finding near-duplicate images", sep="\n")
+    cache = open_cache(raw.train_images, raw.targets.index.to_numpy(), raw.image)
+    if cache.problems and not drop_bad:
+        advice = f"replace them, or continue without them: {DROP}"
+        raise InputError(describe_bad(raw.train_images, cache, advice))
+    near = near_duplicates(cache.images)
+    if cache.problems:
+        raw, near = _drop_bad(raw, cache, near)
+    ids = raw.targets.index
+    groups = join_groups([near, known.joined(ids)])
+    known_folds = _known_folds(raw, n_folds)
+    try:
+        folds = make_folds(raw.targets.to_numpy(), groups, n_folds, seed, known_folds)
+    except ValueError as error:
+        raise InputError(f"--folds {n_folds}: {error}") from None
+    earlier_ids = load_catalog(raw.dataset).ids if is_update else ()
+    _check_groups(raw.dataset, ids, groups, folds, ids.isin(earlier_ids))
+    train = raw.targets.copy()
+    train.insert(0, FOLD, folds)
+    train.insert(1, GROUP, groups)
+    shared = known.of(ids)
+    _write_groups(folder / GROUPS, train, {"near_duplicate": near, **shared})
+    images = record_images(folder, images_of(raw))
+    description = {
+        "dataset": raw.dataset,
+        "training_galaxies": len(train),
+        "test_galaxies": len(raw.test_ids),
+        "n_folds": n_folds,
+        "seed": seed,
+        "stratified_by": "most telling answer, then its vote fraction",
+        "key": key_of(ids),
+        "galaxy_ids": raw.galaxy_ids,
+        "folds_as_in_earlier_datasets": int((known_folds >= 0).sum()),
+        "duplicate_correlation": DUPLICATE_CORRELATION,
+        "galaxies_with_a_near_duplicate": int(_is_shared(near).sum()),
+        "dropped_images": {str(galaxy_id): reason for galaxy_id, reason in cache.problems.items()},
+        "code_version": manifest.code_version(),
+        "images": images,
+    }
+    if shared:
+        counts = {name: int(_is_shared(numbers).sum()) for name, numbers in shared.items()}
+        description["galaxies_that_share"] = counts
+        description["shared_by"] = known.sources
+    if raw.settings:
+        description[SETTINGS] = raw.settings
+    if raw.own_task:
+        description[OWN_TASK] = define_task(raw.own_task)
+    description["known_groups"] = _digest_groups(known, ids)
+    catalog = Catalog(raw.dataset, train, raw.test_ids, description)
+    if raw.task:
+        catalog.for_task(raw.task)  # every class is in every fold
+    save_catalog(catalog)
+    remove_others(folder, images)
+    return load_catalog(raw.dataset)
+
+
+def has_runs(folder: Path) -> bool:
+    """Check whether any run was trained on the dataset of a folder."""
+    return any(folder.glob(f"*/*/{loading.CONFIG}"))
+
+
+def images_of(raw: DatasetFiles) -> list[Images]:
+    """Training and test images of its galaxies."""
+    return [raw.train_images.select(raw.targets.index), raw.test_images.select(raw.test_ids)]
+
+
+def _is_shared(numbers: np.ndarray) -> np.ndarray:
+    """(galaxy,) whether another galaxy has the same number; -1 is none."""
+    return pd.Series(numbers).duplicated(keep=False).to_numpy() & (numbers >= 0)
+
+
+def _digest_groups(known: KnownGroups, ids: np.ndarray | pd.Index) -> str:
+    """Digest of which galaxies belong together by tables, however these spell it."""
+    return manifest.digest([known.joined(ids).tobytes()])[:16]
+
+
+def _write_groups(path: Path, train: pd.DataFrame, causes: dict[str, np.ndarray]) -> None:
+    """Write who shares a fold with whom, and why; name classes that are one group."""
+    is_shared = _is_shared(train[GROUP].to_numpy())
+    table = pd.DataFrame({"joined": train[GROUP], **causes})[is_shared]
+    write_table(path, table.reset_index())
+    targets = train.drop(columns=[FOLD, GROUP])
+    are_classes = targets.isin([0, 1]).all(axis=None)
+    if not are_classes:
+        return
+    for name in targets.columns:
+        members = train[GROUP][targets[name] == 1]
+        if len(members) > members.nunique() == 1:
+            print(f"the {len(members)} galaxies of class '{name}' form one group and share a fold")
+
+
+def _drop_bad(
+    raw: DatasetFiles, cache: ImageCache, groups: np.ndarray
+) -> tuple[DatasetFiles, np.ndarray]:
+    """Drop galaxies whose image cannot be used; number the groups of the others without gaps.
+
+    A bad image is black, so it is in a group of its own.
+    """
+    if cache.unreadable.all():
+        raise InputError(describe_bad(raw.train_images, cache, "replace them"))
+    print(describe_bad(raw.train_images, cache, "dropping these galaxies"))
+    readable = ~cache.unreadable
+    renumbered = np.unique(groups[readable], return_inverse=True)[1]
+    return replace(raw, targets=raw.targets[readable]), renumbered
+
+
+def _known_folds(raw: DatasetFiles, n_folds: int) -> np.ndarray:
+    """(galaxy,) fold that a galaxy has in a dataset prepared earlier, -1 where in none.
+
+    A galaxy has one fold in every dataset that shares its id, so that weights trained without fold
+    k of one may start fold k of another. A split into another number of folds cannot take part.
+    """
+    known = pd.Series(-1, raw.targets.index)
+    for other in load_catalogs():
+        has_these_galaxies = raw.galaxy_ids and other.has_galaxy_ids
+        has_these_galaxies = has_these_galaxies or other.dataset == raw.dataset
+        if not has_these_galaxies or other.n_folds != n_folds:
+            continue
+        folds = other.train[FOLD].reindex(known.index).dropna().astype("int64")
+        before = known[folds.index]
+        clash = folds.index[(before >= 0) & (before != folds)]
+        if len(clash):
+            folder = paths.shown(dataset_dir(other.dataset))
+            raise InputError(
+                f"{other.key} {clash[0]} is in one fold of {other.dataset} and another one of "
+                f"another dataset: delete {folder}/ and prepare it again"
+            )
+        known[folds.index] = folds
+    return known.to_numpy()
+
+
+def check_own_groups(catalog: Catalog, raw: DatasetFiles, known: KnownGroups) -> None:
+    """Refuse tables that put together what the dataset's own split has divided."""
+    folds = catalog.train[FOLD]
+    folds = folds[folds.index.isin(raw.train_images.ids)]
+    groups = known.joined(folds.index)
+    is_own = np.full(len(folds), True)
+    _check_groups(catalog.dataset, folds.index, groups, folds.to_numpy(), is_own)
+
+
+def _check_groups(
+    dataset: str, ids: pd.Index, groups: np.ndarray, folds: np.ndarray, is_own: np.ndarray
+) -> None:
+    """Refuse known folds that split a group: a copy of a validation galaxy would be trained on.
+
+    Args:
+        dataset: the dataset's name.
+        ids: (galaxy,) for the message.
+        groups: (galaxy,) group numbers.
+        folds: (galaxy,) fold numbers.
+        is_own: (galaxy,) whether the fold is that of the dataset's own earlier split.
+    """
+    order = np.lexsort((folds, groups))
+    divided = (np.diff(groups[order]) == 0) & (np.diff(folds[order]) != 0)
+    if not divided.any():
+        return
+    place = int(np.flatnonzero(divided)[0])
+    pair = order[place : place + 2]
+    first, second = ids[pair]
+    if is_own[pair].all():
+        splits = paths.shown(dataset_dir(dataset))
+        advice = f"delete {splits} to split again"
+    else:
+        splits = f"earlier splits in {paths.shown(folds_dir())}/"
+        advice = "delete one of these splits there and prepare its dataset last"
+    raise InputError(
+        f"{key_of(ids)} {first} and {second} belong together (near-duplicates, one group or "
+        f"position), but {splits} put them into different folds: {advice}"
+    )
+
+
+def is_unchanged(catalog: Catalog, raw: DatasetFiles, known: KnownGroups) -> bool:
+    """Check whether a catalog has the input's galaxies, labels and groups.
+
+    Earlier versions wrote no such digest of groups: there `check_own_groups` has to do.
+    """
+    groups = _digest_groups(known, catalog.ids)
+    dropped = list(read_ids(catalog.about.get("dropped_images", {}), catalog.ids))
+    targets = raw.targets.drop(index=dropped, errors="ignore")
+    return (
+        catalog.label_columns == list(targets.columns)
+        and set(dropped) <= set(raw.targets.index)
+        and np.array_equal(catalog.ids, targets.index.to_numpy())
+        and np.array_equal(catalog.test_ids, raw.test_ids)
+        and np.allclose(catalog.train[targets.columns], targets, rtol=0, atol=1e-9)
+        and raw.own_task == catalog.task
+        and catalog.about.get("known_groups", groups) == groups
+        and catalog.fingerprint == catalog.about["fingerprint"]  # else an update was interrupted
+    )
