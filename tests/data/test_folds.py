@@ -1,7 +1,5 @@
 """Folds: equal shares, near-duplicates together, strangers not, rare answers spread evenly."""
 
-import zipfile
-
 import cv2
 import numpy as np
 import pandas as pd
@@ -14,6 +12,7 @@ from galaxyzoo.tasks.registry import get_task
 from support.datasets import draw_votes
 from support.pictures import encode
 from support.real_data import MINI, ZOO5, needs_data
+from support.slow_groups import groups_by_all_pairs
 
 RECORDS = CODE_ROOT / "submissions/records"
 
@@ -32,21 +31,26 @@ def round_galaxy(rng: np.random.Generator, stars: int = 3) -> np.ndarray:
     return np.clip(image, 0, 255).astype(np.uint8)
 
 
+def spread(answers: np.ndarray, folds: np.ndarray) -> np.ndarray:
+    """(answer,) standard deviation of the folds' means."""
+    means = pd.DataFrame(answers).groupby(folds).mean()
+    return means.std(ddof=0).to_numpy()
+
+
 def test_rare_answers_are_spread_more_evenly_than_by_chance():
     targets = votes(600).copy()
     targets[:, 30] = 0
     targets[::60, 30] = np.linspace(0.2, 0.9, 10)  # ten galaxies with an answer that no other shows
-    rare = [30, *np.argsort(targets.mean(axis=0))[:8]]
-
-    def spread(folds: np.ndarray) -> np.ndarray:
-        """(answer,) standard deviation of the folds' means."""
-        return np.std([targets[folds == k][:, rare].mean(axis=0) for k in range(5)], axis=0)
-
-    ours = [spread(make_folds(targets, np.arange(600), 5, seed)) for seed in range(20)]
+    rarest = np.argsort(targets.mean(axis=0))[:8]
+    rare = targets[:, [30, *rarest]]
     rng = np.random.default_rng(0)
-    chance = [spread(rng.permutation(np.arange(600) % 5)) for _ in range(20)]
-    assert np.mean(ours) < 0.8 * np.mean(chance)
-    assert np.mean(ours, axis=0)[0] < 0.5 * np.mean(chance, axis=0)[0]
+    ours = []
+    by_chance = []
+    for seed in range(20):
+        ours.append(spread(rare, make_folds(targets, np.arange(600), 5, seed)))
+        by_chance.append(spread(rare, rng.permutation(np.arange(600) % 5)))
+    assert np.mean(ours) < 0.8 * np.mean(by_chance)
+    assert np.mean(ours, axis=0)[0] < 0.5 * np.mean(by_chance, axis=0)[0]
     folds = make_folds(targets, np.arange(600), 5, seed=0)
     assert np.bincount(folds[::60]).tolist() == [2, 2, 2, 2, 2]
 
@@ -54,11 +58,15 @@ def test_rare_answers_are_spread_more_evenly_than_by_chance():
 @pytest.mark.parametrize("some_known", [False, True])
 def test_one_hot_classes_are_stratified(some_known):
     classes = np.random.default_rng(0).choice(3, 600, p=[0.8, 0.15, 0.05])
-    known = np.where(np.arange(600) % 3 == 0, np.arange(600) % 5, -1) if some_known else None
-    folds = make_folds(np.eye(3)[classes], np.arange(600), 5, 1, known)
-    dealt = np.full(600, True) if known is None else known < 0
+    galaxies = np.arange(600)
+    known = None
+    is_dealt = np.full(600, True)
+    if some_known:
+        is_dealt = galaxies % 3 > 0
+        known = np.where(is_dealt, -1, galaxies % 5)
+    folds = make_folds(np.eye(3)[classes], galaxies, 5, 1, known)
     for k in range(3):
-        counts = np.bincount(folds[(classes == k) & dealt], minlength=5)
+        counts = np.bincount(folds[(classes == k) & is_dealt], minlength=5)
         assert counts.max() - counts.min() <= 2  # a deal may straddle two classes at either end
 
 
@@ -66,10 +74,11 @@ def test_rows_in_another_order_get_the_same_folds():
     """Also where only rounding tells groups apart: a sum's last bit depends on its parts' order."""
     rng = np.random.default_rng(0)
     groups = np.arange(60) // 5
-    targets = np.stack([rng.permutation([0.1, 0.2, 0.3, 0.4, 0.7]) for _ in range(12)]).reshape(-1)
-    targets = np.stack([targets, np.roll(targets, 5)], axis=1)
+    first = np.concatenate([rng.permutation([0.1, 0.2, 0.3, 0.4, 0.7]) for _ in range(12)])
+    targets = np.stack([first, np.roll(first, 5)], axis=1)
     targets[:10] = 0.3  # whose most telling answer the columns' means alone decide
-    targets[10:35, 1] = targets[35:, 0] = 0.0
+    targets[10:35, 1] = 0.0
+    targets[35:, 0] = 0.0
     folds = make_folds(targets, groups, 4, seed=0)
     for _ in range(50):
         order = rng.permutation(60)
@@ -99,46 +108,61 @@ def test_images_without_any_structure_are_strangers():
     assert near_duplicates(flat).tolist() == [0, 1, 2, 3, 4]
 
 
-def groups_by_all_pairs(pictures: np.ndarray) -> np.ndarray:
-    """Plain version: each thumbnail against all the others in all eight orientations."""
-    n, fine = len(pictures), []
-    for picture in pictures:
-        gray = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32)
-        small = np.sqrt(cv2.resize(gray, (40, 40), interpolation=cv2.INTER_AREA))
-        fine.append(small - cv2.GaussianBlur(small, (0, 0), 2.0))
-    mirrored = np.stack(fine), np.stack(fine).swapaxes(1, 2)
-    rows = [np.rot90(images, k, (1, 2)).reshape(n, -1) for images in mirrored for k in range(4)]
-    same, *turned = (np.corrcoef(rows[0], other)[:n, n:] for other in rows)
-    linked, group = (same > 0.85) | (np.max(turned, axis=0) > 0.9), np.arange(n)
-    for _ in range(n):
-        group = np.where(linked, group, n).min(axis=1)
-    return np.unique(group, return_inverse=True)[1]  # each group's first member ascends
+def thumbnail(picture: np.ndarray) -> np.ndarray:
+    """(40, 40) structure of a picture without its smooth light; mean 0, length 1."""
+    gray = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    small = np.sqrt(cv2.resize(gray, (40, 40), interpolation=cv2.INTER_AREA))
+    fine = (small - cv2.GaussianBlur(small, (0, 0), 2.0)).astype(float)
+    fine -= fine.mean()
+    return fine / np.linalg.norm(fine)
+
+
+def look_alike(first: np.ndarray, second: np.ndarray) -> bool:
+    """Whether thumbnails correlate as they are, or in one of the eight orientations."""
+    if np.sum(first * second) > 0.85:
+        return True
+    for quarter in range(4):
+        turned = np.rot90(first, quarter)
+        if np.sum(turned * second) > 0.9:
+            return True
+        if np.sum(turned.T * second) > 0.9:
+            return True
+    return False
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_groups_are_those_of_a_search_through_all_pairs(seed):
-    rng, pictures = np.random.default_rng(seed), []
-    for galaxy in rng.permutation([round_galaxy(rng)[::2, ::2] for _ in range(20)] * 3):
-        turned = np.rot90(galaxy, int(rng.integers(2)))[:, :: rng.choice([1, -1])]
-        pictures.append(noisier(turned, rng, rng.uniform(1, 7)))  # some correlate too little
-    expected = groups_by_all_pairs(np.stack(pictures))
+    rng = np.random.default_rng(seed)
+    galaxies = [round_galaxy(rng)[::2, ::2] for _ in range(20)]
+    pictures = []
+    for galaxy in rng.permutation(galaxies * 3):
+        turned = np.rot90(galaxy, int(rng.integers(2)))
+        mirrored = turned[:, :: rng.choice([1, -1])]
+        pictures.append(noisier(mirrored, rng, rng.uniform(1, 7)))  # some correlate too little
+    expected = groups_by_all_pairs([thumbnail(picture) for picture in pictures], look_alike)
     assert 20 < len(np.unique(expected)) < 45
     np.testing.assert_array_equal(near_duplicates(pictures), expected)
 
 
 def test_turned_and_mirrored_copies_are_a_group():
     rng = np.random.default_rng(5)
-    pictures = [noisier(round_galaxy(rng), rng)[::4, ::4] for _ in range(4)]
-    turned = [np.rot90(p[:, ::-1] if k % 8 > 3 else p, k) for p in pictures for k in range(160)]
-    order = rng.permutation(len(turned))  # of 640, more than are compared at once
-    groups = near_duplicates([noisier(turned[i], rng) for i in order])
-    assert [len(np.unique(groups[order // 160 == i])) for i in range(4)] == [1] * 4
+    copies = []
+    for _ in range(4):
+        picture = noisier(round_galaxy(rng), rng)[::4, ::4]
+        for quarter in range(4):
+            copies += 20 * [np.rot90(picture, quarter)]
+            copies += 20 * [np.rot90(picture[:, ::-1], quarter)]
+    order = rng.permutation(len(copies))  # of 640, more than are compared at once
+    groups = near_duplicates([noisier(copies[i], rng) for i in order])
+    for galaxy in range(4):
+        assert len(np.unique(groups[order // 160 == galaxy])) == 1
     assert groups.max() == 3
 
 
 def test_known_folds_are_kept_groups_follow_and_the_rest_stays_even():
     rng = np.random.default_rng(0)
-    targets, groups = votes(400), np.arange(400) // 2
+    targets = votes(400)
+    groups = np.arange(400) // 2
     known = np.where(rng.random(400) < 0.3, rng.integers(0, 5, 400), -1)
     folds = make_folds(targets, groups, 5, 0, known)
     np.testing.assert_array_equal(folds[known >= 0], known[known >= 0])
@@ -161,19 +185,21 @@ def test_known_folds_are_kept_groups_follow_and_the_rest_stays_even():
 @needs_data(MINI, ZOO5)
 def test_folds_of_the_committed_tables_are_dealt_again():
     """A record is of a split: whoever prepares the same data gets the same."""
-    with zipfile.ZipFile(MINI / "training_solutions_rev1.zip") as archive:
-        fractions = pd.read_csv(archive.open("training_solutions_rev1.csv"), index_col="GalaxyID")
-    classes = pd.read_csv(ZOO5 / "train_labels.csv", index_col="GalaxyID")["class"].sort_index()
-    one_hot = pd.get_dummies(classes)[list(get_task("zoo5").columns)].astype(float)
+    solutions = MINI / "training_solutions_rev1.zip"
+    fractions = pd.read_csv(solutions, index_col="GalaxyID")
     by_votes = make_folds(fractions.to_numpy(), np.arange(len(fractions)), 5, 0)
-    known = pd.Series(by_votes, fractions.index).reindex(one_hot.index).fillna(-1)
-    by_class = make_folds(
-        one_hot.to_numpy(), np.arange(len(one_hot)), 5, 0, known.to_numpy(np.int64)
-    )
-    for folds, run in ((by_votes, "kaggle-mini/gz37"), (by_class, "zoo5/zoo5")):
-        record = next((RECORDS / run / "recipes").glob("*/oof.csv.gz"))
-        table = pd.read_csv(record, index_col="GalaxyID").sort_index()
-        assert folds.tolist() == table["fold"].tolist()
+    assert by_votes.tolist() == folds_of_record("kaggle-mini/gz37")
+    classes = pd.read_csv(ZOO5 / "train_labels.csv", index_col="GalaxyID")["class"].sort_index()
+    one_hot = pd.get_dummies(classes)[list(get_task("zoo5").columns)].to_numpy(float)
+    known = pd.Series(by_votes, fractions.index).reindex(classes.index, fill_value=-1)
+    by_class = make_folds(one_hot, np.arange(len(one_hot)), 5, 0, known.to_numpy())
+    assert by_class.tolist() == folds_of_record("zoo5/zoo5")
+
+
+def folds_of_record(name: str) -> list[int]:
+    """Folds by GalaxyID in a committed table."""
+    path = next((RECORDS / name / "recipes").glob("*/oof.csv.gz"))
+    return pd.read_csv(path, index_col="GalaxyID").sort_index()["fold"].tolist()
 
 
 def test_known_folds_that_leave_one_empty_are_refused():
