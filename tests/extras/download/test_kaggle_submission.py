@@ -9,6 +9,8 @@ import pytest
 
 from galaxyzoo.core import paths
 from galaxyzoo.core.manifest import read_sealed, write_sealed
+from galaxyzoo.core.paths import WHOLE
+from galaxyzoo.data.prepare import prepare
 from galaxyzoo.extras.download import kaggle_api, submit
 from galaxyzoo.extras.download.ledger import Ledger
 from galaxyzoo.io.writing import format_predictions
@@ -40,7 +42,7 @@ def write_card(path: Path, digest: str) -> None:
 def test_submission_arrives_and_its_own_score_is_shown(stand_in, rests, root):
     path = write_submission(root)
     write_card(path, digest_table(path))
-    submit.check_file(path)
+    submit.check_file(path, WHOLE)
     api = kaggle_api.connect()
     ref = kaggle_api.submit_file(api, path, "three networks")
     assert stand_in.uploads == [path.read_bytes()]
@@ -79,7 +81,7 @@ def test_scores_of_a_submission_come_later(stand_in, rests, root, monkeypatch, c
     stand_in.elsewhere.clear()
     path = write_submission(root)
     record = read_sealed(card_path(EnsembleFolder("kaggle-mini", "gz37", "default").record_csv))
-    write_sealed(card_path(path), {**record, "table": digest_table(path)})
+    write_sealed(card_path(path), {**record, "dataset": WHOLE, "table": digest_table(path)})
     assert submit_by(monkeypatch, "--check") == []
     assert stand_in.calls == []
     (row,) = submit_by(monkeypatch, "-m", "a, b", "--no-wait")
@@ -97,6 +99,26 @@ def test_scores_of_a_submission_come_later(stand_in, rests, root, monkeypatch, c
     _, mine = submit_by(monkeypatch, "-m", "mine")
     assert (mine["ensemble"], mine["public"]) == ("submissions/predictions.csv", "0.07512")
     assert len(stand_in.submissions) == 2
+
+
+def test_a_subsets_submission_is_checked_against_its_own_sample_and_not_sent(
+    stand_in, root, monkeypatch, capsys
+):
+    """The first file that a reader has is the demo's."""
+    path = write_submission(root)
+    demo = prepare(n_folds=2)
+    write_sealed(card_path(path), {"dataset": demo.dataset, "table": digest_table(path)})
+    assert submit_by(monkeypatch, "--check") == []
+    valid = "submissions/predictions.csv is valid (5 rows). Not sent."
+    assert valid in capsys.readouterr().out
+    line = one_line_refusal(submit_by, monkeypatch, "-m", "m")
+    assert line.startswith(f"submissions/predictions.csv has the test galaxies of {demo.dataset};")
+    assert "whole competition" in line
+    votes = pd.read_csv(path)
+    votes.iloc[:-1].to_csv(path, index=False)
+    write_sealed(card_path(path), {"dataset": demo.dataset, "table": digest_table(path)})
+    assert "GalaxyID" in one_line_refusal(submit_by, monkeypatch, "--check")
+    assert stand_in.calls == []
 
 
 @pytest.mark.parametrize("fault", ["order", "card"])  # the others: results/test_submission.py

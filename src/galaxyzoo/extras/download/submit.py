@@ -2,7 +2,7 @@
 
   bash scripts/submit.sh -m "three networks, stacked"
   bash scripts/submit.sh submissions/kaggle/gz37/cnn.csv -m "alone" --no-wait
-  bash scripts/submit.sh --check     only check it
+  bash scripts/submit.sh --check     only check it, also the demo's
   bash scripts/submit.sh --scores    only show the scores of earlier submissions
 
 A submission must be complete: every galaxy of the sample submission, in the
@@ -18,9 +18,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from galaxyzoo.core import files, launch, paths
 from galaxyzoo.core.errors import InputError, advise
 from galaxyzoo.core.options import option, positional, read_options
+from galaxyzoo.core.paths import WHOLE
+from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.data.readers.kaggle import whole_sample_ids
 from galaxyzoo.extras.download import kaggle_api
 from galaxyzoo.extras.download.ledger import PENDING, SENDING, Ledger
@@ -58,11 +62,18 @@ def main() -> None:
         ledger.print()
         return
     path = (options.file or layout.published_csv()).resolve()
-    digest = check_file(path)
-    Ledger()  # refuses a damaged one before anything is sent
     if options.check:
-        launch.print_done(f"{paths.shown(path)} is a complete submission; nothing was sent")
+        launch.print_done(describe_check(path))
         return
+    card = submission.read_card(SubmissionCard, path)
+    if card and card.dataset != WHOLE:
+        raise InputError(
+            f"{paths.shown(path)} has the test galaxies of {card.dataset}; Kaggle needs those of "
+            f"the whole competition: type `{launch.typed('download_data')}`, then "
+            f"`{launch.typed('train_folds')}`"
+        )
+    digest = check_file(path, WHOLE)
+    Ledger()  # refuses a damaged one before anything is sent
     if options.message is None:
         raise InputError("add -m MESSAGE, which Kaggle shows with the submission")
     try:
@@ -140,8 +151,24 @@ def _hold_lock() -> AbstractContextManager[None]:
     return files.hold_lock(layout.submissions_dir() / files.LOCK, "sending a submission")
 
 
-def check_file(path: Path) -> str:
-    """Check that a file is a submission of the whole competition, and its score card its own.
+def describe_check(path: Path) -> str:
+    """Check a file against the test galaxies of the dataset that its card names, and say so.
+
+    Raises:
+        InputError: it is no submission of these galaxies.
+    """
+    card = submission.read_card(SubmissionCard, path)
+    dataset = card.dataset if card else WHOLE
+    check_file(path, dataset)
+    rows = len(_test_ids(dataset))
+    valid = f"{paths.shown(path)} is valid ({rows:,} rows). Not sent."
+    if dataset == WHOLE:
+        return valid
+    return f"{valid} Kaggle takes the whole competition's test galaxies; these are {dataset}'s."
+
+
+def check_file(path: Path, dataset: str) -> str:
+    """Check that a file is a submission of a dataset, and its score card its own.
 
     Returns:
         The digest of what was checked.
@@ -158,8 +185,16 @@ def check_file(path: Path) -> str:
             f"{paths.shown(path)} does not match its card {paths.shown(card)}: rebuild both, or "
             "delete the card if the table is your own"
         )
-    download = launch.typed("download_data")
-    with advise(f"move any subset there to input/NAME/ and type `{download}`"):
-        ids = whole_sample_ids()
-    submission.check(path, registry.get_task(kinds.COMPETITION_TASK), ids)
+    submission.check(path, registry.get_task(kinds.COMPETITION_TASK), _test_ids(dataset))
     return digest
+
+
+def _test_ids(dataset: str) -> np.ndarray:
+    """(test galaxy,) ids in the order of a dataset's sample submission."""
+    if dataset != WHOLE:
+        return load_catalog(dataset).test_ids
+    download = launch.typed("download_data")
+    with advise(
+        f"type `{download}` (a subset that lies there itself: move it to input/NAME/ first)"
+    ):
+        return whole_sample_ids()
