@@ -40,7 +40,7 @@ def find_galaxy_zoo_2(folder: Path) -> DatasetCandidate | None:
 
 
 def find_part(folder: Path, names: Sequence[str]) -> Path | None:
-    """Find the table, mapping or images in a folder, by their possible names."""
+    """Find the table, mapping or images in a folder, by their possible names; None: not there."""
     for name in names:
         path = folder / name
         if path.exists():
@@ -81,7 +81,11 @@ def read_positions(path: Path) -> pd.DataFrame:
 
 
 def open_galaxy_zoo_2(folder: Path) -> DatasetFiles:
-    """Read votes and list images; galaxies without an image are left out, and counted on screen."""
+    """Read votes and list images; galaxies without an image are left out, and counted on screen.
+
+    Raises:
+        InputError: a file is missing or damaged, or no galaxy has both votes and an image.
+    """
     table = get_part(folder, TABLES)
     mapping = get_part(folder, MAPPINGS)
     votes = read_votes(table).sort_index()
@@ -113,6 +117,8 @@ def read_votes(path: Path) -> pd.DataFrame:
 
     Returns:
         (galaxy, 37) vote fractions by GalaxyID, rows in the file's order.
+    Raises:
+        InputError: the table is damaged, lacks columns or galaxies, or has shares beyond 0 to 1.
     """
     endings = (GALAXY, DEBIASED, WEIGHTED)
     frame = read_csv(path, key=GALAXY, wanted=lambda column: column.endswith(endings))
@@ -136,7 +142,11 @@ def _read_shares(frame: pd.DataFrame, ending: str, path: Path) -> np.ndarray:
 
 
 def _read_assets(path: Path) -> pd.Series:
-    """Image numbers by galaxy, rows in the file's order; a galaxy may stand there twice."""
+    """Image numbers by galaxy, rows in the file's order; a galaxy may stand there twice.
+
+    Raises:
+        InputError: a column is missing, or a cell is no whole number.
+    """
     frame = read_table(path, texts={OBJECT, ASSET})
     for name in (OBJECT, ASSET):
         if name not in frame.columns:

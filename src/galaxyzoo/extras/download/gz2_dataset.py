@@ -72,13 +72,18 @@ class Gz2Options:
 def main() -> None:
     """Read the options, make the dataset, print."""
     order = options.read_options(Gz2Options, HELP, sys.argv[2:])
-    made = make_balanced_set(order)
+    folder = make_balanced_set(order)
     # It has no votes, so its runs cannot start from those that learn votes.
-    print_made(made, f"{order.task} --data {made.name} stages=null")
+    print_made(folder, f"{order.task} --data {folder.name} stages=null")
 
 
 def make_balanced_set(order: Gz2Options) -> Path:
-    """Make the dataset in a new folder of `input/`, and print how many galaxies each class has."""
+    """Make the dataset in a new folder of `input/`, and print how many galaxies each class has.
+
+    Raises:
+        InputError: the options do not fit, published files are missing, there are fewer than two
+            classes, or images cannot be downloaded and their galaxies are not to be dropped.
+    """
     task, target = _check_order(order)
     assert task.rule is not None
     folder = _find_folder(order)
@@ -156,7 +161,11 @@ def _check_order(order: Gz2Options) -> tuple[kinds.Task, Path]:
 
 
 def _find_folder(order: Gz2Options) -> Path:
-    """The folder with the vote table, which is downloaded where that is wanted."""
+    """The folder with the vote table, which is downloaded where that is wanted.
+
+    Raises:
+        InputError: no folder has it, several have, or it cannot be downloaded.
+    """
     if order.data is None:
         places = input_places()
     else:

@@ -49,6 +49,10 @@ def download(folder: Path) -> list[str]:
 
     A file arrives in `<folder>/.part/` and gets its name once it is whole; a stopped download goes
     on from there.
+
+    Raises:
+        InputError: there are no credentials, Kaggle refuses, the network fails, or what arrived is
+            damaged.
     """
     downloaded: list[str] = []
     api = None
@@ -99,7 +103,11 @@ def _download(api: Any, path: Path) -> None:
 
 
 def submit_file(api: Any, path: Path, message: str) -> int:
-    """Send a submission; returns Kaggle's number of it, 0 where it gives none."""
+    """Send a submission; returns Kaggle's number of it, 0 where it gives none.
+
+    Raises:
+        InputError: it failed; where only the upload did, nothing was submitted.
+    """
     with _explain_errors("submission", f"check {PAGE}/submissions before you submit again"):
         answer = api.competition_submit(str(path), message, COMPETITION, quiet=True)
     if answer.message == api.COMPETITION_SUBMIT_UPLOAD_FAILED_MESSAGE:

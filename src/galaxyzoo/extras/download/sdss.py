@@ -110,6 +110,8 @@ def download_cutouts(positions: pd.DataFrame, folder: Path, service: str) -> dic
         service: address of the cut-out service.
     Returns:
         Why there is no image, by GalaxyID of each galaxy without one.
+    Raises:
+        InputError: the address is none, or `_GIVE_UP` galaxies in a row got no answer.
     """
     address = urlsplit(service)
     if address.scheme not in ("http", "https") or not address.hostname:

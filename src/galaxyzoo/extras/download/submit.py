@@ -110,6 +110,8 @@ def send(api: Any, path: Path, message: str, digest: str) -> int:
         digest: of the table that was checked.
     Returns:
         Kaggle's number, 0 where it gives none.
+    Raises:
+        InputError: the file changed since the check, or Kaggle did not take it.
     """
     ledger = Ledger()
     interrupted = ledger.interrupted()
@@ -172,6 +174,8 @@ def check_file(path: Path, dataset: str) -> str:
 
     Returns:
         The digest of what was checked.
+    Raises:
+        InputError: it is missing, differs from its card, or is not what Kaggle's sample asks for.
     """
     if not path.exists():
         raise InputError(

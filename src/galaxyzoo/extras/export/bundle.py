@@ -53,6 +53,9 @@ def export_run(
         in_half: whether weights are rounded to half precision; networks compute as before.
     Returns:
         Names of the files.
+    Raises:
+        InputError: packages for ONNX are missing, the network cannot be exported, or the run's card
+            does not fit its folds.
     """
     if with_onnx:
         launch.require("ONNX", *onnx.PACKAGES, otherwise=", or add --no-onnx")
@@ -141,6 +144,8 @@ def export_tables(dataset: str, run: str, folder: Path) -> list[str]:
         folder: must not exist.
     Returns:
         Names of the files.
+    Raises:
+        InputError: a table or the card is missing, or does not fit the run's folds.
     """
     catalog = load_catalog(dataset)
     saved = load_run_config(layout.RunFolder(dataset, run).path)

@@ -50,6 +50,8 @@ def write_onnx(path: Path, networks: Sequence[GalaxyNet], size_px: int, dihedral
         dihedral: whether the file averages over the eight symmetries of the square.
     Returns:
         The largest difference between predictions of the file and of the networks.
+    Raises:
+        InputError: torch cannot export the network, or the two differ by more than `TOLERANCE`.
     """
     mean = MeanNetwork(networks, dihedral).cpu().eval()
     noise = torch.randint(0, 256, (3, 3, size_px, size_px), generator=torch.Generator())

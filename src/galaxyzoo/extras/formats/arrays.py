@@ -134,6 +134,8 @@ def build_images(
         open_array: opens the array.
         stamp: number that changes with the array's content.
         chunks: shape of the file's chunks; None: it is contiguous.
+    Raises:
+        InputError: the ids are not as many, or an id is missing.
     """
     if ids.shape != (count,):
         raise InputError(f"{shown(path)} has {count:,} images, but ids of shape {ids.shape}")
@@ -177,7 +179,7 @@ def open_npz(path: Path) -> base.Images:
 
 
 def load_array(path: Path, name: str) -> np.ndarray:
-    """A whole array of a `.npz` file."""
+    """A whole array of a `.npz` file; an `InputError` where it is missing or cannot be read."""
     with _open_member(path, name) as member:
         return np.lib.format.read_array(member, allow_pickle=False)
 
@@ -241,6 +243,9 @@ def pick_array(file: "h5py.File", name: str, path: Path, form: str) -> Any:
 
     Args:
         form: expected content of the file, for the message.
+    Raises:
+        InputError: there is no such array, it lies in other files, or it claims more than the file
+            can hold.
     """
     import h5py
 
@@ -261,7 +266,12 @@ def pick_array(file: "h5py.File", name: str, path: Path, form: str) -> Any:
 
 
 def open_hdf5_file(path: Path) -> "h5py.File":
-    """A whole HDF5 file."""
+    """A whole HDF5 file.
+
+    Raises:
+        UnavailableError: another program writes it.
+        InputError: it is damaged or no HDF5.
+    """
     import h5py  # loaded only where there is such a file
 
     try:

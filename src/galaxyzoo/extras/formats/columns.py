@@ -32,7 +32,7 @@ def column_names(path: Path) -> list[str]:
         raise InputError(f"{shown(path)} cannot be read ({reason_of(error)})") from None
 
 
-def read_columns(path: Path, names: Sequence[str]) -> pa.Table:
+def read_columns(path: Path, columns: Sequence[str]) -> pa.Table:
     """Read columns, row i of image i of the store; missing values and NaN are null.
 
     Types are those of the Parquet file. Columns of a CSV are whole numbers, booleans or numbers if
@@ -41,20 +41,20 @@ def read_columns(path: Path, names: Sequence[str]) -> pa.Table:
 
     Args:
         path: of a store, as `open_images` takes it.
-        names: of columns.
+        columns: to read.
     Raises:
         InputError: there is no table, or it has no such column.
     """
     present = column_names(path)
-    missing = [name for name in names if name not in present]
+    missing = [column for column in columns if column not in present]
     if missing:
         content = f"has the columns {', '.join(present)}" if present else "has no columns"
         raise InputError(f"--keep {missing[0]}: {shown(path)} {content}")
     if path.suffix.lower() == ".csv":
-        frame = read_table(path, wanted=names.__contains__, texts=None)
-        return pa.table({name: _parse(frame[name]) for name in names})
-    table = parquet.read_table(path, columns=list(names))
-    return pa.table({name: _without_nan(table[name].combine_chunks()) for name in names})
+        frame = read_table(path, wanted=columns.__contains__, texts=None)
+        return pa.table({column: _parse(frame[column]) for column in columns})
+    table = parquet.read_table(path, columns=list(columns))
+    return pa.table({column: _without_nan(table[column].combine_chunks()) for column in columns})
 
 
 def _parse(texts: pd.Series) -> pa.Array:

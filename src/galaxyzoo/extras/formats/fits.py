@@ -143,7 +143,8 @@ def to_rgb(data: bytes, settings: FitsSettings, width_arcsec: float | None = Non
     Returns:
         (H, W, 3) uint8 RGB, the file's last row first; one band is gray, RGB(A) bytes stay as is.
     Raises:
-        InputError: damaged, cut off, of another shape, too large, with pixels without a value.
+        InputError: it is damaged, too large, of another shape, has no such extension or band, is
+            smaller than the square, or has pixels without a value or all of the same.
     """
     try:
         bands, header = _read(data, settings.hdu)

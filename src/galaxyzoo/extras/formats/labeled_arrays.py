@@ -35,22 +35,30 @@ _GALAXY10 = "astroNN's Galaxy10"
 
 
 def find_npz(path: Path) -> DatasetCandidate | None:
-    """The dataset of a `.npz` file; None of any other file."""
+    """The dataset of a `.npz` file; None of any other file.
+
+    Raises:
+        InputError: its labels are missing, or neither names nor numbers of `classes`.
+    """
     if path.suffix.lower() != ".npz" or not path.is_file():
         return None
     labels = arrays.load_array(path, _LABELS)
     _check_labels(labels, _LABELS, path, "iuUS")
     if labels.dtype.kind in "US":
-        names = as_texts(labels)
+        class_names = as_texts(labels)
     else:
         classes = as_texts(arrays.load_array(path, arrays.CLASSES))
-        names = _name_classes(labels, classes, _LABELS, path)
-    task = one_task(set(names), shown(path))
-    return _candidate(path, path.stem, task, names, CUT_OUT)
+        class_names = _name_classes(labels, classes, _LABELS, path)
+    task = one_task(set(class_names), shown(path))
+    return _candidate(path, path.stem, task, class_names, CUT_OUT)
 
 
 def find_galaxy10(path: Path) -> DatasetCandidate | None:
-    """The dataset of one of astroNN's HDF5 files; None of a file that is not HDF5 by its name."""
+    """The dataset of one of astroNN's HDF5 files; None of a file that is not HDF5 by its name.
+
+    Raises:
+        InputError: its images or labels are not Galaxy10's.
+    """
     if path.suffix.lower() not in (".h5", ".hdf5") or not path.is_file():
         return None
     with arrays.open_hdf5_file(path) as file:
@@ -65,9 +73,9 @@ def find_galaxy10(path: Path) -> DatasetCandidate | None:
     task_name, cache_px = kind
     task = registry.CLASS_TASKS[task_name]
     _check_labels(answers, _ANSWERS, path, "iu")
-    names = _name_classes(answers, task.columns, _ANSWERS, path)
+    class_names = _name_classes(answers, task.columns, _ANSWERS, path)
     image = ImageConfig(crop_px=ORIGINAL_PX, cache_px=cache_px)
-    return _candidate(path, task.name, task, names, image)
+    return _candidate(path, task.name, task, class_names, image)
 
 
 def _check_labels(labels: np.ndarray, array: str, path: Path, dtypes: str) -> None:

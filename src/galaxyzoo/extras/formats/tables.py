@@ -81,7 +81,11 @@ def is_hats(names: Sequence[str]) -> bool:
 
 
 def open_parquet(path: Path) -> base.Images:
-    """The images of a Parquet file: in it, or at the paths that it lists."""
+    """The images of a Parquet file: in it, or at the paths that it lists.
+
+    Raises:
+        InputError: it is damaged, has neither images nor paths, or row groups above 1 GB.
+    """
     launch.require(shown(path), "pyarrow")
     import pyarrow as pa
     from pyarrow import parquet
@@ -150,7 +154,11 @@ def open_csv(path: Path) -> base.Images:
 
 
 def _open_list(path: Path, table: pd.DataFrame) -> base.Images:
-    """The images at the paths of a table."""
+    """The images at the paths of a table; files that are missing are errors of their images alone.
+
+    Raises:
+        InputError: it has no column of paths, an id is missing, or a radius is none.
+    """
     columns = pick_columns(table, PATHS)
     if not columns:
         raise InputError(

@@ -65,6 +65,9 @@ def make_intervals(name: str, whole: Catalog, level: float) -> IntervalCard:
         level: nominal coverage, the part of galaxies whose target is to lie in the interval.
     Returns:
         The card.
+    Raises:
+        InputError: the dataset has fewer than `FEWEST_FOLDS` folds, or a file of the ensemble is
+            missing, damaged or of other data.
     """
     _check_folds(whole)
     folder = layout.EnsembleFolder(whole.dataset, COMPETITION_TASK, name)
@@ -95,8 +98,8 @@ def make_intervals(name: str, whole: Catalog, level: float) -> IntervalCard:
 
 def _write_bounds(path: Path, bounds: np.ndarray, ids: np.ndarray) -> None:
     """Write (galaxy, column, 2) bounds as columns such as Class1.1_lower and Class1.1_upper."""
-    names = [f"{column}_{end}" for column in GALAXY_ZOO_2.columns for end in ("lower", "upper")]
-    write_predictions(path, pd.DataFrame(bounds.reshape(len(bounds), -1), ids, names))
+    columns = [f"{column}_{end}" for column in GALAXY_ZOO_2.columns for end in ("lower", "upper")]
+    write_predictions(path, pd.DataFrame(bounds.reshape(len(bounds), -1), ids, columns))
 
 
 def _score_levels(columns: Sequence[Column], levels: Sequence[float]) -> dict[str, dict[str, Any]]:
@@ -242,7 +245,11 @@ def score_intervals(
 
 
 def load_intervals(dataset: str, name: str) -> VoteIntervals:
-    """Load or calibrate intervals for predictions of a run or an ensemble."""
+    """Load intervals of a bundled run, or calibrate those of a run or an ensemble.
+
+    Raises:
+        InputError: it predicts classes, has too few folds, or its files are missing or damaged.
+    """
     task = task_of(name)
     if task.name != COMPETITION_TASK:
         raise InputError(f"--with intervals needs predictions of votes: {name} predicts classes")

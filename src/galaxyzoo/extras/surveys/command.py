@@ -169,6 +169,7 @@ def predict_survey(options: SurveyOptions, folder: Path) -> None:
     by = options.rank
     if by and by not in _RANK_NEEDS:
         by = task.columns[find_column(task, by, "--rank")]
+    from galaxyzoo.extras.surveys.one_table import write_one_table
     from galaxyzoo.extras.surveys.ranking import order_by, write_ranking
     from galaxyzoo.extras.surveys.survey import ERRORS
     from galaxyzoo.inference.load_model import describe
@@ -191,8 +192,10 @@ def predict_survey(options: SurveyOptions, folder: Path) -> None:
     predict.print_left_out(left_out, notes["rows"])
     if table:
         order = partial(order_by, list(task.columns), by) if by else None
+        parts = [job.part_path(part) for part in job.images.parts]
         # Not those that were added for the label page, which reads the parts: 640 bytes a galaxy
-        job.write_table(table, style, order, has_features=FEATURES in options.extras)
+        has_features = FEATURES in options.extras
+        write_one_table(table, parts, style, order, has_features)
     summary = f"{console.count(notes['rows'], 'image')}, {describe(job.predictor)}"
     output = paths.shown(options.output.resolve())
     next_command = predict.meaning(task)

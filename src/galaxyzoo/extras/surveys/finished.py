@@ -78,6 +78,11 @@ class FinishedSurvey:
     notes: dict[str, Any]  # of its manifest
     images: SurveyImages
 
+    @property
+    def has_features(self) -> bool:
+        """Whether its parts have a column of features."""
+        return FEATURES in self.provenance["extras"].split(", ")
+
 
 def read_finished(folder: Path) -> FinishedSurvey:
     """Read the manifest of a finished survey and list its images.
@@ -108,7 +113,7 @@ def read_features(folder: Path) -> SurveyFeatures:
             images are gone or others.
     """
     survey = read_finished(folder)
-    if FEATURES not in survey.provenance["extras"].split(", "):
+    if not survey.has_features:
         return replace(read_features(folder / FEATURES), folder=folder)
     images = survey.images
     changed = (

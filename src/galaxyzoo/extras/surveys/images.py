@@ -116,7 +116,11 @@ class SurveyImages:
 
     @cached_property
     def kept(self) -> dict[Path, pa.Table]:
-        """Columns to keep beside the predictions, of the same types, by the path of their table."""
+        """Columns to keep beside the predictions, of the same types, by the path of their table.
+
+        Raises:
+            InputError: an input has no such column, or types differ between inputs.
+        """
         paths = [images.path for images in self._inputs]
         positions = {path: find_position(column_names(path)) for path in paths}
         if not all(positions.values()):  # kept of all images or of none

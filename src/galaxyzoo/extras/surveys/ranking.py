@@ -44,8 +44,8 @@ def write_ranking(job: Survey, by: str, top: int) -> Path:
     total = 0
     for part in job.images.parts:
         path = job.part_path(part)
-        names = without_features(parquet.read_schema(path).names)
-        galaxies = parquet.read_table(path, columns=names).to_pandas()
+        read = without_features(parquet.read_schema(path).names)
+        galaxies = parquet.read_table(path, columns=read).to_pandas()
         total += len(galaxies)
         scored = galaxies.assign(**{_SCORE: _score(galaxies, columns, by), _PART: part.number})
         best = pd.concat([best, scored]).nlargest(top, _SCORE, keep="first")

@@ -32,13 +32,7 @@ from galaxyzoo.extras.surveys import COLUMN_NAMES, FEATURES, INTERVALS, JOB, SPR
 from galaxyzoo.extras.surveys.columns import describe_columns, meanings
 from galaxyzoo.extras.surveys.finished import MANIFEST, PARTS, PartFiles, part_path, part_record
 from galaxyzoo.extras.surveys.images import Part, SurveyImages, digest_content
-from galaxyzoo.extras.surveys.one_table import (
-    Order,
-    check_table,
-    is_own_table,
-    save_table,
-    write_one_table,
-)
+from galaxyzoo.extras.surveys.one_table import check_table, is_own_table, save_table
 from galaxyzoo.inference.images import Chunk, InputChecks, add_checks, describe_checks
 from galaxyzoo.inference.load_model import load_predictor
 from galaxyzoo.inference.predict import Decode, Predictor, decode_ahead
@@ -117,6 +111,9 @@ class Survey:
         Args:
             jobs: number of processes; 1: this one.
             backend: as in `run_jobs`.
+        Raises:
+            InputError: as of `check` and `begin`; or the folder, a part or the images changed
+                meanwhile.
         """
         self.check()
         self.begin()
@@ -135,8 +132,8 @@ class Survey:
         """Refuse by an `InputError`, before any prediction, what cannot be written or computed.
 
         Args:
-            table: as of `write_table`, if one is to be written; only one of the same columns and
-                images may be there.
+            table: to be written once the survey is finished, if any; only one of the same columns
+                and images may be there.
             style: of the table's column names, one of `COLUMN_NAMES`.
             option: that names the table.
         """
@@ -252,7 +249,12 @@ class Survey:
             add_checks(checks, chunk.checks)
             checksums |= chunk.checksums
         self._check_still_ours()
-        save_table(self.part_path(part), self._described(pa.concat_tables(tables)))
+        table = pa.concat_tables(tables)
+        networks = f"{self.name}, {self.predictor.digest}"
+        label = self.images.labels.column
+        # No date or version, for equal bytes
+        schema = describe_columns(table.schema, self.predictor.task, label, networks)
+        save_table(self.part_path(part), table.cast(schema))
         return {
             "errors": errors,
             "oddities": {kind: [n, one_line(first)] for kind, (n, first) in checks.items()},
@@ -291,19 +293,20 @@ class Survey:
         """(image, feature) float16: rankings by half-precision features are the same."""
         return self.predictor.features(decode).astype(np.float16)
 
-    def _described(self, table: pa.Table) -> pa.Table:
-        """Add the meaning of each column; no date or version, for equal bytes."""
-        networks = f"{self.name}, {self.predictor.digest}"
-        label = self.images.labels.column
-        return table.cast(describe_columns(table.schema, self.predictor.task, label, networks))
-
     def _ids(self, names: list[str]) -> pa.Array:
         labels = self.images.labels
         kind = pa.int64() if labels.is_number else pa.string()
         return pa.array([labels[name] for name in names], kind)
 
     def _finish(self, done: int, seconds: float) -> dict[str, Any]:
-        """Check that each image is there once; write the errors of all parts and the manifest."""
+        """Read all parts back; write the errors of all and the manifest; returns its notes.
+
+        Args:
+            done: number of images that this command predicted.
+            seconds: that it took.
+        Raises:
+            InputError: a part, the folder or the images changed.
+        """
         self._check_still_ours()
         rows = 0
         errors = list[tuple[str, str]]()
@@ -380,13 +383,6 @@ class Survey:
         table = pa.table({self.images.labels.column: ids, "reason": reasons})
         save_table(self.folder / ERRORS, table)
 
-    def write_table(
-        self, path: Path, style: str, order: Order | None = None, has_features: bool = True
-    ) -> None:
-        """Write the finished job as one table; see `write_one_table`."""
-        parts = [self.part_path(part) for part in self.images.parts]
-        write_one_table(path, parts, style, order, has_features)
-
     def part_path(self, part: Part) -> Path:
         """Path of a part's predictions."""
         return part_path(self.folder, part.number)
@@ -402,7 +398,7 @@ def add_features(folder: Path) -> None:
     They become a survey of its own in `features/`, so that an interrupted command can go on.
     """
     survey = finished.read_finished(folder)
-    if FEATURES in survey.provenance["extras"].split(", "):
+    if survey.has_features:
         return
     name = layout.bundled_runs(kinds.COMPETITION_TASK)[0]
     load = partial(load_predictor, BUNDLED, name, [0], 1)
