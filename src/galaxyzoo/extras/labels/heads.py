@@ -1,10 +1,10 @@
 """Heads fitted to a few labels of a survey's galaxies, and their scores on labels left out.
 
-A head is a softmax regression on the survey's features and predictions, standardized by all of its
-galaxies. Labels are no random draw, so a head of labels alone finds rare classes everywhere: random
-galaxies without a label are fitted to as well, each with a small weight and as being of every class
-by its share. Copies of a galaxy, and galaxies of one group, are fitted to or scored together, never
-one by the other.
+A head works on the survey's features and predictions, standardized by all of its galaxies. Labels
+are no random draw, so a head of labels alone finds rare classes everywhere: random galaxies without
+a label are fitted to as well, each with a small weight and as being of every class by its share.
+Copies of a galaxy, and galaxies of one group, are fitted to or scored together, never one by the
+other.
 
 Source of the shares: expectation maximization, Saerens et al. 2002 (Neural Comput. 14, 21).
 """
@@ -15,8 +15,10 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
-from scipy.special import logsumexp, softmax
+from scipy.special import logsumexp
 from threadpoolctl import threadpool_limits
+
+from galaxyzoo.models.linear import Head, singular_axes
 
 _FOLDS = 5  # of the scores, and of the choice of a strength
 _STRENGTHS = tuple(10.0 ** np.arange(-2.5, 0.1, 0.5))  # inverse regularization strengths, `C`
@@ -102,7 +104,7 @@ class Heads:
         if len(np.unique(labels.classes)) == 1:
             is_class = np.arange(labels.n_classes) == labels.classes[0]
             return np.outer(self.likeness(labels.rows), is_class)
-        return _predict(self._fit(labels), self.points)
+        return self._fit(labels).predict_proba(self.points)
 
     def likeness(self, rows: np.ndarray) -> np.ndarray:
         """(galaxy,) likeness to the mean of some galaxies: 0 to 1, by the angle between both."""
@@ -141,7 +143,7 @@ class Heads:
         probs = np.zeros((len(labels.rows), labels.n_classes))
         for held_out in _folds(labels.classes, labels.groups):
             head = self._fit(labels.select(~held_out))
-            probs[held_out] = _predict(head, self.points[labels.rows[held_out]])
+            probs[held_out] = head.predict_proba(self.points[labels.rows[held_out]])
         return _score(labels, probs)
 
     def unite(self, rows: np.ndarray, names: Sequence[str]) -> np.ndarray:
@@ -161,46 +163,45 @@ class Heads:
         return groups
 
     @threadpool_limits.wrap(limits=1, user_api="blas")  # many small steps
-    def _fit(self, labels: LabelSet) -> np.ndarray:
+    def _fit(self, labels: LabelSet) -> Head:
         """Fit a head of the strength with the least cross-fitted log-loss.
 
-        Returns:
-            (class, coordinate + 1) weights, the last one the bias: -inf for classes without labels.
+        The bias of classes without labels is -inf.
         """
         rows = labels.rows
-        present, places = np.unique(labels.classes, return_inverse=True)
-        targets = np.eye(len(present))[places]  # (label, class with labels)
+        present, classes = np.unique(labels.classes, return_inverse=True)
+        targets = np.eye(len(present))[classes]  # (label, class with labels)
         unlabeled = self.shuffled[~np.isin(self.shuffled, rows)]
-        scales = self._relevance(rows, places)
+        scales = self._relevance(rows, classes)
         points = self.points[np.concatenate([rows, unlabeled[:_DRAWN]])] * scales
-        # The penalty does not change under rotation: coordinates along the singular vectors are as
-        # many as galaxies at most, and the solution is the same.
-        _, _, axes = np.linalg.svd(points, full_matrices=False)
+        axes = singular_axes(points)
         rotated = points @ axes.T
         labeled = rotated[: len(rows)]
         drawn = rotated[len(rows) :]
 
-        def rotate_back(weights: np.ndarray) -> np.ndarray:
-            return np.hstack([weights[:, :-1] @ axes * scales, weights[:, -1:]])
+        def rotate_back(head: Head) -> Head:
+            return Head(head.weights @ axes * scales, head.bias)
 
-        [first_weights] = _solve(labeled, targets, [_FIRST_STRENGTH])
-        probs = _predict(rotate_back(first_weights), self.points[unlabeled[:_SURVEYED]])
+        [first] = _solve(labeled, targets, [_FIRST_STRENGTH])
+        probs = rotate_back(first).predict_proba(self.points[unlabeled[:_SURVEYED]])
         shares = _estimate_shares(probs, targets.mean(axis=0))
         drawn_targets = np.tile(_WEIGHT * shares, (len(drawn), 1))
 
         losses = np.zeros(len(_STRENGTHS))
-        for held_out in _folds(places, labels.groups):
+        for held_out in _folds(classes, labels.groups):
             fold_points = np.vstack([labeled[~held_out], drawn])
             fold_targets = np.vstack([targets[~held_out], drawn_targets])
-            for i, weights in enumerate(_solve(fold_points, fold_targets, _STRENGTHS)):
-                losses[i] += _log_loss(weights, labeled[held_out], targets[held_out])
+            for i, head in enumerate(_solve(fold_points, fold_targets, _STRENGTHS)):
+                losses[i] += _log_loss(head, labeled[held_out], targets[held_out])
 
         strength = _STRENGTHS[losses.argmin()]
-        [weights] = _solve(rotated, np.vstack([targets, drawn_targets]), [strength])
-        head = np.zeros((labels.n_classes, self.points.shape[1] + 1))
-        head[:, -1] = -np.inf
-        head[present] = rotate_back(weights)
-        return head
+        [chosen] = _solve(rotated, np.vstack([targets, drawn_targets]), [strength])
+        of_present = rotate_back(chosen)
+        weights = np.zeros((labels.n_classes, self.points.shape[1]))
+        bias = np.full(labels.n_classes, -np.inf)
+        weights[present] = of_present.weights
+        bias[present] = of_present.bias
+        return Head(weights, bias)
 
     def _relevance(self, rows: np.ndarray, classes: np.ndarray) -> np.ndarray:
         """(coordinate,) factors: predictions that tell the labeled classes apart count more.
@@ -211,8 +212,10 @@ class Heads:
         n_features = self.features.shape[1]
         predictions = self.points[rows, n_features:]
         means = np.stack([predictions[classes == k].mean(axis=0) for k in np.unique(classes)])
-        ratios = means[classes].std(axis=0) / np.maximum(predictions.std(axis=0), 1e-6)
-        ratios /= np.maximum(np.sqrt(np.square(ratios).mean()), 1e-6)
+        spread_of_means = means[classes].std(axis=0)
+        ratios = spread_of_means / np.maximum(predictions.std(axis=0), 1e-6)
+        root_mean_square = np.sqrt(np.square(ratios).mean())
+        ratios /= np.maximum(root_mean_square, 1e-6)
         return np.append(np.ones(n_features, np.float32), ratios)
 
 
@@ -252,20 +255,10 @@ def _calibration_error(confidence: np.ndarray, is_hit: np.ndarray) -> float:
     return gaps / len(order)
 
 
-def _log_loss(head: np.ndarray, points: np.ndarray, targets: np.ndarray) -> float:
+def _log_loss(head: Head, points: np.ndarray, targets: np.ndarray) -> float:
     """Log-loss of a head, summed over (n, coordinate) points with (n, class) targets."""
-    logits = _logits(head, points)
+    logits = head.logits(points)
     return (logsumexp(logits, axis=1) - (logits * targets).sum(axis=1)).sum()
-
-
-def _logits(head: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """(n, class) logits of (n, coordinate) points by the weights of a head."""
-    return points @ head[:, :-1].T + head[:, -1]
-
-
-def _predict(head: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """(n, class) probabilities of (n, coordinate) points by the weights of a head."""
-    return softmax(_logits(head, points), axis=1)
 
 
 def _standardize(values: np.ndarray, length: float) -> np.ndarray:
@@ -296,38 +289,39 @@ def _estimate_shares(probs: np.ndarray, labeled: np.ndarray) -> np.ndarray:
     return shares
 
 
-def _solve(
-    points: np.ndarray, targets: np.ndarray, strengths: Sequence[float]
-) -> Iterator[np.ndarray]:
-    """Yield (class, coordinate + 1) weights of softmax regressions, of rising strengths.
+def _solve(points: np.ndarray, targets: np.ndarray, strengths: Sequence[float]) -> Iterator[Head]:
+    """Yield heads of rising strengths, each fitted from the one before.
 
     Args:
         points: (n, coordinate).
         targets: (n, class) shares of each class times the row's weight.
-        strengths: inverse of the penalty on squared weights; the bias, which is last, has none.
+        strengths: inverse of the penalty on squared weights; the bias has none.
+
+    Heads of training are scikit-learn's. It takes a single class of each row, so that each of these
+    would be a row per class, for three times the time at each click.
     """
     from scipy.optimize import minimize  # here: it takes a third of a second
 
     inputs = np.hstack([points, np.ones((len(points), 1))]).astype(float)
     totals = targets.sum(axis=1, keepdims=True)
-    weights = np.zeros((targets.shape[1], inputs.shape[1]))
+    weights = np.zeros((targets.shape[1], inputs.shape[1]))  # the bias last
 
     def loss(flat: np.ndarray, strength: float) -> tuple[float, np.ndarray]:
-        head = flat.reshape(weights.shape)
-        logits = inputs @ head.T
+        """Penalized log-loss and its gradient."""
+        weights = flat.reshape(-1, inputs.shape[1])
+        logits = inputs @ weights.T
         logits -= logits.max(axis=1, keepdims=True)
         odds = np.exp(logits)  # scipy's softmax takes ten times as long for so few
         sums = odds.sum(axis=1, keepdims=True)
         log_loss = (totals * np.log(sums)).sum() - (targets * logits).sum()
-        penalized = head / strength
+        penalized = weights / strength
         penalized[:, -1] = 0
-        penalty = (penalized * head).sum() / 2
+        penalty = (penalized * weights).sum() / 2
         gradient = (totals / sums * odds - targets).T @ inputs + penalized
         return log_loss + penalty, gradient.ravel()
 
+    options = {"ftol": 1e-6}
     for strength in strengths:
-        result = minimize(
-            loss, weights.ravel(), (strength,), "L-BFGS-B", jac=True, options={"ftol": 1e-6}
-        )
+        result = minimize(loss, weights.ravel(), (strength,), "L-BFGS-B", jac=True, options=options)
         weights = result.x.reshape(weights.shape)
-        yield weights
+        yield Head(weights[:, :-1], weights[:, -1])
