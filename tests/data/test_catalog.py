@@ -17,7 +17,7 @@ from galaxyzoo.data.prepare import prepare
 from galaxyzoo.io.tables import FOLD
 from galaxyzoo.tasks.registry import TASKS
 from support.datasets import COLUMNS, Competition, csv_bytes, draw_competition
-from support.refusals import listing
+from support.refusals import listing, one_line_refusal
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +46,16 @@ def test_a_catalog_reads_back_to_the_last_bit(root):
     path = root / "folds" / "made-up" / "train.csv"
     pd.read_csv(path, dtype=str).iloc[::-1].to_csv(path, index=False)  # rows in another order
     assert load_catalog("made-up").fingerprint == catalog.fingerprint
+
+
+def test_a_dataset_that_is_not_split_is_so_by_what_the_line_says(root, competition):
+    line = one_line_refusal(load_catalog, "mine")
+    assert "put its files into input/mine/ and type `python3 src/prepare.py --data mine`" in line
+    competition.write_zips(root / "input/mine")
+    line = one_line_refusal(load_catalog, "mine")
+    assert line == "folds/mine has no split: type `python3 src/prepare.py --data mine`"
+    assert prepare("mine", n_folds=2).dataset == "mine"
+    assert len(load_catalog("mine").ids) == len(competition.votes)
 
 
 def changed(**changes: object) -> Catalog:

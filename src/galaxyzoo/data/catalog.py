@@ -231,12 +231,13 @@ def load_catalog(dataset: str) -> Catalog:
     """Read a prepared catalog; rows of `train.csv` may be in any order."""
     folder = dataset_dir(dataset)
     if not has_catalog(dataset):
-        named = data_option(dataset)
-        first = "" if named else f"put dataset '{dataset}' into input/, then "
-        raise InputError(
-            f"{paths.shown(folder)} has no split: {first}type "
-            f"`{launch.typed('prepare')}{named or ' --data ITS_FOLDER'}`"
-        )
+        prepare = launch.typed("prepare")
+        advice = f"type `{prepare} --data {dataset}`"
+        if not data_option(dataset):
+            place = paths.shown(paths.input_dir())
+            advice = f"put its files into {place}/{dataset}/ and {advice}"
+            advice += f" (if {place}/ itself holds them: `{prepare}`)"
+        raise InputError(f"{paths.shown(folder)} has no split: {advice}")
     description = _read_description(dataset)
     if _has_numbered_galaxies(dataset, description):
         runs = len([*folder.glob("*/*/config.yaml")])
