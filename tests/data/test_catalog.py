@@ -48,14 +48,15 @@ def test_a_catalog_reads_back_to_the_last_bit(root):
     assert load_catalog("made-up").fingerprint == catalog.fingerprint
 
 
-def test_a_dataset_that_is_not_split_is_so_by_what_the_line_says(root, competition):
-    line = one_line_refusal(load_catalog, "mine")
-    assert "put its files into input/mine/ and type `python3 src/prepare.py --data mine`" in line
-    competition.write_zips(root / "input/mine")
-    line = one_line_refusal(load_catalog, "mine")
-    assert line == "folds/mine has no split: type `python3 src/prepare.py --data mine`"
-    assert prepare("mine", n_folds=2).dataset == "mine"
-    assert len(load_catalog("mine").ids) == len(competition.votes)
+def test_a_dataset_without_a_split_is_named_by_what_to_type(root, competition):
+    name = "kaggle-9d93ad"  # which the competition's own files give it, wherever they lie
+    line = one_line_refusal(load_catalog, name)
+    assert f"put its files into input/{name}/ and type `python3 src/prepare.py --data" in line
+    competition.write_zips(root / "input" / name)
+    line = one_line_refusal(load_catalog, name)
+    assert line == f"folds/{name} has no split: type `python3 src/prepare.py --data {name}`"
+    assert prepare(name, n_folds=2).dataset == name
+    assert len(load_catalog(name).ids) == len(competition.votes)
 
 
 def changed(**changes: object) -> Catalog:
