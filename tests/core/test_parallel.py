@@ -13,7 +13,7 @@ import torch
 from galaxyzoo.core import parallel
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.parallel import prefetch, run_jobs
-from galaxyzoo.data.image_cache import in_threads
+from galaxyzoo.data.parallel_decoding import in_threads
 
 
 def describe_process(number: int) -> tuple[int, int, int, str | None, int]:

@@ -11,7 +11,7 @@ import pytest
 
 from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.data import decoding, image_cache
+from galaxyzoo.data import decoding, image_cache, parallel_decoding
 from galaxyzoo.data.decoding import decode
 from galaxyzoo.data.image_cache import describe_bad, open_cache
 from galaxyzoo.data.stores.base import MAX_IMAGE_BYTES, Images
@@ -123,7 +123,7 @@ def test_processes_make_the_same_cache_as_threads(root, encoded, make, monkeypat
     plain = open_cache(store, store.ids, SMALL)
     shutil.rmtree(root / "input" / "cache")
     for name, value in {"_cores": lambda: 8, "_MANY": N, "in_threads": None}.items():
-        monkeypatch.setattr(image_cache, name, value)
+        monkeypatch.setattr(parallel_decoding, name, value)
     cache = open_cache(store, store.ids, SMALL, chunk=4)
     np.testing.assert_array_equal(cache.images, plain.images)
     assert cache.problems == plain.problems

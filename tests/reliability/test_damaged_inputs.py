@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from galaxyzoo.data.image_cache import decode_many
+from galaxyzoo.data.parallel_decoding import decode_many
 from galaxyzoo.data.prepare import prepare
 from galaxyzoo.data.readers.find import open_input
 from galaxyzoo.data.readers.labeled import CUT_OUT

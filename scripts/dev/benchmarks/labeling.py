@@ -16,7 +16,7 @@ from sklearn.metrics import roc_auc_score
 
 from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core.paths import BUNDLED
-from galaxyzoo.data.image_cache import decode_many
+from galaxyzoo.data.parallel_decoding import decode_many
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.extras.labels.label_loop import LabelLoop, Order
 from galaxyzoo.extras.surveys.finished import SurveyFeatures

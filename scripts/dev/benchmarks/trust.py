@@ -14,7 +14,7 @@ from measuring import Table
 from views import RUN, load_bundled, predict_pixels, spread
 
 from galaxyzoo.config.schema import ImageConfig, TTAConfig
-from galaxyzoo.data.image_cache import decode_many
+from galaxyzoo.data.parallel_decoding import decode_many
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.data.stores.base import Images
 

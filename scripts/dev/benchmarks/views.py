@@ -14,7 +14,8 @@ from galaxyzoo.config.loading import load_run_config
 from galaxyzoo.config.schema import TTAConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import BUNDLED
-from galaxyzoo.data.image_cache import ImageCache, decode_many
+from galaxyzoo.data.image_cache import ImageCache
+from galaxyzoo.data.parallel_decoding import decode_many
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.predict import RunNetworks, load_run, predict, run_networks
 from galaxyzoo.results.layout import bundled_dir

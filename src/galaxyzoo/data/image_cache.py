@@ -4,18 +4,12 @@ A cache is named by a digest of its settings and of the images in it, so a stale
 Its manifest holds the array's digest, checked at the first opening in a process.
 """
 
-import math
-import os
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache, partial
-from itertools import chain
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 import cv2
-import joblib
 import numpy as np
 import pandas as pd
 
@@ -23,16 +17,14 @@ from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core import files, parallel, paths
 from galaxyzoo.core.artifact import SealedFiles, State
 from galaxyzoo.core.console import ProgressBar
-from galaxyzoo.core.errors import InputError, UnavailableError, one_line
+from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.manifest import OLDEST_FORMAT, digest
 from galaxyzoo.data import decoding
+from galaxyzoo.data.parallel_decoding import count_processes, decode_many
 from galaxyzoo.data.stores.base import Images
 from galaxyzoo.io.tables import ID, GalaxyId, key_of
 
-_Made = TypeVar("_Made")
-AT_ONCE = 8  # images that a thread takes at a time
 LISTED = 10  # unusable images that a message names
-_MANY = 4096  # images for which starting processes pays
 _VERSION = 4  # of the decoding; raise it when the pixels change
 _DECODERS = cv2.__version__, decoding.DECODER
 _checked: set[tuple[Path, int]] = set()  # (array, its mtime in ns) checked in this process
@@ -47,35 +39,6 @@ class ImageCache:
     unreadable: np.ndarray  # (image,) bool; such an image is black
     problems: dict[GalaxyId, str] = field(default_factory=dict)  # why, by id
     notes: Path | None = None  # the file that lists them
-
-
-def decode_many(images: Images, config: ImageConfig) -> tuple[np.ndarray, dict[int, str]]:
-    """Decode images into memory, in threads.
-
-    Errors that are not an image's fault are raised: a cache would keep such a reason for ever.
-
-    Returns:
-        (image, cache_px, cache_px, 3) uint8, black where unreadable; and why, by row.
-    Raises:
-        UnavailableError: the system cannot read any file now.
-        MemoryError: no memory is left to decode an image.
-    """
-    pixels = np.zeros((len(images), config.cache_px, config.cache_px, 3), np.uint8)
-
-    def decode_row(row: int) -> str:
-        """Explain why there is no image; empty where there is one."""
-        try:
-            pixels[row] = decoding.decode(images.load(row), config.crop_px, config.cache_px)
-        except UnavailableError:
-            raise
-        except (ValueError, InputError, cv2.error) as error:
-            if isinstance(error, cv2.error) and error.code == cv2.Error.StsNoMem:
-                raise MemoryError(f"decoding {images.names.iloc[row]}") from None
-            return str(error).splitlines()[0]
-        return ""
-
-    reasons = in_threads(decode_row, len(images))
-    return pixels, {row: why for row, why in enumerate(reasons) if why}
 
 
 def open_cache(
@@ -112,15 +75,14 @@ def describe_bad(images: Images, cache: ImageCache, advice: str) -> str:
 
     They stand at the end, where a line that gets too long is cut off.
     """
-    names: dict[str, list[str]] = {}
-    for galaxy_id, why in list(cache.problems.items())[:LISTED]:
-        names.setdefault(why, []).append(images.names[galaxy_id])
-    listed = "; ".join(f"{', '.join(of)}: {why}" for why, of in names.items())
-    more = ""
+    by_reason: dict[str, list[str]] = {}
+    for galaxy_id, reason in list(cache.problems.items())[:LISTED]:
+        by_reason.setdefault(reason, []).append(images.names[galaxy_id])
+    first = "; ".join(f"{', '.join(names)}: {reason}" for reason, names in by_reason.items())
     if cache.notes and len(cache.problems) > LISTED:
-        more = f"; all are listed in {paths.shown(cache.notes)}"
+        advice += f"; all are listed in {paths.shown(cache.notes)}"
     count = f"{len(cache.problems)} of {len(cache.ids)} images cannot be used"
-    line = f"{paths.shown(images.path)}: {count}: {advice}{more}; first: {listed}"
+    line = f"{paths.shown(images.path)}: {count}: {advice}; first: {first}"
     return one_line(" ".join(line.split()))
 
 
@@ -130,7 +92,7 @@ class _StoredCache(SealedFiles):
     @classmethod
     def of(cls, images: Images, config: ImageConfig) -> "_StoredCache":
         """The array of some images, in the folder of all caches."""
-        mark = paths.cache_dir() / f"{_digest(images, config)}.json"
+        mark = paths.cache_dir() / f"{_name(images, config)}.json"
         return cls(mark, {}, "run again", [f"{mark.stem}.npy"])
 
     @property
@@ -163,9 +125,9 @@ class _StoredCache(SealedFiles):
 
     def open(self, ids: np.ndarray) -> ImageCache:
         """Map the array of finished ones into memory."""
-        problems = read_ids(self.notes["unreadable"], ids)
+        problems = parse_ids(self.notes["unreadable"], ids)
         images = np.load(self.array, mmap_mode="r")
-        unreadable = pd.Index(ids).isin([*problems])
+        unreadable = pd.Index(ids).isin(list(problems))
         # mapped still, and faster than a `memmap`
         return ImageCache(ids, np.asarray(images), unreadable, problems, self.mark)
 
@@ -178,7 +140,7 @@ def _decode_all(
     It is written as a file, not through a memory map: on a full disk the system kills a process
     that writes to one.
     """
-    shape = config.cache_px, config.cache_px, 3
+    shape = (len(images), config.cache_px, config.cache_px, 3)
     problems: dict[GalaxyId, str] = {}
     ids = images.ids.tolist()
     order = images.reading_order()
@@ -187,59 +149,30 @@ def _decode_all(
         open(temporary, "wb") as file,
         ProgressBar(total=len(images), desc=f"decoding {images.path.name}", unit="img") as bar,
     ):
-        head = {"descr": "|u1", "fortran_order": False, "shape": (len(images), *shape)}
+        head = {"descr": "|u1", "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(file, head)
-        begin = file.tell()
-        parts = images.in_parts(chunk, order)
+        first_pixel = file.tell()
+        chunks = images.in_parts(chunk, order)
         decode = partial(decode_many, config=config)
-        for pixels, unreadable in parallel.prefetch(decode, parts, 1, count_processes(images)):
+        for pixels, unreadable in parallel.prefetch(decode, chunks, 1, count_processes(images)):
             rows, order = np.split(order, [len(pixels)])
-            for row, why in unreadable.items():
-                problems[ids[rows[row]]] = why
+            for place, reason in unreadable.items():
+                problems[ids[rows[place]]] = reason
             for row, image in zip(rows.tolist(), pixels, strict=True):
-                file.seek(begin + row * image.size)
+                file.seek(first_pixel + row * image.size)
                 file.write(image.data)
             bar.update(len(rows))
     return problems
 
 
-def read_ids(by_id: Mapping[str, str], ids: np.ndarray) -> dict[GalaxyId, str]:
+def parse_ids(by_id: Mapping[str, str], ids: np.ndarray) -> dict[GalaxyId, str]:
     """Values by id of a JSON object, whose keys are text; `ids` tells which kind they have."""
     kind = int if key_of(ids) == ID else str
     return {kind(key): value for key, value in by_id.items()}
 
 
-def in_threads(work: Callable[[int], _Made], count: int) -> Iterator[_Made]:
-    """Results of `work` on each number below `count`, in order; a thread takes 8 at a time."""
-    parts = (range(count)[start : start + AT_ONCE] for start in range(0, count, AT_ONCE))
-    return chain.from_iterable(_threads(os.getpid()).map(lambda part: [*map(work, part)], parts))
-
-
-def count_processes(images: Images) -> int:
-    """Choose how many processes decode images: none on few cores, or of few images.
-
-    Files and members of zips are read anywhere; pieces of an array are read once, in this process.
-    """
-    is_worth_it = _cores() > parallel.THREADS_EACH and len(images) >= _MANY and images.by_name
-    return math.ceil(_cores() / parallel.THREADS_EACH) if is_worth_it else 0
-
-
-def _cores() -> int:
-    """One of several jobs has its share of the machine."""
-    return min(joblib.cpu_count(), cv2.getNumThreads())
-
-
-@cache
-def _threads(_process: int) -> ThreadPoolExecutor:
-    """Threads of a process that share memory: cv2 and zlib release the interpreter's lock.
-
-    They are kept: each has a zip open, and reading its list of contents takes as long as decoding a
-    thousand images.
-    """
-    return ThreadPoolExecutor(_cores(), "decoding")
-
-
-def _digest(images: Images, config: ImageConfig) -> str:
+def _name(images: Images, config: ImageConfig) -> str:
+    """Name of a cache: sizes, and a digest of its settings and images."""
     settings = (_VERSION, OLDEST_FORMAT, config.crop_px, config.cache_px, *_DECODERS)
-    made = digest(map(repr, [settings, *images.identities()]))
-    return f"{images.path.stem}_{config.crop_px}_{config.cache_px}_{made[:12]}"
+    whole = digest(map(repr, [settings, *images.identities()]))
+    return f"{images.path.stem}_{config.crop_px}_{config.cache_px}_{whole[:12]}"

@@ -16,7 +16,7 @@ from galaxyzoo.core.console import count
 from galaxyzoo.core.errors import DamageError, InputError, UnavailableError
 from galaxyzoo.core.manifest import digest
 from galaxyzoo.data import decoding
-from galaxyzoo.data.image_cache import in_threads
+from galaxyzoo.data.parallel_decoding import in_threads
 from galaxyzoo.data.stores.base import Images
 
 _NAME = "images_{}.npy"
@@ -41,8 +41,9 @@ def record_images(folder: Path, inputs: Sequence[Images]) -> str:
 
 def remove_others(folder: Path, whole: str) -> None:
     """Remove the digests of earlier splits of the same dataset."""
-    for path in {*folder.glob(_NAME.format("*"))} - {folder / _NAME.format(whole)}:
-        path.unlink()
+    for path in list(folder.glob(_NAME.format("*"))):
+        if path.name != _NAME.format(whole):
+            path.unlink()
 
 
 def check_digests(folder: Path, whole: str, inputs: Sequence[Images]) -> None:
@@ -67,10 +68,11 @@ def check_digests(folder: Path, whole: str, inputs: Sequence[Images]) -> None:
         rows = np.flatnonzero(pd.Index(table["id"]).isin(images.ids))
         table["stamp"][rows] = images.table["stamp"].loc[table["id"][rows]]
         touched = table[rows][table["stamp"][rows] != before[rows]]
-        known = touched["content"] != _UNREADABLE  # others may have been got again
         again = images.select(touched["id"])
-        differs = known & (_content(again) != touched["content"])
-        changed += [f"{name} in {paths.shown(images.path)}" for name in again.names[differs]]
+        differs = _content(again) != touched["content"]
+        differs &= touched["content"] != _UNREADABLE  # others may have been got again
+        for name in again.names[differs]:
+            changed.append(f"{name} in {paths.shown(images.path)}")
     if changed:
         raise DamageError(
             f"{count(len(changed), 'image')} changed since {paths.shown(folder)} was made "
@@ -92,10 +94,11 @@ def _digest_table(table: np.ndarray) -> str:
 
 def _content(images: Images) -> np.ndarray:
     """(image,) digests of the images as they are stored, or `_UNREADABLE`."""
-    return np.array([*in_threads(partial(_read, images), len(images))], np.uint64)
+    return np.array(list(in_threads(partial(_read, images), len(images))), np.uint64)
 
 
 def _read(images: Images, row: int) -> int:
+    """Digest of a row's image, or `_UNREADABLE`; errors of the system are raised."""
     try:
         data = images.load(row)
         if isinstance(data, bytes):
@@ -104,5 +107,8 @@ def _read(images: Images, row: int) -> int:
         raise
     except (ValueError, InputError):
         return _UNREADABLE
-    shape, content = ("", data) if isinstance(data, bytes) else (repr(data.shape), data.tobytes())
-    return int(digest([shape, content])[:16], 16)
+    if isinstance(data, bytes):
+        content = digest([data])
+    else:
+        content = digest([repr(data.shape), data.tobytes()])
+    return int(content[:16], 16)

@@ -22,7 +22,7 @@ from galaxyzoo.data.catalog import (
     save_catalog,
 )
 from galaxyzoo.data.folds import DUPLICATE_CORRELATION, join_groups, make_folds, near_duplicates
-from galaxyzoo.data.image_cache import ImageCache, describe_bad, open_cache, read_ids
+from galaxyzoo.data.image_cache import ImageCache, describe_bad, open_cache, parse_ids
 from galaxyzoo.data.image_digests import record_images, remove_others
 from galaxyzoo.data.readers.dataset_files import DatasetFiles
 from galaxyzoo.data.readers.side_tables import GROUPS, KnownGroups
@@ -254,7 +254,7 @@ def is_unchanged(catalog: Catalog, raw: DatasetFiles, known: KnownGroups) -> boo
     Earlier versions wrote no such digest of groups: there `check_own_groups` has to do.
     """
     groups = _digest_groups(known, catalog.ids)
-    dropped = list(read_ids(catalog.about.get("dropped_images", {}), catalog.ids))
+    dropped = list(parse_ids(catalog.about.get("dropped_images", {}), catalog.ids))
     targets = raw.targets.drop(index=dropped, errors="ignore")
     return (
         catalog.label_columns == list(targets.columns)

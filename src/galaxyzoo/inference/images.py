@@ -12,7 +12,7 @@ import pandas as pd
 from galaxyzoo.config.schema import ORIGINAL_PX, ImageConfig
 from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.data.decoding import Header, measure
-from galaxyzoo.data.image_cache import decode_many
+from galaxyzoo.data.parallel_decoding import decode_many
 from galaxyzoo.data.stores import base
 from galaxyzoo.data.stores.names import number_of, stem_of
 from galaxyzoo.io.tables import ID, ID_LIMIT, NAME

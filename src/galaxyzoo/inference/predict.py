@@ -23,7 +23,8 @@ from galaxyzoo.core.errors import FoldError, InputError, one_line
 from galaxyzoo.core.manifest import Provenance, digest
 from galaxyzoo.core.paths import BUNDLED
 from galaxyzoo.data.geometry import iterate_views
-from galaxyzoo.data.image_cache import ImageCache, count_processes
+from galaxyzoo.data.image_cache import ImageCache
+from galaxyzoo.data.parallel_decoding import count_processes
 from galaxyzoo.data.stores.base import Images
 from galaxyzoo.data.stores.opening import open_all
 from galaxyzoo.inference.images import (

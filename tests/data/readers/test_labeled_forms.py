@@ -11,7 +11,7 @@ import pytest
 from pyarrow import parquet
 
 from galaxyzoo.config.schema import ImageConfig
-from galaxyzoo.data import image_cache
+from galaxyzoo.data import parallel_decoding
 from galaxyzoo.data.image_cache import open_cache
 from galaxyzoo.data.prepare import prepare
 from galaxyzoo.data.readers.find import open_input
@@ -82,7 +82,9 @@ def test_each_piece_of_a_file_is_read_once_in_any_order_of_ids(root, chunk_px, m
         return plain(images, rows)
 
     monkeypatch.setattr(HDF5Images, "__getitem__", counted)
-    monkeypatch.setattr(image_cache, "in_threads", lambda work, count: map(work, range(count)))
+    monkeypatch.setattr(
+        parallel_decoding, "in_threads", lambda work, count: map(work, range(count))
+    )
     raw = open_input("mine", {"zoo5"})
     open_cache(raw.train_images, raw.targets.index.to_numpy(), raw.image, chunk=5)
     assert read == [*range(0, 44, 4)] if chunk_px else [0]

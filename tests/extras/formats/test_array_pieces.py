@@ -12,7 +12,7 @@ import pytest
 from pyarrow import parquet
 
 from galaxyzoo.config.schema import ImageConfig
-from galaxyzoo.data.image_cache import decode_many
+from galaxyzoo.data.parallel_decoding import decode_many
 from galaxyzoo.data.stores.base import Images
 from galaxyzoo.data.stores.opening import open_images
 from galaxyzoo.extras.formats.arrays import build_images, number_rows

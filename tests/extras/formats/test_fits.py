@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from galaxyzoo.config.schema import ImageConfig
-from galaxyzoo.data.image_cache import decode_many
+from galaxyzoo.data.parallel_decoding import decode_many
 from galaxyzoo.data.stores.opening import open_all
 from galaxyzoo.extras.formats.fits import FitsSettings, to_rgb
 from galaxyzoo.extras.formats.stretches import STRETCHES

@@ -14,7 +14,7 @@ import pytest
 from pyarrow import parquet
 
 from galaxyzoo.config.schema import ImageConfig
-from galaxyzoo.data.image_cache import decode_many
+from galaxyzoo.data.parallel_decoding import decode_many
 from galaxyzoo.data.stores.opening import open_images
 from support.forms import write_folder, write_hdf5, write_npz
 from support.pictures import draw_image, encode

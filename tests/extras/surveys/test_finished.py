@@ -11,7 +11,7 @@ import pytest
 from pyarrow import parquet
 
 from galaxyzoo.core.paths import BUNDLED
-from galaxyzoo.data.image_cache import decode_many
+from galaxyzoo.data.parallel_decoding import decode_many
 from galaxyzoo.extras.labels.label_loop import LabelLoop
 from galaxyzoo.extras.surveys.finished import read_features
 from galaxyzoo.extras.surveys.survey import Survey, add_features

@@ -11,7 +11,7 @@ import pytest
 
 from galaxyzoo.core import console, files
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.data import image_cache
+from galaxyzoo.data import parallel_decoding
 from galaxyzoo.extras.surveys import survey as surveys
 from galaxyzoo.io.archives import write_zip
 from support.forms import FORMS
@@ -45,7 +45,7 @@ def read_all(folder: Path) -> dict[str, bytes]:
 
 def test_processes_decode_for_the_same_bytes(tmp_path, survey, votes, monkeypatch):
     for name, value in {"_cores": lambda: 8, "_MANY": 1, "in_threads": None}.items():
-        monkeypatch.setattr(image_cache, name, value)
+        monkeypatch.setattr(parallel_decoding, name, value)
     make_job(tmp_path / "again", survey).run()
     assert read_all(tmp_path / "again") == read_all(votes)
 

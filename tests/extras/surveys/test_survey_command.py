@@ -19,7 +19,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.manifest import read_sealed
 from galaxyzoo.core.paths import BUNDLED
 from galaxyzoo.data.geometry import iterate_views
-from galaxyzoo.data.image_cache import decode_many
+from galaxyzoo.data.parallel_decoding import decode_many
 from galaxyzoo.data.stores.opening import open_by_galaxy_id
 from galaxyzoo.extras.surveys.images import SurveyImages
 from galaxyzoo.extras.surveys.one_table import read_one_table

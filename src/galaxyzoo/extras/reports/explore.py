@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from galaxyzoo.data.catalog import Catalog
-from galaxyzoo.data.image_cache import decode_many
+from galaxyzoo.data.parallel_decoding import decode_many
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.data.readers.side_tables import sky_positions
 from galaxyzoo.extras.pages.answers import answer_label, readable

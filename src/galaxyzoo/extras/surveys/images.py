@@ -13,7 +13,7 @@ from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core.errors import InputError, UnavailableError, one_line
 from galaxyzoo.core.manifest import digest
 from galaxyzoo.core.paths import shown
-from galaxyzoo.data.image_cache import decode_many
+from galaxyzoo.data.parallel_decoding import decode_many
 from galaxyzoo.data.stores import base, opening
 from galaxyzoo.data.stores.columns import POSITION, find_position
 from galaxyzoo.extras.formats.columns import column_names, read_columns
