@@ -18,16 +18,18 @@ def random_fold(seed: int, n: int = 40, n_runs: int = 3, n_columns: int = 2) -> 
 
 def plain_greedy(fold: OofFold, steps: int) -> np.ndarray:
     """Caruana's selection as described: at each step average the rows of all runs drawn so far."""
-    features, drawn, history = fold.features.astype(float), list[int](), list[float]()
+    n_runs = fold.features.shape[1]
+    drawn: list[int] = []
+    history: list[float] = []
     for _ in range(steps):
-        tried = [
-            np.square(features[:, [*drawn, run]].mean(axis=1) - fold.targets).sum()
-            for run in range(features.shape[1])
-        ]
-        drawn.append(int(np.argmin(tried)))
-        history.append(float(min(tried)))
+        losses = []
+        for run in range(n_runs):
+            mean = fold.features[:, [*drawn, run]].astype(float).mean(axis=1)
+            losses.append(np.square(mean - fold.targets).sum())
+        drawn.append(int(np.argmin(losses)))
+        history.append(float(min(losses)))
     kept = drawn[: int(np.argmin(history)) + 1]
-    return np.bincount(kept, minlength=features.shape[1]) / len(kept)
+    return np.bincount(kept, minlength=n_runs) / len(kept)
 
 
 @pytest.mark.parametrize(

@@ -143,9 +143,8 @@ def test_the_command_runs_from_tables_to_submission_without_torch(root):
 
 
 def test_correlation_worked_by_hand_and_with_a_run_that_never_errs():
-    targets = np.zeros((4, 1))
-    features = np.array([[1, 1, 1, 1], [1, -1, -1, -1], [1, 1, -1, -1], [0, 0, 0, 0.0]]).T
-    found = error_correlation(["a", "b", "c", "d"], (features - targets)[:, :, None])
+    errors = np.array([[1, 1, 1, 1], [1, -1, -1, -1], [1, 1, -1, -1], [0, 0, 0, 0.0]])
+    found = error_correlation(["a", "b", "c", "d"], errors.T[:, :, None])
     assert found["b"]["c"] == pytest.approx(1 / np.sqrt(3))
     assert found["c"]["c"] == pytest.approx(1.0)
     assert found["a"]["b"] == 0.0  # an error that is the same everywhere does not vary

@@ -56,14 +56,16 @@ def test_nested_score_is_that_of_choosing_again_without_each_fold():
 
 
 def test_candidates_are_scored_as_they_would_be_submitted():
-    rng, task = np.random.default_rng(7), TASKS["gz37"]
+    rng = np.random.default_rng(7)
     votes = draw_votes(rng, 90)[0]
-    features = np.stack([draw_run(rng, votes, 0.2) for _ in range(2)], axis=1)
-    fits = cross_fit({"mean": CANDIDATES["mean"]}, task, features, votes, np.arange(90) % 3)
+    features = np.stack([draw_run(rng, votes, 0.2), draw_run(rng, votes, 0.2)], axis=1)
+    candidates = {"mean": CANDIDATES["mean"]}
+    fits = cross_fit(candidates, TASKS["gz37"], features, votes, np.arange(90) % 3)
     assert GALAXY_ZOO_2.residuals(fits.predictions("mean")).max() < 1e-9
-    expected = rmse(GALAXY_ZOO_2.project(np.clip(features.mean(axis=1), 0, 1)), votes)
-    assert fits.score("mean") == pytest.approx(expected, abs=1e-6)
-    assert abs(fits.score("mean") - rmse(features.mean(axis=1), votes)) > 0.005
+    raw = features.mean(axis=1)
+    submitted = GALAXY_ZOO_2.project(np.clip(raw, 0, 1))
+    assert fits.score("mean") == pytest.approx(rmse(submitted, votes), abs=1e-6)
+    assert abs(fits.score("mean") - rmse(raw, votes)) > 0.005
 
 
 def test_one_run_and_two_folds_still_work_without_a_nested_score():
@@ -86,15 +88,16 @@ def test_candidates_are_picked_by_name_with_the_mean_and_a_typo_is_named():
 def erring(*errors: np.ndarray, folds: np.ndarray | None = None) -> CrossFits:
     """Candidates c0, c1, … that err by the given (galaxy,) amounts in both columns."""
     n = len(errors[0])
-    dealt = np.arange(n) % 3 if folds is None else folds
-    held_out = {}
-    for i, error in enumerate(errors):
-        values = np.repeat(0.5 + error[:, None], 2, axis=1)
-        for fold in range(3):
-            for without in ({fold}, *({fold, other} for other in range(3) if other != fold)):
-                held_out[f"c{i}", frozenset(without), fold] = values[dealt == fold]
+    if folds is None:
+        folds = np.arange(n) % 3
     models = {f"c{i}": None for i in range(len(errors))}
-    return CrossFits(SMALL, {}, np.full((n, 2), 0.5), dealt, {}, models, held_out)  # type: ignore[arg-type]
+    held_out = {}
+    for name, error in zip(models, errors, strict=True):
+        values = 0.5 + np.column_stack([error, error])
+        for fold in range(3):
+            for other in range(3):  # left out besides; of the fold itself, nothing is
+                held_out[name, frozenset({fold, other}), fold] = values[folds == fold]
+    return CrossFits(SMALL, {}, np.full((n, 2), 0.5), folds, {}, models, held_out)  # type: ignore[arg-type]
 
 
 def test_chosen_is_the_simplest_within_one_error_worked_by_hand():

@@ -37,7 +37,7 @@ def draw_folds(seed: int, n: int = 60, n_runs: int = 3, noise: float = 0.3) -> l
     return folds
 
 
-def apart(x: np.ndarray) -> np.ndarray:
+def deviations(x: np.ndarray) -> np.ndarray:
     """(galaxy, run, column) deviations from the mean of the runs, written out."""
     return x - x.mean(axis=1, keepdims=True)
 
@@ -49,21 +49,26 @@ def by_sklearn(
     every: tuple[float, ...] | None = None,
 ) -> np.ndarray:
     """(galaxy, column) blend and corrections with a penalty per column, by scikit-learn."""
-    (x, y), (values, _) = stack_folds(train), stack_folds(test)
+    x, y = stack_folds(train)
+    x_test, _ = stack_folds(test)
     blend = fit_nnls(train, TASK)
-    said, out = blend.predict(x), blend.predict(values)
-    scale = len(x) * np.square(apart(x)).mean()
-    steps = [(GROUPS, own), *([(EVERY, every)] if every else [])]
+    fitted = blend.predict(x)
+    predicted = blend.predict(x_test)
+    scale = len(x) * np.square(deviations(x)).mean()
+    steps: list[tuple[tuple[slice, ...], tuple[float, ...]]] = [(GROUPS, own)]
+    if every:
+        steps.append((EVERY, every))
     for groups, penalties in steps:
-        missed = y - said
+        errors = y - fitted
         for group in groups:
-            seen, new = (apart(some)[:, :, group].reshape(len(some), -1) for some in (x, values))
+            rows = deviations(x)[:, :, group].reshape(len(x), -1)
+            test_rows = deviations(x_test)[:, :, group].reshape(len(x_test), -1)
             for column in range(group.start, group.stop):
                 model = Ridge(alpha=penalties[column] * scale, fit_intercept=False)
-                model.fit(seen, missed[:, column])
-                said[:, column] += model.predict(seen)
-                out[:, column] += model.predict(new)
-    return out
+                model.fit(rows, errors[:, column])
+                fitted[:, column] += model.predict(rows)
+                predicted[:, column] += model.predict(test_rows)
+    return predicted
 
 
 def pick_by_sklearn(folds: list[OofFold], own: tuple[float, ...] = ()) -> tuple[float, ...]:
@@ -73,29 +78,33 @@ def pick_by_sklearn(folds: list[OofFold], own: tuple[float, ...] = ()) -> tuple[
         others = [fold for fold in folds if fold is not held_out]
         for i, penalty in enumerate(DISAGREEMENT_PENALTIES):
             tried = (penalty,) * 4
-            found = by_sklearn(others, [held_out], *((own, tried) if own else (tried,)))
-            errors[i] += np.square(found - held_out.targets).sum(axis=0)
+            if own:
+                predicted = by_sklearn(others, [held_out], own, tried)
+            else:
+                predicted = by_sklearn(others, [held_out], tried)
+            errors[i] += np.square(predicted - held_out.targets).sum(axis=0)
     return tuple(np.take(DISAGREEMENT_PENALTIES, errors.argmin(axis=0)))
 
 
 @pytest.mark.parametrize("own", [(0.01, 1.0, 100.0, 2.0), (5.0,) * 4])
 @pytest.mark.parametrize("every", [(1.0, 0.01, 0.1, 3.0), (1e-3,) * 4])
 def test_corrections_from_sums_are_those_of_sklearn(own, every):
-    train, (x, _) = draw_folds(0), stack_folds(draw_folds(1))
+    train = draw_folds(0)
+    test = draw_folds(1)
+    x, _ = stack_folds(test)
     blend = as_linear(fit_nnls(train, TASK).weights)
     first = correct(blend, total(train), GROUPS, [0.5, np.array(own)])[1]
-    np.testing.assert_allclose(first.predict(x), by_sklearn(train, draw_folds(1), own), atol=1e-6)
+    np.testing.assert_allclose(first.predict(x), by_sklearn(train, test, own), atol=1e-6)
     second = correct(first.weights, total(train), [slice(None)], [np.array(every)])[0]
-    np.testing.assert_allclose(
-        second.predict(x), by_sklearn(train, draw_folds(1), own, every), atol=1e-6
-    )
+    np.testing.assert_allclose(second.predict(x), by_sklearn(train, test, own, every), atol=1e-6)
 
 
 def test_each_columns_penalties_are_picked_by_cross_fitting():
     folds = draw_folds(2, noise=0.15)
     own = pick_by_sklearn(folds)
     every = pick_by_sklearn(folds, own)
-    assert len({*own}) > 1 < len({*every})  # else the test could not tell columns apart
+    assert len(set(own)) > 1  # else the test could not tell columns apart
+    assert len(set(every)) > 1
     assert own != every
     model = fit_disagreement_ridge(folds, TASK)
     about = model.about(["x", "y", "z"], TASK)
@@ -111,7 +120,8 @@ def test_each_columns_penalties_are_picked_by_cross_fitting():
 def test_where_the_runs_agree_it_says_what_the_blend_says():
     folds = draw_folds(5)
     agreed = np.repeat(np.random.default_rng(0).random((20, 1, 4)), 3, axis=1)
-    model, (x, _) = fit_disagreement_ridge(folds, TASK), stack_folds(folds)
+    model = fit_disagreement_ridge(folds, TASK)
+    x, _ = stack_folds(folds)
     np.testing.assert_allclose(model.predict(agreed), model.blend.predict(agreed), atol=1e-12)
     assert np.abs(model.predict(x) - model.blend.predict(x)).max() > 0.01
 
@@ -125,7 +135,8 @@ def test_one_run_and_its_copies_leave_nothing_to_correct(n_copies):
         # A copy that was written out and read again differs in its last digit.
         values *= 1 + 1e-7 * rng.integers(0, 2, values.shape)
         folds.append(make_fold(values, rng.random((50, 4))))
-    model, (x, _) = fit_disagreement_ridge(folds, TASK), stack_folds(folds)
+    model = fit_disagreement_ridge(folds, TASK)
+    x, _ = stack_folds(folds)
     np.testing.assert_allclose(model.predict(x), model.blend.predict(x), atol=1e-5)
 
 

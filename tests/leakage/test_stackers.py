@@ -5,8 +5,10 @@ are random, no cross-fitted score is better than chance, by a test that a leak d
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
@@ -62,13 +64,16 @@ def draw_noise(
 
 def is_fitted(kind: str, name: str) -> bool:
     """Whether other targets make it another model: what fits nothing can leak nothing."""
-    task, fit, rng = TASKS[kind], candidates_of(TASKS[kind])[name].fit, np.random.default_rng(0)
-    runs = draw_noise(rng, task, 400, 2)
-    tables = [runs[:, run].astype(float) for run in (0, 1)]
-    if isinstance(task, ClassTask):
-        tables = [one_hot(table.argmax(axis=1), len(task.columns)) for table in tables]
-    first, second = (fit([make_fold(runs, table)], task).predict(runs) for table in tables)
-    return bool((first != second).any())
+    task = TASKS[kind]
+    runs = draw_noise(np.random.default_rng(0), task, 400, 2)
+
+    def predict(targets: np.ndarray) -> np.ndarray:
+        if isinstance(task, ClassTask):
+            targets = one_hot(targets.argmax(axis=1), len(task.columns))
+        fold = make_fold(runs, targets.astype(float))
+        return candidates_of(task)[name].fit([fold], task).predict(runs)
+
+    return bool((predict(runs[:, 0]) != predict(runs[:, 1])).any())
 
 
 def losses(task: Task, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -93,13 +98,27 @@ def looks_skilled(gains: Sequence[np.ndarray]) -> bool:
     return float(values.mean()) > 3 * float(values.std()) / np.sqrt(len(values))
 
 
-def fit_noise(
-    task: Task, names: list[str], seed: int, n: int, n_runs: int, spread: float = 0.25
-) -> CrossFits:
-    rng = np.random.default_rng((seed, n_runs))
-    features, targets = draw_noise(rng, task, n, n_runs, spread), draw_targets(rng, task, n)
-    candidates = {name: candidates_of(task)[name] for name in names}
-    return cross_fit(candidates, task, features, targets, np.arange(n) % N_FOLDS)
+@dataclass(frozen=True)
+class Trials:
+    """Random problems by which a leak would show."""
+
+    seeds: int
+    galaxies: int
+    runs: int
+    spread: float = 0.25  # of the runs, see draw_noise
+
+
+def fit_noise(task: Task, name: str, trials: Trials) -> list[CrossFits]:
+    """The mean and a candidate, fitted to each seed's problem."""
+    candidates = {key: candidates_of(task)[key] for key in (MEAN, name)}
+    folds = np.arange(trials.galaxies) % N_FOLDS
+    fits = []
+    for seed in range(trials.seeds):
+        rng = np.random.default_rng((seed, trials.runs))
+        features = draw_noise(rng, task, trials.galaxies, trials.runs, trials.spread)
+        targets = draw_targets(rng, task, trials.galaxies)
+        fits.append(cross_fit(candidates, task, features, targets, folds))
+    return fits
 
 
 def fit_on_all(
@@ -114,49 +133,48 @@ def fit_on_all(
 FITTED = [(kind, name) for kind, name in EVERY if is_fitted(kind, name)]
 
 
-def settings_of(name: str) -> tuple[int, int, int, float]:
-    """(seeds, galaxies, runs, spread) by which a leak would show."""
+def trials_of(name: str) -> Trials:
     if name == "lightgbm":  # needs rows before it splits at all
-        return thorough(1, 10), 800, 5, 0.25
+        return Trials(thorough(1, 10), 800, 5)
     if name == "disagreement_ridge":
-        return thorough(2, 20), 160, 20, 0.25
+        return Trials(thorough(2, 20), 160, 20)
     if name == "pool":
-        return thorough(4, 20), 160, 20, 0.25
-    return thorough(10, 60), 160, 20, 0.12  # of blends, little is fitted: it takes many
+        return Trials(thorough(4, 20), 160, 20)
+    return Trials(thorough(10, 60), 160, 20, 0.12)  # of blends, little is fitted: it takes many
 
 
 @pytest.mark.parametrize(("kind", "name"), FITTED)
 def test_random_targets_give_chance_level_scores_and_a_leak_does_not(kind, name, monkeypatch):
-    task, (seeds, n, n_runs, spread) = TASKS[kind], settings_of(name)
-    names = list(dict.fromkeys([MEAN, name]))
-    fits = [fit_noise(task, names, seed, n, n_runs, spread) for seed in range(seeds)]
-    assert not looks_skilled([gain_over_chance(some, some.predictions(name)) for some in fits])
-    chosen = [nested(some) for some in fits]
-    assert not looks_skilled(
-        [
-            gain_over_chance(f, c.predictions)
-            for f, c in zip(fits, chosen, strict=True)
-            if c is not None
-        ]
-    )
+    task = TASKS[kind]
+    trials = trials_of(name)
+    fits = fit_noise(task, name, trials)
+    assert not looks_skilled([gain_over_chance(fit, fit.predictions(name)) for fit in fits])
+    chosen = []
+    for fit in fits:
+        choice = nested(fit)
+        if choice is not None:
+            chosen.append(gain_over_chance(fit, choice.predictions))
+    assert not looks_skilled(chosen)
     monkeypatch.setattr(selection, "fit_without", fit_on_all)
-    leaky = [fit_noise(task, names, seed, n, n_runs, spread) for seed in range(seeds)]
-    assert looks_skilled([gain_over_chance(some, some.predictions(name)) for some in leaky])
+    leaky = fit_noise(task, name, trials)
+    assert looks_skilled([gain_over_chance(fit, fit.predictions(name)) for fit in leaky])
     if isinstance(task, ClassTask):
         _check_classes(name, fits, leaky)
 
 
 def _check_classes(name: str, fits: list[CrossFits], leaky: list[CrossFits]) -> None:
     """Accuracy, balanced accuracy and AUC are at chance too, and a leak shows in the AUC."""
-    scores = [PLAIN.class_scores(f.predictions(name), f.targets, f.folds) for f in fits]
-    n = sum(len(f.folds) for f in fits)
-    spread = np.sqrt(2 / 9 / n)
-    chances = {"accuracy": (1 / 3, spread), "balanced_accuracy": (1 / 3, spread)}
-    chances["macro_auc"] = 0.5, np.sqrt(1 / 6 / n)
-    for key, (chance, sd) in chances.items():
-        assert np.mean([some[key] for some in scores]) < chance + 3 * sd, key
-    aucs = [roc_auc_score(f.targets, f.predictions(name), average="macro") for f in leaky]
-    assert np.mean(aucs) > 0.5 + 3 * np.sqrt(1 / 6 / n)
+    n = sum(len(fit.folds) for fit in fits)
+    accuracy_sd = np.sqrt(2 / 9 / n)
+    auc_sd = np.sqrt(1 / 6 / n)
+    scores = pd.DataFrame(
+        [PLAIN.class_scores(fit.predictions(name), fit.targets, fit.folds) for fit in fits]
+    )
+    assert scores["accuracy"].mean() < 1 / 3 + 3 * accuracy_sd
+    assert scores["balanced_accuracy"].mean() < 1 / 3 + 3 * accuracy_sd
+    assert scores["macro_auc"].mean() < 0.5 + 3 * auc_sd
+    aucs = [roc_auc_score(fit.targets, fit.predictions(name), average="macro") for fit in leaky]
+    assert np.mean(aucs) > 0.5 + 3 * auc_sd
 
 
 @pytest.mark.parametrize("task", [PLAIN, BALANCED], ids=["plain", "balanced"])
@@ -166,53 +184,57 @@ def test_decisions_on_random_classes_are_at_chance_level(task):
     A class that is rarer in the other folds is more frequent in this one, and is decided more
     often: where folds are dealt at random, noise would look skilled.
     """
-    n, seeds = 150, thorough(40, 400)
+    galaxies = np.arange(150)
 
-    def gains(stratified: bool) -> np.ndarray:
-        """(seed, score) balanced accuracy and AUC above chance."""
-        rng, found = np.random.default_rng(0), []
-        for seed in range(seeds):
-            targets = one_hot(rng.choice(3, n, p=[0.7, 0.2, 0.1]))
-            probs = task.project(draw_noise(rng, task, n, 1)[:, 0] * [0.7, 0.2, 0.1])
-            dealt = make_folds(targets, np.arange(n), N_FOLDS, seed)
-            folds = dealt if stratified else np.arange(n) % N_FOLDS
-            scores = task.class_scores(probs, targets, folds)
-            found.append([scores["balanced_accuracy"] - 1 / 3, scores["macro_auc"] - 0.5])
-        return np.array(found)
+    def score(stratified: bool) -> pd.DataFrame:
+        """Scores by seed."""
+        rng = np.random.default_rng(0)
+        scores = []
+        for seed in range(thorough(40, 400)):
+            targets = one_hot(rng.choice(3, len(galaxies), p=[0.7, 0.2, 0.1]))
+            noise = draw_noise(rng, task, len(galaxies), 1)[:, 0]
+            probs = task.project(noise * [0.7, 0.2, 0.1])
+            folds = galaxies % N_FOLDS
+            if stratified:
+                folds = make_folds(targets, galaxies, N_FOLDS, seed)
+            scores.append(task.class_scores(probs, targets, folds))
+        return pd.DataFrame(scores)
 
-    by_score = gains(stratified=True).T
-    assert not looks_skilled([by_score[0]])
-    assert not looks_skilled([by_score[1]])
-    assert looks_skilled([gains(stratified=False)[:, 0]]) == task.balanced
+    fair = score(stratified=True)
+    assert not looks_skilled([fair["balanced_accuracy"] - 1 / 3])
+    assert not looks_skilled([fair["macro_auc"] - 0.5])
+    at_random = score(stratified=False)
+    assert looks_skilled([at_random["balanced_accuracy"] - 1 / 3]) == task.balanced
 
 
 @pytest.mark.parametrize(("kind", "name"), EVERY)
 def test_targets_of_a_fold_change_none_of_its_predictions(kind, name):
-    task, rng = TASKS[kind], np.random.default_rng(5)
+    task = TASKS[kind]
+    rng = np.random.default_rng(5)
     n = 600 if name == "lightgbm" else 80
     targets = draw_targets(rng, task, n)
     features = (draw_noise(rng, task, n, 3) + 0.3 * targets[:, None]).astype(np.float32)
     if isinstance(task, ClassTask):
         features /= features.sum(axis=2, keepdims=True)
     folds = np.arange(n) % N_FOLDS
-    candidates = {some: candidates_of(task)[some] for some in (MEAN, name)}
+    candidates = {key: candidates_of(task)[key] for key in (MEAN, name)}
     clean = cross_fit(candidates, task, features, targets, folds)
     before = nested(clean)
     assert before is not None
     for fold in range(thorough(1, N_FOLDS)):
-        rows, changed = folds == fold, targets.copy()
+        rows = folds == fold
+        changed = targets.copy()
         changed[rows] = np.roll(targets[rows], 1, axis=1)
         dirty = cross_fit(candidates, task, features, changed, folds)
         after = nested(dirty)
         assert after is not None
         alone = frozenset({fold})
-        same = (
-            (dirty.held_out[name, alone, fold], clean.held_out[name, alone, fold]),
-            (dirty.predictions(name, alone), clean.predictions(name, alone)),
-            (after.predictions[rows], before.predictions[rows]),
+        key = name, alone, fold
+        np.testing.assert_array_equal(dirty.held_out[key], clean.held_out[key])
+        np.testing.assert_array_equal(
+            dirty.predictions(name, alone), clean.predictions(name, alone)
         )
-        for found, expected in same:
-            np.testing.assert_array_equal(found, expected)
+        np.testing.assert_array_equal(after.predictions[rows], before.predictions[rows])
         assert after.choices[fold] == before.choices[fold]
         if (kind, name) in FITTED:  # whose fits may see them, change
             other = (fold + 1) % N_FOLDS

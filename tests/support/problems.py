@@ -65,9 +65,10 @@ def stack_folds(folds: list[OofFold]) -> tuple[np.ndarray, np.ndarray]:
 
 def vote_task(*answers: int) -> VoteTask:
     """A task on votes with questions of so many answers, none below another."""
-    tree = DecisionTree(
-        tuple(Question(i, "", ("",) * count, None) for i, count in enumerate(answers, start=1))
-    )
+    questions = []
+    for number, count in enumerate(answers, start=1):
+        questions.append(Question(number, "", ("",) * count, None))
+    tree = DecisionTree(tuple(questions))
     return VoteTask("t", tree.columns, tree)
 
 
@@ -79,10 +80,12 @@ def draw_votes(
     logits = latents @ np.random.default_rng(7).normal(size=(n_latents, len(COLUMNS)))
     votes = np.zeros((n, len(COLUMNS)))
     for question in GALAXY_ZOO_2.top_down:
-        span, parent = GALAXY_ZOO_2.span(question), GALAXY_ZOO_2.parent_index(question)
+        span = GALAXY_ZOO_2.span(question)
+        parent = GALAXY_ZOO_2.parent_index(question)
+        asked = 1.0 if parent is None else votes[:, [parent]]
         shares = np.exp(logits[:, span])
         shares /= shares.sum(axis=1, keepdims=True)
-        votes[:, span] = shares * (1.0 if parent is None else votes[:, [parent]])
+        votes[:, span] = shares * asked
     return votes, latents
 
 

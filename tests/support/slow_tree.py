@@ -7,13 +7,25 @@ from galaxyzoo.models.heads import TreeOutput
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 
 COLUMNS = GALAXY_ZOO_2.columns
-LEADS = [None, "Class1.2", *["Class2.2"] * 3, None, "Class1.1", "Class6.1", "Class2.1"]
-PARENTS = dict(enumerate([*LEADS, "Class4.1", "Class4.1"], start=1))  # by the question's number
+PARENTS = {  # by the question's number
+    1: None,
+    2: "Class1.2",
+    3: "Class2.2",
+    4: "Class2.2",
+    5: "Class2.2",
+    6: None,
+    7: "Class1.1",
+    8: "Class6.1",
+    9: "Class2.1",
+    10: "Class4.1",
+    11: "Class4.1",
+}
 
 
 def nearest_by_bisection(point: np.ndarray, total: float) -> np.ndarray:
     """Closest point of the simplex of that sum: max(point - t, 0), t found by bisection."""
-    low, high = point.min() - total - 1.0, point.max()
+    low = point.min() - total - 1.0
+    high = point.max()
     for _ in range(200):
         middle = (low + high) / 2
         if np.maximum(point - middle, 0).sum() > total:
@@ -42,11 +54,11 @@ def draw_tree(seed: int, n: int = 6) -> torch.Tensor:
 
 def constrain_slowly(logits: np.ndarray) -> np.ndarray:
     """The tree's output for one galaxy, question by question, in plain Python."""
+    weights = dict(zip(COLUMNS, np.exp(logits), strict=True))
     values: dict[str, float] = {}
     for question in GALAXY_ZOO_2.top_down:
-        weights = [np.exp(logits[GALAXY_ZOO_2.columns.index(c)]) for c in question.columns]
         parent = 1.0 if question.parent is None else values[question.parent]
-        values.update(
-            {c: parent * w / sum(weights) for c, w in zip(question.columns, weights, strict=True)}
-        )
-    return np.array([values[c] for c in GALAXY_ZOO_2.columns])
+        total = sum(weights[column] for column in question.columns)
+        for column in question.columns:
+            values[column] = parent * weights[column] / total
+    return np.array([values[column] for column in COLUMNS])

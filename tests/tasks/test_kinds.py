@@ -22,14 +22,6 @@ TRUTH = np.array([0, 1, 2, 0])
 FOLDS = np.array([0, 0, 1, 1])
 
 
-def random_scores(task, n=300, seed=0):
-    """Classes, probabilities with which they were drawn, and the scores of those."""
-    rng = np.random.default_rng(seed)
-    probs = rng.dirichlet([1.4, 0.4, 0.2], n)
-    truth = np.array([rng.choice(3, p=row) for row in probs])
-    return truth, probs, task.class_scores(probs, one_hot(truth), np.arange(n) % 3)
-
-
 def test_the_log_losses_of_the_columns_add_up_to_the_whole():
     card = score_table(PLAIN, PROBS, one_hot(TRUTH), FOLDS)
     assert sum(card["per_column"].values()) == pytest.approx(card["score"])
@@ -38,13 +30,13 @@ def test_the_log_losses_of_the_columns_add_up_to_the_whole():
 
 
 def test_projected_probabilities_sum_to_one_and_stay_what_they_are():
-    rng = np.random.default_rng(0)
-    wild = np.vstack([rng.random((50, 3)) * 1.5 - 0.2, np.zeros((1, 3)), np.full((1, 3), -3.0)])
-    raw = np.vstack([wild, [[0.5, 0.7, -0.1], [1e-12, 2.0, 0.0], [0.3, 0.7, 0.0]]])
+    random = np.random.default_rng(0).random((50, 3)) * 1.5 - 0.2
+    empty = [[0.0, 0.0, 0.0], [-3.0, -3.0, -3.0]]
+    raw = np.vstack([random, empty, [[0.5, 0.7, -0.1], [1e-12, 2.0, 0.0], [0.3, 0.7, 0.0]]])
     valid = PLAIN.project(raw)
     np.testing.assert_allclose(valid.sum(axis=1), 1, atol=1e-12)
     assert valid.min() > 0.3 * MIN_PROBABILITY
-    assert PLAIN.project(wild).min() >= MIN_PROBABILITY * 0.99
+    assert PLAIN.project(raw[:52]).min() >= MIN_PROBABILITY * 0.99
     np.testing.assert_allclose(valid[50:52], 1 / 3)  # rows of zeros become even
     np.testing.assert_allclose(valid[52, :2], [0.5 / 1.2, 0.7 / 1.2], atol=1e-6)
     np.testing.assert_allclose(PLAIN.project(valid), valid, rtol=0, atol=1e-11)
@@ -60,7 +52,8 @@ def test_the_most_probable_class_or_the_one_that_exceeds_its_frequency_most():
 
 def test_decisions_for_a_fold_know_the_other_folds_frequencies_only():
     probs = np.tile([0.5, 0.3, 0.2], (6, 1))
-    targets, folds = one_hot([0, 0, 1, 0, 1, 2]), np.array([0, 0, 0, 1, 1, 1])
+    targets = one_hot([0, 0, 1, 0, 1, 2])
+    folds = np.array([0, 0, 0, 1, 1, 1])
     # Fold 0 is judged by fold 1's (1/3, 1/3, 1/3), fold 1 by fold 0's (2/3, 1/3, 0).
     decided = BALANCED.decide_out_of_fold(probs, targets, folds)
     assert decided.tolist() == [0, 0, 0, 2, 2, 2]
@@ -78,8 +71,12 @@ def test_decisions_for_a_fold_know_the_other_folds_frequencies_only():
 
 @pytest.mark.parametrize("task", [PLAIN, BALANCED], ids=["plain", "balanced"])
 def test_scores_are_those_of_sklearn(task):
-    truth, probs, scores = random_scores(task)
-    decided = task.decide_out_of_fold(probs, one_hot(truth), np.arange(300) % 3)
+    rng = np.random.default_rng(0)
+    probs = rng.dirichlet([1.4, 0.4, 0.2], 300)
+    truth = [rng.choice(3, p=row) for row in probs]
+    folds = np.arange(300) % 3
+    scores = task.class_scores(probs, one_hot(truth), folds)
+    decided = task.decide_out_of_fold(probs, one_hot(truth), folds)
     assert scores["accuracy"] == pytest.approx(metrics.accuracy_score(truth, decided))
     expected = metrics.balanced_accuracy_score(truth, decided)
     assert scores["balanced_accuracy"] == pytest.approx(expected)
@@ -121,7 +118,8 @@ def test_errors_below_1_5_times_the_votes_own_scatter_are_too_good(galaxies, sha
     """100 tables each; the tree's sums take a third of these errors away."""
     rng = np.random.default_rng(galaxies)
     votes = draw_votes(rng, 100 * galaxies)[0].reshape(100, galaxies, -1)
-    predictions = votes + share * rng.normal(size=votes.shape) * np.sqrt(votes * (1 - votes) / 43)
+    scatter = np.sqrt(votes * (1 - votes) / 43)
+    predictions = votes + share * scatter * rng.normal(size=votes.shape)
     folds = np.zeros(galaxies, np.int64)
     marks = set()
     for table, targets in zip(predictions, votes, strict=True):

@@ -18,21 +18,29 @@ RULES = {name: task.rule for name, task in TASKS.items() if task.rule}
 # A galaxy is written as the shares that differ from these, per question: Class1 to Class11.
 EVEN = {q.number: [1 / len(q.answers)] * len(q.answers) for q in GALAXY_ZOO_2.questions}
 
-SMOOTH, DISK, ARTIFACT = [0.9, 0.08, 0.02], [0.05, 0.9, 0.05], [0.1, 0.1, 0.8]
+SMOOTH = [0.9, 0.08, 0.02]
+DISK = [0.05, 0.9, 0.05]
+ARTIFACT = [0.1, 0.1, 0.8]
 
-NOT_ODD, ODD = [0.1, 0.9], [0.9, 0.1]
+NOT_ODD = [0.1, 0.9]
+ODD = [0.9, 0.1]
 
-EDGE_ON, FACE_ON = [0.9, 0.1], [0.1, 0.9]
+EDGE_ON = [0.9, 0.1]
+FACE_ON = [0.1, 0.9]
 
-YES, NO = [0.8, 0.2], [0.2, 0.8]
+YES = [0.8, 0.2]
+NO = [0.2, 0.8]
 
-RING, DISTURBED = [0.8, 0, 0, 0, 0, 0.1, 0.1], [0, 0, 0.8, 0, 0.2, 0, 0]
-
-IRREGULAR, MERGER = [0, 0, 0, 0.8, 0.2, 0, 0], [0, 0, 0, 0, 0.2, 0.8, 0]
+RING = [0.8, 0, 0, 0, 0, 0.1, 0.1]
+DISTURBED = [0, 0, 0.8, 0, 0.2, 0, 0]
+IRREGULAR = [0, 0, 0, 0.8, 0.2, 0, 0]
+MERGER = [0, 0, 0, 0, 0.2, 0.8, 0]
 
 UNBARRED = {1: DISK, 6: NOT_ODD, 2: FACE_ON, 4: YES, 3: NO}
 
-ROUND, BETWEEN, CIGAR = [0.8, 0.2, 0], [0.1, 0.8, 0.1], [0, 0.2, 0.8]
+ROUND = [0.8, 0.2, 0]
+BETWEEN = [0.1, 0.8, 0.1]
+CIGAR = [0, 0.2, 0.8]
 
 
 def galaxy(shares: dict[int, list[float]]) -> pd.DataFrame:
@@ -50,7 +58,9 @@ def galaxy(shares: dict[int, list[float]]) -> pd.DataFrame:
 def class_of(task: str, votes: pd.DataFrame) -> str | None:
     """The class that the rule gives to the only galaxy, None where it drops it."""
     labels = RULES[task].labels(votes)
-    return str(labels.columns[labels.to_numpy()[0].argmax()]) if len(labels) else None
+    if labels.empty:
+        return None
+    return str(labels.iloc[0].idxmax())
 
 
 def with_votes(**votes: float) -> pd.DataFrame:
@@ -208,16 +218,36 @@ def test_the_class_of_a_clear_galaxy_is_also_its_most_voted(task, expected, shar
 
 def test_hand_worked_shares_of_the_hubble_classes():
     votes = galaxy(
-        {1: [0.5, 0.5, 0], 2: [0.2, 0.8], 3: [0.25, 0.75], 4: [0.5, 0.5], 5: [0, 0.4, 0.4, 0.2]}
-        | {6: [0.4, 0.6], 7: [0.6, 0.4, 0], 8: [0, 0, 0, 0.25, 0.5, 0.25, 0], 9: [0.5, 0.25, 0.25]}
+        {
+            1: [0.5, 0.5, 0],
+            2: [0.2, 0.8],
+            3: [0.25, 0.75],
+            4: [0.5, 0.5],
+            5: [0, 0.4, 0.4, 0.2],
+            6: [0.4, 0.6],
+            7: [0.6, 0.4, 0],
+            8: [0, 0, 0, 0.25, 0.5, 0.25, 0],
+            9: [0.5, 0.25, 0.25],
+        }
     )
-    # merger and irregular 0.1 each, so 0.8 is regular; arms are 0.5 · 0.8 · 0.5 = 0.2 of the votes
-    smooth, edge_on = [0.3, 0.2, 0.0], [0.075, 0.025]
-    arms = np.array([0.75 * 0.6, 0.75 * 0.4, 0.25])
-    regular = 0.8 * np.array([*smooth, *edge_on, *(0.2 * arms)])
-    expected = np.array([*regular, 0.1, 0.1])  # in the order of the classes
-    got = RULES["hubble10"].shares(votes)[list(TASKS["hubble10"].columns)].iloc[0]
-    assert got.tolist() == pytest.approx(expected / expected.sum())
+    regular = 0.8  # merger and irregular 0.1 each
+    smooth = regular * 0.5
+    edge_on = regular * 0.5 * 0.2
+    arms = regular * 0.5 * 0.8 * 0.5
+    expected = {
+        "E_round": smooth * 0.6,
+        "E_intermediate": smooth * 0.4,
+        "E_cigar": 0.0,
+        "edge_on_bulge": edge_on * 0.75,
+        "edge_on_no_bulge": edge_on * 0.25,
+        "S_early": arms * 0.75 * 0.6,
+        "S_late": arms * 0.75 * 0.4,
+        "SB": arms * 0.25,
+        "merger": 0.1,
+        "irregular": 0.1,
+    }
+    got = RULES["hubble10"].shares(votes).iloc[0] * sum(expected.values())
+    assert got.to_dict() == pytest.approx(expected)
 
 
 def test_a_share_is_of_those_who_were_asked():

@@ -7,7 +7,7 @@ from sklearn import metrics
 from galaxyzoo.tasks.kinds import VoteTask
 from galaxyzoo.tasks.metrics import MIN_PROBABILITY, Difference, log_loss
 from galaxyzoo.tasks.registry import TASKS
-from support.problems import PLAIN, SMALL, draw_probs, one_hot
+from support.problems import PLAIN, SMALL, draw_probs, draw_run, one_hot
 
 PROBS = np.array([[0.7, 0.2, 0.1], [0.5, 0.3, 0.2], [0.2, 0.3, 0.5], [0.6, 0.3, 0.1]])
 TRUTH = np.array([0, 1, 2, 0])
@@ -28,14 +28,16 @@ def test_one_certain_mistake_costs_no_more_than_the_smallest_probability():
 
 @pytest.mark.parametrize("task", TASKS.values(), ids=list(TASKS))
 def test_the_mean_loss_of_galaxies_makes_every_tasks_score(task):
-    rng, n = np.random.default_rng(0), len(task.columns)
-    is_votes = isinstance(task, VoteTask)
-    targets = rng.random((50, n)) if is_votes else one_hot(rng.integers(0, n, 50), n)
+    rng = np.random.default_rng(0)
+    n = len(task.columns)
+    if isinstance(task, VoteTask):
+        targets = rng.random((50, n))
+    else:
+        targets = one_hot(rng.integers(0, n, 50), n)
     predictions = task.project(rng.random((50, n)))
     losses = task.per_sample_losses(predictions, targets)
-    assert float(task.score_from_loss(losses.mean())) == pytest.approx(
-        task.score(predictions, targets)
-    )
+    score = task.score(predictions, targets)
+    assert float(task.score_from_loss(losses.mean())) == pytest.approx(score)
 
 
 @pytest.mark.parametrize("task", [SMALL, PLAIN])
@@ -43,19 +45,23 @@ def test_the_error_is_that_of_leaving_out_each_galaxy_in_turn(task):
     rng = np.random.default_rng(1)
     if task is PLAIN:
         targets = one_hot(rng.integers(0, 3, 30))
-        values = [task.project(draw_probs(rng, targets, 1)[:, 0]) for _ in range(2)]
+        first = task.project(draw_probs(rng, targets, 1)[:, 0])
+        second = task.project(draw_probs(rng, targets, 1)[:, 0])
     else:
         targets = rng.random((30, 2))
-        values = [targets + rng.normal(scale=0.1, size=(30, 2)) for _ in range(2)]
-    kept = [np.arange(30) != i for i in range(30)]
-    left = [
-        task.score(values[0][rows], targets[rows]) - task.score(values[1][rows], targets[rows])
-        for rows in kept
-    ]
-    found = task.difference(*(task.per_sample_losses(value, targets) for value in values))
-    assert found.error == pytest.approx(np.sqrt(29 / 30 * np.sum((left - np.mean(left)) ** 2)))
-    whole = task.score(values[0], targets) - task.score(values[1], targets)
-    assert found.value == pytest.approx(whole)
+        first = draw_run(rng, targets, 0.1)
+        second = draw_run(rng, targets, 0.1)
+
+    def difference(rows: np.ndarray) -> float:
+        return task.score(first[rows], targets[rows]) - task.score(second[rows], targets[rows])
+
+    galaxies = np.arange(30)
+    left = [difference(galaxies != galaxy) for galaxy in galaxies]
+    variance = 29 * np.var(left)
+    losses = task.per_sample_losses(first, targets)
+    found = task.difference(losses, task.per_sample_losses(second, targets))
+    assert found.error == pytest.approx(np.sqrt(variance))
+    assert found.value == pytest.approx(difference(galaxies))
 
 
 def test_equal_losses_differ_by_nothing_and_one_galaxy_has_no_error():

@@ -51,6 +51,12 @@ def test_every_search_in_the_tree_builds(name):
     assert not any(run.startswith("tuning/") for run in all_runs())
 
 
+def ask_at_random(seed: int, distributions: Any = None) -> Any:
+    """The first trial of a random search."""
+    sampler = optuna.samplers.RandomSampler(seed=seed)
+    return optuna.create_study(sampler=sampler).ask(distributions)
+
+
 def test_suggestions_are_those_that_optuna_draws_from_the_ranges(tmp_path):
     ranges = {
         "train.lr": {**LR, "log": True},
@@ -61,9 +67,6 @@ def test_suggestions_are_those_that_optuna_draws_from_the_ranges(tmp_path):
     }
     search = Search.load(str(write_search(tmp_path, space=ranges)))
     for seed in range(5):
-        asked, suggested = (
-            optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed)) for _ in range(2)
-        )
-        trial = suggested.ask()
-        assert search.suggest(trial) == asked.ask(search.space).params
+        trial = ask_at_random(seed)
+        assert search.suggest(trial) == ask_at_random(seed, search.space).params
         assert trial.distributions == search.space
