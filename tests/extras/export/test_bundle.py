@@ -24,7 +24,7 @@ from support.commands import COMPETITION, SRC, TINY, dataset, succeed, table
 from support.refusals import one_line_refusal
 from support.small_models import small_config
 from support.thoroughness import long_only
-from support.trained import run_command, run_here
+from support.trained import run_command
 
 EXACT = [*TINY, "train.epochs=1", "train.amp=fp32"]
 
@@ -172,40 +172,6 @@ def test_scores_of_other_folds_or_settings_are_not_exported(
     words = ["export", RUN, word, "--output", "out"]
     assert message in one_line_refusal(run_command, monkeypatch, *words)
     assert not (copy / "out").exists()
-
-
-def test_exported_tables_join_an_ensemble_as_the_run_does(project, tmp_path, monkeypatch):
-    monkeypatch.setenv("GALAXYZOO_ROOT", str(project))
-    folder = tmp_path / "tables"
-    run_command(monkeypatch, "export", RUN, "--tables", "--output", folder)
-    assert sorted(p.name for p in folder.iterdir()) == [
-        *("config.yaml", "oof.csv.gz", "oof.json", "test.csv.gz")
-    ]
-    name = dataset(project)
-    ours = table(project, "oof")
-    packed = pd.read_csv(folder / "oof.csv.gz", index_col="GalaxyID")
-    assert list(packed.columns) == list(ours.columns)
-    assert list(packed.index) == list(ours.index)
-    assert (packed["fold"] == ours["fold"]).all()
-    assert np.abs(packed.to_numpy() - ours.to_numpy()).max() <= 5.1e-6
-    submitted = table(project, "submissions")
-    test = pd.read_csv(folder / "test.csv.gz", index_col="GalaxyID")
-    assert list(test.index) == list(submitted.index)
-    assert np.abs(test.to_numpy() - submitted.to_numpy()).max() <= 5.1e-6
-    for path in folder.iterdir():
-        assert str(project).encode() not in path.read_bytes(), path
-
-    again = tmp_path / "again"
-    run_command(monkeypatch, "export", RUN, "--tables", "--output", again)
-    assert all((again / p.name).read_bytes() == p.read_bytes() for p in folder.iterdir())
-
-    tables = f"packed={folder / 'oof.csv.gz'},{folder / 'test.csv.gz'}"
-    run_here(monkeypatch, "--import", tables)
-    packed, own = (
-        files.read_json(project / "oof" / name / f"gz37/{run}.json") for run in ("packed", "cnn")
-    )
-    assert packed["score"] == pytest.approx(own["score"], abs=1e-6)
-    assert packed["about"] == own["about"]
 
 
 def test_a_bundled_run_is_exported_with_all_its_networks(tmp_path, monkeypatch):

@@ -82,8 +82,9 @@ def fetch(url: str, path: Path, check: Callable[[bytes], None]) -> None:
             receive(url, file, None)
         except requests.HTTPError as error:
             status = getattr(error.response, "status_code", 0)
-            kind = ValueError if status in _PASSING else RefusedError
-            raise kind(f"HTTP {status}") from None
+            if status in _PASSING:
+                raise ValueError(f"HTTP {status}") from None  # pooch tries again
+            raise RefusedError(f"HTTP {status}") from None
         check(Path(file).read_bytes())
 
     registry = {path.name: None}
@@ -134,8 +135,10 @@ def download_cutouts(positions: pd.DataFrame, folder: Path, service: str) -> dic
         try:
             bar = console.ProgressBar(jobs, "downloading", len(galaxies), unit="image")
             for galaxy_id, error in zip(galaxies, bar, strict=True):
-                is_answered = error is None or isinstance(error, RefusedError)
-                silent = 0 if is_answered else silent + 1
+                if error is None or isinstance(error, RefusedError):
+                    silent = 0
+                else:
+                    silent += 1
                 if error:
                     failed[galaxy_id] = str(error)
                 if silent == _GIVE_UP:

@@ -1,10 +1,5 @@
-"""Export a trained run as one folder: weights, config, scores, model card and ONNX, or its tables.
+"""Export a trained run or ensemble as one folder: weights, config, scores, model card and ONNX."""
 
-Networks are large and stay on the machine that trained them. Tables of predictions are small and
-can be kept beside the code; `src/ensemble.py --import` makes a run of them on the same split.
-"""
-
-import gzip
 import shutil
 from pathlib import Path
 
@@ -15,24 +10,20 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import BUNDLED
 from galaxyzoo.data.catalog import data_option, load_catalog
 from galaxyzoo.ensemble.fitted import load_ensemble, save_fitted
-from galaxyzoo.ensemble.members import Networks, load_oof, load_test
 from galaxyzoo.extras.export import model_card, onnx
 from galaxyzoo.extras.intervals.intervals import FEWEST_FOLDS, INTERVALS_FILE, VoteIntervals
 from galaxyzoo.extras.pages import templates
 from galaxyzoo.inference import predict
 from galaxyzoo.models.weights import save_weights
 from galaxyzoo.results import layout
-from galaxyzoo.results.card import Digests, RunCard
+from galaxyzoo.results.card import RunCard
 from galaxyzoo.results.fold_files import WEIGHTS, fold_name
-from galaxyzoo.results.table import PredictionTable, digest_table
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
 from galaxyzoo.tasks.registry import ensemble_name
 
 ONNX = "model.onnx"
 MODEL_CARD = "README.md"
 LICENSE = "LICENSE"
-
-_NUMBER = "%.5f"  # changes a score by 1e-9, and halves the file
 
 
 def export_run(
@@ -62,7 +53,7 @@ def export_run(
     trained = predict.load_run(dataset, run)
     config = trained.config
     networks = trained.models
-    scores = _read_scores(dataset, config, sorted(networks))
+    scores = read_scores(dataset, config, sorted(networks))
     trained_folder = layout.RunFolder(dataset, run)
     fingerprint = load_run_config(trained_folder.path).fingerprint
     with files.writing_folder(folder) as new:
@@ -80,7 +71,7 @@ def export_run(
             save_fitted(new / INTERVALS_FILE, VoteIntervals.calibrate(run, catalog))
         digest = layout.digest_networks(dataset, run, catalog.n_folds) or ""
         provenance = {"run": run, "networks": digest}
-        layout.exported_files(new, provenance, _list_files(new)).seal({})
+        layout.exported_files(new, provenance, list_files(new)).seal({})
         difference = None
         if with_onnx:
             size_px = config.image.size_px
@@ -90,7 +81,7 @@ def export_run(
         model_card.write_card(
             new / MODEL_CARD, config, config.predicted_task, scores, difference, in_half
         )
-        return _list_files(new)
+        return list_files(new)
 
 
 def export_bundled(run: str, folder: Path) -> list[str]:
@@ -102,7 +93,7 @@ def export_bundled(run: str, folder: Path) -> list[str]:
         shutil.copytree(layout.RunFolder(BUNDLED, run).path, new, dirs_exist_ok=True)
         # Of one view: these networks are equivariant, so others say the same.
         onnx.write_onnx(new / ONNX, networks, trained.config.image.size_px, dihedral=False)
-        return _list_files(new)
+        return list_files(new)
 
 
 def export_ensemble(
@@ -127,50 +118,10 @@ def export_ensemble(
         title = ensemble_name(ensemble.task, ensemble.name)
         text = templates.render("ensemble_card.md.j2", title=title, card=card)
         (new / MODEL_CARD).write_text(text, encoding="utf-8")
-        return _list_files(new)
+        return list_files(new)
 
 
-def export_tables(dataset: str, run: str, folder: Path) -> list[str]:
-    """Write a run's predictions, whole or not at all; the same predictions make the same bytes.
-
-    `oof.csv.gz` has every training galaxy once, with the `fold` it was left out of, `test.csv.gz`
-    the test galaxies (five decimals), `test_refit.csv.gz` those of networks trained on all
-    galaxies, `oof.json` is the run's score card, with their digests, and `config.yaml` its
-    settings.
-
-    Args:
-        dataset: that the run was trained on.
-        run: such as gz37/resnet18, finished on all folds.
-        folder: must not exist.
-    Returns:
-        Names of the files.
-    Raises:
-        InputError: a table or the card is missing, or does not fit the run's folds.
-    """
-    catalog = load_catalog(dataset)
-    saved = load_run_config(layout.RunFolder(dataset, run).path)
-    config = saved.config
-    task = config.predicted_task
-    labeled = catalog.for_task(task)
-    oof = load_oof(run, task, catalog).astype(float)
-    scores = _read_scores(dataset, config, list(range(labeled.n_folds)))
-    tables = {"oof": PredictionTable(task, labeled.ids, oof, labeled.folds)}
-    tests: dict[str, Networks] = {"test": "folds"}
-    if scores.refits:
-        tests["refit"] = "refit"
-    for key, networks in tests.items():
-        values = load_test(run, task, catalog, networks).astype(float)
-        tables[key] = PredictionTable(task, catalog.test_ids, values)
-    with files.writing_folder(folder) as new:
-        digests = {}
-        for key, table in tables.items():
-            digests[key] = _pack(new / layout.PACKED[key], table)
-        scores.model_copy(update={"tables": Digests(**digests)}).write(new / layout.SCORES)
-        (new / CONFIG).write_text(portable_config(config, saved.fingerprint), encoding="utf-8")
-        return _list_files(new)
-
-
-def _read_scores(dataset: str, config: Config, folds: list[int]) -> RunCard:
+def read_scores(dataset: str, config: Config, folds: list[int]) -> RunCard:
     """Read a run's score card; an `InputError` unless it is of these settings and folds."""
     scores = RunCard.of(dataset, config.run)
     if scores.folds != folds or scores.config != config.digest():
@@ -184,12 +135,6 @@ def _read_scores(dataset: str, config: Config, folds: list[int]) -> RunCard:
     return scores
 
 
-def _pack(path: Path, table: PredictionTable) -> str:
-    """Write a compressed table; returns its digest."""
-    path.write_bytes(gzip.compress(table.format(number=_NUMBER).encode(), mtime=0))
-    return digest_table(path)
-
-
-def _list_files(folder: Path) -> list[str]:
+def list_files(folder: Path) -> list[str]:
     """Paths of all files below a folder, from it, sorted."""
     return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())

@@ -46,7 +46,7 @@ def main() -> None:
     options = read_options(ExportOptions, __doc__)
     # Only now, or --help waits for torch.
     from galaxyzoo.ensemble.model_listing import ensemble_folder, find_predictor
-    from galaxyzoo.extras.export import bundle
+    from galaxyzoo.extras.export import bundle, packed_tables
     from galaxyzoo.extras.export.onnx import OLDEST_RUNTIME
 
     is_ensemble = registry.is_ensemble(options.run)
@@ -65,7 +65,7 @@ def main() -> None:
     paths.check_output("--output", folder)
     runtime = ""
     if options.tables:
-        files = bundle.export_tables(dataset, run, folder)
+        files = packed_tables.export_tables(dataset, run, folder)
         tables = ",".join(paths.shown(folder / PACKED[key]) for key in ("oof", "test"))
         imported = shlex.quote(f"{run}-tables={tables}")
         advice = f"{launch.typed('ensemble')} --import {imported} --dataset {dataset}"

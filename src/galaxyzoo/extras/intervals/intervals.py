@@ -80,6 +80,7 @@ def make_intervals(name: str, whole: Catalog, level: float) -> IntervalCard:
         unreadable = np.isin(whole.test_ids, ensemble.card.unreadable_test_images)
         bounds[unreadable] = 0, 1  # nothing is known
         _write_bounds(path, bounds, whole.test_ids)
+        scores = _score_levels(columns, sorted({*LEVELS, level}))
         card = IntervalCard(
             task=COMPETITION_TASK,
             dataset=whole.dataset,
@@ -88,7 +89,7 @@ def make_intervals(name: str, whole: Catalog, level: float) -> IntervalCard:
             level=level,
             runs=list(ensemble.card.runs),
             galaxies=len(whole.ids),
-            levels=rounded(_score_levels(columns, sorted({*LEVELS, level})), _DIGITS),
+            levels=rounded(scores, _DIGITS),
             code_version=manifest.code_version(),
             table=table.digest_table(path),
         )

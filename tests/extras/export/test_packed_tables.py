@@ -1,0 +1,45 @@
+"""Tables of a run, compressed: their content, and a run that is made of them."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from galaxyzoo.core import files
+from support.commands import dataset, table
+from support.trained import run_command, run_here
+
+RUN = "gz37/cnn"
+
+
+def test_exported_tables_join_an_ensemble_as_the_run_does(project, tmp_path, monkeypatch):
+    monkeypatch.setenv("GALAXYZOO_ROOT", str(project))
+    folder = tmp_path / "tables"
+    run_command(monkeypatch, "export", RUN, "--tables", "--output", folder)
+    assert sorted(p.name for p in folder.iterdir()) == [
+        *("config.yaml", "oof.csv.gz", "oof.json", "test.csv.gz")
+    ]
+    name = dataset(project)
+    ours = table(project, "oof")
+    packed = pd.read_csv(folder / "oof.csv.gz", index_col="GalaxyID")
+    assert list(packed.columns) == list(ours.columns)
+    assert list(packed.index) == list(ours.index)
+    assert (packed["fold"] == ours["fold"]).all()
+    assert np.abs(packed.to_numpy() - ours.to_numpy()).max() <= 5.1e-6
+    submitted = table(project, "submissions")
+    test = pd.read_csv(folder / "test.csv.gz", index_col="GalaxyID")
+    assert list(test.index) == list(submitted.index)
+    assert np.abs(test.to_numpy() - submitted.to_numpy()).max() <= 5.1e-6
+    for path in folder.iterdir():
+        assert str(project).encode() not in path.read_bytes(), path
+
+    again = tmp_path / "again"
+    run_command(monkeypatch, "export", RUN, "--tables", "--output", again)
+    assert all((again / p.name).read_bytes() == p.read_bytes() for p in folder.iterdir())
+
+    tables = f"packed={folder / 'oof.csv.gz'},{folder / 'test.csv.gz'}"
+    run_here(monkeypatch, "--import", tables)
+    packed, own = (
+        files.read_json(project / "oof" / name / f"gz37/{run}.json") for run in ("packed", "cnn")
+    )
+    assert packed["score"] == pytest.approx(own["score"], abs=1e-6)
+    assert packed["about"] == own["about"]
