@@ -6,9 +6,10 @@ differ. PNGs are checked here and decoded by cv2.
 """
 
 import io
+import math
 import zlib
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
 import numpy as np
@@ -28,10 +29,19 @@ _PRINT_SPACES = ("CMYK", "YCCK")
 # cv2's flags by how much an image shrinks while it is decoded.
 _REDUCED = {1: cv2.IMREAD_COLOR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4}
 MAX_SIDE = 8192  # px; beyond it lie files that unpack to gigabytes
-# Height and width in px, bits a channel, whether there is opacity
-Header = tuple[int, int, int, bool]
-_JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
-_COLOR_TYPE = 25  # its place in a PNG, behind the bits of a channel
+_JPEG = b"\xff\xd8\xff"
+_PNG = b"\x89PNG\r\n\x1a\n"
+_BITS = 24  # place of a channel's bits in a PNG
+_COLOR_TYPE = 25
+
+
+class Header(NamedTuple):
+    """Height and width in px, bits a channel, whether there is opacity."""
+
+    height: int
+    width: int
+    bits: int = 8
+    has_alpha: bool = False
 
 
 def decode(data: bytes | np.ndarray, crop_px: int, size_px: int) -> np.ndarray:
@@ -71,7 +81,7 @@ def over_black(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
 def _choose_reduction(shape: tuple[int, ...], crop_px: int, size_px: int) -> int:
     """Choose the largest reduction that leaves the square with at least `size_px` a side."""
     side = min(shape) * crop_px / ORIGINAL_PX  # in this image's own pixels
-    return max(r for r in _REDUCED if r == 1 or side / r >= size_px)
+    return max(reduce for reduce in _REDUCED if reduce == 1 or side / reduce >= size_px)
 
 
 def _cut_square(image: np.ndarray, crop_px: int, size_px: int) -> np.ndarray:
@@ -116,12 +126,14 @@ def read_size(data: bytes) -> tuple[int, int]:
 def measure(data: bytes | np.ndarray) -> Header:
     """Read an image's header; zeros where it has none."""
     if isinstance(data, np.ndarray):
-        return data.shape[0], data.shape[1], 8, False
-    if data.startswith(_PNG) and len(data) > 25:  # as in the IHDR chunk of the PNG standard
-        return int.from_bytes(data[20:24]), int.from_bytes(data[16:20]), data[24], _has_alpha(data)
+        return Header(data.shape[0], data.shape[1])
+    if data.startswith(_PNG) and len(data) > _COLOR_TYPE:
+        height, width = _png_size(data)
+        return Header(height, width, data[_BITS], _has_alpha(data))
     with suppress(ValueError):
-        return *read_header(data)[:2], 8, False
-    return 0, 0, 8, False
+        height, width, _ = read_header(data)
+        return Header(height, width)
+    return Header(0, 0)
 
 
 def _check_shape(shape: tuple[int, ...]) -> None:
@@ -157,16 +169,21 @@ def _decode_jpeg(data: bytes, reduce: int) -> np.ndarray:
     try:
         height, width, is_print = read_header(data)
         colors = "CMYK" if is_print else "RGB"
-        if simplejpeg:
-            smallest = {"min_height": -(-height // reduce), "min_width": -(-width // reduce)}
-            pixels = simplejpeg.decode_jpeg(data, colors, **({} if is_print else smallest))
+        if simplejpeg and is_print:
+            pixels = simplejpeg.decode_jpeg(data, colors)
+        elif simplejpeg:
+            height = math.ceil(height / reduce)
+            width = math.ceil(width / reduce)
+            pixels = simplejpeg.decode_jpeg(data, colors, min_height=height, min_width=width)
         else:
             picture = _open(data)
             picture.draft(None, (width // reduce, height // reduce))
             pixels = np.array(picture.convert(colors))
     except (OSError, ValueError) as error:
         raise ValueError(f"it is truncated or damaged ({error})") from None
-    return _decode_by_cv2(data, reduce) if is_print else pixels  # the former: checked, but no RGB
+    if is_print:  # checked, but no RGB
+        return _decode_by_cv2(data, reduce)
+    return pixels
 
 
 def _open(data: bytes) -> "Image":
@@ -199,23 +216,35 @@ def _read_alpha(png: bytes) -> np.ndarray:
     """(H, W) uint8 opacity of a PNG that has some."""
     image = _imdecode(png, cv2.IMREAD_UNCHANGED)
     if image.ndim == 2:  # gray with a transparent level, which cv2 leaves out
-        start, bits = png.find(b"tRNS") + 4, png[_COLOR_TYPE - 1]
-        level = int.from_bytes(png[start : start + 2], "big")
-        scale = 255 // (2**bits - 1) if bits < 8 else 1
-        return np.where(image == level * scale, 0, 255).astype(np.uint8)
+        start = png.find(b"tRNS") + 4
+        level = int.from_bytes(png[start : start + 2])
+        if png[_BITS] < 8:
+            level *= 255 // (2 ** png[_BITS] - 1)
+        return np.where(image == level, 0, 255).astype(np.uint8)
     if image.shape[2] < 4:  # its colors are not there
         return np.full(image.shape[:2], 255, np.uint8)
     return cv2.convertScaleAbs(image[..., 3], alpha=255 / np.iinfo(image.dtype).max)
 
 
 def _check_png(data: bytes) -> tuple[int, int]:
-    """Follow the chunks and their checksums up to the last one (ISO 15948, 5.3)."""
+    """Follow the chunks and their checksums up to the last one (ISO 15948, 5.3).
+
+    Returns:
+        (height, width) in px.
+    Raises:
+        ValueError: a checksum is wrong, or the last chunk is missing.
+    """
     position = len(_PNG)
     while position + 12 <= len(data):
-        end = position + 8 + int.from_bytes(data[position : position + 4], "big")
-        if zlib.crc32(data[position + 4 : end]) != int.from_bytes(data[end : end + 4], "big"):
+        end = position + 8 + int.from_bytes(data[position : position + 4])
+        if zlib.crc32(data[position + 4 : end]) != int.from_bytes(data[end : end + 4]):
             raise ValueError("it is truncated or damaged (wrong checksum in a PNG chunk)")
         if data[position + 4 : position + 8] == b"IEND":
-            return int.from_bytes(data[20:24], "big"), int.from_bytes(data[16:20], "big")
+            return _png_size(data)
         position = end + 4
     raise ValueError("it is truncated (no end-of-image marker)")
+
+
+def _png_size(data: bytes) -> tuple[int, int]:
+    """(height, width) in px, of the IHDR chunk."""
+    return int.from_bytes(data[20:24]), int.from_bytes(data[16:20])

@@ -24,7 +24,8 @@ DUPLICATE_CORRELATION = 0.85
 # (0.92).
 _TURNED_CORRELATION = 0.9
 _THUMBNAIL_PX = 40
-_ROUNDS, _TEMPLATES = 48, 64  # of the search
+_ROUNDS = 48  # of the search
+_TEMPLATES = 64
 _BUCKET = 512  # images that are compared at once
 # Half of the squared distance between two copies' sketches, at most. Random projections have a mean
 # of 64 (1 - correlation) and exceed 1.6 of it once in a thousand pairs.
@@ -73,18 +74,20 @@ def make_folds(
     # Large groups first, so that each deal hands out groups of nearly one size and the folds stay
     # equally large.
     fold_of_group = np.full(len(sizes), n_folds)
-    known = np.full(len(groups), -1) if known is None else known
-    np.minimum.at(fold_of_group, group_of[known >= 0], known[known >= 0])
+    if known is None:
+        known = np.full(len(groups), -1)
+    is_known = known >= 0
+    np.minimum.at(fold_of_group, group_of[is_known], known[is_known])
     order = np.lexsort((-strength, telling, -sizes))
     order = order[fold_of_group[order] == n_folds]
     rng = np.random.default_rng(seed)
-    blocks = [rng.permutation(n_folds) for _ in range(-(-len(order) // n_folds))]
-    if len(blocks) == 1:  # so that folds stay equally large where galaxies come one by one
-        members = np.bincount(known[known >= 0], minlength=n_folds)
-        blocks[0] = blocks[0][np.argsort(members[blocks[0]], kind="stable")]
-    if blocks:
-        fold_of_group[order] = np.concatenate(blocks)[: len(order)]
-    folds = np.where(known >= 0, known, fold_of_group[group_of])
+    n_blocks = math.ceil(len(order) / n_folds)
+    blocks = np.array([rng.permutation(n_folds) for _ in range(n_blocks)], int).ravel()
+    if n_blocks == 1:  # so that folds stay equally large where galaxies come one by one
+        members = np.bincount(known[is_known], minlength=n_folds)
+        blocks = blocks[np.argsort(members[blocks], kind="stable")]
+    fold_of_group[order] = blocks[: len(order)]
+    folds = np.where(is_known, known, fold_of_group[group_of])
     if len(np.unique(folds)) < n_folds:
         raise ValueError(f"galaxies with fixed folds leave one of {n_folds} folds empty")
     return folds
@@ -133,7 +136,8 @@ def near_duplicates(images: Iterable[np.ndarray]) -> np.ndarray:
         if np.count_nonzero(near) == len(bucket):  # each is near to itself alone
             continue
         close = near.sum(axis=1) > 1
-        rows, turns = bucket[close], turn[close]
+        rows = bucket[close]
+        turns = turn[close]
         points = thumbnails[rows[:, None], back[turns]]
         limits = np.where(turns[:, None] != turns, _TURNED_CORRELATION, DUPLICATE_CORRELATION)
         labels = connect([np.stack(np.nonzero(points @ points.T > limits))], len(rows))
@@ -203,19 +207,25 @@ def _hash_buckets(points: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, 
         (row, template) products there, a sketch: squared distances between sketches are about 64
         times those between thumbnails.
     """
-    rng, n = np.random.default_rng(0), len(points)
-    templates = rng.normal(size=(_TEMPLATES, points.shape[1])).astype(np.float32)
-    templates = templates[:, _orientations(math.isqrt(points.shape[1]))].swapaxes(0, 1)
-    templates -= templates.mean(axis=0)  # all galaxies share what turns leave alone
-    products = (points @ templates.reshape(-1, points.shape[1]).T).reshape(n, 8, _TEMPLATES)
+    n, n_pixels = points.shape
+    rng = np.random.default_rng(0)
+    templates = rng.normal(size=(_TEMPLATES, n_pixels)).astype(np.float32)
+    turned = templates[:, _orientations(math.isqrt(n_pixels))].swapaxes(0, 1)
+    turned -= turned.mean(axis=0)  # all galaxies share what turns leave alone
+    products = points @ turned.reshape(-1, n_pixels).T
+    products = products.reshape(n, 8, _TEMPLATES)
     for _ in range(_ROUNDS):
         chosen = rng.permutation(_TEMPLATES)
-        turn, first = np.divmod(products[..., chosen[:4]].reshape(n, -1).argmax(axis=1), 4)
+        best = products[..., chosen[:4]].reshape(n, -1).argmax(axis=1)
+        turn, first = np.divmod(best, 4)
         sketches = products[np.arange(n), turn]
-        turned = sketches[:, chosen[4:9]]
-        keys = first * 8 + np.hstack([turned[:, :4], -turned[:, :4]]).argmax(axis=1)
-        order = np.lexsort((turned[:, 4], keys))  # so that copies stay together in a full bucket
-        for rows in np.split(order, np.flatnonzero(np.diff(keys[order])) + 1):
+        candidates = sketches[:, chosen[4:8]]
+        second = np.hstack([candidates, -candidates]).argmax(axis=1)
+        keys = first * 8 + second
+        # Ordered by one more template, so that copies stay together in a full bucket.
+        order = np.lexsort((sketches[:, chosen[8]], keys))
+        ends = np.flatnonzero(np.diff(keys[order])) + 1
+        for rows in np.split(order, ends):
             for start in range(0, len(rows), _BUCKET):
                 bucket = rows[start : start + _BUCKET]
                 yield bucket, turn[bucket], sketches[bucket]
@@ -224,8 +234,11 @@ def _hash_buckets(points: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, 
 def _orientations(side: int) -> np.ndarray:
     """(8, pixel) numbers of a square's pixels in each of its eight orientations."""
     square = np.arange(side**2).reshape(side, side)
-    turns = (np.rot90(mirrored, k) for mirrored in (square, square.T) for k in range(4))
-    return np.stack([turn.ravel() for turn in turns])
+    turns = []
+    for mirrored in (square, square.T):
+        for quarters in range(4):
+            turns.append(np.rot90(mirrored, quarters).ravel())
+    return np.stack(turns)
 
 
 def _fine_structure(image: np.ndarray) -> np.ndarray:

@@ -14,21 +14,21 @@ from galaxyzoo.core.devices import to_device
 DIHEDRAL = 8  # rotations by 90° and their mirror images
 
 
-def dihedral_view(images: Tensor, number: int) -> Tensor:
+def dihedral_view(images: Tensor, view: int) -> Tensor:
     """Apply one of the eight symmetries of the square.
 
     Args:
         images: (B, C, H, W), H == W.
-        number: 0 to 7: `number % 4` quarter turns counter-clockwise, from 4 on mirrored first.
+        view: 0 to 7: `view % 4` quarter turns counter-clockwise, from 4 on mirrored first.
     Examples:
         >>> image = torch.tensor([[[[1, 2], [3, 4]]]])
         >>> dihedral_view(image, 1)[0, 0].tolist()
         [[2, 4], [1, 3]]
     """
-    if images.shape[-1] != images.shape[-2] or not 0 <= number < DIHEDRAL:
-        raise ValueError(f"no dihedral view {number} for images of shape {tuple(images.shape)}")
-    mirrored = images.flip(-1) if number >= 4 else images
-    return torch.rot90(mirrored, number % 4, dims=(-2, -1))
+    if images.shape[-1] != images.shape[-2] or not 0 <= view < DIHEDRAL:
+        raise ValueError(f"no dihedral view {view} for images of shape {tuple(images.shape)}")
+    mirrored = images.flip(-1) if view >= 4 else images
+    return torch.rot90(mirrored, view % 4, dims=(-2, -1))
 
 
 def to_tensor(images: np.ndarray) -> Tensor:
@@ -57,17 +57,21 @@ def warp_matrices(
     """
     scale = image.cache_px / image.crop_px  # cached pixels per original pixel
     steps = image.field_px / image.size_px * scale / zooms  # cached pixels per input pixel
-    cos, sin = np.cos(np.deg2rad(angles_deg)) * steps, np.sin(np.deg2rad(angles_deg)) * steps
+    angles = np.deg2rad(angles_deg)
+    cos = np.cos(angles) * steps
+    sin = np.sin(angles) * steps
     mirrors = np.where(flips, -1.0, 1.0)
     linear = np.stack([cos * mirrors, -sin, sin * mirrors, cos], axis=-1).reshape(-1, 2, 2)
     centers = (image.cache_px - 1) / 2 + scale * shifts_px
     middle = np.full(2, (image.size_px - 1) / 2)
-    return np.concatenate([linear, (centers - linear @ middle)[..., None]], axis=-1)
+    offsets = centers - linear @ middle
+    return np.concatenate([linear, offsets[..., None]], axis=-1)
 
 
 def warp_matrix(image: ImageConfig, angle_deg: float = 0.0, zoom: float = 1.0) -> np.ndarray:
     """(2, 3) matrix as of `warp_matrices`, of one image, neither mirrored nor shifted."""
-    angles, zooms = np.array([angle_deg]), np.array([zoom])
+    angles = np.array([angle_deg])
+    zooms = np.array([zoom])
     return warp_matrices(image, angles, np.array([False]), zooms, np.zeros((1, 2)))[0]
 
 
@@ -147,7 +151,10 @@ def iterate_views(
     Yields:
         (B, 3, size_px, size_px) uint8 on the device, `tta.n_views` times.
     """
-    on_device = None if device.type == "cpu" else to_device(to_tensor(images), device)
+    on_device = None
+    if device.type != "cpu":
+        on_device = to_device(to_tensor(images), device)
+    n_dihedral = DIHEDRAL if tta.dihedral else 1
     for zoom in tta.zooms:
         for angle in np.arange(tta.angles) * (90.0 / tta.angles):
             matrix = warp_matrix(image, float(angle), zoom)
@@ -155,5 +162,5 @@ def iterate_views(
                 warped = to_tensor(warp(images, matrix, image.size_px))
             else:
                 warped = warp_on_device(on_device, matrix, image.size_px)
-            for number in range(DIHEDRAL if tta.dihedral else 1):
-                yield dihedral_view(warped, number).contiguous(memory_format=torch.channels_last)
+            for view in range(n_dihedral):
+                yield dihedral_view(warped, view).contiguous(memory_format=torch.channels_last)
