@@ -108,7 +108,9 @@ def open_galaxy_zoo_2(folder: Path) -> DatasetFiles:
         left_out = len(votes) - len(with_images)
         print(f"{shown(folder)}: skipped galaxies without an image: {left_out:,} of {len(votes):,}")
     images = images.select(assets.to_numpy()).relabel(assets.index)
-    dataset = "gz2" if folder.resolve() == input_dir().resolve() else folder.absolute().name
+    dataset = folder.absolute().name
+    if folder.resolve() == input_dir().resolve():
+        dataset = "gz2"
     return DatasetFiles(dataset, folder, with_images, images, images, galaxy_ids=False, table=table)
 
 

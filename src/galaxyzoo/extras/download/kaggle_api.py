@@ -127,7 +127,7 @@ def list_all_submissions(api: Any) -> list[Any]:
     entries: dict[int, Any] = {}
     for page in itertools.count(1):
         listed = {entry.ref: entry for entry in list_submissions(api, page)}
-        if entries.keys() >= listed.keys():
+        if entries.keys() >= listed.keys():  # nothing new: the page before was the last
             break
         entries |= listed
     return list(entries.values())
@@ -163,7 +163,7 @@ def _is_whole(path: Path) -> bool:
 
 @contextlib.contextmanager
 def _explain_errors(action: str, advice: str) -> Iterator[None]:
-    """Turn the client's errors into one line, without addresses: those of files are signed."""
+    """Turn the client's errors into an `InputError`, without their addresses, which are signed."""
     import requests
 
     try:

@@ -29,7 +29,8 @@ from galaxyzoo.io.archives import ALWAYS_ACCEPTED_BYTES, MAX_RATIO, open_zip
 if TYPE_CHECKING:
     import h5py
 
-PIXELS, CLASSES = "images", "classes"
+PIXELS = "images"
+CLASSES = "classes"  # names of numeric labels
 _FORM = "an archive of images and ids"
 _PIECE_ROWS = 256  # where the file stores the array contiguously
 _PIECES = 2  # kept at a time: threads stand on both sides of a border
@@ -81,7 +82,12 @@ class PieceReader:
         return PieceReader, tuple(getattr(self, field.name) for field in fields(self))
 
     def __call__(self, row: int) -> bytes | np.ndarray:
-        """Load the image of a row; one thread reads its piece, the others wait."""
+        """Load the image of a row; one thread reads its piece, the others wait.
+
+        Raises:
+            InputError: the piece is damaged, or the image has values that are no pixels.
+            UnavailableError: the file may be readable later.
+        """
         index = bisect_right(self.starts, row) - 1
         with self._lock:
             if index not in self._pieces:
@@ -174,7 +180,9 @@ def open_npz(path: Path) -> base.Images:
     check_pixels(shape, dtype, path)
     count = shape[0]
     id_arrays = pick_columns(checksums)
-    ids = load_array(path, id_arrays[0]) if id_arrays else number_rows(count)
+    ids = number_rows(count)
+    if id_arrays:
+        ids = load_array(path, id_arrays[0])
     return build_images(path, ids, count, partial(load_array, path, PIXELS), checksums[PIXELS])
 
 

@@ -183,7 +183,7 @@ def to_rgb(data: bytes, settings: FitsSettings, width_arcsec: float | None = Non
 def _read(data: bytes, names: tuple[str, ...]) -> tuple[np.ndarray, Any]:
     """(band, H, W) float32 pixels of the extensions of an image, and the header of the first."""
     with _open(data) as hdus:
-        chosen = _find_named(hdus, names) if names else [_find_image(hdus)]
+        chosen = _find_named(hdus, names) or [_find_image(hdus)]
         for hdu in chosen:
             if not _is_picture(hdu):
                 raise InputError(

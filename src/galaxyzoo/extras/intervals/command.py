@@ -59,7 +59,9 @@ class IntervalOptions(DatasetOptions):
 def main() -> None:
     """Calibrate intervals of a built ensemble, write, print."""
     options = read_options(IntervalOptions, __doc__)
-    level = float(options.levels[0]) if options.levels else LEVEL
+    level = LEVEL
+    if options.levels:
+        level = float(options.levels[0])
     dataset = layout.choose_dataset(options.dataset, COMPETITION_TASK)
     built = {folder.name: folder for folder in layout.list_ensembles(dataset, COMPETITION_TASK)}
     name = pick_ensemble(options.ensembles, list(built), dataset)
@@ -81,10 +83,16 @@ def pick_ensemble(named: Sequence[str], built: Sequence[str], dataset: str) -> s
         named: one ensemble, or none.
         built: the ensembles on the dataset.
         dataset: their dataset's name.
+    Raises:
+        InputError: it is not built, or there is none or no only one.
     """
-    asked = named or ([DEFAULT] if DEFAULT in built else built)
-    if len(asked) == 1 and asked[0] in built:
-        return asked[0]
+    candidates = built
+    if named:
+        candidates = named
+    elif DEFAULT in built:
+        candidates = [DEFAULT]
+    if len(candidates) == 1 and candidates[0] in built:
+        return candidates[0]
     ensembles = f"ensemble built on {dataset} ({', '.join(built) or 'none yet'})"
     advice = f"name one, or build one with `{launch.typed('ensemble')}`"
     if named:
