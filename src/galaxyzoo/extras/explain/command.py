@@ -3,6 +3,7 @@
 Heat maps are averaged over the run's folds and over the image's eight
 orientations.
 
+  python3 src/gradcam.py --image mine.jpg
   python3 src/gradcam.py gz37/mobilenetv2 --galaxy-id 781510
   python3 src/gradcam.py ensemble:default --galaxy-id 781510
   python3 src/gradcam.py gz37/cnn --galaxy-id 781510 --answer Class4.1
@@ -18,7 +19,13 @@ from typing import TYPE_CHECKING, Literal
 
 from galaxyzoo.core import launch, paths
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.options import DataOptions, RunOptions, option, read_options
+from galaxyzoo.core.options import (
+    DataOptions,
+    DatasetOptions,
+    option,
+    positional,
+    read_options,
+)
 from galaxyzoo.data.catalog import task_of
 from galaxyzoo.extras.pages.output import has_mark, reports_dir
 from galaxyzoo.tasks.kinds import Task
@@ -29,9 +36,15 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class GradcamOptions(RunOptions, DataOptions):
+class GradcamOptions(DatasetOptions, DataOptions):
     """Options of the command."""
 
+    run: str | None = positional(
+        "run or ensemble:NAME (default with --image: the best, as of predict.py)",
+        "RUN",
+        None,
+        nargs="?",
+    )
     galaxy_id: str | None = option("galaxy id in the dataset (GalaxyID or your own)", metavar="ID")
     image: Path | None = option("image file of a galaxy", excludes=("data",), metavar="FILE")
     output: Path | None = option("output file (default: in reports/)", metavar="FILE")
@@ -54,6 +67,8 @@ class GradcamOptions(RunOptions, DataOptions):
         """Refuse no galaxy or two, and several layers for one map."""
         if (self.galaxy_id is None) == (self.image is None):
             raise InputError("choose a galaxy: either --galaxy-id ID or --image FILE")
+        if self.run is None and self.image is None:
+            raise InputError("--galaxy-id needs RUN: a run or ensemble that has this galaxy")
         if len(self.layer) > 1 and not self.feature_maps:
             raise InputError("a heat map takes one --layer; only --feature-maps takes several")
 
@@ -62,9 +77,9 @@ def main() -> None:
     """Read the options, load the run, draw the picture."""
     options = read_options(GradcamOptions, __doc__)
     # Only now and in the functions below, or --help waits for torch.
-    from galaxyzoo.ensemble.model_listing import find_predictor
+    from galaxyzoo.ensemble.model_listing import pick_predictor
 
-    dataset, run = find_predictor(options.run, options.dataset)
+    dataset, run = pick_predictor(options.run, options.dataset)
     task = task_of(run)
     column = None if options.answer is None else find_column(task, options.answer, "--answer")
     if options.feature_maps and is_ensemble(run):
