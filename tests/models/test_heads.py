@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from galaxyzoo.config.schema import HeadConfig
-from galaxyzoo.models.heads import build_head, build_output, cross_entropy
+from galaxyzoo.models.heads import build_head, build_output
+from galaxyzoo.models.losses import cross_entropy
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.registry import CLASS_TASKS, TASKS
 from support.slow_tree import constrain_slowly

@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from galaxyzoo.models.heads import build_output, cross_entropy, tree_divergence
+from galaxyzoo.models.heads import build_output
+from galaxyzoo.models.losses import cross_entropy, tree_divergence
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.registry import TASKS
 from support.slow_tree import draw_tree

@@ -13,7 +13,7 @@ from galaxyzoo.config.schema import Config, TrainConfig
 from galaxyzoo.config.stages import parse_recipe
 from galaxyzoo.inference.predict import RunNetworks
 from galaxyzoo.models.build import GalaxyNet, build_model
-from galaxyzoo.models.heads import Loss
+from galaxyzoo.models.losses import Loss
 from galaxyzoo.training.optim import build_optimizer
 
 SMALL: dict[str, Any] = {

@@ -134,7 +134,7 @@ NO_NORM = {"name": "layers", "kwargs": {"layers": ["conv4", "pool", "conv4/2", "
 
 def gradients(settings: Config, data: FoldData, parts: int) -> tuple[float, list[np.ndarray]]:
     trainer = Trainer(settings, data)
-    trainer.parts = parts
+    trainer.micro_batches = parts
     trainer.model.train()
     loss = trainer.step(0, next(iter(trainer.batches())))
     return loss.item(), [p.grad.numpy() for p in trainer.model.parameters() if p.grad is not None]

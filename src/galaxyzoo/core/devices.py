@@ -249,26 +249,27 @@ def release() -> None:
         torch.cuda.empty_cache()
 
 
-def split_batch(batch_size: int, parts: int, where: str, accumulate: bool) -> int:
+def split_batch(batch_size: int, micro_batches: int, title: str, accumulate: bool) -> int:
     """Double the micro-batches, of at least two images each, which batch norm needs.
 
     Args:
         batch_size: images in a batch.
-        parts: parts of a batch when memory ran out.
-        where: run and fold, for the error message.
-        accumulate: whether to go on with smaller parts; else, as where they cannot be smaller, a
-            FoldError says what to change.
+        micro_batches: their number in a batch when memory ran out.
+        title: run and fold, for the error message.
+        accumulate: whether to go on with smaller ones.
+    Raises:
+        FoldError: says what to change, unless `accumulate` is set and they can be smaller.
     """
     most = max(1, batch_size // 2)
-    more = min(2 * parts, most)
-    if accumulate and parts < most:
-        return more
-    happened = f"{where}: out of memory with batches of {batch_size} images"
-    if parts > 1:
-        happened += f" in {parts} micro-batches"
-    if parts >= most:
+    doubled = min(2 * micro_batches, most)
+    if accumulate and micro_batches < most:
+        return doubled
+    happened = f"{title}: out of memory with batches of {batch_size} images"
+    if micro_batches > 1:
+        happened += f" in {micro_batches} micro-batches"
+    if micro_batches >= most:
         raise FoldError(f"{happened}: retrain with a smaller network or image.size_px")
     raise FoldError(
         f"{happened}: add train.on_out_of_memory=accumulate to resume with smaller micro-batches, "
-        f"or retrain with train.accumulation={more} or a smaller train.batch_size"
+        f"or retrain with train.accumulation={doubled} or a smaller train.batch_size"
     )

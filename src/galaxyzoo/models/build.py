@@ -1,9 +1,11 @@
 """Build networks by name: our own, and every model of timm and torchvision, with one head."""
 
 import copy
+import math
 import re
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from galaxyzoo.models.weights import (
     HUB,
     TORCHVISION,
     PretrainedWeights,
+    Triple,
     load_pretrained,
     load_weights,
 )
@@ -38,11 +41,12 @@ class GalaxyNet(nn.Module):
         super().__init__()
         self.start = start
         self.backbone = backbone
-        self.head = heads.build_head(config.head, features, len(config.head_task.columns))
+        columns = len(config.head_task.columns)
+        self.head = heads.build_head(config.head, features, columns)
         self.output = heads.build_output(config.head.output, config.predicted_task)
         # Buffers, so that they are saved with the weights.
-        self.register_buffer("mean", 255 * torch.tensor(start.mean).view(1, 3, 1, 1))
-        self.register_buffer("std", 255 * torch.tensor(start.std).view(1, 3, 1, 1))
+        self.register_buffer("mean", _per_channel(start.mean))
+        self.register_buffer("std", _per_channel(start.std))
         self._frozen = config.train.freeze == "backbone"
         self.backbone.requires_grad_(not self._frozen)
 
@@ -62,6 +66,11 @@ class GalaxyNet(nn.Module):
         return self.backbone((images.float() - self.mean) / self.std)
 
 
+def _per_channel(values: Triple) -> Tensor:
+    """(1, 3, 1, 1) values of [0, 1] in the range of images, 0 to 255."""
+    return 255 * torch.tensor(values).view(1, 3, 1, 1)
+
+
 class CNN(nn.Module):
     """Small plain convolutional network for galaxies, trained from scratch.
 
@@ -77,13 +86,16 @@ class CNN(nn.Module):
 
     def __init__(self, size_px: int, widths: tuple[int, ...] = (48, 96, 192, 320)) -> None:
         super().__init__()
-        if size_px < (least := 2 ** (1 + len(widths)) - 1):
-            raise InputError(f"image.size_px: cnn needs images of at least {least} px")
+        smallest = 2 ** (1 + len(widths)) - 1
+        if size_px < smallest:
+            raise InputError(f"image.size_px: cnn needs images of at least {smallest} px")
         stem = nn.Conv2d(3, widths[0], 5, stride=2, padding=2, bias=False)
         stages: list[nn.Module] = [nn.Sequential(stem, nn.BatchNorm2d(widths[0]), nn.ReLU())]
-        for inputs, outputs in zip((widths[0], *widths[:-1]), widths, strict=True):
-            layers = [*_conv(inputs, outputs), *_conv(outputs, outputs), nn.MaxPool2d(2)]
-            stages.append(nn.Sequential(*layers))
+        inputs = widths[0]
+        for outputs in widths:
+            layers = _conv(inputs, outputs) + _conv(outputs, outputs)
+            stages.append(nn.Sequential(*layers, nn.MaxPool2d(2)))
+            inputs = outputs
         self.stages = nn.Sequential(*stages)
         self.num_features = 2 * widths[-1]
 
@@ -119,9 +131,11 @@ class Layers(nn.Module):
                     "pool or dropout0.2, with other numbers if you like"
                 )
             if match["channels"]:
-                stride, outputs = int(match["stride"] or 1), int(match["channels"])
+                stride = int(match["stride"] or 1)
+                outputs = int(match["channels"])
                 stack += [nn.Conv2d(channels, outputs, 3, stride, padding=1), nn.ReLU()]
-                channels, size_px = outputs, -(-size_px // stride)
+                channels = outputs
+                size_px = math.ceil(size_px / stride)
             elif layer == "norm":
                 stack.append(nn.BatchNorm2d(channels))
             elif layer == "pool":
@@ -157,8 +171,10 @@ def build_model(config: Config, initialize: bool = True) -> GalaxyNet:
         >>> build_model(config)(torch.zeros(2, 3, size_px, size_px)).shape
         torch.Size([2, 37])
     """
-    size_px = config.image.size_px
-    return GalaxyNet(config, *start_backbone(config.model, size_px, config.run, initialize))
+    backbone, features, start = start_backbone(
+        config.model, config.image.size_px, config.run, initialize
+    )
+    return GalaxyNet(config, backbone, features, start)
 
 
 def load_network(config: Config, path: Path) -> GalaxyNet:
@@ -183,6 +199,8 @@ def start_backbone(
     Args:
         size_px: side of the input images.
         run: name for messages.
+    Raises:
+        InputError: no network has that name, or it rejects the arguments or images of that size.
     """
     if model.name in OWN_MODELS:
         try:
@@ -211,7 +229,8 @@ def _build_package_backbone(
     """
     build = _find_builder(model.name)
     reasons = []
-    for size in ({}, {"img_size": size_px}, {"image_size": size_px}, {"input_size": [size_px] * 2}):
+    square = [size_px, size_px]
+    for size in ({}, {"img_size": size_px}, {"image_size": size_px}, {"input_size": square}):
         kwargs: dict[str, Any] = {**size, **model.kwargs}
         try:
             backbone = build(kwargs)
@@ -238,12 +257,14 @@ def _count_features(backbone: nn.Module, size_px: int) -> int:
 
 
 def _find_builder(name: str) -> Callable[[dict[str, Any]], nn.Module]:
-    """The function that builds a network of timm or torchvision without its classifier."""
+    """Find the function that builds a network of timm or torchvision from its arguments."""
     if name.startswith(TORCHVISION):
-        if name.removeprefix(TORCHVISION) not in torchvision.models.list_models(torchvision.models):
+        classifier = name.removeprefix(TORCHVISION)
+        if classifier not in torchvision.models.list_models(torchvision.models):
             raise InputError(f"unknown model '{name}': torchvision has no such classifier")
-        return lambda kwargs: _build_torchvision(name.removeprefix(TORCHVISION), kwargs)
-    name = _architecture(name) if name.startswith(HUB) else name
+        return partial(_build_torchvision, classifier)
+    if name.startswith(HUB):
+        name = _architecture(name)
     if not timm.is_model(name):
         near = ", ".join(timm.list_models(f"*{name[:6]}*")[:3])
         raise InputError(
@@ -255,11 +276,11 @@ def _find_builder(name: str) -> Callable[[dict[str, Any]], nn.Module]:
 
 def _architecture(name: str) -> str:
     """The timm model in a hub repository's name, so that building it needs no network access."""
-    parts = name.rpartition("/")[2].split("-")
-    for start in range(len(parts)):
-        architecture = "-".join(parts[start:])
+    architecture = name.rpartition("/")[2]
+    while architecture:
         if timm.is_model(architecture):
             return architecture
+        architecture = architecture.partition("-")[2]
     raise InputError(
         f"model.name '{name}': the repository name must end in a timm model name, as in "
         f"{HUB}mwalmsley/zoobot-encoder-convnext_nano"
@@ -273,10 +294,13 @@ def _build_torchvision(name: str, kwargs: dict[str, Any]) -> nn.Module:
         backbone = torchvision.models.get_model(name, weights=None, **kwargs)
     if getattr(backbone, "aux_logits", False):  # classifiers of inner layers, in training alone
         backbone.aux_logits = False
-        for layer in [n for n, _ in backbone.named_children() if n.lower().startswith("aux")]:
-            setattr(backbone, layer, None)
-    kinds = nn.Linear if any(isinstance(m, nn.Linear) for m in backbone.modules()) else nn.Conv2d
-    last = [layer for layer, m in backbone.named_modules() if isinstance(m, kinds)][-1]
+        for child, _ in list(backbone.named_children()):
+            if child.lower().startswith("aux"):
+                setattr(backbone, child, None)
+    layers = dict(backbone.named_modules())
+    linear = [path for path, layer in layers.items() if isinstance(layer, nn.Linear)]
+    convolutions = [path for path, layer in layers.items() if isinstance(layer, nn.Conv2d)]
+    last = (linear or convolutions)[-1]
     backbone.set_submodule(last, nn.Identity())
     return backbone
 

@@ -25,7 +25,8 @@ from galaxyzoo.core.paths import CODE_ROOT, shown
 
 TORCHVISION = "torchvision/"  # prefix of torchvision's models; other names are timm's
 HUB = "hf_hub:"  # prefix of a repository of huggingface.co with weights for one of timm's models
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
 WEIGHTS_FOLDER = "GALAXYZOO_WEIGHTS"  # variable that names a folder of weights
 _DIGEST_BYTES = 32  # SHA-256 at the end of a checkpoint
 _FILE = ".imagenet.safetensors"  # after the model's name, in that folder
@@ -116,12 +117,16 @@ def load_pretrained(backbone: nn.Module, model: ModelConfig, run: str) -> Pretra
     Args:
         model: its config; with `allow_scratch` a failing download leaves the weights random.
         run: name for messages.
+    Raises:
+        InputError: the weights do not fit the network, or the download fails.
     """
     paths = _candidate_files(model)
-    if path := next((path for path in paths if path.is_file()), None):
-        with advise("replace it"):
-            _fill(backbone, load_weights(path), shown(path))
-        return PretrainedWeights(path.name, *_normalization(backbone, model))
+    for path in paths:
+        if path.is_file():
+            with advise("replace it"):
+                _fill(backbone, load_weights(path), shown(path))
+            mean, std = _normalization(backbone, model)
+            return PretrainedWeights(path.name, mean, std)
     try:
         weights, start = _download(model)
     except Exception as error:  # noqa: BLE001 - the clients raise their own, their transport's, the system's
@@ -155,14 +160,18 @@ def fill_network(
         source: name for messages.
         with_head: load its head too.
     """
-    ignored = () if with_head else _HEAD
-    backbone = {name: tensor for name, tensor in weights.items() if not name.startswith(ignored)}
-    _fill(model, backbone, source, may_lack=ignored)
+    if with_head:
+        _fill(model, weights, source)
+        return
+    backbone = {name: tensor for name, tensor in weights.items() if not name.startswith(_HEAD)}
+    _fill(model, backbone, source, may_lack=_HEAD)
 
 
 def _candidate_files(model: ModelConfig) -> list[Path]:
     """List files that may hold the weights, the config's own first."""
-    paths = [CODE_ROOT / model.weights_file] if model.weights_file else []
+    paths = []
+    if model.weights_file:
+        paths.append(CODE_ROOT / model.weights_file)
     folder = os.environ.get(WEIGHTS_FOLDER)
     if folder and not model.name.startswith(HUB):
         # Weights that torchvision and timm both have are kept once.
@@ -220,10 +229,10 @@ def _fill(
     except RuntimeError as error:
         reason = str(error).splitlines()[1].strip()
         raise InputError(f"{source} does not fit the model: {reason}") from None
-    lacks = (name for name in result.missing_keys if not name.endswith("num_batches_tracked"))
-    missing = [name for name in lacks if not name.startswith(may_lack)]
-    extra = [name for name in result.unexpected_keys if not name.startswith(_CLASSIFIERS)]
-    if missing or extra:
+    missing = [name for name in result.missing_keys if not name.startswith(may_lack)]
+    missing = [name for name in missing if not name.endswith("num_batches_tracked")]
+    unknown = [name for name in result.unexpected_keys if not name.startswith(_CLASSIFIERS)]
+    if missing or unknown:
         raise InputError(
-            f"{source} does not fit the model: missing {missing[:2]}, unknown {extra[:2]}"
+            f"{source} does not fit the model: missing {missing[:2]}, unknown {unknown[:2]}"
         )

@@ -1,6 +1,5 @@
 """Features of images, computed once for each network and image."""
 
-from contextlib import suppress
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -21,20 +20,27 @@ def cached_features(model: GalaxyNet, images: np.ndarray, config: Config) -> np.
     Returns:
         (n, feature) float32.
     """
-    settings = config.model_dump_json(include={"image", "model", "tta"}) + config.train.amp
-    state = {**model.backbone.state_dict(), "mean": model.mean, "std": model.std}
-    weights = (value.cpu().numpy().tobytes() for value in state.values())
-    name = manifest.digest([settings, *weights])[:16]
     keys = [manifest.digest([image.tobytes()])[:32] for image in images]
+    name = _digest_network(model, config)[:16]
     cache = _FeatureCache(paths.cache_dir() / "features" / f"{name}.npz", keys)
     if cache.state() != "finished":  # else no lock is needed, whose folder may be read-only
         with cache.make("computing features") as filling:
             if filling:
-                new = [row for row, key in enumerate(keys) if key not in cache.known]
+                new = [row for row, key in enumerate(keys) if key not in cache.features]
                 network = fuse_for_inference(model)
                 computed = compute_features(network, images[new], config, config.tta)
                 cache.add([keys[row] for row in new], computed)
-    return np.stack([cache.known[key] for key in keys])
+    return np.stack([cache.features[key] for key in keys])
+
+
+def _digest_network(model: GalaxyNet, config: Config) -> str:
+    """Digest of all that features depend on besides the image: weights, settings, precision."""
+    settings = config.model_dump_json(include={"image", "model", "tta"}) + config.train.amp
+    content: list[str | bytes] = [settings]
+    weights = {**model.backbone.state_dict(), "mean": model.mean, "std": model.std}
+    for tensor in weights.values():
+        content.append(tensor.cpu().numpy().tobytes())
+    return manifest.digest(content)
 
 
 class _FeatureCache(Artifact):
@@ -48,7 +54,7 @@ class _FeatureCache(Artifact):
     def __init__(self, path: Path, keys: list[str]) -> None:
         self.path = path
         self.keys = keys
-        self.known: dict[str, np.ndarray] = {}  # as last read: features by key
+        self.features: dict[str, np.ndarray] = {}  # by key, as last read
 
     @property
     def folder(self) -> Path:
@@ -61,16 +67,22 @@ class _FeatureCache(Artifact):
         return self.path.with_suffix(".lock")
 
     def state(self) -> State:
-        """Read what is there, and ask whether it is enough; a damaged file is made again."""
-        self.known = {}
-        damaged = OSError, ValueError, KeyError, EOFError, BadZipFile
-        with suppress(*damaged), np.load(self.path) as stored:
-            self.known = dict(zip(stored["keys"].tolist(), stored["features"], strict=True))
-        return "finished" if self.known.keys() >= {*self.keys} else "unfinished"
+        """Read the file, and ask whether it has all images; a damaged one is made again."""
+        try:
+            self.features = self._read()
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+            self.features = {}
+        missing = set(self.keys) - self.features.keys()
+        return "unfinished" if missing else "finished"
+
+    def _read(self) -> dict[str, np.ndarray]:
+        with np.load(self.path) as stored:
+            return dict(zip(stored["keys"].tolist(), stored["features"], strict=True))
 
     def add(self, keys: list[str], features: np.ndarray) -> None:
         """Write the features of more images beside the others."""
-        self.known |= zip(keys, features, strict=True)
+        self.features.update(zip(keys, features, strict=True))
+        stored_keys = np.array(list(self.features))
+        stored_features = np.stack(list(self.features.values()))
         with files.writing(self.path) as temporary, open(temporary, "wb") as file:
-            values = np.stack([*self.known.values()])
-            np.savez(file, keys=np.array([*self.known]), features=values)
+            np.savez(file, keys=stored_keys, features=stored_features)

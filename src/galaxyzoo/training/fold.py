@@ -14,7 +14,8 @@ from galaxyzoo.config.schema import Config
 from galaxyzoo.core import console, files, manifest, paths
 from galaxyzoo.core.devices import get_device, is_out_of_memory, place, release, split_batch
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.models.heads import build_loss, build_output
+from galaxyzoo.models.heads import build_output
+from galaxyzoo.models.losses import build_loss
 from galaxyzoo.models.weights import load_checkpoint, save_checkpoint, save_weights
 from galaxyzoo.results import card, fold_files
 from galaxyzoo.results.fold_files import FoldFiles, FoldSummary
@@ -53,13 +54,16 @@ def read_timings(path: Path) -> dict[int, float]:
     """Seconds by epoch; the last ones of an epoch that was trained twice."""
     if not path.exists():
         return {}
+    seconds = {}
     try:
-        rows = [line.split(",") for line in path.read_text(encoding="utf-8").splitlines()]
-        return {int(epoch): float(seconds) for epoch, seconds in rows}
+        for line in path.read_text(encoding="utf-8").splitlines():
+            epoch, duration = line.split(",")
+            seconds[int(epoch)] = float(duration)
     except ValueError:
         raise InputError(
             f"{paths.shown(path)} is damaged: delete it (it only records epoch times)"
         ) from None
+    return seconds
 
 
 def train_fold(
@@ -83,27 +87,29 @@ def train_fold(
         return _fit_fold(config, data, folder)
     train = config.train
     provenance = fold_files.fold_provenance(config, data.fingerprint, data.part.stream)
-    where = f"{config.title}, {data.part.title}"
-    parts = train.accumulation  # micro-batches in each batch
+    title = f"{config.title}, {data.part.title}"
+    micro_batches = train.accumulation  # in each batch
     while True:
-        state, trainer = load_checkpoint(folder / fold_files.CHECKPOINT, provenance), None
-        parts = max(parts, state["parts"] if state else 1)
+        state = load_checkpoint(folder / fold_files.CHECKPOINT, provenance)
+        if state is not None:
+            micro_batches = max(micro_batches, state["parts"])
+        trainer = None
         try:
             trainer = Trainer(config, data, initialize=state is None)
             if state is not None:
                 trainer.resume(state)
-            trainer.parts = parts
+            trainer.micro_batches = micro_batches
             _fit_network(trainer, folder, provenance, label, after_epoch)
             break
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
             may_split = train.on_out_of_memory == "accumulate"
-            parts = split_batch(train.batch_size, parts, where, may_split)
+            micro_batches = split_batch(train.batch_size, micro_batches, title, may_split)
         del state, trainer
         release()
         console.ProgressBar.write(
-            f"{where}: out of memory; resuming from the last complete epoch with {parts} "
+            f"{title}: out of memory; resuming from the last complete epoch with {micro_batches} "
             "micro-batches"
         )
     # It is written, unless a kill came between the last checkpoint and its row.
@@ -112,7 +118,7 @@ def train_fold(
     summary = trainer.summary()
     if summary.diverged:
         losses = card.describe_losses(summary.first_loss, summary.last_loss)
-        console.ProgressBar.write(f"warning: {where} diverged{losses}; retry with a lower train.lr")
+        console.ProgressBar.write(f"warning: {title} diverged{losses}; retry with a lower train.lr")
     return summary
 
 
@@ -133,15 +139,18 @@ def _fit_network(
         report: as `after_epoch` of `train_fold`.
     """
     steps = trainer.loader.steps
-    total, done = trainer.config.train.epochs * steps, trainer.epoch * steps
+    total = trainer.config.train.epochs * steps
+    done = trainer.epoch * steps
     if trainer.history:
         report(trainer.history)
     started = time.perf_counter()
     bar = console.ProgressBar(desc=label, unit="step", leave=False, total=total, initial=done)
     with bar:
         for row in trainer.epochs(bar.update):
-            score = f", {row['metric']} {row['val_score']:.5f}" if "val_score" in row else ""
-            bar.set_postfix_str(f"epoch {trainer.epoch}{score}", refresh=False)
+            progress = f"epoch {trainer.epoch}"
+            if "val_score" in row:
+                progress += f", {row['metric']} {row['val_score']:.5f}"
+            bar.set_postfix_str(progress, refresh=False)
             # The checkpoint first, from which the others can be made again.
             save_checkpoint(folder / fold_files.CHECKPOINT, trainer.state(), provenance)
             write_history(folder / fold_files.HISTORY, trainer.history, trainer.data.history)
@@ -154,31 +163,33 @@ def _fit_network(
 def _fit_fold(config: Config, data: FoldData, folder: Path) -> FoldSummary:
     """Fit a linear head on the features of a fold's first network, and write the fold's files."""
     started = time.perf_counter()
-    model, start = first_network(config, data)
-    rows, n_train = np.concatenate([data.train_rows, data.val_rows]), len(data.train_rows)
-    features = cached_features(place(model, get_device()), data.cache.images[rows], config)
-    targets, task = data.targets[rows], config.predicted_task
+    task = config.predicted_task
     assert isinstance(task, kinds.ClassTask)  # a config of votes has no linear head
-    output, loss = build_output(config.head.output, task), build_loss(config)
-
-    def predict(part: slice) -> torch.Tensor:
-        return output(torch.from_numpy(head.logits(features[part])))
-
-    held_out = slice(n_train, None)
+    model, start = first_network(config, data)
+    rows = np.concatenate([data.train_rows, data.val_rows])
+    n_train = len(data.train_rows)
+    features = cached_features(place(model, get_device()), data.cache.images[rows], config)
+    targets = data.targets[rows]
     head = fit_head(features[:n_train], targets[:n_train])
-    train_loss, val_loss = (
-        loss(predict(part), torch.from_numpy(targets[part])).item()
-        for part in (slice(n_train), held_out)
-    )
+
+    output = build_output(config.head.output, task)
+    loss = build_loss(config)
+    train_probs = output(torch.from_numpy(head.logits(features[:n_train])))
+    train_loss = loss(train_probs, torch.from_numpy(targets[:n_train])).item()
+    # Without galaxies to validate on, in a training on all of them, loss and score are NaN.
+    val_targets = targets[n_train:]
+    val_probs = output(torch.from_numpy(head.logits(features[n_train:])))
+    val_loss = loss(val_probs, torch.from_numpy(val_targets)).item()
     val_score = math.nan
-    if len(data.val_rows):  # else a training on all galaxies
-        val_score = task.score(predict(held_out).numpy(), targets[held_out])
+    if len(val_targets):
+        val_score = task.score(val_probs.numpy(), val_targets)
+
     weights = {
         **model.cpu().state_dict(),
         "head.0.weight": torch.from_numpy(head.weights).float(),
         "head.0.bias": torch.from_numpy(head.bias).float(),
     }
-    row = history_row(config, 1, 0.0, (train_loss, val_loss), {"val_score": val_score})
+    row = history_row(config, 1, 0.0, train_loss, val_loss, {"val_score": val_score})
     write_history(folder / fold_files.HISTORY, [row], data.history)
     save_weights(folder / fold_files.WEIGHTS, weights)
     note_timing(folder / fold_files.TIMINGS, 1, time.perf_counter() - started)
@@ -195,7 +206,10 @@ def copy_training(trained: FoldFiles, folder: Path, config: Config) -> None:
     """
     table = read_history(trained.path(fold_files.HISTORY)).drop(columns="stage", errors="ignore")
     if config.stage:
-        counts = [1 if s.train.optimizer == "linear" else s.train.epochs for s in config.stages]
-        table.insert(0, "stage", np.repeat([stage.stage for stage in config.stages], counts))
+        stage_of_row = []
+        for stage in config.stages:
+            is_linear = stage.train.optimizer == "linear"  # it has no epochs
+            stage_of_row += [stage.stage] * (1 if is_linear else stage.train.epochs)
+        table.insert(0, "stage", stage_of_row)
     write_history(folder / fold_files.HISTORY, table)
     files.write_bytes(folder / fold_files.WEIGHTS, trained.path(fold_files.WEIGHTS).read_bytes())

@@ -58,22 +58,24 @@ def make_fold_data(
         part: galaxies to learn from and to validate on.
         before: files of the stage before, trained on the same part; None: it is the first.
     """
-    task, cache = config.predicted_task, data.train_images(config.image)
+    task = config.predicted_task
+    cache = data.train_images(config.image)
     labeled = data.for_task(task)
     targets = np.full((len(cache.ids), len(task.columns)), np.nan)
-    targets[np.searchsorted(cache.ids, labeled.ids)] = labeled.targets(task)
-    made = FoldData(cache, targets, part, labeled.fingerprint)
+    rows = np.searchsorted(cache.ids, labeled.ids)
+    targets[rows] = labeled.targets(task)
+    fold = FoldData(cache, targets, part, labeled.fingerprint)
     if before:
         return replace(
-            made,
+            fold,
             weights=before.path(fold_files.WEIGHTS),
             origin=origin_after(before, config),
             possible_leakage=before.notes.get("possible_leakage", False),
             history=before.path(fold_files.HISTORY),
         )
     if config.model.weights_file == BUNDLED:
-        return start_from_bundled(made, config, data)
-    return made
+        return start_from_bundled(fold, config, data)
+    return fold
 
 
 def origin_after(before: FoldFiles, config: schema.Config) -> str:
@@ -118,13 +120,13 @@ def _agrees(catalog: Catalog, fingerprint: str) -> bool:
         return catalog.for_task(votes).fingerprint == fingerprint
     if not catalog.has_galaxy_ids:
         return False
-    return any(
-        other.has_labels(votes)
-        and other.for_task(votes).fingerprint == fingerprint
-        and np.isin(catalog.ids, other.ids).all()
-        and catalog.find_difference(other) is None
-        for other in load_catalogs()
-    )
+    for other in load_catalogs():
+        if not other.has_labels(votes) or other.for_task(votes).fingerprint != fingerprint:
+            continue
+        has_all = np.isin(catalog.ids, other.ids).all()
+        if has_all and catalog.find_difference(other) is None:
+            return True
+    return False
 
 
 def find_stage_before(config: schema.Config, catalog: Catalog, name: str) -> FoldFiles | None:
@@ -158,15 +160,20 @@ def check_dataset_before(config: schema.Config, catalog: Catalog) -> Catalog:
     A first stage on another dataset is compared with the recipe's own. Where the two share no ids,
     a galaxy of both is known by its images, and no stage learns from it.
     """
-    before = config.earlier[-1] if config.earlier else None
-    dataset = (before and before.dataset) or config.own_dataset or catalog.dataset
+    dataset = config.own_dataset or catalog.dataset
+    start = dataset
+    if config.earlier:
+        before = config.earlier[-1]
+        dataset = before.dataset or dataset
+        start = before.run
     if dataset == catalog.dataset:
         return catalog
     other = load_catalog(dataset)
-    if difference := catalog.find_difference(other):
+    difference = catalog.find_difference(other)
+    if difference:
         raise InputError(
-            f"{config.run} cannot start from {before.run if before else dataset}, because "
-            f"{difference} differs between {catalog.dataset} and {other.dataset}: delete "
+            f"{config.run} cannot start from {start}, because {difference} differs between "
+            f"{catalog.dataset} and {other.dataset}: delete "
             f"{shown(dataset_dir(catalog.dataset))} to split and train {catalog.dataset} again"
         )
     return other

@@ -51,7 +51,9 @@ def train_holdout(run: Run) -> HoldoutCard:
     Returns:
         The score card, also written beside the run's out-of-fold card as `<run>_holdout.json`.
     """
-    config, catalog, task = run.config, run.catalog, run.config.predicted_task
+    config = run.config
+    catalog = run.catalog
+    task = config.predicted_task
     split = split_holdout(run.data, config)
     run.begin()
     before = None
@@ -62,6 +64,8 @@ def train_holdout(run: Run) -> HoldoutCard:
     table = PredictionTable.read(files.path(HELD_OUT_TABLE), task, catalog.ids[held_out])
     predictions = table.project().values
     targets = catalog.targets(task)
+    scores = score_table(task, predictions, targets[held_out], None, targets[~held_out])
+    sizes = split.value_counts()
     card = HoldoutCard(
         run=config.run,
         task=task.name,
@@ -69,8 +73,8 @@ def train_holdout(run: Run) -> HoldoutCard:
         fingerprint=catalog.fingerprint,
         checkpoint=config.train.checkpoint,
         selected_on_validation=False,
-        split={part: int((split == part).sum()) for part in TWENTIETHS},
-        **score_table(task, predictions, targets[held_out], None, targets[~held_out]),
+        split={part: int(sizes.get(part, 0)) for part in TWENTIETHS},
+        **scores,
     )
     card.write(layout.RunFolder(catalog.dataset, config.run).holdout_card)
     return card

@@ -50,14 +50,14 @@ def choose_jobs(configs: Sequence[Config], datasets: Mapping[str | None, Dataset
 
 def _count_on_gpus(configs: Sequence[Config], datasets: Mapping[str | None, Dataset]) -> int:
     """Count the folds that the GPUs' memory has room for, by the run that needs most."""
-    unlike = {}  # one config of each network, image size and batch size
+    distinct = {}  # one config of each network, image size and batch size
     for config in configs:
-        unlike[config.model.model_dump_json(), config.image, config.train.batch_size] = config
-    need = 0.0
-    for config in unlike.values():
-        need = max(need, probe.gpu_bytes(config, datasets[config.dataset]))
+        distinct[config.model.model_dump_json(), config.image, config.train.batch_size] = config
+    fold_bytes = 0.0
+    for config in distinct.values():
+        fold_bytes = max(fold_bytes, probe.gpu_bytes(config, datasets[config.dataset]))
     free, _ = torch.cuda.mem_get_info()
-    return torch.cuda.device_count() * int(free / need)
+    return torch.cuda.device_count() * int(free / fold_bytes)
 
 
 def memory_bytes() -> int:

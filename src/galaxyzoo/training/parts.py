@@ -44,7 +44,8 @@ class Part:
 def part_named(config: Config, catalog: Catalog, name: str) -> Part:
     """The part of a fold or refit, by its name, such as fold_3; arguments as of `fold_parts`."""
     if not is_refit(name):
-        return fold_parts(config, catalog, [number_of(name)])[0]
+        (part,) = fold_parts(config, catalog, [number_of(name)])
+        return part
     labeled = catalog.for_task(config.predicted_task)
     rows = np.searchsorted(catalog.ids, labeled.ids)
     train_rows = rows[may_learn_from(config, labeled)]
@@ -86,8 +87,8 @@ def split_holdout(catalog: Catalog, config: Config) -> pd.Series:
         twentieths = make_folds(targets, groups, sum(TWENTIETHS.values()), seed=0)
     except ValueError as error:
         raise InputError(f"--holdout: {error}") from None
-    names = np.repeat([*TWENTIETHS], [*TWENTIETHS.values()])
-    return pd.Series(names[twentieths], labeled.train.index)
+    part_of_twentieth = np.repeat(list(TWENTIETHS), list(TWENTIETHS.values()))
+    return pd.Series(part_of_twentieth[twentieths], labeled.train.index)
 
 
 def holdout_part(config: Config, catalog: Catalog, split: pd.Series) -> Part:
@@ -102,7 +103,9 @@ def holdout_part(config: Config, catalog: Catalog, split: pd.Series) -> Part:
     rows = np.searchsorted(catalog.ids, labeled.ids)
     in_train = labeled.train.index.isin(split.index[split == "train"])
     in_val = labeled.train.index.isin(split.index[split == "val"])
-    name = f"{HOLDOUT}_{config.stage}" if config.is_earlier_stage else HOLDOUT
+    name = HOLDOUT
+    if config.is_earlier_stage:
+        name = f"{HOLDOUT}_{config.stage}"
     _check_train_rows(config, name, rows[in_train])
     return Part(name, rows[in_train], rows[in_val], stream=catalog.n_folds)
 

@@ -55,18 +55,20 @@ class Plan:
 
         Imported runs have no networks of folds. They can only be refitted.
         """
-        refits = list(map(refit_name, range(self.refits)))
-        folders = [RunFolder(self.raw.dataset, config.run) for config in self.asked]
-        without_folds = [folder for folder in folders if folder.card.exists() and not folder.folds]
-        cards = [RunCard.of(folder.dataset, folder.run) for folder in without_folds]
+        refits = [refit_name(number) for number in range(self.refits)]
+        cards = []  # of runs without networks
+        for config in self.asked:
+            folder = RunFolder(self.raw.dataset, config.run)
+            if folder.card.exists() and not folder.folds:
+                cards.append(RunCard.of(folder.dataset, folder.run))
         imported = [card for card in cards if card.imported]
         if refits and len(imported) == len(self.asked):
             return refits
         for card in cards:
             if not card.config:  # of no recipe of ours
                 raise InputError(f"{card.run} was imported: add --refit, or train a renamed config")
-        folds = map(fold_name, self.only or range(n_folds))
-        return [*folds, *refits]
+        folds = [fold_name(fold) for fold in self.only or range(n_folds)]
+        return folds + refits
 
     def ensembles(self, usable: Set[str]) -> list[list[str]]:
         """Choose the ensembles to build: those named that are whole, else a task's finished runs.
@@ -109,7 +111,7 @@ def prepare_all(plan: Plan, n_folds: int | None = None) -> dict[str | None, Data
         datasets[name] = prepare(name, data.n_folds, tasks=tasks, update=True)
     for name in plan.other_datasets:
         record_duplicates(data, datasets[name])
-    last = data.n_folds - 1
-    if not all(0 <= fold <= last for fold in plan.only):
-        raise InputError(f"--only: choose from folds 0 to {last}")
+    for fold in plan.only:
+        if fold not in range(data.n_folds):
+            raise InputError(f"--only: choose from folds 0 to {data.n_folds - 1}")
     return datasets

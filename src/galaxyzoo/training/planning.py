@@ -58,14 +58,19 @@ def estimate(
     if not config.is_earlier_stage:
         predicted += galaxies + k * tests
     tables = (galaxies + tests) * len(config.predicted_task.columns) * 12 * 2
-    # While a fold trains, its checkpoint holds weights, average and the optimizer's two moments.
-    checkpoint = 0 if is_linear else 4 * timed.weight_bytes
+    disk_bytes = (timed.weight_bytes + tables) * k
+    if not is_linear:
+        # The checkpoint of a fold in training: weights, average, the optimizer's two moments.
+        disk_bytes += 4 * timed.weight_bytes
+    gpu_bytes = 0.0
+    if _on_gpu():
+        gpu_bytes = peak_of_fold(config, catalog)
     return Cost(
         train_s,
-        predicted * timed.predict_s,
-        disk_bytes=(timed.weight_bytes + tables) * k + checkpoint,
+        predict_s=predicted * timed.predict_s,
+        disk_bytes=disk_bytes,
         batch_s=timed.batch_s,
-        gpu_bytes=peak_of_fold(config, catalog) if _on_gpu() else 0.0,
+        gpu_bytes=gpu_bytes,
         cpu_share=timed.cpu_share,
     )
 
@@ -114,8 +119,9 @@ def print_plan(configs: list[Config], datasets: Mapping[str | None, Dataset]) ->
 
 def _tabulate(configs: list[Config], costs: list[Cost], total: Cost) -> pd.DataFrame:
     """One row a run, and the last for all."""
+    names = [config.title for config in configs]
     rows = []
-    for name, cost in zip([*(c.title for c in configs), "all runs"], [*costs, total], strict=True):
+    for name, cost in zip([*names, "all runs"], [*costs, total], strict=True):
         row = {
             "run": name,
             "training": _hours(cost.train_s, total.train_s),
@@ -147,7 +153,9 @@ def _cache_bytes(configs: list[Config], datasets: Mapping[str | None, Dataset]) 
 
 def _hours(seconds: float, total: float) -> str:
     """Hours, or minutes where the total of the column is short."""
-    return f"{seconds / 3600:.1f} h" if total >= 5400 else f"{seconds / 60:.1f} min"
+    if total >= 5400:
+        return f"{seconds / 3600:.1f} h"
+    return f"{seconds / 60:.1f} min"
 
 
 def _gigabytes(count: float) -> str:

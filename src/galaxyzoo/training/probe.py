@@ -53,7 +53,7 @@ def probe(config: Config, seconds: float) -> Probe:
         seconds: that it may take; two batches of each kind are timed in any case.
     """
     data = random_fold(config, (1 + BATCHES) * config.train.batch_size)
-    parts = config.train.accumulation
+    micro_batches = config.train.accumulation
     may_split = config.train.on_out_of_memory == "accumulate"
     is_gpu = devices.get_device().type == "cuda"
     while True:
@@ -61,13 +61,15 @@ def probe(config: Config, seconds: float) -> Probe:
             torch.cuda.reset_peak_memory_stats()
         try:
             trainer = Trainer(config, data, initialize=False)
-            trainer.parts = parts
+            trainer.micro_batches = micro_batches
             return _probe(trainer, seconds)
         except (RuntimeError, MemoryError) as error:
             if not devices.is_out_of_memory(error):
                 raise
         devices.release()
-        parts = devices.split_batch(config.train.batch_size, parts, config.run, may_split)
+        micro_batches = devices.split_batch(
+            config.train.batch_size, micro_batches, config.run, may_split
+        )
 
 
 def _probe(trainer: Trainer, seconds: float) -> Probe:

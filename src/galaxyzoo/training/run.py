@@ -114,28 +114,30 @@ class Run:
 
     def _check_saved(self) -> None:
         """Refuse a folder that was begun with other settings, or on another split."""
-        where = shown(self.folder.path)
+        folder = shown(self.folder.path)
         saved = loading.load_run_config(self.folder.path)
         if not self._is_of_catalog(saved):
             raise InputError(
-                f"{where} was trained on other images or folds of '{self.catalog.dataset}': "
+                f"{folder} was trained on other images or folds of '{self.catalog.dataset}': "
                 "delete it to retrain"
             )
         if saved.config.digest() != self.config.digest():
             raise InputError(
-                f"{where} was trained with other settings "
+                f"{folder} was trained with other settings "
                 f"({base.changed_settings(saved.config, self.config)}): delete it to retrain, or "
                 "put the new settings into a new config"
             )
-        if changed := self._changed_elsewhere(saved):
+        changed = self._changed_elsewhere(saved)
+        if changed:
             raise InputError(
-                f"{where} was trained on other labels of '{changed[0]}': delete it to retrain"
+                f"{folder} was trained on other labels of '{changed[0]}': delete it to retrain"
             )
 
     def _is_of_catalog(self, saved: loading.SavedConfig) -> bool:
         """Check whether a run was begun on this split of these images."""
-        images = self.catalog.about.get("images")
-        return (saved.fingerprint, saved.images) == (self.catalog.fingerprint, images)
+        if saved.fingerprint != self.catalog.fingerprint:
+            return False
+        return saved.images == self.catalog.about.get("images")
 
     def _fingerprints_elsewhere(self) -> dict[str, str]:
         """Fingerprints of the labels of other datasets that stages learn from, by their names."""
@@ -150,7 +152,7 @@ class Run:
     def _changed_elsewhere(self, saved: loading.SavedConfig) -> list[str]:
         """Name the other datasets whose labels have changed since stages learned from them."""
         now = self._fingerprints_elsewhere()
-        return [name for name, before in saved.elsewhere.items() if now.get(name) != before]
+        return [dataset for dataset, then in saved.elsewhere.items() if now.get(dataset) != then]
 
     def _is_current(self, saved: loading.SavedConfig) -> bool:
         """Check whether a run was begun on this split, and all labels are as they were then."""
@@ -181,7 +183,9 @@ class Run:
         )
 
     def train(
-        self, names: Sequence[str] | None = None, after_fold: Callable[[], object] = lambda: None
+        self,
+        trainings: Sequence[str] | None = None,
+        after_fold: Callable[[], object] = lambda: None,
     ) -> card.RunCard | None:
         """Train the folds that are not finished; write tables and card of all finished folds.
 
@@ -189,21 +193,24 @@ class Run:
         noted in `stopped`; the next call goes on with it from its last whole epoch.
 
         Args:
-            names: of folds and refits, such as fold_3; default all folds.
+            trainings: names of folds and refits, such as fold_3; default all folds.
             after_fold: called after each of them.
         Returns:
             The score card; None while no fold is finished.
         """
         self.begin()
-        for name in self.every_fold if names is None else names:
+        if trainings is None:
+            trainings = self.every_fold
+        for name in trainings:
             self.train_one(name)
             after_fold()
         return self.collect()
 
-    def unfinished(self, names: Sequence[str] | None = None) -> list[str]:
-        """List the unfinished trainings among the given ones (default: all folds)."""
-        asked = self.every_fold if names is None else names
-        return [name for name in asked if self.files(name).state() != "finished"]
+    def unfinished(self, trainings: Sequence[str] | None = None) -> list[str]:
+        """List the unfinished ones among trainings, by their names (default: all folds)."""
+        if trainings is None:
+            trainings = self.every_fold
+        return [name for name in trainings if self.files(name).state() != "finished"]
 
     def begin(self) -> None:
         """Check the run and save its config."""
@@ -234,7 +241,8 @@ class Run:
 
     def _fill(self, trained: FoldFiles, title: str) -> FoldSummary:
         """Write the files of a training: take over weights that are there, or train; predict."""
-        if twin := self._find_reusable_fold(trained.name):
+        twin = self._find_reusable_fold(trained.name)
+        if twin:
             tqdm.write(f"{title}: reusing the weights of {shown(twin.folder)}")
             summary = self._copy_fold(twin, trained)
         else:
@@ -270,28 +278,30 @@ class Run:
 
     def minutes(self) -> float:
         """Minutes that its folds have taken so far, all stages together."""
-        dataset, stages = self.catalog.dataset, self.config.stages
-        folders = [layout.RunFolder(stage.dataset or dataset, stage.run) for stage in stages]
         seconds = 0.0
-        for folder in folders:
+        for stage in self.config.stages:
+            folder = layout.RunFolder(stage.dataset or self.catalog.dataset, stage.run)
             for name in self.every_fold:
                 seconds += sum(read_timings(folder.training(name) / TIMINGS).values())
         return seconds / 60
 
     def _predict_fold(self, trained: FoldFiles, summary: FoldSummary) -> FoldSummary:
         """Predict a trained fold and the test galaxies; returns the summary with notes on these."""
-        started, folder = time.perf_counter(), trained.folder
+        started = time.perf_counter()
+        folder = trained.folder
         model = load_network(self.config, folder / WEIGHTS)
-        image = self.config.image
-        cache, test = self.data.train_images(image), self.data.test_images(image)
-        rows = np.searchsorted(cache.ids, self.catalog.ids[self.catalog.folds == trained.number])
-        if len(rows):
+        cache = self.data.train_images(self.config.image)
+        test = self.data.test_images(self.config.image)
+        held_out = self.catalog.ids[self.catalog.folds == trained.number]
+        if len(held_out):  # a refit holds out none
+            rows = np.searchsorted(cache.ids, held_out)
             self.predict(model, cache, rows, folder / VAL_TABLE)
         self.predict(model, test, np.arange(len(test.ids)), folder / TEST_TABLE)
         note_timing(trained.timings, 0, time.perf_counter() - started)
+        checkpoints = [stage.train.checkpoint for stage in self.config.stages]
         return replace(
             summary,
-            selected_on_validation=any(s.train.checkpoint == "best" for s in self.config.stages),
+            selected_on_validation="best" in checkpoints,
             unreadable_test_images=test.ids[test.unreadable].tolist(),
         )
 
@@ -340,7 +350,8 @@ class Run:
                 "packages": package_versions(),
                 **self.config.model_dump(mode="json"),
             }
-            if elsewhere := self._fingerprints_elsewhere():
+            elsewhere = self._fingerprints_elsewhere()
+            if elsewhere:
                 values["data_elsewhere"] = elsewhere
         files.write_text(path, yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
 

@@ -15,7 +15,7 @@ from galaxyzoo.training.run import Run
 
 
 def train_runs(
-    runs: Sequence[Run], names: Sequence[str] | None, jobs: int, backend: str
+    runs: Sequence[Run], trainings: Sequence[str] | None, jobs: int, backend: str
 ) -> Iterator[card.RunCard]:
     """Train runs as `Run.train` does, several folds in parallel.
 
@@ -24,34 +24,37 @@ def train_runs(
 
     Args:
         runs: each after the runs among them that it needs.
-        names: of the folds and refits of each run, such as fold_3; default all folds.
+        trainings: names of the folds and refits of each run, such as fold_3; default all folds.
         jobs: number of processes; 1: this one.
         backend: of joblib, as in `run_jobs`.
     Yields:
         The score cards of runs with a finished fold; reasons of stopped folds are in the runs.
     """
-    left = FoldProgress(runs, names)
+    progress = FoldProgress(runs, trainings)
     if jobs == 1:
         for run in runs:
-            if trained := run.train(names, left.look):
-                yield trained
+            run_card = run.train(trainings, progress.look)
+            if run_card:
+                yield run_card
         return
     for run in runs:
         run.begin()
         run.data.train_images(run.config.image)  # decoded here, by all processors
         run.data.test_images(run.config.image)
-        if run.unfinished(names) and not run.config.earlier:
+        if run.unfinished(trainings) and not run.config.earlier:
             build_model(run.config)  # weights are downloaded here, or missed, once
-    chains = order_by_dependency(runs)
-    calls = [(chain, name) for chain in chains for name in chain[-1].unfinished(names)]
-    with progress_of_files(left.look, left.epochs, "all folds", "epoch"):
+    calls: list[tuple[list[Run], str]] = []
+    for chain in order_by_dependency(runs):
+        calls += [(chain, name) for name in chain[-1].unfinished(trainings)]
+    with progress_of_files(progress.look, progress.epochs, "all folds", "epoch"):
         reasons = run_jobs(_train_one, calls, jobs, backend)
-    left.look()
+    progress.look()
     for (chain, _), stopped in zip(calls, reasons, strict=True):
         chain[-1].stopped += stopped
     for run in runs:
-        if trained := run.collect():
-            yield trained
+        run_card = run.collect()
+        if run_card:
+            yield run_card
 
 
 def order_by_dependency(runs: Sequence[Run]) -> list[list[Run]]:
@@ -66,7 +69,9 @@ def order_by_dependency(runs: Sequence[Run]) -> list[list[Run]]:
     first: dict[str, str] = {}  # name of the first run, by the digest of the weights
     needs: dict[str, list[str]] = {}
     for name, run in by_name.items():
-        needs[name] = [stage.run for stage in run.config.earlier[-1:]]
+        needs[name] = []
+        if run.config.earlier:
+            needs[name].append(run.config.earlier[-1].run)
         twin = first.setdefault(run.config.digest("weights"), name)
         if twin != name:
             needs[name].append(twin)
@@ -100,24 +105,29 @@ class FoldProgress:
 
     Args:
         runs: of the command.
-        names: as of `train_runs`.
+        trainings: as of `train_runs`.
     """
 
-    def __init__(self, runs: Sequence[Run], names: Sequence[str] | None) -> None:
-        self.left = [(run, name) for run in runs for name in run.unfinished(names)]
+    def __init__(self, runs: Sequence[Run], trainings: Sequence[str] | None) -> None:
+        self.left: list[tuple[Run, str]] = []
+        for run in runs:
+            self.left += [(run, name) for name in run.unfinished(trainings)]
         self.epochs = sum(run.config.train.epochs for run, _ in self.left)
 
     def look(self) -> int:
         """Print a line for each newly finished one; returns the epochs done."""
         before = self.left
         self.left = [(run, name) for run, name in before if run.unfinished([name])]
-        left = [run.files(name).folder for run, name in self.left]
+        left_folders = [run.files(name).folder for run, name in self.left]
+        left_of_run = Counter(run.config.run for run, _ in self.left)
         for run, name in before:
-            if run.files(name).folder in left:
+            if run.files(name).folder in left_folders:
                 continue
-            more = sum(other is run for other, _ in self.left)
-            to_go = f"; {console.count(more, 'fold')} to go" if more else ""
-            console.ProgressBar.write(f"{describe_finished(run, name)}{to_go}")
+            line = describe_finished(run, name)
+            to_go = left_of_run[run.config.run]
+            if to_go:
+                line += f"; {console.count(to_go, 'fold')} to go"
+            console.ProgressBar.write(line)
             sys.stdout.flush()  # into a log at once
         # One that took over the weights of another has trained no epoch.
         ahead = 0

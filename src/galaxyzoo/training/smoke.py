@@ -15,7 +15,8 @@ from galaxyzoo.training.fold import train_fold
 from galaxyzoo.training.fold_data import make_fold_data
 from galaxyzoo.training.parts import part_named
 
-_TRAINED, _PREDICTED = 256, 64  # galaxies
+_TRAINED = 256  # galaxies
+_PREDICTED = 64
 
 
 def smoke(config: Config, data: Dataset) -> None:

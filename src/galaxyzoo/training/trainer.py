@@ -6,7 +6,7 @@ that is started again after a kill replays exactly and no generator's state has 
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -19,8 +19,8 @@ from galaxyzoo.config.schema import Config, TTAConfig
 from galaxyzoo.core import console, devices, paths
 from galaxyzoo.core.errors import FoldError, one_line
 from galaxyzoo.inference.predict import predict
-from galaxyzoo.models import heads
 from galaxyzoo.models.build import GalaxyNet, build_model
+from galaxyzoo.models.losses import build_loss, weight_in_mean
 from galaxyzoo.models.weights import fill_network, load_weights
 from galaxyzoo.results.fold_files import FoldSummary
 from galaxyzoo.training.fold_data import FoldData
@@ -37,29 +37,35 @@ class Trainer:
     """Network, optimizer and data of a fold in training."""
 
     def __init__(self, config: Config, data: FoldData, initialize: bool = True) -> None:
-        self.config, self.data, self.device = config, data, devices.get_device()
+        self.config = config
+        self.data = data
+        self.device = devices.get_device()
         devices.prepare_to_train(self.device, config.train.deterministic)
         self.task = config.predicted_task
         labels = data.targets[data.train_rows]
         # Class frequencies; a class that a short probe lacks counts as one galaxy.
         self.prior = np.maximum(labels.mean(axis=0), 1 / len(labels))
         self.class_weights: Tensor | None = None  # (class,) in the loss; None: all alike
+        sampling = None  # weights of classes, by which galaxies are drawn; None: all alike
         if config.train.class_balance == "weights":  # inverse to the frequencies
             weights = 1 / (self.prior * len(self.prior))
             self.class_weights = torch.from_numpy(weights.astype(np.float32)).to(self.device)
-        self.loss = heads.build_loss(config, self.class_weights)
-        is_sampled = config.train.class_balance == "sampling"  # so that classes come equally often
-        self.loader = BatchLoader(config, data, self.device, 1 / self.prior if is_sampled else None)
+        elif config.train.class_balance == "sampling":  # so that classes come equally often
+            sampling = 1 / self.prior
+        self.loss = build_loss(config, self.class_weights)
+        self.loader = BatchLoader(config, data, self.device, sampling)
         torch.manual_seed(_seed(config, data.part.stream))
         model, self.start = first_network(config, data, initialize)
         self.model = devices.place(model, self.device)
-        decay = config.train.ema_decay
-        self.ema = ModelEmaV3(self.model, decay=decay, use_warmup=True) if decay else None
+        self.ema: ModelEmaV3 | None = None
+        if config.train.ema_decay:
+            self.ema = ModelEmaV3(self.model, decay=config.train.ema_decay, use_warmup=True)
         in_graph = self.device.type == "cuda" and config.train.graph
         self.optimizer = build_optimizer(self.model, config.train, in_graph)
-        # None: a step is launched kernel by kernel
-        self.graph = StepGraph(self.model, self.optimizer) if in_graph else None
-        self.parts = config.train.accumulation  # of each batch, worked through one by one
+        self.graph: StepGraph | None = None  # then a step is launched kernel by kernel
+        if in_graph:
+            self.graph = StepGraph(self.model, self.optimizer)
+        self.micro_batches = config.train.accumulation  # of each batch, worked through one by one
         self.epoch = 0
         self.first_loss: float | None = None  # of the untrained network
         self.history: list[dict[str, Any]] = []
@@ -100,11 +106,11 @@ class Trainer:
             # A training on all galaxies holds out none.
             val_loss, val_scores = self.validate() if len(self.data.val_rows) else (None, {})
             if val_loss is not None and not math.isfinite(val_loss):
-                raise FoldError(f"{self._where}: the validation loss is {val_loss}: {_HINT}")
+                raise FoldError(f"{self._place}: the validation loss is {val_loss}: {_HINT}")
             self.epoch += 1
             lr = float(self.optimizer.param_groups[0]["lr"])
             train_loss = float(np.average(losses, weights=[len(rows) for _, rows in steps]))
-            row = history_row(self.config, self.epoch, lr, (train_loss, val_loss), val_scores)
+            row = history_row(self.config, self.epoch, lr, train_loss, val_loss, val_scores)
             self.history.append(row)
             if self._keeps_best and self._best_row is row:
                 state = self.averaged_model.state_dict()
@@ -148,7 +154,7 @@ class Trainer:
             "history": self.history,
             "best": self.best,
             "start": self.start,
-            "parts": self.parts,
+            "parts": self.micro_batches,
             "first_loss": self.first_loss,
         }
 
@@ -160,10 +166,14 @@ class Trainer:
         # CUDA graphs need these as they are here; the checkpoint may come from elsewhere.
         groups = zip(state["optimizer"]["param_groups"], self.optimizer.param_groups, strict=True)
         for saved, current in groups:
-            saved |= {name: current[name] for name in ("lr", "capturable") if name in current}
+            for setting in ("lr", "capturable"):
+                if setting in current:
+                    saved[setting] = current[setting]
         self.optimizer.load_state_dict(state["optimizer"])
-        self.epoch, self.history = state["epoch"], state["history"]
-        self.best, self.start = state["best"], state["start"]
+        self.epoch = state["epoch"]
+        self.history = state["history"]
+        self.best = state["best"]
+        self.start = state["start"]
         self.first_loss = state["first_loss"]
 
     def step(self, number: int, batch: Batch) -> Tensor:
@@ -192,7 +202,7 @@ class Trainer:
         """Take an optimizer step at the learning rate that is set; return the loss."""
         self.optimizer.zero_grad()
         value = torch.zeros((), device=self.device)
-        for loss in self.part_losses(self.model, images, targets):
+        for loss in self.micro_batch_losses(self.model, images, targets):
             loss.backward()
             value += loss.detach()
         if self.config.train.clip_norm:
@@ -200,22 +210,24 @@ class Trainer:
         self.optimizer.step()
         return value
 
-    def part_losses(self, network: nn.Module, images: Tensor, targets: Tensor) -> Iterator[Tensor]:
-        """Losses of a batch's parts, scaled so that they add up to the loss of the whole batch.
+    def micro_batch_losses(
+        self, network: nn.Module, images: Tensor, targets: Tensor
+    ) -> Iterator[Tensor]:
+        """Losses of a batch's micro-batches, scaled so that they add up to that of the batch.
 
         Args:
             network: that predicts.
             images: (B, 3, H, W).
             targets: (B, column).
         """
-        whole = heads.part_weight(targets, self.class_weights)
-        parts = min(self.parts, max(1, len(targets) // 2))  # batch norm needs two images
-        pairs = zip(images.tensor_split(parts), targets.tensor_split(parts), strict=True)
-        for part_images, part_targets in pairs:
+        whole = weight_in_mean(targets, self.class_weights)
+        count = min(self.micro_batches, max(1, len(targets) // 2))  # batch norm needs two images
+        pairs = zip(images.tensor_split(count), targets.tensor_split(count), strict=True)
+        for micro_images, micro_targets in pairs:
             with devices.autocast(self.config.train.amp, self.device):
-                predictions = network(part_images)
-            share = heads.part_weight(part_targets, self.class_weights) / whole
-            yield self.loss(predictions.float(), part_targets) * share
+                predictions = network(micro_images)
+            share = weight_in_mean(micro_targets, self.class_weights) / whole
+            yield self.loss(predictions.float(), micro_targets) * share
 
     @torch.no_grad()
     def untrained_loss(self) -> float:
@@ -227,33 +239,39 @@ class Trainer:
         torch.manual_seed(_seed(self.config, self.data.part.stream, self.epoch))
         model = copy.deepcopy(self.model)  # in training mode, norms update their statistics
         count = math.ceil(_FIRST_GALAXIES / self.config.train.batch_size)
-        losses, sizes = [], []
+        losses = []
+        sizes = []
         for batch in islice(self.batches(), count):
-            losses_of_parts = self.part_losses(model, batch.images, batch.targets)
-            loss = sum(losses_of_parts, start=torch.zeros((), device=self.device))
+            micro_losses = self.micro_batch_losses(model, batch.images, batch.targets)
+            loss = sum(micro_losses, start=torch.zeros((), device=self.device))
             losses.append(self._checked_loss(loss.item, batch.rows))
             sizes.append(len(batch.rows))
         return float(np.average(losses, weights=sizes))
 
     @property
-    def _where(self) -> str:
+    def _place(self) -> str:
+        """Run, fold and epoch, for messages."""
         return f"{self.config.title}, {self.data.part.title}, epoch {self.epoch + 1}"
 
     def _checked_loss(self, read: Callable[[], float], rows: np.ndarray) -> float:
-        """Read the loss of a batch of these rows, which must be finite."""
-        if not math.isfinite(loss := read()):
-            ids = ", ".join(map(str, self.data.cache.ids[rows]))
-            raise FoldError(
-                f"{self._where}: the loss is {loss}: {_HINT}; GalaxyIDs in the batch: {ids}"
-            )
-        return loss
+        """Read the loss of a batch of these rows; a FoldError names them where it is not finite."""
+        loss = read()
+        if math.isfinite(loss):
+            return loss
+        ids = ", ".join(map(str, self.data.cache.ids[rows]))
+        raise FoldError(
+            f"{self._place}: the loss is {loss}: {_HINT}; GalaxyIDs in the batch: {ids}"
+        )
 
     def _check_weights(self) -> None:
         """Refuse weights that are not finite: no loss has been taken since the last step."""
-        networks = [self.model, *([self.ema.module] if self.ema else [])]
-        for name, tensor in (pair for net in networks for pair in net.state_dict().items()):
-            if not tensor.isfinite().all():
-                raise FoldError(f"{self._where}: weights in {name} are not finite: {_HINT}")
+        networks: list[nn.Module] = [self.model]
+        if self.ema:
+            networks.append(self.ema.module)
+        for network in networks:
+            for name, tensor in network.state_dict().items():
+                if not tensor.isfinite().all():
+                    raise FoldError(f"{self._place}: weights in {name} are not finite: {_HINT}")
 
     def batches(self) -> Iterator[Batch]:
         """This epoch's batches in order, on the device."""
@@ -261,14 +279,16 @@ class Trainer:
 
     def validate(self) -> tuple[float, dict[str, float]]:
         """Loss and scores of the averaged weights on the validation fold, one view an image."""
-        rows, model = self.data.val_rows, self.averaged_model
+        rows = self.data.val_rows
+        model = self.averaged_model
         predictions = predict(model, self.data.cache, rows, self.config, _ONE_VIEW)
         outputs = torch.from_numpy(predictions).to(self.device)
         loss = self.loss(outputs, self.loader.targets[rows].to(self.device)).item()
         targets = self.data.targets[rows]
-        scores = {"score": self.task.score(predictions, targets)}
-        scores |= self.task.epoch_metrics(predictions, targets)
-        return loss, {f"val_{name}": value for name, value in scores.items()}
+        scores = {"val_score": self.task.score(predictions, targets)}
+        for metric, value in self.task.epoch_metrics(predictions, targets).items():
+            scores[f"val_{metric}"] = value
+        return loss, scores
 
     @property
     def averaged_model(self) -> GalaxyNet:
@@ -286,12 +306,19 @@ class Trainer:
 
 
 def history_row(
-    config: Config, epoch: int, lr: float, losses: Sequence[float | None], scores: dict[str, float]
+    config: Config,
+    epoch: int,
+    lr: float,
+    train_loss: float,
+    val_loss: float | None,
+    val_scores: dict[str, float],
 ) -> dict[str, Any]:
-    """An epoch's row of the history: losses of training and validation, scores of the latter."""
-    stage = {"stage": config.stage} if config.stage else {}
-    row = {**stage, "epoch": epoch, "lr": lr, "train_loss": losses[0], "val_loss": losses[1]}
-    return {**row, "metric": config.metric, **scores}
+    """An epoch's row of the history, with its stage where a recipe has several."""
+    row: dict[str, Any] = {}
+    if config.stage:
+        row["stage"] = config.stage
+    row |= {"epoch": epoch, "lr": lr, "train_loss": train_loss, "val_loss": val_loss}
+    return {**row, "metric": config.metric, **val_scores}
 
 
 def first_network(config: Config, data: FoldData, initialize: bool = True) -> tuple[GalaxyNet, str]:
