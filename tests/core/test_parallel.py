@@ -12,7 +12,8 @@ import torch
 
 from galaxyzoo.core import parallel
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.parallel import prefetch, run_jobs
+from galaxyzoo.core.parallel import run_jobs
+from galaxyzoo.core.prefetch import prefetch
 from galaxyzoo.data.parallel_decoding import in_threads
 
 

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from galaxyzoo.core.devices import describe_machine, get_device, place, release
-from galaxyzoo.inference.predict import predict
+from galaxyzoo.core.devices import describe_machine, get_device
+from galaxyzoo.core.memory import release
+from galaxyzoo.inference.network import predict
 from galaxyzoo.models.build import GalaxyNet, build_model
+from galaxyzoo.models.placement import place
 from galaxyzoo.models.weights import load_weights
 from galaxyzoo.results.fold_files import WEIGHTS
 from galaxyzoo.training.fold import train_fold

@@ -9,7 +9,8 @@ import pytest
 from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core.console import ProgressBar
 from galaxyzoo.data.stores.opening import open_all
-from galaxyzoo.inference.images import Chunk, InputChecks
+from galaxyzoo.inference.chunks import Chunk
+from galaxyzoo.inference.input_checks import InputChecks
 from galaxyzoo.inference.predict import predict_stores
 from support.pictures import draw_image, encode
 from support.surveys import Brightness

@@ -16,7 +16,7 @@ from filelock import FileLock
 from galaxyzoo.config.loading import CONFIG
 from galaxyzoo.config.schema import TTAConfig
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.inference.predict import predict
+from galaxyzoo.inference.network import predict
 from galaxyzoo.models.build import load_network
 from galaxyzoo.results.fold_files import HISTORY, TEST_TABLE, TIMINGS, VAL_TABLE, WEIGHTS
 from galaxyzoo.results.layout import RunFolder

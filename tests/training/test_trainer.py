@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from galaxyzoo.config.schema import Config, TTAConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.geometry import to_tensor
-from galaxyzoo.inference.predict import predict
+from galaxyzoo.inference.network import predict
 from galaxyzoo.models.build import GalaxyNet, build_model
 from galaxyzoo.models.weights import save_weights
 from galaxyzoo.results.fold_files import WEIGHTS

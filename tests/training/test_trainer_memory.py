@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from galaxyzoo.core import console
-from galaxyzoo.core.devices import is_out_of_memory
 from galaxyzoo.core.errors import FoldError
-from galaxyzoo.inference import predict
+from galaxyzoo.core.memory import is_out_of_memory
+from galaxyzoo.inference import network
 from galaxyzoo.models.build import GalaxyNet, build_model
 from galaxyzoo.models.weights import load_checkpoint
 from galaxyzoo.results.fold_files import CHECKPOINT, HISTORY, WEIGHTS
@@ -135,4 +135,4 @@ def test_other_errors_are_not_taken_for_it(tmp_path, monkeypatch):
     with pytest.raises(RuntimeError, match="mat1 and mat2"):
         train_fold(config(**GO_ON), fold_data(), tmp_path, "broken")
     with pytest.raises(RuntimeError, match="mat1 and mat2"):
-        predict.predict(build_model(config()), fold_data().cache, np.arange(9), config())
+        network.predict(build_model(config()), fold_data().cache, np.arange(9), config())

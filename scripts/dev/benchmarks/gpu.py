@@ -16,8 +16,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from galaxyzoo.config.loading import load_config
 from galaxyzoo.config.schema import Config, TTAConfig
-from galaxyzoo.core.devices import read_async
 from galaxyzoo.core.paths import BUNDLED
+from galaxyzoo.core.transfer import read_async
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.extras.surveys.images import SurveyImages
 from galaxyzoo.inference.predict import RunNetworks, decode_ahead, load_run

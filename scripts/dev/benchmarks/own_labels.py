@@ -20,7 +20,8 @@ from galaxyzoo.config.loading import load_config
 from galaxyzoo.config.schema import Config, ImageConfig, TTAConfig
 from galaxyzoo.data.image_cache import ImageCache, open_cache
 from galaxyzoo.data.prepare import Dataset, prepare
-from galaxyzoo.inference.predict import RunNetworks, predict
+from galaxyzoo.inference.network import predict
+from galaxyzoo.inference.predict import RunNetworks
 from galaxyzoo.models.build import build_model
 from galaxyzoo.results.layout import bundled_dir
 from galaxyzoo.tasks.kinds import ClassTask

@@ -28,13 +28,8 @@ from galaxyzoo.core.paths import BUNDLED
 from galaxyzoo.data.geometry import iterate_views
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.extras.surveys.survey import Survey, SurveyImages
-from galaxyzoo.inference.predict import (
-    Predictor,
-    RunNetworks,
-    batch_size_for,
-    fuse_for_inference,
-    load_run,
-)
+from galaxyzoo.inference.network import batch_size_for, fuse_for_inference
+from galaxyzoo.inference.predict import Predictor, RunNetworks, load_run
 from galaxyzoo.io.archives import write_zip
 from galaxyzoo.models.build import GalaxyNet, build_model
 from galaxyzoo.tasks.registry import get_task

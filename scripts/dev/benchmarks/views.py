@@ -17,7 +17,8 @@ from galaxyzoo.core.paths import BUNDLED
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.parallel_decoding import decode_many
 from galaxyzoo.data.prepare import Dataset
-from galaxyzoo.inference.predict import RunNetworks, load_run, predict, run_networks
+from galaxyzoo.inference.network import predict
+from galaxyzoo.inference.predict import RunNetworks, load_run, run_networks
 from galaxyzoo.results.layout import bundled_dir
 
 RUN = "gz37/d4cnn_transfer"

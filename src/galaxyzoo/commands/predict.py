@@ -148,7 +148,7 @@ def hand_on(command: str, options: PredictOptions) -> None:
 
 def is_own(path: Path, task: kinds.Task, inputs: Sequence[Images]) -> bool:
     """Check whether a table holds predictions of a task for the same images, or some of them."""
-    from galaxyzoo.inference.images import IdColumn
+    from galaxyzoo.inference.id_column import IdColumn
 
     try:
         table = read_table(path, texts=None)

@@ -167,7 +167,8 @@ class SealedFiles(Artifact):
 
     def path(self, name: str) -> Path:
         """Path of a file, after a check against the mark."""
-        path, expected = self.folder / name, self._content["files"].get(name)
+        path = self.folder / name
+        expected = self._content["files"].get(name)
         if expected is None or not path.is_file():
             raise InputError(f"{paths.shown(path)} is missing: restore it, or {self.advice}")
         if manifest.digest_file(path) != expected:

@@ -31,7 +31,8 @@ class _Log:
 
     def write(self, text: str) -> None:
         """Print a line, unless the text is a mere space or carriage return."""
-        if line := text.strip():
+        line = text.strip()
+        if line:
             print(line[:_LOG_WIDTH], file=sys.stderr, flush=True)
 
 
@@ -48,7 +49,9 @@ def count(number: int, noun: str) -> str:
         >>> count(1, "image"), count(2000, "image")
         ('1 image', '2,000 images')
     """
-    return f"{number:,} {noun}{'s' * (number != 1)}"
+    if number != 1:
+        noun += "s"
+    return f"{number:,} {noun}"
 
 
 def print_table(title: str, table: pd.DataFrame) -> None:
@@ -58,12 +61,16 @@ def print_table(title: str, table: pd.DataFrame) -> None:
     follow below with the first column again; text that is wider than a line alone ends in dots.
     """
     first = table.columns[0]
-    known = table.where(table.notna())  # None is printed as it is, NaN as `na_rep`
-    text = known.set_index(first).rename_axis(index=None, columns=first)
+    cells = table.where(table.notna())  # None is printed as it is, NaN as `na_rep`
+    cells = cells.set_index(first).rename_axis(index=None, columns=first)
+    width = _width()
+    width_of_first = max(len(str(text)) for text in [first, *cells.index])
     # pandas adds 5: blanks, and a backslash where columns go on below
-    widest = max(10, _width() - max(map(len, map(str, [first, *text.index]))) - 5)
-    formats = {"na_rep": "–", "float_format": "{:.5f}".format, "max_colwidth": widest}
-    print(f"\n{title}", text.to_string(line_width=_width(), **formats), sep="\n")
+    widest = max(10, width - width_of_first - 5)
+    text = cells.to_string(
+        line_width=width, na_rep="–", float_format="{:.5f}".format, max_colwidth=widest
+    )
+    print(f"\n{title}", text, sep="\n")
 
 
 def print_text(*paragraphs: str) -> None:

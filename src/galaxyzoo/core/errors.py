@@ -58,7 +58,10 @@ class FoldError(InputError):
 
 def reason_of(error: BaseException) -> str:
     """First line of an error's message; its type where it has none."""
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    message = str(error).strip()
+    if message:
+        return message.splitlines()[0]
+    return type(error).__name__
 
 
 def one_line(text: str) -> str:
@@ -69,4 +72,10 @@ def one_line(text: str) -> str:
     """
     if text.isprintable():
         return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    escaped = ""
+    for character in text:
+        if character.isprintable():
+            escaped += character
+        else:
+            escaped += character.encode("unicode_escape").decode()
+    return escaped

@@ -53,8 +53,11 @@ def installed() -> dict[str, Extra]:
 
 def describe(command: str) -> str:
     """The lines that extras add to the help of a command."""
-    lines = [extra.help[command] for extra in installed().values() if command in extra.help]
-    return "".join(f"\n{text}\n" for text in lines)
+    lines = ""
+    for extra in installed().values():
+        if command in extra.help:
+            lines += f"\n{extra.help[command]}\n"
+    return lines
 
 
 def load_entry_point(reference: str) -> Any:
@@ -74,4 +77,5 @@ def outputs() -> dict[str, str]:
 def load_all(kind: Literal["datasets", "images"]) -> Iterator[Any]:
     """The objects of a kind that the extras offer."""
     for extra in installed().values():
-        yield from map(load_entry_point, getattr(extra, kind))
+        for reference in getattr(extra, kind):
+            yield load_entry_point(reference)

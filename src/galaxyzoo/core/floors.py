@@ -20,44 +20,62 @@ _LEFT_ALONE = ("torch", "torchvision", "numpy")
 _OPENCV = ("opencv-python", "opencv-contrib-python", "opencv-contrib-python-headless", "opencv")
 
 
-def unmet_floors(*parts: str) -> dict[str, str]:
+def unmet_floors(*lists: str) -> dict[str, str]:
     """Find requirements that this interpreter does not meet.
 
     Args:
-        parts: files of scripts/requirements/ whose packages are needed beside floors.txt, of any
+        lists: files of scripts/requirements/ whose packages are needed beside floors.txt, of any
             version.
     Returns:
         For each requirement as pip takes it the version that is installed; empty: none is.
     """
-    floors = {name: f"{name}>={floor}" for name, floor in _read("floors")}
-    needed = {name: name for part in parts for name, _ in _read(part)} | floors
-    installed = {requirement: _installed(name) for name, requirement in needed.items()}
-    return {
-        requirement: version
-        for requirement, version in installed.items()
-        if not version or _numbers(version) < _numbers(requirement.partition(">=")[2])
-    }
+    requirements = {}
+    for needed in lists:
+        for name, _ in _read(needed):
+            requirements[name] = name
+    for name, floor in _read("floors"):
+        requirements[name] = f"{name}>={floor}"
+    unmet = {}
+    for name, requirement in requirements.items():
+        version = _installed(name)
+        floor = requirement.partition(">=")[2]
+        if not version or _numbers(version) < _numbers(floor):
+            unmet[requirement] = version
+    return unmet
 
 
 def _explain(unmet: dict[str, str], python: str) -> str:
     """Format what to do about unmet requirements of an interpreter: one line."""
-    has = [f"{name} (has {version})" if version else name for name, version in unmet.items()]
-    lacks = f"{python} lacks {', '.join(has)}"
-    if any(version and name.split(">=")[0] in _LEFT_ALONE for name, version in unmet.items()):
+    lines = []
+    is_fixed = False
+    for requirement, version in unmet.items():
+        lines.append(f"{requirement} (has {version})" if version else requirement)
+        if version and requirement.split(">=")[0] in _LEFT_ALONE:
+            is_fixed = True
+    lacks = f"{python} lacks {', '.join(lines)}"
+    if is_fixed:
         return f"{lacks}: use a newer environment, or unset GALAXYZOO_PYTHON"
-    unchanged = [f"{name}=={version}" for name in _LEFT_ALONE if (version := _installed(name))]
-    return f"{lacks}: type `{shlex.join([python, '-m', 'pip', 'install', *unmet, *unchanged])}`"
+    command = [python, "-m", "pip", "install", *unmet]
+    for name in _LEFT_ALONE:
+        version = _installed(name)
+        if version:
+            command.append(f"{name}=={version}")
+    return f"{lacks}: type `{shlex.join(command)}`"
 
 
-def _read(part: str) -> list[tuple[str, str]]:
+def _read(name: str) -> list[tuple[str, str]]:
     """Names and versions of the direct packages of a file of requirements."""
-    text = (_REQUIREMENTS / f"{part}.txt").read_text(encoding="utf-8").split(_BROUGHT_IN)[0]
-    return re.findall(r"^([\w-]+)[>=]=([\d.]+)", text, re.MULTILINE)
+    text = (_REQUIREMENTS / f"{name}.txt").read_text(encoding="utf-8")
+    direct = text.split(_BROUGHT_IN)[0]
+    return re.findall(r"^([\w-]+)[>=]=([\d.]+)", direct, re.MULTILINE)
 
 
 def _installed(name: str) -> str:
     """Version of a package; empty if there is none."""
-    for alias in (name, *_OPENCV) if name.startswith("opencv") else (name,):
+    aliases = [name]
+    if name.startswith("opencv"):
+        aliases += _OPENCV
+    for alias in aliases:
         try:
             return metadata.version(alias)
         except metadata.PackageNotFoundError:
@@ -70,5 +88,8 @@ def _numbers(version: str) -> list[int]:
     return [int(number) for number in re.findall(r"\d+", version.split("+")[0])]
 
 
-if __name__ == "__main__" and (unmet := unmet_floors(*sys.argv[1:])):
-    sys.exit(f"error: {_explain(unmet, os.environ.get('GALAXYZOO_PYTHON') or sys.executable)}")
+if __name__ == "__main__":
+    UNMET = unmet_floors(*sys.argv[1:])
+    if UNMET:
+        PYTHON = os.environ.get("GALAXYZOO_PYTHON") or sys.executable
+        sys.exit(f"error: {_explain(UNMET, PYTHON)}")

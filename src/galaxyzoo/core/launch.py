@@ -32,7 +32,6 @@ _EXTRAS = "galaxyzoo.extras."
 _RESTARTED = "GALAXYZOO_RESTARTED"
 _PYTHON = "GALAXYZOO_PYTHON"  # the user's own interpreter, as the shell scripts take it
 _started = time.perf_counter()  # before the slow imports
-_UNITS = ((3600, "h"), (60, "min"))
 # What a disk or its rights refuse; other errors of the system are the code's own mistakes.
 _WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 _ANY_USE = (errno.EACCES, errno.EPERM, errno.EIO)
@@ -51,24 +50,31 @@ def start() -> None:
 
 
 def _use_project_python() -> None:
-    python_wanted = os.environ.get(_PYTHON, "")
-    if python_wanted and not shutil.which(python_wanted):
-        sys.exit(f"error: {_PYTHON} is set to {python_wanted}, which is not a program")
+    chosen = os.environ.get(_PYTHON, "")  # by the user
+    if chosen and not shutil.which(chosen):
+        sys.exit(f"error: {_PYTHON} is set to {chosen}, which is not a program")
     is_old = sys.version_info < _OLDEST
     lacks = [] if is_old else _lacking_packages()
-    python = shutil.which(python_wanted) or str(VENV_PYTHON)
-    unfit = is_old or lacks
-    wanted = python != sys.executable if python_wanted else unfit and VENV_PYTHON.exists()
-    if wanted and not os.environ.get(_RESTARTED):
+    is_unfit = is_old or bool(lacks)
+    if chosen:
+        python = shutil.which(chosen) or chosen
+        is_other_wanted = python != sys.executable
+    else:
+        python = str(VENV_PYTHON)
+        is_other_wanted = is_unfit and VENV_PYTHON.exists()
+    if is_other_wanted and not os.environ.get(_RESTARTED):
         os.environ[_RESTARTED] = "1"
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # waits for `begin` to handle it
         os.execv(python, [python, *sys.argv])
-    if unfit:
-        why = f"{(python_wanted and _PYTHON) or 'this Python'} lacks {', '.join(lacks)}"
-        if is_old:
-            version = sys.version.split()[0]
-            why = f"Python 3.11 or newer is required, but {sys.executable} is {version}"
-        sys.exit(f"error: {why}: type `bash scripts/setup.sh`, then retry")
+    if not is_unfit:
+        return
+    if is_old:
+        version = sys.version.split()[0]
+        reason = f"Python 3.11 or newer is required, but {sys.executable} is {version}"
+    else:
+        interpreter = _PYTHON if chosen else "this Python"
+        reason = f"{interpreter} lacks {', '.join(lacks)}"
+    sys.exit(f"error: {reason}: type `bash scripts/setup.sh`, then retry")
 
 
 def _lacking_packages() -> list[str]:
@@ -79,7 +85,7 @@ def _lacking_packages() -> list[str]:
     # Only here: it is slow to import, and no part of Python 3.7.
     from galaxyzoo.core.floors import unmet_floors
 
-    return [*unmet_floors()]
+    return list(unmet_floors())
 
 
 def begin() -> None:
@@ -200,11 +206,18 @@ def print_done(made: str, next_command: str = "") -> None:
         made: path of the result, and its score where it has one.
         next_command: to be copied into the terminal.
     """
-    seconds = time.perf_counter() - _started
-    length, unit = next(((n, u) for n, u in _UNITS if seconds >= 1.5 * n), (1, "s"))
-    print(one_line(f"done in {seconds / length:.1f} {unit}: {made}"))
+    print(one_line(f"done in {_duration(time.perf_counter() - _started)}: {made}"))
     if next_command:
         print(one_line(f"next: {next_command}"))
+
+
+def _duration(seconds: float) -> str:
+    """Spell a time in a unit of which it is 1.5 or more, but at least in seconds."""
+    if seconds >= 1.5 * 3600:
+        return f"{seconds / 3600:.1f} h"
+    if seconds >= 1.5 * 60:
+        return f"{seconds / 60:.1f} min"
+    return f"{seconds:.1f} s"
 
 
 def suggest(occasion: str, arguments: str = "") -> str:
@@ -224,8 +237,10 @@ def with_data(command: str, data: str | None) -> str:
 
 def typed(command: str) -> str:
     """How a command begins as it is typed here: a script of a checkout, or `galaxyzoo COMMAND`."""
+    if INSTALLED and command == "train_folds":
+        return "galaxyzoo train --ensemble"
     if INSTALLED:
-        return f"galaxyzoo {'train --ensemble' if command == 'train_folds' else command}"
+        return f"galaxyzoo {command}"
     if (CODE_ROOT / "scripts" / f"{command}.sh").exists():
         return f"bash scripts/{command}.sh"
     return f"python3 src/{command}.py"
@@ -253,7 +268,8 @@ def require(feature: str, *packages: str, otherwise: str = "", part: str = "--ex
     """
     lacks = [name for name in packages if importlib.util.find_spec(name) is None]
     if lacks:
+        are = "is" if len(lacks) == 1 else "are"
         raise InputError(
-            f"{feature} needs {', '.join(lacks)}, which {'is' if len(lacks) == 1 else 'are'} not "
-            f"installed: type `{install_command(*lacks, part=part)}`{otherwise}"
+            f"{feature} needs {', '.join(lacks)}, which {are} not installed: type "
+            f"`{install_command(*lacks, part=part)}`{otherwise}"
         )

@@ -1,7 +1,7 @@
 """Manifests: a folder's files, what made them, and checks that they are as written.
 
 Nothing on disk is trusted: a file is used only if it is unchanged and was made by the same
-settings, split and fold. All digests of the project are computed here.
+settings, split and fold.
 """
 
 import hashlib
@@ -50,7 +50,8 @@ def code_version() -> str:
 Provenance = Mapping[str, str | int | None]  # what made a file, such as settings, galaxies, fold
 FORMAT = 3  # of all manifests, 1 where none is named; raise it when one gets another content
 OLDEST_FORMAT = 2  # that is read; it differs in splits of own labels, which `load_catalog` refuses
-_DIGEST, FORMAT_KEY = "digest", "format"  # keys of a sealed file
+_DIGEST = "digest"  # keys of a sealed file
+FORMAT_KEY = "format"
 _OTHER = {
     "config": "other settings",
     "fingerprint": "another split",
@@ -59,11 +60,11 @@ _OTHER = {
 }
 
 
-def digest(parts: Iterable[str | bytes | memoryview]) -> str:
-    """SHA-256 of concatenated parts, 64 hexadecimal digits."""
+def digest(content: Iterable[str | bytes | memoryview]) -> str:
+    """SHA-256 of texts and bytes one after another, 64 hexadecimal digits."""
     hasher = hashlib.sha256()
-    for part in parts:
-        hasher.update(part.encode() if isinstance(part, str) else part)
+    for piece in content:
+        hasher.update(piece.encode() if isinstance(piece, str) else piece)
     return hasher.hexdigest()
 
 
@@ -110,7 +111,9 @@ def check_format(path: Path, number: int | None) -> None:
     number = number or 1
     if OLDEST_FORMAT <= number <= FORMAT:
         return
-    version = "an earlier version" if number in range(OLDEST_FORMAT) else "another version"
+    version = "another version"
+    if number in range(OLDEST_FORMAT):
+        version = "an earlier version"
     raise DamageError(f"{paths.shown(path)} was made by {version} (format {number}, not {FORMAT})")
 
 
@@ -125,5 +128,6 @@ def check_provenance(path: Path, actual: Provenance, expected: Provenance) -> No
         if actual.get(key) != value:
             difference = _OTHER.get(key, f"other {key}")
             is_digest = len(str(value)) >= 16 and str(value).isalnum()
-            values = "" if is_digest else f" ({actual.get(key)}, not {value})"
-            raise DamageError(f"{paths.shown(path)} has {difference}{values}")
+            if not is_digest:
+                difference += f" ({actual.get(key)}, not {value})"
+            raise DamageError(f"{paths.shown(path)} has {difference}")

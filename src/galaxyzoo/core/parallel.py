@@ -1,79 +1,27 @@
-"""Run calls in parallel processes, on this machine or a cluster; make results ahead, in threads.
+"""Run calls in parallel processes, on this machine or a cluster.
 
 Two threads of one process train small networks hardly faster than one does; two processes do.
 """
 
 import logging
 import os
-import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
-from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
 import cv2
 import joblib
-from joblib.externals.loky.process_executor import ProcessPoolExecutor, TerminatedWorkerError
+from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from galaxyzoo.core import console, launch, paths
 from galaxyzoo.core.errors import InputError
 
-_Item = TypeVar("_Item")
-_Made = TypeVar("_Made")
-# Results made in advance; their order and content do not depend on the number.
-_PREFETCHED = max(3, min(8, os.cpu_count() or 1))
 _THREADS = "OMP_NUM_THREADS"  # of each process
-THREADS_EACH = 4  # that decode in a process; more would wait for Python's lock
-_KILLED = "a process was killed (out of memory?)"
+KILLED = "a process was killed (out of memory?)"
 _RAY_STORE_BYTES = 100_000_000  # all that passes through it are settings and catalogs
-
-
-def prefetch(
-    make: Callable[[_Item], _Made],
-    items: Iterable[_Item],
-    ahead: int = _PREFETCHED,
-    processes: int = 0,
-) -> Iterator[_Made]:
-    """Results of items, in order, made in threads (cv2 releases Python's lock) or processes.
-
-    Args:
-        make: from an item to its result, depending on nothing else; its error is raised in its
-            turn. Processes need a module's function, or a `partial` of one.
-        items: taken one after another.
-        ahead: results made while the one before them is used; at least two for each process.
-        processes: they are kept for the next call; 0: as many threads as results ahead.
-    """
-    ahead, items = max(ahead, 2 * processes), iter(items)
-    shared = nullcontext(_start_processes(os.getpid(), processes)) if processes else None
-    with shared or ThreadPoolExecutor(ahead) as pool:
-        pending = [pool.submit(make, item) for item in islice(items, ahead)]
-        try:
-            while pending:
-                pending += [pool.submit(make, item) for item in islice(items, 1)]
-                yield pending.pop(0).result()
-        except TerminatedWorkerError:
-            _start_processes.cache_clear()
-            raise InputError(f"{_KILLED}: rerun the command to resume") from None
-        finally:
-            for future in pending:  # of use to nobody after an error
-                future.cancel()
-
-
-@cache
-def _start_processes(parent: int, count: int) -> Executor:
-    """Processes of this one, which end when they have nothing to do for a minute."""
-    return ProcessPoolExecutor(count, timeout=60, initializer=_begin, initargs=(parent,))
-
-
-def _begin(parent: int) -> None:
-    """Begin a process that decodes: an interrupt is its parent's to handle."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    cv2.setNumThreads(THREADS_EACH)
-    exit_with_parent(parent)
 
 
 def run_jobs(
@@ -106,7 +54,7 @@ def run_jobs(
             results = joblib.Parallel(batch_size=1)(tasks)
         except TerminatedWorkerError:
             raise InputError(
-                f"{_KILLED}: rerun the command to resume, with fewer --jobs if memory ran out"
+                f"{KILLED}: rerun the command to resume, with fewer --jobs if memory ran out"
             ) from None
     for result in results:
         if isinstance(result, InputError):
@@ -155,12 +103,11 @@ def exit_with_parent(parent: int) -> None:
 @contextmanager
 def _environment(threads: int) -> Iterator[None]:
     """Environment of started processes: threads, our packages, no bars, which would overlap."""
-    folder = "" if paths.INSTALLED else str(paths.CODE_ROOT / "src")
-    wanted = {
-        _THREADS: str(threads),
-        "TQDM_DISABLE": "1",
-        "PYTHONPATH": os.pathsep.join(filter(None, [folder, os.environ.get("PYTHONPATH")])),
-    }
+    search_path = os.environ.get("PYTHONPATH", "")
+    if not paths.INSTALLED:
+        source = str(paths.CODE_ROOT / "src")
+        search_path = f"{source}{os.pathsep}{search_path}" if search_path else source
+    wanted = {_THREADS: str(threads), "TQDM_DISABLE": "1", "PYTHONPATH": search_path}
     before = {name: os.environ[name] for name in wanted if name in os.environ}
     os.environ.update(wanted)
     try:
@@ -180,14 +127,17 @@ def _ray(jobs: int) -> Iterator[dict[str, Any]]:
 
     register_ray()
     settings: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
-    if not (cluster := os.environ.get("RAY_ADDRESS")):
+    cluster = os.environ.get("RAY_ADDRESS")
+    if not cluster:
         settings |= {"num_cpus": jobs, "object_store_memory": _RAY_STORE_BYTES}
         settings["include_dashboard"] = False
     ray.init(address=cluster, **settings)
     try:
         gpus = ray.cluster_resources().get("GPU", 0)
-        # Ray hides all GPUs from whoever asked for none.
-        yield {"ray_remote_args": {"num_gpus": min(1, gpus / jobs)}} if gpus else {}
+        options = {}
+        if gpus:  # Ray hides all of them from whoever asked for none
+            options["ray_remote_args"] = {"num_gpus": min(1, gpus / jobs)}
+        yield options
     finally:
         ray.shutdown()
 
@@ -199,8 +149,11 @@ def _dask(jobs: int) -> Iterator[dict[str, Any]]:
     import distributed
 
     cluster = os.environ.get("DASK_SCHEDULER_ADDRESS")
-    local = {"n_workers": jobs, "threads_per_worker": 1, "dashboard_address": None}
-    with distributed.Client(cluster) if cluster else distributed.Client(**local):
+    if cluster:
+        client = distributed.Client(cluster)
+    else:
+        client = distributed.Client(n_workers=jobs, threads_per_worker=1, dashboard_address=None)
+    with client:
         yield {}
 
 

@@ -23,7 +23,8 @@ BUNDLED = "bundled"  # in place of a dataset: networks that come with the projec
 RECORDS = "records"  # in submissions/: the committed results, which no command writes
 ALL_RUNS = "all"  # name of the ensemble of every finished run of a task
 STAGE = "stage."  # prefix of the last part of the names of runs that are earlier stages of others
-REFIT_END, HOLDOUT_END = "_refit", "_holdout"  # after a run's name: its refits' table, its hold-out
+REFIT_END = "_refit"  # after a run's name: the table of its refits
+HOLDOUT_END = "_holdout"  # likewise: its hold-out
 
 
 def root() -> Path:
@@ -74,22 +75,34 @@ def check_output(
         InputError: the path is an input or holds one, is another command's artefact, exists and is
             not `is_own`, or lies where this process may not write.
     """
-    target, where = path.resolve(), f"{option} {shown(path)}"
-    if any(each.resolve().is_relative_to(target) for each in inputs):
-        raise InputError(f"{where} is or contains an input: choose another name")
-    from galaxyzoo.core.extras import installed  # not to be read by an old Python
-
-    seals = [seal for extra in installed().values() for seal in extra.seals]
-    reserved = [*(root() / name for name in _ARTEFACTS), cache_dir()]
-    for folder in [*target.parents][1:]:  # a file may lie beside a folder's parts
-        if any((folder / seal).exists() for seal in seals):
-            reserved.append(folder)
-    for folder in reserved:
+    target = path.resolve()
+    output = f"{option} {shown(path)}"
+    for source in inputs:
+        if source.resolve().is_relative_to(target):
+            raise InputError(f"{output} is or contains an input: choose another name")
+    for folder in _reserved_folders(target):
         if target.is_relative_to(folder):
-            raise InputError(f"{where} is inside {shown(folder)}/: choose a path outside it")
+            raise InputError(f"{output} is inside {shown(folder)}/: choose a path outside it")
     is_empty = path.is_dir() and not any(path.iterdir())
     if (path.exists() or path.is_symlink()) and not is_empty and not is_own(path):
-        raise InputError(f"{where} exists, with other content: move it, or choose another name")
-    nearest = target if target.is_dir() else next(filter(Path.exists, target.parents))
+        raise InputError(f"{output} exists, with other content: move it, or choose another name")
+    nearest = target if target.is_dir() else target.parent
+    while not nearest.exists():
+        nearest = nearest.parent
     if not nearest.is_dir() or not os.access(nearest, os.W_OK):
-        raise InputError(f"{where} cannot be written: {shown(nearest)} is not a writable folder")
+        raise InputError(f"{output} cannot be written: {shown(nearest)} is not a writable folder")
+
+
+def _reserved_folders(target: Path) -> list[Path]:
+    """Folders of this project's results, and those above the target that an extra has sealed."""
+    from galaxyzoo.core.extras import installed  # not to be read by an old Python
+
+    reserved = [root() / name for name in _ARTEFACTS]
+    reserved.append(cache_dir())
+    seals: list[str] = []
+    for extra in installed().values():
+        seals += extra.seals
+    for folder in target.parent.parents:  # a file may lie beside a folder's parts
+        if any((folder / seal).exists() for seal in seals):
+            reserved.append(folder)
+    return reserved

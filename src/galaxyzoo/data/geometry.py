@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from galaxyzoo.config.schema import ImageConfig, TTAConfig
-from galaxyzoo.core.devices import to_device
+from galaxyzoo.core.transfer import to_device
 
 DIHEDRAL = 8  # rotations by 90° and their mirror images
 

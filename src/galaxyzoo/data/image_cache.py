@@ -14,11 +14,12 @@ import numpy as np
 import pandas as pd
 
 from galaxyzoo.config.schema import ImageConfig
-from galaxyzoo.core import files, parallel, paths
+from galaxyzoo.core import files, paths
 from galaxyzoo.core.artifact import SealedFiles, State
 from galaxyzoo.core.console import ProgressBar
 from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.manifest import OLDEST_FORMAT, digest
+from galaxyzoo.core.prefetch import prefetch
 from galaxyzoo.data import decoding
 from galaxyzoo.data.parallel_decoding import count_processes, decode_many
 from galaxyzoo.data.stores.base import Images
@@ -154,7 +155,7 @@ def _decode_all(
         first_pixel = file.tell()
         chunks = images.in_parts(chunk, order)
         decode = partial(decode_many, config=config)
-        for pixels, unreadable in parallel.prefetch(decode, chunks, 1, count_processes(images)):
+        for pixels, unreadable in prefetch(decode, chunks, 1, count_processes(images)):
             rows, order = np.split(order, [len(pixels)])
             for place, reason in unreadable.items():
                 problems[ids[rows[place]]] = reason

@@ -13,7 +13,7 @@ import joblib
 import numpy as np
 
 from galaxyzoo.config.schema import ImageConfig
-from galaxyzoo.core import parallel
+from galaxyzoo.core import prefetch
 from galaxyzoo.core.errors import InputError, UnavailableError
 from galaxyzoo.data import decoding
 from galaxyzoo.data.stores.base import Images
@@ -69,9 +69,9 @@ def count_processes(images: Images) -> int:
 
     Files and members of zips are read anywhere; pieces of an array are read once, in this process.
     """
-    if _cores() <= parallel.THREADS_EACH or len(images) < _MANY or not images.by_name:
+    if _cores() <= prefetch.THREADS_EACH or len(images) < _MANY or not images.by_name:
         return 0
-    return math.ceil(_cores() / parallel.THREADS_EACH)
+    return math.ceil(_cores() / prefetch.THREADS_EACH)
 
 
 def _cores() -> int:

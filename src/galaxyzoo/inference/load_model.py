@@ -30,7 +30,8 @@ class EnsembleNetworks(Predictor):
     def load(cls, folder: layout.EnsembleFolder) -> "EnsembleNetworks":
         """Load an ensemble and its members."""
         card, model = fitted.load_ensemble(folder)
-        return cls(card, model, [load_run(folder.dataset, run) for run in card.members])
+        members = [load_run(folder.dataset, run) for run in card.members]
+        return cls(card, model, members)
 
     @classmethod
     def load_exported(cls, folder: Path) -> "EnsembleNetworks":
@@ -39,11 +40,10 @@ class EnsembleNetworks(Predictor):
         path = folder / layout.ENSEMBLE_MODEL
         with advise("export the ensemble again"):
             model = fitted.load_fitted(path, card.fitted)
-        runs = [
-            RunNetworks.load_exported(folder / run, {"networks": networks})
-            for run, networks in card.members.items()
-        ]
-        return cls(card, model, runs)
+        members = []
+        for run, networks in card.members.items():
+            members.append(RunNetworks.load_exported(folder / run, {"networks": networks}))
+        return cls(card, model, members)
 
     @property
     def task(self) -> kinds.Task:
@@ -61,18 +61,20 @@ class EnsembleNetworks(Predictor):
     @property
     def digest(self) -> str:
         """See `Predictor.digest`."""
-        parts = [self.card.fitted, *(run.digest for run in self.runs)]
-        return digest([" ".join(map(str, parts))])[:16]
+        digests = [run.digest for run in self.runs]
+        return digest([" ".join([str(self.card.fitted), *digests])])[:16]
 
     def restrict(self, folds: Sequence[int] | None, tta: TTAConfig | None) -> "EnsembleNetworks":
         """See `Predictor.restrict`."""
         return replace(self, members=[run.restrict(folds, tta) for run in self.runs])
 
-    def combine(self, parts: list[np.ndarray]) -> np.ndarray:
+    def combine(self, predictions: list[np.ndarray]) -> np.ndarray:
         """See `Predictor.combine`."""
-        ids, members = np.arange(len(parts[0])), zip(self.members, parts, strict=True)
-        tables = [PredictionTable(run.task, ids, values) for run, values in members]
-        features = [table.to_task(self.task).values.astype(np.float32) for table in tables]
+        ids = np.arange(len(predictions[0]))
+        features = []
+        for run, values in zip(self.members, predictions, strict=True):
+            table = PredictionTable(run.task, ids, values).to_task(self.task)
+            features.append(table.values.astype(np.float32))
         return self.task.project(self.model.predict(np.stack(features, axis=1)))
 
     def features(self, decode: Decode) -> np.ndarray:
@@ -93,17 +95,19 @@ def load_predictor(
     Raises:
         ValueError: another number of views, or an empty list of folds.
     """
-    if folds is not None and not [*folds]:
+    if folds is not None and len(folds) == 0:
         raise ValueError("folds must name at least one fold; leave it out for all")
     if views not in (None, 1, 8):
         raise ValueError(f"views must be 1 or 8 (orientations), not {views}")
-    predictor: Predictor = (
-        EnsembleNetworks.load(model_listing.ensemble_folder(dataset, name))
-        if registry.is_ensemble(name)
-        else load_run(dataset, name)
-    )
-    tta = None if views is None else TTAConfig(dihedral=views == 8)
-    return predictor if folds is None and tta is None else predictor.restrict(folds, tta)
+    predictor: Predictor
+    if registry.is_ensemble(name):
+        predictor = EnsembleNetworks.load(model_listing.ensemble_folder(dataset, name))
+    else:
+        predictor = load_run(dataset, name)
+    tta = None
+    if views is not None:
+        tta = TTAConfig(dihedral=views == 8)
+    return predictor.restrict(folds, tta)
 
 
 def describe(predictor: Predictor) -> str:
@@ -112,4 +116,6 @@ def describe(predictor: Predictor) -> str:
     if isinstance(predictor, EnsembleNetworks):
         runs = console.count(len(predictor.runs), "run")
         return f"{predictor.card.chosen} of {runs} ({console.count(count, 'network')})"
-    return f"mean of {count} folds' networks" if count > 1 else "one fold's network"
+    if count > 1:
+        return f"mean of {count} folds' networks"
+    return "one fold's network"

@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -56,33 +57,43 @@ class Model:
             >>> table[["Class1.1", "Class1.2", "Class1.3"]].sum(axis=1).round(3).tolist()
             [1.0, 1.0, 1.0]
         """
-        is_one = isinstance(images, str | bytes) or getattr(images, "ndim", 1) in (0, 2, 3)
-        listed: list = [*images] if isinstance(images, Iterable) and not is_one else [images]
+        listed = list_images(images)
         if not listed:
             raise InputError("no images to predict")
-        paths = [isinstance(image, str | os.PathLike) and image != "" for image in listed]
-        if paths[0] and not all(paths):  # such as an empty cell of a column
-            raise InputError(f"image {paths.index(False)} is not a path, but image 0 is")
-        if all(paths):
-            settings = read_settings(read_image_settings(self.dataset))
-            files = [Path(path) for path in listed]
-            table, unreadable = predict_stores(self.predictor, files, settings)
-            if unreadable:
-                name, why = unreadable[0]
-                count = f"{len(unreadable):,} of {len(unreadable) + len(table):,} images"
-                warnings.warn(f"skipped {count} (first: {name}: {why})", stacklevel=2)
-            return table
-        return self._predict_arrays([to_pixels(image, i) for i, image in enumerate(listed)])
+        are_paths = [isinstance(image, str | os.PathLike) and image != "" for image in listed]
+        if not are_paths[0]:
+            return self._predict_pictures(listed)
+        if not all(are_paths):  # such as an empty cell of a column
+            raise InputError(f"image {are_paths.index(False)} is not a path, but image 0 is")
+        settings = read_settings(read_image_settings(self.dataset))
+        paths = [Path(path) for path in listed]
+        table, unreadable = predict_stores(self.predictor, paths, settings)
+        if unreadable:
+            name, reason = unreadable[0]
+            count = f"{len(unreadable):,} of {len(unreadable) + len(table):,} images"
+            warnings.warn(f"skipped {count} (first: {name}: {reason})", stacklevel=2)
+        return table
 
-    def _predict_arrays(self, arrays: list[np.ndarray]) -> pd.DataFrame:
+    def _predict_pictures(self, pictures: list[Any]) -> pd.DataFrame:
+        """Predict pictures in memory; an InputError names one that cannot be predicted."""
+        arrays = [to_pixels(picture, i) for i, picture in enumerate(pictures)]
         names = [f"image {i}" for i in range(len(arrays))]
-        images, parts = Images.of(Path(), names, 0, arrays.__getitem__), []
+        images = Images.of(Path(), names, 0, arrays.__getitem__)
+        predictions = []
         for chunk in decode_ahead(self.predictor, images):
-            for name, why in chunk.problems:
-                raise InputError(f"{name}: {why}")
-            parts.append(self.predictor.predict(chunk.decode))
+            for name, reason in chunk.problems:
+                raise InputError(f"{name}: {reason}")
+            predictions.append(self.predictor.predict(chunk.decode))
         columns = list(self.predictor.task.columns)
-        return pd.DataFrame(np.concatenate(parts), columns=columns).rename_axis(NAME)
+        return pd.DataFrame(np.concatenate(predictions), columns=columns).rename_axis(NAME)
+
+
+def list_images(images: Any) -> list[Any]:
+    """List the pictures or paths of an argument, which may be one of them."""
+    is_single = isinstance(images, str | bytes) or getattr(images, "ndim", 1) in (0, 2, 3)
+    if is_single or not isinstance(images, Iterable):
+        return [images]
+    return list(images)
 
 
 def to_pixels(image: object, number: int) -> np.ndarray:

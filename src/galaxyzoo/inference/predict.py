@@ -1,168 +1,38 @@
-"""Predict decoded images with a network, and any folders, zips and files with trained networks.
+"""Predict images of any kind with trained runs, or with ensembles of them."""
 
-Out-of-fold, test and users' predictions are made by the same function.
-"""
-
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Self, cast
+from typing import Self
 
 import numpy as np
 import pandas as pd
-import torch
-from timm.utils import reparameterize_model
-from torch import Tensor
 
 from galaxyzoo.config import loading, schema
-from galaxyzoo.core import devices, parallel
+from galaxyzoo.core import memory
 from galaxyzoo.core.console import ProgressBar
-from galaxyzoo.core.errors import FoldError, InputError, one_line
+from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.manifest import Provenance, digest
 from galaxyzoo.core.paths import BUNDLED
-from galaxyzoo.data.geometry import iterate_views
-from galaxyzoo.data.image_cache import ImageCache
+from galaxyzoo.core.prefetch import prefetch
 from galaxyzoo.data.parallel_decoding import count_processes
 from galaxyzoo.data.stores.base import Images
 from galaxyzoo.data.stores.opening import open_all
-from galaxyzoo.inference.images import (
-    CHUNK,
-    Chunk,
-    IdColumn,
-    add_checks,
-    decode_chunk,
-    describe_checks,
-)
+from galaxyzoo.inference.chunks import CHUNK, Chunk, decode_chunk
+from galaxyzoo.inference.id_column import IdColumn
+from galaxyzoo.inference.input_checks import InputChecks, add_checks, describe_checks
+from galaxyzoo.inference.network import compute_features, fuse_for_inference, predict_each
 from galaxyzoo.io.writing import plain_cell
 from galaxyzoo.models.build import GalaxyNet, load_network
 from galaxyzoo.results import fold_files, layout
 from galaxyzoo.tasks.kinds import Task
 
-# Images per forward pass; on processors so few that activations stay in their caches (at 80 px
-# twice as fast as 256). It depends on nothing else of the machine: the last bits of results depend
-# on it.
-_BATCH, _BATCH_CPU = 256, 32
 _AHEAD = 2  # chunks: one's last images are decoded beside the next one's first
-
-
 # Gives some images as a config wants them, (n, cache_px, cache_px, 3) uint8
 Decode = Callable[[schema.ImageConfig], np.ndarray]
-
-
-def batch_size_for(device: torch.device) -> int:
-    """Images per forward pass on a device, where they fit."""
-    return _BATCH_CPU if device.type == "cpu" else _BATCH
-
-
-def predict(
-    model: GalaxyNet,
-    cache: ImageCache,
-    rows: np.ndarray,
-    config: schema.Config,
-    tta: schema.TTAConfig | None = None,
-) -> np.ndarray:
-    """Mean of a network's predictions over the views of each image.
-
-    Args:
-        model: on the device where it is to run; put into eval mode here.
-        rows: (n,) rows of the cache.
-        tta: views; default the config's.
-    Returns:
-        (n, column) float32, in the order of `rows`.
-    """
-    fused = fuse_for_inference(model)
-    return _predict_ready([fused], cache.images, rows, config, tta or config.tta)[0]
-
-
-def _predict_ready(
-    models: Sequence[GalaxyNet],
-    images: np.ndarray,
-    rows: np.ndarray,
-    config: schema.Config,
-    tta: schema.TTAConfig,
-) -> np.ndarray:
-    """Predict with fused networks on one device: (network, n, column)."""
-    device = models[0].mean.device
-    # They stay on the device until the end: fetching each would let a GPU wait.
-    means = [torch.empty((len(models), 0, len(config.predicted_task.columns)), device=device)]
-
-    def predict_some(part: slice) -> Tensor:
-        return _predict_batch(models, images[rows[part]], config, tta)
-
-    means.extend(_in_batches(predict_some, len(rows), batch_size_for(device), config.run))
-    return torch.cat(means, dim=1).cpu().numpy()
-
-
-def _in_batches(
-    compute: Callable[[slice], Tensor], count: int, size: int, run: str
-) -> Iterator[Tensor]:
-    """Compute `count` images in batches of `size`, of half as many where memory runs out."""
-    start = 0
-    while start < count:
-        size, done = min(size, count - start), None
-        try:
-            done = compute(slice(start, start + size))
-        except (RuntimeError, MemoryError) as error:
-            if not devices.is_out_of_memory(error):
-                raise
-        if done is not None:
-            start += size
-            yield done
-            continue
-        if size == 1:
-            raise FoldError(
-                f"{run}: out of memory while predicting one image: free some memory, or set "
-                "GALAXYZOO_DEVICE=cpu"
-            )
-        size //= 2
-        devices.release()
-
-
-def fuse_for_inference(model: GalaxyNet) -> GalaxyNet:
-    """Return a copy in eval mode, with fused layers where the network has `fuse`."""
-    return cast(GalaxyNet, reparameterize_model(model.eval()))
-
-
-@torch.inference_mode()
-def _predict_batch(
-    models: Sequence[GalaxyNet], images: np.ndarray, config: schema.Config, tta: schema.TTAConfig
-) -> Tensor:
-    """(B, cache_px, cache_px, 3) uint8 images -> (network, B, column) means over the views."""
-    device = models[0].mean.device
-    totals = [torch.zeros((), device=device) for _ in models]
-    with devices.autocast(config.train.amp, device):
-        for view in iterate_views(images, config.image, tta, device):
-            for i, model in enumerate(models):
-                totals[i] = totals[i] + model(view).float()
-    return torch.stack(totals) / tta.n_views
-
-
-@torch.inference_mode()
-def compute_features(
-    model: GalaxyNet, images: np.ndarray, config: schema.Config, tta: schema.TTAConfig
-) -> np.ndarray:
-    """Features before the head, averaged over views.
-
-    Args:
-        model: a network.
-        images: (n, cache_px, cache_px, 3) uint8.
-        config: of its run.
-        tta: the views.
-    Returns:
-        (n, feature) float32.
-    """
-    model.eval()
-    device, count = model.mean.device, len(images) or 1
-
-    def compute(part: slice) -> Tensor:
-        with devices.autocast(config.train.amp, device):
-            views = iterate_views(images[part], config.image, tta, device)
-            return torch.stack([model.features(view).float() for view in views]).mean(dim=0)
-
-    parts = _in_batches(compute, count, batch_size_for(device), config.run)
-    return np.concatenate([features.cpu().numpy() for features in parts])
 
 
 class Predictor(ABC):
@@ -188,7 +58,7 @@ class Predictor(ABC):
         """Return a copy limited to some folds' networks or other views; None: as it is."""
 
     @abstractmethod
-    def combine(self, parts: list[np.ndarray]) -> np.ndarray:
+    def combine(self, predictions: list[np.ndarray]) -> np.ndarray:
         """Make each run's (n, column) predictions one, valid as in a submission."""
 
     @abstractmethod
@@ -204,13 +74,15 @@ class Predictor(ABC):
         Returns:
             (n, column), valid as in a submission.
         """
-        return self.combine([each.mean(axis=0) for each in run_networks(self.runs, decode, fold)])
+        by_run = run_networks(self.runs, decode, fold)
+        return self.combine([by_network.mean(axis=0) for by_network in by_run])
 
     def predict_with_spread(self, decode: Decode) -> tuple[np.ndarray, np.ndarray]:
         """Predict, with the standard deviation between the folds' networks, of the same shape."""
         by_run = run_networks(self.runs, decode)
-        by_fold = [self.combine(list(parts)) for parts in zip(*by_run, strict=True)]
-        return self.combine([each.mean(axis=0) for each in by_run]), np.std(by_fold, axis=0)
+        mean = self.combine([by_network.mean(axis=0) for by_network in by_run])
+        by_fold = [self.combine(list(of_fold)) for of_fold in zip(*by_run, strict=True)]
+        return mean, np.std(by_fold, axis=0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -223,8 +95,9 @@ class RunNetworks(Predictor):
     @cached_property
     def _fused(self) -> dict[int, GalaxyNet]:
         """Networks fused for inference, once: that takes as long as 30 images."""
-        if next(iter(self.models.values())).mean.device.type == "cpu":
-            devices.keep_freed_memory()  # a quarter faster
+        first = next(iter(self.models.values()))
+        if first.mean.device.type == "cpu":
+            memory.keep_freed_memory()  # a quarter faster
         return {fold: fuse_for_inference(model) for fold, model in self.models.items()}
 
     @classmethod
@@ -240,14 +113,17 @@ class RunNetworks(Predictor):
         return cls(config, networks)
 
     def choose(self, fold: int | None) -> list[GalaxyNet]:
-        """Choose the networks that predict: all, or one fold's."""
-        ready = self._fused
-        return [ready[fold]] if fold in ready else [*ready.values()]
+        """Choose the networks that predict: all, or one fold's if that is trained."""
+        if fold in self._fused:
+            return [self._fused[fold]]
+        return list(self._fused.values())
 
     def can_share_views(self, other: "RunNetworks") -> bool:
         """Check whether its networks can share the other run's views and answer in its form."""
-        ways = [(c.task, c.image, c.tta, c.train.amp) for c in (self.config, other.config)]
-        return ways[0] == ways[1]
+        config = self.config
+        if config.task != other.config.task or config.train.amp != other.config.train.amp:
+            return False
+        return config.image == other.config.image and config.tta == other.config.tta
 
     @property
     def task(self) -> Task:
@@ -262,9 +138,9 @@ class RunNetworks(Predictor):
     @property
     def digest(self) -> str:
         """See `Predictor.digest`."""
-        return digest(self._all())[:16]
+        return digest(self._content())[:16]
 
-    def _all(self) -> Iterator[str | bytes]:
+    def _content(self) -> Iterator[str | bytes]:
         """Everything that predictions depend on."""
         yield self.config.digest()
         for fold, model in self.models.items():
@@ -274,16 +150,20 @@ class RunNetworks(Predictor):
 
     def restrict(self, folds: Sequence[int] | None, tta: schema.TTAConfig | None) -> Self:
         """See `Predictor.restrict`."""
-        config = self.config if tta is None else self.config.model_copy(update={"tta": tta})
-        lacking = sorted({*folds} - {*self.models}) if folds is not None else []
-        if lacking:
-            raise InputError(f"--folds: {config.run} has no finished fold {lacking[0]}")
-        numbers = [k for k in self.models if folds is None or k in folds]
-        return replace(self, config=config, models={k: self.models[k] for k in numbers})
+        config = self.config
+        if tta is not None:
+            config = config.model_copy(update={"tta": tta})
+        if folds is None:
+            return replace(self, config=config)
+        for fold in sorted(folds):
+            if fold not in self.models:
+                raise InputError(f"--folds: {config.run} has no finished fold {fold}")
+        models = {fold: model for fold, model in self.models.items() if fold in folds}
+        return replace(self, config=config, models=models)
 
-    def combine(self, parts: list[np.ndarray]) -> np.ndarray:
+    def combine(self, predictions: list[np.ndarray]) -> np.ndarray:
         """See `Predictor.combine`."""
-        return self.task.project(parts[0])
+        return self.task.project(predictions[0])
 
     def features(self, decode: Decode) -> np.ndarray:
         """See `Predictor.features`."""
@@ -302,29 +182,38 @@ def run_networks(
     Returns:
         Each run's (network, n, column), as the run's tables hold it.
     """
-    chosen = [run.choose(fold) for run in runs]
-    each: dict[int, np.ndarray] = {}
+    networks = [run.choose(fold) for run in runs]
+    predictions: dict[int, np.ndarray] = {}
     for number, run in enumerate(runs):
-        if number not in each:
-            alike = [i for i, other in enumerate(runs) if other.can_share_views(run)]
-            models = [model for i in alike for model in chosen[i]]
-            images, config = decode(run.config.image), run.config
-            predictions = _predict_ready(models, images, np.arange(len(images)), config, config.tta)
-            ends = np.cumsum([len(chosen[i]) for i in alike])
-            each |= zip(alike, np.split(predictions, ends[:-1]), strict=True)
-    return [each[number] for number in range(len(runs))]
+        if number in predictions:
+            continue
+        alike = [i for i, other in enumerate(runs) if other.can_share_views(run)]
+        models: list[GalaxyNet] = []
+        for i in alike:
+            models += networks[i]
+        images = decode(run.config.image)
+        rows = np.arange(len(images))
+        by_network = predict_each(models, images, rows, run.config, run.config.tta)
+        start = 0
+        for i in alike:
+            end = start + len(networks[i])
+            predictions[i] = by_network[start:end]
+            start = end
+    return [predictions[number] for number in range(len(runs))]
 
 
 def load_run(dataset: str, run: str) -> RunNetworks:
-    """The networks of a run's finished folds; those of a bundled run."""
+    """Load the networks of a run's finished folds, or those of a bundled run.
+
+    An InputError lists the runs that can predict where this one has no finished fold.
+    """
     if dataset == BUNDLED:
         return RunNetworks.load_exported(layout.RunFolder(dataset, run).path)
     folder = layout.RunFolder(dataset, run)
     if not folder.folds:
-        known = [*layout.bundled_runs(), *(other.run for other in layout.list_trained(dataset))]
-        raise InputError(
-            f"run '{run}' has no finished fold on '{dataset}': choose from {', '.join(known)}"
-        )
+        trained = [other.run for other in layout.list_trained(dataset)]
+        choices = ", ".join([*layout.bundled_runs(), *trained])
+        raise InputError(f"run '{run}' has no finished fold on '{dataset}': choose from {choices}")
     saved = loading.load_run_config(folder.path)
     config = saved.config
     models = {}
@@ -341,8 +230,7 @@ def decode_ahead(predictor: Predictor, images: Images) -> Iterator[Chunk]:
     The predictor's runs say how to decode; another size is decoded when it is asked for.
     """
     decode = partial(decode_chunk, [run.config.image for run in predictor.runs])
-    parts = images.in_parts(CHUNK)
-    return parallel.prefetch(decode, parts, _AHEAD, count_processes(images))
+    return prefetch(decode, images.in_parts(CHUNK), _AHEAD, count_processes(images))
 
 
 def predict_stores(
@@ -361,23 +249,29 @@ def predict_stores(
         networks learned from.
     """
     inputs = open_all(paths, settings)
-    unreadable = [pair for images in inputs for pair in images.left_out]
+    unreadable: list[tuple[str, str]] = []
+    for images in inputs:
+        unreadable += images.left_out
     labels = IdColumn.of(inputs)
-    checks: dict[str, tuple[int, str]] = {}
+    checks: InputChecks = {}
     tables = []
     for images in inputs:
-        chunks, count = decode_ahead(predictor, images), -(-len(images) // CHUNK)
-        name = one_line(images.path.name)
-        for chunk in ProgressBar(chunks, total=count, desc=name, leave=False):
+        chunks = decode_ahead(predictor, images)
+        count = math.ceil(len(images) / CHUNK)
+        title = one_line(images.path.name)
+        for chunk in ProgressBar(chunks, total=count, desc=title, leave=False):
             tables.append(chunk.table(predictor.predict(chunk.decode), predictor.task))
             unreadable += chunk.problems
             add_checks(checks, chunk.checks)
     predictions = pd.concat(tables) if tables else pd.DataFrame()
     if predictions.empty:
-        name, why = unreadable[0]
-        raise InputError(f"no image can be read (first of {len(unreadable)}: {name}: {why})")
-    notes = dict.fromkeys(note for images in inputs for note in images.notes)
-    for note in [*notes, *describe_checks(checks, len(predictions), predictor.task)]:
+        name, reason = unreadable[0]
+        raise InputError(f"no image can be read (first of {len(unreadable)}: {name}: {reason})")
+    notes: list[str] = []
+    for images in inputs:
+        notes += images.notes
+    notes += describe_checks(checks, len(predictions), predictor.task)
+    for note in dict.fromkeys(notes):
         ProgressBar.write(one_line(note))
     ids = [plain_cell(labels[name]) for name in predictions.index]  # as every table writes them
     predictions.index = pd.Index(ids, name=labels.column)

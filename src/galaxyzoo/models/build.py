@@ -19,6 +19,7 @@ from galaxyzoo.core import devices
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
 from galaxyzoo.models import equivariant, heads
+from galaxyzoo.models.placement import place
 from galaxyzoo.models.weights import (
     HUB,
     TORCHVISION,
@@ -188,7 +189,7 @@ def load_network(config: Config, path: Path) -> GalaxyNet:
     except RuntimeError as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{shown(path)} does not match its config: {reason}") from None
-    return devices.place(model, devices.get_device()).eval()
+    return place(model, devices.get_device()).eval()
 
 
 def start_backbone(

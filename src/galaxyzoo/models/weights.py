@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from galaxyzoo.config.schema import ModelConfig
-from galaxyzoo.core import devices, files, manifest
+from galaxyzoo.core import files, manifest, memory
 from galaxyzoo.core.errors import DamageError, InputError, advise
 from galaxyzoo.core.paths import CODE_ROOT, shown
 
@@ -78,7 +78,7 @@ def load_checkpoint(path: Path, provenance: manifest.Provenance) -> dict[str, An
         raise
     except Exception as error:  # noqa: BLE001 - torch raises pickle's, zip's and its own errors
         # Hours of training may be in it: what the system lacks is no reason to delete it.
-        if devices.is_out_of_memory(error):
+        if memory.is_out_of_memory(error):
             raise MemoryError(f"reading {shown(path)}") from None
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise InputError(f"cannot read {shown(path)}: {error.strerror}") from None

@@ -8,7 +8,7 @@ import numpy as np
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core import files, manifest, paths
 from galaxyzoo.core.artifact import Artifact, State
-from galaxyzoo.inference.predict import compute_features, fuse_for_inference
+from galaxyzoo.inference.network import compute_features, fuse_for_inference
 from galaxyzoo.models.build import GalaxyNet
 
 

@@ -12,10 +12,12 @@ import torch
 
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core import console, files, manifest, paths
-from galaxyzoo.core.devices import get_device, is_out_of_memory, place, release, split_batch
+from galaxyzoo.core.devices import get_device
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.memory import is_out_of_memory, release, split_batch
 from galaxyzoo.models.heads import build_output
 from galaxyzoo.models.losses import build_loss
+from galaxyzoo.models.placement import place
 from galaxyzoo.models.weights import load_checkpoint, save_checkpoint, save_weights
 from galaxyzoo.results import card, fold_files
 from galaxyzoo.results.fold_files import FoldFiles, FoldSummary

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from galaxyzoo.config.schema import Config
-from galaxyzoo.core import devices, parallel
+from galaxyzoo.core import transfer
 from galaxyzoo.core.console import warn_once
+from galaxyzoo.core.prefetch import prefetch
 from galaxyzoo.data.geometry import to_tensor
 from galaxyzoo.training.augmentation import augment_batch
 from galaxyzoo.training.device_augmentation import (
@@ -78,8 +79,8 @@ class BatchLoader:
             # Not `step`: numpy takes a key's missing end for 0, which is the order's own stream.
             return self._prepare(batches[step], np.random.default_rng((*key, step + 1)))
 
-        prepared = parallel.prefetch(prepare, range(len(batches)))
-        sent = devices.prefetch_to_device(prepared, self.device)
+        prepared = prefetch(prepare, range(len(batches)))
+        sent = transfer.prefetch_to_device(prepared, self.device)
         if self.on_device is None:
             return sent
         return self._augment(sent, self.on_device)

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 
 from galaxyzoo.config.schema import Config
-from galaxyzoo.core import devices
+from galaxyzoo.core import devices, memory
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.image_cache import ImageCache
-from galaxyzoo.inference.predict import batch_size_for, predict
+from galaxyzoo.inference.network import batch_size_for, predict
 from galaxyzoo.results.fold_files import fold_name
 from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.training.parts import Part
@@ -64,10 +64,10 @@ def probe(config: Config, seconds: float) -> Probe:
             trainer.micro_batches = micro_batches
             return _probe(trainer, seconds)
         except (RuntimeError, MemoryError) as error:
-            if not devices.is_out_of_memory(error):
+            if not memory.is_out_of_memory(error):
                 raise
-        devices.release()
-        micro_batches = devices.split_batch(
+        memory.release()
+        micro_batches = memory.split_batch(
             config.train.batch_size, micro_batches, config.run, may_split
         )
 
@@ -124,11 +124,11 @@ def gpu_bytes(config: Config, catalog: Catalog) -> float:
         data = random_fold(config, config.train.batch_size)
         list(_train(Trainer(config, data, initialize=False)))
     except (RuntimeError, MemoryError) as error:
-        if not devices.is_out_of_memory(error):
+        if not memory.is_out_of_memory(error):
             raise
         return math.inf
     finally:
-        devices.release()
+        memory.release()
     return peak_of_fold(config, catalog)
 
 

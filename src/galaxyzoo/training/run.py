@@ -21,7 +21,7 @@ from galaxyzoo.core.paths import BUNDLED, shown
 from galaxyzoo.data.catalog import Catalog, folds_dir, load_catalog
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import Dataset
-from galaxyzoo.inference.predict import predict
+from galaxyzoo.inference.network import predict
 from galaxyzoo.models.build import GalaxyNet, build_model, load_network
 from galaxyzoo.results import card, layout, oof, table
 from galaxyzoo.results.fold_files import (

@@ -8,7 +8,7 @@ import numpy as np
 
 from galaxyzoo.config.schema import Config
 from galaxyzoo.data.prepare import Dataset
-from galaxyzoo.inference.predict import predict
+from galaxyzoo.inference.network import predict
 from galaxyzoo.models.build import load_network
 from galaxyzoo.results.fold_files import WEIGHTS, fold_name
 from galaxyzoo.training.fold import train_fold

@@ -16,11 +16,12 @@ from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 
 from galaxyzoo.config.schema import Config, TTAConfig
-from galaxyzoo.core import console, devices, paths
+from galaxyzoo.core import console, devices, memory, paths, transfer
 from galaxyzoo.core.errors import FoldError, one_line
-from galaxyzoo.inference.predict import predict
+from galaxyzoo.inference.network import predict
 from galaxyzoo.models.build import GalaxyNet, build_model
 from galaxyzoo.models.losses import build_loss, weight_in_mean
+from galaxyzoo.models.placement import place
 from galaxyzoo.models.weights import fill_network, load_weights
 from galaxyzoo.results.fold_files import FoldSummary
 from galaxyzoo.training.fold_data import FoldData
@@ -56,7 +57,7 @@ class Trainer:
         self.loader = BatchLoader(config, data, self.device, sampling)
         torch.manual_seed(_seed(config, data.part.stream))
         model, self.start = first_network(config, data, initialize)
-        self.model = devices.place(model, self.device)
+        self.model = place(model, self.device)
         self.ema: ModelEmaV3 | None = None
         if config.train.ema_decay:
             self.ema = ModelEmaV3(self.model, decay=config.train.ema_decay, use_warmup=True)
@@ -97,7 +98,7 @@ class Trainer:
             losses: list[float] = []
             steps: list[tuple[Callable[[], float], np.ndarray]] = []  # reads a loss; rows
             for number, batch in enumerate(self.batches(), self.epoch * self.loader.steps):
-                steps.append((devices.read_async(self.step(number, batch)), batch.rows))
+                steps.append((transfer.read_async(self.step(number, batch)), batch.rows))
                 if len(steps) > 1:  # only now, so a GPU has work while a loss is looked at
                     losses.append(self._checked_loss(*steps[-2]))
                 after_step()
@@ -191,7 +192,7 @@ class Trainer:
             try:
                 return self.graph(self._take_step, images, targets)
             except RuntimeError as error:
-                if devices.is_out_of_memory(error):
+                if memory.is_out_of_memory(error):
                     raise
                 reason = one_line(str(error).partition("\n")[0])
                 console.warn_once(f"{self.config.title}: training without CUDA graphs ({reason})")

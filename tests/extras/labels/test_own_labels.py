@@ -12,7 +12,8 @@ from scipy.special import softmax
 
 from galaxyzoo.core.files import read_json
 from galaxyzoo.data.prepare import Dataset
-from galaxyzoo.inference.predict import RunNetworks, compute_features, predict
+from galaxyzoo.inference.network import compute_features, predict
+from galaxyzoo.inference.predict import RunNetworks
 from galaxyzoo.models.build import build_model, load_network
 from galaxyzoo.results.fold_files import WEIGHTS, FoldFiles
 from galaxyzoo.tasks.metrics import log_loss

@@ -18,7 +18,8 @@ from galaxyzoo.data.stores import base, opening
 from galaxyzoo.data.stores.columns import POSITION, find_position
 from galaxyzoo.extras.formats.columns import column_names, read_columns
 from galaxyzoo.extras.formats.fits import FitsSettings
-from galaxyzoo.inference.images import Chunk, IdColumn, read_measured
+from galaxyzoo.inference.chunks import Chunk, read_measured
+from galaxyzoo.inference.id_column import IdColumn
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,8 @@ from galaxyzoo.extras.surveys.columns import describe_columns, meanings
 from galaxyzoo.extras.surveys.finished import MANIFEST, PARTS, PartFiles, part_path, part_record
 from galaxyzoo.extras.surveys.images import Part, SurveyImages, digest_content
 from galaxyzoo.extras.surveys.one_table import check_table, is_own_table, save_table
-from galaxyzoo.inference.images import Chunk, InputChecks, add_checks, describe_checks
+from galaxyzoo.inference.chunks import Chunk
+from galaxyzoo.inference.input_checks import InputChecks, add_checks, describe_checks
 from galaxyzoo.inference.load_model import load_predictor
 from galaxyzoo.inference.predict import Decode, Predictor, decode_ahead
 from galaxyzoo.results import layout

@@ -1,0 +1,52 @@
+"""Predictions of networks: mean over views, and memory that is used up."""
+
+import numpy as np
+import pytest
+import torch
+
+from galaxyzoo.config.schema import TTAConfig
+from galaxyzoo.core.errors import FoldError
+from galaxyzoo.data.geometry import iterate_views
+from galaxyzoo.inference import network
+from galaxyzoo.inference.network import compute_features, predict
+from galaxyzoo.models.build import build_model
+from support.small_models import small_config
+from support.training_fixtures import fold_data, limit_memory
+
+
+def test_mean_over_views_against_all_views_kept():
+    settings, data = small_config(train={"amp": "fp32"}), fold_data(9)
+    model, rows = build_model(settings).eval(), np.array([7, 0, 3])
+    images = data.cache.images[rows]
+    with torch.inference_mode():
+        views = [
+            model(view).float()
+            for view in iterate_views(images, settings.image, settings.tta, torch.device("cpu"))
+        ]
+    mean = predict(model, data.cache, rows, settings)
+    assert mean.tobytes() == (sum(views) / len(views)).numpy().tobytes()
+
+
+@pytest.mark.parametrize(
+    ("most", "tried"), [(300, [256, 44]), (100, [256, 128, 64, 64, 64, 64, 44])]
+)
+def test_prediction_goes_on_with_fewer_images(monkeypatch, most, tried):
+    monkeypatch.setattr(network, "batch_size_for", lambda device: 256)
+    data, settings = fold_data(300), small_config(train={"amp": "fp32"})
+    model, rows, one_view = build_model(settings), np.arange(300)[::-1], TTAConfig(dihedral=False)
+    expected = predict(model, data.cache, rows, settings, one_view)
+    features = compute_features(model, data.cache.images, settings, one_view)
+    sizes = limit_memory(monkeypatch, most)
+    got = predict(model, data.cache, rows, settings, one_view)
+    assert sizes == tried
+    np.testing.assert_allclose(got, expected, atol=1e-6)
+    got = compute_features(model, data.cache.images, settings, one_view)
+    assert sizes == 2 * tried
+    np.testing.assert_allclose(got, features, atol=1e-6)
+
+
+def test_one_image_that_does_not_fit_is_an_error(monkeypatch):
+    limit_memory(monkeypatch, 0)
+    settings = small_config()
+    with pytest.raises(FoldError, match="out of memory while predicting one image"):
+        predict(build_model(settings), fold_data().cache, np.arange(9), settings)
