@@ -28,7 +28,7 @@ LICENSE = "LICENSE"
 
 def export_run(
     dataset: str, run: str, folder: Path, with_onnx: bool = True, in_half: bool = False
-) -> list[str]:
+) -> None:
     """Write a run's folder, whole or not at all.
 
     It holds `config.yaml` and `fold_k/weights.safetensors` as the run's own folder does, so that
@@ -42,8 +42,6 @@ def export_run(
         folder: must not exist.
         with_onnx: whether to write the ONNX file, which needs the packages of `--extras`.
         in_half: whether weights are rounded to half precision; networks compute as before.
-    Returns:
-        Names of the files.
     Raises:
         InputError: packages for ONNX are missing, the network cannot be exported, or the run's card
             does not fit its folds.
@@ -81,11 +79,10 @@ def export_run(
         model_card.write_card(
             new / MODEL_CARD, config, config.predicted_task, scores, difference, in_half
         )
-        return list_files(new)
 
 
-def export_bundled(run: str, folder: Path) -> list[str]:
-    """Copy a bundled run's folder and add the ONNX file, whole or not at all; returns its files."""
+def export_bundled(run: str, folder: Path) -> None:
+    """Copy a bundled run's folder and add the ONNX file, whole or not at all."""
     launch.require("ONNX", *onnx.PACKAGES)
     trained = predict.load_run(BUNDLED, run)
     networks = list(trained.models.values())
@@ -93,20 +90,15 @@ def export_bundled(run: str, folder: Path) -> list[str]:
         shutil.copytree(layout.RunFolder(BUNDLED, run).path, new, dirs_exist_ok=True)
         # Of one view: these networks are equivariant, so others say the same.
         onnx.write_onnx(new / ONNX, networks, trained.config.image.size_px, dihedral=False)
-        return list_files(new)
 
 
-def export_ensemble(
-    ensemble: layout.EnsembleFolder, folder: Path, with_onnx: bool = True
-) -> list[str]:
+def export_ensemble(ensemble: layout.EnsembleFolder, folder: Path, with_onnx: bool = True) -> None:
     """Write an ensemble's folder, whole or not at all: what was fitted, and its runs' folders.
 
     Args:
         ensemble: the one that is exported.
         folder: must not exist.
         with_onnx: as of `export_run`, which writes the runs.
-    Returns:
-        Names of the files.
     """
     card, _ = load_ensemble(ensemble)
     with files.writing_folder(folder) as new:
@@ -118,7 +110,6 @@ def export_ensemble(
         title = ensemble_name(ensemble.task, ensemble.name)
         text = templates.render("ensemble_card.md.j2", title=title, card=card)
         (new / MODEL_CARD).write_text(text, encoding="utf-8")
-        return list_files(new)
 
 
 def read_scores(dataset: str, config: Config, folds: list[int]) -> RunCard:

@@ -65,18 +65,19 @@ def main() -> None:
     paths.check_output("--output", folder)
     runtime = ""
     if options.tables:
-        files = packed_tables.export_tables(dataset, run, folder)
+        packed_tables.export_tables(dataset, run, folder)
         tables = ",".join(paths.shown(folder / PACKED[key]) for key in ("oof", "test"))
         imported = shlex.quote(f"{run}-tables={tables}")
         advice = f"{launch.typed('ensemble')} --import {imported} --dataset {dataset}"
     else:
         if dataset == BUNDLED:
-            files = bundle.export_bundled(run, folder)
+            bundle.export_bundled(run, folder)
         elif is_ensemble:
-            files = bundle.export_ensemble(ensemble_folder(dataset, run), folder, with_onnx)
+            bundle.export_ensemble(ensemble_folder(dataset, run), folder, with_onnx)
         else:
-            files = bundle.export_run(dataset, run, folder, with_onnx, options.half)
+            bundle.export_run(dataset, run, folder, with_onnx, options.half)
         if with_onnx:
             runtime = f"; needs onnxruntime >= {OLDEST_RUNTIME}"
         advice = f"hf upload YOUR_NAME/{name} {shlex.quote(paths.shown(folder))}"
-    launch.print_done(f"{paths.shown(folder)}: {', '.join(files)}{runtime}", advice)
+    files = ", ".join(bundle.list_files(folder))
+    launch.print_done(f"{paths.shown(folder)}: {files}{runtime}", advice)

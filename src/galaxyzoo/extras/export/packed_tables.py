@@ -11,7 +11,7 @@ from galaxyzoo.config.loading import CONFIG, load_run_config, portable_config
 from galaxyzoo.core import files
 from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.ensemble.members import Networks, load_oof, load_test
-from galaxyzoo.extras.export.bundle import list_files, read_scores
+from galaxyzoo.extras.export.bundle import read_scores
 from galaxyzoo.results import layout
 from galaxyzoo.results.card import Digests
 from galaxyzoo.results.table import PredictionTable, digest_table
@@ -19,7 +19,7 @@ from galaxyzoo.results.table import PredictionTable, digest_table
 _NUMBER = "%.5f"  # changes a score by 1e-9, and halves the file
 
 
-def export_tables(dataset: str, run: str, folder: Path) -> list[str]:
+def export_tables(dataset: str, run: str, folder: Path) -> None:
     """Write a run's predictions, whole or not at all; the same predictions make the same bytes.
 
     `oof.csv.gz` has every training galaxy once, with the `fold` it was left out of, `test.csv.gz`
@@ -31,8 +31,6 @@ def export_tables(dataset: str, run: str, folder: Path) -> list[str]:
         dataset: that the run was trained on.
         run: such as gz37/resnet18, finished on all folds.
         folder: must not exist.
-    Returns:
-        Names of the files.
     Raises:
         InputError: a table or the card is missing, or does not fit the run's folds.
     """
@@ -56,7 +54,6 @@ def export_tables(dataset: str, run: str, folder: Path) -> list[str]:
             digests[key] = _pack(new / layout.PACKED[key], table)
         scores.model_copy(update={"tables": Digests(**digests)}).write(new / layout.SCORES)
         (new / CONFIG).write_text(portable_config(config, saved.fingerprint), encoding="utf-8")
-        return list_files(new)
 
 
 def _pack(path: Path, table: PredictionTable) -> str:
