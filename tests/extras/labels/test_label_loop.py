@@ -325,11 +325,11 @@ def test_labels_of_two_people_are_compared(loop):
     names = ["rare", "plain, old", "plain, old", "plain, old", "other"]
     rows = [f'{row}{".png" * (row > 2)},"{name}"' for row, name in enumerate(names)]
     text = "\n".join(["file,class", *rows, "8.png,rare", "stranger.png,rare", ""])
-    agreement, kappa, others = loop.compare(text)
-    assert agreement == Proportion(3, 5)
-    assert kappa == pytest.approx((0.6 - 0.44) / (1 - 0.44))  # 0.4 * 0.2 + 0.6 * 0.6
-    assert others == {1: "plain, old", 4: "other"}
+    agreement = loop.compare(text)
+    assert agreement.share == Proportion(3, 5)
+    assert agreement.kappa == pytest.approx((0.6 - 0.44) / (1 - 0.44))  # 0.4 * 0.2 + 0.6 * 0.6
+    assert agreement.others == {1: "plain, old", 4: "other"}
     assert "no galaxy is labeled" in one_line_refusal(loop.compare, "id,class\n8.png,a\n")
     assert "'1.png' appears twice" in one_line_refusal(loop.compare, "id,class\n1,a\n1.png,a\n")
     assert "has no column 'class'" in one_line_refusal(loop.compare, "id,label\n1.png,a\n")
-    assert np.isnan(loop.compare('id,class\n2.png,"plain, old"\n')[1])
+    assert np.isnan(loop.compare('id,class\n2.png,"plain, old"\n').kappa)

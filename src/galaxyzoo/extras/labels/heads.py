@@ -225,16 +225,19 @@ def _score(labels: LabelSet, probs: np.ndarray) -> Scores:
     classes = labels.classes
     predicted = probs.argmax(axis=1)
     is_hit = predicted == classes
-    hits = np.bincount(classes[is_hit], minlength=labels.n_classes).tolist()
-    n_labeled = np.bincount(classes, minlength=labels.n_classes).tolist()
-    n_predicted = np.bincount(predicted, minlength=labels.n_classes).tolist()
+    recall = []
+    precision = []
+    for number in range(labels.n_classes):
+        hits = int((is_hit & (classes == number)).sum())
+        recall.append(Proportion(hits, int((classes == number).sum())))
+        precision.append(Proportion(hits, int((predicted == number).sum())))
     calibration_error = None
     if len(rows) >= FEWEST_CALIBRATED:
         calibration_error = _calibration_error(probs.max(axis=1), is_hit)
     confidence = probs[np.arange(len(rows)), classes]  # in the label
     return Scores(
-        recall=list(map(Proportion, hits, n_labeled)),
-        precision=list(map(Proportion, hits, n_predicted)),
+        recall=recall,
+        precision=precision,
         probs=pd.DataFrame(probs, rows),
         confidence=dict(zip(rows.tolist(), confidence.tolist(), strict=True)),
         calibration_error=calibration_error,
@@ -263,9 +266,9 @@ def _log_loss(head: Head, points: np.ndarray, targets: np.ndarray) -> float:
 
 def _standardize(values: np.ndarray, length: float) -> np.ndarray:
     """(galaxy, column) float32: columns of mean 0 and equal variance, rows of about one length."""
-    values = values - values.mean(axis=0, dtype=np.float32)
-    deviations = np.maximum(values.std(axis=0, dtype=np.float32), np.float32(1e-6))
-    return values / deviations * np.float32(length / values.shape[1] ** 0.5)
+    centered = values - values.mean(axis=0, dtype=np.float32)
+    sd = np.maximum(centered.std(axis=0, dtype=np.float32), np.float32(1e-6))
+    return centered / sd * np.float32(length / values.shape[1] ** 0.5)
 
 
 def _folds(classes: np.ndarray, groups: np.ndarray) -> Iterator[np.ndarray]:

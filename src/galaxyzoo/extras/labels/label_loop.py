@@ -43,6 +43,15 @@ _CANDIDATES = 200  # the most uncertain, of which diverse ones are chosen
 _LONGEST = 40  # characters of a class's name
 
 
+@dataclass(frozen=True)
+class Agreement:
+    """Labels compared with those of another person."""
+
+    share: Proportion  # of the galaxies labeled by both, those that have the same class
+    kappa: float  # Cohen's kappa (1960); NaN where both gave one class alone
+    others: dict[int, str]  # the other's class of each galaxy with another one, by row
+
+
 @dataclass(eq=False)
 class LabelLoop:
     """Labels of a survey's galaxies; rows are positions in `survey`."""
@@ -303,32 +312,29 @@ class LabelLoop:
         self._write_file(_LABELS, format_csv([table.columns, *table.to_numpy()]))
         self._table = table
 
-    def compare(self, text: str) -> tuple[Proportion, float, dict[int, str]]:
-        """Compare the labels with those of another person.
+    def compare(self, text: str) -> Agreement:
+        """Compare the labels with those of another person; without a common galaxy an error.
 
         Args:
             text: content of that person's `labels.csv`.
-        Returns:
-            The share of galaxies labeled by both on which they agree; Cohen's kappa (1960), NaN
-            where both gave one class alone; and the other's class of each on which they do not,
-            by row.
         """
         from sklearn.metrics import cohen_kappa_score  # here: it takes a second to import
 
         content = io.BytesIO(text.encode("utf-8", "surrogatepass"))
         table, _ = self._read_labels(Path(_LABELS), content)
+        other = table[CLASS].str.strip()
+        other = other[other != ""]
         labels = {self.names[row]: self.classes[k] for row, k in self.labels.items()}
-        first = pd.Series(labels, dtype=object)
-        second = table[CLASS].str.strip()
-        pairs = pd.DataFrame({"first": first, "second": second[second != ""]}).dropna()
+        label = pd.Series(labels, dtype=object)
+        pairs = pd.DataFrame({"label": label, "other": other}).dropna()
         if pairs.empty:
             raise InputError("no galaxy is labeled in both tables")
-        agree = pairs["first"] == pairs["second"]
+        agree = pairs["label"] == pairs["other"]
         kappa = float("nan")
         if len(np.unique(pairs)) > 1:
-            kappa = cohen_kappa_score(pairs["first"], pairs["second"])
-        others = pairs["second"][~agree].rename(index=self.rows)
-        return Proportion(int(agree.sum()), len(pairs)), kappa, others.to_dict()
+            kappa = cohen_kappa_score(pairs["label"], pairs["other"])
+        contrary = pairs["other"][~agree].rename(index=self.rows)
+        return Agreement(Proportion(int(agree.sum()), len(pairs)), kappa, contrary.to_dict())
 
     def probabilities(self) -> np.ndarray | None:
         """(galaxy, class) by the head of the labels; None where there are none.
@@ -414,7 +420,9 @@ class LabelLoop:
         """CSV of a ranking: its galaxies in their order, with labels and probabilities."""
         rows = self.ranking(by, of)
         probs = self.probabilities()
-        return self._format(rows, None if probs is None else probs[rows])
+        if probs is not None:
+            probs = probs[rows]
+        return self._format(rows, probs)
 
     def label_errors(self) -> str:
         """CSV of galaxies that heads not fitted to them give another class, most doubtful first."""

@@ -87,12 +87,13 @@ def build_app(loop: LabelLoop, hosts: Sequence[str]) -> FastAPI:
 
     @tab.post("/compare")
     def compare(text: Annotated[str, Body(embed=True)]) -> dict[str, Any]:
-        agreement, kappa, others = loop.compare(text)
-        cards = _cards(loop, np.array(list(others), int))
-        for card, other in zip(cards, others.values(), strict=True):
+        agreement = loop.compare(text)
+        cards = _cards(loop, np.array(list(agreement.others), int))
+        for card, other in zip(cards, agreement.others.values(), strict=True):
             card["other"] = other
+        kappa = agreement.kappa
         return {
-            "agreement": _in_words(agreement),
+            "agreement": _in_words(agreement.share),
             "kappa": None if np.isnan(kappa) else kappa,
             "galaxies": cards,
         }
@@ -211,8 +212,10 @@ def _pictures(loop: LabelLoop, rows: np.ndarray, size: ImageConfig) -> list[dict
     pictures, problems = survey.images.pictures(survey.parts[rows], survey.ids[rows], size)
     cards = []
     for i, picture in enumerate(pictures):
-        problem = problems.get(i, "")
-        cards.append({"picture": "" if problem else jpeg_address(picture), "problem": problem})
+        if i in problems:
+            cards.append({"picture": "", "problem": problems[i]})
+        else:
+            cards.append({"picture": jpeg_address(picture), "problem": ""})
     return cards
 
 

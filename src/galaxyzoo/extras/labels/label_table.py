@@ -8,7 +8,6 @@ Forms and columns: docs/labels.md.
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from galaxyzoo.core.errors import InputError
@@ -40,10 +39,10 @@ def find_label_table(folder: Path) -> DatasetCandidate | None:
     table = read_table(path, texts=None).dropna(how="all")
     if path.stem == "metadata" and "file_name" not in table:
         return None
-    names = table[pick_columns(table, NAMES)]
-    classes = _read_classes(table.drop(columns=names.columns), path, settings)
+    id_columns = table[pick_columns(table, NAMES)]
+    classes = _read_classes(table.drop(columns=id_columns.columns), path, settings)
     task = find_task(folder, path, set(classes) - {""}, settings)
-    read = partial(_read, folder, path, names, classes, task)
+    read = partial(_read, folder, path, id_columns, classes, task)
     return DatasetCandidate(folder, frozenset({task.name}), read, image_files(folder, path))
 
 
@@ -85,16 +84,15 @@ def _read_classes(table: pd.DataFrame, path: Path, settings: TaskFile) -> pd.Ser
 
 
 def _read(
-    folder: Path, path: Path, names: pd.DataFrame, classes: pd.Series, task: Task
+    folder: Path, path: Path, id_columns: pd.DataFrame, classes: pd.Series, task: Task
 ) -> DatasetFiles:
     """The dataset with its images; classes by rows of the table, empty where to be predicted."""
     files = image_files(folder, path) or [folder]
     images = Images.concat(folder, [open_whole(file) for file in files])
-    find_ids(names, path, NAMES)  # refuses a table without such a column
-    column, rows = _match_images(names, images, path)
-    labels = _majority(rows, classes, path)
-    texts = pd.Series(read_ids(names[column].to_numpy(), path), rows)
-    ids = texts.groupby(level=0).first()[labels.index]
+    find_ids(id_columns, path, NAMES)  # refuses a table without such a column
+    ids = _match_images(id_columns, images, path)
+    labels = _majority(ids.index, classes, path)
+    first_ids = ids.groupby(level=0).first()
     return make_dataset(
         folder,
         images,
@@ -103,40 +101,52 @@ def _read(
         task=task,
         own_task=task,
         table=path,
-        written=ids.tolist(),
+        written=first_ids[labels.index].tolist(),
     )
 
 
-def _match_images(names: pd.DataFrame, images: Images, path: Path) -> tuple[str, list[int]]:
-    """First column that names the images, and the row in `images` of each row of the table."""
-    rows_by_column = {}
+def _match_images(id_columns: pd.DataFrame, images: Images, path: Path) -> pd.Series:
+    """Ids of the first column that names the images, by the row in `images` of each.
+
+    Two columns that name different images are an error.
+    """
+    ids_by_column = {}
     problems = []
-    for column in names:
+    for column in id_columns:
         try:
-            rows_by_column[column] = match(read_ids(names[column].to_numpy(), path), images, path)
+            ids = read_ids(id_columns[column].to_numpy(), path)
+            ids_by_column[column] = pd.Series(ids, match(ids, images, path))
         except InputError as error:
             problems.append(str(error))
-    if not rows_by_column and len(problems) == 1:
+    if not ids_by_column and len(problems) == 1:
         raise InputError(problems[0])
-    if not rows_by_column:
+    if not ids_by_column:
         raise InputError(f"{problems[0]}; {problems[-1]}")
-    first = next(iter(rows_by_column))
-    for column, rows in rows_by_column.items():
-        if rows != rows_by_column[first]:
+    first = next(iter(ids_by_column))
+    first_ids = ids_by_column[first]
+    for column, ids in ids_by_column.items():
+        if not ids.index.equals(first_ids.index):
             raise InputError(
                 f"{shown(path)}: columns '{first}' and '{column}' name different images: delete one"
             )
-    return first, rows_by_column[first]
+    return first_ids
 
 
-def _majority(rows: list[int], classes: pd.Series, path: Path) -> pd.Series:
-    """Class of each image that most of its rows have, empty where there is none, by its row."""
-    counts = pd.crosstab(np.array(rows), classes.to_numpy()).drop(columns="", errors="ignore")
+def _majority(rows: pd.Index, classes: pd.Series, path: Path) -> pd.Series:
+    """Class of each image that most of its rows have, empty where there is none, by its row.
+
+    Args:
+        rows: of the images, for each row of the table.
+        classes: of the rows of the table, empty where they have none.
+        path: the table, for messages.
+    """
+    counts = pd.crosstab(rows.to_numpy(), classes.to_numpy())
+    counts = counts.drop(columns="", errors="ignore")
     most = counts.max(axis=1)
-    n_best = counts.eq(most, axis=0).sum(axis=1)  # classes with the most rows
-    is_clear = (most > 0) & (n_best == 1)
+    is_most = counts.eq(most, axis=0)
+    is_clear = (most > 0) & (is_most.sum(axis=1) == 1)
     labels = counts.idxmax(axis=1).where(is_clear, "")
-    labels = labels.loc[pd.unique(np.array(rows))]
+    labels = labels.loc[rows.unique()]
     if len(labels) < len(rows):
         agreeing = most.sum() / counts.to_numpy().sum()
         print(

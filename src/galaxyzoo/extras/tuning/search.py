@@ -89,8 +89,9 @@ class Tuning:
             _retry_interrupted(study)
             self.data.train_images(self.search.config.image)  # decoded here, by all processors
             done = len(study.get_trials(states=_DONE))
-            seeds = range(done, min(trials, self.search.grid or trials))
-            parallel.run_jobs(_run_trial, [(self, seed) for seed in seeds], jobs, backend)
+            total = min(trials, self.search.grid or trials)
+            calls = [(self, seed) for seed in range(done, total)]
+            parallel.run_jobs(_run_trial, calls, jobs, backend)
             table = study.trials_dataframe(("number", "state", "value", "params"))
             table.columns = table.columns.str.removeprefix("params_")
             console.print_table("trials", table.sort_values(["state", "value"]))
@@ -160,8 +161,10 @@ class Tuning:
 
     def trial_folder(self, trial: FrozenTrial) -> Path:
         """Folder of a trial's history; of a repeated one that of its first try."""
-        first = RetryHeartbeatStaleTrialCallback.retried_trial_number(trial)
-        return self.folder / f"trial_{trial.number if first is None else first}"
+        number = RetryHeartbeatStaleTrialCallback.retried_trial_number(trial)
+        if number is None:
+            number = trial.number
+        return self.folder / f"trial_{number}"
 
     def clean_up(self, _: optuna.Study, trial: FrozenTrial) -> None:
         """Remove a done trial's checkpoint and its weights."""
@@ -178,7 +181,8 @@ class Tuning:
         """
         search = self.search
         with self.open_study() as study:
-            trials = console.count(len(study.get_trials(states=_DONE)), "trial")
+            done = len(study.get_trials(states=_DONE))
+            trials = console.count(done, "trial")
             if not study.get_trials(states=(TrialState.COMPLETE,)):
                 raise FoldError(
                     f"none of {trials} finished training: increase --trials, or change the "
@@ -194,7 +198,8 @@ class Tuning:
         for key in _ONLY_OF_RECIPE:
             values.pop(key, None)
         values["about"] = f"best of {trials} of {search.path.stem}"
-        path = self.folder / f"{search.path.stem.removeprefix(f'{self.task.name}_')}_tuned.yaml"
+        name = search.path.stem.removeprefix(f"{self.task.name}_")
+        path = self.folder / f"{name}_tuned.yaml"
         text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, default_flow_style=None)
         files.write_text(path, f"# {caveat}\n{text}")
         return path, caveat
@@ -212,10 +217,15 @@ def _retry_interrupted(study: optuna.Study) -> None:
 
     Optuna's heartbeats would find them after two minutes only.
     """
-    retry, trials = RetryHeartbeatStaleTrialCallback(_MAX_RETRIES), study.trials
-    retried = {number for trial in trials for number in retry.retry_history(trial)}
+    retry = RetryHeartbeatStaleTrialCallback(_MAX_RETRIES)
+    trials = study.trials
+    retried: set[int] = set()
     for trial in trials:
+        retried.update(retry.retry_history(trial))
+    for trial in trials:
+        if trial.state not in (TrialState.RUNNING, TrialState.FAIL):
+            continue
         if trial.state == TrialState.RUNNING:
             study.tell(trial.number, state=TrialState.FAIL)
-        if trial.state in (TrialState.RUNNING, TrialState.FAIL) and trial.number not in retried:
+        if trial.number not in retried:
             retry(study, trial)

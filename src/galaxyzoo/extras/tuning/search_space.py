@@ -111,10 +111,11 @@ class Search(Settings):
 
     def decode(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """`section.key` -> value, from a trial's parameters."""
-        return {
-            setting: json.loads(parameter) if setting in self.choices else parameter
-            for setting, parameter in parameters.items()
-        }
+        values = dict(parameters)
+        for setting, parameter in parameters.items():
+            if setting in self.choices:
+                values[setting] = json.loads(parameter)
+        return values
 
     def suggest(self, trial: optuna.Trial) -> dict[str, Any]:
         """Let a trial pick a parameter from each range."""
@@ -141,8 +142,9 @@ class Search(Settings):
     @property
     def grid(self) -> int | None:
         """Number of combinations where all ranges are choices, so that each can be tried."""
-        is_grid = len(self.choices) == len(self.space)
-        return prod(map(len, self.choices.values())) if is_grid else None
+        if len(self.choices) < len(self.space):
+            return None
+        return prod(len(values) for values in self.choices.values())
 
     def make_sampler(self, seed: int) -> optuna.samplers.BaseSampler:
         """Optuna's sampler: all combinations of choices in a shuffled order, or TPE's draws."""
