@@ -5,7 +5,7 @@ label columns, ids ascending; `test.csv` the ids of the sample submission in its
 `dataset.json` where they came from, their fingerprint, and the task of the user's own labels.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +22,9 @@ from galaxyzoo.io.tables import FOLD, ID, key_of, read_csv, select_numbers
 from galaxyzoo.tasks import decision_tree, kinds, registry
 
 GROUP = "group"
-_TRAIN, _TEST, _ABOUT = "train.csv", "test.csv", "dataset.json"
+_TRAIN = "train.csv"
+_TEST = "test.csv"
+_ABOUT = "dataset.json"
 SETTINGS = "image_settings"  # key of how images are read
 OWN_TASK = "task"  # key of the definition of a task of own labels
 # Files of a split of own labels of format 2: its task, and ids of galaxies that it numbered
@@ -83,32 +85,36 @@ class Catalog:
     @property
     def labeled_tasks(self) -> list[kinds.Task]:
         """The tasks whose labels it has, or can make of votes by the task's rule."""
-        tasks = [*registry.TASKS.values(), self.task]
-        return [task for task in tasks if task and self.has_labels(task)]
+        tasks = list(registry.TASKS.values())
+        if self.task:
+            tasks.append(self.task)
+        return [task for task in tasks if self.has_labels(task)]
 
     @property
     def has_votes(self) -> bool:
         """Check whether the label columns are the volunteers' 37 vote fractions."""
-        return set(decision_tree.GALAXY_ZOO_2.columns) <= set(self.train.columns)
+        return self._has_columns(decision_tree.GALAXY_ZOO_2.columns)
+
+    def _has_columns(self, columns: Iterable[str]) -> bool:
+        return set(columns) <= set(self.train.columns)
 
     def has_labels(self, task: kinds.Task) -> bool:
         """Check whether it has a task's label columns, or votes and the task a rule."""
-        has_columns = set(task.columns) <= set(self.train.columns)
-        return has_columns or (task.rule is not None and self.has_votes)
+        return self._has_columns(task.columns) or (task.rule is not None and self.has_votes)
 
     def labels(self, task: kinds.Task) -> pd.DataFrame:
         """(kept galaxy, column) labels of the galaxies that a task keeps, rows in the ids' order.
 
         They are the catalog's own columns where it has them, else they follow from its votes by the
-        task's rule.
+        task's rule. A task that they cannot serve is refused.
         """
-        if set(task.columns) <= set(self.train.columns):
+        if self._has_columns(task.columns):
             return self.train[list(task.columns)]
         if task.rule and self.has_votes:
             return task.rule.labels(self.train)[list(task.columns)]
-        known = ", ".join(other.name for other in self.labeled_tasks)
+        present = ", ".join(labeled.name for labeled in self.labeled_tasks)
         lacks = f"dataset '{self.dataset}' has no labels for task '{task.name}'"
-        raise InputError(f"{lacks}; it has labels for {known}")
+        raise InputError(f"{lacks}; it has labels for {present}")
 
     def for_task(self, task: kinds.Task) -> "Catalog":
         """The galaxies that a task keeps, in the same folds, with the task's own label columns.
@@ -135,39 +141,45 @@ class Catalog:
             moved = self.folds[rows] != other.folds[other_rows]
             if moved.any():
                 return f"the fold of {self.key} {shared[moved][0]}"
-        return None if self.n_folds == other.n_folds else "the number of folds"
+        if self.n_folds != other.n_folds:
+            return "the number of folds"
+        return None
 
     @property
     def label_columns(self) -> list[str]:
         """Names of the label columns."""
-        return [column for column in self.train.columns if column not in (FOLD, GROUP)]
+        return list(self.train.columns.drop([FOLD, GROUP]))
 
     @cached_property
     def fingerprint(self) -> str:
         """Digest of every id, label and fold: tables with the same fingerprint may be combined."""
-        parts: list[str | bytes] = []
+        contents: list[str | bytes] = []
         for column, values in self.train.rename_axis(self.key).reset_index().items():
-            parts += [f"{column}\n", "\n".join(map(repr, values.tolist()))]
+            contents += [f"{column}\n", _lines(values)]
         if self.key == ID:
-            parts.append(np.ascontiguousarray(self.test_ids, "<i8").tobytes())
+            contents.append(np.ascontiguousarray(self.test_ids, "<i8").tobytes())
         else:
-            parts.append("\n".join(map(repr, self.test_ids.tolist())))
-        return manifest.digest(parts)[:16]
+            contents.append(_lines(self.test_ids))
+        return manifest.digest(contents)[:16]
 
 
-def _check_members(members: pd.DataFrame, n_folds: int, where: str) -> None:
+def _lines(values: pd.Series | np.ndarray) -> str:
+    return "\n".join(map(repr, values.tolist()))
+
+
+def _check_members(members: pd.DataFrame, n_folds: int, subject: str) -> None:
     """Refuse a class of fewer galaxies than folds, or in one fold alone."""
     counts = members.sum()
     few = counts[counts < n_folds]
     if len(few):
         raise InputError(
-            f"{where}: class '{few.index[0]}' has too few galaxies ({few.iloc[0]}) for {n_folds} "
+            f"{subject}: class '{few.index[0]}' has too few galaxies ({few.iloc[0]}) for {n_folds} "
             f"folds (such classes: {len(few)}): label more, or use fewer --folds"
         )
     alone = members.columns[(members > 0).sum() < 2]
     if len(alone):
         raise InputError(
-            f"{where}: all galaxies of class '{alone[0]}' are in one fold, whose networks never "
+            f"{subject}: all galaxies of class '{alone[0]}' are in one fold, whose networks never "
             "see that class: label more, or delete other datasets in folds/ that fix these folds"
         )
 
@@ -184,15 +196,19 @@ def dataset_dir(dataset: str) -> Path:
 
 def input_places() -> list[Path]:
     """List `input/` and its folders, without demos and cache."""
-    ours = (*DEMOS, paths.cache_dir().name)
-    folders = (path for path in paths.input_dir().glob("[!.]*") if path.is_dir())
-    return [paths.input_dir(), *sorted(path for path in folders if path.name not in ours)]
+    top = paths.input_dir()
+    places = [top]
+    for path in sorted(top.glob("[!.]*")):
+        if path.is_dir() and path.name not in (*DEMOS, paths.cache_dir().name):
+            places.append(path)
+    return places
 
 
 def data_option(dataset: str | None) -> str:
     """Option by which a command reads a dataset, for messages; empty if it needs none."""
-    named = dataset and (dataset in DEMOS or (paths.input_dir() / dataset).exists())
-    return f" --data {dataset}" if named else ""
+    if dataset and (dataset in DEMOS or (paths.input_dir() / dataset).exists()):
+        return f" --data {dataset}"
+    return ""
 
 
 def save_catalog(catalog: Catalog) -> None:
@@ -204,8 +220,8 @@ def save_catalog(catalog: Catalog) -> None:
     if has_catalog(catalog.dataset):
         before = load_catalog(catalog.dataset)
         states = before, replace(catalog, test_ids=before.test_ids), catalog
-        prints = [state.fingerprint for state in states]
-        manifest.write_sealed(folder / _ABOUT, {**before.about, "replaced_by": prints})
+        fingerprints = [state.fingerprint for state in states]
+        manifest.write_sealed(folder / _ABOUT, {**before.about, "replaced_by": fingerprints})
     tables = {_TRAIN: catalog.train, _TEST: pd.DataFrame(index=catalog.test_ids)}
     for name, frame in tables.items():
         files.write_text(folder / name, frame.to_csv(index_label=catalog.key, lineterminator="\n"))
@@ -228,7 +244,11 @@ def read_image_settings(dataset: str) -> list[str]:
 
 
 def load_catalog(dataset: str) -> Catalog:
-    """Read a prepared catalog; rows of `train.csv` may be in any order."""
+    """Read a prepared catalog; rows of `train.csv` may be in any order.
+
+    Raises:
+        InputError: it is missing, of an earlier version, or was changed.
+    """
     folder = dataset_dir(dataset)
     if not has_catalog(dataset):
         prepare = launch.typed("prepare")
@@ -240,7 +260,7 @@ def load_catalog(dataset: str) -> Catalog:
         raise InputError(f"{paths.shown(folder)} has no split: {advice}")
     description = _read_description(dataset)
     if _has_numbered_galaxies(dataset, description):
-        runs = len([*folder.glob("*/*/config.yaml")])
+        runs = len(list(folder.glob("*/*/config.yaml")))
         raise InputError(
             f"{paths.shown(folder)} was split by an earlier version (format 2, not "
             f"{manifest.FORMAT}), which numbered your galaxies: delete {paths.shown(folder)} to "
@@ -248,11 +268,11 @@ def load_catalog(dataset: str) -> Catalog:
         )
     key = description.get("key", ID)
     train = read_csv(folder / _TRAIN, key=key)
-    labels = [c for c in train.columns if c not in (FOLD, GROUP)]
-    numbers = select_numbers(train, (FOLD, GROUP, *labels), folder / _TRAIN).sort_index()
-    numbers = numbers.astype({FOLD: "int64", GROUP: "int64"})
+    labels = train.columns.drop([FOLD, GROUP], errors="ignore")
+    train = select_numbers(train, [FOLD, GROUP, *labels], folder / _TRAIN).sort_index()
+    train = train.astype({FOLD: "int64", GROUP: "int64"})
     test_ids = read_csv(folder / _TEST, key=key).index.to_numpy()
-    catalog = Catalog(dataset, numbers, test_ids, description)
+    catalog = Catalog(dataset, train, test_ids, description)
     if catalog.fingerprint not in [description["fingerprint"], *description.get("replaced_by", ())]:
         raise InputError(f"{paths.shown(folder)} was changed after it was made: {_advice(dataset)}")
     return catalog

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import product
 from pathlib import Path
 
 from galaxyzoo.core import extras, paths
@@ -52,7 +51,11 @@ def find_named_task(name: str, data: str | None = None) -> Task | None:
 
 def is_anything_there() -> bool:
     """Check whether `input/` holds any dataset besides the demo."""
-    return bool(kaggle.competition_folders()) or next(_all_sets([]), None) is not None
+    if kaggle.competition_folders():
+        return True
+    for _ in _all_sets([]):
+        return True
+    return False
 
 
 def _find_input(tasks: set[str]) -> DatasetFiles:
@@ -62,8 +65,7 @@ def _find_input(tasks: set[str]) -> DatasetFiles:
     competitions = kaggle.competition_folders() if by_votes else []
     _pass_over(problems, bool(fitting or competitions) or COMPETITION_TASK in tasks)
     if fitting:
-        _check_single([*competitions, *(candidate.path for candidate in fitting)], tasks)
-        return fitting[0].open()
+        return _open_single(fitting, tasks, competitions)
     if by_votes:
         return kaggle.open_dataset_files(kaggle.find_folder())
     raise InputError(
@@ -73,14 +75,17 @@ def _find_input(tasks: set[str]) -> DatasetFiles:
 
 def _find_named(data: str, tasks: set[str]) -> DatasetFiles:
     """Find what the user named: a dataset, a folder with one in a file, or the competition."""
-    for path in (Path(data), paths.input_dir() / data) if data not in DEMOS else ():
-        has_votes, problems = kaggle.holds_data(path), list[InputError]()
-        candidates = [*_sets_at(path, problems)]
-        fitting = _fitting(candidates, tasks) or ([] if has_votes else candidates)
+    places = [] if data in DEMOS else [Path(data), paths.input_dir() / data]
+    for path in places:
+        problems: list[InputError] = []
+        candidates = list(_sets_at(path, problems))
+        fitting = _fitting(candidates, tasks)
+        has_votes = kaggle.holds_data(path)
+        if not fitting and not has_votes:
+            fitting = candidates  # whose tasks are then named as wrong
         _pass_over(problems, bool(fitting or has_votes))
         if fitting:
-            _check_single([candidate.path for candidate in fitting], tasks)
-            return fitting[0].open()
+            return _open_single(fitting, tasks)
     return kaggle.open_dataset_files(kaggle.find_folder(data))
 
 
@@ -104,37 +109,48 @@ def _all_sets(problems: list[InputError]) -> Iterator[DatasetCandidate]:
 
 def _sets_at(path: Path, problems: list[InputError]) -> Iterator[DatasetCandidate]:
     """Find datasets in a file, or in a folder and the files in it; arguments as of `_all_sets`."""
-    candidates = [*_sets_in([path], problems)]
+    candidates = list(_sets_in([path], problems))
     yield from candidates
     if path.is_dir():
-        images = {file for candidate in candidates for file in candidate.images}
-        others = {*path.glob("[!.]*.*")} - images
+        others = set(path.glob("[!.]*.*"))
+        for candidate in candidates:
+            others.difference_update(candidate.images)
         yield from _sets_in(sorted(others), problems)
 
 
 def _sets_in(places: Sequence[Path], problems: list[InputError]) -> Iterator[DatasetCandidate]:
-    for find, place in product([*FORMS, *extras.load_all("datasets")], places):
-        try:
-            candidate = find(place)
-        except InputError as error:
-            problems.append(error)
-        else:
-            yield from [candidate] if candidate else []
+    """Find datasets of each form in turn at places; other arguments as of `_all_sets`."""
+    for form in [*FORMS, *extras.load_all("datasets")]:
+        for place in places:
+            try:
+                candidate = form(place)
+            except InputError as error:
+                problems.append(error)
+                continue
+            if candidate:
+                yield candidate
 
 
 def _fitting(candidates: Iterable[DatasetCandidate], tasks: set[str]) -> list[DatasetCandidate]:
     return [candidate for candidate in candidates if tasks & candidate.tasks]
 
 
-def _check_single(places: list[Path], tasks: set[str]) -> None:
+def _open_single(
+    fitting: Sequence[DatasetCandidate], tasks: set[str], competitions: Sequence[Path] = ()
+) -> DatasetFiles:
+    """Open the first dataset that fits; refuse several, also of the competition's folders."""
+    places = [*competitions, *(candidate.path for candidate in fitting)]
     if len(places) > 1:
         names = ", ".join(_name(path) for path in places)
         raise InputError(
             f"several datasets fit {', '.join(sorted(tasks))}: add --data with one of {names}"
         )
+    return fitting[0].open()
 
 
 def _name(path: Path) -> str:
     """Name of a dataset for users; the competition's files in `input/` itself are `input`."""
-    inside = path.is_relative_to(paths.input_dir()) and path != paths.input_dir()
-    return str(path.relative_to(paths.input_dir())) if inside else path.name
+    top = paths.input_dir()
+    if path == top or not path.is_relative_to(top):
+        return path.name
+    return str(path.relative_to(top))

@@ -51,18 +51,7 @@ def find_folder(data: str | None = None) -> Path:
     if data in DEMOS:
         return _demo_folder(data)
     if data is not None:
-        places = Path(data), input_dir() / data
-        if folder := next(filter(holds_data, places), None):
-            return folder
-        top = input_dir()  # its zips may be of the dataset of that name
-        if holds_data(top) and open_dataset_files(top).dataset == data:
-            return top
-        near = difflib.get_close_matches(data, [p.name for p in top.glob("[!.]*")], 1)
-        lacks = "not found here or in input/" + "".join(f": did you mean {n}?" for n in near)
-        if there := next(filter(Path.exists, places), None):
-            listed = ", ".join(sorted(p.name for p in there.glob("[!.]*"))[:4]) or "no files"
-            lacks = f"{shown(there)} has {listed}, but no table of labels"
-        raise InputError(f"--data {data}: {lacks} (see Input forms in docs/tasks.md)")
+        return _find_named_folder(data)
     folders = competition_folders()
     if len(folders) > 1:
         names = ", ".join(path.name for path in folders)
@@ -70,10 +59,36 @@ def find_folder(data: str | None = None) -> Path:
     return folders[0] if folders else _demo_folder(DEMO, announce=True)
 
 
+def _find_named_folder(data: str) -> Path:
+    """Find a folder by its path or name; refuse one that has no part of the competition."""
+    top = input_dir()
+    places = [Path(data), top / data]
+    for folder in places:
+        if holds_data(folder):
+            return folder
+    # The zips in `input/` itself may be of the dataset of that name.
+    if holds_data(top) and open_dataset_files(top).dataset == data:
+        return top
+    problem = "not found here or in input/"
+    near = difflib.get_close_matches(data, _names_in(top), 1)
+    if near:
+        problem += f": did you mean {near[0]}?"
+    existing = [place for place in places if place.exists()]
+    if existing:
+        names = ", ".join(_names_in(existing[0])[:4]) or "no files"
+        problem = f"{shown(existing[0])} has {names}, but no table of labels"
+    raise InputError(f"--data {data}: {problem} (see Input forms in docs/tasks.md)")
+
+
+def _names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.glob("[!.]*"))
+
+
 def competition_folders() -> list[Path]:
     """Folders of `input/` that hold the competition or a part of it, the demo aside."""
-    top, *folders = input_places()
-    return [top] if holds_data(top) else [path for path in folders if holds_data(path)]
+    if holds_data(input_dir()):
+        return [input_dir()]
+    return [path for path in input_places() if holds_data(path)]
 
 
 def holds_data(folder: Path) -> bool:
@@ -83,17 +98,23 @@ def holds_data(folder: Path) -> bool:
 
 def open_dataset_files(folder: Path) -> DatasetFiles:
     """Read labels and ids and check that they and the images belong together."""
-    given, folder = folder, _unpack_whole_zip(folder)
-    targets = _read_solutions(folder)
-    test_ids = _read_sample_ids(folder)
-    train_images = open_by_galaxy_id(_part(folder, TRAIN_IMAGES))
-    test_images = open_by_galaxy_id(_part(folder, TEST_IMAGES))
+    place = _unpack_whole_zip(folder)
+    targets = _read_solutions(place)
+    test_ids = _read_sample_ids(place)
+    train_images = open_by_galaxy_id(_part(place, TRAIN_IMAGES))
+    test_images = open_by_galaxy_id(_part(place, TEST_IMAGES))
     check_images(targets.index.to_numpy(), train_images, f"{SOLUTIONS}.csv", exact=True)
     check_images(test_ids, test_images, "the sample submission", exact=True)
-    dataset = dataset_name(targets.index.to_numpy(), test_ids, folder)
-    stores = train_images, test_images
-    is_real = dataset not in DEMOS
-    return DatasetFiles(dataset, given, targets, *stores, test_ids, galaxy_ids=is_real)
+    dataset = dataset_name(targets.index.to_numpy(), test_ids, place)
+    return DatasetFiles(
+        dataset,
+        folder,
+        targets,
+        train_images,
+        test_images,
+        test_ids,
+        galaxy_ids=dataset not in DEMOS,
+    )
 
 
 def dataset_name(train_ids: np.ndarray, test_ids: np.ndarray, folder: Path) -> str:
@@ -137,12 +158,14 @@ def _read_ids(path: Path) -> np.ndarray:
 def _demo_folder(name: str, announce: bool = False) -> Path:
     folder = input_dir() / name
     if announce:
-        others = (f" (for {p.name}/, add --data {p.name})" for p in input_places()[1:])
+        others = ""
+        for path in input_places()[1:]:
+            others += f" (for {path.name}/, add --data {path.name})"
         download = suggest("data")
         how = f"`{download}` puts" if download else "put"
         print(
             f"no competition data in {shown(input_dir())}/: using simulated demo galaxies"
-            f"{''.join(others)}. For the competition, {how} "
+            f"{others}. For the competition, {how} "
             f"{TRAIN_IMAGES}.zip, {TEST_IMAGES}.zip, {SOLUTIONS}.zip and {SAMPLES[0]}.zip there."
         )
     names = (TRAIN_IMAGES, TEST_IMAGES, SOLUTIONS, SAMPLES[0])
@@ -177,19 +200,25 @@ class _FilesInPlace(Artifact):
 
     def missing(self) -> list[Path]:
         """List the files that are not there, or of another size."""
-        sizes = self.sizes.items()
-        return [p for p, n in sizes if not p.exists() or n not in (None, p.stat().st_size)]
+        missing = []
+        for path, size in self.sizes.items():
+            if not path.exists() or size not in (None, path.stat().st_size):
+                missing.append(path)
+        return missing
 
 
 def _find_part(folder: Path, name: str) -> Path | None:
     """Find a part: unpacked before zipped; in a folder of a table's name, the table in it."""
-    table = folder / name / f"{name}.csv"
-    places = (table, folder / name, folder / f"{name}.csv", folder / f"{name}.zip")
-    return next((path for path in places if path.exists()), None)
+    for form in (f"{name}/{name}.csv", name, f"{name}.csv", f"{name}.zip"):
+        path = folder / form
+        if path.exists():
+            return path
+    return None
 
 
 def _part(folder: Path, name: str) -> Path:
-    if path := _find_part(folder, name):
+    path = _find_part(folder, name)
+    if path:
         return path
     raise InputError(
         f"{shown(folder)}/ lacks {name}.zip (or unzipped): download it from the competition's page"
@@ -207,12 +236,11 @@ def _read_solutions(folder: Path) -> pd.DataFrame:
 
 
 def _read_sample_ids(folder: Path) -> np.ndarray:
-    samples = [path for name in SAMPLES if (path := _find_part(folder, name))]
-    if not samples:
-        raise InputError(
-            f"{shown(folder)}/ lacks a sample submission: add Kaggle's {SAMPLES[0]}.zip"
-        )
-    return _read_table(samples[0]).index.to_numpy()
+    for name in SAMPLES:
+        path = _find_part(folder, name)
+        if path:
+            return _read_table(path).index.to_numpy()
+    raise InputError(f"{shown(folder)}/ lacks a sample submission: add Kaggle's {SAMPLES[0]}.zip")
 
 
 def _read_table(path: Path) -> pd.DataFrame:
@@ -220,9 +248,8 @@ def _read_table(path: Path) -> pd.DataFrame:
     if path.suffix != ".zip":
         return read_csv(path)
     with open_zip(path) as archive:
-        names = [
-            n for n in archive.namelist() if n.endswith(".csv") and not n.startswith("__MACOSX")
-        ]
+        names = [name for name in archive.namelist() if name.endswith(".csv")]
+        names = [name for name in names if not name.startswith("__MACOSX")]
         if len(names) != 1:
             raise InputError(f"{shown(path)} should contain one CSV file, not {len(names)}")
         try:
@@ -238,14 +265,14 @@ def _unpack_whole_zip(folder: Path) -> Path:
     if not whole.exists() or _find_part(folder, TRAIN_IMAGES):
         return folder
     with open_zip(whole) as archive:
-        zips = {f"{part}.zip" for part in _PARTS}
+        zips = [f"{part}.zip" for part in _PARTS]
         wanted = [m for m in archive.infolist() if PurePosixPath(m.filename).name in zips]
         if not wanted:
             raise InputError(
                 f"{shown(whole)} has none of the competition's zips: download it again"
             )
-        name = digest([repr([(m.filename, m.CRC, m.file_size) for m in wanted])])[:8]
-        target = cache_dir() / f"unpacked-{name}"
+        contents = [(member.filename, member.CRC, member.file_size) for member in wanted]
+        target = cache_dir() / f"unpacked-{digest([repr(contents)])[:8]}"
         members = {target / PurePosixPath(member.filename).name: member for member in wanted}
         sizes = {path: member.file_size for path, member in members.items()}
         unpacked = _FilesInPlace(target, sizes)
@@ -277,9 +304,10 @@ def write_subset(name: str, data: str | None) -> Path:
     """
     lists = configs_dir() / "subsets" / name
     if not lists.is_dir():
-        known = ", ".join(sorted(p.name for p in configs_dir().glob("subsets/*")))
-        raise InputError(f"no {shown(configs_dir())}/subsets/{name}: choose from {known}")
-    train_ids, test_ids = (_read_ids(lists / f"{part}_ids.txt") for part in ("train", "test"))
+        subsets = ", ".join(_names_in(configs_dir() / "subsets"))
+        raise InputError(f"no {shown(configs_dir())}/subsets/{name}: choose from {subsets}")
+    train_ids = _read_ids(lists / "train_ids.txt")
+    test_ids = _read_ids(lists / "test_ids.txt")
     target = input_dir() / name
     if target.exists() or target.is_symlink():
         raise InputError(f"{shown(target)} already exists: move it first")
@@ -304,7 +332,8 @@ def write_subset(name: str, data: str | None) -> Path:
 
 
 def _write_images(path: Path, images: Images) -> None:
-    write_zip(path, ((f"{path.stem}/{i}.jpg", images.read(i)) for i in images.ids.tolist()))
+    ids = images.ids.tolist()
+    write_zip(path, ((f"{path.stem}/{galaxy_id}.jpg", images.read(galaxy_id)) for galaxy_id in ids))
 
 
 def _write_table(path: Path, frame: pd.DataFrame) -> None:

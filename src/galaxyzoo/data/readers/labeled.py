@@ -29,7 +29,9 @@ from galaxyzoo.io.tables import key_of, read_csv
 from galaxyzoo.io.writing import plain_cell
 from galaxyzoo.tasks import kinds, registry
 
-LABELS_CSV, TEST, IMAGES = "train_labels.csv", "test_ids.csv", "images"
+LABELS_CSV = "train_labels.csv"
+TEST = "test_ids.csv"
+IMAGES = "images"
 # Such images are cut out already, often small: all of them is kept.
 CUT_OUT = ImageConfig(crop_px=ORIGINAL_PX, cache_px=96)
 GALAXY_ID = re.compile("[1-9][0-9]{5,17}")  # not the 1, 2, 3 or 0001 by which people number files
@@ -58,9 +60,10 @@ def find_class_folders(folder: Path) -> DatasetCandidate | None:
         return None
     images = opening.open_whole(folder)
     classes = [PurePath(name).parts[0] for name in images.names]
-    if loose := sorted({*classes} & {*images.names}):
-        raise InputError(f"{shown(folder)}: '{loose[0]}' is not in a class folder")
-    task = one_task({*classes}, f"{shown(folder)}/")
+    loose = set(classes).intersection(images.names)
+    if loose:
+        raise InputError(f"{shown(folder)}: '{min(loose)}' is not in a class folder")
+    task = one_task(set(classes), f"{shown(folder)}/")
     read = partial(make_dataset, folder, images, range(len(images)), classes, task)
     return DatasetCandidate(folder, frozenset({task.name}), read)
 
@@ -78,7 +81,8 @@ def one_task(classes: set[str], where: str) -> kinds.ClassTask:
         registry.CLASS_TASKS.values(),
         key=lambda task: (classes <= set(task.columns), len(spelled & _lower(task))),
     )
-    if unknown := classes - set(task.columns):
+    unknown = classes - set(task.columns)
+    if unknown:
         raise InputError(
             f"{where}: unknown class '{min(unknown)}': the classes of {task.name} are "
             f"{', '.join(task.columns)}; for your own classes, see Input forms in docs/tasks.md"
@@ -108,20 +112,22 @@ def classes_of(table: pd.DataFrame, path: Path) -> pd.Series:
 
 
 def _read_table(folder: Path, classes: pd.Series, task: kinds.ClassTask) -> DatasetFiles:
-    path = folder / TEST
-    test_ids = read_csv(path).index.to_numpy() if path.exists() else np.empty(0, np.int64)
-    files = image_files(folder, folder / LABELS_CSV)
+    table = folder / LABELS_CSV
+    test_ids = np.empty(0, np.int64)
+    if (folder / TEST).exists():
+        test_ids = read_csv(folder / TEST).index.to_numpy()
+    files = image_files(folder, table)
     if not files:
         raise InputError(
             f"{shown(folder)}/ lacks {IMAGES}.zip (or a folder {IMAGES}/, or another of the "
             "Input forms in docs/tasks.md)"
         )
     images = opening.open_by_galaxy_id(*files)
-    for ids, named in ((classes.index.to_numpy(), LABELS_CSV), (test_ids, TEST)):
-        dataset_files.check_images(ids, images, named)
-    name, targets = folder.absolute().name, one_hot(classes, task)
-    stores, table = (images, images), folder / LABELS_CSV
-    return DatasetFiles(name, folder, targets, *stores, test_ids, CUT_OUT, table=table)
+    dataset_files.check_images(classes.index.to_numpy(), images, LABELS_CSV)
+    dataset_files.check_images(test_ids, images, TEST)
+    name = folder.absolute().name
+    targets = one_hot(classes, task)
+    return DatasetFiles(name, folder, targets, images, images, test_ids, CUT_OUT, table=table)
 
 
 def image_files(folder: Path, table: Path) -> list[Path]:
@@ -129,8 +135,8 @@ def image_files(folder: Path, table: Path) -> list[Path]:
     for path in (folder / IMAGES, folder / f"{IMAGES}.zip", folder / f"{IMAGES}.csv"):
         if path.exists():
             return [path]
-    others = {*folder.glob("[!.]*")} - {table}
-    return sorted(filter(opening.is_archive, others))
+    others = sorted(folder.glob("[!.]*"))
+    return [path for path in others if path != table and opening.is_archive(path)]
 
 
 def make_dataset(
@@ -156,10 +162,10 @@ def make_dataset(
         written: (galaxy,) how it names the images; default as they are named.
     """
     chosen = images.take(rows)
-    stems = [*map(stem_of, chosen.names)]
-    galaxy_ids = all(map(GALAXY_ID.fullmatch, stems)) and len({*stems}) == len(stems)
+    stems = pd.Index([stem_of(name) for name in chosen.names])
+    galaxy_ids = stems.is_unique and all(GALAXY_ID.fullmatch(stem) for stem in stems)
     if galaxy_ids:
-        ids = pd.Index(stems).astype("int64")
+        ids = stems.astype("int64")
     else:
         ids = text_ids(written or [*chosen.names], table or folder)
     labels = pd.Series(classes, ids, dtype=str).sort_index()
@@ -180,16 +186,16 @@ def make_dataset(
     )
 
 
-def text_ids(names: Sequence[str], where: Path) -> pd.Index:
+def text_ids(names: Sequence[str], source: Path) -> pd.Index:
     """Ids of galaxies as tables write them, so that they are read back the same.
 
     Args:
         names: (galaxy,) as the user or an image's file has them.
-        where: file or folder, for messages.
+        source: file or folder, for messages.
     Raises:
         InputError: two names give one id.
     """
     ids = pd.Index([str(plain_cell(name.strip())) for name in names], dtype=object)
     if not ids.is_unique:
-        raise InputError(f"{shown(where)} has id {ids[ids.duplicated()][0]} twice")
+        raise InputError(f"{shown(source)} has id {ids[ids.duplicated()][0]} twice")
     return ids

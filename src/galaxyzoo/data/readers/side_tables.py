@@ -8,6 +8,7 @@ belong together. A table that cannot be used is refused, never passed over.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -61,7 +62,8 @@ class KnownGroups:
     def of(self, ids: np.ndarray | pd.Index) -> dict[str, np.ndarray]:
         """(galaxy,) numbers of galaxies by what they share, in order of appearance; -1: none."""
         numbers = self.numbers.reindex(ids, fill_value=-1)
-        return {name: pd.factorize(numbers[name].where(numbers[name] >= 0))[0] for name in numbers}
+        numbers = numbers.where(numbers >= 0)
+        return {name: pd.factorize(numbers[name])[0] for name in numbers}
 
     def joined(self, ids: np.ndarray | pd.Index) -> np.ndarray:
         """(galaxy,) numbers of groups of galaxies that share anything, also by other images."""
@@ -81,22 +83,22 @@ def read_known_groups(raw: DatasetFiles) -> KnownGroups:
             cell of a position is not an angle.
     """
     ids = pd.Index(raw.train_images.ids)
-    names = []
+    memberships = []
     positions = []
     notes: list[str] = []
     sources: dict[str, list[str]] = {}
     for table in read_side_tables(raw):
         notes.extend(_describe(table, raw.targets.index))
         for column in table.groups:
-            names.append(table.groups[column])
+            memberships.append(table.groups[column])
             sources.setdefault(GROUP, []).append(f"{column} of {table.path.name}")
         if table.position:
             positions.append(table.sky)
             columns = ", ".join(table.position)
             sources.setdefault(PLACE, []).append(f"{columns} of {table.path.name}")
     numbers = pd.DataFrame(index=ids)
-    if names:
-        members = pd.concat(names)
+    if memberships:
+        members = pd.concat(memberships)
         rows = ids.get_indexer(members.index)
         numbers[GROUP] = connect_members(rows, pd.factorize(members)[0], len(ids))
     if positions:
@@ -130,7 +132,10 @@ def read_side_tables(raw: DatasetFiles) -> list[SideTable]:
 def find_groups(folder: Path) -> Path | None:
     """The table of groups in a folder, of the first of its forms, in whatever case."""
     paths = {path.name.lower(): path for path in folder.glob("[gG]*")}
-    return next((paths[name] for name in _GROUP_FORMS if name in paths), None)
+    for name in _GROUP_FORMS:
+        if name in paths:
+            return paths[name]
+    return None
 
 
 def _read_side_table(path: Path, raw: DatasetFiles) -> SideTable | None:
@@ -152,14 +157,16 @@ def _read_side_table(path: Path, raw: DatasetFiles) -> SideTable | None:
     if not pick_columns(cells, KEYS):
         raise InputError(f"{shown(path)} has no column of ids (found {listed}): call it id")
     rows = _match_rows(cells, path, raw)
-    known = cells[rows >= 0].set_axis(raw.train_images.ids[rows[rows >= 0]])
-    names = known[groups].apply(compared_names)
-    sky = _read_sky(known, position, path) if position else pd.DataFrame(columns=[*POSITION])
-    return SideTable(path, names, sky, position, len(cells) - len(known))
+    of_images = cells[rows >= 0].set_axis(raw.train_images.ids[rows[rows >= 0]])
+    names = of_images[groups].apply(compared_names)
+    sky = pd.DataFrame(columns=list(POSITION))
+    if position:
+        sky = _read_sky(of_images, position, path)
+    return SideTable(path, names, sky, position, len(cells) - len(of_images))
 
 
 def _is_of_use(column: str) -> bool:
-    positions = (name for pair in POSITION_NAMES for name in pair)
+    positions = chain.from_iterable(POSITION_NAMES)
     return bool(pick_columns([column], [GROUP, *KEYS, *positions]))
 
 
@@ -182,10 +189,10 @@ def _match_rows(cells: pd.DataFrame, path: Path, raw: DatasetFiles) -> np.ndarra
             f"{shown(path)} names none of the {len(raw.train_images)} images: column '{column}' "
             f"has '{one_line(ids[0])}', the first image is '{raw.train_images.names.iloc[0]}'"
         )
-        for known in _names_of_images(raw):
+        for image_names in _names_of_images(raw):
             rows = np.full(len(cells), -1)
             several = []
-            for row, name, matching in zip(named, ids, find_rows(ids, known), strict=True):
+            for row, name, matching in zip(named, ids, find_rows(ids, image_names), strict=True):
                 if matching:
                     rows[row] = matching[0]
                 if len(matching) > 1:
@@ -297,12 +304,14 @@ def match_places(sky: pd.DataFrame) -> np.ndarray:
     from scipy.spatial import cKDTree  # here: few datasets have positions
 
     ra, dec = np.radians(sky.to_numpy(float).T)
-    vectors = np.column_stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)])
+    equator = np.cos(dec)
+    vectors = np.column_stack([equator * np.cos(ra), equator * np.sin(ra), np.sin(dec)])
     # Equal ones are compared once: their pairs alone could fill the memory.
     points, row = np.unique(vectors, axis=0, return_inverse=True)
     chord = 2 * np.sin(_ARCSEC / 2)
     pairs = cKDTree(points).query_pairs(chord * (1 + 1e-6), output_type="ndarray")
-    return connect([pairs.T], len(points))[row.ravel()]
+    places = connect([pairs.T], len(points))
+    return places[row.ravel()]
 
 
 def _describe(table: SideTable, labeled: pd.Index) -> Iterator[str]:
