@@ -20,16 +20,30 @@ def test_a_log_gets_short_whole_lines_of_what_takes_long(every_s, monkeypatch, c
     assert not {"\r", "\x1b"} & {*err}
 
 
-@pytest.mark.parametrize(("width", "parts"), [(60, 1), (35, 2), (25, 2)])
-def test_a_table_too_wide_for_a_line_goes_on_below(width, parts, monkeypatch, capsys):
+HIDDEN = {60: [], 35: ["what it is"], 19: ["± sd", "what it is"]}
+
+
+@pytest.mark.parametrize("width", HIDDEN)
+def test_a_table_too_wide_for_a_line_keeps_the_score_and_names_what_it_hides(
+    width, monkeypatch, capsys
+):
     monkeypatch.setattr(console, "_LOG_WIDTH", width)
-    row = {"name": "mean", "what it is": "uniform mean of all runs", "score": 0.08123}
-    console.print_table("runs", pd.DataFrame([row, row | {"what it is": None, "score": None}]))
-    printed = capsys.readouterr().out
-    assert printed.count("\nmean ") == 2 * parts
-    assert max(map(len, printed.splitlines())) <= width
-    assert "0.08123" in printed
-    assert printed.count("–") == 2
+    row = {
+        "name": "mean",
+        "score": 0.08123,
+        "± sd": 0.001,
+        "what it is": "uniform mean of all runs",
+    }
+    nothing = dict.fromkeys(row)
+    console.print_table("runs", pd.DataFrame([row, nothing | {"name": "pool"}]))
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= width
+    header, mean, pool = lines[2:5]
+    assert mean.split()[:2] == ["mean", "0.08123"]
+    assert pool.split() == ["pool", *(3 - len(HIDDEN[width])) * "–"]
+    for column in row:
+        assert (column in header) == (column not in HIDDEN[width])
+        assert (column in " ".join(lines[5:])) == (column in HIDDEN[width])
 
 
 def test_a_terminal_narrower_than_a_name_gets_its_table(monkeypatch, capsys):

@@ -57,20 +57,31 @@ def count(number: int, noun: str) -> str:
 def print_table(title: str, table: pd.DataFrame) -> None:
     """Print a table whose index is not shown: its first column set left, the others right.
 
-    Floats have five decimals, missing values a dash. Where columns do not fit on a line, the rest
-    follow below with the first column again; text that is wider than a line alone ends in dots.
+    Floats have five decimals, missing values a dash. Last columns that do not fit on a line are
+    left out, and a line names them; a text that is wider than a line alone ends in dots.
     """
-    first = table.columns[0]
-    cells = table.where(table.notna())  # None is printed as it is, NaN as `na_rep`
-    cells = cells.set_index(first).rename_axis(index=None, columns=first)
-    width = _width()
-    width_of_first = max(len(str(text)) for text in [first, *cells.index])
-    # pandas adds 5: blanks, and a backslash where columns go on below
-    widest = max(10, width - width_of_first - 5)
-    text = cells.to_string(
-        line_width=width, na_rep="–", float_format="{:.5f}".format, max_colwidth=widest
-    )
+    fitting = len(table.columns)
+    text = _format_table(table)
+    while fitting > 2 and len(text.partition("\n")[0]) > _width():
+        fitting -= 1
+        text = _format_table(table.iloc[:, :fitting])
     print(f"\n{title}", text, sep="\n")
+    hidden = table.columns[fitting:]
+    if len(hidden):
+        print_text(f"hidden (a line has {_width()} characters): {', '.join(hidden)}")
+
+
+def _format_table(table: pd.DataFrame) -> str:
+    """Lines of equal width, the first of which has the columns' names."""
+    first = table.columns[0]
+    present = table.where(table.notna())  # None is printed as it is, NaN as `na_rep`
+    named = present.set_index(first).rename_axis(index=None, columns=first)
+    widest_name = max(len(str(name)) for name in [first, *named.index])
+    return named.to_string(
+        na_rep="–",
+        float_format="{:.5f}".format,
+        max_colwidth=max(10, _width() - widest_name - 5),  # blanks of pandas
+    )
 
 
 def print_text(*paragraphs: str) -> None:

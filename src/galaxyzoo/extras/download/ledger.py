@@ -136,9 +136,9 @@ class Ledger:
         """Print what was sent, and how far the public score is from the cross-validated one."""
         cells = pd.DataFrame(self.rows, columns=self.columns)
         scores = self.scores()
-        gap = scores["public"] - scores["cross_validated"]
-        scores.insert(2, "public - cross_validated", gap)
-        listing = cells[["time", "ensemble"]].join(scores).join(cells[["message", STATUS]])
+        scores["public - cross_validated"] = scores["public"] - scores["cross_validated"]
+        order = ["public", "private", "cross_validated", "nested", "public - cross_validated"]
+        listing = cells[["time", "ensemble", STATUS]].join(scores[order]).join(cells["message"])
         console.print_table(f"submissions, {shown(ledger_csv())}", listing)
 
 
