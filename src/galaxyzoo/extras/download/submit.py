@@ -62,6 +62,7 @@ def main() -> None:
         ledger.print()
         return
     path = (options.file or layout.published_csv()).resolve()
+    Ledger()  # refuses a damaged one before anything is sent
     if options.check:
         launch.print_done(describe_check(path))
         return
@@ -73,7 +74,6 @@ def main() -> None:
             f"`{launch.typed('train_folds')}`"
         )
     digest = check_file(path, WHOLE)
-    Ledger()  # refuses a damaged one before anything is sent
     if options.message is None:
         raise InputError("add -m MESSAGE, which Kaggle shows with the submission")
     try:
