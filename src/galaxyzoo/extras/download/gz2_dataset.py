@@ -241,13 +241,12 @@ def _draw(
     classes: pd.Series, usable: pd.Series, folder: Path, task: kinds.Task, order: Gz2Options
 ) -> pd.Series:
     """Draw among usable galaxies, and print how many of each class there are and were drawn."""
-    if usable.nunique() < 2:
-        raise InputError(
-            f"{paths.shown(folder)} needs at least two classes, but has {usable.nunique()}"
-        )
+    n_classes = usable.nunique()
+    if n_classes < 2:
+        raise InputError(f"{paths.shown(folder)} needs at least two classes, but has {n_classes}")
     drawn = draw_balanced(usable, order.per_class, order.seed)
-    counts = {"by votes": classes.value_counts(), "balanced": drawn.value_counts()}
-    table = pd.DataFrame(counts).reindex(list(task.columns)).fillna(0).astype(int)
+    counts = pd.DataFrame({"by votes": classes.value_counts(), "balanced": drawn.value_counts()})
+    table = counts.reindex(list(task.columns)).fillna(0).astype(int)
     table.loc["all"] = len(classes), len(drawn)
     console.print_table("galaxies", table.rename_axis("class").reset_index())
     return drawn

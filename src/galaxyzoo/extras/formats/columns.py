@@ -62,22 +62,27 @@ def _parse(texts: pd.Series) -> pa.Array:
 
     Args:
         texts: (row,) cells of a CSV, NaN where empty.
+    Returns:
+        (row,) int64, bool, float64 or string, null where a cell is empty or, in columns that are
+        not text, a word of `NO_VALUE`; of type null if all cells are empty or NaN.
     """
     lowercase = texts.str.lower()
-    numbers = texts.mask(lowercase.isin(NO_VALUE))
-    given = numbers.dropna()
+    cells = texts.mask(lowercase.isin(NO_VALUE))
+    values = cells.dropna()
     if lowercase.dropna().eq("nan").all():  # others, such as NA, may be names
         return pa.nulls(len(texts))
-    if given.empty:
+    if values.empty:
         return pa.array(texts, pa.string())
-    if given.str.fullmatch(_WHOLE).all():
+    if values.str.fullmatch(_WHOLE).all():
         with suppress(pa.ArrowInvalid):  # more than 64 bits
-            return pa.array(numbers, pa.string()).cast(pa.int64())
-    if given.str.fullmatch(_BOOLEAN).all():
-        return pa.array(numbers, pa.string()).cast(pa.bool_())
-    are_numbers = given.str.fullmatch(_NUMBER).all() and given.str.contains(r"\d\.|\.\d").any()
-    if are_numbers and given.str.count(r"\d").max() <= _SAFE_DIGITS:
-        return pa.array(numbers.astype(float))
+            return pa.array(cells, pa.string()).cast(pa.int64())
+    if values.str.fullmatch(_BOOLEAN).all():
+        return pa.array(cells, pa.string()).cast(pa.bool_())
+    if not values.str.fullmatch(_NUMBER).all():
+        return pa.array(texts, pa.string())
+    has_point = values.str.contains(r"\d\.|\.\d").any()
+    if has_point and values.str.count(r"\d").max() <= _SAFE_DIGITS:
+        return pa.array(cells.astype(float))
     return pa.array(texts, pa.string())
 
 

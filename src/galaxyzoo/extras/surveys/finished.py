@@ -13,15 +13,15 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from galaxyzoo.core import launch, manifest, paths
-from galaxyzoo.core.artifact import SealedFiles, State
 from galaxyzoo.core.errors import InputError, advise
 from galaxyzoo.data.stores.columns import POSITION
 from galaxyzoo.extras.formats.fits import FitsSettings
 from galaxyzoo.extras.surveys import FEATURES, JOB
 from galaxyzoo.extras.surveys.columns import features_of, prediction_columns
 from galaxyzoo.extras.surveys.images import SurveyImages
+from galaxyzoo.extras.surveys.part_files import part_path, part_record
 
-MANIFEST, PARTS = "manifest.json", "parts"
+MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,32 +35,6 @@ class SurveyFeatures:
     features: np.ndarray  # (galaxy, feature) float32
     predictions: np.ndarray  # (galaxy, column)
     positions: np.ndarray  # (galaxy, 2) ra and dec in degrees, NaN where not known
-
-
-def part_path(folder: Path, number: int) -> Path:
-    """Path of a part's predictions."""
-    return folder / PARTS / f"part-{number:06d}.parquet"
-
-
-class PartFiles(SealedFiles):
-    """A part with its record; notes: errors, oddities, stamps and content of its images."""
-
-    @property
-    def lock(self) -> Path:
-        """A lock of its own, outside parts/. It stays: a process may be about to look into it."""
-        return self.folder.parent / ".locks" / self.mark.stem.rpartition("-")[2]
-
-    def state(self) -> State:
-        """Ask whether part and record are there; the records of a survey may take gigabytes."""
-        is_made = self.mark.exists() and (self.folder / self.contents[0]).exists()
-        return "finished" if is_made else "absent"
-
-
-def part_record(path: Path, provenance: manifest.Provenance) -> PartFiles:
-    """A part's files, by the path of its predictions."""
-    advice = f"delete {paths.shown(path)} and rerun the command"
-    # Arrow and pandas pass over such a name when they open parts/.
-    return PartFiles(path.with_name(f"_{path.stem}.json"), provenance, advice, [path.name])
 
 
 def _survey_to_write(folder: Path) -> str:

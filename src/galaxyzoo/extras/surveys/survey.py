@@ -30,9 +30,10 @@ from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.paths import BUNDLED
 from galaxyzoo.extras.surveys import COLUMN_NAMES, FEATURES, INTERVALS, JOB, SPREAD, finished
 from galaxyzoo.extras.surveys.columns import describe_columns, meanings
-from galaxyzoo.extras.surveys.finished import MANIFEST, PARTS, PartFiles, part_path, part_record
+from galaxyzoo.extras.surveys.finished import MANIFEST
 from galaxyzoo.extras.surveys.images import Part, SurveyImages, digest_content
 from galaxyzoo.extras.surveys.one_table import check_table, is_own_table, save_table
+from galaxyzoo.extras.surveys.part_files import PARTS, PartFiles, part_path, part_record
 from galaxyzoo.inference.chunks import Chunk
 from galaxyzoo.inference.input_checks import InputChecks, add_checks, describe_checks
 from galaxyzoo.inference.load_model import load_predictor
