@@ -32,12 +32,12 @@ class Average(nn.Module):
 RULE = """
 
 def sides(votes: Votes) -> ClassValues:
-    smooth, disk = _vote(votes, "Class1.1"), _vote(votes, "Class1.2")
+    smooth, disk = votes["Class1.1"], votes["Class1.2"]
     return {"smoother": smooth > disk, "flatter": smooth < disk}
 
 
 def sides_shares(votes: Votes) -> ClassValues:
-    return {"smoother": _vote(votes, "Class1.1"), "flatter": _vote(votes, "Class1.2")}
+    return {"smoother": votes["Class1.1"], "flatter": votes["Class1.2"]}
 """
 TASK = """
         ClassTask(

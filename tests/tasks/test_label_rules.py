@@ -252,8 +252,8 @@ def test_hand_worked_shares_of_the_hubble_classes():
 
 def test_a_share_is_of_those_who_were_asked():
     votes = with_votes(Class1_1=0.5, Class7_1=0.2, Class6_1=0.3)
-    assert share(votes, "Class7.1") == pytest.approx([0.4])
-    assert share(votes, "Class6.1") == pytest.approx([0.3])  # everybody is asked
+    assert share(votes, "Class7.1").tolist() == pytest.approx([0.4])
+    assert share(votes, "Class6.1").tolist() == pytest.approx([0.3])  # everybody is asked
     assert share(votes, "Class9.3").tolist() == [0.0]  # nobody is
 
 

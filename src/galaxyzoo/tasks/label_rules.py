@@ -14,8 +14,8 @@ import pandas as pd
 
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 
-# Vote fractions by column name: a table, or a network's tensors, through which gradients pass
-Votes: TypeAlias = pd.DataFrame | Mapping[str, Any]
+# Vote fractions by column name: arrays, or a network's tensors, through which gradients pass
+Votes: TypeAlias = Mapping[str, Any]
 ClassValues = dict[str, Any]  # class name -> (galaxy,) array or tensor, as the votes are
 
 
@@ -36,26 +36,30 @@ class ClassRule:
         Returns:
             (kept galaxy, class) 0.0 or 1.0, rows in the votes' order.
         """
-        members = pd.DataFrame(self.hard(votes), index=votes.index).astype(np.float64)
+        members = pd.DataFrame(self.hard(_to_arrays(votes)), votes.index).astype(np.float64)
         if (members.sum(axis=1) > 1).any():
             raise ValueError("a label rule gives a galaxy two classes")
         return members[members.any(axis=1)]
 
     def shares(self, votes: pd.DataFrame) -> pd.DataFrame:
         """(galaxy, class) probabilities by the votes, rows sum to 1: soft targets."""
-        weights = pd.DataFrame(self.soft(votes), index=votes.index).clip(lower=0.0)
+        weights = pd.DataFrame(self.soft(_to_arrays(votes)), votes.index).clip(lower=0.0)
         sums = weights.sum(axis=1)
         # Where every weight is 0, the classes are equally probable.
         return weights.div(sums.where(sums > 0), axis=0).fillna(1 / weights.shape[1])
 
 
+def _to_arrays(votes: pd.DataFrame) -> Votes:
+    return {column: votes[column].to_numpy(dtype=np.float64) for column in votes}
+
+
 def share(votes: Votes, column: str) -> Any:
     """(galaxy,) share of an answer among those who were asked, 0 to 1; 0 where nobody was."""
-    value = _vote(votes, column)
+    value = votes[column]
     parent = GALAXY_ZOO_2.question_of(column).parent
     if parent is None:
         return value
-    asked = _vote(votes, parent)
+    asked = votes[parent]
     # Divided by 1 where nobody was asked, of arrays and tensors alike.
     return value * (asked > 0) / (asked + (asked <= 0))
 
@@ -69,14 +73,14 @@ def elliptical_spiral(votes: Votes) -> ClassValues:
     Source: the threshold is that of the source systems named in the configs.
     """
     return {
-        "elliptical": _vote(votes, "Class1.1") > CLEAR,
-        "spiral": _vote(votes, "Class1.2") > CLEAR,
+        "elliptical": votes["Class1.1"] > CLEAR,
+        "spiral": votes["Class1.2"] > CLEAR,
     }
 
 
 def elliptical_spiral_shares(votes: Votes) -> ClassValues:
     """The two answers of the first question."""
-    return {"elliptical": _vote(votes, "Class1.1"), "spiral": _vote(votes, "Class1.2")}
+    return {"elliptical": votes["Class1.1"], "spiral": votes["Class1.2"]}
 
 
 MAJORITY = 0.5
@@ -95,8 +99,8 @@ def hubble10(votes: Votes) -> ClassValues:
     Neither (and so every star or artifact): dropped.
     """
     odd = _odd(votes)
-    smooth = ~odd & (_vote(votes, "Class1.1") > FIRST)
-    disk = ~odd & (_vote(votes, "Class1.2") > FIRST)
+    smooth = ~odd & (votes["Class1.1"] > FIRST)
+    disk = ~odd & (votes["Class1.2"] > FIRST)
     edge_on = disk & _most(votes, "Class2.1")
     face_on = disk & _most(votes, "Class2.2")
     spiral = face_on & _most(votes, "Class4.1")
@@ -120,19 +124,19 @@ def hubble10(votes: Votes) -> ClassValues:
 
 def hubble10_shares(votes: Votes) -> ClassValues:
     """Fraction of votes for each class; mergers and irregulars first, as in the rule."""
-    merger = _vote(votes, "Class8.6")
-    irregular = _vote(votes, "Class8.4")
+    merger = votes["Class8.6"]
+    irregular = votes["Class8.4"]
     regular = 1 - merger - irregular
-    arms = regular * _vote(votes, "Class4.1")
+    arms = regular * votes["Class4.1"]
     bar = share(votes, "Class3.1")
     unbarred = arms * (1 - bar)
     early = share(votes, "Class5.3") + share(votes, "Class5.4")
     return {
-        "E_round": regular * _vote(votes, "Class7.1"),
-        "E_intermediate": regular * _vote(votes, "Class7.2"),
-        "E_cigar": regular * _vote(votes, "Class7.3"),
-        "edge_on_bulge": regular * (_vote(votes, "Class9.1") + _vote(votes, "Class9.2")),
-        "edge_on_no_bulge": regular * _vote(votes, "Class9.3"),
+        "E_round": regular * votes["Class7.1"],
+        "E_intermediate": regular * votes["Class7.2"],
+        "E_cigar": regular * votes["Class7.3"],
+        "edge_on_bulge": regular * (votes["Class9.1"] + votes["Class9.2"]),
+        "edge_on_no_bulge": regular * votes["Class9.3"],
         "S_early": unbarred * early,
         "S_late": unbarred * (1 - early),
         "SB": arms * bar,
@@ -145,7 +149,7 @@ def anomaly4(votes: Votes) -> ClassValues:
     """Clearly not odd (Class6.2 > 0.80), or odd (Class6.1 > 0.5) in one way for most of those."""
     odd = _odd(votes)
     return {
-        "normal": _vote(votes, "Class6.2") > CLEAR,
+        "normal": votes["Class6.2"] > CLEAR,
         "ringed": odd & _most(votes, "Class8.1"),
         "merger": odd & _most(votes, "Class8.6"),
         "irregular": odd & _most(votes, "Class8.4"),
@@ -155,10 +159,10 @@ def anomaly4(votes: Votes) -> ClassValues:
 def anomaly4_shares(votes: Votes) -> ClassValues:
     """Not odd, and the three answers of question 8."""
     return {
-        "normal": _vote(votes, "Class6.2"),
-        "ringed": _vote(votes, "Class8.1"),
-        "merger": _vote(votes, "Class8.6"),
-        "irregular": _vote(votes, "Class8.4"),
+        "normal": votes["Class6.2"],
+        "ringed": votes["Class8.1"],
+        "merger": votes["Class8.6"],
+        "irregular": votes["Class8.4"],
     }
 
 
@@ -168,36 +172,28 @@ def zoo5(votes: Votes) -> ClassValues:
     Source: Zhu et al. 2019 (Astrophysics and Space Science 364:55), table 1, after the thresholds
     of Willett et al. 2013 (MNRAS 435, 2835), table 3.
     """
-    smooth = _vote(votes, "Class1.1") >= 0.469
-    disk = _vote(votes, "Class1.2") >= 0.430
-    edge_on = disk & (_vote(votes, "Class2.1") >= 0.602)
-    face_on = disk & (_vote(votes, "Class2.2") >= 0.715)
+    smooth = votes["Class1.1"] >= 0.469
+    disk = votes["Class1.2"] >= 0.430
+    edge_on = disk & (votes["Class2.1"] >= 0.602)
+    face_on = disk & (votes["Class2.2"] >= 0.715)
     return {
-        "completely_round_smooth": smooth & (_vote(votes, "Class7.1") >= 0.5),
-        "in_between_smooth": smooth & (_vote(votes, "Class7.2") >= 0.5),
-        "cigar_shaped_smooth": smooth & (_vote(votes, "Class7.3") >= 0.5),
+        "completely_round_smooth": smooth & (votes["Class7.1"] >= 0.5),
+        "in_between_smooth": smooth & (votes["Class7.2"] >= 0.5),
+        "cigar_shaped_smooth": smooth & (votes["Class7.3"] >= 0.5),
         "edge_on": edge_on,
-        "spiral": face_on & (_vote(votes, "Class4.1") >= 0.619),
+        "spiral": face_on & (votes["Class4.1"] >= 0.619),
     }
 
 
 def zoo5_shares(votes: Votes) -> ClassValues:
     """The published fractions of the rule's last steps."""
     return {
-        "completely_round_smooth": _vote(votes, "Class7.1"),
-        "in_between_smooth": _vote(votes, "Class7.2"),
-        "cigar_shaped_smooth": _vote(votes, "Class7.3"),
-        "edge_on": _vote(votes, "Class2.1"),
-        "spiral": _vote(votes, "Class4.1"),
+        "completely_round_smooth": votes["Class7.1"],
+        "in_between_smooth": votes["Class7.2"],
+        "cigar_shaped_smooth": votes["Class7.3"],
+        "edge_on": votes["Class2.1"],
+        "spiral": votes["Class4.1"],
     }
-
-
-def _vote(votes: Votes, column: str) -> Any:
-    """(galaxy,) published fraction of an answer."""
-    fractions = votes[column]
-    if isinstance(fractions, pd.Series):
-        return fractions.to_numpy(dtype=np.float64)
-    return fractions
 
 
 def _most(votes: Votes, column: str) -> Any:
@@ -206,4 +202,4 @@ def _most(votes: Votes, column: str) -> Any:
 
 
 def _odd(votes: Votes) -> Any:
-    return _vote(votes, "Class6.1") > MAJORITY
+    return votes["Class6.1"] > MAJORITY
