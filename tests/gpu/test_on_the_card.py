@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -67,11 +68,13 @@ def test_predictions_are_those_of_the_processor(name):
     settings = small_config(
         model={"name": name, "kwargs": {}}, train={"amp": "fp32"}, head={"output": "plain"}
     )
-    data, model = fold_data(), build_model(settings)
-    rows = np.arange(len(data.targets))
-    data.cache.images[:] = data.cache.images * np.linspace(0.1, 1, len(rows))[:, None, None, None]
-    expected = predict(place(model, torch.device("cpu")), data.cache, rows, settings)
-    found = predict(place(model, get_device()), data.cache, rows, settings)
+    model = build_model(settings)
+    cache = fold_data().cache
+    rows = np.arange(len(cache.images))
+    brightness = np.linspace(0.1, 1, len(rows))
+    cache.images[:] = cache.images * brightness[:, None, None, None]
+    expected = predict(place(model, torch.device("cpu")), cache, rows, settings)
+    found = predict(place(model, get_device()), cache, rows, settings)
     assert (np.abs(found - expected) < 0.1 * expected.std(axis=0)).all()
 
 
@@ -90,21 +93,26 @@ def train_both_ways(folder: Path, **sections: Any) -> tuple[float, list[bool]]:
 
     And of each whether it said that its steps cannot be launched so.
     """
-    data, ends, said = fold_data(40), [], []
+    data = fold_data(40)
+    ends = []
+    said = []
     for graph in (True, False):
         train = {"batch_size": 8, "epochs": 2, "lr": 1e-4, "deterministic": True, "graph": graph}
-        settings = small_config(**{**sections, "train": train | sections.get("train", {})})
+        train |= sections.get("train", {})
+        settings = small_config(**(sections | {"train": train}))
         output = io.StringIO()
         with contextlib.redirect_stdout(output):
             train_fold(settings, data, folder / str(graph), "fold")
         said.append("training without CUDA graphs" in output.getvalue())
-        ends.append(load_weights(folder / str(graph) / WEIGHTS))
-    start = Trainer(settings, data).model.cpu().state_dict()
-    one, two, first = (
-        torch.cat([weights[name].flatten().double() for name in start])
-        for weights in (*ends, start)
-    )
-    return float((one - two).norm() / (two - first).norm()), said
+        ends.append(flatten(load_weights(folder / str(graph) / WEIGHTS)))
+    start = flatten(Trainer(settings, data).model.cpu().state_dict())
+    by_graph, plain = ends
+    return float((by_graph - plain).norm() / (plain - start).norm()), said
+
+
+def flatten(weights: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    """All weights as one vector, by their names."""
+    return torch.cat([weights[name].flatten().double() for name in sorted(weights)])
 
 
 @pytest.mark.parametrize(

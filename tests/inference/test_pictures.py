@@ -44,17 +44,27 @@ def _draw(*shape: int) -> np.ndarray:
 @pytest.mark.parametrize("make", [_run, _ensemble])
 def test_pictures_are_seen_as_png_files_of_them(make, tmp_path):
     predictor: Predictor = make()
-    rgb = [_draw(*shape, 3) for shape in ((424, 424), (300, 501), (20, 20), (1700, 1700))]
-    modes = [Image.fromarray(_draw(99, 120, 3)).convert(mode) for mode in ("L", "P", "1")]
-    given: list[pictures.Picture] = [*rgb, rgb[1][:, ::-1], *modes]
-    given.append(Image.fromarray(_draw(70, 70, 4)))
+    wide = _draw(300, 501, 3)
+    colored = Image.fromarray(_draw(99, 120, 3))
+    given: list[pictures.Picture] = [
+        _draw(424, 424, 3),
+        wide,
+        _draw(20, 20, 3),
+        _draw(1700, 1700, 3),
+        wide[:, ::-1],
+        colored.convert("L"),
+        colored.convert("P"),
+        colored.convert("1"),
+        Image.fromarray(_draw(70, 70, 4)),
+    ]
     for i, image in enumerate(given):
         picture = Image.fromarray(image) if isinstance(image, np.ndarray) else image
         picture.save(tmp_path / f"{i}.png")
     expected, _ = predict_stores(predictor, [tmp_path])
     found = Model("gz37/small", "test", predictor).predict(given)
-    assert (list(found.columns), found.index.name) == (list(predictor.task.columns), "id")
-    assert found.index.tolist() == expected.index.tolist() == [*range(len(given))]
+    assert list(found.columns) == list(predictor.task.columns)
+    assert found.index.name == "id"
+    assert found.index.tolist() == expected.index.tolist() == list(range(len(given)))
     assert found.to_numpy().tobytes() == expected.to_numpy().tobytes()
     assert np.ptp(found["Class1.1"]) > 1e-4
 
@@ -76,7 +86,8 @@ def test_files_keep_their_names_and_a_warning_tells_of_the_unreadable(tmp_path):
     for name in ("7.png", "5.png"):
         Image.fromarray(_draw(64, 64, 3)).save(tmp_path / name)
     both: list[pictures.PathName] = [tmp_path / "7.png", str(tmp_path / "5.png")]
-    assert all([*model.predict(x).index] == [7, 5] for x in (both, pd.Series(both), map(str, both)))
+    for paths in (both, pd.Series(both), map(str, both)):
+        assert model.predict(paths).index.tolist() == [7, 5]
     (tmp_path / "6.png").write_bytes(b"")
     with pytest.warns(UserWarning, match=r"skipped 1 of 3 images \(first: 6.png: it is empty\)"):
         table = model.predict(str(tmp_path))

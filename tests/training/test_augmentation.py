@@ -27,12 +27,12 @@ STILL = {"rotate_deg": 0, "flip": False, "zoom": 1, "shift_px": 0}
 def test_random_warps_stay_within_their_settings_and_use_all_of_them():
     settings = AugmentConfig(rotate_deg=180, flip=True, zoom=1.3, shift_px=8)
     matrices = random_matrices(IMAGE, settings, 2000, np.random.default_rng(0))
-    scales = np.sqrt(np.abs(np.linalg.det(matrices[:, :, :2])))
+    determinants = np.linalg.det(matrices[:, :, :2])
+    scales = np.sqrt(np.abs(determinants))
     assert scales.min() >= 1 / 1.3 - 1e-9
     assert scales.max() <= 1.3 + 1e-9
     assert np.median(np.log(scales)) == pytest.approx(0, abs=0.02)  # log-uniform
-    mirrored = np.linalg.det(matrices[:, :, :2]) < 0
-    assert 0.45 < mirrored.mean() < 0.55
+    assert 0.45 < (determinants < 0).mean() < 0.55  # mirrored
     centers = matrices @ np.array([15.5, 15.5, 1.0]) - 31.5
     assert 3.9 < np.abs(centers).max() <= 4.0  # 8 original pixels are 4 cached ones
     angles = np.arctan2(matrices[:, 1, 1], matrices[:, 0, 1])
@@ -143,8 +143,14 @@ def test_transforms_that_change_an_images_form_are_refused(setting, share):
 
 
 def test_albumentations_transforms_reach_the_images():
-    hole = {"name": "CoarseDropout", "num_holes_range": [1, 1], "p": 1.0}
-    hole |= {"hole_height_range": [0.25, 0.25], "hole_width_range": [0.25, 0.25], "fill": 0}
+    hole = {
+        "name": "CoarseDropout",
+        "num_holes_range": [1, 1],
+        "hole_height_range": [0.25, 0.25],
+        "hole_width_range": [0.25, 0.25],
+        "fill": 0,
+        "p": 1.0,
+    }
     settings = small_config(augment={**STILL, "transforms": [hole]})
     check_transforms(settings.augment.transforms, settings.image.size_px)
     images = np.full((4, 32, 32, 3), 200, np.uint8)

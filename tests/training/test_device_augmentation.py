@@ -1,7 +1,6 @@
 """Batches made on a device, here the processor, beside those that the processor's own way makes."""
 
 import albumentations
-import cv2
 import numpy as np
 import pytest
 import torch
@@ -51,9 +50,10 @@ def pixels_of(images: torch.Tensor) -> np.ndarray:
 @pytest.mark.parametrize("zoom", [0.5, 1.0, 1.7])  # at 0.5 much of it is mirrored at the edges
 def test_the_devices_warp_is_opencvs(zoom, size_px):
     image = IMAGE.model_copy(update={"size_px": size_px})
-    i, zooms = np.arange(12), np.full(12, zoom)
-    shifts = np.stack([i - 5.0, np.full(12, 3.0)], axis=1)
-    matrices = warp_matrices(image, 31.0 * i, i % 2 == 1, zooms, shifts)
+    galaxies = np.arange(12)
+    zooms = np.full(12, zoom)
+    shifts = np.column_stack([galaxies - 5.0, np.full(12, 3.0)])
+    matrices = warp_matrices(image, 31.0 * galaxies, galaxies % 2 == 1, zooms, shifts)
     found = pixels_of(warp_on_device(to_tensor(GALAXIES), matrices, size_px))
     assert is_close(found, warp(GALAXIES, matrices, size_px))
 
@@ -102,10 +102,14 @@ def test_images_that_do_not_fit_on_the_card_are_left_to_the_processor(free, monk
 @pytest.mark.parametrize(("brightness", "contrast"), [(0.1, 0.0), (-0.07, 0.2), (0.3, -0.5)])
 def test_brightness_and_contrast_are_albumentations(brightness, contrast):
     """By one draw of each: limits that leave no choice (albumentations 2.0.8)."""
-    limits = {"brightness_limit": (brightness,) * 2, "contrast_limit": (contrast,) * 2, "p": 1.0}
+    limits = {
+        "brightness_limit": (brightness, brightness),
+        "contrast_limit": (contrast, contrast),
+        "p": 1.0,
+    }
     transform = albumentations.RandomBrightnessContrast(**limits)
-    augment = AugmentConfig(transforms=[{"name": "RandomBrightnessContrast", **limits}])
-    batch = draw(np.arange(12), augment)
+    setting = {"name": "RandomBrightnessContrast", **limits}
+    batch = draw(np.arange(12), AugmentConfig(transforms=[setting]))
     plain = make(batch._replace(gains=batch.gains[:, :0], offsets=batch.offsets[:, :0]))
     expected = np.stack([transform(image=image)["image"] for image in pixels_of(plain)])
     difference = np.abs(pixels_of(make(batch)).astype(int) - expected)
@@ -115,7 +119,8 @@ def test_brightness_and_contrast_are_albumentations(brightness, contrast):
 
 def test_they_are_of_the_same_distribution():
     batch = draw(np.arange(4000), AugmentConfig(transforms=[BRIGHT]))
-    gains, offsets = batch.gains[:, 0].numpy() - 1, batch.offsets[:, 0].numpy()
+    gains = batch.gains[:, 0].numpy() - 1
+    offsets = batch.offsets[:, 0].numpy()
     assert 0.47 < (gains != 0).mean() < 0.53  # p is 0.5 where it is not given
     assert ((gains != 0) == (offsets != 0)).all()
     for values, limit in ((gains, 0.15), (offsets, 0.1)):
@@ -138,11 +143,13 @@ def test_other_transforms_go_by_the_processor(transforms, expected):
 
 
 def test_an_epoch_has_the_same_galaxies_targets_and_warps_and_is_made_again():
-    config, data = small_config(train={"batch_size": 8}), fold_data()
+    config = small_config(train={"batch_size": 8})
+    data = fold_data()
     expected = list(Trainer(config, data).batches())
     trainer = Trainer(config, data)
     trainer.loader.on_device = put_on_device(data.cache.images, CPU)
-    made, again = list(trainer.batches()), list(trainer.batches())
+    made = list(trainer.batches())
+    again = list(trainer.batches())
     assert len(made) == len(expected) > 1
     for one, two, other in zip(made, expected, again, strict=True):
         assert np.array_equal(one.rows, two.rows)
@@ -153,12 +160,20 @@ def test_an_epoch_has_the_same_galaxies_targets_and_warps_and_is_made_again():
 
 def test_one_value_a_galaxy_stays_in_its_image():
     """Rows, matrices and brightness are not exchanged between the images of a batch."""
-    flat = np.stack([np.full((64, 64, 3), value, np.uint8) for value in (10, 20, 30)])
+    flat = np.zeros((3, 64, 64, 3), np.uint8)
+    flat[0] = 10
+    flat[1] = 20
+    flat[2] = 30
     flat[:, 32, 32] = 255
     matrix = np.array([[4.0, 0, 1.5], [0, 4, 1.5]])  # from the 16 px of the output
-    grid = torch.from_numpy(grid_matrices(matrix, 64, 16)).expand(2, -1, -1)
-    gains, offsets = torch.tensor([[1.0], [2.0]]), torch.tensor([[0.0], [0.1]])
     rows = np.array([2, 0])
-    batch = PendingBatch(rows, torch.from_numpy(rows), grid, gains, offsets, torch.zeros(2, 1))
-    made = augment_on_device(batch, to_tensor(flat), 16)
-    assert [cv2.mean(picture)[0] for picture in pixels_of(made)[:, :2, :2]] == [30, 45]
+    batch = PendingBatch(
+        rows,
+        torch.from_numpy(rows),
+        torch.from_numpy(grid_matrices(matrix, 64, 16)).expand(2, -1, -1),
+        gains=torch.tensor([[1.0], [2.0]]),
+        offsets=torch.tensor([[0.0], [0.1]]),
+        targets=torch.zeros(2, 1),
+    )
+    corners = pixels_of(augment_on_device(batch, to_tensor(flat), 16))[:, :2, :2]
+    assert corners.mean(axis=(1, 2, 3)).tolist() == [30, 45]

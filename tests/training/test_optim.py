@@ -40,15 +40,17 @@ def test_muon_takes_orthogonal_steps_of_the_size_of_adamw():
     """A step is the momentum's UVᵀ; timm's five iterations leave singular values near 1."""
     torch.manual_seed(0)
     layer = torch.nn.Linear(24, 16)
-    before = [p.detach().clone() for p in (layer.weight, layer.bias)]
+    weight = layer.weight.detach().clone()
+    bias = layer.bias.detach().clone()
     optimizer = build_optimizer(layer, TrainConfig(optimizer="muon", lr=0.1, weight_decay=0.0))
-    layer.weight.grad, layer.bias.grad = torch.randn(16, 24), torch.randn(16)
+    layer.weight.grad = torch.randn(16, 24)
+    layer.bias.grad = torch.randn(16)
     optimizer.step()
     u, _, v = torch.linalg.svd(layer.weight.grad, full_matrices=False)
-    step = (before[0] - layer.weight.detach()) / (0.1 * 0.2 * 24**0.5)
+    step = (weight - layer.weight.detach()) / (0.1 * 0.2 * 24**0.5)
     torch.testing.assert_close(step, u @ v, atol=0.1, rtol=0)
     assert step.pow(2).mean().sqrt() * 24**0.5 == pytest.approx(1, abs=0.05)
-    signs = (before[1] - layer.bias.detach()) / 0.1  # AdamW's first step
+    signs = (bias - layer.bias.detach()) / 0.1  # AdamW's first step
     torch.testing.assert_close(signs, layer.bias.grad.sign(), atol=1e-4, rtol=0)
 
 

@@ -5,6 +5,7 @@ import platform
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -154,17 +155,19 @@ def test_weights_of_another_split_and_damaged_ones_are_not_taken(prepared, key):
 
 
 def test_the_test_table_is_the_mean_of_the_folds_that_are_finished(prepared, trained):
-    run, task = Run(small_config(image=SIZES), prepared), get_task("gz37")
-    ids = prepared.test_ids
-    for fold, done in ((1, [1]), (0, [0, 1])):
-        run.train([f"fold_{fold}"])
-        each = [
-            PredictionTable.read(run.files(f"fold_{k}").folder / TEST_TABLE, task, ids).values
-            for k in done
-        ]
-        path = RunFolder(prepared.dataset, run.config.run).test_csv
-        table = PredictionTable.read(path, task, ids).values
-        np.testing.assert_allclose(table, task.project(np.mean(each, axis=0)), atol=2e-9)
+    run = Run(small_config(image=SIZES), prepared)
+    task = get_task("gz37")
+
+    def read(path: Path) -> np.ndarray:
+        return PredictionTable.read(path, task, prepared.test_ids).values
+
+    predictions = []
+    for fold in ("fold_1", "fold_0"):
+        run.train([fold])
+        predictions.append(read(run.files(fold).folder / TEST_TABLE))
+        table = read(RunFolder(prepared.dataset, run.config.run).test_csv)
+        expected = task.project(np.mean(predictions, axis=0))
+        np.testing.assert_allclose(table, expected, atol=2e-9)
 
 
 def test_a_fold_that_another_process_finished_meanwhile_is_in_the_tables(
@@ -190,20 +193,18 @@ def test_a_fold_that_another_process_finished_meanwhile_is_in_the_tables(
 
 
 def test_rows_of_the_oof_table_are_found_by_id(prepared, trained):
-    run, catalog = Run(small_config(image=SIZES), prepared), prepared
+    run = Run(small_config(image=SIZES), prepared)
     task = get_task("gz37")
     card = run.train()
-    given = pd.read_csv(RunFolder(catalog.dataset, run.config.run).oof_csv, index_col="GalaxyID")
-    assert given.index.tolist() == catalog.ids.tolist()
-    assert given.pop("fold").tolist() == catalog.folds.tolist()
-    parts = [
-        pd.read_csv(run.files(f"fold_{k}").folder / VAL_TABLE, index_col="GalaxyID")
-        for k in range(3)
-    ]
-    expected = task.project(pd.concat(parts).sort_index().to_numpy())
+    given = pd.read_csv(RunFolder(prepared.dataset, run.config.run).oof_csv, index_col="GalaxyID")
+    assert given.index.tolist() == prepared.ids.tolist()
+    assert given.pop("fold").tolist() == prepared.folds.tolist()
+    paths = [run.files(f"fold_{k}").folder / VAL_TABLE for k in range(3)]
+    validated = pd.concat([pd.read_csv(path, index_col="GalaxyID") for path in paths])
+    expected = task.project(validated.sort_index().to_numpy())
     np.testing.assert_allclose(given.to_numpy(), expected, atol=2e-9)
     assert card is not None
-    assert card.score == pytest.approx(task.score(expected, catalog.targets(get_task("gz37"))))
+    assert card.score == pytest.approx(task.score(expected, prepared.targets(task)))
 
 
 def test_damaged_times_of_epochs_are_one_line(tmp_path):

@@ -20,59 +20,67 @@ def named(name: str, data: Dataset, **values: object) -> Run:
     return Run(small_config(run=f"gz37/{name}", **values), data)
 
 
+def chains(runs: list[Run]) -> list[list[str]]:
+    """Names of the runs of each chain that one process trains after another."""
+    return [[run.config.run for run in chain] for chain in order_by_dependency(runs)]
+
+
 def test_runs_wait_for_those_that_they_need(prepared):
     stages = [{"name": "one"}, {"name": "two", "train": {"seed": 1}}, {"name": "three"}]
     last = named("last", prepared, stages=stages)
-    one, two = (Run(stage, prepared) for stage in last.config.stages[:2])
-    runs = {
-        "alone": named("alone", prepared, train={"seed": 3}),
-        "one": one,
-        "two": two,
-        "last": last,
-        "other views": named("other views", prepared, tta={"angles": 2}),  # of the weights of one
-        "begins alike": named("begins alike", prepared, stages=[stages[0], {"name": "other"}]),
-    }
-    names = {run.config.run: name for name, run in runs.items()}
-
-    def chains(given: list[Run]) -> list[list[str]]:
-        return [[names[run.config.run] for run in chain] for chain in order_by_dependency(given)]
-
-    assert chains(list(runs.values())) == [
-        ["one"],  # for which most others wait
-        ["one", "two"],
-        ["alone"],
-        ["one", "two", "last"],
-        ["one", "other views"],
-        ["one", "begins alike"],
+    runs = [
+        named("alone", prepared, train={"seed": 3}),
+        Run(last.config.stages[0], prepared),
+        Run(last.config.stages[1], prepared),
+        last,
+        named("views", prepared, tta={"angles": 2}),  # other ones, of the weights of `one`
+        named("alike", prepared, stages=[stages[0], {"name": "other"}]),  # begins alike
     ]
-    assert chains(list(reversed(runs.values()))) == [
-        ["other views"],  # the first with these weights, which `one` takes over
-        ["other views", "one"],
-        ["other views", "one", "two"],
-        ["other views", "one", "begins alike"],
-        ["other views", "one", "two", "last"],
-        ["alone"],
+    alone, one, two, three, views, alike = (run.config.run for run in runs)
+    assert chains(runs) == [
+        [one],  # for which most others wait
+        [one, two],
+        [alone],
+        [one, two, three],
+        [one, views],
+        [one, alike],
+    ]
+    assert chains(runs[::-1]) == [
+        [views],  # the first with these weights, which `one` takes over
+        [views, one],
+        [views, one, two],
+        [views, one, alike],
+        [views, one, two, three],
+        [alone],
     ]
     assert chains([]) == []
 
 
 def test_why_folds_stopped_is_in_their_runs(prepared, trained, monkeypatch):
     """As of one process; the start has no network to start from, for its training is faked."""
-    runs = [named("first", prepared), named("second", prepared)]
+    first = named("first", prepared)
+    second = named("second", prepared)
     asked: list[tuple[str, str]] = []
 
     def stop(function: object, calls: list[tuple[list[Run], str]], *_: object) -> list[list[str]]:
-        asked.extend((chain[-1].config.run, name) for chain, name in calls)
-        return [[f"{run} {name}"] if name != "fold_0" else [] for run, name in asked]
+        reasons: list[list[str]] = []
+        for chain, fold in calls:
+            run = chain[-1].config.run
+            asked.append((run, fold))
+            reasons.append([] if fold == "fold_0" else [f"{run} {fold}"])
+        return reasons
 
     monkeypatch.setattr("galaxyzoo.training.runs.run_jobs", stop)
-    runs[0].train(["fold_1"])  # is there already
-    assert [card.run for card in train_runs(runs, ["fold_0", "fold_1"], 2, "loky")] == [
-        "gz37/first"
+    first.train(["fold_1"])  # is there already
+    cards = train_runs([first, second], ["fold_0", "fold_1"], 2, "loky")
+    assert [card.run for card in cards] == ["gz37/first"]
+    assert asked == [
+        ("gz37/first", "fold_0"),
+        ("gz37/second", "fold_0"),
+        ("gz37/second", "fold_1"),
     ]
-    names = [("gz37/first", "fold_0"), ("gz37/second", "fold_0"), ("gz37/second", "fold_1")]
-    assert asked == names
-    assert [run.stopped for run in runs] == [[], ["gz37/second fold_1"]]
+    assert first.stopped == []
+    assert second.stopped == ["gz37/second fold_1"]
 
 
 @pytest.fixture(scope="module")

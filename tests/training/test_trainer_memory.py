@@ -44,16 +44,21 @@ def assert_same_training(one: Path, other: Path) -> None:
 def test_the_parts_gradients_add_up_to_the_whole_batchs(loss, parts):
     train: dict[str, object] = {"batch_size": 10, "amp": "fp32", "optimizer": "sgd"}
     if loss in ("mse", "kl"):
-        settings, data = small_config(loss=loss, model=NO_NORM, train=train), fold_data(40)
+        data = fold_data(40)
+        settings = small_config(loss=loss, model=NO_NORM, train=train)
     else:
-        train |= {"class_balance": "weights"} if loss != "classes" else {}
-        train |= {"label_smoothing": 0.1} if loss == "smoothing" else {}
-        settings, data = class_config(model=NO_NORM, train=train), class_fold(40)
-    (value, whole), (summed, added) = (gradients(settings, data, n) for n in (1, parts))
+        data = class_fold(40)
+        if loss != "classes":
+            train["class_balance"] = "weights"
+        if loss == "smoothing":
+            train["label_smoothing"] = 0.1
+        settings = class_config(model=NO_NORM, train=train)
+    value, whole = gradients(settings, data, 1)
+    summed, added = gradients(settings, data, parts)
     assert summed == pytest.approx(value, rel=1e-5)
     assert len(whole) == len(list(Trainer(settings, data).model.parameters()))
-    for one, other in zip(whole, added, strict=True):
-        np.testing.assert_allclose(other, one, rtol=1e-4, atol=1e-7)
+    for expected, gradient in zip(whole, added, strict=True):
+        np.testing.assert_allclose(gradient, expected, rtol=1e-4, atol=1e-7)
 
 
 def test_a_batch_is_cut_no_smaller_than_two_images(monkeypatch):
