@@ -27,15 +27,19 @@ def load(configs: Path, text: str = RECIPE, *overrides: str, name: str = "net") 
 
 
 def test_a_stage_is_the_recipe_with_its_own_changes(configs):
-    small, classes, large = load(configs)
-    assert [one.stage for one in (small, classes, large)] == ["small", "classes", "large"]
-    assert [one.task for one in (small, classes, large)] == ["gz37", "hubble10", "gz37"]
-    assert [one.train.epochs for one in (small, classes, large)] == [4, 2, 3]
-    assert [one.train.lr for one in (small, classes, large)] == [1e-3, 1e-3, 5e-4]
-    assert [one.image.size_px for one in (small, classes, large)] == [32, 80, 64]
-    assert {one.train.batch_size for one in (small, classes, large)} == {32}
-    assert [one.stages[:-1] for one in (small, classes, large)] == [[], [small], [small, classes]]
-    assert [classes.keeps_head, large.keeps_head] == [False] * 2  # the task changes
+    stages = load(configs)
+    assert [stage.stage for stage in stages] == ["small", "classes", "large"]
+    assert [stage.task for stage in stages] == ["gz37", "hubble10", "gz37"]
+    assert [stage.train.epochs for stage in stages] == [4, 2, 3]
+    assert [stage.train.lr for stage in stages] == [1e-3, 1e-3, 5e-4]
+    assert [stage.image.size_px for stage in stages] == [32, 80, 64]
+    assert [stage.train.batch_size for stage in stages] == [32, 32, 32]
+    small, classes, large = stages
+    assert small.stages == [small]
+    assert classes.stages == [small, classes]
+    assert large.stages == stages
+    assert not classes.keeps_head  # the task changes
+    assert not large.keeps_head
     assert large.run == "gz37/net"
     assert not large.is_earlier_stage
     assert small.is_earlier_stage
@@ -57,15 +61,15 @@ def test_the_head_of_votes_goes_on_where_a_rule_makes_classes_of_them(configs):
 
 def test_recipes_that_begin_alike_share_their_beginning(configs):
     small, classes, large = load(configs)
-    longer = RECIPE + "  - {name: last, train: {epochs: 1}}\n"
-    *begin, large_of_longer, last = load(configs, longer, name="longer")
-    assert [one.run for one in begin] == [small.run, classes.run]
-    assert large_of_longer.digest() != last.digest()
-    assert large_of_longer.digest("weights") == large.digest("weights")
+    longer = load(configs, RECIPE + "  - {name: last, train: {epochs: 1}}\n", name="longer")
+    assert longer[0].run == small.run
+    assert longer[1].run == classes.run
+    assert longer[2].digest() != longer[3].digest()
+    assert longer[2].digest("weights") == large.digest("weights")
     other = load(configs, RECIPE.replace("epochs: 4", "epochs: 5"), name="other")
-    assert not {one.run for one in other[:2]} & {small.run, classes.run}
+    assert not {other[0].run, other[1].run} & {small.run, classes.run}
     same = load(configs, RECIPE.replace("task: gz37\n", "about: x\ntask: gz37\n"), name="same")
-    assert [one.run for one in same[:2]] == [small.run, classes.run]
+    assert [stage.run for stage in same[:2]] == [small.run, classes.run]
 
 
 def test_overrides_hold_in_every_stage_or_in_one(configs):

@@ -15,16 +15,15 @@ from support.training_fixtures import fold_data, limit_memory
 
 
 def test_mean_over_views_against_all_views_kept():
-    settings, data = small_config(train={"amp": "fp32"}), fold_data(9)
-    model, rows = build_model(settings).eval(), np.array([7, 0, 3])
-    images = data.cache.images[rows]
+    settings = small_config(train={"amp": "fp32"})
+    cache = fold_data(9).cache
+    rows = np.array([7, 0, 3])
+    model = build_model(settings).eval()
+    views = iterate_views(cache.images[rows], settings.image, settings.tta, torch.device("cpu"))
     with torch.inference_mode():
-        views = [
-            model(view).float()
-            for view in iterate_views(images, settings.image, settings.tta, torch.device("cpu"))
-        ]
-    mean = predict(model, data.cache, rows, settings)
-    assert mean.tobytes() == (sum(views) / len(views)).numpy().tobytes()
+        outputs = [model(view).float() for view in views]
+    mean = predict(model, cache, rows, settings)
+    assert mean.tobytes() == (sum(outputs) / len(outputs)).numpy().tobytes()
 
 
 @pytest.mark.parametrize(

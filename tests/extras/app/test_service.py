@@ -1,13 +1,10 @@
 """What the page asks of trained runs, without the page."""
 
 import gzip
-import io
 
-import cv2
 import numpy as np
 import pandas as pd
 import pytest
-from astropy.io import fits
 
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import folds_dir
@@ -18,22 +15,26 @@ from galaxyzoo.extras.surveys.survey import classes_of_votes
 from galaxyzoo.results.fold_files import DONE
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.registry import TASKS
+from support.fits_files import write_fits
+from support.pictures import encode
 from support.problems import draw_votes
 from support.small_models import small_config, untrained
 
 
 def test_a_fits_cut_out_is_predicted_as_the_picture_that_predict_draws(prepared):
-    file, run = io.BytesIO(), LoadedRun("x", "gz37/small", untrained(small_config(), folds=2))
+    run = LoadedRun("x", "gz37/small", untrained(small_config(), folds=2))
     y, x = np.mgrid[:64, :64] - 32
-    cube = np.exp(-np.hypot(x, y) / 9) + np.random.default_rng(0).normal(0, 0.01, (3, 64, 64))
-    fits.PrimaryHDU(cube.astype(np.float32)).writeto(file)
-    encoded = file.getvalue()
-    png = cv2.imencode(".png", to_rgb(encoded, FitsSettings())[..., ::-1])[1].tobytes()
+    noise = np.random.default_rng(0).normal(0, 0.01, (3, 64, 64))
+    cube = np.exp(-np.hypot(x, y) / 9) + noise
+    cut_out = write_fits(cube.astype(np.float32))
+    png = encode(to_rgb(cut_out, FitsSettings()), end=".png")
     expected = run.predict_upload(png, "mine").prediction
-    for sent in (encoded, gzip.compress(encoded)):
+    for sent in (cut_out, gzip.compress(cut_out)):
         assert np.allclose(run.predict_upload(sent, "mine").prediction, expected, atol=1e-6)
-    fits.PrimaryHDU(cube[:2]).writeto(two := io.BytesIO())
-    for bad, why in {encoded[:4000]: "FITS file is dam", two.getvalue(): "B .an option of"}.items():
+    for bad, why in (
+        (cut_out[:4000], "FITS file is dam"),
+        (write_fits(cube[:2]), "B .an option of"),
+    ):
         with pytest.raises(InputError, match=f"mine cannot be used: .*{why}"):
             run.predict_upload(bad, "mine")
 

@@ -99,17 +99,16 @@ FORMS: dict[str, Callable[[Path], Path]] = {
 
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_gives_the_same_images_by_the_same_ids(tmp_path, form):
-    path = FORMS[form](tmp_path / "one")
-    for store in (
-        opened := open_images(path),
-        pickle.loads(pickle.dumps(opened)),  # for another process
-    ):
+    opened = open_images(FORMS[form](tmp_path / "one"))
+    sent = pickle.loads(pickle.dumps(opened))  # to another process
+    for store in (opened, sent):
         assert [int(Path(store.names[k]).stem) for k in range(5)] == IDS
         images, problems = decode_many(store.take([3, 0, 4, 1]), IMAGE)
         assert problems == {}
         for image, galaxy_id in zip(images, (50, 30, 40, 10), strict=True):
-            small = np.abs(image.astype(int).mean((0, 1)) - PICTURES[galaxy_id].mean((0, 1)))
-            assert small.max() < 1  # it is that picture; the others differ by more
+            color = image.astype(int).mean(axis=(0, 1))
+            expected = PICTURES[galaxy_id].mean(axis=(0, 1))
+            assert np.abs(color - expected).max() < 1  # the others differ by more
 
 
 @pytest.mark.parametrize("names", [("J1.fits", "J2.fits"), ("J1.jpg", "J2.jpg")])

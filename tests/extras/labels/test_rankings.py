@@ -31,31 +31,41 @@ def test_one_label_of_one_class_finds_those_like_it(loop):
 def test_rankings_are_as_the_probabilities_have_it(loop):
     loop.label([3, 7], 0)
     loop.label(PLAIN, 1)
-    labels, (probs, _) = [*loop.labels], fit(loop)
-    rest = [row for row in range(COUNT) if row not in labels]
-    orders = (loop.ranking(by, 0) for by in ("likely", "uncertain", "diverse", "mix"))
-    likely, uncertain, diverse, mix = orders
-    assert likely.tolist() == sorted(rest, key=lambda row: -probs[row, 0])
-    assert {*likely[:4].tolist()} == {*RARE} - {3, 7}
-    assert uncertain.tolist() == sorted(rest, key=lambda row: abs(probs[row, 0] - 0.5))
-    assert sorted(mix.tolist()) == sorted(diverse.tolist()) == rest
-    assert {likely[0], uncertain[0], diverse[0]} == {*mix[:3].tolist()}
+    probs = fit(loop)[0][:, 0]
+    rest = [row for row in range(COUNT) if row not in loop.labels]
+    likely = loop.ranking("likely", 0).tolist()
+    uncertain = loop.ranking("uncertain", 0).tolist()
+    diverse = loop.ranking("diverse", 0).tolist()
+    mix = loop.ranking("mix", 0).tolist()
+    assert likely == sorted(rest, key=lambda row: -probs[row])
+    assert set(likely[:4]) == set(RARE) - {3, 7}
+    assert uncertain == sorted(rest, key=lambda row: abs(probs[row] - 0.5))
+    assert sorted(mix) == sorted(diverse) == rest
+    assert {likely[0], uncertain[0], diverse[0]} == set(mix[:3])
     assert loop.ranking("likely", 1)[0] == likely[-1]
 
 
 def test_diverse_ones_are_each_the_farthest_from_those_before(tmp_path):
     """Against a plain search."""
-    points = np.random.default_rng(1).normal(size=(30, 3)).astype(np.float32)
-    heads = Heads(points, np.full((30, 1), 0.5, np.float32))
-    known, rest = [4, 9], [row for row in range(30) if row not in (4, 9)]
-    expected = list[int]()
+    features = np.random.default_rng(1).normal(size=(30, 3)).astype(np.float32)
+    heads = Heads(features, np.full((30, 1), 0.5, np.float32))
+    known = [4, 9]
+    rest = [row for row in range(30) if row not in known]
+    expected: list[int] = []
     while len(expected) < len(rest):
         before = heads.points[known + expected]
-        free = [row for row in rest if row not in expected]
-        nearest = {row: np.linalg.norm(before - heads.points[row], axis=1).min() for row in free}
+        nearest = {}
+        for row in set(rest) - set(expected):
+            nearest[row] = np.linalg.norm(before - heads.points[row], axis=1).min()
         expected.append(max(nearest, key=nearest.__getitem__))
     order = heads.farthest_first(np.array(rest), np.array(known))
     assert order.tolist() == expected
+
+
+def label_some(is_first: np.ndarray, count: int) -> LabelSet:
+    """Labels of the first `count` galaxies of each of two classes."""
+    rows = [*np.flatnonzero(is_first)[:count], *np.flatnonzero(~is_first)[:count]]
+    return LabelSet(np.array(rows), np.repeat([0, 1], count), np.arange(2 * count), 2)
 
 
 @pytest.mark.parametrize(("share", "limit"), [(0.03, 0.1), (0.5, 0.3), (0.9, 0.2)])
@@ -68,11 +78,9 @@ def test_probabilities_mean_what_they_say_with_three_labels_a_class(share, limit
         features = rng.normal(size=(2000, 20)).astype(np.float32)
         features[:, :4] += 2 * is_first[:, None]
         heads = Heads(features, np.full((2000, 1), 0.5, np.float32))
-        rows = np.concatenate([np.flatnonzero(is_first)[:3], np.flatnonzero(~is_first)[:3]])
-        labels = LabelSet(rows, np.repeat([0, 1], 3), np.arange(6), 2)
-        probs = heads.probabilities(labels)[:, 0]
-        bins = np.array_split(np.argsort(probs), 10)
-        gaps.append(np.mean([abs(probs[each].mean() - is_first[each].mean()) for each in bins]))
+        probs = heads.probabilities(label_some(is_first, 3))[:, 0]
+        for rows in np.array_split(np.argsort(probs), 10):
+            gaps.append(abs(probs[rows].mean() - is_first[rows].mean()))
     assert np.mean(gaps) < limit
 
 
@@ -83,8 +91,7 @@ def test_a_prediction_that_tells_the_classes_apart_counts_most():
     predictions = rng.uniform(0.1, 0.9, (600, 37)).astype(np.float32)
     predictions[:, 5] = (predictions[:, 5] + is_first) / 2
     heads = Heads(rng.normal(size=(600, 64)).astype(np.float32), predictions)
-    rows = np.concatenate([np.flatnonzero(is_first == side)[:8] for side in (True, False)])
-    probs = heads.probabilities(LabelSet(rows, np.repeat([0, 1], 8), np.arange(16), 2))[:, 0]
+    probs = heads.probabilities(label_some(is_first, 8))[:, 0]
     assert roc_auc_score(is_first, probs) > 0.82
 
 

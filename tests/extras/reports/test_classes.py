@@ -14,7 +14,8 @@ from galaxyzoo.extras.reports.classes import (
 
 
 def test_confusion_counts_true_classes_in_rows_and_keeps_empty_classes():
-    truth, predicted = np.array([0, 0, 1, 1, 1]), np.array([0, 1, 1, 1, 3])
+    truth = np.array([0, 0, 1, 1, 1])
+    predicted = np.array([0, 1, 1, 1, 3])
     expected = np.zeros((4, 4), dtype=int)
     for row, column in zip(truth, predicted, strict=True):
         expected[row, column] += 1
@@ -34,31 +35,34 @@ def test_report_worked_by_hand():
 
 ODD = ["accuracy", "macro avg", "weighted avg", "micro avg", "samples avg", "mean over classes"]
 ODD += ["true class", "precision", "a_b", "a b", "0", "2"]  # "a_b" is read as "a b"
+PLAIN = [f"class {number}" for number in range(len(ODD))]
 
 
 def test_a_report_is_right_whatever_the_classes_are_called():
     rng = np.random.default_rng(0)
     truth, predicted = rng.integers(0, len(ODD), (2, 400))
-    plain = [f"class {number}" for number in range(len(ODD))]
-    report, expected = (report_table(names, truth, predicted) for names in (ODD, plain))
+    report = report_table(ODD, truth, predicted)
+    expected = report_table(PLAIN, truth, predicted)
     pd.testing.assert_frame_equal(report.drop(columns="class"), expected.drop(columns="class"))
     assert report["class"].tolist() == [*ODD, "mean over classes", "mean over galaxies"]
     for number in range(len(ODD)):  # against the definitions
-        is_right = (truth == number) & (predicted == number)
-        members, named = (truth == number).sum(), (predicted == number).sum()
-        right = is_right.sum()
+        members = (truth == number).sum()
+        named = (predicted == number).sum()
+        right = ((truth == number) & (predicted == number)).sum()
         values = [right / named, right / members, 2 * right / (named + members), members]
         assert report.iloc[number, 1:].tolist() == pytest.approx(values)
-    confusion, expected = (confusion_table(names, truth, predicted) for names in (ODD, plain))
-    assert [*confusion] == ["true class", *ODD]
+    confusion = confusion_table(ODD, truth, predicted)
+    expected = confusion_table(PLAIN, truth, predicted)
+    assert list(confusion) == ["true class", *ODD]
     assert confusion.iloc[:, 0].tolist() == ODD
     np.testing.assert_array_equal(confusion.iloc[:, 1:], expected.iloc[:, 1:])
     shaded = shade_rows(confusion)
     assert shaded.iloc[:, 0].tolist() == [name.replace("_", " ") for name in ODD]
-    assert [*shaded] == [name.replace("_", " ") for name in confusion]
+    assert list(shaded) == [name.replace("_", " ") for name in confusion]
     np.testing.assert_array_equal(shaded.iloc[:, 1:], shade_rows(expected).iloc[:, 1:])
-    part = confusion.iloc[1, 3] / (truth == 1).sum()
-    assert shaded.iloc[1, 3] == Shaded(f"{confusion.iloc[1, 3]}\n{part:.0%}", part)
+    count = confusion.iloc[1, 3]
+    part = count / (truth == 1).sum()
+    assert shaded.iloc[1, 3] == Shaded(f"{count}\n{part:.0%}", part)
 
 
 def test_the_most_confident_mistakes_come_first_and_nothing_right_is_among_them():

@@ -35,26 +35,31 @@ def job(tmp_path: Path) -> Survey:
 @pytest.mark.parametrize("by", [*TASK.columns, "disagreement", "width"])
 def test_the_highest_come_first_each_with_its_picture(job, by):
     page = ranking.write_ranking(job, by, 20).read_text(encoding="utf-8")
-    cards = re.findall(r'<img alt="galaxy (\d+)" src="data:image/jpeg;base64,([^"]*)"', page)
-    seen = {int(i): int(read_embedded(data)[80, 80, 0]) for i, data in cards}
-    gray = {int(name[:-4]): value for name, value in GRAYS.items()}
-    share = {i: value / 255 for i, value in gray.items()}
-    score = {
-        TASK.columns[0]: share,
-        TASK.columns[1]: {i: 1 - x for i, x in share.items()},
-        "disagreement": {i: x * (1 - x) for i, x in share.items()},
-        "width": {i: 1.5 * (x * (1 - x)) ** 2 for i, x in share.items()},
-    }[by]
+    gray = pd.Series(GRAYS)
+    gray.index = gray.index.str.removesuffix(".png").astype(int)
+    smooth = gray / 255
+    spread = smooth * (1 - smooth)
+    width = 1.5 * spread**2
+    scores = {
+        TASK.columns[0]: smooth,
+        TASK.columns[1]: 1 - smooth,
+        "disagreement": spread,
+        "width": width,
+    }
+    table = pd.read_csv(job.folder / ranking.TABLE, index_col=0)["score"]
+    highest = scores[by].sort_values(ascending=False)[:20]
+    np.testing.assert_allclose(table, highest, atol=1e-6)
+    np.testing.assert_allclose(table, scores[by][table.index], atol=1e-6)
     assert f"<h1>20 galaxies by {by}</h1>" in page
-    table = pd.read_csv(job.folder / ranking.TABLE, index_col=0)
-    np.testing.assert_allclose(table["score"], sorted(score.values(), reverse=True)[:20], atol=1e-6)
-    np.testing.assert_allclose(table["score"], [score[i] for i in table.index], atol=1e-6)
-    assert [*seen] == table.index.tolist()
-    assert seen == pytest.approx({i: gray[i] for i in seen}, abs=1)
-    value = share[table.index[0]]
-    half = (value * (1 - value)) ** 2
-    note = f"elliptical {value:.2f}\u00a0±\u00a0{value * (1 - value):.2f}"
-    assert f"{note} ({value - half / 2:.2f}\u00a0to\u00a0{value + half:.2f})" in page
+    cards = re.findall(r'<img alt="galaxy (\d+)" src="data:image/jpeg;base64,([^"]*)"', page)
+    assert [int(galaxy) for galaxy, _ in cards] == table.index.tolist()
+    seen = [read_embedded(jpeg)[80, 80, 0] for _, jpeg in cards]
+    assert seen == pytest.approx(gray[table.index].tolist(), abs=1)
+    first = table.index[0]
+    lower = smooth[first] - width[first] / 3
+    upper = smooth[first] + width[first] / 1.5
+    note = f"elliptical {smooth[first]:.2f}\u00a0±\u00a0{spread[first]:.2f}"
+    assert f"{note} ({lower:.2f}\u00a0to\u00a0{upper:.2f})" in page
 
 
 def test_all_of_a_small_survey(job):
