@@ -54,8 +54,9 @@ class Chart:
 
     def points(self, line: Line) -> list[tuple[float, float]]:
         """Places of a line's points in pixels, none twice in a row."""
-        pairs = zip(np.asarray(line.x, float), np.asarray(line.y, float), strict=True)
-        places = [(self._x(x), self._y(y)) for x, y in pairs if np.isfinite(x) and np.isfinite(y)]
+        values = np.column_stack([line.x, line.y]).astype(float)
+        finite = values[np.isfinite(values).all(axis=1)]
+        places = [(self._x(x), self._y(y)) for x, y in finite]
         return list(dict.fromkeys(places))
 
     def _x(self, x: float) -> float:
@@ -71,7 +72,10 @@ def data_range(values: Sequence[float] | np.ndarray) -> tuple[float, float]:
     """Lowest and highest value with a twentieth between them and the frame."""
     finite = np.asarray(values, float)
     finite = finite[np.isfinite(finite)]
-    low, high = (finite.min(), finite.max()) if len(finite) else (0.0, 1.0)
+    if not len(finite):
+        finite = np.array([0.0, 1.0])
+    low = finite.min()
+    high = finite.max()
     room = (high - low) / 20 or 0.5
     return float(low - room), float(high + room)
 
@@ -80,5 +84,8 @@ def _ticks(low: float, high: float) -> list[tuple[float, str]]:
     """About five round numbers of a range."""
     from matplotlib.ticker import MaxNLocator
 
-    inside = [t for t in MaxNLocator(5).tick_values(low, high) if low <= t <= high]
-    return [(float(t), f"{t:.6g}") for t in inside]
+    ticks = []
+    for value in MaxNLocator(5).tick_values(low, high):
+        if low <= value <= high:
+            ticks.append((float(value), f"{value:.6g}"))
+    return ticks

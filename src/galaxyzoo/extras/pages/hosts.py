@@ -41,21 +41,30 @@ class _OwnHosts:
                 headers["Content-Security-Policy"] = "frame-ancestors 'self'"
             await send(message)
 
-        problem = self._problem(scope) if scope["type"] in ("http", "websocket") else ""
-        respond = PlainTextResponse(problem, status_code=400) if problem else self.app
+        respond = self.app
+        problem = self._problem(scope)
+        if problem:
+            respond = PlainTextResponse(problem, status_code=400)
         await respond(scope, receive, send_unframed)
 
     def _problem(self, scope: Scope) -> str:
+        """Reason to refuse a request; empty: it is answered."""
+        if scope["type"] not in ("http", "websocket"):
+            return ""
         headers = Headers(scope=scope)
         host = headers.get("host", "")
         if not self._is_own(host):
             return f"unknown host name {one_line(host)!r}: start the page with --allow-host NAME"
         is_change = scope.get("method") not in ("GET", "HEAD", "OPTIONS")
-        return "another website sent this request" if is_change and _is_foreign(headers) else ""
+        if is_change and _is_foreign(headers):
+            return "another website sent this request"
+        return ""
 
     def _is_own(self, host: str) -> bool:
         match = _HOST.fullmatch(host.lower())
-        name = match[1].strip("[]") if match else ""
+        if not match:
+            return False
+        name = match[1].strip("[]")
         try:
             return name in self.names or bool(ipaddress.ip_address(name))
         except ValueError:
@@ -64,7 +73,8 @@ class _OwnHosts:
 
 def _is_foreign(headers: Headers) -> bool:
     """Check whether a browser sends this from a page of another address."""
-    if site := headers.get("sec-fetch-site"):
+    site = headers.get("sec-fetch-site")
+    if site:
         return site not in ("same-origin", "none")
     origin = headers.get("origin")
     return origin is not None and origin.partition("://")[2] != headers["host"]

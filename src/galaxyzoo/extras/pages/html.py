@@ -53,7 +53,9 @@ class GalaxyCard:
 def sky_links(*position: object) -> list[tuple[str, str]]:
     """A link to a sky viewer at `ra` and `dec` in degrees; none where they are no such numbers."""
     degrees = pd.to_numeric(pd.Series(position, dtype=object), errors="coerce").astype(float)
-    return [("sky", _SKY.format(*degrees))] if np.isfinite(degrees).sum() == 2 else []
+    if np.isfinite(degrees).sum() != 2:
+        return []
+    return [("sky", _SKY.format(*degrees))]
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,9 @@ def _cell_text(value: object) -> str:
         return "–"
     if isinstance(value, Shaded):
         return value.text
-    return f"{value:.4f}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    return str(value)
 
 
 def _as_jpeg(image: np.ndarray) -> str:
@@ -127,12 +131,12 @@ def write_index(folder: Path) -> Path:
     # The lock also covers the listing: a list from before another command's report must not
     # be written after it.
     with files.hold_lock(folder / files.LOCK, "writing the index of the reports"):
-        reports = sorted(page.parent for page in folder.glob("*/*/index.html"))
-        datasets = sorted({report.parent.name for report in reports}, key=real_first)
-        sections = [
-            HtmlSection(dataset, links=[_link(r) for r in reports if r.parent.name == dataset])
-            for dataset in datasets
-        ]
+        links: dict[str, list[tuple[str, str, str]]] = {}  # of each dataset
+        for page in sorted(folder.glob("*/*/index.html")):
+            report = page.parent
+            links.setdefault(report.parent.name, []).append(_link(report))
+        datasets = sorted(links, key=real_first)
+        sections = [HtmlSection(dataset, links=links[dataset]) for dataset in datasets]
         write_page(path, "Galaxy Zoo ensemble: reports", {}, sections)
     return path
 

@@ -14,7 +14,8 @@ def reports_dir() -> Path:
 
 def has_mark(page: Path) -> bool:
     """Check whether a page or picture, or a folder's index.html, is one of this project."""
-    page = page / "index.html" if page.is_dir() else page
+    if page.is_dir():
+        page = page / "index.html"
     if not page.is_file():
         return False
     with open(page, "rb") as file:

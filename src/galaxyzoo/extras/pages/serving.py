@@ -37,16 +37,14 @@ class ServingOptions:
 
     def check_address(self) -> None:
         """Refuse an address on which nothing can be served."""
-        family = socket.AF_INET6 if self.host[:1] == "[" else socket.AF_INET
+        family = socket.AF_INET6 if self.host.startswith("[") else socket.AF_INET
         try:  # a server's own error is a traceback, and comes after the imports
             socket.create_server((self.bare_host, self.port), family=family).close()
         except (OSError, OverflowError) as error:
-            is_unknown = (getattr(error, "errno", None) or 0) < 0  # of getaddrinfo
-            name = "; behind a proxy, use --allow-host NAME instead of --host"
-            advice = name if is_unknown else ""
-            raise InputError(
-                f"cannot serve on --host {self.host} --port {self.port}: {error}{advice}"
-            ) from None
+            problem = f"cannot serve on --host {self.host} --port {self.port}: {error}"
+            if isinstance(error, socket.gaierror):
+                problem += "; behind a proxy, use --allow-host NAME instead of --host"
+            raise InputError(problem) from None
 
     def print_address(self) -> None:
         """Print where the page is."""

@@ -29,10 +29,14 @@ def calibration_table(
     for name, predicted, actual in zip(names, predictions.T, truth.T, strict=True):
         order = np.argsort(predicted, kind="stable")
         for galaxies in np.array_split(order, min(n_bins, len(order))):
-            mean_predicted = predicted[galaxies].mean()
-            mean_actual = actual[galaxies].mean()
-            rows.append((name, len(galaxies), mean_predicted, mean_actual))
-    return pd.DataFrame(rows, columns=["answer", "galaxies", "predicted", "true"])
+            row = {
+                "answer": name,
+                "galaxies": len(galaxies),
+                "predicted": predicted[galaxies].mean(),
+                "true": actual[galaxies].mean(),
+            }
+            rows.append(row)
+    return pd.DataFrame(rows)
 
 
 def calibration_errors(table: pd.DataFrame) -> pd.DataFrame:
@@ -46,8 +50,8 @@ def calibration_errors(table: pd.DataFrame) -> pd.DataFrame:
         al. 2017, equation 3, of bins with equally many galaxies).
     """
     gaps = (table["predicted"] - table["true"]) * table["galaxies"]
-    sums = pd.DataFrame({"bias": gaps, "error": gaps.abs(), "galaxies": table["galaxies"]})
-    sums = sums.groupby(table["answer"], sort=False).sum()
+    weighted = pd.DataFrame({"bias": gaps, "error": gaps.abs(), "galaxies": table["galaxies"]})
+    sums = weighted.groupby(table["answer"], sort=False).sum()
     return sums[["bias", "error"]].div(sums["galaxies"], axis=0)
 
 

@@ -46,7 +46,8 @@ def _confusion(evaluation: Evaluation, result: ScoredPredictions) -> HtmlSection
 def _probabilities(evaluation: Evaluation, result: ScoredPredictions) -> HtmlSection:
     name = "most probable class"
     confidence = result.predictions.max(axis=1)
-    is_right = result.predictions.argmax(axis=1) == result.targets.argmax(axis=1)
+    predicted = result.predictions.argmax(axis=1)
+    is_right = predicted == result.targets.argmax(axis=1)
     table = calibration.calibration_table(confidence[:, None], is_right[:, None], [name])
     evaluation.write_csv(f"{result.stem}_calibration.csv", table)
     error = calibration.calibration_errors(table).loc[name, "error"]
@@ -90,8 +91,8 @@ def report_table(names: Sequence[str], truth: np.ndarray, predicted: np.ndarray)
     report = classification_report(
         truth, predicted, labels=labels, output_dict=True, zero_division=0
     )
-    rows = [report[str(label)] for label in labels]
-    table = pd.DataFrame([*rows, report["macro avg"], report["weighted avg"]])
+    keys = [str(label) for label in labels] + ["macro avg", "weighted avg"]
+    table = pd.DataFrame([report[key] for key in keys])
     table.insert(0, "class", [*names, "mean over classes", "mean over galaxies"])
     table = table.rename(columns={"f1-score": "F1", "support": "galaxies"})
     return table.astype({"galaxies": int})

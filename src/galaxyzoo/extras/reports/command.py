@@ -45,20 +45,18 @@ def main() -> None:
     if options.output:
         paths.check_output("--output", options.output, is_own=has_mark)
     output = (options.output or reports_dir()).resolve()
-    loaded = [
-        evaluate.load_evaluation(task, runs, options.dataset, output)
-        for task, runs in wanted.items()
-    ]
-    for evaluation in loaded:
+    evaluations = []
+    for task, runs in wanted.items():
+        evaluations.append(evaluate.load_evaluation(task, runs, options.dataset, output))
+    for evaluation in evaluations:
         write_report(with_images(evaluation, options.data))
-    last, index = loaded[-1], paths.shown(html.write_index(output))
+    index = paths.shown(html.write_index(output))
+    last = evaluations[-1]
     result = last.shown[0]
-    has_page = isinstance(result, Result) and result.card.has_networks
-    page = f"{launch.typed('app')} {result.run} --dataset {last.catalog.dataset}"
-    launch.print_done(
-        f"{index} lists all reports; {result.run}, {result.card.score_text}",
-        page if has_page else "",
-    )
+    page = ""
+    if isinstance(result, Result) and result.card.has_networks:
+        page = f"{launch.typed('app')} {result.run} --dataset {last.catalog.dataset}"
+    launch.print_done(f"{index} lists all reports; {result.run}, {result.card.score_text}", page)
 
 
 def sort_by_task(names: Sequence[str], dataset: str | None) -> dict[str, list[str]]:
@@ -66,11 +64,13 @@ def sort_by_task(names: Sequence[str], dataset: str | None) -> dict[str, list[st
     wanted: dict[str, list[str]] = {}
     for name in names:
         if registry.is_ensemble(name):
-            name = find_predictor(name, dataset)[1]  # noqa: PLW2901 in full
-            wanted.setdefault(registry.task_name(name), []).append(name)
-        else:
-            task, slash, _ = name.partition("/")
-            wanted.setdefault(task, []).extend([name] if slash else [])
+            _, full_name = find_predictor(name, dataset)
+            wanted.setdefault(registry.task_name(full_name), []).append(full_name)
+            continue
+        task, is_run, _ = name.partition("/")
+        runs = wanted.setdefault(task, [])
+        if is_run:
+            runs.append(name)
     return wanted
 
 
@@ -78,7 +78,8 @@ def with_images(evaluation: evaluate.Evaluation, data: str | None) -> evaluate.E
     """Add the galaxies' images to an evaluation, or a note where there are none."""
     try:
         opened = open_dataset(data, evaluation.catalog.dataset, evaluation.task.name)
-        images, sky = opened.train_images(opened.raw.image), sky_positions(opened.raw)
+        images = opened.train_images(opened.raw.image)
+        sky = sky_positions(opened.raw)
     except InputError as error:
         note = f"No galaxy images: {error}"
         print(note)
@@ -88,7 +89,7 @@ def with_images(evaluation: evaluate.Evaluation, data: str | None) -> evaluate.E
 
 def write_report(evaluation: evaluate.Evaluation) -> None:
     """Write the page with its tables, and print the scores."""
-    task, dataset = evaluation.task, evaluation.catalog.dataset
+    title = f"{evaluation.task.name} on {evaluation.catalog.dataset}"
     comparison = evaluate.comparison_section(evaluation)
     ensemble = evaluate.ensemble_section(evaluation)
     holdout = evaluate.holdout_section(evaluation)
@@ -99,10 +100,10 @@ def write_report(evaluation: evaluate.Evaluation) -> None:
     csv = [(name, name, "") for name in evaluation.written]
     sections.append(html.HtmlSection("Tables", "These CSV files have full precision.", links=csv))
     shown_sections = [section for section in sections if section]
-    html.write_page(path, f"{task.name} on {dataset}", summary, shown_sections, index=html.INDEX)
+    html.write_page(path, title, summary, shown_sections, index=html.INDEX)
     if comparison:
         for caption, table in comparison.tables:
-            console.print_table(f"{task.name} on {dataset}, {caption}", table)
+            console.print_table(f"{title}, {caption}", table)
         console.print_text(*comparison.text.splitlines()[1:])
     if evaluation.holdouts:
         print_holdout_table([result.card for result in evaluation.holdouts])
@@ -114,5 +115,6 @@ def detail_sections(evaluation: evaluate.Evaluation) -> Iterator[html.HtmlSectio
     is_votes = isinstance(evaluation.task, kinds.VoteTask)
     if is_votes and evaluation.results:
         yield votes.question_section(evaluation)
+    build_sections = votes.vote_sections if is_votes else classes.class_sections
     for result in evaluation.shown:
-        yield from (votes.vote_sections if is_votes else classes.class_sections)(evaluation, result)
+        yield from build_sections(evaluation, result)

@@ -37,11 +37,11 @@ def main() -> None:
     if options.task:
         wanted = find_named_task(options.task, options.data) or registry.get_task(options.task)
     data = prepare(options.data, tasks={wanted.name} if wanted else None)
-    shown = data.labeled_tasks
+    labeled_tasks = data.labeled_tasks
     if wanted:
         data.labels(wanted)  # refuses a task that it has no labels for
-        shown = [wanted]
-    tasks = [task for task in shown if isinstance(task, kinds.ClassTask)]
+        labeled_tasks = [wanted]
+    tasks = [task for task in labeled_tasks if isinstance(task, kinds.ClassTask)]
     folder = options.output or reports_dir() / data.dataset / "explore"
     sections = explore.explore_votes(data)
     sections += explore.explore_classes(data, tasks, folder)

@@ -110,14 +110,16 @@ def _load_holdout(folder: RunFolder, task: Task, catalog: Catalog) -> HoldoutRes
     config = load_run_config(folder.path).config
     files = FoldFiles.of(folder.path, HOLDOUT, config, catalog.fingerprint)
     path = files.path(HELD_OUT_TABLE)
-    frame = select_numbers(read_csv(path, key=catalog.key), task.columns, path)
-    ids = frame.index.to_numpy()
+    frame = read_csv(path, key=catalog.key)
+    numbers = select_numbers(frame, task.columns, path)
+    ids = numbers.index.to_numpy()
     one_fold = np.zeros(len(ids), np.int64)
+    table = PredictionTable(task, ids, numbers.to_numpy(), one_fold)
     targets = catalog.targets(task)
     is_held_out = catalog.train.index.isin(ids)
     return HoldoutResult(
         run=f"{folder.run}{HOLDOUT_END}",
-        table=PredictionTable(task, ids, frame.to_numpy(), one_fold).project(),
+        table=table.project(),
         targets=targets[is_held_out],
         unscored=targets[~is_held_out],
         card=card,
@@ -171,17 +173,18 @@ def load_result(run: str, task: Task, catalog: Catalog) -> Result:
         folder = ensemble_folder(catalog.dataset, run)
         path = folder.oof_csv
         card = EnsembleCard.of(folder).check(catalog, path)
-        rows = np.ones(len(catalog.ids), bool)
+        is_scored = np.ones(len(catalog.ids), bool)
     else:
         path = RunFolder(catalog.dataset, run).oof_csv
         card = RunCard.of(catalog.dataset, run).check(catalog, path)
-        rows = np.isin(catalog.folds, card.folds)
+        is_scored = np.isin(catalog.folds, card.folds)
+    table = PredictionTable.read(path, task, catalog.ids[is_scored], catalog.folds[is_scored])
     targets = catalog.targets(task)
     return Result(
         run=run,
-        table=PredictionTable.read(path, task, catalog.ids[rows], catalog.folds[rows]),
-        targets=targets[rows],
-        unscored=targets[~rows],
+        table=table,
+        targets=targets[is_scored],
+        unscored=targets[~is_scored],
         card=card,
         config=_saved_config(catalog.dataset, run),
     )

@@ -60,14 +60,15 @@ def _calibration(evaluation: Evaluation, result: ScoredPredictions) -> HtmlSecti
     task = evaluation.task
     table = calibration.calibration_table(result.predictions, result.targets, task.columns)
     evaluation.write_csv(f"{result.stem}_calibration.csv", table)
+    texts = {name: task.text(column) for column, name in enumerate(task.columns)}
     charts = []
     for title, span in zip(_headings(task), task.groups, strict=True):
-        answers = {name: task.text(task.columns.index(name)) for name in task.columns[span]}
+        answers = {name: texts[name] for name in task.columns[span]}
         charts.append(calibration.draw_calibration(title, table, answers))
     caption = "Actual vs. predicted votes; each point averages a tenth of the galaxies"
     summary = calibration.calibration_errors(table)
     squares = (result.predictions - result.targets) ** 2
-    summary.insert(0, "RMSE", np.sqrt(np.mean(squares, axis=0)))
+    summary.insert(0, "RMSE", np.sqrt(squares.mean(axis=0)))
     worst = summary.nlargest(_N_WORST, "RMSE").round(4)
     worst.index = worst.index.map(answer_label)
     return HtmlSection(
