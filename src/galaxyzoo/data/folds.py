@@ -37,7 +37,7 @@ def make_folds(
     groups: np.ndarray,
     n_folds: int,
     seed: int,
-    known: np.ndarray | None = None,
+    known_folds: np.ndarray | None = None,
 ) -> np.ndarray:
     """Deal galaxies to folds.
 
@@ -46,8 +46,8 @@ def make_folds(
         groups: (galaxy,) group numbers; a group is never divided.
         n_folds: number of folds, at least 2.
         seed: of the random order within each deal.
-        known: (galaxy,) folds that galaxies have already and keep, -1 for those still to be dealt;
-            a group follows its members' fold (the lowest, should they have several).
+        known_folds: (galaxy,) folds that galaxies have already and keep, -1 for those still to be
+            dealt; a group follows its members' fold (the lowest, should they have several).
             What cannot go to all folds alike goes to those with the fewest such galaxies.
     Returns:
         (galaxy,) fold numbers, 0 to n_folds - 1. The same arguments give the same folds, and so do
@@ -74,20 +74,20 @@ def make_folds(
     # Large groups first, so that each deal hands out groups of nearly one size and the folds stay
     # equally large.
     fold_of_group = np.full(len(sizes), n_folds)
-    if known is None:
-        known = np.full(len(groups), -1)
-    is_known = known >= 0
-    np.minimum.at(fold_of_group, group_of[is_known], known[is_known])
+    if known_folds is None:
+        known_folds = np.full(len(groups), -1)
+    is_known = known_folds >= 0
+    np.minimum.at(fold_of_group, group_of[is_known], known_folds[is_known])
     order = np.lexsort((-strength, telling, -sizes))
     order = order[fold_of_group[order] == n_folds]
     rng = np.random.default_rng(seed)
     n_blocks = math.ceil(len(order) / n_folds)
     blocks = np.array([rng.permutation(n_folds) for _ in range(n_blocks)], int).ravel()
     if n_blocks == 1:  # so that folds stay equally large where galaxies come one by one
-        members = np.bincount(known[is_known], minlength=n_folds)
+        members = np.bincount(known_folds[is_known], minlength=n_folds)
         blocks = blocks[np.argsort(members[blocks], kind="stable")]
     fold_of_group[order] = blocks[: len(order)]
-    folds = np.where(is_known, known, fold_of_group[group_of])
+    folds = np.where(is_known, known_folds, fold_of_group[group_of])
     if len(np.unique(folds)) < n_folds:
         raise ValueError(f"galaxies with fixed folds leave one of {n_folds} folds empty")
     return folds

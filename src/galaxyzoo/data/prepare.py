@@ -122,18 +122,19 @@ def prepare_raw(
     """Make the catalog of what is found, or read it; other arguments as of `prepare`."""
     raw = _wrap_images(raw)
     activity = "splitting a dataset into folds"
-    known = read_known_groups(raw)
-    split = _Split(raw, known)
+    known_groups = read_known_groups(raw)
+    split = _Split(raw, known_groups)
     if not has_catalog(raw.dataset):
         with split.make(activity):
             if not has_catalog(raw.dataset):  # else it came while this process waited
-                k = DEFAULT_FOLDS if n_folds is None else n_folds
-                catalog = make_catalog(raw, known, k, seed or 0, drop_bad)
+                if n_folds is None:
+                    n_folds = DEFAULT_FOLDS
+                catalog = make_catalog(raw, known_groups, n_folds, seed or 0, drop_bad)
                 return Dataset.of(catalog, raw)
     catalog = load_catalog(raw.dataset)
     _check_split(catalog, n_folds, seed)
-    check_own_groups(catalog, raw, known)
-    is_current = is_unchanged(catalog, raw, known)
+    check_own_groups(catalog, raw, known_groups)
+    is_current = is_unchanged(catalog, raw, known_groups)
     folder = dataset_dir(raw.dataset)
     if not is_current and raw.task is None:
         raise InputError(
@@ -152,7 +153,7 @@ def prepare_raw(
     with split.make(activity) as filling:
         catalog = load_catalog(raw.dataset)
         if filling:
-            catalog = update_catalog(catalog, raw, known, drop_bad)
+            catalog = update_catalog(catalog, raw, known_groups, drop_bad)
     return Dataset.of(catalog, raw)
 
 
@@ -187,7 +188,7 @@ class _Split(Artifact):
     """
 
     raw: DatasetFiles
-    known: KnownGroups
+    known_groups: KnownGroups
 
     @property
     def folder(self) -> Path:
@@ -199,7 +200,7 @@ class _Split(Artifact):
         if not has_catalog(self.raw.dataset):
             return "absent"
         catalog = load_catalog(self.raw.dataset)
-        return "finished" if is_unchanged(catalog, self.raw, self.known) else "stale"
+        return "finished" if is_unchanged(catalog, self.raw, self.known_groups) else "stale"
 
 
 def _check_split(catalog: Catalog, n_folds: int | None, seed: int | None) -> None:

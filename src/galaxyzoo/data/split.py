@@ -35,14 +35,14 @@ DROP = "on_bad_image=drop (src/prepare.py: --on-bad-image drop)"
 
 
 def update_catalog(
-    before: Catalog, raw: DatasetFiles, known: KnownGroups, drop_bad: bool
+    before: Catalog, raw: DatasetFiles, known_groups: KnownGroups, drop_bad: bool
 ) -> Catalog:
     """Make the catalog of changed labels, and print what changed; known galaxies keep their folds.
 
     Arguments as of `make_catalog`; galaxies with bad images stay dropped where they were.
     """
     drop_bad = drop_bad or bool(before.about["dropped_images"])
-    catalog = make_catalog(raw, known, before.n_folds, before.about["seed"], drop_bad)
+    catalog = make_catalog(raw, known_groups, before.n_folds, before.about["seed"], drop_bad)
     old = before.train[before.label_columns].idxmax(axis=1)
     new = catalog.train[catalog.label_columns].idxmax(axis=1)
     shared = old.index.intersection(new.index)
@@ -55,13 +55,13 @@ def update_catalog(
 
 
 def make_catalog(
-    raw: DatasetFiles, known: KnownGroups, n_folds: int, seed: int, drop_bad: bool
+    raw: DatasetFiles, known_groups: KnownGroups, n_folds: int, seed: int, drop_bad: bool
 ) -> Catalog:
     """Make the catalog of a dataset's files and write it, in place of an earlier one of these.
 
     Args:
         raw: the files.
-        known: groups of their galaxies by tables.
+        known_groups: groups of their galaxies by tables.
         n_folds: number of folds.
         seed: of the split.
         drop_bad: whether to leave out galaxies whose image cannot be used.
@@ -77,7 +77,9 @@ def make_catalog(
             "restore it, or delete the folder to split and train again"
         )
     occasion = "changed labels" if is_update else "new split"
-    print(*known.notes, f"{raw.dataset}: {occasion}; finding near-duplicate images", sep="\n")
+    for note in known_groups.notes:
+        print(note)
+    print(f"{raw.dataset}: {occasion}; finding near-duplicate images")
     cache = open_cache(raw.train_images, raw.targets.index.to_numpy(), raw.image)
     if cache.problems and not drop_bad:
         advice = f"replace them, or continue without them: {DROP}"
@@ -86,8 +88,8 @@ def make_catalog(
     if cache.problems:
         raw, near = _drop_bad(raw, cache, near)
     ids = raw.targets.index
-    groups = join_groups([near, known.joined(ids)])
-    known_folds = _known_folds(raw, n_folds)
+    groups = join_groups([near, known_groups.joined(ids)])
+    known_folds = _find_known_folds(raw, n_folds)
     try:
         folds = make_folds(raw.targets.to_numpy(), groups, n_folds, seed, known_folds)
     except ValueError as error:
@@ -97,7 +99,7 @@ def make_catalog(
     train = raw.targets.copy()
     train.insert(0, FOLD, folds)
     train.insert(1, GROUP, groups)
-    shared = known.of(ids)
+    shared = known_groups.of(ids)
     _write_groups(folder / GROUPS, train, {"near_duplicate": near, **shared})
     images = record_images(folder, images_of(raw))
     description = {
@@ -119,12 +121,12 @@ def make_catalog(
     if shared:
         counts = {name: int(_is_shared(numbers).sum()) for name, numbers in shared.items()}
         description["galaxies_that_share"] = counts
-        description["shared_by"] = known.sources
+        description["shared_by"] = known_groups.sources
     if raw.settings:
         description[SETTINGS] = raw.settings
     if raw.own_task:
         description[OWN_TASK] = define_task(raw.own_task)
-    description["known_groups"] = _digest_groups(known, ids)
+    description["known_groups"] = _digest_groups(known_groups, ids)
     catalog = Catalog(raw.dataset, train, raw.test_ids, description)
     if raw.task:
         catalog.for_task(raw.task)  # every class is in every fold
@@ -148,9 +150,9 @@ def _is_shared(numbers: np.ndarray) -> np.ndarray:
     return pd.Series(numbers).duplicated(keep=False).to_numpy() & (numbers >= 0)
 
 
-def _digest_groups(known: KnownGroups, ids: np.ndarray | pd.Index) -> str:
+def _digest_groups(known_groups: KnownGroups, ids: np.ndarray | pd.Index) -> str:
     """Digest of which galaxies belong together by tables, however these spell it."""
-    return manifest.digest([known.joined(ids).tobytes()])[:16]
+    return manifest.digest([known_groups.joined(ids).tobytes()])[:16]
 
 
 def _write_groups(path: Path, train: pd.DataFrame, causes: dict[str, np.ndarray]) -> None:
@@ -183,20 +185,20 @@ def _drop_bad(
     return replace(raw, targets=raw.targets[readable]), renumbered
 
 
-def _known_folds(raw: DatasetFiles, n_folds: int) -> np.ndarray:
+def _find_known_folds(raw: DatasetFiles, n_folds: int) -> np.ndarray:
     """(galaxy,) fold that a galaxy has in a dataset prepared earlier, -1 where in none.
 
     A galaxy has one fold in every dataset that shares its id, so that weights trained without fold
     k of one may start fold k of another. A split into another number of folds cannot take part.
     """
-    known = pd.Series(-1, raw.targets.index)
+    known_folds = pd.Series(-1, raw.targets.index)
     for other in load_catalogs():
         has_these_galaxies = raw.galaxy_ids and other.has_galaxy_ids
         has_these_galaxies = has_these_galaxies or other.dataset == raw.dataset
         if not has_these_galaxies or other.n_folds != n_folds:
             continue
-        folds = other.train[FOLD].reindex(known.index).dropna().astype("int64")
-        before = known[folds.index]
+        folds = other.train[FOLD].reindex(known_folds.index).dropna().astype("int64")
+        before = known_folds[folds.index]
         clash = folds.index[(before >= 0) & (before != folds)]
         if len(clash):
             folder = paths.shown(dataset_dir(other.dataset))
@@ -204,15 +206,15 @@ def _known_folds(raw: DatasetFiles, n_folds: int) -> np.ndarray:
                 f"{other.key} {clash[0]} is in one fold of {other.dataset} and another one of "
                 f"another dataset: delete {folder}/ and prepare it again"
             )
-        known[folds.index] = folds
-    return known.to_numpy()
+        known_folds[folds.index] = folds
+    return known_folds.to_numpy()
 
 
-def check_own_groups(catalog: Catalog, raw: DatasetFiles, known: KnownGroups) -> None:
+def check_own_groups(catalog: Catalog, raw: DatasetFiles, known_groups: KnownGroups) -> None:
     """Refuse tables that put together what the dataset's own split has divided."""
     folds = catalog.train[FOLD]
     folds = folds[folds.index.isin(raw.train_images.ids)]
-    groups = known.joined(folds.index)
+    groups = known_groups.joined(folds.index)
     is_own = np.full(len(folds), True)
     _check_groups(catalog.dataset, folds.index, groups, folds.to_numpy(), is_own)
 
@@ -248,12 +250,12 @@ def _check_groups(
     )
 
 
-def is_unchanged(catalog: Catalog, raw: DatasetFiles, known: KnownGroups) -> bool:
+def is_unchanged(catalog: Catalog, raw: DatasetFiles, known_groups: KnownGroups) -> bool:
     """Check whether a catalog has the input's galaxies, labels and groups.
 
     Earlier versions wrote no such digest of groups: there `check_own_groups` has to do.
     """
-    groups = _digest_groups(known, catalog.ids)
+    groups = _digest_groups(known_groups, catalog.ids)
     dropped = list(parse_ids(catalog.about.get("dropped_images", {}), catalog.ids))
     targets = raw.targets.drop(index=dropped, errors="ignore")
     return (

@@ -37,19 +37,19 @@ def write_predictions(path: Path, predictions: pd.DataFrame) -> None:
         table.to_parquet(temporary, index=False)
 
 
-def format_predictions(predictions: pd.DataFrame, number: str = "%.9f") -> str:
+def format_predictions(predictions: pd.DataFrame, float_format: str = "%.9f") -> str:
     """A prediction table as CSV text, its index (GalaxyID, or the index's name) first.
 
     Args:
         predictions: table of numbers, besides an optional `class` column of names.
-        number: form of fractional numbers.
+        float_format: form of fractional numbers.
     Raises:
         ValueError: an id is repeated or a value is not finite.
     """
     _check_predictions(predictions)
     label = predictions.index.name or ID
     safe = without_formulas(predictions)
-    return safe.to_csv(index_label=label, float_format=number, lineterminator="\n")
+    return safe.to_csv(index_label=label, float_format=float_format, lineterminator="\n")
 
 
 def _check_predictions(predictions: pd.DataFrame) -> None:

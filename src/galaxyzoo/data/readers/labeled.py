@@ -74,8 +74,8 @@ def is_known(names: set[str]) -> bool:
     return any(len(spelled & _lower(task)) > 1 for task in registry.CLASS_TASKS.values())
 
 
-def one_task(classes: set[str], where: str) -> kinds.ClassTask:
-    """Find the task that has all these class names; `where` is their place, for the error."""
+def one_task(classes: set[str], place: str) -> kinds.ClassTask:
+    """Find the task that has all these class names; `place` has them, for the error."""
     spelled = {name.lower() for name in classes}
     task = max(
         registry.CLASS_TASKS.values(),
@@ -84,7 +84,7 @@ def one_task(classes: set[str], where: str) -> kinds.ClassTask:
     unknown = classes - set(task.columns)
     if unknown:
         raise InputError(
-            f"{where}: unknown class '{min(unknown)}': the classes of {task.name} are "
+            f"{place}: unknown class '{min(unknown)}': the classes of {task.name} are "
             f"{', '.join(task.columns)}; for your own classes, see Input forms in docs/tasks.md"
         )
     return task

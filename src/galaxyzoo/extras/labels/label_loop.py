@@ -442,7 +442,7 @@ class LabelLoop:
             table = pd.DataFrame(probs, table.index, self.classes)
             table = table.drop(columns="", errors="ignore")
         table.insert(0, CLASS, [self.class_of(row) or "" for row in rows.tolist()])
-        return format_predictions(table, number="%.6f")
+        return format_predictions(table, float_format="%.6f")
 
 
 def _separate_skipped(table: pd.DataFrame) -> pd.DataFrame:
