@@ -219,8 +219,8 @@ def save_catalog(catalog: Catalog) -> None:
     folder = dataset_dir(catalog.dataset)
     if has_catalog(catalog.dataset):
         before = load_catalog(catalog.dataset)
-        states = before, replace(catalog, test_ids=before.test_ids), catalog
-        fingerprints = [state.fingerprint for state in states]
+        between = replace(catalog, test_ids=before.test_ids)
+        fingerprints = [state.fingerprint for state in (before, between, catalog)]
         manifest.write_sealed(folder / _ABOUT, {**before.about, "replaced_by": fingerprints})
     tables = {_TRAIN: catalog.train, _TEST: pd.DataFrame(index=catalog.test_ids)}
     for name, frame in tables.items():

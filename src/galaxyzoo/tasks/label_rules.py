@@ -98,7 +98,7 @@ def hubble10(votes: Votes) -> ClassValues:
        (just noticeable or none). A disk without arms is dropped.
     Neither (and so every star or artifact): dropped.
     """
-    odd = _odd(votes)
+    odd = votes["Class6.1"] > MAJORITY
     smooth = ~odd & (votes["Class1.1"] > FIRST)
     disk = ~odd & (votes["Class1.2"] > FIRST)
     edge_on = disk & _most(votes, "Class2.1")
@@ -147,7 +147,7 @@ def hubble10_shares(votes: Votes) -> ClassValues:
 
 def anomaly4(votes: Votes) -> ClassValues:
     """Clearly not odd (Class6.2 > 0.80), or odd (Class6.1 > 0.5) in one way for most of those."""
-    odd = _odd(votes)
+    odd = votes["Class6.1"] > MAJORITY
     return {
         "normal": votes["Class6.2"] > CLEAR,
         "ringed": odd & _most(votes, "Class8.1"),
@@ -199,7 +199,3 @@ def zoo5_shares(votes: Votes) -> ClassValues:
 def _most(votes: Votes, column: str) -> Any:
     """(galaxy,) whether more than half of those asked gave the answer."""
     return share(votes, column) > MAJORITY
-
-
-def _odd(votes: Votes) -> Any:
-    return votes["Class6.1"] > MAJORITY

@@ -167,7 +167,7 @@ def make_dataset(
     if galaxy_ids:
         ids = stems.astype("int64")
     else:
-        ids = text_ids(written or [*chosen.names], table or folder)
+        ids = text_ids(written or list(chosen.names), table or folder)
     labels = pd.Series(classes, ids, dtype=str).sort_index()
     test_ids = labels.index[labels == ""].to_numpy()
     targets = one_hot(labels[labels != ""], task)
@@ -180,9 +180,9 @@ def make_dataset(
         chosen,
         test_ids,
         CUT_OUT,
-        galaxy_ids,
-        own_task,
-        table,
+        galaxy_ids=galaxy_ids,
+        task=own_task,
+        table=table,
     )
 
 

@@ -211,8 +211,8 @@ def _match_rows(cells: pd.DataFrame, path: Path, raw: DatasetFiles) -> np.ndarra
 def _names_of_images(raw: DatasetFiles) -> Iterator[list[str]]:
     """What may name the images: their files, and their ids."""
     table = raw.train_images.table
-    yield [*table["name"]]
-    yield [*map(str, table.index)]
+    yield list(table["name"])
+    yield list(map(str, table.index))
 
 
 def compared_names(cells: pd.Series) -> pd.Series:
@@ -281,7 +281,7 @@ def _drop_placeholders(sky: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     other position.
     """
     galaxies = sky.rename_axis("galaxy").reset_index().drop_duplicates()
-    counts = galaxies.value_counts([*POSITION])
+    counts = galaxies.value_counts(list(POSITION))
     if counts.empty or counts.iloc[0] <= max(_MANY, 0.05 * sky.index.nunique()):
         return sky, []
     if counts.iloc[0] <= 5 * counts.iloc[1:2].sum():
