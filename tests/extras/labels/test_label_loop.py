@@ -10,8 +10,8 @@ import pytest
 
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.extras.labels.heads import Proportion
 from galaxyzoo.extras.labels.label_loop import NOTE, SKIPPED, LabelLoop
+from galaxyzoo.extras.labels.scores import Proportion
 from support.refusals import listing, one_line_refusal
 from support.surveys import COUNT, make_loop
 

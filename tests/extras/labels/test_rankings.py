@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from galaxyzoo.extras.labels.heads import Heads, LabelSet, Proportion, Scores
+from galaxyzoo.extras.labels.heads import Heads, LabelSet
 from galaxyzoo.extras.labels.label_loop import LabelLoop, Order
+from galaxyzoo.extras.labels.scores import Proportion, Scores
 from support.refusals import one_line_refusal
 from support.surveys import COUNT, RARE, make_loop
 
@@ -220,9 +221,6 @@ def test_few_labels_have_no_score_or_a_wide_one(loop):
     assert loop.scores() is None  # one galaxy cannot be learned from without itself
     loop.label([1], 1)
     assert [share.n for share in fit(loop)[1].recall] == [2, 2]
-    assert Proportion(0, 0).interval == (0, 1)
-    np.testing.assert_allclose(Proportion(3, 4).interval, (0.3006, 0.9544), atol=1e-4)  # Wilson's
-    np.testing.assert_allclose(Proportion(0, 10).interval, (0, 0.2775), atol=1e-4)
 
 
 def test_more_like_a_galaxy_begins_with_it_and_its_like(loop):

@@ -1,4 +1,4 @@
-"""Heads fitted to a few labels of a survey's galaxies, and their scores on labels left out.
+"""Heads fitted to a few labels of a survey's galaxies.
 
 A head works on the survey's features and predictions, standardized by all of its galaxies. Labels
 are no random draw, so a head of labels alone finds rare classes everywhere: random galaxies without
@@ -18,6 +18,7 @@ import pandas as pd
 from scipy.special import logsumexp
 from threadpoolctl import threadpool_limits
 
+from galaxyzoo.extras.labels.scores import Scores, score_labels
 from galaxyzoo.models.linear import Head, singular_axes
 
 _FOLDS = 5  # of the scores, and of the choice of a strength
@@ -33,37 +34,6 @@ _LEAST = 0.02  # added to predictions before the logarithm
 # Root mean square difference of standardized features below which galaxies are copies. No two of
 # 500 galaxies had less than 0.25; copies with noise of 3 gray levels had at most 0.11.
 _NEAR = 0.14
-FEWEST_CALIBRATED = 20  # labels
-_BIN = 10  # labels
-
-
-@dataclass(frozen=True)
-class Proportion:
-    """Part of a number of labeled galaxies, with a 95 % interval for such galaxies."""
-
-    hits: int
-    n: int
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """Wilson's interval (1927): holds for few galaxies, and for none or all of them."""
-        from scipy.stats import binomtest  # here: it takes most of a second to import
-
-        if self.n == 0:
-            return 0.0, 1.0
-        ends = binomtest(self.hits, self.n).proportion_ci(0.95, "wilson")
-        return ends.low, ends.high
-
-
-@dataclass(frozen=True)
-class Scores:
-    """How well heads classify labeled galaxies that they were not fitted to."""
-
-    recall: list[Proportion]  # of each class
-    precision: list[Proportion]
-    probs: pd.DataFrame  # (label, class), indexed by row of the galaxy
-    confidence: dict[int, float]  # probability of a galaxy's label, by row
-    calibration_error: float | None  # of the likeliest class; None: too few labels
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +114,7 @@ class Heads:
         for held_out in _folds(labels.classes, labels.groups):
             head = self._fit(labels.select(~held_out))
             probs[held_out] = head.predict_proba(self.points[labels.rows[held_out]])
-        return _score(labels, probs)
+        return score_labels(labels.rows, labels.classes, probs)
 
     def unite(self, rows: np.ndarray, names: Sequence[str]) -> np.ndarray:
         """(label,) group numbers: turned or mirrored copies are one, and galaxies of one name."""
@@ -217,45 +187,6 @@ class Heads:
         root_mean_square = np.sqrt(np.square(ratios).mean())
         ratios /= np.maximum(root_mean_square, 1e-6)
         return np.append(np.ones(n_features, np.float32), ratios)
-
-
-def _score(labels: LabelSet, probs: np.ndarray) -> Scores:
-    """Score (label, class) probabilities by heads that were not fitted to the label."""
-    rows = labels.rows
-    classes = labels.classes
-    predicted = probs.argmax(axis=1)
-    is_hit = predicted == classes
-    recall = []
-    precision = []
-    for number in range(labels.n_classes):
-        hits = int((is_hit & (classes == number)).sum())
-        recall.append(Proportion(hits, int((classes == number).sum())))
-        precision.append(Proportion(hits, int((predicted == number).sum())))
-    calibration_error = None
-    if len(rows) >= FEWEST_CALIBRATED:
-        calibration_error = _calibration_error(probs.max(axis=1), is_hit)
-    confidence = probs[np.arange(len(rows)), classes]  # in the label
-    return Scores(
-        recall=recall,
-        precision=precision,
-        probs=pd.DataFrame(probs, rows),
-        confidence=dict(zip(rows.tolist(), confidence.tolist(), strict=True)),
-        calibration_error=calibration_error,
-    )
-
-
-def _calibration_error(confidence: np.ndarray, is_hit: np.ndarray) -> float:
-    """Expected calibration error, in bins of equally many labels.
-
-    Args:
-        confidence: (label,) probability of the likeliest class.
-        is_hit: (label,) whether this is the label.
-    """
-    order = np.argsort(confidence)
-    gaps = 0.0
-    for rows in np.array_split(order, len(order) // _BIN):
-        gaps += abs((confidence[rows] - is_hit[rows]).sum())
-    return gaps / len(order)
 
 
 def _log_loss(head: Head, points: np.ndarray, targets: np.ndarray) -> float:

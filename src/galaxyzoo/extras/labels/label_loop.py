@@ -23,9 +23,10 @@ from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import GROUP
 from galaxyzoo.data.stores.columns import find_ids, read_ids
 from galaxyzoo.data.stores.matching import find_rows
-from galaxyzoo.extras.labels.heads import Heads, LabelSet, Proportion, Scores
+from galaxyzoo.extras.labels.heads import Heads, LabelSet
 from galaxyzoo.extras.labels.label_table import NAMES
 from galaxyzoo.extras.labels.own_task import can_be_label
+from galaxyzoo.extras.labels.scores import Proportion, Scores
 from galaxyzoo.extras.surveys.finished import SurveyFeatures
 from galaxyzoo.io.tables import read_table
 from galaxyzoo.io.writing import format_csv, format_predictions, plain_cell

@@ -12,8 +12,8 @@ from pydantic import BaseModel, NonNegativeInt
 from galaxyzoo.config.schema import ORIGINAL_PX, ImageConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
-from galaxyzoo.extras.labels.heads import Proportion
 from galaxyzoo.extras.labels.label_loop import NOTE, SKIPPED, LabelLoop, Order
+from galaxyzoo.extras.labels.scores import Proportion
 from galaxyzoo.extras.pages.hosts import own_hosts
 from galaxyzoo.extras.pages.html import sky_links
 from galaxyzoo.extras.pages.templates import jpeg_address, render

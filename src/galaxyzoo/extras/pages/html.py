@@ -72,9 +72,9 @@ class HtmlSection:
     links: Sequence[tuple[str, str, str]] = field(default=())
 
 
-def made(how: str = "") -> str:
+def describe_origin(source: str = "") -> str:
     """Date, what made a page, and the version of the code."""
-    return f"{datetime.now():%Y-%m-%d %H:%M}{how}, version {manifest.code_version()}"
+    return f"{datetime.now():%Y-%m-%d %H:%M}{source}, version {manifest.code_version()}"
 
 
 def write_page(

@@ -145,11 +145,12 @@ def summarize(evaluation: Evaluation, command: str) -> dict[str, str]:
     score = f"{kind} {card.score_text}"
     if card.sd is not None:
         score += f"; SD over {len(result.folds)} folds: {card.sd:.4f}"
+    origin = html.describe_origin(f" by {command}")
     return {
         result.run: f"{score} (lower {task.metric} is better)",
         "Baseline": f"mean labels: {task.metric} {_score_of_means(task, result):.5f}",
         "Data": f"{catalog.dataset}, {len(catalog.ids):,} training galaxies",
-        "Made": f"{html.made(f' by {command}')}; scores from version {card.code_version}",
+        "Made": f"{origin}; scores from version {card.code_version}",
     }
 
 

@@ -67,5 +67,5 @@ def _summarize(data: Dataset) -> dict[str, str]:
         "Test": f"{len(data.test_ids):,} galaxies",
         "Labels": "37 vote fractions" if data.has_votes else "one class per galaxy",
         "Copies": f"{copies} training galaxies with a near-duplicate (always in the same fold)",
-        "Made": html.made(),
+        "Made": html.describe_origin(),
     }

@@ -10,7 +10,13 @@ from pyarrow import parquet
 
 from galaxyzoo.config.schema import ORIGINAL_PX, ImageConfig
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.extras.pages.html import GalaxyCard, HtmlSection, made, sky_links, write_page
+from galaxyzoo.extras.pages.html import (
+    GalaxyCard,
+    HtmlSection,
+    describe_origin,
+    sky_links,
+    write_page,
+)
 from galaxyzoo.extras.surveys import INTERVALS, SPREAD
 from galaxyzoo.extras.surveys.columns import without_features
 from galaxyzoo.extras.surveys.survey import BOUNDS, Survey
@@ -62,7 +68,7 @@ def write_ranking(job: Survey, by: str, top: int) -> Path:
         "Galaxies": f"{len(best):,} of {total:,}, scores {scores.max():.3f} to {scores.min():.3f}",
         "Networks": job.name,
         "Shown": ", ".join(["largest answers", *ranges]),
-        "Made": made(),
+        "Made": describe_origin(),
     }
     pictures, _ = job.images.pictures(best[_PART].to_numpy(), best[label].to_numpy(), _PICTURE)
     cards = []
