@@ -34,10 +34,12 @@ def config_path(run: str, own_task: Task | None = None) -> Path:
     recipe = run
     if own_task and task_name(run) == own_task.name:
         recipe = run.replace(own_task.name, LABELS, 1)
-    if path := _find_yaml(configs_dir(), recipe):
+    path = _find_yaml(configs_dir(), recipe)
+    if path:
         return path
     name = run.removeprefix("configs/").removesuffix(".yaml")
-    if near := difflib.get_close_matches(name, [*all_runs(), *all_ensembles()], n=3):
+    near = difflib.get_close_matches(name, [*all_runs(), *all_ensembles()], n=3)
+    if near:
         hint = f"did you mean {', '.join(near)}?"
     else:
         hint = (
@@ -49,10 +51,11 @@ def config_path(run: str, own_task: Task | None = None) -> Path:
 
 def listed_path(folder: Path, name: str, kind: str) -> Path:
     """Find a YAML file by its name in a folder, or by any path; `kind` names it in the message."""
-    if path := _find_yaml(folder, name):
+    path = _find_yaml(folder, name)
+    if path:
         return path
-    known = ", ".join(sorted(path.stem for path in folder.glob("*.yaml")))
-    raise InputError(f"no {kind} '{name}': choose from {known}")
+    choices = ", ".join(sorted(path.stem for path in folder.glob("*.yaml")))
+    raise InputError(f"no {kind} '{name}': choose from {choices}")
 
 
 def _find_yaml(folder: Path, name: str) -> Path | None:
@@ -88,10 +91,10 @@ def find_recipe(run: str, overrides: Sequence[str] = (), own_task: Task | None =
         config_path(run, own_task)
         return run
     config = load_config(recipe, overrides, own_task=own_task)
-    predicted = [stage.stage for stage in config.stages if stage.predict]
-    known = [recipe, *(f"{recipe}@{stage}" for stage in predicted)]
-    if run not in known:
-        raise InputError(f"no run '{run}': did you mean {' or '.join(known)}?")
+    variants = [f"{recipe}@{stage.stage}" for stage in config.stages if stage.predict]
+    choices = [recipe, *variants]
+    if run not in choices:
+        raise InputError(f"no run '{run}': did you mean {' or '.join(choices)}?")
     return recipe
 
 
@@ -103,9 +106,15 @@ def all_runs() -> list[str]:
 
 def own_runs(task: str) -> list[str]:
     """List a task's runs, without published recipes and those that need a GPU or other data."""
-    runs = [run for run in all_runs() if run.startswith(f"{task}/")]
-    configs = [load_config(run) for run in runs if not run.startswith(f"{task}/source_")]
-    return [c.run for c in configs if not (c.needs_gpu or any(s.dataset for s in c.stages))]
+    runs = []
+    for run in all_runs():
+        if not run.startswith(f"{task}/") or run.startswith(f"{task}/source_"):
+            continue
+        config = load_config(run)
+        needs_data = any(stage.dataset for stage in config.stages)
+        if not config.needs_gpu and not needs_data:
+            runs.append(config.run)
+    return runs
 
 
 def all_ensembles() -> list[str]:
@@ -154,8 +163,10 @@ def load_config(
     values = read_recipe(run, dataset, own_task)
     for assignment in overrides:
         base.override(values, assignment)
-    demo = ["configs/demo.yaml"] if demo_schedule(run, dataset) else []
-    source = " + ".join([shown(path), *demo, *overrides])  # a mistake may be in each
+    sources = [shown(path)]
+    if demo_schedule(run, dataset):
+        sources.append("configs/demo.yaml")
+    source = " + ".join([*sources, *overrides])  # a mistake may be in each
     values["run"] = f"{values.get('task')}/{path.stem}"
     read = partial(read_recipe, dataset=dataset, own_task=own_task)
 
@@ -163,8 +174,8 @@ def load_config(
         return own_task if own_task and name == own_task.name else find_task(name)
 
     config = stages.parse_recipe(values, source, read, dataset, find)
-    for made in config.runs:
-        check_run_name(made.run)
+    for trained in config.runs:
+        check_run_name(trained.run)
     return config
 
 
@@ -217,8 +228,11 @@ def load_ensemble_settings(name: str) -> EnsembleSettings:
 def demo_schedule(run: str, dataset: str) -> list[str]:
     """Overrides of a run on the demo set, in `configs/demo.yaml`; none on other datasets."""
     path = configs_dir() / "demo.yaml"
-    overrides = base.read_yaml(path).get(run, []) if dataset == DEMO and path.is_file() else []
-    if not (isinstance(overrides, list) and all(isinstance(each, str) for each in overrides)):
+    if dataset != DEMO or not path.is_file():
+        return []
+    overrides = base.read_yaml(path).get(run, [])
+    is_list = isinstance(overrides, list)
+    if not is_list or not all(isinstance(override, str) for override in overrides):
         raise InputError(f"{shown(path)}: '{run}': expected a list of key=value settings")
     return overrides
 

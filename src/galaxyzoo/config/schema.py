@@ -153,7 +153,8 @@ class TTAConfig(base.Settings):
     @property
     def n_views(self) -> int:
         """Number of views of an image."""
-        return (8 if self.dihedral else 1) * self.angles * len(self.zooms)
+        orientations = 8 if self.dihedral else 1
+        return orientations * self.angles * len(self.zooms)
 
 
 class Config(base.Settings):
@@ -207,34 +208,42 @@ class Config(base.Settings):
         result, of an earlier stage, which predicts nothing, the weights. `on_bad_image` does not
         count: the catalog's fingerprint covers which galaxies are in.
         """
-        value, of = "", of or ("weights" if self.is_earlier_stage else "result")
+        if of is None:
+            of = "weights" if self.is_earlier_stage else "result"
+        digest = ""
         for stage in (*self.earlier, self):
-            views = [] if stage.train.optimizer == "linear" else ["tta"]
-            unused = ["run", *views] if of == "weights" else []
-            names = (*_NOT_IN_DIGEST, "earlier", *unused)  # earlier stages by their own digest
-            exclude: Any = {**dict.fromkeys(names, True), "train": _NOT_OF_TRAIN}
-            value = digest_json([value, stage.model_dump(mode="json", exclude=exclude)])[:16]
-        return value
+            unused = {*_NOT_IN_DIGEST, "earlier"}  # earlier stages count by the digest before
+            if of == "weights":
+                unused.add("run")
+                if stage.train.optimizer != "linear":
+                    unused.add("tta")
+            exclude: Any = {**dict.fromkeys(unused, True), "train": _NOT_OF_TRAIN}
+            settings = stage.model_dump(mode="json", exclude=exclude)
+            digest = digest_json([digest, settings])[:16]
+        return digest
 
     @property
     def stages(self) -> "list[Config]":
         """The trainings of the recipe, first to last; this one is the last."""
-        trainings = enumerate((*self.earlier, self))
-        return [stage.model_copy(update={"earlier": self.earlier[:k]}) for k, stage in trainings]
+        trainings = [*self.earlier, self]
+        for number, training in enumerate(trainings):
+            trainings[number] = training.model_copy(update={"earlier": self.earlier[:number]})
+        return trainings
 
     @property
     def runs(self) -> "list[Config]":
         """List what the recipe trains, in order: its stages, and the runs made of them."""
-        name = self.run
-        predicted = [
-            s.model_copy(update={"run": f"{name}@{s.stage}"}) for s in self.stages if s.predict
-        ]
-        return [*self.stages, *predicted]
+        stages = self.stages
+        runs = list(stages)
+        for stage in stages:
+            if stage.predict:
+                runs.append(stage.model_copy(update={"run": f"{self.run}@{stage.stage}"}))
+        return runs
 
     @property
     def keeps_head(self) -> bool:
         """Check whether the head of the stage before is kept, which has the same columns."""
-        return any(stage.head_task == self.head_task for stage in self.earlier[-1:])
+        return bool(self.earlier) and self.earlier[-1].head_task == self.head_task
 
     @property
     def predicted_task(self) -> Task:
@@ -273,7 +282,8 @@ class Config(base.Settings):
         network that starts from them may be memory.
         """
         models = [stage.model for stage in self.stages]
-        return any(_ZOOBOT in f"{m.name} {m.weights_file or ''}".lower() for m in models)
+        origins = [f"{model.name} {model.weights_file or ''}".lower() for model in models]
+        return any(_ZOOBOT in origin for origin in origins)
 
 
 def parse_config(values: dict[str, Any], source: str) -> Config:
@@ -281,7 +291,8 @@ def parse_config(values: dict[str, Any], source: str) -> Config:
     config = Config.parse(_with_task_defaults(values), source)
     if config.task not in TASKS and not config.labels:
         raise InputError(f"{source}: unknown task '{config.task}': choose from {', '.join(TASKS)}")
-    if problem := find_contradiction(config):
+    problem = find_contradiction(config)
+    if problem:
         raise InputError(f"{source}: {problem}")
     return config
 
@@ -297,7 +308,9 @@ def _with_task_defaults(values: dict[str, Any]) -> dict[str, Any]:
 
 def find_contradiction(config: Config) -> str | None:
     """Find two settings, each valid alone, that do not go together; one line, or None."""
-    task, train, loss = config.predicted_task, config.train, config.loss
+    task = config.predicted_task
+    train = config.train
+    loss = config.loss
     if config.image.cache_px > config.image.crop_px:
         return "image.cache_px must not exceed image.crop_px (the cache never enlarges images)"
     for key, value, allowed in (
@@ -313,32 +326,46 @@ def find_contradiction(config: Config) -> str | None:
             f"head.output={config.head.output}, use loss=mse"
         )
     if train.optimizer == "linear":
-        is_default = config.head.output == task.outputs[0] and loss == task.losses[0]
-        if config.head.output == "tree":
-            return f"train.optimizer=linear is for class tasks, not for {task.name}"
-        if config.head.hidden != () or train.freeze != "backbone" or not is_default:
-            return (
-                "train.optimizer=linear needs train.freeze=backbone, head.hidden=[], "
-                f"head.output={task.outputs[0]} and loss={task.losses[0]}"
-            )
-        unused = {
-            "head.input_dropout": config.head.input_dropout,
-            # other stages of a recipe may use these, which are typed once for all
-            "augment": not config.stage and config.augment != AugmentConfig(),
-            "train.class_balance": not config.stage and train.class_balance != "none",
-            "train.label_smoothing": not config.stage and train.label_smoothing,
-        }
-        if idle := [key for key, is_set in unused.items() if is_set]:
-            return f"remove settings that train.optimizer=linear ignores: {', '.join(idle)}"
+        problem = _find_with_linear(config)
+        if problem:
+            return problem
     if loss != "cross_entropy":
         if train.class_balance == "weights":
             return "train.class_balance=weights needs a cross-entropy loss"
         if train.label_smoothing:
             return "train.label_smoothing needs a cross-entropy loss"
-    return _find_in_rule(config)
+    return _find_with_rule(config)
 
 
-def _find_in_rule(config: Config) -> str | None:
+def _find_with_linear(config: Config) -> str | None:
+    """Find what a logistic regression cannot have, or ignores."""
+    task = config.predicted_task
+    head = config.head
+    train = config.train
+    is_default = head.output == task.outputs[0] and config.loss == task.losses[0]
+    if head.output == "tree":
+        return f"train.optimizer=linear is for class tasks, not for {task.name}"
+    if head.hidden != () or train.freeze != "backbone" or not is_default:
+        return (
+            "train.optimizer=linear needs train.freeze=backbone, head.hidden=[], "
+            f"head.output={task.outputs[0]} and loss={task.losses[0]}"
+        )
+    unused = []
+    if head.input_dropout:
+        unused.append("head.input_dropout")
+    if not config.stage:  # other stages of a recipe may use these, which are typed once for all
+        if config.augment != AugmentConfig():
+            unused.append("augment")
+        if train.class_balance != "none":
+            unused.append("train.class_balance")
+        if train.label_smoothing:
+            unused.append("train.label_smoothing")
+    if unused:
+        return f"remove settings that train.optimizer=linear ignores: {', '.join(unused)}"
+    return None
+
+
+def _find_with_rule(config: Config) -> str | None:
     by_rule = config.head.output == "rule"
     if by_rule and config.predicted_task.rule is None:
         return f"head.output=rule: task '{config.task}' has no label rule"

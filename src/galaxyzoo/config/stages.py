@@ -30,6 +30,7 @@ begin alike share it, and a recipe that grows longer trains only what is new.
 
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from galaxyzoo.config.schema import Config, parse_config
@@ -40,8 +41,16 @@ from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task
 from galaxyzoo.tasks.registry import CLASS_TASKS, TASKS, define_task
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
-_OWN = ("stage", "earlier", "dataset", "own_dataset")  # keys that are set here alone
+_SET_HERE = ("stage", "earlier", "dataset", "own_dataset")  # keys that no recipe sets
 Values = dict[str, Any]  # nested settings
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """Name and unchecked settings of a stage; the name is empty in a recipe without stages."""
+
+    name: str
+    settings: Values
 
 
 def parse_recipe(
@@ -61,24 +70,29 @@ def parse_recipe(
             follow one on another dataset have no final names.
         find_task: from the name of a stage's task to the task; None: there is none.
     """
-    stages = _list_stages(values, source, read_recipe)
-    bound = [(name, _bind(settings, values.get("task"), find_task)) for name, settings in stages]
-    *listed, (name, last) = bound
+    stages = []
+    for stage in _list_stages(values, source, read_recipe):
+        settings = _bind(stage.settings, values.get("task"), find_task)
+        stages.append(_Stage(stage.name, settings))
     earlier: list[Config] = []
-    for stage, settings in listed:
-        config = _parse_stage(stage, {**settings, "run": ""}, earlier, source, dataset)
+    for stage in stages[:-1]:
+        nameless = _Stage(stage.name, {**stage.settings, "run": ""})
+        config = _parse_stage(nameless, earlier, source, dataset)
         # Named by what it does, whatever the recipe is called and what comes after.
-        run = f"{config.task}/{STAGE}{stage}-{config.digest('weights')}"
-        names = {"run": run, "about": f"stage {stage} of {values.get('run')}"}
+        run = f"{config.task}/{STAGE}{stage.name}-{config.digest('weights')}"
+        description = f"stage {stage.name} of {values.get('run')}"
+        names = {"run": run, "about": description}
         earlier.append(config.model_copy(update={**names, "earlier": ()}))
+    last = stages[-1]
+    place = f"{source}, stage '{last.name}'"
     for key in ("run", "task"):
-        if last.get(key) != values.get(key):
-            raise InputError(f"{source}, stage '{name}': the last stage needs the recipe's {key}")
-    config = _parse_stage(name, last, earlier, source, dataset)
+        if last.settings.get(key) != values.get(key):
+            raise InputError(f"{place}: the last stage needs the recipe's {key}")
+    config = _parse_stage(last, earlier, source, dataset)
     if config.predict:
         raise InputError(f"{source}: `predict` is only for stages before the last")
     if config.dataset:
-        raise InputError(f"{source}, stage '{name}': the last stage needs the recipe's dataset")
+        raise InputError(f"{place}: the last stage needs the recipe's dataset")
     return config
 
 
@@ -92,15 +106,16 @@ def _bind(settings: Values, recipe_task: object, find_task: Callable[[str], Task
     return settings
 
 
-def _parse_stage(
-    name: str, settings: Values, earlier: list[Config], source: str, dataset: str
-) -> Config:
-    elsewhere = settings.get("dataset")
-    place: Values = {"dataset": None}
-    if elsewhere not in (None, dataset):
-        place = {"dataset": elsewhere, "own_dataset": dataset}
-    where = f"{source}, stage '{name}'" if name else source
-    return parse_config({**settings, **place, "stage": name, "earlier": earlier}, where)
+def _parse_stage(stage: _Stage, earlier: list[Config], source: str, dataset: str) -> Config:
+    """Check the settings of a stage; its config names its dataset only if that is another one."""
+    settings = {**stage.settings, "stage": stage.name, "earlier": earlier}
+    if settings.get("dataset") in (None, dataset):
+        settings["dataset"] = None
+    else:
+        settings["own_dataset"] = dataset
+    if stage.name:
+        source = f"{source}, stage '{stage.name}'"
+    return parse_config(settings, source)
 
 
 def replace_missing_datasets(values: Values, source: str, dataset: str) -> None:
@@ -132,45 +147,67 @@ def replace_missing_datasets(values: Values, source: str, dataset: str) -> None:
 
 
 def _list_stages(
-    values: Values, source: str, read_recipe: Callable[[str], Values], behind: tuple[str, ...] = ()
-) -> list[tuple[str, Values]]:
-    """Name and settings of each stage; without stages one, its name empty."""
+    values: Values,
+    source: str,
+    read_recipe: Callable[[str], Values],
+    containing: tuple[str, ...] = (),
+) -> list[_Stage]:
+    """List the stages of a recipe, with those of the recipes that its stages name.
+
+    Args:
+        values: nested settings, as of `parse_recipe`.
+        source: where they are from, for error messages.
+        read_recipe: as of `parse_recipe`.
+        containing: names of the recipes that contain this one.
+    """
     recipe = {key: value for key, value in values.items() if key != "stages"}
-    _refuse_keys(recipe, _OWN, source)
+    _refuse_keys(recipe, _SET_HERE, source)
     if values.get("stages") is None:
-        return [("", recipe)]
-    listed: list[tuple[str, Values]] = []
+        return [_Stage("", recipe)]
+    listed: list[_Stage] = []
     for stage in _check_stages(values["stages"], source):
         name = stage["name"]
-        where = f"{source}, stage '{name}'"
+        place = f"{source}, stage '{name}'"
         changes = {key: value for key, value in stage.items() if key not in ("name", "recipe")}
-        _refuse_keys(changes, ("stages", "run", "stage", "earlier", "own_dataset"), where)
+        _refuse_keys(changes, ("stages", "run", "stage", "earlier", "own_dataset"), place)
         if stage.get("recipe") is None:
-            listed.append((name, _merge(recipe, changes)))
+            listed.append(_Stage(name, _merge(recipe, changes)))
             continue
-        run, at, last = str(stage["recipe"]).partition("@")
-        if run in behind:
-            raise InputError(f"{where}: recipe {run} contains itself")
-        inner = _list_stages(read_recipe(run), where, read_recipe, (*behind, run))
-        inner_names = [inner_name for inner_name, _ in inner]
-        if at and (not last or last not in inner_names):
-            raise InputError(f"{where}: recipe {run} has no stage '{last}'")
-        if last:
-            inner = inner[: inner_names.index(last) + 1]
-        for inner_name, settings in inner:
-            merged = _merge(settings, changes)
-            if "dataset" in settings:  # where that recipe learns it
-                merged["dataset"] = settings["dataset"]
-            listed.append((f"{name}_{inner_name}" if inner_name else name, merged))
-    names = [name for name, *_ in listed]
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise InputError(f"{source}: two stages are named '{twice[0]}'")
+        for inner in _stages_of_recipe(str(stage["recipe"]), place, read_recipe, containing):
+            settings = _merge(inner.settings, changes)
+            if "dataset" in inner.settings:  # where that recipe learns it
+                settings["dataset"] = inner.settings["dataset"]
+            full_name = f"{name}_{inner.name}" if inner.name else name
+            listed.append(_Stage(full_name, settings))
+    names = [stage.name for stage in listed]
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(f"{source}: two stages are named '{name}'")
     return listed
 
 
+def _stages_of_recipe(
+    recipe: str,
+    place: str,
+    read_recipe: Callable[[str], Values],
+    containing: tuple[str, ...],
+) -> list[_Stage]:
+    """List the stages that `recipe: gz37/d4cnn` names, or `gz37/d4cnn@small`: those up to one."""
+    run, at, last = recipe.partition("@")
+    if run in containing:
+        raise InputError(f"{place}: recipe {run} contains itself")
+    stages = _list_stages(read_recipe(run), place, read_recipe, (*containing, run))
+    if not at:
+        return stages
+    names = [stage.name for stage in stages]
+    if not last or last not in names:
+        raise InputError(f"{place}: recipe {run} has no stage '{last}'")
+    return stages[: names.index(last) + 1]
+
+
 def _check_stages(stages: Any, source: str) -> list[Values]:
-    whole = isinstance(stages, list) and stages and all(isinstance(stage, dict) for stage in stages)
-    if not whole:
+    is_list = isinstance(stages, list) and len(stages) > 0
+    if not is_list or not all(isinstance(stage, dict) for stage in stages):
         raise InputError(f"{source}: `stages:` must be a list of mappings, each with a name")
     for stage in stages:
         name = stage.get("name")
@@ -189,7 +226,9 @@ def _merge(values: Values, changes: Values) -> Values:
     """Merge changes into nested values, section by section."""
     merged = dict(values)
     for key, value in changes.items():
-        old = merged.get(key)
-        both = isinstance(old, dict) and isinstance(value, dict)
-        merged[key] = _merge(old, value) if both else value  # type: ignore[arg-type]
+        earlier_value = merged.get(key)
+        if isinstance(earlier_value, dict) and isinstance(value, dict):
+            merged[key] = _merge(earlier_value, value)
+        else:
+            merged[key] = value
     return merged
