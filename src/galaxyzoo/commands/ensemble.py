@@ -98,8 +98,11 @@ def main() -> None:
 def build_ensemble(options: EnsembleOptions) -> None:
     """Load, cross-fit, choose, predict the test galaxies, write, print."""
     task = pick_task(options.task, options.runs)
-    names = check_names(options.runs, task)
-    wanted = min(names, key=lambda name: task_name(name) != task.name, default=task.name)
+    named = check_names(options.runs, task)
+    of_task = [run for run in named if task_name(run) == task.name]
+    wanted = task.name  # by whose finished runs the dataset is chosen
+    if of_task or named:
+        wanted = (of_task or named)[0]
     whole = load_catalog(layout.choose_dataset(options.dataset, wanted))
     options = take_default(options, task, whole)
     runs, left_out = members.find_runs(task, whole, options.runs)
@@ -116,8 +119,10 @@ def build_ensemble(options: EnsembleOptions) -> None:
     cards = [RunCard.of(whole.dataset, run) for run in runs]
     console.print_ensemble(card, {run.run: run.problems for run in cards})
     refitted = [run.run for run in cards if run.refits]
-    by = f" (networks: {options.test})" if refitted else ""
-    print(f"submission for {len(whole.test_ids):,} test galaxies{by}: {paths.shown(folder.csv)}")
+    networks = f" (networks: {options.test})" if refitted else ""
+    print(
+        f"submission for {len(whole.test_ids):,} test galaxies{networks}: {paths.shown(folder.csv)}"
+    )
     print(f"score card: {paths.shown(folder.card)}")
     if task.name == COMPETITION_TASK:
         print(submission.publish(folder.csv, whole.dataset))
@@ -146,17 +151,17 @@ def build_ensemble(options: EnsembleOptions) -> None:
 
 def import_all(options: EnsembleOptions) -> None:
     """Make runs of predictions made elsewhere, print their scores."""
-    known = [name for name in catalog_names() if name not in DEMOS] or [DEMO]
-    if options.dataset is None and len(known) > 1:
-        raise InputError(f"--import needs --dataset with one of {', '.join(known)}")
-    catalog = load_catalog(options.dataset or known[0])
+    datasets = [name for name in catalog_names() if name not in DEMOS] or [DEMO]
+    if options.dataset is None and len(datasets) > 1:
+        raise InputError(f"--import needs --dataset with one of {', '.join(datasets)}")
+    catalog = load_catalog(options.dataset or datasets[0])
     task = load_task(options.task or COMPETITION_TASK).name
     pairs = imported.list_pairs(options.imports, task)
     for pair in pairs:
         card = imported.import_run(catalog, pair)
         print(f"{pair.run}: {card.score_text} on {card.galaxies:,} galaxies")
-        tables = card.imported
-        console.print_problems(pair.run, [*card.problems, *(tables.remarks if tables else [])])
+        remarks = card.imported.remarks if card.imported else []
+        console.print_problems(pair.run, [*card.problems, *remarks])
         if card.is_optimistic:
             print(f"{pair.run} may have trained on these galaxies; ensembles use it only if named")
     task = task_name(pairs[-1].run)
@@ -166,24 +171,27 @@ def import_all(options: EnsembleOptions) -> None:
 
 def name_ensemble(options: EnsembleOptions) -> EnsembleOptions:
     """Fill the options with a named ensemble: name and runs."""
-    known = loading.all_ensembles()
-    named = [word for word in options.runs if word in (*known, ALL_RUNS)]
+    reserved = [*loading.all_ensembles(), ALL_RUNS]
+    named = [word for word in options.runs if word in reserved]
     if named and len(options.runs) > 1:
         raise InputError(f"'{named[0]}' is an ensemble: name it alone, or name only runs")
-    if options.name in (*known, ALL_RUNS) or not re.fullmatch(r"\w[\w.+@-]*", options.name or "x"):
+    is_free = options.name not in reserved
+    if not is_free or not re.fullmatch(r"\w[\w.+@-]*", options.name or "x"):
         raise InputError(
             f"--name {options.name}: use letters, digits and .+@-, but not "
-            f"{', '.join([*known, ALL_RUNS])}, which are reserved"
+            f"{', '.join(reserved)}, which are reserved"
         )
     if not named:
         return options
-    if named[0] in known and options.candidates and not options.name:
+    ensemble = named[0]
+    if ensemble == ALL_RUNS:
+        return replace(options, name=options.name or ALL_RUNS, runs=())
+    if options.candidates and not options.name:
         raise InputError(
-            f"configs/ensembles/{named[0]}.yaml defines '{named[0]}': to try other candidates, "
+            f"configs/ensembles/{ensemble}.yaml defines '{ensemble}': to try other candidates, "
             "add --name"
         )
-    options = replace(options, name=options.name or named[0], runs=())
-    return take_settings(options, named[0]) if named[0] in known else options
+    return take_settings(replace(options, name=options.name or ensemble), ensemble)
 
 
 def take_settings(options: EnsembleOptions, ensemble: str) -> EnsembleOptions:
@@ -192,20 +200,28 @@ def take_settings(options: EnsembleOptions, ensemble: str) -> EnsembleOptions:
     Runs trained on a demo count only where the tables' dataset is not prepared.
     """
     settings = loading.load_ensemble_settings(ensemble)
-    options, dataset = replace(options, runs=tuple(settings.runs)), settings.dataset
-    made = [RunCard.of(of, run) for run in settings.runs for of in layout.datasets_with_run(run)]
-    trained = {card.dataset for card in made if not card.imported}
+    options = replace(options, runs=tuple(settings.runs))
+    dataset = settings.dataset
+    trained_on = set()
+    for run in settings.runs:
+        for name in layout.datasets_with_run(run):
+            card = RunCard.of(name, run)
+            if not card.imported:
+                trained_on.add(card.dataset)
     if options.dataset:
-        trained &= {options.dataset}
+        trained_on &= {options.dataset}
     elif dataset and dataset_dir(dataset).exists():
-        trained -= {*DEMOS}
-    if trained or not (settings.tables and dataset) or options.dataset not in (None, dataset):
+        trained_on -= set(DEMOS)
+    if trained_on or not settings.tables or not dataset:
+        return options
+    if options.dataset not in (None, dataset):
         return options
     print(f"no run of {ensemble} is trained on {dataset}: importing tables in {settings.tables}/")
     for run in settings.runs:
         folder = paths.CODE_ROOT / settings.tables / run.replace("/", "/recipes/")
-        tables = [folder / layout.PACKED[key] for key in ("oof", "test")]
-        imported.import_run(load_catalog(dataset), imported.TablePair(run, *tables))
+        oof = folder / layout.PACKED["oof"]
+        test = folder / layout.PACKED["test"]
+        imported.import_run(load_catalog(dataset), imported.TablePair(run, oof, test))
     return replace(options, dataset=dataset)
 
 
@@ -213,18 +229,23 @@ def take_default(options: EnsembleOptions, task: Task, catalog: Catalog) -> Ense
     """Choose an ensemble if none is named: `default` if its runs are trained, else `all`."""
     if options.runs or options.name:
         return options
-    trained = members.find_runs(task, catalog, [], or_none=True)[0]
-    default = loading.runs_of(DEFAULT) if DEFAULT in loading.all_ensembles() else []
-    if not options.candidates and default and {*default} <= {*trained}:
+    trained, _ = members.find_runs(task, catalog, [], or_none=True)
+    default: list[str] = []
+    if DEFAULT in loading.all_ensembles():
+        default = loading.runs_of(DEFAULT)
+    missing = [run for run in default if run not in trained]
+    if default and not missing and not options.candidates:
         line = f"combining the runs of configs/ensembles/{DEFAULT}.yaml"
-        if others := [run for run in trained if run not in default]:
+        others = [run for run in trained if run not in default]
+        if others:
             line += f"; `{launch.typed('ensemble')} {ALL_RUNS}` adds {', '.join(others)}"
         print(line)
         return replace(options, name=DEFAULT, runs=tuple(default))
     if task.name == COMPETITION_TASK:
-        lacking = [] if options.candidates else [run for run in default if run not in trained]
-        why = f" ({DEFAULT} still needs {', '.join(lacking)})" if lacking else ""
-        print(f"combining every finished run of {task.name}{why}")
+        line = f"combining every finished run of {task.name}"
+        if missing and not options.candidates:
+            line += f" ({DEFAULT} still needs {', '.join(missing)})"
+        print(line)
     return replace(options, name=ALL_RUNS)
 
 
@@ -249,13 +270,15 @@ def name_of(runs: Sequence[str], task: Task) -> str:
 
 def pick_task(asked: str | None, runs: Sequence[str]) -> Task:
     """Choose the task asked for, else that of the named runs; runs of votes serve every task."""
-    if asked is None:
-        tasks = {task for task in map(task_name, runs) if find_task(task)}
-        others = tasks - {COMPETITION_TASK}
-        named = sorted(others if others & VOTE_TASKS else tasks)
-        if len(named) > 1:
-            raise InputError(
-                f"the runs belong to several tasks: add --task with one of {', '.join(named)}"
-            )
-        asked = named[0] if named else COMPETITION_TASK
-    return load_task(asked)
+    if asked is not None:
+        return load_task(asked)
+    tasks = {task_name(run) for run in runs}
+    tasks = {name for name in tasks if find_task(name)}
+    others = tasks - {COMPETITION_TASK}
+    if others & VOTE_TASKS:  # runs of votes serve these, too
+        tasks = others
+    if len(tasks) > 1:
+        raise InputError(
+            f"the runs belong to several tasks: add --task with one of {', '.join(sorted(tasks))}"
+        )
+    return load_task(tasks.pop() if tasks else COMPETITION_TASK)

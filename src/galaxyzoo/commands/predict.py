@@ -51,8 +51,8 @@ def columns_in_words() -> str:
     for question in decision_tree.GALAXY_ZOO_2.questions:
         asked = f"after {question.parent}" if question.parent else "asked of everyone"
         lines.append(f"{question.number}. {question.text} ({asked})")
-        answers = zip(question.columns, question.answers, strict=True)
-        lines += [f"   {column:10} {answer}" for column, answer in answers]
+        for column, answer in zip(question.columns, question.answers, strict=True):
+            lines.append(f"   {column:10} {answer}")
     return "\n".join(lines)
 
 
@@ -77,7 +77,9 @@ class ImageOptions(DatasetOptions):
         """Run or ensemble, if the first word is one and no file."""
         first = self.words[0]
         is_name = is_ensemble(first) or find_task(task_name(first)) is not None
-        return first if is_name and not Path(first).exists() else None
+        if is_name and not Path(first).exists():
+            return first
+        return None
 
     @property
     def files(self) -> list[Path]:
@@ -116,7 +118,9 @@ class PredictOptions(ImageOptions):
     @property
     def ending(self) -> str:
         """The output's suffix, or "/" of a folder, which ends with a slash or has no suffix."""
-        return "/" if self.output.endswith("/") else self.path.suffix.lower() or "/"
+        if self.output.endswith("/"):
+            return "/"
+        return self.path.suffix.lower() or "/"
 
 
 def main() -> None:
@@ -146,8 +150,11 @@ def hand_on(command: str, options: PredictOptions) -> None:
     extras.load_entry_point(references()[command])(arguments)
 
 
-def is_own(path: Path, task: kinds.Task, inputs: Sequence[Images]) -> bool:
-    """Check whether a table holds predictions of a task for the same images, or some of them."""
+def is_own_table(path: Path, task: kinds.Task, inputs: Sequence[Images]) -> bool:
+    """Check whether a table holds predictions of a task for the same images, or some of them.
+
+    A file that cannot be read as a table does not.
+    """
     from galaxyzoo.inference.id_column import IdColumn
 
     try:
@@ -155,14 +162,18 @@ def is_own(path: Path, task: kinds.Task, inputs: Sequence[Images]) -> bool:
     except InputError:
         return False
     labels = IdColumn.of(inputs)
-    names = {plain_cell(str(labels[name])) for images in inputs for name in images.names}
-    columns = [labels.column, *task.decision_columns, *task.columns]
-    return [*table.columns] == columns and names.issuperset(table[labels.column].map(str))
+    if list(table.columns) != [labels.column, *task.decision_columns, *task.columns]:
+        return False
+    ids: set[object] = set()
+    for images in inputs:
+        ids.update(plain_cell(str(labels[name])) for name in images.names)
+    return ids.issuperset(table[labels.column].map(str))
 
 
 def predict_to_table(options: PredictOptions) -> None:
     """Predict into one table."""
-    output, images = options.path, options.files
+    output = options.path
+    images = options.files
     if output.is_dir() or options.ending not in TABLE_SUFFIXES:
         raise InputError(
             f"--output {options.output}: no installed extra writes this; choose an ending of "
@@ -175,11 +186,14 @@ def predict_to_table(options: PredictOptions) -> None:
     from galaxyzoo.inference.load_model import describe, load_predictor
     from galaxyzoo.inference.predict import predict_stores
 
-    task, settings = task_of(name), settings_of(dataset, options)
+    task = task_of(name)
+    settings = settings_of(dataset, options)
     prior = prior_of(dataset, task)
-    paths.check_output(
-        "--output", output, images, lambda path: is_own(path, task, open_all(images, settings))
-    )
+
+    def is_own(path: Path) -> bool:
+        return is_own_table(path, task, open_all(images, settings))
+
+    paths.check_output("--output", output, images, is_own)
     predictor = load_predictor(dataset, name, options.folds, options.views)
     predictions, unreadable = predict_stores(predictor, images, settings)
     write_predictions(output, predictor.task.with_decision(predictions, prior))
@@ -204,7 +218,9 @@ def settings_of(dataset: str, options: ImageOptions) -> object:
 
 def meaning(task: kinds.Task) -> str:
     """Command that explains the columns of vote fractions; other columns explain themselves."""
-    return f"{launch.typed('predict')} --columns" if task.name == kinds.COMPETITION_TASK else ""
+    if task.name != kinds.COMPETITION_TASK:
+        return ""
+    return f"{launch.typed('predict')} --columns"
 
 
 def prior_of(dataset: str, task: kinds.Task) -> np.ndarray:
@@ -214,9 +230,10 @@ def prior_of(dataset: str, task: kinds.Task) -> np.ndarray:
     return load_catalog(dataset).for_task(task).targets(task).mean(axis=0)
 
 
-def print_left_out(images: list[tuple[str, str]], rest: int) -> None:
-    """Print the name and reason of each image without a prediction, beside `rest` with one."""
-    if images:
-        print(f"skipped {len(images):,} of {rest + len(images):,} images (unreadable):")
-    for image, why in images:
-        print(one_line(f"  {image}: {why}"))
+def print_left_out(left_out: list[tuple[str, str]], n_predicted: int) -> None:
+    """Print the name and reason of each image without a prediction."""
+    if left_out:
+        total = n_predicted + len(left_out)
+        print(f"skipped {len(left_out):,} of {total:,} images (unreadable):")
+    for image, reason in left_out:
+        print(one_line(f"  {image}: {reason}"))

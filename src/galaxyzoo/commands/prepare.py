@@ -13,7 +13,7 @@ from galaxyzoo.commands import references
 from galaxyzoo.core import extras, launch, paths
 from galaxyzoo.core.options import DataOptions, option, read_options
 from galaxyzoo.data.catalog import dataset_dir
-from galaxyzoo.data.prepare import prepare_raw
+from galaxyzoo.data.prepare import Dataset, prepare_raw
 from galaxyzoo.data.readers.find import find_named_task, open_input
 from galaxyzoo.data.readers.kaggle import write_subset
 from galaxyzoo.data.stores.opening import spell_settings, with_settings
@@ -40,9 +40,10 @@ class PrepareOptions(DataOptions):
 
 def main() -> None:
     """Read the options, prepare, print."""
-    for name in sys.argv[1:2]:
-        if f"prepare {name}" in references():
-            extras.load_entry_point(references()[f"prepare {name}"])()
+    if len(sys.argv) > 1:
+        command = references().get(f"prepare {sys.argv[1]}")
+        if command:
+            extras.load_entry_point(command)()
             return
     options = read_options(with_settings(PrepareOptions), __doc__ + extras.describe("prepare"))
     task = find_named_task(options.task, options.data) or get_task(options.task)
@@ -55,22 +56,27 @@ def main() -> None:
     config = data.raw.image
     data.train_images(config)
     bad = data.test_images(config).unreadable.sum()
-    dropped = len(data.about.get("dropped_images", {}))
-    groups = ""
-    for name, count in data.about.get("galaxies_that_share", {}).items():
-        groups += f", {count} sharing a {name}"
-        if sources := data.about.get("shared_by", {}).get(name):
-            groups += f" ({', '.join(sources)})"
-    others = f" ({dropped} dropped because of unusable images)" if dropped else ""
-    print(
-        f"{data.dataset}: {len(data.ids):,} training galaxies in {data.n_folds} "
-        f"folds{others}, {data.about['galaxies_with_a_near_duplicate']} galaxies with a "
-        f"near-duplicate{groups}; {len(data.test_ids):,} test galaxies, {bad} unreadable"
-    )
+    print(f"{describe_split(data)}; {len(data.test_ids):,} test galaxies, {bad} unreadable")
     asked = "" if options.task == COMPETITION_TASK else f" {options.task}"
     launch.print_done(
         f"the split in {paths.shown(dataset_dir(data.dataset))}/",
         launch.with_data(f"{launch.typed('train_folds')}{asked}", options.data),
+    )
+
+
+def describe_split(data: Dataset) -> str:
+    """Describe how many galaxies a split has, lacks, and keeps together."""
+    dropped = len(data.about.get("dropped_images", {}))
+    without = f" ({dropped} dropped because of unusable images)" if dropped else ""
+    together = f"{data.about['galaxies_with_a_near_duplicate']} galaxies with a near-duplicate"
+    for kind, count in data.about.get("galaxies_that_share", {}).items():
+        together += f", {count} sharing a {kind}"
+        sources = data.about.get("shared_by", {}).get(kind)
+        if sources:
+            together += f" ({', '.join(sources)})"
+    return (
+        f"{data.dataset}: {len(data.ids):,} training galaxies in {data.n_folds} folds{without}, "
+        f"{together}"
     )
 
 

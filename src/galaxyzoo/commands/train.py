@@ -53,9 +53,7 @@ from galaxyzoo.tasks.registry import TASKS, task_name
 from galaxyzoo.training.plan import Plan, prepare_all
 
 DEFAULT_ENSEMBLE = "default"
-
-
-_OF_FOLDS = "only", "refit", "seeds", "jobs", "backend"  # options of a training of folds
+_OF_FOLDS = ("only", "refit", "seeds", "jobs", "backend")  # options of a training of folds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,7 +161,10 @@ def resolve(options: TrainOptions) -> Plan:
     if own_task and not options.named:
         runs = [f"{own_task.name}/head"]
     asked = load_configs(runs, options.overrides, raw.dataset, own_task)
-    configs = {stage.run: stage for config in asked for stage in config.runs}
+    configs: dict[str, Config] = {}  # a stage that several recipes share comes once
+    for config in asked:
+        for training in config.runs:
+            configs[training.run] = training
     only = options.only or ()
     jobs = options.jobs
     if len(only) == 1:  # a fold alone is trained in this process
@@ -227,7 +228,8 @@ def print_notes(plan: Plan, data: Dataset) -> None:
     )
     if plan.raw.own_task:
         console.print_text(describe_labels(data, plan.raw.own_task))
-    if short := plan.on_demo_schedule:
+    short = plan.on_demo_schedule
+    if short:
         console.print_text(
             f"short demo schedule (see configs/demo.yaml) for {', '.join(short)}; for full "
             f"training, add --data {DEMO_FULL}"
@@ -242,7 +244,9 @@ def print_notes(plan: Plan, data: Dataset) -> None:
 
 def describe_trained(cards: Sequence[RunCard]) -> str:
     """Name the folder of the trained runs, and each task's best one."""
-    best = {card.task: card for card in sorted(cards, key=lambda card: -card.score)}
+    best = {}  # by task: the last of each, which has the lowest score
+    for card in sorted(cards, key=lambda card: -card.score):
+        best[card.task] = card
     scores = [f"best {card.run}, {card.score_text}" for card in best.values()]
     return f"{paths.shown(folds_dir())}/; {'; '.join(scores)}"
 
@@ -251,11 +255,16 @@ def next_command(cards: Sequence[RunCard], builds: Sequence[Sequence[str]], advi
     """Command after a training: the other folds, an ensemble, or what an extra offers."""
     if not all(card.is_whole for card in cards):
         return advice
-    task, dataset = cards[0].task, cards[0].dataset
-    runs = [card.run for card in cards if card.task == task and not card.diverged]
-    if builds or (runs and task in TASKS):  # an optimistic run is combined if named
-        return f"{launch.typed('ensemble')} {shlex.join((builds or [runs])[0])} --dataset {dataset}"
-    return launch.suggest("train", f"{task} --dataset {dataset}")
+    task = cards[0].task
+    place = f"--dataset {cards[0].dataset}"
+    arguments: Sequence[str] = []
+    if builds:
+        arguments = builds[0]
+    elif task in TASKS:  # an optimistic run is combined if named
+        arguments = [card.run for card in cards if card.task == task and not card.diverged]
+    if arguments:
+        return f"{launch.typed('ensemble')} {shlex.join(arguments)} {place}"
+    return launch.suggest("train", f"{task} {place}")
 
 
 def describe_labels(data: Dataset, task: Task) -> str:
@@ -264,8 +273,10 @@ def describe_labels(data: Dataset, task: Task) -> str:
     counts = zip(task.columns, data.targets(task).sum(axis=0), strict=True)
     columns = ", ".join(f"{name} {count:,.0f}" for name, count in counts)
     sizes = np.bincount(data.folds)
-    span = f"{sizes.min():,}" + (f" to {sizes.max():,}" if sizes.max() > sizes.min() else "")
-    description = f"labels: {columns}; {span} galaxies per fold"
+    size = f"{sizes.min():,}"
+    if sizes.max() > sizes.min():
+        size += f" to {sizes.max():,}"
+    description = f"labels: {columns}; {size} galaxies per fold"
     height, width, *_ = measure(images.read(data.ids[0]))
     if height == width == ORIGINAL_PX:
         return description
@@ -314,22 +325,32 @@ def train(plan: Plan, datasets: Mapping[str | None, Dataset], options: TrainOpti
     # where an earlier stage has no labels here, the run that needs it says what to do.
     for run in reversed(runs.values()):
         run.check()
-    names = plan.trainings(data.n_folds)
-    cards = list(train_runs([*runs.values()], names, jobs, options.backend))
+    trainings = plan.trainings(data.n_folds)
+    cards = list(train_runs(list(runs.values()), trainings, jobs, options.backend))
     print_run_table([(card, runs[card.run].minutes()) for card in cards])
-    usable = {c.run for c in cards if c.is_whole and not (c.is_optimistic or c.diverged)}
+    usable = set()
+    for card in cards:
+        if card.is_whole and not card.is_optimistic and not card.diverged:
+            usable.add(card.run)
     builds = plan.ensembles(usable)
-    if options.ensemble and not (builds or plan.asked[0].labels):  # own labels need no ensemble
+    needs_ensemble = not plan.asked[0].labels  # which own labels do not
+    if options.ensemble and needs_ensemble and not builds:
         print(
             "No ensemble yet: it needs a run with all folds trained, none diverged, and no epoch "
             "selected on a scored fold."
         )
     if cards:
         command = next_command(cards, builds, options.full_command)
-        launch.print_done(describe_trained(cards), "" if options.ensemble and builds else command)
-    for arguments in builds if options.ensemble else []:
-        ensemble([*arguments, "--dataset", data.dataset])
-    exit_if_stopped([reason for run in runs.values() for reason in run.stopped])
+        if options.ensemble and builds:  # it comes now
+            command = ""
+        launch.print_done(describe_trained(cards), command)
+    if options.ensemble:
+        for arguments in builds:
+            ensemble([*arguments, "--dataset", data.dataset])
+    reasons: list[str] = []
+    for run in runs.values():
+        reasons += run.stopped
+    exit_if_stopped(reasons)
 
 
 def hold_out(configs: list[Config], data: Dataset) -> list[str]:
@@ -341,7 +362,8 @@ def hold_out(configs: list[Config], data: Dataset) -> list[str]:
     runs = [Run(config, data) for config in configs]
     for run in runs:  # all of them before the first is trained
         check_holdout(run)
-    cards, stopped = [], []
+    cards = []
+    stopped = []
     for run in runs:
         try:
             cards.append(train_holdout(run))
@@ -371,12 +393,12 @@ def ensemble(options: list[str]) -> None:
     """
     start = "from galaxyzoo.commands import main; main()"
     command = [sys.executable, "-c", start, "ensemble", *options]
-    search = os.pathsep.join(filter(None, sys.path))  # an entry script's folder is not inherited
-    status = subprocess.run(
-        command, check=False, env={**os.environ, "PYTHONPATH": search}
-    ).returncode
+    # An entry script's folder is not inherited.
+    search_path = os.pathsep.join([folder for folder in sys.path if folder])
+    environment = {**os.environ, "PYTHONPATH": search_path}
+    status = subprocess.run(command, check=False, env=environment).returncode
     if status < 0:
-        advice = " ".join([f"{launch.typed('ensemble')}", *options])
+        advice = " ".join([launch.typed("ensemble"), *options])
         raise InputError(
             f"ensembling was killed by signal {-status} (out of memory?): to retry, type `{advice}`"
         )

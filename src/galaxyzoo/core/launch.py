@@ -160,8 +160,10 @@ def name_missing(error: ImportError) -> str:
         name = frame.f_globals["__name__"]
         if name.startswith(_EXTRAS):
             offering.append(name.split(".")[2])
-    how = f"type `{install_command(module)}`, then rerun the command"
-    return f"{module}, which extras/{offering[-1]} needs, is not installed: {how}"
+    return (
+        f"{module}, which extras/{offering[-1]} needs, is not installed: type "
+        f"`{install_command(module)}`, then rerun the command"
+    )
 
 
 def _stop_importing(*_: object) -> None:
@@ -199,14 +201,14 @@ def _exit_with(message: str) -> None:
     sys.exit(1)
 
 
-def print_done(made: str, next_command: str = "") -> None:
+def print_done(result: str, next_command: str = "") -> None:
     """Print a command's closing lines: its time, what it made, and on a line alone what comes next.
 
     Args:
-        made: path of the result, and its score where it has one.
+        result: its path, and its score where it has one.
         next_command: to be copied into the terminal.
     """
-    print(one_line(f"done in {_duration(time.perf_counter() - _started)}: {made}"))
+    print(one_line(f"done in {_duration(time.perf_counter() - _started)}: {result}"))
     if next_command:
         print(one_line(f"next: {next_command}"))
 
@@ -246,7 +248,7 @@ def typed(command: str) -> str:
     return f"python3 src/{command}.py"
 
 
-def install_command(*packages: str, part: str = "--extras") -> str:
+def install_command(*packages: str, option: str = "--extras") -> str:
     """Command that installs optional packages, by an option of `scripts/setup.sh` in a checkout."""
     if INSTALLED or _PYTHON in os.environ:
         from importlib import metadata  # no part of Python 3.7
@@ -254,22 +256,22 @@ def install_command(*packages: str, part: str = "--extras") -> str:
         same = f"numpy=={metadata.version('numpy')}"  # torch was compiled for it
         python = os.environ.get(_PYTHON) or "python"
         return f"{python} -m pip install {' '.join(packages)} {same}"
-    return f"bash scripts/setup.sh {part}"
+    return f"bash scripts/setup.sh {option}"
 
 
-def require(feature: str, *packages: str, otherwise: str = "", part: str = "--extras") -> None:
+def require(feature: str, *packages: str, otherwise: str = "", option: str = "--extras") -> None:
     """Raise an InputError that says what to type where optional packages are not installed.
 
     Args:
         feature: what needs them, for the message.
         packages: names by which they are imported, and installed.
         otherwise: end of the message, another way out.
-        part: option of `scripts/setup.sh` that installs them.
+        option: of `scripts/setup.sh`, which installs them.
     """
     lacks = [name for name in packages if importlib.util.find_spec(name) is None]
     if lacks:
         are = "is" if len(lacks) == 1 else "are"
         raise InputError(
             f"{feature} needs {', '.join(lacks)}, which {are} not installed: type "
-            f"`{install_command(*lacks, part=part)}`{otherwise}"
+            f"`{install_command(*lacks, option=option)}`{otherwise}"
         )

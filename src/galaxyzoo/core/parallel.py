@@ -121,7 +121,7 @@ def _environment(threads: int) -> Iterator[None]:
 @contextmanager
 def _ray(jobs: int) -> Iterator[dict[str, Any]]:
     """The Ray cluster of `RAY_ADDRESS`, else one of this machine while it is needed."""
-    launch.require("--backend ray", "ray", part="--cluster")
+    launch.require("--backend ray", "ray", option="--cluster")
     import ray
     from ray.util.joblib import register_ray
 
@@ -145,7 +145,7 @@ def _ray(jobs: int) -> Iterator[dict[str, Any]]:
 @contextmanager
 def _dask(jobs: int) -> Iterator[dict[str, Any]]:
     """The Dask cluster of `DASK_SCHEDULER_ADDRESS`, else one of this machine while it is needed."""
-    launch.require("--backend dask", "distributed", part="--cluster")
+    launch.require("--backend dask", "distributed", option="--cluster")
     import distributed
 
     cluster = os.environ.get("DASK_SCHEDULER_ADDRESS")

@@ -211,9 +211,11 @@ def load_run(dataset: str, run: str) -> RunNetworks:
         return RunNetworks.load_exported(layout.RunFolder(dataset, run).path)
     folder = layout.RunFolder(dataset, run)
     if not folder.folds:
-        trained = [other.run for other in layout.list_trained(dataset)]
-        choices = ", ".join([*layout.bundled_runs(), *trained])
-        raise InputError(f"run '{run}' has no finished fold on '{dataset}': choose from {choices}")
+        choices = layout.bundled_runs()
+        choices += [trained.run for trained in layout.list_trained(dataset)]
+        raise InputError(
+            f"run '{run}' has no finished fold on '{dataset}': choose from {', '.join(choices)}"
+        )
     saved = loading.load_run_config(folder.path)
     config = saved.config
     models = {}

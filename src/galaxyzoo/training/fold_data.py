@@ -120,11 +120,13 @@ def _agrees(catalog: Catalog, fingerprint: str) -> bool:
         return catalog.for_task(votes).fingerprint == fingerprint
     if not catalog.has_galaxy_ids:
         return False
-    for other in load_catalogs():
-        if not other.has_labels(votes) or other.for_task(votes).fingerprint != fingerprint:
+    for prepared in load_catalogs():
+        if not prepared.has_labels(votes):
             continue
-        has_all = np.isin(catalog.ids, other.ids).all()
-        if has_all and catalog.find_difference(other) is None:
+        if prepared.for_task(votes).fingerprint != fingerprint:
+            continue
+        has_all = np.isin(catalog.ids, prepared.ids).all()
+        if has_all and catalog.find_difference(prepared) is None:
             return True
     return False
 
@@ -143,12 +145,12 @@ def find_stage_before(config: schema.Config, catalog: Catalog, name: str) -> Fol
     if not config.earlier:
         return None
     before = config.stages[-2]
-    other = check_dataset_before(config, catalog)
-    fingerprint = other.for_task(before.predicted_task).fingerprint
-    files = layout.trained_files(before, other.dataset, fingerprint, name)
+    dataset = check_dataset_before(config, catalog)
+    fingerprint = dataset.for_task(before.predicted_task).fingerprint
+    files = layout.trained_files(before, dataset.dataset, fingerprint, name)
     if files.state() in ("absent", "unfinished"):
         raise FoldError(
-            f"{config.title} starts from {before.title} on {other.dataset}, whose training is "
+            f"{config.title} starts from {before.title} on {dataset.dataset}, whose training is "
             f"unfinished: {shown(files.folder)}"
         )
     return files
