@@ -49,7 +49,7 @@ def refuse_moved_option(name: str) -> None:
             moved = extra.moved.get(f"{name} {word.partition('=')[0]}")
             if moved:
                 arguments = option_to_word(sys.argv[1:], moved.option, moved.default)
-                line = " ".join([typed(moved.command), *map(shlex.quote, arguments)])
+                line = f"{typed(moved.command)} {shlex.join(arguments)}".rstrip()
                 print(f"error: {name} no longer takes {word}: type `{line}`", file=sys.stderr)
                 sys.exit(2)
 
