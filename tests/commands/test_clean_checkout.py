@@ -49,7 +49,7 @@ def test_committed_tables_make_the_record_again(clone):
     place = "kaggle-mini/elliptical_spiral/transfer/predictions"
     assert f"byte-identical to the record: submissions/records/{place}.csv" in said
     assert git(clone, "status", "--porcelain") == ""
-    code = "from galaxyzoo.core.manifest import code_version; print(code_version())"
+    code = "from galaxyzoo.core.versions import code_version; print(code_version())"
     version = subprocess.check_output([sys.executable, "-c", code], cwd=clone / "src", text=True)
     assert version.endswith("+" + git(clone, "describe", "--always"))  # no -dirty
     ours, record = (

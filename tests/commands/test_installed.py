@@ -152,7 +152,7 @@ from galaxyzoo import load
 assert not {"torch", "numpy", "pandas"} & {*sys.modules}
 import cv2
 from galaxyzoo import commands
-from galaxyzoo.core.manifest import code_version
+from galaxyzoo.core.versions import code_version
 load().predict(cv2.imread(sys.argv[1])[..., ::-1]).to_csv("array.csv")
 print(code_version())
 sys.argv = ["galaxyzoo", "predict", sys.argv[1]]

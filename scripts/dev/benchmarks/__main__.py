@@ -11,7 +11,7 @@ import importlib
 
 from galaxyzoo.core.devices import describe_machine
 from galaxyzoo.core.launch import run_main
-from galaxyzoo.core.manifest import code_version
+from galaxyzoo.core.versions import code_version
 from galaxyzoo.data.prepare import prepare
 
 PARTS = "speed", "growth", "surveys", "views", "trust", "own_labels", "labeling"

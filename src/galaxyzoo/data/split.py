@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from galaxyzoo.config import loading
-from galaxyzoo.core import manifest, paths
+from galaxyzoo.core import manifest, paths, versions
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import (
     GROUP,
@@ -115,7 +115,7 @@ def make_catalog(
         "duplicate_correlation": DUPLICATE_CORRELATION,
         "galaxies_with_a_near_duplicate": int(_is_shared(near).sum()),
         "dropped_images": {str(galaxy_id): reason for galaxy_id, reason in cache.problems.items()},
-        "code_version": manifest.code_version(),
+        "code_version": versions.code_version(),
         "images": images,
     }
     if shared:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from galaxyzoo.core import manifest
+from galaxyzoo.core import manifest, versions
 from galaxyzoo.core.artifact import Artifact, State
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import Catalog
@@ -131,7 +131,7 @@ class EnsembleBuild:
             list(self.runs),
             self.test,
             self.whole.for_task(self.task).fingerprint,
-            manifest.code_version(),
+            versions.code_version(),
             self._digests,
         )
         arrays = [inputs.oof, inputs.test, inputs.unreadable]

@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
-from galaxyzoo.core import files, manifest, paths
+from galaxyzoo.core import files, manifest, paths, versions
 from galaxyzoo.core.errors import DamageError, InputError, advise
 from galaxyzoo.io.tables import FOLD, key_of, read_csv, select_numbers
 from galaxyzoo.io.writing import format_predictions
@@ -191,7 +191,7 @@ def score_table(
         "sd": sd,
         "per_column": per_column,
         "galaxies": len(targets),
-        "code_version": manifest.code_version(),
+        "code_version": versions.code_version(),
     }
     class_scores = task.class_scores(predictions, targets, folds, unscored)
     if class_scores:

@@ -16,8 +16,8 @@ from tqdm import tqdm
 from galaxyzoo.config import base, loading, schema
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import FoldError, InputError
-from galaxyzoo.core.manifest import code_version, package_versions
 from galaxyzoo.core.paths import BUNDLED, shown
+from galaxyzoo.core.versions import code_version, package_versions
 from galaxyzoo.data.catalog import Catalog, folds_dir, load_catalog
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import Dataset

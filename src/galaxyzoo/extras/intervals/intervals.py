@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from galaxyzoo.core import console, files, manifest
+from galaxyzoo.core import console, files, versions
 from galaxyzoo.core.errors import InputError, advise
 from galaxyzoo.core.paths import BUNDLED
 from galaxyzoo.data.catalog import Catalog, load_catalog, task_of
@@ -90,7 +90,7 @@ def make_intervals(name: str, whole: Catalog, level: float) -> IntervalCard:
             runs=list(ensemble.card.runs),
             galaxies=len(whole.ids),
             levels=rounded(scores, _DIGITS),
-            code_version=manifest.code_version(),
+            code_version=versions.code_version(),
             table=table.digest_table(path),
         )
         card.write(layout.card_path(path))

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from galaxyzoo.core import files, manifest
+from galaxyzoo.core import files, versions
 from galaxyzoo.extras.pages import templates
 from galaxyzoo.extras.pages.charts import Chart
 from galaxyzoo.extras.pages.output import MARK
@@ -74,7 +74,7 @@ class HtmlSection:
 
 def describe_origin(source: str = "") -> str:
     """Date, what made a page, and the version of the code."""
-    return f"{datetime.now():%Y-%m-%d %H:%M}{source}, version {manifest.code_version()}"
+    return f"{datetime.now():%Y-%m-%d %H:%M}{source}, version {versions.code_version()}"
 
 
 def write_page(

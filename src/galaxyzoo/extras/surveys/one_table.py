@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import parquet
 
-from galaxyzoo.core import files, manifest, paths
+from galaxyzoo.core import files, paths, versions
 from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.extras.surveys import COLUMN_NAMES, TABLE_FORMATS
 from galaxyzoo.extras.surveys.columns import COPIED, decoded, rename, without_features
@@ -143,7 +143,7 @@ def write_one_table(
         table = table.take(order(table))
     metadata = {
         **table.schema.metadata,  # which rename_columns drops (pyarrow 26.0.1, apache/arrow 48024)
-        "version": manifest.code_version(),
+        "version": versions.code_version(),
         "date": datetime.now(UTC).date().isoformat(),
     }
     table = table.rename_columns([rename(column, style) for column in table.column_names])

@@ -23,7 +23,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from galaxyzoo.config.schema import ImageConfig
-from galaxyzoo.core import console, files, manifest, parallel, paths
+from galaxyzoo.core import console, files, parallel, paths, versions
 from galaxyzoo.core.artifact import Filling, SealedFiles
 from galaxyzoo.core.console import ProgressBar
 from galaxyzoo.core.errors import InputError, one_line
@@ -325,7 +325,7 @@ class Survey:
         for note in sentences:
             ProgressBar.write(note)
         notes = {
-            "code_version": manifest.code_version(),
+            "code_version": versions.code_version(),
             "opencv": cv2.__version__,
             "notes": self.images.notes + sentences,
             "inputs": [_relative(path, self.folder) for path in self.images.paths],
