@@ -119,7 +119,12 @@ def prepare_raw(
     drop_bad: bool = False,
     update: bool = False,
 ) -> Dataset:
-    """Make the catalog of what is found, or read it; other arguments as of `prepare`."""
+    """Make the catalog of what is found, or read it; other arguments as of `prepare`.
+
+    Raises:
+        InputError: the files or their images changed since the split (of own labels: after a run
+            was trained, without `update`), or another split is asked for.
+    """
     raw = _wrap_images(raw)
     activity = "splitting a dataset into folds"
     known_groups = read_known_groups(raw)
@@ -208,7 +213,7 @@ def _check_split(catalog: Catalog, n_folds: int | None, seed: int | None) -> Non
     folder = paths.shown(dataset_dir(catalog.dataset))
     for key, value in {"n_folds": n_folds, "seed": seed}.items():
         before = catalog.about.get(key)
-        if value not in (None, before):
+        if value is not None and value != before:
             raise InputError(
                 f"{folder} was split with {key} {before}, not {value}: delete {folder} to split "
                 "again"

@@ -84,8 +84,8 @@ def jackknife(
 
     Source: jackknife over galaxies (Shao and Tu 1995), which follows a root in the score too.
     """
-    n = len(ours)
     value = float(score(ours.mean()) - score(theirs.mean()))
+    n = len(ours)
     if n < 2:
         return Difference(value, 0.0)
     # (galaxy,) scores and their difference where one galaxy is left out

@@ -282,13 +282,16 @@ def _drop_placeholders(sky: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """
     galaxies = sky.rename_axis("galaxy").reset_index().drop_duplicates()
     counts = galaxies.value_counts(list(POSITION))
-    if counts.empty or counts.iloc[0] <= max(_MANY, 0.05 * sky.index.nunique()):
+    most = counts.max()
+    if counts.empty or most <= max(_MANY, 0.05 * sky.index.nunique()):
         return sky, []
-    if counts.iloc[0] <= 5 * counts.iloc[1:2].sum():
+    second = counts.iloc[1:2].sum()
+    if most <= 5 * second:
         return sky, []
     ra, dec = counts.index[0]
-    line = f"{counts.iloc[0]:,} galaxies have ra {ra}, dec {dec}: not used, as a placeholder"
-    return sky[(sky["ra"] != ra) | (sky["dec"] != dec)], [line]
+    line = f"{most:,} galaxies have ra {ra}, dec {dec}: not used, as a placeholder"
+    is_placeholder = (sky["ra"] == ra) & (sky["dec"] == dec)
+    return sky[~is_placeholder], [line]
 
 
 def match_places(sky: pd.DataFrame) -> np.ndarray:
