@@ -9,8 +9,10 @@ from galaxyzoo.config.schema import parse_config
 from galaxyzoo.core.errors import InputError
 from support.refusals import one_line_refusal
 
-CLASSES, VOTES = (f"task: {task}\nmodel: {{name: cnn}}\n" for task in ("zoo5", "gz37"))
-RULE, SMOOTH_MSE = "head: {output: rule}", "loss: mse\ntrain: {label_smoothing: 0.1}"
+CLASSES = "task: zoo5\nmodel: {name: cnn}\n"
+VOTES = "task: gz37\nmodel: {name: cnn}\n"
+RULE = "head: {output: rule}"
+SMOOTH_MSE = "loss: mse\ntrain: {label_smoothing: 0.1}"
 BALANCE = "head.output=rule needs train.class_balance=none"
 
 CONTRADICTIONS = {

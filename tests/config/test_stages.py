@@ -159,7 +159,8 @@ def test_classes_come_from_votes_where_their_dataset_is_missing(configs, tmp_pat
         configs,
         RECIPE.replace("task: hubble10,", "task: hubble10, dataset: zoo5, image: {size_px: 48},"),
     )
-    dataset, size_px = {}, {}
+    dataset = {}
+    size_px = {}
     for place in ("without", "with"):
         *_, classes, _ = load_config("gz37/net", dataset="kaggle-mini").stages
         dataset[place], size_px[place] = classes.dataset, classes.image.size_px
@@ -179,7 +180,8 @@ def test_what_differs_in_name_and_views_has_the_same_weights(configs):
 def test_a_linear_head_is_of_its_views(configs):
     text = "task: zoo5\nmodel: {name: cnn}\nhead: {hidden: []}\n"
     text += "train: {optimizer: linear, freeze: backbone}\n"
-    (eight,), (one,) = load(configs, text), load(configs, text, "tta.dihedral=false")
+    (eight,) = load(configs, text)
+    (one,) = load(configs, text, "tta.dihedral=false")
     assert eight.digest("weights") != one.digest("weights")
 
 

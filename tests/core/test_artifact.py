@@ -48,7 +48,8 @@ def test_a_finished_one_is_not_made_again(artifact):
 
 
 def test_who_waited_finds_it_finished(artifact, capsys):
-    made, again = [], replace(artifact)
+    made = []
+    again = replace(artifact)
     with artifact.make("training fold 0") as filling:
         assert filling is not None
         waiting = threading.Thread(target=lambda: made.append(fill(again)))

@@ -26,7 +26,8 @@ with atomic.writing(Path(sys.argv[1])) as temporary:
 
 def start_writer(path: Path) -> subprocess.Popen[str]:
     """Another process in the middle of writing `path`."""
-    command, pipe = [sys.executable, "-c", WRITER, str(path)], subprocess.PIPE
+    command = [sys.executable, "-c", WRITER, str(path)]
+    pipe = subprocess.PIPE
     code = {**os.environ, "PYTHONPATH": str(paths.CODE_ROOT / "src")}
     process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=code)
     assert process.stdout is not None
@@ -130,7 +131,9 @@ def test_a_folder_is_whole_or_not_there(tmp_path):
 @pytest.fixture
 def synced(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[int, int]]:
     """Of each fsync so far: what it was of, and what was to be found under `out` (0: nothing)."""
-    fsync, calls, out = os.fsync, list[tuple[int, int]](), tmp_path / "out"
+    fsync = os.fsync
+    calls = list[tuple[int, int]]()
+    out = tmp_path / "out"
 
     def spy(handle: int) -> None:
         calls.append((os.fstat(handle).st_ino, inode(out) if out.exists() else 0))

@@ -60,6 +60,7 @@ def test_another_provenance_is_refused_and_so_is_a_lacking_one(actual):
     check_provenance(Path("fold.json"), {"config": "a", "fold": 0}, {"config": "a", "fold": 0})
     with pytest.raises(InputError, match=r"another fold \((1|None), not 0\): rerun"):
         check_provenance(Path("fold.json"), actual, {"config": "a", "fold": 0})
-    made_by, settings = {"config": digest(["a"])}, {"config": digest(["b"])}
+    made_by = {"config": digest(["a"])}
+    settings = {"config": digest(["b"])}
     with pytest.raises(InputError, match=r"json has other settings: rerun"):  # no digests
         check_provenance(Path("fold.json"), made_by, settings)

@@ -79,7 +79,8 @@ def test_lost_cross_fitted_predictions_are_made_again(root, monkeypatch, capsys)
     before = path.read_bytes()
     table = pd.read_csv(path, index_col="GalaxyID")
     assert table["fold"].tolist() == catalog.folds.tolist()
-    values, targets = table[catalog.label_columns].to_numpy(), catalog.targets(TASKS["gz37"])
+    values = table[catalog.label_columns].to_numpy()
+    targets = catalog.targets(TASKS["gz37"])
     assert np.sqrt(np.mean((values - targets) ** 2)) == pytest.approx(card["score"], abs=1e-8)
     path.unlink()
     run_here(monkeypatch, "--candidates", "mean,nnls")
@@ -90,7 +91,8 @@ def test_lost_cross_fitted_predictions_are_made_again(root, monkeypatch, capsys)
 
 
 def test_new_test_predictions_alone_make_an_ensemble_again(root, monkeypatch, capsys):
-    catalog, run = save_project(n=30), "gz37/run0"
+    catalog = save_project(n=30)
+    run = "gz37/run0"
     run_here(monkeypatch, "--candidates", "mean,nnls")
     before = built("gz37").csv.read_bytes()
     oof = pd.read_csv(RunFolder("tiny", run).oof_csv, index_col="GalaxyID")[catalog.label_columns]

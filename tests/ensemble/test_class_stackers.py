@@ -20,7 +20,8 @@ def random_folds(seed: int, n: int = 60, n_folds: int = 3, skill: float = 1.0) -
 
 def test_a_pool_is_the_weighted_geometric_mean_with_a_factor_per_class():
     features, _ = stack_folds(random_folds(1))
-    weights, bias = np.array([0.5, 0.2, -0.1]), np.array([0.3, -0.3, 0.0])
+    weights = np.array([0.5, 0.2, -0.1])
+    bias = np.array([0.3, -0.3, 0.0])
     raw = np.prod(features ** weights[:, None], axis=1) * np.exp(bias)
     expected = raw / raw.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(Pool(weights, bias).predict(features), expected, rtol=1e-9)

@@ -18,12 +18,14 @@ def test_a_saved_candidate_predicts_the_same(tmp_path, task, name):
     features, targets, folds = make_problem(0, n=600, n_folds=3)
     known = CANDIDATES
     if task is PLAIN:
-        rng, known = np.random.default_rng(0), CLASS_CANDIDATES
+        rng = np.random.default_rng(0)
+        known = CLASS_CANDIDATES
         targets = one_hot(rng.choice(3, 600, p=[0.6, 0.3, 0.1]))
         features = draw_probs(rng, targets, 3, 1.0)
     some = {**dict.fromkeys(["mean", "lightgbm"]), name: None}
     fits = cross_fit({n: known[n] for n in known if n in some}, task, features, targets, folds)
-    model, path = fits.models[name], tmp_path / "model.safetensors"
+    model = fits.models[name]
+    path = tmp_path / "model.safetensors"
     loaded = load_fitted(path, save_fitted(path, model))
     np.testing.assert_array_equal(loaded.predict(features), model.predict(features))
     assert name == "mean" or np.ptp(model.predict(features)) > 0

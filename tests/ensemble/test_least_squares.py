@@ -16,13 +16,16 @@ def check_equal(found: LeastSquares, expected: LeastSquares) -> None:
 
 
 def test_sums_of_folds_add_up_to_those_of_all_rows():
-    one, two = random_fold(0), random_fold(1, n=25)
-    rows = np.concatenate([one.features, two.features]), np.concatenate([one.targets, two.targets])
-    check_equal(total([one, two]), make_fold(*rows).sums)
+    one = random_fold(0)
+    two = random_fold(1, n=25)
+    features = np.concatenate([one.features, two.features])
+    targets = np.concatenate([one.targets, two.targets])
+    check_equal(total([one, two]), make_fold(features, targets).sums)
 
 
 def test_squared_error_is_that_of_the_rows():
-    fold, rng = random_fold(2), np.random.default_rng(0)
+    fold = random_fold(2)
+    rng = np.random.default_rng(0)
     weights = rng.normal(size=(6, 2))
     predictions = fold.features.reshape(len(fold.features), -1).astype(float) @ weights
     expected = np.square(predictions - fold.targets).sum(axis=0)
@@ -31,6 +34,7 @@ def test_squared_error_is_that_of_the_rows():
 
 def test_a_fold_without_a_run_is_that_of_the_other_runs():
     fold = random_fold(9)
-    expected, found = make_fold(fold.features[:, [0, 2]], fold.targets), fold.without_run(1)
+    expected = make_fold(fold.features[:, [0, 2]], fold.targets)
+    found = fold.without_run(1)
     np.testing.assert_array_equal(found.features, expected.features)
     check_equal(found.sums, expected.sums)

@@ -79,7 +79,8 @@ def test_predictions_are_those_of_the_processor(name):
 
 
 def test_batches_made_on_the_card_are_the_processors():
-    config, data = small_config(train={"batch_size": 8}), fold_data()
+    config = small_config(train={"batch_size": 8})
+    data = fold_data()
     trainer = Trainer(config, data)
     assert trainer.loader.on_device is not None
     found = [batch.images.cpu().numpy() for batch in trainer.batches()]

@@ -44,10 +44,13 @@ def test_an_ensemble_fitted_anew_or_of_other_networks_has_another_digest():
 
 
 def test_members_are_combined_as_they_were_fitted_in_whatever_order_they_are_named(root):
-    catalog, task, rng = save_project(), get_task(COMPETITION_TASK), np.random.default_rng(0)
+    catalog = save_project()
+    task = get_task(COMPETITION_TASK)
+    rng = np.random.default_rng(0)
     worse = draw_run(rng, catalog.targets(task), 0.3)
     save_run(catalog, "gz37/run1", worse, rng.random((len(catalog.test_ids), 37)))
-    candidates, runs = pick_candidates(["nnls"], task), ["gz37/run1", "gz37/run0"]
+    candidates = pick_candidates(["nnls"], task)
+    runs = ["gz37/run1", "gz37/run0"]
     build = EnsembleBuild(task, catalog, runs, candidates, "pair")
     card, _ = build.make()
     assert card.chosen == "nnls"  # equal weights would tell no order

@@ -31,8 +31,11 @@ def test_mean_over_views_against_all_views_kept():
 )
 def test_prediction_goes_on_with_fewer_images(monkeypatch, most, tried):
     monkeypatch.setattr(network, "batch_size_for", lambda device: 256)
-    data, settings = fold_data(300), small_config(train={"amp": "fp32"})
-    model, rows, one_view = build_model(settings), np.arange(300)[::-1], TTAConfig(dihedral=False)
+    data = fold_data(300)
+    settings = small_config(train={"amp": "fp32"})
+    model = build_model(settings)
+    rows = np.arange(300)[::-1]
+    one_view = TTAConfig(dihedral=False)
     expected = predict(model, data.cache, rows, settings, one_view)
     features = compute_features(model, data.cache.images, settings, one_view)
     sizes = limit_memory(monkeypatch, most)

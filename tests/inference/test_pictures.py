@@ -70,7 +70,8 @@ def test_pictures_are_seen_as_png_files_of_them(make, tmp_path):
 
 
 def test_every_form_of_the_same_pictures_gives_the_same(monkeypatch):
-    model, images = Model("gz37/small", "test", _run()), np.stack([_draw(64, 64, 3)] * 3)
+    model = Model("gz37/small", "test", _run())
+    images = np.stack([_draw(64, 64, 3)] * 3)
     images[1:] //= 2
     images[2, :32] = 0
     expected = model.predict(images)

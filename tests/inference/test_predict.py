@@ -18,26 +18,29 @@ from support.training_fixtures import NO_NORM, fold_data
 def test_a_view_is_made_once_for_all_networks_and_runs_that_share_it(monkeypatch):
     """And each network answers as it does alone, to the byte."""
     tta = {"angles": 2, "zooms": [0.9, 1.1]}
-    alike = [small_config(run=name, model=NO_NORM, tta=tta) for name in ("a", "b")]
-    one_view = small_config(run="c", model=NO_NORM, tta={"dihedral": False})
-    settings = [alike[0], one_view, alike[1]]
-    runs = [untrained(config, folds=5) for config in settings]
-    data, rows, warps = fold_data(9), np.arange(9), list[int]()
-    alone = [
-        [predict(model, data.cache, rows, run.config).tobytes() for model in run.models.values()]
-        for run in runs
+    runs = [
+        untrained(small_config(run="a", model=NO_NORM, tta=tta), folds=5),
+        untrained(small_config(run="c", model=NO_NORM, tta={"dihedral": False}), folds=5),
+        untrained(small_config(run="b", model=NO_NORM, tta=tta), folds=5),
     ]
-    assert len({answer for answers in alone for answer in answers}) == 15
+    cache = fold_data(9).cache
+    alone = []
+    for run in runs:
+        for model in run.models.values():
+            alone.append(predict(model, cache, np.arange(9), run.config).tobytes())
+    assert len(set(alone)) == 15
+    plain = geometry.warp
+    warps = list[int]()
 
     def warp(images: np.ndarray, *others: Any) -> np.ndarray:
         warps.append(len(images))
         return plain(images, *others)
 
-    plain = geometry.warp
     monkeypatch.setattr(geometry, "warp", warp)
-    each = run_networks(runs, lambda image: data.cache.images)
+    found = run_networks(runs, lambda image: cache.images)
     assert warps == [9] * 5  # two angles by two zooms, each for eight views; and the one view
-    assert [[answer.tobytes() for answer in answers] for answers in each] == alone
+    assert [len(answers) for answers in found] == [5, 5, 5]
+    assert [answer.tobytes() for answers in found for answer in answers] == alone
 
 
 def test_other_views_and_other_folds_each_have_a_digest_of_their_own():

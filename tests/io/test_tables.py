@@ -132,7 +132,8 @@ def test_predictions_come_in_the_order_asked_for(file):
 
 
 def test_a_missing_extra_or_repeated_id_is_named(file):
-    repeated, extra = ("3,0,0\n" * 2, "3 appears twice"), ("3,0,0\n7,0,0\n", "7 is not in the data")
+    repeated = ("3,0,0\n" * 2, "3 appears twice")
+    extra = ("3,0,0\n7,0,0\n", "7 is not in the data")
     for rows, named in (("", "3 is missing"), extra, repeated):
         file.write_text(f"GalaxyID,a,b\n5,0.5,1\n{rows}")
         assert f"GalaxyID {named}" in one_line_refusal(numbers, file)

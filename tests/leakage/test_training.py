@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import balanced_accuracy_score
 
 from galaxyzoo.commands import ensemble, train
 from galaxyzoo.config.schema import Config, ImageConfig
@@ -36,12 +37,13 @@ from support.thoroughness import is_long, thorough
 
 WEIGHTS = "weights.safetensors"
 
-WEIGHED, SAMPLED = ({"train": {"class_balance": way}} for way in ("weights", "sampling"))
+WEIGHED = {"train": {"class_balance": "weights"}}
+SAMPLED = {"train": {"class_balance": "sampling"}}
 STAGES: list[dict[str, Any]] = [
     {"name": "votes"},
     {"name": "classes", "task": "elliptical_spiral", **WEIGHED},
+    {"name": "again", "image": {"size_px": 24}},
 ]
-STAGES += [{"name": "again", "image": {"size_px": 24}}]
 HEAD = {"name": "head", "train": {"freeze": "backbone"}}
 
 # What a stage knows the last one shows. With --long also each alone, which says where it was.
@@ -75,7 +77,8 @@ class Project(Dataset):
         """The same split, the labels of half of one fold's galaxies given to all of them."""
         rows = np.flatnonzero(self.folds == fold)
         train = self.train.copy()
-        labels, half = self.label_columns, (np.arange(len(rows)) + 1) // 2
+        labels = self.label_columns
+        half = (np.arange(len(rows)) + 1) // 2
         train.iloc[rows, train.columns.get_indexer(labels)] = train.iloc[rows[half]][labels]
         return self.changed(f"labels {fold}", train, self.images.images)
 
@@ -114,21 +117,22 @@ def project(root: Path) -> Project:
 @pytest.mark.parametrize("kind", KINDS)
 def test_nothing_of_a_folds_galaxies_reaches_its_training(project, kind):
     config = tiny_config(**KINDS[kind], tta={"dihedral": False})
-    folds = range(thorough(1, 3))
-    project.train_folds(config, sorted({*folds, *((fold + 1) % 3 for fold in folds)}))
-    for fold in folds:
-        clean, other = project.written(config, fold), (fold + 1) % 3
+    project.train_folds(config, list(range(thorough(2, 3))))
+    for fold in range(thorough(1, 3)):
+        clean = project.written(config, fold)
+        other = (fold + 1) % 3
         for changed, same in (
             (project.other_labels(fold), {WEIGHTS, "val.csv", "test.csv"}),
             (project.other_images(fold), {WEIGHTS, "test.csv"}),
         ):
             changed.train_folds(config, [fold, other])
             after = changed.written(config, fold)
-            assert {name for name in same if after[name] != clean[name]} == set()
+            for name in same:
+                assert after[name] == clean[name], name
             assert after["history.csv"] != clean["history.csv"]  # it holds validation scores
             # The change is a strong one: a fold that may see it does.
-            seen = [p.written(config, other)[WEIGHTS] for p in (project, changed)]
-            assert seen[0] != seen[1]
+            seen = changed.written(config, other)[WEIGHTS]
+            assert seen != project.written(config, other)[WEIGHTS]
 
 
 def run_here(monkeypatch: pytest.MonkeyPatch, script: ModuleType, *words: str) -> None:
@@ -226,9 +230,13 @@ def test_a_hold_outs_epoch_may_be_chosen_but_not_on_what_is_scored(project, caps
 
 def test_heads_learn_no_random_label_by_turned_copies():
     """Features that turns and mirrors leave alone, as those of an equivariant network."""
-    rng, accuracies = np.random.default_rng(0), []
-    pictures = [draw_image(rng, 106) for _ in range(40)]
-    copies = [np.rot90(p[:, ::-1] if k > 1 else p, k) for p in pictures for k in range(4)]
+    rng = np.random.default_rng(0)
+    accuracies = []
+    copies = []
+    for _ in range(40):
+        picture = draw_image(rng, 106)
+        mirrored = picture[:, ::-1]
+        copies += [picture, np.rot90(picture), np.rot90(mirrored, 2), np.rot90(mirrored, 3)]
     groups = near_duplicates(copies)
     for draw in range(3):
         rng = np.random.default_rng(draw)
@@ -240,5 +248,5 @@ def test_heads_learn_no_random_label_by_turned_copies():
             rows = folds == fold
             head = fit_head(features[~rows], np.eye(2)[labels[~rows]])
             answers[rows] = head.predict_proba(features[rows]).argmax(axis=1)
-        accuracies.append(np.mean([(answers[labels == k] == k).mean() for k in (0, 1)]))
+        accuracies.append(balanced_accuracy_score(labels, answers))
     assert np.mean(accuracies) == pytest.approx(0.5, abs=0.1)

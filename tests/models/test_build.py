@@ -116,7 +116,8 @@ def test_counting_features_changes_neither_the_network_nor_later_draws():
     kwargs: dict[str, Any] = {"drop_rate": 0.5}
     model = small_config(model={"name": "test_resnet", "kwargs": kwargs}).model
     torch.manual_seed(0)
-    ours, draw = start_backbone(model, 32, "test")[0].state_dict(), torch.rand(1)
+    ours = start_backbone(model, 32, "test")[0].state_dict()
+    draw = torch.rand(1)
     torch.manual_seed(0)
     theirs = timm.create_model("test_resnet", num_classes=0, **kwargs).state_dict()
     assert torch.equal(draw, torch.rand(1))

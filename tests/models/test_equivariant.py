@@ -51,7 +51,8 @@ def turn_maps(maps: torch.Tensor, number: int) -> torch.Tensor:
 @pytest.mark.parametrize("number", range(DIHEDRAL))
 @pytest.mark.parametrize("lift", [STRIDED, LiftingConv(3, 4, 5)], ids=["strided", "odd"])
 def test_lifted_maps_of_a_turned_image_are_turned(lift, number):
-    lift, images = lift.double(), draw(2, 3, 12, 12)
+    lift = lift.double()
+    images = draw(2, 3, 12, 12)
     maps = lift(images)
     assert maps.shape == (2, 32, 12 // lift.stride, 12 // lift.stride)
     turned = lift(dihedral_view(images, number))
@@ -62,7 +63,8 @@ def test_lifted_maps_of_a_turned_image_are_turned(lift, number):
 @pytest.mark.parametrize("number", range(DIHEDRAL))
 @pytest.mark.parametrize("layer", LAYERS.values(), ids=LAYERS)
 def test_each_layer_keeps_the_turn(layer, number):
-    layer, maps = layer.double(), draw(2, 40, 6, 6)
+    layer = layer.double()
+    maps = draw(2, 40, 6, 6)
     if isinstance(layer, P4MBatchNorm):
         nn.init.uniform_(layer.weight, 0.5, 2.0)
         nn.init.uniform_(layer.bias)
@@ -110,7 +112,8 @@ def test_predictions_are_the_same_for_all_orientations(training):
     for _ in range(0 if training else 8):  # so that the norms' running statistics are of images
         model(images)
     model.train(training)
-    expected, other = model(images), model(images.flip(0)).flip(0)
+    expected = model(images)
+    other = model(images.flip(0)).flip(0)
     torch.testing.assert_close(other, expected, rtol=0, atol=1e-5)
     assert (expected[0] - expected[1]).abs().max() > 1e-3
     for number in range(DIHEDRAL):
@@ -126,7 +129,8 @@ def test_a_reparameterized_network_predicts_the_same():
         if isinstance(layer, P4MBatchNorm):
             for values in layer.state_dict().values():
                 values.copy_(0.5 + torch.rand(values.shape))
-    images, before = torch.randn(3, 3, 64, 64), sum(1 for _ in model.modules())
+    images = torch.randn(3, 3, 64, 64)
+    before = sum(1 for _ in model.modules())
     fused = reparameterize_model(model.eval())
     torch.testing.assert_close(fused(images), model(images), rtol=1e-4, atol=1e-5)
     assert sum(1 for _ in model.modules()) == before

@@ -54,7 +54,8 @@ def test_rule_output_is_the_rules_shares_of_the_votes(task):
     ],
 )
 def test_rule_output_learns_where_the_votes_are_certain(name, expected):
-    logits, count = torch.zeros(2, 37), len(expected)
+    logits = torch.zeros(2, 37)
+    count = len(expected)
     logits[0, GALAXY_ZOO_2.columns.index("Class1.3")] = 500.0  # in float32, all for a star
     logits[1, GALAXY_ZOO_2.columns.index("Class2.1")] = 500.0  # nobody is asked for arms or bars
     logits.requires_grad_()

@@ -76,17 +76,21 @@ def divergence_slowly(votes: np.ndarray, targets: np.ndarray) -> float:
     for given, predicted in zip(targets, votes, strict=True):
         for question in GALAXY_ZOO_2.questions:
             parent = GALAXY_ZOO_2.parent_index(question)
-            asked, said = (1.0, 1.0) if parent is None else (given[parent], predicted[parent])
+            asked = 1.0 if parent is None else given[parent]
+            predicted_asked = 1.0 if parent is None else predicted[parent]
             for column in question.columns:
                 i = GALAXY_ZOO_2.columns.index(column)
                 if given[i] > 0:
-                    total += given[i] * np.log(given[i] / asked / (predicted[i] / said))
+                    share = given[i] / asked
+                    predicted_share = predicted[i] / predicted_asked
+                    total += asked * share * np.log(share / predicted_share)
     return total / len(targets)
 
 
 @pytest.mark.parametrize("zeros", [False, True])
 def test_tree_divergence_is_the_slow_one(zeros):
-    votes, targets = draw_tree(0), draw_tree(1)
+    votes = draw_tree(0)
+    targets = draw_tree(1)
     if zeros:  # nobody said "smooth", so nobody was asked how round it is
         targets[0, [0, *range(15, 18)]] = 0
     ours = tree_divergence(votes, targets)

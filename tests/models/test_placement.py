@@ -32,7 +32,8 @@ def test_only_depthwise_convolutions_change_and_no_name_or_value_does():
 def test_its_arithmetic_and_gradients_are_those_of_fp32_on_rounded_inputs():
     model = small()
     train_depthwise_in_fp32(model)
-    depthwise, images = model[1], torch.randn(4, 3, 8, 8)
+    depthwise = model[1]
+    images = torch.randn(4, 3, 8, 8)
     assert isinstance(depthwise, DepthwiseConv2d)
     plain = nn.functional.conv2d
     with torch.autocast("cpu", torch.bfloat16):
@@ -50,7 +51,8 @@ def test_its_arithmetic_and_gradients_are_those_of_fp32_on_rounded_inputs():
 
 
 def test_without_autocast_or_in_eval_mode_it_is_an_ordinary_convolution():
-    model, images = small(), torch.randn(2, 3, 8, 8)
+    model = small()
+    images = torch.randn(2, 3, 8, 8)
     expected = model(images)
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
         expected_eval = model.eval()(images)

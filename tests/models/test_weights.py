@@ -81,7 +81,8 @@ def test_weights_from_a_file_are_normalized_as_timm_says_or_the_config(folder, n
 
 @pytest.mark.parametrize("damage", ["missing", "extra", "shape", "bytes"])
 def test_weights_that_do_not_fit_are_refused(tmp_path, damage):
-    weights, path = dict(resnet_weights()), tmp_path / "broken.safetensors"
+    weights = dict(resnet_weights())
+    path = tmp_path / "broken.safetensors"
     if damage == "missing":
         del weights["layer1.0.conv1.weight"]
     elif damage == "extra":
@@ -118,7 +119,8 @@ def test_a_failing_download_goes_on_from_scratch_only_where_allowed(monkeypatch,
 
 def test_a_repository_of_the_hub_is_built_offline_and_filled_from_there(monkeypatch, offline):
     weights = timm.create_model("resnet18", num_classes=0)
-    original, asked = timm.create_model, []
+    original = timm.create_model
+    asked = []
 
     def create(name: str, pretrained: bool = False, **kwargs: Any) -> torch.nn.Module:
         asked.append((name, pretrained))

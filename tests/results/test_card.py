@@ -20,7 +20,8 @@ from galaxyzoo.tasks.registry import TASKS
 from support.refusals import one_line_refusal
 from support.trained import built, run_command, run_here, save_project
 
-TASK, MEAN = TASKS["gz37"], ("--candidates", "mean")
+TASK = TASKS["gz37"]
+MEAN = ("--candidates", "mean")
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +100,8 @@ def test_an_ensembles_card_with_a_wrong_or_missing_key_is_refused_and_made_again
 def test_a_card_with_another_number_is_refused_or_made_again(catalog, monkeypatch, run):
     """A fold's score: nothing else that is read would contradict it."""
     card = card_path(built().csv if run == "ensemble:all" else RunFolder("tiny", run).oof_csv)
-    whole, values = card.read_bytes(), files.read_json(card)
+    whole = card.read_bytes()
+    values = files.read_json(card)
     card.write_text(json.dumps({**values, "per_fold": {**values["per_fold"], "0": 0.01}}))
     text = one_line_refusal(load_result, run, TASK, catalog)
     assert text.startswith(f"{paths.shown(card)} was changed after it was written: rerun the ")
@@ -122,7 +124,8 @@ def test_a_report_refuses_a_table_that_is_not_the_cards(catalog, monkeypatch, ru
 
 
 def test_a_table_and_card_under_another_runs_name_are_refused(catalog):
-    own, copy = (RunFolder("tiny", f"gz37/{name}") for name in ("run0", "copy"))
+    own = RunFolder("tiny", "gz37/run0")
+    copy = RunFolder("tiny", "gz37/copy")
     for kind in ("oof_csv", "test_csv", "card"):
         shutil.copy(getattr(own, kind), getattr(copy, kind))
     alone = one_line_refusal(members.find_runs, TASK, catalog, [])

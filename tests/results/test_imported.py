@@ -22,7 +22,8 @@ from support.refusals import one_line_refusal
 from support.small_models import small_config
 from support.trained import read_card, run_here, save_project, save_run, save_theirs
 
-TASK, THEIRS = TASKS["gz37"], "gz37/theirs"
+TASK = TASKS["gz37"]
+THEIRS = "gz37/theirs"
 QUICK = ("--candidates", "mean,nnls")
 
 
@@ -137,7 +138,8 @@ def test_a_table_without_folds_is_marked_and_joins_by_name(catalog, tmp_path, mo
     assert list(read_card()["runs"]) == ["gz37/run0", "gz37/run1"]
     assert "gz37/theirs is skipped: it may have been trained on" in capsys.readouterr().out
     run_here(monkeypatch, "run0", "run1", "theirs", *QUICK)
-    card, printed = read_card(), capsys.readouterr().out
+    card = read_card()
+    printed = capsys.readouterr().out
     assert list(card["runs"]) == ["gz37/run0", "gz37/run1", THEIRS]
     assert card["possible_leakage"] == [THEIRS]
     assert "gz37/theirs †" in printed
@@ -174,7 +176,8 @@ def test_rows_of_other_galaxies_are_named_at_the_import_and_in_the_ensemble(
     oof, test = save_theirs(catalog, tmp_path)
     right = pd.read_csv(oof, index_col="GalaxyID").sort_index()
     columns = list(TASK.columns)
-    every, fold = right.copy(), right.copy()
+    every = right.copy()
+    fold = right.copy()
     every[columns] = right.sample(frac=1, random_state=0)[columns].to_numpy()
     rows = right["fold"] == 2
     fold.loc[rows, columns] = right.loc[rows, columns].sample(frac=1, random_state=0).to_numpy()
@@ -279,7 +282,8 @@ def test_packed_tables_are_compared_with_their_card_and_keep_its_marks(catalog, 
     card = import_run(catalog, TablePair(THEIRS, *packed))
     assert (card.run, card.selected_on_validation, card.diverged) == (THEIRS, True, [1])
     for path in packed:
-        frame, before = pd.read_csv(path), path.read_bytes()
+        frame = pd.read_csv(path)
+        before = path.read_bytes()
         frame.assign(**{"Class1.1": frame["Class1.1"] + 1e-5}).to_csv(path, index=False)
         text = one_line_refusal(import_run, catalog, TablePair("gz37/other", *packed))
         assert "do not match oof.json: copy all three again" in text

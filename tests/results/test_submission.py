@@ -129,7 +129,8 @@ def test_a_submission_of_unknown_origin_counts_as_real(both, card):
 def test_a_copy_stopped_half_way_never_makes_a_real_submission_a_demo(both, monkeypatch):
     demo, real = both
     submission.publish(demo, "demo")
-    copies, copy = [], submission.shutil.copyfile
+    copies = []
+    copy = submission.shutil.copyfile
 
     def stop_at_the_second(source, target):
         copies.append(source)

@@ -18,7 +18,7 @@ from galaxyzoo.tasks.registry import TASKS
 from galaxyzoo.training import run as runs
 from galaxyzoo.training.run import Run
 from support.bad_image_fixtures import KINDS
-from support.datasets import ANOMALIES, TEST_IMAGES, Competition, draw_competition
+from support.datasets import ANOMALIES, TEST_IMAGES, draw_competition
 from support.pictures import write_zip
 from support.problems import COLUMNS, draw_run
 from support.small_models import SIZES, small_config
@@ -36,14 +36,16 @@ def test_every_kind_gets_a_row(root, monkeypatch, capsys, first):
     fake_training(monkeypatch, runs)
     kinds = dict(list(KINDS.items())[first : first + (len(KINDS) + 1) // 2])
     made = draw_competition(n_train=9, n_test=len(kinds))
-    ids = dict(zip(kinds, map(int, made.test_ids), strict=True))
-    images = made.images | {ids[name]: kind.data for name, kind in kinds.items()}
-    Competition(made.votes, made.test_ids, images).write_zips(root / "input")
+    bad = []
+    for galaxy, kind in zip(made.test_ids.tolist(), kinds.values(), strict=True):
+        made.images[galaxy] = kind.data
+        if kind.refusal:
+            bad.append(galaxy)
+    made.write_zips(root / "input")
     run = Run(small_config(image=SIZES), prepare(n_folds=2))
     card = run.train()
     table = rows(RunFolder(run.catalog.dataset, run.config.run).test_csv)
     assert table.index.tolist() == made.test_ids.tolist()
-    bad = [ids[name] for name, kind in kinds.items() if kind.refusal]
     assert card is not None
     assert card.unreadable_test_images == bad
     distance = np.abs(table - made.votes.mean()).max(axis=1)
@@ -94,9 +96,11 @@ def test_no_stacker_bends_the_mean(root, monkeypatch, capsys):
     test_ids = np.array([f"J{number:04}" for number in catalog.test_ids], object)
     catalog = replace(catalog, train=train, test_ids=test_ids, about={"key": "id"})
     save_catalog(catalog)
-    for i in range(2):
-        oof, test = (draw_run(rng, v, 0.1) + 0.1 for v in (catalog.targets(TASKS["gz37"]), truth))
-        save_run(catalog, f"gz37/run{i}", oof, test)
+    votes = catalog.targets(TASKS["gz37"])
+    for name in ("gz37/run0", "gz37/run1"):
+        oof = draw_run(rng, votes, 0.1) + 0.1
+        test = draw_run(rng, truth, 0.1) + 0.1
+        save_run(catalog, name, oof, test)
     before = combine(monkeypatch, "gz37", "--candidates", "disagreement_ridge")
     lost = catalog.test_ids[[6, 2]]
     note("gz37/run0", lost[0])

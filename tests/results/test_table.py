@@ -9,8 +9,10 @@ from galaxyzoo.results.table import PredictionTable, score_table
 from galaxyzoo.tasks.registry import TASKS
 from support.problems import draw_votes
 
-VOTES, CLASSES = TASKS["gz37"], TASKS["elliptical_spiral"]
-IDS, FOLDS = np.array([7, 3, 9, 5]), np.array([0, 1, 0, 1])
+VOTES = TASKS["gz37"]
+CLASSES = TASKS["elliptical_spiral"]
+IDS = np.array([7, 3, 9, 5])
+FOLDS = np.array([0, 1, 0, 1])
 
 
 @pytest.fixture
@@ -19,16 +21,18 @@ def table():
 
 
 def test_a_table_is_read_by_id_and_by_name_in_the_order_asked_for(table, tmp_path):
-    table.write(tmp_path / "a.csv")
-    pd.read_csv(tmp_path / "a.csv").iloc[[2, 0, 3, 1], ::-1].to_csv(tmp_path / "a.csv", index=False)
+    path = tmp_path / "a.csv"
+    table.write(path)
+    shuffled = pd.read_csv(path).iloc[[2, 0, 3, 1], ::-1]
+    shuffled.to_csv(path, index=False)
     order = [3, 1, 0, 2]
-    back = PredictionTable.read(tmp_path / "a.csv", VOTES, IDS[order], FOLDS[order])
+    back = PredictionTable.read(path, VOTES, IDS[order], FOLDS[order])
     np.testing.assert_allclose(back.values, table.values[order], atol=1e-9)
     with pytest.raises(InputError, match=r"another split \(GalaxyID 7: fold 0, .*such rows: 2"):
-        PredictionTable.read(tmp_path / "a.csv", VOTES, IDS, FOLDS[[1, 0, 2, 3]])
-    PredictionTable(VOTES, IDS, table.values).write(tmp_path / "a.csv")
+        PredictionTable.read(path, VOTES, IDS, FOLDS[[1, 0, 2, 3]])
+    PredictionTable(VOTES, IDS, table.values).write(path)
     with pytest.raises(InputError, match=r"no column 'fold'.*: recreate it"):
-        PredictionTable.read(tmp_path / "a.csv", VOTES, IDS, FOLDS)
+        PredictionTable.read(path, VOTES, IDS, FOLDS)
 
 
 def test_votes_become_shares_of_the_first_two_answers(table):

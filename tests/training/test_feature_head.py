@@ -31,7 +31,8 @@ def test_few_labels_give_a_standardized_logistic_regression(n_classes, n_feature
 
 def test_more_labels_choose_a_weaker_penalty_where_classes_are_far_apart():
     labels = np.arange(200) % 3
-    features, new = make_features(labels, apart=2.0), make_features(labels, seed=0, apart=2.0)
+    features = make_features(labels, apart=2.0)
+    new = make_features(labels, seed=0, apart=2.0)
     right = fit_head(features, np.eye(3)[labels]).predict_proba(new)[np.arange(200), labels]
     strong = make_pipeline(StandardScaler(), LogisticRegression(C=0.003)).fit(features, labels)
     assert right.mean() > strong.predict_proba(new)[np.arange(200), labels].mean() + 0.05

@@ -56,9 +56,11 @@ def other_dataset(root: Path, ids: list[int], n_folds: int = 3) -> Dataset:
 def staged(elsewhere: str = "") -> Config:
     """A class run after a stage on the votes, of the same dataset or of another one."""
     votes = {"name": "votes", "task": "gz37", "loss": "kl"}
-    votes |= {"dataset": elsewhere} if elsewhere else {}
     stages = [votes, {"name": "classes"}]
-    return holdout_config("labeled" if elsewhere else "", stages=stages)
+    if not elsewhere:
+        return holdout_config(stages=stages)
+    votes["dataset"] = elsewhere
+    return holdout_config("labeled", stages=stages)
 
 
 def finish_votes(config: Config, data: Dataset, fold: int) -> Path:
@@ -102,7 +104,8 @@ def test_dropped_galaxies_are_in_neither_part(voted):
 
 
 def test_a_part_with_next_to_nothing_to_train_on_is_refused(voted, monkeypatch):
-    config, labeled = holdout_config(), voted.for_task(get_task("elliptical_spiral"))
+    config = holdout_config()
+    labeled = voted.for_task(get_task("elliptical_spiral"))
     allowed = labeled.folds != labeled.folds
     allowed[[0, 1]] = True  # of these two galaxies a fold leaves out one
     monkeypatch.setattr(parts, "may_learn_from", lambda *_: allowed)
@@ -137,10 +140,16 @@ def test_a_start_from_the_box_has_not_seen_the_fold_or_is_marked(voted, monkeypa
     assert Run(holdout_config(), voted).load_data("fold_2").weights is None
     # Other labels of these galaxies: in the same folds they start from what has not seen them.
     labels = catalog.train[[FOLD, GROUP]].iloc[::2].assign(ring=1.0, other=0.0)
-    moved, strange = labels.copy(), labels.rename(index={labels.index[0]: 1})
+    moved = labels.copy()
+    strange = labels.rename(index={labels.index[0]: 1})
     moved.iloc[3, 0] = (moved.iloc[3, 0] + 1) % 3
-    cases: list[Any] = [(labels, {}, False), (moved, {}, True), (strange, {}, True)]
-    for train, about, is_marked in [*cases, (labels, {"galaxy_ids": False}, True)]:
+    cases: list[Any] = [
+        (labels, {}, False),
+        (moved, {}, True),
+        (strange, {}, True),
+        (labels, {"galaxy_ids": False}, True),
+    ]
+    for train, about, is_marked in cases:
         mine = Catalog("mine", train, np.empty(0, np.int64), about)
         assert first_weights(config, mine) == (own, is_marked)
 
@@ -179,7 +188,8 @@ def test_a_stage_on_a_dataset_of_other_folds_is_refused(voted, root):
 
 
 def test_a_stage_elsewhere_learns_from_no_test_galaxy_and_no_copy(voted, monkeypatch):
-    ids, asked = voted.ids, []
+    ids = voted.ids
+    asked = []
 
     def read_duplicates(own: str, other: str) -> list[int]:
         asked.append((own, other))

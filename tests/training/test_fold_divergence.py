@@ -41,7 +41,8 @@ def test_only_training_that_makes_it_worse_diverges(tmp_path, lr, expected, caps
 
 
 def test_the_untrained_networks_loss_is_taken_without_a_trace(tmp_path, monkeypatch):
-    data, settings = fold_data(), small_config(train={**PLAIN, "batch_size": 30})
+    data = fold_data()
+    settings = small_config(train={**PLAIN, "batch_size": 30})
     summary = train_fold(settings, data, tmp_path / "a", "a")
     untrained = Trainer(settings, data)
     untrained.model.train()
@@ -84,8 +85,10 @@ def test_folds_that_learned_nothing_are_noted_but_kept(prepared, capsys):
     task = "elliptical_spiral"
     settings = small_config(image=SIZES, task=task, run=f"{task}/small")
     run = Run(settings, prepared)
-    catalog, columns = run.catalog, list(TASKS[task].columns)
-    targets, folds = catalog.targets(TASKS[task]), catalog.folds
+    catalog = run.catalog
+    columns = list(TASKS[task].columns)
+    targets = catalog.targets(TASKS[task])
+    folds = catalog.folds
     for fold in range(3):
         own = folds == fold
         mean = np.broadcast_to(targets[~own].mean(axis=0), targets[own].shape)

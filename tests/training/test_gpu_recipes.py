@@ -23,14 +23,16 @@ def test_each_stage_takes_two_steps_at_full_size(run):
     stages = load_config(f"gz37/{run}", []).stages
     assert [stage.task for stage in stages] == ["gz37", "zoo5", "gz37"]
     assert all(stage.dataset is None for stage in stages)  # the competition's files are enough
-    pictures, votes = zip(
-        *(draw_galaxy(galaxy_id, 0) for galaxy_id in (123_456, 234_567)), strict=True
-    )
+    first, first_votes = draw_galaxy(123_456, 0)
+    second, second_votes = draw_galaxy(234_567, 0)
     for config in stages:
-        side_px, rows = config.image.cache_px, np.arange(2)
-        images = np.stack([cv2.resize(picture, (side_px, side_px)) for picture in pictures])
-        classes = np.eye(2, len(get_task(config.task).columns))
-        targets = np.stack(votes) if config.task == "gz37" else classes
+        side_px = config.image.cache_px
+        rows = np.arange(2)
+        images = np.stack([cv2.resize(picture, (side_px, side_px)) for picture in (first, second)])
+        if config.task == "gz37":
+            targets = np.stack([first_votes, second_votes])
+        else:
+            targets = np.eye(2, len(get_task(config.task).columns))
         cache = ImageCache(rows, images, np.zeros(2, bool))
         data = FoldData(cache, targets, Part("fold_0", rows, rows, stream=0))
         trainer = Trainer(config, data, initialize=False)

@@ -64,7 +64,8 @@ VOTES_THEN_CLASSES = [{"name": "votes", "task": "gz37", "loss": "kl"}, {"name": 
 def test_every_stage_learns_from_the_training_part_alone(trained, stages, root):
     """Also a stage of votes, which could learn from galaxies without a clear class."""
     competition = draw_clear_competition(np.arange(72) % 3 > 0)
-    smooth, disk = competition.votes.iloc[1], competition.votes.iloc[0]
+    smooth = competition.votes.iloc[1]
+    disk = competition.votes.iloc[0]
     competition.votes.iloc[60:] = (smooth + disk).to_numpy() / 2
     competition.write_zips(root / "input")
     run = Run(holdout_config(stages=stages), prepare(n_folds=3))

@@ -57,7 +57,8 @@ def test_as_many_folds_at_a_time_as_have_a_core_and_memory(
 )
 def test_as_many_folds_as_fit_on_the_gpus(count, needs, expected, prepared, monkeypatch):
     """What the most demanding run takes."""
-    small, large = small_config(), small_config(train={"batch_size": 128, "epochs": 1000})
+    small = small_config()
+    large = small_config(train={"batch_size": 128, "epochs": 1000})
     equip(monkeypatch, "cuda", 64, count)
     need = {small.train.batch_size: 1e9, large.train.batch_size: needs}
     monkeypatch.setattr(probe, "gpu_bytes", lambda one, catalog: need[one.train.batch_size])

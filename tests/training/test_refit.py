@@ -60,12 +60,13 @@ def test_a_later_stage_goes_on_from_the_same_refit(prepared, trained):
 
 def test_all_epochs_are_trained_and_the_last_is_kept():
     data = refit_data(NONE)
-    best, last = (config(checkpoint=name) for name in ("best", "last"))
-    trainers = [Trainer(settings, data) for settings in (best, last)]
-    for trainer in trainers:
-        assert len([*trainer.epochs()]) == best.train.epochs
-    kept, expected = (trainer.final_weights() for trainer in trainers)
-    assert all((kept[name] == expected[name]).all() for name in expected)
+    best = Trainer(config(checkpoint="best"), data)
+    last = Trainer(config(checkpoint="last"), data)
+    for trainer in (best, last):
+        assert len(list(trainer.epochs())) == trainer.config.train.epochs
+    kept = best.final_weights()
+    for name, weights in last.final_weights().items():
+        assert (kept[name] == weights).all()
 
 
 @pytest.mark.parametrize("val_rows", [NONE, np.arange(4)])
@@ -124,7 +125,8 @@ def test_refits_predict_the_test_galaxies_beside_the_folds(copy, dataset, monkey
     assert (seeds[0] != seeds[1]).any()
     refit = GALAXY_ZOO_2.project((seeds[0] + seeds[1]) / 2)
     assert np.allclose(read(folder.refit_csv), refit, atol=1e-8)
-    folds, scores = read(folder.test_csv), set()
+    folds = read(folder.test_csv)
+    scores = set()
     predictions = {"folds": folds, "refit": refit, "both": (refit + folds) / 2}
     for networks, expected in predictions.items():
         ensemble("gz37/cnn", "--candidates", "mean", "--test", networks)

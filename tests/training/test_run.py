@@ -31,7 +31,8 @@ from support.small_models import SIZES, small_config
 
 def test_each_fold_trains_on_all_galaxies_but_its_own(prepared, trained):
     """First the named fold alone, and later the others."""
-    run, catalog = Run(small_config(image=SIZES), prepared), prepared
+    run = Run(small_config(image=SIZES), prepared)
+    catalog = prepared
     first = run.train(["fold_1"])
     assert first is not None
     assert (first.folds, first.sd) == ([1], None)
@@ -109,9 +110,8 @@ def test_a_run_with_other_views_alone_takes_the_weights_that_are_there(prepared)
     assert card is not None
     assert (card.start, card.views, card.diverged) == ("scratch", 2, [])
     for fold in range(3):
-        folder, theirs = (
-            run.folder.path.parent / name / f"fold_{fold}" for name in ("views", "small")
-        )
+        folder = run.folder.path / f"fold_{fold}"
+        theirs = run.folder.path.with_name("small") / f"fold_{fold}"
         assert list(read_timings(folder / TIMINGS)) == [0]  # predicted, not trained
         for name in (WEIGHTS, HISTORY):
             assert (folder / name).read_bytes() == (theirs / name).read_bytes()

@@ -132,7 +132,8 @@ def test_two_workers_end_with_a_killed_command_and_one_goes_on(serial, tmp_path)
 @pytest.mark.parametrize("backend", ["loky", "ray", "dask"])
 def test_two_processes_write_the_same_bytes_as_one(backend, serial, tmp_path):
     train_project(tmp_path, str(write_second(tmp_path)), "--jobs", "2", "--backend", backend)
-    ours, expected = artifacts(tmp_path), artifacts(serial)
+    ours = artifacts(tmp_path)
+    expected = artifacts(serial)
     assert len([path for path in ours if path.endswith("weights.safetensors")]) == 9
     assert ours.keys() == expected.keys()
     assert ours == expected

@@ -32,9 +32,11 @@ def card(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def values_of(trainer: Trainer) -> list[torch.Tensor]:
-    state = (value for each in trainer.optimizer.state.values() for value in each.values())
-    tensors = (value for value in state if isinstance(value, torch.Tensor))
-    return [value.detach().clone() for value in (*trainer.model.state_dict().values(), *tensors)]
+    """Copies of the weights, then of the optimizer's state."""
+    values = list(trainer.model.state_dict().values())
+    for state in trainer.optimizer.state.values():
+        values += [value for value in state.values() if isinstance(value, torch.Tensor)]
+    return [value.detach().clone() for value in values]
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "adam", "sgd", "muon"])
@@ -63,7 +65,8 @@ def test_a_warm_up_leaves_no_trace(optimizer, steps, card):
 
 def test_a_step_that_cannot_be_recorded_is_taken_plainly(card, capsys, monkeypatch):
     """The line is printed once; another error than that of memory is no reason to stop."""
-    trainer, other = (Trainer(config(), fold_data()) for _ in range(2))
+    trainer = Trainer(config(), fold_data())
+    other = Trainer(config(), fold_data())
 
     class Refusing(StepGraph):
         def __call__(

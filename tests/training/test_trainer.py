@@ -56,7 +56,8 @@ def test_a_killed_fold_ends_with_the_same_bytes(tmp_path, steps, settings, data)
 
 
 def test_a_kill_between_the_last_checkpoint_and_the_history_loses_nothing(tmp_path):
-    data, settings = fold_data(), config()
+    data = fold_data()
+    settings = config()
     train_fold(settings, data, tmp_path / "whole", "whole")
     write = fold.write_history
     with pytest.MonkeyPatch.context() as patch:
@@ -90,9 +91,10 @@ def test_going_on_needs_no_pretrained_weights(tmp_path):
 
 
 def test_best_keeps_the_weights_of_the_best_epoch(tmp_path, monkeypatch):
-    scores = iter([(score, {"val_score": score}) for score in (0.3, 0.1, 0.2)])
+    scores = iter([(0.3, {"val_score": 0.3}), (0.1, {"val_score": 0.1}), (0.2, {"val_score": 0.2})])
     monkeypatch.setattr(Trainer, "validate", lambda self: next(scores))
-    trainer, kept = Trainer(config(checkpoint="best"), fold_data()), []
+    trainer = Trainer(config(checkpoint="best"), fold_data())
+    kept = []
     for _ in trainer.epochs():
         state = trainer.averaged_model.state_dict()
         kept.append({name: value.clone() for name, value in state.items()})
@@ -103,7 +105,8 @@ def test_best_keeps_the_weights_of_the_best_epoch(tmp_path, monkeypatch):
 
 def test_the_moving_average_is_that_of_a_plain_loop():
     """Its warm-up: after n steps, the newest weights count n^(-2/3), but at least 1 - decay."""
-    trainer, decay = Trainer(config(ema_decay=0.6), fold_data()), 0.6
+    trainer = Trainer(config(ema_decay=0.6), fold_data())
+    decay = 0.6
     trained = []
 
     def step(number: int, batch: Batch) -> torch.Tensor:
@@ -122,15 +125,18 @@ def test_the_moving_average_is_that_of_a_plain_loop():
 
 
 def test_the_moving_average_is_what_is_validated_and_kept():
-    data, settings = fold_data(), config(ema_decay=0.6)
-    trainer, rows, one_view = Trainer(settings, data), data.val_rows, TTAConfig(dihedral=False)
+    data = fold_data()
+    settings = config(ema_decay=0.6)
+    trainer = Trainer(settings, data)
+    rows = data.val_rows
+    one_view = TTAConfig(dihedral=False)
     score = next(trainer.epochs())["val_score"]
-    last, average = (
-        rmse(predict(model, data.cache, rows, settings, one_view), data.targets[rows])
-        for model in (trainer.model, trainer.averaged_model)
-    )
-    assert score == pytest.approx(average, rel=1e-6)
-    assert score != pytest.approx(last, rel=1e-4)
+
+    def score_of(model: GalaxyNet) -> float:
+        return rmse(predict(model, data.cache, rows, settings, one_view), data.targets[rows])
+
+    assert score == pytest.approx(score_of(trainer.averaged_model), rel=1e-6)
+    assert score != pytest.approx(score_of(trainer.model), rel=1e-4)
     kept = trainer.final_weights()
     for name, weights in trainer.averaged_model.state_dict().items():
         assert torch.equal(kept[name], weights)
@@ -158,7 +164,9 @@ def test_images_and_targets_of_a_batch_belong_together():
 
 def test_an_epochs_loss_is_the_mean_over_its_steps(monkeypatch):
     """Each loss is read one step late, so that a GPU has work meanwhile."""
-    losses, sizes, step = list[float](), list[int](), Trainer.step
+    losses = list[float]()
+    sizes = list[int]()
+    step = Trainer.step
 
     def noted(self, number, batch):
         loss = step(self, number, batch)
@@ -211,15 +219,17 @@ def test_a_frozen_backbone_keeps_every_byte(optimizer):
 
 def test_sampling_draws_classes_evenly_and_the_same_each_time():
     config = class_config(train={"class_balance": "sampling"})
-    trainer, again = Trainer(config, class_fold(400)), Trainer(config, class_fold(400))
+    trainer = Trainer(config, class_fold(400))
+    again = Trainer(config, class_fold(400))
     classes = trainer.data.targets.argmax(axis=1)
     drawn = []
     for epoch in range(10):
-        trainer.epoch = again.epoch = epoch
-        batches = [[batch.rows for batch in each.batches()] for each in (trainer, again)]
-        for one, other in zip(*batches, strict=True):
-            np.testing.assert_array_equal(one, other)
-        rows = np.concatenate(batches[0])
+        trainer.epoch = epoch
+        again.epoch = epoch
+        batches = [batch.rows for batch in trainer.batches()]
+        for found, batch in zip(again.batches(), batches, strict=True):
+            np.testing.assert_array_equal(found.rows, batch)
+        rows = np.concatenate(batches)
         assert len(rows) == len(trainer.data.train_rows)
         assert set(rows) <= set(trainer.data.train_rows)
         drawn.append(np.bincount(classes[rows], minlength=5) / len(rows))
@@ -245,7 +255,8 @@ def test_weights_are_the_inverse_frequencies_and_equal_ones_without_balance():
 @pytest.mark.parametrize("balance", ["weights", "sampling"])
 def test_the_saved_network_gives_natural_probabilities(tmp_path, balance):
     """Proportional to the prior times what the balanced network gave."""
-    config, data = class_config(train={"class_balance": balance}), class_fold(80)
+    config = class_config(train={"class_balance": balance})
+    data = class_fold(80)
     trainer = Trainer(config, data)
     run_epochs(trainer, 1)
     images = torch.from_numpy(data.cache.images[:6]).permute(0, 3, 1, 2)
@@ -271,7 +282,8 @@ def test_the_stage_before_fills_the_backbone_and_not_the_head(tmp_path):
     plain = Trainer(class_config(), class_fold())
     trainer = Trainer(config, class_fold(weights=path, origin="scratch, then votes"))
     assert trainer.start == "scratch, then votes"
-    weights, ours = load_file(path), trainer.model.state_dict()
+    weights = load_file(path)
+    ours = trainer.model.state_dict()
     kept = [name for name in weights if not name.startswith("head.")]
     assert {"mean", "std"} <= set(kept)  # its normalization belongs to it
     assert all(torch.equal(ours[name], weights[name]) for name in kept)
@@ -293,7 +305,8 @@ def test_a_stage_of_the_same_task_fills_the_head_too(tmp_path):
 
 def test_by_the_rule_a_network_of_votes_predicts_classes_before_it_learns_them(tmp_path):
     torch.manual_seed(5)
-    votes, path = build_model(small_config(loss="kl")), tmp_path / WEIGHTS
+    votes = build_model(small_config(loss="kl"))
+    path = tmp_path / WEIGHTS
     save_weights(path, votes.state_dict())
     fold = class_fold(weights=path)
     classes = {"name": "classes", "head": {"output": "rule"}}

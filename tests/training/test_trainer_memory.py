@@ -97,7 +97,8 @@ def test_accumulating_trains_as_with_so_many_parts_from_the_start(tmp_path, monk
 
 def test_a_killed_fold_keeps_its_parts(tmp_path, capsys, monkeypatch):
     """Memory runs out in the second epoch, the kill comes in the third, when there is enough."""
-    data, ends = fold_data(), []
+    data = fold_data()
+    ends = []
     for name, kill in (("whole", False), ("killed", True)):
         with pytest.MonkeyPatch.context() as patch:
             # An untrained look, an epoch and a validation take nine.
