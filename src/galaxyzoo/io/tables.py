@@ -53,6 +53,8 @@ def read_csv(
         wanted: whether to read a column; default all.
     Returns:
         Table indexed by `id` (text) or by `GalaxyID` (int64), every other column as pandas read it.
+    Raises:
+        InputError: the file is no table, or an id is missing, no whole number, or repeated.
     """
     frame = read_table(path, source, wanted, {key, CLASS})
     if key not in frame:
@@ -77,7 +79,7 @@ def read_csv(
             f"{paths.shown(path)}: {key} {repeated.iloc[0]} appears twice (repeated "
             f"rows: {len(repeated)})"
         )
-    return frame.set_index(ids.rename(NAME if key == NAME else ID))
+    return frame.set_index(ids.rename(key_of(ids.to_numpy())))
 
 
 def key_of(ids: np.ndarray | pd.Index) -> str:
@@ -108,7 +110,9 @@ def read_table(
         return _read_texts(path)
     try:
         content, columns = read_csv_bytes(path, source)
-        frame = _parse_csv(content, columns, wanted, columns if texts is None else texts)
+        if texts is None:
+            texts = columns
+        frame = _parse_csv(content, columns, wanted, texts)
     except (OSError, EOFError, zlib.error, pd.errors.ParserError, *_REASONS) as error:
         raise InputError(f"{paths.shown(path)} {_explain_failure(error)}") from None
     frame.columns = frame.columns.astype(str).str.strip()

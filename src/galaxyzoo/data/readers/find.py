@@ -75,7 +75,9 @@ def _find_input(tasks: set[str]) -> DatasetFiles:
 
 def _find_named(data: str, tasks: set[str]) -> DatasetFiles:
     """Find what the user named: a dataset, a folder with one in a file, or the competition."""
-    places = [] if data in DEMOS else [Path(data), paths.input_dir() / data]
+    places = [Path(data), paths.input_dir() / data]
+    if data in DEMOS:
+        places = []  # a demo is drawn where it is missing
     for path in places:
         problems: list[InputError] = []
         candidates = list(_sets_at(path, problems))

@@ -158,11 +158,11 @@ def _read_side_table(path: Path, raw: DatasetFiles) -> SideTable | None:
         raise InputError(f"{shown(path)} has no column of ids (found {listed}): call it id")
     rows = _match_rows(cells, path, raw)
     of_images = cells[rows >= 0].set_axis(raw.train_images.ids[rows[rows >= 0]])
-    names = of_images[groups].apply(compared_names)
+    group_names = of_images[groups].apply(compared_names)
     sky = pd.DataFrame(columns=list(POSITION))
     if position:
         sky = _read_sky(of_images, position, path)
-    return SideTable(path, names, sky, position, len(cells) - len(of_images))
+    return SideTable(path, group_names, sky, position, len(cells) - len(of_images))
 
 
 def _is_of_use(column: str) -> bool:

@@ -264,7 +264,9 @@ def open_whole(path: Path) -> Images:
 
 
 def _opener_of(path: Path) -> Callable[[Path], Images] | None:
-    return None if path.is_dir() else openers().get(path.suffix.lower())
+    if path.is_dir():
+        return None
+    return openers().get(path.suffix.lower())
 
 
 def is_archive(path: Path) -> bool:
