@@ -170,7 +170,11 @@ def import_all(options: EnsembleOptions) -> None:
 
 
 def name_ensemble(options: EnsembleOptions) -> EnsembleOptions:
-    """Fill the options with a named ensemble: name and runs."""
+    """Fill the options with a named ensemble: name and runs.
+
+    An InputError refuses an ensemble beside other runs, a reserved `--name`, and other candidates
+    under the name of a config.
+    """
     reserved = [*loading.all_ensembles(), ALL_RUNS]
     named = [word for word in options.runs if word in reserved]
     if named and len(options.runs) > 1:
@@ -260,7 +264,7 @@ def check_names(runs: Sequence[str], task: Task) -> list[str]:
 
 
 def name_of(runs: Sequence[str], task: Task) -> str:
-    """Name an ensemble after its runs, in alphabetical order."""
+    """Name an ensemble after its runs, in alphabetical order; an InputError if that is too long."""
     stems = {run.removeprefix(f"{task.name}/").replace("/", "-") for run in runs}
     name = "+".join(sorted(stems))
     if len(name) > _LONGEST_NAME:
@@ -269,7 +273,10 @@ def name_of(runs: Sequence[str], task: Task) -> str:
 
 
 def pick_task(asked: str | None, runs: Sequence[str]) -> Task:
-    """Choose the task asked for, else that of the named runs; runs of votes serve every task."""
+    """Choose the task asked for, else that of the named runs; runs of votes serve every task.
+
+    Runs of several tasks are an InputError; without any the task is the competition's.
+    """
     if asked is not None:
         return load_task(asked)
     tasks = {task_name(run) for run in runs}

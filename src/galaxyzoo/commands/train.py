@@ -190,7 +190,10 @@ def find_runs(options: TrainOptions) -> tuple[Task | None, list[str]]:
 
 
 def find_own_task(options: TrainOptions) -> Task | None:
-    """Find the task of own labels among tasks and runs that the user named; None: there is none."""
+    """Find the task of own labels among tasks and runs that the user named; None: there is none.
+
+    Two of them are an InputError.
+    """
     own_task = None
     for name in dict.fromkeys(map(task_name, options.named)):
         task = find_named_task(name, options.data)

@@ -30,6 +30,8 @@ def config_path(run: str, own_task: Task | None = None) -> Path:
     Args:
         run: name, or path.
         own_task: task of the user's own labels; its runs are the recipes in `configs/labels/`.
+    Raises:
+        InputError: there is no such file; it lists similar names.
     """
     recipe = run
     if own_task and task_name(run) == own_task.name:
@@ -50,7 +52,13 @@ def config_path(run: str, own_task: Task | None = None) -> Path:
 
 
 def listed_path(folder: Path, name: str, kind: str) -> Path:
-    """Find a YAML file by its name in a folder, or by any path; `kind` names it in the message."""
+    """Find a YAML file by its name in a folder, or by any path; an InputError lists the names.
+
+    Args:
+        folder: of the files.
+        name: without its suffix, or a path.
+        kind: what such a file is, for the message.
+    """
     path = _find_yaml(folder, name)
     if path:
         return path
@@ -226,7 +234,10 @@ def load_ensemble_settings(name: str) -> EnsembleSettings:
 
 
 def demo_schedule(run: str, dataset: str) -> list[str]:
-    """Overrides of a run on the demo set, in `configs/demo.yaml`; none on other datasets."""
+    """Overrides of a run on the demo set, in `configs/demo.yaml`; none on other datasets.
+
+    Anything but a list of texts is an InputError.
+    """
     path = configs_dir() / "demo.yaml"
     if dataset != DEMO or not path.is_file():
         return []
@@ -249,7 +260,10 @@ class SavedConfig(NamedTuple):
 
 
 def load_run_config(folder: Path) -> SavedConfig:
-    """Read the config in a trained run's folder."""
+    """Read the config in a trained run's folder.
+
+    An InputError says that the folder has none, or that it is damaged.
+    """
     path = folder / CONFIG
     try:
         return _parse_saved(path.read_bytes(), path)

@@ -192,7 +192,10 @@ def _stages_of_recipe(
     read_recipe: Callable[[str], Values],
     containing: tuple[str, ...],
 ) -> list[_Stage]:
-    """List the stages that `recipe: gz37/d4cnn` names, or `gz37/d4cnn@small`: those up to one."""
+    """List the stages that `recipe: gz37/d4cnn` names, or `gz37/d4cnn@small`: those up to one.
+
+    An InputError says that there is no such stage, or that a recipe contains itself.
+    """
     run, at, last = recipe.partition("@")
     if run in containing:
         raise InputError(f"{place}: recipe {run} contains itself")
@@ -206,6 +209,7 @@ def _stages_of_recipe(
 
 
 def _check_stages(stages: Any, source: str) -> list[Values]:
+    """Return `stages` if it is a list of named mappings, else raise an InputError."""
     is_list = isinstance(stages, list) and len(stages) > 0
     if not is_list or not all(isinstance(stage, dict) for stage in stages):
         raise InputError(f"{source}: `stages:` must be a list of mappings, each with a name")

@@ -166,7 +166,7 @@ class SealedFiles(Artifact):
         return [*self._content["files"]]
 
     def path(self, name: str) -> Path:
-        """Path of a file, after a check against the mark."""
+        """Path of a file, after a check against the mark; a changed one is an InputError."""
         path = self.folder / name
         expected = self._content["files"].get(name)
         if expected is None or not path.is_file():

@@ -50,6 +50,7 @@ def start() -> None:
 
 
 def _use_project_python() -> None:
+    """Restart with the user's Python, or with `.venv`'s; exit where the one that runs is unfit."""
     chosen = os.environ.get(_PYTHON, "")  # by the user
     if chosen and not shutil.which(chosen):
         sys.exit(f"error: {_PYTHON} is set to {chosen}, which is not a program")

@@ -97,7 +97,10 @@ def list_images(images: Any) -> list[Any]:
 
 
 def to_pixels(image: object, number: int) -> np.ndarray:
-    """(H, W, 3) uint8 RGB pixels of an array or a PIL image; `number` is for messages."""
+    """(H, W, 3) uint8 RGB pixels of an array or a PIL image; `number` is for messages.
+
+    Other types, shapes and depths are an InputError.
+    """
     if isinstance(image, Image.Image):
         if image.mode.startswith(("I", "F")):
             raise InputError(f"image {number} has PIL mode {image.mode}: convert it to 8 bits")

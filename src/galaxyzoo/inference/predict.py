@@ -55,7 +55,10 @@ class Predictor(ABC):
 
     @abstractmethod
     def restrict(self, folds: Sequence[int] | None, tta: schema.TTAConfig | None) -> Self:
-        """Return a copy limited to some folds' networks or other views; None: as it is."""
+        """Return a copy limited to some folds' networks or other views; None: as it is.
+
+        A fold without a network is an InputError.
+        """
 
     @abstractmethod
     def combine(self, predictions: list[np.ndarray]) -> np.ndarray:
@@ -249,6 +252,8 @@ def predict_stores(
         file is named by one, else by `id` (name of the file, or what a list has); and (name,
         reason) of each image that could not be read. Prints how images differ from those that the
         networks learned from.
+    Raises:
+        InputError: no image can be read, or two have the same id.
     """
     inputs = open_all(paths, settings)
     unreadable: list[tuple[str, str]] = []

@@ -181,7 +181,8 @@ def build_model(config: Config, initialize: bool = True) -> GalaxyNet:
 def load_network(config: Config, path: Path) -> GalaxyNet:
     """Load a trained network from its weights, on the device, in eval mode.
 
-    Of a finished fold, check the file first (`Artifact.path`).
+    Of a finished fold, check the file first (`Artifact.path`). Weights of another network are an
+    InputError, an unreadable file is a `DamageError`.
     """
     model = build_model(config, initialize=False)
     try:
@@ -227,6 +228,7 @@ def _build_package_backbone(
     """A network of timm or torchvision that takes the images, its features, its arguments.
 
     Networks for one size of images are tried with that size in the arguments that they have for it.
+    Where all are rejected, an InputError has the first reason.
     """
     build = _find_builder(model.name)
     reasons = []
@@ -245,7 +247,7 @@ def _build_package_backbone(
 
 
 def _count_features(backbone: nn.Module, size_px: int) -> int:
-    """Columns of the features that a network returns in training.
+    """Columns of the features that a network returns in training; a ValueError if it has others.
 
     Source: own; timm's `num_features` is another number where a layer follows the pooling.
     """
@@ -258,7 +260,10 @@ def _count_features(backbone: nn.Module, size_px: int) -> int:
 
 
 def _find_builder(name: str) -> Callable[[dict[str, Any]], nn.Module]:
-    """Find the function that builds a network of timm or torchvision from its arguments."""
+    """Find the function that builds a network of timm or torchvision from its arguments.
+
+    An InputError names similar networks where there is none of that name.
+    """
     if name.startswith(TORCHVISION):
         classifier = name.removeprefix(TORCHVISION)
         if classifier not in torchvision.models.list_models(torchvision.models):
@@ -276,7 +281,10 @@ def _find_builder(name: str) -> Callable[[dict[str, Any]], nn.Module]:
 
 
 def _architecture(name: str) -> str:
-    """The timm model in a hub repository's name, so that building it needs no network access."""
+    """Find the timm model in a hub repository's name, so that building it needs no network access.
+
+    An InputError says what such a name must end in.
+    """
     architecture = name.rpartition("/")[2]
     while architecture:
         if timm.is_model(architecture):

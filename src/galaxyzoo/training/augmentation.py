@@ -95,6 +95,10 @@ def _keeps_form(setting: dict[str, Any], image: np.ndarray) -> bool:
 
 
 def _make_transform(setting: dict[str, Any]) -> Any:
+    """Make albumentations' transform of that name; an InputError says that there is none.
+
+    Its arguments may raise anything.
+    """
     arguments = dict(setting)
     name = str(arguments.pop("name", None))
     package = _albumentations()

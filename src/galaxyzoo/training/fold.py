@@ -53,7 +53,10 @@ def note_timing(path: Path, epoch: int, seconds: float) -> None:
 
 
 def read_timings(path: Path) -> dict[int, float]:
-    """Seconds by epoch; the last ones of an epoch that was trained twice."""
+    """Seconds by epoch; the last ones of an epoch that was trained twice; none without a file.
+
+    A damaged file is an InputError.
+    """
     if not path.exists():
         return {}
     seconds = {}

@@ -103,7 +103,10 @@ def start_from_bundled(data: FoldData, config: schema.Config, catalog: Catalog) 
 
 
 def find_bundled(config: schema.Config) -> SealedFiles:
-    """Find the run in `weights/` whose networks are of a config's kind, checked."""
+    """Find the run in `weights/` whose networks are of a config's kind, and check its files.
+
+    An InputError says that there is none, or that a file has changed.
+    """
     for run in layout.bundled_runs(COMPETITION_TASK):
         bundled = layout.exported_files(layout.bundled_dir() / run)
         bundled.check()

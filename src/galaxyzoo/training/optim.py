@@ -60,10 +60,9 @@ def build_optimizer(
         # timm's optimizer does not pass its function's dtype on (1.0.31).
         timm.optim.muon.zeropower_via_newtonschulz = _orthogonalize
         optimizer = Muon(groups, lr=train.lr, capturable=in_graph)
-    elif train.optimizer == "adamw":
-        optimizer = torch.optim.AdamW(groups, lr=train.lr, fused=True, capturable=in_graph)
     else:
-        optimizer = torch.optim.Adam(groups, lr=train.lr, fused=True, capturable=in_graph)
+        kind = torch.optim.AdamW if train.optimizer == "adamw" else torch.optim.Adam
+        optimizer = kind(groups, lr=train.lr, fused=True, capturable=in_graph)
     if in_graph:
         for group in optimizer.param_groups:
             group["lr"] = torch.tensor(train.lr, device=parameters[0].device)

@@ -79,6 +79,8 @@ def split_holdout(catalog: Catalog, config: Config) -> pd.Series:
 
     Returns:
         id -> "train", "val" or "test".
+    Raises:
+        InputError: there are too few galaxies.
     """
     labeled = catalog.for_task(config.predicted_task)
     groups = labeled.train[GROUP].to_numpy()

@@ -53,7 +53,8 @@ class Plan:
     def trainings(self, n_folds: int) -> list[str]:
         """Names of the folds to train in a split into `n_folds`, then those of the refits.
 
-        Imported runs have no networks of folds. They can only be refitted.
+        Imported runs have no networks of folds. They can only be refitted: with such runs alone
+        there are no folds, and without refits an InputError says so.
         """
         refits = [refit_name(number) for number in range(self.refits)]
         cards = []  # of runs without networks

@@ -66,6 +66,7 @@ class StepGraph:
         return recorded.loss.clone()
 
     def _record(self, take_step: Step, images: Tensor, targets: Tensor) -> _Recording:
+        """Record a step on copies of the inputs, which later steps are copied into."""
         images = images.clone()
         targets = targets.clone()
         self._warm_up(take_step, images, targets)
