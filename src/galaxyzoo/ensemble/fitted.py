@@ -72,7 +72,10 @@ def load_fitted(path: Path, digest: str) -> Any:
 
 
 def _pack(value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
-    """A plain form of a fitted candidate or a part of one; its arrays go into `arrays`."""
+    """A plain form of a fitted candidate or a part of one; its arrays go into `arrays`.
+
+    A value that is neither plain nor registered is an error.
+    """
     if isinstance(value, int | float | str | None):
         return value
     if isinstance(value, np.ndarray):
@@ -97,6 +100,7 @@ def _pack(value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
 
 
 def _unpack(form: Any, arrays: Mapping[str, np.ndarray]) -> Any:
+    """Undo `_pack`; a form that it does not write is a KeyError, TypeError or ValueError."""
     if isinstance(form, list):
         return tuple(_unpack(element, arrays) for element in form)
     match form:

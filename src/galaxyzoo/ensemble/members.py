@@ -39,6 +39,8 @@ def find_runs(
         missing folds or a fold that diverged, one whose epoch was chosen on the validation fold,
         and one that may have been trained on these galaxies. Runs asked for by name are never left
         out; a line names those that diverged.
+    Raises:
+        InputError: a named run is of another task, or no run can be used.
     """
     if asked:
         return _find_named_runs(task, catalog, asked)
@@ -81,6 +83,8 @@ def load_oof(run: str, task: Task, catalog: Catalog) -> np.ndarray:
         catalog: the dataset's whole catalog.
     Returns:
         (galaxy, column) float32, in the order of the task's catalog.
+    Raises:
+        InputError: a fold is not finished, or the table is not the card's or not of this split.
     """
     run_task = _task_of(run, task)
     galaxies = catalog.for_task(run_task)
@@ -104,6 +108,8 @@ def load_test(run: str, task: Task, catalog: Catalog, networks: Networks = "fold
         task: that they are to serve.
         catalog: the dataset's whole catalog.
         networks: whose; of both, the mean.
+    Raises:
+        InputError: the run has no such networks, or a table is not the card's.
     """
     folder = RunFolder(catalog.dataset, run)
     card = RunCard.of(catalog.dataset, run)

@@ -27,6 +27,8 @@ def find_predictor(name: str, dataset: str | None = None) -> tuple[str, str]:
         dataset: that it is trained on; default: the only real one, else a demo.
     Returns:
         Dataset (`BUNDLED` of a bundled run) and name; an ensemble's as `ensemble_name` spells it.
+    Raises:
+        InputError: there is none of this name, or it is on several datasets or of several tasks.
     """
     if registry.is_ensemble(name):
         folder = _find_ensemble(name, dataset)
@@ -171,6 +173,8 @@ def choose_default(dataset: str | None = None) -> tuple[ModelEntry, str]:
         dataset: that the user named: the best one of that alone.
     Returns:
         The choice, and a line for the user: name, score, dataset, what was passed over.
+    Raises:
+        InputError: no predictor has a score.
     """
     candidates = list_predictors(kinds.COMPETITION_TASK)
     if dataset is not None:

@@ -142,7 +142,10 @@ def candidates_of(task: kinds.Task) -> dict[str, Candidate]:
 
 
 def pick_candidates(names: Sequence[str], task: kinds.Task) -> dict[str, Candidate]:
-    """The named candidates, or all, the simplest first; the uniform mean is always there."""
+    """The named candidates, or all, the simplest first; the uniform mean is always there.
+
+    An unknown name is an error.
+    """
     candidates = candidates_of(task)
     for name in names:
         if name not in candidates:

@@ -169,7 +169,7 @@ class RunCard(FoldsCard):
 
     @classmethod
     def of(cls, dataset: str, run: str) -> Self:
-        """The card beside a run's out-of-fold table."""
+        """The card beside a run's out-of-fold table; one of another run is an error."""
         path = RunFolder(dataset, run).card
         card = cls.read(path)
         if card.run != run:
@@ -305,7 +305,7 @@ class EnsembleCard(SubmissionCard, FoldsCard):
 
     @classmethod
     def of(cls, folder: EnsembleFolder) -> Self:
-        """The card in an ensemble's folder."""
+        """The card in an ensemble's folder; none, or one of another ensemble, is an error."""
         path = folder.card
         if not path.exists():
             raise InputError(f"{paths.shown(path)} is missing: build the ensemble again")

@@ -4,7 +4,7 @@ Each training has a folder in that of its run, named as the part of the galaxies
 from: `fold_3`, `refit_0`, `holdout`. Only this module knows these names.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,13 +14,17 @@ from galaxyzoo.core.artifact import SealedFiles
 from galaxyzoo.core.manifest import Provenance
 from galaxyzoo.io.tables import GalaxyId
 
-WEIGHTS, CHECKPOINT = "weights.safetensors", "checkpoint.pt"
-HISTORY, TIMINGS = "history.csv", "timings.csv"  # numbers and seconds of each epoch
-VAL_TABLE, TEST_TABLE = "val.csv", "test.csv"  # predictions of its own and of the test galaxies
+WEIGHTS = "weights.safetensors"
+CHECKPOINT = "checkpoint.pt"
+HISTORY = "history.csv"  # numbers of each epoch
+TIMINGS = "timings.csv"  # seconds of each epoch
+VAL_TABLE = "val.csv"  # predictions of its own galaxies
+TEST_TABLE = "test.csv"  # predictions of the test galaxies
 HELD_OUT_TABLE = "held_out.csv"  # predictions of the hold-out's test part
 DONE = "fold.json"  # the mark
 HOLDOUT = "holdout"
-_FOLD, _REFIT = "fold_", "refit_"
+_FOLD = "fold_"
+_REFIT = "refit_"
 EVERY_FOLD = f"{_FOLD}*"  # pattern of their folders
 _FIRST_REFIT = 1000  # number of refit_0 in random streams and records; below it are folds
 _CONTENTS = (WEIGHTS, HISTORY, VAL_TABLE, TEST_TABLE, HELD_OUT_TABLE)
@@ -64,8 +68,7 @@ def title_of(name: str) -> str:
 
 def finished_folds(run_folder: Path) -> list[int]:
     """Numbers of the finished folds of a run."""
-    names = [mark.parent.name for mark in run_folder.glob(f"{EVERY_FOLD}/{DONE}")]
-    return sorted(number_of(name) for name in names if is_fold(name))
+    return _fold_numbers(mark.parent for mark in run_folder.glob(f"{EVERY_FOLD}/{DONE}"))
 
 
 def finished_refits(run_folder: Path) -> list[str]:
@@ -158,5 +161,9 @@ class FoldFiles(SealedFiles):
 
 def exported_folds(files: SealedFiles) -> list[int]:
     """Folds whose networks are among the files of an exported run."""
-    names = [Path(name).parent.name for name in files.names]
-    return sorted(number_of(name) for name in names if is_fold(name))
+    return _fold_numbers(Path(name).parent for name in files.names)
+
+
+def _fold_numbers(folders: Iterable[Path]) -> list[int]:
+    """Numbers of the folds among folders of trainings, ascending."""
+    return sorted(number_of(folder.name) for folder in folders if is_fold(folder.name))

@@ -44,7 +44,7 @@ class TablePair:
 
 
 def list_pairs(given: Sequence[str], task: str) -> list[TablePair]:
-    """List the runs to import; every table is there, and no run is named twice.
+    """List the runs to import; a missing table, or a run that is named twice, is an error.
 
     Args:
         given: each `NAME=OOF,TEST`, or a folder of pairs `NAME_oof.csv`, `NAME_test.csv`.
@@ -66,7 +66,7 @@ def list_pairs(given: Sequence[str], task: str) -> list[TablePair]:
 
 
 def _parse(argument: str, task: str) -> list[TablePair]:
-    """Parse one argument of `--import`."""
+    """Parse one argument of `--import`; one that names no pair is an error."""
     problem = InputError(
         f"--import {argument}: use NAME=OOF.csv,TEST.csv, or a folder of pairs NAME{_OOF}, "
         f"NAME{_TEST}; NAME takes letters, digits, '_', '.', '@' and '-'"
@@ -163,6 +163,8 @@ def _read_tables(catalog: Catalog, labeled: Catalog, pair: TablePair) -> _Tables
         catalog: the dataset's whole catalog.
         labeled: galaxies of the run's task.
         pair: the run and its tables.
+    Raises:
+        InputError: a table does not fit the catalog, or is not the card's.
     """
     card_path = pair.oof.with_name(layout.SCORES)
     is_exported = pair.oof.name == layout.PACKED["oof"]
@@ -185,7 +187,7 @@ def _read_tables(catalog: Catalog, labeled: Catalog, pair: TablePair) -> _Tables
             f"{shown(pair.oof)} and {pair.test.name} do not match {shown(card_path)}: copy all "
             "three again"
         )
-    return _Tables(oof, has_folds, tests, digests, card)
+    return _Tables(oof, has_folds, tests=tests, digests=digests, card=card)
 
 
 def _find_imported(labeled: Catalog, run: str, digests: Digests) -> RunCard | None:
@@ -302,13 +304,13 @@ def _describe_adjustment(
     """
     task = oof.task
     sentences = []
-    change = np.abs(given.oof.values - oof.values).max(initial=0)
-    if change >= _NOTICED:
+    oof_change = np.abs(given.oof.values - oof.values).max(initial=0)
+    if oof_change >= _NOTICED:
         before = task.score(given.oof.values, targets)
         after = task.score(oof.values, targets)
         sentences.append(
             f"adjusted to {task.constraint}: {task.metric} {before:.5f} → {after:.5f}, values by "
-            f"up to {change:.3f}"
+            f"up to {oof_change:.3f}"
         )
     for networks, test in tests.items():
         change = np.abs(given.tests[networks].values - test.values).max(initial=0)

@@ -217,8 +217,10 @@ class EnsembleFolder:
 
 def list_ensembles(dataset: str = "*", task: str = "*") -> list[EnsembleFolder]:
     """The ensembles that have been built, those of demos last."""
-    cards = submissions_dir().glob(f"{dataset}/{task}/*/{card_path(Path(_SUBMISSION))}")
-    folders = [EnsembleFolder(*card.parts[-4:-1]) for card in cards]
+    folders = []
+    for card in submissions_dir().glob(f"{dataset}/{task}/*/{card_path(Path(_SUBMISSION))}"):
+        of_dataset, of_task, name = card.parent.relative_to(submissions_dir()).parts
+        folders.append(EnsembleFolder(of_dataset, of_task, name))
     return sorted(folders, key=lambda folder: (real_first(folder.dataset), folder))
 
 
@@ -234,6 +236,8 @@ def choose_dataset(name: str | None, wanted: str, also: Collection[str] = ()) ->
         name: the user's choice.
         wanted: task, or a run of it; datasets with tables of its runs or ensembles count.
         also: names of datasets that count too.
+    Raises:
+        InputError: there is none, the named one is not among them, or several are real.
     """
     task = task_name(wanted)
     with_results = {folder.dataset for folder in list_ensembles(task=task)}

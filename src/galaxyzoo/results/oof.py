@@ -11,7 +11,7 @@ from galaxyzoo.config.schema import Config
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.io.tables import GalaxyId
 from galaxyzoo.results import layout, submission
-from galaxyzoo.results.card import Digests, RunCard
+from galaxyzoo.results.card import RunCard
 from galaxyzoo.results.fold_files import HISTORY, TEST_TABLE, VAL_TABLE, FoldFiles
 from galaxyzoo.results.table import PredictionTable, score_table
 from galaxyzoo.tasks.kinds import Task
@@ -193,7 +193,7 @@ def save_run(
         "folds": list(fold_scores),
         "n_folds": catalog.n_folds,
         "no_better_than_mean": weak_folds,
-        "tables": Digests(**digests),
+        "tables": digests,
     }
     card = RunCard(**{**notes, **scores, **values})
     card.write(folder.card)

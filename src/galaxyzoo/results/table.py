@@ -132,6 +132,8 @@ def select_predictions(
     Returns:
         (galaxy, column) float64 table indexed by id; an out-of-fold table keeps its `fold` column
         last.
+    Raises:
+        InputError: an id is missing or unknown, or a cell is no number.
     """
     wanted = pd.Index(ids)
     missing = wanted[~wanted.isin(frame.index)].sort_values()

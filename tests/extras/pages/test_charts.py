@@ -1,9 +1,8 @@
 """Charts: places worked by hand, and what cannot be drawn is left out."""
 
 import numpy as np
-import pytest
 
-from galaxyzoo.extras.pages.charts import Chart, Line, data_range
+from galaxyzoo.extras.pages.charts import Chart, Line
 
 LEFT, TOP, RIGHT, BOTTOM = Chart("", "", "").frame
 
@@ -18,11 +17,3 @@ def test_points_lie_between_the_corners_of_the_plot():
     assert chart.x_ticks[0][0] == LEFT
     assert chart.x_ticks[-1][0] == RIGHT
     assert [text for _, text in chart.y_ticks] == ["10", "12", "14", "16", "18", "20"]
-
-
-@pytest.mark.parametrize(
-    ("values", "expected"),
-    [([1.0, 3.0, np.nan], (0.9, 3.1)), ([2.0], (1.5, 2.5)), ([], (-0.05, 1.05))],
-)
-def test_a_range_has_room_around_its_values(values, expected):
-    assert data_range(values) == pytest.approx(expected)

@@ -41,8 +41,9 @@ def main() -> None:
 
     gc.enable()
     torch.set_num_threads(1)  # several requests at once, each on a core
-    chosen = ModelEntry(*pick_predictor(options.run, options.dataset))
-    service.load_cached_run(chosen.dataset, chosen.name)  # before the first visitor waits for it
+    dataset, name = pick_predictor(options.run, options.dataset)
+    chosen = ModelEntry(dataset, name)
+    service.load_cached_run(dataset, name)  # before the first visitor waits for it
     page = build_page(chosen)
     options.print_address()
     page.queue(max_size=64).launch(

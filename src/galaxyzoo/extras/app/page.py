@@ -114,7 +114,7 @@ class _Actions:
     def show_upload(self, title: str, paths: list[str]) -> _Outputs:
         """Show the first uploaded image that can be used, and the likeliest answers of all such.
 
-        A message names those that cannot be used.
+        A message names those that cannot be used; none that can, or too many, are an error.
         """
         if len(paths) > _MAX_IMAGES:
             raise InputError(
@@ -136,7 +136,7 @@ class _Actions:
         return self._show(title, loaded, predicted)
 
     def explain(self, title: str, shown: PredictedGalaxy | None, answer: str, method: str) -> str:
-        """Heat map of the shown galaxy for an answer."""
+        """Heat map of the shown galaxy for an answer; without a galaxy an error."""
         if shown is None:
             raise InputError("upload or simulate a galaxy first")
         loaded = self._load(title)

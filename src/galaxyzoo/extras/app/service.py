@@ -71,7 +71,7 @@ class LoadedRun:
             return None
 
     def predict_upload(self, encoded: bytes, name: str) -> PredictedGalaxy:
-        """A galaxy in an uploaded image, decoded as training images are."""
+        """Predict the galaxy in an uploaded image; one too large or unreadable is an error."""
         if len(encoded) > MAX_UPLOAD_BYTES:
             raise InputError(f"{name} is larger than {MAX_UPLOAD_BYTES // 1_000_000} MB")
         return self.predict_picture(Galaxy(name, encoded, f"{name} cannot be used"))

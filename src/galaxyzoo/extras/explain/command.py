@@ -115,7 +115,10 @@ def plot_gradcam(options: GradcamOptions, dataset: str, run: str, column: int | 
 
 
 def plot_feature_maps(options: GradcamOptions, dataset: str, name: str) -> None:
-    """Draw the feature maps of one fold's network, and the filters of its first layer."""
+    """Draw the feature maps of one fold's network, and the filters of its first layer.
+
+    A fold that is not trained is an error.
+    """
     from galaxyzoo.extras.explain.figures import draw_feature_maps, draw_filters
     from galaxyzoo.extras.explain.layers import compute_feature_maps, first_filters
     from galaxyzoo.inference.predict import load_run

@@ -67,7 +67,7 @@ def find_galaxy(galaxy_id: str, task: Task, data: prepare.Dataset) -> Galaxy:
 
 
 def read_galaxy(path: Path) -> Galaxy:
-    """A galaxy from an image file."""
+    """A galaxy from an image file; one that cannot be read is an error."""
     try:
         return Galaxy(one_line(path.name), path.read_bytes(), shown(path))
     except OSError as error:

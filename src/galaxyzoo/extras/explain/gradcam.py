@@ -161,7 +161,11 @@ def _scale(maps: Tensor) -> Tensor:
 
 
 def choose_layer(model: GalaxyNet, size_px: int, name: str | None = None) -> MapLayer:
-    """The named layer; by default the deepest one whose maps are fine enough to show a place."""
+    """The named layer; by default the deepest one whose maps are fine enough to show a place.
+
+    Raises:
+        InputError: there is no layer of that name, or only the stem has maps.
+    """
     layers = find_layers(model, torch.zeros(1, 3, size_px, size_px))
     if name is not None:
         return pick_layers(layers, [name])[0]

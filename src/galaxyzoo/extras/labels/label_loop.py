@@ -82,13 +82,13 @@ class LabelLoop:
         return self.survey.folder / _LABELS
 
     def row_of(self, name: str) -> int:
-        """Row of a galaxy, by its name."""
+        """Row of a galaxy, by its name; a stranger is an error."""
         if name not in self.rows:
             raise InputError(f"the survey has no galaxy '{name}'")
         return self.rows[name]
 
     def number_of(self, name: str | None) -> int | None:
-        """Number of a class; None: of no class."""
+        """Number of a class, None: of no class; an unknown name is an error."""
         if name is None:
             return None
         if not name or name not in self.classes:
@@ -103,7 +103,11 @@ class LabelLoop:
         return self.classes[number]
 
     def read(self) -> None:
-        """Read both files, also again where another program has changed them."""
+        """Read both files, also again where another program has changed them.
+
+        A galaxy that the survey lacks, or a name that is no class's, is an error; then all stays as
+        it was.
+        """
         with self._lock:
             contents = self._contents()
             labels_content, classes_content = contents
@@ -169,7 +173,7 @@ class LabelLoop:
         return contents
 
     def _write_file(self, name: str, text: str) -> None:
-        """Write one of the files, where a link leads, unless one has changed since it was read."""
+        """Write one of the files, where a link leads; one changed since it was read is an error."""
         if self._contents() != self._seen:
             raise InputError(f"{shown(self.path)} or {_CLASSES} changed on disk: reload the page")
         files.write_text((self.survey.folder / name).resolve(), text)
@@ -209,7 +213,7 @@ class LabelLoop:
             number: of the class.
             text: its new name.
             count: number of its labels as far as the caller knows; with another number it is
-                neither merged nor removed. None: any.
+                neither merged nor removed, which is an error. None: any.
         Returns:
             Rows of its galaxies.
         """
@@ -232,7 +236,7 @@ class LabelLoop:
     def label(self, rows: list[int], number: int | None, before: int | None = None) -> list[int]:
         """Give galaxies a class, None: take theirs away; written before it counts.
 
-        A galaxy that gets a class is skipped no more.
+        A galaxy that gets a class is skipped no more. A class that was removed is an error.
 
         Args:
             rows: of the galaxies, none twice.
@@ -426,7 +430,10 @@ class LabelLoop:
         return self._format(rows, probs)
 
     def label_errors(self) -> str:
-        """CSV of galaxies that heads not fitted to them give another class, most doubtful first."""
+        """CSV of galaxies that heads not fitted to them give another class, most doubtful first.
+
+        With too few labels for scores it is an error.
+        """
         scores = self.scores()
         if scores is None:
             raise InputError("label more galaxies: scores need two labels in each of two classes")

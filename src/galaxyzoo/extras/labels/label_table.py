@@ -56,7 +56,10 @@ def _find_table(folder: Path) -> Path | None:
 
 
 def _read_classes(table: pd.DataFrame, path: Path, settings: TaskFile) -> pd.Series:
-    """Class of each row, empty where it has none: of the column of labels, or of 0 and 1 each."""
+    """Class of each row, empty where it has none: of the column of labels, or of 0 and 1 each.
+
+    A table with neither is an error, which names the likeliest column.
+    """
     column = settings.label
     if not column:
         spellings = pick_columns(table, (CLASS, "label"))

@@ -49,6 +49,9 @@ def find_task(folder: Path, path: Path, classes: set[str], settings: TaskFile) -
         path: the table or folder with the classes, for messages.
         classes: their names.
         settings: the folder's `task.yaml`.
+    Raises:
+        InputError: there are fewer than two classes, others than those of `task.yaml`, or a class
+            or the folder has a name that tables or commands cannot keep.
     """
     for task in CLASS_TASKS.values():
         if set(task.columns) == classes:

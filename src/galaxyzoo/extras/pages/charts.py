@@ -68,18 +68,6 @@ class Chart:
         return round(_BOTTOM - (y - low) / (high - low) * (_BOTTOM - _TOP), 1)
 
 
-def data_range(values: Sequence[float] | np.ndarray) -> tuple[float, float]:
-    """Lowest and highest value with a twentieth between them and the frame."""
-    finite = np.asarray(values, float)
-    finite = finite[np.isfinite(finite)]
-    if not len(finite):
-        finite = np.array([0.0, 1.0])
-    low = finite.min()
-    high = finite.max()
-    room = (high - low) / 20 or 0.5
-    return float(low - room), float(high + room)
-
-
 def _ticks(low: float, high: float) -> list[tuple[float, str]]:
     """About five round numbers of a range."""
     from matplotlib.ticker import MaxNLocator

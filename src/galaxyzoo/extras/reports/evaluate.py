@@ -99,6 +99,8 @@ def load_evaluation(
         named: runs and ensembles to show in detail, none: the best.
         dataset: that the user named.
         output: folder of all reports.
+    Raises:
+        InputError: there is nothing to evaluate, or a named run has no table.
     """
     task = load_task(task_name)
     all_folders = layout.list_holdouts(task.name)

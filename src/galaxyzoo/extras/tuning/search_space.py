@@ -37,7 +37,10 @@ _KINDS: dict[str, type[BaseDistribution]] = {
 
 
 def _read_range(values: Any) -> BaseDistribution:
-    """Optuna's distribution of `type` and its arguments; of choices, some lists, their JSON."""
+    """Optuna's distribution of `type` and its arguments; of choices, some lists, their JSON.
+
+    Other arguments are a ValueError, which pydantic reports with the key.
+    """
     try:
         arguments = dict(values)
         kind = _KINDS[arguments.pop("type")]
