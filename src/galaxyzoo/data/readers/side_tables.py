@@ -171,21 +171,25 @@ def _is_of_use(column: str) -> bool:
 
 
 def _match_rows(cells: pd.DataFrame, path: Path, raw: DatasetFiles) -> np.ndarray:
-    """(row,) row of the image that each row of a table names, -1: none, by its best column."""
+    """(row,) row of the image that each row of a table names, -1: none, by its best column.
+
+    Raises:
+        InputError: no column names an image, or the best one has a name of two.
+    """
     best = np.full(len(cells), -1)
     ambiguous: list[tuple[str, list[int]]] = []
-    problems = [f"{shown(path)} has no rows"]
+    problem = f"{shown(path)} has no rows"
     for column in pick_columns(cells, KEYS):
         texts = cells[column].fillna("").str.strip()
         named = np.flatnonzero(texts != "")
         try:
             ids = read_ids(texts.iloc[named].to_numpy(), path)
         except InputError as error:
-            problems.append(str(error))
+            problem = str(error)
             continue
         if not ids:
             continue
-        problems.append(
+        problem = (
             f"{shown(path)} names none of the {len(raw.train_images)} images: column '{column}' "
             f"has '{one_line(ids[0])}', the first image is '{raw.train_images.names.iloc[0]}'"
         )
@@ -198,13 +202,16 @@ def _match_rows(cells: pd.DataFrame, path: Path, raw: DatasetFiles) -> np.ndarra
                 if len(matching) > 1:
                     several.append((name, matching))
             if (rows >= 0).sum() > (best >= 0).sum():
-                best, ambiguous = rows, several
+                best = rows
+                ambiguous = several
     if (best < 0).all():
-        raise InputError(problems[-1])
+        raise InputError(problem)
     if ambiguous:
         name, matching = ambiguous[0]
-        both = " and ".join(f"'{raw.train_images.names.iloc[row]}'" for row in matching[:2])
-        raise InputError(f"{shown(path)}: both {both} are named '{one_line(name)}'")
+        first, second = raw.train_images.names.iloc[matching[:2]]
+        raise InputError(
+            f"{shown(path)}: both '{first}' and '{second}' are named '{one_line(name)}'"
+        )
     return best
 
 
