@@ -255,12 +255,14 @@ def take_default(options: EnsembleOptions, task: Task, catalog: Catalog) -> Ense
 
 def check_names(runs: Sequence[str], task: Task) -> list[str]:
     """The runs' full names; refuse those that neither `configs/` nor a dataset has."""
-    names = [run if "/" in run else f"{task.name}/{run}" for run in runs]
     own_task = None if task.name in TASKS else task
-    for name in names:
-        if not layout.datasets_with_run(name):
-            loading.find_recipe(name, own_task=own_task)
-    return names
+    full_names = []
+    for run in runs:
+        full_name = run if "/" in run else f"{task.name}/{run}"
+        if not layout.datasets_with_run(full_name):
+            loading.find_recipe(full_name, own_task=own_task)
+        full_names.append(full_name)
+    return full_names
 
 
 def name_of(runs: Sequence[str], task: Task) -> str:

@@ -84,8 +84,8 @@ class ImageOptions(DatasetOptions):
     @property
     def files(self) -> list[Path]:
         """The other words: folders, zips and files."""
-        names = self.words[1:] if self.predictor else self.words
-        return [Path(name) for name in names]
+        images = self.words[1:] if self.predictor else self.words
+        return [Path(image) for image in images]
 
 
 def endings() -> list[str]:

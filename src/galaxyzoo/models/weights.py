@@ -54,26 +54,12 @@ def load_checkpoint(path: Path, provenance: manifest.Provenance) -> dict[str, An
     """Read a checkpoint without running code from it; None where there is none.
 
     One that is damaged, or of other settings, galaxies or another fold, is refused before torch
-    opens it.
+    opens it: an InputError. Too little memory is a MemoryError, and no reason to delete it.
     """
     if not path.exists():
         return None
     try:
-        data = path.read_bytes()
-        if manifest.digest([memoryview(data)[:-_DIGEST_BYTES]]) != data[-_DIGEST_BYTES:].hex():
-            raise ValueError("its checksum does not match")
-        if data.startswith(b"PK"):  # torch's own bytes: there was no header
-            raise InputError(
-                f"{shown(path)} was made by an earlier version: finish the fold with that version, "
-                "or delete it to restart the fold"
-            )
-        body = data.index(b"\n") + 1
-        header = json.loads(data[:body])
-        manifest.check_format(path, header["format"])
-        manifest.check_provenance(path, header["made_by"], provenance)
-        content = io.BytesIO(data[body:-_DIGEST_BYTES])
-        del data
-        return torch.load(content, map_location="cpu", weights_only=True)  # noqa: TID251
+        return _read_checkpoint(path, provenance)
     except InputError:
         raise
     except Exception as error:  # noqa: BLE001 - torch raises pickle's, zip's and its own errors
@@ -84,6 +70,25 @@ def load_checkpoint(path: Path, provenance: manifest.Provenance) -> dict[str, An
             raise InputError(f"cannot read {shown(path)}: {error.strerror}") from None
         reason = (str(error) or type(error).__name__).splitlines()[0][:100]
         raise DamageError(f"{shown(path)} is not a readable checkpoint ({reason})") from None
+
+
+def _read_checkpoint(path: Path, provenance: manifest.Provenance) -> dict[str, Any]:
+    """Read a checkpoint; one that is damaged may raise anything."""
+    data = path.read_bytes()
+    if manifest.digest([memoryview(data)[:-_DIGEST_BYTES]]) != data[-_DIGEST_BYTES:].hex():
+        raise ValueError("its checksum does not match")
+    if data.startswith(b"PK"):  # torch's own bytes: there was no header
+        raise InputError(
+            f"{shown(path)} was made by an earlier version: finish the fold with that version, "
+            "or delete it to restart the fold"
+        )
+    body = data.index(b"\n") + 1
+    header = json.loads(data[:body])
+    manifest.check_format(path, header["format"])
+    manifest.check_provenance(path, header["made_by"], provenance)
+    content = io.BytesIO(data[body:-_DIGEST_BYTES])
+    del data
+    return torch.load(content, map_location="cpu", weights_only=True)  # noqa: TID251
 
 
 def save_weights(path: Path, weights: dict[str, Tensor]) -> None:
@@ -183,14 +188,23 @@ def _normalization(backbone: nn.Module, model: ModelConfig) -> tuple[Triple, Tri
     """Mean and std for weights from a file: the config's where set, else timm's for the model."""
     if (model.mean, model.std) != (IMAGENET_MEAN, IMAGENET_STD):
         return model.mean, model.std
-    data = timm.data.resolve_model_data_config(backbone)  # ImageNet's where timm has no such model
+    return _timms_normalization(backbone)
+
+
+def _timms_normalization(network: nn.Module) -> tuple[Triple, Triple]:
+    """Mean and std that timm has for a network: ImageNet's where it does not know that."""
+    data = timm.data.resolve_model_data_config(network)
     return tuple(data["mean"]), tuple(data["std"])
 
 
 def _download(model: ModelConfig) -> tuple[dict[str, Tensor], PretrainedWeights]:
-    """Download weights: safetensors of the hub, or else a file whose name has its digest."""
+    """Download weights: safetensors of the hub, or else a file whose name has its digest.
+
+    The clients raise their own errors, their transport's and the system's.
+    """
     if model.name.startswith(TORCHVISION):
-        weights = torchvision.models.get_model_weights(model.name.removeprefix(TORCHVISION)).DEFAULT
+        name = model.name.removeprefix(TORCHVISION)
+        weights = torchvision.models.get_model_weights(name).DEFAULT
         values = weights.get_state_dict(
             progress=sys.stderr.isatty(), check_hash=True, weights_only=True
         )
@@ -203,11 +217,11 @@ def _download(model: ModelConfig) -> tuple[dict[str, Tensor], PretrainedWeights]
     timm.models.set_pretrained_check_hash()  # of files from elsewhere
     kwargs = {"pretrained_cfg_overlay": overlay, **model.kwargs}
     source = timm.create_model(model.name, pretrained=True, num_classes=0, **kwargs)
-    data = timm.data.resolve_model_data_config(source)
+    mean, std = _timms_normalization(source)
     name = model.name
     if not name.startswith(HUB):
         name = f"timm {timm.models.get_pretrained_cfg_value(name, 'tag')}"
-    return source.state_dict(), PretrainedWeights(name, tuple(data["mean"]), tuple(data["std"]))
+    return source.state_dict(), PretrainedWeights(name, mean, std)
 
 
 def _use_cache_if_offline() -> None:
