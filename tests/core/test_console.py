@@ -1,10 +1,14 @@
 """What progress bars leave in a log, and tables in a narrow terminal."""
 
+import subprocess
+import sys
+
 import pandas as pd
 import pytest
 
 from galaxyzoo.core import console
 from galaxyzoo.core.console import ProgressBar
+from support.commands import SRC
 
 
 @pytest.mark.parametrize("every_s", [0.0, 60.0])
@@ -50,3 +54,14 @@ def test_a_terminal_narrower_than_a_name_gets_its_table(monkeypatch, capsys):
     monkeypatch.setattr(console, "_LOG_WIDTH", 12)
     console.print_table("runs", pd.DataFrame([{"run": "gz37/mobilenetv2", "score": 0.08123}]))
     assert "0.08123" in capsys.readouterr().out
+
+
+def test_a_bar_makes_no_semaphore_that_would_be_called_leaked_after_ctrl_c():
+    """A process of multiprocessing's watches those, and prints a line of its own."""
+    code = """
+from multiprocessing import resource_tracker
+from galaxyzoo.core.console import ProgressBar
+list(ProgressBar(range(3)))
+assert resource_tracker._resource_tracker._fd is None
+"""
+    subprocess.run([sys.executable, "-c", code], cwd=SRC, check=True)

@@ -3,6 +3,7 @@
 import shutil
 import sys
 import textwrap
+import threading
 from functools import cache
 from typing import Any
 
@@ -14,6 +15,10 @@ _LINE = (
     "{desc}: {percentage:.0f} % ({n_fmt}/{total_fmt}), {elapsed} elapsed, {remaining} left{postfix}"
 )
 _MINUTE_S = 60.0
+
+
+# Not multiprocessing's, whose semaphore a line of its own would call leaked after Ctrl-C.
+tqdm.set_lock(threading.RLock())
 
 
 class ProgressBar(tqdm):
