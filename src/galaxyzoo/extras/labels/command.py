@@ -31,8 +31,9 @@ def main() -> None:
     options.check_address()
     import uvicorn
 
-    from galaxyzoo.extras.labels.label_loop import LABELS_LOCK, LabelLoop
+    from galaxyzoo.extras.labels.label_loop import LabelLoop
     from galaxyzoo.extras.labels.label_page import build_app
+    from galaxyzoo.extras.labels.survey_labels import LABELS_LOCK
     from galaxyzoo.extras.surveys.finished import read_features
     from galaxyzoo.extras.surveys.survey import add_features
 

@@ -12,8 +12,9 @@ from pydantic import BaseModel, NonNegativeInt
 from galaxyzoo.config.schema import ORIGINAL_PX, ImageConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
-from galaxyzoo.extras.labels.label_loop import NOTE, SKIPPED, LabelLoop, Order
+from galaxyzoo.extras.labels.label_loop import LabelLoop, Order
 from galaxyzoo.extras.labels.scores import Proportion
+from galaxyzoo.extras.labels.survey_labels import NOTE, SKIPPED
 from galaxyzoo.extras.pages.hosts import own_hosts
 from galaxyzoo.extras.pages.html import sky_links
 from galaxyzoo.extras.pages.templates import jpeg_address, render
