@@ -57,9 +57,10 @@ def test_a_terminal_narrower_than_a_name_gets_its_table(monkeypatch, capsys):
 
 
 def test_a_bar_makes_no_semaphore_that_would_be_called_leaked_after_ctrl_c():
-    """A process of multiprocessing's watches those, and prints a line of its own."""
+    """Where processes are spawned, as for --jobs, another one watches these and prints a line."""
     code = """
-from multiprocessing import resource_tracker
+from multiprocessing import resource_tracker, set_start_method
+set_start_method("spawn")
 from galaxyzoo.core.console import ProgressBar
 list(ProgressBar(range(3)))
 assert resource_tracker._resource_tracker._fd is None
