@@ -22,7 +22,8 @@ CANDIDATES = selection.CANDIDATES
 
 
 def test_kept_tables_become_runs_where_no_run_is_trained(configs, root):
-    catalog, folder = save_project("mini", n_runs=0), root / "kept/gz37/recipes/one"
+    catalog = save_project("mini", n_runs=0)
+    folder = root / "kept/gz37/recipes/one"
     folder.mkdir(parents=True)
     oof, test = save_theirs(catalog, root)
     for path, name in ((oof, "oof.csv.gz"), (test, "test.csv.gz")):
@@ -30,7 +31,8 @@ def test_kept_tables_become_runs_where_no_run_is_trained(configs, root):
     (configs / "ensembles").mkdir()
     text = f"runs: [gz37/one]\ntables: {root}/kept\ndataset: mini\n"
     (configs / "ensembles" / "single.yaml").write_text(text)
-    run, asked = RunFolder("mini", "gz37/one"), ensemble.EnsembleOptions(runs=("single",))
+    run = RunFolder("mini", "gz37/one")
+    asked = ensemble.EnsembleOptions(runs=("single",))
     for _ in range(2):
         options = ensemble.name_ensemble(asked)
         assert (options.runs, options.dataset) == (("gz37/one",), "mini")

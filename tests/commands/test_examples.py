@@ -48,7 +48,9 @@ def test_the_code_of_the_page_runs(trained_project, monkeypatch):
     names: dict[str, Any] = {"__name__": "page"}
     for block in re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL):
         exec(compile(block, "docs/python.md", "exec"), names)
-    task, targets, fits = names["task"], names["targets"], names["fits"]
+    task = names["task"]
+    targets = names["targets"]
+    fits = names["fits"]
     assert names["table"].shape == (2, 37)
     assert fits.names == ["mean", "nnls", "shrunk"]
     assert fits.score("mean") == pytest.approx(task.score(names["oof"].values, targets), abs=1e-6)

@@ -22,7 +22,8 @@ def predict(root: Path, *words: str | Path) -> str:
 
 def refusal(root: Path) -> str:
     """The error line of an ensemble that cannot be applied any more."""
-    archive, before = root / "input" / "images_test_rev1.zip", artifacts(root)
+    archive = root / "input" / "images_test_rev1.zip"
+    before = artifacts(root)
     words = ["predict.py", "ensemble:all", archive, "--output", root / "out.csv"]
     line = complaint(call(root, *words))
     assert artifacts(root) == before

@@ -50,7 +50,8 @@ def read_words() -> dict[str, str]:
 
 def read_options() -> set[str]:
     """The options that only commands and forms of extras have."""
-    kernel, extra = set[str](), set[str]()
+    kernel = set[str]()
+    extra = set[str]()
     for name, main in commands.references().items():
         parser, _ = parser_of(*name.split())
         names = {text for action in parser._actions for text in action.option_strings}

@@ -97,7 +97,8 @@ def test_a_longer_recipe_trains_only_what_is_new(copy):
     assert "gz37/longer" in succeed(copy, "train.py", "longer.yaml").stdout
     assert {path: path.stat().st_mtime_ns for path in before} == times
     assert sorted(earlier(copy)) == ["classes", "large", "small"]
-    large, net = earlier(copy)["large"], copy / "folds" / dataset(copy) / "gz37/net"
+    large = earlier(copy)["large"]
+    net = copy / "folds" / dataset(copy) / "gz37/net"
     for fold in ("fold_0", "fold_1"):  # the same stage, now as an earlier one
         one, two = (folder / fold / "weights.safetensors" for folder in (large, net))
         assert one.read_bytes() == two.read_bytes()

@@ -72,7 +72,8 @@ def test_no_copy_of_a_validation_galaxy_is_trained_on(root, n_folds):
 @pytest.fixture
 def two_sets(root: Path) -> tuple[Competition, Competition, np.ndarray]:
     """The second competition has all ids of the first one, and as many others."""
-    first, second = clear_competition(18), clear_competition(36)
+    first = clear_competition(18)
+    second = clear_competition(36)
     ids = np.arange(101, 137)
     for competition, some in ((first, ids[:18]), (second, ids)):
         old = competition.votes.index

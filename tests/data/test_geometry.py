@@ -91,7 +91,8 @@ def test_views_are_eight_distinct_ones_and_undo():
 
 CPU = torch.device("cpu")
 BATCH = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
-ALONE, ANGLES = TTAConfig(dihedral=False), TTAConfig(angles=2)
+ALONE = TTAConfig(dihedral=False)
+ANGLES = TTAConfig(angles=2)
 ZOOMED = TTAConfig(angles=3, zooms=(0.9, 1.1))
 
 

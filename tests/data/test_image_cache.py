@@ -98,7 +98,9 @@ def test_other_settings_or_other_images_are_another_cache(root, encoded, make, c
 
 
 def test_a_fill_that_was_killed_leaves_nothing_that_is_believed(root, encoded, monkeypatch):
-    store, plain, done = make_zip(root, encoded), image_cache.decode_many, []
+    store = make_zip(root, encoded)
+    plain = image_cache.decode_many
+    done = []
 
     def dying(*arguments, **keywords):
         done.append(1)

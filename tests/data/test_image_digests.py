@@ -50,7 +50,8 @@ def test_changed_images_are_counted_and_the_first_is_named(root, part):
 
 def test_a_changed_image_of_own_labels_is_named(root):
     """Its id is text; one to predict counts as well."""
-    folder, images = root / "input/mine", draw_images(9)
+    folder = root / "input/mine"
+    images = draw_images(9)
     folder.mkdir()
     write_folder(folder / "images", list(images), [f"J{number}" for number in range(9)])
     rows = [f"J{number},{'' if number == 8 else 'ab'[number % 2]}" for number in range(9)]

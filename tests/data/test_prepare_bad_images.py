@@ -124,7 +124,8 @@ def test_training_stops_or_leaves_out(tmp_path, monkeypatch):
     """One bad training image, one bad test image: split, tables and submission agree."""
     monkeypatch.setenv("GALAXYZOO_ROOT", str(tmp_path))
     competition = draw_competition(n_train=24, n_test=4, seed=3)
-    bad, unseen = int(competition.votes.index[4]), int(competition.test_ids[2])
+    bad = int(competition.votes.index[4])
+    unseen = int(competition.test_ids[2])
     images = competition.images | {bad: KINDS["JPEG cut off"].data, unseen: b"<html>"}
     Competition(competition.votes, competition.test_ids, images).write_zips(tmp_path / "input")
     words = ["gz37/cnn", *TINY, "train.epochs=1", "tta.dihedral=false", "--folds", "2"]
@@ -136,7 +137,8 @@ def test_training_stops_or_leaves_out(tmp_path, monkeypatch):
     reported = f"test images: 1 (GalaxyID {unseen}); their rows contain the training means"
     assert result.stdout.count(reported) == 2  # of the run, and of the ensemble
     kept = [i for i in competition.votes.index if i != bad]
-    split, oof = table(tmp_path, "folds", "train.csv"), table(tmp_path, "oof")
+    split = table(tmp_path, "folds", "train.csv")
+    oof = table(tmp_path, "oof")
     assert split.index.tolist() == oof.index.tolist() == kept
     assert oof["fold"].tolist() == split["fold"].tolist()
     mean = competition.votes.loc[kept].mean()

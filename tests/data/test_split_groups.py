@@ -140,7 +140,8 @@ def both_folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folders `votes` and `labels`, of which 20 galaxies are in both."""
     inputs = tmp_path_factory.mktemp("input")
     whole = draw_competition(n_train=40, n_test=4, seed=2)
-    votes, images = whole.votes.copy(), dict(whole.images)
+    votes = whole.votes.copy()
+    images = dict(whole.images)
     ids = np.arange(21, 61)  # the labeled set has 1 to 40
     for old, new in zip(whole.votes.index, ids, strict=True):
         images[int(new)] = images[int(old)]
@@ -195,7 +196,8 @@ def test_a_damaged_description_of_another_dataset_is_one_line(root, both, text):
 
 
 def test_earlier_datasets_that_disagree_are_named_unless_their_ids_mean_other_galaxies(both):
-    first, shared = prepare("votes", n_folds=4), both[2]
+    first = prepare("votes", n_folds=4)
+    shared = both[2]
     train = first.train.assign(fold=(first.folds + 1) % 4)
     save_catalog(Catalog("wrong", train, first.test_ids, {}))
     with pytest.raises(InputError, match="GalaxyID 21 is in one fold of wrong and another"):

@@ -186,7 +186,8 @@ def test_an_image_cache_that_is_code(root, trap, capsys):
     folder = root / "images"
     folder.mkdir()
     (folder / "5.jpg").write_bytes(encode(draw_image(np.random.default_rng(0))))
-    store, config = open_by_galaxy_id(folder), ImageConfig(crop_px=424, cache_px=16)
+    store = open_by_galaxy_id(folder)
+    config = ImageConfig(crop_px=424, cache_px=16)
     open_cache(store, np.array([5]), config)
     (path,) = (root / "input" / "cache").glob("*.npy")
     contents: list[Callable[[], Any]] = [

@@ -108,7 +108,8 @@ def replace_columns(**columns: Any) -> Change:
 NO_ZIP, NO_HDF5 = "is not a complete zip file", "complete HDF5 file ("
 NO_PARQUET, NO_IMAGE = "is not a complete Parquet file", "has no images"
 LOST = ["a", "b", None, "d", "e"]
-FEW, DEEP = np.arange(4), np.zeros((5, 40, 40, 3), np.uint16)
+FEW = np.arange(4)
+DEEP = np.zeros((5, 40, 40, 3), np.uint16)
 ARRAYS = HDF5, NPZ
 CUT = {ZIP: NO_ZIP, PARQUET: NO_PARQUET, HDF5: NO_HDF5, NPZ: NO_ZIP, **dict.fromkeys(PARTS, NO_ZIP)}
 # What happens to a file -> by form, what its line says

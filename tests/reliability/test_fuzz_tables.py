@@ -42,7 +42,8 @@ def test_any_bytes_are_a_valid_table_or_one_line(tmp_path_factory, capfd, seed):
     table = VOTES.iloc[:, :3].assign(fold=[0, 1, 2, 0, 1])
     path = tmp_path_factory.getbasetemp() / "mutated.csv"
     path.write_bytes(mutate(csv_bytes(table), rng))
-    columns, ids = list(table.columns[:3]), VOTES.index.to_numpy()
+    columns = list(table.columns[:3])
+    ids = VOTES.index.to_numpy()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         try:

@@ -18,7 +18,8 @@ from support.fuzz_fixtures import cases
 from support.slow_tree import constrain_slowly, project_slowly
 from support.strategies import N_ANSWERS, ODD_FLOATS, finite_votes, splits, tree_votes
 
-CASES, FEW = cases(60, 2000), cases(25, 1000)
+CASES = cases(60, 2000)
+FEW = cases(25, 1000)
 
 
 @CASES
@@ -96,7 +97,8 @@ def test_folds_are_a_partition_by_whole_groups(split, seed, random):
     np.testing.assert_array_equal(folds[known >= 0], known[known >= 0])
     free = known < 0
     if free.all():
-        sizes, largest = np.bincount(folds), np.bincount(groups).max()
+        sizes = np.bincount(folds)
+        largest = np.bincount(groups).max()
         assert sizes.max() - sizes.min() <= largest
     order = np.array(random.sample(range(len(groups)), len(groups)))
     again = make_folds(split.targets[order], groups[order], n_folds, seed, known[order])

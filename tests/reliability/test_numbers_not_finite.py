@@ -73,7 +73,8 @@ def test_a_validation_loss_that_is_not_finite_stops_the_fold(tmp_path):
 
 
 def test_a_stopped_fold_goes_on_from_its_last_whole_epoch(tmp_path, monkeypatch):
-    data, step = fold_data(), Trainer.step
+    data = fold_data()
+    step = Trainer.step
     train_fold(config(), data, tmp_path / "whole", "whole")
 
     def spoilt(self: Trainer, number: int, batch: Batch) -> torch.Tensor:
@@ -83,7 +84,8 @@ def test_a_stopped_fold_goes_on_from_its_last_whole_epoch(tmp_path, monkeypatch)
         patch.setattr(Trainer, "step", spoilt)
         with pytest.raises(FoldError, match=r"epoch 3: the loss is nan: .*GalaxyIDs"):
             train_fold(config(), data, tmp_path / "stopped", "stopped")
-    batches, started = Trainer.batches, []
+    batches = Trainer.batches
+    started = []
 
     def spy(self: Trainer) -> Iterator[Batch]:
         started.append(self.epoch + 1)
@@ -99,7 +101,8 @@ def test_a_stopped_fold_goes_on_from_its_last_whole_epoch(tmp_path, monkeypatch)
 
 def test_a_fold_stops_alone_and_is_tried_again(prepared, monkeypatch, capsys):
     seen = fake_training(monkeypatch, runs)
-    trained, networks = runs.train_fold, []
+    trained = runs.train_fold
+    networks = []
 
     def fail(config: Config, data: FoldData, folder: Path, label: str) -> FoldSummary:
         summary = trained(config, data, folder, label)

@@ -12,7 +12,8 @@ from PIL import Image
 from support.pictures import draw_image, encode
 
 PICTURE = draw_image(np.random.default_rng(5))
-JPEG, PNG = encode(PICTURE), encode(PICTURE, end=".png")
+JPEG = encode(PICTURE)
+PNG = encode(PICTURE, end=".png")
 END = b"\xff\xd9"
 
 
@@ -83,7 +84,8 @@ BGR = np.ascontiguousarray(PICTURE[..., ::-1])
 GRAY = cv2.cvtColor(PICTURE, cv2.COLOR_RGB2GRAY)
 RGBA = np.dstack([BGR, np.full(GRAY.shape, 255, np.uint8)])
 PROGRESSIVE = cv2.imencode(".jpg", BGR, [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[1].tobytes()
-HALF, BROKEN = len(JPEG) // 2, "truncated or damaged"
+HALF = len(JPEG) // 2
+BROKEN = "truncated or damaged"
 HALF_PROGRESSIVE = PROGRESSIVE[: len(PROGRESSIVE) // 2]
 ALL_BUT_LAST_SCAN = PROGRESSIVE[: PROGRESSIVE.rindex(b"\xff\xc4")]
 KINDS: dict[str, Kind] = {

@@ -39,7 +39,8 @@ class PageProcess:
     """
 
     def __init__(self, root: Path, script: str, *words: str) -> None:
-        port, log = find_port(), root / "app.log"
+        port = find_port()
+        log = root / "app.log"
         command = [str(SRC / script), *words, "--port", str(port)]
         self.address = f"http://127.0.0.1:{port}"
         self._server = new_fork_server()

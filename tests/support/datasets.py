@@ -8,7 +8,7 @@ makes a folder with `images/` and `train_labels.csv`, `write_labeled` one of the
 `prepared` has done that for 30 galaxies in three folds. Other forms of images are in `forms.py`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,11 +40,13 @@ class Competition:
 
     def members(self, part: str) -> dict[str, bytes]:
         """Files of one of the four parts, by name inside its zip."""
-        if part in (TRAIN_IMAGES, TEST_IMAGES):
-            ids = self.votes.index if part == TRAIN_IMAGES else self.test_ids
-            return {f"{part}/{i}.jpg": self.images[i] for i in map(int, ids)}
-        zeros = pd.DataFrame(0, index=self.test_ids, columns=COLUMNS)
-        return {f"{part}.csv": csv_bytes(self.votes if part == SOLUTIONS else zeros)}
+        if part == SOLUTIONS:
+            return {f"{part}.csv": csv_bytes(self.votes)}
+        if part == SAMPLE:
+            zeros = pd.DataFrame(0, index=self.test_ids, columns=COLUMNS)
+            return {f"{part}.csv": csv_bytes(zeros)}
+        ids = self.votes.index if part == TRAIN_IMAGES else self.test_ids
+        return {f"{part}/{galaxy_id}.jpg": self.images[int(galaxy_id)] for galaxy_id in ids}
 
     def write_zips(self, folder: Path) -> Path:
         """Write the four zips."""
@@ -80,9 +82,9 @@ def draw_competition(n_train: int = 12, n_test: int = 5, seed: int = 0) -> Compe
     """Draw a competition whose training and test ids interleave."""
     rng = np.random.default_rng(seed)
     ids = rng.choice(np.arange(100_000, 1_000_000), n_train + n_test, replace=False)
-    train_ids, test_ids = np.sort(ids[:n_train]), np.sort(ids[n_train:])
     images = {int(i): encode(draw_image(rng)) for i in ids}
-    return Competition(draw_votes(rng, train_ids), test_ids, images)
+    votes = draw_votes(rng, np.sort(ids[:n_train]))
+    return Competition(votes, np.sort(ids[n_train:]), images)
 
 
 def draw_clear_competition(smooth: np.ndarray, n_test: int = 3) -> Competition:
@@ -103,7 +105,8 @@ def clear_competition(n_train: int = 36, side_px: int = 106) -> Competition:
     rng = np.random.default_rng(1)
     first = rng.uniform(0.85, 0.95, n_train)
     smooth = rng.permutation(np.arange(n_train) % 3 > 0)
-    votes[:, 0], votes[:, 1] = np.where(smooth, first, 0.03), np.where(smooth, 0.03, first)
+    votes[:, 0] = np.where(smooth, first, 0.03)
+    votes[:, 1] = np.where(smooth, 0.03, first)
     votes[:, 2] = 1 - votes[:, 0] - votes[:, 1]
     competition.votes[:] = GALAXY_ZOO_2.project(votes).round(6)
     if side_px != 106:
@@ -118,10 +121,9 @@ def draw_votes(rng: np.random.Generator, ids: np.ndarray) -> pd.DataFrame:
     votes = np.zeros((len(ids), len(COLUMNS)))
     for question in GALAXY_ZOO_2.top_down:
         parent = GALAXY_ZOO_2.parent_index(question)
+        asked = 1.0 if parent is None else votes[:, [parent]]
         shares = rng.dirichlet(np.full(len(question.answers), 0.7), len(ids))
-        votes[:, GALAXY_ZOO_2.span(question)] = shares * (
-            1.0 if parent is None else votes[:, [parent]]
-        )
+        votes[:, GALAXY_ZOO_2.span(question)] = shares * asked
     return pd.DataFrame(votes.round(6), index=pd.Index(ids, name="GalaxyID"), columns=COLUMNS)
 
 
@@ -130,16 +132,18 @@ def csv_bytes(frame: pd.DataFrame) -> bytes:
     return frame.to_csv(index_label="GalaxyID", lineterminator="\n").encode()
 
 
+def draw_jpegs(ids: Iterable[int]) -> dict[int, bytes]:
+    return {i: encode(draw_image(np.random.default_rng(i), 48)) for i in ids}
+
+
 def write_classes(
     folder: Path, classes: Mapping[int, str], images: Mapping[int, bytes] | None = None
 ) -> Path:
     """A folder of images with their classes; drawn by their ids where none are given."""
     (folder / "images").mkdir(parents=True)
-    for galaxy_id in images or classes:
-        drawn = draw_image(np.random.default_rng(galaxy_id), 48)
-        data = images[galaxy_id] if images else encode(drawn)
+    for galaxy_id, data in (images or draw_jpegs(classes)).items():
         (folder / "images" / f"{galaxy_id}.jpg").write_bytes(data)
-    labels = pd.DataFrame({"GalaxyID": [*classes], "class": [*classes.values()]})
+    labels = pd.DataFrame({"GalaxyID": classes.keys(), "class": classes.values()})
     labels.to_csv(folder / "train_labels.csv", index=False)
     return folder
 
@@ -148,13 +152,14 @@ def write_labeled(
     folder: Path, n: int = 40, n_test: int = 4, first: int = 1, shuffle: int | None = None
 ) -> Path:
     """The same of zoo5: classes in turn, ids from `first` on; shuffle: seed of the rows."""
-    ids = [*range(first, first + n + n_test)]
-    pictures = {i: encode(draw_image(np.random.default_rng(i), 48)) for i in ids}
-    write_classes(folder, {i: ZOO5[k % 5] for k, i in enumerate(ids[:n])}, pictures)
+    ids = np.arange(first, first + n)
+    test_ids = np.arange(first + n, first + n + n_test)
+    classes = {galaxy_id: ZOO5[(galaxy_id - first) % 5] for galaxy_id in ids.tolist()}
+    write_classes(folder, classes, draw_jpegs([*ids, *test_ids]))
     if shuffle is not None:
         labels = pd.read_csv(folder / "train_labels.csv").sample(frac=1, random_state=shuffle)
         labels[["class", "GalaxyID"]].to_csv(folder / "train_labels.csv", index=False)
-    pd.DataFrame({"GalaxyID": ids[n:]}).to_csv(folder / "test_ids.csv", index=False)
+    pd.DataFrame({"GalaxyID": test_ids}).to_csv(folder / "test_ids.csv", index=False)
     return folder
 
 

@@ -104,7 +104,8 @@ class Project:
         self.work.mkdir(parents=True, exist_ok=True)
         for left in ("operations", "output"):
             (self.work / left).unlink(missing_ok=True)
-        path, output = self.work / "fault.json", str(self.work / "output")
+        path = self.work / "fault.json"
+        output = str(self.work / "output")
         plan = {**asdict(fault), "root": str(self.root), "log": str(self.work / "operations")}
         path.write_text(json.dumps(plan), encoding="utf-8")
         script, *options = words

@@ -66,7 +66,8 @@ class ForkServer:
 
 def start_server(path: Path, environment: Mapping[str, str]) -> subprocess.Popen[str]:
     """Start the server of that socket; it ends with its standard input, so with this process."""
-    command, pipe = [sys.executable, str(SCRIPT), str(path)], subprocess.PIPE
+    command = [sys.executable, str(SCRIPT), str(path)]
+    pipe = subprocess.PIPE
     server = subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, text=True)
     assert server.stdout is not None
     assert server.stdout.readline() == "ready\n"

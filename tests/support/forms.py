@@ -45,7 +45,9 @@ def write_list(path: Path, pixels: Pixels, ids: list[Any]) -> Path:
 def write_fits(path: Path, pixels: Pixels, ids: list[Any]) -> Path:
     path.mkdir()
     for name, image in zip(ids, pixels, strict=True):
-        planes = image if image.ndim == 2 or image.shape[0] == 3 else np.moveaxis(image, 2, 0)
+        planes = image
+        if image.ndim == 3 and len(image) != 3:
+            planes = np.moveaxis(image, 2, 0)
         fits.PrimaryHDU(planes[..., ::-1, :]).writeto(path / f"{name}.fits")
     return path
 

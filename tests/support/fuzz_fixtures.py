@@ -21,7 +21,8 @@ def cases(short: int, long: int) -> settings:
     )
 
 
-CASES, SLOW = cases(120, 4000), cases(40, 3000)
+CASES = cases(120, 4000)
+SLOW = cases(40, 3000)
 PICTURE = draw_image(np.random.default_rng(0), 60)
 JUNK = (
     b"", b"\x00", b"\xff", b"\n", b"\r", b",", b'"', b"'", b"-", b"nan", b"NaN", b"inf", b"1e999",

@@ -38,19 +38,19 @@ def ra_of(galaxy_id: int) -> float:
 def draw_published(counts: dict[str, int] | None = None) -> tuple[pd.DataFrame, pd.Series]:
     """The vote table with `ra` and `dec`, rows shuffled, and each galaxy's class."""
     counts = COUNTS if counts is None else counts
-    names = [name for name, count in counts.items() for _ in range(count)]
+    names = np.repeat(list(counts), list(counts.values()))
     names = np.random.default_rng(5).permutation(names).tolist()
     ids = FIRST_ID + 7 * np.arange(len(names))
     table = pd.DataFrame({"dr7objid": ids, "ra": [ra_of(i) for i in ids.tolist()], "dec": 1.5})
     for question in GALAXY_ZOO_2.questions:
         span = PUBLISHED_NAMES[GALAXY_ZOO_2.span(question)]
-        most = [CLASSES[name].get(question.number) for name in names]
+        shares = np.full((len(names), len(span)), 1 / len(span))
+        for row, name in enumerate(names):
+            if question.number in CLASSES[name]:
+                shares[row] = 0.1 / (len(span) - 1)
+                shares[row, CLASSES[name][question.number]] = 0.9
         for i, answer in enumerate(span):
-            rest = 0.1 / (len(span) - 1)
-            even = 1 / len(span)
-            table[f"{answer}_debiased"] = [
-                even if m is None else 0.9 if m == i else rest for m in most
-            ]
+            table[f"{answer}_debiased"] = shares[:, i]
     shuffled = table.sample(frac=1, random_state=2)
     return shuffled, pd.Series(names, index=ids)
 

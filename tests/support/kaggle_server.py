@@ -158,7 +158,8 @@ class _Handler(BaseHTTPRequestHandler):
         if self.server.damaged[name]:
             self.server.damaged[name] -= 1
             data = data[:100] + bytes(200) + data[300:]
-        asked, start = self.headers.get("Range"), 0
+        asked = self.headers.get("Range")
+        start = 0
         if asked and self.headers.get("If-Range") == mark:
             start = int(asked.removeprefix("bytes=").removesuffix("-"))
         # Before the headers: with these the client may ask again, which another thread answers.

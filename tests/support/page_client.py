@@ -66,7 +66,8 @@ class PageClient:
         joined = self.http.post("/gradio_api/queue/join", json=body)
         if joined.is_error:
             return {"success": False, "output": {"error": joined.text}}
-        where, warning = {"session_hash": self.session}, ""
+        where = {"session_hash": self.session}
+        warning = ""
         with self.http.stream("GET", "/gradio_api/queue/data", params=where) as messages:
             for line in messages.iter_lines():
                 said = json.loads(line.removeprefix("data:")) if line.startswith("data:") else {}

@@ -89,7 +89,8 @@ def overfit(
 ) -> float:
     """Train a network on one batch of random 32 px images; the last loss over the first."""
     images = torch.randint(0, 256, (len(targets), 3, 32, 32), dtype=torch.uint8)
-    optimizer, losses = build_optimizer(model, train), []
+    optimizer = build_optimizer(model, train)
+    losses = []
     for _ in range(steps):
         value = loss(model(images), targets)
         optimizer.zero_grad()

@@ -76,12 +76,13 @@ def draw_survey(folder: Path, grays: Mapping[str, int | bytes]) -> Path:
     """Write images of 16 × 16 px by name: a gray level each, or these bytes."""
     folder.mkdir()
     for name, gray in grays.items():
-        picture = np.full((16, 16), 0 if isinstance(gray, bytes) else gray, np.uint8)
+        if isinstance(gray, bytes):
+            (folder / name).write_bytes(gray)
+            continue
+        picture = np.full((16, 16), gray, np.uint8)
         picture[:2, :2] += 1  # one color alone is no galaxy; the mean stays
         picture[-2:, -2:] -= 1
-        (folder / name).write_bytes(
-            gray if isinstance(gray, bytes) else encode(picture, end=".png")
-        )
+        (folder / name).write_bytes(encode(picture, end=".png"))
     return folder
 
 
@@ -99,7 +100,8 @@ def survey_features(folder: Path, features: np.ndarray, images: Any = None) -> "
 
     count = len(features)
     ids = np.array([f"{k}.png" for k in range(count)], object)
-    votes, nowhere = np.full((count, 1), 0.5, np.float32), np.full((count, 2), np.nan)
+    votes = np.full((count, 1), 0.5, np.float32)
+    nowhere = np.full((count, 2), np.nan)
     values = features.astype(np.float32)
     return SurveyFeatures(folder, images, ids, np.zeros(count, int), values, votes, nowhere)
 

@@ -159,7 +159,8 @@ def save_run(
         changes: of the card.
     """
     task = task_of(run)
-    own, columns = catalog.for_task(task), list(task.columns)
+    own = catalog.for_task(task)
+    columns = list(task.columns)
     table = pd.DataFrame(oof, index=own.train.index, columns=columns)
     table[FOLD] = own.folds
     write_predictions(RunFolder(catalog.dataset, run).oof_csv, table)

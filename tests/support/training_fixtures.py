@@ -116,7 +116,8 @@ def limit_memory(patch: pytest.MonkeyPatch, most: int, after: int = 0) -> list[i
     Returns:
         The sizes of all their batches.
     """
-    features, sizes = GalaxyNet.features, list[int]()
+    features = GalaxyNet.features
+    sizes = list[int]()
 
     def limited(self: GalaxyNet, images: torch.Tensor) -> torch.Tensor:
         sizes.append(len(images))

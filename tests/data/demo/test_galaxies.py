@@ -10,7 +10,8 @@ N = 160
 
 
 def test_votes_obey_the_tree_and_are_as_varied_as_in_the_competition():
-    found, forms = [], set()
+    found = []
+    forms = set()
     for galaxy_id in range(N):
         rng = np.random.default_rng([0, galaxy_id])
         galaxy = galaxies.draw_morphology(rng)

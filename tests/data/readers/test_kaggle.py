@@ -56,7 +56,8 @@ def with_what_macos_adds(competition: Competition, folder: Path) -> None:
 def another_sample_submission(competition: Competition, folder: Path) -> None:
     competition.write_zips(folder)
     (folder / f"{SAMPLE}.zip").unlink()
-    sample, other = competition.members(SAMPLE)[f"{SAMPLE}.csv"], "central_pixel_benchmark"
+    sample = competition.members(SAMPLE)[f"{SAMPLE}.csv"]
+    other = "central_pixel_benchmark"
     write_zip(folder / f"{other}.zip", {f"{other}.csv": sample})
 
 
@@ -122,7 +123,8 @@ def test_rounding_just_outside_the_range_is_cut_off(competition, root, zips):
 
 
 def test_the_name_follows_from_the_ids_alone(root):
-    train, test = np.array([3, 1, 2]), np.array([9, 8])
+    train = np.array([3, 1, 2])
+    test = np.array([9, 8])
     name = dataset_name(train, test, root)
     assert name == dataset_name(np.sort(train), np.sort(test), root / "elsewhere")
     others = (np.array([1, 2, 4]), test), (train, np.array([9, 7])), (np.append(train, 9), test[1:])

@@ -75,7 +75,8 @@ def test_each_piece_of_a_file_is_read_once_in_any_order_of_ids(root, chunk_px, m
         pixels = np.stack([PICTURES[i] for i in SHUFFLED])
         file.create_dataset("images", data=pixels, chunks=chunks)
         file["ids"] = SHUFFLED
-    read, plain = [], HDF5Images.__getitem__
+    read = []
+    plain = HDF5Images.__getitem__
 
     def counted(images: HDF5Images, rows: slice) -> np.ndarray:
         read.append(rows.start)

@@ -42,7 +42,8 @@ NAMES: dict[str, tuple[list[str], str, int | str]] = {
 
 @pytest.mark.parametrize(("known", "name", "expected"), NAMES.values(), ids=NAMES)
 def test_a_name_means_one_image_or_is_refused(known, name, expected):
-    images, table = Images.of(Path(), known, 0, str.encode), Path("labels.csv")
+    images = Images.of(Path(), known, 0, str.encode)
+    table = Path("labels.csv")
     if isinstance(expected, str):
         assert f"labels.csv: {expected}" in one_line_refusal(match, [name], images, table)
     else:

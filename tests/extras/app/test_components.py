@@ -32,7 +32,8 @@ def test_every_question_stands_once_under_the_answer_that_leads_to_it():
     for question in GALAXY_ZOO_2.questions:
         assert page.count(f"<span>{question.text}</span>") == 1
     assert page.count('class="answer') == 37
-    arms, wound = page.index("Are there spiral arms?"), page.index("How tightly are")
+    arms = page.index("Are there spiral arms?")
+    wound = page.index("How tightly are")
     assert arms < wound < page.index("no spiral arms: predicted")
     depth = [page[:place].count("<ul") - page[:place].count("</ul>") for place in (arms, wound)]
     assert depth[1] == depth[0] + 2  # the list of answers, and the one under an answer

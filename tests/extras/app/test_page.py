@@ -58,7 +58,9 @@ def address(run: LoadedRun) -> Iterator[str]:
 
 
 def test_a_slow_request_does_not_stop_the_others(address, monkeypatch):
-    slow, begun, go_on = picture(40), threading.Event(), threading.Event()
+    slow = picture(40)
+    begun = threading.Event()
+    go_on = threading.Event()
     original = LoadedRun.predict_upload
 
     def held(self: LoadedRun, encoded: bytes, name: str) -> PredictedGalaxy:
@@ -81,7 +83,8 @@ def test_a_slow_request_does_not_stop_the_others(address, monkeypatch):
 
 def test_several_images_are_answered_in_one_table(address, monkeypatch):
     visitor = PageClient(address)
-    original, predicted = LoadedRun.predict_picture, list[str]()
+    original = LoadedRun.predict_picture
+    predicted = list[str]()
 
     def counted(self: LoadedRun, galaxy: Galaxy) -> PredictedGalaxy:
         predicted.append(galaxy.name)

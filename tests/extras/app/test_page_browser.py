@@ -31,7 +31,8 @@ def address(project: Path) -> Iterator[str]:
 
     from galaxyzoo.extras.app import command, service
 
-    served, launch = [], gradio.Blocks.launch
+    served = []
+    launch = gradio.Blocks.launch
 
     def launch_beside(blocks: Any, **options: Any) -> None:
         assert not options.get("prevent_thread_lock"), "the command would end"

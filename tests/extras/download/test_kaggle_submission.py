@@ -85,7 +85,8 @@ def test_scores_of_a_submission_come_later(stand_in, rests, root, monkeypatch, c
     assert submit_by(monkeypatch, "--check") == []
     assert stand_in.calls == []
     (row,) = submit_by(monkeypatch, "-m", "a, b", "--no-wait")
-    cross_validated, nested = record["score"], record["nested"]["score"]
+    cross_validated = record["score"]
+    nested = record["nested"]["score"]
     assert row["ensemble"] == "default"
     assert float(row["cross_validated"]) == cross_validated
     assert float(row["nested"]) == nested

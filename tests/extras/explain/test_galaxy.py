@@ -11,12 +11,15 @@ from support.small_models import small_config, untrained
 
 
 def test_a_training_galaxy_comes_with_its_votes_and_its_own_folds_network(prepared):
-    run, catalog = untrained(small_config(), folds=2), prepared
+    run = untrained(small_config(), folds=2)
+    catalog = prepared
     row = int(np.flatnonzero(catalog.folds == 1)[0])
     galaxy = find_galaxy(str(catalog.ids[row]), run.task, prepared)
     assert galaxy.truth is not None
     assert np.array_equal(galaxy.truth, catalog.targets(TASKS["gz37"])[row])
-    own, other, both = (run.predict(galaxy.decode, fold) for fold in (galaxy.fold, 0, None))
+    own = run.predict(galaxy.decode, galaxy.fold)
+    other = run.predict(galaxy.decode, 0)
+    both = run.predict(galaxy.decode, None)
     assert not np.allclose(own, other, atol=1e-3)
     assert np.allclose((own + other) / 2, both, atol=1e-3)
     assert GALAXY_ZOO_2.residuals(own).max() < 1e-6

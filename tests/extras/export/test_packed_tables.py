@@ -38,8 +38,7 @@ def test_exported_tables_join_an_ensemble_as_the_run_does(project, tmp_path, mon
 
     tables = f"packed={folder / 'oof.csv.gz'},{folder / 'test.csv.gz'}"
     run_here(monkeypatch, "--import", tables)
-    packed, own = (
-        files.read_json(project / "oof" / name / f"gz37/{run}.json") for run in ("packed", "cnn")
-    )
+    packed = files.read_json(project / "oof" / name / "gz37/packed.json")
+    own = files.read_json(project / "oof" / name / "gz37/cnn.json")
     assert packed["score"] == pytest.approx(own["score"], abs=1e-6)
     assert packed["about"] == own["about"]

@@ -19,7 +19,8 @@ from galaxyzoo.extras.formats.arrays import build_images, number_rows
 from support.pictures import draw_image, encode
 
 IMAGE = ImageConfig(crop_px=424, cache_px=32)
-COUNT, LOST = 10, (4, 5)  # the third piece of two images
+COUNT = 10
+LOST = (4, 5)  # the third piece of two images
 PIXELS = np.stack([draw_image(np.random.default_rng(i), 40) for i in range(COUNT)])
 
 

@@ -21,7 +21,8 @@ from galaxyzoo.extras.formats.stretches import STRETCHES
 from support.fits_files import CUBE, SCALE, SKY, bands, galaxy, packed, part, write_fits
 
 LINEAR = FitsSettings(stretch="linear")
-LINE, MASK = np.arange(10.0), np.ones((3, 48, 48))
+LINE = np.arange(10.0)
+MASK = np.ones((3, 48, 48))
 
 RIGHT: dict[str, tuple[Callable[[], bytes], str]] = {
     # Cutana's raw cut-outs, named by their tiles
@@ -135,7 +136,8 @@ def test_names_with_other_ends_are_fits(tmp_path):
     files = dict.fromkeys(("1.fits", "4.fts", "5.fit"), data) | {"3.FITS.FZ": packed(CUBE)}
     files |= {"2.fits.gz": gzip.compress(data), "6.fits.bz2": bz2.compress(data)}
     files["7.fits.xz"] = lzma.compress(data)
-    [folder], right = to_folder(tmp_path, files), to_rgb(data, FitsSettings()).tobytes()
+    [folder] = to_folder(tmp_path, files)
+    right = to_rgb(data, FitsSettings()).tobytes()
     for paths in ([folder], [folder / name for name in files]):
         [store] = open_all(paths)
         assert not store.left_out

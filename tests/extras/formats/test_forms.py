@@ -89,16 +89,21 @@ def outcome_of(path: Path) -> tuple[str, np.ndarray, list[Any]]:
             table, errors = predict_stores(cast(Predictor, predictor), [path], settings)
         except InputError:
             return REFUSED, np.empty(0), []
-    is_odd = any(" images: " in note for note in said)
-    outcome = ERROR if errors else SAID if is_odd else READ
-    return outcome, np.concatenate(predictor.seen), [*table.index]
+    outcome = READ
+    if any(" images: " in note for note in said):
+        outcome = SAID
+    if errors:
+        outcome = ERROR
+    return outcome, np.concatenate(predictor.seen), list(table.index)
 
 
 @pytest.mark.parametrize(("form", "oddity"), CASES)
 def test_what_becomes_of_it(tmp_path, form, oddity):
-    odd, axis_of_rows = ODDITIES[oddity], int(oddity == "planes first")
-    is_array = form in ("`.h5`", "`.npz`") and oddity != "one color alone"
-    other = np.flip(np.nan_to_num(odd), axis_of_rows) if is_array else OTHER
+    odd = ODDITIES[oddity]
+    other = OTHER
+    if form in ("`.h5`", "`.npz`") and oddity != "one color alone":
+        axis_of_rows = 1 if oddity == "planes first" else 0
+        other = np.flip(np.nan_to_num(odd), axis_of_rows)
     path = FORMS[form](tmp_path / "one", [odd, other], IDS)
     outcome, seen, index = outcome_of(path)
     assert outcome == EXPECTED[oddity][form]

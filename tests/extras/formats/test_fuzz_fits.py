@@ -38,7 +38,8 @@ FILES = {is_packed: make_file(is_packed) for is_packed in (False, True)}
 @CASES
 @given(SEEDS, st.sampled_from([False, True]), st.booleans(), st.sampled_from([None, 3]))
 def test_any_fits_file_is_a_picture_or_one_line(seed, is_packed, in_header, field):
-    rng, data = random.Random(seed), FILES[is_packed]
+    rng = random.Random(seed)
+    data = FILES[is_packed]
     if in_header:
         place = CARD * rng.randrange(len(data) // CARD)
         card = f"{rng.choice(KEYS):8}= {rng.choice(VALUES):>20}".ljust(CARD).encode()

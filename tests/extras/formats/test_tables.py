@@ -40,17 +40,20 @@ def write(kind: Callable[..., Path], pixels: Any = STACK, ids: Any = IDS, **how:
 def write_list(
     path: Path, end: str = ".csv", absolute: bool = False, top: str = "", mark: str = ""
 ) -> Path:
-    columns: dict[str, Any] = {}
-    (path.parent / top / "pictures").resolve().parent.mkdir(parents=True, exist_ok=True)
-    folder = write_folder((path.parent / top / "pictures").resolve(), [*FILES.values()], IDS)
+    folder = (path.parent / top / "pictures").resolve()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    write_folder(folder, [*FILES.values()], IDS)
     if absolute:
-        columns = {"id_str": IDS, "file_loc": [str(folder.resolve() / name) for name in NAMES]}
+        table = pd.DataFrame({"id_str": IDS, "file_loc": [str(folder / name) for name in NAMES]})
     else:
-        columns["path"] = [f"{top}pictures/{name}" for name in NAMES]
-    table = pd.DataFrame(columns)
-    table = table.replace("/", mark, regex=True) if mark else table
+        table = pd.DataFrame({"path": [f"{top}pictures/{name}" for name in NAMES]})
+    if mark:
+        table = table.replace("/", mark, regex=True)
     path = path.with_suffix(end)
-    table.to_parquet(path) if end == ".parquet" else table.to_csv(path, index=False)
+    if end == ".parquet":
+        table.to_parquet(path)
+    else:
+        table.to_csv(path, index=False)
     return path
 
 
@@ -68,10 +71,10 @@ def write_bytes_column(path: Path, kind: pa.DataType) -> Path:
 def write_datasets(path: Path, holds_bytes: bool, mark: str = "/", **columns: Any) -> Path:
     """As Hugging Face's datasets write it: images with their paths, embedded or not."""
     write_folder(path.parent / "pictures", [*FILES.values()], IDS)
-    images = [
-        {"bytes": data if holds_bytes else None, "path": f"pictures{mark}{name}"}
-        for data, name in zip(FILES.values(), NAMES, strict=True)
-    ]
+    images = []
+    for name, data in zip(NAMES, FILES.values(), strict=True):
+        embedded = data if holds_bytes else None
+        images.append({"bytes": embedded, "path": f"pictures{mark}{name}"})
     kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
     path = path.with_suffix(".parquet")
     parquet.write_table(pa.table({"rgb_image": pa.array(images, kind), **columns}), path)

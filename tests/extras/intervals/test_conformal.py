@@ -65,7 +65,8 @@ def test_too_few_galaxies_for_a_level_make_an_end_or_both_infinite():
 def test_an_end_that_cannot_be_missed_leaves_its_misses_to_the_other():
     """Half of the targets are 0: no interval that begins there can be missed below."""
     targets = np.concatenate([np.zeros(50), np.arange(1, 50) / 100])
-    predictions, scales = np.full(99, 0.1), np.full(99, 0.2)
+    predictions = np.full(99, 0.1)
+    scales = np.full(99, 0.2)
     low, high = find_limits(predictions, scales, targets, 0.8)
     assert predictions[0] + low * scales[0] <= 1e-12
     assert predictions[0] + high * scales[0] == pytest.approx(0.30)  # 20 of 100 places, all above
@@ -90,7 +91,9 @@ def test_new_galaxies_are_held_as_often_as_promised(level):
 
 def test_coverage_over_many_small_calibrations_is_no_less_than_promised():
     """The finite-sample guarantee, where one place too few or too many shows."""
-    rng, level, tries = np.random.default_rng(5), 0.8, 4000
+    rng = np.random.default_rng(5)
+    level = 0.8
+    tries = 4000
     hits = 0
     for _ in range(tries):
         targets = rng.uniform(size=10)

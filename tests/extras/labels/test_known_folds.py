@@ -51,8 +51,10 @@ def write_votes_of_several_people(folder: Path) -> None:
     rows = []
     for row, name in enumerate(names):
         choice = ("bar", "no bar", "unsure")[row % 3]
-        others = ("bar", "no bar", "unsure") if row % 11 == 10 else (choice, choice, "unsure")
-        for person, label in zip("abc", others, strict=True):
+        answers = (choice, choice, "unsure")
+        if row % 11 == 10:
+            answers = ("bar", "no bar", "unsure")
+        for person, label in zip("abc", answers, strict=True):
             rows.append({"file": name, "class": label, "person": person})
     pd.DataFrame(rows).to_csv(folder / "labels.csv", index=False)
 

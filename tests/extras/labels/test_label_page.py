@@ -65,7 +65,8 @@ def test_shares_are_of_the_class_that_is_asked_for(votes):
 
 def test_images_that_are_no_longer_those_predicted_say_so_in_place_of_a_picture(votes):
     """Also enlarged: 101 replaced, 102 and 103 exchanged, 104 removed, 106 cut off."""
-    page, folder = visit(LabelLoop(read_features(votes))), votes.parent / "survey"
+    page = visit(LabelLoop(read_features(votes)))
+    folder = votes.parent / "survey"
     files = {number: folder / f"{number}.png" for number in range(100, 112)}
 
     def check(changed: set[int]) -> None:

@@ -36,9 +36,12 @@ NAMES = ["ring", 'merger, "late"', "naïve <b>"]
 @pytest.fixture
 def folder(root: Path) -> Path:
     """24 images `g_<number>.png` in a subfolder; all but the first two have a class."""
-    folder, ids = root / "input" / "mine", [f"g_{n}" for n in range(24)]
+    folder = root / "input" / "mine"
+    ids = [f"g_{n}" for n in range(24)]
+    classes = [NAMES[n % 3] for n in range(24)]
+    classes[:2] = ["", ""]
     draw(folder, ids)
-    write(folder, id=ids, classes=[NAMES[n % 3] if n > 1 else "" for n in range(24)])
+    write(folder, id=ids, classes=classes)
     return folder
 
 
@@ -74,7 +77,8 @@ def test_galaxies_have_the_users_ids_their_classes_and_images(folder):
 
 
 def test_a_galaxy_has_the_position_of_its_row(folder):
-    numbers, classes = range(24), [NAMES[n % 3] for n in range(24)]
+    numbers = range(24)
+    classes = [NAMES[n % 3] for n in range(24)]
     assert sky_positions(open_input("mine", {"mine"})) == {}
     sky = {"RA": [1.5 * n + 1 for n in numbers], "Dec": [-1.0 * n for n in numbers]}
     write(folder, id=[f"g_{n}" for n in numbers], classes=classes, **sky)
@@ -125,7 +129,8 @@ def test_all_classes_of_a_known_task_are_that_task(root):
 
 def test_words_that_pandas_takes_for_no_value_are_classes_and_ids(root):
     words = ["None", "NA", "n/a", "#N/A", "null", "nan", "NaN", "<NA>", "1.#IND", "NULL"]
-    folder, ids = root / "input" / "mine", [word.replace("/", "") for word in words]
+    folder = root / "input" / "mine"
+    ids = [word.replace("/", "") for word in words]
     ids += [f"g{n}" for n in range(10)]
     draw(folder, ids)
     write(folder, words * 2, id=ids)
@@ -156,20 +161,23 @@ def test_a_mistake_is_one_line(root, columns, yaml, line):
 
 
 def test_tables_have_the_ids_that_the_user_wrote(root):
-    written, numbers = "pictures\\J{}.png", [1042 + n * 7 % 12 for n in range(12)]
+    written = "pictures\\J{}.png"
+    numbers = [1042 + n * 7 % 12 for n in range(12)]
     folder = root / "input/mine"
     draw(folder, [f"J{n}" for n in numbers])
     write(folder, [*"abb"] * 4, id=[written.format(n) for n in numbers])
-    catalog, path = prepare("mine", n_folds=2, tasks={"mine"}), root / "oof.csv"
-    values, where = catalog.targets(load_task("mine")), (load_task("mine"), catalog.ids)
-    PredictionTable(*where, values, catalog.folds).write(path)
+    catalog = prepare("mine", n_folds=2, tasks={"mine"})
+    task = load_task("mine")
+    values = catalog.targets(task)
+    path = root / "oof.csv"
+    PredictionTable(task, catalog.ids, values, catalog.folds).write(path)
     table = pd.read_csv(path, index_col="id")
-    expected = {written.format(n): "abb"[k % 3] for k, n in enumerate(numbers)}
+    expected = dict(zip([written.format(n) for n in numbers], "abb" * 4, strict=True))
     assert table[["a", "b"]].idxmax(axis=1).to_dict() == expected
-    read = PredictionTable.read(path, *where, catalog.folds)
+    read = PredictionTable.read(path, task, catalog.ids, catalog.folds)
     assert (read.values == values).all()
     path.write_text(path.read_text().replace("J1042", "J1"))
-    line = one_line_refusal(PredictionTable.read, path, *where)
+    line = one_line_refusal(PredictionTable.read, path, task, catalog.ids)
     assert f"id {written.format(1042)} is missing (1 missing, 1 extra)" in line
 
 
@@ -198,7 +206,8 @@ def begin_run(root: Path) -> Path:
 
 
 def test_known_galaxies_keep_their_folds_where_labels_change(root, folder, capsys):
-    first, run = prepare("mine", n_folds=3, tasks={"mine"}), begin_run(root)
+    first = prepare("mine", n_folds=3, tasks={"mine"})
+    run = begin_run(root)
     relabel(folder, {"g_0": "ring", "g_1": "ring", "g_2": "ring", "g_3": None})
     line = "since folds/mine was made: to retrain, type `bash scripts/train_folds.sh --data mine`"
     assert line in one_line_refusal(open_dataset, None, "mine", "mine")
@@ -267,7 +276,8 @@ def test_classes_come_and_go_and_a_metric_changes(root, folder):
 
 
 def test_a_new_class_of_too_few_galaxies_leaves_all_as_it_was(root, folder):
-    first, run = prepare("mine", n_folds=3, tasks={"mine"}), begin_run(root)
+    first = prepare("mine", n_folds=3, tasks={"mine"})
+    run = begin_run(root)
     relabel(folder, {"g_0": "lens", "g_1": "lens"})
     line = one_line_refusal(prepare, "mine", None, None, {"mine"}, False, True)
     assert "class 'lens' has too few galaxies (2) for 3 folds" in line
@@ -337,9 +347,11 @@ def test_ids_are_read_back_as_tables_write_them(root, ids, expected):
     catalog = prepare("mine", n_folds=2, tasks={"mine"})
     assert catalog.ids.tolist() == sorted([*expected, "g1", "g2", "g3"])
     assert load_catalog("mine").fingerprint == catalog.fingerprint
-    values, path = catalog.targets(load_task("mine")), root / "oof.csv"
-    PredictionTable(load_task("mine"), catalog.ids, values, catalog.folds).write(path)
-    back = PredictionTable.read(path, load_task("mine"), catalog.ids, catalog.folds)
+    path = root / "oof.csv"
+    task = load_task("mine")
+    values = catalog.targets(task)
+    PredictionTable(task, catalog.ids, values, catalog.folds).write(path)
+    back = PredictionTable.read(path, task, catalog.ids, catalog.folds)
     np.testing.assert_array_equal(back.values, values)
 
 

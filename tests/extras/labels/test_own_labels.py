@@ -33,10 +33,13 @@ NAMES = ["dark, <odd>", "light"]
 def write_mine(folder: Path, count: int = 16) -> Path:
     """Dark and light images in turn, without a class the last two."""
     folder.mkdir(parents=True)
-    images = [image // 2 + 120 * (n % 2) for n, image in enumerate(draw_images(count))]
-    write_folder(folder / "images", images, [f"g{n:02}" for n in range(count)])
-    classes = [NAMES[n % 2] if n < count - 2 else "" for n in range(count)]
-    labels = pd.DataFrame({"file": [f"g{n:02}.png" for n in range(count)], "class": classes})
+    images = draw_images(count) // 2
+    images[1::2] += 120
+    ids = [f"g{n:02}" for n in range(count)]
+    write_folder(folder / "images", list(images), ids)
+    classes = [NAMES[n % 2] for n in range(count)]
+    classes[-2:] = ["", ""]
+    labels = pd.DataFrame({"file": [f"{name}.png" for name in ids], "class": classes})
     labels.to_csv(folder / "labels.csv", index=False)
     return folder
 
@@ -59,7 +62,8 @@ def trained(once_trained: tuple[Path, str], tmp_path: Path) -> Path:
 def test_own_classes_are_trained_predicted_reported_and_exported(
     once_trained, trained, tmp_path, monkeypatch
 ):
-    folder, printed = tmp_path / "input" / "mine", once_trained[1]
+    folder = tmp_path / "input" / "mine"
+    printed = once_trained[1]
     assert "labels: dark, <odd> 7, light 7; 7 galaxies per fold; images of 48 × 48 px" in printed
     oof = pd.read_csv(tmp_path / "oof/mine/mine/head.csv", index_col="id")
     assert list(oof.columns) == [*NAMES, "fold"]
@@ -111,7 +115,8 @@ def test_networks_of_earlier_labels_go_when_new_ones_are_there(trained, tmp_path
 
 
 def test_a_fold_is_its_first_network_with_a_fitted_head(root):
-    data, labels = class_fold(), {"columns": ["a", "b", "c", "d", "e"], "balanced": False}
+    data = class_fold()
+    labels = {"columns": ["a", "b", "c", "d", "e"], "balanced": False}
     train = {"optimizer": "linear", "freeze": "backbone", "amp": "fp32"}
     small = {"task": "mine", "run": "mine/small", "labels": labels, "head": {"hidden": []}}
     config = small_config(**small, train=train, tta={"dihedral": False})
@@ -123,7 +128,8 @@ def test_a_fold_is_its_first_network_with_a_fitted_head(root):
     expected = softmax(head.logits(inputs[data.val_rows]), axis=1)
     predicted = predict(network, data.cache, data.val_rows, config)
     np.testing.assert_allclose(predicted, expected, atol=1e-4)
-    history, truth = pd.read_csv(root / "fold_0" / "history.csv"), data.targets[data.val_rows]
+    history = pd.read_csv(root / "fold_0" / "history.csv")
+    truth = data.targets[data.val_rows]
     score = log_loss(expected, truth)
     assert history["val_score"].tolist() == pytest.approx([score], abs=1e-4)
     trained = FoldFiles.of(root, "fold_0", config, "")
@@ -135,8 +141,10 @@ def test_a_fold_is_its_first_network_with_a_fitted_head(root):
 
 
 def test_features_are_computed_once_an_image(root, monkeypatch):
-    images, config = class_fold().cache.images, small_config(tta={"dihedral": False})
-    network, asked = build_model(config), []
+    images = class_fold().cache.images
+    config = small_config(tta={"dihedral": False})
+    network = build_model(config)
+    asked = []
 
     def count(model, new, *others):
         asked.append(len(new))
@@ -186,7 +194,8 @@ def test_the_task_may_be_named_before_its_labels_are_prepared(tmp_path):
 
 
 def test_a_smoke_test_of_a_linear_head_names_no_epochs(root, monkeypatch, capsys):
-    data, labels = class_fold(), {"columns": ["a", "b", "c", "d", "e"], "balanced": False}
+    data = class_fold()
+    labels = {"columns": ["a", "b", "c", "d", "e"], "balanced": False}
     train = {"optimizer": "linear", "freeze": "backbone", "amp": "fp32"}
     own = {"task": "mine", "run": "mine/x", "labels": labels}
     config = small_config(**own, head={"hidden": []}, train=train)

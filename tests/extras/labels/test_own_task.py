@@ -16,7 +16,8 @@ def test_task_yaml_has_the_order_and_what_is_decided(tmp_path):
     )
     task = find_task(tmp_path, tmp_path / "labels.csv", set(NAMES), read_task_file(tmp_path))
     assert task.columns == ("ring", "naïve <b>", 'merger, "late"')
-    prior, probs = np.array([0.8, 0.1, 0.1]), np.array([[0.6, 0.3, 0.1]])
+    prior = np.array([0.8, 0.1, 0.1])
+    probs = np.array([[0.6, 0.3, 0.1]])
     assert task.decide(probs, prior).tolist() == [1]  # type: ignore[attr-defined]
 
 

@@ -64,7 +64,8 @@ def page_about(folder: Path, text: str) -> Markup:
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_names_of_classes_and_files_are_text(tmp_path, text):
-    page, plain = page_about(tmp_path, text), page_about(tmp_path, "x" * len(text))
+    page = page_about(tmp_path, text)
+    plain = page_about(tmp_path, "x" * len(text))
     assert page.tags == plain.tags
     # title, heading, both sides of the summary's line, navigation, section, paragraph; a table's
     # caption, head and two cells; a chart's caption, title, axes and legend; a gallery's

@@ -67,6 +67,7 @@ def test_a_report_is_right_whatever_the_classes_are_called():
 
 def test_the_most_confident_mistakes_come_first_and_nothing_right_is_among_them():
     probs = np.array([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8], [0.7, 0.3]])
-    predicted, truth = probs.argmax(axis=1), np.array([0, 0, 0, 1])
+    predicted = probs.argmax(axis=1)
+    truth = np.array([0, 0, 0, 1])
     assert confident_mistakes(probs, truth, predicted, 5).tolist() == [2, 3, 1]
     assert confident_mistakes(probs, truth, predicted, 2).tolist() == [2, 3]

@@ -34,7 +34,8 @@ def draw_inputs(root: Path) -> tuple[Catalog, Catalog]:
 @pytest.mark.slow
 def test_the_command_writes_a_page_with_tables_and_pictures_for_each_kind_of_task(root):
     mini, toy = draw_inputs(root)
-    about, start = load_config("gz37/resnet18").about, "scratch (no download)"
+    about = load_config("gz37/resnet18").about
+    start = "scratch (no download)"
     save_table(mini, "gz37/cnn", 0.3, about=about, start=start)
     predicted = save_table(
         mini, "ensemble:all", 0.2, runs={"gz37/cnn": 0.1}, members={"gz37/cnn": "a digest"}

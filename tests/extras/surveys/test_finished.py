@@ -72,7 +72,8 @@ def record(part: Path) -> Path:
 
 
 def take_another_jobs(path: Path) -> None:
-    root, extras = path.parents[2], ("features",)
+    root = path.parents[2]
+    extras = ("features",)
     make_job(root / "b", root / "survey", size=5, predictor=Darkness, extras=extras).run()
     for name in (path.name, record(path).name):
         shutil.copy(root / "b" / "parts" / name, path.parent)

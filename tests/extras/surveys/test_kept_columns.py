@@ -29,10 +29,8 @@ TABLE = pd.DataFrame(
         "elliptical": 1.0,  # as one of the predictions
     }
 )
-PICTURES = [
-    b"no image" if number == 4 else encode(draw_image(np.random.default_rng(number), 48))
-    for number in ORDER
-]
+PICTURES = [encode(draw_image(np.random.default_rng(number), 48)) for number in ORDER]
+PICTURES[ORDER.tolist().index(4)] = b"no image"
 
 
 def make_list(folder: Path) -> Path:
@@ -161,7 +159,8 @@ def test_a_missing_value_is_null_and_a_column_has_one_type_in_all_parts(tmp_path
     columns = {"id": pa.array(range(9)), "path": pa.array(["1.png"] * 9)}
     for name, (values, _) in TYPED.items():
         columns[name] = pa.concat_arrays([pa.nulls(5, values.type), values, values[:1]])
-    table, path = pa.table(columns), tmp_path / f"typed{ending}"
+    table = pa.table(columns)
+    path = tmp_path / f"typed{ending}"
     if ending == ".csv":
         table.to_pandas(types_mapper=pd.ArrowDtype).to_csv(path, index=False)
     else:

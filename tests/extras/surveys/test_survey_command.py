@@ -118,13 +118,16 @@ def test_spread_and_features_are_as_by_each_network_alone(trained, expected, tmp
     columns = list(TASKS["gz37"].columns)
     monkeypatch.setenv("GALAXYZOO_ROOT", str(trained))
     images = [trained / "survey", trained / "more.zip"]
-    alone = [load_predictor(dataset(trained), "gz37/cnn", [fold]) for fold in range(3)]
-    each = [predict_stores(network, images)[0].loc[found["GalaxyID"]] for network in alone]
-    ends = [found[[f"{name}_{end}" for name in columns]].to_numpy() for end in ("lower", "upper")]
-    assert (ends[0] <= found[columns]).all(axis=None)
-    assert (found[columns] <= ends[1]).all(axis=None)
+    each = []
+    for fold in range(3):
+        network = load_predictor(dataset(trained), "gz37/cnn", [fold])
+        each.append(predict_stores(network, images)[0].loc[found["GalaxyID"]])
+    lower = found[[f"{name}_lower" for name in columns]].to_numpy()
+    upper = found[[f"{name}_upper" for name in columns]].to_numpy()
+    assert (lower <= found[columns]).all(axis=None)
+    assert (found[columns] <= upper).all(axis=None)
     widest = pd.read_csv(tmp_path / "votes" / "ranking.csv")["GalaxyID"][0]
-    assert widest == found["GalaxyID"].iloc[(ends[1] - ends[0]).mean(axis=1).argmax()]
+    assert widest == found["GalaxyID"].iloc[(upper - lower).mean(axis=1).argmax()]
     spread = found[[f"{name}_spread" for name in columns]]
     np.testing.assert_allclose(spread, np.std(each, axis=0), atol=1e-6)
     assert np.ptp(spread.to_numpy()) > 0.001
@@ -135,7 +138,8 @@ def test_spread_and_features_are_as_by_each_network_alone(trained, expected, tmp
     pictures = decode_many(chosen, config.image)[0]
     views = iterate_views(pictures, config.image, config.tta, torch.device("cpu"))
     with torch.inference_mode(), autocast(config.train.amp, torch.device("cpu")):
-        features = np.mean([model.eval().features(view).float().numpy() for view in views], axis=0)
+        by_view = [model.eval().features(view).float().numpy() for view in views]
+    features = np.mean(by_view, axis=0)
     assert features.std() > 0.01
     np.testing.assert_allclose(np.stack(found["features"].iloc[-5:]), features, atol=1e-2)
 
@@ -178,7 +182,8 @@ def test_a_job_killed_at_random_points_ends_with_the_same_bytes(project, jobs, k
     places = ranks(project.run(command).operations)
     expected = parts(project.root)
     shutil.rmtree(project.root / "votes")
-    rng, kills = random.Random(1), 0
+    rng = random.Random(1)
+    kills = 0
     amid = places["rename votes/parts/_part-000002.json"]  # its part is there, without this record
     chosen = sorted([amid, *rng.choices([*places.values()], k=len(jobs) - 1)])
     for at, count in zip(chosen, jobs, strict=True):
@@ -206,7 +211,8 @@ def test_a_full_disk_is_one_line_and_the_same_command_goes_on(project, places, e
 def test_of_a_class_run_a_part_holds_the_decided_class():
     task = TASKS["hubble10"]
     shares = np.random.default_rng(0).dirichlet(np.ones(10), 6)
-    predictions, prior = pd.DataFrame(shares, columns=list(task.columns)), shares.mean(axis=0)
+    predictions = pd.DataFrame(shares, columns=list(task.columns))
+    prior = shares.mean(axis=0)
     expected = task.with_decision(predictions, prior)["class"].tolist()
     assert survey_classes(task, predictions, prior) == {"class": expected}
 

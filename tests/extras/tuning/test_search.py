@@ -122,7 +122,8 @@ def test_an_interrupted_trial_runs_again_and_done_ones_stay(lab, end, last):
             raise end
         return by_lr(config, call, epoch)
 
-    seen, search = lab.fake(ending), lab.make()
+    seen = lab.fake(ending)
+    search = lab.make()
     with pytest.raises(end):
         search.train(5, 1, "loky")
     before = scores(search)

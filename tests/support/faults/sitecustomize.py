@@ -75,7 +75,8 @@ class _Folders:
     """Changes of folders under the root, and how to take them back until they are synced."""
 
     def __init__(self, plan: dict[str, Any]) -> None:
-        self.plan, self.backups = plan, Path(plan["log"]).with_name("backups")
+        self.plan = plan
+        self.backups = Path(plan["log"]).with_name("backups")
         self.backups.mkdir(exist_ok=True)
         # paths that were changed, inodes of their folders, what undoes it
         self.unsynced: list[tuple[list[Path], set[int], Callable[[], object]]] = []
@@ -117,7 +118,8 @@ class _Folders:
         """Take back a part of the changes, but none before one that stays at the same path."""
         for name, function in self.real.items():
             setattr(os, name, function)
-        rng, on_disk = random.Random(self.plan["at"]), set[Path]()
+        rng = random.Random(self.plan["at"])
+        on_disk = set[Path]()
         for paths, _, undo in reversed(self.unsynced):
             if rng.random() < 0.5 or on_disk & {*paths}:  # what came later is on disk with it
                 on_disk |= {*paths, *(path for p in paths for path in p.parents)}
