@@ -18,7 +18,8 @@ PLAIN = [0, 1, 2, 4, 5, 6]
 
 def fit(loop: LabelLoop) -> tuple[np.ndarray, Scores]:
     """Probabilities and scores by labels that are enough for both."""
-    probs, scores = loop.probabilities(), loop.scores()
+    probs = loop.probabilities()
+    scores = loop.scores()
     assert probs is not None
     assert scores is not None
     return probs, scores

@@ -91,7 +91,8 @@ def test_a_table_that_another_program_changed_is_not_written_over(loop, change):
 @pytest.mark.parametrize("content", ["plain\nrare\n", "rare\n", "", None])
 def test_classes_that_another_program_changed_are_not_written_over(loop, content):
     loop.label([3], 0)
-    labels, path = loop.path.read_bytes(), loop.path.with_name("classes.txt")
+    labels = loop.path.read_bytes()
+    path = loop.path.with_name("classes.txt")
     if content is None:
         path.unlink()
     else:
@@ -223,7 +224,8 @@ def test_a_kill_amid_a_change_of_classes_leaves_each_label_under_the_old_name_or
     loop.label([3, 7], 0)
     loop.annotate(3, NOTE, "two rings")
     loop.label([0], 1)
-    write, written = files.write_text, list[Path]()
+    write = files.write_text
+    written = list[Path]()
 
     def write_until_killed(path: Path, text: str) -> None:
         if len(written) == step:
