@@ -88,6 +88,18 @@ def test_pages_about_the_code_name_what_is_there(page):
     assert named <= definitions()
 
 
+def test_tests_are_named_after_the_module_that_they_test():
+    """CONTRIBUTING's rule for the folders of subpackages."""
+    package = ROOT / "src/galaxyzoo"
+    for path in sorted((ROOT / "tests").rglob("test_*.py")):
+        folder = path.parent.relative_to(ROOT / "tests")
+        if not (package / folder).is_dir() or folder.name == "commands":
+            continue
+        modules = [module.stem for module in (package / folder).rglob("*.py")]
+        name = path.stem.removeprefix("test_")
+        assert any(name == module or name.startswith(f"{module}_") for module in modules), path
+
+
 def anchors(page: Path) -> set[str]:
     """Anchors of a page's headings, as GitHub makes them."""
     headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)

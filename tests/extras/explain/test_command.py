@@ -67,7 +67,7 @@ def test_any_image_can_be_explained(run, used, project, tmp_path):
         ([], "--galaxy-id ID or --image FILE"),
         (["--galaxy-id", ID, "--layer", "stages.0,stages.2"], "a heat map takes one --layer"),
         (["--galaxy-id", ID, "--layer", "head"], "no layer 'head' with spatial maps: choose from "),
-        (["--image", __file__], "test_explain.py: "),
+        (["--image", __file__], "test_command.py: "),
         (["--image", "no.png"], "no.png cannot be read: No such file"),
         (["--galaxy-id", ID, "--feature-maps", "--fold", "1"], "fold 1 of gz37/cnn"),
     ],
