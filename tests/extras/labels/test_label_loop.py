@@ -5,9 +5,7 @@ import io
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.metrics import roc_auc_score
 
-from galaxyzoo.extras.labels.heads import Heads, LabelSet
 from galaxyzoo.extras.labels.label_loop import LabelLoop, Order
 from galaxyzoo.extras.labels.scores import Proportion, Scores
 from support.refusals import one_line_refusal
@@ -45,56 +43,6 @@ def test_rankings_are_as_the_probabilities_have_it(loop):
     assert sorted(mix) == sorted(diverse) == rest
     assert {likely[0], uncertain[0], diverse[0]} == set(mix[:3])
     assert loop.ranking("likely", 1)[0] == likely[-1]
-
-
-def test_diverse_ones_are_each_the_farthest_from_those_before(tmp_path):
-    """Against a plain search."""
-    features = np.random.default_rng(1).normal(size=(30, 3)).astype(np.float32)
-    heads = Heads(features, np.full((30, 1), 0.5, np.float32))
-    known = [4, 9]
-    rest = [row for row in range(30) if row not in known]
-    expected: list[int] = []
-    while len(expected) < len(rest):
-        before = heads.points[known + expected]
-        nearest = {}
-        for row in set(rest) - set(expected):
-            nearest[row] = np.linalg.norm(before - heads.points[row], axis=1).min()
-        expected.append(max(nearest, key=nearest.__getitem__))
-    order = heads.farthest_first(np.array(rest), np.array(known))
-    assert order.tolist() == expected
-
-
-def label_some(is_first: np.ndarray, count: int) -> LabelSet:
-    """Labels of the first `count` galaxies of each of two classes."""
-    rows = [*np.flatnonzero(is_first)[:count], *np.flatnonzero(~is_first)[:count]]
-    return LabelSet(np.array(rows), np.repeat([0, 1], count), np.arange(2 * count), 2)
-
-
-@pytest.mark.parametrize(("share", "limit"), [(0.03, 0.1), (0.5, 0.3), (0.9, 0.2)])
-def test_probabilities_mean_what_they_say_with_three_labels_a_class(share, limit):
-    """Whatever share of the galaxies a class has; by labels alone the gaps are 0.2 to 0.4."""
-    gaps = []
-    for seed in range(6):
-        rng = np.random.default_rng(seed)
-        is_first = rng.random(2000) < share
-        features = rng.normal(size=(2000, 20)).astype(np.float32)
-        features[:, :4] += 2 * is_first[:, None]
-        heads = Heads(features, np.full((2000, 1), 0.5, np.float32))
-        probs = heads.probabilities(label_some(is_first, 3))[:, 0]
-        for rows in np.array_split(np.argsort(probs), 10):
-            gaps.append(abs(probs[rows].mean() - is_first[rows].mean()))
-    assert np.mean(gaps) < limit
-
-
-def test_a_prediction_that_tells_the_classes_apart_counts_most():
-    """One of 37, after 16 labels: a head that trusts all alike has 0.74."""
-    rng = np.random.default_rng(0)
-    is_first = rng.random(600) < 0.5
-    predictions = rng.uniform(0.1, 0.9, (600, 37)).astype(np.float32)
-    predictions[:, 5] = (predictions[:, 5] + is_first) / 2
-    heads = Heads(rng.normal(size=(600, 64)).astype(np.float32), predictions)
-    probs = heads.probabilities(label_some(is_first, 8))[:, 0]
-    assert roc_auc_score(is_first, probs) > 0.82
 
 
 def test_a_ranking_is_downloaded_as_it_is_shown_with_probabilities(loop):

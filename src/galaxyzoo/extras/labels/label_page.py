@@ -143,8 +143,8 @@ def _add_changes(tab: APIRouter, loop: LabelLoop) -> None:
     @tab.post("/label")
     def label(change: Change) -> dict[str, Any]:
         rows = [loop.row_of(name) for name in change.galaxies]
-        number = loop.number_of(change.label)
-        before = loop.number_of(change.before)
+        number = loop.class_number(change.label)
+        before = loop.class_number(change.before)
         changed = loop.label(rows, number, before)
         return {
             **state(),
@@ -154,7 +154,7 @@ def _add_changes(tab: APIRouter, loop: LabelLoop) -> None:
 
     @tab.post("/class")
     def name_class(change: ClassName) -> dict[str, Any]:
-        number = loop.number_of(change.before)
+        number = loop.class_number(change.before)
         rows = []
         if number is None:
             loop.add_class(change.name, change.place)
@@ -177,7 +177,7 @@ def _find_number(loop: LabelLoop, by: Order, of: str | None) -> int:
     """Number that a ranking goes by: of a class or, for likeness, of a galaxy's row."""
     if by == "like":
         return loop.row_of(of or "")
-    return loop.number_of(of) or 0
+    return loop.class_number(of) or 0
 
 
 def _rank(loop: LabelLoop, by: Order, of: str | None, start: int) -> list[Any]:

@@ -79,7 +79,7 @@ class SurveyLabels:
             raise InputError(f"the survey has no galaxy '{name}'")
         return self.rows[name]
 
-    def number_of(self, name: str | None) -> int | None:
+    def class_number(self, name: str | None) -> int | None:
         """Number of a class, None: of no class; an unknown name is an error."""
         if name is None:
             return None
