@@ -52,10 +52,8 @@ def test_committed_tables_make_the_record_again(clone):
     code = "from galaxyzoo.core.versions import code_version; print(code_version())"
     version = subprocess.check_output([sys.executable, "-c", code], cwd=clone / "src", text=True)
     assert version.endswith("+" + git(clone, "describe", "--always"))  # no -dirty
-    ours, record = (
-        files.read_json(clone / folder / f"{place}.json")
-        for folder in ("submissions", "submissions/records")
-    )
+    ours = files.read_json(clone / "submissions" / f"{place}.json")
+    record = files.read_json(clone / "submissions/records" / f"{place}.json")
     assert ours["score"] == pytest.approx(record["score"], abs=1e-9)
     refused = call(clone, "predict.py", "ensemble:default", "input/kaggle-mini")
     assert "no ensemble 'ensemble:default'" in complaint(refused)

@@ -112,7 +112,8 @@ def test_the_copy_to_send_is_the_last_and_a_better_one_comes_back_as_printed(
 ):
     monkeypatch.setattr(selection, "CANDIDATES", CANDIDATES)
     published = root_dir() / "submissions/predictions.csv"
-    worse, better = (["--candidates", "mean", "--name", name] for name in ("worse", "better"))
+    worse = ["--candidates", "mean", "--name", "worse"]
+    better = ["--candidates", "mean", "--name", "better"]
     for words, line in (
         (["run1", *worse], "copied to submissions/predictions.csv\n"),
         (["run0", "run1", *better], "copied to submissions/predictions.csv\n"),

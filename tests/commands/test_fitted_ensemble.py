@@ -34,7 +34,8 @@ def refusal(root: Path) -> str:
 def test_a_member_that_lacks_networks_or_was_trained_again_is_one_line(copy):
     fold = copy / "folds" / dataset(copy) / "gz37/cnn/fold_1"
     fold.rename(copy / "fold_1")
-    assert "gz37/cnn, a member of submissions/" in (line := refusal(copy))
+    line = refusal(copy)
+    assert "gz37/cnn, a member of submissions/" in line
     assert "another ensemble or, if this run has a config, type `bash " in line
     (copy / "fold_1").rename(fold)
     weights = fold / "weights.safetensors"
@@ -48,10 +49,12 @@ def test_a_member_that_lacks_networks_or_was_trained_again_is_one_line(copy):
 
 
 def test_tables_without_networks_are_named(copy):
-    oof, test = (copy / place / dataset(copy) / "gz37/cnn.csv" for place in ("oof", "submissions"))
+    oof = copy / "oof" / dataset(copy) / "gz37/cnn.csv"
+    test = copy / "submissions" / dataset(copy) / "gz37/cnn.csv"
     succeed(copy, "ensemble.py", "--import", f"theirs={oof},{test}")
     succeed(copy, "ensemble.py", "all", "--candidates", "mean")
-    assert "gz37/theirs, a member of submissions/" in (line := refusal(copy))
+    line = refusal(copy)
+    assert "gz37/theirs, a member of submissions/" in line
     assert "has no networks" in line
     assert "gz37/theirs" in complaint(call(copy, "predict.py", "gz37/theirs", oof))
     assert "gz37/theirs" in succeed(copy, "evaluate.py", "gz37").stdout

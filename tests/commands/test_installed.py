@@ -64,8 +64,11 @@ def test_dependencies_are_those_of_the_requirements():
     ranges = {r.name: r.specifier for r in optional} | read_ranges("3.14")
     for part in ("base", "extras"):
         pinned = (PINS / f"{part}.txt").read_text().split("# Brought in by those")[0]
-        for pin in (Requirement(s.split("#")[0]) for s in pinned.splitlines() if s[:1].isalpha()):
-            (version,) = (specifier.version for specifier in pin.specifier)
+        for line in pinned.splitlines():
+            if not line[:1].isalpha():
+                continue
+            pin = Requirement(line.split("#")[0])
+            version = str(pin.specifier).removeprefix("==")
             name = HEADLESS.get(pin.name, pin.name)
             assert name in NOTEBOOKS or version in ranges[name], pin
     floors = {r.name: f"{r.specifier}".split(",")[-1][2:] for r in needed if r.name != "simplejpeg"}
@@ -196,7 +199,8 @@ def test_installed_command_predicts_as_the_checkout_does(installed, galaxy, tmp_
     done = run(installed / "python", "-c", NOTEBOOK, galaxy, cwd=here)
     assert (done.returncode, done.stdout.splitlines()[0]) == (0, __version__), done.stderr
     succeed(there, "predict.py", galaxy, "--output", there / "predictions.csv")
-    mine, theirs = (pd.read_csv(f / "predictions.csv", index_col=0) for f in (here, there))
+    mine = pd.read_csv(here / "predictions.csv", index_col=0)
+    theirs = pd.read_csv(there / "predictions.csv", index_col=0)
     pd.testing.assert_frame_equal(mine, theirs, atol=1e-6)
     assert sorted(path.name for path in here.iterdir()) == [".git", "array.csv", "predictions.csv"]
     of_array = pd.read_csv(here / "array.csv", index_col="id")

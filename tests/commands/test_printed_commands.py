@@ -52,11 +52,14 @@ def project(finished: Path, tmp_path: Path) -> Path:
 def printed_commands(text: str) -> list[list[str]]:
     """Entry script and arguments of each command in what was printed."""
     found = re.findall(r"(?:python3|bash) (?:src|scripts)/[^`\n]+", text)
-    commands = [[Path(words[1]).name, *words[2:]] for words in map(shlex.split, found)]
-    return [
-        ["train.py", "--ensemble", *words] if script == "train_folds.sh" else [script, *words]
-        for script, *words in commands
-    ]
+    commands = []
+    for line in found:
+        _, script, *words = shlex.split(line)
+        command = [Path(script).name]
+        if command == ["train_folds.sh"]:
+            command = ["train.py", "--ensemble"]
+        commands.append(command + words)
+    return commands
 
 
 def check_printed(root: Path, text: str) -> None:

@@ -70,8 +70,8 @@ def test_the_stage_is_trained_there_and_the_recipe_ends_here(trained):
     assert saved["own_dataset"] == own(trained).name
     history = pd.read_csv(own(trained) / "gz37/net/fold_1/history.csv")
     assert history["stage"].tolist() == ["votes", "classes", "again"]
-    split, other = (pd.read_csv(folder / "train.csv", index_col=0) for folder in
-                    (own(trained), trained / "folds/classes"))  # fmt: skip
+    split = pd.read_csv(own(trained) / "train.csv", index_col=0)
+    other = pd.read_csv(trained / "folds/classes/train.csv", index_col=0)
     assert split.loc[SHARED, "fold"].tolist() == other.loc[SHARED, "fold"].tolist()
 
 

@@ -100,9 +100,10 @@ def test_a_copy_follows_its_originals_fold_in_another_dataset(root, two_sets):
     pairs = {int(ids[20 + i]): (int(ids[i]), CHANGES[i % 6]) for i in range(12)}
     plant(second, pairs)
     catalogs = prepare_both(root, first, second)
-    folds = [dict(zip(c.ids.tolist(), c.folds.tolist(), strict=True)) for c in catalogs]
+    in_first = catalogs[0].train["fold"]
+    in_second = catalogs[1].train["fold"]
     for copy, (original, _) in pairs.items():
-        assert folds[1][copy] == folds[1][original] == folds[0][original]
+        assert in_second[copy] == in_second[original] == in_first[original]
 
 
 def test_copies_under_another_id_are_noted_and_anew_for_other_galaxies(root, two_sets):
@@ -139,7 +140,8 @@ def test_copies_that_other_datasets_put_into_different_folds_are_refused(root, t
     first, second, _ = two_sets
     first.write_zips(root / "input" / "first")
     before = prepare("first", n_folds=5)
-    in_0, in_1 = (int(before.ids[before.folds == k][0]) for k in (0, 1))
+    in_0 = int(before.ids[before.folds == 0][0])
+    in_1 = int(before.ids[before.folds == 1][0])
     plant(second, {in_1: (in_0, encoded_again)})
     second.write_zips(root / "input" / "second")
     with pytest.raises(InputError, match=f"{in_0} and {in_1} belong together"):

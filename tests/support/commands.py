@@ -67,11 +67,13 @@ def call(root: Path, script: str, *words: str | Path, src: Path = SRC) -> Done:
     """
     command = [str(src / script), *map(str, words)]
     with tempfile.TemporaryDirectory() as folder:
-        printed = [Path(folder) / name for name in ("output", "errors")]
-        job = Job(command, str(root), environment(root), *map(str, printed))
+        output = Path(folder) / "output"
+        errors = Path(folder) / "errors"
+        job = Job(command, str(root), environment(root), str(output), str(errors))
         (status,) = fork_server(src).run(job)
-        output, errors = (path.read_text(encoding="utf-8") for path in printed)
-    return subprocess.CompletedProcess(command, status, output, errors)
+        printed = output.read_text(encoding="utf-8")
+        complaints = errors.read_text(encoding="utf-8")
+    return subprocess.CompletedProcess(command, status, printed, complaints)
 
 
 def succeed(root: Path, script: str, *words: str | Path, src: Path = SRC) -> Done:

@@ -182,13 +182,27 @@ def run_card(own: Catalog, run: str, **values: object) -> dict[str, Any]:
         run: its task's name first.
         values: scores, and what differs from a run without fault.
     """
-    card: dict[str, Any] = {"run": run, "task": task_of(run).name, "dataset": own.dataset}
-    card |= {"fingerprint": own.fingerprint, "n_folds": own.n_folds}
-    card |= {"folds": list(range(own.n_folds)), "views": 8, "selected_on_validation": False}
-    card |= {"possible_leakage": False, "training_loss": {}, "tables": {"oof": "", "test": ""}}
-    card |= dict.fromkeys(("about", "config", "start", "checkpoint"), "made up")
-    lists = ("diverged", "no_better_than_mean", "unreadable_test_images")
-    return card | {key: [] for key in lists} | values
+    card: dict[str, Any] = {
+        "run": run,
+        "task": task_of(run).name,
+        "dataset": own.dataset,
+        "fingerprint": own.fingerprint,
+        "n_folds": own.n_folds,
+        "folds": list(range(own.n_folds)),
+        "views": 8,
+        "selected_on_validation": False,
+        "possible_leakage": False,
+        "training_loss": {},
+        "tables": {"oof": "", "test": ""},
+        "about": "made up",
+        "config": "made up",
+        "start": "made up",
+        "checkpoint": "made up",
+        "diverged": [],
+        "no_better_than_mean": [],
+        "unreadable_test_images": [],
+    }
+    return card | values
 
 
 def sign(dataset: str, run: str) -> None:

@@ -44,7 +44,7 @@ def fold_data(galaxies: int = 40, seed: int = 0) -> FoldData:
 def class_fold(galaxies: int = 40, seed: int = 0, **start: Any) -> FoldData:
     """Images whose brightness tells their class; class 0 is six times as frequent as the others."""
     rng = np.random.default_rng(seed)
-    classes = np.minimum(np.maximum(np.arange(galaxies) % 10 - 5, 0), 4)
+    classes = (np.arange(galaxies) % 10 - 5).clip(0, 4)
     images = rng.integers(0, 40, (galaxies, 32, 32, 3), dtype=np.uint8)
     images += (50 * classes).astype(np.uint8)[:, None, None, None]
     rows = np.arange(galaxies)

@@ -23,7 +23,10 @@ def row(**values: float) -> np.ndarray:
 
 
 def test_the_columns_are_the_competitions():
-    expected = [f"Class{q + 1}.{a + 1}" for q, n in enumerate(ANSWERS) for a in range(n)]
+    expected = []
+    for question, count in enumerate(ANSWERS, start=1):
+        for answer in range(1, count + 1):
+            expected.append(f"Class{question}.{answer}")
     assert list(COLUMNS) == expected
 
 
@@ -32,7 +35,9 @@ def test_parents_are_those_that_the_published_sums_show():
 
 
 def test_spans_cover_every_column_once():
-    places = [i for q in GALAXY_ZOO_2.questions for i in range(37)[GALAXY_ZOO_2.span(q)]]
+    places: list[int] = []
+    for question in GALAXY_ZOO_2.questions:
+        places += range(37)[GALAXY_ZOO_2.span(question)]
     assert places == list(range(37))
     assert GALAXY_ZOO_2.span(GALAXY_ZOO_2.questions[7]) == slice(18, 25)
     assert GALAXY_ZOO_2.answer_text("Class8.6") == "merger"

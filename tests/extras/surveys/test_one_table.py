@@ -3,6 +3,7 @@
 import datetime
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -32,14 +33,13 @@ def make_parts(folder: Path, ids: Sequence[list[int] | list[str]]) -> list[Path]
         rng = np.random.default_rng(number)
         rows = len(names)
         features = rng.random((rows, 3), np.float32)
-        table = pa.table(
-            {
-                "id": pa.array(names, pa.string() if "a.jpg" in names else pa.int64()),
-                **{name: rng.random(rows, np.float32) for name in WRITTEN},
-                "hubble10": pa.array(["", "E_round", "SB"][:rows], pa.string()),
-                "features": pa.FixedSizeListArray.from_arrays(features.ravel(), 3),
-            }
-        )
+        kind = pa.string() if "a.jpg" in names else pa.int64()
+        columns: dict[str, Any] = {"id": pa.array(names, kind)}
+        for name in WRITTEN:
+            columns[name] = rng.random(rows, np.float32)
+        columns["hubble10"] = pa.array(["", "E_round", "SB"][:rows], pa.string())
+        columns["features"] = pa.FixedSizeListArray.from_arrays(features.ravel(), 3)
+        table = pa.table(columns)
         schema = describe_columns(table.schema, VOTES, "id", "gz37/cnn")
         paths.append(folder / f"part-{number:06d}.parquet")
         parquet.write_table(table.cast(schema), paths[-1])
