@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from galaxyzoo.config.schema import TTAConfig
+from galaxyzoo.core import devices, paths
 from galaxyzoo.training import planning, probe, run, trainer
 from galaxyzoo.training.loader import Batch
 from galaxyzoo.training.run import Run
@@ -26,6 +27,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         now[0] += len(rows)
 
     clocks = {"perf_counter": lambda: now[0], "thread_time": lambda: now[0] * 0.4}
+    clocks["time"] = lambda: 1e9 + now[0]
     monkeypatch.setattr(probe, "time", SimpleNamespace(**clocks))
     monkeypatch.setattr(probe, "predict", predict)
     monkeypatch.setattr(Trainer, "step", step)
@@ -38,8 +40,10 @@ def test_a_plan_is_of_all_folds_images_and_takes_no_longer_than_it_may(copied, c
     cost = planning.estimate(config, catalog, 100, copied=copied)
     galaxies, epochs = len(catalog.ids), 0 if copied else config.train.epochs
     views = galaxies + catalog.n_folds * len(catalog.test_ids)
-    assert cost.train_s == galaxies * (catalog.n_folds - 1) * epochs
-    assert cost.predict_s == views + galaxies * epochs / config.tta.n_views
+    images = galaxies * (catalog.n_folds - 1) * epochs
+    assert cost.train_s == pytest.approx(0.4 * images)  # the rest of the time went to others
+    images = views + galaxies * epochs / config.tta.n_views
+    assert cost.predict_s == pytest.approx(0.4 * images)
     assert cost.cpu_share == pytest.approx(0.4)
     batches = [config.train.batch_size, probe.batch_size_for(torch.device("cpu"))]
     assert clock[0] <= 100 + 2 * sum(batches)
@@ -54,10 +58,45 @@ def test_a_logistic_regression_takes_no_steps_but_features_once(clock, prepared,
     monkeypatch.setattr(Trainer, "step", None)
     cost = planning.estimate(linear, catalog, 100)
     galaxies = len(catalog.ids)
-    assert (cost.train_s, cost.batch_s) == (galaxies, 0)
-    assert cost.predict_s == galaxies + catalog.n_folds * len(catalog.test_ids)
+    assert (cost.train_s, cost.batch_s) == (pytest.approx(0.4 * galaxies), 0)
+    images = galaxies + catalog.n_folds * len(catalog.test_ids)
+    assert cost.predict_s == pytest.approx(0.4 * images)
     assert cost.disk_bytes < network.disk_bytes  # no checkpoint
     assert planning.estimate(linear, catalog, 100, copied=True).train_s == 0
+
+
+def test_timings_are_kept_for_an_hour_for_the_same_run_on_the_same_machine(
+    clock, prepared, monkeypatch
+):
+    config = small_config()
+    first = planning.estimate(config, prepared, 10)
+    took = clock[0]
+    assert planning.estimate(config, prepared, 10) == first
+    assert clock[0] == took  # nothing was timed
+    other = small_config(train={"batch_size": 4})
+    assert planning.estimate(other, prepared, 10).batch_s < first.batch_s
+    monkeypatch.setenv("GALAXYZOO_BF16", "0" if devices.has_bf16(torch.device("cpu")) else "1")
+    devices.has_bf16.cache_clear()
+    before = clock[0]
+    planning.estimate(config, prepared, 10)
+    assert clock[0] > before
+    monkeypatch.undo()
+
+
+@pytest.mark.parametrize("fault", ["an hour later", "changed", "cut off"])
+def test_timings_that_cannot_be_used_are_taken_again(fault, clock, prepared):
+    config = small_config()
+    planning.estimate(config, prepared, 10)
+    path = paths.cache_dir() / "plan_timings.json"
+    if fault == "an hour later":
+        clock[0] += 3600
+    elif fault == "changed":
+        path.write_text(path.read_text().replace('"batch_s": ', '"batch_s": 1'))
+    else:
+        path.write_text(path.read_text()[:-20])
+    before = clock[0]
+    planning.estimate(config, prepared, 10)
+    assert clock[0] > before
 
 
 @pytest.fixture
@@ -88,7 +127,7 @@ def test_a_plan_counts_the_images_that_training_takes(settings, prepared, work, 
     config = small_config(image=SIZES, train=settings, tta={"dihedral": False, "angles": 2})
     Run(config, prepared).train()
     timed = probe.Probe(config.train.batch_size, predict_s=1, cpu_share=1, weight_bytes=0)
-    monkeypatch.setattr(planning, "probe", lambda *_: timed)
+    monkeypatch.setattr(planning, "recall_or_probe", lambda *_: timed)
     cost = planning.estimate(config, prepared)
     assert cost.train_s == pytest.approx(
         work["trained"], rel=0.05

@@ -11,7 +11,7 @@ from galaxyzoo.core import console, devices
 from galaxyzoo.data.catalog import Catalog, folds_dir
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.training.jobs import memory_bytes
-from galaxyzoo.training.probe import peak_of_fold, probe
+from galaxyzoo.training.probe import peak_of_fold, recall_or_probe
 
 _PROBES_S = 60.0  # seconds of all probes together, where a batch of each run fits in
 _BUSY = 0.8  # share of the processor below which others are at work
@@ -39,20 +39,26 @@ def estimate(
     Args:
         config: of the run.
         catalog: its galaxies.
-        seconds: that the probe may take; two batches of each kind are timed in any case.
+        seconds: that the probe may take; two batches of each kind are timed in any case. Timings
+            of the last hour are used again, and corrected by the share of the processor they had.
         copied: the weights are taken over from a run that has the same, not trained.
     """
-    timed = probe(config, seconds)
+    timed = recall_or_probe(config, seconds)
+    batch_s = timed.batch_s
+    predict_s = timed.predict_s
+    if timed.cpu_share < _BUSY:  # what they take when nothing else runs
+        batch_s *= timed.cpu_share
+        predict_s *= timed.cpu_share
     epochs = 0 if copied else config.train.epochs
     galaxies = len(catalog.ids)
     tests = len(catalog.test_ids)
     k = catalog.n_folds
     is_linear = config.train.optimizer == "linear"
     if is_linear:  # all galaxies' features, once; the regression itself takes seconds
-        train_s = galaxies * epochs * timed.predict_s
+        train_s = galaxies * epochs * predict_s
         predicted = 0.0
     else:
-        train_s = galaxies * (k - 1) * epochs / config.train.batch_size * timed.batch_s
+        train_s = galaxies * (k - 1) * epochs / config.train.batch_size * batch_s
         # Each fold's galaxies are also validated after every epoch, in one view.
         predicted = galaxies * epochs / config.tta.n_views
     if not config.is_earlier_stage:
@@ -64,12 +70,12 @@ def estimate(
         disk_bytes += 4 * timed.weight_bytes
     gpu_bytes = 0.0
     if _on_gpu():
-        gpu_bytes = peak_of_fold(config, catalog)
+        gpu_bytes = peak_of_fold(config, catalog, timed.gpu_bytes)
     return Cost(
         train_s,
-        predict_s=predicted * timed.predict_s,
+        predict_s=predicted * predict_s,
         disk_bytes=disk_bytes,
-        batch_s=timed.batch_s,
+        batch_s=batch_s,
         gpu_bytes=gpu_bytes,
         cpu_share=timed.cpu_share,
     )
@@ -81,7 +87,7 @@ def _on_gpu() -> bool:
 
 def print_plan(configs: list[Config], datasets: Mapping[str | None, Dataset]) -> None:
     """Print each run's hours and disk, the caches' disk, memory and free disk."""
-    print("timing the networks (about a minute, longer for GPU networks)", flush=True)
+    print("timing the networks (about a minute, unless timed within the last hour)", flush=True)
     costs: list[Cost] = []
     trained: set[str] = set()  # digests of weights
     for config in console.ProgressBar(configs, "probing", unit="run", leave=False):
@@ -110,8 +116,8 @@ def print_plan(configs: list[Config], datasets: Mapping[str | None, Dataset]) ->
     share = min(cost.cpu_share for cost in costs)
     if share < _BUSY:
         print(
-            f"warning: other processes left only {share:.0%} of the CPU for this test; without "
-            "them, training will be faster"
+            f"other processes left only {share:.0%} of the CPU for this test: the times above are "
+            "corrected to those without them"
         )
     if total.disk_bytes + cached > free:
         print("warning: this plan needs more disk space than is free")

@@ -3,13 +3,16 @@
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from galaxyzoo.config.schema import Config
-from galaxyzoo.core import devices, memory
+from galaxyzoo.core import devices, manifest, memory, paths
+from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.inference.network import batch_size_for, predict
@@ -19,6 +22,7 @@ from galaxyzoo.training.parts import Part
 from galaxyzoo.training.trainer import Trainer
 
 BATCHES = 8  # timed at most, after the first, which is slower
+_KEPT_S = 3600.0  # that timings are used again
 _CONTEXT_BYTES = 1e9  # of a GPU, that each process takes: CUDA's own, and predictions
 
 
@@ -30,6 +34,7 @@ class Probe:
     predict_s: float  # seconds of predicting one image in all views
     cpu_share: float  # of the processor, that this thread had; 1 on a GPU
     weight_bytes: int
+    gpu_bytes: int = 0  # the most reserved on a GPU
 
 
 def random_fold(config: Config, train_images: int) -> FoldData:
@@ -43,6 +48,31 @@ def random_fold(config: Config, train_images: int) -> FoldData:
     cache = ImageCache(np.arange(count), images, np.zeros(count, bool))
     part = Part(fold_name(0), np.arange(train_images), np.arange(predicted), stream=0)
     return FoldData(cache, targets, part)
+
+
+def recall_or_probe(config: Config, seconds: float) -> Probe:
+    """Probe a run as `probe` does, unless this machine has done so within the last hour."""
+    path = paths.cache_dir() / "plan_timings.json"
+    device = devices.get_device()
+    machine = [devices.describe_machine(), devices.has_bf16(device), torch.get_num_threads()]
+    key = manifest.digest_json([config.model_dump(mode="json"), *machine, torch.__version__])
+    now = time.time()
+    recent = {}
+    for name, entry in _read_timings(path).items():
+        if 0 <= now - entry["time"] < _KEPT_S:
+            recent[name] = entry
+    if key not in recent:
+        recent[key] = {"time": now, "probe": asdict(probe(config, seconds))}
+        manifest.write_sealed(path, {"probes": recent})
+    return Probe(**recent[key]["probe"])
+
+
+def _read_timings(path: Path) -> dict[str, Any]:
+    """Probes by the digest of all that they depend on; none where the file cannot be used."""
+    try:
+        return manifest.read_sealed(path)["probes"]
+    except InputError:
+        return {}
 
 
 def probe(config: Config, seconds: float) -> Probe:
@@ -77,12 +107,17 @@ def _probe(trainer: Trainer, seconds: float) -> Probe:
     if trainer.config.train.optimizer != "linear":
         batch_s, _ = _time_batches(_train(trainer), seconds / 2)
     view_s, share = _time_batches(_predict(trainer), seconds / 2)
+    gpu_bytes = 0
+    if devices.get_device().type == "cuda":
+        share = 1.0
+        gpu_bytes = torch.cuda.max_memory_reserved()
     tensors = trainer.model.state_dict().values()
     return Probe(
         batch_s,
         predict_s=view_s / len(trainer.data.val_rows),
-        cpu_share=1.0 if devices.get_device().type == "cuda" else share,
+        cpu_share=share,
         weight_bytes=sum(tensor.numel() * tensor.element_size() for tensor in tensors),
+        gpu_bytes=gpu_bytes,
     )
 
 
@@ -129,10 +164,10 @@ def gpu_bytes(config: Config, catalog: Catalog) -> float:
         return math.inf
     finally:
         memory.release()
-    return peak_of_fold(config, catalog)
+    return peak_of_fold(config, catalog, torch.cuda.max_memory_reserved())
 
 
-def peak_of_fold(config: Config, catalog: Catalog) -> float:
-    """GPU memory of a fold: the peak reserved for a few images."""
+def peak_of_fold(config: Config, catalog: Catalog, reserved: int) -> float:
+    """GPU memory of a fold: that reserved for a few images, and all images."""
     images = len(catalog.ids) * config.image.cache_px**2 * 3
-    return _CONTEXT_BYTES + torch.cuda.max_memory_reserved() + images
+    return _CONTEXT_BYTES + reserved + images
