@@ -8,10 +8,11 @@ from galaxyzoo.data.readers.kaggle import open_dataset_files
 from galaxyzoo.io.tables import read_csv
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.kinds import CLASS
-from galaxyzoo.tasks.label_rules import ClassRule, share
+from galaxyzoo.tasks.label_rules import ClassRule, ClassValues, Votes, share
 from galaxyzoo.tasks.registry import TASKS
 from support.datasets import COLUMNS, draw_votes
 from support.real_data import MINI, ZOO5, needs_data
+from support.refusals import one_line_refusal
 
 RULES = {name: task.rule for name, task in TASKS.items() if task.rule}
 
@@ -189,9 +190,15 @@ def test_classes_exclude_each_other_on_random_votes(name):
 
 def test_a_rule_that_gives_two_classes_is_refused():
     twice = {"a": np.array([True, False]), "b": np.array([True, True])}
-    rule = ClassRule(lambda votes: twice, lambda votes: twice)
-    with pytest.raises(ValueError, match="two classes"):
-        rule.labels(pd.DataFrame(index=[1, 2]))
+
+    def overlapping(votes: Votes) -> ClassValues:
+        return twice
+
+    rule = ClassRule(overlapping, overlapping)
+    line = one_line_refusal(rule.labels, pd.DataFrame(index=[100, 200]))
+    assert line.startswith(
+        "the label rule overlapping puts galaxy 100 into a and b (such galaxies: 1)"
+    )
 
 
 @pytest.mark.parametrize("name", RULES)

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import pandas as pd
 
+from galaxyzoo.core.errors import InputError
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 
 # Vote fractions by column name: arrays, or a network's tensors, through which gradients pass
@@ -35,10 +36,17 @@ class ClassRule:
             votes: (galaxy, 37) vote fractions by column name.
         Returns:
             (kept galaxy, class) 0.0 or 1.0, rows in the votes' order.
+        Raises:
+            InputError: the rule puts a galaxy into two classes.
         """
         members = pd.DataFrame(self.hard(_to_arrays(votes)), votes.index).astype(np.float64)
-        if (members.sum(axis=1) > 1).any():
-            raise ValueError("a label rule gives a galaxy two classes")
+        several = members[members.sum(axis=1) > 1]
+        if len(several):
+            classes = " and ".join(members.columns[several.iloc[0] > 0])
+            raise InputError(
+                f"the label rule {self.hard.__name__} puts galaxy {several.index[0]} into {classes}"
+                f" (such galaxies: {len(several):,}): change it so that classes exclude each other"
+            )
         return members[members.any(axis=1)]
 
     def shares(self, votes: pd.DataFrame) -> pd.DataFrame:
