@@ -89,7 +89,10 @@ def test_after_a_part_of_a_training_comes_what_ends_in_a_submission(tmp_path, wo
 def test_a_refusal_names_a_command_after_which_it_goes_on(project, typed, missing):
     for name in missing.format(NAME).split():
         path = project / name
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
     script, *words = typed.format(NAME).split()
     refused = complaint(call(project, script, *words))
     check_printed(project, refused)

@@ -44,7 +44,10 @@ def write(root: Path, form: str, pixels: list[Any] = PIXELS, ids: list[Any] = ID
     folder.mkdir(parents=True)
     if form in (*PARTS, WHOLE):
         competition = draw_competition(n_train=6, n_test=3)
-        (competition.write_whole_zip if form == WHOLE else competition.write_zips)(folder)
+        if form == WHOLE:
+            competition.write_whole_zip(folder)
+        else:
+            competition.write_zips(folder)
         return folder / f"{form}.zip"
     if form == LABELED:
         labels = np.array(ANOMALIES)[np.arange(18) % 4]
@@ -162,7 +165,8 @@ def test_a_damaged_file_is_one_line_that_names_it(root, form, damage):
     change(path)
     before = listing(root / "input" / "mine")
     messages = [one_line_refusal(open_input, "mine", {TASKS.get(form, "zoo5")})]
-    messages += [one_line_refusal(open_all, [path])] if form in FORMS else []
+    if form in FORMS:
+        messages.append(one_line_refusal(open_all, [path]))
     for message in messages:
         assert path.stem in message
         assert lines[form] in message

@@ -160,7 +160,10 @@ def write_ids(path: Path, ids: Any) -> Path:
         parquet.write_table(table, path)
     else:
         table = pd.DataFrame({"Path": "a.png"}, pd.Index(ids, name="objID"))
-        table.to_csv(path) if path.suffix == ".csv" else table.to_parquet(path)
+        if path.suffix == ".csv":
+            table.to_csv(path)
+        else:
+            table.to_parquet(path)
     return path
 
 

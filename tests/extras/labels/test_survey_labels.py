@@ -78,7 +78,10 @@ def test_a_table_that_another_program_changed_is_not_written_over(loop, change):
     loop.label([3], 0)
     loop.label([1, 2], 1)
     changed = CHANGES[change](loop.path.read_text())
-    loop.path.write_text(changed) if changed else loop.path.unlink()
+    if changed:
+        loop.path.write_text(changed)
+    else:
+        loop.path.unlink()
     for act in (lambda: loop.label([5], 0, None), lambda: loop.add_class("new")):
         assert "labels.csv or classes.txt changed on disk" in one_line_refusal(act)
         assert (loop.path.read_text() if loop.path.exists() else "") == changed
