@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from extras.download.test_kaggle_submission import submit_by, write_submission
+from extras.download.test_submit import submit_by, write_submission
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.extras.download import submit
 from galaxyzoo.extras.download.ledger import Ledger, ledger_csv
