@@ -234,6 +234,6 @@ def print_left_out(left_out: list[tuple[str, str]], n_predicted: int) -> None:
     """Print the name and reason of each image without a prediction."""
     if left_out:
         total = n_predicted + len(left_out)
-        print(f"skipped {len(left_out):,} of {total:,} images (unreadable):")
+        print(f"skipped {len(left_out):,} of {console.count(total, 'image')} (unreadable):")
     for image, reason in left_out:
         print(one_line(f"  {image}: {reason}"))

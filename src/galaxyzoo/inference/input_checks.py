@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from galaxyzoo.config.schema import ORIGINAL_PX
+from galaxyzoo.core.console import count
 from galaxyzoo.data.decoding import Header
 from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.registry import TASKS
@@ -68,9 +69,9 @@ def _correlation(image: np.ndarray) -> float:
 
 def add_checks(total: InputChecks, further: Mapping[str, tuple[int, str]]) -> None:
     """Add counts of further images to `total`, which keeps the first names."""
-    for kind, (count, name) in further.items():
+    for kind, (n_further, name) in further.items():
         count_before, first_name = total.get(kind, (0, name))
-        total[kind] = (count_before + count, first_name)
+        total[kind] = (count_before + n_further, first_name)
 
 
 def describe_checks(checks: Mapping[str, tuple[int, str]], n_images: int, task: Task) -> list[str]:
@@ -79,6 +80,7 @@ def describe_checks(checks: Mapping[str, tuple[int, str]], n_images: int, task: 
     for kind, sentence in _SENTENCES.items():
         if kind not in checks or (kind == "size" and task.name not in TASKS):
             continue
-        count, first_name = checks[kind]
-        sentences.append(f"{count:,} of {n_images:,} images: {sentence} (first: {first_name})")
+        n_of_kind, first_name = checks[kind]
+        share = f"{n_of_kind:,} of {count(n_images, 'image')}"
+        sentences.append(f"{share}: {sentence} (first: {first_name})")
     return sentences

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from galaxyzoo.core.console import count
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import read_image_settings
 from galaxyzoo.data.decoding import over_black
@@ -70,8 +71,10 @@ class Model:
         table, unreadable = predict_stores(self.predictor, paths, settings)
         if unreadable:
             name, reason = unreadable[0]
-            count = f"{len(unreadable):,} of {len(unreadable) + len(table):,} images"
-            warnings.warn(f"skipped {count} (first: {name}: {reason})", stacklevel=2)
+            images = count(len(unreadable) + len(table), "image")
+            warnings.warn(
+                f"skipped {len(unreadable):,} of {images} (first: {name}: {reason})", stacklevel=2
+            )
         return table
 
     def _predict_pictures(self, pictures: list[Any]) -> pd.DataFrame:

@@ -89,6 +89,11 @@ def test_by_keys_alone_a_person_looks_closer_skips_notes_and_renames(votes, begi
         page.wait_for_selector(until)
 
     page.wait_for_selector("#grid li:first-child button[aria-current=true]")
+    for control in ("#rename", "#of", "#undo"):  # there is no class that they could work on
+        assert not page.is_visible(control)
+    first_galaxy = page.locator("#grid img >> nth=0").bounding_box()
+    assert first_galaxy is not None
+    assert first_galaxy["y"] + first_galaxy["height"] < 844  # on the first screen of a phone
     for name in ("bright", "dim"):
         page.focus("#name")
         page.keyboard.type(name)
@@ -121,7 +126,7 @@ def test_by_keys_alone_a_person_looks_closer_skips_notes_and_renames(votes, begi
     press("ArrowRight", until=f"#about:not(:text-is('{shown}'))")
     press("1", until="#classes :text('bright (2)')")
     check_accessibility(page)
-    press("Escape", "l", until="#message:has-text('Ranked most like')")
+    press("Escape", "l", until="#message:has-text('Most similar to')")
     assert page.evaluate("document.documentElement.scrollWidth") == width
     check_accessibility(page)
     table = pd.read_csv(votes / "labels.csv", dtype=str).fillna("")
@@ -160,7 +165,7 @@ def test_what_a_person_has_written_is_lost_to_no_slip_and_no_other_tab(votes, be
     page.click("#remove")
     page.click("#remove")  # the first question was answered by no
     page.wait_for_selector("#message:has-text('gray removed (2 labels).')")
-    assert ["Remove gray" in question for question in questions] == [True, True]
+    assert ["Delete gray" in question for question in questions] == [True, True]
     assert classes()[1][1] == before[2][1]
     assert [button[0] for button in classes()] == ["1 dark (2)", "3 bright (2)"]
     assert page.locator("#scores tr").count() == 2

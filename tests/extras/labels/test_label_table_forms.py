@@ -69,5 +69,5 @@ def test_labels_are_read_in_the_form_that_they_come_in(root, form, capsys):
     stems = {Path(name).stem: i for i, name in raw.train_images.names.items()}
     classes = raw.targets.loc[[stems[f"g{n:02}"] for n in range(12)]].idxmax(axis=1)
     assert classes.tolist() == [*"abc"] * 4
-    said = "20 labels of 12 images; 90.0% agree with the majority; images without"
+    said = "20 labels of 12 images; 90.0% match the majority\n"
     assert (said in capsys.readouterr().out) == (form == "an export")

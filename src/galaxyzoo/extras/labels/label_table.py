@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from galaxyzoo.core.console import count
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.readers.dataset_files import DatasetCandidate, DatasetFiles
@@ -152,8 +153,10 @@ def _majority(rows: pd.Index, classes: pd.Series, path: Path) -> pd.Series:
     labels = labels.loc[rows.unique()]
     if len(labels) < len(rows):
         agreeing = most.sum() / counts.to_numpy().sum()
-        print(
-            f"{shown(path)}: {len(rows):,} labels of {len(labels):,} images; {agreeing:.1%} agree "
-            f"with the majority; images without a majority: {(~is_clear).sum():,}"
-        )
+        n_ties = int((~is_clear & (most > 0)).sum())
+        line = f"{count(len(rows), 'label')} of {count(len(labels), 'image')}"
+        line += f"; {agreeing:.1%} match the majority"
+        if n_ties:
+            line += f"; {count(n_ties, 'tie')}, treated as unlabeled"
+        print(f"{shown(path)}: {line}")
     return labels
