@@ -4,11 +4,11 @@ Heat maps are averaged over the run's folds and over the image's eight
 orientations.
 
   python3 src/gradcam.py --image mine.jpg
-  python3 src/gradcam.py gz37/mobilenetv2 --galaxy-id 781510
+  python3 src/gradcam.py gz37/d4cnn --galaxy-id 781510
   python3 src/gradcam.py ensemble:default --galaxy-id 781510
   python3 src/gradcam.py gz37/cnn --galaxy-id 781510 --answer Class4.1
   python3 src/gradcam.py zoo5/resnet18 --image mine.jpg --answer spiral
-  python3 src/gradcam.py gz37/mobilenetv2 --galaxy-id 781510 --feature-maps
+  python3 src/gradcam.py gz37/d4cnn --galaxy-id 781510 --feature-maps
   python3 src/gradcam.py gz37/cnn --image mine.jpg --feature-maps --fold 2
 """
 
