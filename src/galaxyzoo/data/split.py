@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -113,20 +114,16 @@ def make_catalog(
         "galaxy_ids": raw.galaxy_ids,
         "folds_as_in_earlier_datasets": int((known_folds >= 0).sum()),
         "duplicate_correlation": DUPLICATE_CORRELATION,
-        "galaxies_with_a_near_duplicate": int(_is_shared(near).sum()),
+        "known_groups": _digest_groups(known_groups, ids),
+        **_count_shared(near, shared, known_groups.sources),
         "dropped_images": {str(galaxy_id): reason for galaxy_id, reason in cache.problems.items()},
         "code_version": versions.code_version(),
         "images": images,
     }
-    if shared:
-        counts = {name: int(_is_shared(numbers).sum()) for name, numbers in shared.items()}
-        description["galaxies_that_share"] = counts
-        description["shared_by"] = known_groups.sources
     if raw.settings:
         description[SETTINGS] = raw.settings
     if raw.own_task:
         description[OWN_TASK] = define_task(raw.own_task)
-    description["known_groups"] = _digest_groups(known_groups, ids)
     catalog = Catalog(raw.dataset, train, raw.test_ids, description)
     if raw.task:
         catalog.for_task(raw.task)  # every class is in every fold
@@ -148,6 +145,24 @@ def images_of(raw: DatasetFiles) -> list[Images]:
 def _is_shared(numbers: np.ndarray) -> np.ndarray:
     """(galaxy,) whether another galaxy has the same number; -1 is none."""
     return pd.Series(numbers).duplicated(keep=False).to_numpy() & (numbers >= 0)
+
+
+def _count_shared(
+    near: np.ndarray, shared: dict[str, np.ndarray], sources: dict[str, list[str]]
+) -> dict[str, Any]:
+    """Numbers of galaxies that share something with another one, for the split's record.
+
+    Args:
+        near: (galaxy,) groups of near-duplicates.
+        shared: what is shared -> (galaxy,) groups by tables.
+        sources: what is shared -> columns and their tables.
+    """
+    record: dict[str, Any] = {"galaxies_with_a_near_duplicate": int(_is_shared(near).sum())}
+    if shared:
+        counts = {name: int(_is_shared(numbers).sum()) for name, numbers in shared.items()}
+        record["galaxies_that_share"] = counts
+        record["shared_by"] = sources
+    return record
 
 
 def _digest_groups(known_groups: KnownGroups, ids: np.ndarray | pd.Index) -> str:

@@ -66,14 +66,14 @@ def main() -> None:
     if options.check:
         launch.print_done(describe_check(path))
         return
-    card = submission.read_card(SubmissionCard, path)
-    if card and card.dataset != WHOLE:
+    dataset = _dataset_of(path)
+    if dataset != WHOLE:
         raise InputError(
-            f"{paths.shown(path)} has the test galaxies of {card.dataset}; Kaggle needs those of "
+            f"{paths.shown(path)} has the test galaxies of {dataset}; Kaggle needs those of "
             f"the whole competition: type `{launch.typed('download_data')}`, then "
             f"`{launch.typed('train_folds')}`"
         )
-    digest = check_file(path, WHOLE)
+    digest = check_file(path, WHOLE).digest
     if options.message is None:
         raise InputError("add -m MESSAGE, which Kaggle shows with the submission")
     try:
@@ -159,21 +159,31 @@ def describe_check(path: Path) -> str:
     Raises:
         InputError: it is no submission of these galaxies.
     """
-    card = submission.read_card(SubmissionCard, path)
-    dataset = card.dataset if card else WHOLE
-    check_file(path, dataset)
-    rows = len(_test_ids(dataset))
-    valid = f"{paths.shown(path)} is valid ({rows:,} rows). Not sent."
+    dataset = _dataset_of(path)
+    checked = check_file(path, dataset)
+    valid = f"{paths.shown(path)} is valid ({checked.rows:,} rows). Not sent."
     if dataset == WHOLE:
         return valid
     return f"{valid} Kaggle takes the whole competition's test galaxies; these are {dataset}'s."
 
 
-def check_file(path: Path, dataset: str) -> str:
+def _dataset_of(path: Path) -> str:
+    """Dataset that a file's card names; without a card, the whole competition."""
+    card = submission.read_card(SubmissionCard, path)
+    return card.dataset if card else WHOLE
+
+
+@dataclass(frozen=True)
+class CheckedFile:
+    """A file that is a submission."""
+
+    digest: str  # of the table
+    rows: int
+
+
+def check_file(path: Path, dataset: str) -> CheckedFile:
     """Check that a file is a submission of a dataset, and its score card its own.
 
-    Returns:
-        The digest of what was checked.
     Raises:
         InputError: it is missing, differs from its card, or is not what Kaggle's sample asks for.
     """
@@ -189,8 +199,9 @@ def check_file(path: Path, dataset: str) -> str:
             f"{paths.shown(path)} does not match its card {paths.shown(card)}: rebuild both, or "
             "delete the card if the table is your own"
         )
-    submission.check(path, registry.get_task(kinds.COMPETITION_TASK), _test_ids(dataset))
-    return digest
+    ids = _test_ids(dataset)
+    submission.check(path, registry.get_task(kinds.COMPETITION_TASK), ids)
+    return CheckedFile(digest, len(ids))
 
 
 def _test_ids(dataset: str) -> np.ndarray:
