@@ -41,7 +41,7 @@ from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task
 from galaxyzoo.tasks.registry import CLASS_TASKS, TASKS, define_task
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
-_SET_HERE = ("stage", "earlier", "dataset", "own_dataset")  # keys that no recipe sets
+_SET_HERE = ("stage", "earlier", "dataset", "own_dataset")  # keys refused outside `stages:`
 Values = dict[str, Any]  # nested settings
 
 

@@ -186,7 +186,7 @@ def whole_numbers(texts: pd.Series, limit: int) -> tuple[pd.Series, np.ndarray]:
     Returns:
         (row,) int64 of the same index, 0 in wrong rows; and the positions of the wrong rows.
     """
-    # Numbers come where `dtype` in `read_table` misses a column, as with a tab before its name.
+    # Numbers come where `dtype` in `_parse_csv` misses a column, as with a tab before its name.
     texts = texts.where(texts.notna(), "").astype(str).str.strip()
     is_whole = texts.str.fullmatch("[0-9]{1,19}")
     is_pointed = texts.str.fullmatch(r"[0-9]{1,16}\.0*")

@@ -88,7 +88,7 @@ def competition_folders() -> list[Path]:
     """Folders of `input/` that hold the competition or a part of it, the demo aside."""
     if holds_data(input_dir()):
         return [input_dir()]
-    return [path for path in input_places() if holds_data(path)]
+    return [path for path in input_places()[1:] if holds_data(path)]
 
 
 def holds_data(folder: Path) -> bool:

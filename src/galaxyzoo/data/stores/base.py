@@ -66,7 +66,6 @@ class Images:
     def concat(cls, path: Path, inputs: "Sequence[Images]") -> "Images":
         """Put images of several files one after another, numbered from 0."""
         table = pd.concat([images.table for images in inputs], ignore_index=True)
-        table = table.drop(columns="identity", errors="ignore")
         return cls(path, table, by_name=all(images.by_name for images in inputs))
 
     def __len__(self) -> int:

@@ -286,7 +286,7 @@ def wrap(images: Images, settings: object) -> Images:
 
 
 def open_by_galaxy_id(*paths: Path) -> Images:
-    """Open one or more paths as `open_images`; images are named by their GalaxyIDs."""
+    """Open one or more paths as `open_whole`; images are named by their GalaxyIDs."""
     place = paths[0] if len(paths) == 1 else paths[0].parent
     return Images.concat(place, [open_whole(path) for path in paths]).identified()
 

@@ -103,7 +103,7 @@ def _candidate(
     """The dataset of a file, by the class of each image; images are read when they are decoded."""
 
     def read() -> DatasetFiles:
-        images = opening.open_images(path)
+        images = opening.open_whole(path)
         if len(labels) != len(images):
             raise InputError(f"{shown(path)} has {len(images)} images, but {len(labels)} labels")
         classes = pd.Series(labels)
