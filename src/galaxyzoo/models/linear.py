@@ -1,6 +1,6 @@
 """Linear heads on features: softmax regressions with a penalty on squared weights.
 
-`training/feature_head.py` fits them.
+`training/feature_head.py` fits those of training.
 """
 
 from dataclasses import dataclass

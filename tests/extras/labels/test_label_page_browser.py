@@ -94,6 +94,10 @@ def test_by_keys_alone_a_person_looks_closer_skips_notes_and_renames(votes, begi
     first_galaxy = page.locator("#grid img >> nth=0").bounding_box()
     assert first_galaxy is not None
     assert first_galaxy["y"] + first_galaxy["height"] < 844  # on the first screen of a phone
+    press("s", until="#undo:visible")
+    page.keyboard.press("u")
+    page.wait_for_selector("#undo", state="hidden")
+    press("ArrowLeft", until="#grid li:first-child button[aria-current=true]")
     for name in ("bright", "dim"):
         page.focus("#name")
         page.keyboard.type(name)

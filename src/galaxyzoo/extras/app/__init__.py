@@ -1,6 +1,6 @@
 """The local web page to explore galaxies.
 
-In: trained runs, an uploaded image or a GalaxyID. Out: answers, heat maps, similar galaxies.
+In: trained runs, uploaded images or a simulated galaxy. Out: answers, heat maps.
 """
 
 from galaxyzoo.core.extras import Extra

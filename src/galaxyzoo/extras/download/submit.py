@@ -185,7 +185,8 @@ def check_file(path: Path, dataset: str) -> CheckedFile:
     """Check that a file is a submission of a dataset, and its score card its own.
 
     Raises:
-        InputError: it is missing, differs from its card, or is not what Kaggle's sample asks for.
+        InputError: it is missing, differs from its card, or is not what the dataset's sample asks
+            for.
     """
     if not path.exists():
         raise InputError(

@@ -107,8 +107,8 @@ class SurveyLabels:
             key = ID_COLUMN
             if labels_content is not None:
                 table, key = self._read_labels(self.path)
-            strangers = table.index[~table.index.isin(self.names)]
-            if len(strangers):
+            strangers = [name for name in table.index if name not in self.rows]
+            if strangers:
                 raise InputError(
                     f"{shown(self.path)} labels '{strangers[0]}', which the survey lacks: remove "
                     "the row"
