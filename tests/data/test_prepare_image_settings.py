@@ -1,13 +1,12 @@
 """Settings of image files are kept with a dataset, and compared wherever its images are read."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from galaxyzoo.commands import predict, prepare
+from galaxyzoo.commands import predict
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.options import read_options
 from galaxyzoo.core.paths import BUNDLED
@@ -15,6 +14,7 @@ from galaxyzoo.data.catalog import read_image_settings
 from galaxyzoo.data.prepare import open_dataset
 from galaxyzoo.data.stores.opening import read_settings, spell_settings, with_settings
 from support.fits_files import galaxy, part, write_fits
+from support.trained import run_command
 
 WORDS = ["--bands", "0,1,2", "--hdu", "MODEL", "--field", "5.0", "--pixel-scale", "0.25"]
 OTHER = ["--hdu", "DATA"]
@@ -36,9 +36,7 @@ def cutouts(root: Path) -> Path:
 
 
 def type_prepare(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
-    typed = ["prepare.py", "--data", "mine", "--task", "mine", "--folds", "2", *words]
-    monkeypatch.setattr(sys, "argv", typed)
-    prepare.main()
+    run_command(monkeypatch, "prepare", "--data", "mine", "--task", "mine", "--folds", "2", *words)
 
 
 def decoded() -> np.ndarray:

@@ -1,8 +1,8 @@
-"""Hypothesis strategies: valid votes, splits, out-of-fold predictions, sizes, and seeds.
+"""Hypothesis strategies: votes, splits, out-of-fold predictions, sizes, and seeds.
 
-What is drawn is valid input, however odd: votes that obey the decision tree, folds that keep groups
-together, runs whose rows fit their targets. Files with bytes changed at random come from a seed and
-`fuzz_fixtures.mutate`.
+What is drawn is valid input, however odd: any finite numbers for votes, or votes that obey the
+decision tree; folds that keep groups together; runs whose rows fit their targets. Files with bytes
+changed at random come from a seed and `fuzz_fixtures.mutate`.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from hypothesis.extra.numpy import arrays
 from galaxyzoo.config.schema import ORIGINAL_PX
 from galaxyzoo.ensemble.least_squares import OofFold, make_fold
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
-from support.problems import PLAIN
+from support.problems import PLAIN, one_hot
 
 N_ANSWERS = len(GALAXY_ZOO_2.columns)
 SEEDS = st.integers(0, 2**32 - 1)
@@ -109,7 +109,7 @@ def oof_folds(draw: st.DrawFn, probabilities: bool = False) -> list[OofFold]:
     for _ in range(n_folds):
         galaxies = draw(st.integers(1, 12))
         if probabilities:
-            targets = np.eye(3)[rng.integers(0, 3, galaxies)]
+            targets = one_hot(rng.integers(0, 3, galaxies))
         else:
             targets = rng.random((galaxies, 2))
         runs: list[np.ndarray] = []

@@ -100,9 +100,7 @@ def build_ensemble(options: EnsembleOptions) -> None:
     task = pick_task(options.task, options.runs)
     named = check_names(options.runs, task)
     of_task = [run for run in named if task_name(run) == task.name]
-    wanted = task.name  # by whose finished runs the dataset is chosen
-    if of_task or named:
-        wanted = (of_task or named)[0]
+    wanted = (of_task or named or [task.name])[0]  # by whose finished runs the dataset is chosen
     whole = load_catalog(layout.choose_dataset(options.dataset, wanted))
     options = take_default(options, task, whole)
     runs, left_out = members.find_runs(task, whole, options.runs)

@@ -71,6 +71,15 @@ class Artifact(ABC):
             yield filling
 
     @contextmanager
+    def make_if_needed(self, activity: str) -> Iterator[Filling | None]:
+        """Do as `make` does, but without the lock, whose folder may be read-only, if finished."""
+        if self.state() == "finished":
+            yield None
+            return
+        with self.make(activity) as filling:
+            yield filling
+
+    @contextmanager
     def make_if_free(self) -> Iterator[Filling | None]:
         """Do as `make` does, but yield None, too, while another process makes it."""
         with files.try_lock(self.lock) as lock:

@@ -52,17 +52,15 @@ def start() -> None:
 def _use_project_python() -> None:
     """Restart with the user's Python, or with `.venv`'s; exit where the one that runs is unfit."""
     chosen = os.environ.get(_PYTHON, "")  # by the user
-    if chosen and not shutil.which(chosen):
+    python = shutil.which(chosen) if chosen else str(VENV_PYTHON)
+    if not python:
         sys.exit(f"error: {_PYTHON} is set to {chosen}, which is not a program")
     is_old = sys.version_info < _OLDEST
     lacks = [] if is_old else _lacking_packages()
     is_unfit = is_old or bool(lacks)
+    is_other_wanted = is_unfit and VENV_PYTHON.exists()
     if chosen:
-        python = shutil.which(chosen) or chosen
         is_other_wanted = python != sys.executable
-    else:
-        python = str(VENV_PYTHON)
-        is_other_wanted = is_unfit and VENV_PYTHON.exists()
     if is_other_wanted and not os.environ.get(_RESTARTED):
         os.environ[_RESTARTED] = "1"
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # waits for `begin` to handle it

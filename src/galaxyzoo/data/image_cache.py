@@ -60,10 +60,9 @@ def open_cache(
         return ImageCache(ids, nothing, np.empty(0, bool))
     images = images.select(ids)
     stored = _StoredCache.of(images, config)
-    if stored.state() != "finished":  # else no lock is needed, whose folder may be read-only
-        with stored.make(f"decoding {paths.shown(images.path)}") as filling:
-            if filling:
-                filling.notes = {"unreadable": _decode_all(stored.array, images, config, chunk)}
+    with stored.make_if_needed(f"decoding {paths.shown(images.path)}") as filling:
+        if filling:
+            filling.notes = {"unreadable": _decode_all(stored.array, images, config, chunk)}
     if stored.state() != "finished":
         raise InputError(
             f"{paths.shown(stored.array)} changed while being written: rerun the command"

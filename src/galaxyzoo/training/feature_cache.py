@@ -23,13 +23,12 @@ def cached_features(model: GalaxyNet, images: np.ndarray, config: Config) -> np.
     keys = [manifest.digest([image.tobytes()])[:32] for image in images]
     name = _digest_network(model, config)[:16]
     cache = _FeatureCache(paths.cache_dir() / "features" / f"{name}.npz", keys)
-    if cache.state() != "finished":  # else no lock is needed, whose folder may be read-only
-        with cache.make("computing features") as filling:
-            if filling:
-                new = [row for row, key in enumerate(keys) if key not in cache.features]
-                network = fuse_for_inference(model)
-                computed = compute_features(network, images[new], config, config.tta)
-                cache.add([keys[row] for row in new], computed)
+    with cache.make_if_needed("computing features") as filling:
+        if filling:
+            new = [row for row, key in enumerate(keys) if key not in cache.features]
+            network = fuse_for_inference(model)
+            computed = compute_features(network, images[new], config, config.tta)
+            cache.add([keys[row] for row in new], computed)
     return np.stack([cache.features[key] for key in keys])
 
 

@@ -145,7 +145,7 @@ class Run:
         of_run = self.catalog.dataset
         for stage in self.config.stages:
             dataset = stage.dataset or self.config.own_dataset or of_run
-            if dataset != of_run:
+            if dataset != of_run and dataset not in fingerprints:
                 fingerprints[dataset] = load_catalog(dataset).fingerprint
         return fingerprints
 
