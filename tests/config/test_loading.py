@@ -6,13 +6,16 @@ import pytest
 
 from galaxyzoo.config.base import commented_yaml
 from galaxyzoo.config.loading import (
+    CONFIG,
     all_ensembles,
     all_runs,
     config_path,
     find_recipe,
     load_config,
     load_ensemble_settings,
+    load_run_config,
     own_runs,
+    portable_config,
     runs_of,
 )
 from galaxyzoo.config.schema import SET_WHEN_LOADED, parse_config
@@ -227,3 +230,10 @@ def test_runs_after_another_dataset_are_not_trained_with_their_task(configs):
     (configs / "gz37" / "second.yaml").write_text(TINY + stages)
     (configs / "gz37" / "small.yaml").write_text(TINY)
     assert own_runs("gz37") == ["gz37/small"]
+
+
+def test_a_saved_digest_that_resembles_a_number_is_read_as_it_was_saved(tmp_path):
+    config = load_config("gz37/cnn")
+    digest = "12345678e1234567"
+    (tmp_path / CONFIG).write_text(portable_config(config, digest))
+    assert load_run_config(tmp_path).fingerprint == digest

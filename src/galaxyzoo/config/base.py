@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import re
 import reprlib
 import textwrap
 from collections.abc import Collection
@@ -20,6 +21,14 @@ from galaxyzoo.core.paths import shown
 
 # What yaml.safe_load raises for text that is not YAML, bad dates and too deep nesting included.
 _YAML_ERRORS = (yaml.YAMLError, ValueError, RecursionError)
+_EXPONENT = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+$")
+
+
+class _Loader(yaml.SafeLoader):
+    """Read 1e-4 and 1.5e3 as numbers, as YAML 1.2 does; for PyYAML's YAML 1.1 they are text."""
+
+
+_Loader.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT, list("-+.0123456789"))
 
 
 class Settings(BaseModel):
@@ -120,10 +129,16 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return parse_yaml(path.read_bytes(), path)
 
 
-def parse_yaml(content: bytes, path: Path) -> dict[str, Any]:
-    """The keys and values of a YAML file with that content."""
+def parse_yaml(
+    content: bytes, path: Path, loader: type[yaml.SafeLoader] = _Loader
+) -> dict[str, Any]:
+    """The keys and values of a YAML file with that content.
+
+    Args:
+        loader: `yaml.SafeLoader` for what `yaml.safe_dump` wrote, where 12e7 is part of a digest.
+    """
     try:
-        values = yaml.safe_load(content.decode())
+        values = loader(content.decode()).get_single_data()
     except _YAML_ERRORS as error:
         raise InputError(f"{shown(path)} is invalid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
@@ -142,7 +157,7 @@ def override(values: dict[str, Any], assignment: str) -> None:
             f"'{assignment}' is not a setting: write key=value, such as train.epochs=4"
         )
     try:
-        value = yaml.safe_load(text)
+        value = _Loader(text).get_single_data()
     except _YAML_ERRORS:
         raise InputError(f"'{assignment}': the value is not valid YAML") from None
     stages = [stage for stage in values.get("stages") or () if isinstance(stage, dict)]

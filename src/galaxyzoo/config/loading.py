@@ -275,7 +275,7 @@ def load_run_config(folder: Path) -> SavedConfig:
 def _parse_saved(content: bytes, path: Path) -> SavedConfig:
     """Parse a saved config, once a process for each content."""
     try:
-        values = base.parse_yaml(content, path)
+        values = base.parse_yaml(content, path, yaml.SafeLoader)
     except InputError:
         raise InputError(
             f"{shown(path)} is damaged: delete {shown(path.parent)} to retrain"

@@ -338,7 +338,7 @@ class Run:
         """Save the config, once; later only how the classes of own labels are judged may change."""
         path = self.folder.path / loading.CONFIG
         if path.exists():
-            values = base.read_yaml(path)
+            values = base.parse_yaml(path.read_bytes(), path, yaml.SafeLoader)
             if values.get("labels") == self.config.labels:
                 return
             values["labels"] = self.config.labels

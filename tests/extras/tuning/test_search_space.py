@@ -70,3 +70,24 @@ def test_suggestions_are_those_that_optuna_draws_from_the_ranges(tmp_path):
         trial = ask_at_random(seed)
         assert search.suggest(trial) == ask_at_random(seed, search.space).params
         assert trial.distributions == search.space
+
+
+def test_ranges_take_numbers_without_a_point_before_their_exponent(tmp_path):
+    path = write_search(tmp_path, space={})
+    path.write_text(
+        path.read_text().replace("space: {}", "")
+        + """space:
+  train.lr: {type: float, low: 1e-4, high: 5e-3, log: true}
+  head.dropout: {type: float, low: 0e0, high: 5e-1, step: 1e-1}
+  head.hidden: {type: int, low: 1e1, high: 1e2, step: 1e1}
+  train.weight_decay: {type: choice, choices: [1e-4, 1e-3]}
+"""
+    )
+    search = Search.load(str(path))
+    assert search.space == {
+        "train.lr": optuna.distributions.FloatDistribution(1e-4, 5e-3, log=True),
+        "head.dropout": optuna.distributions.FloatDistribution(0.0, 0.5, step=0.1),
+        "head.hidden": optuna.distributions.IntDistribution(10, 100, step=10),
+        "train.weight_decay": optuna.distributions.CategoricalDistribution(["0.0001", "0.001"]),
+    }
+    assert search.decode({"train.weight_decay": "0.0001"}) == {"train.weight_decay": 1e-4}
