@@ -12,9 +12,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from galaxyzoo.core.launch import typed
 from galaxyzoo.data.readers.kaggle import dataset_name
+from galaxyzoo.results.imported import list_pairs
+from galaxyzoo.results.layout import RunFolder
 from support.commands import COMPETITION, call, complaint, succeed
 from support.small_models import BASE
+from support.trained import run_command, save_project
 
 NAME = dataset_name(COMPETITION.votes.index.to_numpy(), COMPETITION.test_ids, Path())
 
@@ -97,3 +101,40 @@ def test_a_refusal_names_a_command_after_which_it_goes_on(project, typed, missin
     refused = complaint(call(project, script, *words))
     check_printed(project, refused)
     succeed(project, script, *words)
+
+
+ODD = "gal's (1) & $HOME"  # name of a folder
+NEXT = {
+    "prepare --data {odd}": "train_folds --data {odd}",
+    "explore --data {odd}": "train_folds --plan --data {odd}",
+    "evaluate gz37/run0 --dataset {odd}": "app gz37/run0 --dataset {odd}",
+    "ensemble gz37/run0 gz37/run1 --candidates mean --name a+b --dataset {odd}": (
+        "evaluate ensemble:a+b --dataset {odd}"
+    ),
+    "ensemble --import new={odd}/o.csv,{odd}/t.csv --dataset {odd}": (
+        "ensemble all --task gz37 --dataset {odd}"
+    ),
+}
+
+
+def test_names_with_blanks_and_quotes_come_through_a_shell(root, monkeypatch, capsys):
+    COMPETITION.write_zips(root / "input" / ODD)
+    save_project(ODD)
+    run = RunFolder(ODD, "gz37/run0")
+    monkeypatch.chdir(root)
+    Path(ODD).mkdir()
+    shutil.copy(run.oof_csv, Path(ODD, "o.csv"))
+    shutil.copy(run.test_csv, Path(ODD, "t.csv"))
+    for entered, expected in NEXT.items():
+        script, *words = [word.format(odd=ODD) for word in entered.split()]
+        run_command(monkeypatch, script, *words)
+        _, _, printed = capsys.readouterr().out.strip().splitlines()[-1].partition("next: ")
+        command, *arguments = [word.format(odd=ODD) for word in expected.split()]
+        assert shlex.split(printed) == [*typed(command).split(), *arguments]
+
+
+def test_a_run_of_a_task_with_blanks_can_be_imported(tmp_path):
+    (tmp_path / "t.csv").touch()
+    table = tmp_path / "t.csv"
+    (pair,) = list_pairs([f"{ODD}/head-tables={table},{table}"], "gz37")
+    assert (pair.run, pair.oof) == (f"{ODD}/head-tables", table)

@@ -33,19 +33,49 @@ def printed_commands(text: str) -> list[list[str]]:
     ]
 
 
+def is_typed(node: ast.AST) -> bool:
+    """Whether this calls `typed` with a script's name."""
+    if not isinstance(node, ast.Call) or not ast.unparse(node.func).endswith("typed"):
+        return False
+    return isinstance(node.args[0], ast.Constant)
+
+
+def text_of(node: ast.AST) -> str:
+    """Text of a string or of what `typed` spells; a word for any other value."""
+    if isinstance(node, ast.Constant):
+        return str(node.value)
+    if isinstance(node, ast.FormattedValue):
+        return text_of(node.value)
+    if isinstance(node, ast.Call) and is_typed(node):
+        return typed(*[text_of(word) for word in node.args if not isinstance(word, ast.Starred)])
+    return VALUE
+
+
 def messages(source: Path) -> str:
-    """All strings of a module, with `typed('train')` resolved and a word for each other value."""
+    """All strings of a module, and what `typed` spells in it."""
+    lines = []
+    for node in ast.walk(ast.parse(source.read_text())):
+        if isinstance(node, ast.JoinedStr):
+            lines.append("".join(map(text_of, node.values)))
+        elif isinstance(node, ast.Constant) or is_typed(node):
+            lines.append(text_of(node))
+    return re.sub(rf"(?<=\S){VALUE}", "", "\n".join(lines))
 
-    def text(part: ast.expr) -> str:
-        if isinstance(part, ast.Constant):
-            return str(part.value)
-        script = re.search(r"typed\('(\w+)'\)", ast.unparse(part))
-        return typed(script[1]) if script else VALUE
 
-    nodes = [*ast.walk(ast.parse(source.read_text()))]
-    joined = ["".join(map(text, node.values)) for node in nodes if isinstance(node, ast.JoinedStr)]
-    plain = [str(node.value) for node in nodes if isinstance(node, ast.Constant)]
-    return re.sub(rf"(?<=\S){VALUE}", "", "\n".join([*joined, *plain]))
+def test_arguments_of_commands_are_quoted():
+    """By `typed`: nothing but a backtick comes behind its words in any message."""
+    sources = [path for path in SOURCES if path.suffix == ".py"]
+    commands = 0
+    for source in sources:
+        for node in ast.walk(ast.parse(source.read_text())):
+            if not isinstance(node, ast.JoinedStr):
+                continue
+            for part, behind in zip(node.values, [*node.values[1:], None], strict=True):
+                if isinstance(part, ast.FormattedValue) and "typed(" in ast.unparse(part):
+                    commands += 1
+                    assert isinstance(behind, ast.Constant), source
+                    assert str(behind.value).startswith("`"), source
+    assert commands > 5
 
 
 @pytest.mark.parametrize("path", [*PAGES, *SOURCES, *SCRIPTS], ids=lambda path: path.stem)

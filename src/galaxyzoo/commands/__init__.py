@@ -6,7 +6,6 @@ In a checkout each has an entry script, `src/NAME.py`; in an installed package `
 import ast
 import importlib.util
 import pkgutil
-import shlex
 import sys
 from pathlib import Path
 
@@ -49,7 +48,7 @@ def refuse_moved_option(name: str) -> None:
             moved = extra.moved.get(f"{name} {word.partition('=')[0]}")
             if moved:
                 arguments = option_to_word(sys.argv[1:], moved.option, moved.default)
-                line = f"{typed(moved.command)} {shlex.join(arguments)}".rstrip()
+                line = typed(moved.command, *arguments)
                 print(f"error: {name} no longer takes {word}: type `{line}`", file=sys.stderr)
                 sys.exit(2)
 

@@ -20,7 +20,6 @@ of configs/demo.yaml.
 """
 
 import os
-import shlex
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -119,8 +118,7 @@ class TrainOptions(DataOptions, JobOptions):
     @property
     def full_command(self) -> str:
         """The command that trains all folds of the same runs and builds their ensemble."""
-        command = f"{launch.typed('train_folds')} {shlex.join(self.runs)}".rstrip()
-        return launch.with_data(command, self.data)
+        return launch.with_data(launch.typed("train_folds", *self.runs), self.data)
 
 
 def main() -> None:
@@ -259,15 +257,15 @@ def next_command(cards: Sequence[RunCard], builds: Sequence[Sequence[str]], advi
     if not all(card.is_whole for card in cards):
         return advice
     task = cards[0].task
-    place = f"--dataset {cards[0].dataset}"
+    place = ["--dataset", cards[0].dataset]
     arguments: Sequence[str] = []
     if builds:
         arguments = builds[0]
     elif task in TASKS:  # an optimistic run is combined if named
         arguments = [card.run for card in cards if card.task == task and not card.diverged]
     if arguments:
-        return f"{launch.typed('ensemble')} {shlex.join(arguments)} {place}"
-    return launch.suggest("train", f"{task} {place}")
+        return launch.typed("ensemble", *arguments, *place)
+    return launch.suggest("train", task, *place)
 
 
 def describe_labels(data: Dataset, task: Task) -> str:
@@ -401,9 +399,7 @@ def ensemble(options: list[str]) -> None:
     environment = {**os.environ, "PYTHONPATH": search_path}
     status = subprocess.run(command, check=False, env=environment).returncode
     if status < 0:
-        advice = " ".join([launch.typed("ensemble"), *options])
-        raise InputError(
-            f"ensembling was killed by signal {-status} (out of memory?): to retry, type `{advice}`"
-        )
+        advice = f"to retry, type `{launch.typed('ensemble', *options)}`"
+        raise InputError(f"ensembling was killed by signal {-status} (out of memory?): {advice}")
     if status:
         sys.exit(status)

@@ -221,13 +221,13 @@ def _duration(seconds: float) -> str:
     return f"{seconds:.1f} s"
 
 
-def suggest(occasion: str, arguments: str = "") -> str:
+def suggest(occasion: str, *arguments: str) -> str:
     """Spell the command that an extra offers next (`Extra.next`); empty where none does."""
     from galaxyzoo.core.extras import installed  # not to be read by an old Python
 
     for extra in installed().values():
         if occasion in extra.next:
-            return f"{typed(extra.next[occasion])} {arguments}".strip()
+            return typed(extra.next[occasion], *arguments)
     return ""
 
 
@@ -236,8 +236,13 @@ def with_data(command: str, data: str | None) -> str:
     return f"{command} --data {shlex.quote(data)}" if data else command
 
 
-def typed(command: str) -> str:
-    """How a command begins as it is typed here: a script of a checkout, or `galaxyzoo COMMAND`."""
+def typed(command: str, *arguments: str) -> str:
+    """Spell a command as it is typed here, its arguments quoted for the shell."""
+    return " ".join([_program(command), *map(shlex.quote, arguments)])
+
+
+def _program(command: str) -> str:
+    """How a command begins: a script of a checkout, or `galaxyzoo COMMAND`."""
     if INSTALLED and command == "train_folds":
         return "galaxyzoo train --ensemble"
     if INSTALLED:

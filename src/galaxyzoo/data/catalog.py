@@ -204,11 +204,11 @@ def input_places() -> list[Path]:
     return places
 
 
-def data_option(dataset: str | None) -> str:
+def data_option(dataset: str | None) -> list[str]:
     """Option by which a command reads a dataset, for messages; empty if it needs none."""
     if dataset and (dataset in DEMOS or (paths.input_dir() / dataset).exists()):
-        return f" --data {dataset}"
-    return ""
+        return ["--data", dataset]
+    return []
 
 
 def save_catalog(catalog: Catalog) -> None:
@@ -251,12 +251,11 @@ def load_catalog(dataset: str) -> Catalog:
     """
     folder = dataset_dir(dataset)
     if not has_catalog(dataset):
-        prepare = launch.typed("prepare")
-        advice = f"type `{prepare} --data {dataset}`"
+        advice = f"type `{launch.typed('prepare', '--data', dataset)}`"
         if not data_option(dataset):
             place = paths.shown(paths.input_dir())
             advice = f"put its files into {place}/{dataset}/ and {advice}"
-            advice += f" (if {place}/ itself holds them: `{prepare}`)"
+            advice += f" (if {place}/ itself holds them: `{launch.typed('prepare')}`)"
         raise InputError(f"{paths.shown(folder)} has no split: {advice}")
     description = _read_description(dataset)
     if _has_numbered_galaxies(dataset, description):

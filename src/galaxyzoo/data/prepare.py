@@ -151,9 +151,10 @@ def prepare_raw(
     if is_current:
         return Dataset.of(catalog, raw)
     if not update and has_runs(folder):
+        command = launch.typed("train_folds", "--data", raw.dataset)
         raise InputError(
             f"labels in {paths.shown(raw.folder)} have changed since {paths.shown(folder)} was "
-            f"made: to retrain, type `{launch.typed('train_folds')} --data {raw.dataset}`"
+            f"made: to retrain, type `{command}`"
         )
     with split.make(activity) as filling:
         catalog = load_catalog(raw.dataset)

@@ -119,7 +119,7 @@ def load_test(run: str, task: Task, catalog: Catalog, networks: Networks = "fold
     if networks in ("refit", "both"):
         paths.append(folder.refit_csv)
     if folder.refit_csv in paths and not card.refits:
-        command = f"{typed('train_folds')} {run} --refit{data_option(catalog.dataset)}"
+        command = typed("train_folds", run, "--refit", *data_option(catalog.dataset))
         raise InputError(f"{run} was not trained on all galaxies: type `{command}` first")
     run_task = _task_of(run, task)
     card.check(catalog.for_task(run_task), *paths)

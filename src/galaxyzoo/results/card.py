@@ -331,14 +331,14 @@ class EnsembleCard(SubmissionCard, FoldsCard):
 
     def command(self) -> str:
         """Command that builds the ensemble."""
-        arguments = self.name
-        if arguments not in (*loading.all_ensembles(), paths.ALL_RUNS):
-            runs = " ".join(self.runs)
+        arguments = [self.name]
+        if self.name not in (*loading.all_ensembles(), paths.ALL_RUNS):
             candidates = ",".join(self.simplest_first)
-            arguments = f"{runs} --candidates {candidates} --name {self.name}"
-        test = "" if self.test == "folds" else f" --test {self.test}"
-        place = f"--task {self.task} --dataset {self.dataset}"
-        return f"{launch.typed('ensemble')} {arguments}{test} {place}"
+            arguments = [*self.runs, "--candidates", candidates, "--name", self.name]
+        if self.test != "folds":
+            arguments += ["--test", self.test]
+        arguments += ["--task", self.task, "--dataset", self.dataset]
+        return launch.typed("ensemble", *arguments)
 
 
 def rounded(value: Any, digits: int) -> Any:

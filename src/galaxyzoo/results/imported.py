@@ -22,7 +22,7 @@ from galaxyzoo.results.oof import save_run
 from galaxyzoo.results.table import PredictionTable, digest_table
 from galaxyzoo.tasks.kinds import Task
 
-_RUN = re.compile(r"\w+/[A-Za-z0-9][A-Za-z0-9_.@-]*")
+_RUN = re.compile(r"[^/.][^/]*/[A-Za-z0-9][A-Za-z0-9_.@-]*")
 _FAR = 1.0  # a number further than this from 0 and 1 is not a fraction, perhaps a percentage
 _OOF = "_oof.csv"  # ends of the names of a folder's tables
 _TEST = "_test.csv"

@@ -247,10 +247,8 @@ def choose_dataset(name: str | None, wanted: str, also: Collection[str] = ()) ->
     datasets = sorted(with_results, key=real_first)
     missing = f"no out-of-fold table of task '{task}'"
     if not datasets:
-        raise InputError(
-            f"oof/ has {missing}: type `{launch.typed('train_folds')} {wanted}{data_option(name)}` "
-            "first"
-        )
+        command = launch.typed("train_folds", wanted, *data_option(name))
+        raise InputError(f"oof/ has {missing}: type `{command}` first")
     if name in datasets:
         return name
     if name is not None:

@@ -7,6 +7,7 @@ whole competition by the lists of ids in `configs/subsets/<name>/`.
 """
 
 import difflib
+import shlex
 import shutil
 import zipfile
 from collections.abc import Mapping
@@ -160,7 +161,7 @@ def _demo_folder(name: str, announce: bool = False) -> Path:
     if announce:
         others = ""
         for path in input_places()[1:]:
-            others += f" (for {path.name}/, add --data {path.name})"
+            others += f" (for {path.name}/, add --data {shlex.quote(path.name)})"
         download = suggest("data")
         how = f"`{download}` puts" if download else "put"
         print(

@@ -67,8 +67,8 @@ def main() -> None:
     if options.tables:
         packed_tables.export_tables(dataset, run, folder)
         tables = ",".join(paths.shown(folder / PACKED[key]) for key in ("oof", "test"))
-        imported = shlex.quote(f"{run}-tables={tables}")
-        advice = f"{launch.typed('ensemble')} --import {imported} --dataset {dataset}"
+        imported = f"{run}-tables={tables}"
+        advice = launch.typed("ensemble", "--import", imported, "--dataset", dataset)
     else:
         if dataset == BUNDLED:
             bundle.export_bundled(run, folder)
@@ -78,6 +78,6 @@ def main() -> None:
             bundle.export_run(dataset, run, folder, with_onnx, options.half)
         if with_onnx:
             runtime = f"; needs onnxruntime >= {OLDEST_RUNTIME}"
-        advice = f"hf upload YOUR_NAME/{name} {shlex.quote(paths.shown(folder))}"
+        advice = shlex.join(["hf", "upload", f"YOUR_NAME/{name}", paths.shown(folder)])
     files = ", ".join(bundle.list_files(folder))
     launch.print_done(f"{paths.shown(folder)}: {files}{runtime}", advice)

@@ -11,7 +11,6 @@ RUN and IMAGES are those of src/predict.py, whose --help describes them. A table
   python3 src/survey.py survey/ ranked/ --with spread --rank disagreement
 """
 
-import shlex
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -207,7 +206,7 @@ def predict_survey(options: SurveyOptions, folder: Path) -> None:
     if by:
         print(f"ranking: {paths.shown(write_ranking(job, by, options.top).resolve())}")
     if FEATURES in job.extras:
-        next_command = f"{launch.typed('label')} {shlex.quote(output)}"
+        next_command = launch.typed("label", output)
     launch.print_done(f"{output}/, {summary}", next_command)
 
 

@@ -10,7 +10,6 @@ like any other run, and judge it by the out-of-fold score.
   python3 src/tune.py my_search.yaml --trials 20                  your own
 """
 
-import shlex
 from dataclasses import MISSING, dataclass
 
 from galaxyzoo.core import console, launch, paths
@@ -50,5 +49,5 @@ def main() -> None:
     tuning.train(options.trials, options.jobs or 1, options.backend)
     path, caveat = tuning.write_best()
     console.print_text(caveat)
-    command = f"{launch.typed('train')} {shlex.quote(paths.shown(path))}"
+    command = launch.typed("train", paths.shown(path))
     launch.print_done(paths.shown(path), launch.with_data(command, options.data))
