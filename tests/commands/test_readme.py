@@ -2,6 +2,8 @@
 
 import ast
 import re
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -33,49 +35,68 @@ def printed_commands(text: str) -> list[list[str]]:
     ]
 
 
-def is_typed(node: ast.AST) -> bool:
-    """Whether this calls `typed` with a script's name."""
-    if not isinstance(node, ast.Call) or not ast.unparse(node.func).endswith("typed"):
-        return False
-    return isinstance(node.args[0], ast.Constant)
-
-
-def text_of(node: ast.AST) -> str:
-    """Text of a string or of what `typed` spells; a word for any other value."""
-    if isinstance(node, ast.Constant):
-        return str(node.value)
-    if isinstance(node, ast.FormattedValue):
-        return text_of(node.value)
-    if isinstance(node, ast.Call) and is_typed(node):
-        return typed(*[text_of(word) for word in node.args if not isinstance(word, ast.Starred)])
-    return VALUE
-
-
 def messages(source: Path) -> str:
-    """All strings of a module, and what `typed` spells in it."""
-    lines = []
-    for node in ast.walk(ast.parse(source.read_text())):
-        if isinstance(node, ast.JoinedStr):
-            lines.append("".join(map(text_of, node.values)))
-        elif isinstance(node, ast.Constant) or is_typed(node):
-            lines.append(text_of(node))
-    return re.sub(rf"(?<=\S){VALUE}", "", "\n".join(lines))
+    """All strings of a module, with `typed('train')` resolved and a word for each other value."""
+
+    def text(part: ast.expr) -> str:
+        if isinstance(part, ast.Constant):
+            return str(part.value)
+        script = re.search(r"typed\('(\w+)'\)", ast.unparse(part))
+        return typed(script[1]) if script else VALUE
+
+    nodes = [*ast.walk(ast.parse(source.read_text()))]
+    joined = ["".join(map(text, node.values)) for node in nodes if isinstance(node, ast.JoinedStr)]
+    plain = [str(node.value) for node in nodes if isinstance(node, ast.Constant)]
+    return re.sub(rf"(?<=\S){VALUE}", "", "\n".join([*joined, *plain]))
 
 
-def test_arguments_of_commands_are_quoted():
-    """By `typed`: nothing but a backtick comes behind its words in any message."""
-    sources = [path for path in SOURCES if path.suffix == ".py"]
+QUOTED_BY_THE_CALLER = {"print_made": "arguments", "suggest": "arguments"}
+
+
+def test_values_in_printed_commands_are_quoted():
+    """By `quote` in the message itself, or where the variable in it is made."""
     commands = 0
-    for source in sources:
-        for node in ast.walk(ast.parse(source.read_text())):
-            if not isinstance(node, ast.JoinedStr):
-                continue
-            for part, behind in zip(node.values, [*node.values[1:], None], strict=True):
-                if isinstance(part, ast.FormattedValue) and "typed(" in ast.unparse(part):
+    for source in (path for path in SOURCES if path.suffix == ".py"):
+        for function in ast.walk(ast.parse(source.read_text())):
+            if isinstance(function, ast.FunctionDef):
+                is_quoted = partial(comes_quoted, function)
+                for message in printed(function):
                     commands += 1
-                    assert isinstance(behind, ast.Constant), source
-                    assert str(behind.value).startswith("`"), source
-    assert commands > 5
+                    assert all(map(is_quoted, message)), (source, function.name)
+    assert commands > 30
+
+
+def printed(function: ast.FunctionDef) -> Iterator[list[str]]:
+    """Code of the values in each command of a function's messages, up to its backtick."""
+    for node in ast.walk(function):
+        values: list[str] | None = None
+        for part in node.values if isinstance(node, ast.JoinedStr) else ():
+            if values is not None and "`" in text_of(part):
+                break
+            if values is not None and isinstance(part, ast.FormattedValue):
+                values.append(ast.unparse(part.value))
+            if "typed(" in ast.unparse(part):
+                values = []
+        if values is not None:
+            yield values
+
+
+def text_of(part: ast.expr) -> str:
+    return str(part.value) if isinstance(part, ast.Constant) else ""
+
+
+def comes_quoted(function: ast.FunctionDef, value: str) -> bool:
+    if value.isupper() or "quote(" in value:
+        return True
+    if value.startswith(("data_option(", "_survey_to_write(")):
+        return True
+    if QUOTED_BY_THE_CALLER.get(function.name) == value:
+        return True
+    made = []
+    for node in ast.walk(function):
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == value:
+            made.append(ast.unparse(node.value))
+    return bool(made) and all("quote(" in code or " if " in code for code in made)
 
 
 @pytest.mark.parametrize("path", [*PAGES, *SOURCES, *SCRIPTS], ids=lambda path: path.stem)

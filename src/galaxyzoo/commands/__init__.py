@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from galaxyzoo.core import extras
-from galaxyzoo.core.launch import begin, name_missing, run_main, typed
+from galaxyzoo.core.launch import begin, name_missing, quote, run_main, typed
 from galaxyzoo.core.options import option_to_word
 
 
@@ -48,7 +48,7 @@ def refuse_moved_option(name: str) -> None:
             moved = extra.moved.get(f"{name} {word.partition('=')[0]}")
             if moved:
                 arguments = option_to_word(sys.argv[1:], moved.option, moved.default)
-                line = typed(moved.command, *arguments)
+                line = f"{typed(moved.command)} {quote(*arguments)}".rstrip()
                 print(f"error: {name} no longer takes {word}: type `{line}`", file=sys.stderr)
                 sys.exit(2)
 

@@ -127,8 +127,9 @@ def build_ensemble(options: EnsembleOptions) -> None:
     line = submission.compare_to_record(folder.csv, folder.record_csv)
     if line and options.test == "folds":
         print(line)
-    place = ["--dataset", whole.dataset]
-    next_command = launch.suggest("ensemble", ensemble_name(task.name, name), *place)
+    place = launch.quote("--dataset", whole.dataset)
+    built = launch.quote(ensemble_name(task.name, name))
+    next_command = launch.suggest("ensemble", f"{built} {place}")
     if refitted and options.test == "folds":
         print("This submission is from the folds' networks.")
         shown = ", ".join(refitted)
@@ -143,7 +144,8 @@ def build_ensemble(options: EnsembleOptions) -> None:
                 f"Of its runs, only {shown} also trained on all galaxies: the next command "
                 "averages both kinds of networks, without the other runs."
             )
-            next_command = launch.typed("ensemble", *refitted, "--test", "both", *place)
+            trained = launch.quote(*refitted)
+            next_command = f"{launch.typed('ensemble')} {trained} --test both {place}"
     launch.print_done(f"ensemble {name}, {card.score_text}", next_command)
 
 
@@ -163,8 +165,8 @@ def import_all(options: EnsembleOptions) -> None:
         if card.is_optimistic:
             print(f"{pair.run} may have trained on these galaxies; ensembles use it only if named")
     task = task_name(pairs[-1].run)
-    arguments = [ALL_RUNS, "--task", task, "--dataset", catalog.dataset]
-    launch.print_done(f"imported on {catalog.dataset}", launch.typed("ensemble", *arguments))
+    arguments = launch.quote(ALL_RUNS, "--task", task, "--dataset", catalog.dataset)
+    launch.print_done(f"imported on {catalog.dataset}", f"{launch.typed('ensemble')} {arguments}")
 
 
 def name_ensemble(options: EnsembleOptions) -> EnsembleOptions:
@@ -240,7 +242,7 @@ def take_default(options: EnsembleOptions, task: Task, catalog: Catalog) -> Ense
         line = f"combining the runs of configs/ensembles/{DEFAULT}.yaml"
         others = [run for run in trained if run not in default]
         if others:
-            line += f"; `{launch.typed('ensemble', ALL_RUNS)}` adds {', '.join(others)}"
+            line += f"; `{launch.typed('ensemble')} {ALL_RUNS}` adds {', '.join(others)}"
         print(line)
         return replace(options, name=DEFAULT, runs=tuple(default))
     if task.name == COMPETITION_TASK:

@@ -146,7 +146,7 @@ def check_images(images: Sequence[Path]) -> None:
 def hand_on(command: str, options: PredictOptions) -> None:
     """Run another command with the words that were typed, the output as the last of them."""
     arguments = option_to_word(sys.argv[1:], "--output", options.output)
-    print(f"running `{launch.typed(command, *arguments)}`", flush=True)
+    print(f"running `{launch.typed(command)} {launch.quote(*arguments)}`", flush=True)
     extras.load_entry_point(references()[command])(arguments)
 
 
@@ -220,7 +220,7 @@ def meaning(task: kinds.Task) -> str:
     """Command that explains the columns of vote fractions; other columns explain themselves."""
     if task.name != kinds.COMPETITION_TASK:
         return ""
-    return launch.typed("predict", "--columns")
+    return f"{launch.typed('predict')} --columns"
 
 
 def prior_of(dataset: str, task: kinds.Task) -> np.ndarray:

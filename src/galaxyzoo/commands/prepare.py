@@ -48,7 +48,8 @@ def main() -> None:
     options = read_options(with_settings(PrepareOptions), __doc__ + extras.describe("prepare"))
     task = find_named_task(options.task, options.data) or get_task(options.task)
     if options.subset:
-        print_made(write_subset(options.subset, options.data), "--data", options.subset)
+        folder = write_subset(options.subset, options.data)
+        print_made(folder, launch.quote("--data", options.subset))
         return
     drop = options.on_bad_image == "drop"
     raw = open_input(options.data, {task.name}, spell_settings(options))
@@ -57,10 +58,10 @@ def main() -> None:
     data.train_images(config)
     bad = data.test_images(config).unreadable.sum()
     print(f"{describe_split(data)}; {len(data.test_ids):,} test galaxies, {bad} unreadable")
-    asked = [] if options.task == COMPETITION_TASK else [options.task]
+    asked = "" if options.task == COMPETITION_TASK else f" {launch.quote(options.task)}"
     launch.print_done(
         f"the split in {paths.shown(dataset_dir(data.dataset))}/",
-        launch.with_data(launch.typed("train_folds", *asked), options.data),
+        launch.with_data(f"{launch.typed('train_folds')}{asked}", options.data),
     )
 
 
@@ -80,6 +81,6 @@ def describe_split(data: Dataset) -> str:
     )
 
 
-def print_made(folder: Path, *arguments: str) -> None:
+def print_made(folder: Path, arguments: str) -> None:
     """Print where a new dataset is, and the command that trains on it."""
-    launch.print_done(f"{paths.shown(folder)}/", launch.typed("train_folds", *arguments))
+    launch.print_done(f"{paths.shown(folder)}/", f"{launch.typed('train_folds')} {arguments}")

@@ -118,7 +118,8 @@ class TrainOptions(DataOptions, JobOptions):
     @property
     def full_command(self) -> str:
         """The command that trains all folds of the same runs and builds their ensemble."""
-        return launch.with_data(launch.typed("train_folds", *self.runs), self.data)
+        command = f"{launch.typed('train_folds')} {launch.quote(*self.runs)}".rstrip()
+        return launch.with_data(command, self.data)
 
 
 def main() -> None:
@@ -257,15 +258,15 @@ def next_command(cards: Sequence[RunCard], builds: Sequence[Sequence[str]], advi
     if not all(card.is_whole for card in cards):
         return advice
     task = cards[0].task
-    place = ["--dataset", cards[0].dataset]
+    place = launch.quote("--dataset", cards[0].dataset)
     arguments: Sequence[str] = []
     if builds:
         arguments = builds[0]
     elif task in TASKS:  # an optimistic run is combined if named
         arguments = [card.run for card in cards if card.task == task and not card.diverged]
     if arguments:
-        return launch.typed("ensemble", *arguments, *place)
-    return launch.suggest("train", task, *place)
+        return f"{launch.typed('ensemble')} {launch.quote(*arguments)} {place}"
+    return launch.suggest("train", f"{launch.quote(task)} {place}")
 
 
 def describe_labels(data: Dataset, task: Task) -> str:
@@ -399,7 +400,9 @@ def ensemble(options: list[str]) -> None:
     environment = {**os.environ, "PYTHONPATH": search_path}
     status = subprocess.run(command, check=False, env=environment).returncode
     if status < 0:
-        advice = f"to retry, type `{launch.typed('ensemble', *options)}`"
-        raise InputError(f"ensembling was killed by signal {-status} (out of memory?): {advice}")
+        advice = f"{launch.typed('ensemble')} {launch.quote(*options)}"
+        raise InputError(
+            f"ensembling was killed by signal {-status} (out of memory?): to retry, type `{advice}`"
+        )
     if status:
         sys.exit(status)

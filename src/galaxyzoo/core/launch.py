@@ -221,28 +221,33 @@ def _duration(seconds: float) -> str:
     return f"{seconds:.1f} s"
 
 
-def suggest(occasion: str, *arguments: str) -> str:
-    """Spell the command that an extra offers next (`Extra.next`); empty where none does."""
+def suggest(occasion: str, arguments: str = "") -> str:
+    """Spell the command that an extra offers next (`Extra.next`); empty where none does.
+
+    Args:
+        occasion: a key of `Extra.next`.
+        arguments: of the command, quoted.
+    """
     from galaxyzoo.core.extras import installed  # not to be read by an old Python
 
     for extra in installed().values():
         if occasion in extra.next:
-            return typed(extra.next[occasion], *arguments)
+            return f"{typed(extra.next[occasion])} {arguments}".strip()
     return ""
 
 
 def with_data(command: str, data: str | None) -> str:
     """A command with the `--data` of this one, if that was given."""
-    return f"{command} --data {shlex.quote(data)}" if data else command
+    return f"{command} --data {quote(data)}" if data else command
 
 
-def typed(command: str, *arguments: str) -> str:
-    """Spell a command as it is typed here, its arguments quoted for the shell."""
-    return " ".join([_program(command), *map(shlex.quote, arguments)])
+def quote(*arguments: str) -> str:
+    """Spell arguments for a shell; every command in a message does so."""
+    return shlex.join(arguments)
 
 
-def _program(command: str) -> str:
-    """How a command begins: a script of a checkout, or `galaxyzoo COMMAND`."""
+def typed(command: str) -> str:
+    """How a command begins as it is typed here: a script of a checkout, or `galaxyzoo COMMAND`."""
     if INSTALLED and command == "train_folds":
         return "galaxyzoo train --ensemble"
     if INSTALLED:

@@ -204,11 +204,11 @@ def input_places() -> list[Path]:
     return places
 
 
-def data_option(dataset: str | None) -> list[str]:
+def data_option(dataset: str | None) -> str:
     """Option by which a command reads a dataset, for messages; empty if it needs none."""
     if dataset and (dataset in DEMOS or (paths.input_dir() / dataset).exists()):
-        return ["--data", dataset]
-    return []
+        return f" --data {launch.quote(dataset)}"
+    return ""
 
 
 def save_catalog(catalog: Catalog) -> None:
@@ -251,11 +251,12 @@ def load_catalog(dataset: str) -> Catalog:
     """
     folder = dataset_dir(dataset)
     if not has_catalog(dataset):
-        advice = f"type `{launch.typed('prepare', '--data', dataset)}`"
+        prepare = launch.typed("prepare")
+        advice = f"type `{prepare} --data {launch.quote(dataset)}`"
         if not data_option(dataset):
             place = paths.shown(paths.input_dir())
             advice = f"put its files into {place}/{dataset}/ and {advice}"
-            advice += f" (if {place}/ itself holds them: `{launch.typed('prepare')}`)"
+            advice += f" (if {place}/ itself holds them: `{prepare}`)"
         raise InputError(f"{paths.shown(folder)} has no split: {advice}")
     description = _read_description(dataset)
     if _has_numbered_galaxies(dataset, description):

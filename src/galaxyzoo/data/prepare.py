@@ -151,7 +151,7 @@ def prepare_raw(
     if is_current:
         return Dataset.of(catalog, raw)
     if not update and has_runs(folder):
-        command = launch.typed("train_folds", "--data", raw.dataset)
+        command = f"{launch.typed('train_folds')} --data {launch.quote(raw.dataset)}"
         raise InputError(
             f"labels in {paths.shown(raw.folder)} have changed since {paths.shown(folder)} was "
             f"made: to retrain, type `{command}`"

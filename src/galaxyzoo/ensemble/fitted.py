@@ -133,7 +133,7 @@ def check_ensemble_members(card: EnsembleCard) -> None:
         if current_digest is None:
             raise InputError(
                 f"{run}, a member of {path}, has no networks: choose another ensemble or, if this "
-                f"run has a config, type `{launch.typed('train_folds', run)}`"
+                f"run has a config, type `{launch.typed('train_folds')} {launch.quote(run)}`"
             )
         if current_digest != digest:
             raise InputError(f"{run}, a member of {path}, was retrained later: {card.advice()}")

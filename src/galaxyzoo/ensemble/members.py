@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from galaxyzoo.core.errors import InputError, advise
-from galaxyzoo.core.launch import typed
+from galaxyzoo.core.launch import quote, typed
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import Catalog, data_option
 from galaxyzoo.results.card import RunCard
@@ -119,7 +119,7 @@ def load_test(run: str, task: Task, catalog: Catalog, networks: Networks = "fold
     if networks in ("refit", "both"):
         paths.append(folder.refit_csv)
     if folder.refit_csv in paths and not card.refits:
-        command = typed("train_folds", run, "--refit", *data_option(catalog.dataset))
+        command = f"{typed('train_folds')} {quote(run)} --refit{data_option(catalog.dataset)}"
         raise InputError(f"{run} was not trained on all galaxies: type `{command}` first")
     run_task = _task_of(run, task)
     card.check(catalog.for_task(run_task), *paths)

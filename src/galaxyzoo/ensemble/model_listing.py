@@ -55,7 +55,7 @@ def _find_ensemble(name: str, dataset: str | None) -> layout.EnsembleFolder:
         place = f" on {dataset}" if dataset else ""
         raise InputError(
             f"no ensemble '{name}'{place}; built: {_describe_ensembles()}; "
-            f"build one: `{launch.typed('ensemble', 'NAME')}`"
+            f"build one: `{launch.typed('ensemble')} NAME`"
         )
     of_votes = [folder for folder in matching if folder.task == kinds.COMPETITION_TASK]
     matching = of_votes or matching

@@ -331,14 +331,13 @@ class EnsembleCard(SubmissionCard, FoldsCard):
 
     def command(self) -> str:
         """Command that builds the ensemble."""
-        arguments = [self.name]
+        arguments = launch.quote(self.name)
         if self.name not in (*loading.all_ensembles(), paths.ALL_RUNS):
             candidates = ",".join(self.simplest_first)
-            arguments = [*self.runs, "--candidates", candidates, "--name", self.name]
-        if self.test != "folds":
-            arguments += ["--test", self.test]
-        arguments += ["--task", self.task, "--dataset", self.dataset]
-        return launch.typed("ensemble", *arguments)
+            arguments = f"{launch.quote(*self.runs)} --candidates {candidates} --name {arguments}"
+        test = "" if self.test == "folds" else f" --test {self.test}"
+        place = launch.quote("--task", self.task, "--dataset", self.dataset)
+        return f"{launch.typed('ensemble')} {arguments}{test} {place}"
 
 
 def rounded(value: Any, digits: int) -> Any:

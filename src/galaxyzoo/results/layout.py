@@ -247,7 +247,7 @@ def choose_dataset(name: str | None, wanted: str, also: Collection[str] = ()) ->
     datasets = sorted(with_results, key=real_first)
     missing = f"no out-of-fold table of task '{task}'"
     if not datasets:
-        command = launch.typed("train_folds", wanted, *data_option(name))
+        command = f"{launch.typed('train_folds')} {launch.quote(wanted)}{data_option(name)}"
         raise InputError(f"oof/ has {missing}: type `{command}` first")
     if name in datasets:
         return name

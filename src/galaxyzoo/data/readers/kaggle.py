@@ -7,7 +7,6 @@ whole competition by the lists of ids in `configs/subsets/<name>/`.
 """
 
 import difflib
-import shlex
 import shutil
 import zipfile
 from collections.abc import Mapping
@@ -21,7 +20,7 @@ from galaxyzoo.core import files
 from galaxyzoo.core.artifact import Artifact, State
 from galaxyzoo.core.console import ProgressBar
 from galaxyzoo.core.errors import DamageError, InputError
-from galaxyzoo.core.launch import suggest
+from galaxyzoo.core.launch import quote, suggest
 from galaxyzoo.core.manifest import digest
 from galaxyzoo.core.paths import DEMO, DEMOS, WHOLE, cache_dir, configs_dir, input_dir, shown
 from galaxyzoo.data.catalog import input_places
@@ -161,7 +160,7 @@ def _demo_folder(name: str, announce: bool = False) -> Path:
     if announce:
         others = ""
         for path in input_places()[1:]:
-            others += f" (for {path.name}/, add --data {shlex.quote(path.name)})"
+            others += f" (for {path.name}/, add --data {quote(path.name)})"
         download = suggest("data")
         how = f"`{download}` puts" if download else "put"
         print(

@@ -29,5 +29,5 @@ def main() -> None:
     fetched = download(folder)
     launch.print_done(
         f"{paths.shown(folder)}/ has all {len(ZIPS)} files ({len(fetched)} new)",
-        launch.typed("train_folds", "--plan"),
+        f"{launch.typed('train_folds')} --plan",
     )

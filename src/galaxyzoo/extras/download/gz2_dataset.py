@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from galaxyzoo.commands.prepare import print_made
-from galaxyzoo.core import console, files, options, paths
+from galaxyzoo.core import console, files, launch, options, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import DEMOS
 from galaxyzoo.data.catalog import input_places
@@ -74,7 +74,7 @@ def main() -> None:
     order = options.read_options(Gz2Options, HELP, sys.argv[2:])
     folder = make_balanced_set(order)
     # It has no votes, so its runs cannot start from those that learn votes.
-    print_made(folder, order.task, "--data", folder.name, "stages=null")
+    print_made(folder, f"{order.task} --data {launch.quote(folder.name)} stages=null")
 
 
 def make_balanced_set(order: Gz2Options) -> Path:

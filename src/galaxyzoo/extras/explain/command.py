@@ -111,7 +111,8 @@ def plot_gradcam(options: GradcamOptions, dataset: str, run: str, column: int | 
     if galaxy.truth is not None:
         result += f", actual {galaxy.truth[column]:.3f}"
     print(result)
-    launch.print_done(paths.shown(path), launch.typed("app", run, "--dataset", dataset))
+    page = f"{launch.typed('app')} {launch.quote(run, '--dataset', dataset)}"
+    launch.print_done(paths.shown(path), page)
 
 
 def plot_feature_maps(options: GradcamOptions, dataset: str, name: str) -> None:

@@ -117,11 +117,11 @@ def read_scores(dataset: str, config: Config, folds: list[int]) -> RunCard:
     scores = RunCard.of(dataset, config.run)
     if scores.folds != folds or scores.config != config.digest():
         folder = layout.RunFolder(dataset, config.run)
-        command = launch.typed("train", config.run, *data_option(dataset))
         raise InputError(
             f"{paths.shown(folder.card)} does not match the trained folds "
             f"({', '.join(map(str, folds))}) or the settings in "
-            f"{paths.shown(folder.path / CONFIG)}: type `{command}` to rewrite the card"
+            f"{paths.shown(folder.path / CONFIG)}: type `{launch.typed('train')} "
+            f"{launch.quote(config.run)}{data_option(dataset)}` to rewrite the card"
         )
     return scores
 

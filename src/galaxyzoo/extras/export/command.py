@@ -12,7 +12,6 @@ line printed is the command that uploads it.
   python3 src/export.py gz37/d4cnn_transfer     the bundled networks, with ONNX
 """
 
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,8 +66,8 @@ def main() -> None:
     if options.tables:
         packed_tables.export_tables(dataset, run, folder)
         tables = ",".join(paths.shown(folder / PACKED[key]) for key in ("oof", "test"))
-        imported = f"{run}-tables={tables}"
-        advice = launch.typed("ensemble", "--import", imported, "--dataset", dataset)
+        arguments = launch.quote("--import", f"{run}-tables={tables}", "--dataset", dataset)
+        advice = f"{launch.typed('ensemble')} {arguments}"
     else:
         if dataset == BUNDLED:
             bundle.export_bundled(run, folder)
@@ -78,6 +77,6 @@ def main() -> None:
             bundle.export_run(dataset, run, folder, with_onnx, options.half)
         if with_onnx:
             runtime = f"; needs onnxruntime >= {OLDEST_RUNTIME}"
-        advice = shlex.join(["hf", "upload", f"YOUR_NAME/{name}", paths.shown(folder)])
+        advice = f"hf upload {launch.quote(f'YOUR_NAME/{name}', paths.shown(folder))}"
     files = ", ".join(bundle.list_files(folder))
     launch.print_done(f"{paths.shown(folder)}: {files}{runtime}", advice)

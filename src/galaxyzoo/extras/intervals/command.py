@@ -72,7 +72,7 @@ def main() -> None:
     page = ""
     if EnsembleCard.of(built[name]).has_networks:
         ensemble = ensemble_name(COMPETITION_TASK, name)
-        page = launch.typed("app", ensemble, "--dataset", dataset)
+        page = f"{launch.typed('app')} {launch.quote(ensemble, '--dataset', dataset)}"
     launch.print_done(f"{paths.shown(path)}, intervals of {level:g} around {name}", page)
 
 

@@ -55,7 +55,8 @@ def main() -> None:
     result = last.shown[0]
     page = ""
     if isinstance(result, Result) and result.card.has_networks:
-        page = launch.typed("app", result.run, "--dataset", last.catalog.dataset)
+        arguments = launch.quote(result.run, "--dataset", last.catalog.dataset)
+        page = f"{launch.typed('app')} {arguments}"
     launch.print_done(f"{index} lists all reports; {result.run}, {result.card.score_text}", page)
 
 
@@ -95,7 +96,7 @@ def write_report(evaluation: evaluate.Evaluation) -> None:
     holdout = evaluate.holdout_section(evaluation)
     sections = [comparison, ensemble, holdout, *detail_sections(evaluation)]
     path = evaluation.folder / "index.html"
-    command = launch.typed("evaluate", *sys.argv[1:])
+    command = f"{launch.typed('evaluate')} {launch.quote(*sys.argv[1:])}"
     summary = evaluate.summarize(evaluation, command)
     csv = [(name, name, "") for name in evaluation.written]
     sections.append(html.HtmlSection("Tables", "These CSV files have full precision.", links=csv))

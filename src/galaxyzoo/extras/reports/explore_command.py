@@ -51,11 +51,11 @@ def main() -> None:
     html.write_page(page, f"{data.dataset}: the data", _summarize(data), sections, index)
     if not options.output:
         print(f"all reports: {paths.shown(html.write_index(reports_dir()))}")
-    arguments = ["--plan"]
+    plan = f"{launch.typed('train_folds')} --plan"
     has_default_task = data.has_votes or data.task
     if not has_default_task:
-        arguments += [tasks[0].name, "stages=null"]
-    advice = launch.with_data(launch.typed("train_folds", *arguments), options.data)
+        plan += f" {launch.quote(tasks[0].name)} stages=null"
+    advice = launch.with_data(plan, options.data)
     launch.print_done(f"{paths.shown(page.resolve())} and its tables", advice)
 
 

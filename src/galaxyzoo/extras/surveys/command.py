@@ -206,7 +206,7 @@ def predict_survey(options: SurveyOptions, folder: Path) -> None:
     if by:
         print(f"ranking: {paths.shown(write_ranking(job, by, options.top).resolve())}")
     if FEATURES in job.extras:
-        next_command = launch.typed("label", output)
+        next_command = f"{launch.typed('label')} {launch.quote(output)}"
     launch.print_done(f"{output}/, {summary}", next_command)
 
 

@@ -39,7 +39,7 @@ class SurveyFeatures:
 def _survey_to_write(folder: Path) -> str:
     """The folder, as typed, if a survey can be written into it; else the name of a new one."""
     if not folder.exists() or (folder / JOB).exists():
-        return f"{paths.shown(folder)}/"
+        return f"{launch.quote(paths.shown(folder))}/"
     return "NEW_FOLDER/"  # `folder` may be a file or hold images
 
 
@@ -64,7 +64,7 @@ def read_finished(folder: Path) -> FinishedSurvey:
         InputError: it is not finished, its manifest is damaged, or it has no galaxies.
     """
     if not (folder / MANIFEST).exists():
-        command = launch.typed("survey", "IMAGES", _survey_to_write(folder))
+        command = f"{launch.typed('survey')} IMAGES {_survey_to_write(folder)}"
         raise InputError(f"{paths.shown(folder)} is not a finished survey: type `{command}` first")
     with advise("predict the images again, into a new folder"):
         content = manifest.read_sealed(folder / MANIFEST)

@@ -49,5 +49,5 @@ def main() -> None:
     tuning.train(options.trials, options.jobs or 1, options.backend)
     path, caveat = tuning.write_best()
     console.print_text(caveat)
-    command = launch.typed("train", paths.shown(path))
+    command = f"{launch.typed('train')} {launch.quote(paths.shown(path))}"
     launch.print_done(paths.shown(path), launch.with_data(command, options.data))
