@@ -26,7 +26,9 @@ def noise(height: int, width: int) -> np.ndarray:
 PICTURES: dict[str, tuple[np.ndarray, list[str]]] = {
     "as Galaxy Zoo's": (GALAXY, []),
     "small": (cv2.resize(GALAXY, (96, 96)), ["size"]),
-    "wide": (GALAXY[100:324], ["size"]),
+    "wide": (GALAXY[100:324], ["shape"]),
+    "high, as trimmed at an edge": (GALAXY[:, 20:], ["shape"]),
+    "a row less": (GALAXY[1:], ["size"]),
     "gray": (np.repeat(GALAXY[..., 1:2], 3, axis=2), ["gray"]),
     "noise": (noise(424, 424), ["noise"]),
 }
@@ -47,7 +49,7 @@ def test_pictures_are_told_from_galaxy_zoos(tmp_path, kind, end, crop_px):
     picture, expected = PICTURES[kind]
     (tmp_path / f"a{end}").write_bytes(encode(picture, end=end))
     found = checks_of(tmp_path / f"a{end}", ImageConfig(crop_px=crop_px, cache_px=64))
-    assert list(found) == [name for name in ("gray", "size", "noise") if name in expected]
+    assert list(found) == [name for name in ("gray", "shape", "size", "noise") if name in expected]
 
 
 def test_16_bits_are_said_with_how_bright_they_are(tmp_path):

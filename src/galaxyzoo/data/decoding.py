@@ -8,6 +8,7 @@ differ. PNGs are checked here and decoded by cv2.
 import io
 import math
 import zlib
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -28,6 +29,7 @@ DECODER = simplejpeg.__version__ if simplejpeg else "Pillow"
 _PRINT_SPACES = ("CMYK", "YCCK")
 # cv2's flags by how much an image shrinks while it is decoded.
 _REDUCED = {1: cv2.IMREAD_COLOR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4}
+MAX_OFFSET = 1 / 50  # of the side: so far from the middle is a galaxy still in it
 MAX_SIDE = 8192  # px; beyond it lie files that unpack to gigabytes
 _JPEG = b"\xff\xd8\xff"
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -36,12 +38,29 @@ _COLOR_TYPE = 25
 
 
 class Header(NamedTuple):
-    """Height and width in px, bits a channel, whether there is opacity."""
+    """Height and width in px, bits a channel, whether there is opacity; of drawn ones `notes`."""
 
     height: int
     width: int
     bits: int = 8
     has_alpha: bool = False
+    notes: Mapping[str, str] | None = None
+
+
+class Picture(np.ndarray):
+    """(H, W, 3) uint8 RGB pixels drawn from measured ones.
+
+    `notes` says what was amiss with those: a sentence's end, such as "filled", and a detail.
+    """
+
+    notes: Mapping[str, str] | None = None
+
+    @classmethod
+    def of(cls, pixels: np.ndarray, notes: Mapping[str, str]) -> "Picture":
+        """View pixels as a picture with notes."""
+        picture = pixels.view(cls)
+        picture.notes = notes
+        return picture
 
 
 def decode(data: bytes | np.ndarray, crop_px: int, size_px: int) -> np.ndarray:
@@ -126,7 +145,8 @@ def read_size(data: bytes) -> tuple[int, int]:
 def measure(data: bytes | np.ndarray) -> Header:
     """Read an image's header; zeros where it has none."""
     if isinstance(data, np.ndarray):
-        return Header(data.shape[0], data.shape[1])
+        notes = data.notes if isinstance(data, Picture) else None
+        return Header(data.shape[0], data.shape[1], notes=notes)
     if data.startswith(_PNG) and len(data) > _COLOR_TYPE:
         height, width = _png_size(data)
         return Header(height, width, data[_BITS], _has_alpha(data))
@@ -134,6 +154,11 @@ def measure(data: bytes | np.ndarray) -> Header:
         height, width, _ = read_header(data)
         return Header(height, width)
     return Header(0, 0)
+
+
+def is_trimmed(height: int, width: int) -> bool:
+    """Check whether a side is so much shorter that the galaxy may be away from the middle."""
+    return abs(height - width) > max(height, width) * MAX_OFFSET
 
 
 def _check_shape(shape: tuple[int, ...]) -> None:

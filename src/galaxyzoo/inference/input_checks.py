@@ -7,15 +7,17 @@ import numpy as np
 
 from galaxyzoo.config.schema import ORIGINAL_PX
 from galaxyzoo.core.console import count
-from galaxyzoo.data.decoding import Header
+from galaxyzoo.data.decoding import Header, is_trimmed
 from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.registry import TASKS
 
-# Kind -> how many images, and the first's name with details
+# Kind, or a drawn picture's note -> how many images, and the first's name with details
 InputChecks = dict[str, tuple[int, str]]
 
 _SENTENCES = {
     "gray": "gray, but the networks learned from color images",
+    "shape": "not square: if an edge was trimmed, crop them around the galaxy, which must be in "
+    "the center",
     "size": f"not {ORIGINAL_PX} × {ORIGINAL_PX} px, unlike Galaxy Zoo's",
     "bits": "16 bits per channel; only the upper 8 are used",
     "noise": "mostly noise",
@@ -43,17 +45,21 @@ def check_inputs(names: Iterable[str], headers: list[Header], images: np.ndarray
 
 def _differences(header: Header, image: np.ndarray) -> dict[str, str]:
     """Kinds in which an image differs, each with a detail to put behind its name."""
-    height, width, bits, has_alpha = header
-    differences = {}
+    height = header.height
+    width = header.width
+    differences = dict(header.notes or {})
     if (image == image[..., :1]).all():
         differences["gray"] = ""
-    if height != ORIGINAL_PX or width != ORIGINAL_PX:
-        differences["size"] = f", {width} × {height}"
-    if bits == 16:
+    if header.notes is None:  # a drawn picture's size on the sky is known, or said
+        if is_trimmed(height, width):
+            differences["shape"] = f", {width} × {height}"
+        elif height != ORIGINAL_PX or width != ORIGINAL_PX:
+            differences["size"] = f", {width} × {height}"
+    if header.bits == 16:
         differences["bits"] = f", brightest value {image.max()} of 255"
     if _correlation(image) < _MIN_CORRELATION:
         differences["noise"] = ""
-    if has_alpha:
+    if header.has_alpha:
         differences["alpha"] = ""
     return differences
 
@@ -64,7 +70,8 @@ def _correlation(image: np.ndarray) -> float:
     bright -= bright.mean()
     down = (bright[1:] * bright[:-1]).mean()
     across = (bright[:, 1:] * bright[:, :-1]).mean()
-    return float(min(down, across) / np.square(bright).mean())
+    variance = np.square(bright).mean()
+    return float(min(down, across) / max(variance, 1e-9))
 
 
 def add_checks(total: InputChecks, further: Mapping[str, tuple[int, str]]) -> None:
@@ -77,10 +84,11 @@ def add_checks(total: InputChecks, further: Mapping[str, tuple[int, str]]) -> No
 def describe_checks(checks: Mapping[str, tuple[int, str]], n_images: int, task: Task) -> list[str]:
     """A sentence for each kind; not for the size where networks learned from a user's images."""
     sentences = []
-    for kind, sentence in _SENTENCES.items():
+    for kind in dict.fromkeys([*_SENTENCES, *checks]):
         if kind not in checks or (kind == "size" and task.name not in TASKS):
             continue
         n_of_kind, first_name = checks[kind]
+        sentence = _SENTENCES.get(kind, kind)
         share = f"{n_of_kind:,} of {count(n_images, 'image')}"
         sentences.append(f"{share}: {sentence} (first: {first_name})")
     return sentences

@@ -7,6 +7,7 @@ import pickle
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -34,6 +35,12 @@ RIGHT: dict[str, tuple[Callable[[], bytes], str]] = {
     # Legacy Surveys' cutout service with invvar
     "the first, weights behind": (lambda: write_fits(CUBE, part(CUBE + 1, "INVVAR")), ""),
     "by its number": (lambda: write_fits(CUBE[::-1].copy(), part(CUBE)), "1"),
+    # ACS and WFC3 have an SCI and an ERR of each chip
+    "a version, as for ds9": (
+        lambda: write_fits(None, part(CUBE * 2, "SCI"), part(CUBE, "SCI", EXTVER=2)),
+        "sci,2",
+    ),
+    "a name and a part": (lambda: write_fits(None, part(CUBE[:2], "SCI"), part(CUBE[2:])), "SCI,2"),
     # spectra, histograms and look-up arrays in front (astropy 8.0.2, HDUList)
     "1-D data in front": (lambda: write_fits(LINE, part(CUBE)), ""),
     "a few rows in front": (lambda: write_fits(np.ones((4, 99)), part(CUBE)), ""),
@@ -57,6 +64,41 @@ def test_bytes_in_three_colors_are_a_picture_already(axis, opacity):
     planes = [*colors, np.full((48, 48), opacity, np.uint8)][: 4 if opacity < 255 else 3]
     picture = to_rgb(write_fits(np.stack(planes, axis)), FitsSettings())
     assert np.array_equal(picture, np.round(np.moveaxis(colors[:, ::-1], 0, 2) * (opacity / 255)))
+
+
+# Header's BANDS, and --bands -> planes for red, green and blue
+NAMED: dict[str, tuple[Any, tuple[int, ...], tuple[int, ...]]] = {
+    "Legacy Surveys": ("grz", (), (2, 1, 0)),
+    "Legacy Surveys' fourth band": ("griz", (), (2, 1, 0)),
+    "without i": ("zgr-", (), (0, 2, 1)),
+    "SDSS": ("u,g,r,i,z", (), (3, 2, 1)),
+    "typed": ("zirg", (1, 2, 3), (1, 2, 3)),
+    "others": ("YJHK", (), (2, 1, 0)),
+    "not as many": ("irg", (), (2, 1, 0)),
+    "their number": (4, (), (2, 1, 0)),
+}
+
+
+@pytest.mark.parametrize("case", NAMED)
+def test_planes_are_chosen_by_the_header_unless_typed(case):
+    names, typed, planes = NAMED[case]
+    cube = np.concatenate([CUBE, CUBE[:2] + CUBE[1:]])
+    cube = cube[: {"grz": 3, "u,g,r,i,z": 5}.get(names, 4)]
+    picture = to_rgb(write_fits(cube, BANDS=names), FitsSettings(bands=typed))
+    assert np.array_equal(picture, to_rgb(write_fits(cube), FitsSettings(bands=planes)))
+    details = [f", '{names}'"] if case in ("others", "not as many") else []
+    assert list((picture.notes or {}).values()) == details
+
+
+def test_scaled_bytes_are_measured_pixels_not_a_picture():
+    """As `hdu.scale("uint8", "minmax")` of astropy 8.0.2 writes them, with and without a zero."""
+    expected = to_rgb(write_fits(CUBE - CUBE.min()), FitsSettings()).astype(int)
+    for unit in (1, 0.001):
+        for zero in (0, 5):
+            hdu = part((CUBE - CUBE.min()) * unit + zero * unit)
+            hdu.scale("uint8", "minmax")
+            picture = to_rgb(write_fits(None, hdu), FitsSettings())
+            assert np.abs(picture - expected).mean() < 2
 
 
 @pytest.mark.parametrize("stretch", STRETCHES)

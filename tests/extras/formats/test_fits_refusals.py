@@ -30,9 +30,11 @@ def table_alone() -> bytes:
 
 LINE = np.arange(10.0)
 NAMELESS = "it has 1 A, 2 B: choose the image with --hdu 1,"
+CHIPS = [part(CUBE, name, EXTVER=k) for k in (1, 2) for name in ("SCI", "ERR")]
 UNEQUAL = part(CUBE[0]), part(CUBE[1, :30])
 SIZES = "--hdu 1,2: these extensions differ in size"
-HOLED = np.where(np.arange(48) == 4, np.nan, CUBE)
+DEAD = CUBE.copy()
+DEAD[1] = 7
 DAMAGED = "FITS file is damaged"
 NO_SCALE = {"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CRVAL1": 180.0, "CRVAL2": 30.0}
 WRONG: dict[str, tuple[Callable[[], bytes], str, str]] = {
@@ -45,7 +47,14 @@ WRONG: dict[str, tuple[Callable[[], bytes], str, str]] = {
     "lines alone": (lambda: write_fits(LINE, part(LINE)), "", "its shape is (10,)"),
     "one value": (lambda: write_fits(np.full((3, 48, 48), 2.5)), "", "have the same value (2.5)"),
     "two values": (lambda: write_fits((CUBE > 200).astype("i2")), "", "stretch needs sky noise"),
-    "NaN": (lambda: write_fits(HOLED), "", "144 pixels without a value (NaN)"),
+    "one value in a band": (lambda: write_fits(DEAD), "", "band 1 have the same value (7): choose"),
+    "a name of two": (lambda: write_fits(None, *CHIPS), "SCI", "it has 1 SCI, 3 SCI: choose the"),
+    "a name of two, and a part": (
+        lambda: write_fits(None, *CHIPS),
+        "SCI,4",
+        "1 SCI, 3 SCI: choose",
+    ),
+    "no such version": (lambda: write_fits(CUBE, part(MASK, "DQ")), "DQ,2", "DQ,2 (--hdu), only 0"),
     "cut off": (lambda: write_fits(CUBE)[:6000], "", DAMAGED),
     "packed and cut off": (lambda: packed(np.tile(CUBE, (1, 4, 4)))[:20000], "", DAMAGED),
     "gzip, cut off": (lambda: gzip.compress(write_fits(CUBE))[:-900], "", DAMAGED),
@@ -92,13 +101,13 @@ PACKED_BZERO = {**BZERO, "u8": 2**31}
 @pytest.mark.parametrize("is_packed", [False, True])
 def test_blank_of_any_integer_has_no_value(kind, blank, is_packed):
     values = np.clip(CUBE, 1 + blank, 120).astype(kind)
-    values[1, 3, 4:6] = blank
+    values[1, 24, 24:26] = blank
     make, zeros = (fits.CompImageHDU, PACKED_BZERO) if is_packed else (part, BZERO)
     made = make(values)
     made.header["XLANK"] = blank - zeros.get(kind, 0)  # astropy would write NaN
     data = write_fits(None, made).replace(b"XLANK  ", b"BLANK  ")
-    assert "2 pixels without a value (NaN)" in one_line_refusal(to_rgb, data, FitsSettings())
-    values[1, 3, 4:6] = values[1, 3, 6]
+    assert "it has 2 pixels near its center" in one_line_refusal(to_rgb, data, FitsSettings())
+    values[1, 24, 24:26] = values[1, 24, 26]
     made = make(values)
     assert to_rgb(write_fits(None, made), FitsSettings()).shape == (48, 48, 3)
 

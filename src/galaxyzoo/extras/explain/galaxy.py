@@ -11,7 +11,7 @@ from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data import geometry, prepare
 from galaxyzoo.data.decoding import decode
-from galaxyzoo.extras.formats import fits
+from galaxyzoo.extras.formats import fits, fits_file
 from galaxyzoo.io.tables import ID, GalaxyId
 from galaxyzoo.tasks.kinds import Task
 
@@ -30,7 +30,7 @@ class Galaxy:
         """(1, cache_px, cache_px, 3) uint8; an image that cannot be decoded is an error."""
         try:
             picture: bytes | np.ndarray = self.encoded
-            if self.encoded.startswith(fits.MAGIC):
+            if self.encoded.startswith(fits_file.MAGIC):
                 picture = fits.to_rgb(self.encoded, fits.FitsSettings())
             return decode(picture, image.crop_px, image.cache_px)[None]
         except (ValueError, InputError, cv2.error) as error:

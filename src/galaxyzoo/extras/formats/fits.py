@@ -6,13 +6,7 @@ The networks learned from SDSS's color pictures of g, r and i, stretched as by L
 Petrosian radii wide (424 px of 0.02 petroR90_r: Willett et al. 2013, section 2).
 """
 
-import bz2
-import gzip
-import io
-import lzma
-import math
 from argparse import ArgumentTypeError
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
@@ -22,23 +16,17 @@ import numpy as np
 
 from galaxyzoo.core.errors import InputError, reason_of
 from galaxyzoo.core.options import option
-from galaxyzoo.data.decoding import over_black
+from galaxyzoo.data.decoding import Picture, over_black
 from galaxyzoo.data.stores import base
 from galaxyzoo.data.stores.columns import FILE
 from galaxyzoo.extras.formats import FITS_SUFFIXES
+from galaxyzoo.extras.formats.fits_file import MAGIC, MIN_SIDE, has_colors, read_planes
+from galaxyzoo.extras.formats.gaps import check_bands, fill_gaps
 from galaxyzoo.extras.formats.stretches import STRETCHES
 
 RADIUS = "petroR90_r"  # column of a list: arcsec
 WIDTH_IN_RADII = 8.48  # of a training image
-_MAX_BYTES = 500_000_000  # of all bands, unpacked
-_PACKED: dict[bytes, Callable[[io.BytesIO], Any]] = {  # by their beginnings
-    b"\x1f\x8b": gzip.open,
-    b"BZh": bz2.open,
-    b"\xfd7zXZ": lzma.open,
-}
-MAGIC = (b"SIMPLE  =", *_PACKED)  # as files begin
-_MIN_SIDE = 8  # px, as of HDF5
-_SCIENCE = ("SCI", "SCIENCE", "IMAGE")  # names of the image among masks, weights and errors
+_BANDS = (2, 1, 0)  # planes for red, green and blue of cut-outs in the order of wavelength
 
 
 def _positive(text: str) -> float:
@@ -65,14 +53,15 @@ class FitsSettings:
 
     stretch: Literal["lupton", "zscale", "linear"] = option("FITS: brightness stretch", "lupton")
     bands: tuple[int, ...] = option(
-        "FITS: planes for red, green and blue, counted from 0 (default: 2,1,0)",
-        (2, 1, 0),
+        "FITS: planes for red, green and blue, counted from 0 (default: i or z, r and g if the "
+        "header's BANDS names the planes, else 2,1,0)",
+        (),
         type=_bands,
         metavar="R,G,B",
     )
     hdu: tuple[str, ...] = option(
-        "FITS: extension with the image, such as SCI or 1, or one per band, such as 1,2,3 "
-        "(default: SCI, SCIENCE or IMAGE, else the first or only image)",
+        "FITS: extension with the image, such as SCI, SCI,2 (with its EXTVER) or 1, or one per "
+        "band, such as 1,2,3 (default: SCI, SCIENCE or IMAGE, else the first or only image)",
         (),
         metavar="PART",
     )
@@ -133,7 +122,7 @@ def _read_image(
     return data
 
 
-def to_rgb(data: bytes, settings: FitsSettings, width_arcsec: float | None = None) -> np.ndarray:
+def to_rgb(data: bytes, settings: FitsSettings, width_arcsec: float | None = None) -> Picture:
     """Draw the picture of a FITS file.
 
     Args:
@@ -144,10 +133,17 @@ def to_rgb(data: bytes, settings: FitsSettings, width_arcsec: float | None = Non
         (H, W, 3) uint8 RGB, the file's last row first; one band is gray, RGB(A) bytes stay as is.
     Raises:
         InputError: it is damaged, too large, of another shape, has no such extension or band, is
-            smaller than the square, or has pixels without a value or all of the same.
+            smaller than the square, has pixels without a value near its center, or a band of one
+            value.
     """
+    notes: dict[str, str] = {}
     try:
-        bands, header = _read(data, settings.hdu)
+        bands, header = read_planes(data, settings.hdu)
+        is_ready = has_colors(header) and len(bands) in (3, 4)
+        numbers = list(range(len(bands)))
+        if len(bands) > 1 and not is_ready:
+            numbers = _choose_bands(header, settings.bands, len(bands), notes)
+            bands = bands[numbers]
         if width_arcsec is not None:
             scale = settings.pixel_arcsec or _pixel_arcsec(header)
             bands = _crop_center(bands, width_arcsec / scale)
@@ -155,20 +151,12 @@ def to_rgb(data: bytes, settings: FitsSettings, width_arcsec: float | None = Non
         raise
     except Exception as error:  # noqa: BLE001  astropy raises a dozen kinds for damaged files
         raise InputError(f"its FITS file is damaged ({reason_of(error)})") from None
-    is_ready = header["BITPIX"] == 8 and not header.get("BZERO") and len(bands) in (3, 4)
-    if len(bands) > 1 and not is_ready:
-        if max(settings.bands) >= len(bands):
-            raise InputError(f"it has only bands 0 to {len(bands) - 1}: set --bands R,G,B")
-        bands = bands[list(settings.bands)]
-    ranges = np.ptp(bands, axis=(1, 2))
-    if not np.isfinite(ranges).all():  # NaN, or further apart than float32 reaches
-        missing = bands.size - np.isfinite(bands).sum()
-        if missing:
-            raise InputError(f"it has {missing:,} pixels without a value (NaN)")
-    if not ranges.any():
-        raise InputError(f"all its pixels have the same value ({bands.flat[0]:g})")
+    n_filled = fill_gaps(bands, numbers)
+    if n_filled:
+        notes["pixels without a value, filled with sky"] = f", {n_filled:,} px"
+    check_bands(bands, numbers, is_ready)
     if is_ready:
-        colors = bands.astype(np.uint8)
+        colors = bands.clip(0, 255).astype(np.uint8)
     else:
         if len(bands) == 1:
             bands = np.repeat(bands, 3, axis=0)  # gray
@@ -176,102 +164,36 @@ def to_rgb(data: bytes, settings: FitsSettings, width_arcsec: float | None = Non
     colors = colors[:, ::-1]  # FITS counts rows upwards
     pixels = cv2.merge(list(colors[:3]))
     if len(colors) == 4:
-        return over_black(pixels, colors[3])
-    return pixels
+        pixels = over_black(pixels, colors[3])
+    return Picture.of(pixels, notes)
 
 
-def _read(data: bytes, names: tuple[str, ...]) -> tuple[np.ndarray, Any]:
-    """(band, H, W) float32 pixels of the extensions of an image, and the header of the first."""
-    with _open(data) as hdus:
-        chosen = _find_named(hdus, names) or [_find_image(hdus)]
-        for hdu in chosen:
-            if not _is_picture(hdu):
-                raise InputError(
-                    f"its shape is {hdu.shape}; expected (band, H, W) or (H, W) with sides "
-                    f"of at least {_MIN_SIDE} px"
-                )
-            if 4 * len(chosen) * math.prod(hdu.shape) > _MAX_BYTES:
-                raise InputError(f"its shape {hdu.shape} is too large")
-        header = chosen[0].header
-        bands = [_planes(hdu) for hdu in chosen]
-        if len(bands) == 1:
-            return bands[0], header
-        if len({planes.shape[1:] for planes in bands}) > 1:
-            raise InputError(f"--hdu {','.join(names)}: these extensions differ in size")
-        return np.concatenate(bands), header
+def _choose_bands(
+    header: Any, chosen: tuple[int, ...], count: int, notes: dict[str, str]
+) -> list[int]:
+    """Choose the planes for red, green and blue; note a header whose bands cannot be used.
 
+    Legacy Surveys' cut-outs name their planes, `BANDS = 'grz'`.
 
-def _axes(hdu: Any) -> tuple[int, ...]:
-    """Shape without axes of 1, (band, H, W) or (H, W); bytes may have their colors last."""
-    axes = tuple(side for side in hdu.shape if side != 1)
-    if hdu.header["BITPIX"] == 8 and len(axes) == 3 and axes[2] in (3, 4):
-        return (axes[2], *axes[:2])
-    return axes
-
-
-def _is_picture(hdu: Any) -> bool:
-    axes = _axes(hdu)
-    return len(axes) in (2, 3) and min(axes[-2:]) >= _MIN_SIDE
-
-
-def _planes(hdu: Any) -> np.ndarray:
-    """(band, H, W) float32 pixels of an extension, NaN where its BLANK says there are none."""
-    raw = hdu.data
-    header = hdu.header
-    scale = header.get("BSCALE", 1)
-    zero = header.get("BZERO", 0)
-    pixels = raw
-    # By hand, as astropy ignores BLANK 0 and that of unsigned integers, and fails on signed bytes.
-    if (scale, zero) != (1, 0):
-        exact = np.longdouble if header["BITPIX"] == 64 else np.float64
-        pixels = raw.astype(exact) * scale + zero
-    pixels = pixels.astype(np.float32)
-    if "BLANK" in header:  # comparing with None would take ten times as long as all the rest
-        pixels[raw == header["BLANK"]] = np.nan
-    axes = _axes(hdu)
-    pixels = pixels.squeeze()
-    if pixels.shape != axes:
-        pixels = np.moveaxis(pixels, 2, 0)
-    return pixels.reshape(-1, *axes[-2:])
-
-
-def _find_named(hdus: Any, names: tuple[str, ...]) -> list[Any]:
-    """Find the extensions that `--hdu` names, by number or name."""
-    listed = ",".join(names)
-    chosen = []
-    for name in names:
-        key = int(name) if name.isdecimal() else name
-        try:
-            chosen.append(hdus[key])
-        except (KeyError, IndexError):
-            raise InputError(
-                f"it has no extension {listed} (--hdu), only {_list_extensions(hdus)}"
-            ) from None
-    if not all(hdu.is_image and hdu.shape for hdu in chosen):
-        raise InputError(f"--hdu {listed}: not an image; the file has {_list_extensions(hdus)}")
-    return chosen
-
-
-def _find_image(hdus: Any) -> Any:
-    """Find the extension that is the image by name, the first or the only one."""
-    images = [hdu for hdu in hdus if hdu.is_image and hdu.shape]
-    if not images:
-        raise InputError("its FITS file has no image")
-    pictures = [hdu for hdu in images if _is_picture(hdu)]
-    if not pictures:
-        return images[0]
-    science = [hdu for hdu in pictures if hdu.name in _SCIENCE] or pictures
-    if len(science) > 1 and science[0] is not hdus[0]:
-        raise InputError(
-            f"it has {_list_extensions(hdus)}: choose the image with --hdu 1, or --hdu 1,2,3 for "
-            "one band in each"
-        )
-    return science[0]
-
-
-def _list_extensions(hdus: Any) -> str:
-    listed = [f"{number} {hdu.name}".strip() for number, hdu in enumerate(hdus) if hdu.shape]
-    return ", ".join(listed[:10])
+    Args:
+        header: of the image.
+        chosen: by the user, who may have left it to the header.
+        count: of planes.
+        notes: of the image.
+    """
+    names = header.get("BANDS")
+    if isinstance(names, str) and not chosen:
+        letters = names.lower().replace(",", "").replace(" ", "")
+        red = "i" if "i" in letters else "z"
+        chosen = tuple(map(letters.find, (red, "r", "g")))
+        if len(letters) != count or min(chosen) < 0:
+            chosen = _BANDS
+            kind = "BANDS in the header does not name g, r and i or z: we use --bands 2,1,0"
+            notes[kind] = f", '{names}'"
+    chosen = chosen or _BANDS
+    if max(chosen) >= count:
+        raise InputError(f"it has only bands 0 to {count - 1}: set --bands R,G,B")
+    return list(chosen)
 
 
 def _pixel_arcsec(header: Any) -> float:
@@ -296,29 +218,11 @@ def _crop_center(bands: np.ndarray, side: float) -> np.ndarray:
     """The center square; its side is in px."""
     height, width = bands.shape[1:]
     side_px = round(side)
-    if not _MIN_SIDE <= side_px <= min(height, width):
+    if not MIN_SIDE <= side_px <= min(height, width):
         raise InputError(
             f"a field of {side:,.1f} px does not fit into its {width} × {height} px, or is below "
-            f"{_MIN_SIDE} px"
+            f"{MIN_SIDE} px"
         )
     top = (height - side_px) // 2
     left = (width - side_px) // 2
     return bands[:, top : top + side_px, left : left + side_px]
-
-
-def _open(data: bytes) -> Any:
-    """Open the extensions of a file, their pixels as stored.
-
-    astropy is imported once a FITS file comes; what it would warn of is checked in this module.
-    """
-    import warnings
-
-    from astropy.io import fits
-    from astropy.utils.exceptions import AstropyWarning
-
-    warnings.filterwarnings("ignore", category=AstropyWarning)
-    for begin, unpack in _PACKED.items():
-        if data.startswith(begin):
-            data = unpack(io.BytesIO(data)).read(_MAX_BYTES)
-            break  # what is packed twice is no FITS file
-    return fits.HDUList.fromstring(data, do_not_scale_image_data=True)  # no copy of the pixels

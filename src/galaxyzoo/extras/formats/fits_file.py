@@ -1,0 +1,171 @@
+"""Extensions (HDUs) of a FITS file: which of them is the image, and its pixels."""
+
+import bz2
+import gzip
+import io
+import lzma
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from galaxyzoo.core.errors import InputError
+
+MIN_SIDE = 8  # px, as of HDF5
+_MAX_BYTES = 500_000_000  # of all bands, unpacked
+_PACKED: dict[bytes, Callable[[io.BytesIO], Any]] = {  # by their beginnings
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ": lzma.open,
+}
+MAGIC = (b"SIMPLE  =", *_PACKED)  # as files begin
+_SCIENCE = ("SCI", "SCIENCE", "IMAGE")  # names of the image among masks, weights and errors
+
+
+def read_planes(data: bytes, names: tuple[str, ...]) -> tuple[np.ndarray, Any]:
+    """Read the pixels of an image.
+
+    Args:
+        data: the file's content.
+        names: extensions as `--hdu` names them; by default the one that `_find_image` finds.
+    Returns:
+        (band, H, W) float32 pixels, NaN where there are none; and the header of the first
+        extension.
+    Raises:
+        InputError: there is no such extension, or its shape is no image's.
+    """
+    with _open(data) as hdus:
+        chosen = _find_named(hdus, names) or [_find_image(hdus)]
+        for hdu in chosen:
+            if not _is_picture(hdu):
+                raise InputError(
+                    f"its shape is {hdu.shape}; expected (band, H, W) or (H, W) with sides "
+                    f"of at least {MIN_SIDE} px"
+                )
+            if 4 * len(chosen) * math.prod(hdu.shape) > _MAX_BYTES:
+                raise InputError(f"its shape {hdu.shape} is too large")
+        header = chosen[0].header
+        bands = [_planes(hdu) for hdu in chosen]
+        if len(bands) == 1:
+            return bands[0], header
+        if len({planes.shape[1:] for planes in bands}) > 1:
+            raise InputError(f"--hdu {','.join(names)}: these extensions differ in size")
+        return np.concatenate(bands), header
+
+
+def has_colors(header: Any) -> bool:
+    """Check whether pixels are bytes as they are, as in finished pictures, and not scaled."""
+    return header["BITPIX"] == 8 and header.get("BSCALE", 1) == 1 and not header.get("BZERO")
+
+
+def _axes(hdu: Any) -> tuple[int, ...]:
+    """Shape without axes of 1, (band, H, W) or (H, W); bytes may have their colors last."""
+    axes = tuple(side for side in hdu.shape if side != 1)
+    if has_colors(hdu.header) and len(axes) == 3 and axes[2] in (3, 4):
+        return (axes[2], *axes[:2])
+    return axes
+
+
+def _is_picture(hdu: Any) -> bool:
+    axes = _axes(hdu)
+    return len(axes) in (2, 3) and min(axes[-2:]) >= MIN_SIDE
+
+
+def _planes(hdu: Any) -> np.ndarray:
+    """(band, H, W) float32 pixels of an extension, NaN where its BLANK says there are none."""
+    raw = hdu.data
+    header = hdu.header
+    scale = header.get("BSCALE", 1)
+    zero = header.get("BZERO", 0)
+    pixels = raw
+    # By hand, as astropy ignores BLANK 0 and that of unsigned integers, and fails on signed bytes.
+    if (scale, zero) != (1, 0):
+        exact = np.longdouble if header["BITPIX"] == 64 else np.float64
+        pixels = raw.astype(exact) * scale + zero
+    pixels = pixels.astype(np.float32)
+    if "BLANK" in header:  # comparing with None would take ten times as long as all the rest
+        pixels[raw == header["BLANK"]] = np.nan
+    axes = _axes(hdu)
+    pixels = pixels.squeeze()
+    if pixels.shape != axes:
+        pixels = np.moveaxis(pixels, 2, 0)
+    return pixels.reshape(-1, *axes[-2:])
+
+
+def _find_named(hdus: Any, names: tuple[str, ...]) -> list[Any]:
+    """Find the extensions that `--hdu` names, by number or name.
+
+    `SCI,2` is the extension SCI of EXTVER 2, as for ds9 and IRAF; where the file has none, the band
+    in SCI and that in extension 2.
+    """
+    listed = ",".join(names)
+    if len(names) == 2:
+        of_version = [hdu for hdu in hdus if f"{hdu.name},{hdu.ver}" == listed.upper()]
+        if of_version:
+            return _check_images(hdus, of_version[:1], listed)
+    chosen = []
+    for name in names:
+        alike = [hdu for hdu in hdus if hdu.name == name.upper()]
+        if name.isdecimal():
+            alike = hdus[int(name) : int(name) + 1]
+        if not alike:
+            raise InputError(f"it has no extension {listed} (--hdu), only {_list_extensions(hdus)}")
+        if len(alike) > 1:
+            raise InputError(
+                f"it has {_list_extensions(hdus, name.upper())}: choose the image by its number, "
+                f"such as --hdu {hdus.index(alike[-1])}"
+            )
+        chosen += alike
+    return _check_images(hdus, chosen, listed)
+
+
+def _check_images(hdus: Any, chosen: list[Any], listed: str) -> list[Any]:
+    """Refuse extensions that are no images; `listed` is what `--hdu` says."""
+    if not all(hdu.is_image and hdu.shape for hdu in chosen):
+        raise InputError(f"--hdu {listed}: not an image; the file has {_list_extensions(hdus)}")
+    return chosen
+
+
+def _find_image(hdus: Any) -> Any:
+    """Find the extension that is the image by name, the first or the only one."""
+    images = [hdu for hdu in hdus if hdu.is_image and hdu.shape]
+    if not images:
+        raise InputError("its FITS file has no image")
+    pictures = [hdu for hdu in images if _is_picture(hdu)]
+    if not pictures:
+        return images[0]
+    science = [hdu for hdu in pictures if hdu.name in _SCIENCE] or pictures
+    if len(science) > 1 and science[0] is not hdus[0]:
+        raise InputError(
+            f"it has {_list_extensions(hdus)}: choose the image with --hdu 1, or --hdu 1,2,3 for "
+            "one band in each"
+        )
+    return science[0]
+
+
+def _list_extensions(hdus: Any, name: str = "") -> str:
+    """List the numbers and names of the extensions, or of those of a name."""
+    listed = []
+    for number, hdu in enumerate(hdus):
+        if hdu.shape and name in ("", hdu.name):
+            listed.append(f"{number} {hdu.name}".strip())
+    return ", ".join(listed[:10])
+
+
+def _open(data: bytes) -> Any:
+    """Open the extensions of a file, their pixels as stored.
+
+    astropy is imported once a FITS file comes; what it would warn of is checked in this module.
+    """
+    import warnings
+
+    from astropy.io import fits
+    from astropy.utils.exceptions import AstropyWarning
+
+    warnings.filterwarnings("ignore", category=AstropyWarning)
+    for begin, unpack in _PACKED.items():
+        if data.startswith(begin):
+            data = unpack(io.BytesIO(data)).read(_MAX_BYTES)
+            break  # what is packed twice is no FITS file
+    return fits.HDUList.fromstring(data, do_not_scale_image_data=True)  # no copy of the pixels
