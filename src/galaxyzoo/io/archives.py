@@ -55,7 +55,7 @@ def open_zip(path: Path) -> zipfile.ZipFile:
 def open_unchecked(path: Path) -> zipfile.ZipFile:
     """Open a zip without checking its list of contents again; refuse a missing or broken one."""
     try:
-        return zipfile.ZipFile(path)
+        archive = zipfile.ZipFile(path)
     except FileNotFoundError:
         raise InputError(f"{shown(path)} is missing") from None
     except BROKEN_ZIP as error:
@@ -64,6 +64,10 @@ def open_unchecked(path: Path) -> zipfile.ZipFile:
             f"{shown(path)} is not a complete zip file ({size:,} bytes; {error}): download or "
             "zip it again"
         ) from None
+    for member in archive.infolist():
+        member.filename = member.filename.replace("\\", "/")  # some Windows programs write these
+        archive.NameToInfo[member.filename] = member
+    return archive
 
 
 def _check_members(archive: zipfile.ZipFile, path: Path) -> None:

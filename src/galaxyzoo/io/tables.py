@@ -106,7 +106,7 @@ def read_table(
     Raises:
         InputError: the file is missing, is no table, or is damaged.
     """
-    if path.suffix in (".parquet", ".jsonl"):
+    if path.suffix in (".parquet", ".jsonl", ".json"):
         return _read_texts(path)
     try:
         content, columns = read_csv_bytes(path, source)
@@ -161,17 +161,36 @@ def _explain_failure(error: BaseException) -> str:
 
 
 def _read_texts(path: Path) -> pd.DataFrame:
-    """A table of Parquet or of a JSON object a line, all of it as text, digit by digit."""
+    """A table of Parquet, of a JSON object a line, or of Label Studio, all of it as text."""
     try:
         if path.suffix == ".parquet":
             launch.require(paths.shown(path), "pyarrow")
             frame = pd.read_parquet(path, dtype_backend="pyarrow")
+        elif path.suffix == ".json":
+            tasks = json.loads(path.read_text(encoding="utf-8-sig"))
+            frame = pd.DataFrame(_list_answers(tasks), dtype=object)
         else:
             lines = path.read_text(encoding="utf-8-sig").splitlines()
             frame = pd.DataFrame([json.loads(line) for line in lines], dtype=object)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise InputError(f"{paths.shown(path)} cannot be read: {reason_of(error)}") from None
     return frame.map(str).where(frame.notna(), np.nan)
+
+
+def _list_answers(tasks: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """List the rows of Label Studio's JSON or JSON-MIN, as its CSV has them.
+
+    There is a row for each annotation, and for each task without any, with the answer to each
+    question under its name.
+
+    Source: https://labelstud.io/guide/export
+    """
+    rows = []
+    for task in tasks:
+        for annotation in task.get("annotations") or [{"result": []}]:
+            answers = {item["from_name"]: item["value"] for item in annotation["result"]}
+            rows.append(task.get("data", task) | answers)
+    return rows
 
 
 def whole_numbers(texts: pd.Series, limit: int) -> tuple[pd.Series, np.ndarray]:

@@ -13,6 +13,7 @@ import os
 import re
 from collections.abc import Sequence
 from functools import partial
+from itertools import pairwise
 from pathlib import Path, PurePath
 
 import numpy as np
@@ -24,7 +25,7 @@ from galaxyzoo.core.paths import shown
 from galaxyzoo.data.readers import dataset_files
 from galaxyzoo.data.readers.dataset_files import DatasetCandidate, DatasetFiles
 from galaxyzoo.data.stores import base, opening
-from galaxyzoo.data.stores.names import stem_of
+from galaxyzoo.data.stores.names import is_picture, stem_of
 from galaxyzoo.io.tables import key_of, read_csv
 from galaxyzoo.io.writing import plain_cell
 from galaxyzoo.tasks import kinds, registry
@@ -101,13 +102,13 @@ def one_hot(classes: pd.Series, task: kinds.Task) -> pd.DataFrame:
     return pd.DataFrame(columns, index=classes.index.rename(key_of(classes.index)))
 
 
-def classes_of(table: pd.DataFrame, path: Path) -> pd.Series:
+def classes_of(table: pd.DataFrame, path: Path, column: str = kinds.CLASS) -> pd.Series:
     """Classes of a table of labels as text, empty where a row has none."""
-    if kinds.CLASS not in table.columns:
-        raise InputError(f"{shown(path)} has no column '{kinds.CLASS}'")
-    classes = pd.Series(table[kinds.CLASS].fillna("").to_numpy(str), table.index).str.strip()
+    if column not in table.columns:
+        raise InputError(f"{shown(path)} has no column '{column}'")
+    classes = pd.Series(table[column].fillna("").to_numpy(str), table.index).str.strip()
     if not classes.any():
-        raise InputError(f"{shown(path)}: column '{kinds.CLASS}' is empty")
+        raise InputError(f"{shown(path)}: column '{column}' is empty")
     return classes
 
 
@@ -131,12 +132,18 @@ def _read_table(folder: Path, classes: pd.Series, task: kinds.ClassTask) -> Data
 
 
 def image_files(folder: Path, table: Path) -> list[Path]:
-    """Find the images beside a table of labels: `images/`, its zip or list, else archives."""
+    """Find the images beside a table of labels: `images/`, its zip or list, else archives.
+
+    A zip beside folders or pictures is left out: it may hold the same ones.
+    """
     for path in (folder / IMAGES, folder / f"{IMAGES}.zip", folder / f"{IMAGES}.csv"):
         if path.exists():
             return [path]
     others = sorted(folder.glob("[!.]*"))
-    return [path for path in others if path != table and opening.is_archive(path)]
+    archives = [path for path in others if path != table and opening.is_archive(path)]
+    if any(path.is_dir() or is_picture(path.name) for path in others):
+        return [path for path in archives if path.suffix.lower() != ".zip"]  # they may be packed
+    return archives
 
 
 def make_dataset(
@@ -161,6 +168,12 @@ def make_dataset(
         table: of these.
         written: (galaxy,) how it names the images; default as they are named.
     """
+    for first, second in pairwise(sorted(task.columns, key=str.lower)):
+        if first.lower() == second.lower():
+            print(
+                f"{shown(table or folder)}: '{first}' and '{second}' are two classes: rename one "
+                "if they mean the same"
+            )
     chosen = images.take(rows)
     stems = pd.Index([stem_of(name) for name in chosen.names])
     galaxy_ids = stems.is_unique and all(GALAXY_ID.fullmatch(stem) for stem in stems)

@@ -14,21 +14,20 @@ from galaxyzoo.core.console import count
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.readers.dataset_files import DatasetCandidate, DatasetFiles
-from galaxyzoo.data.readers.labeled import classes_of, image_files, make_dataset
+from galaxyzoo.data.readers.labeled import image_files, make_dataset
 from galaxyzoo.data.stores.base import Images
 from galaxyzoo.data.stores.columns import IDS, find_ids, pick_columns, read_ids
 from galaxyzoo.data.stores.matching import match
 from galaxyzoo.data.stores.opening import open_whole
+from galaxyzoo.extras.labels.class_columns import read_classes, refuse_zooniverse
 from galaxyzoo.extras.labels.class_folders import find_class_folders
-from galaxyzoo.extras.labels.own_task import TASK_FILE, TaskFile, find_task, read_task_file
+from galaxyzoo.extras.labels.own_task import TaskFile, find_task, read_task_file
 from galaxyzoo.io.tables import read_table
-from galaxyzoo.tasks.kinds import CLASS, Task
 
 # Names of tables of labels, in whatever case
-_FORMS = ("labels.csv", "labels.csv.gz", "labels.parquet", "metadata.csv", "metadata.jsonl")
+_FORMS = ("labels.csv", "labels.csv.gz", "labels.parquet", "labels.json", "metadata.csv",
+          "metadata.jsonl")  # fmt: skip
 NAMES = (*IDS, "file", "file_name", "image", "path")  # of columns of ids or files
-_YES = ("True", "true", "1", "1.0")
-_NO = ("False", "false", "0", "0.0")
 
 
 def find_label_table(folder: Path) -> DatasetCandidate | None:
@@ -40,10 +39,13 @@ def find_label_table(folder: Path) -> DatasetCandidate | None:
     table = read_table(path, texts=None).dropna(how="all")
     if path.stem == "metadata" and "file_name" not in table:
         return None
+    if settings.label is None:
+        refuse_zooniverse(table, path)
+    table.index = table[find_ids(table, path, NAMES)].fillna("")
     id_columns = table[pick_columns(table, NAMES)]
-    classes = _read_classes(table.drop(columns=id_columns.columns), path, settings)
+    classes = read_classes(table.drop(columns=id_columns.columns), path, settings.label)
     task = find_task(folder, path, set(classes) - {""}, settings)
-    read = partial(_read, folder, path, id_columns, classes, task)
+    read = partial(_read, folder, path, id_columns, classes, settings)
     return DatasetCandidate(folder, frozenset({task.name}), read, image_files(folder, path))
 
 
@@ -56,46 +58,25 @@ def _find_table(folder: Path) -> Path | None:
     return None
 
 
-def _read_classes(table: pd.DataFrame, path: Path, settings: TaskFile) -> pd.Series:
-    """Class of each row, empty where it has none: of the column of labels, or of 0 and 1 each.
-
-    A table with neither is an error, which names the likeliest column.
-    """
-    column = settings.label
-    if not column:
-        spellings = pick_columns(table, (CLASS, "label"))
-        column = spellings[0] if spellings else CLASS
-    if column in table:
-        return classes_of(table.rename(columns={column: CLASS}), path)
-
-    is_flag = table.isin(_YES + _NO).all()
-    flags = table.loc[:, is_flag].isin(_YES)
-    if flags.shape[1] > 1 and (flags.sum(axis=1) == 1).all():
-        return flags.idxmax(axis=1)
-
-    numbers = table.replace(" *%$", "", regex=True).apply(pd.to_numeric, errors="coerce")
-    is_numeric = numbers.notna().all()
-    n_values = table.loc[:, ~is_numeric].nunique()
-    problem = f"{shown(path)} has no column '{column}'"
-    if n_values.empty:
-        problem += ", only numeric ones"
-    candidates = n_values[n_values > 1]
-    likely = "NAME" if candidates.empty else candidates.idxmin()
-    raise InputError(
-        f"{problem} (found {', '.join(table.columns[:9])}): name the right one in {TASK_FILE}: "
-        f"`label: {likely}`"
-    )
-
-
 def _read(
-    folder: Path, path: Path, id_columns: pd.DataFrame, classes: pd.Series, task: Task
+    folder: Path, path: Path, id_columns: pd.DataFrame, classes: pd.Series, settings: TaskFile
 ) -> DatasetFiles:
     """The dataset with its images; classes by rows of the table, empty where to be predicted."""
     files = image_files(folder, path) or [folder]
     images = Images.concat(folder, [open_whole(file) for file in files])
-    find_ids(id_columns, path, NAMES)  # refuses a table without such a column
     ids = _match_images(id_columns, images, path)
     labels = _majority(ids.index, classes, path)
+    voted = set(labels) - {""}
+    lost = sorted(set(classes) - voted - {""})
+    if lost:
+        print(f"{shown(path)}: left out, without a majority for any image: {', '.join(lost)}")
+    task = find_task(folder, path, voted, settings)
+    n_empty = (classes == "").sum()
+    if n_empty:
+        print(
+            f"{shown(path)}: {n_empty:,} of {count(len(classes), 'row')} have no class, and are to "
+            "be predicted (if that is a class of its own, name it)"
+        )
     first_ids = ids.groupby(level=0).first()
     return make_dataset(
         folder,

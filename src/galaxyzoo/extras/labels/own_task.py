@@ -57,8 +57,9 @@ def find_task(folder: Path, path: Path, classes: set[str], settings: TaskFile) -
         if set(task.columns) == classes:
             return task
     if len(classes) < 2:
-        raise InputError(f"{shown(path)} has only class '{min(classes)}': label another class too")
-    columns = settings.classes or sorted(classes)
+        problem = f"only class '{min(classes)}'" if classes else "no class"
+        raise InputError(f"{shown(path)} has {problem}: label another class too")
+    columns = [name for name in settings.classes or sorted(classes) if name in classes]
     if sorted(columns) != sorted(classes):
         odd = min(set(columns) ^ classes, default=columns[0])
         raise InputError(

@@ -1,0 +1,113 @@
+"""Classes of the rows of a table: a column of names, or a column of yes and no for each class."""
+
+import ast
+import re
+from pathlib import Path
+
+import pandas as pd
+
+from galaxyzoo.core.errors import InputError, one_line
+from galaxyzoo.core.paths import shown
+from galaxyzoo.data.readers.labeled import classes_of
+from galaxyzoo.data.stores.columns import pick_columns
+from galaxyzoo.extras.labels.own_task import TASK_FILE
+from galaxyzoo.tasks.kinds import CLASS
+
+_COLUMNS = (CLASS, "label", "choice")  # the last is Label Studio's
+# In any letter case; an empty cell is a no
+_YES = ("1", "1.0", "true", "t", "yes", "y")
+_NO = ("0", "0.0", "false", "f", "no", "n", "")
+
+
+def refuse_zooniverse(table: pd.DataFrame, path: Path) -> None:
+    """Refuse counts, extracts and classifications of Zooniverse's projects, which name subjects."""
+    is_answer = table.columns.str.match(r"data\.|subject_data")
+    if is_answer.any() and not pick_columns(table, _COLUMNS):
+        raise InputError(
+            f"{shown(path)} is a table of Zooniverse, panoptes-aggregation or caesar: write id (of "
+            "the image) and class instead, a row per volunteer and image; see docs/labels.md"
+        )
+
+
+def read_classes(table: pd.DataFrame, path: Path, column: str | None) -> pd.Series:
+    """Class of each row, empty where it has none.
+
+    Args:
+        table: texts, indexed by what names the images.
+        path: its file, for messages.
+        column: with the classes; default one of `_COLUMNS`, else a column for each class.
+    Raises:
+        InputError: it has no classes, or a row has several.
+    """
+    if column is None:
+        column = next(iter(pick_columns(table, _COLUMNS)), CLASS)
+        flags = _find_flags(table)
+        if column not in table and flags.shape[1] > 1:
+            return _read_flags(flags, path)
+    if column not in table:
+        raise InputError(_describe_missing(table, path, column))
+    cells = classes_of(table, path, column)
+    classes = cells.map(_unwrap)
+    wrong = cells[classes.isna()]
+    if len(wrong):
+        raise InputError(
+            f"{shown(path)}: '{one_line(wrong.index[0])}' has {one_line(wrong.iloc[0])[:80]} in "
+            f"column '{column}' (such rows: {len(wrong):,}): write one class, or nothing"
+        )
+    return classes
+
+
+def _unwrap(cell: str) -> str | None:
+    """A class in lists or dicts of one item, as JSON, Python or numpy writes them; else the cell.
+
+    Returns:
+        Name of a class, empty if there is none; None if there are several.
+
+    Examples:
+        >>> _unwrap("['ring']"), _unwrap('{"choices": ["ring"]}'), _unwrap("[]"), _unwrap("ring")
+        ('ring', 'ring', '', 'ring')
+    """
+    if not re.fullmatch(r"(?s)\[.*\]|\{.*\}", cell):
+        return cell
+    try:
+        value = ast.literal_eval(re.sub(r"'\s+'", "', '", cell))  # numpy has no commas
+        while isinstance(value, list | dict):
+            items = value.values() if isinstance(value, dict) else value
+            [value] = items or [""]
+    except (ValueError, SyntaxError, RecursionError):
+        return None
+    return str(value).strip()
+
+
+def _find_flags(table: pd.DataFrame) -> pd.DataFrame:
+    """Columns of yes and no that have a yes, as booleans."""
+    cells = table.fillna("").apply(lambda column: column.str.strip().str.lower())
+    flags = cells.isin(_YES)
+    return flags.loc[:, cells.isin(_YES + _NO).all() & flags.any()]
+
+
+def _read_flags(flags: pd.DataFrame, path: Path) -> pd.Series:
+    """Name of the column that is set in each row, empty where none is."""
+    several = flags[flags.sum(axis=1) > 1]
+    if len(several):
+        first = several.iloc[0]
+        names = "' and '".join(first.index[first])
+        raise InputError(
+            f"{shown(path)}: '{one_line(several.index[0])}' has '{names}' (such rows: "
+            f"{len(several):,}): set one, keep the columns of one question, or name a column of "
+            f"classes in {TASK_FILE}: `label: NAME`"
+        )
+    return flags.idxmax(axis=1).where(flags.any(axis=1), "")
+
+
+def _describe_missing(table: pd.DataFrame, path: Path, column: str) -> str:
+    """Say that a column is missing, and which one is the likeliest to have the classes."""
+    numbers = table.replace(" *%$", "", regex=True).apply(pd.to_numeric, errors="coerce")
+    n_values = table.loc[:, ~numbers.notna().all()].nunique()
+    problem = f"{shown(path)} has no column '{column}'"
+    if n_values.empty:
+        problem += ", only numeric ones"
+    candidates = n_values[n_values > 1]
+    likely = "NAME" if candidates.empty else candidates.idxmin()
+    listed = ", ".join(table.columns[:9])
+    return f"{problem} (found {listed}): name the right one in {TASK_FILE}: `label: {likely}`"
