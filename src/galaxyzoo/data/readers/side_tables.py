@@ -161,7 +161,7 @@ def _read_side_table(path: Path, raw: DatasetFiles) -> SideTable | None:
     group_names = of_images[groups].apply(compared_names)
     sky = pd.DataFrame(columns=list(POSITION))
     if position:
-        sky = _read_sky(of_images, position, path)
+        sky = read_sky(of_images, position, path)
     return SideTable(path, group_names, sky, position, len(cells) - len(of_images))
 
 
@@ -236,7 +236,7 @@ def compared_names(cells: pd.Series) -> pd.Series:
     return names.mask(texts.str.lower().isin(NO_VALUE), np.nan)
 
 
-def _read_sky(cells: pd.DataFrame, position: tuple[str, str], path: Path) -> pd.DataFrame:
+def read_sky(cells: pd.DataFrame, position: tuple[str, str], path: Path) -> pd.DataFrame:
     """`ra` and `dec` in degrees of the rows that have a position.
 
     A row has none where either is missing, dec is outside ±90 or ra outside -180 to 360; nor where

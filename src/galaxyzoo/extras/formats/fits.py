@@ -18,9 +18,10 @@ from galaxyzoo.core.errors import InputError, reason_of
 from galaxyzoo.core.options import option
 from galaxyzoo.data.decoding import Picture, over_black
 from galaxyzoo.data.stores import base
-from galaxyzoo.data.stores.columns import FILE
+from galaxyzoo.data.stores.columns import FILE, POSITION
 from galaxyzoo.extras.formats import FITS_SUFFIXES
-from galaxyzoo.extras.formats.fits_file import MAGIC, MIN_SIDE, has_colors, read_planes
+from galaxyzoo.extras.formats.fits_file import MAGIC, has_colors, read_planes
+from galaxyzoo.extras.formats.framing import Position, cut_square, pixel_arcsec
 from galaxyzoo.extras.formats.gaps import check_bands, fill_gaps
 from galaxyzoo.extras.formats.stretches import STRETCHES
 
@@ -86,7 +87,6 @@ def wrap(images: base.Images, settings: FitsSettings) -> base.Images:
     """Make pictures of the FITS cut-outs among images, and note how they differ."""
     table = images.table
     files = table.get(FILE, images.names)
-    radii = table.get(RADIUS, [None] * len(table))
     if not any(name.lower().endswith(FITS_SUFFIXES) for name in files):
         return images
     field_arcsec = settings.field_arcsec
@@ -103,32 +103,44 @@ def wrap(images: base.Images, settings: FitsSettings) -> base.Images:
         )
     identity = []
     readers = []
-    for name, read, radius in zip(images.names, table["reader"], radii, strict=True):
+    listed = table.reindex(columns=[RADIUS, *POSITION]).to_numpy(float)  # NaN: not known
+    for name, read, (radius, ra, dec) in zip(images.names, table["reader"], listed, strict=True):
         width_arcsec = field_arcsec
-        if radius is not None and np.isfinite(radius):
+        if np.isfinite(radius):
             width_arcsec = WIDTH_IN_RADII * radius
-        identity.append(f"{name} {settings} {radius}")
-        readers.append(partial(_read_image, read, settings, width_arcsec))
+        position = (ra, dec) if np.isfinite(ra) else None
+        identity.append(f"{name} {settings} {radius} {position}")
+        readers.append(partial(_read_image, read, settings, width_arcsec, position))
     return replace(images, table=table.assign(reader=readers, identity=identity), notes=notes)
 
 
 def _read_image(
-    read: base.Reader, settings: FitsSettings, width_arcsec: float | None, row: int | str
+    read: base.Reader,
+    settings: FitsSettings,
+    width_arcsec: float | None,
+    position: Position | None,
+    row: int | str,
 ) -> bytes | np.ndarray:
     """Read an image, a FITS file as a picture."""
     data = base.encode(read(row))
     if data.startswith(MAGIC):
-        return to_rgb(data, settings, width_arcsec)
+        return to_rgb(data, settings, width_arcsec, position)
     return data
 
 
-def to_rgb(data: bytes, settings: FitsSettings, width_arcsec: float | None = None) -> Picture:
+def to_rgb(
+    data: bytes,
+    settings: FitsSettings,
+    width_arcsec: float | None = None,
+    position: Position | None = None,
+) -> Picture:
     """Draw the picture of a FITS file.
 
     Args:
         data: the file's content.
         settings: all but its `field_arcsec` is used.
-        width_arcsec: side of the center square; None: the whole.
+        width_arcsec: side of the square around the galaxy; None: the whole.
+        position: of the galaxy, on which `cut_square` centers.
     Returns:
         (H, W, 3) uint8 RGB, the file's last row first; one band is gray, RGB(A) bytes stay as is.
     Raises:
@@ -144,14 +156,15 @@ def to_rgb(data: bytes, settings: FitsSettings, width_arcsec: float | None = Non
         if len(bands) > 1 and not is_ready:
             numbers = _choose_bands(header, settings.bands, len(bands), notes)
             bands = bands[numbers]
+        side = None
         if width_arcsec is not None:
-            scale = settings.pixel_arcsec or _pixel_arcsec(header)
-            bands = _crop_center(bands, width_arcsec / scale)
+            side = width_arcsec / (settings.pixel_arcsec or pixel_arcsec(header))
+        bands, edge = cut_square(bands, header, side, position, notes)
     except InputError:
         raise
     except Exception as error:  # noqa: BLE001  astropy raises a dozen kinds for damaged files
         raise InputError(f"its FITS file is damaged ({reason_of(error)})") from None
-    n_filled = fill_gaps(bands, numbers)
+    n_filled = fill_gaps(bands, numbers, edge)
     if n_filled:
         notes["pixels without a value, filled with sky"] = f", {n_filled:,} px"
     check_bands(bands, numbers, is_ready)
@@ -194,35 +207,3 @@ def _choose_bands(
     if max(chosen) >= count:
         raise InputError(f"it has only bands 0 to {count - 1}: set --bands R,G,B")
     return list(chosen)
-
-
-def _pixel_arcsec(header: Any) -> float:
-    """Side of a pixel by the coordinates of the header."""
-    from astropy.wcs import WCS
-    from astropy.wcs.utils import proj_plane_pixel_scales
-
-    try:
-        coordinates = WCS(header).celestial
-        scales = np.ones(2)
-        if coordinates.naxis == 2:
-            scales = proj_plane_pixel_scales(coordinates)
-    except Exception as error:  # noqa: BLE001  wcslib has a dozen kinds
-        reason = str(error).strip().splitlines()[-1]
-        raise InputError(f"its WCS is damaged ({reason}): add --pixel-scale") from None
-    if not (scales < 1).all():  # degrees; NaN, or astropy's 1 where there is neither CDELT nor CD
-        raise InputError("its header has no pixel scale: add --pixel-scale")
-    return float(np.mean(scales)) * 3600
-
-
-def _crop_center(bands: np.ndarray, side: float) -> np.ndarray:
-    """The center square; its side is in px."""
-    height, width = bands.shape[1:]
-    side_px = round(side)
-    if not MIN_SIDE <= side_px <= min(height, width):
-        raise InputError(
-            f"a field of {side:,.1f} px does not fit into its {width} × {height} px, or is below "
-            f"{MIN_SIDE} px"
-        )
-    top = (height - side_px) // 2
-    left = (width - side_px) // 2
-    return bands[:, top : top + side_px, left : left + side_px]

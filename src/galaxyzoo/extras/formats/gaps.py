@@ -11,17 +11,17 @@ import numpy as np
 from galaxyzoo.core.console import count
 from galaxyzoo.core.errors import InputError
 
-# Of the side: in cut-outs of 8.48 petroR90_r these are 2.1, which hold all light but a few percent
-_GALAXY_RADIUS = 1 / 4
+_GALAXY_RADIUS = 1 / 8  # of the side, about petroR90_r, which holds 90 % of a galaxy's light
 _SD_OF_MAD = 1.4826  # standard deviation of normal noise, by its median absolute deviation
 
 
-def fill_gaps(bands: np.ndarray, numbers: Sequence[int]) -> int:
+def fill_gaps(bands: np.ndarray, numbers: Sequence[int], edge: float) -> int:
     """Fill pixels without a value in place, by the sky of their band with its noise.
 
     Args:
         bands: (band, H, W) float32, of which some pixels may be NaN or infinite.
         numbers: (band,) numbers of the planes, for messages.
+        edge: px from the center, beyond which pixels may be off the edge of the cut-out.
     Returns:
         Number of pixels that were filled in any band.
     Raises:
@@ -33,7 +33,8 @@ def fill_gaps(bands: np.ndarray, numbers: Sequence[int]) -> int:
     height, width = bands.shape[1:]
     rows, columns = np.ogrid[:height, :width]
     distances = np.hypot(rows - (height - 1) / 2, columns - (width - 1) / 2)
-    is_near = distances < min(height, width) * _GALAXY_RADIUS
+    radius = min(height, width) * _GALAXY_RADIUS
+    is_near = distances < min(radius, edge)
     n_near = gaps[:, is_near].sum(axis=1)
     if n_near.any():
         pixels = count(n_near.sum(), "pixel")
@@ -45,7 +46,7 @@ def fill_gaps(bands: np.ndarray, numbers: Sequence[int]) -> int:
         )
     rng = np.random.default_rng(0)  # equal files give equal pictures
     for band, is_gap in zip(bands, gaps, strict=True):
-        sky = band[~is_gap & ~is_near]
+        sky = band[~is_gap & (distances > 2 * radius)]
         if not len(sky):
             raise InputError("it has no sky, only pixels without a value (NaN): crop with --field")
         level = np.median(sky)

@@ -19,10 +19,11 @@ import pandas as pd
 from galaxyzoo.core import launch
 from galaxyzoo.core.errors import InputError, reason_of
 from galaxyzoo.core.paths import shown
+from galaxyzoo.data.readers.side_tables import read_sky
 from galaxyzoo.data.stores import base, opening
-from galaxyzoo.data.stores.columns import FILE, IDS, pick_columns, read_ids
+from galaxyzoo.data.stores.columns import FILE, IDS, find_position, pick_columns, read_ids
 from galaxyzoo.data.stores.names import file_names
-from galaxyzoo.extras.formats import arrays, fits
+from galaxyzoo.extras.formats import FITS_SUFFIXES, arrays, fits
 from galaxyzoo.io.tables import read_table
 
 if TYPE_CHECKING:
@@ -176,6 +177,10 @@ def _open_list(path: Path, table: pd.DataFrame) -> base.Images:
     stamps = [_stamp(path.parent / place) for place in places]
     images = base.Images.of(path, ids, stamps, partial(opening.read_in, path.parent))
     listed = images.table.assign(**{FILE: places}, row=places)
+    position = find_position(table)
+    if position and any(place.lower().endswith(FITS_SUFFIXES) for place in places):
+        sky = read_sky(table[list(position)].astype(str), position, path)
+        listed = listed.join(sky)
     if fits.RADIUS in table:
         listed[fits.RADIUS] = _read_radii(path, table[fits.RADIUS])
     return replace(images, table=listed, by_name=True)

@@ -1,0 +1,105 @@
+"""The square around a galaxy that becomes the picture of its cut-out."""
+
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.data.decoding import MAX_OFFSET, is_trimmed
+from galaxyzoo.extras.formats.fits_file import MIN_SIDE
+
+Position = tuple[float, float]  # ra and dec, degrees
+# Notes on an image
+_TRIMMED = (
+    "not square: if an edge was trimmed, the galaxy is not in the center; give ra and dec in a "
+    "list, and cut-outs with a WCS are centered on them"
+)
+_OUTSIDE = "ra and dec of the list are outside of the cut-out by its WCS, so its center is used"
+_MOVED = "centered on ra and dec of the list, which are away from the cut-out's center"
+
+
+def pixel_arcsec(header: Any) -> float:
+    """Side of a pixel by the coordinates of the header."""
+    from astropy.wcs import WCS
+    from astropy.wcs.utils import proj_plane_pixel_scales
+
+    try:
+        coordinates = WCS(header).celestial
+        scales = np.ones(2)
+        if coordinates.naxis == 2:
+            scales = proj_plane_pixel_scales(coordinates)
+    except Exception as error:  # noqa: BLE001  wcslib has a dozen kinds
+        reason = str(error).strip().splitlines()[-1]
+        raise InputError(f"its WCS is damaged ({reason}): add --pixel-scale") from None
+    if not (scales < 1).all():  # degrees; NaN, or astropy's 1 where there is neither CDELT nor CD
+        raise InputError("its header has no pixel scale: add --pixel-scale")
+    return float(np.mean(scales)) * 3600
+
+
+def cut_square(
+    bands: np.ndarray,
+    header: Any,
+    side: float | None,
+    position: Position | None,
+    notes: dict[str, str],
+) -> tuple[np.ndarray, float]:
+    """Cut the square around the galaxy.
+
+    The galaxy is in the center unless the WCS has its position elsewhere, as in a cut-out that was
+    trimmed at the survey's edge. Around that position, what was trimmed is NaN.
+
+    Args:
+        bands: (band, H, W) pixels.
+        header: of the image.
+        side: of the square in px; None: the whole cut-out.
+        position: of the galaxy, where it is known.
+        notes: of the image, to be added to.
+    Returns:
+        (band, side, side) pixels, and how many px its middle is from an edge of the cut-out.
+    Raises:
+        InputError: the square does not fit into the cut-out.
+    """
+    shape = np.array(bands.shape[1:])
+    middle = (shape - 1) / 2
+    pixel = _find_pixel(header, position)
+    offset = abs(pixel - middle)  # NaN where it is not known
+    is_inside = (offset <= middle).all()
+    if not is_inside and np.isfinite(pixel).all():
+        notes[_OUTSIDE] = ""
+    elif not is_inside and is_trimmed(*shape):
+        notes[_TRIMMED] = f", {shape[1]} × {shape[0]}"
+    largest = 2 * (middle + offset).max()
+    if not is_inside or offset.max() <= shape.max() * MAX_OFFSET:
+        if side is None:
+            return bands, middle.min()
+        pixel = middle
+        largest = shape.min()
+    else:
+        notes[_MOVED] = f", {offset.max():.0f} px"
+    size = round(side or largest)
+    if not MIN_SIDE <= size <= round(largest):
+        raise InputError(
+            f"a field of {size:,} px does not fit into its {shape[1]} × {shape[0]} px, or is below "
+            f"{MIN_SIDE} px: use a smaller --field, or larger cut-outs"
+        )
+    first = np.floor(pixel - (size - 1) / 2).astype(int)
+    before = np.maximum(-first, 0)
+    after = np.maximum(first + size - shape, 0)
+    padded = np.pad(bands, [(0, 0), *zip(before, after, strict=True)], constant_values=np.nan)
+    top, left = first + before
+    edge = np.minimum(pixel, shape - 1 - pixel).min()
+    return padded[:, top : top + size, left : left + size], edge
+
+
+def _find_pixel(header: Any, position: Position | None) -> np.ndarray:
+    """(row, column) of a position by the WCS; NaN where it is not known."""
+    if position is not None:
+        from astropy.coordinates import SkyCoord
+        from astropy.wcs import WCS
+
+        with suppress(Exception):  # of a dozen kinds: there is no WCS, or it is damaged
+            coordinates = WCS(header).celestial
+            column, row = coordinates.world_to_pixel(SkyCoord(*position, unit="deg"))
+            return np.round([row, column], 1)  # at whole pixels, the last digits do not decide
+    return np.full(2, np.nan)
