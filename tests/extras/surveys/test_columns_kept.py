@@ -15,7 +15,7 @@ from galaxyzoo.extras.formats.columns import read_columns
 from galaxyzoo.extras.surveys.survey import Survey
 from support.pictures import draw_image, encode
 from support.refusals import one_line_refusal
-from support.surveys import make_job
+from support.surveys import Brightness, make_job
 
 ORDER = np.random.default_rng(5).permutation(11)
 TABLE = pd.DataFrame(
@@ -273,6 +273,77 @@ def test_every_library_leaves_missing_numbers_out(tmp_path, ask):
     ids, means = ask(job.part_path(job.images.parts[0]))
     assert ids == [["a", "d"], ["a", "d", "e"], ["b", "c"]]
     assert means == [pytest.approx((17.5 + 18.25 + 20) / 3), 4.5]
+
+
+COLUMN = "elliptical"
+CUT = np.float32(0.7)  # 0.699999988: parts hold float32
+
+
+def cut_by_pandas(parts: Path) -> tuple[list[str], list[str], str]:
+    rows = pd.read_parquet(parts)
+    above = pd.read_parquet(parts, filters=[(COLUMN, ">=", CUT)])
+    return rows["id"].tolist(), above["id"].tolist(), str(rows["n"].convert_dtypes().dtype).lower()
+
+
+def cut_by_pyarrow(parts: Path) -> tuple[list[str], list[str], str]:
+    rows = parquet.read_table(parts)
+    above = rows.filter(pc.field(COLUMN) >= pa.scalar(CUT))
+    return rows["id"].to_pylist(), above["id"].to_pylist(), str(rows["n"].type)
+
+
+def cut_by_duckdb(parts: Path) -> tuple[list[str], list[str], str]:
+    rows = pytest.importorskip("duckdb").read_parquet(f"{parts}/*.parquet")
+    ids = [name for (name,) in rows.project("id").fetchall()]
+    above = rows.filter(f"{COLUMN} >= 0.7::FLOAT").project("id").fetchall()
+    kind = rows.types[rows.columns.index("n")]
+    return ids, [name for (name,) in above], str(kind).lower().replace("bigint", "int64")
+
+
+def cut_by_polars(parts: Path) -> tuple[list[str], list[str], str]:
+    polars = pytest.importorskip("polars")
+    rows = polars.scan_parquet(f"{parts}/*.parquet")
+    above = rows.filter(polars.col(COLUMN) >= polars.lit(CUT)).collect()
+    kind = rows.collect_schema()["n"]
+    return rows.collect()["id"].to_list(), above["id"].to_list(), str(kind).lower()
+
+
+def cut_by_dask(parts: Path) -> tuple[list[str], list[str], str]:
+    dask = pytest.importorskip("dask.dataframe")
+    rows = dask.read_parquet(parts)
+    above = rows[rows[COLUMN] >= CUT].compute()
+    kind = rows["n"].compute().convert_dtypes().dtype
+    return rows["id"].compute().tolist(), above["id"].tolist(), str(kind).lower()
+
+
+READERS = [cut_by_pandas, cut_by_pyarrow, cut_by_duckdb, cut_by_polars, cut_by_dask]
+
+
+class Seven(Brightness):
+    """Predicts 0.7 and 0.3 for every image."""
+
+    def predict(self, decode):
+        return super().predict(decode) * 0 + [0.7, 0.3]
+
+
+@pytest.fixture(scope="module")
+def twelve_parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Parts of an image each; the first lacks the kept whole number."""
+    folder = tmp_path_factory.mktemp("twelve")
+    (folder / "1.png").write_bytes(PICTURES[0])
+    lines = ["id,path,n", "g00,1.png,", *(f"g{n:02},1.png,{n}" for n in range(1, 12))]
+    (folder / "list.csv").write_text("\n".join([*lines, ""]))
+    images = folder / "list.csv"
+    keeping(make_job(folder / "votes", images, size=1, predictor=Seven), "n").run()
+    return folder / "votes" / "parts"
+
+
+@pytest.mark.parametrize("cut", READERS)
+def test_every_library_reads_all_parts_in_order_and_cuts_them_alike(twelve_parts, cut):
+    """dask 2026.8.0 orders files by number, others by name; duckdb 2.0.1 has the first's types."""
+    ids, above, kind = cut(twelve_parts)
+    assert ids == [f"g{n:02}" for n in range(12)]
+    assert above == ids
+    assert kind == "int64"
 
 
 def test_a_job_begun_with_nan_for_missing_values_does_not_go_on(tmp_path, monkeypatch):

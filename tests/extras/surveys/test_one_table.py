@@ -1,6 +1,11 @@
 """A survey's parts as one table, read back by astropy and STILTS."""
 
+import base64
 import datetime
+import io
+import re
+import shutil
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,13 +13,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from astropy.io import fits
+from astropy.io import fits, votable
 from astropy.table import Table
 from pyarrow import parquet
 
 from galaxyzoo.core.errors import one_line
 from galaxyzoo.extras.surveys import COLUMN_NAMES, TABLE_FORMATS, one_table
-from galaxyzoo.extras.surveys.columns import describe_columns, rename
+from galaxyzoo.extras.surveys.columns import describe_columns, meaning, rename
 from galaxyzoo.extras.surveys.one_table import write_one_table
 from galaxyzoo.tasks.registry import get_task
 from support.refusals import one_line_refusal
@@ -198,3 +203,94 @@ def test_an_id_that_fits_cannot_hold_is_named_before_the_job(tmp_path):
     images = draw_survey(tmp_path / "survey", {"a.png": 9, "gal\u00e1xia.png": 9})
     line = one_line_refusal(make_job(tmp_path / "votes", images).check, tmp_path / "votes.fits")
     assert "votes.fits: FITS text must be ASCII, not 'gal\u00e1xia" in line
+
+
+BOOLEANS = {  # names of columns -> values, and the letters that the standard has for them
+    "all": (pa.array([True, False, True]), "TFT"),
+    "some": (pa.array([True, None, False]), "T?F"),
+    "none": (pa.nulls(3, pa.bool_()), "???"),
+    "pairs": (pa.array([[True, False]] * 3, pa.list_(pa.bool_(), 2)), ""),
+}
+
+
+@pytest.mark.parametrize("name", BOOLEANS)
+def test_booleans_in_votables_are_those_of_the_standard(name, tmp_path):
+    """VOTable 1.4, section 6; a `bit`, as astropy 8.0.2 writes, stops STILTS 3.4.7."""
+    values, letters = BOOLEANS[name]
+    path = tmp_path / "t.vot"
+    one_table.save_table(path, described(pa.table({name: values})))
+    (field,) = votable.parse_single_table(path).fields
+    assert field.datatype == "boolean"
+    assert one_table.read_one_table(path)[name].to_pylist() == values.to_pylist()
+    stream = re.search(r"<STREAM[^>]*>(.*)</STREAM>", path.read_text(), re.DOTALL)
+    assert stream
+    content = base64.b64decode(stream[1])
+    for row, letter in enumerate(letters):
+        is_missing, cell = content[2 * row : 2 * row + 2]
+        assert (is_missing == 0b10000000) == (letter == "?")
+        assert is_missing or cell == ord(letter)
+    if shutil.which("stilts"):
+        words = ["stilts", "tpipe", f"in={path}", "ifmt=votable", "omode=out", "ofmt=csv"]
+        printed = subprocess.check_output(words, text=True).splitlines()[1:]
+        spelled = {"T": "true", "F": "false", "?": ""}
+        assert not letters or printed == [spelled[letter] for letter in letters]
+
+
+def described(table: pa.Table) -> pa.Table:
+    """A table whose columns have a description, a unit and a UCD."""
+    facts = meaning("less < more & 'odd'", "phys.mass", "solMass")
+    return table.cast(pa.schema([field.with_metadata(facts) for field in table.schema], {}))
+
+
+# Columns of a Parquet file -> VOTable's type and size of them
+DESCRIBED = {
+    "bool": (pa.array([True, None]), "boolean", None),
+    "int8": (pa.array([1, 2], pa.int8()), "short", None),
+    "uint8": (pa.array([1, 2], pa.uint8()), "unsignedByte", None),
+    "uint32": (pa.array([1, 2], pa.uint32()), "long", None),
+    "int64": (pa.array([1, 2]), "long", None),
+    "float16": (pa.array(np.ones(2, "f2")), "float", None),
+    "double": (pa.array([0.5, None]), "double", None),
+    "features": (pa.array([[0.5] * 3] * 2, pa.list_(pa.float32(), 3)), "float", "3"),
+    "list": (pa.array([[1, 2], [3]]), "long", "*"),
+    "text": (pa.array(["E", "ring"]), "unicodeChar", "4*"),
+    "empty text": (pa.array(["", ""]), "unicodeChar", "*"),
+    "missing text": (pa.nulls(2, pa.string()), "unicodeChar", "*"),
+    "date": (pa.array([datetime.date(2026, 1, 2)] * 2), "unicodeChar", "*"),
+    "uint64": (pa.array([2**64 - 1, 2], pa.uint64()), "unicodeChar", "*"),
+    "category": (pa.array(["E", "S"]).dictionary_encode(), "unicodeChar", "*"),
+    "struct": (pa.array([{"a": 1}] * 2), "unicodeChar", "*"),
+    "two\n<words>": (pa.array([1, 2]), "long", None),
+}
+
+
+def test_parquet_describes_its_columns_to_the_virtual_observatory(tmp_path):
+    """By VOParquet 1.0: a field for each column, in order, in a VOTable without data."""
+    path = tmp_path / "t.parquet"
+    columns = {name: column for name, (column, _, _) in DESCRIBED.items()}
+    parquet.write_table(described(pa.table(columns)), tmp_path / "part")
+    write_one_table(path, [tmp_path / "part"], "kaggle")
+    footer = parquet.read_metadata(path).metadata
+    assert footer[b"IVOA.VOTable-Parquet.version"] == b"1.0"
+    content = footer[b"IVOA.VOTable-Parquet.content"]
+    table = votable.parse(io.BytesIO(content), verify="exception").get_first_table()
+    assert len(table.array) == 0
+    found = [(field.name, field.datatype, field.arraysize) for field in table.fields]
+    expected = [(one_line(name), *row[1:]) for name, row in DESCRIBED.items()]
+    assert found == expected
+    for field in table.fields:
+        assert (field.description, field.ucd) == ("less < more & 'odd'", "phys.mass")
+        assert field.unit.to_string() == "solMass"
+
+
+def test_astropy_reads_votes_as_voparquet(tmp_path):
+    parts = make_parts(tmp_path, [["a.jpg", "b.jpg"]])
+    path = tmp_path / "votes.parquet"
+    write_one_table(path, parts, "words")
+    table = Table.read(path, format="parquet.votable")
+    plain = parquet.read_table(path)
+    assert table.colnames == plain.column_names
+    assert table["id"].tolist() == ["a.jpg", "b.jpg"]
+    assert table["odd_yes"].tolist() == plain["odd_yes"].to_pylist()
+    assert table["odd_yes"].meta["ucd"] == "stat.probability"
+    assert "'odd' to 'Is there anything odd?'" in table["odd_yes"].description

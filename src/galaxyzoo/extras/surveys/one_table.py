@@ -14,6 +14,7 @@ from pyarrow import parquet
 
 from galaxyzoo.core import files, paths, versions
 from galaxyzoo.core.errors import InputError, one_line
+from galaxyzoo.extras.pages.templates import render
 from galaxyzoo.extras.surveys import COLUMN_NAMES, TABLE_FORMATS
 from galaxyzoo.extras.surveys.columns import COPIED, decoded, rename, without_features
 
@@ -147,6 +148,9 @@ def write_one_table(
         "date": datetime.now(UTC).date().isoformat(),
     }
     table = table.rename_columns([rename(column, style) for column in table.column_names])
+    if TABLE_FORMATS[path.suffix] == "parquet":
+        metadata["IVOA.VOTable-Parquet.version"] = "1.0"
+        metadata["IVOA.VOTable-Parquet.content"] = _votable_without_data(table)
     save_table(path, table.replace_schema_metadata(metadata))
 
 
@@ -161,9 +165,27 @@ def save_table(path: Path, table: pa.Table) -> None:
         if form == "fits":
             _write_fits(temporary, written)
         elif form == "votable":
-            written.write(temporary, format=form, overwrite=True, tabledata_format="binary2")
+            _write_votable(temporary, written)
         else:
             written.write(temporary, format=form, overwrite=True)
+
+
+def _votable_without_data(table: pa.Table) -> str:
+    """Describe columns by a VOTable as the footer of a Parquet file holds it.
+
+    Source: VOParquet 1.0, an IVOA note of 2025-01-16, which TOPCAT, STILTS and astropy follow.
+    """
+    columns = []
+    for field, values in zip(table.schema, table.columns, strict=True):
+        size = getattr(field.type, "list_size", "*")
+        if pa.types.is_string(field.type):  # astropy 8.0.2 reads no text of unbounded length
+            longest = pc.max(pc.utf8_length(values)).as_py()
+            size = f"{longest or ''}*"
+        column = {"name": one_line(field.name), "size": size, **decoded(field.metadata)}
+        column["is_list"] = pa.types.is_nested(field.type)
+        column["type"] = getattr(field.type, "value_type", field.type)
+        columns.append(column)
+    return render("voparquet.xml.j2", columns=columns)
 
 
 def _to_astropy(table: pa.Table, form: str) -> "Table":
@@ -239,6 +261,17 @@ def _unused_number(values: np.ma.MaskedArray) -> int:
     stop = min(int(limits.min) + len(values), int(limits.max) + 1)
     candidates = np.arange(limits.min, stop, dtype=values.dtype)
     return np.setdiff1d(candidates, values.compressed())[0]
+
+
+def _write_votable(temporary: Path, table: "Table") -> None:
+    """Write a VOTable; STILTS 3.4.7 cannot read the bits that astropy 8.0.2 makes of booleans."""
+    from astropy.io.votable import from_table
+
+    document = from_table(table)
+    for field in document.get_first_table().fields:
+        if field.datatype == "bit":
+            field.datatype = "boolean"
+    document.to_xml(str(temporary), tabledata_format="binary2")
 
 
 def _write_fits(temporary: Path, table: "Table") -> None:
