@@ -18,9 +18,10 @@ from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.data.geometry import DIHEDRAL, dihedral_view
 from galaxyzoo.extras.export import bundle
 from galaxyzoo.extras.export.onnx import OLDEST_RUNTIME, TOLERANCE, MeanNetwork, run_onnx
-from galaxyzoo.inference.predict import RunNetworks
+from galaxyzoo.inference.predict import RunNetworks, predict_stores
 from galaxyzoo.models.build import build_model
 from support.commands import COMPETITION, SRC, TINY, dataset, succeed, table
+from support.pictures import draw_image, encode
 from support.refusals import one_line_refusal
 from support.small_models import small_config
 from support.thoroughness import long_only
@@ -110,6 +111,32 @@ def test_the_cards_examples_predict_as_the_run_does(trained, exported, tmp_path,
         with silent():
             exec(compile(with_onnx, "card", "exec"), found)
         assert np.abs(found["predictions"][0] - expected.loc[galaxy_id]).max() < TOLERANCE
+
+
+# Height, width and ending: smaller than the cached image, in between, of each reduction, not square
+PICTURES = [(7, 7, ".jpg"), (60, 90, ".jpg"), (100, 100, ".png"), (213, 212, ".jpg")]
+PICTURES += [(424, 424, ".jpg"), (640, 423, ".png"), (850, 1100, ".jpg"), (1701, 1700, ".jpg")]
+
+
+def test_the_cards_recipe_predicts_as_the_run_does_at_any_size(exported, tmp_path, monkeypatch):
+    (tmp_path / "model.onnx").symlink_to(exported / "model.onnx")
+    monkeypatch.chdir(tmp_path)
+    recipe = compile(snippets(exported)[1], "card", "exec")
+    run = RunNetworks.load_exported(exported)
+    for height, width, ending in PICTURES:
+        picture = draw_image(np.random.default_rng(height), max(height, width, 12))
+        picture = picture[-height:, -width:]
+        picture[:, ::3] //= 2  # lines, which ways to shrink treat differently
+        for name in ("galaxy.jpg", f"galaxy{ending}"):
+            Path(name).write_bytes(encode(picture, end=ending))
+        expected, _ = predict_stores(run, [Path(f"galaxy{ending}")])
+        found: dict[str, np.ndarray] = {}
+        with silent():
+            exec(recipe, found)
+        difference = np.abs(found["predictions"] - expected.to_numpy()).max()
+        assert difference < TOLERANCE, (height, width, ending)
+    model = onnx.load(exported / "model.onnx")
+    assert "Resize" not in {node.op_type for node in model.graph.node}
 
 
 def test_weights_of_half_the_size_predict_almost_the_same(trained, exported, monkeypatch):

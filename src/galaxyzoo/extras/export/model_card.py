@@ -82,11 +82,7 @@ def _front_matter(config: Config, scores: RunCard, has_onnx: bool) -> str:
 
 
 def _preprocessing(image: ImageConfig) -> dict[str, Markup]:
-    """Decoding flag, warp step and start for the card's example, which needs no galaxyzoo."""
+    """Warp step and start for the card's example, which needs no galaxyzoo."""
     step = image.field_px / image.size_px * (image.cache_px / image.crop_px)
     start = (image.cache_px - 1) / 2 - step * (image.size_px - 1) / 2
-    flag = "cv2.IMREAD_COLOR"
-    for divisor in (2, 4):
-        if image.crop_px / divisor >= image.cache_px:
-            flag = f"cv2.IMREAD_REDUCED_COLOR_{divisor}"
-    return {"imread_flag": Markup(flag), "step": Markup(repr(step)), "start": Markup(repr(start))}
+    return {"step": Markup(repr(step)), "start": Markup(repr(start))}
