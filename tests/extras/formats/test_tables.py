@@ -11,11 +11,14 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from astropy.io import fits
+from astropy.table import MaskedColumn, Table
 from pyarrow import parquet
 
 from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.data.parallel_decoding import decode_many
-from galaxyzoo.data.stores.opening import open_images
+from galaxyzoo.data.stores.opening import open_all, open_images
+from galaxyzoo.extras.formats.columns import column_names, read_columns
 from support.forms import write_folder, write_hdf5, write_npz
 from support.pictures import draw_image, encode
 from support.refusals import one_line_refusal
@@ -52,8 +55,10 @@ def write_list(
     path = path.with_suffix(end)
     if end == ".parquet":
         table.to_parquet(path)
-    else:
+    elif end == ".csv":
         table.to_csv(path, index=False)
+    else:
+        Table.from_pandas(table).write(path, format="fits")
     return path
 
 
@@ -96,6 +101,8 @@ FORMS: dict[str, Callable[[Path], Path]] = {
     **{f"parquet of {kind}": partial(write_bytes_column, kind=kind) for kind in KINDS},
     "csv list": write_list,
     "parquet list": partial(write_list, end=".parquet"),
+    "FITS list": partial(write_list, end=".fits"),
+    "FITS list, packed": partial(write_list, end=".fit.gz", absolute=True),
     "list of absolute paths, as Zoobot's": partial(write_list, absolute=True),
 }
 
@@ -146,7 +153,7 @@ GIVEN: dict[str, tuple[Any, list[str] | str]] = {
     "text of a float": (["1", "5.877229822753836e+17"], "row 1, 5.877229822753836e+17"),
     "text as of Excel": (["-5.87723E+17"], "row 0, -5.87723E+17"),
 }
-ID_FORMS = ["one.h5", "one.parquet", "list.parquet", "list.csv"]
+ID_FORMS = ["one.h5", "one.parquet", "list.parquet", "list.csv", "list.fits"]
 
 
 def write_ids(path: Path, ids: Any) -> Path:
@@ -162,6 +169,8 @@ def write_ids(path: Path, ids: Any) -> Path:
         table = pd.DataFrame({"Path": "a.png"}, pd.Index(ids, name="objID"))
         if path.suffix == ".csv":
             table.to_csv(path)
+        elif path.suffix == ".fits":
+            Table.from_pandas(table, index=True).write(path)
         else:
             table.to_parquet(path)
     return path
@@ -185,3 +194,50 @@ def test_a_folder_of_archives_is_no_folder_of_images(tmp_path):
         (tmp_path / name).touch()
     line = one_line_refusal(open_images, tmp_path)
     assert line.endswith(f"name its archives, such as {tmp_path / 'dataset/0.parquet'}")
+
+
+def test_columns_of_fits_tables_are_texts_numbers_and_nulls(tmp_path):
+    """As TOPCAT and surveys write them, with columns of arrays, and images in front."""
+    columns = {
+        "path": ["a.png", "sub/b.png"],
+        "kind": ["spiral", ""],
+        "n": MaskedColumn([999999, 1], mask=[True, False]),
+        "mag": np.array([np.nan, 19.5], np.float32),
+        "is_bar": [True, False],
+        "flux": np.ones((2, 5)),
+    }
+    Table(columns).write(tmp_path / "list.fits")
+    assert column_names(tmp_path / "list.fits") == ["path", "kind", "n", "mag", "is_bar"]
+    kept = read_columns(tmp_path / "list.fits", ["kind", "n", "mag", "is_bar"])
+    assert kept.to_pylist() == [
+        {"kind": "spiral", "n": None, "mag": None, "is_bar": True},
+        {"kind": None, "n": 1, "mag": 19.5, "is_bar": False},
+    ]
+    assert pa.types.is_integer(kept.schema.field("n").type)
+
+
+def test_fits_files_with_an_image_are_images_and_damaged_ones_are_no_list(tmp_path):
+    table = fits.table_to_hdu(Table({"path": ["a.png"]}))
+    pixels = np.ones((3, 9, 9), np.int16)
+    files = {
+        "cube": fits.HDUList([fits.PrimaryHDU(pixels), table]),
+        "extension": fits.HDUList([fits.PrimaryHDU(), table, fits.ImageHDU(pixels)]),
+        "packed": fits.HDUList([fits.PrimaryHDU(), fits.CompImageHDU(pixels)]),
+        "empty": fits.HDUList([fits.PrimaryHDU()]),
+    }
+    for name, hdus in files.items():
+        hdus.writeto(tmp_path / f"{name}.fits")
+    (tmp_path / "damaged.fits").write_bytes(b"SIMPLE  =")
+    paths = sorted(tmp_path.iterdir())
+    [images] = open_all(paths)
+    assert images.names.tolist() == [path.name for path in paths]
+
+
+def test_a_fits_table_that_is_no_list_is_refused_by_its_columns(tmp_path):
+    Table({"objid": [1], "ra": [2.0]}).write(tmp_path / "t.fits")
+    line = one_line_refusal(open_images, tmp_path / "t.fits")
+    assert "t.fits has neither a column 'path'" in line
+    assert line.endswith("(found objid, ra)")
+    data = (tmp_path / "t.fits").read_bytes()
+    (tmp_path / "t.fits").write_bytes(data[:-2875])
+    assert "t.fits cannot be read (" in one_line_refusal(open_images, tmp_path / "t.fits")

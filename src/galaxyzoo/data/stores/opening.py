@@ -198,6 +198,8 @@ class ImageForm:
     """Form of images that an extra adds (`Extra.images`)."""
 
     openers: Mapping[str, Callable[[Path], Images]] = field(default_factory=dict)
+    # finds how to open a file that is named like a picture, but lists images
+    find_list: Callable[[Path], Callable[[Path], Images] | None] = lambda path: None
     options: type | None = None  # dataclass of its settings, which commands mix into their own
     # wraps the images of any form, where its files are among them
     wrap: Callable[[Images, Any], Images] | None = None
@@ -266,7 +268,10 @@ def open_whole(path: Path) -> Images:
 def _opener_of(path: Path) -> Callable[[Path], Images] | None:
     if path.is_dir():
         return None
-    return openers().get(path.suffix.lower())
+    opener = openers().get(path.suffix.lower())
+    for form in forms():
+        opener = opener or form.find_list(path)
+    return opener
 
 
 def is_archive(path: Path) -> bool:

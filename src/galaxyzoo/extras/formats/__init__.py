@@ -19,8 +19,8 @@ EXTRA = Extra(
     pictures=FITS_SUFFIXES,
     help={
         "predict": "IMAGES may also be HDF5 or .npz files (arrays `images` and `ids`);\n"
-        "Parquet files (columns `image` and `id`); or lists in CSV or Parquet (column\n"
-        "`path`). Folders, zips and lists may also contain FITS cut-outs."
+        "Parquet files (columns `image` and `id`); or lists in CSV, Parquet or FITS\n"
+        "tables (column `path`). Folders, zips and lists may also contain FITS cut-outs."
     },
     packages=("h5py", "astropy"),
 )

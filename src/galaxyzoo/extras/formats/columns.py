@@ -10,6 +10,7 @@ from pyarrow import parquet
 
 from galaxyzoo.core.errors import InputError, reason_of
 from galaxyzoo.core.paths import shown
+from galaxyzoo.extras.formats import fits_file
 from galaxyzoo.io.csv_bytes import read_csv_bytes
 from galaxyzoo.io.tables import NO_VALUE, read_table
 
@@ -24,6 +25,8 @@ def column_names(path: Path) -> list[str]:
     suffix = path.suffix.lower()
     if suffix == ".csv":
         return [name.strip() for name in read_csv_bytes(path)[1]]
+    if fits_file.holds_table(path):
+        return list(fits_file.read_table(path))
     if suffix != ".parquet":
         return []
     try:
@@ -35,9 +38,10 @@ def column_names(path: Path) -> list[str]:
 def read_columns(path: Path, columns: Sequence[str]) -> pa.Table:
     """Read columns, row i of image i of the store; missing values and NaN are null.
 
-    Types are those of the Parquet file. Columns of a CSV are whole numbers, booleans or numbers if
-    all their cells are, besides words of `NO_VALUE`; numbers whose digits a float would lose
-    stay text, as do cells such as 001. A column of a CSV without any value is of the type null.
+    Types are those of the Parquet file or FITS table. Columns of a CSV are whole numbers, booleans
+    or numbers if all their cells are, besides words of `NO_VALUE`; numbers whose digits a float
+    would lose stay text, as do cells such as 001. A column of a CSV without any value is of the
+    type null.
 
     Args:
         path: of a store, as `open_images` takes it.
@@ -53,7 +57,10 @@ def read_columns(path: Path, columns: Sequence[str]) -> pa.Table:
     if path.suffix.lower() == ".csv":
         frame = read_table(path, wanted=columns.__contains__, texts=None)
         return pa.table({column: _parse(frame[column]) for column in columns})
-    table = parquet.read_table(path, columns=list(columns))
+    if path.suffix.lower() == ".parquet":
+        table = parquet.read_table(path, columns=list(columns))
+    else:
+        table = pa.Table.from_pandas(fits_file.read_table(path)[list(columns)])
     return pa.table({column: _without_nan(table[column].combine_chunks()) for column in columns})
 
 

@@ -1,4 +1,4 @@
-"""Extensions (HDUs) of a FITS file: which of them is the image, and its pixels."""
+"""Extensions (HDUs) of a FITS file: which of them is the image, and its pixels; tables."""
 
 import bz2
 import gzip
@@ -6,11 +6,16 @@ import io
 import lzma
 import math
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.errors import InputError, reason_of
+from galaxyzoo.core.paths import shown
+from galaxyzoo.extras.formats import FITS_SUFFIXES
 
 MIN_SIDE = 8  # px, as of HDF5
 _MAX_BYTES = 500_000_000  # of all bands, unpacked
@@ -154,18 +159,49 @@ def _list_extensions(hdus: Any, name: str = "") -> str:
 
 
 def _open(data: bytes) -> Any:
-    """Open the extensions of a file, their pixels as stored.
+    """Open the extensions of a file, their pixels as stored."""
+    for begin, unpack in _PACKED.items():
+        if data.startswith(begin):
+            data = unpack(io.BytesIO(data)).read(_MAX_BYTES)
+            break  # what is packed twice is no FITS file
+    # Not scaled: no copy of the pixels
+    return _import_fits().HDUList.fromstring(data, do_not_scale_image_data=True)
 
-    astropy is imported once a FITS file comes; what it would warn of is checked in this module.
-    """
+
+def _import_fits() -> Any:
+    """Import astropy's FITS once a file comes; what it would warn of is checked in this module."""
     import warnings
 
     from astropy.io import fits
     from astropy.utils.exceptions import AstropyWarning
 
     warnings.filterwarnings("ignore", category=AstropyWarning)
-    for begin, unpack in _PACKED.items():
-        if data.startswith(begin):
-            data = unpack(io.BytesIO(data)).read(_MAX_BYTES)
-            break  # what is packed twice is no FITS file
-    return fits.HDUList.fromstring(data, do_not_scale_image_data=True)  # no copy of the pixels
+    return fits
+
+
+def holds_table(path: Path) -> bool:
+    """Check whether a path is a FITS file with a table, and no image; a damaged one is not."""
+    if not path.name.lower().endswith(FITS_SUFFIXES):
+        return False
+    with suppress(Exception), _import_fits().open(path) as hdus:
+        if any(hdu.is_image and hdu.shape for hdu in hdus):
+            return False
+        return not all(hdu.is_image for hdu in hdus)
+    return False
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read the first table of a FITS file, but for columns of arrays; texts are no bytes.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    from astropy.table import Table
+
+    try:
+        table = Table.read(path, format="fits")
+        table.keep_columns([name for name in table.colnames if table[name].ndim == 1])
+        table.convert_bytestring_to_unicode()
+        return table.to_pandas()
+    except Exception as error:  # noqa: BLE001  astropy raises a dozen kinds for damaged files
+        raise InputError(f"{shown(path)} cannot be read ({reason_of(error)})") from None

@@ -11,6 +11,7 @@ FILES = opening.ImageForm(
         ".csv": tables.open_csv,
         ".npz": arrays.open_npz,
     },
+    find_list=tables.find_fits_list,
     is_catalog=tables.is_hats,
 )
 

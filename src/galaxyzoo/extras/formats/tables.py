@@ -2,12 +2,12 @@
 
 Ids are in a column of `IDS`; a list without one names images by their files. Parquet has `image`,
 or one other column of bytes of JPEGs or PNGs, or of structs with them under `bytes` or at a `path`;
-a list, CSV or Parquet, has `path`, absolute or seen from its folder, and for FITS cut-outs
-`petroR90_r`, in arcsec.
+a list, CSV, Parquet or FITS table, has `path`, absolute or seen from its folder, and for FITS
+cut-outs `petroR90_r`, in arcsec, and positions.
 """
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,7 @@ from galaxyzoo.data.readers.side_tables import read_sky
 from galaxyzoo.data.stores import base, opening
 from galaxyzoo.data.stores.columns import FILE, IDS, find_position, pick_columns, read_ids
 from galaxyzoo.data.stores.names import file_names
-from galaxyzoo.extras.formats import FITS_SUFFIXES, arrays, fits
+from galaxyzoo.extras.formats import FITS_SUFFIXES, arrays, fits, fits_file
 from galaxyzoo.io.tables import read_table
 
 if TYPE_CHECKING:
@@ -152,6 +152,15 @@ def _holds_bytes(kind: "pa.DataType") -> bool:
 def open_csv(path: Path) -> base.Images:
     """The images at the paths that a CSV file lists."""
     return _open_list(path, read_table(path, texts={*PATHS, *IDS}))
+
+
+def find_fits_list(path: Path) -> Callable[[Path], base.Images] | None:
+    """Find how a FITS file is opened that is a list, not an image; None of others."""
+    return _open_fits_list if fits_file.holds_table(path) else None
+
+
+def _open_fits_list(path: Path) -> base.Images:
+    return _open_list(path, fits_file.read_table(path))
 
 
 def _open_list(path: Path, table: pd.DataFrame) -> base.Images:
