@@ -79,7 +79,7 @@ def test_an_error_leaves_it_unfinished_and_its_lock_free(artifact, error):
 def test_a_stale_one_is_refused_by_make_and_stays_as_it_is(artifact):
     fill(artifact)
     before = artifact.mark.read_bytes()
-    with pytest.raises(InputError, match=r"has other settings \(a, not b\): retrain"):
+    with pytest.raises(InputError, match=r"has other settings \('a', not 'b'\): retrain"):
         fill(replace(artifact, provenance={"config": "b"}), "other")
     assert artifact.path("a").read_text() == "content"
     assert artifact.mark.read_bytes() == before

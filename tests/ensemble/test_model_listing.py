@@ -44,7 +44,6 @@ def save_card(dataset: str, run: str, score: float, galaxies: int, **values: obj
         ("kaggle", 0.0745, 61578, {}, True, ""),
         ("kaggle", 0.1105, 61578, {}, False, "RMSE 0.1105"),
         ("mine", 0.0500, 300, {}, False, "RMSE 0.0500, on only 300 galaxies"),
-        ("demo-full", 0.0500, 9000, {}, False, "simulated galaxies"),
         ("kaggle", 0.05, 61578, {"possible_leakage": True}, False, "optimistic score"),
         ("kaggle", 0.05, 61578, {"folds": [0, 1]}, False, "2 of 3 folds"),
     ],
@@ -63,6 +62,19 @@ def test_the_best_score_on_real_galaxies_answers(
         assert line.endswith(f"not used: gz37/cnn on {dataset}: {why}")
     if not more:
         assert choose_default(dataset)[0].dataset == dataset
+
+
+def test_models_of_simulated_galaxies_are_counted_and_not_listed(trained):
+    save_card("demo-full", "gz37/cnn", 0.05, 9000)
+    best, line = choose_default()
+    assert (best.dataset, best.name) == BUNDLED_RUN
+    assert line.endswith("kaggle-mini; not used: 1 model trained on simulated galaxies")
+    for number in range(5):
+        save_card("kaggle", f"gz37/run{number}", 0.11, 61578)
+    save_card("demo", "gz37/cnn", 0.05, 600)
+    _, line = choose_default()
+    assert line.count("RMSE 0.1100") == 3
+    assert line.endswith(", 2 more, 2 models trained on simulated galaxies")
 
 
 def test_a_run_that_lacks_networks_is_passed_over(root):

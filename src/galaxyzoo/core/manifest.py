@@ -24,6 +24,7 @@ _OTHER = {
     "fingerprint": "another split",
     "fold": "another fold",
     "images": "other images or kept columns",
+    "extras": "other columns by --with",
 }
 
 
@@ -96,5 +97,5 @@ def check_provenance(path: Path, actual: Provenance, expected: Provenance) -> No
             difference = _OTHER.get(key, f"other {key}")
             is_digest = len(str(value)) >= 16 and str(value).isalnum()
             if not is_digest:
-                difference += f" ({actual.get(key)}, not {value})"
+                difference += f" ({actual.get(key)!r}, not {value!r})"
             raise DamageError(f"{paths.shown(path)} has {difference}")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from galaxyzoo.config.schema import is_stage
 from galaxyzoo.core import launch, paths
+from galaxyzoo.core.console import count
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import BUNDLED, DEMOS
 from galaxyzoo.data.catalog import find_task, task_of
@@ -193,13 +194,21 @@ def choose_default(dataset: str | None = None) -> tuple[ModelEntry, str]:
         f"{best.scored_on}"
     )
     not_used = []
+    n_simulated = 0
     for entry in candidates:
-        if entry is not best:
+        if entry is best:
+            continue
+        if entry.dataset in DEMOS:
+            n_simulated += 1
+        else:
             not_used.append(f"{entry.title}: {_reason_not_used(entry, comparable)}")
-    if not_used:
-        line += f"; not used: {', '.join(not_used[:3])}"
+    listed = not_used[:3]
     if len(not_used) > 3:
-        line += f" and {len(not_used) - 3} more"
+        listed.append(f"{len(not_used) - 3} more")
+    if n_simulated:
+        listed.append(f"{count(n_simulated, 'model')} trained on simulated galaxies")
+    if listed:
+        line += f"; not used: {', '.join(listed)}"
     return best, line
 
 
@@ -213,8 +222,6 @@ def _select_comparable(candidates: Sequence[ModelEntry]) -> list[ModelEntry]:
 
 
 def _reason_not_used(entry: ModelEntry, comparable: Sequence[ModelEntry]) -> str:
-    if entry.dataset in DEMOS:
-        return "simulated galaxies"
     if entry in comparable or entry.score is None or not entry.has_networks:
         return entry.about
     return f"{entry.about}, on only {entry.galaxies:,} galaxies"

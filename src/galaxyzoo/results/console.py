@@ -163,9 +163,9 @@ def print_ensemble(card: EnsembleCard, problems: Mapping[str, Sequence[str]]) ->
         print_table("candidates, simplest first (scored as submitted)", candidate_table(card))
     if card.unreadable_test_images:
         print_text(describe_unreadable(card.unreadable_test_images))
-    nested = "nested scores need three folds"
+    nested = "a nested score needs three folds"
     if card.nested:
-        nested = f"nested, including this choice: {card.nested.score:.5f}"
+        nested = f"nested, chosen without the scored fold too: {card.nested.score:.5f}"
     print_text(f"chosen: {card.chosen}, cross-fitted {card.score_text} ({nested})")
     if card.chosen != card.best:
         print_text(f"best: {card.best}; we choose {card.rule}")

@@ -71,8 +71,22 @@ def test_hostile_names_of_classes_and_files_are_text(tmp_path, text):
     # caption, head and two cells; a chart's caption, title, axes and legend; a gallery's
     # caption, name, note, answer and link; a link and what is there
     assert sum(data.count(text) for data in page.texts) == 23
-    # read out: the table, the chart (thrice), the galaxy, its button, its bar (twice)
-    assert sum(content.count(text) for content in page.contents if content) == 8
+    # the page's description (twice); read out: the table, the chart (thrice), the galaxy, its
+    # button, its bar (twice)
+    assert sum(content.count(text) for content in page.contents if content) == 10
+
+
+@pytest.mark.parametrize("text", ["RMSE 0.0800", *HOSTILE])
+def test_the_index_says_of_each_report_what_is_in_it_and_when_it_was_written(tmp_path, text):
+    write(tmp_path / "mine" / "gz37", title=text)
+    (tmp_path / "mine" / "old").mkdir()
+    (tmp_path / "mine" / "old" / "index.html").write_text("<title>of an earlier version</title>")
+    page = Markup(html.write_index(tmp_path).read_text(encoding="utf-8"))
+    entries = [data for data in page.texts if text in data]
+    assert len(entries) == 1
+    date = r"\(\d{4}-\d\d-\d\d \d\d:\d\d\)"
+    assert re.fullmatch(f": {re.escape(text)}: {re.escape(text)} {date}", entries[0].strip())
+    assert ("dl", "class") not in page.tags  # an empty box
 
 
 def test_only_a_position_in_degrees_has_a_link():

@@ -43,7 +43,9 @@ def test_the_command_writes_a_page_with_tables_and_pictures_for_each_kind_of_tas
     save_table(mini, "elliptical_spiral/cnn", 1.5)
     save_table(mini, "elliptical_spiral/source", 1.0, folds=(1,), selected_on_validation=True)
     save_table(toy, "hubble10/cnn", 1.2)
-    save_table(toy, "hubble10/leaky", 0.1, possible_leakage=True)
+    origins = [f"weights/gz37/d4cnn ({fold:016x})" for fold in range(3)]
+    start = " / ".join([*origins, "scratch"])
+    save_table(toy, "hubble10/leaky", 0.1, possible_leakage=True, start=start)
     leaky = RunFolder("toy", "hubble10/leaky").oof_csv.with_suffix(".json")
     held_out = {k: v for k, v in files.read_json(leaky).items() if "fold" not in k}
     write_sealed(leaky.with_stem("cnn_holdout"), held_out | {"possible_leakage": False})
@@ -74,7 +76,11 @@ def test_the_command_writes_a_page_with_tables_and_pictures_for_each_kind_of_tas
     assert runs.index.tolist() == ["ensemble:all", "gz37/cnn"]
     assert "ratio of probability to frequency" in (classes / "index.html").read_text()
 
+    assert "trained on it, except possibly by runs with †" in (classes / "index.html").read_text()
+    assert "; start: weights/gz37/d4cnn / scratch</td>" in (classes / "index.html").read_text()
+
     index = (reports / "index.html").read_text()
+    assert "ensemble:all: out-of-fold RMSE" in index
     pages = [f"{mini.dataset}/{task}" for task in ("elliptical_spiral", "gz37")] + ["toy/hubble10"]
     assert re.findall(r'<li><a href="([^"]+)/index.html">', index) == pages
     assert all((reports / link).exists() for link in re.findall(r'href="([^#"]+)"', index))

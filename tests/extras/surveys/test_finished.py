@@ -90,7 +90,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str, bool]] = {
     "an empty record": (lambda path: record(path).write_text("{}"), "_part-000000.json", False),
     "no part": (lambda path: path.unlink(), "part-000000.parquet is missing", True),
     "no record": (lambda path: record(path).unlink(), "_part-000000.json is missing", True),
-    "another job's": (take_another_jobs, "json has other networks (darkness, not bright", False),
+    "another job's": (take_another_jobs, "json has other networks ('darkness', not 'bright", False),
 }
 
 

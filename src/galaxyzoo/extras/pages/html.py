@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from html import unescape
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,9 +19,9 @@ from galaxyzoo.extras.pages.output import MARK
 from galaxyzoo.results.layout import real_first
 
 INDEX = "../../index.html"  # from a report's page to the index
-EXPLORE = "explore"  # folder of a dataset's exploration page
 _GALAXY_PX = 160  # of a gallery
 _SKY = "https://www.legacysurvey.org/viewer?ra={:.5f}&dec={:.5f}&zoom=16&layer=ls-dr10"
+_DESCRIPTION = re.compile(r'<meta name="description" content="([^"]*)">')
 _NUMBER = re.compile(r"[+-]?\d[\d.]*( ± [\d.]+)?$|same$|–$|nan$")  # text of a cell set on the right
 
 
@@ -89,13 +90,15 @@ def write_page(
     Args:
         path: the HTML file.
         title: heading, also of the browser's tab.
-        summary: a few lines on top, each with its name.
+        summary: a few lines on top, each with its name; the index shows the first.
         sections: in order.
         index: address of the page that links to this one.
     """
+    name, text = next(iter(summary.items()), (title, ""))
     page = templates.render(
         "report.html.j2",
         mark=MARK,
+        description=f"{name}: {text} ({datetime.now():%Y-%m-%d %H:%M})",
         title=title,
         summary=summary,
         sections=sections,
@@ -142,5 +145,9 @@ def write_index(folder: Path) -> Path:
 
 
 def _link(report: Path) -> tuple[str, str, str]:
-    content = "the dataset before any training" if report.name == EXPLORE else ""
-    return report.name, f"{report.parent.name}/{report.name}/index.html", content
+    """Name and address of a report for the index, and the description in the head of its page."""
+    with open(report / "index.html", encoding="utf-8", errors="replace") as file:
+        head = file.read(2000)
+    described = _DESCRIPTION.search(head)  # pages of earlier versions have none
+    description = unescape(described[1]) if described else ""
+    return report.name, f"{report.parent.name}/{report.name}/index.html", description

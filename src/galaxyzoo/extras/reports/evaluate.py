@@ -1,5 +1,6 @@
 """Sections of a task's report that tasks share: runs compared, the ensemble, label noise."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,7 @@ from galaxyzoo.results.card import EnsembleCard
 from galaxyzoo.tasks import kinds, metrics
 
 SHOWN_GALAXIES = 12  # of a gallery
+_DIGEST = re.compile(r" \([0-9a-f]{16}\)")  # of the weights that a run starts from
 
 
 @dataclass(frozen=True, eq=False)
@@ -233,7 +235,7 @@ def _row(result: Result, to_first: metrics.Difference | None) -> dict[str, Any]:
         description = f"{card.chosen} of {count}, cross-fitted"
     else:
         views = card.views
-        description = f"{card.about or '–'}; start: {card.start}"
+        description = f"{card.about or '–'}; start: {_start_text(card.start)}"
     finished_folds = None
     if not result.is_whole:
         finished_folds = ", ".join(str(fold) for fold in result.folds)
@@ -257,6 +259,12 @@ def _row(result: Result, to_first: metrics.Difference | None) -> dict[str, Any]:
     return row
 
 
+def _start_text(start: str) -> str:
+    """Where a card says that the weights of its folds came from, each place once, no digests."""
+    places = _DIGEST.sub("", start).split(" / ")
+    return " / ".join(dict.fromkeys(places))
+
+
 def _published_score(result: ScoredPredictions) -> str:
     """Score that the run's config cites from a publication; empty where it cites none."""
     if result.config is None:
@@ -266,7 +274,9 @@ def _published_score(result: ScoredPredictions) -> str:
 
 def _comparison_notes(evaluation: Evaluation) -> Iterator[str]:
     """Explain the tables' marks and columns that occur."""
-    note = "Every galaxy is predicted by networks not trained on it."
+    leaked = any(result.card.possible_leakage for result in evaluation.results)
+    exception = ", except possibly by runs with †" if leaked else ""
+    note = f"Every galaxy is predicted by networks not trained on it{exception}."
     if any(result.is_ensemble for result in evaluation.results):
         note += " Ensemble weights are fitted without the fold they are scored on."
     yield note
@@ -277,7 +287,7 @@ def _comparison_notes(evaluation: Evaluation) -> Iterator[str]:
         )
     yield from console.mark_notes(
         any(result.card.selected_on_validation for result in evaluation.results),
-        any(result.card.possible_leakage for result in evaluation.results),
+        leaked,
     )
     if not all(result.is_whole for result in evaluation.results):
         yield "Runs with unfinished folds come last, scored on their finished folds."
