@@ -166,12 +166,13 @@ def _read_texts(path: Path) -> pd.DataFrame:
         if path.suffix == ".parquet":
             launch.require(paths.shown(path), "pyarrow")
             frame = pd.read_parquet(path, dtype_backend="pyarrow")
-        elif path.suffix == ".json":
-            tasks = json.loads(path.read_text(encoding="utf-8-sig"))
-            frame = pd.DataFrame(_list_answers(tasks), dtype=object)
         else:
-            lines = path.read_text(encoding="utf-8-sig").splitlines()
-            frame = pd.DataFrame([json.loads(line) for line in lines], dtype=object)
+            text = path.read_text(encoding="utf-8-sig")
+            if path.suffix == ".json":
+                rows = _list_answers(json.loads(text))
+            else:
+                rows = [json.loads(line) for line in text.splitlines()]
+            frame = pd.DataFrame(rows, dtype=object)
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise InputError(f"{paths.shown(path)} cannot be read: {reason_of(error)}") from None
     return frame.map(str).where(frame.notna(), np.nan)

@@ -30,6 +30,15 @@ def test_diverse_ones_are_each_the_farthest_from_those_before(tmp_path):
     assert order.tolist() == expected
 
 
+def test_groups_are_named_ones_and_turned_copies():
+    """Whatever a group is called: also as the number of another label."""
+    features = np.random.default_rng(0).normal(size=(7, 30)).astype(np.float32)
+    features[6] = features[2]
+    heads = Heads(features, np.full((7, 1), 0.5, np.float32))
+    groups = heads.unite(np.arange(7), ["", "5", "7", "0", "7", "", ""])
+    assert groups.tolist() == [0, 1, 2, 3, 2, 4, 2]
+
+
 @pytest.mark.parametrize(("share", "limit"), [(0.03, 0.1), (0.5, 0.3), (0.9, 0.2)])
 def test_probabilities_mean_what_they_say_with_three_labels_a_class(share, limit):
     """Whatever share of the galaxies a class has; by labels alone the gaps are 0.2 to 0.4."""

@@ -190,10 +190,12 @@ def answer(*changes: tuple[int, list[str]], times: int = 1) -> Answers:
 
 def test_the_same_labels_in_any_form_make_the_same_folds(root):
     tables = {}
-    for number, (form, write) in enumerate((NAMES | SETS | FOLDERS).items()):
-        write(draw(root / f"input/mine{number}"), answer())
-        prepare(f"mine{number}", n_folds=3)
-        tables[form] = (root / f"folds/mine{number}/train.csv").read_text()
+    for form, write in (NAMES | SETS | FOLDERS).items():
+        write(draw(root / "input/mine"), answer())
+        prepare("mine", n_folds=3)
+        tables[form] = (root / "folds/mine/train.csv").read_text()
+        shutil.rmtree(root / "input/mine")
+        shutil.rmtree(root / "folds/mine")
     assert tables["names"].splitlines()[0] == "GalaxyID,fold,group,arms,ball,line"
     assert tables == dict.fromkeys(tables, tables["names"])
 
@@ -239,11 +241,8 @@ def test_classes_that_differ_only_in_letter_case_are_pointed_out(root, form, cap
     (NAMES | FOLDERS)[form](folder, answer((3, ["Arms"]), (6, ["ARMS"])))
     raw = open_input("mine", {"mine"})
     assert list(raw.targets) == ["ARMS", "Arms", "arms", "ball", "line"]
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.split(": ")[1] for line in lines] == [
-        "'ARMS' and 'Arms' are two classes",
-        "'Arms' and 'arms' are two classes",
-    ]
+    line = "classes that differ only in letter case: ARMS, Arms, arms (rename"
+    assert line in capsys.readouterr().out
 
 
 def test_the_majority_of_volunteers_invents_no_rare_class(root):

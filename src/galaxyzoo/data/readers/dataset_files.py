@@ -63,6 +63,15 @@ class DatasetCandidate:
     images: Sequence[Path] = ()  # its files of images, which are no datasets of their own
 
 
+def find_file(folder: Path, names: Sequence[str]) -> Path | None:
+    """Find the first of these files that a folder has, in whatever letter case."""
+    paths = {path.name.lower(): path for path in folder.glob("[!.]*")}
+    for name in names:
+        if name in paths:
+            return paths[name]
+    return None
+
+
 def check_images(ids: np.ndarray, images: Images, table: str, exact: bool = False) -> None:
     """Refuse a table of galaxies without an image; if exact, images that it lacks, too.
 

@@ -13,7 +13,6 @@ import os
 import re
 from collections.abc import Sequence
 from functools import partial
-from itertools import pairwise
 from pathlib import Path, PurePath
 
 import numpy as np
@@ -132,18 +131,18 @@ def _read_table(folder: Path, classes: pd.Series, task: kinds.ClassTask) -> Data
 
 
 def image_files(folder: Path, table: Path) -> list[Path]:
-    """Find the images beside a table of labels: `images/`, its zip or list, else archives.
+    """Find the images beside a table of labels: `images/`, its zip or list, archives, zips.
 
-    A zip beside folders or pictures is left out: it may hold the same ones.
+    Zips beside folders or pictures are left out: they may hold the same ones.
     """
     for path in (folder / IMAGES, folder / f"{IMAGES}.zip", folder / f"{IMAGES}.csv"):
         if path.exists():
             return [path]
     others = sorted(folder.glob("[!.]*"))
     archives = [path for path in others if path != table and opening.is_archive(path)]
-    if any(path.is_dir() or is_picture(path.name) for path in others):
-        return [path for path in archives if path.suffix.lower() != ".zip"]  # they may be packed
-    return archives
+    if archives or any(path.is_dir() or is_picture(path.name) for path in others):
+        return archives
+    return [path for path in others if path.suffix.lower() == ".zip"]
 
 
 def make_dataset(
@@ -168,12 +167,13 @@ def make_dataset(
         table: of these.
         written: (galaxy,) how it names the images; default as they are named.
     """
-    for first, second in pairwise(sorted(task.columns, key=str.lower)):
-        if first.lower() == second.lower():
-            print(
-                f"{shown(table or folder)}: '{first}' and '{second}' are two classes: rename one "
-                "if they mean the same"
-            )
+    names = pd.Series(task.columns)
+    alike = names[names.str.lower().duplicated(keep=False)]
+    if len(alike):
+        print(
+            f"{shown(table or folder)}: classes that differ only in letter case: "
+            f"{', '.join(alike)} (rename those that mean the same)"
+        )
     chosen = images.take(rows)
     stems = pd.Index([stem_of(name) for name in chosen.names])
     galaxy_ids = stems.is_unique and all(GALAXY_ID.fullmatch(stem) for stem in stems)

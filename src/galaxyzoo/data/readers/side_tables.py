@@ -19,9 +19,9 @@ from galaxyzoo.core.launch import require
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import GROUP
 from galaxyzoo.data.folds import connect, connect_members, join_groups
-from galaxyzoo.data.readers.dataset_files import DatasetFiles
+from galaxyzoo.data.readers.dataset_files import DatasetFiles, find_file
 from galaxyzoo.data.stores.columns import (
-    IDS,
+    NAMES,
     POSITION,
     POSITION_NAMES,
     find_position,
@@ -34,7 +34,7 @@ from galaxyzoo.io.tables import NO_VALUE, GalaxyId, read_table
 GROUPS = "groups.csv"
 _GROUP_FORMS = GROUPS, "groups.csv.gz", "groups.parquet"
 PLACE = "position"  # what galaxies share, beside a group
-KEYS = ("dr7objid", *IDS, "file", "file_name", "image", "path")  # columns that name images
+KEYS = ("dr7objid", *NAMES)  # columns that name images
 _NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?"
 _ARCSEC = np.radians(1 / 3600)
 _MANY = 8  # galaxies at one position; a galaxy in all its orientations has as many pictures
@@ -123,19 +123,10 @@ def read_side_tables(raw: DatasetFiles) -> list[SideTable]:
     """Read the tables beside a dataset that have groups or positions."""
     folder = raw.folder if raw.folder.is_dir() else raw.folder.parent
     tables = []
-    for path in (raw.table, find_groups(folder)):
+    for path in (raw.table, find_file(folder, _GROUP_FORMS)):
         if path is not None and path.exists():
             tables.append(_read_side_table(path, raw))
     return [table for table in tables if table is not None]
-
-
-def find_groups(folder: Path) -> Path | None:
-    """The table of groups in a folder, of the first of its forms, in whatever case."""
-    paths = {path.name.lower(): path for path in folder.glob("[gG]*")}
-    for name in _GROUP_FORMS:
-        if name in paths:
-            return paths[name]
-    return None
 
 
 def _read_side_table(path: Path, raw: DatasetFiles) -> SideTable | None:
@@ -176,8 +167,8 @@ def _match_rows(cells: pd.DataFrame, path: Path, raw: DatasetFiles) -> np.ndarra
     Raises:
         InputError: no column names an image, or the best one has a name of two.
     """
-    best = np.full(len(cells), -1)
-    ambiguous: list[tuple[str, list[int]]] = []
+    best = pd.Series(dtype=object)  # rows of images by the number of the row that names them
+    best_names = best
     problem = f"{shown(path)} has no rows"
     for column in pick_columns(cells, KEYS):
         texts = cells[column].fillna("").str.strip()
@@ -194,25 +185,21 @@ def _match_rows(cells: pd.DataFrame, path: Path, raw: DatasetFiles) -> np.ndarra
             f"has '{one_line(ids[0])}', the first image is '{raw.train_images.names.iloc[0]}'"
         )
         for image_names in _names_of_images(raw):
-            rows = np.full(len(cells), -1)
-            several = []
-            for row, name, matching in zip(named, ids, find_rows(ids, image_names), strict=True):
-                if matching:
-                    rows[row] = matching[0]
-                if len(matching) > 1:
-                    several.append((name, matching))
-            if (rows >= 0).sum() > (best >= 0).sum():
-                best = rows
-                ambiguous = several
-    if (best < 0).all():
+            matching = pd.Series(list(find_rows(ids, image_names)), named)
+            matching = matching[matching.str.len() > 0]
+            if len(matching) > len(best):
+                best = matching
+                best_names = texts
+    if best.empty:
         raise InputError(problem)
-    if ambiguous:
-        name, matching = ambiguous[0]
-        first, second = raw.train_images.names.iloc[matching[:2]]
-        raise InputError(
-            f"{shown(path)}: both '{first}' and '{second}' are named '{one_line(name)}'"
-        )
-    return best
+    several = best[best.str.len() > 1]
+    if len(several):
+        first, second = raw.train_images.names.iloc[several.iloc[0][:2]]
+        name = one_line(best_names.iloc[several.index[0]])
+        raise InputError(f"{shown(path)}: both '{first}' and '{second}' are named '{name}'")
+    rows = np.full(len(cells), -1)
+    rows[best.index] = best.str[0]
+    return rows
 
 
 def _names_of_images(raw: DatasetFiles) -> Iterator[list[str]]:

@@ -14,6 +14,7 @@ from galaxyzoo.io.tables import MAX_SAFE_INTEGER
 # Names of columns and arrays of ids
 IDS = ("GalaxyID", "id", "ids", "id_str", "objid", "object_id", "TARGETID", "source_id", "filename",
        "filenames")  # fmt: skip
+NAMES = (*IDS, "file", "file_name", "image", "path")  # of columns of ids or of images' files
 POSITION = "ra", "dec"  # columns, degrees
 # The same as catalogs name them: of Vizier, SExtractor, Rubin, DESI, ObsCore, Pan-STARRS
 POSITION_NAMES = (

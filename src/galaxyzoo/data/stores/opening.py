@@ -276,8 +276,6 @@ def _opener_of(path: Path) -> Callable[[Path], Images] | None:
 
 def is_archive(path: Path) -> bool:
     """Check whether a path is of a form that holds images and their ids in one."""
-    if path.suffix.lower() == ".zip":
-        return True
     return path.suffix.lower() != ".csv" and _opener_of(path) is not None
 
 

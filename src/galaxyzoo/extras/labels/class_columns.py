@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -39,44 +40,51 @@ def read_classes(table: pd.DataFrame, path: Path, column: str | None) -> pd.Seri
     Raises:
         InputError: it has no classes, or a row has several.
     """
+    flags = pd.DataFrame()
     if column is None:
         column = next(iter(pick_columns(table, _COLUMNS)), CLASS)
         flags = _find_flags(table)
-        if column not in table and flags.shape[1] > 1:
-            return _read_flags(flags, path)
-    if column not in table:
+    if column in table:
+        names = classes_of(table, path, column).map(_list_names)
+    elif flags.shape[1] > 1:
+        names = flags.apply(lambda row: list(flags.columns[row]), axis=1)
+    else:
         raise InputError(_describe_missing(table, path, column))
-    cells = classes_of(table, path, column)
-    classes = cells.map(_unwrap)
-    wrong = cells[classes.isna()]
-    if len(wrong):
+    several = names[names.str.len() > 1]
+    if len(several):
+        listed = "' and '".join(several.iloc[0])
         raise InputError(
-            f"{shown(path)}: '{one_line(wrong.index[0])}' has {one_line(wrong.iloc[0])[:80]} in "
-            f"column '{column}' (such rows: {len(wrong):,}): write one class, or nothing"
+            f"{shown(path)}: '{one_line(several.index[0])}' has '{one_line(listed)[:80]}' (such "
+            f"rows: {len(several):,}): keep one, delete columns of other questions, or name a "
+            f"column of classes in {TASK_FILE}: `label: NAME`"
         )
-    return classes
+    return names.str[0].fillna("")
 
 
-def _unwrap(cell: str) -> str | None:
-    """A class in lists or dicts of one item, as JSON, Python or numpy writes them; else the cell.
-
-    Returns:
-        Name of a class, empty if there is none; None if there are several.
+def _list_names(cell: str) -> list[str]:
+    """Names in a list, or dict of lists, as JSON, Python or numpy writes them; else the cell.
 
     Examples:
-        >>> _unwrap("['ring']"), _unwrap('{"choices": ["ring"]}'), _unwrap("[]"), _unwrap("ring")
-        ('ring', 'ring', '', 'ring')
+        >>> _list_names("['ring' 'bar']"), _list_names('{"choices": ["ring"]}'), _list_names("S0")
+        (['ring', 'bar'], ['ring'], ['S0'])
     """
     if not re.fullmatch(r"(?s)\[.*\]|\{.*\}", cell):
-        return cell
+        return [cell]
     try:
         value = ast.literal_eval(re.sub(r"'\s+'", "', '", cell))  # numpy has no commas
-        while isinstance(value, list | dict):
-            items = value.values() if isinstance(value, dict) else value
-            [value] = items or [""]
     except (ValueError, SyntaxError, RecursionError):
-        return None
-    return str(value).strip()
+        return cell.split()  # numbers of numpy; a single word is a name
+    return list(_flatten(value))
+
+
+def _flatten(value: object) -> Iterator[str]:
+    if isinstance(value, dict):
+        value = list(value.values())
+    if not isinstance(value, list):
+        yield str(value).strip()
+        return
+    for item in value:
+        yield from _flatten(item)
 
 
 def _find_flags(table: pd.DataFrame) -> pd.DataFrame:
@@ -84,20 +92,6 @@ def _find_flags(table: pd.DataFrame) -> pd.DataFrame:
     cells = table.fillna("").apply(lambda column: column.str.strip().str.lower())
     flags = cells.isin(_YES)
     return flags.loc[:, cells.isin(_YES + _NO).all() & flags.any()]
-
-
-def _read_flags(flags: pd.DataFrame, path: Path) -> pd.Series:
-    """Name of the column that is set in each row, empty where none is."""
-    several = flags[flags.sum(axis=1) > 1]
-    if len(several):
-        first = several.iloc[0]
-        names = "' and '".join(first.index[first])
-        raise InputError(
-            f"{shown(path)}: '{one_line(several.index[0])}' has '{names}' (such rows: "
-            f"{len(several):,}): set one, keep the columns of one question, or name a column of "
-            f"classes in {TASK_FILE}: `label: NAME`"
-        )
-    return flags.idxmax(axis=1).where(flags.any(axis=1), "")
 
 
 def _describe_missing(table: pd.DataFrame, path: Path, column: str) -> str:

@@ -18,6 +18,7 @@ import pandas as pd
 from scipy.special import logsumexp
 from threadpoolctl import threadpool_limits
 
+from galaxyzoo.data.folds import connect, join_groups
 from galaxyzoo.extras.labels.scores import Scores, score_labels
 from galaxyzoo.models.linear import Head, singular_axes
 
@@ -118,19 +119,13 @@ class Heads:
 
     def unite(self, rows: np.ndarray, names: Sequence[str]) -> np.ndarray:
         """(label,) group numbers: turned or mirrored copies are one, and galaxies of one name."""
-        from scipy.sparse import coo_array
-        from scipy.sparse.csgraph import connected_components
-        from sklearn.neighbors import radius_neighbors_graph  # all here: they take a second
+        from sklearn.neighbors import radius_neighbors_graph  # here: it takes a second
 
-        n = len(rows)
         features = self.points[rows, : self.features.shape[1]]
-        copies = radius_neighbors_graph(features, _NEAR * _FEATURES_LENGTH)
-        keys = pd.Series([name or str(i) for i, name in enumerate(names)])
-        labels = np.arange(n)
-        first_of_name = pd.Series(labels).groupby(keys).transform("first").to_numpy()
-        same_name = coo_array((np.ones(n), (labels, first_of_name)), shape=(n, n))
-        _, groups = connected_components(copies + same_name, directed=False)
-        return groups
+        graph = radius_neighbors_graph(features, _NEAR * _FEATURES_LENGTH)
+        copies = connect([np.stack(graph.nonzero())], len(rows))
+        given = pd.Series(names, dtype=object).replace("", None)
+        return join_groups([copies, pd.factorize(given)[0]])
 
     @threadpool_limits.wrap(limits=1, user_api="blas")  # many small steps
     def _fit(self, labels: LabelSet) -> Head:

@@ -13,10 +13,10 @@ import pandas as pd
 from galaxyzoo.core.console import count
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
-from galaxyzoo.data.readers.dataset_files import DatasetCandidate, DatasetFiles
+from galaxyzoo.data.readers.dataset_files import DatasetCandidate, DatasetFiles, find_file
 from galaxyzoo.data.readers.labeled import image_files, make_dataset
 from galaxyzoo.data.stores.base import Images
-from galaxyzoo.data.stores.columns import IDS, find_ids, pick_columns, read_ids
+from galaxyzoo.data.stores.columns import NAMES, find_ids, pick_columns, read_ids
 from galaxyzoo.data.stores.matching import match
 from galaxyzoo.data.stores.opening import open_whole
 from galaxyzoo.extras.labels.class_columns import read_classes, refuse_zooniverse
@@ -27,13 +27,12 @@ from galaxyzoo.io.tables import read_table
 # Names of tables of labels, in whatever case
 _FORMS = ("labels.csv", "labels.csv.gz", "labels.parquet", "labels.json", "metadata.csv",
           "metadata.jsonl")  # fmt: skip
-NAMES = (*IDS, "file", "file_name", "image", "path")  # of columns of ids or files
 
 
 def find_label_table(folder: Path) -> DatasetCandidate | None:
     """The dataset of a folder with a table of own labels, or with a folder of images a class."""
     settings = read_task_file(folder)
-    path = _find_table(folder)
+    path = find_file(folder, _FORMS)
     if path is None:
         return find_class_folders(folder, settings)
     table = read_table(path, texts=None).dropna(how="all")
@@ -47,15 +46,6 @@ def find_label_table(folder: Path) -> DatasetCandidate | None:
     task = find_task(folder, path, set(classes) - {""}, settings)
     read = partial(_read, folder, path, id_columns, classes, settings)
     return DatasetCandidate(folder, frozenset({task.name}), read, image_files(folder, path))
-
-
-def _find_table(folder: Path) -> Path | None:
-    """The table of labels in a folder, of the first of its forms, in whatever case."""
-    paths = {path.name.lower(): path for path in folder.glob("[lLmM]*") if path.is_file()}
-    for name in _FORMS:
-        if name in paths:
-            return paths[name]
-    return None
 
 
 def _read(
@@ -103,10 +93,8 @@ def _match_images(id_columns: pd.DataFrame, images: Images, path: Path) -> pd.Se
             ids_by_column[column] = pd.Series(ids, match(ids, images, path))
         except InputError as error:
             problems.append(str(error))
-    if not ids_by_column and len(problems) == 1:
-        raise InputError(problems[0])
     if not ids_by_column:
-        raise InputError(f"{problems[0]}; {problems[-1]}")
+        raise InputError("; ".join(problems))
     first = next(iter(ids_by_column))
     first_ids = ids_by_column[first]
     for column, ids in ids_by_column.items():
@@ -128,8 +116,7 @@ def _majority(rows: pd.Index, classes: pd.Series, path: Path) -> pd.Series:
     counts = pd.crosstab(rows.to_numpy(), classes.to_numpy())
     counts = counts.drop(columns="", errors="ignore")
     most = counts.max(axis=1)
-    is_most = counts.eq(most, axis=0)
-    is_clear = (most > 0) & (is_most.sum(axis=1) == 1)
+    is_clear = (most > 0) & (counts.eq(most, axis=0).sum(axis=1) == 1)
     labels = counts.idxmax(axis=1).where(is_clear, "")
     labels = labels.loc[rows.unique()]
     if len(labels) < len(rows):

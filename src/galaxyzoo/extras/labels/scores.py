@@ -48,21 +48,19 @@ def score_labels(rows: np.ndarray, classes: np.ndarray, probs: np.ndarray) -> Sc
     """
     predicted = probs.argmax(axis=1)
     is_hit = predicted == classes
-    recall = []
-    precision = []
-    for number in range(probs.shape[1]):
-        hits = int((is_hit & (classes == number)).sum())
-        recall.append(Proportion(hits, int((classes == number).sum())))
-        precision.append(Proportion(hits, int((predicted == number).sum())))
+    n_classes = probs.shape[1]
+    hits = np.bincount(classes[is_hit], minlength=n_classes).tolist()
+    n_labeled = np.bincount(classes, minlength=n_classes).tolist()
+    n_predicted = np.bincount(predicted, minlength=n_classes).tolist()
     calibration_error = None
     if len(rows) >= _FEWEST_CALIBRATED:
         calibration_error = _calibration_error(probs.max(axis=1), is_hit)
     confidence = probs[np.arange(len(rows)), classes]  # in the label
     return Scores(
-        recall=recall,
-        precision=precision,
+        recall=list(map(Proportion, hits, n_labeled)),
+        precision=list(map(Proportion, hits, n_predicted)),
         probs=pd.DataFrame(probs, rows),
-        confidence=dict(zip(rows.tolist(), confidence.tolist(), strict=True)),
+        confidence=pd.Series(confidence, rows).to_dict(),
         calibration_error=calibration_error,
     )
 

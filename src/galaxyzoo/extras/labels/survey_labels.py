@@ -19,9 +19,8 @@ import pandas as pd
 from galaxyzoo.core import files, manifest
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
-from galaxyzoo.data.stores.columns import find_ids, read_ids
+from galaxyzoo.data.stores.columns import NAMES, find_ids, read_ids
 from galaxyzoo.data.stores.matching import find_rows
-from galaxyzoo.extras.labels.label_table import NAMES
 from galaxyzoo.extras.labels.own_task import can_be_label
 from galaxyzoo.extras.labels.scores import Proportion
 from galaxyzoo.extras.surveys.finished import SurveyFeatures
