@@ -1,10 +1,13 @@
 """Tables keyed by id: what is accepted, and what is refused."""
 
+import bz2
 import gzip
 import io
+import lzma
 import re
 import warnings
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -35,9 +38,9 @@ SPELLINGS = {
 }
 
 
-def zipped(text: str) -> bytes:
+def zipped(text: str | bytes) -> bytes:
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("table.csv", text)
     return buffer.getvalue()
 
@@ -184,3 +187,53 @@ def test_a_table_of_too_many_bytes(file, monkeypatch):
     file.write_text(PLAIN)
     monkeypatch.setattr(csv_bytes, "MAX_BYTES", 20)
     assert "table.csv has more than 20 bytes" in one_line_refusal(read_csv, file)
+
+
+PACKERS: dict[str, Callable[[bytes], bytes]] = {
+    ".gz": gzip.compress,
+    ".bz2": bz2.compress,
+    ".xz": lzma.compress,
+    ".zip": zipped,
+}
+
+
+@pytest.mark.parametrize("ending", PACKERS)
+def test_a_compressed_table_is_read_as_it_is(tmp_path, ending):
+    for name in (f"t.csv{ending}", f"t{ending.upper()}"):
+        path = tmp_path / name
+        path.write_bytes(PACKERS[ending](PLAIN.encode()))
+        assert read_csv(path).to_numpy().tolist() == [[0.5, 1.0], [0.25, 0.0]]
+
+
+@pytest.mark.parametrize("damage", ["cut", "other", "bomb"])
+@pytest.mark.parametrize("ending", PACKERS)
+def test_a_damaged_compressed_table_is_refused_in_a_line(tmp_path, monkeypatch, ending, damage):
+    path = tmp_path / f"t.csv{ending}"
+    content = PACKERS[ending](PLAIN.encode())
+    if damage == "cut":
+        content = content[: len(content) // 2]
+    elif damage == "other":
+        content = PLAIN.encode()
+    else:
+        monkeypatch.setattr(csv_bytes, "ALWAYS_ACCEPTED_BYTES", 1000)
+        content = PACKERS[ending](PLAIN.encode() + b"7,1,1\n" * 10**6)
+    path.write_bytes(content)
+    line = one_line_refusal(read_csv, path)
+    assert line.startswith(f"{path} {'has more than' if damage == 'bomb' else 'cannot be read: '}")
+
+
+def test_archives_that_hold_no_single_table_are_refused_in_a_line(tmp_path):
+    two = io.BytesIO()
+    with zipfile.ZipFile(two, "w") as archive:
+        archive.writestr("a.csv", PLAIN)
+        archive.writestr("b.csv", PLAIN)
+    seven = b"7z\xbc\xaf\x27\x1c" + bytes(30)
+    for name, content, named in (
+        ("t.zip", two.getvalue(), "cannot be read: Multiple files found in ZIP file"),
+        ("t.csv.7z", seven, "is an archive or a spreadsheet: unpack it"),
+        ("t.csv", bz2.compress(PLAIN.encode()), "is an archive or a spreadsheet: unpack it"),
+        ("t.csv", lzma.compress(PLAIN.encode()), "is an archive or a spreadsheet: unpack it"),
+    ):
+        path = tmp_path / name
+        path.write_bytes(content)
+        assert one_line_refusal(read_csv, path).startswith(f"{path} {named}")

@@ -91,6 +91,19 @@ def test_ids_that_only_we_would_read_are_refused(root, old, new):
         submission.check(path, TASK, IDS)
 
 
+@pytest.mark.parametrize("ending", [".gz", ".bz2", ".xz", ".zip"])
+def test_a_compressed_submission_is_checked_as_it_is(root, ending):
+    path = root / "file.csv"
+    write(path)
+    packed = root / f"file.csv{ending}"
+    frame = pd.read_csv(path, dtype=str)
+    frame.to_csv(packed, index=False)
+    submission.check(packed, TASK, IDS)
+    frame.iloc[::-1].to_csv(packed, index=False)
+    with pytest.raises(InputError, match="the first column has '300003', not 500001"):
+        submission.check(packed, TASK, IDS)
+
+
 @pytest.fixture
 def both(root):
     """The submissions of a demo and of the competition."""

@@ -1,26 +1,43 @@
 """Bytes of CSV files: one that is not text or was cut off is refused, before pandas sees it."""
 
 import csv
-import gzip
 import re
 from collections import Counter
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
+
+from pandas.io.common import get_handle
 
 from galaxyzoo.core import paths
-from galaxyzoo.core.errors import InputError
-from galaxyzoo.io.archives import ALWAYS_ACCEPTED_BYTES, MAX_RATIO
+from galaxyzoo.core.errors import InputError, reason_of
+from galaxyzoo.io.archives import ALWAYS_ACCEPTED_BYTES, BROKEN_ZIP, MAX_RATIO
 
 MAX_BYTES = 4_000_000_000  # Galaxy Zoo 2's largest table has a tenth of it
 _MAX_LINE_BYTES = 1 << 20
 _OTHER_SEPARATORS = {";": "';'", "\t": "tabs", "|": "'|'"}
-_SIGNATURES = (b"PK\x03\x04", b"\x1f\x8b", b"\xd0\xcf\x11\xe0")  # zip and xlsx, gzip, xls
+_SIGNATURES = (b"PK\x03\x04", b"\x1f\x8b", b"\xd0\xcf\x11\xe0", b"7z\xbc\xaf", b"BZh", b"\xfd7z")
+
+
+@contextmanager
+def open_table(path: Path) -> Iterator[IO[bytes]]:
+    """Open a table's file, unpacked by the ending of its name as pandas does.
+
+    Raises:
+        OSError: it cannot be read, or unpacked while it is read.
+    """
+    try:
+        with get_handle(path, "rb", compression="infer", is_text=False) as opened:
+            yield opened.handle
+    except OSError:
+        raise
+    except (*BROKEN_ZIP, ImportError) as error:  # the last where pandas lacks what unpacks it
+        raise OSError(reason_of(error)) from None
 
 
 def read_csv_bytes(path: Path, source: IO[bytes] | None = None) -> tuple[bytes, list[str]]:
-    """Read the bytes and column names of a CSV file, a `.csv.gz`, an open file or zip member.
+    """Read the bytes and column names of a CSV file, also compressed, or of an open one.
 
     Args:
         path: the file, or a name for messages where `source` holds the content.
@@ -29,11 +46,9 @@ def read_csv_bytes(path: Path, source: IO[bytes] | None = None) -> tuple[bytes, 
         The content, and names as in the file, spaces around them kept.
     """
     max_bytes = MAX_BYTES
-    open_file: Callable[..., Any] = open
-    if source is None and path.suffix == ".gz":
-        open_file = gzip.open
+    if source is None:
         max_bytes = min(MAX_BYTES, max(ALWAYS_ACCEPTED_BYTES, MAX_RATIO * path.stat().st_size))
-    with nullcontext(source) if source else open_file(path, "rb") as file:
+    with nullcontext(source) if source else open_table(path) as file:
         data = file.read(max_bytes + 1)
     data = re.sub(rb"^(\xef\xbb\xbf)?sep=.\r?\n", b"", data, count=1)  # a hint of Excel
     shown_path = paths.shown(path)

@@ -93,7 +93,7 @@ def read_table(
     wanted: Callable[[str], bool] | None = None,
     texts: Collection[str] | None = (),
 ) -> pd.DataFrame:
-    """Read any CSV, also compressed as `.csv.gz`, without an index.
+    """Read any CSV, also compressed (`.gz`, `.bz2`, `.xz`, `.zip`), without an index.
 
     Args:
         path: as of `read_csv`.

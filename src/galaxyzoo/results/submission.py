@@ -1,6 +1,7 @@
 """Submissions: written in the sample's order, checked, and copied to where they are looked for."""
 
 import csv
+import io
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import DEMOS, WHOLE, shown
+from galaxyzoo.io.csv_bytes import open_table
 from galaxyzoo.io.tables import ID, NAME, GalaxyId, key_of, read_csv
 from galaxyzoo.results.card import EnsembleCard, SubmissionCard
 from galaxyzoo.results.layout import card_path, published_csv
@@ -69,11 +71,12 @@ def check(path: Path, task: Task, ids: np.ndarray) -> None:
         )
     # Kaggle takes no byte-order mark, no spaces and no "100000.0", which `read_csv` does.
     expected_cells = [key, *map(str, ids.tolist())]
-    rows = csv.reader(path.read_text("utf-8").splitlines())
-    for row, expected in zip(rows, expected_cells, strict=False):
-        cell = row[0] if row else ""
-        if cell != expected:
-            raise InputError(f"{shown(path)}: the first column has {cell!r}, not {expected}")
+    with open_table(path) as file:
+        rows = csv.reader(io.TextIOWrapper(file, "utf-8"))
+        for row, expected in zip(rows, expected_cells, strict=False):
+            cell = row[0] if row else ""
+            if cell != expected:
+                raise InputError(f"{shown(path)}: the first column has {cell!r}, not {expected}")
     distances = np.abs(task.project(values) - values)
     if distances.max(initial=0.0) > _TOLERANCE:
         galaxy, column = np.unravel_index(distances.argmax(), distances.shape)
