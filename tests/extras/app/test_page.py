@@ -4,9 +4,12 @@ import base64
 import io
 import re
 import socket
+import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import httpx
 import numpy as np
@@ -15,10 +18,11 @@ import pytest
 
 from galaxyzoo.data.prepare import prepare
 from galaxyzoo.ensemble.model_listing import ModelEntry
-from galaxyzoo.extras.app import service
+from galaxyzoo.extras.app import command, service
 from galaxyzoo.extras.app.service import LoadedRun, PredictedGalaxy
 from galaxyzoo.extras.explain.galaxy import Galaxy
 from galaxyzoo.extras.pages.hosts import own_hosts
+from support.browser import find_port
 from support.datasets import draw_competition
 from support.page_client import FOREIGN, OWN, PageClient
 from support.pictures import draw_image, encode
@@ -55,6 +59,43 @@ def address(run: LoadedRun) -> Iterator[str]:
     )
     yield where
     page.close()
+
+
+@pytest.fixture
+def own_environment(monkeypatch):
+    """Variables that the command may change, restored at the end."""
+    for name in ("GRADIO_TEMP_DIR", "GRADIO_ANALYTICS_ENABLED"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+
+
+@pytest.mark.usefixtures("own_environment")
+def test_the_command_serves_behind_a_proxy_and_beside_another_users_uploads(
+    run, tmp_path, monkeypatch
+):
+    import gradio
+
+    for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:9")
+    (tmp_path / "gradio").touch()  # like another user's, a folder in which nothing can be written
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    served = []
+    launch = gradio.Blocks.launch
+
+    def launch_beside(blocks: Any, **options: Any) -> None:
+        served.append(blocks)
+        launch(blocks, prevent_thread_lock=True, **options)
+
+    port = find_port()
+    monkeypatch.setattr(gradio.Blocks, "launch", launch_beside)
+    monkeypatch.setattr(command, "pick_predictor", lambda *_: (run.dataset, run.config.run))
+    monkeypatch.setattr(sys, "argv", ["app.py", "--port", str(port)])
+    command.main()
+    try:
+        assert PageClient(f"http://127.0.0.1:{port}").show(picture(50))["success"]
+    finally:
+        served[0].close()
 
 
 def test_a_slow_request_does_not_stop_the_others(address, monkeypatch):

@@ -9,8 +9,11 @@ the default of `src/predict.py`, which has the best out-of-fold score.
   python3 src/app.py --allow-host galaxies.example    behind a proxy
 """
 
+import atexit
 import gc
 import os
+import shutil
+import tempfile
 from dataclasses import dataclass
 
 from galaxyzoo.core.options import DatasetOptions, positional, read_options
@@ -25,11 +28,22 @@ class AppOptions(ServingOptions, DatasetOptions):
     run: str | None = positional("run or ensemble:NAME (default: the best)", "RUN", None, nargs="?")
 
 
+def prepare_environment() -> None:
+    """Set what gradio reads when it is imported."""
+    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    for name in [*os.environ]:  # gradio asks its own page whether it is there
+        if name.lower().endswith("_proxy"):
+            del os.environ[name]
+    uploads = tempfile.mkdtemp(prefix="galaxyzoo_")  # gradio's own may be another user's
+    atexit.register(shutil.rmtree, uploads, ignore_errors=True)
+    os.environ.setdefault("GRADIO_TEMP_DIR", uploads)
+
+
 def main() -> None:
     """Check the address, load the first run, serve the page that predicts images."""
     options = read_options(AppOptions, __doc__)
     options.check_address()
-    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
+    prepare_environment()
     gc.disable()  # imports leave nothing to collect, and looking for it takes a quarter of them
     import gradio as gr
     import torch
