@@ -55,13 +55,6 @@ class Picture(np.ndarray):
 
     notes: Mapping[str, str] | None = None
 
-    @classmethod
-    def of(cls, pixels: np.ndarray, notes: Mapping[str, str]) -> "Picture":
-        """View pixels as a picture with notes."""
-        picture = pixels.view(cls)
-        picture.notes = notes
-        return picture
-
 
 def decode(data: bytes | np.ndarray, crop_px: int, size_px: int) -> np.ndarray:
     """Decode an image, cut the center square, shrink it.

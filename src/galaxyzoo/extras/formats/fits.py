@@ -22,7 +22,7 @@ from galaxyzoo.data.stores.columns import FILE, POSITION
 from galaxyzoo.extras.formats import FITS_SUFFIXES
 from galaxyzoo.extras.formats.fits_file import MAGIC, has_colors, read_planes
 from galaxyzoo.extras.formats.framing import Position, cut_square, pixel_arcsec
-from galaxyzoo.extras.formats.gaps import check_bands, fill_gaps
+from galaxyzoo.extras.formats.gaps import fill_gaps
 from galaxyzoo.extras.formats.stretches import STRETCHES
 
 RADIUS = "petroR90_r"  # column of a list: arcsec
@@ -164,13 +164,12 @@ def to_rgb(
         raise
     except Exception as error:  # noqa: BLE001  astropy raises a dozen kinds for damaged files
         raise InputError(f"its FITS file is damaged ({reason_of(error)})") from None
-    n_filled = fill_gaps(bands, numbers, edge)
-    if n_filled:
-        notes["pixels without a value, filled with sky"] = f", {n_filled:,} px"
-    check_bands(bands, numbers, is_ready)
     if is_ready:
-        colors = bands.clip(0, 255).astype(np.uint8)
+        colors = np.nan_to_num(bands).astype(np.uint8)
     else:
+        n_filled = fill_gaps(bands, numbers, edge)
+        if n_filled:
+            notes["pixels without a value, filled with sky"] = f", {n_filled:,} px"
         if len(bands) == 1:
             bands = np.repeat(bands, 3, axis=0)  # gray
         colors = STRETCHES[settings.stretch](bands)
@@ -178,7 +177,9 @@ def to_rgb(
     pixels = cv2.merge(list(colors[:3]))
     if len(colors) == 4:
         pixels = over_black(pixels, colors[3])
-    return Picture.of(pixels, notes)
+    picture = pixels.view(Picture)
+    picture.notes = notes
+    return picture
 
 
 def _choose_bands(

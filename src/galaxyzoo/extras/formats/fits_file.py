@@ -60,8 +60,9 @@ def read_planes(data: bytes, names: tuple[str, ...]) -> tuple[np.ndarray, Any]:
 
 
 def has_colors(header: Any) -> bool:
-    """Check whether pixels are bytes as they are, as in finished pictures, and not scaled."""
-    return header["BITPIX"] == 8 and header.get("BSCALE", 1) == 1 and not header.get("BZERO")
+    """Check whether pixels are bytes of a finished picture, not measured and scaled to bytes."""
+    is_scaled = header.get("BSCALE", 1) != 1 or header.get("BZERO") or "BLANK" in header
+    return header["BITPIX"] == 8 and not is_scaled
 
 
 def _axes(hdu: Any) -> tuple[int, ...]:
@@ -105,31 +106,27 @@ def _find_named(hdus: Any, names: tuple[str, ...]) -> list[Any]:
     in SCI and that in extension 2.
     """
     listed = ",".join(names)
-    if len(names) == 2:
-        of_version = [hdu for hdu in hdus if f"{hdu.name},{hdu.ver}" == listed.upper()]
-        if of_version:
-            return _check_images(hdus, of_version[:1], listed)
-    chosen = []
-    for name in names:
-        alike = [hdu for hdu in hdus if hdu.name == name.upper()]
-        if name.isdecimal():
-            alike = hdus[int(name) : int(name) + 1]
-        if not alike:
-            raise InputError(f"it has no extension {listed} (--hdu), only {_list_extensions(hdus)}")
-        if len(alike) > 1:
-            raise InputError(
-                f"it has {_list_extensions(hdus, name.upper())}: choose the image by its number, "
-                f"such as --hdu {hdus.index(alike[-1])}"
-            )
-        chosen += alike
-    return _check_images(hdus, chosen, listed)
-
-
-def _check_images(hdus: Any, chosen: list[Any], listed: str) -> list[Any]:
-    """Refuse extensions that are no images; `listed` is what `--hdu` says."""
+    chosen = [hdu for hdu in hdus if f"{hdu.name},{hdu.ver}" == listed.upper()]
+    if len(chosen) != 1:
+        chosen = [_find_extension(hdus, name) for name in names]
     if not all(hdu.is_image and hdu.shape for hdu in chosen):
         raise InputError(f"--hdu {listed}: not an image; the file has {_list_extensions(hdus)}")
     return chosen
+
+
+def _find_extension(hdus: Any, name: str) -> Any:
+    """Find the one extension of a number or name."""
+    alike = [hdu for hdu in hdus if hdu.name == name.upper()]
+    if name.isdecimal():
+        alike = hdus[int(name) : int(name) + 1]
+    if len(alike) > 1:
+        raise InputError(
+            f"it has {_list_extensions(hdus, name.upper())}: choose the image by its number, such "
+            f"as --hdu {hdus.index(alike[-1])}"
+        )
+    if not alike:
+        raise InputError(f"it has no extension {name} (--hdu), only {_list_extensions(hdus)}")
+    return alike[0]
 
 
 def _find_image(hdus: Any) -> Any:
@@ -184,9 +181,8 @@ def holds_table(path: Path) -> bool:
     if not path.name.lower().endswith(FITS_SUFFIXES):
         return False
     with suppress(Exception), _import_fits().open(path) as hdus:
-        if any(hdu.is_image and hdu.shape for hdu in hdus):
-            return False
-        return not all(hdu.is_image for hdu in hdus)
+        has_image = any(hdu.is_image and hdu.shape for hdu in hdus)
+        return not has_image and not all(hdu.is_image for hdu in hdus)
     return False
 
 

@@ -15,7 +15,6 @@ _TRIMMED = (
     "not square: if an edge was trimmed, the galaxy is not in the center; give ra and dec in a "
     "list, and cut-outs with a WCS are centered on them"
 )
-_OUTSIDE = "ra and dec of the list are outside of the cut-out by its WCS, so its center is used"
 _MOVED = "centered on ra and dec of the list, which are away from the cut-out's center"
 
 
@@ -65,31 +64,29 @@ def cut_square(
     pixel = _find_pixel(header, position)
     offset = abs(pixel - middle)  # NaN where it is not known
     is_inside = (offset <= middle).all()
-    if not is_inside and np.isfinite(pixel).all():
-        notes[_OUTSIDE] = ""
-    elif not is_inside and is_trimmed(*shape):
+    if not is_inside and is_trimmed(*shape):
         notes[_TRIMMED] = f", {shape[1]} × {shape[0]}"
-    largest = 2 * (middle + offset).max()
-    if not is_inside or offset.max() <= shape.max() * MAX_OFFSET:
-        if side is None:
-            return bands, middle.min()
+    if is_inside and offset.max() > shape.max() * MAX_OFFSET:
+        notes[_MOVED] = f", {offset.max():.0f} px"
+        largest = round(2 * (middle + offset).max())
+    elif side is None:
+        return bands, middle.min()
+    else:
         pixel = middle
         largest = shape.min()
-    else:
-        notes[_MOVED] = f", {offset.max():.0f} px"
     size = round(side or largest)
-    if not MIN_SIDE <= size <= round(largest):
+    if not MIN_SIDE <= size <= largest:
         raise InputError(
             f"a field of {size:,} px does not fit into its {shape[1]} × {shape[0]} px, or is below "
             f"{MIN_SIDE} px: use a smaller --field, or larger cut-outs"
         )
     first = np.floor(pixel - (size - 1) / 2).astype(int)
-    before = np.maximum(-first, 0)
-    after = np.maximum(first + size - shape, 0)
-    padded = np.pad(bands, [(0, 0), *zip(before, after, strict=True)], constant_values=np.nan)
-    top, left = first + before
+    if _MOVED in notes:  # it may reach beyond the edges
+        bands = np.pad(bands, [(0, 0), (size, size), (size, size)], constant_values=np.nan)
+        first += size
+    top, left = first
     edge = np.minimum(pixel, shape - 1 - pixel).min()
-    return padded[:, top : top + size, left : left + size], edge
+    return bands[:, top : top + size, left : left + size], edge
 
 
 def _find_pixel(header: Any, position: Position | None) -> np.ndarray:

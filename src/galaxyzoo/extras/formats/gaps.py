@@ -16,7 +16,7 @@ _SD_OF_MAD = 1.4826  # standard deviation of normal noise, by its median absolut
 
 
 def fill_gaps(bands: np.ndarray, numbers: Sequence[int], edge: float) -> int:
-    """Fill pixels without a value in place, by the sky of their band with its noise.
+    """Fill pixels without a value in place; check that each band has several values.
 
     Args:
         bands: (band, H, W) float32, of which some pixels may be NaN or infinite.
@@ -25,52 +25,35 @@ def fill_gaps(bands: np.ndarray, numbers: Sequence[int], edge: float) -> int:
     Returns:
         Number of pixels that were filled in any band.
     Raises:
-        InputError: such a pixel is near the center, or there is no sky.
+        InputError: a pixel near the center has no value, or a band has no sky, or one value alone.
     """
-    if np.isfinite(np.ptp(bands, axis=(1, 2))).all():  # in a tenth of the time
-        return 0
     gaps = ~np.isfinite(bands)
-    height, width = bands.shape[1:]
-    rows, columns = np.ogrid[:height, :width]
-    distances = np.hypot(rows - (height - 1) / 2, columns - (width - 1) / 2)
-    radius = min(height, width) * _GALAXY_RADIUS
-    is_near = distances < min(radius, edge)
-    n_near = gaps[:, is_near].sum(axis=1)
-    if n_near.any():
-        pixels = count(n_near.sum(), "pixel")
-        planes = np.unique(np.asarray(numbers)[n_near > 0])
-        other = "other bands with --bands" if len(bands) > 1 else "another image with --hdu"
-        raise InputError(
-            f"it has {pixels} near its center without a value (NaN; band "
-            f"{', '.join(map(str, planes))}): choose {other}, or crop with --field"
-        )
-    rng = np.random.default_rng(0)  # equal files give equal pictures
-    for band, is_gap in zip(bands, gaps, strict=True):
-        sky = band[~is_gap & (distances > 2 * radius)]
-        if not len(sky):
-            raise InputError("it has no sky, only pixels without a value (NaN): crop with --field")
-        level = np.median(sky)
-        noise = _SD_OF_MAD * np.median(abs(sky - level))
-        band[is_gap] = rng.normal(level, noise, is_gap.sum())
+    for number, band, is_gap in zip(numbers, bands, gaps, strict=True):
+        if is_gap.any():
+            _fill_band(band, is_gap, number, edge)
+        if band.min() == band.max():
+            raise InputError(
+                f"all pixels of band {number} have the same value ({band[0, 0]:g}): choose other "
+                "bands with --bands"
+            )
     return int(gaps.any(axis=0).sum())
 
 
-def check_bands(bands: np.ndarray, numbers: Sequence[int], is_ready: bool) -> None:
-    """Refuse bands that have the same value in all pixels.
-
-    Args:
-        bands: (band, H, W) finite.
-        numbers: (band,) numbers of the planes, for messages.
-        is_ready: whether they are the colors of a picture, of which one may be empty.
-    Raises:
-        InputError: one band has a single value, or all have.
-    """
-    flat = np.flatnonzero(np.ptp(bands, axis=(1, 2)) == 0)
-    if len(flat) == len(bands):
-        raise InputError(f"all its pixels have the same value ({bands.flat[0]:g})")
-    if len(flat) and not is_ready:
-        band = flat[0]
+def _fill_band(band: np.ndarray, is_gap: np.ndarray, number: int, edge: float) -> None:
+    """Fill gaps of a band with the sky's level and noise; arguments as of `fill_gaps`."""
+    rows, columns = np.indices(band.shape)
+    height, width = band.shape
+    distances = np.hypot(rows - (height - 1) / 2, columns - (width - 1) / 2)
+    radius = min(height, width) * _GALAXY_RADIUS
+    n_near = is_gap[distances < min(radius, edge)].sum()
+    sky = band[~is_gap & (distances > 2 * radius)]
+    if n_near or not len(sky):
+        problem = f"{count(n_near, 'pixel')} near its center" if n_near else "all its sky"
         raise InputError(
-            f"all pixels of band {numbers[band]} have the same value ({bands[band, 0, 0]:g}): "
-            "choose other bands with --bands"
+            f"band {number} has no value (NaN) in {problem}: choose other bands with --bands, or "
+            "crop with --field"
         )
+    level = np.median(sky)
+    noise = _SD_OF_MAD * np.median(abs(sky - level))
+    rng = np.random.default_rng(number)  # equal files give equal pictures
+    band[is_gap] = rng.normal(level, noise, is_gap.sum())

@@ -9,7 +9,6 @@ import numpy as np
 
 from galaxyzoo.core.errors import InputError
 
-_COLORS = ("red", "green", "blue")
 _SKY_NOISES = 20  # at so many, Lupton's stretch turns from linear to logarithmic
 _SOFTENING = 8  # Lupton's Q
 _SKY_SAMPLE = 100  # the sky is measured on at least so many pixels along each side
@@ -28,14 +27,10 @@ def lupton(bands: np.ndarray) -> np.ndarray:
     sky = np.array([[_median(pixels)] for pixels in sample])
     rest = (sample - sky).ravel()
     noise = float(_median(abs(rest - _median(rest))) * 1.482602218505602)  # MAD to sd, as astropy
-    padded = [color for color, pixels in zip(_COLORS, sample, strict=True) if _is_padded(pixels)]
-    if padded or not noise:
-        part = "this sky"
-        if 0 < len(padded) < len(_COLORS):
-            part = f"the sky of the band for {' and '.join(padded)}"
+    if not noise or any(_is_padded(pixels) for pixels in sample):
         raise InputError(
-            f"Lupton's stretch needs sky noise, but {part} is noiseless or padded: crop to the "
-            "center with --field, choose other bands with --bands, or use --stretch linear"
+            "Lupton's stretch needs sky noise, but the sky of a band is noiseless or padded: crop "
+            "to the center with --field, choose other bands with --bands, or use --stretch linear"
         )
     bands -= sky[..., None]
     return _asinh_rgb(bands, _SKY_NOISES * noise)
