@@ -173,8 +173,10 @@ def _read_texts(path: Path) -> pd.DataFrame:
             else:
                 rows = [json.loads(line) for line in text.splitlines()]
             frame = pd.DataFrame(rows, dtype=object)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+    except (OSError, ValueError) as error:
         raise InputError(f"{paths.shown(path)} cannot be read: {reason_of(error)}") from None
+    except (LookupError, TypeError, AttributeError):
+        raise InputError(f"{paths.shown(path)} is no list of rows or tasks") from None
     return frame.map(str).where(frame.notna(), np.nan)
 
 
@@ -189,8 +191,11 @@ def _list_answers(tasks: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     rows = []
     for task in tasks:
         for annotation in task.get("annotations") or [{"result": []}]:
-            answers = {item["from_name"]: item["value"] for item in annotation["result"]}
-            rows.append(task.get("data", task) | answers)
+            row = dict(task.get("data", task))
+            if not annotation.get("was_cancelled"):
+                for answer in annotation["result"]:
+                    row[answer["from_name"]] = answer["value"]
+            rows.append(row)
     return rows
 
 

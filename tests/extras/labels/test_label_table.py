@@ -155,6 +155,11 @@ def test_words_that_pandas_takes_for_no_value_are_classes_and_ids(root):
         ({"data.a": [3, 0, 1, 1, 2], "subject_id": range(5)}, "", "is a table of Zooniverse"),
         ({"subject_data": ["{}"] * 5, "subject_ids": range(5)}, "", "is a table of Zooniverse"),
         ({"a": [*"YNYNN"], "b": [*"NYYYN"]}, "", "'g2' has 'a' and 'b' (such rows: 1): keep one"),
+        (
+            {"a": [*"YYNNN"], "b": [*"NNYY?"], "n": [1, 1, 2, 1, 1]},
+            "",
+            "'g4' has '?' in column 'b'",
+        ),
         ({"class": ["a", "b", "['a']", "[a b]", "{"]}, "", "'g3' has '[a' and 'b]' (such"),
         ({"class": ["[]", "{}", "", "['']", "[]"]}, "", "labels.csv has no class: label"),
         ({"class": [*"abab", "a"], "id": ["g0"] * 2 + ["g1"] * 2 + ["g0"]}, "", "only class 'a'"),
@@ -164,6 +169,12 @@ def test_words_that_pandas_takes_for_no_value_are_classes_and_ids(root):
 def test_a_mistake_is_one_line(root, columns, yaml, line):
     write_five(root / "input" / "mine", yaml, **columns)
     assert line in one_line_refusal(open_input, "mine", {"mine"})
+
+
+def test_two_groups_called_0_and_1_are_no_class(root):
+    folder = root / "input" / "mine"
+    write_five(folder, a=[*"YNYNY"], b=[*"NYNYN"], Group=[0, 1, 1, 0, 1])
+    assert open_input("mine", {"mine"}).targets["a"].tolist() == [1, 0, 1, 0, 1]
 
 
 def test_tables_have_the_ids_that_the_user_wrote(root):

@@ -48,13 +48,16 @@ def write_chosen(folder: Path, answers: Answers) -> None:
     """A column that only task.yaml can know, beside one that is called as classes often are."""
     table = tabulate(answers, "shape", "".join).assign(label="checked")
     table.to_csv(folder / "labels.csv", index=False)
-    (folder / "task.yaml").write_text("label: shape\n")
+    with open(folder / "task.yaml", "a") as file:
+        file.write("label: shape\n")
 
 
 def write_flags(folder: Path, answers: Answers, yes: str, no: str) -> None:
     table = pd.DataFrame({"file": answers["file"]})
     for name in ("arms", "ball", "line", "unsure"):
         table[name] = [yes if name in classes else no for classes in answers["classes"]]
+    table["note"] = ["", "two arms?"] * (len(table) // 2)
+    table["nights"] = 2
     table.to_csv(folder / "labels.csv", index=False)
 
 
@@ -80,10 +83,12 @@ def write_studio(folder: Path, answers: Answers, form: str) -> None:
             row: dict[str, Any] = {"image": image, "id": number + 1, "choice": value}
             if len(classes) == 1:
                 row["choice"] = classes[0]
-            if not classes:
-                result = []
+            annotation = {"id": len(rows), "completed_by": person, "result": result}
+            if not classes:  # begun, then left
+                annotation["was_cancelled"] = True
+                annotation["result"] = [result[0] | {"value": {"choices": ["arms"]}}]
                 del row["choice"]
-            annotations.append({"id": len(rows), "completed_by": person, "result": result})
+            annotations.append(annotation)
             rows.append(row | {"annotator": person, "annotation_id": len(rows), "lead_time": 1.5})
         task = {"id": number + 1, "data": {"image": image}, "meta": {}}
         tasks.append(task | {"annotations": annotations, "predictions": []})
@@ -145,6 +150,7 @@ WORDS = {
     "True": "False",
     "TRUE": "FALSE",
     "1 ": "",
+    "x": "NA",
 }
 # Forms that can name several
 SETS: dict[str, Callable[[Path, Answers], None]] = {
@@ -225,14 +231,24 @@ def test_an_answer_of_two_classes_is_refused(root, form):
 @pytest.mark.parametrize("form", NAMES | SETS)
 def test_a_class_without_any_majority_is_left_out(root, form, capsys):
     folder = draw(root / "input/mine")
+    (folder / "task.yaml").write_text("classes: [ball, unsure, arms, ball, lens, line]\n")
     (NAMES | SETS)[form](folder, answer((3, ["unsure"]), (7, ["unsure"]), times=3))
     raw = open_input("mine", {"mine"})
-    assert list(raw.targets) == list(CLASSES)
+    assert list(raw.targets) == ["ball", "arms", "line"]
     expected = {int(name): CLASSES[k % 3] for k, name in enumerate(IDS)}
     assert raw.targets.idxmax(axis=1).to_dict() == expected
     printed = capsys.readouterr().out
     assert "36 labels of 12 images; 94.4% match the majority\n" in printed
-    assert "left out, without a majority for any image: unsure\n" in printed
+    assert "left out, without a majority for any image: lens, unsure\n" in printed
+
+
+@pytest.mark.parametrize(
+    "text", ["[{", "[1]", '{"images": []}', '[{"annotations": [{}]}]', '[{"data": "2024"}]', "{}"]
+)
+def test_json_that_is_no_export_is_one_line(root, text):
+    folder = draw(root / "input/mine")
+    (folder / "labels.json").write_text(text)
+    assert "input/mine/labels.json " in one_line_refusal(open_input, "mine", {"mine"})
 
 
 @pytest.mark.parametrize("form", ["names", "a folder each"])

@@ -133,14 +133,15 @@ def _read_table(folder: Path, classes: pd.Series, task: kinds.ClassTask) -> Data
 def image_files(folder: Path, table: Path) -> list[Path]:
     """Find the images beside a table of labels: `images/`, its zip or list, archives, zips.
 
-    Zips beside folders or pictures are left out: they may hold the same ones.
+    Zips beside pictures are left out: they may hold the same ones.
     """
     for path in (folder / IMAGES, folder / f"{IMAGES}.zip", folder / f"{IMAGES}.csv"):
         if path.exists():
             return [path]
     others = sorted(folder.glob("[!.]*"))
     archives = [path for path in others if path != table and opening.is_archive(path)]
-    if archives or any(path.is_dir() or is_picture(path.name) for path in others):
+    names = (path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+    if archives or any(map(is_picture, names)):
         return archives
     return [path for path in others if path.suffix.lower() == ".zip"]
 
@@ -167,13 +168,6 @@ def make_dataset(
         table: of these.
         written: (galaxy,) how it names the images; default as they are named.
     """
-    names = pd.Series(task.columns)
-    alike = names[names.str.lower().duplicated(keep=False)]
-    if len(alike):
-        print(
-            f"{shown(table or folder)}: classes that differ only in letter case: "
-            f"{', '.join(alike)} (rename those that mean the same)"
-        )
     chosen = images.take(rows)
     stems = pd.Index([stem_of(name) for name in chosen.names])
     galaxy_ids = stems.is_unique and all(GALAXY_ID.fullmatch(stem) for stem in stems)

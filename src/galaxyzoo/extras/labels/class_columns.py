@@ -9,20 +9,22 @@ import pandas as pd
 
 from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.paths import shown
+from galaxyzoo.data.catalog import GROUP
 from galaxyzoo.data.readers.labeled import classes_of
 from galaxyzoo.data.stores.columns import pick_columns
 from galaxyzoo.extras.labels.own_task import TASK_FILE
+from galaxyzoo.io.tables import NO_VALUE
 from galaxyzoo.tasks.kinds import CLASS
 
 _COLUMNS = (CLASS, "label", "choice")  # the last is Label Studio's
-# In any letter case; an empty cell is a no
-_YES = ("1", "1.0", "true", "t", "yes", "y")
-_NO = ("0", "0.0", "false", "f", "no", "n", "")
+# In any letter case; a missing value is a no
+_YES = ("1", "1.0", "true", "t", "yes", "y", "x")
+_NO = ("0", "0.0", "false", "f", "no", "n", *NO_VALUE)
 
 
 def refuse_zooniverse(table: pd.DataFrame, path: Path) -> None:
     """Refuse counts, extracts and classifications of Zooniverse's projects, which name subjects."""
-    is_answer = table.columns.str.match(r"data\.|subject_data")
+    is_answer = table.columns.astype(str).str.match(r"data\.|subject_data")
     if is_answer.any() and not pick_columns(table, _COLUMNS):
         raise InputError(
             f"{shown(path)} is a table of Zooniverse, panoptes-aggregation or caesar: write id (of "
@@ -43,7 +45,7 @@ def read_classes(table: pd.DataFrame, path: Path, column: str | None) -> pd.Seri
     flags = pd.DataFrame()
     if column is None:
         column = next(iter(pick_columns(table, _COLUMNS)), CLASS)
-        flags = _find_flags(table)
+        flags = _find_flags(table.drop(columns=pick_columns(table, [GROUP])), path)
     if column in table:
         names = classes_of(table, path, column).map(_list_names)
     elif flags.shape[1] > 1:
@@ -87,11 +89,22 @@ def _flatten(value: object) -> Iterator[str]:
         yield from _flatten(item)
 
 
-def _find_flags(table: pd.DataFrame) -> pd.DataFrame:
-    """Columns of yes and no that have a yes, as booleans."""
+def _find_flags(table: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """Columns of yes and no that have a yes, as booleans; refuse them with a few other words."""
     cells = table.fillna("").apply(lambda column: column.str.strip().str.lower())
     flags = cells.isin(_YES)
-    return flags.loc[:, cells.isin(_YES + _NO).all() & flags.any()]
+    is_flag = flags | cells.isin(_NO)
+    is_text = ~is_flag & cells.apply(pd.to_numeric, errors="coerce").isna()
+    is_mixed = flags.any() & is_text.any() & (is_text.mean() < 0.5)
+    if is_mixed.any():
+        column = is_mixed.idxmax()
+        text = table[column][is_text[column]]
+        raise InputError(
+            f"{shown(path)}: '{one_line(text.index[0])}' has '{one_line(text.iloc[0])}' in column "
+            f"'{column}' (such rows: {len(text):,}): write yes or no, or name a column of classes "
+            f"in {TASK_FILE}: `label: NAME`"
+        )
+    return flags.loc[:, is_flag.all() & flags.any()]
 
 
 def _describe_missing(table: pd.DataFrame, path: Path, column: str) -> str:

@@ -11,7 +11,7 @@ from galaxyzoo.data.readers.labeled import is_known, make_dataset
 from galaxyzoo.data.readers.side_tables import GROUPS
 from galaxyzoo.data.stores.names import is_read
 from galaxyzoo.data.stores.opening import open_whole
-from galaxyzoo.extras.labels.own_task import TaskFile, find_task
+from galaxyzoo.extras.labels.own_task import TaskFile, find_task, print_alike
 from galaxyzoo.tasks.kinds import Task
 
 _NOTES = (".yaml", ".txt", ".md", ".db", ".ini")  # as of task.yaml, README.txt, Thumbs.db
@@ -47,6 +47,7 @@ def find_class_folders(folder: Path, settings: TaskFile) -> DatasetCandidate | N
 
 def _read(folder: Path, splits: Sequence[Path], tops: Sequence[Path], task: Task) -> DatasetFiles:
     """The dataset with its images; those outside class folders are ignored."""
+    print_alike(task.columns, folder)
     for table in sorted(folder.glob("[!.]*")):
         if table.suffix.lower() in _TABLES and table.name != GROUPS:
             print(f"{shown(table)} is not read: {GROUPS} alone may have groups and positions")

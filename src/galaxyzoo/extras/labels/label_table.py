@@ -21,7 +21,7 @@ from galaxyzoo.data.stores.matching import match
 from galaxyzoo.data.stores.opening import open_whole
 from galaxyzoo.extras.labels.class_columns import read_classes, refuse_zooniverse
 from galaxyzoo.extras.labels.class_folders import find_class_folders
-from galaxyzoo.extras.labels.own_task import TaskFile, find_task, read_task_file
+from galaxyzoo.extras.labels.own_task import TaskFile, find_task, print_alike, read_task_file
 from galaxyzoo.io.tables import read_table
 
 # Names of tables of labels, in whatever case
@@ -56,8 +56,9 @@ def _read(
     images = Images.concat(folder, [open_whole(file) for file in files])
     ids = _match_images(id_columns, images, path)
     labels = _majority(ids.index, classes, path)
+    print_alike(set(classes), path)
     voted = set(labels) - {""}
-    lost = sorted(set(classes) - voted - {""})
+    lost = sorted(set(classes).union(settings.classes or ()) - voted - {""})
     if lost:
         print(f"{shown(path)}: left out, without a majority for any image: {', '.join(lost)}")
     task = find_task(folder, path, voted, settings)
@@ -85,24 +86,24 @@ def _match_images(id_columns: pd.DataFrame, images: Images, path: Path) -> pd.Se
 
     Two columns that name different images are an error.
     """
-    ids_by_column = {}
+    matched = []
     problems = []
     for column in id_columns:
         try:
             ids = read_ids(id_columns[column].to_numpy(), path)
-            ids_by_column[column] = pd.Series(ids, match(ids, images, path))
+            matched.append(pd.Series(ids, match(ids, images, path), name=column))
         except InputError as error:
             problems.append(str(error))
-    if not ids_by_column:
+    if not matched:
         raise InputError("; ".join(problems))
-    first = next(iter(ids_by_column))
-    first_ids = ids_by_column[first]
-    for column, ids in ids_by_column.items():
-        if not ids.index.equals(first_ids.index):
+    first = matched[0]
+    for other in matched:
+        if not other.index.equals(first.index):
             raise InputError(
-                f"{shown(path)}: columns '{first}' and '{column}' name different images: delete one"
+                f"{shown(path)}: columns '{first.name}' and '{other.name}' name different images: "
+                "delete one"
             )
-    return first_ids
+    return first
 
 
 def _majority(rows: pd.Index, classes: pd.Series, path: Path) -> pd.Series:

@@ -1,7 +1,10 @@
 """The task of a user's own labels: its classes, and `task.yaml` beside the labels."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
+
+import pandas as pd
 
 from galaxyzoo.config.base import Settings, read_yaml
 from galaxyzoo.config.loading import all_ensembles
@@ -59,11 +62,13 @@ def find_task(folder: Path, path: Path, classes: set[str], settings: TaskFile) -
     if len(classes) < 2:
         problem = f"only class '{min(classes)}'" if classes else "no class"
         raise InputError(f"{shown(path)} has {problem}: label another class too")
-    columns = [name for name in settings.classes or sorted(classes) if name in classes]
-    if sorted(columns) != sorted(classes):
-        odd = min(set(columns) ^ classes, default=columns[0])
+    names = dict.fromkeys(settings.classes or sorted(classes))
+    columns = [name for name in names if name in classes]
+    missing = classes - set(columns)
+    if missing:
         raise InputError(
-            f"{shown(folder / TASK_FILE)}: '{odd}' is in only one of `classes:` and {path.name}"
+            f"{shown(folder / TASK_FILE)}: '{min(missing)}' is in only one of `classes:` and "
+            f"{path.name}"
         )
     for column in columns:
         if not can_be_label(column):
@@ -72,6 +77,17 @@ def find_task(folder: Path, path: Path, classes: set[str], settings: TaskFile) -
     if not _can_be_task(name):
         raise InputError(f"rename {shown(folder)}: '{one_line(name)}' cannot name a task")
     return ClassTask(name, tuple(columns), balanced=settings.metric == "balanced accuracy")
+
+
+def print_alike(classes: Iterable[str], path: Path) -> None:
+    """Point out classes in a table or folder that differ only in letter case."""
+    names = pd.Series(sorted(classes))
+    alike = names[names.str.lower().duplicated(keep=False)]
+    if len(alike):
+        print(
+            f"{shown(path)}: classes that differ only in letter case: {', '.join(alike)} (rename "
+            "those that mean the same)"
+        )
 
 
 def _can_be_task(name: str) -> bool:

@@ -10,6 +10,7 @@ import threading
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import IO
 
@@ -353,12 +354,9 @@ def _separate_skipped(table: pd.DataFrame) -> pd.DataFrame:
 def _list_classes(lines: Iterable[str], labeled: pd.Series) -> list[str]:
     """Classes by their keys, "" where a line is empty, then those that labels alone have."""
     classes = []
-    for line in lines:
+    for line in chain(lines, labeled.unique()):
         name = _check_class(line) if line.strip() else ""
         if name == "" or name not in classes:
-            classes.append(name)
-    for name in labeled.unique():
-        if name not in classes:
             classes.append(name)
     return classes
 
