@@ -72,7 +72,7 @@ NAMED: dict[str, tuple[Any, tuple[int, ...], tuple[int, ...]]] = {
     "Legacy Surveys' fourth band": ("griz", (), (2, 1, 0)),
     "without i": ("zgr-", (), (0, 2, 1)),
     "SDSS": ("u,g,r,i,z", (), (3, 2, 1)),
-    "typed": ("zirg", (1, 2, 3), (1, 2, 3)),
+    "typed": ("zirg", (3, 2, 0), (3, 2, 0)),
     "others": ("YJHK", (), (2, 1, 0)),
     "not as many": ("irg", (), (2, 1, 0)),
     "their number": (4, (), (2, 1, 0)),
