@@ -56,6 +56,12 @@ def test_gaps_away_from_the_galaxy_become_sky(place, stretch, value):
     assert np.array_equal(picture, again)
 
 
+def test_values_beyond_float32_are_gaps():
+    cube = CUBE.astype(np.float64)
+    cube[1, 2, 2] = 1e300
+    assert to_rgb(write_fits(cube), FitsSettings()).notes
+
+
 @pytest.mark.parametrize("place", NEAR)
 def test_gaps_near_the_center_are_refused_with_the_options(place):
     where, count = NEAR[place]
@@ -84,7 +90,7 @@ def test_a_galaxy_without_any_sky_is_refused():
 def test_a_band_that_is_partly_empty_is_refused():
     cube = gapped((0, slice(0, 20)), 0)
     line = one_line_refusal(to_rgb, write_fits(cube), FitsSettings())
-    assert "the sky of a band is noiseless or padded" in line
+    assert "the sky of blue is noiseless or padded" in line
     assert to_rgb(write_fits(cube), FitsSettings(bands=(2, 1, 1))).shape == (48, 48, 3)
 
 

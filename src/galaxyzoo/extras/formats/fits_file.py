@@ -89,7 +89,8 @@ def _planes(hdu: Any) -> np.ndarray:
     if (scale, zero) != (1, 0):
         exact = np.longdouble if header["BITPIX"] == 64 else np.float64
         pixels = raw.astype(exact) * scale + zero
-    pixels = pixels.astype(np.float32)
+    with np.errstate(over="ignore"):  # those beyond float32 become infinite
+        pixels = pixels.astype(np.float32)
     if "BLANK" in header:  # comparing with None would take ten times as long as all the rest
         pixels[raw == header["BLANK"]] = np.nan
     axes = _axes(hdu)

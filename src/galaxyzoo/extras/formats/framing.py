@@ -78,7 +78,7 @@ def cut_square(
     if not MIN_SIDE <= size <= largest:
         raise InputError(
             f"a field of {size:,} px does not fit into its {shape[1]} × {shape[0]} px, or is below "
-            f"{MIN_SIDE} px: use a smaller --field, or larger cut-outs"
+            f"{MIN_SIDE} px: use a smaller --field or, if an edge was trimmed, a list's ra and dec"
         )
     first = np.floor(pixel - (size - 1) / 2).astype(int)
     if _MOVED in notes:  # it may reach beyond the edges

@@ -9,6 +9,7 @@ import numpy as np
 
 from galaxyzoo.core.errors import InputError
 
+_COLORS = ("red", "green", "blue")
 _SKY_NOISES = 20  # at so many, Lupton's stretch turns from linear to logarithmic
 _SOFTENING = 8  # Lupton's Q
 _SKY_SAMPLE = 100  # the sky is measured on at least so many pixels along each side
@@ -27,10 +28,12 @@ def lupton(bands: np.ndarray) -> np.ndarray:
     sky = np.array([[_median(pixels)] for pixels in sample])
     rest = (sample - sky).ravel()
     noise = float(_median(abs(rest - _median(rest))) * 1.482602218505602)  # MAD to sd, as astropy
-    if not noise or any(_is_padded(pixels) for pixels in sample):
+    padded = [color for color, pixels in zip(_COLORS, sample, strict=True) if _is_padded(pixels)]
+    if padded or not noise:
         raise InputError(
-            "Lupton's stretch needs sky noise, but the sky of a band is noiseless or padded: crop "
-            "to the center with --field, choose other bands with --bands, or use --stretch linear"
+            f"Lupton's stretch needs sky noise, but the sky of {', '.join(padded) or 'all bands'} "
+            "is noiseless or padded: crop to the center with --field, choose other bands with "
+            "--bands, or use --stretch linear"
         )
     bands -= sky[..., None]
     return _asinh_rgb(bands, _SKY_NOISES * noise)
