@@ -61,7 +61,7 @@ def test_a_field_is_cut_around_the_position():
         picture = to_rgb(trimmed(*part), FitsSettings(), 5, POSITION)  # 20 px, of which 17 remain
         assert np.unravel_index(picture.sum(axis=2).argmax(), (20, 20)) == (9, 10)
     odd = [to_rgb(trimmed(14, 0), FitsSettings(), 5.25, (180 + d, 30)) for d in (-1e-9, 1e-9)]
-    assert np.array_equal(*odd)  # the last digits do not choose a pixel
+    assert np.array_equal(odd[0], odd[1])  # the last digits do not choose a pixel
     tile = np.tile(CUBE, (1, 3, 3))
     data = write_fits(tile, **{**SKY, "CRPIX1": 25 + 96, "CRPIX2": 25 + 48})
     picture = to_rgb(data, FitsSettings(), 12, POSITION)
