@@ -25,6 +25,8 @@ MOVED = {
     "ensemble default --intervals --dataset demo": "intervals default --dataset demo",
     "ensemble --intervals 0.8 default": "intervals default 0.8",
     "ensemble --intervals=0.8": "intervals 0.8",
+    "ensemble a b --name x --intervals 0.8": "intervals x 0.8",
+    "ensemble --intervals --name 'x y' a --dataset mine": "intervals 'x y' --dataset mine",
     "app --label votes/ --port 80": "label --port 80 votes/",
     "app --open --label=votes/": "label --open votes/",
 }
@@ -39,9 +41,22 @@ def test_the_old_spelling_names_the_new_command(typed, spelled, monkeypatch, cap
     assert stopped.value.code == 2
     command, _, rest = spelled.partition(" ")
     line = f"python3 src/{command}.py {rest}".rstrip()
-    assert f"type `{line}`\n" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert f"`{line}`\n" in told
+    assert (", then `" in told) == ("--name" in words)  # which is made first
     parser, arguments = parser_of(command, *shlex.split(rest))
     parser.parse_intermixed_args(arguments)
+
+
+def test_an_ensemble_with_intervals_is_made_first(monkeypatch, capsys):
+    words = ["gz37/a", "gz37/b", "--name", "x", "--intervals", "0.8", "--dataset", "mine"]
+    monkeypatch.setattr(sys, "argv", ["ensemble.py", *words])
+    with pytest.raises(SystemExit):
+        commands.run("ensemble")
+    first = "python3 src/ensemble.py gz37/a gz37/b --name x --dataset mine"
+    then = "python3 src/intervals.py x --dataset mine 0.8"
+    told = capsys.readouterr().err
+    assert told == f"error: ensemble no longer takes --intervals: type `{first}`, then `{then}`\n"
 
 
 def test_each_moved_option_is_tried_and_no_command_has_it():

@@ -88,7 +88,7 @@ def text_of(part: ast.expr) -> str:
 def comes_quoted(function: ast.FunctionDef, value: str) -> bool:
     if value.isupper() or "quote(" in value:
         return True
-    if value.startswith(("data_option(", "_survey_to_write(")):
+    if "data_option(" in value or value.startswith("_survey_to_write("):
         return True
     if QUOTED_BY_THE_CALLER.get(function.name) == value:
         return True

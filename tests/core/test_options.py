@@ -9,7 +9,7 @@ import pytest
 
 from galaxyzoo.core import launch, options
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.options import option, option_to_word, positional, positive, read_options
+from galaxyzoo.core.options import option, positional, positive, read_options, take_option
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,5 +84,6 @@ def test_examples_of_an_installed_package_are_its_commands(monkeypatch, capsys):
         ("a/ --keep x", "a/ --keep x votes/"),
     ],
 )
-def test_an_option_becomes_the_last_word(typed, spelled):
-    assert option_to_word(typed.split(), "--output", "votes/") == spelled.split()
+def test_an_option_is_taken_out_with_its_value_or_the_default(typed, spelled):
+    others, value = take_option(typed.split(), "--output", "votes/")
+    assert others + value == spelled.split()

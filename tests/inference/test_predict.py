@@ -10,7 +10,9 @@ from galaxyzoo.config.schema import TTAConfig
 from galaxyzoo.data import geometry
 from galaxyzoo.inference import predict as prediction
 from galaxyzoo.inference.network import predict
-from galaxyzoo.inference.predict import predict_stores, run_networks
+from galaxyzoo.inference.predict import load_run, predict_stores, run_networks
+from galaxyzoo.results.fold_files import DONE
+from support.refusals import one_line_refusal
 from support.small_models import small_config, untrained
 from support.training_fixtures import NO_NORM, fold_data
 
@@ -65,3 +67,14 @@ def test_a_table_holds_every_image_however_many_are_decoded_at_once(tmp_path, mo
     alone = [predict_stores(networks, [tmp_path / f"{i}.png"])[0] for i in whole.index]
     assert list(whole.index) == [0, 1, 3, 4, 5, 6]
     pd.testing.assert_frame_equal(pd.concat(alone), whole, rtol=1e-4)
+
+
+def test_a_run_that_is_not_there_suggests_runs_that_predict(root):
+    """Stages have networks, but no tables by which they could be chosen."""
+    for run in ("cnn", "stage.small-0123"):
+        mark = root / "folds/mine/gz37" / run / "fold_0" / DONE
+        mark.parent.mkdir(parents=True)
+        mark.touch()
+    line = one_line_refusal(load_run, "mine", "gz37/nix")
+    assert line.startswith("run 'gz37/nix' has no finished fold on 'mine': choose from gz37/")
+    assert line.endswith(", gz37/cnn")

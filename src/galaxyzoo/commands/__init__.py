@@ -11,7 +11,7 @@ from pathlib import Path
 
 from galaxyzoo.core import extras
 from galaxyzoo.core.launch import begin, name_missing, quote, run_main, typed
-from galaxyzoo.core.options import option_to_word
+from galaxyzoo.core.options import take_option
 
 
 def references() -> dict[str, str]:
@@ -47,9 +47,19 @@ def refuse_moved_option(name: str) -> None:
         for extra in extras.installed().values():
             moved = extra.moved.get(f"{name} {word.partition('=')[0]}")
             if moved:
-                arguments = option_to_word(sys.argv[1:], moved.option, moved.default)
-                line = f"{typed(moved.command)} {quote(*arguments)}".rstrip()
-                print(f"error: {name} no longer takes {word}: type `{line}`", file=sys.stderr)
+                others, value = take_option(sys.argv[1:], moved.option, moved.default)
+                first = ""
+                _, made = take_option(others, "--name")
+                if made:  # what the other command is about
+                    first = f"`{typed(name)} {quote(*others)}`, then "
+                    _, dataset = take_option(others, "--dataset")
+                    others = made
+                    if dataset:
+                        others = [*made, "--dataset", *dataset]
+                line = f"{typed(moved.command)} {quote(*others, *value)}".rstrip()
+                print(
+                    f"error: {name} no longer takes {word}: type {first}`{line}`", file=sys.stderr
+                )
                 sys.exit(2)
 
 

@@ -31,9 +31,9 @@ from galaxyzoo.core.options import (
     DatasetOptions,
     fold_numbers,
     option,
-    option_to_word,
     positional,
     read_options,
+    take_option,
 )
 from galaxyzoo.core.paths import BUNDLED
 from galaxyzoo.data.catalog import find_task, load_catalog, read_image_settings, task_of
@@ -145,7 +145,8 @@ def check_images(images: Sequence[Path]) -> None:
 
 def hand_on(command: str, options: PredictOptions) -> None:
     """Run another command with the words that were typed, the output as the last of them."""
-    arguments = option_to_word(sys.argv[1:], "--output", options.output)
+    others, output = take_option(sys.argv[1:], "--output", options.output)
+    arguments = others + output
     print(f"running `{launch.typed(command)} {launch.quote(*arguments)}`", flush=True)
     extras.load_entry_point(references()[command])(arguments)
 

@@ -61,7 +61,7 @@ def main() -> None:
     asked = "" if options.task == COMPETITION_TASK else f" {launch.quote(options.task)}"
     launch.print_done(
         f"the split in {paths.shown(dataset_dir(data.dataset))}/",
-        launch.with_data(f"{launch.typed('train_folds')}{asked}", options.data),
+        f"{launch.typed('train_folds')}{asked}{launch.data_option(options.data)}",
     )
 
 

@@ -118,8 +118,8 @@ class TrainOptions(DataOptions, JobOptions):
     @property
     def full_command(self) -> str:
         """The command that trains all folds of the same runs and builds their ensemble."""
-        command = f"{launch.typed('train_folds')} {launch.quote(*self.runs)}".rstrip()
-        return launch.with_data(command, self.data)
+        named = f"{launch.typed('train_folds')} {launch.quote(*self.runs)}".rstrip()
+        return f"{named}{launch.data_option(self.data)}"
 
 
 def main() -> None:

@@ -236,9 +236,9 @@ def suggest(occasion: str, arguments: str = "") -> str:
     return ""
 
 
-def with_data(command: str, data: str | None) -> str:
-    """A command with the `--data` of this one, if that was given."""
-    return f"{command} --data {quote(data)}" if data else command
+def data_option(data: str | None) -> str:
+    """Spell `--data` as it was given to this command, to stand behind the words of another."""
+    return f" --data {quote(data)}" if data else ""
 
 
 def quote(*arguments: str) -> str:

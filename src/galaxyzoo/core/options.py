@@ -199,12 +199,14 @@ def spell(options: Any, kind: type) -> list[str]:
     return arguments
 
 
-def option_to_word(arguments: Sequence[str], name: str, default: str) -> list[str]:
-    """Spell a command line with the value of an option, or else a default, as its last word."""
+def take_option(
+    arguments: Sequence[str], name: str, default: str = ""
+) -> tuple[list[str], list[str]]:
+    """Split a command line: all but an option, and the option's value or a default, if any."""
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument(name, dest="value", nargs="?", default=default)
     typed, others = parser.parse_known_args(arguments)
-    return [*others, typed.value] if typed.value else others
+    return others, [typed.value] if typed.value else []
 
 
 def positive(text: str) -> int:

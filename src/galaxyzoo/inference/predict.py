@@ -215,7 +215,9 @@ def load_run(dataset: str, run: str) -> RunNetworks:
     folder = layout.RunFolder(dataset, run)
     if not folder.folds:
         choices = layout.bundled_runs()
-        choices += [trained.run for trained in layout.list_trained(dataset)]
+        for trained in layout.list_trained(dataset):
+            if not schema.is_stage(trained.run):
+                choices.append(trained.run)
         raise InputError(
             f"run '{run}' has no finished fold on '{dataset}': choose from {', '.join(choices)}"
         )

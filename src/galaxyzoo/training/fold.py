@@ -89,7 +89,7 @@ def train_fold(
         after_epoch: called with all epochs so far, after each one and when a training goes on.
     """
     if config.train.optimizer == "linear":
-        return _fit_fold(config, data, folder)
+        return _fit_fold(config, data, folder, after_epoch)
     train = config.train
     provenance = fold_files.fold_provenance(config, data.fingerprint, data.part.stream)
     title = f"{config.title}, {data.part.title}"
@@ -165,7 +165,9 @@ def _fit_network(
             report(trainer.history)
 
 
-def _fit_fold(config: Config, data: FoldData, folder: Path) -> FoldSummary:
+def _fit_fold(
+    config: Config, data: FoldData, folder: Path, report: Callable[[History], None]
+) -> FoldSummary:
     """Fit a linear head on the features of a fold's first network, and write the fold's files."""
     started = time.perf_counter()
     task = config.predicted_task
@@ -198,6 +200,7 @@ def _fit_fold(config: Config, data: FoldData, folder: Path) -> FoldSummary:
     write_history(folder / fold_files.HISTORY, [row], data.history)
     save_weights(folder / fold_files.WEIGHTS, weights)
     note_timing(folder / fold_files.TIMINGS, 1, time.perf_counter() - started)
+    report([row])
     return FoldSummary(start, possible_leakage=data.possible_leakage)
 
 

@@ -238,6 +238,18 @@ def write_lists(root: Path, train_ids: Iterable[int], test_ids: Iterable[int]) -
         np.savetxt(folder / f"{name}_ids.txt", np.array(list(ids)), fmt="%d")
 
 
+def test_a_subset_of_a_competition_that_is_not_there_is_refused(root, monkeypatch):
+    folder = root / "configs" / "subsets" / "few"
+    folder.mkdir(parents=True)
+    for name in ("train_ids.txt", "test_ids.txt"):
+        (folder / name).write_text("1\n")
+    monkeypatch.setenv("GALAXYZOO_CONFIGS", str(folder.parents[1]))
+    line = one_line_refusal(write_subset, "few", None)
+    assert line.startswith("no competition data in input/, to which the galaxies of few belong: `")
+    assert line.endswith("all_zeros_benchmark.zip there")
+    assert not (root / "input" / "demo").exists()
+
+
 def test_a_subset_is_a_competition_of_its_own_with_the_same_image_bytes(whole, root):
     folder = write_subset("few", None)
     assert folder == root / "input" / "few"

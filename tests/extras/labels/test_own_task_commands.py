@@ -19,7 +19,7 @@ from galaxyzoo.results.fold_files import WEIGHTS, FoldFiles
 from galaxyzoo.tasks.metrics import log_loss
 from galaxyzoo.training import feature_cache, smoke
 from galaxyzoo.training.feature_head import fit_head
-from galaxyzoo.training.fold import copy_training, train_fold
+from galaxyzoo.training.fold import History, copy_training, train_fold
 from support.commands import call, complaint, succeed
 from support.forms import write_folder
 from support.pictures import draw_images
@@ -120,7 +120,8 @@ def test_a_fold_is_its_first_network_with_a_fitted_head(root):
     train = {"optimizer": "linear", "freeze": "backbone", "amp": "fp32"}
     small = {"task": "mine", "run": "mine/small", "labels": labels, "head": {"hidden": []}}
     config = small_config(**small, train=train, tta={"dihedral": False})
-    summary = train_fold(config, data, root / "fold_0", "a fold")
+    reported: list[History] = []
+    summary = train_fold(config, data, root / "fold_0", "a fold", reported.append)
     assert (summary.start, summary.diverged) == ("scratch", False)
     network = load_network(config, root / "fold_0" / WEIGHTS)
     inputs = compute_features(network, data.cache.images, config, config.tta)
@@ -132,6 +133,8 @@ def test_a_fold_is_its_first_network_with_a_fitted_head(root):
     truth = data.targets[data.val_rows]
     score = log_loss(expected, truth)
     assert history["val_score"].tolist() == pytest.approx([score], abs=1e-4)
+    ((row,),) = reported  # which a search for better settings goes by
+    assert (row["epoch"], row["val_score"]) == (1, history["val_score"][0])
     trained = FoldFiles.of(root, "fold_0", config, "")
     trained.seal({})
     copy_training(trained, root / "copy", config.model_copy(update={"stage": "first"}))
@@ -191,6 +194,18 @@ def test_the_task_may_be_named_before_its_labels_are_prepared(tmp_path):
         succeed(tmp_path, *words, "--task", "mine")
     refused = complaint(call(tmp_path, "prepare.py", "--task", "miner"))
     assert refused.startswith("error: unknown task 'miner'")
+
+
+def test_classes_that_changed_after_the_split_are_explored(tmp_path):
+    """The task in the split's catalog has the old ones."""
+    folder = write_mine(tmp_path / "input" / "mine")
+    succeed(tmp_path, "prepare.py", "--data", "mine", "--folds", "2")
+    labels = folder / "labels.csv"
+    labels.write_text(labels.read_text().replace("light", "bright"))
+    succeed(tmp_path, "explore.py", "--task", "mine")
+    page = (tmp_path / "reports/mine/explore/index.html").read_text()
+    assert ">bright<" in page
+    assert ">light<" not in page
 
 
 def test_a_smoke_test_of_a_linear_head_names_no_epochs(root, monkeypatch, capsys):

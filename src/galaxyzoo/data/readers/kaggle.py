@@ -155,18 +155,23 @@ def _read_ids(path: Path) -> np.ndarray:
     return np.loadtxt(path, dtype=np.int64, ndmin=1)
 
 
+def _how_to_get() -> str:
+    """Say how the competition's files come into `input/`."""
+    download = suggest("data")
+    how = f"`{download}` puts" if download else "put"
+    names = f"{TRAIN_IMAGES}.zip, {TEST_IMAGES}.zip, {SOLUTIONS}.zip and {SAMPLES[0]}.zip"
+    return f"{how} {names} there"
+
+
 def _demo_folder(name: str, announce: bool = False) -> Path:
     folder = input_dir() / name
     if announce:
         others = ""
         for path in input_places()[1:]:
             others += f" (for {path.name}/, add --data {quote(path.name)})"
-        download = suggest("data")
-        how = f"`{download}` puts" if download else "put"
         print(
             f"no competition data in {shown(input_dir())}/: using simulated demo galaxies"
-            f"{others}. For the competition, {how} "
-            f"{TRAIN_IMAGES}.zip, {TEST_IMAGES}.zip, {SOLUTIONS}.zip and {SAMPLES[0]}.zip there."
+            f"{others}. For the competition, {_how_to_get()}."
         )
     names = (TRAIN_IMAGES, TEST_IMAGES, SOLUTIONS, SAMPLES[0])
     demo = _FilesInPlace(folder, {folder / f"{name}.zip": None for name in names})
@@ -311,6 +316,11 @@ def write_subset(name: str, data: str | None) -> Path:
     target = input_dir() / name
     if target.exists() or target.is_symlink():
         raise InputError(f"{shown(target)} already exists: move it first")
+    if data is None and not competition_folders():
+        raise InputError(
+            f"no competition data in {shown(input_dir())}/, to which the galaxies of {name} "
+            f"belong: {_how_to_get()}"
+        )
     raw = open_dataset_files(find_folder(data))
     missing = np.setdiff1d(train_ids, raw.targets.index)
     if len(missing):

@@ -37,11 +37,11 @@ def main() -> None:
     if options.task:
         wanted = find_named_task(options.task, options.data) or registry.get_task(options.task)
     data = prepare(options.data, tasks={wanted.name} if wanted else None)
-    labeled_tasks = data.labeled_tasks
+    tasks = [task for task in data.labeled_tasks if isinstance(task, kinds.ClassTask)]
     if wanted:
-        data.labels(wanted)  # refuses a task that it has no labels for
-        labeled_tasks = [wanted]
-    tasks = [task for task in labeled_tasks if isinstance(task, kinds.ClassTask)]
+        tasks = [task for task in tasks if task.name == wanted.name]  # by the labels of today
+        if not tasks:
+            data.labels(wanted)  # refuses a task that it has no labels for
     folder = options.output or reports_dir() / data.dataset / "explore"
     sections = explore.explore_votes(data)
     sections += explore.explore_classes(data, tasks, folder)
@@ -55,8 +55,8 @@ def main() -> None:
     has_default_task = data.has_votes or data.task
     if not has_default_task:
         plan += f" {launch.quote(tasks[0].name)} stages=null"
-    advice = launch.with_data(plan, options.data)
-    launch.print_done(f"{paths.shown(page.resolve())} and its tables", advice)
+    plan += launch.data_option(options.data)
+    launch.print_done(f"{paths.shown(page.resolve())} and its tables", plan)
 
 
 def _summarize(data: Dataset) -> dict[str, str]:

@@ -177,14 +177,11 @@ def _votable_without_data(table: pa.Table) -> str:
     """
     columns = []
     for field, values in zip(table.schema, table.columns, strict=True):
-        size = getattr(field.type, "list_size", "*")
-        if pa.types.is_string(field.type):  # astropy 8.0.2 reads no text of unbounded length
+        longest = None
+        if pa.types.is_string(field.type):
             longest = pc.max(pc.utf8_length(values)).as_py()
-            size = f"{longest or ''}*"
-        column = {"name": one_line(field.name), "size": size, **decoded(field.metadata)}
-        column["is_list"] = pa.types.is_nested(field.type)
-        column["type"] = getattr(field.type, "value_type", field.type)
-        columns.append(column)
+        facts = {"name": one_line(field.name), "type": field.type, "longest": longest}
+        columns.append({**facts, **decoded(field.metadata)})
     return render("voparquet.xml.j2", columns=columns)
 
 

@@ -49,5 +49,6 @@ def main() -> None:
     tuning.train(options.trials, options.jobs or 1, options.backend)
     path, caveat = tuning.write_best()
     console.print_text(caveat)
-    command = f"{launch.typed('train')} {launch.quote(paths.shown(path))}"
-    launch.print_done(paths.shown(path), launch.with_data(command, options.data))
+    config = launch.quote(paths.shown(path))
+    command = f"{launch.typed('train')} {config}{launch.data_option(options.data)}"
+    launch.print_done(paths.shown(path), command)
