@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import pandas as pd
@@ -42,16 +42,13 @@ def read_classes(table: pd.DataFrame, path: Path, column: str | None) -> pd.Seri
     Raises:
         InputError: it has no classes, or a row has several.
     """
-    flags = pd.DataFrame()
-    if column is None:
-        column = next(iter(pick_columns(table, _COLUMNS)), CLASS)
-        flags = _find_flags(table.drop(columns=pick_columns(table, [GROUP])), path)
-    if column in table:
-        names = classes_of(table, path, column).map(_list_names)
-    elif flags.shape[1] > 1:
-        names = flags.apply(lambda row: list(flags.columns[row]), axis=1)
+    columns = [column] if column else pick_columns(table, _COLUMNS)
+    if not columns:
+        names = _list_flags(table.drop(columns=pick_columns(table, [GROUP])), path)
+    elif columns[0] in table:
+        names = classes_of(table, path, columns[0]).map(_list_names)
     else:
-        raise InputError(_describe_missing(table, path, column))
+        raise InputError(_describe_missing(table, path, columns[0]))
     several = names[names.str.len() > 1]
     if len(several):
         listed = "' and '".join(several.iloc[0])
@@ -76,26 +73,25 @@ def _list_names(cell: str) -> list[str]:
         value = ast.literal_eval(re.sub(r"'\s+'", "', '", cell))  # numpy has no commas
     except (ValueError, SyntaxError, RecursionError):
         return cell.split()  # numbers of numpy; a single word is a name
-    return list(_flatten(value))
+    return _flatten(value)
 
 
-def _flatten(value: object) -> Iterator[str]:
+def _flatten(value: object) -> list[str]:
     if isinstance(value, dict):
         value = list(value.values())
-    if not isinstance(value, list):
-        yield str(value).strip()
-        return
-    for item in value:
-        yield from _flatten(item)
+    if isinstance(value, list):
+        return list(chain.from_iterable(map(_flatten, value)))
+    return [str(value).strip()]
 
 
-def _find_flags(table: pd.DataFrame, path: Path) -> pd.DataFrame:
-    """Columns of yes and no that have a yes, as booleans; refuse them with a few other words."""
+def _list_flags(table: pd.DataFrame, path: Path) -> pd.Series:
+    """Names of the columns with a yes in each row; refuse such columns with a few other words."""
     cells = table.fillna("").apply(lambda column: column.str.strip().str.lower())
     flags = cells.isin(_YES)
     is_flag = flags | cells.isin(_NO)
     is_text = ~is_flag & cells.apply(pd.to_numeric, errors="coerce").isna()
-    is_mixed = flags.any() & is_text.any() & (is_text.mean() < 0.5)
+    n_words = (is_flag & (cells != "")).sum()
+    is_mixed = flags.any() & is_text.any() & (is_text.sum() < n_words)
     if is_mixed.any():
         column = is_mixed.idxmax()
         text = table[column][is_text[column]]
@@ -104,7 +100,10 @@ def _find_flags(table: pd.DataFrame, path: Path) -> pd.DataFrame:
             f"'{column}' (such rows: {len(text):,}): write yes or no, or name a column of classes "
             f"in {TASK_FILE}: `label: NAME`"
         )
-    return flags.loc[:, is_flag.all() & flags.any()]
+    flags = flags.loc[:, is_flag.all() & flags.any()]
+    if flags.shape[1] < 2:
+        raise InputError(_describe_missing(table, path, CLASS))
+    return flags.apply(lambda row: list(flags.columns[row]), axis=1)
 
 
 def _describe_missing(table: pd.DataFrame, path: Path, column: str) -> str:

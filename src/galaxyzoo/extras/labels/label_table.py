@@ -65,8 +65,8 @@ def _read(
     n_empty = (classes == "").sum()
     if n_empty:
         print(
-            f"{shown(path)}: {n_empty:,} of {count(len(classes), 'row')} have no class, and are to "
-            "be predicted (if that is a class of its own, name it)"
+            f"{shown(path)}: {n_empty:,} of {count(len(classes), 'row')} have no class: to predict "
+            "(if that is a class of its own, name it)"
         )
     first_ids = ids.groupby(level=0).first()
     return make_dataset(
@@ -121,10 +121,10 @@ def _majority(rows: pd.Index, classes: pd.Series, path: Path) -> pd.Series:
     labels = counts.idxmax(axis=1).where(is_clear, "")
     labels = labels.loc[rows.unique()]
     if len(labels) < len(rows):
-        agreeing = most.sum() / counts.to_numpy().sum()
+        n_labels = counts.to_numpy().sum()
         n_ties = int((~is_clear & (most > 0)).sum())
-        line = f"{count(len(rows), 'label')} of {count(len(labels), 'image')}"
-        line += f"; {agreeing:.1%} match the majority"
+        line = f"{count(n_labels, 'label')} of {count(len(labels), 'image')}"
+        line += f"; {most.sum() / n_labels:.1%} match the majority"
         if n_ties:
             line += f"; {count(n_ties, 'tie')}, treated as unlabeled"
         print(f"{shown(path)}: {line}")
