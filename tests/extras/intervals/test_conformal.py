@@ -149,3 +149,16 @@ def test_bins_are_large_enough_and_keep_equal_predictions_together():
     assert counts[0] >= 1500
     assert len(bin_edges(rng.uniform(size=10 * MIN_GALAXIES))) == 9
     assert len(bin_edges(values[:300])) == 0
+
+
+@pytest.mark.parametrize("value", [0.0, 0.25, 1.0])
+@pytest.mark.parametrize("spread", [0.0, 0.1])
+def test_a_column_that_was_constant_makes_no_points(value, spread):
+    """As for an answer that no volunteer gave: nothing is known of galaxies that differ."""
+    n = 3000
+    predictions = np.clip(value + spread * np.random.default_rng(0).random(n), 0, 1)
+    column = Column(predictions, np.ones((n, 1)), np.full(n, value), np.arange(n) % N_FOLDS)
+    new = np.array([0.0, 0.25, 0.7, 1.0])
+    bounds = column.calibrate([0.5, 0.9]).intervals(new, np.ones((4, 1)))
+    assert bounds.tolist() == [[[0.0, 1.0]] * 4] * 2
+    assert np.ptp(column.cross_intervals([0.9]), axis=-1).min() == 1.0

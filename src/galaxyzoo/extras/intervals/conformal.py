@@ -78,6 +78,9 @@ class Column:
         edges = bin_edges(predictions)
         bins = np.searchsorted(edges, predictions, "right")
         limits = np.empty((len(levels), len(edges) + 1, 2))
+        limits[:] = -np.inf, np.inf
+        if np.ptp(targets) == 0:  # a constant column says nothing of other values
+            levels = ()
         for i, level in enumerate(levels):
             for k in range(len(edges) + 1):
                 rows = bins == k
