@@ -1,6 +1,7 @@
 """The square around a galaxy that becomes the picture of its cut-out."""
 
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -18,13 +19,20 @@ _TRIMMED = (
 _MOVED = "centered on ra and dec of the list, which are away from the cut-out's center"
 
 
+@lru_cache(16)  # both the scale and a position need it; one for each thread
+def _read_wcs(header: str) -> Any:
+    """Coordinates on the sky, of no axes where the header has none."""
+    from astropy.wcs import WCS
+
+    return WCS(header).celestial
+
+
 def pixel_arcsec(header: Any) -> float:
     """Side of a pixel by the coordinates of the header."""
-    from astropy.wcs import WCS
     from astropy.wcs.utils import proj_plane_pixel_scales
 
     try:
-        coordinates = WCS(header).celestial
+        coordinates = _read_wcs(header.tostring())
         scales = np.ones(2)
         if coordinates.naxis == 2:
             scales = proj_plane_pixel_scales(coordinates)
@@ -93,10 +101,9 @@ def _find_pixel(header: Any, position: Position | None) -> np.ndarray:
     """(row, column) of a position by the WCS; NaN where it is not known."""
     if position is not None:
         from astropy.coordinates import SkyCoord
-        from astropy.wcs import WCS
 
         with suppress(Exception):  # of a dozen kinds: there is no WCS, or it is damaged
-            coordinates = WCS(header).celestial
+            coordinates = _read_wcs(header.tostring())
             column, row = coordinates.world_to_pixel(SkyCoord(*position, unit="deg"))
             return np.round([row, column], 1)  # at whole pixels, the last digits do not decide
     return np.full(2, np.nan)

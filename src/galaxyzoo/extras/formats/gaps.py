@@ -12,7 +12,6 @@ from galaxyzoo.core.console import count
 from galaxyzoo.core.errors import InputError
 
 _GALAXY_RADIUS = 1 / 8  # of the side, about petroR90_r, which holds 90 % of a galaxy's light
-_SD_OF_MAD = 1.4826  # standard deviation of normal noise, by its median absolute deviation
 
 
 def fill_gaps(bands: np.ndarray, numbers: Sequence[int], edge: float) -> int:
@@ -53,7 +52,7 @@ def _fill_band(band: np.ndarray, is_gap: np.ndarray, number: int, edge: float) -
             f"band {number} has no value (NaN) in {problem}: choose other bands with --bands, or "
             "crop with --field"
         )
-    level = np.median(sky)
-    noise = _SD_OF_MAD * np.median(abs(sky - level))
+    from astropy.stats import mad_std  # here: few cut-outs need it
+
     rng = np.random.default_rng(number)  # equal files give equal pictures
-    band[is_gap] = rng.normal(level, noise, is_gap.sum())
+    band[is_gap] = rng.normal(np.median(sky), mad_std(sky), is_gap.sum())
