@@ -147,8 +147,8 @@ def _read_side_table(path: Path, raw: DatasetFiles) -> SideTable | None:
         )
     if not pick_columns(cells, KEYS):
         raise InputError(f"{shown(path)} has no column of ids (found {listed}): call it id")
-    rows = _match_rows(cells, path, raw)
-    of_images = cells[rows >= 0].set_axis(raw.train_images.ids[rows[rows >= 0]])
+    images = _match_rows(cells, path, raw)
+    of_images = cells.iloc[images.index].set_axis(raw.train_images.ids[images])
     group_names = of_images[groups].apply(compared_names)
     sky = pd.DataFrame(columns=list(POSITION))
     if position:
@@ -161,8 +161,8 @@ def _is_of_use(column: str) -> bool:
     return bool(pick_columns([column], [GROUP, *KEYS, *positions]))
 
 
-def _match_rows(cells: pd.DataFrame, path: Path, raw: DatasetFiles) -> np.ndarray:
-    """(row,) row of the image that each row of a table names, -1: none, by its best column.
+def _match_rows(cells: pd.DataFrame, path: Path, raw: DatasetFiles) -> pd.Series:
+    """Rows of images by the number of the table's row that names each, by its best column.
 
     Raises:
         InputError: no column names an image, or the best one has a name of two.
@@ -197,9 +197,7 @@ def _match_rows(cells: pd.DataFrame, path: Path, raw: DatasetFiles) -> np.ndarra
         first, second = raw.train_images.names.iloc[several.iloc[0][:2]]
         name = one_line(best_names.iloc[several.index[0]])
         raise InputError(f"{shown(path)}: both '{first}' and '{second}' are named '{name}'")
-    rows = np.full(len(cells), -1)
-    rows[best.index] = best.str[0]
-    return rows
+    return best.str[0].astype(int)
 
 
 def _names_of_images(raw: DatasetFiles) -> Iterator[list[str]]:
@@ -276,11 +274,9 @@ def _drop_placeholders(sky: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """
     galaxies = sky.rename_axis("galaxy").reset_index().drop_duplicates()
     counts = galaxies.value_counts(list(POSITION))
-    most = counts.max()
-    if counts.empty or most <= max(_MANY, 0.05 * sky.index.nunique()):
-        return sky, []
+    most = counts.iloc[:1].sum()
     second = counts.iloc[1:2].sum()
-    if most <= 5 * second:
+    if most <= max(_MANY, 0.05 * sky.index.nunique(), 5 * second):
         return sky, []
     ra, dec = counts.index[0]
     line = f"{most:,} galaxies have ra {ra}, dec {dec}: not used, as a placeholder"
