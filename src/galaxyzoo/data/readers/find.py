@@ -51,11 +51,7 @@ def find_named_task(name: str, data: str | None = None) -> Task | None:
 
 def is_anything_there() -> bool:
     """Check whether `input/` holds any dataset besides the demo."""
-    if kaggle.competition_folders():
-        return True
-    for _ in _all_sets([]):
-        return True
-    return False
+    return bool(kaggle.competition_folders() or next(_all_sets([]), None))
 
 
 def _find_input(tasks: set[str]) -> DatasetFiles:

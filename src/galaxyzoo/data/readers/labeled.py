@@ -135,9 +135,9 @@ def image_files(folder: Path, table: Path) -> list[Path]:
 
     Zips beside pictures are left out: they may hold the same ones.
     """
-    for path in (folder / IMAGES, folder / f"{IMAGES}.zip", folder / f"{IMAGES}.csv"):
-        if path.exists():
-            return [path]
+    named = dataset_files.find_file(folder, (IMAGES, f"{IMAGES}.zip", f"{IMAGES}.csv"))
+    if named:
+        return [named]
     others = sorted(folder.glob("[!.]*"))
     archives = [path for path in others if path != table and opening.is_archive(path)]
     names = (path.relative_to(folder).as_posix() for path in folder.rglob("*"))
