@@ -52,6 +52,18 @@ def test_pictures_are_told_from_galaxy_zoos(tmp_path, kind, end, crop_px):
     assert list(found) == [name for name in ("gray", "shape", "size", "noise") if name in expected]
 
 
+def test_a_galaxy_that_anyone_sees_is_no_noise_in_however_many_pixels(tmp_path):
+    rows, columns = np.mgrid[:424, :424] - 211.5
+    light = 60 * np.exp(-(rows**2 + columns**2) / 7200) + 90
+    noisy = light[..., None] + RNG.normal(0, 30, (424, 424, 3))
+    (tmp_path / "a.png").write_bytes(encode(noisy.clip(0, 255).astype(np.uint8), end=".png"))
+    (tmp_path / "b.png").write_bytes(encode(noise(424, 424), end=".png"))
+    for side in (64, 212, 424):
+        image = ImageConfig(crop_px=424, cache_px=side)
+        assert checks_of(tmp_path / "a.png", image) == {}
+        assert list(checks_of(tmp_path / "b.png", image)) == ["noise"]
+
+
 def test_16_bits_are_said_with_how_bright_they_are(tmp_path):
     """The PNG standard has 65,535 for white; cameras write 12 bits (4,095) as they are."""
     cv2.imwrite(str(tmp_path / "twelve.png"), GALAXY.astype(np.uint16) * 16)
