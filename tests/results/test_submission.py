@@ -7,12 +7,14 @@ import pandas as pd
 import pytest
 
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.paths import shown
 from galaxyzoo.results import submission
 from galaxyzoo.results.card import SubmissionCard
 from galaxyzoo.results.table import PredictionTable
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.registry import TASKS
 from support.problems import COLUMNS, draw_votes
+from support.refusals import one_line_refusal
 
 TASK = TASKS["gz37"]
 
@@ -102,6 +104,13 @@ def test_a_compressed_submission_is_checked_as_it_is(root, ending):
     frame.iloc[::-1].to_csv(packed, index=False)
     with pytest.raises(InputError, match="the first column has '300003', not 500001"):
         submission.check(packed, TASK, IDS)
+
+
+def test_a_submission_that_is_no_csv_is_refused_in_a_line(root):
+    write(root / "file.csv")
+    path = root / "file.parquet"
+    pd.read_csv(root / "file.csv").to_parquet(path, index=False)
+    assert one_line_refusal(submission.check, path, TASK, IDS).startswith(f"{shown(path)} cannot")
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ def open_table(path: Path) -> Iterator[IO[bytes]]:
     """Open a table's file, unpacked by the ending of its name as pandas does.
 
     Raises:
-        OSError: it cannot be read, or unpacked while it is read.
+        InputError: it cannot be unpacked, or is no text where it is read as text.
     """
     try:
         with get_handle(path, "rb", compression="infer", is_text=False) as opened:
@@ -33,7 +33,7 @@ def open_table(path: Path) -> Iterator[IO[bytes]]:
     except OSError:
         raise
     except (*BROKEN_ZIP, ImportError) as error:  # the last where pandas lacks what unpacks it
-        raise OSError(reason_of(error)) from None
+        raise InputError(f"{paths.shown(path)} cannot be read: {reason_of(error)}") from None
 
 
 def read_csv_bytes(path: Path, source: IO[bytes] | None = None) -> tuple[bytes, list[str]]:
