@@ -127,9 +127,9 @@ def build_ensemble(options: EnsembleOptions) -> None:
     line = submission.compare_to_record(folder.csv, folder.record_csv)
     if line and options.test == "folds":
         print(line)
-    place = launch.quote("--dataset", whole.dataset)
-    built = launch.quote(ensemble_name(task.name, name))
-    next_command = launch.suggest("ensemble", f"{built} {place}")
+    place = f"--dataset {launch.quote(whole.dataset)}"
+    built = ensemble_name(task.name, name)
+    next_command = launch.suggest("ensemble", f"{launch.quote(built)} {place}")
     if refitted and options.test == "folds":
         print("This submission is from the folds' networks.")
         shown = ", ".join(refitted)
@@ -165,7 +165,7 @@ def import_all(options: EnsembleOptions) -> None:
         if card.is_optimistic:
             print(f"{pair.run} may have trained on these galaxies; ensembles use it only if named")
     task = task_name(pairs[-1].run)
-    arguments = launch.quote(ALL_RUNS, "--task", task, "--dataset", catalog.dataset)
+    arguments = f"{ALL_RUNS} --task {launch.quote(task, '--dataset', catalog.dataset)}"
     launch.print_done(f"imported on {catalog.dataset}", f"{launch.typed('ensemble')} {arguments}")
 
 

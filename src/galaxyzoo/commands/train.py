@@ -258,7 +258,7 @@ def next_command(cards: Sequence[RunCard], builds: Sequence[Sequence[str]], advi
     if not all(card.is_whole for card in cards):
         return advice
     task = cards[0].task
-    place = launch.quote("--dataset", cards[0].dataset)
+    place = f"--dataset {launch.quote(cards[0].dataset)}"
     arguments: Sequence[str] = []
     if builds:
         arguments = builds[0]

@@ -55,8 +55,8 @@ def main() -> None:
     result = last.shown[0]
     page = ""
     if isinstance(result, Result) and result.card.has_networks:
-        arguments = launch.quote(result.run, "--dataset", last.catalog.dataset)
-        page = f"{launch.typed('app')} {arguments}"
+        dataset = last.catalog.dataset
+        page = f"{launch.typed('app')} {launch.quote(result.run, '--dataset', dataset)}"
     launch.print_done(f"{index} lists all reports; {result.run}, {result.card.score_text}", page)
 
 
