@@ -25,7 +25,7 @@ _SCALE = 0.396  # arcsec a pixel
 _NOISE = 0.03  # nanomaggies, standard deviation of a pixel's sky
 _SEEING = 1.2  # arcsec, full width at half maximum
 _STARS = 6  # in a cut-out
-_IMAGE = ImageConfig(crop_px=207, cache_px=96)
+_IMAGE = ImageConfig(crop_px=424, cache_px=212)  # of the bundled networks
 
 
 def draw_galaxy(rng: np.random.Generator) -> tuple[np.ndarray, float]:
