@@ -61,7 +61,7 @@ class FitsSettings:
         metavar="R,G,B",
     )
     hdu: tuple[str, ...] = option(
-        "FITS: extension with the image, such as SCI, SCI,2 (with its EXTVER) or 1, or one per "
+        "FITS: extension with the image, such as SCI, 1 or SCI,2 (EXTNAME,EXTVER), or one per "
         "band, such as 1,2,3 (default: SCI, SCIENCE or IMAGE, else the first or only image)",
         (),
         metavar="PART",
