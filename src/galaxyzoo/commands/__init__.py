@@ -50,7 +50,7 @@ def refuse_moved_option(name: str) -> None:
                 others, value = take_option(sys.argv[1:], moved.option, moved.default)
                 first = ""
                 _, made = take_option(others, "--name")
-                if made:  # what the other command is about
+                if made:  # by this command, which has to come first
                     first = f"`{typed(name)} {quote(*others)}`, then "
                     _, dataset = take_option(others, "--dataset")
                     others = made

@@ -254,6 +254,7 @@ DESCRIBED = {
     "features": (pa.array([[0.5] * 3] * 2, pa.list_(pa.float32(), 3)), "float", "3"),
     "list": (pa.array([[1, 2], [3]]), "long", "*"),
     "text": (pa.array(["E", "ring"]), "unicodeChar", "4*"),
+    "large text": (pa.array(["E", "ring"], pa.large_string()), "unicodeChar", "4*"),
     "empty text": (pa.array(["", ""]), "unicodeChar", "*"),
     "missing text": (pa.nulls(2, pa.string()), "unicodeChar", "*"),
     "date": (pa.array([datetime.date(2026, 1, 2)] * 2), "unicodeChar", "*"),

@@ -178,7 +178,7 @@ def _votable_without_data(table: pa.Table) -> str:
     columns = []
     for field, values in zip(table.schema, table.columns, strict=True):
         longest = None
-        if pa.types.is_string(field.type):
+        if field.type in (pa.string(), pa.large_string()):
             longest = pc.max(pc.utf8_length(values)).as_py()
         facts = {"name": one_line(field.name), "type": field.type, "longest": longest}
         columns.append({**facts, **decoded(field.metadata)})
