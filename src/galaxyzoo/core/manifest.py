@@ -24,7 +24,7 @@ _OTHER = {
     "fingerprint": "another split",
     "fold": "another fold",
     "images": "other images or kept columns",
-    "extras": "other columns by --with",
+    "extras": "other extra columns",
 }
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from pandas.util import hash_array
 
 from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.data.stores.base import Images
@@ -12,7 +13,8 @@ from galaxyzoo.data.stores.names import number_of, stem_of
 from galaxyzoo.io.tables import ID, ID_LIMIT, NAME
 from galaxyzoo.io.writing import plain_cell
 
-_NO_NUMBER = -(2**63)  # below all numbers that an image may have
+_PLAIN_NUMBER = "0|-?[1-9][0-9]{0,17}"  # of many names at once; others are read one by one
+_BATCH = 100_000  # names hashed at once
 
 
 @dataclass(frozen=True)
@@ -31,27 +33,24 @@ class IdColumn:
     @classmethod
     def of(cls, inputs: Sequence[Images]) -> "IdColumn":
         """Choose the id column; an InputError names two images that would have the same id."""
-        listed: list[str] = []
-        for images in inputs:
-            listed += [one_line(name) for name in images.names]
-        names = pd.Series(listed, dtype=object)
-        ids = pd.Series(np.fromiter((_number(name) for name in listed), np.int64))
-        if len(ids) and ids.min() > _NO_NUMBER:
+        names = pd.concat([images.names for images in inputs], ignore_index=True)
+        numbers = _read_numbers(names)
+        if numbers is not None:
             column = NAME
-            if ids.min() >= 0 and ids.max() < ID_LIMIT:
+            if numbers.min() >= 0 and numbers.max() < ID_LIMIT:
                 column = ID
-            repeated = ids[ids.duplicated(keep=False)]
-            if repeated.empty:
+            repeated = _repeated(numbers)
+            if not len(repeated):
                 return cls(column, is_number=True)
-            clashing = names[repeated.index]
+            clashing = names[np.isin(numbers, repeated)].map(one_line)
             if clashing.map(stem_of).is_unique:
                 number = repeated.min()
-                first, second = clashing[repeated == number].iloc[:2]
+                first, second = names[numbers == number].map(one_line).iloc[:2]
                 raise InputError(
                     f"images '{first}' and '{second}' are both {column} {number}: rename one of "
                     "them"
                 )
-        for name in names[names.map(plain_cell).duplicated()]:
+        for name in _repeated_cells(names):
             raise InputError(f"image '{name}' appears twice: rename one or predict them separately")
         return cls(NAME, is_number=False)
 
@@ -61,6 +60,44 @@ class IdColumn:
         return name if number is None else number
 
 
-def _number(name: str) -> int:
-    number = number_of(name)
-    return _NO_NUMBER if number is None else number
+def _read_numbers(names: pd.Series) -> np.ndarray | None:
+    """(image,) int64 by which all images are named; None where there is none or one is not."""
+    numbers = np.empty(len(names), np.int64)
+    for start in range(0, len(names), _BATCH):
+        batch = names.iloc[start : start + _BATCH]
+        is_text = isinstance(batch.dtype, pd.StringDtype)
+        if is_text and batch.str.fullmatch(_PLAIN_NUMBER).all():
+            numbers[start : start + _BATCH] = batch.astype("int64")
+            continue
+        for row, name in enumerate(batch, start):
+            number = number_of(one_line(name))
+            if number is None:
+                return None
+            numbers[row] = number
+    return numbers if len(numbers) else None
+
+
+def _repeated(numbers: np.ndarray) -> np.ndarray:
+    """Numbers that stand more than once, ascending; a table of all would take more memory."""
+    in_order = np.sort(numbers)
+    return np.unique(in_order[1:][in_order[1:] == in_order[:-1]])
+
+
+def _repeated_cells(names: pd.Series) -> pd.Series:
+    """Names, as `one_line` writes them, that tables would hold a second time.
+
+    Hashes find candidates in a fifth of the memory that a table of all names needs.
+    """
+    hashes = np.empty(len(names), np.uint64)
+    for start in range(0, len(names), _BATCH):
+        batch = names.iloc[start : start + _BATCH]
+        hashes[start : start + _BATCH] = hash_array(
+            _as_cells(batch).to_numpy(object), categorize=False
+        )
+    candidates = names[np.isin(hashes, _repeated(hashes))]
+    return candidates[_as_cells(candidates).duplicated()].map(one_line)
+
+
+def _as_cells(names: pd.Series) -> pd.Series:
+    """Names as tables hold them."""
+    return names.map(one_line).map(plain_cell)

@@ -49,6 +49,10 @@ def keeping(job: Survey, *names: str) -> Survey:
     return replace(job, images=replace(job.images, keep=names))
 
 
+def kept_rows(job: Survey) -> pa.Table:
+    return pa.concat_tables(piece for kept in job.images.kept.values() for piece in kept.pieces())
+
+
 def read_rows(job: Survey) -> pd.DataFrame:
     return pd.concat([pd.read_parquet(job.part_path(part)) for part in job.images.parts])
 
@@ -90,7 +94,7 @@ def test_a_position_is_kept_as_ra_and_dec_whatever_the_list_calls_it(tmp_path, n
     table = pd.read_csv(path).rename(columns=dict(zip(("ra", "dec"), names, strict=True)))
     table.to_csv(path, index=False)
     keep = [name.format(*names) for name in keep]
-    (rows,) = keeping(make_job(tmp_path / "votes", path), *keep).images.kept.values()
+    rows = kept_rows(keeping(make_job(tmp_path / "votes", path), *keep))
     written = [*keep] if len(keep) == 2 else ["ra", "dec", *keep]
     assert rows.column_names == written
     assert rows[written[0]].to_pylist() == TABLE["ra"].tolist()
@@ -101,8 +105,8 @@ def test_lists_that_name_their_positions_otherwise_have_the_same_columns(tmp_pat
     for name, column in {"a": "ra,dec", "b": "RA_DEG,Dec_deg", "c": "RA,mag"}.items():
         (tmp_path / f"{name}.csv").write_text(f"id,path,{column}\n{name},1.jpg,1.5,2.5\n")
     paths = [tmp_path / f"{name}.csv" for name in "abc"]
-    kept = make_job(tmp_path / "votes", *paths[:2]).images.kept
-    assert [table.to_pydict() for table in kept.values()] == [{"ra": [1.5], "dec": [2.5]}] * 2
+    kept = kept_rows(make_job(tmp_path / "votes", *paths[:2]))
+    assert kept.to_pydict() == {"ra": [1.5, 1.5], "dec": [2.5, 2.5]}
     assert make_job(tmp_path / "others", *paths).images.kept == {}
 
 
@@ -111,7 +115,7 @@ def test_columns_of_two_types_are_numbers_or_one_line(tmp_path):
         (tmp_path / f"{name}.csv").write_text(f"id,path,objid\n{name},1.jpg,{cell}\n")
     number, fraction, text = (tmp_path / f"{name}.csv" for name in "abc")
     job = keeping(make_job(tmp_path / "votes", number, fraction), "objid")
-    assert pa.concat_tables(job.images.kept.values())["objid"].to_pylist() == [7.0, 7.5]
+    assert kept_rows(job)["objid"].to_pylist() == [7.0, 7.5]
     with pytest.raises(InputError, match=r"objid: column types differ between .*a.csv and .*c"):
         keeping(make_job(tmp_path / "votes", number, text), "objid").run()
 
@@ -131,7 +135,7 @@ def test_what_cannot_be_kept_is_one_line(job, tmp_path):
 @pytest.mark.parametrize("names", [[], ["redshift", "name"]])
 def test_the_position_is_kept_besides_what_is_asked_for(job, names):
     job = keeping(job, *names)
-    assert [table.column_names for table in job.images.kept.values()] == [["ra", "dec", *names]]
+    assert kept_rows(job).column_names == ["ra", "dec", *names]
 
 
 # Values of a column, and its type in a CSV, which has none of its own
@@ -226,11 +230,11 @@ def test_a_column_without_values_in_one_list_has_the_type_of_the_others(tmp_path
         images.append(tmp_path / f"{name}.csv")
     names = ("plate", "name", "good")
     job = keeping(make_job(tmp_path / "votes", *images), *names)
-    kept = pa.concat_tables(job.images.kept.values())
+    kept = kept_rows(job)
     assert kept.schema.types == [pa.int64(), pa.string(), pa.bool_()]
     assert kept.to_pylist()[1] == {"plate": 7, "name": "x", "good": True}
     job = keeping(make_job(tmp_path / "votes", images[0], images[2]), *names)
-    assert pa.concat_tables(job.images.kept.values()).schema.types == [pa.float64()] * 3
+    assert kept_rows(job).schema.types == [pa.float64()] * 3
 
 
 def ask_pandas(part: Path) -> tuple[list[list[str]], list[float]]:
@@ -350,13 +354,13 @@ def test_a_job_begun_with_nan_for_missing_values_does_not_go_on(tmp_path, monkey
     """As earlier versions wrote them: its parts would differ in their types."""
     path = make_list(tmp_path)
     job = keeping(make_job(tmp_path / "votes", path), "redshift")
-    kept = job.images.kept[path]
+    kept = kept_rows(job)
     place = kept.column_names.index("redshift")
     numbers = pa.array(kept["redshift"].to_numpy())  # NaN, not null
     with_nan = kept.set_column(place, "redshift", numbers)
     assert numbers.null_count == 0 < kept["redshift"].null_count
     begun = keeping(make_job(tmp_path / "votes", path), "redshift")
-    monkeypatch.setitem(begun.images.kept, path, with_nan)
+    monkeypatch.setattr(begun.images.kept[path], "_held", {0: with_nan})
     begun.begin()
     message = one_line_refusal(job.run)
     assert "job.json has other images or kept columns: choose a new folder" in message

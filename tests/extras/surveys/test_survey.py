@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from galaxyzoo.core import console, files
@@ -162,6 +163,36 @@ def test_images_that_change_amid_a_job_are_said_to(tmp_path, survey, form):
     job = make_job(tmp_path / "votes", images, predictor=amid_a_job(change))
     assert one_line_refusal(job.run) == "IMAGES changed during prediction: choose a new folder"
     assert not (tmp_path / "votes" / surveys.MANIFEST).exists()
+
+
+def test_images_that_change_after_another_process_predicted_them_are_said_to(
+    votes, survey, monkeypatch
+):
+    """As if those parts had been made while this command was at work."""
+    monkeypatch.setattr(surveys.Survey, "begin", lambda job: None)
+    assert make_job(votes, survey).run()["rows"] == COUNT
+    shutil.copy(survey / "101.png", survey / "110.png")
+    message = one_line_refusal(make_job(votes, survey).run)
+    assert message == "IMAGES changed during prediction: choose a new folder"
+
+
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+def test_files_that_a_list_names_and_that_cannot_be_found_are_errors_of_their_images(
+    tmp_path, survey, ending
+):
+    names = ["100.png", "gone/101.png", "x" * 300 + ".png", str(survey / "102.png"), "no\0name"]
+    table = pd.DataFrame({"id": [*"abcde"], "path": names})
+    path = survey / f"list{ending}"
+    if ending == ".csv":
+        table[:4].to_csv(path, index=False)
+    else:
+        table.to_parquet(path)
+    make_job(tmp_path / "votes", path).run()
+    errors = pd.read_parquet(tmp_path / "votes" / surveys.ERRORS)
+    assert errors["id"].tolist() == ["b", "c", "e"][: len(errors)]
+    assert len(errors) == (2 if ending == ".csv" else 3)
+    rows = pd.concat([pd.read_parquet(file) for file in (tmp_path / "votes/parts").glob("p*")])
+    assert sorted(rows["id"]) == ["a", "d"]
 
 
 def test_a_part_that_another_process_holds_is_left_to_it(tmp_path, survey, monkeypatch):

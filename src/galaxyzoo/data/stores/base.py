@@ -32,9 +32,9 @@ class Images:
         path: where they lie, for messages and the cache's name.
         table: indexed by id: a number that counts them in the order of their file, or a galaxy's.
             Columns: `name` of its file or member, or what a list calls it; `stamp`, a number that
-            changes with its content; `reader` and `row`, by which it is read: a number, or the name
-            of a file or a zip's member; `identity` in place
-            of the name where settings change the image; and those that came along, as of a list.
+            changes with its content, missing in lists until `stamped`; `reader` and `row`, by which
+            it is read: a number, or the name of a file or a zip's member; `identity` in place of
+            the name where settings change the image; and those that came along, as of a list.
         left_out: name and reason of each picture that is there and of no form which is read.
         notes: how they differ from the training pictures.
         by_name: each is read by its own name, so by any process; else by a number, from a file
@@ -51,16 +51,28 @@ class Images:
     def of(
         cls,
         path: Path,
-        names: Sequence[str],
-        stamps: int | Sequence[int],
+        names: Sequence[str] | pd.Series,
+        stamps: int | Sequence[int] | None,
         reader: Reader,
         left_out: Sequence[tuple[str, str]] = (),
     ) -> "Images":
-        """Number images from 0; none at all are refused."""
-        if not names and not left_out:
+        """Number images from 0; none at all are refused.
+
+        Args:
+            path: as of the class.
+            names: of the images; a series keeps its type, which may hold millions in little memory.
+            stamps: of the images; None: those of their files, when they are `stamped`.
+            reader: reads an image by its number.
+            left_out: as of the class.
+        """
+        if not len(names) and not left_out:
             raise InputError(f"{shown(path)} has no images")
-        columns = {"name": pd.Series(names, dtype=object)}
-        return cls(path, pd.DataFrame(columns).assign(stamp=stamps), left_out).through(reader)
+        if not isinstance(names, pd.Series):
+            names = pd.Series(names, dtype=object)
+        table = pd.DataFrame({"name": names})
+        if stamps is not None:
+            table["stamp"] = stamps
+        return cls(path, table, left_out).through(reader)
 
     @classmethod
     def concat(cls, path: Path, inputs: "Sequence[Images]") -> "Images":
@@ -83,8 +95,20 @@ class Images:
 
     def identities(self) -> list[tuple[GalaxyId, str, int]]:
         """List what images are recognised by without reading them: id, name and stamp."""
+        stamps = self.stamped().table["stamp"].tolist()
+        return [(*named, stamp) for named, stamp in zip(self.named(), stamps, strict=True)]
+
+    def named(self) -> list[tuple[GalaxyId, str]]:
+        """List ids and names; the latter with the settings that change the image."""
         names = self.table.get("identity", self.names)
-        return list(zip(self.ids.tolist(), names, self.table["stamp"].tolist(), strict=True))
+        return list(zip(self.ids.tolist(), names.tolist(), strict=True))
+
+    def stamped(self) -> "Images":
+        """Return the images with the stamps of their files, 0 where one cannot be found."""
+        if "stamp" in self.table:
+            return self
+        stamps = [_stamp_at(self.path.parent / name) for name in self.table["row"]]
+        return replace(self, table=self.table.assign(stamp=stamps))
 
     def reading_order(self) -> np.ndarray:
         """(image,) rows to read first, second, …: some files are read many images at a time."""
@@ -112,8 +136,9 @@ class Images:
 
     def through(self, reader: Reader) -> "Images":
         """Return the images as a function reads them, by row."""
-        rows = range(len(self))
-        return replace(self, table=self.table.assign(reader=[reader] * len(self), row=rows))
+        readers = np.empty(len(self), object)
+        readers.fill(reader)
+        return replace(self, table=self.table.assign(reader=readers, row=range(len(self))))
 
     def identified(self) -> "Images":
         """Return the images by the GalaxyIDs that name them, ascending; refuse other names."""
@@ -154,6 +179,13 @@ def encode(data: bytes | np.ndarray) -> bytes:
 def is_transient(error: BaseException) -> bool:
     """Check whether an error is the system's, whichever file is read, and may pass."""
     return isinstance(error, OSError) and error.errno in _PASSING
+
+
+def _stamp_at(file: Path) -> int:
+    try:
+        return stamp_of(file.stat())
+    except (OSError, ValueError):  # it will be an error of its image
+        return 0
 
 
 def stamp_of(status: os.stat_result) -> int:

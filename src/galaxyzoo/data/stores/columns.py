@@ -95,6 +95,19 @@ def read_ids(ids: np.ndarray, path: Path) -> list[str]:
     return wholes if len(wholes) == len(texts) else texts
 
 
+def read_id_column(ids: pd.Series, path: Path) -> pd.Series:
+    """Ids as text, as `read_ids` reads them, in Arrow's memory: a list may have ten million."""
+    is_whole = pd.api.types.is_integer_dtype(ids.dtype)
+    if is_whole and not ids.hasnans:
+        return ids.astype("str")
+    if isinstance(ids.dtype, pd.StringDtype):
+        texts = ids.str.strip()
+        may_be_rounded = texts.str.contains(r"\.|[eE]\+")
+        if not (texts.isna() | (texts == "") | may_be_rounded).any():
+            return texts
+    return pd.Series(read_ids(ids.to_numpy(), path), dtype="str")
+
+
 def as_texts(values: np.ndarray) -> list[str]:
     """Values as text, of an array of anything; bytes are UTF-8."""
     return [_as_text(value) for value in values.tolist()]

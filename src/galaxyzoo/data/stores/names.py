@@ -49,10 +49,10 @@ def stem_of(name: str) -> str:
     return posixpath.basename(path) if ending else name
 
 
-def file_names(places: list[str]) -> list[str]:
+def file_names(places: pd.Series) -> pd.Series:
     """Names of files without folders, which differ between machines; the paths if two agree."""
-    names = [posixpath.basename(place) for place in places]
-    return names if pd.Index(names).is_unique else places
+    names = places.str.replace("(?s)^.*/", "", regex=True)
+    return names if names.is_unique else places
 
 
 def number_of(name: str) -> int | None:

@@ -318,6 +318,6 @@ def open_all(paths: list[Path], settings: object = None) -> list[Images]:
             )
     if pictures:
         images = _make_images(partial(read_in, Path()), Path.cwd(), pictures)
-        table = images.table.assign(name=file_names(images.names.tolist()))
+        table = images.table.assign(name=file_names(images.names))
         inputs.append(wrap(replace(images, table=table), settings))
     return inputs + others

@@ -1,9 +1,11 @@
 """Columns of the tables that images come in, such as their positions: lists and Parquet."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 from pyarrow import parquet
@@ -35,6 +37,70 @@ def column_names(path: Path) -> list[str]:
         raise InputError(f"{shown(path)} cannot be read ({reason_of(error)})") from None
 
 
+@dataclass(eq=False)
+class TableColumns:
+    """Columns of the table that images come in, read in pieces: a Parquet file's row groups.
+
+    Args:
+        path: of a store, as `open_images` takes it.
+        names: columns of the table, by their names here.
+        schema: the types to read them as.
+        starts: (piece,) first row of each.
+    """
+
+    path: Path
+    names: Mapping[str, str]
+    schema: pa.Schema
+    starts: np.ndarray
+    _held: dict[int, pa.Table] = field(default_factory=dict, repr=False)  # the last piece, if any
+
+    def pieces(self) -> Iterator[pa.Table]:
+        """Read all rows; values that the types of the schema cannot hold are an ArrowException."""
+        for number in range(len(self.starts)):
+            yield self._read(number)
+
+    def take(self, rows: np.ndarray) -> pa.Table:
+        """Read some rows, in their order."""
+        numbers = np.searchsorted(self.starts, rows, side="right") - 1
+        taken = []
+        places = []
+        for number in np.unique(numbers):
+            is_here = numbers == number
+            taken.append(self._read(number).take(rows[is_here] - self.starts[number]))
+            places.append(np.flatnonzero(is_here))
+        if not taken:
+            return self.schema.empty_table()
+        return pa.concat_tables(taken).take(np.argsort(np.concatenate(places)))
+
+    def _read(self, number: int) -> pa.Table:
+        if number not in self._held:
+            file = parquet.ParquetFile(self.path)
+            table = file.read_row_group(number, columns=list(self.names.values()))
+            self._held = {number: _plain(table, self.names)}
+        return self._held[number].cast(self.schema)
+
+
+def open_columns(path: Path, names: Mapping[str, str]) -> TableColumns:
+    """Open columns of the table that images come in.
+
+    Args:
+        path: of a store, as `open_images` takes it.
+        names: columns of the table, by their names in the result.
+    Raises:
+        InputError: there is no table, or it has no such column.
+    """
+    if path.suffix.lower() != ".parquet":
+        table = read_columns(path, list(names.values())).rename_columns(list(names))
+        return TableColumns(path, names, table.schema, np.zeros(1, np.int64), {0: table})
+    _check_columns(path, list(names.values()))
+    file = parquet.ParquetFile(path)
+    kinds = file.schema_arrow
+    counts = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
+    starts = np.cumsum([0, *counts[:-1]])
+    schema = pa.schema([(name, kinds.field(column).type) for name, column in names.items()])
+    return TableColumns(path, names, schema, starts)
+
+
 def read_columns(path: Path, columns: Sequence[str]) -> pa.Table:
     """Read columns, row i of image i of the store; missing values and NaN are null.
 
@@ -49,11 +115,7 @@ def read_columns(path: Path, columns: Sequence[str]) -> pa.Table:
     Raises:
         InputError: there is no table, or it has no such column.
     """
-    present = column_names(path)
-    missing = [column for column in columns if column not in present]
-    if missing:
-        content = f"has the columns {', '.join(present)}" if present else "has no columns"
-        raise InputError(f"--keep {missing[0]}: {shown(path)} {content}")
+    _check_columns(path, columns)
     if path.suffix.lower() == ".csv":
         frame = read_table(path, wanted=columns.__contains__, texts=None)
         return pa.table({column: _parse(frame[column]) for column in columns})
@@ -61,7 +123,23 @@ def read_columns(path: Path, columns: Sequence[str]) -> pa.Table:
         table = parquet.read_table(path, columns=list(columns))
     else:
         table = pa.Table.from_pandas(fits_file.read_table(path)[list(columns)])
-    return pa.table({column: _without_nan(table[column].combine_chunks()) for column in columns})
+    return _plain(table, dict(zip(columns, columns, strict=True)))
+
+
+def _check_columns(path: Path, columns: Sequence[str]) -> None:
+    present = column_names(path)
+    missing = [column for column in columns if column not in present]
+    if missing:
+        content = f"has the columns {', '.join(present)}" if present else "has no columns"
+        raise InputError(f"--keep {missing[0]}: {shown(path)} {content}")
+
+
+def _plain(table: pa.Table, names: Mapping[str, str]) -> pa.Table:
+    """Columns of a table by the names for them, in one chunk each, null where NaN."""
+    columns = {}
+    for name, column in names.items():
+        columns[name] = _without_nan(table[column].combine_chunks())
+    return pa.table(columns)
 
 
 def _parse(texts: pd.Series) -> pa.Array:

@@ -6,6 +6,7 @@ a list, CSV, Parquet or FITS table, has `path`, absolute or seen from its folder
 cut-outs `petroR90_r`, in arcsec, and positions.
 """
 
+import re
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +22,14 @@ from galaxyzoo.core.errors import InputError, reason_of
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.readers.side_tables import read_sky
 from galaxyzoo.data.stores import base, opening
-from galaxyzoo.data.stores.columns import FILE, IDS, find_position, pick_columns, read_ids
+from galaxyzoo.data.stores.columns import (
+    FILE,
+    IDS,
+    find_position,
+    pick_columns,
+    read_id_column,
+    read_ids,
+)
 from galaxyzoo.data.stores.names import file_names
 from galaxyzoo.extras.formats import FITS_SUFFIXES, arrays, fits, fits_file
 from galaxyzoo.io.tables import read_table
@@ -96,7 +104,8 @@ def open_parquet(path: Path) -> base.Images:
         schema = file.schema_arrow
         columns = [field.name for field in schema if _holds_bytes(field.type)]
         if IMAGE not in schema.names and len(columns) != 1:
-            return _open_list(path, file.read().to_pandas(ignore_metadata=True))
+            read = partial(_read_parquet, file)
+            return _open_list(path, schema.names, read)
         column = IMAGE if IMAGE in schema.names else columns[0]
         if column not in columns:
             raise InputError(
@@ -138,6 +147,10 @@ def _read_ids(file: "parquet.ParquetFile", column: str) -> np.ndarray:
     return arrays.number_rows(file.metadata.num_rows)
 
 
+def _read_parquet(file: "parquet.ParquetFile", columns: list[str]) -> pd.DataFrame:
+    return file.read(columns).to_pandas(ignore_metadata=True, split_blocks=True, self_destruct=True)
+
+
 def _holds_bytes(kind: "pa.DataType") -> bool:
     """Check whether a column is of bytes, or of structs with them under `bytes`."""
     import pyarrow as pa
@@ -151,7 +164,8 @@ def _holds_bytes(kind: "pa.DataType") -> bool:
 
 def open_csv(path: Path) -> base.Images:
     """The images at the paths that a CSV file lists."""
-    return _open_list(path, read_table(path, texts={*PATHS, *IDS}))
+    table = read_table(path, texts={*PATHS, *IDS})
+    return _open_list(path, list(table), table.__getitem__)
 
 
 def find_fits_list(path: Path) -> Callable[[Path], base.Images] | None:
@@ -160,46 +174,47 @@ def find_fits_list(path: Path) -> Callable[[Path], base.Images] | None:
 
 
 def _open_fits_list(path: Path) -> base.Images:
-    return _open_list(path, fits_file.read_table(path))
+    table = fits_file.read_table(path)
+    return _open_list(path, list(table), table.__getitem__)
 
 
-def _open_list(path: Path, table: pd.DataFrame) -> base.Images:
+def _open_list(
+    path: Path, columns: Sequence[str], read: Callable[[list[str]], pd.DataFrame]
+) -> base.Images:
     """The images at the paths of a table; files that are missing are errors of their images alone.
 
+    Args:
+        path: of the table.
+        columns: of the table.
+        read: reads some columns.
     Raises:
         InputError: it has no column of paths, an id is missing, or a radius is none.
     """
-    columns = pick_columns(table, PATHS)
-    if not columns:
+    path_columns = pick_columns(columns, PATHS)
+    if not path_columns:
         raise InputError(
             f"{shown(path)} has neither a column '{PATHS[0]}' nor just one column of image bytes "
-            f"(found {', '.join(table.columns[:9])})"
+            f"(found {', '.join(columns[:9])})"
         )
-    folder = path.parent.resolve()
-    places = table[columns[0]].fillna("").astype(str).str.replace("\\", "/").tolist()
-    for row, place in enumerate(places):
-        file = Path(place)
-        if file.is_absolute() and file.is_relative_to(folder):
-            places[row] = str(file.relative_to(folder))
-    id_columns = pick_columns(table)
-    ids = read_ids(table[id_columns[0]].to_numpy(), path) if id_columns else file_names(places)
-    stamps = [_stamp(path.parent / place) for place in places]
-    images = base.Images.of(path, ids, stamps, partial(opening.read_in, path.parent))
+    folder = path.parent.resolve().as_posix()
+    places = read(path_columns[:1])[path_columns[0]].fillna("").astype(str)
+    for pattern, shorter in (("\\\\", "/"), (f"^{re.escape(folder)}/+", "")):
+        if places.str.contains(pattern).any():  # else without another copy of ten million paths
+            places = places.str.replace(pattern, shorter, regex=True)
+    id_columns = pick_columns(columns)
+    if id_columns:
+        ids = read_id_column(read(id_columns[:1])[id_columns[0]], path)
+    else:
+        ids = file_names(places)
+    images = base.Images.of(path, ids, None, partial(opening.read_in, path.parent))
     listed = images.table.assign(**{FILE: places}, row=places)
-    position = find_position(table)
-    if position and any(place.lower().endswith(FITS_SUFFIXES) for place in places):
-        sky = read_sky(table[list(position)].astype(str), position, path)
+    position = find_position(columns)
+    if position and places.str.lower().str.endswith(FITS_SUFFIXES).any():
+        sky = read_sky(read(list(position)).astype(str), position, path)
         listed = listed.join(sky)
-    if fits.RADIUS in table:
-        listed[fits.RADIUS] = _read_radii(path, table[fits.RADIUS])
+    if fits.RADIUS in columns:
+        listed[fits.RADIUS] = _read_radii(path, read([fits.RADIUS])[fits.RADIUS])
     return replace(images, table=listed, by_name=True)
-
-
-def _stamp(file: Path) -> int:
-    try:
-        return base.stamp_of(file.stat())
-    except (OSError, ValueError):  # it will be an error of its image
-        return 0
 
 
 def _read_radii(path: Path, column: pd.Series) -> np.ndarray:

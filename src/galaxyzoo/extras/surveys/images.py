@@ -1,7 +1,7 @@
 """The images of a survey, cut into parts, with the columns that go with the predictions."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from galaxyzoo.core.paths import shown
 from galaxyzoo.data.parallel_decoding import decode_many
 from galaxyzoo.data.stores import base, opening
 from galaxyzoo.data.stores.columns import POSITION, find_position
-from galaxyzoo.extras.formats.columns import column_names, read_columns
+from galaxyzoo.extras.formats.columns import TableColumns, column_names, open_columns
 from galaxyzoo.extras.formats.fits import FitsSettings
 from galaxyzoo.inference.chunks import Chunk, read_measured
 from galaxyzoo.inference.id_column import IdColumn
@@ -24,11 +24,20 @@ from galaxyzoo.inference.id_column import IdColumn
 
 @dataclass(frozen=True)
 class Part:
-    """Slice of the images of one folder or zip."""
+    """Slice of the images of one folder, zip or list."""
 
     number: int
-    images: base.Images
+    rows: slice  # of the images of the folder, zip or list
+    source: base.Images = field(repr=False)
     archive_stamp: int | None  # of the zip or array that holds them, if one does
+
+    def __len__(self) -> int:
+        return self.rows.stop - self.rows.start
+
+    @cached_property
+    def images(self) -> base.Images:
+        """The images, whose files are looked at here, before they are read."""
+        return self.source.take(self.rows).stamped()
 
     @property
     def names(self) -> list[str]:
@@ -102,8 +111,8 @@ class SurveyImages:
             has_files = images.by_name and images.path.suffix.lower() != ".zip"
             stamp = None if has_files else base.stamp_of(images.path.stat())
             for start in range(0, len(images), self.size):
-                rows = slice(start, start + self.size)
-                parts.append(Part(len(parts), images.take(rows), stamp))
+                rows = slice(start, min(start + self.size, len(images)))
+                parts.append(Part(len(parts), rows, images, stamp))
         return parts
 
     @cached_property
@@ -116,8 +125,10 @@ class SurveyImages:
         return [self.labels[name] for name in part.names]
 
     @cached_property
-    def kept(self) -> dict[Path, pa.Table]:
+    def kept(self) -> dict[Path, TableColumns]:
         """Columns to keep beside the predictions, of the same types, by the path of their table.
+
+        Besides the columns of `keep`, these are the positions, as `ra` and `dec`.
 
         Raises:
             InputError: an input has no such column, or types differ between inputs.
@@ -128,26 +139,33 @@ class SurveyImages:
             positions = {}
         if not self.keep and not positions:
             return {}
-        tables = {}
+        kept = {}
         examples = {}  # of a file, by its columns
         for path in paths:
-            tables[path] = _read_kept(path, self.keep, positions.get(path) or ())
-            examples[tables[path].schema] = shown(path)
+            names = _names_of_kept(self.keep, positions.get(path) or ())
+            kept[path] = open_columns(path, names)
+            examples[kept[path].schema] = shown(path)
         schemas = list(examples)
         try:
             schema = _with_types(pa.unify_schemas(schemas, promote_options="permissive"))
-            return {path: table.cast(schema) for path, table in tables.items()}
+            for path, columns in kept.items():
+                is_same = columns.schema == schema
+                kept[path] = replace(columns, schema=schema)
+                if not is_same:
+                    for _ in kept[path].pieces():  # refuses values that the types cannot hold
+                        pass
+            return kept
         except pa.ArrowException:
-            columns = ",".join(schemas[0].names)
+            listed = ",".join(schemas[0].names)
             files = " and ".join(examples.values())
-            raise InputError(f"--keep {columns}: column types differ between {files}") from None
+            raise InputError(f"--keep {listed}: column types differ between {files}") from None
 
     def kept_columns(self, chunk: Chunk) -> dict[str, pa.ChunkedArray]:
         """Columns to keep, of the images that were decoded."""
-        table = self.kept.get(chunk.images.path)
-        if table is None:
+        columns = self.kept.get(chunk.images.path)
+        if columns is None:
             return {}
-        rows = table.take(chunk.images.ids[chunk.rows])
+        rows = columns.take(chunk.images.ids[chunk.rows])
         return dict(zip(rows.column_names, rows.columns, strict=True))
 
     @property
@@ -196,22 +214,23 @@ class SurveyImages:
     def _content(self) -> Iterator[str | memoryview]:
         """Yield what the digest is of, a part or a batch of a table at a time."""
         for part in self.parts:
-            yield repr([identity[:2] for identity in part.images.identities()])
+            yield repr(part.source.take(part.rows).named())
         yield from self.keep
-        for table in self.kept.values():
-            for batch in table.to_batches():
-                yield memoryview(batch.serialize())
+        for columns in self.kept.values():
+            for piece in columns.pieces():
+                for batch in piece.to_batches():
+                    yield memoryview(batch.serialize())
 
 
-def _read_kept(path: Path, keep: Sequence[str], position: Sequence[str]) -> pa.Table:
-    """Read columns to keep, and the position as `ra` and `dec` if it is not among them."""
-    columns = {}  # of the file, by their names in the parts
+def _names_of_kept(keep: Sequence[str], position: Sequence[str]) -> dict[str, str]:
+    """Columns to keep, by their names in the parts; `ra` and `dec` of a position not among them."""
+    columns = {}
     for name, column in zip(POSITION, position, strict=False):
         if column not in keep:
             columns[name] = column
     for column in keep:
         columns[column] = column
-    return read_columns(path, list(columns.values())).rename_columns(list(columns))
+    return columns
 
 
 def _with_types(schema: pa.Schema) -> pa.Schema:

@@ -142,18 +142,22 @@ class Survey:
         if SPREAD in self.extras and min(len(run.models) for run in self.predictor.runs) < 2:
             raise InputError(f"--with {SPREAD} needs the networks of two folds or more")
         label = self.images.labels.column
-        carried = pa.concat_tables(self.images.kept.values() or [pa.table({})])
+        carried = pa.schema([])
+        for kept in self.images.kept.values():
+            carried = kept.schema
         predicted = meanings(self.predictor.task, label)
-        repeated = sorted(predicted.keys() & carried.column_names)
+        repeated = sorted(predicted.keys() & set(carried.names))
         if repeated:
             raise InputError(f"--keep {repeated[0]}: the predictions have a column of this name")
         if table is None:
             return
         inputs = [*self.images.paths, self.folder / ERRORS]
-        columns = [label, *carried.column_names, *predicted]
+        columns = [label, *carried.names, *predicted]
         is_own = partial(is_own_table, columns=columns, ids=self._id_texts())
         paths.check_output(option, table, inputs, is_own)
-        check_table(table, carried, [label, *self.predictor.task.columns], style)
+        pieces = [piece for kept in self.images.kept.values() for piece in kept.pieces()]
+        carried_rows = pa.concat_tables([carried.empty_table(), *pieces])
+        check_table(table, carried_rows, [label, *self.predictor.task.columns], style)
         if table.suffix != ".fits":
             return
         for text in self._id_texts():
@@ -192,13 +196,13 @@ class Survey:
     def _fill(self, filling: Filling | None, part: Part, bar: ProgressBar) -> int:
         """Predict a part, unless it is finished (None); returns how many images that were."""
         if filling is None:
-            bar.update(len(part.images))
+            bar.update(len(part))
             return 0
         filling.notes = self._predict(part, bar)
-        return len(part.images)
+        return len(part)
 
     def _count(self) -> int:
-        return sum(len(part.images) for part in self.images.parts)
+        return sum(len(part) for part in self.images.parts)
 
     def begin(self) -> None:
         """Write `job.json`, or refuse the folder of another job or parts whose images changed."""
@@ -373,9 +377,12 @@ class Survey:
     def _check_images(self) -> None:
         """Refuse images that changed since the start."""
         now = replace(self.images)  # opens the same paths again
-        stamps = [part.stamps for part in self.images.parts]
-        stamps_now = [part.stamps for part in now.parts]
-        if now.digest != self.images.digest or stamps_now != stamps:
+        is_same = now.digest == self.images.digest
+        if is_same:
+            for part, part_now in zip(self.images.parts, now.parts, strict=True):
+                notes = self._record(part).notes
+                is_same &= part_now.stamps == part.stamps and part_now.is_of(notes)
+        if not is_same:
             raise InputError(f"IMAGES changed during prediction: {self._begun.advice}")
 
     def _save_errors(self, errors: list[tuple[str, str]]) -> None:

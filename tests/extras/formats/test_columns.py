@@ -1,0 +1,27 @@
+"""Columns of lists and Parquet files, read a row group at a time."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from galaxyzoo.extras.formats.columns import open_columns, read_columns
+
+ROWS = 10
+
+
+@pytest.mark.parametrize("group", [1, 3, ROWS])
+def test_rows_of_row_groups_are_those_of_the_whole_table(tmp_path, group):
+    path = tmp_path / "list.parquet"
+    brightness = [float(row) if row % 4 else np.nan for row in range(ROWS)]
+    kinds = pa.array(["star", None, "galaxy"] * 3 + ["star"]).dictionary_encode()
+    whole = pa.table({"n": range(ROWS), "mag": brightness, "kind": kinds, "rest": [0] * ROWS})
+    parquet.write_table(whole, path, row_group_size=group)
+    columns = open_columns(path, {"kind": "kind", "brightness": "mag", "n": "n"})
+    expected = read_columns(path, ["kind", "mag", "n"]).rename_columns(["kind", "brightness", "n"])
+    assert pa.concat_tables(columns.pieces()).to_pylist() == expected.to_pylist()
+    assert columns.schema == expected.schema
+    for rows in ([], [0], [9, 0, 5], [2, 3, 4, 5], [7, 1, 6, 2, 7]):
+        taken = columns.take(np.array(rows, np.int64))
+        assert taken.to_pylist() == expected.take(pa.array(rows, pa.int64())).to_pylist()
+        assert taken.schema == expected.schema
