@@ -42,7 +42,7 @@ class Part:
     @property
     def names(self) -> list[str]:
         """Names of the images, as labels have them."""
-        return [one_line(name) for name in self.images.names]
+        return [one_line(name) for name in self.source.names.iloc[self.rows]]
 
     @property
     def stamps(self) -> str:
@@ -139,22 +139,22 @@ class SurveyImages:
             positions = {}
         if not self.keep and not positions:
             return {}
-        kept = {}
+        tables = {}
         examples = {}  # of a file, by its columns
         for path in paths:
             names = _names_of_kept(self.keep, positions.get(path) or ())
-            kept[path] = open_columns(path, names)
-            examples[kept[path].schema] = shown(path)
+            tables[path] = open_columns(path, names)
+            examples[tables[path].schema] = shown(path)
         schemas = list(examples)
         try:
             schema = _with_types(pa.unify_schemas(schemas, promote_options="permissive"))
-            for path, columns in kept.items():
+            for path, columns in tables.items():
                 is_same = columns.schema == schema
-                kept[path] = replace(columns, schema=schema)
+                tables[path] = replace(columns, schema=schema)
                 if not is_same:
-                    for _ in kept[path].pieces():  # refuses values that the types cannot hold
+                    for _ in tables[path].pieces():  # refuses values that the types cannot hold
                         pass
-            return kept
+            return tables
         except pa.ArrowException:
             listed = ",".join(schemas[0].names)
             files = " and ".join(examples.values())

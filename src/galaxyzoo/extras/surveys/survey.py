@@ -143,8 +143,8 @@ class Survey:
             raise InputError(f"--with {SPREAD} needs the networks of two folds or more")
         label = self.images.labels.column
         carried = pa.schema([])
-        for kept in self.images.kept.values():
-            carried = kept.schema
+        for carried_columns in self.images.kept.values():
+            carried = carried_columns.schema
         predicted = meanings(self.predictor.task, label)
         repeated = sorted(predicted.keys() & set(carried.names))
         if repeated:
@@ -155,8 +155,10 @@ class Survey:
         columns = [label, *carried.names, *predicted]
         is_own = partial(is_own_table, columns=columns, ids=self._id_texts())
         paths.check_output(option, table, inputs, is_own)
-        pieces = [piece for kept in self.images.kept.values() for piece in kept.pieces()]
-        carried_rows = pa.concat_tables([carried.empty_table(), *pieces])
+        pieces = [carried.empty_table()]
+        for carried_columns in self.images.kept.values():
+            pieces += carried_columns.pieces()
+        carried_rows = pa.concat_tables(pieces)
         check_table(table, carried_rows, [label, *self.predictor.task.columns], style)
         if table.suffix != ".fits":
             return
