@@ -11,10 +11,10 @@ from pyarrow import parquet
 from galaxyzoo import commands
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import check_output
-from galaxyzoo.extras.formats.columns import read_columns
 from support.commands import call, complaint, parser_of, succeed
 from support.forms import write_folder
 from support.pictures import draw_images
+from support.surveys import read_columns
 
 # Options that take a path to read, and those that take one to write with a line that has each.
 READ = {"--image", "--import", "images", "file", "folder", "search", "--data"}

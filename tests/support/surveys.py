@@ -21,6 +21,8 @@ from galaxyzoo.tasks.registry import get_task
 from support.pictures import encode
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from galaxyzoo.extras.labels.label_loop import LabelLoop
     from galaxyzoo.extras.surveys.finished import SurveyFeatures
     from galaxyzoo.extras.surveys.survey import Survey
@@ -113,3 +115,13 @@ def make_loop(folder: Path, width: int = 8) -> "LabelLoop":
     features = np.random.default_rng(0).normal(size=(COUNT, width))
     features[RARE, :4] += 6
     return LabelLoop(survey_features(folder, features))
+
+
+def read_columns(path: Path, names: list[str]) -> "pa.Table":
+    """Read columns of a list or Parquet file as surveys keep them."""
+    import pyarrow as pa
+
+    from galaxyzoo.extras.formats.columns import open_columns
+
+    columns = open_columns(path, {name: name for name in names})
+    return pa.concat_tables(columns.pieces())

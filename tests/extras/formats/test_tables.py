@@ -18,10 +18,11 @@ from pyarrow import parquet
 from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.data.parallel_decoding import decode_many
 from galaxyzoo.data.stores.opening import open_all, open_images
-from galaxyzoo.extras.formats.columns import column_names, read_columns
+from galaxyzoo.extras.formats.columns import column_names
 from support.forms import write_folder, write_hdf5, write_npz
 from support.pictures import draw_image, encode
 from support.refusals import one_line_refusal
+from support.surveys import read_columns
 
 IDS = [30, 10, 20, 50, 40]  # in the order of the file
 IMAGE = ImageConfig(crop_px=424, cache_px=32)

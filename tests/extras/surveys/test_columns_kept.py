@@ -11,11 +11,10 @@ import pytest
 from pyarrow import parquet
 
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.extras.formats.columns import read_columns
 from galaxyzoo.extras.surveys.survey import Survey
 from support.pictures import draw_image, encode
 from support.refusals import one_line_refusal
-from support.surveys import Brightness, make_job
+from support.surveys import Brightness, make_job, read_columns
 
 ORDER = np.random.default_rng(5).permutation(11)
 TABLE = pd.DataFrame(

@@ -6,8 +6,10 @@ belong together. A table that cannot be used is refused, never passed over.
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -167,44 +169,36 @@ def _match_rows(cells: pd.DataFrame, path: Path, raw: DatasetFiles) -> pd.Series
     Raises:
         InputError: no column names an image, or the best one has a name of two.
     """
+    files = raw.train_images.names
     best = pd.Series(dtype=object)  # rows of images by the number of the row that names them
-    best_names = best
     problem = f"{shown(path)} has no rows"
     for column in pick_columns(cells, KEYS):
-        texts = cells[column].fillna("").str.strip()
-        named = np.flatnonzero(texts != "")
+        texts = cells[column].dropna().str.strip()
+        texts = texts[texts != ""]
+        if texts.empty:
+            continue
         try:
-            ids = read_ids(texts.iloc[named].to_numpy(), path)
+            ids = read_ids(texts.to_numpy(), path)
         except InputError as error:
             problem = str(error)
             continue
-        if not ids:
-            continue
         problem = (
-            f"{shown(path)} names none of the {len(raw.train_images)} images: column '{column}' "
-            f"has '{one_line(ids[0])}', the first image is '{raw.train_images.names.iloc[0]}'"
+            f"{shown(path)} names none of the {len(files)} images: column '{column}' has "
+            f"'{one_line(ids[0])}', the first image is '{files.iloc[0]}'"
         )
-        for image_names in _names_of_images(raw):
-            matching = pd.Series(list(find_rows(ids, image_names)), named)
+        for image_names in (files, files.index.astype(str)):
+            matching = pd.Series(list(find_rows(ids, image_names)), texts.index, name=column)
             matching = matching[matching.str.len() > 0]
             if len(matching) > len(best):
                 best = matching
-                best_names = texts
     if best.empty:
         raise InputError(problem)
     several = best[best.str.len() > 1]
     if len(several):
-        first, second = raw.train_images.names.iloc[several.iloc[0][:2]]
-        name = one_line(best_names.iloc[several.index[0]])
+        first, second = files.iloc[several.iloc[0][:2]]
+        name = one_line(cells.loc[several.index[0], best.name])
         raise InputError(f"{shown(path)}: both '{first}' and '{second}' are named '{name}'")
     return best.str[0].astype(int)
-
-
-def _names_of_images(raw: DatasetFiles) -> Iterator[list[str]]:
-    """What may name the images: their files, and their ids."""
-    table = raw.train_images.table
-    yield list(table["name"])
-    yield list(map(str, table.index))
 
 
 def compared_names(cells: pd.Series) -> pd.Series:
@@ -248,22 +242,23 @@ def _read_angles(cells: pd.Series, unit: str, path: Path) -> pd.Series:
     wrong = others[~others.str.contains(r"\d")]
     if wrong.empty and len(others):
         require(f"{shown(path)}: reading '{others.iloc[0]}' in column '{cells.name}'", "astropy")
-        from astropy.coordinates import Angle  # here: half a second
-
-        parsed = {}
-        for text in others.unique():
-            try:
-                parsed[text] = Angle(text, unit).degree
-            except ValueError:  # astropy's own errors are of this kind
-                wrong = others[others == text]
-                break
-        degrees = degrees.fillna(others.map(parsed))
+        parsed = others.map(partial(_parse_angle, unit=unit))
+        wrong = others[parsed.isna()]
+        degrees = degrees.fillna(parsed)
     if len(wrong):
         raise InputError(
             f"{shown(path)}: '{one_line(wrong.iloc[0])}' in column '{cells.name}' is not an angle: "
             "write degrees, or leave the cell empty"
         )
     return degrees
+
+
+def _parse_angle(text: str, unit: str) -> float:
+    from astropy.coordinates import Angle  # here: half a second
+
+    with suppress(ValueError):  # astropy's own errors are of this kind
+        return Angle(text, unit).degree
+    return np.nan
 
 
 def _drop_placeholders(sky: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:

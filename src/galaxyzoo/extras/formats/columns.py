@@ -81,28 +81,7 @@ class TableColumns:
 
 
 def open_columns(path: Path, names: Mapping[str, str]) -> TableColumns:
-    """Open columns of the table that images come in.
-
-    Args:
-        path: of a store, as `open_images` takes it.
-        names: columns of the table, by their names in the result.
-    Raises:
-        InputError: there is no table, or it has no such column.
-    """
-    if path.suffix.lower() != ".parquet":
-        table = read_columns(path, list(names.values())).rename_columns(list(names))
-        return TableColumns(path, names, table.schema, np.zeros(1, np.int64), {0: table})
-    _check_columns(path, list(names.values()))
-    file = parquet.ParquetFile(path)
-    kinds = file.schema_arrow
-    counts = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
-    starts = np.cumsum([0, *counts[:-1]])
-    schema = pa.schema([(name, kinds.field(column).type) for name, column in names.items()])
-    return TableColumns(path, names, schema, starts)
-
-
-def read_columns(path: Path, columns: Sequence[str]) -> pa.Table:
-    """Read columns, row i of image i of the store; missing values and NaN are null.
+    """Open columns of the table that images come in; missing values and NaN are null.
 
     Types are those of the Parquet file or FITS table. Columns of a CSV are whole numbers, booleans
     or numbers if all their cells are, besides words of `NO_VALUE`; numbers whose digits a float
@@ -111,19 +90,29 @@ def read_columns(path: Path, columns: Sequence[str]) -> pa.Table:
 
     Args:
         path: of a store, as `open_images` takes it.
-        columns: to read.
+        names: columns of the table, by their names in the result.
     Raises:
         InputError: there is no table, or it has no such column.
     """
+    columns = list(names.values())
     _check_columns(path, columns)
-    if path.suffix.lower() == ".csv":
-        frame = read_table(path, wanted=columns.__contains__, texts=None)
-        return pa.table({column: _parse(frame[column]) for column in columns})
-    if path.suffix.lower() == ".parquet":
-        table = parquet.read_table(path, columns=list(columns))
-    else:
-        table = pa.Table.from_pandas(fits_file.read_table(path)[list(columns)])
-    return _plain(table, dict(zip(columns, columns, strict=True)))
+    if path.suffix.lower() != ".parquet":
+        table = _plain(_read_whole(path, columns), names)
+        return TableColumns(path, names, table.schema, np.zeros(1, np.int64), {0: table})
+    file = parquet.ParquetFile(path)
+    kinds = file.schema_arrow
+    counts = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
+    starts = np.cumsum([0, *counts[:-1]])
+    schema = pa.schema([(name, kinds.field(column).type) for name, column in names.items()])
+    return TableColumns(path, names, schema, starts)
+
+
+def _read_whole(path: Path, columns: Sequence[str]) -> pa.Table:
+    """Columns of a CSV file or FITS table."""
+    if path.suffix.lower() != ".csv":
+        return pa.Table.from_pandas(fits_file.read_table(path)[columns])
+    frame = read_table(path, wanted=columns.__contains__, texts=None)
+    return pa.table({column: _parse(frame[column]) for column in columns})
 
 
 def _check_columns(path: Path, columns: Sequence[str]) -> None:

@@ -52,8 +52,6 @@ def read_planes(data: bytes, names: tuple[str, ...]) -> tuple[np.ndarray, Any]:
                 raise InputError(f"its shape {hdu.shape} is too large")
         header = chosen[0].header
         bands = [_planes(hdu) for hdu in chosen]
-        if len(bands) == 1:
-            return bands[0], header
         if len({planes.shape[1:] for planes in bands}) > 1:
             raise InputError(f"--hdu {','.join(names)}: these extensions differ in size")
         return np.concatenate(bands), header

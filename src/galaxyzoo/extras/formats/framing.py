@@ -81,6 +81,7 @@ def cut_square(
         return bands, middle.min()
     else:
         pixel = middle
+        offset = 0 * middle
         largest = shape.min()
     size = round(side or largest)
     if not MIN_SIDE <= size <= largest:
@@ -88,13 +89,10 @@ def cut_square(
             f"a field of {size:,} px does not fit into its {shape[1]} × {shape[0]} px, or is below "
             f"{MIN_SIDE} px: use a smaller --field or, if an edge was trimmed, a list's ra and dec"
         )
-    first = np.floor(pixel - (size - 1) / 2).astype(int)
-    if _MOVED in notes:  # it may reach beyond the edges
-        bands = np.pad(bands, [(0, 0), (size, size), (size, size)], constant_values=np.nan)
-        first += size
-    top, left = first
-    edge = np.minimum(pixel, shape - 1 - pixel).min()
-    return bands[:, top : top + size, left : left + size], edge
+    from astropy.nddata import extract_array
+
+    square = extract_array(bands, (len(bands), size, size), ((len(bands) - 1) / 2, *pixel))
+    return square, (middle - offset).min()
 
 
 def _find_pixel(header: Any, position: Position | None) -> np.ndarray:

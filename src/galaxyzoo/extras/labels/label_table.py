@@ -68,7 +68,6 @@ def _read(
             f"{shown(path)}: {n_empty:,} of {count(len(classes), 'row')} have no class: to predict "
             "(if that is a class of its own, name it)"
         )
-    first_ids = ids.groupby(level=0).first()
     return make_dataset(
         folder,
         images,
@@ -77,7 +76,7 @@ def _read(
         task=task,
         own_task=task,
         table=path,
-        written=first_ids[labels.index].tolist(),
+        written=ids.groupby(level=0).first().tolist(),
     )
 
 
@@ -107,19 +106,18 @@ def _match_images(id_columns: pd.DataFrame, images: Images, path: Path) -> pd.Se
 
 
 def _majority(rows: pd.Index, classes: pd.Series, path: Path) -> pd.Series:
-    """Class of each image that most of its rows have, empty where there is none, by its row.
+    """Class of each image that most of its rows have, empty where there is none; rows ascend.
 
     Args:
         rows: of the images, for each row of the table.
-        classes: of the rows of the table, empty where they have none.
+        classes: of the rows of the table, empty where they have none; there are two or more.
         path: the table, for messages.
     """
     counts = pd.crosstab(rows.to_numpy(), classes.to_numpy())
     counts = counts.drop(columns="", errors="ignore")
     most = counts.max(axis=1)
-    is_clear = (most > 0) & (counts.eq(most, axis=0).sum(axis=1) == 1)
+    is_clear = counts.eq(most, axis=0).sum(axis=1) == 1
     labels = counts.idxmax(axis=1).where(is_clear, "")
-    labels = labels.loc[rows.unique()]
     if len(labels) < len(rows):
         n_labels = counts.to_numpy().sum()
         n_ties = int((~is_clear & (most > 0)).sum())
