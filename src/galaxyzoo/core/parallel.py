@@ -21,6 +21,7 @@ from galaxyzoo.core.errors import InputError
 
 _THREADS = "OMP_NUM_THREADS"  # of each process
 KILLED = "a process was killed (out of memory?)"
+_RESTARTS = 3  # of a killed process by Ray, as by Dask; its call begins anew
 _RAY_STORE_BYTES = 100_000_000  # all that passes through it are settings and catalogs
 
 
@@ -134,10 +135,10 @@ def _ray(jobs: int) -> Iterator[dict[str, Any]]:
     ray.init(address=cluster, **settings)
     try:
         gpus = ray.cluster_resources().get("GPU", 0)
-        options = {}
+        actor = {"max_restarts": _RESTARTS, "max_task_retries": _RESTARTS}
         if gpus:  # Ray hides all of them from whoever asked for none
-            options["ray_remote_args"] = {"num_gpus": min(1, gpus / jobs)}
-        yield options
+            actor["num_gpus"] = min(1, gpus / jobs)
+        yield {"ray_remote_args": actor}
     finally:
         ray.shutdown()
 

@@ -72,8 +72,8 @@ class Survey:
         return self.load()
 
     def __getstate__(self) -> dict[str, Any]:
-        """State for another process, which loads the networks itself."""
-        return {key: value for key, value in self.__dict__.items() if key != "predictor"}
+        """State for another process, which loads networks and opens images, maybe millions."""
+        return vars(replace(self, images=replace(self.images)))
 
     @cached_property
     def provenance(self) -> dict[str, str | int | None]:
@@ -180,6 +180,7 @@ class Survey:
 
         When it ends, all parts are there: it waits for those that others hold.
         """
+        self._begun.check()  # another process has opened images and networks of its own
         done = 0
         with ProgressBar(total=self._count(), desc="images", unit="image", leave=False) as bar:
             held = []  # by other processes, which are at work or will die
