@@ -38,6 +38,7 @@ _GROUP_FORMS = GROUPS, "groups.csv.gz", "groups.parquet"
 PLACE = "position"  # what galaxies share, beside a group
 KEYS = ("dr7objid", *NAMES)  # columns that name images
 _NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?"
+_NO_SKY = pd.DataFrame(columns=list(POSITION))
 _ARCSEC = np.radians(1 / 3600)
 _MANY = 8  # galaxies at one position; a galaxy in all its orientations has as many pictures
 
@@ -49,7 +50,7 @@ class SideTable:
     path: Path
     groups: pd.DataFrame  # by id: names of groups, of each column of groups
     sky: pd.DataFrame  # by id: `ra` and `dec` in degrees, of rows that have a position
-    position: tuple[str, str] | None  # the names of these columns in the file
+    position: str  # the names of these columns in the file; empty: it has none
     unknown: int  # rows of other images
 
 
@@ -58,6 +59,7 @@ class KnownGroups:
     """Numbers of the groups and places of a dataset's images, by the tables beside it."""
 
     numbers: pd.DataFrame  # by id; columns of `GROUP` and `PLACE`, -1: none
+    sky: pd.DataFrame  # by id: `ra` and `dec` in degrees, of rows that have a position
     sources: dict[str, list[str]]  # columns and files of each
     notes: list[str]  # lines for the user
 
@@ -96,9 +98,9 @@ def read_known_groups(raw: DatasetFiles) -> KnownGroups:
             sources.setdefault(GROUP, []).append(f"{column} of {table.path.name}")
         if table.position:
             positions.append(table.sky)
-            columns = ", ".join(table.position)
-            sources.setdefault(PLACE, []).append(f"{columns} of {table.path.name}")
+            sources.setdefault(PLACE, []).append(f"{table.position} of {table.path.name}")
     numbers = pd.DataFrame(index=ids)
+    sky = _NO_SKY
     if memberships:
         members = pd.concat(memberships)
         rows = ids.get_indexer(members.index)
@@ -108,15 +110,12 @@ def read_known_groups(raw: DatasetFiles) -> KnownGroups:
         notes.extend(lines)
         rows = ids.get_indexer(sky.index)
         numbers[PLACE] = connect_members(rows, match_places(sky), len(ids))
-    return KnownGroups(numbers, sources, notes)
+    return KnownGroups(numbers, sky, sources, notes)
 
 
 def sky_positions(raw: DatasetFiles) -> dict[GalaxyId, tuple[float, float]]:
     """`ra` and `dec` in degrees by id, of labeled galaxies that have a position."""
-    positions = [table.sky for table in read_side_tables(raw) if table.position]
-    if not positions:
-        return {}
-    sky = _drop_placeholders(pd.concat(positions))[0]
+    sky = read_known_groups(raw).sky
     sky = sky[sky.index.isin(raw.targets.index) & ~sky.index.duplicated()]
     return dict(zip(sky.index, sky.itertuples(index=False, name=None), strict=True))
 
@@ -152,10 +151,11 @@ def _read_side_table(path: Path, raw: DatasetFiles) -> SideTable | None:
     images = _match_rows(cells, path, raw)
     of_images = cells.iloc[images.index].set_axis(raw.train_images.ids[images])
     group_names = of_images[groups].apply(compared_names)
-    sky = pd.DataFrame(columns=list(POSITION))
+    sky = _NO_SKY
     if position:
         sky = read_sky(of_images, position, path)
-    return SideTable(path, group_names, sky, position, len(cells) - len(of_images))
+    unknown = len(cells) - len(of_images)
+    return SideTable(path, group_names, sky, ", ".join(position or ()), unknown)
 
 
 def _is_of_use(column: str) -> bool:
@@ -306,7 +306,7 @@ def _describe(table: SideTable, labeled: pd.Index) -> Iterator[str]:
     """Say for how many galaxies a table has groups or positions."""
     used = {name: table.groups[name].dropna().index for name in table.groups}
     if table.position:
-        used[", ".join(table.position)] = table.sky.index
+        used[table.position] = table.sky.index
     for name, galaxies in used.items():
         count = labeled.isin(galaxies).sum()
         yield f"{shown(table.path)}: {count:,} of {len(labeled):,} training galaxies have {name}"
