@@ -171,13 +171,20 @@ def _read_texts(path: Path) -> pd.DataFrame:
             if path.suffix == ".json":
                 rows = _list_answers(json.loads(text))
             else:
-                rows = [json.loads(line) for line in text.splitlines()]
+                rows = [json.loads(line) for line in text.split("\n") if line.strip()]
             frame = pd.DataFrame(rows, dtype=object)
     except (OSError, ValueError) as error:
         raise InputError(f"{paths.shown(path)} cannot be read: {reason_of(error)}") from None
     except (LookupError, TypeError, AttributeError):
         raise InputError(f"{paths.shown(path)} is no list of rows or tasks") from None
-    return frame.map(str).where(frame.notna(), np.nan)
+    return frame.map(as_text).where(frame.notna(), np.nan)
+
+
+def as_text(value: object) -> str:
+    """Value of a table or an array as text; bytes are UTF-8."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return str(value)
 
 
 def _list_answers(tasks: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from astropy.table import Table
 
 from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.data.parallel_decoding import decode_many
@@ -148,7 +149,15 @@ def to_list(path: Path, files: dict[str, bytes]) -> list[Path]:
     return [path / "cuts.csv"]
 
 
-@pytest.mark.parametrize("form", [to_folder, to_zip, to_list])
+def to_table(path: Path, files: dict[str, bytes]) -> list[Path]:
+    """A FITS table with columns in capitals, as some archives write them."""
+    to_folder(path, files)
+    names = [f"cuts/{name}" for name in files]
+    Table({"PATH": names, "PETROR90_R": [6 / 8.48] * len(files)}).write(path / "cuts.fits")
+    return [path / "cuts.fits"]
+
+
+@pytest.mark.parametrize("form", [to_folder, to_zip, to_list, to_table])
 def test_every_form_gives_the_same_pictures(tmp_path, form):
     png = cv2.imencode(".png", np.full((40, 40, 3), 90, np.uint8))[1].tobytes()
     cut = write_fits(CUBE, **SKY)
@@ -161,7 +170,7 @@ def test_every_form_gives_the_same_pictures(tmp_path, form):
     by_name = {Path(store.names[int(i)]).name: images[i] for i in store.ids}
     assert np.array_equal(by_name["7.fits"], to_rgb(cut, FitsSettings(), 6))  # 24 px of 0.25"
     assert (by_name["8.png"] == 90).all()
-    assert len(store.notes) == (form is not to_list)
+    assert len(store.notes) == (form in (to_folder, to_zip))
 
 
 def test_another_stretch_is_another_digest(tmp_path):

@@ -24,11 +24,8 @@ def renamed(key: bytes, old: int, new: int) -> bytes:
     return data.replace(key + b"%21d" % old, key + b"%21d" % new)
 
 
-def table_alone() -> bytes:
-    return write_fits(None, fits.BinTableHDU.from_columns([fits.Column("x", "E", array=[1.0])]))
-
-
 LINE = np.arange(10.0)
+TABLE = fits.BinTableHDU.from_columns([fits.Column("x", "E", array=[1.0])])
 NAMELESS = "it has 1 A, 2 B: choose the image with --hdu 1,"
 CHIPS = [part(CUBE, name, EXTVER=k) for k in (1, 2) for name in ("SCI", "ERR")]
 UNEQUAL = part(CUBE[0]), part(CUBE[1, :30])
@@ -62,7 +59,19 @@ WRONG: dict[str, tuple[Callable[[], bytes], str, str]] = {
     "cut off": (lambda: write_fits(CUBE)[:6000], "", DAMAGED),
     "packed and cut off": (lambda: packed(np.tile(CUBE, (1, 4, 4)))[:20000], "", DAMAGED),
     "gzip, cut off": (lambda: gzip.compress(write_fits(CUBE))[:-900], "", DAMAGED),
-    "a table": (table_alone, "", "has no image"),
+    "a table": (lambda: write_fits(None, TABLE), "", "has no image"),
+    # as in files of Rubin and JWST
+    "the number of a table": (
+        lambda: write_fits(None, TABLE, part(CUBE, "SCI")),
+        "1",
+        "--hdu 1: not an image; the file has 2 SCI",
+    ),
+    "no such name beside a table": (lambda: write_fits(CUBE, TABLE), "X", "X (--hdu), only 0"),
+    "several beside a table": (
+        lambda: write_fits(None, TABLE, part(CUBE, "A"), part(CUBE, "B")),
+        "",
+        "it has 2 A, 3 B: choose the image with",
+    ),
     "four axes": (lambda: write_fits(np.stack([CUBE] * 2)), "", "shape is (2, 3, 48, 48)"),
     "two bands": (lambda: write_fits(CUBE[:2]), "", "only bands 0 to 1: set --bands R,G,B"),
     "a side that it lacks": (lambda: renamed(b"NAXIS1  =", 48, 9000), "", DAMAGED),

@@ -160,7 +160,7 @@ def test_words_that_pandas_takes_for_no_value_are_classes_and_ids(root):
             "",
             "'g4' has '?' in column 'b'",
         ),
-        ({"class": ["a", "b", "['a']", "[a b]", "{"]}, "", "'g3' has '[a' and 'b]' (such"),
+        ({"class": ["a", "b", "['a']", "[a b]", "{"]}, "", "'g3' has 'a' and 'b' (such"),
         ({"class": ["[]", "{}", "", "['']", "[]"]}, "", "labels.csv has no class: label"),
         ({"class": [*"abab", "a"], "id": ["g0"] * 2 + ["g1"] * 2 + ["g0"]}, "", "only class 'a'"),
         ({"a": ["87 %"] * 5, "b": [13] * 5}, "", "no column 'class', only numeric ones (found"),

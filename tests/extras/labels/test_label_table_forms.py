@@ -41,9 +41,19 @@ def write_parquet(folder: Path, answers: Answers) -> None:
     tabulate(answers, "class", "".join).to_parquet(folder / "labels.parquet", index=False)
 
 
+def write_bytes(folder: Path, answers: Answers) -> None:
+    """As astropy's `Table.to_pandas` gives the texts of FITS tables."""
+    table = tabulate(answers, "class", "".join)
+    for column in ("file", "class"):
+        table[column] = table[column].str.encode("utf-8")
+    table.to_parquet(folder / "labels.parquet", index=False)
+
+
 def write_jsonl(folder: Path, answers: Answers, cell: Callable = "".join) -> None:
     table = tabulate(answers, "label", cell).rename(columns={"file": "file_name"})
-    table.to_json(folder / "metadata.jsonl", orient="records", lines=True)
+    table["note"] = "two\u2028lines"
+    rows = table.to_json(orient="records", lines=True, force_ascii=False)
+    (folder / "metadata.jsonl").write_text(f"{rows}\n", "utf-8")
 
 
 def write_chosen(folder: Path, answers: Answers) -> None:
@@ -137,6 +147,7 @@ NAMES: dict[str, Callable[[Path, Answers], None]] = {
     "another case": lambda folder, answers: write_names(folder, answers, "Labels.csv"),
     "packed": lambda folder, answers: write_names(folder, answers, "labels.csv.gz"),
     "Parquet": write_parquet,
+    "Parquet of bytes": write_bytes,
     "JSON lines": write_jsonl,
     "chosen": write_chosen,
     "a zip": lambda folder, answers: write_zip(folder, answers, "Cut-outs v2.zip", "/"),
@@ -159,6 +170,17 @@ SETS: dict[str, Callable[[Path, Answers], None]] = {
     "Python's lists": lambda folder, answers: write_cells(folder, answers, str),
     "numpy's lists": lambda folder, answers: write_cells(
         folder, answers, lambda a: str(np.array(a))
+    ),
+    "numpy's scalars": lambda folder, answers: write_cells(
+        folder, answers, lambda a: str(list(map(np.str_, a)))
+    ),
+    "Python's sets": lambda folder, answers: write_cells(folder, answers, lambda a: str(set(a))),
+    "tuples": lambda folder, answers: write_cells(folder, answers, lambda a: str(tuple(a))),
+    "DuckDB's lists": lambda folder, answers: write_cells(
+        folder, answers, lambda a: f"[{', '.join(a)}]"
+    ),
+    "PostgreSQL's arrays": lambda folder, answers: write_cells(
+        folder, answers, lambda a: f"{{{','.join(a)}}}"
     ),
     "JSON's lists": lambda folder, answers: write_cells(folder, answers, json.dumps),
     "lists in JSON lines": lambda folder, answers: write_jsonl(folder, answers, list),

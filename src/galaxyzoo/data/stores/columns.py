@@ -9,7 +9,7 @@ import pandas as pd
 
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
-from galaxyzoo.io.tables import MAX_SAFE_INTEGER
+from galaxyzoo.io.tables import MAX_SAFE_INTEGER, as_text
 
 # Names of columns and arrays of ids
 IDS = ("GalaxyID", "id", "ids", "id_str", "objid", "object_id", "TARGETID", "source_id", "filename",
@@ -59,11 +59,11 @@ def find_position(columns: Collection[str]) -> tuple[str, str] | None:
     return None
 
 
-def find_ids(columns: Collection[str], path: Path, names: Sequence[str] = IDS) -> str:
-    """Find the column or array of ids, the first of `names`; refuse a table without any."""
-    present = pick_columns(columns, names)
+def find_ids(columns: Collection[str], path: Path) -> str:
+    """Find the first column of `NAMES`; refuse a table without any."""
+    present = pick_columns(columns, NAMES)
     if not present:
-        raise InputError(f"{shown(path)} has no id column (expected one of {', '.join(names)})")
+        raise InputError(f"{shown(path)} has no id column (expected one of {', '.join(NAMES)})")
     return present[0]
 
 
@@ -110,10 +110,4 @@ def read_id_column(ids: pd.Series, path: Path) -> pd.Series:
 
 def as_texts(values: np.ndarray) -> list[str]:
     """Values as text, of an array of anything; bytes are UTF-8."""
-    return [_as_text(value) for value in values.tolist()]
-
-
-def _as_text(value: object) -> str:
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
-    return str(value)
+    return list(map(as_text, values.tolist()))

@@ -63,6 +63,10 @@ def has_colors(header: Any) -> bool:
     return header["BITPIX"] == 8 and not is_scaled
 
 
+def _has_pixels(hdu: Any) -> bool:
+    return hdu.is_image and hdu.shape != ()
+
+
 def _axes(hdu: Any) -> tuple[int, ...]:
     """Shape without axes of 1, (band, H, W) or (H, W); bytes may have their colors last."""
     axes = tuple(side for side in hdu.shape if side != 1)
@@ -108,7 +112,7 @@ def _find_named(hdus: Any, names: tuple[str, ...]) -> list[Any]:
     chosen = [hdu for hdu in hdus if f"{hdu.name},{hdu.ver}" == listed.upper()]
     if len(chosen) != 1:
         chosen = [_find_extension(hdus, name) for name in names]
-    if not all(hdu.is_image and hdu.shape for hdu in chosen):
+    if not all(map(_has_pixels, chosen)):
         raise InputError(f"--hdu {listed}: not an image; the file has {_list_extensions(hdus)}")
     return chosen
 
@@ -130,7 +134,7 @@ def _find_extension(hdus: Any, name: str) -> Any:
 
 def _find_image(hdus: Any) -> Any:
     """Find the extension that is the image by name, the first or the only one."""
-    images = [hdu for hdu in hdus if hdu.is_image and hdu.shape]
+    images = [hdu for hdu in hdus if _has_pixels(hdu)]
     if not images:
         raise InputError("its FITS file has no image")
     pictures = [hdu for hdu in images if _is_picture(hdu)]
@@ -149,7 +153,7 @@ def _list_extensions(hdus: Any, name: str = "") -> str:
     """List the numbers and names of the extensions, or of those of a name."""
     listed = []
     for number, hdu in enumerate(hdus):
-        if hdu.shape and name in ("", hdu.name):
+        if _has_pixels(hdu) and name in ("", hdu.name):
             listed.append(f"{number} {hdu.name}".strip())
     return ", ".join(listed[:10])
 
@@ -180,8 +184,7 @@ def holds_table(path: Path) -> bool:
     if not path.name.lower().endswith(FITS_SUFFIXES):
         return False
     with suppress(Exception), _import_fits().open(path) as hdus:
-        has_image = any(hdu.is_image and hdu.shape for hdu in hdus)
-        return not has_image and not all(hdu.is_image for hdu in hdus)
+        return not any(map(_has_pixels, hdus)) and not all(hdu.is_image for hdu in hdus)
     return False
 
 

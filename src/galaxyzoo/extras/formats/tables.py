@@ -212,8 +212,8 @@ def _open_list(
     if position and places.str.lower().str.endswith(FITS_SUFFIXES).any():
         sky = read_sky(read(list(position)).astype(str), position, path)
         listed = listed.join(sky)
-    if fits.RADIUS in columns:
-        listed[fits.RADIUS] = _read_radii(path, read([fits.RADIUS])[fits.RADIUS])
+    for column in pick_columns(columns, [fits.RADIUS]):
+        listed[fits.RADIUS] = _read_radii(path, read([column])[column])
     return replace(images, table=listed, by_name=True)
 
 

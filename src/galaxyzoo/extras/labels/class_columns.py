@@ -61,25 +61,26 @@ def read_classes(table: pd.DataFrame, path: Path, column: str | None) -> pd.Seri
 
 
 def _list_names(cell: str) -> list[str]:
-    """Names in a list, or dict of lists, as JSON, Python or numpy writes them; else the cell.
+    """Names in a list, set, tuple or dict of lists, as programs write them; else the cell.
 
     Examples:
         >>> _list_names("['ring' 'bar']"), _list_names('{"choices": ["ring"]}'), _list_names("S0")
         (['ring', 'bar'], ['ring'], ['S0'])
     """
-    if not re.fullmatch(r"(?s)\[.*\]|\{.*\}", cell):
+    if not re.fullmatch(r"(?s)\[.*\]|\{.*\}|\(['\"].*\)|(set)?\(\)", cell):
         return [cell]
+    text = re.sub(r"\bnp\.\w+\((.*?)\)", r"\1", cell)  # numpy's scalars
     try:
-        value = ast.literal_eval(re.sub(r"'\s+'", "', '", cell))  # numpy has no commas
+        value = ast.literal_eval(re.sub(r"'\s+'", "', '", text))  # numpy has no commas
     except (ValueError, SyntaxError, RecursionError):
-        return cell.split()  # numbers of numpy; a single word is a name
+        return re.split(r"[,\s]+", cell[1:-1].strip())  # numpy's numbers; databases' words
     return _flatten(value)
 
 
 def _flatten(value: object) -> list[str]:
     if isinstance(value, dict):
         value = list(value.values())
-    if isinstance(value, list):
+    if isinstance(value, (list, set, tuple)):
         return list(chain.from_iterable(map(_flatten, value)))
     return [str(value).strip()]
 

@@ -40,7 +40,7 @@ def find_label_table(folder: Path) -> DatasetCandidate | None:
         return None
     if settings.label is None:
         refuse_zooniverse(table, path)
-    table.index = table[find_ids(table, path, NAMES)].fillna("")
+    table.index = table[find_ids(table, path)].fillna("")
     id_columns = table[pick_columns(table, NAMES)]
     classes = read_classes(table.drop(columns=id_columns.columns), path, settings.label)
     task = find_task(folder, path, set(classes) - {""}, settings)

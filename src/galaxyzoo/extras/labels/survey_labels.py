@@ -20,7 +20,7 @@ import pandas as pd
 from galaxyzoo.core import files, manifest
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
-from galaxyzoo.data.stores.columns import NAMES, find_ids, read_ids
+from galaxyzoo.data.stores.columns import find_ids, read_ids
 from galaxyzoo.data.stores.matching import find_rows
 from galaxyzoo.extras.labels.own_task import can_be_label
 from galaxyzoo.extras.labels.scores import Proportion
@@ -134,7 +134,7 @@ class SurveyLabels:
         Ids without a folder may lack that of the survey's, and the ending.
         """
         table = read_table(path, source, texts=None).dropna(how="all").astype(object).fillna("")
-        key = find_ids(table, path, NAMES)
+        key = find_ids(table, path)
         if CLASS not in table:
             raise InputError(f"{shown(path)} has no column '{CLASS}'")
         names = self._complete_names(read_ids(table[key].to_numpy(), path))
