@@ -10,16 +10,6 @@ from galaxyzoo.training import jobs, probe
 from support.small_models import small_config
 
 
-@pytest.mark.parametrize(("limits", "expected"), [((3000, None), 3000), (("max", 2000), 2000)])
-def test_memory_is_the_containers(limits, expected, monkeypatch, tmp_path):
-    paths = (tmp_path / "v2", tmp_path / "v1")
-    for path, limit in zip(paths, limits, strict=True):
-        if limit is not None:
-            path.write_text(f"{limit}\n")
-    monkeypatch.setattr(jobs, "_CONTAINER_LIMITS", paths)
-    assert jobs.memory_bytes() == expected
-
-
 def equip(patch: pytest.MonkeyPatch, device: str, cores: int, gpus: int = 1) -> None:
     """A machine with GPUs of 80 GB each."""
     patch.setattr(devices, "get_device", lambda: torch.device(device))

@@ -1,8 +1,10 @@
-"""Memory of the GPU or the machine: kept between steps, freed, or used up."""
+"""Memory of the GPU or the machine: how much there is; kept between steps, freed, or used up."""
 
 import ctypes
 import gc
+import os
 import platform
+from pathlib import Path
 
 import torch
 
@@ -19,6 +21,21 @@ _SIGNS = (
 _TRIM_THRESHOLD = -1
 _MMAP_MAX = -4
 _ARENA_MAX = -8
+# of memory, in a container by cgroup v2 and v1
+_CONTAINER_LIMITS = (
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
+
+
+def memory_bytes() -> int:
+    """Memory of this machine, or of the container where that has less."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for path in _CONTAINER_LIMITS:
+        limit = path.read_text().strip() if path.exists() else "max"
+        if limit.isdecimal():
+            memory = min(memory, int(limit))
+    return memory
 
 
 def keep_freed_memory() -> None:

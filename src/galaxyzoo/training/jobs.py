@@ -1,24 +1,18 @@
 """Choose how many folds are trained at a time, by cores and memory."""
 
-import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import joblib
 import torch
 
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core import devices
+from galaxyzoo.core.memory import memory_bytes
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.training import probe
 
 _FOLD_BYTES = 3e9  # memory of a fold in training: its process, network and batches
 _FEW_IMAGES = 20_000  # are trained before the processes for several folds have started
-# of memory, in a container by cgroup v2 and v1
-_CONTAINER_LIMITS = (
-    Path("/sys/fs/cgroup/memory.max"),
-    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
-)
 
 
 def choose_jobs(configs: Sequence[Config], datasets: Mapping[str | None, Dataset]) -> int:
@@ -58,13 +52,3 @@ def _count_on_gpus(configs: Sequence[Config], datasets: Mapping[str | None, Data
         fold_bytes = max(fold_bytes, probe.gpu_bytes(config, datasets[config.dataset]))
     free, _ = torch.cuda.mem_get_info()
     return torch.cuda.device_count() * int(free / fold_bytes)
-
-
-def memory_bytes() -> int:
-    """Memory of this machine, or of the container where that has less."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    for path in _CONTAINER_LIMITS:
-        limit = path.read_text().strip() if path.exists() else "max"
-        if limit.isdecimal():
-            memory = min(memory, int(limit))
-    return memory

@@ -8,9 +8,9 @@ import pandas as pd
 
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core import console, devices
+from galaxyzoo.core.memory import memory_bytes
 from galaxyzoo.data.catalog import Catalog, folds_dir
 from galaxyzoo.data.prepare import Dataset
-from galaxyzoo.training.jobs import memory_bytes
 from galaxyzoo.training.probe import peak_of_fold, recall_or_probe
 
 _PROBES_S = 60.0  # seconds of all probes together, where a batch of each run fits in

@@ -18,7 +18,7 @@ from astropy.table import Table
 from pyarrow import parquet
 
 from galaxyzoo.core.errors import one_line
-from galaxyzoo.extras.surveys import COLUMN_NAMES, TABLE_FORMATS, one_table
+from galaxyzoo.extras.surveys import COLUMN_NAMES, TABLE_FORMATS, one_table, survey
 from galaxyzoo.extras.surveys.columns import describe_columns, meaning, rename
 from galaxyzoo.extras.surveys.one_table import write_one_table
 from galaxyzoo.tasks.registry import get_task
@@ -193,6 +193,45 @@ def test_features_can_be_left_out_of_the_table(tmp_path):
     assert fits.getdata(path)["Class1.1"].shape == (3,)
 
 
+@pytest.mark.parametrize("ending", [".parquet", ".fits"])
+@pytest.mark.parametrize("rows", [1, 4, 100])
+@pytest.mark.parametrize("is_ranked", [False, True])
+def test_a_table_written_in_blocks_has_every_row_once_in_order(
+    tmp_path, monkeypatch, ending, rows, is_ranked
+):
+    monkeypatch.setattr(one_table, "_BLOCK_ROWS", rows)
+    monkeypatch.setattr(one_table, "_RANKED_ROWS", rows)
+
+    def score(part: pa.Table) -> np.ndarray:
+        return part["Class1.1"].to_numpy().round(1)  # many are equal
+
+    parts = make_parts(tmp_path, [[1, 2], [3, 4, 5], [], [6], [7, 8, 9]])
+    path = tmp_path / f"votes{ending}"
+    write_one_table(path, parts, "kaggle", score if is_ranked else None)
+    expected = pa.concat_tables([parquet.read_table(part) for part in parts])
+    if is_ranked:
+        expected = expected.take(np.argsort(-score(expected), kind="stable"))
+    found = one_table.read_one_table(path)
+    for name in ("id", "Class1.1", "Class8.7_upper", "hubble10", "features"):
+        assert found[name].to_pylist() == expected[name].to_pylist()
+    if ending == ".parquet":
+        assert found.schema.remove_metadata() == expected.schema.remove_metadata()
+
+
+@pytest.mark.parametrize("ending", [ending for ending in TABLE_FORMATS if ending != ".parquet"])
+def test_a_table_that_does_not_fit_into_memory_is_refused_before_the_job(
+    tmp_path, monkeypatch, ending
+):
+    images = draw_survey(tmp_path / "survey", {f"{100 + number}.png": 9 for number in range(50)})
+    job = make_job(tmp_path / "votes", images)
+    table = tmp_path / f"votes{ending}"
+    monkeypatch.setattr(survey, "memory_bytes", lambda: 4_800)  # 50 rows of two numbers, 12-fold
+    job.check(table)
+    monkeypatch.setattr(survey, "memory_bytes", lambda: 4_799)
+    assert "50 images takes about 0 GB" in one_line_refusal(job.check, table)
+    job.check(tmp_path / "votes.parquet")
+
+
 def test_a_kept_column_is_not_named_as_a_renamed_prediction(tmp_path):
     kept = pa.table({"smooth_or_features_smooth": [1]})
     line = one_line_refusal(one_table.check_table, tmp_path / "t.fits", kept, ["Class1.1"], "words")
@@ -285,13 +324,13 @@ def test_parquet_describes_its_columns_to_the_virtual_observatory(tmp_path):
 
 
 def test_astropy_reads_votes_as_voparquet(tmp_path):
-    parts = make_parts(tmp_path, [["a.jpg", "b.jpg"]])
+    parts = make_parts(tmp_path, [["a.jpg", "a much longer name.jpg"], ["a.jpg"]])
     path = tmp_path / "votes.parquet"
     write_one_table(path, parts, "words")
     table = Table.read(path, format="parquet.votable")
     plain = parquet.read_table(path)
     assert table.colnames == plain.column_names
-    assert table["id"].tolist() == ["a.jpg", "b.jpg"]
+    assert table["id"].tolist() == ["a.jpg", "a much longer name.jpg", "a.jpg"]
     assert table["odd_yes"].tolist() == plain["odd_yes"].to_pylist()
     assert table["odd_yes"].meta["ucd"] == "stat.probability"
     assert "'odd' to 'Is there anything odd?'" in table["odd_yes"].description

@@ -259,7 +259,7 @@ def _open(path: Path) -> Images:
 
 def open_whole(path: Path) -> Images:
     """Open images of a dataset, to be wrapped later; refuse pictures of a form that is not read."""
-    images = _open(path)
+    images = _open(path).stamped()
     for name, reason in images.left_out:
         raise InputError(f"{shown(path)}: '{name}': {reason}")
     return images

@@ -1,8 +1,9 @@
 """Columns of the tables that images come in, such as their positions: lists and Parquet."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -38,26 +39,24 @@ def column_names(path: Path) -> list[str]:
 
 
 @dataclass(eq=False)
-class TableColumns:
-    """Columns of the table that images come in, read in pieces: a Parquet file's row groups.
+class TableInPieces:
+    """A table of which one piece is in memory at a time, such as a row group of a Parquet file.
 
     Args:
-        path: of a store, as `open_images` takes it.
-        names: columns of the table, by their names here.
-        schema: the types to read them as.
+        schema: types that the pieces are cast to.
         starts: (piece,) first row of each.
+        read: reads a piece by its number.
     """
 
-    path: Path
-    names: Mapping[str, str]
     schema: pa.Schema
     starts: np.ndarray
+    read: Callable[[int], pa.Table]
     _held: dict[int, pa.Table] = field(default_factory=dict, repr=False)  # the last piece, if any
 
     def pieces(self) -> Iterator[pa.Table]:
         """Read all rows; values that the types of the schema cannot hold are an ArrowException."""
         for number in range(len(self.starts)):
-            yield self._read(number)
+            yield self._piece(number)
 
     def take(self, rows: np.ndarray) -> pa.Table:
         """Read some rows, in their order."""
@@ -66,21 +65,24 @@ class TableColumns:
         places = []
         for number in np.unique(numbers):
             is_here = numbers == number
-            taken.append(self._read(number).take(rows[is_here] - self.starts[number]))
+            taken.append(self._piece(number).take(rows[is_here] - self.starts[number]))
             places.append(np.flatnonzero(is_here))
         if not taken:
             return self.schema.empty_table()
         return pa.concat_tables(taken).take(np.argsort(np.concatenate(places)))
 
-    def _read(self, number: int) -> pa.Table:
+    def _piece(self, number: int) -> pa.Table:
         if number not in self._held:
-            file = parquet.ParquetFile(self.path)
-            table = file.read_row_group(number, columns=list(self.names.values()))
-            self._held = {number: _plain(table, self.names)}
+            self._held = {number: self.read(number)}
         return self._held[number].cast(self.schema)
 
 
-def open_columns(path: Path, names: Mapping[str, str]) -> TableColumns:
+def first_rows(counts: Sequence[int]) -> np.ndarray:
+    """(piece,) numbers of the first row of pieces with so many rows, one after another."""
+    return np.cumsum([0, *counts])[:-1]
+
+
+def open_columns(path: Path, names: Mapping[str, str]) -> TableInPieces:
     """Open columns of the table that images come in; missing values and NaN are null.
 
     Types are those of the Parquet file or FITS table. Columns of a CSV are whole numbers, booleans
@@ -98,13 +100,17 @@ def open_columns(path: Path, names: Mapping[str, str]) -> TableColumns:
     _check_columns(path, columns)
     if path.suffix.lower() != ".parquet":
         table = _plain(_read_whole(path, columns), names)
-        return TableColumns(path, names, table.schema, np.zeros(1, np.int64), {0: table})
+        return TableInPieces(table.schema, first_rows([len(table)]), lambda number: table)
     file = parquet.ParquetFile(path)
     kinds = file.schema_arrow
     counts = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
-    starts = np.cumsum([0, *counts[:-1]])
     schema = pa.schema([(name, kinds.field(column).type) for name, column in names.items()])
-    return TableColumns(path, names, schema, starts)
+    return TableInPieces(schema, first_rows(counts), partial(_read_row_group, path, names))
+
+
+def _read_row_group(path: Path, names: Mapping[str, str], number: int) -> pa.Table:
+    file = parquet.ParquetFile(path)
+    return _plain(file.read_row_group(number, columns=list(names.values())), names)
 
 
 def _read_whole(path: Path, columns: Sequence[str]) -> pa.Table:

@@ -169,7 +169,7 @@ def predict_survey(options: SurveyOptions, folder: Path) -> None:
     if by and by not in _RANK_NEEDS:
         by = task.columns[find_column(task, by, "--rank")]
     from galaxyzoo.extras.surveys.one_table import write_one_table
-    from galaxyzoo.extras.surveys.ranking import order_by, write_ranking
+    from galaxyzoo.extras.surveys.ranking import score_rows, write_ranking
     from galaxyzoo.extras.surveys.survey import ERRORS
     from galaxyzoo.inference.load_model import describe
 
@@ -190,11 +190,11 @@ def predict_survey(options: SurveyOptions, folder: Path) -> None:
         print(f"skipped {console.count(notes['errors'], 'unreadable image')}, listed in {ERRORS}")
     predict.print_left_out(left_out, notes["rows"])
     if table:
-        order = partial(order_by, list(task.columns), by) if by else None
+        score = partial(score_rows, list(task.columns), by) if by else None
         parts = [job.part_path(part) for part in job.images.parts]
         # Not those that were added for the label page, which reads the parts: 640 bytes a galaxy
         has_features = FEATURES in options.extras
-        write_one_table(table, parts, style, order, has_features)
+        write_one_table(table, parts, style, score, has_features)
     summary = f"{console.count(notes['rows'], 'image')}, {describe(job.predictor)}"
     output = paths.shown(options.output.resolve())
     next_command = predict.meaning(task)

@@ -16,7 +16,7 @@ from galaxyzoo.core.paths import shown
 from galaxyzoo.data.parallel_decoding import decode_many
 from galaxyzoo.data.stores import base, opening
 from galaxyzoo.data.stores.columns import POSITION, find_position
-from galaxyzoo.extras.formats.columns import TableColumns, column_names, open_columns
+from galaxyzoo.extras.formats.columns import TableInPieces, column_names, open_columns
 from galaxyzoo.extras.formats.fits import FitsSettings
 from galaxyzoo.inference.chunks import Chunk, read_measured
 from galaxyzoo.inference.id_column import IdColumn
@@ -125,7 +125,7 @@ class SurveyImages:
         return [self.labels[name] for name in part.names]
 
     @cached_property
-    def kept(self) -> dict[Path, TableColumns]:
+    def kept(self) -> dict[Path, TableInPieces]:
         """Columns to keep beside the predictions, of the same types, by the path of their table.
 
         Besides the columns of `keep`, these are the positions, as `ra` and `dec`.

@@ -2,7 +2,7 @@
 
 import tempfile
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from pyarrow import parquet
 
 from galaxyzoo.core import files, paths, versions
 from galaxyzoo.core.errors import InputError, one_line
+from galaxyzoo.extras.formats.columns import TableInPieces, first_rows
 from galaxyzoo.extras.pages.templates import render
 from galaxyzoo.extras.surveys import COLUMN_NAMES, TABLE_FORMATS
 from galaxyzoo.extras.surveys.columns import COPIED, decoded, rename, without_features
@@ -21,7 +22,9 @@ from galaxyzoo.extras.surveys.columns import COPIED, decoded, rename, without_fe
 if TYPE_CHECKING:
     from astropy.table import Column, Table
 
-Order = Callable[[pa.Table], np.ndarray]
+Score = Callable[[pa.Table], np.ndarray]  # (row,), of rows of a part
+_BLOCK_ROWS = 100_000  # at least, of a row group
+_RANKED_ROWS = 1_000_000  # of a row group in order of rank, for which all parts are read again
 # What FITS or VOTable would read otherwise or not at all.
 _WIDER = {"int8": "int16", "uint16": "int32", "uint32": "int64", "float16": "float32"}
 
@@ -122,36 +125,72 @@ def write_one_table(
     path: Path,
     parts: Sequence[Path],
     style: str,
-    order: Order | None = None,
+    score: Score | None = None,
     has_features: bool = True,
 ) -> None:
     """Write all parts of a survey as one table, with the meaning of its columns.
 
-    The whole table is in memory.
+    Parquet is written a block of rows at a time; of other formats the whole table is in memory.
 
     Args:
         path: ends with one of `TABLE_FORMATS`.
         parts: Parquet files as a `Survey` writes them.
         style: of the columns' names, one of `COLUMN_NAMES`.
-        order: gives the numbers of the rows in the order to write; default that of the parts.
+        score: of each row of a part; the highest come first. Default: the order of the parts.
         has_features: whether to write the features, if the parts have any.
     """
-    columns = parquet.read_schema(parts[0]).names
+    described = parquet.read_schema(parts[0])
     if not has_features:
-        columns = without_features(columns)
-    table = pa.concat_tables(parquet.read_table(part, columns=columns) for part in parts)
-    if order:
-        table = table.take(order(table))
+        described = pa.schema(
+            [described.field(name) for name in without_features(described.names)],
+            described.metadata,
+        )
+    table = _open_parts(parts, described)
     metadata = {
-        **table.schema.metadata,  # which rename_columns drops (pyarrow 26.0.1, apache/arrow 48024)
+        **described.metadata,
         "version": versions.code_version(),
         "date": datetime.now(UTC).date().isoformat(),
     }
-    table = table.rename_columns([rename(column, style) for column in table.column_names])
-    if TABLE_FORMATS[path.suffix] == "parquet":
-        metadata["IVOA.VOTable-Parquet.version"] = "1.0"
-        metadata["IVOA.VOTable-Parquet.content"] = _votable_without_data(table)
-    save_table(path, table.replace_schema_metadata(metadata))
+    fields = [field.with_name(rename(field.name, style)) for field in described]
+    if TABLE_FORMATS[path.suffix] != "parquet":
+        whole = pa.concat_tables(_blocks(table, score)).cast(described)
+        save_table(path, pa.table(whole.columns, pa.schema(fields, metadata)))
+        return
+    metadata["IVOA.VOTable-Parquet.version"] = "1.0"
+    metadata["IVOA.VOTable-Parquet.content"] = _votable_without_data(fields, table)
+    schema = pa.schema(fields, metadata)
+    with (
+        files.writing(path) as temporary,
+        parquet.ParquetWriter(temporary, schema, compression="zstd") as writer,
+    ):
+        for block in _blocks(table, score):
+            writer.write_table(pa.table(block.columns, schema))
+
+
+def _open_parts(parts: Sequence[Path], schema: pa.Schema) -> TableInPieces:
+    counts = [parquet.read_metadata(part).num_rows for part in parts]
+
+    def read(number: int) -> pa.Table:
+        return parquet.read_table(parts[number], columns=schema.names)
+
+    return TableInPieces(schema, first_rows(counts), read)
+
+
+def _blocks(table: TableInPieces, score: Score | None) -> Iterator[pa.Table]:
+    """Read all rows, many at a time: in the order of the parts, or the highest scores first."""
+    if score:
+        scores = np.concatenate([score(piece) for piece in table.pieces()])
+        order = np.argsort(-scores, kind="stable")
+        for start in range(0, len(order), _RANKED_ROWS):
+            yield table.take(order[start : start + _RANKED_ROWS])
+        return
+    block = table.schema.empty_table()
+    for piece in table.pieces():
+        block = pa.concat_tables([block, piece])
+        if len(block) >= _BLOCK_ROWS:
+            yield block
+            block = table.schema.empty_table()
+    yield block
 
 
 def save_table(path: Path, table: pa.Table) -> None:
@@ -170,17 +209,24 @@ def save_table(path: Path, table: pa.Table) -> None:
             written.write(temporary, format=form, overwrite=True)
 
 
-def _votable_without_data(table: pa.Table) -> str:
+def _votable_without_data(fields: Sequence[pa.Field], table: TableInPieces) -> str:
     """Describe columns by a VOTable as the footer of a Parquet file holds it.
 
     Source: VOParquet 1.0, an IVOA note of 2025-01-16, which TOPCAT, STILTS and astropy follow.
+
+    Args:
+        fields: of the columns of the file.
+        table: rows of these columns, by which the longest text is found.
     """
+    longest: dict[int, int] = {}  # text of a column
+    for piece in table.pieces():
+        for number, field in enumerate(fields):
+            if field.type in (pa.string(), pa.large_string()):
+                length = pc.max(pc.utf8_length(piece.column(number))).as_py()
+                longest[number] = max(length or 0, longest.get(number, 0))
     columns = []
-    for field, values in zip(table.schema, table.columns, strict=True):
-        longest = None
-        if field.type in (pa.string(), pa.large_string()):
-            longest = pc.max(pc.utf8_length(values)).as_py()
-        facts = {"name": one_line(field.name), "type": field.type, "longest": longest}
+    for number, field in enumerate(fields):
+        facts = {"name": one_line(field.name), "type": field.type, "longest": longest.get(number)}
         columns.append({**facts, **decoded(field.metadata)})
     return render("voparquet.xml.j2", columns=columns)
 

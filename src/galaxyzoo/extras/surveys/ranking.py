@@ -82,10 +82,10 @@ def write_ranking(job: Survey, by: str, top: int) -> Path:
     return job.folder / _PAGE
 
 
-def order_by(columns: list[str], by: str, rows: pa.Table) -> np.ndarray:
-    """(row,) numbers of rows of a survey in order of rank."""
+def score_rows(columns: list[str], by: str, rows: pa.Table) -> np.ndarray:
+    """(row,) scores of rows of a survey, by which they are ranked."""
     galaxies = rows.select(without_features(rows.column_names)).to_pandas()
-    return np.argsort(-_score(galaxies, columns, by).to_numpy(), kind="stable")
+    return _score(galaxies, columns, by).to_numpy()
 
 
 def _score(galaxies: pd.DataFrame, columns: list[str], by: str) -> pd.Series:

@@ -27,6 +27,7 @@ from galaxyzoo.core import console, files, parallel, paths, versions
 from galaxyzoo.core.artifact import Filling, SealedFiles
 from galaxyzoo.core.console import ProgressBar
 from galaxyzoo.core.errors import InputError, one_line
+from galaxyzoo.core.memory import memory_bytes
 from galaxyzoo.core.paths import BUNDLED
 from galaxyzoo.extras.surveys import COLUMN_NAMES, FEATURES, INTERVALS, JOB, SPREAD, finished
 from galaxyzoo.extras.surveys.columns import describe_columns, meanings
@@ -43,6 +44,7 @@ from galaxyzoo.tasks import kinds, registry
 
 BOUNDS = "lower", "upper"  # of an interval
 ERRORS = "errors.parquet"
+_TABLE_BYTES = 12  # of memory for each of the predictions, in a table of any form but Parquet
 
 
 @dataclass(frozen=True)
@@ -91,13 +93,8 @@ class Survey:
     def cost(self) -> str:
         """Describe in one line the work and the disk space, which follow from views and extras."""
         runs = self.predictor.runs
-        columns = len(self.predictor.task.columns)
         passes = sum(len(run.models) * run.config.tta.n_views for run in runs)
-        row_bytes = 4 * columns
-        if SPREAD in self.extras:
-            row_bytes += 4 * columns
-        if INTERVALS in self.extras:
-            row_bytes += 8 * columns
+        row_bytes = self._row_bytes()
         if FEATURES in self.extras:
             passes += runs[0].config.tta.n_views
             row_bytes += self._features(_one_black_image).nbytes
@@ -106,6 +103,11 @@ class Survey:
             f"({', '.join(['predictions', *self.extras])}); "
             f"at most {row_bytes / 1000:.2f} GB of output per million galaxies"
         )
+
+    def _row_bytes(self) -> int:
+        """Bytes of an image's predictions, their spread and intervals."""
+        numbers = 1 + (SPREAD in self.extras) + 2 * (INTERVALS in self.extras)
+        return 4 * numbers * len(self.predictor.task.columns)
 
     def run(self, jobs: int = 1, backend: str = "loky") -> dict[str, Any]:
         """Predict the parts that are missing, then read all back; returns the manifest's notes.
@@ -156,8 +158,18 @@ class Survey:
         is_own = partial(is_own_table, columns=columns, ids=self._id_texts())
         paths.check_output(option, table, inputs, is_own)
         pieces = [carried.empty_table()]
-        for carried_columns in self.images.kept.values():
-            pieces += carried_columns.pieces()
+        if (
+            table.suffix != ".parquet"
+        ):  # which holds whatever a part holds, and is written in blocks
+            needed = _TABLE_BYTES * self._row_bytes() * self._count()
+            if needed > memory_bytes():
+                raise InputError(
+                    f"{option} {paths.shown(table)}: a table of {self._count():,} images takes "
+                    f"about {needed / 1e9:.0f} GB of memory, and this machine has "
+                    f"{memory_bytes() / 1e9:.0f} GB: use .parquet"
+                )
+            for carried_columns in self.images.kept.values():
+                pieces += carried_columns.pieces()
         carried_rows = pa.concat_tables(pieces)
         check_table(table, carried_rows, [label, *self.predictor.task.columns], style)
         if table.suffix != ".fits":
