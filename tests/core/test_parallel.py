@@ -15,6 +15,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.parallel import run_jobs
 from galaxyzoo.core.prefetch import prefetch
 from galaxyzoo.data.parallel_decoding import in_threads
+from support.thoroughness import long_only
 
 
 def describe_process(number: int) -> tuple[int, int, int, str | None, int]:
@@ -65,6 +66,16 @@ def test_a_killed_process_is_a_sentence_and_the_next_results_are_made(monkeypatc
     with pytest.raises(InputError, match=r"a process was killed \(out of memory\?\): rerun"):
         [*prefetch(signal.raise_signal, [signal.SIGKILL] * 3, 1, processes=2)]
     assert [*prefetch(abs, range(-9, 0), 1, processes=2)] == [*range(9, 0, -1)]
+
+
+@long_only("ten seconds a cluster")
+@pytest.mark.parametrize("backend", ["ray", "dask"])
+def test_a_cluster_calls_in_order_and_gives_up_a_call_that_kills_each_process(backend, monkeypatch):
+    """Through joblib, Dask waited forever."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert run_jobs(abs, [(n,) for n in range(-5, 0)], 2, backend) == [5, 4, 3, 2, 1]
+    with pytest.raises(InputError, match=r"a process was killed \(out of memory\?\): rerun"):
+        run_jobs(signal.raise_signal, [(signal.SIGKILL,)], 2, backend)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")

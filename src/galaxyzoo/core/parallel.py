@@ -8,19 +8,19 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import cache
+from contextlib import contextmanager
+from functools import cache, partial
 from typing import Any
 
 import cv2
 import joblib
-from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from galaxyzoo.core import console, launch, paths
 from galaxyzoo.core.errors import InputError
 
 _THREADS = "OMP_NUM_THREADS"  # of each process
 KILLED = "a process was killed (out of memory?)"
+_DEATHS = "TerminatedWorkerError", "ActorDiedError", "KilledWorker"  # of loky, Ray, Dask
 _RESTARTS = 3  # of a killed process by Ray, as by Dask; its call begins anew
 _RAY_STORE_BYTES = 100_000_000  # all that passes through it are settings and catalogs
 
@@ -45,15 +45,13 @@ def run_jobs(
     """
     threads = int(os.environ.get(_THREADS) or max(1, joblib.cpu_count() // jobs))
     parent = os.getpid() if backend == "loky" else None
-    tasks = [joblib.delayed(_call)(function, arguments, threads, parent) for arguments in calls]
-    with (
-        _environment(threads),
-        _CLUSTERS[backend](jobs) as options,
-        joblib.parallel_config(backend, n_jobs=jobs, **options),
-    ):
+    call = partial(_call, function, threads, parent)
+    with _environment(threads), _BACKENDS[backend](jobs) as run:
         try:
-            results = joblib.Parallel(batch_size=1)(tasks)
-        except TerminatedWorkerError:
+            results = run(call, calls)
+        except Exception as error:
+            if type(error).__name__ not in _DEATHS:
+                raise
             raise InputError(
                 f"{KILLED}: rerun the command to resume, with fewer --jobs if memory ran out"
             ) from None
@@ -64,7 +62,7 @@ def run_jobs(
 
 
 def _call(
-    function: Callable[..., Any], arguments: tuple[Any, ...], threads: int, parent: int | None
+    function: Callable[..., Any], threads: int, parent: int | None, arguments: tuple[Any, ...]
 ) -> Any:
     """Call a function in the worker; return its result or its InputError.
 
@@ -119,8 +117,19 @@ def _environment(threads: int) -> Iterator[None]:
         os.environ.update(before)
 
 
+def _by_joblib(call: Callable, calls: Sequence) -> list[Any]:
+    return joblib.Parallel(batch_size=1)(joblib.delayed(call)(arguments) for arguments in calls)
+
+
 @contextmanager
-def _ray(jobs: int) -> Iterator[dict[str, Any]]:
+def _loky(jobs: int) -> Iterator[Callable]:
+    """Processes of this machine; this process where a single one is asked for."""
+    with joblib.parallel_config("loky", n_jobs=jobs):
+        yield _by_joblib
+
+
+@contextmanager
+def _ray(jobs: int) -> Iterator[Callable]:
     """The Ray cluster of `RAY_ADDRESS`, else one of this machine while it is needed."""
     launch.require("--backend ray", "ray", option="--cluster")
     import ray
@@ -138,14 +147,18 @@ def _ray(jobs: int) -> Iterator[dict[str, Any]]:
         actor = {"max_restarts": _RESTARTS, "max_task_retries": _RESTARTS}
         if gpus:  # Ray hides all of them from whoever asked for none
             actor["num_gpus"] = min(1, gpus / jobs)
-        yield {"ray_remote_args": actor}
+        with joblib.parallel_config("ray", n_jobs=jobs, ray_remote_args=actor):
+            yield _by_joblib
     finally:
         ray.shutdown()
 
 
 @contextmanager
-def _dask(jobs: int) -> Iterator[dict[str, Any]]:
-    """The Dask cluster of `DASK_SCHEDULER_ADDRESS`, else one of this machine while it is needed."""
+def _dask(jobs: int) -> Iterator[Callable]:
+    """The Dask cluster of `DASK_SCHEDULER_ADDRESS`, else one of this machine while it is needed.
+
+    Without joblib 1.6.0, which waits forever for a call that Dask has given up.
+    """
     launch.require("--backend dask", "distributed", option="--cluster")
     import distributed
 
@@ -155,11 +168,10 @@ def _dask(jobs: int) -> Iterator[dict[str, Any]]:
     else:
         client = distributed.Client(n_workers=jobs, threads_per_worker=1, dashboard_address=None)
     with client:
-        yield {}
+        yield lambda call, calls: client.gather(client.map(call, calls, pure=False))
 
 
-Cluster = Callable[[int], AbstractContextManager[dict[str, Any]]]  # gives joblib's options
-_CLUSTERS: dict[str, Cluster] = {"loky": lambda _: nullcontext({}), "ray": _ray, "dask": _dask}
+_BACKENDS = {"loky": _loky, "ray": _ray, "dask": _dask}
 _SECONDS_BETWEEN_LOOKS = 1.0
 
 
