@@ -96,16 +96,16 @@ def _lower(task: kinds.ClassTask) -> set[str]:
 
 def one_hot(classes: pd.Series, task: kinds.Task) -> pd.DataFrame:
     """(galaxy, class) 0.0 or 1.0 in the task's column order, of class names by id."""
-    names = classes.to_numpy()
-    columns = {column: (names == column).astype(np.float64) for column in task.columns}
-    return pd.DataFrame(columns, index=classes.index.rename(key_of(classes.index)))
+    is_class = classes.to_numpy(object)[:, None] == np.array(task.columns, object)
+    ids = classes.index.rename(key_of(classes.index))
+    return pd.DataFrame(is_class.astype(np.float64), ids, list(task.columns))
 
 
 def classes_of(table: pd.DataFrame, path: Path, column: str = kinds.CLASS) -> pd.Series:
     """Classes of a table of labels as text, empty where a row has none."""
     if column not in table.columns:
         raise InputError(f"{shown(path)} has no column '{column}'")
-    classes = pd.Series(table[column].fillna("").to_numpy(str), table.index).str.strip()
+    classes = table[column].fillna("").astype(str).str.strip()
     if not classes.any():
         raise InputError(f"{shown(path)}: column '{column}' is empty")
     return classes

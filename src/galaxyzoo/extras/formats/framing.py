@@ -32,14 +32,12 @@ def pixel_arcsec(header: Any) -> float:
     from astropy.wcs.utils import proj_plane_pixel_scales
 
     try:
-        coordinates = _read_wcs(header.tostring())
-        scales = np.ones(2)
-        if coordinates.naxis == 2:
-            scales = proj_plane_pixel_scales(coordinates)
+        scales = proj_plane_pixel_scales(_read_wcs(header.tostring()))
     except Exception as error:  # noqa: BLE001  wcslib has a dozen kinds
         reason = str(error).strip().splitlines()[-1]
         raise InputError(f"its WCS is damaged ({reason}): add --pixel-scale") from None
-    if not (scales < 1).all():  # degrees; NaN, or astropy's 1 where there is neither CDELT nor CD
+    # Degrees; none without axes on the sky, NaN, or astropy's 1 without CDELT and CD
+    if len(scales) < 2 or not (scales < 1).all():
         raise InputError("its header has no pixel scale: add --pixel-scale")
     return float(np.mean(scales)) * 3600
 

@@ -87,7 +87,7 @@ def _flatten(value: object) -> list[str]:
 
 def _list_flags(table: pd.DataFrame, path: Path) -> pd.Series:
     """Names of the columns with a yes in each row; refuse such columns with a few other words."""
-    cells = table.fillna("").apply(lambda column: column.str.strip().str.lower())
+    cells = table.fillna("").map(str.strip).map(str.lower)
     flags = cells.isin(_YES)
     is_flag = flags | cells.isin(_NO)
     is_text = ~is_flag & cells.apply(pd.to_numeric, errors="coerce").isna()

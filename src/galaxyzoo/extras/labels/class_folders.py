@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from galaxyzoo.core.paths import input_dir, shown
 from galaxyzoo.data.readers import kaggle
@@ -55,7 +55,7 @@ def _read(folder: Path, splits: Sequence[Path], tops: Sequence[Path], task: Task
     rows = []
     classes = []
     for row, name in enumerate(images.names):
-        folders = PurePath(name).parts
+        folders = name.split("/")
         if splits and folder / folders[0] not in tops:
             continue
         rows.append(row)
