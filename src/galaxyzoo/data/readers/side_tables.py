@@ -91,7 +91,7 @@ def read_known_groups(raw: DatasetFiles) -> KnownGroups:
     positions = []
     notes: list[str] = []
     sources: dict[str, list[str]] = {}
-    for table in read_side_tables(raw):
+    for table in _read_side_tables(raw):
         notes.extend(_describe(table, raw.targets.index))
         for column in table.groups:
             memberships.append(table.groups[column])
@@ -120,14 +120,15 @@ def sky_positions(raw: DatasetFiles) -> dict[GalaxyId, tuple[float, float]]:
     return dict(zip(sky.index, sky.itertuples(index=False, name=None), strict=True))
 
 
-def read_side_tables(raw: DatasetFiles) -> list[SideTable]:
+def _read_side_tables(raw: DatasetFiles) -> Iterator[SideTable]:
     """Read the tables beside a dataset that have groups or positions."""
     folder = raw.folder if raw.folder.is_dir() else raw.folder.parent
-    tables = []
     for path in (raw.table, find_file(folder, _GROUP_FORMS)):
-        if path is not None and path.exists():
-            tables.append(_read_side_table(path, raw))
-    return [table for table in tables if table is not None]
+        if path is None or not path.exists():
+            continue
+        table = _read_side_table(path, raw)
+        if table:
+            yield table
 
 
 def _read_side_table(path: Path, raw: DatasetFiles) -> SideTable | None:
