@@ -105,7 +105,8 @@ def survey_features(folder: Path, features: np.ndarray, images: Any = None) -> "
     votes = np.full((count, 1), 0.5, np.float32)
     nowhere = np.full((count, 2), np.nan)
     values = features.astype(np.float32)
-    return SurveyFeatures(folder, images, ids, np.zeros(count, int), values, votes, nowhere)
+    first = np.zeros(count, int)
+    return SurveyFeatures(folder, images, ids, first, first, values, votes, nowhere)
 
 
 def make_loop(folder: Path, width: int = 8) -> "LabelLoop":

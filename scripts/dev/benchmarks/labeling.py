@@ -29,7 +29,8 @@ _AT_ONCE = 5  # labels between two rankings
 _SHARE = 0.02  # of the rare class
 _FIRST = 100  # galaxies of a ranking
 _ROUNDS, _ROUND_SIZE = 3, 10  # of clicks, on odd galaxies
-_LARGE, _LABELS = 100_000, 300
+_LARGE = (100_000, 1_000_000)  # galaxies of surveys whose clicks are timed
+_LABELS = 300
 
 
 def measure(data: Dataset, repeats: int) -> list[Table]:
@@ -50,7 +51,8 @@ def measure(data: Dataset, repeats: int) -> list[Table]:
             rows.append((name, by, *describe(np.array(counts), "{:.1f}")))
     header = ("rare class", "order", "random", *(f"{n} clicks" for n in _CLICKS), "labeled", "of")
     title = f"{len(features):,} galaxies of {task.name}: of the rare class among the first {_FIRST}"
-    tables = [Table(title, header, rows), time_clicks(features, votes, classes)]
+    clicks = [time_clicks(features, votes, classes, size) for size in _LARGE]
+    tables = [Table(title, header, rows), *clicks]
     return [find_odd(data, repeats), *tables] if is_votes else tables
 
 
@@ -162,9 +164,9 @@ def count(
         return [*counts, [*loop.labels.values()].count(0), len(rare)]
 
 
-def time_clicks(features: np.ndarray, votes: np.ndarray, classes: np.ndarray) -> Table:
-    """Processor time of a click, of a ranking and of the scores, with many galaxies and labels."""
-    rows = np.random.default_rng(0).integers(len(features), size=_LARGE)
+def time_clicks(features: np.ndarray, votes: np.ndarray, classes: np.ndarray, size: int) -> Table:
+    """Processor time of a click, of a page and of the scores, with many galaxies and labels."""
+    rows = np.random.default_rng(0).integers(len(features), size=size)
     steps: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder:
         loop = make_loop(Path(folder), features[rows], votes[rows])
@@ -172,23 +174,31 @@ def time_clicks(features: np.ndarray, votes: np.ndarray, classes: np.ndarray) ->
             loop.label([row], int(classes[rows[row]] > 0))
         for name, step in {
             "a label, written": lambda: loop.label([_LABELS], 0),
-            "a head and its ranking": lambda: loop.ranking("mix", 0),
+            "first page": lambda: loop.ranking("mix", 0, _FIRST),
+            "next label and page": lambda: click_next(loop),
             "scores out of fold": loop.scores,
         }.items():
             started = time.process_time()
             step()
             steps[name] = time.process_time() - started
     cells = [(name, f"{seconds:.2f}") for name, seconds in steps.items()]
-    size = f"{_LARGE:,} galaxies × {features.shape[1]} features, {_LABELS} labels"
-    return Table(size, ("", "processor seconds"), cells)
+    title = f"{size:,} galaxies × {features.shape[1]} features, {_LABELS} labels"
+    return Table(title, ("", "processor seconds"), cells)
+
+
+def click_next(loop: LabelLoop) -> None:
+    """Label a galaxy and rank the others."""
+    loop.label([_LABELS + 1], 1)
+    loop.ranking("mix", 0, _FIRST)
 
 
 def make_loop(folder: Path, features: np.ndarray, votes: np.ndarray) -> LabelLoop:
     """Classes `rare` and `other`, of galaxies without pictures."""
-    ids, parts = np.arange(len(features)), np.zeros(len(features), int)
-    values = features.astype(np.float32)
+    ids = np.arange(len(features))
+    first = np.zeros(len(ids), int)
+    values = features.astype(np.float16)  # as in the parts
     nowhere = np.full((len(ids), 2), np.nan)
-    survey = SurveyFeatures(folder, cast(Any, None), ids, parts, values, votes, nowhere)
+    survey = SurveyFeatures(folder, cast(Any, None), ids, first, first, values, votes, nowhere)
     loop = LabelLoop(survey)
     for name in ("rare", "other"):
         loop.add_class(name)

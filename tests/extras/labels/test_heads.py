@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 from sklearn.metrics import roc_auc_score
 
 from galaxyzoo.extras.labels.heads import Heads, LabelSet
@@ -21,13 +22,44 @@ def test_diverse_ones_are_each_the_farthest_from_those_before(tmp_path):
     rest = [row for row in range(30) if row not in known]
     expected: list[int] = []
     while len(expected) < len(rest):
-        before = heads.points[known + expected]
+        before = heads.points(np.array(known + expected))
         nearest = {}
         for row in set(rest) - set(expected):
-            nearest[row] = np.linalg.norm(before - heads.points[row], axis=1).min()
+            nearest[row] = np.linalg.norm(before - heads.points(np.array([row])), axis=1).min()
         expected.append(max(nearest, key=nearest.__getitem__))
     order = heads.farthest_first(np.array(rest), np.array(known))
     assert order.tolist() == expected
+
+
+def standardize(values: np.ndarray, length: float) -> np.ndarray:
+    """All galaxies at once."""
+    centered = values - values.mean(axis=0, dtype=np.float32)
+    sd = np.maximum(centered.std(axis=0, dtype=np.float32), np.float32(1e-6))
+    return centered / sd * np.float32(length / values.shape[1] ** 0.5)
+
+
+@pytest.mark.parametrize("precision", [np.float16, np.float32])
+def test_galaxies_computed_a_few_at_a_time_are_those_of_all_at_once(precision):
+    """Also where a feature is the same everywhere."""
+    rng = np.random.default_rng(0)
+    features = (3 + rng.normal(size=(5000, 44))).astype(precision)
+    features[:, 7] = 1
+    predictions = rng.random((5000, 37), dtype=np.float32)
+    before = features.copy()
+    heads = Heads(features, predictions)
+    logs = np.log(predictions.astype(float) + np.float32(0.02))
+    points = np.hstack([standardize(features.astype(np.float32), 8), standardize(logs, 16)])
+    np.testing.assert_array_equal(heads.points(slice(None)), points)
+    np.testing.assert_array_equal(heads.points(np.array([4999, 3])), points[[4999, 3]])
+
+    labels = label_some(features[:, 0] > 3, 4)
+    head = heads._fit(labels)
+    expected = softmax(points @ head.weights.T + head.bias, axis=1)
+    np.testing.assert_allclose(heads.probabilities(labels), expected, atol=1e-12)
+    mean = points[labels.rows].mean(axis=0)
+    cosines = points @ mean / np.linalg.norm(points, axis=1) / np.linalg.norm(mean)
+    np.testing.assert_allclose(heads.likeness(labels.rows), (1 + cosines) / 2, atol=1e-12)
+    np.testing.assert_array_equal(features, before)
 
 
 def test_groups_are_named_ones_and_turned_copies():

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from galaxyzoo.extras.labels import label_loop
 from galaxyzoo.extras.labels.label_loop import LabelLoop, Order
 from galaxyzoo.extras.labels.scores import Proportion, Scores
 from support.refusals import one_line_refusal
@@ -45,6 +46,26 @@ def test_rankings_are_as_the_probabilities_have_it(loop):
     assert loop.ranking("likely", 1)[0] == likely[-1]
 
 
+@pytest.mark.parametrize("count", [1, 5, 17, COUNT - 9])
+def test_the_first_of_a_ranking_are_those_of_the_whole_one(loop, monkeypatch, count):
+    """Also of equal galaxies."""
+    monkeypatch.setattr(label_loop, "_CANDIDATES", 4)
+    loop.survey.features[20:39] = loop.survey.features[20]
+    loop.label([3, 7], 0)
+    loop.label(PLAIN, 1)
+    loop.annotate(30, "skipped", "yes")
+    probs = fit(loop)[0][:, 0]
+    rows = loop.heads.shuffled.tolist()
+    rest = [row for row in rows if row not in loop.labels and row != 30]
+    likely = sorted(rest, key=lambda row: -probs[row])
+    assert loop.ranking("likely", 0, count)[:count].tolist() == likely[:count]
+    orders: list[tuple[Order, int]] = [("uncertain", 0), ("diverse", 0), ("mix", 1), ("like", 25)]
+    for by, of in orders:
+        whole = loop.ranking(by, of)
+        assert len(whole) == (COUNT if by == "like" else len(rest))
+        np.testing.assert_array_equal(loop.ranking(by, of, count)[:count], whole[:count])
+
+
 def test_a_ranking_is_downloaded_as_it_is_shown_with_probabilities(loop):
     assert loop.table("mix", 0).splitlines()[0] == "id,class"  # no labels, no probabilities
     loop.label(RARE[1:], 0)
@@ -55,7 +76,7 @@ def test_a_ranking_is_downloaded_as_it_is_shown_with_probabilities(loop):
     for by, of in orders:
         content = io.StringIO(loop.table(by, of))
         table = pd.read_csv(content, index_col="id", keep_default_na=False)
-        rows = [loop.rows[name] for name in table.index]
+        rows = [loop.row_of(name) for name in table.index]
         assert rows == loop.ranking(by, of).tolist()
         assert [*table.columns] == ["class", "rare", "plain, old"]
         np.testing.assert_allclose(table[["rare", "plain, old"]], probs[rows, :2], atol=1e-6)
@@ -67,7 +88,7 @@ def test_likely_label_errors_are_the_labels_that_heads_of_the_others_contradict(
     loop.label([*PLAIN, 3, 7], 1)  # 3 and 7 are rare
     _, scores = fit(loop)
     table = pd.read_csv(io.StringIO(loop.label_errors()), index_col="id")
-    rows = [loop.rows[name] for name in table.index]
+    rows = [loop.row_of(name) for name in table.index]
     wrong = [row for row in loop.labels if scores.probs.loc[row].idxmax() != loop.labels[row]]
     assert rows == sorted(wrong, key=scores.confidence.__getitem__)
     assert {3, 7} <= {*rows} < {*loop.labels}
@@ -93,12 +114,13 @@ def test_doubtful_labels_are_those_of_cleanlab(loop):
         n_jobs=1,
     )
     table = pd.read_csv(io.StringIO(loop.label_errors()), index_col="id")
-    assert [loop.rows[name] for name in table.index] == labels.index[doubtful].tolist()
+    assert [loop.row_of(name) for name in table.index] == labels.index[doubtful].tolist()
 
 
 def test_likeness_orders_galaxies_as_faiss_does(loop):
     faiss = pytest.importorskip("faiss")
-    points = loop.heads.points / np.linalg.norm(loop.heads.points, axis=1, keepdims=True)
+    points = loop.heads.points(slice(None)).astype(np.float32)
+    points /= np.linalg.norm(points, axis=1, keepdims=True)
     index = faiss.IndexFlatIP(points.shape[1])
     index.add(points)
     for row in (3, 7, 20):

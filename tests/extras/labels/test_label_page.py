@@ -33,7 +33,7 @@ def test_the_page_shows_each_galaxy_with_its_own_picture_and_label(votes):
     survey = read_features(votes)
     assert survey.ids.tolist() == [i for i in range(100, 112) if i != 105]
     assert (np.diff(survey.features[:, 1]) > 0).all()  # brighter ones, like the ids, come later
-    pictures, problems = survey.images.pictures(survey.parts, survey.ids, PICTURE)
+    pictures, problems = survey.images.pictures(survey.parts, survey.rows, PICTURE)
     assert not problems
     assert pictures[:, 80, 80, 0].tolist() == [20 * (i - 100) + 1 for i in survey.ids]
     page = visit(LabelLoop(survey))
@@ -59,7 +59,7 @@ def test_shares_are_of_the_class_that_is_asked_for(votes):
     assert probs is not None
     for number, name in enumerate(loop.classes):
         shown = page.get(f"ranking?by=likely&of={name}").json()
-        expected = [probs[loop.rows[galaxy["id"]], number] for galaxy in shown]
+        expected = [probs[loop.row_of(galaxy["id"]), number] for galaxy in shown]
         assert [galaxy["share"] for galaxy in shown] == pytest.approx(expected, abs=5e-4)
 
 

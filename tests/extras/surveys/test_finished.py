@@ -61,6 +61,19 @@ def test_features_that_a_survey_lacks_are_computed_once(votes, monkeypatch):
     assert not (votes / "features").exists()
 
 
+def test_features_stay_in_half_precision_and_rows_are_those_of_the_images(tmp_path):
+    """Of readable ones; of the first part none is."""
+    grays: dict[str, int | bytes] = {f"{100 + k}.png": 20 * k + 1 for k in range(12)}
+    broken = dict.fromkeys(["100.png", "101.png", "102.png", "103.png", "106.png"], b"broken")
+    images = draw_survey(tmp_path / "survey", grays | broken)
+    make_job(tmp_path / "votes", images, extras=("features",)).run()
+    survey = read_features(tmp_path / "votes")
+    assert survey.features.dtype == np.float16
+    assert survey.ids.tolist() == [104, 105, 107, 108, 109, 110, 111]
+    assert survey.parts.tolist() == [1, 1, 1, 2, 2, 2, 2]
+    assert survey.rows.tolist() == [0, 1, 3, 0, 1, 2, 3]
+
+
 def rewrite(path: Path, name: str, values: Any) -> None:
     table = parquet.read_table(path)
     column = pa.array(values, table[name].type)

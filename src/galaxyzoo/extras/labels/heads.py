@@ -9,12 +9,14 @@ other.
 Source of the shares: expectation maximization, Saerens et al. 2002 (Neural Comput. 14, 21).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
+import torch
+from scipy.spatial.distance import cdist
 from scipy.special import logsumexp
 from threadpoolctl import threadpool_limits
 
@@ -35,6 +37,8 @@ _LEAST = 0.02  # added to predictions before the logarithm
 # Root mean square difference of standardized features below which galaxies are copies. No two of
 # 500 galaxies had less than 0.25; copies with noise of 3 gray levels had at most 0.11.
 _NEAR = 0.14
+_GALAXIES = 2048  # computed at once
+_BLOCKS = 10  # of features, whose moments are computed one after another
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,15 +59,33 @@ class LabelSet:
 class Heads:
     """Heads for the galaxies of a survey."""
 
-    features: np.ndarray  # (galaxy, feature)
+    features: np.ndarray  # (galaxy, feature), in half precision or more
     predictions: np.ndarray  # (galaxy, column), 0 to 1
 
     @cached_property
-    def points(self) -> np.ndarray:
-        """(galaxy, coordinate) float32."""
-        logs = np.log(self.predictions + np.float32(_LEAST))
-        features = _standardize(self.features, _FEATURES_LENGTH)
-        return np.hstack([features, _standardize(logs, _PREDICTIONS_LENGTH)])
+    def _moments(self) -> np.ndarray:
+        """(2, feature) float32: mean and standard deviation over all galaxies."""
+        blocks = np.array_split(self.features, _BLOCKS, axis=1)
+        return np.hstack([_moments(_single(block)) for block in blocks])
+
+    @cached_property
+    def _logs(self) -> np.ndarray:
+        """(galaxy, column) float64 logarithms of the predictions, standardized."""
+        logs = np.log(self.predictions.astype(float) + np.float32(_LEAST))
+        return _standardize(logs, _moments(logs), _PREDICTIONS_LENGTH)
+
+    def points(self, rows: np.ndarray | slice) -> np.ndarray:
+        """(row, coordinate) float64; those of all galaxies would be five times their features."""
+        features = _standardize(_single(self.features[rows]), self._moments, _FEATURES_LENGTH)
+        return np.hstack([features, self._logs[rows]])
+
+    @threadpool_limits.wrap(limits=1)  # threads would wait for each other at every step
+    def _map(self, function: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        """Apply a function to the points of all galaxies; returns (galaxy, …)."""
+        results = []
+        for start in range(0, len(self.features), _GALAXIES):
+            results.append(function(self.points(slice(start, start + _GALAXIES))))
+        return np.concatenate(results)
 
     @cached_property
     def shuffled(self) -> np.ndarray:
@@ -75,14 +97,18 @@ class Heads:
         if len(np.unique(labels.classes)) == 1:
             is_class = np.arange(labels.n_classes) == labels.classes[0]
             return np.outer(self.likeness(labels.rows), is_class)
-        return self._fit(labels).predict_proba(self.points)
+        return self._map(self._fit(labels).predict_proba)
 
     def likeness(self, rows: np.ndarray) -> np.ndarray:
         """(galaxy,) likeness to the mean of some galaxies: 0 to 1, by the angle between both."""
-        mean = self.points[rows].mean(axis=0)
-        lengths = np.linalg.norm(self.points, axis=1) * np.linalg.norm(mean)
-        cosines = self.points @ mean / np.maximum(lengths, 1e-6)
-        return (1 + cosines) / 2
+        mean = self.points(rows).mean(axis=0)
+
+        def likeness_of(points: np.ndarray) -> np.ndarray:
+            lengths = np.linalg.norm(points, axis=1) * np.linalg.norm(mean)
+            cosines = points @ mean / np.maximum(lengths, 1e-6)
+            return (1 + cosines) / 2
+
+        return self._map(likeness_of)
 
     def farthest_first(self, rows: np.ndarray, centers: np.ndarray) -> np.ndarray:
         """Order galaxies so that each is the farthest from `centers` and all before it.
@@ -92,17 +118,15 @@ class Heads:
             centers: rows of others.
         Source: Gonzalez 1985 (Theor. Comput. Sci. 38, 293).
         """
-        points = self.points[rows]
-        squares = np.full(len(rows), np.inf)  # squared distance to the nearest center
-        for center in self.points[centers]:
-            squares = np.minimum(squares, np.square(points - center).sum(axis=1))
+        points = self.points(rows)
+        nearest = cdist(points, self.points(centers)).min(axis=1, initial=np.inf)
+        between = cdist(points, points)
         order: list[int] = []
         while len(order) < len(rows):
-            farthest = int(squares.argmax())
+            farthest = int(nearest.argmax())
             order.append(farthest)
-            distances = np.square(points - points[farthest]).sum(axis=1)
-            squares = np.minimum(squares, distances)
-            squares[order] = -1.0
+            nearest = np.minimum(nearest, between[farthest])
+            nearest[order] = -1.0
         return rows[order]
 
     def cross_fit(self, labels: LabelSet) -> Scores | None:
@@ -114,14 +138,14 @@ class Heads:
         probs = np.zeros((len(labels.rows), labels.n_classes))
         for held_out in _folds(labels.classes, labels.groups):
             head = self._fit(labels.select(~held_out))
-            probs[held_out] = head.predict_proba(self.points[labels.rows[held_out]])
+            probs[held_out] = head.predict_proba(self.points(labels.rows[held_out]))
         return score_labels(labels.rows, labels.classes, probs)
 
     def unite(self, rows: np.ndarray, names: Sequence[str]) -> np.ndarray:
         """(label,) group numbers: turned or mirrored copies are one, and galaxies of one name."""
         from sklearn.neighbors import radius_neighbors_graph  # here: it takes a second
 
-        features = self.points[rows, : self.features.shape[1]]
+        features = self.points(rows)[:, : self.features.shape[1]]
         graph = radius_neighbors_graph(features, _NEAR * _FEATURES_LENGTH)
         copies = connect([np.stack(graph.nonzero())], len(rows))
         given = pd.Series(names, dtype=object).replace("", None)
@@ -138,7 +162,7 @@ class Heads:
         targets = np.eye(len(present))[classes]  # (label, class with labels)
         unlabeled = self.shuffled[~np.isin(self.shuffled, rows)]
         scales = self._relevance(rows, classes)
-        points = self.points[np.concatenate([rows, unlabeled[:_DRAWN]])] * scales
+        points = self.points(np.concatenate([rows, unlabeled[:_DRAWN]])) * scales
         axes = singular_axes(points)
         rotated = points @ axes.T
         labeled = rotated[: len(rows)]
@@ -148,7 +172,7 @@ class Heads:
             return Head(head.weights @ axes * scales, head.bias)
 
         [first] = _solve(labeled, targets, [_FIRST_STRENGTH])
-        probs = rotate_back(first).predict_proba(self.points[unlabeled[:_SURVEYED]])
+        probs = rotate_back(first).predict_proba(self.points(unlabeled[:_SURVEYED]))
         shares = _estimate_shares(probs, targets.mean(axis=0))
         drawn_targets = np.tile(_WEIGHT * shares, (len(drawn), 1))
 
@@ -162,7 +186,7 @@ class Heads:
         strength = _STRENGTHS[losses.argmin()]
         [chosen] = _solve(rotated, np.vstack([targets, drawn_targets]), [strength])
         of_present = rotate_back(chosen)
-        weights = np.zeros((labels.n_classes, self.points.shape[1]))
+        weights = np.zeros((labels.n_classes, points.shape[1]))
         bias = np.full(labels.n_classes, -np.inf)
         weights[present] = of_present.weights
         bias[present] = of_present.bias
@@ -175,7 +199,7 @@ class Heads:
         nearly is the class is trusted after few labels.
         """
         n_features = self.features.shape[1]
-        predictions = self.points[rows, n_features:]
+        predictions = self.points(rows)[:, n_features:]
         means = np.stack([predictions[classes == k].mean(axis=0) for k in np.unique(classes)])
         spread_of_means = means[classes].std(axis=0)
         ratios = spread_of_means / np.maximum(predictions.std(axis=0), 1e-6)
@@ -190,11 +214,22 @@ def _log_loss(head: Head, points: np.ndarray, targets: np.ndarray) -> float:
     return (logsumexp(logits, axis=1) - (logits * targets).sum(axis=1)).sum()
 
 
-def _standardize(values: np.ndarray, length: float) -> np.ndarray:
-    """(galaxy, column) float32: columns of mean 0 and equal variance, rows of about one length."""
-    centered = values - values.mean(axis=0, dtype=np.float32)
-    sd = np.maximum(centered.std(axis=0, dtype=np.float32), np.float32(1e-6))
-    return centered / sd * np.float32(length / values.shape[1] ** 0.5)
+def _single(values: np.ndarray) -> np.ndarray:
+    """Convert to single precision, for which numpy takes five times as long as torch."""
+    return torch.tensor(values, dtype=torch.float32).numpy()
+
+
+def _moments(values: np.ndarray) -> np.ndarray:
+    """(2, column) float32 means and standard deviations."""
+    mean = values.mean(axis=0, dtype=np.float32)
+    sd = (values - mean).std(axis=0, dtype=np.float32)
+    return np.stack([mean, np.maximum(sd, np.float32(1e-6))])
+
+
+def _standardize(values: np.ndarray, moments: np.ndarray, length: float) -> np.ndarray:
+    """Give (galaxy, column) values mean 0 and equal variance, and rows about one length."""
+    mean, sd = moments
+    return (values - mean) / sd * np.float32(length / len(sd) ** 0.5)
 
 
 def _folds(classes: np.ndarray, groups: np.ndarray) -> Iterator[np.ndarray]:

@@ -50,7 +50,7 @@ class LabelLoop(SurveyLabels):
         if not labels:
             return None
         groups = self._column(GROUP)
-        group_names = [groups.get(self.names[row], "") for row in labels]
+        group_names = [groups.get(row, "") for row in labels]
         inputs = (list(labels.items()), group_names, len(self.classes))
         fitted_inputs, result = self._fits.get(fit.__name__, (None, None))
         if fitted_inputs != inputs:
@@ -61,7 +61,7 @@ class LabelLoop(SurveyLabels):
             self._fits[fit.__name__] = (inputs, result)
         return result
 
-    def ranking(self, by: Order, of: int) -> np.ndarray:
+    def ranking(self, by: Order, of: int, count: int | None = None) -> np.ndarray:
         """Rows to look at, the first one first: without a label, and not skipped.
 
         Args:
@@ -71,9 +71,11 @@ class LabelLoop(SurveyLabels):
                 doubtful: labeled ones whose class is least probable to heads not fitted to them;
                 like: all, by their likeness to one.
             of: number of the class; with `like` the galaxy's row.
+            count: of the first ones, which suffice; None: all.
         """
+        count = max(count or len(self.survey.ids), _CANDIDATES)
         if by == "like":
-            return np.argsort(-self.heads.likeness(np.array([of])), kind="stable")
+            return _first(pd.Series(self.heads.likeness(np.array([of]))), count)
         if by == "doubtful":
             return self._rank_doubtful()
         probs = self.probabilities()
@@ -81,13 +83,13 @@ class LabelLoop(SurveyLabels):
         rows = self._rows_to_label(labeled)
         if probs is None:
             return rows
-        likely = rows[np.argsort(-probs[rows, of], kind="stable")]
+        likely = _first(pd.Series(probs[rows, of], rows), count)
         if by == "likely":
             return likely
 
         likeliest = np.sort(probs[rows], axis=1)[:, -2:]
         leads = likeliest[:, -1] - likeliest[:, 0]
-        uncertain = rows[np.argsort(leads, kind="stable")]
+        uncertain = _first(pd.Series(-leads, rows), count)
         if by == "uncertain":
             return uncertain
 
@@ -142,3 +144,10 @@ class LabelLoop(SurveyLabels):
             table = table.drop(columns="", errors="ignore")
         table.insert(0, CLASS, [self.class_of(row) or "" for row in rows.tolist()])
         return format_predictions(table, float_format="%.6f")
+
+
+def _first(scores: pd.Series, count: int) -> np.ndarray:
+    """Rows with the highest scores, in descending order; equal ones stay in theirs."""
+    if count < len(scores):
+        scores = scores.nlargest(count)
+    return scores.sort_values(ascending=False, kind="stable").index.to_numpy()

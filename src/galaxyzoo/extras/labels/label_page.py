@@ -183,7 +183,8 @@ def _find_number(loop: LabelLoop, by: Order, of: str | None) -> int:
 def _rank(loop: LabelLoop, by: Order, of: str | None, start: int) -> list[Any]:
     """One page of a ranking by a class, or by likeness to a galaxy."""
     number = _find_number(loop, by, of)
-    rows = loop.ranking(by, number)[start : start + _PAGE]
+    end = start + _PAGE
+    rows = loop.ranking(by, number, end)[start:end]
     if by == "like":
         return _cards(loop, rows)
     probs = loop.probabilities()
@@ -210,7 +211,7 @@ def _cards(loop: LabelLoop, rows: np.ndarray, shares: np.ndarray | None = None) 
 def _pictures(loop: LabelLoop, rows: np.ndarray, size: ImageConfig) -> list[dict[str, Any]]:
     """Picture of each galaxy, or why it cannot be shown."""
     survey = loop.survey
-    pictures, problems = survey.images.pictures(survey.parts[rows], survey.ids[rows], size)
+    pictures, problems = survey.images.pictures(survey.parts[rows], survey.rows[rows], size)
     cards = []
     for i, picture in enumerate(pictures):
         if i in problems:

@@ -56,15 +56,15 @@ class SurveyLabels:
     # "" where one was removed: the others keep their numbers. Replaced, never changed, as `labels`
     classes: list[str] = field(init=False)
     labels: dict[int, int] = field(init=False)  # row -> class
-    _table: pd.DataFrame = field(init=False)  # labels.csv as text, by the names of galaxies
+    _table: pd.DataFrame = field(init=False)  # labels.csv as text, by row of the galaxy
     _key: str = field(init=False)  # its column of ids
     _seen: list[bytes | None] = field(init=False)  # the files as they were read or written last
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     def __post_init__(self) -> None:
-        self.names = [str(plain_cell(i)) for i in self.survey.ids.tolist()]  # in requests, too
-        self.rows = {name: row for row, name in enumerate(self.names)}
-        identity = (str(self.survey.folder.resolve()), self.names)
+        names = [str(plain_cell(i)) for i in self.survey.ids.tolist()]
+        self.names = pd.Index(names, dtype=object)  # in requests, too
+        identity = (str(self.survey.folder.resolve()), names)
         self.key = manifest.digest([repr(identity)])[:16]
         self.read()
 
@@ -75,9 +75,9 @@ class SurveyLabels:
 
     def row_of(self, name: str) -> int:
         """Row of a galaxy, by its name; a stranger is an error."""
-        if name not in self.rows:
+        if name not in self.names:
             raise InputError(f"the survey has no galaxy '{name}'")
-        return self.rows[name]
+        return int(self.names.get_indexer([name])[0])
 
     def class_number(self, name: str | None) -> int | None:
         """Number of a class, None: of no class; an unknown name is an error."""
@@ -107,11 +107,11 @@ class SurveyLabels:
             key = ID_COLUMN
             if labels_content is not None:
                 table, key = self._read_labels(self.path)
-            strangers = [name for name in table.index if name not in self.rows]
-            if strangers:
+            strangers = table[key][table.index < 0]
+            if len(strangers):
                 raise InputError(
-                    f"{shown(self.path)} labels '{strangers[0]}', which the survey lacks: remove "
-                    "the row"
+                    f"{shown(self.path)} labels '{strangers.iloc[0]}', which the survey lacks: "
+                    "remove the row"
                 )
             try:
                 stored = (classes_content or b"").decode("utf-8-sig").splitlines()
@@ -119,9 +119,8 @@ class SurveyLabels:
                 classes = _list_classes(stored, labeled)
             except (InputError, UnicodeDecodeError) as error:
                 raise InputError(f"{shown(self.path)} or {_CLASSES}: {error}") from None
-            labels = {self.rows[name]: classes.index(text) for name, text in labeled.items()}
             self.classes = classes
-            self.labels = labels
+            self.labels = labeled.map(classes.index).to_dict()
             self._table = table
             self._key = key
             self._seen = contents
@@ -129,7 +128,7 @@ class SurveyLabels:
                 self._set_classes(classes)
 
     def _read_labels(self, path: Path, source: IO[bytes] | None = None) -> tuple[pd.DataFrame, str]:
-        """A table of labels as text by the survey's names, and its column of ids.
+        """A table of labels as text by the galaxies' rows, -1 of others, and its column of ids.
 
         Ids without a folder may lack that of the survey's, and the ending.
         """
@@ -137,16 +136,15 @@ class SurveyLabels:
         key = find_ids(table, path)
         if CLASS not in table:
             raise InputError(f"{shown(path)} has no column '{CLASS}'")
-        names = self._complete_names(read_ids(table[key].to_numpy(), path))
-        table = table.set_axis(names)
-        if table.index.has_duplicates:
-            name = table.index[table.index.duplicated()][0]
+        names = pd.Index(self._complete_names(read_ids(table[key].to_numpy(), path)))
+        if names.has_duplicates:
+            name = names[names.duplicated()][0]
             raise InputError(f"{shown(path)}: '{name}' appears twice")
-        return _separate_skipped(table), key
+        return _separate_skipped(table.set_axis(self.names.get_indexer(names))), key
 
     def _complete_names(self, ids: list[str]) -> list[str]:
         """The survey's names of galaxies, where ids lack their folder or ending."""
-        incomplete = [name for name in ids if name not in self.rows and "/" not in name]
+        incomplete = [name for name in ids if name not in self.names and "/" not in name]
         if not incomplete:
             return ids
         completed = {}
@@ -262,7 +260,7 @@ class SurveyLabels:
 
     def cell(self, row: int, column: str) -> str:
         """Content of a galaxy's cell, such as its note; empty where there is no such column."""
-        return self._column(column).get(self.names[row], "")
+        return self._column(column).get(row, "")
 
     def annotate(self, row: int, column: str, text: str, before: str = "") -> bool:
         """Write a note on a galaxy or, into its column, that it is skipped: proposed no more.
@@ -296,21 +294,20 @@ class SurveyLabels:
     def _skipped_rows(self) -> np.ndarray:
         """Rows of the skipped galaxies."""
         is_skipped = self._column(SKIPPED) == _YES
-        return self._table.index[is_skipped].map(self.rows)
+        return self._table.index[is_skipped]
 
     def _write_cells(self, rows: list[int], cells: Mapping[str, str]) -> None:
         """Write texts by column into the rows of some galaxies; rows that are empty then leave."""
-        names = [self.names[row] for row in rows]
-        index = self._table.index.union(names, sort=False)
+        index = self._table.index.union(rows, sort=False)
         table = self._table.reindex(index, fill_value="")
         ids = table[self._key]
-        table[self._key] = ids.where(ids != "", table.index)
+        table[self._key] = ids.where(ids != "", self.names[index])
         for column, text in cells.items():
-            table.loc[names, column] = text
+            table.loc[rows, column] = text
         table = table.fillna("")  # a new column
 
         has_cells = (table.drop(columns=self._key) != "").any(axis=1)
-        table = table[has_cells | ~table.index.isin(names)]
+        table = table[has_cells | ~index.isin(rows)]
         self._write_file(_LABELS, format_csv([table.columns, *table.to_numpy()]))
         self._table = table
 
@@ -325,9 +322,8 @@ class SurveyLabels:
         content = io.BytesIO(text.encode("utf-8", "surrogatepass"))
         table, _ = self._read_labels(Path(_LABELS), content)
         other = table[CLASS].str.strip()
-        other = other[other != ""]
-        labels = {self.names[row]: self.classes[k] for row, k in self.labels.items()}
-        label = pd.Series(labels, dtype=object)
+        other = other[(other != "") & (other.index >= 0)]
+        label = pd.Series(self.labels, dtype=object).map(self.classes.__getitem__)
         pairs = pd.DataFrame({"label": label, "other": other}).dropna()
         if pairs.empty:
             raise InputError("no galaxy is labeled in both tables")
@@ -335,7 +331,7 @@ class SurveyLabels:
         kappa = float("nan")
         if len(np.unique(pairs)) > 1:
             kappa = cohen_kappa_score(pairs["label"], pairs["other"])
-        contrary = pairs["other"][~agree].rename(index=self.rows)
+        contrary = pairs["other"][~agree]
         return Agreement(Proportion(int(agree.sum()), len(pairs)), kappa, contrary.to_dict())
 
 

@@ -47,9 +47,9 @@ _PUBLISHED = _published_names()
 
 
 def features_of(rows: pa.Table) -> np.ndarray:
-    """(row, feature) float32 features of rows of a part, at least one."""
+    """(row, feature) features of rows of a part, at least one, in its precision."""
     values = rows[FEATURES].combine_chunks().flatten().to_numpy(zero_copy_only=False)
-    return values.reshape(len(rows), -1).astype(np.float32)
+    return values.reshape(len(rows), -1)
 
 
 def prediction_columns(schema: pa.Schema) -> list[str]:

@@ -31,8 +31,9 @@ class SurveyFeatures:
     images: SurveyImages
     ids: np.ndarray  # (galaxy,) int64 or object, as in the parts
     parts: np.ndarray  # (galaxy,) numbers of the parts that hold them
-    features: np.ndarray  # (galaxy, feature) float32
-    predictions: np.ndarray  # (galaxy, column)
+    rows: np.ndarray  # (galaxy,) rows of their images in these
+    features: np.ndarray  # (galaxy, feature), in the precision of the parts
+    predictions: np.ndarray  # (galaxy, column) float32
     positions: np.ndarray  # (galaxy, 2) ra and dec in degrees, NaN where not known
 
 
@@ -79,7 +80,7 @@ def read_finished(folder: Path) -> FinishedSurvey:
 
 
 def read_features(folder: Path) -> SurveyFeatures:
-    """Read all features into memory: 4 bytes each.
+    """Read all features into memory, in the precision of the parts.
 
     Raises:
         InputError: the survey is not finished, has no features, a part of it was changed, or its
@@ -97,13 +98,15 @@ def read_features(folder: Path) -> SurveyFeatures:
         raise InputError(changed)
     label = images.labels.column
     tables = []
+    rows = []
     for part in images.parts:
         path = part_path(folder, part.number)
         record = part_record(path, survey.provenance)
         table = parquet.read_table(record.path(path.name))
-        ids = set(images.ids(part))
-        has_ids = label in table.column_names and ids.issuperset(table[label].to_pylist())
-        if not has_ids or not part.is_of(record.notes):
+        if label not in table.column_names:
+            raise InputError(changed)
+        rows.append(images.rows_of(part, table[label].to_numpy()))
+        if (rows[-1] < 0).any() or not part.is_of(record.notes):
             raise InputError(changed)
         tables.append(table)
     galaxies = pa.concat_tables(tables)
@@ -112,8 +115,9 @@ def read_features(folder: Path) -> SurveyFeatures:
         images=images,
         ids=galaxies[label].to_numpy(),
         parts=np.repeat(range(len(tables)), [len(table) for table in tables]),
+        rows=np.concatenate(rows),
         features=features_of(galaxies),
-        predictions=_numbers(galaxies, prediction_columns(galaxies.schema)),
+        predictions=_numbers(galaxies, prediction_columns(galaxies.schema)).astype(np.float32),
         positions=_numbers(galaxies, POSITION),
     )
 

@@ -42,7 +42,7 @@ class Part:
     @property
     def names(self) -> list[str]:
         """Names of the images, as labels have them."""
-        return [one_line(name) for name in self.source.names.iloc[self.rows]]
+        return [one_line(name) for name in self.source.names.iloc[self.rows].tolist()]
 
     @property
     def stamps(self) -> str:
@@ -124,6 +124,10 @@ class SurveyImages:
         """Ids of a part's images, in its order."""
         return [self.labels[name] for name in part.names]
 
+    def rows_of(self, part: Part, ids: Sequence[int | str] | np.ndarray | pd.Series) -> np.ndarray:
+        """(id,) rows of a part's images, -1 where it has none of an id."""
+        return pd.Index(self.ids(part), dtype=object).get_indexer(ids)
+
     @cached_property
     def kept(self) -> dict[Path, TableInPieces]:
         """Columns to keep beside the predictions, of the same types, by the path of their table.
@@ -177,26 +181,23 @@ class SurveyImages:
         return list(dict.fromkeys(notes))
 
     def pictures(
-        self, parts: np.ndarray, labels: np.ndarray, image: ImageConfig
+        self, parts: np.ndarray, rows: np.ndarray, image: ImageConfig
     ) -> tuple[np.ndarray, dict[int, str]]:
-        """Decode images again, by part numbers and labels.
+        """Decode images again, by part numbers and rows in the parts.
 
         Returns:
             (galaxy, cache_px, cache_px, 3) uint8; and by galaxy why that is not the image that was
             predicted, where it is another.
         """
-        galaxies = pd.DataFrame({"part": parts, "label": labels})
-        pictures = np.empty((len(galaxies), image.cache_px, image.cache_px, 3), np.uint8)
+        pictures = np.empty((len(rows), image.cache_px, image.cache_px, 3), np.uint8)
         problems = dict[int, str]()
-        for number, galaxies_of_part in galaxies.groupby("part"):
+        for number, rows_of_part in pd.Series(rows).groupby(parts):
             part = self.parts[number]
-            by_label = {label: row for row, label in enumerate(self.ids(part))}
-            rows = galaxies_of_part["label"].map(by_label)
-            decoded, unreadable = decode_many(part.images.take(rows), image)
-            pictures[rows.index] = decoded
+            decoded, unreadable = decode_many(part.images.take(rows_of_part), image)
+            pictures[rows_of_part.index] = decoded
             for place in unreadable:
-                problems[rows.index[place]] = "The image cannot be read."
-            for galaxy, row in rows.items():  # once it was read, or it could still change
+                problems[rows_of_part.index[place]] = "The image cannot be read."
+            for galaxy, row in rows_of_part.items():  # once it was read, or it could still change
                 if part.is_changed(row):
                     problems[galaxy] = "The image was changed or removed after its prediction."
         return pictures, problems

@@ -70,7 +70,11 @@ def write_ranking(job: Survey, by: str, top: int) -> Path:
         "Shown": ", ".join(["largest answers", *ranges]),
         "Made": describe_origin(),
     }
-    pictures, _ = job.images.pictures(best[_PART].to_numpy(), best[label].to_numpy(), _PICTURE)
+    images = job.images
+    rows = best.groupby(_PART)[label].transform(
+        lambda ids: images.rows_of(images.parts[ids.name], ids)
+    )
+    pictures, _ = images.pictures(best[_PART].to_numpy(), rows.to_numpy(int), _PICTURE)
     cards = []
     for galaxy, picture in zip(best.to_dict("records"), pictures, strict=True):
         notes = _notes(galaxy, by, task)
