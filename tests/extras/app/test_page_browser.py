@@ -149,8 +149,12 @@ def test_an_image_that_is_chosen_before_the_first_galaxy_is_shown_is_not_lost(
 
 
 def test_the_keyboard_alone_is_enough(page):
+    source = "document.querySelector('#facts img')?.getAttribute('src')"
+    before = page.evaluate(source)
     page.focus("#draw")
     page.keyboard.press("Enter")
+    # else the new galaxy would take away the map of the one before
+    page.wait_for_function(f"before => {source} && {source} !== before", arg=before)
     page.wait_for_function("!document.querySelector('#heat img')")
     for _ in range(40):
         page.keyboard.press("Tab")
