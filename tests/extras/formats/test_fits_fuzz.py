@@ -50,6 +50,7 @@ def test_any_fits_file_is_a_picture_or_one_line(seed, is_packed, in_header, fiel
     settings = FitsSettings(stretch=stretch)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        warnings.simplefilter("ignore", ResourceWarning)  # of what other tests left to be collected
         try:
             picture = to_rgb(data, settings, field)
         except InputError as error:
