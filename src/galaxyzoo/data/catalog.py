@@ -207,7 +207,7 @@ def input_places() -> list[Path]:
 def data_option(dataset: str | None) -> str:
     """Option by which a command reads a dataset, for messages; empty if it needs none."""
     if dataset and (dataset in DEMOS or (paths.input_dir() / dataset).exists()):
-        return f" --data {launch.quote(dataset)}"
+        return launch.data_option(dataset)
     return ""
 
 
@@ -252,7 +252,7 @@ def load_catalog(dataset: str) -> Catalog:
     folder = dataset_dir(dataset)
     if not has_catalog(dataset):
         prepare = launch.typed("prepare")
-        advice = f"type `{prepare} --data {launch.quote(dataset)}`"
+        advice = f"type `{prepare}{launch.data_option(dataset)}`"
         if not data_option(dataset):
             place = paths.shown(paths.input_dir())
             advice = f"put its files into {place}/{dataset}/ and {advice}"

@@ -92,12 +92,7 @@ def _repeated_cells(names: pd.Series) -> pd.Series:
     for start in range(0, len(names), _BATCH):
         batch = names.iloc[start : start + _BATCH]
         hashes[start : start + _BATCH] = hash_array(
-            _as_cells(batch).to_numpy(object), categorize=False
+            batch.map(plain_cell).to_numpy(object), categorize=False
         )
     candidates = names[np.isin(hashes, _repeated(hashes))]
-    return candidates[_as_cells(candidates).duplicated()].map(one_line)
-
-
-def _as_cells(names: pd.Series) -> pd.Series:
-    """Names as tables hold them."""
-    return names.map(one_line).map(plain_cell)
+    return candidates[candidates.map(plain_cell).duplicated()].map(one_line)

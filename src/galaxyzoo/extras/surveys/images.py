@@ -164,6 +164,13 @@ class SurveyImages:
             files = " and ".join(examples.values())
             raise InputError(f"--keep {listed}: column types differ between {files}") from None
 
+    @property
+    def kept_schema(self) -> pa.Schema:
+        """Names and types of the columns to keep, the same of all inputs."""
+        for columns in self.kept.values():
+            return columns.schema
+        return pa.schema([])
+
     def kept_columns(self, chunk: Chunk) -> dict[str, pa.ChunkedArray]:
         """Columns to keep, of the images that were decoded."""
         columns = self.kept.get(chunk.images.path)

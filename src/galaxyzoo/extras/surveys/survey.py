@@ -144,9 +144,7 @@ class Survey:
         if SPREAD in self.extras and min(len(run.models) for run in self.predictor.runs) < 2:
             raise InputError(f"--with {SPREAD} needs the networks of two folds or more")
         label = self.images.labels.column
-        carried = pa.schema([])
-        for carried_columns in self.images.kept.values():
-            carried = carried_columns.schema
+        carried = self.images.kept_schema
         predicted = meanings(self.predictor.task, label)
         repeated = sorted(predicted.keys() & set(carried.names))
         if repeated:
