@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from astropy.table import Table
 
 from galaxyzoo.commands import train
 from galaxyzoo.commands.train import describe_labels
@@ -74,6 +75,12 @@ def test_galaxies_have_the_users_ids_their_classes_and_images(folder):
         assert raw.targets.loc[f"g_{number}"].idxmax() == NAMES[number % 3]
         assert raw.train_images.names[f"g_{number}"] == f"pictures/g_{number}.png"
     assert raw.test_ids.tolist() == ["g_0", "g_1"]  # in whatever order the table has them
+
+
+@pytest.mark.parametrize("name", ["catalog.fits", "catalog.fit.gz"])
+def test_a_catalog_beside_the_images_is_not_taken_for_them(folder, name):
+    Table({"objid": np.arange(3), "mag": np.arange(3.0)}).write(folder / name, format="fits")
+    assert len(open_input("mine", {"mine"}).train_images) == 24
 
 
 def test_a_galaxy_has_the_position_of_its_row(folder):

@@ -276,7 +276,8 @@ def _opener_of(path: Path) -> Callable[[Path], Images] | None:
 
 def is_archive(path: Path) -> bool:
     """Check whether a path is of a form that holds images and their ids in one."""
-    return path.suffix.lower() != ".csv" and _opener_of(path) is not None
+    ending = path.suffix.lower()  # alone: a folder may hold thousands of files
+    return ending != ".csv" and ending in openers() and not path.is_dir()
 
 
 def wrap(images: Images, settings: object) -> Images:
