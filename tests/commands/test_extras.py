@@ -28,6 +28,7 @@ from support.commands import (
     environment,
     succeed,
 )
+from support.fork_server import FAULTS
 from support.thoroughness import long_only
 
 EXTRAS = extras.installed()
@@ -119,43 +120,7 @@ def test_one_extra_is_removed_with_those_that_list_it(name, tmp_path):
     subprocess.run([sys.executable, "-c", IMPORT_ALL], env=packages, check=True)
 
 
-DAMAGED = """
-import contextlib, io, json, os, shutil, sys, traceback
-import cv2, lightgbm, pandas, pydantic, pyarrow.parquet, torch
-sys.path.insert(0, sys.argv[1])
-extras = sys.argv[1] + "/galaxyzoo/extras/"
-def call(arguments):
-    from galaxyzoo import commands
-    sys.argv = arguments
-    try:
-        if arguments[0] == "galaxyzoo":
-            commands.main()
-        else:
-            commands.run(arguments[0])
-    except SystemExit as end:
-        return end.code or 0
-    except BaseException:
-        return traceback.format_exc()
-    return 0
-for extra, lost, all_arguments in json.loads(sys.argv[2]):
-    os.rename(extras + extra, extras + "../whole")
-    if lost == "all modules":
-        os.mkdir(extras + extra)
-        shutil.copy(extras + "../whole/__init__.py", extras + extra)
-    elif lost:
-        shutil.copytree(extras + "../whole", extras + extra, ignore=shutil.ignore_patterns(lost))
-    if os.fork() == 0:
-        for arguments in all_arguments:
-            printed = io.StringIO()
-            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(printed):
-                status = call(arguments)
-            print(json.dumps([extra, arguments, status, printed.getvalue()]), flush=True)
-        os._exit(0)
-    os.wait()
-    shutil.rmtree(extras + extra, ignore_errors=True)
-    os.rename(extras + "../whole", extras + extra)
-"""
-HELP = [[name, "--help"] for name in commands.names()]
+HELP = {name: [name, "--help"] for name in commands.names()}
 # Real work that meets a missing extra only on its way, or does without it.
 WORK = {
     "formats": [["predict", "galaxy.jpg", "--folds", "0"]],
@@ -166,26 +131,22 @@ WORK = {
 
 
 Words = list[str]
+Damage = tuple[str, str, list[Words]]  # an extra, the module that it lacks, and what is typed then
 
 
-def damage(
-    folder: Path, damages: list[tuple[str, str, list[Words]]]
-) -> list[tuple[str, Words, Any, str]]:
-    """Call commands where a part of an extra is missing, all others being there.
+def damage(folder: Path, damages: list[Damage]) -> list[tuple[str, Words, Any, str]]:
+    """Call commands where a part of an extra is missing, as `damaged_extras.py` says.
 
     Args:
         folder: empty, in which they work on `galaxy.jpg`.
-        damages: an extra, the module that it lacks ("all modules", or "" for its folder), and what
-            is typed then.
+        damages: each is repaired before the next one.
     Returns:
         Extra, what was typed, status or message of the exit, and what was printed on stderr.
     """
     src = copy_checkout(folder / "code") / "src"
     (folder / "galaxy.jpg").write_bytes(COMPETITION.images[int(COMPETITION.test_ids[0])])
-    python = [sys.executable, "-c", DAMAGED, src, json.dumps(damages)]
-    done = subprocess.run(
-        python, cwd=folder, env=environment(folder), check=True, capture_output=True, text=True
-    )
+    script = str(FAULTS / "damaged_extras.py")
+    done = succeed(folder, script, src, json.dumps(damages))
     called = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(called) == sum(len(typed) for _, _, typed in damages), done.stderr
     return called
@@ -197,7 +158,7 @@ def providers_of(name: str) -> set[str]:
 
 
 def test_each_extra_can_be_deleted_and_what_needs_it_says_so(tmp_path):
-    damages = [(extra, "", [*HELP, *WORK.get(extra, [])]) for extra in EXTRAS]
+    damages = [(extra, "", [*HELP.values(), *WORK.get(extra, [])]) for extra in EXTRAS]
     for gone, (name, *words), status, printed in damage(tmp_path, damages):
         refused = f"the folder extras/{gone} of galaxyzoo, which this command needs, is missing"
         if name in EXTRAS[gone].commands:
@@ -220,7 +181,8 @@ def test_half_an_extra_stops_only_the_commands_that_use_it_and_they_say_so(tmp_p
         *_, last = sorted((PACKAGE / half).glob("[!_]*.py"))
         work = [["prepare", "--data", "nothing"], ["predict", "--help"], ["galaxyzoo", "--help"]]
         work += [[name, "--help"] for name in extra.commands if " " not in name]
-        damages += [(half, "all modules", [*HELP, *work]), (half, last.name, work)]
+        near = [HELP[name] for name in HELP if providers_of(name) <= {half, *NEEDS[half]}]
+        damages += [(half, "all modules", [*near, *work]), (half, last.name, work)]
     for half, (name, *words), status, printed in damage(tmp_path, damages):
         message = f"{'' if status == 1 else status}{printed}".strip()
         extra, is_data = EXTRAS[half], words == ["--data", "nothing"]

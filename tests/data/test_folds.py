@@ -8,6 +8,8 @@ import pytest
 from galaxyzoo.core.paths import CODE_ROOT
 from galaxyzoo.data.decoding import decode
 from galaxyzoo.data.folds import make_folds, near_duplicates
+from galaxyzoo.data.image_cache import open_cache
+from galaxyzoo.data.readers.kaggle import open_dataset_files
 from galaxyzoo.tasks.registry import get_task
 from support.datasets import draw_votes
 from support.pictures import encode
@@ -194,6 +196,15 @@ def test_folds_of_the_committed_tables_are_dealt_again():
     known = pd.Series(by_votes, fractions.index).reindex(classes.index, fill_value=-1)
     by_class = make_folds(one_hot, np.arange(len(one_hot)), 5, 0, known.to_numpy())
     assert by_class.tolist() == folds_of_record("zoo5/zoo5")
+
+
+@needs_data(MINI)
+@pytest.mark.usefixtures("root")
+def test_real_galaxies_are_no_copies_of_each_other():
+    raw = open_dataset_files(MINI)
+    ids = raw.targets.index.to_numpy()[:600]
+    groups = near_duplicates(open_cache(raw.train_images, ids, raw.image).images)
+    assert len({*groups}) == len(ids)
 
 
 def folds_of_record(name: str) -> list[int]:

@@ -2,6 +2,7 @@
 
 import json
 import uuid
+import weakref
 from typing import Any
 
 import httpx
@@ -35,6 +36,7 @@ class PageClient:
     def __init__(self, address: str) -> None:
         self.session = uuid.uuid4().hex[:10]
         self.http = httpx.Client(base_url=address, timeout=300)
+        weakref.finalize(self, self.http.close)  # or its sockets warn amid a later test
         config = self.http.get("/config").raise_for_status().json()
         names = {one["id"]: one["props"].get("elem_id") for one in config["components"]}
         self._numbers = {

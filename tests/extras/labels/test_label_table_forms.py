@@ -7,7 +7,7 @@ import json
 import shutil
 import zipfile
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from galaxyzoo.data.prepare import prepare
 from galaxyzoo.data.readers.find import open_input
 from support.pictures import draw_images, encode
 from support.refusals import one_line_refusal
@@ -198,10 +197,17 @@ FOLDERS: dict[str, Callable[[Path, Answers], None]] = {
 }
 
 
+@cache
+def pictures() -> dict[str, bytes]:
+    """PNG files by GalaxyID."""
+    encoded = [encode(image, end=".png") for image in draw_images(12)]
+    return dict(zip(IDS, encoded, strict=True))
+
+
 def draw(folder: Path) -> Path:
     (folder / "pictures").mkdir(parents=True)
-    for name, image in zip(IDS, draw_images(12), strict=True):
-        (folder / f"pictures/{name}.png").write_bytes(encode(image, end=".png"))
+    for name, picture in pictures().items():
+        (folder / f"pictures/{name}.png").write_bytes(picture)
     return folder
 
 
@@ -218,16 +224,19 @@ def answer(*changes: tuple[int, list[str]], times: int = 1) -> Answers:
     return pd.DataFrame(rows, columns=["file", "classes"])
 
 
-def test_the_same_labels_in_any_form_make_the_same_folds(root):
-    tables = {}
+def test_the_same_labels_in_any_form_make_the_same_dataset(root):
+    """Folds are made of nothing else."""
+    targets = {}
     for form, write in (NAMES | SETS | FOLDERS).items():
         write(draw(root / "input/mine"), answer())
-        prepare("mine", n_folds=3)
-        tables[form] = (root / "folds/mine/train.csv").read_text()
+        raw = open_input("mine", {"mine"})
+        targets[form] = raw.targets.to_csv()
+        images = {galaxy: raw.train_images.read(int(galaxy)) for galaxy in IDS}
+        assert images == pictures(), form
+        assert not len(raw.test_ids), form
         shutil.rmtree(root / "input/mine")
-        shutil.rmtree(root / "folds/mine")
-    assert tables["names"].splitlines()[0] == "GalaxyID,fold,group,arms,ball,line"
-    assert tables == dict.fromkeys(tables, tables["names"])
+    assert targets["names"].splitlines()[0] == "GalaxyID,arms,ball,line"
+    assert targets == dict.fromkeys(targets, targets["names"])
 
 
 @pytest.mark.parametrize("form", NAMES | SETS)
