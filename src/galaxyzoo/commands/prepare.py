@@ -5,18 +5,20 @@ python3 src/prepare.py --subset kaggle-mini  a part of the competition
 """
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from galaxyzoo.commands import references
 from galaxyzoo.core import extras, launch, paths
+from galaxyzoo.core.manifest import digest_file
 from galaxyzoo.core.options import DataOptions, option, read_options
-from galaxyzoo.data.catalog import dataset_dir
+from galaxyzoo.data.catalog import TRAIN, dataset_dir
 from galaxyzoo.data.prepare import Dataset, prepare_raw
 from galaxyzoo.data.readers.find import find_named_task, open_input
 from galaxyzoo.data.readers.kaggle import write_subset
 from galaxyzoo.data.stores.opening import spell_settings, with_settings
+from galaxyzoo.io.tables import read_folds
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
 from galaxyzoo.tasks.registry import get_task
 
@@ -31,9 +33,17 @@ class PrepareOptions(DataOptions):
     on_bad_image: Literal["stop", "drop"] = option(
         "stop if training images are unusable, or drop their galaxies from a new split", "stop"
     )
+    folds_from: Path | None = option(
+        "table of a team's folds (GalaxyID,fold) for a new split",
+        excludes=("folds", "seed"),
+        metavar="FILE",
+    )
+    strict: bool = option(
+        "refuse folds of FILE that divide near-duplicates or groups", False, needs="folds_from"
+    )
     subset: str | None = option(
         "extract one of the subsets in configs/subsets/ from Kaggle's files",
-        excludes=("folds", "task", "seed", "on_bad_image"),
+        excludes=("folds", "task", "seed", "on_bad_image", "folds_from"),
         metavar="NAME",
     )
 
@@ -53,14 +63,23 @@ def main() -> None:
         return
     drop = options.on_bad_image == "drop"
     raw = open_input(options.data, {task.name}, spell_settings(options))
+    if options.folds_from:
+        folds = read_folds(options.folds_from, raw.targets.index)
+        raw = replace(
+            raw,
+            folds=folds,
+            folds_from=f"{options.folds_from.name}, sha256sum {digest_file(options.folds_from)}",
+            is_strict=options.strict,
+        )
     data = prepare_raw(raw, options.folds, options.seed, drop)
     config = data.raw.image
     data.train_images(config)
     bad = data.test_images(config).unreadable.sum()
     print(f"{describe_split(data)}; {len(data.test_ids):,} test galaxies, {bad} unreadable")
+    path = dataset_dir(data.dataset) / TRAIN
     asked = "" if options.task == COMPETITION_TASK else f" {launch.quote(options.task)}"
     launch.print_done(
-        f"the split in {paths.shown(dataset_dir(data.dataset))}/",
+        f"the split in {paths.shown(path)} (sha256sum {digest_file(path)[:16]}…)",
         f"{launch.typed('train_folds')}{asked}{launch.data_option(options.data)}",
     )
 

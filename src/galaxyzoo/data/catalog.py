@@ -22,7 +22,7 @@ from galaxyzoo.io.tables import FOLD, ID, key_of, read_csv, select_numbers
 from galaxyzoo.tasks import decision_tree, kinds, registry
 
 GROUP = "group"
-_TRAIN = "train.csv"
+TRAIN = "train.csv"
 _TEST = "test.csv"
 _ABOUT = "dataset.json"
 SETTINGS = "image_settings"  # key of how images are read
@@ -222,7 +222,7 @@ def save_catalog(catalog: Catalog) -> None:
         between = replace(catalog, test_ids=before.test_ids)
         fingerprints = [state.fingerprint for state in (before, between, catalog)]
         manifest.write_sealed(folder / _ABOUT, {**before.about, "replaced_by": fingerprints})
-    tables = {_TRAIN: catalog.train, _TEST: pd.DataFrame(index=catalog.test_ids)}
+    tables = {TRAIN: catalog.train, _TEST: pd.DataFrame(index=catalog.test_ids)}
     for name, frame in tables.items():
         files.write_text(folder / name, frame.to_csv(index_label=catalog.key, lineterminator="\n"))
     manifest.write_sealed(folder / _ABOUT, {**catalog.about, "fingerprint": catalog.fingerprint})
@@ -267,9 +267,9 @@ def load_catalog(dataset: str) -> Catalog:
             f"split again; this deletes {count(runs, 'run')}"
         )
     key = description.get("key", ID)
-    train = read_csv(folder / _TRAIN, key=key)
+    train = read_csv(folder / TRAIN, key=key)
     labels = train.columns.drop([FOLD, GROUP], errors="ignore")
-    train = select_numbers(train, [FOLD, GROUP, *labels], folder / _TRAIN).sort_index()
+    train = select_numbers(train, [FOLD, GROUP, *labels], folder / TRAIN).sort_index()
     train = train.astype({FOLD: "int64", GROUP: "int64"})
     test_ids = read_csv(folder / _TEST, key=key).index.to_numpy()
     catalog = Catalog(dataset, train, test_ids, description)

@@ -133,11 +133,12 @@ def prepare_raw(
         with split.make(activity):
             if not has_catalog(raw.dataset):  # else it came while this process waited
                 if n_folds is None:
-                    n_folds = DEFAULT_FOLDS
+                    n_folds = raw.folds.nunique() or DEFAULT_FOLDS
                 catalog = make_catalog(raw, known_groups, n_folds, seed or 0, drop_bad)
                 return Dataset.of(catalog, raw)
     catalog = load_catalog(raw.dataset)
     _check_split(catalog, n_folds, seed)
+    raw = replace(raw, folds_from=catalog.about.get("folds_from", ""))
     check_own_groups(catalog, raw, known_groups)
     is_current = is_unchanged(catalog, raw, known_groups)
     folder = dataset_dir(raw.dataset)

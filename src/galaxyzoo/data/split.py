@@ -95,11 +95,10 @@ def make_catalog(
         folds = make_folds(raw.targets.to_numpy(), groups, n_folds, seed, known_folds)
     except ValueError as error:
         raise InputError(f"--folds {n_folds}: {error}") from None
-    earlier_ids = load_catalog(raw.dataset).ids if is_update else ()
-    _check_groups(raw.dataset, ids, groups, folds, ids.isin(earlier_ids))
     train = raw.targets.copy()
     train.insert(0, FOLD, folds)
     train.insert(1, GROUP, groups)
+    _check_groups(raw, train)
     shared = known_groups.of(ids)
     _write_groups(folder / GROUPS, train, {"near_duplicate": near, **shared})
     images = record_images(folder, images_of(raw))
@@ -112,6 +111,7 @@ def make_catalog(
         "stratified_by": "most telling answer, then its vote fraction",
         "key": key_of(ids),
         "galaxy_ids": raw.galaxy_ids,
+        "folds_from": raw.folds_from,
         "folds_as_in_earlier_datasets": int((known_folds >= 0).sum()),
         "duplicate_correlation": DUPLICATE_CORRELATION,
         "known_groups": _digest_groups(known_groups, ids),
@@ -175,6 +175,14 @@ def _write_groups(path: Path, train: pd.DataFrame, causes: dict[str, np.ndarray]
     is_shared = _is_shared(train[GROUP].to_numpy())
     table = pd.DataFrame({"joined": train[GROUP], **causes})[is_shared]
     write_table(path, table.reset_index())
+    for cause in causes:
+        divided = find_divided(table.join(train[FOLD]), cause)
+        if len(divided):
+            print(
+                f"sets divided over folds ({cause.replace('_', '-')}): "
+                f"{divided[cause].nunique():,}, such as {key_of(train.index)} {divided.index[0]} "
+                f"and {divided.index[1]}"
+            )
     targets = train.drop(columns=[FOLD, GROUP])
     are_classes = targets.isin([0, 1]).all(axis=None)
     if not are_classes:
@@ -201,12 +209,13 @@ def _drop_bad(
 
 
 def _find_known_folds(raw: DatasetFiles, n_folds: int) -> np.ndarray:
-    """(galaxy,) fold that a galaxy has in a dataset prepared earlier, -1 where in none.
+    """(galaxy,) fold that a galaxy has in a table or a dataset prepared earlier, -1 where in none.
 
     A galaxy has one fold in every dataset that shares its id, so that weights trained without fold
     k of one may start fold k of another. A split into another number of folds cannot take part.
     """
     known_folds = pd.Series(-1, raw.targets.index)
+    known_folds.update(raw.folds)
     for other in load_catalogs():
         has_these_galaxies = raw.galaxy_ids and other.has_galaxy_ids
         has_these_galaxies = has_these_galaxies or other.dataset == raw.dataset
@@ -219,48 +228,59 @@ def _find_known_folds(raw: DatasetFiles, n_folds: int) -> np.ndarray:
             folder = paths.shown(dataset_dir(other.dataset))
             raise InputError(
                 f"{other.key} {clash[0]} is in one fold of {other.dataset} and another one of "
-                f"another dataset: delete {folder}/ and prepare it again"
+                f"another dataset or --folds-from: delete {folder}/ and prepare it again"
             )
         known_folds[folds.index] = folds
     return known_folds.to_numpy()
 
 
 def check_own_groups(catalog: Catalog, raw: DatasetFiles, known_groups: KnownGroups) -> None:
-    """Refuse tables that put together what the dataset's own split has divided."""
-    folds = catalog.train[FOLD]
-    folds = folds[folds.index.isin(raw.train_images.ids)]
-    groups = known_groups.joined(folds.index)
-    is_own = np.full(len(folds), True)
-    _check_groups(catalog.dataset, folds.index, groups, folds.to_numpy(), is_own)
+    """Refuse a split of other folds than `raw.folds`, or one that divides galaxies of a group."""
+    if catalog.train[FOLD].sub(raw.folds).any():
+        raise InputError(
+            f"{paths.shown(dataset_dir(raw.dataset))} has other folds than --folds-from: "
+            "delete that folder to split again"
+        )
+    train = catalog.train[catalog.train.index.isin(raw.train_images.ids)]
+    groups = join_groups([train[GROUP].to_numpy(), known_groups.joined(train.index)])
+    _check_groups(raw, train.assign(group=groups))
 
 
-def _check_groups(
-    dataset: str, ids: pd.Index, groups: np.ndarray, folds: np.ndarray, is_own: np.ndarray
-) -> None:
-    """Refuse known folds that split a group: a copy of a validation galaxy would be trained on.
+def find_divided(train: pd.DataFrame, group: str) -> pd.DataFrame:
+    """Find groups that folds divide: one galaxy of each in each of its folds, group after group.
 
     Args:
-        dataset: the dataset's name.
-        ids: (galaxy,) for the message.
-        groups: (galaxy,) group numbers.
-        folds: (galaxy,) fold numbers.
-        is_own: (galaxy,) whether the fold is that of the dataset's own earlier split.
+        train: by id; `fold` and group numbers, -1 in none.
+        group: name of the column of groups.
     """
-    order = np.lexsort((folds, groups))
-    divided = (np.diff(groups[order]) == 0) & (np.diff(folds[order]) != 0)
-    if not divided.any():
+    firsts = train[train[group] >= 0].drop_duplicates([group, FOLD])
+    return firsts[firsts.duplicated(group, keep=False)].sort_values(group)
+
+
+def _check_groups(raw: DatasetFiles, train: pd.DataFrame) -> None:
+    """Refuse known folds that split a group: a copy of a validation galaxy would be trained on.
+
+    Folds of a table may, unless `raw.is_strict`.
+
+    Args:
+        raw: the files.
+        train: by id; `fold` and `group`.
+    """
+    pair = find_divided(train, GROUP).index[:2]
+    may_divide = raw.folds_from and not raw.is_strict
+    if pair.empty or may_divide:
         return
-    place = int(np.flatnonzero(divided)[0])
-    pair = order[place : place + 2]
-    first, second = ids[pair]
-    if is_own[pair].all():
-        splits = paths.shown(dataset_dir(dataset))
+    if has_catalog(raw.dataset) and pair.isin(load_catalog(raw.dataset).ids).all():
+        splits = paths.shown(dataset_dir(raw.dataset))
         advice = f"delete {splits} to split again"
+    elif raw.folds_from:
+        splits = "the folds of --folds-from"
+        advice = "mend them, or leave out --strict"
     else:
         splits = f"earlier splits in {paths.shown(folds_dir())}/"
         advice = "delete one of these splits there and prepare its dataset last"
     raise InputError(
-        f"{key_of(ids)} {first} and {second} belong together (near-duplicates, one group or "
+        f"{key_of(pair)} {pair[0]} and {pair[1]} belong together (near-duplicates, one group or "
         f"position), but {splits} put them into different folds: {advice}"
     )
 

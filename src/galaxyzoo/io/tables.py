@@ -206,6 +206,33 @@ def _list_answers(tasks: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return rows
 
 
+def read_folds(path: Path, ids: pd.Index) -> pd.Series:
+    """Read a table of ids and folds, which are numbered from 0 or 1 on; its rows in any order.
+
+    Args:
+        path: the CSV; other columns than `fold` are ignored.
+        ids: galaxies that it must list, once each.
+    Returns:
+        Folds by id, numbered from 0 on.
+    """
+    frame = read_csv(path, key=key_of(ids))
+    wrong = frame.index.symmetric_difference(ids)
+    if len(wrong):
+        raise InputError(
+            f"{paths.shown(path)} must list exactly the training galaxies (missing: "
+            f"{ids.difference(frame.index)[:3].tolist()}, not in the dataset: "
+            f"{frame.index.difference(ids)[:3].tolist()}; such galaxies: {len(wrong):,})"
+        )
+    numbers = select_numbers(frame, [FOLD], path)[FOLD]
+    ranks = numbers.rank(method="dense")
+    if set(numbers - ranks) not in ({-1}, {0}):
+        raise InputError(
+            f"{paths.shown(path)}: number the folds 0, 1, 2, … or 1, 2, 3, … without gaps, not "
+            f"{', '.join(f'{number:g}' for number in sorted(set(numbers))[:9])}"
+        )
+    return ranks - 1
+
+
 def whole_numbers(texts: pd.Series, limit: int) -> tuple[pd.Series, np.ndarray]:
     """Whole numbers from 0 to below the limit out of text, and the rows that hold none.
 

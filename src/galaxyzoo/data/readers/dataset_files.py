@@ -35,6 +35,10 @@ class DatasetFiles:
     task: Task | None = None  # of a user's table of labels
     table: Path | None = None  # of its votes or labels, which may have positions on the sky too
     settings: Sequence[str] = ()  # of forms of images, as they are typed
+    # by id; folds of a team's table, which are taken over
+    folds: pd.Series = field(default_factory=lambda: pd.Series(dtype=float))
+    folds_from: str = ""  # that table: its name and digest
+    is_strict: bool = False  # whether to refuse folds of a table that divide a group
 
     def __post_init__(self) -> None:
         """Refuse a galaxy that is both a training and a test galaxy."""
