@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.optimize import nnls
 
 from galaxyzoo.commands import ensemble
 from galaxyzoo.core.errors import InputError
@@ -15,7 +16,15 @@ from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.ensemble import selection
 from galaxyzoo.results.card import EnsembleCard, RunCard
 from galaxyzoo.results.layout import EnsembleFolder, RunFolder, card_path, list_ensembles
-from support.trained import run_here, save_project, save_run, save_theirs
+from galaxyzoo.tasks.kinds import VoteTask
+from galaxyzoo.tasks.registry import get_task
+from support.refusals import listing, one_line_refusal
+from support.trained import (
+    run_here,
+    save_project,
+    save_run,
+    save_theirs,
+)
 
 MonkeyPatch = pytest.MonkeyPatch
 CANDIDATES = selection.CANDIDATES
@@ -131,3 +140,83 @@ def test_the_copy_to_send_is_the_last_and_a_better_one_comes_back_as_printed(
     command = printed.split("to restore it, type `python3 src/ensemble.py ")[1].split("`")[0]
     run_here(monkeypatch, *command.split())
     assert [path.read_bytes() for path in (published, card_path(published))] == before
+
+
+TASK = get_task("gz37")
+
+
+def fit_plainly(oof: list[np.ndarray], targets: np.ndarray, folds: np.ndarray) -> tuple:
+    """(run, question) weights on all galaxies, and the cross-fitted RMSE, by SciPy alone."""
+    weights = []
+    predictions = np.empty(targets.shape)
+    for group in TASK.groups:
+        runs = np.stack(oof)[..., group]  # (run, galaxy, answer)
+        votes = targets[:, group]
+        for fold in np.unique(folds):
+            fitted = nnls(
+                runs[:, folds != fold].reshape(len(oof), -1).T, votes[folds != fold].ravel()
+            )
+            predictions[:, group][folds == fold] = np.tensordot(
+                fitted[0], runs[:, folds == fold], 1
+            )
+        weights.append(nnls(runs.reshape(len(oof), -1).T, votes.ravel())[0])
+    return np.array(weights).T, TASK.score(TASK.project(predictions), targets)
+
+
+def test_a_run_is_compared_with_the_members_and_nothing_is_written(root, monkeypatch, capsys):
+    catalog = save_project(n_runs=3)
+    targets = catalog.targets(TASK)
+    oof = []
+    for i in range(3):
+        table = pd.read_csv(RunFolder("tiny", f"gz37/run{i}").oof_csv, index_col="GalaxyID")
+        oof.append(table[catalog.label_columns].to_numpy())
+    weights, score = fit_plainly(oof, targets, catalog.folds)
+    by_question = pd.Series(
+        np.repeat(weights[2], [group.stop - group.start for group in TASK.groups])
+    )
+    _, without = fit_plainly(oof[:2], targets, catalog.folds)
+    assert isinstance(TASK, VoteTask)
+    seventh = TASK.groups[6]
+    noise = TASK.vote_noise(targets)[:, seventh].mean()
+    expected = []
+    for i in range(2):
+        ours, theirs = oof[2] - targets, oof[i] - targets
+        raw = np.corrcoef(ours.ravel(), theirs.ravel())[0, 1]
+        shared = np.cov(ours[:, seventh].ravel(), theirs[:, seventh].ravel()) - noise
+        free = shared[0, 1] / np.sqrt(shared[0, 0] * shared[1, 1])
+        expected.append([f"gz37/run{i}", f"{raw:.2f}", f"{free:.2f}"])
+
+    before = listing(root)
+    for words in (["run1", "run0"], ["all"]):  # of all, it is one
+        run_here(monkeypatch, *words, "--similar", "run2")
+        assert listing(root) == before
+        _, title, header, *rows, weight, scores = capsys.readouterr().out.splitlines()
+        assert title.startswith("errors of gz37/run2: ")
+        shown = pd.DataFrame([row.split() for row in rows], columns=header.split())
+        assert [*shown.columns] == ["run", "raw", "all", *map(str, range(1, 12))]
+        assert shown[["run", "raw", "7"]].to_numpy().tolist() == expected
+        assert weight == (
+            f"nnls gives it a weight of {by_question.mean():.2f} ({weights[2].min():.2f} to "
+            f"{weights[2].max():.2f} by question)"
+        )
+        assert scores.startswith(
+            f"cross-fitted RMSE: {score:.5f} with it, {without:.5f} without it "
+            f"({without - score:+.5f} ± "
+        )
+
+
+def test_a_run_that_cannot_be_compared_is_one_line(root, monkeypatch):
+    catalog = save_project()
+    votes = np.full((60, 37), 0.1)
+    save_run(catalog, "gz37/cnn", votes, votes[:10], fingerprint="of other folds")
+    before = listing(root)
+    for words, named in {
+        "run0 --similar run9": "no run 'gz37/run9'",
+        "run0 --similar run0": "with other runs",
+        "run0 --similar hubble10/d4cnn": "not for task 'gz37'",
+        "gz37/run0 --task anomaly4 --similar gz37/run1": "of vote fractions",
+        "run0 --similar cnn": "another catalog or split",
+        "transfer --similar run0": "gz37/d4cnn_large_transfer.json is missing",
+    }.items():
+        assert named in one_line_refusal(run_here, monkeypatch, *words.split())
+        assert listing(root) == before

@@ -34,7 +34,8 @@ NEEDED = {
 OF_FOLDS = "only refit seeds jobs backend"
 # What does nothing, or would not be asked for, beside an option.
 IDLE = {
-    ("ensemble", "imports"): "runs name candidates test",
+    ("ensemble", "imports"): "runs name candidates test similar",
+    ("ensemble", "similar"): "name candidates test",
     ("export", "tables"): "no_onnx half",
     ("gradcam", "image"): "data galaxy_id",
     ("gradcam", "feature_maps"): "answer method",

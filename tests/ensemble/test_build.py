@@ -16,7 +16,8 @@ from galaxyzoo.core import files, paths
 from galaxyzoo.ensemble.build import EnsembleBuild, costs_without, error_correlation
 from galaxyzoo.ensemble.selection import CANDIDATES
 from galaxyzoo.results.layout import RunFolder
-from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
+from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, VOLUNTEERS
+from galaxyzoo.tasks.kinds import VoteTask
 from galaxyzoo.tasks.registry import TASKS
 from support.problems import fit_all, make_problem
 from support.trained import (
@@ -151,6 +152,30 @@ def test_correlation_worked_by_hand_and_with_a_run_that_never_errs():
     assert found["c"]["c"] == pytest.approx(1.0)
     assert found["a"]["b"] == 0.0  # an error that is the same everywhere does not vary
     assert found["c"]["d"] == 0.0
+
+
+@pytest.mark.parametrize("alike", [0.0, 0.5])
+def test_correlation_without_the_votes_noise_is_that_of_the_errors_of_the_true_fractions(alike):
+    rng = np.random.default_rng(1)
+    odds = rng.random((3000, 37)) ** 2
+    fractions = GALAXY_ZOO_2.to_vote_fractions(odds, odds)
+    votes = GALAXY_ZOO_2.draw(odds, VOLUNTEERS, rng)
+    common, ours, theirs = 0.06 * rng.standard_normal((3, *votes.shape))
+    runs = [np.sqrt(alike) * common + np.sqrt(1 - alike) * own for own in (ours, theirs)]
+    errors = np.stack(runs, axis=1) + (fractions - votes)[:, None]
+    task = TASKS["gz37"]
+    assert isinstance(task, VoteTask)
+    noise = task.vote_noise(votes)
+    for columns in [slice(None), *task.groups]:
+        part = errors[..., columns]
+        without_noise = error_correlation(["a", "b"], part, noise[:, columns].mean())
+        assert without_noise["a"]["b"] == pytest.approx(alike, abs=0.08)
+        assert without_noise["a"]["a"] == pytest.approx(1.0)
+    share = noise.mean() / (noise.mean() + 0.06**2)
+    raw = error_correlation(["a", "b"], errors)["a"]["b"]
+    assert raw == pytest.approx(share + (1 - share) * alike, abs=0.02)
+    assert share > 0.25
+    assert error_correlation(["a", "b"], errors, 1.0)["a"]["b"] == 0.0  # more noise than errors
 
 
 @pytest.mark.parametrize("name", ["mean", "greedy", "nnls"])

@@ -11,17 +11,23 @@ within one standard error of the best.
   python3 src/ensemble.py one-gpu    an ensemble in configs/ensembles/
   python3 src/ensemble.py gz37/cnn gz37/d4cnn --candidates mean --name pair
   python3 src/ensemble.py --import effnet=OOF.csv,TEST.csv
+  python3 src/ensemble.py default --similar effnet   would it help?
 
 --import turns predictions made elsewhere on the same split into a run without
 networks, for the competition's task or --task; a folder holds pairs
 NAME_oof.csv, NAME_test.csv. Tables without a column `fold`, and those that seem
 to hold the labels themselves, may come from networks trained on these galaxies.
 Their runs are marked, and ensembles use such a run only if you name it.
+
+--similar writes nothing. It prints how the errors of a run correlate with those
+of each run of the ensemble, and the score of both together.
 """
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+
+import pandas as pd
 
 from galaxyzoo.config import loading
 from galaxyzoo.core import launch, paths
@@ -37,10 +43,10 @@ from galaxyzoo.data.catalog import (
     load_task,
 )
 from galaxyzoo.ensemble import members, selection
-from galaxyzoo.ensemble.build import EnsembleBuild
+from galaxyzoo.ensemble.build import EnsembleBuild, costs_without, error_correlation
 from galaxyzoo.results import console, imported, layout, submission
 from galaxyzoo.results.card import RunCard
-from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task
+from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task, VoteTask
 from galaxyzoo.tasks.registry import TASKS, VOTE_TASKS, ensemble_name, task_name
 
 DEFAULT = "default"  # name of an ensemble
@@ -75,11 +81,17 @@ class EnsembleOptions(DatasetOptions):
         "scores always come from the folds",
         "folds",
     )
+    similar: str | None = option(
+        "compare the errors of this run with those of the others, and print its weight and the "
+        "score with and without it",
+        excludes=("name", "candidates", "test"),
+        metavar="RUN",
+    )
     imports: tuple[str, ...] = option(
         "import a pair of tables made elsewhere as a run, or all pairs in a folder (repeatable)",
         (),
         "--import",
-        excludes=("runs", "name", "candidates", "test"),
+        excludes=("runs", "name", "candidates", "test", "similar"),
         action="append",
         type=str,
         metavar="NAME=OOF.csv,TEST.csv",
@@ -104,6 +116,9 @@ def build_ensemble(options: EnsembleOptions) -> None:
     whole = load_catalog(layout.choose_dataset(options.dataset, wanted))
     options = take_default(options, task, whole)
     runs, left_out = members.find_runs(task, whole, options.runs)
+    if options.similar:
+        print_similarity(options.similar, runs, task, whole)
+        return
     candidates = selection.pick_candidates(options.candidates, task)
     name = options.name or name_of(runs, task)
     build = EnsembleBuild(task, whole, runs, candidates, name, options.test)
@@ -147,6 +162,46 @@ def build_ensemble(options: EnsembleOptions) -> None:
             trained = launch.quote(*refitted)
             next_command = f"{launch.typed('ensemble')} {trained} --test both {place}"
     launch.print_done(f"ensemble {name}, {card.score_text}", next_command)
+
+
+def print_similarity(named: str, runs: Sequence[str], task: Task, whole: Catalog) -> None:
+    """Print how a run's errors correlate with those of others, and what it adds to their blend.
+
+    Args:
+        named: the run; it may be one of the others.
+        runs: the others.
+        task: that all serve.
+        whole: the dataset's whole catalog.
+    """
+    run = check_names([named], task)[0]
+    combined, _ = members.find_runs(task, whole, [*runs, run])
+    if combined == [run] or not isinstance(task, VoteTask):
+        raise InputError("--similar compares a run of vote fractions with other runs: name some")
+    nnls = selection.pick_candidates(["nnls"], task)
+    features = EnsembleBuild(task, whole, combined, nnls, "").read_inputs().oof
+    targets = whole.targets(task)
+
+    errors = features - targets[:, None]
+    noise = task.vote_noise(targets).mean(axis=0)
+    table = pd.DataFrame({"raw": error_correlation(combined, errors)[run]})
+    for question, columns in enumerate([slice(None), *task.groups]):
+        correlation = error_correlation(combined, errors[..., columns], noise[columns].mean())
+        table[f"{question or 'all'}"] = correlation[run]
+    table = table.drop(run).map("{:.2f}".format).reset_index(names="run")
+    console.print_table(
+        f"errors of {run}: correlation, raw; without the votes' noise: all, by question", table
+    )
+
+    fits = selection.cross_fit(nnls, task, features, targets, whole.folds)
+    weights = pd.Series(fits.models["nnls"].about(combined, task)["weights"][run])
+    cost = costs_without(fits, "nnls", combined)["runs"][run]
+    print(
+        f"nnls gives it a weight of {weights.mean():.2f} ({weights.min():.2f} to "
+        f"{weights.max():.2f} by question)\n"
+        f"cross-fitted {task.metric}: {fits.score('nnls'):.5f} with it, "
+        f"{fits.score('nnls') + cost['difference']:.5f} without it "
+        f"({console.with_error(cost['difference'], cost['se'])})"
+    )
 
 
 def import_all(options: EnsembleOptions) -> None:
@@ -216,9 +271,8 @@ def take_settings(options: EnsembleOptions, ensemble: str) -> EnsembleOptions:
         trained_on &= {options.dataset}
     elif dataset and dataset_dir(dataset).exists():
         trained_on -= set(DEMOS)
-    if trained_on or not settings.tables or not dataset:
-        return options
-    if options.dataset not in (None, dataset):
+    is_elsewhere = options.dataset not in (None, dataset)
+    if trained_on or not settings.tables or not dataset or is_elsewhere or options.similar:
         return options
     print(f"no run of {ensemble} is trained on {dataset}: importing tables in {settings.tables}/")
     for run in settings.runs:

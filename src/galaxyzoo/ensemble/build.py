@@ -232,7 +232,7 @@ def make_card(fits: CrossFits, runs: Sequence[str], features: np.ndarray, catalo
         "candidates": {name: _candidate_scores(fits, name, best) for name in fits.names},
         "runs": run_scores,
         "run_classes": run_classes,
-        "error_correlation": error_correlation(runs, errors),
+        "error_correlation": error_correlation(runs, errors).to_dict(),
         "without": costs_without(fits, chosen, runs),
         "model": fits.models[chosen].about(runs, task),
     }
@@ -264,18 +264,21 @@ def _nested_scores(fits: CrossFits) -> dict[str, Any] | None:
     return {**_scores(fits, choice.predictions), "choices": by_fold}
 
 
-def error_correlation(runs: Sequence[str], errors: np.ndarray) -> dict[str, dict[str, float]]:
+def error_correlation(runs: Sequence[str], errors: np.ndarray, noise: float = 0.0) -> pd.DataFrame:
     """Correlation of the errors of each two runs, over all galaxies and columns.
 
     Args:
         runs: names.
         errors: (galaxy, run, column) predictions less targets.
+        noise: variance of the targets' own noise, by which alone the errors of all runs correlate;
+            it is taken off their covariances.
     Returns:
-        Run -> run -> Pearson correlation; 0 with a run whose errors are all equal.
+        (run, run) Pearson correlations; 0 with a run that has no errors beyond the noise.
     """
     by_run = errors.swapaxes(1, 2).reshape(-1, len(runs))  # (galaxy and column, run)
-    table = pd.DataFrame(by_run, columns=list(runs))
-    return table.corr().fillna(0.0).to_dict()
+    covariance = pd.DataFrame(by_run, columns=list(runs)).cov() - noise
+    scale = pd.Series(np.diag(covariance)) ** -0.5  # NaN where the noise explains all errors
+    return (covariance * np.outer(scale, scale)).fillna(0.0)
 
 
 def costs_without(fits: CrossFits, chosen: str, runs: Sequence[str]) -> dict[str, Any]:

@@ -168,13 +168,20 @@ class VoteTask(Task):
         """The root."""
         return np.sqrt(np.maximum(mean_loss, 0.0))
 
+    def vote_noise(self, targets: np.ndarray) -> np.ndarray:
+        """(galaxy, column) variances of vote fractions by chance, which no image shows.
+
+        Each of n volunteers either gives an answer or does not, whatever path down the tree leads
+        there: a fraction v of all n scatters with the variance v (1 - v) / n.
+        """
+        return targets * (1 - targets) / decision_tree.VOLUNTEERS
+
     def find_leakage(self, predictions: np.ndarray, targets: np.ndarray, folds: np.ndarray) -> str:
         """Find rows copied from the votes, or an RMSE below the votes' own noise.
 
-        A fraction v that n volunteers vote for scatters with the variance v (1 - v) / n, which no
-        image shows. The best published predictions have twice the root of the mean variance as
-        RMSE. Evidence is an RMSE, of a fold or of all, of more than five standard errors below one
-        and a half times the root. Votes mixed into predictions reach it at 35 % and more.
+        The best published predictions have twice the root of the mean variance as RMSE. Evidence is
+        an RMSE, of a fold or of all, of more than five standard errors below one and a half times
+        the root. Votes mixed into predictions reach it at 35 % and more.
 
         Source: binomial variance; 0.0365 for 43 volunteers, over 6,000 galaxies of the competition;
             the best of the competition's late submissions that was found has 0.0725.
@@ -185,8 +192,7 @@ class VoteTask(Task):
         if copies:
             return copies
         losses = self.per_sample_losses(self.project(predictions), targets)
-        variances = (targets * (1 - targets)).mean(axis=1)  # of single votes
-        limits = _UNREACHED**2 * variances / decision_tree.VOLUNTEERS
+        limits = _UNREACHED**2 * self.vote_noise(targets).mean(axis=1)
         masks = {f"fold {fold}": folds == fold for fold in np.unique(folds)}
         masks["all folds"] = np.full(len(folds), True)
         for name, rows in masks.items():
