@@ -4,8 +4,11 @@ import csv
 import io
 import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from extras.download.test_submit import submit_by, write_submission
 from galaxyzoo.core.errors import InputError
@@ -112,6 +115,36 @@ def test_a_link_stays_and_its_target_is_written(stand_in, rests, root, tmp_path,
         "a",
         "submissions/predictions.csv",
     ]
+
+
+def test_the_picture_has_kaggles_scores_over_ours_and_the_line_of_equal_ones(root, monkeypatch):
+    drawn: list[Figure] = []
+    save = Figure.savefig
+
+    def note(figure: Figure, *arguments: Any, **options: Any) -> None:
+        drawn.append(figure)
+        save(figure, *arguments, **options)
+
+    monkeypatch.setattr(Figure, "savefig", note)
+    unscored = ["-,a,0.08,,,,m,d,2", "-,b,,,0.07,0.07,m,d,3"]
+    scored = ["-,c,0.08,,0.085,,m,d,4", "-,d,0.076,,0.080,0.081,m,d,5", "-,e,0.076,,0.080,,m,d,6"]
+    pairs = [(0.08, 0.085), (0.076, 0.080), (0.076, 0.080)]
+    for n_rows, n_pairs in ((0, 0), (2, 0), (3, 1), (5, 3)):
+        write_ledger(*[*unscored, *scored][:n_rows])
+        Ledger().print()
+        picture = ledger_csv().with_suffix(".png")
+        assert picture.exists() == (n_pairs > 0)
+        if not n_pairs:
+            continue
+        axes = drawn[-1].axes[0]
+        public, private, line = axes.lines
+        np.testing.assert_array_equal(public.get_xydata(), pairs[:n_pairs])
+        assert 0.07 not in np.asarray(private.get_ydata())
+        ends = line.get_transform().transform([(0, 0), (1, 1)])  # in pixels
+        (x, y), (last_x, last_y) = axes.transData.inverted().transform(ends)
+        assert (x, last_x) == pytest.approx((y, last_y))
+        assert last_x - x > 0.001  # in view
+        picture.unlink()
 
 
 def break_ledger(fault: str) -> None:

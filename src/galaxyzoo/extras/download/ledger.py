@@ -67,12 +67,11 @@ class Ledger:
         cells = pd.DataFrame(self.rows, columns=_SCORES)
         cells = cells.mask(cells.isin(_NO_SCORE))
         numbers = cells.apply(pd.to_numeric, errors="coerce")
-        for column in _SCORES:
-            wrong = cells.index[cells[column].notna() & numbers[column].isna()]
-            if len(wrong):
-                row = wrong[0]
-                cell = cells.loc[row, column]
-                raise _error(f"data row {row + 1}, {column}: '{cell}' is no number such as 0.08")
+        wrong = cells[numbers.isna()].melt(ignore_index=False).dropna()
+        if len(wrong):
+            row = wrong.index[0]
+            column, cell = wrong.iloc[0]
+            raise _error(f"data row {row + 1}, {column}: '{cell}' is no number such as 0.08")
         return numbers
 
     def add(self, **cells: Any) -> dict[str, str]:
@@ -88,7 +87,7 @@ class Ledger:
         return [row for row in self.rows if row[STATUS] == SENDING]
 
     def record(self, entries: Sequence[Any], *, are_all: bool = False) -> None:
-        """Fill in what Kaggle lists.
+        """Fill in what Kaggle lists, and write the file.
 
         Args:
             entries: of the list, the newest first.
@@ -112,11 +111,11 @@ class Ledger:
             row["kaggle_number"] = row["kaggle_number"] or str(entry.ref)
             row["public"] = row["public"] or entry.public_score
             row["private"] = row["private"] or entry.private_score
-        if not are_all:
-            return
-        for row in self.interrupted():
-            row[STATUS] = NOT_SENT
-            print(f"the submission of {row['time']} ({row['message']}) did not reach Kaggle")
+        if are_all:
+            for row in self.interrupted():
+                row[STATUS] = NOT_SENT
+                print(f"the submission of {row['time']} ({row['message']}) did not reach Kaggle")
+        self.write()
 
     def _find_interrupted(self, entry: Any) -> dict[str, str] | None:
         """Find the row whose sending was interrupted after Kaggle had got it; None: no such row."""
@@ -133,13 +132,26 @@ class Ledger:
         files.write_text(Path(os.path.realpath(ledger_csv())), self.mark + text)
 
     def print(self) -> None:
-        """Print what was sent, and how far the public score is from the cross-validated one."""
+        """Print what was sent, and how far the public score is from the cross-validated one.
+
+        Where Kaggle's scores are known, a picture beside the file has them over the cross-validated
+        ones, with the line on which they are equal.
+        """
         cells = pd.DataFrame(self.rows, columns=self.columns)
         scores = self.scores()
+        scored = scores.dropna(subset=["cross_validated", "public"])
         scores["public - cross_validated"] = scores["public"] - scores["cross_validated"]
-        order = ["public", "private", "cross_validated", "nested", "public - cross_validated"]
-        listing = cells[["time", "ensemble", STATUS]].join(scores[order]).join(cells["message"])
+        listing = cells[["ensemble", STATUS]].join(scores).join(cells[["message", "time"]])
         console.print_table(f"submissions, {shown(ledger_csv())}", listing)
+        if scored.empty:
+            return
+        title = "Scores on Kaggle over cross-validated ones; on the line they are equal"
+        axes = scored.plot("cross_validated", ["public", "private"], style="o", title=title)
+        axes.axline([scored["cross_validated"].mean()] * 2, slope=1, color="gray")
+        picture = ledger_csv().with_suffix(".png")
+        with files.writing(picture) as temporary:
+            axes.figure.savefig(temporary, format="png")
+        print(f"picture: {shown(picture)}")
 
 
 def _read_text() -> str:

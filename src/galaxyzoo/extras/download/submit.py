@@ -56,10 +56,8 @@ def main() -> None:
     if options.scores:
         api = kaggle_api.connect()
         with _hold_lock():
-            ledger = Ledger()
-            ledger.record(kaggle_api.list_all_submissions(api), are_all=True)
-            ledger.write()
-        ledger.print()
+            Ledger().record(kaggle_api.list_all_submissions(api), are_all=True)
+        Ledger().print()
         return
     path = (options.file or layout.published_csv()).resolve()
     Ledger()  # refuses a damaged one before anything is sent
@@ -86,15 +84,12 @@ def main() -> None:
     entry = None
     if number and not options.no_wait:
         entry = kaggle_api.wait_for_score(api, number, _LONGEST_WAIT_S)
-    with _hold_lock():
-        ledger = Ledger()
-        if entry:
-            ledger.record([entry])
-            ledger.write()
-    ledger.print()
     score = "no score yet: ask later with --scores"
     if entry:
+        with _hold_lock():
+            Ledger().record([entry])
         score = f"score: public {entry.public_score}, private {entry.private_score}"
+    Ledger().print()
     launch.print_done(score)
 
 
@@ -117,7 +112,6 @@ def send(api: Any, path: Path, message: str, digest: str) -> int:
     interrupted = ledger.interrupted()
     if interrupted:
         ledger.record(kaggle_api.list_all_submissions(api), are_all=True)
-        ledger.write()
     for row in interrupted:
         if row["kaggle_number"] and row["digest"] == digest and row["message"] == message:
             print(f"not sent again: Kaggle has it from the command interrupted at {row['time']}")
@@ -127,9 +121,8 @@ def send(api: Any, path: Path, message: str, digest: str) -> int:
     card = submission.read_card(EnsembleCard, path)
     described: dict[str, Any] = {"ensemble": paths.shown(path)}
     if card:
-        described = {"ensemble": card.name, "cross_validated": card.score}
-    if card and card.nested:
-        described["nested"] = card.nested.score
+        nested = card.nested and card.nested.score
+        described = {"ensemble": card.name, "cross_validated": card.score, "nested": nested}
     sent = ledger.add(
         time=datetime.now(UTC).isoformat(timespec="seconds"),
         **described,
