@@ -20,7 +20,9 @@ ONE_OF = {"gradcam": ["galaxy_id", "image"], "tune": ["trials"]}
 VALUES = {"bands": "0,1,2", "extras": "features", "imports": "a=b.csv,c.csv", "table": "v.fits"}
 # What an option does nothing without.
 NEEDED = {
+    ("explore", "fail"): "audit",
     ("gradcam", "fold"): "feature_maps",
+    ("prepare --audit", "fail"): "audit",
     ("prepare gz2", "base_url"): "download",
     ("prepare gz2", "on_bad_image"): "download",
     ("prepare", "strict"): "folds_from",

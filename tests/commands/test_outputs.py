@@ -17,7 +17,17 @@ from support.pictures import draw_images
 from support.surveys import read_columns
 
 # Options that take a path to read, and those that take one to write with a line that has each.
-READ = {"--image", "--import", "images", "file", "folder", "search", "--data"}
+READ = {
+    "--audit",
+    "--folds-from",
+    "--image",
+    "--import",
+    "images",
+    "file",
+    "folder",
+    "search",
+    "--data",
+}
 WRITE = {
     ("predict", "--output"): ["cutouts", "--output"],
     ("survey", "--table"): ["cutouts", "votes/", "--table"],

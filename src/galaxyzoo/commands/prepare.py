@@ -50,9 +50,9 @@ class PrepareOptions(DataOptions):
 
 def main() -> None:
     """Read the options, prepare, print."""
-    if len(sys.argv) > 1:
-        command = references().get(f"prepare {sys.argv[1]}")
-        if command:
+    for word in sys.argv[1:]:
+        command = references().get(f"prepare {word}")
+        if command and (word == sys.argv[1] or word.startswith("-")):
             extras.load_entry_point(command)()
             return
     options = read_options(with_settings(PrepareOptions), __doc__ + extras.describe("prepare"))

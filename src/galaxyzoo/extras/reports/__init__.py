@@ -9,7 +9,9 @@ EXTRA = Extra(
     commands={
         "evaluate": "galaxyzoo.extras.reports.command:main",
         "explore": "galaxyzoo.extras.reports.explore_command:main",
+        "prepare --audit": "galaxyzoo.extras.reports.explore_command:main",
     },
+    help={"prepare": "python3 src/prepare.py --audit               finds leaks (--audit --help)"},
     next={"train": "evaluate", "ensemble": "evaluate"},
     packages=("matplotlib",),
 )

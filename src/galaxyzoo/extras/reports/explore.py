@@ -1,4 +1,4 @@
-"""Sections of the exploration page: votes, class counts, galaxies of each class."""
+"""Sections of pages on a dataset: votes, class counts, galaxies of each class; leaks."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,9 +7,13 @@ import numpy as np
 import pandas as pd
 
 from galaxyzoo.data.catalog import Catalog
+from galaxyzoo.data.folds import near_duplicates
+from galaxyzoo.data.image_cache import open_cache
 from galaxyzoo.data.parallel_decoding import decode_many
 from galaxyzoo.data.prepare import Dataset
-from galaxyzoo.data.readers.side_tables import sky_positions
+from galaxyzoo.data.readers.side_tables import read_known_groups, sky_positions
+from galaxyzoo.data.split import find_divided
+from galaxyzoo.data.stores import opening
 from galaxyzoo.extras.pages.answers import answer_label, readable
 from galaxyzoo.extras.pages.charts import Chart, Line
 from galaxyzoo.extras.pages.html import GalaxyCard, HtmlSection, sky_links
@@ -23,6 +27,8 @@ _BINS = 19  # of a histogram
 _RARE = 0.05  # smaller vote fractions are not counted: most galaxies'
 GALAXIES_PER_CLASS = 5  # one row of the picture
 _TOP_VOTES = 3  # largest votes shown above a galaxy
+_LEAKS = 15  # groups of a check, on the page
+_LEAKS_TEXT = f"A galaxy of each place, for at most {_LEAKS} groups; audit.csv lists all."
 
 
 def explore_votes(catalog: Catalog) -> list[HtmlSection]:
@@ -110,6 +116,58 @@ def explore_samples(data: Dataset, tasks: Sequence[ClassTask]) -> list[HtmlSecti
     return [HtmlSection("Galaxies of each class", text, galleries=galleries)]
 
 
+def explore_leaks(data: Dataset, others: Sequence[Path], folder: Path) -> list[HtmlSection]:
+    """The sections on galaxies that belong together, but are in several places: errors, warnings.
+
+    Prints a line for each check, by what decides which galaxies share a fold. `audit.csv` has a row
+    for a galaxy of each place: `ids`, `fold` (the place), `number` of the group in its `check`.
+
+    Args:
+        data: the split and its images.
+        others: images that may be copies of the dataset's, or of each other.
+        folder: of the page.
+    """
+    config = data.raw.image
+    images = [*data.train_images(config).images, *data.test_images(config).images]
+    ids = [*data.ids, *data.test_ids]
+    places = [f"fold {fold}" for fold in data.folds] + ["the test set"] * len(data.test_ids)
+    for path in others:
+        more = opening.open_images(path).stamped()
+        images += [*open_cache(more, more.ids, config).images]
+        ids += [*more.names]
+        places += [str(path)] * len(more)
+    near = near_duplicates(images)
+    galaxies = pd.DataFrame({"number": near, "ids": ids, FOLD: places})
+
+    checks = {}
+    train = galaxies[: len(data.ids)]
+    groupings = {
+        # As the split finds them: another image may link two that are less alike.
+        "near-duplicate": near_duplicates(images[: len(train)]),
+        **read_known_groups(data.raw).of(data.ids),
+    }
+    for kind, groups in groupings.items():
+        grouped = train.assign(number=groups)
+        checks[f"{kind.capitalize()}s across folds", "error"] = find_divided(grouped, "number")
+    for place in galaxies[FOLD][len(train) :].unique():
+        numbers = near[galaxies[FOLD] == place]
+        copied = galaxies[np.isin(near, numbers)]
+        checks[f"Near-duplicates in {place}", "warning"] = find_divided(copied, "number")
+
+    sections = []
+    for (check, severity), leaks in checks.items():
+        title = f"{check} ({severity}): {leaks['number'].nunique():,}"
+        print(title)
+        galleries = []
+        for number, group in leaks.groupby("number"):
+            cards = [GalaxyCard(str(ids[row]), images[row], [places[row]]) for row in group.index]
+            galleries.append((f"group {number}", cards))
+        sections.append(HtmlSection(title, _LEAKS_TEXT, galleries=galleries[:_LEAKS]))
+    table = pd.concat(checks, names=["check", "severity"])
+    write_table(folder / "audit.csv", table.reset_index(["check", "severity"]))
+    return sections
+
+
 def count_classes(catalog: Catalog, task: ClassTask) -> pd.DataFrame:
     """Count a task's classes; a class may be empty, which training would refuse.
 
@@ -136,11 +194,10 @@ def count_classes(catalog: Catalog, task: ClassTask) -> pd.DataFrame:
     }
     for fold in range(catalog.n_folds):
         columns[f"fold_{fold}"] = labeled[folds == fold].value_counts()
-    counts = pd.DataFrame(columns)
-    counts = counts.reindex(list(task.columns)).fillna(0).astype(int)
-    counts.insert(0, CLASS, counts.index)
+    names = pd.Index(task.columns, name=CLASS)
+    counts = pd.DataFrame(columns).reindex(names).fillna(0).astype(int).reset_index()
     counts.insert(0, "task", task.name)
-    return counts.reset_index(drop=True)
+    return counts
 
 
 def _sample_notes(catalog: Catalog, task: ClassTask) -> pd.Series:

@@ -3,8 +3,11 @@
 python3 src/explore.py
 python3 src/explore.py --data zoo5
 python3 src/explore.py --data kaggle-mini --task hubble10
+python3 src/prepare.py --audit               leaks between the folds and to test galaxies
+python3 src/prepare.py --audit FOLDER --fail
 """
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,8 +27,15 @@ class ExploreOptions(DataOptions):
 
     task: str | None = option("show only this task's classes (default: all tasks)")
     output: Path | None = option(
-        "folder for the page (default: reports/<dataset>/explore)", metavar="FOLDER"
+        "folder for the page (default: reports/<dataset>/explore, or audit)", metavar="FOLDER"
     )
+    audit: tuple[Path, ...] | None = option(
+        "search the split for leaks: galaxies that belong together, but are in several folds, in "
+        "the test set or among other images (FOLDER: a folder, zip or list of them)",
+        nargs="*",
+        metavar="FOLDER",
+    )
+    fail: bool = option("exit with status 1 if there are leaks between folds", False, needs="audit")
 
 
 def main() -> None:
@@ -42,10 +52,14 @@ def main() -> None:
         tasks = [task for task in tasks if task.name == wanted.name]  # by the labels of today
         if not tasks:
             data.labels(wanted)  # refuses a task that it has no labels for
-    folder = options.output or reports_dir() / data.dataset / "explore"
-    sections = explore.explore_votes(data)
-    sections += explore.explore_classes(data, tasks, folder)
-    sections += explore.explore_samples(data, tasks)
+    name = "explore" if options.audit is None else "audit"
+    folder = options.output or reports_dir() / data.dataset / name
+    if options.audit is None:
+        sections = explore.explore_votes(data)
+        sections += explore.explore_classes(data, tasks, folder)
+        sections += explore.explore_samples(data, tasks)
+    else:
+        sections = explore.explore_leaks(data, options.audit, folder)
     page = folder / "index.html"
     index = None if options.output else html.INDEX
     html.write_page(page, f"{data.dataset}: the data", _summarize(data), sections, index)
@@ -57,6 +71,9 @@ def main() -> None:
         plan += f" {launch.quote(tasks[0].name)} stages=null"
     plan += launch.data_option(options.data)
     launch.print_done(f"{paths.shown(page.resolve())} and its tables", plan)
+    errors = [section for section in sections if "(error)" in section.title and section.galleries]
+    if options.fail and errors:
+        sys.exit("error: folds divide galaxies that belong together (printed above)")
 
 
 def _summarize(data: Dataset) -> dict[str, str]:
@@ -66,6 +83,6 @@ def _summarize(data: Dataset) -> dict[str, str]:
         "Training": f"{len(data.ids):,} galaxies in {data.n_folds} folds",
         "Test": f"{len(data.test_ids):,} galaxies",
         "Labels": "37 vote fractions" if data.has_votes else "one class per galaxy",
-        "Copies": f"{copies} training galaxies with a near-duplicate (always in the same fold)",
+        "Copies": f"{copies} training galaxies with a near-duplicate",
         "Made": html.describe_origin(),
     }

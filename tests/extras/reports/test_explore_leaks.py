@@ -1,0 +1,76 @@
+"""`src/prepare.py --audit`: leaks that were planted are counted, and there are no others."""
+
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from support.datasets import draw_competition
+from support.pictures import draw_images, encode
+from support.trained import run_command
+
+AUDIT = ["prepare", "--fail", "--audit", "other"]  # the option need not come first
+
+
+def printed_checks(capsys: pytest.CaptureFixture) -> dict[str, int]:
+    """Number that was printed for each check."""
+    lines = re.findall(r"^(.* \((?:error|warning)\)): (\d+)$", capsys.readouterr().out, re.M)
+    return {check: int(number) for check, number in lines}
+
+
+def write_other(folder: Path, image: bytes) -> None:
+    """Write a folder with an image, and with one that is nowhere else."""
+    folder.mkdir()
+    (folder / "mine.jpg").write_bytes(image)
+    (folder / "stranger.jpg").write_bytes(encode(draw_images(1, 106)[0]))
+
+
+def test_planted_leaks_are_counted_and_shown(root, monkeypatch, capsys):
+    competition = draw_competition(n_train=30, n_test=5)
+    ids = competition.votes.index.tolist()
+    test_id = int(competition.test_ids[0])
+    copies = {ids[1]: ids[0], ids[3]: ids[2], ids[12]: ids[15], test_id: ids[4]}
+    for copy, original in copies.items():
+        competition.images[copy] = competition.images[original]
+    competition.write_zips(root / "input")
+    write_other(root / "other", competition.images[ids[5]])
+    groups = pd.DataFrame({"id": ids, "group": None, "ra": 3.0 * pd.RangeIndex(30), "dec": 1.0})
+    groups.loc[[6, 7], "group"] = "a"
+    groups.loc[[10, 13], "group"] = "b"
+    groups.loc[9, "ra"] = groups.loc[8, "ra"] + 0.5 / 3600
+    groups.to_csv(root / "input" / "groups.csv", index=False)
+    folds = pd.DataFrame({"GalaxyID": ids, "fold": pd.RangeIndex(30) % 3})
+    folds.to_csv(root / "team.csv", index=False)
+    monkeypatch.chdir(root)
+    run_command(monkeypatch, "prepare", "--folds-from", "team.csv")
+    with pytest.raises(SystemExit, match="error: "):
+        run_command(monkeypatch, *AUDIT)
+
+    assert printed_checks(capsys) == {
+        "Near-duplicates across folds (error)": 2,  # ids[12] and ids[15] are in one fold
+        "Groups across folds (error)": 1,
+        "Positions across folds (error)": 1,
+        "Near-duplicates in the test set (warning)": 1,
+        "Near-duplicates in other (warning)": 1,
+    }
+    (page,) = root.glob("reports/*/audit/index.html")
+    table = pd.read_csv(page.with_name("audit.csv"), dtype=str)
+    assert list(table.columns[:4]) == ["check", "severity", "number", "ids"]
+    listed = table.groupby(["severity", "check"])["ids"].agg(set).tolist()
+    expected = [(6, 7), (0, 1, 2, 3), (8, 9)]
+    assert listed[:3] == [{str(ids[row]) for row in rows} for rows in expected]
+    assert listed[3:] == [{str(ids[5]), "mine.jpg"}, {str(ids[4]), str(test_id)}]
+    assert page.read_text().count("<img ") == len(table)
+
+
+def test_a_split_of_our_own_has_no_leaks(prepared, root, monkeypatch, capsys):
+    (image,) = draw_images(1, 96)
+    write_other(root / "other", encode(image))
+    monkeypatch.chdir(root)
+    run_command(monkeypatch, *AUDIT)
+    checks = printed_checks(capsys)
+    assert len(checks) == 3
+    assert set(checks.values()) == {0}
+    (table,) = root.glob("reports/*/audit/audit.csv")
+    assert pd.read_csv(table).empty
