@@ -61,7 +61,7 @@ fi
 jobs=$("$python" -c 'import os; print(min(os.cpu_count() or 1, 4))')
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 unset PYTHONDONTWRITEBYTECODE # or each of a hundred Pythons compiles the package again
-# Large pages of memory, where Linux has them: importing torch takes half of the time on some virtual machines.
+# Large pages of memory, where Linux has them: importing torch takes a third less on some virtual machines.
 export GLIBC_TUNABLES=${GLIBC_TUNABLES:-glibc.malloc.hugetlb=1} PYTHONMALLOC=${PYTHONMALLOC:-malloc}
 check "pytest" "$python" -m pytest --numprocesses "$jobs" --dist worksteal "$@"
 

@@ -1,7 +1,9 @@
 """What a browser sends to the page of `src/app.py`, without a browser."""
 
+import gc
 import json
 import uuid
+import warnings
 import weakref
 from typing import Any
 
@@ -92,3 +94,11 @@ class PageClient:
         """Have a file looked at that the server is said to keep at `path`; the last message."""
         file = {"path": path, "orig_name": name, "meta": {"_type": "gradio.FileData"}}
         return self.ask("upload", self.run, [file])
+
+
+def close_page(blocks: Any) -> None:
+    """Close a page of Gradio; event loops that it leaves open would warn amid a later test."""
+    blocks.close()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()

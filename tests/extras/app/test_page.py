@@ -24,7 +24,7 @@ from galaxyzoo.extras.explain.galaxy import Galaxy
 from galaxyzoo.extras.pages.hosts import own_hosts
 from support.browser import find_port
 from support.datasets import draw_competition
-from support.page_client import FOREIGN, OWN, PageClient
+from support.page_client import FOREIGN, OWN, PageClient, close_page
 from support.pictures import draw_image, encode
 from support.small_models import small_config, untrained
 
@@ -58,7 +58,7 @@ def address(run: LoadedRun) -> Iterator[str]:
         prevent_thread_lock=True, quiet=True, ssr_mode=False, app_kwargs=settings
     )
     yield where
-    page.close()
+    close_page(page)
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_the_command_serves_behind_a_proxy_and_beside_another_users_uploads(
     try:
         assert PageClient(f"http://127.0.0.1:{port}").show(picture(50))["success"]
     finally:
-        served[0].close()
+        close_page(served[0])
 
 
 def test_a_slow_request_does_not_stop_the_others(address, monkeypatch):

@@ -11,7 +11,7 @@ import pytest
 
 from support.browser import PATIENCE_MS, check_accessibility, find_port, open_window
 from support.commands import COMPETITION, succeed
-from support.page_client import PageClient
+from support.page_client import PageClient, close_page
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -48,7 +48,7 @@ def address(project: Path) -> Iterator[str]:
         service.load_cached_run.cache_clear()  # of other files' projects
         command.main()
         yield f"http://127.0.0.1:{port}"
-        served[0].close()
+        close_page(served[0])
         service.load_cached_run.cache_clear()
 
 
