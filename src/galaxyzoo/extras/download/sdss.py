@@ -75,7 +75,8 @@ def fetch(url: str, path: Path, check: Callable[[bytes], None]) -> None:
     import requests
 
     pooch.get_logger().setLevel("ERROR")
-    receive = pooch.HTTPDownloader(timeout=_TIMEOUT_S)
+    # A stream leaves the connection of a refused request open.
+    receive = pooch.HTTPDownloader(timeout=_TIMEOUT_S, stream=False)
 
     def receive_checked(url: str, file: str, _: object) -> None:
         try:
