@@ -52,7 +52,7 @@ check "names" "$python" scripts/dev/check_names.py
 check "mypy" "$python" -m mypy
 check "import-linter" env PYTHONPATH=src "$(dirname "$python")/lint-imports" --no-cache
 if [[ -n $shellcheck ]]; then
-    check "shellcheck" "$shellcheck" -x scripts/*.sh scripts/*/*.sh scripts/dev/upstream/*.sh .ci/run
+    check "shellcheck" "$shellcheck" -x scripts/*.sh scripts/*/*.sh findings/*.sh .ci/run
 else
     echo "== shellcheck: skipped, not installed here"
 fi

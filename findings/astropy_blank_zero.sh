@@ -2,10 +2,8 @@
 # astropy 8.0.2: in FITS images of whole numbers, the header's BLANK names the value of pixels without data (FITS standard 4.0,
 # 4.4.2.4), which astropy reads as NaN. Of BLANK = 0 it makes floats, as if there were some to come, but leaves the zeros zeros;
 # of any other value it makes NaN. In unsigned 16-bit images (BZERO = 32768) BLANK has no effect at all by default.
-# BLANK = 0 is what cut-outs at a tile's edge are padded with: they look like black sky. To get NaN there, compare the raw values
-# (do_not_scale_image_data=True) with BLANK.
-#
-#   bash scripts/dev/upstream/astropy_blank_zero.sh     (half a minute; fails if the behaviour changes)
+# Who meets it: whoever reads cut-outs that were padded with BLANK = 0 at a tile's edge: they look like black sky. To get NaN there,
+# compare the raw values (do_not_scale_image_data=True) with BLANK.
 #
 # Output seen:
 #   astropy 8.0.2
@@ -15,11 +13,11 @@
 #   uint8 BLANK 0: float32 [0.0, 1.0, 2.0]
 #   uint16 BLANK -32767, raw value of 1: uint16 [0, 1, 2]
 set -euo pipefail
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work"
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cd "$folder"
 python3 -m venv venv
-venv/bin/pip -q install astropy==8.0.2
+venv/bin/pip install -q astropy==8.0.2
 venv/bin/python - <<'PYTHON'
 import io
 

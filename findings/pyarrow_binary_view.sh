@@ -1,9 +1,7 @@
 #!/usr/bin/env bash
 # pyarrow 26.0.1 writes a column of type binary_view to Parquet, but not a struct with one when rows are cut into groups:
 # ArrowNotImplementedError "Slicing not implemented for BinaryView". The same struct of binary is written.
-# Met where Hugging Face's image columns (struct of bytes and path) are built from views; cast `bytes` to binary first.
-#
-#   bash scripts/dev/upstream/pyarrow_binary_view.sh     (half a minute; fails if the behaviour changes)
+# Who meets it: whoever builds Hugging Face's image columns (struct of bytes and path) from views; cast `bytes` to binary first.
 #
 # Output seen:
 #   pyarrow 26.0.1
@@ -12,11 +10,11 @@
 #   struct of binary_view, one group: written
 #   struct of binary_view, groups of 2: ArrowNotImplementedError: Slicing not implemented for BinaryView
 set -euo pipefail
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work"
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cd "$folder"
 python3 -m venv venv
-venv/bin/pip -q install pyarrow==26.0.1
+venv/bin/pip install -q pyarrow==26.0.1
 venv/bin/python - <<'PYTHON'
 import pyarrow as pa
 from pyarrow import parquet

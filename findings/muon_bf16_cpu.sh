@@ -3,19 +3,18 @@
 # for it. On a CPU for which PyTorch has no fast kernels of bf16 (x86 without AVX-512) a step then takes
 # 27 times the processor time of the same step in float32, for a small network ten times that of its forward and backward pass.
 # timm's function zeropower_via_newtonschulz takes a dtype. No error and no warning says so: training is just slow.
-#
-#   bash scripts/dev/upstream/muon_bf16_cpu.sh     (several minutes, most of them for torch; fails if the behaviour changes)
+# Who meets it: whoever trains a small network with Muon on a computer without a GPU.
 #
 # Output seen, on an AMD EPYC with AVX2 alone:
 #   timm 1.0.31 torch 2.13.0+cu130 AVX2
 #   timm's Muon, one step for 256 x 2304: 27 times the time of timm's in float32
 #   torch's Muon, one step for 256 x 2304: 27 times the time of timm's in float32
 set -euo pipefail
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work"
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cd "$folder"
 python3 -m venv venv
-venv/bin/pip -q install timm==1.0.31 torch==2.13.0 torchvision==0.28.0
+venv/bin/pip install -q timm==1.0.31 torch==2.13.0 torchvision==0.28.0
 venv/bin/python - <<'PYTHON'
 import inspect
 import time

@@ -2,8 +2,7 @@
 # timm 1.0.31: a network made with num_classes=0 does not always return `num_features` columns. Of families that keep a layer between
 # pooling and classifier (MobileNetV3 and V4, GhostNet, LCNet, HGNetV2, VGG, …) it returns `head_hidden_size`; a head built for
 # `num_features` fails at the first batch. `head_hidden_size` is right for all of these, and for networks where both are equal.
-#
-#   bash scripts/dev/upstream/timm_headless_width.sh     (several minutes, most of them for torch; fails if the behaviour changes)
+# Who meets it: whoever puts a head of their own (37 votes, a decision tree) on any of timm's networks.
 #
 # Output seen:
 #   timm 1.0.31 torch 2.13.0+cu130
@@ -12,11 +11,11 @@
 #   vgg11: returns 4096, num_features 512, head_hidden_size 4096
 #   resnet18: returns 512, num_features 512, head_hidden_size 512
 set -euo pipefail
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work"
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cd "$folder"
 python3 -m venv venv
-venv/bin/pip -q install timm==1.0.31 torch==2.13.0 torchvision==0.28.0
+venv/bin/pip install -q timm==1.0.31 torch==2.13.0 torchvision==0.28.0
 venv/bin/python - <<'PYTHON'
 import timm
 import torch
