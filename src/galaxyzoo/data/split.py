@@ -94,7 +94,8 @@ def make_catalog(
     try:
         folds = make_folds(raw.targets.to_numpy(), groups, n_folds, seed, known_folds)
     except ValueError as error:
-        raise InputError(f"--folds {n_folds}: {error}") from None
+        source = raw.folds_from or f"--folds {n_folds}"
+        raise InputError(f"{source}: {error}") from None
     train = raw.targets.copy()
     train.insert(0, FOLD, folds)
     train.insert(1, GROUP, groups)
@@ -108,7 +109,7 @@ def make_catalog(
         "test_galaxies": len(raw.test_ids),
         "n_folds": n_folds,
         "seed": seed,
-        "stratified_by": "most telling answer, then its vote fraction",
+        "stratified_by": "" if raw.folds_from else "most telling answer, then its vote fraction",
         "key": key_of(ids),
         "galaxy_ids": raw.galaxy_ids,
         "folds_from": raw.folds_from,
