@@ -185,11 +185,12 @@ def test_reports_and_a_ranking_can_be_used_by_everyone(browser, project):
 
 def test_no_path_of_a_visitor_reaches_the_files(address, project):
     secret = project / "input" / "training_solutions_rev1.zip"
+    visitor = PageClient(address)
     for path in (secret, Path("/etc/passwd"), Path("../../../../etc/passwd")):
-        answer = PageClient(address).show_file(str(path))
+        answer = visitor.show_file(str(path))
         assert not answer["success"], path
         assert "was not uploaded by a user" in answer["output"]["error"]
-        fetched = PageClient(address).http.get(f"/gradio_api/file={path}")
+        fetched = visitor.http.get(f"/gradio_api/file={path}")
         assert fetched.status_code in (403, 404)
-    other = PageClient(address).ask("draw", "../../x")
+    other = visitor.ask("draw", "../../x")
     assert "is not in the list of choices" in other["output"]["error"]
