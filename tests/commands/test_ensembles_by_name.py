@@ -191,7 +191,7 @@ def test_a_run_is_compared_with_the_members_and_nothing_is_written(root, monkeyp
         run_here(monkeypatch, *words, "--similar", "run2")
         assert listing(root) == before
         _, title, header, *rows, weight, scores = capsys.readouterr().out.splitlines()
-        assert title.startswith("errors of gz37/run2: ")
+        assert title.startswith("correlation with the errors of gz37/run2: ")
         shown = pd.DataFrame([row.split() for row in rows], columns=header.split())
         assert [*shown.columns] == ["run", "raw", "all", *map(str, range(1, 12))]
         assert shown[["run", "raw", "7"]].to_numpy().tolist() == expected

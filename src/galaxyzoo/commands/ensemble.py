@@ -189,7 +189,9 @@ def print_similarity(named: str, runs: Sequence[str], task: Task, whole: Catalog
         table[f"{question or 'all'}"] = correlation[run]
     table = table.drop(run).map("{:.2f}".format).reset_index(names="run")
     console.print_table(
-        f"errors of {run}: correlation, raw; without the votes' noise: all, by question", table
+        f"correlation with the errors of {run}: raw; without the votes' noise, of all answers and "
+        "by question",
+        table,
     )
 
     fits = selection.cross_fit(nnls, task, features, targets, whole.folds)

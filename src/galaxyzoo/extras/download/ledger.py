@@ -145,8 +145,12 @@ class Ledger:
         console.print_table(f"submissions, {shown(ledger_csv())}", listing)
         if scored.empty:
             return
-        title = "Scores on Kaggle over cross-validated ones; on the line they are equal"
-        axes = scored.plot("cross_validated", ["public", "private"], style="o", title=title)
+        labels = {
+            "title": "On the gray line, a score on Kaggle equals the cross-validated one",
+            "xlabel": "cross-validated score",
+            "ylabel": "score on Kaggle",
+        }
+        axes = scored.plot("cross_validated", ["public", "private"], style="o", **labels)
         axes.axline([scored["cross_validated"].mean()] * 2, slope=1, color="gray")
         picture = ledger_csv().with_suffix(".png")
         with files.writing(picture) as temporary:
