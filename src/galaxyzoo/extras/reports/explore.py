@@ -162,7 +162,8 @@ def explore_leaks(data: Dataset, others: Sequence[Path], folder: Path) -> list[H
         for number, group in leaks.groupby("number"):
             cards = [GalaxyCard(str(ids[row]), images[row], [places[row]]) for row in group.index]
             galleries.append((f"group {number}", cards))
-        sections.append(HtmlSection(title, _LEAKS_TEXT, galleries=galleries[:_LEAKS]))
+        text = _LEAKS_TEXT if galleries else "None."
+        sections.append(HtmlSection(title, text, galleries=galleries[:_LEAKS]))
     table = pd.concat(checks, names=["check", "severity"])
     write_table(folder / "audit.csv", table.reset_index(["check", "severity"]))
     return sections

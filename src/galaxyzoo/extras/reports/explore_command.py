@@ -55,14 +55,16 @@ def main() -> None:
     name = "explore" if options.audit is None else "audit"
     folder = options.output or reports_dir() / data.dataset / name
     if options.audit is None:
+        title = "the data"
         sections = explore.explore_votes(data)
         sections += explore.explore_classes(data, tasks, folder)
         sections += explore.explore_samples(data, tasks)
     else:
+        title = "leaks"
         sections = explore.explore_leaks(data, options.audit, folder)
     page = folder / "index.html"
     index = None if options.output else html.INDEX
-    html.write_page(page, f"{data.dataset}: the data", _summarize(data), sections, index)
+    html.write_page(page, f"{data.dataset}: {title}", _summarize(data), sections, index)
     if not options.output:
         print(f"all reports: {paths.shown(html.write_index(reports_dir()))}")
     plan = f"{launch.typed('train_folds')} --plan"
