@@ -14,7 +14,18 @@ from galaxyzoo.core.launch import run_main
 from galaxyzoo.core.versions import code_version
 from galaxyzoo.data.prepare import prepare
 
-PARTS = "speed", "growth", "surveys", "lists", "views", "trust", "own_labels", "labeling", "cutouts"
+PARTS = (
+    "speed",
+    "growth",
+    "surveys",
+    "lists",
+    "views",
+    "trust",
+    "own_labels",
+    "labeling",
+    "cutouts",
+    "others",
+)
 
 
 def main() -> None:

@@ -13,14 +13,15 @@ import numpy as np
 import torch
 from measuring import Table, race, rate_rows
 from PIL import Image
-from surveys import run_job, run_plain, write_forms
+from surveys import open_reduced, predict_plainly, run_job, run_plain, write_forms
 from torchvision.io import ImageReadMode, decode_jpeg
 
 from galaxyzoo.config.loading import load_config
-from galaxyzoo.config.schema import Config, ImageConfig, TTAConfig
+from galaxyzoo.config.schema import ORIGINAL_PX, Config, ImageConfig, TTAConfig
 from galaxyzoo.core.paths import BUNDLED
 from galaxyzoo.data.decoding import decode
 from galaxyzoo.data.prepare import Dataset
+from galaxyzoo.inference.network import fuse_for_inference
 from galaxyzoo.inference.predict import load_run
 from galaxyzoo.training.augmentation import augment_batch, build_transforms
 from galaxyzoo.training.fold_data import make_fold_data
@@ -62,7 +63,11 @@ def decoders(data: Dataset) -> _Works:
     ways: dict[str, Callable[[bytes], Any]] = {
         _OURS: lambda jpeg: decode(jpeg, image.crop_px, image.cache_px),
         "Pillow": lambda jpeg: shrink(np.asarray(Image.open(io.BytesIO(jpeg)))),
-        "OpenCV": lambda jpeg: shrink(cv2.imdecode(np.frombuffer(jpeg, np.uint8), 1)),
+        "Pillow, half size": lambda jpeg: shrink(draft_by_pillow(jpeg)),
+        "OpenCV": lambda jpeg: shrink(decode_by_opencv(jpeg, cv2.IMREAD_COLOR)),
+        "OpenCV, half size": lambda jpeg: shrink(
+            decode_by_opencv(jpeg, cv2.IMREAD_REDUCED_COLOR_2)
+        ),
         "torchvision": lambda jpeg: shrink(decode_by_torch(jpeg)),
     }
     return {name: partial(count, way, jpegs) for name, way in ways.items()}
@@ -74,10 +79,25 @@ def decode_by_torch(jpeg: bytes) -> np.ndarray:
     return decode_jpeg(encoded, ImageReadMode.RGB).permute(1, 2, 0).numpy()
 
 
-def shrink(pixels: np.ndarray | None) -> np.ndarray:
-    """The center, as the project has it, of a picture decoded in full."""
+def draft_by_pillow(jpeg: bytes) -> np.ndarray:
+    """(H, W, 3) uint8 pixels of a JPEG at half its size, by Pillow."""
+    image = Image.open(io.BytesIO(jpeg))
+    image.draft("RGB", (image.width // 2, image.height // 2))
+    return np.asarray(image)
+
+
+def decode_by_opencv(jpeg: bytes, flag: int) -> np.ndarray:
+    """(H, W, 3) uint8 pixels of a JPEG in OpenCV's order, by OpenCV."""
+    pixels = cv2.imdecode(np.frombuffer(jpeg, np.uint8), flag)
     assert pixels is not None
-    return cv2.resize(pixels[50:374, 50:374], (108, 108), interpolation=cv2.INTER_AREA)
+    return pixels
+
+
+def shrink(pixels: np.ndarray) -> np.ndarray:
+    """The center of a picture, as the project cuts it: 324 of 424 px, shrunk to 108."""
+    margin = round(len(pixels) * 50 / ORIGINAL_PX)
+    center = pixels[margin:-margin, margin:-margin]
+    return cv2.resize(center, (108, 108), interpolation=cv2.INTER_AREA)
 
 
 def count(work: Callable[[Any], object], items: Iterable[Any]) -> int:
@@ -86,13 +106,21 @@ def count(work: Callable[[Any], object], items: Iterable[Any]) -> int:
 
 
 def inputs(trainer: Trainer) -> _Works:
-    """Augmentations of a batch."""
+    """Augmentations of a batch: the same rotations, zooms, shifts, mirrors and field of view."""
     config = trainer.config
     rows = np.sort(np.random.default_rng(0).permutation(trainer.data.train_rows)[:_BATCH])
     images, rng = trainer.data.cache.images[rows], np.random.default_rng(0)
-    size, scale = config.image.size_px, (1 / 1.3, 1.3)
+    size = config.image.size_px
+    field_px = config.image.field_px * config.image.cache_px / config.image.crop_px
+    shrunk = size / field_px  # so that the cut square shows the field
+    affine = {
+        "rotate": (-180, 180),
+        "scale": (shrunk / 1.3, shrunk * 1.3),
+        "translate_px": (-3, 3),
+        "border_mode": cv2.BORDER_REFLECT_101,
+    }
     settings: list[dict[str, Any]] = [
-        {"name": "Affine", "rotate": (-180, 180), "scale": scale, "translate_px": (-3, 3), "p": 1},
+        {"name": "Affine", **affine, "p": 1},
         {"name": "HorizontalFlip"},
         {"name": "CenterCrop", "height": size, "width": size},
     ]
@@ -130,13 +158,17 @@ def training(trainer: Trainer) -> _Works:
 
 
 def predictions(data: Dataset, folder: Path) -> _Works:
-    """A whole job, and a loop as tutorials have it."""
+    """A whole job, a loop as tutorials have it, and one with all that makes ours fast."""
     predictor = load_run(BUNDLED, _BUNDLED).restrict([0], TTAConfig(dihedral=False))
-    paths, networks = write_forms(data, folder), [predictor.models[0].eval()]
+    network = predictor.models[0].eval()
+    forms = write_forms(data, folder)
+    files = [*forms["folder"].iterdir()]
     size_px = predictor.config.image.size_px
+    fused = [fuse_for_inference(network)]
     return {
-        _OURS: partial(run_job, predictor, paths["folder"], folder),
-        "Pillow, torchvision, DataLoader, fp32": partial(
-            run_plain, networks, [*paths["folder"].iterdir()], size_px
+        _OURS: partial(run_job, predictor, forms["folder"], folder),
+        "Pillow, DataLoader, fp32": partial(run_plain, [network], files, size_px),
+        "OpenCV at half size, DataLoader, bf16, layers fused": partial(
+            predict_plainly, fused, files, partial(open_reduced, size_px), "bf16"
         ),
     }

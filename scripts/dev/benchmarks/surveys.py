@@ -16,10 +16,9 @@ import torch
 from measuring import Table, Watch, measure_alone, race, rate_rows
 from PIL import Image
 from pyarrow import parquet
-from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from torch import Tensor
 from torch.utils.data import DataLoader
-from torchvision import transforms
+from torchvision.transforms.functional import pil_to_tensor
 
 from galaxyzoo.config.loading import load_config
 from galaxyzoo.config.schema import TTAConfig
@@ -99,24 +98,41 @@ def forward_alone(predictor: RunNetworks) -> Callable[[], int]:
     return work
 
 
-@torch.inference_mode()
 def run_plain(networks: list[GalaxyNet], paths: list[Path], size_px: int) -> int:
     """A loop as tutorials have it."""
-    steps = [
-        transforms.Resize((size_px, size_px)),
-        transforms.ToTensor(),
-        transforms.Normalize(IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD),
-    ]
-    collate = partial(open_all, transforms.Compose(steps))
+    return predict_plainly(networks, paths, partial(open_plainly, size_px), "fp32")
+
+
+@torch.inference_mode()
+def predict_plainly(
+    networks: list[GalaxyNet], paths: list[Path], open_one: Callable[[Path], Tensor], amp: str
+) -> int:
+    """Predict files by torch's DataLoader; the networks normalize images themselves."""
+    collate = partial(open_all, open_one)
     for images in DataLoader(cast(Any, paths), 32, num_workers=2, collate_fn=collate):
-        for network in networks:
-            network(images)
+        with autocast(amp, _CPU):
+            for network in networks:
+                network(images)
     return len(paths)
 
 
-def open_all(transform: Callable[[Image.Image], Tensor], paths: list[Path]) -> Tensor:
-    """A batch, decoded in full and resized by Pillow."""
-    return torch.stack([transform(Image.open(path).convert("RGB")) for path in paths])
+def open_plainly(size_px: int, path: Path) -> Tensor:
+    """(3, H, W) uint8 pixels, decoded in full and resized by Pillow."""
+    return pil_to_tensor(Image.open(path).convert("RGB").resize((size_px, size_px)))
+
+
+def open_reduced(size_px: int, path: Path) -> Tensor:
+    """(3, H, W) uint8 pixels, decoded at half size and resized by OpenCV."""
+    pixels = cv2.imread(str(path), cv2.IMREAD_REDUCED_COLOR_2)
+    assert pixels is not None
+    small = cv2.resize(pixels[..., ::-1], (size_px, size_px), interpolation=cv2.INTER_AREA)
+    return torch.from_numpy(small).permute(2, 0, 1)
+
+
+def open_all(open_one: Callable[[Path], Tensor], paths: list[Path]) -> Tensor:
+    """A batch, in channels-last memory order."""
+    images = torch.stack([open_one(path) for path in paths])
+    return images.contiguous(memory_format=torch.channels_last)
 
 
 def write_forms(data: Dataset, folder: Path) -> dict[str, Path]:
