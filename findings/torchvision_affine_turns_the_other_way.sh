@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# torchvision 0.28.0 (torch 2.13.0, opencv-python-headless 4.13.0.92, scipy 1.17.1, numpy 2.4.6): a bright spot to the right of
+# torchvision 0.29.1 (torch 2.14.1, opencv-python-headless 4.13.0.92, scipy 1.17.1, numpy 2.4.6): a bright spot to the right of
 # the middle moves up by `functional.rotate(image, 30)` (counter-clockwise, as by OpenCV, SciPy and Pillow) and down by
 # `functional.affine(image, angle=30, …)`. Both are called angle and both are in degrees. Who turns the catalog's position angle (or
 # a bar's) along with the picture adds the angle in one case and subtracts it in the other.
@@ -15,7 +15,7 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
 python3 -m venv venv
-venv/bin/pip install -q torchvision==0.28.0 torch==2.13.0 opencv-python-headless==4.13.0.92 scipy==1.17.1 numpy==2.4.6
+venv/bin/pip install -q torchvision==0.29.1 torch==2.14.1 opencv-python-headless==4.13.0.92 scipy==1.17.1 numpy==2.4.6
 venv/bin/python - <<'PYTHON'
 import cv2
 import numpy as np

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # ttach 0.0.3 (torch 2.13.0): merge_mode="tsharpen", "temperature sharpen with t=0.5", takes the square root of each
 # view's predictions and averages the roots. Sharpening at temperature 0.5 is the square, divided by the sum (Berthelot et al. 2019,
-# MixMatch, eq. 7). Roots flatten: 0.81 against 0.09 becomes 0.9 against 0.3, and the answers of a question that sum to 1 sum to
-# 1.4 to 2. With views that all agree the result still differs from each of them.
+# MixMatch, eq. 7). Roots flatten: 0.81 against 0.09 becomes 0.9 against 0.3, and the answers of a question no longer sum to 1 but to
+# 1.5 here. With views that all agree the result still differs from each of them.
 # Who meets it: whoever averages rotated views of a galaxy; for vote fractions it is no scale of the votes any more.
 #
 # Output seen:
