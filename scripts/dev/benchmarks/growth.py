@@ -9,7 +9,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +17,7 @@ import cv2
 import numpy as np
 import pandas as pd
 from labeling import make_loop
-from measuring import Table, Watch, growth
+from measuring import Table, Watch, growth, read_peak
 from surveys import make_predictor, run_job
 from tqdm import tqdm
 
@@ -93,14 +92,6 @@ def run(step: str, root: str) -> Cost:
         if status:
             raise SystemExit(Path(root, "log").read_text())
     return Cost(used.ru_utime + used.ru_stime, max(peaks.stop()))
-
-
-def read_peak(process: int) -> float:
-    """GiB that a process has held at most; its `ru_maxrss` has its parent's, too."""
-    with suppress(OSError):  # it has ended
-        lines = Path(f"/proc/{process}/status").read_text().splitlines()
-        return max((int(line.split()[1]) for line in lines if "VmHWM" in line), default=0) / 2**20
-    return 0.0
 
 
 def write_dataset(data: Dataset, size: int, folder: Path) -> None:

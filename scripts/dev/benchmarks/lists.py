@@ -5,19 +5,17 @@ pictures. The network of `tests/support/surveys.py` answers at once. Each step i
 own; before what the table says of it, packages are imported and a job of eight images is done.
 """
 
-import json
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 import pyarrow as pa
-from measuring import Table, growth
+from measuring import Table, growth, read_peak, run_alone
 from pyarrow import compute, dataset, parquet
 from tqdm import tqdm
 
@@ -39,6 +37,14 @@ _SOUGHT = 1_000  # galaxies that are read back
 _HEADER = ("step", *(f"{rows:,} rows" for rows in ROWS), "exponent")
 
 
+class Cost(NamedTuple):
+    """Wall and CPU seconds, and GiB, which a process has held at most."""
+
+    wall_s: float
+    cpu_s: float
+    gib: float
+
+
 class StartedError(Exception):
     """The network was asked for the first part."""
 
@@ -52,7 +58,7 @@ class Waiting(Brightness):
 
 def measure(_data: Dataset, _repeats: int) -> list[Table]:
     """Each size once."""
-    found: dict[str, list[dict[str, float]]] = {step: [] for step in STEPS}
+    found: dict[str, list[Cost]] = {step: [] for step in STEPS}
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         write_pictures(folder / "pictures")
@@ -60,7 +66,7 @@ def measure(_data: Dataset, _repeats: int) -> list[Table]:
             write_list(folder / "list.parquet", rows)
             for step in STEPS:
                 if step == _FIRST or rows <= _LONGEST:
-                    found[step].append(run_alone(step, folder))
+                    found[step].append(Cost(*run_alone(__file__, step, str(folder))))
                     print(f"{rows:,} {step}: {found[step][-1]}", file=sys.stderr)
     table = []
     for step, costs in found.items():
@@ -70,14 +76,14 @@ def measure(_data: Dataset, _repeats: int) -> list[Table]:
     return [Table("Surveys of Parquet lists: wall and CPU seconds, peak memory", _HEADER, table)]
 
 
-def describe(cost: dict[str, float]) -> str:
+def describe(cost: Cost) -> str:
     """A cell of the table."""
-    return f"{cost['wall_s']:.1f} s, {cost['cpu_s']:.1f} s, {cost['gib']:.2f} GiB"
+    return f"{cost.wall_s:.1f} s, {cost.cpu_s:.1f} s, {cost.gib:.2f} GiB"
 
 
-def exponent(costs: list[dict[str, float]]) -> str:
+def exponent(costs: list[Cost]) -> str:
     """How CPU seconds grow with rows."""
-    return f"{growth(ROWS[: len(costs)], [cost['cpu_s'] for cost in costs]):.2f}"
+    return f"{growth(ROWS[: len(costs)], [cost.cpu_s for cost in costs]):.2f}"
 
 
 def write_pictures(folder: Path) -> None:
@@ -117,13 +123,6 @@ def write_list(path: Path, rows: int) -> None:
 def galaxy_ids(number: np.ndarray) -> np.ndarray:
     """Ids as long as those of SDSS."""
     return 587_722_981_742_084_096 + 3 * number
-
-
-def run_alone(step: str, folder: Path) -> dict[str, float]:
-    """Do a step in a process of its own; returns wall and CPU seconds and GiB."""
-    command = [sys.executable, str(Path(__file__).resolve()), step, str(folder)]
-    printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-    return json.loads(printed.splitlines()[-1])
 
 
 def make_job(images: Path, votes: Path, network: type[Brightness] = Brightness) -> Survey:
@@ -194,16 +193,13 @@ def main() -> None:
         write_pictures(Path(small, "pictures"))
         write_list(Path(small, "list.parquet"), 8)
         make_job(Path(small, "list.parquet"), Path(small, "votes")).run()
-    before_gib, wall, cpu = peak_gib(), time.perf_counter(), time.process_time()
+    before = Cost(time.perf_counter(), time.process_time(), read_peak())
     STEPS[step](folder)
-    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    print(json.dumps({"wall_s": wall, "cpu_s": cpu, "gib": peak_gib() - before_gib}))
-
-
-def peak_gib() -> float:
-    """Memory that this process has held at most."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 2**20
+    print(
+        time.perf_counter() - before.wall_s,
+        time.process_time() - before.cpu_s,
+        read_peak() - before.gib,
+    )
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -72,12 +73,22 @@ def rate_rows(rates: Rates, base: str) -> list[tuple[str, str, str, str]]:
 
 def measure_alone(script: str, counts: Sequence[int]) -> list[tuple[float, ...]]:
     """Run a script for each count in its own process; return the numbers that it prints."""
-    found = []
-    for count in counts:
-        command = [sys.executable, str(Path(script).resolve()), str(count)]
-        printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-        found.append(tuple(map(float, printed.splitlines()[-1].split())))
-    return found
+    return [run_alone(script, str(count)) for count in counts]
+
+
+def run_alone(script: str, *arguments: str) -> tuple[float, ...]:
+    """Run a script in its own process; return the numbers of the last line that it prints."""
+    command = [sys.executable, str(Path(script).resolve()), *arguments]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return tuple(map(float, printed.splitlines()[-1].split()))
+
+
+def read_peak(process: int | str = "self") -> float:
+    """GiB that a process has held at most; its `ru_maxrss` has its parent's, too."""
+    with suppress(OSError):  # it has ended
+        lines = Path(f"/proc/{process}/status").read_text().splitlines()
+        return max((int(line.split()[1]) for line in lines if "VmHWM" in line), default=0) / 2**20
+    return 0.0
 
 
 def growth(sizes: Sequence[float], values: Sequence[float]) -> float:
