@@ -50,9 +50,11 @@ class PrepareOptions(DataOptions):
 
 def main() -> None:
     """Read the options, prepare, print."""
-    for word in sys.argv[1:]:
-        command = references().get(f"prepare {word}")
-        if command and (word == sys.argv[1] or word.startswith("-")):
+    commands = references()
+    for position, word in enumerate(sys.argv[1:]):
+        command = commands.get(f"prepare {word}")
+        may_be_one = position == 0 or word.startswith("-")  # else it is an option's value
+        if command and may_be_one:
             extras.load_entry_point(command)()
             return
     options = read_options(with_settings(PrepareOptions), __doc__ + extras.describe("prepare"))
