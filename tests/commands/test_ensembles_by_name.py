@@ -216,7 +216,7 @@ def test_a_run_that_cannot_be_compared_is_one_line(root, monkeypatch):
         "run0 --similar hubble10/d4cnn": "not for task 'gz37'",
         "gz37/run0 --task anomaly4 --similar gz37/run1": "of vote fractions",
         "run0 --similar cnn": "another catalog or split",
-        "transfer --similar run0": "gz37/d4cnn_large_transfer.json is missing",
+        "transfer --similar run0": "gz37/d4cnn_large_transfer has no predictions on tiny",
     }.items():
         assert named in one_line_refusal(run_here, monkeypatch, *words.split())
         assert listing(root) == before

@@ -53,6 +53,14 @@ def test_a_run_of_another_task_is_refused(catalog):
         members.find_runs(TASK, catalog, ["zoo5/run0"])
 
 
+def test_a_run_without_predictions_is_refused_with_the_command_that_trains_it(catalog):
+    with pytest.raises(InputError, match=r"gz37/cnn has no .* tiny: .*train_folds.* gz37/cnn`"):
+        members.find_runs(TASK, catalog, ["run0", "cnn"])
+    RunFolder("tiny", "gz37/run1").card.unlink()  # damage, which training anew does not mend
+    with pytest.raises(InputError, match=r"run1.json is missing"):
+        members.find_runs(TASK, catalog, ["run1"])
+
+
 def test_an_oof_table_of_another_split_is_refused(catalog):
     path = RunFolder("tiny", "gz37/run1").oof_csv
     frame = pd.read_csv(path)

@@ -52,7 +52,7 @@ def main() -> None:
     """Read the options, prepare, print."""
     commands = references()
     for position, word in enumerate(sys.argv[1:]):
-        command = commands.get(f"prepare {word}")
+        command = commands.get(f"prepare {word.partition('=')[0]}")
         may_be_one = position == 0 or word.startswith("-")  # else it is an option's value
         if command and may_be_one:
             extras.load_entry_point(command)()

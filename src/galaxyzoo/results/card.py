@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field, model_validator
 from galaxyzoo.config import base, loading
 from galaxyzoo.core import launch, manifest, paths
 from galaxyzoo.core.errors import DamageError, InputError
-from galaxyzoo.data.catalog import Catalog, find_task
+from galaxyzoo.data.catalog import Catalog, data_option, find_task
 from galaxyzoo.io.tables import GalaxyId
 from galaxyzoo.results.layout import EnsembleFolder, RunFolder
 from galaxyzoo.results.table import digest_table
@@ -169,8 +169,12 @@ class RunCard(FoldsCard):
 
     @classmethod
     def of(cls, dataset: str, run: str) -> Self:
-        """The card beside a run's out-of-fold table; one of another run is an error."""
-        path = RunFolder(dataset, run).card
+        """The card beside a run's out-of-fold table; none, or one of another run, is an error."""
+        folder = RunFolder(dataset, run)
+        path = folder.card
+        if not path.exists() and not folder.oof_csv.exists():
+            command = f"{launch.typed('train_folds')} {launch.quote(run)}{data_option(dataset)}"
+            raise InputError(f"{run} has no predictions on {dataset}: type `{command}` first")
         card = cls.read(path)
         if card.run != run:
             raise InputError(

@@ -68,7 +68,7 @@ def test_a_split_of_our_own_has_no_leaks(prepared, root, monkeypatch, capsys):
     (image,) = draw_images(1, 96)
     write_other(root / "other", encode(image))
     monkeypatch.chdir(root)
-    run_command(monkeypatch, *AUDIT)
+    run_command(monkeypatch, "prepare", "--audit=other", "--fail")
     checks = printed_checks(capsys)
     assert len(checks) == 3
     assert set(checks.values()) == {0}
