@@ -212,6 +212,16 @@ def test_words_for_missing_numbers_are_null_in_columns_of_numbers(tmp_path):
     assert repr(read) == repr({name: values for name, (_, values) in CELLS.items()})
 
 
+def test_numbers_that_pandas_writes_are_read_exactly(tmp_path):
+    """Declinations near the equator have zeros before their digits, small numbers an exponent."""
+    rng = np.random.default_rng(0)
+    numbers = rng.uniform(-10, 10, 400) * 10.0 ** -rng.integers(0, 300, 400)
+    table = pd.DataFrame({"dec": numbers.clip(-0.1, 0.1), "flux": numbers})
+    table.to_csv(tmp_path / "a.csv", index=False)
+    read = read_columns(tmp_path / "a.csv", ["dec", "flux"])
+    assert read.to_pydict() == table.to_dict("list")
+
+
 @pytest.mark.parametrize("kind", [pa.float16(), pa.float32(), pa.float64()])
 def test_nan_and_null_of_a_parquet_column_are_null(tmp_path, kind):
     values = np.array([np.nan, 0.5, np.inf, 2], kind.to_pandas_dtype())

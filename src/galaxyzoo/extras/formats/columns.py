@@ -161,7 +161,8 @@ def _parse(texts: pd.Series) -> pa.Array:
     if not values.str.fullmatch(_NUMBER).all():
         return pa.array(texts, pa.string())
     has_point = values.str.contains(r"\d\.|\.\d").any()
-    if has_point and values.str.count(r"\d").max() <= _SAFE_DIGITS:
+    digits = values.str.replace(r"[eE].*|\.", "", regex=True).str.lstrip("+-0")
+    if has_point and digits.str.len().max() <= _SAFE_DIGITS:
         return pa.array(cells.astype(float))
     return pa.array(texts, pa.string())
 
