@@ -17,6 +17,7 @@ from galaxyzoo.data.stores.base import Images
 from galaxyzoo.data.stores.opening import open_images
 from galaxyzoo.extras.formats.arrays import build_images, number_rows
 from support.pictures import draw_image, encode
+from support.refusals import one_line_refusal
 
 IMAGE = ImageConfig(crop_px=424, cache_px=32)
 COUNT = 10
@@ -50,6 +51,25 @@ def skip_hdf5(path: Path, chunks: tuple[int, ...]) -> None:
     if chunks[1] < PIXELS.shape[1]:
         images[LOST[0] : LOST[1] + 1, : chunks[1]] = PIXELS[LOST[0] : LOST[1] + 1, : chunks[1]]
     images.file.close()
+
+
+@pytest.mark.parametrize("name", ["images", "ids"])
+def test_a_filter_that_h5py_lacks_is_no_damage(tmp_path: Path, name: str) -> None:
+    """As PyTables' blosc2 and bzip2, and hdf5plugin's filters."""
+    path = tmp_path / "a.h5"
+    arrays = {"images": PIXELS, "ids": np.arange(COUNT)}
+    packed = arrays.pop(name)
+    layout = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    layout.set_chunk(packed.shape)
+    layout.set_filter(32026, h5py.h5z.FLAG_OPTIONAL, ())
+    with h5py.File(path, "w") as file:
+        space = h5py.h5s.create_simple(packed.shape)
+        kind = h5py.h5t.py_create(packed.dtype)
+        h5py.h5d.create(file.id, name.encode(), kind, space, layout)
+        file.update(arrays)
+    line = one_line_refusal(open_images, path)
+    assert f"'{name}' is packed by filter 32026 " in line
+    assert "write it with gzip" in line
 
 
 def damage_parquet(path: Path) -> None:

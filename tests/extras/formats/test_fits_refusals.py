@@ -67,6 +67,12 @@ WRONG: dict[str, tuple[Callable[[], bytes], str, str]] = {
         "--hdu 1: not an image; the file has 2 SCI",
     ),
     "no such name beside a table": (lambda: write_fits(CUBE, TABLE), "X", "X (--hdu), only 0"),
+    # as fitsio and galsim's writeMulti write bands
+    "bands without names": (
+        lambda: write_fits(CUBE[0], part(CUBE[1]), part(CUBE[2])),
+        "",
+        "it has 0 PRIMARY, 1, 2: choose the image with --hdu 0, or --hdu 0,1,2 for one band",
+    ),
     "several beside a table": (
         lambda: write_fits(None, TABLE, part(CUBE, "A"), part(CUBE, "B")),
         "",
@@ -125,6 +131,15 @@ def test_blank_of_any_integer_has_no_value(kind, blank, is_packed):
     values[1, 24, 24:26] = values[1, 24, 26]
     made = make(values)
     assert to_rgb(write_fits(None, made), FitsSettings()).shape == (48, 48, 3)
+
+
+def test_blank_means_nothing_in_floats():
+    """A header that was copied from an image of whole numbers (FITS standard 4.0, 4.4.2.4)."""
+    values = CUBE.copy()
+    values[1, 24, 24] = 0
+    picture = to_rgb(write_fits(values, BLANK=0), FitsSettings())
+    assert np.array_equal(picture, to_rgb(write_fits(values), FitsSettings()))
+    assert picture.notes == {}
 
 
 @pytest.mark.parametrize("side", [8, 16, 30])  # of 48: 31, 56 and 86 % are padding

@@ -79,6 +79,14 @@ def test_positions_are_found_in_coordinates_of_the_galaxy():
     assert np.array_equal(to_rgb(trimmed(14, 0, **header), FitsSettings(), None, POSITION), plain)
 
 
+def test_positions_are_found_in_a_cube_with_distortions():
+    """Bands stacked under the header of one of them, whose SIP astropy takes in two axes alone."""
+    header: dict[str, Any] = {"CTYPE1": "RA---TAN-SIP", "CTYPE2": "DEC--TAN-SIP"}
+    header |= {"A_ORDER": 2, "B_ORDER": 2, "A_2_0": 1e-5, "B_0_2": 1e-5}
+    plain = to_rgb(trimmed(14, 0), FitsSettings(), 5, POSITION)
+    assert np.array_equal(to_rgb(trimmed(14, 0, **header), FitsSettings(), 5, POSITION), plain)
+
+
 # Cut-out and position -> what is said; the picture is of all pixels
 AS_BEFORE: dict[str, tuple[bytes, Any, list[str]]] = {
     "square": (trimmed(0, 0), None, []),

@@ -1,6 +1,7 @@
 """Archives and tables: the same images by the same ids in every form."""
 
 import pickle
+import uuid
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -188,6 +189,14 @@ def test_ids_keep_all_digits_or_are_refused(tmp_path, form, ids, expected):
     assert f"{form}: the id in {expected}, is a decimal number and may have lost digits" in message
 
 
+@pytest.mark.parametrize("form", ["one.parquet", "list.parquet"])
+def test_binary_ids_are_refused_as_they_are_no_text(tmp_path, form):
+    """DuckDB writes a UUID as its 16 bytes."""
+    ids = [uuid.UUID(int=number).bytes for number in (5, 2**128 - 1)]
+    line = one_line_refusal(open_images, write_ids(tmp_path / form, ids))
+    assert f"{form}: the id in row 0 is binary: write ids as text" in line
+
+
 def test_a_folder_of_archives_is_no_folder_of_images(tmp_path):
     """Sky maps of HATS are FITS."""
     for name in ("properties", "point_map.fits", "dataset/0.parquet"):
@@ -232,6 +241,15 @@ def test_fits_files_with_an_image_are_images_and_damaged_ones_are_no_list(tmp_pa
     paths = sorted(tmp_path.iterdir())
     [images] = open_all(paths)
     assert images.names.tolist() == [path.name for path in paths]
+
+
+def test_a_list_by_topcat_is_a_list(tmp_path):
+    """STIL's fits-plus, its default, begins with an HDU of the VOTable's text."""
+    path = write_ids(tmp_path / "list.fits", [5, 7])
+    with fits.open(path) as hdus:
+        votable = fits.PrimaryHDU(np.frombuffer(b"<VOTABLE/>" * 300, np.uint8))
+        fits.HDUList([votable, hdus[1]]).writeto(tmp_path / "topcat.fits")
+    assert open_images(tmp_path / "topcat.fits").names.tolist() == ["5", "7"]
 
 
 def test_a_fits_table_that_is_no_list_is_refused_by_its_columns(tmp_path):

@@ -55,6 +55,11 @@ def write_jsonl(folder: Path, answers: Answers, cell: Callable = "".join) -> Non
     (folder / "metadata.jsonl").write_text(f"{rows}\n", "utf-8")
 
 
+def write_metadata_parquet(folder: Path, answers: Answers) -> None:
+    table = tabulate(answers, "label", "".join).rename(columns={"file": "file_name"})
+    table.to_parquet(folder / "metadata.parquet")
+
+
 def write_chosen(folder: Path, answers: Answers) -> None:
     """A column that only task.yaml can know, beside one that is called as classes often are."""
     table = tabulate(answers, "shape", "".join).assign(label="checked")
@@ -148,6 +153,7 @@ NAMES: dict[str, Callable[[Path, Answers], None]] = {
     "Parquet": write_parquet,
     "Parquet of bytes": write_bytes,
     "JSON lines": write_jsonl,
+    "metadata.parquet": write_metadata_parquet,
     "chosen": write_chosen,
     "a zip": lambda folder, answers: write_zip(folder, answers, "Cut-outs v2.zip", "/"),
     "pictures and a zip": write_pictures_and_a_zip,

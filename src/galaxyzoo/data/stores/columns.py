@@ -76,6 +76,11 @@ def read_ids(ids: np.ndarray, path: Path) -> list[str]:
     for row, (text, is_missing) in enumerate(zip(texts, pd.isna(ids), strict=True)):
         if is_missing or not text:
             raise InputError(f"{shown(path)}: row {row} has no id")
+        if isinstance(ids[row], bytes) and ("\ufffd" in text or not text.isprintable()):
+            raise InputError(
+                f"{shown(path)}: the id in row {row} is binary: write ids as text (in DuckDB, a "
+                "UUID as id::VARCHAR)"
+            )
     safe = MAX_SAFE_INTEGER
     if ids.dtype.kind == "f":
         safe = 2 ** (np.finfo(ids.dtype).nmant + 1) - 1

@@ -12,6 +12,7 @@ from galaxyzoo.data.stores.base import Images
 from galaxyzoo.data.stores.names import split_ending
 
 _MARK = re.compile("^[0-9a-f]{8}-")  # that Label Studio puts before files' names
+_SIGNATURE = re.compile(r"(?i)(://.*\.(jpe?g|png|fits?))\?.*")  # of a URL from a bucket
 
 
 def match(names: Iterable[str], images: Images, table: Path) -> list[int]:
@@ -42,8 +43,9 @@ def find_rows(names: Iterable[str], image_names: Iterable[str]) -> Iterator[list
     """Yield for each name the rows of the images' names that agree with it, from the end on.
 
     Paths may be relative to any folder, or absolute, with either slash and any Unicode form; the
-    ending of an image may be missing, and Label Studio's mark is left out. A number may lack zeros
-    before it, as in a spreadsheet, or have some. A name of no image has no rows.
+    ending of an image may be missing, and Label Studio's mark and the query of a URL are left out.
+    A number may lack zeros before it, as in a spreadsheet, or have some. A name of no image has no
+    rows.
     """
     images = [_parse(name) for name in image_names]
     by_tail: dict[tuple[str, ...], list[int]] = {}
@@ -64,7 +66,8 @@ def find_rows(names: Iterable[str], image_names: Iterable[str]) -> Iterator[list
 
 def _parse(name: str) -> _ImageName:
     # Without the ' of `plain_cell`: it has none before -5, but one before -5.jpg.
-    path, ending = split_ending(unicodedata.normalize("NFC", one_line(name).removeprefix("'")))
+    name = _SIGNATURE.sub(r"\1", one_line(name).removeprefix("'"))
+    path, ending = split_ending(unicodedata.normalize("NFC", name))
     folders = [folder for folder in re.split(r"[\\/]", path) if folder not in ("", ".")]
     stem = folders.pop() if folders else ""
     return _ImageName((_MARK.sub("", stem), *reversed(folders)), ending.lower())

@@ -20,7 +20,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from galaxyzoo.core.errors import InputError, UnavailableError, reason_of
+from galaxyzoo.core.errors import InputError, UnavailableError, one_line, reason_of
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.stores import base
 from galaxyzoo.data.stores.columns import pick_columns, read_ids
@@ -252,8 +252,8 @@ def pick_array(file: "h5py.File", name: str, path: Path, form: str) -> Any:
     Args:
         form: expected content of the file, for the message.
     Raises:
-        InputError: there is no such array, it lies in other files, or it claims more than the file
-            can hold.
+        InputError: there is no such array, it lies in other files, it claims more than the file
+            can hold, or h5py lacks its compression.
     """
     import h5py
 
@@ -270,6 +270,14 @@ def pick_array(file: "h5py.File", name: str, path: Path, form: str) -> Any:
             f"{shown(path)}: '{name}' has shape {array.shape}, too large for a file of "
             f"{path.stat().st_size:,} bytes: download it again"
         )
+    pipeline = array.id.get_create_plist()
+    for number in range(pipeline.get_nfilters()):
+        code, _, _, title = pipeline.get_filter(number)
+        if not h5py.h5z.filter_avail(code):
+            raise InputError(
+                f"{shown(path)}: '{name}' is packed by filter {code} ({one_line(title.decode())}), "
+                "which h5py lacks: write it with gzip (in PyTables, complib='zlib')"
+            )
     return array
 
 

@@ -93,7 +93,8 @@ def _planes(hdu: Any) -> np.ndarray:
         pixels = raw.astype(exact) * scale + zero
     with np.errstate(over="ignore"):  # those beyond float32 become infinite
         pixels = pixels.astype(np.float32)
-    if "BLANK" in header:  # comparing with None would take ten times as long as all the rest
+    # Of integers alone; comparing with None would take ten times as long as all the rest.
+    if "BLANK" in header and raw.dtype.kind in "iu":
         pixels[raw == header["BLANK"]] = np.nan
     axes = _axes(hdu)
     pixels = pixels.squeeze()
@@ -141,12 +142,16 @@ def _find_image(hdus: Any) -> Any:
     if not pictures:
         return images[0]
     science = [hdu for hdu in pictures if hdu.name in _SCIENCE] or pictures
-    if len(science) > 1 and science[0] is not hdus[0]:
+    first = science[0]
+    others = science[1:]
+    are_bands = bool(others) and not others[0].name and len(_axes(first)) == 2
+    if are_bands or (others and first is not hdus[0]):
+        number = hdus.index(first)
         raise InputError(
-            f"it has {_list_extensions(hdus)}: choose the image with --hdu 1, or --hdu 1,2,3 for "
-            "one band in each"
+            f"it has {_list_extensions(hdus)}: choose the image with --hdu {number}, or --hdu "
+            f"{number},{number + 1},{number + 2} for one band in each"
         )
-    return science[0]
+    return first
 
 
 def _list_extensions(hdus: Any, name: str = "") -> str:
@@ -184,7 +189,9 @@ def holds_table(path: Path) -> bool:
     if not path.name.lower().endswith(FITS_SUFFIXES):
         return False
     with suppress(Exception), _import_fits().open(path) as hdus:
-        return not any(map(_has_pixels, hdus)) and not all(hdu.is_image for hdu in hdus)
+        # Not of every form with pixels: TOPCAT puts a table's VOTable before it, as 1-D bytes.
+        images = [hdu for hdu in hdus if hdu.is_image]
+        return len(images) < len(hdus) and not any(map(_is_picture, images))
     return False
 
 

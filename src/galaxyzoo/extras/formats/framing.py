@@ -22,9 +22,10 @@ _MOVED = "centered on ra and dec of the list, which are away from the cut-out's 
 @lru_cache(16)  # both the scale and a position need it; one for each thread
 def _read_wcs(header: str) -> Any:
     """Coordinates on the sky, of no axes where the header has none."""
-    from astropy.wcs import WCS
+    from astropy.wcs import WCS, WCSSUB_CELESTIAL
 
-    return WCS(header).celestial
+    # At once: astropy refuses SIP distortions beside a third axis.
+    return WCS(header, naxis=[WCSSUB_CELESTIAL])
 
 
 def pixel_arcsec(header: Any) -> float:

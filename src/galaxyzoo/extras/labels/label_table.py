@@ -26,7 +26,7 @@ from galaxyzoo.io.tables import read_table
 
 # Names of tables of labels, in whatever case
 _FORMS = ("labels.csv", "labels.csv.gz", "labels.parquet", "labels.json", "metadata.csv",
-          "metadata.jsonl")  # fmt: skip
+          "metadata.jsonl", "metadata.parquet")  # fmt: skip
 
 
 def find_label_table(folder: Path) -> DatasetCandidate | None:
