@@ -27,6 +27,7 @@ NAMES: dict[str, tuple[list[str], str, int | str]] = {
     "decomposed": ([LONG, "b.png"], unicodedata.normalize("NFC", LONG), 0),
     "behind an upload's mark": (["J1.png", "J2.png"], "/data/upload/1/1a2b3c4d-J2.png", 1),
     "behind a signed URL": (["J1.png", "J2.png"], "s3://a/J2.png?X-Sign=1/J1.png", 1),
+    "a space in a URL": (["J 1.png", "J 2.png"], "/data/local-files/?d=a/J%202.png", 1),
     "an id with a slash": (["p/1", "q/1"], "q/1", 1),
     "a formula in a spreadsheet": (["=1.png", "b.png"], "'=1.png", 0),
     "another id": (["J1042", "J1043"], "J104", "no image is named 'J104'"),

@@ -3,6 +3,7 @@
 import numpy as np
 import pyarrow as pa
 import pytest
+from astropy.table import Table
 from pyarrow import parquet
 
 from galaxyzoo.extras.formats.columns import open_columns
@@ -26,3 +27,15 @@ def test_rows_of_row_groups_are_those_of_the_whole_table(tmp_path, group):
         taken = columns.take(np.array(rows, np.int64))
         assert taken.to_pylist() == expected.take(pa.array(rows, pa.int64())).to_pylist()
         assert taken.schema == expected.schema
+
+
+def test_booleans_without_a_value_in_fits_are_null(tmp_path):
+    """A byte of zero, as TOPCAT writes for an empty cell (FITS standard 4.0, 7.3.3.1)."""
+    path = tmp_path / "list.fits"
+    Table({"path": ["a.png", "b.png", "c.png"], "flag": [True, True, False]}).write(path)
+    data = path.read_bytes()
+    assert data.count(b"b.pngT") == 1
+    path.write_bytes(data.replace(b"b.pngT", b"b.png\0"))
+    table = pa.concat_tables(open_columns(path, {"flag": "flag"}).pieces())
+    assert table["flag"].to_pylist() == [True, None, False]
+    assert table.schema.field("flag").type == pa.bool_()

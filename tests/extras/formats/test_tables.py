@@ -257,6 +257,9 @@ def test_a_fits_table_that_is_no_list_is_refused_by_its_columns(tmp_path):
     line = one_line_refusal(open_images, tmp_path / "t.fits")
     assert "t.fits has neither a column 'path'" in line
     assert line.endswith("(found objid, ra)")
+    Table({"path": [["a.png", "b.png"]]}).write(tmp_path / "colfits.fits")
+    line = one_line_refusal(open_images, tmp_path / "colfits.fits")
+    assert line.endswith("(found only arrays: save it as fits-basic)")
     data = (tmp_path / "t.fits").read_bytes()
     (tmp_path / "t.fits").write_bytes(data[:-2875])
     assert "t.fits cannot be read (" in one_line_refusal(open_images, tmp_path / "t.fits")

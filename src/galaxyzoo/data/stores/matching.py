@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import unquote
 
 from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.paths import shown
@@ -44,8 +45,8 @@ def find_rows(names: Iterable[str], image_names: Iterable[str]) -> Iterator[list
 
     Paths may be relative to any folder, or absolute, with either slash and any Unicode form; the
     ending of an image may be missing, and Label Studio's mark and the query of a URL are left out.
-    A number may lack zeros before it, as in a spreadsheet, or have some. A name of no image has no
-    rows.
+    %20 is a space. A number may lack zeros before it, as in a spreadsheet, or have some. A name of
+    no image has no rows.
     """
     images = [_parse(name) for name in image_names]
     by_tail: dict[tuple[str, ...], list[int]] = {}
@@ -66,7 +67,7 @@ def find_rows(names: Iterable[str], image_names: Iterable[str]) -> Iterator[list
 
 def _parse(name: str) -> _ImageName:
     # Without the ' of `plain_cell`: it has none before -5, but one before -5.jpg.
-    name = _SIGNATURE.sub(r"\1", one_line(name).removeprefix("'"))
+    name = unquote(_SIGNATURE.sub(r"\1", one_line(name).removeprefix("'")))
     path, ending = split_ending(unicodedata.normalize("NFC", name))
     folders = [folder for folder in re.split(r"[\\/]", path) if folder not in ("", ".")]
     stem = folders.pop() if folders else ""

@@ -198,15 +198,24 @@ def holds_table(path: Path) -> bool:
 def read_table(path: Path) -> pd.DataFrame:
     """Read the first table of a FITS file, but for columns of arrays; texts are no bytes.
 
+    Booleans may lack a value, as TOPCAT writes those of empty cells.
+
     Raises:
         InputError: it is damaged.
     """
     from astropy.table import Table
 
     try:
-        table = Table.read(path, format="fits")
+        with _import_fits().open(path, character_as_bytes=True) as hdus:
+            hdu = next(hdu for hdu in hdus if not hdu.is_image)
+            table = Table.read(hdu, format="fits")
+            cells = hdu.data.view(np.ndarray)
         table.keep_columns([name for name in table.colnames if table[name].ndim == 1])
         table.convert_bytestring_to_unicode()
-        return table.to_pandas()
+        frame = table.to_pandas()
+        for name in frame.select_dtypes(bool):
+            # astropy takes a byte of zero, which is no value, for false.
+            frame[name] = frame[name].astype("boolean").mask(cells[name] == 0)
+        return frame
     except Exception as error:  # noqa: BLE001  astropy raises a dozen kinds for damaged files
         raise InputError(f"{shown(path)} cannot be read ({reason_of(error)})") from None

@@ -194,7 +194,7 @@ def _open_list(
     if not path_columns:
         raise InputError(
             f"{shown(path)} has neither a column '{PATHS[0]}' nor just one column of image bytes "
-            f"(found {', '.join(columns[:9])})"
+            f"(found {', '.join(columns[:9]) or 'only arrays: save it as fits-basic'})"
         )
     folder = path.parent.resolve().as_posix()
     places = read(path_columns[:1])[path_columns[0]].fillna("").astype(str)
