@@ -37,9 +37,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.environ["GALAXYZOO_ROOT"] = folder
         found = ask_all(make_files(Path(folder)))
-        networks = describe_networks(Path(folder))
-    print_tables(found)
-    print("\n".join(networks))
+        print_tables(found)
+        print("\n".join(describe_networks(Path(folder))))
     sys.exit("\n".join(list_surprises(found)) or 0)
 
 

@@ -104,6 +104,8 @@ NETWORK_READERS = (
 
 def describe_networks(root: Path) -> list[str]:
     """A table of runtimes: the largest difference between their numbers and PyTorch's."""
+    if not installed("onnxscript"):
+        return ["onnxscript is not installed, so that no run was exported"]
     exported = Exported(root / "exported")
     lines = ["|Runtime|File|Largest difference|", "|---|---|---:|"]
     for package, title, compare in NETWORK_READERS:
