@@ -2,7 +2,7 @@
 
     PYTHONPATH=src .venv/bin/uv run --no-project --with-requirements scripts/requirements/base.txt \
         --with-requirements scripts/dev/readers_of_our_files/packages.txt \
-        python scripts/dev/readers_of_our_files
+        python3 scripts/dev/readers_of_our_files
 
 A reader that is not installed is printed so (STILTS: apt install stilts). What differs is listed on
 the error stream; a difference that `notes.py` does not have, or one that has gone, is an error.
