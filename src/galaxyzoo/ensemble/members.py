@@ -12,11 +12,10 @@ from typing import Literal
 import numpy as np
 
 from galaxyzoo.core.errors import InputError, advise
-from galaxyzoo.core.launch import quote, typed
 from galaxyzoo.core.paths import shown
-from galaxyzoo.data.catalog import Catalog, data_option
+from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.results.card import RunCard
-from galaxyzoo.results.layout import RunFolder, list_tables, oof_dir
+from galaxyzoo.results.layout import RunFolder, list_tables, oof_dir, train_command
 from galaxyzoo.results.table import PredictionTable
 from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task
 from galaxyzoo.tasks.registry import get_task, task_name
@@ -119,7 +118,7 @@ def load_test(run: str, task: Task, catalog: Catalog, networks: Networks = "fold
     if networks in ("refit", "both"):
         paths.append(folder.refit_csv)
     if folder.refit_csv in paths and not card.refits:
-        command = f"{typed('train_folds')} {quote(run)} --refit{data_option(catalog.dataset)}"
+        command = train_command(catalog.dataset, run, "--refit")
         raise InputError(f"{run} was not trained on all galaxies: type `{command}` first")
     run_task = _task_of(run, task)
     card.check(catalog.for_task(run_task), *paths)

@@ -11,9 +11,9 @@ from pydantic import ConfigDict, Field, model_validator
 from galaxyzoo.config import base, loading
 from galaxyzoo.core import launch, manifest, paths
 from galaxyzoo.core.errors import DamageError, InputError
-from galaxyzoo.data.catalog import Catalog, data_option, find_task
+from galaxyzoo.data.catalog import Catalog, find_task
 from galaxyzoo.io.tables import GalaxyId
-from galaxyzoo.results.layout import EnsembleFolder, RunFolder
+from galaxyzoo.results.layout import EnsembleFolder, RunFolder, train_command
 from galaxyzoo.results.table import digest_table
 
 
@@ -173,7 +173,7 @@ class RunCard(FoldsCard):
         folder = RunFolder(dataset, run)
         path = folder.card
         if not path.exists() and not folder.oof_csv.exists():
-            command = f"{launch.typed('train_folds')} {launch.quote(run)}{data_option(dataset)}"
+            command = train_command(dataset, run)
             raise InputError(f"{run} has no predictions on {dataset}: type `{command}` first")
         card = cls.read(path)
         if card.run != run:

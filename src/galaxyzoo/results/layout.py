@@ -247,8 +247,7 @@ def choose_dataset(name: str | None, wanted: str, also: Collection[str] = ()) ->
     datasets = sorted(with_results, key=real_first)
     missing = f"no out-of-fold table of task '{task}'"
     if not datasets:
-        command = f"{launch.typed('train_folds')} {launch.quote(wanted)}{data_option(name)}"
-        raise InputError(f"oof/ has {missing}: type `{command}` first")
+        raise InputError(f"oof/ has {missing}: type `{train_command(name, wanted)}` first")
     if name in datasets:
         return name
     if name is not None:
@@ -259,6 +258,11 @@ def choose_dataset(name: str | None, wanted: str, also: Collection[str] = ()) ->
             f"several datasets have out-of-fold tables: add --dataset with one of {', '.join(real)}"
         )
     return real[0] if real else datasets[0]
+
+
+def train_command(dataset: str | None, *arguments: str) -> str:
+    """What to type to train on a dataset: a run or task, and options."""
+    return f"{launch.typed('train_folds')} {launch.quote(*arguments)}{data_option(dataset)}"
 
 
 def real_first(dataset: str) -> tuple[bool, bool, str]:
