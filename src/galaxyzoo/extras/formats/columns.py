@@ -160,10 +160,10 @@ def _parse(texts: pd.Series) -> pa.Array:
         return pa.array(cells, pa.string()).cast(pa.bool_())
     if not values.str.fullmatch(_NUMBER).all():
         return pa.array(texts, pa.string())
-    has_point = values.str.contains(r"\d\.|\.\d").any()
-    digits = values.str.replace(r"[eE].*|\.", "", regex=True).str.lstrip("+-0")
-    if has_point and digits.str.len().max() <= _SAFE_DIGITS:
-        return pa.array(cells.astype(float))
+    if values.str.contains(r"\d\.|\.\d").any():
+        digits = values.str.replace(r"[eE].*|\.", "", regex=True).str.lstrip("+-0")
+        if digits.str.len().max() <= _SAFE_DIGITS:
+            return pa.array(cells.astype(float))
     return pa.array(texts, pa.string())
 
 
