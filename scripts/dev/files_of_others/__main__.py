@@ -38,6 +38,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.demo.dataset import draw_galaxy
 from galaxyzoo.data.readers.find import open_input
 from galaxyzoo.data.stores import opening
+from galaxyzoo.data.stores.base import Images
 from galaxyzoo.extras.formats import fits_file
 from galaxyzoo.extras.formats.columns import open_columns
 from galaxyzoo.inference.chunks import Chunk
@@ -79,19 +80,14 @@ def draw_galaxies(path: Path) -> None:
     )
 
 
-def read_pictures(path: Path, settings: Any) -> np.ndarray:
-    """(image, H, W, 3) pixels as `predict.py` reads them; its errors are an InputError."""
+def read_pictures(path: Path, settings: Any) -> tuple[Images, np.ndarray]:
+    """Images and their (image, H, W, 3) pixels as `predict.py` reads them, or an InputError."""
     (images,) = opening.open_all([path], settings)
     chunk = Chunk(images)
     pixels = chunk.decode(ImageConfig(crop_px=424, cache_px=SIDE))
     for name, reason in [*images.left_out, *chunk.problems]:
         raise InputError(f"{name}: {reason}")
-    return pixels
-
-
-def read_ids(path: Path) -> list[str]:
-    (images,) = opening.open_all([path])
-    return images.names.tolist()
+    return images, pixels
 
 
 def compare_planes(path: Path, content: Content, options: list[str]) -> str:
@@ -99,7 +95,7 @@ def compare_planes(path: Path, content: Content, options: list[str]) -> str:
     if "--bands" not in options:
         options = [*options, "--bands", "0,1,2"]
     settings: Any = opening.read_settings([*options, "--stretch", "linear"])
-    picture = read_pictures(path, settings)[0]
+    _, (picture,) = read_pictures(path, settings)
     planes, _ = fits_file.read_planes(path.read_bytes(), settings.hdu)
     expected = content[PLANES].astype(float)
     expected = expected.reshape(-1, *expected.shape[-2:])
@@ -117,17 +113,15 @@ def compare_planes(path: Path, content: Content, options: list[str]) -> str:
 
 def compare_pictures(path: Path, content: Content, options: list[str]) -> str:
     """Compare pictures and their ids."""
-    ids = read_ids(path)
-    if ids != content[IDS].tolist():
-        return f"id {ids[0]}, not {content[IDS][0]}"
-    pixels = read_pictures(path, opening.read_settings(options))
+    images, pixels = read_pictures(path, opening.read_settings(options))
+    if images.names.tolist() != content[IDS].tolist():
+        return f"id {images.names.iloc[0]}, not {content[IDS][0]}"
     return "" if np.array_equal(pixels, content[PICTURES]) else "other pixels"
 
 
 def compare_list(path: Path, content: Content, options: list[str]) -> str:
     """Compare ids, paths and other columns of a list."""
-    read_pictures(path, opening.read_settings(options))
-    (images,) = opening.open_all([path])
+    images, _ = read_pictures(path, opening.read_settings(options))
     if images.names.tolist() != content[IDS].tolist():
         return f"id {images.names.iloc[0]}, not {content[IDS][0]}"
     if images.table["row"].tolist() != content[PLACES].tolist():
