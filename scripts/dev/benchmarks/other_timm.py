@@ -68,7 +68,13 @@ def imagenet_weights() -> dict[str, Any]:
     return options
 
 
-def train(folder: Path, epochs: int, silent: bool = False) -> float:
+def epochs_in(minutes: float, trial: list[float]) -> int:
+    """Number of epochs that fit, two at least, if each costs as much as a trial's last."""
+    before, after = trial[-2:]
+    return max(2, len(trial) - 1 + int((minutes - before) / (after - before)))
+
+
+def train(folder: Path, epochs: int, silent: bool = False) -> list[float]:
     """Train so many epochs, print minutes and RMSE after each; returns the minutes."""
     started = time.process_time()
     train_votes, test_votes = read_votes(folder)
@@ -80,7 +86,7 @@ def train(folder: Path, epochs: int, silent: bool = False) -> float:
     network.to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(network.parameters(), _LR)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _LR, epochs * len(loader))
-    minutes = 0.0
+    minutes = []
     for _ in range(epochs):
         network.train()
         for images, votes in loader:
@@ -97,17 +103,16 @@ def train(folder: Path, epochs: int, silent: bool = False) -> float:
             with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
                 outputs = network(images.to(memory_format=torch.channels_last))
             squares.append((outputs.float().sigmoid() - votes).square())
-        minutes = (time.process_time() - started) / 60
+        minutes.append((time.process_time() - started) / 60)
         if not silent:
-            print([minutes, float(torch.cat(squares).mean().sqrt())], flush=True)
+            print([minutes[-1], float(torch.cat(squares).mean().sqrt())], flush=True)
     return minutes
 
 
 def main() -> None:
     """Train for as many epochs as there is time."""
     folder, minutes = Path(sys.argv[1]), float(sys.argv[2])
-    epoch_minutes = train(folder, 1, silent=True)
-    train(folder, max(2, int(minutes / epoch_minutes)))
+    train(folder, epochs_in(minutes, train(folder, 2, silent=True)))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
 """What others would train on the same galaxies in the same time: RMSE against processor minutes.
 
-Fold 0 is held out. Each contestant has one thread and MINUTES (default: 30) of processor time; all
-run at once, so that what disturbs the machine disturbs all. Each first trains an epoch that does
-not count, to learn how many it has time for. MobileNetV2 starts from the same ImageNet weights
-everywhere, at 80 px. The scripts `other_*.py` are what a user would write: they read galaxies that
-were cut and shrunk to 108 px for them, and their epochs end with one view of each held-out galaxy,
-as ours do. fastai gets an environment of its own, unless FASTAI_PYTHON names one.
+Fold 0 is held out. Each contestant has one thread and MINUTES (default: 30) of processor time, and
+as many run at once as there are processors. Each first trains two epochs that do not count, to
+learn how many it has time for. MobileNetV2 starts from the same ImageNet weights everywhere, at
+80 px. The scripts `other_*.py` are what a user would write: they read galaxies that were cut and
+shrunk to 108 px for them, and their epochs end with one view of each held-out galaxy, as ours do.
+fastai gets an environment of its own, unless FASTAI_PYTHON names one.
 """
 
 import json
@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 
@@ -21,6 +22,7 @@ import cv2
 import pandas as pd
 from matplotlib.figure import Figure
 from measuring import Table
+from other_timm import epochs_in
 
 from galaxyzoo.config.loading import load_config
 from galaxyzoo.config.schema import Config, ImageConfig
@@ -50,8 +52,10 @@ def measure(data: Dataset, _repeats: int) -> list[Table]:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         write_galaxies(data, folder)
-        processes = {name: start(name, data.dataset, folder) for name in (*_OURS, *_OTHERS)}
-        curves = {name: read_curve(name, process) for name, process in processes.items()}
+        names = (*_OURS, *_OTHERS)
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            found = pool.map(lambda name: run(name, data.dataset, folder), names)
+            curves = dict(zip(names, found, strict=True))
     draw(curves)
     rows = []
     for name, curve in curves.items():
@@ -74,8 +78,8 @@ def write_galaxies(data: Dataset, folder: Path) -> None:
     votes.to_csv(folder / "votes.csv", index_label="file")
 
 
-def start(name: str, dataset: str, folder: Path) -> subprocess.Popen[str]:
-    """Start a contestant, which prints a line of minutes and RMSE after each epoch."""
+def run(name: str, dataset: str, folder: Path) -> _Curve:
+    """Start a contestant, which prints a line of minutes and RMSE after each epoch; wait for it."""
     here = Path(__file__).resolve()
     command = [sys.executable, str(here), name, dataset, MINUTES]
     if name in _OTHERS:
@@ -83,7 +87,17 @@ def start(name: str, dataset: str, folder: Path) -> subprocess.Popen[str]:
     if name == "fastai":
         command[:1] = fastai_python()
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    curve = []
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stdout
+        for line in process.stdout:
+            if line.startswith("["):
+                minutes, rmse = json.loads(line)
+                curve.append((minutes, rmse))
+                print(f"{name}: {minutes:.1f} min, RMSE {rmse:.4f}", file=sys.stderr)
+    if process.returncode:
+        raise SystemExit(f"{name} ended with {process.returncode}")
+    return curve
 
 
 def fastai_python() -> list[str]:
@@ -95,15 +109,6 @@ def fastai_python() -> list[str]:
     for name in ("torch", "torchvision", "timm"):
         command += ["--with", f"{name}=={version(name).partition('+')[0]}"]
     return [*command, "python"]
-
-
-def read_curve(name: str, process: subprocess.Popen[str]) -> _Curve:
-    """Wait for a contestant; returns what it printed."""
-    printed, _ = process.communicate()
-    if process.returncode:
-        raise SystemExit(f"{name} ended with {process.returncode}")
-    lines = [json.loads(line) for line in printed.splitlines() if line.startswith("[")]
-    return [(minutes, rmse) for minutes, rmse in lines]
 
 
 def draw(curves: dict[str, _Curve]) -> None:
@@ -136,16 +141,22 @@ def make_trainer(run: str, data: Dataset, epochs: int) -> Trainer:
     return Trainer(config, make_fold_data(config, data, part, before=None))
 
 
+def train(name: str, data: Dataset, epochs: int, silent: bool = False) -> list[float]:
+    """Train so many epochs, print minutes and RMSE after each; returns the minutes."""
+    started = time.process_time()
+    minutes = []
+    for row in make_trainer(name, data, epochs).epochs():
+        minutes.append((time.process_time() - started) / 60)
+        if not silent:
+            print([minutes[-1], row["val_score"]], flush=True)
+    return minutes
+
+
 def main() -> None:
     """Train one of our own runs in the time that is given."""
-    run, dataset, minutes = sys.argv[1], sys.argv[2], float(sys.argv[3])
+    name, dataset, minutes = sys.argv[1], sys.argv[2], float(sys.argv[3])
     data = prepare(dataset)
-    started = time.process_time()
-    list(make_trainer(run, data, epochs=1).epochs())
-    epoch_minutes = (time.process_time() - started) / 60
-    started = time.process_time()
-    for row in make_trainer(run, data, max(2, int(minutes / epoch_minutes))).epochs():
-        print([(time.process_time() - started) / 60, row["val_score"]], flush=True)
+    train(name, data, epochs_in(minutes, train(name, data, 2, silent=True)))
 
 
 if __name__ == "__main__":
