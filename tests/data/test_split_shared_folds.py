@@ -56,6 +56,7 @@ def test_a_split_is_that_of_the_table_and_stays(ids, root, monkeypatch, capsys):
     assert catalog.folds.tolist() == DIVIDED.tolist()
     assert catalog.about["n_folds"] == K
     assert catalog.about["folds_from"] == f"team.csv, sha256sum {digest('team.csv')}"
+    assert catalog.about["folds_as_in_earlier_datasets"] == 0
     pairs = {"near-duplicate": (1, 0), "group": (2, 4)}
     for cause, (count, row) in pairs.items():
         example = f"GalaxyID {ids[row]} and {ids[row + 1]}\n"

@@ -91,6 +91,7 @@ def make_catalog(
     ids = raw.targets.index
     groups = join_groups([near, known_groups.joined(ids)])
     known_folds = _find_known_folds(raw, n_folds)
+    is_earlier = (known_folds >= 0) & ~ids.isin(raw.folds.index)
     try:
         folds = make_folds(raw.targets.to_numpy(), groups, n_folds, seed, known_folds)
     except ValueError as error:
@@ -113,7 +114,7 @@ def make_catalog(
         "key": key_of(ids),
         "galaxy_ids": raw.galaxy_ids,
         "folds_from": raw.folds_from,
-        "folds_as_in_earlier_datasets": int((known_folds >= 0).sum()),
+        "folds_as_in_earlier_datasets": int(is_earlier.sum()),
         "duplicate_correlation": DUPLICATE_CORRELATION,
         "known_groups": _digest_groups(known_groups, ids),
         **_count_shared(near, shared, known_groups.sources),

@@ -13,9 +13,9 @@ from support.trained import run_command
 AUDIT = ["prepare", "--fail", "--audit", "other"]  # the option need not come first
 
 
-def printed_checks(capsys: pytest.CaptureFixture) -> dict[str, int]:
+def printed_checks(printed: str) -> dict[str, int]:
     """Number that was printed for each check."""
-    lines = re.findall(r"^(.* \((?:error|warning)\)): (\d+)$", capsys.readouterr().out, re.M)
+    lines = re.findall(r"^(.* \((?:error|warning)\)): (\d+)$", printed, re.M)
     return {check: int(number) for check, number in lines}
 
 
@@ -47,7 +47,9 @@ def test_planted_leaks_are_counted_and_shown(root, monkeypatch, capsys):
     with pytest.raises(SystemExit, match="error: "):
         run_command(monkeypatch, *AUDIT)
 
-    assert printed_checks(capsys) == {
+    printed = capsys.readouterr().out
+    assert "\nnext: " not in printed.partition("Near-duplicates across")[2]  # no such training
+    assert printed_checks(printed) == {
         "Near-duplicates across folds (error)": 2,  # ids[12] and ids[15] are in one fold
         "Groups across folds (error)": 1,
         "Positions across folds (error)": 1,
@@ -69,7 +71,9 @@ def test_a_split_of_our_own_has_no_leaks(prepared, root, monkeypatch, capsys):
     write_other(root / "other", encode(image))
     monkeypatch.chdir(root)
     run_command(monkeypatch, "prepare", "--audit=other", "--fail")
-    checks = printed_checks(capsys)
+    printed = capsys.readouterr().out
+    assert "--plan\n" in printed
+    checks = printed_checks(printed)
     assert len(checks) == 3
     assert set(checks.values()) == {0}
     (table,) = root.glob("reports/*/audit/audit.csv")

@@ -72,8 +72,10 @@ def main() -> None:
     if not has_default_task:
         plan += f" {launch.quote(tasks[0].name)} stages=null"
     plan += launch.data_option(options.data)
-    launch.print_done(f"{paths.shown(page.resolve())} and its tables", plan)
     errors = [section for section in sections if "(error)" in section.title and section.galleries]
+    if errors:
+        plan = ""  # such a split is not for training
+    launch.print_done(f"{paths.shown(page.resolve())} and its tables", plan)
     if options.fail and errors:
         sys.exit("error: folds divide galaxies that belong together (printed above)")
 
