@@ -8,7 +8,7 @@ within one standard error of the best.
 
   python3 src/ensemble.py
   python3 src/ensemble.py all        every finished run
-  python3 src/ensemble.py one-gpu    an ensemble in configs/ensembles/
+  python3 src/ensemble.py transfer   an ensemble in configs/ensembles/
   python3 src/ensemble.py gz37/cnn gz37/d4cnn --candidates mean --name pair
   python3 src/ensemble.py --import effnet=OOF.csv,TEST.csv
   python3 src/ensemble.py default --similar effnet   would it help?

@@ -7,7 +7,7 @@ of configs/demo.yaml.
   python3 src/train.py                              the default ensemble's runs
   python3 src/train.py gz37/resnet18                one run
   python3 src/train.py hubble10                     the runs of a task
-  python3 src/train.py one-gpu                      the runs of an ensemble
+  python3 src/train.py transfer                     the runs of an ensemble
   python3 src/train.py gz37/resnet18 train.lr=2e-3  one setting changed
   python3 src/train.py --refit --seeds 2            also on all galaxies
   python3 src/train.py --data mine                  the dataset in input/mine/
