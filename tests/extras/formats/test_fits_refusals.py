@@ -155,4 +155,6 @@ def test_a_radius_that_is_none_is_refused(tmp_path, radius):
     (tmp_path / "7.fits").write_bytes(write_fits(CUBE, **SKY))
     (tmp_path / "a.csv").write_text(f"path,petroR90_r\n7.fits,{radius}\n")
     message = one_line_refusal(open_all, [tmp_path / "a.csv"])
-    assert "'petroR90_r' of row 0 is not a radius" in message
+    assert "'petroR90_r' of data row 1 is not a radius" in message
+    (tmp_path / "a.csv").write_text(f"path,petroR90_r\n7.jpg,{radius}\n")
+    assert len(open_all([tmp_path / "a.csv"])[0]) == 1  # where nothing uses it

@@ -60,6 +60,9 @@ def test_a_field_is_cut_around_the_position():
     for part in EDGES.values():
         picture = to_rgb(trimmed(*part), FitsSettings(), 5, POSITION)  # 20 px, of which 17 remain
         assert np.unravel_index(picture.sum(axis=2).argmax(), (20, 20)) == (9, 10)
+    edge = to_rgb(trimmed(1, 1, 48, 41), FitsSettings(), 11.75, POSITION)  # a field of 47 px
+    whole = to_rgb(trimmed(1, 1), FitsSettings())  # 47 × 47 px
+    assert np.abs(edge[8:].astype(int) - whole[8:]).mean() < 4
     odd = [to_rgb(trimmed(14, 0), FitsSettings(), 5.25, (180 + d, 30)) for d in (-1e-9, 1e-9)]
     assert np.array_equal(odd[0], odd[1])  # the last digits do not choose a pixel
     tile = np.tile(CUBE, (1, 3, 3))

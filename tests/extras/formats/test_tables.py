@@ -123,6 +123,18 @@ def test_every_form_gives_the_same_images_by_the_same_ids(tmp_path, form):
             assert np.abs(color - expected).max() < 1  # the others differ by more
 
 
+@pytest.mark.parametrize("holds_bytes", [False, True])
+def test_an_image_whose_path_is_in_parquet_has_another_stamp_when_it_changed(tmp_path, holds_bytes):
+    path = write_datasets(tmp_path / "one", holds_bytes)
+    before = open_images(path).table["stamp"]
+    changed = tmp_path / "pictures" / NAMES[2]
+    changed.write_bytes(FILES[30] + b" ")
+    differs = open_images(path).table["stamp"] != before
+    assert [NAMES[row] for row in differs[differs].index] == ([] if holds_bytes else [NAMES[2]])
+    changed.unlink()  # an error of that image alone
+    assert len(open_images(path)) == len(NAMES)
+
+
 @pytest.mark.parametrize("names", [("J1.fits", "J2.fits"), ("J1.jpg", "J2.jpg")])
 def test_files_have_the_same_ids_wherever_their_list_lies(tmp_path, names):
     """Tables of one night are joined by them; with equal names in two folders the paths stay."""
@@ -150,10 +162,10 @@ GIVEN: dict[str, tuple[Any, list[str] | str]] = {
     "whole floats": ([30.0, -1.0, 2.0**53 - 1], ["30", "-1", str(2**53 - 1)]),
     "other floats": ([150.1163, 150.0], ["150.1163", "150.0"]),
     "texts": (["150.1163", "a/1", "007", "1e5"], ["150.1163", "a/1", "007", "1e5"]),
-    "float64": ([3.0, float(SDSS)], "row 1, 5.877229822753836e+17"),
-    "float64 of two numbers": ([float(2**53 + 1)], "row 0, 9007199254740992.0"),
-    "text of a float": (["1", "5.877229822753836e+17"], "row 1, 5.877229822753836e+17"),
-    "text as of Excel": (["-5.87723E+17"], "row 0, -5.87723E+17"),
+    "float64": ([3.0, float(SDSS)], "row 2, 5.877229822753836e+17"),
+    "float64 of two numbers": ([float(2**53 + 1)], "row 1, 9007199254740992.0"),
+    "text of a float": (["1", "5.877229822753836e+17"], "row 2, 5.877229822753836e+17"),
+    "text as of Excel": (["-5.87723E+17"], "row 1, -5.87723E+17"),
 }
 ID_FORMS = ["one.h5", "one.parquet", "list.parquet", "list.csv", "list.fits"]
 
@@ -186,7 +198,8 @@ def test_ids_keep_all_digits_or_are_refused(tmp_path, form, ids, expected):
         assert open_images(path).names.tolist() == expected
         return
     message = one_line_refusal(open_images, path)
-    assert f"{form}: the id in {expected}, is a decimal number and may have lost digits" in message
+    problem = f"{form}: the id in data {expected}, is a decimal number and may have lost digits"
+    assert problem in message
 
 
 @pytest.mark.parametrize("form", ["one.parquet", "list.parquet"])
@@ -194,7 +207,7 @@ def test_binary_ids_are_refused_as_they_are_no_text(tmp_path, form):
     """DuckDB writes a UUID as its 16 bytes."""
     ids = [uuid.UUID(int=number).bytes for number in (5, 2**128 - 1)]
     line = one_line_refusal(open_images, write_ids(tmp_path / form, ids))
-    assert f"{form}: the id in row 0 is binary: write ids as text" in line
+    assert f"{form}: the id in data row 1 is binary: write ids as text" in line
 
 
 def test_a_folder_of_archives_is_no_folder_of_images(tmp_path):

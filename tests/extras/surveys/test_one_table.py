@@ -121,7 +121,9 @@ def test_a_kept_column_is_written_exactly_or_refused_before(name, ending, tmp_pa
     one_table.check_table(path, rows.select([name]), ["id"], "gz2")
     parquet.write_table(rows.cast(describe_columns(rows.schema, VOTES, "id", "")), part)
     write_one_table(path, [part], "gz2")
-    assert one_table.is_own_table(path, rows.column_names, ["a", "b"])
+    columns = ["id", name, "Class1.1"]
+    assert one_table.is_own_table(path, columns, ["id"], ["a", "b"])
+    assert not one_table.is_own_table(path, columns, ["Class1.1"], ["a", "b"])
     written = {} if ending == ".parquet" else ISO_8601
     expected = repr(written.get(name, column.to_pylist()))
     assert repr(one_table.read_one_table(path)[name].to_pylist()) == expected
@@ -225,10 +227,14 @@ def test_a_table_that_does_not_fit_into_memory_is_refused_before_the_job(
     images = draw_survey(tmp_path / "survey", {f"{100 + number}.png": 9 for number in range(50)})
     job = make_job(tmp_path / "votes", images)
     table = tmp_path / f"votes{ending}"
-    monkeypatch.setattr(survey, "memory_bytes", lambda: 4_800)  # 50 rows of two numbers, 12-fold
-    job.check(table)
-    monkeypatch.setattr(survey, "memory_bytes", lambda: 4_799)
-    assert "50 images takes about 0 GB" in one_line_refusal(job.check, table)
+    features = job.predictor.features(lambda image: np.zeros((1, 9, 9, 3), np.uint8)).size
+    for has_features, numbers in ((False, 4), (True, 4 + features)):  # of two bytes; 50 rows
+        memory = 13 * 50 * 2 * numbers
+        monkeypatch.setattr(survey, "memory_bytes", lambda memory=memory: memory)
+        job.check(table, has_features=has_features)
+        monkeypatch.setattr(survey, "memory_bytes", lambda memory=memory: memory - 1)
+        line = one_line_refusal(job.check, table, "gz2", "--table", has_features)
+        assert "50 images takes about 0 GB" in line
     job.check(tmp_path / "votes.parquet")
 
 

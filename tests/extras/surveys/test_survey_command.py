@@ -231,6 +231,14 @@ def test_the_bundled_networks_keep_features_but_for_a_job_begun_without(
     printed = predict(tmp_path / "votes", "--with", "spread")
     assert "3 images; forward passes per image: 6 (predictions, spread, features)" in printed
     assert f"next: python3 src/label.py {tmp_path / 'votes'}\n" in printed
+    predict(tmp_path / "votes", "--with", "features,spread,spread")  # the same job
+    unread = trained / "unread" / "1.tif"
+    unread.parent.mkdir()
+    unread.touch()
+    images, kept = [unread.parent], images
+    with pytest.raises(InputError, match=r"none.fits is not written: no image can be read"):
+        predict(tmp_path / "none.fits")
+    images = kept
     assert rows(tmp_path)["features"][0].dtype == np.float16
     printed = predict(tmp_path / "one", "--folds", "2")
     assert "3 images; forward passes per image: 2 (predictions, features)" in printed

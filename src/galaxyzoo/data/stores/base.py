@@ -107,7 +107,7 @@ class Images:
         """Return the images with the stamps of their files, 0 where one cannot be found."""
         if "stamp" in self.table:
             return self
-        stamps = [_stamp_at(self.path.parent / name) for name in self.table["row"]]
+        stamps = [stamp_at(self.path.parent / name) for name in self.table["row"]]
         return replace(self, table=self.table.assign(stamp=stamps))
 
     def reading_order(self) -> np.ndarray:
@@ -181,7 +181,8 @@ def is_transient(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in _PASSING
 
 
-def _stamp_at(file: Path) -> int:
+def stamp_at(file: Path) -> int:
+    """Stamp of a file, 0 where it cannot be found."""
     try:
         return stamp_of(file.stat())
     except (OSError, ValueError):  # it will be an error of its image

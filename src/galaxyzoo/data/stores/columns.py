@@ -75,11 +75,11 @@ def read_ids(ids: np.ndarray, path: Path) -> list[str]:
     texts = [text.strip() for text in as_texts(ids)]
     for row, (text, is_missing) in enumerate(zip(texts, pd.isna(ids), strict=True)):
         if is_missing or not text:
-            raise InputError(f"{shown(path)}: row {row} has no id")
+            raise InputError(f"{shown(path)}: data row {row + 1} has no id")
         if isinstance(ids[row], bytes) and ("\ufffd" in text or not text.isprintable()):
             raise InputError(
-                f"{shown(path)}: the id in row {row} is binary: write ids as text (in DuckDB, a "
-                "UUID as id::VARCHAR)"
+                f"{shown(path)}: the id in data row {row + 1} is binary: write ids as text (in "
+                "DuckDB, a UUID as id::VARCHAR)"
             )
     safe = MAX_SAFE_INTEGER
     if ids.dtype.kind == "f":
@@ -94,8 +94,8 @@ def read_ids(ids: np.ndarray, path: Path) -> list[str]:
             wholes.append(digits)
         if is_rounded:
             raise InputError(
-                f"{shown(path)}: the id in row {row}, {text}, is a decimal number and may have "
-                "lost digits: write ids as whole numbers or text"
+                f"{shown(path)}: the id in data row {row + 1}, {text}, is a decimal number and may "
+                "have lost digits: write ids as whole numbers or text"
             )
     return wholes if len(wholes) == len(texts) else texts
 

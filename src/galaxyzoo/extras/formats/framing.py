@@ -75,14 +75,16 @@ def cut_square(
         notes[_TRIMMED] = f", {shape[1]} × {shape[0]}"
     if is_inside and offset.max() > shape.max() * MAX_OFFSET:
         notes[_MOVED] = f", {offset.max():.0f} px"
-        largest = round(2 * (middle + offset).max())
+        reach = 2 * (middle + offset).max()  # between centers of pixels
+        largest = round(reach + 1)
+        size = round(side or reach)
     elif side is None:
         return bands, middle.min()
     else:
         pixel = middle
         offset = 0 * middle
         largest = shape.min()
-    size = round(side or largest)
+        size = round(side)
     if not MIN_SIDE <= size <= largest:
         raise InputError(
             f"a field of {size:,} px does not fit into its {shape[1]} × {shape[0]} px, or is below "

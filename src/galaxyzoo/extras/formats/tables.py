@@ -128,7 +128,29 @@ def open_parquet(path: Path) -> base.Images:
     open_column = partial(_Column, path, column, starts)
     convert = partial(_take_bytes, path.parent)
     reader = arrays.PieceReader(path, open_column, starts, count, convert)
-    return base.Images.of(path, ids, base.stamp_of(path.stat()), reader)
+    return base.Images.of(path, ids, _stamp_images(file, path, column), reader)
+
+
+def _stamp_images(file: "parquet.ParquetFile", path: Path, column: str) -> int | list[int]:
+    """Stamps of images: that of the Parquet file, changed by those of the files that it names."""
+    stamp = base.stamp_of(path.stat())
+    leaves = [file.schema.column(number).path for number in range(len(file.schema.names))]
+    if f"{column}.path" not in leaves or _is_full(file, leaves.index(f"{column}.bytes")):
+        return stamp
+    stamps = []
+    for name in file.read([f"{column}.path"]).flatten().column(0).to_pylist():
+        of_file = base.stamp_at(path.parent / name.replace("\\", "/")) if name else 0
+        stamps.append(stamp ^ of_file)
+    return stamps
+
+
+def _is_full(file: "parquet.ParquetFile", leaf: int) -> bool:
+    """Check whether a file says of a column that none of its values is missing."""
+    for number in range(file.num_row_groups):
+        statistics = file.metadata.row_group(number).column(leaf).statistics
+        if statistics is None or not statistics.has_null_count or statistics.null_count:
+            return False
+    return True
 
 
 def _read_ids(file: "parquet.ParquetFile", column: str) -> np.ndarray:
@@ -209,11 +231,14 @@ def _open_list(
     images = base.Images.of(path, ids, None, partial(opening.read_in, path.parent))
     listed = images.table.assign(**{FILE: places}, row=places)
     position = find_position(columns)
-    if position and places.str.lower().str.endswith(FITS_SUFFIXES).any():
-        sky = read_sky(read(list(position)).astype(str), position, path)
-        listed = listed.join(sky)
-    for column in pick_columns(columns, [fits.RADIUS]):
-        listed[fits.RADIUS] = _read_radii(path, read([column])[column])
+    radius = pick_columns(columns, [fits.RADIUS])
+    is_for_fits = position or radius  # other images use neither
+    if is_for_fits and places.str.lower().str.endswith(FITS_SUFFIXES).any():
+        if position:
+            sky = read_sky(read(list(position)).astype(str), position, path)
+            listed = listed.join(sky)
+        for column in radius:
+            listed[fits.RADIUS] = _read_radii(path, read([column])[column])
     return replace(images, table=listed, by_name=True)
 
 
@@ -222,6 +247,6 @@ def _read_radii(path: Path, column: pd.Series) -> np.ndarray:
     wrong = np.flatnonzero(~((radii > 0) & np.isfinite(radii)))
     if len(wrong):
         raise InputError(
-            f"{shown(path)}: '{fits.RADIUS}' of row {wrong[0]} is not a radius (in arcsec)"
+            f"{shown(path)}: '{fits.RADIUS}' of data row {wrong[0] + 1} is not a radius (in arcsec)"
         )
     return radii

@@ -3,7 +3,8 @@
 The last word is the folder to write. Every image is in one part or in the list
 of errors. Rerun the command to resume; several machines can share one folder.
 RUN and IMAGES are those of src/predict.py, whose --help describes them. A table
-(.fits, .vot, .ecsv or .parquet) in place of the folder is written alone.
+(.fits, .vot, .ecsv or .parquet) in place of the folder is written alone; it
+cannot be resumed.
 
   python3 src/survey.py survey/ votes/
   python3 src/survey.py ensemble:default zips/ votes/ --jobs 2
@@ -180,10 +181,14 @@ def predict_survey(options: SurveyOptions, folder: Path) -> None:
         table = options.output
         table_option = "TABLE"
     style = options.names or COLUMN_NAMES[0]
-    job.check(table, style, table_option)
+    # Not those that were added for the label page, which reads the parts: 640 bytes a galaxy
+    has_features = FEATURES in options.extras
+    job.check(table, style, table_option, has_features)
     print(job.cost)
     notes = job.run(options.jobs or 1, options.backend)
     left_out = job.images.left_out
+    if table and not notes["rows"]:
+        raise InputError(f"{paths.shown(table)} is not written: no image can be read")
     if options.is_table:  # the list of errors goes with the folder
         left_out += pd.read_parquet(folder / ERRORS).to_records(index=False).tolist()
     elif notes["errors"]:
@@ -192,8 +197,6 @@ def predict_survey(options: SurveyOptions, folder: Path) -> None:
     if table:
         score = partial(score_rows, list(task.columns), by) if by else None
         parts = [job.part_path(part) for part in job.images.parts]
-        # Not those that were added for the label page, which reads the parts: 640 bytes a galaxy
-        has_features = FEATURES in options.extras
         write_one_table(table, parts, style, score, has_features)
     summary = f"{console.count(notes['rows'], 'image')}, {describe(job.predictor)}"
     output = paths.shown(options.output.resolve())
@@ -242,13 +245,14 @@ def make_job(options: SurveyOptions, folder: Path, dataset: str, name: str) -> "
 def pick_extras(given: tuple[str, ...], dataset: str, folder: Path) -> tuple[str, ...]:
     """Add features to the extras asked for, by the bundled networks: a survey is to be labeled.
 
-    A job that was begun without them goes on without them.
+    A job that was begun without them goes on without them, and in the order that it was begun with.
     """
     path = folder / JOB
     begun = [FEATURES]
     if path.exists():
         with advise("choose a new folder"):
             begun = manifest.read_sealed(path)["made_by"]["extras"].split(", ")
-    if dataset == BUNDLED and FEATURES in begun and FEATURES not in given:
-        return (*given, FEATURES)
-    return given
+    picked = list(dict.fromkeys(given))
+    if dataset == BUNDLED and FEATURES in begun and FEATURES not in picked:
+        picked.append(FEATURES)
+    return tuple(begun if set(begun) == set(picked) else picked)

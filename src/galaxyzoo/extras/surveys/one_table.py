@@ -2,7 +2,7 @@
 
 import tempfile
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -80,12 +80,15 @@ def _written_values(column: pa.ChunkedArray, path: Path) -> list[Any]:
     return _to_column(column, form).tolist()
 
 
-def is_own_table(path: Path, columns: Sequence[str], ids: Iterable[str]) -> bool:
+def is_own_table(
+    path: Path, columns: Sequence[str], needed: Collection[str], ids: Iterable[str]
+) -> bool:
     """Check whether a table has a survey's columns and ids, and no others.
 
     Args:
         path: of the table.
         columns: that the survey may write, that of the ids first.
+        needed: those of them that it always writes; without them a table is the user's own.
         ids: of its images.
     """
     try:
@@ -96,7 +99,9 @@ def is_own_table(path: Path, columns: Sequence[str], ids: Iterable[str]) -> bool
     if not labels.issubset(ids):
         return False
     for style in COLUMN_NAMES:
-        if set(table.column_names) <= {rename(column, style) for column in columns}:
+        named = {column: rename(column, style) for column in columns}
+        always = {named[column] for column in needed}
+        if always <= set(table.column_names) <= set(named.values()):
             return True
     return False
 

@@ -44,7 +44,7 @@ from galaxyzoo.tasks import kinds, registry
 
 BOUNDS = "lower", "upper"  # of an interval
 ERRORS = "errors.parquet"
-_TABLE_BYTES = 12  # of memory for each of the predictions, in a table of any form but Parquet
+_TABLE_BYTES = 13  # of memory for each byte of the predictions, in a table of any form but Parquet
 
 
 @dataclass(frozen=True)
@@ -94,20 +94,22 @@ class Survey:
         """Describe in one line the work and the disk space, which follow from views and extras."""
         runs = self.predictor.runs
         passes = sum(len(run.models) * run.config.tta.n_views for run in runs)
-        row_bytes = self._row_bytes()
         if FEATURES in self.extras:
             passes += runs[0].config.tta.n_views
-            row_bytes += self._features(_one_black_image).nbytes
+        row_bytes = self._row_bytes(FEATURES in self.extras)
         return (
             f"{console.count(self._count(), 'image')}; forward passes per image: {passes} "
             f"({', '.join(['predictions', *self.extras])}); "
             f"at most {row_bytes / 1000:.2f} GB of output per million galaxies"
         )
 
-    def _row_bytes(self) -> int:
-        """Bytes of an image's predictions, their spread and intervals."""
+    def _row_bytes(self, has_features: bool) -> int:
+        """Bytes of an image's predictions, their spread and intervals, and its features."""
         numbers = 1 + (SPREAD in self.extras) + 2 * (INTERVALS in self.extras)
-        return 4 * numbers * len(self.predictor.task.columns)
+        row_bytes = 4 * numbers * len(self.predictor.task.columns)
+        if has_features:
+            row_bytes += self._features(_one_black_image).nbytes
+        return row_bytes
 
     def run(self, jobs: int = 1, backend: str = "loky") -> dict[str, Any]:
         """Predict the parts that are missing, then read all back; returns the manifest's notes.
@@ -131,7 +133,11 @@ class Survey:
         return self._finish(done, time.perf_counter() - started)
 
     def check(
-        self, table: Path | None = None, style: str = COLUMN_NAMES[0], option: str = "--table"
+        self,
+        table: Path | None = None,
+        style: str = COLUMN_NAMES[0],
+        option: str = "--table",
+        has_features: bool = False,
     ) -> None:
         """Refuse by an `InputError`, before any prediction, what cannot be written or computed.
 
@@ -140,6 +146,7 @@ class Survey:
                 and images may be there.
             style: of the table's column names, one of `COLUMN_NAMES`.
             option: that names the table.
+            has_features: whether the table has the features.
         """
         if SPREAD in self.extras and min(len(run.models) for run in self.predictor.runs) < 2:
             raise InputError(f"--with {SPREAD} needs the networks of two folds or more")
@@ -153,17 +160,17 @@ class Survey:
             return
         inputs = [*self.images.paths, self.folder / ERRORS]
         columns = [label, *carried.names, *predicted]
-        is_own = partial(is_own_table, columns=columns, ids=self._id_texts())
+        needed = self.predictor.task.columns
+        is_own = partial(is_own_table, columns=columns, needed=needed, ids=self._id_texts())
         paths.check_output(option, table, inputs, is_own)
         pieces = [carried.empty_table()]
-        if (
-            table.suffix != ".parquet"
-        ):  # which holds whatever a part holds, and is written in blocks
-            needed = _TABLE_BYTES * self._row_bytes() * self._count()
-            if needed > memory_bytes():
+        # Parquet holds whatever a part holds, and is written in blocks.
+        if table.suffix != ".parquet":
+            memory = _TABLE_BYTES * self._row_bytes(has_features) * self._count()
+            if memory > memory_bytes():
                 raise InputError(
                     f"{option} {paths.shown(table)}: a table of {self._count():,} images takes "
-                    f"about {needed / 1e9:.0f} GB of memory, and this machine has "
+                    f"about {memory / 1e9:.0f} GB of memory, and this machine has "
                     f"{memory_bytes() / 1e9:.0f} GB: use .parquet"
                 )
             for carried_columns in self.images.kept.values():
