@@ -150,35 +150,43 @@ class Survey:
         """
         if SPREAD in self.extras and min(len(run.models) for run in self.predictor.runs) < 2:
             raise InputError(f"--with {SPREAD} needs the networks of two folds or more")
-        label = self.images.labels.column
-        carried = self.images.kept_schema
-        predicted = meanings(self.predictor.task, label)
-        repeated = sorted(predicted.keys() & set(carried.names))
+        predicted = meanings(self.predictor.task, self.images.labels.column)
+        repeated = sorted(predicted.keys() & set(self.images.kept_schema.names))
         if repeated:
             raise InputError(f"--keep {repeated[0]}: the predictions have a column of this name")
         if table is None:
             return
         inputs = [*self.images.paths, self.folder / ERRORS]
-        columns = [label, *carried.names, *predicted]
-        needed = self.predictor.task.columns
-        is_own = partial(is_own_table, columns=columns, needed=needed, ids=self._id_texts())
-        paths.check_output(option, table, inputs, is_own)
-        pieces = [carried.empty_table()]
+        paths.check_output(option, table, inputs, self._wrote)
+        pieces = [self.images.kept_schema.empty_table()]
         # Parquet holds whatever a part holds, and is written in blocks.
         if table.suffix != ".parquet":
-            memory = _TABLE_BYTES * self._row_bytes(has_features) * self._count()
-            if memory > memory_bytes():
-                raise InputError(
-                    f"{option} {paths.shown(table)}: a table of {self._count():,} images takes "
-                    f"about {memory / 1e9:.0f} GB of memory, and this machine has "
-                    f"{memory_bytes() / 1e9:.0f} GB: use .parquet"
-                )
+            self._check_memory(f"{option} {paths.shown(table)}", has_features)
             for carried_columns in self.images.kept.values():
                 pieces += carried_columns.pieces()
-        carried_rows = pa.concat_tables(pieces)
-        check_table(table, carried_rows, [label, *self.predictor.task.columns], style)
-        if table.suffix != ".fits":
-            return
+        names = [self.images.labels.column, *self.predictor.task.columns]
+        check_table(table, pa.concat_tables(pieces), names, style)
+        if table.suffix == ".fits":
+            self._check_ascii(table)
+
+    def _wrote(self, table: Path) -> bool:
+        """Check whether a table may be one of this survey."""
+        label = self.images.labels.column
+        task = self.predictor.task
+        columns = [label, *self.images.kept_schema.names, *meanings(task, label)]
+        return is_own_table(table, columns, task.columns, self._id_texts())
+
+    def _check_memory(self, option: str, has_features: bool) -> None:
+        """Refuse a table of another form than Parquet that this machine cannot hold."""
+        memory = _TABLE_BYTES * self._row_bytes(has_features) * self._count()
+        if memory > memory_bytes():
+            raise InputError(
+                f"{option}: a table of {self._count():,} images takes about {memory / 1e9:.0f} GB "
+                f"of memory, and this machine has {memory_bytes() / 1e9:.0f} GB: use .parquet"
+            )
+
+    def _check_ascii(self, table: Path) -> None:
+        """Refuse ids that FITS cannot hold."""
         for text in self._id_texts():
             if not text.isascii():
                 raise InputError(
