@@ -242,8 +242,8 @@ def correct(
     errors = sums.cross / sums.count - gram @ first  # (feature, column) products with the errors
     cross = _deviate(errors, n_columns)
     spread = _deviate(_deviate(gram, n_columns).T, n_columns)  # products of two deviations
-    scale = max(np.trace(spread), MIN_SHARE * np.trace(gram), np.finfo(float).tiny)
-    scale /= len(spread)
+    total = max(np.trace(spread), MIN_SHARE * np.trace(gram), np.finfo(float).tiny)
+    variance = total / len(spread)  # of a deviation, in the mean
 
     stackers = []
     for penalty in penalties:
@@ -251,9 +251,9 @@ def correct(
     features = np.arange(len(first)).reshape(-1, n_columns)  # (run, column)
     for group in groups:
         rows = features[:, group].ravel()
-        group_spread = spread[np.ix_(rows, rows)] / scale
+        group_spread = spread[np.ix_(rows, rows)] / variance
         group_penalties = [stacker.penalties[group] for stacker in stackers]
-        corrections = solve_ridge(group_spread, cross[rows, group] / scale, group_penalties)
+        corrections = solve_ridge(group_spread, cross[rows, group] / variance, group_penalties)
         for stacker, correction in zip(stackers, corrections, strict=True):
             stacker.weights[rows, group] += _deviate(correction, correction.shape[1])
     return stackers

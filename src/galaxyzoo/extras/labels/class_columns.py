@@ -87,21 +87,22 @@ def _flatten(value: object) -> list[str]:
 
 def _list_flags(table: pd.DataFrame, path: Path) -> pd.Series:
     """Names of the columns with a yes in each row; refuse such columns with a few other words."""
-    cells = table.fillna("").map(str.strip).map(str.lower)
-    flags = cells.isin(_YES)
-    is_flag = flags | cells.isin(_NO)
-    is_text = ~is_flag & cells.apply(pd.to_numeric, errors="coerce").isna()
-    n_words = (is_flag & (cells != "")).sum()
-    is_mixed = flags.any() & is_text.any() & (is_text.sum() < n_words)
-    if is_mixed.any():
-        column = is_mixed.idxmax()
-        text = table[column][is_text[column]]
-        raise InputError(
-            f"{shown(path)}: '{one_line(text.index[0])}' has '{one_line(text.iloc[0])}' in column "
-            f"'{column}' (such rows: {len(text):,}): write yes or no, or name a column of classes "
-            f"in {TASK_FILE}: `label: NAME`"
-        )
-    flags = flags.loc[:, is_flag.all() & flags.any()]
+    flags = pd.DataFrame(index=table.index)
+    for column in table:
+        cells = table[column].fillna("").str.strip().str.lower()
+        is_yes = cells.isin(_YES)
+        is_answer = is_yes | cells.isin(_NO)
+        is_word = ~is_answer & pd.to_numeric(cells, errors="coerce").isna()
+        n_answers = (is_answer & (cells != "")).sum()
+        if is_yes.any() and 0 < is_word.sum() < n_answers:
+            wrong = table[column][is_word]
+            raise InputError(
+                f"{shown(path)}: '{one_line(wrong.index[0])}' has '{one_line(wrong.iloc[0])}' in "
+                f"column '{column}' (such rows: {len(wrong):,}): write yes or no, or name a column "
+                f"of classes in {TASK_FILE}: `label: NAME`"
+            )
+        if is_yes.any() and is_answer.all():
+            flags[column] = is_yes
     if flags.shape[1] < 2:
         raise InputError(_describe_missing(table, path, CLASS))
     return flags.apply(lambda row: list(flags.columns[row]), axis=1)
