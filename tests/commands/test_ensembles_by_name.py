@@ -142,6 +142,29 @@ def test_the_copy_to_send_is_the_last_and_a_better_one_comes_back_as_printed(
     assert [path.read_bytes() for path in (published, card_path(published))] == before
 
 
+def test_a_better_ensemble_of_the_same_name_comes_back_under_another(tiny, monkeypatch, capsys):
+    catalog = load_catalog("tiny")
+    published = root_dir() / "submissions/predictions.csv"
+    run_here(monkeypatch, "all")
+    before = published.read_bytes()
+    poor = np.full((len(catalog.ids), 37), 0.5)
+    save_run(catalog, "gz37/poor", poor, np.full((len(catalog.test_ids), 37), 0.5))
+    capsys.readouterr()
+    run_here(monkeypatch, "all")
+    assert published.read_bytes() != before
+    printed = capsys.readouterr().out
+    command = printed.split("to restore it, type `python3 src/ensemble.py ")[1].split("`")[0]
+    run_here(monkeypatch, *command.split())
+    assert members("all-earlier") == ["gz37/run0", "gz37/run1"]
+    assert published.read_bytes() == before
+
+    save_run(catalog, "gz37/run0", poor, np.full((len(catalog.test_ids), 37), 0.5))
+    run_here(monkeypatch, *command.split())
+    printed = capsys.readouterr().out
+    assert "in place of all-earlier, whose RMSE was better" in printed
+    assert "to restore it" not in printed  # run0 was retrained
+
+
 TASK = get_task("gz37")
 
 

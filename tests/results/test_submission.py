@@ -10,6 +10,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
 from galaxyzoo.results import submission
 from galaxyzoo.results.card import SubmissionCard
+from galaxyzoo.results.layout import EnsembleFolder
 from galaxyzoo.results.table import PredictionTable
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.registry import TASKS
@@ -116,9 +117,12 @@ def test_a_submission_that_is_no_csv_is_refused_in_a_line(root):
 @pytest.fixture
 def both(root):
     """The submissions of a demo and of the competition."""
+    tables = []
     for seed, dataset in enumerate(("demo", "kaggle")):
-        write(root / f"{dataset}.csv", dataset, seed)
-    return root / "demo.csv", root / "kaggle.csv"
+        table = EnsembleFolder(dataset, "gz37", "all").csv
+        write(table, dataset, seed)
+        tables.append(table)
+    return tables
 
 
 def test_a_demo_is_published_until_a_real_one_is_there_and_never_after(both):
@@ -138,30 +142,48 @@ def test_a_demo_is_published_until_a_real_one_is_there_and_never_after(both):
     assert json.loads(published.with_suffix(".json").read_text())["dataset"] == "kaggle"
 
 
-@pytest.mark.parametrize("card", [None, "", "[]", "{}"])
-def test_a_submission_of_unknown_origin_counts_as_real(both, card):
+@pytest.mark.parametrize("card", [None, "", "[]", "{}", "of another table"])
+def test_a_users_own_submission_stays(both, card):
     published = submission.published_csv()
-    published.write_text("somebody's own")
-    if card is not None:
+    if card == "of another table":
+        submission.publish(both[0], "demo")
+    elif card is not None:
         published.with_suffix(".json").write_text(card)
-    assert "keeping " in submission.publish(both[0], "demo")
-    assert published.read_text() == "somebody's own"
+    published.write_text("somebody's own")
+    for table, dataset in zip(both, ("demo", "kaggle"), strict=True):
+        said = submission.publish(table, dataset)
+        assert "keeping submissions/predictions.csv: it has no score card" in said
+        assert f"to replace it with {shown(table)}, delete it and rerun" in said
+        assert published.read_text() == "somebody's own"
 
 
-def test_a_copy_stopped_half_way_never_makes_a_real_submission_a_demo(both, monkeypatch):
+@pytest.mark.parametrize("steps", [1, 2])
+@pytest.mark.parametrize("is_other", [False, True])
+def test_a_copy_stopped_half_way_is_made_again_and_no_demo_replaces_it(
+    both, root, monkeypatch, steps, is_other
+):
     demo, real = both
+    new = real
+    if is_other:
+        new = root / "other.csv"
+        write(new, seed=2)
     submission.publish(demo, "demo")
     copies = []
     copy = submission.shutil.copyfile
 
-    def stop_at_the_second(source, target):
+    def stop(source, target):
         copies.append(source)
-        if len(copies) == 2:
+        if len(copies) == steps:
             raise OSError("disk full")
         return copy(source, target)
 
-    monkeypatch.setattr(submission.shutil, "copyfile", stop_at_the_second)
-    with pytest.raises(InputError, match="disk full"):
-        submission.publish(real, "kaggle")
-    card = json.loads(submission.published_csv().with_suffix(".json").read_text())
-    assert card["dataset"] == "kaggle"
+    with monkeypatch.context() as patch:
+        patch.setattr(submission.shutil, "copyfile", stop)
+        with pytest.raises(InputError, match="disk full"):
+            submission.publish(real, "kaggle")
+    published = submission.published_csv()
+    if published.read_bytes() == real.read_bytes():
+        assert "keeping " in submission.publish(demo, "demo")
+    assert submission.publish(new, "kaggle") == "copied to submissions/predictions.csv"
+    assert published.read_bytes() == new.read_bytes()
+    assert json.loads(published.with_suffix(".json").read_text())["dataset"] == "kaggle"

@@ -118,7 +118,10 @@ def test_refits_predict_the_test_galaxies_beside_the_folds(copy, dataset, monkey
     assert "averages it with that of the networks trained on all galaxies (gz37/cnn)." in printed
     both = f"python3 src/ensemble.py all --test both --task gz37 --dataset {dataset}"
     assert printed.splitlines()[-1] == f"next: {both}"
-    ensemble(*both.removeprefix("python3 src/ensemble.py ").split(), "--candidates", "mean")
+    ensemble("all", "--candidates", "mean")
+    both += " --candidates mean"
+    assert capsys.readouterr().out.splitlines()[-1] == f"next: {both}"
+    ensemble(*both.removeprefix("python3 src/ensemble.py ").split())
     assert EnsembleCard.of(EnsembleFolder(dataset, "gz37", "all")).test == "both"
     assert [path.read_bytes() for path in (folder.oof_csv, folder.test_csv)] == before
     seeds = [read(folder.training(name) / "test.csv") for name in REFITS]

@@ -154,6 +154,8 @@ def build_ensemble(options: EnsembleOptions) -> None:
                 f"({shown})."
             )
             next_command = card.model_copy(update={"test": "both"}).command()
+            if name == ALL_RUNS and options.candidates:
+                next_command += f" --candidates {','.join(options.candidates)}"
         else:
             print(
                 f"Of its runs, only {shown} also trained on all galaxies: the next command "

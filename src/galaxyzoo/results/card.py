@@ -333,10 +333,10 @@ class EnsembleCard(SubmissionCard, FoldsCard):
         """See `FoldsCard.advice`; what is typed restores the same ensemble."""
         return f"type `{self.command()}`"
 
-    def command(self) -> str:
-        """Command that builds the ensemble."""
-        arguments = launch.quote(self.name)
-        if self.name not in (*loading.all_ensembles(), paths.ALL_RUNS):
+    def command(self, new_name: str = "") -> str:
+        """Command that builds the ensemble; of these runs, if under a new name."""
+        arguments = launch.quote(new_name or self.name)
+        if new_name or self.name not in (*loading.all_ensembles(), paths.ALL_RUNS):
             candidates = ",".join(self.simplest_first)
             arguments = f"{launch.quote(*self.runs)} --candidates {candidates} --name {arguments}"
         test = "" if self.test == "folds" else f" --test {self.test}"

@@ -15,7 +15,7 @@ from galaxyzoo.core.paths import DEMOS, WHOLE, shown
 from galaxyzoo.io.csv_bytes import open_table
 from galaxyzoo.io.tables import ID, NAME, GalaxyId, key_of, read_csv
 from galaxyzoo.results.card import EnsembleCard, SubmissionCard
-from galaxyzoo.results.layout import card_path, published_csv
+from galaxyzoo.results.layout import card_path, list_ensembles, published_csv
 from galaxyzoo.results.table import PredictionTable, digest_table, select_predictions
 from galaxyzoo.tasks.kinds import Task
 
@@ -90,25 +90,27 @@ def check(path: Path, task: Task, ids: np.ndarray) -> None:
 def publish(path: Path, dataset: str) -> str:
     """Copy a submission and card to `published_csv`, unless one of higher rank is there.
 
-    The whole competition replaces any other dataset, and any of them a demo. The card is copied
-    first: if the copy stops between the two, a real submission is never taken for a demo.
+    The whole competition replaces any other dataset, and any of them a demo. A table that none of
+    our cards is of is the user's own, and stays. The card is copied last: if the copy stops between
+    the two, the table is still known by its ensemble's card.
 
     Args:
-        path: the table, its card beside it.
+        path: an ensemble's table, its card beside it.
+        dataset: of both.
     Returns:
         What happened, for the user; also whether a better score was replaced.
     """
     target = published_csv()
     with files.hold_lock(target.parent / files.LOCK, "copying a submission"):
-        there = read_card(SubmissionCard, target)
-        dataset_there = there.dataset if there else None
-        if target.exists() and _rank(dataset) < _rank(dataset_there):
-            return (
-                f"keeping {shown(target)}: it comes from more real data than {dataset}, or has no "
-                "complete score card; to replace it, delete it and rerun the command"
-            )
+        if target.exists():
+            reason = _reason_to_keep(target, dataset)
+            if reason:
+                return (
+                    f"keeping {shown(target)}: {reason}; to replace it with {shown(path)}, delete "
+                    "it and rerun the command"
+                )
         before = read_card(EnsembleCard, target)
-        for source, copy in ((card_path(path), card_path(target)), (path, target)):
+        for source, copy in ((path, target), (card_path(path), card_path(target))):
             with files.writing(copy) as temporary:
                 shutil.copyfile(source, temporary)
     copied = f"copied to {shown(target)}"
@@ -119,8 +121,32 @@ def publish(path: Path, dataset: str) -> str:
         return copied
     return (
         f"{copied} in place of {before.name}, whose {before.metric} was better "
-        f"({before.score:.5f}, now {now.score:.5f}); to restore it, {before.advice()}"
+        f"({before.score:.5f}, now {now.score:.5f}){_describe_restoring(before, now)}"
     )
+
+
+def _reason_to_keep(target: Path, dataset: str) -> str:
+    """Reason to keep the published table; empty if one of a dataset may replace it."""
+    digest = digest_table(target)
+    ensembles = [folder.csv for folder in list_ensembles()]
+    for table in (target, *ensembles):
+        card = read_card(SubmissionCard, table)
+        if not card or card.table != digest:
+            continue
+        if _rank(dataset) < _rank(card.dataset):
+            return f"it comes from more real data than {dataset}"
+        return ""
+    return "it has no score card, or that of another table"
+
+
+def _describe_restoring(before: EnsembleCard, now: EnsembleCard) -> str:
+    """How to restore a replaced ensemble, as a message ends; empty if its runs were retrained."""
+    command = before.command()
+    if command == now.command():
+        command = before.command(new_name=f"{before.name}-earlier")
+        if command == now.command(new_name=f"{now.name}-earlier"):
+            return ""
+    return f"; to restore it, type `{command}`"
 
 
 def read_card(kind: type[Card], path: Path) -> Card | None:
@@ -152,10 +178,10 @@ def compare_to_record(path: Path, record: Path) -> str:
     return f"differs from the record by up to {off:.2g}: {shown(record)}"
 
 
-def _rank(dataset: str | None) -> int:
-    """Rank of a dataset, demos lowest; a user's own file, without a card, ranks highest."""
+def _rank(dataset: str) -> int:
+    """Rank of a dataset, demos lowest, the whole competition highest."""
     if dataset in DEMOS:
         return 0
-    if dataset in (WHOLE, None):
+    if dataset == WHOLE:
         return 2
     return 1
