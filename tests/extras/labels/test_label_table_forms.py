@@ -128,6 +128,11 @@ def write_folders(folder: Path, answers: Answers, *tops: str) -> None:
         shutil.move(folder / file, place)
     shutil.rmtree(folder / "pictures")
     (folder / tops[0] / "Thumbs.db").touch()
+    (folder / tops[-1] / "empty").mkdir()
+    for hidden in ("@eaDir", "__MACOSX", ".thumbnails"):
+        thumbnails = folder / tops[-1] / hidden
+        thumbnails.mkdir()
+        (thumbnails / "100000.png").touch()
 
 
 def write_zip(folder: Path, answers: Answers, name: str, separator: str) -> None:
@@ -214,6 +219,9 @@ def draw(folder: Path) -> Path:
     (folder / "pictures").mkdir(parents=True)
     for name, picture in pictures().items():
         (folder / f"pictures/{name}.png").write_bytes(picture)
+    groups = pd.DataFrame({"id": IDS[:2], "group": "a"})
+    groups.to_parquet(folder / "groups.parquet", index=False)  # holds no images
+    groups.to_csv(folder / "groups.csv.gz", index=False)
     return folder
 
 
@@ -230,7 +238,7 @@ def answer(*changes: tuple[int, list[str]], times: int = 1) -> Answers:
     return pd.DataFrame(rows, columns=["file", "classes"])
 
 
-def test_the_same_labels_in_any_form_make_the_same_dataset(root):
+def test_the_same_labels_in_any_form_make_the_same_dataset(root, capsys):
     """Folds are made of nothing else."""
     targets = {}
     for form, write in (NAMES | SETS | FOLDERS).items():
@@ -243,6 +251,20 @@ def test_the_same_labels_in_any_form_make_the_same_dataset(root):
         shutil.rmtree(root / "input/mine")
     assert targets["names"].splitlines()[0] == "GalaxyID,arms,ball,line"
     assert targets == dict.fromkeys(targets, targets["names"])
+    assert "groups.parquet is not read" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["val/notes/list.txt", "val/100011.png", "train/deep/ball/1.png"])
+def test_what_is_no_class_folder_among_them_is_named(root, name):
+    folder = draw(root / "input/mine")
+    write_folders(folder, answer(), "train", "val")
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    (folder / name).touch()
+    message = one_line_refusal(open_input, "mine", {"mine"})
+    entry = "/".join(name.split("/")[:2])
+    assert message == (
+        f"input/mine/{entry} is not a class folder with images: move it out of input/mine/"
+    )
 
 
 @pytest.mark.parametrize("form", NAMES | SETS)

@@ -23,6 +23,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.readers import dataset_files
 from galaxyzoo.data.readers.dataset_files import DatasetCandidate, DatasetFiles
+from galaxyzoo.data.readers.side_tables import GROUP_FORMS
 from galaxyzoo.data.stores import base, opening
 from galaxyzoo.data.stores.names import is_picture, stem_of
 from galaxyzoo.io.tables import key_of, read_csv
@@ -138,8 +139,11 @@ def image_files(folder: Path, table: Path) -> list[Path]:
     named = dataset_files.find_file(folder, (IMAGES, f"{IMAGES}.zip", f"{IMAGES}.csv"))
     if named:
         return [named]
-    others = sorted(folder.glob("[!.]*"))
-    archives = [path for path in others if path != table and opening.is_archive(path)]
+    others = []
+    for path in sorted(folder.glob("[!.]*")):
+        if path != table and path.name.lower() not in GROUP_FORMS:
+            others.append(path)
+    archives = [path for path in others if opening.is_archive(path)]
     names = (path.relative_to(folder).as_posix() for path in folder.rglob("*"))
     if archives or any(map(is_picture, names)):
         return archives

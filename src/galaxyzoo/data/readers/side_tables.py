@@ -34,7 +34,7 @@ from galaxyzoo.data.stores.matching import find_rows
 from galaxyzoo.io.tables import NO_VALUE, GalaxyId, read_table
 
 GROUPS = "groups.csv"
-_GROUP_FORMS = GROUPS, "groups.csv.gz", "groups.parquet"
+GROUP_FORMS = GROUPS, "groups.csv.gz", "groups.parquet"
 PLACE = "position"  # what galaxies share, beside a group
 KEYS = ("dr7objid", *NAMES)  # columns that name images
 _NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?"
@@ -123,7 +123,7 @@ def sky_positions(raw: DatasetFiles) -> dict[GalaxyId, tuple[float, float]]:
 def _read_side_tables(raw: DatasetFiles) -> Iterator[SideTable]:
     """Read the tables beside a dataset that have groups or positions."""
     folder = raw.folder if raw.folder.is_dir() else raw.folder.parent
-    for path in (raw.table, find_file(folder, _GROUP_FORMS)):
+    for path in (raw.table, find_file(folder, GROUP_FORMS)):
         if path is None or not path.exists():
             continue
         table = _read_side_table(path, raw)
@@ -311,5 +311,5 @@ def _describe(table: SideTable, labeled: pd.Index) -> Iterator[str]:
     for name, galaxies in used.items():
         count = labeled.isin(galaxies).sum()
         yield f"{shown(table.path)}: {count:,} of {len(labeled):,} training galaxies have {name}"
-    if table.unknown and table.path.name.lower() in _GROUP_FORMS:
+    if table.unknown and table.path.name.lower() in GROUP_FORMS:
         yield f"{shown(table.path)}: rows of other images: {table.unknown:,}"

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import input_dir, shown
 from galaxyzoo.data.readers import kaggle
 from galaxyzoo.data.readers.dataset_files import DatasetCandidate, DatasetFiles
 from galaxyzoo.data.readers.labeled import is_known, make_dataset
-from galaxyzoo.data.readers.side_tables import GROUPS
-from galaxyzoo.data.stores.names import is_read
+from galaxyzoo.data.readers.side_tables import GROUP_FORMS, GROUPS
+from galaxyzoo.data.stores.names import HIDDEN, is_read
 from galaxyzoo.data.stores.opening import open_whole
 from galaxyzoo.extras.labels.own_task import TaskFile, find_task, print_alike
 from galaxyzoo.tasks.kinds import Task
@@ -29,17 +30,25 @@ def find_class_folders(folder: Path, settings: TaskFile) -> DatasetCandidate | N
     splits = [folder / name for name in _SPLITS if (folder / name).is_dir()]
     tops = []  # folders of class folders
     classes = set()
+    others = []
     for top in splits or [folder]:
-        names = _class_names(top)
+        names, beside = _list_entries(top)
         if names:
             tops.append(top)
             classes |= names
+            others += beside
     if len(classes) < 2 or folder == input_dir():
+        return None
+    if others and not splits:
         return None
     if is_known(classes) and not splits:
         return None
     if kaggle.holds_data(folder):  # its folders of images are no classes
         return None
+    if others:
+        raise InputError(
+            f"{shown(others[0])} is not a class folder with images: move it out of {shown(folder)}/"
+        )
     task = find_task(folder, tops[0], classes, settings)
     read = partial(_read, folder, splits, tops, task)
     return DatasetCandidate(folder, frozenset({task.name}), read)
@@ -49,7 +58,7 @@ def _read(folder: Path, splits: Sequence[Path], tops: Sequence[Path], task: Task
     """The dataset with its images; those outside class folders are ignored."""
     print_alike(task.columns, folder)
     for table in sorted(folder.glob("[!.]*")):
-        if table.suffix.lower() in _TABLES and table.name != GROUPS:
+        if table.suffix.lower() in _TABLES and table.name.lower() not in GROUP_FORMS:
             print(f"{shown(table)} is not read: {GROUPS} alone may have groups and positions")
     images = open_whole(folder)
     rows = []
@@ -67,12 +76,20 @@ def _read(folder: Path, splits: Sequence[Path], tops: Sequence[Path], task: Task
     return make_dataset(folder, images, rows, classes, task, task)
 
 
-def _class_names(top: Path) -> set[str]:
-    """Names of folders of images, if a folder has nothing else but notes and tables."""
+def _list_entries(top: Path) -> tuple[set[str], list[Path]]:
+    """List the names of class folders, and entries other than notes, tables and empty folders."""
     names = set()
-    for path in top.glob("[!.]*"):
-        if path.is_dir() and any(is_read(file.name) for file in path.iterdir()):
+    others = []
+    for path in sorted(top.glob("[!.]*")):
+        if not path.is_dir():
+            if path.suffix.lower() not in _NOTES + _TABLES:
+                others.append(path)
+            continue
+        if HIDDEN.match(f"{path.name}/"):
+            continue
+        files = [file.name for file in path.glob("[!.]*")]
+        if any(map(is_read, files)):
             names.add(path.name)
-        elif path.is_dir() or path.suffix.lower() not in _NOTES + _TABLES:
-            return set()
-    return names
+        elif files:
+            others.append(path)
+    return names, others
