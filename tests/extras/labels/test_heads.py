@@ -62,12 +62,11 @@ def test_galaxies_computed_a_few_at_a_time_are_those_of_all_at_once(precision):
     np.testing.assert_array_equal(features, before)
 
 
-def test_groups_are_named_ones_and_turned_copies():
-    """Whatever a group is called: also as the number of another label."""
+def test_groups_are_given_ones_and_turned_copies():
     features = np.random.default_rng(0).normal(size=(7, 30)).astype(np.float32)
     features[6] = features[2]
     heads = Heads(features, np.full((7, 1), 0.5, np.float32))
-    groups = heads.unite(np.arange(7), ["", "5", "7", "0", "7", "", ""])
+    groups = heads.unite(np.arange(7), np.array([6, 0, 1, 2, 1, 4, 3]))
     assert groups.tolist() == [0, 1, 2, 3, 2, 4, 2]
 
 

@@ -156,8 +156,8 @@ def test_scores_are_of_heads_that_have_not_seen_the_galaxy(tmp_path, copies, is_
     first = np.arange(40) % (40 // copies)
     features[rows] = features[rows[first]] + noise * features[rows]
     if is_named:
-        names = [f"{row}.png,,{k}" for row, k in zip(rows, first, strict=True)]
-        (tmp_path / "labels.csv").write_text("\n".join(["id,class,group", *names, ""]))
+        names = [f"{row}.png,,{k},-" for row, k in zip(rows, first, strict=True)]
+        (tmp_path / "labels.csv").write_text("\n".join(["id,class,Group,group", *names, ""]))
         loop = make_loop(tmp_path, width=300)
         loop.survey.features[:] = features
     for number, name in enumerate(("heads", "tails")):

@@ -141,15 +141,19 @@ class Heads:
             probs[held_out] = head.predict_proba(self.points(labels.rows[held_out]))
         return score_labels(labels.rows, labels.classes, probs)
 
-    def unite(self, rows: np.ndarray, names: Sequence[str]) -> np.ndarray:
-        """(label,) group numbers: turned or mirrored copies are one, and galaxies of one name."""
+    def unite(self, rows: np.ndarray, groups: np.ndarray) -> np.ndarray:
+        """(label,) group numbers: turned or mirrored copies join a group.
+
+        Args:
+            rows: of the labels.
+            groups: (label,) numbers.
+        """
         from sklearn.neighbors import radius_neighbors_graph  # here: it takes a second
 
         features = self.points(rows)[:, : self.features.shape[1]]
         graph = radius_neighbors_graph(features, _NEAR * _FEATURES_LENGTH)
         copies = connect([np.stack(graph.nonzero())], len(rows))
-        given = pd.Series(names, dtype=object).replace("", None)
-        return join_groups([copies, pd.factorize(given)[0]])
+        return join_groups([copies, groups])
 
     @threadpool_limits.wrap(limits=1, user_api="blas")  # many small steps
     def _fit(self, labels: LabelSet) -> Head:

@@ -12,6 +12,9 @@ import pandas as pd
 
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import GROUP
+from galaxyzoo.data.folds import join_groups
+from galaxyzoo.data.readers.side_tables import compared_names
+from galaxyzoo.data.stores.columns import pick_columns
 from galaxyzoo.extras.labels.heads import Heads, LabelSet
 from galaxyzoo.extras.labels.scores import Scores
 from galaxyzoo.extras.labels.survey_labels import ID_COLUMN, SurveyLabels
@@ -49,14 +52,16 @@ class LabelLoop(SurveyLabels):
         labels = self.labels
         if not labels:
             return None
-        groups = self._column(GROUP)
-        group_names = [groups.get(row, "") for row in labels]
-        inputs = (list(labels.items()), group_names, len(self.classes))
+        columns = pick_columns(self._table, [GROUP])
+        names = self._table[columns].reindex(list(labels)).apply(compared_names)
+        numbers = [pd.factorize(names[column])[0] for column in columns]
+        groups = join_groups([np.arange(len(labels)), *numbers])
+        inputs = (list(labels.items()), groups.tolist(), len(self.classes))
         fitted_inputs, result = self._fits.get(fit.__name__, (None, None))
         if fitted_inputs != inputs:
             rows = np.array(list(labels))
             classes = np.array(list(labels.values()))
-            united = self.heads.unite(rows, group_names)
+            united = self.heads.unite(rows, groups)
             result = fit(LabelSet(rows, classes, united, len(self.classes)))
             self._fits[fit.__name__] = (inputs, result)
         return result
