@@ -45,11 +45,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_weights_file_fills_the_backbone(tmp_path):
+@pytest.mark.parametrize("pretrained", [True, False])
+def test_weights_file_fills_the_backbone(tmp_path, pretrained):
     weights = {n: t for n, t in resnet_weights().items() if not n.endswith("num_batches_tracked")}
     path = tmp_path / "weights.safetensors"
     save_file({**weights, "fc.weight": torch.zeros(10, 96), "fc.bias": torch.zeros(10)}, path)
-    model = build_model(pretrained_config(weights_file=str(path)))
+    model = build_model(pretrained_config(weights_file=str(path), pretrained=pretrained))
     assert model.start.provenance == "weights.safetensors"
     filled = model.backbone.state_dict()
     assert all(torch.equal(filled[name], tensor) for name, tensor in weights.items())
@@ -77,6 +78,17 @@ def test_weights_from_a_file_are_normalized_as_timm_says_or_the_config(folder, n
     assert (start.mean, start.std) == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
     start = build_model(pretrained_config(**settings, mean=(0.1, 0.2, 0.3))).start
     assert (start.mean, start.std) == ((0.1, 0.2, 0.3), (0.229, 0.224, 0.225))
+
+
+def test_a_missing_file_is_refused_where_no_pretrained_weights_are_asked_for(folder):
+    """Neither random weights nor those of the model's name take its place."""
+    save_file(resnet_weights(), folder / "test_resnet.imagenet.safetensors")
+    config = pretrained_config(weights_file="no/such.safetensors", pretrained=False)
+    message = one_line_refusal(build_model, config)
+    assert "model.weights_file: no/such.safetensors is missing" in message
+    build_model(config, initialize=False)  # as a trained network is
+    bundled = pretrained_config(weights_file="bundled", pretrained=False)
+    assert build_model(bundled).start.provenance == "scratch"  # filled later, fold by fold
 
 
 @pytest.mark.parametrize("damage", ["missing", "extra", "shape", "bytes"])

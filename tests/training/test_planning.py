@@ -1,14 +1,17 @@
 """The plan of a run, by a clock on which each image takes a second."""
 
+import weakref
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
+from galaxyzoo.commands import train as commands
 from galaxyzoo.config.schema import TTAConfig
 from galaxyzoo.core import devices, paths
-from galaxyzoo.training import planning, probe, run, trainer
+from galaxyzoo.core.errors import FoldError, InputError
+from galaxyzoo.training import jobs, planning, probe, run, smoke, trainer
 from galaxyzoo.training.loader import Batch
 from galaxyzoo.training.run import Run
 from galaxyzoo.training.trainer import Trainer
@@ -133,3 +136,53 @@ def test_a_plan_counts_the_images_that_training_takes(settings, prepared, work, 
         work["trained"], rel=0.05
     )  # of last batches, which fill up
     assert cost.predict_s == work["predicted"]
+
+
+def test_only_the_probed_networks_memory_counts(monkeypatch):
+    """Nothing of an earlier run, or of a larger batch that did not fit, is reserved by then."""
+    alive = weakref.WeakSet[Any]()
+    events = []
+
+    class SmallTrainer:
+        def __init__(self, *_: object, **__: object) -> None:
+            alive.add(self)
+
+    def run_out(trainer: SmallTrainer, seconds: float) -> None:
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(devices, "get_device", lambda: torch.device("cuda"))
+    monkeypatch.setattr(probe, "random_fold", lambda *_: None)
+    monkeypatch.setattr(probe, "Trainer", SmallTrainer)
+    monkeypatch.setattr(probe, "_probe", run_out)
+    monkeypatch.setattr(probe.memory, "release", lambda: events.append(f"{len(alive)} alive"))
+    cuda = probe.torch.cuda
+    monkeypatch.setattr(cuda, "reset_peak_memory_stats", lambda: events.append("reset"))
+    with pytest.raises(FoldError):
+        probe.probe(small_config(train={"batch_size": 8, "on_out_of_memory": "accumulate"}), 0)
+    assert events == ["0 alive", "reset"] * 3  # of 8, 4 and 2 images
+
+
+@pytest.mark.parametrize(
+    ("transform", "named"),
+    [
+        ({"p": 0.5}, "no transform"),
+        ({"name": "GaussNoise", "foo": 1}, "GaussNoise.*foo"),
+        ({"name": "RandomBrightnessContrast", "contrast_limit": "x"}, "RandomBrightnessContrast"),
+    ],
+)
+def test_every_way_of_training_refuses_a_wrong_transform_first(
+    transform, named, prepared, monkeypatch
+):
+    """Before any network is tried on a GPU, which makes some transforms itself."""
+    for module, name in ((jobs, "choose_jobs"), (planning, "estimate"), (smoke, "make_fold_data")):
+        monkeypatch.setattr(module, name, lambda *_, **__: pytest.fail("tried before the check"))
+    config = small_config(image=SIZES, augment={"transforms": [transform]})
+    datasets: Any = {None: prepared}
+    typed: Any = SimpleNamespace(configs=[config], jobs=None)
+    for train in (
+        lambda: commands.train(typed, datasets, typed),
+        lambda: planning.print_plan([small_config(), config], datasets),
+        lambda: smoke.smoke(config, prepared),
+    ):
+        with pytest.raises(InputError, match=rf"augment\.transforms: .*{named}"):
+            train()

@@ -18,7 +18,8 @@ from galaxyzoo.config.loading import CONFIG
 from galaxyzoo.config.schema import TTAConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.inference.network import predict
-from galaxyzoo.models.build import load_network
+from galaxyzoo.models.build import build_model, load_network
+from galaxyzoo.models.weights import save_weights
 from galaxyzoo.results.fold_files import HISTORY, TEST_TABLE, TIMINGS, VAL_TABLE, WEIGHTS
 from galaxyzoo.results.layout import RunFolder
 from galaxyzoo.results.table import PredictionTable
@@ -88,6 +89,25 @@ def test_a_damaged_config_is_named(prepared, damage):
     (run.folder.path / "config.yaml").write_bytes(damage)
     with pytest.raises(InputError, match=r"config\.yaml"):
         run.check()
+
+
+def test_a_missing_weights_file_is_named_before_any_training(prepared, trained, tmp_path):
+    """A finished run needs it no more."""
+    path = tmp_path / "start.safetensors"
+    run = Run(small_config(image=SIZES, model={"weights_file": str(path)}), prepared)
+    missing = r"gz37/small: model\.weights_file: \S*start\.safetensors is missing"
+    with pytest.raises(InputError, match=missing):
+        run.check()
+    weights = build_model(small_config()).backbone.state_dict()
+    save_weights(path, weights)
+    run.train(["fold_0"])
+    path.unlink()
+    with pytest.raises(InputError, match=missing):
+        run.check()
+    save_weights(path, weights)
+    run.train()
+    path.unlink()
+    run.check()
 
 
 def test_a_run_says_with_what_it_was_made(prepared, trained):

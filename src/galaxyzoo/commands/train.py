@@ -321,12 +321,12 @@ def train(plan: Plan, datasets: Mapping[str | None, Dataset], options: TrainOpti
     from galaxyzoo.training.runs import train_runs
 
     data = datasets[None]
-    jobs = plan.jobs or choose_jobs(plan.configs, datasets)
     runs = {config.run: Run(config, datasets[config.dataset]) for config in plan.configs}
     # All of them first: the last run's mistake must not wait for the first's hours. The last first:
     # where an earlier stage has no labels here, the run that needs it says what to do.
     for run in reversed(runs.values()):
         run.check()
+    jobs = plan.jobs or choose_jobs(plan.configs, datasets)
     trainings = plan.trainings(data.n_folds)
     cards = list(train_runs(list(runs.values()), trainings, jobs, options.backend))
     print_run_table([(card, runs[card.run].minutes()) for card in cards])

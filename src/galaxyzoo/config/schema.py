@@ -10,7 +10,7 @@ from pydantic import Field
 from galaxyzoo.config import base
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.manifest import digest_json
-from galaxyzoo.core.paths import STAGE
+from galaxyzoo.core.paths import BUNDLED, STAGE
 from galaxyzoo.tasks.kinds import COMPETITION_TASK, ClassTask, Task
 from galaxyzoo.tasks.registry import TASKS, get_task, make_task
 
@@ -47,9 +47,9 @@ class ModelConfig(base.Settings):
     pretrained: bool = False
     """start from weights published by timm, torchvision or Hugging Face, mostly from ImageNet"""
     weights_file: str | None = None
-    """safetensors file to start from (path from the project root); if it does not exist,
-    NAME.imagenet.safetensors in the folder GALAXYZOO_WEIGHTS, or else a download; bundled: each
-    fold starts from the network in weights/ that was not trained on it"""
+    """safetensors file to start from (path from the project root); if it does not exist, with
+    pretrained: true NAME.imagenet.safetensors in the folder GALAXYZOO_WEIGHTS, or else a download;
+    bundled: each fold starts from the network in weights/ that was not trained on it"""
     allow_scratch: bool = False
     """with pretrained: true, train from scratch if no weights can be downloaded"""
     kwargs: dict[str, Any] = Field(default_factory=dict)
@@ -59,6 +59,11 @@ class ModelConfig(base.Settings):
     weights_file uses timm's for the model's name unless you change mean or std"""
     std: tuple[Positive, Positive, Positive] = (0.229, 0.224, 0.225)
     """standard deviation per channel, with the same rules as mean"""
+
+    @property
+    def loads_weights(self) -> bool:
+        """Check whether a new network starts from published weights or those of a file."""
+        return self.pretrained or self.weights_file not in (None, BUNDLED)
 
 
 class HeadConfig(base.Settings):

@@ -56,6 +56,10 @@ class FoldError(InputError):
     longest = 200_000  # all galaxies of a batch are named, 20 characters each at most
 
 
+class DivergenceError(FoldError):
+    """A loss or a weight is not finite: with these settings the training does not work."""
+
+
 def reason_of(error: BaseException) -> str:
     """First line of an error's message; its type where it has none."""
     message = str(error).strip()

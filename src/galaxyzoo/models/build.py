@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from galaxyzoo.config.schema import Config, ModelConfig
 from galaxyzoo.core import devices
-from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.errors import InputError, reason_of
 from galaxyzoo.core.paths import shown
 from galaxyzoo.models import equivariant, heads
 from galaxyzoo.models.placement import place
@@ -207,8 +207,10 @@ def start_backbone(
     if model.name in OWN_MODELS:
         try:
             backbone: nn.Module = OWN_MODELS[model.name](size_px, **model.kwargs)
-        except TypeError as error:
-            raise InputError(f"model.kwargs of '{model.name}': {error}") from None
+        except InputError:
+            raise
+        except Exception as error:  # noqa: BLE001 - as the networks of packages below
+            raise _rejection(model, size_px, reason_of(error)) from None
         features: Any = backbone.num_features
     else:
         backbone, features, kwargs = _build_package_backbone(model, size_px)
@@ -217,7 +219,7 @@ def start_backbone(
         # As torchvision does for the weights of its Inceptions.
         backbone.transform_input = True  # type: ignore[assignment]
     start = PretrainedWeights("scratch", model.mean, model.std)
-    if initialize and model.pretrained:
+    if initialize and model.loads_weights:
         start = load_pretrained(backbone, model, run)
     return backbone, features, start
 
@@ -239,10 +241,15 @@ def _build_package_backbone(
             backbone = build(kwargs)
             return backbone, _count_features(backbone, size_px), kwargs
         except Exception as error:  # noqa: BLE001 - networks check their input in many ways
-            reasons.append(" ".join(str(error).split())[:200] or type(error).__name__)
-    raise InputError(
+            reasons.append(reason_of(error))
+    raise _rejection(model, size_px, reasons[0])
+
+
+def _rejection(model: ModelConfig, size_px: int, reason: str) -> InputError:
+    """Error of a network that rejects its arguments or the size of the images."""
+    return InputError(
         f"model.name '{model.name}' with model.kwargs={model.kwargs} rejects "
-        f"image.size_px={size_px}: change one of the three ({reasons[0]})"
+        f"image.size_px={size_px}: change one of the three ({reason[:200]})"
     )
 
 

@@ -123,8 +123,9 @@ def load_pretrained(backbone: nn.Module, model: ModelConfig, run: str) -> Pretra
         model: its config; with `allow_scratch` a failing download leaves the weights random.
         run: name for messages.
     Raises:
-        InputError: the weights do not fit the network, or the download fails.
+        InputError: the weights do not fit the network, the file is missing, or the download fails.
     """
+    check_weights_file(model, run)
     paths = _candidate_files(model)
     for path in paths:
         if path.is_file():
@@ -153,6 +154,18 @@ def load_pretrained(backbone: nn.Module, model: ModelConfig, run: str) -> Pretra
         return PretrainedWeights("scratch (no download)", model.mean, model.std)
     _fill(backbone, weights, model.name)
     return start
+
+
+def check_weights_file(model: ModelConfig, run: str) -> None:
+    """Refuse a missing `weights_file` where no other weights may take its place."""
+    if model.pretrained or not model.loads_weights:
+        return
+    path = _candidate_files(model)[0]
+    if not path.is_file():
+        raise InputError(
+            f"{run}: model.weights_file: {shown(path)} is missing: correct the path, or set "
+            "model.pretrained=true to start from published weights"
+        )
 
 
 def fill_network(

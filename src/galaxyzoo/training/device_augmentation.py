@@ -34,7 +34,7 @@ class PendingBatch(NamedTuple):
 def has_device_transforms(augment: AugmentConfig) -> bool:
     """Check whether the device can make all transforms; others need the processor."""
     for setting in augment.transforms:
-        if setting["name"] != _TRANSFORM or not setting.keys() <= _KEYS:
+        if setting.get("name") != _TRANSFORM or not setting.keys() <= _KEYS:
             return False
     return True
 

@@ -11,6 +11,7 @@ from galaxyzoo.core import console, devices
 from galaxyzoo.core.memory import memory_bytes
 from galaxyzoo.data.catalog import Catalog, folds_dir
 from galaxyzoo.data.prepare import Dataset
+from galaxyzoo.training.augmentation import check_transforms
 from galaxyzoo.training.probe import peak_of_fold, recall_or_probe
 
 _PROBES_S = 60.0  # seconds of all probes together, where a batch of each run fits in
@@ -87,6 +88,8 @@ def _on_gpu() -> bool:
 
 def print_plan(configs: list[Config], datasets: Mapping[str | None, Dataset]) -> None:
     """Print each run's hours and disk, the caches' disk, memory and free disk."""
+    for config in configs:
+        check_transforms(config.augment.transforms, config.image.size_px)
     print("timing the networks (about a minute, unless timed within the last hour)", flush=True)
     costs: list[Cost] = []
     trained: set[str] = set()  # digests of weights

@@ -87,6 +87,8 @@ def probe(config: Config, seconds: float) -> Probe:
     may_split = config.train.on_out_of_memory == "accumulate"
     is_gpu = devices.get_device().type == "cuda"
     while True:
+        trainer = None  # that of the pass before
+        memory.release()  # or what was reserved for other runs would count
         if is_gpu:
             torch.cuda.reset_peak_memory_stats()
         try:
@@ -96,7 +98,6 @@ def probe(config: Config, seconds: float) -> Probe:
         except (RuntimeError, MemoryError) as error:
             if not memory.is_out_of_memory(error):
                 raise
-        memory.release()
         micro_batches = memory.split_batch(
             config.train.batch_size, micro_batches, config.run, may_split
         )

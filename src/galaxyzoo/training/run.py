@@ -23,6 +23,7 @@ from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.network import predict
 from galaxyzoo.models.build import GalaxyNet, build_model, load_network
+from galaxyzoo.models.weights import check_weights_file
 from galaxyzoo.results import card, layout, oof, table
 from galaxyzoo.results.fold_files import (
     TEST_TABLE,
@@ -111,6 +112,8 @@ class Run:
             )
         for trained in finished:
             trained.check()
+        if self.unfinished():
+            check_weights_file(self.config.stages[0].model, self.config.title)
 
     def _check_saved(self) -> None:
         """Refuse a folder that was begun with other settings, or on another split."""

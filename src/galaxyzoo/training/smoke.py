@@ -11,6 +11,7 @@ from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.network import predict
 from galaxyzoo.models.build import load_network
 from galaxyzoo.results.fold_files import WEIGHTS, fold_name
+from galaxyzoo.training.augmentation import check_transforms
 from galaxyzoo.training.fold import train_fold
 from galaxyzoo.training.fold_data import make_fold_data
 from galaxyzoo.training.parts import part_named
@@ -21,6 +22,7 @@ _PREDICTED = 64
 
 def smoke(config: Config, data: Dataset) -> None:
     """Train one short fold on a few galaxies, predict, print what was checked; keep nothing."""
+    check_transforms(config.augment.transforms, config.image.size_px)
     train = config.train.model_copy(update={"epochs": 2, "checkpoint": "last"})
     # Alone: the stages before may not be trained yet.
     short = config.model_copy(update={"train": train, "earlier": ()})

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from galaxyzoo.config.schema import Config, TTAConfig
 from galaxyzoo.core import console, devices, memory, paths, transfer
-from galaxyzoo.core.errors import FoldError, one_line
+from galaxyzoo.core.errors import DivergenceError, one_line
 from galaxyzoo.inference.network import predict
 from galaxyzoo.models.build import GalaxyNet, build_model
 from galaxyzoo.models.losses import build_loss, weight_in_mean
@@ -81,7 +81,7 @@ class Trainer:
             The row of each epoch, once it is validated. Whoever stops asking for more ends the
             training, which can be resumed.
         Raises:
-            FoldError: a loss or a weight is not finite.
+            DivergenceError: a loss or a weight is not finite.
         Examples:
             >>> from galaxyzoo.config.loading import load_config
             >>> from galaxyzoo.training.probe import random_fold
@@ -107,7 +107,7 @@ class Trainer:
             # A training on all galaxies holds out none.
             val_loss, val_scores = self.validate() if len(self.data.val_rows) else (None, {})
             if val_loss is not None and not math.isfinite(val_loss):
-                raise FoldError(f"{self._place}: the validation loss is {val_loss}: {_HINT}")
+                raise DivergenceError(f"{self._place}: the validation loss is {val_loss}: {_HINT}")
             self.epoch += 1
             lr = float(self.optimizer.param_groups[0]["lr"])
             train_loss = float(np.average(losses, weights=[len(rows) for _, rows in steps]))
@@ -255,12 +255,12 @@ class Trainer:
         return f"{self.config.title}, {self.data.part.title}, epoch {self.epoch + 1}"
 
     def _checked_loss(self, read: Callable[[], float], rows: np.ndarray) -> float:
-        """Read the loss of a batch of these rows; a FoldError names them where it is not finite."""
+        """Read the loss of a batch of these rows; an error names them where it is not finite."""
         loss = read()
         if math.isfinite(loss):
             return loss
         ids = ", ".join(map(str, self.data.cache.ids[rows]))
-        raise FoldError(
+        raise DivergenceError(
             f"{self._place}: the loss is {loss}: {_HINT}; GalaxyIDs in the batch: {ids}"
         )
 
@@ -272,19 +272,27 @@ class Trainer:
         for network in networks:
             for name, tensor in network.state_dict().items():
                 if not tensor.isfinite().all():
-                    raise FoldError(f"{self._place}: weights in {name} are not finite: {_HINT}")
+                    problem = f"weights in {name} are not finite"
+                    raise DivergenceError(f"{self._place}: {problem}: {_HINT}")
 
     def batches(self) -> Iterator[Batch]:
         """This epoch's batches in order, on the device."""
         return self.loader.epoch(self.epoch)
 
     def validate(self) -> tuple[float, dict[str, float]]:
-        """Loss and scores of the averaged weights on the validation fold, one view an image."""
+        """Loss and scores of the averaged weights on the validation fold, one view an image.
+
+        Where classes are balanced, the loss is that of training, and the scores are of
+        probabilities times class frequencies, as `final_weights` gives them.
+        """
         rows = self.data.val_rows
         model = self.averaged_model
         predictions = predict(model, self.data.cache, rows, self.config, _ONE_VIEW)
         outputs = torch.from_numpy(predictions).to(self.device)
         loss = self.loss(outputs, self.loader.targets[rows].to(self.device)).item()
+        if self.config.train.class_balance != "none":
+            predictions = predictions * self.prior
+            predictions /= predictions.sum(axis=1, keepdims=True)
         targets = self.data.targets[rows]
         scores = {"val_score": self.task.score(predictions, targets)}
         for metric, value in self.task.epoch_metrics(predictions, targets).items():

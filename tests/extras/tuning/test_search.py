@@ -12,7 +12,7 @@ import yaml
 
 from galaxyzoo.config.loading import load_config
 from galaxyzoo.config.schema import Config
-from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.errors import DivergenceError, FoldError, InputError
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.extras.tuning.search import Tuning
 from galaxyzoo.extras.tuning.search_space import Search
@@ -174,20 +174,37 @@ def test_a_trial_goes_on_from_its_last_whole_epoch(lab):
         assert [line.split(",")[0] for line in epochs] == ["1", "2", "3"]  # none twice
 
 
-def test_a_trial_whose_process_ends_every_time_is_given_up(lab):
-    def killing(config: Config, call: int, epoch: int) -> float:
-        if call in (1, 2, 3):
-            raise Killed
+@pytest.mark.parametrize("end", [Killed, FoldError("out of memory"), InputError("no download")])
+def test_a_trial_whose_process_ends_every_time_is_given_up(lab, end):
+    """It is no answer to the search, and its settings are not drawn again."""
+    failing = set[float]()
+
+    def failing_first(config: Config, call: int, epoch: int) -> float:
+        if call == 1 or config.train.lr in failing:
+            failing.add(config.train.lr)
+            raise end
         return by_lr(config, call, epoch)
 
-    seen = lab.fake(killing)
+    seen = lab.fake(failing_first)
     search = lab.make()
     for _ in range(3):
-        with pytest.raises(Killed):
+        with pytest.raises(end if isinstance(end, type) else type(end)):
             search.train(2, 1, "loky")
     search.train(2, 1, "loky")
     assert len(seen) == 5
     assert [score is None for _, score, *_ in scores(search)] == [False, False]
+
+
+def test_trials_that_diverge_or_make_no_network_are_done(lab):
+    def diverging(config: Config, call: int, epoch: int) -> float:
+        raise DivergenceError("the loss is nan")
+
+    seen = lab.fake(diverging)
+    space = {"model.kwargs.widths": {"type": "choice", "choices": [[8, 16], []]}}
+    search = lab.make(space=space)
+    search.train(2, 1, "loky")
+    assert len(seen) == 1  # the other's settings make none
+    assert [score for _, score, *_ in scores(search)] == [None, None]
 
 
 @pytest.mark.parametrize("epochs", [3, 4])

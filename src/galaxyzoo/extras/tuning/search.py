@@ -20,7 +20,7 @@ from sqlalchemy import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 from galaxyzoo.core import console, files, parallel, paths
-from galaxyzoo.core.errors import FoldError, InputError
+from galaxyzoo.core.errors import DivergenceError, FoldError, InputError
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.extras.tuning.search_space import Search
@@ -90,7 +90,8 @@ class Tuning:
             self.data.train_images(self.search.config.image)  # decoded here, by all processors
             done = len(study.get_trials(states=_DONE))
             total = min(trials, self.search.grid or trials)
-            calls = [(self, seed) for seed in range(done, total)]
+            failed = len(study.get_trials(states=(TrialState.FAIL,)))  # had seeds of their own
+            calls = [(self, failed + number) for number in range(done, total)]
             parallel.run_jobs(_run_trial, calls, jobs, backend)
             table = study.trials_dataframe(("number", "state", "value", "params"))
             table.columns = table.columns.str.removeprefix("params_")
@@ -135,6 +136,7 @@ class Tuning:
             The validation score: of the best epoch where the config keeps that one, else the last.
         Raises:
             TrialPruned: it is worse than others, diverges, or its settings make no network.
+            InputError: something else failed, such as a download; the trial is to run again.
         """
         picks = self.search.suggest(trial)
         scores: list[float] = []
@@ -152,10 +154,13 @@ class Tuning:
             config = self.search.change(self.search.decode(picks), f".{folder.name}")
             trained = run.Run(config, self.data)
             trained.check()
-            data = trained.load_data(self._fold)
+        except InputError as error:
+            raise optuna.TrialPruned(str(error)) from None
+        data = trained.load_data(self._fold)
+        try:
             with files.hold_lock(folder / files.LOCK, f"training {config.run}"):
                 fold.train_fold(config, data, folder, config.run, after_epoch=report)
-        except (InputError, FoldError) as error:
+        except DivergenceError as error:
             raise optuna.TrialPruned(str(error)) from None
         return scores[-1] if config.train.checkpoint == "last" else min(scores)
 
