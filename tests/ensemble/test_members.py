@@ -36,8 +36,13 @@ def add_run(catalog, name, **changes):
 def test_unfinished_and_optimistic_runs_are_left_out_unless_asked_for(catalog):
     add_run(catalog, "half", folds=[0, 1])
     add_run(catalog, "source", selected_on_validation=True)
+    stray = RunFolder("tiny", "gz37/stray").oof_csv
+    stray.write_text("GalaxyID,Class1.1\n")
     runs, left_out = members.find_runs(TASK, catalog, [])
     assert runs == ["gz37/run0", "gz37/run1"]
+    assert left_out.pop() == (
+        "gz37/stray is skipped: stray.csv has no score card: use --import, or train the run again"
+    )
     assert [line.split(" is skipped")[0] for line in left_out] == ["gz37/half", "gz37/source"]
     assert "2 of 3 folds" in left_out[0]
     assert "optimistic" in left_out[1]

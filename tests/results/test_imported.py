@@ -129,6 +129,23 @@ def test_no_run_is_overwritten(catalog, tmp_path):
     assert text.endswith("gz37/run0 already exists on tiny with other tables: choose another name")
 
 
+@pytest.mark.parametrize("places", [("oof", "test"), ("oof",), ("test",)])
+def test_a_users_tables_are_not_replaced_by_the_run_that_they_become(catalog, tmp_path, places):
+    oof, test = save_theirs(catalog, tmp_path)
+    folder = RunFolder("tiny", THEIRS)
+    if "oof" in places:
+        oof = oof.rename(folder.oof_csv)
+    if "test" in places:
+        test = test.rename(folder.test_csv)
+    before = [oof.read_bytes(), test.read_bytes()]
+    text = one_line_refusal(import_run, catalog, TablePair(THEIRS, oof, test))
+    place = "oof" if "oof" in places else "submissions"
+    assert text.startswith(f"{place}/tiny/gz37/theirs.csv is where the imported run's table goes: ")
+    assert text.endswith("move yours, or choose another name")
+    assert [oof.read_bytes(), test.read_bytes()] == before
+    import_run(catalog, TablePair("gz37/another", oof, test))
+
+
 def test_a_table_without_folds_is_marked_and_joins_by_name(catalog, tmp_path, monkeypatch, capsys):
     oof, test = save_theirs(catalog, tmp_path)
     pd.read_csv(oof).drop(columns="fold").to_csv(oof, index=False)

@@ -151,14 +151,16 @@ def _full_name(name: str, task: Task, catalog: Catalog) -> str:
 
 def _reason_to_leave_out(run: str, catalog: Catalog) -> str:
     """Reason why a run is used only if named; empty if it is used."""
+    folder = RunFolder(catalog.dataset, run)
+    if not folder.card.exists():
+        return f"{folder.oof_csv.name} has no score card: use --import, or train the run again"
     card = RunCard.of(catalog.dataset, run)
     if card.selected_on_validation:
         return "its epochs were selected on the validation folds, so its score is optimistic"
     if card.possible_leakage:
         return "it may have been trained on these galaxies, so its score may be optimistic"
     if card.diverged:
-        folder = shown(RunFolder(catalog.dataset, run).path)
-        return f"{card.divergence}; delete {folder} to retrain with a lower train.lr"
+        return f"{card.divergence}; delete {shown(folder.path)} to retrain with a lower train.lr"
     return _count_finished(card)
 
 

@@ -118,6 +118,13 @@ def import_run(catalog: Catalog, pair: TablePair) -> RunCard:
     earlier_card = _find_imported(labeled, pair.run, given.digests)
     if earlier_card:
         return earlier_card
+    folder = layout.RunFolder(labeled.dataset, pair.run)
+    for path in (pair.oof, pair.test):
+        if path.resolve() in (folder.oof_csv.resolve(), folder.test_csv.resolve()):
+            raise InputError(
+                f"{shown(path)} is where the imported run's table goes: move yours, or choose "
+                "another name"
+            )
     oof = _make_valid(given.oof)
     tests = {key: _make_valid(table) for key, table in given.tests.items()}
     targets = labeled.targets(task)

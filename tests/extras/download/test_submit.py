@@ -10,17 +10,19 @@ import pytest
 from galaxyzoo.core import paths
 from galaxyzoo.core.manifest import read_sealed, write_sealed
 from galaxyzoo.core.paths import WHOLE
+from galaxyzoo.data.catalog import Catalog, save_catalog
 from galaxyzoo.data.prepare import prepare
 from galaxyzoo.extras.download import kaggle_api, submit
 from galaxyzoo.extras.download.ledger import Ledger
 from galaxyzoo.io.writing import format_predictions
-from galaxyzoo.results.layout import EnsembleFolder, card_path
+from galaxyzoo.results.layout import EnsembleFolder, RunFolder, card_path
 from galaxyzoo.results.submission import published_csv
 from galaxyzoo.results.table import digest_table
 from galaxyzoo.tasks.registry import get_task
 from support.datasets import COLUMNS, draw_competition, draw_votes
 from support.kaggle_server import REF
 from support.refusals import one_line_refusal
+from support.trained import save_run
 
 COMPETITION = draw_competition(n_train=6, n_test=5, seed=8)
 
@@ -120,6 +122,40 @@ def test_a_subsets_submission_is_checked_against_its_own_sample_and_not_sent(
     write_sealed(card_path(path), {"dataset": demo.dataset, "table": digest_table(path)})
     assert "GalaxyID" in one_line_refusal(submit_by, monkeypatch, "--check")
     assert stand_in.calls == []
+
+
+@pytest.mark.parametrize("networks", ["test", "refit"])
+def test_a_runs_table_is_of_its_dataset_and_has_its_score(
+    networks, stand_in, rests, root, monkeypatch, capsys
+):
+    values = pd.read_csv(write_submission(root), index_col="GalaxyID").to_numpy()
+    whole = prepare(n_folds=2)
+    for dataset in ("mini", WHOLE):
+        catalog = Catalog(dataset, whole.train, whole.test_ids)
+        save_catalog(catalog)
+        folder = RunFolder(dataset, "gz37/net")
+        save_run(catalog, folder.run, whole.train[COLUMNS].to_numpy(), values)
+        path = {"test": folder.test_csv, "refit": folder.refit_csv}[networks]
+        if networks == "refit":
+            folder.test_csv.rename(path)
+            tables = {"oof": "", "test": "", "refit": digest_table(path)}
+            write_sealed(folder.card, read_sealed(folder.card) | {"tables": tables})
+        submit_by(monkeypatch, str(path), "--check")
+        valid = f"{paths.shown(path)} is valid (5 rows). Not sent."
+        printed = capsys.readouterr().out
+        assert valid in printed
+        assert (f"these are {dataset}'s" in printed) == (dataset != WHOLE)
+    (row,) = submit_by(monkeypatch, str(path), "-m", "alone", "--no-wait")
+    assert (row["ensemble"], float(row["cross_validated"]), row["nested"]) == ("gz37/net", 0, "")
+    path.write_text(path.read_text() + "\n")  # by hand
+    _, row = submit_by(monkeypatch, str(path), "-m", "changed", "--no-wait")
+    assert (row["ensemble"], row["cross_validated"]) == (paths.shown(path), "")
+    path.write_text(path.read_text().replace(",0.", ",0.0", 1))
+    assert "is not between 0 and 1" in one_line_refusal(
+        submit_by, monkeypatch, str(path), "--check"
+    )
+    path.unlink()
+    assert "is missing" in one_line_refusal(submit_by, monkeypatch, str(path), "--check")
 
 
 @pytest.mark.parametrize("fault", ["order", "card"])  # the others: results/test_submission.py

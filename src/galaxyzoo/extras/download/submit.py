@@ -29,7 +29,7 @@ from galaxyzoo.data.readers.kaggle import whole_sample_ids
 from galaxyzoo.extras.download import kaggle_api
 from galaxyzoo.extras.download.ledger import PENDING, SENDING, Ledger
 from galaxyzoo.results import layout, submission, table
-from galaxyzoo.results.card import EnsembleCard, SubmissionCard
+from galaxyzoo.results.card import EnsembleCard, RunCard, SubmissionCard
 from galaxyzoo.tasks import kinds, registry
 
 _LONGEST_WAIT_S = 600
@@ -119,10 +119,13 @@ def send(api: Any, path: Path, message: str, digest: str) -> int:
     if table.digest_table(path) != digest:
         raise InputError(f"{paths.shown(path)} was changed after the check: rerun the command")
     card = submission.read_card(EnsembleCard, path)
+    run_card = _read_run_card(path)
     described: dict[str, Any] = {"ensemble": paths.shown(path)}
     if card:
         nested = card.nested and card.nested.score
         described = {"ensemble": card.name, "cross_validated": card.score, "nested": nested}
+    elif run_card:
+        described = {"ensemble": run_card.run, "cross_validated": run_card.score}
     sent = ledger.add(
         time=datetime.now(UTC).isoformat(timespec="seconds"),
         **described,
@@ -162,8 +165,19 @@ def describe_check(path: Path) -> str:
 
 def _dataset_of(path: Path) -> str:
     """Dataset that a file's card names; without a card, the whole competition."""
-    card = submission.read_card(SubmissionCard, path)
+    card = submission.read_card(SubmissionCard, path) or _read_run_card(path)
     return card.dataset if card else WHOLE
+
+
+def _read_run_card(path: Path) -> RunCard | None:
+    """Read the card of a run by the path of its test predictions; None: they are not of a run."""
+    run = f"{path.parent.name}/{path.stem.removesuffix(paths.REFIT_END)}"
+    folder = layout.RunFolder(path.parent.parent.name, run)
+    if not path.exists() or not folder.card.exists():
+        return None
+    card = RunCard.of(folder.dataset, run)
+    is_of_run = table.digest_table(path) in (card.tables.test, card.tables.refit)
+    return card if is_of_run else None
 
 
 @dataclass(frozen=True)

@@ -39,9 +39,7 @@ def find_class_folders(folder: Path, settings: TaskFile) -> DatasetCandidate | N
             others += beside
     if len(classes) < 2 or folder == input_dir():
         return None
-    if others and not splits:
-        return None
-    if is_known(classes) and not splits:
+    if not splits and (others or is_known(classes)):
         return None
     if kaggle.holds_data(folder):  # its folders of images are no classes
         return None
