@@ -232,6 +232,18 @@ def test_runs_after_another_dataset_are_not_trained_with_their_task(configs):
     assert own_runs("gz37") == ["gz37/small"]
 
 
+def test_an_exported_config_holds_no_path_of_weights(configs):
+    weights = "model: {name: cnn, weights_file: /home/me/secret.safetensors}"
+    stages = f"stages: [{{name: a, {weights}}}, {{name: b}}, {{name: c, {weights}}}]"
+    (configs / "gz37" / "net.yaml").write_text(TINY + stages)
+    config = load_config("gz37/net")
+    (configs / CONFIG).write_text(portable_config(config, "0123"))
+    assert "secret" not in (configs / CONFIG).read_text()
+    exported = load_run_config(configs).config
+    assert [stage.stage for stage in exported.stages] == ["a", "b", "c"]
+    assert exported.train == config.train
+
+
 def test_a_saved_digest_that_resembles_a_number_is_read_as_it_was_saved(tmp_path):
     config = load_config("gz37/cnn")
     digest = "12345678e1234567"

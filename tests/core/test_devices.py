@@ -10,6 +10,7 @@ import torch
 from galaxyzoo.core import devices
 from galaxyzoo.core.devices import claim_gpu, get_device, prepare_to_train
 from galaxyzoo.training import trainer
+from support.refusals import one_line_refusal
 from support.small_models import small_config
 from support.training_fixtures import fold_data
 
@@ -45,6 +46,23 @@ def test_one_gpu_or_a_choice_of_the_user_is_left_alone(count, chosen, monkeypatc
     monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
     with claim_gpu():
         assert os.environ.get("GALAXYZOO_DEVICE") == chosen
+
+
+@pytest.mark.parametrize(
+    ("name", "gpus"), [("gpu", 1), ("cuda", 0), ("cuda:0", 0), ("cuda:1", 1), ("cuda:x", 9)]
+)
+def test_a_device_that_is_not_there_is_one_line(name, gpus, monkeypatch):
+    monkeypatch.setenv("GALAXYZOO_DEVICE", name)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    line = one_line_refusal(get_device)
+    assert line.startswith(f"GALAXYZOO_DEVICE={name}: this machine has no such device: set it to")
+
+
+@pytest.mark.parametrize("name", ["cpu", "cuda", "cuda:1"])
+def test_a_device_that_is_there_is_taken(name, monkeypatch):
+    monkeypatch.setenv("GALAXYZOO_DEVICE", name)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert str(get_device()) == name
 
 
 @pytest.fixture(autouse=True)

@@ -125,7 +125,7 @@ NAMES = ["GausNoise", "None", "std_rang", "GaussNoise", "Compose", "OneOf"]
 @pytest.mark.parametrize(("setting", "named"), [*zip(UNKNOWN, NAMES, strict=True)])
 def test_unknown_transforms_are_named(setting, named):
     with pytest.raises(InputError, match=named):
-        check_transforms([setting], 32)
+        check_transforms(small_config(augment={"transforms": [setting]}))
 
 
 RESHAPING: list[dict[str, Any]] = [{"name": "ToFloat"}, {"name": "ToTensorV2"}]
@@ -137,7 +137,8 @@ RESHAPING += [{"name": "ToGray", "num_output_channels": 1}]
 @pytest.mark.parametrize("share", [0.01, 1.0])
 def test_transforms_that_change_an_images_form_are_refused(setting, share):
     setting = {**setting, "p": share}
-    message = one_line_refusal(check_transforms, [setting], 32)
+    config = small_config(augment={"transforms": [setting]})
+    message = one_line_refusal(check_transforms, config)
     assert setting["name"] in message
     assert "output must stay uint8 (H, W, 3) at image.size_px" in message
 
@@ -152,7 +153,7 @@ def test_albumentations_transforms_reach_the_images():
         "p": 1.0,
     }
     settings = small_config(augment={**STILL, "transforms": [hole]})
-    check_transforms(settings.augment.transforms, settings.image.size_px)
+    check_transforms(settings)
     images = np.full((4, 32, 32, 3), 200, np.uint8)
     made = augment_batch(images, settings.image, settings.augment, np.random.default_rng(0))
     assert ((made == 0).sum(axis=(1, 2, 3)) == 3 * 8 * 8).all()

@@ -12,6 +12,7 @@ from support.small_models import small_config
 
 def equip(patch: pytest.MonkeyPatch, device: str, cores: int, gpus: int = 1) -> None:
     """A machine with GPUs of 80 GB each."""
+    patch.delenv("GALAXYZOO_DEVICE")
     patch.setattr(devices, "get_device", lambda: torch.device(device))
     patch.setattr(jobs.joblib, "cpu_count", lambda: cores)
     patch.setattr(jobs.torch.cuda, "device_count", lambda: gpus)
@@ -43,13 +44,21 @@ def test_as_many_folds_at_a_time_as_have_a_core_and_memory(
 
 
 @pytest.mark.parametrize(
-    ("count", "needs", "expected"), [(1, 30e9, 2), (2, 50e9, 2), (1, math.inf, 1)]
+    ("count", "chosen", "needs", "expected"),
+    [
+        (1, "", 30e9, 2),
+        (2, "", 50e9, 2),
+        (2, "cuda:1", 50e9, 1),
+        (4, "cuda", 30e9, 2),
+        (1, "", math.inf, 1),
+    ],
 )
-def test_as_many_folds_as_fit_on_the_gpus(count, needs, expected, prepared, monkeypatch):
-    """What the most demanding run takes."""
+def test_as_many_folds_as_fit_on_the_gpus(count, chosen, needs, expected, prepared, monkeypatch):
+    """What the most demanding run takes; on the GPU that the user chose, if any."""
     small = small_config()
     large = small_config(train={"batch_size": 128, "epochs": 1000})
     equip(monkeypatch, "cuda", 64, count)
+    monkeypatch.setenv("GALAXYZOO_DEVICE", chosen)
     need = {small.train.batch_size: 1e9, large.train.batch_size: needs}
     monkeypatch.setattr(probe, "gpu_bytes", lambda one, catalog: need[one.train.batch_size])
     assert jobs.choose_jobs([large, small], {None: prepared}) == expected

@@ -291,8 +291,9 @@ def _parse_saved(content: bytes, path: Path) -> SavedConfig:
 
 def portable_config(config: schema.Config, fingerprint: str) -> str:
     """Format a config for export, as `load_run_config` reads it, without local paths."""
-    model = config.model.model_copy(update={"weights_file": None})
-    values = config.model_copy(update={"model": model}).model_dump(mode="json")
+    values = config.model_dump(mode="json")
+    for stage in (values, *values["earlier"]):
+        stage["model"]["weights_file"] = None
     return yaml.safe_dump(
         {"data_fingerprint": fingerprint, **values}, sort_keys=False, allow_unicode=True
     )

@@ -136,7 +136,7 @@ class TrainConfig(base.Settings):
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     """fraction of the target spread evenly over all classes"""
     amp: Literal["auto", "bf16", "fp32"] = "auto"
-    """precision; auto: bf16 on CUDA and on CPUs with bf16 units"""
+    """precision; auto: bf16 on GPUs and CPUs with bf16 units, else fp32, as on T4 and P100"""
     deterministic: bool = False
     """on CUDA, use slower, deterministic kernels; CPUs are always deterministic"""
     graph: bool = True

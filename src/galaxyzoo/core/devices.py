@@ -13,17 +13,35 @@ from pathlib import Path
 import torch
 
 from galaxyzoo.core import files, memory
+from galaxyzoo.core.errors import InputError
 
 _DEVICE = "GALAXYZOO_DEVICE"
 _BF16 = "GALAXYZOO_BF16"  # 0 or 1: what tests assume of any processor
 
 
 def get_device() -> torch.device:
-    """Choose CUDA if there is a GPU, else the CPU; `GALAXYZOO_DEVICE=cpu` overrides."""
+    """Choose CUDA if there is a GPU, else the CPU; `GALAXYZOO_DEVICE=cpu` overrides.
+
+    A device that this machine lacks is an InputError.
+    """
     name = os.environ.get(_DEVICE)
     if not name:
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    with contextlib.suppress(RuntimeError):  # of a name that torch does not know
+        device = torch.device(name)
+        if device.type != "cuda" or (device.index or 0) < torch.cuda.device_count():
+            return device
+    raise InputError(
+        f"{_DEVICE}={name}: this machine has no such device: set it to cpu, cuda or cuda:NUMBER, "
+        "or unset it"
+    )
+
+
+def count_gpus() -> int:
+    """Count the GPUs to share out: all, or the one that the user chose."""
+    if os.environ.get(_DEVICE):
+        return 1
+    return torch.cuda.device_count()
 
 
 @contextlib.contextmanager
@@ -32,8 +50,8 @@ def claim_gpu() -> Iterator[None]:
 
     With more processes than GPUs some are shared; a device that the user chose is kept.
     """
-    count = torch.cuda.device_count()
-    if count < 2 or os.environ.get(_DEVICE):
+    count = count_gpus()
+    if count < 2:
         yield
         return
     folder = Path(tempfile.gettempdir())

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from galaxyzoo.config.schema import AugmentConfig, ImageConfig
+from galaxyzoo.config.schema import AugmentConfig, Config, ImageConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.geometry import warp, warp_matrices
 
@@ -56,18 +56,19 @@ def build_transforms(settings: list[dict[str, Any]], seed: int) -> Callable[...,
     return composed
 
 
-def check_transforms(settings: list[dict[str, Any]], size_px: int) -> None:
+def check_transforms(config: Config) -> None:
     """Refuse, before training, transforms that are unknown or change an image's shape or dtype.
 
-    Args:
-        size_px: side of the training images, of which one is transformed several times.
+    A random image of the size that is trained on is transformed several times.
+
     Raises:
         InputError: names the transform, and what albumentations says about it.
     """
+    size_px = config.image.size_px
     image = np.random.default_rng(0).integers(0, 256, (size_px, size_px, 3), np.uint8)
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)  # it only warns of an unknown argument
-        for setting in settings:
+        for setting in config.augment.transforms:
             key = f"augment.transforms: {setting.get('name')}"
             try:
                 _make_transform(setting)

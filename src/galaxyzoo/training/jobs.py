@@ -51,4 +51,4 @@ def _count_on_gpus(configs: Sequence[Config], datasets: Mapping[str | None, Data
     for config in distinct.values():
         fold_bytes = max(fold_bytes, probe.gpu_bytes(config, datasets[config.dataset]))
     free, _ = torch.cuda.mem_get_info()
-    return torch.cuda.device_count() * int(free / fold_bytes)
+    return devices.count_gpus() * int(free / fold_bytes)

@@ -89,7 +89,7 @@ def _on_gpu() -> bool:
 def print_plan(configs: list[Config], datasets: Mapping[str | None, Dataset]) -> None:
     """Print each run's hours and disk, the caches' disk, memory and free disk."""
     for config in configs:
-        check_transforms(config.augment.transforms, config.image.size_px)
+        check_transforms(config)
     print("timing the networks (about a minute, unless timed within the last hour)", flush=True)
     costs: list[Cost] = []
     trained: set[str] = set()  # digests of weights

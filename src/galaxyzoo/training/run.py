@@ -95,7 +95,7 @@ class Run:
                     f"dataset '{self.catalog.dataset}' has no labels for it: add stages=null"
                 )
         self._set_aside()
-        check_transforms(self.config.augment.transforms, self.config.image.size_px)
+        check_transforms(self.config)
         build_model(self.config, initialize=False)
         if self.config.stages[0].model.weights_file == BUNDLED:
             fold_data.find_bundled(self.config.stages[0])

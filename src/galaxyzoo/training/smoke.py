@@ -22,7 +22,7 @@ _PREDICTED = 64
 
 def smoke(config: Config, data: Dataset) -> None:
     """Train one short fold on a few galaxies, predict, print what was checked; keep nothing."""
-    check_transforms(config.augment.transforms, config.image.size_px)
+    check_transforms(config)
     train = config.train.model_copy(update={"epochs": 2, "checkpoint": "last"})
     # Alone: the stages before may not be trained yet.
     short = config.model_copy(update={"train": train, "earlier": ()})

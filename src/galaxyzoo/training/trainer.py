@@ -272,8 +272,9 @@ class Trainer:
         for network in networks:
             for name, tensor in network.state_dict().items():
                 if not tensor.isfinite().all():
-                    problem = f"weights in {name} are not finite"
-                    raise DivergenceError(f"{self._place}: {problem}: {_HINT}")
+                    raise DivergenceError(
+                        f"{self._place}: weights in {name} are not finite: {_HINT}"
+                    )
 
     def batches(self) -> Iterator[Batch]:
         """This epoch's batches in order, on the device."""

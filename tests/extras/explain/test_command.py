@@ -3,13 +3,19 @@
 import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
 
+from galaxyzoo.extras.explain import command, figures, gradcam
+from galaxyzoo.extras.explain.galaxy import Galaxy
+from galaxyzoo.extras.explain.gradcam import HeatMap
+from galaxyzoo.inference import load_model
 from support.commands import COMPETITION, succeed
 from support.refusals import one_line_refusal
+from support.small_models import small_config, untrained
 from support.trained import run_command
 
 ID = str(COMPETITION.votes.index[5])
@@ -24,6 +30,30 @@ def project(project: Path) -> Path:
 
 def pictures(root: Path) -> list[str]:
     return sorted(path.name for path in root.glob("reports/*/gz37/cnn/*.png"))
+
+
+@pytest.mark.parametrize(("fold", "expected"), [(0, 0), (1, None), (2, None), (None, None)])
+def test_a_prediction_is_out_of_fold_if_every_run_has_the_fold(fold, expected, monkeypatch):
+    """Else the other networks of that run predict, which learned from the galaxy."""
+    config = small_config()
+    galaxy = Galaxy("one", b"", "one.jpg", truth=np.zeros(37), fold=fold)
+    used: list[int | None] = []
+
+    def predict(decode: object, fold: int | None) -> np.ndarray:
+        used.append(fold)
+        return np.zeros((1, 37))
+
+    runs = [untrained(config, folds=2), untrained(config, folds=1)]
+    ensemble = SimpleNamespace(runs=runs, task=config.predicted_task, predict=predict)
+    monkeypatch.setattr(load_model, "load_predictor", lambda *_: ensemble)
+    monkeypatch.setattr(load_model, "describe", lambda _: "two runs")
+    monkeypatch.setattr(command, "load_galaxy", lambda *_: galaxy)
+    heat_map = HeatMap(np.zeros((32, 32, 3), np.uint8), np.zeros((32, 32)), "stages.2")
+    monkeypatch.setattr(gradcam, "explain", lambda *_: heat_map)
+    monkeypatch.setattr(figures, "draw_gradcam", lambda _, drawn, *__: used.append(drawn.fold))
+    options = command.GradcamOptions(run="ensemble:two", galaxy_id="7")
+    command.plot_gradcam(options, "demo", "ensemble:two", 0)
+    assert used == [expected, expected]
 
 
 @pytest.mark.slow

@@ -46,7 +46,7 @@ def test_every_search_in_the_tree_builds(name):
     search = Search.load(name)
     for layers in search.choices["model.kwargs.layers"]:
         config = search.change(search.decode({"model.kwargs.layers": layers}))
-        check_transforms(config.augment.transforms, config.image.size_px)
+        check_transforms(config)
         build_model(config, initialize=False)
     assert not any(run.startswith("tuning/") for run in all_runs())
 

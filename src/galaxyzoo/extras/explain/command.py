@@ -13,7 +13,7 @@ orientations.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -99,6 +99,8 @@ def plot_gradcam(options: GradcamOptions, dataset: str, run: str, column: int | 
     predictor = load_predictor(dataset, run)
     task = predictor.task
     galaxy = load_galaxy(options, task, dataset)
+    if any(galaxy.fold not in run.models for run in predictor.runs):
+        galaxy = replace(galaxy, fold=None)  # networks that learned from it predict it
     prediction = predictor.predict(galaxy.decode, galaxy.fold)[0]
     if column is None:
         column = likeliest(prediction[None], task)[0]
