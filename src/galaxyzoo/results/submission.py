@@ -14,7 +14,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import DEMOS, WHOLE, shown
 from galaxyzoo.io.csv_bytes import open_table
 from galaxyzoo.io.tables import ID, NAME, GalaxyId, key_of, read_csv
-from galaxyzoo.results.card import EnsembleCard, SubmissionCard
+from galaxyzoo.results.card import EnsembleCard, RunCard, SubmissionCard
 from galaxyzoo.results.layout import card_path, list_ensembles, published_csv
 from galaxyzoo.results.table import PredictionTable, digest_table, select_predictions
 from galaxyzoo.tasks.kinds import Task
@@ -22,7 +22,7 @@ from galaxyzoo.tasks.kinds import Task
 # Largest distance from the nearest valid value. Nine decimals leave 1e-8 at most, and a question of
 # seven answers then keeps its sum within 8e-7 of its parent.
 _TOLERANCE = 1e-7
-Card = TypeVar("Card", bound=SubmissionCard)
+Card = TypeVar("Card", SubmissionCard, EnsembleCard, RunCard)
 
 
 def write(path: Path, table: PredictionTable, card: SubmissionCard, prior: np.ndarray) -> None:
@@ -150,7 +150,7 @@ def _describe_restoring(before: EnsembleCard, now: EnsembleCard) -> str:
 
 
 def read_card(kind: type[Card], path: Path) -> Card | None:
-    """The card beside a submission; None where it has none of that kind."""
+    """The card beside a table; None where it has none of that kind."""
     try:
         return kind.read(card_path(path))
     except InputError:

@@ -173,9 +173,9 @@ def _read_run_card(path: Path) -> RunCard | None:
     """Read the card of a run by the path of its test predictions; None: they are not of a run."""
     run = f"{path.parent.name}/{path.stem.removesuffix(paths.REFIT_END)}"
     folder = layout.RunFolder(path.parent.parent.name, run)
-    if not path.exists() or not folder.card.exists():
+    card = submission.read_card(RunCard, folder.oof_csv)
+    if not card or not path.exists():
         return None
-    card = RunCard.of(folder.dataset, run)
     is_of_run = table.digest_table(path) in (card.tables.test, card.tables.refit)
     return card if is_of_run else None
 

@@ -79,15 +79,11 @@ def _list_entries(top: Path) -> tuple[set[str], list[Path]]:
     names = set()
     others = []
     for path in sorted(top.glob("[!.]*")):
-        if not path.is_dir():
-            if path.suffix.lower() not in _NOTES + _TABLES:
-                others.append(path)
-            continue
         if HIDDEN.match(f"{path.name}/"):
             continue
         files = [file.name for file in path.glob("[!.]*")]
         if any(map(is_read, files)):
             names.add(path.name)
-        elif files:
+        elif files or (not path.is_dir() and path.suffix.lower() not in _NOTES + _TABLES):
             others.append(path)
     return names, others
