@@ -119,9 +119,9 @@ def draw(curves: dict[str, _Curve]) -> None:
         minutes, rmse = zip(*curve, strict=True)
         style = "-" if name in _OURS else "--"
         axes.plot(minutes, rmse, style, marker="o", markersize=3, label=name)
-    axes.set(xlabel="processor minutes", ylabel=f"RMSE of fold {FOLD}, one view", ylim=(None, 0.14))
-    axes.legend()
+    axes.set(xlabel="processor minutes", ylabel=f"RMSE of fold {FOLD}, one view", ylim=(0.08, 0.15))
     axes.grid(alpha=0.3)
+    figure.legend(loc="outside upper center", ncols=3, frameon=False)
     PICTURE.parent.mkdir(exist_ok=True)
     figure.savefig(PICTURE, dpi=150)
 
