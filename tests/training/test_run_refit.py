@@ -176,7 +176,7 @@ def test_an_imported_run_is_trained_on_all_galaxies_without_its_folds(
     oof = folder.oof_csv.read_bytes()
     script, *words = TRAIN
     refused = one_line_refusal(run_command, monkeypatch, Path(script).stem, *words)
-    assert "gz37/cnn was imported: add --refit" in refused  # and stays
+    assert "gz37/cnn was imported: name it alone with --refit" in refused  # and stays
     succeed(copy, *TRAIN, "--refit")
     assert sorted(path.name for path in folder.path.glob("*_*")) == ["refit_0"]
     ensemble("--import", tmp_path)

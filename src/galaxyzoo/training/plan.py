@@ -67,7 +67,10 @@ class Plan:
             return refits
         for card in cards:
             if not card.config:  # of no recipe of ours
-                raise InputError(f"{card.run} was imported: add --refit, or train a renamed config")
+                raise InputError(
+                    f"{card.run} was imported: name it alone with --refit, or train a renamed "
+                    "config"
+                )
         folds = [fold_name(fold) for fold in self.only or range(n_folds)]
         return folds + refits
 
