@@ -147,7 +147,7 @@ DAMAGES: dict[str, tuple[Change, dict[str, str]]] = {
     ),
     "an id that is none in its table": (
         replace_columns(id=LOST, image=[b"x"] * 5),
-        {PARQUET: "row 2 has no id"},
+        {PARQUET: "data row 3 has no id"},
     ),
     "a table of something else": (
         overwrite("ra,dec\n1,2\n"),
