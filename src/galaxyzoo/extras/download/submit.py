@@ -118,17 +118,9 @@ def send(api: Any, path: Path, message: str, digest: str) -> int:
             return int(row["kaggle_number"])
     if table.digest_table(path) != digest:
         raise InputError(f"{paths.shown(path)} was changed after the check: rerun the command")
-    card = submission.read_card(EnsembleCard, path)
-    run_card = _read_run_card(path)
-    described: dict[str, Any] = {"ensemble": paths.shown(path)}
-    if card:
-        nested = card.nested and card.nested.score
-        described = {"ensemble": card.name, "cross_validated": card.score, "nested": nested}
-    elif run_card:
-        described = {"ensemble": run_card.run, "cross_validated": run_card.score}
     sent = ledger.add(
         time=datetime.now(UTC).isoformat(timespec="seconds"),
-        **described,
+        **_describe_table(path),
         message=message,
         digest=digest,
         status=SENDING,
@@ -167,6 +159,18 @@ def _dataset_of(path: Path) -> str:
     """Dataset that a file's card names; without a card, the whole competition."""
     card = submission.read_card(SubmissionCard, path) or _read_run_card(path)
     return card.dataset if card else WHOLE
+
+
+def _describe_table(path: Path) -> dict[str, Any]:
+    """Columns of the ledger that are known of a table: what it is of, and its scores."""
+    card = submission.read_card(EnsembleCard, path)
+    if card:
+        nested = card.nested and card.nested.score
+        return {"ensemble": card.name, "cross_validated": card.score, "nested": nested}
+    run_card = _read_run_card(path)
+    if run_card:
+        return {"ensemble": run_card.run, "cross_validated": run_card.score}
+    return {"ensemble": paths.shown(path)}
 
 
 def _read_run_card(path: Path) -> RunCard | None:
