@@ -79,7 +79,7 @@ def draw(rows: np.ndarray, augment: AugmentConfig, seed: int = 0) -> PendingBatc
 
 
 def make(batch: PendingBatch) -> torch.Tensor:
-    images = put_on_device(GALAXIES, CPU)
+    images = put_on_device([GALAXIES], CPU)
     assert images is not None
     return augment_on_device(batch, images, IMAGE.size_px)
 
@@ -96,7 +96,7 @@ def test_a_batch_has_the_warps_of_the_processors():
 def test_images_that_do_not_fit_on_the_card_are_left_to_the_processor(free, monkeypatch):
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 10**9))
     monkeypatch.setattr(torch.Tensor, "to", lambda tensor, device: tensor)
-    assert (put_on_device(GALAXIES, torch.device("cuda")) is not None) == (free > 0)
+    assert (put_on_device([GALAXIES], torch.device("cuda")) is not None) == (free > 0)
 
 
 @pytest.mark.parametrize(("brightness", "contrast"), [(0.1, 0.0), (-0.07, 0.2), (0.3, -0.5)])
@@ -147,7 +147,7 @@ def test_an_epoch_has_the_same_galaxies_targets_and_warps_and_is_made_again():
     data = fold_data()
     expected = list(Trainer(config, data).batches())
     trainer = Trainer(config, data)
-    trainer.loader.on_device = put_on_device(data.cache.images, CPU)
+    trainer.loader.on_device = put_on_device(data.images, CPU)
     made = list(trainer.batches())
     again = list(trainer.batches())
     assert len(made) == len(expected) > 1

@@ -119,7 +119,7 @@ def own_runs(task: str) -> list[str]:
         if not run.startswith(f"{task}/") or run.startswith(f"{task}/source_"):
             continue
         config = load_config(run)
-        needs_data = any(stage.dataset for stage in config.stages)
+        needs_data = any(stage.dataset or stage.teacher for stage in config.stages)
         if not config.needs_gpu and not needs_data:
             runs.append(config.run)
     return runs
@@ -254,8 +254,8 @@ class SavedConfig(NamedTuple):
     config: schema.Config
     fingerprint: str  # of galaxies, labels and folds
     images: str | None  # digest of the images; an exported run has none
-    # of the labels of other datasets that stages learned from, by their names; earlier versions
-    # saved none
+    # of the labels of other datasets and of teachers that stages learned from, by their names;
+    # earlier versions saved none
     elsewhere: Mapping[str, str] = MappingProxyType({})
 
 
@@ -294,6 +294,8 @@ def portable_config(config: schema.Config, fingerprint: str) -> str:
     values = config.model_dump(mode="json")
     for stage in (values, *values["earlier"]):
         stage["model"]["weights_file"] = None
+        if stage["teacher"]:
+            stage["teacher"]["images"] = None
     return yaml.safe_dump(
         {"data_fingerprint": fingerprint, **values}, sort_keys=False, allow_unicode=True
     )

@@ -162,6 +162,23 @@ class TTAConfig(base.Settings):
         return orientations * self.angles * len(self.zooms)
 
 
+class TeacherConfig(base.Settings):
+    """A teacher: networks whose predictions are learned besides the labels (distillation)."""
+
+    run: str
+    """run trained on the same dataset, whose network of fold k teaches fold k, and whose networks
+    together teach a training on all galaxies; bundled: the networks in weights/"""
+    weight: float = Field(0.5, ge=0, le=1)
+    """the teacher's share in what is learned of a labeled galaxy; labels have the rest"""
+    images: str | None = None
+    """images without labels, of which the teacher's predictions alone are learned: a folder, zip or
+    file (path from the project root)"""
+    side_px: float = Field(float(ORIGINAL_PX), gt=0)
+    """side of the sky that these images show, in pixels of the competition's images"""
+    tta: TTAConfig | None = None
+    """views that the teacher predicts from; null: its own"""
+
+
 class Config(base.Settings):
     """Everything that determines a run's result, apart from the data and the machine."""
 
@@ -199,6 +216,8 @@ class Config(base.Settings):
     """hidden layers and output after the backbone"""
     loss: Literal["mse", "kl", "cross_entropy"] = "mse"
     """kl: Kullback-Leibler divergence per question; cross_entropy: the default for classes"""
+    teacher: TeacherConfig | None = None
+    """networks whose predictions are learned besides the labels"""
     augment: AugmentConfig = AugmentConfig()
     """random changes of training images"""
     train: TrainConfig = TrainConfig()
@@ -218,6 +237,8 @@ class Config(base.Settings):
         digest = ""
         for stage in (*self.earlier, self):
             unused = {*_NOT_IN_DIGEST, "earlier"}  # earlier stages count by the digest before
+            if stage.teacher is None:  # as before there were any
+                unused.add("teacher")
             if of == "weights":
                 unused.add("run")
                 if stage.train.optimizer != "linear":
@@ -358,6 +379,8 @@ def _find_with_linear(config: Config) -> str | None:
     unused = []
     if head.input_dropout:
         unused.append("head.input_dropout")
+    if config.teacher:
+        unused.append("teacher")
     if not config.stage:  # other stages of a recipe may use these, which are typed once for all
         if config.augment != AugmentConfig():
             unused.append("augment")

@@ -16,27 +16,41 @@ _TRIALS = 8  # runs of each transform: some draw their output size at random
 
 
 def random_matrices(
-    image: ImageConfig, augment: AugmentConfig, count: int, rng: np.random.Generator
+    image: ImageConfig,
+    augment: AugmentConfig,
+    count: int,
+    rng: np.random.Generator,
+    scales: np.ndarray | float = 1.0,
 ) -> np.ndarray:
-    """(count, 2, 3) random warps: angle, shift uniform; zoom log-uniform; half mirrored."""
+    """(count, 2, 3) random warps: angle, shift uniform; zoom log-uniform; half mirrored.
+
+    Args:
+        scales: (count,) factors of the zooms, where images show more or less of the sky.
+    """
     angles = rng.uniform(-augment.rotate_deg, augment.rotate_deg, count)
-    zooms = np.exp(rng.uniform(-np.log(augment.zoom), np.log(augment.zoom), count))
+    zooms = np.exp(rng.uniform(-np.log(augment.zoom), np.log(augment.zoom), count)) * scales
     shifts = rng.uniform(-augment.shift_px, augment.shift_px, (count, 2))
     flips = (rng.random(count) < 0.5) & augment.flip
     return warp_matrices(image, angles, flips, zooms, shifts)
 
 
 def augment_batch(
-    images: np.ndarray, image: ImageConfig, augment: AugmentConfig, rng: np.random.Generator
+    images: np.ndarray,
+    image: ImageConfig,
+    augment: AugmentConfig,
+    rng: np.random.Generator,
+    scales: np.ndarray | float = 1.0,
 ) -> np.ndarray:
     """Warp and transform a training batch; the result depends on the arguments alone.
 
     Args:
         images: (B, cache_px, cache_px, 3) uint8.
+        scales: (B,) as of `random_matrices`.
     Returns:
         (B, size_px, size_px, 3) uint8.
     """
-    warped = warp(images, random_matrices(image, augment, len(images), rng), image.size_px)
+    matrices = random_matrices(image, augment, len(images), rng, scales)
+    warped = warp(images, matrices, image.size_px)
     if not augment.transforms:
         return warped
     transform = build_transforms(augment.transforms, seed=int(rng.integers(2**31)))

@@ -1,5 +1,6 @@
 """Augmentation on the GPU that holds the images: random warps, brightness and contrast."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,35 +40,40 @@ def has_device_transforms(augment: AugmentConfig) -> bool:
     return True
 
 
-def put_on_device(images: np.ndarray, device: torch.device) -> Tensor | None:
+def put_on_device(images: Sequence[np.ndarray], device: torch.device) -> Tensor | None:
     """Put images on the device; None where they need more than half of a GPU's free memory.
 
     Args:
-        images: (image, cache_px, cache_px, 3) uint8.
+        images: (image, cache_px, cache_px, 3) uint8 each.
     Returns:
-        (image, 3, cache_px, cache_px) uint8.
+        (image, 3, cache_px, cache_px) uint8, of all of them.
     """
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
-        if images.nbytes > _MEMORY_SHARE * free:
+        if sum(array.nbytes for array in images) > _MEMORY_SHARE * free:
             return None
-    return to_tensor(np.array(images)).to(device)
+    return to_tensor(np.concatenate(images)).to(device)
 
 
 def draw_batch(
-    config: Config, rows: np.ndarray, targets: Tensor, rng: np.random.Generator
+    config: Config,
+    rows: np.ndarray,
+    targets: Tensor,
+    rng: np.random.Generator,
+    scales: np.ndarray | float = 1.0,
 ) -> PendingBatch:
     """Draw a batch's warps, and its brightness and contrast as albumentations does.
 
     Args:
         rows: (B,) of the fold's data.
         targets: (B, column) of the rows.
+        scales: (B,) as of `random_matrices`.
     Source: albumentations 2.0.8, RandomBrightnessContrast with `brightness_by_max`.
     """
     image = config.image
     transforms = config.augment.transforms
     count = len(rows)
-    warps = random_matrices(image, config.augment, count, rng)
+    warps = random_matrices(image, config.augment, count, rng, scales)
     grids = grid_matrices(warps, image.cache_px, image.size_px)
     gains = np.ones((count, len(transforms)), np.float32)
     offsets = np.zeros_like(gains)

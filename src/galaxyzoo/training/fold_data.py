@@ -24,7 +24,8 @@ class FoldData:
     """Images and targets that one training learns from, and where its first weights come from."""
 
     cache: ImageCache  # images of all training galaxies
-    # (galaxy, column), in the cache's order; NaN for galaxies that the task does not keep
+    # (galaxy, column), in the cache's order; NaN for galaxies that the task does not keep. Images
+    # without labels follow.
     targets: np.ndarray
     part: Part  # whose rows are those of the above
     fingerprint: str = ""  # of the task's galaxies, labels and folds
@@ -32,6 +33,8 @@ class FoldData:
     origin: str = ""  # of these weights, for records, such as `timm a1_in1k, then small`
     possible_leakage: bool = False  # they were maybe trained on the galaxies to validate on
     history: Path | None = None  # of the stages before
+    unlabeled: ImageCache | None = None  # images without labels; their rows follow the galaxies'
+    scale: float = 1.0  # zoom that gives these the scale of the others
 
     @property
     def train_rows(self) -> np.ndarray:
@@ -42,6 +45,32 @@ class FoldData:
     def val_rows(self) -> np.ndarray:
         """Rows to validate on."""
         return self.part.val_rows
+
+    @property
+    def images(self) -> list[np.ndarray]:
+        """(image, cache_px, cache_px, 3) uint8 of the galaxies, and of those without labels."""
+        if self.unlabeled is None:
+            return [self.cache.images]
+        return [self.cache.images, self.unlabeled.images]
+
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        """(B, cache_px, cache_px, 3) uint8 images of ascending rows."""
+        if self.unlabeled is None:
+            return self.cache.images[rows]
+        n_labeled = np.searchsorted(rows, len(self.cache.ids))
+        unlabeled = self.unlabeled.images[rows[n_labeled:] - len(self.cache.ids)]
+        return np.concatenate([self.cache.images[rows[:n_labeled]], unlabeled])
+
+    def scales_of(self, rows: np.ndarray) -> np.ndarray:
+        """(B,) zooms that give images the scale of those with labels."""
+        return np.where(rows < len(self.cache.ids), 1.0, self.scale)
+
+    @property
+    def ids(self) -> np.ndarray:
+        """(image,) ids of the galaxies, then names of images without labels."""
+        if self.unlabeled is None:
+            return self.cache.ids
+        return np.concatenate([self.cache.ids.astype(object), self.unlabeled.ids])
 
 
 def make_fold_data(
@@ -98,7 +127,7 @@ def start_from_bundled(data: FoldData, config: schema.Config, catalog: Catalog) 
         data,
         weights=path,
         origin=f"weights/{run} ({table.digest_table(path)})",
-        possible_leakage=not _agrees(catalog, fingerprint),
+        possible_leakage=not has_folds_of(catalog, fingerprint),
     )
 
 
@@ -116,7 +145,7 @@ def find_bundled(config: schema.Config) -> SealedFiles:
     raise InputError(f"{config.run}: weights/ has no {config.model.name} networks of this kind")
 
 
-def _agrees(catalog: Catalog, fingerprint: str) -> bool:
+def has_folds_of(catalog: Catalog, fingerprint: str) -> bool:
     """Check whether the galaxies are in the same folds as those of votes of that fingerprint."""
     votes = get_task(COMPETITION_TASK)
     if catalog.has_labels(votes):

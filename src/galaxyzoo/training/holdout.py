@@ -33,6 +33,11 @@ def check_holdout(run: Run) -> None:
                 f"--holdout: stage '{stage.stage}' of {config.run} learns from dataset "
                 f"'{stage.dataset}', which has no such hold-out: name other runs"
             )
+        if stage.teacher:
+            raise InputError(
+                f"--holdout: {config.run} learns from {stage.teacher.run}, which was trained on "
+                "the test galaxies: add teacher=null"
+            )
         if stage.model.weights_file == BUNDLED:
             raise InputError(
                 f"--holdout: {config.run} may start from networks trained on the test galaxies"

@@ -57,7 +57,7 @@ class BatchLoader:
         if not has_device_transforms(config.augment):
             warn_once("augment.transforms run on the CPU, one image at a time")
             return
-        self.on_device = put_on_device(data.cache.images, device)
+        self.on_device = put_on_device(data.images, device)
         if self.on_device is None:
             warn_once("the images do not fit on the GPU, so the CPU prepares the batches")
 
@@ -89,9 +89,10 @@ class BatchLoader:
         """Make a batch on the processor, or collect what the device needs for one."""
         config = self.config
         targets = self.targets[rows]
+        scales = self.data.scales_of(rows)
         if self.on_device is not None:
-            return draw_batch(config, rows, targets, rng)
-        images = augment_batch(self.data.cache.images[rows], config.image, config.augment, rng)
+            return draw_batch(config, rows, targets, rng, scales)
+        images = augment_batch(self.data.read(rows), config.image, config.augment, rng, scales)
         return Batch(rows, to_tensor(images), targets)
 
     def _augment(self, batches: Iterable[PendingBatch], images: Tensor) -> Iterator[Batch]:

@@ -34,7 +34,7 @@ from galaxyzoo.results.fold_files import (
     FoldSummary,
     fold_name,
 )
-from galaxyzoo.training import fold_data
+from galaxyzoo.training import fold_data, teacher
 from galaxyzoo.training.augmentation import check_transforms
 from galaxyzoo.training.fold import copy_training, note_timing, read_timings, train_fold
 from galaxyzoo.training.parts import fold_parts, part_named
@@ -99,6 +99,9 @@ class Run:
         build_model(self.config, initialize=False)
         if self.config.stages[0].model.weights_file == BUNDLED:
             fold_data.find_bundled(self.config.stages[0])
+        if self.config.teacher and self.unfinished():
+            teacher.find_teacher(self.config, self.data)
+            teacher.open_unlabeled(self.config.teacher)
         fold_parts(self.config, self.data, range(self.catalog.n_folds))
         fold_data.check_dataset_before(self.config, self.data)
         finished = [*self.finished_folds(), *self.finished_refits()]
@@ -133,7 +136,8 @@ class Run:
         changed = self._changed_elsewhere(saved)
         if changed:
             raise InputError(
-                f"{folder} was trained on other labels of '{changed[0]}': delete it to retrain"
+                f"{folder} was trained on other labels or networks of '{changed[0]}': delete it to "
+                "retrain"
             )
 
     def _is_of_catalog(self, saved: loading.SavedConfig) -> bool:
@@ -142,20 +146,29 @@ class Run:
             return False
         return saved.images == self.catalog.about.get("images")
 
-    def _fingerprints_elsewhere(self) -> dict[str, str]:
-        """Fingerprints of the labels of other datasets that stages learn from, by their names."""
-        fingerprints = {}
+    def _fingerprints_elsewhere(self) -> dict[str, str | None]:
+        """Fingerprints of other datasets' labels, and of teachers, that stages learn from, by name.
+
+        A teacher that is gone has None: who has learned from it needs it no more.
+        """
+        fingerprints: dict[str, str | None] = {}
         of_run = self.catalog.dataset
         for stage in self.config.stages:
             dataset = stage.dataset or self.config.own_dataset or of_run
             if dataset != of_run and dataset not in fingerprints:
                 fingerprints[dataset] = load_catalog(dataset).fingerprint
+            if stage.teacher:
+                fingerprints[stage.teacher.run] = teacher.digest_teacher(stage, self.catalog)
         return fingerprints
 
     def _changed_elsewhere(self, saved: loading.SavedConfig) -> list[str]:
-        """Name the other datasets whose labels have changed since stages learned from them."""
+        """Name the other datasets and teachers that have changed since stages learned from them."""
         now = self._fingerprints_elsewhere()
-        return [dataset for dataset, then in saved.elsewhere.items() if now.get(dataset) != then]
+        changed = []
+        for name, then in saved.elsewhere.items():
+            if now.get(name, "") not in (then, None):
+                changed.append(name)
+        return changed
 
     def _is_current(self, saved: loading.SavedConfig) -> bool:
         """Check whether a run was begun on this split, and all labels are as they were then."""
@@ -259,7 +272,10 @@ class Run:
         """Images, targets and first weights of a fold or refit."""
         part = part_named(self.config, self.data, name)
         before = fold_data.find_stage_before(self.config, self.data, name)
-        return fold_data.make_fold_data(self.config, self.data, part, before)
+        data = fold_data.make_fold_data(self.config, self.data, part, before)
+        if self.config.teacher is None:
+            return data
+        return teacher.teach(data, self.config, self.data, self.files(name).folder)
 
     def collect(self) -> card.RunCard | None:
         """Write tables and card of the finished folds; returns the card.

@@ -259,7 +259,7 @@ class Trainer:
         loss = read()
         if math.isfinite(loss):
             return loss
-        ids = ", ".join(map(str, self.data.cache.ids[rows]))
+        ids = ", ".join(map(str, self.data.ids[rows]))
         raise DivergenceError(
             f"{self._place}: the loss is {loss}: {_HINT}; GalaxyIDs in the batch: {ids}"
         )

@@ -1,0 +1,324 @@
+"""A student learns from networks that saw no label of its fold, and from new images alone."""
+
+import shutil
+import zipfile
+from collections.abc import Mapping
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from galaxyzoo.config.schema import AugmentConfig, Config, ImageConfig, TTAConfig
+from galaxyzoo.core import paths
+from galaxyzoo.core.errors import InputError
+from galaxyzoo.data.geometry import iterate_views
+from galaxyzoo.data.image_cache import ImageCache, open_cache
+from galaxyzoo.data.prepare import Dataset
+from galaxyzoo.data.stores.opening import open_images
+from galaxyzoo.inference.network import predict, predict_each
+from galaxyzoo.models.build import load_network
+from galaxyzoo.models.heads import TreeOutput
+from galaxyzoo.models.losses import tree_divergence
+from galaxyzoo.results.fold_files import WEIGHTS
+from galaxyzoo.tasks.registry import get_task
+from galaxyzoo.training import teacher
+from galaxyzoo.training.augmentation import augment_batch
+from galaxyzoo.training.device_augmentation import put_on_device
+from galaxyzoo.training.holdout import check_holdout
+from galaxyzoo.training.loader import BatchLoader
+from galaxyzoo.training.run import Run
+from support.datasets import draw_votes
+from support.pictures import draw_image, encode, write_zip
+from support.small_models import SIZES, small_config
+
+TEACHER = "gz37/teacher"
+EXTRA = "extra.zip"
+
+
+def teacher_config(**changes: Any) -> Config:
+    train = {"epochs": 1, "batch_size": 8, "lr": 1e-2}
+    return small_config(run=TEACHER, image=SIZES, train=train, loss="kl", **changes)
+
+
+def student_config(run: str = "gz37/student", **teaching: Any) -> Config:
+    values = {"run": TEACHER, "weight": 0.75, **teaching}
+    return small_config(run=run, image=SIZES, teacher=values, train={"epochs": 1})
+
+
+@pytest.fixture
+def taught(prepared: Dataset) -> Dataset:
+    """Thirty galaxies in three folds, on which a teacher is trained."""
+    Run(teacher_config(), prepared).train()
+    return prepared
+
+
+def read_pictures(data: Dataset) -> dict[int, np.ndarray]:
+    """RGB pictures of the training and test galaxies, by id."""
+    pictures = {}
+    for images in (data.raw.train_images, data.raw.test_images):
+        for galaxy_id in images.ids:
+            picture = cv2.imdecode(np.frombuffer(images.read(galaxy_id), np.uint8), 1)
+            assert picture is not None
+            pictures[int(galaxy_id)] = np.ascontiguousarray(picture[..., ::-1])
+    return pictures
+
+
+def write_extra(pictures: Mapping[str, np.ndarray]) -> None:
+    members = {f"{name}.png": encode(image, end=".png") for name, image in pictures.items()}
+    write_zip(paths.root() / EXTRA, members)
+
+
+def decode_extra(config: Config) -> ImageCache:
+    images = open_images(paths.root() / EXTRA)
+    return open_cache(images, images.ids, config.image)
+
+
+def new_pictures(count: int) -> dict[str, np.ndarray]:
+    return {f"new{i}": draw_image(np.random.default_rng(900 + i)) for i in range(count)}
+
+
+def network_predictions(data: Dataset, fold: int, rows: np.ndarray) -> np.ndarray:
+    """What the teacher's network of a fold predicts of training galaxies, one call for it alone."""
+    config = teacher_config()
+    model = load_network(config, Run(config, data).files(f"fold_{fold}").folder / WEIGHTS)
+    return predict(model, data.train_images(config.image), rows, config)
+
+
+@pytest.mark.parametrize("fold", range(3))
+def test_a_fold_learns_from_the_network_that_left_it_out(taught, fold):
+    labels = taught.targets(get_task("gz37"))
+    learned = Run(student_config(), taught).load_data(f"fold_{fold}")
+    rows = learned.train_rows
+    assert rows.tolist() == np.flatnonzero(taught.folds != fold).tolist()
+    expected = 0.25 * labels[rows] + 0.75 * network_predictions(taught, fold, rows)
+    np.testing.assert_allclose(learned.targets[rows], expected, atol=1e-6)
+    held_out = learned.val_rows
+    assert (learned.targets[held_out] == labels[held_out]).all()  # it is validated on votes alone
+
+
+def test_a_refit_learns_of_a_galaxy_what_the_network_that_left_it_out_predicts(taught):
+    write_extra(new_pictures(3))
+    learned = Run(student_config(weight=1.0, images=EXTRA), taught).load_data("refit_0")
+    for fold in range(3):
+        rows = np.flatnonzero(taught.folds == fold)
+        expected = network_predictions(taught, fold, rows)
+        np.testing.assert_allclose(learned.targets[rows], expected, atol=1e-6)
+
+
+def test_images_without_labels_have_the_predictions_alone(taught):
+    """They are those of all networks in a refit, of one in a fold."""
+    write_extra(new_pictures(3))
+    config = teacher_config()
+    cache = decode_extra(config)
+    by_fold = []
+    for fold in range(3):
+        model = load_network(config, Run(config, taught).files(f"fold_{fold}").folder / WEIGHTS)
+        by_fold.append(predict(model, cache, np.arange(3), config))
+    run = Run(student_config(images=EXTRA), taught)
+    np.testing.assert_allclose(run.load_data("fold_1").targets[30:], by_fold[1], atol=1e-6)
+    mean = np.mean(by_fold, axis=0)
+    np.testing.assert_allclose(run.load_data("refit_0").targets[30:], mean, atol=1e-6)
+
+
+def test_copies_of_training_and_test_galaxies_and_damaged_images_are_not_learned(taught):
+    own = read_pictures(taught)
+    train, test = taught.ids[0], taught.test_ids[0]
+    write_extra(
+        {
+            "turned": np.rot90(own[train]),
+            "new": draw_image(np.random.default_rng(901)),
+            "mirrored": own[test][:, ::-1],
+        }
+    )
+    with zipfile.ZipFile(paths.root() / EXTRA, "a") as archive:
+        archive.writestr("broken.jpg", b"\xff\xd8\xff broken")
+    learned = Run(student_config(images=EXTRA), taught).load_data("fold_0")
+    names = learned.ids[learned.train_rows[learned.train_rows >= 30]]
+    assert names.tolist() == ["new.png"]
+
+
+@pytest.mark.parametrize("side_px", [212.0, 600.0])
+def test_copies_are_found_in_images_that_show_less_or_more_of_the_sky(taught, side_px):
+    own = read_pictures(taught)
+    galaxy = own[taught.test_ids[1]]  # 106 px, which stand for 424
+    keep = round(106 * side_px / 424)
+    if keep < 106:
+        start = (106 - keep) // 2
+        galaxy = galaxy[start : start + keep, start : start + keep]
+    else:
+        edge = (keep - 106) // 2
+        galaxy = cv2.copyMakeBorder(galaxy, edge, edge, edge, edge, cv2.BORDER_REFLECT)
+    write_extra({"copy": galaxy, **new_pictures(1)})
+    config = student_config(images=EXTRA, side_px=side_px)
+    config = config.model_copy(update={"image": ImageConfig(**{**SIZES, "cache_px": 106})})
+    learned = Run(config, taught).load_data("fold_0")
+    assert learned.ids[learned.train_rows[-1]] == "new0.png"
+    assert (learned.train_rows >= 30).sum() == 1
+
+
+def test_images_that_show_less_of_the_sky_are_learned_at_the_same_scale(taught):
+    """A galaxy whose center is cut out and enlarged looks as it did, but for its edge."""
+    picture = cv2.resize(draw_image(np.random.default_rng(5)), (424, 424))
+    picture = cv2.GaussianBlur(picture, (0, 0), 6)
+    center = picture[106:318, 106:318]
+    write_extra({"center": cv2.resize(center, (424, 424)), "whole": picture})
+    plain = {"rotate_deg": 0.0, "flip": False, "zoom": 1.0, "shift_px": 0.0}
+    seen = {}
+    for name, side_px in (("center.png", 212.0), ("whole.png", 424.0)):
+        config = student_config(f"gz37/student{side_px:.0f}", images=EXTRA, side_px=side_px)
+        config = config.model_copy(update={"augment": AugmentConfig(**plain)})
+        learned = Run(config, taught).load_data("fold_0")
+        row = np.flatnonzero(learned.ids == name)
+        rng = np.random.default_rng(0)
+        images = learned.read(row)
+        (seen[name],) = augment_batch(
+            images, config.image, config.augment, rng, learned.scales_of(row)
+        )
+    middle = slice(10, 22)  # of 32 px
+    difference = np.abs(seen["center.png"].astype(int) - seen["whole.png"])[middle, middle]
+    assert difference.mean() < 2
+    assert seen["whole.png"].std() > 10
+
+
+def test_the_teacher_sees_images_at_the_scale_of_the_galaxies(taught, monkeypatch):
+    """A galaxy's center alone, enlarged, looks to it as the whole galaxy does."""
+    picture = cv2.resize(draw_image(np.random.default_rng(5)), (424, 424))
+    center = cv2.GaussianBlur(picture, (0, 0), 6)[106:318, 106:318]
+    whole = cv2.copyMakeBorder(center, 106, 106, 106, 106, cv2.BORDER_REFLECT_101)
+    write_extra({"center": cv2.resize(center, (424, 424)), "whole": whole})
+    views = []
+
+    def looked_at(models: Any, images: Any, rows: Any, config: Config, tta: TTAConfig) -> Any:
+        view = next(iterate_views(images[rows], config.image, tta, torch.device("cpu")))
+        views.append(view.numpy().astype(int))
+        return predict_each(models, images, rows, config, tta)
+
+    monkeypatch.setattr(teacher, "predict_each", looked_at)
+    for side_px in (212.0, 424.0):
+        config = student_config(f"gz37/student{side_px:.0f}", images=EXTRA, side_px=side_px)
+        Run(config, taught).load_data("fold_0")
+    _, enlarged, _, original = views  # of the galaxies with labels before
+    assert np.abs(enlarged[0] - original[1]).mean() < 2
+    assert np.abs(original[0] - original[1]).mean() > 4
+
+
+def test_an_epoch_has_every_galaxy_and_image_once_with_its_own_target(taught):
+    write_extra(new_pictures(5))
+    config = student_config(images=EXTRA)
+    learned = Run(config, taught).load_data("fold_0")
+    loader = BatchLoader(config, learned, torch.device("cpu"), None)
+    rows = []
+    for batch in loader.epoch(0):
+        rows += batch.rows.tolist()
+        np.testing.assert_allclose(batch.targets, learned.targets[batch.rows], atol=1e-6)
+    assert sorted(rows) == learned.train_rows.tolist()
+    assert len(learned.train_rows) == 20 + 5
+    mixed = np.array([0, 29, 30, 34])
+    own = taught.train_images(config.image).images
+    unlabeled = decode_extra(config).images
+    expected = [own[0], own[29], unlabeled[0], unlabeled[4]]
+    assert (learned.read(mixed) == np.stack(expected)).all()
+    on_device = put_on_device(learned.images, torch.device("cpu"))
+    assert on_device is not None
+    assert (on_device[mixed].permute(0, 2, 3, 1).numpy() == np.stack(expected)).all()
+
+
+def test_a_mean_of_targets_stands_for_both_losses():
+    """The gradient of the loss on mixed targets is the weighted mean of those on each."""
+    rng = np.random.default_rng(0)
+    votes = torch.tensor(draw_votes(rng, np.arange(6)).to_numpy(), dtype=torch.float32)
+    taught = torch.tensor(draw_votes(rng, np.arange(6)).to_numpy(), dtype=torch.float32)
+    logits = torch.randn(6, 37, requires_grad=True)
+    output = TreeOutput()
+
+    def gradient(targets: torch.Tensor) -> torch.Tensor:
+        loss = tree_divergence(output(logits), targets)
+        return torch.autograd.grad(loss, logits)[0]
+
+    expected = 0.25 * gradient(votes) + 0.75 * gradient(taught)
+    torch.testing.assert_close(gradient(0.25 * votes + 0.75 * taught), expected)
+
+
+def test_predictions_are_made_once_and_a_damaged_file_of_them_is_refused(taught, monkeypatch):
+    write_extra(new_pictures(3))
+    run = Run(student_config(images=EXTRA), taught)
+    first = run.load_data("fold_0")
+    calls = []
+
+    def counted(*arguments: Any) -> np.ndarray:
+        calls.append(len(arguments[2]))
+        return predict_each(*arguments)
+
+    monkeypatch.setattr(teacher, "predict_each", counted)
+    again = run.load_data("fold_0")
+    assert calls == []
+    np.testing.assert_array_equal(again.targets, first.targets)
+    kept = run.files("fold_0").folder / "teacher" / "unlabeled_0.npy"
+    kept.write_bytes(kept.read_bytes()[:-1] + b"x")
+    with pytest.raises(InputError, match=r"unlabeled_0\.npy does not match"):
+        run.load_data("fold_0")
+
+
+def test_a_killed_prediction_goes_on(taught, monkeypatch):
+    monkeypatch.setattr(teacher, "_CHUNK", 8)
+    run = Run(student_config(), taught)
+    whole = Run(student_config("gz37/whole"), taught).load_data("fold_0")
+    calls = []
+
+    def dies(*arguments: Any) -> np.ndarray:
+        calls.append(len(arguments[2]))
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return predict_each(*arguments)
+
+    monkeypatch.setattr(teacher, "predict_each", dies)
+    with pytest.raises(KeyboardInterrupt):
+        run.load_data("fold_0")
+    resumed = run.load_data("fold_0")
+    assert calls == [8, 8, 8, 4]
+    np.testing.assert_array_equal(resumed.targets, whole.targets)
+
+
+def test_a_student_is_trained_by_the_usual_way(taught):
+    write_extra(new_pictures(3))
+    run = Run(student_config(images=EXTRA), taught)
+    card = run.train([*run.every_fold, "refit_0"])
+    assert card is not None
+    assert (card.folds, card.refits) == ([0, 1, 2], 1)
+    assert not card.possible_leakage
+    run.check()
+
+
+def test_what_cannot_teach_is_refused_before_anything_starts(taught, root):
+    def refusal(**teaching: Any) -> str:
+        values = {"run": TEACHER, **teaching}
+        config = small_config(run="gz37/student", image=SIZES, teacher=values)
+        with pytest.raises(InputError) as raised:
+            Run(config, taught).check()
+        return str(raised.value)
+
+    assert refusal(run="gz37/none").startswith(
+        "gz37/student learns from gz37/none, which is not trained: type `"
+    )
+    assert "teacher.images: missing.zip is missing" in refusal(images="missing.zip")
+    with pytest.raises(InputError, match=r"--holdout: gz37/student learns from gz37/teacher"):
+        check_holdout(Run(student_config(), taught))
+    own = read_pictures(taught)
+    write_extra({"copy": own[taught.ids[0]]})
+    with pytest.raises(InputError, match=r"extra\.zip shows no galaxies but those of"):
+        Run(student_config(images=EXTRA), taught).load_data("fold_0")
+    shutil.rmtree(Run(teacher_config(), taught).files("fold_1").folder)
+    assert "gz37/teacher, which is not trained" in refusal()
+
+
+def test_a_student_is_not_gone_on_with_after_its_teacher_was_trained_anew(taught):
+    run = Run(student_config(), taught)
+    run.train(["fold_0"])
+    shutil.rmtree(Run(teacher_config(), taught).folder.path)
+    Run(student_config(), taught).collect()  # a finished fold needs no teacher
+    other = small_config(run=TEACHER, image=SIZES, train={"epochs": 1, "batch_size": 15}, loss="kl")
+    Run(other, taught).train()
+    with pytest.raises(InputError, match=r"trained on other labels or networks of 'gz37/teacher'"):
+        Run(student_config(), taught).check()
