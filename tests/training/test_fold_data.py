@@ -15,12 +15,14 @@ from galaxyzoo.data.catalog import GROUP, Catalog
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import Dataset, prepare
 from galaxyzoo.io.tables import FOLD
+from galaxyzoo.models.weights import load_weights
 from galaxyzoo.results.fold_files import HISTORY, WEIGHTS, fold_name
 from galaxyzoo.results.layout import bundled_dir, trained_files
 from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training import fold_data, parts
 from galaxyzoo.training.parts import Part
 from galaxyzoo.training.run import Run
+from galaxyzoo.training.trainer import first_network
 from support.datasets import draw_clear_competition, write_classes
 from support.small_models import holdout_config
 
@@ -152,6 +154,21 @@ def test_a_start_from_the_box_has_not_seen_the_fold_or_is_marked(voted, monkeypa
     for train, about, is_marked in cases:
         mine = Catalog("mine", train, np.empty(0, np.int64), about)
         assert first_weights(config, mine) == (own, is_marked)
+
+
+@pytest.mark.parametrize(("task", "keeps_head"), [("gz37", True), ("elliptical_spiral", False)])
+def test_votes_go_on_with_the_head_of_the_box_and_classes_get_a_new_one(voted, task, keeps_head):
+    bundled = loading.load_run_config(bundled_dir() / "gz37/d4cnn_transfer").config
+    model = bundled.model.model_copy(update={"weights_file": "bundled"})
+    values = {"task": task, "run": f"{task}/cnn", "head": {"hidden": bundled.head.hidden}}
+    config = holdout_config(model=model.model_dump(), **values)
+    data = Run(config, voted).load_data("fold_1")
+    network, _ = first_network(config, data)
+    assert data.weights is not None
+    given = load_weights(data.weights)
+    for name, tensor in network.state_dict().items():
+        is_equal = tensor.shape == given[name].shape and bool((tensor == given[name]).all())
+        assert is_equal == (keeps_head or not name.startswith("head."))
 
 
 def test_a_stage_starts_from_the_same_fold_of_the_one_before(voted):

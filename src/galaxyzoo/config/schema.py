@@ -49,7 +49,8 @@ class ModelConfig(base.Settings):
     weights_file: str | None = None
     """safetensors file to start from (path from the project root); if it does not exist, with
     pretrained: true NAME.imagenet.safetensors in the folder GALAXYZOO_WEIGHTS, or else a download;
-    bundled: each fold starts from the network in weights/ that was not trained on it"""
+    bundled: each fold starts from the network in weights/ that was not trained on it, with its head
+    if it has the same columns"""
     allow_scratch: bool = False
     """with pretrained: true, train from scratch if no weights can be downloaded"""
     kwargs: dict[str, Any] = Field(default_factory=dict)
@@ -268,8 +269,11 @@ class Config(base.Settings):
 
     @property
     def keeps_head(self) -> bool:
-        """Check whether the head of the stage before is kept, which has the same columns."""
-        return bool(self.earlier) and self.earlier[-1].head_task == self.head_task
+        """Check whether the head of the network before is kept, which has the same columns."""
+        if self.earlier:
+            return self.earlier[-1].head_task == self.head_task
+        is_of_votes = self.head_task == get_task(COMPETITION_TASK)
+        return is_of_votes and self.model.weights_file == BUNDLED
 
     @property
     def predicted_task(self) -> Task:
