@@ -8,7 +8,7 @@ from galaxyzoo.config.schema import TTAConfig
 from galaxyzoo.core.errors import FoldError
 from galaxyzoo.data.geometry import iterate_views
 from galaxyzoo.inference import network
-from galaxyzoo.inference.network import compute_features, predict
+from galaxyzoo.inference.network import compute_features, predict, predict_with_features
 from galaxyzoo.models.build import build_model
 from support.small_models import small_config
 from support.training_fixtures import fold_data, limit_memory
@@ -45,6 +45,21 @@ def test_prediction_goes_on_with_fewer_images(monkeypatch, most, tried):
     got = compute_features(model, data.cache.images, settings, one_view)
     assert sizes == 2 * tried
     np.testing.assert_allclose(got, features, atol=1e-6)
+
+
+@pytest.mark.parametrize("tta", [TTAConfig(dihedral=False), TTAConfig(angles=2, zooms=(1, 1.2))])
+def test_one_pass_gives_predictions_and_features(tta):
+    """They are those of two passes: features before the head, predictions after it."""
+    data = fold_data(40)
+    settings = small_config(train={"amp": "fp32"})
+    model = build_model(settings).eval()
+    predictions, features = predict_with_features(model, data.cache.images, settings, tta)
+    expected = predict(model, data.cache, np.arange(40), settings, tta)
+    np.testing.assert_allclose(predictions, expected, atol=1e-6)
+    views = iterate_views(data.cache.images, settings.image, tta, torch.device("cpu"))
+    with torch.inference_mode():
+        by_view = [model.features(view).numpy() for view in views]
+    np.testing.assert_allclose(features, np.mean(by_view, axis=0), atol=1e-5)
 
 
 def test_one_image_that_does_not_fit_is_an_error(monkeypatch):

@@ -38,6 +38,7 @@ class Brightness:
     """Its two networks agree least on images of middle gray."""
 
     task, digest = TASK, "brightness"
+    galaxies = frozenset[int]()
     runs = (SimpleNamespace(config=SimpleNamespace(image=IMAGE), models=range(2)),)
 
     def predict(self, decode: Callable[[ImageConfig], np.ndarray]) -> np.ndarray:
@@ -47,6 +48,9 @@ class Brightness:
     def features(self, decode: Callable[[ImageConfig], np.ndarray]) -> np.ndarray:
         bright = self.predict(decode)[:, :1]
         return np.hstack([np.cos(bright), np.sin(bright)]) * (1 + bright)  # lengths do not count
+
+    def predict_with_features(self, decode: Any) -> tuple[np.ndarray, np.ndarray]:
+        return self.predict(decode), self.features(decode)
 
     def predict_with_spread(self, decode: Any) -> tuple[np.ndarray, np.ndarray]:
         values = self.predict(decode)

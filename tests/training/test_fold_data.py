@@ -171,6 +171,15 @@ def test_votes_go_on_with_the_head_of_the_box_and_classes_get_a_new_one(voted, t
         assert is_equal == (keeps_head or not name.startswith("head."))
 
 
+def test_another_head_than_that_of_the_box_is_refused_before_anything_starts(voted):
+    bundled = loading.load_run_config(bundled_dir() / "gz37/d4cnn_transfer").config
+    model = bundled.model.model_copy(update={"weights_file": "bundled"})
+    values = {"task": "gz37", "run": "gz37/cnn", "head": {"hidden": 7}}
+    config = holdout_config(model=model.model_dump(), **values)
+    with pytest.raises(InputError, match=r"gz37/cnn: .*head\.hidden=512: set it, too"):
+        Run(config, voted).check()
+
+
 def test_a_stage_starts_from_the_same_fold_of_the_one_before(voted):
     config = staged()
     expected = [finish_votes(config, voted, fold) for fold in range(3)]

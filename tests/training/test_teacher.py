@@ -1,8 +1,10 @@
 """A student learns from networks that saw no label of its fold, and from new images alone."""
 
+import os
 import shutil
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import cv2
@@ -21,7 +23,9 @@ from galaxyzoo.inference.network import predict, predict_each
 from galaxyzoo.models.build import load_network
 from galaxyzoo.models.heads import TreeOutput
 from galaxyzoo.models.losses import tree_divergence
+from galaxyzoo.results.card import RunCard
 from galaxyzoo.results.fold_files import WEIGHTS
+from galaxyzoo.results.layout import RunFolder
 from galaxyzoo.tasks.registry import get_task
 from galaxyzoo.training import teacher
 from galaxyzoo.training.augmentation import augment_batch
@@ -42,9 +46,9 @@ def teacher_config(**changes: Any) -> Config:
     return small_config(run=TEACHER, image=SIZES, train=train, loss="kl", **changes)
 
 
-def student_config(run: str = "gz37/student", **teaching: Any) -> Config:
+def student_config(name: str = "gz37/student", **teaching: Any) -> Config:
     values = {"run": TEACHER, "weight": 0.75, **teaching}
-    return small_config(run=run, image=SIZES, teacher=values, train={"epochs": 1})
+    return small_config(run=name, image=SIZES, teacher=values, train={"epochs": 1})
 
 
 @pytest.fixture
@@ -293,14 +297,12 @@ def test_a_student_is_trained_by_the_usual_way(taught):
 
 def test_what_cannot_teach_is_refused_before_anything_starts(taught, root):
     def refusal(**teaching: Any) -> str:
-        values = {"run": TEACHER, **teaching}
-        config = small_config(run="gz37/student", image=SIZES, teacher=values)
         with pytest.raises(InputError) as raised:
-            Run(config, taught).check()
+            Run(student_config(**teaching), taught).check()
         return str(raised.value)
 
     assert refusal(run="gz37/none").startswith(
-        "gz37/student learns from gz37/none, which is not trained: type `"
+        "gz37/student learns from gz37/none, which is not trained on this split of "
     )
     assert "teacher.images: missing.zip is missing" in refusal(images="missing.zip")
     with pytest.raises(InputError, match=r"--holdout: gz37/student learns from gz37/teacher"):
@@ -310,7 +312,23 @@ def test_what_cannot_teach_is_refused_before_anything_starts(taught, root):
     with pytest.raises(InputError, match=r"extra\.zip shows no galaxies but those of"):
         Run(student_config(images=EXTRA), taught).load_data("fold_0")
     shutil.rmtree(Run(teacher_config(), taught).files("fold_1").folder)
-    assert "gz37/teacher, which is not trained" in refusal()
+    assert "gz37/teacher, which is not trained on this split of" in refusal()
+    assert "train_folds.sh gz37/teacher" in refusal()
+
+
+def test_a_stage_on_another_dataset_has_no_teacher(taught):
+    """The teacher may know galaxies that the recipe's own dataset holds out."""
+    config = student_config().model_copy(update={"own_dataset": "kaggle"})
+    assert config.teacher is not None
+    settings = config.teacher.model_copy(update={"run": "gz37/none"})
+    with pytest.raises(InputError, match="cannot have a teacher: galaxies that kaggle holds out"):
+        teacher.find_teacher(config, settings, taught)
+
+
+def test_another_teacher_in_the_config_is_named(taught):
+    Run(student_config(), taught).train(["fold_0"])
+    with pytest.raises(InputError, match=r"teacher\.run gz37/teacher → bundled"):
+        Run(student_config(run="bundled"), taught).check()
 
 
 def test_a_student_is_not_gone_on_with_after_its_teacher_was_trained_anew(taught):
@@ -320,5 +338,61 @@ def test_a_student_is_not_gone_on_with_after_its_teacher_was_trained_anew(taught
     Run(student_config(), taught).collect()  # a finished fold needs no teacher
     other = small_config(run=TEACHER, image=SIZES, train={"epochs": 1, "batch_size": 15}, loss="kl")
     Run(other, taught).train()
-    with pytest.raises(InputError, match=r"trained on other labels or networks of 'gz37/teacher'"):
+    with pytest.raises(InputError, match=r"gz37/student learned from another gz37/teacher: delete"):
         Run(student_config(), taught).check()
+
+
+def test_folds_do_not_learn_from_images_that_changed_between_them(taught):
+    write_extra(new_pictures(3))
+    config = student_config(images=EXTRA)
+    Run(config, taught).train(["fold_0"])
+    (paths.root() / EXTRA).rename(paths.root() / "kept.zip")
+    Run(config, taught).collect()  # a finished fold needs no images
+    write_extra(new_pictures(4))
+    with pytest.raises(InputError, match=r"gz37/student learned from another extra\.zip: delete"):
+        Run(config, taught).train(["fold_1"])
+
+
+def test_copied_images_are_the_same(taught):
+    """A folder's files with other times, as `cp -r` makes them."""
+    folder = paths.root() / "extra"
+    folder.mkdir()
+    for name, picture in new_pictures(3).items():
+        (folder / f"{name}.png").write_bytes(encode(picture, end=".png"))
+    config = student_config(images="extra")
+    first = Run(config, taught).load_data("fold_0")
+    Run(config, taught).train(["fold_0"])
+    for path in folder.iterdir():
+        os.utime(path, (1e9, 1e9))
+    again = Run(config, taught)
+    again.check()
+    np.testing.assert_array_equal(again.load_data("fold_0").targets, first.targets)
+    (folder / "new0.png").write_bytes(encode(new_pictures(4)["new3"], end=".png"))
+    with pytest.raises(InputError, match="learned from another extra: delete"):
+        Run(config, taught).check()
+
+
+@pytest.mark.parametrize("mark", ["possible_leakage", "selected_on_validation"])
+def test_a_student_of_a_teacher_that_saw_held_out_galaxies_is_marked_as_it_is(taught, mark):
+    card = RunCard.of(taught.dataset, TEACHER)
+    folder = RunFolder(taught.dataset, TEACHER)
+    assert not Run(student_config(), taught).load_data("fold_0").possible_leakage
+    card.model_copy(update={mark: True}).write(folder.card)
+    assert Run(student_config(), taught).load_data("fold_0").possible_leakage
+
+
+def test_a_teacher_that_was_trained_on_other_folds_is_told_by_the_mark(taught, monkeypatch):
+    """The bundled networks, of five folds, teach ten: any of them may know a galaxy."""
+    config = student_config(run="bundled")
+    monkeypatch.setattr(teacher, "predict_each", predict_a_half)
+    learned = Run(config, taught).load_data("fold_2")
+    assert learned.possible_leakage
+    of_ten = replace(learned.part, name="fold_7", stream=7)
+    fold = replace(learned, part=of_ten, possible_leakage=False)
+    assert config.teacher is not None
+    folder = paths.root() / "fold_7"
+    assert teacher.teach(fold, config, config.teacher, taught, folder).possible_leakage
+
+
+def predict_a_half(models: Sequence[Any], _: Any, rows: np.ndarray, *_more: Any) -> np.ndarray:
+    return np.full((len(models), len(rows), 37), 0.5, np.float32)

@@ -189,7 +189,7 @@ def changed_settings(old: BaseModel, new: BaseModel) -> str:
     after = _flatten(new)
     changes = []
     for key in before | after:
-        if key.endswith(".run"):  # of a stage: a digest of its settings
+        if key.endswith(".run") and key != "teacher.run":  # of a stage: a digest of its settings
             continue
         if before.get(key) != after.get(key):
             changes.append(f"{key} {before.get(key)} → {after.get(key)}")

@@ -254,9 +254,11 @@ class SavedConfig(NamedTuple):
     config: schema.Config
     fingerprint: str  # of galaxies, labels and folds
     images: str | None  # digest of the images; an exported run has none
-    # of the labels of other datasets and of teachers that stages learned from, by their names;
-    # earlier versions saved none
+    # of the labels of other datasets that stages learned from, by their names; earlier versions
+    # saved none
     elsewhere: Mapping[str, str] = MappingProxyType({})
+    # by name of teacher or path of unlabeled images; None: was missing
+    teachers: Mapping[str, str | None] = MappingProxyType({})
 
 
 def load_run_config(folder: Path) -> SavedConfig:
@@ -285,8 +287,9 @@ def _parse_saved(content: bytes, path: Path) -> SavedConfig:
     fingerprint = str(values.pop("data_fingerprint", ""))
     images = values.pop("data_images", None)
     elsewhere = values.pop("data_elsewhere", {})
+    teachers = values.pop("teachers", {})
     config = schema.parse_config(values, shown(path))
-    return SavedConfig(config, fingerprint, images, elsewhere)
+    return SavedConfig(config, fingerprint, images, elsewhere, teachers)
 
 
 def portable_config(config: schema.Config, fingerprint: str) -> str:

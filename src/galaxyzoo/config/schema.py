@@ -164,20 +164,20 @@ class TTAConfig(base.Settings):
 
 
 class TeacherConfig(base.Settings):
-    """A teacher: networks whose predictions are learned besides the labels (distillation)."""
+    """Distillation: a trained run whose predictions are learned besides the labels."""
 
     run: str
-    """run trained on the same dataset, whose network of fold k teaches fold k, and whose networks
-    together teach a training on all galaxies; bundled: the networks in weights/"""
+    """a run trained on all folds of the same dataset, or bundled (the networks in weights/); fold k
+    learns from its network of fold k, --refit from all of them"""
     weight: float = Field(0.5, ge=0, le=1)
-    """the teacher's share in what is learned of a labeled galaxy; labels have the rest"""
+    """weight of the teacher's prediction in a labeled galaxy's target; the label has the rest"""
     images: str | None = None
-    """images without labels, of which the teacher's predictions alone are learned: a folder, zip or
-    file (path from the project root)"""
+    """unlabeled images (folder, zip or list; path from the project root), trained on the teacher's
+    predictions alone"""
     side_px: float = Field(float(ORIGINAL_PX), gt=0)
-    """side of the sky that these images show, in pixels of the competition's images"""
+    """side of the sky in an unlabeled image, in pixels of the competition's images"""
     tta: TTAConfig | None = None
-    """views that the teacher predicts from; null: its own"""
+    """test-time views of the teacher; null: those of its own config"""
 
 
 class Config(base.Settings):
@@ -218,7 +218,7 @@ class Config(base.Settings):
     loss: Literal["mse", "kl", "cross_entropy"] = "mse"
     """kl: Kullback-Leibler divergence per question; cross_entropy: the default for classes"""
     teacher: TeacherConfig | None = None
-    """networks whose predictions are learned besides the labels"""
+    """distillation: a trained run whose predictions are learned besides the labels"""
     augment: AugmentConfig = AugmentConfig()
     """random changes of training images"""
     train: TrainConfig = TrainConfig()
@@ -235,7 +235,8 @@ class Config(base.Settings):
         """
         if of is None:
             of = "weights" if self.is_earlier_stage else "result"
-        digest = ""
+        # The bundled head was not always kept
+        digest = "bundled head" if self.stages[0].keeps_head else ""
         for stage in (*self.earlier, self):
             unused = {*_NOT_IN_DIGEST, "earlier"}  # earlier stages count by the digest before
             if stage.teacher is None:  # as before there were any

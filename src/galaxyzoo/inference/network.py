@@ -127,11 +127,21 @@ def _predict_batch(
     return torch.stack(totals) / tta.n_views
 
 
-@torch.inference_mode()
 def compute_features(
     model: GalaxyNet, images: np.ndarray, config: schema.Config, tta: schema.TTAConfig
 ) -> np.ndarray:
-    """Features before the head, averaged over views.
+    """Features before the head, averaged over views, (n, feature) float32.
+
+    Arguments as of `predict_with_features`.
+    """
+    return predict_with_features(model, images, config, tta)[1]
+
+
+@torch.inference_mode()
+def predict_with_features(
+    model: GalaxyNet, images: np.ndarray, config: schema.Config, tta: schema.TTAConfig
+) -> tuple[np.ndarray, np.ndarray]:
+    """Predictions, and the features before the head that they are made of, averaged over views.
 
     Args:
         model: a network.
@@ -139,17 +149,22 @@ def compute_features(
         config: of its run.
         tta: the views.
     Returns:
-        (n, feature) float32.
+        (n, column) and (n, feature) float32.
     """
     model.eval()
     device = model.mean.device
 
     def compute(batch: slice) -> Tensor:
-        views = iterate_views(images[batch], config.image, tta, device)
+        by_view = []
         with devices.autocast(config.train.amp, device):
-            features = [model.features(view).float() for view in views]
-            return torch.stack(features).mean(dim=0)
+            for view in iterate_views(images[batch], config.image, tta, device):
+                features = model.features(view)
+                predictions = model.output(model.head(features).float())
+                by_view.append(torch.cat([predictions.float(), features.float()], dim=1))
+            return torch.stack(by_view).mean(dim=0)
 
-    count = len(images) or 1  # an empty batch, too, has the features' columns
+    count = len(images) or 1  # an empty batch, too, has the columns
     batches = _in_batches(compute, count, batch_size_for(device), config.run)
-    return np.concatenate([features.cpu().numpy() for features in batches])
+    both = np.concatenate([batch.cpu().numpy() for batch in batches])
+    n_columns = len(config.predicted_task.columns)
+    return both[:, :n_columns], both[:, n_columns:]

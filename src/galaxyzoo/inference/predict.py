@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -23,8 +23,18 @@ from galaxyzoo.data.stores.base import Images
 from galaxyzoo.data.stores.opening import open_all
 from galaxyzoo.inference.chunks import CHUNK, Chunk, decode_chunk
 from galaxyzoo.inference.id_column import IdColumn
-from galaxyzoo.inference.input_checks import InputChecks, add_checks, describe_checks
-from galaxyzoo.inference.network import compute_features, fuse_for_inference, predict_each
+from galaxyzoo.inference.input_checks import (
+    InputChecks,
+    add_checks,
+    check_known,
+    describe_checks,
+)
+from galaxyzoo.inference.network import (
+    compute_features,
+    fuse_for_inference,
+    predict_each,
+    predict_with_features,
+)
 from galaxyzoo.io.writing import plain_cell
 from galaxyzoo.models.build import GalaxyNet, load_network
 from galaxyzoo.results import fold_files, layout
@@ -36,7 +46,13 @@ Decode = Callable[[schema.ImageConfig], np.ndarray]
 
 
 class Predictor(ABC):
-    """Predictor of images: a trained run, or an ensemble of runs."""
+    """Predictor of images: a trained run, or an ensemble of runs.
+
+    Attributes:
+        galaxies: GalaxyIDs that it learned from, where its folder lists them.
+    """
+
+    galaxies: Set[int] = frozenset()
 
     @property
     @abstractmethod
@@ -68,6 +84,10 @@ class Predictor(ABC):
     def features(self, decode: Decode) -> np.ndarray:
         """(n, feature) input of the head of the first fold's network, mean over views."""
 
+    def predict_with_features(self, decode: Decode) -> tuple[np.ndarray, np.ndarray]:
+        """Predict some images, (n, column), and compute their (n, feature) features."""
+        return self.predict(decode), self.features(decode)
+
     def predict(self, decode: Decode, fold: int | None = None) -> np.ndarray:
         """Predict some images.
 
@@ -93,7 +113,8 @@ class RunNetworks(Predictor):
     """A trained run's networks."""
 
     config: schema.Config
-    models: Mapping[int, GalaxyNet]  # by fold
+    models: Mapping[int, GalaxyNet]  # by number of the fold or refit
+    galaxies: Set[int] = frozenset()
 
     @cached_property
     def _fused(self) -> dict[int, GalaxyNet]:
@@ -110,10 +131,13 @@ class RunNetworks(Predictor):
         files.check()
         config = loading.load_run_config(folder).config
         networks = {}
-        for fold in fold_files.exported_folds(files):
-            path = folder / fold_files.fold_name(fold) / fold_files.WEIGHTS
-            networks[fold] = load_network(config, path)
-        return cls(config, networks)
+        for name in fold_files.exported_trainings(files):
+            path = folder / name / fold_files.WEIGHTS
+            networks[fold_files.number_of(name)] = load_network(config, path)
+        galaxies: list[int] = []
+        if fold_files.GALAXIES in files.names:
+            galaxies = np.load(folder / fold_files.GALAXIES).tolist()
+        return cls(config, networks, frozenset(galaxies))
 
     def choose(self, fold: int | None) -> list[GalaxyNet]:
         """Choose the networks that predict: all, or one fold's if that is trained."""
@@ -172,6 +196,15 @@ class RunNetworks(Predictor):
         """See `Predictor.features`."""
         images = decode(self.config.image)
         return compute_features(self.choose(None)[0], images, self.config, self.config.tta)
+
+    def predict_with_features(self, decode: Decode) -> tuple[np.ndarray, np.ndarray]:
+        """See `Predictor.predict_with_features`; one network does both in one pass."""
+        if len(self.models) > 1:
+            return super().predict_with_features(decode)
+        images = decode(self.config.image)
+        (network,) = self.choose(None)
+        predictions, features = predict_with_features(network, images, self.config, self.config.tta)
+        return self.combine([predictions]), features
 
 
 def run_networks(
@@ -272,6 +305,7 @@ def predict_stores(
             tables.append(chunk.table(predictor.predict(chunk.decode), predictor.task))
             unreadable += chunk.problems
             add_checks(checks, chunk.checks)
+            add_checks(checks, check_known(tables[-1].index, predictor.galaxies))
     predictions = pd.concat(tables) if tables else pd.DataFrame()
     if predictions.empty:
         name, reason = unreadable[0]

@@ -22,11 +22,12 @@ VAL_TABLE = "val.csv"  # predictions of its own galaxies
 TEST_TABLE = "test.csv"  # predictions of the test galaxies
 HELD_OUT_TABLE = "held_out.csv"  # predictions of the hold-out's test part
 DONE = "fold.json"  # the mark
+GALAXIES = "galaxies.npy"  # GalaxyIDs that the bundled student learned from
 HOLDOUT = "holdout"
 _FOLD = "fold_"
 _REFIT = "refit_"
 EVERY_FOLD = f"{_FOLD}*"  # pattern of their folders
-_FIRST_REFIT = 1000  # number of refit_0 in random streams and records; below it are folds
+FIRST_REFIT = 1000  # number of refit_0 in random streams and records; below it are folds
 _CONTENTS = (WEIGHTS, HISTORY, VAL_TABLE, TEST_TABLE, HELD_OUT_TABLE)
 # The untrained network's loss is a mean over a part of the galaxies and, like all losses in
 # training, under dropout: 30 galaxies that teach nothing gave ratios up to 1.14. Learning rates far
@@ -57,7 +58,7 @@ def is_refit(name: str) -> bool:
 def number_of(name: str) -> int:
     """Number of a fold or refit, by which its random streams differ and its files record it."""
     if is_refit(name):
-        return _FIRST_REFIT + int(name.removeprefix(_REFIT))
+        return FIRST_REFIT + int(name.removeprefix(_REFIT))
     return int(name.removeprefix(_FOLD))
 
 
@@ -159,9 +160,10 @@ class FoldFiles(SealedFiles):
         return FoldSummary(**self.notes)
 
 
-def exported_folds(files: SealedFiles) -> list[int]:
-    """Folds whose networks are among the files of an exported run."""
-    return _fold_numbers(Path(name).parent for name in files.names)
+def exported_trainings(files: SealedFiles) -> list[str]:
+    """Names of the folds and refits whose networks are among the files of an exported run."""
+    paths_of_weights = [Path(name) for name in files.names if Path(name).name == WEIGHTS]
+    return sorted((path.parent.name for path in paths_of_weights), key=number_of)
 
 
 def _fold_numbers(folders: Iterable[Path]) -> list[int]:

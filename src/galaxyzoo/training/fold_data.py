@@ -20,6 +20,15 @@ from galaxyzoo.training.parts import Part
 
 
 @dataclass(frozen=True)
+class Unlabeled:
+    """Images without labels, of which a teacher's predictions are learned."""
+
+    cache: ImageCache  # their ids are their names
+    rows: np.ndarray  # of those to learn from, ascending
+    scale: float  # zoom that gives them the scale of the images with labels
+
+
+@dataclass(frozen=True)
 class FoldData:
     """Images and targets that one training learns from, and where its first weights come from."""
 
@@ -33,13 +42,14 @@ class FoldData:
     origin: str = ""  # of these weights, for records, such as `timm a1_in1k, then small`
     possible_leakage: bool = False  # they were maybe trained on the galaxies to validate on
     history: Path | None = None  # of the stages before
-    unlabeled: ImageCache | None = None  # images without labels; their rows follow the galaxies'
-    scale: float = 1.0  # zoom that gives these the scale of the others
+    unlabeled: Unlabeled | None = None  # images without labels; their rows follow the galaxies'
 
     @property
     def train_rows(self) -> np.ndarray:
         """Rows to learn from."""
-        return self.part.train_rows
+        if self.unlabeled is None:
+            return self.part.train_rows
+        return np.concatenate([self.part.train_rows, len(self.cache.ids) + self.unlabeled.rows])
 
     @property
     def val_rows(self) -> np.ndarray:
@@ -51,26 +61,27 @@ class FoldData:
         """(image, cache_px, cache_px, 3) uint8 of the galaxies, and of those without labels."""
         if self.unlabeled is None:
             return [self.cache.images]
-        return [self.cache.images, self.unlabeled.images]
+        return [self.cache.images, self.unlabeled.cache.images]
 
     def read(self, rows: np.ndarray) -> np.ndarray:
         """(B, cache_px, cache_px, 3) uint8 images of ascending rows."""
         if self.unlabeled is None:
             return self.cache.images[rows]
         n_labeled = np.searchsorted(rows, len(self.cache.ids))
-        unlabeled = self.unlabeled.images[rows[n_labeled:] - len(self.cache.ids)]
+        unlabeled = self.unlabeled.cache.images[rows[n_labeled:] - len(self.cache.ids)]
         return np.concatenate([self.cache.images[rows[:n_labeled]], unlabeled])
 
     def scales_of(self, rows: np.ndarray) -> np.ndarray:
         """(B,) zooms that give images the scale of those with labels."""
-        return np.where(rows < len(self.cache.ids), 1.0, self.scale)
+        scale = self.unlabeled.scale if self.unlabeled else 1.0
+        return np.where(rows < len(self.cache.ids), 1.0, scale)
 
     @property
     def ids(self) -> np.ndarray:
         """(image,) ids of the galaxies, then names of images without labels."""
         if self.unlabeled is None:
             return self.cache.ids
-        return np.concatenate([self.cache.ids.astype(object), self.unlabeled.ids])
+        return np.concatenate([self.cache.ids.astype(object), self.unlabeled.cache.ids])
 
 
 def make_fold_data(
@@ -120,7 +131,7 @@ def start_from_bundled(data: FoldData, config: schema.Config, catalog: Catalog) 
     """
     bundled = find_bundled(config)
     run = bundled.folder.relative_to(layout.bundled_dir()).as_posix()
-    left_out = data.part.stream % len(fold_files.exported_folds(bundled))
+    left_out = data.part.stream % len(fold_files.exported_trainings(bundled))
     path = bundled.folder / fold_files.fold_name(left_out) / fold_files.WEIGHTS
     fingerprint = loading.load_run_config(bundled.folder).fingerprint
     return replace(
@@ -139,9 +150,15 @@ def find_bundled(config: schema.Config) -> SealedFiles:
     for run in layout.bundled_runs(COMPETITION_TASK):
         bundled = layout.exported_files(layout.bundled_dir() / run)
         bundled.check()
-        model = loading.load_run_config(bundled.folder).config.model
-        if (model.name, model.kwargs) == (config.model.name, config.model.kwargs):
-            return bundled
+        saved = loading.load_run_config(bundled.folder).config
+        if (saved.model.name, saved.model.kwargs) != (config.model.name, config.model.kwargs):
+            continue
+        if config.keeps_head and saved.head.hidden != config.head.hidden:
+            raise InputError(
+                f"{config.run}: the head of the bundled networks has head.hidden="
+                f"{saved.head.hidden}: set it, too"
+            )
+        return bundled
     raise InputError(f"{config.run}: weights/ has no {config.model.name} networks of this kind")
 
 

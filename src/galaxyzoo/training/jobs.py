@@ -44,9 +44,10 @@ def choose_jobs(configs: Sequence[Config], datasets: Mapping[str | None, Dataset
 
 def _count_on_gpus(configs: Sequence[Config], datasets: Mapping[str | None, Dataset]) -> int:
     """Count the folds that the GPUs' memory has room for, by the run that needs most."""
-    distinct = {}  # one config of each network, image size and batch size
+    distinct = {}  # one config of each network, image size, batch size and teacher
     for config in configs:
-        distinct[config.model.model_dump_json(), config.image, config.train.batch_size] = config
+        network = (config.model.model_dump_json(), config.image, config.train.batch_size)
+        distinct[network, repr(config.teacher)] = config
     fold_bytes = 0.0
     for config in distinct.values():
         fold_bytes = max(fold_bytes, probe.gpu_bytes(config, datasets[config.dataset]))

@@ -13,6 +13,7 @@ from galaxyzoo.data.catalog import Catalog, folds_dir
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.training.augmentation import check_transforms
 from galaxyzoo.training.probe import peak_of_fold, recall_or_probe
+from galaxyzoo.training.teacher import count_unlabeled
 
 _PROBES_S = 60.0  # seconds of all probes together, where a batch of each run fits in
 _BUSY = 0.8  # share of the processor below which others are at work
@@ -59,7 +60,8 @@ def estimate(
         train_s = galaxies * epochs * predict_s
         predicted = 0.0
     else:
-        train_s = galaxies * (k - 1) * epochs / config.train.batch_size * batch_s
+        learned = galaxies * (k - 1) + count_unlabeled(config, catalog.dataset) * k
+        train_s = learned * epochs / config.train.batch_size * batch_s
         # Each fold's galaxies are also validated after every epoch, in one view.
         predicted = galaxies * epochs / config.tta.n_views
     if not config.is_earlier_stage:
@@ -116,6 +118,8 @@ def print_plan(configs: list[Config], datasets: Mapping[str | None, Dataset]) ->
         f"decoded images: {_gigabytes(cached)} on disk (memory-mapped); free disk space: "
         f"{_gigabytes(free)}; memory: {_gigabytes(memory_bytes())}"
     )
+    if any(config.teacher for config in configs):
+        print("not counted: the teachers' predictions")
     share = min(cost.cpu_share for cost in costs)
     if share < _BUSY:
         print(
@@ -157,6 +161,9 @@ def _cache_bytes(configs: list[Config], datasets: Mapping[str | None, Dataset]) 
     for dataset, _, cache_px in caches:
         data = datasets[dataset]
         size += (len(data.ids) + len(data.test_ids)) * cache_px**2 * 3
+    for config in configs:
+        dataset = datasets[config.dataset].dataset
+        size += count_unlabeled(config, dataset) * config.image.cache_px**2 * 3
     return size
 
 

@@ -19,6 +19,7 @@ from galaxyzoo.inference.network import batch_size_for, predict
 from galaxyzoo.results.fold_files import fold_name
 from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.training.parts import Part
+from galaxyzoo.training.teacher import count_unlabeled
 from galaxyzoo.training.trainer import Trainer
 
 BATCHES = 8  # timed at most, after the first, which is slower
@@ -170,5 +171,6 @@ def gpu_bytes(config: Config, catalog: Catalog) -> float:
 
 def peak_of_fold(config: Config, catalog: Catalog, reserved: int) -> float:
     """GPU memory of a fold: that reserved for a few images, and all images."""
-    images = len(catalog.ids) * config.image.cache_px**2 * 3
+    count = len(catalog.ids) + count_unlabeled(config, catalog.dataset)
+    images = count * config.image.cache_px**2 * 3
     return _CONTEXT_BYTES + reserved + images

@@ -94,14 +94,15 @@ class Run:
                     f"stage '{stage.stage}' of {self.config.run} learns task {stage.task}, but "
                     f"dataset '{self.catalog.dataset}' has no labels for it: add stages=null"
                 )
+        settings = self.config.teacher
+        if settings and self.unfinished():
+            teacher.find_teacher(self.config, settings, self.data)
+            teacher.open_unlabeled(settings, self.data.dataset)
         self._set_aside()
         check_transforms(self.config)
         build_model(self.config, initialize=False)
         if self.config.stages[0].model.weights_file == BUNDLED:
             fold_data.find_bundled(self.config.stages[0])
-        if self.config.teacher and self.unfinished():
-            teacher.find_teacher(self.config, self.data)
-            teacher.open_unlabeled(self.config.teacher)
         fold_parts(self.config, self.data, range(self.catalog.n_folds))
         fold_data.check_dataset_before(self.config, self.data)
         finished = [*self.finished_folds(), *self.finished_refits()]
@@ -136,9 +137,11 @@ class Run:
         changed = self._changed_elsewhere(saved)
         if changed:
             raise InputError(
-                f"{folder} was trained on other labels or networks of '{changed[0]}': delete it to "
-                "retrain"
+                f"{folder} was trained on other labels of '{changed[0]}': delete it to retrain"
             )
+        changed = self._changed_teachers(saved)
+        if changed:
+            raise InputError(f"{folder} learned from another {changed[0]}: delete it to retrain")
 
     def _is_of_catalog(self, saved: loading.SavedConfig) -> bool:
         """Check whether a run was begun on this split of these images."""
@@ -146,27 +149,36 @@ class Run:
             return False
         return saved.images == self.catalog.about.get("images")
 
-    def _fingerprints_elsewhere(self) -> dict[str, str | None]:
-        """Fingerprints of other datasets' labels, and of teachers, that stages learn from, by name.
-
-        A teacher that is gone has None: who has learned from it needs it no more.
-        """
-        fingerprints: dict[str, str | None] = {}
+    def _fingerprints_elsewhere(self) -> dict[str, str]:
+        """Fingerprints of the labels of other datasets that stages learn from, by their names."""
+        fingerprints = {}
         of_run = self.catalog.dataset
         for stage in self.config.stages:
             dataset = stage.dataset or self.config.own_dataset or of_run
             if dataset != of_run and dataset not in fingerprints:
                 fingerprints[dataset] = load_catalog(dataset).fingerprint
-            if stage.teacher:
-                fingerprints[stage.teacher.run] = teacher.digest_teacher(stage, self.catalog)
         return fingerprints
 
     def _changed_elsewhere(self, saved: loading.SavedConfig) -> list[str]:
-        """Name the other datasets and teachers that have changed since stages learned from them."""
+        """Name the other datasets whose labels have changed since stages learned from them."""
         now = self._fingerprints_elsewhere()
+        return [dataset for dataset, then in saved.elsewhere.items() if now.get(dataset) != then]
+
+    def _teachers(self) -> dict[str, str | None]:
+        """Digests of the teachers of all stages, and of images without labels, by their names."""
+        digests: dict[str, str | None] = {}
+        for stage in self.config.stages:
+            if stage.teacher:
+                digests |= teacher.digest_teacher(stage, stage.teacher, self.data)
+        return digests
+
+    def _changed_teachers(self, saved: loading.SavedConfig) -> list[str]:
+        """Name the teachers and images that have changed; those that are gone are not needed."""
+        now = self._teachers()
         changed = []
-        for name, then in saved.elsewhere.items():
-            if now.get(name, "") not in (then, None):
+        for name, then in saved.teachers.items():
+            digest = now.get(name)
+            if digest is not None and digest != then:
                 changed.append(name)
         return changed
 
@@ -273,9 +285,10 @@ class Run:
         part = part_named(self.config, self.data, name)
         before = fold_data.find_stage_before(self.config, self.data, name)
         data = fold_data.make_fold_data(self.config, self.data, part, before)
-        if self.config.teacher is None:
+        settings = self.config.teacher
+        if settings is None:
             return data
-        return teacher.teach(data, self.config, self.data, self.files(name).folder)
+        return teacher.teach(data, self.config, settings, self.data, self.files(name).folder)
 
     def collect(self) -> card.RunCard | None:
         """Write tables and card of the finished folds; returns the card.
@@ -331,6 +344,8 @@ class Run:
             with contextlib.suppress(InputError):  # damaged, which is for its own commands to say
                 saved = loading.load_run_config(path.parent)
                 if saved.config.digest("weights") == weights and self._is_current(saved):
+                    if self._changed_teachers(saved):
+                        continue
                     fingerprint = self.catalog.fingerprint
                     twin = FoldFiles.of(path.parent, name, saved.config, fingerprint)
                     twin.check()
@@ -372,6 +387,9 @@ class Run:
             elsewhere = self._fingerprints_elsewhere()
             if elsewhere:
                 values["data_elsewhere"] = elsewhere
+            teachers = self._teachers()
+            if teachers:
+                values["teachers"] = teachers
         files.write_text(path, yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
 
     def locked(self) -> contextlib.AbstractContextManager[None]:

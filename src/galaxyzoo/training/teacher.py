@@ -1,12 +1,12 @@
-"""Distillation: a student learns a teacher's predictions besides labels, also of other images.
+"""Distillation: train a student on a teacher's predictions and on labels.
 
-Both losses are linear in what is learned, up to a constant, so that a galaxy's target is the mean
-of its label and its prediction, weighted as the losses are. An image without a label has its
-prediction alone.
+A labeled galaxy's target is the weighted mean of its label and the teacher's prediction. For MSE,
+KL divergence and cross-entropy this has the same gradient as the weighted sum of two losses. An
+unlabeled image's target is the prediction.
 
-The student of fold k learns from the teacher's network of fold k alone, which saw no label of that
-fold either. One that is trained on all galaxies learns from all networks, of a labeled galaxy from
-the one that left it out: that predicts it as it does a new galaxy.
+The student of fold k learns from the teacher's network of fold k, which saw no label of that fold.
+A training on all galaxies takes each galaxy's prediction from the network that left it out, as for
+a new galaxy; unlabeled images get the mean of all networks.
 
 Source: Hinton et al. 2015 (arXiv 1503.02531), without a temperature: votes are soft already.
 """
@@ -19,148 +19,204 @@ from pathlib import Path
 import numpy as np
 
 from galaxyzoo.config import loading
-from galaxyzoo.config.schema import ORIGINAL_PX, Config, TeacherConfig
+from galaxyzoo.config.schema import ORIGINAL_PX, Config, ImageConfig, TeacherConfig
 from galaxyzoo.core import console, files, manifest, paths
 from galaxyzoo.core.artifact import SealedFiles
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import BUNDLED
-from galaxyzoo.data.catalog import Catalog, dataset_dir
+from galaxyzoo.data.catalog import Catalog, dataset_dir, read_image_settings
 from galaxyzoo.data.folds import near_duplicates
 from galaxyzoo.data.image_cache import ImageCache, open_cache
+from galaxyzoo.data.image_digests import digest_each
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.data.stores.base import Images
-from galaxyzoo.data.stores.opening import open_images
+from galaxyzoo.data.stores.opening import open_images, read_settings
 from galaxyzoo.inference.network import predict_each
 from galaxyzoo.inference.predict import RunNetworks, load_run
 from galaxyzoo.results import layout
+from galaxyzoo.results.card import RunCard
 from galaxyzoo.results.fold_files import is_refit
-from galaxyzoo.training.fold_data import FoldData, has_folds_of
+from galaxyzoo.training.fold_data import FoldData, Unlabeled, has_folds_of
 
 _CHUNK = 4096  # images whose predictions are saved together
-_ADVICE = "delete it to predict again"
+_digests: dict[str, str] = {}  # of unlabeled images' contents, by that of their names and stamps
+# How images are compared: whole, as a cut may be off by half a pixel of a small image
+_COMPARED = ImageConfig(crop_px=ORIGINAL_PX, cache_px=106)
 
 
-def find_teacher(config: Config, catalog: Catalog) -> layout.RunFolder:
+def find_teacher(config: Config, settings: TeacherConfig, catalog: Catalog) -> layout.RunFolder:
     """Find the teacher of a run, or refuse one that cannot teach it.
 
     Args:
-        config: of the run, with a teacher.
+        config: of the run or stage.
+        settings: its teacher.
         catalog: the dataset that it is trained on.
     Raises:
-        InputError: the teacher predicts other columns, has another split, or is not fully trained.
+        InputError: the teacher predicts other columns, or is not trained in all folds of the
+            dataset; or the stage is on another dataset than its recipe, where a teacher may know
+            galaxies that the recipe holds out.
     """
-    assert config.teacher is not None
-    run = config.teacher.run
-    folder = layout.RunFolder(catalog.dataset, run)
-    if run == BUNDLED:
-        runs = layout.bundled_runs(config.task)
-        if not runs:
-            raise InputError(f"{config.run}: weights/ has no networks of task {config.task}")
-        folder = layout.RunFolder(BUNDLED, runs[0])
-    elif len(folder.folds) < catalog.n_folds:
-        command = layout.train_command(catalog.dataset, run)
-        raise InputError(f"{config.run} learns from {run}, which is not trained: type `{command}`")
-    saved = loading.load_run_config(folder.path)
-    if saved.config.predicted_task.columns != config.predicted_task.columns:
-        raise InputError(f"{config.run}: teacher.run={run} predicts other columns")
-    fingerprint = catalog.for_task(config.predicted_task).fingerprint
-    if run != BUNDLED and saved.fingerprint != fingerprint:
+    if config.own_dataset:
         raise InputError(
-            f"{config.run} learns from {run}, which was trained on another split of "
-            f"{catalog.dataset}: delete {paths.shown(folder.path)} to retrain it"
+            f"{config.title} cannot have a teacher: galaxies that {config.own_dataset} holds out "
+            f"may be among those of {catalog.dataset} that it knows; remove `teacher`"
         )
+    run = settings.run
+    folder = layout.RunFolder(catalog.dataset, run)
+    is_ready = len(folder.folds) == catalog.n_folds
+    if run == BUNDLED:
+        folder = layout.RunFolder(BUNDLED, _find_bundled(config))
+    elif is_ready:
+        fingerprint = catalog.for_task(config.predicted_task).fingerprint
+        is_ready = loading.load_run_config(folder.path).fingerprint == fingerprint
+    if run != BUNDLED and not is_ready:
+        command = layout.train_command(catalog.dataset, run)
+        raise InputError(
+            f"{config.title} learns from {run}, which is not trained on this split of "
+            f"{catalog.dataset}: type `{command}`"
+        )
+    columns = loading.load_run_config(folder.path).config.predicted_task.columns
+    if columns != config.predicted_task.columns:
+        raise InputError(f"{config.title}: teacher.run={run} predicts other columns")
     return folder
 
 
-def digest_teacher(config: Config, catalog: Catalog) -> str | None:
-    """Digest of the teacher's networks; None where a fold of it is missing by now."""
-    assert config.teacher is not None
-    if config.teacher.run == BUNDLED:
-        return layout.exported_files(find_teacher(config, catalog).path).digest[:16]
-    return layout.digest_networks(catalog.dataset, config.teacher.run, catalog.n_folds)
+def _find_bundled(config: Config) -> str:
+    """Name of the bundled run of a config's task."""
+    runs = layout.bundled_runs(config.task)
+    if not runs:
+        raise InputError(f"{config.title}: weights/ has no networks of task {config.task}")
+    return runs[0]
 
 
-def open_unlabeled(settings: TeacherConfig) -> Images | None:
-    """Open the images without labels; None: the config has none."""
+def digest_teacher(
+    config: Config, settings: TeacherConfig, catalog: Catalog
+) -> dict[str, str | None]:
+    """Digests of all that a run learns from its teacher: networks, and unlabeled images.
+
+    Arguments as of `find_teacher`.
+
+    Returns:
+        By the name of the run and the path of the images; None where one no longer exists.
+    """
+    run = settings.run
+    digests: dict[str, str | None] = {}
+    if run == BUNDLED:
+        folder = layout.bundled_dir() / _find_bundled(config)
+        digests[run] = layout.exported_files(folder).digest[:16]
+    else:
+        digests[run] = layout.digest_networks(catalog.dataset, run, catalog.n_folds)
+    if settings.images:
+        is_there = _path_of(settings.images).exists()
+        images = open_unlabeled(settings, catalog.dataset) if is_there else None
+        digests[settings.images] = _digest_of(images) if images else None
+    return digests
+
+
+def _path_of(images: str) -> Path:
+    return paths.root() / images
+
+
+def open_unlabeled(settings: TeacherConfig, dataset: str) -> Images | None:
+    """Open the unlabeled images, with the dataset's settings of images; None: there are none."""
     if settings.images is None:
         return None
-    path = paths.root() / settings.images
+    path = _path_of(settings.images)
     if not path.exists():
         raise InputError(
             f"teacher.images: {paths.shown(path)} is missing: correct the path, or learn without "
             "it by teacher.images=null"
         )
-    return open_images(path).stamped()
+    return open_images(path, read_settings(read_image_settings(dataset))).stamped()
 
 
-def teach(fold: FoldData, config: Config, data: Dataset, folder: Path) -> FoldData:
-    """Add the teacher's predictions to a training's targets, and the images without labels.
+def count_unlabeled(config: Config, dataset: str) -> int:
+    """Number of unlabeled images of a run, copies included; 0 if they are gone."""
+    settings = config.teacher
+    if settings is None or settings.images is None or not _path_of(settings.images).exists():
+        return 0
+    return len(open_unlabeled(settings, dataset) or ())
 
-    Predictions are computed once, and kept.
+
+def teach(
+    fold: FoldData, config: Config, settings: TeacherConfig, data: Dataset, folder: Path
+) -> FoldData:
+    """Mix the teacher's predictions into a training's targets, and add the unlabeled images.
 
     Args:
-        fold: what it learns without a teacher.
-        config: of the run, with a teacher.
+        fold: labels, images and first weights of the training.
+        config: of the run.
+        settings: its teacher.
         data: the dataset that it is trained on.
-        folder: of its files.
+        folder: folder of the training, which keeps the predictions.
+    Returns:
+        The fold data; targets of training rows are mixed, those of validation rows stay labels.
     Raises:
         InputError: as of `find_teacher` and `open_unlabeled`.
     """
-    assert config.teacher is not None
-    settings = config.teacher
-    teacher = find_teacher(config, data)
-    networks = load_run(teacher.dataset, teacher.run).restrict(None, settings.tta)
+    teacher = find_teacher(config, settings, data)
     fingerprint = loading.load_run_config(teacher.path).fingerprint
     has_same_folds = settings.run != BUNDLED or has_folds_of(data, fingerprint)
-    part = fold.part
-    if not is_refit(part.name):
-        networks = networks.restrict([part.stream], None)
-    folder /= "teacher"
+    is_optimistic = RunCard.of(teacher.dataset, teacher.run).is_optimistic
+    leaks = fold.possible_leakage or is_optimistic or not has_same_folds
+    networks = load_run(teacher.dataset, teacher.run).restrict(None, settings.tta)
+    if not is_refit(fold.part.name):
+        left_out = fold.part.stream % len(networks.models)
+        networks = networks.restrict([left_out], None)
 
-    rows = part.train_rows
+    rows = fold.part.train_rows
     images = data.train_images(networks.config.image).images
-    made_by = {"teacher": networks.digest, "images": data.about.get("images")}
-    by_network = _predict(networks, images, rows, folder / "labeled", made_by)
+    key = str(data.about.get("images"))
+    by_network = _predict(networks, images, rows, folder, "labeled", key)
     predictions = by_network.mean(axis=0)
-    if is_refit(part.name) and has_same_folds:
-        predictions = by_network[data.folds[rows], np.arange(len(rows))]  # the one that left it out
+    if is_refit(fold.part.name) and has_same_folds:
+        # Networks have memorized their training galaxies: only the one that left a galaxy out
+        # predicts it as it does a new one.
+        predictions = by_network[data.folds[rows], np.arange(len(rows))]
     targets = fold.targets.copy()
-    targets[rows] += settings.weight * (predictions - targets[rows])
-    leaks = fold.possible_leakage or not has_same_folds
-    fold = replace(fold, targets=targets, possible_leakage=leaks)
-
-    unlabeled = open_unlabeled(settings)
+    targets[rows] = (1 - settings.weight) * fold.targets[rows] + settings.weight * predictions
+    taught = replace(fold, targets=targets, possible_leakage=leaks)
+    unlabeled = open_unlabeled(settings, data.dataset)
     if unlabeled is None:
-        return fold
+        return taught
+    return _add_unlabeled(taught, config.image, unlabeled, settings, networks, data, folder)
+
+
+def _add_unlabeled(
+    fold: FoldData,
+    image: ImageConfig,
+    unlabeled: Images,
+    settings: TeacherConfig,
+    networks: RunNetworks,
+    data: Dataset,
+    folder: Path,
+) -> FoldData:
+    """Add the unlabeled images, as `image` has them, with the networks' mean predictions."""
     scale = settings.side_px / ORIGINAL_PX
-    cache = _decode(unlabeled, config)
-    rows = _find_new(data, config, unlabeled, scale)
-    geometry = networks.config.image
-    wider = geometry.model_copy(update={"field_px": geometry.field_px / scale})
-    scaled = replace(networks, config=networks.config.model_copy(update={"image": wider}))
-    images = _decode(unlabeled, scaled.config).images
-    made_by = {"teacher": scaled.digest, "images": _digest_of(unlabeled)}
-    predictions = _predict(scaled, images, rows, folder / "unlabeled", made_by).mean(axis=0)
-    more_targets = np.full((len(cache.ids), targets.shape[1]), np.nan)
-    more_targets[rows] = predictions
-    train_rows = np.concatenate([part.train_rows, len(targets) + rows])
+    rows = find_new(data, unlabeled, scale)
+    # Where these images show less sky, the teacher's field of view is a larger part of them.
+    teacher_image = networks.config.image
+    teacher_image = teacher_image.model_copy(update={"field_px": teacher_image.field_px / scale})
+    teacher_config = networks.config.model_copy(update={"image": teacher_image})
+    teacher = replace(networks, config=teacher_config)
+    images = _decode(unlabeled, teacher_image).images
+    predictions = _predict(teacher, images, rows, folder, "unlabeled", _digest_of(unlabeled))
+    targets = np.full((len(unlabeled), fold.targets.shape[1]), np.nan)
+    targets[rows] = predictions.mean(axis=0)
     return replace(
         fold,
-        targets=np.concatenate([targets, more_targets]),
-        part=replace(part, train_rows=train_rows),
-        unlabeled=cache,
-        scale=scale,
+        targets=np.concatenate([fold.targets, targets]),
+        unlabeled=Unlabeled(_decode(unlabeled, image), rows, scale),
     )
 
 
-def _find_new(data: Dataset, config: Config, unlabeled: Images, scale: float) -> np.ndarray:
-    """Find the images without labels that show no galaxy of the dataset, of training or test.
+def find_new(data: Dataset, unlabeled: Images, scale: float) -> np.ndarray:
+    """Find the unlabeled images that show no training or test galaxy of the dataset.
 
-    They are found once, by what they show.
+    They are compared once, by what they show.
 
     Args:
         data: the dataset.
-        config: of the run.
         unlabeled: the images.
         scale: side of their sky, as a share of that of the dataset's images.
     Returns:
@@ -170,13 +226,13 @@ def _find_new(data: Dataset, config: Config, unlabeled: Images, scale: float) ->
     """
     key = manifest.digest([str(data.about.get("images")), _digest_of(unlabeled), str(scale)])
     mark = dataset_dir(data.dataset) / f"copies_{key[:12]}.json"
-    stored = SealedFiles(mark, {}, _ADVICE)
-    cache = _decode(unlabeled, config)
+    stored = SealedFiles(mark, {}, f"delete {paths.shown(mark)} to compare the images again")
+    cache = _decode(unlabeled, _COMPARED)
     with stored.make_if_needed("comparing images") as filling:
         if filling:
             print(f"looking for galaxies of {data.dataset} in {paths.shown(unlabeled.path)}")
-            train = data.train_images(config.image).images
-            test = data.test_images(config.image).images
+            train = data.train_images(_COMPARED).images
+            test = data.test_images(_COMPARED).images
             pictures = [_cut_centers(train, scale), _cut_centers(test, scale)]
             pictures.append(_cut_centers(cache.images, 1 / scale))
             groups = near_duplicates(chain.from_iterable(pictures))
@@ -188,7 +244,7 @@ def _find_new(data: Dataset, config: Config, unlabeled: Images, scale: float) ->
     if not is_new.any():
         raise InputError(
             f"teacher.images: {paths.shown(unlabeled.path)} shows no galaxies but those of "
-            f"{data.dataset}: add teacher.images=null"
+            f"{data.dataset}: learn without it by teacher.images=null"
         )
     return np.flatnonzero(is_new)
 
@@ -202,45 +258,55 @@ def _cut_centers(images: np.ndarray, share: float) -> Iterator[np.ndarray]:
         yield image[start : start + keep, start : start + keep]
 
 
-def _decode(unlabeled: Images, config: Config) -> ImageCache:
-    """Decoded images without labels, as a config wants them; their ids are their names."""
-    cache = open_cache(unlabeled, unlabeled.ids, config.image)
+def _decode(unlabeled: Images, image: ImageConfig) -> ImageCache:
+    """Decode unlabeled images; their ids are their names."""
+    cache = open_cache(unlabeled, unlabeled.ids, image)
     return replace(cache, ids=unlabeled.names.to_numpy(object))
 
 
 def _digest_of(unlabeled: Images) -> str:
-    return manifest.digest(map(repr, unlabeled.identities()))
+    """Digest of names and contents, read once a process: copies have other stamps."""
+    key = manifest.digest(map(repr, unlabeled.identities()))
+    if key not in _digests:
+        contents = digest_each(unlabeled)
+        _digests[key] = manifest.digest([repr(unlabeled.named()), contents.tobytes()])
+    return _digests[key]
 
 
 def _predict(
     networks: RunNetworks,
     images: np.ndarray,
     rows: np.ndarray,
-    place: Path,
-    made_by: manifest.Provenance,
+    folder: Path,
+    kind: str,
+    images_digest: str,
 ) -> np.ndarray:
-    """Predict some images with each network, unless that is done.
+    """Predict rows of an image array with each network, in chunks that survive a kill.
 
     Args:
         networks: those that teach.
         images: (image, cache_px, cache_px, 3) uint8.
         rows: (n,) of the images.
-        place: path that the files' names begin with.
-        made_by: what the predictions depend on.
+        folder: of the training's files.
+        kind: labeled or unlabeled.
+        images_digest: of all that the images depend on.
     Returns:
-        (network, n, column) means over the views.
+        (network, n, column) float32, means over the views, in the order of rows.
     """
+    config = networks.config
+    made_by = {"teacher": networks.digest, "images": images_digest}
+    advice = f"delete {paths.shown(folder)} to retrain"
     predictions = []
     starts = range(0, len(rows), _CHUNK)
     for start in console.ProgressBar(starts, "teacher's predictions", leave=False):
-        name = f"{place.name}_{start}.npy"
-        stored = SealedFiles(place.with_name(f"{name}.json"), made_by, _ADVICE, [name])
+        name = f"{kind}_{start}.npy"
+        path = folder / "teacher" / name
+        stored = SealedFiles(path.with_suffix(".json"), made_by, advice, [name])
         with stored.make("predicting") as filling:
             if filling:
-                config = networks.config
                 chosen = rows[start : start + _CHUNK]
                 values = predict_each(networks.choose(None), images, chosen, config, config.tta)
-                with files.writing(place.with_name(name)) as path, open(path, "wb") as file:
+                with files.writing(path) as temporary, open(temporary, "wb") as file:
                     np.save(file, values)
         predictions.append(np.load(stored.path(name)))
     return np.concatenate(predictions, axis=1)

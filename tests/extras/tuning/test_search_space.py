@@ -32,6 +32,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "views": (space("tta.angles", type="int", low=1, high=3), "trials have one view"),
     "no range": ({"space": {}}, "key 'space'"),
     "stages": ({"base": {**BASE, "stages": [{"name": "a"}]}}, "`base` needs a recipe with a"),
+    "teacher": ({"base": {**BASE, "teacher": {"run": "gz37/cnn"}}}, "and no teacher"),
 }
 
 

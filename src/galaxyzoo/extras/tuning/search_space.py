@@ -157,8 +157,10 @@ class Search(Settings):
 
     def _check(self) -> None:
         """Refuse settings that trials cannot score, or that are none."""
-        if "stages" in self.values({}):
-            raise InputError(f"{shown(self.path)}: `base` needs a recipe with a single stage")
+        if {"stages", "teacher"} & self.values({}).keys():
+            raise InputError(
+                f"{shown(self.path)}: `base` needs a recipe with a single stage and no teacher"
+            )
         for setting in self.space:
             if setting.split(".")[0] in ("task", "tta", "stages"):
                 raise InputError(
