@@ -28,7 +28,8 @@ def load(
         name: a run, gz37/d4cnn, or an ensemble, ensemble:default; default the best at hand, which
             `galaxyzoo predict` takes too.
         dataset: that it was trained on; default the only one.
-        folds: whose networks alone predict; default all.
+        folds: whose networks alone predict; default all, or the student of the bundled ones:
+            `range(5)` for those.
         views: orientations of each picture, 1 or 8; default each run's own.
     Raises:
         InputError: there is none of that name.
@@ -49,4 +50,4 @@ def load(
         dataset, name = best.dataset, best.name
     else:
         dataset, name = find_predictor(name, dataset)
-    return Model(name, dataset, load_predictor(dataset, name, folds, views))
+    return Model(name, dataset, load_predictor(dataset, name, folds, views, by_student=True))

@@ -51,7 +51,8 @@ def test_a_fresh_copy_predicts_and_ranks_without_training(tmp_path, bundled, mon
     )
     for name, one in (("1.png", pixels), ("2.png", np.rot90(pixels))):
         cv2.imwrite(str(images / name), one)
-    said = succeed(tmp_path, "predict.py", str(images), "--output", "votes.csv").stdout
+    words = ["predict.py", str(images), "--output", "votes.csv", "--networks", "folds"]
+    said = succeed(tmp_path, *words).stdout
     assert f"using {RUN} (bundled): out-of-fold RMSE 0.0782 on 6,000 galaxies" in said
     table = pd.read_csv(tmp_path / "votes.csv", index_col="GalaxyID")
     assert GALAXY_ZOO_2.residuals(table.to_numpy()).max() < 1e-6

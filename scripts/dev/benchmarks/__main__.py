@@ -20,6 +20,7 @@ PARTS = (
     "surveys",
     "lists",
     "views",
+    "student",
     "trust",
     "own_labels",
     "labeling",

@@ -10,10 +10,12 @@ from galaxyzoo.config.schema import TTAConfig
 from galaxyzoo.core import console
 from galaxyzoo.core.errors import InputError, advise
 from galaxyzoo.core.manifest import digest
+from galaxyzoo.core.paths import BUNDLED
 from galaxyzoo.ensemble import blends, fitted, model_listing
 from galaxyzoo.inference.predict import Decode, Predictor, RunNetworks, load_run
 from galaxyzoo.results import layout
 from galaxyzoo.results.card import EnsembleCard
+from galaxyzoo.results.fold_files import FIRST_REFIT
 from galaxyzoo.results.table import PredictionTable
 from galaxyzoo.tasks import kinds, registry
 
@@ -83,7 +85,12 @@ class EnsembleNetworks(Predictor):
 
 
 def load_predictor(
-    dataset: str, name: str, folds: Sequence[int] | None = None, views: int | None = None
+    dataset: str,
+    name: str,
+    folds: Sequence[int] | None = None,
+    views: int | None = None,
+    *,
+    by_student: bool = False,
 ) -> Predictor:
     """Load a trained run or an ensemble.
 
@@ -92,6 +99,7 @@ def load_predictor(
         name: of the run or ensemble.
         folds: use only the networks of these folds; default all.
         views: 1, or 8 for all rotations and reflections; default each run's own.
+        by_student: use the student of a bundled run, where it has one, instead of all its folds.
     Raises:
         ValueError: another number of views, or an empty list of folds.
     """
@@ -99,14 +107,19 @@ def load_predictor(
         raise ValueError("folds must name at least one fold; leave it out for all")
     if views not in (None, 1, 8):
         raise ValueError(f"views must be 1 or 8 (orientations), not {views}")
-    predictor: Predictor
-    if registry.is_ensemble(name):
-        predictor = EnsembleNetworks.load(model_listing.ensemble_folder(dataset, name))
-    else:
-        predictor = load_run(dataset, name)
     tta = None
     if views is not None:
         tta = TTAConfig(dihedral=views == 8)
+    student = None
+    if by_student and dataset == BUNDLED and folds is None:
+        student = layout.student_dir(name)
+    predictor: Predictor
+    if student:
+        predictor = RunNetworks.load_exported(student)
+    elif registry.is_ensemble(name):
+        predictor = EnsembleNetworks.load(model_listing.ensemble_folder(dataset, name))
+    else:
+        predictor = load_run(dataset, name)
     return predictor.restrict(folds, tta)
 
 
@@ -118,4 +131,6 @@ def describe(predictor: Predictor) -> str:
         return f"{predictor.card.chosen} of {runs} ({console.count(count, 'network')})"
     if count > 1:
         return f"mean of {count} folds' networks"
+    if FIRST_REFIT in predictor.runs[0].models:
+        return "student network"
     return "one fold's network"

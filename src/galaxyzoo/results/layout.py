@@ -25,6 +25,7 @@ from galaxyzoo.tasks.registry import task_name
 SCORES = "oof.json"  # score card
 DIGESTS = "digests.json"  # manifest
 PACKED = {"oof": "oof.csv.gz", "test": "test.csv.gz", "refit": "test_refit.csv.gz"}
+STUDENT = "student"  # in the folder of a bundled run
 ENSEMBLE_CARD = "ensemble.json"
 ENSEMBLE_MODEL = "ensemble.safetensors"
 _SUBMISSION = "predictions.csv"
@@ -55,6 +56,12 @@ def bundled_runs(task: str = "*") -> list[str]:
     """Names of the runs, of one task or of all, whose networks come with the project."""
     folders = {path.parent for path in bundled_dir().glob(f"{task}/*/{fold_files.EVERY_FOLD}")}
     return sorted(path.relative_to(bundled_dir()).as_posix() for path in folders)
+
+
+def student_dir(run: str) -> Path | None:
+    """Folder of the one network that learned from all those of a bundled run; None: it has none."""
+    folder = bundled_dir() / run / STUDENT
+    return folder if folder.is_dir() else None
 
 
 def card_path(table: Path) -> Path:

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from pyarrow import parquet
 from galaxyzoo.core.paths import BUNDLED
 from galaxyzoo.data.parallel_decoding import decode_many
 from galaxyzoo.extras.labels.label_loop import LabelLoop
-from galaxyzoo.extras.surveys.finished import read_features
+from galaxyzoo.extras.surveys.finished import read_features, read_finished
 from galaxyzoo.extras.surveys.survey import Survey, add_features
 from galaxyzoo.inference.load_model import load_predictor
 from support.fuzz_fixtures import flip_a_bit
@@ -50,7 +51,7 @@ def test_features_that_a_survey_lacks_are_computed_once(votes, monkeypatch):
     assert part.read_bytes() == content
     survey = read_features(bare)
     assert survey.ids.tolist() == read_features(votes).ids.tolist()
-    network = load_predictor(BUNDLED, "gz37/d4cnn_transfer", [0], 1)
+    network = load_predictor(BUNDLED, "gz37/d4cnn_transfer", views=1, by_student=True)
     first = survey.images.parts[0]
     expected = network.features(lambda image: decode_many(first.images, image)[0])
     np.testing.assert_allclose(survey.features[:5], expected, atol=0.02)
@@ -59,6 +60,23 @@ def test_features_that_a_survey_lacks_are_computed_once(votes, monkeypatch):
     monkeypatch.setattr(Survey, "run", None)
     add_features(votes)
     assert not (votes / "features").exists()
+
+
+def test_features_that_an_earlier_version_began_go_on_as_they_were(votes):
+    """By the first fold's network, which it took."""
+    bare = votes.parent / "bare"
+    make_job(bare, votes.parent / "survey", size=5).run()
+    images = read_finished(bare).images
+    run = "gz37/d4cnn_transfer"
+    load = partial(load_predictor, BUNDLED, run, [0], 1)
+    Survey(bare / "features", run, load, images, np.empty(0), ("features",)).run()
+    (bare / "features" / "parts" / "part-000000.parquet").unlink()
+    (bare / "features" / "manifest.json").unlink()
+    add_features(bare)
+    survey = read_features(bare)
+    first = survey.images.parts[0]
+    expected = load().features(lambda image: decode_many(first.images, image)[0])
+    np.testing.assert_allclose(survey.features[:5], expected, atol=0.02)
 
 
 def test_features_stay_in_half_precision_and_rows_are_those_of_the_images(tmp_path):

@@ -241,7 +241,7 @@ def test_the_bundled_networks_keep_features_but_for_a_job_begun_without(
     images = kept
     assert rows(tmp_path)["features"][0].dtype == np.float16
     printed = predict(tmp_path / "one", "--folds", "2")
-    assert "3 images; forward passes per image: 2 (predictions, features)" in printed
+    assert "3 images; forward passes per image: 1 (predictions, features)" in printed
     with pytest.raises(InputError, match="--with spread needs the networks of two"):
         predict(tmp_path / "none", "--folds", "2", "--with", "spread")
     ranked = ["--with", "intervals", "--rank", "Class1.1"]

@@ -87,7 +87,9 @@ def export_bundled(run: str, folder: Path) -> None:
     trained = predict.load_run(BUNDLED, run)
     networks = list(trained.models.values())
     with files.writing_folder(folder) as new:
-        shutil.copytree(layout.RunFolder(BUNDLED, run).path, new, dirs_exist_ok=True)
+        others = shutil.ignore_patterns(layout.STUDENT)  # it has a card of its own
+        bundled = layout.RunFolder(BUNDLED, run).path
+        shutil.copytree(bundled, new, ignore=others, dirs_exist_ok=True)
         # Of one view: these networks are equivariant, so others say the same.
         onnx.write_onnx(new / ONNX, networks, trained.config.image.size_px, dihedral=False)
 

@@ -13,7 +13,7 @@ cannot be resumed.
 """
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -48,6 +48,7 @@ from galaxyzoo.tasks.registry import find_column
 
 if TYPE_CHECKING:
     from galaxyzoo.extras.surveys.survey import Survey
+    from galaxyzoo.inference.predict import Predictor
 
 _RANK_NEEDS = {"disagreement": SPREAD, "width": INTERVALS}  # by -> extra
 
@@ -69,9 +70,9 @@ class SurveyOptions(JobOptions, predict.ImageOptions):
     part_size: int = option("galaxies per part (default: 8192)", 8192, type=positive, metavar="N")
     extras: tuple[Literal["spread", "features", "intervals"], ...] = option(
         "extra columns: spread (standard deviation between the folds' networks), features (input "
-        "of the first fold's head; the bundled networks write them to the parts anyway, but to "
-        "--table only with this), intervals (which contain the vote fraction of 90 %% of galaxies "
-        "like the training galaxies)",
+        "of the network's head, of several the first fold's; the bundled networks write them to "
+        "the parts anyway, but to --table only with this), intervals (which contain the vote "
+        "fraction of 90 %% of galaxies like the training galaxies)",
         (),
         "--with",
         metavar="EXTRA",
@@ -184,6 +185,8 @@ def predict_survey(options: SurveyOptions, folder: Path) -> None:
     # Not those that were added for the label page, which reads the parts: 640 bytes a galaxy
     has_features = FEATURES in options.extras
     job.check(table, style, table_option, has_features)
+    if job.predictor.galaxies:
+        print(predict.OF_STUDENT)
     print(job.cost)
     notes = job.run(options.jobs or 1, options.backend)
     left_out = job.images.left_out
@@ -216,9 +219,10 @@ def predict_survey(options: SurveyOptions, folder: Path) -> None:
 def make_job(options: SurveyOptions, folder: Path, dataset: str, name: str) -> "Survey":
     """The job of a run or ensemble, with the views, extra columns and intervals that it takes."""
     from galaxyzoo.extras.surveys.images import SurveyImages
-    from galaxyzoo.extras.surveys.survey import Survey
+    from galaxyzoo.extras.surveys.survey import Survey, choose_networks
     from galaxyzoo.inference.load_model import load_predictor
 
+    predict.check_networks(options, dataset, name)
     views = options.views
     bounds = None
     if INTERVALS in options.extras:
@@ -235,7 +239,12 @@ def make_job(options: SurveyOptions, folder: Path, dataset: str, name: str) -> "
     extras: tuple[str, ...] = options.extras
     if not options.is_table:
         extras = pick_extras(extras, dataset, folder)
-    load = partial(load_predictor, dataset, name, options.folds, views)
+    load: Callable[[], Predictor] = partial(load_predictor, dataset, name, options.folds, views)
+    # One network has no spread, and intervals are calibrated for the mean of five
+    may_be_one = options.networks is None and not {SPREAD, INTERVALS} & set(extras)
+    if dataset == BUNDLED and may_be_one:
+        student = partial(load_predictor, dataset, name, options.folds, views, by_student=True)
+        name, load = choose_networks(folder, student, load)
     fits = select(predict.settings_of(dataset, options), FitsSettings)
     images = SurveyImages(tuple(options.images), options.part_size, fits, options.keep)
     prior = predict.prior_of(dataset, task_of(name))

@@ -23,10 +23,10 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from galaxyzoo.config.schema import ImageConfig
-from galaxyzoo.core import console, files, parallel, paths, versions
+from galaxyzoo.core import console, files, manifest, parallel, paths, versions
 from galaxyzoo.core.artifact import Filling, SealedFiles
 from galaxyzoo.core.console import ProgressBar
-from galaxyzoo.core.errors import InputError, one_line
+from galaxyzoo.core.errors import InputError, advise, one_line
 from galaxyzoo.core.memory import memory_bytes
 from galaxyzoo.core.paths import BUNDLED
 from galaxyzoo.extras.surveys import COLUMN_NAMES, FEATURES, INTERVALS, JOB, SPREAD, finished
@@ -36,9 +36,14 @@ from galaxyzoo.extras.surveys.images import Part, SurveyImages, digest_content
 from galaxyzoo.extras.surveys.one_table import check_table, is_own_table, save_table
 from galaxyzoo.extras.surveys.part_files import PARTS, PartFiles, part_path, part_record
 from galaxyzoo.inference.chunks import Chunk
-from galaxyzoo.inference.input_checks import InputChecks, add_checks, describe_checks
+from galaxyzoo.inference.input_checks import (
+    InputChecks,
+    add_checks,
+    check_known,
+    describe_checks,
+)
 from galaxyzoo.inference.load_model import load_predictor
-from galaxyzoo.inference.predict import Decode, Predictor, decode_ahead
+from galaxyzoo.inference.predict import Predictor, decode_ahead
 from galaxyzoo.results import layout
 from galaxyzoo.tasks import kinds, registry
 
@@ -94,7 +99,7 @@ class Survey:
         """Describe in one line the work and the disk space, which follow from views and extras."""
         runs = self.predictor.runs
         passes = sum(len(run.models) * run.config.tta.n_views for run in runs)
-        if FEATURES in self.extras:
+        if FEATURES in self.extras and sum(len(run.models) for run in runs) > 1:
             passes += runs[0].config.tta.n_views
         row_bytes = self._row_bytes(FEATURES in self.extras)
         return (
@@ -108,7 +113,7 @@ class Survey:
         numbers = 1 + (SPREAD in self.extras) + 2 * (INTERVALS in self.extras)
         row_bytes = 4 * numbers * len(self.predictor.task.columns)
         if has_features:
-            row_bytes += self._features(_one_black_image).nbytes
+            row_bytes += 2 * self.predictor.features(_one_black_image).size  # in half precision
         return row_bytes
 
     def run(self, jobs: int = 1, backend: str = "loky") -> dict[str, Any]:
@@ -281,6 +286,8 @@ class Survey:
             for name, reason in chunk.problems:
                 errors.append([one_line(name), one_line(reason)])
             add_checks(checks, chunk.checks)
+            names = tables[-1][self.images.labels.column].to_pylist()
+            add_checks(checks, check_known(map(str, names), self.predictor.galaxies))
             checksums |= chunk.checksums
         self._check_still_ours()
         table = pa.concat_tables(tables)
@@ -301,9 +308,12 @@ class Survey:
         predictor = self.predictor
         columns = list(predictor.task.columns)
         extras: dict[str, Any] = {}
+        features: np.ndarray | None = None
         if SPREAD in self.extras:
             values, spread = predictor.predict_with_spread(chunk.decode)
             extras = _by_name(columns, spread, f"_{SPREAD}")
+        elif FEATURES in self.extras:
+            values, features = predictor.predict_with_features(chunk.decode)
         else:
             values = predictor.predict(chunk.decode)
         if self.intervals:
@@ -311,10 +321,10 @@ class Survey:
             for i, bound in enumerate(BOUNDS):
                 extras |= _by_name(columns, bounds[..., i], f"_{bound}")
         if FEATURES in self.extras:
-            features = self._features(chunk.decode)
-            extras[FEATURES] = pa.FixedSizeListArray.from_arrays(
-                features.ravel(), features.shape[1]
-            )
+            if features is None:
+                features = predictor.features(chunk.decode)
+            in_half = features.astype(np.float16)  # rankings by them are the same
+            extras[FEATURES] = pa.FixedSizeListArray.from_arrays(in_half.ravel(), in_half.shape[1])
         predictions = chunk.table(values, predictor.task)
         rows: dict[str, Any] = {self.images.labels.column: self._ids(list(predictions.index))}
         rows |= self.images.kept_columns(chunk)
@@ -322,10 +332,6 @@ class Survey:
         for name, classes in survey_classes(predictor.task, predictions, self.prior).items():
             rows[name] = pa.array(classes, pa.string())
         return pa.table(rows | extras)
-
-    def _features(self, decode: Decode) -> np.ndarray:
-        """(image, feature) float16: rankings by half-precision features are the same."""
-        return self.predictor.features(decode).astype(np.float16)
 
     def _ids(self, names: list[str]) -> pa.Array:
         labels = self.images.labels
@@ -429,6 +435,30 @@ def _one_black_image(image: ImageConfig) -> np.ndarray:
     return np.zeros((1, image.cache_px, image.cache_px, 3), np.uint8)
 
 
+def choose_networks(
+    folder: Path, student: Callable[[], Predictor], folds: Callable[[], Predictor]
+) -> tuple[str, Callable[[], Predictor]]:
+    """Choose between student and folds' networks: those that began the survey, else the student.
+
+    Args:
+        folder: of the survey; may be missing.
+        student: loads the bundled student, or the folds' networks where there is none.
+        folds: loads the folds' networks.
+    Returns:
+        The run's name for the records, and the chosen loader.
+    Raises:
+        InputError: `job.json` is damaged.
+    """
+    load = student
+    job = folder / JOB
+    if job.exists():
+        with advise("choose a new folder"):
+            begun = manifest.read_sealed(job)["made_by"]["networks"]
+        if begun == folds().digest:
+            load = folds
+    return load().runs[0].config.run, load
+
+
 def add_features(folder: Path) -> None:
     """Compute what a finished survey lacks, features of its images by a bundled network.
 
@@ -438,7 +468,10 @@ def add_features(folder: Path) -> None:
     if survey.has_features:
         return
     name = layout.bundled_runs(kinds.COMPETITION_TASK)[0]
-    load = partial(load_predictor, BUNDLED, name, [0], 1)
+    student = partial(load_predictor, BUNDLED, name, views=1, by_student=True)
+    name, load = choose_networks(
+        folder / FEATURES, student, partial(load_predictor, BUNDLED, name, [0], 1)
+    )
     print(f"{paths.shown(folder)} has no features: computing them once", flush=True)
     Survey(folder / FEATURES, name, load, survey.images, np.empty(0), (FEATURES,)).run()
 
