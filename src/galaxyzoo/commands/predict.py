@@ -3,8 +3,8 @@
 IMAGES are JPEG or PNG files, or folders or zips of them.
 
 RUN is a trained run or an ensemble; predictions are averaged over the networks
-of its folds and over test-time augmentations. Of the bundled networks,
-their student predicts, one network distilled from the five. The default has the best
+of its folds and over test-time augmentations. Of the bundled networks, their
+student predicts, one network distilled from the five. The default has the best
 out-of-fold score among the bundled networks and those of your runs and
 ensembles that are trained on at least as many real galaxies. For runs on the
 demo set, add `--dataset demo`.

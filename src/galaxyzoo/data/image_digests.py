@@ -21,6 +21,7 @@ from galaxyzoo.data.stores.base import Images
 
 _NAME = "images_{}.npy"
 _UNREADABLE = 0  # content of a file that is no image
+_digests: dict[str, str] = {}  # of names and contents, by that of names and stamps
 
 
 def record_images(folder: Path, inputs: Sequence[Images]) -> str:
@@ -32,7 +33,7 @@ def record_images(folder: Path, inputs: Sequence[Images]) -> str:
     table = np.empty(len(ids), columns)
     table["id"] = ids
     table["stamp"] = np.concatenate([images.table["stamp"] for images in inputs])
-    table["content"] = np.concatenate([digest_each(images) for images in inputs])
+    table["content"] = np.concatenate([_content(images) for images in inputs])
     table.sort(order="id")
     whole = _digest_table(table)
     _write(folder / _NAME.format(whole), table)
@@ -69,7 +70,7 @@ def check_digests(folder: Path, whole: str, inputs: Sequence[Images]) -> None:
         table["stamp"][rows] = images.table["stamp"].loc[table["id"][rows]]
         touched = table[rows][table["stamp"][rows] != before[rows]]
         again = images.select(touched["id"])
-        differs = digest_each(again) != touched["content"]
+        differs = _content(again) != touched["content"]
         differs &= touched["content"] != _UNREADABLE  # others may have been got again
         for name in again.names[differs]:
             changed.append(f"{name} in {paths.shown(images.path)}")
@@ -92,8 +93,16 @@ def _digest_table(table: np.ndarray) -> str:
     return digest([table["id"].tobytes(), table["content"].tobytes()])[:16]
 
 
-def digest_each(images: Images) -> np.ndarray:
-    """(image,) uint64 digests of the images as they are stored, 0 of those that are none."""
+def digest_images(images: Images) -> str:
+    """Digest of names and contents, read once a process: copies have other stamps."""
+    key = digest(map(repr, images.identities()))
+    if key not in _digests:
+        _digests[key] = digest([repr(images.named()), _content(images).tobytes()])
+    return _digests[key]
+
+
+def _content(images: Images) -> np.ndarray:
+    """(image,) digests of the images as they are stored, or `_UNREADABLE`."""
     return np.array(list(in_threads(partial(_read, images), len(images))), np.uint64)
 
 

@@ -1,7 +1,7 @@
 """Chunks of images to predict, decoded once for all networks."""
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -13,7 +13,7 @@ from galaxyzoo.core.errors import one_line
 from galaxyzoo.data.decoding import Header, measure
 from galaxyzoo.data.parallel_decoding import decode_many
 from galaxyzoo.data.stores.base import Images
-from galaxyzoo.inference.input_checks import InputChecks, check_inputs
+from galaxyzoo.inference.input_checks import InputChecks, add_checks, check_inputs, check_known
 from galaxyzoo.tasks.kinds import Task
 
 CHUNK = 1024  # images decoded at once
@@ -50,9 +50,8 @@ class Chunk:
         if self._problems:
             pixels = pixels[self.rows]
         if is_first:
-            names = self.images.names.iloc[self.rows]
             headers_read = [headers[row] for row in self.rows]
-            self.checks.update(check_inputs(names, headers_read, pixels))
+            self.checks.update(check_inputs(self.names, headers_read, pixels))
         return pixels
 
     @property
@@ -60,9 +59,21 @@ class Chunk:
         """(image,) rows of what was decoded."""
         return [row for row in range(len(self.images)) if row not in self._problems]
 
+    @property
+    def names(self) -> pd.Series:
+        """(image,) names of what was decoded."""
+        return self.images.names.iloc[self.rows]
+
+    def check(self, galaxies: Set[int]) -> InputChecks:
+        """Checks of what was decoded; `galaxies`: GalaxyIDs that the networks learned from."""
+        checks = dict(self.checks)
+        if galaxies:
+            add_checks(checks, check_known(self.names, galaxies))
+        return checks
+
     def table(self, values: np.ndarray, task: Task) -> pd.DataFrame:
         """Predictions (n, column) of what was decoded, by name."""
-        names = self.images.names.iloc[self.rows].map(one_line)
+        names = self.names.map(one_line)
         return pd.DataFrame(values, index=names.to_numpy(), columns=list(task.columns))
 
     @property

@@ -23,12 +23,7 @@ from galaxyzoo.data.stores.base import Images
 from galaxyzoo.data.stores.opening import open_all
 from galaxyzoo.inference.chunks import CHUNK, Chunk, decode_chunk
 from galaxyzoo.inference.id_column import IdColumn
-from galaxyzoo.inference.input_checks import (
-    InputChecks,
-    add_checks,
-    check_known,
-    describe_checks,
-)
+from galaxyzoo.inference.input_checks import InputChecks, add_checks, describe_checks
 from galaxyzoo.inference.network import (
     compute_features,
     fuse_for_inference,
@@ -304,8 +299,7 @@ def predict_stores(
         for chunk in ProgressBar(chunks, total=count, desc=title, leave=False):
             tables.append(chunk.table(predictor.predict(chunk.decode), predictor.task))
             unreadable += chunk.problems
-            add_checks(checks, chunk.checks)
-            add_checks(checks, check_known(tables[-1].index, predictor.galaxies))
+            add_checks(checks, chunk.check(predictor.galaxies))
     predictions = pd.concat(tables) if tables else pd.DataFrame()
     if predictions.empty:
         name, reason = unreadable[0]

@@ -4,7 +4,7 @@ Each training has a folder in that of its run, named as the part of the galaxies
 from: `fold_3`, `refit_0`, `holdout`. Only this module knows these names.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,7 +69,8 @@ def title_of(name: str) -> str:
 
 def finished_folds(run_folder: Path) -> list[int]:
     """Numbers of the finished folds of a run."""
-    return _fold_numbers(mark.parent for mark in run_folder.glob(f"{EVERY_FOLD}/{DONE}"))
+    names = [mark.parent.name for mark in run_folder.glob(f"{EVERY_FOLD}/{DONE}")]
+    return sorted(number_of(name) for name in names if is_fold(name))
 
 
 def finished_refits(run_folder: Path) -> list[str]:
@@ -164,8 +165,3 @@ def exported_trainings(files: SealedFiles) -> list[str]:
     """Names of the folds and refits whose networks are among the files of an exported run."""
     paths_of_weights = [Path(name) for name in files.names if Path(name).name == WEIGHTS]
     return sorted((path.parent.name for path in paths_of_weights), key=number_of)
-
-
-def _fold_numbers(folders: Iterable[Path]) -> list[int]:
-    """Numbers of the folds among folders of trainings, ascending."""
-    return sorted(number_of(folder.name) for folder in folders if is_fold(folder.name))

@@ -11,23 +11,21 @@ a new galaxy; unlabeled images get the mean of all networks.
 Source: Hinton et al. 2015 (arXiv 1503.02531), without a temperature: votes are soft already.
 """
 
-from collections.abc import Iterator
 from dataclasses import replace
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
 from galaxyzoo.config import loading
 from galaxyzoo.config.schema import ORIGINAL_PX, Config, ImageConfig, TeacherConfig
-from galaxyzoo.core import console, files, manifest, paths
+from galaxyzoo.core import console, files, paths
 from galaxyzoo.core.artifact import SealedFiles
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import BUNDLED
-from galaxyzoo.data.catalog import Catalog, dataset_dir, read_image_settings
-from galaxyzoo.data.folds import near_duplicates
+from galaxyzoo.data.catalog import Catalog, read_image_settings
+from galaxyzoo.data.duplicates import find_new
 from galaxyzoo.data.image_cache import ImageCache, open_cache
-from galaxyzoo.data.image_digests import digest_each
+from galaxyzoo.data.image_digests import digest_images
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.data.stores.base import Images
 from galaxyzoo.data.stores.opening import open_images, read_settings
@@ -39,9 +37,6 @@ from galaxyzoo.results.fold_files import is_refit
 from galaxyzoo.training.fold_data import FoldData, Unlabeled, has_folds_of
 
 _CHUNK = 4096  # images whose predictions are saved together
-_digests: dict[str, str] = {}  # of unlabeled images' contents, by that of their names and stamps
-# How images are compared: whole, as a cut may be off by half a pixel of a small image
-_COMPARED = ImageConfig(crop_px=ORIGINAL_PX, cache_px=106)
 
 
 def find_teacher(config: Config, settings: TeacherConfig, catalog: Catalog) -> layout.RunFolder:
@@ -106,36 +101,35 @@ def digest_teacher(
         digests[run] = layout.exported_files(folder).digest[:16]
     else:
         digests[run] = layout.digest_networks(catalog.dataset, run, catalog.n_folds)
+    images = _find_unlabeled(settings, catalog.dataset)
     if settings.images:
-        is_there = _path_of(settings.images).exists()
-        images = open_unlabeled(settings, catalog.dataset) if is_there else None
-        digests[settings.images] = _digest_of(images) if images else None
+        digests[settings.images] = digest_images(images) if images else None
     return digests
-
-
-def _path_of(images: str) -> Path:
-    return paths.root() / images
 
 
 def open_unlabeled(settings: TeacherConfig, dataset: str) -> Images | None:
     """Open the unlabeled images, with the dataset's settings of images; None: there are none."""
-    if settings.images is None:
-        return None
-    path = _path_of(settings.images)
-    if not path.exists():
+    images = _find_unlabeled(settings, dataset)
+    if settings.images and images is None:
         raise InputError(
-            f"teacher.images: {paths.shown(path)} is missing: correct the path, or learn without "
-            "it by teacher.images=null"
+            f"teacher.images: {paths.shown(paths.root() / settings.images)} is missing: correct "
+            "the path, or learn without it by teacher.images=null"
         )
-    return open_images(path, read_settings(read_image_settings(dataset))).stamped()
+    return images
+
+
+def _find_unlabeled(settings: TeacherConfig, dataset: str) -> Images | None:
+    """Open the unlabeled images; None: there are none, or they are gone."""
+    if settings.images is None or not (paths.root() / settings.images).exists():
+        return None
+    image_settings = read_settings(read_image_settings(dataset))
+    return open_images(paths.root() / settings.images, image_settings).stamped()
 
 
 def count_unlabeled(config: Config, dataset: str) -> int:
     """Number of unlabeled images of a run, copies included; 0 if they are gone."""
-    settings = config.teacher
-    if settings is None or settings.images is None or not _path_of(settings.images).exists():
-        return 0
-    return len(open_unlabeled(settings, dataset) or ())
+    images = _find_unlabeled(config.teacher, dataset) if config.teacher else None
+    return len(images) if images else 0
 
 
 def teach(
@@ -200,7 +194,7 @@ def _add_unlabeled(
     teacher_config = networks.config.model_copy(update={"image": teacher_image})
     teacher = replace(networks, config=teacher_config)
     images = _decode(unlabeled, teacher_image).images
-    predictions = _predict(teacher, images, rows, folder, "unlabeled", _digest_of(unlabeled))
+    predictions = _predict(teacher, images, rows, folder, "unlabeled", digest_images(unlabeled))
     targets = np.full((len(unlabeled), fold.targets.shape[1]), np.nan)
     targets[rows] = predictions.mean(axis=0)
     return replace(
@@ -210,67 +204,10 @@ def _add_unlabeled(
     )
 
 
-def find_new(data: Dataset, unlabeled: Images, scale: float) -> np.ndarray:
-    """Find the unlabeled images that show no training or test galaxy of the dataset.
-
-    They are compared once, by what they show.
-
-    Args:
-        data: the dataset.
-        unlabeled: the images.
-        scale: side of their sky, as a share of that of the dataset's images.
-    Returns:
-        (image,) rows of those that can be read and are new, ascending.
-    Raises:
-        InputError: there are none.
-    """
-    key = manifest.digest([str(data.about.get("images")), _digest_of(unlabeled), str(scale)])
-    mark = dataset_dir(data.dataset) / f"copies_{key[:12]}.json"
-    stored = SealedFiles(mark, {}, f"delete {paths.shown(mark)} to compare the images again")
-    cache = _decode(unlabeled, _COMPARED)
-    with stored.make_if_needed("comparing images") as filling:
-        if filling:
-            print(f"looking for galaxies of {data.dataset} in {paths.shown(unlabeled.path)}")
-            train = data.train_images(_COMPARED).images
-            test = data.test_images(_COMPARED).images
-            pictures = [_cut_centers(train, scale), _cut_centers(test, scale)]
-            pictures.append(_cut_centers(cache.images, 1 / scale))
-            groups = near_duplicates(chain.from_iterable(pictures))
-            n_known = len(train) + len(test)
-            is_copy = np.isin(groups[n_known:], groups[:n_known])
-            filling.notes = {"copies": np.flatnonzero(is_copy).tolist()}
-    is_new = ~cache.unreadable
-    is_new[stored.notes["copies"]] = False
-    if not is_new.any():
-        raise InputError(
-            f"teacher.images: {paths.shown(unlabeled.path)} shows no galaxies but those of "
-            f"{data.dataset}: learn without it by teacher.images=null"
-        )
-    return np.flatnonzero(is_new)
-
-
-def _cut_centers(images: np.ndarray, share: float) -> Iterator[np.ndarray]:
-    """Cut the center square of images, of this share of their side, or whole above 1."""
-    side = images.shape[1]
-    keep = max(1, round(side * min(share, 1.0)))
-    start = (side - keep) // 2
-    for image in images:
-        yield image[start : start + keep, start : start + keep]
-
-
 def _decode(unlabeled: Images, image: ImageConfig) -> ImageCache:
     """Decode unlabeled images; their ids are their names."""
     cache = open_cache(unlabeled, unlabeled.ids, image)
     return replace(cache, ids=unlabeled.names.to_numpy(object))
-
-
-def _digest_of(unlabeled: Images) -> str:
-    """Digest of names and contents, read once a process: copies have other stamps."""
-    key = manifest.digest(map(repr, unlabeled.identities()))
-    if key not in _digests:
-        contents = digest_each(unlabeled)
-        _digests[key] = manifest.digest([repr(unlabeled.named()), contents.tobytes()])
-    return _digests[key]
 
 
 def _predict(

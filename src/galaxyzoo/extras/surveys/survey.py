@@ -36,12 +36,7 @@ from galaxyzoo.extras.surveys.images import Part, SurveyImages, digest_content
 from galaxyzoo.extras.surveys.one_table import check_table, is_own_table, save_table
 from galaxyzoo.extras.surveys.part_files import PARTS, PartFiles, part_path, part_record
 from galaxyzoo.inference.chunks import Chunk
-from galaxyzoo.inference.input_checks import (
-    InputChecks,
-    add_checks,
-    check_known,
-    describe_checks,
-)
+from galaxyzoo.inference.input_checks import InputChecks, add_checks, describe_checks
 from galaxyzoo.inference.load_model import load_predictor
 from galaxyzoo.inference.predict import Predictor, decode_ahead
 from galaxyzoo.results import layout
@@ -285,9 +280,7 @@ class Survey:
             bar.update(len(chunk.images))
             for name, reason in chunk.problems:
                 errors.append([one_line(name), one_line(reason)])
-            add_checks(checks, chunk.checks)
-            names = tables[-1][self.images.labels.column].to_pylist()
-            add_checks(checks, check_known(map(str, names), self.predictor.galaxies))
+            add_checks(checks, chunk.check(self.predictor.galaxies))
             checksums |= chunk.checksums
         self._check_still_ours()
         table = pa.concat_tables(tables)
