@@ -37,7 +37,7 @@ def load(
     Examples:
         >>> import numpy as np
         >>> images = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), np.uint8)
-        >>> load(folds=[0], views=1).predict(images).shape  # one network, one view: a first look
+        >>> load(folds=[0], views=1).predict(images).shape  # of fold 0, in one view
         (2, 37)
     """
     # Only here: they import torch, and this module is imported before every other.

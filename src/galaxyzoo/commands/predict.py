@@ -46,8 +46,8 @@ from galaxyzoo.tasks import decision_tree, kinds
 from galaxyzoo.tasks.registry import is_ensemble, task_name
 
 OF_STUDENT = (
-    "predicting with the student, one network distilled from the five bundled ones, whose "
-    "out-of-fold score is not its own (--networks folds uses the five)"
+    "predicting with the student, one network distilled from the bundled ones: out-of-fold scores "
+    "are theirs, not its own (--networks folds uses them)"
 )
 
 

@@ -1,7 +1,8 @@
 """Serve a web page that predicts uploaded images, with heat maps.
 
 Only this machine can reach the page unless you give --host. The page opens with
-the default of `src/predict.py`, which has the best out-of-fold score.
+the run or ensemble that has the best out-of-fold score; of the bundled networks, it
+uses all five.
 
   python3 src/app.py
   python3 src/app.py gz37/mobilenetv2 --dataset kaggle-mini --port 8000

@@ -48,7 +48,9 @@ class GradcamOptions(DatasetOptions, DataOptions):
     galaxy_id: str | None = option("galaxy id in the dataset (GalaxyID or your own)", metavar="ID")
     image: Path | None = option("image file of a galaxy", excludes=("data",), metavar="FILE")
     output: Path | None = option("output file (default: in reports/)", metavar="FILE")
-    answer: str | None = option("answer or class: its column or text (default: the likeliest)")
+    answer: str | None = option(
+        "answer or class: its column or text (default: the likeliest class, or answer to question 1)"
+    )
     method: Literal["hirescam", "gradcam"] = option("HiResCAM (default) or Grad-CAM", "hirescam")
     layer: tuple[str, ...] = option(
         "layer to show (default: the deepest with spatial maps); with --feature-maps, one or more "

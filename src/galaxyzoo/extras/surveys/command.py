@@ -65,7 +65,7 @@ class SurveyOptions(JobOptions, predict.ImageOptions):
     )
     views: Literal[1, 8] | None = option(
         "orientations of each image to average (default: as in each run's config; by the bundled "
-        "networks 1, as they gain nothing from more)"
+        "networks and their student 1, which is faster and nearly as accurate)"
     )
     part_size: int = option("galaxies per part (default: 8192)", 8192, type=positive, metavar="N")
     extras: tuple[Literal["spread", "features", "intervals"], ...] = option(
