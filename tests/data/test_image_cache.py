@@ -4,13 +4,14 @@ import errno
 import json
 import os
 import shutil
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from galaxyzoo.config.schema import ImageConfig
-from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.errors import InputError, UnavailableError
 from galaxyzoo.data import decoding, image_cache, parallel_decoding
 from galaxyzoo.data.decoding import decode
 from galaxyzoo.data.image_cache import describe_bad, open_cache
@@ -202,6 +203,15 @@ def test_what_the_system_lacks_is_no_images_fault(root, encoded, monkeypatch, nu
         with pytest.raises(InputError, match=rf"jpg cannot be read .*{os.strerror(number)}"):
             open_cache(store, store.ids, SMALL)
     assert not open_cache(store, store.ids, SMALL).unreadable.any()
+    zipped = make_zip(root, encoded)
+
+    def refuse(_: Path) -> zipfile.ZipFile:
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(zipfile, "ZipFile", refuse)
+        with pytest.raises(UnavailableError, match=rf"zip cannot be read .*{os.strerror(number)}"):
+            zipped.load(0)
 
 
 @MAKERS

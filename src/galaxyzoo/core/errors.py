@@ -2,8 +2,12 @@
 
 from __future__ import annotations  # the package's __init__.py says why
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+# Errors of the system or a network drive that would meet any other file too
+_PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE, errno.ETIMEDOUT)
 
 
 class InputError(Exception):
@@ -58,6 +62,11 @@ class FoldError(InputError):
 
 class DivergenceError(FoldError):
     """A loss or a weight is not finite: with these settings the training does not work."""
+
+
+def is_transient(error: BaseException) -> bool:
+    """Check whether an error is the system's, whichever file is read, and may pass."""
+    return isinstance(error, OSError) and error.errno in _PASSING
 
 
 def reason_of(error: BaseException) -> str:

@@ -108,6 +108,11 @@ def _cut_square(image: np.ndarray, crop_px: int, size_px: int) -> np.ndarray:
     return cv2.resize(image, (size_px, size_px), interpolation=interpolation)
 
 
+def begins_as_picture(data: bytes) -> bool:
+    """Check whether bytes begin as a JPEG or a PNG does."""
+    return data.startswith((_JPEG, _PNG))
+
+
 def read_size(data: bytes) -> tuple[int, int]:
     """Read the size off an image's header; refuse what is no JPEG or PNG of a reasonable size.
 

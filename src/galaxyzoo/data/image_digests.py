@@ -103,7 +103,10 @@ def digest_images(images: Images) -> str:
 
 def _content(images: Images) -> np.ndarray:
     """(image,) digests of the images as they are stored, or `_UNREADABLE`."""
-    return np.array(list(in_threads(partial(_read, images), len(images))), np.uint64)
+    order = images.reading_order()
+    contents = np.empty(len(images), np.uint64)
+    contents[order] = list(in_threads(partial(_read, images.take(order)), len(images)))
+    return contents
 
 
 def _read(images: Images, row: int) -> int:

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from galaxyzoo.core import files
-from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.errors import InputError, UnavailableError, is_transient
 from galaxyzoo.core.paths import shown
 
 # What zipfile raises for bytes that are no zip
@@ -59,6 +59,8 @@ def open_unchecked(path: Path) -> zipfile.ZipFile:
     except FileNotFoundError:
         raise InputError(f"{shown(path)} is missing") from None
     except BROKEN_ZIP as error:
+        if is_transient(error):
+            raise UnavailableError(f"{shown(path)} cannot be read ({error})") from None
         size = path.stat().st_size if path.exists() else 0
         raise InputError(
             f"{shown(path)} is not a complete zip file ({size:,} bytes; {error}): download or "

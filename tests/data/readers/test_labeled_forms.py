@@ -11,13 +11,13 @@ import pytest
 from pyarrow import parquet
 
 from galaxyzoo.config.schema import ImageConfig
-from galaxyzoo.data import parallel_decoding
+from galaxyzoo.data import image_digests, parallel_decoding
 from galaxyzoo.data.image_cache import open_cache
 from galaxyzoo.data.prepare import prepare
 from galaxyzoo.data.readers.find import open_input
 from galaxyzoo.extras.formats.arrays import HDF5Images
 from support.datasets import write_labeled
-from support.forms import write_beside, write_folder
+from support.forms import write_beside, write_folder, write_image_zip
 from support.pictures import draw_image
 from support.refusals import one_line_refusal
 
@@ -64,6 +64,31 @@ def test_images_in_any_form_make_the_dataset_that_files_make(root, form, parts):
     np.testing.assert_array_equal(mine.train_images(image).images[3], PICTURES[4])
 
 
+def list_in_parquet(folder: Path, ids: list[int]) -> None:
+    write_folder(folder / "pictures", [PICTURES[i] for i in ids], ids)
+    paths = [f"pictures/{i}.png" for i in ids]
+    pd.DataFrame({"id": ids, "path": paths}).to_parquet(folder / "part_1.parquet")
+
+
+def pack_in_zip(folder: Path, ids: list[int]) -> None:
+    write_image_zip(folder / "part_1", [PICTURES[i] for i in ids], ids)
+
+
+@pytest.mark.parametrize("write_rest", [list_in_parquet, pack_in_zip])
+def test_files_of_two_forms_make_one_dataset(root, write_rest):
+    write_files(root / "input" / "files")
+    files = prepare("files", n_folds=4)
+    folder = write_form(root / "input" / "mine", "`.h5`", 2)
+    (folder / "part_1.h5").unlink()
+    write_rest(folder, np.array_split(SHUFFLED, 2)[1].tolist())
+    mine = prepare("mine", n_folds=4)
+    pd.testing.assert_frame_equal(mine.train, files.train)
+    image = ImageConfig(crop_px=424, cache_px=48)
+    cache = mine.train_images(image)
+    assert not cache.problems
+    np.testing.assert_array_equal(cache.images, files.train_images(image).images)
+
+
 @pytest.mark.parametrize(
     ("chunk_px", "pieces"), [(48, [*range(0, 44, 4)]), (None, [0])], ids=["48", "None"]
 )
@@ -89,7 +114,11 @@ def test_each_piece_of_a_file_is_read_once_in_any_order_of_ids(root, chunk_px, p
         parallel_decoding, "in_threads", lambda work, count: map(work, range(count))
     )
     raw = open_input("mine", {"zoo5"})
+    monkeypatch.setattr(image_digests, "in_threads", parallel_decoding.in_threads)
     open_cache(raw.train_images, raw.targets.index.to_numpy(), raw.image, chunk=5)
+    assert read == pieces
+    read.clear()
+    image_digests.digest_images(open_input("mine", {"zoo5"}).train_images)
     assert read == pieces
 
 

@@ -1,13 +1,18 @@
 """Folders and zips of images: which files count, links, and what cannot be read."""
 
 import errno
+import gc
 import os
+import pickle
+import weakref
 import zipfile
 from pathlib import Path
 
 import pytest
 
+from galaxyzoo.data.stores import opening
 from galaxyzoo.data.stores.opening import open_by_galaxy_id, open_files, open_images
+from galaxyzoo.io.archives import open_unchecked
 from support.pictures import write_zip
 from support.refusals import one_line_refusal
 
@@ -105,3 +110,27 @@ def test_a_folder_behind_a_dead_link_is_named(tmp_path):
     (tmp_path / "1.jpg").write_bytes(b"x")
     (tmp_path / "more").symlink_to("/mnt/gone")
     assert "'more': its link is broken" in one_line_refusal(open_by_galaxy_id, tmp_path)
+
+
+def test_of_many_zips_a_thread_keeps_few_open(tmp_path, monkeypatch):
+    """A process may have 1,024 files open (Linux); a zip that was replaced is opened anew."""
+    opened: list[weakref.ref[zipfile.ZipFile]] = []
+
+    def open_counted(path: Path) -> zipfile.ZipFile:
+        archive = open_unchecked(path)
+        opened.append(weakref.ref(archive))
+        return archive
+
+    monkeypatch.setattr(opening, "open_unchecked", open_counted)
+    stores = []
+    for number in range(6):
+        path = tmp_path / f"{number}.zip"
+        write_zip(path, {"1.jpg": str(number).encode()})
+        stores.append(open_files(path))
+        for store in (stores[-1], pickle.loads(pickle.dumps(stores[-1]))):
+            assert store.load(0) == str(number).encode()
+    gc.collect()
+    assert len(opened) == 6
+    assert sum(archive() is not None for archive in opened) <= 4
+    write_zip(path, {"1.jpg": b"another"})
+    assert open_files(path).load(0) == b"another"

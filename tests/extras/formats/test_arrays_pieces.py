@@ -1,7 +1,9 @@
 """Pieces of arrays that are lost, were never written or are damaged cost their own images alone."""
 
+import weakref
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.data.parallel_decoding import decode_many
 from galaxyzoo.data.stores.base import Images
 from galaxyzoo.data.stores.opening import open_images
-from galaxyzoo.extras.formats.arrays import build_images, number_rows
+from galaxyzoo.extras.formats.arrays import PieceReader, build_images, number_rows
 from support.pictures import draw_image, encode
 from support.refusals import one_line_refusal
 
@@ -134,3 +136,28 @@ def test_floats_that_are_no_shares_are_errors_of_their_images(tmp_path, value):
         file["images"], file["ids"] = pixels, np.arange(COUNT)
     problems = decode_in(open_images(tmp_path / "a.h5"), np.arange(COUNT))[1]
     assert problems == {3: "its values are not all from 0 to 1: write uint8, and no NaN"}
+
+
+class Rows(np.ndarray):
+    """An array that can be followed by a weak reference."""
+
+
+@pytest.mark.parametrize("starts", [[0], [0, 2, 4, 6, 8]])
+def test_of_all_files_two_pieces_and_their_arrays_are_in_memory(starts):
+    """A survey of a hundred files of 138 MB a piece; rows of two neighbors in turn."""
+    opened: list[weakref.ref[Rows]] = []
+
+    def open_array() -> Rows:
+        rows = PIXELS.copy().view(Rows)
+        opened.append(weakref.ref(rows))
+        return rows
+
+    readers = [PieceReader(Path(f"{k}.h5"), open_array, starts, COUNT) for k in range(5)]
+    for reader, after in pairwise(readers):
+        for row in (0, COUNT - 1):
+            for other in (reader, after):
+                np.testing.assert_array_equal(other(row), PIXELS[row])
+        assert sum(rows() is not None for rows in opened) <= 2
+    before = len(opened)
+    readers[-1](COUNT - 1)
+    assert len(opened) == before  # the last one stays

@@ -64,6 +64,16 @@ def write_list(
     return path
 
 
+def write_bytes_as_text(path: Path, *texts: str) -> Path:
+    """A list some of whose columns are bytes, as astropy writes those of FITS tables."""
+    table = pd.read_csv(write_list(path)).assign(name=NAMES)
+    for column in texts:
+        table[column] = table[column].str.encode("utf-8")
+    path = path.with_suffix(".parquet")
+    table.to_parquet(path)
+    return path
+
+
 def write_bytes_column(path: Path, kind: pa.DataType) -> Path:
     data = pa.array([*FILES.values()], pa.binary())
     inner = kind.field("bytes").type if pa.types.is_struct(kind) else kind
@@ -103,6 +113,9 @@ FORMS: dict[str, Callable[[Path], Path]] = {
     **{f"parquet of {kind}": partial(write_bytes_column, kind=kind) for kind in KINDS},
     "csv list": write_list,
     "parquet list": partial(write_list, end=".parquet"),
+    "parquet list with a name in bytes": lambda path: write_bytes_as_text(path, "name"),
+    "parquet list of paths in bytes": lambda path: write_bytes_as_text(path, "path"),
+    "parquet list in bytes": lambda path: write_bytes_as_text(path, "path", "name"),
     "FITS list": partial(write_list, end=".fits"),
     "FITS list, packed": partial(write_list, end=".fit.gz", absolute=True),
     "list of absolute paths, as Zoobot's": partial(write_list, absolute=True),

@@ -145,9 +145,9 @@ def image_files(folder: Path, table: Path) -> list[Path]:
             others.append(path)
     archives = [path for path in others if opening.is_archive(path)]
     names = (path.relative_to(folder).as_posix() for path in folder.rglob("*"))
-    if archives or any(map(is_picture, names)):
+    if any(map(is_picture, names)):
         return archives
-    return [path for path in others if path.suffix.lower() == ".zip"]
+    return archives + [path for path in others if path.suffix.lower() == ".zip"]
 
 
 def make_dataset(

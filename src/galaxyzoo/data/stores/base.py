@@ -1,6 +1,5 @@
 """Images of every form in one table."""
 
-import errno
 import os
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -19,8 +18,6 @@ from galaxyzoo.data.stores.names import galaxy_id_of
 from galaxyzoo.io.tables import GalaxyId
 
 MAX_IMAGE_BYTES = 50_000_000  # a galaxy's JPEG has about 15,000
-# Errors of the system or a network drive that would meet any other file too
-_PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE, errno.ETIMEDOUT)
 Reader = Callable[[Any], bytes | np.ndarray]  # reads an image by its row in a file, or its name
 
 
@@ -174,11 +171,6 @@ def encode(data: bytes | np.ndarray) -> bytes:
     if isinstance(data, bytes):
         return data
     return cv2.imencode(".png", data[..., ::-1])[1].tobytes()
-
-
-def is_transient(error: BaseException) -> bool:
-    """Check whether an error is the system's, whichever file is read, and may pass."""
-    return isinstance(error, OSError) and error.errno in _PASSING
 
 
 def stamp_at(file: Path) -> int:

@@ -12,7 +12,7 @@ from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
-from galaxyzoo.core.errors import InputError, UnavailableError
+from galaxyzoo.core.errors import InputError, UnavailableError, is_transient
 from galaxyzoo.core.extras import load_all
 from galaxyzoo.core.options import Options, read_options, select, spell
 from galaxyzoo.core.paths import shown
@@ -45,25 +45,38 @@ def read_in(folder: Path, name: str) -> bytes:
 
 def _read_error(file: str, error: Exception) -> InputError:
     problem = f"{file} cannot be read ({error})"
-    return UnavailableError(problem) if base.is_transient(error) else InputError(problem)
+    return UnavailableError(problem) if is_transient(error) else InputError(problem)
 
 
+class _OpenZips(threading.local):
+    """The zips that a thread read last, open: threads do not share a file's position.
+
+    Not every zip of a job, which may have more than a process can open.
+    """
+
+    def __init__(self) -> None:
+        self.open = lru_cache(maxsize=4)(_open_again)
+
+
+def _open_again(path: Path, _stamp: int) -> zipfile.ZipFile:
+    """Open a zip, whose list of contents was checked before; another stamp is another zip."""
+    return open_unchecked(path)
+
+
+_zips = _OpenZips()
+
+
+@dataclass(frozen=True)
 class ZipReader:
     """Reads images of a zip; each one's checksum is checked on the way."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._stamp = base.stamp_of(path.stat())
-        self._local = threading.local()
-
-    def __reduce__(self) -> tuple:
-        """Pickle without open files; another process opens it once for many images."""
-        return _reopen_zip, (self.path, self._stamp)
+    path: Path
+    stamp: int  # of the file
 
     def __call__(self, name: str) -> bytes:
         """Encoded bytes of a member."""
         try:
-            archive = self._archive()
+            archive = _zips.open(self.path, self.stamp)
             size = archive.getinfo(name).file_size
             if size > base.MAX_IMAGE_BYTES:
                 file = f"{shown(self.path)}/{name}"
@@ -72,20 +85,6 @@ class ZipReader:
                 return member.read(size)  # no more, however much its compressed bytes hold
         except BROKEN_ZIP as error:
             raise _read_error(f"{shown(self.path)}/{name}", error) from None
-
-    def _archive(self) -> zipfile.ZipFile:
-        """This thread's own handle, so that threads do not share a file position.
-
-        The list of contents was checked when the zip was opened.
-        """
-        if not hasattr(self._local, "archive"):
-            self._local.archive = open_unchecked(self.path)
-        return self._local.archive
-
-
-@lru_cache(8)
-def _reopen_zip(path: Path, _stamp: int) -> ZipReader:
-    return ZipReader(path)
 
 
 class _Picture(NamedTuple):
@@ -108,7 +107,7 @@ def open_files(path: Path) -> Images:
     else:
         with open_zip(path) as archive:
             members = archive.infolist()
-        reader = ZipReader(path)
+        reader = ZipReader(path, base.stamp_of(path.stat()))
         pictures = [_Picture(member.filename, member.CRC) for member in members]
         pictures = [picture for picture in pictures if is_picture(picture.name)]
     is_catalog = any(form.is_catalog(names) for form in forms())

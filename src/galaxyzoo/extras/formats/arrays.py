@@ -20,7 +20,13 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from galaxyzoo.core.errors import InputError, UnavailableError, one_line, reason_of
+from galaxyzoo.core.errors import (
+    InputError,
+    UnavailableError,
+    is_transient,
+    one_line,
+    reason_of,
+)
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.stores import base
 from galaxyzoo.data.stores.columns import pick_columns, read_ids
@@ -33,7 +39,7 @@ PIXELS = "images"
 CLASSES = "classes"  # names of numeric labels
 _FORM = "an archive of images and ids"
 _PIECE_ROWS = 256  # where the file stores the array contiguously
-_PIECES = 2  # kept at a time: threads stand on both sides of a border
+_PIECES = 2  # kept at a time, of all files: threads stand on both sides of a border
 _MIN_SIDE = 8  # px
 
 
@@ -55,7 +61,7 @@ def _to_pixels(image: np.ndarray) -> np.ndarray:
     return image
 
 
-@dataclass
+@dataclass(eq=False)
 class PieceReader:
     """Reads rows of an array piece by piece, each once for many images.
 
@@ -72,10 +78,7 @@ class PieceReader:
 
     def __post_init__(self) -> None:
         """Prepare to read; nothing is opened yet."""
-        self._lock = threading.Lock()
         self._array: Any = None
-        # each with its rows, or the reason why it has none
-        self._pieces: dict[int, np.ndarray | str] = {}
 
     def __reduce__(self) -> tuple:
         """Pickle without the open file and its pieces."""
@@ -89,16 +92,19 @@ class PieceReader:
             UnavailableError: the file may be readable later.
         """
         index = bisect_right(self.starts, row) - 1
-        with self._lock:
-            if index not in self._pieces:
-                while len(self._pieces) >= _PIECES:
-                    oldest = next(iter(self._pieces))
-                    del self._pieces[oldest]
-                self._pieces[index] = self._read_piece(index)
-            piece = self._pieces[index]
+        with _lock:
+            if (self, index) not in _kept:
+                while len(_kept) >= _PIECES:
+                    _drop_oldest()
+                _kept[self, index] = self._read_piece(index)
+            piece = _kept[self, index]
         if isinstance(piece, str):
             raise InputError(piece)
         return self.convert(piece[row - self.starts[index]])
+
+    def close(self) -> None:
+        """Let go of the open array; the next row opens it again."""
+        self._array = None
 
     def _read_piece(self, index: int) -> np.ndarray | str:
         """Read the rows of a piece; a text says why they are lost.
@@ -118,9 +124,23 @@ class PieceReader:
         except InputError as error:
             return str(error)
         except (OSError, ValueError, RuntimeError) as error:
-            if base.is_transient(error):
+            if is_transient(error):
                 raise UnavailableError(f"{shown(self.path)} cannot be read ({error})") from None
             return f"its chunk of {shown(self.path)} is damaged ({reason_of(error)})"
+
+
+_lock = threading.Lock()
+# The pieces read last, in order: rows of an array, or the reason why there are none
+_kept: dict[tuple[PieceReader, int], np.ndarray | str] = {}
+
+
+def _drop_oldest() -> None:
+    """Forget the piece that has been kept longest; without another one its array is closed."""
+    oldest = next(iter(_kept))
+    del _kept[oldest]
+    reader = oldest[0]
+    if all(other is not reader for other, _ in _kept):
+        reader.close()
 
 
 def build_images(

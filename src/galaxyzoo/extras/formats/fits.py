@@ -86,7 +86,9 @@ class FitsSettings:
 def wrap(images: base.Images, settings: FitsSettings) -> base.Images:
     """Make pictures of the FITS cut-outs among images, and note how they differ."""
     table = images.table
-    files = table.get(FILE, images.names)
+    files = images.names
+    if FILE in table:  # of lists alone
+        files = table[FILE].fillna(files)
     if not any(name.lower().endswith(FITS_SUFFIXES) for name in files):
         return images
     field_arcsec = settings.field_arcsec

@@ -20,6 +20,7 @@ import pandas as pd
 from galaxyzoo.core import launch
 from galaxyzoo.core.errors import InputError, reason_of
 from galaxyzoo.core.paths import shown
+from galaxyzoo.data import decoding
 from galaxyzoo.data.readers.side_tables import read_sky
 from galaxyzoo.data.stores import base, opening
 from galaxyzoo.data.stores.columns import (
@@ -103,7 +104,7 @@ def open_parquet(path: Path) -> base.Images:
         file = parquet.ParquetFile(path)
         schema = file.schema_arrow
         columns = [field.name for field in schema if _holds_bytes(field.type)]
-        if IMAGE not in schema.names and len(columns) != 1:
+        if IMAGE not in schema.names and (len(columns) != 1 or _is_text(file, columns[0])):
             read = partial(_read_parquet, file)
             return _open_list(path, schema.names, read)
         column = IMAGE if IMAGE in schema.names else columns[0]
@@ -129,6 +130,20 @@ def open_parquet(path: Path) -> base.Images:
     convert = partial(_take_bytes, path.parent)
     reader = arrays.PieceReader(path, open_column, starts, count, convert)
     return base.Images.of(path, ids, _stamp_images(file, path, column), reader)
+
+
+def _is_text(file: "parquet.ParquetFile", column: str) -> bool:
+    """Check whether a list's one column of bytes is text: astropy writes its bytes that way.
+
+    A file without a column of paths is no list, whatever its bytes are.
+    """
+    if not pick_columns(file.schema_arrow.names, PATHS):
+        return False
+    for batch in file.iter_batches(64, columns=[column]):
+        for value in batch.column(0).to_pylist():
+            if isinstance(value, bytes):
+                return not decoding.begins_as_picture(value)
+    return False
 
 
 def _stamp_images(file: "parquet.ParquetFile", path: Path, column: str) -> int | list[int]:
@@ -170,7 +185,13 @@ def _read_ids(file: "parquet.ParquetFile", column: str) -> np.ndarray:
 
 
 def _read_parquet(file: "parquet.ParquetFile", columns: list[str]) -> pd.DataFrame:
-    return file.read(columns).to_pandas(ignore_metadata=True, split_blocks=True, self_destruct=True)
+    import pyarrow as pa
+
+    table = file.read(columns)
+    for number, field in enumerate(table.schema):
+        if _holds_bytes(field.type) and pick_columns([field.name], PATHS):
+            table = table.set_column(number, field.name, table.column(number).cast(pa.string()))
+    return table.to_pandas(ignore_metadata=True, split_blocks=True, self_destruct=True)
 
 
 def _holds_bytes(kind: "pa.DataType") -> bool:
