@@ -252,10 +252,10 @@ def prior_of(dataset: str, task: kinds.Task) -> np.ndarray:
     return load_catalog(dataset).for_task(task).targets(task).mean(axis=0)
 
 
-def print_left_out(left_out: list[tuple[str, str]], n_predicted: int) -> None:
-    """Print the name and reason of each image without a prediction."""
+def print_left_out(left_out: list[tuple[str, str]], n_others: int) -> None:
+    """Print the name and reason of each image without a prediction, of these and `n_others`."""
     if left_out:
-        total = n_predicted + len(left_out)
+        total = n_others + len(left_out)
         print(f"skipped {len(left_out):,} of {console.count(total, 'image')} (unreadable):")
     for image, reason in left_out:
         print(one_line(f"  {image}: {reason}"))

@@ -106,7 +106,7 @@ def read_table(
     Raises:
         InputError: the file is missing, is no table, or is damaged.
     """
-    if path.suffix in (".parquet", ".jsonl", ".json"):
+    if path.suffix.lower() in (".parquet", ".jsonl", ".json"):
         return _read_texts(path)
     try:
         content, columns = read_csv_bytes(path, source)
@@ -163,12 +163,12 @@ def _explain_failure(error: BaseException) -> str:
 def _read_texts(path: Path) -> pd.DataFrame:
     """A table of Parquet, of a JSON object a line, or of Label Studio, all of it as text."""
     try:
-        if path.suffix == ".parquet":
+        if path.suffix.lower() == ".parquet":
             launch.require(paths.shown(path), "pyarrow")
             frame = pd.read_parquet(path, dtype_backend="pyarrow")
         else:
             text = path.read_text(encoding="utf-8-sig")
-            if path.suffix == ".json":
+            if path.suffix.lower() == ".json":
                 rows = _list_answers(json.loads(text))
             else:
                 rows = [json.loads(line) for line in text.split("\n") if line.strip()]
@@ -224,13 +224,14 @@ def read_folds(path: Path, ids: pd.Index) -> pd.Series:
             f"{frame.index.difference(ids)[:3].tolist()}; such galaxies: {len(wrong):,})"
         )
     numbers = select_numbers(frame, [FOLD], path)[FOLD]
-    ranks = numbers.rank(method="dense")
-    if set(numbers - ranks) not in ({-1}, {0}):
+    distinct = sorted(set(numbers))
+    first = distinct[0]
+    if first not in (0, 1) or distinct != [first + place for place in range(len(distinct))]:
         raise InputError(
             f"{paths.shown(path)}: number the folds 0, 1, 2, … or 1, 2, 3, … without gaps, not "
-            f"{', '.join(f'{number:g}' for number in sorted(set(numbers))[:9])}"
+            f"{', '.join(f'{number:g}' for number in distinct[:9])}"
         )
-    return ranks - 1
+    return numbers - first
 
 
 def whole_numbers(texts: pd.Series, limit: int) -> tuple[pd.Series, np.ndarray]:

@@ -108,6 +108,15 @@ def test_by_keys_alone_a_person_looks_closer_skips_notes_and_renames(votes, begi
     first, second, third, *_ = ids(page)
     press("1", "2", until="#classes :text('dim (1)')")
     press("s", until=f"#grid button[title='{third} skipped']")
+    press("ArrowLeft", "1", until="#classes :text('bright (2)')")  # skipped no more
+    press("u", until=f"#grid button[title='{third} skipped']")
+    before = labels_of(votes)
+    page.click("#rest")
+    page.wait_for_selector("#message:has-text('Saved: dim for')")
+    assert page.locator("#grid button[title$=skipped]").count() == 1
+    assert pd.isna(labels_of(votes)[third])
+    press("u", until="#message:has-text('Undone: dim for 8')")
+    assert labels_of(votes) == before
     press("u", until=f"#message:has-text('Undone: skipping {third}.')")
     press("u", until=f"#message:has-text('Undone: dim for {second}.')")
     press("n", until="#noting:not([hidden])")

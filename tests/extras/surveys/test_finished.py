@@ -9,17 +9,22 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from astropy.io import fits
 from pyarrow import parquet
 
 from galaxyzoo.core.paths import BUNDLED
 from galaxyzoo.data.parallel_decoding import decode_many
+from galaxyzoo.extras.formats.fits import FitsSettings
 from galaxyzoo.extras.labels.label_loop import LabelLoop
-from galaxyzoo.extras.surveys.finished import read_features, read_finished
+from galaxyzoo.extras.surveys.finished import read_features, read_finished, read_parts
+from galaxyzoo.extras.surveys.images import Part, SurveyImages
 from galaxyzoo.extras.surveys.survey import Survey, add_features
 from galaxyzoo.inference.load_model import load_predictor
+from support.forms import write_fits
 from support.fuzz_fixtures import flip_a_bit
+from support.pictures import draw_image
 from support.refusals import one_line_refusal
-from support.surveys import Darkness, draw_survey, make_job
+from support.surveys import Brightness, Darkness, draw_survey, make_job
 
 
 def test_what_is_no_finished_survey_with_features_is_one_line(votes, tmp_path, monkeypatch):
@@ -38,7 +43,7 @@ def test_what_is_no_finished_survey_with_features_is_one_line(votes, tmp_path, m
     assert "survey is missing" in one_line_refusal(read_features, votes)
 
 
-def test_features_that_a_survey_lacks_are_computed_once(votes, monkeypatch):
+def test_features_that_a_survey_lacks_are_computed_once(votes, monkeypatch, capsys):
     """By a bundled network; an interrupted computation goes on, and labels lie in the survey."""
     bare = votes.parent / "bare"
     make_job(bare, votes.parent / "survey", size=5).run()
@@ -58,7 +63,10 @@ def test_features_that_a_survey_lacks_are_computed_once(votes, monkeypatch):
     LabelLoop(survey).add_class("bright")
     assert (bare / "classes.txt").exists()
     monkeypatch.setattr(Survey, "run", None)
-    add_features(votes)
+    capsys.readouterr()
+    for folder in (bare, votes):
+        add_features(folder)
+    assert capsys.readouterr().out == ""
     assert not (votes / "features").exists()
 
 
@@ -154,8 +162,15 @@ def test_exchanged_parts_are_refused(votes):
     assert f"{path} is missing: restore it, or delete {path} and rerun" in message
 
 
-@pytest.mark.parametrize("change", ["content", "a name", "all names", "fewer"])
-def test_no_pictures_of_other_galaxies_are_shown(votes, change):
+@pytest.mark.parametrize("has_features", [True, False])
+@pytest.mark.parametrize("change", ["content", "a name", "all names", "fewer", "more"])
+def test_no_pictures_of_other_galaxies_are_shown(votes, change, has_features):
+    """Nor used for the features that a survey lacks."""
+    read: Callable[[Path], object] = read_features
+    if not has_features:
+        shutil.rmtree(votes)
+        make_job(votes, votes.parent / "survey", size=5).run()
+        read = add_features
     folder = votes.parent / "survey"
     paths = sorted(folder.iterdir())
     if change == "content":
@@ -164,8 +179,11 @@ def test_no_pictures_of_other_galaxies_are_shown(votes, change):
         path.rename(path.with_name(f"z{path.name}"))
     for path in paths[:3] if change == "fewer" else []:
         path.unlink()
+    if change == "more":
+        shutil.copy(paths[0], folder / "112.png")
     expected = f"images in {folder} are not those predicted in {votes}: put them back"
-    assert expected in one_line_refusal(read_features, votes)
+    assert expected in one_line_refusal(read, votes)
+    assert not (votes / "features").exists()
 
 
 def test_a_parent_folder_is_that_of_the_links_target(tmp_path):
@@ -184,3 +202,19 @@ def test_a_survey_is_read_from_any_folder_and_moves_with_its_images(votes, tmp_p
     after = read_features(Path("votes"))
     np.testing.assert_array_equal(after.features, before)
     assert after.images.paths == (moved / "survey",)
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"bands": (2, 1, 0)}, {"hdu": ("SCI",), "stretch": "zscale"}]
+)
+def test_cutouts_that_have_not_changed_are_not_read_again(tmp_path, monkeypatch, settings):
+    """To read and draw a million takes an hour."""
+    pixels = [draw_image(np.random.default_rng(k), 40) for k in range(5)]
+    write_fits(tmp_path / "cutouts", pixels, [*range(5)])
+    for path in (tmp_path / "cutouts").iterdir():
+        fits.setval(path, "EXTNAME", value="SCI")
+    found = SurveyImages((tmp_path / "cutouts",), 4, FitsSettings(**settings))
+    votes = tmp_path / "votes"
+    Survey(votes, "elliptical_spiral/x", Brightness, found, np.zeros(2)).run()
+    monkeypatch.setattr(Part, "read_content", lambda part: pytest.fail("read again"))
+    assert sum(len(rows) for _, rows in read_parts(votes, read_finished(votes))) == 5

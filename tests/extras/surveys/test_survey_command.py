@@ -6,6 +6,7 @@ import random
 import shutil
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,7 @@ from galaxyzoo.core.paths import BUNDLED
 from galaxyzoo.data.geometry import iterate_views
 from galaxyzoo.data.parallel_decoding import decode_many
 from galaxyzoo.data.stores.opening import open_by_galaxy_id
+from galaxyzoo.extras.surveys import command as survey_command
 from galaxyzoo.extras.surveys.images import SurveyImages
 from galaxyzoo.extras.surveys.one_table import read_one_table
 from galaxyzoo.extras.surveys.survey import Survey, survey_classes
@@ -34,6 +36,7 @@ from galaxyzoo.tasks.registry import TASKS
 from support.commands import dataset, succeed
 from support.faulty_commands import Fault, Project, ranks
 from support.pictures import draw_image, encode
+from support.refusals import one_line_refusal
 from support.thoroughness import is_long, thorough
 from support.trained import run_command
 
@@ -149,7 +152,7 @@ def test_they_are_the_tables_predictions_and_classes_by_rule(trained, expected, 
     said = succeed(trained, "predict.py", run, *images, "--output", tmp_path / "votes.csv").stdout
     assert "999.jpg" in said
     assert "1000.tif: .tif is not supported" in said
-    fits = [*images, "--output", tmp_path / "votes.fits", "--folds", "0", "--views", "1"]
+    fits = [*images, "--output", tmp_path / "votes.FITS", "--folds", "0", "--views", "1"]
     said = succeed(trained, "predict.py", run, *fits).stdout
     assert "skipped 2 of 27 images (unreadable):" in said
     assert "  999: it is neither JPEG nor PNG" in said
@@ -208,6 +211,19 @@ def test_a_full_disk_is_one_line_and_the_same_command_goes_on(project, places, e
     assert parts(project.root) == expected
 
 
+def test_a_table_alone_that_is_interrupted_is_not_said_to_resume(tmp_path, monkeypatch):
+    def stop(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(survey_command, "predict_survey", stop)
+    output = tmp_path / "v.fits"
+    line = one_line_refusal(run_command, monkeypatch, "survey", tmp_path, output)
+    assert line.startswith("stopped, and nothing is kept: ")
+    assert line.endswith(f"into a folder, such as votes/ --table {output}")
+    with pytest.raises(KeyboardInterrupt):
+        run_command(monkeypatch, "survey", tmp_path, tmp_path / "votes")
+
+
 def test_of_a_class_run_a_part_holds_the_decided_class():
     task = TASKS["hubble10"]
     shares = np.random.default_rng(0).dirichlet(np.ones(10), 6)
@@ -235,9 +251,16 @@ def test_the_bundled_networks_keep_features_but_for_a_job_begun_without(
     unread = trained / "unread" / "1.tif"
     unread.parent.mkdir()
     unread.touch()
+    unread.with_name("2.jpg").write_bytes(b"broken")
     images, kept = [unread.parent], images
-    with pytest.raises(InputError, match=r"none.fits is not written: no image can be read"):
-        predict(tmp_path / "none.fits")
+    for output in ("none.fits", "none"):
+        with pytest.raises(InputError, match=rf"{output}: no image can be read"):
+            predict(tmp_path / output)
+    assert not (tmp_path / "none.fits").exists()
+    images = [unread.parent, *kept]
+    printed = predict(tmp_path / "some")
+    assert "skipped 1 unreadable image, listed in errors.parquet\n" in printed
+    assert "skipped 1 of 5 images (unreadable):\n  1.tif: " in printed
     images = kept
     assert rows(tmp_path)["features"][0].dtype == np.float16
     printed = predict(tmp_path / "one", "--folds", "2")

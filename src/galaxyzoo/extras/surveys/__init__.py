@@ -3,6 +3,8 @@
 In: folders, archives and lists of images. Out: Parquet parts, one table, a page of the first.
 """
 
+from pathlib import Path
+
 from galaxyzoo.core.extras import Extra, Moved
 
 # Options that `predict` had until surveys became a command
@@ -33,3 +35,8 @@ EXTRA = Extra(
 TABLE_FORMATS = {".fits": "fits", ".vot": "votable", ".ecsv": "ascii.ecsv", ".parquet": "parquet"}
 COLUMN_NAMES = "kaggle", "gz2", "words"
 SPREAD, FEATURES, INTERVALS = "spread", "features", "intervals"  # extra columns
+
+
+def table_format(path: Path) -> str:
+    """Astropy's name of a table's format by its ending, in whatever case; empty of other files."""
+    return TABLE_FORMATS.get(path.suffix.lower(), "")

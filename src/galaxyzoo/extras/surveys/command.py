@@ -43,6 +43,7 @@ from galaxyzoo.extras.surveys import (
     JOB,
     SPREAD,
     TABLE_FORMATS,
+    table_format,
 )
 from galaxyzoo.tasks.registry import find_column
 
@@ -108,7 +109,7 @@ class SurveyOptions(JobOptions, predict.ImageOptions):
                 f"after {self.words[-1]}, name the folder to write: IMAGES FOLDER, such as "
                 "my_galaxies/ votes/"
             )
-        if self.is_table and self.output.suffix not in TABLE_FORMATS:
+        if self.is_table and not table_format(self.output):
             raise InputError(
                 f"{paths.shown(self.output)} is neither a folder to write, such as votes/, nor a "
                 f"table ({', '.join(TABLE_FORMATS)})"
@@ -123,7 +124,7 @@ class SurveyOptions(JobOptions, predict.ImageOptions):
         needed = _RANK_NEEDS.get(self.rank or "")
         if needed and needed not in self.extras:
             raise InputError(f"--rank {self.rank}: add --with {needed}")
-        if self.table and self.table.suffix not in TABLE_FORMATS:
+        if self.table and not table_format(self.table):
             formats = ", ".join(TABLE_FORMATS)
             raise InputError(f"--table {paths.shown(self.table)} must end in one of {formats}")
 
@@ -152,8 +153,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = read_options(with_settings(SurveyOptions), __doc__, arguments)
     predict.check_images(options.images)
     if options.is_table:
-        with tempfile.TemporaryDirectory() as folder:
-            predict_survey(options, Path(folder, "votes"))
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                predict_survey(options, Path(folder, "votes"))
+        except KeyboardInterrupt:
+            raise InputError(
+                "stopped, and nothing is kept: a survey that can be resumed goes into a folder, "
+                f"such as votes/ --table {launch.quote(paths.shown(options.output))}"
+            ) from None
     else:
         predict_survey(options, options.output)
 
@@ -190,13 +197,15 @@ def predict_survey(options: SurveyOptions, folder: Path) -> None:
     print(job.cost)
     notes = job.run(options.jobs or 1, options.backend)
     left_out = job.images.left_out
-    if table and not notes["rows"]:
-        raise InputError(f"{paths.shown(table)} is not written: no image can be read")
+    n_others = notes["rows"]
     if options.is_table:  # the list of errors goes with the folder
         left_out += pd.read_parquet(folder / ERRORS).to_records(index=False).tolist()
     elif notes["errors"]:
         print(f"skipped {console.count(notes['errors'], 'unreadable image')}, listed in {ERRORS}")
-    predict.print_left_out(left_out, notes["rows"])
+        n_others += notes["errors"]
+    predict.print_left_out(left_out, n_others)
+    if not notes["rows"]:
+        raise InputError(f"{paths.shown(options.output)}: no image can be read")
     if table:
         score = partial(score_rows, list(task.columns), by) if by else None
         parts = [job.part_path(part) for part in job.images.parts]

@@ -1,6 +1,6 @@
 """Read a finished survey with features: ids, features and pictures of its galaxies."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from os.path import normpath
 from pathlib import Path
@@ -73,10 +73,41 @@ def read_finished(folder: Path) -> FinishedSurvey:
     notes = content["notes"]
     if not notes["rows"]:
         raise InputError(f"{paths.shown(folder)} has no galaxies: none of its images could be read")
-    settings = FitsSettings(**notes.get("fits", {}))
+    # Stamps of images hold the settings as the survey spelled them, with tuples
+    spelled = dict(notes.get("fits", {}))
+    for name, value in spelled.items():
+        if isinstance(value, list):
+            spelled[name] = tuple(value)
+    settings = FitsSettings(**spelled)
     inputs = tuple(Path(normpath(folder.resolve() / name)) for name in notes["inputs"])
     images = SurveyImages(inputs, provenance["part_size"], settings)
     return FinishedSurvey(provenance, notes, images)
+
+
+def read_parts(folder: Path, survey: FinishedSurvey) -> Iterator[tuple[pa.Table, np.ndarray]]:
+    """Read the parts of a survey, each with the rows of its images in the part's input.
+
+    Raises:
+        InputError: a part was changed, or the images are gone or others.
+    """
+    images = survey.images
+    changed = (
+        f"images in {', '.join(map(paths.shown, images.paths))} are not those predicted in "
+        f"{paths.shown(folder)}: put them back, or predict again into a new folder"
+    )
+    if len(images.parts) != survey.notes["parts"]:
+        raise InputError(changed)
+    label = images.labels.column
+    for part in images.parts:
+        path = part_path(folder, part.number)
+        record = part_record(path, survey.provenance)
+        table = parquet.read_table(record.path(path.name))
+        if label not in table.column_names:
+            raise InputError(changed)
+        rows = images.rows_of(part, table[label].to_numpy())
+        if (rows < 0).any() or not part.is_of(record.notes):
+            raise InputError(changed)
+        yield table, rows
 
 
 def read_features(folder: Path) -> SurveyFeatures:
@@ -89,31 +120,16 @@ def read_features(folder: Path) -> SurveyFeatures:
     survey = read_finished(folder)
     if not survey.has_features:
         return replace(read_features(folder / FEATURES), folder=folder)
-    images = survey.images
-    changed = (
-        f"images in {', '.join(map(paths.shown, images.paths))} are not those predicted in "
-        f"{paths.shown(folder)}: put them back, or predict again into a new folder"
-    )
-    if len(images.parts) != survey.notes["parts"]:
-        raise InputError(changed)
-    label = images.labels.column
     tables = []
     rows = []
-    for part in images.parts:
-        path = part_path(folder, part.number)
-        record = part_record(path, survey.provenance)
-        table = parquet.read_table(record.path(path.name))
-        if label not in table.column_names:
-            raise InputError(changed)
-        rows.append(images.rows_of(part, table[label].to_numpy()))
-        if (rows[-1] < 0).any() or not part.is_of(record.notes):
-            raise InputError(changed)
+    for table, rows_of_part in read_parts(folder, survey):
         tables.append(table)
+        rows.append(rows_of_part)
     galaxies = pa.concat_tables(tables)
     return SurveyFeatures(
         folder=folder,
-        images=images,
-        ids=galaxies[label].to_numpy(),
+        images=survey.images,
+        ids=galaxies[survey.images.labels.column].to_numpy(),
         parts=np.repeat(range(len(tables)), [len(table) for table in tables]),
         rows=np.concatenate(rows),
         features=features_of(galaxies),

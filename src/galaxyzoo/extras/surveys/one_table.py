@@ -16,7 +16,7 @@ from galaxyzoo.core import files, paths, versions
 from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.extras.formats.columns import TableInPieces, first_rows
 from galaxyzoo.extras.pages.templates import render
-from galaxyzoo.extras.surveys import COLUMN_NAMES, TABLE_FORMATS
+from galaxyzoo.extras.surveys import COLUMN_NAMES, table_format
 from galaxyzoo.extras.surveys.columns import COPIED, decoded, rename, without_features
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def _is_written_exactly(rows: pa.Table, scratch: Path) -> bool:
 
 def _written_values(column: pa.ChunkedArray, path: Path) -> list[Any]:
     """List the values of a column as the table at that path holds them, None where missing."""
-    form = TABLE_FORMATS[path.suffix]
+    form = table_format(path)
     if form == "parquet":
         return column.to_pylist()
     return _to_column(column, form).tolist()
@@ -108,11 +108,11 @@ def is_own_table(
 
 def read_one_table(path: Path) -> pa.Table:
     """Read a table of one of `TABLE_FORMATS`."""
-    if TABLE_FORMATS[path.suffix] == "parquet":
+    if table_format(path) == "parquet":
         return parquet.read_table(path)
     from astropy.table import Table  # here: half a second
 
-    table = Table.read(path, format=TABLE_FORMATS[path.suffix])
+    table = Table.read(path, format=table_format(path))
     table.convert_bytestring_to_unicode()
     return pa.table([_plain_values(column) for column in table.values()], table.colnames)
 
@@ -157,7 +157,7 @@ def write_one_table(
         "date": datetime.now(UTC).date().isoformat(),
     }
     fields = [field.with_name(rename(field.name, style)) for field in described]
-    if TABLE_FORMATS[path.suffix] != "parquet":
+    if table_format(path) != "parquet":
         whole = pa.concat_tables(_blocks(table, score)).cast(described)
         save_table(path, pa.table(whole.columns, pa.schema(fields, metadata)))
         return
@@ -200,7 +200,7 @@ def _blocks(table: TableInPieces, score: Score | None) -> Iterator[pa.Table]:
 
 def save_table(path: Path, table: pa.Table) -> None:
     """Write a table in the one of `TABLE_FORMATS` that the path ends with."""
-    form = TABLE_FORMATS[path.suffix]
+    form = table_format(path)
     with files.writing(path) as temporary:
         if form == "parquet":
             parquet.write_table(table, temporary, compression="zstd")

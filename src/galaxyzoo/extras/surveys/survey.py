@@ -29,7 +29,15 @@ from galaxyzoo.core.console import ProgressBar
 from galaxyzoo.core.errors import InputError, advise, one_line
 from galaxyzoo.core.memory import memory_bytes
 from galaxyzoo.core.paths import BUNDLED
-from galaxyzoo.extras.surveys import COLUMN_NAMES, FEATURES, INTERVALS, JOB, SPREAD, finished
+from galaxyzoo.extras.surveys import (
+    COLUMN_NAMES,
+    FEATURES,
+    INTERVALS,
+    JOB,
+    SPREAD,
+    finished,
+    table_format,
+)
 from galaxyzoo.extras.surveys.columns import describe_columns, meanings
 from galaxyzoo.extras.surveys.finished import MANIFEST
 from galaxyzoo.extras.surveys.images import Part, SurveyImages, digest_content
@@ -160,13 +168,13 @@ class Survey:
         paths.check_output(option, table, inputs, self._wrote)
         pieces = [self.images.kept_schema.empty_table()]
         # Parquet holds whatever a part holds, and is written in blocks.
-        if table.suffix != ".parquet":
+        if table_format(table) != "parquet":
             self._check_memory(f"{option} {paths.shown(table)}", has_features)
             for carried_columns in self.images.kept.values():
                 pieces += carried_columns.pieces()
         names = [self.images.labels.column, *self.predictor.task.columns]
         check_table(table, pa.concat_tables(pieces), names, style)
-        if table.suffix == ".fits":
+        if table_format(table) == "fits":
             self._check_ascii(table)
 
     def _wrote(self, table: Path) -> bool:
@@ -458,8 +466,10 @@ def add_features(folder: Path) -> None:
     They become a survey of its own in `features/`, so that an interrupted command can go on.
     """
     survey = finished.read_finished(folder)
-    if survey.has_features:
-        return
+    if survey.has_features or (folder / FEATURES / MANIFEST).exists():
+        return  # who reads them checks them
+    for _ in finished.read_parts(folder, survey):
+        pass  # refuses other images than those predicted
     name = layout.bundled_runs(kinds.COMPETITION_TASK)[0]
     student = partial(load_predictor, BUNDLED, name, views=1, by_student=True)
     name, load = choose_networks(
