@@ -46,10 +46,15 @@ def test_kept_tables_become_runs_where_no_run_is_trained(configs, root):
         options = ensemble.name_ensemble(asked)
         assert (options.runs, options.dataset) == (("gz37/one",), "mini")
         assert RunCard.of("mini", "gz37/one").imported
+    (configs / "ensembles/lacks.yaml").write_text(text.replace("kept", "lost"))
+    lacks = ensemble.EnsembleOptions(runs=("lacks",))
     run.oof_csv.rename(run.oof_csv.with_name("two.csv"))
     save_run(load_catalog("mini"), "gz37/one", np.full((60, 37), 0.1), np.full((10, 37), 0.1))
     assert ensemble.name_ensemble(asked).dataset is None  # trained by now
     assert not RunCard.of("mini", "gz37/one").imported
+    run.card.unlink()
+    run.oof_csv.unlink()
+    assert ensemble.name_ensemble(lacks).dataset is None  # as in an installed package
 
 
 @pytest.fixture

@@ -92,6 +92,7 @@ def names(configs: Sequence[Config]) -> list[str]:
         (["gz37/net@classes", "stages.classes.predict=true"], "votes", ["net"]),
         (["gz37"], "votes", ["careful", "same_start"]),  # neither a GPU nor other data
         ([], "mine", ["head"]),
+        (["stages=null"], "mine", ["head"]),  # which the default's net@small would lack
         (["mine"], None, ["finetune", "head"]),
         (["mine/finetune"], None, ["finetune"]),
         (["away/finetune"], "elsewhere/away", ["finetune"]),
@@ -133,14 +134,15 @@ def test_bad_images_are_dropped_where_a_run_says_so(votes):
     assert resolve(runs).drops_bad_images
 
 
+@pytest.mark.parametrize("word", ["gz37/gpu", "configs/gz37/gpu.yaml"])
 @pytest.mark.parametrize(("dataset", "short"), [("demo", ["gz37/gpu"]), ("demo-full", [])])
-def test_schedules_are_short_on_the_demo_set_alone(votes, monkeypatch, dataset, short):
+def test_schedules_are_short_on_the_demo_set_alone(votes, monkeypatch, dataset, short, word):
     def open_input(*arguments: Any) -> object:
         return replace(opened(*arguments), dataset=dataset)
 
     opened = train.open_input
     monkeypatch.setattr(train, "open_input", open_input)
-    plan = resolve(["gz37/gpu", "gz37/careful"])
+    plan = resolve([word, "gz37/careful"])
     assert plan.on_demo_schedule == short
     assert (plan.asked[0].train.epochs == 1) == bool(short)
 
@@ -159,6 +161,14 @@ def test_a_recipe_is_parsed_once(votes, monkeypatch):
     assert [config.train.lr for config in plan.configs] == [0.5]
     assert read.count("fresh.yaml") == 1
     assert resolve(["fresh.yaml"]).asked[0].train.lr != 0.5
+
+
+def test_two_recipes_of_one_name_are_refused(votes, tmp_path):
+    path = tmp_path / "net.yaml"
+    path.write_text((votes / "configs/gz37/gpu.yaml").read_text())
+    assert names(resolve([str(path)]).asked) == ["net"]
+    line = one_line_refusal(resolve, ["gz37/net", str(path)])
+    assert line == "two of these recipes are named gz37/net: rename one's file"
 
 
 @pytest.mark.parametrize("words", [["gz37/gpu", "mine/head", "yours"], ["mine", "yours/head"]])

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from galaxyzoo.config.base import Settings, override, parse_yaml
-from galaxyzoo.config.loading import EnsembleSettings
+from galaxyzoo.config.base import Settings, changed_settings, override, parse_yaml
+from galaxyzoo.config.loading import EnsembleSettings, load_config
 from galaxyzoo.config.schema import Config
 from galaxyzoo.extras.tuning.search_space import Search
 
@@ -41,3 +41,16 @@ def test_a_number_is_read_with_and_without_a_point_before_its_exponent(text):
 @pytest.mark.parametrize("text", TEXTS)
 def test_text_that_resembles_a_number_stays_text(text):
     assert parse_yaml(f"a: {text}".encode(), Path("my.yaml")) == {"a": text.strip("'")}
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("stages.small.train.epochs=9", "earlier.small.train.epochs 36 → 9"),
+        ("train.lr=0.5", "earlier.small.train.lr 0.002 → 0.5"),
+        ("stages.large.train.epochs=9", "train.epochs 6 → 9"),
+    ],
+)
+def test_a_changed_setting_of_any_stage_is_named(override, expected):
+    before = load_config("gz37/d4cnn")
+    assert expected in changed_settings(before, load_config("gz37/d4cnn", [override]))

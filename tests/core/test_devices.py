@@ -3,6 +3,7 @@
 import os
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 import torch
@@ -84,6 +85,28 @@ def test_of_several_gpus_the_one_in_use_is_the_current_one(name, chosen, monkeyp
     monkeypatch.setattr(torch.cuda, "set_device", lambda device: found.append(device.index))
     prepare_to_train(torch.device(name), False)
     assert found == chosen
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_precision_and_name_are_those_of_the_gpu_in_use(number, monkeypatch):
+    """Of two, the second alone has units for bf16; the first is current."""
+    current = [0]
+
+    @contextmanager
+    def use(device: torch.device) -> Iterator[None]:
+        current.append(device.index)
+        yield
+        current.pop()
+
+    monkeypatch.setenv("GALAXYZOO_DEVICE", f"cuda:{number}")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "device", use)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: current[-1] == 1)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: ["T4", "A100"][device.index])
+    devices.has_bf16.cache_clear()
+    assert devices.has_bf16(get_device()) == (number == 1)
+    assert devices.describe_machine().startswith(["T4", "A100"][number])
+    devices.has_bf16.cache_clear()
 
 
 @pytest.mark.parametrize("wanted", [True, False])

@@ -46,6 +46,12 @@ def test_unfinished_and_optimistic_runs_are_left_out_unless_asked_for(catalog):
     assert [line.split(" is skipped")[0] for line in left_out] == ["gz37/half", "gz37/source"]
     assert "2 of 3 folds" in left_out[0]
     assert "optimistic" in left_out[1]
+    add_run(catalog, "earlier", fingerprint="of another split")
+    runs, [line, *_] = members.find_runs(TASK, catalog, [])
+    assert runs == ["gz37/run0", "gz37/run1"]
+    assert line.endswith("it was made with another catalog or split: train it again")
+    with pytest.raises(InputError, match="another catalog or split"):
+        load_oof("gz37/earlier", TASK, catalog)
     asked = ["gz37/source", "run0", "gz37/run0"]
     assert members.find_runs(TASK, catalog, asked) == (["gz37/run0", "gz37/source"], [])
     assert load_oof("gz37/source", TASK, catalog).shape == (60, 37)

@@ -278,6 +278,8 @@ def take_settings(options: EnsembleOptions, ensemble: str) -> EnsembleOptions:
     is_elsewhere = options.dataset not in (None, dataset)
     if trained_on or not settings.tables or not dataset or is_elsewhere or options.similar:
         return options
+    if not (paths.CODE_ROOT / settings.tables).is_dir():  # an installed package has none
+        return options
     print(f"no run of {ensemble} is trained on {dataset}: importing tables in {settings.tables}/")
     for run in settings.runs:
         folder = paths.CODE_ROOT / settings.tables / run.replace("/", "/recipes/")

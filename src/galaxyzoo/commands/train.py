@@ -107,8 +107,8 @@ class TrainOptions(DataOptions, JobOptions):
 
     @property
     def named(self) -> list[str]:
-        """Runs, tasks and ensembles to be trained, as they were typed."""
-        return [word for word in self.runs if "=" not in word]
+        """Names of the runs, tasks and ensembles to be trained."""
+        return [loading.name_of(word) for word in self.runs if "=" not in word]
 
     @property
     def overrides(self) -> list[str]:
@@ -185,7 +185,9 @@ def find_runs(options: TrainOptions) -> tuple[Task | None, list[str]]:
     runs: list[str] = []
     for name in options.named or [DEFAULT_ENSEMBLE]:
         runs += loading.runs_of(name, own_task)
-    return own_task, [loading.find_recipe(run, options.overrides, own_task) for run in runs]
+    # The default's may give way to the recipe of own labels: theirs are not its settings.
+    overrides = options.overrides if options.named else ()
+    return own_task, [loading.find_recipe(run, overrides, own_task) for run in runs]
 
 
 def find_own_task(options: TrainOptions) -> Task | None:
@@ -216,7 +218,9 @@ def load_configs(
     configs: dict[str, Config] = {}
     for run in runs:
         config = loading.load_config(run, overrides, dataset, own_task, find_named_task)
-        configs.setdefault(config.run, config)
+        known = configs.setdefault(config.run, config)
+        if known.digest() != config.digest():
+            raise InputError(f"two of these recipes are named {config.run}: rename one's file")
     return list(configs.values())
 
 

@@ -197,6 +197,9 @@ def changed_settings(old: BaseModel, new: BaseModel) -> str:
 
 
 def _flatten(settings: BaseModel) -> dict[str, Any]:
-    """Values of all sections by `section.key`."""
-    table = pd.json_normalize(settings.model_dump(mode="json"))
+    """Values of all sections by `section.key`, of earlier stages by `earlier.stage.section.key`."""
+    values = settings.model_dump(mode="json")
+    if values.get("earlier"):
+        values["earlier"] = {stage["stage"]: stage for stage in values["earlier"]}
+    table = pd.json_normalize(values)
     return table.astype(object).iloc[0].to_dict()

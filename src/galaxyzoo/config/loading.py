@@ -51,6 +51,15 @@ def config_path(run: str, own_task: Task | None = None) -> Path:
     raise InputError(f"no run '{run}' (no such file in configs/): {hint}")
 
 
+def name_of(word: str) -> str:
+    """Name of a recipe in `configs/` that was typed as its path; any other word as it is."""
+    folder = configs_dir().resolve()
+    path = _find_yaml(folder, word)
+    if path and path.is_relative_to(folder) and path.suffix == ".yaml":
+        return path.relative_to(folder).with_suffix("").as_posix()
+    return word
+
+
 def listed_path(folder: Path, name: str, kind: str) -> Path:
     """Find a YAML file by its name in a folder, or by any path; an InputError lists the names.
 

@@ -97,7 +97,7 @@ def prepare_to_train(device: torch.device, deterministic: bool) -> None:
 def describe_machine() -> str:
     """Short text for records: processor, cores, GPU."""
     if get_device().type == "cuda":
-        return f"{torch.cuda.get_device_name()}, {os.cpu_count()} cores"
+        return f"{torch.cuda.get_device_name(get_device())}, {os.cpu_count()} cores"
     cores = os.cpu_count()
     if hasattr(os, "sched_getaffinity"):
         cores = len(os.sched_getaffinity(0))  # that this process may use
@@ -109,7 +109,8 @@ def describe_machine() -> str:
 def has_bf16(device: torch.device) -> bool:
     """Check whether a device has units for bf16; without them bf16 is slower than float32."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        with torch.cuda.device(device):  # it answers for the current one
+            return torch.cuda.is_bf16_supported(including_emulation=False)
     forced = os.environ.get(_BF16)
     if forced:
         return forced != "0"

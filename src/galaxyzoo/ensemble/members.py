@@ -48,7 +48,7 @@ def find_runs(
     left_out = []
     for name in _serving_tasks(task, catalog):
         for run in list_tables(catalog.dataset, name):
-            reason = _reason_to_leave_out(run, catalog)
+            reason = _reason_to_leave_out(run, task, catalog)
             if reason:
                 left_out.append(f"{run} is skipped: {reason}")
             else:
@@ -149,12 +149,14 @@ def _full_name(name: str, task: Task, catalog: Catalog) -> str:
     return run
 
 
-def _reason_to_leave_out(run: str, catalog: Catalog) -> str:
-    """Reason why a run is used only if named; empty if it is used."""
+def _reason_to_leave_out(run: str, task: Task, catalog: Catalog) -> str:
+    """Reason why a run is used for a task only if named; empty if it is used."""
     folder = RunFolder(catalog.dataset, run)
     if not folder.card.exists():
         return f"{folder.oof_csv.name} has no score card: use --import, or train the run again"
     card = RunCard.of(catalog.dataset, run)
+    if card.fingerprint != catalog.for_task(_task_of(run, task)).fingerprint:
+        return "it was made with another catalog or split: train it again"
     if card.selected_on_validation:
         return "its epochs were selected on the validation folds, so its score is optimistic"
     if card.possible_leakage:

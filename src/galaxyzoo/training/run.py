@@ -98,13 +98,13 @@ class Run:
         if settings and self.unfinished():
             teacher.find_teacher(self.config, settings, self.data)
             teacher.open_unlabeled(settings, self.data.dataset)
-        self._set_aside()
         check_transforms(self.config)
         build_model(self.config, initialize=False)
         if self.config.stages[0].model.weights_file == BUNDLED:
             fold_data.find_bundled(self.config.stages[0])
         fold_parts(self.config, self.data, range(self.catalog.n_folds))
         fold_data.check_dataset_before(self.config, self.data)
+        self._set_aside()
         finished = [*self.finished_folds(), *self.finished_refits()]
         config = self.folder.path / loading.CONFIG
         if config.exists():

@@ -95,6 +95,7 @@ def test_networks_of_earlier_labels_go_when_new_ones_are_there(trained, tmp_path
     train = ["train.py", "--data", "mine", "mine/head"]
     run, old = tmp_path / "folds/mine/mine/head", tmp_path / "folds/mine/old_labels/mine/head"
     before = listing(tmp_path / "folds")
+    networks = listing(run)
     lines = labels.read_text().splitlines(keepends=True)
     labels.write_text("".join(line for line in lines if "g00" not in line))
     for command in (["explore.py", "--data", "mine"], ["prepare.py", "--data", "mine"]):
@@ -102,6 +103,9 @@ def test_networks_of_earlier_labels_go_when_new_ones_are_there(trained, tmp_path
             call(tmp_path, *command)
         )
     assert listing(tmp_path / "folds") == before
+    mistake = complaint(call(tmp_path, *train, "image.size_px=33"))
+    assert "image.size_px" in mistake
+    assert listing(run) == networks
     weights = (run / "fold_0/weights.safetensors").read_bytes()
     assert "kept as folds/mine/old_labels" in succeed(tmp_path, *train, "--only", "0").stdout
     assert (old / "fold_0/weights.safetensors").read_bytes() == weights
