@@ -129,6 +129,20 @@ def test_no_run_is_overwritten(catalog, tmp_path):
     assert text.endswith("gz37/run0 already exists on tiny with other tables: choose another name")
 
 
+@pytest.mark.parametrize("content", ["", "{", '{"format": 3, "run": "x"}', "<<<<<<< HEAD"])
+def test_of_a_damaged_card_the_advice_leads_out(catalog, tmp_path, content):
+    pair = TablePair(THEIRS, *save_theirs(catalog, tmp_path))
+    import_run(catalog, pair)
+    before = artifacts()
+    card = RunFolder("tiny", THEIRS).card
+    card.write_text(content)
+    text = one_line_refusal(import_run, catalog, pair)
+    assert text.endswith("delete oof/tiny/gz37/theirs.json to import the run again")
+    card.unlink()
+    import_run(catalog, pair)
+    assert artifacts() == before
+
+
 @pytest.mark.parametrize("places", [("oof", "test"), ("oof",), ("test",)])
 def test_a_users_tables_are_not_replaced_by_the_run_that_they_become(catalog, tmp_path, places):
     oof, test = save_theirs(catalog, tmp_path)

@@ -26,6 +26,7 @@ from galaxyzoo.data.readers.dataset_files import DatasetFiles
 from galaxyzoo.data.readers.side_tables import KnownGroups, read_known_groups
 from galaxyzoo.data.split import (
     DROP,
+    check_own_folds,
     check_own_groups,
     has_runs,
     images_of,
@@ -139,6 +140,7 @@ def prepare_raw(
     catalog = load_catalog(raw.dataset)
     _check_split(catalog, n_folds, seed)
     raw = replace(raw, folds_from=catalog.about.get("folds_from", ""))
+    check_own_folds(catalog, raw)
     check_own_groups(catalog, raw, known_groups)
     is_current = is_unchanged(catalog, raw, known_groups)
     folder = dataset_dir(raw.dataset)

@@ -236,13 +236,17 @@ def _find_known_folds(raw: DatasetFiles, n_folds: int) -> np.ndarray:
     return known_folds.to_numpy()
 
 
-def check_own_groups(catalog: Catalog, raw: DatasetFiles, known_groups: KnownGroups) -> None:
-    """Refuse a split of other folds than `raw.folds`, or one that divides galaxies of a group."""
+def check_own_folds(catalog: Catalog, raw: DatasetFiles) -> None:
+    """Refuse a split of other folds than those of a table (`raw.folds`)."""
     if catalog.train[FOLD].sub(raw.folds).any():
         raise InputError(
             f"{paths.shown(dataset_dir(raw.dataset))} has other folds than --folds-from: "
             "delete that folder to split again"
         )
+
+
+def check_own_groups(catalog: Catalog, raw: DatasetFiles, known_groups: KnownGroups) -> None:
+    """Refuse a split that divides galaxies of a group."""
     train = catalog.train[catalog.train.index.isin(raw.train_images.ids)]
     groups = join_groups([train[GROUP].to_numpy(), known_groups.joined(train.index)])
     _check_groups(raw, train.assign(group=groups))

@@ -213,7 +213,8 @@ def _find_imported(labeled: Catalog, run: str, digests: Digests) -> RunCard | No
         if folder.folds:
             raise InputError(problem)
         return None
-    card = RunCard.of(labeled.dataset, run)
+    with advise(f"delete {shown(folder.card)} to import the run again"):
+        card = RunCard.of(labeled.dataset, run)
     if not card.imported:
         raise InputError(problem)
     if folder.folds or card.imported.digests != digests:

@@ -158,6 +158,19 @@ def test_a_runs_table_is_of_its_dataset_and_has_its_score(
     assert "is missing" in one_line_refusal(submit_by, monkeypatch, str(path), "--check")
 
 
+def test_a_users_own_json_beside_a_file_is_no_card(stand_in, rests, root, monkeypatch, capsys):
+    """Such as the settings of an experiment; a card of ours that was changed is refused."""
+    path = write_submission(root)
+    card_path(path).write_text('{"lr": 0.001, "epochs": 12}')
+    submit_by(monkeypatch, str(path), "--check")
+    assert "is valid (5 rows)" in capsys.readouterr().out
+    write_card(path, digest_table(path))
+    card_path(path).write_text(card_path(path).read_text().replace("kaggle", "kagle"))
+    assert "was changed after it was written" in one_line_refusal(
+        submit_by, monkeypatch, str(path), "--check"
+    )
+
+
 @pytest.mark.parametrize("fault", ["order", "card"])  # the others: results/test_submission.py
 def test_invalid_file_is_not_sent(fault, stand_in, rests, root, monkeypatch):
     path = write_submission(root)

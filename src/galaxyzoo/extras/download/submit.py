@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from galaxyzoo.core import files, launch, paths
+from galaxyzoo.core import files, launch, manifest, paths
 from galaxyzoo.core.errors import InputError, advise
 from galaxyzoo.core.options import option, positional, read_options
 from galaxyzoo.core.paths import WHOLE
@@ -206,7 +206,8 @@ def check_file(path: Path, dataset: str) -> CheckedFile:
         )
     card = layout.card_path(path)
     digest = table.digest_table(path)
-    if card.exists() and SubmissionCard.read(card).table != digest:
+    is_ours = card.exists() and not manifest.is_unsealed(card)  # or one that the user wrote
+    if is_ours and SubmissionCard.read(card).table != digest:
         raise InputError(
             f"{paths.shown(path)} does not match its card {paths.shown(card)}: rebuild both, or "
             "delete the card if the table is your own"

@@ -49,7 +49,7 @@ class GradcamOptions(DatasetOptions, DataOptions):
     image: Path | None = option("image file of a galaxy", excludes=("data",), metavar="FILE")
     output: Path | None = option("output file (default: in reports/)", metavar="FILE")
     answer: str | None = option(
-        "answer or class: its column or text (default: the likeliest class, or answer to question 1)"
+        "answer or class: its column or text (default: the likeliest one, of votes to question 1)"
     )
     method: Literal["hirescam", "gradcam"] = option("HiResCAM (default) or Grad-CAM", "hirescam")
     layer: tuple[str, ...] = option(

@@ -53,7 +53,7 @@ class Chart:
     frame = _LEFT, _TOP, _RIGHT, _BOTTOM
 
     def points(self, line: Line) -> list[tuple[float, float]]:
-        """Places of a line's points in pixels, none twice in a row."""
+        """Places of a line's points in pixels, none twice."""
         values = np.column_stack([line.x, line.y]).astype(float)
         finite = values[np.isfinite(values).all(axis=1)]
         places = [(self._x(x), self._y(y)) for x, y in finite]
