@@ -97,8 +97,8 @@ def count_warnings(images: Images) -> Counter[str]:
         chunk = Chunk(images.take([row]))
         chunk.decode(_IMAGE)
         counts.update(["not read"] * len(chunk.problems))
-        counts.update(chunk.checks.keys())
-        counts["any"] += bool(chunk.checks or chunk.problems)
+        counts.update(chunk.oddities.keys())
+        counts["any"] += bool(chunk.oddities or chunk.problems)
     return counts
 
 

@@ -13,7 +13,7 @@ from galaxyzoo.core.errors import one_line
 from galaxyzoo.data.decoding import Header, measure
 from galaxyzoo.data.parallel_decoding import decode_many
 from galaxyzoo.data.stores.base import Images
-from galaxyzoo.inference.input_checks import InputChecks, add_checks, check_inputs, check_known
+from galaxyzoo.inference.oddities import Oddities, add_oddities, find_known, find_oddities
 from galaxyzoo.tasks.kinds import Task
 
 CHUNK = 1024  # images decoded at once
@@ -25,7 +25,7 @@ class Chunk:
     """Some images, decoded once per crop and size for all members of an ensemble."""
 
     images: Images
-    checks: InputChecks = field(default_factory=dict)  # of those that can be read, once decoded
+    oddities: Oddities = field(default_factory=dict)  # of those that can be read, once decoded
     checksums: dict[int, int] = field(default_factory=dict)  # CRC-32 of what was read, by id
     _decoded: dict[tuple[int, int], np.ndarray] = field(default_factory=dict)
     _problems: dict[int, str] = field(default_factory=dict)  # by row
@@ -38,7 +38,7 @@ class Chunk:
         return self._decoded[key]
 
     def _decode(self, image: ImageConfig) -> np.ndarray:
-        """Decode those that can be read; the first time, note the others, and check these."""
+        """Decode those that can be read; the first time, note the others, and all oddities."""
         headers: dict[int, Header] = {}
         read = partial(read_measured, self.images, self.checksums, headers)
         pixels, problems = decode_many(self.images.through(read), image)
@@ -51,7 +51,7 @@ class Chunk:
             pixels = pixels[self.rows]
         if is_first:
             headers_read = [headers[row] for row in self.rows]
-            self.checks.update(check_inputs(self.names, headers_read, pixels))
+            self.oddities.update(find_oddities(self.names, headers_read, pixels))
         return pixels
 
     @property
@@ -64,12 +64,12 @@ class Chunk:
         """(image,) names of what was decoded."""
         return self.images.names.iloc[self.rows]
 
-    def check(self, galaxies: Set[int]) -> InputChecks:
-        """Checks of what was decoded; `galaxies`: GalaxyIDs that the networks learned from."""
-        checks = dict(self.checks)
+    def count_oddities(self, galaxies: Set[int]) -> Oddities:
+        """Count what is odd in what was decoded; galaxies: that the networks learned from."""
+        oddities = dict(self.oddities)
         if galaxies:
-            add_checks(checks, check_known(self.names, galaxies))
-        return checks
+            add_oddities(oddities, find_known(self.names, galaxies))
+        return oddities
 
     def table(self, values: np.ndarray, task: Task) -> pd.DataFrame:
         """Predictions (n, column) of what was decoded, by name."""

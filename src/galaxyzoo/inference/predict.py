@@ -23,13 +23,13 @@ from galaxyzoo.data.stores.base import Images
 from galaxyzoo.data.stores.opening import open_all
 from galaxyzoo.inference.chunks import CHUNK, Chunk, decode_chunk
 from galaxyzoo.inference.id_column import IdColumn
-from galaxyzoo.inference.input_checks import InputChecks, add_checks, describe_checks
 from galaxyzoo.inference.network import (
     compute_features,
     fuse_for_inference,
     predict_each,
     predict_with_features,
 )
+from galaxyzoo.inference.oddities import Oddities, add_oddities, describe_oddities
 from galaxyzoo.io.writing import plain_cell
 from galaxyzoo.models.build import GalaxyNet, load_network
 from galaxyzoo.results import fold_files, layout
@@ -290,7 +290,7 @@ def predict_stores(
     for images in inputs:
         unreadable += images.left_out
     labels = IdColumn.of(inputs)
-    checks: InputChecks = {}
+    oddities: Oddities = {}
     tables = []
     for images in inputs:
         chunks = decode_ahead(predictor, images)
@@ -299,7 +299,7 @@ def predict_stores(
         for chunk in ProgressBar(chunks, total=count, desc=title, leave=False):
             tables.append(chunk.table(predictor.predict(chunk.decode), predictor.task))
             unreadable += chunk.problems
-            add_checks(checks, chunk.check(predictor.galaxies))
+            add_oddities(oddities, chunk.count_oddities(predictor.galaxies))
     predictions = pd.concat(tables) if tables else pd.DataFrame()
     if predictions.empty:
         name, reason = unreadable[0]
@@ -307,7 +307,7 @@ def predict_stores(
     notes: list[str] = []
     for images in inputs:
         notes += images.notes
-    notes += describe_checks(checks, len(predictions), predictor.task)
+    notes += describe_oddities(oddities, len(predictions), predictor.task)
     for note in dict.fromkeys(notes):
         ProgressBar.write(one_line(note))
     ids = [plain_cell(labels[name]) for name in predictions.index]  # as every table writes them

@@ -131,7 +131,7 @@ def start_from_bundled(data: FoldData, config: schema.Config, catalog: Catalog) 
     """
     bundled = find_bundled(config)
     run = bundled.folder.relative_to(layout.bundled_dir()).as_posix()
-    left_out = data.part.stream % len(fold_files.exported_trainings(bundled))
+    left_out = data.part.network_before(len(fold_files.exported_trainings(bundled)))
     path = bundled.folder / fold_files.fold_name(left_out) / fold_files.WEIGHTS
     fingerprint = loading.load_run_config(bundled.folder).fingerprint
     return replace(

@@ -40,6 +40,14 @@ class Part:
         """Name for users, such as `fold 3`."""
         return title_of(self.name)
 
+    def network_before(self, count: int) -> int:
+        """Number of the network, of `count`, one a fold, that this training may learn from.
+
+        Of fold k, that which left out fold k; of refits and the hold-out, which leave no fold out,
+        any one.
+        """
+        return self.stream % count
+
 
 def part_named(config: Config, catalog: Catalog, name: str) -> Part:
     """The part of a fold or refit, by its name, such as fold_3; arguments as of `fold_parts`."""

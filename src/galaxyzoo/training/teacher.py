@@ -155,8 +155,7 @@ def teach(
     leaks = fold.possible_leakage or is_optimistic or not has_same_folds
     networks = load_run(teacher.dataset, teacher.run).restrict(None, settings.tta)
     if not is_refit(fold.part.name):
-        left_out = fold.part.stream % len(networks.models)
-        networks = networks.restrict([left_out], None)
+        networks = networks.restrict([fold.part.network_before(len(networks.models))], None)
 
     rows = fold.part.train_rows
     images = data.train_images(networks.config.image).images

@@ -172,34 +172,50 @@ def _match_rows(cells: pd.DataFrame, path: Path, raw: DatasetFiles) -> pd.Series
     """
     files = raw.train_images.names
     best = pd.Series(dtype=object)  # rows of images by the number of the row that names them
-    problem = f"{shown(path)} has no rows"
+    problem = InputError(f"{shown(path)} has no rows")
     for column in pick_columns(cells, KEYS):
         texts = cells[column].dropna().str.strip()
         texts = texts[texts != ""]
         if texts.empty:
             continue
         try:
-            ids = read_ids(texts.to_numpy(), path)
+            matching = _match_column(texts, files, path)
         except InputError as error:
-            problem = str(error)
+            problem = error
             continue
-        problem = (
-            f"{shown(path)} names none of the {len(files)} images: column '{column}' has "
-            f"'{one_line(ids[0])}', the first image is '{files.iloc[0]}'"
-        )
-        for image_names in (files, files.index.astype(str)):
-            matching = pd.Series(list(find_rows(ids, image_names)), texts.index, name=column)
-            matching = matching[matching.str.len() > 0]
-            if len(matching) > len(best):
-                best = matching
+        if len(matching) > len(best):
+            best = matching
     if best.empty:
-        raise InputError(problem)
+        raise problem
     several = best[best.str.len() > 1]
     if len(several):
         first, second = files.iloc[several.iloc[0][:2]]
         name = one_line(cells.loc[several.index[0], best.name])
         raise InputError(f"{shown(path)}: both '{first}' and '{second}' are named '{name}'")
     return best.str[0].astype(int)
+
+
+def _match_column(texts: pd.Series, files: pd.Series, path: Path) -> pd.Series:
+    """Rows of images by the number of the table's row that names each, by one column.
+
+    Images are named by their files or by their ids, whichever name more.
+
+    Raises:
+        InputError: the column names none.
+    """
+    ids = read_ids(texts.to_numpy(), path)
+    best = pd.Series(dtype=object)
+    for names in (files, files.index.astype(str)):
+        matching = pd.Series(list(find_rows(ids, names)), texts.index, name=texts.name)
+        matching = matching[matching.str.len() > 0]
+        if len(matching) > len(best):
+            best = matching
+    if best.empty:
+        raise InputError(
+            f"{shown(path)} names none of the {len(files)} images: column '{texts.name}' has "
+            f"'{one_line(ids[0])}', the first image is '{files.iloc[0]}'"
+        )
+    return best
 
 
 def compared_names(cells: pd.Series) -> pd.Series:

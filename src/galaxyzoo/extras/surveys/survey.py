@@ -44,8 +44,8 @@ from galaxyzoo.extras.surveys.images import Part, SurveyImages, digest_content
 from galaxyzoo.extras.surveys.one_table import check_table, is_own_table, save_table
 from galaxyzoo.extras.surveys.part_files import PARTS, PartFiles, part_path, part_record
 from galaxyzoo.inference.chunks import Chunk
-from galaxyzoo.inference.input_checks import InputChecks, add_checks, describe_checks
 from galaxyzoo.inference.load_model import load_predictor
+from galaxyzoo.inference.oddities import Oddities, add_oddities, describe_oddities
 from galaxyzoo.inference.predict import Predictor, decode_ahead
 from galaxyzoo.results import layout
 from galaxyzoo.tasks import kinds, registry
@@ -281,14 +281,14 @@ class Survey:
         """Predict a part; returns the notes of its record."""
         tables = []
         errors = []
-        checks = InputChecks()
+        oddities = Oddities()
         checksums = dict[int, int]()
         for chunk in decode_ahead(self.predictor, part.images):
             tables.append(self._table(chunk))
             bar.update(len(chunk.images))
             for name, reason in chunk.problems:
                 errors.append([one_line(name), one_line(reason)])
-            add_checks(checks, chunk.check(self.predictor.galaxies))
+            add_oddities(oddities, chunk.count_oddities(self.predictor.galaxies))
             checksums |= chunk.checksums
         self._check_still_ours()
         table = pa.concat_tables(tables)
@@ -299,7 +299,7 @@ class Survey:
         save_table(self.part_path(part), table.cast(schema))
         return {
             "errors": errors,
-            "oddities": {kind: [n, one_line(first)] for kind, (n, first) in checks.items()},
+            "oddities": {kind: [n, one_line(first)] for kind, (n, first) in oddities.items()},
             "stamps": part.stamps,
             "content": digest_content(checksums),
         }
@@ -351,16 +351,16 @@ class Survey:
         self._check_still_ours()
         rows = 0
         errors = list[tuple[str, str]]()
-        checks: InputChecks = {}
+        oddities: Oddities = {}
         for part in self.images.parts:
             record = self._record(part)
             rows += self._count_rows(part, record)
             errors += record.notes["errors"]
-            add_checks(checks, record.notes["oddities"])
+            add_oddities(oddities, record.notes["oddities"])
         self._check_folder()
         self._check_images()
         self._save_errors(errors)
-        sentences = describe_checks(checks, rows, self.predictor.task)
+        sentences = describe_oddities(oddities, rows, self.predictor.task)
         for note in sentences:
             ProgressBar.write(note)
         notes = {

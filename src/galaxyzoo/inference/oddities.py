@@ -1,4 +1,4 @@
-"""Checks of how images differ from Galaxy Zoo's pictures."""
+"""Oddities of images: how they differ from Galaxy Zoo's pictures."""
 
 from collections.abc import Iterable, Mapping, Set
 
@@ -13,7 +13,7 @@ from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.registry import TASKS
 
 # Kind, or a drawn picture's note -> how many images, and the first's name with details
-InputChecks = dict[str, tuple[int, str]]
+Oddities = dict[str, tuple[int, str]]
 
 _SENTENCES = {
     "gray": "gray, but the networks learned from color images",
@@ -32,7 +32,7 @@ _MIN_CORRELATION = 0.6
 _SHRUNK_PX = 64  # the noise of more pixels hides galaxies that anyone sees
 
 
-def check_inputs(names: Iterable[str], headers: list[Header], images: np.ndarray) -> InputChecks:
+def find_oddities(names: Iterable[str], headers: list[Header], images: np.ndarray) -> Oddities:
     """Count how images differ from Galaxy Zoo's pictures.
 
     Args:
@@ -40,14 +40,14 @@ def check_inputs(names: Iterable[str], headers: list[Header], images: np.ndarray
         headers: as `measure` gives them.
         images: (image, side, side, 3) uint8, as the networks get them.
     """
-    checks: InputChecks = {}
+    oddities: Oddities = {}
     for name, header, image in zip(names, headers, images, strict=True):
         for kind, detail in _differences(header, image).items():
-            add_checks(checks, {kind: (1, f"{name}{detail}")})
-    return checks
+            add_oddities(oddities, {kind: (1, f"{name}{detail}")})
+    return oddities
 
 
-def check_known(names: Iterable[str], galaxies: Set[int]) -> InputChecks:
+def find_known(names: Iterable[str], galaxies: Set[int]) -> Oddities:
     """Count the images whose names are GalaxyIDs of training galaxies."""
     known = [name for name in names if galaxy_id_of(name) in galaxies]
     return {"known": (len(known), known[0])} if known else {}
@@ -86,20 +86,22 @@ def _correlation(image: np.ndarray) -> float:
     return float(min(down, across) / max(variance, 1e-9))
 
 
-def add_checks(total: InputChecks, further: Mapping[str, tuple[int, str]]) -> None:
+def add_oddities(total: Oddities, further: Mapping[str, tuple[int, str]]) -> None:
     """Add counts of further images to `total`, which keeps the first names."""
     for kind, (n_further, name) in further.items():
         count_before, first_name = total.get(kind, (0, name))
         total[kind] = (count_before + n_further, first_name)
 
 
-def describe_checks(checks: Mapping[str, tuple[int, str]], n_images: int, task: Task) -> list[str]:
+def describe_oddities(
+    oddities: Mapping[str, tuple[int, str]], n_images: int, task: Task
+) -> list[str]:
     """A sentence for each kind; not for the size where networks learned from a user's images."""
     sentences = []
-    for kind in dict.fromkeys([*_SENTENCES, *checks]):
-        if kind not in checks or (kind == "size" and task.name not in TASKS):
+    for kind in dict.fromkeys([*_SENTENCES, *oddities]):
+        if kind not in oddities or (kind == "size" and task.name not in TASKS):
             continue
-        n_of_kind, first_name = checks[kind]
+        n_of_kind, first_name = oddities[kind]
         sentence = _SENTENCES.get(kind, kind)
         share = f"{n_of_kind:,} of {count(n_images, 'image')}"
         sentences.append(f"{share}: {sentence} (first: {first_name})")

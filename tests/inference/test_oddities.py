@@ -10,7 +10,7 @@ from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core.console import ProgressBar
 from galaxyzoo.data.stores.opening import open_all
 from galaxyzoo.inference.chunks import Chunk
-from galaxyzoo.inference.input_checks import InputChecks
+from galaxyzoo.inference.oddities import Oddities
 from galaxyzoo.inference.predict import predict_stores
 from support.pictures import draw_image, encode
 from support.surveys import Brightness
@@ -34,12 +34,12 @@ PICTURES: dict[str, tuple[np.ndarray, list[str]]] = {
 }
 
 
-def checks_of(path: Path, image: ImageConfig) -> InputChecks:
+def oddities_of(path: Path, image: ImageConfig) -> Oddities:
     [store] = open_all([path])
     chunk = Chunk(store)
     chunk.decode(image)
     assert chunk.problems == []
-    return chunk.checks
+    return chunk.oddities
 
 
 @pytest.mark.parametrize("crop_px", [207, 424])
@@ -48,7 +48,7 @@ def checks_of(path: Path, image: ImageConfig) -> InputChecks:
 def test_pictures_are_told_from_galaxy_zoos(tmp_path, kind, end, crop_px):
     picture, expected = PICTURES[kind]
     (tmp_path / f"a{end}").write_bytes(encode(picture, end=end))
-    found = checks_of(tmp_path / f"a{end}", ImageConfig(crop_px=crop_px, cache_px=64))
+    found = oddities_of(tmp_path / f"a{end}", ImageConfig(crop_px=crop_px, cache_px=64))
     assert list(found) == [name for name in ("gray", "shape", "size", "noise") if name in expected]
 
 
@@ -60,14 +60,14 @@ def test_a_galaxy_that_anyone_sees_is_no_noise_in_however_many_pixels(tmp_path):
     (tmp_path / "b.png").write_bytes(encode(noise(424, 424), end=".png"))
     for side in (64, 212, 424):
         image = ImageConfig(crop_px=424, cache_px=side)
-        assert checks_of(tmp_path / "a.png", image) == {}
-        assert list(checks_of(tmp_path / "b.png", image)) == ["noise"]
+        assert oddities_of(tmp_path / "a.png", image) == {}
+        assert list(oddities_of(tmp_path / "b.png", image)) == ["noise"]
 
 
 def test_16_bits_are_said_with_how_bright_they_are(tmp_path):
     """The PNG standard has 65,535 for white; cameras write 12 bits (4,095) as they are."""
     cv2.imwrite(str(tmp_path / "twelve.png"), GALAXY.astype(np.uint16) * 16)
-    found = checks_of(tmp_path / "twelve.png", ImageConfig(crop_px=424, cache_px=64))
+    found = oddities_of(tmp_path / "twelve.png", ImageConfig(crop_px=424, cache_px=64))
     count, first = found["bits"]
     assert count == 1
     brightest = int(first.split("brightest value ")[1].removesuffix(" of 255"))
@@ -76,7 +76,7 @@ def test_16_bits_are_said_with_how_bright_they_are(tmp_path):
 
 def test_an_alpha_channel_is_said(tmp_path):
     cv2.imwrite(str(tmp_path / "a.png"), np.dstack([GALAXY, GALAXY[..., :1] | 128]))
-    found = checks_of(tmp_path / "a.png", ImageConfig(crop_px=424, cache_px=64))
+    found = oddities_of(tmp_path / "a.png", ImageConfig(crop_px=424, cache_px=64))
     assert {kind: count for kind, (count, _) in found.items()} == {"alpha": 1}
 
 
