@@ -1,8 +1,9 @@
 """The bundled student against the networks that it learned from: distances, and pictures a second.
 
 Test galaxies are new to all of them. The teacher is the mean of the folds' networks in all their
-views. Commands run in turn, each in a process of its own, whose processor seconds count, start and
-end included.
+views. Where students of folds are trained (`train.py gz37/student --only 0 1`), each is scored
+beside its teacher on the galaxies that both left out. Commands run in turn, each in a process of
+its own, whose processor seconds count, start and end included.
 """
 
 import resource
@@ -10,6 +11,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,19 +19,27 @@ from measuring import Table
 from views import RUN
 
 from galaxyzoo.config.schema import TTAConfig
+from galaxyzoo.core import console
 from galaxyzoo.core.paths import BUNDLED, CODE_ROOT
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.inference.network import predict_each
 from galaxyzoo.inference.predict import RunNetworks, load_run
-from galaxyzoo.results.layout import student_dir
+from galaxyzoo.results.layout import RunFolder, student_dir
+from galaxyzoo.tasks.kinds import COMPETITION_TASK
+from galaxyzoo.tasks.registry import get_task
 
+_STUDENT = "gz37/student"
 _ONE_VIEW = TTAConfig(dihedral=False)
 _FOLDS = ("--networks", "folds")
 
 
 def measure(data: Dataset, repeats: int) -> list[Table]:
-    """Distances to the teacher, then the speed of both commands."""
-    return [distances(data), rates(data, repeats)]
+    """Distances to the teacher, scores of students of folds, then the speed of both commands."""
+    tables = [distances(data)]
+    folds = RunFolder(data.dataset, _STUDENT).folds
+    if folds:
+        tables.append(out_of_fold(data, folds))
+    return [*tables, rates(data, repeats)]
 
 
 def distances(data: Dataset) -> Table:
@@ -39,14 +49,10 @@ def distances(data: Dataset) -> Table:
     assert folder is not None
     student = RunNetworks.load_exported(folder)
     images = data.test_images(folds.config.image).images
-
-    def predict(run: RunNetworks, tta: TTAConfig) -> np.ndarray:
-        rows = np.arange(len(images))
-        return predict_each(run.choose(None), images, rows, run.config, tta)
-
+    rows = np.arange(len(images))
     own = student.config.tta
-    teacher = predict(folds, folds.config.tta)
-    in_one_view = predict(folds, _ONE_VIEW)
+    teacher = predict(folds, images, rows, folds.config.tta)
+    in_one_view = predict(folds, images, rows, _ONE_VIEW)
     mean = teacher.mean(axis=0)
     base = statistics.mean(distance(votes, mean) for votes in in_one_view)
     others = {
@@ -55,12 +61,39 @@ def distances(data: Dataset) -> Table:
             distance(votes, mean) for votes in teacher
         ),
         "one of them, one view (mean of five)": base,
-        "student, one view": distance(predict(student, _ONE_VIEW)[0], mean),
-        f"student, its {own.n_views} views": distance(predict(student, own)[0], mean),
+        "student, one view": distance(predict(student, images, rows, _ONE_VIEW)[0], mean),
+        f"student, its {own.n_views} views": distance(predict(student, images, rows, own)[0], mean),
     }
-    rows = [(name, f"{value:.5f}", f"{value / base:.3f}") for name, value in others.items()]
+    lines = [(name, f"{value:.5f}", f"{value / base:.3f}") for name, value in others.items()]
     title = f"Distance to the teacher, {len(images):,} test galaxies"
-    return Table(title, ("networks", "RMS", "ratio"), rows)
+    return Table(title, ("networks", "RMS", "ratio"), lines)
+
+
+def predict(run: RunNetworks, images: np.ndarray, rows: np.ndarray, tta: TTAConfig) -> np.ndarray:
+    """(network, n, column) predictions of some rows."""
+    return predict_each(run.choose(None), images, rows, run.config, tta)
+
+
+def out_of_fold(data: Dataset, folds: Sequence[int]) -> Table:
+    """RMSE of students of folds and of their teachers, and the distance to the teacher's views."""
+    task = get_task(COMPETITION_TASK)
+    lines = []
+    for fold in folds:
+        student = load_run(data.dataset, _STUDENT).restrict([fold], None)
+        teacher = load_run(BUNDLED, RUN).restrict([fold], None)
+        rows = np.flatnonzero(data.folds == fold)
+        targets = data.targets(task)[rows]
+        mean: np.ndarray | None = None
+        for name, run in (("teacher", teacher), ("student", student)):
+            images = data.train_images(run.config.image).images
+            for tta in (run.config.tta, _ONE_VIEW):
+                votes = task.project(predict(run, images, rows, tta)[0])
+                mean = votes if mean is None else mean
+                views = console.count(tta.n_views, "view")
+                score = f"{task.score(votes, targets):.5f}"
+                lines.append((f"{name}, {views}", str(fold), score, f"{distance(votes, mean):.5f}"))
+    title = "Out of fold: students of folds and the networks that they learned from"
+    return Table(title, ("network", "fold", "RMSE", "distance"), lines)
 
 
 def distance(votes: np.ndarray, mean: np.ndarray) -> float:
