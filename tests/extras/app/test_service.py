@@ -10,6 +10,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import folds_dir
 from galaxyzoo.extras.app import service
 from galaxyzoo.extras.app.service import LoadedRun
+from galaxyzoo.extras.explain import galaxy
 from galaxyzoo.extras.formats.fits import FitsSettings, to_rgb
 from galaxyzoo.extras.surveys.survey import classes_of_votes
 from galaxyzoo.results.fold_files import DONE
@@ -21,13 +22,25 @@ from support.problems import draw_votes
 from support.small_models import small_config, untrained
 
 
-def test_a_fits_cut_out_is_predicted_as_the_picture_that_predict_draws(prepared):
+@pytest.mark.parametrize(
+    ("arguments", "settings", "width_arcsec"),
+    [
+        ([], FitsSettings(), None),
+        (["--stretch", "linear"], FitsSettings(stretch="linear"), None),
+        (["--field", "40", "--pixel-scale", "1"], FitsSettings(pixel_arcsec=1.0), 40.0),
+    ],
+)
+def test_a_fits_cut_out_is_predicted_as_the_picture_that_predict_draws(
+    prepared, monkeypatch, arguments, settings, width_arcsec
+):
+    """By the settings of the dataset that the run was trained on."""
+    monkeypatch.setattr(galaxy, "read_image_settings", lambda dataset: arguments)
     run = LoadedRun("x", "gz37/small", untrained(small_config(), folds=2))
     y, x = np.mgrid[:64, :64] - 32
     noise = np.random.default_rng(0).normal(0, 0.01, (3, 64, 64))
     cube = np.exp(-np.hypot(x, y) / 9) + noise
     cut_out = write_fits(cube.astype(np.float32))
-    png = encode(to_rgb(cut_out, FitsSettings()), end=".png")
+    png = encode(to_rgb(cut_out, settings, width_arcsec), end=".png")
     expected = run.predict_upload(png, "mine").prediction
     for sent in (cut_out, gzip.compress(cut_out)):
         assert np.allclose(run.predict_upload(sent, "mine").prediction, expected, atol=1e-6)

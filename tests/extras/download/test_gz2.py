@@ -11,6 +11,8 @@ import pytest
 
 from galaxyzoo.data.readers.find import open_input
 from galaxyzoo.data.readers.side_tables import sky_positions
+from galaxyzoo.extras.download import sdss
+from galaxyzoo.extras.download.gz2 import find_galaxy_zoo_2
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, PUBLISHED_NAMES, READ_TOLERANCE
 from support.gz2_fixtures import FIRST_ID, IMAGES, MAPPING, TABLE
 from support.pictures import draw_image, encode, write_zip
@@ -170,6 +172,17 @@ def test_what_is_wrong_with_a_table_is_named(root, folder, name, change, named):
 def test_a_missing_file_is_named(root, folder, name):
     (folder / name).unlink()
     assert refusal().startswith(f"input/zoo/ lacks {name} (or ")
+
+
+def test_what_the_download_reads_and_writes_is_no_dataset_of_its_own(root, folder):
+    """`prepare.py gz2 --download` leaves the vote table and cut-outs in input/gz2/."""
+    for name in (MAPPING, IMAGES):
+        (folder / name).rename(root / name)
+    assert find_galaxy_zoo_2(folder) is not None
+    (folder / sdss.FOLDER).mkdir()
+    assert find_galaxy_zoo_2(folder) is None
+    (root / MAPPING).rename(folder / MAPPING)
+    assert find_galaxy_zoo_2(folder) is not None
 
 
 @needs_data(GZ2)

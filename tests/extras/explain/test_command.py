@@ -88,6 +88,19 @@ def test_any_image_can_be_explained(run, used, project, tmp_path):
 
 
 @pytest.mark.slow
+def test_filters_are_not_drawn_over_a_users_file(project, tmp_path, monkeypatch):
+    path = tmp_path / "m51_filters.png"
+    cv2.imwrite(str(path), np.random.default_rng(0).integers(0, 99, (120, 150, 3), np.uint8))
+    before = path.read_bytes()
+    monkeypatch.setenv("GALAXYZOO_ROOT", str(project))
+    words = ["--image", path, "--feature-maps", "--fold", "2", "--output", tmp_path / "m51.png"]
+    line = one_line_refusal(run_command, monkeypatch, "gradcam", "gz37/cnn", *words)
+    assert "m51_filters.png" in line
+    assert path.read_bytes() == before
+    assert [*tmp_path.glob("*.png")] == [path]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "message"),
     [

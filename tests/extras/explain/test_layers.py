@@ -10,9 +10,20 @@ from galaxyzoo.extras.explain.layers import (
     as_maps,
     compute_feature_maps,
     find_layers,
+    first_filters,
     last_of_each_side,
 )
 from support.small_models import small_network
+
+
+@pytest.mark.parametrize(
+    ("name", "channels"), [("resnet18", 64), ("cnn", 48), ("d4cnn", 8), ("test_vit", None)]
+)
+def test_the_first_filters_are_those_on_colors(name, channels):
+    filters = first_filters(small_network(name, 160))
+    assert filters is not None
+    assert filters.shape[1] == 3
+    assert channels is None or len(filters) == channels
 
 
 @pytest.mark.parametrize(

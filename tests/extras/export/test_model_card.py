@@ -60,6 +60,13 @@ def test_scores_are_a_table_and_limits_follow_the_score_card(tmp_path):
     assert "- The initial weights may have been trained on galaxies of mine." in marked
     assert "Training diverged in fold(s) 1, 3." in card(tmp_path, "mine", diverged=[1, 3])
     assert "Not all folds" not in card(tmp_path, "mine", folds=[0, 1, 2, 3, 4])
+    assert "Together, the averaged networks were trained on all galaxies of mine" in text
+    one = card(tmp_path, "mine", folds=[0])
+    assert "Together" not in one
+    assert "on all galaxies of mine but those of its fold" in one
+    assert "simulated" not in text
+    for demo in ("demo", "demo-full"):
+        assert "Trained on simulated galaxies" in card(tmp_path, demo)
 
 
 def test_the_score_that_the_hub_shows_is_of_all_galaxies(tmp_path):

@@ -2,10 +2,14 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
+from galaxyzoo.data.stores import opening
+from galaxyzoo.data.stores.base import Images
+from galaxyzoo.extras.reports import explore
 from support.datasets import draw_competition
 from support.pictures import draw_images, encode
 from support.trained import run_command
@@ -64,6 +68,28 @@ def test_planted_leaks_are_counted_and_shown(root, monkeypatch, capsys):
     assert listed[:3] == [{str(ids[row]) for row in rows} for rows in expected]
     assert listed[3:] == [{str(ids[5]), "mine.jpg"}, {str(ids[4]), str(test_id)}]
     assert page.read_text().count("<img ") == len(table)
+
+
+def test_images_that_are_not_compared_are_named(prepared, root, monkeypatch, capsys):
+    """Read as the dataset's own were."""
+    seen = []
+    opened = opening.open_images
+
+    def open_images(path: Path, settings: Any) -> Images:
+        seen.append(settings.stretch)
+        return opened(path, settings)
+
+    monkeypatch.setattr(explore, "read_image_settings", lambda dataset: ["--stretch", "linear"])
+    monkeypatch.setattr(opening, "open_images", open_images)
+    (image,) = draw_images(1, 96)
+    write_other(root / "other", encode(image, end=".png")[:900])
+    (root / "other" / "new.webp").write_bytes(b"x")
+    monkeypatch.chdir(root)
+    run_command(monkeypatch, "prepare", "--audit", "other")
+    printed = capsys.readouterr().out
+    assert "1 of 2 images cannot be used: they are not compared; first: mine.jpg: " in printed
+    assert "\nnot compared: new.webp: .webp is not supported" in printed
+    assert seen == ["linear"]
 
 
 def test_a_split_of_our_own_has_no_leaks(prepared, root, monkeypatch, capsys):

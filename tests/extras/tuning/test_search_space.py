@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from galaxyzoo.config.loading import all_runs
@@ -9,6 +10,8 @@ from galaxyzoo.core.paths import configs_dir
 from galaxyzoo.extras.tuning.search_space import Search
 from galaxyzoo.models.build import build_model
 from galaxyzoo.training.augmentation import check_transforms
+from support.forms import write_folder
+from support.pictures import draw_images
 from support.refusals import one_line_refusal
 from support.small_models import BASE, write_search
 
@@ -40,6 +43,26 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
 def test_a_mistake_is_one_line_that_names_it(tmp_path, changes, named):
     path = write_search(tmp_path, **changes)
     assert named in one_line_refusal(Search.load, str(path))
+
+
+def test_a_space_of_which_some_settings_are_valid_is_accepted(tmp_path):
+    """Ten times, as it is judged by draws; each is invalid in about 44 % of cases."""
+    crop = {"type": "choice", "choices": [108, 216, 324]}
+    ranges = {"image.crop_px": crop, "image.cache_px": {"type": "int", "low": 81, "high": 324}}
+    path = write_search(tmp_path, space=ranges)
+    for _ in range(10):
+        Search.load(str(path))
+
+
+def test_own_labels_are_found_before_they_are_prepared(tmp_path, root):
+    folder = root / "input" / "mine"
+    folder.mkdir()
+    ids = [f"g{number}" for number in range(6)]
+    write_folder(folder / "pictures", list(draw_images(6)), ids)
+    pd.DataFrame({"id": ids, "class": [*"ababab"]}).to_csv(folder / "labels.csv", index=False)
+    base = {"task": "mine", "model": {"name": "cnn"}}
+    search = Search.load(str(write_search(tmp_path, base=base)), "mine")
+    assert search.config.predicted_task.columns == ("a", "b")
 
 
 @pytest.mark.parametrize("name", SEARCHES)

@@ -140,6 +140,8 @@ class _Actions:
         if shown is None:
             raise InputError("upload or simulate a galaxy first")
         loaded = self._load(title)
+        if answer not in loaded.task.labels:
+            raise InputError("this run has other answers: wait until they are shown")
         column = loaded.task.labels.index(answer)
         return components.heat_html(loaded.gradcam(shown, column, method), answer)
 

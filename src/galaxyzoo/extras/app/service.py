@@ -1,7 +1,7 @@
 """Predictions and heat maps for the page."""
 
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -10,7 +10,7 @@ from galaxyzoo.config.schema import Config
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.demo.dataset import draw_jpeg
 from galaxyzoo.ensemble import model_listing
-from galaxyzoo.extras.explain.galaxy import Galaxy
+from galaxyzoo.extras.explain.galaxy import Galaxy, settings_of_run
 from galaxyzoo.extras.explain.gradcam import HeatMap, explain
 from galaxyzoo.extras.intervals import intervals
 from galaxyzoo.inference import load_model
@@ -83,6 +83,7 @@ class LoadedRun:
 
     def predict_picture(self, galaxy: Galaxy) -> PredictedGalaxy:
         """Predict a picture, such as one from another run."""
+        galaxy = replace(galaxy, fits=settings_of_run(self.dataset))
         picture = galaxy.decode(self.config.image)[0]
         prediction = self.predictor.predict(galaxy.decode)[0]
         bounds = None

@@ -19,6 +19,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import input_dir, shown
 from galaxyzoo.data.readers.dataset_files import DatasetCandidate, DatasetFiles
 from galaxyzoo.data.stores.opening import open_by_galaxy_id
+from galaxyzoo.extras.download import sdss
 from galaxyzoo.io.tables import read_csv, read_table, select_numbers, whole_numbers
 from galaxyzoo.io.vote_checks import check_range
 from galaxyzoo.tasks import decision_tree, registry
@@ -36,6 +37,9 @@ def find_galaxy_zoo_2(folder: Path) -> DatasetCandidate | None:
     """The dataset of a folder with the vote table, for all tasks on votes; None of any other."""
     if not find_part(folder, TABLES):
         return None
+    has_images = find_part(folder, MAPPINGS) or find_part(folder, IMAGE_PATHS)
+    if (folder / sdss.FOLDER).exists() and not has_images:
+        return None  # what `prepare.py gz2 --download` reads and writes
     return DatasetCandidate(folder, registry.VOTE_TASKS, partial(open_galaxy_zoo_2, folder))
 
 

@@ -101,7 +101,8 @@ def plot_gradcam(options: GradcamOptions, dataset: str, run: str, column: int | 
     predictor = load_predictor(dataset, run)
     task = predictor.task
     galaxy = load_galaxy(options, task, dataset)
-    if any(galaxy.fold not in run.models for run in predictor.runs):
+    has_fold = all(galaxy.fold in networks.models for networks in predictor.runs)
+    if not has_fold:
         galaxy = replace(galaxy, fold=None)  # networks that learned from it predict it
     prediction = predictor.predict(galaxy.decode, galaxy.fold)[0]
     if column is None:
@@ -138,11 +139,13 @@ def plot_feature_maps(options: GradcamOptions, dataset: str, name: str) -> None:
     maps = compute_feature_maps(model, image, options.layer)
     title = f"{galaxy.name} in {run.config.run}, fold {fold}"
     path = picture_path(options, dataset, name, "feature_maps")
+    filters_path = path.with_name(f"{path.stem}_filters.png")
+    if options.output is not None:
+        check_picture("--output", filters_path, options)
     draw_feature_maps(path, image[0], maps, title)
     pictures = paths.shown(path)
     filters = first_filters(model)
     if filters is not None:
-        filters_path = path.with_name(f"{path.stem}_filters.png")
         draw_filters(filters_path, filters, f"first filters, {title}")
         pictures += f" and {paths.shown(filters_path)}"
     launch.print_done(pictures)
@@ -151,19 +154,24 @@ def plot_feature_maps(options: GradcamOptions, dataset: str, name: str) -> None:
 def load_galaxy(options: GradcamOptions, task: Task, dataset: str) -> "Galaxy":
     """The galaxy that the options name."""
     from galaxyzoo.data.prepare import open_dataset
-    from galaxyzoo.extras.explain.galaxy import find_galaxy, read_galaxy
+    from galaxyzoo.extras.explain.galaxy import find_galaxy, read_galaxy, settings_of_run
 
     if options.image is not None:
-        return read_galaxy(options.image)
+        return read_galaxy(options.image, settings_of_run(dataset))
     data = open_dataset(options.data, dataset, task.name)
     return find_galaxy(options.galaxy_id or "", task, data)
 
 
+def check_picture(option: str, path: Path, options: GradcamOptions) -> None:
+    """Refuse to write over the input, or over a file that is no picture of ours."""
+    inputs = [options.image] if options.image else []
+    paths.check_output(option, path, inputs, has_mark)
+
+
 def picture_path(options: GradcamOptions, dataset: str, run: str, suffix: str) -> Path:
     """`--output`, by default a file in reports/<dataset>/<run>/."""
-    inputs = [options.image] if options.image else []
     if options.output is not None:
-        paths.check_output("--output", options.output, inputs, has_mark)
+        check_picture("--output", options.output, options)
         return options.output.resolve()
     galaxy = options.image.stem if options.image else options.galaxy_id
     name = re.sub(r"[^\w.+-]+", "_", f"{galaxy}_{suffix}.png")

@@ -1,6 +1,6 @@
 """Load a galaxy to explain: image, known votes, prediction."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import cv2
@@ -8,10 +8,14 @@ import numpy as np
 
 from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.core.errors import InputError, one_line
+from galaxyzoo.core.options import select
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data import geometry, prepare
+from galaxyzoo.data.catalog import read_image_settings
 from galaxyzoo.data.decoding import decode
-from galaxyzoo.extras.formats import fits, fits_file
+from galaxyzoo.data.stores import opening
+from galaxyzoo.extras.formats import fits_file
+from galaxyzoo.extras.formats.fits import FitsSettings, to_rgb
 from galaxyzoo.io.tables import ID, GalaxyId
 from galaxyzoo.tasks.kinds import Task
 
@@ -25,13 +29,14 @@ class Galaxy:
     source: str  # where that is from, for error messages
     truth: np.ndarray | None = None  # (column,) votes or class of a training galaxy
     fold: int | None = None  # of a training galaxy that the task keeps
+    fits: FitsSettings = field(default_factory=FitsSettings)  # by which FITS becomes a picture
 
     def decode(self, image: ImageConfig) -> np.ndarray:
         """(1, cache_px, cache_px, 3) uint8; an image that cannot be decoded is an error."""
         try:
             picture: bytes | np.ndarray = self.encoded
             if self.encoded.startswith(fits_file.MAGIC):
-                picture = fits.to_rgb(self.encoded, fits.FitsSettings())
+                picture = to_rgb(self.encoded, self.fits, self.fits.field_arcsec)
             return decode(picture, image.crop_px, image.cache_px)[None]
         except (ValueError, InputError, cv2.error) as error:
             reason = str(error).splitlines()[0]
@@ -66,9 +71,14 @@ def find_galaxy(galaxy_id: str, task: Task, data: prepare.Dataset) -> Galaxy:
     return replace(galaxy, truth=catalog.targets(task)[row], fold=int(catalog.folds[row]))
 
 
-def read_galaxy(path: Path) -> Galaxy:
+def settings_of_run(dataset: str) -> FitsSettings:
+    """Settings by which a run's networks saw FITS cut-outs: those of the dataset."""
+    return select(opening.read_settings(read_image_settings(dataset)), FitsSettings)
+
+
+def read_galaxy(path: Path, settings: FitsSettings) -> Galaxy:
     """A galaxy from an image file; one that cannot be read is an error."""
     try:
-        return Galaxy(one_line(path.name), path.read_bytes(), shown(path))
+        return Galaxy(one_line(path.name), path.read_bytes(), shown(path), fits=settings)
     except OSError as error:
         raise InputError(f"{shown(path)} cannot be read: {error.strerror}") from None

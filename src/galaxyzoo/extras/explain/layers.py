@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.geometry import to_tensor
 from galaxyzoo.models.build import GalaxyNet
+from galaxyzoo.models.equivariant import LiftingConv
 
 _MIN_SIDE = 2
 # Ends of the names of norms whose output attention reads: timm's, TNT's, torchvision's.
@@ -172,6 +173,6 @@ def compute_feature_maps(
 def first_filters(model: GalaxyNet) -> np.ndarray | None:
     """(channel, 3, h, w) kernels of the first convolution on colors; None where there is none."""
     for module in model.backbone.modules():
-        if isinstance(module, nn.Conv2d) and module.in_channels == _COLORS:
+        if isinstance(module, (nn.Conv2d, LiftingConv)) and module.weight.shape[1] == _COLORS:
             return module.weight.detach().float().cpu().numpy()
     return None

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from galaxyzoo.data.catalog import Catalog
+from galaxyzoo.core.errors import one_line
+from galaxyzoo.data.catalog import Catalog, read_image_settings
 from galaxyzoo.data.folds import near_duplicates
-from galaxyzoo.data.image_cache import open_cache
+from galaxyzoo.data.image_cache import describe_bad, open_cache
 from galaxyzoo.data.parallel_decoding import decode_many
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.data.readers.side_tables import read_known_groups, sky_positions
@@ -128,12 +129,18 @@ def explore_leaks(data: Dataset, others: Sequence[Path], folder: Path) -> list[H
         folder: of the page.
     """
     config = data.raw.image
+    settings = opening.read_settings(read_image_settings(data.dataset))
     images = [*data.train_images(config).images, *data.test_images(config).images]
     ids = [*data.ids, *data.test_ids]
     places = [f"fold {fold}" for fold in data.folds] + ["the test set"] * len(data.test_ids)
     for path in others:
-        more = opening.open_images(path).stamped()
-        images += [*open_cache(more, more.ids, config).images]
+        more = opening.open_images(path, settings).stamped()
+        cache = open_cache(more, more.ids, config)
+        if cache.problems:
+            print(describe_bad(more, cache, "they are not compared"))
+        for name, reason in more.left_out:
+            print(one_line(f"not compared: {name}: {reason}"))
+        images += [*cache.images]
         ids += [*more.names]
         places += [str(path)] * len(more)
     near = near_duplicates(images)

@@ -39,7 +39,7 @@ def main() -> None:
     options = read_options(TuneOptions, __doc__)
     from galaxyzoo.extras.tuning.search_space import Search
 
-    search = Search.load(options.search)
+    search = Search.load(options.search, options.data)
     data = prepare(options.data, tasks={search.config.task})
     # Imported here, so that mistakes in arguments or files are reported before torch's slow import.
     from galaxyzoo.extras.tuning.search import Tuning

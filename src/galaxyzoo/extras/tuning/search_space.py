@@ -25,10 +25,11 @@ from galaxyzoo.config import loading, schema, stages
 from galaxyzoo.config.base import Settings, read_yaml, set_key
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import configs_dir, shown
-from galaxyzoo.data.catalog import find_task
+from galaxyzoo.data.readers.find import find_named_task
 from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.registry import TASKS, define_task, task_name
 
+_DRAWS = 20  # of settings, of which one must be valid
 _KINDS: dict[str, type[BaseDistribution]] = {
     "float": FloatDistribution,
     "int": IntDistribution,
@@ -66,13 +67,20 @@ class Search(Settings):
     space: Annotated[dict[str, Range], Field(min_length=1)]
     """`section.key` -> its range"""
     _path: Path
+    _data: str | None
 
     @classmethod
-    def load(cls, name: str) -> Self:
-        """Read a search, by its name in configs/tuning/ or its path, and check it."""
+    def load(cls, name: str, data: str | None = None) -> Self:
+        """Read and check a search.
+
+        Args:
+            name: in configs/tuning/, or path.
+            data: dataset of its trials as it was typed, which may be of own labels.
+        """
         path = loading.listed_path(configs_dir() / "tuning", name, "search")
         search = cls.parse(read_yaml(path), shown(path))
         search._path = path
+        search._data = data
         search._check()
         return search
 
@@ -85,7 +93,7 @@ class Search(Settings):
     def own_task(self) -> Task | None:
         """Task of the user's own labels, if the recipe is for these."""
         name = task_name(self.base) if isinstance(self.base, str) else str(self.base.get("task"))
-        return None if name in TASKS else find_task(name)
+        return None if name in TASKS else find_named_task(name, self._data)
 
     @cached_property
     def config(self) -> schema.Config:
@@ -168,5 +176,14 @@ class Search(Settings):
                     "one task and no stages"
                 )
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        drawn = optuna.create_study().ask(self.space).params
-        self.change(self.decode(drawn))
+        # Of some spaces not every combination is valid: such trials end early.
+        study = optuna.create_study()
+        refusals = []
+        for _ in range(_DRAWS):
+            try:
+                self.change(self.decode(study.ask(self.space).params))
+            except InputError as error:
+                refusals.append(error)
+            else:
+                return
+        raise refusals[-1]
