@@ -23,19 +23,22 @@ if [[ $# -gt 0 && ${*: -1} == --cpu ]]; then
     backend=(--torch-backend cpu)
     set -- "${@:1:$#-1}"
 fi
+usage() {
+    echo "usage: bash scripts/setup.sh [--cluster|--extras|--dev] [--cpu]" >&2
+    exit 2
+}
+
+(($# <= 1)) || usage
 case ${1:-} in
 "") parts=() ;;
 --cluster) parts=(cluster) ;;
 --extras) parts=(extras) ;;
 --dev) parts=(cluster extras dev) ;;
 --help | -h)
-    sed -n '2,/^set /{s/^# \{0,1\}//p}' scripts/setup.sh
+    sed -n '2,/^set /{s/^# \{0,1\}//p;}' scripts/setup.sh
     exit
     ;;
-*)
-    echo "usage: bash scripts/setup.sh [--cluster|--extras|--dev] [--cpu]" >&2
-    exit 2
-    ;;
+*) usage ;;
 esac
 wanted=("$STAMP")
 sources=(--requirements "$PINS/base.txt" --overrides "$PINS/overrides.txt")
@@ -148,6 +151,10 @@ fi
 SECONDS=0
 make_venv
 say "installing the packages into .venv (about 5 GB when new, on Linux)"
+now=$(stamp)
+for file in "$STAMP"*; do # of other options, whose packages stay as they are
+    if [[ -f $file && $(<"$file") == "$now" ]]; then wanted+=("$file"); fi
+done
 rm -f "$STAMP"*
 install_packages
 choose_cv2

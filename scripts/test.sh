@@ -13,7 +13,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 case " $* " in *" --help "* | *" -h "*)
-    sed -n '2,/^set /{s/^# \{0,1\}//p}' scripts/test.sh
+    sed -n '2,/^set /{s/^# \{0,1\}//p;}' scripts/test.sh
     exit
     ;;
 esac

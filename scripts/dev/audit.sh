@@ -9,6 +9,7 @@
 # and a version that is known to be vulnerable is looked up first.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+bash scripts/setup.sh --dev
 python=$(command -v "${GALAXYZOO_PYTHON:-.venv/bin/python}")
 uv=$(dirname "$python")/uv
 work=$(mktemp -d)

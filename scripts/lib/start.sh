@@ -9,8 +9,8 @@ setup=$1
 shift
 
 case " $* " in *" --help "* | *" -h "*)
-    sed -n '2,/^set /{s/^# \{0,1\}//p}' "${BASH_SOURCE[1]}"
-    [[ -x $root/.venv/bin/python ]] || exit 0 # the options' own help needs the packages
+    sed -n '2,/^set /{s/^# \{0,1\}//p;}' "${BASH_SOURCE[1]}"
+    [[ -n ${GALAXYZOO_PYTHON:-} || -x $root/.venv/bin/python ]] || exit 0 # the options' own help needs the packages
     ;;
 *)
     [[ -z ${GALAXYZOO_PYTHON:-} ]] || setup="" # nothing is installed there; a command names what else it needs

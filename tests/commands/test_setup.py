@@ -46,6 +46,21 @@ def test_changed_requirements_are_installed_and_dev_includes_them(project):
     assert [installs(), installs("--extras"), installs("--dev")] == [4, 5, 6]
 
 
+def test_one_option_does_not_undo_another(project):
+    for words in (["--cluster"], ["--extras"]):
+        assert project.set_up(*words)[0] == 0
+    for words in ([], ["--cluster"], ["--extras"]):
+        assert project.set_up(*words) == (0, "")
+    assert project.installs == 2
+
+
+@pytest.mark.parametrize("words", [["--cluster", "--extras"], ["--cpu", "--dev"], ["--all"]])
+def test_options_that_are_not_read_are_refused(project, words):
+    status, printed = project.set_up(*words)
+    assert (status, project.installs) == (2, 0)
+    assert printed.startswith("usage: ")
+
+
 def test_only_what_asks_kaggle_needs_its_credentials_and_package(project):
     refused = project.run("submit.sh", "--scores", HOME=str(project.root))
     assert (refused.returncode, project.installs) == (1, 0)

@@ -1,5 +1,8 @@
 """Plans of what is typed: runs, their order, folds, refits and data; nothing is trained."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +17,7 @@ from galaxyzoo.commands import train
 from galaxyzoo.config import base
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.paths import CODE_ROOT
 from galaxyzoo.results.fold_files import DONE, number_of
 from galaxyzoo.results.layout import RunFolder
 from galaxyzoo.training.plan import Plan, prepare_all
@@ -240,3 +244,15 @@ def test_an_ensemble_has_all_its_runs_or_is_none(votes):
     assert plan.ensembles({"gz37/net"}) == [every]
     assert plan.ensembles(set()) == []
     assert resolve([]).ensembles({"gz37/net", "gz37/net@small"}) == [["default"]]
+
+
+def test_a_log_has_the_training_before_its_ensemble(tmp_path):
+    """In a file, lines of the training would wait in Python's buffer."""
+    start = "from galaxyzoo.commands import train; print('trained'); train.ensemble(['--help'])"
+    log = tmp_path / "log"
+    with open(log, "w", encoding="utf-8") as file:
+        environment = {**os.environ, "PYTHONPATH": str(CODE_ROOT / "src")}
+        subprocess.run([sys.executable, "-c", start], stdout=file, check=True, env=environment)
+    first, *rest = log.read_text(encoding="utf-8").splitlines()
+    assert first == "trained"
+    assert any(line.startswith("usage: ") for line in rest)

@@ -50,7 +50,8 @@ def test_one_gpu_or_a_choice_of_the_user_is_left_alone(count, chosen, monkeypatc
 
 
 @pytest.mark.parametrize(
-    ("name", "gpus"), [("gpu", 1), ("cuda", 0), ("cuda:0", 0), ("cuda:1", 1), ("cuda:x", 9)]
+    ("name", "gpus"),
+    [("gpu", 1), ("cuda", 0), ("cuda:0", 0), ("cuda:1", 1), ("cuda:x", 9), ("mps", 1), ("meta", 1)],
 )
 def test_a_device_that_is_not_there_is_one_line(name, gpus, monkeypatch):
     monkeypatch.setenv("GALAXYZOO_DEVICE", name)

@@ -141,8 +141,6 @@ def be(job: dict[str, Any]) -> NoReturn:
 
 def run_ensembler(command: list[str], **_options: object) -> SimpleNamespace:
     """Stand for `subprocess.run` in the command `train`: a fork has the ensembler's imports."""
-    sys.stdout.flush()
-    sys.stderr.flush()
     pid = os.fork()
     if pid == 0:
         sys.argv = command[2:]

@@ -402,6 +402,7 @@ def ensemble(options: list[str]) -> None:
     # An entry script's folder is not inherited.
     search_path = os.pathsep.join([folder for folder in sys.path if folder])
     environment = {**os.environ, "PYTHONPATH": search_path}
+    sys.stdout.flush()  # in a log, what was printed here comes first
     status = subprocess.run(command, check=False, env=environment).returncode
     if status < 0:
         advice = f"{launch.typed('ensemble')} {launch.quote(*options)}"

@@ -29,7 +29,8 @@ def get_device() -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     with contextlib.suppress(RuntimeError):  # of a name that torch does not know
         device = torch.device(name)
-        if device.type != "cuda" or (device.index or 0) < torch.cuda.device_count():
+        is_there = device.type == "cuda" and (device.index or 0) < torch.cuda.device_count()
+        if device.type == "cpu" or is_there:
             return device
     raise InputError(
         f"{_DEVICE}={name}: this machine has no such device: set it to cpu, cuda or cuda:NUMBER, "

@@ -258,8 +258,12 @@ def typed(command: str) -> str:
 
 
 def install_command(*packages: str, option: str = "--extras") -> str:
-    """Command that installs optional packages, by an option of `scripts/setup.sh` in a checkout."""
-    if INSTALLED or _PYTHON in os.environ:
+    """Command that installs optional packages into the environment of this process.
+
+    Into `.venv` by an option of `scripts/setup.sh`.
+    """
+    is_project_venv = os.path.realpath(sys.prefix) == os.path.realpath(VENV_PYTHON.parents[1])
+    if INSTALLED or _PYTHON in os.environ or not is_project_venv:
         from importlib import metadata  # no part of Python 3.7
 
         same = f"numpy=={metadata.version('numpy')}"  # torch was compiled for it

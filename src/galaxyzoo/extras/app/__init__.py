@@ -7,5 +7,5 @@ from galaxyzoo.core.extras import Extra
 
 EXTRA = Extra(
     commands={"app": "galaxyzoo.extras.app.command:main"},
-    packages=("gradio",),
+    packages=("gradio", "pyarrow"),
 )

@@ -14,5 +14,5 @@ EXTRA = Extra(
     datasets=["galaxyzoo.extras.download.gz2:find_galaxy_zoo_2"],
     help={"prepare": "python3 src/prepare.py gz2                   balanced classes (gz2 --help)"},
     next={"data": "download_data"},
-    packages=("kaggle", "matplotlib", "pooch"),
+    packages=("kaggle", "matplotlib", "pooch", "six"),
 )
