@@ -251,7 +251,7 @@ def test_a_log_has_the_training_before_its_ensemble(tmp_path):
     start = "from galaxyzoo.commands import train; print('trained'); train.ensemble(['--help'])"
     log = tmp_path / "log"
     with open(log, "w", encoding="utf-8") as file:
-        environment = {**os.environ, "PYTHONPATH": str(CODE_ROOT / "src")}
+        environment = {**os.environ, "PYTHONPATH": str(CODE_ROOT / "src"), "PYTHONUNBUFFERED": ""}
         subprocess.run([sys.executable, "-c", start], stdout=file, check=True, env=environment)
     first, *rest = log.read_text(encoding="utf-8").splitlines()
     assert first == "trained"
