@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from threading import Event, get_ident
@@ -10,9 +11,10 @@ import joblib
 import pytest
 import torch
 
-from galaxyzoo.core import parallel
+from galaxyzoo.core import launch, parallel
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.parallel import run_jobs
+from galaxyzoo.core.paths import CODE_ROOT
 from galaxyzoo.core.prefetch import prefetch
 from galaxyzoo.data.parallel_decoding import in_threads
 from support.thoroughness import long_only
@@ -51,6 +53,18 @@ def test_the_user_may_say_how_many_threads_each_job_has(monkeypatch):
     run_jobs(abs, [(0,)], 1)
     assert set_to == [5]
     assert os.environ["OMP_NUM_THREADS"] == "5"
+
+
+def test_in_a_log_the_lines_of_a_call_stand_before_what_comes_next(tmp_path):
+    start = (
+        "from galaxyzoo.core.parallel import run_jobs; run_jobs(print, [('fold',)] * 2, 2); "
+        "print('all', flush=True)"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(CODE_ROOT / "src"), "PYTHONUNBUFFERED": ""}
+    log = tmp_path / "log"
+    with open(log, "w", encoding="utf-8") as file:
+        subprocess.run([sys.executable, "-c", start], stdout=file, check=True, env=environment)
+    assert log.read_text(encoding="utf-8").split() == ["fold", "fold", "all"]
 
 
 def test_the_first_mistake_comes_back_in_its_own_words(monkeypatch):
@@ -99,8 +113,17 @@ def test_a_process_ends_with_its_killed_parent():
     os.close(reading)
 
 
+@pytest.mark.parametrize("is_project_venv", [True, False])
 @pytest.mark.parametrize(("backend", "package"), [("ray", "ray"), ("dask", "distributed")])
-def test_a_missing_cluster_package_is_named_with_its_cure(backend, package, monkeypatch):
+def test_a_missing_cluster_package_is_named_with_its_cure(
+    backend, package, is_project_venv, monkeypatch
+):
+    """In an environment of the user's own, what setup.sh installs would not be found."""
+    prefix, cure = "/usr", rf"python -m pip install .*{package} numpy=="
+    if is_project_venv:
+        prefix, cure = str(launch.VENV_PYTHON.parents[1]), r"setup\.sh --cluster"
+    monkeypatch.delenv("GALAXYZOO_PYTHON", raising=False)
+    monkeypatch.setattr(sys, "prefix", prefix)
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(InputError, match=rf"--backend {backend} .*setup\.sh --cluster"):
+    with pytest.raises(InputError, match=rf"--backend {backend} .*{cure}"):
         run_jobs(describe_process, [(0,)], 2, backend)

@@ -5,6 +5,7 @@ Two threads of one process train small networks hardly faster than one does; two
 
 import logging
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -81,6 +82,8 @@ def _call(
             return function(*arguments)
     except InputError as error:
         return error
+    finally:
+        sys.stdout.flush()  # else a log has these lines at the end of all, when the worker ends
 
 
 @cache
