@@ -77,21 +77,24 @@ def predict(run: RunNetworks, images: np.ndarray, rows: np.ndarray, tta: TTAConf
 def out_of_fold(data: Dataset, folds: Sequence[int]) -> Table:
     """RMSE of students of folds and of their teachers, and the distance to the teacher's views."""
     task = get_task(COMPETITION_TASK)
+    teachers = load_run(BUNDLED, RUN)
+    students = load_run(data.dataset, _STUDENT)
+    images = data.train_images(teachers.config.image).images  # students see the same
     lines = []
     for fold in folds:
-        student = load_run(data.dataset, _STUDENT).restrict([fold], None)
-        teacher = load_run(BUNDLED, RUN).restrict([fold], None)
         rows = np.flatnonzero(data.folds == fold)
         targets = data.targets(task)[rows]
-        mean: np.ndarray | None = None
-        for name, run in (("teacher", teacher), ("student", student)):
-            images = data.train_images(run.config.image).images
+        votes: dict[str, np.ndarray] = {}  # the teacher's in its own views come first
+        for name, networks in (("teacher", teachers), ("student", students)):
+            run = networks.restrict([fold], None)
             for tta in (run.config.tta, _ONE_VIEW):
-                votes = task.project(predict(run, images, rows, tta)[0])
-                mean = votes if mean is None else mean
                 views = console.count(tta.n_views, "view")
-                score = f"{task.score(votes, targets):.5f}"
-                lines.append((f"{name}, {views}", str(fold), score, f"{distance(votes, mean):.5f}"))
+                votes[f"{name}, {views}"] = task.project(predict(run, images, rows, tta)[0])
+        taught = next(iter(votes.values()))
+        for title, predicted in votes.items():
+            score = task.score(predicted, targets)
+            away = distance(predicted, taught)
+            lines.append((title, str(fold), f"{score:.5f}", f"{away:.5f}"))
     title = "Out of fold: students of folds and the networks that they learned from"
     return Table(title, ("network", "fold", "RMSE", "distance"), lines)
 

@@ -13,10 +13,9 @@ from PIL import Image
 
 from galaxyzoo.core.console import count
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.data.catalog import read_image_settings
 from galaxyzoo.data.decoding import over_black
 from galaxyzoo.data.stores.base import Images
-from galaxyzoo.data.stores.opening import read_settings
+from galaxyzoo.data.stores.opening import read_settings_of
 from galaxyzoo.inference.predict import Predictor, decode_ahead, predict_stores
 from galaxyzoo.io.tables import NAME
 
@@ -66,7 +65,7 @@ class Model:
             return self._predict_pictures(listed)
         if not all(are_paths):  # such as an empty cell of a column
             raise InputError(f"image {are_paths.index(False)} is not a path, but image 0 is")
-        settings = read_settings(read_image_settings(self.dataset))
+        settings = read_settings_of(self.dataset)
         paths = [Path(path) for path in listed]
         table, unreadable = predict_stores(self.predictor, paths, settings)
         if unreadable:

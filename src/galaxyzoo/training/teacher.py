@@ -22,13 +22,13 @@ from galaxyzoo.core import console, files, paths
 from galaxyzoo.core.artifact import SealedFiles
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import BUNDLED
-from galaxyzoo.data.catalog import Catalog, read_image_settings
+from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.duplicates import find_new
 from galaxyzoo.data.image_cache import ImageCache, open_cache
 from galaxyzoo.data.image_digests import digest_images
 from galaxyzoo.data.prepare import Dataset
 from galaxyzoo.data.stores.base import Images
-from galaxyzoo.data.stores.opening import open_images, read_settings
+from galaxyzoo.data.stores.opening import open_images, read_settings_of
 from galaxyzoo.inference.network import predict_each
 from galaxyzoo.inference.predict import RunNetworks, load_run
 from galaxyzoo.results import layout
@@ -122,8 +122,8 @@ def _find_unlabeled(settings: TeacherConfig, dataset: str) -> Images | None:
     """Open the unlabeled images; None: there are none, or they are gone."""
     if settings.images is None or not (paths.root() / settings.images).exists():
         return None
-    image_settings = read_settings(read_image_settings(dataset))
-    return open_images(paths.root() / settings.images, image_settings).stamped()
+    path = paths.root() / settings.images
+    return open_images(path, read_settings_of(dataset)).stamped()
 
 
 def count_unlabeled(config: Config, dataset: str) -> int:

@@ -8,9 +8,9 @@ import pytest
 
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import folds_dir
+from galaxyzoo.data.stores import opening
 from galaxyzoo.extras.app import service
 from galaxyzoo.extras.app.service import LoadedRun
-from galaxyzoo.extras.explain import galaxy
 from galaxyzoo.extras.formats.fits import FitsSettings, to_rgb
 from galaxyzoo.extras.surveys.survey import classes_of_votes
 from galaxyzoo.results.fold_files import DONE
@@ -34,7 +34,7 @@ def test_a_fits_cut_out_is_predicted_as_the_picture_that_predict_draws(
     prepared, monkeypatch, arguments, settings, width_arcsec
 ):
     """By the settings of the dataset that the run was trained on."""
-    monkeypatch.setattr(galaxy, "read_image_settings", lambda dataset: arguments)
+    monkeypatch.setattr(opening, "read_image_settings", lambda dataset: arguments)
     run = LoadedRun("x", "gz37/small", untrained(small_config(), folds=2))
     y, x = np.mgrid[:64, :64] - 32
     noise = np.random.default_rng(0).normal(0, 0.01, (3, 64, 64))

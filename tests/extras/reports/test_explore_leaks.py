@@ -9,7 +9,6 @@ import pytest
 
 from galaxyzoo.data.stores import opening
 from galaxyzoo.data.stores.base import Images
-from galaxyzoo.extras.reports import explore
 from support.datasets import draw_competition
 from support.pictures import draw_images, encode
 from support.trained import run_command
@@ -79,7 +78,7 @@ def test_images_that_are_not_compared_are_named(prepared, root, monkeypatch, cap
         seen.append(settings.stretch)
         return opened(path, settings)
 
-    monkeypatch.setattr(explore, "read_image_settings", lambda dataset: ["--stretch", "linear"])
+    monkeypatch.setattr(opening, "read_image_settings", lambda dataset: ["--stretch", "linear"])
     monkeypatch.setattr(opening, "open_images", open_images)
     (image,) = draw_images(1, 96)
     write_other(root / "other", encode(image, end=".png")[:900])

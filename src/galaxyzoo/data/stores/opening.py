@@ -16,6 +16,7 @@ from galaxyzoo.core.errors import InputError, UnavailableError, is_transient
 from galaxyzoo.core.extras import load_all
 from galaxyzoo.core.options import Options, read_options, select, spell
 from galaxyzoo.core.paths import shown
+from galaxyzoo.data.catalog import read_image_settings
 from galaxyzoo.data.stores import base
 from galaxyzoo.data.stores.base import Images
 from galaxyzoo.data.stores.names import (
@@ -227,6 +228,11 @@ def spell_settings(settings: object) -> list[str]:
 def read_settings(arguments: Sequence[str]) -> object:
     """Read settings as `spell_settings` spells them."""
     return read_options(with_settings(object), None, arguments)
+
+
+def read_settings_of(dataset: str) -> object:
+    """Settings that a dataset was prepared with; those of the bundled networks are the defaults."""
+    return read_settings(read_image_settings(dataset))
 
 
 def openers() -> dict[str, Callable[[Path], Images]]:

@@ -141,7 +141,7 @@ def plot_feature_maps(options: GradcamOptions, dataset: str, name: str) -> None:
     path = picture_path(options, dataset, name, "feature_maps")
     filters_path = path.with_name(f"{path.stem}_filters.png")
     if options.output is not None:
-        check_picture("--output", filters_path, options)
+        check_output(filters_path, options)
     draw_feature_maps(path, image[0], maps, title)
     pictures = paths.shown(path)
     filters = first_filters(model)
@@ -162,16 +162,16 @@ def load_galaxy(options: GradcamOptions, task: Task, dataset: str) -> "Galaxy":
     return find_galaxy(options.galaxy_id or "", task, data)
 
 
-def check_picture(option: str, path: Path, options: GradcamOptions) -> None:
+def check_output(path: Path, options: GradcamOptions) -> None:
     """Refuse to write over the input, or over a file that is no picture of ours."""
     inputs = [options.image] if options.image else []
-    paths.check_output(option, path, inputs, has_mark)
+    paths.check_output("--output", path, inputs, has_mark)
 
 
 def picture_path(options: GradcamOptions, dataset: str, run: str, suffix: str) -> Path:
     """`--output`, by default a file in reports/<dataset>/<run>/."""
     if options.output is not None:
-        check_picture("--output", options.output, options)
+        check_output(options.output, options)
         return options.output.resolve()
     galaxy = options.image.stem if options.image else options.galaxy_id
     name = re.sub(r"[^\w.+-]+", "_", f"{galaxy}_{suffix}.png")

@@ -11,9 +11,8 @@ from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.options import select
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data import geometry, prepare
-from galaxyzoo.data.catalog import read_image_settings
 from galaxyzoo.data.decoding import decode
-from galaxyzoo.data.stores import opening
+from galaxyzoo.data.stores.opening import read_settings_of
 from galaxyzoo.extras.formats import fits_file
 from galaxyzoo.extras.formats.fits import FitsSettings, to_rgb
 from galaxyzoo.io.tables import ID, GalaxyId
@@ -73,7 +72,7 @@ def find_galaxy(galaxy_id: str, task: Task, data: prepare.Dataset) -> Galaxy:
 
 def settings_of_run(dataset: str) -> FitsSettings:
     """Settings by which a run's networks saw FITS cut-outs: those of the dataset."""
-    return select(opening.read_settings(read_image_settings(dataset)), FitsSettings)
+    return select(read_settings_of(dataset), FitsSettings)
 
 
 def read_galaxy(path: Path, settings: FitsSettings) -> Galaxy:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from galaxyzoo.core.errors import one_line
-from galaxyzoo.data.catalog import Catalog, read_image_settings
+from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.folds import near_duplicates
 from galaxyzoo.data.image_cache import describe_bad, open_cache
 from galaxyzoo.data.parallel_decoding import decode_many
@@ -129,7 +129,7 @@ def explore_leaks(data: Dataset, others: Sequence[Path], folder: Path) -> list[H
         folder: of the page.
     """
     config = data.raw.image
-    settings = opening.read_settings(read_image_settings(data.dataset))
+    settings = opening.read_settings_of(data.dataset)
     images = [*data.train_images(config).images, *data.test_images(config).images]
     ids = [*data.ids, *data.test_ids]
     places = [f"fold {fold}" for fold in data.folds] + ["the test set"] * len(data.test_ids)
