@@ -207,11 +207,11 @@ def test_an_ensemble_holds_nothing_but_runs(configs, text):
 
 def test_a_word_means_a_task_an_ensemble_or_a_run():
     assert runs_of("zoo5") == own_runs("zoo5")
-    assert runs_of("one-gpu") == load_ensemble_settings("one-gpu").runs != []
+    assert runs_of("default-long") == load_ensemble_settings("default-long").runs != []
     assert runs_of("gz37/resnet50") == ["gz37/resnet50"]
     assert not set(all_ensembles()) & (set(TASKS) | set(all_runs()))
-    with pytest.raises(InputError, match=r"no run 'one-gup'.*one-gpu"):
-        config_path("one-gup")
+    with pytest.raises(InputError, match=r"no run 'defualt-long'.*default-long"):
+        config_path("defualt-long")
 
 
 def test_runs_for_a_gpu_are_not_trained_with_their_task(configs):
