@@ -82,7 +82,7 @@ def members(name: str) -> list[str]:
 def test_without_a_name_it_is_default_if_its_runs_are_trained_else_all(tiny, monkeypatch, capsys):
     run_here(monkeypatch)
     assert members("default") == ["gz37/run0"]
-    assert "`python3 src/ensemble.py all` adds gz37/run1" in capsys.readouterr().out
+    assert "`python3 src/ensemble.py all --task gz37` adds gz37/run1" in capsys.readouterr().out
     run_here(monkeypatch, "all")
     assert members("all") == ["gz37/run0", "gz37/run1"]
     assert members("default") == ["gz37/run0"]  # untouched
@@ -119,6 +119,24 @@ def test_no_other_ensemble_takes_the_name_of_a_config(tiny, monkeypatch, words, 
     with pytest.raises(InputError, match=re.escape(expected)):
         run_here(monkeypatch, *words)
     assert list_ensembles() == []
+
+
+def test_a_damaged_card_stops_no_ensemble_of_another_dataset(tiny, monkeypatch):
+    table = RunFolder("other", "gz37/run0").oof_csv
+    table.parent.mkdir(parents=True)
+    table.touch()
+    run_here(monkeypatch, "default", "--dataset", "tiny")
+    assert members("default") == ["gz37/run0"]
+
+
+def test_a_run_with_the_name_of_an_ensemble_needs_another(tiny, monkeypatch):
+    catalog = load_catalog("tiny")
+    votes = catalog.targets(get_task("gz37"))
+    save_run(catalog, "gz37/default", votes, votes[: len(catalog.test_ids)])
+    with pytest.raises(InputError, match="'default' is the name of another ensemble: add --name"):
+        run_here(monkeypatch, "gz37/default")
+    run_here(monkeypatch, "gz37/default", "--name", "theirs")
+    assert members("theirs") == ["gz37/default"]
 
 
 def test_the_copy_to_send_is_the_last_and_a_better_one_comes_back_as_printed(

@@ -173,6 +173,7 @@ def test_settings_are_printed_as_yaml(tmp_path):
     printed = succeed(tmp_path, "train.py", "gz37/cnn", "--settings", "tta", "tta.angles=2").stdout
     assert yaml.safe_load(printed) == {"dihedral": True, "angles": 2, "zooms": [1.0]}
     printed = succeed(tmp_path, "train.py", "gz37/d4cnn_transfer", "--settings", "head").stdout
+    assert "\nrun: bundled\n" in succeed(tmp_path, "train.py", "--settings", "teacher").stdout
     widths = [stage["hidden"] for stage in yaml.safe_load_all(printed)]
     assert widths == [512, 512, 256, 512]
     assert "--- # stage classes\n" in printed

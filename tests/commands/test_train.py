@@ -244,6 +244,7 @@ def test_an_ensemble_has_all_its_runs_or_is_none(votes):
     assert plan.ensembles({"gz37/net"}) == [every]
     assert plan.ensembles(set()) == []
     assert resolve([]).ensembles({"gz37/net", "gz37/net@small"}) == [["default"]]
+    assert resolve([]).ensembles({"gz37/net"}) == [every]  # a member that diverged is none
 
 
 def test_a_log_has_the_training_before_its_ensemble(tmp_path):

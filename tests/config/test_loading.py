@@ -1,5 +1,6 @@
 """Configs: every one in the tree builds; a mistake in one is an error that names file and key."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from galaxyzoo.config.schema import SET_WHEN_LOADED, parse_config
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import CODE_ROOT, configs_dir
 from galaxyzoo.results.layout import RunFolder
+from galaxyzoo.tasks.kinds import Task
 from galaxyzoo.tasks.registry import TASKS
 from support.refusals import one_line_refusal
 
@@ -229,7 +231,14 @@ def test_runs_after_another_dataset_are_not_trained_with_their_task(configs):
     stages = "stages: [{name: a, recipe: gz37/first}, {name: b}]"
     (configs / "gz37" / "second.yaml").write_text(TINY + stages)
     (configs / "gz37" / "small.yaml").write_text(TINY)
-    assert own_runs("gz37") == ["gz37/small"]
+    stages = "stages: [{name: a, task: mine, dataset: mine, predict: true}, {name: b}]"
+    (configs / "gz37" / "third.yaml").write_text(TINY + stages)
+
+    def find(name: str) -> Task | None:  # finds own labels, as the command does
+        return TASKS.get(name) or replace(TASKS["zoo5"], name=name)
+
+    assert own_runs("gz37", find) == runs_of("gz37", None, find) == ["gz37/small"]
+    assert find_recipe("gz37/third@a", find_task=find) == "gz37/third"
 
 
 def test_an_exported_config_holds_no_path_of_weights(configs):

@@ -25,6 +25,11 @@ CONTRADICTIONS = {
     "balance without a bias": (CLASSES, f"{RULE}\ntrain: {{class_balance: sampling}}", BALANCE),
     "smoothing without a use": (CLASSES, SMOOTH_MSE, "label_smoothing needs a cross-entropy"),
     "no epochs": (CLASSES, "train: {epochs: 0}", "train.epochs=0 needs head.output=rule"),
+    "no epochs of a first stage": (
+        CLASSES,
+        f"{RULE}\nmodel: {{name: d4cnn, weights_file: bundled}}\ntrain: {{epochs: 0}}",
+        "train.epochs=0 needs head.output=rule after a stage",
+    ),
 }
 LINEAR = "head: {hidden: [], input_dropout: %s}\ntrain: {optimizer: linear, freeze: backbone%s}\n"
 CONTRADICTIONS |= {

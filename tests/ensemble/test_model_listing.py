@@ -62,6 +62,8 @@ def test_the_best_score_on_real_galaxies_answers(
         assert line.endswith(f"not used: gz37/cnn on {dataset}: {why}")
     if not more:
         assert choose_default(dataset)[0].dataset == dataset
+    with pytest.raises(InputError, match=r"no trained run of gz37 in oof/elsewhere/ \(none there"):
+        choose_default("elsewhere")
 
 
 def test_models_of_simulated_galaxies_are_counted_and_not_listed(trained):

@@ -111,10 +111,13 @@ def test_the_same_split_may_be_numbered_from_1(catalog, tmp_path):
     frame = pd.read_csv(oof)
     card = import_run(catalog, TablePair(THEIRS, oof, test))
     before = artifacts()[RunFolder("tiny", THEIRS).oof_csv]
-    frame.assign(fold=frame["fold"] + 1).to_csv(oof, index=False)
-    again = import_run(catalog, TablePair("gz37/again", oof, test))
-    assert RunFolder("tiny", "gz37/again").oof_csv.read_bytes() == before
-    assert (again.score, again.possible_leakage) == (card.score, False)
+    from_1 = frame.assign(fold=frame["fold"] + 1)
+    from_1.to_csv(oof, index=False)
+    from_1.to_parquet(oof.with_suffix(".parquet"))
+    for name, path in (("again", oof), ("parquet", oof.with_suffix(".parquet"))):
+        again = import_run(catalog, TablePair(f"gz37/{name}", path, test))
+        assert RunFolder("tiny", f"gz37/{name}").oof_csv.read_bytes() == before
+        assert (again.score, again.possible_leakage) == (card.score, False)
 
 
 def test_no_run_is_overwritten(catalog, tmp_path):
@@ -162,9 +165,12 @@ def test_a_users_tables_are_not_replaced_by_the_run_that_they_become(catalog, tm
 
 def test_a_table_without_folds_is_marked_and_joins_by_name(catalog, tmp_path, monkeypatch, capsys):
     oof, test = save_theirs(catalog, tmp_path)
-    pd.read_csv(oof).drop(columns="fold").to_csv(oof, index=False)
+    whole = pd.read_csv(oof)
+    whole.drop(columns="fold").to_csv(oof, index=False)
     run_here(monkeypatch, "--import", f"theirs={oof},{test}")
-    assert "on these galaxies; ensembles use it only if named" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "on these galaxies; ensembles use it only if named" in printed
+    assert "next: python3 src/ensemble.py gz37/theirs --task gz37 --dataset tiny\n" in printed
     run_here(monkeypatch, *QUICK)
     assert list(read_card()["runs"]) == ["gz37/run0", "gz37/run1"]
     assert "gz37/theirs is skipped: it may have been trained on" in capsys.readouterr().out
@@ -175,6 +181,12 @@ def test_a_table_without_folds_is_marked_and_joins_by_name(catalog, tmp_path, mo
     assert card["possible_leakage"] == [THEIRS]
     assert "gz37/theirs †" in printed
     assert "All scores of this ensemble are optimistic" in printed
+    RunFolder("tiny", THEIRS).card.unlink()  # imported again, now with its folds
+    whole.to_csv(oof, index=False)
+    run_here(monkeypatch, "--import", f"theirs={oof},{test}")
+    assert "next: python3 src/ensemble.py all --task gz37 " in capsys.readouterr().out
+    run_here(monkeypatch, "run0", "run1", "theirs", *QUICK)
+    assert read_card()["possible_leakage"] == []  # the same numbers, but not "up to date"
 
 
 @pytest.mark.parametrize("share", [1.0, 0.6])

@@ -151,9 +151,9 @@ def test_refits_predict_the_test_galaxies_beside_the_folds(copy, dataset, monkey
     ensemble("--import", f"folds={folder.oof_csv},{folder.test_csv}")
     capsys.readouterr()
     ensemble("gz37/cnn", "gz37/folds")
-    both = f"python3 src/ensemble.py gz37/cnn --test both --dataset {dataset}"
+    both = f"python3 src/ensemble.py gz37/cnn --test both --task gz37 --dataset {dataset}"
     printed = capsys.readouterr().out
-    assert "only gz37/cnn also trained on all galaxies" in printed
+    assert "Only these runs were also trained on all galaxies: gz37/cnn." in printed
     assert "averages it" not in printed  # it has another run
     assert printed.splitlines()[-1] == f"next: {both}"
     ensemble("gz37/packed", "--candidates", "mean", "--test", "refit")

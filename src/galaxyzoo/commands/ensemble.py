@@ -130,8 +130,8 @@ def build_ensemble(options: EnsembleOptions) -> None:
     for line in left_out:
         print(line)
     cards = [RunCard.of(whole.dataset, run) for run in runs]
-    console.print_ensemble(card, {run.run: run.problems for run in cards})
-    refitted = [run.run for run in cards if run.refits]
+    console.print_ensemble(card, {member.run: member.problems for member in cards})
+    refitted = [member.run for member in cards if member.refits]
     networks = f" (networks: {options.test})" if refitted else ""
     print(
         f"submission for {len(whole.test_ids):,} test galaxies{networks}: {paths.shown(folder.csv)}"
@@ -158,11 +158,15 @@ def build_ensemble(options: EnsembleOptions) -> None:
                 next_command += f" --candidates {','.join(options.candidates)}"
         else:
             print(
-                f"Of its runs, only {shown} also trained on all galaxies: the next command "
-                "averages both kinds of networks, without the other runs."
+                f"Only these runs were also trained on all galaxies: {shown}. The next command "
+                "averages both kinds of networks and leaves out the other runs."
             )
-            trained = launch.quote(*refitted)
-            next_command = f"{launch.typed('ensemble')} {trained} --test both {place}"
+            next_command = (
+                f"{launch.typed('ensemble')} {launch.quote(*refitted)} --test both --task "
+                f"{launch.quote(task.name)} {place}"
+            )
+            if options.candidates:
+                next_command += f" --candidates {','.join(options.candidates)}"
     launch.print_done(f"ensemble {name}, {card.score_text}", next_command)
 
 
@@ -216,15 +220,21 @@ def import_all(options: EnsembleOptions) -> None:
     catalog = load_catalog(options.dataset or datasets[0])
     task = load_task(options.task or COMPETITION_TASK).name
     pairs = imported.list_pairs(options.imports, task)
+    cards = []
     for pair in pairs:
         card = imported.import_run(catalog, pair)
+        cards.append(card)
         print(f"{pair.run}: {card.score_text} on {card.galaxies:,} galaxies")
         remarks = card.imported.remarks if card.imported else []
         console.print_problems(pair.run, [*card.problems, *remarks])
         if card.is_optimistic:
             print(f"{pair.run} may have trained on these galaxies; ensembles use it only if named")
-    task = task_name(pairs[-1].run)
-    arguments = f"{ALL_RUNS} --task {launch.quote(task, '--dataset', catalog.dataset)}"
+    task = cards[-1].task
+    optimistic = [card.run for card in cards if card.task == task and card.is_optimistic]
+    usable = [ALL_RUNS]
+    if len(optimistic) == sum(card.task == task for card in cards):
+        usable = optimistic
+    arguments = launch.quote(*usable, "--task", task, "--dataset", catalog.dataset)
     launch.print_done(f"imported on {catalog.dataset}", f"{launch.typed('ensemble')} {arguments}")
 
 
@@ -238,10 +248,10 @@ def name_ensemble(options: EnsembleOptions) -> EnsembleOptions:
     named = [word for word in options.runs if word in reserved]
     if named and len(options.runs) > 1:
         raise InputError(f"'{named[0]}' is an ensemble: name it alone, or name only runs")
-    is_free = options.name not in reserved
-    if not is_free or not re.fullmatch(r"\w[\w.+@-]*", options.name or "x"):
+    name = options.name
+    if name is not None and (name in reserved or not re.fullmatch(r"\w[\w.+@-]*", name)):
         raise InputError(
-            f"--name {options.name}: use letters, digits and .+@-, but not "
+            f"--name {name}: use letters, digits and _.+@-, but not "
             f"{', '.join(reserved)}, which are reserved"
         )
     if not named:
@@ -268,12 +278,9 @@ def take_settings(options: EnsembleOptions, ensemble: str) -> EnsembleOptions:
     trained_on = set()
     for run in settings.runs:
         for name in layout.datasets_with_run(run):
-            card = RunCard.of(name, run)
-            if not card.imported:
-                trained_on.add(card.dataset)
-    if options.dataset:
-        trained_on &= {options.dataset}
-    elif dataset and dataset_dir(dataset).exists():
+            if options.dataset in (None, name) and not RunCard.of(name, run).imported:
+                trained_on.add(name)
+    if not options.dataset and dataset and dataset_dir(dataset).exists():
         trained_on -= set(DEMOS)
     is_elsewhere = options.dataset not in (None, dataset)
     if trained_on or not settings.tables or not dataset or is_elsewhere or options.similar:
@@ -302,7 +309,8 @@ def take_default(options: EnsembleOptions, task: Task, catalog: Catalog) -> Ense
         line = f"combining the runs of configs/ensembles/{DEFAULT}.yaml"
         others = [run for run in trained if run not in default]
         if others:
-            line += f"; `{launch.typed('ensemble')} {ALL_RUNS}` adds {', '.join(others)}"
+            arguments = f"{ALL_RUNS} --task {launch.quote(task.name)}"
+            line += f"; `{launch.typed('ensemble')} {arguments}` adds {', '.join(others)}"
         print(line)
         return replace(options, name=DEFAULT, runs=tuple(default))
     if task.name == COMPETITION_TASK:
@@ -329,6 +337,8 @@ def name_of(runs: Sequence[str], task: Task) -> str:
     """Name an ensemble after its runs, in alphabetical order; an InputError if that is too long."""
     stems = {run.removeprefix(f"{task.name}/").replace("/", "-") for run in runs}
     name = "+".join(sorted(stems))
+    if name in (*loading.all_ensembles(), ALL_RUNS):
+        raise InputError(f"'{name}' is the name of another ensemble: add --name")
     if len(name) > _LONGEST_NAME:
         raise InputError(f"the names of {len(stems)} runs make too long a folder name: add --name")
     return name

@@ -184,10 +184,11 @@ def find_runs(options: TrainOptions) -> tuple[Task | None, list[str]]:
     own_task = find_own_task(options)
     runs: list[str] = []
     for name in options.named or [DEFAULT_ENSEMBLE]:
-        runs += loading.runs_of(name, own_task)
+        runs += loading.runs_of(name, own_task, find_named_task)
     # The default's may give way to the recipe of own labels: theirs are not its settings.
     overrides = options.overrides if options.named else ()
-    return own_task, [loading.find_recipe(run, overrides, own_task) for run in runs]
+    recipes = [loading.find_recipe(run, overrides, own_task, find_named_task) for run in runs]
+    return own_task, recipes
 
 
 def find_own_task(options: TrainOptions) -> Task | None:
@@ -240,7 +241,7 @@ def print_notes(plan: Plan, data: Dataset) -> None:
             f"short demo schedule (see configs/demo.yaml) for {', '.join(short)}; for full "
             f"training, add --data {DEMO_FULL}"
         )
-    slow = [config.run for config in plan.configs if config.needs_gpu]
+    slow = [config.run for config in plan.asked if config.needs_gpu]
     if slow and get_device().type == "cpu":
         console.print_text(
             "no GPU found; runs that are meant for a GPU (--plan estimates their hours): "
@@ -257,10 +258,12 @@ def describe_trained(cards: Sequence[RunCard]) -> str:
     return f"{paths.shown(folds_dir())}/; {'; '.join(scores)}"
 
 
-def next_command(cards: Sequence[RunCard], builds: Sequence[Sequence[str]], advice: str) -> str:
+def next_command(
+    cards: Sequence[RunCard], builds: Sequence[Sequence[str]], full_command: str
+) -> str:
     """Command after a training: the other folds, an ensemble, or what an extra offers."""
     if not all(card.is_whole for card in cards):
-        return advice
+        return full_command
     task = cards[0].task
     place = f"--dataset {launch.quote(cards[0].dataset)}"
     arguments: Sequence[str] = []
@@ -296,7 +299,7 @@ def explain_settings(options: TrainOptions) -> None:
     """Print the YAML of each stage with the meaning of each setting, whole (`""`) or a section."""
     own_task, runs = find_runs(options)
     if not options.runs:
-        runs = ["gz37/cnn"]  # has all settings, and a single stage
+        runs = ["gz37/student"]  # has all settings, a teacher's too, and a single stage
     config = load_configs(runs, options.overrides, own_task=own_task)[0]
     section = options.settings
     for stage in config.stages:
@@ -342,8 +345,8 @@ def train(plan: Plan, datasets: Mapping[str | None, Dataset], options: TrainOpti
     needs_ensemble = not plan.asked[0].labels  # which own labels do not
     if options.ensemble and needs_ensemble and not builds:
         print(
-            "No ensemble yet: it needs a run with all folds trained, none diverged, and no epoch "
-            "selected on a scored fold."
+            "No ensemble yet: it needs a run with all folds trained, none of them diverged, and "
+            "without the marks * and † in the table above."
         )
     if cards:
         command = next_command(cards, builds, options.full_command)

@@ -34,7 +34,7 @@ _Loader.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT, list("-+.012
 class Settings(BaseModel):
     """Settings that refuse unknown keys and do not change once they are checked."""
 
-    # The text below a field is its description, for `explain` and for messages
+    # The text below a field is its description, for `commented_yaml` and for messages
     model_config = ConfigDict(
         extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
     )
@@ -162,7 +162,7 @@ def override(values: dict[str, Any], assignment: str) -> None:
         raise InputError(f"'{assignment}': the value is not valid YAML") from None
     stages = [stage for stage in values.get("stages") or () if isinstance(stage, dict)]
     if key.startswith("stages."):
-        _, name, stage_key = [*key.split(".", 2), ""][:3]
+        name, _, stage_key = key.removeprefix("stages.").partition(".")
         stages = [stage for stage in stages if stage.get("name") == name]
         if not stages or not stage_key:
             raise InputError(f"'{assignment}': write stages.NAME.key=value with a stage's name")

@@ -93,13 +93,19 @@ def check_run_name(run: str) -> None:
         )
 
 
-def find_recipe(run: str, overrides: Sequence[str] = (), own_task: Task | None = None) -> str:
+def find_recipe(
+    run: str,
+    overrides: Sequence[str] = (),
+    own_task: Task | None = None,
+    find_task: Callable[[str], Task | None] = TASKS.get,
+) -> str:
     """Name the recipe that trains a run: `gz37/d4cnn` of its stage `gz37/d4cnn@small`.
 
     Args:
         run: its name.
         overrides: of the command line.
         own_task: as of `config_path`.
+        find_task: as of `load_config`.
     Raises:
         InputError: no config has that name, or no stage of it that predicts.
     """
@@ -107,7 +113,7 @@ def find_recipe(run: str, overrides: Sequence[str] = (), own_task: Task | None =
     if not is_stage:
         config_path(run, own_task)
         return run
-    config = load_config(recipe, overrides, own_task=own_task)
+    config = load_config(recipe, overrides, own_task=own_task, find_task=find_task)
     variants = [f"{recipe}@{stage.stage}" for stage in config.stages if stage.predict]
     choices = [recipe, *variants]
     if run not in choices:
@@ -121,13 +127,18 @@ def all_runs() -> list[str]:
     return sorted(f"{p.parent.name}/{p.stem}" for p in paths if p.parent.name in TASKS)
 
 
-def own_runs(task: str) -> list[str]:
-    """List a task's runs, without published recipes and those that need a GPU or other data."""
+def own_runs(task: str, find_task: Callable[[str], Task | None] = TASKS.get) -> list[str]:
+    """List a task's runs, without published recipes and those that need a GPU or other data.
+
+    Args:
+        task: name of a task in `TASKS`.
+        find_task: as of `load_config`.
+    """
     runs = []
     for run in all_runs():
         if not run.startswith(f"{task}/") or run.startswith(f"{task}/source_"):
             continue
-        config = load_config(run)
+        config = load_config(run, find_task=find_task)
         needs_data = any(stage.dataset or stage.teacher for stage in config.stages)
         if not config.needs_gpu and not needs_data:
             runs.append(config.run)
@@ -139,18 +150,23 @@ def all_ensembles() -> list[str]:
     return sorted(path.stem for path in configs_dir().glob("ensembles/*.yaml"))
 
 
-def runs_of(word: str, own_task: Task | None = None) -> list[str]:
+def runs_of(
+    word: str,
+    own_task: Task | None = None,
+    find_task: Callable[[str], Task | None] = TASKS.get,
+) -> list[str]:
     """The runs of a task or an ensemble; any other word is a run's own name.
 
     Args:
         word: name of a task, an ensemble or a run.
         own_task: as of `config_path`.
+        find_task: as of `load_config`.
     """
     if own_task and word == own_task.name:
         recipes = sorted(configs_dir().glob(f"{LABELS}/*.yaml"))
         return [f"{word}/{path.stem}" for path in recipes]
     if word in TASKS:
-        return own_runs(word)
+        return own_runs(word, find_task)
     if word not in all_ensembles():
         return [word]
     return load_ensemble_settings(word).runs

@@ -404,7 +404,8 @@ def _find_with_rule(config: Config) -> str | None:
         return f"head.output=rule: task '{config.task}' has no label rule"
     if by_rule and config.train.class_balance != "none":
         return "head.output=rule needs train.class_balance=none, as rule has no bias per class"
-    if not (config.train.epochs or (by_rule and config.keeps_head)):
+    learned_votes = bool(config.earlier) and config.keeps_head
+    if config.train.epochs == 0 and not (by_rule and learned_votes):
         return "train.epochs=0 needs head.output=rule after a stage that learned votes"
     return None
 

@@ -34,7 +34,7 @@ from galaxyzoo.io.tables import GalaxyId
 from galaxyzoo.results import layout, submission
 from galaxyzoo.results.card import EnsembleCard, RunCard, rounded
 from galaxyzoo.results.table import PredictionTable, digest_table, score_table
-from galaxyzoo.tasks.kinds import Task
+from galaxyzoo.tasks.kinds import ClassTask, Task
 
 DIGITS = 9  # decimals on the card: the last ones differ between BLAS libraries
 
@@ -84,7 +84,7 @@ class EnsembleBuild:
         )
 
     def write(self, inputs: "_Inputs", digest: str) -> None:
-        """Cross-fit, choose, predict the test galaxies; write the tables, and the card last."""
+        """Cross-fit, choose, predict the test galaxies; write the tables and the card."""
         task = self.task
         catalog = self.whole.for_task(task)
         targets = catalog.targets(task)
@@ -133,6 +133,8 @@ class EnsembleBuild:
             self.whole.for_task(self.task).fingerprint,
             versions.code_version(),
             self._digests,
+            _describe_members(inputs.cards),
+            isinstance(self.task, ClassTask) and self.task.balanced,  # decides the classes
         )
         arrays = [inputs.oof, inputs.test, inputs.unreadable]
         values = [np.ascontiguousarray(array).data for array in arrays]

@@ -58,7 +58,7 @@ def find_runs(
         folder = shown(oof_dir() / catalog.dataset / task.name)
         reasons = "; ".join(left_out) or "no table found"
         raise InputError(f"no finished run in {folder} ({reasons})")
-    return runs, left_out
+    return sorted(runs), left_out
 
 
 def _find_named_runs(

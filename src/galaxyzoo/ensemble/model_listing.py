@@ -183,8 +183,11 @@ def choose_default(dataset: str | None = None) -> tuple[ModelEntry, str]:
     comparable = _select_comparable(candidates)
     if not comparable:
         problems = "; ".join(f"{entry.title}: {entry.problem}" for entry in candidates)
+        folder = layout.oof_dir()
+        if dataset is not None:
+            folder /= dataset
         raise InputError(
-            f"no trained run of {kinds.COMPETITION_TASK} in {paths.shown(layout.oof_dir())}/ "
+            f"no trained run of {kinds.COMPETITION_TASK} in {paths.shown(folder)}/ "
             f"({problems or 'none there'}): type `{launch.typed('train_folds')}`, or name a run of "
             "another task"
         )

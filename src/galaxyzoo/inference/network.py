@@ -109,7 +109,7 @@ def _in_batches(
 
 
 def fuse_for_inference(model: GalaxyNet) -> GalaxyNet:
-    """Return a copy in eval mode, with fused layers where the network has `fuse`."""
+    """Return a copy in eval mode, with fused layers where they can be."""
     return cast(GalaxyNet, reparameterize_model(model.eval()))
 
 

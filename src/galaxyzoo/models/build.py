@@ -173,7 +173,7 @@ def build_model(config: Config, initialize: bool = True) -> GalaxyNet:
         torch.Size([2, 37])
     """
     backbone, features, start = start_backbone(
-        config.model, config.image.size_px, config.run, initialize
+        config.model, config.image.size_px, config.title, initialize
     )
     return GalaxyNet(config, backbone, features, start)
 
@@ -181,7 +181,7 @@ def build_model(config: Config, initialize: bool = True) -> GalaxyNet:
 def load_network(config: Config, path: Path) -> GalaxyNet:
     """Load a trained network from its weights, on the device, in eval mode.
 
-    Of a finished fold, check the file first (`Artifact.path`). Weights of another network are an
+    Of a finished fold, check the file first (`SealedFiles.path`). Weights of another network are an
     InputError, an unreadable file is a `DamageError`.
     """
     model = build_model(config, initialize=False)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from galaxyzoo.config.loading import check_run_name
 from galaxyzoo.core.errors import InputError, advise
@@ -240,7 +241,8 @@ def _read_oof(catalog: Catalog, labeled: Catalog, pair: TablePair) -> tuple[Pred
     folds = None
     if has_folds:
         folds = labeled.folds
-        written = read_csv(pair.oof, key=key_of(labeled.ids))[FOLD].reindex(labeled.ids)
+        frame = read_csv(pair.oof, key=key_of(labeled.ids)).reindex(labeled.ids)
+        written = pd.to_numeric(frame[FOLD], errors="coerce")  # Parquet's cells are texts here
         if (written == labeled.folds + 1).all():  # the same split, numbered from 1
             folds = labeled.folds + 1
     with advise(f"train the run on the folds in folds/{catalog.dataset}/train.csv"):

@@ -184,7 +184,7 @@ def save_run(
         "test": test.write(folder.test_csv, targets.mean(axis=0), number),
     }
     if refit:
-        digests["refit"] = refit.write(folder.refit_csv, number=number)
+        digests["refit"] = refit.write(folder.refit_csv, targets.mean(axis=0), number)
     values = {
         "run": run,
         "task": task.name,

@@ -89,7 +89,7 @@ def train_fold(
         after_epoch: called with all epochs so far, after each one and when a training goes on.
     """
     if config.train.optimizer == "linear":
-        return _fit_fold(config, data, folder, after_epoch)
+        return _fit_linear_head(config, data, folder, after_epoch)
     train = config.train
     provenance = fold_files.fold_provenance(config, data.fingerprint, data.part.stream)
     title = f"{config.title}, {data.part.title}"
@@ -132,7 +132,7 @@ def _fit_network(
     folder: Path,
     provenance: manifest.Provenance,
     label: str,
-    report: Callable[[History], None],
+    after_epoch: Callable[[History], None],
 ) -> None:
     """Train to the last epoch; after each one write checkpoint, history and seconds, then report.
 
@@ -141,13 +141,13 @@ def _fit_network(
         folder: of the fold.
         provenance: what the checkpoint is of, as of `fold_provenance`.
         label: of the progress bar, which counts steps and has the last epoch's score.
-        report: as `after_epoch` of `train_fold`.
+        after_epoch: as of `train_fold`.
     """
     steps = trainer.loader.steps
     total = trainer.config.train.epochs * steps
     done = trainer.epoch * steps
     if trainer.history:
-        report(trainer.history)
+        after_epoch(trainer.history)
     started = time.perf_counter()
     bar = console.ProgressBar(desc=label, unit="step", leave=False, total=total, initial=done)
     with bar:
@@ -162,11 +162,11 @@ def _fit_network(
             ended = time.perf_counter()
             note_timing(folder / fold_files.TIMINGS, trainer.epoch, ended - started)
             started = ended
-            report(trainer.history)
+            after_epoch(trainer.history)
 
 
-def _fit_fold(
-    config: Config, data: FoldData, folder: Path, report: Callable[[History], None]
+def _fit_linear_head(
+    config: Config, data: FoldData, folder: Path, after_epoch: Callable[[History], None]
 ) -> FoldSummary:
     """Fit a linear head on the features of a fold's first network, and write the fold's files."""
     started = time.perf_counter()
@@ -200,7 +200,7 @@ def _fit_fold(
     write_history(folder / fold_files.HISTORY, [row], data.history)
     save_weights(folder / fold_files.WEIGHTS, weights)
     note_timing(folder / fold_files.TIMINGS, 1, time.perf_counter() - started)
-    report([row])
+    after_epoch([row])
     return FoldSummary(start, possible_leakage=data.possible_leakage)
 
 

@@ -155,11 +155,11 @@ def find_bundled(config: schema.Config) -> SealedFiles:
             continue
         if config.keeps_head and saved.head.hidden != config.head.hidden:
             raise InputError(
-                f"{config.run}: the head of the bundled networks has head.hidden="
+                f"{config.title}: the head of the bundled networks has head.hidden="
                 f"{saved.head.hidden}: set it, too"
             )
         return bundled
-    raise InputError(f"{config.run}: weights/ has no {config.model.name} networks of this kind")
+    raise InputError(f"{config.title}: weights/ has no {config.model.name} networks of this kind")
 
 
 def has_folds_of(catalog: Catalog, fingerprint: str) -> bool:
@@ -216,14 +216,14 @@ def check_dataset_before(config: schema.Config, catalog: Catalog) -> Catalog:
     if config.earlier:
         before = config.earlier[-1]
         dataset = before.dataset or dataset
-        start = before.run
+        start = before.title
     if dataset == catalog.dataset:
         return catalog
     other = load_catalog(dataset)
     difference = catalog.find_difference(other)
     if difference:
         raise InputError(
-            f"{config.run} cannot start from {start}, because {difference} differs between "
+            f"{config.title} cannot start from {start}, because {difference} differs between "
             f"{catalog.dataset} and {other.dataset}: delete "
             f"{shown(dataset_dir(catalog.dataset))} to split and train {catalog.dataset} again"
         )

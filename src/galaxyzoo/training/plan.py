@@ -87,11 +87,10 @@ class Plan:
         for name in dict.fromkeys(self.named):
             if name not in loading.all_ensembles():
                 continue
-            members = loading.load_ensemble_settings(name).runs
-            runs = {run.split("@")[0] for run in members}
-            if runs <= usable:
+            members = set(loading.load_ensemble_settings(name).runs)
+            if members <= usable:
                 arguments.append([name])
-                alone -= runs
+                alone -= {run.split("@")[0] for run in members}
         tasks = {config.task for config in self.asked if config.run in alone}
         for task in sorted(tasks):
             arguments.append([ALL_RUNS, "--task", task])

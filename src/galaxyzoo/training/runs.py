@@ -126,7 +126,7 @@ class FoldProgress:
             line = describe_finished(run, name)
             to_go = left_of_run[run.config.run]
             if to_go:
-                line += f"; {console.count(to_go, 'fold')} to go"
+                line += f"; {console.count(to_go, 'training')} to go"
             console.ProgressBar.write(line)
             sys.stdout.flush()  # into a log at once
         # One that took over the weights of another has trained no epoch.

@@ -136,8 +136,9 @@ class Trainer:
     def summary(self) -> FoldSummary:
         """Summary of the finished training."""
         # Nothing is trained where a rule makes classes of the votes of the stage before.
-        rows = [self._best_row] if self._keeps_best and self.history else self.history
-        last_row = rows[-1] if rows else {}
+        last_row: dict[str, Any] = {}
+        if self.history:
+            last_row = self._best_row if self._keeps_best else self.history[-1]
         return FoldSummary(
             self.start,
             first_loss=self.first_loss,

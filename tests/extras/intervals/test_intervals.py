@@ -12,6 +12,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.ensemble.fitted import load_fitted, save_fitted
+from galaxyzoo.extras.intervals import intervals
 from galaxyzoo.extras.intervals.conformal import Column
 from galaxyzoo.extras.intervals.intervals import (
     intervals_csv,
@@ -59,6 +60,14 @@ def test_every_test_galaxy_gets_an_interval_of_every_answer(catalog, monkeypatch
     again = listing(submissions_dir())
     make(monkeypatch, "0.85")
     assert listing(submissions_dir()) == again
+
+    def stop(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(intervals, "_score_levels", stop)
+    with pytest.raises(KeyboardInterrupt):
+        make(monkeypatch, "0.9")
+    assert listing(submissions_dir()) == again  # no bounds beside the card of another level
 
 
 def test_of_a_galaxy_without_an_image_nothing_is_known(catalog, monkeypatch):

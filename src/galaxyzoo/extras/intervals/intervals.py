@@ -79,8 +79,8 @@ def make_intervals(name: str, whole: Catalog, level: float) -> IntervalCard:
         bounds = VoteIntervals.fit(columns, level).bounds(ensemble.test)
         unreadable = np.isin(whole.test_ids, ensemble.card.unreadable_test_images)
         bounds[unreadable] = 0, 1  # nothing is known
-        _write_bounds(path, bounds, whole.test_ids)
         scores = _score_levels(columns, sorted({*LEVELS, level}))
+        _write_bounds(path, bounds, whole.test_ids)  # once all is known: the card follows at once
         card = IntervalCard(
             task=COMPETITION_TASK,
             dataset=whole.dataset,
