@@ -229,7 +229,7 @@ def test_imported_runs_are_refitted_without_their_folds(prepared):
     assert plan("gz37/theirs", "gz37/exported", refits=1).trainings(3) == ["refit_0"]
     assert plan("gz37/exported").trainings(3) == folds  # its config is known
     assert plan("gz37/exported", "gz37/new", refits=1).trainings(3) == [*folds, "refit_0"]
-    message = "gz37/theirs was imported: name it alone with --refit, or train a renamed config"
+    message = "gz37/theirs was imported: name it alone with --refit, or train a renamed recipe"
     for refused in (plan("gz37/theirs"), plan("gz37/new", "gz37/theirs", refits=1)):
         with pytest.raises(InputError, match=message):
             refused.trainings(3)

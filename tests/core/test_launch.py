@@ -42,7 +42,7 @@ def test_libraries_report_nothing_after_the_end():
     assert (done.returncode, done.stderr) == (1, "error: no such run\n")
 
 
-STOPPED = "stopped; rerun the command to resume"
+STOPPED = "stopped; rerun the command (long jobs resume)"
 
 
 @pytest.mark.slow

@@ -59,7 +59,10 @@ def test_it_predicts_by_default_and_galaxies_it_learned_from_are_told(
     assert known in printed.out + printed.err
     assert f"(first: {first}.png)" in printed.out + printed.err
     assert "3 images, student network\n" in printed.out
-    assert "predicting with the student, one network distilled from the bundled ones" in printed.out
+    assert (
+        "predicting with the student, one network distilled from the five bundled ones"
+        in printed.out
+    )
     found = pd.read_csv("predictions.csv", index_col="GalaxyID")
     expected, _ = predict_stores(student, [galaxies])
     np.testing.assert_allclose(found, expected, atol=1e-6)

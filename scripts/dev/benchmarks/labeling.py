@@ -92,8 +92,8 @@ def find_odd(data: Dataset, repeats: int) -> Table:
     header = (
         "order",
         "labels",
-        "AUROC",
-        "AUROC, unlabeled",
+        "AUC",
+        "AUC, unlabeled",
         "right in the first 1 %",
         "calibration error",
     )

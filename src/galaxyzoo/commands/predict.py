@@ -3,8 +3,8 @@
 IMAGES are JPEG or PNG files, or folders or zips of them.
 
 RUN is a trained run or an ensemble; predictions are averaged over the networks
-of its folds and over test-time augmentations. Of the bundled networks, their
-student predicts, one network distilled from the five. The default has the best
+of its folds and over test-time augmentations. For the bundled networks, their
+student predicts: one network distilled from the five. The default has the best
 out-of-fold score among the bundled networks and those of your runs and
 ensembles that are trained on at least as many real galaxies. For runs on the
 demo set, add `--dataset demo`.
@@ -46,8 +46,8 @@ from galaxyzoo.tasks import decision_tree, kinds
 from galaxyzoo.tasks.registry import is_ensemble, task_name
 
 OF_STUDENT = (
-    "predicting with the student, one network distilled from the bundled ones: out-of-fold scores "
-    "are theirs, not its own (--networks folds uses them)"
+    "predicting with the student, one network distilled from the five bundled ones; the "
+    "out-of-fold score is theirs (--networks folds uses the five)"
 )
 
 
@@ -67,7 +67,8 @@ class ImageOptions(DatasetOptions):
     """Options of commands that predict images."""
 
     words: tuple[str, ...] = positional(
-        "run or ensemble (default: the best), then folders, zips, images, archives or lists",
+        "run or ensemble (default: the best), then folders, zips, images, files of many images, or "
+        "lists",
         "[RUN|ensemble:NAME] IMAGES",
         nargs="+",
     )

@@ -35,7 +35,7 @@ _started = time.perf_counter()  # before the slow imports
 # What a disk or its rights refuse; other errors of the system are the code's own mistakes.
 _WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 _ANY_USE = (errno.EACCES, errno.EPERM, errno.EIO)
-_STOPPED = "\nstopped; rerun the command to resume"
+_STOPPED = "\nstopped; rerun the command (long jobs resume)"
 
 
 def start() -> None:

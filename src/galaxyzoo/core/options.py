@@ -71,7 +71,7 @@ def read_options(
     for argument in arguments:  # a Path("") would be the current folder
         if re.fullmatch("(--[^=]+=)?", argument):
             name = argument or "an argument"
-            raise InputError(f"{name} is empty, as where a shell variable is not set")
+            raise InputError(f"{name} is empty: is a shell variable unset?")
     parser = _Parser(formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.usage = _usage(kind)
     parser.description = description or ""

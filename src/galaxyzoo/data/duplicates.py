@@ -97,7 +97,7 @@ def find_new(data: Dataset, unlabeled: Images, scale: float) -> np.ndarray:
     if not is_new.any():
         raise InputError(
             f"teacher.images: {paths.shown(unlabeled.path)} shows no galaxies but those of "
-            f"{data.dataset}: learn without it by teacher.images=null"
+            f"{data.dataset}: to train without it, add teacher.images=null"
         )
     return np.flatnonzero(is_new)
 

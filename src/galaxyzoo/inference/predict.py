@@ -179,7 +179,10 @@ class RunNetworks(Predictor):
             return replace(self, config=config)
         for fold in sorted(folds):
             if fold not in self.models:
-                raise InputError(f"--folds: {config.run} has no finished fold {fold}")
+                finished = ", ".join(map(str, self.models))
+                raise InputError(
+                    f"--folds: {config.run} has no finished fold {fold}: choose from {finished}"
+                )
         models = {fold: model for fold, model in self.models.items() if fold in folds}
         return replace(self, config=config, models=models)
 

@@ -133,7 +133,9 @@ def import_run(catalog: Catalog, pair: TablePair) -> RunCard:
     remarks = _describe_adjustment(given, oof, tests, targets)
     remarks += _compare_to_runs(labeled, pair.run, oof, targets)
     if not given.has_folds:
-        remarks.append(f"{pair.oof.name} has no column {FOLD}, which shows who was left out")
+        remarks.append(
+            f"{pair.oof.name} has no column {FOLD}, the fold in which each row was held out"
+        )
     notes: dict[str, Any] = {
         "about": f"imported from {pair.oof.name}",
         "start": "made elsewhere",

@@ -200,8 +200,8 @@ class VoteTask(Task):
                 rmse = np.sqrt(losses[rows].mean())
                 limit = np.sqrt(limits[rows].mean())
                 return (
-                    f"{name}: RMSE {rmse:.4f}; volunteers agree among themselves too little for "
-                    f"less than {limit:.4f}"
+                    f"{name}: RMSE {rmse:.4f}; the votes' noise makes less than "
+                    f"{limit:.4f} implausible"
                 )
         return ""
 

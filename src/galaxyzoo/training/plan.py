@@ -69,7 +69,7 @@ class Plan:
             if not card.config:  # of no recipe of ours
                 raise InputError(
                     f"{card.run} was imported: name it alone with --refit, or train a renamed "
-                    "config"
+                    "recipe"
                 )
         folds = [fold_name(fold) for fold in self.only or range(n_folds)]
         return folds + refits

@@ -123,8 +123,8 @@ def print_plan(configs: list[Config], datasets: Mapping[str | None, Dataset]) ->
     share = min(cost.cpu_share for cost in costs)
     if share < _BUSY:
         print(
-            f"other processes left only {share:.0%} of the CPU for this test: the times above are "
-            "corrected to those without them"
+            f"other processes left only {share:.0%} of the CPU for this test; the times above are "
+            "corrected for this"
         )
     if total.disk_bytes + cached > free:
         print("warning: this plan needs more disk space than is free")

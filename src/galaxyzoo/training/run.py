@@ -132,7 +132,7 @@ class Run:
             raise InputError(
                 f"{folder} was trained with other settings "
                 f"({base.changed_settings(saved.config, self.config)}): delete it to retrain, or "
-                "put the new settings into a new config"
+                "put the new settings into a new recipe"
             )
         changed = self._changed_elsewhere(saved)
         if changed:

@@ -113,7 +113,7 @@ def open_unlabeled(settings: TeacherConfig, dataset: str) -> Images | None:
     if settings.images and images is None:
         raise InputError(
             f"teacher.images: {paths.shown(paths.root() / settings.images)} is missing: correct "
-            "the path, or learn without it by teacher.images=null"
+            "the path, or add teacher.images=null"
         )
     return images
 

@@ -229,7 +229,7 @@ def test_a_folder_of_archives_is_no_folder_of_images(tmp_path):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     line = one_line_refusal(open_images, tmp_path)
-    assert line.endswith(f"name its archives, such as {tmp_path / 'dataset/0.parquet'}")
+    assert line.endswith(f"name its files, such as {tmp_path / 'dataset/0.parquet'}")
 
 
 def test_columns_of_fits_tables_are_texts_numbers_and_nulls(tmp_path):

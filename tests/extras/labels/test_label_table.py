@@ -154,7 +154,7 @@ def test_words_that_pandas_takes_for_no_value_are_classes_and_ids(root):
         ({"class": ["", " ", "", "", ""]}, "", "column 'class' is empty"),
         ({"class": ["a", "=1+1", "a", "=1+1", "a"]}, "", "'=1+1' cannot name a class"),
         *(({"class": [*"abab", x]}, "", f"'{x}' cannot name") for x in ("fold", "id", "score")),
-        ({"class": [*"ababa"]}, "classes: [a, c]", "'b' is in only one of `classes:` and labels"),
+        ({"class": [*"ababa"]}, "classes: [a, c]", "`classes:` lacks 'b' of labels"),
         ({"class": [*"ababa"]}, "clases: [a, b]", "unknown key 'clases'"),
         ({"class": [*"ababa"], "File": ["g1", "g0", "g2", "g3", "g4"]}, "", "'File' name diff"),
         ({"class": [*"ababa"], "id": ["g0", "g1", "x", "g2", "g3"]}, "", "no image is named 'x'"),

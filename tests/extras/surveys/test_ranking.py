@@ -51,6 +51,7 @@ def test_the_highest_come_first_each_with_its_picture(job, by):
     np.testing.assert_allclose(table, highest, atol=1e-6)
     np.testing.assert_allclose(table, scores[by][table.index], atol=1e-6)
     assert f"<h1>20 galaxies by {by}</h1>" in page
+    assert ("mean over the answers." in page) == (by not in TASK.columns)
     cards = re.findall(r'<img alt="galaxy (\d+)" src="data:image/jpeg;base64,([^"]*)"', page)
     assert [int(galaxy) for galaxy, _ in cards] == table.index.tolist()
     seen = [read_embedded(jpeg)[80, 80, 0] for _, jpeg in cards]

@@ -118,7 +118,7 @@ def open_files(path: Path) -> Images:
     if archives or not pictures:
         hint = ""
         if archives:
-            hint = f": name its archives, such as {shown(path / archives[0])}"
+            hint = f": name its files, such as {shown(path / archives[0])}"
         raise InputError(f"{shown(path)} has no images ({', '.join(read_suffixes())}){hint}")
     return _make_images(reader, path, pictures)
 

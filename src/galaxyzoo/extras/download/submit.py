@@ -223,6 +223,6 @@ def _test_ids(dataset: str) -> np.ndarray:
         return load_catalog(dataset).test_ids
     download = launch.typed("download_data")
     with advise(
-        f"type `{download}` (a subset that lies there itself: move it to input/NAME/ first)"
+        f"type `{download}` (if input/ itself holds a subset, first move it to input/NAME/)"
     ):
         return whole_sample_ids()

@@ -40,7 +40,7 @@ class GradcamOptions(DatasetOptions, DataOptions):
     """Options of the command."""
 
     run: str | None = positional(
-        "run or ensemble:NAME (default with --image: the best; of the bundled ones the five)",
+        "run or ensemble:NAME (default with --image: the best; if bundled, all five networks)",
         "RUN",
         None,
         nargs="?",

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 PIXELS = "images"
 CLASSES = "classes"  # names of numeric labels
-_FORM = "an archive of images and ids"
+_FORM = "a file of images and ids"
 _PIECE_ROWS = 256  # where the file stores the array contiguously
 _PIECES = 2  # kept at a time, of all files: threads stand on both sides of a border
 _MIN_SIDE = 8  # px

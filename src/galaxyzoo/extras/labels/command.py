@@ -1,6 +1,6 @@
 """Serve a web page to label a survey with your own classes; it ranks the rest.
 
-FOLDER is a survey of src/survey.py. Each click is saved in FOLDER/labels.csv.
+FOLDER is a survey made by src/survey.py. Each click is saved in FOLDER/labels.csv.
 Only this machine can reach the page unless you give --host.
 
   python3 src/label.py votes/

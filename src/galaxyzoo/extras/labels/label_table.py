@@ -65,8 +65,8 @@ def _read(
     n_empty = (classes == "").sum()
     if n_empty:
         print(
-            f"{shown(path)}: {n_empty:,} of {count(len(classes), 'row')} have no class: to predict "
-            "(if that is a class of its own, name it)"
+            f"{shown(path)}: {n_empty:,} of {count(len(classes), 'row')} have no class and "
+            'will be predicted (if "no answer" is a class, write its name)'
         )
     return make_dataset(
         folder,

@@ -67,8 +67,7 @@ def find_task(folder: Path, path: Path, classes: set[str], settings: TaskFile) -
     missing = classes - set(columns)
     if missing:
         raise InputError(
-            f"{shown(folder / TASK_FILE)}: '{min(missing)}' is in only one of `classes:` and "
-            f"{path.name}"
+            f"{shown(folder / TASK_FILE)}: `classes:` lacks '{min(missing)}' of {path.name}: add it"
         )
     for column in columns:
         if not can_be_label(column):

@@ -90,9 +90,7 @@ def meanings(task: kinds.Task, label: str) -> dict[str, dict[str, str]]:
         text = f"class by the label rule of {name}; empty if unclear"
         described[name] = meaning(text, "meta.code.class")
     described[kinds.CLASS] = meaning("predicted class", "meta.code.class")
-    described[FEATURES] = meaning(
-        "features before the head of the network (of several, the first fold's)"
-    )
+    described[FEATURES] = meaning("features before the head of the first fold's network")
     for column in task.columns:
         text = _prediction(column, task)
         for suffix, (statistic, ucd) in _SUFFIXES.items():

@@ -59,19 +59,19 @@ class SurveyOptions(JobOptions, predict.ImageOptions):
     """Options of the command."""
 
     words: tuple[str, ...] = positional(
-        "run or ensemble (default: the best); folders, zips, images, archives or lists; and the "
-        "folder to write",
+        "run or ensemble (default: the best); folders, zips, images, files of many images, or "
+        "lists; and the folder to write",
         "[RUN|ensemble:NAME] IMAGES FOLDER",
         nargs="+",
     )
     views: Literal[1, 8] | None = option(
-        "orientations of each image to average (default: as in each run's config; by the bundled "
-        "networks and their student 1, which is faster and nearly as accurate)"
+        "orientations of each image to average (default: as in each run's config; 1 for the "
+        "bundled networks and their student: faster, nearly as accurate)"
     )
     part_size: int = option("galaxies per part (default: 8192)", 8192, type=positive, metavar="N")
     extras: tuple[Literal["spread", "features", "intervals"], ...] = option(
         "extra columns: spread (standard deviation between the folds' networks), features (input "
-        "of the network's head, of several the first fold's; the bundled networks write them to "
+        "of the head of the first fold's network; the bundled networks write them to "
         "the parts anyway, but to --table only with this), intervals (which contain the vote "
         "fraction of 90 %% of galaxies like the training galaxies)",
         (),

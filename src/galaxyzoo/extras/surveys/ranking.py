@@ -27,6 +27,10 @@ DISAGREEMENT, WIDTH = "disagreement", "width"
 _PAGE, TABLE = "ranking.html", "ranking.csv"
 _SCORE, _PART = "score", "part"
 _ANSWERS = 3  # below a galaxy
+_MEANINGS = {  # of scores that are no answer
+    DISAGREEMENT: "Score: SD between networks, mean over the answers.",
+    WIDTH: "Score: width of the 90 % interval, mean over the answers.",
+}
 _RANGES = {SPREAD: "± SD between networks", INTERVALS: "90 % intervals in brackets"}
 _PICTURE = ImageConfig(crop_px=ORIGINAL_PX, cache_px=160)
 
@@ -81,7 +85,8 @@ def write_ranking(job: Survey, by: str, top: int) -> Path:
         sky = sky_links(galaxy.get("ra"), galaxy.get("dec"))
         cards.append(GalaxyCard(str(galaxy[label]), picture, notes, links=sky))
     links = [(TABLE, TABLE, "the score and all answers of these galaxies")]
-    section = HtmlSection("Galaxies", galleries=[("Highest scores first", cards)], links=links)
+    galleries = [("Highest scores first", cards)]
+    section = HtmlSection("Galaxies", _MEANINGS.get(by, ""), galleries=galleries, links=links)
     write_page(job.folder / _PAGE, title, summary, [section])
     return job.folder / _PAGE
 
