@@ -98,12 +98,10 @@ def test_predict_takes_zips_and_files_and_shows_names_as_text(project, tmp_path)
         (["survey.py", IMAGES], "after input/images_test_rev1.zip, name the folder to write"),
         (["survey.py", IMAGES, "votes.csv"], "votes.csv is neither a folder to write, such as"),
         (["survey.py", IMAGES, "v.fits", "--table", "w.fits"], "--part-size need a folder"),
-        (["survey.py", IMAGES, "job/", "--names", "words"], "--names needs --table"),
         (["survey.py", IMAGES, "job/", "--rank", "width"], "add --with intervals"),
         (["survey.py", IMAGES, "job/", "--rank", "spiral_arm"], "(Class4.1)"),
         (["predict.py", "gz37/cnn", "input", "--dataset", "other"], "other"),
         (["train.py", "gz37/cnn", "train.epochs=many"], "train.epochs"),
-        (["train.py", "gz37/cnn", "--only", "5"], "--only"),
         ([*TRAIN, "train.lr=0.5"], "train.lr 0.001 → 0.5"),
         # The last run's mistake is found before the first run starts.
         (["train.py", "gz37/mobilenetv2", "gz37/cnn", "augment.transforms=[{name: Bl}]"], "Bl"),

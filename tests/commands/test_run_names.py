@@ -24,9 +24,6 @@ def add_ensemble(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ("command", "words", "hint"),
     [
         (train, ["gz37/d4cnn@smal"], SMALL),
-        (train, ["gz37/d4cnn@smal", "--plan"], SMALL),
-        (train, ["gz37/d4cnn@smal", "--smoke"], SMALL),
-        (train, ["gz37/d4cnn@smal", "--holdout"], SMALL),
         (train, ["gz37/d4cnn@smal", "--settings"], SMALL),
         (train, ["gz37/mobilenetv2", "gz37/cnn@"], "did you mean gz37/cnn?"),
         (train, ["pair"], "no run 'gz37/cnn@typo'"),  # of an ensemble

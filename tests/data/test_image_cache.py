@@ -187,7 +187,7 @@ def test_a_bad_image_is_black_and_named(root, encoded, make):
         assert "3 of 10 images cannot be used: replace them; first: " in message
         assert all(f"{i}.jpg" in message for i in bad)
     # Where they are repaired nothing stale is in the way.
-    open_cache(make(root, encoded), store.ids, SMALL)
+    assert not open_cache(make(root, encoded), store.ids, SMALL).unreadable.any()
 
 
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENOMEM, errno.ESTALE])

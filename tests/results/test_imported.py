@@ -5,7 +5,6 @@ import re
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -17,10 +16,9 @@ from galaxyzoo.results.imported import TablePair, import_run
 from galaxyzoo.results.layout import PACKED, SCORES, RunFolder
 from galaxyzoo.results.table import digest_table
 from galaxyzoo.tasks.registry import TASKS
-from support.problems import draw_run
 from support.refusals import one_line_refusal
 from support.small_models import small_config
-from support.trained import read_card, run_here, save_project, save_run, save_theirs
+from support.trained import read_card, run_here, save_project, save_theirs
 
 TASK = TASKS["gz37"]
 THEIRS = "gz37/theirs"
@@ -351,14 +349,3 @@ def test_zoobots_weights_are_known_however_far_back():
     assert not small_config(stages=stages).possible_leakage
     stages[0]["model"] = {"name": "hf_hub:mwalmsley/zoobot-encoder-resnet18"}
     assert small_config(stages=stages).possible_leakage
-
-
-def test_a_run_with_possible_leakage_is_left_out_unless_asked_for(catalog, monkeypatch, capsys):
-    oof = draw_run(np.random.default_rng(1), catalog.targets(TASKS["gz37"]), 0.01)
-    save_run(catalog, "gz37/zoobot", oof, np.full((10, 37), 0.25), possible_leakage=True)
-    runs, left_out = members.find_runs(TASK, catalog, [])
-    assert "gz37/zoobot" not in runs
-    assert "may have been trained on these galaxies" in left_out[0]
-    run_here(monkeypatch, "zoobot", "run0", *QUICK)
-    assert read_card()["possible_leakage"] == ["gz37/zoobot"]
-    assert "gz37/zoobot †" in capsys.readouterr().out

@@ -92,11 +92,14 @@ def test_a_batch_has_the_warps_of_the_processors():
     assert is_close(pixels_of(images), expected)
 
 
-@pytest.mark.parametrize("free", [0, 10**9])
-def test_images_that_do_not_fit_on_the_card_are_left_to_the_processor(free, monkeypatch):
+@pytest.mark.parametrize(("missing", "fits"), [(1, False), (0, True)])
+def test_images_fit_into_half_of_the_cards_free_memory_or_are_left_to_the_processor(
+    missing, fits, monkeypatch
+):
+    free = 2 * GALAXIES.nbytes - missing
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 10**9))
     monkeypatch.setattr(torch.Tensor, "to", lambda tensor, device: tensor)
-    assert (put_on_device([GALAXIES], torch.device("cuda")) is not None) == (free > 0)
+    assert (put_on_device([GALAXIES], torch.device("cuda")) is not None) == fits
 
 
 @pytest.mark.parametrize(("brightness", "contrast"), [(0.1, 0.0), (-0.07, 0.2), (0.3, -0.5)])

@@ -12,7 +12,9 @@ from galaxyzoo.core import files
 from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.prepare import prepare
+from galaxyzoo.extras.reports import evaluate
 from galaxyzoo.extras.reports.evaluate import load_evaluation, summarize
+from galaxyzoo.extras.reports.results import HoldoutResult
 from galaxyzoo.results.card import RunCard
 from galaxyzoo.results.layout import RunFolder
 from galaxyzoo.tasks.registry import get_task
@@ -106,6 +108,26 @@ def test_the_headline_is_that_of_the_run_asked_for(project, root):
         score = RunCard.of(project.dataset, run).score_text
         assert summary[run].startswith(f"out-of-fold {score}")
         assert next(iter(summary)) == run
+
+
+def test_of_hold_outs_those_asked_for_are_shown(project, root, monkeypatch):
+    (whole,) = load_evaluation("zoo5", [], None, root / "reports").results
+    holdouts = []
+    for name in ("zoo5/a", "zoo5/b"):
+        holdouts.append(
+            HoldoutResult(f"{name}_holdout", whole.table, whole.targets, whole.unscored, whole.card)
+        )
+    folders = [RunFolder(project.dataset, name) for name in ("zoo5/a", "zoo5/b")]
+    monkeypatch.setattr(evaluate.layout, "list_holdouts", lambda task: folders)
+    monkeypatch.setattr(evaluate, "load_holdouts", lambda *_: (holdouts, []))
+    for asked, shown in (
+        ([], ["zoo5/cnn", "zoo5/a_holdout", "zoo5/b_holdout"]),
+        (["zoo5/b"], ["zoo5/b_holdout"]),
+    ):
+        evaluation = load_evaluation("zoo5", asked, None, root / "reports")
+        assert [result.run for result in evaluation.shown] == shown
+    summary = summarize(evaluation, "")
+    assert summary["zoo5/b_holdout"].startswith("hold-out log-loss")
 
 
 def test_without_images_the_report_says_so_and_has_all_else(root, project):

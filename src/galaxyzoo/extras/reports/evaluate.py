@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.paths import HOLDOUT_END
 from galaxyzoo.data.catalog import Catalog, load_catalog, load_task
 from galaxyzoo.data.image_cache import ImageCache
 from galaxyzoo.data.prepare import take_images
@@ -42,6 +43,7 @@ class Evaluation:
     detailed: Sequence[Result]  # the results to show in detail
     folder: Path  # of the report
     holdouts: Sequence[HoldoutResult] = ()  # best score first
+    detailed_holdouts: Sequence[HoldoutResult] = ()  # those to show in detail
     problems: Sequence[str] = ()  # a line for each thing that is left out
     images: ImageCache | None = None
     sky: Mapping[GalaxyId, tuple[float, float]] = field(default_factory=dict)  # id -> ra, dec
@@ -56,7 +58,7 @@ class Evaluation:
     @property
     def shown(self) -> list[ScoredPredictions]:
         """All predictions to show in detail."""
-        return [*self.detailed, *self.holdouts]
+        return [*self.detailed, *self.detailed_holdouts]
 
     def write_csv(self, name: str, table: pd.DataFrame) -> None:
         """Write a table beside the page."""
@@ -121,7 +123,10 @@ def load_evaluation(
         reasons = "; ".join(problems) or "no table found"
         raise InputError(f"no run of {task.name} can be evaluated: {reasons}")
     shown = named
-    if results and not named:
+    detailed_holdouts = holdouts
+    if named:
+        detailed_holdouts = [r for r in holdouts if r.run.removesuffix(HOLDOUT_END) in named]
+    elif results:
         shown = [pick_best(results).run]
     return Evaluation(
         task=task,
@@ -130,6 +135,7 @@ def load_evaluation(
         detailed=[result for result in results if result.run in shown],
         folder=output / whole.dataset / task.name,
         holdouts=holdouts,
+        detailed_holdouts=detailed_holdouts,
         problems=problems,
     )
 
@@ -145,8 +151,7 @@ def summarize(evaluation: Evaluation, command: str) -> dict[str, str]:
     catalog = evaluation.catalog
     result = evaluation.shown[0]
     card = result.card
-    kind = "hold-out" if isinstance(result, HoldoutResult) else "out-of-fold"
-    score = f"{kind} {card.score_text}"
+    score = f"{result.kind} {card.score_text}"
     if card.sd is not None:
         score += f"; SD over {len(result.folds)} folds: {card.sd:.4f}"
     origin = html.describe_origin(f" by {command}")

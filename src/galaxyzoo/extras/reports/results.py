@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 
@@ -31,6 +32,7 @@ class ScoredPredictions:
     unscored: np.ndarray  # (other galaxy, column) of the other galaxies
     card: ScoreCard
     config: Config | None = None  # as saved with the run; None where that is gone
+    kind: ClassVar[str] = "out-of-fold"
 
     @property
     def stem(self) -> str:
@@ -64,6 +66,7 @@ class HoldoutResult(ScoredPredictions):
     """A run's predictions of the part of the galaxies that it held out."""
 
     card: HoldoutCard
+    kind: ClassVar[str] = "hold-out"
 
 
 @dataclass(frozen=True, eq=False)

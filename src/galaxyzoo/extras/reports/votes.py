@@ -92,7 +92,7 @@ def _galaxies(evaluation: Evaluation, result: ScoredPredictions) -> HtmlSection:
     worst = np.argsort(-errors, kind="stable")[:SHOWN_GALAXIES]
     return HtmlSection(
         f"{result.run}: galaxies",
-        f"Bars: out-of-fold predictions; marks: {task.truth}.",
+        f"Bars: {result.kind} predictions; marks: {task.truth}.",
         galleries=evaluation.galleries(result, "Largest errors", worst, describe),
     )
 
