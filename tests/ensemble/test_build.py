@@ -116,10 +116,10 @@ def test_the_card_is_read_before_a_process_that_waited_replaces_it(root, monkeyp
     def hold_before_another(path: Path, activity: str) -> Iterator[None]:
         with hold(path, activity):
             yield
-        build.folder.card.write_text("{}")
+        build.files.card.write_text("{}")
 
     monkeypatch.setattr(files, "hold_lock", hold_before_another)
-    card, is_new = build.make()
+    card, is_new = build.build()
     assert (card.name, is_new) == ("both", True)
 
 

@@ -52,19 +52,19 @@ def test_members_are_combined_as_they_were_fitted_in_whatever_order_they_are_nam
     candidates = pick_candidates(["nnls"], task)
     runs = ["gz37/run1", "gz37/run0"]
     build = EnsembleBuild(task, catalog, runs, candidates, "pair")
-    card, _ = build.make()
+    card, _ = build.build()
     assert card.chosen == "nnls"  # equal weights would tell no order
     assert [*card.members] == runs[::-1]
-    model = load_fitted(build.folder.fitted, card.fitted)
+    model = load_fitted(build.files.fitted, card.fitted)
     paths = [RunFolder("tiny", run).test_csv for run in card.members]
     ids = catalog.test_ids
     predictions = [PredictionTable.read(path, task, ids).values for path in paths]
     networks: Any = [SimpleNamespace(task=task) for _ in card.members]
-    ensemble = EnsembleNetworks(EnsembleCard.of(build.folder), model, networks)
+    ensemble = EnsembleNetworks(EnsembleCard.of(build.files), model, networks)
     combined = ensemble.combine(predictions)
-    expected = PredictionTable.read(build.folder.csv, task, ids).values
+    expected = PredictionTable.read(build.files.csv, task, ids).values
     np.testing.assert_allclose(combined, expected, atol=1e-6)
-    values = read_sealed(build.folder.card)
+    values = read_sealed(build.files.card)
     del values["members"]["gz37/run1"]
-    write_sealed(build.folder.card, values)
-    assert "members and runs differ" in one_line_refusal(EnsembleCard.of, build.folder)
+    write_sealed(build.files.card, values)
+    assert "members and runs differ" in one_line_refusal(EnsembleCard.of, build.files)

@@ -122,9 +122,9 @@ def build_ensemble(options: EnsembleOptions) -> None:
     candidates = selection.pick_candidates(options.candidates, task)
     name = options.name or name_of(runs, task)
     build = EnsembleBuild(task, whole, runs, candidates, name, options.test)
-    card, is_new = build.make()
+    card, is_new = build.build()
 
-    folder = build.folder
+    folder = build.files
     if not is_new:
         print(f"ensemble {name} is up to date:")
     for line in left_out:
@@ -184,7 +184,7 @@ def print_similarity(named: str, runs: Sequence[str], task: Task, whole: Catalog
     if combined == [run] or not isinstance(task, VoteTask):
         raise InputError("--similar compares a run of vote fractions with other runs: name some")
     nnls = selection.pick_candidates(["nnls"], task)
-    features = EnsembleBuild(task, whole, combined, nnls, "").read_inputs().oof
+    features = EnsembleBuild(task, whole, combined, nnls, "").inputs.oof
     targets = whole.targets(task)
 
     errors = features - targets[:, None]

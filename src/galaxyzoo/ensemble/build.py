@@ -40,8 +40,8 @@ DIGITS = 9  # decimals on the card: the last ones differ between BLAS libraries
 
 
 @dataclass(frozen=True)
-class EnsembleBuild:
-    """Ensemble to build: members, candidates, output."""
+class EnsembleBuild(Artifact):
+    """Ensemble to build: members, candidates, output; files of other inputs are replaced."""
 
     task: Task
     whole: Catalog  # the dataset's
@@ -51,24 +51,49 @@ class EnsembleBuild:
     test: members.Networks = "folds"
 
     @property
-    def folder(self) -> layout.EnsembleFolder:
-        """Folder of the ensemble."""
+    def files(self) -> layout.EnsembleFolder:
+        """Files of the ensemble."""
         return layout.EnsembleFolder(self.whole.dataset, self.task.name, self.name)
 
-    def make(self) -> tuple[EnsembleCard, bool]:
+    @property
+    def folder(self) -> Path:
+        """Folder of the ensemble."""
+        return self.files.path
+
+    def build(self) -> tuple[EnsembleCard, bool]:
         """Cross-fit, choose, predict the test galaxies and write, unless that has been done.
 
         Returns:
             The score card, and whether it was made now.
         """
-        built = _BuiltEnsemble(self)
-        with built.make("building this ensemble") as filling:
+        with self.make("building this ensemble") as filling:
             if filling:
-                self.write(built.inputs, built.digest)
-            return EnsembleCard.read(self.folder.card), filling is not None
+                self.write()
+            return EnsembleCard.read(self.files.card), filling is not None
 
-    def read_inputs(self) -> "_Inputs":
-        """Read the runs' tables and cards."""
+    def state(self) -> State:
+        """Ask whether the card is of the inputs, and of the tables that are there.
+
+        The inputs are first read here, under the lock: a run may be trained while this process
+        waits. A kill may have come between table and card.
+        """
+        digest = self.digest
+        if not self.files.card.exists():
+            return "absent"
+        try:
+            card = EnsembleCard.read(self.files.card)
+            is_of_files = (
+                card.table == digest_table(self.files.csv)
+                and card.oof_table == digest_table(self.files.oof_csv)
+                and card.fitted == digest_table(self.files.fitted)
+            )
+        except (InputError, OSError):
+            return "stale"
+        return "finished" if card.inputs == digest and is_of_files else "stale"
+
+    @cached_property
+    def inputs(self) -> "_Inputs":
+        """The runs' tables and cards."""
         runs = sorted(self.runs)  # as on the card
         oof = [members.load_oof(run, self.task, self.whole) for run in runs]
         test = [members.load_test(run, self.task, self.whole, self.test) for run in runs]
@@ -83,9 +108,10 @@ class EnsembleBuild:
             unreadable=pd.Index(self.whole.test_ids).isin(without_image),
         )
 
-    def write(self, inputs: "_Inputs", digest: str) -> None:
+    def write(self) -> None:
         """Cross-fit, choose, predict the test galaxies; write the tables and the card."""
         task = self.task
+        inputs = self.inputs
         catalog = self.whole.for_task(task)
         targets = catalog.targets(task)
         runs = [card.run for card in inputs.cards]
@@ -93,7 +119,7 @@ class EnsembleBuild:
         card = EnsembleCard(
             name=self.name,
             table="",  # not yet written
-            inputs=digest,
+            inputs=self.digest,
             members=self._digests,
             test=self.test,
             unreadable_test_images=catalog.test_ids[inputs.unreadable].tolist(),
@@ -105,8 +131,8 @@ class EnsembleBuild:
         oof_table = PredictionTable(task, catalog.ids, oof_predictions, catalog.folds)
         model = fits.models[card.chosen]
         digests = {
-            "oof_table": oof_table.write(self.folder.oof_csv),
-            "fitted": fitted.save_fitted(self.folder.fitted, model),
+            "oof_table": oof_table.write(self.files.oof_csv),
+            "fitted": fitted.save_fitted(self.files.fitted, model),
         }
         card = card.model_copy(update=digests)
 
@@ -115,7 +141,7 @@ class EnsembleBuild:
         # The runs' tables hold the mean there, which a stacker would bend.
         predictions[inputs.unreadable] = task.project(prior[None])
         table = PredictionTable(task, catalog.test_ids, predictions)
-        submission.write(self.folder.csv, table, card, prior)
+        submission.write(self.files.csv, table, card, prior)
 
     @cached_property
     def _digests(self) -> dict[str, str | None]:
@@ -124,7 +150,8 @@ class EnsembleBuild:
         n_folds = self.whole.n_folds
         return {run: layout.digest_networks(dataset, run, n_folds) for run in self.runs}
 
-    def digest(self, inputs: "_Inputs") -> str:
+    @cached_property
+    def digest(self) -> str:
         """Digest of all inputs of the ensemble, by which a finished one is recognized."""
         settings = (
             list(self.candidates),
@@ -133,10 +160,10 @@ class EnsembleBuild:
             self.whole.for_task(self.task).fingerprint,
             versions.code_version(),
             self._digests,
-            _describe_members(inputs.cards),
+            _describe_members(self.inputs.cards),
             isinstance(self.task, ClassTask) and self.task.balanced,  # decides the classes
         )
-        arrays = [inputs.oof, inputs.test, inputs.unreadable]
+        arrays = [self.inputs.oof, self.inputs.test, self.inputs.unreadable]
         values = [np.ascontiguousarray(array).data for array in arrays]
         return manifest.digest([repr(settings), *values])[:16]
 
@@ -149,40 +176,6 @@ class _Inputs:
     oof: np.ndarray  # (galaxy, run, column) of the training galaxies
     test: np.ndarray  # (galaxy, run, column) of the test galaxies
     unreadable: np.ndarray  # (test galaxy,) bool, without an image
-
-
-class _BuiltEnsemble(Artifact):
-    """Files of an ensemble; those of other inputs are replaced."""
-
-    def __init__(self, build: EnsembleBuild) -> None:
-        self.build = build
-
-    @property
-    def folder(self) -> Path:
-        """Folder of the ensemble."""
-        return self.build.folder.path
-
-    def state(self) -> State:
-        """Read the inputs; ask whether the card is of these, and of the tables that are there.
-
-        They are read under the lock: a run may be trained while this process waits. A kill may
-        have come between table and card.
-        """
-        self.inputs = self.build.read_inputs()
-        self.digest = self.build.digest(self.inputs)
-        files = self.build.folder
-        if not files.card.exists():
-            return "absent"
-        try:
-            card = EnsembleCard.read(files.card)
-            is_of_files = (
-                card.table == digest_table(files.csv)
-                and card.oof_table == digest_table(files.oof_csv)
-                and card.fitted == digest_table(files.fitted)
-            )
-        except (InputError, OSError):
-            return "stale"
-        return "finished" if card.inputs == self.digest and is_of_files else "stale"
 
 
 def _describe_members(cards: Sequence[RunCard]) -> dict[str, Any]:

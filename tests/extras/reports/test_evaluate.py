@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -112,10 +113,11 @@ def test_the_headline_is_that_of_the_run_asked_for(project, root):
 
 def test_of_hold_outs_those_asked_for_are_shown(project, root, monkeypatch):
     (whole,) = load_evaluation("zoo5", [], None, root / "reports").results
+    card: Any = whole.card  # has what the page shows
     holdouts = []
     for name in ("zoo5/a", "zoo5/b"):
         holdouts.append(
-            HoldoutResult(f"{name}_holdout", whole.table, whole.targets, whole.unscored, whole.card)
+            HoldoutResult(f"{name}_holdout", whole.table, whole.targets, whole.unscored, card)
         )
     folders = [RunFolder(project.dataset, name) for name in ("zoo5/a", "zoo5/b")]
     monkeypatch.setattr(evaluate.layout, "list_holdouts", lambda task: folders)
