@@ -146,6 +146,9 @@ def build_ensemble(options: EnsembleOptions) -> None:
     built = ensemble_name(task.name, name)
     next_command = launch.suggest("ensemble", f"{launch.quote(built)} {place}")
     if refitted and options.test == "folds":
+        candidates_typed = ""
+        if options.candidates:
+            candidates_typed = f" --candidates {','.join(options.candidates)}"
         print("This submission is from the folds' networks.")
         shown = ", ".join(refitted)
         if refitted == runs:
@@ -154,8 +157,8 @@ def build_ensemble(options: EnsembleOptions) -> None:
                 f"({shown})."
             )
             next_command = card.model_copy(update={"test": "both"}).command()
-            if name == ALL_RUNS and options.candidates:
-                next_command += f" --candidates {','.join(options.candidates)}"
+            if name == ALL_RUNS:
+                next_command += candidates_typed
         else:
             print(
                 f"Only these runs were also trained on all galaxies: {shown}. The next command "
@@ -163,10 +166,8 @@ def build_ensemble(options: EnsembleOptions) -> None:
             )
             next_command = (
                 f"{launch.typed('ensemble')} {launch.quote(*refitted)} --test both --task "
-                f"{launch.quote(task.name)} {place}"
+                f"{launch.quote(task.name)} {place}{candidates_typed}"
             )
-            if options.candidates:
-                next_command += f" --candidates {','.join(options.candidates)}"
     launch.print_done(f"ensemble {name}, {card.score_text}", next_command)
 
 
@@ -230,10 +231,10 @@ def import_all(options: EnsembleOptions) -> None:
         if card.is_optimistic:
             print(f"{pair.run} may have trained on these galaxies; ensembles use it only if named")
     task = cards[-1].task
-    optimistic = [card.run for card in cards if card.task == task and card.is_optimistic]
+    of_task = [card for card in cards if card.task == task]
     usable = [ALL_RUNS]
-    if len(optimistic) == sum(card.task == task for card in cards):
-        usable = optimistic
+    if all(card.is_optimistic for card in of_task):
+        usable = [card.run for card in of_task]
     arguments = launch.quote(*usable, "--task", task, "--dataset", catalog.dataset)
     launch.print_done(f"imported on {catalog.dataset}", f"{launch.typed('ensemble')} {arguments}")
 

@@ -179,12 +179,13 @@ def save_run(
     weak_folds = _no_better_than_mean(fold_scores, catalog, task)
 
     folder = layout.RunFolder(catalog.dataset, run)
+    prior = targets.mean(axis=0)
     digests = {
         "oof": oof.write(folder.oof_csv, number=number),
-        "test": test.write(folder.test_csv, targets.mean(axis=0), number),
+        "test": test.write(folder.test_csv, prior, number),
     }
     if refit:
-        digests["refit"] = refit.write(folder.refit_csv, targets.mean(axis=0), number)
+        digests["refit"] = refit.write(folder.refit_csv, prior, number)
     values = {
         "run": run,
         "task": task.name,
