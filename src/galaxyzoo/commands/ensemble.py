@@ -146,9 +146,9 @@ def build_ensemble(options: EnsembleOptions) -> None:
     built = ensemble_name(task.name, name)
     next_command = launch.suggest("ensemble", f"{launch.quote(built)} {place}")
     if refitted and options.test == "folds":
-        candidates_typed = ""
+        chosen: list[str] = []
         if options.candidates:
-            candidates_typed = f" --candidates {','.join(options.candidates)}"
+            chosen = ["--candidates", ",".join(options.candidates)]
         print("This submission is from the folds' networks.")
         shown = ", ".join(refitted)
         if refitted == runs:
@@ -157,17 +157,16 @@ def build_ensemble(options: EnsembleOptions) -> None:
                 f"({shown})."
             )
             next_command = card.model_copy(update={"test": "both"}).command()
-            if name == ALL_RUNS:
-                next_command += candidates_typed
+            if name == ALL_RUNS and chosen:
+                next_command += f" {launch.quote(*chosen)}"
         else:
             print(
                 f"Only these runs were also trained on all galaxies: {shown}. The next command "
                 "averages both kinds of networks and leaves out the other runs."
             )
-            next_command = (
-                f"{launch.typed('ensemble')} {launch.quote(*refitted)} --test both --task "
-                f"{launch.quote(task.name)} {place}{candidates_typed}"
-            )
+            arguments = [*refitted, "--test", "both", "--task", task.name]
+            arguments += ["--dataset", whole.dataset, *chosen]
+            next_command = f"{launch.typed('ensemble')} {launch.quote(*arguments)}"
     launch.print_done(f"ensemble {name}, {card.score_text}", next_command)
 
 
