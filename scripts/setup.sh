@@ -18,9 +18,9 @@ PYTHON=.venv/bin/python
 PINS=scripts/requirements
 MODULES="torch, torchvision, timm, albumentations, cv2, lightgbm"
 STAMP=.venv/.installed # each says what its packages were installed from
-backend=()
+backend=() size=5
 if [[ $# -gt 0 && ${*: -1} == --cpu ]]; then
-    backend=(--torch-backend cpu)
+    backend=(--torch-backend cpu) size=1
     set -- "${@:1:$#-1}"
 fi
 usage() {
@@ -150,7 +150,7 @@ if command -v flock >/dev/null && exec 9<scripts/setup.sh; then # one set-up at 
 fi
 SECONDS=0
 make_venv
-say "installing the packages into .venv (about 5 GB when new, on Linux)"
+say "installing the packages into .venv (about $size GB when new, on Linux)"
 now=$(stamp)
 for file in "$STAMP"*; do # of other options, whose packages stay as they are
     if [[ -f $file && $(<"$file") == "$now" ]]; then wanted+=("$file"); fi

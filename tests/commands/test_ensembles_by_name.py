@@ -20,6 +20,7 @@ from galaxyzoo.tasks.kinds import VoteTask
 from galaxyzoo.tasks.registry import get_task
 from support.refusals import listing, one_line_refusal
 from support.trained import (
+    run_command,
     run_here,
     save_project,
     save_run,
@@ -119,6 +120,25 @@ def test_no_other_ensemble_takes_the_name_of_a_config(tiny, monkeypatch, words, 
     with pytest.raises(InputError, match=re.escape(expected)):
         run_here(monkeypatch, *words)
     assert list_ensembles() == []
+
+
+@pytest.mark.parametrize(
+    ("command", "words", "expected"),
+    [
+        ("predict", ("all", "pictures/"), "'all' is an ensemble: type ensemble:all"),
+        ("predict", ("theirs", "pictures/"), "'theirs' is an ensemble: type ensemble:theirs"),
+        ("predict", ("their", "pictures/"), "no such file or folder: their"),
+        ("evaluate", ("theirs",), "'theirs' is an ensemble: type ensemble:theirs"),
+        ("export", ("theirs",), "'theirs' is an ensemble: type ensemble:theirs"),
+        ("ensemble", ("ensemble:default",), "type the ensemble's name alone: default"),
+        ("train", ("ensemble:gz37/default",), "type the ensemble's name alone: default"),
+    ],
+)
+def test_a_name_of_an_ensemble_typed_as_elsewhere_is_explained(
+    tiny, monkeypatch, command, words, expected
+):
+    run_here(monkeypatch, "run0", "--candidates", "mean", "--name", "theirs")
+    assert expected in one_line_refusal(run_command, monkeypatch, command, *words)
 
 
 def test_a_damaged_card_stops_no_ensemble_of_another_dataset(tiny, monkeypatch):

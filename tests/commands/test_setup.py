@@ -84,6 +84,7 @@ def test_failed_set_up_is_done_again(project):
 def test_cpu_takes_torch_without_cuda_or_names_its_index(project):
     status, printed = project.set_up("--dev", "--cpu", INSTALL_FAILS="1")
     assert (status, project.installs) == (1, 1)
+    assert "into .venv (about 1 GB when new, on Linux)" in printed
     assert re.search(r"pip install torch==\S+ torchvision==\S+ --index-url https\S+/cpu`", printed)
     assert project.set_up("--cpu")[0] == 0
     assert project.log.read_text().count(" --torch-backend cpu ") == 2

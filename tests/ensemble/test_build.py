@@ -15,7 +15,8 @@ import pytest
 from galaxyzoo.core import files, paths
 from galaxyzoo.ensemble.build import EnsembleBuild, costs_without, error_correlation
 from galaxyzoo.ensemble.selection import CANDIDATES
-from galaxyzoo.results.layout import RunFolder
+from galaxyzoo.results.card import EnsembleCard
+from galaxyzoo.results.layout import EnsembleFolder, RunFolder
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, VOLUNTEERS
 from galaxyzoo.tasks.kinds import VoteTask
 from galaxyzoo.tasks.registry import TASKS
@@ -102,6 +103,27 @@ def test_new_test_predictions_alone_make_an_ensemble_again(root, monkeypatch, ca
     run_here(monkeypatch, "--candidates", "mean,nnls")
     assert "is up to date" not in capsys.readouterr().out
     assert built("gz37").csv.read_bytes() != before
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("all",),
+        ("all", "--candidates", "mean,nnls"),
+        ("all", "--candidates", "mean", "--name", "pair"),
+        ("gz37/run0", "--candidates", "mean"),
+    ],
+)
+def test_a_cards_command_builds_the_same_ensemble(root, monkeypatch, capsys, words):
+    save_project(n=30)
+    run_here(monkeypatch, *words)
+    (folder,) = (path.parent for path in root.glob("submissions/tiny/gz37/*/predictions.csv"))
+    card = EnsembleCard.of(EnsembleFolder("tiny", "gz37", folder.name))
+    capsys.readouterr()
+    _, script, *command = card.command().split()
+    assert script == "src/ensemble.py"
+    run_here(monkeypatch, *command)
+    assert f"ensemble {folder.name} is up to date:" in capsys.readouterr().out
 
 
 @pytest.mark.pinned  # older lightgbms import Matplotlib

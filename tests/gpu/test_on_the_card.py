@@ -103,7 +103,7 @@ def train_both_ways(folder: Path, **sections: Any) -> tuple[float, list[bool]]:
         settings = small_config(**(sections | {"train": train}))
         output = io.StringIO()
         with contextlib.redirect_stdout(output):
-            train_fold(settings, data, folder / str(graph), "fold")
+            train_fold(settings, data, folder / str(graph))
         said.append("training without CUDA graphs" in output.getvalue())
         ends.append(flatten(load_weights(folder / str(graph) / WEIGHTS)))
     start = flatten(Trainer(settings, data).model.cpu().state_dict())
@@ -153,13 +153,13 @@ def test_a_batch_that_does_not_fit_is_worked_through_in_parts(tmp_path, capsys):
     )
     data = fold_data(11_200)
     torch.cuda.reset_peak_memory_stats()
-    train_fold(settings, data, tmp_path / "whole", "whole")
+    train_fold(settings, data, tmp_path / "whole")
     assert "micro-batches" not in capsys.readouterr().out
     share = torch.cuda.max_memory_allocated() / torch.cuda.mem_get_info()[1]
     release()
     torch.cuda.set_per_process_memory_fraction(share / 3)
     try:
-        train_fold(settings, data, tmp_path / "parts", "parts")
+        train_fold(settings, data, tmp_path / "parts")
         assert "micro-batches" in capsys.readouterr().out
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)

@@ -31,7 +31,7 @@ def test_all_galaxies_of_the_batch_are_named(tmp_path):
     data = fold_data()
     data.targets[5] = np.nan
     with pytest.raises(FoldError) as caught:
-        train_fold(config(batch_size=16), data, tmp_path, "nan")
+        train_fold(config(batch_size=16), data, tmp_path)
     text, _, ids = str(caught.value).partition("; GalaxyIDs in the batch: ")
     assert text.startswith("gz37/small, fold 0, epoch 1: the loss is nan: ")
     assert "train.lr" in text
@@ -57,7 +57,7 @@ def test_weights_spoilt_by_an_epochs_last_step_are_noticed(tmp_path, monkeypatch
 
     monkeypatch.setattr(Trainer, "step", spoil)
     with pytest.raises(FoldError, match=r"epoch 2: weights in head\.\S+ are not finite"):
-        train_fold(config(), fold_data(), tmp_path, "inf")
+        train_fold(config(), fold_data(), tmp_path)
     kept = load_checkpoint(tmp_path / CHECKPOINT, {})
     assert kept is not None
     assert kept["epoch"] == 1
@@ -68,14 +68,14 @@ def test_a_validation_loss_that_is_not_finite_stops_the_fold(tmp_path):
     data = fold_data()
     data.targets[data.val_rows[0]] = np.inf
     with pytest.raises(FoldError, match="epoch 1: the validation loss is inf"):
-        train_fold(config(), data, tmp_path, "inf")
+        train_fold(config(), data, tmp_path)
     assert not (tmp_path / CHECKPOINT).exists()
 
 
 def test_a_stopped_fold_goes_on_from_its_last_whole_epoch(tmp_path, monkeypatch):
     data = fold_data()
     step = Trainer.step
-    train_fold(config(), data, tmp_path / "whole", "whole")
+    train_fold(config(), data, tmp_path / "whole")
 
     def spoilt(self: Trainer, number: int, batch: Batch) -> torch.Tensor:
         return step(self, number, batch) * (float("nan") if self.epoch == 2 else 1.0)
@@ -83,7 +83,7 @@ def test_a_stopped_fold_goes_on_from_its_last_whole_epoch(tmp_path, monkeypatch)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Trainer, "step", spoilt)
         with pytest.raises(FoldError, match=r"epoch 3: the loss is nan: .*GalaxyIDs"):
-            train_fold(config(), data, tmp_path / "stopped", "stopped")
+            train_fold(config(), data, tmp_path / "stopped")
     batches = Trainer.batches
     started = []
 
@@ -92,7 +92,7 @@ def test_a_stopped_fold_goes_on_from_its_last_whole_epoch(tmp_path, monkeypatch)
         return batches(self)
 
     monkeypatch.setattr(Trainer, "batches", spy)
-    train_fold(config(), data, tmp_path / "stopped", "stopped")
+    train_fold(config(), data, tmp_path / "stopped")
     assert started == [3]
     for name in (WEIGHTS, HISTORY):
         expected = (tmp_path / "whole" / name).read_bytes()
@@ -104,8 +104,8 @@ def test_a_fold_stops_alone_and_is_tried_again(prepared, monkeypatch, capsys):
     trained = runs.train_fold
     networks = []
 
-    def fail(config: Config, data: FoldData, folder: Path, label: str) -> FoldSummary:
-        summary = trained(config, data, folder, label)
+    def fail(config: Config, data: FoldData, folder: Path) -> FoldSummary:
+        summary = trained(config, data, folder)
         if len(seen) == 2:
             network = torch.nn.Linear(2, 2)
             networks.append(weakref.ref(network))

@@ -91,17 +91,17 @@ def train_until_killed(settings: Config, data: FoldData, folder: Path, steps: in
     with pytest.MonkeyPatch.context() as patch:
         kill_after(patch, steps)
         with pytest.raises(Killed):
-            train_fold(settings, data, folder, "killed")
+            train_fold(settings, data, folder)
 
 
 def check_a_kill_changes_nothing(
     folder: Path, settings: Config, data: FoldData, steps: int
 ) -> None:
     """A fold that is killed after so many steps ends with the same weights and history."""
-    train_fold(settings, data, folder / "whole", "whole")
+    train_fold(settings, data, folder / "whole")
     train_until_killed(settings, data, folder / "killed", steps)
     assert not (folder / "killed" / WEIGHTS).exists()
-    train_fold(settings, data, folder / "killed", "killed")
+    train_fold(settings, data, folder / "killed")
     assert_same_files(folder / "killed", folder / "whole")
 
 
@@ -149,7 +149,7 @@ def fake_training(
     """Replace a module's training loop by random weights; returns what each call is handed."""
     seen: list[FoldData] = []
 
-    def fake(config: Config, data: FoldData, folder: Path, label: str) -> FoldSummary:
+    def fake(config: Config, data: FoldData, folder: Path) -> FoldSummary:
         seen.append(data)
         save_weights(folder / WEIGHTS, build_model(config).state_dict())
         (folder / HISTORY).write_text("epoch\n" + "1\n" * config.train.epochs)

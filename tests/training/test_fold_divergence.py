@@ -35,7 +35,7 @@ def prepared(root: Path) -> Dataset:
 @pytest.mark.parametrize(("lr", "expected"), [(1e-9, False), (3e-3, False), (100.0, True)])
 def test_only_training_that_makes_it_worse_diverges(tmp_path, lr, expected, capsys):
     """Labels are random here, so learning nothing is no divergence."""
-    assert train_fold(config(lr=lr, epochs=2), fold_data(), tmp_path, "fold").diverged == expected
+    assert train_fold(config(lr=lr, epochs=2), fold_data(), tmp_path).diverged == expected
     said = "warning: gz37/small, fold 0 diverged: training loss" in capsys.readouterr().out
     assert said == expected
 
@@ -43,14 +43,14 @@ def test_only_training_that_makes_it_worse_diverges(tmp_path, lr, expected, caps
 def test_the_untrained_networks_loss_is_taken_without_a_trace(tmp_path, monkeypatch):
     data = fold_data()
     settings = small_config(train={**PLAIN, "batch_size": 30})
-    summary = train_fold(settings, data, tmp_path / "a", "a")
+    summary = train_fold(settings, data, tmp_path / "a")
     untrained = Trainer(settings, data)
     untrained.model.train()
     ((_, images, targets),) = untrained.batches()
     loss = untrained.loss(untrained.model(images), targets).item()
     assert summary.first_loss == pytest.approx(loss, rel=1e-6)
     monkeypatch.setattr(Trainer, "untrained_loss", lambda self: 1.0)
-    train_fold(settings, data, tmp_path / "b", "b")
+    train_fold(settings, data, tmp_path / "b")
     assert (tmp_path / "a" / WEIGHTS).read_bytes() == (tmp_path / "b" / WEIGHTS).read_bytes()
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from galaxyzoo.core import console
 from galaxyzoo.data.prepare import prepare
+from galaxyzoo.ensemble.selection import CANDIDATES
 from galaxyzoo.results.card import EnsembleCard, RunCard
 from galaxyzoo.results.layout import EnsembleFolder, RunFolder
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
@@ -73,7 +74,7 @@ def test_all_epochs_are_trained_and_the_last_is_kept():
 def test_the_bar_shows_a_score_of_a_fold_alone(val_rows, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(console, "_MINUTE_S", 0)
     data = refit_data(val_rows)
-    train_fold(config(), data, tmp_path, "refit")
+    train_fold(config(), data, tmp_path)
     lines = capsys.readouterr().err
     assert "epoch 1" in lines
     assert "nan" not in lines
@@ -116,10 +117,11 @@ def test_refits_predict_the_test_galaxies_beside_the_folds(copy, dataset, monkey
     printed = succeed(copy, *TRAIN, "--refit", "--seeds", "2", "--ensemble").stdout
     assert "This submission is from the folds' networks." in printed
     assert "averages it with that of the networks trained on all galaxies (gz37/cnn)." in printed
-    both = f"python3 src/ensemble.py all --test both --task gz37 --dataset {dataset}"
-    assert printed.splitlines()[-1] == f"next: {both}"
+    both = f"python3 src/ensemble.py all --candidates {','.join(CANDIDATES)} --test both"
+    place = f"--task gz37 --dataset {dataset}"
+    assert printed.splitlines()[-1] == f"next: {both} {place}"
     ensemble("all", "--candidates", "mean")
-    both += " --candidates mean"
+    both = f"python3 src/ensemble.py all --candidates mean --test both {place}"
     assert capsys.readouterr().out.splitlines()[-1] == f"next: {both}"
     ensemble(*both.removeprefix("python3 src/ensemble.py ").split())
     assert EnsembleCard.of(EnsembleFolder(dataset, "gz37", "all")).test == "both"

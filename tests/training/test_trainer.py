@@ -58,7 +58,7 @@ def test_a_killed_fold_ends_with_the_same_bytes(tmp_path, steps, settings, data)
 def test_a_kill_between_the_last_checkpoint_and_the_history_loses_nothing(tmp_path):
     data = fold_data()
     settings = config()
-    train_fold(settings, data, tmp_path / "whole", "whole")
+    train_fold(settings, data, tmp_path / "whole")
     write = fold.write_history
     with pytest.MonkeyPatch.context() as patch:
 
@@ -69,8 +69,8 @@ def test_a_kill_between_the_last_checkpoint_and_the_history_loses_nothing(tmp_pa
 
         patch.setattr(fold, "write_history", killed_at_last)
         with pytest.raises(Killed):
-            train_fold(settings, data, tmp_path / "killed", "killed")
-    train_fold(settings, data, tmp_path / "killed", "killed")
+            train_fold(settings, data, tmp_path / "killed")
+    train_fold(settings, data, tmp_path / "killed")
     assert_same_files(tmp_path / "killed", tmp_path / "whole")
 
 
@@ -86,7 +86,7 @@ def test_going_on_needs_no_pretrained_weights(tmp_path):
             return build(settings, initialize)
 
         patch.setattr(trainer, "build_model", spy)
-        train_fold(config(), data, tmp_path, "again")
+        train_fold(config(), data, tmp_path)
     assert asked == [False]
 
 

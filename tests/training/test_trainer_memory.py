@@ -78,16 +78,16 @@ def test_a_batch_is_cut_no_smaller_than_two_images(monkeypatch):
 def test_stopping_says_what_would_help(tmp_path, monkeypatch, most, train, advice):
     limit_memory(monkeypatch, most)
     with pytest.raises(FoldError, match=advice):
-        train_fold(config(**train), fold_data(), tmp_path, "stop")
+        train_fold(config(**train), fold_data(), tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_accumulating_trains_as_with_so_many_parts_from_the_start(tmp_path, monkeypatch, capsys):
     data = fold_data()
-    train_fold(config(accumulation=4), data, tmp_path / "whole", "whole")
+    train_fold(config(accumulation=4), data, tmp_path / "whole")
     with pytest.MonkeyPatch.context() as patch:
         sizes = limit_memory(patch, 3)
-        train_fold(config(**GO_ON), data, tmp_path / "short", "short")
+        train_fold(config(**GO_ON), data, tmp_path / "short")
     assert sizes[:3] == [8, 4, 2]  # refused, refused, and the first part that fits
     assert_same_training(tmp_path / "whole", tmp_path / "short")
     line = "gz37/small, fold 0: out of memory; resuming from the last complete epoch with "
@@ -106,15 +106,16 @@ def test_a_killed_fold_keeps_its_parts(tmp_path, capsys, monkeypatch):
             if kill:
                 kill_after(patch, 9)
                 with pytest.raises(Killed):
-                    train_fold(config(**GO_ON), data, tmp_path / name, name)
+                    train_fold(config(**GO_ON), data, tmp_path / name)
                 state = load_checkpoint(tmp_path / name / CHECKPOINT, {})
                 assert state is not None
                 assert (state["epoch"], state["parts"]) == (2, 2)
             else:
-                ends.append(train_fold(config(**GO_ON), data, tmp_path / name, name))
+                ends.append(train_fold(config(**GO_ON), data, tmp_path / name))
     monkeypatch.setattr(console, "_MINUTE_S", 0.0)  # else such a short training has no line
-    ends.append(train_fold(config(**GO_ON), data, tmp_path / "killed", "killed"))
-    assert capsys.readouterr().err.startswith("killed: 67 % (8/12), 00:00 elapsed, ? left")
+    ends.append(train_fold(config(**GO_ON), data, tmp_path / "killed"))
+    line = "gz37/small, fold 0: 67 % (8/12), 00:00 elapsed, ? left"
+    assert capsys.readouterr().err.startswith(line)
     assert ends[0] == ends[1]
     assert_same_training(tmp_path / "whole", tmp_path / "killed")
 
@@ -139,6 +140,6 @@ def test_other_errors_are_not_taken_for_it(tmp_path, monkeypatch):
 
     monkeypatch.setattr(GalaxyNet, "forward", broken)
     with pytest.raises(RuntimeError, match="mat1 and mat2"):
-        train_fold(config(**GO_ON), fold_data(), tmp_path, "broken")
+        train_fold(config(**GO_ON), fold_data(), tmp_path)
     with pytest.raises(RuntimeError, match="mat1 and mat2"):
         network.predict(build_model(config()), fold_data().cache, np.arange(9), config())

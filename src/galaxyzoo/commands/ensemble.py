@@ -146,9 +146,6 @@ def build_ensemble(options: EnsembleOptions) -> None:
     built = ensemble_name(task.name, name)
     next_command = launch.suggest("ensemble", f"{launch.quote(built)} {place}")
     if refitted and options.test == "folds":
-        chosen: list[str] = []
-        if options.candidates:
-            chosen = ["--candidates", ",".join(options.candidates)]
         print("This submission is from the folds' networks.")
         shown = ", ".join(refitted)
         if refitted == runs:
@@ -157,15 +154,15 @@ def build_ensemble(options: EnsembleOptions) -> None:
                 f"({shown})."
             )
             next_command = card.model_copy(update={"test": "both"}).command()
-            if name == ALL_RUNS and chosen:
-                next_command += f" {launch.quote(*chosen)}"
         else:
             print(
                 f"Only these runs were also trained on all galaxies: {shown}. The next command "
                 "averages both kinds of networks and leaves out the other runs."
             )
             arguments = [*refitted, "--test", "both", "--task", task.name]
-            arguments += ["--dataset", whole.dataset, *chosen]
+            arguments += ["--dataset", whole.dataset]
+            if options.candidates:
+                arguments += ["--candidates", ",".join(options.candidates)]
             next_command = f"{launch.typed('ensemble')} {launch.quote(*arguments)}"
     launch.print_done(f"ensemble {name}, {card.score_text}", next_command)
 
@@ -244,7 +241,7 @@ def name_ensemble(options: EnsembleOptions) -> EnsembleOptions:
     An InputError refuses an ensemble beside other runs, a reserved `--name`, and other candidates
     under the name of a config.
     """
-    reserved = [*loading.all_ensembles(), ALL_RUNS]
+    reserved = loading.reserved_ensembles()
     named = [word for word in options.runs if word in reserved]
     if named and len(options.runs) > 1:
         raise InputError(f"'{named[0]}' is an ensemble: name it alone, or name only runs")
@@ -337,7 +334,7 @@ def name_of(runs: Sequence[str], task: Task) -> str:
     """Name an ensemble after its runs, in alphabetical order; an InputError if that is too long."""
     stems = {run.removeprefix(f"{task.name}/").replace("/", "-") for run in runs}
     name = "+".join(sorted(stems))
-    if name in (*loading.all_ensembles(), ALL_RUNS):
+    if name in loading.reserved_ensembles():
         raise InputError(f"'{name}' is the name of another ensemble: add --name")
     if len(name) > _LONGEST_NAME:
         raise InputError(f"the names of {len(stems)} runs make too long a folder name: add --name")

@@ -152,6 +152,9 @@ def check_images(images: Sequence[Path]) -> None:
     """Refuse files and folders that are not there."""
     for path in images:
         if not path.exists():
+            from galaxyzoo.ensemble.model_listing import refuse_bare_ensemble
+
+            refuse_bare_ensemble(str(path))
             raise InputError(f"no such file or folder: {paths.shown(path)}")
 
 

@@ -16,9 +16,17 @@ from pydantic import Field
 
 from galaxyzoo.config import base, schema, stages
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import CODE_ROOT, DEMO, HOLDOUT_END, REFIT_END, configs_dir, shown
+from galaxyzoo.core.paths import (
+    ALL_RUNS,
+    CODE_ROOT,
+    DEMO,
+    HOLDOUT_END,
+    REFIT_END,
+    configs_dir,
+    shown,
+)
 from galaxyzoo.tasks.kinds import Task
-from galaxyzoo.tasks.registry import TASKS, define_task, task_name
+from galaxyzoo.tasks.registry import ENSEMBLE, TASKS, define_task, task_name
 
 CONFIG = "config.yaml"  # in a trained run's folder
 LABELS = "labels"  # folder of `configs/` with the runs of every task of own labels
@@ -41,7 +49,10 @@ def config_path(run: str, own_task: Task | None = None) -> Path:
         return path
     name = run.removeprefix("configs/").removesuffix(".yaml")
     near = difflib.get_close_matches(name, [*all_runs(), *all_ensembles()], n=3)
-    if near:
+    if ENSEMBLE in run:
+        alone = run.rpartition(ENSEMBLE)[2].rpartition("/")[2]
+        hint = f"type the ensemble's name alone: {alone}"
+    elif near:
         hint = f"did you mean {', '.join(near)}?"
     else:
         hint = (
@@ -148,6 +159,11 @@ def own_runs(task: str, find_task: Callable[[str], Task | None] = TASKS.get) -> 
 def all_ensembles() -> list[str]:
     """Names of all ensembles in `configs/ensembles/`."""
     return sorted(path.stem for path in configs_dir().glob("ensembles/*.yaml"))
+
+
+def reserved_ensembles() -> list[str]:
+    """Names that no other ensemble may have, nor a task of the user's own labels."""
+    return [*all_ensembles(), ALL_RUNS]
 
 
 def runs_of(

@@ -28,9 +28,9 @@ from galaxyzoo.data.split import (
     DROP,
     check_own_folds,
     check_own_groups,
+    find_changes,
     has_runs,
     images_of,
-    is_unchanged,
     make_catalog,
     update_catalog,
 )
@@ -78,7 +78,8 @@ def prepare(
 ) -> Dataset:
     """Find the input, check it, and make its catalog and folds, or read those made before.
 
-    Where own labels have changed, the catalog is made again: known galaxies keep their folds.
+    Where input of own labels has changed, the catalog is made again: known galaxies keep their
+    folds.
 
     Args:
         data: folder of the input's files; default: found in `input/`, else the demo set.
@@ -87,7 +88,7 @@ def prepare(
         tasks: what the data are for; default the competition's own task.
         drop_bad: whether a new split leaves out galaxies whose image cannot be used; else such an
             image is an error.
-        update: make the catalog of changed labels though runs are trained on the old ones.
+        update: make the catalog of changed input though runs are trained on the old one.
     """
     raw = find.open_input(data, tasks or {COMPETITION_TASK})
     return prepare_raw(raw, n_folds, seed, drop_bad, update)
@@ -142,22 +143,22 @@ def prepare_raw(
     raw = replace(raw, folds_from=catalog.about.get("folds_from", ""))
     check_own_folds(catalog, raw)
     check_own_groups(catalog, raw, known_groups)
-    is_current = is_unchanged(catalog, raw, known_groups)
+    changes = find_changes(catalog, raw, known_groups)
     folder = dataset_dir(raw.dataset)
-    if not is_current and raw.task is None:
+    if changes and raw.task is None:
         raise InputError(
             f"{paths.shown(raw.folder)} has changed since {paths.shown(folder)} was made: "
             f"restore the old files, or delete {paths.shown(folder)} to start again"
         )
     with advise(f"restore the originals, or delete {paths.shown(folder)} to split and train again"):
         check_digests(folder, catalog.about.get("images", ""), images_of(raw))
-    if is_current:
+    if not changes:
         return Dataset.of(catalog, raw)
     if not update and has_runs(folder):
         command = f"{launch.typed('train_folds')} --data {launch.quote(raw.dataset)}"
         raise InputError(
-            f"labels in {paths.shown(raw.folder)} have changed since {paths.shown(folder)} was "
-            f"made: to retrain, type `{command}`"
+            f"{paths.shown(raw.folder)} has changed ({', '.join(changes)}) since "
+            f"{paths.shown(folder)} was made: to update it and its runs, type `{command}`"
         )
     with split.make(activity) as filling:
         catalog = load_catalog(raw.dataset)
@@ -205,11 +206,12 @@ class _Split(Artifact):
         return folds_dir()
 
     def state(self) -> State:
-        """Ask whether it is there; stale: of other labels or groups."""
+        """Ask whether it is there; stale: the input has changed since."""
         if not has_catalog(self.raw.dataset):
             return "absent"
         catalog = load_catalog(self.raw.dataset)
-        return "finished" if is_unchanged(catalog, self.raw, self.known_groups) else "stale"
+        changes = find_changes(catalog, self.raw, self.known_groups)
+        return "stale" if changes else "finished"
 
 
 def _check_split(catalog: Catalog, n_folds: int | None, seed: int | None) -> None:

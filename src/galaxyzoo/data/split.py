@@ -38,7 +38,7 @@ DROP = "on_bad_image=drop (src/prepare.py: --on-bad-image drop)"
 def update_catalog(
     before: Catalog, raw: DatasetFiles, known_groups: KnownGroups, drop_bad: bool
 ) -> Catalog:
-    """Make the catalog of changed labels, and print what changed; known galaxies keep their folds.
+    """Make the catalog of changed input, and print what changed; known galaxies keep their folds.
 
     Arguments as of `make_catalog`; galaxies with bad images stay dropped where they were.
     """
@@ -48,9 +48,11 @@ def update_catalog(
     new = catalog.train[catalog.label_columns].idxmax(axis=1)
     shared = old.index.intersection(new.index)
     changed = old[shared].ne(new[shared]).sum()
+    is_same_split = catalog.fingerprint == before.fingerprint
+    outcome = "trained runs stay valid" if is_same_split else "runs will be retrained"
     print(
         f"labels: {len(new) - len(shared):,} added, {changed:,} changed, "
-        f"{len(old) - len(shared):,} removed; galaxies keep their folds; runs will be retrained"
+        f"{len(old) - len(shared):,} removed; galaxies keep their folds; {outcome}"
     )
     return catalog
 
@@ -77,7 +79,7 @@ def make_catalog(
             f"{paths.shown(folder)} contains trained runs but not their split (dataset.json): "
             "restore it, or delete the folder to split and train again"
         )
-    occasion = "changed labels" if is_update else "new split"
+    occasion = "changed input" if is_update else "new split"
     for note in known_groups.notes:
         print(note)
     print(f"{raw.dataset}: {occasion}; finding near-duplicate images")
@@ -291,21 +293,31 @@ def _check_groups(raw: DatasetFiles, train: pd.DataFrame) -> None:
     )
 
 
-def is_unchanged(catalog: Catalog, raw: DatasetFiles, known_groups: KnownGroups) -> bool:
-    """Check whether a catalog has the input's galaxies, labels and groups.
+def find_changes(catalog: Catalog, raw: DatasetFiles, known_groups: KnownGroups) -> list[str]:
+    """Name what differs between a catalog and the input that it was made of.
 
-    Earlier versions wrote no such digest of groups: there `check_own_groups` has to do.
+    Earlier versions wrote no digest of groups: there `check_own_groups` has to do.
+
+    Returns:
+        Some of "labels" (or their galaxies), "groups", "metric"; empty where nothing changed.
     """
-    groups = _digest_groups(known_groups, catalog.ids)
+    if catalog.fingerprint != catalog.about["fingerprint"]:
+        return ["labels"]  # an update was interrupted
     dropped = list(parse_ids(catalog.about.get("dropped_images", {}), catalog.ids))
     targets = raw.targets.drop(index=dropped, errors="ignore")
-    return (
+    has_these_labels = (
         catalog.label_columns == list(targets.columns)
         and set(dropped) <= set(raw.targets.index)
         and np.array_equal(catalog.ids, targets.index.to_numpy())
         and np.array_equal(catalog.test_ids, raw.test_ids)
         and np.allclose(catalog.train[targets.columns], targets, rtol=0, atol=1e-9)
-        and raw.own_task == catalog.task
-        and catalog.about.get("known_groups", groups) == groups
-        and catalog.fingerprint == catalog.about["fingerprint"]  # else an update was interrupted
     )
+    changes = []
+    if not has_these_labels:
+        changes.append("labels")
+    groups = _digest_groups(known_groups, catalog.ids)
+    if catalog.about.get("known_groups", groups) != groups:
+        changes.append("groups")
+    if has_these_labels and raw.own_task != catalog.task:
+        changes.append("metric")
+    return changes

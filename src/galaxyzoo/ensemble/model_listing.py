@@ -6,6 +6,7 @@ Reads score cards and marks of finished folds, no network and no image.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from galaxyzoo.config import loading
 from galaxyzoo.config.schema import is_stage
 from galaxyzoo.core import launch, paths
 from galaxyzoo.core.console import count
@@ -34,6 +35,7 @@ def find_predictor(name: str, dataset: str | None = None) -> tuple[str, str]:
     if registry.is_ensemble(name):
         folder = _find_ensemble(name, dataset)
         return folder.dataset, registry.ensemble_name(folder.task, folder.name)
+    refuse_bare_ensemble(name)
     task = task_of(name)
     bundled = layout.bundled_runs()
     if dataset == BUNDLED:
@@ -45,6 +47,13 @@ def find_predictor(name: str, dataset: str | None = None) -> tuple[str, str]:
         if trained_on.issubset(DEMOS):
             return BUNDLED, name
     return layout.choose_dataset(dataset, task.name), name
+
+
+def refuse_bare_ensemble(word: str) -> None:
+    """Refuse the name of an ensemble that was typed without `ensemble:`."""
+    built = [folder.name for folder in layout.list_ensembles()]
+    if word in [*loading.reserved_ensembles(), *built] and find_task(word) is None:
+        raise InputError(f"'{word}' is an ensemble: type {registry.ENSEMBLE}{word}")
 
 
 def _find_ensemble(name: str, dataset: str | None) -> layout.EnsembleFolder:

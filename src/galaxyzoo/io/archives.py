@@ -38,6 +38,7 @@ ALWAYS_ACCEPTED_BYTES = 100_000_000
 _ALWAYS_ACCEPTED_TOTAL = 1_000_000_000
 # Names that lead out of the folder: absolute, of a drive, with a `..`, or cut short by a NUL
 _OUTSIDE = re.compile(r"^[/\\]|^[A-Za-z]:|(^|[/\\])\.\.([/\\]|$)|\0")
+_BOMB = "as a zip bomb does: if you trust it, zip it again without compression"
 _DATE = (2013, 12, 20, 0, 0, 0)  # of every member: the end of the competition
 
 
@@ -88,9 +89,7 @@ def _check_members(archive: zipfile.ZipFile, path: Path) -> None:
         raise InputError(f"{shown(path)}: its members overlap, as in a zip bomb: replace it")
     total = sum(member.file_size for member in members)
     if total > max(_ALWAYS_ACCEPTED_TOTAL, MAX_RATIO * packed):
-        raise InputError(
-            f"{shown(path)} would grow from {packed:,} to {total:,} bytes: a zip bomb?"
-        )
+        raise InputError(f"{shown(path)} would grow from {packed:,} to {total:,} bytes, {_BOMB}")
 
 
 def _explain_refusal(member: zipfile.ZipInfo) -> str:
@@ -106,7 +105,7 @@ def _explain_refusal(member: zipfile.ZipInfo) -> str:
         return "uses a rare compression method: zip it again with deflate, the default"
     packed = member.compress_size
     if member.file_size > max(ALWAYS_ACCEPTED_BYTES, MAX_RATIO * packed):
-        return f"would grow from {packed:,} to {member.file_size:,} bytes: a zip bomb?"
+        return f"would grow from {packed:,} to {member.file_size:,} bytes, {_BOMB}"
     return ""
 
 

@@ -335,13 +335,18 @@ class EnsembleCard(SubmissionCard, FoldsCard):
 
     def command(self, new_name: str = "") -> str:
         """Command that builds the ensemble; of these runs, if under a new name."""
-        arguments = launch.quote(new_name or self.name)
-        if new_name or self.name not in (*loading.all_ensembles(), paths.ALL_RUNS):
-            candidates = ",".join(self.simplest_first)
-            arguments = f"{launch.quote(*self.runs)} --candidates {candidates} --name {arguments}"
-        test = "" if self.test == "folds" else f" --test {self.test}"
-        place = launch.quote("--task", self.task, "--dataset", self.dataset)
-        return f"{launch.typed('ensemble')} {arguments}{test} {place}"
+        name = new_name or self.name
+        candidates = ["--candidates", ",".join(self.simplest_first)]
+        if name in loading.all_ensembles():  # its file says the rest
+            arguments = [name]
+        elif name == paths.ALL_RUNS:
+            arguments = [name, *candidates]
+        else:
+            arguments = [*self.runs, *candidates, "--name", name]
+        if self.test != "folds":
+            arguments += ["--test", self.test]
+        arguments += ["--task", self.task, "--dataset", self.dataset]
+        return f"{launch.typed('ensemble')} {launch.quote(*arguments)}"
 
 
 def rounded(value: Any, digits: int) -> Any:

@@ -44,7 +44,7 @@ def mark_notes(selected: bool, leaked: bool) -> list[str]:
         selected: whether a run of the table has the mark for a selected epoch.
         leaked: whether a run has the mark for possible leakage.
     """
-    last = "No early stopping: all scores use the last epoch."
+    last = "No early stopping: runs trained here are scored at their last epoch."
     chosen = (
         "* optimistic: an epoch of this run, or of a run it starts from, was selected on the "
         "scored fold. Other runs use the last epoch."

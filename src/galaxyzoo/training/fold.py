@@ -75,7 +75,6 @@ def train_fold(
     config: Config,
     data: FoldData,
     folder: Path,
-    label: str,
     after_epoch: Callable[[History], None] = lambda rows: None,
 ) -> FoldSummary:
     """Train a fold to its end, from its last checkpoint if there is one.
@@ -85,7 +84,6 @@ def train_fold(
     checkpoint stays until the caller has used the weights, so nothing is ever trained twice.
 
     Args:
-        label: of the progress bar.
         after_epoch: called with all epochs so far, after each one and when a training goes on.
     """
     if config.train.optimizer == "linear":
@@ -104,7 +102,7 @@ def train_fold(
             if state is not None:
                 trainer.resume(state)
             trainer.micro_batches = micro_batches
-            _fit_network(trainer, folder, provenance, label, after_epoch)
+            _fit_network(trainer, folder, provenance, title, after_epoch)
             break
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
@@ -131,7 +129,7 @@ def _fit_network(
     trainer: Trainer,
     folder: Path,
     provenance: manifest.Provenance,
-    label: str,
+    title: str,
     after_epoch: Callable[[History], None],
 ) -> None:
     """Train to the last epoch; after each one write checkpoint, history and seconds, then report.
@@ -140,7 +138,7 @@ def _fit_network(
         trainer: new, or resumed from a checkpoint.
         folder: of the fold.
         provenance: what the checkpoint is of, as of `fold_provenance`.
-        label: of the progress bar, which counts steps and has the last epoch's score.
+        title: of the progress bar, which counts steps and has the last epoch's score.
         after_epoch: as of `train_fold`.
     """
     steps = trainer.loader.steps
@@ -149,7 +147,7 @@ def _fit_network(
     if trainer.history:
         after_epoch(trainer.history)
     started = time.perf_counter()
-    bar = console.ProgressBar(desc=label, unit="step", leave=False, total=total, initial=done)
+    bar = console.ProgressBar(desc=title, unit="step", leave=False, total=total, initial=done)
     with bar:
         for row in trainer.epochs(bar.update):
             progress = f"epoch {trainer.epoch}"

@@ -40,7 +40,8 @@ def check_holdout(run: Run) -> None:
             )
         if stage.model.weights_file == BUNDLED:
             raise InputError(
-                f"--holdout: {config.run} may start from networks trained on the test galaxies"
+                f"--holdout: {config.run} may start from networks trained on the test "
+                "galaxies: name other runs"
             )
     run.check()
     split = split_holdout(run.data, config)
@@ -101,7 +102,7 @@ def _train_stage(run: Run, stage: Config, split: pd.Series, before: FoldFiles | 
     with files.make(f"training {stage.title} hold-out") as filling:
         if filling:
             data = make_fold_data(stage, run.data, part, before)
-            summary = fold.train_fold(stage, data, files.folder, f"{stage.title} hold-out")
+            summary = fold.train_fold(stage, data, files.folder)
             if not stage.is_earlier_stage:
                 rows = np.searchsorted(data.cache.ids, split.index[split == "test"])
                 model = load_network(stage, files.folder / WEIGHTS)

@@ -275,7 +275,7 @@ class Run:
             summary = self._copy_fold(twin, trained)
         else:
             data = self.load_data(trained.name)
-            summary = train_fold(self.config, data, trained.folder, title)
+            summary = train_fold(self.config, data, trained.folder)
         if self.config.is_earlier_stage:
             return summary
         return self._predict_fold(trained, summary)

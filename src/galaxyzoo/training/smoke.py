@@ -32,7 +32,7 @@ def smoke(config: Config, data: Dataset) -> None:
     part = replace(whole, train_rows=train_rows, val_rows=val_rows)
     fold = make_fold_data(short, data, part, before=None)
     with tempfile.TemporaryDirectory() as folder:
-        train_fold(short, fold, Path(folder), f"{short.run} smoke")
+        train_fold(short, fold, Path(folder))
         model = load_network(short, Path(folder) / WEIGHTS)
         predict(model, fold.cache, val_rows, short)
     trained = f"trained on {len(train_rows)} galaxies for 2 epochs"

@@ -158,4 +158,6 @@ def test_a_folder_of_an_unknown_class_is_named(root):
     (folder / "notes").mkdir()  # a folder without images is no class
     assert open_input("mine", {"anomaly4"}).dataset == "mine"
     (folder / "example.jpg").write_bytes(encode(draw_images(1)[0]))
-    assert refusal("mine", "anomaly4") == "input/mine: 'example.jpg' is not in a class folder"
+    assert (
+        refusal("mine", "anomaly4") == "input/mine: 'example.jpg' is not in a class folder: move it"
+    )

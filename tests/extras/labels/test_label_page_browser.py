@@ -117,7 +117,7 @@ def test_by_keys_alone_a_person_looks_closer_skips_notes_and_renames(votes, begi
     assert pd.isna(labels_of(votes)[third])
     press("u", until="#message:has-text('Undone: dim for 8')")
     assert labels_of(votes) == before
-    press("u", until=f"#message:has-text('Undone: skipping {third}.')")
+    press("u", until=f"#message:has-text('Undone: hiding {third}.')")
     press("u", until=f"#message:has-text('Undone: dim for {second}.')")
     press("n", until="#noting:not([hidden])")
     page.keyboard.type("two rings")
@@ -179,13 +179,13 @@ def test_what_a_person_has_written_is_lost_to_no_slip_and_no_other_tab(votes, be
     page.click("#classes :text('gray')")
     page.click("#remove")
     page.click("#remove")  # the first question was answered by no
-    page.wait_for_selector("#message:has-text('gray removed (2 labels).')")
+    page.wait_for_selector("#message:has-text('gray deleted (2 labels).')")
     assert ["Delete gray" in question for question in questions] == [True, True]
     assert classes()[1][1] == before[2][1]
     assert [button[0] for button in classes()] == ["1 dark (2)", "3 bright (2)"]
     assert page.locator("#scores tr").count() == 2
     page.click("#undo")
-    page.wait_for_selector("#message:has-text('Undone: gray removed')")
+    page.wait_for_selector("#message:has-text('Undone: gray deleted')")
     assert classes() == before
     page.fill("#name", "dark")
     page.click("#rename")

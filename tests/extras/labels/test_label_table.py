@@ -233,12 +233,15 @@ def test_known_galaxies_keep_their_folds_where_labels_change(root, folder, capsy
     first = prepare("mine", n_folds=3, tasks={"mine"})
     run = begin_run(root)
     relabel(folder, {"g_0": "ring", "g_1": "ring", "g_2": "ring", "g_3": None})
-    line = "since folds/mine was made: to retrain, type `bash scripts/train_folds.sh --data mine`"
+    line = (
+        "input/mine has changed (labels) since folds/mine was made: to update it and its runs, "
+        "type `bash scripts/train_folds.sh --data mine`"
+    )
     assert line in one_line_refusal(open_dataset, None, "mine", "mine")
     assert line in one_line_refusal(prepare, "mine", None, None, {"mine"})
     capsys.readouterr()
     second = prepare("mine", tasks={"mine"}, update=True)
-    line = "labels: 2 added, 1 changed, 1 removed; galaxies keep their folds"
+    line = "2 added, 1 changed, 1 removed; galaxies keep their folds; runs will be retrained"
     assert line in capsys.readouterr().out
     assert second.ids.tolist() == sorted(f"g_{number}" for number in range(24) if number != 3)
     assert second.train.loc["g_2", "ring"] == 1
@@ -250,6 +253,39 @@ def test_known_galaxies_keep_their_folds_where_labels_change(root, folder, capsy
     assert run.exists()
     assert prepare("mine", tasks={"mine"}).fingerprint == second.fingerprint
     assert "labels:" not in capsys.readouterr().out
+
+
+def join_last_two(folder: Path) -> None:
+    """Put the last galaxy into a group with the one of its class that shares its fold."""
+    folds = load_catalog("mine").train["fold"]
+    mates = folds.index[folds == folds["g_23"]].drop("g_23")
+    ids = ["g_23", mates[0]]
+    pd.DataFrame({"id": ids, "group": "plate"}).to_csv(folder / "groups.csv", index=False)
+
+
+def judge_by_balanced_accuracy(folder: Path) -> None:
+    (folder / "task.yaml").write_text("metric: balanced accuracy\n")
+
+
+@pytest.mark.parametrize(
+    ("change", "name", "outcome"),
+    [
+        (judge_by_balanced_accuracy, "metric", "trained runs stay valid"),
+        (join_last_two, "groups", "runs will be retrained"),
+    ],
+)
+def test_a_change_besides_the_labels_is_named(root, folder, capsys, change, name, outcome):
+    first = prepare("mine", n_folds=3, tasks={"mine"})
+    begin_run(root)
+    change(folder)
+    line = one_line_refusal(prepare, "mine", None, None, {"mine"})
+    assert f"input/mine has changed ({name}) since folds/mine was made" in line
+    capsys.readouterr()
+    second = prepare("mine", tasks={"mine"}, update=True)
+    line = f"labels: 0 added, 0 changed, 0 removed; galaxies keep their folds; {outcome}"
+    assert line in capsys.readouterr().out
+    assert (second.train["fold"] == first.train["fold"]).all()
+    assert prepare("mine", tasks={"mine"}).fingerprint == second.fingerprint
 
 
 def test_an_update_that_was_killed_is_made_again(root, folder):

@@ -125,7 +125,7 @@ def test_a_fold_is_its_first_network_with_a_fitted_head(root):
     small = {"task": "mine", "run": "mine/small", "labels": labels, "head": {"hidden": []}}
     config = small_config(**small, train=train, tta={"dihedral": False})
     reported: list[History] = []
-    summary = train_fold(config, data, root / "fold_0", "a fold", reported.append)
+    summary = train_fold(config, data, root / "fold_0", reported.append)
     assert (summary.start, summary.diverged) == ("scratch", False)
     network = load_network(config, root / "fold_0" / WEIGHTS)
     inputs = compute_features(network, data.cache.images, config, config.tta)

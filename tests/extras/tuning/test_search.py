@@ -76,7 +76,6 @@ class Lab:
             config: Config,
             _: FoldData,
             folder: Path,
-            *__: str,
             after_epoch: Callable[[History], None],
         ) -> None:
             seen.append(folder)
@@ -141,14 +140,14 @@ def train_until_killed(whole: Tuning, epoch: int) -> None:
     """Train a trial, killed after that epoch."""
 
     def killed(
-        config: Any, data: Any, folder: Path, label: str, after_epoch: Callable[[History], None]
+        config: Any, data: Any, folder: Path, after_epoch: Callable[[History], None]
     ) -> None:
         def look(rows: History) -> None:
             after_epoch(rows)
             if len(rows) == epoch:
                 raise Killed
 
-        train_fold(config, data, folder, label, look)
+        train_fold(config, data, folder, look)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fold, "train_fold", killed)

@@ -46,7 +46,7 @@ class DatasetFiles:
         if len(shared):
             raise InputError(
                 f"{shown(self.folder)}: {key_of(shared)} {shared[0]} is both a training and a test "
-                "galaxy"
+                "galaxy: keep it in one of them"
             )
 
     @property

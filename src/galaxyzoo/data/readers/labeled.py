@@ -45,7 +45,7 @@ def find_table(folder: Path) -> DatasetCandidate | None:
         return None
     classes = classes_of(read_csv(path), path).sort_index()
     if not classes.all():
-        raise InputError(f"{shown(path)}: GalaxyID {classes.idxmin()} has no class")
+        raise InputError(f"{shown(path)}: GalaxyID {classes.idxmin()} has no class: add it")
     task = one_task(set(classes), shown(path))
     read = partial(_read_table, folder, classes, task)
     return DatasetCandidate(folder, frozenset({task.name}), read, image_files(folder, path))
@@ -63,7 +63,7 @@ def find_class_folders(folder: Path) -> DatasetCandidate | None:
     classes = [PurePath(name).parts[0] for name in images.names]
     loose = set(classes).intersection(images.names)
     if loose:
-        raise InputError(f"{shown(folder)}: '{min(loose)}' is not in a class folder")
+        raise InputError(f"{shown(folder)}: '{min(loose)}' is not in a class folder: move it")
     task = one_task(set(classes), f"{shown(folder)}/")
     read = partial(make_dataset, folder, images, range(len(images)), classes, task)
     return DatasetCandidate(folder, frozenset({task.name}), read)
@@ -105,10 +105,10 @@ def one_hot(classes: pd.Series, task: kinds.Task) -> pd.DataFrame:
 def classes_of(table: pd.DataFrame, path: Path, column: str = kinds.CLASS) -> pd.Series:
     """Classes of a table of labels as text, empty where a row has none."""
     if column not in table.columns:
-        raise InputError(f"{shown(path)} has no column '{column}'")
+        raise InputError(f"{shown(path)} has no column '{column}': name the column of classes so")
     classes = table[column].fillna("").astype(str).str.strip()
     if not classes.any():
-        raise InputError(f"{shown(path)}: column '{column}' is empty")
+        raise InputError(f"{shown(path)}: column '{column}' is empty: write the classes there")
     return classes
 
 

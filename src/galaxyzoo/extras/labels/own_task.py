@@ -7,9 +7,9 @@ from typing import Literal
 import pandas as pd
 
 from galaxyzoo.config.base import Settings, read_yaml
-from galaxyzoo.config.loading import all_ensembles
+from galaxyzoo.config.loading import reserved_ensembles
 from galaxyzoo.core.errors import InputError, one_line
-from galaxyzoo.core.paths import ALL_RUNS, shown
+from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import GROUP
 from galaxyzoo.io.tables import FOLD, ID, NAME
 from galaxyzoo.io.writing import plain_cell
@@ -90,6 +90,6 @@ def print_alike(classes: Iterable[str], path: Path) -> None:
 
 
 def _can_be_task(name: str) -> bool:
-    if name in TASKS or name in all_ensembles() or name == ALL_RUNS:
+    if name in TASKS or name in reserved_ensembles():
         return False
     return one_line(name) == name and "=" not in name and "@" not in name

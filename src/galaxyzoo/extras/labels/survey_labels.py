@@ -135,11 +135,13 @@ class SurveyLabels:
         table = read_table(path, source, texts=None).dropna(how="all").astype(object).fillna("")
         key = find_ids(table, path)
         if CLASS not in table:
-            raise InputError(f"{shown(path)} has no column '{CLASS}'")
+            raise InputError(
+                f"{shown(path)} has no column '{CLASS}': name the column of classes so"
+            )
         names = pd.Index(self._complete_names(read_ids(table[key].to_numpy(), path)))
         if names.has_duplicates:
             name = names[names.duplicated()][0]
-            raise InputError(f"{shown(path)}: '{name}' appears twice")
+            raise InputError(f"{shown(path)}: '{name}' appears twice: delete one row")
         return _separate_skipped(table.set_axis(self.names.get_indexer(names))), key
 
     def _complete_names(self, ids: list[str]) -> list[str]:
@@ -243,7 +245,7 @@ class SurveyLabels:
             if number is not None:
                 text = self.classes[number]
                 if not text:
-                    raise InputError("another tab has removed this class: reload the page")
+                    raise InputError("another tab has deleted this class: reload the page")
             changed = [row for row in rows if self.labels.get(row) == before]
             cells = {CLASS: text}
             if text and any(self.cell(row, SKIPPED) == _YES for row in changed):

@@ -17,7 +17,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.options import DataOptions, DatasetOptions, option, positional, read_options
 from galaxyzoo.data.prepare import open_dataset
 from galaxyzoo.data.readers.side_tables import sky_positions
-from galaxyzoo.ensemble.model_listing import find_predictor
+from galaxyzoo.ensemble.model_listing import find_predictor, refuse_bare_ensemble
 from galaxyzoo.extras.pages import html
 from galaxyzoo.extras.pages.output import has_mark, reports_dir
 from galaxyzoo.extras.reports import classes, evaluate, votes
@@ -68,6 +68,7 @@ def sort_by_task(names: Sequence[str], dataset: str | None) -> dict[str, list[st
             _, full_name = find_predictor(name, dataset)
             wanted.setdefault(registry.task_name(full_name), []).append(full_name)
             continue
+        refuse_bare_ensemble(name)
         task, is_run, _ = name.partition("/")
         runs = wanted.setdefault(task, [])
         if is_run:

@@ -159,7 +159,7 @@ class Tuning:
         data = trained.load_data(self._fold)
         try:
             with files.hold_lock(folder / files.LOCK, f"training {config.run}"):
-                fold.train_fold(config, data, folder, config.run, after_epoch=report)
+                fold.train_fold(config, data, folder, report)
         except DivergenceError as error:
             raise optuna.TrialPruned(str(error)) from None
         return scores[-1] if config.train.checkpoint == "last" else min(scores)
