@@ -18,11 +18,14 @@ PYTHON=.venv/bin/python
 PINS=scripts/requirements
 MODULES="torch, torchvision, timm, albumentations, cv2, lightgbm"
 STAMP=.venv/.installed # each says what its packages were installed from
+CPU=.venv/.cpu         # torch was installed without CUDA: later set-ups keep it so
 backend=() size=5
 if [[ $# -gt 0 && ${*: -1} == --cpu ]]; then
-    backend=(--torch-backend cpu) size=1
+    # Reinstalled, as a torch with CUDA of the same version would do for uv.
+    backend=(--torch-backend cpu --reinstall-package torch --reinstall-package torchvision) size=1
     set -- "${@:1:$#-1}"
 fi
+if [[ -f $CPU ]]; then backend=(--torch-backend cpu) size=1; fi
 usage() {
     echo "usage: bash scripts/setup.sh [--cluster|--extras|--dev] [--cpu]" >&2
     exit 2
@@ -71,6 +74,7 @@ stamp() { "$PYTHON" -I -S -c 'import sys; print(sys.version)' && cat "$PINS"/*.t
 is_current() {
     local file now
     now=$(stamp 2>/dev/null) || return 1
+    [[ ${#backend[@]} == 0 || -f $CPU ]] || return 1
     for file in "${wanted[@]}"; do [[ -f $file && $(<"$file") == "$now" ]] || return 1; done
 }
 
@@ -105,7 +109,7 @@ install_packages() {
     local torch
     torch=$(sed -n 's/^\(torch[a-z]*==[0-9.]*\).*/\1/p' "$PINS/base.txt")
     local hint="Behind a mirror, set UV_DEFAULT_INDEX: uv ignores pip.conf" index=https://download.pytorch.org/whl/cpu
-    ((${#backend[@]} == 0)) || hint="--cpu needs $index. Without it, type \`bash scripts/setup.sh\`. If pip has a \
+    ((${#backend[@]} == 0)) || hint="--cpu needs $index. Without it, delete .venv and type \`bash scripts/setup.sh\`. If pip has a \
 mirror of it, type \`$PYTHON -m pip install ${torch//$'\n'/ } --index-url \
 $index\`, then \`bash scripts/setup.sh\`"
     uv_pip install --compile-bytecode "${sources[@]}" ${backend[@]+"${backend[@]}"} ||
@@ -159,5 +163,6 @@ rm -f "$STAMP"*
 install_packages
 choose_cv2
 check_imports
+((${#backend[@]} == 0)) || touch "$CPU"
 for file in "${wanted[@]}"; do stamp >"$file"; done # last, so that an interrupted set-up is done again
 say "done in $SECONDS s"

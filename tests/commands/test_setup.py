@@ -90,6 +90,25 @@ def test_cpu_takes_torch_without_cuda_or_names_its_index(project):
     assert project.log.read_text().count(" --torch-backend cpu ") == 2
 
 
+def test_torch_without_cuda_replaces_one_with_it_and_stays_so(project):
+    torch = "uv pip install --compile-bytecode .*--torch-backend cpu"
+    anew = f"{torch} --reinstall-package torch --reinstall-package torchvision"
+
+    def installs(line: str) -> int:
+        return len(re.findall(line, project.log.read_text()))
+
+    assert project.set_up()[0] == 0
+    assert (installs(torch), project.installs) == (0, 1)
+    assert project.set_up("--cpu")[0] == 0
+    assert (installs(anew), project.installs) == (1, 2)
+    for words in ((), ("--cpu",)):
+        assert project.set_up(*words) == (0, "")
+    pins = project.root / "scripts/requirements/base.txt"
+    pins.write_text(pins.read_text() + "more==1\n")
+    assert project.set_up()[0] == 0
+    assert (installs(torch), installs(anew), project.installs) == (2, 1, 3)
+
+
 @pytest.mark.usefixtures("heeded_ctrl_c")
 @pytest.mark.parametrize("script", ["setup.sh", "train_folds.sh"])
 def test_ctrl_c_amid_the_set_up_is_no_failure_of_it(project, script):
