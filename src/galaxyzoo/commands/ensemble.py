@@ -45,7 +45,7 @@ from galaxyzoo.data.catalog import (
 from galaxyzoo.ensemble import members, selection
 from galaxyzoo.ensemble.build import EnsembleBuild, costs_without, error_correlation
 from galaxyzoo.results import console, imported, layout, submission
-from galaxyzoo.results.card import RunCard
+from galaxyzoo.results.card import EnsembleCard, RunCard
 from galaxyzoo.tasks.kinds import COMPETITION_TASK, Task, VoteTask
 from galaxyzoo.tasks.registry import TASKS, VOTE_TASKS, ensemble_name, task_name
 
@@ -142,29 +142,41 @@ def build_ensemble(options: EnsembleOptions) -> None:
     line = submission.compare_to_record(folder.csv, folder.record_csv)
     if line and options.test == "folds":
         print(line)
-    place = f"--dataset {launch.quote(whole.dataset)}"
-    built = ensemble_name(task.name, name)
-    next_command = launch.suggest("ensemble", f"{launch.quote(built)} {place}")
     if refitted and options.test == "folds":
-        print("This submission is from the folds' networks.")
-        shown = ", ".join(refitted)
-        if refitted == runs:
-            print(
-                "The next command averages it with that of the networks trained on all galaxies "
-                f"({shown})."
-            )
-            next_command = card.model_copy(update={"test": "both"}).command()
-        else:
-            print(
-                f"Only these runs were also trained on all galaxies: {shown}. The next command "
-                "averages both kinds of networks and leaves out the other runs."
-            )
-            arguments = [*refitted, "--test", "both", "--task", task.name]
-            arguments += ["--dataset", whole.dataset]
-            if options.candidates:
-                arguments += ["--candidates", ",".join(options.candidates)]
-            next_command = f"{launch.typed('ensemble')} {launch.quote(*arguments)}"
+        next_command = suggest_refits(card, refitted, options.candidates)
+    else:
+        built = ensemble_name(task.name, name)
+        arguments = launch.quote(built, "--dataset", whole.dataset)
+        next_command = launch.suggest("ensemble", arguments)
     launch.print_done(f"ensemble {name}, {card.score_text}", next_command)
+
+
+def suggest_refits(card: EnsembleCard, refitted: Sequence[str], candidates: Sequence[str]) -> str:
+    """Print whose networks made a submission, and what those trained on all galaxies can add.
+
+    Args:
+        card: of the ensemble, of the folds' networks.
+        refitted: its runs that were also trained on all galaxies.
+        candidates: those that were typed.
+    Returns:
+        Command that builds the ensemble of both kinds of networks.
+    """
+    print("This submission is from the folds' networks.")
+    shown = ", ".join(refitted)
+    if set(refitted) == set(card.runs):
+        print(
+            "The next command averages it with that of the networks trained on all galaxies "
+            f"({shown})."
+        )
+        return card.model_copy(update={"test": "both"}).command()
+    print(
+        f"Only these runs were also trained on all galaxies: {shown}. The next command averages "
+        "both kinds of networks and leaves out the other runs."
+    )
+    arguments = [*refitted, "--test", "both", "--task", card.task, "--dataset", card.dataset]
+    if candidates:
+        arguments += ["--candidates", ",".join(candidates)]
+    return f"{launch.typed('ensemble')} {launch.quote(*arguments)}"
 
 
 def print_similarity(named: str, runs: Sequence[str], task: Task, whole: Catalog) -> None:
