@@ -150,6 +150,21 @@ def other_order(competition: Competition, folder: Path) -> None:
     Competition(competition.votes, test_ids, competition.images).write_zips(folder)
 
 
+def test_a_fold_without_a_galaxy_that_the_task_keeps_is_refused():
+    """Its network could be trained, but not scored."""
+    votes = pd.DataFrame(0.0, index=range(100_001, 100_031), columns=COLUMNS)
+    votes = votes.rename_axis("GalaxyID")
+    row = np.arange(30)
+    votes["Class1.1"] = np.where(row % 2, 0.9, 0.05)
+    votes.loc[row % 5 == 2, "Class1.1"] = 0.5  # neither elliptical nor spiral
+    votes["Class1.2"] = 1 - votes["Class1.1"]
+    votes.insert(0, "fold", row % 5)
+    votes.insert(1, "group", row)
+    catalog = Catalog("unclear", votes, np.empty(0, np.int64), {})
+    line = one_line_refusal(catalog.for_task, TASKS["elliptical_spiral"])
+    assert "fold 2 has no galaxy that the task keeps: use fewer --folds" in line
+
+
 @pytest.mark.parametrize("change", [other_votes, other_order])
 @pytest.mark.parametrize("n_folds", [None, 5])
 def test_changed_input_is_refused(competition, root, zips, change, n_folds):

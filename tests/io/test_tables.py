@@ -222,6 +222,19 @@ def test_a_damaged_compressed_table_is_refused_in_a_line(tmp_path, monkeypatch, 
     assert line.startswith(f"{path} {'has more than' if damage == 'bomb' else 'cannot be read: '}")
 
 
+@pytest.mark.parametrize("ending", ["csv", "parquet", "jsonl"])
+def test_columns_are_chosen_by_their_names_without_spaces_in_any_form(tmp_path, ending):
+    table = pd.DataFrame({" id ": ["a", "b"], "group ": ["1", "2"], "notes": ["", "x"]})
+    path = tmp_path / f"t.{ending}"
+    write = {"csv": table.to_csv, "parquet": table.to_parquet}.get(ending)
+    if write:
+        write(path, index=False)
+    else:
+        table.to_json(path, orient="records", lines=True)
+    read = read_table(path, wanted=["id", "group"].__contains__, texts=None)
+    assert read.to_dict("list") == {"id": ["a", "b"], "group": ["1", "2"]}
+
+
 def test_archives_that_hold_no_single_table_are_refused_in_a_line(tmp_path):
     two = io.BytesIO()
     with zipfile.ZipFile(two, "w") as archive:

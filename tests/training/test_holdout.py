@@ -8,9 +8,11 @@ import pandas as pd
 import pytest
 
 from galaxyzoo.commands import train
+from galaxyzoo.config.schema import Config
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.prepare import Dataset, prepare
 from galaxyzoo.results.card import HoldoutCard
+from galaxyzoo.results.console import print_holdout_table
 from galaxyzoo.results.fold_files import WEIGHTS
 from galaxyzoo.tasks.registry import TASKS
 from galaxyzoo.training import fold, holdout
@@ -97,6 +99,17 @@ def test_a_recipe_without_a_hold_out_is_refused_before_anything_is_trained(prepa
         with pytest.raises(InputError, match=message):
             train.hold_out(configs, prepared)
     assert not trained
+
+
+def test_first_weights_that_may_know_the_galaxies_are_marked(
+    prepared, trained, monkeypatch, capsys
+):
+    monkeypatch.setattr(Config, "possible_leakage", property(lambda config: True))
+    card = holdout.train_holdout(Run(holdout_config(), prepared))
+    print_holdout_table([card])
+    printed = capsys.readouterr().out
+    assert f"{card.run} †" in printed
+    assert "† possible leakage" in printed
 
 
 def test_the_command_prints_scores_of_the_test_part_and_the_report_has_them(root):

@@ -305,6 +305,10 @@ class Config(base.Settings):
         """Name for messages: the run, of an earlier stage its recipe and stage."""
         return self.about if self.is_earlier_stage else self.run
 
+    def dataset_of(self, stage: "Config", dataset: str) -> str:
+        """Dataset that one of its stages is trained on; `dataset` is its own."""
+        return stage.dataset or self.own_dataset or dataset
+
     @property
     def possible_leakage(self) -> bool:
         """Check whether the first weights were trained on Galaxy Zoo, maybe on these galaxies.

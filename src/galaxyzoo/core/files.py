@@ -189,8 +189,9 @@ def hold_lock(path: Path, activity: str) -> Iterator[None]:
     """Hold a lock file, created if needed; wait, with a message, while another process holds it.
 
     The system frees the lock of a process that died, in whatever way, so none is ever left behind;
-    the empty file that stays means nothing. If the lock's folder is deleted meanwhile, this process
-    writes nothing more in it (`writing` refuses): another one may have begun anew there.
+    the empty file that stays means nothing. If the folder of a lock named `LOCK` is deleted
+    meanwhile, this process writes nothing more in it (`writing` refuses): another one may have
+    begun anew there.
 
     Args:
         path: the lock file.

@@ -23,7 +23,7 @@ _OTHER = {
     "config": "other settings",
     "fingerprint": "another split",
     "fold": "another fold",
-    "images": "other images or kept columns",
+    "images": "other images or columns",
     "extras": "other extra columns",
 }
 

@@ -119,8 +119,11 @@ class Catalog:
     def for_task(self, task: kinds.Task) -> "Catalog":
         """The galaxies that a task keeps, in the same folds, with the task's own label columns.
 
-        The whole catalog where the task keeps all of it as it is. Every class needs a member in
-        each fold.
+        The whole catalog where the task keeps all of it as it is.
+
+        Raises:
+            InputError: no labels serve the task, a fold keeps no galaxy, or a class has fewer
+                galaxies than there are folds, or all of them in one fold.
         """
         labels = self.labels(task)
         if isinstance(task, kinds.ClassTask):
@@ -168,13 +171,24 @@ def _lines(values: pd.Series | np.ndarray) -> str:
 
 
 def _check_members(members: pd.DataFrame, n_folds: int, subject: str) -> None:
-    """Refuse a class of fewer galaxies than folds, or in one fold alone."""
+    """Refuse a class of fewer galaxies than folds, or in one fold alone, and a fold without any.
+
+    Args:
+        members: (fold, class) numbers of galaxies, of the folds that have some.
+        n_folds: number of folds.
+        subject: task and dataset, for messages.
+    """
     counts = members.sum()
     few = counts[counts < n_folds]
     if len(few):
         raise InputError(
             f"{subject}: class '{few.index[0]}' has too few galaxies ({few.iloc[0]}) for {n_folds} "
             f"folds (such classes: {len(few)}): label more, or use fewer --folds"
+        )
+    if len(members) < n_folds:
+        empty = set(range(n_folds)).difference(members.index)
+        raise InputError(
+            f"{subject}: fold {min(empty)} has no galaxy that the task keeps: use fewer --folds"
         )
     alone = members.columns[(members > 0).sum() < 2]
     if len(alone):

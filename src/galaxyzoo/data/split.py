@@ -102,10 +102,7 @@ def make_catalog(
     train = raw.targets.copy()
     train.insert(0, FOLD, folds)
     train.insert(1, GROUP, groups)
-    _check_groups(raw, train)
     shared = known_groups.of(ids)
-    _write_groups(folder / GROUPS, train, {"near_duplicate": near, **shared})
-    images = record_images(folder, images_of(raw))
     description = {
         "dataset": raw.dataset,
         "training_galaxies": len(train),
@@ -122,17 +119,19 @@ def make_catalog(
         **_count_shared(near, shared, known_groups.sources),
         "dropped_images": {str(galaxy_id): reason for galaxy_id, reason in cache.problems.items()},
         "code_version": versions.code_version(),
-        "images": images,
     }
     if raw.settings:
         description[SETTINGS] = raw.settings
     if raw.own_task:
         description[OWN_TASK] = define_task(raw.own_task)
     catalog = Catalog(raw.dataset, train, raw.test_ids, description)
+    _check_groups(raw, train)
     if raw.task:
-        catalog.for_task(raw.task)  # every class is in every fold
+        catalog.for_task(raw.task)  # refuses classes that are too small, before a file is written
+    _write_groups(folder / GROUPS, train, {"near_duplicate": near, **shared})
+    description["images"] = record_images(folder, images_of(raw))
     save_catalog(catalog)
-    remove_others(folder, images)
+    remove_others(folder, description["images"])
     return load_catalog(raw.dataset)
 
 
@@ -213,7 +212,7 @@ def _drop_bad(
 
 
 def _find_known_folds(raw: DatasetFiles, n_folds: int) -> np.ndarray:
-    """(galaxy,) fold that a galaxy has in a table or a dataset prepared earlier, -1 where in none.
+    """(galaxy,) fold that a galaxy has in a table or any earlier split, -1 where it has none.
 
     A galaxy has one fold in every dataset that shares its id, so that weights trained without fold
     k of one may start fold k of another. A split into another number of folds cannot take part.

@@ -135,7 +135,7 @@ class RunNetworks(Predictor):
         return cls(config, networks, frozenset(galaxies))
 
     def choose(self, fold: int | None) -> list[GalaxyNet]:
-        """Choose the networks that predict: all, or one fold's if that is trained."""
+        """Choose the networks that predict: that of a fold, or all where there is none of it."""
         if fold in self._fused:
             return [self._fused[fold]]
         return list(self._fused.values())

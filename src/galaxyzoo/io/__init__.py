@@ -1,4 +1,4 @@
 """Tables and archives that are checked before they are used.
 
-In: files of users and of this project. Out: tables keyed by GalaxyID, image bytes by id.
+In: files of users and of this project. Out: tables keyed by galaxy ids, members of archives.
 """

@@ -95,19 +95,25 @@ def read_table(
 ) -> pd.DataFrame:
     """Read any CSV, also compressed (`.gz`, `.bz2`, `.xz`, `.zip`), without an index.
 
+    Tables in `.parquet`, `.jsonl` and `.json` (of Label Studio) are read too, all cells as text.
+
     Args:
         path: as of `read_csv`.
-        source: as of `read_csv`.
+        source: as of `read_csv`; CSV alone.
         wanted: whether to read a column; default all.
-        texts: columns to keep as text, in any letter case, None: all; of these an empty cell alone
-            is missing, of others those of `_NO_NUMBERS`, too.
+        texts: columns of a CSV to keep as text, in any letter case, None: all; of these an empty
+            cell alone is missing, of others those of `_NO_NUMBERS`, too.
     Returns:
         Table with the rows in the file's order, its columns without spaces around their names.
     Raises:
         InputError: the file is missing, is no table, or is damaged.
     """
     if path.suffix.lower() in (".parquet", ".jsonl", ".json"):
-        return _read_texts(path)
+        table = _read_texts(path)
+        table.columns = table.columns.astype(str).str.strip()
+        if wanted:
+            table = table[[column for column in table.columns if wanted(column)]]
+        return table
     try:
         content, columns = read_csv_bytes(path, source)
         if texts is None:

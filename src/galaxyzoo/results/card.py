@@ -82,6 +82,7 @@ class HoldoutCard(ScoreCard):
 
     run: str
     checkpoint: str  # the best one on the second part, or the last
+    possible_leakage: bool = False  # first weights may be trained on these galaxies' votes
     split: dict[str, int]  # galaxies of each part
 
 

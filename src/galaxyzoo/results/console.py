@@ -20,6 +20,10 @@ CLASS_SCORES = {
     "macro_class_balanced_accuracy": "macro-class balanced accuracy",
 }
 _ON_CONSOLE = ("accuracy", "balanced_accuracy")
+_LEAKAGE = (
+    "† possible leakage: this run or its initial weights may have been trained on the galaxies "
+    "that it is scored on, so its score may be optimistic."
+)
 
 
 def marks(selected: bool, leaked: bool) -> str:
@@ -49,13 +53,9 @@ def mark_notes(selected: bool, leaked: bool) -> list[str]:
         "* optimistic: an epoch of this run, or of a run it starts from, was selected on the "
         "scored fold. Other runs use the last epoch."
     )
-    leakage = (
-        "† possible leakage: this run or its initial weights may have been trained on the galaxies "
-        "that it is scored on, so its score may be optimistic."
-    )
     notes = [chosen if selected else last]
     if leaked:
-        notes.append(leakage)
+        notes.append(_LEAKAGE)
     return notes
 
 
@@ -70,15 +70,21 @@ def holdout_table(cards: list[HoldoutCard]) -> pd.DataFrame:
     rows = []
     for card in cards:
         split = " / ".join(f"{card.split[part]:,}" for part in ("train", "val", "test"))
-        row = {"run": card.run, "train / val / test": split, card.metric: card.score}
+        run = card.run + marks(card.selected_on_validation, card.possible_leakage)
+        row = {"run": run, "train / val / test": split, card.metric: card.score}
         rows.append(row | class_cells(card.classes))
     return pd.DataFrame(rows)
 
 
 def holdout_notes(cards: list[HoldoutCard]) -> list[str]:
-    """Say of each hold-out which epoch it scores."""
+    """Say of each hold-out which epoch it scores, and what the mark of some means."""
     chosen = {"best": "best validation epoch", "last": "last epoch"}
-    return [f"{card.run}: {chosen[card.checkpoint]}, scored on the test part" for card in cards]
+    notes = []
+    for card in cards:
+        notes.append(f"{card.run}: {chosen[card.checkpoint]}, scored on the test part")
+    if any(card.possible_leakage for card in cards):
+        notes.append(_LEAKAGE)
+    return notes
 
 
 def class_cells(scores: Mapping[str, float | None]) -> dict[str, str]:

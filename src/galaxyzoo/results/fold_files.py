@@ -56,7 +56,10 @@ def is_refit(name: str) -> bool:
 
 
 def number_of(name: str) -> int:
-    """Number of a fold or refit, by which its random streams differ and its files record it."""
+    """Number of a fold or refit, by which its random streams differ and its files record it.
+
+    Of a hold-out, which has none, it is a ValueError.
+    """
     if is_refit(name):
         return FIRST_REFIT + int(name.removeprefix(_REFIT))
     return int(name.removeprefix(_FOLD))

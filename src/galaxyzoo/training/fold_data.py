@@ -215,7 +215,7 @@ def check_dataset_before(config: schema.Config, catalog: Catalog) -> Catalog:
     start = dataset
     if config.earlier:
         before = config.earlier[-1]
-        dataset = before.dataset or dataset
+        dataset = config.dataset_of(before, catalog.dataset)
         start = before.title
     if dataset == catalog.dataset:
         return catalog

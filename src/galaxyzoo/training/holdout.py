@@ -23,8 +23,8 @@ from galaxyzoo.training.run import Run
 def check_holdout(run: Run) -> None:
     """Refuse, before anything is trained, what cannot be held out.
 
-    That is a recipe whose first weights or stages may learn from the galaxies to be scored, and too
-    few galaxies.
+    That is a recipe whose stages, teacher or bundled weights learn from the galaxies to be scored,
+    and too few galaxies. Other first weights that may have seen them are marked on the card.
     """
     config = run.config
     for stage in config.stages:
@@ -79,6 +79,7 @@ def train_holdout(run: Run) -> HoldoutCard:
         fingerprint=catalog.fingerprint,
         checkpoint=config.train.checkpoint,
         selected_on_validation=False,
+        possible_leakage=config.possible_leakage,
         split={part: int(sizes.get(part, 0)) for part in TWENTIETHS},
         **scores,
     )

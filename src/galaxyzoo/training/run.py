@@ -86,7 +86,22 @@ class Run:
         return [self.files(name) for name in self.folder.refits]
 
     def check(self) -> None:
-        """Refuse, before anything starts, mistakes that would fail later, and other settings."""
+        """Refuse, before anything starts, mistakes that would fail later, and other settings.
+
+        It changes nothing: a run of earlier labels is set aside when its training begins.
+
+        Raises:
+            InputError: the recipe, its weights or its teacher cannot be trained on this dataset, or
+                the run's folder has other settings or damaged files.
+        """
+        self._check_recipe()
+        if not self._is_outdated():
+            self._check_folder()
+        if self.unfinished():
+            check_weights_file(self.config.stages[0].model, self.config.title)
+
+    def _check_recipe(self) -> None:
+        """Refuse a recipe that cannot be trained on the dataset."""
         for stage in self.config.stages[:-1]:
             is_own = stage.dataset == self.config.dataset
             if is_own and not self.data.has_labels(stage.predicted_task):
@@ -104,7 +119,9 @@ class Run:
             fold_data.find_bundled(self.config.stages[0])
         fold_parts(self.config, self.data, range(self.catalog.n_folds))
         fold_data.check_dataset_before(self.config, self.data)
-        self._set_aside()
+
+    def _check_folder(self) -> None:
+        """Refuse a folder of another run than this one, and damaged files of finished trainings."""
         finished = [*self.finished_folds(), *self.finished_refits()]
         config = self.folder.path / loading.CONFIG
         if config.exists():
@@ -116,8 +133,6 @@ class Run:
             )
         for trained in finished:
             trained.check()
-        if self.unfinished():
-            check_weights_file(self.config.stages[0].model, self.config.title)
 
     def _check_saved(self) -> None:
         """Refuse a folder that was begun with other settings, or on another split."""
@@ -154,7 +169,7 @@ class Run:
         fingerprints = {}
         of_run = self.catalog.dataset
         for stage in self.config.stages:
-            dataset = stage.dataset or self.config.own_dataset or of_run
+            dataset = self.config.dataset_of(stage, of_run)
             if dataset != of_run and dataset not in fingerprints:
                 fingerprints[dataset] = load_catalog(dataset).fingerprint
         return fingerprints
@@ -191,14 +206,18 @@ class Run:
         """Folder of this run as trained on earlier labels, until it is trained on these."""
         return folds_dir() / self.catalog.dataset / _OLD_LABELS / self.config.run
 
-    def _set_aside(self) -> None:
-        """Move away a run of the user's own labels before they were changed."""
+    def _is_outdated(self) -> bool:
+        """Check whether its folder has a run of the user's own labels before they were changed."""
         folder = self.folder.path
         if self.data.raw.task is None or not (folder / loading.CONFIG).exists():
+            return False
+        return not self._is_current(loading.load_run_config(folder))
+
+    def _set_aside(self) -> None:
+        """Move an outdated run away, until its successor is trained."""
+        if not self._is_outdated():
             return
-        saved = loading.load_run_config(folder)
-        if self._is_current(saved):
-            return
+        folder = self.folder.path
         if self._old.exists():  # the finished one; between them labels changed again
             shutil.rmtree(folder)
             return
@@ -241,10 +260,15 @@ class Run:
         return [name for name in trainings if self.files(name).state() != "finished"]
 
     def begin(self) -> None:
-        """Check the run and save its config."""
+        """Check the run, set aside one of earlier labels, and save its config.
+
+        Raises:
+            InputError: see `check`.
+        """
+        self.check()
         self._set_aside()  # before its folder's lock is held
         with self.locked():
-            self.check()
+            self._check_folder()  # another process may have begun it meanwhile
             self._save_config()
 
     def train_one(self, name: str) -> None:
@@ -312,7 +336,8 @@ class Run:
         """Minutes that its folds have taken so far, all stages together."""
         seconds = 0.0
         for stage in self.config.stages:
-            folder = layout.RunFolder(stage.dataset or self.catalog.dataset, stage.run)
+            dataset = self.config.dataset_of(stage, self.catalog.dataset)
+            folder = layout.RunFolder(dataset, stage.run)
             for name in self.every_fold:
                 seconds += sum(read_timings(folder.training(name) / TIMINGS).values())
         return seconds / 60

@@ -58,12 +58,14 @@ def train_runs(
 
 
 def order_by_dependency(runs: Sequence[Run]) -> list[list[Run]]:
-    """List each run behind the runs that it needs, those first that most others need.
+    """Chains of runs, each run behind those that it needs.
 
     A run needs the stage before it, the first run with the same weights, and what these need.
 
     Args:
         runs: in any order, with all their stages.
+    Returns:
+        A chain for each run, which is the last in it; those that most others need come first.
     """
     by_name = {run.config.run: run for run in runs}
     first: dict[str, str] = {}  # name of the first run, by the digest of the weights

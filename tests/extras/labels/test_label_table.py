@@ -28,7 +28,7 @@ from galaxyzoo.training.run import Run
 from support.datasets import ZOO5, write_labeled
 from support.forms import write_folder
 from support.pictures import draw_images, encode
-from support.refusals import damage, one_line_refusal
+from support.refusals import damage, listing, one_line_refusal
 from support.training_fixtures import killed_before
 
 NAMES = ["ring", 'merger, "late"', "naïve <b>"]
@@ -336,12 +336,16 @@ def test_classes_come_and_go_and_a_metric_changes(root, folder):
 
 
 def test_a_new_class_of_too_few_galaxies_leaves_all_as_it_was(root, folder):
+    pd.DataFrame({"id": ["g_0", "g_1"], "group": "plate"}).to_csv(folder / "groups.csv")
     first = prepare("mine", n_folds=3, tasks={"mine"})
-    run = begin_run(root)
+    begin_run(root)
+    before = listing(root / "folds")
     relabel(folder, {"g_0": "lens", "g_1": "lens"})
+    write_folder(folder / "more", [*draw_images(2)[1:]], ["g_24"])
     line = one_line_refusal(prepare, "mine", None, None, {"mine"}, False, True)
     assert "class 'lens' has too few galaxies (2) for 3 folds" in line
-    assert run.exists()
+    assert listing(root / "folds") == before
+    shutil.rmtree(folder / "more")
     relabel(folder, {"g_0": "", "g_1": ""})
     second = prepare("mine", tasks={"mine"})
     assert second.train.equals(first.train)

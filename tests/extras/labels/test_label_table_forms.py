@@ -135,6 +135,12 @@ def write_folders(folder: Path, answers: Answers, *tops: str) -> None:
         (thumbnails / "100000.png").touch()
 
 
+def write_catalog(folder: Path, answers: Answers, name: str) -> None:
+    """Folders of classes beside a table that names no files, so it is none of labels."""
+    write_folders(folder, answers, ".")
+    pd.DataFrame({"id": IDS, "z": 0.1}).to_csv(folder / name, index=False)
+
+
 def write_zip(folder: Path, answers: Answers, name: str, separator: str) -> None:
     """Pictures in a zip beside the table, as some programs on Windows pack them."""
     write_names(folder, answers)
@@ -205,6 +211,8 @@ FOLDERS: dict[str, Callable[[Path, Answers], None]] = {
     "a folder each": lambda folder, answers: write_folders(folder, answers, "."),
     "a folder each in train": lambda folder, answers: write_folders(folder, answers, "train"),
     "a folder each in two": lambda folder, answers: write_folders(folder, answers, "train", "val"),
+    "beside a catalog": lambda folder, answers: write_catalog(folder, answers, "metadata.csv"),
+    "beside another case": lambda folder, answers: write_catalog(folder, answers, "Metadata.csv"),
 }
 
 

@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 from scipy.special import softmax
 
+from galaxyzoo.config.loading import load_config
 from galaxyzoo.core.files import read_json
-from galaxyzoo.data.prepare import Dataset
+from galaxyzoo.data.prepare import Dataset, prepare
 from galaxyzoo.inference.network import compute_features, predict
 from galaxyzoo.inference.predict import RunNetworks
 from galaxyzoo.models.build import build_model, load_network
@@ -20,6 +21,7 @@ from galaxyzoo.tasks.metrics import log_loss
 from galaxyzoo.training import feature_cache, smoke
 from galaxyzoo.training.feature_head import fit_head
 from galaxyzoo.training.fold import History, copy_training, train_fold
+from galaxyzoo.training.run import Run
 from support.commands import call, complaint, succeed
 from support.forms import write_folder
 from support.pictures import draw_images
@@ -116,6 +118,21 @@ def test_networks_of_earlier_labels_go_when_new_ones_are_there(trained, tmp_path
     config = (run / "config.yaml").read_text()
     (run / "config.yaml").write_text(config.replace(catalog["images"], "0" * 16))
     assert "kept as folds/mine/old_labels" in succeed(tmp_path, *train, "--only", "0").stdout
+
+
+def test_a_check_sets_no_run_aside(trained, tmp_path, monkeypatch):
+    """The run after it may be refused: then nothing has changed."""
+    monkeypatch.setenv("GALAXYZOO_ROOT", str(tmp_path))
+    labels = tmp_path / "input" / "mine" / "labels.csv"
+    lines = labels.read_text().splitlines(keepends=True)
+    labels.write_text("".join(line for line in lines if "g00" not in line))
+    data = prepare("mine", tasks={"mine"}, update=True)
+    run = Run(load_config("mine/head", own_task=data.task), data)
+    before = listing(tmp_path / "folds")
+    run.check()
+    assert listing(tmp_path / "folds") == before
+    run.begin()
+    assert (tmp_path / "folds/mine/old_labels/mine/head/fold_0").is_dir()
 
 
 def test_a_fold_is_its_first_network_with_a_fitted_head(root):

@@ -11,6 +11,7 @@ import pytest
 from pyarrow import parquet
 
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.extras.surveys.images import SurveyImages
 from galaxyzoo.extras.surveys.survey import Survey
 from support.pictures import draw_image, encode
 from support.refusals import one_line_refusal
@@ -98,6 +99,13 @@ def test_a_position_is_kept_as_ra_and_dec_whatever_the_list_calls_it(tmp_path, n
     assert rows.column_names == written
     assert rows[written[0]].to_pylist() == TABLE["ra"].tolist()
     assert rows[written[1]].to_pylist() == TABLE["dec"].tolist()
+
+
+@pytest.mark.parametrize("name", ["images.csv", "images.parquet", "images.fits"])
+def test_a_folder_of_images_has_no_columns_whatever_it_is_called(tmp_path, name):
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "g.jpg").write_bytes(encode(draw_image(np.random.default_rng(0))))
+    assert SurveyImages((tmp_path / name,)).kept == {}
 
 
 def test_lists_that_name_their_positions_otherwise_have_the_same_columns(tmp_path):
@@ -372,7 +380,7 @@ def test_a_job_begun_with_nan_for_missing_values_does_not_go_on(tmp_path, monkey
     monkeypatch.setattr(begun.images.kept[path], "_held", {0: with_nan})
     begun.begin()
     message = one_line_refusal(job.run)
-    assert "job.json has other images or kept columns: choose a new folder" in message
+    assert "job.json has other images or columns: choose a new folder" in message
 
 
 @pytest.mark.pinned

@@ -129,7 +129,7 @@ def test_a_list_that_changed_before_another_process_opened_it_is_refused(change,
     edit(path, CHANGES[change])
     before = listing(tmp_path / "votes")
     message = one_line_refusal(pickle.loads(state).make_parts)
-    assert "job.json has other images or kept columns: choose a new folder" in message
+    assert "job.json has other images or columns: choose a new folder" in message
     assert listing(tmp_path / "votes") == before
 
 

@@ -70,7 +70,10 @@ class KnownGroups:
         return {name: pd.factorize(numbers[name])[0] for name in numbers}
 
     def joined(self, ids: np.ndarray | pd.Index) -> np.ndarray:
-        """(galaxy,) numbers of groups of galaxies that share anything, also by other images."""
+        """(galaxy,) numbers of groups of galaxies that share anything, also by other images.
+
+        A galaxy that shares nothing is a group of its own; in `of` it has -1.
+        """
         images = self.numbers.index.union(ids)
         numbers = join_groups([np.arange(len(images)), *self.of(images).values()])
         return pd.factorize(numbers[images.get_indexer(ids)])[0]

@@ -26,6 +26,8 @@ _SAFE_DIGITS = 17  # more are not kept by a float
 def column_names(path: Path) -> list[str]:
     """Columns of the table of a store's images; none where it has no table."""
     suffix = path.suffix.lower()
+    if path.is_dir():
+        return []
     if suffix == ".csv":
         return [name.strip() for name in read_csv_bytes(path)[1]]
     if fits_file.holds_table(path):

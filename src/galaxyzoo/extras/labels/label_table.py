@@ -36,8 +36,8 @@ def find_label_table(folder: Path) -> DatasetCandidate | None:
     if path is None:
         return find_class_folders(folder, settings)
     table = read_table(path, texts=None).dropna(how="all")
-    if path.stem == "metadata" and "file_name" not in table:
-        return None
+    if path.stem.lower() == "metadata" and "file_name" not in table:  # some catalog
+        return find_class_folders(folder, settings)
     if settings.label is None:
         refuse_zooniverse(table, path)
     table.index = table[find_ids(table, path)].fillna("")
