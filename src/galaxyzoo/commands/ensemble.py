@@ -27,6 +27,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import pandas as pd
 
 from galaxyzoo.config import loading
@@ -193,7 +194,8 @@ def print_similarity(named: str, runs: Sequence[str], task: Task, whole: Catalog
     if combined == [run] or not isinstance(task, VoteTask):
         raise InputError("--similar compares a run of vote fractions with other runs: name some")
     nnls = selection.pick_candidates(["nnls"], task)
-    features = EnsembleBuild(task, whole, combined, nnls, "").inputs.oof
+    oof = [members.load_oof(name, task, whole) for name in combined]
+    features = np.stack(oof, axis=1)  # (galaxy, run, column)
     targets = whole.targets(task)
 
     errors = features - targets[:, None]

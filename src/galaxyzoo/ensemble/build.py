@@ -116,25 +116,21 @@ class EnsembleBuild(Artifact):
         targets = catalog.targets(task)
         runs = [card.run for card in inputs.cards]
         fits = cross_fit(self.candidates, task, inputs.oof, targets, catalog.folds)
+        chosen = fits.choose()
+        model = fits.models[chosen]
+        oof = PredictionTable(task, catalog.ids, fits.predictions(chosen), catalog.folds)
         card = EnsembleCard(
             name=self.name,
-            table="",  # not yet written
+            table="",  # `submission.write` says which
+            oof_table=oof.write(self.files.oof_csv),
+            fitted=fitted.save_fitted(self.files.fitted, model),
             inputs=self.digest,
             members=self._digests,
             test=self.test,
             unreadable_test_images=catalog.test_ids[inputs.unreadable].tolist(),
             **_describe_members(inputs.cards),
-            **make_card(fits, runs, inputs.oof, catalog),
+            **describe_fits(fits, runs, inputs.oof, catalog),
         )
-
-        oof_predictions = fits.predictions(card.chosen)
-        oof_table = PredictionTable(task, catalog.ids, oof_predictions, catalog.folds)
-        model = fits.models[card.chosen]
-        digests = {
-            "oof_table": oof_table.write(self.files.oof_csv),
-            "fitted": fitted.save_fitted(self.files.fitted, model),
-        }
-        card = card.model_copy(update=digests)
 
         predictions = task.project(model.predict(inputs.test))
         prior = targets.mean(axis=0)
@@ -189,7 +185,9 @@ def _describe_members(cards: Sequence[RunCard]) -> dict[str, Any]:
     }
 
 
-def make_card(fits: CrossFits, runs: Sequence[str], features: np.ndarray, catalog: Catalog) -> dict:
+def describe_fits(
+    fits: CrossFits, runs: Sequence[str], features: np.ndarray, catalog: Catalog
+) -> dict[str, Any]:
     """Values of an ensemble's score card; the same inputs give the same ones.
 
     Args:

@@ -58,27 +58,32 @@ def collect(
     Returns:
         The score card; None without a finished fold, unless the run was imported.
     """
-    folder = layout.RunFolder(catalog.dataset, config.run)
-    if folds:
-        card = _collect_folds(config, catalog, folds, test_images)
-    elif refits and folder.card.exists():
-        card = RunCard.of(catalog.dataset, config.run)
-    else:
-        return None
+    refit = None
     if refits:
-        table, _ = _mean_test(config, catalog, refits, test_images)
-        prior = catalog.targets(config.predicted_task).mean(axis=0)
-        digest = table.write(folder.refit_csv, prior)
-        tables = card.tables.model_copy(update={"refit": digest})
-        card = card.model_copy(update={"tables": tables, "refits": len(refits)})
-        card.write(folder.card)
+        refit, _ = _mean_test(config, catalog, refits, test_images)
+    if folds:
+        notes = {"refits": len(refits), **_describe_trainings(config, folds)}
+        return _collect_folds(config, catalog, folds, test_images, notes, refit)
+    folder = layout.RunFolder(catalog.dataset, config.run)
+    if refit is None or not folder.card.exists():
+        return None
+    card = RunCard.of(catalog.dataset, config.run)  # imported: its other tables stay
+    prior = catalog.targets(config.predicted_task).mean(axis=0)
+    tables = card.tables.model_copy(update={"refit": refit.write(folder.refit_csv, prior)})
+    card = card.model_copy(update={"tables": tables, "refits": len(refits)})
+    card.write(folder.card)
     return card
 
 
 def _collect_folds(
-    config: Config, catalog: Catalog, folds: Sequence[FoldFiles], test_images: "ImageCache"
+    config: Config,
+    catalog: Catalog,
+    folds: Sequence[FoldFiles],
+    test_images: "ImageCache",
+    notes: Mapping[str, Any],
+    refit: PredictionTable | None,
 ) -> RunCard:
-    """Write tables and card of the finished folds."""
+    """Write tables and card of the finished folds; `notes` and `refit` as of `save_run`."""
     predicted = pd.concat([_read_val(config, catalog, files).frame for files in folds])
     is_predicted = catalog.train.index.isin(predicted.index)
     ids = catalog.ids[is_predicted]
@@ -86,9 +91,8 @@ def _collect_folds(
     values = np.ascontiguousarray(predicted.loc[ids])
     oof = PredictionTable(config.predicted_task, ids, values, catalog.folds[is_predicted])
     test, unreadable = _mean_test(config, catalog, folds, test_images)
-    notes = _describe_trainings(config, folds)
-    notes["unreadable_test_images"] = unreadable
-    return save_run(catalog, config.run, oof.project(), test, notes)
+    notes = {**notes, "unreadable_test_images": unreadable}
+    return save_run(catalog, config.run, oof.project(), test, notes, refit)
 
 
 def _describe_trainings(config: Config, folds: Sequence[FoldFiles]) -> dict[str, Any]:
