@@ -1,7 +1,7 @@
 """Find the input that a command means, whatever its form: votes, classes, or the demo set."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from galaxyzoo.core import extras, paths
@@ -51,15 +51,16 @@ def find_named_task(name: str, data: str | None = None) -> Task | None:
 
 def is_anything_there() -> bool:
     """Check whether `input/` holds any dataset besides the demo."""
-    return bool(kaggle.competition_folders() or next(_all_sets([]), None))
+    return bool(kaggle.competition_folders() or _search(input_places()).candidates)
 
 
 def _find_input(tasks: set[str]) -> DatasetFiles:
-    problems: list[InputError] = []
-    fitting = _fitting(_all_sets(problems), tasks)
+    """Find the dataset in `input/` that fits; the competition, or the demo, where none does."""
+    found = _search(input_places())
+    fitting = found.fitting(tasks)
     by_votes = tasks <= VOTE_TASKS
     competitions = kaggle.competition_folders() if by_votes else []
-    _pass_over(problems, bool(fitting or competitions) or COMPETITION_TASK in tasks)
+    found.pass_over_problems(bool(fitting or competitions) or COMPETITION_TASK in tasks)
     if fitting:
         return _open_single(fitting, tasks, competitions)
     if by_votes:
@@ -75,62 +76,61 @@ def _find_named(data: str, tasks: set[str]) -> DatasetFiles:
     if data in DEMOS:
         places = []  # a demo is drawn where it is missing
     for path in places:
-        problems: list[InputError] = []
-        candidates = list(_sets_at(path, problems))
-        fitting = _fitting(candidates, tasks)
+        found = _search([path])
+        fitting = found.fitting(tasks)
         has_votes = kaggle.holds_data(path)
         if not fitting and not has_votes:
-            fitting = candidates  # whose tasks are then named as wrong
-        _pass_over(problems, bool(fitting or has_votes))
+            fitting = found.candidates  # whose tasks are then named as wrong
+        found.pass_over_problems(bool(fitting or has_votes))
         if fitting:
             return _open_single(fitting, tasks)
     return kaggle.open_dataset_files(kaggle.find_folder(data))
 
 
-def _pass_over(problems: list[InputError], has_others: bool) -> None:
-    """Print the problems of broken files; raise the first if there is no other dataset."""
-    for problem in problems:
-        if not has_others:
-            raise problem
-        print(f"skipped: {problem}")
+@dataclass
+class _Found:
+    """Datasets at some places, besides the competition and the demo."""
+
+    candidates: list[DatasetCandidate] = field(default_factory=list)
+    # of files that are broken, or of no form: the command may need others
+    problems: list[InputError] = field(default_factory=list)
+
+    def look_at(self, places: Sequence[Path]) -> None:
+        """Add the datasets of each form in turn that are right at these places."""
+        for form in [*FORMS, *extras.load_all("datasets")]:
+            for place in places:
+                try:
+                    candidate = form(place)
+                except InputError as error:
+                    self.problems.append(error)
+                    continue
+                if candidate:
+                    self.candidates.append(candidate)
+
+    def fitting(self, tasks: set[str]) -> list[DatasetCandidate]:
+        """Select the datasets that serve any of these tasks."""
+        return [candidate for candidate in self.candidates if tasks & candidate.tasks]
+
+    def pass_over_problems(self, has_others: bool) -> None:
+        """Print the problems; raise the first if there is no other dataset."""
+        for problem in self.problems:
+            if not has_others:
+                raise problem
+            print(f"skipped: {problem}")
 
 
-def _all_sets(problems: list[InputError]) -> Iterator[DatasetCandidate]:
-    """Find all datasets in `input/` and its subfolders besides the competition and the demo.
-
-    Args:
-        problems: takes those of files that are broken, or of no form: the command may need others.
-    """
-    for path in input_places():
-        yield from _sets_at(path, problems)
-
-
-def _sets_at(path: Path, problems: list[InputError]) -> Iterator[DatasetCandidate]:
-    """Find datasets in a file, or in a folder and the files in it; arguments as of `_all_sets`."""
-    candidates = list(_sets_in([path], problems))
-    yield from candidates
-    if path.is_dir():
-        others = set(path.glob("[!.]*.*"))
-        for candidate in candidates:
-            others.difference_update(candidate.images)
-        yield from _sets_in(sorted(others), problems)
-
-
-def _sets_in(places: Sequence[Path], problems: list[InputError]) -> Iterator[DatasetCandidate]:
-    """Find datasets of each form in turn at places; other arguments as of `_all_sets`."""
-    for form in [*FORMS, *extras.load_all("datasets")]:
-        for place in places:
-            try:
-                candidate = form(place)
-            except InputError as error:
-                problems.append(error)
-                continue
-            if candidate:
-                yield candidate
-
-
-def _fitting(candidates: Iterable[DatasetCandidate], tasks: set[str]) -> list[DatasetCandidate]:
-    return [candidate for candidate in candidates if tasks & candidate.tasks]
+def _search(places: Sequence[Path]) -> _Found:
+    """Find datasets in files, or in folders and the files in them."""
+    found = _Found()
+    for path in places:
+        n_before = len(found.candidates)
+        found.look_at([path])
+        if path.is_dir():
+            others = set(path.glob("[!.]*.*"))
+            for candidate in found.candidates[n_before:]:
+                others.difference_update(candidate.images)
+            found.look_at(sorted(others))
+    return found
 
 
 def _open_single(
