@@ -18,7 +18,7 @@ from galaxyzoo.config import base
 from galaxyzoo.config.schema import Config
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import CODE_ROOT
-from galaxyzoo.results.fold_files import DONE, number_of
+from galaxyzoo.results.fold_files import DONE, training_number
 from galaxyzoo.results.layout import RunFolder
 from galaxyzoo.training.plan import Plan, prepare_all
 from support.datasets import draw_competition
@@ -195,7 +195,7 @@ def test_own_labels_of_two_datasets_are_refused(votes, words):
 )
 def test_folds_refits_and_jobs(votes, options, numbers, jobs):
     plan = resolve(["gz37/gpu"], **options)
-    assert [number_of(name) for name in plan.trainings(3)] == numbers
+    assert [training_number(name) for name in plan.trainings(3)] == numbers
     assert plan.jobs == jobs
 
 

@@ -128,7 +128,7 @@ class RunNetworks(Predictor):
         networks = {}
         for name in fold_files.exported_trainings(files):
             path = folder / name / fold_files.WEIGHTS
-            networks[fold_files.number_of(name)] = load_network(config, path)
+            networks[fold_files.training_number(name)] = load_network(config, path)
         galaxies: list[int] = []
         if fold_files.GALAXIES in files.names:
             galaxies = np.load(folder / fold_files.GALAXIES).tolist()

@@ -55,7 +55,7 @@ def is_refit(name: str) -> bool:
     return name.startswith(_REFIT)
 
 
-def number_of(name: str) -> int:
+def training_number(name: str) -> int:
     """Number of a fold or refit, by which its random streams differ and its files record it.
 
     Of a hold-out, which has none, it is a ValueError.
@@ -73,7 +73,7 @@ def title_of(name: str) -> str:
 def finished_folds(run_folder: Path) -> list[int]:
     """Numbers of the finished folds of a run."""
     names = [mark.parent.name for mark in run_folder.glob(f"{EVERY_FOLD}/{DONE}")]
-    return sorted(number_of(name) for name in names if is_fold(name))
+    return sorted(training_number(name) for name in names if is_fold(name))
 
 
 def finished_refits(run_folder: Path) -> list[str]:
@@ -127,7 +127,7 @@ class FoldFiles(SealedFiles):
             config: of the run or the stage.
             fingerprint: of the task's galaxies, labels and folds.
         """
-        number = HOLDOUT if name.startswith(HOLDOUT) else number_of(name)
+        number = HOLDOUT if name.startswith(HOLDOUT) else training_number(name)
         provenance = fold_provenance(config, fingerprint, number)
         folder = run_folder / name
         advice = f"delete {paths.shown(folder)} to retrain"
@@ -146,7 +146,7 @@ class FoldFiles(SealedFiles):
     @property
     def number(self) -> int:
         """Number of the fold or refit."""
-        return number_of(self.name)
+        return training_number(self.name)
 
     @property
     def checkpoint(self) -> Path:
@@ -167,4 +167,4 @@ class FoldFiles(SealedFiles):
 def exported_trainings(files: SealedFiles) -> list[str]:
     """Names of the folds and refits whose networks are among the files of an exported run."""
     paths_of_weights = [Path(name) for name in files.names if Path(name).name == WEIGHTS]
-    return sorted((path.parent.name for path in paths_of_weights), key=number_of)
+    return sorted((path.parent.name for path in paths_of_weights), key=training_number)

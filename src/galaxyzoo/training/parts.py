@@ -19,8 +19,8 @@ from galaxyzoo.results.fold_files import (
     HOLDOUT,
     fold_name,
     is_refit,
-    number_of,
     title_of,
+    training_number,
 )
 
 TWENTIETHS = {"train": 14, "val": 3, "test": 3}  # of the galaxies, in a hold-out
@@ -52,13 +52,13 @@ class Part:
 def part_named(config: Config, catalog: Catalog, name: str) -> Part:
     """The part of a fold or refit, by its name, such as fold_3; arguments as of `fold_parts`."""
     if not is_refit(name):
-        (part,) = fold_parts(config, catalog, [number_of(name)])
+        (part,) = fold_parts(config, catalog, [training_number(name)])
         return part
     labeled = catalog.for_task(config.predicted_task)
     rows = np.searchsorted(catalog.ids, labeled.ids)
     train_rows = rows[may_learn_from(config, labeled)]
     _check_train_rows(config, name, train_rows)
-    return Part(name, train_rows, rows[:0], number_of(name))
+    return Part(name, train_rows, rows[:0], training_number(name))
 
 
 def fold_parts(config: Config, catalog: Catalog, folds: Sequence[int]) -> list[Part]:

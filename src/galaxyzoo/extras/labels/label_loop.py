@@ -137,7 +137,7 @@ class LabelLoop(SurveyLabels):
             raise InputError("label more galaxies: scores need two labels in each of two classes")
         predicted = scores.probs.idxmax(axis=1)
         labels = pd.Series(self.labels)[predicted.index]
-        ranked = self.ranking("doubtful", 0)
+        ranked = self._rank_doubtful()
         rows = ranked[np.isin(ranked, predicted.index[predicted != labels])]
         return self._format(rows, scores.probs.loc[rows].to_numpy())
 
