@@ -365,14 +365,17 @@ class Run:
     def _find_reusable_fold(self, name: str) -> FoldFiles | None:
         """Find a finished fold of another run with the same weights digest."""
         weights = self.config.digest("weights")
+        fingerprint = self.catalog.fingerprint
         for path in sorted(self.folder.path.parent.glob(f"*/{loading.CONFIG}")):
+            if path.parent == self.folder.path:
+                continue
             with contextlib.suppress(InputError):  # damaged, which is for its own commands to say
                 saved = loading.load_run_config(path.parent)
-                if saved.config.digest("weights") == weights and self._is_current(saved):
-                    if self._changed_teachers(saved):
-                        continue
-                    fingerprint = self.catalog.fingerprint
-                    twin = FoldFiles.of(path.parent, name, saved.config, fingerprint)
+                has_same = saved.config.digest("weights") == weights and self._is_current(saved)
+                if not has_same or self._changed_teachers(saved):
+                    continue
+                twin = FoldFiles.of(path.parent, name, saved.config, fingerprint)
+                if twin.state() == "finished":
                     twin.check()
                     return twin
         return None
