@@ -51,16 +51,16 @@ def find_named_task(name: str, data: str | None = None) -> Task | None:
 
 def is_anything_there() -> bool:
     """Check whether `input/` holds any dataset besides the demo."""
-    return bool(kaggle.competition_folders() or _search(input_places()).candidates)
+    return bool(kaggle.competition_folders() or _search(input_places()).entries)
 
 
 def _find_input(tasks: set[str]) -> DatasetFiles:
     """Find the dataset in `input/` that fits; the competition, or the demo, where none does."""
-    found = _search(input_places())
-    fitting = found.fitting(tasks)
+    candidates = _search(input_places())
+    fitting = candidates.fitting(tasks)
     by_votes = tasks <= VOTE_TASKS
     competitions = kaggle.competition_folders() if by_votes else []
-    found.pass_over_problems(bool(fitting or competitions) or COMPETITION_TASK in tasks)
+    candidates.pass_over_problems(bool(fitting or competitions) or COMPETITION_TASK in tasks)
     if fitting:
         return _open_single(fitting, tasks, competitions)
     if by_votes:
@@ -76,22 +76,22 @@ def _find_named(data: str, tasks: set[str]) -> DatasetFiles:
     if data in DEMOS:
         places = []  # a demo is drawn where it is missing
     for path in places:
-        found = _search([path])
-        fitting = found.fitting(tasks)
+        candidates = _search([path])
+        fitting = candidates.fitting(tasks)
         has_votes = kaggle.holds_data(path)
         if not fitting and not has_votes:
-            fitting = found.candidates  # whose tasks are then named as wrong
-        found.pass_over_problems(bool(fitting or has_votes))
+            fitting = candidates.entries  # whose tasks are then named as wrong
+        candidates.pass_over_problems(bool(fitting or has_votes))
         if fitting:
             return _open_single(fitting, tasks)
     return kaggle.open_dataset_files(kaggle.find_folder(data))
 
 
 @dataclass
-class _Found:
+class _Candidates:
     """Datasets at some places, besides the competition and the demo."""
 
-    candidates: list[DatasetCandidate] = field(default_factory=list)
+    entries: list[DatasetCandidate] = field(default_factory=list)
     # of files that are broken, or of no form: the command may need others
     problems: list[InputError] = field(default_factory=list)
 
@@ -105,11 +105,11 @@ class _Found:
                     self.problems.append(error)
                     continue
                 if candidate:
-                    self.candidates.append(candidate)
+                    self.entries.append(candidate)
 
     def fitting(self, tasks: set[str]) -> list[DatasetCandidate]:
         """Select the datasets that serve any of these tasks."""
-        return [candidate for candidate in self.candidates if tasks & candidate.tasks]
+        return [candidate for candidate in self.entries if tasks & candidate.tasks]
 
     def pass_over_problems(self, has_others: bool) -> None:
         """Print the problems; raise the first if there is no other dataset."""
@@ -119,18 +119,18 @@ class _Found:
             print(f"skipped: {problem}")
 
 
-def _search(places: Sequence[Path]) -> _Found:
+def _search(places: Sequence[Path]) -> _Candidates:
     """Find datasets in files, or in folders and the files in them."""
-    found = _Found()
+    candidates = _Candidates()
     for path in places:
-        n_before = len(found.candidates)
-        found.look_at([path])
+        n_before = len(candidates.entries)
+        candidates.look_at([path])
         if path.is_dir():
             others = set(path.glob("[!.]*.*"))
-            for candidate in found.candidates[n_before:]:
+            for candidate in candidates.entries[n_before:]:
                 others.difference_update(candidate.images)
-            found.look_at(sorted(others))
-    return found
+            candidates.look_at(sorted(others))
+    return candidates
 
 
 def _open_single(
