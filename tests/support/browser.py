@@ -53,11 +53,18 @@ class PageProcess:
             os.kill(self._pid, 0)  # fails where the process has ended
             time.sleep(0.1)
 
+    def interrupt(self) -> None:
+        """End it as Ctrl-C does."""
+        self._end(signal.SIGINT)
+
     def kill(self) -> None:
         """End it as kill -9 does, unless that was done."""
         if not self._has_ended:
-            os.kill(self._pid, signal.SIGKILL)
-            self._server.finish()
+            self._end(signal.SIGKILL)
+
+    def _end(self, how: signal.Signals) -> None:
+        os.kill(self._pid, how)
+        self._server.finish()
         self._has_ended = True
 
 

@@ -113,6 +113,7 @@ def be(job: dict[str, Any]) -> NoReturn:
     """Be the command; ends this process."""
     os.setsid()
     signal.alarm(PATIENCE_S)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores Ctrl-C
     for namespace in job["namespaces"]:
         assert ctypes.CDLL(None).setns(os.open(namespace, os.O_RDONLY), 0) == 0, namespace
     os.chdir(job["folder"])

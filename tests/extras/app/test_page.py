@@ -9,6 +9,9 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -22,7 +25,7 @@ from galaxyzoo.extras.app import command, service
 from galaxyzoo.extras.app.service import LoadedRun, PredictedGalaxy
 from galaxyzoo.extras.explain.galaxy import Galaxy
 from galaxyzoo.extras.pages.hosts import own_hosts
-from support.browser import find_port
+from support.browser import PageProcess, find_port
 from support.datasets import draw_competition
 from support.page_client import FOREIGN, OWN, PageClient, close_page
 from support.pictures import draw_image, encode
@@ -49,16 +52,20 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoadedRun]:
 
 
 @pytest.fixture(scope="module")
-def address(run: LoadedRun) -> Iterator[str]:
+def page(run: LoadedRun) -> Iterator[Any]:
+    """The page, served."""
     from galaxyzoo.extras.app.page import build_page  # imports Gradio, which takes seconds
 
     page = build_page(service.list_runs()[0])
     settings = {"middleware": [own_hosts(["10.0.0.1", "Galaxies.example"])]}
-    _, where, _ = page.queue().launch(
-        prevent_thread_lock=True, quiet=True, ssr_mode=False, app_kwargs=settings
-    )
-    yield where
+    page.queue().launch(prevent_thread_lock=True, quiet=True, ssr_mode=False, app_kwargs=settings)
+    yield page
     close_page(page)
+
+
+@pytest.fixture(scope="module")
+def address(page: Any) -> str:
+    return page.local_url
 
 
 @pytest.fixture
@@ -92,10 +99,54 @@ def test_the_command_serves_behind_a_proxy_and_beside_another_users_uploads(
     monkeypatch.setattr(command, "pick_predictor", lambda *_: (run.dataset, run.config.run))
     monkeypatch.setattr(sys, "argv", ["app.py", "--port", str(port)])
     command.main()
+    visitor = PageClient(f"http://127.0.0.1:{port}")
     try:
-        assert PageClient(f"http://127.0.0.1:{port}").show(picture(50))["success"]
+        assert visitor.show(picture(50))["success"]
+        before = list_files(tmp_path)
+        refused = visitor.upload(bytes(20_000_001), "large.jpg")
+        assert refused.status_code == 413
+        assert "20000000 bytes" in refused.text
+        assert list_files(tmp_path) == before  # it is not kept, either
     finally:
         close_page(served[0])
+
+
+def list_files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def test_an_upload_is_deleted_after_an_hour(page, address, monkeypatch):
+    from gradio import route_utils
+
+    def clean_up(minutes_later: int) -> None:
+        """What Gradio does each time that the page's settings say."""
+        later = SimpleNamespace(
+            now=lambda: datetime.now() + timedelta(minutes=minutes_later),
+            fromtimestamp=datetime.fromtimestamp,
+        )
+        monkeypatch.setattr(route_utils, "datetime", later)
+        route_utils.delete_files_created_by_app(page, age)
+
+    pause, age = page.delete_cache
+    assert pause <= 600  # s
+    path = Path(PageClient(address).upload(picture(70), "mine.jpg").json()[0])
+    clean_up(59)
+    assert path.exists()
+    clean_up(61)
+    assert not path.exists()
+
+
+@pytest.mark.slow
+def test_uploads_are_deleted_when_the_command_ends(root, monkeypatch):
+    temporary = root / "tmp"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    process = PageProcess(root, "app.py")
+    path = Path(PageClient(process.address).upload(picture(70), "mine.jpg").json()[0])
+    (uploads,) = temporary.glob("galaxyzoo_*")
+    assert path.is_relative_to(uploads)
+    process.interrupt()
+    assert not uploads.exists()
 
 
 def test_a_slow_request_does_not_stop_the_others(address, monkeypatch):

@@ -17,7 +17,7 @@ from galaxyzoo.results.fold_files import DONE
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.registry import TASKS
 from support.fits_files import write_fits
-from support.pictures import encode
+from support.pictures import draw_images, encode
 from support.problems import draw_votes
 from support.small_models import small_config, untrained
 
@@ -50,6 +50,18 @@ def test_a_fits_cut_out_is_predicted_as_the_picture_that_predict_draws(
     ):
         with pytest.raises(InputError, match=f"mine cannot be used: .*{why}"):
             run.predict_upload(bad, "mine")
+
+
+def test_images_up_to_20_mb_and_8192_px_a_side_are_predicted(prepared):
+    run = LoadedRun("x", "gz37/small", untrained(small_config()))
+    widest = draw_images(1)[0].repeat(200, axis=1)[:16, :8192]
+    largest = encode(widest, end=".png").ljust(20_000_000, b"\0")  # no reader looks behind its end
+    assert run.predict_upload(largest, "mine").prediction.shape == (37,)
+    with pytest.raises(InputError, match="mine is larger than 20 MB"):
+        run.predict_upload(largest + b"\0", "mine")
+    wider = encode(np.pad(widest, ((0, 0), (0, 1), (0, 0))), end=".png")
+    with pytest.raises(InputError, match="mine cannot be used: its size is 8193 × 16 px"):
+        run.predict_upload(wider, "mine")
 
 
 def test_classes_follow_from_votes_where_these_are_clear():

@@ -19,6 +19,7 @@ from pyarrow import parquet
 from galaxyzoo.config.schema import ImageConfig
 from galaxyzoo.data.parallel_decoding import decode_many
 from galaxyzoo.data.stores.opening import open_all, open_images
+from galaxyzoo.extras.formats import tables
 from galaxyzoo.extras.formats.columns import column_names
 from support.forms import write_folder, write_hdf5, write_npz
 from support.pictures import draw_image, encode
@@ -134,6 +135,18 @@ def test_every_form_gives_the_same_images_by_the_same_ids(tmp_path, form):
             color = image.astype(int).mean(axis=(0, 1))
             expected = PICTURES[galaxy_id].mean(axis=(0, 1))
             assert np.abs(color - expected).max() < 1  # the others differ by more
+
+
+def test_row_groups_that_are_too_large_to_be_in_memory_are_refused(tmp_path, monkeypatch):
+    """A file may be of any size, as it is read a row group at a time."""
+    limit = 20_000
+    monkeypatch.setattr(tables, "_MAX_GROUP_BYTES", limit)
+    path = write_bytes_column(tmp_path / "one", pa.binary())
+    assert path.stat().st_size > limit
+    assert len(open_images(path)) == 5
+    parquet.write_table(parquet.read_table(path), path)
+    line = one_line_refusal(open_images, path)
+    assert line.endswith("one.parquet has row groups above 1 GB: write smaller row groups")
 
 
 @pytest.mark.parametrize("holds_bytes", [False, True])

@@ -49,6 +49,17 @@ def test_the_page_shows_each_galaxy_with_its_own_picture_and_label(votes):
     assert (votes / "labels.csv").read_text() == "id,class\n111,bright\n"
 
 
+def test_a_galaxy_links_to_its_place_on_the_sky(tmp_path):
+    draw_survey(tmp_path / "survey", {"1.png": 50, "2.png": 90})
+    path = tmp_path / "list.csv"
+    path.write_text("path,RA,Dec\nsurvey/1.png,10.5,-1\nsurvey/2.png,,\n")
+    make_job(tmp_path / "votes", path, extras=("features",)).run()
+    page = visit(LabelLoop(read_features(tmp_path / "votes")))
+    links = {card["id"]: card["sky"] for card in page.get("ranking?by=mix").json()}
+    assert links.pop("2") is None
+    assert "legacysurvey.org/viewer?ra=10.50000&dec=-1.00000&" in links["1"]
+
+
 def test_shares_are_of_the_class_that_is_asked_for(votes):
     loop = LabelLoop(read_features(votes))
     page = visit(loop)

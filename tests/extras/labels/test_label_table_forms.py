@@ -55,6 +55,12 @@ def write_jsonl(folder: Path, answers: Answers, cell: Callable = "".join) -> Non
     (folder / "metadata.jsonl").write_text(f"{rows}\n", "utf-8")
 
 
+def write_metadata_csv(folder: Path, answers: Answers) -> None:
+    """As Hugging Face's `imagefolder` has it."""
+    table = tabulate(answers, "label", "".join).rename(columns={"file": "file_name"})
+    table.to_csv(folder / "metadata.csv", index=False)
+
+
 def write_metadata_parquet(folder: Path, answers: Answers) -> None:
     table = tabulate(answers, "label", "".join).rename(columns={"file": "file_name"})
     table.to_parquet(folder / "metadata.parquet")
@@ -164,6 +170,7 @@ NAMES: dict[str, Callable[[Path, Answers], None]] = {
     "Parquet": write_parquet,
     "Parquet of bytes": write_bytes,
     "JSON lines": write_jsonl,
+    "metadata.csv": write_metadata_csv,
     "metadata.parquet": write_metadata_parquet,
     "chosen": write_chosen,
     "a zip": lambda folder, answers: write_zip(folder, answers, "Cut-outs v2.zip", "/"),

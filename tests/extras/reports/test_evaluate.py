@@ -22,7 +22,8 @@ from galaxyzoo.tasks.registry import get_task
 from support.commands import call, complaint, succeed
 from support.datasets import draw_clear_competition, write_classes
 from support.pictures import read_embedded
-from support.trained import N_FOLDS, save_classes, save_table
+from support.report_pages import read_sky_links
+from support.trained import N_FOLDS, run_command, save_classes, save_table
 
 
 def draw_inputs(root: Path) -> tuple[Catalog, Catalog]:
@@ -130,6 +131,20 @@ def test_of_hold_outs_those_asked_for_are_shown(project, root, monkeypatch):
         assert [result.run for result in evaluation.shown] == shown
     summary = summarize(evaluation, "")
     assert summary["zoo5/b_holdout"].startswith("hold-out log-loss")
+
+
+def test_a_galaxy_links_to_its_place_on_the_sky(root, monkeypatch):
+    names = np.repeat(get_task("zoo5").columns, 3)
+    folder = write_classes(root / "input" / "toy", dict(enumerate(names, start=500)))
+    table = pd.read_csv(folder / "train_labels.csv")
+    table = table.assign(ra=table["GalaxyID"] - 400.25, dec=500 - table["GalaxyID"])
+    table.to_csv(folder / "train_labels.csv", index=False)
+    save_table(prepare("toy", n_folds=N_FOLDS, tasks={"zoo5"}), "zoo5/cnn", 3.0)
+    run_command(monkeypatch, "evaluate", "zoo5")
+    page = (root / "reports" / "toy" / "zoo5" / "index.html").read_text(encoding="utf-8")
+    places = read_sky_links(page)
+    assert places == {galaxy: (int(galaxy) - 400.25, 500 - int(galaxy)) for galaxy in places}
+    assert len(places) == page.count('alt="galaxy ') > 0
 
 
 def test_without_images_the_report_says_so_and_has_all_else(root, project):

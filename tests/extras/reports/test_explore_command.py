@@ -9,6 +9,7 @@ import pandas as pd
 
 from support.commands import call, complaint, succeed
 from support.datasets import ZOO5, draw_competition, write_labeled
+from support.report_pages import read_sky_links
 
 
 def test_a_page_of_votes_and_classes(tmp_path):
@@ -33,12 +34,18 @@ def test_a_page_of_votes_and_classes(tmp_path):
 def test_a_page_of_a_label_file_and_one_task(tmp_path):
     labels = write_labeled(tmp_path / "input" / "five", n=25) / "train_labels.csv"
     table = pd.read_csv(labels)
-    table[table["class"] != ZOO5[3]].to_csv(labels, index=False)
+    table = table[table["class"] != ZOO5[3]]
+    table = table.assign(ra=2.5 * table["GalaxyID"], dec=-table["GalaxyID"])
+    table.to_csv(labels, index=False)
     result = succeed(tmp_path, "explore.py", "--data", "five", "--output", "page")
     assert "--plan zoo5 stages=null --data five" in result.stdout
     files = {path.name for path in (tmp_path / "page").iterdir()}
     assert files == {"index.html", "classes.csv"}
-    assert "zoo5: random galaxies" in (tmp_path / "page/index.html").read_text()
+    page = (tmp_path / "page/index.html").read_text()
+    assert "zoo5: random galaxies" in page
+    places = read_sky_links(page)
+    assert places == {galaxy: (2.5 * int(galaxy), -int(galaxy)) for galaxy in places}
+    assert len(places) == page.count('alt="galaxy ') > 0
     assert pd.read_csv(tmp_path / "page" / "classes.csv")["kept"].tolist() == [5, 5, 5, 0, 5]
     for task in ("hubble10", "gz37"):
         refused = call(tmp_path, "explore.py", "--data", "five", "--task", task)

@@ -11,6 +11,7 @@ import pytest
 from galaxyzoo.extras.surveys import ranking
 from galaxyzoo.extras.surveys.survey import INTERVALS, SPREAD, Survey
 from support.pictures import read_embedded
+from support.report_pages import read_sky_links
 from support.surveys import TASK, draw_survey, make_job
 
 ORDER = np.random.default_rng(0).permutation(60) * 4
@@ -66,3 +67,13 @@ def test_the_highest_come_first_each_with_its_picture(job, by):
 def test_all_of_a_small_survey(job):
     ranking.write_ranking(job, TASK.columns[0], 1000)
     assert len(pd.read_csv(job.folder / ranking.TABLE)) == len(GRAYS)
+
+
+def test_a_galaxy_links_to_its_place_on_the_sky(tmp_path):
+    draw_survey(tmp_path / "survey", {f"{k}.png": 50 * k for k in range(1, 4)})
+    path = tmp_path / "list.csv"
+    path.write_text("path,RA,Dec\nsurvey/1.png,10.5,-1\nsurvey/2.png,,\nsurvey/3.png,20.25,2\n")
+    listed = make_job(tmp_path / "votes", path)
+    listed.run()
+    page = ranking.write_ranking(listed, TASK.columns[0], 3).read_text(encoding="utf-8")
+    assert read_sky_links(page) == {"1": (10.5, -1), "3": (20.25, 2)}

@@ -1,6 +1,7 @@
 """Trials: repeated where interrupted, given up when bad, and the best one's config."""
 
 import functools
+import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -204,6 +205,28 @@ def test_trials_that_diverge_or_make_no_network_are_done(lab):
     search.train(2, 1, "loky")
     assert len(seen) == 1  # the other's settings make none
     assert [score for _, score, *_ in scores(search)] == [None, None]
+
+
+def test_of_choices_alone_each_combination_is_tried_once(lab):
+    """However many trials are asked for, also where one was interrupted."""
+
+    def interrupted(config: Config, call: int, epoch: int) -> float:
+        if call == 2:
+            raise KeyboardInterrupt
+        return by_lr(config, call, epoch)
+
+    seen = lab.fake(interrupted)
+    rates, widths = [1e-4, 1e-3, 1e-2], [[8], [8, 16]]
+    choices = {"train.lr": rates, "model.kwargs.widths": widths}
+    space = {name: {"type": "choice", "choices": values} for name, values in choices.items()}
+    search = lab.make(space=space)
+    with pytest.raises(KeyboardInterrupt):
+        search.train(4, 1, "loky")
+    for goal in (4, 50, 50):
+        search.train(goal, 1, "loky")
+    picked = [(p["train.lr"], p["model.kwargs.widths"]) for *_, p in scores(search)]
+    assert sorted(picked) == [*itertools.product(rates, widths)]
+    assert len(seen) == 6 + 1
 
 
 @pytest.mark.parametrize("epochs", [3, 4])
