@@ -5,6 +5,7 @@ import shutil
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -17,7 +18,7 @@ from galaxyzoo.core import paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.geometry import iterate_views
 from galaxyzoo.data.image_cache import ImageCache, open_cache
-from galaxyzoo.data.prepare import Dataset
+from galaxyzoo.data.prepare import Dataset, prepare
 from galaxyzoo.data.stores.opening import open_images
 from galaxyzoo.inference.network import predict, predict_each
 from galaxyzoo.models.build import load_network
@@ -51,11 +52,22 @@ def student_config(name: str = "gz37/student", **teaching: Any) -> Config:
     return small_config(run=name, image=SIZES, teacher=values, train={"epochs": 1})
 
 
+@pytest.fixture(scope="module")
+def taught_project(prepared_project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project folder with thirty galaxies in three folds, on which a teacher is trained."""
+    folder = tmp_path_factory.mktemp("taught")
+    shutil.copytree(prepared_project, folder, dirs_exist_ok=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GALAXYZOO_ROOT", str(folder))
+        Run(teacher_config(), prepare(n_folds=3)).train()
+    return folder
+
+
 @pytest.fixture
-def taught(prepared: Dataset) -> Dataset:
-    """Thirty galaxies in three folds, on which a teacher is trained."""
-    Run(teacher_config(), prepared).train()
-    return prepared
+def taught(taught_project: Path, root: Path) -> Dataset:
+    """A copy of it for one test, to change."""
+    shutil.copytree(taught_project, root, dirs_exist_ok=True)
+    return prepare(n_folds=3)
 
 
 def read_pictures(data: Dataset) -> dict[int, np.ndarray]:
