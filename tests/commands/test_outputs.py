@@ -3,10 +3,7 @@
 import os
 from pathlib import Path
 
-import pandas as pd
-import pyarrow as pa
 import pytest
-from pyarrow import parquet
 
 from galaxyzoo import commands
 from galaxyzoo.core.errors import InputError
@@ -14,7 +11,6 @@ from galaxyzoo.core.paths import check_output
 from support.commands import call, complaint, parser_of, succeed
 from support.forms import write_folder
 from support.pictures import draw_images
-from support.surveys import read_columns
 
 # Options that take a path to read, and those that take one to write with a line that has each.
 READ = {
@@ -121,32 +117,3 @@ def test_inputs_and_what_nobody_may_write_are_no_outputs(tmp_path, monkeypatch, 
     (tmp_path / "in/a.csv").touch()
     with pytest.raises(InputError, match=r"is or contains an input|cannot be written: "):
         check_output("--output", Path(output), [Path("in/a.csv")], lambda path: True)
-
-
-CELLS: dict[str, list[object]] = {
-    "1,-2": [1, -2],
-    "1,": [1, None],
-    "1.5,1e-05": [1.5, 1e-05],
-    "1.5,nan": [1.5, None],
-    "1237648720693755918,": [1237648720693755918, None],
-    "True,False": [True, False],
-}
-TEXTS = ["99999999999999999999,1", "1237648720693755918.0,2.0", "001,2", "1e5,2a7", "1e5,2e7"]
-CELLS |= {text: [*text.split(",")] for text in (*TEXTS, "NA,x")}
-
-
-@pytest.mark.parametrize(("text", "kept"), CELLS.items())
-def test_cells_of_a_list_keep_their_digits(tmp_path, text, kept):
-    path = tmp_path / "list.csv"
-    pd.DataFrame({"path": ["a", "b"], "x": text.split(",")}).to_csv(path, index=False)
-    assert str(read_columns(path, ["x"])["x"].to_pylist()) == str(kept)
-
-
-@pytest.mark.parametrize("cells", [[2**60 + 1, None], [5, None], [True, None], [[1.0], None]])
-def test_columns_with_gaps_are_exact(tmp_path, cells):
-    path = tmp_path / "list.parquet"
-    column = pa.array(cells)
-    parquet.write_table(pa.table({"path": ["a", "b"], "x": column}), path)
-    kept = read_columns(path, ["x"])["x"]
-    assert kept.type == column.type
-    assert str(kept.to_pylist()) == str(cells)

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.io import archives, csv_bytes
+from galaxyzoo.io import csv_bytes
 from galaxyzoo.io.tables import read_csv, read_table, select_numbers
 from galaxyzoo.results.table import select_predictions
 from support.refusals import one_line_refusal
@@ -162,27 +162,6 @@ def test_long_mixed_columns_are_named_without_a_warning(tmp_path):
     assert "GalaxyID 7000000, column 'a': 'half' is not a finite number" in message
 
 
-def test_a_packed_table_that_is_cut_off(tmp_path):
-    path = tmp_path / "table.csv.gz"
-    path.write_bytes(gzip.compress(PLAIN.encode())[:-12])
-    message = one_line_refusal(read_csv, path)
-    assert "table.csv.gz cannot be read: Compressed file ended before" in message
-    path.write_bytes(b"no gzip")
-    assert "cannot be read: Not a gzipped file" in one_line_refusal(read_csv, path)
-    path.write_bytes(gzip.compress(PLAIN.encode()[:-6]))
-    assert "ends in the middle of line 3 ('3,0…', 2 of 3 cells" in one_line_refusal(read_csv, path)
-
-
-def test_a_packed_table_that_would_fill_the_memory(tmp_path):
-    path = tmp_path / "table.csv.gz"
-    for zeros, message in (
-        (archives.ALWAYS_ACCEPTED_BYTES, "table.csv.gz has more than "),
-        (archives.ALWAYS_ACCEPTED_BYTES // 10, "ends in the middle of line 2"),
-    ):
-        path.write_bytes(gzip.compress(b"GalaxyID,a\n" + b"0" * zeros, compresslevel=1))
-        assert message in one_line_refusal(read_csv, path)
-
-
 def test_a_table_of_too_many_bytes(file, monkeypatch):
     file.write_text(PLAIN)
     monkeypatch.setattr(csv_bytes, "MAX_BYTES", 20)
@@ -205,21 +184,31 @@ def test_a_compressed_table_is_read_as_it_is(tmp_path, ending):
         assert read_csv(path).to_numpy().tolist() == [[0.5, 1.0], [0.25, 0.0]]
 
 
-@pytest.mark.parametrize("damage", ["cut", "other", "bomb"])
+NOT_PACKED = {
+    ".gz": "Not a gzipped file",
+    ".bz2": "Invalid data stream",
+    ".xz": "Input format not supported",
+    ".zip": "File is not a zip file",
+}
+
+
 @pytest.mark.parametrize("ending", PACKERS)
-def test_a_damaged_compressed_table_is_refused_in_a_line(tmp_path, monkeypatch, ending, damage):
+def test_a_damaged_compressed_table_is_refused_in_a_line(tmp_path, monkeypatch, ending):
+    pack = PACKERS[ending]
+    plain = PLAIN.encode()
+    cut_off = NOT_PACKED[".zip"] if ending == ".zip" else "Compressed file ended before"
     path = tmp_path / f"t.csv{ending}"
-    content = PACKERS[ending](PLAIN.encode())
-    if damage == "cut":
-        content = content[: len(content) // 2]
-    elif damage == "other":
-        content = PLAIN.encode()
-    else:
-        monkeypatch.setattr(csv_bytes, "ALWAYS_ACCEPTED_BYTES", 1000)
-        content = PACKERS[ending](PLAIN.encode() + b"7,1,1\n" * 10**6)
-    path.write_bytes(content)
-    line = one_line_refusal(read_csv, path)
-    assert line.startswith(f"{path} {'has more than' if damage == 'bomb' else 'cannot be read: '}")
+    for content, problem in (
+        (pack(plain)[:-12], f"cannot be read: {cut_off}"),
+        (plain, f"cannot be read: {NOT_PACKED[ending]}"),
+        (pack(plain[:-6]), "ends in the middle of line 3 ('3,0…', 2 of 3 cells"),
+        (pack(plain + b"0" * 10**6), "ends in the middle of line 4"),  # read, as it is no bomb
+    ):
+        path.write_bytes(content)
+        assert one_line_refusal(read_csv, path).startswith(f"{path} {problem}")
+    monkeypatch.setattr(csv_bytes, "ALWAYS_ACCEPTED_BYTES", 1000)
+    path.write_bytes(pack(plain + b"0" * 10**6))
+    assert one_line_refusal(read_csv, path).startswith(f"{path} has more than ")
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet", "jsonl"])

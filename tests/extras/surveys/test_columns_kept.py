@@ -209,6 +209,17 @@ CELLS: dict[str, tuple[list[str], list[object]]] = {
     "zeros and fractions": (["001", "1.5", "00.5"], ["001", "1.5", "00.5"]),
     "exponents": (["1.e5", "+.5E-1", "0"], [1e5, 0.05, 0.0]),
     "zeros": (["001", "", "NA"], ["001", None, "NA"]),
+    "whole numbers": (["1", "-2", ""], [1, -2, None]),
+    "an id beside a gap": (["1237648720693755918", "", "1"], [1237648720693755918, None, 1]),
+    "an exponent of a number": (["1.5", "1e-05", "nan"], [1.5, 1e-05, None]),
+    "Python's booleans": (["True", "False", ""], [True, False, None]),
+    "beyond 64 bits": (["99999999999999999999", "1", "2"], ["99999999999999999999", "1", "2"]),
+    "ids as fractions": (
+        ["1237648720693755918.0", "2.0", ""],
+        ["1237648720693755918.0", "2.0", None],
+    ),
+    "names like numbers": (["1e5", "2a7", ""], ["1e5", "2a7", None]),
+    "names like exponents": (["1e5", "2e7", ""], ["1e5", "2e7", None]),
     "digits": (["0.12345678901234567890", "", "1"], ["0.12345678901234567890", None, "1"]),
 }
 
@@ -238,6 +249,13 @@ def test_nan_and_null_of_a_parquet_column_are_null(tmp_path, kind):
     read = read_columns(tmp_path / "a.parquet", ["x"])
     assert read["x"].to_pylist() == [None, 0.5, np.inf, None]
     assert read["x"].type == kind
+
+
+def test_a_column_of_lists_with_a_gap_is_exact(tmp_path):
+    column = pa.array([[1.0], None])
+    parquet.write_table(pa.table({"x": column}), tmp_path / "a.parquet")
+    read = read_columns(tmp_path / "a.parquet", ["x"])["x"]
+    assert (read.type, read.to_pylist()) == (column.type, column.to_pylist())
 
 
 def test_a_column_without_values_in_one_list_has_the_type_of_the_others(tmp_path):
