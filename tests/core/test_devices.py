@@ -39,14 +39,17 @@ def test_each_process_claims_a_gpu_of_its_own(tmp_path, monkeypatch):
         assert get_device() == torch.device("cuda:0")
 
 
-@pytest.mark.parametrize(("count", "chosen"), [(1, None), (2, "cpu")])
-def test_one_gpu_or_a_choice_of_the_user_is_left_alone(count, chosen, monkeypatch):
-    monkeypatch.delenv("GALAXYZOO_DEVICE", raising=False)
-    if chosen:
-        monkeypatch.setenv("GALAXYZOO_DEVICE", chosen)
+@pytest.mark.parametrize(
+    ("count", "chosen", "used"), [(1, "", "cuda"), (2, "cpu", "cpu"), (2, "cuda:1", "cuda:1")]
+)
+def test_one_gpu_or_a_choice_of_the_user_is_left_alone(count, chosen, used, tmp_path, monkeypatch):
+    monkeypatch.setenv("GALAXYZOO_DEVICE", chosen)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
-    with claim_gpu():
-        assert os.environ.get("GALAXYZOO_DEVICE") == chosen
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    for _ in range(2):  # and it stays so
+        with claim_gpu():
+            assert str(get_device()) == used
 
 
 @pytest.mark.parametrize(
@@ -110,11 +113,21 @@ def test_precision_and_name_are_those_of_the_gpu_in_use(number, monkeypatch):
     devices.has_bf16.cache_clear()
 
 
+class BeganError(Exception):
+    """Stops a training where it would use the GPU."""
+
+
 @pytest.mark.parametrize("wanted", [True, False])
 def test_training_chooses_by_the_config(monkeypatch, wanted):
-    chosen = []
-    monkeypatch.setattr(devices, "prepare_to_train", lambda device, on: chosen.append(on))
+    def stop(*_: object) -> None:
+        raise BeganError
+
+    monkeypatch.setenv("GALAXYZOO_DEVICE", "cuda")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(trainer, "BatchLoader", stop)
+    torch.use_deterministic_algorithms(not wanted)
     config = small_config(train={"deterministic": wanted})
-    trainer.Trainer(config, fold_data())
-    assert chosen == [wanted]
+    with pytest.raises(BeganError):
+        trainer.Trainer(config, fold_data())
+    assert torch.are_deterministic_algorithms_enabled() == wanted
     assert config.digest() == small_config().digest()

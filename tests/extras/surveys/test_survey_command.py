@@ -224,13 +224,18 @@ def test_a_table_alone_that_is_interrupted_is_not_said_to_resume(tmp_path, monke
         run_command(monkeypatch, "survey", tmp_path, tmp_path / "votes")
 
 
-def test_of_a_class_run_a_part_holds_the_decided_class():
-    task = TASKS["hubble10"]
-    shares = np.random.default_rng(0).dirichlet(np.ones(10), 6)
-    predictions = pd.DataFrame(shares, columns=list(task.columns))
-    prior = shares.mean(axis=0)
-    expected = task.with_decision(predictions, prior)["class"].tolist()
-    assert survey_classes(task, predictions, prior) == {"class": expected}
+@pytest.mark.parametrize(
+    ("task", "prior", "shares", "decided"),
+    [
+        ("elliptical_spiral", [0.9, 0.1], [0.6, 0.4], "elliptical"),
+        # Judged by balanced accuracy: 2.5 times as probable as it is frequent, normal 0.75 times
+        ("anomaly4", [0.8, 0.1, 0.05, 0.05], [0.6, 0.25, 0.1, 0.05], "ringed"),
+        ("anomaly4", [0.8, 0.1, 0.05, 0.05], [0.9, 0.06, 0.02, 0.02], "normal"),
+    ],
+)
+def test_of_a_class_run_a_part_holds_the_decided_class(task, prior, shares, decided):
+    predictions = pd.DataFrame([shares], columns=list(TASKS[task].columns))
+    assert survey_classes(TASKS[task], predictions, np.array(prior)) == {"class": [decided]}
 
 
 def test_the_bundled_networks_keep_features_but_for_a_job_begun_without(
