@@ -20,8 +20,8 @@ from galaxyzoo.core.paths import CODE_ROOT
 from galaxyzoo.data.stores.opening import ImageForm
 from support.commands import (
     COMPETITION,
+    OPTIONAL,
     TINY,
-    WITHOUT_PACKAGES,
     call,
     complaint,
     copy_checkout,
@@ -30,6 +30,11 @@ from support.commands import (
 )
 from support.fork_server import FAULTS
 from support.thoroughness import long_only
+
+WITHOUT_PACKAGES = f"""
+import sys
+sys.modules |= dict.fromkeys({[*OPTIONAL, "simplejpeg"]})
+"""
 
 EXTRAS = extras.installed()
 PACKAGE = CODE_ROOT / "src" / "galaxyzoo" / "extras"

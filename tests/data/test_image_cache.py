@@ -17,8 +17,8 @@ from galaxyzoo.data.decoding import decode
 from galaxyzoo.data.image_cache import describe_bad, open_cache
 from galaxyzoo.data.stores.base import MAX_IMAGE_BYTES, Images
 from galaxyzoo.data.stores.opening import open_by_galaxy_id
+from support.kills import Killed
 from support.pictures import draw_image, encode, write_zip
-from support.training_fixtures import Killed
 
 SMALL = ImageConfig(crop_px=400, cache_px=32)
 N = 10

@@ -5,17 +5,48 @@ from typing import Any
 import pytest
 import timm
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.functional import mse_loss
 
 from galaxyzoo.config.loading import all_runs, load_config
 from galaxyzoo.config.schema import Config, TrainConfig
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.models.build import OWN_MODELS, GalaxyNet, build_model, load_network, start_backbone
 from galaxyzoo.models.heads import build_output
+from galaxyzoo.models.losses import Loss
 from galaxyzoo.models.weights import save_weights
 from galaxyzoo.tasks.registry import get_task
+from galaxyzoo.training.optim import build_optimizer
 from support.refusals import one_line_refusal
-from support.small_models import overfit, small_config, without_gradient
+from support.small_models import small_config
+
+
+def overfit(
+    model: nn.Module, targets: Tensor, train: TrainConfig, steps: int, loss: Loss = mse_loss
+) -> float:
+    """Train a network on one batch of random 32 px images; the last loss over the first."""
+    images = torch.randint(0, 256, (len(targets), 3, 32, 32), dtype=torch.uint8)
+    optimizer = build_optimizer(model, train)
+    losses = []
+    for _ in range(steps):
+        value = loss(model(images), targets)
+        optimizer.zero_grad()
+        value.backward()
+        optimizer.step()
+        losses.append(value.item())
+    return losses[-1] / losses[0]
+
+
+def without_gradient(model: nn.Module) -> list[str]:
+    """Names of the parameters that no gradient of a forward pass on random images reaches."""
+    for name, parameter in model.named_parameters():
+        # timm starts residual branches at zero, which lets nothing through.
+        if name.startswith("backbone.") and not parameter.any():
+            nn.init.constant_(parameter, 0.5)
+    model(torch.randint(0, 256, (4, 3, 32, 32), dtype=torch.uint8)).square().sum().backward()
+    gradients = {name: parameter.grad for name, parameter in model.named_parameters()}
+    return [n for n, some in gradients.items() if some is None or not some.abs().sum() > 0]
+
 
 NETWORKS = [*OWN_MODELS, "resnet18", "mobilenetv2_100", "torchvision/resnet18"]
 NO_LAYERS = """conv konv64 conv64.5 conv0 conv64/0 conv64/2/2 conv. norm2 norm/2 pool2 pool/2

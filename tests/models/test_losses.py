@@ -5,11 +5,16 @@ import pytest
 import torch
 from torch.nn import functional
 
-from galaxyzoo.models.heads import build_output
+from galaxyzoo.models.heads import TreeOutput, build_output
 from galaxyzoo.models.losses import cross_entropy, tree_divergence
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2
 from galaxyzoo.tasks.registry import TASKS
-from support.slow_tree import draw_tree
+
+
+def draw_tree(seed: int, n: int = 6) -> torch.Tensor:
+    """(B, 37) vote fractions that obey the tree."""
+    generator = torch.Generator().manual_seed(seed)
+    return TreeOutput()(torch.randn(n, 37, generator=generator, dtype=torch.float64))
 
 
 def draw(seed: int, n: int = 20, n_classes: int = 4) -> tuple[torch.Tensor, torch.Tensor]:

@@ -2,6 +2,7 @@
 
 import io
 import random
+import struct
 import zipfile
 
 import numpy as np
@@ -12,11 +13,18 @@ from hypothesis import strategies as st
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.decoding import decode
 from galaxyzoo.data.stores.opening import open_by_galaxy_id
-from support.bad_image_fixtures import JPEG, KINDS, PNG, sized_jpeg, sized_png
+from support.bad_image_fixtures import JPEG, KINDS, PNG, chunk, sized_jpeg
 from support.fuzz_fixtures import CASES, PICTURE, mutate
 from support.pictures import encode, write_zip
 from support.refusals import check_refusal
 from support.strategies import SEEDS, crops
+
+
+def sized_png(width: int, height: int) -> bytes:
+    """The PNG whose header says another size than its pixels have."""
+    head = chunk(b"IHDR", struct.pack(">II", width, height) + PNG[24:29])
+    return PNG[:8] + head + PNG[33:]
+
 
 FILES = st.sampled_from([JPEG, PNG]) | st.sampled_from([kind.data for kind in KINDS.values()])
 SIDES = st.sampled_from([0, 1, 2, 105, 107, 500, 8192, 8193, 65535, 2**31 - 1, 2**32 - 1])

@@ -13,10 +13,10 @@ from galaxyzoo.commands import ensemble
 from galaxyzoo.core import files
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.tasks.registry import TASKS
+from support.kills import killed_before
 from support.problems import draw_run
 from support.refusals import listing
 from support.trained import save_project, save_run
-from support.training_fixtures import killed_before
 
 
 @pytest.fixture

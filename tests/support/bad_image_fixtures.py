@@ -50,12 +50,6 @@ def sized_jpeg(width: int, height: int) -> bytes:
     return bytes(data)
 
 
-def sized_png(width: int, height: int) -> bytes:
-    """The PNG whose header says another size than its pixels have."""
-    head = chunk(b"IHDR", struct.pack(">II", width, height) + PNG[24:29])
-    return PNG[:8] + head + PNG[33:]
-
-
 def png_bomb(side: int) -> bytes:
     """A whole PNG of a few kB that unpacks to `side` × `side` black pixels, one bit each."""
     rows = zlib.compress(bytes((side // 8 + 1) * side), 9)

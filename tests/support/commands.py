@@ -25,10 +25,6 @@ TINY = ["image.size_px=32", "model.kwargs.widths=[8,16]", "head.hidden=16"]
 TINY += ["train.epochs=2", "train.batch_size=8"]
 TRAIN = ["train.py", "gz37/cnn", *TINY, "--folds", "3"]
 OPTIONAL = sorted({name for extra in installed().values() for name in extra.packages})
-WITHOUT_PACKAGES = f"""
-import sys
-sys.modules |= dict.fromkeys({[*OPTIONAL, "simplejpeg"]})
-"""
 COMPETITION = draw_competition(n_train=36, n_test=7, seed=3)
 
 

@@ -1,7 +1,6 @@
 """A stand-in for the survey's server on this machine, which fails as it is told to."""
 
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -16,7 +15,7 @@ Answer = Callable[[BaseHTTPRequestHandler, bytes], None]
 
 
 def good(handler: BaseHTTPRequestHandler, data: bytes) -> None:
-    _head(handler, 200, len(data))
+    send_head(handler, 200, len(data))
     handler.wfile.write(data)
 
 
@@ -24,43 +23,14 @@ def status(code: int, **headers: str) -> Answer:
     """Refuse with that status."""
 
     def answer(handler: BaseHTTPRequestHandler, data: bytes) -> None:
-        _head(handler, code, 0, **headers)
+        send_head(handler, code, 0, **headers)
 
     return answer
-
-
-def cut_off(handler: BaseHTTPRequestHandler, data: bytes) -> None:
-    """Say the whole length, and close after half of it."""
-    _head(handler, 200, len(data))
-    handler.wfile.write(data[: len(data) // 2])
-
-
-def cut_off_unseen(handler: BaseHTTPRequestHandler, data: bytes) -> None:
-    """Half of the image, in an answer that is whole by its own words."""
-    good(handler, data[: len(data) // 2])
-
-
-def silent(handler: BaseHTTPRequestHandler, data: bytes) -> None:
-    """Let the other end wait longer than it will."""
-    time.sleep(1)
-    good(handler, data)
 
 
 def words(handler: BaseHTTPRequestHandler, data: bytes) -> None:
     """A page that says sorry, with status 200."""
     good(handler, b"<html>The service is down for maintenance.</html>")
-
-
-def of_size(side_px: int) -> Answer:
-    def answer(handler: BaseHTTPRequestHandler, data: bytes) -> None:
-        good(handler, encode(draw_image(np.random.default_rng(0), side_px)))
-
-    return answer
-
-
-def blank(handler: BaseHTTPRequestHandler, data: bytes) -> None:
-    """What lies outside the survey."""
-    good(handler, encode(np.full((64, 64, 3), 128, np.uint8)))
 
 
 class CutoutServer:
@@ -113,7 +83,7 @@ def serving() -> Iterator[CutoutServer]:
             thread.join()
 
 
-def _head(handler: BaseHTTPRequestHandler, code: int, length: int, **headers: str) -> None:
+def send_head(handler: BaseHTTPRequestHandler, code: int, length: int, **headers: str) -> None:
     handler.send_response(code)
     handler.send_header("Content-Length", str(length))
     for name, value in headers.items():

@@ -7,7 +7,6 @@ import pandas as pd
 
 from galaxyzoo.extras.download.gz2_dataset import Gz2Options, make_balanced_set
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, PUBLISHED_NAMES
-from support.pictures import draw_image, encode, write_zip
 from support.refusals import one_line_refusal
 
 TABLE, MAPPING, IMAGES = "gz2_hart16.csv", "gz2_filename_mapping.csv", "images_gz2.zip"
@@ -53,21 +52,6 @@ def draw_published(counts: dict[str, int] | None = None) -> tuple[pd.DataFrame, 
             table[f"{answer}_debiased"] = shares[:, i]
     shuffled = table.sample(frac=1, random_state=2)
     return shuffled, pd.Series(names, index=ids)
-
-
-def write_published(folder: Path, counts: dict[str, int] | None = None) -> pd.Series:
-    """The three published files; returns each galaxy's class."""
-    table, classes = draw_published(counts)
-    ids = classes.index.tolist()
-    images = {
-        f"images/{row}.jpg": encode(draw_image(np.random.default_rng(row), 64))
-        for row in range(len(ids))
-    }
-    write_zip(folder / IMAGES, images)
-    table.to_csv(folder / TABLE, index=False)
-    mapping = pd.DataFrame({"objid": ids, "sample": "original", "asset_id": range(len(ids))})
-    mapping.to_csv(folder / MAPPING, index=False)
-    return classes
 
 
 def labels(folder: Path) -> pd.Series:

@@ -1,14 +1,11 @@
 """Arrays for ensembling: made-up votes, classes, and runs that err."""
 
-from collections.abc import Mapping
-
 import numpy as np
 
-from galaxyzoo.ensemble.blends import Blend
 from galaxyzoo.ensemble.least_squares import OofFold
-from galaxyzoo.ensemble.selection import CANDIDATES, Candidate, CrossFits, cross_fit
+from galaxyzoo.ensemble.selection import CANDIDATES, CrossFits, cross_fit
 from galaxyzoo.tasks.decision_tree import GALAXY_ZOO_2, DecisionTree, Question
-from galaxyzoo.tasks.kinds import ClassTask, Task, VoteTask
+from galaxyzoo.tasks.kinds import ClassTask, VoteTask
 
 
 class TwoNumbers(VoteTask):
@@ -43,18 +40,6 @@ def make_problem(
 
 def fit_all(problem: Problem, names: list[str] = LINEAR) -> CrossFits:
     return cross_fit({name: CANDIDATES[name] for name in names}, SMALL, *problem)
-
-
-def fit_weights(
-    folds: list[OofFold],
-    name: str,
-    task: Task = SMALL,
-    candidates: Mapping[str, Candidate] = CANDIDATES,
-) -> np.ndarray:
-    """(run, column) weights of a candidate that is a blend."""
-    model = candidates[name].fit(folds, task)
-    assert isinstance(model, Blend)
-    return model.weights
 
 
 def stack_folds(folds: list[OofFold]) -> tuple[np.ndarray, np.ndarray]:

@@ -5,16 +5,12 @@ from typing import Any
 
 import torch
 import yaml
-from torch import Tensor, nn
-from torch.nn.functional import mse_loss
 
 from galaxyzoo.config.loading import read_recipe
-from galaxyzoo.config.schema import Config, TrainConfig
+from galaxyzoo.config.schema import Config
 from galaxyzoo.config.stages import parse_recipe
 from galaxyzoo.inference.predict import RunNetworks
 from galaxyzoo.models.build import GalaxyNet, build_model
-from galaxyzoo.models.losses import Loss
-from galaxyzoo.training.optim import build_optimizer
 
 SMALL: dict[str, Any] = {
     "task": "gz37",
@@ -82,30 +78,3 @@ def small_network(name: str, size_px: int, seed: int = 0) -> GalaxyNet:
 def untrained(config: Config, folds: int = 1) -> RunNetworks:
     """A run of untrained networks."""
     return RunNetworks(config, {k: build_model(config, False).eval() for k in range(folds)})
-
-
-def overfit(
-    model: nn.Module, targets: Tensor, train: TrainConfig, steps: int, loss: Loss = mse_loss
-) -> float:
-    """Train a network on one batch of random 32 px images; the last loss over the first."""
-    images = torch.randint(0, 256, (len(targets), 3, 32, 32), dtype=torch.uint8)
-    optimizer = build_optimizer(model, train)
-    losses = []
-    for _ in range(steps):
-        value = loss(model(images), targets)
-        optimizer.zero_grad()
-        value.backward()
-        optimizer.step()
-        losses.append(value.item())
-    return losses[-1] / losses[0]
-
-
-def without_gradient(model: nn.Module) -> list[str]:
-    """Names of the parameters that no gradient of a forward pass on random images reaches."""
-    for name, parameter in model.named_parameters():
-        # timm starts residual branches at zero, which lets nothing through.
-        if name.startswith("backbone.") and not parameter.any():
-            nn.init.constant_(parameter, 0.5)
-    model(torch.randint(0, 256, (4, 3, 32, 32), dtype=torch.uint8)).square().sum().backward()
-    gradients = {name: parameter.grad for name, parameter in model.named_parameters()}
-    return [n for n, some in gradients.items() if some is None or not some.abs().sum() > 0]

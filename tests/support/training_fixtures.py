@@ -1,7 +1,6 @@
 """Training that costs nothing, for tests of what goes on around it."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -21,6 +20,7 @@ from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.training.loader import Batch
 from galaxyzoo.training.parts import Part
 from galaxyzoo.training.trainer import Trainer
+from support.kills import Killed
 from support.problems import one_hot
 from support.small_models import small_config
 
@@ -53,26 +53,6 @@ def class_fold(galaxies: int = 40, seed: int = 0, **start: Any) -> FoldData:
     targets = one_hot(classes, 5)
     part = Part("fold_0", rows[~held_out], rows[held_out], stream=0)
     return FoldData(cache, targets, part, **start)
-
-
-class Killed(BaseException):
-    """Stands for SIGKILL in one process."""
-
-
-@contextmanager
-def killed_before(name: str) -> Iterator[None]:
-    """Expect to be killed right before a file of that name is put in place."""
-    replace = Path.replace
-
-    def killed(self: Path, target: Path) -> Path:
-        if target.name == name:
-            raise Killed
-        return replace(self, target)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Path, "replace", killed)
-        with pytest.raises(Killed):
-            yield
 
 
 def kill_after(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
@@ -131,14 +111,6 @@ def limit_memory(patch: pytest.MonkeyPatch, most: int, after: int = 0) -> list[i
 
 # Nothing in it depends on the other images of a batch.
 NO_NORM = {"name": "layers", "kwargs": {"layers": ["conv4", "pool", "conv4/2", "pool"]}}
-
-
-def gradients(settings: Config, data: FoldData, parts: int) -> tuple[float, list[np.ndarray]]:
-    trainer = Trainer(settings, data)
-    trainer.micro_batches = parts
-    trainer.model.train()
-    loss = trainer.step(0, next(iter(trainer.batches())))
-    return loss.item(), [p.grad.numpy() for p in trainer.model.parameters() if p.grad is not None]
 
 
 def fake_training(

@@ -25,9 +25,9 @@ from galaxyzoo.training import fold, trainer
 from galaxyzoo.training.fold import train_fold
 from galaxyzoo.training.loader import Batch
 from galaxyzoo.training.trainer import Trainer
+from support.kills import Killed
 from support.small_models import class_config, small_config
 from support.training_fixtures import (
-    Killed,
     assert_same_files,
     check_a_kill_changes_nothing,
     class_fold,

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
+from galaxyzoo.config.schema import Config
 from galaxyzoo.core import console
 from galaxyzoo.core.errors import FoldError
 from galaxyzoo.core.memory import is_out_of_memory
@@ -16,18 +17,27 @@ from galaxyzoo.models.weights import load_checkpoint
 from galaxyzoo.results.fold_files import CHECKPOINT, HISTORY, WEIGHTS
 from galaxyzoo.training import planning
 from galaxyzoo.training.fold import train_fold
+from galaxyzoo.training.fold_data import FoldData
 from galaxyzoo.training.trainer import Trainer
+from support.kills import Killed
 from support.small_models import class_config, small_config
 from support.training_fixtures import (
     NO_NORM,
-    Killed,
     class_fold,
     config,
     fold_data,
-    gradients,
     kill_after,
     limit_memory,
 )
+
+
+def gradients(settings: Config, data: FoldData, parts: int) -> tuple[float, list[np.ndarray]]:
+    trainer = Trainer(settings, data)
+    trainer.micro_batches = parts
+    trainer.model.train()
+    loss = trainer.step(0, next(iter(trainer.batches())))
+    return loss.item(), [p.grad.numpy() for p in trainer.model.parameters() if p.grad is not None]
+
 
 GO_ON = {"on_out_of_memory": "accumulate"}
 

@@ -10,8 +10,33 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.readers.find import open_input
 from galaxyzoo.extras.download import gz2
 from galaxyzoo.extras.download.gz2_dataset import Gz2Options, draw_balanced, make_balanced_set
-from support.gz2_fixtures import COUNTS, SMALLEST, labels, refusal, write_published
+from support.gz2_fixtures import (
+    COUNTS,
+    IMAGES,
+    MAPPING,
+    SMALLEST,
+    TABLE,
+    draw_published,
+    labels,
+    refusal,
+)
+from support.pictures import draw_image, encode, write_zip
 from support.refusals import listing
+
+
+def write_published(folder: Path, counts: dict[str, int] | None = None) -> pd.Series:
+    """The three published files; returns each galaxy's class."""
+    table, classes = draw_published(counts)
+    ids = classes.index.tolist()
+    images = {
+        f"images/{row}.jpg": encode(draw_image(np.random.default_rng(row), 64))
+        for row in range(len(ids))
+    }
+    write_zip(folder / IMAGES, images)
+    table.to_csv(folder / TABLE, index=False)
+    mapping = pd.DataFrame({"objid": ids, "sample": "original", "asset_id": range(len(ids))})
+    mapping.to_csv(folder / MAPPING, index=False)
+    return classes
 
 
 @pytest.fixture

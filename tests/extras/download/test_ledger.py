@@ -15,13 +15,10 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.extras.download import submit
 from galaxyzoo.extras.download.ledger import Ledger, ledger_csv
 from support.kaggle_server import REF
+from support.kills import Killed
 from support.refusals import listing, one_line_refusal
 
 COLUMNS = "time,ensemble,cross_validated,nested,public,private,message,digest,kaggle_number"
-
-
-class KillError(BaseException):
-    """A kill, as no `except Exception` catches it."""
 
 
 def write_ledger(*rows: str, head: str = COLUMNS, line_end: str = "\n", mark: str = "") -> None:
@@ -260,10 +257,10 @@ def test_kills_lose_no_submission(kill, then, stand_in, rests, root, monkeypatch
             return replace(path, target)
         done.append(target)
         if place == (len(done) - 1, False):
-            raise KillError
+            raise Killed
         replace(path, target)
         if place == (len(done) - 1, True):
-            raise KillError
+            raise Killed
         return target
 
     with monkeypatch.context() as patch:
@@ -271,7 +268,7 @@ def test_kills_lose_no_submission(kill, then, stand_in, rests, root, monkeypatch
         if kill == "before it arrived":
             stand_in.faults["CreateSubmission"] = [None]
         stand_in.breaks_after_submission = int(kill == "after it arrived")
-        with pytest.raises((KillError, InputError)):
+        with pytest.raises((Killed, InputError)):
             submit_by(patch, "-m", "m")
     assert len(stand_in.submissions) == n_arrived
     words = {"same": ["-m", "m"], "other": ["-m", "other"], "--scores": ["--scores"]}[then]

@@ -1,17 +1,50 @@
 """Downloads from the sky survey: tried again where it helps, never half."""
 
 import gc
+import time
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.stores.opening import open_by_galaxy_id
 from galaxyzoo.extras.download import sdss
-from support import cutout_server as answers
-from support.cutout_server import CutoutServer, status
+from support.cutout_server import Answer, CutoutServer, good, send_head, status, words
+from support.pictures import draw_image, encode
+
+
+def cut_off(handler: BaseHTTPRequestHandler, data: bytes) -> None:
+    """Say the whole length, and close after half of it."""
+    send_head(handler, 200, len(data))
+    handler.wfile.write(data[: len(data) // 2])
+
+
+def cut_off_unseen(handler: BaseHTTPRequestHandler, data: bytes) -> None:
+    """Half of the image, in an answer that is whole by its own words."""
+    good(handler, data[: len(data) // 2])
+
+
+def silent(handler: BaseHTTPRequestHandler, data: bytes) -> None:
+    """Let the other end wait longer than it will."""
+    time.sleep(1)
+    good(handler, data)
+
+
+def of_size(side_px: int) -> Answer:
+    def answer(handler: BaseHTTPRequestHandler, data: bytes) -> None:
+        good(handler, encode(draw_image(np.random.default_rng(0), side_px)))
+
+    return answer
+
+
+def blank(handler: BaseHTTPRequestHandler, data: bytes) -> None:
+    """What lies outside the survey."""
+    good(handler, encode(np.full((64, 64, 3), 128, np.uint8)))
+
 
 FIRST = 587722982291472386
 IDS = [FIRST + i for i in range(6)]
@@ -52,12 +85,12 @@ def test_each_galaxy_gets_the_image_of_its_place(server, folder):
         (status(403), 1, "HTTP 403"),
         (status(429), 5, "HTTP 429"),
         (status(502), 5, "HTTP 502"),
-        (answers.silent, 5, "no connection: "),
-        (answers.cut_off, 5, "no connection: "),
-        (answers.cut_off_unseen, 5, "it is truncated or damaged"),
-        (answers.words, 5, "it is neither JPEG nor PNG"),
-        (answers.of_size(48), 5, "its size is 48 × 48 px, not 64"),
-        (answers.blank, 5, "it is blank"),
+        (silent, 5, "no connection: "),
+        (cut_off, 5, "no connection: "),
+        (cut_off_unseen, 5, "it is truncated or damaged"),
+        (words, 5, "it is neither JPEG nor PNG"),
+        (of_size(48), 5, "its size is 48 × 48 px, not 64"),
+        (blank, 5, "it is blank"),
     ],
 )
 @pytest.mark.filterwarnings("error::ResourceWarning")

@@ -27,9 +27,9 @@ from galaxyzoo.training.plan import prepare_all
 from galaxyzoo.training.run import Run
 from support.datasets import ZOO5, write_labeled
 from support.forms import write_folder
+from support.kills import killed_before
 from support.pictures import draw_images, encode
 from support.refusals import damage, listing, one_line_refusal
-from support.training_fixtures import killed_before
 
 NAMES = ["ring", 'merger, "late"', "naïve <b>"]
 

@@ -13,12 +13,9 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.extras.labels.label_loop import LabelLoop
 from galaxyzoo.extras.labels.scores import Proportion
 from galaxyzoo.extras.labels.survey_labels import NOTE, SKIPPED
+from support.kills import Killed
 from support.refusals import listing, one_line_refusal
 from support.surveys import COUNT, make_loop
-
-
-class Killed(BaseException):
-    """Stands for SIGKILL."""
 
 
 def saved(loop: LabelLoop) -> list[tuple[str, str]]:

@@ -21,9 +21,9 @@ from galaxyzoo.training import fold
 from galaxyzoo.training.fold import History, train_fold
 from galaxyzoo.training.fold_data import FoldData
 from support.commands import COMPETITION, succeed
+from support.kills import Killed
 from support.small_models import BASE, write_search
 from support.thoroughness import is_long, thorough
-from support.training_fixtures import Killed
 
 optuna = pytest.importorskip("optuna")  # of `bash scripts/setup.sh --extras`
 alembic = pytest.importorskip("alembic.script")  # reads the versions of Optuna's databases
