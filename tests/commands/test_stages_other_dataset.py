@@ -9,8 +9,7 @@ import pytest
 import yaml
 
 from support.commands import succeed
-from support.datasets import ZOO5, draw_competition, write_classes
-from support.forms import write_folder
+from support.datasets import ZOO5, draw_competition, write_classes, write_own_labels
 from support.pictures import draw_images
 
 pytestmark = pytest.mark.slow
@@ -102,13 +101,6 @@ stages:
 COPIES = {"x0": 0, "x1": 3, "x2": 29}  # in `yours`, of galaxies of `mine`, the last a test galaxy
 
 
-def write_own_labels(root: Path, name: str, images: dict[str, np.ndarray], classes: list) -> None:
-    (root / "input" / name).mkdir(parents=True)
-    write_folder(root / "input" / name / "images", list(images.values()), list(images))
-    table = pd.DataFrame({"id": [*images], "class": classes})
-    table.to_csv(root / "input" / name / "labels.csv", index=False)
-
-
 def relabel(root: Path, galaxies: Collection[str]) -> None:
     """Give galaxies of `yours` the other class and train anew; they keep their folds."""
     path = root / "input/yours/labels.csv"
@@ -127,8 +119,9 @@ def test_own_labels_of_other_galaxies_teach_nothing_about_copies(tmp_path):
     mine = {f"g{number:02}": images[number] for number in range(30)}
     yours = {f"g{number:02}": images[30 + number] for number in range(24)}
     yours |= {name: np.rot90(images[number]) for name, number in COPIES.items()}
-    write_own_labels(tmp_path, "mine", mine, ["ring", "bar"] * 14 + ["", ""])
-    write_own_labels(tmp_path, "yours", yours, ["dust", "none"] * 12 + ["dust", "none", "dust"])
+    write_own_labels(tmp_path / "input/mine", mine, ["ring", "bar"] * 14 + ["", ""])
+    classes = ["dust", "none"] * 12 + ["dust", "none", "dust"]
+    write_own_labels(tmp_path / "input/yours", yours, classes)
     (tmp_path / "net.yaml").write_text(OWN_RECIPE)
     succeed(tmp_path, "train.py", "net.yaml", "--data", "mine", "--folds", "2")
     folds = tmp_path / "folds/mine/mine/net"

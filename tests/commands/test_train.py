@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 import yaml
 
@@ -21,8 +20,7 @@ from galaxyzoo.core.paths import CODE_ROOT
 from galaxyzoo.results.fold_files import DONE, training_number
 from galaxyzoo.results.layout import RunFolder
 from galaxyzoo.training.plan import Plan, prepare_all
-from support.datasets import draw_competition
-from support.forms import write_folder
+from support.datasets import draw_competition, write_own_labels
 from support.pictures import draw_images
 from support.refusals import listing, one_line_refusal
 from support.small_models import small_config
@@ -49,12 +47,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("plans")
     draw_competition(n_train=12, n_test=3).write_zips(root / "input" / "votes")
     for place in ("input/mine", "input/yours", "elsewhere/away"):
-        folder = root / place
-        name = folder.name
-        ids = [f"{name}{number}" for number in range(6)]
-        folder.mkdir(parents=True)
-        write_folder(folder / "pictures", list(draw_images(6)), ids)
-        pd.DataFrame({"id": ids, "class": [*"ababab"]}).to_csv(folder / "labels.csv", index=False)
+        name = Path(place).name
+        images = {f"{name}{number}": image for number, image in enumerate(draw_images(6))}
+        write_own_labels(root / place, images, "ababab")
     (root / "input/other").mkdir()  # what a stage names is opened when it is prepared
     for run, changes in RECIPES.items():
         path = root / "configs" / f"{run}.yaml"

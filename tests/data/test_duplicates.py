@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from galaxyzoo.core import files
@@ -17,7 +16,7 @@ from galaxyzoo.data.duplicates import read_duplicates, record_duplicates
 from galaxyzoo.data.prepare import Dataset, prepare
 from galaxyzoo.training.parts import may_learn_from, split_holdout
 from galaxyzoo.training.run import Run
-from support.datasets import Competition, clear_competition
+from support.datasets import Competition, clear_competition, write_own_labels
 from support.pictures import draw_image, draw_images, encode
 from support.refusals import damage, one_line_refusal
 from support.small_models import CLASSES, tiny_config
@@ -149,16 +148,6 @@ def test_copies_that_other_datasets_put_into_different_folds_are_refused(root, t
     assert len(list((root / "folds").glob("*/dataset.json"))) == 1
 
 
-def write_own_labels(folder: Path, images: dict[str, np.ndarray]) -> None:
-    """A table of own labels, without a class for the last two galaxies."""
-    classes = ["ring", "plain"] * (len(images) // 2 - 1) + ["", ""]
-    for name, image in images.items():
-        path = folder / "images" / f"{name}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(encode(image, end=".png"))
-    pd.DataFrame({"id": [*images], "class": classes}).to_csv(folder / "labels.csv", index=False)
-
-
 def test_galaxies_of_two_own_datasets_are_known_by_their_images_alone(root):
     """Numbers by which both name their galaxies mean nothing, neither for folds nor for copies."""
     images = draw_images(60)
@@ -166,8 +155,9 @@ def test_galaxies_of_two_own_datasets_are_known_by_their_images_alone(root):
     other_images = {f"g{number:02}": images[30 + number] for number in range(20)}
     other_images |= {"g05": images[5], "x0": np.rot90(images[1]), "x1": images[23][:, ::-1]}
     other_images |= {"y0": images[50], "y1": images[51]}  # of which x1 is a test galaxy of `own`
-    write_own_labels(root / "input/own", own_images)
-    write_own_labels(root / "input/other", other_images)
+    classes = ["ring", "plain"] * 11 + ["", ""]
+    write_own_labels(root / "input/own", own_images, classes)
+    write_own_labels(root / "input/other", other_images, classes)
     own = prepare("own", n_folds=3, tasks={"own"})
     other = prepare("other", n_folds=3, tasks={"other"})
     record_duplicates(own, other)

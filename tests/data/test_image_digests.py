@@ -5,13 +5,11 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from galaxyzoo.data import image_digests
 from galaxyzoo.data.prepare import prepare
-from support.datasets import TEST_IMAGES, TRAIN_IMAGES, draw_competition
-from support.forms import write_folder
+from support.datasets import TEST_IMAGES, TRAIN_IMAGES, draw_competition, write_own_labels
 from support.pictures import draw_images, encode
 from support.refusals import one_line_refusal
 
@@ -52,18 +50,15 @@ def test_changed_images_are_counted_and_the_first_is_named(root, part):
 def test_a_changed_image_of_own_labels_is_named(root):
     """Its id is text; one to predict counts as well."""
     folder = root / "input/mine"
-    images = draw_images(9)
-    folder.mkdir()
-    write_folder(folder / "images", list(images), [f"J{number}" for number in range(9)])
-    labels = pd.DataFrame({"id": [f"J{number}" for number in range(9)], "class": [*"abababab", ""]})
-    labels.to_csv(folder / "labels.csv", index=False)
+    images = {f"J{number}": image for number, image in enumerate(draw_images(9))}
+    write_own_labels(folder, images, [*"abababab", ""])
     prepare("mine", n_folds=2, tasks={"mine"})
     prepare("mine", tasks={"mine"})
-    for number in (3, 8):
-        path = folder / f"images/J{number}.png"
+    for name in ("J3", "J8"):
+        path = folder / f"images/{name}.png"
         before = path.read_bytes()
-        path.write_bytes(encode(np.rot90(images[number]), end=".png"))
+        path.write_bytes(encode(np.rot90(images[name]), end=".png"))
         line = one_line_refusal(prepare, "mine", None, None, {"mine"})
-        assert f"1 image changed since folds/mine was made (J{number}.png in input/mine" in line
+        assert f"1 image changed since folds/mine was made ({name}.png in input/mine" in line
         path.write_bytes(before)
     prepare("mine", tasks={"mine"})

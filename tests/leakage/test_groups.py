@@ -2,13 +2,12 @@
 
 import cv2
 import numpy as np
-import pandas as pd
 import pytest
 from scipy.spatial.distance import cdist
 from sklearn.metrics import balanced_accuracy_score
 
 from galaxyzoo.data.prepare import prepare, take_images
-from support.forms import write_folder
+from support.datasets import write_own_labels
 
 _PAIRS = 80  # galaxies, of two pictures each
 _DRAWS = 20  # of labels
@@ -63,14 +62,10 @@ TABLES: dict[str, tuple[dict[str, list], bool]] = {  # columns; whether they hid
 
 @pytest.mark.parametrize(("columns", "is_hidden"), TABLES.values(), ids=TABLES)
 def test_random_labels_cannot_be_predicted_by_copies(root, columns, is_hidden):
-    folder = root / "input/mine"
-    names = [f"J{n:03d}" for n in range(2 * _PAIRS)]
-    folder.mkdir(parents=True)
-    write_folder(folder / "images", list(turned_pairs(_PAIRS, seed=1)), names)
+    images = {f"J{n:03d}": image for n, image in enumerate(turned_pairs(_PAIRS, seed=1))}
     rng = np.random.default_rng(2)
     classes = rng.permutation(["arms", "ball"] * _PAIRS).reshape(-1, 2)[:, 0].repeat(2)
-    table = pd.DataFrame({"id": names, "class": classes, **columns})
-    table.to_csv(folder / "labels.csv", index=False)
+    write_own_labels(root / "input/mine", images, classes, **columns)
     data = prepare("mine", tasks={"mine"})
     assert data.about["galaxies_with_a_near_duplicate"] == 0
     pictures = take_images(data.train_images(data.raw.image), data.ids)

@@ -4,13 +4,15 @@
 with random pictures and votes that obey the tree; `.write_unpacked` the same as folders. In a clear
 competition no galaxy is left out of a class task. `write_classes(root / "input/mine", {7: "SB"})`
 makes a folder with `images/` and `train_labels.csv`, `write_labeled` one of the task zoo5, with
-`test_ids.csv` too. The same numbers give the same files. `prepare()` then makes folds; the fixture
-`prepared` has done that for 30 galaxies in three folds. Other forms of images are in `forms.py`.
+`test_ids.csv` too, `write_own_labels` one of a user's own classes. The same numbers give the same
+files. `prepare()` then makes folds; the fixture `prepared` has done that for 30 galaxies in three
+folds. Other forms of images are in `forms.py`.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -160,6 +162,25 @@ def write_labeled(
         labels = pd.read_csv(folder / "train_labels.csv").sample(frac=1, random_state=shuffle)
         labels[["class", "GalaxyID"]].to_csv(folder / "train_labels.csv", index=False)
     pd.DataFrame({"GalaxyID": test_ids}).to_csv(folder / "test_ids.csv", index=False)
+    return folder
+
+
+def write_own_labels(
+    folder: Path, images: Mapping[str, np.ndarray], classes: Iterable[str], **columns: Any
+) -> Path:
+    """Pictures, by id, and a table `labels.csv` with the class of each, empty where it has none.
+
+    Args:
+        folder: made here.
+        images: id -> (H, W, 3) uint8.
+        classes: of the images, in their order.
+        columns: further ones of the table.
+    """
+    (folder / "images").mkdir(parents=True)
+    for name, image in images.items():
+        (folder / "images" / f"{name}.png").write_bytes(encode(image, end=".png"))
+    table = pd.DataFrame({"id": [*images], "class": [*classes], **columns})
+    table.to_csv(folder / "labels.csv", index=False)
     return folder
 
 

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import pandas as pd
 import pytest
 
 from galaxyzoo.config.loading import all_runs
@@ -10,7 +9,7 @@ from galaxyzoo.core.paths import configs_dir
 from galaxyzoo.extras.tuning.search_space import Search
 from galaxyzoo.models.build import build_model
 from galaxyzoo.training.augmentation import check_transforms
-from support.forms import write_folder
+from support.datasets import write_own_labels
 from support.pictures import draw_images
 from support.refusals import one_line_refusal
 from support.small_models import BASE, write_search
@@ -55,11 +54,8 @@ def test_a_space_of_which_some_settings_are_valid_is_accepted(tmp_path):
 
 
 def test_own_labels_are_found_before_they_are_prepared(tmp_path, root):
-    folder = root / "input" / "mine"
-    folder.mkdir()
-    ids = [f"g{number}" for number in range(6)]
-    write_folder(folder / "pictures", list(draw_images(6)), ids)
-    pd.DataFrame({"id": ids, "class": [*"ababab"]}).to_csv(folder / "labels.csv", index=False)
+    images = {f"g{number}": image for number, image in enumerate(draw_images(6))}
+    write_own_labels(root / "input/mine", images, "ababab")
     base = {"task": "mine", "model": {"name": "cnn"}}
     search = Search.load(str(write_search(tmp_path, base=base)), "mine")
     assert search.config.predicted_task.columns == ("a", "b")
