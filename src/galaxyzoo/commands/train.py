@@ -157,8 +157,8 @@ def resolve(options: TrainOptions) -> Plan:
     tasks = {str(recipe.get("task")) for recipe in recipes}
     raw = open_input(options.data, tasks, spell_settings(options))
     own_task = raw.own_task  # of the labels as they are now, perhaps with other classes
-    if own_task and not options.named:
-        runs = [f"{own_task.name}/head"]
+    if raw.class_task and not options.named:
+        runs = [f"{raw.class_task.name}/head"]
     asked = load_configs(runs, options.overrides, raw.dataset, own_task)
     configs: dict[str, Config] = {}  # a stage that several recipes share comes once
     for config in asked:

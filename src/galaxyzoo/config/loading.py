@@ -26,10 +26,10 @@ from galaxyzoo.core.paths import (
     shown,
 )
 from galaxyzoo.tasks.kinds import Task
-from galaxyzoo.tasks.registry import ENSEMBLE, TASKS, define_task, task_name
+from galaxyzoo.tasks.registry import CLASS_TASKS, ENSEMBLE, TASKS, define_task, task_name
 
 CONFIG = "config.yaml"  # in a trained run's folder
-LABELS = "labels"  # folder of `configs/` with the runs of every task of own labels
+LABELS = "labels"  # folder of `configs/` with runs for any classes, of own tasks and known ones
 
 
 def config_path(run: str, own_task: Task | None = None) -> Path:
@@ -37,16 +37,22 @@ def config_path(run: str, own_task: Task | None = None) -> Path:
 
     Args:
         run: name, or path.
-        own_task: task of the user's own labels; its runs are the recipes in `configs/labels/`.
+        own_task: task of the user's own labels; its runs are the recipes in `configs/labels/`,
+            which a known task of classes has besides its own.
     Raises:
         InputError: there is no such file; it lists similar names.
     """
-    recipe = run
-    if own_task and task_name(run) == own_task.name:
-        recipe = run.replace(own_task.name, LABELS, 1)
-    path = _find_yaml(configs_dir(), recipe)
-    if path:
-        return path
+    task = task_name(run)
+    for_any_classes = run.replace(task, LABELS, 1)
+    recipes = [run]
+    if own_task and task == own_task.name:
+        recipes = [for_any_classes]
+    elif task in CLASS_TASKS:
+        recipes = [run, for_any_classes]
+    for recipe in recipes:
+        path = _find_yaml(configs_dir(), recipe)
+        if path:
+            return path
     name = run.removeprefix("configs/").removesuffix(".yaml")
     near = difflib.get_close_matches(name, [*all_runs(), *all_ensembles()], n=3)
     if ENSEMBLE in run:
@@ -231,7 +237,7 @@ def load_config(
 def read_recipe(run: str, dataset: str = "", own_task: Task | None = None) -> stages.Values:
     """Read a run's YAML, unchecked, with its demo schedule if the dataset is the demo.
 
-    A recipe for any labels becomes one of the user's own labels.
+    A recipe for any classes becomes one of the user's own labels, or of the run's task.
 
     Args:
         run: name, or path.
@@ -243,6 +249,8 @@ def read_recipe(run: str, dataset: str = "", own_task: Task | None = None) -> st
     stages.replace_missing_datasets(values, shown(path), dataset)
     if own_task and task_name(run) == own_task.name:
         values |= {"task": own_task.name, "labels": define_task(own_task)}
+    elif values.get("task") == LABELS and task_name(run) in CLASS_TASKS:
+        values["task"] = task_name(run)
     for assignment in demo_schedule(run, dataset):
         base.override(values, assignment)
     return values

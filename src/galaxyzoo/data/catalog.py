@@ -128,7 +128,7 @@ class Catalog:
         labels = self.labels(task)
         if isinstance(task, kinds.ClassTask):
             members = labels.groupby(self.train[FOLD]).sum().astype(int)  # (fold, class)
-            _check_members(members, self.n_folds, f"task '{task.name}' on '{self.dataset}'")
+            _check_members(members, self.n_folds, task.name, self.dataset)
         elif list(labels.columns) == self.label_columns:
             return self
         train = pd.concat([self.train.loc[labels.index, [FOLD, GROUP]], labels], axis=1)
@@ -170,14 +170,16 @@ def _lines(values: pd.Series | np.ndarray) -> str:
     return "\n".join(map(repr, values.tolist()))
 
 
-def _check_members(members: pd.DataFrame, n_folds: int, subject: str) -> None:
+def _check_members(members: pd.DataFrame, n_folds: int, task: str, dataset: str) -> None:
     """Refuse a class of fewer galaxies than folds, or in one fold alone, and a fold without any.
 
     Args:
         members: (fold, class) numbers of galaxies, of the folds that have some.
         n_folds: number of folds.
-        subject: task and dataset, for messages.
+        task: its name, for messages.
+        dataset: its name.
     """
+    subject = f"task '{task}' on '{dataset}'"
     counts = members.sum()
     few = counts[counts < n_folds]
     if len(few):
@@ -194,7 +196,8 @@ def _check_members(members: pd.DataFrame, n_folds: int, subject: str) -> None:
     if len(alone):
         raise InputError(
             f"{subject}: all galaxies of class '{alone[0]}' are in one fold, whose networks never "
-            "see that class: label more, or delete other datasets in folds/ that fix these folds"
+            f"see that class: label more, or delete {paths.shown(dataset_dir(dataset))} and other "
+            "datasets in folds/ with these galaxies, to split again"
         )
 
 

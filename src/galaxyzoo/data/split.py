@@ -54,6 +54,13 @@ def update_catalog(
         f"labels: {len(new) - len(shared):,} added, {changed:,} changed, "
         f"{len(old) - len(shared):,} removed; galaxies keep their folds; {outcome}"
     )
+    members = catalog.train.groupby(FOLD)[catalog.label_columns].sum()
+    n_with = (members > 0).sum()
+    for name in n_with.index[n_with < catalog.n_folds]:
+        print(
+            f"class '{name}' is in only {n_with[name]} of {catalog.n_folds} folds, as its galaxies "
+            f"keep theirs: to split again, delete {paths.shown(dataset_dir(catalog.dataset))}"
+        )
     return catalog
 
 

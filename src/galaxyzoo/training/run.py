@@ -34,6 +34,7 @@ from galaxyzoo.results.fold_files import (
     FoldSummary,
     fold_name,
 )
+from galaxyzoo.tasks.registry import CLASS_TASKS
 from galaxyzoo.training import fold_data, teacher
 from galaxyzoo.training.augmentation import check_transforms
 from galaxyzoo.training.fold import copy_training, note_timing, read_timings, train_fold
@@ -105,9 +106,12 @@ class Run:
         for stage in self.config.stages[:-1]:
             is_own = stage.dataset == self.config.dataset
             if is_own and not self.data.has_labels(stage.predicted_task):
+                advice = "add stages=null"
+                if self.config.task in CLASS_TASKS:
+                    advice = f"train {self.config.task}/head, or {advice}"
                 raise InputError(
                     f"stage '{stage.stage}' of {self.config.run} learns task {stage.task}, but "
-                    f"dataset '{self.catalog.dataset}' has no labels for it: add stages=null"
+                    f"dataset '{self.catalog.dataset}' has no labels for it: {advice}"
                 )
         settings = self.config.teacher
         if settings and self.unfinished():

@@ -53,6 +53,8 @@ POSITIONS = [
     ("_RAJ2000", "_DEJ2000"),
     ("TARGET_RA", "TARGET_DEC"),
     ("raMean", "decMean"),
+    ("RA_1", "DEC_1"),
+    ("raMean_1", "decMean_1"),
 ]
 
 

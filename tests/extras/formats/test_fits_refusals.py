@@ -150,11 +150,24 @@ def test_padding_is_refused_unless_another_stretch_is_named(side):
     assert to_rgb(write_fits(padded), LINEAR).any()
 
 
-@pytest.mark.parametrize("radius", ["", "x", "0", "-1", "inf"])
-def test_a_radius_that_is_none_is_refused(tmp_path, radius):
-    (tmp_path / "7.fits").write_bytes(write_fits(CUBE, **SKY))
+@pytest.mark.parametrize("radius", ["", "nan", "N/A", "0", "-9999", "inf"])
+@pytest.mark.parametrize("column", ["petroR90_r", "PETROR90_R", "petroR90_r_1"])
+def test_a_missing_radius_is_an_error_of_its_image_alone(tmp_path, column, radius):
+    for name in ("7.fits", "8.fits"):
+        (tmp_path / name).write_bytes(write_fits(CUBE, **SKY))
+    (tmp_path / "a.csv").write_text(f"path,{column}\n7.fits,{radius}\n8.fits,1\n")
+    [images] = open_all([tmp_path / "a.csv"])
+    assert "its petroR90_r is missing in the list" in one_line_refusal(images.load, 0)
+    field = images.load(1)
+    assert np.array_equal(field, to_rgb(write_fits(CUBE, **SKY), FitsSettings(), 8.48))
+    [images] = open_all([tmp_path / "a.csv"], FitsSettings(field_arcsec=8.48))
+    assert np.array_equal(images.load(0), field)
+
+
+def test_a_radius_that_is_no_number_is_refused(tmp_path):
+    radius = "3 arcsec"
     (tmp_path / "a.csv").write_text(f"path,petroR90_r\n7.fits,{radius}\n")
     message = one_line_refusal(open_all, [tmp_path / "a.csv"])
-    assert "'petroR90_r' of data row 1 is not a radius" in message
+    assert "'petroR90_r' of data row 1 is not a radius in arcsec (such rows: 1)" in message
     (tmp_path / "a.csv").write_text(f"path,petroR90_r\n7.jpg,{radius}\n")
     assert len(open_all([tmp_path / "a.csv"])[0]) == 1  # where nothing uses it

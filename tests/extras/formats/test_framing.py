@@ -18,6 +18,7 @@ POSITION = (180.0, 30.0)  # of the galaxy, which is at (24, 24) of 48 × 48 px
 WHOLE = to_rgb(write_fits(CUBE), FitsSettings())
 NOT_SQUARE = "not square"
 MOVED = "centered on ra and dec"
+OUTSIDE = "ra and dec of the list are outside"
 FILLED = "pixels without a value"
 
 
@@ -28,7 +29,7 @@ def trimmed(left: int, bottom: int, right: int = 48, top: int = 48, **header: An
 
 
 def kinds(notes: Any) -> list[str]:
-    known = (NOT_SQUARE, MOVED, FILLED)
+    known = (NOT_SQUARE, OUTSIDE, MOVED, FILLED)
     return [kind for note in notes for kind in known if note.startswith(kind)]
 
 
@@ -99,9 +100,11 @@ AS_BEFORE: dict[str, tuple[bytes, Any, list[str]]] = {
     "not square": (trimmed(14, 0), None, [NOT_SQUARE]),
     "not square, no WCS": (write_fits(CUBE[:, 14:].copy()), POSITION, [NOT_SQUARE]),
     "not square, a damaged WCS": (trimmed(14, 0, CTYPE1="RA---XYZ"), POSITION, [NOT_SQUARE]),
-    "elsewhere on the sky": (trimmed(14, 0), (180.5, 30.0), [NOT_SQUARE]),
-    "on the other side of the sky": (trimmed(14, 0), (0.0, -30.0), [NOT_SQUARE]),
-    "the WCS of the image that it was cut from": (trimmed(0, 0, CRPIX1=4e3), POSITION, []),
+    "elsewhere on the sky": (trimmed(14, 0), (180.5, 30.0), [OUTSIDE]),
+    "on the other side of the sky": (trimmed(14, 0), (0.0, -30.0), [OUTSIDE]),
+    "the WCS of the image that it was cut from": (trimmed(0, 0, CRPIX1=4e3), POSITION, [OUTSIDE]),
+    "another galaxy's": (trimmed(0, 0), (30.0, 80.0), [OUTSIDE]),
+    "radians": (trimmed(0, 0), tuple(np.radians(POSITION)), [OUTSIDE]),
 }
 
 
@@ -129,6 +132,13 @@ def test_positions_come_from_lists_and_may_be_missing(tmp_path: Path, case: str)
     assert np.array_equal(centered, to_rgb(trimmed(14, 0), FitsSettings(), None, POSITION))
     assert np.array_equal(other, to_rgb(trimmed(14, 0), FitsSettings()))
     assert decode_many(images, ImageConfig(crop_px=424, cache_px=24))[1] == {}
+
+
+def test_positions_of_which_none_can_be_are_pointed_out(tmp_path: Path) -> None:
+    (tmp_path / "7.fits").write_bytes(trimmed(14, 0))
+    (tmp_path / "list.csv").write_text("path,ra,dec\n7.fits,30,180\n")
+    [images] = open_all([tmp_path / "list.csv"])
+    assert "The list's ra and dec are not used: no dec from -90 to 90 has an ra" in images.notes
 
 
 def test_a_list_of_pictures_needs_no_angles_in_its_position(tmp_path: Path) -> None:

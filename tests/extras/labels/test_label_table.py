@@ -288,6 +288,22 @@ def test_a_change_besides_the_labels_is_named(root, folder, capsys, change, name
     assert prepare("mine", tasks={"mine"}).fingerprint == second.fingerprint
 
 
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_new_class_in_few_of_the_kept_folds_is_pointed_out(root, folder, capsys, alone):
+    folds = prepare("mine", n_folds=3, tasks={"mine"}).train["fold"]
+    lenses = [*folds.index[folds == 0][:4], *folds.index[folds == 1][: not alone]]
+    relabel(folder, dict.fromkeys(lenses, "lens"))
+    if alone:
+        line = one_line_refusal(prepare, "mine", None, None, {"mine"})
+        assert "all galaxies of class 'lens' are in one fold" in line
+        assert "label more, or delete folds/mine and other datasets in folds/ with these" in line
+    else:
+        prepare("mine", tasks={"mine"})
+        printed = capsys.readouterr().out
+        assert "class 'lens' is in only 2 of 3 folds, as its galaxies keep theirs" in printed
+        assert "to split again, delete folds/mine" in printed
+
+
 def test_an_update_that_was_killed_is_made_again(root, folder):
     first = prepare("mine", n_folds=3, tasks={"mine"})
     # The old tables are left, the new ones, one of each.

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
@@ -32,14 +33,14 @@ from support.training_fixtures import class_fold
 NAMES = ["dark, <odd>", "light"]
 
 
-def write_mine(folder: Path, count: int = 16) -> Path:
+def write_mine(folder: Path, count: int = 16, names: Sequence[str] = NAMES) -> Path:
     """Dark and light images in turn, without a class the last two."""
     folder.mkdir(parents=True)
     images = draw_images(count) // 2
     images[1::2] += 120
     ids = [f"g{n:02}" for n in range(count)]
     write_folder(folder / "images", list(images), ids)
-    classes = [NAMES[n % 2] for n in range(count)]
+    classes = [names[n % 2] for n in range(count)]
     classes[-2:] = ["", ""]
     labels = pd.DataFrame({"file": [f"{name}.png" for name in ids], "class": classes})
     labels.to_csv(folder / "labels.csv", index=False)
@@ -118,6 +119,20 @@ def test_networks_of_earlier_labels_go_when_new_ones_are_there(trained, tmp_path
     config = (run / "config.yaml").read_text()
     (run / "config.yaml").write_text(config.replace(catalog["images"], "0" * 16))
     assert "kept as folds/mine/old_labels" in succeed(tmp_path, *train, "--only", "0").stdout
+
+
+@pytest.mark.slow
+def test_labels_of_a_known_task_are_learned_by_the_same_head(tmp_path):
+    write_mine(tmp_path / "input/mine", names=["elliptical", "spiral"])
+    printed = succeed(tmp_path, "train.py", "--data", "mine", "--folds", "2", "--ensemble").stdout
+    assert "best elliptical_spiral/head, log-loss" in printed
+    refused = complaint(call(tmp_path, "train.py", "--data", "mine", "elliptical_spiral/cnn"))
+    assert "train elliptical_spiral/head, or add stages=null" in refused
+    images = str(tmp_path / "input/mine/images")
+    succeed(tmp_path, "predict.py", "elliptical_spiral/head", images, "--output", "new.csv")
+    new = pd.read_csv(tmp_path / "new.csv", index_col=0)
+    classes = new[["elliptical", "spiral"]].idxmax(axis=1).tolist()
+    assert classes == ["elliptical", "spiral"] * 8
 
 
 def test_a_check_sets_no_run_aside(trained, tmp_path, monkeypatch):

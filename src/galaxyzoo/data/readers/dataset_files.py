@@ -13,7 +13,7 @@ from galaxyzoo.core.paths import shown
 from galaxyzoo.data.stores.base import Images
 from galaxyzoo.io.tables import key_of
 from galaxyzoo.tasks.kinds import Task
-from galaxyzoo.tasks.registry import TASKS
+from galaxyzoo.tasks.registry import CLASS_TASKS, TASKS
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,14 @@ class DatasetFiles:
         if self.task and self.task.name not in TASKS:
             return self.task
         return None
+
+    @property
+    def class_task(self) -> Task | None:
+        """The task of its classes, the user's own or a known one; None of votes."""
+        for task in CLASS_TASKS.values():
+            if list(task.columns) == list(self.targets.columns):
+                return task
+        return self.own_task
 
 
 @dataclass(frozen=True)

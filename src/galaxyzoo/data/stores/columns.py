@@ -17,7 +17,7 @@ IDS = ("GalaxyID", "id", "ids", "id_str", "objid", "object_id", "TARGETID", "sou
 NAMES = (*IDS, "file", "file_name", "image", "path")  # of columns of ids or of images' files
 POSITION = "ra", "dec"  # columns, degrees
 # The same as catalogs name them: of Vizier, SExtractor, Rubin, DESI, ObsCore, Pan-STARRS
-POSITION_NAMES = (
+_CATALOG_NAMES = (
     POSITION,
     ("ra_deg", "dec_deg"),
     ("radeg", "decdeg"),
@@ -28,11 +28,18 @@ POSITION_NAMES = (
     ("_raj2000", "_dej2000"),
     ("ra_icrs", "de_icrs"),
     ("alpha_j2000", "delta_j2000"),
+    ("alphawin_j2000", "deltawin_j2000"),
+    ("x_world", "y_world"),
     ("coord_ra", "coord_dec"),
     ("target_ra", "target_dec"),
     ("s_ra", "s_dec"),
     ("ramean", "decmean"),
     ("right_ascension", "declination"),
+)
+OF_MATCH = "_1"  # ends names of the first of two tables that TOPCAT matched and that share them
+POSITION_NAMES = (
+    *_CATALOG_NAMES,
+    *((ra + OF_MATCH, dec + OF_MATCH) for ra, dec in _CATALOG_NAMES),
 )
 FILE = "file"  # column of the files that a list names, where it calls images otherwise
 _WHOLE = re.compile(r"(-?[0-9]+)(\.0*)?")

@@ -103,12 +103,14 @@ def wrap(images: base.Images, settings: FitsSettings) -> base.Images:
             f"Using {used}; the bundled networks expect {WIDTH_IN_RADII} petroR90_r across. Adjust "
             f"this with --field, or with {RADIUS} in a list."
         )
+    if POSITION[0] in table and table[POSITION[0]].isna().all():
+        notes.append("The list's ra and dec are not used: no dec from -90 to 90 has an ra")
     identity = []
     readers = []
     listed = table.reindex(columns=[RADIUS, *POSITION]).to_numpy(float)  # NaN: not known
     for name, read, (radius, ra, dec) in zip(images.names, table["reader"], listed, strict=True):
         width_arcsec = field_arcsec
-        if np.isfinite(radius):
+        if radius > 0 or (radius == 0 and field_arcsec is None):
             width_arcsec = WIDTH_IN_RADII * radius
         position = (ra, dec) if np.isfinite(ra) else None
         identity.append(f"{name} {settings} {radius} {position}")
@@ -141,7 +143,8 @@ def to_rgb(
     Args:
         data: the file's content.
         settings: all but its `field_arcsec` is used.
-        width_arcsec: side of the square around the galaxy; None: the whole.
+        width_arcsec: side of the square around the galaxy; None: the whole. A side of 0 is that
+            of a galaxy whose radius is missing in its list, which is refused.
         position: of the galaxy, on which `cut_square` centers.
     Returns:
         (H, W, 3) uint8 RGB, the file's last row first; one band is gray, RGB(A) bytes stay as is.
@@ -150,6 +153,8 @@ def to_rgb(
             smaller than the square, has pixels without a value near its center, or a band of one
             value.
     """
+    if width_arcsec == 0:
+        raise InputError(f"its {RADIUS} is missing in the list, or not above 0: set --field")
     notes: dict[str, str] = {}
     try:
         bands, header = read_planes(data, settings.hdu)

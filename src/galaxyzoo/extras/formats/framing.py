@@ -16,6 +16,9 @@ _TRIMMED = (
     "not square: if an edge was trimmed, the galaxy is not in the center; give ra and dec in a "
     "list, and cut-outs with a WCS are centered on them"
 )
+_OUTSIDE = (
+    "ra and dec of the list are outside of the cut-out, by its WCS: its middle was used; check both"
+)
 _MOVED = "centered on ra and dec of the list, which are away from the cut-out's center"
 
 
@@ -71,7 +74,9 @@ def cut_square(
     pixel = _find_pixel(header, position)
     offset = abs(pixel - middle)  # NaN where it is not known
     is_inside = (offset <= middle).all()
-    if not is_inside and is_trimmed(*shape):
+    if not is_inside and not np.isnan(offset).any():
+        notes[_OUTSIDE] = ""
+    elif not is_inside and is_trimmed(*shape):
         notes[_TRIMMED] = f", {shape[1]} × {shape[0]}"
     if is_inside and offset.max() > shape.max() * MAX_OFFSET:
         notes[_MOVED] = f", {offset.max():.0f} px"
@@ -97,12 +102,16 @@ def cut_square(
 
 
 def _find_pixel(header: Any, position: Position | None) -> np.ndarray:
-    """(row, column) of a position by the WCS; NaN where it is not known."""
+    """(row, column) of a position by the WCS.
+
+    It is NaN where there is no position or WCS, infinite on the other side of the sky.
+    """
     if position is not None:
         from astropy.coordinates import SkyCoord
 
         with suppress(Exception):  # of a dozen kinds: there is no WCS, or it is damaged
             coordinates = _read_wcs(header.tostring())
             column, row = coordinates.world_to_pixel(SkyCoord(*position, unit="deg"))
-            return np.round([row, column], 1)  # at whole pixels, the last digits do not decide
+            pixel = np.nan_to_num([row, column], nan=np.inf)
+            return np.round(pixel, 1)  # at whole pixels, the last digits do not decide
     return np.full(2, np.nan)

@@ -26,6 +26,7 @@ from galaxyzoo.data.stores import base, opening
 from galaxyzoo.data.stores.columns import (
     FILE,
     IDS,
+    OF_MATCH,
     find_position,
     pick_columns,
     read_id_column,
@@ -33,7 +34,7 @@ from galaxyzoo.data.stores.columns import (
 )
 from galaxyzoo.data.stores.names import file_names
 from galaxyzoo.extras.formats import FITS_SUFFIXES, arrays, fits, fits_file
-from galaxyzoo.io.tables import read_table
+from galaxyzoo.io.tables import NO_VALUE, read_table
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -252,7 +253,7 @@ def _open_list(
     images = base.Images.of(path, ids, None, partial(opening.read_in, path.parent))
     listed = images.table.assign(**{FILE: places}, row=places)
     position = find_position(columns)
-    radius = pick_columns(columns, [fits.RADIUS])
+    radius = pick_columns(columns, [fits.RADIUS, fits.RADIUS + OF_MATCH])[:1]
     is_for_fits = position or radius  # other images use neither
     if is_for_fits and places.str.lower().str.endswith(FITS_SUFFIXES).any():
         if position:
@@ -264,10 +265,14 @@ def _open_list(
 
 
 def _read_radii(path: Path, column: pd.Series) -> np.ndarray:
-    radii = pd.to_numeric(column, errors="coerce").to_numpy(float)
-    wrong = np.flatnonzero(~((radii > 0) & np.isfinite(radii)))
+    """(row,) radii in arcsec, 0 where one is missing or not above 0, as catalogs' -9999."""
+    texts = column.astype(object).fillna("").astype(str).str.strip()
+    texts = texts.mask(texts.str.lower().isin(NO_VALUE), "")
+    radii = pd.to_numeric(texts, errors="coerce").to_numpy(float)
+    wrong = np.flatnonzero((texts != "") & np.isnan(radii))
     if len(wrong):
         raise InputError(
-            f"{shown(path)}: '{fits.RADIUS}' of data row {wrong[0] + 1} is not a radius (in arcsec)"
+            f"{shown(path)}: '{column.name}' of data row {wrong[0] + 1} is not a radius in arcsec "
+            f"(such rows: {len(wrong):,}): write a number, or leave the cell empty"
         )
-    return radii
+    return np.where((radii > 0) & np.isfinite(radii), radii, 0.0)
