@@ -236,6 +236,12 @@ def test_binary_ids_are_refused_as_they_are_no_text(tmp_path, form):
     assert f"{form}: the id in data row 1 is binary: write ids as text" in line
 
 
+def test_a_row_without_a_path_is_an_error_of_its_image(tmp_path):
+    (tmp_path / "a.csv").write_text("path,id\n,7\n")
+    [images] = open_all([tmp_path / "a.csv"])
+    assert one_line_refusal(images.load, 0) == "its row has no path"
+
+
 def test_a_folder_of_archives_is_no_folder_of_images(tmp_path):
     """Sky maps of HATS are FITS."""
     for name in ("properties", "point_map.fits", "dataset/0.parquet"):

@@ -157,7 +157,11 @@ def test_words_that_pandas_takes_for_no_value_are_classes_and_ids(root):
         ({"class": [*"ababa"]}, "classes: [a, c]", "`classes:` lacks 'b' of labels"),
         ({"class": [*"ababa"]}, "clases: [a, b]", "unknown key 'clases'"),
         ({"class": [*"ababa"], "File": ["g1", "g0", "g2", "g3", "g4"]}, "", "'File' name diff"),
-        ({"class": [*"ababa"], "id": ["g0", "g1", "x", "g2", "g3"]}, "", "no image is named 'x'"),
+        (
+            {"class": [*"ababa"], "id": ["g0", "g1", "x", "g2", "g3"]},
+            "",
+            "no image is named 'x' (such rows: 1): restore the images",
+        ),
         ({"who": [1] * 5, "shape": [*"abbab"], "s": range(5)}, "", "yaml: `label: shape`"),
         ({"data.a": [3, 0, 1, 1, 2], "subject_id": range(5)}, "", "is a table of Zooniverse"),
         ({"subject_data": ["{}"] * 5, "subject_ids": range(5)}, "", "is a table of Zooniverse"),

@@ -186,7 +186,10 @@ def test_classes_are_renamed_merged_and_removed_with_their_labels(loop):
     assert loop.rename(0, "odd") == []
     assert loop.rename(0, "", 4) == [3, 7, 1, 2]
     check(["", "plain, old", ""], {0: "plain, old"})
-    assert "cannot name a class" in one_line_refusal(loop.rename, 1, "=1")
+    for text, cause in (("=1", "looks like a formula"), ("late\xa0type", "a non-breaking space")):
+        line = one_line_refusal(loop.rename, 1, text)
+        assert "cannot name a class" in line
+        assert cause in line
     loop.rename(1, "")
     check(["", "", ""], {})
 

@@ -8,6 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from astropy.table import Table
 from pyarrow import parquet
 
 from galaxyzoo.core.errors import InputError
@@ -43,6 +44,18 @@ def make_list(folder: Path) -> Path:
 def make_parquet(folder: Path) -> Path:
     TABLE.assign(image=PICTURES).to_parquet(folder / "a.parquet")
     return folder / "a.parquet"
+
+
+def write_as(table: pd.DataFrame, folder: Path, ending: str) -> Path:
+    """A list in one of its forms, in place of the one before."""
+    path = folder / f"list.{ending}"
+    if ending == "csv":
+        table.to_csv(path, index=False)
+    elif ending == "parquet":
+        table.to_parquet(path, row_group_size=1)
+    else:
+        Table.from_pandas(table).write(path, overwrite=True)
+    return path
 
 
 def keeping(job: Survey, *names: str) -> Survey:
@@ -106,6 +119,21 @@ def test_a_folder_of_images_has_no_columns_whatever_it_is_called(tmp_path, name)
     (tmp_path / name).mkdir()
     (tmp_path / name / "g.jpg").write_bytes(encode(draw_image(np.random.default_rng(0))))
     assert SurveyImages((tmp_path / name,)).kept == {}
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet", "fits"])
+def test_a_position_in_hours_and_degrees_is_kept_in_degrees(tmp_path, ending):
+    sky = {"RAJ2000": ["10:08:00.1", ""], "DEJ2000": ["+02:13:00", ""]}
+    table = pd.DataFrame({"path": ["1.jpg", "2.jpg"], **sky})
+    path = write_as(table, tmp_path, ending)
+    kept = SurveyImages((path,)).kept[path]
+    rows = kept.take(np.array([0, 1]))
+    assert kept.schema.field("ra").type == kept.schema.field("dec").type == pa.float64()
+    assert rows["ra"].to_pylist() == [pytest.approx(15 * (10 + 8 / 60 + 0.1 / 3600)), None]
+    assert rows["dec"].to_pylist() == [pytest.approx(2 + 13 / 60), None]
+    table.loc[1, "RAJ2000"] = "unknown"
+    path = write_as(table, tmp_path, ending)
+    assert SurveyImages((path,)).kept[path].take(np.array([1]))["ra"].to_pylist() == ["unknown"]
 
 
 def test_lists_that_name_their_positions_otherwise_have_the_same_columns(tmp_path):

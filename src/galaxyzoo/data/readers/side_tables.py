@@ -241,14 +241,14 @@ def read_sky(cells: pd.DataFrame, position: tuple[str, str], path: Path) -> pd.D
     A row has none where either is missing, dec is outside ±90 or ra outside -180 to 360; nor where
     both are 0, or one whole negative number: catalogs write these in place of a missing position.
     """
-    ra = _read_angles(cells[position[0]], "hourangle", path)
-    dec = _read_angles(cells[position[1]], "deg", path)
+    ra = read_angles(cells[position[0]], "hourangle", path)
+    dec = read_angles(cells[position[1]], "deg", path)
     is_inside = dec.between(-90, 90) & ra.between(-180, 360)
     is_stand_in = (ra == dec) & ((ra == 0) | ((ra < 0) & (ra % 1 == 0)))
     return pd.DataFrame({"ra": ra, "dec": dec})[is_inside & ~is_stand_in]
 
 
-def _read_angles(cells: pd.Series, unit: str, path: Path) -> pd.Series:
+def read_angles(cells: pd.Series, unit: str, path: Path) -> pd.Series:
     """Angles in degrees, NaN where a cell has none.
 
     Args:

@@ -23,16 +23,21 @@ def match(names: Iterable[str], images: Images, table: Path) -> list[int]:
         InputError: a name is of no image, or of several.
     """
     names = list(names)
-    rows = []
-    for name, matching in zip(names, find_rows(names, images.names), strict=True):
-        if len(matching) != 1:
-            problem = "no image is"
-            if matching:
-                first, second = images.names.iloc[matching[:2]]
-                problem = f"both '{first}' and '{second}' are"
-            raise InputError(f"{shown(table)}: {problem} named '{name}'")
-        rows.append(matching[0])
-    return rows
+    rows = list(find_rows(names, images.names))
+    missing = [name for name, matching in zip(names, rows, strict=True) if not matching]
+    if missing:
+        raise InputError(
+            f"{shown(table)}: no image is named '{missing[0]}' (such rows: {len(missing):,}): "
+            "restore the images, or delete the rows"
+        )
+    for name, matching in zip(names, rows, strict=True):
+        if len(matching) > 1:
+            first, second = images.names.iloc[matching[:2]]
+            raise InputError(
+                f"{shown(table)}: both '{first}' and '{second}' are named '{name}': write more of "
+                "their paths"
+            )
+    return [matching[0] for matching in rows]
 
 
 class _ImageName(NamedTuple):

@@ -32,6 +32,8 @@ from galaxyzoo.io.archives import BROKEN_ZIP, open_unchecked, open_zip
 
 def read_in(folder: Path, name: str) -> bytes:
     """Encoded bytes of an image's file, relative to a folder or absolute."""
+    if not name:
+        raise InputError("its row has no path")
     file = os.path.join(folder, name)
     try:
         status = os.stat(file)

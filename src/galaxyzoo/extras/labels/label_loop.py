@@ -134,7 +134,10 @@ class LabelLoop(SurveyLabels):
         """
         scores = self.scores()
         if scores is None:
-            raise InputError("label more galaxies: scores need two labels in each of two classes")
+            raise InputError(
+                "label more galaxies: scores need two labels in each of two classes, of different "
+                "groups"
+            )
         predicted = scores.probs.idxmax(axis=1)
         labels = pd.Series(self.labels)[predicted.index]
         ranked = self._rank_doubtful()

@@ -366,7 +366,8 @@ def _check_class(text: str) -> str:
         raise InputError("a class needs a name")
     if len(name) > _LONGEST or not can_be_label(name):
         raise InputError(
-            f"'{name}' cannot name a class: it is a column's name, looks like a formula, or is "
-            f"longer than {_LONGEST} characters"
+            f"'{name}' cannot name a class: it is a column's name, looks like a formula, has a "
+            "sign that tables do not keep (such as a non-breaking space), or is longer than "
+            f"{_LONGEST} characters: type another name"
         )
     return name
