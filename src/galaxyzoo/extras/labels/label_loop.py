@@ -135,8 +135,8 @@ class LabelLoop(SurveyLabels):
         scores = self.scores()
         if scores is None:
             raise InputError(
-                "label more galaxies: scores need two labels in each of two classes, of different "
-                "groups"
+                "label more galaxies: scores need two labels, from two groups if there are any, in "
+                "each of two classes"
             )
         predicted = scores.probs.idxmax(axis=1)
         labels = pd.Series(self.labels)[predicted.index]
