@@ -38,6 +38,7 @@ from galaxyzoo.data.stores import opening
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
 
 DEFAULT_FOLDS = 5
+_SPLITTING = "splitting a dataset into folds"
 
 
 @dataclass(frozen=True)
@@ -128,19 +129,25 @@ def prepare_raw(
             was trained, without `update`), or another split is asked for.
     """
     raw = _wrap_images(raw)
-    activity = "splitting a dataset into folds"
-    known_groups = read_known_groups(raw)
-    split = _Split(raw, known_groups)
+    split = _Split(raw, read_known_groups(raw))
     if not has_catalog(raw.dataset):
-        with split.make(activity):
+        with split.make(_SPLITTING):
             if not has_catalog(raw.dataset):  # else it came while this process waited
                 if n_folds is None:
                     n_folds = raw.folds.nunique() or DEFAULT_FOLDS
-                catalog = make_catalog(raw, known_groups, n_folds, seed or 0, drop_bad)
+                catalog = make_catalog(raw, split.known_groups, n_folds, seed or 0, drop_bad)
                 return Dataset.of(catalog, raw)
-    catalog = load_catalog(raw.dataset)
+    return _open_split(split, n_folds, seed, drop_bad, update)
+
+
+def _open_split(
+    split: "_Split", n_folds: int | None, seed: int | None, drop_bad: bool, update: bool
+) -> Dataset:
+    """Read a catalog that is there, or update it where own labels changed; as of `prepare_raw`."""
+    known_groups = split.known_groups
+    catalog = load_catalog(split.raw.dataset)
     _check_split(catalog, n_folds, seed)
-    raw = replace(raw, folds_from=catalog.about.get("folds_from", ""))
+    raw = replace(split.raw, folds_from=catalog.about.get("folds_from", ""))
     check_own_folds(catalog, raw)
     check_own_groups(catalog, raw, known_groups)
     changes = find_changes(catalog, raw, known_groups)
@@ -160,7 +167,7 @@ def prepare_raw(
             f"{paths.shown(raw.folder)} has changed ({', '.join(changes)}) since "
             f"{paths.shown(folder)} was made: to update it and its runs, type `{command}`"
         )
-    with split.make(activity) as filling:
+    with split.make(_SPLITTING) as filling:
         catalog = load_catalog(raw.dataset)
         if filling:
             catalog = update_catalog(catalog, raw, known_groups, drop_bad)
