@@ -14,6 +14,7 @@ import yaml
 
 from galaxyzoo.core.launch import typed
 from galaxyzoo.data.readers.kaggle import dataset_name
+from galaxyzoo.results.fold_files import DONE
 from galaxyzoo.results.imported import list_pairs
 from galaxyzoo.results.layout import RunFolder
 from support.commands import COMPETITION, call, complaint, succeed
@@ -121,6 +122,9 @@ def test_names_with_blanks_and_quotes_come_through_a_shell(root, monkeypatch, ca
     COMPETITION.write_zips(root / "input" / ODD)
     save_project(ODD)
     run = RunFolder(ODD, "gz37/run0")
+    mark = run.training("fold_0") / DONE  # it has a network
+    mark.parent.mkdir(parents=True)
+    mark.touch()
     monkeypatch.chdir(root)
     Path(ODD).mkdir()
     shutil.copy(run.oof_csv, Path(ODD, "o.csv"))

@@ -125,18 +125,42 @@ def _read_trees(text: str) -> "Booster":
         raise ValueError(str(error)) from None
 
 
+def check_not_retrained(card: EnsembleCard) -> None:
+    """Refuse an ensemble with a member that was retrained later.
+
+    A member without networks is none: the tables of the ensemble are still of it.
+    """
+    for run, digest in card.members.items():
+        current_digest = _digest_member(card, run)
+        if current_digest is not None and current_digest != digest:
+            path = shown(card.folder.csv)
+            raise InputError(f"{run}, a member of {path}, was retrained later: {card.advice()}")
+
+
 def check_ensemble_members(card: EnsembleCard) -> None:
     """Refuse an ensemble with a member whose networks are missing or changed."""
-    path = shown(card.folder.csv)
-    for run, digest in card.members.items():
-        current_digest = digest_networks(card.dataset, run, len(card.per_fold))
-        if current_digest is None:
+    check_not_retrained(card)
+    for run in card.members:
+        if _digest_member(card, run) is None:
             raise InputError(
-                f"{run}, a member of {path}, has no networks: choose another ensemble or, if this "
-                f"run has a config, type `{launch.typed('train_folds')} {launch.quote(run)}`"
+                f"{run}, a member of {shown(card.folder.csv)}, has no networks: choose another "
+                "ensemble or, if this run has a config, type "
+                f"`{launch.typed('train_folds')} {launch.quote(run)}`"
             )
-        if current_digest != digest:
-            raise InputError(f"{run}, a member of {path}, was retrained later: {card.advice()}")
+
+
+def has_networks(card: EnsembleCard) -> bool:
+    """Check whether an ensemble can predict: no member's networks are missing or changed."""
+    try:
+        check_ensemble_members(card)
+    except InputError:
+        return False
+    return True
+
+
+def _digest_member(card: EnsembleCard, run: str) -> str | None:
+    """Digest of a member's networks as they are now; None where one is missing."""
+    return digest_networks(card.dataset, run, len(card.per_fold))
 
 
 def load_ensemble(folder: EnsembleFolder) -> tuple[EnsembleCard, blends.MetaModel]:

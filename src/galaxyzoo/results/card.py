@@ -185,11 +185,6 @@ class RunCard(FoldsCard):
         return card
 
     @property
-    def has_networks(self) -> bool:
-        """Check whether it was trained here."""
-        return not self.imported
-
-    @property
     def is_whole(self) -> bool:
         """Check whether all folds are finished and scored."""
         return len(self.folds) == self.n_folds
@@ -302,11 +297,6 @@ class EnsembleCard(SubmissionCard, FoldsCard):
     def ranked(self) -> list[tuple[str, CandidateScore]]:
         """Name and scores of each candidate, the simplest first."""
         return [(name, self.candidates[name]) for name in self.simplest_first]
-
-    @property
-    def has_networks(self) -> bool:
-        """Check whether all that it combines have networks, and none was imported."""
-        return None not in self.members.values()
 
     @classmethod
     def of(cls, folder: EnsembleFolder) -> Self:

@@ -11,6 +11,7 @@ import pytest
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.data.catalog import Catalog
+from galaxyzoo.ensemble import fitted
 from galaxyzoo.ensemble.fitted import load_fitted, save_fitted
 from galaxyzoo.extras.intervals import intervals
 from galaxyzoo.extras.intervals.conformal import Column
@@ -99,6 +100,16 @@ def test_a_mistake_is_one_line(catalog, monkeypatch):
     oof.write_bytes(whole)
     built("gz37").csv.with_suffix(".json").unlink()
     assert "(none yet): name one" in refused()
+    assert not intervals_csv(built("gz37")).exists()
+
+
+def test_an_ensemble_of_a_run_that_was_retrained_is_refused(catalog, monkeypatch):
+    monkeypatch.setattr(fitted, "digest_networks", lambda *_: "others")
+    for text in (
+        one_line_refusal(make, monkeypatch),
+        one_line_refusal(load_intervals, "tiny", "ensemble:all"),
+    ):
+        assert "was retrained later: type `python3 src/ensemble.py all --candidates mean" in text
     assert not intervals_csv(built("gz37")).exists()
 
 

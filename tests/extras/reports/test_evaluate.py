@@ -13,10 +13,12 @@ from galaxyzoo.core import files
 from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.prepare import prepare
+from galaxyzoo.ensemble import fitted
 from galaxyzoo.extras.reports import evaluate
 from galaxyzoo.extras.reports.evaluate import load_evaluation, summarize
 from galaxyzoo.extras.reports.results import HoldoutResult
 from galaxyzoo.results.card import RunCard
+from galaxyzoo.results.fold_files import DONE
 from galaxyzoo.results.layout import RunFolder
 from galaxyzoo.tasks.registry import get_task
 from support.commands import call, complaint, succeed
@@ -54,9 +56,7 @@ def test_the_command_writes_a_page_with_tables_and_pictures_for_each_kind_of_tas
     held_out = {k: v for k, v in files.read_json(leaky).items() if "fold" not in k}
     write_sealed(leaky.with_stem("cnn_holdout"), held_out | {"possible_leakage": False})
     result = succeed(root, "evaluate.py", "hubble10", "elliptical_spiral", "gz37")
-    assert result.stdout.endswith(
-        f"next: python3 src/app.py ensemble:all --dataset {mini.dataset}\n"
-    )
+    assert "reports/index.html lists all reports; ensemble:all, RMSE" in result.stdout
     assert result.stdout.count("report: reports/") == 3
 
     reports = root / "reports"
@@ -110,6 +110,24 @@ def test_the_headline_is_that_of_the_run_asked_for(project, root):
         score = RunCard.of(project.dataset, run).score_text
         assert summary[run].startswith(f"out-of-fold {score}")
         assert next(iter(summary)) == run
+
+
+def test_the_app_is_next_where_all_networks_are_there(project, root, monkeypatch, capsys):
+    members = {"runs": {"zoo5/cnn": 1.0}, "members": {"zoo5/cnn": "as combined"}}
+    save_table(project, "ensemble:zoo5/all", 2.0, **members)
+
+    def next_command(name: str) -> str:
+        run_command(monkeypatch, "evaluate", name)
+        _, _, command = capsys.readouterr().out.partition("next: ")
+        return command.strip()
+
+    assert next_command("zoo5/cnn") == next_command("ensemble:zoo5/all") == ""
+    monkeypatch.setattr(fitted, "digest_networks", lambda *_: "as combined")
+    mark = RunFolder(project.dataset, "zoo5/cnn").training("fold_0") / DONE
+    mark.parent.mkdir(parents=True)
+    mark.touch()
+    for name in ("zoo5/cnn", "ensemble:zoo5/all"):
+        assert next_command(name) == f"python3 src/app.py {name} --dataset {project.dataset}"
 
 
 def test_of_hold_outs_those_asked_for_are_shown(project, root, monkeypatch):

@@ -6,6 +6,7 @@ import pytest
 
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import Catalog
+from galaxyzoo.ensemble import fitted
 from galaxyzoo.extras.reports.results import load_results, pick_best
 from galaxyzoo.tasks.registry import get_task
 from support.trained import built, save_classes, save_table
@@ -38,3 +39,23 @@ def test_a_table_that_its_card_is_not_of_is_left_out_and_refused_by_name(project
     assert "ensemble:zoo5/all is skipped" in problems[0]
     with pytest.raises(InputError, match="does not match"):
         load_results(get_task("zoo5"), project, ["ensemble:zoo5/all"])
+
+
+def test_an_ensemble_of_a_run_that_was_retrained_is_left_out_and_refused_by_name(
+    project, monkeypatch
+):
+    task = get_task("zoo5")
+    members = {"runs": {"zoo5/cnn": 1.0}, "members": {"zoo5/cnn": "as combined"}}
+    save_table(project, "ensemble:zoo5/all", 0.2, **members)
+    for networks in ("as combined", None):  # those that predicted its tables may be deleted
+        monkeypatch.setattr(fitted, "digest_networks", lambda *_, now=networks: now)
+        results, problems = load_results(task, project)
+        assert [result.run for result in results] == ["ensemble:zoo5/all", "zoo5/cnn"]
+        assert problems == []
+    monkeypatch.setattr(fitted, "digest_networks", lambda *_: "others")
+    results, problems = load_results(task, project)
+    assert [result.run for result in results] == ["zoo5/cnn"]
+    assert problems[0].startswith("ensemble:zoo5/all is skipped: zoo5/cnn, a member of submissions")
+    assert "was retrained later: type `python3 src/ensemble.py all " in problems[0]
+    with pytest.raises(InputError, match="was retrained later"):
+        load_results(task, project, ["ensemble:zoo5/all"])

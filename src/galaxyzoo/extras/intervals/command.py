@@ -19,6 +19,7 @@ from galaxyzoo.core.console import print_table
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.options import DatasetOptions, positional, read_options
 from galaxyzoo.data.catalog import load_catalog
+from galaxyzoo.ensemble import fitted
 from galaxyzoo.extras.intervals.intervals import LEVEL, IntervalCard, intervals_csv, make_intervals
 from galaxyzoo.results import layout
 from galaxyzoo.results.card import EnsembleCard
@@ -70,7 +71,7 @@ def main() -> None:
     print_intervals(card)
     print(f"coverage by answer: {paths.shown(layout.card_path(path))}")
     page = ""
-    if EnsembleCard.of(built[name]).has_networks:
+    if fitted.has_networks(EnsembleCard.of(built[name])):
         ensemble = ensemble_name(COMPETITION_TASK, name)
         page = f"{launch.typed('app')} {launch.quote(ensemble, '--dataset', dataset)}"
     launch.print_done(f"{paths.shown(path)}, intervals of {level:g} around {name}", page)

@@ -66,8 +66,8 @@ def make_intervals(name: str, whole: Catalog, level: float) -> IntervalCard:
     Returns:
         The card.
     Raises:
-        InputError: the dataset has fewer than `FEWEST_FOLDS` folds, or a file of the ensemble is
-            missing, damaged or of other data.
+        InputError: the dataset has fewer than `FEWEST_FOLDS` folds, a file of the ensemble is
+            missing, damaged or of other data, or a member was retrained later.
     """
     _check_folds(whole)
     folder = layout.EnsembleFolder(whole.dataset, COMPETITION_TASK, name)
@@ -168,10 +168,12 @@ def _read_ensemble(folder: layout.EnsembleFolder, whole: Catalog) -> _Ensemble:
     """Read an ensemble's files.
 
     Raises:
-        InputError: a file is missing or damaged, or belongs to other data.
+        InputError: a file is missing or damaged, or belongs to other data, or a member was
+            retrained later.
     """
     task = get_task(COMPETITION_TASK)
     card = EnsembleCard.of(folder).check(whole, folder.oof_csv, folder.csv)
+    fitted.check_not_retrained(card)
     oof = table.PredictionTable.read(folder.oof_csv, task, whole.ids)
     test = table.PredictionTable.read(folder.csv, task, whole.test_ids)
     return _Ensemble(card, oof.values, test.values)

@@ -17,12 +17,15 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.options import DataOptions, DatasetOptions, option, positional, read_options
 from galaxyzoo.data.prepare import open_dataset
 from galaxyzoo.data.readers.side_tables import sky_positions
+from galaxyzoo.ensemble import fitted
 from galaxyzoo.ensemble.model_listing import find_predictor, refuse_bare_ensemble
 from galaxyzoo.extras.pages import html
 from galaxyzoo.extras.pages.output import has_mark, reports_dir
 from galaxyzoo.extras.reports import classes, evaluate, votes
 from galaxyzoo.extras.reports.results import Result
+from galaxyzoo.results.card import EnsembleCard
 from galaxyzoo.results.console import print_holdout_table
+from galaxyzoo.results.layout import RunFolder
 from galaxyzoo.tasks import kinds, registry
 
 
@@ -54,10 +57,17 @@ def main() -> None:
     last = evaluations[-1]
     result = last.shown[0]
     page = ""
-    if isinstance(result, Result) and result.card.has_networks:
-        dataset = last.catalog.dataset
+    dataset = last.catalog.dataset
+    if isinstance(result, Result) and has_networks(result, dataset):
         page = f"{launch.typed('app')} {launch.quote(result.run, '--dataset', dataset)}"
     launch.print_done(f"{index} lists all reports; {result.run}, {result.card.score_text}", page)
+
+
+def has_networks(result: Result, dataset: str) -> bool:
+    """Check whether a result's run or ensemble can still predict other galaxies."""
+    if isinstance(result.card, EnsembleCard):
+        return fitted.has_networks(result.card)
+    return len(RunFolder(dataset, result.run).folds) > 0
 
 
 def sort_by_task(names: Sequence[str], dataset: str | None) -> dict[str, list[str]]:

@@ -12,6 +12,7 @@ from galaxyzoo.config.schema import Config
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import HOLDOUT_END
 from galaxyzoo.data.catalog import Catalog
+from galaxyzoo.ensemble.fitted import check_not_retrained
 from galaxyzoo.ensemble.model_listing import ensemble_folder
 from galaxyzoo.io.tables import read_csv, select_numbers
 from galaxyzoo.results.card import EnsembleCard, HoldoutCard, RunCard, ScoreCard
@@ -170,12 +171,16 @@ def load_result(run: str, task: Task, catalog: Catalog) -> Result:
         run: its full name.
         task: its task.
         catalog: the dataset's catalog, galaxies of the task.
+    Raises:
+        InputError: its files are missing, damaged or of other data, or a member of the ensemble was
+            retrained later.
     """
     card: RunCard | EnsembleCard
     if is_ensemble(run):
         folder = ensemble_folder(catalog.dataset, run)
         path = folder.oof_csv
         card = EnsembleCard.of(folder).check(catalog, path)
+        check_not_retrained(card)
         is_scored = np.ones(len(catalog.ids), bool)
     else:
         path = RunFolder(catalog.dataset, run).oof_csv
