@@ -4,10 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from galaxyzoo.core import files
 from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.ensemble import fitted
-from galaxyzoo.extras.reports.results import load_results, pick_best
+from galaxyzoo.extras.reports.results import load_holdouts, load_results, pick_best
+from galaxyzoo.results.layout import RunFolder
 from galaxyzoo.tasks.registry import get_task
 from support.trained import built, save_classes, save_table
 
@@ -59,3 +62,24 @@ def test_an_ensemble_of_a_run_that_was_retrained_is_left_out_and_refused_by_name
     assert "was retrained later: type `python3 src/ensemble.py all " in problems[0]
     with pytest.raises(InputError, match="was retrained later"):
         load_results(task, project, ["ensemble:zoo5/all"])
+
+
+@pytest.mark.parametrize("deleted", ["config.yaml", "holdout/fold.json"])
+def test_where_a_hold_out_was_deleted_the_command_that_trains_it_is_named(project, root, deleted):
+    folder = RunFolder("bare", "zoo5/cnn")
+    values = files.read_json(folder.card)
+    values |= {"checkpoint": "last", "possible_leakage": False, "split": {}}
+    write_sealed(folder.holdout_card, values)
+    for name in {"config.yaml", "holdout/fold.json"} - {deleted}:
+        path = folder.path / name
+        path.parent.mkdir(parents=True)
+        path.touch()
+    (root / "input/bare").mkdir(parents=True)
+    holdouts, problems = load_holdouts([folder], get_task("zoo5"), project)
+    assert holdouts == []
+    (problem,) = problems
+    assert problem == (
+        f"the hold-out of zoo5/cnn is skipped: folds/bare/zoo5/cnn/{deleted} is missing: type "
+        "`python3 src/train.py zoo5/cnn --holdout --data bare` to train the hold-out again, or "
+        "delete oof/bare/zoo5/cnn_holdout.json"
+    )

@@ -7,16 +7,17 @@ from typing import ClassVar
 
 import numpy as np
 
-from galaxyzoo.config.loading import load_run_config
+from galaxyzoo.config.loading import CONFIG, load_run_config
 from galaxyzoo.config.schema import Config
+from galaxyzoo.core import launch
 from galaxyzoo.core.errors import InputError
-from galaxyzoo.core.paths import HOLDOUT_END
-from galaxyzoo.data.catalog import Catalog
+from galaxyzoo.core.paths import HOLDOUT_END, shown
+from galaxyzoo.data.catalog import Catalog, data_option
 from galaxyzoo.ensemble.fitted import check_not_retrained
 from galaxyzoo.ensemble.model_listing import ensemble_folder
 from galaxyzoo.io.tables import read_csv, select_numbers
 from galaxyzoo.results.card import EnsembleCard, HoldoutCard, RunCard, ScoreCard
-from galaxyzoo.results.fold_files import HELD_OUT_TABLE, HOLDOUT, FoldFiles
+from galaxyzoo.results.fold_files import DONE, HELD_OUT_TABLE, HOLDOUT, FoldFiles
 from galaxyzoo.results.layout import RunFolder, list_ensembles, list_tables
 from galaxyzoo.results.table import PredictionTable
 from galaxyzoo.tasks.kinds import ClassTask, Task
@@ -111,6 +112,7 @@ def load_holdouts(
 
 def _load_holdout(folder: RunFolder, task: Task, catalog: Catalog) -> HoldoutResult:
     card = HoldoutCard.read(folder.holdout_card)
+    _check_is_trained(folder)
     config = load_run_config(folder.path).config
     files = FoldFiles.of(folder.path, HOLDOUT, config, catalog.fingerprint)
     path = files.path(HELD_OUT_TABLE)
@@ -129,6 +131,17 @@ def _load_holdout(folder: RunFolder, task: Task, catalog: Catalog) -> HoldoutRes
         card=card,
         config=config,
     )
+
+
+def _check_is_trained(folder: RunFolder) -> None:
+    """Refuse a hold-out whose files were deleted, with the command that makes them again."""
+    for path in (folder.path / CONFIG, folder.training(HOLDOUT) / DONE):
+        if not path.exists():
+            command = f"{launch.typed('train')} {launch.quote(folder.run, '--holdout')}"
+            raise InputError(
+                f"{shown(path)} is missing: type `{command}{data_option(folder.dataset)}` to train "
+                f"the hold-out again, or delete {shown(folder.holdout_card)}"
+            )
 
 
 def load_results(
