@@ -133,6 +133,26 @@ def test_bad_images_are_dropped_where_a_run_says_so(votes):
     assert resolve(runs).drops_bad_images
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("task: gz_37\n", "unknown task 'gz_37': choose from gz37, "),
+        ("", "key 'task' is missing"),
+        ("task:\n", "key 'task': Input should be a valid string (got None)"),
+    ],
+)
+def test_a_recipe_of_no_known_task_is_named_before_data_are_searched(
+    votes, tmp_path, monkeypatch, content, message
+):
+    recipe = tmp_path / "typo.yaml"
+    recipe.write_text(f"{content}model: {{name: cnn}}\n")
+    for data in (None, "votes"):
+        assert one_line_refusal(resolve, [str(recipe)], data).startswith(f"{recipe}: {message}")
+    assert resolve([str(recipe), "task=gz37"], None).asked[0].task == "gz37"
+    monkeypatch.setattr(train, "open_input", None)  # never called
+    one_line_refusal(resolve, [str(recipe)], None)
+
+
 @pytest.mark.parametrize("word", ["gz37/gpu", "configs/gz37/gpu.yaml"])
 @pytest.mark.parametrize(("dataset", "short"), [("demo", ["gz37/gpu"]), ("demo-full", [])])
 def test_schedules_are_short_on_the_demo_set_alone(votes, monkeypatch, dataset, short, word):

@@ -153,9 +153,7 @@ def main() -> None:
 def resolve(options: TrainOptions) -> Plan:
     """Read the recipes and the input that were typed; refuse what cannot be trained."""
     own_task, runs = find_runs(options)
-    recipes = [loading.read_recipe(run, own_task=own_task) for run in runs]
-    tasks = {str(recipe.get("task")) for recipe in recipes}
-    raw = open_input(options.data, tasks, spell_settings(options))
+    raw = open_input(options.data, find_tasks(runs, options, own_task), spell_settings(options))
     own_task = raw.own_task  # of the labels as they are now, perhaps with other classes
     if raw.class_task and not options.named:
         runs = [f"{raw.class_task.name}/head"]
@@ -189,6 +187,23 @@ def find_runs(options: TrainOptions) -> tuple[Task | None, list[str]]:
     overrides = options.overrides if options.named else ()
     recipes = [loading.find_recipe(run, overrides, own_task, find_named_task) for run in runs]
     return own_task, recipes
+
+
+def find_tasks(runs: Sequence[str], options: TrainOptions, own_task: Task | None) -> set[str]:
+    """Names of the tasks of recipes, by which the input is chosen.
+
+    An InputError refuses a recipe without a task or of an unknown one. Where the user named data or
+    own labels, it may be theirs: the recipes are checked when they are loaded for these.
+    """
+    may_have_own_labels = own_task is not None or options.data is not None
+    tasks = set()
+    for run in runs:
+        task = str(loading.read_recipe(run, own_task=own_task).get("task"))
+        if not may_have_own_labels and find_named_task(task) is None:
+            (config,) = load_configs([run], options.overrides, own_task=own_task)
+            task = config.task  # of an override
+        tasks.add(task)
+    return tasks
 
 
 def find_own_task(options: TrainOptions) -> Task | None:
