@@ -312,6 +312,42 @@ def test_tables_of_other_galaxies_or_folds_are_refused(catalog, tmp_path, table,
     assert artifacts() == {}
 
 
+def test_galaxies_that_the_task_leaves_out_are_counted_and_ignored(catalog, tmp_path):
+    task = TASKS["elliptical_spiral"]
+    whole = catalog.train[["fold"]].assign(**dict.fromkeys(task.columns, 0.5))
+    kept = catalog.for_task(task).ids
+    n_others = len(whole) - len(kept)
+    assert n_others > 0
+    paths = [tmp_path / name for name in ("kept.csv", "whole.csv", "test.csv")]
+    whole.loc[kept].to_csv(paths[0], index_label="GalaxyID")
+    whole = whole.astype(object)
+    whole.loc[~whole.index.isin(kept), list(task.columns)] = ""  # nor are their cells read
+    whole.to_csv(paths[1], index_label="GalaxyID")
+    test = pd.DataFrame(0.5, catalog.test_ids, task.columns)
+    test.to_csv(paths[2], index_label="GalaxyID")
+    cards = []
+    tables = []
+    for path in paths[:2]:
+        run = f"{task.name}/{path.stem}"
+        cards.append(import_run(catalog, TablePair(run, path, paths[2])))
+        tables.append(RunFolder("tiny", run).oof_csv.read_bytes())
+    assert tables[0] == tables[1]
+    remarks = [card.imported.remarks for card in cards if card.imported]
+    line = f"rows of {n_others} galaxies in whole.csv are ignored: {task.name} leaves them out"
+    assert remarks == [[], [line]]
+
+
+def test_of_a_table_of_another_task_the_columns_are_missing(catalog, tmp_path):
+    task = TASKS["elliptical_spiral"]
+    kept = catalog.for_task(task).ids
+    tables = save_theirs(catalog, tmp_path)
+    few = pd.DataFrame(0.5, kept, task.columns)
+    few.assign(fold=0).to_csv(tmp_path / "classes.csv", index_label="GalaxyID")
+    for run, oof in (("gz37/x", tmp_path / "classes.csv"), (f"{task.name}/x", tables[0])):
+        text = one_line_refusal(import_run, catalog, TablePair(run, oof, tables[1]))
+        assert re.search(rf"{oof.name} lacks column '.*; found instead: ", text)
+
+
 def test_packed_tables_are_compared_with_their_card_and_keep_its_marks(catalog, tmp_path):
     theirs = save_theirs(catalog, tmp_path)
     packed = [tmp_path / PACKED[key] for key in ("oof", "test")]

@@ -263,12 +263,8 @@ def whole_numbers(texts: pd.Series, limit: int) -> tuple[pd.Series, np.ndarray]:
     return numbers.where(is_right, 0).astype("int64"), np.flatnonzero(~is_right)
 
 
-def select_numbers(frame: pd.DataFrame, columns: Sequence[str], path: Path) -> pd.DataFrame:
-    """Select columns, in the order given, as finite float64 numbers.
-
-    Raises:
-        InputError: a column is missing, or a value is no finite number; it names `path`.
-    """
+def check_columns(frame: pd.DataFrame, columns: Sequence[str], path: Path) -> None:
+    """Refuse a table that lacks one of these columns; the error names `path`."""
     missing = pd.Index(columns).difference(frame.columns, sort=False)
     if len(missing):
         others = frame.columns.difference(columns, sort=False)
@@ -279,6 +275,15 @@ def select_numbers(frame: pd.DataFrame, columns: Sequence[str], path: Path) -> p
             f"{paths.shown(path)} lacks column '{missing[0]}' ({len(missing)} of {len(columns)} "
             f"missing{instead})"
         )
+
+
+def select_numbers(frame: pd.DataFrame, columns: Sequence[str], path: Path) -> pd.DataFrame:
+    """Select columns, in the order given, as finite float64 numbers.
+
+    Raises:
+        InputError: a column is missing, or a value is no finite number; it names `path`.
+    """
+    check_columns(frame, columns, path)
     numbers = frame[list(columns)].apply(pd.to_numeric, errors="coerce").astype("float64")
     bad = ~np.isfinite(numbers.to_numpy())
     if bad.any():

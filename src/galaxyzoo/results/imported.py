@@ -16,7 +16,7 @@ from galaxyzoo.config.loading import check_run_name
 from galaxyzoo.core.errors import InputError, advise
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import Catalog, task_of
-from galaxyzoo.io.tables import FOLD, key_of, read_csv, read_table
+from galaxyzoo.io.tables import FOLD, read_csv
 from galaxyzoo.results import layout
 from galaxyzoo.results.card import Digests, ImportedTables, RunCard
 from galaxyzoo.results.oof import save_run
@@ -130,7 +130,13 @@ def import_run(catalog: Catalog, pair: TablePair) -> RunCard:
     tests = {key: _make_valid(table) for key, table in given.tests.items()}
     targets = labeled.targets(task)
     leakage = task.find_leakage(given.oof.values, targets, labeled.folds)
-    remarks = _describe_adjustment(given, oof, tests, targets)
+    remarks = []
+    if given.n_ignored:
+        remarks.append(
+            f"rows of {given.n_ignored:,} galaxies in {pair.oof.name} are ignored: {task.name} "
+            "leaves them out"
+        )
+    remarks += _describe_adjustment(given, oof, tests, targets)
     remarks += _compare_to_runs(labeled, pair.run, oof, targets)
     if not given.has_folds:
         remarks.append(
@@ -161,6 +167,7 @@ class _Tables:
 
     oof: PredictionTable
     has_folds: bool  # the out-of-fold table names them
+    n_ignored: int  # its rows of galaxies that the task leaves out
     tests: dict[str, PredictionTable]  # by networks: test (the folds'), refit
     digests: Digests
     card: RunCard | None  # score card beside exported tables
@@ -185,7 +192,9 @@ def _read_tables(catalog: Catalog, labeled: Catalog, pair: TablePair) -> _Tables
     if card and card.refits:
         test_paths["refit"] = pair.oof.with_name(layout.PACKED["refit"])
 
-    oof, has_folds = _read_oof(catalog, labeled, pair)
+    frame = read_csv(pair.oof, key=catalog.key)
+    dropped = np.setdiff1d(catalog.ids, labeled.ids)
+    oof = _read_oof(frame, labeled, dropped, pair)
     tests = {}
     test_digests = {}
     for networks, path in test_paths.items():
@@ -197,7 +206,14 @@ def _read_tables(catalog: Catalog, labeled: Catalog, pair: TablePair) -> _Tables
             f"{shown(pair.oof)} and {pair.test.name} do not match {shown(card_path)}: copy all "
             "three again"
         )
-    return _Tables(oof, has_folds, tests=tests, digests=digests, card=card)
+    return _Tables(
+        oof=oof,
+        has_folds=FOLD in frame,
+        n_ignored=int(frame.index.isin(dropped).sum()),
+        tests=tests,
+        digests=digests,
+        card=card,
+    )
 
 
 def _find_imported(labeled: Catalog, run: str, digests: Digests) -> RunCard | None:
@@ -231,32 +247,38 @@ def _find_imported(labeled: Catalog, run: str, digests: Digests) -> RunCard | No
         return None
 
 
-def _read_oof(catalog: Catalog, labeled: Catalog, pair: TablePair) -> tuple[PredictionTable, bool]:
-    """Read the out-of-fold table, of the split's folds; and whether it names them.
+def _read_oof(
+    frame: pd.DataFrame, labeled: Catalog, dropped: np.ndarray, pair: TablePair
+) -> PredictionTable:
+    """Read the out-of-fold table; its folds, if it names them, must be those of the split.
 
     Args:
-        catalog: the dataset's whole catalog.
+        frame: the table as of `read_csv`.
         labeled: galaxies of the run's task.
+        dropped: (other galaxy,) ids of the dataset's other galaxies, which the table may have too.
         pair: the run and its tables.
     """
-    has_folds = FOLD in read_table(pair.oof, wanted=lambda column: column == FOLD)
     folds = None
-    if has_folds:
+    if FOLD in frame:
         folds = labeled.folds
-        frame = read_csv(pair.oof, key=key_of(labeled.ids)).reindex(labeled.ids)
-        written = pd.to_numeric(frame[FOLD], errors="coerce")  # Parquet's cells are texts here
+        cells = frame[FOLD].reindex(labeled.ids)
+        written = pd.to_numeric(cells, errors="coerce")  # Parquet's cells are texts here
         if (written == labeled.folds + 1).all():  # the same split, numbered from 1
             folds = labeled.folds + 1
-    with advise(f"train the run on the folds in folds/{catalog.dataset}/train.csv"):
-        table = _read(pair.oof, task_of(pair.run), labeled.ids, folds)
-    return replace(table, folds=labeled.folds), has_folds
+    with advise(f"train the run on the folds in folds/{labeled.dataset}/train.csv"):
+        table = _read(pair.oof, task_of(pair.run), labeled.ids, folds, dropped)
+    return replace(table, folds=labeled.folds)
 
 
 def _read(
-    path: Path, task: Task, ids: np.ndarray, folds: np.ndarray | None = None
+    path: Path,
+    task: Task,
+    ids: np.ndarray,
+    folds: np.ndarray | None = None,
+    ignored: np.ndarray | None = None,
 ) -> PredictionTable:
     """Read a table, as `PredictionTable.read`, and refuse numbers that are no fractions."""
-    table = PredictionTable.read(path, task, ids, folds)
+    table = PredictionTable.read(path, task, ids, folds, ignored)
     far = np.abs(table.values - 0.5) > 0.5 + _FAR
     if far.any():
         row, column = np.argwhere(far)[0]

@@ -13,7 +13,7 @@ import pandas as pd
 
 from galaxyzoo.core import files, manifest, paths, versions
 from galaxyzoo.core.errors import DamageError, InputError, advise
-from galaxyzoo.io.tables import FOLD, key_of, read_csv, select_numbers
+from galaxyzoo.io.tables import FOLD, check_columns, key_of, read_csv, select_numbers
 from galaxyzoo.io.writing import format_predictions
 from galaxyzoo.tasks.kinds import Task
 
@@ -48,6 +48,7 @@ class PredictionTable:
         task: Task,
         ids: np.ndarray,
         folds: np.ndarray | None = None,
+        ignored: np.ndarray | None = None,
     ) -> Self:
         """Read a table by the names of its rows and columns.
 
@@ -56,10 +57,14 @@ class PredictionTable:
             task: whose columns it has.
             ids: (galaxy,) that it holds once each, in the wanted order.
             folds: (galaxy,) that an out-of-fold table must have.
+            ignored: (other galaxy,) ids whose rows are left out where the table has them.
         Raises:
             DamageError: it has other folds.
         """
-        frame = select_predictions(read_csv(path, key=key_of(ids)), task.columns, ids, path)
+        frame = read_csv(path, key=key_of(ids))
+        if ignored is not None:
+            frame = frame[~frame.index.isin(ignored)]
+        frame = select_predictions(frame, task.columns, ids, path)
         if folds is not None:
             _check_folds(frame, folds, path)
         values = frame[list(task.columns)].to_numpy()
@@ -133,8 +138,9 @@ def select_predictions(
         (galaxy, column) float64 table indexed by id; an out-of-fold table keeps its `fold` column
         last.
     Raises:
-        InputError: an id is missing or unknown, or a cell is no number.
+        InputError: a column or an id is missing, an id is unknown, or a cell is no number.
     """
+    check_columns(frame, columns, path)  # else a table of another task lacks ids
     wanted = pd.Index(ids)
     missing = wanted[~wanted.isin(frame.index)].sort_values()
     extra = frame.index[~frame.index.isin(ids)].sort_values()
