@@ -12,11 +12,11 @@ from galaxyzoo.core.manifest import write_sealed
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.ensemble import members
 from galaxyzoo.results.card import Digests, RunCard
-from galaxyzoo.results.imported import TablePair, import_run
+from galaxyzoo.results.imported import TablePair, import_runs
 from galaxyzoo.results.layout import PACKED, SCORES, RunFolder
 from galaxyzoo.results.table import digest_table
 from galaxyzoo.tasks.registry import TASKS
-from support.refusals import one_line_refusal
+from support.refusals import listing, one_line_refusal
 from support.small_models import small_config
 from support.trained import read_card, run_here, save_project, save_theirs
 
@@ -39,6 +39,11 @@ def catalog(saved, root):
     folder, catalog = saved
     shutil.copytree(folder, root, dirs_exist_ok=True)
     return catalog
+
+
+def import_run(catalog: Catalog, pair: TablePair) -> RunCard:
+    (card,) = import_runs(catalog, [pair])
+    return card
 
 
 def artifacts() -> dict[Path, bytes]:
@@ -102,6 +107,19 @@ def test_nothing_is_imported_where_a_table_is_missing_or_a_name_is_another_runs(
     (folder / "b_oof.csv").rename(folder / "b_test.csv")
     text = one_line_refusal(run_here, monkeypatch, "--import", str(folder))
     assert "b_oof.csv is missing" in text
+
+
+def test_nothing_is_imported_where_a_later_pair_cannot_be_used(catalog, tmp_path, root):
+    oof, test = save_theirs(catalog, tmp_path)
+    bad = tmp_path / "bad.csv"
+    pd.read_csv(oof).iloc[1:].to_csv(bad, index=False)
+    pairs = [TablePair(THEIRS, oof, test), TablePair("gz37/bad", bad, test)]
+    before = listing(root)
+    assert "bad.csv: GalaxyID" in one_line_refusal(import_runs, catalog, pairs)
+    assert listing(root) == before
+    import_run(catalog, pairs[0])
+    cards = import_runs(catalog, [pairs[0], TablePair("gz37/good", oof, test)])
+    assert [card.run for card in cards] == [THEIRS, "gz37/good"]
 
 
 def test_the_same_split_may_be_numbered_from_1(catalog, tmp_path):

@@ -231,15 +231,13 @@ def import_all(options: EnsembleOptions) -> None:
     catalog = load_catalog(options.dataset or datasets[0])
     task = load_task(options.task or COMPETITION_TASK).name
     pairs = imported.list_pairs(options.imports, task)
-    cards = []
-    for pair in pairs:
-        card = imported.import_run(catalog, pair)
-        cards.append(card)
-        print(f"{pair.run}: {card.score_text} on {card.galaxies:,} galaxies")
+    cards = imported.import_runs(catalog, pairs)
+    for card in cards:
+        print(f"{card.run}: {card.score_text} on {card.galaxies:,} galaxies")
         remarks = card.imported.remarks if card.imported else []
-        console.print_problems(pair.run, [*card.problems, *remarks])
+        console.print_problems(card.run, [*card.problems, *remarks])
         if card.is_optimistic:
-            print(f"{pair.run} may have trained on these galaxies; ensembles use it only if named")
+            print(f"{card.run} may have trained on these galaxies; ensembles use it only if named")
     task = cards[-1].task
     of_task = [card for card in cards if card.task == task]
     usable = [ALL_RUNS]
@@ -299,11 +297,13 @@ def take_settings(options: EnsembleOptions, ensemble: str) -> EnsembleOptions:
     if not (paths.CODE_ROOT / settings.tables).is_dir():  # an installed package has none
         return options
     print(f"no run of {ensemble} is trained on {dataset}: importing tables in {settings.tables}/")
+    pairs = []
     for run in settings.runs:
         folder = paths.CODE_ROOT / settings.tables / run.replace("/", "/recipes/")
         oof = folder / layout.PACKED["oof"]
         test = folder / layout.PACKED["test"]
-        imported.import_run(load_catalog(dataset), imported.TablePair(run, oof, test))
+        pairs.append(imported.TablePair(run, oof, test))
+    imported.import_runs(load_catalog(dataset), pairs)
     return replace(options, dataset=dataset)
 
 

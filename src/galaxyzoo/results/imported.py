@@ -99,19 +99,64 @@ def _list_folder(folder: Path) -> dict[str, list[Path]]:
     return tables_by_name
 
 
-def import_run(catalog: Catalog, pair: TablePair) -> RunCard:
-    """Check predictions and write them as a run; one that was imported before stays as it is.
+def import_runs(catalog: Catalog, pairs: Sequence[TablePair]) -> list[RunCard]:
+    """Check the predictions of all pairs, then write them as runs.
 
-    A run is marked for possible leakage where its predictions give evidence of it, or have no
-    column `fold`: then nothing shows that a galaxy's own label was not used.
+    A run that was imported before stays as it is. A run is marked for possible leakage where its
+    predictions give evidence of it, or have no column `fold`: then nothing shows that a galaxy's
+    own label was not used.
 
     Args:
         catalog: the dataset's whole catalog.
-        pair: the run and its tables. Exported tables have a score card beside
-            them, whose marks stay, and test predictions of networks trained on all galaxies.
+        pairs: the runs and their tables. Exported tables have a score card beside them, whose marks
+            stay, and test predictions of networks trained on all galaxies.
+    Returns:
+        The runs' cards, in the order of the pairs.
     Raises:
-        InputError: the tables do not fit, or are not those of their card; the run is there and of
-            other predictions.
+        InputError: tables do not fit, or are not those of their card; a run is there and of other
+            predictions. Nothing is written.
+    """
+    checked = [_check_pair(catalog, pair) for pair in pairs]
+    cards = []
+    for run in checked:
+        if isinstance(run, _CheckedRun):
+            cards.append(run.save())
+        else:
+            cards.append(run)
+    return cards
+
+
+@dataclass(frozen=True, eq=False)
+class _CheckedRun:
+    """Predictions to import, read and checked."""
+
+    run: str
+    labeled: Catalog  # galaxies of its task
+    oof: PredictionTable  # valid
+    tests: dict[str, PredictionTable]  # by networks, valid
+    notes: dict[str, Any]  # values of the card, besides scores and tables
+    imported: ImportedTables
+
+    def save(self) -> RunCard:
+        """Compare with the runs that are there, write tables and card."""
+        better = _compare_to_runs(self.labeled, self.run, self.oof)
+        remarks = [*self.imported.remarks, *better]
+        imported = self.imported.model_copy(update={"remarks": remarks})
+        return save_run(
+            catalog=self.labeled,
+            run=self.run,
+            oof=self.oof,
+            test=self.tests["test"],
+            notes={**self.notes, "imported": imported},
+            refit=self.tests.get("refit"),
+            number=_NUMBER,
+        )
+
+
+def _check_pair(catalog: Catalog, pair: TablePair) -> RunCard | _CheckedRun:
+    """Read and check a pair; returns the card of a run that was imported from it before.
+
+    Arguments and errors as of `import_runs`.
     """
     task = task_of(pair.run)
     labeled = catalog.for_task(task)
@@ -137,7 +182,6 @@ def import_run(catalog: Catalog, pair: TablePair) -> RunCard:
             "leaves them out"
         )
     remarks += _describe_adjustment(given, oof, tests, targets)
-    remarks += _compare_to_runs(labeled, pair.run, oof, targets)
     if not given.has_folds:
         remarks.append(
             f"{pair.oof.name} has no column {FOLD}, the fold in which each row was held out"
@@ -151,14 +195,13 @@ def import_run(catalog: Catalog, pair: TablePair) -> RunCard:
     if given.card:
         notes = given.card.model_dump()
     notes["possible_leakage"] |= bool(leakage) or not given.has_folds
-    notes["imported"] = ImportedTables(
+    imported = ImportedTables(
         **given.digests.model_dump(),
         leakage=leakage,
         problems=_find_problems(oof, tests),
         remarks=remarks,
     )
-    refit = tests.get("refit")
-    return save_run(labeled, pair.run, oof, tests["test"], notes, refit, _NUMBER)
+    return _CheckedRun(pair.run, labeled, oof, tests, notes, imported)
 
 
 @dataclass(frozen=True)
@@ -355,9 +398,7 @@ def _describe_adjustment(
     return sentences
 
 
-def _compare_to_runs(
-    labeled: Catalog, run: str, oof: PredictionTable, targets: np.ndarray
-) -> list[str]:
+def _compare_to_runs(labeled: Catalog, run: str, oof: PredictionTable) -> list[str]:
     """Say so where a run is better than each run of its task that has no mark.
 
     Better is a score lower by more than five standard errors of the difference, paired by galaxy.
@@ -366,9 +407,9 @@ def _compare_to_runs(
         labeled: galaxies of the task.
         run: its name.
         oof: its out-of-fold predictions, valid.
-        targets: (galaxy, column).
     """
     task = oof.task
+    targets = labeled.targets(task)
     losses = task.per_sample_losses(oof.values.astype(np.float64), targets)
     others = [card for card in _fair_cards(labeled, task) if card.run != run]
     differences = []
