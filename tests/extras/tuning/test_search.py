@@ -207,26 +207,56 @@ def test_trials_that_diverge_or_make_no_network_are_done(lab):
     assert [score for _, score, *_ in scores(search)] == [None, None]
 
 
-def test_of_choices_alone_each_combination_is_tried_once(lab):
-    """However many trials are asked for, also where one was interrupted."""
+RATES = [1e-4, 1e-3, 1e-2]
+WIDTHS = [[8], [8, 16]]
+GRID = {
+    "train.lr": {"type": "choice", "choices": RATES},
+    "model.kwargs.widths": {"type": "choice", "choices": WIDTHS},
+}
+
+
+@pytest.mark.parametrize("end", [Killed, KeyboardInterrupt])
+@pytest.mark.parametrize("last", [2, 6])
+def test_of_choices_alone_each_combination_is_tried_once(lab, end, last):
+    """However many trials are asked for, also where one was interrupted, such as the last."""
 
     def interrupted(config: Config, call: int, epoch: int) -> float:
-        if call == 2:
-            raise KeyboardInterrupt
+        if call == last:
+            raise end
         return by_lr(config, call, epoch)
 
     seen = lab.fake(interrupted)
-    rates, widths = [1e-4, 1e-3, 1e-2], [[8], [8, 16]]
-    choices = {"train.lr": rates, "model.kwargs.widths": widths}
-    space = {name: {"type": "choice", "choices": values} for name, values in choices.items()}
-    search = lab.make(space=space)
-    with pytest.raises(KeyboardInterrupt):
-        search.train(4, 1, "loky")
+    search = lab.make(space=GRID)
+    with pytest.raises(end):
+        search.train(last, 1, "loky")
     for goal in (4, 50, 50):
         search.train(goal, 1, "loky")
     picked = [(p["train.lr"], p["model.kwargs.widths"]) for *_, p in scores(search)]
-    assert sorted(picked) == [*itertools.product(rates, widths)]
+    assert sorted(picked) == [*itertools.product(RATES, WIDTHS)]
     assert len(seen) == 6 + 1
+
+
+@pytest.mark.parametrize("end", [Killed, FoldError("out of memory")])
+def test_a_combination_that_is_given_up_is_not_replaced_by_another(lab, end):
+    failing: list[Config] = []
+
+    def failing_first(config: Config, call: int, epoch: int) -> float:
+        if call == 1:
+            failing.append(config)
+        if (config.train.lr, config.model) == (failing[0].train.lr, failing[0].model):
+            raise end
+        return by_lr(config, call, epoch)
+
+    seen = lab.fake(failing_first)
+    search = lab.make(space=GRID)
+    for _ in range(3):
+        with pytest.raises(end if isinstance(end, type) else type(end)):
+            search.train(50, 1, "loky")
+    for _ in range(2):
+        search.train(50, 1, "loky")
+    picked = {str(picks) for *_, picks in scores(search)}
+    assert len(picked) == len(scores(search)) == 5
+    assert len(seen) == 3 + 5
 
 
 @pytest.mark.parametrize("epochs", [3, 4])

@@ -89,7 +89,9 @@ class Tuning:
             _retry_interrupted(study)
             self.data.train_images(self.search.config.image)  # decoded here, by all processors
             done = len(study.get_trials(states=_DONE))
-            total = min(trials, self.search.grid or trials)
+            total = trials
+            if self.search.grid:
+                total = min(trials, self.search.grid - _count_given_up(study))
             failed = len(study.get_trials(states=(TrialState.FAIL,)))  # had seeds of their own
             calls = [(self, failed + number) for number in range(done, total)]
             parallel.run_jobs(_run_trial, calls, jobs, backend)
@@ -223,6 +225,8 @@ def _retry_interrupted(study: optuna.Study) -> None:
     Optuna's heartbeats would find them after two minutes only.
     """
     retry = RetryHeartbeatStaleTrialCallback(_MAX_RETRIES)
+    # The sampler is told of failures, and a grid's would stop a study that is not running.
+    study.sampler = optuna.samplers.RandomSampler()
     trials = study.trials
     retried: set[int] = set()
     for trial in trials:
@@ -234,3 +238,12 @@ def _retry_interrupted(study: optuna.Study) -> None:
             study.tell(trial.number, state=TrialState.FAIL)
         if trial.number not in retried:
             retry(study, trial)
+
+
+def _count_given_up(study: optuna.Study) -> int:
+    """Count the trials that have failed as often as they are tried."""
+    given_up = 0
+    for trial in study.get_trials(states=(TrialState.FAIL,)):
+        if len(RetryHeartbeatStaleTrialCallback.retry_history(trial)) >= _MAX_RETRIES:
+            given_up += 1
+    return given_up
