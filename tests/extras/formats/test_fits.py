@@ -195,14 +195,15 @@ def test_names_with_other_ends_are_fits(tmp_path):
         assert [np.asarray(store.load(int(i))).tobytes() for i in store.ids] == [right] * 7
 
 
-def test_packings_that_are_not_read_are_reported(tmp_path):
-    files = {"1.fits": write_fits(CUBE), "2.fits.Z": b"x", "3.fits.zst": b"x"}
+@pytest.mark.parametrize("end", ["fits", "fit", "fts"])
+def test_packings_that_are_not_read_are_reported(tmp_path, end):
+    files = {"1.fits": write_fits(CUBE), f"2.{end}.Z": b"x", f"3.{end}.zst": b"x"}
     [folder] = to_folder(tmp_path, files)
     for paths in ([folder], [folder / name for name in files]):
         [store] = open_all(paths)
         assert store.names.tolist() == ["1.fits"]
         names, reasons = zip(*store.left_out, strict=True)
-        assert [Path(name).name for name in names] == ["2.fits.Z", "3.fits.zst"]
+        assert [Path(name).name for name in names] == [f"2.{end}.Z", f"3.{end}.zst"]
         assert [why.split(":")[0] for why in reasons] == [
             ".z is not supported",
             ".zst is not supported",

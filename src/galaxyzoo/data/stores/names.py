@@ -14,7 +14,8 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 # Pictures that are not read: each decoder would need its own check for files that are cut off.
 UNREAD_SUFFIXES = (".webp", ".tif", ".tiff", ".bmp", ".gif", ".heic", ".heif", ".avif", ".jfif",
                    ".jpe", ".jif", ".jp2", ".j2k", ".jxl", ".ppm", ".pgm", ".pnm", ".tga", ".exr",
-                   ".psd", ".npy", ".npz", ".fits.z", ".fits.zst", ".ftz")  # fmt: skip
+                   ".psd", ".npy", ".npz", ".fits.z", ".fits.zst", ".fit.z", ".fit.zst", ".fts.z",
+                   ".fts.zst", ".ftz")  # fmt: skip
 # Folders with copies: hidden ones, Synology's and macOS's
 HIDDEN = re.compile(r"(^|/)(\.(?!\.?/)[^/]*|@eaDir|__MACOSX)/")
 
