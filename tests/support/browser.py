@@ -53,19 +53,17 @@ class PageProcess:
             os.kill(self._pid, 0)  # fails where the process has ended
             time.sleep(0.1)
 
-    def interrupt(self) -> None:
-        """End it as Ctrl-C does."""
-        self._end(signal.SIGINT)
+    def end(self, how: signal.Signals) -> int:
+        """End it, such as by Ctrl-C; its exit status, negative for a signal."""
+        os.kill(self._pid, how)
+        (status,) = self._server.finish()
+        self._has_ended = True
+        return status
 
     def kill(self) -> None:
         """End it as kill -9 does, unless that was done."""
         if not self._has_ended:
-            self._end(signal.SIGKILL)
-
-    def _end(self, how: signal.Signals) -> None:
-        os.kill(self._pid, how)
-        self._server.finish()
-        self._has_ended = True
+            self.end(signal.SIGKILL)
 
 
 def find_port() -> int:

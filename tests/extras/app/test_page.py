@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+import signal
 import socket
 import sys
 import tempfile
@@ -69,11 +70,14 @@ def address(page: Any) -> str:
 
 
 @pytest.fixture
-def own_environment(monkeypatch):
-    """Variables that the command may change, restored at the end."""
+def own_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Variables and the handler that the command may change, restored at the end."""
     for name in ("GRADIO_TEMP_DIR", "GRADIO_ANALYTICS_ENABLED"):
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
+    handler = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, handler)
 
 
 @pytest.mark.usefixtures("own_environment")
@@ -137,16 +141,22 @@ def test_an_upload_is_deleted_after_an_hour(page, address, monkeypatch):
 
 
 @pytest.mark.slow
-def test_uploads_are_deleted_when_the_command_ends(root, monkeypatch):
+@pytest.mark.parametrize(("how", "status"), [(signal.SIGINT, 0), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("own_folder", [False, True])
+def test_uploads_are_deleted_when_the_command_ends(root, monkeypatch, how, status, own_folder):
+    """By Ctrl-C, or as `kill`, systemd and `docker stop` end it."""
     temporary = root / "tmp"
     temporary.mkdir()
     monkeypatch.setenv("TMPDIR", str(temporary))
+    if own_folder:
+        monkeypatch.setenv("GRADIO_TEMP_DIR", str(root / "own"))
     process = PageProcess(root, "app.py")
     path = Path(PageClient(process.address).upload(picture(70), "mine.jpg").json()[0])
-    (uploads,) = temporary.glob("galaxyzoo_*")
-    assert path.is_relative_to(uploads)
-    process.interrupt()
-    assert not uploads.exists()
+    assert path.exists()
+    assert path.is_relative_to(root / "own") == own_folder
+    assert process.end(how) == status
+    assert not path.exists()
+    assert not list(temporary.glob("galaxyzoo_*"))
 
 
 def test_a_slow_request_does_not_stop_the_others(address, monkeypatch):

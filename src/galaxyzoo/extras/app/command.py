@@ -14,12 +14,16 @@ import atexit
 import gc
 import os
 import shutil
+import signal
+import sys
 import tempfile
 from dataclasses import dataclass
 
 from galaxyzoo.core.options import DatasetOptions, positional, read_options
 from galaxyzoo.ensemble.model_listing import ModelEntry, pick_predictor
 from galaxyzoo.extras.pages.serving import ServingOptions
+
+_TERMINATED = 128 + signal.SIGTERM  # exit status of a program that SIGTERM ended
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,13 +34,15 @@ class AppOptions(ServingOptions, DatasetOptions):
 
 
 def prepare_environment() -> None:
-    """Set what gradio reads when it is imported."""
+    """Set what gradio reads when it is imported; its uploads go when the process ends."""
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     for name in [*os.environ]:  # gradio asks its own page whether it is there
         if name.lower().endswith("_proxy"):
             del os.environ[name]
     uploads = tempfile.mkdtemp(prefix="galaxyzoo_")  # gradio's own may be another user's
     atexit.register(shutil.rmtree, uploads, ignore_errors=True)
+    # By itself, SIGTERM (`kill`, `docker stop`) ends a process without its exit.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
     os.environ.setdefault("GRADIO_TEMP_DIR", uploads)
 
 
@@ -61,18 +67,22 @@ def main() -> None:
     service.load_cached_run(dataset, name)  # before the first visitor waits for it
     page = build_page(chosen)
     options.print_address()
-    page.queue(max_size=64).launch(
-        quiet=True,  # Gradio's own lines advise options that a user of this script cannot set
-        server_name=options.host,
-        server_port=options.port,
-        inbrowser=options.open,
-        max_file_size=service.MAX_UPLOAD_BYTES,
-        css=render("app.css"),
-        theme=gr.themes.Default(
-            font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]
-        ),
-        footer_links=[],
-        ssr_mode=False,
-        show_error=True,
-        app_kwargs={"middleware": [own_hosts(options.hosts)]},
-    )
+    try:
+        page.queue(max_size=64).launch(
+            quiet=True,  # Gradio's own lines advise options that a user of this script cannot set
+            server_name=options.host,
+            server_port=options.port,
+            inbrowser=options.open,
+            max_file_size=service.MAX_UPLOAD_BYTES,
+            css=render("app.css"),
+            theme=gr.themes.Default(
+                font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]
+            ),
+            footer_links=[],
+            ssr_mode=False,
+            show_error=True,
+            app_kwargs={"middleware": [own_hosts(options.hosts)]},
+        )
+    except SystemExit:
+        page.close(verbose=False)  # as gradio does after Ctrl-C
+        raise
