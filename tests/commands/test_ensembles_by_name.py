@@ -106,6 +106,20 @@ def test_named_runs_have_an_ensemble_of_their_own(tiny, monkeypatch):
         members("other")
 
 
+def test_paths_of_recipes_and_ensembles_are_as_their_names(tiny, monkeypatch, capsys):
+    (tiny / "gz37").mkdir()
+    recipe = tiny / "gz37/run0.yaml"
+    recipe.touch()
+    run_here(monkeypatch, tiny / "ensembles/default.yaml")
+    assert members("default") == ["gz37/run0"]
+    run_here(monkeypatch, recipe, "run1")
+    assert members("run0+run1") == ["gz37/run0", "gz37/run1"]
+    capsys.readouterr()
+    monkeypatch.setattr(selection, "CANDIDATES", CANDIDATES)
+    run_here(monkeypatch, "run1", "--similar", recipe)
+    assert "with the errors of gz37/run0" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [

@@ -247,12 +247,22 @@ def import_all(options: EnsembleOptions) -> None:
     launch.print_done(f"imported on {catalog.dataset}", f"{launch.typed('ensemble')} {arguments}")
 
 
+def name_recipes(options: EnsembleOptions) -> EnsembleOptions:
+    """Replace paths of recipes and ensembles by their names."""
+    runs = tuple(loading.name_of(word) for word in options.runs)
+    similar = options.similar
+    if similar:
+        similar = loading.name_of(similar)
+    return replace(options, runs=runs, similar=similar)
+
+
 def name_ensemble(options: EnsembleOptions) -> EnsembleOptions:
     """Fill the options with a named ensemble: name and runs.
 
     An InputError refuses an ensemble beside other runs, a reserved `--name`, and other candidates
     under the name of a config.
     """
+    options = name_recipes(options)
     reserved = loading.reserved_ensembles()
     named = [word for word in options.runs if word in reserved]
     if named and len(options.runs) > 1:

@@ -30,6 +30,7 @@ from galaxyzoo.tasks.registry import CLASS_TASKS, ENSEMBLE, TASKS, define_task, 
 
 CONFIG = "config.yaml"  # in a trained run's folder
 LABELS = "labels"  # folder of `configs/` with runs for any classes, of own tasks and known ones
+ENSEMBLES = "ensembles"  # folder of `configs/`
 
 
 def config_path(run: str, own_task: Task | None = None) -> Path:
@@ -69,12 +70,14 @@ def config_path(run: str, own_task: Task | None = None) -> Path:
 
 
 def name_of(word: str) -> str:
-    """Name of a recipe in `configs/` that was typed as its path; any other word as it is."""
+    """Name of a recipe or ensemble in `configs/` that was typed as its path; other words stay."""
     folder = configs_dir().resolve()
     path = _find_yaml(folder, word)
-    if path and path.is_relative_to(folder) and path.suffix == ".yaml":
-        return path.relative_to(folder).with_suffix("").as_posix()
-    return word
+    if path is None or not path.is_relative_to(folder) or path.suffix != ".yaml":
+        return word
+    if path.parent == folder / ENSEMBLES:
+        return path.stem
+    return path.relative_to(folder).with_suffix("").as_posix()
 
 
 def listed_path(folder: Path, name: str, kind: str) -> Path:
@@ -164,7 +167,7 @@ def own_runs(task: str, find_task: Callable[[str], Task | None] = TASKS.get) -> 
 
 def all_ensembles() -> list[str]:
     """Names of all ensembles in `configs/ensembles/`."""
-    return sorted(path.stem for path in configs_dir().glob("ensembles/*.yaml"))
+    return sorted(path.stem for path in configs_dir().glob(f"{ENSEMBLES}/*.yaml"))
 
 
 def reserved_ensembles() -> list[str]:
@@ -278,7 +281,7 @@ class EnsembleSettings(base.Settings):
 
 def load_ensemble_settings(name: str) -> EnsembleSettings:
     """The settings in `configs/ensembles/<name>.yaml`."""
-    path = listed_path(configs_dir() / "ensembles", name, "ensemble")
+    path = listed_path(configs_dir() / ENSEMBLES, name, "ensemble")
     return EnsembleSettings.parse(base.read_yaml(path), shown(path))
 
 
