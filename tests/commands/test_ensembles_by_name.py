@@ -48,6 +48,7 @@ def test_kept_tables_become_runs_where_no_run_is_trained(configs, root):
         assert (options.runs, options.dataset) == (("gz37/one",), "mini")
         assert RunCard.of("mini", "gz37/one").imported
     (configs / "ensembles/lacks.yaml").write_text(text.replace("kept", "lost"))
+    (configs / "gz37/one.yaml").touch()
     lacks = ensemble.EnsembleOptions(runs=("lacks",))
     run.oof_csv.rename(run.oof_csv.with_name("two.csv"))
     save_run(load_catalog("mini"), "gz37/one", np.full((60, 37), 0.1), np.full((10, 37), 0.1))
@@ -134,6 +135,30 @@ def test_no_other_ensemble_takes_the_name_of_a_config(tiny, monkeypatch, words, 
     with pytest.raises(InputError, match=re.escape(expected)):
         run_here(monkeypatch, *words)
     assert list_ensembles() == []
+
+
+@pytest.mark.parametrize("command", ["train", "ensemble"])
+@pytest.mark.parametrize(
+    ("run", "hint"),
+    [
+        ("tiny", "run 'tiny' lacks its task: did you mean gz37/tiny or zoo5/tiny?"),
+        ("tiny@small", "run 'tiny@small' lacks its task: did you mean gz37/tiny@small or"),
+        ("other", "run 'other' lacks its task: write TASK/RUN"),
+        ("gz37/tinny", "no run 'gz37/tinny' (no such file in configs/): did you mean gz37/tiny"),
+        ("gz37/tiny@smal", "no run 'gz37/tiny@smal': did you mean gz37/tiny?"),
+    ],
+)
+def test_a_wrong_run_of_an_ensembles_config_is_named_with_its_file(
+    tiny, monkeypatch, command, run, hint
+):
+    for recipe in ("gz37/tiny", "zoo5/tiny"):
+        path = tiny / f"{recipe}.yaml"
+        path.parent.mkdir()
+        path.write_text("{task: gz37, model: {name: cnn}}\n")
+    path = tiny / "ensembles/mine.yaml"
+    path.write_text(f"runs: [gz37/tiny, {run}]\n")
+    message = one_line_refusal(run_command, monkeypatch, command, "mine")
+    assert message.startswith(f"{path}: {hint}")
 
 
 @pytest.mark.parametrize(

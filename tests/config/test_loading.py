@@ -196,7 +196,13 @@ def test_texts_for_people_do_not_change_the_digest():
 
 @pytest.mark.parametrize(
     "text",
-    ["runs: gz37/cnn\n", "run: [gz37/cnn]\n", "runs: [1]\n", "runs: [a]\nx: 1\n", "runs: []\n"],
+    [
+        "runs: gz37/cnn\n",
+        "run: [gz37/cnn]\n",
+        "runs: [1]\n",
+        "runs: [gz37/a]\nx: 1\n",
+        "runs: []\n",
+    ],
 )
 def test_an_ensemble_holds_nothing_but_runs(configs, text):
     (configs / "ensembles").mkdir()

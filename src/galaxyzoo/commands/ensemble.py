@@ -26,6 +26,7 @@ of each run of the ensemble, and the score of both together.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -289,9 +290,12 @@ def name_ensemble(options: EnsembleOptions) -> EnsembleOptions:
 def take_settings(options: EnsembleOptions, ensemble: str) -> EnsembleOptions:
     """Fill the options with the runs of an ensemble's config; import them if none is trained.
 
-    Runs trained on a demo count only where the tables' dataset is not prepared.
+    Runs trained on a demo count only where the tables' dataset is not prepared. A run that has no
+    tables and no recipe is an InputError.
     """
     settings = loading.load_ensemble_settings(ensemble)
+    to_be_trained = [run for run in settings.runs if not _has_tables(run, settings)]
+    loading.check_members(ensemble, to_be_trained)
     options = replace(options, runs=tuple(settings.runs))
     dataset = settings.dataset
     trained_on = set()
@@ -309,12 +313,24 @@ def take_settings(options: EnsembleOptions, ensemble: str) -> EnsembleOptions:
     print(f"no run of {ensemble} is trained on {dataset}: importing tables in {settings.tables}/")
     pairs = []
     for run in settings.runs:
-        folder = paths.CODE_ROOT / settings.tables / run.replace("/", "/recipes/")
+        folder = _kept_tables(settings.tables, run)
         oof = folder / layout.PACKED["oof"]
         test = folder / layout.PACKED["test"]
         pairs.append(imported.TablePair(run, oof, test))
     imported.import_runs(load_catalog(dataset), pairs)
     return replace(options, dataset=dataset)
+
+
+def _has_tables(run: str, settings: loading.EnsembleSettings) -> bool:
+    """Check whether a run of an ensemble's config has tables here, or among those that are kept."""
+    if layout.datasets_with_run(run):
+        return True
+    return settings.tables is not None and _kept_tables(settings.tables, run).is_dir()
+
+
+def _kept_tables(tables: str, run: str) -> Path:
+    """Folder of a run's tables in the folder that an ensemble's config names."""
+    return paths.CODE_ROOT / tables / run.replace("/", "/recipes/")
 
 
 def take_default(options: EnsembleOptions, task: Task, catalog: Catalog) -> EnsembleOptions:
@@ -324,7 +340,7 @@ def take_default(options: EnsembleOptions, task: Task, catalog: Catalog) -> Ense
     trained, _ = members.find_runs(task, catalog, [], or_none=True)
     default: list[str] = []
     if DEFAULT in loading.all_ensembles():
-        default = loading.runs_of(DEFAULT)
+        default = loading.load_ensemble_settings(DEFAULT).runs
     missing = [run for run in default if run not in trained]
     if default and not missing and not options.candidates:
         line = f"combining the runs of configs/ensembles/{DEFAULT}.yaml"

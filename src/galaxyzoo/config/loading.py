@@ -15,7 +15,7 @@ import yaml
 from pydantic import Field
 
 from galaxyzoo.config import base, schema, stages
-from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.errors import InputError, located
 from galaxyzoo.core.paths import (
     ALL_RUNS,
     CODE_ROOT,
@@ -186,6 +186,8 @@ def runs_of(
         word: name of a task, an ensemble or a run.
         own_task: as of `config_path`.
         find_task: as of `load_config`.
+    Raises:
+        InputError: as of `check_members`.
     """
     if own_task and word == own_task.name:
         recipes = sorted(configs_dir().glob(f"{LABELS}/*.yaml"))
@@ -194,7 +196,9 @@ def runs_of(
         return own_runs(word, find_task)
     if word not in all_ensembles():
         return [word]
-    return load_ensemble_settings(word).runs
+    runs = load_ensemble_settings(word).runs
+    check_members(word, runs, own_task, find_task)
+    return runs
 
 
 def load_config(
@@ -280,9 +284,49 @@ class EnsembleSettings(base.Settings):
 
 
 def load_ensemble_settings(name: str) -> EnsembleSettings:
-    """The settings in `configs/ensembles/<name>.yaml`."""
-    path = listed_path(configs_dir() / ENSEMBLES, name, "ensemble")
-    return EnsembleSettings.parse(base.read_yaml(path), shown(path))
+    """The settings in `configs/ensembles/<name>.yaml`; runs without their task are refused."""
+    path = _ensemble_path(name)
+    settings = EnsembleSettings.parse(base.read_yaml(path), shown(path))
+    for run in settings.runs:
+        if "/" not in run:
+            raise InputError(f"{shown(path)}: run '{run}' lacks its task: {_suggest_task(run)}")
+    return settings
+
+
+def check_members(
+    ensemble: str,
+    runs: Sequence[str],
+    own_task: Task | None = None,
+    find_task: Callable[[str], Task | None] = TASKS.get,
+) -> None:
+    """Refuse runs of an ensemble's config that no recipe trains; the error names both.
+
+    Args:
+        ensemble: its name.
+        runs: those that need a recipe.
+        own_task: as of `config_path`.
+        find_task: as of `load_config`.
+    """
+    with located(shown(_ensemble_path(ensemble))):
+        for run in runs:
+            find_recipe(run, own_task=own_task, find_task=find_task)
+
+
+def _ensemble_path(name: str) -> Path:
+    return listed_path(configs_dir() / ENSEMBLES, name, "ensemble")
+
+
+def _suggest_task(stem: str) -> str:
+    """Suggest the full names of a run that was written without its task."""
+    recipe = stem.partition("@")[0]
+    variant = stem.removeprefix(recipe)
+    near = []
+    for run in all_runs():
+        if run.endswith(f"/{recipe}"):
+            near.append(f"{run}{variant}")
+    if near:
+        return f"did you mean {' or '.join(near)}?"
+    return "write TASK/RUN, such as gz37/cnn"
 
 
 def demo_schedule(run: str, dataset: str) -> list[str]:

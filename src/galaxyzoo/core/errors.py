@@ -50,6 +50,19 @@ def advise(advice: str) -> Iterator[None]:
         raise
 
 
+@contextmanager
+def located(place: str) -> Iterator[None]:
+    """Begin the message of a mistake that is noticed inside with its place: a file, or a run.
+
+    with located("configs/ensembles/mine.yaml"):
+        find_recipe(run)
+    """
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{place}: {error}") from None
+
+
 class UnavailableError(InputError):
     """The system cannot read a file just now; the file itself may be whole."""
 
