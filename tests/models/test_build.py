@@ -96,10 +96,21 @@ def test_weights_of_another_network_are_one_line(tmp_path):
     assert "w.safetensors does not match its config" in message
 
 
-@pytest.mark.parametrize("name", ["resnet81", "torchvision/resnet81"])
-def test_unknown_model_is_named(name):
-    with pytest.raises(InputError, match=name):
-        build_model(small_config(model={"name": name, "kwargs": {}}))
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("resnet18x", "did you mean resnet18 "),
+        ("resnet18x.a1_in1k", "did you mean resnet18 "),
+        ("d4cn", "did you mean d4cnn?"),
+        ("torchvision/resnet81", "did you mean torchvision/resnet18 "),
+        ("-", "choose ours (cnn, "),
+        ("torchvision/-", "torchvision has no such classifier"),
+    ],
+)
+def test_an_unknown_model_is_named_with_its_run_and_near_ones(name, hint):
+    config = small_config(model={"name": name, "kwargs": {}})
+    message = one_line_refusal(build_model, config)
+    assert message.startswith(f"gz37/small: model.name: unknown model '{name}': {hint}")
 
 
 # A layer behind the pooling, attention for one size of images, no linear layer

@@ -4,7 +4,8 @@ import copy
 import math
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 
 from galaxyzoo.config.schema import Config, ModelConfig
 from galaxyzoo.core import devices
-from galaxyzoo.core.errors import InputError, reason_of
+from galaxyzoo.core.errors import InputError, located, reason_of
 from galaxyzoo.core.paths import shown
 from galaxyzoo.models import equivariant, heads
 from galaxyzoo.models.placement import place
@@ -204,17 +205,9 @@ def start_backbone(
     Raises:
         InputError: no network has that name, or it rejects the arguments or images of that size.
     """
-    if model.name in OWN_MODELS:
-        try:
-            backbone: nn.Module = OWN_MODELS[model.name](size_px, **model.kwargs)
-        except InputError:
-            raise
-        except Exception as error:  # noqa: BLE001 - as the networks of packages below
-            raise _rejection(model, size_px, reason_of(error)) from None
-        features: Any = backbone.num_features
-    else:
-        backbone, features, kwargs = _build_package_backbone(model, size_px)
-        model = model.model_copy(update={"kwargs": kwargs})
+    with located(run):
+        backbone, features, kwargs = _build_backbone(model, size_px)
+    model = model.model_copy(update={"kwargs": kwargs})
     if model.pretrained and hasattr(backbone, "transform_input"):
         # As torchvision does for the weights of its Inceptions.
         backbone.transform_input = True  # type: ignore[assignment]
@@ -222,6 +215,23 @@ def start_backbone(
     if initialize and model.loads_weights:
         start = load_pretrained(backbone, model, run)
     return backbone, features, start
+
+
+def _build_backbone(model: ModelConfig, size_px: int) -> tuple[nn.Module, int, dict[str, Any]]:
+    """A network that takes the images, its features, its arguments.
+
+    Raises:
+        InputError: as of `start_backbone`.
+    """
+    if model.name not in OWN_MODELS:
+        return _build_package_backbone(model, size_px)
+    try:
+        backbone: Any = OWN_MODELS[model.name](size_px, **model.kwargs)
+    except InputError:
+        raise
+    except Exception as error:  # noqa: BLE001 - as the networks of packages below
+        raise _rejection(model, size_px, reason_of(error)) from None
+    return backbone, backbone.num_features, model.kwargs
 
 
 def _build_package_backbone(
@@ -273,18 +283,27 @@ def _find_builder(name: str) -> Callable[[dict[str, Any]], nn.Module]:
     """
     if name.startswith(TORCHVISION):
         classifier = name.removeprefix(TORCHVISION)
-        if classifier not in torchvision.models.list_models(torchvision.models):
-            raise InputError(f"unknown model '{name}': torchvision has no such classifier")
+        classifiers = torchvision.models.list_models(torchvision.models)
+        if classifier not in classifiers:
+            near = [TORCHVISION + other for other in get_close_matches(classifier, classifiers)]
+            raise _unknown(name, near, "torchvision has no such classifier")
         return partial(_build_torchvision, classifier)
     if name.startswith(HUB):
         name = _architecture(name)
     if not timm.is_model(name):
-        near = ", ".join(timm.list_models(f"*{name[:6]}*")[:3])
-        raise InputError(
-            f"unknown model '{name}': choose ours ({', '.join(OWN_MODELS)}), timm's "
-            f"({near or 'hundreds'}, …) or torchvision's ({TORCHVISION}resnet18, …)"
+        near = get_close_matches(name.partition(".")[0], [*OWN_MODELS, *timm.list_models()])
+        choices = (
+            f"choose ours ({', '.join(OWN_MODELS)}), timm's (hundreds) or torchvision's "
+            f"({TORCHVISION}resnet18, …)"
         )
+        raise _unknown(name, near, choices)
     return lambda kwargs: timm.create_model(name, num_classes=0, **kwargs)
+
+
+def _unknown(name: str, near: Sequence[str], otherwise: str) -> InputError:
+    """Error of a name that no network has, with near ones or, if there are none, other advice."""
+    advice = f"did you mean {' or '.join(near)}?" if near else otherwise
+    return InputError(f"model.name: unknown model '{name}': {advice}")
 
 
 def _architecture(name: str) -> str:

@@ -1,5 +1,6 @@
 """Augmentation of training images by the processor: random warps, then albumentations."""
 
+import difflib
 import os
 import warnings
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from galaxyzoo.config.schema import AugmentConfig, Config, ImageConfig
-from galaxyzoo.core.errors import InputError
+from galaxyzoo.core.errors import InputError, located
 from galaxyzoo.data.geometry import warp, warp_matrices
 
 _TRIALS = 8  # runs of each transform: some draw their output size at random
@@ -76,8 +77,13 @@ def check_transforms(config: Config) -> None:
     A random image of the size that is trained on is transformed several times.
 
     Raises:
-        InputError: names the transform, and what albumentations says about it.
+        InputError: names the run, the transform, and what albumentations says about it.
     """
+    with located(config.title):
+        _try_transforms(config)
+
+
+def _try_transforms(config: Config) -> None:
     size_px = config.image.size_px
     image = np.random.default_rng(0).integers(0, 256, (size_px, size_px, 3), np.uint8)
     with warnings.catch_warnings():
@@ -116,11 +122,19 @@ def _make_transform(setting: dict[str, Any]) -> Any:
     """
     arguments = dict(setting)
     name = str(arguments.pop("name", None))
+    if not _is_transform(name):
+        known = filter(_is_transform, dir(_albumentations()))
+        near = difflib.get_close_matches(name, known)
+        hint = f": did you mean {' or '.join(near)}?" if near else ""
+        raise InputError(f"augment.transforms: albumentations has no transform '{name}'{hint}")
+    return getattr(_albumentations(), name)(**arguments)
+
+
+def _is_transform(name: str) -> bool:
+    """Check whether albumentations has a transform of that name, not one that combines others."""
     package = _albumentations()
     kind = getattr(package, name, None)
-    if not (isinstance(kind, type) and issubclass(kind, package.BasicTransform)):
-        raise InputError(f"augment.transforms: albumentations has no transform '{name}'")
-    return kind(**arguments)
+    return isinstance(kind, type) and issubclass(kind, package.BasicTransform)
 
 
 def _albumentations() -> ModuleType:
