@@ -6,7 +6,8 @@ import pytest
 
 from galaxyzoo.core import files
 from support.commands import dataset, table
-from support.trained import run_command, run_here
+from support.refusals import listing, one_line_refusal
+from support.trained import run_command, run_here, save_project, save_theirs
 
 RUN = "gz37/cnn"
 
@@ -42,3 +43,13 @@ def test_exported_tables_join_an_ensemble_as_the_run_does(project, tmp_path, mon
     own = files.read_json(project / "oof" / name / "gz37/cnn.json")
     assert packed["score"] == pytest.approx(own["score"], abs=1e-6)
     assert packed["about"] == own["about"]
+
+
+def test_an_imported_runs_tables_are_where_they_came_from(root, tmp_path, monkeypatch):
+    catalog = save_project()
+    oof, test = save_theirs(catalog, tmp_path)
+    run_here(monkeypatch, "--import", f"theirs={oof},{test}")
+    before = listing(root)
+    message = one_line_refusal(run_command, monkeypatch, "export", "gz37/theirs", "--tables")
+    assert message.startswith("gz37/theirs was imported: its tables are where you")
+    assert listing(root) == before

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from galaxyzoo.config.loading import CONFIG, load_run_config, portable_config
 from galaxyzoo.core import files
+from galaxyzoo.core.errors import InputError
 from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.ensemble.members import Networks, load_oof, load_test
 from galaxyzoo.extras.export.bundle import read_scores
 from galaxyzoo.results import layout
-from galaxyzoo.results.card import Digests
+from galaxyzoo.results.card import Digests, RunCard
 from galaxyzoo.results.table import PredictionTable, digest_table
 
 _NUMBER = "%.5f"  # changes a score by 1e-9, and halves the file
@@ -32,9 +33,11 @@ def export_tables(dataset: str, run: str, folder: Path) -> None:
         run: such as gz37/resnet18, finished on all folds.
         folder: must not exist.
     Raises:
-        InputError: a table or the card is missing, or does not fit the run's folds.
+        InputError: a table or the card is missing, or does not fit the run's folds; the run was
+            imported.
     """
     catalog = load_catalog(dataset)
+    _refuse_imported(dataset, run)
     saved = load_run_config(layout.RunFolder(dataset, run).path)
     config = saved.config
     task = config.predicted_task
@@ -54,6 +57,18 @@ def export_tables(dataset: str, run: str, folder: Path) -> None:
             digests[key] = _pack(new / layout.PACKED[key], table)
         scores.model_copy(update={"tables": Digests(**digests)}).write(new / layout.SCORES)
         (new / CONFIG).write_text(portable_config(config, saved.fingerprint), encoding="utf-8")
+
+
+def _refuse_imported(dataset: str, run: str) -> None:
+    """Refuse a run without settings: its tables were made elsewhere."""
+    trained = layout.RunFolder(dataset, run)
+    if not trained.card.exists() or (trained.path / CONFIG).exists():
+        return
+    if RunCard.of(dataset, run).imported:
+        raise InputError(
+            f"{run} was imported: its tables are where you imported them from, and --tables "
+            "exports those of a run that was trained here"
+        )
 
 
 def _pack(path: Path, table: PredictionTable) -> str:
