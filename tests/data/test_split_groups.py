@@ -105,6 +105,27 @@ def regroup(root: Path, names: list[str]) -> None:
     pd.read_csv(path).assign(group=names).to_csv(path, index=False)
 
 
+def copies(root: Path, side: pd.DataFrame) -> None:
+    folder = write_labeled(root / "input" / "mine", COUNT) / "images"
+    for number in range(2, COUNT + 1):
+        shutil.copy(folder / "1.jpg", folder / f"{number}.jpg")
+
+
+@pytest.mark.parametrize(
+    ("write", "cause"),
+    [
+        (class_table, "group of train_labels.csv"),
+        (beside, "group of groups.csv"),
+        (copies, "near-duplicate images"),
+    ],
+)
+def test_galaxies_of_a_single_group_are_refused_with_what_joins_them(root, write, cause):
+    write(root, pd.DataFrame({"group": ["p"] * COUNT}))
+    line = one_line_refusal(prepare, "mine", tasks={"zoo5"})
+    assert line.startswith(f"mine: all 40 galaxies are one group ({cause}): to split them")
+    assert not has_catalog("mine")
+
+
 def test_groups_may_be_spelled_otherwise_but_not_put_others_together(root):
     class_table(root, PLATES)
     catalog = prepare("mine", n_folds=4, tasks={"zoo5"})

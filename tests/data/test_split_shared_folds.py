@@ -109,7 +109,10 @@ FOLDS_WRONG = {
     "negative": (lambda table: table.assign(fold=table["fold"] - 1), "gaps, not -1, 0, 1, 2"),
     "halves": (lambda table: table.assign(fold=table["fold"] / 2), "gaps, not 0, 0.5, 1, 1.5"),
     "text": (lambda table: table.replace({"fold": {1: "b"}}), "(such values: 6)"),
-    "one fold": (lambda table: table.assign(fold=0), "2 to 20 folds, not 1"),
+    "one fold": (
+        lambda table: table.assign(fold=0),
+        "has a single fold, 0: a split needs two or more",
+    ),
     "other ids": (
         lambda table: table.replace({"GalaxyID": {table["GalaxyID"][5]: 7}}),
         "not in the dataset: [7]; such galaxies: 2)",

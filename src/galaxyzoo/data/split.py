@@ -99,6 +99,8 @@ def make_catalog(
         raw, near = _drop_bad(raw, cache, near)
     ids = raw.targets.index
     groups = join_groups([near, known_groups.joined(ids)])
+    shared = known_groups.of(ids)
+    _refuse_one_group(raw.dataset, groups, {"near_duplicate": near, **shared}, known_groups.sources)
     known_folds = _find_known_folds(raw, n_folds)
     is_earlier = (known_folds >= 0) & ~ids.isin(raw.folds.index)
     try:
@@ -109,7 +111,6 @@ def make_catalog(
     train = raw.targets.copy()
     train.insert(0, FOLD, folds)
     train.insert(1, GROUP, groups)
-    shared = known_groups.of(ids)
     description = {
         "dataset": raw.dataset,
         "training_galaxies": len(train),
@@ -140,6 +141,35 @@ def make_catalog(
     save_catalog(catalog)
     remove_others(folder, description["images"])
     return load_catalog(raw.dataset)
+
+
+def _refuse_one_group(
+    dataset: str,
+    groups: np.ndarray,
+    causes: dict[str, np.ndarray],
+    sources: dict[str, list[str]],
+) -> None:
+    """Refuse galaxies that all belong together, and name what joins them.
+
+    Args:
+        dataset: its name.
+        groups: (galaxy,) groups by all causes.
+        causes: what galaxies share -> (galaxy,) groups by it alone, -1 in none.
+        sources: what they share by tables -> columns and their tables.
+    """
+    if len(np.unique(groups)) > 1:
+        return
+    if len(groups) == 1:
+        raise InputError(f"{dataset} has a single galaxy: a split needs two or more")
+    names = []
+    for cause, numbers in causes.items():
+        if (numbers == 0).all():
+            names += sources.get(cause, ["near-duplicate images"])
+    joined_by = ", ".join(names) or "near-duplicate images and tables together"
+    raise InputError(
+        f"{dataset}: all {len(groups):,} galaxies are one group ({joined_by}): to split them "
+        "into folds, correct or remove what joins them"
+    )
 
 
 def has_runs(folder: Path) -> bool:

@@ -231,6 +231,10 @@ def read_folds(path: Path, ids: pd.Index) -> pd.Series:
         )
     numbers = select_numbers(frame, [FOLD], path)[FOLD]
     distinct = sorted(set(numbers))
+    if len(distinct) == 1:
+        raise InputError(
+            f"{paths.shown(path)} has a single fold, {distinct[0]:g}: a split needs two or more"
+        )
     first = distinct[0]
     if first not in (0, 1) or distinct != [first + place for place in range(len(distinct))]:
         raise InputError(
