@@ -117,11 +117,18 @@ def test_numbers_are_read_to_their_last_bit(file):
     assert (read_table(file)["a"] == numbers).all()
 
 
-@pytest.mark.parametrize("value", ["nan", "", "inf", "1e999", "half", "0,5", "25%", "−0.25"])
+@pytest.mark.parametrize("value", ["nan", "", "NA"])
+def test_an_empty_cell_is_named_by_id_and_column(file, value):
+    file.write_text(f"GalaxyID,a,b\n5,0.5,1\n3,0.25,{value}\n")
+    message = one_line_refusal(lambda: select_numbers(read_csv(file), ["a", "b"], file))
+    assert message == f"{file}: b of GalaxyID 3 is empty or NaN (such values: 1)"
+
+
+@pytest.mark.parametrize("value", ["inf", "1e999", "half", "0,5", "25%", "−0.25"])
 def test_a_value_that_is_no_finite_number_is_named_by_id_and_column(file, value):
     file.write_text(f'GalaxyID,a,b\n5,0.5,1\n3,0.25,"{value}"\n')
     message = one_line_refusal(lambda: select_numbers(read_csv(file), ["a", "b"], file))
-    shown = {"": "nan", "1e999": "(inf|1e999)"}.get(value, value)  # pandas 2 leaves it as it is
+    shown = {"1e999": "(inf|1e999)"}.get(value, value)  # pandas 2 leaves it as it is
     assert re.match(f"{file}: GalaxyID 3, column 'b': '{shown}' is not a finite number", message)
 
 
@@ -136,8 +143,9 @@ def test_predictions_come_in_the_order_asked_for(file):
 
 def test_a_missing_extra_or_repeated_id_is_named(file):
     repeated = ("3,0,0\n" * 2, "3 appears twice")
-    extra = ("3,0,0\n7,0,0\n", "7 is not in the data")
-    for rows, named in (("", "3 is missing"), extra, repeated):
+    extra = ("3,0,0\n7,0,0\n", "7 is not in the dataset (0 missing, 1 extra): leave these out")
+    missing = ("", "3 is missing (1 missing, 0 extra): predict these too")
+    for rows, named in (missing, extra, repeated):
         file.write_text(f"GalaxyID,a,b\n5,0.5,1\n{rows}")
         assert f"GalaxyID {named}" in one_line_refusal(numbers, file)
 

@@ -148,8 +148,7 @@ def test_no_run_is_overwritten(catalog, tmp_path):
     assert text.endswith("gz37/run0 already exists on tiny with other tables: choose another name")
 
 
-@pytest.mark.parametrize("content", ["", "{", '{"format": 3, "run": "x"}', "<<<<<<< HEAD"])
-def test_of_a_damaged_card_the_advice_leads_out(catalog, tmp_path, content):
+@pytest.mark.parametrize("content", ["", "{", '{"format": 3, "run": "x"}', "def test_of_a_damaged_card_the_advice_leads_out(catalog, tmp_path, content):
     pair = TablePair(THEIRS, *save_theirs(catalog, tmp_path))
     import_run(catalog, pair)
     before = artifacts()
@@ -314,8 +313,13 @@ def other_fold(frame):
     [
         (0, lambda f: f.assign(fold=(f["fold"] + 1) % 3), r"split \(GalaxyID .*such rows: 90"),
         (0, other_fold, r"but \d in the catalog; such rows: 1.*: train the run on .*folds/tiny/"),
-        (0, lambda f: f.iloc[1:], r"is missing \(1 m"),
-        (1, lambda f: f.iloc[1:], r"is missing \(1 m"),
+        (0, lambda f: f.iloc[1:], r"is missing \(1 missing, 0 extra\): predict these too$"),
+        (1, lambda f: f.iloc[1:], r"is missing \(1 missing, 0 extra\): predict these too$"),
+        (
+            0,
+            lambda f: f.assign(fold=f["fold"].where(f.index != 7)),
+            r"fold of GalaxyID \d+ is empty",
+        ),
         (0, lambda f: f.drop(columns="Class2.1"), "lacks column 'Class2.1'"),
         (0, lambda f: f.assign(**{"Class2.1": 30.0}), "30 is not a fraction between 0 and 1"),
         (1, lambda f: f.assign(**{"Class2.1": -5.0}), "-5 is not a fraction between 0 and 1"),
@@ -330,6 +334,7 @@ def test_tables_of_other_galaxies_or_folds_are_refused(catalog, tmp_path, table,
     assert artifacts() == {}
 
 
+<<<<<<< HEAD
 def test_galaxies_that_the_task_leaves_out_are_counted_and_ignored(catalog, tmp_path):
     task = TASKS["elliptical_spiral"]
     whole = catalog.train[["fold"]].assign(**dict.fromkeys(task.columns, 0.5))
@@ -364,6 +369,13 @@ def test_of_a_table_of_another_task_the_columns_are_missing(catalog, tmp_path):
     for run, oof in (("gz37/x", tmp_path / "classes.csv"), (f"{task.name}/x", tables[0])):
         text = one_line_refusal(import_run, catalog, TablePair(run, oof, tables[1]))
         assert re.search(rf"{oof.name} lacks column '.*; found instead: ", text)
+
+
+def test_exchanged_tables_are_named(catalog, tmp_path):
+    oof, test = save_theirs(catalog, tmp_path)
+    text = one_line_refusal(import_run, catalog, TablePair(THEIRS, test, oof))
+    assert text.startswith(f"{test.name} has the test galaxies: are OOF and TEST exchanged?")
+    assert artifacts() == {}
 
 
 def test_packed_tables_are_compared_with_their_card_and_keep_its_marks(catalog, tmp_path):

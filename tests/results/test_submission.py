@@ -72,7 +72,8 @@ def test_raw_predictions_are_refused_and_leave_no_file(root):
         (lambda f: f[["GalaxyID", *COLUMNS[::-1]]], "as in Kaggle's sample"),
         (lambda f: f.assign(fold=0), "as in Kaggle's sample"),
         (lambda f: f.drop(columns="Class7.2"), "lacks column 'Class7.2'"),
-        (lambda f: f.assign(**{"Class1.1": np.nan}), "is not a finite number"),
+        (lambda f: f.assign(**{"Class1.1": np.nan}), "Class1.1 of GalaxyID 500001 is empty"),
+        (lambda f: f.assign(**{"Class1.1": np.inf}), "is not a finite number"),
         (lambda f: f.assign(**{"Class6.1": f["Class6.1"] + 1e-6}), "Class6.1|Class6.2|Class8"),
     ],
 )

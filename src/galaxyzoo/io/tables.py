@@ -291,11 +291,12 @@ def select_numbers(frame: pd.DataFrame, columns: Sequence[str], path: Path) -> p
     numbers = frame[list(columns)].apply(pd.to_numeric, errors="coerce").astype("float64")
     bad = ~np.isfinite(numbers.to_numpy())
     if bad.any():
-        row, column = np.argwhere(bad)[0]
-        value = frame[columns[column]].iloc[row]
-        raise InputError(
-            f"{paths.shown(path)}: {frame.index.name or 'image'} {frame.index[row]}, column "
-            f"'{columns[column]}': '{value}' is not a finite number such as 0.25 (such "
-            f"values: {bad.sum():,})"
-        )
+        row, place = np.argwhere(bad)[0]
+        column = columns[place]
+        value = frame[column].iloc[row]
+        galaxy = f"{frame.index.name or 'image'} {frame.index[row]}"
+        problem = f"{galaxy}, column '{column}': '{value}' is not a finite number such as 0.25"
+        if pd.isna(value):
+            problem = f"{column} of {galaxy} is empty or NaN"
+        raise InputError(f"{paths.shown(path)}: {problem} (such values: {bad.sum():,})")
     return numbers

@@ -226,6 +226,7 @@ def _read_tables(catalog: Catalog, labeled: Catalog, pair: TablePair) -> _Tables
     Raises:
         InputError: a table does not fit the catalog, or is not the card's.
     """
+    _refuse_exchanged(catalog, pair)
     card_path = pair.oof.with_name(layout.SCORES)
     is_exported = pair.oof.name == layout.PACKED["oof"]
     card = None
@@ -257,6 +258,16 @@ def _read_tables(catalog: Catalog, labeled: Catalog, pair: TablePair) -> _Tables
         digests=digests,
         card=card,
     )
+
+
+def _refuse_exchanged(catalog: Catalog, pair: TablePair) -> None:
+    """Refuse a pair whose out-of-fold table has the test galaxies."""
+    ids = read_csv(pair.oof, key=catalog.key).index
+    if len(ids) and ids.isin(catalog.test_ids).all():
+        raise InputError(
+            f"{shown(pair.oof)} has the test galaxies: are OOF and TEST exchanged? The out-of-fold "
+            "table comes first"
+        )
 
 
 def _find_imported(labeled: Catalog, run: str, digests: Digests) -> RunCard | None:

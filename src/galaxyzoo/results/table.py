@@ -147,10 +147,12 @@ def select_predictions(
     if len(missing) or len(extra):
         if len(missing):
             problem = f"{missing[0]} is missing"
+            advice = "predict these too"
         else:
             problem = f"{extra[0]} is not in the dataset"
+            advice = "leave these out"
         counts = f"{len(missing)} missing, {len(extra)} extra"
-        raise InputError(f"{paths.shown(path)}: {key_of(ids)} {problem} ({counts})")
+        raise InputError(f"{paths.shown(path)}: {key_of(ids)} {problem} ({counts}): {advice}")
     numbers = select_numbers(frame, columns, path)
     if FOLD in frame.columns:
         numbers[FOLD] = select_numbers(frame, [FOLD], path)
