@@ -27,6 +27,7 @@ ALLOWED = {
     (".npz", "training/feature_cache.py"): "a cache of the kernel's own",
     (".npz", "data/stores/names.py"): "pictures that nothing reads in a folder are counted",
     (".fits", "data/stores/names.py"): "those packed in a way that nothing reads are counted",
+    (".fts", "data/stores/names.py"): "as .fits",
     ("astropy", "data/readers/side_tables.py"): "positions of galaxies keep neighbors in one fold",
     ("kaggle", ""): "the competition, its page and its datasets are Kaggle's",
     ("six", ""): "a number as well as a package",

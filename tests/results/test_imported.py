@@ -148,7 +148,8 @@ def test_no_run_is_overwritten(catalog, tmp_path):
     assert text.endswith("gz37/run0 already exists on tiny with other tables: choose another name")
 
 
-@pytest.mark.parametrize("content", ["", "{", '{"format": 3, "run": "x"}', "def test_of_a_damaged_card_the_advice_leads_out(catalog, tmp_path, content):
+@pytest.mark.parametrize("content", ["", "{", '{"format": 3, "run": "x"}', "<<<<<<< HEAD"])
+def test_of_a_damaged_card_the_advice_leads_out(catalog, tmp_path, content):
     pair = TablePair(THEIRS, *save_theirs(catalog, tmp_path))
     import_run(catalog, pair)
     before = artifacts()
@@ -334,7 +335,6 @@ def test_tables_of_other_galaxies_or_folds_are_refused(catalog, tmp_path, table,
     assert artifacts() == {}
 
 
-<<<<<<< HEAD
 def test_galaxies_that_the_task_leaves_out_are_counted_and_ignored(catalog, tmp_path):
     task = TASKS["elliptical_spiral"]
     whole = catalog.train[["fold"]].assign(**dict.fromkeys(task.columns, 0.5))

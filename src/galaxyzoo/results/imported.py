@@ -226,7 +226,6 @@ def _read_tables(catalog: Catalog, labeled: Catalog, pair: TablePair) -> _Tables
     Raises:
         InputError: a table does not fit the catalog, or is not the card's.
     """
-    _refuse_exchanged(catalog, pair)
     card_path = pair.oof.with_name(layout.SCORES)
     is_exported = pair.oof.name == layout.PACKED["oof"]
     card = None
@@ -237,6 +236,7 @@ def _read_tables(catalog: Catalog, labeled: Catalog, pair: TablePair) -> _Tables
         test_paths["refit"] = pair.oof.with_name(layout.PACKED["refit"])
 
     frame = read_csv(pair.oof, key=catalog.key)
+    _refuse_exchanged(frame, catalog, pair)
     dropped = np.setdiff1d(catalog.ids, labeled.ids)
     oof = _read_oof(frame, labeled, dropped, pair)
     tests = {}
@@ -260,10 +260,9 @@ def _read_tables(catalog: Catalog, labeled: Catalog, pair: TablePair) -> _Tables
     )
 
 
-def _refuse_exchanged(catalog: Catalog, pair: TablePair) -> None:
+def _refuse_exchanged(oof: pd.DataFrame, catalog: Catalog, pair: TablePair) -> None:
     """Refuse a pair whose out-of-fold table has the test galaxies."""
-    ids = read_csv(pair.oof, key=catalog.key).index
-    if len(ids) and ids.isin(catalog.test_ids).all():
+    if len(oof) and oof.index.isin(catalog.test_ids).all():
         raise InputError(
             f"{shown(pair.oof)} has the test galaxies: are OOF and TEST exchanged? The out-of-fold "
             "table comes first"
