@@ -1,8 +1,8 @@
 """Split a dataset: join galaxies that belong together, deal folds, write the catalog."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -32,6 +32,7 @@ from galaxyzoo.io.tables import FOLD, key_of
 from galaxyzoo.io.writing import write_table
 from galaxyzoo.tasks.registry import define_task
 
+_NEAR_DUPLICATE = "near_duplicate"  # what galaxies share besides tables
 DROP = "on_bad_image=drop (src/prepare.py: --on-bad-image drop)"
 
 
@@ -90,27 +91,14 @@ def make_catalog(
     for note in known_groups.notes:
         print(note)
     print(f"{raw.dataset}: {occasion}; finding near-duplicate images")
-    cache = open_cache(raw.train_images, raw.targets.index.to_numpy(), raw.image)
-    if cache.problems and not drop_bad:
-        advice = f"replace them, or continue without them: {DROP}"
-        raise InputError(describe_bad(raw.train_images, cache, advice))
-    near = near_duplicates(cache.images)
-    if cache.problems:
-        raw, near = _drop_bad(raw, cache, near)
-    ids = raw.targets.index
-    groups = join_groups([near, known_groups.joined(ids)])
-    shared = known_groups.of(ids)
-    _refuse_one_group(raw.dataset, groups, {"near_duplicate": near, **shared}, known_groups.sources)
+    raw, near, dropped = _find_near_duplicates(raw, drop_bad)
+    groups = _Groups.of(raw.targets.index, near, known_groups)
+    groups.refuse_single(raw.dataset)
     known_folds = _find_known_folds(raw, n_folds)
-    is_earlier = (known_folds >= 0) & ~ids.isin(raw.folds.index)
-    try:
-        folds = make_folds(raw.targets.to_numpy(), groups, n_folds, seed, known_folds)
-    except ValueError as error:
-        source = raw.folds_from or f"--folds {n_folds}"
-        raise InputError(f"{source}: {error}") from None
+    is_earlier = (known_folds >= 0) & ~raw.targets.index.isin(raw.folds.index)
     train = raw.targets.copy()
-    train.insert(0, FOLD, folds)
-    train.insert(1, GROUP, groups)
+    train.insert(0, FOLD, _deal(raw, groups.numbers, n_folds, seed, known_folds))
+    train.insert(1, GROUP, groups.numbers)
     description = {
         "dataset": raw.dataset,
         "training_galaxies": len(train),
@@ -118,14 +106,14 @@ def make_catalog(
         "n_folds": n_folds,
         "seed": seed,
         "stratified_by": "" if raw.folds_from else "most telling answer, then its vote fraction",
-        "key": key_of(ids),
+        "key": key_of(train.index),
         "galaxy_ids": raw.galaxy_ids,
         "folds_from": raw.folds_from,
         "folds_as_in_earlier_datasets": int(is_earlier.sum()),
         "duplicate_correlation": DUPLICATE_CORRELATION,
-        "known_groups": _digest_groups(known_groups, ids),
-        **_count_shared(near, shared, known_groups.sources),
-        "dropped_images": {str(galaxy_id): reason for galaxy_id, reason in cache.problems.items()},
+        "known_groups": _digest_groups(known_groups, train.index),
+        **groups.count(),
+        "dropped_images": dropped,
         "code_version": versions.code_version(),
     }
     if raw.settings:
@@ -136,40 +124,89 @@ def make_catalog(
     _check_groups(raw, train)
     if raw.task:
         catalog.for_task(raw.task)  # refuses classes that are too small, before a file is written
-    _write_groups(folder / GROUPS, train, {"near_duplicate": near, **shared})
+    _write_groups(folder / GROUPS, train, groups.causes)
     description["images"] = record_images(folder, images_of(raw))
     save_catalog(catalog)
     remove_others(folder, description["images"])
     return load_catalog(raw.dataset)
 
 
-def _refuse_one_group(
-    dataset: str,
-    groups: np.ndarray,
-    causes: dict[str, np.ndarray],
-    sources: dict[str, list[str]],
-) -> None:
-    """Refuse galaxies that all belong together, and name what joins them.
+@dataclass(frozen=True, eq=False)
+class _Groups:
+    """Which galaxies belong together, and why."""
 
-    Args:
-        dataset: its name.
-        groups: (galaxy,) groups by all causes.
-        causes: what galaxies share -> (galaxy,) groups by it alone, -1 in none.
-        sources: what they share by tables -> columns and their tables.
+    numbers: np.ndarray  # (galaxy,) of the groups, by all causes
+    causes: dict[str, np.ndarray]  # what galaxies share -> (galaxy,) groups by it alone, -1 in none
+    sources: dict[str, list[str]]  # what they share by tables -> columns and their tables
+
+    @classmethod
+    def of(cls, ids: pd.Index, near: np.ndarray, known_groups: KnownGroups) -> Self:
+        """Join galaxies with near-identical images, and those that tables put together.
+
+        Args:
+            ids: (galaxy,) of the galaxies.
+            near: (galaxy,) groups of near-duplicates.
+            known_groups: groups by tables.
+        """
+        numbers = join_groups([near, known_groups.joined(ids)])
+        causes = {_NEAR_DUPLICATE: near, **known_groups.of(ids)}
+        return cls(numbers, causes, known_groups.sources)
+
+    def refuse_single(self, dataset: str) -> None:
+        """Refuse galaxies that all belong together, and name what joins them."""
+        if len(np.unique(self.numbers)) > 1:
+            return
+        if len(self.numbers) == 1:
+            raise InputError(f"{dataset} has a single galaxy: a split needs two or more")
+        names = []
+        for cause, numbers in self.causes.items():
+            if (numbers == 0).all():
+                names += self.sources.get(cause, ["near-duplicate images"])
+        joined_by = ", ".join(names) or "near-duplicate images and tables together"
+        raise InputError(
+            f"{dataset}: all {len(self.numbers):,} galaxies are one group ({joined_by}): to split "
+            "them into folds, correct or remove what joins them"
+        )
+
+    def count(self) -> dict[str, Any]:
+        """Numbers of galaxies that share something with another one, for the split's record."""
+        counts = {cause: int(_is_shared(self.causes[cause]).sum()) for cause in self.causes}
+        record: dict[str, Any] = {"galaxies_with_a_near_duplicate": counts.pop(_NEAR_DUPLICATE)}
+        if counts:
+            record["galaxies_that_share"] = counts
+            record["shared_by"] = self.sources
+        return record
+
+
+def _find_near_duplicates(
+    raw: DatasetFiles, drop_bad: bool
+) -> tuple[DatasetFiles, np.ndarray, dict[str, str]]:
+    """Decode the training images, and find those that are nearly the same.
+
+    Returns:
+        The files, without galaxies whose image cannot be used; (galaxy,) groups of near-duplicates;
+        and id -> reason of the galaxies that were dropped.
     """
-    if len(np.unique(groups)) > 1:
-        return
-    if len(groups) == 1:
-        raise InputError(f"{dataset} has a single galaxy: a split needs two or more")
-    names = []
-    for cause, numbers in causes.items():
-        if (numbers == 0).all():
-            names += sources.get(cause, ["near-duplicate images"])
-    joined_by = ", ".join(names) or "near-duplicate images and tables together"
-    raise InputError(
-        f"{dataset}: all {len(groups):,} galaxies are one group ({joined_by}): to split them "
-        "into folds, correct or remove what joins them"
-    )
+    cache = open_cache(raw.train_images, raw.targets.index.to_numpy(), raw.image)
+    if cache.problems and not drop_bad:
+        advice = f"replace them, or continue without them: {DROP}"
+        raise InputError(describe_bad(raw.train_images, cache, advice))
+    near = near_duplicates(cache.images)
+    if cache.problems:
+        raw, near = _drop_bad(raw, cache, near)
+    dropped = {str(galaxy_id): reason for galaxy_id, reason in cache.problems.items()}
+    return raw, near, dropped
+
+
+def _deal(
+    raw: DatasetFiles, groups: np.ndarray, n_folds: int, seed: int, known_folds: np.ndarray
+) -> np.ndarray:
+    """(galaxy,) folds, of which those that are known stay; arguments as of `make_folds`."""
+    try:
+        return make_folds(raw.targets.to_numpy(), groups, n_folds, seed, known_folds)
+    except ValueError as error:
+        source = raw.folds_from or f"--folds {n_folds}"
+        raise InputError(f"{source}: {error}") from None
 
 
 def has_runs(folder: Path) -> bool:
@@ -185,24 +222,6 @@ def images_of(raw: DatasetFiles) -> list[Images]:
 def _is_shared(numbers: np.ndarray) -> np.ndarray:
     """(galaxy,) whether another galaxy has the same number; -1 is none."""
     return pd.Series(numbers).duplicated(keep=False).to_numpy() & (numbers >= 0)
-
-
-def _count_shared(
-    near: np.ndarray, shared: dict[str, np.ndarray], sources: dict[str, list[str]]
-) -> dict[str, Any]:
-    """Numbers of galaxies that share something with another one, for the split's record.
-
-    Args:
-        near: (galaxy,) groups of near-duplicates.
-        shared: what is shared -> (galaxy,) groups by tables.
-        sources: what is shared -> columns and their tables.
-    """
-    record: dict[str, Any] = {"galaxies_with_a_near_duplicate": int(_is_shared(near).sum())}
-    if shared:
-        counts = {name: int(_is_shared(numbers).sum()) for name, numbers in shared.items()}
-        record["galaxies_that_share"] = counts
-        record["shared_by"] = sources
-    return record
 
 
 def _digest_groups(known_groups: KnownGroups, ids: np.ndarray | pd.Index) -> str:
