@@ -20,7 +20,7 @@ from galaxyzoo.core.paths import CODE_ROOT
 from galaxyzoo.results.fold_files import DONE, training_number
 from galaxyzoo.results.layout import RunFolder
 from galaxyzoo.training.plan import Plan, prepare_all
-from support.datasets import draw_competition, write_own_labels
+from support.datasets import draw_competition, write_labeled, write_own_labels
 from support.pictures import draw_images
 from support.refusals import listing, one_line_refusal
 from support.small_models import small_config
@@ -36,26 +36,27 @@ RECIPES: dict[str, dict] = {
     "gz37/same_start": {"stages": [STAGES[0], {"name": "end"}]},
     "gz37/gpu": {"needs_gpu": True},
     "gz37/careful": {"on_bad_image": "drop"},
-    "labels/head": {"task": None},
-    "labels/finetune": {"task": None},
+    "labels/head": {"task": "labels"},
+    "labels/finetune": {"task": "labels"},
 }
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project with a competition, three sets of own labels, few recipes and an ensemble."""
+    """A project with a competition, four sets of labels, few recipes and an ensemble."""
     root = tmp_path_factory.mktemp("plans")
     draw_competition(n_train=12, n_test=3).write_zips(root / "input" / "votes")
     for place in ("input/mine", "input/yours", "elsewhere/away"):
         name = Path(place).name
         images = {f"{name}{number}": image for number, image in enumerate(draw_images(6))}
         write_own_labels(root / place, images, "ababab")
+    write_labeled(root / "input/known", n=10)
     (root / "input/other").mkdir()  # what a stage names is opened when it is prepared
     for run, changes in RECIPES.items():
         path = root / "configs" / f"{run}.yaml"
         path.parent.mkdir(parents=True, exist_ok=True)
         values = {"task": "gz37", "model": {"name": "cnn"}, **changes}
-        path.write_text(yaml.safe_dump({k: v for k, v in values.items() if v is not None}))
+        path.write_text(yaml.safe_dump(values))
     (root / "configs/demo.yaml").write_text("gz37/gpu: [train.epochs=1]\n")
     (root / "configs/ensembles").mkdir()
     for name, runs in {"default": ["net@small"], "pair": ["net", "same_start"]}.items():
@@ -92,6 +93,8 @@ def names(configs: Sequence[Config]) -> list[str]:
         (["gz37/net@classes", "stages.classes.predict=true"], "votes", ["net"]),
         (["gz37"], "votes", ["careful", "same_start"]),  # neither a GPU nor other data
         ([], "mine", ["head"]),
+        ([], "known", ["head"]),  # classes of a known task, without votes
+        (["zoo5/finetune"], "known", ["finetune"]),
         (["stages=null"], "mine", ["head"]),  # which the default's net@small would lack
         (["mine"], None, ["finetune", "head"]),
         (["mine/finetune"], None, ["finetune"]),

@@ -155,8 +155,8 @@ def resolve(options: TrainOptions) -> Plan:
     own_task, runs = find_runs(options)
     raw = open_input(options.data, find_tasks(runs, options, own_task), spell_settings(options))
     own_task = raw.own_task  # of the labels as they are now, perhaps with other classes
-    if raw.class_task and not options.named:
-        runs = [f"{raw.class_task.name}/head"]
+    if raw.task and not options.named:
+        runs = [f"{raw.task.name}/head"]
     asked = load_configs(runs, options.overrides, raw.dataset, own_task)
     configs: dict[str, Config] = {}  # a stage that several recipes share comes once
     for config in asked:

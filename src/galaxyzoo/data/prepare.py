@@ -152,7 +152,7 @@ def _open_split(
     check_own_groups(catalog, raw, known_groups)
     changes = find_changes(catalog, raw, known_groups)
     folder = dataset_dir(raw.dataset)
-    if changes and raw.task is None:
+    if changes and not raw.may_change:
         raise InputError(
             f"{paths.shown(raw.folder)} has changed since {paths.shown(folder)} was made: "
             f"restore the old files, or delete {paths.shown(folder)} to start again"

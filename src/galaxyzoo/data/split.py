@@ -122,7 +122,7 @@ def make_catalog(
         description[OWN_TASK] = define_task(raw.own_task)
     catalog = Catalog(raw.dataset, train, raw.test_ids, description)
     _check_groups(raw, train)
-    if raw.task:
+    if raw.task and raw.may_change:
         catalog.for_task(raw.task)  # refuses classes that are too small, before a file is written
     _write_groups(folder / GROUPS, train, groups.causes)
     description["images"] = record_images(folder, images_of(raw))

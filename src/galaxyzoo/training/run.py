@@ -213,7 +213,7 @@ class Run:
     def _is_outdated(self) -> bool:
         """Check whether its folder has a run of the user's own labels before they were changed."""
         folder = self.folder.path
-        if self.data.raw.task is None or not (folder / loading.CONFIG).exists():
+        if not self.data.raw.may_change or not (folder / loading.CONFIG).exists():
             return False
         return not self._is_current(loading.load_run_config(folder))
 

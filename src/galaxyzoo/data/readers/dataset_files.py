@@ -13,7 +13,7 @@ from galaxyzoo.core.paths import shown
 from galaxyzoo.data.stores.base import Images
 from galaxyzoo.io.tables import key_of
 from galaxyzoo.tasks.kinds import Task
-from galaxyzoo.tasks.registry import CLASS_TASKS, TASKS
+from galaxyzoo.tasks.registry import TASKS
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,8 @@ class DatasetFiles:
     image: ImageConfig = field(default_factory=ImageConfig)
     # whether its ids are the competition's; else the same ids mean other galaxies in other datasets
     galaxy_ids: bool = True
-    task: Task | None = None  # of a user's table of labels
+    task: Task | None = None  # of its classes; None of votes
+    may_change: bool = False  # labels are the user's own: a split follows their changes
     table: Path | None = None  # of its votes or labels, which may have positions on the sky too
     settings: Sequence[str] = ()  # of forms of images, as they are typed
     # by id; folds of a team's table, which are taken over
@@ -55,14 +56,6 @@ class DatasetFiles:
         if self.task and self.task.name not in TASKS:
             return self.task
         return None
-
-    @property
-    def class_task(self) -> Task | None:
-        """The task of its classes, the user's own or a known one; None of votes."""
-        for task in CLASS_TASKS.values():
-            if list(task.columns) == list(self.targets.columns):
-                return task
-        return self.own_task
 
 
 @dataclass(frozen=True)

@@ -128,7 +128,9 @@ def _read_table(folder: Path, classes: pd.Series, task: kinds.ClassTask) -> Data
     dataset_files.check_images(test_ids, images, TEST)
     name = folder.absolute().name
     targets = one_hot(classes, task)
-    return DatasetFiles(name, folder, targets, images, images, test_ids, CUT_OUT, table=table)
+    return DatasetFiles(
+        name, folder, targets, images, images, test_ids, CUT_OUT, task=task, table=table
+    )
 
 
 def image_files(folder: Path, table: Path) -> list[Path]:
@@ -156,7 +158,7 @@ def make_dataset(
     rows: Sequence[int],
     classes: Sequence[str],
     task: kinds.Task,
-    own_task: kinds.Task | None = None,
+    may_change: bool = False,
     table: Path | None = None,
     written: Sequence[str] = (),
 ) -> DatasetFiles:
@@ -168,7 +170,7 @@ def make_dataset(
         rows: (galaxy,) of the images with classes.
         classes: (galaxy,) names; empty: to be predicted.
         task: of the classes.
-        own_task: the task, where it is that of own labels.
+        may_change: whether the labels are the user's own.
         table: of these.
         written: (galaxy,) how it names the images; default as they are named.
     """
@@ -192,7 +194,8 @@ def make_dataset(
         test_ids,
         CUT_OUT,
         galaxy_ids=galaxy_ids,
-        task=own_task,
+        task=task,
+        may_change=may_change,
         table=table,
     )
 

@@ -113,6 +113,8 @@ def _candidate(
             classes = classes.set_axis(ids).sort_index()
             images = images.relabel(ids)
         targets = one_hot(classes, task)
-        return DatasetFiles(dataset, path, targets, images, images, image=image, galaxy_ids=False)
+        return DatasetFiles(
+            dataset, path, targets, images, images, image=image, galaxy_ids=False, task=task
+        )
 
     return DatasetCandidate(path, frozenset({task.name}), read)

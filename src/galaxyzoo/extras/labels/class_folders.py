@@ -71,7 +71,7 @@ def _read(folder: Path, splits: Sequence[Path], tops: Sequence[Path], task: Task
         used = ", ".join(f"{top.name}/" for top in tops)
         ignored = len(images) - len(rows)
         print(f"{shown(folder)}: new folds from {used}; other images ignored: {ignored:,}")
-    return make_dataset(folder, images, rows, classes, task, task)
+    return make_dataset(folder, images, rows, classes, task, may_change=True)
 
 
 def _list_entries(top: Path) -> tuple[set[str], list[Path]]:

@@ -74,7 +74,7 @@ def _read(
         rows=labels.index.tolist(),
         classes=labels.tolist(),
         task=task,
-        own_task=task,
+        may_change=True,
         table=path,
         written=ids.groupby(level=0).first().tolist(),
     )
