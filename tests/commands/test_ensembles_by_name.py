@@ -14,6 +14,7 @@ from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import root as root_dir
 from galaxyzoo.data.catalog import load_catalog
 from galaxyzoo.ensemble import selection
+from galaxyzoo.ensemble.model_listing import find_predictor
 from galaxyzoo.results.card import EnsembleCard, RunCard
 from galaxyzoo.results.layout import EnsembleFolder, RunFolder, card_path, list_ensembles
 from galaxyzoo.tasks.kinds import VoteTask
@@ -119,6 +120,7 @@ def test_paths_of_recipes_and_ensembles_are_as_their_names(tiny, monkeypatch, ca
     monkeypatch.setattr(selection, "CANDIDATES", CANDIDATES)
     run_here(monkeypatch, "run1", "--similar", recipe)
     assert "with the errors of gz37/run0" in capsys.readouterr().out
+    assert find_predictor(str(recipe)) == ("tiny", "gz37/run0")
 
 
 @pytest.mark.parametrize(

@@ -23,9 +23,9 @@ def find_predictor(name: str, dataset: str | None = None) -> tuple[str, str]:
     """Find the run or ensemble of a name.
 
     Args:
-        name: `gz37/resnet18`, `ensemble:NAME` or `ensemble:TASK/NAME`. A bundled run is taken if
-            none of this name is trained on real galaxies; `ensemble:NAME` is the competition's
-            if there is one, else that of the only task that has one.
+        name: `gz37/resnet18` or the path of its recipe, `ensemble:NAME` or `ensemble:TASK/NAME`. A
+            bundled run is taken if none of this name is trained on real galaxies; `ensemble:NAME`
+            is the competition's if there is one, else that of the only task that has one.
         dataset: that it is trained on; default: the only real one, else a demo.
     Returns:
         Dataset (`BUNDLED` of a bundled run) and name; an ensemble's as `ensemble_name` spells it.
@@ -35,6 +35,7 @@ def find_predictor(name: str, dataset: str | None = None) -> tuple[str, str]:
     if registry.is_ensemble(name):
         folder = _find_ensemble(name, dataset)
         return folder.dataset, registry.ensemble_name(folder.task, folder.name)
+    name = loading.name_of(name)
     refuse_bare_ensemble(name)
     task = task_of(name)
     bundled = layout.bundled_runs()

@@ -11,10 +11,12 @@ import pytest
 from galaxyzoo.config.loading import load_config
 from galaxyzoo.core import files
 from galaxyzoo.core.manifest import write_sealed
+from galaxyzoo.core.paths import CODE_ROOT
 from galaxyzoo.data.catalog import Catalog
 from galaxyzoo.data.prepare import prepare
 from galaxyzoo.ensemble import fitted
 from galaxyzoo.extras.reports import evaluate
+from galaxyzoo.extras.reports.command import sort_by_task
 from galaxyzoo.extras.reports.evaluate import load_evaluation, summarize
 from galaxyzoo.extras.reports.results import HoldoutResult
 from galaxyzoo.results.card import RunCard
@@ -203,3 +205,8 @@ def test_a_class_without_galaxies_in_the_finished_folds_is_no_crash(root, projec
 def test_what_cannot_be_evaluated_is_one_line_and_status_one(root, project, arguments, message):
     assert re.search(message, complaint(call(root, "evaluate.py", *arguments)))
     assert not list((root / "reports").iterdir())
+
+
+def test_the_path_of_a_recipe_is_the_name_of_its_run():
+    recipe = CODE_ROOT / "configs/gz37/cnn.yaml"
+    assert sort_by_task([str(recipe), "gz37/d4cnn"], None) == {"gz37": ["gz37/cnn", "gz37/d4cnn"]}

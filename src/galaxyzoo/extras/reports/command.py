@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from galaxyzoo.config import loading
 from galaxyzoo.core import console, launch, paths
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.options import DataOptions, DatasetOptions, option, positional, read_options
@@ -73,7 +74,8 @@ def has_networks(result: Result, dataset: str) -> bool:
 def sort_by_task(names: Sequence[str], dataset: str | None) -> dict[str, list[str]]:
     """Task -> its named runs and ensembles; whether the runs exist is checked later."""
     wanted: dict[str, list[str]] = {}
-    for name in names:
+    for word in names:
+        name = loading.name_of(word)
         if registry.is_ensemble(name):
             _, full_name = find_predictor(name, dataset)
             wanted.setdefault(registry.task_name(full_name), []).append(full_name)
