@@ -34,7 +34,7 @@ fi
 shellcheck=$(command -v "$(dirname "$python")/shellcheck" || command -v shellcheck || true)
 failed=()
 if (($# == 0)); then
-    echo "linters (1 minute), then some 3,800 tests (5 to 12 minutes on two cores; \`-m quick\`: 1 minute)"
+    echo "linters (1 minute), then some 4,000 tests (5 to 12 minutes on two cores; \`-m quick\`: 1 minute)"
 fi
 
 check() { # NAME COMMAND…: goes on after a failure, so that one run shows all of them

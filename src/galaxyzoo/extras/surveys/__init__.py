@@ -35,6 +35,10 @@ EXTRA = Extra(
 TABLE_FORMATS = {".fits": "fits", ".vot": "votable", ".ecsv": "ascii.ecsv", ".parquet": "parquet"}
 COLUMN_NAMES = "kaggle", "gz2", "words"
 SPREAD, FEATURES, INTERVALS = "spread", "features", "intervals"  # extra columns
+BOUNDS = "lower", "upper"  # of an interval
+# Rankings besides those by an answer, and the extra columns that they need
+DISAGREEMENT, WIDTH = "disagreement", "width"
+RANK_NEEDS = {DISAGREEMENT: SPREAD, WIDTH: INTERVALS}
 
 
 def table_format(path: Path) -> str:

@@ -10,14 +10,15 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from galaxyzoo.extras.surveys import COLUMN_NAMES, FEATURES
+from galaxyzoo.extras.surveys import BOUNDS, COLUMN_NAMES, FEATURES, SPREAD
 from galaxyzoo.tasks import decision_tree, kinds, registry
 
 _PROBABILITY = "stat.probability"
+_LOWER, _UPPER = BOUNDS
 _SUFFIXES = {  # of a prediction's column -> what it is, UCD
-    "_spread": ("standard deviation between the folds' networks", "stat.stdev;stat.probability"),
-    "_lower": ("lower bound of the 90 % interval", "stat.probability;stat.min"),
-    "_upper": ("upper bound of the 90 % interval", "stat.probability;stat.max"),
+    f"_{SPREAD}": ("standard deviation between the folds' networks", "stat.stdev;stat.probability"),
+    f"_{_LOWER}": ("lower bound of the 90 % interval", "stat.probability;stat.min"),
+    f"_{_UPPER}": ("upper bound of the 90 % interval", "stat.probability;stat.max"),
 }
 
 

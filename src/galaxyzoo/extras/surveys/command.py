@@ -41,6 +41,7 @@ from galaxyzoo.extras.surveys import (
     FEATURES,
     INTERVALS,
     JOB,
+    RANK_NEEDS,
     SPREAD,
     TABLE_FORMATS,
     table_format,
@@ -50,8 +51,6 @@ from galaxyzoo.tasks.registry import find_column
 if TYPE_CHECKING:
     from galaxyzoo.extras.surveys.survey import Survey
     from galaxyzoo.inference.predict import Predictor
-
-_RANK_NEEDS = {"disagreement": SPREAD, "width": INTERVALS}  # by -> extra
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +120,7 @@ class SurveyOptions(JobOptions, predict.ImageOptions):
             )
         if self.names and not (self.table or self.is_table):
             raise InputError("--names needs --table, such as --table votes.fits")
-        needed = _RANK_NEEDS.get(self.rank or "")
+        needed = RANK_NEEDS.get(self.rank or "")
         if needed and needed not in self.extras:
             raise InputError(f"--rank {self.rank}: add --with {needed}")
         if self.table and not table_format(self.table):
@@ -175,7 +174,7 @@ def predict_survey(options: SurveyOptions, folder: Path) -> None:
     dataset, name = pick_predictor(options.predictor, options.dataset)
     task = task_of(name)
     by = options.rank
-    if by and by not in _RANK_NEEDS:
+    if by and by not in RANK_NEEDS:
         by = task.columns[find_column(task, by, "--rank")]
     from galaxyzoo.extras.surveys.one_table import write_one_table
     from galaxyzoo.extras.surveys.ranking import score_rows, write_ranking

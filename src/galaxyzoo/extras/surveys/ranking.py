@@ -17,13 +17,12 @@ from galaxyzoo.extras.pages.html import (
     sky_links,
     write_page,
 )
-from galaxyzoo.extras.surveys import INTERVALS, SPREAD
+from galaxyzoo.extras.surveys import BOUNDS, DISAGREEMENT, INTERVALS, SPREAD, WIDTH
 from galaxyzoo.extras.surveys.columns import without_features
-from galaxyzoo.extras.surveys.survey import BOUNDS, Survey
+from galaxyzoo.extras.surveys.survey import Survey
 from galaxyzoo.io.writing import write_predictions
 from galaxyzoo.tasks.kinds import Task
 
-DISAGREEMENT, WIDTH = "disagreement", "width"
 _PAGE, TABLE = "ranking.html", "ranking.csv"
 _SCORE, _PART = "score", "part"
 _ANSWERS = 3  # below a galaxy

@@ -30,6 +30,7 @@ from galaxyzoo.core.errors import InputError, advise, one_line
 from galaxyzoo.core.memory import memory_bytes
 from galaxyzoo.core.paths import BUNDLED
 from galaxyzoo.extras.surveys import (
+    BOUNDS,
     COLUMN_NAMES,
     FEATURES,
     INTERVALS,
@@ -50,7 +51,6 @@ from galaxyzoo.inference.predict import Predictor, decode_ahead
 from galaxyzoo.results import layout
 from galaxyzoo.tasks import kinds, registry
 
-BOUNDS = "lower", "upper"  # of an interval
 ERRORS = "errors.parquet"
 _TABLE_BYTES = 13  # of memory for each byte of the predictions, in a table of any form but Parquet
 
