@@ -110,7 +110,7 @@ def relabel(root: Path, galaxies: Collection[str]) -> None:
     table.to_csv(path)
     printed = succeed(root, "train.py", "net.yaml", "--data", "mine").stdout
     for run in ("stage first of mine/net", "mine/net"):  # also what only started from that stage
-        assert f"{run} was trained on other labels: kept as folds/" in printed
+        assert f"{run} was trained before its input changed: kept as folds/" in printed
 
 
 def test_own_labels_of_other_galaxies_teach_nothing_about_copies(tmp_path):

@@ -110,6 +110,17 @@ def test_words_mean_runs_each_once(votes, words, data, asked):
     assert listing(votes) == before
 
 
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("zoo5/heda", "no run 'zoo5/heda' (no such file in configs/): did you mean zoo5/head?"),
+        ("known/head", "input/known has the classes of zoo5: type zoo5 in place of known"),
+    ],
+)
+def test_runs_of_a_known_task_are_named_where_another_name_was_typed(votes, word, expected):
+    assert expected in one_line_refusal(resolve, [word], None)
+
+
 def test_what_a_run_needs_is_before_it_and_what_two_need_is_there_once(votes):
     plan = resolve(["pair"])
     assert names(plan.configs) == [

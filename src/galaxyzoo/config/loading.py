@@ -55,7 +55,10 @@ def config_path(run: str, own_task: Task | None = None) -> Path:
         if path:
             return path
     name = run.removeprefix("configs/").removesuffix(".yaml")
-    near = difflib.get_close_matches(name, [*all_runs(), *all_ensembles()], n=3)
+    known = [*all_runs(), *all_ensembles()]
+    if task in CLASS_TASKS:
+        known += [f"{task}/{stem}" for stem in _stems_for_any_classes()]
+    near = difflib.get_close_matches(name, known, n=3)
     if ENSEMBLE in run:
         alone = run.rpartition(ENSEMBLE)[2].rpartition("/")[2]
         hint = f"type the ensemble's name alone: {alone}"
@@ -147,6 +150,11 @@ def all_runs() -> list[str]:
     return sorted(f"{p.parent.name}/{p.stem}" for p in paths if p.parent.name in TASKS)
 
 
+def _stems_for_any_classes() -> list[str]:
+    """Names, without a task, of the runs in `configs/labels/`."""
+    return sorted(path.stem for path in configs_dir().glob(f"{LABELS}/*.yaml"))
+
+
 def own_runs(task: str, find_task: Callable[[str], Task | None] = TASKS.get) -> list[str]:
     """List a task's runs, without published recipes and those that need a GPU or other data.
 
@@ -190,8 +198,7 @@ def runs_of(
         InputError: as of `check_members`.
     """
     if own_task and word == own_task.name:
-        recipes = sorted(configs_dir().glob(f"{LABELS}/*.yaml"))
-        return [f"{word}/{path.stem}" for path in recipes]
+        return [f"{word}/{stem}" for stem in _stems_for_any_classes()]
     if word in TASKS:
         return own_runs(word, find_task)
     if word not in all_ensembles():

@@ -77,8 +77,8 @@ def make_catalog(
         seed: of the split.
         drop_bad: whether to leave out galaxies whose image cannot be used.
     Raises:
-        InputError: an image cannot be used, the galaxies do not fill the folds, or earlier folds
-            divide a group.
+        InputError: an image cannot be used, the galaxies do not fill the folds or are all in one
+            group, a class of the user's own is too small, or earlier folds divide a group.
     """
     folder = dataset_dir(raw.dataset)
     is_update = has_catalog(raw.dataset)
@@ -136,7 +136,8 @@ class _Groups:
     """Which galaxies belong together, and why."""
 
     numbers: np.ndarray  # (galaxy,) of the groups, by all causes
-    causes: dict[str, np.ndarray]  # what galaxies share -> (galaxy,) groups by it alone, -1 in none
+    # what galaxies share -> (galaxy,) groups by it alone; in none: -1 or a group of its own
+    causes: dict[str, np.ndarray]
     sources: dict[str, list[str]]  # what they share by tables -> columns and their tables
 
     @classmethod
@@ -354,7 +355,7 @@ def find_changes(catalog: Catalog, raw: DatasetFiles, known_groups: KnownGroups)
     Earlier versions wrote no digest of groups: there `check_own_groups` has to do.
 
     Returns:
-        Some of "labels" (or their galaxies), "groups", "metric"; empty where nothing changed.
+        Some of "labels", "galaxies to predict", "groups", "metric"; empty where nothing changed.
     """
     if catalog.fingerprint != catalog.about["fingerprint"]:
         return ["labels"]  # an update was interrupted
@@ -364,12 +365,13 @@ def find_changes(catalog: Catalog, raw: DatasetFiles, known_groups: KnownGroups)
         catalog.label_columns == list(targets.columns)
         and set(dropped) <= set(raw.targets.index)
         and np.array_equal(catalog.ids, targets.index.to_numpy())
-        and np.array_equal(catalog.test_ids, raw.test_ids)
         and np.allclose(catalog.train[targets.columns], targets, rtol=0, atol=1e-9)
     )
     changes = []
     if not has_these_labels:
         changes.append("labels")
+    elif not np.array_equal(catalog.test_ids, raw.test_ids):
+        changes.append("galaxies to predict")
     groups = _digest_groups(known_groups, catalog.ids)
     if catalog.about.get("known_groups", groups) != groups:
         changes.append("groups")

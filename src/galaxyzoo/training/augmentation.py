@@ -13,6 +13,7 @@ from galaxyzoo.config.schema import AugmentConfig, Config, ImageConfig
 from galaxyzoo.core.errors import InputError, located
 from galaxyzoo.data.geometry import warp, warp_matrices
 
+_BASES = "BasicTransform", "DualTransform", "ImageOnlyTransform", "Transform3D"  # classes alone
 _TRIALS = 8  # runs of each transform: some draw their output size at random
 
 
@@ -134,7 +135,8 @@ def _is_transform(name: str) -> bool:
     """Check whether albumentations has a transform of that name, not one that combines others."""
     package = _albumentations()
     kind = getattr(package, name, None)
-    return isinstance(kind, type) and issubclass(kind, package.BasicTransform)
+    is_transform = isinstance(kind, type) and issubclass(kind, package.BasicTransform)
+    return is_transform and name not in _BASES
 
 
 def _albumentations() -> ModuleType:

@@ -229,8 +229,8 @@ class Run:
         folder.rename(self._old)
         files.sync_folder(self._old.parent)
         tqdm.write(
-            f"{self.config.title} was trained on other labels: kept as {shown(self._old)} until it "
-            "is retrained"
+            f"{self.config.title} was trained before its input changed: kept as "
+            f"{shown(self._old)} until it is retrained"
         )
 
     def train(
@@ -269,10 +269,12 @@ class Run:
         Raises:
             InputError: see `check`.
         """
-        self.check()
+        self._check_recipe()
         self._set_aside()  # before its folder's lock is held
         with self.locked():
-            self._check_folder()  # another process may have begun it meanwhile
+            self._check_folder()
+            if self.unfinished():
+                check_weights_file(self.config.stages[0].model, self.config.title)
             self._save_config()
 
     def train_one(self, name: str) -> None:
@@ -325,7 +327,7 @@ class Run:
         """
         if self._old.exists() and not self.unfinished():
             shutil.rmtree(self._old)
-            tqdm.write(f"{self.config.title}: removed {shown(self._old)}, trained on other labels")
+            tqdm.write(f"{self.config.title}: removed {shown(self._old)} of the input before")
         if self.config.is_earlier_stage:
             return None
         with self.locked():  # another process may finish a fold while this one waits

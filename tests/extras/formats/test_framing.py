@@ -95,6 +95,7 @@ def test_positions_are_found_in_a_cube_with_distortions():
 AS_BEFORE: dict[str, tuple[bytes, Any, list[str]]] = {
     "square": (trimmed(0, 0), None, []),
     "square, at the position": (trimmed(0, 0), POSITION, []),
+    "square, at the edge of the outer pixel": (trimmed(0, 0, CRPIX1=48.4), POSITION, []),
     "square, a pixel off": (trimmed(0, 0, CRPIX1=25.2), POSITION, []),
     "trimmed on both sides": (trimmed(10, 0, 39, 48), POSITION, []),
     "not square": (trimmed(14, 0), None, [NOT_SQUARE]),

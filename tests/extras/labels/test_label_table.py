@@ -271,9 +271,15 @@ def judge_by_balanced_accuracy(folder: Path) -> None:
     (folder / "task.yaml").write_text("metric: balanced accuracy\n")
 
 
+def add_a_galaxy_to_predict(folder: Path) -> None:
+    write_folder(folder / "more", [*draw_images(2)[1:]], ["g_24"])
+    relabel(folder, {"g_24": ""})
+
+
 @pytest.mark.parametrize(
     ("change", "name", "outcome"),
     [
+        (add_a_galaxy_to_predict, "galaxies to predict", "runs will be retrained"),
         (judge_by_balanced_accuracy, "metric", "trained runs stay valid"),
         (join_last_two, "groups", "runs will be retrained"),
     ],

@@ -41,12 +41,21 @@ def find_named_task(name: str, data: str | None = None) -> Task | None:
     Args:
         name: of a task, perhaps of the labels' folder.
         data: as of `open_input`.
+    Raises:
+        InputError: the folder of that name cannot be read, or has the classes of a known task.
     """
     folder = Path(data or paths.input_dir() / name)
     task = find_task(name)
     if task or folder.name != name or not (data or folder.is_dir()):
         return task
-    return open_input(data or name, {name}).own_task
+    raw = open_input(data or name, {name})
+    if raw.task and not raw.own_task:
+        known = raw.task.name
+        raise InputError(
+            f"{paths.shown(raw.folder)} has the classes of {known}: type {known} in place of "
+            f"{name}, such as {known}/head"
+        )
+    return raw.own_task
 
 
 def is_anything_there() -> bool:

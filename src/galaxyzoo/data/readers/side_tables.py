@@ -249,11 +249,27 @@ def read_sky(cells: pd.DataFrame, position: tuple[str, str], path: Path) -> pd.D
 
 
 def read_angles(cells: pd.Series, unit: str, path: Path) -> pd.Series:
-    """Angles in degrees, NaN where a cell has none.
+    """Angles in degrees, NaN where a cell has none; arguments as of `parse_angles`.
+
+    Raises:
+        InputError: a cell is no angle.
+    """
+    degrees, wrong = parse_angles(cells, unit, path)
+    if len(wrong):
+        raise InputError(
+            f"{shown(path)}: '{one_line(wrong.iloc[0])}' in column '{cells.name}' is not an angle: "
+            "write degrees, or leave the cell empty"
+        )
+    return degrees
+
+
+def parse_angles(cells: pd.Series, unit: str, path: Path) -> tuple[pd.Series, pd.Series]:
+    """Angles in degrees, NaN where a cell has none; and cells that are no angles.
 
     Args:
         cells: numbers are degrees; other texts (`10:08:00.1`, `+2d13m`) are read by astropy.
         unit: astropy's, of texts that name none.
+        path: of the table, for messages.
     """
     texts = cells.fillna("").str.strip().str.replace("−", "-")
     texts = texts.mask(texts.str.lower().isin(NO_VALUE), "")
@@ -265,12 +281,7 @@ def read_angles(cells: pd.Series, unit: str, path: Path) -> pd.Series:
         parsed = others.map(partial(_parse_angle, unit=unit))
         wrong = others[parsed.isna()]
         degrees = degrees.fillna(parsed)
-    if len(wrong):
-        raise InputError(
-            f"{shown(path)}: '{one_line(wrong.iloc[0])}' in column '{cells.name}' is not an angle: "
-            "write degrees, or leave the cell empty"
-        )
-    return degrees
+    return degrees, wrong
 
 
 def _parse_angle(text: str, unit: str) -> float:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from pyarrow import parquet
 
 from galaxyzoo.core.errors import InputError, reason_of
 from galaxyzoo.core.paths import shown
-from galaxyzoo.data.readers.side_tables import read_angles
+from galaxyzoo.data.readers.side_tables import parse_angles
 from galaxyzoo.data.stores.columns import POSITION
 from galaxyzoo.extras.formats import fits_file
 from galaxyzoo.io.csv_bytes import read_csv_bytes
@@ -21,7 +22,7 @@ from galaxyzoo.io.tables import NO_VALUE, read_table
 _WHOLE = r"-?(0|[1-9]\d*)"
 _NUMBER = r"[+-]?((0|[1-9]\d*)(\.\d*)?|\.\d+)([eE][+-]?\d+)?"
 _BOOLEAN = "(?i)true|false"
-_TEXTS = ("string", "large_string", "string_view")
+_UNITS = {"ra": "hourangle", "dec": "deg"}  # of positions that are text and name no unit
 _SAFE_DIGITS = 17  # more are not kept by a float
 
 
@@ -92,8 +93,8 @@ def open_columns(path: Path, names: Mapping[str, str]) -> TableInPieces:
     Types are those of the Parquet file or FITS table. Columns of a CSV are whole numbers, booleans
     or numbers if all their cells are, besides words of `NO_VALUE`; numbers whose digits a float
     would lose stay text, as do cells such as 001. A column of a CSV without any value is of the
-    type null. Positions that are text, such as 10:08:00.1, become degrees where all of them are
-    angles.
+    type null. Positions that are text, such as 10:08:00.1, become degrees where all of them (of
+    Parquet: of the first row group) are angles.
 
     Args:
         path: of a store, as `open_images` takes it.
@@ -105,53 +106,65 @@ def open_columns(path: Path, names: Mapping[str, str]) -> TableInPieces:
     _check_columns(path, columns)
     if path.suffix.lower() != ".parquet":
         table = _plain(_read_whole(path, columns), names)
-        table = _replace_columns(table, _read_sky(table, path))
+        table = _in_degrees(table, _find_angles(table, path), path)
         return TableInPieces(table.schema, first_rows([len(table)]), lambda number: table)
     file = parquet.ParquetFile(path)
-    kinds = file.schema_arrow
-    schema = pa.schema([(name, kinds.field(column).type) for name, column in names.items()])
-    sky = {}
-    if _has_sky_in_text(schema):
-        places = {name: names[name] for name in POSITION}
-        sky = _read_sky(_plain(file.read(columns=list(places.values())), places), path)
-    starts = first_rows(
-        [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
-    )
-    schema = _replace_columns(schema.empty_table(), {name: sky[name][:0] for name in sky}).schema
-
-    def read(number: int) -> pa.Table:
-        group = parquet.ParquetFile(path).read_row_group(number, columns=columns)
-        rows = slice(starts[number], starts[number] + len(group))
-        return _replace_columns(_plain(group, names), {name: sky[name][rows] for name in sky})
-
-    return TableInPieces(schema, starts, read)
+    counts = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
+    angles: list[str] = []
+    if counts:
+        angles = _find_angles(_read_row_group(path, names, [], 0), path)
+    kinds = []
+    for name, column in names.items():
+        kind = file.schema_arrow.field(column).type
+        kinds.append((name, pa.float64() if name in angles else kind))
+    read = partial(_read_row_group, path, names, angles)
+    return TableInPieces(pa.schema(kinds), first_rows(counts), read)
 
 
-def _has_sky_in_text(schema: pa.Schema) -> bool:
-    """Check whether there are right ascension and declination, as text."""
-    names = set(POSITION).intersection(schema.names)
-    is_text = [str(schema.field(name).type) in _TEXTS for name in names]
-    return len(names) == len(POSITION) and all(is_text)
+def _read_row_group(
+    path: Path, names: Mapping[str, str], angles: Sequence[str], number: int
+) -> pa.Table:
+    group = parquet.ParquetFile(path).read_row_group(number, columns=list(names.values()))
+    return _in_degrees(_plain(group, names), angles, path)
 
 
-def _read_sky(table: pa.Table, path: Path) -> dict[str, pa.Array]:
-    """Positions of a table that are text, in degrees; none where a cell is no angle."""
-    if not _has_sky_in_text(table.schema):
-        return {}
-    sky = {}
-    with suppress(InputError):  # who asked for no position keeps the column as it is
-        for name, unit in zip(POSITION, ("hourangle", "deg"), strict=True):
-            cells = table[name].to_pandas().astype("str").rename(name)
-            sky[name] = pa.array(read_angles(cells, unit, path), pa.float64(), from_pandas=True)
-        return sky
-    return {}
+def _find_angles(table: pa.Table, path: Path) -> list[str]:
+    """Columns of a position that are text, and all of it angles; none where there is no position.
+
+    Args:
+        table: or its first rows.
+        path: of the table.
+    """
+    angles: list[str] = []
+    if not set(POSITION) <= set(table.column_names):
+        return angles
+    for name in POSITION:
+        if _is_text(table[name].type):
+            degrees, wrong = _parse_column(table, name, path)
+            if wrong.empty and degrees.notna().any():
+                angles.append(name)
+    return angles
 
 
-def _replace_columns(table: pa.Table, columns: Mapping[str, pa.Array]) -> pa.Table:
-    """Put other columns in the place of some."""
-    for name, column in columns.items():
+def _in_degrees(table: pa.Table, angles: Sequence[str], path: Path) -> pa.Table:
+    """Put degrees in the place of columns of angles, null where a cell is none."""
+    for name in angles:
+        degrees, _ = _parse_column(table, name, path)
+        column = pa.array(degrees, pa.float64(), from_pandas=True)
         table = table.set_column(table.column_names.index(name), name, column)
     return table
+
+
+def _parse_column(table: pa.Table, name: str, path: Path) -> tuple[pd.Series, pd.Series]:
+    """Degrees of a column of right ascension or declination, and cells that are no angles."""
+    cells = table[name].to_pandas().astype("str").rename(name)
+    return parse_angles(cells, _UNITS[name], path)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
 
 
 def _read_whole(path: Path, columns: Sequence[str]) -> pa.Table:

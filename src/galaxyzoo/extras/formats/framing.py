@@ -17,7 +17,8 @@ _TRIMMED = (
     "list, and cut-outs with a WCS are centered on them"
 )
 _OUTSIDE = (
-    "ra and dec of the list are outside of the cut-out, by its WCS: its middle was used; check both"
+    "ra and dec of the list are outside of the cut-out, by its WCS: it was used as if the galaxy "
+    "were in its middle; check both"
 )
 _MOVED = "centered on ra and dec of the list, which are away from the cut-out's center"
 
@@ -74,7 +75,7 @@ def cut_square(
     pixel = _find_pixel(header, position)
     offset = abs(pixel - middle)  # NaN where it is not known
     is_inside = (offset <= middle).all()
-    if not is_inside and not np.isnan(offset).any():
+    if (offset > middle + 0.5).any():  # beyond the outer pixels' edges
         notes[_OUTSIDE] = ""
     elif not is_inside and is_trimmed(*shape):
         notes[_TRIMMED] = f", {shape[1]} × {shape[0]}"

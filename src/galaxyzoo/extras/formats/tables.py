@@ -266,10 +266,9 @@ def _open_list(
 
 def _read_radii(path: Path, column: pd.Series) -> np.ndarray:
     """(row,) radii in arcsec, 0 where one is missing or not above 0, as catalogs' -9999."""
-    texts = column.astype(object).fillna("").astype(str).str.strip()
-    texts = texts.mask(texts.str.lower().isin(NO_VALUE), "")
-    radii = pd.to_numeric(texts, errors="coerce").to_numpy(float)
-    wrong = np.flatnonzero((texts != "") & np.isnan(radii))
+    radii = pd.to_numeric(column, errors="coerce").to_numpy(float)
+    texts = column[np.isnan(radii)].astype(object).fillna("").astype(str).str.strip()
+    wrong = texts.index[~texts.str.lower().isin(NO_VALUE)]
     if len(wrong):
         raise InputError(
             f"{shown(path)}: '{column.name}' of data row {wrong[0] + 1} is not a radius in arcsec "
