@@ -3,7 +3,8 @@
 #
 #   bash scripts/setup.sh [--cluster|--extras|--dev] [--cpu]
 #
-#   --cpu      torch without CUDA, from PyTorch's index: 1 GB instead of 5
+#   --cpu      torch without CUDA, from PyTorch's index: 1 GB instead of 5;
+#              later set-ups keep it so, until .venv is deleted
 #   --extras   also the packages for Kaggle, tuning, export and the notebook
 #   --cluster  also Ray and Dask
 #   --dev      all of these, and the packages of scripts/test.sh

@@ -294,6 +294,26 @@ def test_changed_values_and_scores_better_than_all_runs_are_named(
     assert "! gz37/again" not in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("best", ["a", "z"])
+def test_pairs_are_compared_in_whatever_order_they_come(
+    catalog, tmp_path, monkeypatch, capsys, best
+):
+    for number in range(2):  # they have no others
+        RunFolder("tiny", f"gz37/run{number}").oof_csv.unlink()
+    words = []
+    for name, noise in ((best, 0.11), ("m", 0.14)):
+        folder = tmp_path / name
+        folder.mkdir()
+        oof, test = save_theirs(catalog, folder, noise=noise)
+        likely = pd.read_csv(oof)[list(TASK.columns)].head(len(catalog.test_ids))
+        likely.set_axis(catalog.test_ids).to_csv(test, index_label="GalaxyID")
+        words += ["--import", f"{name}={oof},{test}"]
+    run_here(monkeypatch, *words)
+    printed = " ".join(capsys.readouterr().out.split())
+    assert f"gz37/{best}: better than every other run" in printed
+    assert "gz37/m: better than every other run" not in printed
+
+
 def test_a_run_with_a_fault_is_nothing_to_be_better_than(catalog, tmp_path, monkeypatch, capsys):
     for number in range(2):
         folder = RunFolder("tiny", f"gz37/run{number}")

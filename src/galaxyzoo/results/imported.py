@@ -123,6 +123,9 @@ def import_runs(catalog: Catalog, pairs: Sequence[TablePair]) -> list[RunCard]:
             cards.append(run.save())
         else:
             cards.append(run)
+    for place, run in enumerate(checked):
+        if isinstance(run, _CheckedRun):  # compared with the others of these pairs, too
+            cards[place] = run.compare(cards[place])
     return cards
 
 
@@ -138,19 +141,27 @@ class _CheckedRun:
     imported: ImportedTables
 
     def save(self) -> RunCard:
-        """Compare with the runs that are there, write tables and card."""
-        better = _compare_to_runs(self.labeled, self.run, self.oof)
-        remarks = [*self.imported.remarks, *better]
-        imported = self.imported.model_copy(update={"remarks": remarks})
+        """Write tables and card."""
         return save_run(
             catalog=self.labeled,
             run=self.run,
             oof=self.oof,
             test=self.tests["test"],
-            notes={**self.notes, "imported": imported},
+            notes={**self.notes, "imported": self.imported},
             refit=self.tests.get("refit"),
             number=_NUMBER,
         )
+
+    def compare(self, card: RunCard) -> RunCard:
+        """Compare with the runs that are there; add to the card what this shows."""
+        better = _compare_to_runs(self.labeled, self.run, self.oof)
+        if not better:
+            return card
+        remarks = [*self.imported.remarks, *better]
+        imported = self.imported.model_copy(update={"remarks": remarks})
+        card = card.model_copy(update={"imported": imported})
+        card.write(layout.RunFolder(self.labeled.dataset, self.run).card)
+        return card
 
 
 def _check_pair(catalog: Catalog, pair: TablePair) -> RunCard | _CheckedRun:
