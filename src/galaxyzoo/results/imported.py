@@ -246,14 +246,15 @@ def _read_tables(catalog: Catalog, labeled: Catalog, pair: TablePair) -> _Tables
     if card and card.refits:
         test_paths["refit"] = pair.oof.with_name(layout.PACKED["refit"])
 
-    frame = read_csv(pair.oof, key=catalog.key)
-    _refuse_exchanged(frame, catalog, pair)
-    dropped = np.setdiff1d(catalog.ids, labeled.ids)
-    oof = _read_oof(frame, labeled, dropped, pair)
+    oof_frame = read_csv(pair.oof, key=catalog.key)
+    _refuse_exchanged(oof_frame, catalog, pair)
+    is_dropped = oof_frame.index.isin(np.setdiff1d(catalog.ids, labeled.ids))
+    oof = _read_oof(oof_frame[~is_dropped], labeled, pair)
     tests = {}
     test_digests = {}
     for networks, path in test_paths.items():
-        tests[networks] = _read(path, oof.task, catalog.test_ids)
+        frame = read_csv(path, key=catalog.key)
+        tests[networks] = _make_table(frame, path, oof.task, catalog.test_ids)
         test_digests[networks] = digest_table(path)
     digests = Digests(oof=digest_table(pair.oof), **test_digests)
     if card and card.tables != digests:
@@ -263,8 +264,8 @@ def _read_tables(catalog: Catalog, labeled: Catalog, pair: TablePair) -> _Tables
         )
     return _Tables(
         oof=oof,
-        has_folds=FOLD in frame,
-        n_ignored=int(frame.index.isin(dropped).sum()),
+        has_folds=FOLD in oof_frame,
+        n_ignored=int(is_dropped.sum()),
         tests=tests,
         digests=digests,
         card=card,
@@ -311,15 +312,12 @@ def _find_imported(labeled: Catalog, run: str, digests: Digests) -> RunCard | No
         return None
 
 
-def _read_oof(
-    frame: pd.DataFrame, labeled: Catalog, dropped: np.ndarray, pair: TablePair
-) -> PredictionTable:
+def _read_oof(frame: pd.DataFrame, labeled: Catalog, pair: TablePair) -> PredictionTable:
     """Read the out-of-fold table; its folds, if it names them, must be those of the split.
 
     Args:
-        frame: the table as of `read_csv`.
+        frame: the table as of `read_csv`, without rows of galaxies that the task leaves out.
         labeled: galaxies of the run's task.
-        dropped: (other galaxy,) ids of the dataset's other galaxies, which the table may have too.
         pair: the run and its tables.
     """
     folds = None
@@ -330,19 +328,19 @@ def _read_oof(
         if (written == labeled.folds + 1).all():  # the same split, numbered from 1
             folds = labeled.folds + 1
     with advise(f"train the run on the folds in folds/{labeled.dataset}/train.csv"):
-        table = _read(pair.oof, task_of(pair.run), labeled.ids, folds, dropped)
+        table = _make_table(frame, pair.oof, task_of(pair.run), labeled.ids, folds)
     return replace(table, folds=labeled.folds)
 
 
-def _read(
+def _make_table(
+    frame: pd.DataFrame,
     path: Path,
     task: Task,
     ids: np.ndarray,
     folds: np.ndarray | None = None,
-    ignored: np.ndarray | None = None,
 ) -> PredictionTable:
-    """Read a table, as `PredictionTable.read`, and refuse numbers that are no fractions."""
-    table = PredictionTable.read(path, task, ids, folds, ignored)
+    """Take a table, as `PredictionTable.of_frame`, and refuse numbers that are no fractions."""
+    table = PredictionTable.of_frame(frame, path, task, ids, folds)
     far = np.abs(table.values - 0.5) > 0.5 + _FAR
     if far.any():
         row, column = np.argwhere(far)[0]

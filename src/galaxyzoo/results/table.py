@@ -41,29 +41,34 @@ class PredictionTable:
     folds: np.ndarray | None = None
 
     @classmethod
+    def read(cls, path: Path, task: Task, ids: np.ndarray, folds: np.ndarray | None = None) -> Self:
+        """Read a table by the names of its rows and columns; arguments as of `of_frame`."""
+        with advise("recreate it"):
+            frame = read_csv(path, key=key_of(ids))
+        return cls.of_frame(frame, path, task, ids, folds)
+
+    @classmethod
     @advise("recreate it")
-    def read(
+    def of_frame(
         cls,
+        frame: pd.DataFrame,
         path: Path,
         task: Task,
         ids: np.ndarray,
         folds: np.ndarray | None = None,
-        ignored: np.ndarray | None = None,
     ) -> Self:
-        """Read a table by the names of its rows and columns.
+        """Take a table by the names of its rows and columns.
 
         Args:
+            frame: as `read_csv` reads it.
             path: the CSV, also compressed.
             task: whose columns it has.
             ids: (galaxy,) that it holds once each, in the wanted order.
             folds: (galaxy,) that an out-of-fold table must have.
-            ignored: (other galaxy,) ids whose rows are left out where the table has them.
         Raises:
+            InputError: a column or galaxy is missing, or a cell is no number.
             DamageError: it has other folds.
         """
-        frame = read_csv(path, key=key_of(ids))
-        if ignored is not None:
-            frame = frame[~frame.index.isin(ignored)]
         frame = select_predictions(frame, task.columns, ids, path)
         if folds is not None:
             _check_folds(frame, folds, path)
