@@ -10,6 +10,7 @@ import pytest
 from scipy.optimize import nnls
 
 from galaxyzoo.commands import ensemble
+from galaxyzoo.config.loading import load_ensemble_settings
 from galaxyzoo.core.errors import InputError
 from galaxyzoo.core.paths import root as root_dir
 from galaxyzoo.data.catalog import load_catalog
@@ -139,6 +140,14 @@ def test_no_other_ensemble_takes_the_name_of_a_config(tiny, monkeypatch, words, 
     assert list_ensembles() == []
 
 
+def test_a_run_of_an_ensembles_config_is_named_without_its_path(tiny):
+    (tiny / "gz37").mkdir()
+    recipe = tiny / "gz37/run0.yaml"
+    recipe.touch()
+    (tiny / "ensembles/mine.yaml").write_text(f"runs: [{recipe}]\n")
+    assert one_line_refusal(load_ensemble_settings, "mine").endswith("without its path: gz37/run0")
+
+
 @pytest.mark.parametrize("command", ["train", "ensemble"])
 @pytest.mark.parametrize(
     ("run", "hint"),
@@ -173,6 +182,8 @@ def test_a_wrong_run_of_an_ensembles_config_is_named_with_its_file(
         ("export", ("theirs",), "'theirs' is an ensemble: type ensemble:theirs"),
         ("ensemble", ("ensemble:default",), "type the ensemble's name alone: default"),
         ("train", ("ensemble:gz37/default",), "type the ensemble's name alone: default"),
+        ("ensemble", ("ensemble:hubble10/all",), "src/ensemble.py, type all --task hubble10"),
+        ("ensemble", ("ensemble:gz37/theirs",), "name the runs that this ensemble combines"),
     ],
 )
 def test_a_name_of_an_ensemble_typed_as_elsewhere_is_explained(

@@ -89,6 +89,7 @@ def names(configs: Sequence[Config]) -> list[str]:
         (["pair"], "votes", ["net", "same_start"]),
         (["gz37/net", "pair", "gz37/net@small"], "votes", ["net", "same_start"]),
         (["gz37/gpu", "configs/gz37/gpu.yaml"], "votes", ["gpu"]),
+        (["gz37/net@small", "configs/gz37/net.yaml@small"], "votes", ["net"]),
         (["configs/ensembles/pair.yaml", "pair"], "votes", ["net", "same_start"]),
         (["gz37/net@classes", "stages.classes.predict=true"], "votes", ["net"]),
         (["gz37"], "votes", ["careful", "same_start"]),  # neither a GPU nor other data

@@ -60,8 +60,7 @@ def config_path(run: str, own_task: Task | None = None) -> Path:
         known += [f"{task}/{stem}" for stem in _stems_for_any_classes()]
     near = difflib.get_close_matches(name, known, n=3)
     if ENSEMBLE in run:
-        alone = run.rpartition(ENSEMBLE)[2].rpartition("/")[2]
-        hint = f"type the ensemble's name alone: {alone}"
+        hint = _explain_ensemble(run.rpartition(ENSEMBLE)[2])
     elif near:
         hint = f"did you mean {', '.join(near)}?"
     else:
@@ -72,15 +71,29 @@ def config_path(run: str, own_task: Task | None = None) -> Path:
     raise InputError(f"no run '{run}' (no such file in configs/): {hint}")
 
 
+def _explain_ensemble(name: str) -> str:
+    """Explain what to type where `ensemble:NAME` or `ensemble:TASK/NAME` does not belong."""
+    task, _, stem = name.rpartition("/")
+    if stem in all_ensembles():
+        return f"type the ensemble's name alone: {stem}"
+    if stem == ALL_RUNS:
+        return f"to build it with src/ensemble.py, type {ALL_RUNS} --task {task or 'gz37'}"
+    return "name the runs that this ensemble combines"
+
+
 def name_of(word: str) -> str:
-    """Name of a recipe or ensemble in `configs/` that was typed as its path; other words stay."""
+    """Name of a recipe or ensemble in `configs/` that was typed as its path; other words stay.
+
+    A stage behind the path stays behind the name, as in `configs/gz37/d4cnn.yaml@small`.
+    """
     folder = configs_dir().resolve()
-    path = _find_yaml(folder, word)
+    recipe, at, stage = word.partition("@")
+    path = _find_yaml(folder, recipe)
     if path is None or not path.is_relative_to(folder) or path.suffix != ".yaml":
         return word
     if path.parent == folder / ENSEMBLES:
         return path.stem
-    return path.relative_to(folder).with_suffix("").as_posix()
+    return path.relative_to(folder).with_suffix("").as_posix() + at + stage
 
 
 def listed_path(folder: Path, name: str, kind: str) -> Path:
@@ -295,6 +308,9 @@ def load_ensemble_settings(name: str) -> EnsembleSettings:
     path = _ensemble_path(name)
     settings = EnsembleSettings.parse(base.read_yaml(path), shown(path))
     for run in settings.runs:
+        name = name_of(run)
+        if name != run:
+            raise InputError(f"{shown(path)}: name the run '{run}' without its path: {name}")
         if "/" not in run:
             raise InputError(f"{shown(path)}: run '{run}' lacks its task: {_suggest_task(run)}")
     return settings

@@ -43,6 +43,7 @@ def update_catalog(
 
     Arguments as of `make_catalog`; galaxies with bad images stay dropped where they were.
     """
+    changes = find_changes(before, raw, known_groups)
     drop_bad = drop_bad or bool(before.about["dropped_images"])
     catalog = make_catalog(raw, known_groups, before.n_folds, before.about["seed"], drop_bad)
     old = before.train[before.label_columns].idxmax(axis=1)
@@ -52,8 +53,9 @@ def update_catalog(
     is_same_split = catalog.fingerprint == before.fingerprint
     outcome = "trained runs stay valid" if is_same_split else "runs will be retrained"
     print(
-        f"labels: {len(new) - len(shared):,} added, {changed:,} changed, "
-        f"{len(old) - len(shared):,} removed; galaxies keep their folds; {outcome}"
+        f"changed: {', '.join(changes)}; labels: {len(new) - len(shared):,} added, "
+        f"{changed:,} changed, {len(old) - len(shared):,} removed; galaxies keep their folds; "
+        f"{outcome}"
     )
     members = catalog.train.groupby(FOLD)[catalog.label_columns].sum()
     n_with = (members > 0).sum()
@@ -355,26 +357,30 @@ def find_changes(catalog: Catalog, raw: DatasetFiles, known_groups: KnownGroups)
     Earlier versions wrote no digest of groups: there `check_own_groups` has to do.
 
     Returns:
-        Some of "labels", "galaxies to predict", "groups", "metric"; empty where nothing changed.
+        Some of "labels", "order of classes", "galaxies to predict", "groups", "metric"; empty where
+        nothing changed.
     """
     if catalog.fingerprint != catalog.about["fingerprint"]:
         return ["labels"]  # an update was interrupted
     dropped = list(parse_ids(catalog.about.get("dropped_images", {}), catalog.ids))
     targets = raw.targets.drop(index=dropped, errors="ignore")
     has_these_labels = (
-        catalog.label_columns == list(targets.columns)
+        set(catalog.label_columns) == set(targets.columns)
         and set(dropped) <= set(raw.targets.index)
         and np.array_equal(catalog.ids, targets.index.to_numpy())
         and np.allclose(catalog.train[targets.columns], targets, rtol=0, atol=1e-9)
     )
+    has_this_order = catalog.label_columns == list(targets.columns)
     changes = []
     if not has_these_labels:
         changes.append("labels")
+    elif not has_this_order:
+        changes.append("order of classes")
     elif not np.array_equal(catalog.test_ids, raw.test_ids):
         changes.append("galaxies to predict")
     groups = _digest_groups(known_groups, catalog.ids)
     if catalog.about.get("known_groups", groups) != groups:
         changes.append("groups")
-    if has_these_labels and raw.own_task != catalog.task:
+    if has_these_labels and has_this_order and raw.own_task != catalog.task:
         changes.append("metric")
     return changes

@@ -42,7 +42,7 @@ def make(monkeypatch: pytest.MonkeyPatch, *options: str) -> dict[str, Any]:
 
 
 def test_every_test_galaxy_gets_an_interval_of_every_answer(catalog, monkeypatch, capsys):
-    card = make(monkeypatch, "0.85")
+    card = make(monkeypatch, "0.85", "ensemble:all")  # as other commands want its name
     table = pd.read_csv(intervals_csv(built("gz37")), index_col="GalaxyID")
     assert table.index.tolist() == catalog.test_ids.tolist()
     assert list(table.columns[:3]) == ["Class1.1_lower", "Class1.1_upper", "Class1.2_lower"]

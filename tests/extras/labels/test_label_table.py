@@ -271,6 +271,10 @@ def judge_by_balanced_accuracy(folder: Path) -> None:
     (folder / "task.yaml").write_text("metric: balanced accuracy\n")
 
 
+def reverse_the_classes(folder: Path) -> None:
+    (folder / "task.yaml").write_text(json.dumps({"classes": sorted(NAMES, reverse=True)}))
+
+
 def add_a_galaxy_to_predict(folder: Path) -> None:
     write_folder(folder / "more", [*draw_images(2)[1:]], ["g_24"])
     relabel(folder, {"g_24": ""})
@@ -280,6 +284,7 @@ def add_a_galaxy_to_predict(folder: Path) -> None:
     ("change", "name", "outcome"),
     [
         (add_a_galaxy_to_predict, "galaxies to predict", "runs will be retrained"),
+        (reverse_the_classes, "order of classes", "runs will be retrained"),
         (judge_by_balanced_accuracy, "metric", "trained runs stay valid"),
         (join_last_two, "groups", "runs will be retrained"),
     ],
@@ -292,7 +297,8 @@ def test_a_change_besides_the_labels_is_named(root, folder, capsys, change, name
     assert f"input/mine has changed ({name}) since folds/mine was made" in line
     capsys.readouterr()
     second = prepare("mine", tasks={"mine"}, update=True)
-    line = f"labels: 0 added, 0 changed, 0 removed; galaxies keep their folds; {outcome}"
+    line = f"changed: {name}; labels: 0 added, 0 changed, 0 removed; galaxies keep their folds; "
+    line += outcome
     assert line in capsys.readouterr().out
     assert (second.train["fold"] == first.train["fold"]).all()
     assert prepare("mine", tasks={"mine"}).fingerprint == second.fingerprint

@@ -80,6 +80,6 @@ def test_where_a_hold_out_was_deleted_the_command_that_trains_it_is_named(projec
     (problem,) = problems
     assert problem == (
         f"the hold-out of zoo5/cnn is skipped: folds/bare/zoo5/cnn/{deleted} is missing: type "
-        "`python3 src/train.py zoo5/cnn --holdout --data bare` to train the hold-out again, or "
-        "delete oof/bare/zoo5/cnn_holdout.json"
+        "`python3 src/train.py zoo5/cnn --holdout --data bare` to train the hold-out again (with "
+        "the settings that you typed then), or delete oof/bare/zoo5/cnn_holdout.json"
     )

@@ -24,7 +24,7 @@ from galaxyzoo.extras.intervals.intervals import LEVEL, IntervalCard, intervals_
 from galaxyzoo.results import layout
 from galaxyzoo.results.card import EnsembleCard
 from galaxyzoo.tasks.kinds import COMPETITION_TASK
-from galaxyzoo.tasks.registry import ensemble_name
+from galaxyzoo.tasks.registry import ensemble_name, split_ensemble
 
 _FRACTION = re.compile(r"0?\.\d*[1-9]\d*")  # between 0 and 1
 
@@ -89,7 +89,8 @@ def pick_ensemble(named: Sequence[str], built: Sequence[str], dataset: str) -> s
     """
     candidates = built
     if named:
-        candidates = named
+        task, stem = split_ensemble(named[0])
+        candidates = [stem] if task in ("", COMPETITION_TASK) else []
     elif DEFAULT in built:
         candidates = [DEFAULT]
     if len(candidates) == 1 and candidates[0] in built:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from galaxyzoo.config.base import Settings, read_yaml
 from galaxyzoo.config.loading import reserved_ensembles
+from galaxyzoo.core.console import warn_once
 from galaxyzoo.core.errors import InputError, one_line
 from galaxyzoo.core.paths import shown
 from galaxyzoo.data.catalog import GROUP
@@ -58,6 +59,11 @@ def find_task(folder: Path, path: Path, classes: set[str], settings: TaskFile) -
     """
     for task in CLASS_TASKS.values():
         if set(task.columns) == classes:
+            if settings.classes or settings.metric != TaskFile().metric:
+                warn_once(
+                    f"{shown(folder / TASK_FILE)}: `classes` and `metric` are not used: these are "
+                    f"the classes of task {task.name}, which has its own"
+                )
             return task
     if len(classes) < 2:
         problem = f"only class '{min(classes)}'" if classes else "no class"

@@ -140,7 +140,8 @@ def _check_is_trained(folder: RunFolder) -> None:
             command = f"{launch.typed('train')} {launch.quote(folder.run, '--holdout')}"
             raise InputError(
                 f"{shown(path)} is missing: type `{command}{data_option(folder.dataset)}` to train "
-                f"the hold-out again, or delete {shown(folder.holdout_card)}"
+                "the hold-out again (with the settings that you typed then), or delete "
+                f"{shown(folder.holdout_card)}"
             )
 
 
