@@ -308,9 +308,9 @@ def load_ensemble_settings(name: str) -> EnsembleSettings:
     path = _ensemble_path(name)
     settings = EnsembleSettings.parse(base.read_yaml(path), shown(path))
     for run in settings.runs:
-        name = name_of(run)
-        if name != run:
-            raise InputError(f"{shown(path)}: name the run '{run}' without its path: {name}")
+        named = name_of(run)
+        if named != run:
+            raise InputError(f"{shown(path)}: name the run '{run}' without its path: {named}")
         if "/" not in run:
             raise InputError(f"{shown(path)}: run '{run}' lacks its task: {_suggest_task(run)}")
     return settings

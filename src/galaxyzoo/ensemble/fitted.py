@@ -133,20 +133,26 @@ def check_not_retrained(card: EnsembleCard) -> None:
     for run, digest in card.members.items():
         current_digest = _digest_member(card, run)
         if current_digest is not None and current_digest != digest:
-            path = shown(card.folder.csv)
-            raise InputError(f"{run}, a member of {path}, was retrained later: {card.advice()}")
+            raise _retrained(card, run)
 
 
 def check_ensemble_members(card: EnsembleCard) -> None:
     """Refuse an ensemble with a member whose networks are missing or changed."""
-    check_not_retrained(card)
-    for run in card.members:
-        if _digest_member(card, run) is None:
+    for run, digest in card.members.items():
+        current_digest = _digest_member(card, run)
+        if current_digest is None:
             raise InputError(
                 f"{run}, a member of {shown(card.folder.csv)}, has no networks: choose another "
                 "ensemble or, if this run has a config, type "
                 f"`{launch.typed('train_folds')} {launch.quote(run)}`"
             )
+        if current_digest != digest:
+            raise _retrained(card, run)
+
+
+def _retrained(card: EnsembleCard, run: str) -> InputError:
+    path = shown(card.folder.csv)
+    return InputError(f"{run}, a member of {path}, was retrained later: {card.advice()}")
 
 
 def has_networks(card: EnsembleCard) -> bool:

@@ -52,6 +52,8 @@ def find_predictor(name: str, dataset: str | None = None) -> tuple[str, str]:
 
 def refuse_bare_ensemble(word: str) -> None:
     """Refuse the name of an ensemble that was typed without `ensemble:`."""
+    if "/" in word:  # a run, or a path
+        return
     built = [folder.name for folder in layout.list_ensembles()]
     if word in [*loading.reserved_ensembles(), *built] and find_task(word) is None:
         raise InputError(f"'{word}' is an ensemble: type {registry.ENSEMBLE}{word}")

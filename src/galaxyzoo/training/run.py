@@ -98,8 +98,7 @@ class Run:
         self._check_recipe()
         if not self._is_outdated():
             self._check_folder()
-        if self.unfinished():
-            check_weights_file(self.config.stages[0].model, self.config.title)
+        self._check_weights()
 
     def _check_recipe(self) -> None:
         """Refuse a recipe that cannot be trained on the dataset."""
@@ -137,6 +136,11 @@ class Run:
             )
         for trained in finished:
             trained.check()
+
+    def _check_weights(self) -> None:
+        """Refuse a file of first weights that is missing, while a training needs it."""
+        if self.unfinished():
+            check_weights_file(self.config.stages[0].model, self.config.title)
 
     def _check_saved(self) -> None:
         """Refuse a folder that was begun with other settings, or on another split."""
@@ -273,8 +277,7 @@ class Run:
         self._set_aside()  # before its folder's lock is held
         with self.locked():
             self._check_folder()
-            if self.unfinished():
-                check_weights_file(self.config.stages[0].model, self.config.title)
+            self._check_weights()
             self._save_config()
 
     def train_one(self, name: str) -> None:

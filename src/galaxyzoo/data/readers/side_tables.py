@@ -35,6 +35,7 @@ from galaxyzoo.io.tables import NO_VALUE, GalaxyId, read_table
 
 GROUPS = "groups.csv"
 GROUP_FORMS = GROUPS, "groups.csv.gz", "groups.parquet"
+ANGLE_UNITS = {"ra": "hourangle", "dec": "deg"}  # astropy's, of texts that name no unit
 PLACE = "position"  # what galaxies share, beside a group
 KEYS = ("dr7objid", *NAMES)  # columns that name images
 _NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?"
@@ -241,8 +242,8 @@ def read_sky(cells: pd.DataFrame, position: tuple[str, str], path: Path) -> pd.D
     A row has none where either is missing, dec is outside ±90 or ra outside -180 to 360; nor where
     both are 0, or one whole negative number: catalogs write these in place of a missing position.
     """
-    ra = read_angles(cells[position[0]], "hourangle", path)
-    dec = read_angles(cells[position[1]], "deg", path)
+    ra = read_angles(cells[position[0]], ANGLE_UNITS["ra"], path)
+    dec = read_angles(cells[position[1]], ANGLE_UNITS["dec"], path)
     is_inside = dec.between(-90, 90) & ra.between(-180, 360)
     is_stand_in = (ra == dec) & ((ra == 0) | ((ra < 0) & (ra % 1 == 0)))
     return pd.DataFrame({"ra": ra, "dec": dec})[is_inside & ~is_stand_in]

@@ -13,7 +13,7 @@ from pyarrow import parquet
 
 from galaxyzoo.core.errors import InputError, reason_of
 from galaxyzoo.core.paths import shown
-from galaxyzoo.data.readers.side_tables import parse_angles
+from galaxyzoo.data.readers.side_tables import ANGLE_UNITS, parse_angles
 from galaxyzoo.data.stores.columns import POSITION
 from galaxyzoo.extras.formats import fits_file
 from galaxyzoo.io.csv_bytes import read_csv_bytes
@@ -22,7 +22,6 @@ from galaxyzoo.io.tables import NO_VALUE, read_table
 _WHOLE = r"-?(0|[1-9]\d*)"
 _NUMBER = r"[+-]?((0|[1-9]\d*)(\.\d*)?|\.\d+)([eE][+-]?\d+)?"
 _BOOLEAN = "(?i)true|false"
-_UNITS = {"ra": "hourangle", "dec": "deg"}  # of positions that are text and name no unit
 _SAFE_DIGITS = 17  # more are not kept by a float
 
 
@@ -106,13 +105,13 @@ def open_columns(path: Path, names: Mapping[str, str]) -> TableInPieces:
     _check_columns(path, columns)
     if path.suffix.lower() != ".parquet":
         table = _plain(_read_whole(path, columns), names)
-        table = _in_degrees(table, _find_angles(table, path), path)
+        table = _replace_columns(table, _find_angles(table, path))
         return TableInPieces(table.schema, first_rows([len(table)]), lambda number: table)
     file = parquet.ParquetFile(path)
     counts = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
     angles: list[str] = []
     if counts:
-        angles = _find_angles(_read_row_group(path, names, [], 0), path)
+        angles = list(_find_angles(_read_row_group(path, names, [], 0), path))
     kinds = []
     for name, column in names.items():
         kind = file.schema_arrow.field(column).type
@@ -125,32 +124,35 @@ def _read_row_group(
     path: Path, names: Mapping[str, str], angles: Sequence[str], number: int
 ) -> pa.Table:
     group = parquet.ParquetFile(path).read_row_group(number, columns=list(names.values()))
-    return _in_degrees(_plain(group, names), angles, path)
+    table = _plain(group, names)
+    degrees = {name: _parse_column(table, name, path)[0] for name in angles}
+    return _replace_columns(table, degrees)
 
 
-def _find_angles(table: pa.Table, path: Path) -> list[str]:
-    """Columns of a position that are text, and all of it angles; none where there is no position.
+def _find_angles(table: pa.Table, path: Path) -> dict[str, pd.Series]:
+    """Degrees of the columns of a position that are text, where all of it is angles.
 
     Args:
         table: or its first rows.
         path: of the table.
+    Returns:
+        Column -> degrees; empty where there is no position.
     """
-    angles: list[str] = []
+    angles: dict[str, pd.Series] = {}
     if not set(POSITION) <= set(table.column_names):
         return angles
     for name in POSITION:
         if _is_text(table[name].type):
             degrees, wrong = _parse_column(table, name, path)
             if wrong.empty and degrees.notna().any():
-                angles.append(name)
+                angles[name] = degrees
     return angles
 
 
-def _in_degrees(table: pa.Table, angles: Sequence[str], path: Path) -> pa.Table:
-    """Put degrees in the place of columns of angles, null where a cell is none."""
-    for name in angles:
-        degrees, _ = _parse_column(table, name, path)
-        column = pa.array(degrees, pa.float64(), from_pandas=True)
+def _replace_columns(table: pa.Table, degrees: Mapping[str, pd.Series]) -> pa.Table:
+    """Put degrees in the place of columns of angles, null where NaN."""
+    for name, values in degrees.items():
+        column = pa.array(values, pa.float64(), from_pandas=True)
         table = table.set_column(table.column_names.index(name), name, column)
     return table
 
@@ -158,7 +160,7 @@ def _in_degrees(table: pa.Table, angles: Sequence[str], path: Path) -> pa.Table:
 def _parse_column(table: pa.Table, name: str, path: Path) -> tuple[pd.Series, pd.Series]:
     """Degrees of a column of right ascension or declination, and cells that are no angles."""
     cells = table[name].to_pandas().astype("str").rename(name)
-    return parse_angles(cells, _UNITS[name], path)
+    return parse_angles(cells, ANGLE_UNITS[name], path)
 
 
 def _is_text(kind: pa.DataType) -> bool:
